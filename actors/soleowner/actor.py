@@ -1,0 +1,238 @@
+"""The owner task, and the handle through which everyone else asks it.
+
+Rules: looking whether the owner lives and queueing the command are one synchronous step; whatever
+ends the owner answers everyone who waits; nothing here ever waits with `wait_for` or `join`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable
+from functools import partial
+from threading import get_ident
+from typing import Generic, TypeVar
+
+from .command import Command
+from .envelope import Batch, fail
+from .errors import ActorError, MailboxClosed, MailboxFull, OwnerCrashed, Reentrant, WrongLoop
+from .fork import forget_on_fork
+from .mailbox import Mailbox
+from .runner import Runner
+from .statistics import ActorStatistics
+
+__all__ = ["Actor"]
+
+S = TypeVar("S")
+R = TypeVar("R")
+
+logger = logging.getLogger("soleowner")
+
+# The loop itself holds tasks weakly; an owner nobody refers to would vanish (cpython#117379).
+_owners: set[asyncio.Task[None]] = set()
+
+
+class Actor(Generic[S]):
+    """One owner task and its mailbox, bound to the loop it was opened on.
+
+    Every command asked is applied whole and alone, in the order of asking. Use it as
+    `async with Actor(LoopRunner(state)) as actor`, and `await actor.ask(command)`.
+
+    `translate` turns the engine's errors into those of the library built on it.
+    """
+
+    def __init__(
+        self,
+        runner: Runner[S],
+        *,
+        name: str = "owner",
+        capacity: int = 1024,
+        capacity_bytes: int = 64 * 1024 * 1024,
+        translate: Callable[[ActorError], Exception] = lambda error: error,
+    ) -> None:
+        self._runner = runner
+        self._name = name
+        self._mailbox: Mailbox[S] = Mailbox(capacity, capacity_bytes)
+        self._translate = translate
+        self._task: asyncio.Task[None] | None = None
+        self._current: Batch[S] = []
+        self._state = "new"
+        # Why nothing can be asked now; None while it can. One test on the hot path for all.
+        self._refusal: Callable[[], Exception] | None = _not_open
+        self._batches = self._commands = self._largest = self._refused = 0
+
+    def __repr__(self) -> str:
+        box = self._mailbox
+        return f"<Actor {self._name} {self._state} mailbox={box.depth}/{box.capacity}>"
+
+    async def open(self) -> None:
+        """Bind to the running loop and start the owner.
+
+        Raises `RuntimeError` if it was opened or closed before, `MailboxClosed` if it is closed
+        while it opens, and whatever the runner's opening raises.
+        """
+        if self._state != "new":
+            raise RuntimeError("an actor is opened once")
+        self._state = "opening"
+        try:
+            await self._runner.open()
+        except BaseException:
+            self._state = "closed"
+            self._refusal = self._closed
+            raise
+        if self._state != "opening":  # `aclose` came in between
+            await self._runner.aclose()
+            raise self._closed()
+        loop = asyncio.get_running_loop()
+        self._create_future = loop.create_future
+        self._is_running = loop.is_running
+        self._thread = get_ident()
+        self._state, self._refusal = "open", None
+        forget_on_fork(self)
+        # An empty context: nothing of whoever happened to open the actor leaks into its work.
+        # An eager task factory runs the first step right here, so all is ready (cpython#155338).
+        owner = self._own()
+        # Into its `try`, by hand: a task cancelled before its first step would never get there.
+        owner.send(None)
+        task = loop.create_task(owner, name=self._name, context=contextvars.Context())
+        _owners.add(task)
+        task.add_done_callback(_owners.discard)
+        self._task = task
+
+    async def __aenter__(self) -> Actor[S]:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def ask(self, command: Command[S, R], /) -> asyncio.Future[R]:
+        """Queue a command and return its reply, to be awaited at once; waits in line if full.
+
+        Cancelling the caller while the command is queued means certainly no effect; after the
+        owner has taken it, whole or not at all.
+
+        Raises `MailboxClosed`, `OwnerCrashed`, `WrongLoop`, `Reentrant`; awaiting the reply raises
+        what the command raised, or one of the first two.
+        """
+        if self._refusal is not None:
+            raise self._refusal()
+        # Not `get_running_loop`: on 3.11 it asks the kernel for the pid, a fifth of a round trip.
+        # Our loop runs, and on this thread: then it is the running one.
+        if get_ident() != self._thread or not self._is_running() or self._runner.applying:
+            raise self._misuse()
+        reply: asyncio.Future[R] = self._create_future()
+        self._mailbox.put((command, reply))
+        return reply
+
+    def ask_nowait(self, command: Command[S, R], /) -> asyncio.Future[R]:
+        """Do as `ask` does, but raise `MailboxFull` where `ask` would wait for a place."""
+        if self._refusal is not None:
+            raise self._refusal()
+        if get_ident() != self._thread or not self._is_running() or self._runner.applying:
+            raise self._misuse()
+        reply: asyncio.Future[R] = self._create_future()
+        if not self._mailbox.offer((command, reply)):
+            self._refused += 1
+            raise self._translate(MailboxFull(self._mailbox.capacity))
+        return reply
+
+    def statistics(self) -> ActorStatistics:
+        """One moment's depth and the counters since opening; O(1)."""
+        box = self._mailbox
+        return ActorStatistics(
+            state=self._state,
+            depth=box.depth,
+            depth_bytes=box.depth_bytes,
+            waiting=box.waiting,
+            capacity=box.capacity,
+            capacity_bytes=box.capacity_bytes,
+            batches=self._batches,
+            commands=self._commands,
+            largest_batch=self._largest,
+            refused=self._refused,
+        )
+
+    async def aclose(self, *, timeout: float | None = None) -> None:
+        """Refuse new commands, finish queued ones, stop the owner. Idempotent.
+
+        After `timeout` seconds, what is left is answered with `MailboxClosed`: certainly not
+        applied. Raises `WrongLoop` and `Reentrant`, as `ask` does.
+        """
+        if self._state in ("new", "opening"):
+            self._state, self._refusal = "closed", self._closed
+        task = self._task
+        if task is None or task.done():
+            if self._state == "forked":
+                raise self._forked()
+            return
+        if get_ident() != self._thread or not self._is_running() or self._runner.applying:
+            raise self._misuse()
+        if self._state == "open":
+            self._state, self._refusal = "closing", self._closed
+            self._mailbox.close()
+        # Not `join` on the queue: if the owner died, it would wait for ever.
+        await asyncio.wait({task}, timeout=timeout)
+        if not task.done():
+            # Once, and not while the runner lets go: it would leave its work half done.
+            if self._state == "closing" and not task.cancelling():
+                task.cancel()
+            await asyncio.wait({task})
+
+    def forget(self) -> None:
+        """Refuse everything from now on: this is a forked copy, the owner is elsewhere."""
+        self._state, self._refusal, self._task = "forked", self._forked, None
+
+    async def _own(self) -> None:
+        try:
+            await asyncio.sleep(0)  # `open` brings it to here
+            await self._serve()
+        except BaseException as crash:
+            # `asyncio.run` ends so, `aclose(timeout=…)` too (arq#46). A CancelledError that comes
+            # from a command, with nobody cancelling the owner, is a crash like any other.
+            if isinstance(crash, asyncio.CancelledError) and self._task and self._task.cancelling():
+                self._end("closed", self._closed)
+                raise
+            logger.error("%s crashed with %s", self._name, type(crash).__name__)
+            self._end("crashed", partial(self._crashed, crash))
+            if not isinstance(crash, Exception):
+                raise
+        else:
+            self._end("closed", self._closed)
+        finally:
+            await self._runner.aclose()
+
+    async def _serve(self) -> None:
+        while batch := await self._mailbox.take():
+            self._batches += 1
+            self._commands += len(batch)
+            self._largest = max(self._largest, len(batch))
+            self._current = batch
+            await self._runner.run(batch)
+            self._current = []
+
+    def _end(self, state: str, refusal: Callable[[], Exception]) -> None:
+        """Refuse new commands and answer all that are left, in one step."""
+        self._state, self._refusal = state, refusal
+        for _, reply in [*self._current, *self._mailbox.drain()]:
+            fail(reply, refusal())
+        self._current = []
+
+    def _misuse(self) -> Exception:
+        if self._runner.applying and get_ident() == self._thread:
+            return self._translate(Reentrant())
+        return self._translate(WrongLoop("another event loop or thread"))
+
+    def _closed(self) -> Exception:
+        return self._translate(MailboxClosed())
+
+    def _crashed(self, cause: BaseException) -> Exception:
+        return self._translate(OwnerCrashed(cause))
+
+    def _forked(self) -> Exception:
+        return self._translate(WrongLoop("a forked process"))
+
+
+def _not_open() -> Exception:
+    return RuntimeError("not open: use 'async with', or await open() first")

@@ -1,0 +1,42 @@
+"""A command on its way, and the one place where replies are settled.
+
+Nothing else sets a result or an exception: a caller may have been cancelled at any moment, and
+`set_result` on a cancelled future would end the owner (websockets#634, aiosqlite#80).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeAlias, TypeVar
+
+from .command import Command
+from .errors import CallerError
+
+__all__ = ["Batch", "Envelope", "fail", "succeed"]
+
+S = TypeVar("S")
+
+# A plain tuple: an object with a name would cost a fifth of the whole round trip.
+# Any: one mailbox carries replies of every type; `Actor.ask` knows which.
+Envelope: TypeAlias = "tuple[Command[S, Any], asyncio.Future[Any]]"
+Batch: TypeAlias = "list[Envelope[S]]"
+
+
+def succeed(reply: asyncio.Future[Any], value: object) -> None:
+    """Answer, unless nobody is there to hear it."""
+    if not reply.done():
+        reply.set_result(value)
+
+
+def fail(reply: asyncio.Future[Any], error: BaseException) -> None:
+    """Answer with an error, unless nobody is there to hear it."""
+    if reply.done():
+        return
+    if isinstance(error, CallerError):
+        error = error.error
+    if isinstance(error, StopIteration):
+        # A future cannot carry one; a generator would turn it into the same (PEP 479).
+        stopped = RuntimeError("the caller's own code raised StopIteration")
+        stopped.__cause__ = error
+        error = stopped
+    reply.set_exception(error)

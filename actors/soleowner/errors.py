@@ -1,0 +1,71 @@
+"""What can go wrong between a caller and an owner."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ActorError",
+    "CallerError",
+    "MailboxClosed",
+    "MailboxFull",
+    "OwnerCrashed",
+    "Reentrant",
+    "WrongLoop",
+]
+
+
+class ActorError(Exception):
+    """Root of the engine's own errors."""
+
+
+class MailboxClosed(ActorError):
+    """The actor takes no more commands; this one was certainly not applied."""
+
+    def __init__(self) -> None:
+        super().__init__("the actor is closed")
+
+
+class MailboxFull(ActorError):
+    """There is no room and the caller would not wait; nothing was done."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(f"the mailbox is full (capacity {capacity})")
+        self.capacity = capacity
+
+
+class OwnerCrashed(ActorError):
+    """The owner met an error nobody expected and is gone; the error is the cause.
+
+    The text names the error's type only: its message may hold what must not be shown.
+    """
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(f"the owner crashed with {type(cause).__name__}")
+        self.__cause__ = cause
+
+
+class WrongLoop(ActorError, RuntimeError):
+    """Asked from another event loop, another thread, or a forked process."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"asked from {where}: an actor belongs to the loop that opened it;"
+            " from elsewhere use a thread-safe facade"
+        )
+
+
+class Reentrant(ActorError, RuntimeError):
+    """Asked from inside a command: the owner would wait for itself."""
+
+    def __init__(self) -> None:
+        super().__init__("a command cannot ask the owner that is applying it")
+
+
+class CallerError(ActorError):
+    """Raised by a command to hand its caller an error from the caller's own code.
+
+    The caller receives `error` itself; the owner lives on. Nothing may have been changed.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__("the caller's own code raised")
+        self.error = error

@@ -1,0 +1,125 @@
+"""Sessions and their append-only protocol messages, kept by one owner task."""
+
+from __future__ import annotations
+
+from .actor_store import ActorSessionStore
+from .atomic import AtomicSessionStore, Change
+from .backend_config import (
+    MemoryBackend,
+    RedisBackend,
+    SQLiteBackend,
+    StorageBackend,
+    backend_from_url,
+)
+from .clock import Clock
+from .designs import LockedSessionStore, PlainSessionStore
+from .errors import (
+    BackendNotImplemented,
+    InvalidMessage,
+    InvalidSessionId,
+    InvalidTransition,
+    LimitExceeded,
+    OutcomeUnknown,
+    Overloaded,
+    RevisionConflict,
+    SequenceConflict,
+    SessionClosed,
+    SessionError,
+    SessionExists,
+    SessionNotFound,
+    StoreClosed,
+    StoreUnavailable,
+    VersionConflict,
+)
+from .factory import StorageFactory
+from .frozen import FrozenDict, FrozenList, JsonValue, freeze, thaw
+from .guarantees import Atomicity, Durability, Guarantees, Scope
+from .ids import SessionId, new_session_id
+from .interface import SessionStore
+from .jsonrpc import MessageKind, RequestId
+from .limits import StoreLimits
+from .manager import ManagerConfig, ManagerStatistics, SessionManager
+from .message import (
+    Delivery,
+    Frame,
+    HttpDelivery,
+    MessageContext,
+    MessageEnvelope,
+    SseDelivery,
+    StdioDelivery,
+)
+from .owned_store import OwnedSessionStore
+from .session import Session
+from .states import Direction, SessionState, SessionStatus, TransportType
+from .statistics import StoreStatistics
+from .version import VersionState
+
+__all__ = [
+    # stores
+    "ActorSessionStore",
+    "AtomicSessionStore",
+    "Change",
+    "Clock",
+    "LockedSessionStore",
+    "OwnedSessionStore",
+    "PlainSessionStore",
+    "SessionStore",
+    "StoreLimits",
+    "StoreStatistics",
+    # what they promise
+    "Atomicity",
+    "Durability",
+    "Guarantees",
+    "Scope",
+    # which one
+    "MemoryBackend",
+    "RedisBackend",
+    "SQLiteBackend",
+    "StorageBackend",
+    "StorageFactory",
+    "backend_from_url",
+    # the manager
+    "ManagerConfig",
+    "ManagerStatistics",
+    "SessionManager",
+    # values
+    "Delivery",
+    "Direction",
+    "Frame",
+    "FrozenDict",
+    "FrozenList",
+    "HttpDelivery",
+    "JsonValue",
+    "MessageContext",
+    "MessageEnvelope",
+    "MessageKind",
+    "RequestId",
+    "Session",
+    "SessionId",
+    "SessionState",
+    "SessionStatus",
+    "SseDelivery",
+    "StdioDelivery",
+    "TransportType",
+    "VersionState",
+    "freeze",
+    "new_session_id",
+    "thaw",
+    # errors
+    "BackendNotImplemented",
+    "InvalidMessage",
+    "InvalidSessionId",
+    "InvalidTransition",
+    "LimitExceeded",
+    "OutcomeUnknown",
+    "Overloaded",
+    "RevisionConflict",
+    "SequenceConflict",
+    "SessionClosed",
+    "SessionError",
+    "SessionExists",
+    "SessionNotFound",
+    "StoreClosed",
+    "StoreUnavailable",
+    "VersionConflict",
+]

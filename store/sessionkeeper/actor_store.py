@@ -1,0 +1,99 @@
+"""The store this library is about: one task owns the tables, everyone else asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import ClassVar, Self, TypeVar
+
+from soleowner import (
+    Actor,
+    ActorError,
+    ActorStatistics,
+    Command,
+    LoopRunner,
+    MailboxClosed,
+    MailboxFull,
+    OwnerCrashed,
+    Runner,
+)
+
+from .backends.memory import MemoryTables
+from .clock import Clock
+from .command_store import CommandStore
+from .errors import Overloaded, SessionError, StoreClosed
+from .guarantees import Atomicity, Durability, Guarantees, Scope
+from .limits import StoreLimits
+from .tables import Tables
+
+__all__ = ["ActorSessionStore", "session_error"]
+
+R = TypeVar("R")
+
+
+class ActorSessionStore(CommandStore):
+    """Every operation is one linearizable step, applied whole even if its caller is cancelled.
+
+    Use it as `async with ActorSessionStore() as store`. `capacity` and `capacity_bytes` bound the
+    mailbox: callers beyond them wait, in order.
+    """
+
+    guarantees: ClassVar[Guarantees] = Guarantees(
+        operation=Atomicity.LINEARIZABLE,
+        batch=Atomicity.LINEARIZABLE,
+        listing=Atomicity.LINEARIZABLE,
+        durability=Durability.MEMORY,
+        scope=Scope.PROCESS,
+    )
+
+    def __init__(
+        self,
+        *,
+        limits: StoreLimits | None = None,
+        capacity: int = 1024,
+        capacity_bytes: int = 64 * 1024 * 1024,
+        clock: Clock | None = None,
+    ) -> None:
+        runner: Runner[Tables] = LoopRunner(MemoryTables(limits, clock), expected=(SessionError,))
+        self._actor = Actor(
+            runner,
+            name="sessionkeeper owner",
+            capacity=capacity,
+            capacity_bytes=capacity_bytes,
+            translate=session_error,
+        )
+
+    def __repr__(self) -> str:
+        now = self._actor.statistics()
+        return f"<ActorSessionStore {now.state} mailbox={now.depth}/{now.capacity}>"
+
+    async def open(self) -> Self:
+        """Start the owner on the running loop; `async with` does it for you.
+
+        Raises `RuntimeError` when opened before.
+        """
+        await self._actor.open()
+        return self
+
+    async def aclose(self, *, timeout: float | None = None) -> None:
+        """Refuse new operations, finish queued ones, stop. Idempotent.
+
+        After `timeout` seconds, what is left is answered with `StoreClosed`: certainly no effect.
+        """
+        await self._actor.aclose(timeout=timeout)
+
+    def _run(self, command: Command[Tables, R], /) -> Awaitable[R]:
+        return self._actor.ask(command)
+
+    def _mailbox(self) -> ActorStatistics:
+        return self._actor.statistics()
+
+
+def session_error(error: ActorError) -> Exception:
+    """Say an engine's error in the words of a store; wrong use stays what it is."""
+    if isinstance(error, MailboxFull):
+        return Overloaded()
+    if isinstance(error, MailboxClosed | OwnerCrashed):
+        closed = StoreClosed()
+        closed.__cause__ = error if isinstance(error, OwnerCrashed) else None
+        return closed
+    return error

@@ -1,0 +1,57 @@
+"""What a caller passes in, checked before it becomes a command: wrong use is told at the call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .ids import checked_id
+from .message import MessageEnvelope
+from .records import FrameRecord, pack
+from .session import Session
+
+__all__ = ["checked_count", "checked_ids", "checked_records", "checked_session", "plain_id"]
+
+
+def plain_id(session_id: str) -> str:
+    """Return the id as a plain `str`; whether it is well-formed, a miss will tell.
+
+    Raises `TypeError`.
+    """
+    return session_id if type(session_id) is str else checked_id(session_id)
+
+
+def checked_ids(session_ids: Sequence[str]) -> list[str]:
+    """Return the ids. Raises `TypeError`, for a lone string too."""
+    if isinstance(session_ids, str | bytes):
+        raise TypeError("a sequence of session ids is expected, not one string")
+    return [plain_id(session_id) for session_id in session_ids]
+
+
+def checked_session(session: Session) -> Session:
+    """Return the session without what a subclass may have added. Raises `TypeError`."""
+    if type(session) is Session:
+        return session
+    if not isinstance(session, Session):
+        raise TypeError(f"a Session is expected, not {type(session).__name__}")
+    return Session.model_validate({name: getattr(session, name) for name in Session.model_fields})
+
+
+def checked_records(session_id: str, envelopes: Sequence[MessageEnvelope]) -> list[FrameRecord]:
+    """Pack the envelopes of one session.
+
+    Raises `TypeError`, and `ValueError` when one belongs to another session: a frame must never be
+    replayed into a session it was not sent in (fastmcp#4402).
+    """
+    records = [pack(envelope) for envelope in envelopes]
+    if any(envelope.context.session_id != session_id for envelope in envelopes):
+        raise ValueError("an envelope belongs to another session")
+    return records
+
+
+def checked_count(name: str, value: int, *, least: int) -> int:
+    """Return a whole number. Raises `TypeError` (for a bool too), `ValueError` when too small."""
+    if type(value) is not int:
+        raise TypeError(f"{name} is an int, not {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{name} is at least {least}")
+    return value

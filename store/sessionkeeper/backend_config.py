@@ -1,0 +1,97 @@
+"""Which store one wants, as validated configuration or as a URL."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from .limits import StoreLimits
+from .value import Value
+
+__all__ = ["MemoryBackend", "RedisBackend", "SQLiteBackend", "StorageBackend", "backend_from_url"]
+
+REDIS_SCHEMES = ("redis", "rediss", "redis+cluster")
+
+
+class MemoryBackend(Value):
+    """Sessions in this process's memory."""
+
+    kind: Literal["memory"] = "memory"
+    limits: StoreLimits = StoreLimits()
+    capacity: int = Field(default=1024, ge=1)
+    """Commands in the mailbox before callers wait."""
+    capacity_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    """Bytes in the mailbox before callers wait."""
+
+
+class SQLiteBackend(Value):
+    """Sessions in one SQLite file."""
+
+    kind: Literal["sqlite"] = "sqlite"
+    path: Annotated[str, Field(min_length=1)]
+    durability: Literal["disk", "os"] = "disk"
+    limits: StoreLimits = StoreLimits()
+    capacity: int = Field(default=1024, ge=1)
+    capacity_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+
+    @field_validator("path")
+    @classmethod
+    def _no_nul(cls, path: str) -> str:
+        if "\0" in path:
+            raise ValueError("a path has no NUL character")
+        return path
+
+
+class RedisBackend(Value):
+    """Sessions on a Redis or Valkey server or cluster. The URL may hold a password: a secret."""
+
+    kind: Literal["redis"] = "redis"
+    url: SecretStr
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "sessionkeeper"
+    limits: StoreLimits = StoreLimits()
+    capacity: int = Field(default=1024, ge=1)
+    capacity_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+
+    @field_validator("url")
+    @classmethod
+    def _a_redis_url(cls, url: SecretStr) -> SecretStr:
+        parts = _split(url.get_secret_value())
+        if parts.scheme not in REDIS_SCHEMES or not parts.hostname:
+            raise ValueError(f"a URL of {', '.join(REDIS_SCHEMES)} with a host is expected")
+        return url
+
+
+StorageBackend: TypeAlias = MemoryBackend | SQLiteBackend | RedisBackend
+
+
+def backend_from_url(url: str, /) -> StorageBackend:
+    """Read `memory://`, `sqlite:///file.db`, `redis://…`, `rediss://…` or `redis+cluster://…`.
+
+    `sqlite:///file.db` is relative to the working folder, `sqlite:////var/file.db` absolute.
+    Raises `TypeError`, and `ValueError` without showing the URL: it may hold a password.
+    """
+    if not isinstance(url, str):
+        raise TypeError(f"a URL is a str, not {type(url).__name__}")
+    parts = _split(url)
+    if parts.scheme == "memory":
+        if url not in ("memory://", "memory:"):
+            raise ValueError("memory:// takes nothing after it")
+        return MemoryBackend()
+    if parts.scheme == "sqlite":
+        if parts.netloc or parts.query or parts.fragment or not parts.path.strip("/"):
+            raise ValueError("sqlite:///file.db is expected, with three slashes")
+        return SQLiteBackend(path=unquote(parts.path[1:]))
+    if parts.scheme in REDIS_SCHEMES:
+        return RedisBackend(url=SecretStr(url))
+    raise ValueError("a store URL begins with memory:, sqlite:, redis:, rediss: or redis+cluster:")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it checks it
+    except ValueError:
+        raise ValueError("not a URL") from None
+    return parts

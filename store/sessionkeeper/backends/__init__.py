@@ -1,0 +1,1 @@
+"""Where sessions are kept. A backend holds primitives and no rule."""

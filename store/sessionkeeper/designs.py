@@ -1,0 +1,72 @@
+"""Two stores without an owner, to compare with: the same rules and tables, run differently.
+
+On one event loop both are atomic. What they lack is what `docs/why.md` says the owner buys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar, TypeVar
+
+from soleowner import CallerError, Command
+
+from .backends.memory import MemoryTables
+from .clock import Clock
+from .command_store import CommandStore
+from .guarantees import Atomicity, Durability, Guarantees, Scope
+from .limits import StoreLimits
+from .tables import Tables
+
+__all__ = ["LockedSessionStore", "PlainSessionStore"]
+
+R = TypeVar("R")
+
+_IN_MEMORY = Guarantees(
+    operation=Atomicity.LINEARIZABLE,
+    batch=Atomicity.LINEARIZABLE,
+    listing=Atomicity.LINEARIZABLE,
+    durability=Durability.MEMORY,
+    scope=Scope.PROCESS,
+)
+
+
+class PlainSessionStore(CommandStore):
+    """Applies a command at once: on one loop, a body that never awaits is atomic.
+
+    No mailbox, so no back-pressure, no batch, and no place to put a slower backend.
+    """
+
+    guarantees: ClassVar[Guarantees] = _IN_MEMORY
+
+    def __init__(self, *, limits: StoreLimits | None = None, clock: Clock | None = None) -> None:
+        self._tables = MemoryTables(limits, clock)
+        self._applying = False
+
+    async def _run(self, command: Command[Tables, R], /) -> R:
+        return self._apply(command)
+
+    def _apply(self, command: Command[Tables, R]) -> R:
+        if self._applying:
+            raise RuntimeError("a change cannot call the store that is applying it")
+        self._applying = True
+        try:
+            return command.apply(self._tables)
+        except CallerError as raised:
+            raise raised.error from None
+        finally:
+            self._applying = False
+
+
+class LockedSessionStore(PlainSessionStore):
+    """Applies a command while holding one `asyncio.Lock`, as most session stores do."""
+
+    def __init__(self, *, limits: StoreLimits | None = None, clock: Clock | None = None) -> None:
+        super().__init__(limits=limits, clock=clock)
+        self._lock = asyncio.Lock()
+
+    async def _run(self, command: Command[Tables, R], /) -> R:
+        # Without this, a `change` that calls the store would wait for the lock it runs under.
+        if self._applying:
+            return self._apply(command)
+        async with self._lock:
+            return self._apply(command)

@@ -1,0 +1,173 @@
+"""What can go wrong with a session, as flat errors with one reason each.
+
+Values travel as attributes; the text is made here and nowhere else. A session's id can be a
+bearer secret, so a text shows only how it begins; a message's content is never shown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .states import SessionState
+
+__all__ = [
+    "BackendNotImplemented",
+    "InvalidMessage",
+    "InvalidSessionId",
+    "InvalidTransition",
+    "LimitExceeded",
+    "OutcomeUnknown",
+    "Overloaded",
+    "RevisionConflict",
+    "SequenceConflict",
+    "SessionClosed",
+    "SessionError",
+    "SessionExists",
+    "SessionNotFound",
+    "StoreClosed",
+    "StoreUnavailable",
+    "VersionConflict",
+]
+
+_SHOWN = 8
+
+
+def _short(session_id: str) -> str:
+    return session_id if len(session_id) <= _SHOWN else f"{session_id[:_SHOWN]}…"
+
+
+class SessionError(Exception):
+    """Root of everything a store or a manager raises of its own."""
+
+
+class SessionNotFound(SessionError):
+    """No session has this id, or it is not the caller's."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"no session {_short(session_id)!r}")
+        self.session_id = session_id
+
+
+class SessionExists(SessionError):
+    """A session with this id is already there."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"session {_short(session_id)!r} exists already")
+        self.session_id = session_id
+
+
+class SessionClosed(SessionError):
+    """The session has ended and takes no more frames."""
+
+    def __init__(self, session_id: str, state: SessionState) -> None:
+        super().__init__(f"session {_short(session_id)!r} has ended ({state})")
+        self.session_id = session_id
+        self.state = state
+
+
+class RevisionConflict(SessionError):
+    """The snapshot is stale: somebody changed the session after it was read."""
+
+    def __init__(self, session_id: str, *, expected: int, current: int) -> None:
+        super().__init__(
+            f"session {_short(session_id)!r} is at revision {current}, not {expected}; read it again"
+        )
+        self.session_id = session_id
+        self.expected = expected
+        self.current = current
+
+
+class SequenceConflict(SessionError):
+    """The log has moved on: its last number is not the one expected."""
+
+    def __init__(self, session_id: str, *, expected: int, current: int) -> None:
+        super().__init__(
+            f"the log of session {_short(session_id)!r} ends at {current}, not {expected}"
+        )
+        self.session_id = session_id
+        self.expected = expected
+        self.current = current
+
+
+class InvalidTransition(SessionError):
+    """This state may not follow that one."""
+
+    def __init__(self, session_id: str, from_state: SessionState, to_state: SessionState) -> None:
+        super().__init__(
+            f"session {_short(session_id)!r} cannot go from {from_state} to {to_state}"
+        )
+        self.session_id = session_id
+        self.from_state = from_state
+        self.to_state = to_state
+
+
+class VersionConflict(SessionError):
+    """A protocol version that contradicts the one negotiated.
+
+    Source: MCP specification 2025-11-25, lifecycle, "Version Negotiation".
+    """
+
+    def __init__(self, *, negotiated: str, offered: str) -> None:
+        super().__init__("another protocol version was negotiated")
+        self.negotiated = negotiated
+        self.offered = offered
+
+
+class InvalidMessage(SessionError):
+    """Not one JSON-RPC object, too deep, or too large; `reason` never quotes it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"invalid message: {reason}")
+        self.reason = reason
+
+
+class InvalidSessionId(SessionError, ValueError):
+    """Not 1–128 visible ASCII characters. The id is not shown: it was not ours."""
+
+    def __init__(self) -> None:
+        super().__init__("a session id is 1 to 128 visible ASCII characters (0x21-0x7E)")
+
+
+class LimitExceeded(SessionError):
+    """The change would pass a limit of the store; `limit` names its field."""
+
+    def __init__(self, limit: str, *, current: int, maximum: int) -> None:
+        super().__init__(f"limit {limit} of {maximum} would be passed (now at {current})")
+        self.limit = limit
+        self.current = current
+        self.maximum = maximum
+
+
+class Overloaded(SessionError):
+    """The mailbox is full and the caller would not wait; nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__("the store's mailbox is full")
+
+
+class StoreClosed(SessionError):
+    """The store is closed. If its owner crashed, that is the cause (`__cause__`)."""
+
+    def __init__(self) -> None:
+        super().__init__("the store is closed")
+
+
+class StoreUnavailable(SessionError):
+    """The engine behind the store cannot be reached or refused; nothing was applied."""
+
+
+class OutcomeUnknown(SessionError):
+    """The only error after which the operation may or may not have been applied."""
+
+    def __init__(self, operation_id: str) -> None:
+        super().__init__("the outcome of the operation is not known")
+        self.operation_id = operation_id
+
+
+class BackendNotImplemented(SessionError):
+    """A backend this version knows how to configure, but not how to run."""
+
+    def __init__(self, backend: str) -> None:
+        super().__init__(f"the {backend} backend is not implemented in this version; use memory")
+        self.backend = backend

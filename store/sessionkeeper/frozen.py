@@ -1,0 +1,209 @@
+"""JSON values nobody can change: what a session holds is never shared and never mutable.
+
+They compare equal to the dicts and lists they were made from; `thaw` gives those back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Any, TypeAlias, overload
+
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+
+__all__ = [
+    "FrozenDict",
+    "FrozenList",
+    "JsonObject",
+    "JsonValue",
+    "StringMap",
+    "freeze",
+    "thaw",
+]
+
+JsonValue: TypeAlias = "None | bool | int | float | str | FrozenList | FrozenDict"
+
+_MAX_DEPTH = 100
+_ATOMS = (type(None), bool, int, float, str)
+
+
+class FrozenDict(Mapping[str, JsonValue]):
+    """An immutable JSON object."""
+
+    __slots__ = ("_view",)
+    _view: Mapping[str, JsonValue]
+
+    def __init__(self, items: Mapping[str, object] | None = None, /) -> None:
+        # A proxy, not a dict: even who reaches for the private attribute cannot change it.
+        frozen = _freeze_items(items or {}, 0)
+        object.__setattr__(self, "_view", MappingProxyType(frozen))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("a FrozenDict cannot be changed")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a FrozenDict cannot be changed")
+
+    def __getitem__(self, key: str) -> JsonValue:
+        return self._view[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._view)
+
+    def __len__(self) -> int:
+        return len(self._view)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._view.items()))
+
+    def __repr__(self) -> str:
+        return f"FrozenDict({dict(self._view)!r})"
+
+    def __copy__(self) -> FrozenDict:
+        return self
+
+    def __deepcopy__(self, memo: object) -> FrozenDict:
+        return self
+
+    def __reduce__(self) -> tuple[type[FrozenDict], tuple[dict[str, object]]]:
+        return FrozenDict, ({key: thaw(value) for key, value in self.items()},)
+
+
+class FrozenList(Sequence[JsonValue]):
+    """An immutable JSON array."""
+
+    __slots__ = ("_items",)
+    _items: tuple[JsonValue, ...]
+
+    def __init__(self, items: Sequence[object] = (), /) -> None:
+        object.__setattr__(self, "_items", tuple(_freeze(item, 1) for item in items))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("a FrozenList cannot be changed")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a FrozenList cannot be changed")
+
+    @overload
+    def __getitem__(self, index: int) -> JsonValue: ...
+    @overload
+    def __getitem__(self, index: slice) -> FrozenList: ...
+    def __getitem__(self, index: int | slice) -> JsonValue:
+        if isinstance(index, slice):
+            return FrozenList(self._items[index])
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, FrozenList):
+            return self._items == other._items
+        return isinstance(other, list | tuple) and list(self._items) == list(other)
+
+    def __hash__(self) -> int:
+        return hash(self._items)
+
+    def __repr__(self) -> str:
+        return f"FrozenList({list(self._items)!r})"
+
+    def __copy__(self) -> FrozenList:
+        return self
+
+    def __deepcopy__(self, memo: object) -> FrozenList:
+        return self
+
+    def __reduce__(self) -> tuple[type[FrozenList], tuple[list[object]]]:
+        return FrozenList, ([thaw(item) for item in self._items],)
+
+
+def freeze(value: object) -> JsonValue:
+    """Copy a JSON value into an immutable one.
+
+    Raises `TypeError` for what JSON has no word for, `ValueError` for NaN, infinities, lone
+    surrogates and nesting deeper than 100.
+    """
+    return _freeze(value, 0)
+
+
+def thaw(value: JsonValue) -> object:
+    """Copy a frozen value into plain dicts and lists."""
+    if isinstance(value, FrozenDict):
+        return {key: thaw(item) for key, item in value.items()}
+    if isinstance(value, FrozenList):
+        return [thaw(item) for item in value]
+    return value
+
+
+def _freeze(value: object, depth: int) -> JsonValue:
+    if type(value) in _ATOMS:
+        if isinstance(value, float) and (value != value or value in (float("inf"), -float("inf"))):  # noqa: PLR0124
+            raise ValueError("NaN and infinities are not JSON")
+        if isinstance(value, str):
+            _check_text(value)
+        return value  # type: ignore[return-value]  # an atom, by the test above
+    if isinstance(value, FrozenDict | FrozenList):
+        return value
+    if depth >= _MAX_DEPTH:
+        raise ValueError(f"nested deeper than {_MAX_DEPTH}")
+    if isinstance(value, Mapping):
+        frozen = FrozenDict()
+        object.__setattr__(frozen, "_view", MappingProxyType(_freeze_items(value, depth + 1)))
+        return frozen
+    if isinstance(value, list | tuple):
+        array = FrozenList()
+        object.__setattr__(array, "_items", tuple(_freeze(item, depth + 1) for item in value))
+        return array
+    raise TypeError(f"{type(value).__name__} is not a JSON value")
+
+
+def _freeze_items(items: Mapping[str, Any], depth: int) -> dict[str, JsonValue]:
+    frozen: dict[str, JsonValue] = {}
+    for key, item in items.items():
+        if type(key) is not str:
+            raise TypeError("a JSON object has strings for keys")
+        _check_text(key)
+        frozen[key] = _freeze(item, depth)
+    return frozen
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("a lone surrogate is not text") from None
+
+
+def _as_object(value: object) -> FrozenDict:
+    if isinstance(value, FrozenDict):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError("a JSON object is expected")
+    try:
+        return FrozenDict(value)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+
+
+def _as_strings(value: object) -> FrozenDict:
+    frozen = _as_object(value)
+    if not all(isinstance(item, str) for item in frozen.values()):
+        raise ValueError("strings are expected as values")
+    return frozen
+
+
+JsonObject: TypeAlias = Annotated[
+    FrozenDict,
+    PlainValidator(_as_object),
+    PlainSerializer(thaw, return_type=dict),
+    WithJsonSchema({"type": "object"}),
+]
+"""A field that takes any JSON object and holds it frozen."""
+
+StringMap: TypeAlias = Annotated[
+    FrozenDict,
+    PlainValidator(_as_strings),
+    PlainSerializer(thaw, return_type=dict),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
+]
+"""A field that takes strings by name and holds them frozen."""

@@ -1,0 +1,54 @@
+"""What a store declares about itself, for programs to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Atomicity", "Durability", "Guarantees", "Scope"]
+
+
+class Atomicity(StrEnum):
+    """How an operation looks to everyone else."""
+
+    LINEARIZABLE = "linearizable"
+    """It seems to happen whole, at one instant between call and return."""
+    NONE = "none"
+    """Others may see it half done, or run in its middle."""
+
+
+class Durability(StrEnum):
+    """What an acknowledged write survives."""
+
+    MEMORY = "memory"
+    """Nothing but its caller."""
+    OS = "os"
+    """A killed process."""
+    DISK = "disk"
+    """A power cut."""
+    SERVER = "server"
+    """What the server's own settings promise."""
+    INNER = "inner"
+    """What the wrapped store promises."""
+
+
+class Scope(StrEnum):
+    """Among whom the promises hold."""
+
+    PROCESS = "process"
+    HOST = "host"
+    CLUSTER = "cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantees:
+    """The class attribute `guarantees` of a store."""
+
+    operation: Atomicity
+    """One method call on one session."""
+    batch: Atomicity
+    """`get_sessions_batch`, `update_sessions_batch` and `add_frames`."""
+    listing: Atomicity
+    """`list_sessions`: one moment's snapshot or not."""
+    durability: Durability
+    scope: Scope

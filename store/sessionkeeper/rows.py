@@ -1,0 +1,79 @@
+"""A session as the owner holds it: the caller's part as a value, the store's part as counters."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from .session import Session
+
+__all__ = ["SessionRow"]
+
+
+class SessionRow:
+    """One session's row; only the rules change it, and only as the owner.
+
+    The numbers in the log run from `last_seq - frame_count + 1` to `last_seq`.
+    """
+
+    __slots__ = (
+        "_shown",
+        "active_at",
+        "byte_count",
+        "created_at",
+        "ended_at",
+        "frame_count",
+        "last_activity",
+        "last_seq",
+        "revision",
+        "session",
+    )
+
+    def __init__(self, session: Session, *, revision: int, wall: float, steady: float) -> None:
+        self.session = session
+        """Right in the caller's fields; the store's may be of an earlier moment."""
+        self.revision = revision
+        self.created_at = wall
+        self.last_activity = wall
+        self.active_at = steady
+        self.ended_at = wall if session.state.is_terminal else None
+        self.frame_count = 0
+        self.last_seq = 0
+        self.byte_count = 0
+        """Bytes of the messages in the log."""
+        self._shown = False
+
+    def touch(self, wall: float, steady: float, /) -> None:
+        """Note activity, in seconds since the epoch and by the steady clock."""
+        self.last_activity = wall
+        self.active_at = steady
+        self._shown = False
+
+    def change(self, session: Session, revision: int, /) -> None:
+        """Take over the caller's fields of `session`."""
+        self.session = session
+        self.revision = revision
+        if session.state.is_terminal and self.ended_at is None:
+            self.ended_at = self.last_activity
+        self._shown = False
+
+    def snapshot(self) -> Session:
+        """Return the session as it is now; the same object until something changes."""
+        if not self._shown:
+            ended_at = self.ended_at
+            self.session = Session.trusted(
+                self.session.__dict__
+                | {
+                    "revision": self.revision,
+                    "created_at": _moment(self.created_at),
+                    "last_activity": _moment(self.last_activity),
+                    "ended_at": None if ended_at is None else _moment(ended_at),
+                    "frame_count": self.frame_count,
+                    "last_seq": self.last_seq,
+                }
+            )
+            self._shown = True
+        return self.session
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,85 @@
+"""A session as callers see it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
+
+from .frozen import FrozenDict, JsonObject
+from .ids import SessionId, new_session_id
+from .states import SessionState, SessionStatus, TransportType
+from .value import Value
+from .version import VersionState
+
+__all__ = ["CALLER_FIELDS", "STORE_FIELDS", "Session"]
+
+Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=1024)]
+Tag = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128)]
+
+
+def _not_one_string(value: object) -> object:
+    if isinstance(value, str | bytes):
+        raise ValueError("a set of tags is expected")
+    return value
+
+
+class Session(Value):
+    """A keyed, owned record with a state; its append-only log of frames is in the store.
+
+    A snapshot: what happens in the store afterwards does not show in it. `revision` says which
+    one, and `update_session` refuses a stale one.
+    """
+
+    id: SessionId = Field(repr=False)
+    transport_type: TransportType
+    state: SessionState = SessionState.INITIALIZING
+    failure: Text | None = None
+    principal: Text | None = Field(default=None, repr=False)
+    client_info: JsonObject | None = Field(default=None, repr=False)
+    server_info: JsonObject | None = Field(default=None, repr=False)
+    version_state: VersionState = VersionState()
+    tags: Annotated[frozenset[Tag], BeforeValidator(_not_one_string)] = frozenset()
+    metadata: JsonObject = Field(default=FrozenDict(), repr=False)
+    upstream_session_id: Text | None = Field(default=None, repr=False)
+
+    # The store's: a caller reads them and never sets them.
+    revision: int = 0
+    created_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+    last_activity: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+    ended_at: AwareDatetime | None = None
+    frame_count: int = 0
+    last_seq: int = 0
+
+    @classmethod
+    def new(
+        cls, *, transport_type: TransportType | str, id: str | None = None, **fields: object
+    ) -> Self:
+        """Make a session to be created, with a fresh random id when none is given.
+
+        Raises `TypeError` for a field that is the store's or that does not exist, `ValueError`
+        for a bad value.
+        """
+        if wrong := fields.keys() - CALLER_FIELDS:
+            raise TypeError(f"not a field a caller sets: {', '.join(sorted(wrong))}")
+        return cls.model_validate(
+            {"id": new_session_id() if id is None else id, "transport_type": transport_type}
+            | fields
+        )
+
+    @property
+    def status(self) -> SessionStatus:
+        """What became of it, derived from the state: the two cannot disagree."""
+        return self.state.status
+
+    def __repr_args__(self) -> list[tuple[str | None, object]]:
+        # The id may be a bearer secret: show how it begins.
+        shown = self.id if len(self.id) <= 8 else f"{self.id[:8]}…"
+        return [("id", shown), *super().__repr_args__()]
+
+
+STORE_FIELDS = frozenset(
+    {"revision", "created_at", "last_activity", "ended_at", "frame_count", "last_seq"}
+)
+CALLER_FIELDS = frozenset(Session.model_fields) - STORE_FIELDS

@@ -1,0 +1,91 @@
+"""What a session can be, and which state may follow which.
+
+The status is derived from the state, so the two can never disagree.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from .errors import InvalidTransition
+
+__all__ = [
+    "Direction",
+    "SessionState",
+    "SessionStatus",
+    "TransportType",
+    "check_transition",
+]
+
+
+class TransportType(StrEnum):
+    """How the protocol messages of a session travel."""
+
+    STDIO = "stdio"
+    STREAMABLE_HTTP = "streamable-http"
+    SSE = "sse"
+    IN_MEMORY = "in-memory"
+
+
+class Direction(StrEnum):
+    """Which side sent a frame."""
+
+    CLIENT_TO_SERVER = "client-to-server"
+    SERVER_TO_CLIENT = "server-to-client"
+
+
+class SessionStatus(StrEnum):
+    """What became of a session, coarsely: a function of its state."""
+
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+
+
+class SessionState(StrEnum):
+    """Where a session is in its life; the last three are terminal."""
+
+    INITIALIZING = "initializing"
+    ACTIVE = "active"
+    SHUTTING_DOWN = "shutting-down"
+    CLOSED = "closed"
+    FAILED = "failed"
+    TIMED_OUT = "timed-out"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing can follow this state."""
+        return not _FOLLOWING[self]
+
+    @property
+    def status(self) -> SessionStatus:
+        """The coarse outcome this state stands for."""
+        return _STATUS.get(self, SessionStatus.ACTIVE)
+
+
+_ENDS = frozenset({SessionState.CLOSED, SessionState.FAILED, SessionState.TIMED_OUT})
+
+_FOLLOWING: dict[SessionState, frozenset[SessionState]] = {
+    SessionState.INITIALIZING: _ENDS | {SessionState.ACTIVE},
+    SessionState.ACTIVE: _ENDS | {SessionState.SHUTTING_DOWN},
+    SessionState.SHUTTING_DOWN: _ENDS,
+    SessionState.CLOSED: frozenset(),
+    SessionState.FAILED: frozenset(),
+    SessionState.TIMED_OUT: frozenset(),
+}
+
+_STATUS = {
+    SessionState.CLOSED: SessionStatus.COMPLETED,
+    SessionState.FAILED: SessionStatus.FAILED,
+    SessionState.TIMED_OUT: SessionStatus.TIMEOUT,
+}
+
+
+def check_transition(session_id: str, from_state: SessionState, to_state: SessionState) -> None:
+    """Let a session stay in its state or move on to one that may follow.
+
+    Raises `InvalidTransition` for anything else.
+    """
+    if to_state is not from_state and to_state not in _FOLLOWING[from_state]:
+        raise InvalidTransition(session_id, from_state, to_state)

@@ -1,0 +1,30 @@
+"""What all commands of a store have in common."""
+
+from __future__ import annotations
+
+from abc import ABCMeta
+from typing import TypeVar
+
+import msgspec
+from soleowner import Command
+
+from .tables import Tables
+
+__all__ = ["StoreCommand"]
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class _CommandMeta(msgspec.StructMeta, ABCMeta):
+    pass
+
+
+class StoreCommand(
+    msgspec.Struct, Command[Tables, R_co], metaclass=_CommandMeta, frozen=True, gc=False
+):
+    """An operation on the tables of a store.
+
+    A msgspec struct, not a dataclass: a frozen dataclass takes three times as long to make, and
+    one is made for every call. `gc=False`: a command lives for one turn and refers to nothing
+    that could refer to it.
+    """

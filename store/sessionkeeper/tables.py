@@ -1,0 +1,74 @@
+"""The primitive reads and writes the rules are written against.
+
+A `Tables` holds data and no rule; what is a duplicate, what is stale, what a limit refuses is
+decided in `rules.py`, once for every backend.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+
+from .clock import Clock
+from .limits import StoreLimits
+from .records import FrameRecord
+from .rows import SessionRow
+from .session import Session
+from .states import SessionState
+
+__all__ = ["Tables"]
+
+
+class Tables(ABC):
+    """Sessions by id and their logs, for one owner at a time."""
+
+    limits: StoreLimits
+    clock: Clock
+    session_count: int
+    total_bytes: int
+    """Bytes of all messages held."""
+    total_frames: int
+
+    @abstractmethod
+    def find(self, session_id: str, /) -> SessionRow | None:
+        """Return the row of a session, which the rules may change and then `put`."""
+
+    @abstractmethod
+    def insert(self, session: Session, revision: int, /) -> SessionRow:
+        """Add the row of a new session, created and active now."""
+
+    @abstractmethod
+    def put(self, row: SessionRow, /) -> None:
+        """Keep a row that was changed and mark it as the most recently active."""
+
+    @abstractmethod
+    def remove(self, row: SessionRow, /) -> None:
+        """Remove a session and its frames."""
+
+    @abstractmethod
+    def rows(self) -> Iterable[SessionRow]:
+        """All rows in order of creation."""
+
+    @abstractmethod
+    def next_revision(self) -> int:
+        """Advance the store's one counter of revisions; no number comes twice."""
+
+    @abstractmethod
+    def tally(self, left: SessionState | None, entered: SessionState | None, /) -> None:
+        """Note that one session left a state and entered another; None is "not there"."""
+
+    @abstractmethod
+    def sessions_by_state(self) -> dict[SessionState, int]:
+        """How many sessions are in each state."""
+
+    @abstractmethod
+    def append(self, row: SessionRow, records: Sequence[FrameRecord], size: int, /) -> None:
+        """Add records of `size` bytes at the end of a session's log; the row's counters are the rules' work."""
+
+    @abstractmethod
+    def read(self, row: SessionRow, first: int, count: int, /) -> Sequence[FrameRecord]:
+        """Return `count` records from number `first` on; all of them exist."""
+
+    @abstractmethod
+    def clear(self, row: SessionRow, /) -> None:
+        """Remove all records of a session's log."""
