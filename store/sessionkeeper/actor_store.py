@@ -66,6 +66,11 @@ class ActorSessionStore(CommandStore):
         now = self._actor.statistics()
         return f"<ActorSessionStore {now.state} mailbox={now.depth}/{now.capacity}>"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether `open` was called before."""
+        return self._actor.statistics().state != "new"
+
     async def open(self) -> Self:
         """Start the owner on the running loop; `async with` does it for you.
 

@@ -6,10 +6,17 @@ from collections.abc import Sequence
 
 from .ids import checked_id
 from .message import MessageEnvelope
-from .records import FrameRecord, pack
 from .session import Session
 
-__all__ = ["checked_count", "checked_ids", "checked_records", "checked_session", "plain_id"]
+__all__ = [
+    "checked_count",
+    "checked_envelopes",
+    "checked_ids",
+    "checked_session",
+    "checked_sessions",
+    "plain_envelope",
+    "plain_id",
+]
 
 
 def plain_id(session_id: str) -> str:
@@ -36,16 +43,36 @@ def checked_session(session: Session) -> Session:
     return Session.model_validate({name: getattr(session, name) for name in Session.model_fields})
 
 
-def checked_records(session_id: str, envelopes: Sequence[MessageEnvelope]) -> list[FrameRecord]:
-    """Pack the envelopes of one session.
+def checked_sessions(sessions: Sequence[Session]) -> list[Session]:
+    """Return the sessions. Raises `TypeError`, and `ValueError` when one appears twice."""
+    checked = [checked_session(session) for session in sessions]
+    if len({session.id for session in checked}) != len(checked):
+        raise ValueError("a session appears twice in the batch")
+    return checked
+
+
+def plain_envelope(envelope: MessageEnvelope) -> MessageEnvelope:
+    """Return the envelope without what a subclass may have added. Raises `TypeError`."""
+    if type(envelope) is MessageEnvelope:
+        return envelope
+    if not isinstance(envelope, MessageEnvelope):
+        raise TypeError(f"a frame is a MessageEnvelope, not {type(envelope).__name__}")
+    return MessageEnvelope(message=envelope.message, context=envelope.context)
+
+
+def checked_envelopes(
+    session_id: str, envelopes: Sequence[MessageEnvelope]
+) -> list[MessageEnvelope]:
+    """Return the envelopes of one session.
 
     Raises `TypeError`, and `ValueError` when one belongs to another session: a frame must never be
     replayed into a session it was not sent in (fastmcp#4402).
     """
-    records = [pack(envelope) for envelope in envelopes]
-    if any(envelope.context.session_id != session_id for envelope in envelopes):
+    # A list of our own: looking at them twice must find the same ones.
+    checked = [plain_envelope(envelope) for envelope in envelopes]
+    if any(envelope.context.session_id != session_id for envelope in checked):
         raise ValueError("an envelope belongs to another session")
-    return records
+    return checked
 
 
 def checked_count(name: str, value: int, *, least: int) -> int:

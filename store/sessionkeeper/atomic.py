@@ -32,11 +32,17 @@ class AtomicSessionStore(SessionStore):
         """Get ready for use on the running loop; `async with` does it. Nothing to do here."""
         return self
 
+    @property
+    def is_open(self) -> bool:
+        """Whether `open` was called before; a store that needs no opening always is."""
+        return True
+
     async def aclose(self, *, timeout: float | None = None) -> None:
         """Stop taking operations and let go of everything. Idempotent. Nothing to do here."""
 
     async def __aenter__(self) -> Self:
-        return await self.open()
+        # What a factory made is open already, and may be entered all the same.
+        return self if self.is_open else await self.open()
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()

@@ -12,7 +12,15 @@ from typing import TypeVar
 
 from soleowner import ActorStatistics, Command
 
-from .arguments import checked_count, checked_ids, checked_records, checked_session, plain_id
+from .arguments import (
+    checked_count,
+    checked_envelopes,
+    checked_ids,
+    checked_session,
+    checked_sessions,
+    plain_envelope,
+    plain_id,
+)
 from .atomic import AtomicSessionStore, Change
 from .commands import (
     AddFrame,
@@ -75,10 +83,7 @@ class CommandStore(AtomicSessionStore):
 
     async def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:
         """Update all sessions or none. Raises as `update_session`, `ValueError` for one twice."""
-        checked = [checked_session(session) for session in sessions]
-        if len({session.id for session in checked}) != len(checked):
-            raise ValueError("a session appears twice in the batch")
-        return await self._run(UpdateSessionsBatch(checked))
+        return await self._run(UpdateSessionsBatch(checked_sessions(sessions)))
 
     async def modify_session(self, session_id: str, change: Change, /) -> Session:
         return await self._run(ModifySession(plain_id(session_id), change, copy_context()))
@@ -90,6 +95,8 @@ class CommandStore(AtomicSessionStore):
         await self._run(TouchSession(plain_id(session_id)))
 
     async def add_frame(self, envelope: MessageEnvelope, /) -> int:
+        if type(envelope) is not MessageEnvelope:
+            envelope = plain_envelope(envelope)
         record = pack(envelope)
         return await self._run(AddFrame(envelope.context.session_id, record, len(record.message)))
 
@@ -105,14 +112,15 @@ class CommandStore(AtomicSessionStore):
         session_id = plain_id(session_id)
         if expected_last_seq is not None:
             checked_count("expected_last_seq", expected_last_seq, least=0)
-        records = checked_records(session_id, envelopes)
+        records = [pack(envelope) for envelope in checked_envelopes(session_id, envelopes)]
         weight = sum(len(record.message) for record in records)
         return await self._run(
             AddFrames(session_id, records, expected_last_seq, change, copy_context(), weight)
         )
 
     async def get_frames(self, session_id: str, /) -> list[MessageEnvelope]:
-        _, records = await self._run(ReadFrames(plain_id(session_id), 0, None, newest=False))
+        session_id = plain_id(session_id)
+        _, records = await self._run(ReadFrames(session_id, 0, None, newest=False))
         return [unpack(session_id, record) for record in records]
 
     async def read_frames(
@@ -120,7 +128,8 @@ class CommandStore(AtomicSessionStore):
     ) -> list[Frame]:
         checked_count("after", after, least=0)
         checked_count("limit", limit, least=1)
-        first, records = await self._run(ReadFrames(plain_id(session_id), after, limit, newest))
+        session_id = plain_id(session_id)
+        first, records = await self._run(ReadFrames(session_id, after, limit, newest))
         return [
             Frame.trusted({"seq": seq, "envelope": unpack(session_id, record)})
             for seq, record in enumerate(records, first)

@@ -70,9 +70,7 @@ class RevisionConflict(SessionError):
     """The snapshot is stale: somebody changed the session after it was read."""
 
     def __init__(self, session_id: str, *, expected: int, current: int) -> None:
-        super().__init__(
-            f"session {_short(session_id)!r} is at revision {current}, not {expected}; read it again"
-        )
+        super().__init__(f"session {_short(session_id)!r} is at revision {current}, not {expected}")
         self.session_id = session_id
         self.expected = expected
         self.current = current

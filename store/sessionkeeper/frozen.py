@@ -5,7 +5,7 @@ They compare equal to the dicts and lists they were made from; `thaw` gives thos
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any, TypeAlias, overload
 
@@ -24,19 +24,19 @@ __all__ = [
 JsonValue: TypeAlias = "None | bool | int | float | str | FrozenList | FrozenDict"
 
 _MAX_DEPTH = 100
+_MAX_BITS = 8192
 _ATOMS = (type(None), bool, int, float, str)
 
 
 class FrozenDict(Mapping[str, JsonValue]):
     """An immutable JSON object."""
 
-    __slots__ = ("_view",)
+    __slots__ = ("_levels", "_view")
+    _levels: int
     _view: Mapping[str, JsonValue]
 
     def __init__(self, items: Mapping[str, object] | None = None, /) -> None:
-        # A proxy, not a dict: even who reaches for the private attribute cannot change it.
-        frozen = _freeze_items(items or {}, 0)
-        object.__setattr__(self, "_view", MappingProxyType(frozen))
+        _fill_dict(self, {} if items is None else items, 1)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a FrozenDict cannot be changed")
@@ -72,11 +72,12 @@ class FrozenDict(Mapping[str, JsonValue]):
 class FrozenList(Sequence[JsonValue]):
     """An immutable JSON array."""
 
-    __slots__ = ("_items",)
+    __slots__ = ("_items", "_levels")
     _items: tuple[JsonValue, ...]
+    _levels: int
 
     def __init__(self, items: Sequence[object] = (), /) -> None:
-        object.__setattr__(self, "_items", tuple(_freeze(item, 1) for item in items))
+        _fill_list(self, items, 1)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a FrozenList cannot be changed")
@@ -121,7 +122,7 @@ def freeze(value: object) -> JsonValue:
     """Copy a JSON value into an immutable one.
 
     Raises `TypeError` for what JSON has no word for, `ValueError` for NaN, infinities, lone
-    surrogates and nesting deeper than 100.
+    surrogates, integers of more than 8,192 bits and nesting deeper than 100.
     """
     return _freeze(value, 0)
 
@@ -139,32 +140,53 @@ def _freeze(value: object, depth: int) -> JsonValue:
     if type(value) in _ATOMS:
         if isinstance(value, float) and (value != value or value in (float("inf"), -float("inf"))):  # noqa: PLR0124
             raise ValueError("NaN and infinities are not JSON")
+        if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+            # Python refuses to write one of 4,300 digits, and it would do so inside the owner.
+            raise ValueError(f"an integer of more than {_MAX_BITS} bits")
         if isinstance(value, str):
             _check_text(value)
         return value  # type: ignore[return-value]  # an atom, by the test above
-    if isinstance(value, FrozenDict | FrozenList):
+    # A subclass of ours may be mutable: only the very classes are taken as they are.
+    if type(value) is FrozenDict or type(value) is FrozenList:
+        if depth + value._levels > _MAX_DEPTH:
+            raise _too_deep()
         return value
     if depth >= _MAX_DEPTH:
-        raise ValueError(f"nested deeper than {_MAX_DEPTH}")
+        raise _too_deep()
     if isinstance(value, Mapping):
-        frozen = FrozenDict()
-        object.__setattr__(frozen, "_view", MappingProxyType(_freeze_items(value, depth + 1)))
-        return frozen
-    if isinstance(value, list | tuple):
-        array = FrozenList()
-        object.__setattr__(array, "_items", tuple(_freeze(item, depth + 1) for item in value))
-        return array
+        return _fill_dict(FrozenDict.__new__(FrozenDict), value, depth + 1)
+    if isinstance(value, list | tuple | FrozenList):
+        return _fill_list(FrozenList.__new__(FrozenList), value, depth + 1)
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
-def _freeze_items(items: Mapping[str, Any], depth: int) -> dict[str, JsonValue]:
-    frozen: dict[str, JsonValue] = {}
+def _fill_dict(frozen: FrozenDict, items: Mapping[str, Any], depth: int) -> FrozenDict:
+    held: dict[str, JsonValue] = {}
     for key, item in items.items():
         if type(key) is not str:
             raise TypeError("a JSON object has strings for keys")
         _check_text(key)
-        frozen[key] = _freeze(item, depth)
+        held[key] = _freeze(item, depth)
+    # A proxy, not a dict: even who reaches for the private attribute cannot change it.
+    object.__setattr__(frozen, "_view", MappingProxyType(held))
+    object.__setattr__(frozen, "_levels", _levels(held.values()))
     return frozen
+
+
+def _fill_list(frozen: FrozenList, items: Iterable[object], depth: int) -> FrozenList:
+    held = tuple(_freeze(item, depth) for item in items)
+    object.__setattr__(frozen, "_items", held)
+    object.__setattr__(frozen, "_levels", _levels(held))
+    return frozen
+
+
+def _levels(items: Iterable[JsonValue]) -> int:
+    # Kept, so that wrapping what is frozen already cannot nest without end.
+    return 1 + max((i._levels for i in items if isinstance(i, FrozenDict | FrozenList)), default=0)
+
+
+def _too_deep() -> ValueError:
+    return ValueError(f"nested deeper than {_MAX_DEPTH}")
 
 
 def _check_text(text: str) -> None:
@@ -175,7 +197,7 @@ def _check_text(text: str) -> None:
 
 
 def _as_object(value: object) -> FrozenDict:
-    if isinstance(value, FrozenDict):
+    if type(value) is FrozenDict:
         return value
     if not isinstance(value, Mapping):
         raise ValueError("a JSON object is expected")

@@ -51,9 +51,10 @@ def implied_change(envelope: MessageEnvelope) -> Change | None:
     message = envelope.message
     if envelope.context.direction is Direction.CLIENT_TO_SERVER:
         # Cheap tests on the bytes first: most messages are not worth parsing again.
-        if b"initialize" in message or _VERSION_KEY.encode() in message:
+        # Only the ends of the keys: some encoders write the slash in them as `\\/`.
+        if b"initialize" in message or b'protocolVersion"' in message:
             return _from_client(read_head(message))
-    elif b'"protocolVersion"' in message or _SERVER_KEY.encode() in message:
+    elif b'protocolVersion"' in message or b'serverInfo"' in message:
         return _from_server(read_head(message))
     return None
 

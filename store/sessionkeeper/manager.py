@@ -10,6 +10,7 @@ from pydantic import Field
 from .atomic import AtomicSessionStore, Change
 from .backend_config import MemoryBackend, RedisBackend, SQLiteBackend
 from .factory import StorageFactory
+from .ids import checked_id
 from .interface import SessionStore
 from .lifecycle import implied_change
 from .message import MessageEnvelope
@@ -56,7 +57,9 @@ class SessionManager:
     _counters: ClassVar[tuple[str, ...]] = ("created", "completed", "failed", "deleted", "recorded")
 
     def __init__(self, config: ManagerConfig | None = None) -> None:
-        self._config = config or ManagerConfig()
+        self._config = ManagerConfig() if config is None else config
+        if not isinstance(self._config, ManagerConfig):
+            raise TypeError(f"a ManagerConfig is expected, not {type(config).__name__}")
         self._given: AtomicSessionStore | None = None
         self._store: AtomicSessionStore | None = None
         self._closes_store = True
@@ -136,7 +139,7 @@ class SessionManager:
 
         Raises as `create_session`, but never `SessionExists`. Atomic.
         """
-        session = Session.new(transport_type=transport_type, id=id, **fields)
+        session = Session.new(transport_type=transport_type, id=checked_id(id), **fields)
         found, created = await self.store.get_or_create_session(session)
         self._counts["created"] += created
         return found, created
@@ -173,8 +176,10 @@ class SessionManager:
     async def fail_session(self, session_id: str, reason: str, /) -> Session:
         """End a session as failed; `reason` is 1 to 1,024 characters.
 
-        Raises `SessionNotFound`, `InvalidTransition`, `ValueError`. Atomic.
+        Raises `SessionNotFound`, `InvalidTransition`, `TypeError`, `ValueError`. Atomic.
         """
+        if not isinstance(reason, str):
+            raise TypeError(f"a reason is a str, not {type(reason).__name__}")
         return await self._end(session_id, SessionState.FAILED, reason, "failed")
 
     async def delete_session(self, session_id: str, /) -> None:

@@ -60,7 +60,11 @@ Delivery: TypeAlias = Annotated[
 
 
 def _in_utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    if type(moment) is datetime and moment.tzinfo is UTC:
+        return moment
+    # Combined anew: a subclass may carry what can be changed.
+    there = moment.astimezone(UTC)
+    return datetime.combine(there.date(), there.time(), UTC)
 
 
 class MessageContext(Value):
@@ -77,6 +81,9 @@ class MessageContext(Value):
 
 
 def _valid_message(message: bytes) -> bytes:
+    if type(message) is not bytes:
+        # A subclass may bring its own `__len__`, and a store counts bytes.
+        message = memoryview(message).tobytes()
     validate_message(message)
     return message
 

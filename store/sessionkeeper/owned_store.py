@@ -6,18 +6,23 @@ promise in silence.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from contextvars import ContextVar, copy_context
-from typing import ClassVar, Self, TypeAlias, TypeVar, cast
+from collections.abc import Sequence
+from typing import ClassVar, Self, TypeVar, cast
 
-import msgspec
-from soleowner import Actor, Batch, Command, Runner, fail, succeed
+from soleowner import Actor, Command
 
 from .actor_store import session_error
-from .arguments import checked_count, checked_ids, checked_records, plain_id
+from .arguments import (
+    checked_count,
+    checked_envelopes,
+    checked_ids,
+    checked_session,
+    checked_sessions,
+    plain_envelope,
+)
 from .atomic import AtomicSessionStore, Change
+from .awaiting import Await, AwaitingRunner, Operation
 from .errors import (
     OutcomeUnknown,
     RevisionConflict,
@@ -26,23 +31,18 @@ from .errors import (
     SessionNotFound,
 )
 from .guarantees import Atomicity, Durability, Guarantees, Scope
-from .ids import new_session_id
+from .ids import checked_id, new_session_id
 from .interface import SessionStore
 from .message import Frame, MessageEnvelope
 from .session import Session
-from .states import SessionState, check_transition
+from .states import SessionState
 from .statistics import StoreStatistics
 
 __all__ = ["OwnedSessionStore"]
 
 R = TypeVar("R")
-Operation: TypeAlias = Callable[[SessionStore], Awaitable[R]]
 
 _TRIES = 16
-
-# Set in the owner's context, and so in everything the inner store starts: an operation that came
-# back to its own owner would wait for itself.
-_inside: ContextVar[object] = ContextVar("sessionkeeper_inside", default=None)
 
 
 class OwnedSessionStore(AtomicSessionStore):
@@ -63,8 +63,9 @@ class OwnedSessionStore(AtomicSessionStore):
     def __init__(self, inner: SessionStore, *, capacity: int = 1024) -> None:
         if not isinstance(inner, SessionStore):
             raise TypeError(f"a SessionStore is expected, not {type(inner).__name__}")
+        self._runner = AwaitingRunner(inner)
         self._actor = Actor(
-            _AwaitingRunner(inner),
+            self._runner,
             name="sessionkeeper owner",
             capacity=capacity,
             translate=session_error,
@@ -73,6 +74,11 @@ class OwnedSessionStore(AtomicSessionStore):
     def __repr__(self) -> str:
         now = self._actor.statistics()
         return f"<OwnedSessionStore {now.state} mailbox={now.depth}/{now.capacity}>"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether `open` was called before."""
+        return self._actor.statistics().state != "new"
 
     async def open(self) -> Self:
         """Start the owner; the inner store is its maker's to open and close."""
@@ -88,19 +94,23 @@ class OwnedSessionStore(AtomicSessionStore):
         await self._actor.aclose(timeout=timeout)
 
     async def _do(self, operation: Operation[R]) -> R:
-        command: Command[SessionStore, R] = cast("Command[SessionStore, R]", _Await(operation))
+        command: Command[SessionStore, R] = cast("Command[SessionStore, R]", Await(operation))
         return await self._actor.ask(command)
 
     async def create_session(self, session: Session, /) -> Session:
+        session = checked_session(session)
         return await self._do(lambda inner: inner.create_session(session))
 
     async def get_session(self, session_id: str, /) -> Session:
+        session_id = checked_id(session_id)
         return await self._do(lambda inner: inner.get_session(session_id))
 
     async def update_session(self, session: Session, /) -> Session:
+        session = checked_session(session)
         return await self._do(lambda inner: inner.update_session(session))
 
     async def delete_session(self, session_id: str, /) -> None:
+        session_id = checked_id(session_id)
         await self._do(lambda inner: inner.delete_session(session_id))
 
     async def list_sessions(self) -> list[Session]:
@@ -110,33 +120,39 @@ class OwnedSessionStore(AtomicSessionStore):
         return await self._do(lambda inner: inner.count_sessions())
 
     async def add_frame(self, envelope: MessageEnvelope, /) -> int:
+        envelope = plain_envelope(envelope)
         return await self._do(lambda inner: inner.add_frame(envelope))
 
     async def get_frames(self, session_id: str, /) -> list[MessageEnvelope]:
+        session_id = checked_id(session_id)
         return await self._do(lambda inner: inner.get_frames(session_id))
 
     async def delete_frames(self, session_id: str, /) -> int:
+        session_id = checked_id(session_id)
         return await self._do(lambda inner: inner.delete_frames(session_id))
 
     async def count_frames(self, session_id: str, /) -> int:
+        session_id = checked_id(session_id)
         return await self._do(lambda inner: inner.count_frames(session_id))
 
     async def get_sessions_batch(self, session_ids: Sequence[str], /) -> list[Session]:
         """Return sessions in the order asked, all of one moment. Raises `SessionNotFound`."""
-        ids = checked_ids(session_ids)
+        ids = [checked_id(session_id) for session_id in checked_ids(session_ids)]
         return await self._do(lambda inner: inner.get_sessions_batch(ids))
 
     async def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:
         """Update in order with nobody in between; as atomic on errors as the inner store is."""
-        return await self._do(lambda inner: inner.update_sessions_batch(sessions))
+        checked = checked_sessions(sessions)
+        return await self._do(lambda inner: inner.update_sessions_batch(checked))
 
     async def modify_session(self, session_id: str, change: Change, /) -> Session:
-        run = copy_context().run
-        return await self._do(
-            lambda inner: _modify(inner, plain_id(session_id), lambda s: run(change, s))
-        )
+        session_id = checked_id(session_id)
+        apply = self._runner.applier(change)
+        return await self._do(lambda inner: _modify(inner, session_id, apply))
 
     async def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
+        session = checked_session(session)
+
         async def operation(inner: SessionStore) -> tuple[Session, bool]:
             try:
                 return await inner.get_session(session.id), False
@@ -162,10 +178,13 @@ class OwnedSessionStore(AtomicSessionStore):
         says, `NotImplementedError` for more, and `OutcomeUnknown` when the frame was appended and
         the change could not be stored.
         """
-        checked_records(plain_id(session_id), envelopes)
-        if len(envelopes) > 1:
+        session_id = checked_id(session_id)
+        if expected_last_seq is not None:
+            checked_count("expected_last_seq", expected_last_seq, least=0)
+        checked = checked_envelopes(session_id, envelopes)
+        if len(checked) > 1:
             raise NotImplementedError("the inner store cannot append several frames as one")
-        run = copy_context().run
+        apply = None if change is None else self._runner.applier(change)
 
         async def operation(inner: SessionStore) -> range:
             session = await inner.get_session(session_id)
@@ -174,12 +193,12 @@ class OwnedSessionStore(AtomicSessionStore):
             last = session.last_seq
             if expected_last_seq is not None and expected_last_seq != last:
                 raise SequenceConflict(session_id, expected=expected_last_seq, current=last)
-            changed = session if change is None else _changed(session, run, change)
-            if not envelopes:
+            changed = session if apply is None else _changed(session, apply)
+            if not checked:
                 if changed is not session:
                     await inner.update_session(changed)
                 return range(last + 1, last + 1)
-            seq = await inner.add_frame(envelopes[0])
+            seq = await inner.add_frame(checked[0])
             if changed is not session:
                 try:
                     await inner.update_session(changed)
@@ -193,6 +212,7 @@ class OwnedSessionStore(AtomicSessionStore):
         self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
     ) -> list[Frame]:
         """Return frames as the interface says, but at the cost of reading the whole log."""
+        session_id = checked_id(session_id)
         checked_count("after", after, least=0)
         checked_count("limit", limit, least=1)
 
@@ -217,10 +237,10 @@ class OwnedSessionStore(AtomicSessionStore):
         )
 
 
-async def _modify(inner: SessionStore, session_id: str, change: Change) -> Session:
+async def _modify(inner: SessionStore, session_id: str, apply: Change) -> Session:
     for _ in range(_TRIES):
         session = await inner.get_session(session_id)
-        changed = _changed(session, lambda f, s: f(s), change)
+        changed = _changed(session, apply)
         if changed is session:
             return session
         try:
@@ -230,50 +250,11 @@ async def _modify(inner: SessionStore, session_id: str, change: Change) -> Sessi
     raise last
 
 
-def _changed(
-    session: Session, run: Callable[[Change, Session], Session], change: Change
-) -> Session:
-    changed = run(change, session)
+def _changed(session: Session, apply: Change) -> Session:
+    changed = apply(session)
     if type(changed) is not Session:
         raise TypeError(f"change returns a Session, not {type(changed).__name__}")
     if changed.id != session.id:
         raise ValueError("change returned another session")
-    check_transition(session.id, session.state, changed.state)
-    changed.version_state.check_follows(session.version_state)
+    changed.check_follows(session)
     return changed
-
-
-class _Await(msgspec.Struct, frozen=True):
-    operation: Operation[object]
-    weight: int = 0
-
-    def apply(self, state: SessionStore, /) -> Awaitable[object]:
-        return self.operation(state)
-
-
-class _AwaitingRunner(Runner[SessionStore]):
-    """Awaits each operation before the next one begins."""
-
-    def __init__(self, inner: SessionStore) -> None:
-        self._inner = inner
-
-    @property
-    def applying(self) -> bool:  # type: ignore[override]  # asked, not kept: others run meanwhile
-        """Whether the asking code was started by an operation of this very owner."""
-        return _inside.get() is self
-
-    async def run(self, batch: Batch[SessionStore], /) -> None:
-        """Await and settle one by one; any error belongs to its caller."""
-        _inside.set(self)
-        for command, reply in batch:
-            if reply.done():
-                continue
-            try:
-                value = await command.apply(self._inner)
-            except asyncio.CancelledError:
-                fail(reply, OutcomeUnknown(new_session_id()))
-                raise
-            except Exception as error:
-                fail(reply, error)
-            else:
-                succeed(reply, value)

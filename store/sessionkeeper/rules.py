@@ -26,7 +26,6 @@ from .limits import StoreLimits
 from .records import FrameRecord
 from .rows import SessionRow
 from .session import Session
-from .states import check_transition
 from .tables import Tables
 from .version import VersionState
 
@@ -90,8 +89,7 @@ def check_change(tables: Tables, row: SessionRow, session: Session) -> None:
     `InvalidTransition`, `VersionConflict` or `LimitExceeded`.
     """
     before = row.session
-    check_transition(session.id, before.state, session.state)
-    session.version_state.check_follows(before.version_state)
+    session.check_follows(before)
     _check_metadata(tables.limits, before, session)
 
 

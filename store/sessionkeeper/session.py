@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
+from .errors import InvalidTransition
 from .frozen import FrozenDict, JsonObject
 from .ids import SessionId, new_session_id
 from .states import SessionState, SessionStatus, TransportType
@@ -72,6 +73,12 @@ class Session(Value):
     def status(self) -> SessionStatus:
         """What became of it, derived from the state: the two cannot disagree."""
         return self.state.status
+
+    def check_follows(self, before: Session) -> None:
+        """Raise unless this may come after `before`: `InvalidTransition` or `VersionConflict`."""
+        if not before.state.may_become(self.state):
+            raise InvalidTransition(self.id, before.state, self.state)
+        self.version_state.check_follows(before.version_state)
 
     def __repr_args__(self) -> list[tuple[str | None, object]]:
         # The id may be a bearer secret: show how it begins.

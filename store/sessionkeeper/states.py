@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from .errors import InvalidTransition
-
 __all__ = [
     "Direction",
     "SessionState",
     "SessionStatus",
     "TransportType",
-    "check_transition",
 ]
 
 
@@ -53,6 +50,10 @@ class SessionState(StrEnum):
     FAILED = "failed"
     TIMED_OUT = "timed-out"
 
+    def may_become(self, state: SessionState) -> bool:
+        """Whether a session in this state may stay in it or move on to that one."""
+        return state is self or state in _FOLLOWING[self]
+
     @property
     def is_terminal(self) -> bool:
         """Whether nothing can follow this state."""
@@ -80,12 +81,3 @@ _STATUS = {
     SessionState.FAILED: SessionStatus.FAILED,
     SessionState.TIMED_OUT: SessionStatus.TIMEOUT,
 }
-
-
-def check_transition(session_id: str, from_state: SessionState, to_state: SessionState) -> None:
-    """Let a session stay in its state or move on to one that may follow.
-
-    Raises `InvalidTransition` for anything else.
-    """
-    if to_state is not from_state and to_state not in _FOLLOWING[from_state]:
-        raise InvalidTransition(session_id, from_state, to_state)

@@ -28,3 +28,7 @@ class StoreCommand(
     one is made for every call. `gc=False`: a command lives for one turn and refers to nothing
     that could refer to it.
     """
+
+    def __repr__(self) -> str:
+        # Silent about its fields: a message may be one of them.
+        return f"<{type(self).__name__}>"

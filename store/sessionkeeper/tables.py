@@ -63,7 +63,7 @@ class Tables(ABC):
 
     @abstractmethod
     def append(self, row: SessionRow, records: Sequence[FrameRecord], size: int, /) -> None:
-        """Add records of `size` bytes at the end of a session's log; the row's counters are the rules' work."""
+        """Add records of `size` bytes at the end of a log; the row's counters are the rules'."""
 
     @abstractmethod
     def read(self, row: SessionRow, first: int, count: int, /) -> Sequence[FrameRecord]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 __all__ = ["Value"]
 
@@ -20,9 +20,28 @@ class Value(BaseModel):
         frozen=True,
         extra="forbid",
         hide_input_in_errors=True,
-        revalidate_instances="never",
+        # A subclass may thaw what is frozen here; an instance of one is rebuilt as the plain value.
+        revalidate_instances="subclass-instances",
         ser_json_inf_nan="strings",
     )
+
+    _every_field: ClassVar[set[str]] = set()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        cls._every_field = set(cls.model_fields)
+
+    if not TYPE_CHECKING:  # as pydantic does, so that a type checker sees a frozen class
+        # Pydantic's own refusal shows the value one tried to set.
+        def __setattr__(self, name, value):
+            raise _frozen(self, name)
+
+        def __delattr__(self, name):
+            raise _frozen(self, name)
+
+        def copy(self, *, update=None, deep=False):
+            """Do as `model_copy` does; pydantic's old method would not validate."""
+            return self.model_copy(update=update, deep=deep)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Copy with some fields replaced, *validated*, which pydantic's own does not.
@@ -44,7 +63,7 @@ class Value(BaseModel):
         """
         value = cls.__new__(cls)
         _set_slot(value, "__dict__", fields)
-        _set_slot(value, "__pydantic_fields_set__", _no_fields)
+        _set_slot(value, "__pydantic_fields_set__", cls._every_field)
         _set_slot(value, "__pydantic_extra__", None)
         _set_slot(value, "__pydantic_private__", None)
         return value
@@ -56,4 +75,11 @@ class Value(BaseModel):
 
 
 _set_slot = object.__setattr__
-_no_fields: set[str] = set()
+
+
+def _frozen(value: Value, name: str) -> ValidationError:
+    return ValidationError.from_exception_data(
+        type(value).__name__,
+        [{"type": "frozen_instance", "loc": (name,), "input": None}],
+        hide_input=True,
+    )

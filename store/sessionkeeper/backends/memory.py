@@ -33,8 +33,11 @@ class MemoryTables(Tables):
     """Everything in this process's memory; gone with it."""
 
     def __init__(self, limits: StoreLimits | None = None, clock: Clock | None = None) -> None:
-        self.limits = limits or StoreLimits()
-        self.clock = clock or Clock()
+        self.limits = StoreLimits() if limits is None else limits
+        self.clock = Clock() if clock is None else clock
+        # Told now, and not to the owner by an operation that fails in its middle.
+        if not isinstance(self.limits, StoreLimits) or not isinstance(self.clock, Clock):
+            raise TypeError("limits are StoreLimits, and a clock is a Clock")
         self.total_bytes = 0
         self.total_frames = 0
         self._rows: dict[str, _MemoryRow] = {}

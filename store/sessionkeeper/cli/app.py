@@ -1,0 +1,64 @@
+"""Commands and how they fail: one line on stderr, exit code 2 for wrong use, no traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from . import demo, record
+from .console import complain
+
+__all__ = ["app", "run"]
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="sessionkeeper",
+    help="Keep sessions and their protocol messages.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command(
+    "record", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": False}
+)(record.record)
+app.command("demo")(demo.demo)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sessionkeeper {version('sessionkeeper')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Keep sessions and their protocol messages."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    command = typer.main.get_command(app)
+    if not arguments:
+        arguments = ["--help"]
+    try:
+        code = command.main(args=list(arguments), prog_name="sessionkeeper", standalone_mode=False)
+    except TyperException as error:
+        complain(error.format_message())
+        return error.exit_code
+    except (Abort, KeyboardInterrupt):
+        complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # nobody reads us any more; Python would say so once again at exit
+        return 1
+    return code if isinstance(code, int) else 0

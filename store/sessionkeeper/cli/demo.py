@@ -1,0 +1,50 @@
+"""`sessionkeeper demo`: real clients, through the tap, to real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from .console import complain, run_on_loop
+
+__all__ = ["demo"]
+
+
+def demo(
+    sessions: Annotated[
+        int, typer.Option(min=2, max=200, help="How many sessions to open at once.")
+    ] = 25,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
+) -> int:
+    """Record real MCP sessions and check that every byte is stored as it passed.
+
+    The official client holds its conversations, all at once, with servers from the package
+    registry; one client is killed in the middle. Exit code 1 when the check fails.
+    """
+    try:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        from ..demo import result_as_dict, run_demo, show_result
+        from ..demo.run import STEPS
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.partition(".")[0] not in ("mcp", "rich"):
+            raise
+        complain("install what the demo needs: pip install 'sessionkeeper[demo]'")
+        return 2
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(f"{sessions} sessions", total=sessions * STEPS)
+        try:
+            result = run_on_loop(run_demo(sessions, lambda: progress.advance(bar)))
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+    if as_json:
+        json.dump(result_as_dict(result), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        show_result(result, Console())
+    return 0 if result.ok else 1

@@ -1,0 +1,108 @@
+"""A realistic conversation of the official client; also a script, for the client that is killed.
+
+As a script: `python -m sessionkeeper.demo.client KIND REPOSITORY COMMAND…`. It talks for ever and
+writes a line to its standard output after each answer, until somebody kills it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TextIO
+
+from mcp import ClientSession, MCPError, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+__all__ = ["CALLS", "STEPS", "Stage", "converse"]
+
+CALLS = 12
+STEPS = CALLS + 4
+"""initialize, list, the calls, a call the server fails, a tool it does not have."""
+
+_ZONES = ("UTC", "Europe/Berlin", "Asia/Tokyo", "America/New_York", "Africa/Nairobi")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What the clients of one demo share."""
+
+    all_done: asyncio.Barrier
+    """Nobody leaves before everybody has said everything: all sessions are open at once."""
+    exit: asyncio.Semaphore
+    """How many leave at a time: a client gives its server two seconds to end, then kills it."""
+    errlog: TextIO
+    step: Callable[[], None]
+    """Called after each of a client's `STEPS` answers."""
+
+
+async def converse(kind: str, repository: str, command: tuple[str, ...], stage: Stage) -> None:
+    """Hold one whole conversation."""
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(_session(command, stage.errlog))
+        await session.initialize()
+        stage.step()
+        await session.list_tools()
+        stage.step()
+        for number in range(CALLS):
+            await session.call_tool(*_call(kind, repository, number))
+            stage.step()
+        failed = await session.call_tool(*_bad_call(kind, repository))
+        if not failed.is_error:
+            raise RuntimeError("the server accepted a call it should have failed")
+        stage.step()
+        try:
+            await session.call_tool("no_such_tool", {})
+        except MCPError:
+            stage.step()
+        await stage.all_done.wait()
+        async with stage.exit:
+            await stack.aclose()
+
+
+@asynccontextmanager
+async def _session(command: tuple[str, ...], errlog: TextIO) -> AsyncIterator[ClientSession]:
+    parameters = StdioServerParameters(command=command[0], args=list(command[1:]))
+    async with (
+        stdio_client(parameters, errlog=errlog) as streams,
+        ClientSession(*streams) as session,
+    ):
+        yield session
+
+
+def _call(kind: str, repository: str, number: int) -> tuple[str, dict[str, object]]:
+    if kind == "time":
+        here, there = _ZONES[number % len(_ZONES)], _ZONES[(number + 1) % len(_ZONES)]
+        if number % 2:
+            return "get_current_time", {"timezone": here}
+        time = f"{number:02d}:30"
+        return "convert_time", {"source_timezone": here, "time": time, "target_timezone": there}
+    calls: tuple[tuple[str, dict[str, object]], ...] = (
+        ("git_status", {}),
+        ("git_log", {"max_count": 3}),
+        ("git_diff_unstaged", {}),
+        ("git_show", {"revision": "HEAD"}),
+    )
+    name, arguments = calls[number % len(calls)]
+    return name, {"repo_path": repository} | arguments
+
+
+def _bad_call(kind: str, repository: str) -> tuple[str, dict[str, object]]:
+    if kind == "time":
+        return "get_current_time", {"timezone": "Nowhere/Atlantis"}
+    return "git_show", {"repo_path": repository, "revision": "no-such-revision"}
+
+
+async def _talk_for_ever(kind: str, repository: str, command: tuple[str, ...]) -> None:
+    async with _session(command, sys.stderr) as session:
+        await session.initialize()
+        for number in itertools.count():
+            await session.call_tool(*_call(kind, repository, number))
+            print(number, flush=True)  # noqa: T201 - the sign of life the demo waits for
+
+
+if __name__ == "__main__":
+    asyncio.run(_talk_for_ever(sys.argv[1], sys.argv[2], tuple(sys.argv[3:])))

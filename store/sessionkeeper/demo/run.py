@@ -1,0 +1,146 @@
+"""Opens all sessions of the demo at once and waits for them to end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from ..manager import ManagerStatistics, SessionManager
+from ..message import Frame
+from ..session import Session
+from ..tap import SessionRecorder, Tap
+from .check import Finding, check_session
+from .client import STEPS, Stage, converse
+from .servers import Plan, make_plans
+
+__all__ = ["STEPS", "DemoResult", "run_demo"]
+
+_CONNECTOR = Path(__file__).with_name("connector.py")
+_ANSWERS_BEFORE_KILL = 5
+_PATIENCE = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What the demo stored and found."""
+
+    sessions: list[Session]
+    findings: list[Finding]
+    last_frames: list[Frame]
+    """The newest frames of the first session."""
+    statistics: ManagerStatistics
+    troubles: list[str]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether every session was stored exactly as it crossed the pipes."""
+        return not self.troubles and not any(finding.faults for finding in self.findings)
+
+
+async def run_demo(count: int, step: Callable[[], None]) -> DemoResult:
+    """Run `count` sessions at once; `step` is called `STEPS` times for each of them.
+
+    Leaves nothing running and no file behind, cancelled or not.
+    """
+    begun = time.monotonic()
+    troubles: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="sessionkeeper-") as name:
+        folder = Path(name)
+        plans = await asyncio.to_thread(make_plans, count, folder)
+        async with SessionManager() as manager:
+            with (folder / "stderr").open("w") as errlog:
+                stage = Stage(
+                    all_done=asyncio.Barrier(sum(not plan.killed for plan in plans)),
+                    exit=asyncio.Semaphore(2),
+                    errlog=errlog,
+                    step=step,
+                )
+                async with asyncio.TaskGroup() as group:
+                    tasks = [
+                        group.create_task(_session(plan, manager, stage, troubles))
+                        for plan in plans
+                    ]
+            sessions = [await manager.get_session(task.result()) for task in tasks]
+            findings = [
+                check_session(plan, session, await manager.store.get_frames(session.id))
+                for plan, session in zip(plans, sessions, strict=True)
+            ]
+            last = await manager.store.read_frames(sessions[0].id, limit=8, newest=True)
+            statistics = await manager.statistics()
+    return DemoResult(sessions, findings, last, statistics, troubles, time.monotonic() - begun)
+
+
+async def _session(plan: Plan, manager: SessionManager, stage: Stage, troubles: list[str]) -> str:
+    """Play both sides of one session: the tap, and the client that starts the connector."""
+    recorder = await SessionRecorder.open(
+        manager, plan.server, tags={"demo", plan.kind}, metadata={"name": plan.name}
+    )
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(plan.socket))
+        listener.listen(1)
+        listener.setblocking(False)
+        connector = (sys.executable, "-I", "-S", str(_CONNECTOR), str(plan.socket))
+        command = (*connector, *plan.witness("client-sent", "client-received"))
+        talk = _killed_client if plan.killed else _client
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_tap(plan, recorder, listener, stage.errlog, troubles))
+            group.create_task(talk(plan, command, stage))
+    return recorder.session_id
+
+
+async def _tap(
+    plan: Plan,
+    recorder: SessionRecorder,
+    listener: socket.socket,
+    errlog: TextIO,
+    troubles: list[str],
+) -> None:
+    connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+    connection.setblocking(True)
+    client = connection.detach()
+    tap = Tap(
+        plan.command,
+        recorder,
+        client_in=client,
+        client_out=client,
+        stderr=errlog.fileno(),
+        on_trouble=lambda trouble: troubles.append(f"{plan.name}: {trouble}"),
+    )
+    await tap.run()
+
+
+async def _client(plan: Plan, command: tuple[str, ...], stage: Stage) -> None:
+    async with asyncio.timeout(_PATIENCE):
+        await converse(plan.kind, str(plan.repository), command, stage)
+
+
+async def _killed_client(plan: Plan, command: tuple[str, ...], stage: Stage) -> None:
+    module = "sessionkeeper.demo.client"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, plan.kind, str(plan.repository), *command),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=stage.errlog,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    try:
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        async with asyncio.timeout(_PATIENCE):
+            for _ in range(_ANSWERS_BEFORE_KILL):
+                await process.stdout.readline()
+                stage.step()
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGKILL)
+        await process.wait()
+    for _ in range(STEPS - _ANSWERS_BEFORE_KILL):
+        stage.step()

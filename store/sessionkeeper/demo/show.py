@@ -1,0 +1,132 @@
+"""The result of the demo, for people and for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ..frozen import FrozenDict
+from ..message import Frame
+from ..session import Session
+from ..states import Direction, SessionState
+from .run import DemoResult
+
+__all__ = ["result_as_dict", "show_result"]
+
+_PREVIEW = 60
+
+
+def show_result(result: DemoResult, console: Console) -> None:
+    """Print the sessions, the last frames of one, the mailbox and the check."""
+    console.print(_sessions(result))
+    console.print(_frames(result))
+    mailbox = result.statistics.store.mailbox
+    if mailbox is not None:
+        console.print(
+            f"mailbox: {mailbox.commands} commands in {mailbox.batches} batches,"
+            f" the largest of {mailbox.largest_batch}; capacity {mailbox.capacity},"
+            f" now {mailbox.depth} queued, {mailbox.refused} refused"
+        )
+    for trouble in result.troubles:
+        console.print(f"[red]trouble[/] {escape(trouble)}")
+    for finding in result.findings:
+        for fault in finding.faults:
+            console.print(f"[red]fault[/] {finding.name}: {escape(fault)}")
+    total = sum(finding.bytes_sent + finding.bytes_received for finding in result.findings)
+    frames = result.statistics.store.frames
+    if result.ok:
+        console.print(
+            f"[green]ok[/] {len(result.sessions)} sessions, {frames} frames, {total} bytes: what is"
+            f" stored equals, byte for byte, what the witnesses at the pipes saw"
+            f" ({result.seconds:.1f} s)"
+        )
+    else:
+        console.print("[red]failed[/] what is stored is not what the witnesses at the pipes saw")
+
+
+def result_as_dict(result: DemoResult) -> dict[str, object]:
+    """Return everything as plain JSON values."""
+    store = result.statistics.store
+    return {
+        "ok": result.ok,
+        "seconds": round(result.seconds, 3),
+        "sessions": [
+            {
+                "id": session.id,
+                "state": session.state.value,
+                "failure": session.failure,
+                "client": _name(session.client_info),
+                "server": _name(session.server_info),
+                "protocol_version": session.version_state.negotiated,
+                "frames": session.frame_count,
+                "bytes": finding.bytes_sent + finding.bytes_received,
+                "seconds": round(_seconds(session), 3),
+                "faults": list(finding.faults),
+            }
+            for session, finding in zip(result.sessions, result.findings, strict=True)
+        ],
+        "frames": store.frames,
+        "bytes": store.bytes,
+        "mailbox": None if store.mailbox is None else asdict(store.mailbox),
+        "troubles": result.troubles,
+    }
+
+
+def _sessions(result: DemoResult) -> Table:
+    table = Table(title="Sessions", header_style="bold")
+    for column in ("session", "state", "client", "server"):
+        table.add_column(column)
+    for column in ("frames", "bytes", "seconds"):
+        table.add_column(column, justify="right")
+    for session, finding in zip(result.sessions, result.findings, strict=True):
+        colour = "green" if session.state is SessionState.CLOSED else "yellow"
+        state = f"{session.state}: {session.failure}" if session.failure else str(session.state)
+        table.add_row(
+            str(session.metadata["name"]),
+            f"[{colour}]{escape(state)}[/]",
+            escape(_name(session.client_info)),
+            escape(_name(session.server_info)),
+            str(session.frame_count),
+            str(finding.bytes_sent + finding.bytes_received),
+            f"{_seconds(session):.2f}",
+        )
+    return table
+
+
+def _frames(result: DemoResult) -> Table:
+    name = str(result.sessions[0].metadata["name"])
+    table = Table(title=f"Last frames of {name}", header_style="bold")
+    widths = {"seq": 4, "": 1, "kind": 12, "method or answer": 16, "bytes": 6}
+    for column, width in widths.items():
+        right = column in ("seq", "bytes")
+        table.add_column(column, justify="right" if right else "left", min_width=width)
+    table.add_column("message", overflow="ellipsis", no_wrap=True)
+    for frame in result.last_frames:
+        envelope = frame.envelope
+        arrow = "→" if envelope.context.direction is Direction.CLIENT_TO_SERVER else "←"
+        table.add_row(
+            str(frame.seq),
+            arrow,
+            envelope.kind.value,
+            escape(envelope.method or f"to {envelope.request_id!r}"),
+            str(len(envelope.message)),
+            escape(_preview(frame)),
+        )
+    return table
+
+
+def _preview(frame: Frame) -> str:
+    text = frame.envelope.message.decode()
+    return text if len(text) <= _PREVIEW else f"{text[: _PREVIEW - 1]}…"
+
+
+def _name(info: FrozenDict | None) -> str:
+    return "–" if info is None else str(info.get("name", "?"))
+
+
+def _seconds(session: Session) -> float:
+    ended = session.ended_at or session.last_activity
+    return (ended - session.created_at).total_seconds()

@@ -1,0 +1,215 @@
+"""The lines that passed, on their way from the pumps' threads to the recorder on the loop.
+
+The threads never wait for the recorder: what does not fit the bound is dropped and counted.
+Every line seen has exactly one fate, so the counts add up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import threading
+from collections import Counter, deque
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..errors import InvalidMessage, SessionError
+from ..states import Direction
+from .lines import LineSplitter
+from .pairing import PendingRequests, read_heads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .recorder import Recorder
+
+__all__ = ["Fate", "Intake", "Journal"]
+
+# What a queued line costs beyond its bytes, so that a flood of empty objects is bounded too.
+_LINE_OVERHEAD = 128
+
+
+class Fate(enum.StrEnum):
+    """What became of a line."""
+
+    RECORDED = "recorded"
+    NOT_JSON = "not JSON"
+    REFUSED = "refused"
+    OVERSIZED = "oversized"
+    DROPPED = "dropped"
+    FAILED = "failed"
+
+
+class _Entry(NamedTuple):
+    direction: Direction
+    timestamp: datetime
+    lines: list[bytes]
+
+
+class Journal:
+    """A queue bounded by bytes, and the task that records from it in order, one at a time.
+
+    `report` is told of trouble, on the loop: a recorder's error once per kind.
+    """
+
+    def __init__(
+        self, recorder: Recorder, *, max_pending: int, report: Callable[[str], None]
+    ) -> None:
+        self.fates: dict[Direction, Counter[Fate]] = {side: Counter() for side in Direction}
+        self.requests = PendingRequests()
+        self._recorder = recorder
+        self._max_pending = max_pending
+        self._report = report
+        self._reported: set[str] = set()
+        self._lock = threading.Lock()
+        self._entries: deque[_Entry] = deque()
+        self._waiting: Counter[Direction] = Counter()
+        self._pending = 0
+        self._handled = 0
+        self._closed = False
+        self._news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._keep(), name="sessionkeeper-tap-journal")
+
+    def offer(
+        self, direction: Direction, lines: list[bytes], *, blank: int = 0, oversized: int = 0
+    ) -> None:
+        """Queue lines for recording, as far as they fit. From any thread; never waits."""
+        timestamp = datetime.now(UTC)
+        kept: list[bytes] = []
+        with self._lock:
+            fates = self.fates[direction]
+            fates[Fate.NOT_JSON] += blank
+            fates[Fate.OVERSIZED] += oversized
+            for line in lines:
+                cost = len(line) + _LINE_OVERHEAD
+                if self._closed or self._pending + cost > self._max_pending:
+                    fates[Fate.DROPPED] += 1
+                else:
+                    self._pending += cost
+                    kept.append(line)
+            if kept:
+                self._waiting[direction] += len(kept)
+                self._entries.append(_Entry(direction, timestamp, kept))
+        if kept:
+            self._loop.call_soon_threadsafe(self._news.set)
+        if len(kept) < len(lines):
+            self.complain("recording falls behind: messages are forwarded, but not recorded")
+
+    def complain(self, trouble: str) -> None:
+        """Report a kind of trouble, once. From any thread."""
+        if trouble not in self._reported:
+            self._reported.add(trouble)
+            self._loop.call_soon_threadsafe(self._report, trouble)
+
+    async def settle(self, patience: float) -> None:
+        """Record what is queued; give the rest up when nothing moves for `patience` seconds.
+
+        Call it when the pumps have ended; again, if it was cancelled.
+        """
+        self._closed = True
+        self._news.set()
+        while not self._task.done():
+            handled = self._handled
+            await asyncio.wait({self._task}, timeout=patience)
+            if self._handled == handled:
+                break
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Stop recording at once; what is left counts as dropped. Idempotent."""
+        self._closed = True
+        self._task.cancel()
+        with self._lock:
+            for direction, left in self._waiting.items():
+                self.fates[direction][Fate.DROPPED] += left
+            self._waiting.clear()
+            self._entries.clear()
+
+    async def _keep(self) -> None:
+        while True:
+            self._news.clear()
+            while entry := self._next_entry():
+                for line in entry.lines:
+                    fate = await self._record(entry, line)
+                    self._handle(entry.direction, line, fate)
+                await asyncio.sleep(0)  # a recorder that never waits would keep the loop
+            if self._closed:
+                return
+            await self._news.wait()
+
+    def _next_entry(self) -> _Entry | None:
+        with self._lock:
+            return self._entries.popleft() if self._entries else None
+
+    def _handle(self, direction: Direction, line: bytes, fate: Fate) -> None:
+        with self._lock:
+            self._handled += 1
+            self._waiting[direction] -= 1
+            self._pending -= len(line) + _LINE_OVERHEAD
+            self.fates[direction][fate] += 1
+
+    async def _record(self, entry: _Entry, line: bytes) -> Fate:
+        try:
+            heads = read_heads(line)
+            if heads is None:
+                return Fate.NOT_JSON
+            self.requests.note(entry.direction, heads)
+            await self._recorder.record(entry.direction, line, entry.timestamp)
+        except InvalidMessage:
+            return Fate.REFUSED
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            self._complain_of(asyncio.CancelledError())  # it leaked out of the recorder
+            return Fate.FAILED
+        except Exception as error:
+            self._complain_of(error)
+            return Fate.FAILED
+        return Fate.RECORDED
+
+    def _complain_of(self, error: BaseException) -> None:
+        kind = type(error).__name__
+        if kind in self._reported:
+            return
+        self._reported.add(kind)
+        # The text of somebody else's error may quote the message.
+        own = isinstance(error, SessionError)
+        self._report(f"recording failed: {kind}: {error}" if own else f"recording failed: {kind}")
+
+
+class Intake:
+    """One direction's way into the journal: what its pump calls, on its thread."""
+
+    def __init__(self, direction: Direction, journal: Journal, *, max_line: int) -> None:
+        self._direction = direction
+        self._journal = journal
+        self._splitter = LineSplitter(max_line)
+
+    def feed(self, chunk: bytes, /) -> None:
+        """Queue the lines that end in this chunk. Nothing that goes wrong here gets out."""
+        try:
+            self._offer(self._splitter.feed(chunk))
+        except Exception as error:
+            self._complain_of(error)
+
+    def finish(self) -> None:
+        """Queue the last line, if no newline ended it."""
+        try:
+            last = self._splitter.finish()
+            self._offer([] if last is None else [last])
+        except Exception as error:
+            self._complain_of(error)
+
+    def _offer(self, lines: list[bytes]) -> None:
+        oversized, self._splitter.oversized = self._splitter.oversized, 0
+        whole = [line for line in lines if line and not line.isspace()]
+        if lines or oversized:
+            blank = len(lines) - len(whole)
+            self._journal.offer(self._direction, whole, blank=blank, oversized=oversized)
+
+    def _complain_of(self, error: Exception) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            self._journal.complain(f"recording failed: {type(error).__name__}")

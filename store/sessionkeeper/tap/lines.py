@@ -1,0 +1,65 @@
+"""A stream of bytes cut into the lines it carries, in bounded memory.
+
+Nothing here reads, writes or parses. A line too long is given up, never the lines after it.
+"""
+
+from __future__ import annotations
+
+__all__ = ["LineSplitter"]
+
+
+class LineSplitter:
+    """Chunks in, whole lines out: the exact bytes between newlines, less one final `\\r`.
+
+    It holds at most `max_line` bytes of an unfinished line, however the chunks are cut.
+    """
+
+    __slots__ = ("_held", "_max_line", "_overlong", "oversized")
+
+    def __init__(self, max_line: int) -> None:
+        if max_line < 1:
+            raise ValueError("max_line is at least 1")
+        self._max_line = max_line
+        self._held = bytearray()
+        self._overlong = False
+        self.oversized = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes of the unfinished line kept so far."""
+        return len(self._held)
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Take the next bytes; return the lines that end in them, in order."""
+        *ended, rest = chunk.split(b"\n")
+        lines: list[bytes] = []
+        for part in ended:
+            self._hold(part)
+            line = self._end_line()
+            if line is not None:
+                lines.append(line)
+        self._hold(rest)
+        return lines
+
+    def finish(self) -> bytes | None:
+        """End the stream; return its last line if no newline ended it."""
+        if not self._held and not self._overlong:
+            return None
+        return self._end_line()
+
+    def _hold(self, part: bytes) -> None:
+        # One byte over the limit may still be the "\r" that does not count.
+        if self._overlong or len(self._held) + len(part) > self._max_line + 1:
+            self._overlong = True
+            self._held = bytearray()
+        else:
+            self._held += part
+
+    def _end_line(self) -> bytes | None:
+        line, overlong = bytes(self._held).removesuffix(b"\r"), self._overlong
+        self._held = bytearray()
+        self._overlong = False
+        if overlong or len(line) > self._max_line:
+            self.oversized += 1
+            return None
+        return line

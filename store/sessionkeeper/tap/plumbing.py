@@ -1,0 +1,90 @@
+"""Both pumps of a tap, and every descriptor between the client and the server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ..states import Direction
+from .descriptors import Inlet, Outlet
+from .journal import Intake
+from .pump import Pump, PumpEnd
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from .journal import Journal
+    from .server import Server
+
+__all__ = ["Plumbing", "take_client"]
+
+
+def take_client(client_in: int, client_out: int, stack: ExitStack) -> tuple[Inlet, Outlet]:
+    """Take the client's descriptors over; the stack closes them."""
+    inlet = Inlet(client_in)
+    stack.callback(inlet.close)
+    outlet = Outlet(os.dup(client_in) if client_in == client_out else client_out)
+    stack.callback(outlet.close)
+    # One socket for both ways: closing one of its two descriptors would end neither.
+    same = os.path.sameopenfile(inlet.fd, outlet.fd)
+    inlet.duplex = outlet.duplex = same and stat.S_ISSOCK(os.fstat(inlet.fd).st_mode)
+    return inlet, outlet
+
+
+class Plumbing:
+    """What runs between one client and one server; the stack stops it and closes its ends."""
+
+    def __init__(
+        self,
+        client: tuple[Inlet, Outlet],
+        server: Server,
+        *,
+        journal: Journal,
+        max_line: int,
+        stack: ExitStack,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._inbound_ended = asyncio.Event()
+        self._outbound_ended = asyncio.Event()
+        from_client, to_client = client
+        from_server, to_server = Inlet(server.stdout), Outlet(server.stdin, own=True)
+        stack.callback(from_server.close)
+        stack.callback(to_server.close)
+        self.inbound = Pump(
+            "sessionkeeper-tap-in",
+            from_client,
+            to_server,
+            observer=Intake(Direction.CLIENT_TO_SERVER, journal, max_line=max_line),
+            on_end=lambda: self._post(self._inbound_ended),
+        )
+        stack.callback(self.inbound.shut)
+        self.outbound = Pump(
+            "sessionkeeper-tap-out",
+            from_server,
+            to_client,
+            observer=Intake(Direction.SERVER_TO_CLIENT, journal, max_line=max_line),
+            on_end=lambda: self._post(self._outbound_ended),
+            on_broken=self.inbound.stop,
+            drain=True,
+        )
+        stack.callback(self.outbound.shut)
+        self.inbound.start()
+        self.outbound.start()
+
+    @property
+    def client_left(self) -> bool:
+        """Whether the client closed its sending side before the server was at its end."""
+        ended_first = self.inbound.ended_at <= self.outbound.ended_at
+        return self.inbound.end is PumpEnd.EOF and ended_first
+
+    async def ended(self) -> None:
+        """Wait until nothing can pass any more."""
+        await self._inbound_ended.wait()
+        await self._outbound_ended.wait()
+
+    def _post(self, event: asyncio.Event) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(event.set)

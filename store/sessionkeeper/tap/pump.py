@@ -1,0 +1,212 @@
+"""Bytes carried from one descriptor to another, by a plain thread.
+
+The event loop has no part in it: a stalled loop delays no byte. What is read is shown to the
+observer first and written on at once, so a request is seen before its response can exist.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import select
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .descriptors import Inlet, Outlet
+
+__all__ = ["Observer", "Pump", "PumpEnd"]
+
+_CHUNK = 65536
+_JOIN = 1.0
+
+
+class Observer(Protocol):
+    """Who sees what passes, on the pump's thread: it neither waits nor raises."""
+
+    def feed(self, chunk: bytes, /) -> None:
+        """See the next bytes, before they are written on."""
+        ...
+
+    def finish(self) -> None:
+        """Learn that these were all."""
+        ...
+
+
+class PumpEnd(enum.Enum):
+    """Why a pump ended."""
+
+    EOF = "the source ended"
+    BROKEN = "the sink broke"
+    STOPPED = "it was told to"
+
+
+class Pump:
+    """One direction: everything the inlet gives goes to the outlet, unchanged and at once.
+
+    Both ends are closed when it ends. If the outlet breaks, `on_broken` is called on the pump's
+    thread; a pump with `drain` then reads on for the observer alone, any other ends.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        inlet: Inlet,
+        outlet: Outlet,
+        *,
+        observer: Observer,
+        on_end: Callable[[], None],
+        on_broken: Callable[[], None] | None = None,
+        drain: bool = False,
+    ) -> None:
+        self.end: PumpEnd | None = None
+        self.ended_at = 0.0
+        self.bytes = 0
+        self.reader_gone = False
+        self._inlet = inlet
+        self._outlet = outlet
+        self._observer = observer
+        self._on_end = on_end
+        self._on_broken = on_broken
+        self._drain = drain
+        self._stopped = False
+        self._read_until: float | None = None
+        self._write_until: float | None = None
+        self._left: int | None = None
+        self._wake_lock = threading.Lock()
+        self._wake_reader, self._waker = os.pipe()
+        os.set_blocking(self._wake_reader, False)
+        os.set_blocking(self._waker, False)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to carry."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End now, whatever has not been read or written yet. From any thread."""
+        self._stopped = True
+        self._wake()
+
+    def finish(self, *, within: float, even_unwritten: bool = False) -> None:
+        """End after what the source holds `within` seconds from now, or earlier at its end.
+
+        A reader that is there but slow is waited for, unless `even_unwritten`. From any thread.
+        """
+        until = time.monotonic() + within
+        self._read_until = until if self._read_until is None else min(until, self._read_until)
+        if even_unwritten:
+            self._write_until = until
+        self._wake()
+
+    def shut(self) -> None:
+        """Stop, wait for the thread, and free what it was woken with. Idempotent."""
+        self.stop()
+        if self._thread.ident is not None:
+            self._thread.join(_JOIN)
+        if self._thread.is_alive():
+            return  # stuck in a device: it is a daemon, and what it uses stays open
+        with self._wake_lock:
+            for fd in (self._wake_reader, self._waker):
+                if fd >= 0:
+                    os.close(fd)
+            self._wake_reader = self._waker = -1
+
+    def _wake(self) -> None:
+        with self._wake_lock:
+            if self._waker >= 0:
+                try:
+                    os.write(self._waker, b"!")
+                except BlockingIOError:
+                    return  # full of wake-ups: one more would change nothing
+
+    def _run(self) -> None:
+        end = PumpEnd.STOPPED
+        try:
+            end = self._carry()
+        finally:
+            self.ended_at = time.monotonic()
+            self.end = end
+            self._observer.finish()
+            self.reader_gone = self.reader_gone or self._outlet.reader_is_gone()
+            self._outlet.close()
+            self._inlet.close()
+            self._on_end()
+
+    def _carry(self) -> PumpEnd:
+        while room := self._wait_for_bytes():
+            chunk = self._inlet.read(room)
+            if chunk is None:
+                continue
+            if not chunk:
+                return PumpEnd.EOF
+            if self._left is not None:
+                self._left -= len(chunk)
+            self._observer.feed(chunk)
+            if not self.reader_gone:
+                self._write(chunk)
+            if self.reader_gone and not self._drain:
+                return PumpEnd.BROKEN
+        return PumpEnd.STOPPED
+
+    def _write(self, chunk: bytes) -> None:
+        rest = memoryview(chunk)
+        while rest:
+            try:
+                written = self._outlet.write(rest)
+            except BlockingIOError:
+                if not self._wait_for_room():
+                    return
+            except OSError:
+                self.reader_gone = True
+                if self._on_broken is not None:
+                    self._on_broken()
+                return
+            else:
+                self.bytes += written
+                rest = rest[written:]
+
+    def _wait_for_bytes(self) -> int:
+        """How much to read now that there is something; 0 when it is time to end."""
+        poller = self._poller(self._inlet.fd, select.POLLIN)
+        while not self._stopped:
+            patience = _remaining(self._read_until)
+            if patience == 0:
+                # What the source holds at this moment and no more: a grandchild that keeps on
+                # writing would keep the pump for ever.
+                if self._left is None:
+                    self._left = self._inlet.waiting()
+                return min(self._left, _CHUNK)
+            ready = self._poll(poller, patience)
+            if self._inlet.fd in ready:
+                return _CHUNK
+        return 0
+
+    def _wait_for_room(self) -> bool:
+        poller = self._poller(self._outlet.fd, select.POLLOUT)
+        while not self._stopped:
+            patience = _remaining(self._write_until)
+            if patience == 0:
+                self._stopped = True
+            elif self._outlet.fd in self._poll(poller, patience):
+                return True
+        return False
+
+    def _poller(self, fd: int, events: int) -> select.poll:
+        poller = select.poll()
+        poller.register(fd, events)
+        poller.register(self._wake_reader, select.POLLIN)
+        return poller
+
+    def _poll(self, poller: select.poll, patience: float | None) -> set[int]:
+        ready = {fd for fd, _ in poller.poll(None if patience is None else patience * 1000)}
+        if self._wake_reader in ready:
+            os.read(self._wake_reader, _CHUNK)
+        return ready
+
+
+def _remaining(until: float | None) -> float | None:
+    return None if until is None else max(0.0, until - time.monotonic())

@@ -1,0 +1,87 @@
+"""Where the tap's messages go: what it needs of a recorder, and the one over a manager."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, Self
+
+from ..message import MessageEnvelope, StdioDelivery
+from ..states import TransportType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from ..manager import SessionManager
+    from ..states import Direction
+
+__all__ = ["Recorder", "SessionRecorder"]
+
+_LONGEST_REASON = 1024
+
+
+class Recorder(Protocol):
+    """What the tap needs of the store's side. It is never called twice at once."""
+
+    def started(self, pid: int, /) -> None:
+        """Learn the process id of the server; called once, before the first message."""
+        ...
+
+    async def record(self, direction: Direction, message: bytes, timestamp: datetime, /) -> None:
+        """Keep one message, the exact bytes of its line.
+
+        Raises `InvalidMessage` if it is not one JSON-RPC object, or another `SessionError`.
+        """
+        ...
+
+    async def complete(self) -> None:
+        """End the session in order."""
+        ...
+
+    async def fail(self, reason: str, /) -> None:
+        """End the session as failed."""
+        ...
+
+
+class SessionRecorder:
+    """Records into one session of a manager, with the command and pid it was served by."""
+
+    def __init__(self, manager: SessionManager, session_id: str, command: Sequence[str]) -> None:
+        self.session_id = session_id
+        self._manager = manager
+        self._delivery = StdioDelivery(command=tuple(command))
+
+    @classmethod
+    async def open(
+        cls,
+        manager: SessionManager,
+        command: Sequence[str],
+        *,
+        id: str | None = None,
+        **fields: object,
+    ) -> Self:
+        """Create a stdio session to record into; raises as `SessionManager.create_session`."""
+        session = await manager.create_session(transport_type=TransportType.STDIO, id=id, **fields)
+        return cls(manager, session.id, command)
+
+    def started(self, pid: int, /) -> None:
+        """Note the process id on every message from now on."""
+        self._delivery = StdioDelivery(command=self._delivery.command, pid=pid)
+
+    async def record(self, direction: Direction, message: bytes, timestamp: datetime, /) -> None:
+        """Append one message; raises `InvalidMessage` or what `SessionManager.record` raises."""
+        envelope = MessageEnvelope.of(
+            self.session_id,
+            message,
+            direction=direction,
+            timestamp=timestamp,
+            delivery=self._delivery,
+        )
+        await self._manager.record(envelope)
+
+    async def complete(self) -> None:
+        """End the session in order."""
+        await self._manager.complete_session(self.session_id)
+
+    async def fail(self, reason: str, /) -> None:
+        """End the session as failed."""
+        await self._manager.fail_session(self.session_id, reason[:_LONGEST_REASON])

@@ -1,0 +1,147 @@
+"""What a tap has to say at the end: how much passed, what was recorded, how it ended.
+
+The verdict is a function of facts; nothing here waits or reads.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..states import Direction
+from .journal import Fate
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping
+
+__all__ = ["Ending", "TapReport", "Traffic", "exit_status", "unrecorded"]
+
+_SIGNAL_STATUS = 128
+
+_REASONS = {
+    Fate.NOT_JSON: "no JSON",
+    Fate.REFUSED: "no JSON-RPC message",
+    Fate.OVERSIZED: "too long",
+    Fate.DROPPED: "recording fell behind",
+    Fate.FAILED: "recording failed",
+}
+
+
+def exit_status(returncode: int) -> int:
+    """Turn a `Popen.returncode` into what a shell would report: 128 + N for signal N."""
+    return _SIGNAL_STATUS - returncode if returncode < 0 else returncode
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What passed in one direction: bytes handed on; messages seen, that is lines of JSON."""
+
+    bytes: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class TapReport:
+    """What passed through a tap and what became of it.
+
+    Each message is in exactly one of `recorded`, `refused`, `oversized`, `dropped`, `failed`;
+    a line that was too long or dropped counts as a message, since nobody looked.
+    """
+
+    pid: int
+    returncode: int
+    failure: str | None
+    """Why the session failed; None when it is completed."""
+    client_to_server: Traffic
+    server_to_client: Traffic
+    recorded: int
+    not_json: int
+    refused: int
+    oversized: int
+    dropped: int
+    failed: int
+
+    @property
+    def completed(self) -> bool:
+        """Whether the session ended in order."""
+        return self.failure is None
+
+    @classmethod
+    def of(
+        cls,
+        pid: int,
+        ending: Ending,
+        fates: Mapping[Direction, Counter[Fate]],
+        passed: Mapping[Direction, int],
+    ) -> TapReport:
+        """Sum up what became of every line."""
+        sums = fates[Direction.CLIENT_TO_SERVER] + fates[Direction.SERVER_TO_CLIENT]
+        traffic = {
+            side: Traffic(passed[side], fates[side].total() - fates[side][Fate.NOT_JSON])
+            for side in Direction
+        }
+        return cls(
+            pid=pid,
+            returncode=ending.returncode,
+            failure=ending.failure(),
+            client_to_server=traffic[Direction.CLIENT_TO_SERVER],
+            server_to_client=traffic[Direction.SERVER_TO_CLIENT],
+            recorded=sums[Fate.RECORDED],
+            not_json=sums[Fate.NOT_JSON],
+            refused=sums[Fate.REFUSED],
+            oversized=sums[Fate.OVERSIZED],
+            dropped=sums[Fate.DROPPED],
+            failed=sums[Fate.FAILED],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How client and server came to an end, as far as it decides what became of the session."""
+
+    returncode: int
+    interrupted: bool
+    forwarded: frozenset[int]
+    client_gone: bool
+    client_left: bool
+    unanswered: int
+
+    def failure(self) -> str | None:
+        """Why the session failed; None if it is completed. The first that applies is the reason."""
+        if self.interrupted:
+            return None
+        if self.client_gone:
+            return "client vanished"
+        if self.returncode and not self._obeyed():
+            return f"server {_describe(self.returncode)}"
+        if not self.unanswered:
+            return None
+        who = "client left" if self.client_left else "server exited"
+        requests = "request" if self.unanswered == 1 else "requests"
+        return f"{who} with {self.unanswered} {requests} unanswered"
+
+    def _obeyed(self) -> bool:
+        # A launcher (sh -c, uvx, npx) reports the signal that ended its child as 128 + N.
+        return exit_status(self.returncode) - _SIGNAL_STATUS in self.forwarded
+
+
+def unrecorded(fates: Mapping[Direction, Counter[Fate]]) -> list[str]:
+    """One line of text for each kind of reason why lines were not recorded."""
+    sums = fates[Direction.CLIENT_TO_SERVER] + fates[Direction.SERVER_TO_CLIENT]
+    return [
+        f"{sums[fate]} {'line' if sums[fate] == 1 else 'lines'} not recorded: {reason}"
+        for fate, reason in _REASONS.items()
+        if sums[fate]
+    ]
+
+
+def _describe(returncode: int) -> str:
+    if returncode > 0:
+        return f"exited with status {returncode}"
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:
+        name = f"signal {-returncode}"  # the real-time signals have no names
+    return f"killed by {name}"

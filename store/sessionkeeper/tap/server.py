@@ -1,0 +1,107 @@
+"""The server the tap stands in front of: one child process, its pipes, its exit.
+
+POSIX only. The child stays in our process group and session, so a client's `killpg` and the
+keyboard's signals reach both.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ..errors import SessionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["CommandNotStarted", "Server"]
+
+_NOT_FOUND = 127
+_NOT_EXECUTABLE = 126
+_JOIN = 1.0
+
+
+class CommandNotStarted(SessionError):
+    """The server's command cannot be run; `exit_status` is what a shell would end with."""
+
+    def __init__(self, program: str, error: OSError) -> None:
+        missing = isinstance(error, FileNotFoundError)
+        reason = "not found" if missing else (error.strerror or type(error).__name__)
+        if missing and error.filename not in (None, program):
+            reason = f"no such directory: {os.fsdecode(error.filename)}"  # the working directory
+        super().__init__(f"cannot start {program!r}: {reason}")
+        self.program = program
+        self.exit_status = _NOT_FOUND if missing else _NOT_EXECUTABLE
+
+
+class Server:
+    """A running server; `on_exit` is called on a thread of its own when it has ended.
+
+    `stdin` and `stdout` are our ends of its pipes and belong to whoever takes them.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None,
+        cwd: str | os.PathLike[str] | None,
+        stderr: int | None,
+        on_exit: Callable[[], None],
+    ) -> None:
+        reads, self.stdin = os.pipe()
+        self.stdout, writes = os.pipe()
+        try:
+            # What the client left open for the server beyond 0, 1, 2 stays open for it: without
+            # close_fds only descriptors somebody made inheritable pass, none of ours.
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=reads,
+                stdout=writes,
+                stderr=stderr,
+                env=None if env is None else dict(env),
+                cwd=cwd,
+                close_fds=False,
+            )
+        except BaseException as error:
+            os.close(self.stdin)
+            os.close(self.stdout)
+            if isinstance(error, OSError):
+                raise CommandNotStarted(command[0], error) from error
+            raise
+        finally:
+            os.close(reads)
+            os.close(writes)
+        self.pid = self._process.pid
+        self._on_exit = on_exit
+        self._thread = threading.Thread(
+            target=self._wait, name="sessionkeeper-tap-exit", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def returncode(self) -> int | None:
+        """As `Popen` has it: -N for signal N; None while the server runs."""
+        return self._process.returncode
+
+    def send_signal(self, signum: int) -> None:
+        """Send a signal to the server alone; one that has ended gets none."""
+        with suppress(PermissionError):  # a server that took another user's rights
+            self._process.send_signal(signum)
+
+    def wait(self) -> int:
+        """Wait for the exit, and return the code; at once after `on_exit`."""
+        return self._process.wait()
+
+    def kill(self) -> None:
+        """End it for sure, and see its exit."""
+        self.send_signal(signal.SIGKILL)
+        self._thread.join(_JOIN)
+
+    def _wait(self) -> None:
+        self.wait()
+        self._on_exit()

@@ -1,0 +1,74 @@
+"""A terminal's or a client's signals, passed on to the server behind a tap.
+
+Only for a program that is nothing but the tap: it takes the process's signal handlers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from .tap import Tap
+
+__all__ = ["forwarding_signals"]
+
+_FORWARDED = (
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGINT,
+    signal.SIGQUIT,
+)
+_FROM_KEYBOARD = frozenset({signal.SIGINT, signal.SIGQUIT})
+
+
+@contextmanager
+def forwarding_signals(tap: Tap) -> Generator[None, None, None]:
+    """Pass signals on to the tap's server while the block runs; SIGINT ends the tap, too.
+
+    Enter it before the tap runs, in the main thread, on the tap's loop. Signals that were ignored
+    at the start (nohup) stay ignored.
+    """
+    loop = asyncio.get_running_loop()
+    before = {signum: signal.getsignal(signum) for signum in _FORWARDED}
+    taken = [signum for signum, handler in before.items() if handler is not signal.SIG_IGN]
+    children = signal.getsignal(signal.SIGCHLD)
+    if children is signal.SIG_IGN:
+        # Inherited from a careless launcher, it would have the kernel throw away the exit code.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for signum in taken:
+        loop.add_signal_handler(signum, _forward, tap, signum)
+    try:
+        yield
+    finally:
+        for signum in taken:
+            loop.remove_signal_handler(signum)
+            signal.signal(signum, before[signum])
+        signal.signal(signal.SIGCHLD, children)
+
+
+def _forward(tap: Tap, signum: signal.Signals) -> None:
+    tap.send_signal(signum, has_it=signum in _FROM_KEYBOARD and _in_foreground())
+    if signum == signal.SIGINT:
+        tap.interrupt()
+
+
+def _in_foreground() -> bool:
+    """Whether the keyboard's signals reach us, and so the server, which is in our group."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)

@@ -1,0 +1,257 @@
+"""The tap: a server's command, started and passed through to a client, with a record kept.
+
+Forwarding is the business of threads (pump.py) and goes on whatever happens to the loop, the
+recorder or the store. POSIX only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
+
+from ..states import Direction
+from .journal import Fate, Journal
+from .plumbing import Plumbing, take_client
+from .report import Ending, TapReport, unrecorded
+from .server import CommandNotStarted, Server
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .recorder import Recorder
+
+__all__ = ["MAX_LINE", "MAX_PENDING", "Tap"]
+
+MAX_LINE = 16 * 1024 * 1024
+MAX_PENDING = 64 * 1024 * 1024
+
+# All in seconds. After the server's exit a grandchild may hold its stdout open: it gets a grace.
+_GRACE = 1.0
+_SHORT_GRACE = 0.1
+_PATIENCE = 5.0
+_SHORT_PATIENCE = 0.1
+_HURRY = 1.0
+
+_INTERRUPTS = frozenset({signal.SIGINT, signal.SIGTERM})
+_ENDS = _INTERRUPTS | {signal.SIGHUP, signal.SIGQUIT}
+
+
+class Tap:
+    """One run of a server's command between a client's two descriptors.
+
+    It takes `client_in` and `client_out` over and closes them (0, 1 and 2 are pointed at
+    /dev/null); they may be one descriptor, a socket. `on_trouble` is told, in one line and
+    without any payload, what could not be recorded. `patience`: how many seconds a recorder may
+    stand still once all traffic has ended. To be used on one loop's thread.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        recorder: Recorder,
+        *,
+        client_in: int,
+        client_out: int,
+        on_trouble: Callable[[str], None],
+        env: Mapping[str, str] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        stderr: int | None = None,
+        max_line: int = MAX_LINE,
+        max_pending: int = MAX_PENDING,
+        patience: float = _PATIENCE,
+    ) -> None:
+        if not command:
+            raise ValueError("the command is empty")
+        self._command = tuple(command)
+        self._recorder = recorder
+        self._client_in = client_in
+        self._client_out = client_out
+        self._on_trouble = on_trouble
+        self._env = env
+        self._cwd = cwd
+        self._stderr = stderr
+        self._max_line = max_line
+        self._max_pending = max_pending
+        self._patience = patience
+        self._begun = False
+        self._server: Server | None = None
+        self._early: list[int] = []
+        self._forwarded: set[int] = set()
+        self._interrupted = False
+        self._impatient = False
+        self._deadline: float | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+        self._telling: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        if self._server is None:
+            return "<Tap not started>"
+        code = self._server.returncode
+        return f"<Tap pid={self._server.pid} {'running' if code is None else f'ended={code}'}>"
+
+    async def run(self) -> TapReport:
+        """Start the server, pass everything through until it has ended, and report.
+
+        Raises `CommandNotStarted` (the session is failed then). Cancelled, it ends the server
+        within about a second and completes the session first. Whatever happens, it leaves no
+        process, no thread and no descriptor behind.
+        """
+        if self._begun:
+            raise RuntimeError("a tap runs once")
+        self._begun = True
+        with ExitStack() as stack:
+            try:
+                server = self._start(stack)
+            except CommandNotStarted as error:
+                await self._tell(str(error))
+                raise
+            try:
+                return await self._finish(server)
+            except asyncio.CancelledError:
+                self._hurry()
+                self._escalate(server, term_after=0.0, kill_after=0.5)
+                await self._finish(server)
+                raise
+
+    def send_signal(self, signum: int, *, has_it: bool = False) -> None:
+        """Pass a signal on to the server; one that comes before its start is kept for it.
+
+        `has_it`: the server got it already, with the rest of the process group.
+        """
+        self._impatient = self._impatient or signum in _ENDS
+        if self._is_over():
+            self._wind_up()
+            return
+        self._forwarded.add(signum)
+        self._interrupted = self._interrupted or signum in _INTERRUPTS
+        if has_it:
+            return
+        if self._server is None:
+            self._early.append(signum)
+        else:
+            self._server.send_signal(signum)
+
+    def interrupt(self) -> None:
+        """End within a second: the server sees the end of its stdin, SIGTERM, then SIGKILL."""
+        if self._deadline is None:
+            self._hurry()
+            if self._server is not None:
+                self._escalate(self._server, term_after=0.5, kill_after=0.8)
+
+    def _start(self, stack: ExitStack) -> Server:
+        """Start the server and the pumps; the stack undoes whatever was done when this fails."""
+        self._loop = asyncio.get_running_loop()
+        self._exited = asyncio.Event()
+        client = take_client(self._client_in, self._client_out, stack)
+        server = Server(
+            self._command,
+            env=self._env,
+            cwd=self._cwd,
+            stderr=self._stderr,
+            on_exit=self._note_exit,
+        )
+        stack.callback(server.kill)
+        self._journal = Journal(
+            self._recorder, max_pending=self._max_pending, report=self._complain
+        )
+        stack.callback(self._journal.abandon)
+        self._recorder.started(server.pid)
+        self._plumbing = Plumbing(
+            client, server, journal=self._journal, max_line=self._max_line, stack=stack
+        )
+        self._server = server
+        stack.callback(self._cancel_timers)
+        for signum in self._early:
+            server.send_signal(signum)
+        if self._deadline is not None:
+            self._escalate(server, term_after=0.5, kill_after=0.8)
+        return server
+
+    async def _finish(self, server: Server) -> TapReport:
+        """Wait for the end of everything; it can be called again after a cancellation."""
+        await self._exited.wait()
+        self._wind_up()
+        await self._plumbing.ended()
+        await self._journal.settle(self._patience_left())
+        ending = self._ending(server)
+        if self._telling is None:
+            for trouble in unrecorded(self._journal.fates):
+                self._complain(trouble)
+            self._telling = self._loop.create_task(self._tell(ending.failure()))
+        await asyncio.wait({self._telling}, timeout=self._patience_left())
+        if not self._telling.done():
+            self._telling.cancel()
+            self._complain("the end of the session was not recorded: it took too long")
+        passed = {
+            Direction.CLIENT_TO_SERVER: self._plumbing.inbound.bytes,
+            Direction.SERVER_TO_CLIENT: self._plumbing.outbound.bytes,
+        }
+        return TapReport.of(server.pid, ending, self._journal.fates, passed)
+
+    def _ending(self, server: Server) -> Ending:
+        lost = self._journal.fates[Direction.SERVER_TO_CLIENT]
+        unread = lost[Fate.OVERSIZED] + lost[Fate.DROPPED]  # each may have been a response
+        pending = self._journal.requests.count(Direction.CLIENT_TO_SERVER)
+        return Ending(
+            returncode=server.wait(),
+            interrupted=self._interrupted,
+            forwarded=frozenset(self._forwarded),
+            client_gone=self._plumbing.outbound.reader_gone,
+            client_left=self._plumbing.client_left,
+            unanswered=max(0, pending - unread),
+        )
+
+    def _wind_up(self) -> None:
+        """The server has exited: let what it wrote reach the client, then end.
+
+        A client that is slow to read gets everything, unless a signal asked for the end.
+        """
+        grace = _GRACE if self._deadline is None else _SHORT_GRACE
+        self._plumbing.inbound.stop()
+        self._plumbing.outbound.finish(within=grace, even_unwritten=self._impatient)
+
+    def _hurry(self) -> None:
+        self._deadline = time.monotonic() + _HURRY
+        self._impatient = True
+        if self._is_over():
+            self._wind_up()
+        else:
+            self._interrupted = True
+
+    def _escalate(self, server: Server, *, term_after: float, kill_after: float) -> None:
+        self._plumbing.inbound.stop()
+        for delay, signum in (term_after, signal.SIGTERM), (kill_after, signal.SIGKILL):
+            self._timers.append(self._loop.call_later(delay, server.send_signal, signum))
+
+    def _cancel_timers(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+
+    def _is_over(self) -> bool:
+        return self._server is not None and self._server.returncode is not None
+
+    def _patience_left(self) -> float:
+        if self._deadline is None:
+            return self._patience
+        return max(_SHORT_PATIENCE, self._deadline - time.monotonic())
+
+    async def _tell(self, failure: str | None) -> None:
+        try:
+            if failure is None:
+                await self._recorder.complete()
+            else:
+                await self._recorder.fail(failure)
+        except Exception as error:
+            self._complain(f"the end of the session was not recorded: {type(error).__name__}")
+
+    def _complain(self, trouble: str) -> None:
+        with suppress(Exception):  # a closed stderr is no reason to end
+            self._on_trouble(trouble)
+
+    def _note_exit(self) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._exited.set)

@@ -1,0 +1,150 @@
+"""What a user reads is true: its code runs and prints what it says, its references lead somewhere.
+
+A fenced block `python` is run as a program of its own; a block `output` below it is all it prints.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+from sessionkeeper import AtomicSessionStore, SessionManager
+from sybil import Example, Sybil
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.markdown import CodeBlockParser
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+COMMANDS = [
+    "python3 -m venv .venv && .venv/bin/pip install -qe '.[demo]' && .venv/bin/sessionkeeper demo",
+    "python3 -m venv .venv && .venv/bin/pip install -qe '.[test]' && .venv/bin/pytest",
+]
+
+ABSENT = "## Not in this version"
+
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+class Program:
+    """Runs the blocks of a page one after the other, each with nothing of the others."""
+
+    def __init__(self) -> None:
+        self._evaluate = PythonEvaluator()
+        self._printed: str | None = None
+
+    def run(self, example: Example) -> None:
+        """Run one block and keep what it prints."""
+        example.namespace.clear()
+        example.namespace["__name__"] = "__main__"
+        stdout = io.StringIO()
+        with redirect_stdout(stdout):
+            self._evaluate(example)
+        self._printed = stdout.getvalue()
+
+    def compare(self, example: Example) -> None:
+        """Compare a block `output` with what the block before it printed."""
+        printed, self._printed = self._printed, None
+        assert printed == example.parsed
+
+
+def _examples(page: Path) -> Iterator[Example]:
+    program = Program()
+    parsers = [
+        CodeBlockParser(language="python", evaluator=program.run),
+        CodeBlockParser(language="output", evaluator=program.compare),
+    ]
+    yield from Sybil(parsers=parsers).parse(page).examples()
+
+
+@pages
+def test_every_example_runs_and_prints_what_the_page_says(page: Path) -> None:
+    for example in _examples(page):
+        example.evaluate()
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/index.md", "docs/embedding.md"])
+def test_the_pages_that_teach_have_examples(name: str) -> None:
+    assert list(_examples(ROOT / name))
+
+
+def test_a_false_example_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python\nprint(1)\n```\n\n```output\n2\n```\n")
+    run, compare = _examples(page)
+    run.evaluate()
+    with pytest.raises(AssertionError):
+        compare.evaluate()
+
+
+def test_the_example_of_the_readme_has_about_twenty_lines() -> None:
+    first = next(_examples(ROOT / "README.md")).parsed
+    assert len([line for line in first.splitlines() if line.strip()]) <= 22
+
+
+def test_the_readme_gives_the_two_commands() -> None:
+    blocks = re.findall(r"^```shell\n(.*?)^```$", _read(ROOT / "README.md"), re.M | re.S)
+    assert [block.strip() for block in blocks] == COMMANDS
+
+
+@pages
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", _prose(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        goal = (page.parent / path).resolve() if path else page
+        assert goal.exists(), target
+        if anchor:
+            assert anchor in _anchors(goal), target
+
+
+@pages
+def test_every_test_named_exists(page: Path) -> None:
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", _read(page)):
+        assert name in _tests_in(ROOT / path), f"{path}::{name}"
+    assert len(re.findall(r"`tests/[^`]*::", _read(page))) == len(
+        re.findall(r"`tests/[\w/]+\.py::\w+`", _read(page))
+    )
+
+
+def test_every_promise_names_the_test_that_proves_it() -> None:
+    promises, _, rest = _read(ROOT / "docs/guarantees.md").partition(ABSENT)
+    assert rest
+    items = re.findall(r"^- .*?(?=^- |^#|^$)", promises, re.M | re.S)
+    assert len(items) > 20
+    for item in items:
+        assert re.search(r"`tests/[\w/]+\.py::\w+`", item), item
+
+
+def test_what_is_said_to_be_missing_is_missing() -> None:
+    absent = _read(ROOT / "docs/guarantees.md").partition(ABSENT)[2]
+    stores = re.findall(r"^\| `store\.(\w+)` \|", absent, re.M)
+    managers = re.findall(r"^\| `manager\.(\w+)` \|", absent, re.M)
+    assert {"trim_frames", "watch_frames"} <= set(stores)
+    assert not [name for name in stores if hasattr(AtomicSessionStore, name)]
+    assert not [name for name in managers if hasattr(SessionManager, name)]
+
+
+def _read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def _prose(page: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", _read(page), flags=re.M | re.S)
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", _prose(page), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _tests_in(path: Path) -> set[str]:
+    tree = ast.parse(_read(path))
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {node.name for node in ast.walk(tree) if isinstance(node, functions)}

@@ -1,0 +1,157 @@
+"""The bench on which actors are tried: commands, a runner with a gate, a watch on what surfaces."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import pytest
+from soleowner import Actor, ActorError, Batch, Command, LoopRunner, Runner
+
+State: TypeAlias = list[object]
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Note(Command[State, int]):
+    """Append a value; answer how many there are."""
+
+    value: object
+    weight: int = 0
+
+    def apply(self, state: State, /) -> int:
+        state.append(self.value)
+        return len(state)
+
+
+@dataclass(frozen=True, slots=True)
+class Do(Command[State, object]):
+    """Whatever a test wants done as the owner."""
+
+    action: Callable[[], object]
+
+    def apply(self, _: State, /) -> object:
+        return self.action()
+
+
+class GatedRunner(LoopRunner[State]):
+    """Expects `ValueError`; stops before a batch, or before letting go, while a gate is shut."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state, expected=(ValueError,))
+        self.events: list[str] = []
+        self.gate, self.at_gate = asyncio.Event(), asyncio.Event()
+        self.exit, self.at_exit = asyncio.Event(), asyncio.Event()
+        self.gate.set()
+        self.exit.set()
+
+    async def open(self) -> None:
+        self.events.append("open")
+
+    async def run(self, batch: Batch[State], /) -> None:
+        if not self.gate.is_set():
+            self.at_gate.set()
+            await self.gate.wait()
+        await super().run(batch)
+
+    async def aclose(self) -> None:
+        self.events.append("closing")
+        self.at_exit.set()
+        await self.exit.wait()
+        self.events.append("closed")
+
+
+class Bench:
+    """Makes actors on one state, and closes them when the test is over."""
+
+    def __init__(self) -> None:
+        self.state: State = []
+        self.runner = GatedRunner(self.state)
+        self.surfaced: list[str] = []
+        self._actors: list[Actor[State]] = []
+
+    def actor(
+        self,
+        runner: Runner[State] | None = None,
+        *,
+        capacity: int = 1024,
+        capacity_bytes: int = 1024,
+        translate: Callable[[ActorError], Exception] = lambda error: error,
+    ) -> Actor[State]:
+        """Make an actor, not yet open, on the gated runner if no other is given."""
+        actor = Actor(
+            self.runner if runner is None else runner,
+            capacity=capacity,
+            capacity_bytes=capacity_bytes,
+            translate=translate,
+        )
+        self._actors.append(actor)
+        return actor
+
+    async def open(self, *, capacity: int = 1024, capacity_bytes: int = 1024) -> Actor[State]:
+        """Make an actor on the gated runner and open it."""
+        actor = self.actor(capacity=capacity, capacity_bytes=capacity_bytes)
+        await actor.open()
+        return actor
+
+    async def hold(self, actor: Actor[State]) -> asyncio.Future[int]:
+        """Shut the gate and wait until the owner stands there, the note "held" in its hands."""
+        self.runner.gate.clear()
+        self.runner.at_gate.clear()
+        held = actor.ask(Note("held"))
+        await self.runner.at_gate.wait()
+        return held
+
+    def release(self) -> None:
+        """Open the gate."""
+        self.runner.gate.set()
+
+    def note(self, value: object, weight: int = 0) -> Note:
+        """Append a value; answer how many there are."""
+        return Note(value, weight)
+
+    def do(self, action: Callable[[], object]) -> Do:
+        """Call a function as the owner; answer what it returns."""
+        return Do(action)
+
+    def fail(self, error: BaseException) -> Do:
+        """Raise an error as the owner; only `ValueError` is expected."""
+
+        def action() -> object:
+            raise error
+
+        return Do(action)
+
+    def owner(self) -> asyncio.Task[Any]:
+        """The owner task; there must be one only."""
+        (task,) = (task for task in asyncio.all_tasks() if task.get_name() == "owner")
+        return task
+
+    async def aclose(self) -> None:
+        """Open every gate and close every actor that was opened."""
+        self.runner.gate.set()
+        self.runner.exit.set()
+        async with asyncio.timeout(10):  # after a failed test pytest-timeout no longer watches
+            for actor in self._actors:
+                await actor.aclose()
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    """A bench; afterwards no owner may be left, and no error nobody asked for."""
+    bench = Bench()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(
+        lambda _, context: bench.surfaced.append(f"{context['message']}: {context}")
+    )
+    yield bench
+    await bench.aclose()
+    assert "owner" not in {task.get_name() for task in asyncio.all_tasks()}
+    assert bench.surfaced == []
+
+
+@pytest.fixture
+def bench_class() -> type[Bench]:
+    """For tests that run a loop of their own."""
+    return Bench

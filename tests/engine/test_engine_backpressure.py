@@ -1,0 +1,236 @@
+"""The mailbox is bounded, the line is fair, and neither a batch nor a line starves the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from soleowner import Actor, LoopRunner, MailboxClosed, MailboxFull
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.engine.conftest import Bench
+
+
+class Clock:
+    """Stands in for the module `time`: slow commands move it, nothing else does."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("soleowner.runner.time", clock)
+    return clock
+
+
+async def progress(bench: Bench, replies: list[asyncio.Future[object]]) -> list[int]:
+    """How many commands were applied between any two turns of the loop, until all are answered."""
+    seen = [0]
+    while not all(reply.done() for reply in replies):
+        await asyncio.sleep(0)
+        seen.append(len(bench.state))
+    return [after - before for before, after in pairwise(seen)]
+
+
+async def test_who_would_not_wait_is_told_and_nothing_is_done(bench: Bench) -> None:
+    """Hazard 9 (python-sdk#1385, #2455) and contract 6.6: `*_nowait` forms raise instead."""
+    actor = await bench.open(capacity=2)
+    await bench.hold(actor)
+    replies = [actor.ask_nowait(bench.note(n)) for n in range(2)]
+
+    for _ in range(3):
+        with pytest.raises(MailboxFull) as caught:
+            actor.ask_nowait(bench.note("refused"))
+    assert caught.value.capacity == 2
+    assert actor.statistics().refused == 3
+    bench.release()
+
+    assert await asyncio.gather(*replies) == [2, 3]
+    assert await actor.ask_nowait(bench.note("after")) == 4
+    assert bench.state == ["held", 0, 1, "after"]
+
+
+async def test_a_full_mailbox_makes_callers_wait_in_order(bench: Bench) -> None:
+    """Contract 6.6: back-pressure; nobody overtakes who stands in line, not even `ask_nowait`."""
+    actor = await bench.open(capacity=2, capacity_bytes=10)
+    await bench.hold(actor)
+    replies = [actor.ask(bench.note(n, weight=6)) for n in range(4)]
+    assert (actor.statistics().depth, actor.statistics().waiting) == (1, 3)
+
+    with pytest.raises(MailboxFull):
+        actor.ask_nowait(bench.note("light", weight=0))
+    bench.release()
+
+    assert await asyncio.gather(*replies) == [2, 3, 4, 5]
+    assert bench.state == ["held", 0, 1, 2, 3]
+
+
+async def test_a_mailbox_is_bounded_by_bytes(bench: Bench) -> None:
+    """Hazard 9: weights are counted, the heavy travel alone, and the order is kept."""
+    actor = await bench.open(capacity_bytes=10)
+    await bench.hold(actor)
+    loads = [4, 6, 1, 50, 10, 0, 3, 3, 5]
+    replies = [actor.ask(bench.note(n, weight)) for n, weight in enumerate(loads)]
+    assert actor.statistics().depth_bytes == 10
+    assert actor.statistics().waiting == 7
+    bench.release()
+    await asyncio.gather(*replies)
+
+    assert bench.state == ["held", *range(9)]
+    # held · 4 6 · 1 · 50 · 10 0 · 3 3 · 5
+    assert actor.statistics().batches == 7
+    assert actor.statistics().largest_batch == 2
+
+
+async def test_callers_who_give_up_leave_no_memory_behind(bench: Bench) -> None:
+    """Hazard 9: while the owner is stuck, nothing else would ever remove their envelopes."""
+    actor = await bench.open(capacity=8)
+    await bench.hold(actor)
+    patient = [actor.ask(bench.note(n)) for n in range(28)]
+    assert actor.statistics().waiting == 20
+    alive: weakref.WeakSet[object] = weakref.WeakSet()
+
+    for n in range(5000):
+        command = bench.note(("given up", n))
+        alive.add(command)
+        actor.ask(command).cancel()
+        assert actor.statistics().waiting <= 64
+        assert len(alive) <= 64
+    del command
+    bench.release()
+
+    assert await asyncio.gather(*patient) == [*range(2, 30)]
+    assert bench.state == ["held", *range(28)]
+    assert len(alive) == 0
+
+
+async def test_statistics_are_right_at_every_step(bench: Bench) -> None:
+    """Depth is what the owner has not taken; counters run from the opening."""
+    actor = bench.actor(capacity=2, capacity_bytes=10)
+
+    def now() -> tuple[object, ...]:
+        s = actor.statistics()
+        assert (s.capacity, s.capacity_bytes) == (2, 10)
+        return s.state, s.depth, s.depth_bytes, s.waiting, s.batches, s.commands, s.refused
+
+    assert now() == ("new", 0, 0, 0, 0, 0, 0)
+    await actor.open()
+    assert now() == ("open", 0, 0, 0, 0, 0, 0)
+    await bench.hold(actor)
+    assert now() == ("open", 0, 0, 0, 1, 1, 0)
+    replies = [actor.ask(bench.note(0, weight=3))]
+    assert now() == ("open", 1, 3, 0, 1, 1, 0)
+    replies += [actor.ask(bench.note(1, weight=4))]
+    assert now() == ("open", 2, 7, 0, 1, 1, 0)
+    replies += [actor.ask(bench.note(2, weight=5))]
+    assert now() == ("open", 2, 7, 1, 1, 1, 0)
+    with pytest.raises(MailboxFull):
+        actor.ask_nowait(bench.note(3))
+    assert now() == ("open", 2, 7, 1, 1, 1, 1)
+    replies[0].cancel()
+    assert now() == ("open", 2, 7, 1, 1, 1, 1)
+    bench.release()
+    await asyncio.wait(replies)
+    assert now() == ("open", 0, 0, 0, 3, 4, 1)
+    await bench.hold(actor)
+    replies = [actor.ask(bench.note(n, weight=1)) for n in range(3)]
+    assert now() == ("open", 2, 2, 1, 4, 5, 1)
+    closing = asyncio.create_task(actor.aclose())
+    await asyncio.sleep(0)
+    assert now() == ("closing", 2, 2, 1, 4, 5, 1)
+    bench.release()
+    await closing
+    assert now() == ("closed", 0, 0, 0, 6, 8, 1)
+    assert actor.statistics().largest_batch == 2
+
+
+async def test_an_actor_shows_its_life(bench: Bench) -> None:
+    """A `repr` for who debugs: name, state, mailbox."""
+    actor = await bench.open(capacity=4)
+    await bench.hold(actor)
+    actor.ask(bench.note(1))
+
+    assert repr(actor) == "<Actor owner open mailbox=1/4>"
+
+
+async def test_a_batch_of_slow_commands_lets_others_run(bench: Bench, clock: Clock) -> None:
+    """Hazard 21: a batch has a time budget, and the owner yields between slices."""
+    async with Actor(LoopRunner(bench.state)) as actor:
+        replies = [actor.ask(bench.do(lambda: _work(bench, clock))) for _ in range(200)]
+
+        steps = await progress(bench, replies)
+
+    assert len(bench.state) == 200
+    assert max(steps) <= 32
+
+
+async def test_a_batch_of_quick_commands_is_not_interrupted(bench: Bench, clock: Clock) -> None:
+    """The budget is one of time, not of commands: yielding costs a turn of the loop."""
+    async with Actor(LoopRunner(bench.state)) as actor:
+        replies = [actor.ask(bench.do(lambda: bench.state.append(clock))) for _ in range(1000)]
+
+        steps = await progress(bench, replies)
+
+    assert max(steps) == 1000
+
+
+async def test_a_slow_command_costs_one_turn_of_the_loop(bench: Bench, clock: Clock) -> None:
+    """Each slice has a budget of its own: those behind the slow one are not held up again."""
+    async with Actor(LoopRunner(bench.state)) as actor:
+        replies = [actor.ask(bench.do(lambda: _work(bench, clock))) for _ in range(10)]
+        replies += [actor.ask(bench.do(lambda: bench.state.append(1))) for _ in range(990)]
+
+        steps = await progress(bench, replies)
+
+    assert [step for step in steps if step] == [16, 984]
+
+
+@pytest.mark.parametrize("capacity", [1, 16])
+async def test_a_long_line_lets_others_run(bench: Bench, capacity: int) -> None:
+    """Hazard 21: each batch is quick, but there is always another one."""
+    actor = await bench.open(capacity=capacity)
+    replies = [actor.ask(bench.do(lambda: bench.state.append(1))) for _ in range(200)]
+
+    steps = await progress(bench, replies)
+
+    assert len(bench.state) == 200
+    assert max(steps) <= capacity
+
+
+async def test_closing_in_the_middle_of_a_batch_cuts_between_commands(
+    bench: Bench, clock: Clock
+) -> None:
+    """Contract 6.1 and 6.5: applied and answered with its value, or neither."""
+    actor = bench.actor(LoopRunner(bench.state), capacity=4096)
+    await actor.open()
+    replies = [actor.ask(bench.do(lambda: _work(bench, clock))) for _ in range(4096)]
+
+    await actor.aclose(timeout=0)
+
+    outcomes = [*_outcomes(replies)]
+    applied = len(bench.state)
+    assert 0 < applied < 4096
+    assert outcomes == [*range(1, applied + 1)] + [MailboxClosed] * (4096 - applied)
+
+
+def _work(bench: Bench, clock: Clock) -> int:
+    """A command that takes a millisecond."""
+    clock.now += 0.001
+    bench.state.append(clock.now)
+    return len(bench.state)
+
+
+def _outcomes(replies: list[asyncio.Future[object]]) -> Iterator[object]:
+    for reply in replies:
+        error = reply.exception()
+        yield reply.result() if error is None else type(error)

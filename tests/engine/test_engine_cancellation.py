@@ -1,0 +1,236 @@
+"""A caller may go away at any moment: its command is whole or not at all, and nobody else notices.
+
+Contract 6.2: cancelled while its command is still queued, certainly no effect; after the owner
+has taken it, whole or not at all. A deadline is `asyncio.timeout` around the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from functools import partial
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import pytest
+from soleowner import MailboxClosed, fail, succeed
+
+if TYPE_CHECKING:
+    from soleowner import Actor, Command
+
+    from tests.engine.conftest import Bench, State
+
+
+async def call(actor: Actor[State], command: Command[State, int]) -> int:
+    return await actor.ask(command)
+
+
+async def test_a_caller_cancelled_while_queued_has_no_effect(bench: Bench) -> None:
+    """Contract 6.2: certainly no effect."""
+    actor = await bench.open()
+    await bench.hold(actor)
+    caller = asyncio.create_task(call(actor, bench.note("queued")))
+    await asyncio.sleep(0)
+    assert actor.statistics().depth == 1
+
+    caller.cancel()
+    bench.release()
+    await actor.ask(bench.note("after"))
+
+    assert caller.cancelled()
+    assert bench.state == ["held", "after"]
+
+
+async def test_a_caller_cancelled_in_line_has_no_effect(bench: Bench) -> None:
+    """Contract 6.2, while it waits for a place."""
+    actor = await bench.open(capacity=1)
+    await bench.hold(actor)
+    actor.ask(bench.note("queued"))
+    caller = asyncio.create_task(call(actor, bench.note("in line")))
+    await asyncio.sleep(0)
+    assert actor.statistics().waiting == 1
+
+    caller.cancel()
+    bench.release()
+    await actor.ask(bench.note("after"))
+
+    assert caller.cancelled()
+    assert bench.state == ["held", "queued", "after"]
+
+
+async def test_a_deadline_is_a_timeout_around_the_call(bench: Bench) -> None:
+    """Contract 6.2; hazard 2 (cpython#86296): `asyncio.timeout` only."""
+    actor = await bench.open()
+    await bench.hold(actor)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await actor.ask(bench.note("too late"))
+
+    bench.release()
+    await actor.ask(bench.note("after"))
+    assert bench.state == ["held", "after"]
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_caller_cancelled_at_any_moment_is_served_whole_or_not(
+    bench: Bench, turns: int
+) -> None:
+    """Contract 6.2 and 6.3: between any two turns of the loop; the owner never dies of it."""
+    actor = await bench.open(capacity=1)
+    first = actor.ask(bench.note("first"))
+    caller = asyncio.create_task(call(actor, bench.note("whole")))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    caller.cancel()
+    await asyncio.wait({caller})
+    await actor.ask(bench.note("after"))
+
+    assert await first == 1
+    assert bench.state in (["first", "after"], ["first", "whole", "after"])
+    assert caller.cancelled() or "whole" in bench.state
+
+
+async def test_a_command_that_cancels_its_own_caller_does_not_end_the_owner(bench: Bench) -> None:
+    """Hazard 3 (websockets#634, aiosqlite#80, aio-pika#133): settling checks `done()`.
+
+    The caller was there when the command began and is gone when its reply is ready.
+    """
+    actor = await bench.open()
+
+    def cancel_my_caller() -> object:
+        bench.state.append("applied")
+        return caller.cancel()
+
+    async def asking() -> object:
+        return await actor.ask(bench.do(cancel_my_caller))
+
+    caller = asyncio.create_task(asking())
+    await asyncio.wait({caller})
+
+    assert caller.cancelled()
+    assert await actor.ask(bench.note("after")) == 2
+
+
+async def test_an_error_for_a_caller_that_is_gone_does_not_end_the_owner(bench: Bench) -> None:
+    """Hazard 3, for `set_exception`."""
+    actor = await bench.open()
+
+    def cancel_my_caller() -> object:
+        caller.cancel()
+        raise ValueError
+
+    async def asking() -> object:
+        return await actor.ask(bench.do(cancel_my_caller))
+
+    caller = asyncio.create_task(asking())
+    await asyncio.wait({caller})
+
+    assert caller.cancelled()
+    assert await actor.ask(bench.note("after")) == 1
+
+
+async def test_what_is_settled_stays_settled() -> None:
+    """Hazard 3 (aiodataloader#55): `done()`, not only `cancelled()`."""
+    reply: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    succeed(reply, 1)
+    succeed(reply, 2)
+    fail(reply, ValueError())
+
+    assert await reply == 1
+
+
+async def test_a_reply_nobody_awaits_does_not_end_the_owner(bench: Bench) -> None:
+    """Contract 6.3: the command is applied all the same."""
+    actor = await bench.open()
+    actor.ask(bench.note("forgotten"))
+    gc.collect()
+
+    assert await actor.ask(bench.note("after")) == 2
+    assert bench.state == ["forgotten", "after"]
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 3])
+@pytest.mark.parametrize("gone", [who for n in range(6) for who in combinations(range(5), n)])
+async def test_callers_may_leave_the_line_from_any_position(
+    bench: Bench, gone: tuple[int, ...], capacity: int
+) -> None:
+    """Hazard 16 (cpython#112202, #90155): the rest is served in order, and nobody is lost."""
+    actor = await bench.open(capacity=capacity)
+    await bench.hold(actor)
+    callers = [asyncio.create_task(call(actor, bench.note(n))) for n in range(5)]
+    await asyncio.sleep(0)
+    assert actor.statistics().waiting == 5 - capacity
+
+    for n in gone:
+        callers[n].cancel()
+    bench.release()
+    await asyncio.wait(callers)
+
+    rest = [n for n in range(5) if n not in gone]
+    assert bench.state == ["held", *rest]
+    assert [callers[n].result() for n in rest] == [*range(2, 2 + len(rest))]
+    assert all(callers[n].cancelled() for n in gone)
+
+
+@pytest.mark.parametrize("capacity", [1, 2])
+@pytest.mark.parametrize(("when", "who"), [*combinations(range(5), 2)])
+async def test_callers_may_leave_just_when_their_place_is_free(
+    bench: Bench, when: int, who: int, capacity: int
+) -> None:
+    """Hazard 16 (cpython#111693): the hand-off survives the cancellation of who was told.
+
+    While command `when` is applied, those behind it have moved up into the mailbox.
+    """
+    actor = await bench.open(capacity=capacity)
+    replies: list[asyncio.Future[object]] = []
+
+    def apply(n: int) -> object:
+        bench.state.append(n)
+        return n == when and replies[who].cancel()
+
+    replies += [actor.ask(bench.do(partial(apply, n))) for n in range(5)]
+    await asyncio.wait(replies)
+
+    assert bench.state == [n for n in range(5) if n != who]
+    assert [n for n in range(5) if replies[n].cancelled()] == [who]
+
+
+async def test_a_place_given_up_goes_to_the_next_in_line(bench: Bench) -> None:
+    """Hazard 16: everyone in front is gone, and the last one need not ask again."""
+    actor = await bench.open(capacity=1)
+    await bench.hold(actor)
+    replies = [actor.ask(bench.note(n)) for n in range(100)]
+
+    for reply in replies[:-1]:
+        reply.cancel()
+    bench.release()
+
+    assert await replies[-1] == 2
+    assert bench.state == ["held", 99]
+
+
+async def test_a_cancelled_owner_answers_a_caller_that_catches_its_own_cancellation(
+    bench: Bench,
+) -> None:
+    """Contract 6.4: nobody waits for ever, not even in a `finally`."""
+    actor = await bench.open()
+    await bench.hold(actor)
+
+    async def stubborn() -> None:
+        try:
+            await actor.ask(bench.note("first"))
+        except asyncio.CancelledError:
+            await actor.ask(bench.note("second"))
+
+    caller = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.sleep(0)
+    bench.owner().cancel()
+
+    with pytest.raises(MailboxClosed):
+        await caller
+    assert bench.state == []

@@ -1,0 +1,400 @@
+"""Opening once, closing whenever: everyone is answered, and the runner lets go exactly once.
+
+Contract 6.5: `aclose()` refuses new commands, finishes queued ones, stops. Idempotent.
+`aclose(timeout=…)` answers what is left with `MailboxClosed`: certainly not applied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+from soleowner import MailboxClosed, OwnerCrashed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.engine.conftest import Bench
+
+
+async def test_closing_finishes_what_is_queued_and_refuses_the_rest(bench: Bench) -> None:
+    """Contract 6.5: those in line are served too; hazard 5: refused from the very first step."""
+    actor = await bench.open(capacity=2)
+    await bench.hold(actor)
+    replies = [actor.ask(bench.note(n)) for n in range(5)]
+    closing = asyncio.create_task(actor.aclose())
+    await asyncio.sleep(0)
+
+    assert actor.statistics().state == "closing"
+    with pytest.raises(MailboxClosed):
+        actor.ask(bench.note("too late"))
+    with pytest.raises(MailboxClosed):
+        actor.ask_nowait(bench.note("too late"))
+    bench.release()
+    await closing
+
+    assert [reply.result() for reply in replies] == [2, 3, 4, 5, 6]
+    assert bench.state == ["held", *range(5)]
+    assert actor.statistics().state == "closed"
+    with pytest.raises(MailboxClosed):
+        actor.ask(bench.note("too late"))
+
+
+async def test_closing_an_idle_actor_stops_it(bench: Bench) -> None:
+    """Contract 6.5."""
+    async with bench.actor() as actor:
+        await actor.ask(bench.note(1))
+
+    assert actor.statistics().state == "closed"
+    assert bench.runner.events == ["open", "closing", "closed"]
+
+
+async def test_an_error_in_the_body_still_finishes_what_is_queued(bench: Bench) -> None:
+    """Leaving the context closes, whatever the reason, and hides nothing."""
+    replies: list[asyncio.Future[int]] = []
+
+    async def use() -> None:
+        async with bench.actor(capacity=1) as actor:
+            replies.extend(actor.ask(bench.note(n)) for n in range(3))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await use()
+
+    assert [reply.result() for reply in replies] == [1, 2, 3]
+
+
+async def test_closing_again_does_nothing(bench: Bench) -> None:
+    """Contract 6.5: idempotent."""
+    actor = await bench.open()
+    for timeout in (None, 0, None):
+        await actor.aclose(timeout=timeout)
+
+    assert bench.runner.events == ["open", "closing", "closed"]
+
+
+async def test_everyone_who_closes_waits_until_it_is_closed(bench: Bench) -> None:
+    """Contract 6.5: idempotent does not mean that the second one returns early."""
+    actor = await bench.open(capacity=1)
+    await bench.hold(actor)
+    replies = [actor.ask(bench.note(n)) for n in range(3)]
+
+    async def close() -> list[bool]:
+        await actor.aclose()
+        return [reply.done() for reply in replies]
+
+    closing = [asyncio.create_task(close()) for _ in range(3)]
+    await asyncio.sleep(0)
+    bench.release()
+
+    assert await asyncio.gather(*closing) == [[True] * 3] * 3
+    assert bench.runner.events == ["open", "closing", "closed"]
+
+
+async def test_what_is_left_after_the_timeout_is_answered_and_not_applied(bench: Bench) -> None:
+    """Contract 6.5 and 6.1: in hand, in the mailbox, in line."""
+    actor = await bench.open(capacity=2)
+    held = await bench.hold(actor)
+    replies = [held, *(actor.ask(bench.note(n)) for n in range(5))]
+
+    await actor.aclose(timeout=0)
+
+    assert [type(reply.exception()) for reply in replies] == [MailboxClosed] * 6
+    assert bench.state == []
+    assert actor.statistics().state == "closed"
+    assert bench.runner.events == ["open", "closing", "closed"]
+
+
+async def test_a_timeout_that_does_not_pass_changes_nothing(bench: Bench) -> None:
+    """Contract 6.5."""
+    actor = await bench.open(capacity=1)
+    replies = [actor.ask(bench.note(n)) for n in range(5)]
+
+    await actor.aclose(timeout=3600)
+
+    assert [reply.result() for reply in replies] == [1, 2, 3, 4, 5]
+
+
+async def test_the_shortest_of_several_timeouts_counts(bench: Bench) -> None:
+    """Who would wait for ever is released as well."""
+    actor = await bench.open()
+    held = await bench.hold(actor)
+    patient = asyncio.create_task(actor.aclose())
+    await asyncio.sleep(0)
+
+    await asyncio.gather(*(actor.aclose(timeout=0) for _ in range(3)))
+    await patient
+
+    assert isinstance(held.exception(), MailboxClosed)
+    assert bench.runner.events == ["open", "closing", "closed"]
+
+
+async def test_a_timeout_does_not_tear_the_runner_from_its_letting_go(bench: Bench) -> None:
+    """All is answered by then; a thread half joined or a file half closed helps nobody."""
+    actor = await bench.open()
+    bench.runner.exit.clear()
+    closing = [asyncio.create_task(actor.aclose(timeout=0)) for _ in range(3)]
+    await bench.runner.at_exit.wait()
+    closing += [asyncio.create_task(actor.aclose(timeout=0)) for _ in range(3)]
+    await asyncio.wait(closing, timeout=0)
+
+    bench.runner.exit.set()
+    await asyncio.gather(*closing)
+
+    assert bench.runner.events == ["open", "closing", "closed"]
+
+
+async def test_who_gives_up_closing_does_not_stop_the_draining(bench: Bench) -> None:
+    """Contract 6.5, cancelled while it waits: what was queued is finished all the same."""
+    actor = await bench.open(capacity=1)
+    await bench.hold(actor)
+    replies = [actor.ask(bench.note(n)) for n in range(3)]
+    closing = asyncio.create_task(actor.aclose())
+    await asyncio.sleep(0)
+
+    closing.cancel()
+    await asyncio.wait({closing})
+    with pytest.raises(MailboxClosed):
+        actor.ask(bench.note("too late"))
+    bench.release()
+    await actor.aclose()
+
+    assert closing.cancelled()
+    assert [reply.result() for reply in replies] == [2, 3, 4]
+
+
+async def test_closing_does_not_swallow_a_cancellation(bench: Bench) -> None:
+    """Hazard 2 (cpython#86296): also when it arrives in the turn in which the owner ends."""
+    actor = await bench.open()
+    await bench.hold(actor)
+    closing = asyncio.create_task(actor.aclose(timeout=3600))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    bench.owner().add_done_callback(lambda _: closing.cancel())
+    bench.release()
+    await asyncio.wait({closing})
+
+    assert closing.cancelled()
+
+
+async def test_closing_before_opening_means_never(bench: Bench) -> None:
+    """An actor is opened once, and a closed one is not opened."""
+    actor = bench.actor()
+    await actor.aclose()
+
+    assert actor.statistics().state == "closed"
+    with pytest.raises(MailboxClosed):
+        actor.ask(bench.note(1))
+    with pytest.raises(RuntimeError, match="opened once"):
+        await actor.open()
+    assert bench.runner.events == []
+
+
+async def test_closing_while_opening_leaves_nothing_open(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The opening is refused when it is done, and the runner lets go."""
+    ready = asyncio.Event()
+
+    async def open_slowly() -> None:
+        await ready.wait()
+        bench.runner.events.append("open")
+
+    monkeypatch.setattr(bench.runner, "open", open_slowly)
+    actor = bench.actor()
+    opening = asyncio.create_task(actor.open())
+    await asyncio.sleep(0)
+    assert actor.statistics().state == "opening"
+
+    await actor.aclose()
+    ready.set()
+
+    with pytest.raises(MailboxClosed):
+        await opening
+    with pytest.raises(MailboxClosed):
+        actor.ask(bench.note(1))
+    assert bench.runner.events == ["open", "closing", "closed"]
+
+
+async def test_an_actor_is_opened_once(bench: Bench) -> None:
+    """Open, closed, or crashed; the first opening is not disturbed."""
+    actor = await bench.open()
+    with pytest.raises(RuntimeError, match="opened once"):
+        await actor.open()
+    assert await actor.ask(bench.note(1)) == 1
+
+    await actor.aclose()
+    with pytest.raises(RuntimeError, match="opened once"):
+        await actor.open()
+
+
+async def test_of_two_who_open_at_once_one_is_refused(bench: Bench) -> None:
+    """There is one owner."""
+    actor = bench.actor()
+
+    first, second = await asyncio.gather(actor.open(), actor.open(), return_exceptions=True)
+
+    assert first is None
+    assert isinstance(second, RuntimeError)
+    assert bench.runner.events == ["open"]
+
+
+@pytest.mark.parametrize("error", [OSError("no disk"), asyncio.CancelledError()])
+async def test_a_runner_that_cannot_open_leaves_a_closed_actor(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """Its error is raised by `open`; what never opened is not closed."""
+
+    async def refuse() -> None:
+        raise error
+
+    monkeypatch.setattr(bench.runner, "open", refuse)
+    actor = bench.actor()
+
+    with pytest.raises(type(error)):
+        await actor.open()
+
+    assert actor.statistics().state == "closed"
+    with pytest.raises(MailboxClosed):
+        actor.ask(bench.note(1))
+    await actor.aclose()
+    assert bench.runner.events == []
+
+
+@pytest.mark.parametrize(
+    "ending", ["close", "time out", "crash", "crash while closing", "be cancelled", "twice"]
+)
+async def test_the_runner_lets_go_once_whatever_the_ending(bench: Bench, ending: str) -> None:
+    """`Runner.aclose`: called once, after the last batch."""
+    actor = await bench.open(capacity=1)
+    await bench.hold(actor)
+    replies = [actor.ask(bench.fail(KeyError("bug") if "crash" in ending else ValueError()))]
+    replies += [actor.ask(bench.do(lambda: 1)) for _ in range(3)]
+
+    match ending:
+        case "time out":
+            await actor.aclose(timeout=0)
+        case "be cancelled":
+            bench.owner().cancel()
+        case "crash":
+            bench.release()
+            await asyncio.wait(replies)
+        case _:
+            closing = [asyncio.create_task(actor.aclose()) for _ in range(2)]
+            await asyncio.sleep(0)
+            bench.release()
+            await asyncio.gather(*closing)
+    await actor.aclose()
+
+    assert all(isinstance(reply.exception(), Exception) for reply in replies[:1])
+    assert all(reply.done() and (reply.exception() or reply.result()) for reply in replies)
+    assert bench.runner.events == ["open", "closing", "closed"]
+
+
+async def test_an_owner_cancelled_by_others_answers_everyone(bench: Bench) -> None:
+    """Hazard 18 (arq#46): in hand, in the mailbox, in line; certainly not applied."""
+    actor = await bench.open(capacity=2)
+    held = await bench.hold(actor)
+    replies = [held, *(actor.ask(bench.note(n)) for n in range(5))]
+
+    bench.owner().cancel()
+    await asyncio.wait(replies)
+
+    assert [type(reply.exception()) for reply in replies] == [MailboxClosed] * 6
+    assert bench.state == []
+    with pytest.raises(MailboxClosed):
+        actor.ask(bench.note("too late"))
+
+
+async def test_an_owner_cancelled_before_its_first_step_answers_everyone(bench: Bench) -> None:
+    """Hazards 18 and 20: opening does not depend on "begun already"."""
+    actor = await bench.open(capacity=1)
+    replies = [actor.ask(bench.note(n)) for n in range(3)]
+    bench.owner().cancel()
+    await asyncio.wait(replies)
+
+    assert [type(reply.exception()) for reply in replies] == [MailboxClosed] * 3
+    await actor.aclose()
+    assert bench.runner.events == ["open", "closing", "closed"]
+
+
+def test_the_end_of_the_loop_answers_everyone_who_is_queued(
+    bench_class: Callable[[], Bench], loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """Hazard 18 (arq#46): `asyncio.run` cancels the owner first; nobody waits for ever."""
+    bench = bench_class()
+    replies: list[asyncio.Future[int]] = []
+
+    async def main() -> None:
+        actor = await bench.open(capacity=2)
+        replies.append(await bench.hold(actor))
+        replies.extend(actor.ask(bench.note(n)) for n in range(5))
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+
+    assert [type(reply.exception()) for reply in replies] == [MailboxClosed] * 6
+    assert bench.state == []
+    assert bench.runner.events == ["open", "closing", "closed"]
+
+
+def test_the_end_of_the_loop_answers_who_asks_while_being_cancelled(
+    bench_class: Callable[[], Bench], loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """Hazard 18: a caller that says goodbye in its `finally`, before the owner is gone or after."""
+    bench = bench_class()
+    refused: list[int] = []
+
+    async def main() -> None:
+        actor = await bench.open(capacity=1)
+
+        async def polite(n: int) -> None:
+            try:
+                await actor.ask(bench.note(n))
+            finally:
+                with contextlib.suppress(MailboxClosed):
+                    await actor.ask(bench.note("goodbye"))
+                refused.append(n)
+
+        await bench.hold(actor)
+        tasks.extend(asyncio.create_task(polite(n)) for n in range(5))
+        await asyncio.sleep(0)
+
+    tasks: list[asyncio.Task[None]] = []
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+
+    assert sorted(refused) == [*range(5)]
+    assert bench.state == []
+
+
+def test_an_exit_right_after_opening_answers_everyone(
+    bench_class: Callable[[], Bench], loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """Hazard 18: the loop stops before the owner's first step, then it is cancelled."""
+    bench = bench_class()
+    replies: list[asyncio.Future[int]] = []
+
+    async def main() -> None:
+        actor = await bench.open(capacity=1)
+        replies.extend(actor.ask(bench.note(n)) for n in range(3))
+        raise SystemExit
+
+    with pytest.raises(SystemExit), asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+
+    assert [type(reply.exception()) for reply in replies] == [MailboxClosed] * 3
+    assert bench.runner.events == ["open", "closing", "closed"]
+
+
+async def test_a_crash_stays_a_crash_when_it_is_closed(bench: Bench) -> None:
+    """Later callers go on hearing why."""
+    actor = await bench.open()
+    await asyncio.wait({actor.ask(bench.fail(KeyError("bug")))})
+    await actor.aclose()
+
+    assert actor.statistics().state == "crashed"
+    with pytest.raises(OwnerCrashed):
+        actor.ask(bench.note(1))

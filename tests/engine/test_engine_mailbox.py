@@ -1,0 +1,185 @@
+"""The mailbox alone: what it lets in, what comes out, and that nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from soleowner import Batch, Command, Envelope, Mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel(Command[None, None]):
+    """Something with a weight."""
+
+    weight: int = 0
+
+    def apply(self, _: None, /) -> None:
+        return None
+
+
+def envelope(weight: int = 0) -> Envelope[None]:
+    return Parcel(weight), asyncio.get_running_loop().create_future()
+
+
+def weights(batch: Batch[None]) -> list[int]:
+    return [command.weight for command, _ in batch]
+
+
+@pytest.mark.parametrize(("capacity", "capacity_bytes"), [(0, 1), (1, 0), (-1, -1)])
+def test_a_mailbox_without_room_is_refused(capacity: int, capacity_bytes: int) -> None:
+    """Wrong use is a `ValueError` at the call."""
+    with pytest.raises(ValueError, match="at least one"):
+        Mailbox(capacity, capacity_bytes)
+
+
+async def test_the_commands_of_a_turn_are_one_batch() -> None:
+    """The mailbox is the batch: later commands join the first until the owner takes it."""
+    mailbox: Mailbox[None] = Mailbox(8, 100)
+    for weight in (1, 2, 3):
+        mailbox.put(envelope(weight))
+
+    assert (mailbox.depth, mailbox.depth_bytes) == (3, 6)
+    assert weights(await mailbox.take()) == [1, 2, 3]
+    assert (mailbox.depth, mailbox.depth_bytes) == (0, 0)
+
+
+async def test_a_full_mailbox_refuses_an_offer_and_lines_up_a_put() -> None:
+    """Hazard 9 (python-sdk#1385): bounded by count and bytes; wait, or be refused."""
+    for mailbox in (Mailbox[None](2, 100), Mailbox[None](100, 2)):
+        assert mailbox.offer(envelope(1))
+        assert mailbox.offer(envelope(1))
+        assert not mailbox.offer(envelope(1))
+        mailbox.put(envelope(1))
+        assert (mailbox.depth, mailbox.depth_bytes, mailbox.waiting) == (2, 2, 1)
+
+
+async def test_a_command_heavier_than_the_mailbox_travels_alone() -> None:
+    """It is not refused for ever, and it does not overtake."""
+    mailbox: Mailbox[None] = Mailbox(8, 10)
+    for weight in (4, 99, 0, 5, 5, 1):
+        mailbox.put(envelope(weight))
+
+    taken = [weights(await mailbox.take()) for _ in range(4)]
+
+    assert taken == [[4], [99], [0, 5, 5], [1]]
+
+
+async def test_an_offer_does_not_overtake_those_in_line() -> None:
+    """Though it is light enough to fit where the first in line is not."""
+    mailbox: Mailbox[None] = Mailbox(8, 10)
+    mailbox.put(envelope(6))
+    mailbox.put(envelope(6))
+
+    assert not mailbox.offer(envelope(1))
+    mailbox.put(envelope(1))
+
+    assert weights(await mailbox.take()) == [6]
+    assert weights(await mailbox.take()) == [6, 1]
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_cancelled_take_loses_nothing(turns: int) -> None:
+    """Hazard 1 (cpython#68000): items are taken synchronously after the wake-up."""
+    mailbox: Mailbox[None] = Mailbox(1, 100)
+    taking = asyncio.create_task(mailbox.take())
+    await asyncio.sleep(0)
+    mailbox.put(envelope(1))
+    mailbox.put(envelope(2))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    taking.cancel()
+    (first,) = await asyncio.gather(taking, return_exceptions=True)
+
+    taken = [] if isinstance(first, BaseException) else weights(first)
+    taken += weights([*mailbox.drain()])
+
+    assert taken == [1, 2]
+
+
+async def test_a_take_that_would_not_wait_loses_nothing_either() -> None:
+    """Hazard 1: it lets others run first, and may be cancelled there."""
+    mailbox: Mailbox[None] = Mailbox(1, 100)
+    mailbox.put(envelope(1))
+    taking = asyncio.create_task(mailbox.take())
+    await asyncio.sleep(0)
+    taking.cancel()
+    await asyncio.wait({taking})
+
+    assert taking.cancelled()
+    assert weights(await mailbox.take()) == [1]
+
+
+async def test_a_closed_mailbox_comes_to_an_end_when_all_is_taken() -> None:
+    """Hazard 17: closing needs no `Queue.shutdown`; those in line are served too."""
+    mailbox: Mailbox[None] = Mailbox(1, 100)
+    mailbox.put(envelope(1))
+    mailbox.put(envelope(2))
+    mailbox.close()
+    mailbox.close()
+
+    assert [weights(await mailbox.take()) for _ in range(4)] == [[1], [2], [], []]
+
+
+async def test_an_empty_mailbox_closed_twice_ends_at_once() -> None:
+    """Also for an owner that waits already."""
+    mailbox: Mailbox[None] = Mailbox(1, 100)
+    taking = asyncio.create_task(mailbox.take())
+    await asyncio.sleep(0)
+    mailbox.close()
+    mailbox.close()
+
+    assert await taking == []
+
+
+Step = tuple[str, int]
+steps = st.lists(
+    st.tuples(st.sampled_from(["put", "put", "offer", "give up", "take"]), st.integers(0, 12)),
+    max_size=60,
+)
+
+
+@settings(deadline=None, max_examples=150, database=None)
+@given(capacity=st.integers(1, 4), capacity_bytes=st.integers(1, 10), plan=steps)
+async def test_what_goes_in_comes_out_once_in_order_within_bounds(
+    capacity: int, capacity_bytes: int, plan: list[Step]
+) -> None:
+    """Whatever is put, offered, given up and taken, in whatever order."""
+    mailbox: Mailbox[None] = Mailbox(capacity, capacity_bytes)
+    entered: list[Envelope[None]] = []
+    taken: list[Envelope[None]] = []
+    given_up: list[Envelope[None]] = []  # while queued: these may come out, or not
+
+    for action, number in plan:
+        room = mailbox.depth == 0 or (
+            mailbox.depth < capacity and mailbox.depth_bytes + number <= capacity_bytes
+        )
+        inside = entered[len(taken) :] if action == "give up" else []
+        if action == "put":
+            entered.append(envelope(number))
+            mailbox.put(entered[-1])
+        elif action == "offer":
+            offered = envelope(number)
+            admitted = mailbox.offer(offered)
+            assert admitted == (room and mailbox.waiting == 0)
+            entered += [offered] * admitted
+        elif action == "give up" and inside:
+            given_up.append(inside[number % len(inside)])
+            given_up[-1][1].cancel()
+        elif action == "take" and mailbox.depth:
+            batch = await mailbox.take()
+            taken += batch
+            assert 0 < len(batch) <= capacity
+            assert len(batch) == 1 or sum(weights(batch)) <= capacity_bytes
+        assert mailbox.depth <= capacity
+        assert mailbox.depth <= 1 or mailbox.depth_bytes <= capacity_bytes
+        assert mailbox.depth > 0 or mailbox.waiting == 0
+
+    out = [*taken, *mailbox.drain()]
+    order = [entered.index(each) for each in out]
+    assert order == sorted(set(order))
+    assert all(each in out or each in given_up for each in entered)
+    assert (mailbox.depth, mailbox.waiting) == (0, 0)

@@ -1,0 +1,344 @@
+"""Wrong use is told at the call, by name, and harms nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import soleowner
+from soleowner import (
+    Actor,
+    ActorError,
+    CallerError,
+    LoopRunner,
+    MailboxClosed,
+    MailboxFull,
+    OwnerCrashed,
+    Reentrant,
+    WrongLoop,
+)
+
+if TYPE_CHECKING:
+    from tests.engine.conftest import Bench
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def finish(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that must not suspend."""
+    with pytest.raises(StopIteration):
+        coroutine.send(None)
+
+
+async def test_an_actor_that_is_not_open_says_how_to_open_it(bench: Bench) -> None:
+    """Wrong use is a `RuntimeError` at the call."""
+    actor = bench.actor()
+
+    for ask in (actor.ask, actor.ask_nowait):
+        with pytest.raises(RuntimeError, match="async with"):
+            ask(bench.note(1))
+
+
+@pytest.mark.parametrize("thing", [None, "text", 3, lambda _: 1, object()])
+async def test_what_is_no_command_is_a_type_error_at_the_call(bench: Bench, thing: Any) -> None:
+    """Contract 5: wrong types are `TypeError` at the call, and the owner lives on."""
+    actor = await bench.open(capacity=1)
+
+    for ask in (actor.ask, actor.ask_nowait):
+        with pytest.raises(TypeError, match=f"not a Command: {type(thing).__name__}"):
+            ask(thing)
+    replies = [actor.ask(bench.note(n)) for n in range(2)]
+    for ask in (actor.ask, actor.ask_nowait):
+        with pytest.raises(TypeError, match="not a Command"):
+            ask(thing)
+
+    assert await asyncio.gather(*replies) == [1, 2]
+    assert actor.statistics().commands == 2
+
+
+@pytest.mark.parametrize("method", ["ask", "ask_nowait", "aclose"])
+async def test_a_command_that_uses_its_own_actor_raises(bench: Bench, method: str) -> None:
+    """Hazard 19 and contract 6.7: it raises `Reentrant`, it does not hang; the owner lives on."""
+    actor = await bench.open()
+
+    def use() -> object:
+        try:
+            if method == "aclose":
+                finish(actor.aclose())
+            else:
+                getattr(actor, method)(bench.note("inner"))
+        except Reentrant as error:
+            raise CallerError(error) from None
+        return None
+
+    with pytest.raises(Reentrant, match="cannot ask the owner"):
+        await actor.ask(bench.do(use))
+
+    assert await actor.ask(bench.note("after")) == 1
+
+
+async def test_a_command_that_lets_the_error_through_is_a_crash(bench: Bench) -> None:
+    """Hazard 19: a bug as any other; the cause is there to read."""
+    actor = await bench.open()
+
+    with pytest.raises(OwnerCrashed) as caught:
+        await actor.ask(bench.do(lambda: actor.ask(bench.note("inner"))))
+
+    assert isinstance(caught.value.__cause__, Reentrant)
+
+
+async def test_a_command_may_use_another_actor(bench: Bench) -> None:
+    """Only its own would wait for itself."""
+    actor = await bench.open()
+    async with Actor(LoopRunner(bench.state)) as other:
+        replies: list[asyncio.Future[int]] = []
+        await actor.ask(bench.do(lambda: replies.append(other.ask(bench.note("other")))))
+
+        assert await replies[0] == 1
+
+
+async def test_asking_from_another_thread_raises(bench: Bench) -> None:
+    """Hazard 10: with or without a loop of its own; the error names the thread-safe facade."""
+    actor = await bench.open()
+    caught: list[WrongLoop] = []
+
+    async def ask() -> None:
+        for method in (actor.ask, actor.ask_nowait):
+            with pytest.raises(WrongLoop, match="thread-safe") as error:
+                method(bench.note("foreign"))
+            caught.append(error.value)
+        with pytest.raises(WrongLoop, match="thread-safe"):
+            await actor.aclose()
+
+    def without_loop() -> None:
+        with pytest.raises(WrongLoop, match="thread-safe") as error:
+            actor.ask(bench.note("foreign"))
+        caught.append(error.value)
+
+    for target in (lambda: asyncio.run(ask()), without_loop):
+        thread = threading.Thread(target=target)
+        thread.start()
+        thread.join()
+
+    assert len(caught) == 3
+    assert await actor.ask(bench.note("own")) == 1
+
+
+async def test_asking_from_another_thread_during_a_command_is_no_reentrance(bench: Bench) -> None:
+    """Hazard 10: the message fits the mistake."""
+    actor = await bench.open()
+    caught: list[ActorError] = []
+
+    def elsewhere() -> None:
+        try:
+            actor.ask(bench.note("foreign"))
+        except ActorError as error:
+            caught.append(error)
+
+    def in_a_thread() -> object:
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        return None
+
+    await actor.ask(bench.do(in_a_thread))
+
+    assert [type(error) for error in caught] == [WrongLoop]
+
+
+def test_asking_from_another_loop_of_the_same_thread_raises(
+    bench_class: Callable[[], Bench], loop_factory: LoopFactory
+) -> None:
+    """Hazard 10 (pytest-asyncio#38, #207): bound at opening; on its own loop it works again."""
+    bench = bench_class()
+
+    async def ask(value: object) -> int:
+        return await actor.ask(bench.note(value))
+
+    with (
+        asyncio.Runner(loop_factory=loop_factory) as own,
+        asyncio.Runner(loop_factory=loop_factory) as other,
+    ):
+        actor = own.run(bench.open())
+        assert own.run(ask("own")) == 1
+        for misuse in (ask("foreign"), actor.aclose()):
+            with pytest.raises(WrongLoop, match="thread-safe"):
+                other.run(misuse)
+        with pytest.raises(WrongLoop, match="thread-safe"):
+            actor.ask(bench.note("no loop runs"))
+        assert own.run(ask("own")) == 2
+        own.run(bench.aclose())
+
+
+def test_asking_after_the_loop_has_ended_raises(
+    bench_class: Callable[[], Bench], loop_factory: LoopFactory
+) -> None:
+    """Contract 6.4: every later call is refused at once."""
+    bench = bench_class()
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        actor = runner.run(bench.open())
+
+    with pytest.raises(MailboxClosed):
+        actor.ask(bench.note(1))
+
+
+FORK = """
+import asyncio, os, sys
+from soleowner import Actor, Command, LoopRunner, WrongLoop
+
+class Count(Command):
+    def apply(self, state, /):
+        state.append(1)
+        return len(state)
+
+def refused(use):
+    try:
+        use()
+    except WrongLoop as error:
+        return "forked" in str(error) and "thread-safe" in str(error)
+    return False
+
+async def of_its_own():
+    async with Actor(LoopRunner([])) as actor:
+        return await actor.ask(Count())
+
+def child(actor):
+    uses = [
+        lambda: actor.ask(Count()),
+        lambda: actor.ask_nowait(Count()),
+        lambda: actor.aclose().send(None),
+    ]
+    well = all(map(refused, uses)) and actor.statistics().state == "forked"
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return well and runner.run(of_its_own()) == 1
+
+async def main():
+    async with Actor(LoopRunner([])) as actor:
+        queued = actor.ask(Count())
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                code = 0 if child(actor) else 2
+            finally:
+                os._exit(code)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        assert status == 0, f"the child ended with {status}"
+        assert await queued == 1
+        assert await actor.ask(Count()) == 2
+
+factory = asyncio.new_event_loop
+if sys.argv[1] == "uvloop":
+    import uvloop
+    factory = uvloop.new_event_loop
+with asyncio.Runner(loop_factory=factory) as runner:
+    runner.run(main())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_is_refused_and_the_parent_goes_on(pytestconfig: pytest.Config) -> None:
+    """Hazard 11 (cpython#66197, redis-py#2910): in a child every call raises.
+
+    In a process of its own, so that pytest's does not fork. The child may open actors itself.
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", FORK, pytestconfig.getoption("--loop")],
+        env={"PYTHONPATH": str(Path(soleowner.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+class Mine(Exception):
+    """What a library built on the engine raises instead."""
+
+
+def mine(error: ActorError) -> Exception:
+    return Mine(error)
+
+
+async def test_every_error_of_the_engine_is_translated(bench: Bench) -> None:
+    """Contract 5: the facade maps the engine's errors, wherever they come from."""
+    met: list[type[object]] = []
+
+    def meets(use: Callable[[], object]) -> None:
+        with pytest.raises(Mine) as caught:
+            use()
+        met.append(type(caught.value.args[0]))
+
+    def misuse() -> None:
+        meets(lambda: actor.ask(bench.note(1)))
+        meets(lambda: finish(actor.aclose()))
+
+    actor = bench.actor(translate=mine, capacity=1)
+    await actor.open()
+    held = await bench.hold(actor)
+    actor.ask(bench.note(1))
+    meets(lambda: actor.ask_nowait(bench.note(1)))
+    assert met == [MailboxFull]
+    bench.release()
+    await held
+    await actor.ask(bench.do(misuse))
+    assert met[1:] == [Reentrant, Reentrant]
+    await asyncio.to_thread(misuse)
+    assert met[3:] == [WrongLoop, WrongLoop]
+    await actor.aclose()
+    meets(lambda: actor.ask(bench.note(1)))
+    meets(lambda: actor.ask_nowait(bench.note(1)))
+    assert met[5:] == [MailboxClosed, MailboxClosed]
+
+
+async def test_what_ends_the_owner_is_translated_for_those_who_wait(bench: Bench) -> None:
+    """Contract 5 and 6.4: in hand, in the mailbox, in line, and later."""
+    for error, expected in ((KeyError("bug"), OwnerCrashed), (None, MailboxClosed)):
+        actor = bench.actor(translate=mine, capacity=1)
+        await actor.open()
+        await bench.hold(actor)
+        replies = [actor.ask(bench.fail(error or ValueError())) for _ in range(3)]
+        if error is None:
+            await actor.aclose(timeout=0)
+        bench.release()
+        await asyncio.wait(replies)
+
+        for reply in replies:
+            caught = reply.exception()
+            assert isinstance(caught, Mine)
+            assert isinstance(caught.args[0], expected)
+        with pytest.raises(Mine):
+            actor.ask(bench.note(1))
+
+
+async def test_a_forgotten_actors_error_is_translated(bench: Bench) -> None:
+    """Contract 5 and 6.8, as a forked child would meet it."""
+    actor = Actor(LoopRunner(bench.state), translate=mine)
+    await actor.open()
+    owner = bench.owner()
+    actor.forget()
+
+    for use in (lambda: actor.ask(bench.note(1)), lambda: finish(actor.aclose())):
+        with pytest.raises(Mine) as caught:
+            use()
+        assert isinstance(caught.value.args[0], WrongLoop)
+    owner.cancel()
+    await asyncio.wait({owner})
+
+
+def test_the_engines_errors_have_one_root() -> None:
+    """Contract 5: `soleowner` has its own root; values travel as attributes."""
+    public = [getattr(soleowner, name) for name in soleowner.__all__]
+    errors = [each for each in public if isinstance(each, type) and issubclass(each, Exception)]
+
+    assert all(issubclass(error, ActorError) for error in errors)
+    assert MailboxFull(7).capacity == 7

@@ -1,0 +1,232 @@
+"""The seam: an owner whose batches are applied on a thread keeps every promise.
+
+`ThreadRunner` is what a backend on a thread must be, in its shortest form.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from soleowner import Actor, Batch, MailboxClosed, OwnerCrashed, Runner, WrongLoop, fail, succeed
+
+if TYPE_CHECKING:
+    from tests.engine.conftest import Bench
+
+Outcome = tuple[asyncio.Future[Any], object, Exception | None]
+
+
+class ThreadRunner(Runner[list[object]]):
+    """Applies batches on its own thread and settles replies on the loop.
+
+    When it is cancelled, the command under way is finished and answered, the rest is left alone.
+    """
+
+    def __init__(self, state: list[object]) -> None:
+        self._state = state
+        self._stop = False
+        self.cancelled = asyncio.Event()
+
+    async def open(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="owner")
+
+    async def run(self, batch: Batch[list[object]], /) -> None:
+        outcomes: list[Outcome] = []
+        work = asyncio.get_running_loop().run_in_executor(
+            self._thread, self._apply, batch, outcomes
+        )
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            self._stop = True
+            self.cancelled.set()
+            await asyncio.wait({work})
+            raise
+        finally:
+            for reply, value, error in outcomes:
+                succeed(reply, value) if error is None else fail(reply, error)
+
+    async def aclose(self) -> None:
+        self._thread.shutdown()
+
+    def _apply(self, batch: Batch[list[object]], outcomes: list[Outcome]) -> None:
+        for command, reply in batch:
+            if self._stop:
+                return
+            if not reply.done():
+                try:
+                    outcomes.append((reply, command.apply(self._state), None))
+                except ValueError as error:
+                    outcomes.append((reply, None, error))
+
+
+class Slow:
+    """A command's action that tells when it has begun, and ends when it is told."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._loop = asyncio.get_running_loop()
+        self._go_on = threading.Event()
+        self.begun = asyncio.Event()
+
+    def __call__(self) -> object:
+        self._loop.call_soon_threadsafe(self.begun.set)
+        assert self._go_on.wait(30)
+        self._bench.state.append("slow")
+        return len(self._bench.state)
+
+    def finish(self) -> None:
+        self._go_on.set()
+
+
+@pytest.fixture
+async def actor(bench: Bench) -> AsyncIterator[Actor[list[object]]]:
+    async with Actor(ThreadRunner(bench.state), capacity=3) as actor:
+        yield actor
+
+
+async def test_commands_on_a_thread_are_applied_in_order(
+    bench: Bench, actor: Actor[list[object]]
+) -> None:
+    """The seam does not show."""
+    replies: list[asyncio.Future[Any]] = [actor.ask(bench.note(n)) for n in range(50)]
+
+    assert await asyncio.gather(*replies) == [*range(1, 51)]
+    assert bench.state == [*range(50)]
+
+
+async def test_an_expected_error_on_a_thread_reaches_its_caller_alone(
+    bench: Bench, actor: Actor[list[object]]
+) -> None:
+    """Hazard 7."""
+    replies: list[asyncio.Future[Any]] = [
+        actor.ask(bench.fail(ValueError())),
+        actor.ask(bench.do(lambda: 1)),
+    ]
+    await asyncio.wait(replies)
+
+    assert isinstance(replies[0].exception(), ValueError)
+    assert replies[1].result() == 1
+
+
+async def test_a_caller_cancelled_in_mid_batch_is_served_whole_or_not(
+    bench: Bench, actor: Actor[list[object]]
+) -> None:
+    """Hazard 3 and contract 6.2: the first is under way, the second not yet begun."""
+    slow = Slow(bench)
+    replies: list[asyncio.Future[Any]] = [
+        actor.ask(bench.do(slow)),
+        actor.ask(bench.note(2)),
+        actor.ask(bench.note(3)),
+    ]
+    await slow.begun.wait()
+
+    replies[0].cancel()
+    replies[1].cancel()
+    slow.finish()
+
+    assert await replies[2] == 2
+    assert bench.state == ["slow", 3]
+
+
+async def test_a_caller_cancelled_between_its_command_and_its_answer_harms_nobody(
+    bench: Bench, actor: Actor[list[object]]
+) -> None:
+    """Hazard 3 (aiosqlite#80): applied whole, and nobody is there to hear it."""
+    slow = Slow(bench)
+    replies: list[asyncio.Future[Any]] = [
+        actor.ask(bench.note(1)),
+        actor.ask(bench.do(slow)),
+        actor.ask(bench.note(3)),
+    ]
+    await slow.begun.wait()
+
+    replies[0].cancel()
+    slow.finish()
+
+    assert await asyncio.gather(*replies[1:]) == [2, 3]
+    assert bench.state == [1, "slow", 3]
+
+
+async def test_a_crash_on_a_thread_answers_everyone(
+    bench: Bench, actor: Actor[list[object]]
+) -> None:
+    """Hazard 4: what was applied before is answered with its value, the rest is told."""
+    commands = [bench.do(lambda: 1), bench.fail(KeyError("bug")), *[bench.do(lambda: 3)] * 4]
+    replies: list[asyncio.Future[Any]] = [actor.ask(command) for command in commands]
+    await asyncio.wait(replies)
+
+    assert replies[0].result() == 1
+    assert [type(reply.exception()) for reply in replies[1:]] == [OwnerCrashed] * 5
+
+
+async def test_closing_with_a_timeout_finishes_the_command_under_way(
+    bench: Bench, actor: Actor[list[object]]
+) -> None:
+    """Contract 6.5: what is left is answered with `MailboxClosed`, certainly not applied.
+
+    Many who close, and their timeouts, do not tear the runner from the command under way.
+    """
+    runner = actor._runner
+    assert isinstance(runner, ThreadRunner)
+    slow = Slow(bench)
+    replies: list[asyncio.Future[Any]] = [actor.ask(bench.do(slow))]
+    replies += [actor.ask(bench.note(n)) for n in range(5)]
+    await slow.begun.wait()
+    closing = [asyncio.create_task(actor.aclose(timeout=0)) for _ in range(3)]
+    await runner.cancelled.wait()
+    closing += [asyncio.create_task(actor.aclose(timeout=0)) for _ in range(3)]
+    await asyncio.wait(closing, timeout=0)
+    assert not any(task.done() for task in closing)
+
+    slow.finish()
+    await asyncio.gather(*closing)
+
+    assert replies[0].result() == 1
+    assert [type(reply.exception()) for reply in replies[1:]] == [MailboxClosed] * 5
+    assert bench.state == ["slow"]
+
+
+async def test_closing_without_a_timeout_finishes_all(
+    bench: Bench, actor: Actor[list[object]]
+) -> None:
+    """Contract 6.5."""
+    slow = Slow(bench)
+    replies: list[asyncio.Future[Any]] = [actor.ask(bench.do(slow))]
+    replies += [actor.ask(bench.note(n)) for n in range(5)]
+    closing = asyncio.create_task(actor.aclose())
+    await slow.begun.wait()
+    assert not closing.done()
+
+    slow.finish()
+    await closing
+
+    assert [reply.result() for reply in replies] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_command_on_a_thread_cannot_ask_its_owner(
+    bench: Bench, actor: Actor[list[object]]
+) -> None:
+    """Hazards 10 and 19: it raises, it does not hang; the loop's own callers are not refused."""
+    slow = Slow(bench)
+
+    def ask() -> object:
+        try:
+            return actor.ask(bench.note("inner"))
+        except WrongLoop as error:
+            raise ValueError from error
+
+    replies: list[asyncio.Future[Any]] = [actor.ask(bench.do(slow)), actor.ask(bench.do(ask))]
+    await slow.begun.wait()
+    replies.append(actor.ask(bench.do(lambda: 1)))
+    slow.finish()
+    await asyncio.wait(replies)
+
+    error = replies[1].exception()
+    assert error is not None
+    assert isinstance(error.__cause__, WrongLoop)
+    assert replies[2].result() == 1

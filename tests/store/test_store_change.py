@@ -1,0 +1,193 @@
+"""A `change` that misbehaves harms its caller and nobody else (contract 4, 6.3, 6.7)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+from sessionkeeper import AtomicSessionStore, InvalidMessage, Session, SessionNotFound
+
+if TYPE_CHECKING:
+    from tests.store.conftest import Kit
+
+Changing: TypeAlias = Callable[..., Any]
+whose: ContextVar[str] = ContextVar("whose", default="nobody's")
+
+
+class Furious(BaseException):
+    """What no sensible code raises."""
+
+
+ERRORS = [
+    ValueError("v"),
+    KeyError("k"),
+    asyncio.CancelledError("c"),
+    GeneratorExit("g"),
+    Furious("f"),
+    TimeoutError("t"),
+    RecursionError("r"),
+    SessionNotFound("not this one"),
+    InvalidMessage("nor this"),
+]
+
+
+@pytest.fixture(params=["modify", "add"])
+def changing(request: pytest.FixtureRequest, kit: Kit) -> Changing:
+    """Run a change by either of the methods that take one."""
+
+    async def run(store: AtomicSessionStore, change: Any) -> object:
+        if request.param == "modify":
+            return await store.modify_session("a", change)
+        return await store.add_frames("a", [kit.note()], change=change)
+
+    return run
+
+
+async def intact(store: AtomicSessionStore, before: Session) -> bool:
+    """Whether the store works and holds what it held."""
+    return await store.list_sessions() == [before] and await store.get_frames("a") == []
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+async def test_its_error_reaches_its_caller(
+    store: AtomicSessionStore, kit: Kit, changing: Changing, error: BaseException
+) -> None:
+    """Nothing is stored if it raises: its exception reaches the caller; the owner lives on."""
+    before = await store.create_session(kit.session("a"))
+
+    def change(_: Session) -> Session:
+        raise error
+
+    others = [asyncio.ensure_future(store.get_session("a")) for _ in range(3)]
+    caught: BaseException | None = None
+    try:
+        await changing(store, change)
+    except BaseException as raised:
+        caught = raised
+    assert type(caught) is type(error)
+    assert caught.args == error.args
+    assert await asyncio.gather(*others) == [before] * 3
+    assert await intact(store, before)
+
+
+async def test_stop_iteration_becomes_a_runtime_error(
+    store: AtomicSessionStore, kit: Kit, changing: Changing
+) -> None:
+    """A coroutine cannot raise one (PEP 479); the cause says what it was."""
+    before = await store.create_session(kit.session("a"))
+    with pytest.raises(RuntimeError) as raised:
+        await changing(store, lambda _: next(iter(())))
+    assert isinstance(raised.value.__cause__, StopIteration)
+    assert await intact(store, before)
+
+
+@pytest.mark.parametrize(
+    "garbage", [None, 5, "a", {"id": "a"}, object(), Session], ids=lambda g: type(g).__name__
+)
+async def test_what_is_no_session_is_a_type_error(
+    store: AtomicSessionStore, kit: Kit, changing: Changing, garbage: object
+) -> None:
+    """`TypeError` when `change` returns no session."""
+    before = await store.create_session(kit.session("a"))
+    with pytest.raises(TypeError, match="returns a Session"):
+        await changing(store, lambda _: garbage)
+    assert await intact(store, before)
+
+
+async def test_another_session_is_a_value_error(
+    store: AtomicSessionStore, kit: Kit, changing: Changing
+) -> None:
+    """`ValueError` when it returns another one."""
+    before = await store.create_session(kit.session("a"))
+    with pytest.raises(ValueError, match="another session"):
+        await changing(store, lambda _: kit.session("b"))
+    assert await intact(store, before)
+
+
+@pytest.mark.parametrize("change", [5, "f", object()], ids=repr)
+async def test_what_cannot_be_called_is_a_type_error(
+    store: AtomicSessionStore, kit: Kit, changing: Changing, change: object
+) -> None:
+    """Wrong types are `TypeError`."""
+    before = await store.create_session(kit.session("a"))
+    with pytest.raises(TypeError):
+        await changing(store, change)
+    assert await intact(store, before)
+
+
+async def test_it_cannot_call_the_store(
+    store: AtomicSessionStore, kit: Kit, changing: Changing
+) -> None:
+    """Calling the store from inside a `change` raises (`Reentrant`), it does not hang."""
+    before = await store.create_session(kit.session("a"))
+    refused: list[RuntimeError] = []
+
+    def change(session: Session) -> Session:
+        for call in (
+            store.get_session("a"),
+            store.delete_session("a"),
+            store.add_frame(kit.note()),
+            store.count_sessions(),
+            store.aclose(),
+        )[: 5 if hasattr(store, "_actor") else 4]:
+            with pytest.raises(RuntimeError) as raised:
+                call.send(None)
+            refused.append(raised.value)
+        store.aclose().close()
+        return session
+
+    await changing(store, change)
+    assert len(refused) >= 4
+    assert all(str(error) for error in refused)
+    assert (await store.get_session("a")).revision == before.revision
+
+
+async def test_a_refused_call_leaves_the_owner_open_for_the_next(
+    store: AtomicSessionStore, kit: Kit, changing: Changing
+) -> None:
+    """The error of a call inside may be what the change raises."""
+    await store.create_session(kit.session("a"))
+    with pytest.raises(RuntimeError):
+        await changing(store, lambda _: store.get_session("a").send(None))
+    assert await store.count_sessions() == 1
+    assert await store.add_frame(kit.note()) == 1
+
+
+async def test_it_runs_in_its_callers_context(
+    store: AtomicSessionStore, kit: Kit, changing: Changing
+) -> None:
+    """Context variables seen by a change are the caller's, and what it sets stays there (15)."""
+    await store.create_session(kit.session("a"))
+    seen: list[str] = []
+
+    def change(session: Session) -> Session:
+        seen.append(whose.get())
+        whose.set("changed")
+        return session
+
+    async def caller(name: str) -> None:
+        whose.set(name)
+        await changing(store, change)
+        assert whose.get() == name
+
+    await asyncio.gather(*(caller(f"caller {n}") for n in range(5)))
+    assert sorted(seen) == [f"caller {n}" for n in range(5)]
+    assert whose.get() == "nobody's"
+
+
+async def test_a_subclass_of_session_is_no_way_in(
+    store: AtomicSessionStore, kit: Kit, changing: Changing
+) -> None:
+    """What is stored is a `Session` and nothing that pretends to be one."""
+    before = await store.create_session(kit.session("a"))
+
+    class Pretending(Session):
+        def __eq__(self, _: object) -> bool:
+            return True
+
+    with pytest.raises(TypeError):
+        await changing(store, lambda s: Pretending.model_validate(s.model_dump()))
+    assert await intact(store, before)

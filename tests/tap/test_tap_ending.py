@@ -1,0 +1,374 @@
+"""Every way client and server can end: what the session becomes, and that nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from sessionkeeper.states import Direction
+from sessionkeeper.tap import CommandNotStarted, Tap, exit_status
+from sessionkeeper.tap.report import Ending
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.tap.conftest import Rig
+
+C2S, S2C = Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT
+
+# Neither the end of its stdin nor SIGTERM ends it.
+STUBBORN = """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    say("ready")
+    while True:
+        time.sleep(100)
+    """
+ENDS_ON_SIGTERM = """
+    say("ready")
+    while True:
+        time.sleep(100)
+    """
+
+
+async def test_a_session_in_order_is_completed(rig: Rig) -> None:
+    """The client leaves after its last answer, the server exits with 0."""
+    running = rig.run(rig.tap(rig.ANSWER))
+    await rig.send(rig.request(1))
+    await rig.line()
+    rig.hang_up()
+    report = await running
+    assert report.completed
+    assert report.returncode == 0
+    assert rig.notes.endings == [None]
+    assert rig.troubles == []
+
+
+@pytest.mark.parametrize(
+    ("server", "returncode", "failure"),
+    [
+        ("sys.exit(3)", 3, "server exited with status 3"),
+        ("os.kill(os.getpid(), 9)", -9, "server killed by SIGKILL"),
+        ("os.kill(os.getpid(), 40)", -40, "server killed by signal 40"),
+        ("sys.exit(143)", 143, "server exited with status 143"),
+        ("sys.exit(0)", 0, None),
+    ],
+)
+async def test_a_server_that_ends_by_itself_fails_the_session_unless_with_0(
+    rig: Rig, server: str, returncode: int, failure: str | None
+) -> None:
+    """With the client still there."""
+    report = await rig.run(rig.tap(server))
+    assert (report.returncode, report.failure) == (returncode, failure)
+    assert rig.notes.endings == [failure]
+
+
+async def test_a_server_that_fails_after_the_client_left_fails_the_session(rig: Rig) -> None:
+    """Its status counts, not who ended first."""
+    running = rig.run(rig.tap("sys.stdin.read(); sys.exit(1)"))
+    rig.hang_up()
+    assert (await running).failure == "server exited with status 1"
+
+
+async def test_a_server_that_exits_with_requests_unanswered_fails_the_session(rig: Rig) -> None:
+    """Status 0 or not, the client waits for something that will never come."""
+    running = rig.run(rig.tap("sys.stdin.readline(); sys.stdin.readline()"))
+    await rig.send(rig.request(1) + rig.request("1"))
+    assert (await running).failure == "server exited with 2 requests unanswered"
+
+
+async def test_a_client_that_leaves_with_a_request_unanswered_fails_the_session(rig: Rig) -> None:
+    """The server was at its end and had not answered."""
+    running = rig.run(rig.tap("sys.stdin.read()"))
+    await rig.send(rig.request(1))
+    rig.hang_up()
+    assert (await running).failure == "client left with 1 request unanswered"
+
+
+async def test_a_request_answered_after_the_client_closed_its_side_is_answered(rig: Rig) -> None:
+    """A client that pipes its requests in and reads all answers left in order."""
+    running = rig.run(
+        rig.tap("""
+            lines = sys.stdin.buffer.read().splitlines()
+            for line in lines:
+                say({"id": json.loads(line)["id"], "result": {}})
+            """)
+    )
+    await rig.send(rig.request(1) + rig.request(2))
+    rig.hang_up()
+    assert len((await rig.rest()).splitlines()) == 2
+    assert (await running).completed
+
+
+async def test_a_response_that_was_not_recorded_does_not_fail_the_session(rig: Rig) -> None:
+    """It may have been the answer that is missing."""
+    running = rig.run(
+        rig.tap("sys.stdin.readline(); say({'id': 1, 'result': 'x' * 1000})", max_line=100)
+    )
+    await rig.send(rig.request(1))
+    assert (await running).completed
+    assert len(await rig.rest()) > 1000
+
+
+async def test_a_client_that_reads_no_more_has_vanished(rig: Rig) -> None:
+    """EPIPE: the server sees the end of its stdin and does not hang; all it says is recorded."""
+    running = rig.run(
+        rig.tap("""
+            sys.stdin.readline()
+            for number in range(20_000):
+                say({"number": number})
+            sys.stdin.read()
+            say({"last": True})
+            """)
+    )
+    rig.vanish()
+    await rig.send(b"go\n")
+    report = await running
+    assert report.failure == "client vanished"
+    assert rig.notes.endings == ["client vanished"]
+    assert len(rig.notes.sent(S2C)) == 20_001
+    assert rig.notes.messages[-1] == (S2C, b'{"last": true}')
+
+
+async def test_a_client_killed_while_nothing_passes_has_vanished(rig: Rig) -> None:
+    """Both its ends close at once; no write ever fails."""
+    running = rig.run(rig.tap("sys.stdin.read()"))
+    rig.vanish()
+    rig.hang_up()
+    assert (await running).failure == "client vanished"
+
+
+@pytest.mark.parametrize(
+    ("facts", "failure"),
+    [
+        ({}, None),
+        ({"returncode": 2}, "server exited with status 2"),
+        ({"returncode": -15}, "server killed by SIGTERM"),
+        ({"returncode": -10, "forwarded": frozenset({10})}, None),
+        ({"returncode": 138, "forwarded": frozenset({10})}, None),
+        ({"returncode": -11, "forwarded": frozenset({10})}, "server killed by SIGSEGV"),
+        ({"returncode": -9, "interrupted": True, "client_gone": True, "unanswered": 1}, None),
+        ({"returncode": 1, "client_gone": True, "unanswered": 1}, "client vanished"),
+        ({"unanswered": 1}, "server exited with 1 request unanswered"),
+        ({"unanswered": 2, "client_left": True}, "client left with 2 requests unanswered"),
+        (
+            {"returncode": -10, "forwarded": frozenset({10}), "unanswered": 1},
+            "server exited with 1 request unanswered",
+        ),
+    ],
+)
+def test_the_first_cause_is_the_reason(facts: dict[str, object], failure: str | None) -> None:
+    """Our interruption, then the client's end, the server's, and what was left open."""
+    nothing = {
+        "returncode": 0,
+        "interrupted": False,
+        "forwarded": frozenset[int](),
+        "client_gone": False,
+        "client_left": False,
+        "unanswered": 0,
+    }
+    assert Ending(**{**nothing, **facts}).failure() == failure  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("returncode", "status"), [(0, 0), (3, 3), (-9, 137), (-15, 143)])
+def test_an_exit_status_is_what_a_shell_would_report(returncode: int, status: int) -> None:
+    """128 + N for signal N."""
+    assert exit_status(returncode) == status
+
+
+async def test_a_signal_reaches_the_server_once(rig: Rig) -> None:
+    """And a server that lives on with it keeps its client."""
+    tap = rig.tap("""
+        signal.signal(signal.SIGUSR1, lambda *_: say("signalled"))
+        say("ready")
+        while line := sys.stdin.readline():
+            say(line.strip())
+        """)
+    running = rig.run(tap)
+    assert await rig.line() == b"ready\n"
+    tap.send_signal(signal.SIGUSR1)
+    assert await rig.line() == b"signalled\n"
+    await rig.send(b"ping\n")
+    rig.hang_up()
+    assert await rig.rest() == b"ping\n"
+    assert (await running).completed
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP])
+async def test_a_server_ended_by_a_signal_we_passed_on_completed_its_session(
+    rig: Rig, signum: int
+) -> None:
+    """It ended because somebody wanted it to."""
+    tap = rig.tap(ENDS_ON_SIGTERM)
+    running = rig.run(tap)
+    await rig.line()
+    tap.send_signal(signum)
+    report = await running
+    assert report.returncode == -signum
+    assert report.completed
+
+
+async def test_a_signal_before_the_start_is_kept_for_the_server(rig: Rig) -> None:
+    """It is not lost, and not passed on twice."""
+    tap = rig.tap(ENDS_ON_SIGTERM)
+    tap.send_signal(signal.SIGUSR1)
+    assert (await rig.run(tap)).returncode == -signal.SIGUSR1
+
+
+@pytest.mark.parametrize(
+    ("server", "returncode"),
+    [
+        ("say('ready'); sys.stdin.read()", 0),
+        (ENDS_ON_SIGTERM, -signal.SIGTERM),
+        (STUBBORN, -signal.SIGKILL),
+    ],
+    ids=["polite", "deaf", "stubborn"],
+)
+async def test_an_interrupt_ends_every_server(rig: Rig, server: str, returncode: int) -> None:
+    """The end of its stdin, then SIGTERM, then SIGKILL; the session is completed."""
+    tap = rig.tap(server)
+    running = rig.run(tap)
+    await rig.line()
+    tap.interrupt()
+    tap.interrupt()  # an impatient user changes nothing
+    report = await running
+    assert report.returncode == returncode
+    assert rig.notes.endings == [None]
+
+
+async def test_an_interrupt_before_the_start_ends_the_server_too(rig: Rig) -> None:
+    """It is not lost."""
+    tap = rig.tap("sys.stdin.read()")
+    tap.interrupt()
+    assert (await rig.run(tap)).returncode == 0
+
+
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
+@pytest.mark.parametrize("server", [ENDS_ON_SIGTERM, STUBBORN], ids=["deaf", "stubborn"])
+async def test_a_cancelled_tap_leaves_nothing_behind(rig: Rig, server: str, times: int) -> None:
+    """The rig looks for what is left; cancelled once, it completes the session first."""
+    running = rig.run(rig.tap(server))
+    await rig.line()
+    running.cancel()
+    if times == 2:
+        await asyncio.sleep(0)
+        running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert rig.notes.pid is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(rig.notes.pid, 0)
+    if times == 1:
+        assert rig.notes.endings == [None]
+
+
+async def test_a_cancelled_tap_does_not_wait_for_a_hanging_recorder(rig: Rig) -> None:
+    """Neither for a message nor for the end of the session."""
+    recording = asyncio.Event()
+
+    def hang(*_: object) -> asyncio.Future[None]:
+        recording.set()
+        return asyncio.get_running_loop().create_future()
+
+    rig.notes.hook = rig.notes.at_end = hang
+    running = rig.run(rig.tap(rig.ECHO, patience=3600))
+    await rig.send(b"{}\n")
+    await recording.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert rig.notes.endings == []
+
+
+async def test_a_tap_cancelled_while_it_records_the_end_records_it_once(rig: Rig) -> None:
+    """The end is neither lost nor told twice."""
+    ending, released = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        ending.set()
+        await released.wait()
+
+    rig.notes.at_end = wait
+    running = rig.run(rig.tap("pass"))
+    await ending.wait()
+    running.cancel()
+    await asyncio.sleep(0)
+    released.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert rig.notes.endings == [None]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_signal_ends_the_wait_for_a_client_that_never_reads(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Before or after the server's exit; what nobody wants to read is not waited for."""
+    monkeypatch.setattr("sessionkeeper.tap.tap._GRACE", 0.05)
+    alive, servers_end = os.pipe()
+    wait = "time.sleep(100)" if when == "before" else ""
+    tap = rig.tap(f"os.write(1, b'x' * 150_000); os.write(2, b'!'); {wait}", stderr=servers_end)
+    running = rig.run(tap)
+    await asyncio.sleep(0)  # the server is started
+    os.close(servers_end)
+    assert await asyncio.to_thread(os.read, alive, 1) == b"!"
+    if when == "after":
+        assert await asyncio.to_thread(os.read, alive, 1) == b""
+        while "ended" not in repr(tap):
+            await asyncio.sleep(0)
+    os.close(alive)
+    tap.send_signal(signal.SIGTERM)
+    report = await running
+    assert report.returncode == (-15 if when == "before" else 0)
+    assert report.server_to_client.bytes < 150_000
+    assert report.completed
+
+
+async def test_a_missing_command_is_told_and_fails_the_session(rig: Rig) -> None:
+    """127, one line, and the client's descriptors are given up as at any end."""
+    with pytest.raises(CommandNotStarted, match="cannot start") as e:
+        await rig.run(rig.tap(["no-such-command", "--token", "secret"]))
+    assert e.value.exit_status == 127
+    assert rig.notes.endings == ["cannot start 'no-such-command': not found"]
+    assert await rig.rest() == b""
+
+
+async def test_a_command_that_cannot_be_executed_is_told(rig: Rig, tmp_path: Path) -> None:
+    """126: it is there, but it is no program."""
+    file = tmp_path / "text"
+    file.write_text("no program")
+    with pytest.raises(CommandNotStarted, match="Permission denied") as denied:
+        await rig.run(rig.tap([str(file)]))
+    assert denied.value.exit_status == 126
+
+
+async def test_a_missing_folder_is_not_taken_for_a_missing_command(
+    rig: Rig, tmp_path: Path
+) -> None:
+    """The text names the folder."""
+    with pytest.raises(CommandNotStarted, match=r"no such directory: .*/nowhere"):
+        await rig.run(rig.tap("pass", cwd=tmp_path / "nowhere"))
+
+
+async def test_a_tap_runs_once(rig: Rig) -> None:
+    """A second run is a `RuntimeError`, an empty command a `ValueError`."""
+    tap = rig.tap("pass")
+    assert repr(tap) == "<Tap not started>"
+    report = await rig.run(tap)
+    assert repr(tap) == f"<Tap pid={report.pid} ended=0>"
+    with pytest.raises(RuntimeError, match="runs once"):
+        await tap.run()
+    with pytest.raises(ValueError, match="empty"):
+        Tap([], rig.notes, client_in=0, client_out=1, on_trouble=print)
+
+
+async def test_a_bad_descriptor_leaves_nothing_behind(rig: Rig) -> None:
+    """The error is the system's; no server was started."""
+    reader, writer = os.pipe()
+    os.close(writer)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        await rig.run(rig.tap("pass", client=(reader, writer)))
+    assert rig.notes.pid is None

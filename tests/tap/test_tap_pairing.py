@@ -1,0 +1,103 @@
+"""Requests are paired with their responses, whatever else is on the wire."""
+
+from __future__ import annotations
+
+import pytest
+from sessionkeeper.states import Direction
+from sessionkeeper.tap.pairing import Head, PendingRequests, read_heads
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+C2S, S2C = Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT
+
+
+def unanswered(*passed: tuple[Direction, bytes]) -> tuple[int, int]:
+    """Let lines pass; return how many requests of the client and of the server are open."""
+    requests = PendingRequests()
+    for direction, line in passed:
+        requests.note(direction, read_heads(line) or [])
+    return requests.count(C2S), requests.count(S2C)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b'{"id":1,"method":"m"}', Head(1, has_method=True)),
+        (b'{"id":"1","result":{}}', Head("1")),
+        (b'{"method":"m"}\r', Head(None, has_method=True)),
+        (b'{"id":null,"error":{}}', Head()),
+        (b'{"id":true,"method":"m"}', Head(None, has_method=True)),
+        (b'{"id":[1],"method":5}', Head()),
+        (b'{"id":1e400,"method":"m"}', Head(None, has_method=True)),
+        (b'{"id":"' + b"x" * 2000 + b'","method":"m"}', Head(None, has_method=True)),
+        (b'{"id":1,"result":NaN}', Head(1)),
+        (b'{"id":1,"result":"\\ud800"}', Head(1)),
+        (
+            b'{"method":"notifications/cancelled","params":{"requestId":7,"reason":"x"}}',
+            Head(None, has_method=True, cancels=7),
+        ),
+        (
+            b'{"method":"notifications/cancelled","params":{"requestId":7,"reason":NaN}}',
+            Head(None, has_method=True, cancels=7),
+        ),
+    ],
+)
+def test_a_head_holds_what_pairing_needs(line: bytes, expected: Head) -> None:
+    """What cannot be an id is none; what msgspec refuses and peers send anyway is read."""
+    assert read_heads(line) == [expected]
+
+
+@pytest.mark.parametrize("line", [b"", b"hello", b'{"id":1', b"{} {}", b"\xff{}", b'{"id":1}garb'])
+def test_what_is_no_json_has_no_heads(line: bytes) -> None:
+    """None is the answer for a line that is no JSON."""
+    assert read_heads(line) is None
+
+
+@pytest.mark.parametrize(
+    "line", [b"5", b'"text"', b"null", b"[]", b"[1]", DEEP, b'{"a":' + DEEP + b"}"], ids=range(7)
+)
+def test_what_may_be_json_without_a_message_has_no_heads(line: bytes) -> None:
+    """It is JSON (or too deep to tell), so the recorder decides."""
+    assert read_heads(line) == []
+
+
+def test_a_response_answers_the_other_sides_request() -> None:
+    """Both sides may use the same ids."""
+    ask, answer = b'{"id":1,"method":"m"}', b'{"id":1,"result":{}}'
+    assert unanswered((C2S, ask), (S2C, ask)) == (1, 1)
+    assert unanswered((C2S, ask), (S2C, ask), (S2C, answer)) == (0, 1)
+    assert unanswered((C2S, ask), (S2C, ask), (C2S, answer)) == (1, 0)
+    assert unanswered((C2S, ask), (C2S, answer)) == (1, 0)
+
+
+def test_an_id_keeps_its_type() -> None:
+    """JSON-RPC 2.0: 1 is not "1"; but 1.0 is the number 1, written by a Lua or R server."""
+    assert unanswered((C2S, b'{"id":1,"method":"m"}'), (S2C, b'{"id":"1","result":1}')) == (1, 0)
+    assert unanswered((C2S, b'{"id":1,"method":"m"}'), (S2C, b'{"id":1.0,"result":1}')) == (0, 0)
+
+
+def test_a_malformed_line_breaks_no_pairing() -> None:
+    """It pairs nothing, and what comes after is paired."""
+    ask, answer = b'{"id":1,"method":"m"}', b'{"id":1,"result":{}}'
+    assert unanswered((C2S, b'{"id":1,"meth'), (C2S, ask), (S2C, b"{{"), (S2C, answer)) == (0, 0)
+
+
+def test_a_batch_is_paired_message_by_message() -> None:
+    """Batches of protocol 2025-03-26, even where the recorder refuses them."""
+    batch = b'[{"id":1,"method":"m"},{"id":2,"method":"m"}]'
+    assert unanswered((C2S, batch), (S2C, b'{"id":2,"result":{}}')) == (1, 0)
+    assert unanswered((C2S, batch), (S2C, b'[{"id":2,"result":NaN},{"id":1,"error":{}}]')) == (0, 0)
+
+
+def test_a_cancelled_request_waits_for_nothing() -> None:
+    """MCP: the receiver of a cancellation should not answer."""
+    cancel = b'{"method":"notifications/cancelled","params":{"requestId":"a"}}'
+    assert unanswered((C2S, b'{"id":"a","method":"m"}'), (C2S, cancel)) == (0, 0)
+    assert unanswered((C2S, b'{"id":"a","method":"m"}'), (S2C, cancel)) == (1, 0)
+
+
+def test_a_flood_of_requests_is_bounded() -> None:
+    """A client that never gets an answer costs a bounded amount of memory."""
+    requests = PendingRequests()
+    requests.note(C2S, [Head(number, has_method=True) for number in range(100_000)])
+    assert requests.count(C2S) == 65_536

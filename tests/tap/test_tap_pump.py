@@ -1,0 +1,316 @@
+"""A pump carries bytes at once, can always be stopped, and leaves its descriptors as they were."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import socket
+import threading
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+
+import pytest
+from sessionkeeper.tap.descriptors import Inlet, Outlet, release
+from sessionkeeper.tap.pump import Pump, PumpEnd
+
+
+class Seen:
+    """An observer; `hook` runs before a chunk is written on."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.finished = False
+        self.hook: Callable[[], None] = lambda: None
+
+    def feed(self, chunk: bytes, /) -> None:
+        self.data += chunk
+        self.hook()
+
+    def finish(self) -> None:
+        self.finished = True
+
+
+class Bench:
+    """One pump between two kinds of descriptors, with the far ends in hand."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.stack = stack
+        self.seen = Seen()
+        self.ended = threading.Event()
+        self.broken = threading.Event()
+        self.source, self.to_pump = os.pipe()
+        self.from_pump = self.sink = -1
+
+    def make(self, kind: str = "pipe", *, drain: bool = False) -> Pump:
+        """Make a pump from a pipe to a pipe, socket or terminal."""
+        if kind == "pipe":
+            self.from_pump, self.sink = os.pipe()
+        elif kind == "socket":
+            near, far = socket.socketpair()
+            self.from_pump, self.sink = far.detach(), near.detach()
+        else:
+            self.from_pump, self.sink = pty.openpty()
+            tty.setraw(self.sink)
+        pump = Pump(
+            "pump",
+            Inlet(self.source),
+            Outlet(self.sink),
+            observer=self.seen,
+            on_end=self.ended.set,
+            on_broken=self.broken.set,
+            drain=drain,
+        )
+        self.stack.callback(pump.shut)
+        return pump
+
+    def start(self, kind: str = "pipe", *, drain: bool = False) -> Pump:
+        """Make a pump and start it."""
+        pump = self.make(kind, drain=drain)
+        pump.start()
+        return pump
+
+    def close(self, fd: str) -> None:
+        """Close one of the far ends."""
+        os.close(getattr(self, fd))
+        setattr(self, fd, -1)
+
+    def receive(self) -> bytes:
+        """Receive until the end."""
+        chunks: list[bytes] = []
+        while chunk := os.read(self.from_pump, 1 << 20):
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    before = set(os.listdir("/proc/self/fd"))
+    with ExitStack() as stack:
+        bench = Bench(stack)
+        yield bench
+    for fd in (bench.to_pump, bench.from_pump):
+        if fd >= 0:
+            os.close(fd)
+    assert bench.ended.is_set()
+    assert bench.seen.finished
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+LITTLE = "pipe written in little pieces"
+CLOSABLE = ["pipe", "socket", LITTLE]
+
+
+@pytest.fixture
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the pump writes to; in little pieces is how it is done where there is no /proc."""
+    if request.param == LITTLE:
+        monkeypatch.setattr(Outlet, "_reopen", _nothing)
+        return "pipe"
+    return str(request.param)
+
+
+def _nothing(_: Outlet) -> None:
+    return
+
+
+every_kind = pytest.mark.parametrize("kind", [*CLOSABLE, "terminal"], indirect=True)
+closable_kinds = pytest.mark.parametrize("kind", CLOSABLE, indirect=True)
+
+
+def send(bench: Bench, data: bytes) -> None:
+    """Send everything, then the end."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(bench.to_pump, rest) :]
+    bench.close("to_pump")
+
+
+def fill(fd: int) -> int:
+    """Write until no byte more fits; return how many did."""
+    os.set_blocking(fd, False)
+    filled = 0
+    try:
+        while True:
+            filled += os.write(fd, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(fd, True)
+    return filled
+
+
+def test_the_observer_sees_a_chunk_before_the_reader(bench: Bench) -> None:
+    """A request is queued for recording before its response can exist."""
+    early: list[object] = []
+    bench.seen.hook = lambda: early.extend(select.select([bench.from_pump], [], [], 0)[0])
+    bench.start()
+    os.write(bench.to_pump, b"request")
+    assert os.read(bench.from_pump, 100) == b"request"
+    assert bench.seen.data == b"request"
+    assert early == []
+
+
+def test_an_end_passes_with_everything_before_it(bench: Bench) -> None:
+    """The source's EOF closes the sink, after the last byte."""
+    pump = bench.start()
+    os.write(bench.to_pump, b"last words")
+    bench.close("to_pump")
+    assert bench.receive() == b"last words"
+    assert bench.ended.wait(10)
+    assert pump.end is PumpEnd.EOF
+    assert pump.bytes == 10
+    assert not pump.reader_gone
+
+
+def test_a_pump_stops_while_it_waits_for_bytes(bench: Bench) -> None:
+    """Reads are wakeable."""
+    pump = bench.start()
+    pump.stop()
+    assert bench.ended.wait(10)
+    assert pump.end is PumpEnd.STOPPED
+    assert bench.receive() == b""
+
+
+@every_kind
+def test_a_pump_stops_while_it_waits_for_a_reader_that_never_reads(bench: Bench, kind: str) -> None:
+    """A write to a full pipe, socket or terminal is wakeable."""
+    pump = bench.make(kind)
+    fill(bench.sink)
+    about_to_write = threading.Event()
+    bench.seen.hook = about_to_write.set
+    pump.start()
+    os.write(bench.to_pump, b"x" * 65536)  # a terminal makes a little room as time goes by
+    assert about_to_write.wait(10)
+    pump.stop()
+    assert bench.ended.wait(10)
+    assert pump.end is PumpEnd.STOPPED
+    assert pump.bytes < 65536
+
+
+@every_kind
+def test_an_inherited_descriptor_stays_blocking(bench: Bench, kind: str) -> None:
+    """O_NONBLOCK would leak to whoever shares the open file."""
+    bench.start(kind)
+    os.write(bench.to_pump, b"x" * 1000)
+    assert os.read(bench.from_pump, 1000)
+    assert os.get_blocking(bench.sink)
+    assert os.get_blocking(bench.source)
+
+
+@closable_kinds
+def test_big_data_passes_whole(bench: Bench, kind: str) -> None:
+    """Two megabytes, through whatever is smaller than that."""
+    data = os.urandom(1 << 21)
+    pump = bench.start(kind)
+    sender = threading.Thread(target=send, args=(bench, data))
+    sender.start()
+    assert bench.receive() == data
+    sender.join()
+    assert bench.ended.wait(10)
+    assert pump.bytes == len(data)
+    assert bench.seen.data == data
+
+
+def test_a_pump_ends_when_its_reader_is_gone(bench: Bench) -> None:
+    """EPIPE: the source is closed too, so that its writer learns of it."""
+    pump = bench.start()
+    bench.close("from_pump")
+    os.write(bench.to_pump, b"to nobody")
+    assert bench.ended.wait(10)
+    assert pump.end is PumpEnd.BROKEN
+    assert bench.broken.is_set()
+    with pytest.raises(BrokenPipeError):
+        os.write(bench.to_pump, b"more")
+
+
+def test_a_draining_pump_reads_on_when_its_reader_is_gone(bench: Bench) -> None:
+    """The writer does not hang, and the observer sees the rest."""
+    pump = bench.start(drain=True)
+    bench.close("from_pump")
+    send(bench, b"to nobody" * 100_000)
+    assert bench.ended.wait(10)
+    assert pump.end is PumpEnd.EOF
+    assert pump.reader_gone
+    assert bench.broken.is_set()
+    assert bench.seen.data == b"to nobody" * 100_000
+
+
+@closable_kinds
+def test_a_reader_gone_is_noticed_at_the_end_without_a_write(bench: Bench, kind: str) -> None:
+    """Poll shows that nobody can read any more."""
+    pump = bench.start(kind)
+    bench.close("from_pump")
+    bench.close("to_pump")
+    assert bench.ended.wait(10)
+    assert pump.reader_gone
+    assert pump.end is PumpEnd.EOF
+
+
+def test_a_finishing_pump_passes_what_is_there(bench: Bench) -> None:
+    """What was written before is not lost, though the source never ends."""
+    pump = bench.make()
+    os.write(bench.to_pump, b"x" * 65536)
+    pump.finish(within=0)
+    pump.start()
+    assert bench.receive() == b"x" * 65536
+    assert pump.end is PumpEnd.STOPPED
+
+
+def test_a_finishing_pump_outlasts_a_chatterbox(bench: Bench) -> None:
+    """Somebody who holds the source and keeps on writing does not keep the pump."""
+    pump = bench.start()
+
+    def chatter() -> None:
+        with suppress(BrokenPipeError):
+            while True:
+                os.write(bench.to_pump, b"and another thing")
+
+    chatterbox = threading.Thread(target=chatter)
+    reader = threading.Thread(target=bench.receive)
+    chatterbox.start()
+    reader.start()
+    pump.finish(within=0.01)
+    assert bench.ended.wait(10)
+    chatterbox.join()
+    reader.join()
+
+
+def test_a_slow_reader_gets_everything_from_a_finishing_pump(bench: Bench) -> None:
+    """Time is up for the source only: a reader that is there is waited for."""
+    pump = bench.make()
+    filled = fill(bench.sink)
+    about_to_write = threading.Event()
+    bench.seen.hook = about_to_write.set
+    pump.start()
+    os.write(bench.to_pump, b"end")
+    assert about_to_write.wait(10)
+    pump.finish(within=0)
+    assert bench.receive() == b"x" * filled + b"end"
+
+
+def test_a_reader_that_never_reads_can_be_given_up(bench: Bench) -> None:
+    """`even_unwritten`: time is up for the reader as well."""
+    pump = bench.make()
+    fill(bench.sink)
+    pump.start()
+    os.write(bench.to_pump, b"end")
+    pump.finish(within=0.01, even_unwritten=True)
+    assert bench.ended.wait(10)
+    assert pump.end is PumpEnd.STOPPED
+    assert not pump.reader_gone
+
+
+def test_a_standard_descriptor_is_replaced_not_closed() -> None:
+    """The next file opened must not become the stdout somebody prints to."""
+    reader, writer = os.pipe()
+    stdin = os.dup(0)
+    try:
+        os.dup2(writer, 0)
+        os.close(writer)
+        release(0)
+        assert os.read(reader, 1) == b""
+        assert os.readlink("/proc/self/fd/0") == os.devnull
+    finally:
+        os.dup2(stdin, 0)
+        os.close(stdin)
+        os.close(reader)

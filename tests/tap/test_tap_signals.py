@@ -1,0 +1,145 @@
+"""The signals of a terminal or a client reach the server once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from sessionkeeper.tap import forwarding_signals, signals
+
+if TYPE_CHECKING:
+    from tests.tap.conftest import Rig
+
+# Says each signal it gets, and goes on until its stdin ends.
+TELLS_SIGNALS = """
+    for signum in (1, 2, 3, 10, 12, 15):
+        signal.signal(signum, lambda signum, _: say(f"signal {signum}"))
+    say("ready")
+    while line := sys.stdin.readline():
+        say(line.strip())
+    """
+
+# A program that is nothing but a tap; a terminal named first becomes its controlling terminal.
+PROGRAM = """
+import asyncio, os, sys
+from sessionkeeper.tap import Tap, exit_status, forwarding_signals
+
+class Recorder:
+    def started(self, pid): pass
+    async def record(self, direction, message, timestamp): pass
+    async def complete(self): print("completed", file=sys.stderr)
+    async def fail(self, reason): print(reason, file=sys.stderr)
+
+async def main(terminal, *command):
+    if terminal:
+        os.open(terminal, os.O_RDWR)
+    trouble = lambda text: None
+    tap = Tap(command, Recorder(), client_in=0, client_out=1, on_trouble=trouble)
+    with forwarding_signals(tap):
+        report = await tap.run()
+    return exit_status(report.returncode)
+
+sys.exit(asyncio.run(main(*sys.argv[1:])))
+"""
+
+
+@pytest.mark.parametrize("signum", [1, 3, 10, 12, 15])
+async def test_a_signal_is_passed_on_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, signum: int
+) -> None:
+    """HUP, QUIT, USR1, USR2 and TERM, sent to this very process; the tap goes on."""
+    monkeypatch.setattr(signals, "_in_foreground", lambda: False)
+    tap = rig.tap(TELLS_SIGNALS)
+    with forwarding_signals(tap):
+        running = rig.run(tap)
+        assert await rig.line() == b"ready\n"
+        os.kill(os.getpid(), signum)
+        assert await rig.line() == b"signal %d\n" % signum
+        await rig.send(b"ping\n")
+        rig.hang_up()
+        assert await rig.rest() == b"ping\n"
+        assert (await running).completed
+
+
+async def test_sigint_is_passed_on_once_and_ends_the_tap(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After it, the server sees the end of its stdin."""
+    monkeypatch.setattr(signals, "_in_foreground", lambda: False)
+    tap = rig.tap(TELLS_SIGNALS)
+    with forwarding_signals(tap):
+        running = rig.run(tap)
+        assert await rig.line() == b"ready\n"
+        os.kill(os.getpid(), signal.SIGINT)
+        assert await rig.rest() == b"signal 2\n"
+        assert (await running).completed
+
+
+async def test_handlers_are_put_back_and_ignored_signals_stay_ignored(rig: Rig) -> None:
+    """nohup means it; and an inherited SIGCHLD handler must not swallow the exit code."""
+    tap = rig.tap("sys.exit(5)")
+    before = {signum: signal.getsignal(signum) for signum in signal.Signals}
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with forwarding_signals(tap):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is not before[signal.SIGTERM]
+            assert (await rig.run(tap)).returncode == 5
+        assert signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before[signal.SIGHUP])
+        signal.signal(signal.SIGCHLD, before[signal.SIGCHLD])
+    assert {signum: signal.getsignal(signum) for signum in signal.Signals} == before
+
+
+@pytest.mark.parametrize("key", [b"\x03", b"\x1c"], ids=["ctrl-c", "ctrl-backslash"])
+async def test_a_signal_of_the_keyboard_reaches_the_server_once(rig: Rig, key: bytes) -> None:
+    """The terminal sends it to the whole group; the tap does not send it again."""
+    keyboard, terminal = pty.openpty()
+    program = start(os.ttyname(terminal), rig.script(TELLS_SIGNALS))
+    assert await receive(program) == b"ready\n"
+    os.write(keyboard, key)
+    signum = b"signal 2\n" if key == b"\x03" else b"signal 3\n"
+    assert await receive(program) == signum
+    # After ^C the tap is at its end; after ^\ it goes on.
+    ping = b"" if key == b"\x03" else b"ping\n"
+    rest, errors = await asyncio.to_thread(program.communicate, ping)
+    assert (rest, errors, program.returncode) == (ping, b"completed\n", 0)
+    os.close(keyboard)
+    os.close(terminal)
+
+
+async def test_a_sigint_that_is_not_of_the_keyboard_is_passed_on(rig: Rig) -> None:
+    """Without a terminal, nobody but the tap can have got it."""
+    program = start("", rig.script(TELLS_SIGNALS))
+    assert await receive(program) == b"ready\n"
+    program.send_signal(signal.SIGINT)
+    assert await receive(program) == b"signal 2\n"
+    rest, errors = await asyncio.to_thread(program.communicate)
+    assert (rest, errors, program.returncode) == (b"", b"completed\n", 0)
+
+
+def start(terminal: str, command: list[str]) -> subprocess.Popen[bytes]:
+    """Run a tap as a program of its own, leader of a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, terminal, *command],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,
+    )
+
+
+async def receive(program: subprocess.Popen[bytes]) -> bytes:
+    """The next line of its stdout."""
+    assert program.stdout is not None
+    return await asyncio.to_thread(program.stdout.readline)
