@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from .ids import checked_id
 from .message import MessageEnvelope
@@ -19,6 +20,9 @@ __all__ = [
 ]
 
 
+T = TypeVar("T")
+
+
 def plain_id(session_id: str) -> str:
     """Return the id as a plain `str`; whether it is well-formed, a miss will tell.
 
@@ -29,9 +33,7 @@ def plain_id(session_id: str) -> str:
 
 def checked_ids(session_ids: Sequence[str]) -> list[str]:
     """Return the ids. Raises `TypeError`, for a lone string too."""
-    if isinstance(session_ids, str | bytes):
-        raise TypeError("a sequence of session ids is expected, not one string")
-    return [plain_id(session_id) for session_id in session_ids]
+    return [plain_id(session_id) for session_id in _several(session_ids)]
 
 
 def checked_session(session: Session) -> Session:
@@ -45,7 +47,7 @@ def checked_session(session: Session) -> Session:
 
 def checked_sessions(sessions: Sequence[Session]) -> list[Session]:
     """Return the sessions. Raises `TypeError`, and `ValueError` when one appears twice."""
-    checked = [checked_session(session) for session in sessions]
+    checked = [checked_session(session) for session in _several(sessions)]
     if len({session.id for session in checked}) != len(checked):
         raise ValueError("a session appears twice in the batch")
     return checked
@@ -69,7 +71,7 @@ def checked_envelopes(
     replayed into a session it was not sent in (fastmcp#4402).
     """
     # A list of our own: looking at them twice must find the same ones.
-    checked = [plain_envelope(envelope) for envelope in envelopes]
+    checked = [plain_envelope(envelope) for envelope in _several(envelopes)]
     if any(envelope.context.session_id != session_id for envelope in checked):
         raise ValueError("an envelope belongs to another session")
     return checked
@@ -82,3 +84,9 @@ def checked_count(name: str, value: int, *, least: int) -> int:
     if value < least:
         raise ValueError(f"{name} is at least {least}")
     return value
+
+
+def _several(things: Iterable[T]) -> Iterable[T]:
+    if isinstance(things, str | bytes):
+        raise TypeError("a sequence is expected, not one string")
+    return things

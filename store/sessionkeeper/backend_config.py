@@ -80,7 +80,8 @@ def backend_from_url(url: str, /) -> StorageBackend:
             raise ValueError("memory:// takes nothing after it")
         return MemoryBackend()
     if parts.scheme == "sqlite":
-        if parts.netloc or parts.query or parts.fragment or not parts.path.strip("/"):
+        three = url.partition(":")[2].startswith("///")
+        if not three or parts.query or parts.fragment or not parts.path.strip("/"):
             raise ValueError("sqlite:///file.db is expected, with three slashes")
         return SQLiteBackend(path=unquote(parts.path[1:]))
     if parts.scheme in REDIS_SCHEMES:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, Any, TypeAlias, overload
+from typing import Annotated, Any, TypeAlias, cast, overload
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
@@ -31,11 +31,13 @@ _ATOMS = (type(None), bool, int, float, str)
 class FrozenDict(Mapping[str, JsonValue]):
     """An immutable JSON object."""
 
-    __slots__ = ("_levels", "_view")
-    _levels: int
+    __slots__ = ("_view", "levels")
+    levels: int
     _view: Mapping[str, JsonValue]
 
     def __init__(self, items: Mapping[str, object] | None = None, /) -> None:
+        if items is not None and not isinstance(items, Mapping):
+            raise TypeError(f"a mapping is expected, not {type(items).__name__}")
         _fill_dict(self, {} if items is None else items, 1)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -72,9 +74,9 @@ class FrozenDict(Mapping[str, JsonValue]):
 class FrozenList(Sequence[JsonValue]):
     """An immutable JSON array."""
 
-    __slots__ = ("_items", "_levels")
+    __slots__ = ("_items", "levels")
     _items: tuple[JsonValue, ...]
-    _levels: int
+    levels: int
 
     def __init__(self, items: Sequence[object] = (), /) -> None:
         _fill_list(self, items, 1)
@@ -100,7 +102,9 @@ class FrozenList(Sequence[JsonValue]):
     def __eq__(self, other: object) -> bool:
         if isinstance(other, FrozenList):
             return self._items == other._items
-        return isinstance(other, list | tuple) and list(self._items) == list(other)
+        return isinstance(other, list | tuple) and self._items == tuple(
+            cast("Iterable[object]", other)
+        )
 
     def __hash__(self) -> int:
         return hash(self._items)
@@ -148,15 +152,17 @@ def _freeze(value: object, depth: int) -> JsonValue:
         return value  # type: ignore[return-value]  # an atom, by the test above
     # A subclass of ours may be mutable: only the very classes are taken as they are.
     if type(value) is FrozenDict or type(value) is FrozenList:
-        if depth + value._levels > _MAX_DEPTH:
+        if depth + value.levels > _MAX_DEPTH:
             raise _too_deep()
         return value
     if depth >= _MAX_DEPTH:
         raise _too_deep()
     if isinstance(value, Mapping):
-        return _fill_dict(FrozenDict.__new__(FrozenDict), value, depth + 1)
+        items = cast("Mapping[str, object]", value)
+        return _fill_dict(FrozenDict.__new__(FrozenDict), items, depth + 1)
     if isinstance(value, list | tuple | FrozenList):
-        return _fill_list(FrozenList.__new__(FrozenList), value, depth + 1)
+        array = cast("Iterable[object]", value)
+        return _fill_list(FrozenList.__new__(FrozenList), array, depth + 1)
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
@@ -169,20 +175,20 @@ def _fill_dict(frozen: FrozenDict, items: Mapping[str, Any], depth: int) -> Froz
         held[key] = _freeze(item, depth)
     # A proxy, not a dict: even who reaches for the private attribute cannot change it.
     object.__setattr__(frozen, "_view", MappingProxyType(held))
-    object.__setattr__(frozen, "_levels", _levels(held.values()))
+    object.__setattr__(frozen, "levels", _levels(held.values()))
     return frozen
 
 
 def _fill_list(frozen: FrozenList, items: Iterable[object], depth: int) -> FrozenList:
     held = tuple(_freeze(item, depth) for item in items)
     object.__setattr__(frozen, "_items", held)
-    object.__setattr__(frozen, "_levels", _levels(held))
+    object.__setattr__(frozen, "levels", _levels(held))
     return frozen
 
 
 def _levels(items: Iterable[JsonValue]) -> int:
     # Kept, so that wrapping what is frozen already cannot nest without end.
-    return 1 + max((i._levels for i in items if isinstance(i, FrozenDict | FrozenList)), default=0)
+    return 1 + max((i.levels for i in items if isinstance(i, FrozenDict | FrozenList)), default=0)
 
 
 def _too_deep() -> ValueError:
@@ -202,7 +208,7 @@ def _as_object(value: object) -> FrozenDict:
     if not isinstance(value, Mapping):
         raise ValueError("a JSON object is expected")
     try:
-        return FrozenDict(value)
+        return FrozenDict(cast("Mapping[str, object]", value))
     except TypeError as error:
         raise ValueError(str(error)) from None
 
@@ -217,7 +223,7 @@ def _as_strings(value: object) -> FrozenDict:
 JsonObject: TypeAlias = Annotated[
     FrozenDict,
     PlainValidator(_as_object),
-    PlainSerializer(thaw, return_type=dict),
+    PlainSerializer(thaw, return_type=dict[str, object]),
     WithJsonSchema({"type": "object"}),
 ]
 """A field that takes any JSON object and holds it frozen."""
@@ -225,7 +231,7 @@ JsonObject: TypeAlias = Annotated[
 StringMap: TypeAlias = Annotated[
     FrozenDict,
     PlainValidator(_as_strings),
-    PlainSerializer(thaw, return_type=dict),
+    PlainSerializer(thaw, return_type=dict[str, object]),
     WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
 ]
 """A field that takes strings by name and holds them frozen."""

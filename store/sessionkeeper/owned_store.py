@@ -238,16 +238,18 @@ class OwnedSessionStore(AtomicSessionStore):
 
 
 async def _modify(inner: SessionStore, session_id: str, apply: Change) -> Session:
-    for _ in range(_TRIES):
+    tries = 0
+    while True:
         session = await inner.get_session(session_id)
         changed = _changed(session, apply)
         if changed is session:
             return session
         try:
             return await inner.update_session(changed)
-        except RevisionConflict as conflict:  # another process was in between
-            last = conflict
-    raise last
+        except RevisionConflict:  # another process was in between
+            tries += 1
+            if tries == _TRIES:
+                raise
 
 
 def _changed(session: Session, apply: Change) -> Session:

@@ -38,7 +38,12 @@ def pack(envelope: MessageEnvelope) -> FrameRecord:
     context = envelope.context
     detail = None
     if context.delivery or context.metadata or context.protocol_version:
-        detail = _pack_detail(context.delivery, context.protocol_version, context.metadata)
+        delivery = context.delivery  # frozen, so hashable, which pyright does not see
+        detail = _pack_detail(
+            delivery,  # pyright: ignore[reportArgumentType]
+            context.protocol_version,
+            context.metadata,
+        )
     return FrameRecord(envelope.message, context.direction, context.timestamp, detail)
 
 

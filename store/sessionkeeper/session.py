@@ -42,7 +42,7 @@ class Session(Value):
     server_info: JsonObject | None = Field(default=None, repr=False)
     version_state: VersionState = VersionState()
     tags: Annotated[frozenset[Tag], BeforeValidator(_not_one_string)] = frozenset()
-    metadata: JsonObject = Field(default=FrozenDict(), repr=False)
+    metadata: JsonObject = Field(default_factory=FrozenDict, repr=False)
     upstream_session_id: Text | None = Field(default=None, repr=False)
 
     # The store's: a caller reads them and never sets them.

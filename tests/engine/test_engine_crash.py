@@ -63,7 +63,7 @@ async def test_a_stop_iteration_becomes_what_a_future_can_carry(bench: Bench) ->
     actor = await bench.open()
     error = StopIteration("mine")
 
-    with pytest.raises(RuntimeError, match="StopIteration") as caught:
+    with pytest.raises(RuntimeError, match="own code raised StopIteration") as caught:
         await actor.ask(bench.fail(CallerError(error)))
 
     assert caught.value.__cause__ is error

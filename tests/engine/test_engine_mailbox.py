@@ -81,6 +81,24 @@ async def test_an_offer_does_not_overtake_those_in_line() -> None:
     assert weights(await mailbox.take()) == [6, 1]
 
 
+async def test_a_long_line_is_not_searched_at_every_put() -> None:
+    """Looking for those who gave up costs a constant a caller, however many wait."""
+    looks = 0
+
+    class Reply(asyncio.Future[None]):
+        def done(self) -> bool:
+            nonlocal looks
+            looks += 1
+            return super().done()
+
+    mailbox: Mailbox[None] = Mailbox(8, 100)
+    for _ in range(4096):
+        mailbox.put((Parcel(), Reply()))
+
+    assert mailbox.waiting == 4088
+    assert looks <= 2 * 4096
+
+
 @pytest.mark.parametrize("turns", range(4))
 async def test_a_cancelled_take_loses_nothing(turns: int) -> None:
     """Hazard 1 (cpython#68000): items are taken synchronously after the wake-up."""

@@ -123,7 +123,7 @@ async def test_asking_from_another_thread_raises(bench: Bench) -> None:
         caught.append(error.value)
 
     for target in (lambda: asyncio.run(ask()), without_loop):
-        thread = threading.Thread(target=target)
+        thread = threading.Thread(target=target, daemon=True)
         thread.start()
         thread.join()
 
@@ -143,7 +143,7 @@ async def test_asking_from_another_thread_during_a_command_is_no_reentrance(benc
             caught.append(error)
 
     def in_a_thread() -> object:
-        thread = threading.Thread(target=elsewhere)
+        thread = threading.Thread(target=elsewhere, daemon=True)
         thread.start()
         thread.join()
         return None
@@ -162,18 +162,22 @@ def test_asking_from_another_loop_of_the_same_thread_raises(
     async def ask(value: object) -> int:
         return await actor.ask(bench.note(value))
 
+    async def ask_nowait(value: object) -> int:
+        return await actor.ask_nowait(bench.note(value))
+
     with (
         asyncio.Runner(loop_factory=loop_factory) as own,
         asyncio.Runner(loop_factory=loop_factory) as other,
     ):
         actor = own.run(bench.open())
         assert own.run(ask("own")) == 1
-        for misuse in (ask("foreign"), actor.aclose()):
+        for misuse in (ask("foreign"), ask_nowait("foreign"), actor.aclose()):
             with pytest.raises(WrongLoop, match="thread-safe"):
                 other.run(misuse)
-        with pytest.raises(WrongLoop, match="thread-safe"):
-            actor.ask(bench.note("no loop runs"))
-        assert own.run(ask("own")) == 2
+        for method in (actor.ask, actor.ask_nowait):
+            with pytest.raises(WrongLoop, match="thread-safe"):
+                method(bench.note("no loop runs"))
+        assert own.run(ask_nowait("own")) == 2
         own.run(bench.aclose())
 
 

@@ -21,7 +21,7 @@ from sessionkeeper.states import Direction
 from sessionkeeper.tap import Recorder, Tap, TapReport
 
 _PRELUDE = """
-import json, os, signal, subprocess, sys, time
+import json, os, select, signal, subprocess, sys, time
 def say(message):
     os.write(1, (json.dumps(message) if isinstance(message, dict) else message).encode() + b"\\n")
 """

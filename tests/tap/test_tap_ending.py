@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sessionkeeper.states import Direction
 from sessionkeeper.tap import CommandNotStarted, Tap, exit_status
+from sessionkeeper.tap.pump import Pump
 from sessionkeeper.tap.report import Ending
 
 if TYPE_CHECKING:
@@ -372,3 +374,27 @@ async def test_a_bad_descriptor_leaves_nothing_behind(rig: Rig) -> None:
     with pytest.raises(OSError, match="Bad file descriptor"):
         await rig.run(rig.tap("pass", client=(reader, writer)))
     assert rig.notes.pid is None
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+async def test_a_start_that_fails_half_way_leaves_nothing_behind(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """Out of descriptors, say: the server, the threads and what was open are gone."""
+    made = 0
+
+    def make_some(*args: object, **kwargs: object) -> Pump:
+        nonlocal made
+        made += 1
+        if made > after:
+            raise OSError(errno.EMFILE, "too many open files")
+        return Pump(*args, **kwargs)  # type: ignore[arg-type]
+
+    def fail(_: int, /) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr("sessionkeeper.tap.plumbing.Pump", make_some)
+    if after == 2:
+        monkeypatch.setattr(rig.notes, "started", fail)
+    with pytest.raises(OSError, match="too many"):
+        await rig.run(rig.tap("time.sleep(100)"))

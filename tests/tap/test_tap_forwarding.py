@@ -179,7 +179,7 @@ async def test_a_grandchild_that_holds_stdout_does_not_keep_the_tap(
     monkeypatch.setattr("sessionkeeper.tap.tap._GRACE", 0.05)
     running = rig.run(
         rig.tap("""
-            child = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time\\n"
+            child = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; "
                 "time.sleep(100)"], stdin=subprocess.DEVNULL)
             say({"grandchild": child.pid})
             os._exit(0)
@@ -187,6 +187,25 @@ async def test_a_grandchild_that_holds_stdout_does_not_keep_the_tap(
     )
     grandchild = int((await rig.line()).split()[1][:-1])
     assert await rig.rest() == b""
+    assert (await running).failure is None
+    os.kill(grandchild, 9)
+
+
+async def test_a_grandchild_that_holds_stdin_does_not_keep_the_tap(rig: Rig) -> None:
+    """The write it never reads is given up when the server has exited."""
+    running = rig.run(
+        rig.tap("""
+            child = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; "
+                "time.sleep(100)"], stdout=subprocess.DEVNULL)
+            say({"grandchild": child.pid})
+            while not select.select([0], [], [], 0)[0]:
+                time.sleep(0.001)
+            os._exit(0)
+            """)
+    )
+    grandchild = int((await rig.line()).split()[1][:-1])
+    with pytest.raises(BrokenPipeError):
+        await rig.send(b"x" * 1_000_000)
     assert (await running).failure is None
     os.kill(grandchild, 9)
 

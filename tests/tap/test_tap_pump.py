@@ -9,7 +9,7 @@ import socket
 import threading
 import tty
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
 import pytest
 from sessionkeeper.tap.descriptors import Inlet, Outlet, release
@@ -22,7 +22,7 @@ class Seen:
     def __init__(self) -> None:
         self.data = b""
         self.finished = False
-        self.hook: Callable[[], None] = lambda: None
+        self.hook: Callable[[], object] = lambda: None
 
     def feed(self, chunk: bytes, /) -> None:
         self.data += chunk
@@ -43,7 +43,9 @@ class Bench:
         self.source, self.to_pump = os.pipe()
         self.from_pump = self.sink = -1
 
-    def make(self, kind: str = "pipe", *, drain: bool = False) -> Pump:
+    def make(
+        self, kind: str = "pipe", *, drain: bool = False, make: Callable[..., Pump] = Pump
+    ) -> Pump:
         """Make a pump from a pipe to a pipe, socket or terminal."""
         if kind == "pipe":
             self.from_pump, self.sink = os.pipe()
@@ -53,7 +55,7 @@ class Bench:
         else:
             self.from_pump, self.sink = pty.openpty()
             tty.setraw(self.sink)
-        pump = Pump(
+        pump = make(
             "pump",
             Inlet(self.source),
             Outlet(self.sink),
@@ -258,21 +260,40 @@ def test_a_finishing_pump_passes_what_is_there(bench: Bench) -> None:
 
 def test_a_finishing_pump_outlasts_a_chatterbox(bench: Bench) -> None:
     """Somebody who holds the source and keeps on writing does not keep the pump."""
-    pump = bench.start()
+    pump = bench.make()
+    bench.seen.hook = lambda: os.write(bench.to_pump, b"and another thing")
+    os.write(bench.to_pump, b"one thing")
+    pump.finish(within=0)
+    pump.start()
+    assert bench.receive() == b"one thing"
 
-    def chatter() -> None:
-        with suppress(BrokenPipeError):
-            while True:
-                os.write(bench.to_pump, b"and another thing")
 
-    chatterbox = threading.Thread(target=chatter)
-    reader = threading.Thread(target=bench.receive)
-    chatterbox.start()
-    reader.start()
-    pump.finish(within=0.01)
+def test_a_finishing_pump_does_not_spin_while_it_waits(bench: Bench) -> None:
+    """One wake-up is one look, not a busy loop until the time is up."""
+    looks: list[set[int]] = []
+
+    class Watched(Pump):
+        def _poll(self, poller: select.poll, patience: float | None) -> set[int]:
+            looks.append(super()._poll(poller, patience))
+            return looks[-1]
+
+    pump = bench.make(make=Watched)
+    pump.start()
+    pump.finish(within=0.05)
     assert bench.ended.wait(10)
-    chatterbox.join()
-    reader.join()
+    assert len(looks) <= 3
+
+
+def test_a_terminal_that_hangs_up_is_an_end(bench: Bench) -> None:
+    """EIO is how a terminal says so; a connection reset is no different."""
+    keyboard, terminal = pty.openpty()
+    os.close(bench.source)
+    bench.source = terminal
+    pump = bench.start()
+    os.close(keyboard)
+    assert bench.receive() == b""
+    assert bench.ended.wait(10)
+    assert pump.end is PumpEnd.EOF
 
 
 def test_a_slow_reader_gets_everything_from_a_finishing_pump(bench: Bench) -> None:

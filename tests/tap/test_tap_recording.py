@@ -128,7 +128,7 @@ async def test_the_queue_is_bounded_and_what_does_not_fit_is_dropped(rig: Rig) -
 async def test_a_flood_of_empty_objects_is_bounded_too(rig: Rig) -> None:
     """A queued line costs more than its bytes."""
     rig.notes.hook = lambda _: asyncio.Event().wait()
-    tap = rig.tap(rig.ECHO, max_pending=10_000, patience=0.01)
+    tap = rig.tap(rig.ECHO, max_pending=30_000, patience=0.01)
     running = rig.run(tap)
     data = b"{}\n" * 5_000
     await rig.send(data)
@@ -136,6 +136,17 @@ async def test_a_flood_of_empty_objects_is_bounded_too(rig: Rig) -> None:
     assert await rig.rest() == data
     assert (await running).dropped == 10_000
     assert rig.troubles[0].startswith("recording falls behind")
+
+
+async def test_a_slow_recorder_is_waited_for_as_long_as_it_moves(rig: Rig) -> None:
+    """`patience` is for one that stands still: what is queued is recorded after the end."""
+    rig.notes.hook = lambda _: asyncio.sleep(0.01)
+    running = rig.run(rig.tap(rig.ECHO, patience=0.1))
+    await rig.send(b"{}\n" * 20)
+    rig.hang_up()
+    await rig.rest()
+    assert (await running).recorded == 40
+    assert rig.troubles == []
 
 
 class Broken(SessionError):

@@ -11,11 +11,9 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from . import demo, record
-from .console import complain
+from .console import INTERRUPTED, complain
 
 __all__ = ["app", "run"]
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="sessionkeeper",

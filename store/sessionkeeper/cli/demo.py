@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from .console import complain, run_on_loop
+from .console import INTERRUPTED, complain, run_on_loop
+
+if TYPE_CHECKING:
+    from ..demo.stage import Stage
 
 __all__ = ["demo"]
+
+T = TypeVar("T")
+
+_PATIENCE = 0.7
+"""Seconds."""
 
 
 def demo(
@@ -38,8 +49,18 @@ def demo(
         return 2
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task(f"{sessions} sessions", total=sessions * STEPS)
+        stages: list[Stage] = []
+        run = run_demo(sessions, lambda: progress.advance(bar), on_stage=stages.append)
+
+        def give_up() -> None:
+            for stage in stages:
+                stage.clear()
+            progress.stop()
+            complain("interrupted")
+            os._exit(INTERRUPTED)
+
         try:
-            result = run_on_loop(run_demo(sessions, lambda: progress.advance(bar)))
+            result = run_on_loop(_interruptible(run, give_up))
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
     if as_json:
@@ -48,3 +69,18 @@ def demo(
     else:
         show_result(result, Console())
     return 0 if result.ok else 1
+
+
+async def _interruptible(run: Coroutine[Any, Any, T], give_up: Callable[[], None]) -> T:
+    """Run until done, or until Ctrl-C cancels it; what does not end by itself then is cut off."""
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(run)
+
+    def interrupt() -> None:
+        task.cancel()
+        # A client of the SDK may wait seconds for its server; who presses Ctrl-C does not.
+        loop.call_later(_PATIENCE, give_up)
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, interrupt)
+    return await task

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -21,7 +20,7 @@ from ..tap import (
     exit_status,
     forwarding_signals,
 )
-from .console import complain, run_on_loop
+from .console import complain, run_on_loop, say
 
 __all__ = ["record"]
 
@@ -73,7 +72,7 @@ async def _summarise(
         complain(f"no summary: {error}")
         return
     if as_json:
-        sys.stderr.write(json.dumps(_as_dict(session, report)) + "\n")
+        say(json.dumps(_as_dict(session, report)))
     else:
         passed = report.client_to_server.bytes + report.server_to_client.bytes
         reason = f" ({session.failure})" if session.failure else ""

@@ -9,34 +9,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import TextIO
 
-from mcp import ClientSession, MCPError, StdioServerParameters
+from mcp import ClientSession, Implementation, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-__all__ = ["CALLS", "STEPS", "Stage", "converse"]
+from .stage import Stage
+
+__all__ = ["CALLS", "STEPS", "converse"]
 
 CALLS = 12
 STEPS = CALLS + 4
 """initialize, list, the calls, a call the server fails, a tool it does not have."""
 
 _ZONES = ("UTC", "Europe/Berlin", "Asia/Tokyo", "America/New_York", "Africa/Nairobi")
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What the clients of one demo share."""
-
-    all_done: asyncio.Barrier
-    """Nobody leaves before everybody has said everything: all sessions are open at once."""
-    exit: asyncio.Semaphore
-    """How many leave at a time: a client gives its server two seconds to end, then kills it."""
-    errlog: TextIO
-    step: Callable[[], None]
-    """Called after each of a client's `STEPS` answers."""
 
 
 async def converse(kind: str, repository: str, command: tuple[str, ...], stage: Stage) -> None:
@@ -64,11 +52,12 @@ async def converse(kind: str, repository: str, command: tuple[str, ...], stage: 
 
 
 @asynccontextmanager
-async def _session(command: tuple[str, ...], errlog: TextIO) -> AsyncIterator[ClientSession]:
+async def _session(command: tuple[str, ...], errlog: TextIO) -> AsyncGenerator[ClientSession]:
     parameters = StdioServerParameters(command=command[0], args=list(command[1:]))
+    me = Implementation(name="sessionkeeper-demo", version="1")
     async with (
-        stdio_client(parameters, errlog=errlog) as streams,
-        ClientSession(*streams) as session,
+        stdio_client(parameters, errlog=errlog) as (reads, writes),
+        ClientSession(reads, writes, client_info=me) as session,
     ):
         yield session
 

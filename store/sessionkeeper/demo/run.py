@@ -12,19 +12,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from ..manager import ManagerStatistics, SessionManager
 from ..message import Frame
 from ..session import Session
 from ..tap import SessionRecorder, Tap
 from .check import Finding, check_session
-from .client import STEPS, Stage, converse
+from .client import STEPS, converse
 from .servers import Plan, make_plans
+from .stage import Stage
 
 __all__ = ["STEPS", "DemoResult", "run_demo"]
 
-_CONNECTOR = Path(__file__).with_name("connector.py")
 _ANSWERS_BEFORE_KILL = 5
 _PATIENCE = 120.0
 
@@ -47,29 +46,31 @@ class DemoResult:
         return not self.troubles and not any(finding.faults for finding in self.findings)
 
 
-async def run_demo(count: int, step: Callable[[], None]) -> DemoResult:
+async def run_demo(
+    count: int, step: Callable[[], None], *, on_stage: Callable[[Stage], None] | None = None
+) -> DemoResult:
     """Run `count` sessions at once; `step` is called `STEPS` times for each of them.
 
-    Leaves nothing running and no file behind, cancelled or not.
+    Leaves nothing running and no file behind, cancelled or not. `on_stage` is given the stage,
+    for who may have to clear it before this has come to its own end.
     """
     begun = time.monotonic()
-    troubles: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="sessionkeeper-") as name:
+    with tempfile.TemporaryDirectory(prefix="sessionkeeper-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         plans = await asyncio.to_thread(make_plans, count, folder)
         async with SessionManager() as manager:
             with (folder / "stderr").open("w") as errlog:
                 stage = Stage(
-                    all_done=asyncio.Barrier(sum(not plan.killed for plan in plans)),
-                    exit=asyncio.Semaphore(2),
+                    folder=folder,
                     errlog=errlog,
                     step=step,
+                    all_done=asyncio.Barrier(sum(not plan.killed for plan in plans)),
+                    exit=asyncio.Semaphore(2),
                 )
+                if on_stage is not None:
+                    on_stage(stage)
                 async with asyncio.TaskGroup() as group:
-                    tasks = [
-                        group.create_task(_session(plan, manager, stage, troubles))
-                        for plan in plans
-                    ]
+                    tasks = [group.create_task(_session(plan, manager, stage)) for plan in plans]
             sessions = [await manager.get_session(task.result()) for task in tasks]
             findings = [
                 check_session(plan, session, await manager.store.get_frames(session.id))
@@ -77,34 +78,38 @@ async def run_demo(count: int, step: Callable[[], None]) -> DemoResult:
             ]
             last = await manager.store.read_frames(sessions[0].id, limit=8, newest=True)
             statistics = await manager.statistics()
-    return DemoResult(sessions, findings, last, statistics, troubles, time.monotonic() - begun)
+    seconds = time.monotonic() - begun
+    return DemoResult(sessions, findings, last, statistics, stage.troubles, seconds)
 
 
-async def _session(plan: Plan, manager: SessionManager, stage: Stage, troubles: list[str]) -> str:
+class _Recorder(SessionRecorder):
+    stage: Stage
+    pid: int = -1
+
+    def started(self, pid: int, /) -> None:
+        super().started(pid)
+        self.pid = pid
+        self.stage.pids.add(pid)
+
+
+async def _session(plan: Plan, manager: SessionManager, stage: Stage) -> str:
     """Play both sides of one session: the tap, and the client that starts the connector."""
-    recorder = await SessionRecorder.open(
+    recorder = await _Recorder.open(
         manager, plan.server, tags={"demo", plan.kind}, metadata={"name": plan.name}
     )
+    recorder.stage = stage
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(plan.socket))
         listener.listen(1)
         listener.setblocking(False)
-        connector = (sys.executable, "-I", "-S", str(_CONNECTOR), str(plan.socket))
-        command = (*connector, *plan.witness("client-sent", "client-received"))
         talk = _killed_client if plan.killed else _client
         async with asyncio.TaskGroup() as group:
-            group.create_task(_tap(plan, recorder, listener, stage.errlog, troubles))
-            group.create_task(talk(plan, command, stage))
+            group.create_task(_tap(plan, recorder, listener, stage))
+            group.create_task(talk(plan, stage))
     return recorder.session_id
 
 
-async def _tap(
-    plan: Plan,
-    recorder: SessionRecorder,
-    listener: socket.socket,
-    errlog: TextIO,
-    troubles: list[str],
-) -> None:
+async def _tap(plan: Plan, recorder: _Recorder, listener: socket.socket, stage: Stage) -> None:
     connection, _ = await asyncio.get_running_loop().sock_accept(listener)
     connection.setblocking(True)
     client = connection.detach()
@@ -113,25 +118,29 @@ async def _tap(
         recorder,
         client_in=client,
         client_out=client,
-        stderr=errlog.fileno(),
-        on_trouble=lambda trouble: troubles.append(f"{plan.name}: {trouble}"),
+        stderr=stage.errlog.fileno(),
+        on_trouble=lambda trouble: stage.troubles.append(f"{plan.name}: {trouble}"),
     )
-    await tap.run()
+    try:
+        await tap.run()
+    finally:
+        stage.pids.discard(recorder.pid)
 
 
-async def _client(plan: Plan, command: tuple[str, ...], stage: Stage) -> None:
+async def _client(plan: Plan, stage: Stage) -> None:
     async with asyncio.timeout(_PATIENCE):
-        await converse(plan.kind, str(plan.repository), command, stage)
+        await converse(plan.kind, str(plan.repository), plan.connector, stage)
 
 
-async def _killed_client(plan: Plan, command: tuple[str, ...], stage: Stage) -> None:
+async def _killed_client(plan: Plan, stage: Stage) -> None:
     module = "sessionkeeper.demo.client"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, plan.kind, str(plan.repository), *command),
+        *(sys.executable, "-m", module, plan.kind, str(plan.repository), *plan.connector),
         stdout=asyncio.subprocess.PIPE,
         stderr=stage.errlog,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
+    stage.pids.add(process.pid)
     try:
         assert process.stdout is not None  # noqa: S101 - asked for above
         async with asyncio.timeout(_PATIENCE):
@@ -142,5 +151,6 @@ async def _killed_client(plan: Plan, command: tuple[str, ...], stage: Stage) -> 
         if process.returncode is None:
             process.send_signal(signal.SIGKILL)
         await process.wait()
+        stage.pids.discard(process.pid)
     for _ in range(STEPS - _ANSWERS_BEFORE_KILL):
         stage.step()

@@ -11,6 +11,9 @@ from typing import Literal
 
 __all__ = ["Plan", "make_plans", "make_repository"]
 
+_CONNECTOR = Path(__file__).with_name("connector.py")
+_WITNESS = Path(__file__).with_name("witness.py")
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -31,19 +34,18 @@ class Plan:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """The server between two `tee`s: the witnesses at its pipes."""
-        script = 'tee "$1" | "$3" "${@:4}" | tee "$2"'
-        return (
-            "bash",
-            "-c",
-            script,
-            "witness",
-            *self.witness("server-in", "server-out"),
-            *self.server,
-        )
+        """The server behind the witness at its pipes."""
+        witness = (sys.executable, "-I", "-S", str(_WITNESS))
+        return (*witness, *self.files("server-in", "server-out"), *self.server)
 
-    def witness(self, *names: str) -> tuple[str, ...]:
-        """Paths of files in this session's folder."""
+    @property
+    def connector(self) -> tuple[str, ...]:
+        """What the client starts: the connector to the tap, a witness at the client's pipes."""
+        connector = (sys.executable, "-I", "-S", str(_CONNECTOR), str(self.socket))
+        return (*connector, *self.files("client-sent", "client-received"))
+
+    def files(self, *names: str) -> tuple[str, ...]:
+        """Return paths in this session's folder."""
         return tuple(str(self.folder / name) for name in names)
 
 

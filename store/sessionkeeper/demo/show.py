@@ -99,7 +99,7 @@ def _sessions(result: DemoResult) -> Table:
 def _frames(result: DemoResult) -> Table:
     name = str(result.sessions[0].metadata["name"])
     table = Table(title=f"Last frames of {name}", header_style="bold")
-    widths = {"seq": 4, "": 1, "kind": 12, "method or answer": 16, "bytes": 6}
+    widths = {"seq": 3, "": 1, "what": 18, "bytes": 5}
     for column, width in widths.items():
         right = column in ("seq", "bytes")
         table.add_column(column, justify="right" if right else "left", min_width=width)
@@ -110,8 +110,7 @@ def _frames(result: DemoResult) -> Table:
         table.add_row(
             str(frame.seq),
             arrow,
-            envelope.kind.value,
-            escape(envelope.method or f"to {envelope.request_id!r}"),
+            escape(envelope.method or f"{envelope.kind} of {envelope.request_id!r}"),
             str(len(envelope.message)),
             escape(_preview(frame)),
         )

@@ -35,7 +35,7 @@ def take_client(client_in: int, client_out: int, stack: ExitStack) -> tuple[Inle
 
 
 class Plumbing:
-    """What runs between one client and one server; the stack stops it and closes its ends."""
+    """What runs between one client and one server; the stack stops it."""
 
     def __init__(
         self,
@@ -50,20 +50,17 @@ class Plumbing:
         self._inbound_ended = asyncio.Event()
         self._outbound_ended = asyncio.Event()
         from_client, to_client = client
-        from_server, to_server = Inlet(server.stdout), Outlet(server.stdin, own=True)
-        stack.callback(from_server.close)
-        stack.callback(to_server.close)
         self.inbound = Pump(
             "sessionkeeper-tap-in",
             from_client,
-            to_server,
+            server.stdin,
             observer=Intake(Direction.CLIENT_TO_SERVER, journal, max_line=max_line),
             on_end=lambda: self._post(self._inbound_ended),
         )
         stack.callback(self.inbound.shut)
         self.outbound = Pump(
             "sessionkeeper-tap-out",
-            from_server,
+            server.stdout,
             to_client,
             observer=Intake(Direction.SERVER_TO_CLIENT, journal, max_line=max_line),
             on_end=lambda: self._post(self._outbound_ended),

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import SessionError
+from .descriptors import Inlet, Outlet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +42,7 @@ class CommandNotStarted(SessionError):
 class Server:
     """A running server; `on_exit` is called on a thread of its own when it has ended.
 
-    `stdin` and `stdout` are our ends of its pipes and belong to whoever takes them.
+    `stdin` and `stdout` are our ends of its pipes.
     """
 
     def __init__(
@@ -53,8 +54,9 @@ class Server:
         stderr: int | None,
         on_exit: Callable[[], None],
     ) -> None:
-        reads, self.stdin = os.pipe()
-        self.stdout, writes = os.pipe()
+        reads, to_server = os.pipe()
+        from_server, writes = os.pipe()
+        self.stdin, self.stdout = Outlet(to_server, own=True), Inlet(from_server)
         try:
             # What the client left open for the server beyond 0, 1, 2 stays open for it: without
             # close_fds only descriptors somebody made inheritable pass, none of ours.
@@ -68,8 +70,7 @@ class Server:
                 close_fds=False,
             )
         except BaseException as error:
-            os.close(self.stdin)
-            os.close(self.stdout)
+            self._close_pipes()
             if isinstance(error, OSError):
                 raise CommandNotStarted(command[0], error) from error
             raise
@@ -97,10 +98,15 @@ class Server:
         """Wait for the exit, and return the code; at once after `on_exit`."""
         return self._process.wait()
 
-    def kill(self) -> None:
-        """End it for sure, and see its exit."""
+    def release(self) -> None:
+        """End it for sure, see its exit, and close what is open of its pipes."""
         self.send_signal(signal.SIGKILL)
         self._thread.join(_JOIN)
+        self._close_pipes()
+
+    def _close_pipes(self) -> None:
+        self.stdin.close()
+        self.stdout.close()
 
     def _wait(self) -> None:
         self.wait()

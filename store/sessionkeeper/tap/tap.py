@@ -154,7 +154,7 @@ class Tap:
             stderr=self._stderr,
             on_exit=self._note_exit,
         )
-        stack.callback(server.kill)
+        stack.callback(server.release)
         self._journal = Journal(
             self._recorder, max_pending=self._max_pending, report=self._complain
         )

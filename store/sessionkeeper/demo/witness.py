@@ -1,0 +1,50 @@
+"""Stands at a server's own pipes and writes down what passes, then becomes the server.
+
+Run as a script: `python -I -S witness.py IN OUT COMMAND…`. Two forked copiers keep every byte that
+reaches the server in the file IN and every byte it sends in the file OUT; the process itself turns
+into COMMAND, so that its pid, its signals and its exit code are the server's own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+CHUNK = 65536
+
+
+def copy(source: int, target: int, log: str) -> None:
+    """Copy until the end, in a process of its own."""
+    with open(log, "wb", buffering=0) as file:
+        try:
+            while data := os.read(source, CHUNK):
+                file.write(data)
+                while data:
+                    data = data[os.write(target, data) :]
+        except BrokenPipeError:
+            pass  # nobody reads on: there is nothing left to witness
+    os._exit(0)
+
+
+def main() -> None:
+    """Put a copier before and one behind, and become the server."""
+    into, out_of, *command = sys.argv[1:]
+    for_server, from_tap = os.pipe()
+    to_tap, from_server = os.pipe()
+    if os.fork() == 0:
+        for fd in (for_server, to_tap, from_server, 1):
+            os.close(fd)
+        copy(0, from_tap, into)
+    if os.fork() == 0:
+        for fd in (for_server, from_tap, from_server, 0):
+            os.close(fd)
+        copy(to_tap, 1, out_of)
+    os.dup2(for_server, 0)
+    os.dup2(from_server, 1)
+    for fd in (for_server, from_tap, to_tap, from_server):
+        os.close(fd)
+    os.execvp(command[0], command)  # noqa: S606 - no shell is what is wanted
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""`sessionkeeper record`: a real server behind the real command."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
+ANSWERING = """
+import sys
+for line in sys.stdin:
+    print('{"jsonrpc":"2.0","id":1,"result":{}}', flush=True)
+sys.exit(int(sys.argv[1]))
+"""
+STUBBORN = """
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+print("ready", flush=True)
+while True: time.sleep(1)
+"""
+
+
+def server(script: str, *arguments: str) -> tuple[str, ...]:
+    """A server in a line: python, isolated for a quick start."""
+    return ("--", sys.executable, "-I", "-S", "-c", script, *arguments)
+
+
+def test_what_passes_is_recorded_and_summed_up(start: Start) -> None:
+    """Bytes pass unchanged, the exit code is the server's, the summary is on stderr."""
+    tap = start("record", "--json", *server(ANSWERING, "0"))
+    out, err = tap.communicate(PING)
+    summary = json.loads(err)
+    assert tap.returncode == 0
+    assert out == b'{"jsonrpc":"2.0","id":1,"result":{}}\n'
+    assert summary["state"] == "closed"
+    assert summary["frames"] == summary["report"]["recorded"] == 2
+
+
+def test_the_exit_code_is_the_servers_and_the_session_failed(start: Start) -> None:
+    """A server that ends with 3 makes the tap end with 3, and says so."""
+    tap = start("record", *server(ANSWERING, "3"))
+    _, err = tap.communicate(PING)
+    assert tap.returncode == 3
+    assert b"failed (server exited with status 3)" in err
+
+
+def test_quiet_says_nothing(start: Start) -> None:
+    """With --quiet, stderr is the server's alone."""
+    tap = start("record", "--quiet", *server(ANSWERING, "0"))
+    _, err = tap.communicate(PING)
+    assert err == b""
+
+
+@pytest.mark.parametrize(("program", "code"), [("/no/such/program", 127), ("/etc/passwd", 126)])
+def test_a_server_that_cannot_start_is_one_line(start: Start, program: str, code: int) -> None:
+    """127 when it is not there, 126 when it cannot be run, as a shell says it."""
+    tap = start("record", "--", program)
+    out, err = tap.communicate()
+    assert tap.returncode == code
+    assert out == b""
+    assert err.count(b"\n") == 1
+
+
+def test_ctrl_c_ends_a_stubborn_server(start: Start) -> None:
+    """SIGINT to the tap ends a server that ignores it; the session is closed."""
+    tap = start("record", "--json", *server(STUBBORN))
+    assert tap.stdout is not None
+    assert tap.stdout.readline() == b"ready\n"
+    tap.send_signal(signal.SIGINT)
+    _, err = tap.communicate()
+    assert tap.returncode in (128 + signal.SIGTERM, 128 + signal.SIGKILL)
+    assert json.loads(err.splitlines()[-1])["state"] == "closed"
+
+
+def test_a_closed_stderr_does_no_harm(start: Start) -> None:
+    """The tap's own troubles never reach the traffic: nobody reads its stderr."""
+    tap = start("record", *server(ANSWERING, "0"))
+    assert tap.stderr is not None
+    tap.stderr.close()
+    assert tap.stdin is not None
+    assert tap.stdout is not None
+    tap.stdin.write(b"no json\n" + PING)
+    tap.stdin.close()
+    assert tap.stdout.read().count(b"result") == 2
+    assert tap.wait() == 0

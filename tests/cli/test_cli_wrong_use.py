@@ -1,0 +1,92 @@
+"""Wrong use: one line on stderr, exit code 2, no traceback."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping, Sequence
+
+import pytest
+from sessionkeeper.cli import main
+from sessionkeeper.cli.app import run
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-command"],
+        ["--no-such-flag"],
+        ["demo", "--no-such-flag"],
+        ["demo", "--sessions", "many"],
+        ["demo", "--sessions", "1"],
+        ["demo", "--sessions", "100000"],
+        ["demo", "superfluous"],
+        ["record"],
+        ["record", "--no-such-flag", "--", "cat"],
+        ["record", "--store", "sqlite:///tape.db", "--", "cat"],
+        ["record", "--store", "redis://user:hunter2@localhost", "--", "cat"],
+        ["record", "--store", "nonsense", "--", "cat"],
+        ["record", "--store", "", "--", "cat"],
+    ],
+)
+def test_wrong_use_is_told_in_one_line(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unknown command, bad flag, bad value: one line and exit code 2."""
+    code = run(arguments)
+    output = capsys.readouterr()
+    assert code == 2
+    assert output.out == ""
+    assert output.err.startswith("sessionkeeper: ")
+    assert output.err.count("\n") == 1
+    assert "hunter2" not in output.err
+
+
+def test_without_arguments_it_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """Help that helps: every command is named."""
+    assert run([]) == 0
+    output = capsys.readouterr().out
+    assert "record" in output
+    assert "demo" in output
+
+
+@pytest.mark.parametrize("command", ["record", "demo"])
+def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` prints what the command does and its options."""
+    assert run([command, "--help"]) == 0
+    assert "--json" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "extra"), [("typer", [], "cli"), ("mcp", ["demo"], "demo")]
+)
+def test_a_missing_extra_is_named(
+    missing: str,
+    arguments: list[str],
+    extra: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is not installed is told with the command that installs it."""
+    modules = __import__("sys").modules
+    for name in list(modules):
+        if name.partition(".")[0] == missing or name.startswith("sessionkeeper."):
+            monkeypatch.delitem(modules, name)
+    real_import = builtins.__import__
+
+    def without(
+        name: str,
+        globals: Mapping[str, object] | None = None,
+        locals: Mapping[str, object] | None = None,
+        fromlist: Sequence[str] = (),
+        level: int = 0,
+    ) -> object:
+        if level == 0 and name.partition(".")[0] == missing:
+            raise ModuleNotFoundError(name=missing)
+        return real_import(name, globals, locals, fromlist, level)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr("sys.argv", ["sessionkeeper", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert f"sessionkeeper[{extra}]" in capsys.readouterr().err

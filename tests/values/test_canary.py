@@ -1,0 +1,194 @@
+"""No message body, password or token ever appears in an error or a `repr` (contract 5)."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sessionkeeper import (
+    FrozenDict,
+    InvalidMessage,
+    LimitExceeded,
+    LockedSessionStore,
+    ManagerConfig,
+    MemoryBackend,
+    MessageContext,
+    MessageEnvelope,
+    Session,
+    SessionManager,
+    StoreLimits,
+    VersionState,
+    freeze,
+)
+from sessionkeeper.commands import AddFrame, AddFrames, CreateSession
+from sessionkeeper.records import pack
+
+Silent = Callable[[BaseException], bool]
+
+
+def attempts(canary: str) -> list[Callable[[], object]]:
+    """Everything that can be made wrong with the canary in it."""
+    good = Session.new(transport_type="stdio", id="a")
+    note = MessageEnvelope.of(
+        "a", {"jsonrpc": "2.0", "method": canary}, direction="client-to-server"
+    )
+    bad_json: dict[str, Any] = {canary: object(), "x": {canary: float("nan")}}
+
+    def new(**fields: Any) -> Callable[[], object]:
+        return lambda: Session.new(**({"transport_type": "stdio"} | fields))
+
+    def of(message: Any = b'{"jsonrpc":"2.0","method":"x"}', **context: Any) -> Callable[[], object]:
+        fields = {"direction": "client-to-server"} | context
+        return lambda: MessageEnvelope.of("a", message, **fields)
+
+    return [
+        *(new(**{field: canary}) for field in ("transport_type", "state", "tags", "metadata")),
+        *(new(**{field: canary}) for field in ("client_info", "server_info", "version_state")),
+        *(new(**{field: [canary]}) for field in ("id", "failure", "principal", "metadata")),
+        *(new(**{field: canary + "\ud800"}) for field in ("id", "failure", "principal")),
+        *(new(**{field: canary * 1000}) for field in ("id", "failure", "upstream_session_id")),
+        *(new(metadata=bad) for bad in (bad_json, {"x": [bad_json]}, {canary + "\ud800": 1})),
+        *(new(tags=tags) for tags in ([canary * 50], [[canary]], {canary: 1})),
+        new(version_state={"negotiated": canary * 10}),
+        new(id=canary + " "),
+        of(canary),
+        of(canary.encode() + b"\xff"),
+        of({"jsonrpc": canary}),
+        of({"jsonrpc": "2.0", "method": "x", "id": [canary]}),
+        of({"jsonrpc": "2.0", "method": canary, "x": object()}),
+        of([canary]),
+        of(direction=canary),
+        of(timestamp=canary),
+        of(protocol_version=canary * 10),
+        of(metadata={canary: 1}),
+        of(metadata={canary: [canary]}),
+        of(delivery={"via": "http", "status": canary}),
+        of(delivery={"via": "stdio", "command": canary}),
+        of(delivery={"via": "sse", "retry": canary}),
+        lambda: setattr(good, "metadata", {canary: canary}),
+        lambda: setattr(note, "message", canary.encode()),
+        lambda: setattr(FrozenDict({canary: canary}), "x", canary),
+        lambda: good.model_copy(update={"state": canary}),
+        lambda: good.model_copy(update={"metadata": bad_json}),
+        lambda: Session.model_validate(canary),
+        lambda: Session.model_validate_json(canary),
+        lambda: Session.model_validate_json(f'{{"id": "{canary} ", "transport_type": 1}}'),
+        lambda: MessageContext.model_validate({"session_id": canary + " ", "direction": canary}),
+        lambda: MessageEnvelope.model_validate({"message": canary.encode(), "context": canary}),
+        lambda: VersionState().negotiate(canary * 10),
+        lambda: VersionState(negotiated=canary).negotiate("1"),
+        lambda: freeze({canary: object()}),
+        lambda: freeze({canary: canary + "\ud800"}),
+        lambda: StoreLimits(max_sessions=canary),  # type: ignore[arg-type]  # wrong on purpose
+        lambda: MemoryBackend(capacity=canary),  # type: ignore[arg-type]  # wrong on purpose
+        lambda: ManagerConfig(close_timeout=canary),  # type: ignore[arg-type]  # wrong on purpose
+    ]
+
+
+def test_no_error_of_a_value_shows_what_it_was_made_of(canary: str, silent: Silent) -> None:
+    """Neither the library's errors nor pydantic's: texts, reprs, tracebacks."""
+    for n, attempt in enumerate(attempts(canary)):
+        with pytest.raises((ValueError, TypeError, AttributeError, InvalidMessage)) as refused:
+            attempt()
+            pytest.fail(f"attempt {n} was let pass")
+        assert silent(refused.value), f"attempt {n}: {refused.value!r}"
+
+
+async def test_no_error_of_a_store_or_a_manager_shows_a_payload(
+    canary: str, silent: Silent
+) -> None:
+    """`LimitExceeded`, a change that went wrong, an ill-formed id, a foreign frame."""
+    limits = StoreLimits(max_frame_bytes=60, max_metadata_bytes=60)
+    note = MessageEnvelope.of(
+        "a", {"jsonrpc": "2.0", "method": canary * 9}, direction="client-to-server"
+    )
+    small = MessageEnvelope.of(
+        "b", {"jsonrpc": "2.0", "method": canary}, direction="client-to-server"
+    )
+    async with LockedSessionStore(limits=limits) as store, SessionManager.with_store(store) as manager:
+        await store.create_session(Session.new(transport_type="stdio", id="a", principal=canary))
+        calls = [
+            store.add_frame(note),
+            store.add_frames("a", [note]),
+            store.add_frames("a", [small]),
+            store.get_session(canary + " "),
+            store.get_sessions_batch([canary + "\n"]),
+            store.modify_session("a", lambda s: s.model_copy(update={"metadata": {canary: canary * 9}})),
+            store.modify_session("a", lambda s: s.model_copy(update={"state": canary})),
+            manager.record(note),
+            manager.create_session(transport_type=canary),
+            manager.create_session(transport_type="stdio", id=canary + " "),
+            manager.create_session(transport_type="stdio", metadata={canary: canary * 9}),
+            manager.fail_session("a", canary * 1000),
+        ]
+        for n, call in enumerate(calls):
+            with pytest.raises((ValueError, LimitExceeded)) as refused:
+                await call
+                pytest.fail(f"call {n} was let pass")
+            assert silent(refused.value), f"call {n}: {refused.value!r}"
+        assert canary not in repr(store) + repr(manager) + repr(await manager.statistics())
+
+
+async def test_an_id_is_shortened_wherever_it_is_shown(silent: Silent) -> None:
+    """A session's id can be a bearer secret, so a text shows only how it begins."""
+    id = "12345678" + "c4n4ry-s3cr3t"
+    note = MessageEnvelope.of(id, {"jsonrpc": "2.0", "method": "x"}, direction="client-to-server")
+    async with SessionManager() as manager:
+        store = manager.store
+        created = await manager.create_session(transport_type="stdio", id=id)
+        fresh = await store.modify_session(id, lambda s: s.model_copy(update={"state": "active"}))
+        refused: list[BaseException] = []
+        for call in (
+            store.create_session(created),
+            store.update_session(created),
+            store.update_session(fresh.model_copy(update={"state": "initializing"})),
+            store.add_frames(id, [note], expected_last_seq=9),
+            store.get_session(id + "0"),
+        ):
+            with pytest.raises(Exception, match="12345678…") as told:
+                await call
+            refused.append(told.value)
+        await manager.complete_session(id)
+        with pytest.raises(Exception, match="12345678…") as told:
+            await manager.record(note)
+        assert all(silent(error) for error in [*refused, told.value])
+        assert {getattr(error, "session_id", None) for error in refused} == {id, id + "0"}
+
+
+def test_what_travels_inside_shows_no_payload(canary: str) -> None:
+    """A debugger or a crash reporter takes the `repr` of what it finds: commands and records too."""
+    session = Session.new(transport_type="stdio", metadata={canary: canary}, principal=canary)
+    note = MessageEnvelope.of(
+        "a", {"jsonrpc": "2.0", "method": canary}, direction="client-to-server"
+    )
+    record = pack(note)
+    from contextvars import copy_context
+
+    for inside in (
+        record,
+        AddFrame("a", record, 5),
+        AddFrames("a", [record], None, None, copy_context(), 5),
+        CreateSession(session),
+    ):
+        assert canary not in repr(inside) + str(inside)
+    assert repr(record) == f"<FrameRecord {len(note.message)} bytes>"
+
+
+def test_the_ear_hears(canary: str, silent: Silent) -> None:
+    """The check itself can fail: text, notes, causes and contexts."""
+    assert silent(ValueError("x"))
+    assert not silent(ValueError(canary))
+    assert not silent(KeyError(canary))
+    noted = ValueError("x")
+    noted.add_note(canary)
+    assert not silent(noted)
+    try:
+        try:
+            raise KeyError(canary)
+        except KeyError:
+            raise ValueError("x")  # noqa: B904 - the context is the point
+    except ValueError as error:
+        assert not silent(error)
+        assert canary in "".join(traceback.format_exception(error))
