@@ -55,6 +55,9 @@ class FrozenDict(Mapping[str, JsonValue]):
     def __len__(self) -> int:
         return len(self._view)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mapping) and dict(self._view) == dict(other.items())
+
     def __hash__(self) -> int:
         return hash(frozenset(self._view.items()))
 

@@ -1,4 +1,4 @@
-"""Every store there is, behind one fixture; and a third party's, written on the ten methods only."""
+"""Every store there is behind one fixture, and a third party's, written on ten methods only."""
 
 from __future__ import annotations
 
@@ -144,6 +144,23 @@ class Dial:
         return datetime.fromtimestamp(self.wall, UTC)
 
 
+class Gate:
+    """Stops an inner store in its next operation, and lets a test know that it stands there."""
+
+    def __init__(self, inner: ThirdPartyStore) -> None:
+        self.entered, self.opened = asyncio.Event(), asyncio.Event()
+        self.swallows = False
+        inner.wait = self.wait  # type: ignore[method-assign]  # the gate
+
+    async def wait(self) -> None:
+        self.entered.set()
+        try:
+            await self.opened.wait()
+        except asyncio.CancelledError:
+            if not self.swallows:
+                raise
+
+
 class Kit:
     """What a test of a store needs in every second line."""
 
@@ -161,6 +178,10 @@ class Kit:
     def numbers(self, envelopes: list[MessageEnvelope]) -> list[int]:
         """The numbers of notifications."""
         return [int(each.message.rstrip().split(b"[")[1][:-2]) for each in envelopes]
+
+    def gate(self, inner: ThirdPartyStore) -> Gate:
+        """Stop a third party's store in its next operation."""
+        return Gate(inner)
 
     def dial(self) -> Dial:
         """Clocks set by hand."""

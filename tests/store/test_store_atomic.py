@@ -84,9 +84,7 @@ async def test_a_change_that_may_not_be_is_refused(
     with pytest.raises(error):
         await store.modify_session("a", lambda s: tag(s).model_copy(update=fields))
     with pytest.raises(error):
-        await store.add_frames(
-            "a", [kit.note()], change=lambda s: tag(s).model_copy(update=fields)
-        )
+        await store.add_frames("a", [kit.note()], change=lambda s: tag(s).model_copy(update=fields))
     assert await store.list_sessions() == [before]
     assert await store.count_frames("a") == 0
 
@@ -120,9 +118,7 @@ async def test_add_frames_answers_the_numbers_as_a_range(
     assert kit.numbers(await full.get_frames("a")) == [1, 2, 3, 4, 5]
 
 
-async def test_add_frames_of_one_works_on_every_store(
-    store: AtomicSessionStore, kit: Kit
-) -> None:
+async def test_add_frames_of_one_works_on_every_store(store: AtomicSessionStore, kit: Kit) -> None:
     """Even around ten methods."""
     await store.create_session(kit.session("a"))
     assert await store.add_frames("a", [kit.note(1)]) == range(1, 2)
@@ -164,8 +160,8 @@ async def test_an_envelope_of_another_session_is_refused(
     store: AtomicSessionStore, kit: Kit
 ) -> None:
     """Frames of one session replayed into another (fastmcp#4402), in whatever they are handed."""
-    for id in "ab":
-        await store.create_session(kit.session(id))
+    for key in "ab":
+        await store.create_session(kit.session(key))
     for envelopes in ([kit.note(1, "b")], iter([kit.note(1, "b")]), (kit.note(1, "b"),)):
         with pytest.raises(ValueError, match="another session"):
             await store.add_frames("a", envelopes)  # type: ignore[arg-type]  # an iterator too
@@ -218,8 +214,8 @@ async def test_statistics_count_sessions_by_state_frames_and_bytes(
     store: AtomicSessionStore, kit: Kit
 ) -> None:
     """`statistics()`: sessions by state, frames, bytes; all six states, and exact after deletes."""
-    for id, state in zip("abcdef", SessionState, strict=True):
-        await store.create_session(kit.session(id, state=state))
+    for key, state in zip("abcdef", SessionState, strict=True):
+        await store.create_session(kit.session(key, state=state))
     for n in range(3):
         await store.add_frame(kit.note(n, "a", size=100))
         await store.add_frame(kit.note(n, "b", size=200))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 async def filled(store: AtomicSessionStore, kit: Kit) -> list[Session]:
     """Three sessions, active."""
-    return [await store.create_session(kit.session(id, state="active")) for id in "abc"]
+    return [await store.create_session(kit.session(key, state="active")) for key in "abc"]
 
 
 def tagged(session: Session, **fields: object) -> Session:
@@ -91,7 +91,7 @@ async def test_the_same_session_twice_is_refused(store: AtomicSessionStore, kit:
 async def test_the_default_goes_one_by_one_and_stops_at_the_first_error(kit: Kit) -> None:
     """Default: one by one, stops at the first error, *not atomic*, says so."""
     store = kit.ThirdPartyStore()
-    first, second, third = [await store.create_session(kit.session(id)) for id in "abc"]
+    first, second, third = [await store.create_session(kit.session(key)) for key in "abc"]
     with pytest.raises(RevisionConflict):
         await store.update_sessions_batch(
             [tagged(first), tagged(second, revision=99), tagged(third)]

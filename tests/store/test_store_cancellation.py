@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 def count_on(session: Session) -> Session:
     """Add one to a number in the metadata, and say so in the tags."""
     n = len(session.tags)
-    return session.model_copy(
-        update={"metadata": {"n": n + 1}, "tags": {*session.tags, f"{n:04}"}}
-    )
+    return session.model_copy(update={"metadata": {"n": n + 1}, "tags": {*session.tags, f"{n:04}"}})
 
 
 async def turns(n: int) -> None:
@@ -95,7 +93,7 @@ async def test_single_steps_cancelled_at_random(
 async def test_a_caller_cancelled_while_queued_has_no_effect(name: str, kit: Kit) -> None:
     """Still queued: certainly no effect; a deadline has the same meaning."""
     async with kit.make(name) as store:
-        tasks = [asyncio.create_task(store.create_session(kit.session(id))) for id in "abc"]
+        tasks = [asyncio.create_task(store.create_session(kit.session(key))) for key in "abc"]
         await asyncio.sleep(0)
         tasks[1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

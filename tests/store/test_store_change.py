@@ -8,7 +8,14 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
-from sessionkeeper import AtomicSessionStore, InvalidMessage, Session, SessionNotFound
+from sessionkeeper import (
+    AtomicSessionStore,
+    InvalidMessage,
+    PlainSessionStore,
+    Session,
+    SessionNotFound,
+)
+from sessionkeeper.awaiting import AwaitingRunner
 
 if TYPE_CHECKING:
     from tests.store.conftest import Kit
@@ -202,3 +209,19 @@ async def test_a_subclass_of_session_is_no_way_in(
     with pytest.raises(TypeError):
         await changing(store, lambda s: Pretending.model_validate(s.model_dump()))
     assert await intact(store, before)
+
+
+async def test_an_interrupt_is_no_error_of_a_change(kit: Kit) -> None:
+    """`KeyboardInterrupt` and `SystemExit` stop the program: nobody is answered with them."""
+
+    def interrupt(_: Session) -> Session:
+        raise KeyboardInterrupt
+
+    async with PlainSessionStore() as store:
+        created = await store.create_session(kit.session("a"))
+        with pytest.raises(KeyboardInterrupt):
+            await store.modify_session("a", interrupt)
+        assert await intact(store, created)
+    apply = AwaitingRunner(kit.ThirdPartyStore()).applier(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        apply(created)

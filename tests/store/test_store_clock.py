@@ -11,7 +11,7 @@ from sessionkeeper import AtomicSessionStore, Clock, Session, SessionState
 if TYPE_CHECKING:
     from tests.store.conftest import Design, Kit
 
-Step: TypeAlias = Callable[[AtomicSessionStore, Kit], Awaitable[object]] if TYPE_CHECKING else object
+Step: TypeAlias = Callable[[AtomicSessionStore, "Kit"], Awaitable[object]]
 
 
 def closed(session: Session) -> Session:

@@ -181,8 +181,8 @@ def test_the_engines_errors_in_a_stores_words(error: ActorError, said: type[Exce
 
 async def test_a_full_mailbox_makes_callers_wait(kit: Kit) -> None:
     """Contract 6.6: back-pressure, in order; by count, and by the bytes of messages."""
-    for bounds in ({"capacity": 2}, {"capacity_bytes": 60}):
-        async with ActorSessionStore(**bounds) as store:
+    for bounded in (ActorSessionStore(capacity=2), ActorSessionStore(capacity_bytes=60)):
+        async with bounded as store:
             await store.create_session(kit.session("a"))
             tasks = [asyncio.create_task(store.add_frame(kit.note(n))) for n in range(20)]
             await asyncio.sleep(0)

@@ -29,11 +29,11 @@ DELIVERIES = [
 
 async def test_numbers_start_at_one_and_have_no_gap(store: AtomicSessionStore, kit: Kit) -> None:
     """`seq` starts at 1, has no gap, and is assigned in the order of the log, per session."""
-    for id in "ab":
-        await store.create_session(kit.session(id))
+    for key in "ab":
+        await store.create_session(kit.session(key))
     for n in range(1, 6):
-        for id in "ab":
-            assert await store.add_frame(kit.note(n, id)) == n
+        for key in "ab":
+            assert await store.add_frame(kit.note(n, key)) == n
     frames = await store.read_frames("a")
     assert [frame.seq for frame in frames] == [1, 2, 3, 4, 5]
     assert kit.numbers([frame.envelope for frame in frames]) == [1, 2, 3, 4, 5]
@@ -102,8 +102,8 @@ async def test_numbers_are_never_used_again(store: AtomicSessionStore, kit: Kit)
 
 async def test_counts_are_exact(store: AtomicSessionStore, kit: Kit) -> None:
     """`count_frames`: exact, and per session."""
-    for id in "ab":
-        await store.create_session(kit.session(id))
+    for key in "ab":
+        await store.create_session(kit.session(key))
     for n in range(7):
         await store.add_frame(kit.note(n, "a"))
     await store.add_frame(kit.note(0, "b"))

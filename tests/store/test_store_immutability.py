@@ -13,11 +13,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from sessionkeeper import (
     AtomicSessionStore,
     FrozenDict,
-    MessageContext,
     MessageEnvelope,
     Session,
     StdioDelivery,
@@ -25,7 +24,7 @@ from sessionkeeper import (
 )
 
 if TYPE_CHECKING:
-    from tests.store.conftest import Kit
+    pass
 
 MUTATORS: dict[str, tuple[Any, ...]] = {
     "append": ("x",), "extend": (["x"],), "insert": (0, "x"), "remove": ("x",), "pop": (),
@@ -60,10 +59,12 @@ def attack(thing: Any) -> int:
     succeeded = 0
     names = [name for name in dir(thing) if not name.startswith("__")]
     for name in [*names, "new_name"]:
-        for attempt in (lambda n: setattr(thing, n, "x"), lambda n: delattr(thing, n)):
-            with contextlib.suppress(Exception):
-                attempt(name)
-                succeeded += 1
+        with contextlib.suppress(Exception):
+            setattr(thing, name, "x")
+            succeeded += 1
+        with contextlib.suppress(Exception):
+            delattr(thing, name)
+            succeeded += 1
     keys = list(thing) if isinstance(thing, Mapping) else [0, slice(0, 1)]
     for key in keys:
         for method, rest in (("__setitem__", ("x",)), ("__delitem__", ())):
@@ -183,76 +184,8 @@ async def test_what_a_change_was_given_is_as_immutable(store: AtomicSessionStore
 class Thawed(VersionState):
     """A subclass that may be changed."""
 
-    model_config = {"frozen": False}
+    model_config = ConfigDict(frozen=False)
     __setattr__ = BaseModel.__setattr__
-
-
-class OpenContext(MessageContext):
-    """A subclass that may be changed."""
-
-    model_config = {"frozen": False}
-    __setattr__ = BaseModel.__setattr__
-
-
-class OpenDict(FrozenDict):
-    """A subclass with a store of its own."""
-
-    def __init__(self, items: Mapping[str, object]) -> None:
-        super().__init__(items)
-        object.__setattr__(self, "own", dict(items))
-
-    def __getitem__(self, key: str) -> Any:
-        return self.own[key]  # type: ignore[attr-defined]  # set above
-
-
-class OpenSession(Session):
-    """A subclass that may be changed, with a field more."""
-
-    model_config = {"frozen": False}
-    __setattr__ = BaseModel.__setattr__
-    extra_list: list[str] = []
-
-
-class OpenEnvelope(MessageEnvelope):
-    """A subclass that may be changed."""
-
-    model_config = {"frozen": False}
-    __setattr__ = BaseModel.__setattr__
-
-
-class Counted(bytes):
-    """Bytes that lie about their number."""
-
-    def __len__(self) -> int:
-        return 0
-
-
-async def test_a_subclass_is_no_way_in(store: AtomicSessionStore, kit: Kit) -> None:
-    """An instance of a subclass is rebuilt as the plain value before it is kept."""
-    state, own = Thawed(requested="1"), OpenDict({"a": "1"})
-    session = OpenSession(
-        id="a", transport_type="stdio", version_state=state, metadata={"own": own}, client_info=own
-    )
-    context = OpenContext(session_id="a", direction="client-to-server", metadata=own)
-    plain = kit.note(size=100)
-    sent = MessageEnvelope(message=Counted(plain.message), context=context)
-    opened = OpenEnvelope(message=plain.message, context=context)
-    created = await store.create_session(session)
-    assert type(created) is Session
-    await store.add_frame(sent)
-    await store.add_frames("a", [opened])
-    await store.add_frame(opened)
-    before = shown(await everything(store))
-    state.requested = session.failure = "changed"
-    context.protocol_version = "changed"
-    opened.message = b"changed"
-    own.own["a"] = "changed"  # type: ignore[attr-defined]  # set by its maker
-    assert shown(await everything(store)) == before
-    kept = await store.get_session("a")
-    assert type(kept.version_state) is VersionState
-    assert type(kept.client_info) is FrozenDict
-    assert {type(envelope.message) for envelope in await store.get_frames("a")} == {bytes}
-    assert (await store.statistics()).bytes in (300, None)
 
 
 def test_the_attack_finds_what_is_open() -> None:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 async def moment(store: AtomicSessionStore) -> tuple[StoreStatistics, list[Session]]:
     """What the store holds, without the counters of its mailbox."""
     held = await store.statistics()
-    return StoreStatistics(held.sessions, held.frames, held.bytes, None), await (
-        store.list_sessions()
-    )
+    return StoreStatistics(
+        held.sessions, held.frames, held.bytes, None
+    ), await store.list_sessions()
 
 
 class Refusing:
@@ -62,8 +62,8 @@ async def test_sessions(design: Design, kit: Kit) -> None:
 async def test_frames_per_session(design: Design, kit: Kit) -> None:
     """`max_frames_per_session`, by one or by many; each session has its own."""
     async with design(limits=StoreLimits(max_frames_per_session=3)) as store:
-        for id in "ab":
-            await store.create_session(kit.session(id))
+        for key in "ab":
+            await store.create_session(kit.session(key))
         await store.add_frames("a", [kit.note(), kit.note()])
         async with Refusing(store, "max_frames_per_session", 2, 3):
             await store.add_frames("a", [kit.note(), kit.note()])
@@ -90,8 +90,8 @@ async def test_bytes_of_a_frame(design: Design, kit: Kit) -> None:
 async def test_bytes_of_a_session(design: Design, kit: Kit) -> None:
     """`max_session_bytes`: of the messages it holds now."""
     async with design(limits=StoreLimits(max_session_bytes=200)) as store:
-        for id in "ab":
-            await store.create_session(kit.session(id))
+        for key in "ab":
+            await store.create_session(kit.session(key))
         await store.add_frame(kit.note(size=99))
         async with Refusing(store, "max_session_bytes", 99, 200):
             await store.add_frame(kit.note(size=102))
@@ -106,8 +106,8 @@ async def test_bytes_of_a_session(design: Design, kit: Kit) -> None:
 async def test_bytes_in_all(design: Design, kit: Kit) -> None:
     """`max_total_bytes`: of all sessions; deleting one gives its bytes back."""
     async with design(limits=StoreLimits(max_total_bytes=200)) as store:
-        for id in "abc":
-            await store.create_session(kit.session(id))
+        for key in "abc":
+            await store.create_session(kit.session(key))
         await store.add_frame(kit.note(id="a", size=120))
         await store.add_frame(kit.note(id="b", size=80))
         async with Refusing(store, "max_total_bytes", 200, 200):
@@ -185,8 +185,8 @@ def test_a_limit_is_a_positive_number(field: str) -> None:
     """Validated configuration; the outermost limits of a message cannot be widened."""
     for wrong in (0, -1, "many", None, 1.5):
         with pytest.raises(ValueError, match=field):
-            StoreLimits(**{field: wrong})
-    assert getattr(StoreLimits(**{field: 2}), field) == 2
+            StoreLimits.model_validate({field: wrong})
+    assert getattr(StoreLimits.model_validate({field: 2}), field) == 2
 
 
 def test_no_limit_widens_what_a_message_may_be() -> None:

@@ -58,7 +58,7 @@ async def test_a_second_session_of_the_same_id_is_refused(
     "method", ["get_session", "delete_session", "get_frames", "count_frames", "delete_frames"]
 )
 async def test_an_unknown_id_is_not_found(store: AtomicSessionStore, method: str) -> None:
-    """`SessionNotFound.session_id`, for every method that takes an id; an ill-formed one is told."""
+    """`SessionNotFound.session_id`, for every method that takes an id; an ill-formed id is told."""
     with pytest.raises(SessionNotFound) as missed:
         await getattr(store, method)("unknown")
     assert missed.value.session_id == "unknown"
@@ -87,7 +87,8 @@ async def test_update_replaces_the_callers_fields_and_no_others(
         update={"tags": {"new"}, "metadata": {}, "frame_count": 99, "last_seq": 99}
     )
     updated = await store.update_session(wanted)
-    assert (updated.tags, updated.metadata) == ({"new"}, {})
+    assert updated.tags == {"new"}
+    assert updated.metadata == {}
     assert (updated.frame_count, updated.last_seq) == (1, 1)
     assert updated.revision > created.revision
     assert await store.get_session("a") == updated
@@ -131,13 +132,13 @@ async def test_revisions_come_from_one_counter_and_not_from_frames(
 ) -> None:
     """One counter per store, which grows with every change of caller fields, not with frames."""
     revisions = []
-    for id in "abc":
-        revisions.append((await store.create_session(kit.session(id))).revision)
-    for id in "cab":
-        session = await store.get_session(id)
-        await store.add_frame(kit.note(id=id))
-        await store.delete_frames(id)
-        assert (await store.get_session(id)).revision == session.revision
+    for key in "abc":
+        revisions.append((await store.create_session(kit.session(key))).revision)
+    for key in "cab":
+        session = await store.get_session(key)
+        await store.add_frame(kit.note(id=key))
+        await store.delete_frames(key)
+        assert (await store.get_session(key)).revision == session.revision
         revisions.append((await store.update_session(session)).revision)
     assert revisions == sorted(set(revisions))
 
@@ -163,9 +164,7 @@ async def test_what_was_negotiated_stays(store: AtomicSessionStore, kit: Kit) ->
     created = await store.create_session(kit.session("a", version_state=spoken))
     for version_state in (VersionState(), VersionState(negotiated="2024-11-05")):
         with pytest.raises(VersionConflict):
-            await store.update_session(
-                created.model_copy(update={"version_state": version_state})
-            )
+            await store.update_session(created.model_copy(update={"version_state": version_state}))
     assert await store.get_session("a") == created
 
 
@@ -174,8 +173,8 @@ async def test_sessions_are_listed_in_order_of_creation(
 ) -> None:
     """`list_sessions`: all, in order of creation; `count_sessions`: exact."""
     assert await store.list_sessions() == []
-    for id in ("c", "a", "d", "b"):
-        await store.create_session(kit.session(id))
+    for key in ("c", "a", "d", "b"):
+        await store.create_session(kit.session(key))
     await store.update_session(await store.get_session("c"))
     await store.add_frame(kit.note(id="a"))
     await store.delete_session("d")

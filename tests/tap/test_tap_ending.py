@@ -319,8 +319,11 @@ async def test_a_signal_ends_the_wait_for_a_client_that_never_reads(
     assert await asyncio.to_thread(os.read, alive, 1) == b"!"
     if when == "after":
         assert await asyncio.to_thread(os.read, alive, 1) == b""
-        while "ended" not in repr(tap):
+        while not vars(tap)["_exited"].is_set():
             await asyncio.sleep(0)
+        for _ in range(3):
+            await asyncio.sleep(0)  # the tap has seen it
+        assert repr(tap).endswith(" ended=0>")
     os.close(alive)
     tap.send_signal(signal.SIGTERM)
     report = await running
@@ -398,3 +401,4 @@ async def test_a_start_that_fails_half_way_leaves_nothing_behind(
         monkeypatch.setattr(rig.notes, "started", fail)
     with pytest.raises(OSError, match="too many"):
         await rig.run(rig.tap("time.sleep(100)"))
+    assert rig.notes.endings == ["cannot start: OSError"]

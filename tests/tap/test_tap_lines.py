@@ -42,6 +42,7 @@ def test_a_line_of_just_the_limit_is_kept_and_one_more_byte_is_not() -> None:
     for cuts in ([], [3], [4], [5]):
         assert split(b"aaaa\r\nbbbbb\ncccc", cuts, max_line=4) == ([b"aaaa", b"cccc"], 1)
         assert split(b"bbbbb", cuts[:1], max_line=4) == ([], 1)
+        assert split(b"bbbbbb", cuts[:1], max_line=4) == ([], 1)
 
 
 def test_a_line_too_long_is_given_up_in_bounded_memory() -> None:

@@ -149,6 +149,35 @@ async def test_a_slow_recorder_is_waited_for_as_long_as_it_moves(rig: Rig) -> No
     assert rig.troubles == []
 
 
+async def test_a_backlog_does_not_keep_the_loop(rig: Rig) -> None:
+    """Others get their turns though the recorder never waits."""
+    released = asyncio.Event()
+    turns = 0
+    seen: list[int] = []
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def hook(_: bytes) -> asyncio.Task[bool] | None:
+        seen.append(turns)
+        return None if released.is_set() else asyncio.create_task(released.wait())
+
+    rig.notes.hook = hook
+    running = rig.run(rig.tap(rig.ECHO))
+    for _ in range(50):
+        await rig.send(b"{}\n")
+        await rig.line()
+    other = asyncio.create_task(take_turns())
+    released.set()
+    rig.hang_up()
+    await running
+    other.cancel()
+    assert seen[99] - seen[1] >= 90
+
+
 class Broken(SessionError):
     """An error of the library, whose text is safe."""
 

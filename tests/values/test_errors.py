@@ -76,9 +76,7 @@ def test_values_travel_as_attributes(
     assert str(error) == text
     if name != "StoreUnavailable":
         named = inspect.signature(cls.__init__).bind(error, *args, **kwargs).arguments
-        assert {k: v for k, v in vars(error).items()} == {
-            key: value for key, value in named.items() if key != "self"
-        }
+        assert vars(error) == {key: value for key, value in named.items() if key != "self"}
     assert cls.__doc__
 
 

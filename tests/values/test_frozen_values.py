@@ -62,9 +62,8 @@ def test_reading_is_that_of_a_mapping_and_a_sequence() -> None:
     assert isinstance(array, FrozenList)
     assert (len(frozen), list(frozen), "a" in frozen, frozen.get("x")) == (3, [*PLAIN], True, None)
     assert isinstance(frozen, Mapping)
-    assert (array[0], array[-1], len(array), array.index(None), array.count(1)) == (
-        *(1, {"b": "x"}, 5, 2, 2),
-    )
+    assert (array[0], len(array), array.index(None), array.count(1)) == (1, 5, 2, 2)
+    assert array[-1] == {"b": "x"}
     assert isinstance(array[1:3], FrozenList)
     assert array[1:3] == [2.5, None]
     assert list(reversed(array)) == PLAIN["a"][::-1]
@@ -97,8 +96,9 @@ def test_nothing_can_be_changed(frozen: FrozenDict | FrozenList) -> None:
             victim[key] = 1
         with pytest.raises(TypeError):
             del victim[key]
+    behind: Any = getattr(victim, "_view", None) or getattr(victim, "_items", None)
     with pytest.raises(TypeError):
-        getattr(victim, "_view", getattr(victim, "_items", None))["a"] = 1
+        behind["a"] = 1
     for method in ("append", "update", "pop", "clear", "setdefault", "extend", "sort"):
         assert not hasattr(victim, method)
     assert not hasattr(victim, "__dict__")

@@ -32,8 +32,11 @@ def test_a_bad_id_is_refused(id: str) -> None:
         checked_id(id)
     assert str(refused.value) == "a session id is 1 to 128 visible ASCII characters (0x21-0x7E)"
     assert isinstance(refused.value, SessionError)
-    for make in (ADAPTER.validate_python, lambda id: Session.new(transport_type="stdio", id=id)):
-        with pytest.raises(ValueError, match="pattern|surrogate|string"):
+    for make in (
+        ADAPTER.validate_python,
+        lambda text: Session.new(transport_type="stdio", id=text),
+    ):
+        with pytest.raises(ValueError, match=r"pattern|surrogate|string"):
             make(id)
 
 
@@ -51,10 +54,10 @@ def test_a_fresh_id_is_random_and_url_safe() -> None:
     """`new_session_id()` gives 256 random bits, URL-safe."""
     ids = {new_session_id() for _ in range(1000)}
     assert len(ids) == 1000
-    for id in ids:
-        assert checked_id(id) == id
-        assert len(id) == 43
-        assert id.replace("-", "a").replace("_", "a").isalnum()
+    for each in ids:
+        assert checked_id(each) == each
+        assert len(each) == 43
+        assert each.replace("-", "a").replace("_", "a").isalnum()
     assert len({Session.new(transport_type="stdio").id for _ in range(10)}) == 10
 
 

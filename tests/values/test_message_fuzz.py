@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -72,8 +73,7 @@ def answer(message: bytes | str) -> None:
     """Take or refuse; what is taken must be readable."""
     try:
         envelope = of(message)
-    except InvalidMessage as error:
-        assert len(error.reason) < 60
+    except InvalidMessage:
         return
     assert isinstance(envelope.kind, MessageKind)
     parsed = json.loads(envelope.message)
@@ -111,7 +111,5 @@ def test_a_damaged_message_has_one_answer(message: dict[str, Any], data: st.Data
 @given(st.dictionaries(TEXT | st.sampled_from(["jsonrpc", "method", "id", "result"]), JSON))
 def test_any_dict_has_one_answer(message: dict[str, Any]) -> None:
     """The same for dicts, which most often are no message."""
-    try:
+    with contextlib.suppress(InvalidMessage):
         assert json.loads(of(message).message) == message
-    except InvalidMessage:
-        pass

@@ -88,7 +88,10 @@ ODD: dict[str, tuple[bytes, str]] = {
     ),
     "an error without an id": (b'{"jsonrpc":"2.0","error":{}}', "a response without an id"),
     "a name twice at the top": (head(',"method":"b"'), "a name is used twice in one object"),
-    "a name twice, the same value": (head(',"jsonrpc":"2.0"'), "a name is used twice in one object"),
+    "a name twice, the same value": (
+        head(',"jsonrpc":"2.0"'),
+        "a name is used twice in one object",
+    ),
     "a name twice deep inside": (
         params('[{"a":[{"b":1,"c":2,"b":3}]}]'),
         "a name is used twice in one object",
@@ -99,9 +102,15 @@ ODD: dict[str, tuple[bytes, str]] = {
     ),
     "an empty name twice": (params('{"":1,"":1}'), "a name is used twice in one object"),
     "too deep": (nested(MAX_DEPTH + 1), f"nested deeper than {MAX_DEPTH}"),
-    "too deep in objects": (nested(MAX_DEPTH + 1, '{"a":[', "]}"), f"nested deeper than {MAX_DEPTH}"),
+    "too deep in objects": (
+        nested(MAX_DEPTH + 1, '{"a":[', "]}"),
+        f"nested deeper than {MAX_DEPTH}",
+    ),
     "brackets without end": (b"[" * 5_000_000, f"nested deeper than {MAX_DEPTH}"),
-    "braces without end": (head(',"params":') + b"{" * 1_000_000, f"nested deeper than {MAX_DEPTH}"),
+    "braces without end": (
+        head(',"params":') + b"{" * 1_000_000,
+        f"nested deeper than {MAX_DEPTH}",
+    ),
     "closing brackets": (b"]" * 5_000_000, "not JSON"),
     "brackets the wrong way round": (b"][" * 1_000_000, "not JSON"),
     "brackets that cross": (params("[{" * 200 + "]}" * 200), f"nested deeper than {MAX_DEPTH}"),

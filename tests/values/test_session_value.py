@@ -13,13 +13,13 @@ from sessionkeeper.session import CALLER_FIELDS, STORE_FIELDS
 def test_the_fields_are_the_contracts() -> None:
     """Caller's fields, and the store's, which a caller reads and never sets."""
     assert set(Session.model_fields) == CALLER_FIELDS | STORE_FIELDS
-    assert STORE_FIELDS == {
+    assert {
         *("revision", "created_at", "last_activity", "ended_at", "frame_count", "last_seq")
-    }
-    assert CALLER_FIELDS == {
+    } == STORE_FIELDS
+    assert {
         *("id", "transport_type", "state", "failure", "principal", "client_info", "server_info"),
         *("version_state", "tags", "metadata", "upstream_session_id"),
-    }
+    } == CALLER_FIELDS
 
 
 def test_new_needs_a_transport_and_nothing_more() -> None:
@@ -28,7 +28,8 @@ def test_new_needs_a_transport_and_nothing_more() -> None:
     assert session.transport_type is TransportType.STDIO
     assert session.state is SessionState.INITIALIZING
     assert (session.revision, session.frame_count, session.last_seq) == (0, 0, 0)
-    assert (session.tags, session.metadata) == (frozenset(), {})
+    assert session.tags == frozenset()
+    assert session.metadata == {}
     assert session.version_state == VersionState()
     assert session.created_at.tzinfo is not None
     for field in ("failure", "principal", "client_info", "server_info", "upstream_session_id"):
@@ -40,8 +41,9 @@ def test_new_needs_a_transport_and_nothing_more() -> None:
 @pytest.mark.parametrize("field", [*STORE_FIELDS, "status", "colour", "Id"])
 def test_new_takes_no_field_that_is_not_the_callers(field: str) -> None:
     """`TypeError` for a field that is the store's or that does not exist."""
+    fields: dict[str, Any] = {"transport_type": "stdio", field: 1}
     with pytest.raises(TypeError, match=field):
-        Session.new(transport_type="stdio", **{field: 1})
+        Session.new(**fields)
     if field not in STORE_FIELDS:
         with pytest.raises(ValueError, match="Extra inputs"):
             Session(id="a", transport_type="stdio", **{field: 1})  # type: ignore[arg-type]  # wrong
@@ -102,9 +104,10 @@ def test_the_longest_and_the_most_are_taken() -> None:
 def test_depth_cannot_be_reached_in_parts() -> None:
     """What is frozen already counts with all its levels: nothing grows without end."""
     tree = FrozenDict()
+    for _ in range(99):
+        tree = FrozenDict({"a": tree})
     with pytest.raises(ValueError, match="nested deeper than 100"):
-        for _ in range(200):
-            tree = FrozenDict({"a": tree})
+        FrozenDict({"a": tree})
     session = Session.new(transport_type="stdio", metadata=tree)
     assert session.model_dump_json()
     assert repr(session.metadata).count("FrozenDict") == 100
@@ -128,7 +131,7 @@ def test_what_is_handed_in_is_copied() -> None:
     assert session.model_dump() == before
 
 
-@pytest.mark.parametrize("moment", [datetime(2026, 1, 1), "yesterday", None])  # noqa: DTZ001
+@pytest.mark.parametrize("moment", [datetime(2026, 1, 1), "yesterday", None])
 def test_a_time_without_a_zone_is_no_time(moment: object) -> None:
     """Times are aware."""
     with pytest.raises(ValueError, match="created_at"):

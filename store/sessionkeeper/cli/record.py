@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -24,6 +25,9 @@ from .console import complain, run_on_loop, say
 
 __all__ = ["record"]
 
+_SWITCH_INTERVAL = 0.0005
+"""Seconds."""
+
 
 def record(
     command: Annotated[list[str], typer.Argument(help="The server's command, after --.")],
@@ -40,6 +44,9 @@ def record(
     Use it in a client's configuration in place of the server's command. Every byte is forwarded
     unchanged, and stderr, signals and the exit code are the server's; the summary goes to stderr.
     """
+    # A busy loop gives way to a forwarding thread only after this time; five milliseconds, the
+    # default, would be felt in every round trip (measured: 385 µs against 50 µs).
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     try:
         return run_on_loop(_record(command, store, quiet=quiet, as_json=as_json))
     except CommandNotStarted as error:

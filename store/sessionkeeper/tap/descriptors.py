@@ -31,12 +31,13 @@ def release(fd: int) -> None:
     0, 1 and 2 are pointed at /dev/null: closed, the next file opened would take the number, and
     a stray `print` would land in it.
     """
-    if fd > _STDERR:
-        os.close(fd)
-        return
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, fd)
-    os.close(null)
+    with contextlib.suppress(OSError):  # there is nobody to tell
+        if fd > _STDERR:
+            os.close(fd)
+            return
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, fd)
+        os.close(null)
 
 
 class Inlet:
@@ -149,5 +150,5 @@ def _poll_once(fd: int, events: int) -> int:
 
 
 def _shut_down(fd: int, how: int) -> None:
-    with socket.socket(fileno=os.dup(fd)) as end, contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(fd)) as end:
         end.shutdown(how)

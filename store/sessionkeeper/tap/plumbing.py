@@ -77,6 +77,14 @@ class Plumbing:
         ended_first = self.inbound.ended_at <= self.outbound.ended_at
         return self.inbound.end is PumpEnd.EOF and ended_first
 
+    @property
+    def passed(self) -> dict[Direction, int]:
+        """How many bytes were handed on each way."""
+        return {
+            Direction.CLIENT_TO_SERVER: self.inbound.bytes,
+            Direction.SERVER_TO_CLIENT: self.outbound.bytes,
+        }
+
     async def ended(self) -> None:
         """Wait until nothing can pass any more."""
         await self._inbound_ended.wait()

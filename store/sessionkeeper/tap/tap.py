@@ -12,8 +12,8 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-from ..states import Direction
-from .journal import Fate, Journal
+from ..jsonrpc import MAX_MESSAGE_BYTES
+from .journal import Journal
 from .plumbing import Plumbing, take_client
 from .report import Ending, TapReport, unrecorded
 from .server import CommandNotStarted, Server
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_LINE", "MAX_PENDING", "Tap"]
 
-MAX_LINE = 16 * 1024 * 1024
+MAX_LINE = MAX_MESSAGE_BYTES
 MAX_PENDING = 64 * 1024 * 1024
 
 # All in seconds. After the server's exit a grandchild may hold its stdout open: it gets a grace.
@@ -96,9 +96,9 @@ class Tap:
     async def run(self) -> TapReport:
         """Start the server, pass everything through until it has ended, and report.
 
-        Raises `CommandNotStarted` (the session is failed then). Cancelled, it ends the server
-        within about a second and completes the session first. Whatever happens, it leaves no
-        process, no thread and no descriptor behind.
+        Raises `CommandNotStarted`, or the `OSError` of a bad descriptor; the session is failed
+        then. Cancelled, it ends the server within about a second and completes the session
+        first. Whatever happens, it leaves no process, no thread and no descriptor behind.
         """
         if self._begun:
             raise RuntimeError("a tap runs once")
@@ -106,8 +106,9 @@ class Tap:
         with ExitStack() as stack:
             try:
                 server = self._start(stack)
-            except CommandNotStarted as error:
-                await self._tell(str(error))
+            except Exception as error:
+                own = isinstance(error, CommandNotStarted)
+                await self._tell(str(error) if own else f"cannot start: {type(error).__name__}")
                 raise
             try:
                 return await self._finish(server)
@@ -186,23 +187,16 @@ class Tap:
         if not self._telling.done():
             self._telling.cancel()
             self._complain("the end of the session was not recorded: it took too long")
-        passed = {
-            Direction.CLIENT_TO_SERVER: self._plumbing.inbound.bytes,
-            Direction.SERVER_TO_CLIENT: self._plumbing.outbound.bytes,
-        }
-        return TapReport.of(server.pid, ending, self._journal.fates, passed)
+        return TapReport.of(server.pid, ending, self._journal.fates, self._plumbing.passed)
 
     def _ending(self, server: Server) -> Ending:
-        lost = self._journal.fates[Direction.SERVER_TO_CLIENT]
-        unread = lost[Fate.OVERSIZED] + lost[Fate.DROPPED]  # each may have been a response
-        pending = self._journal.requests.count(Direction.CLIENT_TO_SERVER)
         return Ending(
             returncode=server.wait(),
             interrupted=self._interrupted,
             forwarded=frozenset(self._forwarded),
             client_gone=self._plumbing.outbound.reader_gone,
             client_left=self._plumbing.client_left,
-            unanswered=max(0, pending - unread),
+            unanswered=self._journal.unanswered(),
         )
 
     def _wind_up(self) -> None:

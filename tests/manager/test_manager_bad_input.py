@@ -1,0 +1,77 @@
+"""Every method of a manager with everything wrong: told at the call, nothing done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+from sessionkeeper import Session, SessionManager
+
+if TYPE_CHECKING:
+    from tests.manager.conftest import Wire
+
+Call: TypeAlias = Callable[[SessionManager, Any], Any]
+
+IDS = [
+    *(5, b"a", ["a"], {"a": 1}, object(), True, Session),
+    *("", "x" * 129, "a b", "a\n", "é", "\ud800"),
+]
+THINGS = [None, 5, "a", b"a", {}, object(), Session, Session.new(transport_type="stdio", id="a")]
+
+CASES: dict[str, tuple[Call, list[Any]]] = {
+    "create_session id": (lambda m, x: m.create_session(transport_type="stdio", id=x), IDS),
+    "create_session transport": (
+        lambda m, x: m.create_session(transport_type=x),
+        [None, 5, "", "pigeon", object(), []],
+    ),
+    "create_session field": (
+        lambda m, x: m.create_session(transport_type="stdio", **x),
+        [{name: 1} for name in ("revision", "ended_at", "status", "colour", "tags", "metadata")],
+    ),
+    "get_session": (lambda m, x: m.get_session(x), [None, *IDS]),
+    "get_or_create_session id": (
+        lambda m, x: m.get_or_create_session(transport_type="stdio", id=x),
+        [None, *IDS],
+    ),
+    "get_or_create_session transport": (
+        lambda m, x: m.get_or_create_session(transport_type=x, id="new"),
+        [None, 5, "", "pigeon"],
+    ),
+    "modify_session id": (lambda m, x: m.modify_session(x, lambda s: s), [None, *IDS]),
+    "modify_session change": (lambda m, x: m.modify_session("a", x), [None, 5, "f", object()]),
+    "record": (lambda m, x: m.record(x), THINGS),
+    "complete_session": (lambda m, x: m.complete_session(x), [None, *IDS]),
+    "fail_session id": (lambda m, x: m.fail_session(x, "reason"), [None, *IDS]),
+    "fail_session reason": (
+        lambda m, x: m.fail_session("a", x),
+        [None, 5, b"x", ["x"], object(), "", "x" * 1025, "\ud800"],
+    ),
+    "delete_session": (lambda m, x: m.delete_session(x), [None, *IDS]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_what_is_wrong_is_told_at_the_call(
+    manager: SessionManager, wire: Wire, case: str
+) -> None:
+    """`TypeError` or `ValueError`; sessions and numbers as before, the store alive."""
+    call, wrong = CASES[case]
+    await manager.create_session(transport_type="stdio", id="a")
+    listed = await manager.store.list_sessions()
+    numbers = await manager.statistics()
+    for thing in wrong:
+        with pytest.raises((TypeError, ValueError)):
+            await call(manager, thing)
+    after = await manager.statistics()
+    for name in ("created", "completed", "failed", "deleted", "recorded"):
+        assert getattr(after, name) == getattr(numbers, name)
+    assert await manager.store.list_sessions() == listed
+    assert await manager.record(wire.ask(method="ping")) == 1
+
+
+def test_the_table_names_every_method_with_an_argument() -> None:
+    """What is added to the manager must be added here."""
+    tried = {case.split()[0] for case in CASES}
+    without = {"open", "aclose", "statistics", "store", "with_store"}
+    assert {name for name in dir(SessionManager) if not name.startswith("_")} - without == tried

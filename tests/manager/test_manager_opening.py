@@ -1,0 +1,149 @@
+"""A manager's store: made, adopted, given an owner; closed by who opened it (contract 9)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import SecretStr
+from sessionkeeper import (
+    ActorSessionStore,
+    BackendNotImplemented,
+    ManagerConfig,
+    MemoryBackend,
+    OwnedSessionStore,
+    PlainSessionStore,
+    RedisBackend,
+    SessionManager,
+    SQLiteBackend,
+    StoreClosed,
+)
+
+if TYPE_CHECKING:
+    from tests.manager.conftest import Wire
+
+
+async def test_without_a_store_it_makes_one_in_memory() -> None:
+    """`SessionManager()` makes the in-memory one, and closes it."""
+    manager = SessionManager()
+    assert repr(manager) == "<SessionManager on 'no store yet'>"
+    async with manager as entered:
+        assert entered is manager
+        store = manager.store
+        assert isinstance(store, ActorSessionStore)
+        assert "ActorSessionStore open" in repr(manager)
+        await manager.create_session(transport_type="stdio")
+    with pytest.raises(StoreClosed):
+        await store.count_sessions()
+    with pytest.raises(StoreClosed):
+        await manager.create_session(transport_type="stdio")
+    await manager.aclose()
+
+
+async def test_a_given_store_stays_open() -> None:
+    """`SessionManager.with_store(store)`: its maker opens and closes it."""
+    async with ActorSessionStore() as store:
+        for n in range(2):
+            async with SessionManager.with_store(store) as manager:
+                assert manager.store is store
+                await manager.create_session(transport_type="stdio")
+                assert (await manager.statistics()).created == 1
+            assert await store.count_sessions() == n + 1
+    with pytest.raises(RuntimeError):
+        async with SessionManager.with_store(ActorSessionStore()) as manager:
+            await manager.create_session(transport_type="stdio")
+
+
+async def test_a_third_partys_store_is_given_an_owner(wire: Wire) -> None:
+    """Given an owner, which is the manager's to close; the store is its maker's."""
+    inner = wire.TenMethods()
+    async with SessionManager.with_store(inner) as manager:
+        store = manager.store
+        assert isinstance(store, OwnedSessionStore)
+        await manager.create_session(transport_type="stdio")
+    with pytest.raises(StoreClosed):
+        await store.count_sessions()
+    assert await inner.count_sessions() == 1
+
+
+@pytest.mark.parametrize("wrong", [None, 5, "memory://", object(), PlainSessionStore, {}])
+def test_what_is_no_store_is_a_type_error(wrong: object) -> None:
+    """`TypeError` when it is no store, and when a configuration is none."""
+    with pytest.raises(TypeError, match="SessionStore"):
+        SessionManager.with_store(wrong)  # type: ignore[arg-type]  # wrong on purpose
+    if wrong is not None:
+        with pytest.raises(TypeError, match="ManagerConfig"):
+            SessionManager(wrong)  # type: ignore[arg-type]  # wrong on purpose
+        with pytest.raises(TypeError, match="ManagerConfig"):
+            SessionManager.with_store(PlainSessionStore(), wrong)  # type: ignore[arg-type]  # wrong
+
+
+async def test_it_is_opened_once(wire: Wire) -> None:
+    """`RuntimeError` when open already, and before it is open."""
+    for manager in (
+        SessionManager(),
+        SessionManager.with_store(PlainSessionStore()),
+        SessionManager.with_store(wire.TenMethods()),
+    ):
+        with pytest.raises(RuntimeError, match="not open"):
+            manager.store  # noqa: B018 - reading it raises
+        with pytest.raises(RuntimeError, match="not open"):
+            await manager.create_session(transport_type="stdio")
+        await manager.aclose()
+        async with manager:
+            with pytest.raises(RuntimeError, match="once"):
+                await manager.open()
+            assert (await manager.statistics()).created == 0
+        await manager.aclose()
+        with pytest.raises(RuntimeError, match="once"):
+            await manager.open()
+
+
+@pytest.mark.parametrize(
+    "backend", [SQLiteBackend(path="f"), RedisBackend(url=SecretStr("redis://h"))]
+)
+async def test_a_backend_that_is_not_there_says_so(backend: SQLiteBackend | RedisBackend) -> None:
+    """What opening the store raises."""
+    manager = SessionManager(ManagerConfig(backend=backend))
+    with pytest.raises(BackendNotImplemented):
+        await manager.open()
+    await manager.aclose()
+    with pytest.raises(RuntimeError, match="not open"):
+        manager.store  # noqa: B018 - reading it raises
+
+
+def test_a_configuration_is_validated() -> None:
+    """The store to make, and how long closing may take."""
+    assert ManagerConfig().backend == MemoryBackend()
+    assert ManagerConfig(close_timeout=None).close_timeout is None
+    for wrong in (
+        {"close_timeout": 0},
+        {"close_timeout": -1},
+        {"close_timeout": "soon"},
+        {"backend": "memory://"},
+        {"backend": {"kind": "tape"}},
+        {"backend": None},
+        {"colour": "red"},
+    ):
+        with pytest.raises(ValueError, match="validation error"):
+            ManagerConfig.model_validate(wrong)
+    made = ManagerConfig.model_validate({"backend": {"kind": "memory", "capacity": 5}})
+    assert made.backend == MemoryBackend(capacity=5)
+
+
+async def test_closing_does_not_wait_for_ever(wire: Wire) -> None:
+    """Close what the manager opened, within `close_timeout`."""
+
+    class Hanging(wire.TenMethods):  # type: ignore[name-defined,misc]  # a class from a fixture
+        async def count_sessions(self) -> int:
+            entered.set()
+            await asyncio.Event().wait()
+            return 0
+
+    entered = asyncio.Event()
+    async with SessionManager.with_store(Hanging(), ManagerConfig(close_timeout=0.001)) as manager:
+        hanging = asyncio.create_task(manager.store.count_sessions())
+        await entered.wait()
+    with pytest.raises(Exception, match="outcome"):
+        await hanging
