@@ -210,7 +210,7 @@ class Actor(Generic[S]):
             self._largest = max(self._largest, len(batch))
             self._current = batch
             await self._runner.run(batch)
-            self._current = []
+            self._current = batch = []  # while it waits, nothing of the last batch stays alive
 
     def _end(self, state: str, refusal: Callable[[], Exception]) -> None:
         """Refuse new commands and answer all that are left, in one step."""

@@ -48,8 +48,8 @@ class WrongLoop(ActorError, RuntimeError):
 
     def __init__(self, where: str) -> None:
         super().__init__(
-            f"asked from {where}: an actor belongs to the loop that opened it;"
-            " from elsewhere use a thread-safe facade"
+            f"asked from {where}: an actor belongs to the loop that opened it; from another"
+            " thread use asyncio.run_coroutine_threadsafe, or a thread-safe facade built on it"
         )
 
 

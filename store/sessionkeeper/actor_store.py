@@ -68,8 +68,8 @@ class ActorSessionStore(CommandStore):
 
     @property
     def is_open(self) -> bool:
-        """Whether `open` was called before."""
-        return self._actor.statistics().state != "new"
+        """Whether it takes operations now."""
+        return self._actor.statistics().state == "open"
 
     async def open(self) -> Self:
         """Start the owner on the running loop; `async with` does it for you.

@@ -34,7 +34,7 @@ class AtomicSessionStore(SessionStore):
 
     @property
     def is_open(self) -> bool:
-        """Whether `open` was called before; a store that needs no opening always is."""
+        """Whether it takes operations now; a store that needs no opening always does."""
         return True
 
     async def aclose(self, *, timeout: float | None = None) -> None:

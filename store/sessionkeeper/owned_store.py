@@ -77,8 +77,8 @@ class OwnedSessionStore(AtomicSessionStore):
 
     @property
     def is_open(self) -> bool:
-        """Whether `open` was called before."""
-        return self._actor.statistics().state != "new"
+        """Whether it takes operations now."""
+        return self._actor.statistics().state == "open"
 
     async def open(self) -> Self:
         """Start the owner; the inner store is its maker's to open and close."""

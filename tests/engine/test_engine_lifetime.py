@@ -89,6 +89,19 @@ async def test_an_actor_closed_and_dropped_leaves_nothing_behind(bench: Bench, c
     assert dropped() is None
 
 
+async def test_an_idle_owner_keeps_no_command_alive(bench: Bench) -> None:
+    """A batch may weigh as much as the mailbox allows; when it is answered, it is gone."""
+    actor = await bench.open()
+    command = bench.note("large")
+    alive = weakref.ref(command)
+    await actor.ask(command)
+    del command
+    gc.collect()
+
+    assert alive() is None
+    assert actor.statistics().depth == 0
+
+
 async def test_the_owner_has_a_name(bench: Bench) -> None:
     """Hazard 14: named tasks, so that one can be told from another."""
     async with Actor(LoopRunner(bench.state), name="sessions") as actor:

@@ -129,6 +129,9 @@ class ThirdPartyStore(SessionStore):
         return (await self._find(session_id)).frame_count
 
 
+AnyThirdParty: TypeAlias = ThirdPartyStore
+
+
 class Dial:
     """Both clocks of a store, set by hand."""
 
@@ -179,7 +182,7 @@ class Kit:
         """The numbers of notifications."""
         return [int(each.message.rstrip().split(b"[")[1][:-2]) for each in envelopes]
 
-    def gate(self, inner: ThirdPartyStore) -> Gate:
+    def gate(self, inner: AnyThirdParty) -> Gate:
         """Stop a third party's store in its next operation."""
         return Gate(inner)
 

@@ -57,7 +57,8 @@ def parts(thing: Any) -> Iterator[Any]:
 def attack(thing: Any) -> int:
     """Try every way to change a thing; return how many it let pass."""
     succeeded = 0
-    names = [name for name in dir(thing) if not name.startswith("__")]
+    names = sorted(dir(thing), key=lambda name: name.startswith("_"))  # the inner works last
+    names = [name for name in names if not name.startswith("__")]
     for name in [*names, "new_name"]:
         with contextlib.suppress(Exception):
             setattr(thing, name, "x")

@@ -22,6 +22,8 @@ _PREVIEW = 60
 def show_result(result: DemoResult, console: Console) -> None:
     """Print the sessions, the last frames of one, the mailbox and the check."""
     console.print(_sessions(result))
+    if not any("git" in session.tags for session in result.sessions):
+        console.print("git is not installed, so only the time server was used")
     console.print(_frames(result))
     mailbox = result.statistics.store.mailbox
     if mailbox is not None:
