@@ -12,7 +12,7 @@ def main() -> None:
     try:
         from .app import run
     except ModuleNotFoundError as missing:
-        if missing.name not in ("typer", "rich"):
+        if (missing.name or "").partition(".")[0] not in ("typer", "rich"):
             raise
         sys.stderr.write(
             "sessionkeeper: install the command line: pip install 'sessionkeeper[cli]'\n"
