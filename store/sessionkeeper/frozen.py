@@ -56,7 +56,9 @@ class FrozenDict(Mapping[str, JsonValue]):
         return len(self._view)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Mapping) and dict(self._view) == dict(other.items())
+        if not isinstance(other, Mapping):
+            return False
+        return dict(self._view) == dict(cast("Mapping[object, object]", other))
 
     def __hash__(self) -> int:
         return hash(frozenset(self._view.items()))

@@ -57,7 +57,7 @@ def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize(
     ("missing", "arguments", "extra"),
-    [("typer", [], "cli"), ("rich", [], "cli"), ("mcp", ["demo"], "demo")],
+    [("typer", [], "cli"), ("mcp", ["demo"], "demo")],
 )
 def test_a_missing_extra_is_named(missing: str, arguments: list[str], extra: str) -> None:
     """What is not installed is told with the command that installs it."""
