@@ -14,6 +14,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--loop", choices=("asyncio", "uvloop"), default="asyncio")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pytest-timeout watch from a thread on uvloop: an idle uvloop never sees its signal."""
+    if config.getoption("--loop") == "uvloop" and not config.getoption("timeout_method"):
+        config.option.timeout_method = "thread"
+
+
 def pytest_asyncio_loop_factories(config: pytest.Config) -> Mapping[str, LoopFactory]:
     """Tell pytest-asyncio (1.4 or newer) how to make the loop of each test."""
     return {config.getoption("--loop"): _loop_factory(config)}

@@ -44,14 +44,27 @@ def test_the_result_is_shown_as_tables(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.timeout(120)
+def test_a_demo_that_breaks_says_why_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server that ends at once: exit code 1 and one line, no traceback."""
+    monkeypatch.setattr("sessionkeeper.demo.servers._server", lambda *_: ("false",))
+    assert run(["demo", "--sessions", "2"]) == 1
+    output = capsys.readouterr()
+    assert output.err.startswith("sessionkeeper: the demo broke: ")
+    assert output.err.count("\n") == 1
+
+
+@pytest.mark.timeout(120)
 def test_ctrl_c_leaves_nothing_behind(start: Start, tmp_path: Path) -> None:
     """Ctrl-C in the middle: exit code 130, no process and no file of the run is left."""
     demo = start("demo", "--sessions", "4")
     while not list(tmp_path.glob("sessionkeeper-*/*/server-in")):
         assert demo.poll() is None
     demo.send_signal(signal.SIGINT)
-    demo.communicate()
+    _, err = demo.communicate()
     assert demo.returncode == 130
+    assert err.endswith(b"sessionkeeper: interrupted\n")
     assert list(tmp_path.glob("sessionkeeper-*")) == []
     while running(tmp_path):
         pass  # what is killed takes a moment to be gone; the test's time-out is the judge

@@ -57,7 +57,7 @@ def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize(
     ("missing", "arguments", "extra"),
-    [("typer", [], "cli"), ("mcp", ["demo"], "demo")],
+    [("typer", [], "cli"), ("mcp", ["demo"], "demo"), ("mcp_server_time", ["demo"], "demo")],
 )
 def test_a_missing_extra_is_named(missing: str, arguments: list[str], extra: str) -> None:
     """What is not installed is told with the command that installs it."""
@@ -69,3 +69,9 @@ def test_a_missing_extra_is_named(missing: str, arguments: list[str], extra: str
     assert ended.returncode == 2
     assert f"sessionkeeper[{extra}]" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--version` names the program and its version."""
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("sessionkeeper 0.")

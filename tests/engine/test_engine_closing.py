@@ -1,4 +1,4 @@
-"""Opening once, closing whenever: everyone is answered, and the runner lets go exactly once.
+"""Closing whenever: everyone is answered, and the runner lets go exactly once.
 
 Contract 6.5: `aclose()` refuses new commands, finishes queued ones, stops. Idempotent.
 `aclose(timeout=…)` answers what is left with `MailboxClosed`: certainly not applied.
@@ -7,15 +7,12 @@ Contract 6.5: `aclose()` refuses new commands, finishes queued ones, stops. Idem
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
 from soleowner import MailboxClosed, OwnerCrashed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.engine.conftest import Bench
 
 
@@ -179,90 +176,6 @@ async def test_closing_does_not_swallow_a_cancellation(bench: Bench) -> None:
     assert closing.cancelled()
 
 
-async def test_closing_before_opening_means_never(bench: Bench) -> None:
-    """An actor is opened once, and a closed one is not opened."""
-    actor = bench.actor()
-    await actor.aclose()
-
-    assert actor.statistics().state == "closed"
-    with pytest.raises(MailboxClosed):
-        actor.ask(bench.note(1))
-    with pytest.raises(RuntimeError, match="opened once"):
-        await actor.open()
-    assert bench.runner.events == []
-
-
-async def test_closing_while_opening_leaves_nothing_open(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The opening is refused when it is done, and the runner lets go."""
-    ready = asyncio.Event()
-
-    async def open_slowly() -> None:
-        await ready.wait()
-        bench.runner.events.append("open")
-
-    monkeypatch.setattr(bench.runner, "open", open_slowly)
-    actor = bench.actor()
-    opening = asyncio.create_task(actor.open())
-    await asyncio.sleep(0)
-    assert actor.statistics().state == "opening"
-
-    await actor.aclose()
-    ready.set()
-
-    with pytest.raises(MailboxClosed):
-        await opening
-    with pytest.raises(MailboxClosed):
-        actor.ask(bench.note(1))
-    assert bench.runner.events == ["open", "closing", "closed"]
-
-
-async def test_an_actor_is_opened_once(bench: Bench) -> None:
-    """Open, closed, or crashed; the first opening is not disturbed."""
-    actor = await bench.open()
-    with pytest.raises(RuntimeError, match="opened once"):
-        await actor.open()
-    assert await actor.ask(bench.note(1)) == 1
-
-    await actor.aclose()
-    with pytest.raises(RuntimeError, match="opened once"):
-        await actor.open()
-
-
-async def test_of_two_who_open_at_once_one_is_refused(bench: Bench) -> None:
-    """There is one owner."""
-    actor = bench.actor()
-
-    first, second = await asyncio.gather(actor.open(), actor.open(), return_exceptions=True)
-
-    assert first is None
-    assert isinstance(second, RuntimeError)
-    assert bench.runner.events == ["open"]
-
-
-@pytest.mark.parametrize("error", [OSError("no disk"), asyncio.CancelledError()])
-async def test_a_runner_that_cannot_open_leaves_a_closed_actor(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: BaseException
-) -> None:
-    """Its error is raised by `open`; what never opened is not closed."""
-
-    async def refuse() -> None:
-        raise error
-
-    monkeypatch.setattr(bench.runner, "open", refuse)
-    actor = bench.actor()
-
-    with pytest.raises(type(error)):
-        await actor.open()
-
-    assert actor.statistics().state == "closed"
-    with pytest.raises(MailboxClosed):
-        actor.ask(bench.note(1))
-    await actor.aclose()
-    assert bench.runner.events == []
-
-
 @pytest.mark.parametrize(
     "ending", ["close", "time out", "crash", "crash while closing", "be cancelled", "twice"]
 )
@@ -290,102 +203,6 @@ async def test_the_runner_lets_go_once_whatever_the_ending(bench: Bench, ending:
 
     assert all(isinstance(reply.exception(), Exception) for reply in replies[:1])
     assert all(reply.done() and (reply.exception() or reply.result()) for reply in replies)
-    assert bench.runner.events == ["open", "closing", "closed"]
-
-
-async def test_an_owner_cancelled_by_others_answers_everyone(bench: Bench) -> None:
-    """Hazard 18 (arq#46): in hand, in the mailbox, in line; certainly not applied."""
-    actor = await bench.open(capacity=2)
-    held = await bench.hold(actor)
-    replies = [held, *(actor.ask(bench.note(n)) for n in range(5))]
-
-    bench.owner().cancel()
-    await asyncio.wait(replies)
-
-    assert [type(reply.exception()) for reply in replies] == [MailboxClosed] * 6
-    assert bench.state == []
-    with pytest.raises(MailboxClosed):
-        actor.ask(bench.note("too late"))
-
-
-async def test_an_owner_cancelled_before_its_first_step_answers_everyone(bench: Bench) -> None:
-    """Hazards 18 and 20: opening does not depend on "begun already"."""
-    actor = await bench.open(capacity=1)
-    replies = [actor.ask(bench.note(n)) for n in range(3)]
-    bench.owner().cancel()
-    await asyncio.wait(replies)
-
-    assert [type(reply.exception()) for reply in replies] == [MailboxClosed] * 3
-    await actor.aclose()
-    assert bench.runner.events == ["open", "closing", "closed"]
-
-
-def test_the_end_of_the_loop_answers_everyone_who_is_queued(
-    bench_class: Callable[[], Bench], loop_factory: Callable[[], asyncio.AbstractEventLoop]
-) -> None:
-    """Hazard 18 (arq#46): `asyncio.run` cancels the owner first; nobody waits for ever."""
-    bench = bench_class()
-    replies: list[asyncio.Future[int]] = []
-
-    async def main() -> None:
-        actor = await bench.open(capacity=2)
-        replies.append(await bench.hold(actor))
-        replies.extend(actor.ask(bench.note(n)) for n in range(5))
-
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(main())
-
-    assert [type(reply.exception()) for reply in replies] == [MailboxClosed] * 6
-    assert bench.state == []
-    assert bench.runner.events == ["open", "closing", "closed"]
-
-
-def test_the_end_of_the_loop_answers_who_asks_while_being_cancelled(
-    bench_class: Callable[[], Bench], loop_factory: Callable[[], asyncio.AbstractEventLoop]
-) -> None:
-    """Hazard 18: a caller that says goodbye in its `finally`, before the owner is gone or after."""
-    bench = bench_class()
-    refused: list[int] = []
-
-    async def main() -> None:
-        actor = await bench.open(capacity=1)
-
-        async def polite(n: int) -> None:
-            try:
-                await actor.ask(bench.note(n))
-            finally:
-                with contextlib.suppress(MailboxClosed):
-                    await actor.ask(bench.note("goodbye"))
-                refused.append(n)
-
-        await bench.hold(actor)
-        tasks.extend(asyncio.create_task(polite(n)) for n in range(5))
-        await asyncio.sleep(0)
-
-    tasks: list[asyncio.Task[None]] = []
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(main())
-
-    assert sorted(refused) == [*range(5)]
-    assert bench.state == []
-
-
-def test_an_exit_right_after_opening_answers_everyone(
-    bench_class: Callable[[], Bench], loop_factory: Callable[[], asyncio.AbstractEventLoop]
-) -> None:
-    """Hazard 18: the loop stops before the owner's first step, then it is cancelled."""
-    bench = bench_class()
-    replies: list[asyncio.Future[int]] = []
-
-    async def main() -> None:
-        actor = await bench.open(capacity=1)
-        replies.extend(actor.ask(bench.note(n)) for n in range(3))
-        raise SystemExit
-
-    with pytest.raises(SystemExit), asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(main())
-
-    assert [type(reply.exception()) for reply in replies] == [MailboxClosed] * 3
     assert bench.runner.events == ["open", "closing", "closed"]
 
 

@@ -264,9 +264,11 @@ def test_an_exit_raised_by_a_command_ends_the_program(
     """SystemExit and KeyboardInterrupt go through, and everyone is answered first."""
     bench = bench_class()
     replies: list[asyncio.Future[object]] = []
+    owners: list[asyncio.Task[None]] = []
 
     async def main() -> None:
         actor = await bench.open()
+        owners.append(bench.owner())
         replies.append(actor.ask(bench.fail(SystemExit(3))))
         replies.append(actor.ask(bench.do(lambda: 1)))
         await asyncio.wait(replies)
@@ -278,6 +280,7 @@ def test_an_exit_raised_by_a_command_ends_the_program(
         runner.run(main())
 
     assert [type(reply.exception()) for reply in replies] == [OwnerCrashed, OwnerCrashed]
+    assert [type(owner.exception()) for owner in owners] == [SystemExit]
     assert bench.runner.events == ["open", "closing", "closed"]
 
 
@@ -290,7 +293,8 @@ async def test_a_crash_is_logged_by_type_without_its_message(
     with pytest.raises(OwnerCrashed) as caught:
         await actor.ask(bench.fail(KeyError("secret")))
 
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    ours = [record for record in caplog.records if record.name == "soleowner"]
+    assert [record.levelname for record in ours] == ["ERROR"]
     assert "KeyError" in caplog.text
     assert "KeyError" in str(caught.value)
     assert "secret" not in caplog.text + str(caught.value)

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import soleowner
 from soleowner import (
     Actor,
     ActorError,
     CallerError,
     LoopRunner,
     MailboxClosed,
-    MailboxFull,
     OwnerCrashed,
     Reentrant,
     WrongLoop,
@@ -191,158 +185,3 @@ def test_asking_after_the_loop_has_ended_raises(
 
     with pytest.raises(MailboxClosed):
         actor.ask(bench.note(1))
-
-
-FORK = """
-import asyncio, os, sys
-from soleowner import Actor, Command, LoopRunner, WrongLoop
-
-class Count(Command):
-    def apply(self, state, /):
-        state.append(1)
-        return len(state)
-
-def refused(use):
-    try:
-        use()
-    except WrongLoop as error:
-        return "forked" in str(error) and "thread-safe" in str(error)
-    return False
-
-async def of_its_own():
-    async with Actor(LoopRunner([])) as actor:
-        return await actor.ask(Count())
-
-def child(actor):
-    uses = [
-        lambda: actor.ask(Count()),
-        lambda: actor.ask_nowait(Count()),
-        lambda: actor.aclose().send(None),
-    ]
-    well = all(map(refused, uses)) and actor.statistics().state == "forked"
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return well and runner.run(of_its_own()) == 1
-
-async def main():
-    async with Actor(LoopRunner([])) as actor:
-        queued = actor.ask(Count())
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                code = 0 if child(actor) else 2
-            finally:
-                os._exit(code)
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        assert status == 0, f"the child ended with {status}"
-        assert await queued == 1
-        assert await actor.ask(Count()) == 2
-
-factory = asyncio.new_event_loop
-if sys.argv[1] == "uvloop":
-    import uvloop
-    factory = uvloop.new_event_loop
-with asyncio.Runner(loop_factory=factory) as runner:
-    runner.run(main())
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_is_refused_and_the_parent_goes_on(pytestconfig: pytest.Config) -> None:
-    """Hazard 11 (cpython#66197, redis-py#2910): in a child every call raises.
-
-    In a process of its own, so that pytest's does not fork. The child may open actors itself.
-    """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", FORK, pytestconfig.getoption("--loop")],
-        env={"PYTHONPATH": str(Path(soleowner.__file__).parents[1])},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-class Mine(Exception):
-    """What a library built on the engine raises instead."""
-
-
-def mine(error: ActorError) -> Exception:
-    return Mine(error)
-
-
-async def test_every_error_of_the_engine_is_translated(bench: Bench) -> None:
-    """Contract 5: the facade maps the engine's errors, wherever they come from."""
-    met: list[type[object]] = []
-
-    def meets(use: Callable[[], object]) -> None:
-        with pytest.raises(Mine) as caught:
-            use()
-        met.append(type(caught.value.args[0]))
-
-    def misuse() -> None:
-        meets(lambda: actor.ask(bench.note(1)))
-        meets(lambda: finish(actor.aclose()))
-
-    actor = bench.actor(translate=mine, capacity=1)
-    await actor.open()
-    held = await bench.hold(actor)
-    actor.ask(bench.note(1))
-    meets(lambda: actor.ask_nowait(bench.note(1)))
-    assert met == [MailboxFull]
-    bench.release()
-    await held
-    await actor.ask(bench.do(misuse))
-    assert met[1:] == [Reentrant, Reentrant]
-    await asyncio.to_thread(misuse)
-    assert met[3:] == [WrongLoop, WrongLoop]
-    await actor.aclose()
-    meets(lambda: actor.ask(bench.note(1)))
-    meets(lambda: actor.ask_nowait(bench.note(1)))
-    assert met[5:] == [MailboxClosed, MailboxClosed]
-
-
-async def test_what_ends_the_owner_is_translated_for_those_who_wait(bench: Bench) -> None:
-    """Contract 5 and 6.4: in hand, in the mailbox, in line, and later."""
-    for error, expected in ((KeyError("bug"), OwnerCrashed), (None, MailboxClosed)):
-        actor = bench.actor(translate=mine, capacity=1)
-        await actor.open()
-        await bench.hold(actor)
-        replies = [actor.ask(bench.fail(error or ValueError())) for _ in range(3)]
-        if error is None:
-            await actor.aclose(timeout=0)
-        bench.release()
-        await asyncio.wait(replies)
-
-        for reply in replies:
-            caught = reply.exception()
-            assert isinstance(caught, Mine)
-            assert isinstance(caught.args[0], expected)
-        with pytest.raises(Mine):
-            actor.ask(bench.note(1))
-
-
-async def test_a_forgotten_actors_error_is_translated(bench: Bench) -> None:
-    """Contract 5 and 6.8, as a forked child would meet it."""
-    actor = Actor(LoopRunner(bench.state), translate=mine)
-    await actor.open()
-    owner = bench.owner()
-    actor.forget()
-
-    for use in (lambda: actor.ask(bench.note(1)), lambda: finish(actor.aclose())):
-        with pytest.raises(Mine) as caught:
-            use()
-        assert isinstance(caught.value.args[0], WrongLoop)
-    owner.cancel()
-    await asyncio.wait({owner})
-
-
-def test_the_engines_errors_have_one_root() -> None:
-    """Contract 5: `soleowner` has its own root; values travel as attributes."""
-    public = [getattr(soleowner, name) for name in soleowner.__all__]
-    errors = [each for each in public if isinstance(each, type) and issubclass(each, Exception)]
-
-    assert all(issubclass(error, ActorError) for error in errors)
-    assert MailboxFull(7).capacity == 7

@@ -155,14 +155,13 @@ async def test_a_malformed_handshake_changes_nothing_but_is_recorded(
     assert (await manager.get_session("a")).state is SessionState.INITIALIZING
 
 
+@pytest.mark.parametrize("spoken", [VersionState(), VersionState(requested="1", negotiated="1")])
 @pytest.mark.parametrize("state", ["active", "shutting-down"])
 async def test_a_handshake_out_of_time_changes_nothing(
-    manager: SessionManager, wire: Wire, state: str
+    manager: SessionManager, wire: Wire, state: str, spoken: VersionState
 ) -> None:
     """What does not fit the session's state changes nothing: no renegotiation by message."""
-    before = await opened(
-        manager, state=state, version_state=VersionState(requested="1", negotiated="1")
-    )
+    before = await opened(manager, state=state, version_state=spoken)
     for envelope in (
         *(wire.initialize(), wire.initialized_result(), wire.initialized()),
         *(wire.modern(), wire.discovered()),

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 from sessionkeeper import (
     AtomicSessionStore,
-    Guarantees,
     InvalidTransition,
     SequenceConflict,
     Session,
@@ -87,6 +86,18 @@ async def test_a_change_that_may_not_be_is_refused(
         await store.add_frames("a", [kit.note()], change=lambda s: tag(s).model_copy(update=fields))
     assert await store.list_sessions() == [before]
     assert await store.count_frames("a") == 0
+
+
+async def test_a_session_that_contradicts_itself_is_not_created(
+    full: AtomicSessionStore, kit: Kit
+) -> None:
+    """A transport header must match what is negotiated, from the beginning."""
+    odd = VersionState(negotiated="1", transport="2")
+    with pytest.raises(VersionConflict):
+        await full.create_session(kit.session("a", version_state=odd))
+    with pytest.raises(VersionConflict):
+        await full.get_or_create_session(kit.session("a", version_state=odd))
+    assert await full.count_sessions() == 0
 
 
 async def test_modify_of_an_unknown_session_never_runs_the_change(
@@ -208,41 +219,3 @@ async def test_touching_sets_nothing_but_the_time(full: AtomicSessionStore, kit:
         await full.touch_session("a")
     with pytest.raises(SessionNotFound):
         await full.touch_session("b")
-
-
-async def test_statistics_count_sessions_by_state_frames_and_bytes(
-    store: AtomicSessionStore, kit: Kit
-) -> None:
-    """`statistics()`: sessions by state, frames, bytes; all six states, and exact after deletes."""
-    for key, state in zip("abcdef", SessionState, strict=True):
-        await store.create_session(kit.session(key, state=state))
-    for n in range(3):
-        await store.add_frame(kit.note(n, "a", size=100))
-        await store.add_frame(kit.note(n, "b", size=200))
-    assert (await store.statistics()).sessions == dict.fromkeys(SessionState, 1)
-    await store.modify_session("a", lambda s: s.model_copy(update={"state": "active"}))
-    await store.delete_session("f")
-    held = await store.statistics()
-    assert held.sessions == dict(zip(SessionState, [0, 2, 1, 1, 1, 0], strict=True))
-    assert (held.frames, held.bytes) in ((6, 900), (6, None))
-    await store.delete_frames("a")
-    held = await store.statistics()
-    assert (held.frames, held.bytes) in ((3, 600), (3, None))
-    await store.delete_session("b")
-    held = await store.statistics()
-    assert (held.frames, held.bytes) in ((0, 0), (0, None))
-    if held.mailbox is not None:
-        assert (held.mailbox.state, held.mailbox.depth) == ("open", 0)
-        assert 0 < held.mailbox.batches <= held.mailbox.commands
-
-
-def test_guarantees_are_declared_for_programs_to_read(kit: Kit) -> None:
-    """`guarantees`: consistency of an operation, of a batch, of a listing; durability; scope."""
-    declared: dict[str, Guarantees] = {
-        name: kit.make(name).guarantees for name in ("actor", "plain", "locked", "owned")
-    }
-    for name, guarantees in declared.items():
-        assert (guarantees.operation, guarantees.listing) == ("linearizable",) * 2
-        assert guarantees.scope == "process"
-        assert guarantees.batch == ("none" if name == "owned" else "linearizable")
-        assert guarantees.durability == ("inner" if name == "owned" else "memory")

@@ -88,6 +88,19 @@ async def test_nothing_is_asked_before_opening(owner: AtomicSessionStore, kit: K
             await owner.open()
 
 
+async def test_what_is_open_already_may_be_entered(owner: AtomicSessionStore, kit: Kit) -> None:
+    """As what a factory made: `async with` closes it at the end, as always."""
+    assert not owner.is_open
+    assert await owner.open() is owner
+    assert owner.is_open
+    async with owner as entered:
+        assert entered is owner
+        await owner.create_session(kit.session("a"))
+    with pytest.raises(StoreClosed):
+        await owner.count_sessions()
+    assert PlainSessionStore().is_open
+
+
 async def test_closing_finishes_what_is_queued(owner: AtomicSessionStore, kit: Kit) -> None:
     """`aclose()`: finishes queued ones, stops."""
     await owner.open()

@@ -84,6 +84,21 @@ async def test_the_context_comes_back_whole(
     assert type(kept.context.delivery) is type(delivery)
 
 
+@pytest.mark.parametrize(
+    "context",
+    [{"protocol_version": "1"}, {"metadata": {"a": "b"}}, {"delivery": HttpDelivery(status=200)}],
+    ids=lambda context: next(iter(context)),
+)
+async def test_each_part_of_the_context_comes_back_alone(
+    store: AtomicSessionStore, kit: Kit, context: dict[str, object]
+) -> None:
+    """None of them needs another."""
+    await store.create_session(kit.session("a"))
+    sent = MessageEnvelope.of("a", kit.note().message, direction="server-to-client", **context)
+    await store.add_frame(sent)
+    assert await store.get_frames("a") == [sent]
+
+
 async def test_numbers_are_never_used_again(store: AtomicSessionStore, kit: Kit) -> None:
     """`delete_frames`: how many went; numbering goes on, numbers are never used again."""
     await store.create_session(kit.session("a"))

@@ -81,8 +81,10 @@ def test_what_is_none_of_the_three_is_a_type_error(wrong: object) -> None:
 )
 def test_a_dict_that_is_not_json_is_no_message(wrong: dict[Any, Any]) -> None:
     """`InvalidMessage` for what JSON has no word for."""
-    with pytest.raises(InvalidMessage):
+    with pytest.raises(InvalidMessage) as refused:
         envelope({"jsonrpc": "2.0", "method": "x"} | wrong)
+    twice = "a name is used twice in one object"
+    assert refused.value.reason in ("holds something that is not JSON", twice)
 
 
 def test_a_loop_is_no_message() -> None:

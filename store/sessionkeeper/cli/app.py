@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
-from typer.exceptions import Abort, TyperException
+from typer.exceptions import TyperException
 
 from . import demo, record
-from .console import INTERRUPTED, complain
+from .console import complain
 
 __all__ = ["app", "run"]
 
@@ -53,10 +52,4 @@ def run(arguments: Sequence[str]) -> int:
     except TyperException as error:
         complain(error.format_message())
         return error.exit_code
-    except (Abort, KeyboardInterrupt):
-        complain("interrupted")
-        return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # nobody reads us any more; Python would say so once again at exit
-        return 1
     return code if isinstance(code, int) else 0

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -21,8 +21,9 @@ __all__ = ["demo"]
 
 T = TypeVar("T")
 
-_PATIENCE = 0.7
+_PATIENCE = 0.5
 """Seconds."""
+_INSTALL = "install what the demo needs: pip install 'sessionkeeper[demo]'"
 
 
 def demo(
@@ -43,11 +44,12 @@ def demo(
         from ..demo import result_as_dict, run_demo, show_result
         from ..demo.run import STEPS
     except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.partition(".")[0] not in ("mcp", "rich"):
+        if (missing.name or "").partition(".")[0] not in ("mcp", "rich"):
             raise
-        complain("install what the demo needs: pip install 'sessionkeeper[demo]'")
+        complain(_INSTALL)
         return 2
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    terminal = Console(stderr=True)
+    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
         bar = progress.add_task(f"{sessions} sessions", total=sessions * STEPS)
         stages: list[Stage] = []
         run = run_demo(sessions, lambda: progress.advance(bar), on_stage=stages.append)
@@ -61,8 +63,15 @@ def demo(
 
         try:
             result = run_on_loop(_interruptible(run, give_up))
-        except asyncio.CancelledError:
-            raise KeyboardInterrupt from None
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            complain("interrupted")
+            return INTERRUPTED
+        except ModuleNotFoundError:
+            complain(_INSTALL)
+            return 2
+        except ExceptionGroup as broken:
+            complain(f"the demo broke: {'; '.join(sorted(set(_leaves(broken))))}")
+            return 1
     if as_json:
         json.dump(result_as_dict(result), sys.stdout, indent=2)
         sys.stdout.write("\n")
@@ -84,3 +93,11 @@ async def _interruptible(run: Coroutine[Any, Any, T], give_up: Callable[[], None
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, interrupt)
     return await task
+
+
+def _leaves(group: ExceptionGroup[Exception]) -> Iterator[str]:
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield f"{type(error).__name__} {error}".strip()

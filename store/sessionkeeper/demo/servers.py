@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -50,7 +51,12 @@ class Plan:
 
 
 def make_plans(count: int, folder: Path) -> list[Plan]:
-    """Plan `count` sessions: time and git servers in turn, the second one's client killed."""
+    """Plan `count` sessions: time and git servers in turn, the second one's client killed.
+
+    Raises `ModuleNotFoundError` when the time server is not installed.
+    """
+    if find_spec("mcp_server_time") is None:
+        raise ModuleNotFoundError("mcp_server_time is not installed", name="mcp_server_time")
     repository = folder / "repository"
     git = make_repository(repository)
     plans: list[Plan] = []
@@ -72,8 +78,8 @@ def make_plans(count: int, folder: Path) -> list[Plan]:
 
 
 def make_repository(path: Path) -> bool:
-    """Make a git repository with three commits; False where git is not installed."""
-    if shutil.which("git") is None:
+    """Make a git repository with three commits; False where git or its server is missing."""
+    if shutil.which("git") is None or find_spec("mcp_server_git") is None:
         return False
     path.mkdir()
 
