@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, Self
 
 from soleowner import (
     Actor,
     ActorError,
     ActorStatistics,
-    Command,
     LoopRunner,
     MailboxClosed,
     MailboxFull,
@@ -26,8 +24,6 @@ from .limits import StoreLimits
 from .tables import Tables
 
 __all__ = ["ActorSessionStore", "session_error"]
-
-R = TypeVar("R")
 
 
 class ActorSessionStore(CommandStore):
@@ -61,6 +57,7 @@ class ActorSessionStore(CommandStore):
             capacity_bytes=capacity_bytes,
             translate=session_error,
         )
+        self._run = self._actor.ask
 
     def __repr__(self) -> str:
         now = self._actor.statistics()
@@ -85,9 +82,6 @@ class ActorSessionStore(CommandStore):
         After `timeout` seconds, what is left is answered with `StoreClosed`: certainly no effect.
         """
         await self._actor.aclose(timeout=timeout)
-
-    def _run(self, command: Command[Tables, R], /) -> Awaitable[R]:
-        return self._actor.ask(command)
 
     def _mailbox(self) -> ActorStatistics:
         return self._actor.statistics()

@@ -5,10 +5,9 @@ What differs from design to design is how a command is run, and that is one meth
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Awaitable, Sequence
 from contextvars import copy_context
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from soleowner import ActorStatistics, Command
 
@@ -52,12 +51,19 @@ __all__ = ["CommandStore"]
 R = TypeVar("R")
 
 
-class CommandStore(AtomicSessionStore):
-    """An atomic store on `Tables`; a subclass says how a command is run."""
+class Run(Protocol):
+    """How a design runs a command: whole, and alone."""
 
-    @abstractmethod
-    def _run(self, command: Command[Tables, R], /) -> Awaitable[R]:
-        """Apply a command whole, and alone."""
+    def __call__(self, command: Command[Tables, R], /) -> Awaitable[R]:
+        """Apply a command and give its reply."""
+        ...
+
+
+class CommandStore(AtomicSessionStore):
+    """An atomic store on `Tables`; a design brings its way to run a command."""
+
+    # An attribute, not a method: the owner's `ask` itself, without a call in between.
+    _run: Run
 
     async def create_session(self, session: Session, /) -> Session:
         return await self._run(CreateSession(checked_session(session)))

@@ -41,8 +41,9 @@ class PlainSessionStore(CommandStore):
     def __init__(self, *, limits: StoreLimits | None = None, clock: Clock | None = None) -> None:
         self._tables = MemoryTables(limits, clock)
         self._applying = False
+        self._run = self._run_command
 
-    async def _run(self, command: Command[Tables, R], /) -> R:
+    async def _run_command(self, command: Command[Tables, R], /) -> R:
         return self._apply(command)
 
     def _apply(self, command: Command[Tables, R]) -> R:
@@ -64,7 +65,7 @@ class LockedSessionStore(PlainSessionStore):
         super().__init__(limits=limits, clock=clock)
         self._lock = asyncio.Lock()
 
-    async def _run(self, command: Command[Tables, R], /) -> R:
+    async def _run_command(self, command: Command[Tables, R], /) -> R:
         # Without this, a `change` that calls the store would wait for the lock it runs under.
         if self._applying:
             return self._apply(command)

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
@@ -98,6 +98,6 @@ async def _interruptible(run: Coroutine[Any, Any, T], give_up: Callable[[], None
 def _leaves(group: ExceptionGroup[Exception]) -> Iterator[str]:
     for error in group.exceptions:
         if isinstance(error, ExceptionGroup):
-            yield from _leaves(error)
+            yield from _leaves(cast("ExceptionGroup[Exception]", error))
         else:
             yield f"{type(error).__name__} {error}".strip()
