@@ -158,8 +158,10 @@ class Actor(Generic[S]):
         """Refuse new commands, finish queued ones, stop the owner. Idempotent.
 
         After `timeout` seconds, what is left is answered with `MailboxClosed`: certainly not
-        applied. Raises `WrongLoop` and `Reentrant`, as `ask` does.
+        applied. Raises `WrongLoop` and `Reentrant`, as `ask` does, `TypeError` for the timeout.
         """
+        if timeout is not None and not isinstance(timeout, int | float):
+            raise TypeError(f"a timeout is a number of seconds, not {type(timeout).__name__}")
         if self._state in ("new", "opening"):
             self._state, self._refusal = "closed", self._closed
         task = self._task

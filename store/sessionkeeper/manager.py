@@ -9,6 +9,7 @@ from pydantic import Field
 
 from .atomic import AtomicSessionStore, Change
 from .backend_config import MemoryBackend, RedisBackend, SQLiteBackend
+from .errors import LimitExceeded
 from .factory import StorageFactory
 from .ids import checked_id
 from .interface import SessionStore
@@ -158,13 +159,21 @@ class SessionManager:
         if not isinstance(envelope, MessageEnvelope):
             raise TypeError(f"a frame is a MessageEnvelope, not {type(envelope).__name__}")
         change = implied_change(envelope)
-        if change is None:
-            seq = await self.store.add_frame(envelope)
-        else:
-            session_id = envelope.context.session_id
-            seq = (await self.store.add_frames(session_id, [envelope], change=change)).stop - 1
+        seq = await self._append(envelope, change)
         self._counts["recorded"] += 1
         return seq
+
+    async def _append(self, envelope: MessageEnvelope, change: Change | None) -> int:
+        if change is None:
+            return await self.store.add_frame(envelope)
+        session_id = envelope.context.session_id
+        try:
+            return (await self.store.add_frames(session_id, [envelope], change=change)).stop - 1
+        except LimitExceeded as full:
+            if full.limit != "max_metadata_bytes":
+                raise
+            # A name too large to keep is no reason to lose the message that told it.
+            return await self.store.add_frame(envelope)
 
     async def complete_session(self, session_id: str, /) -> Session:
         """End a session in good order; ending one so twice changes nothing.

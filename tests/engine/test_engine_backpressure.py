@@ -36,9 +36,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 async def progress(bench: Bench, replies: list[asyncio.Future[object]]) -> list[int]:
     """How many commands were applied between any two turns of the loop, until all are answered."""
     seen = [0]
-    while not all(reply.done() for reply in replies):
-        await asyncio.sleep(0)
-        seen.append(len(bench.state))
+    for _ in range(10 * len(replies)):
+        if not all(reply.done() for reply in replies):
+            await asyncio.sleep(0)
+            seen.append(len(bench.state))
+    assert all(reply.done() for reply in replies)
     return [after - before for before, after in pairwise(seen)]
 
 

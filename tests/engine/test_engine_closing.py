@@ -215,3 +215,11 @@ async def test_a_crash_stays_a_crash_when_it_is_closed(bench: Bench) -> None:
     assert actor.statistics().state == "crashed"
     with pytest.raises(OwnerCrashed):
         actor.ask(bench.note(1))
+
+
+async def test_a_timeout_that_is_no_number_closes_nothing(bench: Bench) -> None:
+    """Wrong types are `TypeError` at the call, and the actor goes on."""
+    actor = await bench.open()
+    with pytest.raises(TypeError):
+        await actor.aclose(timeout="soon")  # type: ignore[arg-type]  # what is tested
+    assert actor.statistics().state == "open"

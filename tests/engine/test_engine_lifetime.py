@@ -24,7 +24,12 @@ request: contextvars.ContextVar[str] = contextvars.ContextVar("request", default
 class Waiting(LoopRunner[Any]):
     """Waits, in the middle of a batch, for news that only it refers to."""
 
+    def __init__(self, state: State, begun: asyncio.Event) -> None:
+        super().__init__(state)
+        self._begun = begun
+
     async def run(self, batch: Batch[Any], /) -> None:
+        self._begun.set()
         self.news = asyncio.get_running_loop().create_future()
         await self.news
         await super().run(batch)
@@ -52,12 +57,12 @@ async def test_a_caller_is_served_although_nobody_refers_to_the_actor(bench: Ben
     """Hazard 14: a cycle of owner and mailbox, garbage while somebody waits."""
 
     async def ask_and_drop() -> tuple[weakref.ref[Waiting], asyncio.Future[int]]:
-        runner = Waiting(bench.state)
+        begun = asyncio.Event()
+        runner = Waiting(bench.state, begun)
         actor = Actor(runner)
         await actor.open()
         reply = actor.ask(bench.note("waited for"))
-        while not hasattr(runner, "news"):
-            await asyncio.sleep(0)
+        await begun.wait()
         return weakref.ref(runner), reply
 
     dropped, reply = await ask_and_drop()

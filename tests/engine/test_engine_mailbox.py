@@ -99,6 +99,20 @@ async def test_a_long_line_is_not_searched_at_every_put() -> None:
     assert looks <= 2 * 4096
 
 
+async def test_who_gave_up_in_line_takes_no_place() -> None:
+    """Hazard 16: the next who still waits moves up instead, at once."""
+    mailbox: Mailbox[None] = Mailbox(2, 10)
+    line = [envelope(weight) for weight in (9, 8, 7, 1, 2, 3)]
+    for each in line:
+        mailbox.put(each)
+    for gone in (1, 2, 4):
+        line[gone][1].cancel()
+
+    assert weights(await mailbox.take()) == [9]
+    assert weights(await mailbox.take()) == [1, 3]
+    assert (mailbox.depth, mailbox.waiting) == (0, 0)
+
+
 @pytest.mark.parametrize("turns", range(4))
 async def test_a_cancelled_take_loses_nothing(turns: int) -> None:
     """Hazard 1 (cpython#68000): items are taken synchronously after the wake-up."""

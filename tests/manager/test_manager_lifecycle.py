@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sessionkeeper import (
+    ActorSessionStore,
     MessageEnvelope,
     Session,
     SessionClosed,
     SessionManager,
     SessionNotFound,
     SessionState,
+    StoreLimits,
     VersionState,
 )
 
@@ -223,3 +225,19 @@ async def test_the_frame_and_its_change_are_one_step(wire: Wire) -> None:
         await manager.record(wire.initialize())
         await watching
     assert set(seen) == {(0, None), (1, wire.OLD)}
+
+
+async def test_a_name_too_large_to_keep_does_not_lose_its_message() -> None:
+    """A recorder keeps what crossed the wire: the frame is there, the state says nothing new."""
+    limits = StoreLimits(max_metadata_bytes=50)
+    async with (
+        ActorSessionStore(limits=limits) as store,
+        SessionManager.with_store(store) as manager,
+    ):
+        session = await manager.create_session(transport_type="stdio")
+        params = {"protocolVersion": "2025-11-25", "clientInfo": {"name": "x" * 100}}
+        hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+        envelope = MessageEnvelope.of(session.id, hello, direction="client-to-server")
+        assert await manager.record(envelope) == 1
+        assert [each.method for each in await store.get_frames(session.id)] == ["initialize"]
+        assert (await manager.get_session(session.id)).client_info is None
