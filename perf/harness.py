@@ -13,10 +13,20 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypeAlias
 
-__all__ = ["Operation", "Ratio", "bare_hand_off", "compare", "throughput"]
+__all__ = ["Number", "Operation", "Ratio", "bare_hand_off", "compare", "throughput"]
 
 Operation: TypeAlias = Callable[[int], Awaitable[object]]
 """Do one thing as caller number i."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One line of the table."""
+
+    what: str
+    target: str
+    measured: str
+    reached: bool
 
 
 @dataclass(frozen=True, slots=True)

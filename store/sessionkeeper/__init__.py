@@ -49,6 +49,7 @@ from .message import (
     StdioDelivery,
 )
 from .owned_store import OwnedSessionStore
+from .query import SessionPage, SessionQuery
 from .session import Session
 from .states import Direction, SessionState, SessionStatus, TransportType
 from .statistics import StoreStatistics
@@ -96,6 +97,8 @@ __all__ = [
     "RequestId",
     "Session",
     "SessionId",
+    "SessionPage",
+    "SessionQuery",
     "SessionState",
     "SessionStatus",
     "SseDelivery",

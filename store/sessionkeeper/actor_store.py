@@ -22,6 +22,7 @@ from .errors import Overloaded, SessionError, StoreClosed
 from .guarantees import Atomicity, Durability, Guarantees, Scope
 from .limits import StoreLimits
 from .tables import Tables
+from .watching import Bells
 
 __all__ = ["ActorSessionStore", "session_error"]
 
@@ -49,7 +50,10 @@ class ActorSessionStore(CommandStore):
         capacity_bytes: int = 64 * 1024 * 1024,
         clock: Clock | None = None,
     ) -> None:
-        runner: Runner[Tables] = LoopRunner(MemoryTables(limits, clock), expected=(SessionError,))
+        tables = MemoryTables(limits, clock)
+        self._bells = Bells()
+        tables.listen(self._bells.ring)
+        runner: Runner[Tables] = _MemoryRunner(tables, self._bells)
         self._actor = Actor(
             runner,
             name="sessionkeeper owner",
@@ -85,6 +89,16 @@ class ActorSessionStore(CommandStore):
 
     def _mailbox(self) -> ActorStatistics:
         return self._actor.statistics()
+
+
+class _MemoryRunner(LoopRunner[Tables]):
+    def __init__(self, tables: Tables, bells: Bells) -> None:
+        super().__init__(tables, expected=(SessionError,))
+        self._bells = bells
+
+    async def aclose(self) -> None:
+        # However the owner ended: who watches must learn of it.
+        self._bells.ring_all()
 
 
 def session_error(error: ActorError) -> Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from .ids import checked_id
@@ -11,8 +12,11 @@ from .session import Session
 
 __all__ = [
     "checked_count",
+    "checked_cursor",
     "checked_envelopes",
     "checked_ids",
+    "checked_moment",
+    "checked_seconds",
     "checked_session",
     "checked_sessions",
     "plain_envelope",
@@ -21,6 +25,8 @@ __all__ = [
 
 
 T = TypeVar("T")
+
+_LONGEST_CURSOR = 18
 
 
 def plain_id(session_id: str) -> str:
@@ -77,13 +83,47 @@ def checked_envelopes(
     return checked
 
 
-def checked_count(name: str, value: int, *, least: int) -> int:
-    """Return a whole number. Raises `TypeError` (for a bool too), `ValueError` when too small."""
+def checked_count(name: str, value: int, *, least: int, most: int | None = None) -> int:
+    """Return a whole number. Raises `TypeError` (for a bool too), `ValueError` out of bounds."""
     if type(value) is not int:
         raise TypeError(f"{name} is an int, not {type(value).__name__}")
     if value < least:
         raise ValueError(f"{name} is at least {least}")
+    if most is not None and value > most:
+        raise ValueError(f"{name} is at most {most}")
     return value
+
+
+def checked_cursor(cursor: str | None) -> int:
+    """Return the number a page's cursor stands for. Raises `TypeError`, `ValueError`."""
+    if cursor is None:
+        return 0
+    if not isinstance(cursor, str):
+        raise TypeError(f"a cursor is a str, not {type(cursor).__name__}")
+    cursor = str.__str__(cursor)  # nothing a subclass brings runs
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST_CURSOR):
+        raise ValueError("not a cursor of a page")
+    return int(cursor)
+
+
+def checked_seconds(name: str, value: float | None) -> float | None:
+    """Return a time span in seconds. Raises `TypeError`, `ValueError` unless it is >= 0."""
+    if value is None:
+        return None
+    if type(value) not in (int, float):
+        raise TypeError(f"{name} is a number of seconds, not {type(value).__name__}")
+    if not value >= 0:  # NaN is not either
+        raise ValueError(f"{name} is at least 0 seconds")
+    return value
+
+
+def checked_moment(moment: datetime) -> float:
+    """Return seconds since the epoch. Raises `TypeError`, `ValueError` without a time zone."""
+    if not isinstance(moment, datetime):
+        raise TypeError(f"a moment is a datetime, not {type(moment).__name__}")
+    if moment.tzinfo is None or moment.utcoffset() is None:
+        raise ValueError("a moment has a time zone")
+    return moment.timestamp()
 
 
 def _several(things: Iterable[T]) -> Iterable[T]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import datetime
 from typing import ClassVar, Self, TypeAlias
 
 from .guarantees import Guarantees
 from .interface import SessionStore
 from .message import Frame, MessageEnvelope
+from .query import SessionPage, SessionQuery
 from .session import Session
 from .statistics import StoreStatistics
 
@@ -103,6 +105,61 @@ class AtomicSessionStore(SessionStore):
         returned, not on the length of the log. Raises `SessionNotFound`, `ValueError`. Atomic.
         """
 
+    async def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
+        """Delete the frames numbered `up_to` or less and return how many.
+
+        Their numbers are not used again. Raises `SessionNotFound`, `ValueError`. Atomic.
+        """
+        raise _refusal(self, "trim_frames")
+
+    async def find_sessions(
+        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
+    ) -> SessionPage:
+        """Return a page of at most `limit` (1 to 1,000) matching sessions, in order of creation.
+
+        Each page is one moment, the whole walk is not: a session that is there during all of it is
+        seen exactly once, one that comes or goes meanwhile at most once. A page looks at a bounded
+        number of sessions, so it may be short, even empty, and still have a `cursor`.
+
+        Raises `TypeError`, `ValueError` for a cursor no page gave. Atomic.
+        """
+        raise _refusal(self, "find_sessions")
+
+    async def expire_sessions(
+        self, *, idle: float | None = None, age: float | None = None, limit: int = 100
+    ) -> list[Session]:
+        """End live sessions without activity for `idle` seconds, or created `age` seconds ago.
+
+        They become `timed-out`, in one step with the look at their time, and are returned; at
+        most `limit` of them, the longest idle first. The work is in proportion to what expires.
+        Raises `TypeError`, `ValueError`. Atomic.
+        """
+        raise _refusal(self, "expire_sessions")
+
+    async def purge_sessions(self, *, ended_before: datetime, limit: int = 100) -> int:
+        """Delete sessions that ended before a moment, with their frames; return how many.
+
+        At most `limit`, the ones that ended first. Raises `TypeError`, `ValueError` for a time
+        without a zone. Atomic.
+        """
+        raise _refusal(self, "purge_sessions")
+
+    def watch_frames(self, session_id: str, /, *, after: int = 0) -> AsyncGenerator[Frame]:
+        """Yield the frames numbered above `after`: those there are, then each new one.
+
+        In order, none twice, none missed. Ends when the session ends or is deleted and all was
+        yielded. Frames are read from the log when they are asked for, some at a time, so a slow
+        reader holds nothing up and costs no memory; one that was trimmed before is not seen.
+
+        A step that is cancelled ends it; go on with a new one, `after` the last frame seen. The
+        first step raises `SessionNotFound`, one that looks into a closed store `StoreClosed`.
+        """
+        raise _refusal(self, "watch_frames")
+
     @abstractmethod
     async def statistics(self) -> StoreStatistics:
         """Return one moment's numbers: sessions by state, frames, bytes, the mailbox."""
+
+
+def _refusal(store: AtomicSessionStore, method: str) -> NotImplementedError:
+    return NotImplementedError(f"{type(store).__name__} has no {method}")

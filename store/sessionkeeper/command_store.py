@@ -5,16 +5,20 @@ What differs from design to design is how a command is run, and that is one meth
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextvars import copy_context
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from soleowner import ActorStatistics, Command
 
 from .arguments import (
     checked_count,
+    checked_cursor,
     checked_envelopes,
     checked_ids,
+    checked_moment,
+    checked_seconds,
     checked_session,
     checked_sessions,
     plain_envelope,
@@ -29,26 +33,37 @@ from .commands import (
     CreateSession,
     DeleteFrames,
     DeleteSession,
+    ExpireSessions,
+    FindSessions,
     GetOrCreateSession,
     GetSession,
     GetSessionsBatch,
     ListSessions,
     ModifySession,
+    PurgeSessions,
     ReadFrames,
+    ReadNews,
     ReadStatistics,
     TouchSession,
+    TrimFrames,
     UpdateSession,
     UpdateSessionsBatch,
 )
 from .message import Frame, MessageEnvelope
+from .query import SessionPage, SessionQuery
 from .records import pack, unpack
 from .session import Session
 from .statistics import StoreStatistics
 from .tables import Tables
+from .watching import Bells
 
 __all__ = ["CommandStore"]
 
 R = TypeVar("R")
+
+MOST_A_PAGE = 1_000
+WATCHED_AT_ONCE = 100
+"""Frames a watcher reads in one look."""
 
 
 class Run(Protocol):
@@ -64,6 +79,8 @@ class CommandStore(AtomicSessionStore):
 
     # An attribute, not a method: the owner's `ask` itself, without a call in between.
     _run: Run
+    _bells: Bells
+    """Rung by the tables for what has news."""
 
     async def create_session(self, session: Session, /) -> Session:
         return await self._run(CreateSession(checked_session(session)))
@@ -146,6 +163,47 @@ class CommandStore(AtomicSessionStore):
 
     async def delete_frames(self, session_id: str, /) -> int:
         return await self._run(DeleteFrames(plain_id(session_id)))
+
+    async def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
+        checked_count("up_to", up_to, least=0)
+        return await self._run(TrimFrames(plain_id(session_id), up_to))
+
+    async def find_sessions(
+        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
+    ) -> SessionPage:
+        if type(query) is not SessionQuery:
+            raise TypeError(f"a SessionQuery is expected, not {type(query).__name__}")
+        checked_count("limit", limit, least=1, most=MOST_A_PAGE)
+        return await self._run(FindSessions(query, checked_cursor(cursor), limit))
+
+    async def expire_sessions(
+        self, *, idle: float | None = None, age: float | None = None, limit: int = 100
+    ) -> list[Session]:
+        checked_count("limit", limit, least=1)
+        idle, age = checked_seconds("idle", idle), checked_seconds("age", age)
+        return await self._run(ExpireSessions(idle, age, limit))
+
+    async def purge_sessions(self, *, ended_before: datetime, limit: int = 100) -> int:
+        checked_count("limit", limit, least=1)
+        return await self._run(PurgeSessions(checked_moment(ended_before), limit))
+
+    def watch_frames(self, session_id: str, /, *, after: int = 0) -> AsyncGenerator[Frame]:
+        checked_count("after", after, least=0)
+        return self._watch(plain_id(session_id), after)
+
+    async def _watch(self, session_id: str, after: int) -> AsyncGenerator[Frame]:
+        number = None
+        with self._bells.one(session_id) as bell:
+            while True:
+                bell.clear()  # before the look: what comes after it rings again
+                news = await self._run(ReadNews(session_id, number, after, WATCHED_AT_ONCE))
+                number = news.number
+                for after, record in enumerate(news.records, news.first):  # noqa: PLR1704
+                    yield Frame.trusted({"seq": after, "envelope": unpack(session_id, record)})
+                if news.over and not news.records:
+                    return
+                if not news.records:
+                    await bell.wait()
 
     async def statistics(self) -> StoreStatistics:
         held = await self._run(ReadStatistics())

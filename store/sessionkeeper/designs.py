@@ -16,6 +16,7 @@ from .command_store import CommandStore
 from .guarantees import Atomicity, Durability, Guarantees, Scope
 from .limits import StoreLimits
 from .tables import Tables
+from .watching import Bells
 
 __all__ = ["LockedSessionStore", "PlainSessionStore"]
 
@@ -40,6 +41,8 @@ class PlainSessionStore(CommandStore):
 
     def __init__(self, *, limits: StoreLimits | None = None, clock: Clock | None = None) -> None:
         self._tables = MemoryTables(limits, clock)
+        self._bells = Bells()
+        self._tables.listen(self._bells.ring)
         self._applying = False
         self._run = self._run_command
 

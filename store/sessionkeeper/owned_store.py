@@ -49,7 +49,8 @@ class OwnedSessionStore(AtomicSessionStore):
     """Makes every operation through it atomic within this process.
 
     Another process that uses the same inner store is not held back. Refused with
-    `NotImplementedError`: `touch_session`, and `add_frames` of more than one frame.
+    `NotImplementedError`: `touch_session`, `add_frames` of more than one frame, and what ten
+    methods cannot do without a scan: trimming, finding, expiring, purging, watching.
     """
 
     guarantees: ClassVar[Guarantees] = Guarantees(

@@ -18,23 +18,29 @@ class SessionRow:
     __slots__ = (
         "_shown",
         "active_at",
+        "born_at",
         "byte_count",
         "created_at",
         "ended_at",
         "frame_count",
         "last_activity",
         "last_seq",
+        "number",
         "revision",
         "session",
     )
 
-    def __init__(self, session: Session, *, revision: int, wall: float, steady: float) -> None:
+    def __init__(
+        self, session: Session, *, number: int, revision: int, wall: float, steady: float
+    ) -> None:
         self.session = session
         """Right in the caller's fields; the store's may be of an earlier moment."""
+        self.number = number
+        """Its place in the order of creation; never used again."""
         self.revision = revision
         self.created_at = wall
         self.last_activity = wall
-        self.active_at = steady
+        self.active_at = self.born_at = steady
         self.ended_at = wall if session.state.is_terminal else None
         self.frame_count = 0
         self.last_seq = 0
@@ -54,6 +60,19 @@ class SessionRow:
         self.revision = revision
         if session.state.is_terminal and self.ended_at is None:
             self.ended_at = self.last_activity
+        self._shown = False
+
+    def end(self, session: Session, revision: int, wall: float, /) -> None:
+        """Take over the caller's fields of an ended `session`, without calling that activity."""
+        self.session = session
+        self.revision = revision
+        self.ended_at = wall
+        self._shown = False
+
+    def shorten(self, count: int, size: int, /) -> None:
+        """Note that `count` frames of `size` bytes are gone from the front of the log."""
+        self.frame_count -= count
+        self.byte_count -= size
         self._shown = False
 
     def snapshot(self) -> Session:

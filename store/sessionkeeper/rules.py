@@ -1,7 +1,8 @@
 """What the operations of a store mean: duplicate, stale, numbered, refused.
 
-Everything that changes a session or its log is here. Every rule checks first and changes last,
-so that an error leaves the tables as they were. Nothing here awaits.
+Everything that changes a session or its log is here, and what changes many in `sweeping.py`. Every
+rule checks first and changes last, so that an error leaves the tables as they were. Nothing here
+awaits.
 """
 
 from __future__ import annotations
@@ -96,16 +97,20 @@ def check_change(tables: Tables, row: SessionRow, session: Session) -> None:
 def change_session(tables: Tables, row: SessionRow, session: Session) -> None:
     """Store the caller's fields of a checked session; cannot fail."""
     before = row.session.state
-    touch(tables, row)
+    row.touch(tables.clock.wall(), tables.clock.steady())
     row.change(session, tables.next_revision())
+    tables.put(row)
     if before is not session.state:
         tables.tally(before, session.state)
+        if row.ended_at is not None:
+            tables.announce(session.id)
 
 
 def delete_session(tables: Tables, row: SessionRow) -> None:
     """Remove a session and its frames; cannot fail."""
     tables.remove(row)
     tables.tally(row.session.state, None)
+    tables.announce(row.session.id)
 
 
 def check_append(
@@ -154,6 +159,7 @@ def append_frames(
     row.frame_count += len(records)
     row.byte_count += size
     touch(tables, row)
+    tables.announce(row.session.id)
     return row.last_seq
 
 

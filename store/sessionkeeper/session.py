@@ -14,15 +14,16 @@ from .states import SessionState, SessionStatus, TransportType
 from .value import Value
 from .version import VersionState
 
-__all__ = ["CALLER_FIELDS", "STORE_FIELDS", "Session"]
+__all__ = ["CALLER_FIELDS", "STORE_FIELDS", "Session", "Tag", "Text", "not_one_string"]
 
 Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=1024)]
 Tag = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128)]
 
 
-def _not_one_string(value: object) -> object:
+def not_one_string(value: object) -> object:
+    """Refuse a string where a set of strings is meant: it would be taken letter by letter."""
     if isinstance(value, str | bytes):
-        raise ValueError("a set of tags is expected")
+        raise ValueError("a set is expected, not one string")
     return value
 
 
@@ -41,7 +42,7 @@ class Session(Value):
     client_info: JsonObject | None = Field(default=None, repr=False)
     server_info: JsonObject | None = Field(default=None, repr=False)
     version_state: VersionState = VersionState()
-    tags: Annotated[frozenset[Tag], BeforeValidator(_not_one_string)] = frozenset()
+    tags: Annotated[frozenset[Tag], BeforeValidator(not_one_string)] = frozenset()
     metadata: JsonObject = Field(default_factory=FrozenDict, repr=False)
     upstream_session_id: Text | None = Field(default=None, repr=False)
 

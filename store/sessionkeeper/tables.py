@@ -7,7 +7,7 @@ decided in `rules.py`, once for every backend.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from .clock import Clock
 from .limits import StoreLimits
@@ -39,7 +39,7 @@ class Tables(ABC):
 
     @abstractmethod
     def put(self, row: SessionRow, /) -> None:
-        """Keep a row that was changed and mark it as the most recently active."""
+        """Keep a row that was changed: the most recently active one, or ended."""
 
     @abstractmethod
     def remove(self, row: SessionRow, /) -> None:
@@ -48,6 +48,25 @@ class Tables(ABC):
     @abstractmethod
     def rows(self) -> Iterable[SessionRow]:
         """All rows in order of creation."""
+
+    @abstractmethod
+    def rows_after(self, number: int, /) -> Iterator[SessionRow | int]:
+        """Rows created after that number, in order.
+
+        A number in between says that work was done and there is no row up to it.
+        """
+
+    @abstractmethod
+    def least_active(self) -> SessionRow | None:
+        """The live session whose last activity lies farthest back; no scan."""
+
+    @abstractmethod
+    def oldest_live(self) -> SessionRow | None:
+        """The live session created first; no scan."""
+
+    @abstractmethod
+    def oldest_ended(self) -> SessionRow | None:
+        """The session that ended first; no scan."""
 
     @abstractmethod
     def next_revision(self) -> int:
@@ -72,3 +91,11 @@ class Tables(ABC):
     @abstractmethod
     def clear(self, row: SessionRow, /) -> None:
         """Remove all records of a session's log."""
+
+    @abstractmethod
+    def trim(self, row: SessionRow, count: int, /) -> int:
+        """Remove the first `count` records of a log; return their bytes."""
+
+    @abstractmethod
+    def announce(self, session_id: str, /) -> None:
+        """Tell who watches a session that it has news, once they can be read."""

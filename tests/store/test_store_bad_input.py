@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import pytest
@@ -15,6 +16,7 @@ from sessionkeeper import (
     OwnedSessionStore,
     PlainSessionStore,
     Session,
+    SessionQuery,
     SessionStore,
     StoreStatistics,
 )
@@ -43,6 +45,28 @@ IDS = [
 THINGS = [None, 5, "a", b"a", ["a"], {"id": "a"}, object(), Session, MessageEnvelope, Evil("a")]
 SEQUENCES = [None, 5, object(), "ab", b"ab", [None], ["a b", 5], [["a"]], [object()], Evil("ab")]
 NUMBERS = ["1", 1.0, True, False, -1, -(10**30), object(), [], b"1", Evil("1")]
+CURSORS = [
+    5,
+    1.5,
+    True,
+    b"1",
+    ["1"],
+    object(),
+    "",
+    "x",
+    "-1",
+    "1.0",
+    " 1",
+    "1\n",
+    "\u0661",
+    "1" * 19,
+]
+CURSORS += ["1" * 1_000_000, Evil(""), Evil("x")]
+SECONDS = ["1", b"1", True, -1, -0.001, float("nan"), float("-inf"), object(), [], timedelta(1)]
+SECONDS += [Evil("1")]
+MOMENTS = [None, 5, 1.5, "2026-01-01", b"x", object(), datetime, date(2026, 1, 1), Evil("x")]
+MOMENTS += [datetime(2026, 1, 1), timedelta(1)]  # wrong on purpose
+ALL = SessionQuery()
 
 CASES: dict[str, tuple[Call, list[Any]]] = {
     "create_session": (lambda s, x: s.create_session(x), THINGS),
@@ -66,7 +90,25 @@ CASES: dict[str, tuple[Call, list[Any]]] = {
     "read_frames id": (lambda s, x: s.read_frames(x), IDS),
     "read_frames after": (lambda s, x: s.read_frames("a", after=x), [None, *NUMBERS]),
     "read_frames limit": (lambda s, x: s.read_frames("a", limit=x), [None, 0, *NUMBERS]),
+    "trim_frames id": (lambda s, x: s.trim_frames(x, up_to=1), IDS),
+    "trim_frames up_to": (lambda s, x: s.trim_frames("a", up_to=x), [None, *NUMBERS]),
+    "watch_frames id": (lambda s, x: anext(s.watch_frames(x)), IDS),
+    "watch_frames after": (lambda s, x: anext(s.watch_frames("a", after=x)), [None, *NUMBERS]),
+    "find_sessions query": (lambda s, x: s.find_sessions(x), [*THINGS, SessionQuery]),
+    "find_sessions cursor": (lambda s, x: s.find_sessions(ALL, cursor=x), CURSORS),
+    "find_sessions limit": (lambda s, x: s.find_sessions(ALL, limit=x), [None, 0, 1001, *NUMBERS]),
+    "expire_sessions idle": (lambda s, x: s.expire_sessions(idle=x), SECONDS),
+    "expire_sessions age": (lambda s, x: s.expire_sessions(age=x), SECONDS),
+    "expire_sessions limit": (lambda s, x: s.expire_sessions(idle=0, limit=x), [None, 0, *NUMBERS]),
+    "purge_sessions ended_before": (lambda s, x: s.purge_sessions(ended_before=x), MOMENTS),
+    "purge_sessions limit": (
+        lambda s, x: s.purge_sessions(ended_before=datetime.now(UTC), limit=x),
+        [None, 0, *NUMBERS],
+    ),
 }
+
+REFUSED = ("touch_session", "trim_", "watch_", "find_", "expire_", "purge_")
+"""What an owner around ten methods refuses, whatever it is given."""
 
 
 async def held(store: AtomicSessionStore) -> tuple[StoreStatistics, list[Session], object]:
@@ -86,7 +128,7 @@ async def test_what_is_wrong_is_told_at_the_call(
     before = await held(store)
     for thing in wrong:
         expected: tuple[type[Exception], ...] = (TypeError, ValueError)
-        if isinstance(store, OwnedSessionStore) and case == "touch_session":
+        if isinstance(store, OwnedSessionStore) and case.startswith(REFUSED):
             expected = (NotImplementedError,)
         with pytest.raises(expected) as refused:
             await call(store, thing)

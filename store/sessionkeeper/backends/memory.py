@@ -7,7 +7,7 @@ the least recently active one is at hand without a scan.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..clock import Clock
 from ..limits import StoreLimits
@@ -16,16 +16,18 @@ from ..rows import SessionRow
 from ..session import Session
 from ..states import SessionState
 from ..tables import Tables
+from .creation_order import CreationOrder
+from .frame_log import FrameLog
 
 __all__ = ["MemoryTables"]
 
 
 class _MemoryRow(SessionRow):
     __slots__ = ("log",)
-    log: list[FrameRecord]
+    log: FrameLog
 
 
-def _log(row: SessionRow) -> list[FrameRecord]:
+def _log(row: SessionRow) -> FrameLog:
     return row.log  # type: ignore[attr-defined,no-any-return]  # these tables made the row
 
 
@@ -40,8 +42,13 @@ class MemoryTables(Tables):
             raise TypeError("limits are StoreLimits, and a clock is a Clock")
         self.total_bytes = 0
         self.total_frames = 0
-        self._rows: dict[str, _MemoryRow] = {}
-        self._by_activity: OrderedDict[str, _MemoryRow] = OrderedDict()
+        self._rows: dict[str, SessionRow] = {}
+        self._created = CreationOrder()
+        # Every session stands either in the first two or in the third.
+        self._by_activity: OrderedDict[str, SessionRow] = OrderedDict()
+        self._by_age: OrderedDict[str, SessionRow] = OrderedDict()
+        self._ended: OrderedDict[str, SessionRow] = OrderedDict()
+        self._listener: Callable[[str], None] | None = None
         self._states: Counter[SessionState] = Counter()
         self._revision = 0
 
@@ -55,27 +62,63 @@ class MemoryTables(Tables):
         return self._rows.get(session_id)
 
     def insert(self, session: Session, revision: int, /) -> SessionRow:
-        """Add a row at the end of both orders; O(1)."""
+        """Add a row at the end of its orders; O(1)."""
         row = _MemoryRow(
-            session, revision=revision, wall=self.clock.wall(), steady=self.clock.steady()
+            session,
+            number=self._created.next_number(),
+            revision=revision,
+            wall=self.clock.wall(),
+            steady=self.clock.steady(),
         )
-        row.log = []
-        self._rows[session.id] = self._by_activity[session.id] = row
+        row.log = FrameLog()
+        self._rows[session.id] = row
+        self._created.add(row)
+        if row.ended_at is None:
+            self._by_activity[session.id] = self._by_age[session.id] = row
+        else:
+            self._ended[session.id] = row
         return row
 
     def put(self, row: SessionRow, /) -> None:
-        """Move the row to the end of the order of activity; O(1)."""
-        self._by_activity.move_to_end(row.session.id)
+        """Move the row to the end of the order it belongs in; O(1)."""
+        session_id = row.session.id
+        if row.ended_at is None:
+            self._by_activity.move_to_end(session_id)
+        elif self._by_activity.pop(session_id, None) is not None:
+            del self._by_age[session_id]
+            self._ended[session_id] = row
 
     def remove(self, row: SessionRow, /) -> None:
         """Forget the row and its log; O(1), and freeing the log O(frames)."""
         self.total_bytes -= row.byte_count
         self.total_frames -= row.frame_count
-        del self._rows[row.session.id], self._by_activity[row.session.id]
+        session_id = row.session.id
+        del self._rows[session_id]
+        self._created.remove(row)
+        if row.ended_at is None:
+            del self._by_activity[session_id], self._by_age[session_id]
+        else:
+            del self._ended[session_id]
 
     def rows(self) -> Iterable[SessionRow]:
         """All rows in order of creation."""
-        return self._rows.values()
+        return self._created.all()
+
+    def rows_after(self, number: int, /) -> Iterator[SessionRow | int]:
+        """Rows created after that number; the first one is found at once."""
+        return self._created.after(number)
+
+    def least_active(self) -> SessionRow | None:
+        """The first in the order of activity; O(1)."""
+        return next(iter(self._by_activity.values()), None)
+
+    def oldest_live(self) -> SessionRow | None:
+        """The first in the order of age; O(1)."""
+        return next(iter(self._by_age.values()), None)
+
+    def oldest_ended(self) -> SessionRow | None:
+        """The first in the order of ends; O(1)."""
+        return next(iter(self._ended.values()), None)
 
     def next_revision(self) -> int:
         """Count on; deleting a session does not count back."""
@@ -100,12 +143,25 @@ class MemoryTables(Tables):
         self.total_bytes += size
 
     def read(self, row: SessionRow, first: int, count: int, /) -> Sequence[FrameRecord]:
-        """Slice the session's list; O(count)."""
-        start = first - (row.last_seq - row.frame_count + 1)
-        return _log(row)[start : start + count]
+        """Slice the session's log; O(count)."""
+        return _log(row).read(first - (row.last_seq - row.frame_count + 1), count)
 
     def clear(self, row: SessionRow, /) -> None:
-        """Drop the session's list."""
-        self.total_bytes -= row.byte_count
-        self.total_frames -= row.frame_count
-        _log(row).clear()
+        """Drop the session's log; O(its frames)."""
+        self.trim(row, row.frame_count)
+
+    def trim(self, row: SessionRow, count: int, /) -> int:
+        """Drop the front of the session's log; O(count)."""
+        size = _log(row).drop(count)
+        self.total_bytes -= size
+        self.total_frames -= count
+        return size
+
+    def announce(self, session_id: str, /) -> None:
+        """Tell at once: who hears it asks, and is answered after this command."""
+        if self._listener is not None:
+            self._listener(session_id)
+
+    def listen(self, listener: Callable[[str], None], /) -> None:
+        """Have `listener` called, on the loop, with the id of each session that has news."""
+        self._listener = listener

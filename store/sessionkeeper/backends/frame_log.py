@@ -1,0 +1,48 @@
+"""The frames of one session in memory: appended at the end, dropped at the front."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..records import FrameRecord
+
+__all__ = ["FrameLog"]
+
+_COMPACT_AT = 64
+
+
+class FrameLog:
+    """A list whose front can be dropped in constant time a record.
+
+    Dropped records leave holes, which are closed when they are the greater part; a deque would
+    not need that, but takes longer the deeper one reads into it.
+    """
+
+    __slots__ = ("_dropped", "_records")
+
+    def __init__(self) -> None:
+        self._records: list[FrameRecord | None] = []
+        self._dropped = 0
+
+    def extend(self, records: Iterable[FrameRecord]) -> None:
+        """Append records."""
+        self._records.extend(records)
+
+    def read(self, start: int, count: int) -> Sequence[FrameRecord]:
+        """Return `count` records from the `start`-th that is left; O(count)."""
+        first = self._dropped + start
+        # Nothing before `_dropped` is read, and nothing after it is a hole.
+        return self._records[first : first + count]  # type: ignore[return-value]
+
+    def drop(self, count: int) -> int:
+        """Drop the first `count` records; return their bytes. O(count), spread over calls."""
+        size = 0
+        for index in range(self._dropped, self._dropped + count):
+            record = self._records[index]
+            size += len(record.message) if record is not None else 0
+            self._records[index] = None
+        self._dropped += count
+        if self._dropped > _COMPACT_AT and self._dropped * 2 > len(self._records):
+            del self._records[: self._dropped]
+            self._dropped = 0
+        return size

@@ -1,0 +1,39 @@
+"""Running a caller's function as the owner."""
+
+from __future__ import annotations
+
+from contextvars import Context
+
+from soleowner import CallerError
+
+from .. import rules
+from ..atomic import Change
+from ..rows import SessionRow
+from ..session import Session
+from ..tables import Tables
+
+__all__ = ["apply_change"]
+
+
+def apply_change(
+    tables: Tables, row: SessionRow, change: Change, context: Context
+) -> Session | None:
+    """Run the caller's function on a session and check its result; None if it changes nothing.
+
+    Raises `CallerError` for whatever the caller's code did wrong.
+    """
+    current = row.snapshot()
+    try:
+        changed = context.run(change, current)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise CallerError(error) from None
+    if changed is current:
+        return None
+    if type(changed) is not Session:
+        raise CallerError(TypeError(f"change returns a Session, not {type(changed).__name__}"))
+    if changed.id != current.id:
+        raise CallerError(ValueError("change returned another session"))
+    rules.check_change(tables, row, changed)
+    return changed

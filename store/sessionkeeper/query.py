@@ -1,0 +1,61 @@
+"""What one looks for among sessions, and a page of what was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AwareDatetime, BeforeValidator, Field
+
+from .session import Session, Tag, Text, not_one_string
+from .states import SessionState, SessionStatus, TransportType
+from .value import Value
+
+__all__ = ["SessionPage", "SessionQuery"]
+
+
+class SessionQuery(Value):
+    """Which sessions to find; a field left out matches all, and all fields must match.
+
+    `created` and `active` ranges include their first moment and exclude their last.
+    """
+
+    states: Annotated[frozenset[SessionState], BeforeValidator(not_one_string)] | None = None
+    statuses: Annotated[frozenset[SessionStatus], BeforeValidator(not_one_string)] | None = None
+    transport_types: Annotated[frozenset[TransportType], BeforeValidator(not_one_string)] | None = (
+        None
+    )
+    tags_any: Annotated[frozenset[Tag], BeforeValidator(not_one_string)] | None = None
+    """At least one of these."""
+    tags_all: Annotated[frozenset[Tag], BeforeValidator(not_one_string)] | None = None
+    """Every one of these."""
+    principal: Text | None = Field(default=None, repr=False)
+    created_from: AwareDatetime | None = None
+    created_before: AwareDatetime | None = None
+    active_from: AwareDatetime | None = None
+    active_before: AwareDatetime | None = None
+
+    def matches(self, session: Session) -> bool:
+        """Tell whether a session, as it is at this moment, is one of those looked for."""
+        return (
+            (self.states is None or session.state in self.states)
+            and (self.statuses is None or session.status in self.statuses)
+            and (self.transport_types is None or session.transport_type in self.transport_types)
+            and (self.tags_any is None or not self.tags_any.isdisjoint(session.tags))
+            and (self.tags_all is None or self.tags_all <= session.tags)
+            and (self.principal is None or self.principal == session.principal)
+            and (self.created_from is None or self.created_from <= session.created_at)
+            and (self.created_before is None or session.created_at < self.created_before)
+            and (self.active_from is None or self.active_from <= session.last_activity)
+            and (self.active_before is None or session.last_activity < self.active_before)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """Sessions in order of creation, all of one moment."""
+
+    sessions: tuple[Session, ...]
+    cursor: str | None
+    """Where the next page begins; None when there is no more. A page may be short, even empty,
+    and not be the last: a store looks at a bounded number of sessions a page."""

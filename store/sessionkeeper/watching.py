@@ -1,0 +1,49 @@
+"""Who waits for news of which session: readers are only told that there is more.
+
+What there is they read from the log by number, so a slow reader costs nothing and none can miss
+or repeat a frame; a wake-up too many does no harm, and none is lost (cpython#112202): a reader
+puts its bell down before it reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+
+__all__ = ["Bells"]
+
+
+class Bells:
+    """The bells of all watchers of one store, on its loop."""
+
+    __slots__ = ("_bells",)
+
+    def __init__(self) -> None:
+        self._bells: dict[str, set[asyncio.Event]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(bells) for bells in self._bells.values())
+
+    @contextmanager
+    def one(self, session_id: str) -> Generator[asyncio.Event]:
+        """Hang up a bell for a session while the block runs."""
+        bell = asyncio.Event()
+        bells = self._bells.setdefault(session_id, set())
+        bells.add(bell)
+        try:
+            yield bell
+        finally:
+            bells.discard(bell)
+            if not bells and self._bells.get(session_id) is bells:
+                del self._bells[session_id]
+
+    def ring(self, session_id: str) -> None:
+        """Tell the watchers of a session that something happened to it. O(its watchers)."""
+        for bell in self._bells.get(session_id, ()):
+            bell.set()
+
+    def ring_all(self) -> None:
+        """Tell every watcher: the store has ended, and asking it will say so."""
+        for session_id in self._bells:
+            self.ring(session_id)

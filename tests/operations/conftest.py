@@ -1,0 +1,117 @@
+"""The three designs that refuse no operation, clocks set by hand, and sessions in few words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from datetime import UTC, datetime
+from typing import TypeAlias, cast
+
+import pytest
+from sessionkeeper import (
+    ActorSessionStore,
+    Clock,
+    Frame,
+    LockedSessionStore,
+    MessageEnvelope,
+    PlainSessionStore,
+    Session,
+    SessionState,
+)
+from sessionkeeper.backends.memory import MemoryTables
+from sessionkeeper.command_store import CommandStore
+
+Design: TypeAlias = type[ActorSessionStore | PlainSessionStore | LockedSessionStore]
+
+DESIGNS: dict[str, Design] = {
+    "actor": ActorSessionStore,
+    "plain": PlainSessionStore,
+    "locked": LockedSessionStore,
+}
+
+
+class Dial:
+    """Both clocks of a store, set by hand."""
+
+    def __init__(self) -> None:
+        self.wall, self.steady = 1_700_000_000.0, 50.0
+
+    def clock(self) -> Clock:
+        """A clock that shows what is set."""
+        return Clock(wall=lambda: self.wall, steady=lambda: self.steady)
+
+    def moment(self) -> datetime:
+        """The wall clock's time as a store shows it."""
+        return datetime.fromtimestamp(self.wall, UTC)
+
+    def wait(self, seconds: float) -> None:
+        """Let time go by on both clocks."""
+        self.wall += seconds
+        self.steady += seconds
+
+
+class Desk:
+    """What a test of these operations needs in every second line."""
+
+    def dial(self) -> Dial:
+        """Clocks set by hand."""
+        return Dial()
+
+    def session(self, id: str = "a", **fields: object) -> Session:
+        """A session to be created."""
+        return Session.new(transport_type="stdio", id=id, **fields)
+
+    def note(self, n: int = 0, id: str = "a") -> MessageEnvelope:
+        """A numbered notification."""
+        message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
+        return MessageEnvelope.of(id, message, direction="client-to-server")
+
+    async def fill(self, store: CommandStore, count: int, id: str = "a") -> None:
+        """Append notes, numbered on from the last."""
+        last = (await store.get_session(id)).last_seq
+        for n in range(last + 1, last + count + 1):
+            await store.add_frame(self.note(n, id))
+
+    async def close(self, store: CommandStore, id: str = "a") -> Session:
+        """End a session."""
+        closed = {"state": SessionState.CLOSED}
+        return await store.modify_session(id, lambda s: s.model_copy(update=closed))
+
+    async def seqs(self, watcher: AsyncGenerator[Frame]) -> list[int]:
+        """Watch to the end; each frame must be the one of its number."""
+        seen: list[int] = []
+        async for frame in watcher:
+            assert frame.envelope.message.endswith(b"[%d]}" % frame.seq)
+            seen.append(frame.seq)
+        return seen
+
+    async def turns(self, n: int = 20) -> None:
+        """Let the loop turn, so that whoever can go on does."""
+        for _ in range(n):
+            await asyncio.sleep(0)
+
+    def tables(self, store: CommandStore) -> MemoryTables:
+        """What a store holds its sessions in."""
+        if isinstance(store, ActorSessionStore):
+            return cast("MemoryTables", store._actor._runner._state)  # type: ignore[attr-defined]
+        assert isinstance(store, PlainSessionStore)
+        return store._tables
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """Sessions, messages and clocks in few words."""
+    return Desk()
+
+
+@pytest.fixture(params=DESIGNS)
+def design(request: pytest.FixtureRequest) -> Design:
+    """The class of each store on tables; made with limits or a clock by the test itself."""
+    return DESIGNS[request.param]
+
+
+@pytest.fixture
+async def store(design: Design) -> AsyncIterator[CommandStore]:
+    """Each store, open."""
+    async with design() as store:
+        yield store

@@ -1,0 +1,49 @@
+"""A store that cannot keep a promise refuses the method; it never weakens it in silence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sessionkeeper import (
+    ActorSessionStore,
+    AtomicSessionStore,
+    OwnedSessionStore,
+    SessionQuery,
+    SessionStore,
+    StoreClosed,
+)
+
+REFUSED: dict[str, Callable[[AtomicSessionStore], Any]] = {
+    "trim_frames": lambda store: store.trim_frames("a", up_to=1),
+    "find_sessions": lambda store: store.find_sessions(SessionQuery()),
+    "expire_sessions": lambda store: store.expire_sessions(idle=1),
+    "purge_sessions": lambda store: store.purge_sessions(ended_before=datetime.now(UTC)),
+    "watch_frames": lambda store: anext(store.watch_frames("a")),
+}
+
+
+@pytest.mark.parametrize("method", REFUSED)
+async def test_a_store_on_ten_methods_refuses_by_name(method: str) -> None:
+    """`NotImplementedError`, which says what is refused and by whom."""
+    inner = type("Inner", (SessionStore,), dict.fromkeys(SessionStore.__abstractmethods__))()
+    async with OwnedSessionStore(inner) as store:
+        with pytest.raises(NotImplementedError, match=re.escape(method)) as refused:
+            await REFUSED[method](store)
+        assert "OwnedSessionStore" in str(refused.value)
+
+
+@pytest.mark.parametrize("method", REFUSED)
+async def test_a_store_that_is_not_open_takes_none_of_them(method: str) -> None:
+    """Before opening `RuntimeError`, after closing `StoreClosed`, as for every other method."""
+    store = ActorSessionStore()
+    with pytest.raises(RuntimeError):
+        await REFUSED[method](store)
+    async with store:
+        pass
+    with pytest.raises(StoreClosed):
+        await REFUSED[method](store)
+    assert len(store._bells) == 0

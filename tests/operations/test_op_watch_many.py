@@ -1,0 +1,174 @@
+"""Many watchers, and watchers that leave: nobody misses anything, nothing stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import pytest
+from sessionkeeper.command_store import CommandStore
+
+if TYPE_CHECKING:
+    from tests.operations.conftest import Desk
+
+
+async def test_a_thousand_watchers_of_one_session(store: CommandStore, desk: Desk) -> None:
+    """All see all of it, and leave no bell."""
+    await store.create_session(desk.session())
+    tasks = [asyncio.create_task(desk.seqs(store.watch_frames("a"))) for _ in range(1_000)]
+    await desk.turns()
+    assert len(store._bells) == 1_000
+    await desk.fill(store, 5)
+    await desk.close(store)
+    assert await asyncio.gather(*tasks) == [[1, 2, 3, 4, 5]] * 1_000
+    assert len(store._bells) == 0
+
+
+async def test_a_thousand_sessions_with_a_watcher_each(store: CommandStore, desk: Desk) -> None:
+    """Each sees its own, and only its own wakes it."""
+    keys = [f"s{n}" for n in range(1_000)]
+    for key in keys:
+        await store.create_session(desk.session(key))
+    tasks = [asyncio.create_task(desk.seqs(store.watch_frames(key))) for key in keys]
+    await desk.turns()
+    for key in keys:
+        await desk.fill(store, 2, key)
+    for key in keys[::2]:
+        await desk.close(store, key)
+    assert await asyncio.gather(*tasks[::2]) == [[1, 2]] * 500
+    assert len(store._bells) == 500
+    assert not any(task.done() for task in tasks[1::2])
+    for key in keys[1::2]:
+        await store.delete_session(key)
+    assert await asyncio.gather(*tasks[1::2]) == [[1, 2]] * 500
+    assert len(store._bells) == 0
+
+
+async def test_a_writer_wakes_only_those_who_watch_its_session(
+    store: CommandStore, desk: Desk
+) -> None:
+    """O(its watchers): the bells of others stay silent."""
+    for key in "ab":
+        await store.create_session(desk.session(key))
+    with store._bells.one("a") as mine, store._bells.one("b") as other:
+        await desk.fill(store, 1, "a")
+        assert (mine.is_set(), other.is_set()) == (True, False)
+
+
+async def test_a_cancelled_watcher_leaves_no_bell(store: CommandStore, desk: Desk) -> None:
+    """While it waits, and before its first step."""
+    await store.create_session(desk.session())
+    waiting = asyncio.create_task(desk.seqs(store.watch_frames("a")))
+    await desk.turns()
+    assert len(store._bells) == 1
+    early = asyncio.create_task(desk.seqs(store.watch_frames("a")))
+    for task in (waiting, early):
+        task.cancel()
+    await asyncio.wait({waiting, early})
+    assert waiting.cancelled()
+    assert early.cancelled()
+    assert len(store._bells) == 0
+    assert store._bells._bells == {}
+    assert await store.add_frame(desk.note(1)) == 1
+
+
+async def test_a_watcher_that_breaks_off_leaves_no_bell(store: CommandStore, desk: Desk) -> None:
+    """`aclosing` does it at once."""
+    await store.create_session(desk.session())
+    await desk.fill(store, 5)
+    async with aclosing(store.watch_frames("a")) as watcher:
+        async for frame in watcher:
+            if frame.seq == 3:
+                break
+        assert len(store._bells) == 1
+    assert len(store._bells) == 0
+
+
+async def test_a_forgotten_watcher_leaves_no_bell(store: CommandStore, desk: Desk) -> None:
+    """Collected, the loop closes it."""
+    await store.create_session(desk.session())
+    await desk.fill(store, 2)
+    watcher = store.watch_frames("a")
+    await anext(watcher)
+    assert len(store._bells) == 1
+    del watcher
+    gc.collect()
+    await desk.turns()
+    assert len(store._bells) == 0
+
+
+async def test_a_watcher_never_begun_hangs_up_no_bell(store: CommandStore, desk: Desk) -> None:
+    """Nothing happens before the first step."""
+    await store.create_session(desk.session())
+    watcher = store.watch_frames("a")
+    assert len(store._bells) == 0
+    await watcher.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await anext(watcher)
+
+
+async def test_no_wake_up_is_lost_when_one_is_cancelled(store: CommandStore, desk: Desk) -> None:
+    """Cancelled in the very turn it is woken, it takes nothing from the others (cpython#112202)."""
+    await store.create_session(desk.session())
+    watchers = [asyncio.create_task(desk.seqs(store.watch_frames("a"))) for _ in range(9)]
+    for turn in range(1, 9):
+        await desk.turns(turn)
+        await desk.fill(store, 1)
+        watchers[turn].cancel()
+    await desk.turns()
+    assert len(store._bells) == 1
+    await desk.close(store)
+    assert await watchers[0] == [*range(1, 9)]
+
+
+async def test_a_deadline_ends_a_watcher_and_the_next_goes_on(
+    store: CommandStore, desk: Desk
+) -> None:
+    """A step that is cancelled ends it; a new one, `after` the last frame seen, misses nothing."""
+    await store.create_session(desk.session())
+    seen = 0
+
+    async def write() -> None:
+        for n in range(1, 101):
+            await store.add_frame(desk.note(n))
+            await asyncio.sleep(0)
+
+    writing = asyncio.create_task(write())
+    while seen < 100:
+        watcher = store.watch_frames("a", after=seen)
+        step = asyncio.ensure_future(anext(watcher))
+        await desk.turns(seen % 4)
+        step.cancel()
+        await asyncio.wait({step})
+        if not step.cancelled():
+            seen += 1
+            assert step.result().seq == seen
+            await watcher.aclose()
+        else:
+            with pytest.raises(StopAsyncIteration):
+                await anext(watcher)
+        if writing.done() and seen < 100:
+            await desk.turns(1)
+            frame = await anext(resumed := store.watch_frames("a", after=seen))
+            seen += 1
+            assert frame.seq == seen
+            await resumed.aclose()
+    await writing
+    assert len(store._bells) == 0
+
+
+async def test_watchers_that_come_and_go_leave_nothing(store: CommandStore, desk: Desk) -> None:
+    """Cancelled at any moment, among writers."""
+    await store.create_session(desk.session())
+    for moment in range(30):
+        watchers = [asyncio.create_task(desk.seqs(store.watch_frames("a"))) for _ in range(5)]
+        writing = asyncio.create_task(desk.fill(store, 3))
+        await desk.turns(moment)
+        for watcher in watchers:
+            watcher.cancel()
+        await asyncio.wait(watchers)
+        await writing
+        assert len(store._bells) == 0
+    assert await store.count_frames("a") == 90
