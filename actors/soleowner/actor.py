@@ -77,7 +77,7 @@ class Actor(Generic[S]):
         self._state = "opening"
         try:
             await self._runner.open()
-        except BaseException:
+        except BaseException:  # a cancellation too: it did not open, and never will
             self._state = "closed"
             self._refusal = self._closed
             raise

@@ -1,6 +1,6 @@
 """The facade: one short method per operation, which sends a command. No rule lives here.
 
-What differs from design to design is how a command is run, and that is one method.
+What differs from design to design is how a command is run, and that each brings along.
 """
 
 from __future__ import annotations

@@ -93,7 +93,8 @@ class Desk:
     def tables(self, store: CommandStore) -> MemoryTables:
         """What a store holds its sessions in."""
         if isinstance(store, ActorSessionStore):
-            return cast("MemoryTables", store._actor._runner._state)  # type: ignore[attr-defined]
+            runner = store._actor._runner
+            return cast("MemoryTables", runner._state)  # type: ignore[attr-defined]  # a LoopRunner
         assert isinstance(store, PlainSessionStore)
         return store._tables
 

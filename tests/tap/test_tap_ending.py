@@ -172,7 +172,7 @@ def test_the_first_cause_is_the_reason(facts: dict[str, object], failure: str | 
         "client_left": False,
         "unanswered": 0,
     }
-    assert Ending(**{**nothing, **facts}).failure() == failure  # type: ignore[arg-type]
+    assert Ending(**{**nothing, **facts}).failure() == failure  # type: ignore[arg-type]  # of mixed types
 
 
 @pytest.mark.parametrize(("returncode", "status"), [(0, 0), (3, 3), (-9, 137), (-15, 143)])
@@ -391,7 +391,7 @@ async def test_a_start_that_fails_half_way_leaves_nothing_behind(
         made += 1
         if made > after:
             raise OSError(errno.EMFILE, "too many open files")
-        return Pump(*args, **kwargs)  # type: ignore[arg-type]
+        return Pump(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
 
     def fail(_: int, /) -> None:
         raise OSError(errno.EMFILE, "too many open files")

@@ -31,8 +31,8 @@ class FrameLog:
     def read(self, start: int, count: int) -> Sequence[FrameRecord]:
         """Return `count` records from the `start`-th that is left; O(count)."""
         first = self._dropped + start
-        # Nothing before `_dropped` is read, and nothing after it is a hole.
-        return self._records[first : first + count]  # type: ignore[return-value]
+        # Nothing before `_dropped` is read.
+        return self._records[first : first + count]  # type: ignore[return-value]  # no hole there
 
     def drop(self, count: int) -> int:
         """Drop the first `count` records; return their bytes. O(count), spread over calls."""
