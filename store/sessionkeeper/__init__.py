@@ -31,13 +31,14 @@ from .errors import (
     StoreUnavailable,
     VersionConflict,
 )
+from .events import Listener, SessionEvent, SessionEventKind
 from .factory import StorageFactory
 from .frozen import FrozenDict, FrozenList, JsonValue, freeze, thaw
 from .guarantees import Atomicity, Durability, Guarantees, Scope
 from .ids import SessionId, new_session_id
 from .interface import SessionStore
 from .jsonrpc import MessageKind, RequestId
-from .limits import StoreLimits
+from .limits import FramesFull, SessionsFull, StoreLimits
 from .manager import ManagerConfig, ManagerStatistics, SessionManager
 from .message import (
     Delivery,
@@ -52,8 +53,9 @@ from .owned_store import OwnedSessionStore
 from .query import SessionPage, SessionQuery
 from .session import Session
 from .states import Direction, SessionState, SessionStatus, TransportType
-from .statistics import StoreStatistics
+from .statistics import Counters, StoreStatistics
 from .version import VersionState
+from .watcher import FrameWatcher
 
 __all__ = [
     # stores
@@ -61,10 +63,17 @@ __all__ = [
     "AtomicSessionStore",
     "Change",
     "Clock",
+    "Counters",
+    "FrameWatcher",
+    "FramesFull",
+    "Listener",
     "LockedSessionStore",
     "OwnedSessionStore",
     "PlainSessionStore",
+    "SessionEvent",
+    "SessionEventKind",
     "SessionStore",
+    "SessionsFull",
     "StoreLimits",
     "StoreStatistics",
     # what they promise

@@ -21,6 +21,8 @@ from .command_store import CommandStore
 from .errors import Overloaded, SessionError, StoreClosed
 from .guarantees import Atomicity, Durability, Guarantees, Scope
 from .limits import StoreLimits
+from .listening import Listeners
+from .principal_store import PrincipalStore
 from .tables import Tables
 from .watching import Bells
 
@@ -51,8 +53,8 @@ class ActorSessionStore(CommandStore):
         clock: Clock | None = None,
     ) -> None:
         tables = MemoryTables(limits, clock)
-        self._bells = Bells()
-        tables.listen(self._bells.ring)
+        self._bells, self._listeners = Bells(), Listeners()
+        tables.connect(self._bells.ring, self._listeners)
         runner: Runner[Tables] = _MemoryRunner(tables, self._bells)
         self._actor = Actor(
             runner,
@@ -86,6 +88,9 @@ class ActorSessionStore(CommandStore):
         After `timeout` seconds, what is left is answered with `StoreClosed`: certainly no effect.
         """
         await self._actor.aclose(timeout=timeout)
+
+    def for_principal(self, principal: str, /) -> PrincipalStore:
+        return PrincipalStore(self, principal)
 
     def _mailbox(self) -> ActorStatistics:
         return self._actor.statistics()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from math import inf
 from typing import TypeVar
 
 from .ids import checked_id
@@ -15,10 +16,11 @@ __all__ = [
     "checked_cursor",
     "checked_envelopes",
     "checked_ids",
-    "checked_moment",
+    "checked_past",
     "checked_seconds",
     "checked_session",
     "checked_sessions",
+    "checked_text",
     "plain_envelope",
     "plain_id",
 ]
@@ -94,6 +96,16 @@ def checked_count(name: str, value: int, *, least: int, most: int | None = None)
     return value
 
 
+def checked_text(name: str, value: str) -> str:
+    """Return 1 to 1,024 characters as a plain `str`. Raises `TypeError`, `ValueError`."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is a str, not {type(value).__name__}")
+    value = str.__str__(value)
+    if not 1 <= len(value) <= 1024:
+        raise ValueError(f"{name} is 1 to 1,024 characters")
+    return value
+
+
 def checked_cursor(cursor: str | None) -> int:
     """Return the number a page's cursor stands for. Raises `TypeError`, `ValueError`."""
     if cursor is None:
@@ -117,8 +129,18 @@ def checked_seconds(name: str, value: float | None) -> float | None:
     return value
 
 
-def checked_moment(moment: datetime) -> float:
-    """Return seconds since the epoch. Raises `TypeError`, `ValueError` without a time zone."""
+def checked_past(moment: datetime | None, span: float | None) -> tuple[float, float]:
+    """Return what `purge_sessions` is given as two bounds, both to be held.
+
+    Seconds since the epoch, and a time span in seconds. Raises `TypeError`, `ValueError`.
+    """
+    seconds = checked_seconds("ended_for", span)
+    if moment is None and seconds is None:
+        raise ValueError("ended_before or ended_for is needed: what is past its retention")
+    return inf if moment is None else _epoch(moment), 0 if seconds is None else seconds
+
+
+def _epoch(moment: datetime) -> float:
     if not isinstance(moment, datetime):
         raise TypeError(f"a moment is a datetime, not {type(moment).__name__}")
     if moment.tzinfo is None or moment.utcoffset() is None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import ClassVar, Self, TypeAlias
 
+from .events import Listener
 from .guarantees import Guarantees
 from .interface import SessionStore
 from .message import Frame, MessageEnvelope
 from .query import SessionPage, SessionQuery
 from .session import Session
 from .statistics import StoreStatistics
+from .watcher import FrameWatcher
 
 __all__ = ["AtomicSessionStore", "Change"]
 
@@ -132,33 +134,63 @@ class AtomicSessionStore(SessionStore):
 
         They become `timed-out`, in one step with the look at their time, and are returned; at
         most `limit` of them, the longest idle first. The work is in proportion to what expires.
-        Raises `TypeError`, `ValueError`. Atomic.
+        Raises `TypeError`, `ValueError` when neither is given. Atomic.
         """
         raise _refusal(self, "expire_sessions")
 
-    async def purge_sessions(self, *, ended_before: datetime, limit: int = 100) -> int:
+    async def purge_sessions(
+        self,
+        *,
+        ended_before: datetime | None = None,
+        ended_for: float | None = None,
+        limit: int = 100,
+    ) -> int:
         """Delete sessions that ended before a moment, with their frames; return how many.
 
-        At most `limit`, the ones that ended first. Raises `TypeError`, `ValueError` for a time
-        without a zone. Atomic.
+        Or `ended_for` so many seconds, which no jump of the wall clock can shorten; when both are
+        given, both must hold. At most `limit`, the ones that ended first. Raises `TypeError`,
+        `ValueError` when neither is given and for a moment without a zone. Atomic.
         """
         raise _refusal(self, "purge_sessions")
 
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> AsyncGenerator[Frame]:
+    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
         """Yield the frames numbered above `after`: those there are, then each new one.
 
         In order, none twice, none missed. Ends when the session ends or is deleted and all was
         yielded. Frames are read from the log when they are asked for, some at a time, so a slow
         reader holds nothing up and costs no memory; one that was trimmed before is not seen.
 
-        A step that is cancelled ends it; go on with a new one, `after` the last frame seen. The
-        first step raises `SessionNotFound`, one that looks into a closed store `StoreClosed`.
+        A step that is cancelled loses nothing, the next one goes on. The first step raises
+        `SessionNotFound`, one that looks into a closed store `StoreClosed`.
         """
         raise _refusal(self, "watch_frames")
 
     @abstractmethod
     async def statistics(self) -> StoreStatistics:
-        """Return one moment's numbers: sessions by state, frames, bytes, the mailbox."""
+        """Return one moment's numbers: sessions by state, frames, bytes, counters, the mailbox."""
+
+    def subscribe(self, listener: Listener, /) -> Callable[[], None]:
+        """Have `listener` called with each `SessionEvent`; return what ends that.
+
+        It is called on the loop, as the owner, once for each event and in their order, also if
+        the caller who brought it about was cancelled meanwhile. It must be quick and must not
+        call the store; what it raises is logged. It hears of what is done through this store
+        object. Raises `TypeError`.
+        """
+        raise _refusal(self, "subscribe")
+
+    def for_principal(self, principal: str, /) -> AtomicSessionStore:
+        """Return a view of the sessions of one principal; closing it closes nothing.
+
+        Every operation also checks, in the same step, that the session belongs to the principal;
+        if not, it raises `SessionNotFound`. A session created through the view belongs to it, and
+        none can be given away. `create_session` tells of another's session that its id is taken.
+        What concerns the whole store is refused with `NotImplementedError`: `expire_sessions`,
+        `purge_sessions`, `statistics`, `subscribe`.
+
+        Raises `TypeError`, `ValueError`.
+        """
+        raise _refusal(self, "for_principal")
 
 
 def _refusal(store: AtomicSessionStore, method: str) -> NotImplementedError:

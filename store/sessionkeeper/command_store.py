@@ -5,19 +5,19 @@ What differs from design to design is how a command is run, and that each brings
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import copy_context
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from soleowner import ActorStatistics, Command
+from soleowner import ActorStatistics
 
 from .arguments import (
     checked_count,
     checked_cursor,
     checked_envelopes,
     checked_ids,
-    checked_moment,
+    checked_past,
     checked_seconds,
     checked_session,
     checked_sessions,
@@ -49,12 +49,15 @@ from .commands import (
     UpdateSession,
     UpdateSessionsBatch,
 )
+from .events import Listener
+from .listening import Listeners
 from .message import Frame, MessageEnvelope
 from .query import SessionPage, SessionQuery
-from .records import pack, unpack
+from .records import FrameRecord, pack, unpack
 from .session import Session
 from .statistics import StoreStatistics
-from .tables import Tables
+from .store_command import StoreCommand
+from .watcher import FrameWatcher, News
 from .watching import Bells
 
 __all__ = ["CommandStore"]
@@ -69,7 +72,7 @@ WATCHED_AT_ONCE = 100
 class Run(Protocol):
     """How a design runs a command: whole, and alone."""
 
-    def __call__(self, command: Command[Tables, R], /) -> Awaitable[R]:
+    def __call__(self, command: StoreCommand[R], /) -> Awaitable[R]:
         """Apply a command and give its reply."""
         ...
 
@@ -81,18 +84,20 @@ class CommandStore(AtomicSessionStore):
     _run: Run
     _bells: Bells
     """Rung by the tables for what has news."""
+    _listeners: Listeners
+    """Told by the tables what happened."""
 
     async def create_session(self, session: Session, /) -> Session:
-        return await self._run(CreateSession(checked_session(session)))
+        return await self._run(CreateSession(checked_session(session), copy_context()))
 
     async def get_session(self, session_id: str, /) -> Session:
         return await self._run(GetSession(plain_id(session_id)))
 
     async def update_session(self, session: Session, /) -> Session:
-        return await self._run(UpdateSession(checked_session(session)))
+        return await self._run(UpdateSession(checked_session(session), copy_context()))
 
     async def delete_session(self, session_id: str, /) -> None:
-        await self._run(DeleteSession(plain_id(session_id)))
+        await self._run(DeleteSession(plain_id(session_id), copy_context()))
 
     async def list_sessions(self) -> list[Session]:
         return await self._run(ListSessions())
@@ -106,13 +111,13 @@ class CommandStore(AtomicSessionStore):
 
     async def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:
         """Update all sessions or none. Raises as `update_session`, `ValueError` for one twice."""
-        return await self._run(UpdateSessionsBatch(checked_sessions(sessions)))
+        return await self._run(UpdateSessionsBatch(checked_sessions(sessions), copy_context()))
 
     async def modify_session(self, session_id: str, change: Change, /) -> Session:
         return await self._run(ModifySession(plain_id(session_id), change, copy_context()))
 
     async def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
-        return await self._run(GetOrCreateSession(checked_session(session)))
+        return await self._run(GetOrCreateSession(checked_session(session), copy_context()))
 
     async def touch_session(self, session_id: str, /) -> None:
         await self._run(TouchSession(plain_id(session_id)))
@@ -153,10 +158,7 @@ class CommandStore(AtomicSessionStore):
         checked_count("limit", limit, least=1)
         session_id = plain_id(session_id)
         first, records = await self._run(ReadFrames(session_id, after, limit, newest))
-        return [
-            Frame.trusted({"seq": seq, "envelope": unpack(session_id, record)})
-            for seq, record in enumerate(records, first)
-        ]
+        return _frames(session_id, first, records)
 
     async def count_frames(self, session_id: str, /) -> int:
         return await self._run(CountFrames(plain_id(session_id)))
@@ -181,35 +183,55 @@ class CommandStore(AtomicSessionStore):
     ) -> list[Session]:
         checked_count("limit", limit, least=1)
         idle, age = checked_seconds("idle", idle), checked_seconds("age", age)
-        return await self._run(ExpireSessions(idle, age, limit))
+        if idle is None and age is None:
+            raise ValueError("idle or age is needed: how long a session may be")
+        return await self._run(ExpireSessions(idle, age, limit, copy_context()))
 
-    async def purge_sessions(self, *, ended_before: datetime, limit: int = 100) -> int:
+    async def purge_sessions(
+        self,
+        *,
+        ended_before: datetime | None = None,
+        ended_for: float | None = None,
+        limit: int = 100,
+    ) -> int:
         checked_count("limit", limit, least=1)
-        return await self._run(PurgeSessions(checked_moment(ended_before), limit))
+        before, span = checked_past(ended_before, ended_for)
+        return await self._run(PurgeSessions(before, span, limit, copy_context()))
 
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> AsyncGenerator[Frame]:
+    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
         checked_count("after", after, least=0)
-        return self._watch(plain_id(session_id), after)
+        session_id = plain_id(session_id)
 
-    async def _watch(self, session_id: str, after: int) -> AsyncGenerator[Frame]:
-        number = None
-        with self._bells.one(session_id) as bell:
-            while True:
-                bell.clear()  # before the look: what comes after it rings again
-                news = await self._run(ReadNews(session_id, number, after, WATCHED_AT_ONCE))
-                number = news.number
-                for after, record in enumerate(news.records, news.first):  # noqa: PLR1704
-                    yield Frame.trusted({"seq": after, "envelope": unpack(session_id, record)})
-                if news.over and not news.records:
-                    return
-                if not news.records:
-                    await bell.wait()
+        async def look(number: int | None, after: int) -> News:
+            found = await self._run(ReadNews(session_id, number, after, WATCHED_AT_ONCE))
+            frames = _frames(session_id, found.first, found.records)
+            return News(found.number, frames, found.over)
+
+        return FrameWatcher(look, self._bells, session_id, after)
+
+    def subscribe(self, listener: Listener, /) -> Callable[[], None]:
+        return self._listeners.add(listener)
 
     async def statistics(self) -> StoreStatistics:
         held = await self._run(ReadStatistics())
         return StoreStatistics(
-            sessions=held.sessions, frames=held.frames, bytes=held.bytes, mailbox=self._mailbox()
+            sessions=held.sessions,
+            frames=held.frames,
+            bytes=held.bytes,
+            counters=held.counters,
+            mailbox=self._mailbox(),
+            refusals=self._refusals(),
         )
 
     def _mailbox(self) -> ActorStatistics | None:
         return None
+
+    def _refusals(self) -> Mapping[str, int]:
+        return {}
+
+
+def _frames(session_id: str, first: int, records: Sequence[FrameRecord]) -> list[Frame]:
+    return [
+        Frame.trusted({"seq": seq, "envelope": unpack(session_id, record)})
+        for seq, record in enumerate(records, first)
+    ]

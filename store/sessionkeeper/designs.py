@@ -6,6 +6,8 @@ On one event loop both are atomic. What they lack is what `docs/why.md` says the
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Mapping
 from typing import ClassVar, TypeVar
 
 from soleowner import CallerError, Command
@@ -13,8 +15,11 @@ from soleowner import CallerError, Command
 from .backends.memory import MemoryTables
 from .clock import Clock
 from .command_store import CommandStore
+from .errors import SessionError
 from .guarantees import Atomicity, Durability, Guarantees, Scope
 from .limits import StoreLimits
+from .listening import Listeners
+from .principal_store import PrincipalStore
 from .tables import Tables
 from .watching import Bells
 
@@ -41,8 +46,9 @@ class PlainSessionStore(CommandStore):
 
     def __init__(self, *, limits: StoreLimits | None = None, clock: Clock | None = None) -> None:
         self._tables = MemoryTables(limits, clock)
-        self._bells = Bells()
-        self._tables.listen(self._bells.ring)
+        self._bells, self._listeners = Bells(), Listeners()
+        self._tables.connect(self._bells.ring, self._listeners)
+        self._refused: Counter[str] = Counter()
         self._applying = False
         self._run = self._run_command
 
@@ -57,8 +63,17 @@ class PlainSessionStore(CommandStore):
             return command.apply(self._tables)
         except CallerError as raised:
             raise raised.error from None
+        except SessionError as refusal:
+            self._refused[type(refusal).__name__] += 1
+            raise
         finally:
             self._applying = False
+
+    def for_principal(self, principal: str, /) -> PrincipalStore:
+        return PrincipalStore(self, principal)
+
+    def _refusals(self) -> Mapping[str, int]:
+        return dict(self._refused)
 
 
 class LockedSessionStore(PlainSessionStore):

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pydantic import Field
 
 from .jsonrpc import MAX_DEPTH, MAX_MESSAGE_BYTES
 from .value import Value
 
-__all__ = ["StoreLimits"]
+__all__ = ["FramesFull", "SessionsFull", "StoreLimits"]
+
+
+class SessionsFull(StrEnum):
+    """What a new session meets when `max_sessions` are there."""
+
+    REJECT = "reject"
+    EVICT_ENDED = "evict-ended"
+    """The session that ended first makes room; when none has ended, the new one is refused."""
+    EVICT_IDLE = "evict-idle"
+    """So too, but when none has ended, the one without activity for longest makes room."""
+
+
+class FramesFull(StrEnum):
+    """What a new frame meets in a full log."""
+
+    REJECT = "reject"
+    DROP_OLDEST = "drop-oldest"
+    """The oldest frames of its own log make room, in number and in bytes."""
 
 
 class StoreLimits(Value):
     """Limits of a store, checked where the state lives, in the same step as the change.
 
-    Passing one raises `LimitExceeded`, which names the field below, and changes nothing.
+    Passing one raises `LimitExceeded`, which names the field below, and changes nothing; unless
+    `sessions_full` or `frames_full` says what makes room, in the same step.
     """
 
+    sessions_full: SessionsFull = SessionsFull.REJECT
+    frames_full: FramesFull = FramesFull.REJECT
+    """For `max_frames_per_session`, `max_session_bytes` and `max_total_bytes`."""
     max_sessions: int = Field(default=1_000_000, ge=1)
     max_frames_per_session: int = Field(default=1_000_000, ge=1)
     max_frame_bytes: int = Field(default=4 * 1024 * 1024, ge=1, le=MAX_MESSAGE_BYTES)

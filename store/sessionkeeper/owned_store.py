@@ -37,6 +37,7 @@ from .message import Frame, MessageEnvelope
 from .session import Session
 from .states import SessionState
 from .statistics import StoreStatistics
+from .tally import Tally
 
 __all__ = ["OwnedSessionStore"]
 
@@ -234,7 +235,9 @@ class OwnedSessionStore(AtomicSessionStore):
             sessions={state: states[state] for state in SessionState},
             frames=sum(session.frame_count for session in sessions),
             bytes=None,
+            counters=Tally().counters(),
             mailbox=self._actor.statistics(),
+            refusals={},
         )
 
 

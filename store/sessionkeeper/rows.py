@@ -26,6 +26,7 @@ class SessionRow:
         "last_activity",
         "last_seq",
         "number",
+        "over_at",
         "revision",
         "session",
     )
@@ -42,6 +43,8 @@ class SessionRow:
         self.last_activity = wall
         self.active_at = self.born_at = steady
         self.ended_at = wall if session.state.is_terminal else None
+        self.over_at = steady
+        """When it ended, by the steady clock; nothing before that."""
         self.frame_count = 0
         self.last_seq = 0
         self.byte_count = 0
@@ -59,14 +62,14 @@ class SessionRow:
         self.session = session
         self.revision = revision
         if session.state.is_terminal and self.ended_at is None:
-            self.ended_at = self.last_activity
+            self.ended_at, self.over_at = self.last_activity, self.active_at
         self._shown = False
 
-    def end(self, session: Session, revision: int, wall: float, /) -> None:
+    def end(self, session: Session, revision: int, wall: float, steady: float, /) -> None:
         """Take over the caller's fields of an ended `session`, without calling that activity."""
         self.session = session
         self.revision = revision
-        self.ended_at = wall
+        self.ended_at, self.over_at = wall, steady
         self._shown = False
 
     def shorten(self, count: int, size: int, /) -> None:

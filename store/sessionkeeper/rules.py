@@ -1,13 +1,13 @@
-"""What the operations of a store mean: duplicate, stale, numbered, refused.
+"""What the operations on sessions mean: duplicate, stale, refused, evicted.
 
-Everything that changes a session or its log is here, and what changes many in `sweeping.py`. Every
-rule checks first and changes last, so that an error leaves the tables as they were. Nothing here
-awaits.
+Everything that changes a session is here, what changes its log in `log_rules.py`, and what goes
+through many in `sweeping.py`. Every rule checks first and changes last, so that an error leaves the
+tables as they were. Nothing here awaits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextvars import Context
 
 import msgspec
 
@@ -15,32 +15,29 @@ from .errors import (
     InvalidSessionId,
     LimitExceeded,
     RevisionConflict,
-    SequenceConflict,
     SessionClosed,
     SessionExists,
     SessionNotFound,
 )
+from .events import SessionEventKind
 from .frozen import thaw
 from .ids import is_session_id
-from .jsonrpc import MAX_DEPTH, nests_deeper
-from .limits import StoreLimits
-from .records import FrameRecord
+from .limits import SessionsFull, StoreLimits
 from .rows import SessionRow
 from .session import Session
+from .states import SessionState
 from .tables import Tables
 from .version import VersionState
 
 __all__ = [
-    "append_frames",
     "change_session",
-    "check_append",
     "check_change",
     "check_revision",
-    "clear_frames",
     "create_session",
     "delete_session",
     "require",
     "require_live",
+    "time_out",
     "touch",
 ]
 
@@ -62,19 +59,16 @@ def require_live(tables: Tables, session_id: str) -> SessionRow:
     return row
 
 
-def create_session(tables: Tables, session: Session) -> SessionRow:
+def create_session(tables: Tables, session: Session, context: Context) -> SessionRow:
     """Add a new session. Raises `SessionExists`, `LimitExceeded`."""
     if tables.find(session.id) is not None:
         raise SessionExists(session.id)
-    limits = tables.limits
-    if tables.session_count >= limits.max_sessions:
-        raise LimitExceeded(
-            "max_sessions", current=tables.session_count, maximum=limits.max_sessions
-        )
-    _check_metadata(limits, None, session)
+    _check_metadata(tables.limits, None, session)
     session.version_state.check_follows(VersionState())
-    row = tables.insert(session, tables.next_revision())
-    tables.tally(None, session.state)
+    _make_room(tables, context)
+    row = tables.insert(session, tables.tally.next_revision())
+    tables.tally.come(session)
+    tables.tell(SessionEventKind.CREATED, row, None, context)
     return row
 
 
@@ -94,82 +88,37 @@ def check_change(tables: Tables, row: SessionRow, session: Session) -> None:
     _check_metadata(tables.limits, before, session)
 
 
-def change_session(tables: Tables, row: SessionRow, session: Session) -> None:
+def change_session(tables: Tables, row: SessionRow, session: Session, context: Context) -> None:
     """Store the caller's fields of a checked session; cannot fail."""
-    before = row.session.state
+    before = row.session
     row.touch(tables.clock.wall(), tables.clock.steady())
-    row.change(session, tables.next_revision())
+    row.change(session, tables.tally.next_revision())
     tables.put(row)
-    if before is not session.state:
-        tables.tally(before, session.state)
-        if row.ended_at is not None:
-            tables.announce(session.id)
+    _note_change(tables, row, before, context)
 
 
-def delete_session(tables: Tables, row: SessionRow) -> None:
-    """Remove a session and its frames; cannot fail."""
-    tables.remove(row)
-    tables.tally(row.session.state, None)
-    tables.announce(row.session.id)
+def time_out(tables: Tables, row: SessionRow, context: Context) -> Session:
+    """End a live session that is past its time; cannot fail, and is no activity."""
+    before = row.session
+    session = Session.trusted(before.__dict__ | {"state": SessionState.TIMED_OUT})
+    revision = tables.tally.next_revision()
+    row.end(session, revision, tables.clock.wall(), tables.clock.steady())
+    tables.put(row)
+    _note_change(tables, row, before, context)
+    return row.snapshot()
 
 
-def check_append(
+def delete_session(
     tables: Tables,
     row: SessionRow,
-    records: Sequence[FrameRecord],
-    size: int,
-    expected_last_seq: int | None,
+    context: Context,
+    kind: SessionEventKind = SessionEventKind.DELETED,
 ) -> None:
-    """Raise unless records of `size` bytes together may be appended.
-
-    `SequenceConflict` or `LimitExceeded`.
-    """
-    if expected_last_seq is not None and expected_last_seq != row.last_seq:
-        raise SequenceConflict(row.session.id, expected=expected_last_seq, current=row.last_seq)
-    limits = tables.limits
-    count = len(records)
-    if count > limits.max_frames_per_batch:
-        raise LimitExceeded(
-            "max_frames_per_batch", current=count, maximum=limits.max_frames_per_batch
-        )
-    if size > limits.max_frame_bytes or limits.max_json_depth < MAX_DEPTH:
-        _check_each(limits, records)
-    if row.frame_count + count > limits.max_frames_per_session:
-        raise LimitExceeded(
-            "max_frames_per_session",
-            current=row.frame_count,
-            maximum=limits.max_frames_per_session,
-        )
-    if row.byte_count + size > limits.max_session_bytes:
-        raise LimitExceeded(
-            "max_session_bytes", current=row.byte_count, maximum=limits.max_session_bytes
-        )
-    if tables.total_bytes + size > limits.max_total_bytes:
-        raise LimitExceeded(
-            "max_total_bytes", current=tables.total_bytes, maximum=limits.max_total_bytes
-        )
-
-
-def append_frames(
-    tables: Tables, row: SessionRow, records: Sequence[FrameRecord], size: int
-) -> int:
-    """Append checked records of `size` bytes together; return the last number. Cannot fail."""
-    tables.append(row, records, size)
-    row.last_seq += len(records)
-    row.frame_count += len(records)
-    row.byte_count += size
-    touch(tables, row)
+    """Remove a session and its frames; cannot fail."""
+    tables.remove(row)
+    tables.tally.go(row.session, kind, row.frame_count, row.byte_count)
     tables.announce(row.session.id)
-    return row.last_seq
-
-
-def clear_frames(tables: Tables, row: SessionRow) -> int:
-    """Remove all frames of a session; `last_seq` stays, so no number is used again."""
-    removed = row.frame_count
-    tables.clear(row)
-    row.frame_count = row.byte_count = 0
-    touch(tables, row)
-    return removed
+    tables.tell(kind, row, row.session.state, context)
 
 
 def touch(tables: Tables, row: SessionRow) -> None:
@@ -178,15 +127,27 @@ def touch(tables: Tables, row: SessionRow) -> None:
     tables.put(row)
 
 
-def _check_each(limits: StoreLimits, records: Sequence[FrameRecord]) -> None:
-    for record in records:
-        size = len(record.message)
-        if size > limits.max_frame_bytes:
-            raise LimitExceeded("max_frame_bytes", current=size, maximum=limits.max_frame_bytes)
-        # No message nests deeper than MAX_DEPTH; only a tighter limit needs another look.
-        depth = limits.max_json_depth
-        if depth < MAX_DEPTH and nests_deeper(record.message, depth):
-            raise LimitExceeded("max_json_depth", current=depth + 1, maximum=depth)
+def _make_room(tables: Tables, context: Context) -> None:
+    maximum, policy, tally = tables.limits.max_sessions, tables.limits.sessions_full, tables.tally
+    missing = tally.sessions - maximum + 1
+    if missing <= 0:
+        return
+    room = {SessionsFull.REJECT: 0, SessionsFull.EVICT_ENDED: tally.ended}
+    if room.get(policy, tally.sessions) < missing:
+        raise LimitExceeded("max_sessions", current=tally.sessions, maximum=maximum)
+    for _ in range(missing):  # more than one only if the limit was lowered since they came
+        row = tables.oldest_ended() or tables.least_active()
+        if row is not None:
+            delete_session(tables, row, context, SessionEventKind.EVICTED)
+
+
+def _note_change(tables: Tables, row: SessionRow, before: Session, context: Context) -> None:
+    tables.tally.turn(before, row.session)
+    if before.state is row.session.state:
+        return
+    if row.ended_at is not None:
+        tables.announce(row.session.id)
+    tables.tell(SessionEventKind.STATE_CHANGED, row, before.state, context)
 
 
 def _check_metadata(limits: StoreLimits, before: Session | None, session: Session) -> None:

@@ -9,7 +9,30 @@ from soleowner import ActorStatistics
 
 from .states import SessionState
 
-__all__ = ["StoreStatistics", "TableStatistics"]
+__all__ = ["Counters", "StoreStatistics", "TableStatistics"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What was counted since the store began; the sums hold at every moment.
+
+    `created` is the sessions there are, and those `deleted`, `purged` and `evicted`;
+    `frames_added` is the frames there are, and those removed and dropped.
+    """
+
+    created: int
+    deleted: int
+    purged: int
+    """Deleted after their retention."""
+    evicted: int
+    """Deleted to make room for a new one."""
+    ended: Mapping[SessionState, int]
+    """How many sessions ever reached each of the three terminal states."""
+    frames_added: int
+    frames_removed: int
+    """Deleted, trimmed, or gone with their session."""
+    frames_dropped: int
+    """Dropped to make room for newer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +44,7 @@ class TableStatistics:
     frames: int
     bytes: int | None
     """Bytes of all messages held; None where the store cannot tell."""
+    counters: Counters
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +52,5 @@ class StoreStatistics(TableStatistics):
     """What a store holds, and how its mailbox fares if it has one."""
 
     mailbox: ActorStatistics | None
+    refusals: Mapping[str, int]
+    """How often an operation was answered with which error, by the name of its class."""

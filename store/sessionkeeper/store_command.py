@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -10,7 +11,7 @@ from soleowner import Command
 
 from .tables import Tables
 
-__all__ = ["StoreCommand"]
+__all__ = ["OneSession", "StoreCommand"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -29,6 +30,25 @@ class StoreCommand(
     that could refer to it.
     """
 
+    @property
+    def touches(self) -> Sequence[str]:
+        """The ids of the sessions it reads or changes.
+
+        Raises `NotImplementedError` for what concerns the whole store: a command that does not say
+        is refused in a principal's view.
+        """
+        raise NotImplementedError(f"{type(self).__name__} concerns the whole store")
+
     def __repr__(self) -> str:
         # Silent about its fields: a message may be one of them.
         return f"<{type(self).__name__}>"
+
+
+class OneSession(StoreCommand[R_co], frozen=True, gc=False):
+    """An operation on one session."""
+
+    session_id: str
+
+    @property
+    def touches(self) -> Sequence[str]:
+        return (self.session_id,)

@@ -1,4 +1,4 @@
-"""The rules of going through many sessions: finding, expiring, purging, trimming.
+"""The rules of going through many sessions: finding, expiring, purging.
 
 None of them scans: the work is in proportion to what is found, ended or removed, or has a bound.
 """
@@ -6,15 +6,16 @@ None of them scans: the work is in proportion to what is found, ended or removed
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import Context
 
+from .events import SessionEventKind
 from .query import SessionPage, SessionQuery
 from .rows import SessionRow
-from .rules import delete_session
+from .rules import delete_session, time_out
 from .session import Session
-from .states import SessionState
 from .tables import Tables
 
-__all__ = ["expire_sessions", "find_sessions", "purge_sessions", "trim_frames"]
+__all__ = ["expire_sessions", "find_sessions", "purge_sessions"]
 
 LOOKS = 1_000
 """Most sessions one page looks at beyond those it returns."""
@@ -38,7 +39,7 @@ def find_sessions(tables: Tables, query: SessionQuery, after: int, limit: int) -
 
 
 def expire_sessions(
-    tables: Tables, idle: float | None, age: float | None, limit: int
+    tables: Tables, idle: float | None, age: float | None, limit: int, context: Context
 ) -> list[Session]:
     """End the live sessions that were idle or are old for so many seconds, at most `limit`."""
     now = tables.clock.steady()
@@ -48,7 +49,7 @@ def expire_sessions(
         first: Callable[[], SessionRow | None], due: Callable[[SessionRow], bool]
     ) -> None:
         while len(ended) < limit and (row := first()) is not None and due(row):
-            ended.append(_time_out(tables, row))
+            ended.append(time_out(tables, row, context))
 
     if idle is not None:
         end_while(tables.least_active, lambda row: now - row.active_at >= idle)
@@ -57,31 +58,16 @@ def expire_sessions(
     return ended
 
 
-def purge_sessions(tables: Tables, ended_before: float, limit: int) -> int:
-    """Delete sessions that ended before that moment, with their frames, at most `limit`."""
-    purged = 0
-    while purged < limit:
+def purge_sessions(
+    tables: Tables, ended_before: float, ended_for: float, limit: int, context: Context
+) -> int:
+    """Delete sessions that ended before that moment and so many seconds ago, at most `limit`."""
+    now = tables.clock.steady()
+    for purged in range(limit):
         row = tables.oldest_ended()
-        if row is None or row.ended_at is None or row.ended_at >= ended_before:
-            break
-        delete_session(tables, row)
-        purged += 1
-    return purged
-
-
-def trim_frames(tables: Tables, row: SessionRow, up_to: int) -> int:
-    """Remove the frames numbered `up_to` or less; return how many. Their numbers stay used."""
-    count = min(max(0, up_to - (row.last_seq - row.frame_count)), row.frame_count)
-    if count:
-        row.shorten(count, tables.trim(row, count))
-    return count
-
-
-def _time_out(tables: Tables, row: SessionRow) -> Session:
-    before = row.session.state
-    session = Session.trusted(row.session.__dict__ | {"state": SessionState.TIMED_OUT})
-    row.end(session, tables.next_revision(), tables.clock.wall())
-    tables.put(row)
-    tables.tally(before, SessionState.TIMED_OUT)
-    tables.announce(session.id)
-    return row.snapshot()
+        if row is None or row.ended_at is None:
+            return purged
+        if row.ended_at >= ended_before or now - row.over_at < ended_for:
+            return purged
+        delete_session(tables, row, context, SessionEventKind.PURGED)
+    return limit

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from contextvars import Context
 
 from .clock import Clock
+from .events import SessionEventKind
 from .limits import StoreLimits
 from .records import FrameRecord
 from .rows import SessionRow
 from .session import Session
 from .states import SessionState
+from .tally import Tally
 
 __all__ = ["Tables"]
 
@@ -24,10 +27,7 @@ class Tables(ABC):
 
     limits: StoreLimits
     clock: Clock
-    session_count: int
-    total_bytes: int
-    """Bytes of all messages held."""
-    total_frames: int
+    tally: Tally
 
     @abstractmethod
     def find(self, session_id: str, /) -> SessionRow | None:
@@ -69,20 +69,8 @@ class Tables(ABC):
         """The session that ended first; no scan."""
 
     @abstractmethod
-    def next_revision(self) -> int:
-        """Advance the store's one counter of revisions; no number comes twice."""
-
-    @abstractmethod
-    def tally(self, left: SessionState | None, entered: SessionState | None, /) -> None:
-        """Note that one session left a state and entered another; None is "not there"."""
-
-    @abstractmethod
-    def sessions_by_state(self) -> dict[SessionState, int]:
-        """How many sessions are in each state."""
-
-    @abstractmethod
-    def append(self, row: SessionRow, records: Sequence[FrameRecord], size: int, /) -> None:
-        """Add records of `size` bytes at the end of a log; the row's counters are the rules'."""
+    def append(self, row: SessionRow, records: Sequence[FrameRecord], /) -> None:
+        """Add records at the end of a log; the row's counters are the rules'."""
 
     @abstractmethod
     def read(self, row: SessionRow, first: int, count: int, /) -> Sequence[FrameRecord]:
@@ -99,3 +87,14 @@ class Tables(ABC):
     @abstractmethod
     def announce(self, session_id: str, /) -> None:
         """Tell who watches a session that it has news, once they can be read."""
+
+    @abstractmethod
+    def tell(
+        self,
+        kind: SessionEventKind,
+        row: SessionRow,
+        before: SessionState | None,
+        context: Context,
+        /,
+    ) -> None:
+        """Tell the store's listeners what happened to a session, once that stands."""

@@ -1,9 +1,4 @@
-"""Who waits for news of which session: readers are only told that there is more.
-
-What there is they read from the log by number, so a slow reader costs nothing and none can miss
-or repeat a frame; a wake-up too many does no harm, and none is lost (cpython#112202): a reader
-puts its bell down before it reads.
-"""
+"""Who waits for news of which session: readers are only told that there is more."""
 
 from __future__ import annotations
 
@@ -15,7 +10,11 @@ __all__ = ["Bells"]
 
 
 class Bells:
-    """The bells of all watchers of one store, on its loop."""
+    """The bells of all watchers of one store, on its loop.
+
+    A wake-up too many does no harm, and none is lost (cpython#112202): a watcher hangs up its bell
+    before it looks, and looks again whenever it rang.
+    """
 
     __slots__ = ("_bells",)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import TypeAlias, cast
 
@@ -77,7 +77,7 @@ class Desk:
         closed = {"state": SessionState.CLOSED}
         return await store.modify_session(id, lambda s: s.model_copy(update=closed))
 
-    async def seqs(self, watcher: AsyncGenerator[Frame]) -> list[int]:
+    async def seqs(self, watcher: AsyncIterator[Frame]) -> list[int]:
         """Watch to the end; each frame must be the one of its number."""
         seen: list[int] = []
         async for frame in watcher:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -75,27 +73,49 @@ async def test_a_cancelled_watcher_leaves_no_bell(store: CommandStore, desk: Des
 
 
 async def test_a_watcher_that_breaks_off_leaves_no_bell(store: CommandStore, desk: Desk) -> None:
-    """`aclosing` does it at once."""
+    """Between its steps a watcher holds nothing of the store, closed or not."""
     await store.create_session(desk.session())
     await desk.fill(store, 5)
-    async with aclosing(store.watch_frames("a")) as watcher:
-        async for frame in watcher:
-            if frame.seq == 3:
-                break
-        assert len(store._bells) == 1
+    async for frame in store.watch_frames("a"):
+        if frame.seq == 3:
+            break
+    assert len(store._bells) == 0
+    async with store.watch_frames("a") as watcher:
+        assert (await anext(watcher)).seq == 1
+    with pytest.raises(StopAsyncIteration):
+        await anext(watcher)
+    await watcher.aclose()
+
+
+async def test_closing_a_watcher_ends_the_step_somebody_waits_in(
+    store: CommandStore, desk: Desk
+) -> None:
+    """As if the session had ended; other watchers of it stay."""
+    await store.create_session(desk.session())
+    watcher, other = store.watch_frames("a"), store.watch_frames("a")
+    step, stays = asyncio.ensure_future(anext(watcher)), asyncio.ensure_future(anext(other))
+    await desk.turns()
+    await watcher.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await step
+    await desk.fill(store, 1)
+    assert (await stays).seq == 1
     assert len(store._bells) == 0
 
 
-async def test_a_forgotten_watcher_leaves_no_bell(store: CommandStore, desk: Desk) -> None:
-    """Collected, the loop closes it."""
+async def test_two_tasks_that_share_a_watcher_get_each_frame_once(
+    store: CommandStore, desk: Desk
+) -> None:
+    """Between them all, none twice."""
     await store.create_session(desk.session())
-    await desk.fill(store, 2)
     watcher = store.watch_frames("a")
-    await anext(watcher)
-    assert len(store._bells) == 1
-    del watcher
-    gc.collect()
-    await desk.turns()
+    tasks = [asyncio.create_task(desk.seqs(watcher)) for _ in range(3)]
+    for _ in range(30):
+        await desk.turns(1)
+        await desk.fill(store, 1)
+    await desk.close(store)
+    seen = await asyncio.gather(*tasks)
+    assert sorted(seq for part in seen for seq in part) == [*range(1, 31)]
     assert len(store._bells) == 0
 
 
@@ -123,10 +143,8 @@ async def test_no_wake_up_is_lost_when_one_is_cancelled(store: CommandStore, des
     assert await watchers[0] == [*range(1, 9)]
 
 
-async def test_a_deadline_ends_a_watcher_and_the_next_goes_on(
-    store: CommandStore, desk: Desk
-) -> None:
-    """A step that is cancelled ends it; a new one, `after` the last frame seen, misses nothing."""
+async def test_a_cancelled_step_loses_nothing(store: CommandStore, desk: Desk) -> None:
+    """The next step of the same watcher goes on where it was, whenever it was cancelled."""
     await store.create_session(desk.session())
     seen = 0
 
@@ -136,26 +154,20 @@ async def test_a_deadline_ends_a_watcher_and_the_next_goes_on(
             await asyncio.sleep(0)
 
     writing = asyncio.create_task(write())
+    watcher = store.watch_frames("a")
+    cancelled = 0
     while seen < 100:
-        watcher = store.watch_frames("a", after=seen)
         step = asyncio.ensure_future(anext(watcher))
-        await desk.turns(seen % 4)
+        await desk.turns((seen + cancelled) % 7)
         step.cancel()
         await asyncio.wait({step})
-        if not step.cancelled():
-            seen += 1
-            assert step.result().seq == seen
-            await watcher.aclose()
-        else:
-            with pytest.raises(StopAsyncIteration):
-                await anext(watcher)
-        if writing.done() and seen < 100:
-            await desk.turns(1)
-            frame = await anext(resumed := store.watch_frames("a", after=seen))
-            seen += 1
-            assert frame.seq == seen
-            await resumed.aclose()
+        if step.cancelled():
+            cancelled += 1
+            continue
+        seen += 1
+        assert step.result().seq == seen
     await writing
+    assert cancelled > 9
     assert len(store._bells) == 0
 
 

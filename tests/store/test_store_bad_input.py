@@ -101,19 +101,34 @@ CASES: dict[str, tuple[Call, list[Any]]] = {
     "expire_sessions age": (lambda s, x: s.expire_sessions(age=x), SECONDS),
     "expire_sessions limit": (lambda s, x: s.expire_sessions(idle=0, limit=x), [None, 0, *NUMBERS]),
     "purge_sessions ended_before": (lambda s, x: s.purge_sessions(ended_before=x), MOMENTS),
+    "purge_sessions ended_for": (lambda s, x: s.purge_sessions(ended_for=x), [None, *SECONDS]),
     "purge_sessions limit": (
         lambda s, x: s.purge_sessions(ended_before=datetime.now(UTC), limit=x),
         [None, 0, *NUMBERS],
     ),
 }
 
-REFUSED = ("touch_session", "trim_", "watch_", "find_", "expire_", "purge_")
+
+async def _at_once(method: Callable[[Any], object], thing: object) -> object:
+    return method(thing)
+
+
+CASES |= {
+    "subscribe": (lambda s, x: _at_once(s.subscribe, x), [None, 5, "f", object()]),
+    "for_principal": (
+        lambda s, x: _at_once(s.for_principal, x),
+        [None, 5, b"a", "", "x" * 1025, Evil("")],
+    ),
+}
+
+REFUSED: tuple[str, ...] = ("touch_session", "trim_", "watch_", "find_", "expire_", "purge_")
+REFUSED += ("subscribe", "for_principal")
 """What an owner around ten methods refuses, whatever it is given."""
 
 
 async def held(store: AtomicSessionStore) -> tuple[StoreStatistics, list[Session], object]:
     """All that a store holds."""
-    statistics = replace(await store.statistics(), mailbox=None)
+    statistics = replace(await store.statistics(), mailbox=None, refusals={})
     return statistics, await store.list_sessions(), await store.get_frames("a")
 
 

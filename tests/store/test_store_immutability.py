@@ -105,7 +105,7 @@ async def everything(store: AtomicSessionStore) -> list[Any]:
         await store.read_frames("a"),
         await store.get_or_create_session(Session.new(transport_type="stdio", id="a")),
         await store.modify_session("a", lambda session: session),
-        replace(await store.statistics(), mailbox=None),
+        replace(await store.statistics(), mailbox=None, refusals={}),
     ]
 
 

@@ -6,16 +6,20 @@ the least recently active one is at hand without a scan.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import Context
 
 from ..clock import Clock
+from ..events import SessionEvent, SessionEventKind
 from ..limits import StoreLimits
+from ..listening import Listeners
 from ..records import FrameRecord
 from ..rows import SessionRow
 from ..session import Session
 from ..states import SessionState
 from ..tables import Tables
+from ..tally import Tally
 from .creation_order import CreationOrder
 from .frame_log import FrameLog
 
@@ -40,22 +44,15 @@ class MemoryTables(Tables):
         # Told now, and not to the owner by an operation that fails in its middle.
         if not isinstance(self.limits, StoreLimits) or not isinstance(self.clock, Clock):
             raise TypeError("limits are StoreLimits, and a clock is a Clock")
-        self.total_bytes = 0
-        self.total_frames = 0
+        self.tally = Tally()
         self._rows: dict[str, SessionRow] = {}
         self._created = CreationOrder()
         # Every session stands either in the first two or in the third.
         self._by_activity: OrderedDict[str, SessionRow] = OrderedDict()
         self._by_age: OrderedDict[str, SessionRow] = OrderedDict()
         self._ended: OrderedDict[str, SessionRow] = OrderedDict()
-        self._listener: Callable[[str], None] | None = None
-        self._states: Counter[SessionState] = Counter()
-        self._revision = 0
-
-    @property
-    def session_count(self) -> int:  # type: ignore[override]  # counted, not kept apart
-        """How many sessions there are."""
-        return len(self._rows)
+        self._ring: Callable[[str], None] | None = None
+        self._listeners = Listeners()
 
     def find(self, session_id: str, /) -> SessionRow | None:
         """Look the row up; O(1)."""
@@ -90,8 +87,6 @@ class MemoryTables(Tables):
 
     def remove(self, row: SessionRow, /) -> None:
         """Forget the row and its log; O(1), and freeing the log O(frames)."""
-        self.total_bytes -= row.byte_count
-        self.total_frames -= row.frame_count
         session_id = row.session.id
         del self._rows[session_id]
         self._created.remove(row)
@@ -120,27 +115,9 @@ class MemoryTables(Tables):
         """The first in the order of ends; O(1)."""
         return next(iter(self._ended.values()), None)
 
-    def next_revision(self) -> int:
-        """Count on; deleting a session does not count back."""
-        self._revision += 1
-        return self._revision
-
-    def tally(self, left: SessionState | None, entered: SessionState | None, /) -> None:
-        """Keep the numbers by state."""
-        if left is not None:
-            self._states[left] -= 1
-        if entered is not None:
-            self._states[entered] += 1
-
-    def sessions_by_state(self) -> dict[SessionState, int]:
-        """All six states, zeros included."""
-        return {state: self._states[state] for state in SessionState}
-
-    def append(self, row: SessionRow, records: Sequence[FrameRecord], size: int, /) -> None:
+    def append(self, row: SessionRow, records: Sequence[FrameRecord], /) -> None:
         """Extend the session's list; O(records)."""
         _log(row).extend(records)
-        self.total_frames += len(records)
-        self.total_bytes += size
 
     def read(self, row: SessionRow, first: int, count: int, /) -> Sequence[FrameRecord]:
         """Slice the session's log; O(count)."""
@@ -152,16 +129,25 @@ class MemoryTables(Tables):
 
     def trim(self, row: SessionRow, count: int, /) -> int:
         """Drop the front of the session's log; O(count)."""
-        size = _log(row).drop(count)
-        self.total_bytes -= size
-        self.total_frames -= count
-        return size
+        return _log(row).drop(count)
 
     def announce(self, session_id: str, /) -> None:
         """Tell at once: who hears it asks, and is answered after this command."""
-        if self._listener is not None:
-            self._listener(session_id)
+        if self._ring is not None:
+            self._ring(session_id)
 
-    def listen(self, listener: Callable[[str], None], /) -> None:
-        """Have `listener` called, on the loop, with the id of each session that has news."""
-        self._listener = listener
+    def tell(
+        self,
+        kind: SessionEventKind,
+        row: SessionRow,
+        before: SessionState | None,
+        context: Context,
+        /,
+    ) -> None:
+        """Tell at once; a snapshot is made only if somebody listens."""
+        if self._listeners:
+            self._listeners.tell(SessionEvent(kind, row.snapshot(), before), context)
+
+    def connect(self, ring: Callable[[str], None], listeners: Listeners, /) -> None:
+        """Have `ring` called with the id of each session that has news, and `listeners` told."""
+        self._ring, self._listeners = ring, listeners

@@ -11,37 +11,35 @@ from .frames import (
     ReadNews,
     TrimFrames,
 )
+from .scoped import CountOwnSessions, ListOwnSessions, Scoped
 from .sessions import (
-    CountSessions,
     CreateSession,
     DeleteSession,
     GetOrCreateSession,
     GetSession,
     GetSessionsBatch,
-    ListSessions,
     ModifySession,
-    ReadStatistics,
     TouchSession,
     UpdateSession,
     UpdateSessionsBatch,
 )
 from .sweeps import (
+    CountSessions,
     ExpireSessions,
     FindSessions,
+    ListSessions,
     PurgeSessions,
+    ReadStatistics,
 )
 
 __all__ = [
     # sessions
-    "CountSessions",
     "CreateSession",
     "DeleteSession",
     "GetOrCreateSession",
     "GetSession",
     "GetSessionsBatch",
-    "ListSessions",
     "ModifySession",
-    "ReadStatistics",
     "TouchSession",
     "UpdateSession",
     "UpdateSessionsBatch",
@@ -53,7 +51,14 @@ __all__ = [
     "ReadFrames",
     "ReadNews",
     "TrimFrames",
-    # sweeps
+    # a principal's
+    "CountOwnSessions",
+    "ListOwnSessions",
+    "Scoped",
+    # all sessions
+    "CountSessions",
+    "ListSessions",
+    "ReadStatistics",
     "ExpireSessions",
     "FindSessions",
     "PurgeSessions",

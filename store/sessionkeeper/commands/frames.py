@@ -10,15 +10,15 @@ from contextvars import Context
 
 import msgspec
 
-from .. import rules, sweeping
+from .. import log_rules, rules
 from ..atomic import Change
 from ..records import FrameRecord
-from ..store_command import StoreCommand
+from ..store_command import OneSession
 from ..tables import Tables
 from .change import apply_change
 
 __all__ = [
-    "News",
+    "LogNews",
     "ReadNews",
     "TrimFrames",
     "AddFrame",
@@ -29,8 +29,7 @@ __all__ = [
 ]
 
 
-class AddFrame(StoreCommand[int], frozen=True, gc=False):
-    session_id: str
+class AddFrame(OneSession[int], frozen=True, gc=False):
     record: FrameRecord
     weight: int
     """Bytes of the message."""
@@ -38,12 +37,11 @@ class AddFrame(StoreCommand[int], frozen=True, gc=False):
     def apply(self, tables: Tables, /) -> int:
         row = rules.require_live(tables, self.session_id)
         records = (self.record,)
-        rules.check_append(tables, row, records, self.weight, None)
-        return rules.append_frames(tables, row, records, self.weight)
+        drop = log_rules.check_append(tables, row, records, self.weight, None)
+        return log_rules.append_frames(tables, row, records, self.weight, drop)
 
 
-class AddFrames(StoreCommand[range], frozen=True, gc=False):
-    session_id: str
+class AddFrames(OneSession[range], frozen=True, gc=False):
     records: Sequence[FrameRecord]
     expected_last_seq: int | None
     change: Change | None
@@ -52,20 +50,20 @@ class AddFrames(StoreCommand[range], frozen=True, gc=False):
 
     def apply(self, tables: Tables, /) -> range:
         row = rules.require_live(tables, self.session_id)
-        rules.check_append(tables, row, self.records, self.weight, self.expected_last_seq)
+        size = self.weight
+        drop = log_rules.check_append(tables, row, self.records, size, self.expected_last_seq)
         changed = None
         if self.change is not None:
             changed = apply_change(tables, row, self.change, self.context)
-        last = rules.append_frames(tables, row, self.records, self.weight)
+        last = log_rules.append_frames(tables, row, self.records, size, drop)
         if changed is not None:
-            rules.change_session(tables, row, changed)
+            rules.change_session(tables, row, changed, self.context)
         return range(last - len(self.records) + 1, last + 1)
 
 
-class ReadFrames(StoreCommand[tuple[int, Sequence[FrameRecord]]], frozen=True, gc=False):
+class ReadFrames(OneSession[tuple[int, Sequence[FrameRecord]]], frozen=True, gc=False):
     """The number of the first record read, and the records."""
 
-    session_id: str
     after: int
     limit: int | None
     newest: bool
@@ -81,29 +79,24 @@ class ReadFrames(StoreCommand[tuple[int, Sequence[FrameRecord]]], frozen=True, g
         return first, tables.read(row, first, count)
 
 
-class CountFrames(StoreCommand[int], frozen=True, gc=False):
-    session_id: str
-
+class CountFrames(OneSession[int], frozen=True, gc=False):
     def apply(self, tables: Tables, /) -> int:
         return rules.require(tables, self.session_id).frame_count
 
 
-class DeleteFrames(StoreCommand[int], frozen=True, gc=False):
-    session_id: str
-
+class DeleteFrames(OneSession[int], frozen=True, gc=False):
     def apply(self, tables: Tables, /) -> int:
-        return rules.clear_frames(tables, rules.require(tables, self.session_id))
+        return log_rules.clear_frames(tables, rules.require(tables, self.session_id))
 
 
-class TrimFrames(StoreCommand[int], frozen=True, gc=False):
-    session_id: str
+class TrimFrames(OneSession[int], frozen=True, gc=False):
     up_to: int
 
     def apply(self, tables: Tables, /) -> int:
-        return sweeping.trim_frames(tables, rules.require(tables, self.session_id), self.up_to)
+        return log_rules.trim_frames(tables, rules.require(tables, self.session_id), self.up_to)
 
 
-class News(msgspec.Struct, frozen=True, gc=False):
+class LogNews(msgspec.Struct, frozen=True, gc=False):
     """What a watcher finds when it looks."""
 
     number: int
@@ -114,19 +107,18 @@ class News(msgspec.Struct, frozen=True, gc=False):
     """Nothing more will come."""
 
 
-class ReadNews(StoreCommand[News], frozen=True, gc=False):
-    session_id: str
+class ReadNews(OneSession[LogNews], frozen=True, gc=False):
     number: int | None
     """The session watched so far; None when watching begins."""
     after: int
     limit: int
 
-    def apply(self, tables: Tables, /) -> News:
+    def apply(self, tables: Tables, /) -> LogNews:
         row = tables.find(self.session_id)
         if self.number is None:
             row = rules.require(tables, self.session_id)
         elif row is None or row.number != self.number:
-            return News(self.number, self.after + 1, (), over=True)
+            return LogNews(self.number, self.after + 1, (), over=True)
         look = ReadFrames(self.session_id, self.after, self.limit, newest=False)
         first, records = look.apply(tables)
-        return News(row.number, first, records, over=row.ended_at is not None)
+        return LogNews(row.number, first, records, over=row.ended_at is not None)

@@ -12,21 +12,17 @@ from .. import rules
 from ..atomic import Change
 from ..rows import SessionRow
 from ..session import Session
-from ..statistics import TableStatistics
-from ..store_command import StoreCommand
+from ..store_command import OneSession, StoreCommand
 from ..tables import Tables
 from .change import apply_change
 
 __all__ = [
-    "CountSessions",
     "CreateSession",
     "DeleteSession",
     "GetOrCreateSession",
     "GetSession",
     "GetSessionsBatch",
-    "ListSessions",
     "ModifySession",
-    "ReadStatistics",
     "TouchSession",
     "UpdateSession",
     "UpdateSessionsBatch",
@@ -35,24 +31,33 @@ __all__ = [
 
 class CreateSession(StoreCommand[Session], frozen=True, gc=False):
     session: Session
+    context: Context
+    """The caller's, for those who hear of what happened; so in every command that has one."""
+
+    @property
+    def touches(self) -> Sequence[str]:
+        return ()  # none that is there already
 
     def apply(self, tables: Tables, /) -> Session:
-        return rules.create_session(tables, self.session).snapshot()
+        return rules.create_session(tables, self.session, self.context).snapshot()
 
 
 class GetOrCreateSession(StoreCommand[tuple[Session, bool]], frozen=True, gc=False):
     session: Session
+    context: Context
+
+    @property
+    def touches(self) -> Sequence[str]:
+        return (self.session.id,)
 
     def apply(self, tables: Tables, /) -> tuple[Session, bool]:
         row = tables.find(self.session.id)
         if row is not None:
             return row.snapshot(), False
-        return rules.create_session(tables, self.session).snapshot(), True
+        return rules.create_session(tables, self.session, self.context).snapshot(), True
 
 
-class GetSession(StoreCommand[Session], frozen=True, gc=False):
-    session_id: str
-
+class GetSession(OneSession[Session], frozen=True, gc=False):
     def apply(self, tables: Tables, /) -> Session:
         return rules.require(tables, self.session_id).snapshot()
 
@@ -60,23 +65,37 @@ class GetSession(StoreCommand[Session], frozen=True, gc=False):
 class GetSessionsBatch(StoreCommand[list[Session]], frozen=True, gc=False):
     session_ids: Sequence[str]
 
+    @property
+    def touches(self) -> Sequence[str]:
+        return self.session_ids
+
     def apply(self, tables: Tables, /) -> list[Session]:
         return [rules.require(tables, session_id).snapshot() for session_id in self.session_ids]
 
 
 class UpdateSession(StoreCommand[Session], frozen=True, gc=False):
     session: Session
+    context: Context
+
+    @property
+    def touches(self) -> Sequence[str]:
+        return (self.session.id,)
 
     def apply(self, tables: Tables, /) -> Session:
         row = rules.require(tables, self.session.id)
         rules.check_revision(row, self.session)
         rules.check_change(tables, row, self.session)
-        rules.change_session(tables, row, self.session)
+        rules.change_session(tables, row, self.session, self.context)
         return row.snapshot()
 
 
 class UpdateSessionsBatch(StoreCommand[list[Session]], frozen=True, gc=False):
     sessions: Sequence[Session]
+    context: Context
+
+    @property
+    def touches(self) -> Sequence[str]:
+        return [session.id for session in self.sessions]
 
     def apply(self, tables: Tables, /) -> list[Session]:
         rows: dict[str, SessionRow] = {}
@@ -86,12 +105,11 @@ class UpdateSessionsBatch(StoreCommand[list[Session]], frozen=True, gc=False):
             rules.check_change(tables, row, session)
             rows[session.id] = row
         for session in self.sessions:
-            rules.change_session(tables, rows[session.id], session)
+            rules.change_session(tables, rows[session.id], session, self.context)
         return [row.snapshot() for row in rows.values()]
 
 
-class ModifySession(StoreCommand[Session], frozen=True, gc=False):
-    session_id: str
+class ModifySession(OneSession[Session], frozen=True, gc=False):
     change: Change
     context: Context
     """The caller's: what `change` reads from context variables is what its caller set."""
@@ -100,39 +118,18 @@ class ModifySession(StoreCommand[Session], frozen=True, gc=False):
         row = rules.require(tables, self.session_id)
         changed = apply_change(tables, row, self.change, self.context)
         if changed is not None:
-            rules.change_session(tables, row, changed)
+            rules.change_session(tables, row, changed, self.context)
         return row.snapshot()
 
 
-class TouchSession(StoreCommand[None], frozen=True, gc=False):
-    session_id: str
-
+class TouchSession(OneSession[None], frozen=True, gc=False):
     def apply(self, tables: Tables, /) -> None:
         row = rules.require_live(tables, self.session_id)
         rules.touch(tables, row)
 
 
-class DeleteSession(StoreCommand[None], frozen=True, gc=False):
-    session_id: str
+class DeleteSession(OneSession[None], frozen=True, gc=False):
+    context: Context
 
     def apply(self, tables: Tables, /) -> None:
-        rules.delete_session(tables, rules.require(tables, self.session_id))
-
-
-class ListSessions(StoreCommand[list[Session]], frozen=True, gc=False):
-    def apply(self, tables: Tables, /) -> list[Session]:
-        return [row.snapshot() for row in tables.rows()]
-
-
-class CountSessions(StoreCommand[int], frozen=True, gc=False):
-    def apply(self, tables: Tables, /) -> int:
-        return tables.session_count
-
-
-class ReadStatistics(StoreCommand[TableStatistics], frozen=True, gc=False):
-    def apply(self, tables: Tables, /) -> TableStatistics:
-        return TableStatistics(
-            sessions=tables.sessions_by_state(),
-            frames=tables.total_frames,
-            bytes=tables.total_bytes,
-        )
+        rules.delete_session(tables, rules.require(tables, self.session_id), self.context)

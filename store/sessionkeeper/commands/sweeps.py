@@ -1,20 +1,56 @@
-"""The operations on many sessions as commands, named as the methods that send them."""
+"""The operations on all sessions as commands, named as the methods that send them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import Context
 
 from .. import sweeping
 from ..query import SessionPage, SessionQuery
 from ..session import Session
+from ..statistics import TableStatistics
 from ..store_command import StoreCommand
 from ..tables import Tables
 
-__all__ = ["ExpireSessions", "FindSessions", "PurgeSessions"]
+__all__ = [
+    "CountSessions",
+    "ExpireSessions",
+    "FindSessions",
+    "ListSessions",
+    "PurgeSessions",
+    "ReadStatistics",
+]
+
+
+class ListSessions(StoreCommand[list[Session]], frozen=True, gc=False):
+    def apply(self, tables: Tables, /) -> list[Session]:
+        return [row.snapshot() for row in tables.rows()]
+
+
+class CountSessions(StoreCommand[int], frozen=True, gc=False):
+    def apply(self, tables: Tables, /) -> int:
+        return tables.tally.sessions
+
+
+class ReadStatistics(StoreCommand[TableStatistics], frozen=True, gc=False):
+    def apply(self, tables: Tables, /) -> TableStatistics:
+        tally = tables.tally
+        return TableStatistics(
+            sessions=tally.by_state(),
+            frames=tally.frames,
+            bytes=tally.bytes,
+            counters=tally.counters(),
+        )
 
 
 class FindSessions(StoreCommand[SessionPage], frozen=True, gc=False):
     query: SessionQuery
     after: int
     limit: int
+
+    @property
+    def touches(self) -> Sequence[str]:
+        return ()  # the query says whose
 
     def apply(self, tables: Tables, /) -> SessionPage:
         return sweeping.find_sessions(tables, self.query, self.after, self.limit)
@@ -24,14 +60,21 @@ class ExpireSessions(StoreCommand[list[Session]], frozen=True, gc=False):
     idle: float | None
     age: float | None
     limit: int
+    context: Context
 
     def apply(self, tables: Tables, /) -> list[Session]:
-        return sweeping.expire_sessions(tables, self.idle, self.age, self.limit)
+        return sweeping.expire_sessions(tables, self.idle, self.age, self.limit, self.context)
 
 
 class PurgeSessions(StoreCommand[int], frozen=True, gc=False):
     ended_before: float
+    """By the wall clock."""
+    ended_for: float
+    """By the steady one."""
     limit: int
+    context: Context
 
     def apply(self, tables: Tables, /) -> int:
-        return sweeping.purge_sessions(tables, self.ended_before, self.limit)
+        return sweeping.purge_sessions(
+            tables, self.ended_before, self.ended_for, self.limit, self.context
+        )

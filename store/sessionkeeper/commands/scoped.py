@@ -1,0 +1,54 @@
+"""The same commands in the view of one principal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from ..errors import SessionNotFound
+from ..session import Session
+from ..store_command import StoreCommand
+from ..tables import Tables
+
+__all__ = ["CountOwnSessions", "ListOwnSessions", "Scoped"]
+
+R = TypeVar("R")
+
+
+class Scoped(StoreCommand[R], frozen=True, gc=False):
+    """A command that is applied only if all sessions it touches belong to the principal."""
+
+    command: StoreCommand[R]
+    touched: Sequence[str]
+    principal: str
+    weight: int
+
+    def apply(self, tables: Tables, /) -> R:
+        for session_id in self.touched:
+            row = tables.find(session_id)
+            # What is not there, the command itself will say.
+            if row is not None and row.session.principal != self.principal:
+                raise SessionNotFound(session_id)
+        return self.command.apply(tables)
+
+
+class ListOwnSessions(StoreCommand[list[Session]], frozen=True, gc=False):
+    principal: str
+
+    @property
+    def touches(self) -> Sequence[str]:
+        return ()  # others are passed over
+
+    def apply(self, tables: Tables, /) -> list[Session]:
+        return [row.snapshot() for row in tables.rows() if row.session.principal == self.principal]
+
+
+class CountOwnSessions(StoreCommand[int], frozen=True, gc=False):
+    principal: str
+
+    @property
+    def touches(self) -> Sequence[str]:
+        return ()
+
+    def apply(self, tables: Tables, /) -> int:
+        return tables.tally.sessions_of(self.principal)

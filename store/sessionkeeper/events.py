@@ -1,0 +1,48 @@
+"""What happens to sessions, as values for those who want to hear of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import Context
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from .session import Session
+from .states import SessionState
+
+__all__ = ["Listener", "SessionEvent", "SessionEventKind"]
+
+
+class SessionEventKind(StrEnum):
+    """What happened."""
+
+    CREATED = "created"
+    STATE_CHANGED = "state-changed"
+    DELETED = "deleted"
+    """Somebody deleted it."""
+    PURGED = "purged"
+    """Its retention was over."""
+    EVICTED = "evicted"
+    """It made room for a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """One thing that happened to one session."""
+
+    kind: SessionEventKind
+    session: Session
+    """As it is afterwards; one that is gone, as it was last."""
+    before: SessionState | None
+    """The state it was in; None for a new one."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session reached a terminal state by this."""
+        before = self.before
+        return self.session.state.is_terminal and (before is None or not before.is_terminal)
+
+
+Listener: TypeAlias = Callable[[SessionEvent, Context], None]
+"""Called with what happened and the captured context of the caller who brought it about."""

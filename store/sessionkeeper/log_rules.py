@@ -1,0 +1,129 @@
+"""What the operations on a log mean: numbered, conflicting, too much, dropped.
+
+As in `rules.py`: check first, change last, never await.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .errors import LimitExceeded, SequenceConflict
+from .jsonrpc import MAX_DEPTH, nests_deeper
+from .limits import FramesFull, StoreLimits
+from .records import FrameRecord
+from .rows import SessionRow
+from .rules import touch
+from .tables import Tables
+
+__all__ = ["append_frames", "check_append", "clear_frames", "trim_frames"]
+
+_LOOKED_AT = 64
+
+
+def check_append(
+    tables: Tables,
+    row: SessionRow,
+    records: Sequence[FrameRecord],
+    size: int,
+    expected_last_seq: int | None,
+) -> int:
+    """Return how many of the oldest frames make room for records of `size` bytes together.
+
+    Raises `SequenceConflict` or `LimitExceeded` unless they may be appended.
+    """
+    if expected_last_seq is not None and expected_last_seq != row.last_seq:
+        raise SequenceConflict(row.session.id, expected=expected_last_seq, current=row.last_seq)
+    limits = tables.limits
+    count = len(records)
+    if count > limits.max_frames_per_batch:
+        raise LimitExceeded(
+            "max_frames_per_batch", current=count, maximum=limits.max_frames_per_batch
+        )
+    if size > limits.max_frame_bytes or limits.max_json_depth < MAX_DEPTH:
+        _check_each(limits, records)
+    frames = row.frame_count + count - limits.max_frames_per_session
+    session_bytes = row.byte_count + size - limits.max_session_bytes
+    total_bytes = tables.tally.bytes + size - limits.max_total_bytes
+    if frames <= 0 and session_bytes <= 0 and total_bytes <= 0:
+        return 0
+    dropping = limits.frames_full is FramesFull.DROP_OLDEST
+    # What dropping the whole log gives is the most that can be asked of it.
+    if frames > (row.frame_count if dropping else 0):
+        raise LimitExceeded(
+            "max_frames_per_session", current=row.frame_count, maximum=limits.max_frames_per_session
+        )
+    if session_bytes > (row.byte_count if dropping else 0):
+        raise LimitExceeded(
+            "max_session_bytes", current=row.byte_count, maximum=limits.max_session_bytes
+        )
+    if total_bytes > (row.byte_count if dropping else 0):
+        raise LimitExceeded(
+            "max_total_bytes", current=tables.tally.bytes, maximum=limits.max_total_bytes
+        )
+    return _to_drop(tables, row, frames, max(session_bytes, total_bytes))
+
+
+def append_frames(
+    tables: Tables, row: SessionRow, records: Sequence[FrameRecord], size: int, drop: int
+) -> int:
+    """Append checked records of `size` bytes together; return the last number. Cannot fail.
+
+    The `drop` oldest frames make room first.
+    """
+    if drop:
+        freed = tables.trim(row, drop)
+        row.shorten(drop, freed)
+        tables.tally.dropped(drop, freed)
+    count = len(records)
+    tables.append(row, records)
+    tables.tally.added(count, size)
+    row.last_seq += count
+    row.frame_count += count
+    row.byte_count += size
+    touch(tables, row)
+    tables.announce(row.session.id)
+    return row.last_seq
+
+
+def clear_frames(tables: Tables, row: SessionRow) -> int:
+    """Remove all frames of a session; `last_seq` stays, so no number is used again."""
+    removed = row.frame_count
+    tables.clear(row)
+    tables.tally.removed(removed, row.byte_count)
+    row.frame_count = row.byte_count = 0
+    touch(tables, row)
+    return removed
+
+
+def trim_frames(tables: Tables, row: SessionRow, up_to: int) -> int:
+    """Remove the frames numbered `up_to` or less; return how many. Their numbers stay used."""
+    count = min(max(0, up_to - (row.last_seq - row.frame_count)), row.frame_count)
+    if count:
+        freed = tables.trim(row, count)
+        row.shorten(count, freed)
+        tables.tally.removed(count, freed)
+    return count
+
+
+def _to_drop(tables: Tables, row: SessionRow, frames: int, size: int) -> int:
+    drop, freed = max(0, frames), 0
+    first = row.last_seq - row.frame_count + 1
+    seen = 0
+    while seen < drop or freed < size:
+        for record in tables.read(row, first + seen, min(_LOOKED_AT, row.frame_count - seen)):
+            if seen >= drop and freed >= size:
+                break
+            freed += len(record.message)
+            seen += 1
+    return seen
+
+
+def _check_each(limits: StoreLimits, records: Sequence[FrameRecord]) -> None:
+    for record in records:
+        size = len(record.message)
+        if size > limits.max_frame_bytes:
+            raise LimitExceeded("max_frame_bytes", current=size, maximum=limits.max_frame_bytes)
+        # No message nests deeper than MAX_DEPTH; only a tighter limit needs another look.
+        depth = limits.max_json_depth
+        if depth < MAX_DEPTH and nests_deeper(record.message, depth):
+            raise LimitExceeded("max_json_depth", current=depth + 1, maximum=depth)

@@ -1,0 +1,117 @@
+"""The view of one principal on a store: what is not its own does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from .arguments import checked_session, checked_sessions, checked_text
+from .atomic import AtomicSessionStore, Change
+from .command_store import CommandStore
+from .commands import CountOwnSessions, ListOwnSessions, Scoped
+from .events import Listener
+from .message import MessageEnvelope
+from .query import SessionPage, SessionQuery
+from .session import Session
+from .store_command import StoreCommand
+
+__all__ = ["PrincipalStore"]
+
+R = TypeVar("R")
+
+
+class PrincipalStore(CommandStore):
+    """Made by `for_principal`; sends the store's own commands, each with its check."""
+
+    def __init__(self, store: CommandStore, principal: str) -> None:
+        self._store = store
+        self._principal = checked_text("a principal", principal)
+        self._bells = store._bells
+        self._run = self._run_scoped
+        self.guarantees = store.guarantees  # type: ignore[misc]  # of the class it is a view of
+
+    def __repr__(self) -> str:
+        return f"<PrincipalStore of {self._store!r}>"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the store takes operations now."""
+        return self._store.is_open
+
+    def _run_scoped(self, command: StoreCommand[R], /) -> Awaitable[R]:
+        touched = command.touches
+        return self._store._run(Scoped(command, touched, self._principal, command.weight))
+
+    async def create_session(self, session: Session, /) -> Session:
+        return await super().create_session(self._own(checked_session(session)))
+
+    async def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
+        return await super().get_or_create_session(self._own(checked_session(session)))
+
+    async def update_session(self, session: Session, /) -> Session:
+        return await super().update_session(self._kept(checked_session(session)))
+
+    async def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:
+        checked = [self._kept(session) for session in checked_sessions(sessions)]
+        return await super().update_sessions_batch(checked)
+
+    async def modify_session(self, session_id: str, change: Change, /) -> Session:
+        return await super().modify_session(session_id, self._keeping(change))
+
+    async def add_frames(
+        self,
+        session_id: str,
+        envelopes: Sequence[MessageEnvelope],
+        /,
+        *,
+        expected_last_seq: int | None = None,
+        change: Change | None = None,
+    ) -> range:
+        return await super().add_frames(
+            session_id,
+            envelopes,
+            expected_last_seq=expected_last_seq,
+            change=None if change is None else self._keeping(change),
+        )
+
+    async def list_sessions(self) -> list[Session]:
+        return await self._run(ListOwnSessions(self._principal))
+
+    async def count_sessions(self) -> int:
+        return await self._run(CountOwnSessions(self._principal))
+
+    async def find_sessions(
+        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
+    ) -> SessionPage:
+        if type(query) is SessionQuery and query.principal is None:
+            query = query.model_copy(update={"principal": self._principal})
+        page = await super().find_sessions(query, cursor=cursor, limit=limit)
+        # Who asks for another's sessions learns as much as if there were none.
+        return page if query.principal == self._principal else SessionPage((), None)
+
+    def subscribe(self, listener: Listener, /) -> Callable[[], None]:
+        raise NotImplementedError("subscribe concerns the whole store")
+
+    def for_principal(self, principal: str, /) -> AtomicSessionStore:
+        """Return this view for its own principal. Raises `ValueError` for another."""
+        if checked_text("a principal", principal) != self._principal:
+            raise ValueError("a principal's view shows nobody else's sessions")
+        return self
+
+    def _own(self, session: Session) -> Session:
+        if session.principal is None:
+            return session.model_copy(update={"principal": self._principal})
+        return self._kept(session)
+
+    def _kept(self, session: Session) -> Session:
+        if session.principal != self._principal:
+            raise ValueError("a session in a principal's view belongs to that principal")
+        return session
+
+    def _keeping(self, change: Change) -> Change:
+        def keeping(session: Session) -> Session:
+            changed = change(session)
+            # What is no Session at all is the command's to refuse.
+            return self._kept(changed) if isinstance(changed, Session) else changed
+
+        return keeping

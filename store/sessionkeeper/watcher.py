@@ -1,0 +1,96 @@
+"""Following the log of one session: a reader that is told there is more, and looks for itself."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Self, TypeAlias
+
+from .message import Frame
+from .watching import Bells
+
+__all__ = ["FrameWatcher", "Look", "News"]
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a watcher finds when it looks."""
+
+    number: int
+    """Of the session's creation: another session of the same id is another one."""
+    frames: Sequence[Frame]
+    over: bool
+    """Nothing more will come."""
+
+
+Look: TypeAlias = Callable[[int | None, int], Awaitable[News]]
+"""Look for frames after a number; first the session watched so far, None when it begins."""
+
+
+class FrameWatcher(AsyncIterator[Frame]):
+    """An asynchronous iterator over the frames of one session, made by `watch_frames`.
+
+    A step that is cancelled loses nothing: the next one goes on where it was. Between steps it
+    holds nothing of the store, so it can be left at any time; `aclose`, or `async with`, also
+    ends a step that another task is waiting in.
+    """
+
+    __slots__ = ("_after", "_bells", "_look", "_number", "_over", "_ready", "_session_id", "_steps")
+
+    def __init__(self, look: Look, bells: Bells, session_id: str, after: int) -> None:
+        self._look = look
+        self._bells = bells
+        self._session_id = session_id
+        self._after = after
+        self._number: int | None = None
+        self._ready: deque[Frame] = deque()
+        self._over = False
+        self._steps = 0
+
+    def __repr__(self) -> str:
+        return f"<FrameWatcher {'over' if self._over else 'open'} after {self._after}>"
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Frame:
+        """Return the next frame. Raises as `watch_frames` says."""
+        while not self._ready:
+            if self._over:
+                raise StopAsyncIteration
+            await self._step()
+        frame = self._ready.popleft()
+        self._after = frame.seq
+        return frame
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End it: a step that is waiting ends too. Idempotent."""
+        self._over = True
+        self._ready.clear()
+        if self._steps:
+            self._bells.ring(self._session_id)
+
+    async def _step(self) -> None:
+        after = self._after
+        # Hung up before the look: what comes after it rings.
+        with self._bells.one(self._session_id) as bell:
+            self._steps += 1
+            try:
+                news = await self._look(self._number, after)
+                if self._over or self._ready or self._after != after:
+                    return  # closed meanwhile, or another task's step was faster
+                self._number = news.number
+                self._ready.extend(news.frames)
+                if not news.frames:
+                    self._over = news.over
+                    if not news.over:
+                        await bell.wait()
+            finally:
+                self._steps -= 1
