@@ -21,6 +21,7 @@ from .errors import (
     LimitExceeded,
     OutcomeUnknown,
     Overloaded,
+    RateLimited,
     RevisionConflict,
     SequenceConflict,
     SessionClosed,
@@ -39,7 +40,20 @@ from .ids import SessionId, new_session_id
 from .interface import SessionStore
 from .jsonrpc import MessageKind, RequestId
 from .limits import FramesFull, SessionsFull, StoreLimits
-from .manager import ManagerConfig, ManagerStatistics, SessionManager
+from .manager import (
+    KNOWN_VERSIONS,
+    HookFailure,
+    HookStatistics,
+    LatencyStatistics,
+    ManagerConfig,
+    ManagerStatistics,
+    PendingRequest,
+    RequestStatistics,
+    SessionHooks,
+    SessionManager,
+    ShutdownReport,
+    SweeperStatistics,
+)
 from .message import (
     Delivery,
     Frame,
@@ -89,9 +103,18 @@ __all__ = [
     "StorageFactory",
     "backend_from_url",
     # the manager
+    "KNOWN_VERSIONS",
+    "HookFailure",
+    "HookStatistics",
+    "LatencyStatistics",
     "ManagerConfig",
     "ManagerStatistics",
+    "PendingRequest",
+    "RequestStatistics",
+    "SessionHooks",
     "SessionManager",
+    "ShutdownReport",
+    "SweeperStatistics",
     # values
     "Delivery",
     "Direction",
@@ -125,6 +148,7 @@ __all__ = [
     "LimitExceeded",
     "OutcomeUnknown",
     "Overloaded",
+    "RateLimited",
     "RevisionConflict",
     "SequenceConflict",
     "SessionClosed",

@@ -21,7 +21,7 @@ INTERNAL_NAMES = {
     *("checked_id", "is_session_id", "session_error", "JsonObject", "StringMap"),
     *("CALLER_FIELDS", "STORE_FIELDS", "ProtocolVersion", "TableStatistics", "Look", "News"),
     *("MAX_DEPTH", "MAX_MESSAGE_BYTES", "RpcHead", "encode_message", "nests_deeper"),
-    *("read_head", "validate_message", "Tag", "Text", "not_one_string"),
+    *("read_head", "validate_message", "Tag", "Text", "not_one_string", "short_id"),
 }
 
 PACKAGES = [sessionkeeper, soleowner]
