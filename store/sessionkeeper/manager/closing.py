@@ -11,7 +11,7 @@ from .dispatcher import HookDispatcher
 from .requests import RequestTracker
 from .sweeper import Sweeper
 
-__all__ = ["ShutdownReport", "drain_requests", "shut_down"]
+__all__ = ["Drain", "ShutdownReport", "shut_down"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +28,34 @@ class ShutdownReport:
     """Whether `close_timeout` cut something short."""
 
 
-async def drain_requests(requests: RequestTracker, seconds: float) -> None:
-    """Wait until no request is pending, or so many seconds."""
-    none = asyncio.Event()
-    requests.when_none = none.set
-    try:
-        if len(requests):
-            async with asyncio.timeout(seconds):
-                await none.wait()
-    except TimeoutError:
-        pass
-    finally:
-        requests.when_none = _do_nothing
+class Drain:
+    """The wait for the responses that are due."""
+
+    def __init__(self, requests: RequestTracker) -> None:
+        self._requests = requests
+        self._limit: asyncio.Timeout | None = None
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until no request is pending, or so many seconds."""
+        none = asyncio.Event()
+        self._requests.when_none = none.set
+        try:
+            if len(self._requests):
+                async with asyncio.timeout(seconds) as self._limit:
+                    await none.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._requests.when_none = _do_nothing
+            self._limit = None
+
+    def shorten(self, seconds: float) -> None:
+        """End a wait so many seconds from now, if it would last longer."""
+        if self._limit is None:
+            return
+        end = asyncio.get_running_loop().time() + seconds
+        before = self._limit.when()
+        self._limit.reschedule(end if before is None else min(before, end))
 
 
 async def shut_down(

@@ -15,7 +15,7 @@ from ..errors import StoreClosed
 from ..factory import StorageFactory
 from ..interface import SessionStore
 from ..owned_store import OwnedSessionStore
-from .closing import ShutdownReport, drain_requests
+from .closing import Drain, ShutdownReport
 from .config import ManagerConfig
 from .hooks import SessionHooks
 from .sweeper import Sleep
@@ -46,6 +46,7 @@ class ManagedStore:
         self._closes_store = True
         self._opening = False
         self._draining = self._closed = False
+        self._drain = Drain(self._upkeep.requests)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Task[ShutdownReport] | None = None
 
@@ -118,8 +119,8 @@ class ManagedStore:
         refused. Within `close_timeout` the sweeper stops, the hooks are told what is left, and a
         store that the manager made finishes and closes; what misses it is cut short.
 
-        Whoever calls meanwhile or later gets the same report, and a caller that is cancelled
-        interrupts nothing: call again. Raises `TypeError`, `ValueError` for `drain`, and
+        Whoever calls meanwhile or later gets the same report, and may cut the wait short by a
+        smaller `drain`; a caller that is cancelled interrupts nothing: call again. Raises `TypeError`, `ValueError` for `drain`, and
         `RuntimeError` from a hook, which would wait for itself, or on another event loop.
         """
         if checked_seconds("drain", drain) is None:
@@ -130,8 +131,12 @@ class ManagedStore:
             raise RuntimeError("a manager is closed on the event loop that opened it")
         if self._upkeep.dispatcher.is_asking:
             raise RuntimeError("a hook cannot wait for its manager to close")
-        self._draining, self._closed = True, self._closed or not drain
+        self._draining = True
         task = self._closing
+        if task is not None:
+            self._drain.shorten(drain)
+        elif not drain:
+            self._closed = True
         if task is None or (task.done() and (task.cancelled() or task.exception())):
             task = asyncio.create_task(self._close(self._store, drain), name="sessionkeeper close")
             self._closing = task
@@ -139,7 +144,7 @@ class ManagedStore:
 
     async def _close(self, store: AtomicSessionStore, drain: float) -> ShutdownReport:
         if drain:
-            await drain_requests(self._upkeep.requests, drain)
+            await self._drain.wait(drain)
         self._closed = True
         return await self._upkeep.end(
             store, closes_store=self._closes_store, timeout=self._config.close_timeout

@@ -20,9 +20,9 @@ _LONGEST_WAIT = 60.0
 class Supervised:
     """Keeps one task running from `start` to `stop`, unless it returns by itself.
 
-    It is started again `delay` seconds after its death, each time twice as late, up to a minute: at
-    once would be a busy loop, and a task started while `asyncio.run` cancels all of them would be
-    left behind. `died` is told each death.
+    It is started again `delay` seconds after its death, after deaths in a row each time twice as
+    late, up to a minute: at once would be a busy loop, and a task started while `asyncio.run`
+    cancels all of them would be left behind. `died` is told each death.
     """
 
     def __init__(
@@ -40,6 +40,8 @@ class Supervised:
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = True
+        self._begun = 0.0
+        self._in_a_row = 0
         self.restarts = 0
 
     @property
@@ -67,7 +69,9 @@ class Supervised:
     def _begin(self) -> None:
         self._timer = None
         # An empty context: it serves nobody's request.
-        task = asyncio.get_running_loop().create_task(
+        loop = asyncio.get_running_loop()
+        self._begun = loop.time()
+        task = loop.create_task(
             self._run(), name=self._name, context=contextvars.Context()
         )
         self._task = task
@@ -78,7 +82,11 @@ class Supervised:
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if self._stopped or error is None:
             return
-        wait = backed_off(self._delay, self.restarts)
+        loop = task.get_loop()
+        if loop.time() - self._begun > _LONGEST_WAIT:
+            self._in_a_row = 0  # it had recovered
+        wait = backed_off(self._delay, self._in_a_row)
+        self._in_a_row += 1
         self.restarts += 1
         logger.error(
             "the %s died with %s; it is started again in %g s",
@@ -87,7 +95,7 @@ class Supervised:
             wait,
         )
         self._died(error)
-        self._timer = task.get_loop().call_later(wait, self._begin)
+        self._timer = loop.call_later(wait, self._begin)
 
 
 def backed_off(delay: float, failures: int) -> float:
