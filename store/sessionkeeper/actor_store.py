@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 from soleowner import (
@@ -11,6 +12,7 @@ from soleowner import (
     LoopRunner,
     MailboxClosed,
     MailboxFull,
+    Observer,
     OwnerCrashed,
     Runner,
 )
@@ -74,6 +76,15 @@ class ActorSessionStore(CommandStore):
         """Whether it takes operations now."""
         return self._actor.statistics().state == "open"
 
+    @property
+    def mailbox(self) -> ActorStatistics:
+        """One moment of the mailbox and its owner; O(1), never waits."""
+        return self._actor.statistics()
+
+    def observe(self, observer: Observer | None, /) -> None:
+        """Tell an observer of each batch: its size, how long it waited and took."""
+        self._actor.observe(observer)
+
     async def open(self) -> Self:
         """Start the owner on the running loop; `async with` does it for you.
 
@@ -92,8 +103,8 @@ class ActorSessionStore(CommandStore):
     def for_principal(self, principal: str, /) -> PrincipalStore:
         return PrincipalStore(self, principal)
 
-    def _mailbox(self) -> ActorStatistics:
-        return self._actor.statistics()
+    def _refusals(self) -> Mapping[str, int]:
+        return self._actor.statistics().refusals
 
 
 class _MemoryRunner(LoopRunner[Tables]):
