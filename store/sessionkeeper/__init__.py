@@ -32,6 +32,7 @@ from .errors import (
     VersionConflict,
 )
 from .factory import StorageFactory
+from .frame_reader import FrameReader
 from .frozen import FrozenDict, FrozenList, JsonValue, freeze, thaw
 from .guarantees import Atomicity, Durability, Guarantees, Scope
 from .ids import SessionId, new_session_id
@@ -53,6 +54,7 @@ from .query import SessionPage, SessionQuery
 from .session import Session
 from .states import Direction, SessionState, SessionStatus, TransportType
 from .statistics import StoreStatistics
+from .thread_safe import ThreadSafeSessionStore
 from .version import VersionState
 
 __all__ = [
@@ -67,6 +69,7 @@ __all__ = [
     "SessionStore",
     "StoreLimits",
     "StoreStatistics",
+    "ThreadSafeSessionStore",
     # what they promise
     "Atomicity",
     "Durability",
@@ -87,6 +90,7 @@ __all__ = [
     "Delivery",
     "Direction",
     "Frame",
+    "FrameReader",
     "FrozenDict",
     "FrozenList",
     "HttpDelivery",

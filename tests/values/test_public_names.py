@@ -12,7 +12,7 @@ import soleowner
 
 # Submodules whose names are the library's own business, or a part with its own entrance.
 INTERNAL = {
-    *("arguments", "awaiting", "command_store", "commands", "records", "rows", "rules"),
+    *("arguments", "awaiting", "command_store", "crossing", "commands", "records", "rows", "rules"),
     *(
         "store_command",
         "sweeping",
@@ -28,7 +28,7 @@ INTERNAL = {
     *("fork", "mailbox"),
 }
 INTERNAL_NAMES = {
-    *("checked_id", "is_session_id", "session_error", "JsonObject", "StringMap"),
+    *("run_observed", "checked_id", "is_session_id", "session_error", "JsonObject", "StringMap"),
     *("CALLER_FIELDS", "STORE_FIELDS", "ProtocolVersion", "TableStatistics"),
     *("MAX_DEPTH", "MAX_MESSAGE_BYTES", "RpcHead", "encode_message", "nests_deeper"),
     *("read_head", "validate_message", "Tag", "Text", "not_one_string"),
