@@ -33,6 +33,7 @@ from .errors import (
 )
 from .events import Listener, SessionEvent, SessionEventKind
 from .factory import StorageFactory
+from .frame_reader import FrameReader
 from .frozen import FrozenDict, FrozenList, JsonValue, freeze, thaw
 from .guarantees import Atomicity, Durability, Guarantees, Scope
 from .ids import SessionId, new_session_id
@@ -54,6 +55,7 @@ from .query import SessionPage, SessionQuery
 from .session import Session
 from .states import Direction, SessionState, SessionStatus, TransportType
 from .statistics import Counters, StoreStatistics
+from .thread_safe import ThreadSafeSessionStore
 from .version import VersionState
 from .watcher import FrameWatcher
 
@@ -76,6 +78,7 @@ __all__ = [
     "SessionsFull",
     "StoreLimits",
     "StoreStatistics",
+    "ThreadSafeSessionStore",
     # what they promise
     "Atomicity",
     "Durability",
@@ -96,6 +99,7 @@ __all__ = [
     "Delivery",
     "Direction",
     "Frame",
+    "FrameReader",
     "FrozenDict",
     "FrozenList",
     "HttpDelivery",

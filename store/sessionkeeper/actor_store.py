@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import ClassVar, Self
 
 from soleowner import (
@@ -10,18 +11,24 @@ from soleowner import (
     ActorError,
     ActorStatistics,
     LoopRunner,
+    LoopStopped,
     MailboxClosed,
     MailboxFull,
     Observer,
     OwnerCrashed,
     Runner,
+    ThreadPort,
+    WouldBlock,
+    WrongLoop,
 )
 
 from .backends.memory import MemoryTables
 from .clock import Clock
 from .command_store import CommandStore
-from .errors import Overloaded, SessionError, StoreClosed
+from .crossing import Crossing, stop_at
+from .errors import OutcomeUnknown, Overloaded, SessionError, StoreClosed
 from .guarantees import Atomicity, Durability, Guarantees, Scope
+from .ids import new_session_id
 from .limits import StoreLimits
 from .listening import Listeners
 from .principal_store import PrincipalStore
@@ -31,7 +38,7 @@ from .watching import Bells
 __all__ = ["ActorSessionStore", "session_error"]
 
 
-class ActorSessionStore(CommandStore):
+class ActorSessionStore(CommandStore, Crossing):
     """Every operation is one linearizable step, applied whole even if its caller is cancelled.
 
     Use it as `async with ActorSessionStore() as store`. `capacity` and `capacity_bytes` bound the
@@ -106,6 +113,12 @@ class ActorSessionStore(CommandStore):
     def _refusals(self) -> Mapping[str, int]:
         return self._actor.statistics().refusals
 
+    def crossing(self) -> tuple[Self, ThreadPort[Tables]]:
+        """Return a facade that stops at its commands, and the way in for them."""
+        facade = copy(self)
+        facade._run = stop_at
+        return facade, self._actor.port()
+
 
 class _MemoryRunner(LoopRunner[Tables]):
     def __init__(self, tables: Tables, bells: Bells) -> None:
@@ -125,4 +138,12 @@ def session_error(error: ActorError) -> Exception:
         closed = StoreClosed()
         closed.__cause__ = error if isinstance(error, OwnerCrashed) else None
         return closed
+    if isinstance(error, LoopStopped):
+        return OutcomeUnknown(new_session_id())
+    if isinstance(error, WouldBlock):
+        return WouldBlock("await the store itself")
+    if isinstance(error, WrongLoop):
+        return WrongLoop(
+            error.where, "from elsewhere use the thread-safe facade, ThreadSafeSessionStore"
+        )
     return error

@@ -147,19 +147,20 @@ async def test_stores_are_told_apart_by_name(
     export: Export, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One program, two stores, and no warning of the SDK."""
-    async with ActorSessionStore() as one, ActorSessionStore() as two:
-        async with (
-            Telemetry(one, name="one", meter_provider=export.provider),
-            Telemetry(two, name="two", meter_provider=export.provider) as second,
-        ):
-            await two.create_session(Session.new(transport_type="stdio", id="a"))
-            await second.refresh()
-            active = [
-                (point.attributes["sessionkeeper.store"], point.value)
-                for point in export.points("sessions")
-                if point.attributes["state"] == "initializing"
-            ]
-            assert sorted(active) == [("one", 0), ("two", 1)]
+    async with (
+        ActorSessionStore() as one,
+        ActorSessionStore() as two,
+        Telemetry(one, name="one", meter_provider=export.provider),
+        Telemetry(two, name="two", meter_provider=export.provider) as second,
+    ):
+        await two.create_session(Session.new(transport_type="stdio", id="a"))
+        await second.refresh()
+        active = [
+            (point.attributes["sessionkeeper.store"], point.value)
+            for point in export.points("sessions")
+            if point.attributes["state"] == "initializing"
+        ]
+        assert sorted(active) == [("one", 0), ("two", 1)]
     assert caplog.messages == []
 
 
