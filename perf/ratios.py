@@ -27,6 +27,7 @@ from sessionkeeper import (
     SessionManager,
 )
 from soleowner import Actor, Command, LoopRunner
+from threads import THREADS
 
 MESSAGE = b'{"jsonrpc":"2.0","method":"notifications/message","params":{"x":"%s"}}' % (b"x" * 956)
 
@@ -206,6 +207,7 @@ NUMBERS: tuple[Callable[[], Awaitable[Number]], ...] = (
     memory_a_frame,
     full_collection,
     many_callers,
+    *THREADS,
 )
 
 

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 from .actor import Actor
 from .command import Command
-from .envelope import Batch, Envelope, fail, succeed
+from .envelope import Batch, Envelope, Reply, fail, succeed
 from .errors import (
     ActorError,
     CallerError,
+    LoopStopped,
     MailboxClosed,
     MailboxFull,
     OwnerCrashed,
     Reentrant,
+    WouldBlock,
     WrongLoop,
 )
 from .mailbox import Mailbox
+from .observer import Observer
 from .runner import LoopRunner, Runner
 from .statistics import ActorStatistics
+from .threads import ThreadPort
 
 __all__ = [
     # the engine
@@ -27,19 +31,24 @@ __all__ = [
     "ActorStatistics",
     "Command",
     "Mailbox",
+    "Observer",
+    "ThreadPort",
     # where a batch is applied
     "Batch",
     "Envelope",
     "LoopRunner",
+    "Reply",
     "Runner",
     "fail",
     "succeed",
     # errors
     "ActorError",
     "CallerError",
+    "LoopStopped",
     "MailboxClosed",
     "MailboxFull",
     "OwnerCrashed",
     "Reentrant",
+    "WouldBlock",
     "WrongLoop",
 ]

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping
 from typing import Generic, TypeVar
 
-from .envelope import Batch, fail, succeed
+from .envelope import Batch, Reply, fail, succeed
 from .errors import CallerError
 
 __all__ = ["LoopRunner", "Runner"]
@@ -26,6 +28,29 @@ class Runner(ABC, Generic[S]):
 
     applying: bool = False
     """Whether the loop's own thread is inside a command at this moment."""
+
+    # Made at the first refusal: a runner need not call an `__init__` here.
+    _refusals: Counter[str] | None = None
+
+    def inside(self) -> bool:
+        """Whether the calling thread, not the loop's, works for a command of this runner.
+
+        A runner that applies on a thread of its own says so here: who asks from there through a
+        thread-safe port would wait for itself.
+        """
+        return False
+
+    def refuse(self, reply: Reply, error: BaseException, /) -> None:
+        """Answer a command with an error it is expected to raise, and count it."""
+        if self._refusals is None:
+            self._refusals = Counter()
+        self._refusals[type(error).__name__] += 1
+        fail(reply, error)
+
+    @property
+    def refusals(self) -> Mapping[str, int]:
+        """How many commands were refused, by class of the error; a copy."""
+        return dict(self._refusals or {})
 
     async def open(self) -> None:
         """Get ready; an error here is raised by `Actor.open`."""
@@ -82,6 +107,6 @@ class LoopRunner(Runner[S]):
             try:
                 value = command.apply(state)
             except expected as error:
-                fail(reply, error)
+                self.refuse(reply, error)
             else:
                 succeed(reply, value)

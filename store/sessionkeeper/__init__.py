@@ -34,6 +34,7 @@ from .errors import (
 )
 from .events import Listener, SessionEvent, SessionEventKind
 from .factory import StorageFactory
+from .frame_reader import FrameReader
 from .frozen import FrozenDict, FrozenList, JsonValue, freeze, thaw
 from .guarantees import Atomicity, Durability, Guarantees, Scope
 from .ids import SessionId, new_session_id
@@ -68,6 +69,7 @@ from .query import SessionPage, SessionQuery
 from .session import Session
 from .states import Direction, SessionState, SessionStatus, TransportType
 from .statistics import Counters, StoreStatistics
+from .thread_safe import ThreadSafeSessionStore
 from .version import VersionState
 from .watcher import FrameWatcher
 
@@ -90,6 +92,7 @@ __all__ = [
     "SessionsFull",
     "StoreLimits",
     "StoreStatistics",
+    "ThreadSafeSessionStore",
     # what they promise
     "Atomicity",
     "Durability",
@@ -119,6 +122,7 @@ __all__ = [
     "Delivery",
     "Direction",
     "Frame",
+    "FrameReader",
     "FrozenDict",
     "FrozenList",
     "HttpDelivery",

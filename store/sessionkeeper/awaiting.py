@@ -11,7 +11,7 @@ from contextvars import ContextVar, copy_context
 from typing import TypeAlias, TypeVar
 
 import msgspec
-from soleowner import Batch, CallerError, Runner, fail, succeed
+from soleowner import Batch, CallerError, Runner, succeed
 
 from .atomic import Change
 from .errors import OutcomeUnknown
@@ -51,6 +51,10 @@ class AwaitingRunner(Runner[SessionStore]):
         """Whether the asking code is a change, or was started by an operation of this owner."""
         return self._changing or _inside.get() is self
 
+    def inside(self) -> bool:
+        """Whether a thread works for an operation of this owner, as `asyncio.to_thread` does."""
+        return _inside.get() is self
+
     def applier(self, change: Change) -> Change:
         """Wrap the caller's function: it sees the caller's context, and its errors stay its own."""
         context = copy_context()
@@ -78,9 +82,9 @@ class AwaitingRunner(Runner[SessionStore]):
             try:
                 value = await command.apply(self._inner)
             except asyncio.CancelledError:
-                fail(reply, OutcomeUnknown(new_session_id()))
+                self.refuse(reply, OutcomeUnknown(new_session_id()))
             except Exception as error:
-                fail(reply, error)
+                self.refuse(reply, error)
             else:
                 succeed(reply, value)
             # Asked of the task: an inner store may raise a CancelledError nobody sent it, and

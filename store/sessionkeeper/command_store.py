@@ -10,8 +10,6 @@ from contextvars import copy_context
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from soleowner import ActorStatistics
-
 from .arguments import (
     checked_count,
     checked_cursor,
@@ -219,12 +217,9 @@ class CommandStore(AtomicSessionStore):
             frames=held.frames,
             bytes=held.bytes,
             counters=held.counters,
-            mailbox=self._mailbox(),
+            mailbox=self.mailbox,
             refusals=self._refusals(),
         )
-
-    def _mailbox(self) -> ActorStatistics | None:
-        return None
 
     def _refusals(self) -> Mapping[str, int]:
         return {}

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from copy import copy
 from typing import ClassVar, Self, TypeVar, cast
 
-from soleowner import Actor, Command
+from soleowner import Actor, Command, ThreadPort
 
 from .actor_store import session_error
 from .arguments import (
@@ -23,6 +24,7 @@ from .arguments import (
 )
 from .atomic import AtomicSessionStore, Change
 from .awaiting import Await, AwaitingRunner, Operation
+from .crossing import Ask, Crossing, stop_at
 from .errors import (
     OutcomeUnknown,
     RevisionConflict,
@@ -46,7 +48,7 @@ R = TypeVar("R")
 _TRIES = 16
 
 
-class OwnedSessionStore(AtomicSessionStore):
+class OwnedSessionStore(AtomicSessionStore, Crossing):
     """Makes every operation through it atomic within this process.
 
     Another process that uses the same inner store is not held back. Refused with
@@ -72,6 +74,7 @@ class OwnedSessionStore(AtomicSessionStore):
             capacity=capacity,
             translate=session_error,
         )
+        self._ask: Ask[SessionStore] = self._actor.ask
 
     def __repr__(self) -> str:
         now = self._actor.statistics()
@@ -97,7 +100,13 @@ class OwnedSessionStore(AtomicSessionStore):
 
     async def _do(self, operation: Operation[R]) -> R:
         command: Command[SessionStore, R] = cast("Command[SessionStore, R]", Await(operation))
-        return await self._actor.ask(command)
+        return await self._ask(command)
+
+    def crossing(self) -> tuple[Self, ThreadPort[SessionStore]]:
+        """Return a facade that stops at its commands, and the way in for them."""
+        facade = copy(self)
+        facade._ask = stop_at
+        return facade, self._actor.port()
 
     async def create_session(self, session: Session, /) -> Session:
         session = checked_session(session)

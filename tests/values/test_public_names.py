@@ -12,13 +12,23 @@ import soleowner
 
 # Submodules whose names are the library's own business, or a part with its own entrance.
 INTERNAL = {
-    *("arguments", "awaiting", "backends", "cli", "command_store", "commands", "demo"),
-    *("lifecycle", "listening", "log_rules", "principal_store", "records", "rows", "rules"),
+    *("arguments", "awaiting", "backends", "cli", "command_store", "commands", "crossing"),
+    *(
+        "demo",
+        "otel",
+        "lifecycle",
+        "listening",
+        "log_rules",
+        "principal_store",
+        "records",
+        "rows",
+        "rules",
+    ),
     *("store_command", "sweeping", "tables", "tally", "tap", "value", "watching"),
     *("fork", "mailbox"),
 }
 INTERNAL_NAMES = {
-    *("checked_id", "is_session_id", "session_error", "JsonObject", "StringMap"),
+    *("run_observed", "checked_id", "is_session_id", "session_error", "JsonObject", "StringMap"),
     *("CALLER_FIELDS", "STORE_FIELDS", "ProtocolVersion", "TableStatistics", "Look", "News"),
     *("MAX_DEPTH", "MAX_MESSAGE_BYTES", "RpcHead", "encode_message", "nests_deeper"),
     *("read_head", "validate_message", "Tag", "Text", "not_one_string", "short_id"),
