@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 from sessionkeeper import (
@@ -53,9 +52,12 @@ def failing(kind: str) -> Callable[[SessionEvent], Awaitable[None] | None]:
     async def too_slow(event: SessionEvent) -> None:
         await asyncio.Event().wait()
 
-    return {hook.__name__: hook for hook in (
-        *(raising, cancelled, wild, raising_later, cancelling_itself, wild_later, too_slow),
-    )}[kind]
+    return {
+        hook.__name__: hook
+        for hook in (
+            *(raising, cancelled, wild, raising_later, cancelling_itself, wild_later, too_slow),
+        )
+    }[kind]
 
 
 KINDS = {
@@ -239,8 +241,14 @@ async def test_closing_from_a_hook_is_refused(caplog: pytest.LogCaptureFixture) 
     """It would wait for itself: `RuntimeError`, and the manager lives on."""
     caplog.set_level(logging.ERROR)
     failures: list[HookFailure] = []
-    hooks: dict[str, Any] = {"created": lambda _: manager.aclose(), "failed": failures.append}
-    async with SessionManager(hooks=SessionHooks(**hooks)) as manager:
+    managers: list[SessionManager] = []
+
+    async def created(event: SessionEvent) -> None:
+        await managers[0].aclose()
+
+    hooks = SessionHooks(created=created, failed=failures.append)
+    async with SessionManager(hooks=hooks) as manager:
+        managers.append(manager)
         await create(manager, "a")
         await manager._upkeep.dispatcher.flush()
         await create(manager, "b")

@@ -146,7 +146,9 @@ async def test_a_refused_response_answers_nothing() -> None:
         with pytest.raises(LimitExceeded):
             await manager.record(response("a", 1))
         with pytest.raises(LimitExceeded):
-            await manager.record(message("a", method="notifications/cancelled", params={"requestId": 1}))
+            await manager.record(
+                message("a", method="notifications/cancelled", params={"requestId": 1})
+            )
         assert await numbers(manager) == {"started": 1, "pending": 1}
         await store.delete_frames("a")
         await manager.record(response("a", 1))

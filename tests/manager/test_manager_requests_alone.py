@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
-
 import pytest
 from sessionkeeper import Direction, LimitExceeded, RequestStatistics
 from sessionkeeper.manager.pending import Waiting
@@ -184,7 +181,9 @@ def test_an_id_asked_again_replaces_the_older_one(tracker: RequestTracker) -> No
     assert adds_up(numbers)
 
 
-@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
+@pytest.mark.parametrize(
+    "order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
+)
 def test_a_refused_request_brings_the_older_one_back(
     tracker: RequestTracker, order: tuple[int, ...]
 ) -> None:
@@ -273,54 +272,3 @@ def test_when_none_is_left_it_is_told(tracker: RequestTracker) -> None:
     assert told == []
     tracker.drop_all()
     assert told == [0]
-
-
-@pytest.mark.parametrize("seed", range(50))
-def test_the_counters_add_up_whatever_happens(seed: int, time: Time) -> None:
-    """After every single step: started is the sum of all others; nothing is ever negative."""
-    chance = random.Random(seed)
-    tracker = RequestTracker(time, timeout=20.0, max_per_session=8, max_pending=20)
-    started: list[Waiting] = []
-    claimed: list[Waiting] = []
-
-    def take(waiting: list[Waiting]) -> Waiting:
-        return waiting.pop(chance.randrange(len(waiting)))
-
-    def begin() -> None:
-        try:
-            waiting = tracker.start(chance.choice("abc"), chance.choice([UP, DOWN]), chance.randrange(4), "m")
-        except LimitExceeded:
-            return
-        assert waiting is not None
-        started.append(waiting)
-
-    def claim() -> None:
-        waiting = tracker.claim(chance.choice("abc"), chance.choice([UP, DOWN]), chance.randrange(4))
-        if waiting is None:
-            tracker.answer(None)
-        else:
-            claimed.append(waiting)
-
-    steps: list[Callable[[], object]] = [
-        begin,
-        begin,
-        claim,
-        lambda: started and tracker.recorded(take(started)),
-        lambda: started and tracker.withdraw(take(started)),
-        lambda: claimed and tracker.answer(take(claimed)),
-        lambda: claimed and tracker.release(take(claimed)),
-        lambda: claimed and tracker.cancel(take(claimed)),
-        lambda: chance.random() < 0.2 and tracker.drop_session(chance.choice("abc")),
-        lambda: setattr(time, "now", time.now + chance.random() * 4),
-    ]
-    for _ in range(400):
-        chance.choice(steps)()
-        numbers = tracker.statistics()
-        assert adds_up(numbers)
-        assert numbers.pending == len(tracker.pending()) <= 20
-        assert numbers.answered == numbers.latency.count
-        assert len(tracker.pending()) == sum(len(tracker.pending(each)) for each in "abc")
-    time.now += 21.0
-    assert tracker.pending() == []
-    assert all(tracker.sessions_awaiting(way, n) == () for way in (UP, DOWN) for n in range(4))
-    assert not (tracker._newest or tracker._sessions or tracker._started)  # nothing piles up

@@ -231,7 +231,7 @@ async def test_stopping_while_it_waits_to_be_restarted(caplog: pytest.LogCapture
 
     task = Supervised(dies, name="test", delay=0.001)
     task.start()
-    while task.state != "restarting":
+    while task.restarts == 0:
         await asyncio.sleep(0)
     await task.stop()
     assert task.state == "stopped"

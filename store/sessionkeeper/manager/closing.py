@@ -51,7 +51,7 @@ class Drain:
 
     def shorten(self, seconds: float) -> None:
         """End a wait so many seconds from now, if it would last longer."""
-        if self._limit is None:
+        if self._limit is None or self._limit.expired():
             return
         end = asyncio.get_running_loop().time() + seconds
         before = self._limit.when()

@@ -120,8 +120,10 @@ class ManagedStore:
         store that the manager made finishes and closes; what misses it is cut short.
 
         Whoever calls meanwhile or later gets the same report, and may cut the wait short by a
-        smaller `drain`; a caller that is cancelled interrupts nothing: call again. Raises `TypeError`, `ValueError` for `drain`, and
-        `RuntimeError` from a hook, which would wait for itself, or on another event loop.
+        smaller `drain`; a caller that is cancelled interrupts nothing: call again.
+
+        Raises `TypeError`, `ValueError` for `drain`, and `RuntimeError` from a hook, which would
+        wait for itself, or on another event loop.
         """
         if checked_seconds("drain", drain) is None:
             raise TypeError("drain is a number of seconds, not None")

@@ -71,9 +71,7 @@ class Supervised:
         # An empty context: it serves nobody's request.
         loop = asyncio.get_running_loop()
         self._begun = loop.time()
-        task = loop.create_task(
-            self._run(), name=self._name, context=contextvars.Context()
-        )
+        task = loop.create_task(self._run(), name=self._name, context=contextvars.Context())
         self._task = task
         task.add_done_callback(self._end)
 
