@@ -135,6 +135,41 @@ def wire() -> Wire:
     return Wire()
 
 
+class Time:
+    """A clock and a sleep that pass when told."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.asked: list[float] = []
+        self._turn = asyncio.Event()
+        self._asleep = asyncio.Event()
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for `pass_on`."""
+        self.asked.append(seconds)
+        self._asleep.set()
+        await self._turn.wait()
+        self._turn.clear()
+        self._asleep.clear()
+
+    async def pass_on(self, seconds: float = 1.0) -> None:
+        """Let so much time pass; return when the sweeper sleeps again."""
+        await self._asleep.wait()
+        self.now += seconds
+        self._asleep.clear()
+        self._turn.set()
+        await self._asleep.wait()
+
+
+@pytest.fixture
+def time() -> Time:
+    """A clock at 0, and a sleep of the same time."""
+    return Time()
+
+
 class Make(Protocol):
     """Makes a manager on the store the test runs with, open inside a block."""
 

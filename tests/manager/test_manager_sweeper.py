@@ -5,40 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import StoreClosed
 from sessionkeeper.manager.supervised import Supervised, backed_off
 from sessionkeeper.manager.sweeper import Step, Sweeper
 
-
-class Time:
-    """A clock and a sleep that pass when told."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.asked: list[float] = []
-        self._turn = asyncio.Event()
-        self._asleep = asyncio.Event()
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait for `pass_on`."""
-        self.asked.append(seconds)
-        self._asleep.set()
-        await self._turn.wait()
-        self._turn.clear()
-        self._asleep.clear()
-
-    async def pass_on(self, seconds: float = 1.0) -> None:
-        """Let so much time pass; return when the sweeper sleeps again."""
-        await self._asleep.wait()
-        self.now += seconds
-        self._asleep.clear()
-        self._turn.set()
-        await self._asleep.wait()
+if TYPE_CHECKING:
+    from tests.manager.conftest import Time
 
 
 class Work:
@@ -62,12 +37,6 @@ class Work:
             return count
 
         return Step(name, work, batch=batch)
-
-
-@pytest.fixture
-def time() -> Time:
-    """A clock at 0."""
-    return Time()
 
 
 @pytest.fixture
