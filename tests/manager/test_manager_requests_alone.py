@@ -197,7 +197,7 @@ def test_a_refused_request_brings_the_older_one_back(
             tracker.withdraw(waiting)
         else:
             tracker.recorded(first)
-    assert tracker.find("a", UP, 1) is first.request
+    assert tracker.find("a", UP, 1) == first.request
     assert tracker.pending() == [first.request]
     tracker.answer(tracker.claim("a", UP, 1))
     numbers = tracker.statistics()

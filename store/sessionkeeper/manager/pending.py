@@ -29,17 +29,32 @@ class PendingRequest:
 class Waiting:
     """The tracker's own record of a request. Equal to itself only."""
 
-    __slots__ = ("arrived", "context", "key", "older", "orphaned", "request", "settled")
+    __slots__ = (
+        "arrived",
+        "context",
+        "key",
+        "method",
+        "older",
+        "orphaned",
+        "session_id",
+        "settled",
+        "started_at",
+    )
 
     def __init__(
         self,
-        request: PendingRequest,
+        session_id: str,
         key: tuple[Direction, type, RequestId],
+        method: str,
+        started_at: float,
+        *,
         context: Context | None,
         older: Waiting | None,
     ) -> None:
-        self.request = request
+        self.session_id = session_id
         self.key = key
+        self.method = method
+        self.started_at = started_at
         self.context = context
         """Of whoever recorded it, for the hook that learns of its time-out."""
         self.older = older
@@ -50,3 +65,9 @@ class Waiting:
         """Whether its session ended while that was being recorded."""
         self.settled = False
         """Whether it waits no more: then it is counted, once."""
+
+    @property
+    def request(self) -> PendingRequest:
+        """What others may know of it; made when asked for, which for most requests nobody does."""
+        direction, _, request_id = self.key
+        return PendingRequest(self.session_id, direction, request_id, self.method, self.started_at)

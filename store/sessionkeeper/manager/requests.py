@@ -85,8 +85,10 @@ class RequestTracker:
         self._check_limits(session_id)
         key = (direction, type(request_id), request_id)
         newest = self._newest.setdefault(key, {})
-        request = PendingRequest(session_id, direction, request_id, method[:LONGEST_METHOD], now)
-        waiting = Waiting(request, key, context, newest.get(session_id))
+        older = newest.get(session_id)
+        waiting = Waiting(
+            session_id, key, method[:LONGEST_METHOD], now, context=context, older=older
+        )
         newest[session_id] = waiting
         self._sessions.setdefault(session_id, {})[waiting] = None
         self._started[waiting] = None
@@ -127,7 +129,7 @@ class RequestTracker:
         if waiting is None or waiting.settled or waiting.arrived is None:
             self._unmatched += 1
             return
-        self._latency.add(waiting.arrived - waiting.request.started_at)
+        self._latency.add(waiting.arrived - waiting.started_at)
         self._settle(waiting, "answered")
 
     def cancel(self, waiting: Waiting) -> None:
@@ -201,7 +203,7 @@ class RequestTracker:
         if self._timeout is not None:
             while self._started:
                 first = next(iter(self._started))
-                if now - first.request.started_at < self._timeout:
+                if now - first.started_at < self._timeout:
                     break
                 self._settle(first, "timed_out")
                 self._timed_out(first)
@@ -213,7 +215,7 @@ class RequestTracker:
         waiting.settled = True
         self._counts[outcome] += 1
         del self._started[waiting]
-        session_id = waiting.request.session_id
+        session_id = waiting.session_id
         held = self._sessions[session_id]
         del held[waiting]
         if not held:
