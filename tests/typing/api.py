@@ -13,6 +13,7 @@ from sessionkeeper import (
     Change,
     Direction,
     Frame,
+    FrameWatcher,
     FrozenDict,
     FrozenList,
     Guarantees,
@@ -25,15 +26,19 @@ from sessionkeeper import (
     MessageEnvelope,
     MessageKind,
     OwnedSessionStore,
+    PendingRequest,
     PlainSessionStore,
     RevisionConflict,
     Session,
     SessionClosed,
+    SessionEvent,
+    SessionHooks,
     SessionId,
     SessionManager,
     SessionState,
     SessionStatus,
     SessionStore,
+    ShutdownReport,
     StorageFactory,
     StoreLimits,
     StoreStatistics,
@@ -184,9 +189,28 @@ async def a_manager_records(envelope: MessageEnvelope, mine: SessionStore) -> No
         assert_type(await manager.complete_session("a"), Session)
         assert_type(await manager.fail_session("a", "reason"), Session)
         await manager.delete_session("a")
+        assert_type(await manager.negotiate_version("a", "2025-11-25"), str)
+        assert_type(manager.watch("a", after=1), FrameWatcher)
+        assert_type(manager.pending_requests("a"), list[PendingRequest])
+        assert_type(manager.match(envelope), PendingRequest | None)
+        assert_type(manager.sessions_awaiting("1", direction="client-to-server"), tuple[str, ...])
         assert_type(await manager.statistics(), ManagerStatistics)
+        assert_type((await manager.statistics()).requests.latency.median, float | None)
         assert_type(manager.store, AtomicSessionStore)
+        assert_type(await manager.aclose(drain=1.0), ShutdownReport)
     assert_type(SessionManager.with_store(mine), SessionManager)
+
+
+async def a_hook(event: SessionEvent) -> None:
+    assert_type(event.before, SessionState | None)
+
+
+def another_hook(request: PendingRequest) -> None:
+    assert_type(request.request_id, int | str)
+
+
+hooks = SessionHooks(created=a_hook, ended=print, request_timed_out=another_hook)
+with_hooks = SessionManager(ManagerConfig.recording(idle=60), hooks=hooks)
 
 
 # A third party's store: the ten methods and nothing more.

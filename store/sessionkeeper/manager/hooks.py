@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TypeAlias
 
 from ..events import SessionEvent, SessionEventKind
@@ -20,7 +20,7 @@ class HookFailure:
     """Its field in `SessionHooks`."""
     about: SessionEvent | PendingRequest
     """What the hook was given."""
-    error: BaseException
+    error: BaseException = field(repr=False)
 
 
 SessionHook: TypeAlias = Callable[[SessionEvent], Awaitable[object] | None]
@@ -51,8 +51,8 @@ class SessionHooks:
     failed: FailureHook | None = None
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            hook = getattr(self, field.name)
+        for each in fields(self):
+            hook = getattr(self, each.name)
             if hook is not None and not callable(hook):
                 raise TypeError(f"a hook is a function, not {type(hook).__name__}")
 
@@ -64,7 +64,7 @@ class SessionHooks:
         return tuple(name for name in names if getattr(self, name) is not None)
 
     def __bool__(self) -> bool:
-        return any(getattr(self, field.name) is not None for field in fields(self))
+        return any(getattr(self, each.name) is not None for each in fields(self))
 
 
 _NAMES = {

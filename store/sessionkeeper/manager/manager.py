@@ -149,6 +149,8 @@ class SessionManager(ManagedStore):
         """
         if type(request_id) not in (int, str):
             raise TypeError(f"a request id is an int or a str, not {type(request_id).__name__}")
+        if direction not in tuple(Direction):
+            raise ValueError("a direction is client-to-server or server-to-client")
         asked = opposite(Direction(direction))
         return self._tracked().sessions_awaiting(asked, request_id)
 
