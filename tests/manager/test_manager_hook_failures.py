@@ -237,8 +237,15 @@ async def test_a_dispatcher_that_is_cancelled_goes_on_where_it_was() -> None:
     assert told == ["a", "b", "c"]
 
 
-async def test_closing_from_a_hook_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("eager", [False, True])
+async def test_closing_from_a_hook_is_refused(
+    eager: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     """It would wait for itself: `RuntimeError`, and the manager lives on."""
+    factory = getattr(asyncio, "eager_task_factory", None)
+    if eager and factory is None:
+        pytest.skip("tasks are eager from Python 3.12 on")
+    asyncio.get_running_loop().set_task_factory(factory if eager else None)
     caplog.set_level(logging.ERROR)
     failures: list[HookFailure] = []
     managers: list[SessionManager] = []

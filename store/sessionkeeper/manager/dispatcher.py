@@ -49,7 +49,7 @@ class HookDispatcher:
         self._runs: deque[tuple[str, _About | HookFailure]] = deque()
         self._context: Context | None = None
         self._awaited: tuple[asyncio.Task[None], str, _About | HookFailure] | None = None
-        self._overdue = False
+        self._starting = self._overdue = False
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -68,7 +68,9 @@ class HookDispatcher:
     @property
     def is_asking(self) -> bool:
         """Whether the asking code is a hook that is being run."""
-        return self._awaited is not None and self._awaited[0] is asyncio.current_task()
+        if self._awaited is None:
+            return self._starting
+        return self._awaited[0] is asyncio.current_task()
 
     def start(self) -> None:
         """Start the dispatcher on the running loop, if there are hooks."""
@@ -150,7 +152,11 @@ class HookDispatcher:
             return
         if inspect.isawaitable(result):
             loop = asyncio.get_running_loop()
-            task = loop.create_task(_await(result), name=f"hook {name}", context=context)
+            self._starting = True
+            try:  # an eager task factory runs the hook's first step right here (cpython#155338)
+                task = loop.create_task(_await(result), name=f"hook {name}", context=context)
+            finally:
+                self._starting = False
             self._awaited = (task, name, about)
 
     async def _finish(

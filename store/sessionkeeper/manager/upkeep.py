@@ -5,25 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextvars import Context
-from typing import TYPE_CHECKING
 
 from ..atomic import AtomicSessionStore
 from ..clock import Clock
+from ..jsonrpc import RpcHead
 from ..message import MessageContext
 from .closing import ShutdownReport, shut_down
+from .config import ManagerConfig
 from .dispatcher import HookDispatcher
 from .exchanges import Exchange, begin
 from .following import Follower
+from .hooks import SessionHooks
+from .pending import Waiting
 from .rates import RateLimiter
 from .requests import RequestTracker
 from .statistics import ManagerStatistics
 from .sweeper import Sleep, Step, Sweeper
-
-if TYPE_CHECKING:
-    from ..jsonrpc import RpcHead
-    from .config import ManagerConfig
-    from .hooks import SessionHooks
-    from .pending import Waiting
 
 __all__ = ["Upkeep"]
 
