@@ -1,0 +1,90 @@
+"""An interleaving that fails, found, shrunk and told in words."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .choices import deviations, encode, trimmed
+from .errors import LeftUndone
+from .running import Rules, Run, Scenario, run_once
+from .shrinking import shrink
+from .strategies import replaying
+from .trace import Step, drawn
+
+__all__ = ["Failure", "failure_of"]
+
+T = TypeVar("T")
+
+_TRIES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failing interleaving; `str()` of it is the whole report."""
+
+    error: BaseException
+    token: str
+    """Give it to `replay` to have the same again."""
+    choices: tuple[int, ...]
+    found: tuple[int, ...]
+    """The choices as they were before they were shrunk."""
+    seed: int
+    steps: tuple[Step, ...]
+    repeats: bool
+    """Whether the same choices failed a second time."""
+
+    @property
+    def deviations(self) -> int:
+        """How many choices differ from the usual order."""
+        return deviations(self.choices)
+
+    def __str__(self) -> str:
+        many, before = self.deviations, deviations(self.found)
+        head = f"{many} deviation{'' if many == 1 else 's'} from the usual order"
+        if many == 0:
+            head = "no deviation: it fails in the usual order"
+        shrunk = f", shrunk from {before}" if before != many else ""
+        lines = [f"{head} (seed {self.seed}{shrunk}); replay token {self.token}"]
+        if not self.repeats:
+            lines.append(
+                "It did not fail again with the same choices: something else than the order"
+                " decides, a clock or a random number perhaps."
+            )
+        lines += [f"{type(self.error).__name__}: {self.error}".rstrip(": ")]
+        where = traceback.extract_tb(self.error.__traceback__)
+        if where and where[-1].line:
+            lines.append(f"  at {where[-1].name}, line {where[-1].lineno}: {where[-1].line}")
+        return "\n".join([*lines, "", *drawn(self.steps)])
+
+
+def failure_of(
+    scenario: Scenario[T], run: Run[T], rules: Rules[T], *, seed: int, shrinks: bool
+) -> Failure:
+    """Shrink a run that failed, run it once more to see each step, and return all that."""
+    error = run.error or LeftUndone()  # there is one
+    kind, tries = type(error), _TRIES
+
+    def fails(choices: list[int]) -> list[int] | None:
+        nonlocal tries
+        tries -= 1
+        if tries < 0:
+            return None
+        again = run_once(scenario, replaying(choices), rules)
+        return again.choices if type(again.error) is kind else None
+
+    found = trimmed(run.choices)
+    repeats = fails(found) is not None
+    choices = shrink(found, fails) if shrinks and repeats else found
+    shown = run_once(scenario, replaying(choices), rules, trace=True)
+    repeats = repeats and type(shown.error) is kind
+    return Failure(
+        error=shown.error if repeats and shown.error else error,
+        token=encode(choices),
+        choices=tuple(choices),
+        found=tuple(found),
+        seed=seed,
+        steps=tuple(shown.steps),
+        repeats=repeats,
+    )
