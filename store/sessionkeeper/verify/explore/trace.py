@@ -9,7 +9,7 @@ import asyncio
 import inspect
 from asyncio import Handle
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from .lanes import CALLBACKS, THREADS, AnyTask, lane_of
 from .standing import Place, place_of
@@ -33,15 +33,15 @@ class Tracer:
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
+        self._names: dict[int, str] = {}
 
     def run(self, handle: Handle, choice: int) -> None:
         """Run a handle and note what it did."""
         lane = lane_of(handle)
-        if isinstance(lane, asyncio.Task):
-            task: AnyTask = lane
-            before = None if _fresh(task) else place_of(task)
+        if _is_task(lane):
+            before = None if _fresh(lane) else place_of(lane)
             handle._run()
-            self._note(task.get_name(), choice, _moved(task, before))
+            self._note(self._named(lane), choice, _moved(lane, before))
             return
         called = getattr(handle._callback, "__qualname__", "a callback")  # type: ignore[attr-defined]  # not in the stubs
         handle._run()
@@ -51,7 +51,18 @@ class Tracer:
     def cancelled(self, task: AnyTask) -> None:
         """Note that a task was told to end."""
         place = place_of(task)
-        self.steps.append(Step(task.get_name(), True, f"is cancelled at {_shown(place)}"))
+        self.steps.append(Step(self._named(task), True, f"is cancelled at {_shown(place)}"))
+
+    def _named(self, task: AnyTask) -> str:
+        """The name of a task, with a number if another one has it already."""
+        name = self._names.get(id(task))
+        if name is None:
+            name, number = task.get_name(), 1
+            while name in self._names.values():
+                number += 1
+                name = f"{task.get_name()} ({number})"
+            self._names[id(task)] = name
+        return name
 
     def _note(self, lane: str, choice: int, what: str) -> None:
         self.steps.append(Step(lane, choice != 0, what))
@@ -75,6 +86,10 @@ def drawn(steps: Sequence[Step]) -> list[str]:
         lines = [*cut, *lines[start : start + _MOST]]
         lines += [f"    … {after} steps after …"] if after else []
     return lines
+
+
+def _is_task(lane: object) -> TypeGuard[AnyTask]:
+    return isinstance(lane, asyncio.Task)
 
 
 def _fresh(task: AnyTask) -> bool:
