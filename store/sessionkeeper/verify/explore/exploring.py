@@ -91,7 +91,7 @@ def explore(
     )
     rules = Rules(check, victims, strict, max_steps)
     done = explored(scenario, plan, rules, runs=seeds, failures=failures, shrinks=shrink)
-    if cancellations and not done.victims:
+    if cancellations and done.ok and not done.victims:
         raise ValueError("cancellations, but no task that may be cancelled: see may_cancel")
     return done
 

@@ -3,88 +3,96 @@
 A lane is a task, a thread's job, the calls that come from threads, or all plain callbacks.
 """
 
-# What asyncio schedules is private to it, and an event loop has to look at it.
-# pyright: reportPrivateUsage=false
-
 from __future__ import annotations
 
 import asyncio
-from asyncio import Handle
+from asyncio import Handle, TimerHandle
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, Final, TypeAlias
 
-__all__ = ["CALLBACKS", "THREADS", "LaneHandle", "LaneTask", "Pick", "heads", "lane_of"]
+__all__ = [
+    "CALLBACKS",
+    "THREADS",
+    "AnyTask",
+    "LaneHandle",
+    "LaneTask",
+    "LaneTimer",
+    "Pick",
+    "Ready",
+    "heads",
+]
 
 AnyTask: TypeAlias = "asyncio.Task[Any]"
 
-Pick: TypeAlias = "Callable[[list[Handle], list[AnyTask]], int]"
-"""Choose from what is ready and from the tasks that may be cancelled."""
+CALLBACKS: Final = 0
+THREADS: Final = -1
+"""Tasks have positive numbers, and one handle at a time; jobs for threads are below this."""
 
 
 class LaneTask(asyncio.Task[Any]):
     """A task that hashes by its number: sets of tasks have the same order in every run."""
 
-    __slots__ = ("_serial",)
+    __slots__ = ("lane",)
 
     def __init__(
         self,
         coro: Coroutine[Any, Any, Any],
         *,
-        serial: int,
+        lane: int,
         loop: asyncio.AbstractEventLoop,
         name: str,
         context: Context | None,
     ) -> None:
-        self._serial = serial  # first: the parent puts the task into a set
+        self.lane = lane  # first: the parent puts the task into a set
         super().__init__(coro, loop=loop, name=name, context=context)
 
     def __hash__(self) -> int:
-        return self._serial
+        return self.lane
 
 
 class LaneHandle(Handle):
-    """A handle that brings its lane along."""
+    """A handle that knows its lane, which is set after it is made: once less to call."""
 
     __slots__ = ("lane",)
+    lane: int
+
+
+class LaneTimer(TimerHandle):
+    """A timer; of two for the same time, the one that was set first rings first.
+
+    On a real clock no two times are the same, in virtual time most are.
+    """
+
+    __slots__ = ("lane", "number")
+    number: int
 
     def __init__(
         self,
+        when: float,
         callback: Callable[..., object],
         args: tuple[object, ...],
         loop: asyncio.AbstractEventLoop,
         context: Context | None,
-        lane: object,
     ) -> None:
-        super().__init__(callback, args, loop, context)
-        self.lane = lane
+        super().__init__(when, callback, args, loop, context)
+        self.lane = CALLBACKS
+
+    def __lt__(self, other: TimerHandle) -> bool:
+        if isinstance(other, LaneTimer):
+            return (self.when(), self.number) < (other.when(), other.number)
+        return super().__lt__(other)
 
 
-CALLBACKS: Final = "callbacks"
-THREADS: Final = "threads"
+Ready: TypeAlias = "list[LaneHandle | LaneTimer]"
+
+Pick: TypeAlias = "Callable[[Ready, list[AnyTask]], int]"
+"""Choose from what is ready and from the tasks that may be cancelled."""
 
 
-def lane_of(handle: Handle) -> object:
-    """Return the lane of a handle.
-
-    A task's first step, its steps and its wake-ups are bound to it, in C and in Python alike.
-    """
-    if type(handle) is LaneHandle:
-        return handle.lane
-    bound: object = getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined]  # not in the stubs
-    if isinstance(bound, asyncio.Task):
-        task: AnyTask = bound
-        return task
-    return CALLBACKS
-
-
-def heads(ready: list[Handle]) -> list[int]:
+def heads(ready: Ready) -> list[int]:
     """Return the places of what may run next: the first handle of each lane."""
-    seen: set[int] = set()
-    places: list[int] = []
+    first: dict[int, int] = {}
     for place, handle in enumerate(ready):
-        lane = id(lane_of(handle))
-        if lane not in seen:
-            seen.add(lane)
-            places.append(place)
-    return places
+        first.setdefault(handle.lane, place)
+    return list(first.values())

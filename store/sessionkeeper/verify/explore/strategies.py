@@ -6,13 +6,12 @@ bugs* (ASPLOS 2010): a bug that needs d steps in a certain order is hit with a k
 
 from __future__ import annotations
 
-from asyncio import Handle
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Generator, Sequence
 from random import Random
 from typing import Any, Literal, TypeAlias
 
-from .lanes import AnyTask, Pick, heads, lane_of
+from .lanes import AnyTask, Pick, Ready, heads
 from .running import Run
 
 __all__ = ["Plan", "Strategy", "plan_of", "replaying", "usual"]
@@ -35,7 +34,7 @@ def plan_of(strategy: Strategy, *, seeds: range, deviations: int, cancellations:
     return _seeded(strategy, seeds, cancellations)
 
 
-def usual(ready: list[Handle], victims: list[AnyTask]) -> int:
+def usual(ready: Ready, victims: list[AnyTask]) -> int:
     """Choose what asyncio would run."""
     return 0
 
@@ -80,30 +79,20 @@ def _few(rng: Random, steps: int) -> Pick:
 
 
 def _pct(rng: Random, depth: int, steps: int) -> Pick:
-    draw = rng.random
-    drops = {rng.randrange(max(steps, 1)): -n for n in range(1, depth)}
-    priority: dict[int, float] = {}  # by lane
-    queue: list[float] = []  # the priorities of what is ready, in step with it
-    step, taken = -1, -1
+    drops = {rng.randrange(max(steps, 1)): -float(n) for n in range(1, depth)}
+    priority: defaultdict[int, float] = defaultdict(rng.random)  # by lane
+    step = -1
 
-    def pick(ready: list[Handle], victims: list[AnyTask]) -> int:
-        nonlocal step, taken
-        if taken >= 0:
-            del queue[taken]
-        for handle in ready[len(queue) :]:
-            lane = id(lane_of(handle))
-            if lane not in priority:
-                priority[lane] = draw()
-            queue.append(priority[lane])
+    def pick(ready: Ready, victims: list[AnyTask]) -> int:
+        nonlocal step
         step += 1
-        best = max(queue)
-        taken = queue.index(best)
+        queue = [priority[handle.lane] for handle in ready]
+        best = queue.index(max(queue))
         if step in drops:  # whoever would run now goes behind all others from now on
-            low = float(drops[step])
-            priority[id(lane_of(ready[taken]))] = low
-            queue[:] = [low if each == best else each for each in queue]
-            taken = queue.index(max(queue))
-        return taken
+            priority[ready[best].lane] = drops[step]
+            queue = [priority[handle.lane] for handle in ready]
+            best = queue.index(max(queue))
+        return best
 
     return pick
 
@@ -112,7 +101,7 @@ def _cancelling(pick: Pick, rng: Random, most: int, steps: int) -> Pick:
     moments = {rng.randrange(max(steps, 1)) for _ in range(rng.randint(1, most))}
     step = -1
 
-    def cancel(ready: list[Handle], victims: list[AnyTask]) -> int:
+    def cancel(ready: Ready, victims: list[AnyTask]) -> int:
         nonlocal step
         step += 1
         if step in moments:
@@ -147,7 +136,7 @@ def _exhaustive(deviations: int, cancellations: int) -> Plan:
 def _noting(begin: list[int], menu: list[list[int]], cancel: bool) -> Pick:
     following = iter(begin)
 
-    def pick(ready: list[Handle], victims: list[AnyTask]) -> int:
+    def pick(ready: Ready, victims: list[AnyTask]) -> int:
         others = [place for place in heads(ready) if place]
         if cancel:
             others += [-n for n, task in enumerate(victims, 1) if not task.done()]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from asyncio import Handle
 from collections.abc import Callable
 from typing import TypeVar
 
 from .exploring import Exploration, explored
-from .lanes import AnyTask, Pick
+from .lanes import AnyTask, Pick, Ready
 from .running import Rules, Scenario
 from .strategies import Plan, plan_of, usual
 
@@ -46,7 +45,7 @@ def sweep_cancellations(
         failures=failures,
         shrinks=shrink,
     )
-    if not done.victims:
+    if done.ok and not done.victims:
         raise ValueError("a sweep, but no task that may be cancelled: see may_cancel")
     return done
 
@@ -77,7 +76,7 @@ def _at(number: int, moment: int, pick: Pick) -> Pick:
     """Cancel one task, after it has been there for so many steps."""
     seen = -1
 
-    def cancel(ready: list[Handle], victims: list[AnyTask]) -> int:
+    def cancel(ready: Ready, victims: list[AnyTask]) -> int:
         nonlocal seen
         if seen < moment and number < len(victims) and not victims[number].done():
             seen += 1

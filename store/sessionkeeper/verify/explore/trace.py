@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from asyncio import Handle
 from collections.abc import Sequence
 from typing import NamedTuple, TypeGuard
 
-from .lanes import CALLBACKS, THREADS, AnyTask, lane_of
+from .lanes import CALLBACKS, THREADS, AnyTask, LaneHandle, LaneTimer
 from .standing import Place, place_of
 
 __all__ = ["Step", "Tracer", "drawn"]
@@ -35,18 +34,18 @@ class Tracer:
         self.steps: list[Step] = []
         self._names: dict[int, str] = {}
 
-    def run(self, handle: Handle, choice: int) -> None:
+    def run(self, handle: LaneHandle | LaneTimer, choice: int) -> None:
         """Run a handle and note what it did."""
-        lane = lane_of(handle)
-        if _is_task(lane):
-            before = None if _fresh(lane) else place_of(lane)
+        callback = handle._callback  # type: ignore[union-attr]  # not in the stubs
+        if handle.lane > 0 and _is_task(task := callback.__self__):
+            before = None if _fresh(task) else place_of(task)
             handle._run()
-            self._note(self._named(lane), choice, _moved(lane, before))
+            self._note(self._named(task), choice, _moved(task, before))
             return
-        called = getattr(handle._callback, "__qualname__", "a callback")  # type: ignore[attr-defined]  # not in the stubs
+        called: str = getattr(callback, "__qualname__", "a callback")
         handle._run()
-        name = lane if lane in (CALLBACKS, THREADS) else "a thread's job"
-        self._note(str(name), choice, called.rpartition("<locals>.")[2])
+        name = {CALLBACKS: "callbacks", THREADS: "threads"}.get(handle.lane, "a thread's job")
+        self._note(name, choice, called.rpartition("<locals>.")[2])
 
     def cancelled(self, task: AnyTask) -> None:
         """Note that a task was told to end."""
