@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 from .choices import deviations, encode, trimmed
 from .errors import LeftUndone
 from .running import Rules, Run, Scenario, run_once
-from .shrinking import shrink
-from .strategies import replaying
+from .shrinking import Fails, shrink
+from .strategies import plan_of, replaying
 from .trace import Step, drawn
 
 __all__ = ["Failure", "failure_of"]
 
 T = TypeVar("T")
 
-_TRIES = 500
+_TRIES = 1_000
+_OTHERS = 200
+_FEW = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +67,20 @@ def failure_of(
 ) -> Failure:
     """Shrink a run that failed, run it once more to see each step, and return all that."""
     error = run.error or LeftUndone()  # there is one
-    kind, tries = type(error), _TRIES
+    kind = _kind(error)
 
     def fails(choices: list[int]) -> list[int] | None:
-        nonlocal tries
-        tries -= 1
-        if tries < 0:
-            return None
         again = run_once(scenario, replaying(choices), rules)
-        return again.choices if type(again.error) is kind else None
+        return again.choices if _kind(again.error) == kind else None
 
-    found = trimmed(run.choices)
+    found = choices = trimmed(run.choices)
     repeats = fails(found) is not None
-    choices = shrink(found, fails) if shrinks and repeats else found
+    if shrinks and repeats:
+        choices = shrink(found, fails, _TRIES)
+        if deviations(choices) > _FEW:
+            choices = min([choices, *_others(scenario, rules, found, fails)], key=deviations)
     shown = run_once(scenario, replaying(choices), rules, trace=True)
-    repeats = repeats and type(shown.error) is kind
+    repeats = repeats and _kind(shown.error) == kind
     return Failure(
         error=shown.error if repeats and shown.error else error,
         token=encode(choices),
@@ -88,3 +90,30 @@ def failure_of(
         steps=tuple(shown.steps),
         repeats=repeats,
     )
+
+
+def _others(
+    scenario: Scenario[T], rules: Rules[T], found: list[int], fails: Fails
+) -> Iterator[list[int]]:
+    """Other runs that fail in the same way, shrunk: a small one may be far from the first."""
+    cancels = sum(choice < 0 for choice in found)
+    plan = plan_of("mixed", seeds=range(_OTHERS), deviations=0, cancellations=cancels)
+    run: Run[T] | None = None
+    for _ in range(_OTHERS):
+        _, pick = plan.send(run)  # type: ignore[arg-type]  # `send(None)` begins it
+        run = run_once(scenario, pick, rules)
+        if run.error is not None and fails(run.choices) is not None:
+            smaller = shrink(run.choices, fails, _TRIES // 4)
+            yield smaller
+            if deviations(smaller) <= _FEW:
+                return
+
+
+def _kind(error: BaseException | None) -> tuple[object, ...]:
+    """What makes two failures the same one: the type, and the line that raised it."""
+    trace = error.__traceback__ if error is not None else None
+    if trace is None:
+        return (type(error),)
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return type(error), trace.tb_frame.f_code.co_filename, trace.tb_lineno
