@@ -1,8 +1,8 @@
 """The choices of a run: one list of small integers, which is seed, replay token and what shrinks.
 
-A choice says how many at the head of the queue are sent to its end before the next one runs, so 0
-is what asyncio would do; -n cancels the n-th task that may be cancelled, and a choice follows.
-Counting them is delay-bounding: Emmi and others, *Delay-bounded scheduling* (POPL 2011).
+A choice says how many at the head of the queue are passed over, of which the tasks go to its end;
+so 0 is what asyncio would do. -n cancels the n-th task that may be cancelled, and a choice follows.
+To count those that are not 0 is delay-bounding (Emmi and others, POPL 2011).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ AnyTask: TypeAlias = "asyncio.Task[Any]"
 
 CALLBACKS: Final = 0
 THREADS: Final = -1
-"""Tasks have positive numbers, and one handle at a time; jobs for threads are below this."""
+"""A positive lane, of a task or a thread's job, has one handle at a time; others may have more."""
 
 
 class LaneTask(asyncio.Task[Any]):

@@ -143,20 +143,22 @@ class ExplorerLoop(LaneLoop):
                 self._tracer.cancelled(self.victims[number - 1])
 
     def _overtake(self, choice: int) -> int:
-        """Send what stands before the one chosen to the end of the queue, and return its place.
+        """Bring the one chosen to the head of the queue, and return its place.
 
-        The order within each lane is kept: it is the first of its lane that is chosen.
+        The tasks before it go to the end. Of a lane that can have more than one handle ready, the
+        first is chosen, and those passed over keep their place: the order within it is kept.
         """
         ready = self._ready
         choice = min(choice, len(ready) - 1)
-        if self._shared:
-            lane = ready[choice].lane
-            if lane <= 0:
-                choice = next(n for n, handle in enumerate(ready) if handle.lane == lane)
-            passed = {handle.lane for handle in ready[:choice]}
-            last = [handle for handle in ready if handle.lane in passed]
-            ready[:] = [handle for handle in ready if handle.lane not in passed] + last
-        else:  # tasks only, each with one handle
+        if not self._shared:
             ready += ready[:choice]
             del ready[:choice]
+            return choice
+        chosen = ready[choice]
+        if chosen.lane <= 0:
+            choice = next(n for n, handle in enumerate(ready) if handle.lane == chosen.lane)
+            chosen = ready[choice]
+        passed = ready[:choice]
+        ready[: choice + 1] = [chosen, *[handle for handle in passed if handle.lane <= 0]]
+        ready += [handle for handle in passed if handle.lane > 0]
         return choice

@@ -23,6 +23,8 @@ __all__ = ["LaneLoop"]
 
 T = TypeVar("T")
 
+_NO_TASK_OF_OURS = 1_000_000
+
 
 class LaneLoop(SealedLoop):
     """Keeps what is ready, in lanes; running it is another's."""
@@ -129,8 +131,10 @@ class LaneLoop(SealedLoop):
     ) -> asyncio.Future[T]:
         """Queue a job as a lane of its own; those of a pool with one thread share a lane."""
         reply: asyncio.Future[T] = self.create_future()
-        alone = getattr(executor, "_max_workers", 0) == 1
-        lane = THREADS - self._lanes.setdefault(executor if alone else reply, len(self._lanes) + 1)
+        if getattr(executor, "_max_workers", 0) == 1:
+            lane = THREADS - self._number(executor)
+        else:
+            lane = _NO_TASK_OF_OURS + self._number(reply)
 
         def deliver(give: Callable[..., None], what: object) -> None:
             if not reply.done():
@@ -170,8 +174,11 @@ class LaneLoop(SealedLoop):
 
     def _lane_of(self, bound: object) -> int:
         if isinstance(bound, asyncio.Task):  # of the scenario's own factory
-            return 1_000_000 + self._lanes.setdefault(cast("object", bound), len(self._lanes) + 1)
+            return _NO_TASK_OF_OURS + self._number(cast("object", bound))
         return CALLBACKS
+
+    def _number(self, thing: object) -> int:
+        return self._lanes.setdefault(thing, len(self._lanes) + 1)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Keep what asyncio would log."""

@@ -37,7 +37,7 @@ class Tracer:
     def run(self, handle: LaneHandle | LaneTimer, choice: int) -> None:
         """Run a handle and note what it did."""
         callback = handle._callback  # type: ignore[union-attr]  # not in the stubs
-        if handle.lane > 0 and _is_task(task := callback.__self__):
+        if handle.lane > 0 and _is_task(task := getattr(callback, "__self__", None)):
             before = None if _fresh(task) else place_of(task)
             handle._run()
             self._note(self._named(task), choice, _moved(task, before))
