@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import importlib
+import os
 import pkgutil
 import subprocess
 import sys
@@ -53,6 +54,7 @@ def test_the_fixture_works_in_anybodys_pytest(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--rootdir", tmp_path, *options, "--explore-seeds", "7"],
         cwd=tmp_path,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         timeout=60,

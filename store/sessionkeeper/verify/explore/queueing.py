@@ -153,7 +153,7 @@ class LaneLoop(SealedLoop):
             # The answer comes later: the caller may be cancelled when the work is done.
             self._queue(lane, deliver, done, None)
 
-        self._queue(lane, job, (), None)
+        self._queue(lane, job, (), Context())  # a thread has a context of its own
         return reply
 
     def _queue(
