@@ -15,7 +15,7 @@ from .ids import checked_id
 from .interface import SessionStore
 from .lifecycle import implied_change
 from .message import MessageEnvelope
-from .owned_store import OwnedSessionStore
+from .owned import OwnedSessionStore
 from .session import Session
 from .states import SessionState, TransportType
 from .statistics import StoreStatistics

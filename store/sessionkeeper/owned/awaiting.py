@@ -6,6 +6,7 @@ Others run while it waits; nobody else's operation on this store does.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, copy_context
 from typing import TypeAlias, TypeVar
@@ -13,11 +14,11 @@ from typing import TypeAlias, TypeVar
 import msgspec
 from soleowner import Batch, CallerError, Runner, fail, succeed
 
-from .atomic import Change
-from .errors import OutcomeUnknown
-from .ids import new_session_id
-from .interface import SessionStore
-from .session import Session
+from ..atomic import Change
+from ..errors import OutcomeUnknown, SessionError
+from ..interface import SessionStore
+from ..session import Session
+from .notes import Notes
 
 __all__ = ["Await", "AwaitingRunner", "Operation"]
 
@@ -42,14 +43,17 @@ class Await(msgspec.Struct, frozen=True):
 class AwaitingRunner(Runner[SessionStore]):
     """Awaits each operation before the next one begins."""
 
-    def __init__(self, inner: SessionStore) -> None:
+    def __init__(self, inner: SessionStore, notes: Notes) -> None:
         self._inner = inner
+        self._notes = notes
         self._changing = False
+        self.refusals: Counter[str] = Counter()
+        """How often an operation ended with which `SessionError`, by class name."""
 
     @property
     def applying(self) -> bool:  # type: ignore[override]  # asked, not kept: others run meanwhile
-        """Whether the asking code is a change, or was started by an operation of this owner."""
-        return self._changing or _inside.get() is self
+        """Whether the asking code is a change, is told of one, or was started by an operation."""
+        return self._changing or self._notes.telling or _inside.get() is self
 
     def applier(self, change: Change) -> Change:
         """Wrap the caller's function: it sees the caller's context, and its errors stay its own."""
@@ -78,8 +82,11 @@ class AwaitingRunner(Runner[SessionStore]):
             try:
                 value = await command.apply(self._inner)
             except asyncio.CancelledError:
-                fail(reply, OutcomeUnknown(new_session_id()))
+                self.refusals[OutcomeUnknown.__name__] += 1
+                fail(reply, OutcomeUnknown())
             except Exception as error:
+                if isinstance(error, SessionError):
+                    self.refusals[type(error).__name__] += 1
                 fail(reply, error)
             else:
                 succeed(reply, value)
@@ -87,3 +94,7 @@ class AwaitingRunner(Runner[SessionStore]):
             # may swallow the one that ends the owner.
             if owner is not None and owner.cancelling():
                 raise asyncio.CancelledError
+
+    async def aclose(self) -> None:
+        """Tell whoever watches that the owner has ended, however it ended."""
+        self._notes.bells.ring_all()
