@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
+from typing import NoReturn, Self, TypeVar
 
 from ..arguments import checked_session, checked_sessions
 from ..atomic import Change
@@ -18,9 +18,6 @@ from .awaiting import Operation
 from .facade import AwaitedStore
 from .own import OwnSessions
 
-if TYPE_CHECKING:
-    from .store import OwnedSessionStore
-
 __all__ = ["OwnedPrincipalStore"]
 
 R = TypeVar("R")
@@ -33,7 +30,7 @@ class OwnedPrincipalStore(AwaitedStore):
     between the check and the operation.
     """
 
-    def __init__(self, store: OwnedSessionStore, principal: str) -> None:
+    def __init__(self, store: AwaitedStore, principal: str) -> None:
         self._store = store
         self._belonging = Belonging(principal)
         self._runner, self._notes = store._runner, store._notes
