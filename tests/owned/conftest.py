@@ -30,8 +30,11 @@ class Bench:
 
     def __init__(self, only_ten: Callable[[SessionStore], Relay]) -> None:
         self.wall, self.steady = 1_700_000_000.0, 50.0
+        self.skew = 0.0
+        """By how much the clock of the inner store's machine is ahead."""
         self.clock = Clock(wall=lambda: self.wall, steady=lambda: self.steady)
-        self.elsewhere = PlainSessionStore(clock=self.clock)
+        theirs = Clock(wall=lambda: self.wall + self.skew, steady=lambda: self.steady)
+        self.elsewhere = PlainSessionStore(clock=theirs)
         self.inner = only_ten(self.elsewhere)
         self.store = self.owner()
         self.heard: list[tuple[str, str, str | None]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,11 @@ from sessionkeeper import (
 
 if TYPE_CHECKING:
     from tests.owned.conftest import Bench
+
+
+class DiskFullError(Exception):
+    """An error of the inner store's own."""
+
 
 whose: ContextVar[str] = ContextVar("whose", default="nobody's")
 
@@ -63,6 +68,42 @@ async def test_the_state_before_is_the_true_one(bench: Bench) -> None:
         ("state-changed", "a", "initializing"),
         ("state-changed", "a", "shutting-down"),
     ]
+
+
+async def test_what_did_not_happen_is_not_told(bench: Bench) -> None:
+    """An inner store that fails changed nothing: no event, no count, nobody is forgotten."""
+    (a,) = await bench.create("a")
+    bench.listen()
+
+    async def fail() -> None:
+        raise DiskFullError
+
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "create_session": lambda: bench.create("b"),
+        "update_session": lambda: bench.turn("a"),
+        "delete_session": lambda: bench.store.delete_session("a"),
+    }
+    for method, call in calls.items():
+        bench.once(method, fail)
+        with pytest.raises(DiskFullError):
+            await call()
+    assert bench.heard == []
+    assert (await bench.counted()).created == 1
+    assert await bench.store.list_sessions() == [a]
+
+
+async def test_a_session_that_is_known_is_not_read_before_each_update(bench: Bench) -> None:
+    """The state before is noted: one round trip, not two."""
+    (session,) = await bench.create("a")
+    asked: list[str] = []
+
+    async def note(name: str, _: object) -> None:
+        asked.append(name)
+
+    bench.inner.before = note
+    for tag in "xy":
+        session = await bench.store.update_session(session.model_copy(update={"tags": {tag}}))
+    assert asked == ["update_session"] * 2
 
 
 async def test_the_session_told_is_the_one_stored(bench: Bench) -> None:

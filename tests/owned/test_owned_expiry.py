@@ -55,48 +55,6 @@ async def test_activity_through_the_owner_spares(bench: Bench) -> None:
     assert await ended(bench, age=18) == ["a", "b", "c"]
 
 
-async def test_activity_elsewhere_spares(bench: Bench) -> None:
-    """Another process's frame counts from when it came, though the owner was not told."""
-    await bench.create(*"ab")
-    bench.wait(8)
-    await bench.elsewhere.add_frame(bench.note())
-    bench.wait(4)
-    assert await ended(bench, idle=10) == ["b"]
-    bench.wait(6)
-    assert await ended(bench, idle=10) == ["a"]
-
-
-async def test_a_restart_makes_nobody_younger(bench: Bench) -> None:
-    """What was before the owner is dated by the inner store's times."""
-    await bench.create(*"ab")
-    bench.wait(6)
-    await bench.store.add_frame(bench.note())
-    await bench.turn("b")
-    bench.wait(6)
-    bench.steady = 3.0  # another process: its steady clock began anew
-    await bench.store.aclose()
-    async with bench.owner() as bench.store:
-        assert await bench.store.purge_sessions(ended_for=6.5) == 0
-        assert await bench.store.purge_sessions(ended_for=6) == 1
-        assert await ended(bench, idle=6.5, age=12.5) == []
-        assert await ended(bench, idle=6) == ["a"]
-
-
-@pytest.mark.parametrize("jump", [-1e6, 1e6])
-async def test_a_wall_clock_that_jumps_ends_nothing_early(bench: Bench, jump: float) -> None:
-    """What went through the owner is measured by the steady clock."""
-    await bench.create(*"abc")
-    await bench.turn("c")
-    bench.wait(5)
-    await bench.store.add_frame(bench.note(1, "a"))
-    bench.wall += jump
-    assert await ended(bench, idle=5.5, age=5.5) == []
-    bench.wait(4)
-    assert await ended(bench, idle=9) == ["b"]
-    assert await bench.store.purge_sessions(ended_for=9.5) == 0
-    assert await bench.store.purge_sessions(ended_for=9) == 1
-
-
 async def test_a_session_in_use_elsewhere_is_left_alone(bench: Bench) -> None:
     """Another process changed, used or deleted it just then: it is skipped, the others are not."""
     await bench.create(*"abcd")

@@ -82,6 +82,18 @@ async def test_what_happens_elsewhere_counts_when_it_is_seen(bench: Bench) -> No
     assert (counters.created, counters.deleted) == (5, 2)
 
 
+async def test_what_went_through_the_owner_counts_also_if_it_is_gone_elsewhere(
+    bench: Bench,
+) -> None:
+    """Frames appended here, in a session that another process deleted before anybody looked."""
+    await bench.create("a")
+    for n in range(3):
+        await bench.store.add_frame(bench.note(n))
+    await bench.elsewhere.delete_session("a")
+    counters = await bench.counted()
+    assert (counters.frames_added, counters.frames_removed) == (3, 3)
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_the_sums_hold_with_callers_that_are_cancelled(bench: Bench, seed: int) -> None:
     """At every moment: each look at the numbers adds up, whoever gave up in the middle."""

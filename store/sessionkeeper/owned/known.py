@@ -42,15 +42,12 @@ class Known:
         self.frame_count = session.frame_count
         self.last_seq = session.last_seq
         self.last_activity: datetime | None = None
-        """As the store shows it; None when it must have moved since it was seen."""
-        self.active_at = self.born_at = -inf
+        """As the inner store last showed it."""
+        self.active_at = -inf
+        """When it was last used, by the steady clock; so `born_at` and `over_at`."""
+        self.born_at = -inf
         self.over_at: float | None = None
         """When it ended; None while it lives."""
-
-    def use(self, now: float, /) -> None:
-        """Note that it was used through the owner at this moment of the steady clock."""
-        self.active_at = now
-        self.last_activity = None
 
     def begin(self, session: Session, now: float, /) -> None:
         """Note that it was created through the owner at this moment."""
@@ -74,7 +71,6 @@ class Known:
 
     def follow(self, session: Session, /) -> None:
         """Take over what it is now."""
-        self.created_at = session.created_at
         self.principal, self.state = session.principal, session.state
         self.revision = session.revision
         self.frame_count, self.last_seq = session.frame_count, session.last_seq

@@ -50,7 +50,7 @@ class Notes:
         """Note a session that was updated through the owner, and seen before that."""
         known, now = self.roll[session.id], self.clock.steady()
         before = known.state
-        known.use(now)
+        known.active_at = now
         if session.state.is_terminal and known.over_at is None:
             known.over_at = now
         self._follow(known, session)
@@ -67,17 +67,16 @@ class Notes:
         known = self.roll.find(session_id)
         if known is not None:
             self._add(known, seq - known.last_seq)
-            known.use(self.clock.steady())
+            known.active_at = self.clock.steady()
         self.bells.ring(session_id)
 
-    def cleared(self, session_id: str, removed: int) -> None:
-        """Note that so many frames were deleted through the owner."""
+    def cleared(self, session_id: str) -> None:
+        """Note that all frames were deleted through the owner."""
         known = self.roll.find(session_id)
         if known is not None:
-            self._add(known, removed - known.frame_count)
             self.tally.removed(known.frame_count, 0)
             known.frame_count = 0
-            known.use(self.clock.steady())
+            known.active_at = self.clock.steady()
 
     def saw(self, session: Session) -> None:
         """Note how a session is."""

@@ -66,7 +66,7 @@ class NotingStore(SessionStore):
 
     async def delete_frames(self, session_id: str, /) -> int:
         removed = await self._inner.delete_frames(session_id)
-        self._notes.cleared(session_id, removed)
+        self._notes.cleared(session_id)
         return removed
 
     async def count_frames(self, session_id: str, /) -> int:
