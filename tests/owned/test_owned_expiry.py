@@ -164,6 +164,7 @@ async def test_a_session_created_anew_elsewhere_is_not_purged(bench: Bench) -> N
 async def test_a_store_that_notes_no_end_is_purged_by_activity(bench: Bench) -> None:
     """Its last activity stands for its end."""
     await bench.create("a")
+    bench.wait(1)
     closed = await bench.turn()
 
     async def listing() -> list[Session]:

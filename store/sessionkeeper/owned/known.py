@@ -69,6 +69,15 @@ class Known:
         if session.state.is_terminal and self.over_at is None:
             self.over_at = _ago(session.ended_at or session.last_activity, now, wall)
 
+    def shows(self, session: Session, /) -> bool:
+        """Whether it is still as it was last seen, in all that is noted."""
+        return (
+            self.revision == session.revision
+            and self.last_seq == session.last_seq
+            and self.frame_count == session.frame_count
+            and self.last_activity == session.last_activity
+        )
+
     def follow(self, session: Session, /) -> None:
         """Take over what it is now."""
         self.principal, self.state = session.principal, session.state

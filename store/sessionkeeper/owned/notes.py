@@ -87,7 +87,7 @@ class Notes:
         if known is None:
             known = self._enter(session)
             known.date(session, self.clock.steady(), self.clock.wall())
-        else:
+        elif not known.shows(session):
             self._follow(known, session)
 
     def listed(self, sessions: Sequence[Session]) -> None:

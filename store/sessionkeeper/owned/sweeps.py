@@ -126,9 +126,9 @@ async def _each(
         if len(done) == limit:
             break
         try:
-            now = await store.get_session(session.id)
-            if is_due(now):
-                done.append(await act(now))
+            again = await store.get_session(session.id)
+            if is_due(again):
+                done.append(await act(again))
         except (RevisionConflict, SessionNotFound):
             continue  # another process uses it, or was faster
         except Exception as error:
