@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 
 import pytest
+from sessionkeeper import SessionStore
 
 pytest_plugins = ["sessionkeeper.verify.pytest_plugin"]
 
@@ -31,6 +33,41 @@ def pytest_asyncio_loop_factories(config: pytest.Config) -> Mapping[str, LoopFac
 def loop_factory(pytestconfig: pytest.Config) -> LoopFactory:
     """The same for tests that run loops of their own: `asyncio.Runner(loop_factory=…)`."""
     return _loop_factory(pytestconfig)
+
+
+class Relay(SessionStore):
+    """Ten methods and nothing more, each a round trip to another store."""
+
+    Visit: TypeAlias = Callable[[str, tuple[Any, ...]], Awaitable[None]]
+
+    def __init__(self, behind: SessionStore) -> None:
+        self.behind = behind
+        self.before: Relay.Visit | None = None
+        """Awaited before a call is passed on; tests put other processes and errors here."""
+        self.after: Relay.Visit | None = None
+
+
+def _relayed(name: str) -> Callable[..., Awaitable[Any]]:
+    async def method(self: Relay, *arguments: Any) -> Any:
+        await asyncio.sleep(0)
+        if self.before is not None:
+            await self.before(name, arguments)
+        reply = await getattr(self.behind, name)(*arguments)
+        if self.after is not None:
+            await self.after(name, arguments)
+        await asyncio.sleep(0)
+        return reply
+
+    return method
+
+
+@pytest.fixture
+def only_ten() -> Callable[[SessionStore], Relay]:
+    """Put a store behind the ten methods of the interface."""
+    ten: Any = type(
+        "TenMethods", (Relay,), {name: _relayed(name) for name in SessionStore.__abstractmethods__}
+    )
+    return ten  # type: ignore[no-any-return]  # a class made of names
 
 
 def _loop_factory(config: pytest.Config) -> LoopFactory:
