@@ -246,8 +246,11 @@ class Actor(Generic[S]):
             observer = self._observer
             if observer is None:
                 await self._runner.run(batch)
-            elif not await run_observed(self._runner, batch, observer, waited=self._mailbox.waited):
-                self.observe(None)
+            else:
+                waited = self._mailbox.waited
+                kept = await run_observed(self._runner, batch, observer, waited=waited)
+                if not kept and self._observer is observer:
+                    self.observe(None)
             self._current = batch = []  # while it waits, nothing of the last batch stays alive
 
     def _end(self, state: str, refusal: Callable[[], Exception]) -> None:

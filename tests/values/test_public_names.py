@@ -25,7 +25,7 @@ INTERNAL = {
         "demo",
         "tap",
     ),
-    *("fork", "mailbox"),
+    *("crossing", "fork", "mailbox"),
 }
 INTERNAL_NAMES = {
     *("run_observed", "checked_id", "is_session_id", "session_error", "JsonObject", "StringMap"),
