@@ -269,7 +269,8 @@ class Actor(Generic[S]):
         """Raise why the calling thread cannot ask through a port."""
         if self._refusal is not None:
             raise self._refusal()
-        if get_ident() == self._thread:
+        # Idents are used again: once the loop has stopped, this may be another thread.
+        if get_ident() == self._thread and self._is_running():
             raise self._translate(Reentrant() if self._runner.applying else WouldBlock())
         if self._runner.inside():
             raise self._translate(Reentrant())

@@ -7,7 +7,6 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
-import soleowner.actor
 from soleowner import Actor, CallerError, LoopRunner
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class Dial:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.looks = 100.0, 0
-        monkeypatch.setattr(soleowner.actor.time, "perf_counter", self.read)
+        monkeypatch.setattr("time.perf_counter", self.read)
 
     def read(self) -> float:
         self.looks += 1
@@ -137,7 +136,8 @@ async def test_refusals_are_counted_by_kind(bench: Bench) -> None:
     actor = await bench.open()
     errors = [ValueError(), UnicodeError(), ValueError(), CallerError(KeyError())]
     replies = [actor.ask(bench.fail(error)) for error in errors]
-    await asyncio.wait([*replies, actor.ask(bench.note(1))])
+    await asyncio.wait(replies)
+    await actor.ask(bench.note(1))
     assert [type(each.exception()) for each in replies][-1] is KeyError
     assert actor.statistics().refusals == {"ValueError": 2, "UnicodeError": 1, "CallerError": 1}
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import traceback
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,6 +39,11 @@ def counting(port: ThreadPort[Any]) -> CountingLoop:
     return loop
 
 
+def queued(port: ThreadPort[Any], count: int) -> bool:
+    """Whether so many commands wait for the crossing."""
+    return len(port._calls) >= count
+
+
 async def test_a_thread_gets_the_reply(bench: Bench, crowd: Crowd) -> None:
     """From any thread, blocking, in the actor's own mailbox."""
     port = (await bench.open()).port()
@@ -66,8 +72,8 @@ async def test_many_waiting_threads_cost_one_wake_up(
     loop = counting(port)
     asked: list[Any] = []
     for number in range(threads):  # the loop stands still here, so all of it is one burst
-        asked.append(crowd.begin(lambda number=number: port.ask(bench.note(number))))
-        crowd.until(lambda number=number: len(port._calls) > number)
+        asked.append(crowd.begin(partial(port.ask, bench.note(number))))
+        crowd.until(partial(queued, port, number + 1))
     got = await asyncio.gather(*map(asyncio.wrap_future, asked))
     assert (loop.woken, actor.statistics().batches) == (1, 1)
     assert got == [*range(1, threads + 1)]
@@ -173,8 +179,8 @@ async def test_crossing_gives_way_to_the_loop(bench: Bench, crowd: Crowd) -> Non
     port = (await bench.open()).port()
     asked = []
     for number in range(300):
-        asked.append(crowd.begin(lambda: port.ask(bench.note(1))))
-        crowd.until(lambda number=number: len(port._calls) > number)
+        asked.append(crowd.begin(partial(port.ask, bench.note(1))))
+        crowd.until(partial(queued, port, number + 1))
     port._flush()
     assert len(port._calls) == 300 - 256
     await asyncio.gather(*map(asyncio.wrap_future, asked))
