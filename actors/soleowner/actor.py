@@ -176,10 +176,7 @@ class Actor(Generic[S]):
         self._mailbox.time(None if observer is None else time.perf_counter)
 
     def port(self) -> ThreadPort[S]:
-        """Return a way to ask from other threads, blocking.
-
-        Raises what `ask` raises of an actor that is not open.
-        """
+        """Return a way to ask from other threads, blocking. Raises as `ask` does if not open."""
         if self._refusal is not None:
             raise self._refusal()
         return ThreadPort(
