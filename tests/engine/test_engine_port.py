@@ -183,6 +183,7 @@ async def test_crossing_gives_way_to_the_loop(bench: Bench, crowd: Crowd) -> Non
         crowd.until(partial(queued, port, number + 1))
     port._flush()
     assert len(port._calls) == 300 - 256
+    assert port._unwoken.locked()  # it comes again by itself
     await asyncio.gather(*map(asyncio.wrap_future, asked))
     assert len(bench.state) == 300
 
