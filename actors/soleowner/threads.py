@@ -102,7 +102,7 @@ class ThreadPort(Generic[S]):
     def outcome(self, work: concurrent.futures.Future[R], /) -> R:
         """Wait for something started on the loop; give it up when this raises.
 
-        Raises what the work raises, `MailboxClosed` when the loop has stopped.
+        Raises what the work raises, `MailboxClosed` when the loop has stopped or cancelled it.
         """
         looks = 0
         try:
@@ -111,6 +111,8 @@ class ThreadPort(Generic[S]):
                 if looks >= _LOOKS:
                     raise self._lost(None)
             return work.result()
+        except concurrent.futures.CancelledError:  # by a loop that ends
+            raise self._lost(None) from None
         finally:
             work.cancel()
 
@@ -138,24 +140,28 @@ class ThreadPort(Generic[S]):
         try:
             self._loop.call_soon_threadsafe(self._flush, context=self._context)
         except RuntimeError:  # the loop is closed
-            self._unwoken.release()
+            self._rest()
             raise self._lost(None) from None
 
-    def _flush(self) -> None:
-        # Before looking: who comes later wakes the loop again. However it was left: an interrupt
-        # may have struck between taking and waking, and those who wait set that right.
+    def _rest(self) -> None:
+        # However it was left: an interrupt may have struck between taking and waking, and those
+        # who wait set that right.
         self._unwoken.acquire(blocking=False)
         self._unwoken.release()
+
+    def _flush(self) -> None:
+        self._rest()  # before looking: who comes later wakes the loop again
         calls = self._calls
         for _ in range(_SLICE):
             try:
                 call = calls.popleft()
             except IndexError:
                 return
-            if call.given_up:
+            self._crossed.add(call)
+            if call.given_up:  # asked only now: its thread may have left a moment ago
+                self._crossed.discard(call)
                 continue
             try:
-                self._crossed.add(call)
                 self._accept(call.command, call)
             except Exception as error:
                 fail(call, error)

@@ -42,6 +42,23 @@ async def test_a_thread_that_gives_up_wakes_who_waits_behind(bench: Bench, crowd
         assert not [n for n in range(0, 24, 3) if isinstance(got[n], TimeoutError)]
 
 
+async def test_who_leaves_in_the_moment_of_crossing_leaves_nothing(
+    bench: Bench, crowd: Crowd
+) -> None:
+    """Neither its command is applied nor anything of it kept."""
+    port = (await bench.open()).port()
+
+    class Racing(set[Any]):
+        def add(self, call: Any, /) -> None:
+            port._withdraw(call)
+            super().add(call)
+
+    port._crossed = Racing()
+    (got,) = await crowd.do(lambda: port.ask(bench.note("never"), timeout=0.1))
+    assert isinstance(got, TimeoutError)
+    assert (bench.state, port._crossed) == ([], set())
+
+
 async def test_a_thread_that_is_made_to_end_leaves_nothing(bench: Bench, crowd: Crowd) -> None:
     """Its queued command is withdrawn; the others are served."""
     actor = await bench.open()

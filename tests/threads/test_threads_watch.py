@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -143,6 +144,24 @@ async def test_a_closed_facade_watches_no_more(
 
     assert await crowd.do(work) == ["refused"]
     await none_left(store)
+
+
+def test_the_end_of_asyncio_run_ends_a_blocked_step(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop], crowd: Crowd, desk: Desk
+) -> None:
+    """It does not look like the end of the session: `StoreClosed`."""
+
+    async def main() -> Any:
+        store = await ActorSessionStore().open()
+        facade = ThreadSafeSessionStore(store)
+        await store.create_session(desk.session())
+        asked = crowd.begin(lambda: [*facade.watch_frames("a")])
+        await blocked(store)
+        return asked
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        asked = runner.run(main())
+    assert isinstance(asked.exception(timeout=20), StoreClosed)
 
 
 def test_a_stopped_loop_ends_a_blocked_step(
