@@ -45,6 +45,12 @@ class ByTwo(ActorSessionStore):
     async def count_sessions(self) -> int:
         return 2 * await super().count_sessions()
 
+    async def count_frames(self, session_id: str, /) -> int:
+        try:
+            return await super().count_frames(session_id)
+        except SessionNotFound:
+            return await self.count_sessions()
+
 
 async def test_on_the_loops_own_thread_every_call_raises(
     store: ActorSessionStore, desk: Desk
@@ -132,7 +138,9 @@ async def test_a_users_own_methods_are_the_facades(desk: Desk, crowd: Crowd) -> 
     """The facade is the store's, its overrides included."""
     async with ByTwo() as store:
         await store.create_session(desk.session())
-        assert await crowd.do(ThreadSafeSessionStore(store).count_sessions) == [2]
+        facade = ThreadSafeSessionStore(store)
+        assert await crowd.do(facade.count_sessions) == [2]
+        assert await crowd.do(lambda: facade.count_frames("b")) == [2]  # it caught the error
 
 
 async def test_a_store_that_is_not_open_says_so(store: ActorSessionStore) -> None:

@@ -201,8 +201,8 @@ def test_a_facade_has_a_timeout_and_so_have_its_copies(
     service: Service, crowd: Crowd, desk: Desk
 ) -> None:
     """The command still queued has no effect; `within` shares the port."""
-    facade = ThreadSafeSessionStore(service.store, timeout=0.01)
-    patient = facade.within(None)
+    patient = ThreadSafeSessionStore(service.store)
+    facade = patient.within(0.01)
 
     async def standing_still() -> None:
         asked = crowd.begin(lambda: facade.create_session(desk.session()))
@@ -211,6 +211,8 @@ def test_a_facade_has_a_timeout_and_so_have_its_copies(
 
     service.run(standing_still())
     assert patient.count_sessions() == 0
+    with pytest.raises(ValueError, match="not negative"):
+        ThreadSafeSessionStore(service.store, timeout=-1).count_sessions()
     facade.close()
     with pytest.raises(StoreClosed):
         patient.count_sessions()
