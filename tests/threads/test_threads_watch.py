@@ -132,9 +132,11 @@ async def test_a_closed_facade_watches_no_more(
     facade = ThreadSafeSessionStore(store)
     await store.create_session(desk.session())
     await store.add_frames("a", [desk.note(n) for n in range(2)])
+    kept: list[Any] = []
 
     def work() -> str:
         frames = facade.watch_frames("a")
+        kept.append(frames)
         next(frames)
         facade.close()
         for refused in (lambda: next(frames), lambda: facade.watch_frames("a")):
