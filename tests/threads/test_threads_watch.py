@@ -97,8 +97,11 @@ async def test_breaking_off_leaves_nothing(
     await store.create_session(desk.session())
     await store.add_frame(desk.note())
 
+    kept: list[Any] = []
+
     def watch() -> int:
         with facade.watch_frames("a") as frames:
+            kept.append(frames)
             for frame in frames:
                 return frame.seq
         return 0
