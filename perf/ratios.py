@@ -18,6 +18,7 @@ from statistics import median, quantiles
 import uvloop
 from concrete import concrete_store, manager_over
 from harness import Number, bare_hand_off, compare, throughput
+from hot import HOT
 from large import LARGE
 from sessionkeeper import (
     ActorSessionStore,
@@ -206,6 +207,7 @@ NUMBERS: tuple[Callable[[], Awaitable[Number]], ...] = (
     memory_a_frame,
     full_collection,
     many_callers,
+    *HOT,
 )
 
 

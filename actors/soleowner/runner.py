@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from typing import Generic, TypeVar
 
 from .envelope import Batch, fail, succeed
@@ -58,8 +59,10 @@ class LoopRunner(Runner[S]):
         budget: float = 0.005,
     ) -> None:
         self._state = state
-        self._expected: tuple[type[Exception], ...] = (*expected, CallerError)
+        self._expected = expected
         self._budget = budget
+        self.refusals: Counter[str] = Counter()
+        """Commands answered with an expected error, by the name of its class."""
 
     async def run(self, batch: Batch[S], /) -> None:
         """Apply and settle command by command; each is one synchronous step."""
@@ -81,7 +84,10 @@ class LoopRunner(Runner[S]):
                 continue
             try:
                 value = command.apply(state)
+            except CallerError as error:  # the caller's own code raised it; nothing was refused
+                fail(reply, error)
             except expected as error:
+                self.refusals[type(error).__name__] += 1
                 fail(reply, error)
             else:
                 succeed(reply, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 from soleowner import (
@@ -55,7 +56,8 @@ class ActorSessionStore(CommandStore):
         tables = MemoryTables(limits, clock)
         self._bells, self._listeners = Bells(), Listeners()
         tables.connect(self._bells.ring, self._listeners)
-        runner: Runner[Tables] = _MemoryRunner(tables, self._bells)
+        self._runner = _MemoryRunner(tables, self._bells)
+        runner: Runner[Tables] = self._runner
         self._actor = Actor(
             runner,
             name="sessionkeeper owner",
@@ -94,6 +96,9 @@ class ActorSessionStore(CommandStore):
 
     def _mailbox(self) -> ActorStatistics:
         return self._actor.statistics()
+
+    def _refusals(self) -> Mapping[str, int]:
+        return dict(self._runner.refusals)
 
 
 class _MemoryRunner(LoopRunner[Tables]):

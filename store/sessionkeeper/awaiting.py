@@ -6,6 +6,7 @@ Others run while it waits; nobody else's operation on this store does.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, copy_context
 from typing import TypeAlias, TypeVar
@@ -14,7 +15,7 @@ import msgspec
 from soleowner import Batch, CallerError, Runner, fail, succeed
 
 from .atomic import Change
-from .errors import OutcomeUnknown
+from .errors import OutcomeUnknown, SessionError
 from .ids import new_session_id
 from .interface import SessionStore
 from .session import Session
@@ -45,6 +46,8 @@ class AwaitingRunner(Runner[SessionStore]):
     def __init__(self, inner: SessionStore) -> None:
         self._inner = inner
         self._changing = False
+        self.refusals: Counter[str] = Counter()
+        """Operations answered with a `SessionError`, by the name of its class."""
 
     @property
     def applying(self) -> bool:  # type: ignore[override]  # asked, not kept: others run meanwhile
@@ -80,6 +83,8 @@ class AwaitingRunner(Runner[SessionStore]):
             except asyncio.CancelledError:
                 fail(reply, OutcomeUnknown(new_session_id()))
             except Exception as error:
+                if isinstance(error, SessionError):
+                    self.refusals[type(error).__name__] += 1
                 fail(reply, error)
             else:
                 succeed(reply, value)

@@ -37,7 +37,6 @@ from .message import Frame, MessageEnvelope
 from .session import Session
 from .states import SessionState
 from .statistics import StoreStatistics
-from .tally import Tally
 
 __all__ = ["OwnedSessionStore"]
 
@@ -235,9 +234,9 @@ class OwnedSessionStore(AtomicSessionStore):
             sessions={state: states[state] for state in SessionState},
             frames=sum(session.frame_count for session in sessions),
             bytes=None,
-            counters=Tally().counters(),
+            counters=None,
             mailbox=self._actor.statistics(),
-            refusals={},
+            refusals=dict(self._runner.refusals),
         )
 
 

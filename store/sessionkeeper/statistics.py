@@ -44,7 +44,8 @@ class TableStatistics:
     frames: int
     bytes: int | None
     """Bytes of all messages held; None where the store cannot tell."""
-    counters: Counters
+    counters: Counters | None
+    """None where the store does not see all that happens to its sessions."""
 
 
 @dataclass(frozen=True, slots=True)
