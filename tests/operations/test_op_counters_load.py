@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import fields
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,7 @@ async def test_the_sums_hold_at_every_moment(design: Design, desk: Desk, seed: i
         assert len(samples) > 30
         assert min(last.created, last.evicted, last.frames_added, last.frames_dropped) > 9
         # Never less than before, and what was told is what was counted.
-        for earlier, later in zip(samples, samples[1:], strict=False):
+        for earlier, later in pairwise(samples):
             assert earlier.created <= later.created
             assert earlier.evicted <= later.evicted
             assert earlier.frames_dropped <= later.frames_dropped

@@ -77,6 +77,9 @@ async def test_the_oldest_make_room_in_bytes(design: Design, desk: Desk, limit: 
         await store.add_frames("a", [small] * 4)
         assert await log(store) == [7, 8, 9, 10]
         assert await moved(store) == (10, 0, 6, 4, 4 * one)
+        await store.trim_frames("a", up_to=7)
+        await store.add_frame(desk.note(10))  # a byte more than there is room for
+        assert await log(store) == [9, 10, 11]
 
 
 async def test_a_long_log_is_dropped_all_at_once(design: Design, desk: Desk) -> None:
