@@ -122,6 +122,7 @@ async def test_each_end_is_counted_once(store: CommandStore, desk: Desk) -> None
     for key in "abc":
         await store.delete_session(key)
     assert sums_hold(await store.statistics()).ended == ended
+    assert desk.tables(store).tally._principals == {}  # nothing is kept of who is gone
 
 
 async def test_refusals_are_counted_by_their_kind(store: CommandStore, desk: Desk) -> None:

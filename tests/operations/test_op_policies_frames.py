@@ -82,18 +82,29 @@ async def test_the_oldest_make_room_in_bytes(design: Design, desk: Desk, limit: 
         assert await log(store) == [9, 10, 11]
 
 
-async def test_a_long_log_is_dropped_all_at_once(design: Design, desk: Desk) -> None:
+async def test_a_long_log_is_dropped_all_at_once(
+    design: Design, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However many small frames make room for a large one."""
-    size = len(desk.note(0).message)
-    async with design(limits=dropping(max_session_bytes=200 * size)) as store:
+    notes = [desk.note(10 ** (n // 8)) for n in range(200)]  # the later the larger
+    sizes = [len(note.message) for note in notes]
+    async with design(limits=dropping(max_session_bytes=sum(sizes))) as store:
         await store.create_session(desk.session())
-        await store.add_frames("a", [desk.note(0)] * 200)
-        big = desk.note(int("9" * 60 * size))
+        await store.add_frames("a", notes)
+        tables, asked = desk.tables(store), list[int]()
+        read = tables.read
+
+        def reading(row: Any, first: int, count: int) -> Any:
+            asked.append(first + count - 1)
+            return read(row, first, count)
+
+        monkeypatch.setattr(tables, "read", reading)
+        big = desk.note(int("9" * 3_000))
         await store.add_frames("a", [big] * 3)
-        left = (200 * size - 3 * len(big.message)) // size
-        assert left < 20
-        assert await log(store) == [*range(201 - left, 204)]
-        await store.add_frames("a", [desk.note(0)] * 200)
+        assert 64 < max(asked) <= 200  # in several looks, none beyond the end
+        dropped = next(n for n in range(201) if sum(sizes[:n]) >= 3 * len(big.message))
+        assert await log(store) == [*range(dropped + 1, 204)]
+        await store.add_frames("a", notes)
         assert await log(store) == [*range(204, 404)]
 
 
