@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextvars import Context
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -18,6 +19,7 @@ from sessionkeeper import (
     OwnedSessionStore,
     PlainSessionStore,
     Session,
+    SessionEvent,
     SessionState,
     SessionStore,
 )
@@ -57,6 +59,24 @@ class Dial:
         self.steady += seconds
 
 
+class Ear:
+    """A listener that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.events: list[SessionEvent] = []
+        self.contexts: list[Context] = []
+
+    def __call__(self, event: SessionEvent, context: Context) -> None:
+        self.events.append(event)
+        self.contexts.append(context)
+
+    def told(self) -> list[str]:
+        """What was heard since it was asked last, in few words."""
+        told = [f"{event.kind} {event.session.id}" for event in self.events]
+        self.events.clear()
+        return told
+
+
 class Desk:
     """What a test of these operations needs in every second line."""
 
@@ -72,6 +92,12 @@ class Desk:
         """A numbered notification."""
         message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
         return MessageEnvelope.of(id, message, direction="client-to-server")
+
+    def ear(self, store: AtomicSessionStore) -> Ear:
+        """A listener that hears what happens in a store from now on."""
+        ear = Ear()
+        store.subscribe(ear)
+        return ear
 
     async def fill(self, store: AtomicSessionStore, count: int, id: str = "a") -> None:
         """Append notes, numbered on from the last."""

@@ -117,3 +117,32 @@ async def test_purgers_race_without_purging_twice(design: Design, desk: Desk) ->
         counts = await asyncio.gather(*purging)
         assert sum(counts) == 40
         assert await reading == [3] * 40
+
+
+async def test_a_retention_is_not_of_the_wall_clock(design: Design, desk: Desk) -> None:
+    """`ended_for`: a wall clock that jumps, forwards or back, changes nothing."""
+    dial = desk.dial()
+    async with design(clock=dial.clock()) as store:
+        await ended(store, desk, dial, 3)  # 3, 2 and 1 seconds ago
+        for jump in (10**6, -(2 * 10**6)):
+            dial.wall += jump
+            assert await store.purge_sessions(ended_for=3.5) == 0
+        assert await store.purge_sessions(ended_for=2) == 2
+        dial.wall += 10**6
+        assert await store.purge_sessions(ended_for=2) == 0
+        dial.steady += 1
+        assert await store.purge_sessions(ended_for=2) == 1
+        assert await store.purge_sessions(ended_for=0) == 0
+
+
+async def test_both_retentions_must_be_over(design: Design, desk: Desk) -> None:
+    """A moment and a span; one of them is needed."""
+    dial = desk.dial()
+    async with design(clock=dial.clock()) as store:
+        await ended(store, desk, dial, 3)
+        now = dial.moment()
+        assert await store.purge_sessions(ended_before=now, ended_for=4) == 0
+        assert await store.purge_sessions(ended_before=now - timedelta(9), ended_for=0) == 0
+        assert await store.purge_sessions(ended_before=now, ended_for=3) == 1
+        with pytest.raises(ValueError, match="ended_before or ended_for"):
+            await store.purge_sessions()

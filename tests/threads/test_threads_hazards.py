@@ -119,7 +119,10 @@ async def test_a_third_partys_store_behind_its_owner(desk: Desk, crowd: Crowd) -
             facade.modify_session("a", lambda s: s.model_copy(update={"state": "active"}))
             with pytest.raises(SessionNotFound):
                 facade.get_session("b")
-            for refused in (lambda: facade.touch_session("a"), lambda: facade.watch_frames("a")):
+            for refused in (
+                lambda: facade.touch_session("a"),
+                lambda: facade.trim_frames("a", up_to=1),
+            ):
                 with pytest.raises(NotImplementedError):
                     refused()
             return facade.add_frame(desk.note()) + facade.statistics().frames

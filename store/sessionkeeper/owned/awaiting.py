@@ -46,7 +46,6 @@ class AwaitingRunner(Runner[SessionStore]):
         self._inner = inner
         self._notes = notes
         self._changing = False
-        """How often an operation ended with which `SessionError`, by class name."""
 
     @property
     def applying(self) -> bool:  # type: ignore[override]  # asked, not kept: others run meanwhile
