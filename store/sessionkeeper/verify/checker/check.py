@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Generator, Hashable, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -15,8 +15,9 @@ from ..history.operation import History, Operation
 from ..models.model import Model
 from .invariants import contradictions, stamp_contradictions
 from .partition import evidence, partition
-from .search import Search, TooManyStates
+from .search import Search
 from .shrink import Shrinker
+from .transitions import TooManyStates
 from .verdict import Blocked, CheckResult, Counterexample, Finding, Layer, Verdict
 from .version_order import works_in_version_order
 
@@ -52,7 +53,7 @@ def check(
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def _without_collector() -> Generator[None]:
     """Keep the garbage collector from walking millions of tuples, none of which is in a cycle."""
     collecting = gc.isenabled()
     gc.disable()

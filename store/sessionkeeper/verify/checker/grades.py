@@ -17,7 +17,8 @@ import msgspec
 from ..history.operation import History, Operation, Outcome
 from ..models.model import Model
 from .partition import evidence, partition
-from .search import Search, TooManyStates
+from .search import Search
+from .transitions import TooManyStates
 from .verdict import Verdict
 
 __all__ = ["Grade", "Guarantee", "grade"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ..history.operation import Operation, Plain
 from ..models.facts import (
@@ -23,6 +23,10 @@ from .verdict import Finding
 __all__ = ["Logs"]
 
 
+_Append: TypeAlias = tuple[int, tuple["Plain", ...], Operation]
+_Moment: TypeAlias = tuple[int, Operation]
+
+
 class _Look(NamedTuple):
     first: int
     items: tuple[Plain, ...]
@@ -33,12 +37,12 @@ class _Look(NamedTuple):
 
 @dataclass
 class _Log:
-    appended: list[tuple[int, tuple[Plain, ...], Operation]] = field(default_factory=list)
-    offered: list[Plain] = field(default_factory=list)
-    looks: list[Looked] = field(default_factory=list)
-    lookers: list[Operation] = field(default_factory=list)
-    ends: list[tuple[int, Operation]] = field(default_factory=list)
-    counts: list[tuple[int, Operation]] = field(default_factory=list)
+    appended: list[_Append] = field(default_factory=list[_Append])
+    offered: list[Plain] = field(default_factory=list["Plain"])
+    looks: list[Looked] = field(default_factory=list[Looked])
+    lookers: list[Operation] = field(default_factory=list[Operation])
+    ends: list[_Moment] = field(default_factory=list[_Moment])
+    counts: list[_Moment] = field(default_factory=list[_Moment])
     shortened: bool = False
 
 

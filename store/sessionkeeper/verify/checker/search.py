@@ -14,27 +14,23 @@ that were used, and the state. Three things keep it small, and none loses an ord
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar, cast
 
 from ..history.operation import Operation, Outcome
 from ..models.model import Model
+from .transitions import IMPOSSIBLE, Transitions
 from .verdict import Verdict
 
-__all__ = ["Search", "TooManyStates"]
+__all__ = ["Search"]
 
 S = TypeVar("S", bound=Hashable)
 
-Node: TypeAlias = "tuple[Node | None, int, int]"
-"""An order as a linked list: what came before, the operation placed last, the state then."""
-Choice: TypeAlias = "tuple[int, int, int, Node | None, int, int]"
+Order: TypeAlias = object
+"""An order as a linked list: (what came before, the operation placed last, the state then) or None;
+an object to the type checkers, which cannot follow a tuple that grows in a loop."""
+Choice: TypeAlias = tuple[int, int, int, Order, int, int]
 
-_IMPOSSIBLE = -1
-_MOST_NEXT_STATES = 4096
 _FOREVER = 1 << 62
-
-
-class TooManyStates(Exception):
-    """One operation may lead to more states than can be tried."""
 
 
 class Search(Generic[S]):
@@ -67,18 +63,19 @@ class Search(Generic[S]):
         if after:
             place = {i: position for position, i in enumerate(definite)}
             self._after = [place.get(after.get(i, -1), -1) for i in definite]
-        self._states: list[S] = []
-        self._numbers: dict[S, int] = {}
-        self._tables, self._alike_before = self._alike()
+        self._transitions = Transitions(model, self.operations, self.definite)
         self._seen: set[tuple[int, int, int]] = set()
         self._failed: dict[tuple[int, int, int], list[int]] = {}
         self._choices: list[Choice] = []
         self._verdict: Verdict | None = None if definite else Verdict.OK
-        self._best: Node | None = None
+        self._best: Order = None
         self._best_count = -1
         self._dead_end = (0, 0, 0)
-        begin = [self._number(state) for state in ([model.init()] if starts is None else starts)]
-        self._now: tuple[int, int, int, int, Node | None] = (0, 0, 0, begin[0], None)
+        begin = [
+            self._transitions.number(state)
+            for state in ([model.init()] if starts is None else starts)
+        ]
+        self._now: tuple[int, int, int, int, Order] = (0, 0, 0, begin[0], None)
         self._begin = begin[1:]
 
     @property
@@ -91,8 +88,8 @@ class Search(Generic[S]):
         found: list[tuple[Operation, S]] = []
         node = self._best
         while node is not None:
-            node, index, state = node
-            found.append((self.operations[index], self._states[state]))
+            node, index, state = cast("tuple[Order, int, int]", node)
+            found.append((self.operations[index], self._transitions.states[state]))
         found.reverse()
         return found
 
@@ -103,7 +100,7 @@ class Search(Generic[S]):
 
     def state(self, number: int | None = None) -> S:
         """Return a state by its number; without one, the state that this order leads to."""
-        return self._states[self._dead_end[2] if number is None else number]
+        return self._transitions.states[self._dead_end[2] if number is None else number]
 
     def seen(self) -> Iterable[tuple[int, int, int]]:
         """Return the configurations visited: first open operation, mask, number of the state.
@@ -119,7 +116,8 @@ class Search(Generic[S]):
     def blocked(self) -> list[Operation]:
         """Return what had to come next in it, and could not, what returned first first."""
         first, mask, _ = self._dead_end
-        bound, found = _FOREVER, []
+        bound = _FOREVER
+        found: list[int] = []
         for i in range(first, self.definite):
             if self._call[i] > bound:
                 break
@@ -135,12 +133,14 @@ class Search(Generic[S]):
         """
         if self._verdict is not None:
             return self._verdict
-        calls, returns, tables, chain = self._call, self._return, self._tables, self._after
+        calls, returns, chain = self._call, self._return, self._after
+        tables, step = self._transitions.tables, self._transitions.step
         seen, choices, total = self._seen, self._choices, self.definite
         reads = self._reads
         unknown = len(self.operations) > total
+        node: Order
         first, mask, used, state, node = self._now
-        fresh = True
+        fresh, placed = True, 0
         while steps > 0:
             steps -= 1
             dead = fresh and (
@@ -163,11 +163,11 @@ class Search(Generic[S]):
                         if chain is None or self._is_free(chain[i], first, mask):
                             following = tables[i].get(state)
                             if following is None:
-                                following = self._step(i, state)
+                                following = step(i, state)
                             if following == state and reads[i]:
                                 chosen = i
                                 break
-                            if following != _IMPOSSIBLE:
+                            if following != IMPOSSIBLE:
                                 found.append((end, i, following))
                     rest >>= 1
                     i += 1
@@ -175,7 +175,7 @@ class Search(Generic[S]):
                         break
                 if chosen >= 0:
                     fresh = False
-                    node = (node, chosen, state)
+                    node = cast("Order", (node, chosen, state))
                     placed = chosen
                 else:
                     fresh = True
@@ -192,9 +192,9 @@ class Search(Generic[S]):
                                 for _, index, following in found[:-1]
                             )
                         _, placed, state = found[-1]
-                        if state < _IMPOSSIBLE:
+                        if state < IMPOSSIBLE:
                             state = self._spread(first, mask, used, node, placed, state)
-                        node = (node, placed, state)
+                        node = cast("Order", (node, placed, state))
             if dead:
                 self._note(first, mask, node, state)
                 if not choices:
@@ -205,9 +205,9 @@ class Search(Generic[S]):
                     self._verdict = Verdict.ILLEGAL
                     return self._verdict
                 first, mask, used, node, placed, state = choices.pop()
-                if state < _IMPOSSIBLE:
+                if state < IMPOSSIBLE:
                     state = self._spread(first, mask, used, node, placed, state)
-                node = (node, placed, state)
+                node = cast("Order", (node, placed, state))
                 fresh = True
             if placed >= total:
                 used |= 1 << (placed - total)
@@ -227,56 +227,11 @@ class Search(Generic[S]):
         self._now = (first, mask, used, state, node)
         return None
 
-    def _alike(self) -> tuple[list[dict[int, int]], list[int]]:
-        """Return each operation's table of transitions, shared by those alike; and for each the
-        number of the last one alike among the unknown ones before it, or -1.
-        """
-        tables: dict[Hashable, dict[int, int]] = {}
-        last: dict[int, int] = {}
-        shared: list[dict[int, int]] = []
-        before: list[int] = []
-        for index, operation in enumerate(self.operations):
-            known = operation.outcome is not Outcome.UNKNOWN
-            seen = operation.result if known else None
-            key = (operation.name, operation.argument, seen, operation.outcome)
-            table = tables.setdefault(key, {})
-            shared.append(table)
-            before.append(-1)
-            if not known:
-                before[-1] = last.get(id(table), -1)
-                last[id(table)] = index - self.definite
-        self._several: list[tuple[int, ...]] = []
-        return shared, before
-
-    def _number(self, state: S) -> int:
-        number = self._numbers.setdefault(state, len(self._states))
-        if number == len(self._states):
-            self._states.append(state)
-        return number
-
-    def _step(self, index: int, state: int) -> int:
-        """Return the number of the next state, -1 for none, below for an entry in `_several`."""
-        operation = self.operations[index]
-        following: dict[int, None] = {}
-        for reached in self._model.step(self._states[state], operation):
-            following[self._number(reached)] = None
-            if len(following) > _MOST_NEXT_STATES:
-                raise TooManyStates
-        if index >= self.definite and len(following) > 1:
-            following.pop(state, None)  # it may never take effect anyway
-        if len(following) > 1:
-            self._several.append(tuple(following))
-            number = _IMPOSSIBLE - len(self._several)
-        else:
-            number = next(iter(following), _IMPOSSIBLE)
-        self._tables[index][state] = number
-        return number
-
     def _spread(  # noqa: PLR0917 - a configuration
-        self, first: int, mask: int, used: int, node: Node | None, placed: int, several: int
+        self, first: int, mask: int, used: int, node: Order, placed: int, several: int
     ) -> int:
         """Keep all but one of several next states for later, and return that one."""
-        states = self._several[_IMPOSSIBLE - several - 1]
+        states = self._transitions.several(several)
         self._choices.extend((first, mask, used, node, placed, state) for state in states[1:])
         return states[0]
 
@@ -297,20 +252,21 @@ class Search(Generic[S]):
         self, found: list[tuple[int, int, int]], bound: int, used: int, state: int
     ) -> None:
         """Add the operations of unknown outcome that may take effect now, and change something."""
+        transitions = self._transitions
         for number in range(len(self.operations) - self.definite):
             index = self.definite + number
             if self._call[index] > bound:
                 break
-            before = self._alike_before[index]
+            before = transitions.alike_before[index]
             if used >> number & 1 or (before >= 0 and not used >> before & 1):
                 continue
-            following = self._tables[index].get(state)
+            following = transitions.tables[index].get(state)
             if following is None:
-                following = self._step(index, state)
-            if following not in (_IMPOSSIBLE, state):
+                following = transitions.step(index, state)
+            if following not in (IMPOSSIBLE, state):
                 found.append((_FOREVER, index, following))
 
-    def _note(self, first: int, mask: int, node: Node | None, state: int) -> None:
+    def _note(self, first: int, mask: int, node: Order, state: int) -> None:
         """Keep the longest order: what a dead end shows."""
         count = first + mask.bit_count()
         if count > self._best_count:

@@ -16,7 +16,8 @@ import msgspec
 
 from ..history.operation import Operation, Outcome
 from ..models.model import Model
-from .search import Search, TooManyStates
+from .search import Search
+from .transitions import TooManyStates
 from .verdict import Verdict
 
 __all__ = ["Shrinker"]

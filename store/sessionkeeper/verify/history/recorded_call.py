@@ -142,9 +142,9 @@ def _argument(  # noqa: PLR0911 - a table of cases
         return (query_data(arguments[0]), *arguments[1:])
     if name == "purge_sessions":
         return (arguments[0].timestamp(), arguments[1])
-    if not arguments:
-        return None
-    return arguments if len(arguments) > 1 else cast("Plain", arguments[0])
+    if len(arguments) == 1:
+        return cast("Plain", arguments[0])
+    return arguments or None
 
 
 def _effect_data(effect: Effect | None) -> Plain:

@@ -12,7 +12,7 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from platform import python_version
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from ...atomic import AtomicSessionStore, Change
@@ -103,8 +103,7 @@ class RecordingStore(AtomicSessionStore):
             call[6] = error
             raise
         call[4] = self._tick()
-        # A list is its caller's to change; what is in it is not.
-        call[5] = (tuple(result) if isinstance(result, list) else result,)
+        call[5] = (_kept(result),)
         return result
 
     def _atomic(self, method: str) -> AtomicSessionStore:
@@ -279,6 +278,11 @@ class RecordingStore(AtomicSessionStore):
 
     async def statistics(self) -> StoreStatistics:
         return await self._atomic("statistics").statistics()
+
+
+def _kept(result: object) -> object:
+    """A list is its caller's to change; what is in it is not."""
+    return tuple(cast("list[object]", result)) if isinstance(result, list) else result
 
 
 def _own_version() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from ...history.layout import EffectData, FrameData
@@ -12,7 +14,12 @@ from .state import LIVE, Entry, State, find, replaced
 
 __all__ = ["Frames"]
 
-_new = tuple.__new__
+
+# Past the constructor of a named tuple, which would cost as much as all the rest of an append.
+_new_entry: Callable[[tuple[object, ...]], Entry] = partial(
+    tuple.__new__,  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]  # typeshed
+    Entry,
+)
 
 
 class Frames:
@@ -31,12 +38,9 @@ class Frames:
         if caller[1] not in LIVE or (known and result != last + 1):
             return ()
         log = self._tree.append(log, last, frame)
-        # Built past the constructors, which cost as much as all the rest.
-        new = _new(
-            Entry, (session_id, caller, revision, created_at, ended_at, log, last + 1, dropped)
+        new = _new_entry(
+            (session_id, caller, revision, created_at, ended_at, log, last + 1, dropped)
         )
-        if len(state.entries) == 1:
-            return (_new(State, (state.high, (new,))),)
         return (replaced(state, entry, new),)
 
     def add_several(self, state: State, argument: Plain, result: Plain, known: bool) -> States:
