@@ -14,6 +14,7 @@ import typer
 from ..verify import (
     MODELS,
     CheckResult,
+    History,
     HistoryFormat,
     Model,
     Operation,
@@ -120,6 +121,7 @@ def _check_file(
     try:
         history = read_history(file, format=format)
         judge = model_named(model or history.header.model)
+        _check_shapes(file, history, judge)
         result = check(history, judge, timeout=timeout, explained=not quick)
     except OSError as error:
         complain(f"{file}: {error.strerror or error}")
@@ -129,6 +131,15 @@ def _check_file(
         return None
     seconds = time.perf_counter() - begun
     return _Checked(str(file), judge, result, seconds, history.operations)
+
+
+def _check_shapes(file: Path, history: History, model: Model[Any]) -> None:
+    """Raise `ValueError` for an operation that the model cannot judge."""
+    for number, operation in enumerate(history.operations, 1):
+        try:
+            model.check_shape(operation)
+        except ValueError as error:
+            raise ValueError(f"{file}, operation {number}: {error}") from None
 
 
 def _as_json(checked: _Checked) -> str:

@@ -31,7 +31,8 @@ _LAST = 1 << 61
 
 
 class Guarantee(StrEnum):
-    """What clients can rely on, strongest first; of the last three none implies another."""
+    """What clients can rely on. The first implies all others; of those none implies another,
+    because reading one's own writes and monotonic reads are asked of writes in real time."""
 
     LINEARIZABLE = "linearizable"
     """One order of all operations, in agreement with real time."""
@@ -53,7 +54,7 @@ class Grade:
 
     @property
     def kept(self) -> tuple[Guarantee, ...]:
-        """The guarantees that hold, strongest first."""
+        """The guarantees that hold."""
         return tuple(each for each in Guarantee if self.verdicts[each] is Verdict.OK)
 
 
@@ -119,6 +120,7 @@ def _questions(
     elif guarantee is Guarantee.MONOTONIC_WRITES:
         yield _in_order_of_clients([each for each in ordered if not model.is_read(each)])
     else:
+        yield [each for each in ordered if not model.is_read(each)], {}
         for client in sorted({each.client for each in ordered if model.is_read(each)}):
             told = [each for each in ordered if each.client == client or not model.is_read(each)]
             yield _as_one_client_sees(model, told, client, guarantee)

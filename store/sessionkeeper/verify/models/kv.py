@@ -36,6 +36,15 @@ class KeyValue(Model[str]):
     def is_evidence(self, operation: Operation, /) -> bool:
         return operation.outcome is not Outcome.FAILED
 
+    def check_shape(self, operation: Operation, /) -> None:
+        argument, name = operation.argument, operation.name
+        fits = name in ("get", "put", "append") and isinstance(argument, tuple)
+        if not fits or len(cast("tuple[object, ...]", argument)) != 2:
+            raise ValueError("no operation of a map")
+        key, value = cast("tuple[object, object]", argument)
+        if not isinstance(key, str) or (name != "get" and not isinstance(value, str)):
+            raise ValueError(f"keys and values of {name} are texts")
+
     def describe(self, state: str, /) -> str:
         return f"the value is {_shown(state)}"
 

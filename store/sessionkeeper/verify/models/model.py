@@ -54,6 +54,13 @@ class Model(Protocol[S]):
         """Whether the model checks it; what is refused without saying why, it does not."""
         return True
 
+    def check_shape(self, operation: Operation, /) -> None:
+        """Raise `ValueError` unless it is an operation that the model can judge.
+
+        For what comes from a file; the other methods rely on it.
+        """
+        return
+
     @abstractmethod
     def describe(self, state: S, /) -> str:
         """Return the state in words, without payloads."""

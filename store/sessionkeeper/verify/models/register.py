@@ -43,6 +43,15 @@ class Register(Model[Value]):
     def is_evidence(self, operation: Operation, /) -> bool:
         return operation.outcome is not Outcome.FAILED or operation.name == "cas"
 
+    def check_shape(self, operation: Operation, /) -> None:
+        argument, name = operation.argument, operation.name
+        if name == "cas":
+            fits = isinstance(argument, tuple) and len(argument) == 2
+        else:
+            fits = name in ("read", "write") and not isinstance(argument, tuple)
+        if not fits:
+            raise ValueError("no operation of a register")
+
     def describe(self, state: Value, /) -> str:
         return f"the register holds {_shown(state)}"
 

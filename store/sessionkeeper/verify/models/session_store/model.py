@@ -17,6 +17,7 @@ from . import sessions, sweeps
 from .facts import facts_of, order_of, stamps_of
 from .frames import Frames
 from .refusals import CHECKED, refuse
+from .shapes import check_shape
 from .state import State
 
 __all__ = ["SessionStoreModel"]
@@ -113,6 +114,9 @@ class SessionStoreModel(Model[State]):
             return name != "modify_session" or _effect(operation) is not None
         # Whom a sweep of nothing passed by, and for how long each was idle, is not modelled.
         return name not in ("expire_sessions", "purge_sessions") or bool(operation.result)
+
+    def check_shape(self, operation: Operation, /) -> None:
+        check_shape(operation)
 
     def describe(self, state: State, /) -> str:
         if not state.entries:
