@@ -7,16 +7,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ..verify import (
     MODELS,
+    AnyModel,
     CheckResult,
     History,
     HistoryFormat,
-    Model,
     Operation,
     Outcome,
     Verdict,
@@ -36,7 +36,7 @@ _SHOWN = 20
 @dataclass(frozen=True, slots=True)
 class _Checked:
     file: str
-    model: Model[Any]
+    model: AnyModel
     result: CheckResult
     seconds: float
     operations: tuple[Operation, ...]
@@ -133,7 +133,7 @@ def _check_file(
     return _Checked(str(file), judge, result, seconds, history.operations)
 
 
-def _check_shapes(file: Path, history: History, model: Model[Any]) -> None:
+def _check_shapes(file: Path, history: History, model: AnyModel) -> None:
     """Raise `ValueError` for an operation that the model cannot judge."""
     for number, operation in enumerate(history.operations, 1):
         try:
