@@ -33,6 +33,4 @@ class ActorStatistics:
     refused: int
     """Commands refused because the mailbox was full."""
     refusals: Mapping[str, int]
-    """Commands the runner answered with an expected error, by the name of its class.
-
-    An error of the caller's own code counts as `CallerError`."""
+    """Commands the runner answered with an expected error, by the name of its class."""

@@ -51,6 +51,20 @@ from sessionkeeper import (
     freeze,
     new_session_id,
 )
+from sessionkeeper.verify import (
+    Anomaly,
+    CheckResult,
+    Grade,
+    History,
+    RecordingStore,
+    Register,
+    Verdict,
+    anomalies,
+    check,
+    grade,
+    model_named,
+    read_history,
+)
 from soleowner import Actor, ActorStatistics, Command, LoopRunner, Observer, ThreadPort
 
 # The engine: the types travel with the command.
@@ -315,3 +329,15 @@ async def a_third_partys_store_is_used_as_any_other() -> None:
         assert_type(await store.modify_session("a", close), Session)
     async with SessionManager.with_store(mine) as manager:
         assert_type(await manager.get_session("a"), Session)
+
+
+def histories_are_checked(store: SessionStore) -> None:
+    history = RecordingStore(store, seed=1, faults=["pause"]).history()
+    assert_type(history, History)
+    assert_type(read_history("file.jsonl"), History)
+    result = check(history, model_named("session-store"), timeout=1.5)
+    assert_type(result, CheckResult)
+    assert_type(result.verdict, Verdict)
+    assert_type(check(history.operations, Register()), CheckResult)
+    assert_type(anomalies(result, Register(), history), tuple[Anomaly, ...])
+    assert_type(grade(history, Register()), Grade)

@@ -14,7 +14,7 @@ import soleowner
 INTERNAL = {
     *("arguments", "backends", "cli", "command_store", "commands", "crossing", "demo", "otel"),
     *("lifecycle", "listening", "log_rules", "principal_store", "records", "rows", "rules"),
-    *("store_command", "sweeping", "tables", "tally", "tap", "value", "watching"),
+    *("store_command", "sweeping", "tables", "tally", "tap", "value", "verify", "watching"),
     *("fork", "mailbox"),
 }
 INTERNAL_NAMES = {
