@@ -36,6 +36,16 @@ def test_an_error_of_the_scenario_fails_and_is_the_cause() -> None:
         replay(scenario, "x1:")
 
 
+def test_a_scenario_that_ends_cancelled_fails() -> None:
+    """Somebody's cancellation got out of it: that is not an end."""
+
+    async def scenario() -> None:
+        raise asyncio.CancelledError
+
+    (failure,) = explore(scenario).failures
+    assert "the scenario itself ended cancelled" in str(failure)
+
+
 def test_an_interrupt_ends_the_exploration() -> None:
     """It is the user's, not the scenario's."""
     runs = itertools.count()
