@@ -57,6 +57,19 @@ def test_a_sweep_cancels_at_every_await_and_before_the_first() -> None:
     assert done.victims == 1
 
 
+def test_a_sweep_leaves_no_moment_out() -> None:
+    """A task alone with three awaits has four: before its first step, and at each of them."""
+
+    async def scenario() -> None:
+        async def work() -> None:
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+        await asyncio.wait([may_cancel(asyncio.create_task(work(), name="work"))])
+
+    assert sweep_cancellations(scenario).cancelled == 4
+
+
 def test_a_sweep_takes_every_task_in_turn() -> None:
     """One at a time."""
     steps = Steps(3)

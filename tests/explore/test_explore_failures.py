@@ -36,6 +36,38 @@ def test_an_error_of_the_scenario_fails_and_is_the_cause() -> None:
         replay(scenario, "x1:")
 
 
+def test_shrinking_keeps_to_the_failure_that_was_found() -> None:
+    """Where less is needed for another failure, that is not the one reported."""
+
+    async def scenario() -> None:
+        log: list[int] = []
+
+        async def mark(n: int) -> None:
+            log.append(n)
+
+        await asyncio.gather(*map(mark, range(3)))
+        if log == [2, 1, 0]:
+            raise KeyError
+        raise ValueError  # in the usual order, and with fewer deviations
+
+    found = explore(scenario, seeds=200, failures=200)
+    kinds = {type(failure.error) for failure in found.failures}
+    assert kinds == {KeyError, ValueError}
+    for failure in found.failures:
+        assert failure.repeats
+        assert (failure.deviations > 0) == isinstance(failure.error, KeyError)
+
+
+def test_a_scenario_that_ends_cancelled_fails() -> None:
+    """Somebody's cancellation got out of it: that is not an end."""
+
+    async def scenario() -> None:
+        raise asyncio.CancelledError
+
+    (failure,) = explore(scenario).failures
+    assert "the scenario itself ended cancelled" in str(failure)
+
+
 def test_an_interrupt_ends_the_exploration() -> None:
     """It is the user's, not the scenario's."""
     runs = itertools.count()

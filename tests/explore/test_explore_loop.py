@@ -102,7 +102,8 @@ def test_jobs_of_a_pool_with_many_threads_overtake_each_other() -> None:
 
     async def scenario() -> None:
         order: list[int] = []
-        await asyncio.gather(*(asyncio.to_thread(order.append, n) for n in range(3)))
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(loop.run_in_executor(None, order.append, n) for n in range(3)))
         orders.add(tuple(order))
         with pytest.raises(ZeroDivisionError):
             await asyncio.to_thread(divmod, 1, 0)
@@ -123,6 +124,19 @@ def test_a_job_may_be_done_although_its_caller_was_cancelled() -> None:
 
     explore(scenario, cancellations=1, victims="caller", strict=True).check()
     assert seen == {(True, False), (False, True), (True, True)}
+
+
+def test_a_job_that_is_cancelled_before_a_thread_takes_it_is_not_done() -> None:
+    """As a pool does it."""
+
+    async def scenario() -> None:
+        done: list[int] = []
+        job = asyncio.get_running_loop().run_in_executor(None, done.append, 1)
+        job.cancel()
+        await asyncio.sleep(1)
+        assert done == []
+
+    explore(scenario, strict=True).check()
 
 
 def test_time_is_virtual_and_goes_on_when_nothing_else_can() -> None:

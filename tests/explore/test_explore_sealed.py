@@ -16,6 +16,10 @@ async def _connect() -> None:
     await asyncio.open_connection("localhost", 1)
 
 
+async def _name() -> None:
+    await asyncio.get_running_loop().getaddrinfo("localhost", 1)
+
+
 async def _subprocess() -> None:
     await asyncio.create_subprocess_exec("true")
 
@@ -29,7 +33,7 @@ async def _file() -> None:
         asyncio.get_running_loop().add_reader(file, print)
 
 
-@pytest.mark.parametrize("outside", [_connect, _subprocess, _signal, _file])
+@pytest.mark.parametrize("outside", [_connect, _name, _subprocess, _signal, _file])
 def test_the_world_outside_is_refused(outside: Callable[[], Coroutine[object, None, None]]) -> None:
     """What it does could not be repeated; the error says what to do instead."""
     with pytest.raises(RuntimeError, match="stand-in"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
@@ -59,7 +58,7 @@ def run_once(scenario: Scenario[T], pick: Pick, rules: Rules[T], *, trace: bool 
     tracer = Tracer() if trace else None
     loop = ExplorerLoop(victims=rules.victims, tracer=tracer)
     try:
-        return copy_context().run(_run, loop, scenario, pick, rules, tracer)
+        return _run(loop, scenario, pick, rules, tracer)
     finally:
         loop.close()
 
