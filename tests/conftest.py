@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+pytest_plugins = ["sessionkeeper.verify.pytest_plugin"]
+
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
