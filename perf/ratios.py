@@ -18,6 +18,7 @@ from statistics import median, quantiles
 import uvloop
 from concrete import concrete_store, manager_over
 from harness import Number, bare_hand_off, compare, throughput
+from hot import HOT
 from large import LARGE
 from sessionkeeper import (
     ActorSessionStore,
@@ -208,6 +209,7 @@ NUMBERS: tuple[Callable[[], Awaitable[Number]], ...] = (
     full_collection,
     many_callers,
     *THREADS,
+    *HOT,
 )
 
 

@@ -176,10 +176,7 @@ class Actor(Generic[S]):
         self._mailbox.time(None if observer is None else time.perf_counter)
 
     def port(self) -> ThreadPort[S]:
-        """Return a way to ask from other threads, blocking.
-
-        Raises what `ask` raises of an actor that is not open.
-        """
+        """Return a way to ask from other threads, blocking. Raises as `ask` does if not open."""
         if self._refusal is not None:
             raise self._refusal()
         return ThreadPort(
@@ -246,8 +243,11 @@ class Actor(Generic[S]):
             observer = self._observer
             if observer is None:
                 await self._runner.run(batch)
-            elif not await run_observed(self._runner, batch, observer, waited=self._mailbox.waited):
-                self.observe(None)
+            else:
+                waited = self._mailbox.waited
+                kept = await run_observed(self._runner, batch, observer, waited=waited)
+                if not kept and self._observer is observer:
+                    self.observe(None)
             self._current = batch = []  # while it waits, nothing of the last batch stays alive
 
     def _end(self, state: str, refusal: Callable[[], Exception]) -> None:
@@ -266,7 +266,8 @@ class Actor(Generic[S]):
         """Raise why the calling thread cannot ask through a port."""
         if self._refusal is not None:
             raise self._refusal()
-        if get_ident() == self._thread:
+        # Idents are used again: once the loop has stopped, this may be another thread.
+        if get_ident() == self._thread and self._is_running():
             raise self._translate(Reentrant() if self._runner.applying else WouldBlock())
         if self._runner.inside():
             raise self._translate(Reentrant())

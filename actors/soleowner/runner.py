@@ -83,7 +83,7 @@ class LoopRunner(Runner[S]):
         budget: float = 0.005,
     ) -> None:
         self._state = state
-        self._expected: tuple[type[Exception], ...] = (*expected, CallerError)
+        self._expected = expected
         self._budget = budget
 
     async def run(self, batch: Batch[S], /) -> None:
@@ -106,6 +106,8 @@ class LoopRunner(Runner[S]):
                 continue
             try:
                 value = command.apply(state)
+            except CallerError as error:  # the caller's own code raised it; nothing was refused
+                fail(reply, error)
             except expected as error:
                 self.refuse(reply, error)
             else:

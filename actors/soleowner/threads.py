@@ -18,6 +18,7 @@ from threading import Lock
 from typing import Any, Generic, TypeVar, cast
 
 from .command import Command
+from .crossing import Call, wake_all
 from .envelope import Reply, fail
 
 __all__ = ["ThreadPort"]
@@ -31,37 +32,6 @@ _LOOK = 0.25
 _LOOKS = 2
 # So many commands cross before the loop gets to serve others.
 _SLICE = 256
-
-
-class _Call:
-    """A command that crosses, and the reply its thread waits for.
-
-    Settled once, on the loop, through `done` and `set_…`, as any reply.
-    """
-
-    __slots__ = ("command", "error", "given_up", "lock", "settled", "value")
-
-    def __init__(self, command: Command[Any, Any]) -> None:
-        self.command = command
-        self.value: Any = None
-        self.error: BaseException | None = None
-        self.settled = self.given_up = False
-        # A bare lock, taken once here and once by who waits: the cheapest thing that blocks.
-        self.lock = Lock()
-        self.lock.acquire()
-
-    def done(self) -> bool:
-        return self.settled or self.given_up
-
-    def set_result(self, value: object, /) -> None:
-        self.value = value
-        self.settled = True
-        self.lock.release()
-
-    def set_exception(self, error: BaseException, /) -> None:
-        self.error = error
-        self.settled = True
-        self.lock.release()
 
 
 class ThreadPort(Generic[S]):
@@ -82,7 +52,10 @@ class ThreadPort(Generic[S]):
         self._check = check
         self._accept = accept
         self._lost = lost
-        self._calls: deque[_Call] = deque()
+        self._calls: deque[Call] = deque()
+        # Both touched in single steps of the interpreter, the first by waiting threads as well.
+        self._crossed: set[Call] = set()
+        self._settled: list[Call] = []
         # Free while nobody has woken the loop: taking it is looking and setting in one step.
         self._unwoken = Lock()
         self._context = contextvars.Context()  # nothing of the thread that wakes leaks in
@@ -102,7 +75,7 @@ class ThreadPort(Generic[S]):
         """
         deadline = None if timeout is None else time.monotonic() + _seconds(timeout)
         self.check()
-        call = _Call(command)
+        call = Call(command, self._settle)
         self._calls.append(call)
         try:
             if self._unwoken.acquire(blocking=False):
@@ -110,6 +83,7 @@ class ThreadPort(Generic[S]):
             # The usual case first: a reply comes long before it is time to look.
             error: BaseException | None
             if deadline is None and call.lock.acquire(timeout=_LOOK):
+                call.wake_others()
                 error = None
             else:
                 error = self._wait(call, deadline)
@@ -128,7 +102,7 @@ class ThreadPort(Generic[S]):
     def outcome(self, work: concurrent.futures.Future[R], /) -> R:
         """Wait for something started on the loop; give it up when this raises.
 
-        Raises what the work raises, `MailboxClosed` when the loop has stopped.
+        Raises what the work raises, `MailboxClosed` when the loop has stopped or cancelled it.
         """
         looks = 0
         try:
@@ -137,6 +111,8 @@ class ThreadPort(Generic[S]):
                 if looks >= _LOOKS:
                     raise self._lost(None)
             return work.result()
+        except concurrent.futures.CancelledError:  # by a loop that ends
+            raise self._lost(None) from None
         finally:
             work.cancel()
 
@@ -164,21 +140,26 @@ class ThreadPort(Generic[S]):
         try:
             self._loop.call_soon_threadsafe(self._flush, context=self._context)
         except RuntimeError:  # the loop is closed
-            self._unwoken.release()
+            self._rest()
             raise self._lost(None) from None
 
-    def _flush(self) -> None:
-        # Before looking: who comes later wakes the loop again. However it was left: an interrupt
-        # may have struck between taking and waking, and those who wait set that right.
+    def _rest(self) -> None:
+        # However it was left: an interrupt may have struck between taking and waking, and those
+        # who wait set that right.
         self._unwoken.acquire(blocking=False)
         self._unwoken.release()
+
+    def _flush(self) -> None:
+        self._rest()  # before looking: who comes later wakes the loop again
         calls = self._calls
         for _ in range(_SLICE):
             try:
                 call = calls.popleft()
             except IndexError:
                 return
-            if call.given_up:
+            self._crossed.add(call)
+            if call.given_up:  # asked only now: its thread may have left a moment ago
+                self._crossed.discard(call)
                 continue
             try:
                 self._accept(call.command, call)
@@ -187,12 +168,28 @@ class ThreadPort(Generic[S]):
         if calls and self._unwoken.acquire(blocking=False):
             self._loop.call_soon(self._flush, context=self._context)
 
-    def _wait(self, call: _Call, deadline: float | None) -> Exception | None:
+    def _settle(self, call: Call) -> None:
+        self._crossed.discard(call)
+        self._settled.append(call)
+        if not self._crossed:  # nothing more to come: as a rule, the end of a batch
+            self._wake_settled()
+        elif len(self._settled) == 1:
+            try:
+                self._loop.call_soon(self._wake_settled, context=self._context)
+            except RuntimeError:  # closed, and the owner was only now collected
+                self._wake_settled()
+
+    def _wake_settled(self) -> None:
+        settled, self._settled = self._settled, []
+        wake_all(settled)
+
+    def _wait(self, call: Call, deadline: float | None) -> Exception | None:
         """Wait for a reply; return why there is none."""
         looks = 0
         while True:
             left = _LOOK if deadline is None else min(_LOOK, deadline - time.monotonic())
-            if call.lock.acquire(timeout=max(0.0, left)):
+            if call.lock.acquire(timeout=max(0.0, left)) or call.settled:
+                call.wake_others()
                 return None
             if deadline is not None and time.monotonic() >= deadline:
                 self._withdraw(call)
@@ -210,9 +207,10 @@ class ThreadPort(Generic[S]):
             return _LOOKS
         return 0 if self._loop.is_running() else looks + 1
 
-    def _withdraw(self, call: _Call) -> None:
+    def _withdraw(self, call: Call) -> None:
         """Whoever has not begun with it skips it now; nothing of it is kept."""
-        call.given_up = True
+        call.give_up()
+        self._crossed.discard(call)
         with suppress(ValueError):  # crossed already; the mailbox knows how to skip it
             self._calls.remove(call)
 

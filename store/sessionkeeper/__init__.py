@@ -64,7 +64,7 @@ from .message import (
     SseDelivery,
     StdioDelivery,
 )
-from .owned_store import OwnedSessionStore
+from .owned import OwnedSessionStore
 from .query import SessionPage, SessionQuery
 from .session import Session
 from .states import Direction, SessionState, SessionStatus, TransportType

@@ -170,9 +170,13 @@ class StoreUnavailable(SessionError):
 
 
 class OutcomeUnknown(SessionError):
-    """The only error after which the operation may or may not have been applied."""
+    """The only error after which the operation may or may not have been applied.
 
-    def __init__(self, operation_id: str) -> None:
+    `operation_id` names it to a store that can be asked later what became of it; it is empty where
+    nobody can tell: read what is there now.
+    """
+
+    def __init__(self, operation_id: str = "") -> None:
         super().__init__("the outcome of the operation is not known")
         self.operation_id = operation_id
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from contextlib import suppress
 from threading import Lock
 from typing import Any, Self
@@ -52,9 +52,9 @@ class FrameReader:
                 step = asyncio.run_coroutine_threadsafe(self._next(), self._port.loop)
                 self._step = step
             frame = self._port.outcome(step)
-        except CancelledError:  # closed meanwhile
-            raise StopIteration from None
         except BaseException:
+            if self._over:  # closed, by this thread or another
+                raise StopIteration from None
             self.close()
             raise
         if frame is None:

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Protocol
 
 from .events import SessionEventKind
-from .session import Session
 from .states import SessionState
 from .statistics import Counters
 
-__all__ = ["Tally"]
+__all__ = ["Counted", "Tally"]
+
+
+class Counted(Protocol):
+    """What is counted of a session."""
+
+    @property
+    def state(self) -> SessionState:
+        """Where it is in its life."""
+        ...
+
+    @property
+    def principal(self) -> str | None:
+        """Whose it is."""
+        ...
 
 
 class Tally:
@@ -71,18 +85,18 @@ class Tally:
         self._revision += 1
         return self._revision
 
-    def come(self, session: Session) -> None:
+    def come(self, session: Counted) -> None:
         """Note a new session."""
         self._created += 1
         self._enter(session)
 
-    def turn(self, before: Session, after: Session) -> None:
+    def turn(self, before: Counted, after: Counted) -> None:
         """Note that a session is another one now."""
         if before.state is not after.state or before.principal != after.principal:
             self._leave(before)
             self._enter(after, stayed=before.state is after.state)
 
-    def go(self, session: Session, kind: SessionEventKind, frames: int, size: int) -> None:
+    def go(self, session: Counted, kind: SessionEventKind, frames: int, size: int) -> None:
         """Note that a session is gone, with so many frames of so many bytes."""
         self._gone[kind] += 1
         self._leave(session)
@@ -116,14 +130,14 @@ class Tally:
             frames_dropped=self._dropped,
         )
 
-    def _enter(self, session: Session, *, stayed: bool = False) -> None:
+    def _enter(self, session: Counted, *, stayed: bool = False) -> None:
         self._states[session.state] += 1
         if session.state.is_terminal and not stayed:
             self._ended[session.state] += 1
         if session.principal is not None:
             self._principals[session.principal] = self._principals.get(session.principal, 0) + 1
 
-    def _leave(self, session: Session) -> None:
+    def _leave(self, session: Counted) -> None:
         self._states[session.state] -= 1
         if session.principal is not None:
             left = self._principals[session.principal] - 1

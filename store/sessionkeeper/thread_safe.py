@@ -42,7 +42,7 @@ class ThreadSafeSessionStore:
         """
         if not isinstance(store, Crossing):
             raise TypeError(f"a store with an owner is expected, not {type(store).__name__}")
-        self._store = store
+        self._store: AtomicSessionStore = store
         self._facade, self._port = store.crossing()
         self._timeout = timeout
 
@@ -179,6 +179,16 @@ class ThreadSafeSessionStore:
         Raises at once what the store's `watch_frames` raises at once.
         """
         return FrameReader(self._port, lambda: self._store.watch_frames(session_id, after=after))
+
+    def for_principal(self, principal: str, /) -> Self:
+        """Return the same facade for the sessions of one principal; both have one port.
+
+        Raises as the store's `for_principal`.
+        """
+        view = copy(self)
+        view._facade = self._facade.for_principal(principal)
+        view._store = self._store.for_principal(principal)
+        return view
 
     def statistics(self) -> StoreStatistics:
         return self._do(self._facade.statistics())

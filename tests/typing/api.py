@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import assert_type
 
 from sessionkeeper import (
@@ -35,6 +36,8 @@ from sessionkeeper import (
     SessionHooks,
     SessionId,
     SessionManager,
+    SessionPage,
+    SessionQuery,
     SessionState,
     SessionStatus,
     SessionStore,
@@ -42,12 +45,13 @@ from sessionkeeper import (
     StorageFactory,
     StoreLimits,
     StoreStatistics,
+    ThreadSafeSessionStore,
     VersionState,
     backend_from_url,
     freeze,
     new_session_id,
 )
-from soleowner import Actor, ActorStatistics, Command, LoopRunner
+from soleowner import Actor, ActorStatistics, Command, LoopRunner, Observer, ThreadPort
 
 # The engine: the types travel with the command.
 
@@ -71,6 +75,16 @@ class Last(Command[list[str], str | None]):
         return state[-1] if state else None
 
 
+class Ear:
+    """An observer needs no base class."""
+
+    def batch(self, commands: int, waited: float, served: float, /) -> None:
+        assert_type(waited, float)
+
+
+an_observer: Observer = Ear()
+
+
 async def an_actor_answers_what_its_command_says() -> None:
     actor: Actor[list[str]] = Actor(LoopRunner(["a"], expected=(KeyError,)), capacity=8)
     async with actor as entered:
@@ -79,6 +93,11 @@ async def an_actor_answers_what_its_command_says() -> None:
         assert_type(await actor.ask(Push("x")), int)
         assert_type(await actor.ask_nowait(Last()), str | None)
         assert_type(actor.statistics(), ActorStatistics)
+        assert_type(actor.statistics().refusals, Mapping[str, int])
+        assert_type(actor.port(), ThreadPort[list[str]])
+        assert_type(actor.port().ask(Push("x"), timeout=1), int)
+        assert_type(actor.port().ask(Last()), str | None)
+        actor.observe(Ear())
         await actor.aclose(timeout=1.5)
 
 
@@ -139,6 +158,41 @@ async def every_method_of_a_store(store: AtomicSessionStore, envelope: MessageEn
     assert_type(await store.read_frames(session.id, after=5, limit=10, newest=True), list[Frame])
     assert_type(await store.statistics(), StoreStatistics)
     assert_type(store.guarantees, Guarantees)
+
+
+def every_method_of_a_store_from_a_thread(
+    mine: AtomicSessionStore, envelope: MessageEnvelope, query: SessionQuery, moment: datetime
+) -> None:
+    with ThreadSafeSessionStore(mine, timeout=1.5) as store:
+        assert_type(store, ThreadSafeSessionStore)
+        session = store.create_session(Session.new(transport_type="sse"))
+        assert_type(session, Session)
+        assert_type(store.get_session(session.id), Session)
+        assert_type(store.update_session(session), Session)
+        store.delete_session(session.id)
+        assert_type(store.list_sessions(), list[Session])
+        assert_type(store.count_sessions(), int)
+        assert_type(store.add_frame(envelope), int)
+        assert_type(store.get_frames(session.id), list[MessageEnvelope])
+        assert_type(store.delete_frames(session.id), int)
+        assert_type(store.count_frames(session.id), int)
+        assert_type(store.get_sessions_batch((session.id,)), list[Session])
+        assert_type(store.update_sessions_batch([session]), list[Session])
+        assert_type(store.modify_session(session.id, close), Session)
+        assert_type(store.get_or_create_session(session), tuple[Session, bool])
+        store.touch_session(session.id)
+        assert_type(store.add_frames(session.id, [envelope], change=close), range)
+        assert_type(store.read_frames(session.id, after=5, newest=True), list[Frame])
+        assert_type(store.trim_frames(session.id, up_to=3), int)
+        assert_type(store.find_sessions(query, limit=5), SessionPage)
+        assert_type(store.expire_sessions(idle=5.5), list[Session])
+        assert_type(store.purge_sessions(ended_before=moment), int)
+        with store.watch_frames(session.id, after=1) as frames:
+            assert_type(next(frames), Frame)
+            assert_type([frame.seq for frame in frames], list[int])
+        assert_type(store.statistics(), StoreStatistics)
+        assert_type(store.guarantees, Guarantees)
+        assert_type(store.within(0.5).is_open, bool)
 
 
 async def stores_are_opened(third_party: SessionStore) -> None:

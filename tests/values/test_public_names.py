@@ -12,18 +12,8 @@ import soleowner
 
 # Submodules whose names are the library's own business, or a part with its own entrance.
 INTERNAL = {
-    *("arguments", "awaiting", "backends", "cli", "command_store", "commands", "crossing"),
-    *(
-        "demo",
-        "otel",
-        "lifecycle",
-        "listening",
-        "log_rules",
-        "principal_store",
-        "records",
-        "rows",
-        "rules",
-    ),
+    *("arguments", "backends", "cli", "command_store", "commands", "crossing", "demo", "otel"),
+    *("lifecycle", "listening", "log_rules", "principal_store", "records", "rows", "rules"),
     *("store_command", "sweeping", "tables", "tally", "tap", "value", "watching"),
     *("fork", "mailbox"),
 }

@@ -14,7 +14,7 @@ from ..clock import Clock
 from ..errors import StoreClosed
 from ..factory import StorageFactory
 from ..interface import SessionStore
-from ..owned_store import OwnedSessionStore
+from ..owned import OwnedSessionStore
 from .closing import Drain, ShutdownReport
 from .config import ManagerConfig
 from .hooks import SessionHooks
