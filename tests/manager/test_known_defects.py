@@ -139,7 +139,7 @@ async def test_counters_going_negative(make: Make) -> None:
         await asyncio.gather(looking, return_exceptions=True)
         numbers = await manager.statistics()
         assert numbers.requests.started > 50
-        assert numbers.hooks.dropped > 0
+        assert numbers.hooks.events > 50
 
 
 async def test_status_and_state_disagreeing(manager: SessionManager) -> None:
