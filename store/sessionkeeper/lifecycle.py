@@ -56,7 +56,8 @@ def implied_change(envelope: MessageEnvelope, head: RpcHead) -> Change | None:
     # A cheap test on the bytes first: most messages are not worth parsing further. Only the ends
     # of the keys: some encoders write the slash in them as `\\/`.
     if envelope.context.direction is Direction.CLIENT_TO_SERVER:
-        if head.method in _HANDSHAKE or b'protocolVersion"' in message:
+        stated = head.id is not msgspec.UNSET and b'protocolVersion"' in message
+        if stated or head.method in _HANDSHAKE:
             return _from_client(head)
     elif isinstance(head.result, msgspec.Raw) and (
         b'protocolVersion"' in message or b'serverInfo"' in message

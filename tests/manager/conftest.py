@@ -157,11 +157,15 @@ class Time:
 
     async def pass_on(self, seconds: float = 1.0) -> None:
         """Let so much time pass; return when the sweeper sleeps again."""
+        await self.let_go(seconds)
+        await self._asleep.wait()
+
+    async def let_go(self, seconds: float = 1.0) -> None:
+        """Let so much time pass; return when the sweeper is about to wake up."""
         await self._asleep.wait()
         self.now += seconds
         self._asleep.clear()
         self._turn.set()
-        await self._asleep.wait()
 
 
 @pytest.fixture

@@ -87,7 +87,12 @@ async def test_counters_going_negative(make: Make) -> None:
     load the sums hold and nothing is below nought.
     """
     chance = random.Random(1)
-    async with make() as manager:
+
+    async def slow(event: SessionEvent) -> None:
+        await asyncio.sleep(0)
+
+    hooks = SessionHooks(created=slow, ended=slow, deleted=slow)
+    async with make(ManagerConfig(max_events=5), hooks=hooks) as manager:
 
         def some_call(name: str) -> Awaitable[object]:
             calls: list[Callable[[], Awaitable[object]]] = [
@@ -113,6 +118,8 @@ async def test_counters_going_negative(make: Make) -> None:
             while True:
                 now = await manager.statistics()
                 store, counters, requests = now.store, now.store.counters, now.requests
+                told = now.hooks.delivered + now.hooks.dropped
+                assert now.hooks.events == told + now.hooks.waiting
                 gone = counters.deleted + counters.purged + counters.evicted
                 assert counters.created == sum(store.sessions.values()) + gone
                 removed = counters.frames_removed + counters.frames_dropped
@@ -130,7 +137,9 @@ async def test_counters_going_negative(make: Make) -> None:
         assert not looking.done()
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
-        assert (await manager.statistics()).requests.started > 50
+        numbers = await manager.statistics()
+        assert numbers.requests.started > 50
+        assert numbers.hooks.events > 50
 
 
 async def test_status_and_state_disagreeing(manager: SessionManager) -> None:

@@ -148,6 +148,22 @@ async def test_many_recorders_share_one_log(manager: SessionManager, wire: Wire)
     )
 
 
+async def test_watching_is_following_what_is_recorded(wire: Wire) -> None:
+    """All that is there, then each new frame; it ends with the session."""
+    async with SessionManager() as manager:
+        await manager.create_session(transport_type="stdio", id="a")
+        for n in range(3):
+            await manager.record(wire.ask(method=f"m{n}"))
+        watcher = manager.watch("a", after=1)
+        assert [(await anext(watcher)).seq for _ in range(2)] == [2, 3]
+        following = asyncio.ensure_future(anext(watcher))
+        await asyncio.sleep(0)
+        await manager.record(wire.ask(method="m4"))
+        assert (await following).envelope.method == "m4"
+        await manager.complete_session("a")
+        assert [frame async for frame in watcher] == []
+
+
 async def test_limits_of_the_configuration_are_the_stores(wire: Wire) -> None:
     """`LimitExceeded` reaches the caller; a record is whole or not at all."""
     limits = StoreLimits(max_sessions=1, max_frames_per_session=1)
