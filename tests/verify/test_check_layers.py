@@ -188,8 +188,8 @@ def test_equal_times_are_no_contradiction(silent: bool, lab: Any, opened: Any) -
 def test_what_a_batch_touches_is_ordered_together(lab: Any) -> None:
     """Components: a batch joins its sessions, and leaves the others alone."""
     history = [
-        lab.op("create_session", session(0, id=id), session(n, id=id), at=(2 * n, 2 * n + 1))
-        for n, id in enumerate("abc", 1)
+        lab.op("create_session", session(0, id=name), session(n, id=name), at=(2 * n, 2 * n + 1))
+        for n, name in enumerate("abc", 1)
     ]
     both = (session(1, id="a"), session(2, id="b"))
     history.append(lab.op("get_sessions_batch", ("a", "b"), both, at=(10, 11)))
