@@ -82,6 +82,18 @@ def test_two_alike_with_unknown_outcomes_may_both_take_effect(lab: Any) -> None:
     assert check(history, Register()).verdict is OK
 
 
+def test_many_unknown_outcomes_are_no_obstacle(lab: Any) -> None:
+    """A store that failed for a while leaves many: only those that were needed are tried."""
+    history = [lab.maybe("write", n, call=n, client=n) for n in range(80)]
+    history += [
+        lab.op("read", result=n, at=(1000 + i, 1000 + i)) for i, n in enumerate((5, 7, 70, 9))
+    ]
+    assert check(history, Register(), timeout=30).verdict is OK
+    history.append(lab.op("read", result=5, at=(2000, 2000)))
+    result = check(history, Register(), timeout=30, explained=False)
+    assert result.verdict is ILLEGAL
+
+
 def test_a_refusal_is_evidence_if_the_model_checks_it(lab: Any) -> None:
     """A failed compare-and-set says that the value was another one."""
     wrong = [

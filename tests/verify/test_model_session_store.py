@@ -117,6 +117,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "get of other frames": (A, ADD_1, ("get_session", "a", snap(1))),
     "get of another creation": (A, ("get_session", "a", (*snap(1)[:5], 1.5, 2.0, None))),
     "ended yet live": (A, ("get_session", "a", (*snap(1)[:7], 3.0))),
+    "ended at another time": (A, CLOSE, ("get_session", "a", (*snap(2, state="closed")[:7], 8.0))),
     "found missing": (A, ("get_session", "a", ("SessionNotFound", "a"), FAILED)),
     "created twice": (A, ("create_session", snap(0), snap(2))),
     "exists not": (("create_session", snap(0), ("SessionExists", "a"), FAILED),),
