@@ -56,6 +56,7 @@ async def test_the_report_says_what_was_left(make: Make) -> None:
         await manager.record(request("a", 2))
         await manager.record(response("a", 1))
         report = await manager.aclose()
+        assert manager.pending_requests() == []  # reported, and let go
     assert report == ShutdownReport(1, 2, 0, deadline_missed=False)
 
 
@@ -149,6 +150,22 @@ async def test_after_the_end_all_writing_is_refused(make: Make) -> None:
             with pytest.raises(StoreClosed):
                 await call
         assert manager.pending_requests() == []
+
+
+@pytest.mark.parametrize("drain", [0.0, 0.01])
+async def test_writing_is_refused_from_the_same_step_on(drain: float) -> None:
+    """Without a drain from the call on; with one from its end."""
+    async with ActorSessionStore() as store, SessionManager.with_store(store) as manager:
+        await opened(manager, "a")
+        await manager.record(request("a", 1))
+        closing = asyncio.create_task(manager.aclose(drain=drain))
+        at_once = asyncio.create_task(manager.record(note("a")))
+        [result] = await asyncio.gather(at_once, return_exceptions=True)
+        assert result == 2 if drain else isinstance(result, StoreClosed)
+        await closing
+        with pytest.raises(StoreClosed):
+            await manager.record(note("a"))
+        assert await store.count_frames("a") == (2 if drain else 1)
 
 
 async def test_everybody_who_closes_gets_the_same_report() -> None:

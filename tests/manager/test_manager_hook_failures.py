@@ -188,6 +188,23 @@ async def test_one_hook_runs_at_a_time_in_one_task() -> None:
     assert most_tasks <= before + 2
 
 
+async def test_functions_that_never_await_do_not_keep_the_loop() -> None:
+    """Between two events others have their turn, however many events wait."""
+    turns_at: list[int] = []
+    turns = 0
+
+    def created(event: SessionEvent) -> None:
+        turns_at.append(turns)
+
+    async with SessionManager(hooks=SessionHooks(created=created)) as manager:
+        await asyncio.gather(*(create(manager, f"s{n}") for n in range(50)))
+        while not manager._upkeep.dispatcher._idle.is_set():
+            turns += 1
+            await asyncio.sleep(0)
+    assert len(turns_at) == 50
+    assert len(set(turns_at)) > 40
+
+
 async def test_a_hook_that_ignores_its_cancellation_is_waited_for_and_left_behind(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 from sessionkeeper import (
     ActorSessionStore,
+    AtomicSessionStore,
     BackendNotImplemented,
     ManagerConfig,
     MemoryBackend,
@@ -17,6 +18,7 @@ from sessionkeeper import (
     RedisBackend,
     SessionManager,
     SQLiteBackend,
+    StorageFactory,
     StoreClosed,
 )
 
@@ -147,3 +149,34 @@ async def test_closing_does_not_wait_for_ever(wire: Wire) -> None:
         await entered.wait()
     with pytest.raises(Exception, match="outcome"):
         await hanging
+
+
+async def test_of_two_who_open_at_once_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No second store, no second sweeper, however long the opening takes."""
+    create = StorageFactory.create
+
+    async def slowly(backend: MemoryBackend) -> AtomicSessionStore:
+        await asyncio.sleep(0)
+        return await create(backend)
+
+    monkeypatch.setattr(StorageFactory, "create", slowly)
+    manager = SessionManager()
+    results = await asyncio.gather(manager.open(), manager.open(), return_exceptions=True)
+    assert [type(result) for result in results] == [SessionManager, RuntimeError]
+    await manager.aclose()
+
+
+async def test_an_opening_that_fails_leaves_nothing_open(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store that the manager opened is closed again."""
+
+    def refuse(self: object, listener: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(OwnedSessionStore, "subscribe", refuse)
+    before = asyncio.all_tasks()
+    manager = SessionManager.with_store(wire.TenMethods())
+    with pytest.raises(OSError):  # noqa: PT011 - there is nothing more to match
+        await manager.open()
+    assert asyncio.all_tasks() == before

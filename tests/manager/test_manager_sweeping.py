@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from sessionkeeper import (
@@ -20,6 +21,7 @@ from sessionkeeper import (
 if TYPE_CHECKING:
     from tests.manager.conftest import Time, Wire
 
+who: ContextVar[str] = ContextVar("who", default="nobody")
 IDLE = ManagerConfig(idle=10.0, age=None, retention=None, request_timeout=None)
 
 
@@ -162,10 +164,11 @@ async def test_many_expire_in_batches(time: Time) -> None:
 
 async def test_what_the_sweeper_does_is_an_event_of_nobodys_context(time: Time) -> None:
     """Ended and deleted are told as any other; in an empty context."""
-    told: list[tuple[str, str]] = []
+    told: list[tuple[str, str, str]] = []
+    who.set("opener")
 
     def note_event(event: SessionEvent) -> None:
-        told.append((str(event.kind), event.session.id))
+        told.append((str(event.kind), event.session.id, who.get()))
 
     hooks = SessionHooks(ended=note_event, deleted=note_event)
     config = ManagerConfig(idle=5.0, age=None, retention=5.0)
@@ -174,7 +177,7 @@ async def test_what_the_sweeper_does_is_an_event_of_nobodys_context(time: Time) 
         await time.pass_on(5)
         await time.pass_on(5)
         await manager._upkeep.dispatcher.flush()
-    assert told == [("state-changed", "a"), ("purged", "a")]
+    assert told == [("state-changed", "a", "nobody"), ("purged", "a", "nobody")]
 
 
 async def test_a_store_that_is_closed_by_its_maker_stops_the_sweeper(time: Time) -> None:
