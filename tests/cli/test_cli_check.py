@@ -99,10 +99,12 @@ def test_only_unknown_in_the_way_is_exit_code_3(
     "text", ["", "\n", "nonsense\n", HEADER, HEADER + "{", JEPSEN + "nonsense\n"]
 )
 def test_bad_input_is_exit_code_2(
-    text: str, file: Any, right: str, capsys: pytest.CaptureFixture[str]
+    text: str, file: Any, right: str, wrong: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line that names the file; the other files are checked all the same."""
     bad = file("bad", text)
+    assert run(["check", wrong, bad]) == 2
+    capsys.readouterr()
     assert run(["check", bad, right]) == 2
     output = capsys.readouterr()
     assert output.out.startswith(f"OK       {right}")

@@ -122,7 +122,7 @@ async def test_a_refusal_is_kept_with_what_it_told(store: RecordingStore) -> Non
     """A `SessionError` is certainly no effect, and an observation."""
     with pytest.raises(SessionNotFound):
         await store.get_session("b")
-    assert last(store).outcome is Outcome.FAILED
+    assert (last(store).outcome, last(store).call, last(store).returned) == (Outcome.FAILED, 0, 1)
     assert last(store).result == ("SessionNotFound", "b")
     stale = await store.create_session(new())
     current = await store.update_session(stale)
