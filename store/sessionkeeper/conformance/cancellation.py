@@ -13,7 +13,7 @@ from ..errors import OutcomeUnknown, SessionNotFound
 from ..interface import SessionStore
 from ..session import Session
 from .kit import SEVERAL, StoreKit
-from .promise import demand, needs
+from .promise import demand, needs, skip_what_is_refused
 from .samples import become, callers_part, new, note, numbers, tagged, turns
 
 __all__ = ["AtomicCancellationConformance", "CancellationConformance"]
@@ -194,8 +194,7 @@ class AtomicCancellationConformance(StoreKit, level="operation"):
         self, store: AtomicSessionStore, method: str
     ) -> None:
         """Whole or not at all, never half, at whichever await the caller is cancelled."""
-        if refused := {method, "add_frames" if method == SEVERAL else method} & {*self.refuses}:
-            pytest.skip(f"the store declares that it refuses {', '.join(refused)}")
+        skip_what_is_refused(self, {method, "add_frames"} if method == SEVERAL else {method})
         await cancelled_everywhere(store, MORE[method])
         await store.create_session(new("later"))
         assert await store.add_frame(note(id="later")) == 1, "the store does not go on"

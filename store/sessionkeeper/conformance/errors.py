@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
@@ -14,7 +15,7 @@ from ..interface import SessionStore
 from ..query import SessionQuery
 from ..session import Session
 from .kit import StoreKit
-from .promise import needs
+from .promise import needs, skip_what_is_refused
 from .samples import held, new, note
 
 __all__ = ["AtomicErrorsConformance", "ErrorsConformance"]
@@ -138,14 +139,14 @@ class ErrorsConformance(StoreKit):
         """`SessionError` is the root of all that a store raises of its own."""
         ended = await store.create_session(new(state="closed", metadata={"token": "pa55word"}))
         for call in (
-            store.create_session(new(metadata={"token": "pa55word"})),
-            store.update_session(ended.model_copy(update={"revision": ended.revision + 1})),
-            store.update_session(ended.model_copy(update={"state": "active"})),
-            store.add_frame(note()),
-            store.get_session("nobody"),
+            partial(store.create_session, new(metadata={"token": "pa55word"})),
+            partial(store.update_session, ended.model_copy(update={"revision": -1})),
+            partial(store.update_session, ended.model_copy(update={"state": "active"})),
+            partial(store.add_frame, note()),
+            partial(store.get_session, "nobody"),
         ):
             with pytest.raises(SessionError) as told:
-                await call
+                await call()
             shown = f"{told.value} {told.value!r}"
             assert "pa55word" not in shown, "a payload appears in an error"
             assert "note" not in shown, "a message appears in an error"
@@ -165,8 +166,7 @@ class AtomicErrorsConformance(StoreKit):
         self, store: AtomicSessionStore, method: str
     ) -> None:
         """Wrong types and wrong use are `TypeError`, `ValueError` at the call; no effect."""
-        if method in self.refuses:
-            pytest.skip(f"the store declares that it refuses {method}")
+        skip_what_is_refused(self, {method})
         await store.create_session(new())
         await store.add_frame(note(1))
         before = await held(store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextvars import Context, ContextVar
+from functools import partial
 
 import pytest
 
@@ -64,13 +65,13 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
         store.subscribe(ear)
         current = await store.get_session("a")
         for call in (
-            store.create_session(new()),
-            store.update_session(become("active")(current)),
-            store.add_frame(note()),
-            store.delete_session("b"),
+            partial(store.create_session, new()),
+            partial(store.update_session, become("active")(current)),
+            partial(store.add_frame, note()),
+            partial(store.delete_session, "b"),
         ):
             with pytest.raises(SessionError):
-                await call
+                await call()
         assert ear.told() == []
 
     async def test_an_event_shows_the_session_as_it_is_then(

@@ -37,11 +37,11 @@ REFUSABLE = frozenset(
 class StoreKit(Kit):
     """Tests of one topic; a class of tests with a store is made by combining topics."""
 
-    refuses: ClassVar[Collection[str]] = frozenset()  # type: ignore[misc]  # of the class
+    refuses: ClassVar[Collection[str]] = frozenset()
     """What this store refuses with `NotImplementedError`, of `REFUSABLE`. Nothing else may be
     refused, and all of this must be."""
 
-    patience: ClassVar[float] = 20.0  # type: ignore[misc]  # of the class
+    patience: ClassVar[float] = 20.0
     """Seconds after which a test that still waits has failed."""
 
     def __init_subclass__(
@@ -62,7 +62,7 @@ class StoreKit(Kit):
         """
         raise NotImplementedError("give the kit a store: write `make_store` or the fixture `store`")
 
-    @pytest_asyncio.fixture
+    @pytest_asyncio.fixture(loop_scope="function")
     async def store(self) -> AsyncIterator[SessionStore]:
         """A new, empty store, open. Write your own where `make_store` does not suffice."""
         store = self.make_store()

@@ -6,7 +6,8 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from inspect import cleandoc
-from typing import Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
+from pathlib import Path
+from typing import ClassVar, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
 
 import pytest
 
@@ -14,7 +15,16 @@ from ..atomic import AtomicSessionStore
 from ..guarantees import Atomicity, Durability, Guarantees, Scope
 from ..interface import SessionStore
 
-__all__ = ["Kit", "Level", "Test", "declared", "demand", "held_to_its_promise", "needs"]
+__all__ = [
+    "Kit",
+    "Level",
+    "Test",
+    "declared",
+    "demand",
+    "held_to_its_promise",
+    "needs",
+    "skip_what_is_refused",
+]
 
 P = ParamSpec("P")
 Level: TypeAlias = Literal["operation", "batch", "listing"]
@@ -23,8 +33,8 @@ Level: TypeAlias = Literal["operation", "batch", "listing"]
 class Kit:
     """What a test may ask of the class it is run in."""
 
-    refuses: Collection[str] = ()
-    patience: float = 20.0
+    refuses: ClassVar[Collection[str]] = frozenset()
+    patience: ClassVar[float] = 20.0
 
 
 K = TypeVar("K", bound=Kit)
@@ -57,6 +67,12 @@ def demand(store: SessionStore, level: Level) -> None:
         pytest.skip(f"{type(store).__name__}.guarantees.{level} is none, so nothing is promised")
 
 
+def skip_what_is_refused(kit: Kit, wanted: Collection[str]) -> None:
+    """Go on unless the test needs something that the store declares to refuse."""
+    if refused := {*wanted}.intersection(kit.refuses):
+        pytest.skip(f"the store declares that it refuses {', '.join(sorted(refused))}")
+
+
 def needs(*methods: str) -> Callable[[Test[K, P]], Test[K, P]]:
     """Have a test skipped for a store that declares to refuse one of these."""
 
@@ -78,12 +94,11 @@ def held_to_its_promise(
     wanted = {*needed, *getattr(test, _NEEDS, ())}
     promise = " ".join(cleandoc(test.__doc__ or "").split())
 
-    @pytest.mark.asyncio
+    @pytest.mark.asyncio(loop_scope="function")
     @functools.wraps(test)
     async def run(self: K, /, *args: P.args, **kwargs: P.kwargs) -> None:
         __tracebackhide__ = True
-        if refused := wanted.intersection(self.refuses):
-            pytest.skip(f"the store declares that it refuses {', '.join(sorted(refused))}")
+        skip_what_is_refused(self, wanted)
         store = kwargs.get("store")
         if level is not None and isinstance(store, SessionStore):
             demand(store, level)
@@ -91,7 +106,7 @@ def held_to_its_promise(
         try:
             async with patience:
                 await test(self, *args, **kwargs)
-        except Exception as error:
+        except (Exception, pytest.fail.Exception) as error:
             if isinstance(error, NotImplementedError):
                 error.add_note(
                     "Refusing is allowed where a store cannot keep the promise, and must be "
@@ -100,6 +115,22 @@ def held_to_its_promise(
             elif isinstance(error, TimeoutError) and patience.expired():
                 error.add_note(f"Somebody still waits after {self.patience} s (`patience`).")
             error.add_note(f"The contract says: {promise}")
+            await _leave_nobody_behind()
             raise
 
     return run
+
+
+async def _leave_nobody_behind() -> None:
+    """End the callers of a test that failed: they may still wait for what will not come."""
+    callers = [task for task in asyncio.all_tasks() if _is_of_the_kit(task)]
+    for task in callers:
+        task.cancel()
+    if callers:
+        await asyncio.wait(callers, timeout=1)
+
+
+def _is_of_the_kit(task: asyncio.Task[object]) -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)  # none of a coroutine that is not Python's
+    file = "" if code is None else code.co_filename
+    return task is not asyncio.current_task() and Path(file).parent == Path(__file__).parent

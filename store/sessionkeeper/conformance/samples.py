@@ -61,9 +61,10 @@ def callers_part(session: Session) -> dict[str, object]:
 
 async def held(store: SessionStore) -> Held:
     """All that a store shows by its ten methods."""
-    sessions = await store.list_sessions()
+    # Copies: a store that gives out its own lists must not change what was seen.
+    sessions = [*await store.list_sessions()]
     assert await store.count_sessions() == len(sessions), "count_sessions and list_sessions differ"
-    return sessions, {each.id: await store.get_frames(each.id) for each in sessions}
+    return sessions, {each.id: [*await store.get_frames(each.id)] for each in sessions}
 
 
 async def turns(n: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
@@ -90,16 +91,16 @@ class SessionsConformance(StoreKit):
         await store.create_session(new("b"))
         before = await held(store)
         for call in (
-            store.get_session("a"),
-            store.update_session(new("a")),
-            store.delete_session("a"),
-            store.add_frame(note()),
-            store.get_frames("a"),
-            store.delete_frames("a"),
-            store.count_frames("a"),
+            partial(store.get_session, "a"),
+            partial(store.update_session, new("a")),
+            partial(store.delete_session, "a"),
+            partial(store.add_frame, note()),
+            partial(store.get_frames, "a"),
+            partial(store.delete_frames, "a"),
+            partial(store.count_frames, "a"),
         ):
             with pytest.raises(SessionNotFound) as refused:
-                await call
+                await call()
             assert refused.value.session_id == "a"
         assert await held(store) == before, "an error means: certainly no effect"
 
