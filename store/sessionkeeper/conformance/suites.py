@@ -15,6 +15,7 @@ from .events import EventsConformance
 from .expiry import ExpiryConformance
 from .finding import FindingConformance
 from .frames import FramesConformance
+from .histories import AtomicHistoriesConformance, HistoriesConformance
 from .immutability import AtomicImmutabilityConformance, ImmutabilityConformance
 from .limits import LimitsConformance
 from .principals import PrincipalsConformance
@@ -34,6 +35,7 @@ class SessionStoreConformance(
     ErrorsConformance,
     ImmutabilityConformance,
     ConcurrencyConformance,
+    HistoriesConformance,
     CancellationConformance,
 ):
     """The contract of the ten methods; inherit from it and give it a store.
@@ -51,6 +53,7 @@ class AtomicSessionStoreConformance(
     AppendingConformance,
     ReadingConformance,
     RacingConformance,
+    AtomicHistoriesConformance,
     AtomicCancellationConformance,
     LimitsConformance,
     ExpiryConformance,
