@@ -175,6 +175,17 @@ class ExpiryConformance(AtomicStoreKit):
         await store.create_session(new("b"))
         assert await store.get_frames("b") == []
 
+    @needs("purge_sessions", "clock")
+    async def test_a_moment_is_as_it_is_shown(self) -> None:
+        """`ended_before`: an `ended_at` somebody was given is not before itself."""
+        async with self.timed() as (store, dial):
+            for n in range(1, 20):
+                dial.wait(n * 0.123_456_7)  # finer than a datetime shows
+                ended = await store.create_session(new(f"s{n}", state="closed"))
+                assert ended.ended_at is not None
+                assert await store.purge_sessions(ended_before=ended.ended_at) == 0
+                assert await store.purge_sessions(ended_before=ended.ended_at + FAR) == 1
+
     @needs("purge_sessions")
     async def test_those_that_ended_first_go_first(self, store: AtomicSessionStore) -> None:
         """`limit`: at most so many, the ones that ended first."""

@@ -1,4 +1,4 @@
-"""Stores that break what is more than the ten methods: changes, watching, sweeps, views, claims."""
+"""Stores that break what is more than the ten methods: changes, sweeps, views, claims."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from sessionkeeper import (
     Change,
     Durability,
     Frame,
-    FrameWatcher,
     Guarantees,
     Listener,
     PlainSessionStore,
@@ -23,7 +22,6 @@ from sessionkeeper import (
 )
 from sessionkeeper.principal_store import PrincipalStore
 from sessionkeeper.store_command import StoreCommand
-from sessionkeeper.watcher import News
 
 from tests.conformance.broken.breaking import breaking
 
@@ -61,55 +59,6 @@ class WrongCount(PlainSessionStore):
 
     async def count_frames(self, session_id: str, /) -> int:
         return await super().count_frames(session_id) + getattr(self, "wrong", 0)
-
-
-class Watching(PlainSessionStore):
-    """What a watcher is shown, with a fault put in."""
-
-    def shown(self, news: News, after: int) -> News:
-        """Return what the watcher is told instead."""
-        raise NotImplementedError
-
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        watcher = super().watch_frames(session_id, after=after)
-        look = watcher._look
-
-        async def wrong(number: int | None, after: int) -> News:
-            return self.shown(await look(number, after), after)
-
-        return FrameWatcher(wrong, self._bells, session_id, after)
-
-
-class MissesFrames(Watching):
-    def shown(self, news: News, after: int) -> News:
-        return replace(news, frames=news.frames[1:]) if after and len(news.frames) > 1 else news
-
-
-class RepeatsFrames(Watching):
-    def shown(self, news: News, after: int) -> News:
-        return replace(news, frames=[news.frames[0], *news.frames]) if news.frames else news
-
-
-class EndsEarly(Watching):
-    def shown(self, news: News, after: int) -> News:
-        return replace(news, over=True)
-
-
-class NeverEnds(Watching):
-    def shown(self, news: News, after: int) -> News:
-        return replace(news, over=False)
-
-
-class WatchesAnother(Watching):
-    """Goes on with the next session of the same id."""
-
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        look = super(Watching, self).watch_frames(session_id, after=after)._look
-
-        async def wrong(_: int | None, after: int) -> News:
-            return await look(None, after)
-
-        return FrameWatcher(wrong, self._bells, session_id, after)
 
 
 class OldCheck(PlainSessionStore):
@@ -244,24 +193,33 @@ class Renumbered(PlainSessionStore):
 
 
 TestStoredAllTheSame = breaking(StoredAllTheSame, "test_what_a_change_raises_reaches_its_caller")
+
 TestDeadlock = breaking(Deadlock, "test_a_change_cannot_call_the_store")
+
 TestWrongCount = breaking(WrongCount, "test_counts_follow_what_is_trimmed")
-TestMissesFrames = breaking(MissesFrames, "test_nothing_is_missed_in_a_race")
-TestRepeatsFrames = breaking(RepeatsFrames, "test_all_that_is_there_then_each_new_frame")
-TestEndsEarly = breaking(EndsEarly, "test_all_that_is_there_then_each_new_frame")
-TestNeverEnds = breaking(NeverEnds, "test_the_sessions_end_ends_it", patience=0.5)
-TestWatchesAnother = breaking(WatchesAnother, "test_deleting_the_session_ends_it")
+
 TestOldCheck = breaking(OldCheck, "test_a_sweep_races_active_use")
+
 TestPurgesLive = breaking(PurgesLive, "test_what_is_due_is_ended")
+
 TestCursorRepeats = breaking(CursorRepeats, "test_pages_make_up_the_whole")
+
 TestIgnoresTags = breaking(IgnoresTags, "test_every_field_of_a_query_counts")
+
 TestLeaking = breaking(Leaking, "test_its_own_is_all_there_is")
+
 TestLateCheck = breaking(LateCheck, "test_the_check_is_in_the_same_step")
+
 TestTellsTwice = breaking(TellsTwice, "test_each_event_is_told_once_and_in_order")
+
 TestMiscounts = breaking(Miscounts, "test_the_numbers_add_up")
+
 TestNoClosing = breaking(NoClosing, "test_what_is_closed_refuses")
+
 TestClaimsDisk = breaking(ClaimsDisk, "test_what_was_acknowledged_is_there_again")
+
 TestRefusesInSilence = breaking(RefusesInSilence, "test_trimming_drops_the_front")
+
 TestRenumbered = breaking(Renumbered, "test_numbers_stay_with_their_frames")
 
 
