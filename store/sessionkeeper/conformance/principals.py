@@ -15,7 +15,7 @@ from ..events import SessionEvent
 from ..query import SessionQuery
 from ..session import Session
 from .kit import StoreKit
-from .promise import needs
+from .promise import demand, needs
 from .samples import become, held, new, note, numbers, tagged, turns
 
 __all__ = ["PrincipalsConformance"]
@@ -154,6 +154,7 @@ class PrincipalsConformance(StoreKit, needs={"for_principal"}):
 
     async def test_the_check_is_in_the_same_step(self, store: AtomicSessionStore) -> None:
         """Every operation also checks, in the same step, that the session belongs to it."""
+        demand(store, "operation")
         ann, bob = await two(store)
 
         async def pass_around() -> None:
