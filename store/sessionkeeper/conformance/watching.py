@@ -119,15 +119,18 @@ class WatchingConformance(StoreKit, needs={"watch_frames"}):
 
     async def test_deleting_the_session_ends_it(self, store: AtomicSessionStore) -> None:
         """Ends when the session is deleted; one of the same id made anew is not watched."""
-        await store.create_session(new())
-        await grow(store, 1, 2)
-        watching = asyncio.create_task(seqs(store.watch_frames("a")))
-        await turns(50)
-        await store.delete_session("a")
-        await store.create_session(new())
-        for n in (7, 8, 9, 10):
-            await store.add_frame(note(n))
-        assert await watching == [1, 2], "a frame of another session was shown"
+        for wait in (0, 10):  # for one that is about to look, and one that waits
+            await store.create_session(new())
+            await grow(store, 1, 2)
+            watcher = store.watch_frames("a")
+            assert [(await anext(watcher)).seq for _ in range(2)] == [1, 2]
+            rest = asyncio.create_task(seqs(watcher))
+            await turns(wait)
+            await store.delete_session("a")
+            await store.create_session(new())
+            await grow(store, 1, 4)
+            assert await rest == [], "a frame of another session was shown"
+            await store.delete_session("a")
 
     async def test_a_cancelled_step_loses_nothing(self, store: AtomicSessionStore) -> None:
         """A step that is cancelled loses nothing, the next one goes on."""
