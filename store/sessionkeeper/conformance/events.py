@@ -126,7 +126,7 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
         """What a listener raises is logged; the operation stands and others are told."""
 
         def grumpy(event: SessionEvent, context: Context) -> None:
-            raise ZeroDivisionError("secret")
+            raise LookupError("secret")
 
         ear = Ear()
         store.subscribe(grumpy)

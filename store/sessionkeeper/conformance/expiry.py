@@ -210,3 +210,14 @@ class ExpiryConformance(AtomicStoreKit):
             assert await store.purge_sessions(ended_for=10) == 0
             dial.steady += 0.5
             assert await store.purge_sessions(ended_for=10) == 1
+
+    @needs("purge_sessions", "expire_sessions", "clock")
+    async def test_retention_of_an_expired_session_counts_from_its_end(self) -> None:
+        """Retention counts from the end of a session, not from its last activity."""
+        async with self.timed() as (store, dial):
+            await store.create_session(new())
+            dial.wait(100)
+            assert len(await store.expire_sessions(idle=50)) == 1
+            assert await store.purge_sessions(ended_for=10) == 0
+            dial.wait(10)
+            assert await store.purge_sessions(ended_for=10) == 1

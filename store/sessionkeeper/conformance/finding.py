@@ -91,7 +91,6 @@ class FindingConformance(StoreKit, needs={"find_sessions"}):
         for n, key in enumerate(stay):
             await store.create_session(new(key))
             await store.create_session(new(f"go{n}"))
-        walking = True
 
         async def disturb() -> None:
             for n in range(20):
@@ -103,7 +102,6 @@ class FindingConformance(StoreKit, needs={"find_sessions"}):
         async def look(limit: int) -> list[str]:
             return [each.id for each in await walk(store, limit=limit)]
 
-        assert walking
         *seen, _ = await asyncio.gather(*map(look, (1, 3, 7)), disturb())
         for each in seen:
             assert each is not None

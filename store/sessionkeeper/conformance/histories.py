@@ -49,7 +49,7 @@ class Client:
             await read()
 
         async def update_all() -> None:
-            read = await store.get_sessions_batch(["s0", "s1"])
+            read = [await store.get_session(each) for each in ("s0", "s1")]
             await store.update_sessions_batch([self.marked(each) for each in read])
 
         return {

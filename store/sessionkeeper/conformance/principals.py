@@ -115,6 +115,9 @@ class PrincipalsConformance(StoreKit, needs={"for_principal"}):
 
             with pytest.raises(ValueError, match=r"\S"):
                 await ann.modify_session("a", give)
+            if "add_frames" not in self.refuses:
+                with pytest.raises(ValueError, match=r"\S"):
+                    await ann.add_frames("a", [note(2, "a")], change=give)
         assert await held(store) == before, "an error means: certainly no effect"
         assert (await ann.modify_session("a", lambda s: tagged(s, "x"))).tags == {"x"}
 

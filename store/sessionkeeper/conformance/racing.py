@@ -196,8 +196,8 @@ def _whole(log: list[int]) -> None:
     """Three of a batch stand together in their order."""
     place = {number: index for index, number in enumerate(log)}
     for number in log:
-        tens, unit = divmod(number, 10)
+        tens = number // 10
         if tens % 4:
             first = tens * 10
             together = [place.get(first + i, -9) - i for i in range(3)]
-            assert len(set(together)) == 1, f"the batch of {first} is torn: {number} of {unit}"
+            assert len(set(together)) == 1, f"the batch of messages {first} to {first + 2} is torn"

@@ -119,7 +119,7 @@ class WatchingConformance(StoreKit, needs={"watch_frames"}):
 
     async def test_deleting_the_session_ends_it(self, store: AtomicSessionStore) -> None:
         """Ends when the session is deleted; one of the same id made anew is not watched."""
-        for wait in (0, 10):  # for one that is about to look, and one that waits
+        for wait, made_anew in ((0, True), (10, True), (10, False)):  # about to look, or waiting
             await store.create_session(new())
             await grow(store, 1, 2)
             watcher = store.watch_frames("a")
@@ -127,10 +127,12 @@ class WatchingConformance(StoreKit, needs={"watch_frames"}):
             rest = asyncio.create_task(seqs(watcher))
             await turns(wait)
             await store.delete_session("a")
-            await store.create_session(new())
-            await grow(store, 1, 4)
+            if made_anew:
+                await store.create_session(new())
+                await grow(store, 1, 4)
             assert await rest == [], "a frame of another session was shown"
-            await store.delete_session("a")
+            if made_anew:
+                await store.delete_session("a")
 
     async def test_a_cancelled_step_loses_nothing(self, store: AtomicSessionStore) -> None:
         """A step that is cancelled loses nothing, the next one goes on."""
@@ -149,6 +151,24 @@ class WatchingConformance(StoreKit, needs={"watch_frames"}):
         await end(store)
         seen += await seqs(watcher)
         assert seen == [*range(1, 31)]
+
+    async def test_two_readers_of_one_watcher_share_it(self, store: AtomicSessionStore) -> None:
+        """None twice, none missed: also when two tasks step the same watcher."""
+        await store.create_session(new())
+        watcher = store.watch_frames("a")
+        seen: list[int] = []
+
+        async def read() -> None:
+            async for frame in watcher:
+                seen.append(frame.seq)
+
+        reading = asyncio.gather(read(), read(), read())
+        for n in range(1, 31):
+            await store.add_frame(note(n))
+            await turns(n % 4)
+        await end(store)
+        await reading
+        assert sorted(seen) == [*range(1, 31)], f"{len(seen)} frames were seen of 30"
 
     async def test_leaving_it_ends_a_step_that_waits(self, store: AtomicSessionStore) -> None:
         """It can be left at any time; `aclose` also ends a step another task waits in."""
