@@ -6,7 +6,15 @@ from random import Random
 from typing import Any
 
 import pytest
-from sessionkeeper.verify import KeyValue, Layer, Register, SessionStoreModel, Verdict, check
+from sessionkeeper.verify import (
+    KeyValue,
+    Layer,
+    Outcome,
+    Register,
+    SessionStoreModel,
+    Verdict,
+    check,
+)
 
 CALLER = ("stdio", "active", None, None, None, None, (None, None, None), (), "{}", None)
 
@@ -151,6 +159,51 @@ def test_a_session_created_again_is_another_log(lab: Any, opened: Any) -> None:
         lab.op("add_frame", frame(2), 1, at=(8, 9)),
     ]
     assert check(history, SessionStoreModel()).verdict is Verdict.OK
+
+
+def test_a_frame_without_a_writer_is_found(lab: Any, opened: Any) -> None:
+    """Unless an append with an unknown outcome may have written it."""
+    history = [opened, lab.op("get_frames", "a", (frame(9),), at=(4, 5))]
+    assert kinds(history) == {"dirty read"}
+    history.append(lab.maybe("add_frame", frame(9), call=2))
+    assert check(history, SessionStoreModel()).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["by order", "by invariants too"])
+def test_equal_times_are_no_contradiction(silent: bool, lab: Any, opened: Any) -> None:
+    """Closed intervals in every layer; and what has an unknown outcome may not have happened."""
+    history = [
+        opened,
+        lab.op("add_frame", frame(2), 2, at=(2, 5)),
+        lab.op("add_frame", frame(1), 1, at=(5, 6), client=1),
+        lab.maybe("add_frame", frame(3), call=6),
+    ]
+    if silent:
+        refusal = ("LimitExceeded",)
+        history.append(lab.op("add_frame", frame(4), refusal, at=(7, 8), outcome=Outcome.FAILED))
+    result = check(history, SessionStoreModel())
+    assert (result.verdict, result.layer) == (Verdict.OK, Layer.VERSION_ORDER)
+
+
+def test_what_a_batch_touches_is_ordered_together(lab: Any) -> None:
+    """Components: a batch joins its sessions, and leaves the others alone."""
+    history = [
+        lab.op("create_session", session(0, id=name), session(n, id=name), at=(2 * n, 2 * n + 1))
+        for n, name in enumerate("abc", 1)
+    ]
+    both = (session(1, id="a"), session(2, id="b"))
+    history.append(lab.op("get_sessions_batch", ("a", "b"), both, at=(10, 11)))
+    result = check(history, SessionStoreModel())
+    assert (result.verdict, result.partitions) == (Verdict.OK, 2)
+    # Each of the two was so at some time during the call, but never both at once.
+    new_a, new_b = session(4, id="a"), session(5, id="b")
+    torn = [
+        *history[:3],
+        lab.op("update_session", session(1, id="a"), new_a, at=(21, 22)),
+        lab.op("update_session", session(2, id="b"), new_b, at=(23, 24)),
+        lab.op("get_sessions_batch", ("a", "b"), (both[0], new_b), at=(20, 30), client=1),
+    ]
+    assert check(torn, SessionStoreModel()).verdict is Verdict.ILLEGAL
 
 
 def hard(lab: Any) -> Any:

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from sessionkeeper.verify import KeyValue, Outcome, Register, Verdict, check
+from sessionkeeper.verify import KeyValue, Model, Operation, Outcome, Register, Verdict, check
 
 HISTORIES = int(os.environ.get("SESSIONKEEPER_RANDOM_HISTORIES", "10000"))
 
@@ -82,6 +82,18 @@ def test_two_alike_with_unknown_outcomes_may_both_take_effect(lab: Any) -> None:
     assert check(history, Register()).verdict is OK
 
 
+def test_many_unknown_outcomes_are_no_obstacle(lab: Any) -> None:
+    """A store that failed for a while leaves many: only those that were needed are tried."""
+    history = [lab.maybe("write", n, call=n, client=n) for n in range(80)]
+    history += [
+        lab.op("read", result=n, at=(1000 + i, 1000 + i)) for i, n in enumerate((5, 7, 70, 9))
+    ]
+    assert check(history, Register(), timeout=30).verdict is OK
+    history.append(lab.op("read", result=5, at=(2000, 2000)))
+    result = check(history, Register(), timeout=30, explained=False)
+    assert result.verdict is ILLEGAL
+
+
 def test_a_refusal_is_evidence_if_the_model_checks_it(lab: Any) -> None:
     """A failed compare-and-set says that the value was another one."""
     wrong = [
@@ -135,3 +147,55 @@ def test_a_long_history_is_no_deep_recursion(lab: Any) -> None:
 def test_an_empty_history_is_ok() -> None:
     """Nothing contradicts nothing."""
     assert check([], Register()).verdict is OK
+
+
+class Coin(Model[int | None]):
+    """`flip` leads to 0 or 1, and nobody says to which; `see` answers it."""
+
+    name = "coin"
+
+    def init(self) -> int | None:
+        return None
+
+    def step(self, state: int | None, operation: Operation, /) -> tuple[int | None, ...]:
+        if operation.name == "flip":
+            return (0, 1)
+        if operation.name == "flip many":
+            return tuple(range(100_000))
+        return (state,) if operation.result == state else ()
+
+    def key(self, operation: Operation, /) -> tuple[str, ...]:
+        return ("coin",)
+
+    def is_read(self, operation: Operation, /) -> bool:
+        return operation.name == "see"
+
+    def describe(self, state: int | None, /) -> str:
+        return str(state)
+
+    def explain(self, state: int | None, operation: Operation, /) -> str:
+        return str(state)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.OK, Outcome.UNKNOWN])
+@pytest.mark.parametrize(("one", "other"), [(0, 0), (1, 1), (0, 1), (1, 0), (0, 2)])
+def test_all_results_of_an_operation_are_tried(
+    one: int, other: int, outcome: Outcome, lab: Any
+) -> None:
+    """A model may allow several; once it is told which, it stays."""
+    history = [
+        lab.op("flip", at=(0, 9), outcome=outcome),
+        lab.op("see", result=one, at=(10, 11)),
+        lab.op("see", result=other, at=(12, 13)),
+    ]
+    assert check(history, Coin()).verdict is (OK if one == other else ILLEGAL)
+    again = [*history[:2], lab.op("flip", at=(12, 13)), lab.op("see", result=other, at=(14, 15))]
+    assert check(again, Coin()).verdict is (OK if other < 2 else ILLEGAL)
+
+
+def test_too_many_results_lead_to_unknown(lab: Any) -> None:
+    """Rather than to a wrong verdict, or to none."""
+    history = [lab.op("flip many", at=(0, 9)), lab.op("see", result=1, at=(10, 11))]
+    result = check(history, Coin())
+    assert result.verdict is Verdict.UNKNOWN
+    assert result.reason == "an operation with too many possible results"

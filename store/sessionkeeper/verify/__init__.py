@@ -26,7 +26,7 @@ from .history import (
     read_history,
     write_history,
 )
-from .models import MODELS, KeyValue, Model, Register, SessionStoreModel, model_named
+from .models import MODELS, AnyModel, KeyValue, Model, Register, SessionStoreModel, model_named
 
 __all__ = [
     # histories
@@ -41,6 +41,7 @@ __all__ = [
     "write_history",
     # models
     "MODELS",
+    "AnyModel",
     "KeyValue",
     "Model",
     "Register",

@@ -26,7 +26,7 @@ __all__ = ["Grade", "Guarantee", "grade"]
 S = TypeVar("S", bound=Hashable)
 
 _SLICE = 2_000
-_FIRST = -1
+_FIRST = -(1 << 61)
 _LAST = 1 << 61
 
 

@@ -7,7 +7,8 @@ that were used, and the state. Three things keep it small, and none loses an ord
 
 - A read that is possible takes its place at once: whatever order works with it later works with
   it here. (Not so a write that changes nothing *here*: later it may.)
-- Of operations alike with an unknown outcome, the one called first is used first.
+- Those of unknown outcome are used right before an operation that needs them, and of those alike
+  the one called first is used first.
 - What failed with some unknown operations used fails with more of them used.
 """
 
@@ -19,18 +20,18 @@ from typing import Generic, TypeAlias, TypeVar, cast
 from ..history.operation import Operation, Outcome
 from ..models.model import Model
 from .transitions import IMPOSSIBLE, Transitions
+from .unknown_outcomes import Order, UnknownOutcomes
 from .verdict import Verdict
 
 __all__ = ["Search"]
 
 S = TypeVar("S", bound=Hashable)
 
-Order: TypeAlias = object
-"""An order as a linked list: (what came before, the operation placed last, the state then) or None;
-an object to the type checkers, which cannot follow a tuple that grows in a loop."""
 Choice: TypeAlias = tuple[int, int, int, Order, int, int]
 
 _FOREVER = 1 << 62
+_UNKNOWN_FIRST = -1
+"""In place of an operation: some of unknown outcome are to be placed before the next one."""
 
 
 class Search(Generic[S]):
@@ -64,6 +65,8 @@ class Search(Generic[S]):
             place = {i: position for position, i in enumerate(definite)}
             self._after = [place.get(after.get(i, -1), -1) for i in definite]
         self._transitions = Transitions(model, self.operations, self.definite)
+        self._unknown = UnknownOutcomes(self._transitions, self.operations, self.definite)
+        self._cost = 0
         self._seen: set[tuple[int, int, int]] = set()
         self._failed: dict[tuple[int, int, int], list[int]] = {}
         self._choices: list[Choice] = []
@@ -116,15 +119,7 @@ class Search(Generic[S]):
     def blocked(self) -> list[Operation]:
         """Return what had to come next in it, and could not, what returned first first."""
         first, mask, _ = self._dead_end
-        bound = _FOREVER
-        found: list[int] = []
-        for i in range(first, self.definite):
-            if self._call[i] > bound:
-                break
-            if not mask >> (i - first) & 1:
-                bound = min(bound, self._return[i])
-                found.append(i)
-        return [self.operations[i] for i in sorted(found, key=lambda i: self._return[i])]
+        return [self.operations[i] for i in self._waiting(first, mask)[0]]
 
     def run(self, steps: int) -> Verdict | None:  # noqa: PLR0912, PLR0915 - the hot loop
         """Go on for about so many steps; None when neither verdict is reached.
@@ -180,7 +175,7 @@ class Search(Generic[S]):
                 else:
                     fresh = True
                     if unknown:
-                        self._add_unknown(found, bound, used, state)
+                        choices.append((first, mask, used, node, _UNKNOWN_FIRST, state))
                     if not found:
                         dead = True
                     else:
@@ -197,21 +192,20 @@ class Search(Generic[S]):
                         node = cast("Order", (node, placed, state))
             if dead:
                 self._note(first, mask, node, state)
-                if not choices:
+                choice = self._next_choice()
+                steps, self._cost = steps - self._cost, 0
+                if choice is None:
                     if self._begin:
                         first, mask, used, state, node = 0, 0, 0, self._begin.pop(), None
                         fresh = True
                         continue
                     self._verdict = Verdict.ILLEGAL
                     return self._verdict
-                first, mask, used, node, placed, state = choices.pop()
+                first, mask, used, node, placed, state = choice
                 if state < IMPOSSIBLE:
                     state = self._spread(first, mask, used, node, placed, state)
                 node = cast("Order", (node, placed, state))
                 fresh = True
-            if placed >= total:
-                used |= 1 << (placed - total)
-                continue
             if placed != first:
                 mask |= 1 << (placed - first)
                 continue
@@ -248,23 +242,34 @@ class Search(Generic[S]):
         tried.append(used)
         return False
 
-    def _add_unknown(
-        self, found: list[tuple[int, int, int]], bound: int, used: int, state: int
-    ) -> None:
-        """Add the operations of unknown outcome that may take effect now, and change something."""
-        transitions = self._transitions
-        for number in range(len(self.operations) - self.definite):
-            index = self.definite + number
-            if self._call[index] > bound:
+    def _next_choice(self) -> Choice | None:
+        """Take the choice made last; unknown operations are looked at when nothing else is left."""
+        while self._choices:
+            choice = self._choices.pop()
+            first, mask, used, node, placed, state = choice
+            if placed != _UNKNOWN_FIRST:
+                return choice
+            waiting, bound = self._waiting(first, mask)
+            found, cost = self._unknown.before(waiting, bound, used, state, node)
+            self._cost += cost
+            self._choices.extend(
+                (first, mask, now, way, index, following)
+                for now, way, index, following in reversed(found)
+            )
+        return None
+
+    def _waiting(self, first: int, mask: int) -> tuple[list[int], int]:
+        """Return the operations that may come next as far as times tell, and when one must."""
+        bound = _FOREVER
+        found: list[int] = []
+        for i in range(first, self.definite):
+            if self._call[i] > bound:
                 break
-            before = transitions.alike_before[index]
-            if used >> number & 1 or (before >= 0 and not used >> before & 1):
-                continue
-            following = transitions.tables[index].get(state)
-            if following is None:
-                following = transitions.step(index, state)
-            if following not in (IMPOSSIBLE, state):
-                found.append((_FOREVER, index, following))
+            if not mask >> (i - first) & 1:
+                bound = min(bound, self._return[i])
+                if self._after is None or self._is_free(self._after[i], first, mask):
+                    found.append(i)
+        return sorted(found, key=lambda i: self._return[i]), bound
 
     def _note(self, first: int, mask: int, node: Order, state: int) -> None:
         """Keep the longest order: what a dead end shows."""

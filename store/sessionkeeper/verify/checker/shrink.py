@@ -149,7 +149,10 @@ def later_part(search: Search[S], cut: int) -> tuple[list[S], list[Operation]]:
 
 def _until(stuck: Sequence[Operation], operations: Sequence[Operation]) -> list[Operation]:
     """Return the history as it was when the first of the stuck ones returned."""
-    end = min(each.returned for each in stuck if each.returned is not None)
+    ends = [each.returned for each in stuck if each.returned is not None]
+    if not ends:
+        return list(operations)
+    end = min(ends)
     return [
         operation if _has_ended(operation, end) else _open_ended(operation)
         for operation in operations

@@ -48,7 +48,7 @@ fields when it returned the same session or raised; None when it never ran."""
 # trim_frames            (id, up_to)                                 int
 # find_sessions          (query, cursor, limit)                      (sessions, next cursor)
 # expire_sessions        (idle, age, limit)                          sessions
-# purge_sessions         (ended_before, limit)                       int
+# purge_sessions         (ended_before, ended_for, limit)            int
 # watch_frames           (id, after)                                 (seq, frame), one a yield
 #
 # A query is (states, statuses, transports, tags_any, tags_all, principal, created_from,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from types import UnionType
 from typing import Any, TypeAlias, cast
 
 from ...errors import OutcomeUnknown, SessionError
@@ -101,7 +102,7 @@ def _is_well_formed(name: str, arguments: tuple[object, ...]) -> bool:
     )
 
 
-_KINDS: dict[str, tuple[type, ...]] = {
+_KINDS: dict[str, tuple[type | UnionType, ...]] = {
     "create_session": (Session,),
     "get_session": (str,),
     "update_session": (Session,),
@@ -119,7 +120,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "read_frames": (str, int, int, bool),
     "trim_frames": (str, int),
     "find_sessions": (SessionQuery,),
-    "purge_sessions": (datetime,),
+    "purge_sessions": (datetime | None,),
     "watch_frames": (str, int),
 }
 
@@ -141,7 +142,8 @@ def _argument(  # noqa: PLR0911 - a table of cases
     if name == "find_sessions":
         return (query_data(arguments[0]), *arguments[1:])
     if name == "purge_sessions":
-        return (arguments[0].timestamp(), arguments[1])
+        before, span, limit = arguments
+        return (None if before is None else before.timestamp(), span, limit)
     if len(arguments) == 1:
         return cast("Plain", arguments[0])
     return arguments or None

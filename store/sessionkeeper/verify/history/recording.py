@@ -26,6 +26,7 @@ from ...statistics import StoreStatistics
 from ...watcher import FrameWatcher
 from .operation import Header, History
 from .recorded_call import Effect, RecordedCall, as_operations
+from .recorded_watcher import RecordedWatcher
 
 __all__ = ["RecordingStore"]
 
@@ -39,7 +40,8 @@ class RecordingStore(AtomicSessionStore):
     their true order; use it on one loop. What the inner store refuses, it refuses. The history
     holds payloads.
 
-    Not recorded: `statistics`, `subscribe`, opening and closing. Refused: `for_principal`.
+    Not recorded: `statistics`, `subscribe`, opening and closing. Refused: `for_principal`, since
+    what is done through a view would be missing.
     """
 
     def __init__(
@@ -262,48 +264,23 @@ class RecordingStore(AtomicSessionStore):
         limit: int = 100,
     ) -> int:
         inner = self._atomic("purge_sessions")
-        call = self._begin("purge_sessions", ended_before, limit)
+        call = self._begin("purge_sessions", ended_before, ended_for, limit)
         reply = inner.purge_sessions(ended_before=ended_before, ended_for=ended_for, limit=limit)
         return await self._run(call, reply)
 
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
         inner = self._atomic("watch_frames")
-        watcher = inner.watch_frames(session_id, after=after)
 
-        async def step(after: int) -> Frame:
-            return await self._run(self._begin("watch_frames", session_id, after), anext(watcher))
+        async def step(step: Awaitable[Frame], last: int) -> Frame:
+            return await self._run(self._begin("watch_frames", session_id, last), step)
 
-        return _RecordedWatcher(watcher, step, after)
+        return RecordedWatcher(inner.watch_frames(session_id, after=after), step, after)
 
     def subscribe(self, listener: Listener, /) -> Callable[[], None]:
         return self._atomic("subscribe").subscribe(listener)
 
     async def statistics(self) -> StoreStatistics:
         return await self._atomic("statistics").statistics()
-
-
-class _RecordedWatcher(FrameWatcher):
-    """A watcher each step of which is recorded."""
-
-    __slots__ = ("_record", "_seen", "_watcher")
-
-    def __init__(
-        self, watcher: FrameWatcher, record: Callable[[int], Awaitable[Frame]], after: int
-    ) -> None:
-        self._watcher = watcher
-        self._record = record
-        self._seen = after
-
-    def __repr__(self) -> str:
-        return repr(self._watcher)
-
-    async def __anext__(self) -> Frame:
-        frame = await self._record(self._seen)
-        self._seen = frame.seq
-        return frame
-
-    async def aclose(self) -> None:
-        await self._watcher.aclose()
 
 
 def _kept(result: object) -> object:

@@ -42,7 +42,7 @@ _SHAPES: dict[str, tuple[object, object]] = {
     "trim_frames": (tuple[str, int], int),
     "find_sessions": (tuple[_Query, _Text, int], tuple[tuple[_Session, ...], _Text]),
     "expire_sessions": (tuple[_Time, _Time, int], tuple[_Session, ...]),
-    "purge_sessions": (tuple[float, int], int),
+    "purge_sessions": (tuple[_Time, _Time, int], int),
     "watch_frames": (tuple[str, int], _Numbered),
 }
 

@@ -115,8 +115,11 @@ def _any_expired(state: State, limit: int) -> Iterator[State]:
 
 
 def purge(state: State, argument: Plain, result: Plain, known: bool) -> Iterator[State]:
-    """Ended sessions go, with their frames; the reply tells how many."""
-    ended_before, limit = cast("tuple[float, int]", argument)
+    """Ended sessions go, with their frames; the reply tells how many.
+
+    How long ago they ended, nobody but the store's own clock knows.
+    """
+    ended_before, _, limit = cast("tuple[float | None, float | None, int]", argument)
     ended = [entry for entry in state.entries if _may_go(entry, ended_before)]
     wanted = cast("int", result)
     if known and wanted > limit:
@@ -129,10 +132,10 @@ def purge(state: State, argument: Plain, result: Plain, known: bool) -> Iterator
         yield State(state.high, left)
 
 
-def _may_go(entry: Entry, ended_before: float) -> bool:
+def _may_go(entry: Entry, ended_before: float | None) -> bool:
     if entry.caller[1] in LIVE:
         return False
-    return entry.ended_at is None or entry.ended_at < ended_before
+    return ended_before is None or entry.ended_at is None or entry.ended_at < ended_before
 
 
 def _subsets(things: list[T], most: int) -> Iterator[tuple[T, ...]]:
