@@ -37,7 +37,7 @@ from .factory import StorageFactory
 from .frame_reader import FrameReader
 from .frozen import FrozenDict, FrozenList, JsonValue, freeze, thaw
 from .guarantees import Atomicity, Durability, Guarantees, Scope
-from .ids import SessionId, new_session_id
+from .ids import SessionId, checked_id, new_session_id
 from .interface import SessionStore
 from .jsonrpc import MessageKind, RequestId
 from .limits import FramesFull, SessionsFull, StoreLimits
@@ -141,6 +141,7 @@ __all__ = [
     "StdioDelivery",
     "TransportType",
     "VersionState",
+    "checked_id",
     "freeze",
     "new_session_id",
     "thaw",

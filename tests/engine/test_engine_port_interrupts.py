@@ -23,7 +23,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 @pytest.fixture
 def heeded_interrupts() -> Iterator[None]:
-    """SIGINT as a terminal's program has it; a shell's background job inherits that it is ignored."""
+    """SIGINT as a terminal's program has it; a shell's background job inherits it ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -64,7 +64,10 @@ class Known:
         if self.born_at == -inf:
             self.born_at = _ago(session.created_at, now, wall)
         if session.last_activity != self.last_activity:
-            self.active_at = max(self.active_at, _ago(session.last_activity, now, wall))
+            # If nothing else is new, it is the trace of what was done, and dated, here.
+            news = (session.revision, session.last_seq) != (self.revision, self.last_seq)
+            if news or self.last_activity is None:
+                self.active_at = max(self.active_at, _ago(session.last_activity, now, wall))
             self.last_activity = session.last_activity
         if session.state.is_terminal and self.over_at is None:
             self.over_at = _ago(session.ended_at or session.last_activity, now, wall)

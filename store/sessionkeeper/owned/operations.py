@@ -18,7 +18,7 @@ from ..errors import (
 )
 from ..interface import SessionStore
 from ..message import Frame, MessageEnvelope
-from ..session import Session
+from ..session import STORE_FIELDS, Session
 from ..watcher import News
 from .known import Roll
 
@@ -127,7 +127,10 @@ def _changed(session: Session, apply: Change) -> Session:
     changed = apply(session)
     if type(changed) is not Session:
         raise TypeError(f"change returns a Session, not {type(changed).__name__}")
+    if changed is session:
+        return session
     if changed.id != session.id:
         raise ValueError("change returned another session")
     changed.check_follows(session)
-    return changed
+    # What is the store's, a change cannot set; the inner store would take it for a stale snapshot.
+    return changed.model_copy(update={name: getattr(session, name) for name in STORE_FIELDS})
