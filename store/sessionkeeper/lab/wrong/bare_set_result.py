@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from ...designs import PlainSessionStore
 from ...errors import SessionError
+from ...limits import StoreLimits
 from ...store_command import StoreCommand
 
 __all__ = ["BareSetResult"]
@@ -19,8 +20,8 @@ class BareSetResult(PlainSessionStore):
     who asks afterwards waits for ever (websockets#634, aiosqlite#80).
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, limits: StoreLimits | None = None) -> None:
+        super().__init__(limits=limits)
         self._queue: asyncio.Queue[tuple[StoreCommand[Any], asyncio.Future[Any]]] = asyncio.Queue()
         self._owner: asyncio.Task[None] | None = None
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from typing import TypeVar, cast
 
-from ...atomic import Change
+import msgspec
+
+from ...commands import AddFrames, ModifySession
 from ...designs import PlainSessionStore
-from ...message import MessageEnvelope
+from ...limits import StoreLimits
+from ...store_command import StoreCommand
 from ..round_trip import round_trip
 
 __all__ = ["CancelledUnderLock"]
+
+R = TypeVar("R")
 
 
 class CancelledUnderLock(PlainSessionStore):
@@ -18,24 +23,15 @@ class CancelledUnderLock(PlainSessionStore):
     of the session not.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, limits: StoreLimits | None = None) -> None:
+        super().__init__(limits=limits)
         self._lock = asyncio.Lock()
 
-    async def add_frames(
-        self,
-        session_id: str,
-        envelopes: Sequence[MessageEnvelope],
-        /,
-        *,
-        expected_last_seq: int | None = None,
-        change: Change | None = None,
-    ) -> range:
+    async def _run_command(self, command: StoreCommand[R], /) -> R:
         async with self._lock:
-            added = await super().add_frames(
-                session_id, envelopes, expected_last_seq=expected_last_seq
-            )
+            if not isinstance(command, AddFrames) or command.change is None:
+                return self._apply(command)
+            added = self._apply(msgspec.structs.replace(command, change=None))
             await round_trip()
-            if change is not None:
-                await super().modify_session(session_id, change)
-            return added
+            self._apply(ModifySession(command.session_id, command.change, command.context))
+            return cast("R", added)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ...designs import PlainSessionStore
+from ...limits import StoreLimits
 from ...message import MessageEnvelope
 from ..round_trip import round_trip
 
@@ -14,8 +15,8 @@ __all__ = ["CountApart"]
 class CountApart(PlainSessionStore):
     """Drift: between append and count, or for ever after a cancel there, the two disagree."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, limits: StoreLimits | None = None) -> None:
+        super().__init__(limits=limits)
         self._counts: Counter[str] = Counter()
 
     async def add_frame(self, envelope: MessageEnvelope, /) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ...designs import PlainSessionStore
+from ...limits import StoreLimits
 from ...session import Session
 
 __all__ = ["LateCache"]
@@ -13,8 +14,8 @@ __all__ = ["LateCache"]
 class LateCache(PlainSessionStore):
     """Stale read: a write was acknowledged, and a reader who asks afterwards sees what was."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, limits: StoreLimits | None = None) -> None:
+        super().__init__(limits=limits)
         self._cache: dict[str, Session] = {}
 
     async def get_session(self, session_id: str, /) -> Session:

@@ -6,6 +6,7 @@ import asyncio
 
 from ...atomic import Change
 from ...designs import PlainSessionStore
+from ...limits import StoreLimits
 from ...session import Session
 from ..round_trip import round_trip
 
@@ -15,8 +16,8 @@ __all__ = ["LockOnWriteOnly"]
 class LockOnWriteOnly(PlainSessionStore):
     """Lost update: what is written under the lock was read before it was taken."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, limits: StoreLimits | None = None) -> None:
+        super().__init__(limits=limits)
         self._lock = asyncio.Lock()
 
     async def modify_session(self, session_id: str, change: Change, /) -> Session:

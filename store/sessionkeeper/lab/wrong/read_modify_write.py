@@ -18,6 +18,4 @@ class ReadModifyWrite(PlainSessionStore):
         await round_trip()
         # The last one wins: whatever is there now is written over.
         current = await self.get_session(session_id)
-        return await self.update_session(
-            changed.model_copy(update={"revision": current.revision})
-        )
+        return await self.update_session(changed.model_copy(update={"revision": current.revision}))

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from ...designs import PlainSessionStore
 from ...errors import StoreUnavailable
+from ...limits import StoreLimits
 from ...store_command import StoreCommand
 from ..round_trip import round_trip
 
@@ -18,8 +19,8 @@ R = TypeVar("R")
 class RefusedAndApplied(PlainSessionStore):
     """Phantom: the caller is told that certainly nothing happened, and it happens afterwards."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, limits: StoreLimits | None = None) -> None:
+        super().__init__(limits=limits)
         self._lock = asyncio.Lock()
         self._late: set[asyncio.Task[object]] = set()
 
