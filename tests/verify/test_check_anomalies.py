@@ -81,12 +81,23 @@ def test_a_stale_read(lab: Any, opened: Any) -> None:
 
 
 def test_a_dirty_read_of_what_was_refused(lab: Any) -> None:
-    """What was refused, and shown all the same."""
+    """What was going to be refused, and shown before that."""
     history = [
-        lab.op("put", ("x", "bad"), at=(0, 1), outcome=Outcome.FAILED),
+        lab.op("put", ("x", "bad"), at=(0, 9), outcome=Outcome.FAILED),
         lab.op("get", ("x", None), "bad", at=(2, 3)),
     ]
     assert name(history, KeyValue()) is AnomalyKind.DIRTY_READ
+
+
+def test_a_phantom(lab: Any) -> None:
+    """What had been refused, one thing or several, and is there all the same."""
+    history = [
+        lab.op("append", ("x", "b"), at=(0, 1), outcome=Outcome.FAILED),
+        lab.op("append", ("x", "a"), at=(0, 1), outcome=Outcome.FAILED),
+        lab.op("append", ("x", "d"), at=(0, 1), outcome=Outcome.FAILED),
+        lab.op("get", ("x", None), "bd", at=(2, 3)),
+    ]
+    assert name(history, KeyValue()) is AnomalyKind.PHANTOM
 
 
 def test_a_dirty_read_of_what_was_not_written_yet(lab: Any) -> None:

@@ -123,7 +123,7 @@ def picture_of_an_end(
 
 def _bars(operations: Iterable[Operation], example: Counterexample | None) -> tuple[Bar, ...]:
     points = {} if example is None else _points(example.order)
-    stuck = set() if example is None else {each.operation for each in example.blocked}
+    stuck = {each.operation for each in (() if example is None else example.blocked)}
     ordered = sorted(operations, key=lambda operation: operation.call)
     return tuple(_bar(each, points.get(each), blocked=each in stuck) for each in ordered)
 
