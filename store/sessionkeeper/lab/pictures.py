@@ -108,16 +108,24 @@ def picture_of_an_end(
     interleaving: str = "",
 ) -> Picture:
     """Draw a run that ended in another way than with a history to judge: a hang, an error."""
+    operations = history.operations
+    last = max((each.call for each in operations), default=0)
+
+    def waited(operation: Operation) -> bool:
+        # Who still did was cancelled when the run was cleared away, after every call.
+        returned = operation.returned
+        return operation.outcome is Outcome.UNKNOWN and (returned is None or returned > last)
+
     return Picture(
         anomaly=anomaly,
         why=why,
         expected=expected,
         state="",
-        bars=tuple(_bar(each, None, blocked=each.returned is None) for each in history.operations),
+        bars=tuple(_bar(each, None, blocked=waited(each)) for each in operations),
         token=token,
         deviations=deviations,
         interleaving=interleaving,
-        operations=len(history.operations),
+        operations=len(operations),
     )
 
 

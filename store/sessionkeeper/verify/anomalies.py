@@ -84,12 +84,12 @@ def _is_halved(
     operations: Sequence[Operation],
 ) -> bool:
     """Whether what could not come next is possible after some of another call that is open."""
-    states = list(states)
+    states, placed = list(states), set(example.order)
     return any(
         _fits(model, _after(model, states, half), blocked.operation)
         for other in operations
-        if other not in example.order
         for half in halves(other)
+        if other not in placed
         for blocked in example.blocked
         if blocked.operation != other
     )
@@ -142,7 +142,7 @@ def _with_refused(
         if other.outcome is Outcome.FAILED
         and other.returned is not None
         and other.returned < operation.call
-    ][:_REFUSED_LOOKED_AT]
+    ][-_REFUSED_LOOKED_AT:]
     for other in refused:
         new = set(_after(model, following, other))
         reached |= new
