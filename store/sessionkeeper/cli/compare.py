@@ -72,12 +72,12 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
         raise typer.BadParameter("one or the other", param_hint="--only-right, --only-wrong")
     if html is not None and (html.is_dir() or not html.absolute().parent.is_dir()):
         raise typer.BadParameter(f"{html} cannot be written", param_hint="--html")
-    loops = available_loops()
-    if loop is not Loop.BOTH:
-        if loop not in loops:
-            raise typer.BadParameter("uvloop is not installed", param_hint="--loop")
-        loops = {loop.value: loops[loop.value]}
     try:
+        loops = available_loops()
+        if loop is not Loop.BOTH:
+            if loop not in loops:
+                raise typer.BadParameter("uvloop is not installed", param_hint="--loop")
+            loops = {loop.value: loops[loop.value]}
         designs = _chosen(names or (), only_right=only_right, only_wrong=only_wrong)
         comparison = _compared(
             designs,

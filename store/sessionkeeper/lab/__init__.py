@@ -5,9 +5,11 @@ from __future__ import annotations
 from .catalogue import DESIGNS, RIGHT, WRONG, Design, Flaw, Make
 from .cells import LoopFactory, explore_cell, replay_cell, stress_cell
 from .compare import DEFAULT_SEEDS, SECONDS_OF_SPEED, available_loops, compare, unexpected
+from .generated import CALLS, Program, Step
 from .loading import design_named
 from .pictures import picture_of, whole_picture
 from .results import Bar, Cell, Comparison, Picture, Row, Speed, Verdict
+from .trial import Broken, Trial, Undecided
 from .workloads import WORKLOADS, Play, Workload
 
 __all__ = [
@@ -32,6 +34,13 @@ __all__ = [
     "replay_cell",
     "stress_cell",
     "unexpected",
+    # programs that somebody else makes
+    "CALLS",
+    "Broken",
+    "Program",
+    "Step",
+    "Trial",
+    "Undecided",
     # what comes of it
     "Bar",
     "Cell",

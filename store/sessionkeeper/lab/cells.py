@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from random import Random
 from threading import Thread
 from time import perf_counter
@@ -46,7 +45,7 @@ def explore_cell(
     On the real loops instead, if it cannot be explored. Raises `RuntimeError` where a loop runs.
     """
     trial = Trial(design, workload)
-    with threads_seen() if design.right is None else nullcontext([]) as threads:
+    with threads_seen(design.right is None) as threads:
         done = _explored(trial, seeds)
     if done is None:
         return stress_cell(design, workload, runs=seeds, loops=loops)

@@ -13,19 +13,23 @@ _PATIENCE = 1.0
 
 
 @contextmanager
-def threads_seen() -> Generator[list[threading.Thread]]:
-    """Give a list of the threads that are started meanwhile; what they raise is not printed.
+def threads_seen(looking: bool) -> Generator[list[threading.Thread]]:
+    """Give a list of the threads started meanwhile, empty when not `looking`; what they
+    raise is not printed.
 
     For as long as it takes, all threads of the process are watched.
     """
     started: list[threading.Thread] = []
+    if not looking:
+        yield started
+        return
     start, excepthook = threading.Thread.start, threading.excepthook
 
     def noted(thread: threading.Thread) -> None:
         started.append(thread)
         start(thread)
 
-    threading.Thread.start = noted  # type: ignore[method-assign]  # put back below
+    threading.Thread.start = noted  # type: ignore[assignment, method-assign]  # put back below
     # The explorer refuses them by an error in the thread itself.
     threading.excepthook = lambda _: None
     try:
