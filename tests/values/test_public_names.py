@@ -12,22 +12,13 @@ import soleowner
 
 # Submodules whose names are the library's own business, or a part with its own entrance.
 INTERNAL = {
-    *(
-        "arguments",
-        "backends",
-        "cli",
-        "command_store",
-        "commands",
-        "conformance",
-        "crossing",
-        "demo",
-        "otel",
-    ),
+    *("arguments", "backends", "cli", "command_store", "commands", "conformance", "crossing"),
+    *("demo", "lab", "otel"),
     *("lifecycle", "listening", "log_rules", "principal_store", "records", "rows", "rules"),
     *("store_command", "sweeping", "tables", "tally", "tap", "value", "verify", "watching"),
     *("fork", "mailbox"),
 }
-ENTRANCES = ("backends", "cli", "conformance", "demo", "tap", "verify")
+ENTRANCES = ("backends", "cli", "conformance", "demo", "lab", "tap", "verify")
 INTERNAL_NAMES = {
     *("run_observed", "is_session_id", "session_error", "JsonObject", "StringMap"),
     *("CALLER_FIELDS", "STORE_FIELDS", "ProtocolVersion", "TableStatistics", "Look", "News"),

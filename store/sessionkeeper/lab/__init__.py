@@ -1,0 +1,54 @@
+"""The lab: designs of a store, right ones and wrong ones, and what comes of comparing them."""
+
+from __future__ import annotations
+
+from .catalogue import DESIGNS, RIGHT, WRONG, Design, Flaw, Make
+from .cells import LoopFactory, explore_cell, replay_cell, stress_cell
+from .compare import DEFAULT_SEEDS, SECONDS_OF_SPEED, available_loops, compare, unexpected
+from .generated import CALLS, Program, Step
+from .loading import design_named
+from .pictures import picture_of, whole_picture
+from .results import Bar, Cell, Comparison, Picture, Row, Speed, Verdict
+from .trial import Broken, Trial, Undecided
+from .workloads import WORKLOADS, Play, Workload
+
+__all__ = [
+    # what is compared
+    "DESIGNS",
+    "RIGHT",
+    "WORKLOADS",
+    "WRONG",
+    "Design",
+    "Flaw",
+    "Make",
+    "Play",
+    "Workload",
+    "design_named",
+    # comparing
+    "DEFAULT_SEEDS",
+    "SECONDS_OF_SPEED",
+    "LoopFactory",
+    "available_loops",
+    "compare",
+    "explore_cell",
+    "replay_cell",
+    "stress_cell",
+    "unexpected",
+    # programs that somebody else makes
+    "CALLS",
+    "Broken",
+    "Program",
+    "Step",
+    "Trial",
+    "Undecided",
+    # what comes of it
+    "Bar",
+    "Cell",
+    "Comparison",
+    "Picture",
+    "Row",
+    "Speed",
+    "Verdict",
+    "picture_of",
+    "whole_picture",
+]

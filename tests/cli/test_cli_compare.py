@@ -1,0 +1,207 @@
+"""`sessionkeeper compare`: the matrix, an exit code for CI, and no traceback."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sessionkeeper.cli import compare as command
+from sessionkeeper.cli.app import run
+from sessionkeeper.lab import DESIGNS, RIGHT, WORKLOADS, WRONG, Comparison
+
+QUICK = ["--seeds", "3", "--no-speed"]
+
+OWN = """
+import asyncio
+import threading
+
+from sessionkeeper import PlainSessionStore
+
+
+class Right(PlainSessionStore):
+    "As it should be."
+
+
+class Wrong(PlainSessionStore):
+    async def count_frames(self, session_id, /):
+        return await super().count_frames(session_id) + 1
+
+
+class Threaded(PlainSessionStore):
+    async def create_session(self, session, /):
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        threading.Thread(target=loop.call_soon_threadsafe, args=(done.set_result, 1)).start()
+        await done
+        return await super().create_session(session)
+"""
+
+BEGINS = """
+from pathlib import Path
+
+from sessionkeeper.lab.wrong import BareSetResult
+
+
+class Begins(BareSetResult):
+    def __init__(self):
+        super().__init__()
+        Path("begun").touch()
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module in the current folder, which is not on the path."""
+    (tmp_path / "stores_of_mine.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "stores_of_mine", raising=False)
+    return "stores_of_mine"
+
+
+def test_two_designs_as_a_matrix(capsys: pytest.CaptureFixture[str]) -> None:
+    """A word in each cell, the anomaly and the call that replays it below."""
+    assert run(["compare", "actor", "read-modify-write", *QUICK]) == 0
+    output = capsys.readouterr()
+    lines = output.out.splitlines()
+    assert lines[0].split() == ["design", *WORKLOADS]
+    assert lines[1].split() == ["actor", *["✓", "holds"] * len(WORKLOADS)]
+    assert lines[2].split()[:3] == ["read-modify-write", "✗", "broken"]
+    assert "read-modify-write, updates: lost update after 1 history" in output.out
+    assert 'lab.replay_cell("read-modify-write", "updates", "x1:")' in output.out
+    assert "all is as expected" in output.out
+    assert output.err == ""
+
+
+def test_speeds_are_shown_for_the_loops_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """One loop alone, and none when they are not wanted."""
+    assert run(["compare", "plain", "--seeds", "1", "--loop", "asyncio"]) == 0
+    shown = capsys.readouterr().out
+    assert "asyncio, ops/s" in shown
+    assert "uvloop" not in shown
+    assert run(["compare", "plain", *QUICK]) == 0
+    assert "ops/s" not in capsys.readouterr().out
+
+
+def test_json_is_the_comparison(capsys: pytest.CaptureFixture[str]) -> None:
+    """All of it, and what is not as expected."""
+    assert run(["compare", "count-apart", "plain", "--json", *QUICK]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [row["design"] for row in told["rows"]] == ["count-apart", "plain"]
+    assert told["unexpected"] == []
+    [cell] = [cell for cell in told["rows"][0]["cells"] if cell["workload"] == "counting"]
+    assert (cell["verdict"], cell["picture"]["anomaly"]) == ("broken", "drift")
+    assert [name for name, _ in told["workloads"]] == list(WORKLOADS)
+
+
+def test_a_store_of_ones_own(own: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 when it holds, 1 when a cell is broken; its module is looked for where one is."""
+    assert run(["compare", f"{own}:Right", *QUICK]) == 0
+    assert run(["compare", f"{own}:Right", f"{own}:Wrong", "actor", *QUICK]) == 1
+    shown = capsys.readouterr().out
+    assert f"not as expected: {own}:Wrong: counting is broken" in shown
+    assert f"not as expected: {own}:Right" not in shown
+    assert f'replay_cell("{own}:Wrong", "counting"' in shown
+
+
+def test_what_cannot_be_explored_says_so(own: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A star at each cell, and what it means."""
+    assert run(["compare", f"{own}:Threaded", *QUICK]) == 0
+    shown = capsys.readouterr().out
+    assert "✓ holds*" in shown
+    assert "* on real loops" in shown
+
+
+@pytest.mark.parametrize(
+    ("option", "designs"),
+    [("--only-right", RIGHT), ("--only-wrong", WRONG)],
+    ids=["right", "wrong"],
+)
+def test_half_of_the_catalogue(
+    option: str, designs: tuple[Any, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The right or the wrong ones."""
+    assert run(["compare", option, "--json", "--no-speed", "--seeds", "1"]) in (0, 1)
+    told = json.loads(capsys.readouterr().out)
+    assert [row["design"] for row in told["rows"]] == [design.name for design in designs]
+
+
+def test_a_wrong_design_that_is_not_caught_is_exit_code_1(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One order alone does not show a listing that is torn."""
+    assert run(["compare", "listing-over-awaits", "--seeds", "1", "--no-speed"]) == 1
+    assert "no torn read was found in listing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["plane"], "did you mean plain?"),
+        (["no_such:Store"], "there is no module 'no_such'"),
+        (["plain", "--seeds", "0"], "seeds"),
+        (["plain", "--loop", "trio"], "loop"),
+        (["--only-right", "--only-wrong"], "one or the other"),
+        (["plain", "--html", "/no/such/folder/page.html"], "cannot be written"),
+        (["plain", "--html", "."], "cannot be written"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Told before anything is run."""
+    assert run(["compare", *arguments]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert said in output.err
+    assert len(output.err.splitlines()) == 1
+
+
+def test_the_page_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the part that draws it, which gets the comparison and the file."""
+    page = types.ModuleType("sessionkeeper.lab.report")
+
+    def write_report(comparison: Comparison, path: Path) -> None:
+        path.write_text(comparison.rows[0].design)
+
+    page.write_report = write_report  # type: ignore[attr-defined]  # that is what is made here
+    monkeypatch.setitem(sys.modules, "sessionkeeper.lab.report", page)
+    file = tmp_path / "page.html"
+    assert run(["compare", "plain", "--html", str(file), *QUICK]) == 0
+    assert file.read_text() == "plain"
+    assert f"written: {file}" in capsys.readouterr().out
+
+
+def test_the_bar_goes_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many steps as were announced."""
+    steps: list[str] = []
+
+    def compared(designs: Any, run: Any) -> Any:
+        assert list(designs) == [DESIGNS["plain"]]
+        return run(steps.append)
+
+    monkeypatch.setattr(command, "_compared", compared)
+    assert run(["compare", "plain", *QUICK]) == 0
+    assert len(steps) == len(WORKLOADS) + 1
+
+
+def test_an_interrupt_is_one_line_and_exit_code_130(start: Any, tmp_path: Path) -> None:
+    """Ctrl-C in the middle of it: no traceback, nothing of what was under way."""
+    (tmp_path / "begins.py").write_text(BEGINS)
+    process = start("compare", "begins:Begins", "--seeds", "1000000")
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "begun").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert (out, err.decode().splitlines()) == (b"", ["sessionkeeper: interrupted"])

@@ -1,0 +1,75 @@
+"""Programs that Hypothesis makes: a prefix, branches at once, cancellations, one order of many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from sessionkeeper.lab import CALLS, DESIGNS, Design, Program, Step, Trial, Workload
+from sessionkeeper.verify.explore import ExplorationFailed, explore
+
+BUDGET = 150
+"""Programs a right design; the same ones each time."""
+
+steps = st.builds(Step, st.sampled_from(sorted(CALLS)), st.sampled_from("ab"))
+programs = st.builds(
+    Program,
+    prefix=st.lists(steps, max_size=4).map(lambda later: (Step("create", "a"), *later)),
+    branches=st.lists(
+        st.lists(steps, min_size=1, max_size=4).map(tuple), min_size=2, max_size=3
+    ).map(tuple),
+)
+
+
+def holds(design: Design, *, programs_tried: int) -> Callable[[], None]:
+    """The property: whatever the program, the order and the cancellation, no alarm."""
+
+    @settings(
+        max_examples=programs_tried,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
+    @given(program=programs, seed=st.integers(0, 1_000), cancellations=st.integers(0, 1))
+    def no_alarm(program: Program, seed: int, cancellations: int) -> None:
+        workload = Workload("generated", "", program.play, cancellations=cancellations)
+        trial = Trial(design, workload)
+        explore(
+            trial,
+            seeds=3,
+            first_seed=seed,
+            check=trial.judge,
+            cancellations=cancellations,
+            victims=trial.victims,
+            max_steps=2_000,
+            shrink=False,
+        ).check()
+
+    return no_alarm
+
+
+@pytest.mark.parametrize("name", ["actor", "locked", "plain"])
+def test_no_generated_program_raises_an_alarm(name: str) -> None:
+    """A right design is linearizable whatever it is asked, by whom, in which order."""
+    holds(DESIGNS[name], programs_tried=BUDGET)()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "read-modify-write",
+        "check-then-create",
+        "count-apart",
+        "batch-one-by-one",
+        "bare-set-result",
+    ],
+)
+def test_generated_programs_find_wrong_designs(name: str) -> None:
+    """The property can fail: what is right above is not right because nothing is asked."""
+    with pytest.raises(ExplorationFailed) as failed:
+        holds(DESIGNS[name], programs_tried=BUDGET)()
+    assert isinstance(failed.value.__cause__, AssertionError)
