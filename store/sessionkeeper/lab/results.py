@@ -1,0 +1,97 @@
+"""What a comparison found: plain values that the terminal and the page both show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Bar", "Cell", "Comparison", "Picture", "Row", "Speed", "Verdict"]
+
+
+class Verdict(StrEnum):
+    """What is known of one guarantee of one design."""
+
+    HOLDS = "holds"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+    NOT_OFFERED = "not offered"
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One call of a counterexample."""
+
+    client: int
+    name: str
+    argument: str
+    result: str
+    call: int
+    returned: int | None
+    outcome: str
+    """`ok`, `failed` or `unknown`."""
+    point: float | None
+    """Where it takes effect in the longest order that works; None if it is not placed."""
+    blocked: bool
+    """It could not be placed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A counterexample."""
+
+    anomaly: str
+    why: str
+    expected: str
+    state: str
+    """Before the call that could not be placed."""
+    bars: tuple[Bar, ...]
+    token: str | None
+    deviations: int | None
+    interleaving: str
+    operations: int
+    """Of the whole history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One guarantee of one design."""
+
+    workload: str
+    verdict: Verdict
+    histories: int
+    how: str
+    """`explored` or `stress`."""
+    picture: Picture | None
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast a design is on one event loop."""
+
+    loop: str
+    operations_per_second: float
+    p50_us: float
+    p99_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One design."""
+
+    design: str
+    summary: str
+    right: bool | None
+    cells: tuple[Cell, ...]
+    speeds: tuple[Speed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Designs down, guarantees across."""
+
+    workloads: tuple[tuple[str, str], ...]
+    """Name, and the promise in one sentence."""
+    rows: tuple[Row, ...]
+    seeds: int
+    seconds: float
+    versions: dict[str, str]
