@@ -2,4 +2,43 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from .catalogue import DESIGNS, RIGHT, WRONG, Design, Flaw, Make
+from .cells import LoopFactory, explore_cell, replay_cell, stress_cell
+from .compare import DEFAULT_SEEDS, available_loops, compare, unexpected
+from .loading import design_named
+from .pictures import picture_of, whole_picture
+from .results import Bar, Cell, Comparison, Picture, Row, Speed, Verdict
+from .workloads import WORKLOADS, Play, Workload
+
+__all__ = [
+    # what is compared
+    "DESIGNS",
+    "RIGHT",
+    "WORKLOADS",
+    "WRONG",
+    "Design",
+    "Flaw",
+    "Make",
+    "Play",
+    "Workload",
+    "design_named",
+    # comparing
+    "DEFAULT_SEEDS",
+    "LoopFactory",
+    "available_loops",
+    "compare",
+    "explore_cell",
+    "replay_cell",
+    "stress_cell",
+    "unexpected",
+    # what comes of it
+    "Bar",
+    "Cell",
+    "Comparison",
+    "Picture",
+    "Row",
+    "Speed",
+    "Verdict",
+    "picture_of",
+    "whole_picture",
+]

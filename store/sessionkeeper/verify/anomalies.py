@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import msgspec
 
+from .anomalies_of_sessions import (
+    halves,
+    name_by_content,
+    read_by_change,
+    renamed,
+    single_reads,
+)
+from .anomaly_kinds import Anomaly, AnomalyKind
 from .checker.verdict import CheckResult, Counterexample, Verdict
-from .history.operation import History, Operation, Outcome, Plain
+from .history.operation import History, Operation, Outcome
 from .models.model import Model
 
 __all__ = ["Anomaly", "AnomalyKind", "anomalies"]
@@ -18,40 +24,7 @@ __all__ = ["Anomaly", "AnomalyKind", "anomalies"]
 S = TypeVar("S", bound=Hashable)
 
 _STATES_LOOKED_AT = 5_000
-
-
-class AnomalyKind(StrEnum):
-    """The names, as in the literature where it has one."""
-
-    LOST_UPDATE = "lost update"
-    """A write was based on what another one had replaced."""
-    DIRTY_READ = "dirty read"
-    """A read showed what was refused, not written yet, or never written."""
-    TORN_BATCH = "torn batch"
-    """Some of a batch was seen without the rest."""
-    GAP = "gap"
-    """A number was left out."""
-    DUPLICATE = "duplicate"
-    """A number was given twice, or one id created twice."""
-    STALE_READ = "stale read"
-    """A read showed what had been replaced before it was called."""
-    RESURRECTION = "resurrection"
-    """What had been deleted was there again."""
-    CROSS_SESSION_REPLAY = "cross-session replay"
-    """A frame of one session was read from another."""
-    ORDER_INVERSION = "order inversion"
-    """A number was given after a higher one had been."""
-    UNEXPLAINED = "unexplained"
-    """No order works, and none of the names fits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Anomaly:
-    """What went wrong, in words, with the operations that show it."""
-
-    kind: AnomalyKind
-    text: str
-    operations: tuple[Operation, ...]
+_REFUSED_LOOKED_AT = 8
 
 
 def anomalies(
@@ -65,13 +38,13 @@ def anomalies(
     """
     if result.verdict is not Verdict.ILLEGAL:
         return ()
+    operations = history.operations if isinstance(history, History) else history
     named = [
-        Anomaly(AnomalyKind(finding.kind), finding.text, finding.operations)
+        Anomaly(renamed(finding, operations), finding.text, finding.operations)
         for finding in result.findings
     ]
     example = result.counterexample
     if example is not None and not named:
-        operations = history.operations if isinstance(history, History) else history
         named.append(_named(example, model, operations))
     return tuple(named)
 
@@ -79,10 +52,35 @@ def anomalies(
 def _named(example: Counterexample, model: Model[S], operations: Sequence[Operation]) -> Anomaly:
     blocked = example.blocked[0]
     states = list(_states(model, example.order))
-    shown = _by_content(blocked.operation, example) or _by_states(
-        model, states, blocked.operation, operations
+    if _is_halved(model, states[-1], example, operations):
+        return Anomaly(AnomalyKind.HALF_AN_OPERATION, blocked.why, example.shrunk)
+    seen = [state for some in states[-_STATES_LOOKED_AT:] for state in some]
+    earlier = seen[: len(seen) - len(states[-1])]
+    refused = _with_refused(model, states[-1], blocked.operation, operations)
+    if _fits(model, refused, blocked.operation) and not _fits(model, earlier, blocked.operation):
+        return Anomaly(AnomalyKind.PHANTOM, blocked.why, example.shrunk)
+    shown = name_by_content(blocked.operation, example, operations) or _by_states(
+        model, earlier, states[-1], blocked.operation, operations
     )
     return Anomaly(shown, blocked.why, example.shrunk)
+
+
+def _is_halved(
+    model: Model[S],
+    states: Iterable[S],
+    example: Counterexample,
+    operations: Sequence[Operation],
+) -> bool:
+    """Whether what could not come next is possible after some of another call that is open."""
+    states = list(states)
+    return any(
+        _fits(model, _after(model, states, half), blocked.operation)
+        for other in operations
+        if other not in example.order
+        for half in halves(other)
+        for blocked in example.blocked
+        if blocked.operation != other
+    )
 
 
 def _states(model: Model[S], order: Sequence[Operation]) -> Iterator[frozenset[S]]:
@@ -96,101 +94,61 @@ def _states(model: Model[S], order: Sequence[Operation]) -> Iterator[frozenset[S
 
 def _by_states(
     model: Model[S],
-    states: Sequence[frozenset[S]],
+    earlier: Sequence[S],
+    now: frozenset[S],
     operation: Operation,
     operations: Sequence[Operation],
 ) -> AnomalyKind:
-    earlier = [state for some in states[-_STATES_LOOKED_AT:-1] for state in some]
     if _fits(model, earlier, operation):
-        if model.is_read(operation):
-            return AnomalyKind.STALE_READ
-        return AnomalyKind.LOST_UPDATE
+        return AnomalyKind.STALE_READ if model.is_read(operation) else AnomalyKind.LOST_UPDATE
     for other in operations:
-        refused = other.outcome is Outcome.FAILED
-        if refused or (operation.returned is not None and other.call > operation.returned):
-            done = msgspec.structs.replace(other, outcome=Outcome.UNKNOWN, result=None)
-            if model.is_read(done):
-                continue
-            after = [new for state in states[-1] for new in model.step(state, done)]
-            if _fits(model, after, operation):
-                return AnomalyKind.DIRTY_READ
+        later = operation.returned is not None and other.call > operation.returned
+        unsaid = other.outcome is Outcome.FAILED or later
+        if unsaid and _fits(model, _after(model, now, _done(other)), operation):
+            return AnomalyKind.DIRTY_READ
+    basis = read_by_change(operation)
+    if basis is not None and _fits(model, earlier, basis) and not _fits(model, now, basis):
+        return AnomalyKind.LOST_UPDATE
+    parts = single_reads(operation)
+    if parts and all(_fits(model, (*earlier, *now), part) for part in parts):
+        return AnomalyKind.TORN_READ
     return AnomalyKind.UNEXPLAINED
+
+
+def _with_refused(
+    model: Model[S],
+    states: Iterable[S],
+    operation: Operation,
+    operations: Sequence[Operation],
+) -> set[S]:
+    """The states that what was refused before an operation would lead to, if it were done."""
+    reached: set[S] = set()
+    following = set(states)
+    refused = [
+        _done(other)
+        for other in operations
+        if other.outcome is Outcome.FAILED
+        and other.returned is not None
+        and other.returned < operation.call
+    ][:_REFUSED_LOOKED_AT]
+    for other in refused:
+        new = set(_after(model, following, other))
+        reached |= new
+        following |= new
+    return reached
+
+
+def _done(operation: Operation) -> Operation:
+    """What an operation would be if it might have taken effect."""
+    return msgspec.structs.replace(operation, outcome=Outcome.UNKNOWN, result=None)
+
+
+def _after(model: Model[S], states: Iterable[S], operation: Operation) -> list[S]:
+    """The states after a write that may have been done; none after anything else."""
+    if model.is_read(operation) or not model.is_evidence(operation):
+        return []
+    return [new for state in states for new in model.step(state, operation)]
 
 
 def _fits(model: Model[S], states: Iterable[S], operation: Operation) -> bool:
     return any(True for state in states for _ in model.step(state, operation))
-
-
-_OF_A_SESSION = frozenset({"get_session", "get_frames", "read_frames", "count_frames"})
-
-
-def _by_content(  # noqa: PLR0911 - a table of cases
-    operation: Operation, example: Counterexample
-) -> AnomalyKind | None:
-    """Look at what only the session store's operations can show."""
-    name, result = operation.name, operation.result
-    if operation.outcome is not Outcome.OK:
-        return None
-    if name in ("create_session", "get_or_create_session"):
-        return AnomalyKind.DUPLICATE
-    if name in ("add_frame", "add_frames"):
-        return _of_numbers(operation, example)
-    if name in _OF_A_SESSION and _is_gone(operation, example):
-        return AnomalyKind.RESURRECTION
-    if name in ("get_frames", "read_frames"):
-        shown = cast("tuple[tuple[Plain, ...], ...]", result)
-        frames = [
-            cast("tuple[str, ...]", each[1] if name == "read_frames" else each) for each in shown
-        ]
-        argument = operation.argument
-        session_id = argument if name == "get_frames" else cast("tuple[str]", argument)[0]
-        if any(frame[0] != session_id for frame in frames):
-            return AnomalyKind.CROSS_SESSION_REPLAY
-        if frames and _is_inside_a_batch(frames[-1], example):
-            return AnomalyKind.TORN_BATCH
-    return None
-
-
-def _of_numbers(operation: Operation, example: Counterexample) -> AnomalyKind | None:
-    first = operation.result
-    last = 0
-    for other in example.order:
-        if other.outcome is Outcome.OK and _session_of(other) == _session_of(operation):
-            if other.name == "add_frame":
-                last = max(last, cast("int", other.result))
-            elif other.name == "add_frames":
-                last = max(last, cast("tuple[int, int]", other.result)[1] - 1)
-            elif other.name == "delete_session":
-                last = 0
-    number = cast("int", first[0] if isinstance(first, tuple) else first)
-    if number == last + 1:
-        return None
-    return AnomalyKind.DUPLICATE if number <= last else AnomalyKind.GAP
-
-
-def _is_gone(operation: Operation, example: Counterexample) -> bool:
-    """Whether the session was deleted last, of all that the order does to its life."""
-    gone = False
-    for other in example.order:
-        if other.outcome is Outcome.FAILED or _session_of(other) != _session_of(operation):
-            continue
-        if other.name == "delete_session":
-            gone = True
-        elif other.name in ("create_session", "get_or_create_session"):
-            gone = False
-    return gone
-
-
-def _is_inside_a_batch(frame: Plain, example: Counterexample) -> bool:
-    known = (*example.order, *(each.operation for each in example.blocked), *example.shrunk)
-    for other in known:
-        if other.name == "add_frames":
-            frames = cast("tuple[str, tuple[Plain, ...]]", other.argument)[1]
-            if frame in frames[:-1]:
-                return True
-    return False
-
-
-def _session_of(operation: Operation) -> Plain:
-    argument = operation.argument
-    return argument[0] if isinstance(argument, tuple) and argument else argument

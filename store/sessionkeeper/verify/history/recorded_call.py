@@ -30,7 +30,8 @@ RecordedCall: TypeAlias = list[Any]
 a list, because making one and writing to it is the cheapest thing there is."""
 
 Effect: TypeAlias = list[Any]
-"""[session given to a change, session returned if another one, error raised]."""
+"""[session given to a change, session returned if another one, error raised]; all None as long as
+the change has not run."""
 
 _WRONG_USE = (TypeError, ValueError, NotImplementedError)
 
@@ -86,13 +87,21 @@ def _ending(call: RecordedCall) -> tuple[Outcome, Plain]:
         return Outcome.OK, _RESULTS[name](result[0])
     if error is None:
         return Outcome.UNKNOWN, None
+    if name == "add_frames" and effect is not None and effect[0] is None and not _is_told(error):
+        # Frames and change are one step, and without running the change nobody can take it.
+        return Outcome.FAILED, ("ChangeNeverRan",)
     if effect is not None and effect[2] is error:
         return Outcome.FAILED, ("ChangeRaised",)
-    refused = isinstance(error, SessionError) and not isinstance(error, OutcomeUnknown)
-    if refused or isinstance(error, _WRONG_USE):
+    if _is_told(error):
         return Outcome.FAILED, refusal_data(error)
     # Cancelled, out of time, or a bug in the store: it may have taken effect.
     return Outcome.UNKNOWN, None
+
+
+def _is_told(error: BaseException) -> bool:
+    """Whether it tells its caller that nothing was done."""
+    refused = isinstance(error, SessionError) and not isinstance(error, OutcomeUnknown)
+    return refused or isinstance(error, _WRONG_USE)
 
 
 def _is_well_formed(name: str, arguments: tuple[object, ...]) -> bool:
@@ -150,7 +159,7 @@ def _argument(  # noqa: PLR0911 - a table of cases
 
 
 def _effect_data(effect: Effect | None) -> Plain:
-    if effect is None:
+    if effect is None or effect[0] is None:
         return None
     given, returned, _ = effect
     other = isinstance(returned, Session)

@@ -117,6 +117,7 @@ class RecordingStore(AtomicSessionStore):
 
     def _changing(self, call: RecordedCall, change: Change) -> Change:
         """Wrap a change so that its effect is known; it may run more than once, the last counts."""
+        call[7] = [None, None, None]
 
         def recorded(session: Session) -> Session:
             effect: Effect = [session, None, None]

@@ -1,0 +1,118 @@
+"""The comparison: designs down, guarantees across, and how fast each is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from platform import python_version
+from time import perf_counter
+
+from .catalogue import DESIGNS, Design
+from .cells import LoopFactory, explore_cell
+from .results import Cell, Comparison, Row, Speed, Verdict
+from .speeds import measured
+from .workloads import WORKLOADS
+
+__all__ = ["DEFAULT_SEEDS", "available_loops", "compare", "unexpected"]
+
+DEFAULT_SEEDS = 200
+_SECONDS_OF_SPEED = 0.25
+
+
+def available_loops() -> dict[str, LoopFactory]:
+    """Return the event loops that are installed, by name: `asyncio`, and `uvloop` if it is."""
+    loops: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return loops
+    return {**loops, "uvloop": uvloop.new_event_loop}
+
+
+def compare(
+    designs: Sequence[Design] = tuple(DESIGNS.values()),
+    *,
+    seeds: int = DEFAULT_SEEDS,
+    loops: Mapping[str, LoopFactory] | None = None,
+    seconds_of_speed: float = _SECONDS_OF_SPEED,
+    progress: Callable[[str], object] = lambda _: None,
+) -> Comparison:
+    """Run every design through every workload, and measure it on every loop.
+
+    `seeds` is the number of orders a cell is run in, fewer if one of them fails; `progress` is
+    told of each step before it begins, of which there are `len(WORKLOADS) + 1` a design.
+
+    Raises `ValueError` for seeds below 1, `RuntimeError` on a thread where a loop runs.
+    """
+    if seeds < 1:
+        raise ValueError("seeds is at least 1")
+    loops = available_loops() if loops is None else loops
+    begun = perf_counter()
+    rows: list[Row] = []
+    for design in designs:
+        cells: list[Cell] = []
+        for workload in WORKLOADS.values():
+            progress(f"{design.name}: {workload.name}")
+            cells.append(explore_cell(design, workload, seeds=seeds, loops=loops))
+        progress(f"{design.name}: speed")
+        speeds: tuple[Speed, ...] = ()
+        if seconds_of_speed > 0:
+            speeds = _measured(design, loops, seconds_of_speed)
+        rows.append(Row(design.name, design.summary, design.right, tuple(cells), speeds))
+    return Comparison(
+        workloads=tuple((each.name, each.promise) for each in WORKLOADS.values()),
+        rows=tuple(rows),
+        seeds=seeds,
+        seconds=perf_counter() - begun,
+        versions=_versions(),
+    )
+
+
+def _measured(
+    design: Design, loops: Mapping[str, LoopFactory], seconds: float
+) -> tuple[Speed, ...]:
+    try:
+        return measured(design, loops, seconds=seconds)
+    except Exception:
+        if design.right is None:  # what it raises, its cells tell
+            return ()
+        raise
+
+
+def unexpected(comparison: Comparison) -> tuple[str, ...]:
+    """Say what is not as it should be, a sentence each; nothing when all is.
+
+    A right design must keep every promise that it makes, a wrong one must be caught with the
+    anomaly it is known for, and a user's own must not be broken or left undecided.
+    """
+    return tuple(said for row in comparison.rows for said in _unexpected(row))
+
+
+def _unexpected(row: Row) -> list[str]:
+    flaw = DESIGNS[row.design].flaw if row.design in DESIGNS else None
+    if flaw is None:
+        return [
+            f"{row.design}: {cell.workload} is {cell.verdict.value}"
+            for cell in row.cells
+            if cell.verdict in (Verdict.BROKEN, Verdict.UNKNOWN)
+        ]
+    for cell in row.cells:
+        if cell.workload != flaw.shown_in:
+            continue
+        if cell.picture is None:
+            return [f"{row.design}: no {flaw.anomaly.value} was found in {cell.workload}"]
+        if cell.picture.anomaly != flaw.anomaly.value:
+            named = f"{cell.picture.anomaly}, not {flaw.anomaly.value}"
+            return [f"{row.design}: {cell.workload} shows {named}"]
+    return []
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": python_version()}
+    for package in ("sessionkeeper", "uvloop"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,73 @@
+"""Designs by name: those of the catalogue, and a class of the user's as `module:Class`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from difflib import get_close_matches
+
+from ..interface import SessionStore
+from ..limits import StoreLimits
+from .catalogue import DESIGNS, Design, LimitsNotTaken, Make
+
+__all__ = ["design_named"]
+
+
+def design_named(name: str, /) -> Design:
+    """Return a design of the catalogue, or the class that `module:Class` names.
+
+    Such a class is made without arguments, or with `limits` if it takes them. Importing its module
+    runs it. Raises `ValueError` for a name that is neither, and what is wrong with it.
+    """
+    if name in DESIGNS:
+        return DESIGNS[name]
+    module, separator, path = name.partition(":")
+    if not separator or not module or not path:
+        near = get_close_matches(name, DESIGNS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f": there are {', '.join(DESIGNS)}"
+        raise ValueError(f"no design is called {name!r}{hint} (your own: module:Class)")
+    made = _class_at(name, module, path)
+    summary = next(iter((inspect.getdoc(made) or "").splitlines()), "")
+    return Design(name, _maker(name, made), summary, None)
+
+
+def _class_at(name: str, module: str, path: str) -> Callable[..., object]:
+    try:
+        found: object = importlib.import_module(module)
+    except ModuleNotFoundError as missing:
+        raise ValueError(f"{name!r}: there is no module {missing.name!r}") from None
+    except Exception as error:
+        raise ValueError(f"{name!r}: importing it raised {type(error).__name__}") from error
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise ValueError(f"{name!r}: the module {module!r} has no class {path!r}")
+    if isinstance(found, type) and not issubclass(found, SessionStore):
+        raise ValueError(f"{name!r} is no SessionStore")
+    return found
+
+
+def _maker(name: str, made: Callable[..., object]) -> Make:
+    try:
+        parameters = inspect.signature(made).parameters.values()
+    except (TypeError, ValueError):
+        parameters = ()
+    takes_limits = any(each.name == "limits" for each in parameters)
+    needed = [
+        each.name
+        for each in parameters
+        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    if needed:
+        raise ValueError(f"{name!r} cannot be made without {', '.join(needed)}")
+
+    def make(limits: StoreLimits | None) -> SessionStore:
+        if limits is not None and not takes_limits:
+            raise LimitsNotTaken(f"{name} takes no limits")
+        store = made() if limits is None else made(limits=limits)
+        if not isinstance(store, SessionStore):
+            raise TypeError(f"{name} made no SessionStore")
+        return store
+
+    return make

@@ -1,0 +1,37 @@
+"""Stores that keep less than they say, each by one mistake that is really made."""
+
+from __future__ import annotations
+
+from .append_or_create import AppendOrCreate
+from .bare_set_result import BareSetResult
+from .batch_one_by_one import BatchOneByOne
+from .cancelled_under_lock import CancelledUnderLock
+from .check_then_create import CheckThenCreate
+from .count_apart import CountApart
+from .frames_without_session import FramesWithoutSession
+from .late_cache import LateCache
+from .limit_outside import LimitOutside
+from .listing_over_awaits import ListingOverAwaits
+from .lock_on_write_only import LockOnWriteOnly
+from .number_from_a_clock import NumberFromAClock
+from .read_modify_write import ReadModifyWrite
+from .refused_and_applied import RefusedAndApplied
+from .revision_reset import RevisionReset
+
+__all__ = [
+    "AppendOrCreate",
+    "BareSetResult",
+    "BatchOneByOne",
+    "CancelledUnderLock",
+    "CheckThenCreate",
+    "CountApart",
+    "FramesWithoutSession",
+    "LateCache",
+    "LimitOutside",
+    "ListingOverAwaits",
+    "LockOnWriteOnly",
+    "NumberFromAClock",
+    "ReadModifyWrite",
+    "RefusedAndApplied",
+    "RevisionReset",
+]
