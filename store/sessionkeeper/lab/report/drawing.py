@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,9 @@ from .timeline import Placed, Spacing, Timeline, is_open, lay_out
 __all__ = ["BAR", "Drawing", "Lane", "Shape", "draw", "sign_of", "word_of"]
 
 BAR, _ROW, _TOP, _BADGE = 42, 64, 34, 18
-_COLUMNS, _COLUMN, _PADDING, _LEAST = 36, 7.25, 20, 76
+_COLUMN, _PADDING, _LEAST = 7.25, 20, 76
+_ROOMY, _WIDE, _NARROW = 12, 60, 36
+"""Up to so many calls have labels of so many columns; more have shorter ones."""
 _EDGE = 16
 
 _SIGNS = {"ok": "✓", "failed": "⊘", "unknown": "?"}
@@ -76,30 +77,19 @@ class Drawing:
 
 def draw(picture: Picture, bars: Sequence[Bar]) -> Drawing:
     """Lay out some of the bars of a picture."""
-    timeline = lay_out(bars, Spacing(moment=16, point=30, between=8, tail=52, length=_length_of))
-    everywhere = sorted(bar.point for bar in picture.bars if bar.point is not None)
-    # In a part of a picture, calls keep the numbers they have in the whole.
-    whole = len(bars) == len(picture.bars)
-    shapes = tuple(
-        _shape(
-            each,
-            each.order
-            if whole or each.bar.point is None
-            else bisect_left(everywhere, each.bar.point) + 1,
-        )
-        for each in timeline.placed
-    )
+    columns = _WIDE if len(bars) <= _ROOMY else _NARROW
+    timeline = lay_out(bars, _spacing(columns), picture.bars)
+    shapes = tuple(_shape(placed, columns) for placed in timeline.placed)
     points = sorted((p for p in timeline.placed if p.order is not None), key=lambda p: p.order or 0)
-    placed = [(p.point + _EDGE, _y(p.row) + BAR) for p in points if p.point is not None]
-    last = max((bar.point for bar in bars if bar.point is not None), default=None)
-    ends = any(bar.blocked for bar in bars) and last in (None, *everywhere[-1:])
+    line = [(p.point + _EDGE, _y(p.row) + BAR) for p in points if p.point is not None]
+    ends = any(bar.blocked for bar in bars) and _end_of(bars) == _end_of(picture.bars)
     return Drawing(
         width=round(timeline.end + 2 * _EDGE, 1),
         height=_TOP + len(timeline.rows) * _ROW + 6,
         lanes=_lanes(timeline),
         shapes=shapes,
-        line=" ".join(f"{x:.1f},{y:.1f}" for x, y in placed),
-        stop=round((placed[-1][0] + 15) if placed else 4, 1) if ends else None,
+        line=" ".join(f"{x:.1f},{y:.1f}" for x, y in line),
+        stop=round((line[-1][0] + 15) if line else 4, 1) if ends else None,
         label=_label(picture, bars),
     )
 
@@ -114,24 +104,27 @@ def word_of(bar: Bar) -> str:
     return _WORDS.get(bar.outcome, "outcome unknown")
 
 
-def _texts(bar: Bar) -> tuple[str, str]:
+def _texts(bar: Bar, columns: int) -> tuple[str, str]:
     sign = "" if bar.outcome == "ok" and not bar.blocked else f"{sign_of(bar)} "
-    call = f"{visible(bar.name, 60)}({visible(bar.argument, 60)})"
-    result = visible(bar.result, 60) or word_of(bar)
-    return clipped(f"{sign}{call}", _COLUMNS), clipped(f"→ {result}", _COLUMNS)
+    call = f"{visible(bar.name, 60)}({visible(bar.argument, 80)})"
+    result = visible(bar.result, 80) or word_of(bar)
+    return clipped(f"{sign}{call}", columns), clipped(f"→ {result}", columns)
 
 
-def _length_of(bar: Bar) -> float:
-    return max(_LEAST, max(map(width_of, _texts(bar))) * _COLUMN + _PADDING)
+def _spacing(columns: int) -> Spacing:
+    def length(bar: Bar) -> float:
+        return max(_LEAST, max(map(width_of, _texts(bar, columns))) * _COLUMN + _PADDING)
+
+    return Spacing(moment=16, point=30, between=8, tail=52, length=length)
 
 
 def _y(row: int) -> float:
     return _TOP + row * _ROW
 
 
-def _shape(placed: Placed, order: int | None) -> Shape:
-    bar = placed.bar
-    head, tail = _texts(bar)
+def _shape(placed: Placed, columns: int) -> Shape:
+    bar, order = placed.bar, placed.order
+    head, tail = _texts(bar, columns)
     kind = "blocked" if bar.blocked else bar.outcome if bar.outcome in _WORDS else "unknown"
     end = "open" if bar.returned is None else f"{bar.returned}"
     if bar.blocked:
@@ -160,6 +153,10 @@ def _shape(placed: Placed, order: int | None) -> Shape:
         outcome=word_of(bar),
         effect=effect,
     )
+
+
+def _end_of(bars: Sequence[Bar]) -> float | None:
+    return max((bar.point for bar in bars if bar.point is not None), default=None)
 
 
 def _lanes(timeline: Timeline) -> tuple[Lane, ...]:

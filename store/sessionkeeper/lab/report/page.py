@@ -26,8 +26,9 @@ from .wide import around, wide_data
 __all__ = ["render_pictures", "render_report", "write_pictures", "write_report"]
 
 _PACKAGE = "sessionkeeper.lab.report"
-_MOST_DRAWN = 400
-"""Bars drawn as SVG; more go on a canvas."""
+_MOST_DRAWN, _MOST_SHOWN = 400, 20_000
+"""Bars drawn as SVG; more go on a canvas, and of more than that only those around the call."""
+_EXCERPT = 40
 _LONG = 20_000
 
 
@@ -42,6 +43,8 @@ class _Figure:
     anomaly: str
     why: str
     blocked: str
+    stuck: int
+    """How many calls cannot be placed."""
     saw: str
     state: str
     expected: str
@@ -110,14 +113,15 @@ def _write(page: str, path: Path | str) -> None:
 
 
 def _figure(id: str, heading: str, about: str, picture: Picture) -> _Figure:
-    wide = len(picture.bars) > _MOST_DRAWN
+    shown = around(picture.bars, _MOST_SHOWN)
+    wide = len(shown) > _MOST_DRAWN
     blocked = next((bar for bar in picture.bars if bar.blocked), None)
     call = (
         ""
         if blocked is None
         else (f"client {blocked.client}: {visible(blocked.name, 120)}({visible(blocked.argument)})")
     )
-    facts = [f"{len(picture.bars):,} of {counted(picture.operations, 'call')}"]
+    facts = [f"{len(shown):,} of {counted(picture.operations, 'call')}"]
     if picture.deviations is not None:
         facts.append(f"{counted(picture.deviations, 'deviation')} from the usual order")
     return _Figure(
@@ -125,8 +129,9 @@ def _figure(id: str, heading: str, about: str, picture: Picture) -> _Figure:
         heading=heading,
         about=about,
         anomaly=visible(picture.anomaly, 80),
-        why=visible(picture.why, 2_000),
+        why=visible(" ".join(picture.why.split()), 2_000),
         blocked=call,
+        stuck=sum(bar.blocked for bar in picture.bars),
         saw="" if blocked is None else visible(blocked.result, 2_000) or "–",
         state=visible(picture.state, 2_000),
         expected=visible(picture.expected, 2_000),
@@ -135,9 +140,9 @@ def _figure(id: str, heading: str, about: str, picture: Picture) -> _Figure:
         interleaving="\n".join(
             visible(line, 400) for line in picture.interleaving[:_LONG].splitlines()
         ),
-        drawing=draw(picture, around(picture.bars) if wide else picture.bars),
-        data=Markup(wide_data(picture.bars)) if wide else None,  # noqa: S704 - JSON without < > &
-        count=len(picture.bars),
+        drawing=draw(picture, around(shown, _EXCERPT) if wide else shown),
+        data=Markup(wide_data(shown, picture.bars)) if wide else None,  # noqa: S704 - JSON without < > &
+        count=len(shown),
     )
 
 

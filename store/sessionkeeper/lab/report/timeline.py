@@ -7,6 +7,7 @@ intervals that touch are concurrent, and are seen to be.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -66,13 +67,19 @@ def is_open(bar: Bar) -> bool:
     return bar.returned is None or bar.outcome == "unknown"
 
 
-def lay_out(bars: Sequence[Bar], spacing: Spacing) -> Timeline:
-    """Place the calls; rows go by client, and a client whose calls overlap has several."""
+def lay_out(bars: Sequence[Bar], spacing: Spacing, whole: Sequence[Bar] | None = None) -> Timeline:
+    """Place the calls; rows go by client, and a client whose calls overlap has several.
+
+    Where they are a part of a `whole`, they keep the numbers they have in its order.
+    """
     at = _positions(bars, spacing)
     labels = (at[_call(bar)] + spacing.length(bar) for bar in bars if is_open(bar))
     last = max((*at.values(), *labels), default=0.0)
     points = sorted((bar.point, index) for index, bar in enumerate(bars) if bar.point is not None)
     orders = {index: number for number, (_, index) in enumerate(points, 1)}
+    if whole is not None and len(whole) > len(bars):
+        everywhere = sorted(bar.point for bar in whole if bar.point is not None)
+        orders = {index: bisect_left(everywhere, point) + 1 for point, index in points}
     rows, row_of, until = _rows(bars, at, spacing, last + spacing.tail)
     placed = tuple(
         Placed(

@@ -19,13 +19,12 @@ _LARGEST = 3_000_000
 """Bytes."""
 _LIMITS = (400, 120, 40, 12, 4)
 _OUTCOMES = {"ok": 0, "failed": 1}
-_BEFORE, _AFTER = 28, 12
 
 
-def wide_data(bars: Sequence[Bar]) -> str:
+def wide_data(bars: Sequence[Bar], whole: Sequence[Bar]) -> str:
     """Return JSON for a `script` element: nothing in it can end one."""
     spacing = Spacing(moment=1, point=1, between=0, tail=1, length=lambda _: 3)
-    timeline = lay_out(bars, spacing)
+    timeline = lay_out(bars, spacing, whole)
     places = [
         (
             placed.row,
@@ -41,20 +40,23 @@ def wide_data(bars: Sequence[Bar]) -> str:
         )
         for placed in timeline.placed
     ]
-    whole = {"rows": timeline.rows, "end": timeline.end, "places": places}
+    layout = {"rows": timeline.rows, "end": timeline.end, "places": places}
     data = b""
     for limit in _LIMITS:
-        data = msgspec.json.encode({**whole, **_words(bars, limit)})
+        data = msgspec.json.encode({**layout, **_words(bars, limit)})
         if len(data) <= _LARGEST:
             break
     return data.decode().replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def around(bars: Sequence[Bar]) -> tuple[Bar, ...]:
-    """Return the calls around the first that could not be placed, for readers without scripts."""
+def around(bars: Sequence[Bar], most: int) -> Sequence[Bar]:
+    """Return so many calls around the first that could not be placed, most of them before it."""
+    if len(bars) <= most:
+        return bars
     by_call = sorted(bars, key=lambda bar: bar.call)
     at = next((n for n, bar in enumerate(by_call) if bar.blocked), 0)
-    return tuple(by_call[max(0, at - _BEFORE) : at + _AFTER])
+    first = max(0, min(at - most * 7 // 10, len(bars) - most))
+    return by_call[first : first + most]
 
 
 def _words(bars: Sequence[Bar], limit: int) -> dict[str, object]:

@@ -2,7 +2,7 @@
 "use strict";
 /* Thousands of calls on a canvas: only what is in view is drawn, as finely as there is room for. */
 (() => {
-  const ROW = 42, BAR = 24, TOP = 34, NEAREST = 48, NEAR = 20;
+  const ROW = 42, BAR = 24, TOP = 34, NEAREST = 48, READABLE = 170;
   const SIGNS = ["", "⊘ ", "? "], WORDS = ["ok", "refused", "outcome unknown"], KINDS = ["ok", "failed", "open"];
   const [ROW_OF, FROM, TO, POINT, ORDER, OUTCOME, BLOCKED, OPEN, CALL, RETURN] = Array(10).keys();
 
@@ -30,8 +30,13 @@
     const stuck = places.map((_, n) => n).filter((n) => places[n][BLOCKED]);
     const height = TOP + rows.length * ROW + 6;
     const map = overview(root.querySelector(".map"), places, end, stuck);
-    let unit = NEAR, chosen = -1, due = false, tones = {};
+    let unit = near(), chosen = -1, due = false, tones = {};
 
+    /* How closely one has to look to read a bar of usual length. */
+    function near() {
+      const lengths = places.map((place) => place[TO] - place[FROM]).sort((a, b) => a - b);
+      return Math.min(NEAREST, Math.max(14, READABLE / (lengths[lengths.length >> 1] || 1)));
+    }
     const tone = () => {
       const style = getComputedStyle(document.documentElement);
       const names = ["surface", "ink", "muted", "rule", "lane", "lane-odd", "ok-fill", "ok-edge", "ok-ink",
@@ -225,7 +230,7 @@
     };
     const doings = {
       in: () => zoom(unit * 1.6), out: () => zoom(unit / 1.6), all: () => zoom(0),
-      blocked: () => { zoom(NEAR); if (stuck.length) { chosen = -1; choose(stuck[0], true); } },
+      blocked: () => { zoom(near()); if (stuck.length) { chosen = -1; choose(stuck[0], true); } },
     };
     const keys = {
       ArrowRight: () => choose(beside(1), true), ArrowLeft: () => choose(beside(-1), true),
