@@ -15,7 +15,8 @@ from sessionkeeper.lab.results import Bar, Cell, Comparison, Picture, Row, Verdi
 
 HOSTILE = [
     "</script><script>alert(1)</script>",
-    "</style><!--",
+    "</script /><script src=x >",
+    "</style><!--<script ",
     "\"'><img src=x onerror=alert(1)>",
     "{{ 7 * 7 }}{% raw %}",
     "&lt;b&gt;&amp;",
@@ -118,6 +119,8 @@ def test_what_was_not_shown_never_looks_as_if_it_held(comparison: Comparison) ->
         number = len(unknown.workloads)
         assert page.count('<td role="cell" class="cell unknown"') == number
         assert '<td role="cell" class="cell holds"' not in page
+        assert Page(page).text.count("? unknown ") == number
+        assert "✓ holds" not in Page(page).text
         assert "0 hold" in Page(page).text
         assert f"{number} unknown" in Page(page).text
 
@@ -179,6 +182,22 @@ def test_the_callout_says_what_it_saw_the_state_and_what_was_expected() -> None:
         "turns",
     ):
         assert told in text
+    usual = replace(picture, deviations=0, bars=(bars[0], bars[0]))
+    text = Page(render_pictures("t", [("a", usual)])).text
+    assert "2 of 40 calls in the usual order" in text
+    assert "2 calls cannot be placed; the first of them" in text
+
+
+def test_a_part_of_a_long_history_keeps_its_numbers(ten_thousand: Picture) -> None:
+    """The table below says the same as the picture above."""
+    page = render_pictures("t", [("a", ten_thousand)])
+    orders = [
+        int(number) for number in re.findall(r'class="badge-text" x="[^"]*" y="[^"]*">(\d+)<', page)
+    ]
+    placed = sorted(bar.point for bar in ten_thousand.bars if bar.point is not None)
+    assert orders[0] == 1  # of the legend
+    assert max(orders) == len(placed)
+    assert min(orders[1:]) > 1_000
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, "".join(HOSTILE), "x" * 300_000, "漢" * 90_000])
@@ -197,6 +216,9 @@ def test_no_text_becomes_markup_or_is_unseen(text: str, wide: bool) -> None:
     shape = [(tag, sorted(each)) for tag, each in Page(hostile).elements]
     assert shape == [(tag, sorted(each)) for tag, each in Page(harmless).elements]
     assert hostile.replace("\n", "").isprintable()
+    data = re.findall(r'application/json">(.*)</script>\n', hostile)
+    assert len(data) == 2 * wide
+    assert not [block for block in data if "<" in block or "&" in block]
     assert len(hostile.encode()) < 3_000_000
     assert Page(hostile).text.count("49") == Page(harmless).text.count("49")
 
@@ -225,7 +247,10 @@ def test_a_history_of_10_000_calls_stays_a_small_file(ten_thousand: Picture) -> 
     """Below 5 MB, with texts of any length; and for readers without scripts, what is around."""
     page = render_pictures("t", [("a", ten_thousand)])
     assert len(page.encode()) < 1_000_000
-    longer = [replace(bar, argument=f"{n}" * 900) for n, bar in enumerate(ten_thousand.bars)]
+    longer = [
+        replace(bar, argument=f"{n}" * 900, result=f"a{n}" * 900)
+        for n, bar in enumerate(ten_thousand.bars)
+    ]
     page = render_pictures("t", [("a", replace(ten_thousand, bars=tuple(longer)))])
     assert len(page.encode()) < 5_000_000
     assert page.count('<g class="call blocked"') == 1

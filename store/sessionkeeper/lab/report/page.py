@@ -123,7 +123,8 @@ def _figure(id: str, heading: str, about: str, picture: Picture) -> _Figure:
     )
     facts = [f"{len(shown):,} of {counted(picture.operations, 'call')}"]
     if picture.deviations is not None:
-        facts.append(f"{counted(picture.deviations, 'deviation')} from the usual order")
+        far = f"{counted(picture.deviations, 'deviation')} from" if picture.deviations else "in"
+        facts.append(f"{far} the usual order")
     return _Figure(
         id=id,
         heading=heading,
