@@ -81,12 +81,23 @@ def test_a_stale_read(lab: Any, opened: Any) -> None:
 
 
 def test_a_dirty_read_of_what_was_refused(lab: Any) -> None:
-    """What was refused, and shown all the same."""
+    """What was going to be refused, and shown before that."""
     history = [
-        lab.op("put", ("x", "bad"), at=(0, 1), outcome=Outcome.FAILED),
+        lab.op("put", ("x", "bad"), at=(0, 9), outcome=Outcome.FAILED),
         lab.op("get", ("x", None), "bad", at=(2, 3)),
     ]
     assert name(history, KeyValue()) is AnomalyKind.DIRTY_READ
+
+
+def test_a_phantom(lab: Any) -> None:
+    """What had been refused, one thing or several, and is there all the same."""
+    history = [
+        lab.op("append", ("x", "b"), at=(0, 1), outcome=Outcome.FAILED),
+        lab.op("append", ("x", "a"), at=(0, 1), outcome=Outcome.FAILED),
+        lab.op("append", ("x", "d"), at=(0, 1), outcome=Outcome.FAILED),
+        lab.op("get", ("x", None), "bd", at=(2, 3)),
+    ]
+    assert name(history, KeyValue()) is AnomalyKind.PHANTOM
 
 
 def test_a_dirty_read_of_what_was_not_written_yet(lab: Any) -> None:
@@ -163,3 +174,70 @@ def test_an_order_inversion(lab: Any, opened: Any) -> None:
 def test_what_nobody_wrote_is_not_given_a_wrong_name(lab: Any) -> None:
     """No name is better than a wrong one."""
     assert name([lab.op("read", result=5, at=(0, 1))], Register()) is AnomalyKind.UNEXPLAINED
+
+
+def test_a_torn_read(lab: Any, opened: Any) -> None:
+    """Two sessions in one listing, one as it was before what the other one shows."""
+    history = [
+        opened,
+        lab.op("create_session", session(0, id="b"), session(2, id="b"), at=(2, 3)),
+        lab.op("list_sessions", None, (session(1), session(4, n=1, id="b")), at=(4, 20), client=1),
+        lab.op("update_session", session(1, n=1), session(3, n=1), at=(5, 6)),
+        lab.op("update_session", session(2, n=1, id="b"), session(4, n=1, id="b"), at=(7, 8)),
+    ]
+    assert name(history) is AnomalyKind.TORN_READ
+
+
+def test_drift(lab: Any, opened: Any) -> None:
+    """A count that is not that of the log, found by numbers, and by the search where they fail."""
+    history = [
+        opened,
+        lab.op("add_frame", frame(1), 1, at=(2, 3)),
+        lab.op("count_frames", "a", 0, at=(4, 5), client=1),
+    ]
+    assert name(history) is AnomalyKind.DRIFT
+    assert name([*history, lab.op("delete_session", "a", at=(20, 21))]) is AnomalyKind.DRIFT
+
+
+@pytest.mark.parametrize("revision", [1, 5], ids=["numbers", "search"])
+def test_a_stale_write(revision: int, lab: Any, opened: Any) -> None:
+    """A snapshot of a session deleted since, written to the one that has its id now."""
+    again = (*session(revision)[:5], 2.0, 2.0, None)
+    after = (*session(revision + 1, n=1)[:5], 2.0, 2.0, None)
+    history = [
+        opened,
+        lab.op("delete_session", "a", at=(2, 3)),
+        lab.op("create_session", session(0), again, at=(4, 5)),
+        lab.op("update_session", session(1, n=1), after, at=(6, 7), client=1),
+    ]
+    assert name(history) is AnomalyKind.STALE_WRITE
+
+
+@pytest.mark.parametrize("shown", ["frames", "change"])
+def test_half_an_operation(shown: str, lab: Any, opened: Any) -> None:
+    """Frames without the change that goes with them, or the change without the frames."""
+    effect = (session(1), caller(n=1))
+    seen = session(2, n=1) if shown == "change" else session(1, frames=1)
+    history = [
+        opened,
+        lab.maybe("add_frames", ("a", (frame(1),), None, effect), call=2),
+        lab.op("get_session", "a", seen, at=(4, 5), client=1),
+        lab.op("delete_session", "a", at=(20, 21)),
+    ]
+    assert name(history) is AnomalyKind.HALF_AN_OPERATION
+
+
+def test_an_update_of_what_was_read_before_an_append(lab: Any, opened: Any) -> None:
+    """A change that saw the session without the frame that is there when it is written."""
+    history = [
+        opened,
+        lab.op("add_frame", frame(1), 1, at=(2, 3)),
+        lab.op(
+            "modify_session",
+            ("a", (session(1), caller(n=1))),
+            session(2, frames=1, n=1),
+            at=(4, 5),
+            client=1,
+        ),
+    ]
+    assert name(history) is AnomalyKind.LOST_UPDATE

@@ -234,3 +234,29 @@ def test_only_a_store_can_be_recorded() -> None:
     """`TypeError` at once."""
     with pytest.raises(TypeError):
         RecordingStore(cast("SessionStore", "store"))
+
+
+@pytest.mark.parametrize("ran", [False, True])
+async def test_what_never_ran_its_change_appended_nothing(ran: bool) -> None:
+    """Frames and change are one step: cancelled before the change ran, it had no effect."""
+
+    class Stuck(PlainSessionStore):
+        async def add_frames(self, *arguments: Any, **named: Any) -> range:
+            if ran:
+                await super().add_frames(*arguments, **named)
+            return await asyncio.Future()
+
+    store = RecordingStore(Stuck())
+    await store.create_session(new())
+    tagged = {"tags": {"x"}}
+    call = asyncio.create_task(
+        store.add_frames("a", [note()], change=lambda s: s.model_copy(update=tagged))
+    )
+    await asyncio.sleep(0)
+    assert last(store).outcome is Outcome.UNKNOWN
+    call.cancel()
+    await asyncio.wait([call])
+    assert last(store).outcome is (Outcome.UNKNOWN if ran else Outcome.FAILED)
+    assert last(store).result == (None if ran else ("ChangeNeverRan",))
+    await store.get_frames("a")
+    assert check(store.history(), SessionStoreModel()).verdict is Verdict.OK

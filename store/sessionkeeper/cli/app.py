@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from . import check, demo, record
+from . import check, compare, demo, record
 from .console import complain
 
 __all__ = ["app", "run"]
@@ -25,6 +25,7 @@ app.command(
 )(record.record)
 app.command("demo")(demo.demo)
 app.command("check")(check.check_files)
+app.command("compare")(compare.compare_designs)
 
 
 def _show_version(wanted: bool) -> None:

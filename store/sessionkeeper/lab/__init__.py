@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .catalogue import DESIGNS, RIGHT, WRONG, Design, Flaw, Make
 from .cells import LoopFactory, explore_cell, replay_cell, stress_cell
-from .compare import DEFAULT_SEEDS, available_loops, compare, unexpected
+from .compare import DEFAULT_SEEDS, SECONDS_OF_SPEED, available_loops, compare, unexpected
 from .loading import design_named
 from .pictures import picture_of, whole_picture
 from .results import Bar, Cell, Comparison, Picture, Row, Speed, Verdict
@@ -24,6 +24,7 @@ __all__ = [
     "design_named",
     # comparing
     "DEFAULT_SEEDS",
+    "SECONDS_OF_SPEED",
     "LoopFactory",
     "available_loops",
     "compare",

@@ -7,19 +7,20 @@ real loops instead, again and again.
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from random import Random
+from threading import Thread
 from time import perf_counter
 from typing import TypeAlias
 
 from ..verify import AnomalyKind, check
-from ..verify.explore import Deadlock, StepLimit, explore, replay, stress
+from ..verify.explore import Deadlock, Exploration, StepLimit, explore, replay, stress
 from .catalogue import Design
 from .loading import design_named
 from .pictures import picture_of, picture_of_an_end
 from .results import Cell, Picture, Verdict
+from .threads import threads_seen
 from .trial import Broken, Trial, Undecided
 from .workloads import WORKLOADS, Workload
 
@@ -45,22 +46,14 @@ def explore_cell(
     On the real loops instead, if it cannot be explored. Raises `RuntimeError` where a loop runs.
     """
     trial = Trial(design, workload)
-    before = threading.active_count()
-    with _quiet_threads():
-        done = explore(
-            trial,
-            seeds=seeds,
-            check=trial.judge,
-            cancellations=workload.cancellations,
-            victims=trial.victims,
-            max_steps=_STEPS,
-        )
+    with threads_seen() if design.right is None else nullcontext([]) as threads:
+        done = _explored(trial, seeds)
+    if done is None:
+        return stress_cell(design, workload, runs=seeds, loops=loops)
     failure = done.failures[0] if done.failures else None
     if failure is None:
-        if not trial.answered:  # it was refused everything, perhaps because it must not be explored
-            return stress_cell(design, workload, runs=seeds, loops=loops)
         return Cell(workload.name, Verdict.HOLDS, done.runs, EXPLORED, None)
-    if _is_of_the_world(failure.error, before):
+    if _is_of_the_world(failure.error, threads):
         return stress_cell(design, workload, runs=seeds, loops=loops)
     verdict = _verdict_of(failure.error)
     picture = None
@@ -69,6 +62,24 @@ def explore_cell(
             trial, failure.token, deviations=failure.deviations, interleaving=str(failure)
         )
     return Cell(workload.name, verdict, done.runs, EXPLORED, picture)
+
+
+def _explored(trial: Trial, seeds: int) -> Exploration | None:
+    """Explore; None if the store refused everything, as it may since it cannot be explored."""
+    try:
+        done = explore(
+            trial,
+            seeds=seeds,
+            check=trial.judge,
+            cancellations=trial.workload.cancellations,
+            victims=trial.victims,
+            max_steps=_STEPS,
+        )
+    except ValueError:  # nobody was there to be cancelled
+        if trial.answered:
+            raise
+        return None
+    return done if trial.answered or not done.ok else None
 
 
 def stress_cell(
@@ -113,7 +124,7 @@ def replay_cell(design: str, workload: str, token: str) -> Cell:
     trial = Trial(design_named(design), WORKLOADS[workload])
     try:
         replay(trial, token, check=trial.judge, victims=trial.victims, max_steps=_STEPS)
-    except (AssertionError, Exception) as error:
+    except Exception as error:
         if trial.recording is None:  # the token, not the store
             raise
         verdict = _verdict_of(error)
@@ -173,19 +184,8 @@ def _verdict_of(error: BaseException) -> Verdict:
     return Verdict.UNKNOWN if isinstance(error, Undecided) else Verdict.BROKEN
 
 
-def _is_of_the_world(error: BaseException, threads: int) -> bool:
+def _is_of_the_world(error: BaseException, threads: Sequence[Thread]) -> bool:
     """Whether a run failed because it reached for what cannot be explored."""
     if isinstance(error, RuntimeError) and "explor" in str(error):
         return True
-    return isinstance(error, Deadlock) and threading.active_count() > threads
-
-
-@contextmanager
-def _quiet_threads() -> Iterator[None]:
-    """A thread of a store that may not take part says so, and not in the terminal."""
-    before = threading.excepthook
-    threading.excepthook = lambda _: None
-    try:
-        yield
-    finally:
-        threading.excepthook = before
+    return isinstance(error, Deadlock) and bool(threads)

@@ -50,9 +50,9 @@ def _class_at(name: str, module: str, path: str) -> Callable[..., object]:
 
 def _maker(name: str, made: Callable[..., object]) -> Make:
     try:
-        parameters = inspect.signature(made).parameters.values()
+        parameters = list(inspect.signature(made).parameters.values())
     except (TypeError, ValueError):
-        parameters = ()
+        parameters = []
     takes_limits = any(each.name == "limits" for each in parameters)
     needed = [
         each.name

@@ -108,22 +108,30 @@ def picture_of_an_end(
     interleaving: str = "",
 ) -> Picture:
     """Draw a run that ended in another way than with a history to judge: a hang, an error."""
+    operations = history.operations
+    last = max((each.call for each in operations), default=0)
+
+    def waited(operation: Operation) -> bool:
+        # Who still did was cancelled when the run was cleared away, after every call.
+        returned = operation.returned
+        return operation.outcome is Outcome.UNKNOWN and (returned is None or returned > last)
+
     return Picture(
         anomaly=anomaly,
         why=why,
         expected=expected,
         state="",
-        bars=tuple(_bar(each, None, blocked=each.returned is None) for each in history.operations),
+        bars=tuple(_bar(each, None, blocked=waited(each)) for each in operations),
         token=token,
         deviations=deviations,
         interleaving=interleaving,
-        operations=len(history.operations),
+        operations=len(operations),
     )
 
 
 def _bars(operations: Iterable[Operation], example: Counterexample | None) -> tuple[Bar, ...]:
     points = {} if example is None else _points(example.order)
-    stuck = set() if example is None else {each.operation for each in example.blocked}
+    stuck = {each.operation for each in (() if example is None else example.blocked)}
     ordered = sorted(operations, key=lambda operation: operation.call)
     return tuple(_bar(each, points.get(each), blocked=each in stuck) for each in ordered)
 

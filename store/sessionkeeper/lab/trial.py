@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
 from contextlib import suppress
 from random import Random
 from typing import cast
@@ -12,7 +11,6 @@ from ..errors import SessionError
 from ..verify import (
     AnyModel,
     History,
-    Model,
     Outcome,
     RecordingStore,
     SessionStoreModel,
@@ -59,10 +57,8 @@ class Trial:
     def model(self) -> AnyModel:
         """Return a new model to judge a history by; one that is used for long holds much."""
         most = self.workload.most_sessions
-        model: Model[object] = cast(
-            "Model[object]", SessionStoreModel() if most is None else LimitedStoreModel(most)
-        )
-        return cast("Model[Hashable]", model)
+        model = SessionStoreModel() if most is None else LimitedStoreModel(most)
+        return cast("AnyModel", model)
 
     def history(self) -> History:
         """Return what the last run recorded."""

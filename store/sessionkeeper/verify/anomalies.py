@@ -15,7 +15,7 @@ from .anomalies_of_sessions import (
     single_reads,
 )
 from .anomaly_kinds import Anomaly, AnomalyKind
-from .checker.verdict import CheckResult, Counterexample, Verdict
+from .checker.verdict import CheckResult, Counterexample, Finding, Verdict
 from .history.operation import History, Operation, Outcome
 from .models.model import Model
 
@@ -39,14 +39,26 @@ def anomalies(
     if result.verdict is not Verdict.ILLEGAL:
         return ()
     operations = history.operations if isinstance(history, History) else history
-    named = [
-        Anomaly(renamed(finding, operations), finding.text, finding.operations)
-        for finding in result.findings
-    ]
+    named = [_of_numbers(finding, operations) for finding in result.findings]
     example = result.counterexample
     if example is not None and not named:
         named.append(_named(example, model, operations))
     return tuple(named)
+
+
+def _of_numbers(finding: Finding, operations: Sequence[Operation]) -> Anomaly:
+    kind = renamed(finding, operations)
+    said = "" if kind == finding.kind else _SAID.get(kind, "")
+    return Anomaly(kind, f"{said}{finding.text}", finding.operations)
+
+
+_SAID = {
+    AnomalyKind.DRIFT: "a count was not that of the log: ",
+    AnomalyKind.HALF_AN_OPERATION: "frames are there without the change that goes with them: ",
+    AnomalyKind.PHANTOM: "what had been refused is there: ",
+    AnomalyKind.STALE_WRITE: "a snapshot of a session deleted since was written: ",
+    AnomalyKind.TORN_BATCH: "a batch is not whole, side by side: ",
+}
 
 
 def _named(example: Counterexample, model: Model[S], operations: Sequence[Operation]) -> Anomaly:
@@ -72,12 +84,12 @@ def _is_halved(
     operations: Sequence[Operation],
 ) -> bool:
     """Whether what could not come next is possible after some of another call that is open."""
-    states = list(states)
+    states, placed = list(states), set(example.order)
     return any(
         _fits(model, _after(model, states, half), blocked.operation)
         for other in operations
-        if other not in example.order
         for half in halves(other)
+        if other not in placed
         for blocked in example.blocked
         if blocked.operation != other
     )
@@ -130,7 +142,7 @@ def _with_refused(
         if other.outcome is Outcome.FAILED
         and other.returned is not None
         and other.returned < operation.call
-    ][:_REFUSED_LOOKED_AT]
+    ][-_REFUSED_LOOKED_AT:]
     for other in refused:
         new = set(_after(model, following, other))
         reached |= new

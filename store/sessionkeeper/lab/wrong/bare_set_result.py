@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any, TypeVar
 
+from soleowner import Command
+
 from ...designs import PlainSessionStore
 from ...errors import SessionError
 from ...limits import StoreLimits
-from ...store_command import StoreCommand
+from ...tables import Tables
 
 __all__ = ["BareSetResult"]
 
@@ -22,10 +24,12 @@ class BareSetResult(PlainSessionStore):
 
     def __init__(self, *, limits: StoreLimits | None = None) -> None:
         super().__init__(limits=limits)
-        self._queue: asyncio.Queue[tuple[StoreCommand[Any], asyncio.Future[Any]]] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[Command[Tables, Any], asyncio.Future[Any]]] = (
+            asyncio.Queue()
+        )
         self._owner: asyncio.Task[None] | None = None
 
-    async def _run_command(self, command: StoreCommand[R], /) -> R:
+    async def _run_command(self, command: Command[Tables, R], /) -> R:
         if self._owner is None:
             self._owner = asyncio.create_task(self._own(), name="naive owner")
         reply: asyncio.Future[R] = asyncio.get_running_loop().create_future()

@@ -6,11 +6,12 @@ import asyncio
 from typing import TypeVar, cast
 
 import msgspec
+from soleowner import Command
 
 from ...commands import AddFrames, ModifySession
 from ...designs import PlainSessionStore
 from ...limits import StoreLimits
-from ...store_command import StoreCommand
+from ...tables import Tables
 from ..round_trip import round_trip
 
 __all__ = ["CancelledUnderLock"]
@@ -27,10 +28,11 @@ class CancelledUnderLock(PlainSessionStore):
         super().__init__(limits=limits)
         self._lock = asyncio.Lock()
 
-    async def _run_command(self, command: StoreCommand[R], /) -> R:
+    async def _run_command(self, command: Command[Tables, R], /) -> R:
+        whole = command
         async with self._lock:
             if not isinstance(command, AddFrames) or command.change is None:
-                return self._apply(command)
+                return self._apply(whole)
             added = self._apply(msgspec.structs.replace(command, change=None))
             await round_trip()
             self._apply(ModifySession(command.session_id, command.change, command.context))

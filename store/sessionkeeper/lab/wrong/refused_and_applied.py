@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TypeVar
 
+from soleowner import Command
+
 from ...designs import PlainSessionStore
 from ...errors import StoreUnavailable
 from ...limits import StoreLimits
-from ...store_command import StoreCommand
+from ...tables import Tables
 from ..round_trip import round_trip
 
 __all__ = ["RefusedAndApplied"]
@@ -24,7 +26,7 @@ class RefusedAndApplied(PlainSessionStore):
         self._lock = asyncio.Lock()
         self._late: set[asyncio.Task[object]] = set()
 
-    async def _run_command(self, command: StoreCommand[R], /) -> R:
+    async def _run_command(self, command: Command[Tables, R], /) -> R:
         task = asyncio.create_task(self._queued(command), name="queued command")
         self._late.add(task)
         task.add_done_callback(self._late.discard)
@@ -35,7 +37,7 @@ class RefusedAndApplied(PlainSessionStore):
         task.add_done_callback(lambda late: late.cancelled() or late.exception())
         raise StoreUnavailable("took too long")
 
-    async def _queued(self, command: StoreCommand[R]) -> R:
+    async def _queued(self, command: Command[Tables, R]) -> R:
         async with self._lock:
             await round_trip()
             return self._apply(command)

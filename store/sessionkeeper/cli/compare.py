@@ -1,0 +1,148 @@
+"""`sessionkeeper compare`: which design keeps which promise, and how fast it is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, cast
+
+import msgspec
+import typer
+
+from ..lab import (
+    DEFAULT_SEEDS,
+    DESIGNS,
+    RIGHT,
+    SECONDS_OF_SPEED,
+    WORKLOADS,
+    WRONG,
+    Comparison,
+    Design,
+    available_loops,
+    compare,
+    design_named,
+    unexpected,
+)
+from .console import INTERRUPTED, complain
+
+__all__ = ["compare_designs"]
+
+NOT_AS_EXPECTED, BAD_INPUT = 1, 2
+
+
+class Loop(StrEnum):
+    """On which event loops speed is measured."""
+
+    BOTH = "both"
+    ASYNCIO = "asyncio"
+    UVLOOP = "uvloop"
+
+
+def compare_designs(  # noqa: PLR0917 - as typer wants them
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Designs, or classes of your own as module:Class.",
+            show_default="all of the catalogue",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="In how many orders a cell is run.")
+    ] = DEFAULT_SEEDS,
+    loop: Annotated[
+        Loop, typer.Option(help="Where speed is measured, and what cannot be explored is run.")
+    ] = Loop.BOTH,
+    only_right: Annotated[bool, typer.Option("--only-right", help="The right designs.")] = False,
+    only_wrong: Annotated[bool, typer.Option("--only-wrong", help="The wrong designs.")] = False,
+    speed: Annotated[bool, typer.Option(help="Measure speed too.")] = True,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with it.", show_default="none")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
+) -> int:
+    """Run designs of a session store through workloads, each in many interleavings.
+
+    Exit code 0 when the right designs keep every promise, the wrong ones are caught with the
+    anomaly they are known for, and your own keeps its promises; 1 otherwise, 2 for wrong use.
+    """
+    if only_right and only_wrong:
+        raise typer.BadParameter("one or the other", param_hint="--only-right, --only-wrong")
+    if html is not None and (html.is_dir() or not html.absolute().parent.is_dir()):
+        raise typer.BadParameter(f"{html} cannot be written", param_hint="--html")
+    loops = available_loops()
+    if loop is not Loop.BOTH:
+        if loop not in loops:
+            raise typer.BadParameter("uvloop is not installed", param_hint="--loop")
+        loops = {loop.value: loops[loop.value]}
+    try:
+        designs = _chosen(names or (), only_right=only_right, only_wrong=only_wrong)
+        comparison = _compared(
+            designs,
+            lambda tell: compare(
+                designs,
+                seeds=seeds,
+                loops=loops,
+                seconds_of_speed=SECONDS_OF_SPEED if speed else 0.0,
+                progress=tell,
+            ),
+        )
+        if html is not None:
+            _write_page(comparison, html)
+    except ValueError as error:
+        complain(str(error))
+        return BAD_INPUT
+    except OSError as error:
+        complain(f"{html}: {error.strerror or error}")
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return INTERRUPTED
+    said = unexpected(comparison)
+    if as_json:
+        shown = {**cast("dict[str, object]", msgspec.to_builtins(comparison)), "unexpected": said}
+        typer.echo(msgspec.json.encode(shown))
+    else:
+        from .matrix import show_comparison
+
+        show_comparison(comparison, said)
+        if html is not None:
+            typer.echo(f"written: {html}")
+    return NOT_AS_EXPECTED if said else 0
+
+
+def _chosen(names: Sequence[str], *, only_right: bool, only_wrong: bool) -> list[Design]:
+    catalogue: tuple[Design, ...] = ()
+    if only_right or only_wrong:
+        catalogue = RIGHT if only_right else WRONG
+    elif not names:
+        catalogue = tuple(DESIGNS.values())
+    folder = str(Path.cwd())
+    if any(":" in name for name in names) and folder not in sys.path:
+        sys.path.insert(0, folder)  # as `python -m` would: there is most often one's own class
+    chosen = {each.name: each for each in (*catalogue, *map(design_named, names))}
+    return list(chosen.values())
+
+
+def _compared(
+    designs: Sequence[Design], run: Callable[[Callable[[str], object]], Comparison]
+) -> Comparison:
+    """Run it with a bar on the terminal that says what is being done."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    terminal = Console(stderr=True)
+    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
+        bar = progress.add_task("comparing", total=len(designs) * (len(WORKLOADS) + 1))
+
+        def tell(step: str) -> None:
+            progress.update(bar, description=step, advance=1)
+
+        return run(tell)
+
+
+def _write_page(comparison: Comparison, file: Path) -> None:
+    from ..lab.report import write_report
+
+    write_report(comparison, file)

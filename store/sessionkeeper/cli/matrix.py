@@ -1,0 +1,107 @@
+"""A comparison on the terminal: the matrix, the speeds, and what was broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..lab import Cell, Comparison, Row, Verdict
+
+__all__ = ["show_comparison"]
+
+_GLYPHS = {
+    Verdict.HOLDS: ("✓", "green"),
+    Verdict.BROKEN: ("✗", "bold red"),
+    Verdict.UNKNOWN: ("?", "yellow"),
+    Verdict.NOT_OFFERED: ("–", "dim"),
+}
+_WIDE = 240
+_COLUMN = 14
+
+
+def show_comparison(comparison: Comparison, unexpected: Sequence[str]) -> None:
+    """Print it; a terminal that is too narrow for the matrix gets it in several pieces."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDE)
+    for table in _matrix(comparison, console.width):
+        console.print(table)
+    if any(row.speeds for row in comparison.rows):
+        console.print(_speeds(comparison))
+    for row in comparison.rows:
+        for cell in row.cells:
+            if cell.picture is not None:
+                console.print(Text("\n").join(_broken(row, cell)), soft_wrap=True)
+    histories = sum(cell.histories for row in comparison.rows for cell in row.cells)
+    console.print(f"{histories:,} histories in {comparison.seconds:.1f} s")
+    if any(cell.how == "stress" for row in comparison.rows for cell in row.cells):
+        console.print(
+            "* on real loops: what it does cannot be explored, so finding nothing is less"
+        )
+    for sentence in unexpected:
+        console.print(Text(f"not as expected: {sentence}", style="red"), soft_wrap=True)
+    if not unexpected:
+        console.print("all is as expected")
+
+
+def _matrix(comparison: Comparison, width: int) -> Iterator[Table]:
+    names = [name for name, _ in comparison.workloads]
+    first = max((len(row.design) for row in comparison.rows), default=0) + 3
+    many = max(1, (width - first) // _COLUMN)
+    for start in range(0, len(names), many):
+        table = Table("design", box=None, padding=(0, 1))
+        for name in names[start : start + many]:
+            table.add_column(name, no_wrap=True)
+        for row in comparison.rows:
+            cells = (_shown(cell) for cell in row.cells[start : start + many])
+            table.add_row(Text(row.design, no_wrap=True), *cells)
+        yield table
+
+
+def _shown(cell: Cell) -> Text:
+    glyph, style = _GLYPHS[cell.verdict]
+    star = "*" if cell.how == "stress" and cell.verdict is not Verdict.NOT_OFFERED else ""
+    return Text(f"{glyph} {cell.verdict.value}{star}", style=style)
+
+
+def _speeds(comparison: Comparison) -> Table:
+    loops = list(dict.fromkeys(each.loop for row in comparison.rows for each in row.speeds))
+    table = Table("design", box=None, padding=(0, 1))
+    for loop in loops:
+        for column in (f"{loop}, ops/s", "p50 µs", "p99 µs"):
+            table.add_column(column, justify="right")
+    for row in comparison.rows:
+        speeds = {each.loop: each for each in row.speeds}
+        cells: list[str] = []
+        for loop in loops:
+            speed = speeds.get(loop)
+            cells += (
+                ["–"] * 3
+                if speed is None
+                else [
+                    f"{speed.operations_per_second:,.0f}",
+                    f"{speed.p50_us:,.1f}",
+                    f"{speed.p99_us:,.1f}",
+                ]
+            )
+        table.add_row(Text(row.design), *cells)
+    return table
+
+
+def _broken(row: Row, cell: Cell) -> Iterator[Text]:
+    picture = cell.picture
+    if picture is None:
+        return
+    after = "1 history" if cell.histories == 1 else f"{cell.histories:,} histories"
+    yield Text.assemble(
+        (f"{row.design}, {cell.workload}: ", "bold"),
+        (picture.anomaly, "bold red"),
+        f" after {after}",
+    )
+    yield Text(f"  {' '.join(picture.why.split())}")
+    if picture.token is not None:
+        call = f'replay_cell("{row.design}", "{cell.workload}", "{picture.token}")'
+        yield Text(f"  sessionkeeper.lab.{call}", style="dim")

@@ -1,0 +1,37 @@
+"""Who starts threads of his own cannot be explored: a look at whether that is so."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+__all__ = ["threads_seen"]
+
+_PATIENCE = 1.0
+"""Seconds to wait for such a thread before the run it belonged to is forgotten."""
+
+
+@contextmanager
+def threads_seen() -> Generator[list[threading.Thread]]:
+    """Give a list of the threads that are started meanwhile; what they raise is not printed.
+
+    For as long as it takes, all threads of the process are watched.
+    """
+    started: list[threading.Thread] = []
+    start, excepthook = threading.Thread.start, threading.excepthook
+
+    def noted(thread: threading.Thread) -> None:
+        started.append(thread)
+        start(thread)
+
+    threading.Thread.start = noted  # type: ignore[method-assign]  # put back below
+    # The explorer refuses them by an error in the thread itself.
+    threading.excepthook = lambda _: None
+    try:
+        yield started
+    finally:
+        threading.Thread.start = start  # type: ignore[method-assign]  # as it was
+        for thread in started:
+            thread.join(_PATIENCE)
+        threading.excepthook = excepthook
