@@ -1,14 +1,19 @@
-"""Pictures of real histories, made by stores that are wrong, and one of 10,000 calls."""
+"""Pictures of real histories, made by stores that are wrong, one of 10,000 calls; a browser."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from random import Random
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 from sessionkeeper import MessageEnvelope, PlainSessionStore, Session, TransportType
 from sessionkeeper.atomic import Change
+from sessionkeeper.lab.report import write_pictures, write_report
 from sessionkeeper.lab.results import Bar, Cell, Comparison, Picture, Row, Speed, Verdict
 from sessionkeeper.verify import (
     Operation,
@@ -17,6 +22,12 @@ from sessionkeeper.verify import (
     anomalies,
     check,
 )
+
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+DESKTOP = (1280, 900)
 
 WORKLOADS = (
     ("modify", "No update is lost: a change sees what the one before it left."),
@@ -216,3 +227,61 @@ def comparison(lost_update: Picture, torn_batch: Picture) -> Comparison:
         seconds=12.34,
         versions={"python": "3.11", "sessionkeeper": "0.1.0"},
     )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; that there is none is a failure in CI."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        missing = "no chromium on the PATH: the report was not looked at in a browser"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        # With no folder given, each start has a fresh profile.
+        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
+    """Open a page; at the end, nothing was complained of and nothing was fetched but the page."""
+    complaints: list[str] = []
+    fetched: list[str] = []
+    pages: list[Page] = []
+    file = tmp_path / "page.html"
+
+    def show(
+        what: Comparison | Picture,
+        size: tuple[int, int] = DESKTOP,
+        scheme: str = "light",
+        *,
+        scripts: bool = True,
+        anchor: str = "",
+    ) -> Page:
+        if isinstance(what, Comparison):
+            write_report(what, file)
+        else:
+            write_pictures("one", [("a history", what)], file)
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if scheme == "dark" else "light",
+            reduced_motion="reduce",
+            has_touch=size != DESKTOP,
+            java_script_enabled=scripts,
+        )
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: fetched.append(request.url))
+        page.goto(f"{file.as_uri()}{anchor}")
+        pages.append(page)
+        return page
+
+    yield show
+    for page in pages:
+        page.context.close()
+    assert complaints == []
+    assert {url.partition("#")[0] for url in fetched} == {file.as_uri()}
