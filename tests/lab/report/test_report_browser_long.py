@@ -72,6 +72,7 @@ def test_10_000_calls_are_drawn_scrolled_and_zoomed(
     edge, fill = tone(page, "--blocked-edge"), tone(page, "--ok-fill")
     near = colours(page, ".sheet")
     assert near[edge] > 50
+    assert near[tone(page, "--blocked-fill")] > 500
     assert near[fill] > 1_000
     drawn = int(str(wide.get_attribute("data-drawn")))
     assert 0 < drawn < 200
