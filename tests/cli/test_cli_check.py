@@ -154,3 +154,47 @@ def test_format_and_model_can_be_given(file: Any, capsys: pytest.CaptureFixture[
     assert run(["check", file("kv", KV), "--format", "kv", "--model", "kv"]) == 0
     assert run(["check", file("kv", KV), "--format", "jepsen"]) == 2
     assert "not a line of a Jepsen log" in capsys.readouterr().err
+
+
+def test_html_writes_a_page_with_pictures(
+    wrong: str, right: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is wrong as a picture, the rest in a sentence; output and exit code as without it."""
+    page = tmp_path / "page.html"
+    assert run(["check", wrong, right, "--html", str(page)]) == 1
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["ILLEGAL", "OK"]
+    text = page.read_text(encoding="utf-8")
+    assert text.count('<figure class="picture"') == 1
+    assert text.count('<g class="call blocked"') == 1
+    assert "stale read" in text
+    assert "2 operations" in text
+    assert page.stat().st_mode & 0o077 == 0
+
+
+def test_html_shows_the_whole_history_too_where_there_is_more(
+    file: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The smallest counterexample first, then all calls that had to be in one order with it."""
+    page = tmp_path / "page.html"
+    early = "".join(
+        f'{{"client":2,"name":"read","result":1,"call":{n},"return":{n + 1}}}\n'
+        for n in range(2, 1_002, 2)
+    )
+    last = '{"client":0,"name":"read","result":null,"call":2000,"return":2001}\n'
+    assert run(["check", file("long", HEADER + WRITE + early + last), "--html", str(page)]) == 1
+    text = page.read_text(encoding="utf-8")
+    assert text.count('<figure class="picture"') == 2
+    assert 'data-bars="502"' in text
+    assert "2 of 502 calls" in text
+    capsys.readouterr()
+
+
+def test_a_page_that_cannot_be_written_is_wrong_use(
+    wrong: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Told before the work, in one line."""
+    for page in (tmp_path, tmp_path / "none" / "page.html"):
+        assert run(["check", wrong, "--html", str(page)]) == 2
+        output = capsys.readouterr()
+        assert output.out == ""
+        assert output.err.count("\n") == 1

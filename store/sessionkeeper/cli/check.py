@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,6 +27,9 @@ from ..verify import (
 )
 from .console import INTERRUPTED, complain
 
+if TYPE_CHECKING:
+    from ..lab.results import Picture
+
 __all__ = ["check_files"]
 
 ILLEGAL, BAD_INPUT, UNDECIDED = 1, 2, 3
@@ -39,7 +42,7 @@ class _Checked:
     model: AnyModel
     result: CheckResult
     seconds: float
-    operations: tuple[Operation, ...]
+    history: History
 
 
 def check_files(  # noqa: PLR0917 - as typer wants them
@@ -58,6 +61,10 @@ def check_files(  # noqa: PLR0917 - as typer wants them
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say why.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON a file.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write a page with a picture of what is wrong.", show_default="none"),
+    ] = None,
 ) -> int:
     """Decide whether recorded histories are linearizable.
 
@@ -67,14 +74,20 @@ def check_files(  # noqa: PLR0917 - as typer wants them
     """
     if model is not None and model not in MODELS:
         raise typer.BadParameter(f"there are {', '.join(MODELS)}", param_hint="--model")
+    if html is not None and (html.is_dir() or not html.absolute().parent.is_dir()):
+        raise typer.BadParameter(f"{html} cannot be written", param_hint="--html")
     codes = {0}
+    shown: list[tuple[str, Picture | str]] = []
+    quick = html is None and (as_json or not verbose)
     try:
-        for checked in _checked(files, format, model, timeout, quick=as_json or not verbose):
+        for checked in _checked(files, format, model, timeout, quick=quick):
             if checked is None:
                 codes.add(BAD_INPUT)
                 continue
             verdict = checked.result.verdict
             codes.add({Verdict.ILLEGAL: ILLEGAL, Verdict.UNKNOWN: UNDECIDED}.get(verdict, 0))
+            if html is not None:
+                shown += _pictures(checked)
             if as_json:
                 typer.echo(_as_json(checked))
             else:
@@ -82,9 +95,14 @@ def check_files(  # noqa: PLR0917 - as typer wants them
                 if verbose:
                     for line in _explanation(checked):
                         typer.echo(f"  {line}")
+        if html is not None:
+            _write_page(shown, html)
     except KeyboardInterrupt:
         complain("interrupted")
         return INTERRUPTED
+    except OSError as error:
+        complain(f"{html}: {error.strerror or error}")
+        codes.add(BAD_INPUT)
     return next(code for code in (BAD_INPUT, ILLEGAL, UNDECIDED, 0) if code in codes)
 
 
@@ -130,7 +148,7 @@ def _check_file(
         complain(str(error))
         return None
     seconds = time.perf_counter() - begun
-    return _Checked(str(file), judge, result, seconds, history.operations)
+    return _Checked(str(file), judge, result, seconds, history)
 
 
 def _check_shapes(file: Path, history: History, model: AnyModel) -> None:
@@ -140,6 +158,27 @@ def _check_shapes(file: Path, history: History, model: AnyModel) -> None:
             model.check_shape(operation)
         except ValueError as error:
             raise ValueError(f"{file}, operation {number}: {error}") from None
+
+
+def _pictures(checked: _Checked) -> Iterator[tuple[str, Picture | str]]:
+    """What the page shows of a file: the smallest counterexample, then where it comes from."""
+    from ..lab.pictures import picture_of, whole_picture
+
+    result, name = checked.result, Path(checked.file).name
+    if result.verdict is not Verdict.ILLEGAL:
+        yield name, _summary(checked)
+        return
+    small = picture_of(checked.history, result, checked.model)
+    whole = whole_picture(checked.history, result, checked.model)
+    yield name, small
+    if len(whole.bars) > len(small.bars):
+        yield f"{name}: all calls that had to be in one order with it", whole
+
+
+def _write_page(shown: list[tuple[str, Picture | str]], html: Path) -> None:
+    from ..lab.report import write_pictures
+
+    write_pictures("Histories checked", shown, html)
 
 
 def _as_json(checked: _Checked) -> str:
@@ -164,7 +203,7 @@ def _summary(checked: _Checked) -> str:
 
 def _explanation(checked: _Checked) -> Iterator[str]:
     result = checked.result
-    for anomaly in anomalies(result, checked.model, checked.operations)[:_SHOWN]:
+    for anomaly in anomalies(result, checked.model, checked.history)[:_SHOWN]:
         yield f"{anomaly.kind}: {anomaly.text}"
         if result.findings:
             yield from (f"  {_shown(each)}" for each in anomaly.operations)

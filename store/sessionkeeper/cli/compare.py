@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -144,6 +143,6 @@ def _compared(
 
 
 def _write_page(comparison: Comparison, file: Path) -> None:
-    page = importlib.import_module("sessionkeeper.lab.report")
-    write = cast("Callable[[Comparison, Path], object]", page.write_report)
-    write(comparison, file)
+    from ..lab.report import write_report
+
+    write_report(comparison, file)
