@@ -197,6 +197,15 @@ def test_drift(lab: Any, opened: Any) -> None:
     ]
     assert name(history) is AnomalyKind.DRIFT
     assert name([*history, lab.op("delete_session", "a", at=(20, 21))]) is AnomalyKind.DRIFT
+    high = [
+        *history[:2],
+        lab.op("count_frames", "a", 2, at=(4, 5), client=1),
+        lab.op("get_frames", "a", (frame(1),), at=(6, 7), client=1),
+    ]
+    assert name(high) is AnomalyKind.DRIFT
+    appended = lab.op("add_frame", frame(2), 2, at=(3, 9), client=2)
+    read = lab.op("get_frames", "a", (frame(1),), at=(6, 7), client=1)
+    assert name([*high[:3], appended, read]) is AnomalyKind.STALE_READ
 
 
 @pytest.mark.parametrize("revision", [1, 5], ids=["numbers", "search"])

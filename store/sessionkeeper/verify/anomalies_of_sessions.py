@@ -30,6 +30,10 @@ def renamed(finding: Finding, operations: Sequence[Operation]) -> AnomalyKind:
     last = finding.operations[-1]
     if kind is AnomalyKind.STALE_READ and last.name in _COUNTS:
         return AnomalyKind.DRIFT
+    if kind in (AnomalyKind.STALE_READ, AnomalyKind.DIRTY_READ) and any(
+        _is_too_high(each, operations) for each in finding.operations
+    ):
+        return AnomalyKind.DRIFT
     if kind in (AnomalyKind.DIRTY_READ, AnomalyKind.GAP):
         looks = [last] if kind is AnomalyKind.DIRTY_READ else operations
         refused = _of_what_was_refused(looks, operations)
@@ -43,6 +47,18 @@ def renamed(finding: Finding, operations: Sequence[Operation]) -> AnomalyKind:
         if any(_is_of_a_former_life(each) for each in operations if _session_of(each) in ids):
             return AnomalyKind.STALE_WRITE
     return kind
+
+
+def _is_too_high(count: Operation, operations: Sequence[Operation]) -> bool:
+    """Whether a count is of more frames than anybody had begun to append."""
+    if count.name != "count_frames" or count.returned is None or not operations:
+        return False
+    begun = sum(
+        sum(frame[0] == count.argument for frame in _offered(each))
+        for each in operations
+        if each.call < count.returned
+    )
+    return cast("int", count.result) > begun
 
 
 def _is_apart(batch: Operation, operations: Sequence[Operation]) -> bool:
