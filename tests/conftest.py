@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,6 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let pytest-timeout watch from a thread on uvloop: an idle uvloop never sees its signal."""
+    # They were for this run; tests that run pytest themselves say what they want.
+    os.environ.pop("PYTEST_ADDOPTS", None)
     if config.getoption("--loop") == "uvloop" and not config.getoption("timeout_method"):
         config.option.timeout_method = "thread"
 
