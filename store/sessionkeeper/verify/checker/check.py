@@ -20,6 +20,7 @@ from .shrink import Shrinker
 from .transitions import TooManyStates
 from .verdict import Blocked, CheckResult, Counterexample, Finding, Layer, Verdict
 from .version_order import works_in_version_order
+from .vetting import vet
 
 __all__ = ["check", "explain"]
 
@@ -46,6 +47,9 @@ def check(
     UNKNOWN when `timeout` seconds have passed, or so many configurations are held in memory, or
     one operation has too many possible results; in CI, treat it as a failure. With `explained`, an
     illegal history is shrunk afterwards, which takes at most some seconds more.
+
+    Raises `TypeError` when a model of yours answers with a state that is not hashable, `ValueError`
+    when it changes one.
     """
     operations = history.operations if isinstance(history, History) else history
     with _without_collector():
@@ -71,6 +75,7 @@ def _check(
     max_configurations: int,
     explained: bool,
 ) -> CheckResult:
+    vet(model, operations)
     deadline = None if timeout is None else time.monotonic() + timeout
     told = evidence(operations, model)
     parts = partition(told, model)

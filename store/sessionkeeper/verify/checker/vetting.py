@@ -1,0 +1,48 @@
+"""A model that breaks its own rules is told so, before it can lead to a wrong verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from copy import deepcopy
+from itertools import islice
+from typing import TypeVar
+
+from ..history.operation import Operation
+from ..models.model import Model
+
+__all__ = ["vet"]
+
+S = TypeVar("S", bound=Hashable)
+
+_TRIED = 200
+_NEXT_STATES = 16
+
+
+def vet(model: Model[S], operations: Sequence[Operation]) -> None:
+    """Play the first operations and look at what the model does with its states.
+
+    Raises `TypeError` for a state that is not hashable, `ValueError` for one that `step` changed.
+    The library's own models are not asked: their tests do that, and they are asked very often.
+    """
+    if type(model).__module__.partition(".")[0] == __name__.partition(".")[0]:
+        return
+    state = model.init()
+    _check_hashable(state, "init()")
+    for index, operation in enumerate(operations[:_TRIED]):
+        where = f"step() of operation {index} ({operation.name} by client {operation.client})"
+        before = deepcopy(state)
+        following = list(islice(model.step(state, operation), _NEXT_STATES))
+        if state != before:
+            raise ValueError(f"the model changed its state in {where}: a state never changes")
+        for each in following:
+            _check_hashable(each, where)
+        state = following[0] if following else state
+
+
+def _check_hashable(state: object, where: str) -> None:
+    try:
+        hash(state)
+    except TypeError:
+        raise TypeError(
+            f"the model answered {where} with a {type(state).__name__}: states are hashable"
+        ) from None
