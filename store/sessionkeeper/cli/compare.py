@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, cast
@@ -139,7 +143,29 @@ def _compared(
         def tell(step: str) -> None:
             progress.update(bar, description=step, advance=1)
 
-        return run(tell)
+        with _ending_at_once(progress.stop):
+            return run(tell)
+
+
+@contextmanager
+def _ending_at_once(restore: Callable[[], object]) -> Generator[None]:
+    """End the process at Ctrl-C. An exception would come up in the middle of some store's task, in
+    a callback that only prints it perhaps; and there is nothing to be saved.
+    """
+
+    def interrupt(*_: object) -> None:
+        restore()
+        complain("interrupted")
+        os._exit(INTERRUPTED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _write_page(comparison: Comparison, file: Path) -> None:
