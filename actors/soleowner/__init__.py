@@ -20,6 +20,8 @@ from .errors import (
 from .mailbox import Mailbox
 from .runner import LoopRunner, Runner
 from .statistics import ActorStatistics
+from .thread_runner import ThreadRunner
+from .transactions import Post, Transactions
 
 __all__ = [
     # the engine
@@ -31,7 +33,10 @@ __all__ = [
     "Batch",
     "Envelope",
     "LoopRunner",
+    "Post",
     "Runner",
+    "ThreadRunner",
+    "Transactions",
     "fail",
     "succeed",
     # errors

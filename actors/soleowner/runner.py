@@ -27,6 +27,9 @@ class Runner(ABC, Generic[S]):
     applying: bool = False
     """Whether the loop's own thread is inside a command at this moment."""
 
+    thread: int | None = None
+    """The thread that applies commands, where that is not the loop's."""
+
     async def open(self) -> None:
         """Get ready; an error here is raised by `Actor.open`."""
 

@@ -67,7 +67,7 @@ class ActorSessionStore(CommandStore):
 
     def __repr__(self) -> str:
         now = self._actor.statistics()
-        return f"<ActorSessionStore {now.state} mailbox={now.depth}/{now.capacity}>"
+        return f"<{type(self).__name__} {now.state} mailbox={now.depth}/{now.capacity}>"
 
     @property
     def is_open(self) -> bool:

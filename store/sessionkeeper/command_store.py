@@ -219,6 +219,7 @@ class CommandStore(AtomicSessionStore):
             frames=held.frames,
             bytes=held.bytes,
             counters=held.counters,
+            file=held.file,
             mailbox=self._mailbox(),
             refusals=self._refusals(),
         )

@@ -154,6 +154,12 @@ class StoreClosed(SessionError):
 class StoreUnavailable(SessionError):
     """The engine behind the store cannot be reached or refused; nothing was applied."""
 
+    def __init__(self, reason: str, *, waited: float | None = None) -> None:
+        super().__init__(reason if waited is None else f"{reason} (waited {waited:.1f} s)")
+        self.reason = reason
+        self.waited = waited
+        """Seconds it was tried for, where waiting might have helped."""
+
 
 class OutcomeUnknown(SessionError):
     """The only error after which the operation may or may not have been applied."""
