@@ -138,6 +138,7 @@ async def test_a_page_looks_at_a_bounded_number(store: CommandStore, desk: Desk)
     assert empty == 2
 
 
+@pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
 async def test_many_that_are_gone_cost_little(store: CommandStore, desk: Desk) -> None:
     """Where 100,000 sessions were deleted, a walk takes a look a thousand, and ends."""
     tables = desk.tables(store)
@@ -151,6 +152,7 @@ async def test_many_that_are_gone_cost_little(store: CommandStore, desk: Desk) -
     assert ids(await pages(store, TAGGED, 10)) == []
 
 
+@pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
 async def test_no_shelf_is_kept_for_nobody(store: CommandStore, desk: Desk) -> None:
     """Sessions that come and go for ever leave nothing behind in the order of creation."""
     for n in range(3_000):

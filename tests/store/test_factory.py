@@ -96,8 +96,6 @@ async def test_what_is_neither_is_a_type_error(wrong: object) -> None:
 @pytest.mark.parametrize(
     ("backend", "name"),
     [
-        ("sqlite:///file.db", "sqlite"),
-        (SQLiteBackend(path="file.db", durability="os"), "sqlite"),
         ("redis://host", "redis"),
         ("rediss://host", "redis"),
         (RedisBackend(url=SecretStr("redis+cluster://host")), "redis"),

@@ -38,6 +38,7 @@ FRAME_COLUMNS = "direction, sent_at, detail, message"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DIRECTIONS = (Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT)
+_BLANK: dict[str, Any] = dict.fromkeys(Session.model_fields)
 _CACHED = 2048  # bytes; what is larger is decoded each time, so that the cache stays small
 
 
@@ -87,7 +88,9 @@ def read_row(columns: Columns) -> SQLiteRow:
         columns[:10]
     )
     decode = _decode_small if len(fields) <= _CACHED else _decode
-    held = {"id": id_, "state": SessionState(state), "principal": principal} | decode(fields)
+    # In the order of the model's own fields: so a session is written out the same everywhere.
+    held = _BLANK | {"id": id_, "state": SessionState(state), "principal": principal}
+    held |= decode(fields)
     row = SQLiteRow(
         Session.trusted(held), number=number, revision=revision, wall=created_at, steady=born_at
     )

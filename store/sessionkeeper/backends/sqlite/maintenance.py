@@ -15,7 +15,7 @@ from typing import TypeVar
 from soleowner import Command
 
 from ...errors import StoreUnavailable
-from .opening import connect
+from .opening import connect, sync
 from .tables import SQLiteTables
 
 __all__ = ["VacuumStep", "aside", "back_up", "check_pages", "checkpoint"]
@@ -82,9 +82,9 @@ def back_up(source: sqlite3.Connection, stop: Event, target: str) -> None:
         source.execute("SELECT version FROM meta").fetchone()
         with closing(connect(new)) as copy:
             source.backup(copy, pages=_PAGES, progress=going_on)
-        _sync(new)
+        sync(new)
         os.link(new, target)  # never over another file
-        _sync(str(Path(target).parent))
+        sync(str(Path(target).parent))
     finally:
         for suffix in ("", "-wal", "-shm", "-journal"):
             with suppress(FileNotFoundError):
@@ -101,11 +101,3 @@ def check_pages(connection: sqlite3.Connection, stop: Event) -> list[str]:
     """Read the whole file; return what is wrong with it, nothing if all is well."""
     found = [row[0] for row in connection.execute("PRAGMA integrity_check(100)").fetchall()]
     return [] if found == ["ok"] else found
-
-
-def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -19,7 +19,7 @@ from ...guarantees import Durability
 from .faults import primary_code
 from .schema import APPLICATION_ID, NAMES, PAGE_BYTES, VERSION, migrate
 
-__all__ = ["BUSY_SLICE", "connect", "open_file", "resolved"]
+__all__ = ["BUSY_SLICE", "connect", "open_file", "resolved", "sync"]
 
 BUSY_SLICE = 0.05
 """Seconds SQLite waits for a lock at a time; between them one can be told to give up."""
@@ -105,16 +105,22 @@ def _create(path: str) -> None:
         with closing(connect(new)) as connection:
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA synchronous = OFF")
             migrate(connection)
             connection.execute("PRAGMA journal_mode = WAL")
+        sync(new)  # once, before anyone can see it
         with suppress(FileExistsError):  # another process was faster
             os.link(new, path)
     finally:
         os.unlink(new)
-    descriptor = os.open(folder, os.O_RDONLY)
+    sync(str(folder))  # its name too survives a power cut
+
+
+def sync(path: str) -> None:
+    """Have the disk hold a file nobody has open, or a folder. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)  # its name too survives a power cut
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
