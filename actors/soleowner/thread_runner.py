@@ -74,8 +74,7 @@ class ThreadRunner(Runner[S]):
         self._ended: asyncio.Future[None] = self._loop.create_future()
         # A daemon: an interpreter that ends must not wait for a store nobody closed. Stopping it
         # anywhere is what a kill does, and what was acknowledged stands already.
-        self._worker = Thread(target=self._serve, args=(opened,), name=self._name, daemon=True)
-        self._worker.start()
+        Thread(target=self._serve, args=(opened,), name=self._name, daemon=True).start()
         try:
             await asyncio.shield(opened)
         except asyncio.CancelledError:
@@ -104,8 +103,7 @@ class ThreadRunner(Runner[S]):
     async def aclose(self) -> None:
         """Let the thread close the storage and end; wait for it, but not for ever."""
         self._queue.put(None)
-        if await self._wait(self._ended):
-            self._worker.join(1.0)  # it has only its last line to run
+        await self._wait(self._ended)
 
     async def _wait(self, future: asyncio.Future[None]) -> bool:
         """Wait with a deadline, whoever cancels meanwhile; say whether it is done."""
@@ -127,15 +125,15 @@ class ThreadRunner(Runner[S]):
         try:
             self._storage.open(self._post)
         except BaseException as error:
-            self._post(partial(_settle, opened, error))
-            self._post(partial(_settle, self._ended))
+            self._post(partial(fail, opened, error))
+            self._post(partial(succeed, self._ended, None))
             return
-        self._post(partial(_settle, opened))
+        self._post(partial(succeed, opened, None))
         try:
             self._take_turns()
         finally:
             self._storage.close()
-            self._post(partial(_settle, self._ended))
+            self._post(partial(succeed, self._ended, None))
 
     def _take_turns(self) -> None:
         pause = self._storage.tidy()
@@ -197,16 +195,7 @@ def _deliver(work: _Work[Any]) -> None:
             for _, reply in work.batch:
                 fail(reply, work.refuse())
         # Last: those who were answered ask again before the owner takes its next batch.
-        _settle(work.done)
-
-
-def _settle(future: asyncio.Future[None], error: BaseException | None = None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)
+        succeed(work.done, None)
 
 
 def _heard(future: asyncio.Future[None]) -> None:
