@@ -15,6 +15,7 @@ from typing import TypeVar
 from soleowner import Command
 
 from ...errors import StoreUnavailable
+from .faults import primary_code
 from .opening import connect, sync
 from .tables import SQLiteTables
 
@@ -99,5 +100,11 @@ def checkpoint(connection: sqlite3.Connection, stop: Event) -> int:
 
 def check_pages(connection: sqlite3.Connection, stop: Event) -> list[str]:
     """Read the whole file; return what is wrong with it, nothing if all is well."""
-    found = [row[0] for row in connection.execute("PRAGMA integrity_check(100)").fetchall()]
+    found: list[str] = []
+    try:
+        found += (row[0] for row in connection.execute("PRAGMA integrity_check(100)"))
+    except sqlite3.DatabaseError as error:
+        if primary_code(error) != sqlite3.SQLITE_CORRUPT:
+            raise
+        found.append(str(error))
     return [] if found == ["ok"] else found
