@@ -88,17 +88,18 @@ class SQLiteSessionStore(ActorSessionStore):
         return self._ledger.reason
 
     async def vacuum(self) -> int:
-        """Give the file's free pages back to the file system; return how many there were.
+        """Give the file's free pages back to the file system; return how many.
 
         In small steps, each one a batch, so that other operations run in between; not atomic, and
         nothing anyone can observe changes. Raises as every operation.
         """
-        first = left = await self._actor.ask(VacuumStep())
+        given, left = await self._actor.ask(VacuumStep())
         while left:
-            before, left = left, await self._actor.ask(VacuumStep())
-            if left >= before:  # others free as fast
+            freed, left = await self._actor.ask(VacuumStep())
+            if not freed:
                 break
-        return first - left
+            given += freed
+        return given
 
     async def checkpoint(self) -> int:
         """Bring the write-ahead log into the file now; return how many pages are left in it.

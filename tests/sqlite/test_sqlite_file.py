@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sessionkeeper import (
+    Durability,
     SQLiteBackend,
     SQLiteSessionStore,
     StorageFactory,
@@ -77,7 +78,7 @@ def test_a_setting_that_is_not_taken_is_refused(
     """A build that ignores one must not look as if it were safe."""
     monkeypatch.setitem(opening._SETTINGS, "trusted_schema", 7)
     with pytest.raises(StoreUnavailable, match="setting trusted_schema"):
-        opening.open_file(str(file), opening.Durability.DISK)
+        opening.open_file(str(file), Durability.DISK)
 
 
 async def test_nobody_else_can_read_it(tmp_path: Path, kit: Kit) -> None:
@@ -117,7 +118,7 @@ def foreign_in_wal(file: Path) -> None:
 
 
 def newer(file: Path) -> None:
-    opening.open_file(str(file), opening.Durability.DISK).close()
+    opening.open_file(str(file), Durability.DISK).close()
     with sqlite3.connect(file) as connection:
         connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     connection.close()
@@ -174,6 +175,24 @@ async def test_tables_that_are_not_ours_are_refused(file: Path, kit: Kit, extra:
     connection.close()
     with pytest.raises(StoreUnavailable, match="tables"):
         await SQLiteSessionStore(file).open()
+
+
+async def test_a_crash_while_the_log_was_brought_in_is_mended(
+    file: Path, tmp_path: Path, kit: Kit
+) -> None:
+    """The file is shorter than its header says, and the log beside it has what is missing."""
+    crashed = tmp_path / "crashed.db"
+    async with SQLiteSessionStore(file) as store:
+        size = file.stat().st_size
+        await store.create_session(kit.session())
+        await store.add_frames("a", [kit.note(n, size=1000) for n in range(200)])
+        assert await store.checkpoint() == 0
+        for end in ("", "-wal"):
+            Path(f"{crashed}{end}").write_bytes(Path(f"{file}{end}").read_bytes())
+    os.truncate(crashed, size)
+    async with SQLiteSessionStore(crashed) as store:
+        assert await store.count_frames("a") == len(await store.get_frames("a")) == 200
+        assert await store.check() == []
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.7, 0.95])
@@ -298,9 +317,9 @@ async def test_an_older_file_is_brought_up_to_date(
             monkeypatch.setattr(module, "VERSION", 2)
         if version == 1:
             with pytest.raises(StoreUnavailable):
-                opening.open_file(str(file), opening.Durability.DISK)
+                opening.open_file(str(file), Durability.DISK)
         else:
-            opening.open_file(str(file), opening.Durability.DISK).close()
+            opening.open_file(str(file), Durability.DISK).close()
         with sqlite3.connect(file) as connection:
             columns = [row[1] for row in connection.execute("PRAGMA table_info(logs)")]
             assert ("extra" in columns) == (version == 2)

@@ -18,6 +18,7 @@ from sessionkeeper import (
     StoreClosed,
     StoreUnavailable,
 )
+from sessionkeeper.backends.sqlite.news import News
 
 if TYPE_CHECKING:
     from tests.sqlite.conftest import Kit, Neighbours
@@ -40,7 +41,7 @@ async def test_racing_processes_lose_nothing(file: Path, neighbours: Neighbours)
     async with SQLiteSessionStore(file) as store:
         session = await store.get_session("a")
         assert session.metadata["count"] == len(names) * tasks * rounds
-        given = dict(re.match(r"seq (\d+) (.+)", line).groups() for line in said if "seq" in line)  # type: ignore[union-attr]
+        given = dict(line.split()[1:3] for line in said if line.startswith("seq"))
         frames = await store.read_frames("a")
         assert [frame.seq for frame in frames] == [*range(1, len(given) + 1)]
         assert len(given) == len(names) * tasks * rounds
@@ -133,18 +134,34 @@ async def test_a_deletion_by_another_process_ends_a_watch(
             assert await watching == []
 
 
-async def test_nothing_is_asked_of_the_file_while_nobody_watches(file: Path, kit: Kit) -> None:
-    """An idle store is idle."""
+async def test_nothing_is_asked_of_the_file_while_nobody_watches(
+    file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle store is idle; one that is watched looks whether others wrote."""
+    looks: list[bool] = []
+    look = News.look
+
+    def counted(news: News) -> None:
+        looks.append(True)
+        look(news)
+
+    monkeypatch.setattr(News, "look", counted)
     async with SQLiteSessionStore(file) as store:
         await store.create_session(kit.session())
-        watcher = store.watch_frames("a")
-        waiting = asyncio.ensure_future(anext(watcher))
-        while not store._bells:
+        await store.get_session("a")
+        await asyncio.sleep(3 * News.PAUSE)
+        assert not looks
+        waiting = asyncio.ensure_future(anext(store.watch_frames("a")))
+        for _ in kit.until("looked twice"):
+            if len(looks) > 1:
+                break
             await asyncio.sleep(0)
         waiting.cancel()
         with suppress(asyncio.CancelledError):
             await waiting
-        assert not store._bells
+        seen = len(looks)
+        await asyncio.sleep(3 * News.PAUSE)
+        assert len(looks) <= seen + 1
 
 
 class Heart:

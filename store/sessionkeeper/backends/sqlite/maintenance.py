@@ -29,12 +29,12 @@ _FREED = 64
 """Pages given back in one step of the owner's."""
 
 
-class VacuumStep(Command[SQLiteTables, int]):
-    """Gives some free pages back to the file system; its reply is how many are left."""
+class VacuumStep(Command[SQLiteTables, tuple[int, int]]):
+    """Gives some free pages back; its reply is how many, and how many are left."""
 
     __slots__ = ()
 
-    def apply(self, tables: SQLiteTables, /) -> int:
+    def apply(self, tables: SQLiteTables, /) -> tuple[int, int]:
         return tables.shrink(_FREED)
 
 

@@ -133,6 +133,9 @@ def _look(path: str) -> None:
     if not found.st_size:
         raise StoreUnavailable("the file is empty, so no store; remove it to have one made")
     with closing(connect(path, "ro&immutable=1")) as connection:
+        # A crash while the log was brought in leaves a file shorter than its header says, which
+        # the log mends. Without this, which writes nothing, SQLite would call it malformed.
+        connection.execute("PRAGMA writable_schema = ON")
         whose = _pragma(connection, "application_id")
         version = _pragma(connection, "user_version")
     if whose != APPLICATION_ID:

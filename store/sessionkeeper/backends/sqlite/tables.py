@@ -231,23 +231,23 @@ class SQLiteTables(Tables):
 
     def file(self) -> FileStatistics:
         """Ask SQLite and the folder."""
-
-        def pragma(name: str) -> int:
-            return int(self._execute(f"PRAGMA {name}").fetchone()[0])
-
         path, log = Path(self._path), Path(f"{self._path}-wal")
         return FileStatistics(
             bytes=path.stat().st_size if path.exists() else 0,
             log_bytes=log.stat().st_size if log.exists() else 0,
-            page_bytes=pragma("page_size"),
-            pages=pragma("page_count"),
-            free_pages=pragma("freelist_count"),
+            page_bytes=self._pragma("page_size"),
+            pages=self._pragma("page_count"),
+            free_pages=self._pragma("freelist_count"),
         )
 
-    def shrink(self, pages: int) -> int:
-        """Give some free pages at the end of the file back; return how many are left."""
+    def shrink(self, pages: int) -> tuple[int, int]:
+        """Give some free pages back; return by how many the file shrinks, and how many are left."""
+        before = self._pragma("page_count")
         self._execute(f"PRAGMA incremental_vacuum({pages:d})").fetchall()
-        return int(self._execute("PRAGMA freelist_count").fetchone()[0])
+        return before - self._pragma("page_count"), self._pragma("freelist_count")
+
+    def _pragma(self, name: str) -> int:
+        return int(self._execute(f"PRAGMA {name}").fetchone()[0])
 
     def _mark(self, row: SQLiteRow) -> None:
         self._dirty[row.number] = row
