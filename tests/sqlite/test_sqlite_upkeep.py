@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import Clock, SQLiteSessionStore, StoreClosed, StoreUnavailable
-from sessionkeeper.backends.sqlite import ledger, numbers
+from sessionkeeper.backends.sqlite import ledger, maintenance, numbers
 
 if TYPE_CHECKING:
     from tests.sqlite.conftest import Kit
@@ -35,11 +35,11 @@ class Machine:
         self.wall += seconds
         self.steady += seconds
 
-    def restart(self, seconds: float) -> None:
+    def restart(self, seconds: float, *, steady: float) -> None:
         """Be off for so long, by a wall clock that may be wrong."""
         self.wall += seconds
         self.starts += 1
-        self.steady = 10.0
+        self.steady = steady
 
 
 @pytest.fixture
@@ -70,8 +70,9 @@ async def test_ages_go_on_over_a_close(file: Path, kit: Kit, machine: Machine) -
 @pytest.mark.parametrize(
     ("off", "counted"), [(500.0, 500.0), (0.0, 0.0), (-9_999.0, 0.0), (400 * DAY, DAY)]
 )
+@pytest.mark.parametrize("steady", [10.0, 99 * DAY])
 async def test_over_a_restart_the_wall_clock_is_believed_for_a_day(
-    file: Path, kit: Kit, machine: Machine, off: float, counted: float
+    file: Path, kit: Kit, machine: Machine, off: float, counted: float, steady: float
 ) -> None:
     """Nothing else can tell how long it was off; a wrong one makes nobody older than a day."""
     async with SQLiteSessionStore(file, clock=machine.clock()) as store:
@@ -79,7 +80,7 @@ async def test_over_a_restart_the_wall_clock_is_believed_for_a_day(
         machine.run(100)
         await store.create_session(kit.session("b"))  # a last sign of life, written down
         await store.delete_session("b")
-    machine.restart(off)
+    machine.restart(off, steady=steady)
     async with SQLiteSessionStore(file, clock=machine.clock()) as store:
         machine.run(50)
         assert not await expires(store, counted + 151)
@@ -105,9 +106,11 @@ async def test_all_processes_agree_on_an_age(file: Path, kit: Kit, machine: Mach
 
 
 async def test_a_backup_is_one_moment_while_it_is_written_to(
-    file: Path, tmp_path: Path, kit: Kit
+    file: Path, tmp_path: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whole batches, a prefix of the log, a store like any other; writers go on meanwhile."""
+    # So small steps that a copy which began again at each write would never end.
+    monkeypatch.setattr(maintenance, "_PAGES", 1)
     async with SQLiteSessionStore(file, durability="os") as store:
         await store.create_session(kit.session())
         await store.add_frames("a", [kit.note(n, size=2_000) for n in range(2_000)])

@@ -88,9 +88,8 @@ def read_row(columns: Columns) -> SQLiteRow:
         columns[:10]
     )
     decode = _decode_small if len(fields) <= _CACHED else _decode
-    # In the order of the model's own fields: so a session is written out the same everywhere.
-    held = _BLANK | {"id": id_, "state": SessionState(state), "principal": principal}
-    held |= decode(fields)
+    held = decode(fields).copy()
+    held["id"], held["state"], held["principal"] = id_, SessionState(state), principal
     row = SQLiteRow(
         Session.trusted(held), number=number, revision=revision, wall=created_at, steady=born_at
     )
@@ -154,7 +153,8 @@ def _decode(text: str) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.json.decode(text)
     client, server = fields.get("client_info"), fields.get("server_info")
     requested, negotiated, transport = fields.get("version_state", (None, None, None))
-    return {
+    # In the order of the model's own fields: so a session is written out the same everywhere.
+    return _BLANK | {
         "transport_type": TransportType(fields["transport_type"]),
         "failure": fields.get("failure"),
         "client_info": None if client is None else FrozenDict(client),

@@ -7,7 +7,7 @@ another process may have written in between.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import Context
 from pathlib import Path
 from typing import cast
@@ -33,6 +33,9 @@ __all__ = ["SQLiteTables"]
 
 _FROM = f"SELECT {SESSION_COLUMNS}, {LOG_COLUMNS} FROM sessions JOIN logs ON session = number"  # noqa: S608 - our columns
 _BY_ID = f"{_FROM} WHERE id = ?"
+_TOGETHER = 64
+_WORTH_IT = 8
+_BY_IDS = f"{_FROM} WHERE id IN ({', '.join('?' * _TOGETHER)})"
 _BY_NUMBER = f"{_FROM} WHERE number = ?"
 _AFTER = f"{_FROM} WHERE number > ? ORDER BY number LIMIT ?"
 _FIRST_PLACE = "SELECT session FROM logs WHERE over = ? ORDER BY place LIMIT 1"
@@ -89,20 +92,16 @@ class SQLiteTables(Tables):
             self._kept = kept
         return int(version), self.numbers
 
-    def save(self) -> None:
-        """Write what the batch changed."""
+    def save(self, *, always: bool = False) -> None:
+        """Write what the batch changed, and if anything did, the counters."""
         self.frames.flush()
         self._keep()
-        if self._changed:
+        if self._changed or always:
             self.numbers.tally = self.tally.numbers()
             self.numbers.stamp = self.age.stamp()
             kept = write_numbers(self.numbers)
             self._execute("UPDATE meta SET numbers = ?", (kept,))
             self._kept = kept
-
-    def touch(self) -> None:
-        """Have the counters written although nothing else changed."""
-        self._changed = True
 
     def forget(self, *, all: bool = True) -> None:
         """Drop what was read; after a rollback also what was counted."""
@@ -114,6 +113,21 @@ class SQLiteTables(Tables):
         if all:
             self.frames.forget()
             self._kept = b"?"  # no file holds this
+
+    def prefetch(self, session_ids: Iterable[str]) -> None:
+        """Look up rows a batch will ask for, with one question for many."""
+        wanted = [each for each in set(session_ids) if is_session_id(each)]
+        if len(wanted) < _WORTH_IT:
+            return
+        for start in range(0, len(wanted), _TOGETHER):
+            some = wanted[start : start + _TOGETHER]
+            # Always as many, so that SQLite knows the statement already.
+            asked = (*some, *some[:1] * (_TOGETHER - len(some)))
+            found = self._execute(_BY_IDS, asked).fetchall()
+            self._rows.update(dict.fromkeys(some))
+            for columns in found:
+                row = self._known(read_row(columns))
+                self._rows[row.session.id] = row
 
     def find(self, session_id: str, /) -> SessionRow | None:
         """Look the row up, in the file once a batch."""
