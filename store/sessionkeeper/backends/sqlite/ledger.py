@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from ...errors import OutcomeUnknown, StoreUnavailable
 from ...guarantees import Durability
 from ...ids import new_session_id
 from ...listening import Listeners
-from ...store_command import StoreCommand
+from ...store_command import OneSession
 from ...watching import Bells
 from .faults import GivenUp, LockWait, fault_of, primary_code
 from .news import News
@@ -95,7 +95,7 @@ class SQLiteLedger(Transactions[SQLiteTables]):
             self._stop_writing("the file was removed or replaced underneath the store")
             self._writing = False
         self._begin()
-        self._tables.prefetch(_touched(commands))
+        self._tables.prefetch({c.session_id for c in commands if isinstance(c, OneSession)})
 
     def apply(self, command: Command[SQLiteTables, R], /) -> R:
         """Apply one command. Raises `StoreUnavailable` for one that may not write any more."""
@@ -230,13 +230,6 @@ class SQLiteLedger(Transactions[SQLiteTables]):
             self._listeners.tell(event, context)
         for session_id in announced:
             self._bells.ring(session_id)
-
-
-def _touched(commands: Sequence[Command[SQLiteTables, Any]]) -> Iterator[str]:
-    for command in commands:
-        if isinstance(command, StoreCommand):
-            with suppress(NotImplementedError):  # it concerns the whole store
-                yield from command.touches
 
 
 def _identity(path: str) -> tuple[int, ...] | None:

@@ -7,7 +7,7 @@ another process may have written in between.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextvars import Context
 from pathlib import Path
 from typing import cast
@@ -114,11 +114,11 @@ class SQLiteTables(Tables):
             self.frames.forget()
             self._kept = b"?"  # no file holds this
 
-    def prefetch(self, session_ids: Iterable[str]) -> None:
+    def prefetch(self, session_ids: Set[str]) -> None:
         """Look up rows a batch will ask for, with one question for many."""
-        wanted = [each for each in set(session_ids) if is_session_id(each)]
-        if len(wanted) < _WORTH_IT:
+        if len(session_ids) < _WORTH_IT:
             return
+        wanted = [each for each in session_ids if is_session_id(each)]
         for start in range(0, len(wanted), _TOGETHER):
             some = wanted[start : start + _TOGETHER]
             # Always as many, so that SQLite knows the statement already.
