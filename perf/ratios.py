@@ -18,6 +18,7 @@ from statistics import median, quantiles
 import uvloop
 from concrete import concrete_store, manager_over
 from harness import Number, bare_hand_off, compare, throughput
+from hot import HOT
 from large import LARGE
 from sessionkeeper import (
     ActorSessionStore,
@@ -27,6 +28,7 @@ from sessionkeeper import (
     SessionManager,
 )
 from soleowner import Actor, Command, LoopRunner
+from threads import THREADS
 
 MESSAGE = b'{"jsonrpc":"2.0","method":"notifications/message","params":{"x":"%s"}}' % (b"x" * 956)
 
@@ -206,6 +208,8 @@ NUMBERS: tuple[Callable[[], Awaitable[Number]], ...] = (
     memory_a_frame,
     full_collection,
     many_callers,
+    *THREADS,
+    *HOT,
 )
 
 

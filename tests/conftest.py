@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeAlias
 
 import pytest
+from sessionkeeper import SessionStore
+
+pytest_plugins = ["sessionkeeper.verify.pytest_plugin"]
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -31,9 +38,81 @@ def loop_factory(pytestconfig: pytest.Config) -> LoopFactory:
     return _loop_factory(pytestconfig)
 
 
+class Relay(SessionStore):
+    """Ten methods and nothing more, each a round trip to another store."""
+
+    Visit: TypeAlias = Callable[[str, tuple[Any, ...]], Awaitable[None]]
+
+    def __init__(self, behind: SessionStore) -> None:
+        self.behind = behind
+        self.before: Relay.Visit | None = None
+        """Awaited before a call is passed on; tests put other processes and errors here."""
+        self.after: Relay.Visit | None = None
+
+
+def _relayed(name: str) -> Callable[..., Awaitable[Any]]:
+    async def method(self: Relay, *arguments: Any) -> Any:
+        await asyncio.sleep(0)
+        if self.before is not None:
+            await self.before(name, arguments)
+        reply = await getattr(self.behind, name)(*arguments)
+        if self.after is not None:
+            await self.after(name, arguments)
+        await asyncio.sleep(0)
+        return reply
+
+    return method
+
+
+@pytest.fixture
+def only_ten() -> Callable[[SessionStore], Relay]:
+    """Put a store behind the ten methods of the interface."""
+    ten: Any = type(
+        "TenMethods", (Relay,), {name: _relayed(name) for name in SessionStore.__abstractmethods__}
+    )
+    return ten  # type: ignore[no-any-return]  # a class made of names
+
+
 def _loop_factory(config: pytest.Config) -> LoopFactory:
     if config.getoption("--loop") == "asyncio":
         return asyncio.new_event_loop
     import uvloop
 
     return uvloop.new_event_loop
+
+
+class Crowd:
+    """Threads that do something each, while the loop of the test goes on."""
+
+    async def do(self, *actions: Callable[[], Any]) -> list[Any]:
+        """Do each action in a thread of its own; the values and errors, in order."""
+        with ThreadPoolExecutor(len(actions)) as pool:
+            loop = asyncio.get_running_loop()
+            work = [loop.run_in_executor(pool, action) for action in actions]
+            return await asyncio.gather(*work, return_exceptions=True)
+
+    def begin(self, action: Callable[[], Any]) -> Future[Any]:
+        """Do an action in a thread that does not keep the process."""
+        future: Future[Any] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(action())
+            except BaseException as error:
+                future.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        return future
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Block this thread until something is so."""
+        give_up = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < give_up, "it never came to be"
+            time.sleep(0.0005)
+
+
+@pytest.fixture
+def crowd() -> Crowd:
+    """Threads."""
+    return Crowd()

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 from .actor import Actor
 from .command import Command
-from .envelope import Batch, Envelope, fail, succeed
+from .envelope import Batch, Envelope, Reply, fail, succeed
 from .errors import (
     ActorError,
     CallerError,
+    LoopStopped,
     MailboxClosed,
     MailboxFull,
     OwnerCrashed,
     Reentrant,
+    WouldBlock,
     WrongLoop,
 )
 from .mailbox import Mailbox
+from .observer import Observer
 from .runner import LoopRunner, Runner
 from .statistics import ActorStatistics
 from .thread_runner import ThreadRunner
+from .threads import ThreadPort
 from .transactions import Post, Transactions
 
 __all__ = [
@@ -29,11 +33,14 @@ __all__ = [
     "ActorStatistics",
     "Command",
     "Mailbox",
+    "Observer",
+    "ThreadPort",
     # where a batch is applied
     "Batch",
     "Envelope",
     "LoopRunner",
     "Post",
+    "Reply",
     "Runner",
     "ThreadRunner",
     "Transactions",
@@ -42,9 +49,11 @@ __all__ = [
     # errors
     "ActorError",
     "CallerError",
+    "LoopStopped",
     "MailboxClosed",
     "MailboxFull",
     "OwnerCrashed",
     "Reentrant",
+    "WouldBlock",
     "WrongLoop",
 ]

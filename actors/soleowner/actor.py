@@ -9,18 +9,30 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 from threading import get_ident
 from typing import Generic, TypeVar
 
 from .command import Command
-from .envelope import Batch, fail
-from .errors import ActorError, MailboxClosed, MailboxFull, OwnerCrashed, Reentrant, WrongLoop
+from .envelope import Batch, Reply, fail
+from .errors import (
+    ActorError,
+    LoopStopped,
+    MailboxClosed,
+    MailboxFull,
+    OwnerCrashed,
+    Reentrant,
+    WouldBlock,
+    WrongLoop,
+)
 from .fork import forget_on_fork
 from .mailbox import Mailbox
+from .observer import Observer, run_observed
 from .runner import Runner
 from .statistics import ActorStatistics
+from .threads import ThreadPort
 
 __all__ = ["Actor"]
 
@@ -50,6 +62,7 @@ class Actor(Generic[S]):
         capacity: int = 1024,
         capacity_bytes: int = 64 * 1024 * 1024,
         translate: Callable[[ActorError], Exception] = lambda error: error,
+        observer: Observer | None = None,
     ) -> None:
         self._runner = runner
         self._name = name
@@ -61,6 +74,7 @@ class Actor(Generic[S]):
         # Why nothing can be asked now; None while it can. One test on the hot path for all.
         self._refusal: Callable[[], Exception] | None = _not_open
         self._batches = self._commands = self._largest = self._refused = 0
+        self.observe(observer)
 
     def __repr__(self) -> str:
         box = self._mailbox
@@ -85,6 +99,7 @@ class Actor(Generic[S]):
             await self._runner.aclose()
             raise self._closed()
         loop = asyncio.get_running_loop()
+        self._loop = loop
         self._create_future = loop.create_future
         self._is_running = loop.is_running
         self._thread = get_ident()
@@ -152,6 +167,20 @@ class Actor(Generic[S]):
             commands=self._commands,
             largest_batch=self._largest,
             refused=self._refused,
+            refusals=self._runner.refusals,
+        )
+
+    def observe(self, observer: Observer | None) -> None:
+        """Tell this observer of each batch from now on, in place of the one before."""
+        self._observer = observer
+        self._mailbox.time(None if observer is None else time.perf_counter)
+
+    def port(self) -> ThreadPort[S]:
+        """Return a way to ask from other threads, blocking. Raises as `ask` does if not open."""
+        if self._refusal is not None:
+            raise self._refusal()
+        return ThreadPort(
+            self._loop, check=self._check_foreign, accept=self._accept, lost=self._lost
         )
 
     async def aclose(self, *, timeout: float | None = None) -> None:
@@ -211,7 +240,14 @@ class Actor(Generic[S]):
             self._commands += len(batch)
             self._largest = max(self._largest, len(batch))
             self._current = batch
-            await self._runner.run(batch)
+            observer = self._observer
+            if observer is None:
+                await self._runner.run(batch)
+            else:
+                waited = self._mailbox.waited
+                kept = await run_observed(self._runner, batch, observer, waited=waited)
+                if not kept and self._observer is observer:
+                    self.observe(None)
             self._current = batch = []  # while it waits, nothing of the last batch stays alive
 
     def _end(self, state: str, refusal: Callable[[], Exception]) -> None:
@@ -226,6 +262,27 @@ class Actor(Generic[S]):
         if here == self._runner.thread or (self._runner.applying and here == self._thread):
             return self._translate(Reentrant())
         return self._translate(WrongLoop("another event loop or thread"))
+
+    def _check_foreign(self) -> None:
+        """Raise why the calling thread cannot ask through a port."""
+        if self._refusal is not None:
+            raise self._refusal()
+        # Idents are used again: once the loop has stopped, this may be another thread.
+        if get_ident() == self._thread and self._is_running():
+            raise self._translate(Reentrant() if self._runner.applying else WouldBlock())
+        if self._runner.inside():
+            raise self._translate(Reentrant())
+
+    def _accept(self, command: Command[S, object], reply: Reply, /) -> None:
+        if self._refusal is not None:
+            raise self._refusal()
+        self._mailbox.put((command, reply))
+
+    def _lost(self, reply: Reply | None) -> Exception:
+        """Say what became of a command whose loop does not run any more."""
+        if any(taken is reply for _, taken in self._current):
+            return self._translate(LoopStopped())
+        return self._closed()
 
     def _closed(self) -> Exception:
         return self._translate(MailboxClosed())

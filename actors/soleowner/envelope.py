@@ -6,29 +6,44 @@ Nothing else sets a result or an exception: a caller may have been cancelled at 
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from .command import Command
 from .errors import CallerError
 
-__all__ = ["Batch", "Envelope", "fail", "succeed"]
+__all__ = ["Batch", "Envelope", "Reply", "fail", "succeed"]
 
 S = TypeVar("S")
 
+
+class Reply(Protocol):
+    """What a runner may use of a reply: a future of the loop, or what a waiting thread has."""
+
+    def done(self) -> bool:
+        """Whether it is settled, or nobody waits for it any more."""
+        ...
+
+    # Any: a future of an `int` takes an `int`, and the mailbox carries all of them.
+    def set_result(self, value: Any, /) -> None:
+        """Settle it with a value."""
+
+    def set_exception(self, error: BaseException, /) -> None:
+        """Settle it with an error."""
+
+
 # A plain tuple: an object with a name would cost a fifth of the whole round trip.
 # Any: one mailbox carries replies of every type; `Actor.ask` knows which.
-Envelope: TypeAlias = "tuple[Command[S, Any], asyncio.Future[Any]]"
+Envelope: TypeAlias = "tuple[Command[S, Any], Reply]"
 Batch: TypeAlias = "list[Envelope[S]]"
 
 
-def succeed(reply: asyncio.Future[Any], value: object) -> None:
+def succeed(reply: Reply, value: object) -> None:
     """Answer, unless nobody is there to hear it."""
     if not reply.done():
         reply.set_result(value)
 
 
-def fail(reply: asyncio.Future[Any], error: BaseException) -> None:
+def fail(reply: Reply, error: BaseException) -> None:
     """Answer with an error, unless nobody is there to hear it."""
     if reply.done():
         return

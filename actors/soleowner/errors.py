@@ -5,10 +5,12 @@ from __future__ import annotations
 __all__ = [
     "ActorError",
     "CallerError",
+    "LoopStopped",
     "MailboxClosed",
     "MailboxFull",
     "OwnerCrashed",
     "Reentrant",
+    "WouldBlock",
     "WrongLoop",
 ]
 
@@ -46,11 +48,26 @@ class OwnerCrashed(ActorError):
 class WrongLoop(ActorError, RuntimeError):
     """Asked from another event loop, another thread, or a forked process."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, advice: str = "") -> None:
+        advice = advice or "from elsewhere use a thread-safe port (soleowner.ThreadPort)"
         super().__init__(
-            f"asked from {where}: an actor belongs to the loop that opened it; from another"
-            " thread use asyncio.run_coroutine_threadsafe, or a thread-safe facade built on it"
+            f"asked from {where}: an actor belongs to the loop that opened it; {advice}"
         )
+        self.where = where
+
+
+class WouldBlock(WrongLoop):
+    """A thread-safe port was used on the loop's own thread: it would wait for itself."""
+
+    def __init__(self, advice: str = "await the actor itself") -> None:
+        super().__init__("the loop's own thread through a thread-safe port", advice)
+
+
+class LoopStopped(ActorError):
+    """The owner's loop stopped with a thread's command under way: applied whole or not at all."""
+
+    def __init__(self) -> None:
+        super().__init__("the loop of the owner stopped while it had the command")
 
 
 class Reentrant(ActorError, RuntimeError):

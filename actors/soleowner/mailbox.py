@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from .envelope import Batch, Envelope
@@ -29,6 +29,7 @@ class Mailbox(Generic[S]):
 
     __slots__ = (
         "_batch",
+        "_begun",
         "_bytes",
         "_closed",
         "_queue",
@@ -36,6 +37,8 @@ class Mailbox(Generic[S]):
         "_waiting",
         "capacity",
         "capacity_bytes",
+        "clock",
+        "waited",
     )
 
     def __init__(self, capacity: int, capacity_bytes: int) -> None:
@@ -49,6 +52,10 @@ class Mailbox(Generic[S]):
         self._waiting: deque[Envelope[S]] = deque()
         self._sweep_at = capacity
         self._closed = False
+        # Only read while somebody observes; not for a command, but for a batch.
+        self.clock: Callable[[], float] | None = None
+        self._begun = 0.0
+        self.waited = 0.0  # how long the batch taken last had waited
 
     @property
     def depth(self) -> int:
@@ -97,11 +104,18 @@ class Mailbox(Generic[S]):
             # `get` would not wait, and a long line would hold the loop until all are served.
             await asyncio.sleep(0)
         batch = await self._queue.get()
+        if self.clock is not None:
+            self.waited = self.clock() - self._begun
         self._batch = None
         self._move_up()
         if self._closed and self._batch is None:
             self._queue.put_nowait([])
         return batch
+
+    def time(self, clock: Callable[[], float] | None) -> None:
+        """Time from now on how long batches wait, or no longer."""
+        self._begun = 0.0 if clock is None else clock()
+        self.clock = clock
 
     def close(self) -> None:
         """Let `take` come to an end once all is taken. Putting is the actor's to refuse."""
@@ -123,6 +137,8 @@ class Mailbox(Generic[S]):
         if batch is None:
             self._batch = batch = [envelope]
             self._bytes = weight
+            if self.clock is not None:
+                self._begun = self.clock()
             self._queue.put_nowait(batch)
             return True
         if len(batch) >= self.capacity or self._bytes + weight > self.capacity_bytes:

@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+from threading import get_ident
 from typing import Generic, TypeVar
 
-from .envelope import Batch, fail, succeed
+from .envelope import Batch, Reply, fail, succeed
 from .errors import CallerError
 
 __all__ = ["LoopRunner", "Runner"]
@@ -29,6 +32,29 @@ class Runner(ABC, Generic[S]):
 
     thread: int | None = None
     """The thread that applies commands, where that is not the loop's."""
+
+    # Made at the first refusal: a runner need not call an `__init__` here.
+    _refusals: Counter[str] | None = None
+
+    def inside(self) -> bool:
+        """Whether the calling thread, not the loop's, works for a command of this runner.
+
+        A runner that applies on a thread of its own says so here: who asks from there through a
+        thread-safe port would wait for itself.
+        """
+        return self.thread is not None and get_ident() == self.thread
+
+    def refuse(self, reply: Reply, error: BaseException, /) -> None:
+        """Answer a command with an error it is expected to raise, and count it."""
+        if self._refusals is None:
+            self._refusals = Counter()
+        self._refusals[type(error).__name__] += 1
+        fail(reply, error)
+
+    @property
+    def refusals(self) -> Mapping[str, int]:
+        """How many commands were refused, by class of the error; a copy."""
+        return dict(self._refusals or {})
 
     async def open(self) -> None:
         """Get ready; an error here is raised by `Actor.open`."""
@@ -61,7 +87,7 @@ class LoopRunner(Runner[S]):
         budget: float = 0.005,
     ) -> None:
         self._state = state
-        self._expected: tuple[type[Exception], ...] = (*expected, CallerError)
+        self._expected = expected
         self._budget = budget
 
     async def run(self, batch: Batch[S], /) -> None:
@@ -84,7 +110,9 @@ class LoopRunner(Runner[S]):
                 continue
             try:
                 value = command.apply(state)
-            except expected as error:
+            except CallerError as error:  # the caller's own code raised it; nothing was refused
                 fail(reply, error)
+            except expected as error:
+                self.refuse(reply, error)
             else:
                 succeed(reply, value)

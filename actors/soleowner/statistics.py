@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 __all__ = ["ActorStatistics"]
@@ -31,3 +32,5 @@ class ActorStatistics:
     """Commands in the largest batch so far."""
     refused: int
     """Commands refused because the mailbox was full."""
+    refusals: Mapping[str, int]
+    """Commands the runner answered with an expected error, by the name of its class."""

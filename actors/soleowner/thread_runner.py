@@ -12,9 +12,9 @@ from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread, get_ident
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from .envelope import Batch, fail, succeed
+from .envelope import Batch, Reply, fail, succeed
 from .errors import CallerError
 from .runner import Runner
 from .transactions import Transactions
@@ -32,7 +32,7 @@ class _Work(Generic[S]):
     def __init__(self, batch: Batch[S], done: asyncio.Future[None]) -> None:
         self.batch = batch
         self.done = done
-        self.outcomes: list[tuple[asyncio.Future[Any], object, Exception | None]] = []
+        self.outcomes: list[tuple[Reply, object, Exception | None]] = []
         """What those commands are answered that stand."""
         self.after: Callable[[], None] | None = None
         self.refuse: Callable[[], Exception] | None = None
@@ -146,7 +146,7 @@ class ThreadRunner(Runner[S]):
             if work is None:
                 return
             self._apply(work)
-            self._post(partial(_deliver, work))
+            self._post(partial(self._deliver, work))
             del work  # while it waits, nothing of the last batch stays alive
             pause = self._storage.tidy()
 
@@ -180,22 +180,25 @@ class ThreadRunner(Runner[S]):
             except expected as error:
                 outcomes.append((reply, None, error))
 
-
-def _deliver(work: _Work[Any]) -> None:
-    try:
-        if work.after is not None:
-            work.after()
-    finally:
-        for reply, value, error in work.outcomes:
-            if error is None:
-                succeed(reply, value)
-            else:
-                fail(reply, error)
-        if work.refuse is not None:
-            for _, reply in work.batch:
-                fail(reply, work.refuse())
-        # Last: those who were answered ask again before the owner takes its next batch.
-        succeed(work.done, None)
+    def _deliver(self, work: _Work[S]) -> None:
+        """Run on the loop: let what stands be heard of, then settle the replies."""
+        try:
+            if work.after is not None:
+                work.after()
+        finally:
+            for reply, value, error in work.outcomes:
+                if error is None:
+                    succeed(reply, value)
+                elif isinstance(error, CallerError):  # the caller's own code raised it
+                    fail(reply, error)
+                else:
+                    self.refuse(reply, error)
+            if work.refuse is not None:
+                for _, reply in work.batch:
+                    if not reply.done():
+                        self.refuse(reply, work.refuse())
+            # Last: those who were answered ask again before the owner takes its next batch.
+            succeed(work.done, None)
 
 
 def _heard(future: asyncio.Future[None]) -> None:

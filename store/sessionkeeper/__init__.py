@@ -21,6 +21,7 @@ from .errors import (
     LimitExceeded,
     OutcomeUnknown,
     Overloaded,
+    RateLimited,
     RevisionConflict,
     SequenceConflict,
     SessionClosed,
@@ -33,13 +34,27 @@ from .errors import (
 )
 from .events import Listener, SessionEvent, SessionEventKind
 from .factory import StorageFactory
+from .frame_reader import FrameReader
 from .frozen import FrozenDict, FrozenList, JsonValue, freeze, thaw
 from .guarantees import Atomicity, Durability, Guarantees, Scope
-from .ids import SessionId, new_session_id
+from .ids import SessionId, checked_id, new_session_id
 from .interface import SessionStore
 from .jsonrpc import MessageKind, RequestId
 from .limits import FramesFull, SessionsFull, StoreLimits
-from .manager import ManagerConfig, ManagerStatistics, SessionManager
+from .manager import (
+    KNOWN_VERSIONS,
+    HookFailure,
+    HookStatistics,
+    LatencyStatistics,
+    ManagerConfig,
+    ManagerStatistics,
+    PendingRequest,
+    RequestStatistics,
+    SessionHooks,
+    SessionManager,
+    ShutdownReport,
+    SweeperStatistics,
+)
 from .message import (
     Delivery,
     Frame,
@@ -49,12 +64,13 @@ from .message import (
     SseDelivery,
     StdioDelivery,
 )
-from .owned_store import OwnedSessionStore
+from .owned import OwnedSessionStore
 from .query import SessionPage, SessionQuery
 from .session import Session
 from .sqlite_store import SQLiteSessionStore
 from .states import Direction, SessionState, SessionStatus, TransportType
 from .statistics import Counters, FileStatistics, StoreStatistics
+from .thread_safe import ThreadSafeSessionStore
 from .version import VersionState
 from .watcher import FrameWatcher
 
@@ -79,6 +95,7 @@ __all__ = [
     "SessionsFull",
     "StoreLimits",
     "StoreStatistics",
+    "ThreadSafeSessionStore",
     # what they promise
     "Atomicity",
     "Durability",
@@ -92,13 +109,23 @@ __all__ = [
     "StorageFactory",
     "backend_from_url",
     # the manager
+    "KNOWN_VERSIONS",
+    "HookFailure",
+    "HookStatistics",
+    "LatencyStatistics",
     "ManagerConfig",
     "ManagerStatistics",
+    "PendingRequest",
+    "RequestStatistics",
+    "SessionHooks",
     "SessionManager",
+    "ShutdownReport",
+    "SweeperStatistics",
     # values
     "Delivery",
     "Direction",
     "Frame",
+    "FrameReader",
     "FrozenDict",
     "FrozenList",
     "HttpDelivery",
@@ -117,6 +144,7 @@ __all__ = [
     "StdioDelivery",
     "TransportType",
     "VersionState",
+    "checked_id",
     "freeze",
     "new_session_id",
     "thaw",
@@ -128,6 +156,7 @@ __all__ = [
     "LimitExceeded",
     "OutcomeUnknown",
     "Overloaded",
+    "RateLimited",
     "RevisionConflict",
     "SequenceConflict",
     "SessionClosed",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import copy
 from typing import ClassVar, Self
 
 from soleowner import (
@@ -9,17 +11,24 @@ from soleowner import (
     ActorError,
     ActorStatistics,
     LoopRunner,
+    LoopStopped,
     MailboxClosed,
     MailboxFull,
+    Observer,
     OwnerCrashed,
     Runner,
+    ThreadPort,
+    WouldBlock,
+    WrongLoop,
 )
 
 from .backends.memory import MemoryTables
 from .clock import Clock
 from .command_store import CommandStore
-from .errors import Overloaded, SessionError, StoreClosed
+from .crossing import Crossing, stop_at
+from .errors import OutcomeUnknown, Overloaded, SessionError, StoreClosed
 from .guarantees import Atomicity, Durability, Guarantees, Scope
+from .ids import new_session_id
 from .limits import StoreLimits
 from .listening import Listeners
 from .principal_store import PrincipalStore
@@ -29,7 +38,7 @@ from .watching import Bells
 __all__ = ["ActorSessionStore", "session_error"]
 
 
-class ActorSessionStore(CommandStore):
+class ActorSessionStore(CommandStore, Crossing):
     """Every operation is one linearizable step, applied whole even if its caller is cancelled.
 
     Use it as `async with ActorSessionStore() as store`. `capacity` and `capacity_bytes` bound the
@@ -55,7 +64,8 @@ class ActorSessionStore(CommandStore):
         tables = MemoryTables(limits, clock)
         self._bells, self._listeners = Bells(), Listeners()
         tables.connect(self._bells.ring, self._listeners)
-        runner: Runner[Tables] = _MemoryRunner(tables, self._bells)
+        self._runner = _MemoryRunner(tables, self._bells)
+        runner: Runner[Tables] = self._runner
         self._actor = Actor(
             runner,
             name="sessionkeeper owner",
@@ -73,6 +83,15 @@ class ActorSessionStore(CommandStore):
     def is_open(self) -> bool:
         """Whether it takes operations now."""
         return self._actor.statistics().state == "open"
+
+    @property
+    def mailbox(self) -> ActorStatistics:
+        """One moment of the mailbox and its owner; O(1), never waits."""
+        return self._actor.statistics()
+
+    def observe(self, observer: Observer | None, /) -> None:
+        """Tell an observer of each batch: its size, how long it waited and took."""
+        self._actor.observe(observer)
 
     async def open(self) -> Self:
         """Start the owner on the running loop; `async with` does it for you.
@@ -92,8 +111,14 @@ class ActorSessionStore(CommandStore):
     def for_principal(self, principal: str, /) -> PrincipalStore:
         return PrincipalStore(self, principal)
 
-    def _mailbox(self) -> ActorStatistics:
-        return self._actor.statistics()
+    def _refusals(self) -> Mapping[str, int]:
+        return self._actor.statistics().refusals
+
+    def crossing(self) -> tuple[Self, ThreadPort[Tables]]:
+        """Return a facade that stops at its commands, and the way in for them."""
+        facade = copy(self)
+        facade._run = stop_at
+        return facade, self._actor.port()
 
 
 class _MemoryRunner(LoopRunner[Tables]):
@@ -114,4 +139,12 @@ def session_error(error: ActorError) -> Exception:
         closed = StoreClosed()
         closed.__cause__ = error if isinstance(error, OwnerCrashed) else None
         return closed
+    if isinstance(error, LoopStopped):
+        return OutcomeUnknown(new_session_id())
+    if isinstance(error, WouldBlock):
+        return WouldBlock("await the store itself")
+    if isinstance(error, WrongLoop):
+        return WrongLoop(
+            error.where, "from elsewhere use the thread-safe facade, ThreadSafeSessionStore"
+        )
     return error

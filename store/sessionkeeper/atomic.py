@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import ClassVar, Self, TypeAlias
 
+from soleowner import ActorStatistics, Observer
+
 from .events import Listener
 from .guarantees import Guarantees
 from .interface import SessionStore
@@ -40,6 +42,17 @@ class AtomicSessionStore(SessionStore):
     def is_open(self) -> bool:
         """Whether it takes operations now; a store that needs no opening always does."""
         return True
+
+    @property
+    def mailbox(self) -> ActorStatistics | None:
+        """One moment of the mailbox, read without asking the owner; None without one."""
+        return None
+
+    def observe(self, observer: Observer | None, /) -> None:
+        """Tell an observer of each batch from now on; None ends it.
+
+        A store without a mailbox has no batches to tell of.
+        """
 
     async def aclose(self, *, timeout: float | None = None) -> None:
         """Stop taking operations and let go of everything. Idempotent. Nothing to do here."""

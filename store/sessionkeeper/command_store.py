@@ -10,8 +10,6 @@ from contextvars import copy_context
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from soleowner import ActorStatistics
-
 from .arguments import (
     checked_count,
     checked_cursor,
@@ -220,12 +218,9 @@ class CommandStore(AtomicSessionStore):
             bytes=held.bytes,
             counters=held.counters,
             file=held.file,
-            mailbox=self._mailbox(),
+            mailbox=self.mailbox,
             refusals=self._refusals(),
         )
-
-    def _mailbox(self) -> ActorStatistics | None:
-        return None
 
     def _refusals(self) -> Mapping[str, int]:
         return {}

@@ -19,6 +19,7 @@ __all__ = [
     "LimitExceeded",
     "OutcomeUnknown",
     "Overloaded",
+    "RateLimited",
     "RevisionConflict",
     "SequenceConflict",
     "SessionClosed",
@@ -28,12 +29,14 @@ __all__ = [
     "StoreClosed",
     "StoreUnavailable",
     "VersionConflict",
+    "short_id",
 ]
 
 _SHOWN = 8
 
 
-def _short(session_id: str) -> str:
+def short_id(session_id: str) -> str:
+    """Return how an id begins: it can be a bearer secret, so no text shows more of it."""
     return session_id if len(session_id) <= _SHOWN else f"{session_id[:_SHOWN]}…"
 
 
@@ -45,7 +48,7 @@ class SessionNotFound(SessionError):
     """No session has this id, or it is not the caller's."""
 
     def __init__(self, session_id: str) -> None:
-        super().__init__(f"no session {_short(session_id)!r}")
+        super().__init__(f"no session {short_id(session_id)!r}")
         self.session_id = session_id
 
 
@@ -53,7 +56,7 @@ class SessionExists(SessionError):
     """A session with this id is already there."""
 
     def __init__(self, session_id: str) -> None:
-        super().__init__(f"session {_short(session_id)!r} exists already")
+        super().__init__(f"session {short_id(session_id)!r} exists already")
         self.session_id = session_id
 
 
@@ -61,7 +64,7 @@ class SessionClosed(SessionError):
     """The session has ended and takes no more frames."""
 
     def __init__(self, session_id: str, state: SessionState) -> None:
-        super().__init__(f"session {_short(session_id)!r} has ended ({state})")
+        super().__init__(f"session {short_id(session_id)!r} has ended ({state})")
         self.session_id = session_id
         self.state = state
 
@@ -70,7 +73,9 @@ class RevisionConflict(SessionError):
     """The snapshot is stale: somebody changed the session after it was read."""
 
     def __init__(self, session_id: str, *, expected: int, current: int) -> None:
-        super().__init__(f"session {_short(session_id)!r} is at revision {current}, not {expected}")
+        super().__init__(
+            f"session {short_id(session_id)!r} is at revision {current}, not {expected}"
+        )
         self.session_id = session_id
         self.expected = expected
         self.current = current
@@ -81,7 +86,7 @@ class SequenceConflict(SessionError):
 
     def __init__(self, session_id: str, *, expected: int, current: int) -> None:
         super().__init__(
-            f"the log of session {_short(session_id)!r} ends at {current}, not {expected}"
+            f"the log of session {short_id(session_id)!r} ends at {current}, not {expected}"
         )
         self.session_id = session_id
         self.expected = expected
@@ -93,7 +98,7 @@ class InvalidTransition(SessionError):
 
     def __init__(self, session_id: str, from_state: SessionState, to_state: SessionState) -> None:
         super().__init__(
-            f"session {_short(session_id)!r} cannot go from {from_state} to {to_state}"
+            f"session {short_id(session_id)!r} cannot go from {from_state} to {to_state}"
         )
         self.session_id = session_id
         self.from_state = from_state
@@ -137,6 +142,15 @@ class LimitExceeded(SessionError):
         self.maximum = maximum
 
 
+class RateLimited(LimitExceeded):
+    """The session sends too many messages; `retry_after` seconds later one more is taken."""
+
+    def __init__(self, maximum: int, *, retry_after: float) -> None:
+        super().__init__("rate_limit", current=maximum, maximum=maximum)
+        self.args = (f"too many messages: one more in {retry_after:.3g} s",)
+        self.retry_after = retry_after
+
+
 class Overloaded(SessionError):
     """The mailbox is full and the caller would not wait; nothing was done."""
 
@@ -162,9 +176,13 @@ class StoreUnavailable(SessionError):
 
 
 class OutcomeUnknown(SessionError):
-    """The only error after which the operation may or may not have been applied."""
+    """The only error after which the operation may or may not have been applied.
 
-    def __init__(self, operation_id: str) -> None:
+    `operation_id` names it to a store that can be asked later what became of it; it is empty where
+    nobody can tell: read what is there now.
+    """
+
+    def __init__(self, operation_id: str = "") -> None:
         super().__init__("the outcome of the operation is not known")
         self.operation_id = operation_id
 

@@ -16,13 +16,14 @@ from pydantic import ValidationError
 
 from .atomic import Change
 from .errors import VersionConflict
-from .jsonrpc import RpcHead, read_head
+from .jsonrpc import RpcHead
 from .message import MessageEnvelope
 from .session import Session
 from .states import Direction, SessionState
 
-__all__ = ["implied_change"]
+__all__ = ["ending", "implied_change"]
 
+_HANDSHAKE = ("initialize", "notifications/initialized")
 _VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 _CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
 _SERVER_KEY = "io.modelcontextprotocol/serverInfo"
@@ -46,17 +47,34 @@ class _Result(msgspec.Struct, frozen=True):
     meta: _Meta = msgspec.field(default=_Meta(), name="_meta")
 
 
-def implied_change(envelope: MessageEnvelope) -> Change | None:
-    """Return the change of its session that a message implies; None for nearly all of them."""
+def implied_change(envelope: MessageEnvelope, head: RpcHead) -> Change | None:
+    """Return the change of its session that a message implies; None for nearly all of them.
+
+    `head` is the message's, which its reader needs for more than this.
+    """
     message = envelope.message
+    # A cheap test on the bytes first: most messages are not worth parsing further. Only the ends
+    # of the keys: some encoders write the slash in them as `\\/`.
     if envelope.context.direction is Direction.CLIENT_TO_SERVER:
-        # Cheap tests on the bytes first: most messages are not worth parsing again.
-        # Only the ends of the keys: some encoders write the slash in them as `\\/`.
-        if b"initialize" in message or b'protocolVersion"' in message:
-            return _from_client(read_head(message))
-    elif b'protocolVersion"' in message or b'serverInfo"' in message:
-        return _from_server(read_head(message))
+        stated = head.id is not msgspec.UNSET and b'protocolVersion"' in message
+        if stated or head.method in _HANDSHAKE:
+            return _from_client(head)
+    elif isinstance(head.result, msgspec.Raw) and (
+        b'protocolVersion"' in message or b'serverInfo"' in message
+    ):
+        return _from_server(head)
     return None
+
+
+def ending(state: SessionState, failure: str | None) -> Change:
+    """Return the change that ends a session; one that ended so already stays as it is."""
+
+    def end(session: Session) -> Session:
+        if session.state is state:
+            return session
+        return session.model_copy(update={"state": state, "failure": failure})
+
+    return end
 
 
 def _from_client(head: RpcHead) -> Change | None:

@@ -46,5 +46,7 @@ class Listeners:
         for listener in self._listeners:
             try:
                 listener(event, context)
-            except Exception as error:
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:
                 logger.error("a listener raised %s", type(error).__name__)

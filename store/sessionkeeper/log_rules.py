@@ -32,7 +32,7 @@ def check_append(
     Raises `SequenceConflict` or `LimitExceeded` unless they may be appended.
     """
     if expected_last_seq is not None and expected_last_seq != row.last_seq:
-        raise SequenceConflict(row.session.id, expected=expected_last_seq, current=row.last_seq)
+        raise SequenceConflict(row.id, expected=expected_last_seq, current=row.last_seq)
     limits = tables.limits
     count = len(records)
     if count > limits.max_frames_per_batch:
@@ -81,7 +81,7 @@ def append_frames(
     row.frame_count += count
     row.byte_count += size
     touch(tables, row)
-    tables.announce(row.session.id)
+    tables.announce(row.id)
     return row.last_seq
 
 

@@ -15,9 +15,45 @@ from .query import SessionPage, SessionQuery
 from .session import Session
 from .store_command import StoreCommand
 
-__all__ = ["PrincipalStore"]
+__all__ = ["Belonging", "PrincipalStore"]
 
 R = TypeVar("R")
+
+
+class Belonging:
+    """What a principal's view lets pass: sessions that belong to the principal, and stay so."""
+
+    __slots__ = ("principal",)
+
+    def __init__(self, principal: str) -> None:
+        self.principal = checked_text("a principal", principal)
+
+    def own(self, session: Session) -> Session:
+        """Return a new session with its principal. Raises `ValueError` for another's."""
+        if session.principal is None:
+            return session.model_copy(update={"principal": self.principal})
+        return self.kept(session)
+
+    def kept(self, session: Session) -> Session:
+        """Return the session. Raises `ValueError` if it is another's, or nobody's."""
+        if session.principal != self.principal:
+            raise ValueError("a session in a principal's view belongs to that principal")
+        return session
+
+    def keeping(self, change: Change) -> Change:
+        """Wrap a change that may not give the session away."""
+
+        def keeping(session: Session) -> Session:
+            changed = change(session)
+            # What is no Session at all is the command's to refuse.
+            return self.kept(changed) if isinstance(changed, Session) else changed
+
+        return keeping
+
+    def check_same(self, principal: str) -> None:
+        """Raise `ValueError` for another principal."""
+        if checked_text("a principal", principal) != self.principal:
+            raise ValueError("a principal's view shows nobody else's sessions")
 
 
 class PrincipalStore(CommandStore):
@@ -25,7 +61,8 @@ class PrincipalStore(CommandStore):
 
     def __init__(self, store: CommandStore, principal: str) -> None:
         self._store = store
-        self._principal = checked_text("a principal", principal)
+        self._belonging = Belonging(principal)
+        self._principal = self._belonging.principal
         self._bells = store._bells
         self._run = self._run_scoped
         self.guarantees = store.guarantees  # type: ignore[misc]  # of the class it is a view of
@@ -43,20 +80,20 @@ class PrincipalStore(CommandStore):
         return self._store._run(Scoped(command, touched, self._principal, command.weight))
 
     async def create_session(self, session: Session, /) -> Session:
-        return await super().create_session(self._own(checked_session(session)))
+        return await super().create_session(self._belonging.own(checked_session(session)))
 
     async def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
-        return await super().get_or_create_session(self._own(checked_session(session)))
+        return await super().get_or_create_session(self._belonging.own(checked_session(session)))
 
     async def update_session(self, session: Session, /) -> Session:
-        return await super().update_session(self._kept(checked_session(session)))
+        return await super().update_session(self._belonging.kept(checked_session(session)))
 
     async def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:
-        checked = [self._kept(session) for session in checked_sessions(sessions)]
+        checked = [self._belonging.kept(session) for session in checked_sessions(sessions)]
         return await super().update_sessions_batch(checked)
 
     async def modify_session(self, session_id: str, change: Change, /) -> Session:
-        return await super().modify_session(session_id, self._keeping(change))
+        return await super().modify_session(session_id, self._belonging.keeping(change))
 
     async def add_frames(
         self,
@@ -71,7 +108,7 @@ class PrincipalStore(CommandStore):
             session_id,
             envelopes,
             expected_last_seq=expected_last_seq,
-            change=None if change is None else self._keeping(change),
+            change=None if change is None else self._belonging.keeping(change),
         )
 
     async def list_sessions(self) -> list[Session]:
@@ -94,24 +131,5 @@ class PrincipalStore(CommandStore):
 
     def for_principal(self, principal: str, /) -> AtomicSessionStore:
         """Return this view for its own principal. Raises `ValueError` for another."""
-        if checked_text("a principal", principal) != self._principal:
-            raise ValueError("a principal's view shows nobody else's sessions")
+        self._belonging.check_same(principal)
         return self
-
-    def _own(self, session: Session) -> Session:
-        if session.principal is None:
-            return session.model_copy(update={"principal": self._principal})
-        return self._kept(session)
-
-    def _kept(self, session: Session) -> Session:
-        if session.principal != self._principal:
-            raise ValueError("a session in a principal's view belongs to that principal")
-        return session
-
-    def _keeping(self, change: Change) -> Change:
-        def keeping(session: Session) -> Session:
-            changed = change(session)
-            # What is no Session at all is the command's to refuse.
-            return self._kept(changed) if isinstance(changed, Session) else changed
-
-        return keeping

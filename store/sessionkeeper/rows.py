@@ -23,6 +23,7 @@ class SessionRow:
         "created_at",
         "ended_at",
         "frame_count",
+        "id",
         "last_activity",
         "last_seq",
         "number",
@@ -34,6 +35,8 @@ class SessionRow:
     def __init__(
         self, session: Session, *, number: int, revision: int, wall: float, steady: float
     ) -> None:
+        self.id = session.id
+        """Kept apart: looking into the session would cost a cache miss or three a frame."""
         self.session = session
         """Right in the caller's fields; the store's may be of an earlier moment."""
         self.number = number

@@ -117,7 +117,7 @@ def delete_session(
     """Remove a session and its frames; cannot fail."""
     tables.remove(row)
     tables.tally.go(row.session, kind, row.frame_count, row.byte_count)
-    tables.announce(row.session.id)
+    tables.announce(row.id)
     tables.tell(kind, row, row.session.state, context)
 
 
@@ -142,11 +142,14 @@ def _make_room(tables: Tables, context: Context) -> None:
 
 
 def _note_change(tables: Tables, row: SessionRow, before: Session, context: Context) -> None:
-    tables.tally.turn(before, row.session)
-    if before.state is row.session.state:
+    after = row.session
+    tables.tally.turn(before, after)
+    ended = before.state is not after.state and row.ended_at is not None
+    # Who watches as the former principal must not wait for frames it would not see.
+    if ended or before.principal != after.principal:
+        tables.announce(row.id)
+    if before.state is after.state:
         return
-    if row.ended_at is not None:
-        tables.announce(row.session.id)
     tables.tell(SessionEventKind.STATE_CHANGED, row, before.state, context)
 
 

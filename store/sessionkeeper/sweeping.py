@@ -67,7 +67,8 @@ def purge_sessions(
         row = tables.oldest_ended()
         if row is None or row.ended_at is None:
             return purged
-        if row.ended_at >= ended_before or now - row.over_at < ended_for:
+        # In microseconds, as it is shown: `ended_before` may be an `ended_at` somebody was given.
+        if round(row.ended_at, 6) >= ended_before or now - row.over_at < ended_for:
             return purged
         delete_session(tables, row, context, SessionEventKind.PURGED)
     return limit

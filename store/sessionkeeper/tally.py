@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import MutableMapping
+from typing import Protocol
 
 import msgspec
 
 from .events import SessionEventKind
-from .session import Session
 from .states import SessionState
 from .statistics import Counters
 
-__all__ = ["Tally", "TallyNumbers"]
+__all__ = ["Counted", "Tally", "TallyNumbers"]
+
+
+class Counted(Protocol):
+    """What is counted of a session."""
+
+    @property
+    def state(self) -> SessionState:
+        """Where it is in its life."""
+        ...
+
+    @property
+    def principal(self) -> str | None:
+        """Whose it is."""
+        ...
 
 
 class TallyNumbers(msgspec.Struct, array_like=True, gc=False):
@@ -88,18 +102,18 @@ class Tally:
         self._revision += 1
         return self._revision
 
-    def come(self, session: Session) -> None:
+    def come(self, session: Counted) -> None:
         """Note a new session."""
         self._created += 1
         self._enter(session)
 
-    def turn(self, before: Session, after: Session) -> None:
+    def turn(self, before: Counted, after: Counted) -> None:
         """Note that a session is another one now."""
         if before.state is not after.state or before.principal != after.principal:
             self._leave(before)
             self._enter(after, stayed=before.state is after.state)
 
-    def go(self, session: Session, kind: SessionEventKind, frames: int, size: int) -> None:
+    def go(self, session: Counted, kind: SessionEventKind, frames: int, size: int) -> None:
         """Note that a session is gone, with so many frames of so many bytes."""
         self._gone[kind] += 1
         self._leave(session)
@@ -155,14 +169,14 @@ class Tally:
         self._added, self._removed = numbers.added, numbers.removed
         self._dropped, self.bytes = numbers.dropped, numbers.bytes
 
-    def _enter(self, session: Session, *, stayed: bool = False) -> None:
+    def _enter(self, session: Counted, *, stayed: bool = False) -> None:
         self._states[session.state] += 1
         if session.state.is_terminal and not stayed:
             self._ended[session.state] += 1
         if session.principal is not None:
             self._principals[session.principal] = self._principals.get(session.principal, 0) + 1
 
-    def _leave(self, session: Session) -> None:
+    def _leave(self, session: Counted) -> None:
         self._states[session.state] -= 1
         if session.principal is not None:
             left = self._principals[session.principal] - 1

@@ -46,9 +46,10 @@ def test_without_arguments_it_explains_itself(capsys: pytest.CaptureFixture[str]
     output = capsys.readouterr().out
     assert "record" in output
     assert "demo" in output
+    assert "check" in output
 
 
-@pytest.mark.parametrize("command", ["record", "demo"])
+@pytest.mark.parametrize("command", ["record", "demo", "check"])
 def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` prints what the command does and its options."""
     assert run([command, "--help"]) == 0

@@ -13,7 +13,6 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
-from sessionkeeper import AtomicSessionStore, SessionManager
 from sybil import Example, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser
@@ -120,15 +119,6 @@ def test_every_promise_names_the_test_that_proves_it() -> None:
     assert len(items) > 20
     for item in items:
         assert re.search(r"`tests/[\w/]+\.py::\w+`", item), item
-
-
-def test_what_is_said_to_be_missing_is_missing() -> None:
-    absent = _read(ROOT / "docs/guarantees.md").partition(ABSENT)[2]
-    stores = re.findall(r"^\| `store\.(\w+)` \|", absent, re.M)
-    managers = re.findall(r"^\| `manager\.(\w+)` \|", absent, re.M)
-    assert "for_principal" in stores
-    assert not [name for name in stores if hasattr(AtomicSessionStore, name)]
-    assert not [name for name in managers if hasattr(SessionManager, name)]
 
 
 def _read(page: Path) -> str:

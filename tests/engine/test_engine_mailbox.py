@@ -21,7 +21,10 @@ class Parcel(Command[None, None]):
         return None
 
 
-def envelope(weight: int = 0) -> Envelope[None]:
+Posted = tuple[Command[None, None], asyncio.Future[None]]
+
+
+def envelope(weight: int = 0) -> Posted:
     return Parcel(weight), asyncio.get_running_loop().create_future()
 
 
@@ -181,9 +184,9 @@ async def test_what_goes_in_comes_out_once_in_order_within_bounds(
 ) -> None:
     """Whatever is put, offered, given up and taken, in whatever order."""
     mailbox: Mailbox[None] = Mailbox(capacity, capacity_bytes)
-    entered: list[Envelope[None]] = []
+    entered: list[Posted] = []
     taken: list[Envelope[None]] = []
-    given_up: list[Envelope[None]] = []  # while queued: these may come out, or not
+    given_up: list[Posted] = []  # while queued: these may come out, or not
 
     for action, number in plan:
         room = mailbox.depth == 0 or (
@@ -211,7 +214,8 @@ async def test_what_goes_in_comes_out_once_in_order_within_bounds(
         assert mailbox.depth > 0 or mailbox.waiting == 0
 
     out = [*taken, *mailbox.drain()]
-    order = [entered.index(each) for each in out]
+    places: list[Envelope[None]] = [*entered]
+    order = [places.index(each) for each in out]
     assert order == sorted(set(order))
     assert all(each in out or each in given_up for each in entered)
     assert (mailbox.depth, mailbox.waiting) == (0, 0)

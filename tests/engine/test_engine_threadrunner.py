@@ -12,12 +12,22 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from soleowner import Actor, Batch, MailboxClosed, OwnerCrashed, Runner, WrongLoop, fail, succeed
+from soleowner import (
+    Actor,
+    Batch,
+    MailboxClosed,
+    OwnerCrashed,
+    Reply,
+    Runner,
+    WrongLoop,
+    fail,
+    succeed,
+)
 
 if TYPE_CHECKING:
     from tests.engine.conftest import Bench
 
-Outcome = tuple[asyncio.Future[Any], object, Exception | None]
+Outcome = tuple[Reply, object, Exception | None]
 
 
 class ThreadRunner(Runner[list[object]]):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any, ClassVar
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, ClassVar, Protocol
 
 import pytest
 from sessionkeeper import (
     ActorSessionStore,
+    Clock,
     LockedSessionStore,
+    ManagerConfig,
     MessageEnvelope,
     PlainSessionStore,
     Session,
+    SessionHooks,
     SessionManager,
     SessionStore,
 )
@@ -131,18 +135,86 @@ def wire() -> Wire:
     return Wire()
 
 
+class Time:
+    """A clock and a sleep that pass when told."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.asked: list[float] = []
+        self._turn = asyncio.Event()
+        self._asleep = asyncio.Event()
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for `pass_on`."""
+        self.asked.append(seconds)
+        self._asleep.set()
+        await self._turn.wait()
+        self._turn.clear()
+        self._asleep.clear()
+
+    async def pass_on(self, seconds: float = 1.0) -> None:
+        """Let so much time pass; return when the sweeper sleeps again."""
+        await self.let_go(seconds)
+        await self._asleep.wait()
+
+    async def let_go(self, seconds: float = 1.0) -> None:
+        """Let so much time pass; return when the sweeper is about to wake up."""
+        await self._asleep.wait()
+        self.now += seconds
+        self._asleep.clear()
+        self._turn.set()
+
+
+@pytest.fixture
+def time() -> Time:
+    """A clock at 0, and a sleep of the same time."""
+    return Time()
+
+
+class Make(Protocol):
+    """Makes a manager on the store the test runs with, open inside a block."""
+
+    def __call__(
+        self,
+        config: ManagerConfig | None = None,
+        *,
+        hooks: SessionHooks | None = None,
+        clock: Clock | None = None,
+    ) -> AbstractAsyncContextManager[SessionManager]: ...
+
+
 @pytest.fixture(params=["its own", *STORES])
-async def manager(request: pytest.FixtureRequest) -> AsyncIterator[SessionManager]:
-    """An open manager on its own store, on each design, and on a third party's."""
-    if request.param == "its own":
-        async with SessionManager() as manager:
+def make(request: pytest.FixtureRequest) -> Make:
+    """Managers on their own store, on each design, and on a third party's."""
+
+    @asynccontextmanager
+    async def make(
+        config: ManagerConfig | None = None,
+        *,
+        hooks: SessionHooks | None = None,
+        clock: Clock | None = None,
+    ) -> AsyncIterator[SessionManager]:
+        if request.param == "its own":
+            async with SessionManager(config, hooks=hooks, clock=clock) as manager:
+                yield manager
+            return
+        store = STORES[request.param]()
+        if isinstance(store, ActorSessionStore):
+            await store.open()
+        async with SessionManager.with_store(store, config, hooks=hooks, clock=clock) as manager:
             yield manager
-        return
-    store = STORES[request.param]()
-    if isinstance(store, ActorSessionStore):
-        await store.open()
-    async with SessionManager.with_store(store) as manager:
+        if isinstance(store, ActorSessionStore):
+            assert await store.count_sessions() >= 0  # open: it is not the manager's to close
+            await store.aclose()
+
+    return make
+
+
+@pytest.fixture
+async def manager(make: Make) -> AsyncIterator[SessionManager]:
+    """An open manager on each kind of store."""
+    async with make() as manager:
         yield manager
-    if isinstance(store, ActorSessionStore):
-        assert await store.count_sessions() >= 0  # still open: it is not the manager's to close
-        await store.aclose()

@@ -204,7 +204,7 @@ async def test_an_ended_or_unknown_session_records_nothing(
         with pytest.raises(SessionClosed):
             await manager.record(envelope)
     assert await manager.store.count_frames("a") == 0
-    assert (await manager.statistics()).recorded == 0
+    assert (await manager.statistics()).store.counters.frames_added == 0
 
 
 async def test_the_frame_and_its_change_are_one_step(wire: Wire) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 from sessionkeeper import (
     ActorSessionStore,
+    AtomicSessionStore,
     BackendNotImplemented,
     ManagerConfig,
     MemoryBackend,
@@ -18,6 +19,7 @@ from sessionkeeper import (
     RedisBackend,
     SessionManager,
     SQLiteBackend,
+    StorageFactory,
     StoreClosed,
 )
 
@@ -49,7 +51,7 @@ async def test_a_given_store_stays_open() -> None:
             async with SessionManager.with_store(store) as manager:
                 assert manager.store is store
                 await manager.create_session(transport_type="stdio")
-                assert (await manager.statistics()).created == 1
+                assert (await manager.statistics()).store.counters.created == n + 1
             assert await store.count_sessions() == n + 1
     with pytest.raises(RuntimeError):
         async with SessionManager.with_store(ActorSessionStore()) as manager:
@@ -95,7 +97,7 @@ async def test_it_is_opened_once(wire: Wire) -> None:
         async with manager:
             with pytest.raises(RuntimeError, match="once"):
                 await manager.open()
-            assert (await manager.statistics()).created == 0
+            assert (await manager.statistics()).store.counters.created == 0
         await manager.aclose()
         with pytest.raises(RuntimeError, match="once"):
             await manager.open()
@@ -155,3 +157,34 @@ async def test_closing_does_not_wait_for_ever(wire: Wire) -> None:
         await entered.wait()
     with pytest.raises(Exception, match="outcome"):
         await hanging
+
+
+async def test_of_two_who_open_at_once_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No second store, no second sweeper, however long the opening takes."""
+    create = StorageFactory.create
+
+    async def slowly(backend: MemoryBackend) -> AtomicSessionStore:
+        await asyncio.sleep(0)
+        return await create(backend)
+
+    monkeypatch.setattr(StorageFactory, "create", slowly)
+    manager = SessionManager()
+    results = await asyncio.gather(manager.open(), manager.open(), return_exceptions=True)
+    assert [type(result) for result in results] == [SessionManager, RuntimeError]
+    await manager.aclose()
+
+
+async def test_an_opening_that_fails_leaves_nothing_open(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store that the manager opened is closed again."""
+
+    def refuse(self: object, listener: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(OwnedSessionStore, "subscribe", refuse)
+    before = asyncio.all_tasks()
+    manager = SessionManager.with_store(wire.TenMethods())
+    with pytest.raises(OSError):  # noqa: PT011 - there is nothing more to match
+        await manager.open()
+    assert asyncio.all_tasks() == before

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from tests.manager.conftest import Wire
 
 
+async def ends_of(manager: SessionManager) -> tuple[int, int]:
+    """How many sessions were completed, and how many failed."""
+    ends = (await manager.statistics()).store.counters.ended
+    return ends[SessionState.CLOSED], ends[SessionState.FAILED]
+
+
 async def test_create_takes_the_callers_fields(manager: SessionManager) -> None:
     """A fresh random id when none is given; the fields are those of `Session`."""
     created = await manager.create_session(transport_type="sse", tags=["t"], metadata={"a": [1]})
@@ -43,7 +49,7 @@ async def test_get_or_create_has_one_creator(manager: SessionManager) -> None:
     )
     assert [created for _, created in got].count(True) == 1
     assert len({session.revision for session, _ in got}) == 1
-    assert (await manager.statistics()).created == 1
+    assert (await manager.statistics()).store.counters.created == 1
 
 
 async def test_modify_is_the_stores(manager: SessionManager) -> None:
@@ -66,7 +72,7 @@ async def test_completing_is_ending_in_good_order(manager: SessionManager, state
     with pytest.raises(InvalidTransition):
         await manager.fail_session("a", "too late")
     assert await manager.get_session("a") == ended
-    assert (await manager.statistics()).completed == 1
+    assert await ends_of(manager) == (1, 0)
 
 
 @pytest.mark.parametrize("state", ["initializing", "active", "shutting-down"])
@@ -79,8 +85,7 @@ async def test_failing_keeps_the_first_reason(manager: SessionManager, state: st
     assert await manager.fail_session("a", "another") == ended
     with pytest.raises(InvalidTransition):
         await manager.complete_session("a")
-    numbers = await manager.statistics()
-    assert (numbers.failed, numbers.completed) == (1, 0)
+    assert await ends_of(manager) == (0, 1)
 
 
 async def test_deleting_is_for_good(manager: SessionManager, wire: Wire) -> None:
@@ -98,9 +103,9 @@ async def test_deleting_is_for_good(manager: SessionManager, wire: Wire) -> None
     ):
         with pytest.raises(SessionNotFound):
             await call
-    numbers = await manager.statistics()
-    assert (numbers.deleted, numbers.store.frames) == (1, 0)
-    assert sum(numbers.store.sessions.values()) == 0
+    numbers = (await manager.statistics()).store
+    assert (numbers.counters.deleted, numbers.frames, numbers.counters.frames_removed) == (1, 0, 1)
+    assert sum(numbers.sessions.values()) == 0
 
 
 async def test_the_numbers_add_up(manager: SessionManager, wire: Wire) -> None:
@@ -122,13 +127,13 @@ async def test_the_numbers_add_up(manager: SessionManager, wire: Wire) -> None:
     await manager.delete_session("d")
     with pytest.raises(SessionNotFound):
         await manager.delete_session("d")
-    numbers = await manager.statistics()
-    assert (numbers.created, numbers.completed, numbers.failed) == (7, 2, 1)
-    assert (numbers.deleted, numbers.recorded) == (1, 3)
-    assert sum(numbers.store.sessions.values()) == numbers.created - numbers.deleted
-    assert numbers.store.sessions[SessionState.CLOSED] == numbers.completed
-    assert numbers.store.sessions[SessionState.FAILED] == numbers.failed
-    assert numbers.store.frames == numbers.recorded
+    numbers = (await manager.statistics()).store
+    counters = numbers.counters
+    assert (counters.created, counters.deleted, counters.frames_added) == (7, 1, 3)
+    assert sum(numbers.sessions.values()) == counters.created - counters.deleted
+    assert numbers.sessions[SessionState.CLOSED] == counters.ended[SessionState.CLOSED] == 2
+    assert numbers.sessions[SessionState.FAILED] == counters.ended[SessionState.FAILED] == 1
+    assert numbers.frames == counters.frames_added - counters.frames_removed
 
 
 async def test_many_recorders_share_one_log(manager: SessionManager, wire: Wire) -> None:
@@ -141,6 +146,22 @@ async def test_many_recorders_share_one_log(manager: SessionManager, wire: Wire)
     assert {frame.seq: frame.envelope for frame in frames} == dict(
         zip(numbers, messages, strict=True)
     )
+
+
+async def test_watching_is_following_what_is_recorded(wire: Wire) -> None:
+    """All that is there, then each new frame; it ends with the session."""
+    async with SessionManager() as manager:
+        await manager.create_session(transport_type="stdio", id="a")
+        for n in range(3):
+            await manager.record(wire.ask(method=f"m{n}"))
+        watcher = manager.watch("a", after=1)
+        assert [(await anext(watcher)).seq for _ in range(2)] == [2, 3]
+        following = asyncio.ensure_future(anext(watcher))
+        await asyncio.sleep(0)
+        await manager.record(wire.ask(method="m4"))
+        assert (await following).envelope.method == "m4"
+        await manager.complete_session("a")
+        assert [frame async for frame in watcher] == []
 
 
 async def test_limits_of_the_configuration_are_the_stores(wire: Wire) -> None:
@@ -157,5 +178,5 @@ async def test_limits_of_the_configuration_are_the_stores(wire: Wire) -> None:
             await manager.record(wire.initialize(client={"name": "x"}))
         session = await manager.get_session("a")
         assert (session.client_info, session.last_seq) == (None, 1)
-        numbers = await manager.statistics()
-        assert (numbers.created, numbers.recorded) == (1, 1)
+        counters = (await manager.statistics()).store.counters
+        assert (counters.created, counters.frames_added) == (1, 1)

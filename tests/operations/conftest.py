@@ -1,29 +1,39 @@
-"""The three designs that refuse no operation, clocks set by hand, and sessions in few words."""
+"""The stores that have these operations, clocks set by hand, and sessions in few words."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextvars import Context
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 import pytest
 from sessionkeeper import (
     ActorSessionStore,
+    AtomicSessionStore,
     Clock,
     Frame,
     LockedSessionStore,
     MessageEnvelope,
+    OwnedSessionStore,
     PlainSessionStore,
     Session,
+    SessionEvent,
     SessionState,
+    SessionStore,
     SQLiteSessionStore,
     StoreLimits,
 )
 from sessionkeeper.backends.memory import MemoryTables
 from sessionkeeper.command_store import CommandStore
+from sessionkeeper.watching import Bells
+
+if TYPE_CHECKING:
+    from tests.conftest import Relay
+
 
 _numbers = count()
 
@@ -52,7 +62,7 @@ class FileStore(SQLiteSessionStore):
         )
 
 
-Design: TypeAlias = type[ActorSessionStore | PlainSessionStore | LockedSessionStore]
+Design: TypeAlias = Callable[..., AtomicSessionStore]
 
 DESIGNS: dict[str, Design] = {
     "actor": ActorSessionStore,
@@ -88,6 +98,24 @@ class Dial:
         self.steady += seconds
 
 
+class Ear:
+    """A listener that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.events: list[SessionEvent] = []
+        self.contexts: list[Context] = []
+
+    def __call__(self, event: SessionEvent, context: Context) -> None:
+        self.events.append(event)
+        self.contexts.append(context)
+
+    def told(self) -> list[str]:
+        """What was heard since it was asked last, in few words."""
+        told = [f"{event.kind} {event.session.id}" for event in self.events]
+        self.events.clear()
+        return told
+
+
 class Desk:
     """What a test of these operations needs in every second line."""
 
@@ -104,13 +132,19 @@ class Desk:
         message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
         return MessageEnvelope.of(id, message, direction="client-to-server")
 
-    async def fill(self, store: CommandStore, count: int, id: str = "a") -> None:
+    def ear(self, store: AtomicSessionStore) -> Ear:
+        """A listener that hears what happens in a store from now on."""
+        ear = Ear()
+        store.subscribe(ear)
+        return ear
+
+    async def fill(self, store: AtomicSessionStore, count: int, id: str = "a") -> None:
         """Append notes, numbered on from the last."""
         last = (await store.get_session(id)).last_seq
         for n in range(last + 1, last + count + 1):
             await store.add_frame(self.note(n, id))
 
-    async def close(self, store: CommandStore, id: str = "a") -> Session:
+    async def close(self, store: AtomicSessionStore, id: str = "a") -> Session:
         """End a session."""
         closed = {"state": SessionState.CLOSED}
         return await store.modify_session(id, lambda s: s.model_copy(update=closed))
@@ -128,7 +162,14 @@ class Desk:
         for _ in range(n):
             await asyncio.sleep(0)
 
-    def tables(self, store: CommandStore) -> MemoryTables:
+    def bells(self, store: AtomicSessionStore) -> Bells:
+        """Who watches a store."""
+        if isinstance(store, OwnedSessionStore):
+            return store._notes.bells
+        assert isinstance(store, CommandStore)
+        return store._bells
+
+    def tables(self, store: AtomicSessionStore) -> MemoryTables:
         """What a store holds its sessions in."""
         if isinstance(store, ActorSessionStore):
             runner: Any = store._actor._runner
@@ -146,13 +187,20 @@ def desk() -> Desk:
 
 
 @pytest.fixture(params=DESIGNS)
-def design(request: pytest.FixtureRequest) -> Design:
-    """The class of each store on tables; made with limits or a clock by the test itself."""
-    return DESIGNS[request.param]
+def design(request: pytest.FixtureRequest, only_ten: Callable[[SessionStore], Relay]) -> Design:
+    """How each store is made, with limits or a clock by the test itself.
+
+    The three designs that refuse nothing; "owned" where a test asks for it.
+    """
+
+    def owned(*, clock: Clock | None = None) -> OwnedSessionStore:
+        return OwnedSessionStore(only_ten(PlainSessionStore(clock=clock)), clock=clock)
+
+    return owned if request.param == "owned" else DESIGNS[request.param]
 
 
 @pytest.fixture
-async def store(design: Design) -> AsyncIterator[CommandStore]:
+async def store(design: Design) -> AsyncIterator[AtomicSessionStore]:
     """Each store, open."""
     async with design() as store:
         yield store

@@ -7,13 +7,21 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
-from sessionkeeper import InvalidTransition, SessionClosed, SessionState, SessionStatus
-from sessionkeeper.command_store import CommandStore
+from sessionkeeper import (
+    AtomicSessionStore,
+    InvalidTransition,
+    SessionClosed,
+    SessionState,
+    SessionStatus,
+)
 
 if TYPE_CHECKING:
     from tests.operations.conftest import Design, Desk
 
-Step: TypeAlias = Callable[[CommandStore, "Desk"], Awaitable[object]]
+owned_too = pytest.mark.parametrize("design", ["actor", "plain", "locked", "owned"], indirect=True)
+"""With the owner around ten methods."""
+
+Step: TypeAlias = Callable[[AtomicSessionStore, "Desk"], Awaitable[object]]
 
 TIMED_OUT = SessionState.TIMED_OUT
 ACTIVITY: dict[str, Step] = {
@@ -27,7 +35,7 @@ ACTIVITY: dict[str, Step] = {
 }
 
 
-async def expired(store: CommandStore, **past: Any) -> list[str]:
+async def expired(store: AtomicSessionStore, **past: Any) -> list[str]:
     """Whom a sweep ends."""
     return [session.id for session in await store.expire_sessions(**past)]
 
@@ -115,6 +123,7 @@ async def test_at_most_so_many_the_longest_idle_first(design: Design, desk: Desk
 
 
 @pytest.mark.parametrize("state", SessionState)
+@owned_too
 async def test_ended_sessions_never_expire_again(
     design: Design, desk: Desk, state: SessionState
 ) -> None:
@@ -148,6 +157,7 @@ async def test_an_expired_session_is_closed(design: Design, desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("jump", [-1e9, 1e9])
+@owned_too
 async def test_ages_are_not_of_the_wall_clock(design: Design, desk: Desk, jump: float) -> None:
     """A wall clock that jumps ends nobody and spares nobody."""
     dial = desk.dial()

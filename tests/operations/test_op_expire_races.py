@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import (
+    AtomicSessionStore,
     InvalidTransition,
     RevisionConflict,
     Session,
@@ -16,12 +17,14 @@ from sessionkeeper import (
     SessionNotFound,
     SessionState,
 )
-from sessionkeeper.command_store import CommandStore
 
 if TYPE_CHECKING:
     from tests.operations.conftest import Design, Desk
 
-USES: dict[str, Callable[[CommandStore, Desk, str], Awaitable[object]]] = {
+owned_too = pytest.mark.parametrize("design", ["actor", "plain", "locked", "owned"], indirect=True)
+"""With the owner around ten methods."""
+
+USES: dict[str, Callable[[AtomicSessionStore, Desk, str], Awaitable[object]]] = {
     "add_frame": lambda store, desk, key: store.add_frame(desk.note(1, key)),
     "add_frames": lambda store, desk, key: store.add_frames(key, [desk.note(1, key)]),
     "touch": lambda store, _, key: store.touch_session(key),
@@ -110,6 +113,7 @@ async def test_a_session_is_not_recreated_by_a_late_update(design: Design, desk:
         assert await store.get_session("a") == new
 
 
+@owned_too
 async def test_revisions_grow_with_every_expiry(design: Design, desk: Desk) -> None:
     """One counter, never used again: a snapshot from before a sweep is stale."""
     dial = desk.dial()
@@ -120,6 +124,7 @@ async def test_revisions_grow_with_every_expiry(design: Design, desk: Desk) -> N
         assert revisions == sorted(set(revisions))
 
 
+@owned_too
 async def test_a_cancelled_sweep_is_whole_or_not_at_all(design: Design, desk: Desk) -> None:
     """Cancelled at any moment: all that were due, or none."""
     dial = desk.dial()
@@ -137,6 +142,7 @@ async def test_a_cancelled_sweep_is_whole_or_not_at_all(design: Design, desk: De
             assert sweep.cancelled() or ended == 20
 
 
+@owned_too
 async def test_others_are_served_between_sweeps(design: Design, desk: Desk) -> None:
     """A sweep of many is many short commands: a caller waits for one of them, not for all."""
     dial = desk.dial()

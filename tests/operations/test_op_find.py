@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from sessionkeeper import (
+    AtomicSessionStore,
     Session,
     SessionPage,
     SessionQuery,
@@ -19,11 +20,13 @@ from sessionkeeper import (
     SessionStatus,
     TransportType,
 )
-from sessionkeeper.command_store import CommandStore
 
 if TYPE_CHECKING:
     from tests.conftest import LoopFactory
     from tests.operations.conftest import Design, Desk
+
+owned_too = pytest.mark.parametrize("design", ["actor", "plain", "locked", "owned"], indirect=True)
+"""With the owner around ten methods."""
 
 START = datetime.fromtimestamp(1_700_000_000, UTC)
 TAGS = ["x", "y", "z"]
@@ -62,7 +65,7 @@ def expected(query: Mapping[str, Any], session: Session) -> bool:
     return all(tests[name](value) for name, value in query.items())
 
 
-async def populate(store: CommandStore, desk: Desk, dial: Any) -> None:
+async def populate(store: AtomicSessionStore, desk: Desk, dial: Any) -> None:
     """60 sessions of all kinds, a second apart, some active again later, some gone."""
     states, transports = [*SessionState], [*TransportType]
     for n in range(60):
@@ -82,7 +85,7 @@ async def populate(store: CommandStore, desk: Desk, dial: Any) -> None:
         await store.delete_session(f"s{n}")
 
 
-async def walk(store: CommandStore, query: SessionQuery, limit: int) -> list[Session]:
+async def walk(store: AtomicSessionStore, query: SessionQuery, limit: int) -> list[Session]:
     """All pages."""
     found: list[Session] = []
     page = SessionPage((), "0")
@@ -93,6 +96,7 @@ async def walk(store: CommandStore, query: SessionQuery, limit: int) -> list[Ses
     return found
 
 
+@owned_too
 def test_a_query_finds_what_a_look_at_all_would(
     design: Design, desk: Desk, loop_factory: LoopFactory
 ) -> None:
@@ -120,7 +124,8 @@ def test_a_query_finds_what_a_look_at_all_would(
         runner.run(store.aclose())
 
 
-async def test_a_query_without_fields_finds_all(store: CommandStore, desk: Desk) -> None:
+@owned_too
+async def test_a_query_without_fields_finds_all(store: AtomicSessionStore, desk: Desk) -> None:
     """A field left out matches all; none found is a page as well."""
     page = await store.find_sessions(SessionQuery())
     assert page == SessionPage((), None)
@@ -131,7 +136,8 @@ async def test_a_query_without_fields_finds_all(store: CommandStore, desk: Desk)
     assert await store.find_sessions(SessionQuery(states=frozenset())) == SessionPage((), None)
 
 
-async def test_a_session_is_found_as_it_is_now(store: CommandStore, desk: Desk) -> None:
+@owned_too
+async def test_a_session_is_found_as_it_is_now(store: AtomicSessionStore, desk: Desk) -> None:
     """Not as it was created."""
     await store.create_session(desk.session(tags={"old"}))
     await store.modify_session("a", lambda s: s.model_copy(update={"tags": {"new"}}))

@@ -8,18 +8,20 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sessionkeeper import Session, SessionPage, SessionQuery
-from sessionkeeper.command_store import CommandStore
+from sessionkeeper import AtomicSessionStore, Session, SessionPage, SessionQuery
 from sessionkeeper.sweeping import LOOKS
 
 if TYPE_CHECKING:
     from tests.operations.conftest import Desk
 
+owned_too = pytest.mark.parametrize("design", ["actor", "plain", "locked", "owned"], indirect=True)
+"""With the owner around ten methods."""
+
 ALL = SessionQuery()
 TAGGED = SessionQuery(tags_all=frozenset({"t"}))
 
 
-async def pages(store: CommandStore, query: SessionQuery, limit: int) -> list[SessionPage]:
+async def pages(store: AtomicSessionStore, query: SessionQuery, limit: int) -> list[SessionPage]:
     """All pages, with nothing in between."""
     walk = [await store.find_sessions(query, limit=limit)]
     while walk[-1].cursor is not None:
@@ -33,8 +35,9 @@ def ids(walk: list[SessionPage]) -> list[str]:
 
 
 @pytest.mark.parametrize("limit", [1, 3, 10, 11])
+@owned_too
 async def test_pages_are_whole_and_the_last_has_no_cursor(
-    store: CommandStore, desk: Desk, limit: int
+    store: AtomicSessionStore, desk: Desk, limit: int
 ) -> None:
     """Not even when it is full."""
     for n in range(10):
@@ -46,8 +49,9 @@ async def test_pages_are_whole_and_the_last_has_no_cursor(
 
 
 @pytest.mark.parametrize("seed", range(4))
+@owned_too
 async def test_a_session_present_during_the_walk_is_seen_exactly_once(
-    store: CommandStore, desk: Desk, seed: int
+    store: AtomicSessionStore, desk: Desk, seed: int
 ) -> None:
     """One that comes or goes meanwhile at most once; ended and touched ones stay in place."""
     random = Random(seed)
@@ -85,7 +89,10 @@ async def test_a_session_present_during_the_walk_is_seen_exactly_once(
     assert [times[key] for key in stay] == [1] * 60
 
 
-async def test_a_cursor_outlives_the_session_it_stands_on(store: CommandStore, desk: Desk) -> None:
+@owned_too
+async def test_a_cursor_outlives_the_session_it_stands_on(
+    store: AtomicSessionStore, desk: Desk
+) -> None:
     """Valid as long as the store is, even if all are gone."""
     for n in range(10):
         await store.create_session(desk.session(f"s{n}"))
@@ -102,13 +109,14 @@ async def test_a_cursor_outlives_the_session_it_stands_on(store: CommandStore, d
     assert ids([await store.find_sessions(ALL, cursor=cursor)]) == ["s5"]
 
 
-async def test_a_cursor_past_the_end_finds_nothing(store: CommandStore, desk: Desk) -> None:
+@owned_too
+async def test_a_cursor_past_the_end_finds_nothing(store: AtomicSessionStore, desk: Desk) -> None:
     """It was another store's."""
     await store.create_session(desk.session())
     assert await store.find_sessions(ALL, cursor="9" * 18) == SessionPage((), None)
 
 
-async def test_a_page_looks_at_a_bounded_number(store: CommandStore, desk: Desk) -> None:
+async def test_a_page_looks_at_a_bounded_number(store: AtomicSessionStore, desk: Desk) -> None:
     """Bounded work a page: pages without a match are empty, go on, and come to an end."""
     for n in range(3 * LOOKS):
         await store.create_session(desk.session(f"s{n}", tags={"t"} if n == 2_500 else ()))
@@ -139,7 +147,7 @@ async def test_a_page_looks_at_a_bounded_number(store: CommandStore, desk: Desk)
 
 
 @pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
-async def test_many_that_are_gone_cost_little(store: CommandStore, desk: Desk) -> None:
+async def test_many_that_are_gone_cost_little(store: AtomicSessionStore, desk: Desk) -> None:
     """Where 100,000 sessions were deleted, a walk takes a look a thousand, and ends."""
     tables = desk.tables(store)
     await store.create_session(desk.session("first"))
@@ -153,7 +161,7 @@ async def test_many_that_are_gone_cost_little(store: CommandStore, desk: Desk) -
 
 
 @pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
-async def test_no_shelf_is_kept_for_nobody(store: CommandStore, desk: Desk) -> None:
+async def test_no_shelf_is_kept_for_nobody(store: AtomicSessionStore, desk: Desk) -> None:
     """Sessions that come and go for ever leave nothing behind in the order of creation."""
     for n in range(3_000):
         await store.create_session(desk.session(f"s{n}"))

@@ -61,7 +61,7 @@ def test_holes_are_closed() -> None:
     for n in range(2_000):
         log.extend(records(n % 10, 1))
         log.drop(1)
-        assert len(log._records) <= 2 * (10 + 64)
+        assert len(log) <= 2 * (10 + 64)
     assert len(log.read(0, 10)) == 10
 
 
@@ -72,5 +72,5 @@ def test_what_is_dropped_is_let_go(count: int) -> None:
     log = FrameLog()
     log.extend(records(0, 200))
     log.drop(count)
-    assert all(hole is None for hole in log._records[: log._dropped])
-    assert len(log._records) - log._dropped == 200 - count
+    assert all(hole is None for hole in log[: log._dropped])
+    assert len(log) - log._dropped == 200 - count

@@ -6,19 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from sessionkeeper import LimitExceeded, SessionNotFound, StoreLimits
-from sessionkeeper.command_store import CommandStore
+from sessionkeeper import AtomicSessionStore, LimitExceeded, SessionNotFound, StoreLimits
 
 if TYPE_CHECKING:
     from tests.operations.conftest import Design, Desk
 
 
-async def numbers(store: CommandStore, id: str = "a") -> list[int]:
+async def numbers(store: AtomicSessionStore, id: str = "a") -> list[int]:
     """The numbers that are left."""
     return [frame.seq for frame in await store.read_frames(id)]
 
 
-async def test_trimming_drops_the_front(store: CommandStore, desk: Desk) -> None:
+async def test_trimming_drops_the_front(store: AtomicSessionStore, desk: Desk) -> None:
     """`seq <= up_to` go, the rest stays as it was, byte for byte."""
     await store.create_session(desk.session())
     await desk.fill(store, 10)
@@ -30,7 +29,7 @@ async def test_trimming_drops_the_front(store: CommandStore, desk: Desk) -> None
     assert await store.read_frames("a", limit=2, newest=True) == before[8:]
 
 
-async def test_trimming_again_drops_nothing(store: CommandStore, desk: Desk) -> None:
+async def test_trimming_again_drops_nothing(store: AtomicSessionStore, desk: Desk) -> None:
     """What is gone is not counted twice; 0 and a smaller number drop nothing."""
     await store.create_session(desk.session())
     assert await store.trim_frames("a", up_to=5) == 0
@@ -43,7 +42,7 @@ async def test_trimming_again_drops_nothing(store: CommandStore, desk: Desk) -> 
     assert await numbers(store) == [8, 9, 10]
 
 
-async def test_trimmed_numbers_are_never_used_again(store: CommandStore, desk: Desk) -> None:
+async def test_trimmed_numbers_are_never_used_again(store: AtomicSessionStore, desk: Desk) -> None:
     """Past the end nothing is dropped that is not there, and numbering goes on."""
     await store.create_session(desk.session())
     await desk.fill(store, 3)
@@ -58,7 +57,7 @@ async def test_trimmed_numbers_are_never_used_again(store: CommandStore, desk: D
     assert await numbers(store) == [4, 5]
 
 
-async def test_counts_and_bytes_follow(store: CommandStore, desk: Desk) -> None:
+async def test_counts_and_bytes_follow(store: AtomicSessionStore, desk: Desk) -> None:
     """Of the session and of the store, exactly; `delete_frames` and deleting after it as well."""
     for key in "ab":
         await store.create_session(desk.session(key))
@@ -105,7 +104,7 @@ async def test_trimming_is_no_activity_and_no_change(design: Design, desk: Desk)
         assert [each.id for each in await store.expire_sessions(idle=10)] == ["a"]
 
 
-async def test_an_ended_session_can_be_trimmed(store: CommandStore, desk: Desk) -> None:
+async def test_an_ended_session_can_be_trimmed(store: AtomicSessionStore, desk: Desk) -> None:
     """Its log only shrinks."""
     await store.create_session(desk.session())
     await desk.fill(store, 5)
@@ -114,13 +113,13 @@ async def test_an_ended_session_can_be_trimmed(store: CommandStore, desk: Desk) 
     assert await numbers(store) == [3, 4, 5]
 
 
-async def test_an_unknown_session_cannot_be_trimmed(store: CommandStore) -> None:
+async def test_an_unknown_session_cannot_be_trimmed(store: AtomicSessionStore) -> None:
     """`SessionNotFound`."""
     with pytest.raises(SessionNotFound):
         await store.trim_frames("a", up_to=1)
 
 
-async def test_reading_page_by_page_while_trimmed(store: CommandStore, desk: Desk) -> None:
+async def test_reading_page_by_page_while_trimmed(store: AtomicSessionStore, desk: Desk) -> None:
     """A reader skips what is gone and sees the rest once, in order."""
     await store.create_session(desk.session())
     await desk.fill(store, 300)
@@ -142,7 +141,7 @@ async def test_reading_page_by_page_while_trimmed(store: CommandStore, desk: Des
     assert await store.count_frames("a") == 300 - 297
 
 
-async def test_writers_and_trimmers_race(store: CommandStore, desk: Desk) -> None:
+async def test_writers_and_trimmers_race(store: AtomicSessionStore, desk: Desk) -> None:
     """Every number is given once, the counts agree, and what is left is the end of the log."""
     await store.create_session(desk.session())
     trimmed = 0

@@ -6,14 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from sessionkeeper import ActorSessionStore, SessionNotFound
-from sessionkeeper.command_store import WATCHED_AT_ONCE, CommandStore
+from sessionkeeper import ActorSessionStore, AtomicSessionStore, SessionNotFound
+from sessionkeeper.command_store import WATCHED_AT_ONCE
 
 if TYPE_CHECKING:
     from tests.operations.conftest import Desk
 
+owned_too = pytest.mark.parametrize("design", ["actor", "plain", "locked", "owned"], indirect=True)
+"""With the owner around ten methods."""
 
-async def test_all_that_is_there_then_each_new_one(store: CommandStore, desk: Desk) -> None:
+
+@owned_too
+async def test_all_that_is_there_then_each_new_one(store: AtomicSessionStore, desk: Desk) -> None:
     """In order; a step waits for the next frame and gets it."""
     await store.create_session(desk.session())
     await desk.fill(store, 3)
@@ -28,7 +32,10 @@ async def test_all_that_is_there_then_each_new_one(store: CommandStore, desk: De
 
 
 @pytest.mark.parametrize("after", [0, 1, 5, 99, 100, 101, 250])
-async def test_watching_begins_after_a_number(store: CommandStore, desk: Desk, after: int) -> None:
+@owned_too
+async def test_watching_begins_after_a_number(
+    store: AtomicSessionStore, desk: Desk, after: int
+) -> None:
     """`after` as in `read_frames`; a number that is not there yet is waited for."""
     await store.create_session(desk.session())
     await desk.fill(store, 150)
@@ -39,7 +46,7 @@ async def test_watching_begins_after_a_number(store: CommandStore, desk: Desk, a
     assert await task == [*range(after + 1, 301)]
 
 
-async def test_an_empty_session_is_waited_for(store: CommandStore, desk: Desk) -> None:
+async def test_an_empty_session_is_waited_for(store: AtomicSessionStore, desk: Desk) -> None:
     """A batch comes whole and in order; one of no frames is no news."""
     await store.create_session(desk.session())
     task = asyncio.create_task(desk.seqs(store.watch_frames("a")))
@@ -53,8 +60,9 @@ async def test_an_empty_session_is_waited_for(store: CommandStore, desk: Desk) -
     assert await task == [*range(1, 251)]
 
 
+@owned_too
 async def test_none_twice_none_missed_under_64_racing_writers(
-    store: CommandStore, desk: Desk
+    store: AtomicSessionStore, desk: Desk
 ) -> None:
     """Each of several watchers, begun at different times, sees every frame of the log once."""
     await store.create_session(desk.session())
@@ -80,17 +88,21 @@ async def test_none_twice_none_missed_under_64_racing_writers(
     assert await asyncio.gather(*watchers) == [log, log, log[3:], log[50:]]
 
 
-async def test_an_unknown_session_is_told_at_the_first_step(store: CommandStore) -> None:
+@owned_too
+async def test_an_unknown_session_is_told_at_the_first_step(
+    store: AtomicSessionStore, desk: Desk
+) -> None:
     """`SessionNotFound`, and the watching is over."""
     watcher = store.watch_frames("nobody")
     for _ in range(2):
         with pytest.raises(SessionNotFound):
             await anext(watcher)
-    assert len(store._bells) == 0
+    assert len(desk.bells(store)) == 0
 
 
+@owned_too
 async def test_a_slow_reader_holds_nobody_up_and_costs_no_memory(
-    store: CommandStore, desk: Desk
+    store: AtomicSessionStore, desk: Desk
 ) -> None:
     """No unbounded queue: it reads from the log, a bounded number at a time."""
     await store.create_session(desk.session())
@@ -104,7 +116,7 @@ async def test_a_slow_reader_holds_nobody_up_and_costs_no_memory(
     assert await desk.seqs(watcher) == [*range(3, 2_002)]
 
 
-async def test_trimming_under_a_watcher(store: CommandStore, desk: Desk) -> None:
+async def test_trimming_under_a_watcher(store: AtomicSessionStore, desk: Desk) -> None:
     """What was trimmed before it was read is skipped; the rest comes once, in order."""
     await store.create_session(desk.session())
     await desk.fill(store, 5)
@@ -121,7 +133,8 @@ async def test_trimming_under_a_watcher(store: CommandStore, desk: Desk) -> None
     assert len(rest) < WATCHED_AT_ONCE
 
 
-async def test_watching_is_no_activity(store: CommandStore, desk: Desk) -> None:
+@owned_too
+async def test_watching_is_no_activity(store: AtomicSessionStore, desk: Desk) -> None:
     """Looking keeps nothing alive and changes nothing."""
     session = await store.create_session(desk.session())
     task = asyncio.create_task(desk.seqs(store.watch_frames("a")))

@@ -7,15 +7,18 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
-from sessionkeeper import ActorSessionStore, SessionState, StoreClosed
-from sessionkeeper.command_store import CommandStore
+from sessionkeeper import ActorSessionStore, AtomicSessionStore, SessionState, StoreClosed
 
 if TYPE_CHECKING:
     from tests.operations.conftest import Design, Desk
 
+owned_too = pytest.mark.parametrize("design", ["actor", "plain", "locked", "owned"], indirect=True)
+"""With the owner around ten methods."""
+
 
 @pytest.mark.parametrize("state", ["closed", "failed", "timed-out"])
-async def test_the_sessions_end_ends_it(store: CommandStore, desk: Desk, state: str) -> None:
+@owned_too
+async def test_the_sessions_end_ends_it(store: AtomicSessionStore, desk: Desk, state: str) -> None:
     """After all was yielded, the frame of the very step that ended it too."""
     await store.create_session(desk.session())
     task = asyncio.create_task(desk.seqs(store.watch_frames("a")))
@@ -25,10 +28,11 @@ async def test_the_sessions_end_ends_it(store: CommandStore, desk: Desk, state: 
     ended = {"state": SessionState(state)}
     await store.add_frames("a", [desk.note(4)], change=lambda s: s.model_copy(update=ended))
     assert await task == [1, 2, 3, 4]
-    assert len(store._bells) == 0
+    assert len(desk.bells(store)) == 0
 
 
-async def test_an_update_that_ends_a_session_ends_it(store: CommandStore, desk: Desk) -> None:
+@owned_too
+async def test_an_update_that_ends_a_session_ends_it(store: AtomicSessionStore, desk: Desk) -> None:
     """However it ends; a change that does not end it does not."""
     session = await store.create_session(desk.session())
     task = asyncio.create_task(desk.seqs(store.watch_frames("a")))
@@ -39,6 +43,7 @@ async def test_an_update_that_ends_a_session_ends_it(store: CommandStore, desk: 
     assert await task == []
 
 
+@owned_too
 async def test_its_expiry_ends_it(design: Design, desk: Desk) -> None:
     """A watcher keeps no session alive, and learns that it ended."""
     dial = desk.dial()
@@ -52,7 +57,10 @@ async def test_its_expiry_ends_it(design: Design, desk: Desk) -> None:
         assert await task == [1, 2]
 
 
-async def test_an_ended_session_yields_the_rest_and_ends(store: CommandStore, desk: Desk) -> None:
+@owned_too
+async def test_an_ended_session_yields_the_rest_and_ends(
+    store: AtomicSessionStore, desk: Desk
+) -> None:
     """Nothing more will come, so nothing is waited for."""
     await store.create_session(desk.session())
     await desk.fill(store, 205)
@@ -64,7 +72,8 @@ async def test_an_ended_session_yields_the_rest_and_ends(store: CommandStore, de
     assert await desk.seqs(store.watch_frames("b")) == []
 
 
-async def test_deleting_the_session_ends_it(store: CommandStore, desk: Desk) -> None:
+@owned_too
+async def test_deleting_the_session_ends_it(store: AtomicSessionStore, desk: Desk) -> None:
     """Its frames are gone; there is nothing to wait for."""
     await store.create_session(desk.session())
     await desk.fill(store, 2)
@@ -72,10 +81,11 @@ async def test_deleting_the_session_ends_it(store: CommandStore, desk: Desk) -> 
     await desk.turns()
     await store.delete_session("a")
     assert await task == [1, 2]
-    assert len(store._bells) == 0
+    assert len(desk.bells(store)) == 0
 
 
-async def test_purging_the_session_ends_it(store: CommandStore, desk: Desk) -> None:
+@owned_too
+async def test_purging_the_session_ends_it(store: AtomicSessionStore, desk: Desk) -> None:
     """One that is still reading when its session goes ends as well, in the middle."""
     await store.create_session(desk.session())
     await desk.fill(store, 300)
@@ -89,22 +99,22 @@ async def test_purging_the_session_ends_it(store: CommandStore, desk: Desk) -> N
     assert len(rest) < 300
 
 
+@owned_too
 async def test_another_session_of_the_same_id_is_not_watched(
-    store: CommandStore, desk: Desk
+    store: AtomicSessionStore, desk: Desk
 ) -> None:
     """Deleted and created anew before the watcher looks: it ends and shows none of the new."""
     await store.create_session(desk.session())
     await desk.fill(store, 2)
     old = asyncio.create_task(desk.seqs(store.watch_frames("a")))
     await desk.turns()
-    again = [desk.note(n) for n in range(1, 5)]
     calls = [store.delete_session("a"), store.create_session(desk.session())]
-    await asyncio.gather(*calls, store.add_frames("a", again))
+    await asyncio.gather(*calls, *(store.add_frame(desk.note(n)) for n in range(1, 5)))
     new = asyncio.create_task(desk.seqs(store.watch_frames("a")))
     assert await old == [1, 2]
     await desk.close(store)
     assert await new == [1, 2, 3, 4]
-    assert len(store._bells) == 0
+    assert len(desk.bells(store)) == 0
 
 
 async def test_closing_the_store_ends_every_watcher(desk: Desk) -> None:
@@ -124,7 +134,7 @@ async def test_closing_the_store_ends_every_watcher(desk: Desk) -> None:
             await task
     with pytest.raises(StoreClosed):
         await anext(store.watch_frames("a"))
-    assert len(store._bells) == 0
+    assert len(desk.bells(store)) == 0
 
 
 async def test_closing_with_a_deadline_ends_every_watcher(desk: Desk) -> None:
@@ -139,7 +149,7 @@ async def test_closing_with_a_deadline_ends_every_watcher(desk: Desk) -> None:
     for task in tasks:
         with pytest.raises(StoreClosed):
             await task
-    assert len(store._bells) == 0
+    assert len(desk.bells(store)) == 0
     await asyncio.wait({adding})
 
 
@@ -158,7 +168,7 @@ async def test_a_crash_of_the_owner_ends_every_watcher(
             with pytest.raises(StoreClosed) as told:
                 await task
             assert told.value.__cause__ is not None
-        assert len(store._bells) == 0
+        assert len(desk.bells(store)) == 0
 
 
 async def test_a_reader_in_the_middle_of_the_end_is_told(desk: Desk) -> None:
@@ -171,4 +181,4 @@ async def test_a_reader_in_the_middle_of_the_end_is_told(desk: Desk) -> None:
         await store.aclose()
         with pytest.raises(StoreClosed):
             await task
-        assert len(store._bells) == 0
+        assert len(desk.bells(store)) == 0

@@ -121,8 +121,7 @@ CASES |= {
     ),
 }
 
-REFUSED: tuple[str, ...] = ("touch_session", "trim_", "watch_", "find_", "expire_", "purge_")
-REFUSED += ("subscribe", "for_principal")
+REFUSED = ("touch_session", "trim_frames")
 """What an owner around ten methods refuses, whatever it is given."""
 
 
@@ -157,7 +156,7 @@ def test_the_table_names_every_method_with_an_argument() -> None:
     """What is added to the interface must be added here."""
     tried = {case.split()[0] for case in CASES}
     without = {"list_sessions", "count_sessions", "statistics", "guarantees"}
-    without |= {"open", "is_open", "aclose"}
+    without |= {"open", "is_open", "aclose", "mailbox", "observe"}
     public = {name for name in dir(AtomicSessionStore) if not name.startswith("_")}
     assert public - without == tried
 
@@ -212,12 +211,14 @@ async def test_an_ill_formed_id_is_not_just_unknown(store: AtomicSessionStore) -
 
 
 @pytest.mark.parametrize("argument", ["limits", "clock"])
-def test_a_store_is_told_at_once_how_it_was_made_wrong(argument: str) -> None:
+def test_a_store_is_told_at_once_how_it_was_made_wrong(argument: str, kit: Kit) -> None:
     """Not by an owner that dies in the middle of the first operation."""
     for wrong in (5, "x", object(), {}, 0, Session):
         for made in (ActorSessionStore, PlainSessionStore):
             with pytest.raises(TypeError):
                 made(**{argument: wrong})  # type: ignore[arg-type]  # wrong on purpose
+        with pytest.raises(TypeError, match="Clock"):
+            OwnedSessionStore(kit.ThirdPartyStore(), clock=wrong)  # type: ignore[arg-type]  # so too
 
 
 def test_a_mailbox_holds_something() -> None:

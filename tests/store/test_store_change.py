@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 from sessionkeeper import (
     AtomicSessionStore,
+    Clock,
     InvalidMessage,
     PlainSessionStore,
     Session,
     SessionNotFound,
 )
-from sessionkeeper.awaiting import AwaitingRunner
+from sessionkeeper.owned.awaiting import AwaitingRunner
+from sessionkeeper.owned.notes import Notes
 
 if TYPE_CHECKING:
     from tests.store.conftest import Kit
@@ -222,6 +224,6 @@ async def test_an_interrupt_is_no_error_of_a_change(kit: Kit) -> None:
         with pytest.raises(KeyboardInterrupt):
             await store.modify_session("a", interrupt)
         assert await intact(store, created)
-    apply = AwaitingRunner(kit.ThirdPartyStore()).applier(interrupt)
+    apply = AwaitingRunner(kit.ThirdPartyStore(), Notes(Clock())).applier(interrupt)
     with pytest.raises(KeyboardInterrupt):
         apply(created)

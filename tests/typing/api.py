@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import assert_type
 
 from sessionkeeper import (
@@ -13,6 +14,7 @@ from sessionkeeper import (
     Change,
     Direction,
     Frame,
+    FrameWatcher,
     FrozenDict,
     FrozenList,
     Guarantees,
@@ -25,24 +27,45 @@ from sessionkeeper import (
     MessageEnvelope,
     MessageKind,
     OwnedSessionStore,
+    PendingRequest,
     PlainSessionStore,
     RevisionConflict,
     Session,
     SessionClosed,
+    SessionEvent,
+    SessionHooks,
     SessionId,
     SessionManager,
+    SessionPage,
+    SessionQuery,
     SessionState,
     SessionStatus,
     SessionStore,
+    ShutdownReport,
     StorageFactory,
     StoreLimits,
     StoreStatistics,
+    ThreadSafeSessionStore,
     VersionState,
     backend_from_url,
     freeze,
     new_session_id,
 )
-from soleowner import Actor, ActorStatistics, Command, LoopRunner
+from sessionkeeper.verify import (
+    Anomaly,
+    CheckResult,
+    Grade,
+    History,
+    RecordingStore,
+    Register,
+    Verdict,
+    anomalies,
+    check,
+    grade,
+    model_named,
+    read_history,
+)
+from soleowner import Actor, ActorStatistics, Command, LoopRunner, Observer, ThreadPort
 
 # The engine: the types travel with the command.
 
@@ -66,6 +89,16 @@ class Last(Command[list[str], str | None]):
         return state[-1] if state else None
 
 
+class Ear:
+    """An observer needs no base class."""
+
+    def batch(self, commands: int, waited: float, served: float, /) -> None:
+        assert_type(waited, float)
+
+
+an_observer: Observer = Ear()
+
+
 async def an_actor_answers_what_its_command_says() -> None:
     actor: Actor[list[str]] = Actor(LoopRunner(["a"], expected=(KeyError,)), capacity=8)
     async with actor as entered:
@@ -74,6 +107,11 @@ async def an_actor_answers_what_its_command_says() -> None:
         assert_type(await actor.ask(Push("x")), int)
         assert_type(await actor.ask_nowait(Last()), str | None)
         assert_type(actor.statistics(), ActorStatistics)
+        assert_type(actor.statistics().refusals, Mapping[str, int])
+        assert_type(actor.port(), ThreadPort[list[str]])
+        assert_type(actor.port().ask(Push("x"), timeout=1), int)
+        assert_type(actor.port().ask(Last()), str | None)
+        actor.observe(Ear())
         await actor.aclose(timeout=1.5)
 
 
@@ -136,6 +174,41 @@ async def every_method_of_a_store(store: AtomicSessionStore, envelope: MessageEn
     assert_type(store.guarantees, Guarantees)
 
 
+def every_method_of_a_store_from_a_thread(
+    mine: AtomicSessionStore, envelope: MessageEnvelope, query: SessionQuery, moment: datetime
+) -> None:
+    with ThreadSafeSessionStore(mine, timeout=1.5) as store:
+        assert_type(store, ThreadSafeSessionStore)
+        session = store.create_session(Session.new(transport_type="sse"))
+        assert_type(session, Session)
+        assert_type(store.get_session(session.id), Session)
+        assert_type(store.update_session(session), Session)
+        store.delete_session(session.id)
+        assert_type(store.list_sessions(), list[Session])
+        assert_type(store.count_sessions(), int)
+        assert_type(store.add_frame(envelope), int)
+        assert_type(store.get_frames(session.id), list[MessageEnvelope])
+        assert_type(store.delete_frames(session.id), int)
+        assert_type(store.count_frames(session.id), int)
+        assert_type(store.get_sessions_batch((session.id,)), list[Session])
+        assert_type(store.update_sessions_batch([session]), list[Session])
+        assert_type(store.modify_session(session.id, close), Session)
+        assert_type(store.get_or_create_session(session), tuple[Session, bool])
+        store.touch_session(session.id)
+        assert_type(store.add_frames(session.id, [envelope], change=close), range)
+        assert_type(store.read_frames(session.id, after=5, newest=True), list[Frame])
+        assert_type(store.trim_frames(session.id, up_to=3), int)
+        assert_type(store.find_sessions(query, limit=5), SessionPage)
+        assert_type(store.expire_sessions(idle=5.5), list[Session])
+        assert_type(store.purge_sessions(ended_before=moment), int)
+        with store.watch_frames(session.id, after=1) as frames:
+            assert_type(next(frames), Frame)
+            assert_type([frame.seq for frame in frames], list[int])
+        assert_type(store.statistics(), StoreStatistics)
+        assert_type(store.guarantees, Guarantees)
+        assert_type(store.within(0.5).is_open, bool)
+
+
 async def stores_are_opened(third_party: SessionStore) -> None:
     async with ActorSessionStore(limits=StoreLimits(max_sessions=5), capacity=64) as actor:
         assert_type(actor, ActorSessionStore)
@@ -184,9 +257,28 @@ async def a_manager_records(envelope: MessageEnvelope, mine: SessionStore) -> No
         assert_type(await manager.complete_session("a"), Session)
         assert_type(await manager.fail_session("a", "reason"), Session)
         await manager.delete_session("a")
+        assert_type(await manager.negotiate_version("a", "2025-11-25"), str)
+        assert_type(manager.watch("a", after=1), FrameWatcher)
+        assert_type(manager.pending_requests("a"), list[PendingRequest])
+        assert_type(manager.match(envelope), PendingRequest | None)
+        assert_type(manager.sessions_awaiting("1", direction="client-to-server"), tuple[str, ...])
         assert_type(await manager.statistics(), ManagerStatistics)
+        assert_type((await manager.statistics()).requests.latency.median, float | None)
         assert_type(manager.store, AtomicSessionStore)
+        assert_type(await manager.aclose(drain=1.0), ShutdownReport)
     assert_type(SessionManager.with_store(mine), SessionManager)
+
+
+async def a_hook(event: SessionEvent) -> None:
+    assert_type(event.before, SessionState | None)
+
+
+def another_hook(request: PendingRequest) -> None:
+    assert_type(request.request_id, int | str)
+
+
+hooks = SessionHooks(created=a_hook, ended=print, request_timed_out=another_hook)
+with_hooks = SessionManager(ManagerConfig.recording(idle=60), hooks=hooks)
 
 
 # A third party's store: the ten methods and nothing more.
@@ -237,3 +329,15 @@ async def a_third_partys_store_is_used_as_any_other() -> None:
         assert_type(await store.modify_session("a", close), Session)
     async with SessionManager.with_store(mine) as manager:
         assert_type(await manager.get_session("a"), Session)
+
+
+def histories_are_checked(store: SessionStore) -> None:
+    history = RecordingStore(store, seed=1, faults=["pause"]).history()
+    assert_type(history, History)
+    assert_type(read_history("file.jsonl"), History)
+    result = check(history, model_named("session-store"), timeout=1.5)
+    assert_type(result, CheckResult)
+    assert_type(result.verdict, Verdict)
+    assert_type(check(history.operations, Register()), CheckResult)
+    assert_type(anomalies(result, Register(), history), tuple[Anomaly, ...])
+    assert_type(grade(history, Register()), Grade)

@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 from sessionkeeper import (
+    Direction,
     FrozenDict,
+    HookFailure,
     LimitExceeded,
     LockedSessionStore,
     ManagerConfig,
     MemoryBackend,
     MessageContext,
     MessageEnvelope,
+    PendingRequest,
     Session,
     SessionError,
     SessionManager,
@@ -129,12 +132,19 @@ async def test_no_error_of_a_store_or_a_manager_shows_a_payload(
             manager.create_session(transport_type="stdio", id=canary + " "),
             manager.create_session(transport_type="stdio", metadata={canary: canary * 9}),
             manager.fail_session("a", canary * 1000),
+            manager.negotiate_version("a", canary * 70),
         ]
         for n, call in enumerate(calls):
             with pytest.raises((ValueError, LimitExceeded)) as refused:
                 await call
             assert silent(refused.value), f"call {n}: {refused.value!r}"
-        assert canary not in repr(store) + repr(manager) + repr(await manager.statistics())
+        with pytest.raises(ValueError, match="direction") as refused:
+            manager.sessions_awaiting(canary, direction=canary)
+        assert silent(refused.value)
+        pending = PendingRequest("a", Direction.CLIENT_TO_SERVER, canary, canary, 0.0)
+        failure = HookFailure("created", pending, OSError(canary))
+        shown = [store, manager, await manager.statistics(), failure, failure.about]
+        assert canary not in "".join(map(repr, shown))
 
 
 async def test_an_id_is_shortened_wherever_it_is_shown(silent: Silent) -> None:

@@ -53,6 +53,12 @@ ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
         {"current": 5, "maximum": 4},
         "limit max_sessions of 4 would be passed (now at 5)",
     ),
+    (
+        "RateLimited",
+        (5,),
+        {"retry_after": 0.25},
+        "too many messages: one more in 0.25 s",
+    ),
     ("Overloaded", (), {}, "the store's mailbox is full"),
     ("StoreClosed", (), {}, "the store is closed"),
     ("StoreUnavailable", ("the server is gone",), {}, "the server is gone"),
@@ -76,19 +82,26 @@ def test_values_travel_as_attributes(
     assert str(error) == text
     if name != "StoreUnavailable":
         named = inspect.signature(cls.__init__).bind(error, *args, **kwargs).arguments
-        assert vars(error) == {key: value for key, value in named.items() if key != "self"}
+        known = {"limit": "rate_limit", "current": 5} if name == "RateLimited" else {}
+        assert vars(error) == known | {k: v for k, v in named.items() if k != "self"}
     assert cls.__doc__
 
 
 def test_the_tree_is_flat_with_one_root() -> None:
-    """`SessionError`: root, so that one except clause suffices; one reason each."""
+    """`SessionError`: root, so that one except clause suffices; one reason each.
+
+    A rate is a limit, too, so `RateLimited` is a `LimitExceeded` that says when to come again.
+    """
     found = {
         value
         for name, value in vars(errors).items()
         if isinstance(value, type) and issubclass(value, Exception) and name in errors.__all__
     }
     assert {cls.__name__ for cls in found} == {name for name, *_ in ERRORS} | {"SessionError"}
-    for cls in found - {SessionError}:
+    limits = (sessionkeeper.LimitExceeded, sessionkeeper.RateLimited)
+    assert limits[1].__bases__ == (limits[0],)
+    assert limits[0].__subclasses__() == [limits[1]]
+    for cls in found - {SessionError, *limits}:
         assert cls.__bases__[0] is SessionError
         assert cls.__subclasses__() == []
     assert SessionError.__bases__ == (Exception,)

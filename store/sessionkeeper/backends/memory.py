@@ -78,7 +78,7 @@ class MemoryTables(Tables):
 
     def put(self, row: SessionRow, /) -> None:
         """Move the row to the end of the order it belongs in; O(1)."""
-        session_id = row.session.id
+        session_id = row.id
         if row.ended_at is None:
             self._by_activity.move_to_end(session_id)
         elif self._by_activity.pop(session_id, None) is not None:
@@ -87,7 +87,7 @@ class MemoryTables(Tables):
 
     def remove(self, row: SessionRow, /) -> None:
         """Forget the row and its log; O(1), and freeing the log O(frames)."""
-        session_id = row.session.id
+        session_id = row.id
         del self._rows[session_id]
         self._created.remove(row)
         if row.ended_at is None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from . import demo, record
+from . import check, demo, record
 from .console import complain
 
 __all__ = ["app", "run"]
@@ -24,6 +24,7 @@ app.command(
     "record", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": False}
 )(record.record)
 app.command("demo")(demo.demo)
+app.command("check")(check.check_files)
 
 
 def _show_version(wanted: bool) -> None:

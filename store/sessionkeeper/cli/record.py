@@ -11,7 +11,7 @@ import typer
 
 from ..errors import BackendNotImplemented, SessionError, StoreUnavailable
 from ..factory import StorageFactory
-from ..manager import SessionManager
+from ..manager import ManagerConfig, SessionManager
 from ..session import Session
 from ..tap import (
     CommandNotStarted,
@@ -59,7 +59,7 @@ def record(
 async def _record(command: list[str], store_url: str, *, quiet: bool, as_json: bool) -> int:
     async with (
         await StorageFactory.create(store_url) as store,
-        SessionManager.with_store(store) as manager,
+        SessionManager.with_store(store, ManagerConfig.recording()) as manager,
     ):
         recorder = await SessionRecorder.open(manager, command)
         tap = Tap(command, recorder, client_in=0, client_out=1, on_trouble=complain)

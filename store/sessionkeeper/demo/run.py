@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..manager import ManagerStatistics, SessionManager
+from ..manager import ManagerConfig, ManagerStatistics, SessionManager
 from ..message import Frame
 from ..session import Session
 from ..tap import SessionRecorder, Tap
@@ -58,7 +58,7 @@ async def run_demo(
     with tempfile.TemporaryDirectory(prefix="sessionkeeper-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         plans = await asyncio.to_thread(make_plans, count, folder)
-        async with SessionManager() as manager:
+        async with SessionManager(ManagerConfig.recording()) as manager:
             with (folder / "stderr").open("w") as errlog:
                 stage = Stage(
                     folder=folder,

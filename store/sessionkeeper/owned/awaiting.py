@@ -13,11 +13,11 @@ from typing import TypeAlias, TypeVar
 import msgspec
 from soleowner import Batch, CallerError, Runner, fail, succeed
 
-from .atomic import Change
-from .errors import OutcomeUnknown
-from .ids import new_session_id
-from .interface import SessionStore
-from .session import Session
+from ..atomic import Change
+from ..errors import OutcomeUnknown, SessionError
+from ..interface import SessionStore
+from ..session import Session
+from .notes import Notes
 
 __all__ = ["Await", "AwaitingRunner", "Operation"]
 
@@ -42,14 +42,19 @@ class Await(msgspec.Struct, frozen=True):
 class AwaitingRunner(Runner[SessionStore]):
     """Awaits each operation before the next one begins."""
 
-    def __init__(self, inner: SessionStore) -> None:
+    def __init__(self, inner: SessionStore, notes: Notes) -> None:
         self._inner = inner
+        self._notes = notes
         self._changing = False
 
     @property
     def applying(self) -> bool:  # type: ignore[override]  # asked, not kept: others run meanwhile
-        """Whether the asking code is a change, or was started by an operation of this owner."""
-        return self._changing or _inside.get() is self
+        """Whether the asking code is a change, is told of one, or was started by an operation."""
+        return self._changing or self._notes.telling or _inside.get() is self
+
+    def inside(self) -> bool:
+        """Whether a thread works for an operation of this owner, as `asyncio.to_thread` does."""
+        return _inside.get() is self
 
     def applier(self, change: Change) -> Change:
         """Wrap the caller's function: it sees the caller's context, and its errors stay its own."""
@@ -78,12 +83,17 @@ class AwaitingRunner(Runner[SessionStore]):
             try:
                 value = await command.apply(self._inner)
             except asyncio.CancelledError:
-                fail(reply, OutcomeUnknown(new_session_id()))
+                self.refuse(reply, OutcomeUnknown())
             except Exception as error:
-                fail(reply, error)
+                # Only what a store refuses is a refusal; the rest is its caller's trouble.
+                (self.refuse if isinstance(error, SessionError) else fail)(reply, error)
             else:
                 succeed(reply, value)
             # Asked of the task: an inner store may raise a CancelledError nobody sent it, and
             # may swallow the one that ends the owner.
             if owner is not None and owner.cancelling():
                 raise asyncio.CancelledError
+
+    async def aclose(self) -> None:
+        """Tell whoever watches that the owner has ended, however it ended."""
+        self._notes.bells.ring_all()

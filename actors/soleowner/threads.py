@@ -1,0 +1,223 @@
+"""A way in for other threads: their commands cross in one hop, as many as there are.
+
+The first of a burst wakes the loop, the others find it woken. No thread waits for another, and
+none is left waiting: whoever waits also looks, now and then, whether the loop still runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Lock
+from typing import Any, Generic, TypeVar, cast
+
+from .command import Command
+from .crossing import Call, wake_all
+from .envelope import Reply, fail
+
+__all__ = ["ThreadPort"]
+
+S = TypeVar("S")
+R = TypeVar("R")
+
+# How often a waiting thread looks for a stopped loop, and how often in a row it must see one:
+# between two `run_until_complete` a loop stands still for a moment.
+_LOOK = 0.25
+_LOOKS = 2
+# So many commands cross before the loop gets to serve others.
+_SLICE = 256
+
+
+class ThreadPort(Generic[S]):
+    """Asks an actor from any thread but its loop's, blocking; made by `Actor.port`.
+
+    A thread has at most one command on its way, so their number is bounded by that of the threads.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        check: Callable[[], None],
+        accept: Callable[[Command[S, Any], Reply], None],
+        lost: Callable[[Reply | None], Exception],
+    ) -> None:
+        self._loop = loop
+        self._check = check
+        self._accept = accept
+        self._lost = lost
+        self._calls: deque[Call] = deque()
+        # Both touched in single steps of the interpreter, the first by waiting threads as well.
+        self._crossed: set[Call] = set()
+        self._settled: list[Call] = []
+        # Free while nobody has woken the loop: taking it is looking and setting in one step.
+        self._unwoken = Lock()
+        self._context = contextvars.Context()  # nothing of the thread that wakes leaks in
+        self._is_closed = False
+
+    def ask(self, command: Command[S, R], /, *, timeout: float | None = None) -> R:
+        """Send a command, wait for its reply and return it, or raise what it raised.
+
+        After `timeout` seconds it raises `TimeoutError`. A command still queued by then has
+        certainly no effect; one the owner had taken is applied whole or not at all. An exception
+        that strikes the waiting thread, such as `KeyboardInterrupt`, means the same.
+
+        Raises `MailboxClosed` and `OwnerCrashed` as `Actor.ask` does, the first also when the loop
+        has stopped for about half a second; `LoopStopped` when it stopped with the command under
+        way; `WrongLoop` on the loop's own thread; `Reentrant` from inside a command; `TypeError`
+        and `ValueError` for the timeout.
+        """
+        deadline = None if timeout is None else time.monotonic() + _seconds(timeout)
+        self.check()
+        call = Call(command, self._settle)
+        self._calls.append(call)
+        try:
+            if self._unwoken.acquire(blocking=False):
+                self._wake()
+            # The usual case first: a reply comes long before it is time to look.
+            error: BaseException | None
+            if deadline is None and call.lock.acquire(timeout=_LOOK):
+                call.wake_others()
+                error = None
+            else:
+                error = self._wait(call, deadline)
+        except BaseException:  # the loop is closed, or an interrupt struck this thread
+            self._withdraw(call)
+            raise
+        if error is None or call.settled:  # a reply that came with the last look is the outcome
+            error, call.error = call.error, None
+        if error is None:
+            return cast("R", call.value)
+        try:
+            raise error
+        finally:
+            del error  # a traceback that refers to itself would live until the next collection
+
+    def outcome(self, work: concurrent.futures.Future[R], /) -> R:
+        """Wait for something started on the loop; give it up when this raises.
+
+        Raises what the work raises, `MailboxClosed` when the loop has stopped or cancelled it.
+        """
+        looks = 0
+        try:
+            while not concurrent.futures.wait([work], _LOOK).done:
+                looks = self._looks(looks)
+                if looks >= _LOOKS:
+                    raise self._lost(None)
+            return work.result()
+        except concurrent.futures.CancelledError:  # by a loop that ends
+            raise self._lost(None) from None
+        finally:
+            work.cancel()
+
+    def check(self) -> None:
+        """Raise why this thread cannot ask now, if so."""
+        if self._is_closed:
+            raise self._lost(None)
+        self._check()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The actor's loop."""
+        return self._loop
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the port was closed; the actor may be open all the same."""
+        return self._is_closed
+
+    def close(self) -> None:
+        """Refuse new commands; those on their way are answered. Idempotent, from any thread."""
+        self._is_closed = True
+
+    def _wake(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._flush, context=self._context)
+        except RuntimeError:  # the loop is closed
+            self._rest()
+            raise self._lost(None) from None
+
+    def _rest(self) -> None:
+        # However it was left: an interrupt may have struck between taking and waking, and those
+        # who wait set that right.
+        self._unwoken.acquire(blocking=False)
+        self._unwoken.release()
+
+    def _flush(self) -> None:
+        self._rest()  # before looking: who comes later wakes the loop again
+        calls = self._calls
+        for _ in range(_SLICE):
+            try:
+                call = calls.popleft()
+            except IndexError:
+                return
+            self._crossed.add(call)
+            if call.given_up:  # asked only now: its thread may have left a moment ago
+                self._crossed.discard(call)
+                continue
+            try:
+                self._accept(call.command, call)
+            except Exception as error:
+                fail(call, error)
+        if calls and self._unwoken.acquire(blocking=False):
+            self._loop.call_soon(self._flush, context=self._context)
+
+    def _settle(self, call: Call) -> None:
+        self._crossed.discard(call)
+        self._settled.append(call)
+        if not self._crossed:  # nothing more to come: as a rule, the end of a batch
+            self._wake_settled()
+        elif len(self._settled) == 1:
+            try:
+                self._loop.call_soon(self._wake_settled, context=self._context)
+            except RuntimeError:  # closed, and the owner was only now collected
+                self._wake_settled()
+
+    def _wake_settled(self) -> None:
+        settled, self._settled = self._settled, []
+        wake_all(settled)
+
+    def _wait(self, call: Call, deadline: float | None) -> Exception | None:
+        """Wait for a reply; return why there is none."""
+        looks = 0
+        while True:
+            left = _LOOK if deadline is None else min(_LOOK, deadline - time.monotonic())
+            if call.lock.acquire(timeout=max(0.0, left)) or call.settled:
+                call.wake_others()
+                return None
+            if deadline is not None and time.monotonic() >= deadline:
+                self._withdraw(call)
+                return TimeoutError("no reply in time")
+            looks = self._looks(looks)
+            if looks >= _LOOKS:
+                self._withdraw(call)
+                return self._lost(call)
+            if call in self._calls:
+                self._wake()
+
+    def _looks(self, looks: int) -> int:
+        """How often in a row the loop was seen standing still."""
+        if self._loop.is_closed():
+            return _LOOKS
+        return 0 if self._loop.is_running() else looks + 1
+
+    def _withdraw(self, call: Call) -> None:
+        """Whoever has not begun with it skips it now; nothing of it is kept."""
+        call.give_up()
+        self._crossed.discard(call)
+        with suppress(ValueError):  # crossed already; the mailbox knows how to skip it
+            self._calls.remove(call)
+
+
+def _seconds(timeout: float) -> float:
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"a timeout is a number of seconds, not {type(timeout).__name__}")
+    if math.isnan(timeout) or timeout < 0:
+        raise ValueError("a timeout is not negative")
+    return timeout

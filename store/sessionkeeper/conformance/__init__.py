@@ -1,0 +1,20 @@
+"""The conformance kit: inherit, give it a store, and the whole contract is tested with pytest.
+
+Needs the extra `conformance`. Nothing else of the library imports it.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+
+import pytest
+
+# So that a failing assertion shows both sides; it must come before the topics are imported.
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{each.name}" for each in pkgutil.iter_modules(__path__))
+)
+
+from .kit import REFUSABLE  # noqa: E402
+from .suites import AtomicSessionStoreConformance, SessionStoreConformance  # noqa: E402
+
+__all__ = ["REFUSABLE", "AtomicSessionStoreConformance", "SessionStoreConformance"]

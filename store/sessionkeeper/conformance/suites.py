@@ -1,0 +1,72 @@
+"""The topics put together: the two classes a backend's tests inherit from."""
+
+from __future__ import annotations
+
+from .appending import AppendingConformance
+from .batches import BatchesConformance
+from .cancellation import AtomicCancellationConformance, CancellationConformance
+from .changes import ChangesConformance
+from .closing import ClosingConformance
+from .concurrency import ConcurrencyConformance
+from .counting import CountingConformance
+from .durability import DurabilityConformance
+from .errors import AtomicErrorsConformance, ErrorsConformance
+from .events import EventsConformance
+from .expiry import ExpiryConformance
+from .finding import FindingConformance
+from .frames import FramesConformance
+from .histories import AtomicHistoriesConformance, HistoriesConformance
+from .immutability import AtomicImmutabilityConformance, ImmutabilityConformance
+from .limits import LimitsConformance
+from .principals import PrincipalsConformance
+from .racing import RacingConformance
+from .reading import ReadingConformance
+from .refusals import RefusalsConformance
+from .sessions import SessionsConformance
+from .watching import WatchingConformance
+
+__all__ = ["AtomicSessionStoreConformance", "SessionStoreConformance"]
+
+
+class SessionStoreConformance(
+    SessionsConformance,
+    FramesConformance,
+    BatchesConformance,
+    ErrorsConformance,
+    ImmutabilityConformance,
+    ConcurrencyConformance,
+    HistoriesConformance,
+    CancellationConformance,
+):
+    """The contract of the ten methods; inherit from it and give it a store.
+
+    A store without a `guarantees` attribute is held to what `SessionStore` says of its methods:
+    each operation and each listing atomic, batches one by one.
+    """
+
+
+class AtomicSessionStoreConformance(
+    SessionStoreConformance,
+    AtomicErrorsConformance,
+    AtomicImmutabilityConformance,
+    ChangesConformance,
+    AppendingConformance,
+    ReadingConformance,
+    RacingConformance,
+    AtomicHistoriesConformance,
+    AtomicCancellationConformance,
+    LimitsConformance,
+    ExpiryConformance,
+    FindingConformance,
+    WatchingConformance,
+    PrincipalsConformance,
+    EventsConformance,
+    CountingConformance,
+    ClosingConformance,
+    DurabilityConformance,
+    RefusalsConformance,
+):
+    """The whole contract of an `AtomicSessionStore`, at the level its `guarantees` declare.
+
+    What the store may refuse and does, `refuses` names; all else must be kept.
+    """

@@ -1,0 +1,63 @@
+"""How a facade works away from its loop: its methods stop at the command, which crosses alone.
+
+Checking arguments, packing and unpacking stay with the calling thread.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Coroutine, Generator
+from types import coroutine
+from typing import Any, Protocol, TypeVar, cast
+
+from soleowner import Command, ThreadPort
+
+from .atomic import AtomicSessionStore
+
+__all__ = ["Ask", "Crossing", "drive", "stop_at"]
+
+S_co = TypeVar("S_co", covariant=True)
+R = TypeVar("R")
+
+
+class Ask(Protocol[S_co]):
+    """How a facade sends a command and gets the reply."""
+
+    def __call__(self, command: Command[S_co, R], /) -> Awaitable[R]:
+        """Send a command."""
+        ...
+
+
+class Crossing(ABC):
+    """A store with an owner, which other threads can ask through a port."""
+
+    @abstractmethod
+    def crossing(self) -> tuple[AtomicSessionStore, ThreadPort[Any]]:
+        """Return a copy of the facade that asks through `stop_at`, and a port to its owner.
+
+        Raises what the store raises while it is not open.
+        """
+
+
+@coroutine
+def stop_at(command: Command[Any, R], /) -> Generator[Command[Any, R], R, R]:
+    """Hand a command to who drives the facade's coroutine, and wait for the reply."""
+    return (yield command)
+
+
+def drive(steps: Coroutine[Any, Any, R], port: ThreadPort[Any], *, timeout: float | None) -> R:
+    """Run a facade's coroutine in this thread, its commands sent through the port.
+
+    Raises what the coroutine raises, and through it what `ThreadPort.ask` raises.
+    """
+    try:
+        command = steps.send(None)
+        while True:
+            try:
+                reply = port.ask(command, timeout=timeout)
+            except BaseException as error:
+                command = steps.throw(error)
+            else:
+                command = steps.send(reply)
+    except StopIteration as end:
+        return cast("R", end.value)

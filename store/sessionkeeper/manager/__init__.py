@@ -1,0 +1,31 @@
+"""The life of sessions above a store: requests, rates, hooks, sweeping, closing."""
+
+from __future__ import annotations
+
+from .closing import ShutdownReport
+from .config import KNOWN_VERSIONS, ManagerConfig
+from .hooks import HookFailure, SessionHooks
+from .manager import SessionManager
+from .pending import PendingRequest
+from .statistics import (
+    HookStatistics,
+    LatencyStatistics,
+    ManagerStatistics,
+    RequestStatistics,
+    SweeperStatistics,
+)
+
+__all__ = [
+    "KNOWN_VERSIONS",
+    "HookFailure",
+    "HookStatistics",
+    "LatencyStatistics",
+    "ManagerConfig",
+    "ManagerStatistics",
+    "PendingRequest",
+    "RequestStatistics",
+    "SessionHooks",
+    "SessionManager",
+    "ShutdownReport",
+    "SweeperStatistics",
+]

@@ -1,0 +1,82 @@
+"""How a manager works, as validated configuration."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, FiniteFloat, field_validator
+
+from ..backend_config import MemoryBackend, RedisBackend, SQLiteBackend
+from ..value import Value
+from ..version import ProtocolVersion
+
+__all__ = ["KNOWN_VERSIONS", "ManagerConfig"]
+
+KNOWN_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28")
+"""The revisions of MCP. Source: modelcontextprotocol.io, "Versioning"."""
+
+_Seconds = Annotated[FiniteFloat, Field(gt=0)]
+
+
+class ManagerConfig(Value):
+    """How a manager works; times are seconds of a steady clock, and None means never."""
+
+    backend: MemoryBackend | SQLiteBackend | RedisBackend = Field(
+        default_factory=MemoryBackend, discriminator="kind"
+    )
+    """The store to make, unless one is given with `with_store`."""
+
+    close_timeout: float | None = Field(default=10.0, gt=0)
+    """To tell the hooks what is left and finish queued operations when closing."""
+    drain_timeout: FiniteFloat = Field(default=0.0, ge=0)
+    """To wait for responses that are due when an `async with` block ends."""
+
+    idle: _Seconds | None = 300.0
+    """After so long without activity a session is ended as `timed-out`."""
+    age: _Seconds | None = 86_400.0
+    """So long after its creation a session is ended as `timed-out`."""
+    retention: _Seconds | None = 86_400.0
+    """So long after its end a session is deleted."""
+    sweep_interval: _Seconds = 1.0
+    """Between two looks for what is due."""
+    sweep_batch: int = Field(default=100, ge=1, le=10_000)
+    """Sessions ended or deleted in one step of the store."""
+
+    track_requests: bool = True
+    """Whether requests are matched with their responses."""
+    request_timeout: _Seconds | None = 300.0
+    """After so long without a response a request is given up."""
+    max_pending_per_session: int = Field(default=1_000, ge=1)
+    """Requests of one session that wait for their responses."""
+    max_pending: int = Field(default=10_000, ge=1)
+    """Requests of all sessions that wait for their responses."""
+
+    rate_limit: _Seconds | None = None
+    """Messages a second and session."""
+    rate_burst: int | None = Field(default=None, ge=1)
+    """Messages at once after a rest; None for those of one second."""
+
+    supported_versions: tuple[ProtocolVersion, ...] = Field(default=KNOWN_VERSIONS, min_length=1)
+    """What `negotiate_version` agrees to; the newest, as text, is offered for what it does not."""
+
+    hook_timeout: _Seconds | None = 30.0
+    """After so long an asynchronous hook is cancelled."""
+    max_events: int = Field(default=10_000, ge=1)
+    """Events that wait for their hooks; beyond, the oldest are dropped and counted."""
+
+    @field_validator("supported_versions")
+    @classmethod
+    def _each_once(cls, versions: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(versions)) != len(versions):
+            raise ValueError("a version is supported once")
+        return versions
+
+    @classmethod
+    def recording(cls, **fields: object) -> Self:
+        """Make one for a recorder, which nothing may be refused to or taken away from.
+
+        Sessions never expire and are never purged, requests are not tracked and no rate is
+        limited, unless `fields` say otherwise. Raises `ValueError`.
+        """
+        never = dict.fromkeys(("idle", "age", "retention", "rate_limit"))
+        return cls.model_validate({**never, "track_requests": False, **fields})

@@ -1,0 +1,138 @@
+"""What a message means for the requests that wait: it is one, answers one, or cancels one.
+
+Whatever it is, it counts only once the message is in its log: until then it holds its place, and
+gives it back when the message is refused.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextvars import Context, copy_context
+from enum import Enum
+
+import msgspec
+
+from ..jsonrpc import RequestId, RpcHead
+from ..message import MessageContext
+from .pending import PendingRequest, Waiting
+from .requests import RequestTracker, opposite
+
+__all__ = ["Exchange", "Outcome", "begin", "is_part", "is_request", "request_answered"]
+
+_CANCELLED = "notifications/cancelled"
+
+
+class Outcome(Enum):
+    """What became of a message that was sent to the store."""
+
+    RECORDED = "recorded"
+    REFUSED = "refused"
+    """Certainly no effect."""
+    UNKNOWN = "unknown"
+    """The caller was cancelled, or the store cannot tell."""
+
+
+class Exchange(ABC):
+    """A message on its way to the log; settled once."""
+
+    __slots__ = ("_requests", "_waiting")
+
+    def __init__(self, requests: RequestTracker, waiting: Waiting | None) -> None:
+        self._requests = requests
+        self._waiting = waiting
+
+    @abstractmethod
+    def settle(self, outcome: Outcome) -> None:
+        """Say what became of the message."""
+
+
+class _Asking(Exchange):
+    __slots__ = ()
+
+    def settle(self, outcome: Outcome) -> None:
+        if self._waiting is None:
+            return
+        if outcome is Outcome.REFUSED:
+            self._requests.withdraw(self._waiting)
+        else:  # it may be in the log: then a response may come, and else its time will be over
+            self._requests.recorded(self._waiting)
+
+
+class _Answering(Exchange):
+    __slots__ = ()
+
+    def settle(self, outcome: Outcome) -> None:
+        if outcome is Outcome.RECORDED:
+            self._requests.answer(self._waiting)
+        elif self._waiting is not None:
+            self._requests.release(self._waiting)
+
+
+class _Cancelling(Exchange):
+    __slots__ = ()
+
+    def settle(self, outcome: Outcome) -> None:
+        if self._waiting is None:
+            return
+        if outcome is Outcome.RECORDED:
+            self._requests.cancel(self._waiting)
+        else:
+            self._requests.release(self._waiting)
+
+
+class _Cancelled(msgspec.Struct, frozen=True, rename={"request_id": "requestId"}):
+    request_id: int | str
+
+
+def is_request(head: RpcHead) -> bool:
+    """Whether a message asks for a response."""
+    return head.method is not msgspec.UNSET and head.id is not msgspec.UNSET
+
+
+def is_part(head: RpcHead) -> bool:
+    """Whether a message is a request, a response or a cancellation."""
+    return head.method is msgspec.UNSET or head.id is not msgspec.UNSET or head.method == _CANCELLED
+
+
+def request_answered(
+    requests: RequestTracker, context: MessageContext, head: RpcHead
+) -> PendingRequest | None:
+    """Return the pending request that a message is the response to."""
+    if head.method is not msgspec.UNSET or head.request_id is None:
+        return None
+    return requests.find(context.session_id, opposite(context.direction), head.request_id)
+
+
+def begin(
+    requests: RequestTracker, context: MessageContext, head: RpcHead, *, keep_context: bool
+) -> Exchange | None:
+    """Take part in what a message means; None for what is no part of an exchange.
+
+    Raises `LimitExceeded` for a request too many.
+    """
+    session_id, direction, request_id = context.session_id, context.direction, head.request_id
+    if head.method is msgspec.UNSET:
+        if request_id is None:  # an error about a request that could not be read
+            return _Answering(requests, None)
+        return _Answering(requests, requests.claim(session_id, opposite(direction), request_id))
+    method = str(head.method)
+    if request_id is not None:
+        caller: Context | None = copy_context() if keep_context else None
+        waiting = requests.start(session_id, direction, request_id, method, caller)
+        return _Asking(requests, waiting)
+    if method == _CANCELLED:
+        # Only who asked may cancel, and never `initialize`. Source: MCP 2025-11-25, "Cancellation".
+        cancelled = _cancelled_id(head)
+        asked = None if cancelled is None else requests.find(session_id, direction, cancelled)
+        if cancelled is not None and asked is not None and asked.method != "initialize":
+            return _Cancelling(requests, requests.claim(session_id, direction, cancelled))
+    return None
+
+
+def _cancelled_id(head: RpcHead) -> RequestId | None:
+    if not isinstance(head.params, msgspec.Raw):
+        return None
+    try:
+        return msgspec.json.decode(head.params, type=_Cancelled).request_id
+    except msgspec.MsgspecError:
+        return None

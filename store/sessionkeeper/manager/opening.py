@@ -1,0 +1,179 @@
+"""The store of a manager, from its opening to its closing, and who may still use it.
+
+Rule: whether something is refused is decided in the step that sends it, never before an await.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Self, TypeVar
+
+from ..arguments import checked_seconds
+from ..atomic import AtomicSessionStore
+from ..clock import Clock
+from ..errors import StoreClosed
+from ..factory import StorageFactory
+from ..interface import SessionStore
+from ..owned import OwnedSessionStore
+from .closing import Drain, ShutdownReport
+from .config import ManagerConfig
+from .hooks import SessionHooks
+from .sweeper import Sleep
+from .upkeep import Upkeep
+
+__all__ = ["ManagedStore"]
+
+T = TypeVar("T")
+
+
+class ManagedStore:
+    """What a `SessionManager` is besides its operations."""
+
+    def __init__(
+        self,
+        config: ManagerConfig | None = None,
+        *,
+        hooks: SessionHooks | None = None,
+        clock: Clock | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._config = _expected(config, ManagerConfig)
+        self._upkeep = Upkeep(
+            self._config, _expected(hooks, SessionHooks), _expected(clock, Clock), sleep
+        )
+        self._given: AtomicSessionStore | None = None
+        self._store: AtomicSessionStore | None = None
+        self._closes_store = True
+        self._opening = False
+        self._draining = self._closed = False
+        self._drain = Drain(self._upkeep.requests)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closing: asyncio.Task[ShutdownReport] | None = None
+
+    @classmethod
+    def with_store(
+        cls,
+        store: SessionStore,
+        config: ManagerConfig | None = None,
+        *,
+        hooks: SessionHooks | None = None,
+        clock: Clock | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> Self:
+        """Make a manager on a store that its maker opens and closes.
+
+        A store with only the ten methods of `SessionStore` is given an owner. Raises `TypeError`
+        when it is no store.
+        """
+        manager = cls(config, hooks=hooks, clock=clock, sleep=sleep)
+        if isinstance(store, AtomicSessionStore):
+            manager._given, manager._closes_store = store, False
+        else:
+            manager._given = OwnedSessionStore(store)
+        return manager
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} on {self._store if self._store else 'no store yet'!r}>"
+
+    @property
+    def store(self) -> AtomicSessionStore:
+        """The store, for reading sessions and frames. Raises `RuntimeError` before opening."""
+        if self._store is None:
+            raise RuntimeError("the manager is not open: use 'async with'")
+        return self._store
+
+    async def open(self) -> Self:
+        """Make or adopt the store and start the sweeper; `async with` does it.
+
+        Raises `RuntimeError` when open already, what opening the store raises, and
+        `NotImplementedError` when there are hooks and the store tells of no events.
+        """
+        if self._opening or self._store is not None:
+            raise RuntimeError("a manager is opened once")
+        self._opening = True
+        try:
+            store = await self._open_store()
+            try:
+                self._upkeep.begin(store)
+            except BaseException:
+                if self._closes_store:
+                    await store.aclose()
+                raise
+            self._loop, self._store = asyncio.get_running_loop(), store
+        finally:
+            self._opening = False
+        return self
+
+    async def _open_store(self) -> AtomicSessionStore:
+        if self._given is None:
+            return await StorageFactory.create(self._config.backend)
+        if self._closes_store:
+            await self._given.open()
+        return self._given
+
+    async def aclose(self, *, drain: float = 0.0) -> ShutdownReport:
+        """Close in good order and report what was left. Idempotent.
+
+        From the call on, new sessions and new requests are refused with `StoreClosed`. Responses
+        are recorded for up to `drain` seconds, until no request is pending; then all writing is
+        refused. Within `close_timeout` the sweeper stops, the hooks are told what is left, and a
+        store that the manager made finishes and closes; what misses it is cut short.
+
+        Whoever calls meanwhile or later gets the same report, and may cut the wait short by a
+        smaller `drain`; a caller that is cancelled interrupts nothing: call again.
+
+        Raises `TypeError`, `ValueError` for `drain`, and `RuntimeError` from a hook, which would
+        wait for itself, or on another event loop.
+        """
+        if checked_seconds("drain", drain) is None:
+            raise TypeError("drain is a number of seconds, not None")
+        if self._store is None:
+            return ShutdownReport(0, 0, 0, deadline_missed=False)
+        if self._loop is not asyncio.get_running_loop():
+            raise RuntimeError("a manager is closed on the event loop that opened it")
+        if self._upkeep.dispatcher.is_asking:
+            raise RuntimeError("a hook cannot wait for its manager to close")
+        self._draining = True
+        task = self._closing
+        if task is not None:
+            self._drain.shorten(drain)
+        elif not drain:
+            self._closed = True
+        if task is None or (task.done() and (task.cancelled() or task.exception())):
+            task = asyncio.create_task(self._close(self._store, drain), name="sessionkeeper close")
+            self._closing = task
+        return await asyncio.shield(task)
+
+    async def _close(self, store: AtomicSessionStore, drain: float) -> ShutdownReport:
+        if drain:
+            await self._drain.wait(drain)
+        self._closed = True
+        return await self._upkeep.end(
+            store, closes_store=self._closes_store, timeout=self._config.close_timeout
+        )
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose(drain=self._config.drain_timeout)
+
+    def _to_begin(self) -> AtomicSessionStore:
+        """Return the store for something new. Raises `StoreClosed` from `aclose` on."""
+        if self._draining:
+            raise StoreClosed
+        return self.store
+
+    def _to_write(self) -> AtomicSessionStore:
+        """Return the store for writing. Raises `StoreClosed` once what is pending was drained."""
+        if self._closed:
+            raise StoreClosed
+        return self.store
+
+
+def _expected(given: T | None, kind: type[T]) -> T:
+    if given is None:
+        return kind()
+    if not isinstance(given, kind):
+        raise TypeError(f"a {kind.__name__} is expected, not {type(given).__name__}")
+    return given

@@ -1,0 +1,73 @@
+"""A request that waits for its response."""
+
+from __future__ import annotations
+
+from contextvars import Context
+from dataclasses import dataclass, field
+
+from ..jsonrpc import RequestId
+from ..states import Direction
+
+__all__ = ["PendingRequest", "Waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRequest:
+    """What is known of a request without its response."""
+
+    session_id: str = field(repr=False)
+    direction: Direction
+    """Which way the request went; its response goes the other way."""
+    request_id: RequestId = field(repr=False)
+    """With its type: `1` is not `"1"`."""
+    method: str = field(repr=False)
+    """Its first 128 characters."""
+    started_at: float
+    """Seconds of the manager's steady clock when it was recorded."""
+
+
+class Waiting:
+    """The tracker's own record of a request. Equal to itself only."""
+
+    __slots__ = (
+        "arrived",
+        "context",
+        "key",
+        "method",
+        "older",
+        "orphaned",
+        "session_id",
+        "settled",
+        "started_at",
+    )
+
+    def __init__(
+        self,
+        session_id: str,
+        key: tuple[Direction, type, RequestId],
+        method: str,
+        started_at: float,
+        *,
+        context: Context | None,
+        older: Waiting | None,
+    ) -> None:
+        self.session_id = session_id
+        self.key = key
+        self.method = method
+        self.started_at = started_at
+        self.context = context
+        """Of whoever recorded it, for the hook that learns of its time-out."""
+        self.older = older
+        """The one with the same id that this one replaces once it is recorded."""
+        self.arrived: float | None = None
+        """When the response came that is being recorded now."""
+        self.orphaned = False
+        """Whether its session ended while that was being recorded."""
+        self.settled = False
+        """Whether it waits no more: then it is counted, once."""
+
+    @property
+    def request(self) -> PendingRequest:
+        """What others may know of it; made when asked for, which for most requests nobody does."""
+        direction, _, request_id = self.key
+        return PendingRequest(self.session_id, direction, request_id, self.method, self.started_at)

@@ -1,0 +1,52 @@
+"""A message on its way into the log, with what it means for its session and for the requests."""
+
+from __future__ import annotations
+
+from ..atomic import AtomicSessionStore, Change
+from ..errors import LimitExceeded, OutcomeUnknown, SessionClosed, SessionNotFound
+from ..message import MessageEnvelope
+from .exchanges import Exchange, Outcome
+from .rates import RateLimiter
+
+__all__ = ["append", "append_settled"]
+
+
+async def append(store: AtomicSessionStore, envelope: MessageEnvelope, change: Change) -> int:
+    """Append a message and make the change it implies, in one step."""
+    session_id = envelope.context.session_id
+    try:
+        return (await store.add_frames(session_id, [envelope], change=change)).stop - 1
+    except LimitExceeded as full:
+        if full.limit != "max_metadata_bytes":
+            raise
+        # A name too large to keep is no reason to lose the message that told it.
+        return await store.add_frame(envelope)
+
+
+async def append_settled(
+    store: AtomicSessionStore,
+    envelope: MessageEnvelope,
+    change: Change | None,
+    exchange: Exchange | None,
+    rates: RateLimiter | None,
+) -> int:
+    """Append a message, and say what became of it to what it is a part of."""
+    outcome = Outcome.UNKNOWN
+    try:
+        if change is None:
+            seq = await store.add_frame(envelope)
+        else:
+            seq = await append(store, envelope, change)
+        outcome = Outcome.RECORDED
+    except OutcomeUnknown:
+        raise
+    except Exception as refusal:
+        outcome = Outcome.REFUSED
+        # Whoever asks for sessions that are not there must not fill the memory with their rates.
+        if rates is not None and isinstance(refusal, SessionNotFound | SessionClosed):
+            rates.forget(envelope.context.session_id)
+        raise
+    finally:
+        if exchange is not None:
+            exchange.settle(outcome)
+    return seq

@@ -1,0 +1,158 @@
+"""All that works for a manager beside its store: requests, rates, hooks, the sweeper."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextvars import Context
+
+from ..atomic import AtomicSessionStore
+from ..clock import Clock
+from ..jsonrpc import RpcHead
+from ..message import MessageContext
+from .closing import ShutdownReport, shut_down
+from .config import ManagerConfig
+from .dispatcher import HookDispatcher
+from .exchanges import Exchange, begin
+from .following import Follower
+from .hooks import SessionHooks
+from .pending import Waiting
+from .rates import RateLimiter
+from .requests import RequestTracker
+from .statistics import ManagerStatistics
+from .sweeper import Sleep, Step, Sweeper
+
+__all__ = ["Upkeep"]
+
+logger = logging.getLogger("sessionkeeper")
+
+_EVERYTHING = 1_000_000
+
+
+class Upkeep:
+    """Made with its manager, begun when that is open, ended when it closes."""
+
+    def __init__(
+        self, config: ManagerConfig, hooks: SessionHooks, clock: Clock, sleep: Sleep
+    ) -> None:
+        self._config = config
+        self.tracks = config.track_requests
+        self._hooks = hooks
+        self._clock = clock
+        self._sleep = sleep
+        self.dispatcher = HookDispatcher(hooks, timeout=config.hook_timeout, most=config.max_events)
+        self.requests = RequestTracker(
+            clock.steady,
+            timeout=config.request_timeout,
+            max_per_session=config.max_pending_per_session,
+            max_pending=config.max_pending,
+            timed_out=self._tell_timed_out,
+        )
+        self.rates: RateLimiter | None = None
+        if config.rate_limit is not None:
+            self.rates = RateLimiter(clock.steady, rate=config.rate_limit, burst=config.rate_burst)
+        self._follower = Follower(self.requests, self.rates, hooks, self.dispatcher)
+        self._sweeper: Sweeper = self._make_sweeper(None)
+        self._unsubscribe: Callable[[], None] = _do_nothing
+
+    def begin(self, store: AtomicSessionStore) -> None:
+        """Follow a store and start working.
+
+        Raises `NotImplementedError` when there are hooks and the store cannot tell of its events.
+        """
+        try:
+            self._unsubscribe = store.subscribe(self._follower)
+        except NotImplementedError:
+            if self._hooks:
+                raise
+            logger.warning("the store tells of no events: its sessions' ends are not followed")
+        self._sweeper = self._make_sweeper(store)
+        self._sweeper.start()
+        self.dispatcher.start()
+
+    def exchange(self, context: MessageContext, head: RpcHead) -> Exchange | None:
+        """Let a message take its part, or refuse it, before it is sent.
+
+        Raises `RateLimited`, `LimitExceeded`; then nothing is taken.
+        """
+        if self.rates is not None:
+            self.rates.take(context.session_id)
+        if not self.tracks:
+            return None
+        keep_context = self._hooks.request_timed_out is not None
+        try:
+            return begin(self.requests, context, head, keep_context=keep_context)
+        except BaseException:
+            if self.rates is not None:
+                self.rates.give_back(context.session_id)
+            raise
+
+    async def end(
+        self, store: AtomicSessionStore, *, closes_store: bool, timeout: float | None
+    ) -> ShutdownReport:
+        """Stop everything, and say what was left."""
+        return await shut_down(
+            store,
+            self.requests,
+            self._sweeper,
+            self.dispatcher,
+            unsubscribe=self._unsubscribe,
+            closes_store=closes_store,
+            timeout=timeout,
+        )
+
+    async def statistics(self, store: AtomicSessionStore) -> ManagerStatistics:
+        """Collect everybody's numbers."""
+        return ManagerStatistics(
+            store=await store.statistics(),
+            requests=self.requests.statistics(),
+            hooks=self.dispatcher.statistics(),
+            sweeper=self._sweeper.statistics(),
+            rate_limited=0 if self.rates is None else self.rates.refused,
+            log_failures=self._follower.log_failures,
+        )
+
+    def _make_sweeper(self, store: AtomicSessionStore | None) -> Sweeper:
+        steps: list[Step] = [] if store is None else self._steps(store)
+        return Sweeper(
+            steps,
+            interval=self._config.sweep_interval,
+            clock=self._clock.steady,
+            sleep=self._sleep,
+        )
+
+    def _steps(self, store: AtomicSessionStore) -> list[Step]:
+        config, rates = self._config, self.rates
+        steps: list[Step] = []
+
+        async def expire() -> int:
+            limit = config.sweep_batch
+            return len(await store.expire_sessions(idle=config.idle, age=config.age, limit=limit))
+
+        async def purge() -> int:
+            return await store.purge_sessions(ended_for=config.retention, limit=config.sweep_batch)
+
+        async def time_out() -> int:
+            return self.requests.expire()
+
+        async def forget_rates() -> int:
+            return 0 if rates is None else rates.forget_full(config.sweep_batch)
+
+        if config.idle is not None or config.age is not None:
+            steps.append(Step("expire", expire, batch=config.sweep_batch))
+        if config.retention is not None:
+            steps.append(Step("purge", purge, batch=config.sweep_batch))
+        if self.tracks and config.request_timeout is not None:
+            steps.append(Step("time-out", time_out, batch=_EVERYTHING))
+        if rates is not None:
+            steps.append(Step("forget-rates", forget_rates, batch=config.sweep_batch))
+        return steps
+
+    def _tell_timed_out(self, waiting: Waiting) -> None:
+        if self._hooks.request_timed_out is not None:
+            context = Context() if waiting.context is None else waiting.context
+            self.dispatcher.offer(("request_timed_out",), waiting.request, context)
+
+
+def _do_nothing() -> None:
+    pass

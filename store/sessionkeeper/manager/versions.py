@@ -1,0 +1,44 @@
+"""Agreeing on a protocol version, as a change of the session: who comes second finds it settled.
+
+Source: MCP specification 2025-11-25, lifecycle, "Version Negotiation".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..atomic import Change
+from ..errors import SessionClosed
+from ..session import Session
+from ..version import VersionState
+
+__all__ = ["agreed_version", "negotiation"]
+
+
+def agreed_version(requested: str, supported: Sequence[str]) -> str:
+    """Return the version requested if it is supported, else the newest that is."""
+    return requested if requested in supported else max(supported)
+
+
+def negotiation(requested: str, supported: Sequence[str]) -> Change:
+    """Return the change that settles on a version.
+
+    Raises `TypeError`, `ValueError` for what is no version. The change raises `VersionConflict`
+    when another one is settled already, `SessionClosed` when the session has ended.
+    """
+    if not isinstance(requested, str):
+        raise TypeError(f"a protocol version is a str, not {type(requested).__name__}")
+    VersionState(requested=requested)  # raises what `change` would, before anything is sent
+    version = agreed_version(requested, supported)
+
+    def change(session: Session) -> Session:
+        if session.state.is_terminal:
+            raise SessionClosed(session.id, session.state)
+        before = session.version_state
+        if before.negotiated == version:
+            return session
+        # Negotiated first: with another one settled, asking for this one is the conflict.
+        after = before.negotiate(version).model_copy(update={"requested": requested})
+        return session.model_copy(update={"version_state": after})
+
+    return change

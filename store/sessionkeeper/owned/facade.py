@@ -1,0 +1,177 @@
+"""The facade of a store that is awaited: one short method per operation, which says what to do.
+
+What differs between the whole store and the view of one principal is which store is asked.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from ..arguments import (
+    checked_count,
+    checked_cursor,
+    checked_envelopes,
+    checked_ids,
+    checked_session,
+    checked_sessions,
+    plain_envelope,
+)
+from ..atomic import AtomicSessionStore, Change
+from ..command_store import MOST_A_PAGE, WATCHED_AT_ONCE
+from ..ids import checked_id
+from ..interface import SessionStore
+from ..message import Frame, MessageEnvelope
+from ..query import SessionPage, SessionQuery
+from ..session import Session
+from ..watcher import FrameWatcher, News
+from . import operations, sweeps
+from .awaiting import AwaitingRunner, Operation
+from .notes import Notes
+
+__all__ = ["AwaitedStore"]
+
+R = TypeVar("R")
+
+
+class AwaitedStore(AtomicSessionStore):
+    """Turns methods into operations on a store of ten methods, and has them done by its owner."""
+
+    _runner: AwaitingRunner
+    _notes: Notes
+
+    @abstractmethod
+    async def _do(self, operation: Operation[R], /) -> R:
+        """Have the owner await an operation with nobody in between."""
+
+    async def create_session(self, session: Session, /) -> Session:
+        session = checked_session(session)
+        return await self._do(lambda inner: inner.create_session(session))
+
+    async def get_session(self, session_id: str, /) -> Session:
+        session_id = checked_id(session_id)
+        return await self._do(lambda inner: inner.get_session(session_id))
+
+    async def update_session(self, session: Session, /) -> Session:
+        session = checked_session(session)
+        return await self._do(lambda inner: inner.update_session(session))
+
+    async def delete_session(self, session_id: str, /) -> None:
+        session_id = checked_id(session_id)
+        await self._do(lambda inner: inner.delete_session(session_id))
+
+    async def list_sessions(self) -> list[Session]:
+        return await self._do(lambda inner: inner.list_sessions())
+
+    async def count_sessions(self) -> int:
+        return await self._do(lambda inner: inner.count_sessions())
+
+    async def add_frame(self, envelope: MessageEnvelope, /) -> int:
+        envelope = plain_envelope(envelope)
+        return await self._do(lambda inner: inner.add_frame(envelope))
+
+    async def get_frames(self, session_id: str, /) -> list[MessageEnvelope]:
+        session_id = checked_id(session_id)
+        return await self._do(lambda inner: inner.get_frames(session_id))
+
+    async def delete_frames(self, session_id: str, /) -> int:
+        session_id = checked_id(session_id)
+        return await self._do(lambda inner: inner.delete_frames(session_id))
+
+    async def count_frames(self, session_id: str, /) -> int:
+        session_id = checked_id(session_id)
+        return await self._do(lambda inner: inner.count_frames(session_id))
+
+    async def get_sessions_batch(self, session_ids: Sequence[str], /) -> list[Session]:
+        """Return sessions in the order asked, all of one moment. Raises `SessionNotFound`."""
+        ids = [checked_id(session_id) for session_id in checked_ids(session_ids)]
+        return await self._do(lambda inner: inner.get_sessions_batch(ids))
+
+    async def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:
+        """Update in order with nobody in between; as atomic on errors as the inner store is."""
+        checked = checked_sessions(sessions)
+        return await self._do(lambda inner: inner.update_sessions_batch(checked))
+
+    async def modify_session(self, session_id: str, change: Change, /) -> Session:
+        session_id = checked_id(session_id)
+        apply = self._runner.applier(change)
+        return await self._do(lambda inner: operations.modify(inner, session_id, apply))
+
+    async def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
+        session = checked_session(session)
+        return await self._do(lambda inner: operations.get_or_create(inner, session))
+
+    async def touch_session(self, session_id: str, /) -> None:
+        """Refused: none of the ten methods sets the time of activity alone."""
+        raise NotImplementedError("the inner store cannot touch a session")
+
+    async def add_frames(
+        self,
+        session_id: str,
+        envelopes: Sequence[MessageEnvelope],
+        /,
+        *,
+        expected_last_seq: int | None = None,
+        change: Change | None = None,
+    ) -> range:
+        """Append at most one message, with its change of the session. Raises as the interface
+        says, `NotImplementedError` for more, and `OutcomeUnknown` when the frame was appended and
+        the change could not be stored.
+        """
+        session_id = checked_id(session_id)
+        if expected_last_seq is not None:
+            checked_count("expected_last_seq", expected_last_seq, least=0)
+        checked = checked_envelopes(session_id, envelopes)
+        if len(checked) > 1:
+            raise NotImplementedError("the inner store cannot append several frames as one")
+        envelope = checked[0] if checked else None
+        apply = None if change is None else self._runner.applier(change)
+
+        def operation(inner: SessionStore) -> Awaitable[range]:
+            return operations.add_one(inner, session_id, envelope, expected_last_seq, apply)
+
+        return await self._do(operation)
+
+    async def read_frames(
+        self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
+    ) -> list[Frame]:
+        """Return frames as the interface says, but at the cost of reading the whole log."""
+        session_id = checked_id(session_id)
+        checked_count("after", after, least=0)
+        checked_count("limit", limit, least=1)
+        return await self._do(
+            lambda inner: operations.read(inner, session_id, after, limit, newest=newest)
+        )
+
+    async def find_sessions(
+        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
+    ) -> SessionPage:
+        """Return a page as the interface says, at the cost of listing all sessions.
+
+        A cursor is of this store object: the places it counts are the owner's own.
+        """
+        if type(query) is not SessionQuery:
+            raise TypeError(f"a SessionQuery is expected, not {type(query).__name__}")
+        checked_count("limit", limit, least=1, most=MOST_A_PAGE)
+        after, roll = checked_cursor(cursor), self._notes.roll
+        return await self._do(lambda inner: sweeps.find(inner, roll, query, after, limit))
+
+    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
+        """Yield frames as the interface says, at the cost of reading the whole log for each look.
+
+        What others write past this object is yielded when this object next sees the session: only
+        what goes through it wakes a watcher at once.
+        """
+        checked_count("after", after, least=0)
+        session_id = checked_id(session_id)
+        roll = self._notes.roll
+
+        async def look(number: int | None, after: int) -> News:
+            return await self._do(
+                lambda inner: operations.look(
+                    inner, roll, session_id, number, after=after, limit=WATCHED_AT_ONCE
+                )
+            )
+
+        return FrameWatcher(look, self._notes.bells, session_id, after)

@@ -1,0 +1,138 @@
+"""What the owner knows of a session in a store that is not its own: a few numbers, no payload."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from math import inf
+
+from ..session import Session
+from ..states import SessionState
+
+__all__ = ["Known", "Roll"]
+
+
+class Known:
+    """One session as it was last seen, and since when by the steady clock."""
+
+    __slots__ = (
+        "active_at",
+        "born_at",
+        "created_at",
+        "frame_count",
+        "last_activity",
+        "last_seq",
+        "number",
+        "over_at",
+        "place",
+        "principal",
+        "revision",
+        "state",
+    )
+
+    def __init__(self, session: Session, number: int) -> None:
+        self.number = number
+        """Of its first sight: another session of the same id is another one."""
+        self.place = 0
+        """In the order of creation, as the first listing with it said; 0 before that."""
+        self.created_at = session.created_at
+        self.principal = session.principal
+        self.state: SessionState = session.state
+        self.revision = session.revision
+        self.frame_count = session.frame_count
+        self.last_seq = session.last_seq
+        self.last_activity: datetime | None = None
+        """As the inner store last showed it."""
+        self.active_at = -inf
+        """When it was last used, by the steady clock; so `born_at` and `over_at`."""
+        self.born_at = -inf
+        self.over_at: float | None = None
+        """When it ended; None while it lives."""
+
+    def begin(self, session: Session, now: float, /) -> None:
+        """Note that it was created through the owner at this moment."""
+        self.active_at = self.born_at = now
+        self.last_activity = session.last_activity
+        self.over_at = now if session.state.is_terminal else None
+
+    def date(self, session: Session, now: float, wall: float, /) -> None:
+        """Find out how long ago was what happened elsewhere: only the wall clock can say.
+
+        What was noted here is never made older by it, so a clock that jumps ends nothing early
+        that was used through the owner.
+        """
+        if self.born_at == -inf:
+            self.born_at = _ago(session.created_at, now, wall)
+        if session.last_activity != self.last_activity:
+            # If nothing else is new, it is the trace of what was done, and dated, here.
+            news = (session.revision, session.last_seq) != (self.revision, self.last_seq)
+            if news or self.last_activity is None:
+                self.active_at = max(self.active_at, _ago(session.last_activity, now, wall))
+            self.last_activity = session.last_activity
+        if session.state.is_terminal and self.over_at is None:
+            self.over_at = _ago(session.ended_at or session.last_activity, now, wall)
+
+    def shows(self, session: Session, /) -> bool:
+        """Whether it is still as it was last seen, in all that is noted."""
+        return (
+            self.revision == session.revision
+            and self.last_seq == session.last_seq
+            and self.frame_count == session.frame_count
+            and self.last_activity == session.last_activity
+        )
+
+    def follow(self, session: Session, /) -> None:
+        """Take over what it is now."""
+        self.principal, self.state = session.principal, session.state
+        self.revision = session.revision
+        self.frame_count, self.last_seq = session.frame_count, session.last_seq
+
+
+class Roll:
+    """The sessions the owner knows, by id; as many as the last listing showed, and new ones."""
+
+    __slots__ = ("_known", "_last_number", "_last_place")
+
+    def __init__(self) -> None:
+        self._known: dict[str, Known] = {}
+        self._last_number = self._last_place = 0
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def find(self, session_id: str) -> Known | None:
+        """Look one up."""
+        return self._known.get(session_id)
+
+    def __getitem__(self, session_id: str) -> Known:
+        return self._known[session_id]
+
+    def enter(self, session: Session) -> Known:
+        """Write a session down that was not known."""
+        self._last_number += 1
+        known = self._known[session.id] = Known(session, self._last_number)
+        return known
+
+    def leave(self, session_id: str) -> Known:
+        """Strike a session off."""
+        return self._known.pop(session_id)
+
+    def seat(self, sessions: Iterable[Session]) -> None:
+        """Give those that have no place yet the next ones, in the order of a listing.
+
+        Only a listing says who was created first; none of the places comes twice.
+        """
+        for session in sessions:
+            known = self._known[session.id]
+            if not known.place:
+                self._last_place += 1
+                known.place = self._last_place
+
+    def absent(self, present: Collection[str]) -> list[str]:
+        """The ids of those who are not among the present."""
+        return [session_id for session_id in self._known if session_id not in present]
+
+
+def _ago(moment: datetime, now: float, wall: float) -> float:
+    # Not later than now, should the clocks of two machines differ.
+    return now - max(0.0, wall - moment.timestamp())

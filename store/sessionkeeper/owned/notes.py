@@ -1,0 +1,143 @@
+"""What the owner of a third party's store notes: who is there, what happened, how often.
+
+Everything here is synchronous and cannot fail: it runs in the owner's step, right after the inner
+store did its part, whoever asked for that and whether he still waits or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import Context
+
+from ..clock import Clock
+from ..events import SessionEvent, SessionEventKind
+from ..listening import Listeners
+from ..session import Session
+from ..states import SessionState
+from ..tally import Tally
+from ..watching import Bells
+from .known import Known, Roll
+
+__all__ = ["Notes"]
+
+
+class Notes:
+    """Kept by one owner; only its operations write here.
+
+    What happened elsewhere, past the owner, is noted when a session or a listing is next seen: it
+    counts, watchers are told, and listeners are not.
+    """
+
+    __slots__ = ("bells", "clock", "listeners", "roll", "tally", "telling")
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.roll = Roll()
+        self.tally = Tally()
+        self.bells = Bells()
+        self.listeners = Listeners()
+        self.telling = False
+        """Whether a listener is running now; one must not ask the owner."""
+
+    def created(self, session: Session, context: Context) -> None:
+        """Note a session that was created through the owner."""
+        if self.roll.find(session.id) is not None:
+            self._lose(session.id)
+        self._enter(session).begin(session, self.clock.steady())
+        self._tell(SessionEventKind.CREATED, session, None, context)
+
+    def changed(self, session: Session, context: Context) -> None:
+        """Note a session that was updated through the owner, and seen before that."""
+        known, now = self.roll[session.id], self.clock.steady()
+        before = known.state
+        known.active_at = now
+        if session.state.is_terminal and known.over_at is None:
+            known.over_at = now
+        self._follow(known, session)
+        if before is not session.state:
+            self._tell(SessionEventKind.STATE_CHANGED, session, before, context)
+
+    def removed(self, session: Session, kind: SessionEventKind, context: Context) -> None:
+        """Note that a session was deleted through the owner; it is as it was last seen."""
+        self._lose(session.id, kind)
+        self._tell(kind, session, session.state, context)
+
+    def appended(self, session_id: str, seq: int) -> None:
+        """Note that a frame was appended through the owner and got this number."""
+        known = self.roll.find(session_id)
+        if known is not None:
+            self._add(known, seq - known.last_seq)
+            known.active_at = self.clock.steady()
+        self.bells.ring(session_id)
+
+    def cleared(self, session_id: str) -> None:
+        """Note that all frames were deleted through the owner."""
+        known = self.roll.find(session_id)
+        if known is not None:
+            self.tally.removed(known.frame_count, 0)
+            known.frame_count = 0
+            known.active_at = self.clock.steady()
+
+    def saw(self, session: Session) -> None:
+        """Note how a session is."""
+        known = self.roll.find(session.id)
+        if known is not None and known.created_at != session.created_at:
+            self._lose(session.id)
+            known = None
+        if known is None:
+            known = self._enter(session)
+            known.date(session, self.clock.steady(), self.clock.wall())
+        elif not known.shows(session):
+            self._follow(known, session)
+
+    def listed(self, sessions: Sequence[Session]) -> None:
+        """Note who is there, in order of creation; nobody else is."""
+        for session_id in self.roll.absent({session.id for session in sessions}):
+            self._lose(session_id)
+        for session in sessions:
+            self.saw(session)
+        self.roll.seat(sessions)
+
+    def _enter(self, session: Session) -> Known:
+        self.tally.come(session)
+        self.tally.added(session.frame_count, 0)
+        return self.roll.enter(session)
+
+    def _follow(self, known: Known, session: Session) -> None:
+        known.date(session, self.clock.steady(), self.clock.wall())
+        news = session.last_seq > known.last_seq
+        news = news or (session.state.is_terminal and not known.state.is_terminal)
+        self.tally.turn(known, session)
+        came = session.last_seq - known.last_seq
+        self._add(known, max(came, session.frame_count - known.frame_count))
+        self.tally.removed(known.frame_count - session.frame_count, 0)
+        known.follow(session)
+        if news:
+            self.bells.ring(session.id)
+
+    def _add(self, known: Known, count: int) -> None:
+        if count > 0:
+            self.tally.added(count, 0)
+            known.frame_count += count
+            known.last_seq += count
+
+    def _lose(self, session_id: str, kind: SessionEventKind = SessionEventKind.DELETED) -> None:
+        known = self.roll.leave(session_id)
+        self.tally.go(known, kind, known.frame_count, 0)
+        self.bells.ring(session_id)
+
+    def _tell(
+        self,
+        kind: SessionEventKind,
+        session: Session,
+        before: SessionState | None,
+        context: Context,
+    ) -> None:
+        if not self.listeners:
+            return
+        self.telling = True
+        try:
+            # In no context of the owner's: a task that a listener starts may ask the owner later.
+            Context().run(self.listeners.tell, SessionEvent(kind, session, before), context)
+        finally:
+            self.telling = False

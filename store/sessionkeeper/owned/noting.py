@@ -1,0 +1,98 @@
+"""The inner store as operations see it: its ten methods, with what they do written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import Context
+
+from ..events import SessionEventKind
+from ..interface import SessionStore
+from ..message import MessageEnvelope
+from ..session import Session
+from .notes import Notes
+
+__all__ = ["NotingStore"]
+
+
+class NotingStore(SessionStore):
+    """Made for one operation, with the context of the caller who asked for it."""
+
+    def __init__(self, inner: SessionStore, notes: Notes, context: Context) -> None:
+        self._inner = inner
+        self._notes = notes
+        self._context = context
+
+    async def create_session(self, session: Session, /) -> Session:
+        created = await self._inner.create_session(session)
+        self._notes.created(created, self._context)
+        return created
+
+    async def get_session(self, session_id: str, /) -> Session:
+        session = await self._inner.get_session(session_id)
+        self._notes.saw(session)
+        return session
+
+    async def update_session(self, session: Session, /) -> Session:
+        """Update as the inner store does, having seen what was there before."""
+        await self._look_before(session)
+        updated = await self._inner.update_session(session)
+        self._notes.changed(updated, self._context)
+        return updated
+
+    async def delete_session(self, session_id: str, /) -> None:
+        """Delete as the inner store does, having seen what was there before."""
+        await self.remove(await self.get_session(session_id), SessionEventKind.DELETED)
+
+    async def remove(self, session: Session, kind: SessionEventKind) -> None:
+        """Delete a session that was just seen, and call it what it is."""
+        await self._inner.delete_session(session.id)
+        self._notes.removed(session, kind, self._context)
+
+    async def list_sessions(self) -> list[Session]:
+        sessions = await self._inner.list_sessions()
+        self._notes.listed(sessions)
+        return sessions
+
+    async def count_sessions(self) -> int:
+        return await self._inner.count_sessions()
+
+    async def add_frame(self, envelope: MessageEnvelope, /) -> int:
+        seq = await self._inner.add_frame(envelope)
+        self._notes.appended(envelope.context.session_id, seq)
+        return seq
+
+    async def get_frames(self, session_id: str, /) -> list[MessageEnvelope]:
+        return await self._inner.get_frames(session_id)
+
+    async def delete_frames(self, session_id: str, /) -> int:
+        removed = await self._inner.delete_frames(session_id)
+        self._notes.cleared(session_id)
+        return removed
+
+    async def count_frames(self, session_id: str, /) -> int:
+        return await self._inner.count_frames(session_id)
+
+    async def get_sessions_batch(self, session_ids: Sequence[str], /) -> list[Session]:
+        """Read with the inner store's own batch."""
+        sessions = await self._inner.get_sessions_batch(session_ids)
+        for session in sessions:
+            self._notes.saw(session)
+        return sessions
+
+    async def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:
+        """Update with the inner store's own batch, or one by one where it has none."""
+        if type(self._inner).update_sessions_batch is SessionStore.update_sessions_batch:
+            # The same as the inner store would do; but those before an error are known.
+            return await super().update_sessions_batch(sessions)
+        for session in sessions:
+            await self._look_before(session)
+        updated = await self._inner.update_sessions_batch(sessions)
+        for session in updated:
+            self._notes.changed(session, self._context)
+        return updated
+
+    async def _look_before(self, session: Session) -> None:
+        known = self._notes.roll.find(session.id)
+        # At this revision it is as it was when it was seen; at another, the update will fail.
+        if known is None or known.revision != session.revision:
+            await self.get_session(session.id)

@@ -1,0 +1,136 @@
+"""What the newer operations on one session are in ten methods, awaited with nobody in between.
+
+Each is a function of a store; that the inner store's owner awaits them one at a time makes them
+atomic within the process.
+"""
+
+from __future__ import annotations
+
+from ..atomic import Change
+from ..errors import (
+    OutcomeUnknown,
+    RevisionConflict,
+    SequenceConflict,
+    SessionClosed,
+    SessionExists,
+    SessionNotFound,
+    StoreUnavailable,
+)
+from ..interface import SessionStore
+from ..message import Frame, MessageEnvelope
+from ..session import STORE_FIELDS, Session
+from ..watcher import News
+from .known import Roll
+
+__all__ = ["add_one", "get_or_create", "look", "modify", "read"]
+
+_TRIES = 16
+"""How often another process may be in between before that is told."""
+
+
+async def modify(store: SessionStore, session_id: str, apply: Change) -> Session:
+    """Change a session as it is; read it again when another process was in between."""
+    tries = 0
+    while True:
+        session = await store.get_session(session_id)
+        changed = _changed(session, apply)
+        if changed is session:
+            return session
+        try:
+            return await store.update_session(changed)
+        except RevisionConflict:
+            tries += 1
+            if tries == _TRIES:
+                raise
+
+
+async def get_or_create(store: SessionStore, session: Session) -> tuple[Session, bool]:
+    """Return a session and whether it was created here."""
+    try:
+        return await store.get_session(session.id), False
+    except SessionNotFound:
+        pass
+    try:
+        return await store.create_session(session), True
+    except SessionExists:  # another process was faster, or it is there and not to be seen
+        return await store.get_session(session.id), False
+
+
+async def add_one(
+    store: SessionStore,
+    session_id: str,
+    envelope: MessageEnvelope | None,
+    expected_last_seq: int | None,
+    apply: Change | None,
+) -> range:
+    """Append at most one frame together with a change of its session."""
+    session = await store.get_session(session_id)
+    if session.state.is_terminal:
+        raise SessionClosed(session_id, session.state)
+    last = session.last_seq
+    if expected_last_seq is not None and expected_last_seq != last:
+        raise SequenceConflict(session_id, expected=expected_last_seq, current=last)
+    changed = session if apply is None else _changed(session, apply)
+    if envelope is None:
+        if changed is not session:
+            await store.update_session(changed)
+        return range(last + 1, last + 1)
+    seq = await store.add_frame(envelope)
+    if changed is not session:
+        try:
+            await store.update_session(changed)
+        except Exception as error:
+            raise OutcomeUnknown from error
+    return range(seq, seq + 1)
+
+
+async def read(
+    store: SessionStore, session_id: str, after: int, limit: int, *, newest: bool = False
+) -> list[Frame]:
+    """Number the whole log and return a part of it."""
+    for _ in range(_TRIES):
+        before = await store.get_session(session_id)
+        if before.last_seq <= after or not before.frame_count:
+            return []
+        envelopes = await store.get_frames(session_id)
+        first = _first(before)
+        # Another process may append meanwhile; only if the front moved, the numbers are not known.
+        if first == _first(await store.get_session(session_id)):
+            start = max(after - first + 1, len(envelopes) - limit if newest else 0, 0)
+            part = envelopes[start : start + limit]
+            return [Frame(seq=n, envelope=each) for n, each in enumerate(part, first + start)]
+    raise StoreUnavailable("another process kept removing frames")
+
+
+async def look(
+    store: SessionStore, roll: Roll, session_id: str, number: int | None, *, after: int, limit: int
+) -> News:
+    """Look for frames as a watcher does; the number is that of the session watched so far."""
+    try:
+        session = await store.get_session(session_id)
+        watched = roll[session_id].number
+        if number is not None and number != watched:
+            return News(number, (), over=True)
+        frames = await read(store, session_id, after, limit) if session.last_seq > after else []
+    except SessionNotFound:
+        if number is None:
+            raise
+        return News(number, (), over=True)
+    return News(watched, frames, over=session.state.is_terminal)
+
+
+def _first(session: Session) -> int:
+    return session.last_seq - session.frame_count + 1
+
+
+def _changed(session: Session, apply: Change) -> Session:
+    changed = apply(session)
+    if type(changed) is not Session:
+        raise TypeError(f"change returns a Session, not {type(changed).__name__}")
+    if changed is session:
+        return session
+    if changed.id != session.id:
+        raise ValueError("change returned another session")
+    changed.check_follows(session)
+    # What is the store's, a change cannot set; the inner store would take it for a stale snapshot.
+    return changed.model_copy(update={name: getattr(session, name) for name in STORE_FIELDS})

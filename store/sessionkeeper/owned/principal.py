@@ -1,0 +1,109 @@
+"""The view of one principal on a third party's store: what is not its own does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NoReturn, Self, TypeVar
+
+from ..arguments import checked_session, checked_sessions
+from ..atomic import Change
+from ..events import Listener
+from ..message import MessageEnvelope
+from ..principal_store import Belonging
+from ..session import Session
+from ..statistics import StoreStatistics
+from .awaiting import Operation
+from .facade import AwaitedStore
+from .own import OwnSessions
+
+__all__ = ["OwnedPrincipalStore"]
+
+R = TypeVar("R")
+
+
+class OwnedPrincipalStore(AwaitedStore):
+    """Made by `for_principal`; the store's own owner does its operations, each with its check.
+
+    `count_sessions` lists all sessions: O(sessions). Another process may give a session away
+    between the check and the operation.
+    """
+
+    def __init__(self, store: AwaitedStore, principal: str) -> None:
+        self._store = store
+        self._belonging = Belonging(principal)
+        self._runner, self._notes = store._runner, store._notes
+        self.guarantees = store.guarantees  # type: ignore[misc]  # of the class it is a view of
+
+    def __repr__(self) -> str:
+        return f"<OwnedPrincipalStore of {self._store!r}>"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the store takes operations now."""
+        return self._store.is_open
+
+    async def _do(self, operation: Operation[R], /) -> R:
+        principal = self._belonging.principal
+        return await self._store._do(lambda inner: operation(OwnSessions(inner, principal)))
+
+    async def create_session(self, session: Session, /) -> Session:
+        return await super().create_session(self._belonging.own(checked_session(session)))
+
+    async def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
+        return await super().get_or_create_session(self._belonging.own(checked_session(session)))
+
+    async def update_session(self, session: Session, /) -> Session:
+        return await super().update_session(self._belonging.kept(checked_session(session)))
+
+    async def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:
+        checked = [self._belonging.kept(session) for session in checked_sessions(sessions)]
+        return await super().update_sessions_batch(checked)
+
+    async def modify_session(self, session_id: str, change: Change, /) -> Session:
+        return await super().modify_session(session_id, self._belonging.keeping(change))
+
+    async def add_frames(
+        self,
+        session_id: str,
+        envelopes: Sequence[MessageEnvelope],
+        /,
+        *,
+        expected_last_seq: int | None = None,
+        change: Change | None = None,
+    ) -> range:
+        return await super().add_frames(
+            session_id,
+            envelopes,
+            expected_last_seq=expected_last_seq,
+            change=None if change is None else self._belonging.keeping(change),
+        )
+
+    async def expire_sessions(
+        self, *, idle: float | None = None, age: float | None = None, limit: int = 100
+    ) -> list[Session]:
+        _refuse("expire_sessions")
+
+    async def purge_sessions(
+        self,
+        *,
+        ended_before: datetime | None = None,
+        ended_for: float | None = None,
+        limit: int = 100,
+    ) -> int:
+        _refuse("purge_sessions")
+
+    async def statistics(self) -> StoreStatistics:
+        _refuse("statistics")
+
+    def subscribe(self, listener: Listener, /) -> Callable[[], None]:
+        _refuse("subscribe")
+
+    def for_principal(self, principal: str, /) -> Self:
+        """Return this view for its own principal. Raises `ValueError` for another."""
+        self._belonging.check_same(principal)
+        return self
+
+
+def _refuse(method: str) -> NoReturn:
+    raise NotImplementedError(f"{method} concerns the whole store")

@@ -1,0 +1,173 @@
+"""The store that gives any third-party store an owner.
+
+What the ten methods of `SessionStore` cannot do whole, this store refuses: it never weakens a
+promise in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from copy import copy
+from datetime import datetime
+from typing import ClassVar, Self, TypeVar, cast
+
+from soleowner import Actor, ActorStatistics, Command, Observer, ThreadPort
+
+from ..actor_store import session_error
+from ..arguments import checked_count, checked_past, checked_seconds
+from ..clock import Clock
+from ..crossing import Ask, Crossing, stop_at
+from ..events import Listener
+from ..guarantees import Atomicity, Durability, Guarantees, Scope
+from ..interface import SessionStore
+from ..session import Session
+from ..statistics import StoreStatistics
+from . import sweeps
+from .awaiting import Await, AwaitingRunner
+from .facade import AwaitedStore
+from .notes import Notes
+from .noting import NotingStore
+from .principal import OwnedPrincipalStore
+
+__all__ = ["OwnedSessionStore"]
+
+R = TypeVar("R")
+
+
+class OwnedSessionStore(AwaitedStore, Crossing):
+    """Makes every operation through it atomic within this process.
+
+    Another process that uses the same inner store is not held back. Refused with
+    `NotImplementedError`: `touch_session`, `trim_frames`, and `add_frames` of more than one frame.
+
+    What the inner store cannot tell, the owner notes for each session it saw, without its payload.
+    Ages are measured by the steady clock from what went through this object; for what happened
+    before or elsewhere the inner store's times are compared with the wall clock, once, when they
+    are first seen.
+    """
+
+    guarantees: ClassVar[Guarantees] = Guarantees(
+        operation=Atomicity.LINEARIZABLE,
+        batch=Atomicity.NONE,
+        listing=Atomicity.LINEARIZABLE,
+        durability=Durability.INNER,
+        scope=Scope.PROCESS,
+    )
+
+    def __init__(
+        self, inner: SessionStore, *, capacity: int = 1024, clock: Clock | None = None
+    ) -> None:
+        if not isinstance(inner, SessionStore):
+            raise TypeError(f"a SessionStore is expected, not {type(inner).__name__}")
+        clock = Clock() if clock is None else clock
+        if not isinstance(clock, Clock):
+            raise TypeError(f"a Clock is expected, not {type(clock).__name__}")
+        self._notes = Notes(clock)
+        self._runner = AwaitingRunner(inner, self._notes)
+        self._actor = Actor(
+            self._runner,
+            name="sessionkeeper owner",
+            capacity=capacity,
+            translate=session_error,
+        )
+        self._ask: Ask[SessionStore] = self._actor.ask
+
+    def __repr__(self) -> str:
+        now = self._actor.statistics()
+        return f"<OwnedSessionStore {now.state} mailbox={now.depth}/{now.capacity}>"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes operations now."""
+        return self._actor.statistics().state == "open"
+
+    @property
+    def mailbox(self) -> ActorStatistics:
+        """One moment of the mailbox and its owner; O(1), never waits."""
+        return self._actor.statistics()
+
+    def observe(self, observer: Observer | None, /) -> None:
+        """Tell an observer of each batch: its size, how long it waited and took."""
+        self._actor.observe(observer)
+
+    async def open(self) -> Self:
+        """Start the owner; the inner store is its maker's to open and close."""
+        await self._actor.open()
+        return self
+
+    async def aclose(self, *, timeout: float | None = None) -> None:
+        """Finish queued operations and stop; the inner store stays open.
+
+        After `timeout` seconds, what is queued is answered with `StoreClosed`, and the operation
+        the inner store is busy with is cancelled and answered with `OutcomeUnknown`.
+        """
+        await self._actor.aclose(timeout=timeout)
+
+    async def _do(self, operation: Callable[[NotingStore], Awaitable[R]], /) -> R:
+        notes, context = self._notes, copy_context()
+        await_ = Await(lambda inner: operation(NotingStore(inner, notes, context)))
+        command: Command[SessionStore, R] = cast("Command[SessionStore, R]", await_)
+        return await self._ask(command)
+
+    def crossing(self) -> tuple[Self, ThreadPort[SessionStore]]:
+        """Return a facade that stops at its commands, and the way in for them."""
+        facade = copy(self)
+        facade._ask = stop_at
+        return facade, self._actor.port()
+
+    async def expire_sessions(
+        self, *, idle: float | None = None, age: float | None = None, limit: int = 100
+    ) -> list[Session]:
+        """End sessions as the interface says, at the cost of listing them all.
+
+        Their `last_activity` is what the inner store makes of an update. A session that another
+        process changes or deletes meanwhile is left alone. An error after some were ended is
+        logged, and those are returned: they have ended. Raises `TypeError`, `ValueError`, and what
+        the inner store raises.
+        """
+        checked_count("limit", limit, least=1)
+        idle, age = checked_seconds("idle", idle), checked_seconds("age", age)
+        if idle is None and age is None:
+            raise ValueError("idle or age is needed: how long a session may be")
+        return await self._do(lambda inner: sweeps.expire(inner, self._notes, idle, age, limit))
+
+    async def purge_sessions(
+        self,
+        *,
+        ended_before: datetime | None = None,
+        ended_for: float | None = None,
+        limit: int = 100,
+    ) -> int:
+        """Delete sessions as the interface says, at the cost of listing them all.
+
+        One of which the inner store does not say when it ended, ended with its last activity. An
+        error after some were deleted is logged, and their number returned: they are gone. Raises
+        `TypeError`, `ValueError`, and what the inner store raises.
+        """
+        checked_count("limit", limit, least=1)
+        before, span = checked_past(ended_before, ended_for)
+        return await self._do(lambda inner: sweeps.purge(inner, self._notes, before, span, limit))
+
+    def subscribe(self, listener: Listener, /) -> Callable[[], None]:
+        return self._notes.listeners.add(listener)
+
+    def for_principal(self, principal: str, /) -> OwnedPrincipalStore:
+        return OwnedPrincipalStore(self, principal)
+
+    async def statistics(self) -> StoreStatistics:
+        """Return one moment's numbers, by listing all sessions.
+
+        What was there before this object, or came past it, counts as created when it is first
+        seen, and as deleted when it is missed; the sums hold. The inner store does not say how
+        many bytes it holds.
+        """
+        held = await self._do(lambda inner: sweeps.count_all(inner, self._notes))
+        return StoreStatistics(
+            sessions=held.sessions,
+            frames=held.frames,
+            bytes=held.bytes,
+            counters=held.counters,
+            mailbox=self.mailbox,
+            refusals=self.mailbox.refusals,
+        )

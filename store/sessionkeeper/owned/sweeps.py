@@ -1,0 +1,140 @@
+"""What the newer operations on many sessions are in ten methods: each lists them all.
+
+A session that is due is looked at again just before it is ended or deleted, so that another
+process is overlooked for one round trip and not for a whole sweep.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable
+from math import inf
+from typing import TypeVar
+
+from ..errors import RevisionConflict, SessionNotFound
+from ..events import SessionEventKind
+from ..interface import SessionStore
+from ..query import SessionPage, SessionQuery
+from ..session import Session
+from ..states import SessionState
+from ..statistics import TableStatistics
+from ..sweeping import LOOKS
+from .known import Known, Roll
+from .notes import Notes
+from .noting import NotingStore
+
+__all__ = ["count_all", "expire", "find", "purge"]
+
+T = TypeVar("T")
+
+logger = logging.getLogger("sessionkeeper")
+
+
+async def find(
+    store: SessionStore, roll: Roll, query: SessionQuery, after: int, limit: int
+) -> SessionPage:
+    """Return the first sessions after that place which match, at most `limit`."""
+    # The inner store lists in order of creation; the places hold even if it should not.
+    sessions = sorted(await store.list_sessions(), key=lambda session: roll[session.id].place)
+    start = bisect_right(sessions, after, key=lambda session: roll[session.id].place)
+    found: list[Session] = []
+    last = after
+    for looks, session in enumerate(sessions[start : start + LOOKS + limit + 1]):
+        if len(found) == limit or looks == LOOKS + limit:
+            return SessionPage(tuple(found), str(last))
+        last = roll[session.id].place
+        if query.matches(session):
+            found.append(session)
+    return SessionPage(tuple(found), None)
+
+
+async def expire(
+    store: NotingStore, notes: Notes, idle: float | None, age: float | None, limit: int
+) -> list[Session]:
+    """End the live sessions that were idle or are old for so many seconds, at most `limit`."""
+    now, roll = notes.clock.steady(), notes.roll
+    most_idle, most_age = inf if idle is None else idle, inf if age is None else age
+
+    def is_idle(known: Known) -> bool:
+        return idle is not None and now - known.active_at >= most_idle
+
+    def is_due(session: Session) -> bool:
+        known = roll[session.id]
+        if session.state.is_terminal:
+            return False
+        return is_idle(known) or (age is not None and now - known.born_at >= most_age)
+
+    def turn(session: Session) -> tuple[bool, float]:
+        known = roll[session.id]
+        if is_idle(known):
+            return False, known.active_at
+        return True, known.born_at
+
+    async def end(session: Session) -> Session:
+        timed_out = session.model_copy(update={"state": SessionState.TIMED_OUT})
+        return await store.update_session(timed_out)
+
+    due = sorted(filter(is_due, await store.list_sessions()), key=turn)
+    return await _each(store, due, is_due, end, limit)
+
+
+async def purge(
+    store: NotingStore, notes: Notes, ended_before: float, ended_for: float, limit: int
+) -> int:
+    """Delete sessions that ended before that moment and so many seconds ago, at most `limit`."""
+    now, roll = notes.clock.steady(), notes.roll
+
+    def is_past(session: Session) -> bool:
+        over_at = roll[session.id].over_at
+        if over_at is None:
+            return False
+        ended = session.ended_at or session.last_activity
+        return ended.timestamp() < ended_before and now - over_at >= ended_for
+
+    def turn(session: Session) -> float:
+        over_at = roll[session.id].over_at
+        return inf if over_at is None else over_at
+
+    async def remove(session: Session) -> None:
+        await store.remove(session, SessionEventKind.PURGED)
+
+    past = sorted(filter(is_past, await store.list_sessions()), key=turn)
+    return len(await _each(store, past, is_past, remove, limit))
+
+
+async def count_all(store: NotingStore, notes: Notes) -> TableStatistics:
+    """Count what a listing shows; what is noted agrees with it then."""
+    await store.list_sessions()
+    return TableStatistics(
+        sessions=notes.tally.by_state(),
+        frames=notes.tally.frames,
+        bytes=None,
+        counters=notes.tally.counters(),
+    )
+
+
+async def _each(
+    store: NotingStore,
+    sessions: list[Session],
+    is_due: Callable[[Session], bool],
+    act: Callable[[Session], Awaitable[T]],
+    limit: int,
+) -> list[T]:
+    done: list[T] = []
+    for session in sessions:
+        if len(done) == limit:
+            break
+        try:
+            again = await store.get_session(session.id)
+            if is_due(again):
+                done.append(await act(again))
+        except (RevisionConflict, SessionNotFound):
+            continue  # another process uses it, or was faster
+        except Exception as error:
+            if not done:
+                raise
+            # What was done has happened and must be told; the next sweep meets the error again.
+            logger.warning("a sweep ended early with %s", type(error).__name__)
+            break
+    return done

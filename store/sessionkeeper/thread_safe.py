@@ -1,0 +1,194 @@
+"""The facade for threads: the methods of a store, blocking, from any thread or another loop."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from copy import copy
+from datetime import datetime
+from typing import Any, Self, TypeVar
+
+from .atomic import AtomicSessionStore, Change
+from .crossing import Crossing, drive
+from .frame_reader import FrameReader
+from .guarantees import Guarantees
+from .message import Frame, MessageEnvelope
+from .query import SessionPage, SessionQuery
+from .session import Session
+from .statistics import StoreStatistics
+
+__all__ = ["ThreadSafeSessionStore"]
+
+R = TypeVar("R")
+
+
+class ThreadSafeSessionStore:
+    """An open store with an owner, for use by any number of threads.
+
+    Its methods are those of `AtomicSessionStore` with the same arguments, results, errors and
+    promises; they block until the reply is there. Commands of threads that wait at the same time
+    reach the owner in one hop, in the mailbox of everyone else.
+
+    After `timeout` seconds a method raises `TimeoutError`: what was still queued has certainly no
+    effect, what the owner had taken is applied whole or not at all. A loop that stops for about
+    half a second ends waiting with `StoreClosed`, or `OutcomeUnknown` if the owner had begun.
+    On the loop's own thread every method raises `soleowner.WouldBlock`: await the store there.
+    """
+
+    def __init__(self, store: AtomicSessionStore, *, timeout: float | None = None) -> None:
+        """Make one from any thread.
+
+        Raises `TypeError` for a store without an owner, and what the store raises of an operation
+        when it is not open.
+        """
+        if not isinstance(store, Crossing):
+            raise TypeError(f"a store with an owner is expected, not {type(store).__name__}")
+        self._store: AtomicSessionStore = store
+        self._facade, self._port = store.crossing()
+        self._timeout = timeout
+
+    def __repr__(self) -> str:
+        return f"<ThreadSafeSessionStore {'open' if self.is_open else 'closed'} {self._store!r}>"
+
+    @property
+    def guarantees(self) -> Guarantees:
+        """What the store promises."""
+        return self._store.guarantees
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes operations now."""
+        return not self._port.is_closed and self._store.is_open
+
+    def within(self, timeout: float | None) -> Self:
+        """Return a facade of the same store and port with another timeout."""
+        other = copy(self)
+        other._timeout = timeout
+        return other
+
+    def close(self) -> None:
+        """Refuse new calls with `StoreClosed`; those under way are answered. Idempotent.
+
+        The store stays open: it is its maker's to close.
+        """
+        self._port.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _do(self, steps: Coroutine[Any, Any, R]) -> R:
+        return drive(steps, self._port, timeout=self._timeout)
+
+    def create_session(self, session: Session, /) -> Session:
+        return self._do(self._facade.create_session(session))
+
+    def get_session(self, session_id: str, /) -> Session:
+        return self._do(self._facade.get_session(session_id))
+
+    def update_session(self, session: Session, /) -> Session:
+        return self._do(self._facade.update_session(session))
+
+    def delete_session(self, session_id: str, /) -> None:
+        self._do(self._facade.delete_session(session_id))
+
+    def list_sessions(self) -> list[Session]:
+        return self._do(self._facade.list_sessions())
+
+    def count_sessions(self) -> int:
+        return self._do(self._facade.count_sessions())
+
+    def add_frame(self, envelope: MessageEnvelope, /) -> int:
+        return self._do(self._facade.add_frame(envelope))
+
+    def get_frames(self, session_id: str, /) -> list[MessageEnvelope]:
+        return self._do(self._facade.get_frames(session_id))
+
+    def delete_frames(self, session_id: str, /) -> int:
+        return self._do(self._facade.delete_frames(session_id))
+
+    def count_frames(self, session_id: str, /) -> int:
+        return self._do(self._facade.count_frames(session_id))
+
+    def get_sessions_batch(self, session_ids: Sequence[str], /) -> list[Session]:
+        return self._do(self._facade.get_sessions_batch(session_ids))
+
+    def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:
+        return self._do(self._facade.update_sessions_batch(sessions))
+
+    def modify_session(self, session_id: str, change: Change, /) -> Session:
+        """Modify a session as `AtomicSessionStore` says; `change` runs where the owner does."""
+        return self._do(self._facade.modify_session(session_id, change))
+
+    def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
+        return self._do(self._facade.get_or_create_session(session))
+
+    def touch_session(self, session_id: str, /) -> None:
+        self._do(self._facade.touch_session(session_id))
+
+    def add_frames(
+        self,
+        session_id: str,
+        envelopes: Sequence[MessageEnvelope],
+        /,
+        *,
+        expected_last_seq: int | None = None,
+        change: Change | None = None,
+    ) -> range:
+        return self._do(
+            self._facade.add_frames(
+                session_id, envelopes, expected_last_seq=expected_last_seq, change=change
+            )
+        )
+
+    def read_frames(
+        self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
+    ) -> list[Frame]:
+        return self._do(
+            self._facade.read_frames(session_id, after=after, limit=limit, newest=newest)
+        )
+
+    def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
+        return self._do(self._facade.trim_frames(session_id, up_to=up_to))
+
+    def find_sessions(
+        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
+    ) -> SessionPage:
+        return self._do(self._facade.find_sessions(query, cursor=cursor, limit=limit))
+
+    def expire_sessions(
+        self, *, idle: float | None = None, age: float | None = None, limit: int = 100
+    ) -> list[Session]:
+        return self._do(self._facade.expire_sessions(idle=idle, age=age, limit=limit))
+
+    def purge_sessions(
+        self,
+        *,
+        ended_before: datetime | None = None,
+        ended_for: float | None = None,
+        limit: int = 100,
+    ) -> int:
+        return self._do(
+            self._facade.purge_sessions(ended_before=ended_before, ended_for=ended_for, limit=limit)
+        )
+
+    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameReader:
+        """Return a blocking iterator over the frames numbered above `after`; no timeout applies.
+
+        Raises at once what the store's `watch_frames` raises at once.
+        """
+        return FrameReader(self._port, lambda: self._store.watch_frames(session_id, after=after))
+
+    def for_principal(self, principal: str, /) -> Self:
+        """Return the same facade for the sessions of one principal; both have one port.
+
+        Raises as the store's `for_principal`.
+        """
+        view = copy(self)
+        view._facade = self._facade.for_principal(principal)
+        view._store = self._store.for_principal(principal)
+        return view
+
+    def statistics(self) -> StoreStatistics:
+        return self._do(self._facade.statistics())

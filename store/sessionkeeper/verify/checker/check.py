@@ -1,0 +1,156 @@
+"""Is there an order of the operations, agreeing with real time, that the model accepts?
+
+Three layers, cheapest first; each says what it proves. Nothing here knows what is stored.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Generator, Hashable, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from ..history.operation import History, Operation
+from ..models.model import Model
+from .invariants import contradictions, stamp_contradictions
+from .partition import evidence, partition
+from .search import Search
+from .shrink import Shrinker
+from .transitions import TooManyStates
+from .verdict import Blocked, CheckResult, Counterexample, Finding, Layer, Verdict
+from .version_order import works_in_version_order
+
+__all__ = ["check", "explain"]
+
+S = TypeVar("S", bound=Hashable)
+
+_FIRST_SLICE = 2_000
+_LARGEST_SLICE = 100_000
+_SECONDS_TO_EXPLAIN = 3.0
+_FINDINGS = 100
+_BLOCKED = 8
+
+
+def check(
+    history: History | Sequence[Operation],
+    model: Model[S],
+    /,
+    *,
+    timeout: float | None = None,
+    max_configurations: int = 4_000_000,
+    explained: bool = True,
+) -> CheckResult:
+    """Decide whether a history is linearizable with respect to a model.
+
+    UNKNOWN when `timeout` seconds have passed, or so many configurations are held in memory, or
+    one operation has too many possible results; in CI, treat it as a failure. With `explained`, an
+    illegal history is shrunk afterwards, which takes at most some seconds more.
+    """
+    operations = history.operations if isinstance(history, History) else history
+    with _without_collector():
+        return _check(operations, model, timeout, max_configurations, explained)
+
+
+@contextmanager
+def _without_collector() -> Generator[None]:
+    """Keep the garbage collector from walking millions of tuples, none of which is in a cycle."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _check(
+    operations: Sequence[Operation],
+    model: Model[S],
+    timeout: float | None,
+    max_configurations: int,
+    explained: bool,
+) -> CheckResult:
+    deadline = None if timeout is None else time.monotonic() + timeout
+    told = evidence(operations, model)
+    parts = partition(told, model)
+    stamps = stamp_contradictions(model, told)
+
+    def result(verdict: Verdict, layer: Layer, **more: object) -> CheckResult:
+        return CheckResult(verdict, layer, len(operations), len(parts), **more)  # type: ignore[arg-type]  # fields of it
+
+    undecided = [part for part in parts if not works_in_version_order(model, part)]
+    # What an order needs no place for may still say something about numbers.
+    silent = len(told) < len(operations)
+    findings = stamps + (contradictions(model, operations) if undecided or silent else [])
+    if not undecided and not findings:
+        return result(Verdict.OK, Layer.VERSION_ORDER)
+    if findings:
+        example = None
+        if explained:
+            example = _example_of(model, undecided, findings)
+        cause = tuple(findings[:_FINDINGS])
+        return result(Verdict.ILLEGAL, Layer.INVARIANTS, findings=cause, counterexample=example)
+    searches = [Search(model, part) for part in undecided]
+    verdict, failed, reason = _decide(searches, deadline, max_configurations)
+    if failed is not None and explained:
+        return result(verdict, Layer.SEARCH, counterexample=explain(model, failed))
+    return result(verdict, Layer.SEARCH, reason=reason)
+
+
+def _decide(
+    searches: Sequence[Search[S]], deadline: float | None, most: int
+) -> tuple[Verdict, Search[S] | None, str | None]:
+    """Search all partitions in turn, in growing slices: the first illegal one wins.
+
+    One after the other, a hard partition would hide that another one is illegal at a glance.
+    """
+    reason = None
+    steps = _FIRST_SLICE
+    going = list(searches)
+    while going:
+        still: list[Search[S]] = []
+        for search in going:
+            if deadline is not None and time.monotonic() > deadline:
+                return Verdict.UNKNOWN, None, "time limit"
+            try:
+                verdict = search.run(steps)
+            except TooManyStates:
+                reason = "an operation with too many possible results"
+                continue
+            if verdict is Verdict.ILLEGAL:
+                return verdict, search, None
+            if verdict is None:
+                still.append(search)
+        if sum(search.configurations for search in still) > most:
+            return Verdict.UNKNOWN, None, "memory limit"
+        going = still
+        steps = min(_LARGEST_SLICE, steps * 4)
+    return (Verdict.OK if reason is None else Verdict.UNKNOWN), None, reason
+
+
+def explain(model: Model[S], failed: Search[S], /) -> Counterexample:
+    """Say why no order works, after a search that found none; takes a few seconds at most."""
+    stuck = failed.blocked()
+    starts, shrunk = Shrinker(model, failed, seconds=_SECONDS_TO_EXPLAIN).shrink()
+    state = failed.state()
+    return Counterexample(
+        order=tuple(operation for operation, _ in failed.order()),
+        state=model.describe(state),
+        blocked=tuple(Blocked(each, model.explain(state, each)) for each in stuck[:_BLOCKED]),
+        starts=tuple(model.describe(each) for each in starts[:_BLOCKED]),
+        shrunk=tuple(shrunk),
+    )
+
+
+def _example_of(
+    model: Model[S], parts: Sequence[list[Operation]], findings: Sequence[Finding]
+) -> Counterexample | None:
+    """Look for a counterexample to go with findings, where they are, for a short time."""
+    touched = {id(operation) for finding in findings for operation in finding.operations}
+    searches = [
+        Search(model, part) for part in parts if any(id(operation) in touched for operation in part)
+    ]
+    deadline = time.monotonic() + _SECONDS_TO_EXPLAIN
+    _, failed, _ = _decide(searches, deadline, 1_000_000)
+    return None if failed is None else explain(model, failed)

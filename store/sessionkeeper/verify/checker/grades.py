@@ -1,0 +1,167 @@
+"""Weaker guarantees by name: what a history that is not linearizable still keeps.
+
+Each is the same question with times widened, asked for every partition on its own. Source of the
+names: Terry and others, "Session guarantees for weakly consistent replicated data" (1994).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias, TypeVar
+
+import msgspec
+
+from ..history.operation import History, Operation, Outcome
+from ..models.model import Model
+from .partition import evidence, partition
+from .search import Search
+from .transitions import TooManyStates
+from .verdict import Verdict
+
+__all__ = ["Grade", "Guarantee", "grade"]
+
+S = TypeVar("S", bound=Hashable)
+
+_SLICE = 2_000
+_FIRST = -(1 << 61)
+_LAST = 1 << 61
+
+
+class Guarantee(StrEnum):
+    """What clients can rely on. The first implies all others; of those none implies another,
+    because reading one's own writes and monotonic reads are asked of writes in real time."""
+
+    LINEARIZABLE = "linearizable"
+    """One order of all operations, in agreement with real time."""
+    SEQUENTIAL = "sequential"
+    """One order of a partition's operations that keeps the order of each client."""
+    READ_YOUR_WRITES = "read your writes"
+    """A read may be stale, but shows what its client wrote before; writes are linearizable."""
+    MONOTONIC_READS = "monotonic reads"
+    """A read may be stale, but no staler than the client's last; writes are linearizable."""
+    MONOTONIC_WRITES = "monotonic writes"
+    """One order of a partition's writes that keeps the order of each client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """Each guarantee with OK (kept), ILLEGAL (broken) or UNKNOWN."""
+
+    verdicts: Mapping[Guarantee, Verdict]
+
+    @property
+    def kept(self) -> tuple[Guarantee, ...]:
+        """The guarantees that hold."""
+        return tuple(each for each in Guarantee if self.verdicts[each] is Verdict.OK)
+
+
+Question: TypeAlias = tuple[list[Operation], dict[int, int]]
+"""Operations with other times, and which must come after which."""
+
+
+def grade(
+    history: History | Sequence[Operation], model: Model[S], /, *, timeout: float = 10.0
+) -> Grade:
+    """Decide which guarantees a history keeps, within so many seconds in all.
+
+    An operation whose outcome is not known may have taken effect anywhere, or not at all.
+    """
+    operations = history.operations if isinstance(history, History) else history
+    deadline = time.monotonic() + timeout
+    open_parts = partition(evidence(operations, model), model)
+    verdicts: dict[Guarantee, Verdict] = {}
+    for guarantee in Guarantee:
+        answers = [_ask(model, part, guarantee, deadline) for part in open_parts]
+        verdicts[guarantee] = _worst(answers)
+        if guarantee is Guarantee.LINEARIZABLE:
+            # A linearizable partition keeps all the others too.
+            pairs = zip(open_parts, answers, strict=True)
+            open_parts = [part for part, answer in pairs if answer is not Verdict.OK]
+    return Grade(verdicts)
+
+
+def _worst(answers: Sequence[Verdict]) -> Verdict:
+    for verdict in (Verdict.ILLEGAL, Verdict.UNKNOWN):
+        if verdict in answers:
+            return verdict
+    return Verdict.OK
+
+
+def _ask(
+    model: Model[S], part: Sequence[Operation], guarantee: Guarantee, deadline: float
+) -> Verdict:
+    answers: list[Verdict] = []
+    for operations, after in _questions(model, part, guarantee):
+        search = Search(model, operations, after=after)
+        answer: Verdict | None = None
+        try:
+            while answer is None and time.monotonic() < deadline:
+                answer = search.run(_SLICE)
+        except TooManyStates:
+            answer = None
+        answers.append(answer or Verdict.UNKNOWN)
+        if answer is Verdict.ILLEGAL:
+            break
+    return _worst(answers)
+
+
+def _questions(
+    model: Model[S], part: Sequence[Operation], guarantee: Guarantee
+) -> Iterator[Question]:
+    """Return what must all have an order for the guarantee to hold."""
+    ordered = sorted(part, key=lambda operation: operation.call)
+    if guarantee is Guarantee.LINEARIZABLE:
+        yield ordered, {}
+    elif guarantee is Guarantee.SEQUENTIAL:
+        yield _in_order_of_clients(ordered)
+    elif guarantee is Guarantee.MONOTONIC_WRITES:
+        yield _in_order_of_clients([each for each in ordered if not model.is_read(each)])
+    else:
+        yield [each for each in ordered if not model.is_read(each)], {}
+        for client in sorted({each.client for each in ordered if model.is_read(each)}):
+            told = [each for each in ordered if each.client == client or not model.is_read(each)]
+            yield _as_one_client_sees(model, told, client, guarantee)
+
+
+def _in_order_of_clients(operations: Sequence[Operation]) -> Question:
+    """Widen all times, so that nothing but the order of each client is left."""
+    widened: list[Operation] = []
+    after: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for index, operation in enumerate(operations):
+        widened.append(_widened(operation, _FIRST, _LAST))
+        if operation.outcome is not Outcome.UNKNOWN:
+            if operation.client in last:
+                after[index] = last[operation.client]
+            last[operation.client] = index
+    return widened, after
+
+
+def _as_one_client_sees(
+    model: Model[S], operations: Sequence[Operation], client: int, guarantee: Guarantee
+) -> Question:
+    """Let the client's reads be stale, but for what the guarantee says."""
+    widened: list[Operation] = []
+    after: dict[int, int] = {}
+    bound: int | None = None
+    for index, operation in enumerate(operations):
+        is_read = model.is_read(operation)
+        if is_read:
+            widened.append(_widened(operation, _FIRST, operation.returned))
+            if bound is not None:
+                after[index] = bound
+        else:
+            widened.append(operation)
+        binds = is_read == (guarantee is Guarantee.MONOTONIC_READS)
+        if operation.client == client and binds and operation.outcome is not Outcome.UNKNOWN:
+            bound = index
+    return widened, after
+
+
+def _widened(operation: Operation, call: int, returned: int | None) -> Operation:
+    if operation.outcome is Outcome.UNKNOWN:
+        return msgspec.structs.replace(operation, call=call)
+    return msgspec.structs.replace(operation, call=call, returned=returned)

@@ -1,0 +1,170 @@
+"""Makes an illegal history small without making it illegal for another reason.
+
+An operation is left out only if the history stays illegal when it may take effect at any time
+after its call, or never: whatever it did could not help. (To simply leave out a write would make
+every read of its value look wrong.) Source of the halving: Zeller and Hildebrandt, "Simplifying
+and isolating failure-inducing input" (2002).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+
+from ..history.operation import Operation, Outcome
+from ..models.model import Model
+from .search import Search
+from .transitions import TooManyStates
+from .verdict import Verdict
+
+__all__ = ["Shrinker"]
+
+S = TypeVar("S", bound=Hashable)
+
+_CHECKS = 400
+_STEPS = 4_000
+_FEW = 12
+_MANY = 200
+
+
+class Shrinker(Generic[S]):
+    """Shrinks one partition, after a search that found no order; bounded in checks and seconds."""
+
+    def __init__(self, model: Model[S], failed: Search[S], *, seconds: float) -> None:
+        self._model = model
+        self._failed = failed
+        self._starts = [model.init()]
+        self._operations = list(failed.operations)
+        self._checks = _CHECKS
+        self._deadline = time.monotonic() + seconds
+
+    def shrink(self) -> tuple[list[S], list[Operation]]:
+        """Return what cannot be done without, and the states it may begin in."""
+        self._cut_around()
+        # Reads first: with fewer of them, the rest is quicker to search.
+        self._halve([i for i, each in enumerate(self._operations) if self._model.is_read(each)])
+        if len(self._operations) > _FEW:
+            self._cut_before()
+        self._halve(list(range(len(self._operations))))
+        told = [each for each in self._operations if each.outcome is not Outcome.UNKNOWN]
+        return self._starts, sorted(told, key=lambda operation: operation.call)
+
+    def _cut_around(self) -> None:
+        """Leave out what comes after the place where the search got stuck, and much before it."""
+        operations = _until(self._failed.blocked(), self._operations)
+        if len(operations) > _MANY:
+            for back in (32, 128, 512, 2048):
+                cut = max(0, self._failed.stuck_at - back)
+                starts, later = later_part(self._failed, cut)
+                later = _until(self._failed.blocked(), later)
+                if starts and self._is_illegal(later, starts):
+                    self._starts, self._operations = starts, self._without_silent(later)
+                    return
+        if self._is_illegal(operations):
+            self._operations = self._without_silent(operations)
+
+    def _cut_before(self) -> None:
+        """Leave out the front, as much of it as the history can do without."""
+        search = Search(self._model, self._operations, starts=self._starts)
+        if search.run(_STEPS * 5) is not Verdict.ILLEGAL:
+            return
+        for keep in (2, 4, 8, 16, 32):
+            starts, later = later_part(search, max(0, search.definite - keep))
+            if starts and self._is_illegal(later, starts):
+                self._starts, self._operations = starts, self._without_silent(later)
+                return
+
+    def _halve(self, candidates: list[int]) -> None:
+        """Weaken as many of the candidates as the history can do without."""
+        chunk = max(1, len(candidates) // 2)
+        while candidates and self._may_go_on():
+            needed: list[int] = []
+            for start in range(0, len(candidates), chunk):
+                some = candidates[start : start + chunk]
+                weak = self._weakened(some)
+                if self._may_go_on() and self._is_illegal(weak):
+                    self._operations = weak
+                else:
+                    needed += some
+            if chunk == 1 and len(needed) == len(candidates):
+                break
+            candidates = needed
+            chunk = max(1, min(chunk, len(candidates)) // 2)
+        self._operations = self._without_silent(self._operations)
+
+    def _may_go_on(self) -> bool:
+        return self._checks > 0 and time.monotonic() < self._deadline
+
+    def _weakened(self, some: Sequence[int]) -> list[Operation]:
+        chosen = set(some)
+        return [
+            _open_ended(operation) if index in chosen else operation
+            for index, operation in enumerate(self._operations)
+        ]
+
+    def _without_silent(self, operations: Sequence[Operation]) -> list[Operation]:
+        """Leave out reads without an answer."""
+        return [
+            operation
+            for operation in operations
+            if operation.outcome is not Outcome.UNKNOWN or not self._model.is_read(operation)
+        ]
+
+    def _is_illegal(
+        self, operations: Sequence[Operation], starts: Sequence[S] | None = None
+    ) -> bool:
+        self._checks -= 1
+        told = self._without_silent(operations)
+        try:
+            search = Search(self._model, told, starts=starts or self._starts)
+            return search.run(_STEPS) is Verdict.ILLEGAL
+        except TooManyStates:
+            return False
+
+
+def later_part(search: Search[S], cut: int) -> tuple[list[S], list[Operation]]:
+    """Return the operations from number `cut` on of a history that the search found illegal, and
+    the states they may begin in: if they are illegal from all of these, so is the whole.
+
+    In any order, look at the moment before the first of them: all that returned before they were
+    called is placed, and what is open may be. That moment led to a state the search has seen.
+    """
+    operations = search.operations
+    moment = operations[cut].call
+    front = range(cut)
+    ended = sum(1 << i for i in front if _has_ended(operations[i], moment - 1) and search.writes(i))
+    starts = {
+        state
+        for first, mask, state in search.seen()
+        if first + mask.bit_length() <= cut and not ended >> first & ~mask
+    }
+    open_then = [
+        _open_ended(operations[i]) for i in front if not _has_ended(operations[i], moment - 1)
+    ]
+    return [search.state(each) for each in sorted(starts)], open_then + operations[cut:]
+
+
+def _until(stuck: Sequence[Operation], operations: Sequence[Operation]) -> list[Operation]:
+    """Return the history as it was when the first of the stuck ones returned."""
+    ends = [each.returned for each in stuck if each.returned is not None]
+    if not ends:
+        return list(operations)
+    end = min(ends)
+    return [
+        operation if _has_ended(operation, end) else _open_ended(operation)
+        for operation in operations
+        if operation.call <= end
+    ]
+
+
+def _has_ended(operation: Operation, end: int) -> bool:
+    return operation.returned is not None and operation.returned <= end
+
+
+def _open_ended(operation: Operation) -> Operation:
+    if operation.outcome is Outcome.UNKNOWN:
+        return operation
+    return msgspec.structs.replace(operation, outcome=Outcome.UNKNOWN, returned=None, result=None)

@@ -1,0 +1,88 @@
+"""Operations of unknown outcome: which of them may have taken effect before the next known one.
+
+They are placed nowhere else. What took effect after the last known operation no one saw, and it
+may as well not have happened.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Sequence
+from typing import Generic, TypeAlias, TypeVar
+
+from ..history.operation import Operation
+from .transitions import IMPOSSIBLE, Transitions
+
+__all__ = ["Order", "UnknownOutcomes"]
+
+S = TypeVar("S", bound=Hashable)
+
+Order: TypeAlias = object
+"""An order as a linked list: (what came before, the operation placed last, the state then) or None;
+an object to the type checkers, which cannot follow a tuple that grows in a loop."""
+
+Jump: TypeAlias = tuple[int, Order, int, int]
+"""(those used now, the order up to them, the operation that comes next, the state after it)"""
+
+
+class UnknownOutcomes(Generic[S]):
+    """Those of one search; the last ones of its operations."""
+
+    def __init__(
+        self, transitions: Transitions[S], operations: Sequence[Operation], definite: int
+    ) -> None:
+        self._transitions = transitions
+        self._calls = [operation.call for operation in operations[definite:]]
+        self._definite = definite
+
+    def before(
+        self, waiting: Sequence[int], bound: int, used: int, state: int, order: Order
+    ) -> tuple[list[Jump], int]:
+        """Return how one of `waiting` can come next after some of unknown outcome that were called
+        by `bound`, few of them first; and what it cost to find out, in steps.
+
+        Raises `TooManyStates`.
+        """
+        tables = self._transitions.tables
+        found: list[Jump] = []
+        reached: dict[int, list[int]] = {state: [used]}
+        queue: deque[tuple[int, int, Order]] = deque([(used, state, order)])
+        cost = 0
+        while queue:
+            used, state, order = queue.popleft()
+            for number, index, after in self._next(bound, used, state):
+                cost += len(waiting)
+                now = used | 1 << number
+                others = reached.setdefault(after, [])
+                if any(other & ~now == 0 for other in others):
+                    continue  # fewer lead to the same state
+                others.append(now)
+                way: Order = (order, index, after)
+                queue.append((now, after, way))
+                for i in waiting:
+                    following = tables[i].get(after)
+                    if following is None:
+                        following = self._transitions.step(i, after)
+                    if following != IMPOSSIBLE:
+                        found.append((now, way, i, following))
+        return found, cost
+
+    def _next(self, bound: int, used: int, state: int) -> list[tuple[int, int, int]]:
+        """Return (number, index, next state) of those that may take effect and change something."""
+        transitions = self._transitions
+        found: list[tuple[int, int, int]] = []
+        for number, call in enumerate(self._calls):
+            if call > bound:
+                break
+            index = self._definite + number
+            before = transitions.alike_before[index]
+            if used >> number & 1 or (before >= 0 and not used >> before & 1):
+                continue
+            following = transitions.tables[index].get(state)
+            if following is None:
+                following = transitions.step(index, state)
+            if following in (state, IMPOSSIBLE):
+                continue
+            states = (following,) if following >= 0 else transitions.several(following)
+            found.extend((number, index, after) for after in states)
+        return found

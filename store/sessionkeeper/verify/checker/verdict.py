@@ -1,0 +1,82 @@
+"""What the checker answers, and on what grounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..history.operation import Operation
+
+__all__ = ["Blocked", "CheckResult", "Counterexample", "Finding", "Layer", "Verdict"]
+
+
+class Verdict(StrEnum):
+    """Whether there is an order of the operations that the model accepts."""
+
+    OK = "OK"
+    """There is one."""
+    ILLEGAL = "ILLEGAL"
+    """There is none."""
+    UNKNOWN = "UNKNOWN"
+    """A limit was reached before either was shown."""
+
+
+class Layer(StrEnum):
+    """What decided."""
+
+    INVARIANTS = "structural invariants"
+    """Numbers and contents contradict each other: proves ILLEGAL, never OK."""
+    VERSION_ORDER = "version order"
+    """The order of the numbers in the results was gone through: proves OK, never ILLEGAL."""
+    SEARCH = "search"
+    """All orders were tried that could matter: proves both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Operations that contradict each other, whatever the rest of the history may be."""
+
+    kind: str
+    text: str
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """An operation that could not come next, and why."""
+
+    operation: Operation
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counterexample:
+    """Why no order works, for the operations of one partition."""
+
+    order: tuple[Operation, ...]
+    """The longest order found that works."""
+    state: str
+    """What it leads to, in words."""
+    blocked: tuple[Blocked, ...]
+    """What had to come next, and cannot."""
+    starts: tuple[str, ...]
+    """Some of the states, in words, that the shrunk history may begin in: where what was left out
+    before it can lead. The first state of the model if nothing was."""
+    shrunk: tuple[Operation, ...]
+    """Still illegal; that the others may have taken effect at any time after their calls, or
+    never, does not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """A verdict with its grounds."""
+
+    verdict: Verdict
+    layer: Layer
+    """The last layer that was needed."""
+    operations: int
+    partitions: int
+    reason: str | None = None
+    """Why the verdict is UNKNOWN."""
+    findings: tuple[Finding, ...] = ()
+    counterexample: Counterexample | None = None

@@ -1,0 +1,53 @@
+"""The choices of a run: one list of small integers, which is seed, replay token and what shrinks.
+
+A choice says how many at the head of the queue are passed over, of which the tasks go to its end;
+so 0 is what asyncio would do. -n cancels the n-th task that may be cancelled, and a choice follows.
+To count those that are not 0 is delay-bounding (Emmi and others, POPL 2011).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+__all__ = ["decode", "deviations", "encode", "trimmed"]
+
+_VERSION = "x1:"
+_PART = re.compile(r"(-?\d{1,6})(?:\*(\d{1,6}))?")
+
+
+def trimmed(choices: Sequence[int]) -> list[int]:
+    """Return the choices without the zeros at the end: past the end, all are 0."""
+    end = len(choices)
+    while end and not choices[end - 1]:
+        end -= 1
+    return list(choices[:end])
+
+
+def deviations(choices: Iterable[int]) -> int:
+    """Count what differs from the usual order."""
+    return sum(1 for choice in choices if choice)
+
+
+def encode(choices: Sequence[int]) -> str:
+    """Write choices as a replay token: `x1:0*3,2,-1` is 0, 0, 0, 2, -1."""
+    groups = ((choice, len(list(same))) for choice, same in groupby(trimmed(choices)))
+    return _VERSION + ",".join(
+        f"{choice}*{n}" if n > 2 else ",".join([f"{choice}"] * n) for choice, n in groups
+    )
+
+
+def decode(token: str) -> list[int]:
+    """Read a replay token. Raises `ValueError` for anything else."""
+    if not token.startswith(_VERSION):
+        raise ValueError(f"a replay token begins with {_VERSION!r}")
+    choices: list[int] = []
+    for part in filter(None, token.removeprefix(_VERSION).split(",")):
+        match = _PART.fullmatch(part)
+        if match is None:
+            raise ValueError("a replay token is a list of numbers like x1:0*3,2,-1")
+        choices += [int(match[1])] * int(match[2] or 1)
+        if len(choices) > 1_000_000:
+            raise ValueError("a replay token has at most a million choices")
+    return choices

@@ -1,0 +1,98 @@
+"""What may overtake what: handles of one lane keep their order, lanes are free of each other.
+
+A lane is a task, a thread's job, the calls that come from threads, or all plain callbacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Handle, TimerHandle
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any, Final, TypeAlias
+
+__all__ = [
+    "CALLBACKS",
+    "THREADS",
+    "AnyTask",
+    "LaneHandle",
+    "LaneTask",
+    "LaneTimer",
+    "Pick",
+    "Ready",
+    "heads",
+]
+
+AnyTask: TypeAlias = "asyncio.Task[Any]"
+
+CALLBACKS: Final = 0
+THREADS: Final = -1
+"""A positive lane, of a task or a thread's job, has one handle at a time; others may have more."""
+
+
+class LaneTask(asyncio.Task[Any]):
+    """A task that hashes by its number: sets of tasks have the same order in every run."""
+
+    __slots__ = ("lane",)
+
+    def __init__(
+        self,
+        coro: Coroutine[Any, Any, Any],
+        *,
+        lane: int,
+        loop: asyncio.AbstractEventLoop,
+        name: str,
+        context: Context | None,
+    ) -> None:
+        self.lane = lane  # first: the parent puts the task into a set
+        super().__init__(coro, loop=loop, name=name, context=context)
+
+    def __hash__(self) -> int:
+        return self.lane
+
+
+class LaneHandle(Handle):
+    """A handle that knows its lane, which is set after it is made: once less to call."""
+
+    __slots__ = ("lane",)
+    lane: int
+
+
+class LaneTimer(TimerHandle):
+    """A timer; of two for the same time, the one that was set first rings first.
+
+    On a real clock no two times are the same, in virtual time most are.
+    """
+
+    __slots__ = ("lane", "number")
+    number: int
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[object, ...],
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None,
+    ) -> None:
+        super().__init__(when, callback, args, loop, context)
+        self.lane = CALLBACKS
+
+    def __lt__(self, other: TimerHandle) -> bool:
+        if isinstance(other, LaneTimer):
+            return (self.when(), self.number) < (other.when(), other.number)
+        return super().__lt__(other)
+
+
+Ready: TypeAlias = "list[LaneHandle | LaneTimer]"
+
+Pick: TypeAlias = "Callable[[Ready, list[AnyTask]], int]"
+"""Choose from what is ready and from the tasks that may be cancelled."""
+
+
+def heads(ready: Ready) -> list[int]:
+    """Return the places of what may run next: the first handle of each lane."""
+    first: dict[int, int] = {}
+    for place, handle in enumerate(ready):
+        first.setdefault(handle.lane, place)
+    return list(first.values())

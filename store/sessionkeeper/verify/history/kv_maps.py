@@ -1,0 +1,51 @@
+"""Reads key-value runs written as one EDN map a line:
+`{:process 0, :type :invoke, :f :append, :key "0", :value "x"}`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .operation import Header, History, Outcome
+from .pairing import Pairing
+
+__all__ = ["read_kv_maps"]
+
+_TEXT = r'"((?:[^"\\]|\\.)*)"'
+_LINE = re.compile(
+    r"\{:process (\d+), :type :(invoke|ok|fail|info), :f :(get|put|append), "
+    rf":key {_TEXT}, :value (?:nil|{_TEXT})\}}"
+)
+_OUTCOMES = {"ok": Outcome.OK, "fail": Outcome.FAILED, "info": Outcome.UNKNOWN}
+_ESCAPE = re.compile(r"\\(.)")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
+
+
+def read_kv_maps(lines: Iterable[str], source: str) -> History:
+    """Return the history of a run. Raises `ValueError`, which names the line."""
+    pairing = Pairing(source)
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text:
+            continue
+        match = _LINE.fullmatch(text)
+        if match is None:
+            raise pairing.malformed(number, "not a map of a key-value run")
+        process, kind, name, key, shown = match.groups()
+        value = None if shown is None else _unescaped(shown)
+        if kind == "invoke":
+            if (value is None) != (name == "get"):
+                raise pairing.malformed(number, f"not a value to {name}")
+            argument = (_unescaped(key), value)
+            pairing.call(number, int(process), name, argument)
+            continue
+        if kind == "ok" and name == "get" and value is None:
+            raise pairing.malformed(number, "a get without an answer")
+        result = value if name == "get" else None
+        pairing.end(number, int(process), name, _OUTCOMES[kind], result)
+    return History(header=Header(model="kv", store="kv"), operations=pairing.finish())
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[0]), text)

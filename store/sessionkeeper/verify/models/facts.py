@@ -1,0 +1,79 @@
+"""What an operation says about numbered things, whatever the rest of the state may be.
+
+A model translates its operations into these; the checker knows logs and counters, not sessions.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from ..history.operation import Plain
+
+__all__ = [
+    "Appended",
+    "Counted",
+    "Ended",
+    "Fact",
+    "Looked",
+    "Offered",
+    "Removed",
+    "Shortened",
+]
+
+
+class Appended(NamedTuple):
+    """Items were put into a log, as numbers `first` and following, in one step."""
+
+    log: str
+    first: int
+    items: tuple[Plain, ...]
+
+
+class Offered(NamedTuple):
+    """Items that may have been put into a log: nobody knows, nor with which numbers."""
+
+    log: str
+    items: tuple[Plain, ...]
+
+
+class Looked(NamedTuple):
+    """Items `first` and following were seen; the last of the log as well if `to_the_end`.
+
+    `first` is None where the reply does not tell it: right after what was shortened away.
+    """
+
+    log: str
+    first: int | None
+    items: tuple[Plain, ...]
+    to_the_end: bool
+    at_once: bool = True
+    """Seen at one moment between call and return, not some time before."""
+
+
+class Counted(NamedTuple):
+    """So many items were in the log."""
+
+    log: str
+    items: int
+
+
+class Ended(NamedTuple):
+    """The last number of the log was `last`."""
+
+    log: str
+    last: int
+
+
+class Shortened(NamedTuple):
+    """Items at the front of the log may have been taken away."""
+
+    log: str
+
+
+class Removed(NamedTuple):
+    """The log may have been removed, so that another one may take its name; None: any log."""
+
+    log: str | None
+
+
+Fact: TypeAlias = Appended | Offered | Looked | Counted | Ended | Shortened | Removed

@@ -1,0 +1,69 @@
+"""A register with compare-and-set, as in the logs of Jepsen: nil at first."""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypeAlias, cast
+
+from ..history.operation import Operation, Outcome
+from .model import Model
+
+__all__ = ["Register"]
+
+Value: TypeAlias = int | str | None
+
+
+class Register(Model[Value]):
+    """`read` answers the value, `write` sets it, `cas` (from, to) sets it if it is `from`.
+
+    A failed `cas` says that the value was another one.
+    """
+
+    name: ClassVar[str] = "register"
+
+    def init(self) -> Value:
+        return None
+
+    def step(self, state: Value, operation: Operation, /) -> tuple[Value, ...]:
+        name = operation.name
+        if name == "read":
+            return (state,) if operation.result == state else ()
+        if name == "write":
+            return (cast("Value", operation.argument),)
+        expected, new = cast("tuple[Value, Value]", operation.argument)
+        if operation.outcome is Outcome.FAILED:
+            return (state,) if state != expected else ()
+        return (new,) if state == expected else ()
+
+    def key(self, operation: Operation, /) -> tuple[str, ...]:
+        return ("register",)
+
+    def is_read(self, operation: Operation, /) -> bool:
+        return operation.name == "read" or operation.outcome is Outcome.FAILED
+
+    def is_evidence(self, operation: Operation, /) -> bool:
+        return operation.outcome is not Outcome.FAILED or operation.name == "cas"
+
+    def check_shape(self, operation: Operation, /) -> None:
+        argument, name = operation.argument, operation.name
+        if name == "cas":
+            fits = isinstance(argument, tuple) and len(argument) == 2
+        else:
+            fits = name in ("read", "write") and not isinstance(argument, tuple)
+        if not fits:
+            raise ValueError("no operation of a register")
+
+    def describe(self, state: Value, /) -> str:
+        return f"the register holds {_shown(state)}"
+
+    def explain(self, state: Value, operation: Operation, /) -> str:
+        if operation.name == "read":
+            return f"read {_shown(operation.result)}, but {self.describe(state)}"
+        if operation.name == "write":
+            return f"write {_shown(operation.argument)} is always possible"
+        expected, new = cast("tuple[Value, Value]", operation.argument)
+        did = "failed" if operation.outcome is Outcome.FAILED else "succeeded"
+        return f"cas {_shown(expected)} to {_shown(new)} {did}, but {self.describe(state)}"
+
+
+def _shown(value: object) -> str:
+    return "nil" if value is None else repr(value)

@@ -1,0 +1,62 @@
+"""Frame logs as numbers: equal logs are the same number, and to append costs one look-up.
+
+A model of tuples would copy a log with every append; here a state holds one `int` a log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+__all__ = ["EMPTY", "Item", "LogTree"]
+
+Item: TypeAlias = "tuple[str, ...]"
+
+EMPTY = 0
+_STRIDE = 256
+
+
+class LogTree:
+    """All logs a model has met, as a tree: each is a shorter one and one item more."""
+
+    __slots__ = ("_items", "_longer", "_milestones", "_shorter")
+
+    def __init__(self) -> None:
+        self._shorter = [EMPTY]
+        self._items: list[Item] = [()]
+        self._longer: dict[tuple[int, Item], int] = {}
+        self._milestones: dict[int, int] = {EMPTY: EMPTY}
+        """The log 256 items shorter, for logs whose length is a multiple of that."""
+
+    def append(self, log: int, length: int, item: Item) -> int:
+        """Return the log with one item more; `length` is its length before. O(1)."""
+        key = (log, item)
+        longer = self._longer.get(key)
+        if longer is None:
+            longer = self._longer[key] = len(self._items)
+            self._items.append(item)
+            self._shorter.append(log)
+            if not (length + 1) % _STRIDE:
+                self._milestones[longer] = self.prefix(longer, length + 1, length + 1 - _STRIDE)
+        return longer
+
+    def prefix(self, log: int, length: int, wanted: int) -> int:
+        """Return the log's first `wanted` items. O(256 + length / 256)."""
+        shorter, milestones = self._shorter, self._milestones
+        while length > wanted:
+            if length - wanted >= _STRIDE and log in milestones:
+                log = milestones[log]
+                length -= _STRIDE
+            else:
+                log = shorter[log]
+                length -= 1
+        return log
+
+    def ends_with(self, log: int, items: Sequence[Item]) -> bool:
+        """Whether the last items are these. O(items)."""
+        held, shorter = self._items, self._shorter
+        for item in reversed(items):
+            if log == EMPTY or held[log] != item:
+                return False
+            log = shorter[log]
+        return True

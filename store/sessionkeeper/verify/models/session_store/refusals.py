@@ -1,0 +1,70 @@
+"""What a refusal says of the state: it is an observation like a read, and changes nothing."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from ...history.layout import EffectData
+from ...history.operation import Operation, Plain
+from .state import LIVE, State, admits, find, may_follow, seen_as
+
+__all__ = ["CHECKED", "refuse"]
+
+CHECKED = frozenset(
+    {
+        "SessionNotFound",
+        "SessionExists",
+        "SessionClosed",
+        "RevisionConflict",
+        "SequenceConflict",
+        "InvalidTransition",
+        "ChangeRaised",
+    }
+)
+"""What the model checks. What has to do with limits, versions or the store's own health it takes
+on trust."""
+
+
+def refuse(  # noqa: PLR0911 - a table of cases
+    state: State, operation: Operation
+) -> tuple[State, ...]:
+    """Return the state if the refusal is true in it, with what it told."""
+    name, *values = cast("tuple[Plain, ...]", operation.result)
+    if name == "ChangeRaised":
+        return _raised(state, operation)
+    entry = find(state, cast("str", values[0]))
+    if name == "SessionNotFound":
+        return () if entry is not None else (state,)
+    if entry is None:
+        return ()
+    if name == "RevisionConflict":
+        expected, current = cast("list[int]", values[1:])
+        if expected == current or not admits(entry, current):
+            return ()
+        seen = entry._replace(revision=current)
+        if seen == entry:
+            return (state,)
+        entries = tuple(seen if each is entry else each for each in state.entries)
+        return (State(max(state.high, current), entries),)
+    if name == "SequenceConflict":
+        expected, current = cast("list[int]", values[1:])
+        true = expected != current == entry.last_seq
+    elif name == "SessionClosed":
+        true = entry.caller[1] == values[1] and values[1] not in LIVE
+    elif name == "InvalidTransition":
+        _, from_state, to_state = values
+        after = (entry.caller[0], to_state, *entry.caller[2:])
+        true = entry.caller[1] == from_state and not may_follow(entry.caller, after)
+    else:
+        true = name == "SessionExists"
+    return (state,) if true else ()
+
+
+def _raised(state: State, operation: Operation) -> tuple[State, ...]:
+    """The change saw the session as it is, then raised."""
+    session_id, *_, effect = cast("tuple[str, EffectData]", operation.argument)
+    if effect is None:
+        return (state,)
+    entry = find(state, session_id)
+    seen = None if entry is None else seen_as(state, entry, effect[0])
+    return () if seen is None else (seen,)

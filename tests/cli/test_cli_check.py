@@ -1,0 +1,156 @@
+"""`sessionkeeper check`: a verdict a file, and an exit code for CI."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sessionkeeper.cli.app import run
+
+HEADER = '{"format":"sessionkeeper-history","version":1,"model":"register"}\n'
+WRITE = '{"client":0,"name":"write","argument":1,"call":0,"return":1}\n'
+READ = '{"client":0,"name":"read","result":%s,"call":2,"return":3}\n'
+KV = (
+    '{:process 0, :type :invoke, :f :get, :key "a", :value nil}\n'
+    '{:process 0, :type :ok, :f :get, :key "a", :value ""}\n'
+)
+JEPSEN = "INFO jepsen.util - 0 :invoke :read nil\nINFO jepsen.util - 0 :ok :read nil\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Any:
+    """Write a file and return its name."""
+
+    def file(name: str, text: str) -> str:
+        path = tmp_path / name
+        path.write_text(text)
+        return str(path)
+
+    return file
+
+
+@pytest.fixture
+def right(file: Any) -> str:
+    """A history that is linearizable."""
+    return str(file("right", HEADER + WRITE + READ % 1))
+
+
+@pytest.fixture
+def wrong(file: Any) -> str:
+    """One that is not."""
+    return str(file("wrong", HEADER + WRITE + READ % "null"))
+
+
+def test_all_ok_is_exit_code_0(right: str, file: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """All three formats, told by their content."""
+    assert run(["check", right, file("kv", KV), file("log", JEPSEN)]) == 0
+    output = capsys.readouterr()
+    assert [line.split()[0] for line in output.out.splitlines()] == ["OK"] * 3
+    assert output.err == ""
+
+
+def test_one_illegal_is_exit_code_1(
+    right: str, wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line for each file, explained only when asked."""
+    assert run(["check", wrong, right]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [["ILLEGAL", wrong], ["OK", right]]
+
+
+def test_it_says_why(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`-v`: the name, how far one gets, what could not come next, the smallest history."""
+    assert run(["check", "-v", wrong]) == 1
+    shown = capsys.readouterr().out
+    assert "stale read: read nil, but the register holds 1" in shown
+    assert "an order works for 1 operations" in shown
+    assert "cannot come next: [2, 3] client 0 read" in shown
+    assert "these 2 cannot be in order" in shown
+
+
+def test_json_is_one_line_a_file(
+    right: str, wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """File, verdict, operations, seconds."""
+    assert run(["check", "--json", right, wrong]) == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(each["file"], each["verdict"]) for each in told] == [(right, "OK"), (wrong, "ILLEGAL")]
+    assert all(each["operations"] == 2 and each["seconds"] >= 0 for each in told)
+    assert set(told[0]) == {"file", "verdict", "operations", "seconds"}
+
+
+def test_only_unknown_in_the_way_is_exit_code_3(
+    right: str, wrong: str, file: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """UNKNOWN fails, with a code of its own; ILLEGAL goes before it."""
+    assert run(["check", right, "--timeout", "0"]) == 3
+    assert "UNKNOWN" in capsys.readouterr().out
+    numbered = (
+        '{"format":"sessionkeeper-history","version":1,"model":"session-store"}\n'
+        '{"client":0,"name":"count_sessions","result":1,"call":0,"return":1}\n'
+        '{"client":0,"name":"add_frame","argument":["a","","",""],"result":2,"call":0,"return":1}\n'
+    )
+    assert run(["check", right, file("gap", numbered), "--timeout", "0"]) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "nonsense\n", HEADER, HEADER + "{", JEPSEN + "nonsense\n"]
+)
+def test_bad_input_is_exit_code_2(
+    text: str, file: Any, right: str, wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line that names the file; the other files are checked all the same."""
+    bad = file("bad", text)
+    assert run(["check", wrong, bad]) == 2
+    capsys.readouterr()
+    assert run(["check", bad, right]) == 2
+    output = capsys.readouterr()
+    assert output.out.startswith(f"OK       {right}")
+    assert output.err.startswith(f"sessionkeeper: {bad}")
+    assert output.err.count("\n") == 1
+
+
+def test_a_history_that_the_model_cannot_read_is_bad_input(
+    right: str, file: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another model's operations, or a strange shape: told in one line, no traceback."""
+    odd = HEADER.replace("register", "session-store") + READ % 1
+    for arguments in ([right, "--model", "kv"], [file("odd", odd)]):
+        assert run(["check", *arguments]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["no-such-file"],
+        ["--no-such-flag", "x"],
+        ["x", "--format", "csv"],
+        ["x", "--model", "queue"],
+        ["x", "--timeout", "soon"],
+        ["x", "--timeout", "-1"],
+    ],
+)
+def test_wrong_use_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """One line on stderr, nothing on stdout."""
+    assert run(["check", *arguments]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("sessionkeeper: ")
+    assert output.err.count("\n") == 1
+
+
+def test_a_folder_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not a file: said so."""
+    assert run(["check", str(tmp_path)]) == 2
+    assert "directory" in capsys.readouterr().err.lower()
+
+
+def test_format_and_model_can_be_given(file: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the content tells can be told by hand."""
+    assert run(["check", file("kv", KV), "--format", "kv", "--model", "kv"]) == 0
+    assert run(["check", file("kv", KV), "--format", "jepsen"]) == 2
+    assert "not a line of a Jepsen log" in capsys.readouterr().err

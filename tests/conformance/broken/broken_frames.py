@@ -1,0 +1,123 @@
+"""Stores that are wrong in one detail of a frame or a log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from sessionkeeper import (
+    Change,
+    Frame,
+    MessageEnvelope,
+    PlainSessionStore,
+    SessionNotFound,
+)
+
+from tests.conformance.broken.breaking import breaking
+
+
+class FromZero(PlainSessionStore):
+    async def add_frame(self, envelope: MessageEnvelope, /) -> int:
+        return await super().add_frame(envelope) - 1
+
+
+class EmptyIsUnknown(PlainSessionStore):
+    async def get_frames(self, session_id: str, /) -> list[MessageEnvelope]:
+        found = await super().get_frames(session_id)
+        if not found:
+            raise SessionNotFound(session_id)
+        return found
+
+
+class ByPrefix(PlainSessionStore):
+    async def delete_frames(self, session_id: str, /) -> int:
+        removed = await super().delete_frames(session_id)
+        for session in await self.list_sessions():
+            if session.id.startswith(session_id):
+                await super().delete_frames(session.id)
+        return removed
+
+
+class ReadsBehind(PlainSessionStore):
+    old: tuple[str, list[MessageEnvelope]] = ("", [])
+
+    async def get_frames(self, session_id: str, /) -> list[MessageEnvelope]:
+        now = await super().get_frames(session_id)
+        (key, before), self.old = self.old, (session_id, now)
+        return before if key == session_id and len(now) % 3 == 0 else now
+
+
+class TwoSteps(PlainSessionStore):
+    async def add_frames(
+        self,
+        session_id: str,
+        envelopes: Sequence[MessageEnvelope],
+        /,
+        *,
+        expected_last_seq: int | None = None,
+        change: Change | None = None,
+    ) -> range:
+        told = await super().add_frames(session_id, envelopes, expected_last_seq=expected_last_seq)
+        await asyncio.sleep(0)
+        if change is not None:
+            await self.modify_session(session_id, change)
+        return told
+
+
+class IgnoresChange(PlainSessionStore):
+    async def add_frames(
+        self,
+        session_id: str,
+        envelopes: Sequence[MessageEnvelope],
+        /,
+        *,
+        expected_last_seq: int | None = None,
+        change: Change | None = None,
+    ) -> range:
+        return await super().add_frames(session_id, envelopes, expected_last_seq=expected_last_seq)
+
+
+class AfterIncluded(PlainSessionStore):
+    async def read_frames(
+        self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
+    ) -> list[Frame]:
+        after = max(0, after - 1)
+        return await super().read_frames(session_id, after=after, limit=limit, newest=newest)
+
+
+class HundredAtMost(PlainSessionStore):
+    async def read_frames(
+        self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
+    ) -> list[Frame]:
+        limit = min(limit, 100)
+        return await super().read_frames(session_id, after=after, limit=limit, newest=newest)
+
+
+class SharedFrames(PlainSessionStore):
+    frames: list[Frame] | None = None
+
+    async def read_frames(
+        self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
+    ) -> list[Frame]:
+        if self.frames is None:
+            self.frames = await super().read_frames(session_id)
+        return self.frames
+
+
+TestFromZero = breaking(FromZero, "test_numbers_start_at_one_and_have_no_gap")
+
+TestEmptyIsUnknown = breaking(EmptyIsUnknown, "test_a_known_session_without_frames_has_none")
+
+TestByPrefix = breaking(ByPrefix, "test_frames_stay_in_their_session")
+
+TestReadsBehind = breaking(ReadsBehind, "test_what_is_read_is_a_prefix")
+
+TestTwoSteps = breaking(TwoSteps, "test_a_frame_and_its_change_stay_together")
+
+TestIgnoresChange = breaking(IgnoresChange, "test_frames_and_change_are_one_step")
+
+TestAfterIncluded = breaking(AfterIncluded, "test_frames_are_read_after_a_number")
+
+TestHundredAtMost = breaking(HundredAtMost, "test_a_thousand_frames_are_read_at_once")
+
+TestSharedFrames = breaking(SharedFrames, "test_frames_cannot_be_changed")

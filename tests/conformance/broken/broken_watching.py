@@ -1,0 +1,76 @@
+"""Stores whose watchers miss, repeat, end early or never."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+from sessionkeeper import (
+    FrameWatcher,
+    PlainSessionStore,
+)
+from sessionkeeper.watcher import News
+
+from tests.conformance.broken.breaking import breaking
+
+R = TypeVar("R")
+
+
+class Watching(PlainSessionStore):
+    """What a watcher is shown, with a fault put in."""
+
+    def shown(self, news: News, after: int) -> News:
+        """Return what the watcher is told instead."""
+        raise NotImplementedError
+
+    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
+        watcher = super().watch_frames(session_id, after=after)
+        look = watcher._look
+
+        async def wrong(number: int | None, after: int) -> News:
+            return self.shown(await look(number, after), after)
+
+        return FrameWatcher(wrong, self._bells, session_id, after)
+
+
+class MissesFrames(Watching):
+    def shown(self, news: News, after: int) -> News:
+        return replace(news, frames=news.frames[1:]) if after and len(news.frames) > 1 else news
+
+
+class RepeatsFrames(Watching):
+    def shown(self, news: News, after: int) -> News:
+        return replace(news, frames=[news.frames[0], *news.frames]) if news.frames else news
+
+
+class EndsEarly(Watching):
+    def shown(self, news: News, after: int) -> News:
+        return replace(news, over=True)
+
+
+class NeverEnds(Watching):
+    def shown(self, news: News, after: int) -> News:
+        return replace(news, over=False)
+
+
+class WatchesAnother(Watching):
+    """Goes on with the next session of the same id."""
+
+    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
+        look = super(Watching, self).watch_frames(session_id, after=after)._look
+
+        async def wrong(_: int | None, after: int) -> News:
+            return await look(None, after)
+
+        return FrameWatcher(wrong, self._bells, session_id, after)
+
+
+TestMissesFrames = breaking(MissesFrames, "test_nothing_is_missed_in_a_race")
+
+TestRepeatsFrames = breaking(RepeatsFrames, "test_all_that_is_there_then_each_new_frame")
+
+TestEndsEarly = breaking(EndsEarly, "test_all_that_is_there_then_each_new_frame")
+
+TestNeverEnds = breaking(NeverEnds, "test_the_sessions_end_ends_it", patience=0.5)
+
+TestWatchesAnother = breaking(WatchesAnother, "test_deleting_the_session_ends_it")

@@ -1,0 +1,221 @@
+"""Other threads ask through a port: the same mailbox, the same order, the same errors."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import traceback
+import weakref
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from soleowner import CallerError, Command, OwnerCrashed, ThreadPort
+
+if TYPE_CHECKING:
+    from tests.conftest import Crowd
+    from tests.engine.conftest import Bench
+
+
+class CountingLoop:
+    """The loop of a port, its calls from other threads counted."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.woken = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    def call_soon_threadsafe(self, *args: Any, **named: Any) -> asyncio.Handle:
+        self.woken += 1
+        return self._loop.call_soon_threadsafe(*args, **named)
+
+
+def counting(port: ThreadPort[Any]) -> CountingLoop:
+    """Count from now on how often a port wakes its loop."""
+    loop = CountingLoop(port.loop)
+    port._loop = loop  # type: ignore[assignment]  # stands in for it
+    return loop
+
+
+def queued(port: ThreadPort[Any], count: int) -> bool:
+    """Whether so many commands wait for the crossing."""
+    return len(port._calls) >= count
+
+
+async def test_a_thread_gets_the_reply(bench: Bench, crowd: Crowd) -> None:
+    """From any thread, blocking, in the actor's own mailbox."""
+    port = (await bench.open()).port()
+    assert await crowd.do(lambda: port.ask(bench.note("a"))) == [1]
+    assert await crowd.do(lambda: port.ask(bench.note("b"), timeout=30)) == [2]
+    assert bench.state == ["a", "b"]
+
+
+async def test_another_loop_asks_by_way_of_a_thread(bench: Bench, crowd: Crowd) -> None:
+    """Hazard 10: the sentence of the docs."""
+    port = (await bench.open()).port()
+
+    async def elsewhere() -> int:
+        return await asyncio.to_thread(port.ask, bench.note("x"))
+
+    assert await crowd.do(lambda: asyncio.run(elsewhere())) == [1]
+
+
+@pytest.mark.parametrize("threads", [16, 64])
+async def test_many_waiting_threads_cost_one_wake_up(
+    bench: Bench, crowd: Crowd, threads: int
+) -> None:
+    """A burst is one hop and one batch, in the order of asking."""
+    actor = await bench.open()
+    port = actor.port()
+    loop = counting(port)
+    asked: list[Any] = []
+    for number in range(threads):  # the loop stands still here, so all of it is one burst
+        asked.append(crowd.begin(partial(port.ask, bench.note(number))))
+        crowd.until(partial(queued, port, number + 1))
+    got = await asyncio.gather(*map(asyncio.wrap_future, asked))
+    assert (loop.woken, actor.statistics().batches) == (1, 1)
+    assert got == [*range(1, threads + 1)]
+    assert bench.state == [*range(threads)]
+    assert not port._crossed
+
+
+@pytest.mark.parametrize("threads", [16, 64])
+async def test_each_thread_is_served_in_its_order(bench: Bench, crowd: Crowd, threads: int) -> None:
+    """One total order, in which each thread's commands stand as it asked them."""
+    port = (await bench.open(capacity=8)).port()
+
+    def work(thread: int) -> list[int]:
+        return [port.ask(bench.note((thread, n))) for n in range(30)]
+
+    got = await crowd.do(*(lambda t=t: work(t) for t in range(threads)))
+    assert sorted(place for places in got for place in places) == [*range(1, 30 * threads + 1)]
+    assert all(places == sorted(places) for places in got)
+    for thread in range(threads):
+        mine = [note for note in bench.state if isinstance(note, tuple) and note[0] == thread]
+        assert mine == [(thread, n) for n in range(30)]
+
+
+async def test_an_error_reaches_its_thread_alone(bench: Bench, crowd: Crowd) -> None:
+    """Hazard 7; what it is told of is its own code, not somebody else's waiting."""
+    port = (await bench.open()).port()
+    error = ValueError("expected")
+    got = await crowd.do(
+        lambda: port.ask(bench.fail(error)),
+        lambda: port.ask(bench.note(1)),
+        lambda: port.ask(bench.fail(CallerError(KeyError("mine")))),
+        lambda: port.ask(bench.fail(CallerError(StopIteration("mine")))),
+    )
+    assert got[0] is error
+    assert got[1] == 1
+    assert type(got[2]) is KeyError
+    assert type(got[3]) is RuntimeError
+    assert error.__context__ is None
+    frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+    assert frames.count("ask") == 1
+    assert "_wait" not in frames
+    assert await crowd.do(lambda: port.ask(bench.note(2))) == [2]
+
+
+async def test_an_error_is_not_kept_by_its_own_traceback(bench: Bench, crowd: Crowd) -> None:
+    """Neither it nor what its frames hold waits for the garbage collector."""
+    port = (await bench.open()).port()
+    gone: list[weakref.ref[Any]] = []
+
+    class Mine(ValueError):
+        pass
+
+    def work() -> None:
+        def action() -> None:
+            raise Mine
+
+        try:
+            port.ask(bench.do(action))
+        except Mine as error:
+            gone.append(weakref.ref(error))
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert await crowd.do(work) == [None]
+        assert [ref() for ref in gone] == [None]
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("thing", [None, "text", object()])
+async def test_what_is_no_command_harms_nobody_in_the_burst(
+    bench: Bench, crowd: Crowd, thing: Any
+) -> None:
+    """Wrong types are `TypeError` at the call, and the crossing goes on."""
+    port = (await bench.open()).port()
+    got = await crowd.do(
+        lambda: port.ask(thing), *(lambda n=n: port.ask(bench.note(n)) for n in range(3))
+    )
+    assert isinstance(got[0], TypeError)
+    assert sorted(got[1:]) == [1, 2, 3]
+
+
+async def test_a_crash_of_the_owner_ends_all_waiting(bench: Bench, crowd: Crowd) -> None:
+    """Contract 6.4: everyone queued is answered at once, and so is every later call."""
+    actor = await bench.open(capacity=2)
+    port = actor.port()
+    await bench.hold(actor)
+    asked = [crowd.begin(lambda: port.ask(bench.fail(KeyError("bug")))) for _ in range(5)]
+    while actor.statistics().depth + actor.statistics().waiting < 5:
+        await asyncio.sleep(0)
+    bench.release()
+    got = await asyncio.gather(*map(asyncio.wrap_future, asked), return_exceptions=True)
+    assert [type(each) for each in got] == [OwnerCrashed] * 5
+    assert len({id(each) for each in got}) == 5
+    assert [type(each) for each in await crowd.do(lambda: port.ask(bench.note(1)))] == [
+        OwnerCrashed
+    ]
+
+
+async def test_crossing_gives_way_to_the_loop(bench: Bench, crowd: Crowd) -> None:
+    """Hazard 21: a great many threads do not hold the loop; it serves others in between."""
+    port = (await bench.open()).port()
+    asked = []
+    for number in range(300):
+        asked.append(crowd.begin(partial(port.ask, bench.note(1))))
+        crowd.until(partial(queued, port, number + 1))
+    port._flush()
+    assert len(port._calls) == 300 - 256
+    assert port._unwoken.locked()  # it comes again by itself
+    await asyncio.gather(*map(asyncio.wrap_future, asked))
+    assert len(bench.state) == 300
+
+
+async def test_no_thread_is_forgotten_when_a_wake_up_is_lost(bench: Bench, crowd: Crowd) -> None:
+    """An interrupt between taking the right to wake and waking is set right by who waits."""
+    port = (await bench.open()).port()
+    assert port._unwoken.acquire(blocking=False)
+    assert await crowd.do(lambda: port.ask(bench.note(1))) == [1]
+    loop = counting(port)
+    assert await crowd.do(lambda: port.ask(bench.note(2))) == [2]
+    assert loop.woken == 1
+
+
+async def test_nothing_of_the_caller_is_kept(bench: Bench, crowd: Crowd) -> None:
+    """A command and its reply are gone when its thread has the reply."""
+    port = (await bench.open()).port()
+
+    class Mine(Command[Any, int]):
+        __slots__ = ("__weakref__",)
+
+        def apply(self, state: Any, /) -> int:
+            return 1
+
+    gone: list[weakref.ref[Any]] = []
+
+    def work() -> int:
+        command = Mine()
+        gone.append(weakref.ref(command))
+        return port.ask(command)
+
+    assert await crowd.do(*[work] * 8) == [1] * 8
+    assert await crowd.do(lambda: port.ask(bench.note(2))) == [1]
+    await asyncio.sleep(0)
+    assert [ref() for ref in gone] == [None] * 8

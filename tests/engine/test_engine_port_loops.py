@@ -1,0 +1,157 @@
+"""A port and the loop behind it: a thread never waits for one that cannot answer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from soleowner import (
+    Actor,
+    LoopRunner,
+    LoopStopped,
+    MailboxClosed,
+    Reentrant,
+    WouldBlock,
+    WrongLoop,
+)
+
+if TYPE_CHECKING:
+    from tests.conftest import Crowd
+    from tests.engine.conftest import Bench
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+async def waiting(actor: Actor[Any], count: int = 1) -> None:
+    """Go on when so many commands are in the mailbox."""
+    while actor.statistics().depth + actor.statistics().waiting < count:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("close", [False, True], ids=["stopped", "closed"])
+@pytest.mark.parametrize("where", ["queued", "taken", "not crossed"])
+def test_a_loop_that_stops_ends_all_waiting(
+    bench_class: Callable[[], Bench],
+    crowd: Crowd,
+    loop_factory: LoopFactory,
+    where: str,
+    close: bool,
+) -> None:
+    """Hazard 12: within about a second, and it says what may have been applied."""
+    loop, bench = loop_factory(), bench_class()
+
+    class Stuck(LoopRunner[list[object]]):
+        async def run(self, batch: Any, /) -> None:
+            await asyncio.Event().wait()
+
+    async def begin() -> Actor[list[object]]:
+        actor: Actor[list[object]] = Actor(Stuck([]))
+        await actor.open()
+        return actor
+
+    actor = loop.run_until_complete(begin())
+    port = actor.port()
+    first = crowd.begin(lambda: port.ask(bench.note("taken")))
+    asked = [first]
+
+    async def taken() -> None:
+        while not actor._current:
+            await asyncio.sleep(0)
+        if where == "queued":
+            asked.append(crowd.begin(lambda: port.ask(bench.note("queued"))))
+            await waiting(actor)
+
+    if where != "not crossed":
+        loop.run_until_complete(taken())
+    task = actor._task
+    if close:
+        loop.close()
+    errors = [each.exception(timeout=20) for each in asked]
+    expected = MailboxClosed if where == "not crossed" else LoopStopped
+    assert type(errors[0]) is expected
+    assert [type(each) for each in errors[1:]] == [MailboxClosed] * (len(errors) - 1)
+    if close:
+        later = crowd.begin(lambda: port.ask(bench.note("later")))
+        assert type(later.exception(timeout=20)) is MailboxClosed
+        task._log_destroy_pending = False  # type: ignore[union-attr]  # left on purpose
+        return
+    assert task is not None
+    task.cancel()
+    loop.run_until_complete(asyncio.wait({task}))
+    loop.close()
+
+
+def test_the_end_of_asyncio_run_ends_all_waiting(
+    bench_class: Callable[[], Bench], crowd: Crowd, loop_factory: LoopFactory
+) -> None:
+    """Hazard 18: threads that never stop asking are all told, and none hangs."""
+    asked: list[Any] = []
+    bench = bench_class()
+    state = bench.state
+
+    async def main() -> None:
+        actor = Actor(LoopRunner(state))
+        await actor.open()
+        port = actor.port()
+
+        def work() -> None:
+            while True:
+                port.ask(bench.note(1))
+
+        asked.extend(crowd.begin(work) for _ in range(16))
+        while len(state) < 200:
+            await asyncio.sleep(0)
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+    assert {type(each.exception(timeout=20)) for each in asked} == {MailboxClosed}
+
+
+async def test_on_the_loops_own_thread_it_raises(bench: Bench) -> None:
+    """It would wait for itself: a `RuntimeError` that says what to do."""
+    port = (await bench.open()).port()
+    with pytest.raises(WouldBlock, match="await the actor itself") as caught:
+        port.ask(bench.note(1))
+    assert isinstance(caught.value, WrongLoop)
+    assert isinstance(caught.value, RuntimeError)
+
+
+async def test_inside_a_command_it_raises(bench: Bench, crowd: Crowd) -> None:
+    """Hazard 19: `Reentrant`, and the owner lives on."""
+    port = (await bench.open()).port()
+
+    def inner() -> object:
+        with pytest.raises(Reentrant):
+            port.ask(bench.note("inner"))
+        return "raised"
+
+    assert await crowd.do(lambda: port.ask(bench.do(inner))) == ["raised"]
+    assert bench.state == []
+
+
+async def test_a_runner_on_a_thread_says_that_it_would_wait(bench: Bench, crowd: Crowd) -> None:
+    """Hazard 19: a command applied on another thread cannot ask its owner through a port."""
+
+    class Elsewhere(LoopRunner[Any]):
+        inside_of: int | None = None
+
+        def inside(self) -> bool:
+            return threading.get_ident() == self.inside_of
+
+        async def run(self, batch: Any, /) -> None:
+            await asyncio.to_thread(self._begin, batch)
+
+        def _begin(self, batch: Any) -> None:
+            self.inside_of = threading.get_ident()
+            with pytest.raises(Reentrant):
+                port.ask(bench.note("inner"))
+            self.inside_of = None
+            loop.call_soon_threadsafe(self._apply, batch)
+
+    loop = asyncio.get_running_loop()
+    async with Actor(Elsewhere(bench.state)) as actor:
+        port = actor.port()
+        assert await crowd.do(lambda: port.ask(bench.note("outer"))) == [1]

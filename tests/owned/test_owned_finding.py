@@ -1,0 +1,102 @@
+"""Pages of a third party's sessions: the owner's own places, in the order of its listings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sessionkeeper import Session, SessionPage, SessionQuery
+from sessionkeeper.sweeping import LOOKS
+
+if TYPE_CHECKING:
+    from tests.owned.conftest import Bench
+
+ALL = SessionQuery()
+
+
+def ids(page: SessionPage) -> list[str]:
+    """What was found."""
+    return [session.id for session in page.sessions]
+
+
+async def test_what_was_there_before_comes_first(bench: Bench) -> None:
+    """In order of creation, whatever was looked at or created before the first page."""
+    for key in "abc":
+        await bench.elsewhere.create_session(bench.session(key))
+    await bench.store.get_session("c")
+    await bench.create("d")
+    await bench.store.get_session("b")
+    assert ids(await bench.store.find_sessions(ALL)) == [*"abcd"]
+
+
+async def test_a_session_created_anew_elsewhere_is_another_one(bench: Bench) -> None:
+    """It comes after those that were there, and is not taken for the one that is gone."""
+    await bench.create(*"abc")
+    page = await bench.store.find_sessions(ALL, limit=2)
+    assert ids(page) == ["a", "b"]
+    await bench.elsewhere.delete_session("b")
+    bench.wait(1)
+    await bench.elsewhere.create_session(bench.session("b"))
+    page = await bench.store.find_sessions(ALL, cursor=page.cursor)
+    assert ids(page) == ["c", "b"]
+    assert ids(await bench.store.find_sessions(ALL)) == ["a", "c", "b"]
+
+
+async def test_a_session_created_anew_in_the_same_moment_is_another_one(bench: Bench) -> None:
+    """Through the owner, even the time of creation may be the same."""
+    await bench.create(*"ab")
+    cursor = (await bench.store.find_sessions(ALL, limit=1)).cursor
+    await bench.store.delete_session("a")
+    await bench.create("a")
+    assert ids(await bench.store.find_sessions(ALL, cursor=cursor)) == ["b", "a"]
+
+
+async def test_a_store_that_lists_in_no_order_is_walked_all_the_same(bench: Bench) -> None:
+    """The places are the owner's: each is seen exactly once, also if the listing is shuffled."""
+    await bench.create(*"abcdefgh")
+    method = type(bench.inner).list_sessions
+    lists = 0
+
+    async def shuffled(self: Any) -> list[Session]:
+        nonlocal lists
+        lists += 1
+        sessions = await method(self)
+        return sessions[lists % 8 :] + sessions[: lists % 8]
+
+    type(bench.inner).list_sessions = shuffled  # type: ignore[method-assign]  # out of order
+    seen: list[str] = []
+    cursor: str | None = "0"
+    while cursor is not None:
+        page = await bench.store.find_sessions(ALL, cursor=cursor, limit=3)
+        seen += ids(page)
+        cursor = page.cursor
+    assert sorted(seen) == [*"abcdefgh"]
+
+
+async def test_a_page_of_a_third_partys_store_looks_at_a_bounded_number(bench: Bench) -> None:
+    """Pages without a match are empty, go on, and come to an end."""
+    for n in range(LOOKS + 11):
+        await bench.elsewhere.create_session(
+            bench.session(f"s{n}", tags={"t"} if n > LOOKS else ())
+        )
+    query = SessionQuery(tags_any=frozenset({"t"}))
+    first = await bench.store.find_sessions(query, limit=5)
+    assert ids(first) == [f"s{n}" for n in range(LOOKS + 1, LOOKS + 5)]
+    assert first.cursor == str(LOOKS + 5)
+    second = await bench.store.find_sessions(query, cursor=first.cursor, limit=6)
+    assert ids(second) == [f"s{n}" for n in range(LOOKS + 5, LOOKS + 11)]
+    assert second.cursor is None
+
+
+async def test_what_the_owner_notes_is_bounded_by_the_sessions_there_are(bench: Bench) -> None:
+    """Sessions that come and go, here or elsewhere, leave nothing behind."""
+    roll = bench.store._notes.roll
+    for n in range(20):
+        await bench.create(f"s{n}")
+        await bench.store.add_frame(bench.note(1, f"s{n}"))
+    for n in range(10):
+        await bench.store.delete_session(f"s{n}")
+    assert len(roll) == 10
+    for n in range(10, 20):
+        await bench.elsewhere.delete_session(f"s{n}")
+    assert await bench.store.find_sessions(ALL) == SessionPage((), None)
+    assert len(roll) == 0

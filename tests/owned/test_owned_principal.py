@@ -1,0 +1,179 @@
+"""`for_principal` on a third party's store: what is not its own does not exist."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from sessionkeeper import (
+    AtomicSessionStore,
+    SessionExists,
+    SessionNotFound,
+    SessionPage,
+    SessionQuery,
+    SessionState,
+    StoreClosed,
+)
+
+if TYPE_CHECKING:
+    from tests.owned.conftest import Bench
+
+CALLS: dict[str, Callable[[AtomicSessionStore, Bench], Awaitable[object]]] = {
+    "get": lambda view, _: view.get_session("b"),
+    "get batch": lambda view, _: view.get_sessions_batch(["a", "b"]),
+    "delete": lambda view, _: view.delete_session("b"),
+    "modify": lambda view, _: view.modify_session("b", lambda session: session),
+    "get or create": lambda view, bench: view.get_or_create_session(bench.session("b")),
+    "add frame": lambda view, bench: view.add_frame(bench.note(1, "b")),
+    "add frames": lambda view, bench: view.add_frames("b", [bench.note(1, "b")]),
+    "get frames": lambda view, _: view.get_frames("b"),
+    "read frames": lambda view, _: view.read_frames("b"),
+    "count frames": lambda view, _: view.count_frames("b"),
+    "delete frames": lambda view, _: view.delete_frames("b"),
+    "watch": lambda view, _: anext(view.watch_frames("b")),
+}
+WHOLE: dict[str, Callable[[AtomicSessionStore], object]] = {
+    "expire": lambda view: view.expire_sessions(idle=0).send(None),
+    "purge": lambda view: view.purge_sessions(ended_before=datetime.now(UTC)).send(None),
+    "statistics": lambda view: view.statistics().send(None),
+    "subscribe": lambda view: view.subscribe(lambda _, __: None),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_anothers_session_is_not_there(bench: Bench, call: str) -> None:
+    """`SessionNotFound`, told exactly as for one that never was; nothing has happened."""
+    await bench.create("a", principal="alice")
+    for owner in ("bob", None):
+        (before,) = await bench.create("b", principal=owner)
+        view = bench.store.for_principal("alice")
+        with pytest.raises(SessionNotFound) as told:
+            await CALLS[call](view, bench)
+        assert str(told.value) == str(SessionNotFound("b"))
+        assert told.value.session_id == "b"
+        assert await bench.store.get_session("b") == before
+        await bench.store.delete_session("b")
+
+
+async def test_its_own_sessions_are_used_as_ever(bench: Bench) -> None:
+    """Created with the principal, then everything the store can do."""
+    view = bench.store.for_principal("alice")
+    created = await view.create_session(bench.session("a"))
+    assert created.principal == "alice"
+    assert (await view.get_or_create_session(bench.session("a")))[1] is False
+    assert (await view.get_or_create_session(bench.session("c")))[0].principal == "alice"
+    await bench.create("b", principal="bob")
+    assert [s.id for s in await view.list_sessions()] == ["a", "c"]
+    assert await view.count_sessions() == 2
+    updated = await view.update_session(created.model_copy(update={"state": "active"}))
+    (again,) = await view.update_sessions_batch([updated.model_copy(update={"tags": {"x"}})])
+    assert await view.add_frame(bench.note(1)) == 1
+    closed = {"state": SessionState.CLOSED}
+    watching = asyncio.ensure_future(anext(view.watch_frames("a", after=1)))
+    await bench.turns(60)
+    change = await view.add_frames(
+        "a", [bench.note(2)], change=lambda s: s.model_copy(update=closed)
+    )
+    assert change == range(2, 3)
+    assert (await watching).seq == 2
+    assert len(await view.get_frames("a")) == await view.count_frames("a") == 2
+    assert (await view.read_frames("a", after=1))[0].seq == 2
+    assert await view.delete_frames("a") == 2
+    assert again.revision < (await view.get_sessions_batch(["a"]))[0].revision
+    await view.delete_session("a")
+    await bench.counted()
+
+
+async def test_nothing_is_given_away_or_taken(bench: Bench) -> None:
+    """Another's principal is `ValueError`, a taken id is told, and a forged snapshot is a miss."""
+    view = bench.store.for_principal("alice")
+    mine = await view.create_session(bench.session("a"))
+    (theirs,) = await bench.create("b", principal="bob")
+    away = {"principal": "bob"}
+    wrong: list[Callable[[], Awaitable[object]]] = [
+        lambda: view.create_session(bench.session("c", principal="bob")),
+        lambda: view.get_or_create_session(bench.session("c", principal="bob")),
+        lambda: view.update_session(mine.model_copy(update=away)),
+        lambda: view.update_session(mine.model_copy(update={"principal": None})),
+        lambda: view.update_sessions_batch([mine.model_copy(update=away)]),
+        lambda: view.modify_session("a", lambda s: s.model_copy(update=away)),
+        lambda: view.add_frames("a", [bench.note()], change=lambda s: s.model_copy(update=away)),
+    ]
+    for call in wrong:
+        with pytest.raises(ValueError, match="principal"):
+            await call()
+    with pytest.raises(SessionExists):
+        await view.create_session(bench.session("b"))
+    forged = theirs.model_copy(update={"principal": "alice"})
+    for call in (
+        lambda: view.update_session(forged),
+        lambda: view.update_sessions_batch([mine, forged]),
+    ):
+        with pytest.raises(SessionNotFound):
+            await call()
+    assert await bench.store.list_sessions() == [mine, theirs]
+
+
+async def test_a_view_finds_its_own(bench: Bench) -> None:
+    """Whoever else's is asked for is not there; the places are those of the whole store."""
+    for n in range(6):
+        await bench.create(f"s{n}", principal=("alice", "bob", None)[n % 3])
+    view = bench.store.for_principal("alice")
+    page = await view.find_sessions(SessionQuery(), limit=1)
+    assert [s.id for s in page.sessions] == ["s0"]
+    page = await view.find_sessions(SessionQuery(principal="alice"), cursor=page.cursor)
+    assert [s.id for s in page.sessions] == ["s3"]
+    assert await view.find_sessions(SessionQuery(principal="bob"), limit=1) == SessionPage((), None)
+
+
+async def test_the_check_and_the_operation_are_one_step(bench: Bench) -> None:
+    """A session that changed hands before the owner's step is not there."""
+    view = bench.store.for_principal("alice")
+    await view.create_session(bench.session("a"))
+    hand_over = bench.store.modify_session("a", lambda s: s.model_copy(update={"principal": "bob"}))
+    results = await asyncio.gather(
+        view.add_frame(bench.note()),
+        hand_over,
+        view.add_frame(bench.note()),
+        return_exceptions=True,
+    )
+    assert results[0] == 1
+    assert isinstance(results[2], SessionNotFound)
+    assert await bench.store.count_frames("a") == 1
+
+
+@pytest.mark.parametrize("call", WHOLE)
+async def test_what_concerns_the_whole_store_is_refused_in_a_view(bench: Bench, call: str) -> None:
+    """`NotImplementedError`, at once."""
+    with pytest.raises(NotImplementedError, match="concerns the whole store"):
+        WHOLE[call](bench.store.for_principal("alice"))
+
+
+async def test_a_view_of_a_view_is_itself(bench: Bench) -> None:
+    """For its own principal; `ValueError` for another. It closes nothing and shows nobody."""
+    async with bench.store.for_principal("alice") as view:
+        assert view.for_principal("alice") is view
+        with pytest.raises(ValueError, match="nobody else"):
+            view.for_principal("bob")
+        assert "alice" not in repr(view)
+        assert view.guarantees == bench.store.guarantees
+    assert view.is_open
+    await bench.store.aclose()
+    assert not view.is_open
+    with pytest.raises(StoreClosed):
+        await view.count_sessions()
+
+
+async def test_what_a_view_does_is_told_and_counted(bench: Bench) -> None:
+    """Events and numbers are the whole store's."""
+    bench.listen()
+    view = bench.store.for_principal("alice")
+    await view.create_session(bench.session("a"))
+    await view.modify_session("a", lambda s: s.model_copy(update={"state": "active"}))
+    await view.delete_session("a")
+    kinds = [("created", "a", None), ("state-changed", "a", "initializing")]
+    assert bench.heard == [*kinds, ("deleted", "a", "active")]
+    assert (await bench.counted()).deleted == 1

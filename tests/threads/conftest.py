@@ -1,0 +1,86 @@
+"""A store behind its facade for threads, and sessions and messages in few words."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+import pytest
+from sessionkeeper import ActorSessionStore, MessageEnvelope, Session, ThreadSafeSessionStore
+
+R = TypeVar("R")
+
+
+class Desk:
+    """What a test needs in every second line."""
+
+    def session(self, id: str = "a", **fields: object) -> Session:
+        """A session to be created."""
+        return Session.new(transport_type="stdio", id=id, **fields)
+
+    def note(self, n: int = 0, id: str = "a") -> MessageEnvelope:
+        """A numbered notification."""
+        message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
+        return MessageEnvelope.of(id, message, direction="client-to-server")
+
+
+class Service:
+    """A program whose loop runs in a thread of its own, with a store."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._thread = threading.Thread(target=loop.run_forever)
+        self._thread.start()
+        self.store = ActorSessionStore()
+        self.run(self.store.open())
+
+    def run(self, work: Coroutine[Any, Any, R]) -> R:
+        """Do something on the loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+    def stop(self) -> None:
+        """Stop the loop under everybody's feet."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+
+    def end(self) -> None:
+        """Leave nothing."""
+        if self._thread.is_alive():
+            self.run(self.store.aclose())
+            self.stop()
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self.loop.run_until_complete(asyncio.wait(tasks))
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """Sessions and messages."""
+    return Desk()
+
+
+@pytest.fixture
+def service(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Iterator[Service]:
+    """A service, and this thread is not its loop's."""
+    service = Service(loop_factory())
+    yield service
+    service.end()
+
+
+@pytest.fixture
+def facade(service: Service) -> ThreadSafeSessionStore:
+    """The facade of the service's store."""
+    return ThreadSafeSessionStore(service.store)
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[ActorSessionStore]:
+    """A store on the loop of the test."""
+    async with ActorSessionStore() as store:
+        yield store

@@ -1,0 +1,180 @@
+"""Watching from a thread: a blocking iterator that somebody can always end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sessionkeeper import (
+    ActorSessionStore,
+    SessionNotFound,
+    SessionState,
+    StoreClosed,
+    ThreadSafeSessionStore,
+)
+
+if TYPE_CHECKING:
+    from tests.conftest import Crowd
+    from tests.threads.conftest import Desk, Service
+
+
+async def outcome(asked: Any) -> Any:
+    """What a thread got."""
+    return (await asyncio.gather(asyncio.wrap_future(asked), return_exceptions=True))[0]
+
+
+async def blocked(store: ActorSessionStore) -> None:
+    """Go on when a watcher waits for its bell."""
+    while not len(store._bells):
+        await asyncio.sleep(0)
+    await store.count_sessions()
+    await store.count_sessions()
+
+
+async def none_left(store: ActorSessionStore) -> None:
+    """Go on when no watcher is left."""
+    while len(store._bells):
+        await asyncio.sleep(0)
+
+
+async def test_all_that_is_there_then_each_new_frame(
+    store: ActorSessionStore, desk: Desk, crowd: Crowd
+) -> None:
+    """In order, none twice, none missed; it ends when the session ends."""
+    facade = ThreadSafeSessionStore(store)
+    await store.create_session(desk.session())
+    await store.add_frames("a", [desk.note(n) for n in range(3)])
+    asked = crowd.begin(lambda: [frame.seq for frame in facade.watch_frames("a", after=1)])
+    await blocked(store)
+    await store.add_frame(desk.note(4))
+    closed = {"state": SessionState.CLOSED}
+    await store.add_frames("a", [desk.note(5)], change=lambda s: s.model_copy(update=closed))
+    assert await outcome(asked) == [2, 3, 4, 5]
+    assert len(store._bells) == 0
+
+
+async def test_closing_the_store_ends_a_blocked_step(
+    store: ActorSessionStore, desk: Desk, crowd: Crowd
+) -> None:
+    """It raises `StoreClosed`."""
+    facade = ThreadSafeSessionStore(store)
+    await store.create_session(desk.session())
+    asked = crowd.begin(lambda: next(facade.watch_frames("a")))
+    await blocked(store)
+    await store.aclose()
+    assert isinstance(await outcome(asked), StoreClosed)
+
+
+async def test_another_thread_ends_a_blocked_step(
+    store: ActorSessionStore, desk: Desk, crowd: Crowd
+) -> None:
+    """`close` from anywhere, the loop's thread included; the iteration is over, without error."""
+    facade = ThreadSafeSessionStore(store)
+    await store.create_session(desk.session())
+    readers: list[Any] = []
+
+    def watch() -> list[int]:
+        with facade.watch_frames("a") as frames:
+            readers.append(frames)
+            return [frame.seq for frame in frames]
+
+    asked = crowd.begin(watch)
+    await blocked(store)
+    readers[0].close()
+    readers[0].close()
+    assert await outcome(asked) == []
+    await none_left(store)
+    assert await crowd.do(lambda: [*readers[0]]) == [[]]
+
+
+async def test_breaking_off_leaves_nothing(
+    store: ActorSessionStore, desk: Desk, crowd: Crowd
+) -> None:
+    """Leaving the block takes the bell down."""
+    facade = ThreadSafeSessionStore(store)
+    await store.create_session(desk.session())
+    await store.add_frame(desk.note())
+
+    kept: list[Any] = []
+
+    def watch() -> int:
+        with facade.watch_frames("a") as frames:
+            kept.append(frames)
+            for frame in frames:
+                return frame.seq
+        return 0
+
+    assert await crowd.do(watch) == [1]
+    await none_left(store)
+
+
+async def test_what_the_store_raises_is_raised(
+    store: ActorSessionStore, desk: Desk, crowd: Crowd
+) -> None:
+    """Wrong arguments at once, a missing session at the first step, which ends it."""
+    facade = ThreadSafeSessionStore(store)
+
+    def work() -> list[int]:
+        with pytest.raises(ValueError, match="after"):
+            facade.watch_frames("a", after=-1)
+        frames = facade.watch_frames("a")
+        with pytest.raises(SessionNotFound):
+            next(frames)
+        return [frame.seq for frame in frames]
+
+    assert await crowd.do(work) == [[]]
+    await none_left(store)
+
+
+async def test_a_closed_facade_watches_no_more(
+    store: ActorSessionStore, desk: Desk, crowd: Crowd
+) -> None:
+    """A new one is refused, and so is the next step of an old one."""
+    facade = ThreadSafeSessionStore(store)
+    await store.create_session(desk.session())
+    await store.add_frames("a", [desk.note(n) for n in range(2)])
+    kept: list[Any] = []
+
+    def work() -> str:
+        frames = facade.watch_frames("a")
+        kept.append(frames)
+        next(frames)
+        facade.close()
+        for refused in (lambda: next(frames), lambda: facade.watch_frames("a")):
+            with pytest.raises(StoreClosed):
+                refused()
+        return "refused"
+
+    assert await crowd.do(work) == ["refused"]
+    await none_left(store)
+
+
+def test_the_end_of_asyncio_run_ends_a_blocked_step(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop], crowd: Crowd, desk: Desk
+) -> None:
+    """It does not look like the end of the session: `StoreClosed`."""
+
+    async def main() -> Any:
+        store = await ActorSessionStore().open()
+        facade = ThreadSafeSessionStore(store)
+        await store.create_session(desk.session())
+        asked = crowd.begin(lambda: [*facade.watch_frames("a")])
+        await blocked(store)
+        return asked
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        asked = runner.run(main())
+    assert isinstance(asked.exception(timeout=20), StoreClosed)
+
+
+def test_a_stopped_loop_ends_a_blocked_step(
+    facade: ThreadSafeSessionStore, service: Service, crowd: Crowd, desk: Desk
+) -> None:
+    """Hazard 12: within about a second."""
+    facade.create_session(desk.session())
+    asked = crowd.begin(lambda: [*facade.watch_frames("a")])
+    crowd.until(lambda: len(service.store._bells))
+    service.stop()
+    assert isinstance(asked.exception(timeout=20), StoreClosed)

@@ -1,0 +1,233 @@
+"""The model of the store accepts what the contract allows and nothing else."""
+# ruff: noqa: E501 - a table, one case a line
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sessionkeeper.verify import Outcome, SessionStoreModel
+
+FAILED, UNKNOWN = Outcome.FAILED, Outcome.UNKNOWN
+NO_VERSION = (None, None, None)
+
+
+def caller(state: str = "active", *, n: int = 0, version: Any = NO_VERSION) -> Any:
+    """The caller's fields."""
+    return ("stdio", state, None, "me", None, None, version, ("t",), f'{{"n":{n}}}', None)
+
+
+def snap(
+    revision: int, *, id: str = "a", frames: int = 0, last: int | None = None, **of: Any
+) -> Any:
+    """A snapshot."""
+    ended = None if of.get("state", "active") in ("initializing", "active") else 9.0
+    last = frames if last is None else last
+    return (id, caller(**of), revision, frames, last, 1.0, 2.0, ended)
+
+
+def frame(n: int, id: str = "a") -> Any:
+    """A message."""
+    return (id, "client-to-server", f'{{"n":{n}}}', "{}")
+
+
+@pytest.fixture
+def play(lab: Any) -> Any:
+    """Whether the model accepts operations one after the other; an operation is
+    (name, argument, result) or (name, argument, result, outcome).
+    """
+
+    def play(*calls: Any) -> bool:
+        model = SessionStoreModel()
+        states = {model.init()}
+        for number, (name, argument, result, *outcome) in enumerate(calls):
+            operation = lab.op(
+                name, argument, result, at=(number, number), outcome=(outcome or [Outcome.OK])[0]
+            )
+            states = {after for state in states for after in model.step(state, operation)}
+        return bool(states)
+
+    return play
+
+
+A = ("create_session", snap(0), snap(1))
+B = ("create_session", snap(0, id="b"), snap(2, id="b"))
+CLOSE = ("update_session", snap(1, state="closed"), snap(2, state="closed"))
+ADD_1 = ("add_frame", frame(1), 1)
+ADD_2 = ("add_frame", frame(2), 2)
+NUMBERED = ((1, frame(1)), (2, frame(2)))
+ALL = (None, None, None, None, None, None, None, None, None, None)
+ACTIVE = (("active",), *ALL[1:])
+
+RIGHT: dict[str, tuple[Any, ...]] = {
+    "get": (A, ("get_session", "a", snap(1))),
+    "not there": (("get_session", "a", ("SessionNotFound", "a"), FAILED),),
+    "exists": (A, ("create_session", snap(0), ("SessionExists", "a"), FAILED)),
+    "got": (A, ("get_or_create_session", snap(0, n=3), (snap(1), False))),
+    "created": (("get_or_create_session", snap(0), (snap(7), True)),),
+    "updated": (A, ("update_session", snap(1, n=1), snap(2, n=1)), ("get_session", "a", snap(2, n=1))),
+    "stale": (A, ("update_session", snap(0, n=1), ("RevisionConflict", "a", 0, 1), FAILED)),
+    "bad step": (A, CLOSE, ("update_session", snap(2), ("InvalidTransition", "a", "closed", "active"), FAILED)),
+    "deleted": (A, ("delete_session", "a", None), ("count_sessions", None, 0)),
+    "listed in order": (B, ("create_session", snap(0), snap(3)), ("list_sessions", None, (snap(2, id="b"), snap(3)))),
+    "counted": (A, B, ("count_sessions", None, 2)),
+    "batch": (A, B, ("get_sessions_batch", ("b", "a"), (snap(2, id="b"), snap(1)))),
+    "batch update": (A, B, ("update_sessions_batch", (snap(1, n=1), snap(2, id="b", n=1)), (snap(4, n=1), snap(3, id="b", n=1)))),
+    "modified": (A, ("modify_session", ("a", (snap(1), caller(n=1))), snap(2, n=1))),
+    "modified not": (A, ("modify_session", ("a", (snap(1), None)), snap(1))),
+    "raised": (A, ("modify_session", ("a", (snap(1), None)), ("ChangeRaised",), FAILED), ("get_session", "a", snap(1))),
+    "touched": (A, ("touch_session", "a", None)),
+    "touch of an ended": (A, CLOSE, ("touch_session", "a", ("SessionClosed", "a", "closed"), FAILED)),
+    "frames": (A, ADD_1, ADD_2, ("get_frames", "a", (frame(1), frame(2))), ("count_frames", "a", 2)),
+    "a snapshot with frames": (A, ADD_1, ("get_session", "a", snap(1, frames=1))),
+    "none of an ended": (A, CLOSE, ("add_frame", frame(1), ("SessionClosed", "a", "closed"), FAILED)),
+    "some": (A, ("add_frames", ("a", (frame(1), frame(2)), 0, None), (1, 3))),
+    "none": (A, ADD_1, ("add_frames", ("a", (), None, None), (2, 2))),
+    "moved on": (A, ADD_1, ("add_frames", ("a", (frame(2),), 0, None), ("SequenceConflict", "a", 0, 1), FAILED)),
+    "some with a change": (A, ("add_frames", ("a", (frame(1),), None, (snap(1), caller(n=1))), (1, 2)), ("get_session", "a", snap(2, n=1, frames=1))),
+    "change after frames": (A, ("add_frames", ("a", (frame(1),), None, (snap(1, frames=1), caller(n=1))), (1, 2))),
+    "read": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 10, False), NUMBERED)),
+    "read after": (A, ADD_1, ADD_2, ("read_frames", ("a", 1, 10, False), NUMBERED[1:])),
+    "read some": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 1, False), NUMBERED[:1])),
+    "read newest": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 1, True), NUMBERED[1:])),
+    "read beyond": (A, ADD_1, ("read_frames", ("a", 5, 1, False), ())),
+    "trimmed": (A, ADD_1, ADD_2, ("trim_frames", ("a", 1), 1), ("read_frames", ("a", 0, 9, False), NUMBERED[1:]), ("get_session", "a", snap(1, frames=1, last=2))),
+    "cleared": (A, ADD_1, ("delete_frames", "a", 1), ("get_frames", "a", ()), ADD_2),
+    "again from 1": (A, ADD_1, ("delete_session", "a", None), ("create_session", snap(0), snap(5)), ADD_1),
+    "expired": (A, ("expire_sessions", (1, None, 9), (snap(2, state="timed-out"),))),
+    "purged": (A, CLOSE, ("purge_sessions", (99.0, None, 9), 1), ("count_sessions", None, 0)),
+    "purged too late": (A, CLOSE, ("purge_sessions", (5.0, None, 9), 0), ("count_sessions", None, 1)),
+    "found": (A, B, ("find_sessions", (ALL, None, 9), ((snap(1), snap(2, id="b")), None))),
+    "found some": (A, CLOSE, ("find_sessions", (ACTIVE, None, 9), ((), None))),
+    "found a page": (A, B, ("find_sessions", (ALL, None, 1), ((snap(1),), "1"))),
+    "perhaps updated": (A, ("update_session", snap(1, n=1), None, UNKNOWN), ("get_session", "a", snap(8, n=1)), ("get_session", "a", snap(8, n=1))),
+    "perhaps created": (("create_session", snap(0), None, UNKNOWN), ("get_session", "a", snap(4))),
+    "perhaps added": (A, ("add_frame", frame(1), None, UNKNOWN), ADD_2),
+    "perhaps expired": (A, ("expire_sessions", (1, None, 9), None, UNKNOWN), ("get_session", "a", snap(3, state="timed-out"))),
+    "purged by age": (A, CLOSE, ("purge_sessions", (None, 5.0, 9), 1), ("count_sessions", None, 0)),
+    "perhaps purged": (A, CLOSE, ("purge_sessions", (99.0, None, 9), None, UNKNOWN), ("count_sessions", None, 0)),
+    "told by an update": (("create_session", snap(0), None, UNKNOWN), ("update_session", snap(4, n=1), snap(5, n=1))),
+    "agreed": (A, ("update_session", snap(1, version=("1", "1", None)), snap(2, version=("1", "1", None)))),
+}  # fmt: skip
+AGREED = RIGHT["agreed"]
+
+WRONG: dict[str, tuple[Any, ...]] = {
+    "get of another revision": (A, ("get_session", "a", snap(2))),
+    "get of other fields": (A, ("get_session", "a", snap(1, n=1))),
+    "get of other frames": (A, ADD_1, ("get_session", "a", snap(1))),
+    "get of another creation": (A, ("get_session", "a", (*snap(1)[:5], 1.5, 2.0, None))),
+    "ended yet live": (A, ("get_session", "a", (*snap(1)[:7], 3.0))),
+    "ended at another time": (A, CLOSE, ("get_session", "a", (*snap(2, state="closed")[:7], 8.0))),
+    "found missing": (A, ("get_session", "a", ("SessionNotFound", "a"), FAILED)),
+    "created twice": (A, ("create_session", snap(0), snap(2))),
+    "exists not": (("create_session", snap(0), ("SessionExists", "a"), FAILED),),
+    "created an existing": (A, ("get_or_create_session", snap(0), (snap(2), True))),
+    "got a missing": (("get_or_create_session", snap(0), (snap(1), False)),),
+    "stale accepted": (A, ("update_session", snap(0, n=1), snap(2, n=1))),
+    "stale after creation again": (A, ("delete_session", "a", None), ("create_session", snap(0), snap(2)), ("update_session", snap(1, n=1), snap(3, n=1))),
+    "fresh refused": (A, ("update_session", snap(1, n=1), ("RevisionConflict", "a", 1, 1), FAILED)),
+    "refused with a wrong revision": (A, ("update_session", snap(0), ("RevisionConflict", "a", 0, 7), FAILED)),
+    "revision stays": (A, ("update_session", snap(1, n=1), snap(1, n=1))),
+    "revision used again": (A, B, ("update_session", snap(1, n=1), snap(2, n=1))),
+    "revision reset": (A, ("delete_session", "a", None), A),
+    "back from the end": (A, CLOSE, ("update_session", snap(2), snap(3))),
+    "good step refused": (A, ("update_session", snap(1, state="closed"), ("InvalidTransition", "a", "active", "closed"), FAILED)),
+    "another version": (*AGREED, ("update_session", snap(2, version=("1", "2", None)), snap(3, version=("1", "2", None)))),
+    "transport of another version": (A, ("update_session", snap(1, version=("1", "1", "2")), snap(2, version=("1", "1", "2")))),
+    "deleted twice": (A, ("delete_session", "a", None), ("delete_session", "a", None)),
+    "listed in another order": (A, B, ("list_sessions", None, (snap(2, id="b"), snap(1)))),
+    "not all listed": (A, B, ("list_sessions", None, (snap(1),))),
+    "miscounted": (A, ("count_sessions", None, 2)),
+    "batch in another order": (A, B, ("get_sessions_batch", ("b", "a"), (snap(1), snap(2, id="b")))),
+    "half a batch": (A, B, ("update_sessions_batch", (snap(1, n=1), snap(9, id="b")), (snap(3, n=1), snap(4, id="b")))),
+    "batch of other fields": (A, ("update_sessions_batch", (snap(1, n=1),), (snap(2, n=2),))),
+    "change saw another": (A, ("modify_session", ("a", (snap(9), caller(n=1))), snap(10, n=1))),
+    "change not stored": (A, ("modify_session", ("a", (snap(1), caller(n=1))), snap(2))),
+    "no change, new revision": (A, ("modify_session", ("a", (snap(1), None)), snap(2))),
+    "ok without a run": (A, ("modify_session", ("a", None), snap(1))),
+    "raised and stored": (A, ("modify_session", ("a", (snap(1), None)), ("ChangeRaised",), FAILED), ("get_session", "a", snap(2))),
+    "touch of an ended": (A, CLOSE, ("touch_session", "a", None)),
+    "closed not": (A, ("touch_session", "a", ("SessionClosed", "a", "closed"), FAILED)),
+    "a frame of an ended": (A, CLOSE, ADD_1),
+    "a frame of a missing": (ADD_1,),
+    "a number left out": (A, ADD_2),
+    "a number again": (A, ADD_1, ("add_frame", frame(2), 1)),
+    "numbers again after clearing": (A, ADD_1, ("delete_frames", "a", 1), ADD_1),
+    "frames in another order": (A, ADD_1, ADD_2, ("get_frames", "a", (frame(2), frame(1)))),
+    "a frame less": (A, ADD_1, ADD_2, ("get_frames", "a", (frame(1),))),
+    "another's frame": (A, B, ADD_1, ("get_frames", "a", (frame(1, "b"),))),
+    "some of another": (A, ("add_frames", ("a", (frame(1, "b"),), None, None), (1, 2))),
+    "numbers too many": (A, ("add_frames", ("a", (frame(1),), None, None), (1, 3))),
+    "moved on accepted": (A, ADD_1, ("add_frames", ("a", (frame(2),), 0, None), (2, 3))),
+    "moved on not": (A, ADD_1, ("add_frames", ("a", (frame(2),), 1, None), ("SequenceConflict", "a", 1, 1), FAILED)),
+    "change without frames": (A, ("add_frames", ("a", (frame(1),), None, (snap(1), caller(n=1))), (1, 2)), ("get_session", "a", snap(2, n=1))),
+    "frames without change": (A, ("add_frames", ("a", (frame(1),), None, (snap(1), caller(n=1))), (1, 2)), ("get_session", "a", snap(1, frames=1))),
+    "read too much": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 1, False), NUMBERED)),
+    "read the oldest as newest": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 1, True), NUMBERED[:1])),
+    "read with other numbers": (A, ADD_1, ("read_frames", ("a", 0, 9, False), ((2, frame(1)),))),
+    "read another message": (A, ADD_1, ("read_frames", ("a", 0, 9, False), ((1, frame(2)),))),
+    "trimmed too many": (A, ADD_1, ("trim_frames", ("a", 5), 5)),
+    "trimmed are there": (A, ADD_1, ("trim_frames", ("a", 1), 1), ("count_frames", "a", 1)),
+    "cleared others": (A, ADD_1, ("delete_frames", "a", 0)),
+    "expired an ended": (A, CLOSE, ("expire_sessions", (1, None, 9), (snap(3, state="timed-out"),))),
+    "expired too many": (A, ("expire_sessions", (1, None, 0), (snap(2, state="timed-out"),))),
+    "expired otherwise": (A, ("expire_sessions", (1, None, 9), (snap(2, state="failed"),))),
+    "purged a live one": (A, ("purge_sessions", (99.0, None, 9), 1)),
+    "purged too soon": (A, CLOSE, ("purge_sessions", (5.0, None, 9), 1)),
+    "purged too many": (A, CLOSE, ("purge_sessions", (99.0, None, 0), 1)),
+    "purged are there": (A, CLOSE, ("purge_sessions", (99.0, None, 9), 1), ("count_sessions", None, 1)),
+    "not found": (A, B, ("find_sessions", (ALL, None, 9), ((snap(2, id="b"),), None))),
+    "found what does not match": (A, CLOSE, ("find_sessions", (ACTIVE, None, 9), ((snap(2, state="closed"),), None))),
+    "the page leaves one out": (A, B, ("find_sessions", (ALL, None, 1), ((snap(2, id="b"),), "2"))),
+    "more than a page": (A, B, ("find_sessions", (ALL, None, 1), ((snap(1), snap(2, id="b")), None))),
+    "a revision below": (A, B, ("update_session", snap(1, n=1), None, UNKNOWN), ("get_session", "a", snap(2, n=1))),
+    "two revisions": (A, ("update_session", snap(1, n=1), None, UNKNOWN), ("get_session", "a", snap(8, n=1)), ("get_session", "a", snap(9, n=1))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("calls", RIGHT.values(), ids=RIGHT.keys())
+def test_what_the_contract_allows_is_accepted(calls: Any, play: Any) -> None:
+    """One operation after the other."""
+    assert play(*calls)
+
+
+@pytest.mark.parametrize("calls", WRONG.values(), ids=WRONG.keys())
+def test_what_the_contract_forbids_is_not(calls: Any, play: Any) -> None:
+    """The last one is what goes wrong: all before it is accepted."""
+    assert play(*calls[:-1])
+    assert not play(*calls)
+
+
+def test_whom_an_operation_touches(lab: Any) -> None:
+    """Components: one session, several, or all."""
+    model = SessionStoreModel()
+
+    def key(name: str, argument: Any = None, result: Any = None) -> Any:
+        return model.key(lab.op(name, argument, result, at=(0, 1)))
+
+    assert key("get_session", "a") == key("add_frame", frame(1), 1) == ("a",)
+    assert key("create_session", snap(0), snap(1)) == ("a",)
+    assert key("modify_session", ("a", None), snap(1)) == ("a",)
+    assert key("get_sessions_batch", ("b", "a")) == ("b", "a")
+    assert key("update_sessions_batch", (snap(1), snap(2, id="b"))) == ("a", "b")
+    assert key("expire_sessions", (1, None, 9), (snap(2, state="timed-out"),)) == ("a",)
+    for name in ("list_sessions", "count_sessions", "find_sessions", "purge_sessions"):
+        assert key(name) is None
+
+
+def test_nothing_is_shown_of_payloads(lab: Any) -> None:
+    """Words without messages, metadata or whole ids."""
+    model = SessionStoreModel()
+    secret = ("s" * 40, "client-to-server", '{"n":"hunter2"}', "{}")
+    created = snap(0, id="s" * 40), snap(1, id="s" * 40)
+    operations = [
+        lab.op("create_session", *created, at=(0, 1)),
+        lab.op("add_frame", secret, 1, at=(2, 3)),
+        lab.op("get_frames", "s" * 40, (secret,), at=(4, 5)),
+    ]
+    state = model.init()
+    for operation in operations:
+        [state] = model.step(state, operation)
+        shown = model.describe(state) + model.explain(state, operation)
+        assert "hunter2" not in shown
+        assert "s" * 9 not in shown
