@@ -184,8 +184,11 @@ class ThreadRunner(Runner[S]):
         """Run on the loop: let what stands be heard of, then settle the replies."""
         try:
             if work.after is not None:
+                # Who hears of it hears it as the owner, which cannot wait for itself.
+                self.applying = True
                 work.after()
         finally:
+            self.applying = False
             for reply, value, error in work.outcomes:
                 if error is None:
                     succeed(reply, value)

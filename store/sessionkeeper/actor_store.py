@@ -64,8 +64,7 @@ class ActorSessionStore(CommandStore, Crossing):
         tables = MemoryTables(limits, clock)
         self._bells, self._listeners = Bells(), Listeners()
         tables.connect(self._bells.ring, self._listeners)
-        self._runner = _MemoryRunner(tables, self._bells)
-        runner: Runner[Tables] = self._runner
+        runner: Runner[Tables] = _MemoryRunner(tables, self._bells)
         self._actor = Actor(
             runner,
             name="sessionkeeper owner",
