@@ -28,7 +28,7 @@ class Runner(ABC, Generic[S]):
     """Applies batches for one owner, one batch at a time."""
 
     applying: bool = False
-    """Whether the loop's own thread works as the owner at this moment, which nobody may ask then."""
+    """Whether the loop's own thread works as the owner now, which then cannot be asked."""
 
     thread: int | None = None
     """The thread that applies commands, where that is not the loop's."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 import sys
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from sessionkeeper import (
     LimitExceeded,
     MessageEnvelope,
     Session,
+    SessionError,
     SessionExists,
     SQLiteSessionStore,
     StoreLimits,
 )
+from sessionkeeper.verify import RecordingStore, write_history
 
 
 def note(text: str, session_id: str = "a") -> MessageEnvelope:
@@ -93,6 +98,44 @@ async def write(path: str, count: int) -> None:
             print(f"done {time.monotonic()}", flush=True)
 
 
+async def one_thing(store: RecordingStore, dice: random.Random, text: str) -> None:
+    """Do one thing at random to one of three sessions."""
+    key = f"s{dice.randrange(3)}"
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: store.get_or_create_session(Session.new(transport_type="stdio", id=key)),
+        lambda: store.get_session(key),
+        *[lambda: store.modify_session(key, counted)] * 2,
+        *[lambda: store.add_frame(note(text, key))] * 2,
+        lambda: store.add_frames(key, [note(f"{text}-{n}", key) for n in range(2)]),
+        lambda: store.get_frames(key),
+        lambda: store.trim_frames(key, up_to=dice.randrange(6)),
+        lambda: store.delete_session(key),
+        store.list_sessions,
+        store.count_sessions,
+    ]
+    with suppress(SessionError):  # the answer is in the history
+        await dice.choice(calls)()
+
+
+async def record(path: str, history: str, name: str, rounds: int) -> None:
+    """Let two clients be busy, and write down what they saw."""
+    dice = random.Random(name)
+    store = RecordingStore(SQLiteSessionStore(path, durability="os", lock_timeout=60))
+    # One clock for all processes of the machine, so that their histories are one.
+    store._tick = time.monotonic_ns
+
+    async def client(task: int) -> None:
+        for n in range(rounds):
+            await one_thing(store, dice, f"{name}-{task}-{n}")
+
+    async with store:
+        print("ready", flush=True)
+        sys.stdin.readline()
+        await asyncio.gather(client(0), client(1))
+    write_history(store.history(), history)
+    print("done", flush=True)
+
+
 def hold(path: str) -> None:
     """Hold the file's write lock until a line comes."""
     connection = sqlite3.connect(path, isolation_level=None)
@@ -127,6 +170,8 @@ if __name__ == "__main__":
         asyncio.run(append(file, rest[0]))
     elif command == "write":
         asyncio.run(write(file, int(rest[0])))
+    elif command == "record":
+        asyncio.run(record(file, rest[0], rest[1], int(rest[2])))
     elif command == "leave":
         abandoned(file)
     else:
