@@ -4,129 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from soleowner import (
-    Actor,
-    Command,
-    MailboxClosed,
-    OwnerCrashed,
-    Post,
-    Reentrant,
-    ThreadRunner,
-    Transactions,
-    WrongLoop,
-)
+from soleowner import OwnerCrashed, Reentrant, WrongLoop
 
 if TYPE_CHECKING:
-    from tests.engine.conftest import Bench
-
-    LoopFactory = Callable[[], asyncio.AbstractEventLoop]
-
-R = TypeVar("R")
-
-
-class Trouble(Exception):
-    """What the storage fails with."""
-
-
-class Refused(Exception):
-    """What callers are told of it."""
-
-
-class Book(Transactions[list[object]]):
-    """A list with transactions, which notes what is asked of it and fails when it is told to."""
-
-    def __init__(self, state: list[object]) -> None:
-        self.state = state
-        self.kept: list[object] = []
-        self.calls: list[str] = []
-        self.fails: set[str] = set()
-        self.hold = threading.Event()
-        self.hold.set()
-        self.threads: set[int] = set()
-        self.interrupted = threading.Event()
-        self.pauses: list[float | None] = []
-        self.post: Post | None = None
-
-    def _note(self, name: str) -> None:
-        self.calls.append(name)
-        self.threads.add(threading.get_ident())
-        if name in self.fails:
-            raise Trouble(name)
-
-    def open(self, post: Post, /) -> None:
-        self.post = post
-        assert self.hold.wait(30)
-        self._note("open")
-
-    def begin(self, commands: Sequence[Command[list[object], Any]], /) -> None:
-        self._note("begin")
-        assert self.hold.wait(30)
-
-    def apply(self, command: Command[list[object], R], /) -> R:
-        return command.apply(self.state)
-
-    def commit(self) -> Callable[[], None] | None:
-        self._note("commit")
-        self.kept = [*self.state]
-        return lambda: self.calls.append("after")
-
-    def rollback(self) -> None:
-        self._note("rollback")
-        self.state[:] = self.kept
-
-    def refuse(self, error: Exception, /) -> Callable[[], Exception] | None:
-        return Refused if isinstance(error, Trouble) else None
-
-    def tidy(self) -> float | None:
-        self.calls.append("tidy")
-        return self.pauses.pop(0) if self.pauses else None
-
-    def close(self) -> None:
-        self._note("close")
-
-    def interrupt(self) -> None:
-        self.interrupted.set()
-
-    def lost(self) -> Exception:
-        return LookupError("lost")
-
-
-class Desk:
-    """An actor on a book."""
-
-    def __init__(self, bench: Bench, *, grace: float = 10.0) -> None:
-        self.book = Book(bench.state)
-        self.runner = ThreadRunner(self.book, expected=(ValueError,), grace=grace)
-        self.actor: Actor[list[object]] = bench.actor(self.runner)
-
-
-@pytest.fixture
-def desk(bench: Bench) -> Desk:
-    """An actor, not yet open."""
-    return Desk(bench)
+    from tests.engine.conftest import Bench, Desk
 
 
 async def outcomes(replies: Sequence[asyncio.Future[Any]]) -> list[object]:
     """Values, and the errors' classes."""
     got = await asyncio.gather(*replies, return_exceptions=True)
     return [type(each) if isinstance(each, BaseException) else each for each in got]
-
-
-def owners() -> list[threading.Thread]:
-    """Threads of runners that are there."""
-    return [thread for thread in threading.enumerate() if thread.name == "owner"]
-
-
-def ended() -> bool:
-    """Whether every runner's thread comes to its end now."""
-    threads = owners()
-    for thread in threads:
-        thread.join(30)
-    return not any(thread.is_alive() for thread in threads)
 
 
 async def test_a_batch_is_one_transaction_on_one_other_thread(desk: Desk, bench: Bench) -> None:
@@ -138,7 +29,6 @@ async def test_a_batch_is_one_transaction_on_one_other_thread(desk: Desk, bench:
     assert calls == ["open", "begin", "commit", "after", "close"]
     assert len(desk.book.threads) == 1
     assert threading.get_ident() not in desk.book.threads
-    assert ended()
 
 
 async def test_no_reply_before_the_commit(desk: Desk, bench: Bench) -> None:
@@ -171,7 +61,7 @@ async def test_when_the_storage_fails_everyone_is_refused(
     await desk.actor.ask(bench.note("before"))
     desk.book.fails = {step}
     replies = [desk.actor.ask(bench.note(n)) for n in range(3)]
-    assert await outcomes(replies) == [Refused] * 3
+    assert await outcomes(replies) == [desk.Refused] * 3
     assert len({id(reply.exception()) for reply in replies}) == 3
     desk.book.fails = set()
     assert await desk.actor.ask(bench.note("after")) == 2
@@ -189,7 +79,6 @@ async def test_a_bug_takes_the_whole_batch_back(desk: Desk, bench: Bench) -> Non
     await desk.actor.aclose()
     assert desk.book.kept == []
     assert desk.book.calls[-1] == "close"
-    assert ended()
 
 
 async def test_who_gave_up_before_the_batch_begins_has_no_effect(desk: Desk, bench: Bench) -> None:
@@ -221,90 +110,23 @@ async def test_a_command_that_asks_its_owner_is_told_so(desk: Desk, bench: Bench
     assert [type(error) for error in caught] == [Reentrant, WrongLoop]
 
 
-async def test_closing_in_the_middle_of_a_batch_interrupts_it(desk: Desk, bench: Bench) -> None:
-    """What was applied stands and is answered; what was not is answered with `MailboxClosed`."""
-    await desk.actor.open()
-    begun = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def wait() -> object:
-        loop.call_soon_threadsafe(begun.set)
-        assert desk.book.interrupted.wait(30)
-        bench.state.append("waited")
-        return "waited"
-
-    replies: list[asyncio.Future[Any]] = [desk.actor.ask(bench.do(wait))]
-    replies += [desk.actor.ask(bench.note(n)) for n in range(3)]
-    await begun.wait()
-    await desk.actor.aclose(timeout=0)
-    assert await outcomes(replies) == ["waited", *[MailboxClosed] * 3]
-    assert desk.book.kept == ["waited"]
-    assert ended()
-
-
-async def test_a_thread_that_never_comes_back_holds_nobody(bench: Bench) -> None:
-    """Hazard 12: after the grace the callers are told that nobody knows."""
-    desk = Desk(bench, grace=0.05)
-    await desk.actor.open()
-    desk.book.hold.clear()
-    replies = [desk.actor.ask(bench.note(n)) for n in range(2)]
-    while "begin" not in desk.book.calls:
-        await asyncio.sleep(0)
-    await desk.actor.aclose(timeout=0)
-    assert await outcomes(replies) == [LookupError] * 2
-    desk.book.hold.set()
-    assert ended()
-
-
-async def test_an_opening_that_fails_leaves_no_thread(desk: Desk) -> None:
-    """Its error is raised by `open`."""
-    desk.book.fails = {"open"}
-    with pytest.raises(Trouble):
-        await desk.actor.open()
-    assert ended()
-    assert desk.book.calls == ["open"]
-
-
-async def test_an_opening_that_is_cancelled_closes_what_it_opened(desk: Desk) -> None:
-    """And ends its thread."""
-    desk.book.hold.clear()
-    opening = asyncio.create_task(desk.actor.open())
-    while not owners():
-        await asyncio.sleep(0)
-    opening.cancel()
-    await asyncio.sleep(0)
-    assert desk.book.interrupted.wait(30)
-    desk.book.hold.set()
-    with pytest.raises(asyncio.CancelledError):
-        await opening
-    assert desk.book.calls[-1] == "close"
-    assert ended()
-
-
-def test_a_loop_closed_under_a_working_thread_ends_it(
-    bench_class: type[Bench], loop_factory: LoopFactory
+async def test_who_is_told_after_the_commit_cannot_ask(
+    desk: Desk, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Hazard 12 (aiosqlite#290, #387): nothing is raised on the thread, the storage is closed."""
-    loop = loop_factory()
-    bench = bench_class()
-    desk = Desk(bench)
-    loop.run_until_complete(desk.actor.open())
-    desk.book.hold.clear()
+    """On the loop, as the owner: it would wait for itself. Callers are answered all the same."""
+    await desk.actor.open()
+    caught: list[str] = []
 
-    async def ask() -> None:
-        desk.actor.ask(bench.note("a"))
-        while "begin" not in desk.book.calls:
-            await asyncio.sleep(0)
+    def after() -> None:
+        try:
+            desk.actor.ask(bench.note("inner"))
+        except Reentrant as error:
+            caught.append(type(error).__name__)
 
-    loop.run_until_complete(ask())
-    assert len(owners()) == 1
-    for task in asyncio.all_tasks(loop):
-        task._log_destroy_pending = False  # type: ignore[attr-defined]  # abandoned on purpose
-    loop.close()
-    desk.book.hold.set()
-    assert ended()
-    assert desk.book.kept == ["a"]
-    assert desk.book.calls[-1] == "close"
+    monkeypatch.setattr(desk.book, "commit", lambda: after)
+    assert await desk.actor.ask(bench.note(1)) == 1
+    assert await desk.actor.ask(bench.note(2)) == 2
+    assert caught == ["Reentrant"] * 2
 
 
 async def test_the_storage_has_its_turn_between_batches(desk: Desk, bench: Bench) -> None:
