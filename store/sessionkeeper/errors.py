@@ -191,5 +191,7 @@ class BackendNotImplemented(SessionError):
     """A backend this version knows how to configure, but not how to run."""
 
     def __init__(self, backend: str) -> None:
-        super().__init__(f"the {backend} backend is not implemented in this version; use memory")
+        super().__init__(
+            f"the {backend} backend is not implemented in this version; use memory or sqlite"
+        )
         self.backend = backend

@@ -107,7 +107,7 @@ async def test_what_is_not_there_yet_says_so(backend: StorageBackend | str, name
         await StorageFactory.create(backend)
     assert refused.value.backend == name
     assert str(refused.value) == (
-        f"the {name} backend is not implemented in this version; use memory"
+        f"the {name} backend is not implemented in this version; use memory or sqlite"
     )
 
 
