@@ -23,7 +23,9 @@ from .mailbox import Mailbox
 from .observer import Observer
 from .runner import LoopRunner, Runner
 from .statistics import ActorStatistics
+from .thread_runner import ThreadRunner
 from .threads import ThreadPort
+from .transactions import Post, Transactions
 
 __all__ = [
     # the engine
@@ -37,8 +39,11 @@ __all__ = [
     "Batch",
     "Envelope",
     "LoopRunner",
+    "Post",
     "Reply",
     "Runner",
+    "ThreadRunner",
+    "Transactions",
     "fail",
     "succeed",
     # errors

@@ -258,7 +258,8 @@ class Actor(Generic[S]):
         self._current = []
 
     def _misuse(self) -> Exception:
-        if self._runner.applying and get_ident() == self._thread:
+        here = get_ident()
+        if here == self._runner.thread or (self._runner.applying and here == self._thread):
             return self._translate(Reentrant())
         return self._translate(WrongLoop("another event loop or thread"))
 

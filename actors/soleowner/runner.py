@@ -10,6 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
+from threading import get_ident
 from typing import Generic, TypeVar
 
 from .envelope import Batch, Reply, fail, succeed
@@ -27,7 +28,10 @@ class Runner(ABC, Generic[S]):
     """Applies batches for one owner, one batch at a time."""
 
     applying: bool = False
-    """Whether the loop's own thread is inside a command at this moment."""
+    """Whether the loop's own thread works as the owner now, which then cannot be asked."""
+
+    thread: int | None = None
+    """The thread that applies commands, where that is not the loop's."""
 
     # Made at the first refusal: a runner need not call an `__init__` here.
     _refusals: Counter[str] | None = None
@@ -38,7 +42,7 @@ class Runner(ABC, Generic[S]):
         A runner that applies on a thread of its own says so here: who asks from there through a
         thread-safe port would wait for itself.
         """
-        return False
+        return self.thread is not None and get_ident() == self.thread
 
     def refuse(self, reply: Reply, error: BaseException, /) -> None:
         """Answer a command with an error it is expected to raise, and count it."""

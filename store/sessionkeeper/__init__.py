@@ -67,8 +67,9 @@ from .message import (
 from .owned import OwnedSessionStore
 from .query import SessionPage, SessionQuery
 from .session import Session
+from .sqlite_store import SQLiteSessionStore
 from .states import Direction, SessionState, SessionStatus, TransportType
-from .statistics import Counters, StoreStatistics
+from .statistics import Counters, FileStatistics, StoreStatistics
 from .thread_safe import ThreadSafeSessionStore
 from .version import VersionState
 from .watcher import FrameWatcher
@@ -80,12 +81,14 @@ __all__ = [
     "Change",
     "Clock",
     "Counters",
+    "FileStatistics",
     "FrameWatcher",
     "FramesFull",
     "Listener",
     "LockedSessionStore",
     "OwnedSessionStore",
     "PlainSessionStore",
+    "SQLiteSessionStore",
     "SessionEvent",
     "SessionEventKind",
     "SessionStore",

@@ -64,8 +64,7 @@ class ActorSessionStore(CommandStore, Crossing):
         tables = MemoryTables(limits, clock)
         self._bells, self._listeners = Bells(), Listeners()
         tables.connect(self._bells.ring, self._listeners)
-        self._runner = _MemoryRunner(tables, self._bells)
-        runner: Runner[Tables] = self._runner
+        runner: Runner[Tables] = _MemoryRunner(tables, self._bells)
         self._actor = Actor(
             runner,
             name="sessionkeeper owner",
@@ -77,7 +76,7 @@ class ActorSessionStore(CommandStore, Crossing):
 
     def __repr__(self) -> str:
         now = self._actor.statistics()
-        return f"<ActorSessionStore {now.state} mailbox={now.depth}/{now.capacity}>"
+        return f"<{type(self).__name__} {now.state} mailbox={now.depth}/{now.capacity}>"
 
     @property
     def is_open(self) -> bool:

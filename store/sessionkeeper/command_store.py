@@ -217,6 +217,7 @@ class CommandStore(AtomicSessionStore):
             frames=held.frames,
             bytes=held.bytes,
             counters=held.counters,
+            file=held.file,
             mailbox=self.mailbox,
             refusals=self._refusals(),
         )

@@ -168,6 +168,12 @@ class StoreClosed(SessionError):
 class StoreUnavailable(SessionError):
     """The engine behind the store cannot be reached or refused; nothing was applied."""
 
+    def __init__(self, reason: str, *, waited: float | None = None) -> None:
+        super().__init__(reason if waited is None else f"{reason} (waited {waited:.1f} s)")
+        self.reason = reason
+        self.waited = waited
+        """Seconds it was tried for, where waiting might have helped."""
+
 
 class OutcomeUnknown(SessionError):
     """The only error after which the operation may or may not have been applied.
@@ -185,5 +191,7 @@ class BackendNotImplemented(SessionError):
     """A backend this version knows how to configure, but not how to run."""
 
     def __init__(self, backend: str) -> None:
-        super().__init__(f"the {backend} backend is not implemented in this version; use memory")
+        super().__init__(
+            f"the {backend} backend is not implemented in this version; use memory or sqlite"
+        )
         self.backend = backend

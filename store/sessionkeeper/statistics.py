@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from soleowner import ActorStatistics
 
 from .states import SessionState
 
-__all__ = ["Counters", "StoreStatistics", "TableStatistics"]
+__all__ = ["Counters", "FileStatistics", "StoreStatistics", "TableStatistics"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,20 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
+class FileStatistics:
+    """The file a store lives in."""
+
+    bytes: int
+    """Of the file itself."""
+    log_bytes: int
+    """Of the write-ahead log beside it; what was written comes into the file from there."""
+    page_bytes: int
+    pages: int
+    free_pages: int
+    """Pages of the file that hold nothing; `vacuum` gives them back."""
+
+
+@dataclass(frozen=True, slots=True)
 class TableStatistics:
     """What the tables hold at one moment."""
 
@@ -45,6 +59,8 @@ class TableStatistics:
     bytes: int | None
     """Bytes of all messages held; None where the store cannot tell."""
     counters: Counters
+    file: FileStatistics | None = field(default=None, kw_only=True)
+    """None where there is no file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 from soleowner import Command
@@ -29,6 +29,9 @@ class StoreCommand(
     one is made for every call. `gc=False`: a command lives for one turn and refers to nothing
     that could refer to it.
     """
+
+    read_only: ClassVar[bool] = False
+    """Whether it changes nothing, so that it needs no right to write."""
 
     @property
     def touches(self) -> Sequence[str]:

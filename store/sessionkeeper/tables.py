@@ -17,6 +17,7 @@ from .records import FrameRecord
 from .rows import SessionRow
 from .session import Session
 from .states import SessionState
+from .statistics import FileStatistics
 from .tally import Tally
 
 __all__ = ["Tables"]
@@ -98,3 +99,7 @@ class Tables(ABC):
         /,
     ) -> None:
         """Tell the store's listeners what happened to a session, once that stands."""
+
+    def file(self) -> FileStatistics | None:
+        """Tell about the file behind the tables, if there is one."""
+        return None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import MutableMapping
 from typing import Protocol
+
+import msgspec
 
 from .events import SessionEventKind
 from .states import SessionState
 from .statistics import Counters
 
-__all__ = ["Counted", "Tally"]
+__all__ = ["Counted", "Tally", "TallyNumbers"]
 
 
 class Counted(Protocol):
@@ -24,6 +27,20 @@ class Counted(Protocol):
     def principal(self) -> str | None:
         """Whose it is."""
         ...
+
+
+class TallyNumbers(msgspec.Struct, array_like=True, gc=False):
+    """All of a tally but the sessions of each principal, to be written down."""
+
+    revision: int = 0
+    created: int = 0
+    gone: dict[SessionEventKind, int] = {}
+    ended: dict[SessionState, int] = {}
+    states: dict[SessionState, int] = {}
+    added: int = 0
+    removed: int = 0
+    dropped: int = 0
+    bytes: int = 0
 
 
 class Tally:
@@ -46,13 +63,13 @@ class Tally:
         "bytes",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, principals: MutableMapping[str, int] | None = None) -> None:
         self._revision = 0
         self._created = 0
         self._gone: Counter[SessionEventKind] = Counter()
         self._ended: Counter[SessionState] = Counter()
         self._states: Counter[SessionState] = Counter()
-        self._principals: dict[str, int] = {}
+        self._principals: MutableMapping[str, int] = {} if principals is None else principals
         self._added = self._removed = self._dropped = 0
         self.bytes = 0
         """Bytes of all messages held."""
@@ -129,6 +146,28 @@ class Tally:
             frames_removed=self._removed,
             frames_dropped=self._dropped,
         )
+
+    def numbers(self) -> TallyNumbers:
+        """All but the sessions of each principal."""
+        return TallyNumbers(
+            self._revision,
+            self._created,
+            self._gone,
+            self._ended,
+            self._states,
+            self._added,
+            self._removed,
+            self._dropped,
+            self.bytes,
+        )
+
+    def restore(self, numbers: TallyNumbers) -> None:
+        """Go on from what was written down."""
+        self._revision, self._created = numbers.revision, numbers.created
+        self._gone = Counter(numbers.gone)
+        self._ended, self._states = Counter(numbers.ended), Counter(numbers.states)
+        self._added, self._removed = numbers.added, numbers.removed
+        self._dropped, self.bytes = numbers.dropped, numbers.bytes
 
     def _enter(self, session: Counted, *, stayed: bool = False) -> None:
         self._states[session.state] += 1

@@ -24,6 +24,10 @@ class Bells:
     def __len__(self) -> int:
         return sum(len(bells) for bells in self._bells.values())
 
+    def __bool__(self) -> bool:
+        # Of a dict's length alone: a database thread asks while the loop changes it.
+        return bool(self._bells)
+
     @contextmanager
     def one(self, session_id: str) -> Generator[asyncio.Event]:
         """Hang up a bell for a session while the block runs."""

@@ -21,7 +21,7 @@ from sessionkeeper.cli.app import run
         ["demo", "superfluous"],
         ["record"],
         ["record", "--no-such-flag", "--", "cat"],
-        ["record", "--store", "sqlite:///tape.db", "--", "cat"],
+        ["record", "--store", "sqlite:////dev/null", "--", "cat"],
         ["record", "--store", "redis://user:hunter2@localhost", "--", "cat"],
         ["record", "--store", "nonsense", "--", "cat"],
         ["record", "--store", "", "--", "cat"],

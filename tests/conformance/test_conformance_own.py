@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import count
+from pathlib import Path
+
+import pytest
 from sessionkeeper import (
     ActorSessionStore,
     AtomicSessionStore,
     Clock,
     LockedSessionStore,
     PlainSessionStore,
+    SQLiteSessionStore,
     StoreLimits,
 )
 from sessionkeeper.conformance import AtomicSessionStoreConformance
@@ -32,3 +37,20 @@ class TestLocked(AtomicSessionStoreConformance):
         self, *, limits: StoreLimits | None = None, clock: Clock | None = None
     ) -> AtomicSessionStore:
         return LockedSessionStore(limits=limits, clock=clock)
+
+
+class TestSQLite(AtomicSessionStoreConformance):
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+        self.files = count()
+
+    def make_store(
+        self, *, limits: StoreLimits | None = None, clock: Clock | None = None
+    ) -> AtomicSessionStore:
+        # The rules are the same, and a disk's sync is slow.
+        self.file = self.folder / f"store-{next(self.files)}.db"
+        return SQLiteSessionStore(self.file, durability="os", limits=limits, clock=clock)
+
+    def reopen_store(self, store: AtomicSessionStore) -> AtomicSessionStore:
+        return SQLiteSessionStore(self.file, durability="os")

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import pytest
-from soleowner import Actor, ActorError, Batch, Command, LoopRunner, Runner
+from soleowner import (
+    Actor,
+    ActorError,
+    Batch,
+    Command,
+    LoopRunner,
+    Post,
+    Runner,
+    ThreadRunner,
+    Transactions,
+)
 
 State: TypeAlias = list[object]
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -155,3 +167,93 @@ async def bench() -> AsyncIterator[Bench]:
 def bench_class() -> type[Bench]:
     """For tests that run a loop of their own."""
     return Bench
+
+
+class Trouble(Exception):
+    """What the storage fails with."""
+
+
+class Refused(Exception):
+    """What callers are told of it."""
+
+
+class Book(Transactions[State]):
+    """A list with transactions, which notes what is asked of it and fails when it is told to."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.kept: list[object] = []
+        self.calls: list[str] = []
+        self.fails: set[str] = set()
+        self.hold = threading.Event()
+        self.hold.set()
+        self.threads: set[int] = set()
+        self.interrupted = threading.Event()
+        self.pauses: list[float | None] = []
+        self.post: Post | None = None
+
+    def _note(self, name: str) -> None:
+        self.calls.append(name)
+        self.threads.add(threading.get_ident())
+        if name in self.fails:
+            raise Trouble(name)
+
+    def open(self, post: Post, /) -> None:
+        self.post = post
+        assert self.hold.wait(30)
+        self._note("open")
+
+    def begin(self, commands: Sequence[Command[State, Any]], /) -> None:
+        self._note("begin")
+        assert self.hold.wait(30)
+
+    def apply(self, command: Command[State, R], /) -> R:
+        return command.apply(self.state)
+
+    def commit(self) -> Callable[[], None] | None:
+        self._note("commit")
+        self.kept = [*self.state]
+        return lambda: self.calls.append("after")
+
+    def rollback(self) -> None:
+        self._note("rollback")
+        self.state[:] = self.kept
+
+    def refuse(self, error: Exception, /) -> Callable[[], Exception] | None:
+        return Refused if isinstance(error, Trouble) else None
+
+    def tidy(self) -> float | None:
+        self.calls.append("tidy")
+        return self.pauses.pop(0) if self.pauses else None
+
+    def close(self) -> None:
+        self._note("close")
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
+
+    def lost(self) -> Exception:
+        return LookupError("lost")
+
+
+class Desk:
+    """An actor on a book, with the errors of both."""
+
+    Trouble, Refused = Trouble, Refused
+
+    def __init__(self, bench: Bench, *, grace: float = 10.0) -> None:
+        self.book = Book(bench.state)
+        self.runner = ThreadRunner(self.book, expected=(ValueError,), grace=grace)
+        self.actor: Actor[State] = bench.actor(self.runner)
+
+
+@pytest.fixture
+def desk(bench: Bench) -> Desk:
+    """An actor, not yet open."""
+    return Desk(bench)
+
+
+@pytest.fixture
+def desk_class() -> type[Desk]:
+    """For tests that make it themselves."""
+    return Desk

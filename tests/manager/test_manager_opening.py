@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -102,11 +103,18 @@ async def test_it_is_opened_once(wire: Wire) -> None:
             await manager.open()
 
 
-@pytest.mark.parametrize(
-    "backend", [SQLiteBackend(path="f"), RedisBackend(url=SecretStr("redis://h"))]
-)
-async def test_a_backend_that_is_not_there_says_so(backend: SQLiteBackend | RedisBackend) -> None:
+async def test_a_manager_keeps_sessions_in_a_file(tmp_path: Path) -> None:
+    """The store is the configuration's, and closed with the manager."""
+    config = ManagerConfig(backend=SQLiteBackend(path=str(tmp_path / "store.db")))
+    for _ in range(2):
+        async with SessionManager(config) as manager:
+            session, created = await manager.get_or_create_session(id="a", transport_type="stdio")
+    assert (session.id, created) == ("a", False)
+
+
+async def test_a_backend_that_is_not_there_says_so() -> None:
     """What opening the store raises."""
+    backend = RedisBackend(url=SecretStr("redis://h"))
     manager = SessionManager(ManagerConfig(backend=backend))
     with pytest.raises(BackendNotImplemented):
         await manager.open()

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextvars import Context
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeAlias, cast
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 import pytest
 from sessionkeeper import (
@@ -22,6 +24,8 @@ from sessionkeeper import (
     SessionEvent,
     SessionState,
     SessionStore,
+    SQLiteSessionStore,
+    StoreLimits,
 )
 from sessionkeeper.backends.memory import MemoryTables
 from sessionkeeper.command_store import CommandStore
@@ -30,13 +34,48 @@ from sessionkeeper.watching import Bells
 if TYPE_CHECKING:
     from tests.conftest import Relay
 
+
+_numbers = count()
+
+
+class FileStore(SQLiteSessionStore):
+    """The store in a file, each on a new one."""
+
+    folder: ClassVar[Path]
+
+    def __init__(
+        self,
+        *,
+        limits: StoreLimits | None = None,
+        clock: Clock | None = None,
+        capacity: int = 1024,
+        capacity_bytes: int = 64 * 1024 * 1024,
+    ) -> None:
+        number = next(_numbers)
+        super().__init__(
+            self.folder / f"store-{number}.db",
+            durability="os",  # the rules are the same, and a disk's sync is slow
+            limits=limits,
+            clock=clock,
+            capacity=capacity,
+            capacity_bytes=capacity_bytes,
+        )
+
+
 Design: TypeAlias = Callable[..., AtomicSessionStore]
 
 DESIGNS: dict[str, Design] = {
     "actor": ActorSessionStore,
     "plain": PlainSessionStore,
     "locked": LockedSessionStore,
+    "sqlite": FileStore,
 }
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path) -> None:
+    """Where this test's files lie."""
+    FileStore.folder = tmp_path
 
 
 class Dial:
@@ -133,8 +172,10 @@ class Desk:
     def tables(self, store: AtomicSessionStore) -> MemoryTables:
         """What a store holds its sessions in."""
         if isinstance(store, ActorSessionStore):
-            runner = store._actor._runner
-            return cast("MemoryTables", runner._state)  # type: ignore[attr-defined]  # a LoopRunner
+            runner: Any = store._actor._runner
+            if isinstance(store, SQLiteSessionStore):
+                return cast("MemoryTables", runner._storage._tables)
+            return cast("MemoryTables", runner._state)
         assert isinstance(store, PlainSessionStore)
         return store._tables
 

@@ -143,6 +143,7 @@ async def test_a_listener_can_have_the_store_called_later(store: CommandStore, d
     assert await tasks[0] == created
 
 
+@pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
 async def test_without_listeners_no_snapshot_is_made(store: CommandStore, desk: Desk) -> None:
     """What nobody hears costs nothing: the row keeps its last snapshot."""
     await store.create_session(desk.session())

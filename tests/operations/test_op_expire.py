@@ -183,6 +183,7 @@ class Counted(OrderedDict[str, Any]):
             yield row
 
 
+@pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
 async def test_no_full_scan_to_find_the_expired(design: Design, desk: Desk) -> None:
     """The looks are as many as expire, and one more an order, however many live."""
     dial = desk.dial()

@@ -146,6 +146,7 @@ async def test_a_page_looks_at_a_bounded_number(store: AtomicSessionStore, desk:
     assert empty == 2
 
 
+@pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
 async def test_many_that_are_gone_cost_little(store: AtomicSessionStore, desk: Desk) -> None:
     """Where 100,000 sessions were deleted, a walk takes a look a thousand, and ends."""
     tables = desk.tables(store)
@@ -159,6 +160,7 @@ async def test_many_that_are_gone_cost_little(store: AtomicSessionStore, desk: D
     assert ids(await pages(store, TAGGED, 10)) == []
 
 
+@pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
 async def test_no_shelf_is_kept_for_nobody(store: AtomicSessionStore, desk: Desk) -> None:
     """Sessions that come and go for ever leave nothing behind in the order of creation."""
     for n in range(3_000):

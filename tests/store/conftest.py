@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import TypeAlias
+from itertools import count
+from pathlib import Path
+from typing import ClassVar, TypeAlias
 
 import pytest
 from sessionkeeper import (
@@ -22,8 +24,36 @@ from sessionkeeper import (
     SessionExists,
     SessionNotFound,
     SessionStore,
+    SQLiteSessionStore,
     StoreLimits,
 )
+
+_numbers = count()
+
+
+class FileStore(SQLiteSessionStore):
+    """The store in a file, each on a new one."""
+
+    folder: ClassVar[Path]
+
+    def __init__(
+        self,
+        *,
+        limits: StoreLimits | None = None,
+        clock: Clock | None = None,
+        capacity: int = 1024,
+        capacity_bytes: int = 64 * 1024 * 1024,
+    ) -> None:
+        number = next(_numbers)
+        super().__init__(
+            self.folder / f"store-{number}.db",
+            durability="os",  # the rules are the same, and a disk's sync is slow
+            limits=limits,
+            clock=clock,
+            capacity=capacity,
+            capacity_bytes=capacity_bytes,
+        )
+
 
 Design: TypeAlias = type[ActorSessionStore | PlainSessionStore | LockedSessionStore]
 
@@ -31,7 +61,14 @@ DESIGNS: dict[str, Design] = {
     "actor": ActorSessionStore,
     "plain": PlainSessionStore,
     "locked": LockedSessionStore,
+    "sqlite": FileStore,
 }
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path) -> None:
+    """Where this test's files lie."""
+    FileStore.folder = tmp_path
 
 
 class ThirdPartyStore(SessionStore):

@@ -96,8 +96,6 @@ async def test_what_is_neither_is_a_type_error(wrong: object) -> None:
 @pytest.mark.parametrize(
     ("backend", "name"),
     [
-        ("sqlite:///file.db", "sqlite"),
-        (SQLiteBackend(path="file.db", durability="os"), "sqlite"),
         ("redis://host", "redis"),
         ("rediss://host", "redis"),
         (RedisBackend(url=SecretStr("redis+cluster://host")), "redis"),
@@ -109,7 +107,7 @@ async def test_what_is_not_there_yet_says_so(backend: StorageBackend | str, name
         await StorageFactory.create(backend)
     assert refused.value.backend == name
     assert str(refused.value) == (
-        f"the {name} backend is not implemented in this version; use memory"
+        f"the {name} backend is not implemented in this version; use memory or sqlite"
     )
 
 

@@ -89,7 +89,7 @@ async def test_single_steps_cancelled_at_random(
     assert await store.count_sessions() == len(await store.list_sessions())
 
 
-@pytest.mark.parametrize("name", ["actor", "owned"])
+@pytest.mark.parametrize("name", ["actor", "sqlite", "owned"])
 async def test_a_caller_cancelled_while_queued_has_no_effect(name: str, kit: Kit) -> None:
     """Still queued: certainly no effect; a deadline has the same meaning."""
     async with kit.make(name) as store:

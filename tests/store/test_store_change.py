@@ -150,7 +150,7 @@ async def test_it_cannot_call_the_store(
     assert await store.count_sessions() == 1
 
 
-@pytest.mark.parametrize("name", ["actor", "owned"])
+@pytest.mark.parametrize("name", ["actor", "sqlite", "owned"])
 async def test_it_cannot_close_the_store(name: str, kit: Kit, changing: Changing) -> None:
     """Nor wait for the end of the very owner that runs it."""
 

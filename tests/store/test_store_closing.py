@@ -55,7 +55,7 @@ def everything(store: AtomicSessionStore, kit: Kit) -> list[Any]:
     ]
 
 
-@pytest.fixture(params=["actor", "owned"])
+@pytest.fixture(params=["actor", "sqlite", "owned"])
 def owner(request: pytest.FixtureRequest, kit: Kit) -> AtomicSessionStore:
     """A store with an owner, not yet open."""
     return kit.make(request.param)

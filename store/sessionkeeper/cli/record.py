@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import BackendNotImplemented, SessionError
+from ..errors import BackendNotImplemented, SessionError, StoreUnavailable
 from ..factory import StorageFactory
 from ..manager import ManagerConfig, SessionManager
 from ..session import Session
@@ -52,7 +52,7 @@ def record(
     except CommandNotStarted as error:
         complain(str(error))
         return error.exit_status
-    except (BackendNotImplemented, ValueError) as error:
+    except (BackendNotImplemented, StoreUnavailable, ValueError) as error:
         raise typer.BadParameter(str(error), param_hint="--store") from None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import Context
+from typing import ClassVar
 
 import msgspec
 
@@ -64,6 +65,8 @@ class AddFrames(OneSession[range], frozen=True, gc=False):
 class ReadFrames(OneSession[tuple[int, Sequence[FrameRecord]]], frozen=True, gc=False):
     """The number of the first record read, and the records."""
 
+    read_only: ClassVar[bool] = True
+
     after: int
     limit: int | None
     newest: bool
@@ -80,6 +83,8 @@ class ReadFrames(OneSession[tuple[int, Sequence[FrameRecord]]], frozen=True, gc=
 
 
 class CountFrames(OneSession[int], frozen=True, gc=False):
+    read_only: ClassVar[bool] = True
+
     def apply(self, tables: Tables, /) -> int:
         return rules.require(tables, self.session_id).frame_count
 
@@ -108,6 +113,7 @@ class LogNews(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReadNews(OneSession[LogNews], frozen=True, gc=False):
+    read_only: ClassVar[bool] = True
     number: int | None
     """The session watched so far; None when watching begins."""
     after: int

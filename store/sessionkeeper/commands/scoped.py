@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from ..errors import SessionNotFound
 from ..session import Session
@@ -23,6 +23,10 @@ class Scoped(StoreCommand[R], frozen=True, gc=False):
     principal: str
     weight: int
 
+    @property
+    def read_only(self) -> bool:  # type: ignore[override]  # as the command is
+        return self.command.read_only
+
     def apply(self, tables: Tables, /) -> R:
         for session_id in self.touched:
             row = tables.find(session_id)
@@ -33,6 +37,7 @@ class Scoped(StoreCommand[R], frozen=True, gc=False):
 
 
 class ListOwnSessions(StoreCommand[list[Session]], frozen=True, gc=False):
+    read_only: ClassVar[bool] = True
     principal: str
 
     @property
@@ -44,6 +49,7 @@ class ListOwnSessions(StoreCommand[list[Session]], frozen=True, gc=False):
 
 
 class CountOwnSessions(StoreCommand[int], frozen=True, gc=False):
+    read_only: ClassVar[bool] = True
     principal: str
 
     @property

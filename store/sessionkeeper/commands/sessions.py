@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import Context
+from typing import ClassVar
 
 from .. import rules
 from ..atomic import Change
@@ -58,11 +59,14 @@ class GetOrCreateSession(StoreCommand[tuple[Session, bool]], frozen=True, gc=Fal
 
 
 class GetSession(OneSession[Session], frozen=True, gc=False):
+    read_only: ClassVar[bool] = True
+
     def apply(self, tables: Tables, /) -> Session:
         return rules.require(tables, self.session_id).snapshot()
 
 
 class GetSessionsBatch(StoreCommand[list[Session]], frozen=True, gc=False):
+    read_only: ClassVar[bool] = True
     session_ids: Sequence[str]
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import Context
+from typing import ClassVar
 
 from .. import sweeping
 from ..query import SessionPage, SessionQuery
@@ -23,16 +24,22 @@ __all__ = [
 
 
 class ListSessions(StoreCommand[list[Session]], frozen=True, gc=False):
+    read_only: ClassVar[bool] = True
+
     def apply(self, tables: Tables, /) -> list[Session]:
         return [row.snapshot() for row in tables.rows()]
 
 
 class CountSessions(StoreCommand[int], frozen=True, gc=False):
+    read_only: ClassVar[bool] = True
+
     def apply(self, tables: Tables, /) -> int:
         return tables.tally.sessions
 
 
 class ReadStatistics(StoreCommand[TableStatistics], frozen=True, gc=False):
+    read_only: ClassVar[bool] = True
+
     def apply(self, tables: Tables, /) -> TableStatistics:
         tally = tables.tally
         return TableStatistics(
@@ -40,10 +47,12 @@ class ReadStatistics(StoreCommand[TableStatistics], frozen=True, gc=False):
             frames=tally.frames,
             bytes=tally.bytes,
             counters=tally.counters(),
+            file=tables.file(),
         )
 
 
 class FindSessions(StoreCommand[SessionPage], frozen=True, gc=False):
+    read_only: ClassVar[bool] = True
     query: SessionQuery
     after: int
     limit: int

@@ -1,0 +1,209 @@
+"""A runner with a thread of its own, on which a batch is one transaction.
+
+Begin, every command, and commit or rollback are one function on the thread (a statement that is
+cancelled in between would leave a transaction open), and only then are the replies settled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Thread, get_ident
+from typing import Generic, TypeVar
+
+from .envelope import Batch, Reply, fail, succeed
+from .errors import CallerError
+from .runner import Runner
+from .transactions import Transactions
+
+__all__ = ["ThreadRunner"]
+
+S = TypeVar("S")
+
+
+class _Work(Generic[S]):
+    """A batch on its way to the thread and back."""
+
+    __slots__ = ("after", "batch", "crash", "done", "outcomes", "refuse")
+
+    def __init__(self, batch: Batch[S], done: asyncio.Future[None]) -> None:
+        self.batch = batch
+        self.done = done
+        self.outcomes: list[tuple[Reply, object, Exception | None]] = []
+        """What those commands are answered that stand."""
+        self.after: Callable[[], None] | None = None
+        self.refuse: Callable[[], Exception] | None = None
+        """Makes the answer of everyone, when nothing stands."""
+        self.crash: BaseException | None = None
+
+
+class ThreadRunner(Runner[S]):
+    """Applies each batch on one dedicated thread, as one transaction.
+
+    `expected` errors answer their caller alone, and the others' commands stand. When the storage
+    fails, all are told what `Transactions.refuse` says, and nothing stands; any other error is a
+    bug: nothing of the batch stands, and the owner crashes.
+
+    Being cancelled, as by `aclose(timeout=…)`, interrupts the thread: what was applied is
+    committed and answered, or all is rolled back. If the thread does not come back within `grace`
+    seconds it is left alone, and the callers are told what `Transactions.lost` says.
+    """
+
+    def __init__(
+        self,
+        storage: Transactions[S],
+        *,
+        expected: tuple[type[Exception], ...] = (),
+        name: str = "owner",
+        grace: float = 10.0,
+    ) -> None:
+        self._storage = storage
+        self._expected: tuple[type[Exception], ...] = (*expected, CallerError)
+        self._name = name
+        self._grace = grace
+        self._queue: SimpleQueue[_Work[S] | None] = SimpleQueue()
+        self._stopping = False
+
+    async def open(self) -> None:
+        """Start the thread and open the storage on it; raise what that raises."""
+        self._loop = asyncio.get_running_loop()
+        opened: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        # A daemon: an interpreter that ends must not wait for a store nobody closed. Stopping it
+        # anywhere is what a kill does, and what was acknowledged stands already.
+        Thread(target=self._serve, args=(opened,), name=self._name, daemon=True).start()
+        try:
+            await asyncio.shield(opened)
+        except asyncio.CancelledError:
+            # Whether it opens or not: the thread closes what it opened, and ends.
+            opened.add_done_callback(_heard)
+            self._storage.interrupt()
+            await self.aclose()
+            raise
+
+    async def run(self, batch: Batch[S], /) -> None:
+        """Hand the batch over and wait until it stands, or does not."""
+        work = _Work(batch, self._loop.create_future())
+        self._queue.put(work)
+        try:
+            await asyncio.shield(work.done)
+        except asyncio.CancelledError:
+            self._stopping = True
+            self._storage.interrupt()
+            if not await self._wait(work.done):
+                for _, reply in batch:
+                    fail(reply, self._storage.lost())
+            raise
+        if work.crash is not None:
+            raise work.crash
+
+    async def aclose(self) -> None:
+        """Let the thread close the storage and end; wait for it, but not for ever."""
+        self._queue.put(None)
+        await self._wait(self._ended)
+
+    async def _wait(self, future: asyncio.Future[None]) -> bool:
+        """Wait with a deadline, whoever cancels meanwhile; say whether it is done."""
+        deadline = self._loop.time() + self._grace
+        while not future.done() and (left := deadline - self._loop.time()) > 0:
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({future}, timeout=left)
+        return future.done()
+
+    def _post(self, function: Callable[[], None]) -> None:
+        # Closed while the thread worked: nobody is there to hear it (aiosqlite#290, #387).
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function)
+
+    # What follows runs on the thread, but for what it posts.
+
+    def _serve(self, opened: asyncio.Future[None]) -> None:
+        self.thread = get_ident()
+        try:
+            self._storage.open(self._post)
+        except BaseException as error:
+            self._post(partial(fail, opened, error))
+            self._post(partial(succeed, self._ended, None))
+            return
+        self._post(partial(succeed, opened, None))
+        try:
+            self._take_turns()
+        finally:
+            self._storage.close()
+            self._post(partial(succeed, self._ended, None))
+
+    def _take_turns(self) -> None:
+        pause = self._storage.tidy()
+        while not self._loop.is_closed():
+            try:
+                work = self._queue.get(timeout=pause)
+            except Empty:
+                pause = self._storage.tidy()
+                continue
+            if work is None:
+                return
+            self._apply(work)
+            self._post(partial(self._deliver, work))
+            del work  # while it waits, nothing of the last batch stays alive
+            pause = self._storage.tidy()
+
+    def _apply(self, work: _Work[S]) -> None:
+        storage = self._storage
+        try:
+            # Who gave up before the batch begins was promised no effect.
+            live = [envelope for envelope in work.batch if not envelope[1].done()]
+            if not live or self._stopping:
+                return
+            storage.begin([command for command, _ in live])
+            self._apply_each(live, work)
+            work.after = storage.commit()
+        except BaseException as error:
+            storage.rollback()
+            work.outcomes = []
+            if isinstance(error, Exception):
+                work.refuse = storage.refuse(error)
+            if work.refuse is None:
+                work.crash = error
+
+    def _apply_each(self, live: Batch[S], work: _Work[S]) -> None:
+        apply, expected, outcomes = self._storage.apply, self._expected, work.outcomes
+        for command, reply in live:
+            if self._stopping:
+                return  # those that were applied stand; the owner answers the others
+            if reply.done():
+                continue
+            try:
+                outcomes.append((reply, apply(command), None))
+            except expected as error:
+                outcomes.append((reply, None, error))
+
+    def _deliver(self, work: _Work[S]) -> None:
+        """Run on the loop: let what stands be heard of, then settle the replies."""
+        try:
+            if work.after is not None:
+                # Who hears of it hears it as the owner, which cannot wait for itself.
+                self.applying = True
+                work.after()
+        finally:
+            self.applying = False
+            for reply, value, error in work.outcomes:
+                if error is None:
+                    succeed(reply, value)
+                elif isinstance(error, CallerError):  # the caller's own code raised it
+                    fail(reply, error)
+                else:
+                    self.refuse(reply, error)
+            if work.refuse is not None:
+                for _, reply in work.batch:
+                    if not reply.done():
+                        self.refuse(reply, work.refuse())
+            # Last: those who were answered ask again before the owner takes its next batch.
+            succeed(work.done, None)
+
+
+def _heard(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.exception()

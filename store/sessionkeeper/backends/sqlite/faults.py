@@ -1,0 +1,96 @@
+"""What an error of SQLite means: for the commands of the batch, and for the store afterwards."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...errors import OutcomeUnknown, StoreClosed, StoreUnavailable
+from ...ids import new_session_id
+
+__all__ = ["Fault", "GivenUp", "LockWait", "fault_of", "primary_code"]
+
+# What can be wrong with the request, or for a while; the next batch may fare better.
+_PASSING = {
+    sqlite3.SQLITE_BUSY: "another process holds the file's lock",
+    sqlite3.SQLITE_LOCKED: "another connection holds a lock",
+    sqlite3.SQLITE_PROTOCOL: "another process holds the file's lock",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_TOOBIG: "a value is larger than SQLite takes",
+    sqlite3.SQLITE_READONLY: "the file cannot be written",
+    sqlite3.SQLITE_PERM: "the file cannot be written",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
+}
+# What writing on would make worse.
+_LASTING = {
+    sqlite3.SQLITE_IOERR: "the disk failed",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged",
+    sqlite3.SQLITE_NOTADB: "the file is damaged",
+    sqlite3.SQLITE_ERROR: "the file is not as it was",
+}
+
+
+class LockWait(Exception):
+    """Another process held the lock for longer than one waits."""
+
+    def __init__(self, waited: float) -> None:
+        super().__init__("the lock was not to be had")
+        self.waited = waited
+
+
+class GivenUp(Exception):
+    """The store is being closed, and nobody waits for the lock any longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What becomes of a batch that failed."""
+
+    answer: Callable[[], Exception]
+    """Makes what each of its callers is told."""
+    reason: str | None
+    """Why nothing may be written any more; None if the store goes on."""
+
+
+def primary_code(error: BaseException) -> int | None:
+    """The result code of an error that SQLite itself raised."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def fault_of(error: Exception, *, committing: bool, writing: bool) -> Fault | None:
+    """Judge the error a batch failed with; None if only a bug can raise it.
+
+    A commit that failed for want of space or of the lock did not happen. After any other failure
+    it may stand: what was not known to be synced can still be found in the log after a crash. It
+    is never tried again on the same handle: the kernel may have dropped the pages it could not
+    write, and a second sync would not tell (the fsync surprise PostgreSQL met in 2018).
+    """
+    if isinstance(error, LockWait):
+        waited = error.waited
+        busy = _PASSING[sqlite3.SQLITE_BUSY]
+        return Fault(lambda: StoreUnavailable(busy, waited=waited), None)
+    code = primary_code(error)
+    if isinstance(error, GivenUp) or code == sqlite3.SQLITE_INTERRUPT:
+        return Fault(StoreClosed, None)
+    if code in _PASSING:
+        return Fault(_because(StoreUnavailable, error, _PASSING[code]), None)
+    if code not in _LASTING:
+        return None
+    reason = _LASTING[code]
+    if committing and writing:
+        return Fault(lambda: _caused(OutcomeUnknown(new_session_id()), error), reason)
+    lasting = writing or code != sqlite3.SQLITE_IOERR
+    return Fault(_because(StoreUnavailable, error, reason), reason if lasting else None)
+
+
+def _because(
+    kind: type[StoreUnavailable], error: Exception, reason: str
+) -> Callable[[], Exception]:
+    return lambda: _caused(kind(reason), error)
+
+
+def _caused(answer: Exception, cause: Exception) -> Exception:
+    answer.__cause__ = cause
+    return answer

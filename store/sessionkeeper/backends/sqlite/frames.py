@@ -1,0 +1,123 @@
+"""The frames of a file: collected over a batch, written at once, removed little by little."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from ...records import FrameRecord
+from .codec import FRAME_COLUMNS, Columns, SQLiteRow, frame_columns, read_frame
+
+__all__ = ["FrameTable"]
+
+AT_ONCE = 1_000
+"""Frames removed in the operation itself; more are buried, and swept between batches."""
+SWEPT = 500
+"""Frames removed in one sweep."""
+
+_INSERT = f"INSERT INTO frames (session, seq, {FRAME_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
+_READ = f"SELECT {FRAME_COLUMNS} FROM frames WHERE session = ? AND seq BETWEEN ? AND ? ORDER BY seq"  # noqa: S608 - our columns
+_SIZE = (
+    "SELECT sum(length(message)), count(*) FROM frames WHERE session = ? AND seq BETWEEN ? AND ?"
+)
+_REMOVE = "DELETE FROM frames WHERE session = ? AND seq BETWEEN ? AND ?"
+_BURY = (
+    "INSERT INTO graves (session, up_to) VALUES (?, ?)"
+    " ON CONFLICT (session) DO UPDATE SET up_to = excluded.up_to"
+)
+_SWEEP = (
+    "DELETE FROM frames WHERE key IN"
+    " (SELECT key FROM frames WHERE session = ? AND seq <= ? ORDER BY seq LIMIT ?)"
+)
+
+
+class FrameTable:
+    """Frames by session and number.
+
+    Removing many takes one line in a table of graves: a session's row says which of its frames
+    exist, and its number is never used again, so buried frames cannot be read. What a file gives
+    back of them it gives back in sweeps of bounded size.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._execute = connection.execute
+        self._pending: dict[int, list[Columns]] = {}
+        self.buried = True
+        """Whether there may be graves; a process that was killed may have left some."""
+        self.written = 0
+        """Bytes written since somebody set this to nothing."""
+
+    def append(self, row: SQLiteRow, records: Sequence[FrameRecord]) -> None:
+        """Collect records that follow the last number of a row."""
+        columns = frame_columns(row.number, row.last_seq + 1, records)
+        self._pending.setdefault(row.number, []).extend(columns)
+
+    def flush(self) -> None:
+        """Write what was collected, with one call."""
+        if self._pending:
+            together = [each for frames in self._pending.values() for each in frames]
+            self._connection.executemany(_INSERT, together)
+            self.written += sum(len(each[-1]) for each in together)
+            self._pending = {}
+
+    def forget(self) -> None:
+        """Drop what was collected: it was rolled back."""
+        self._pending = {}
+        self.buried = True
+
+    def read(self, row: SQLiteRow, first: int, count: int) -> list[FrameRecord]:
+        """Return `count` records from number `first` on. Raises `sqlite3.DatabaseError`."""
+        if not count:
+            return []
+        self._settle(row)
+        found = self._execute(_READ, (row.number, first, first + count - 1)).fetchall()
+        if len(found) != count:
+            raise _missing()
+        return [read_frame(columns) for columns in found]
+
+    def trim(self, row: SQLiteRow, count: int) -> int:
+        """Remove the first `count` frames; return their bytes. O(count), as every trim."""
+        if not count:
+            return 0
+        self._settle(row)
+        first = row.last_seq - row.frame_count + 1
+        up_to = first + count - 1
+        size, found = self._execute(_SIZE, (row.number, first, up_to)).fetchone()
+        if found != count:
+            raise _missing()
+        self._remove(row.number, first, up_to)
+        return int(size)
+
+    def clear(self, row: SQLiteRow) -> None:
+        """Remove all frames of a row, collected ones too."""
+        self._pending.pop(row.number, None)
+        if row.frame_count:
+            self._remove(row.number, row.last_seq - row.frame_count + 1, row.last_seq)
+
+    def sweep(self) -> None:
+        """Remove some buried frames; within a transaction of its own."""
+        grave = self._execute("SELECT session, up_to FROM graves LIMIT 1").fetchone()
+        if grave is None:
+            self.buried = False
+            return
+        if self._execute(_SWEEP, (*grave, SWEPT)).rowcount < SWEPT:
+            self._execute("DELETE FROM graves WHERE session = ?", (grave[0],))
+        self.written += SWEPT * 64
+
+    def _settle(self, row: SQLiteRow) -> None:
+        if row.number in self._pending:
+            self.flush()
+
+    def _remove(self, number: int, first: int, up_to: int) -> None:
+        if up_to - first < AT_ONCE:
+            self._execute(_REMOVE, (number, first, up_to))
+        else:
+            self._execute(_BURY, (number, up_to))
+            self.buried = True
+
+
+def _missing() -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError("frames are missing")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error

@@ -1,0 +1,110 @@
+"""Work on a store's file beside its owner: on a connection and a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from threading import Event
+from typing import TypeVar
+
+from soleowner import Command
+
+from ...errors import StoreUnavailable
+from .faults import primary_code
+from .opening import connect, sync
+from .tables import SQLiteTables
+
+__all__ = ["VacuumStep", "aside", "back_up", "check_pages", "checkpoint"]
+
+R = TypeVar("R")
+
+_PAGES = 256
+"""Copied at a time; between them one can be told to stop."""
+_FREED = 64
+"""Pages given back in one step of the owner's."""
+
+
+class VacuumStep(Command[SQLiteTables, tuple[int, int]]):
+    """Gives some free pages back; its reply is how many, and how many are left."""
+
+    __slots__ = ()
+
+    def apply(self, tables: SQLiteTables, /) -> tuple[int, int]:
+        return tables.shrink(_FREED)
+
+
+async def aside(path: str, work: Callable[[sqlite3.Connection, Event], R]) -> R:
+    """Run work on a connection of its own on another thread; a cancellation stops it first.
+
+    Raises `StoreUnavailable`, and whatever else the work raises.
+    """
+    stop = Event()
+
+    def run() -> R:
+        try:
+            with closing(connect(path, timeout=5.0)) as connection:
+                return work(connection, stop)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"SQLite refused ({type(error).__name__})") from error
+
+    task = asyncio.ensure_future(asyncio.to_thread(run))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # heard
+        raise
+
+
+def back_up(source: sqlite3.Connection, stop: Event, target: str) -> None:
+    """Copy one moment of the file to a new one. Raises `FileExistsError`.
+
+    A read transaction holds that moment: SQLite would begin again whenever somebody writes. The
+    write-ahead log cannot begin anew meanwhile, so it grows by what is written.
+    """
+
+    def going_on(status: int, remaining: int, total: int) -> None:
+        if stop.is_set():
+            raise InterruptedError
+
+    if os.path.lexists(target):
+        raise FileExistsError(target)
+    new = f"{target}.{secrets.token_hex(8)}.new"
+    os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    try:
+        source.execute("BEGIN")
+        source.execute("SELECT version FROM meta").fetchone()
+        with closing(connect(new)) as copy:
+            source.backup(copy, pages=_PAGES, progress=going_on)
+        sync(new)
+        os.link(new, target)  # never over another file
+        sync(str(Path(target).parent))
+    finally:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            with suppress(FileNotFoundError):
+                os.unlink(new + suffix)
+
+
+def checkpoint(connection: sqlite3.Connection, stop: Event) -> int:
+    """Bring the write-ahead log into the file; return how many pages are left in it."""
+    found: tuple[int, int, int] = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return max(0, found[1] - found[2])
+
+
+def check_pages(connection: sqlite3.Connection, stop: Event) -> list[str]:
+    """Read the whole file; return what is wrong with it, nothing if all is well."""
+    found: list[str] = []
+    try:
+        found += (row[0] for row in connection.execute("PRAGMA integrity_check(100)"))
+    except sqlite3.DatabaseError as error:
+        if primary_code(error) != sqlite3.SQLITE_CORRUPT:
+            raise
+        found.append(str(error))
+    return [] if found == ["ok"] else found

@@ -1,0 +1,69 @@
+"""What other processes wrote: who watches here is told of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from functools import partial
+from typing import ClassVar
+
+from soleowner import Post
+
+from ...watching import Bells
+from .numbers import StoreNumbers, read_numbers
+
+__all__ = ["News"]
+
+_MOST = 1_000
+_MOVED = (
+    "SELECT id FROM logs JOIN sessions ON number = session WHERE over = 0 AND place > ?1"
+    " UNION ALL"
+    " SELECT id FROM logs JOIN sessions ON number = session WHERE over = 1 AND place > ?1"
+    " LIMIT ?2"
+)
+
+
+class News:
+    """Compares the store's counters with those seen last.
+
+    Every frame and every end gives a session a new place in the orders, so what moved is found by
+    an index; a session that is gone shows in the number of those that are. Too many bells do no
+    harm, so whatever is doubtful rings them all.
+    """
+
+    PAUSE: ClassVar[float] = 0.02
+    """Seconds between looks while somebody watches and nothing else happens."""
+
+    def __init__(self, connection: sqlite3.Connection, bells: Bells, post: Post) -> None:
+        self._execute = connection.execute
+        self._bells = bells
+        self._post = post
+        self._place: int = 0
+        self._gone: int = 0
+
+    def look(self) -> None:
+        """Ring for what others did; outside a transaction."""
+        (kept,) = self._execute("SELECT numbers FROM meta").fetchone()
+        self.look_within(read_numbers(kept))
+
+    def look_within(self, numbers: StoreNumbers) -> None:
+        """Ring for what others did before this batch began."""
+        place = self._place
+        gone = numbers.gone
+        if numbers.last_place == place and gone == self._gone:
+            return
+        # Who begins to watch after this question looks at the log after it too.
+        if self._bells:
+            moved = self._execute(_MOVED, (place, _MOST)).fetchall()
+            if gone != self._gone or len(moved) == _MOST:
+                self._post(self._bells.ring_all)
+            else:
+                self._post(partial(self._ring, [each[0] for each in moved]))
+        self._place, self._gone = numbers.last_place, gone
+
+    def seen(self, numbers: StoreNumbers) -> None:
+        """Take note of what this process wrote itself: its own bells have rung."""
+        self._place, self._gone = numbers.last_place, numbers.gone
+
+    def _ring(self, session_ids: list[str]) -> None:
+        for session_id in session_ids:
+            self._bells.ring(session_id)

@@ -1,0 +1,143 @@
+"""The store in a file: the same commands and rules, and a batch is a transaction."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from functools import partial
+from typing import ClassVar
+
+from soleowner import Actor, ThreadRunner
+
+from .actor_store import ActorSessionStore, session_error
+from .arguments import checked_seconds
+from .backends.sqlite.ledger import SQLiteLedger
+from .backends.sqlite.maintenance import VacuumStep, aside, back_up, check_pages, checkpoint
+from .backends.sqlite.opening import resolved
+from .backends.sqlite.tables import SQLiteTables
+from .clock import Clock
+from .errors import SessionError, StoreClosed
+from .guarantees import Atomicity, Durability, Guarantees, Scope
+from .limits import StoreLimits
+from .listening import Listeners
+from .watching import Bells
+
+__all__ = ["SQLiteSessionStore"]
+
+
+class SQLiteSessionStore(ActorSessionStore):
+    """Every operation is one linearizable step among all processes that have the file open.
+
+    Use it as `async with SQLiteSessionStore("sessions.db") as store`. What is acknowledged
+    survives a power cut, or with `durability="os"` a killed process. A `change` runs on the
+    database's thread. `lock_timeout` is how many seconds an operation waits for another process
+    before it raises `StoreUnavailable`. Limits are each process's own: open a file with the same.
+    """
+
+    guarantees: ClassVar[Guarantees] = Guarantees(
+        operation=Atomicity.LINEARIZABLE,
+        batch=Atomicity.LINEARIZABLE,
+        listing=Atomicity.LINEARIZABLE,
+        durability=Durability.DISK,
+        scope=Scope.HOST,
+    )
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durability: str = "disk",
+        limits: StoreLimits | None = None,
+        capacity: int = 1024,
+        capacity_bytes: int = 64 * 1024 * 1024,
+        clock: Clock | None = None,
+        lock_timeout: float = 5.0,
+    ) -> None:
+        """Configure it. Raises `TypeError`, `ValueError`."""
+        self._path = resolved(path)
+        if durability not in (Durability.DISK, Durability.OS):
+            raise ValueError("durability is 'disk' or 'os'")
+        level = Durability(durability)
+        limits = StoreLimits() if limits is None else limits
+        clock = Clock() if clock is None else clock
+        if not isinstance(limits, StoreLimits) or not isinstance(clock, Clock):
+            raise TypeError("limits are StoreLimits, and a clock is a Clock")
+        # Of one object: which level it is, its configuration says.
+        self.guarantees = replace(type(self).guarantees, durability=level)  # type: ignore[misc]
+        self._bells, self._listeners = Bells(), Listeners()
+        self._ledger = SQLiteLedger(
+            SQLiteTables(limits, clock, self._listeners),
+            self._path,
+            durability=level,
+            patience=checked_seconds("lock_timeout", lock_timeout) or 0.0,
+            bells=self._bells,
+            listeners=self._listeners,
+        )
+        self._actor: Actor[SQLiteTables] = Actor(  # type: ignore[assignment]
+            _SQLiteRunner(self._ledger, self._bells),
+            name="sessionkeeper owner",
+            capacity=capacity,
+            capacity_bytes=capacity_bytes,
+            translate=session_error,
+        )
+        self._run = self._actor.ask
+
+    @property
+    def write_failure(self) -> str | None:
+        """Why it refuses to write since a failure of the disk or the file; None if it does not."""
+        return self._ledger.reason
+
+    async def vacuum(self) -> int:
+        """Give the file's free pages back to the file system; return how many.
+
+        In small steps, each one a batch, so that other operations run in between; not atomic, and
+        nothing anyone can observe changes. Raises as every operation.
+        """
+        given, left = await self._actor.ask(VacuumStep())
+        while left:
+            freed, left = await self._actor.ask(VacuumStep())
+            if not freed:
+                break
+            given += freed
+        return given
+
+    async def checkpoint(self) -> int:
+        """Bring the write-ahead log into the file now; return how many pages are left in it.
+
+        Not needed: the owner does it whenever the log has grown. Raises `StoreUnavailable`,
+        `StoreClosed`.
+        """
+        self._check_open()
+        return await aside(self._path, checkpoint)
+
+    async def backup(self, path: str | os.PathLike[str], /) -> None:
+        """Copy the store to a new file, as it is at one moment, while it goes on being used.
+
+        The file appears whole or not at all, mode 0600, synced. Raises `FileExistsError`,
+        `StoreUnavailable`, `StoreClosed`, `OSError`.
+        """
+        self._check_open()
+        await aside(self._path, partial(back_up, target=resolved(path)))
+
+    async def check(self) -> list[str]:
+        """Read the whole file; return what is wrong with it, nothing if all is well.
+
+        Raises `StoreUnavailable`, `StoreClosed`.
+        """
+        self._check_open()
+        return await aside(self._path, check_pages)
+
+    def _check_open(self) -> None:
+        if not self.is_open:
+            raise StoreClosed
+
+
+class _SQLiteRunner(ThreadRunner[SQLiteTables]):
+    def __init__(self, ledger: SQLiteLedger, bells: Bells) -> None:
+        super().__init__(ledger, expected=(SessionError,), name="sessionkeeper sqlite")
+        self._bells = bells
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        # However the owner ended: who watches must learn of it.
+        self._bells.ring_all()

@@ -1,0 +1,219 @@
+"""The store in a file is a store like the others: threads, views, events, counters, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator
+from contextvars import Context
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from sessionkeeper import (
+    Session,
+    SessionEvent,
+    SessionNotFound,
+    SQLiteSessionStore,
+    StoreClosed,
+    StoreUnavailable,
+    ThreadSafeSessionStore,
+)
+from sessionkeeper.otel import Telemetry
+from soleowner import Reentrant, WouldBlock, WrongLoop
+
+if TYPE_CHECKING:
+    from tests.conftest import Crowd
+    from tests.sqlite.conftest import Kit
+
+
+@pytest.fixture
+async def store(file: Path) -> AsyncIterator[SQLiteSessionStore]:
+    """A store in a file."""
+    async with SQLiteSessionStore(file, durability="os") as store:
+        yield store
+
+
+def counted(session: Session) -> Session:
+    """One more."""
+    n: Any = session.metadata.get("n", 0)
+    return session.model_copy(update={"metadata": {"n": n + 1}})
+
+
+async def test_no_modification_of_threads_and_tasks_is_lost(
+    store: SQLiteSessionStore, kit: Kit, crowd: Crowd
+) -> None:
+    """Sixteen threads by the facade and a task beside them; frames have no gap."""
+    facade = ThreadSafeSessionStore(store)
+    await store.create_session(kit.session())
+
+    def work() -> list[int]:
+        for _ in range(10):
+            facade.modify_session("a", counted)
+        return [facade.add_frame(kit.note(n)) for n in range(10)]
+
+    async def beside() -> None:
+        for _ in range(50):
+            await store.modify_session("a", counted)
+
+    got, _ = await asyncio.gather(crowd.do(*[work] * 16), beside())
+    assert sorted(n for numbers in got for n in numbers) == [*range(1, 161)]
+    assert (await store.get_session("a")).metadata == {"n": 210}
+
+
+async def test_the_facade_has_the_stores_errors_and_views(
+    store: SQLiteSessionStore, kit: Kit, crowd: Crowd
+) -> None:
+    """A principal's view, a watch, a refusal, the loop's own thread, and a closed store."""
+    facade = ThreadSafeSessionStore(store)
+
+    def work() -> int:
+        alice, bob = facade.for_principal("alice"), facade.for_principal("bob")
+        assert alice.create_session(kit.session()).principal == "alice"
+        alice.add_frame(kit.note())
+        with alice.watch_frames("a") as frames:
+            assert next(frames).seq == 1
+        with pytest.raises(SessionNotFound):
+            bob.get_session("a")
+        return facade.statistics().frames
+
+    assert await crowd.do(work) == [1]
+    with pytest.raises(WouldBlock):
+        facade.count_sessions()
+    await store.aclose()
+    (closed,) = await crowd.do(facade.count_sessions)
+    assert isinstance(closed, StoreClosed)
+
+
+async def test_a_change_cannot_ask_from_the_databases_thread(
+    store: SQLiteSessionStore, kit: Kit, crowd: Crowd
+) -> None:
+    """Neither the store nor its facade: the owner would wait for itself. It goes on after."""
+    facade = ThreadSafeSessionStore(store)
+    await store.create_session(kit.session())
+
+    def by_facade(session: Session) -> Session:
+        facade.count_sessions()
+        return session
+
+    def by_store(session: Session) -> Session:
+        call = store.get_session("a")
+        try:
+            call.send(None)
+        finally:
+            call.close()
+        return session
+
+    for change in (by_facade, by_store):
+        with pytest.raises(Reentrant):
+            await store.modify_session("a", change)
+        (got,) = await crowd.do(partial(facade.modify_session, "a", change))
+        assert isinstance(got, Reentrant)
+    assert await store.add_frame(kit.note()) == 1
+
+
+async def test_elsewhere_the_store_names_the_facade(store: SQLiteSessionStore) -> None:
+    """A thread that is neither the loop's nor the database's is told what to use."""
+
+    def ask() -> None:
+        with pytest.raises(WrongLoop, match="ThreadSafeSessionStore"):
+            store.count_sessions().send(None)
+
+    await asyncio.to_thread(ask)
+
+
+async def test_refusals_are_counted_whoever_is_refused(file: Path, kit: Kit) -> None:
+    """By their kind, those of a batch that could not be committed too; not a change's own error."""
+
+    def raises(_: Session) -> Session:
+        raise SessionNotFound("the caller's own")
+
+    async with SQLiteSessionStore(file, durability="os", lock_timeout=0) as store:
+        await store.create_session(kit.session())
+        for call in (
+            store.get_session("nobody"),
+            store.for_principal("p").get_session("a"),
+            store.create_session(kit.session()),
+            store.modify_session("a", raises),
+        ):
+            with pytest.raises(Exception, match=r"."):
+                await call
+        other = sqlite3.connect(file, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        calls = [store.add_frame(kit.note()) for _ in range(3)]
+        refused = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(each) for each in refused] == [StoreUnavailable] * 3
+        other.close()
+        assert (await store.statistics()).refusals == {
+            "SessionNotFound": 2,
+            "SessionExists": 1,
+            "StoreUnavailable": 3,
+        }
+
+
+async def test_metrics_are_those_of_any_store(store: SQLiteSessionStore, kit: Kit) -> None:
+    """Batches, sessions and refusals, by the real SDK."""
+    reader = InMemoryMetricReader()
+    async with Telemetry(store, meter_provider=MeterProvider([reader])) as telemetry:
+        await store.create_session(kit.session())
+        await store.add_frame(kit.note())
+        with pytest.raises(SessionNotFound):
+            await store.get_session("b")
+        await telemetry.refresh()
+        data = reader.get_metrics_data()
+        assert data is not None
+        points = {
+            metric.name.removeprefix("sessionkeeper."): list(metric.data.data_points)
+            for metric in data.resource_metrics[0].scope_metrics[0].metrics
+        }
+    [frames], [refusals], [size] = points["frames"], points["refusals"], points["batch.size"]
+    assert [getattr(each, "value", None) for each in (frames, refusals)] == [1, 1]
+    assert getattr(size, "sum", 0) >= 3
+
+
+async def test_events_of_a_batch_come_in_order_and_as_the_owner(
+    store: SQLiteSessionStore, kit: Kit
+) -> None:
+    """One for each, of a caller who is cancelled too; a listener cannot call the store."""
+    heard: list[str] = []
+    refused: list[str] = []
+
+    def listen(event: SessionEvent, _: Context) -> None:
+        heard.append(f"{event.kind} {event.session.id}")
+        call = store.count_sessions()
+        try:
+            call.send(None)
+        except Reentrant as error:
+            refused.append(type(error).__name__)
+
+    begun, go_on = threading.Event(), threading.Event()
+
+    def waits(session: Session) -> Session:
+        begun.set()
+        assert go_on.wait(20)
+        return session.model_copy(update={"state": "active"})
+
+    leave = store.subscribe(listen)
+    await store.create_session(kit.session())
+    creating = asyncio.create_task(store.create_session(kit.session("b")))
+    changing = asyncio.create_task(store.modify_session("a", waits))
+    for _ in kit.until("begun"):
+        await asyncio.sleep(0)
+        if begun.is_set():
+            break
+    creating.cancel()  # applied, and not yet committed
+    await asyncio.wait({creating})
+    assert heard == ["created a"]
+    go_on.set()
+    await changing
+    await store.delete_session("b")
+    assert heard == ["created a", "created b", "state-changed a", "deleted b"]
+    assert refused == ["Reentrant"] * 4
+    assert creating.cancelled()
+    leave()
+    await store.delete_session("a")
+    assert len(heard) == 4

@@ -1,0 +1,258 @@
+"""The k-th call to SQLite fails, for every k: refused or unknown, never wrong (contract 6, 7)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+from sessionkeeper import (
+    ActorSessionStore,
+    AtomicSessionStore,
+    OutcomeUnknown,
+    SessionError,
+    SQLiteSessionStore,
+    StoreClosed,
+    StoreUnavailable,
+)
+
+if TYPE_CHECKING:
+    from tests.sqlite.conftest import Kit
+
+Step: TypeAlias = Callable[[AtomicSessionStore, "Kit"], Awaitable[object]]
+
+CONNECT = "sessionkeeper.backends.sqlite.opening.sqlite3.connect"
+
+
+class Fault:
+    """Fails one call to SQLite, or one kind of statement from then on."""
+
+    def __init__(self) -> None:
+        self.left = -1
+        self.code = 0
+        self.done = self.afterwards = False
+        self.statement = ""
+
+    def arm(self, code: int, *, left: int = 0, statement: str = "", after: bool = False) -> None:
+        """Let so many calls pass, of statements that begin so, and fail the next."""
+        self.code, self.left, self.statement = code, left, statement
+        self.done, self.afterwards = False, after
+
+    def disarm(self) -> None:
+        """Fail nothing any more."""
+        self.left = -1
+
+    def strike(self, statement: str, run: Callable[[], Any]) -> Any:
+        """Run a call, or fail it."""
+        if self.left < 0 or not statement.startswith(self.statement) or statement == "ROLLBACK":
+            return run()
+        self.left -= 1
+        if self.left >= 0:
+            return run()
+        self.done = True
+        if self.afterwards:
+            run()
+        error = sqlite3.OperationalError("injected")
+        error.sqlite_errorcode = self.code
+        raise error
+
+
+class Failing(sqlite3.Connection):
+    """A connection whose calls can be made to fail."""
+
+    fault = Fault()
+
+    def execute(self, statement: str, values: Any = (), /) -> sqlite3.Cursor:
+        """As it says, unless it fails."""
+        run = super().execute
+        found: sqlite3.Cursor = self.fault.strike(statement, lambda: run(statement, values))
+        return found
+
+    def executemany(self, statement: str, values: Any, /) -> sqlite3.Cursor:
+        """As it says, unless it fails."""
+        run = super().executemany
+        found: sqlite3.Cursor = self.fault.strike(statement, lambda: run(statement, values))
+        return found
+
+
+@pytest.fixture
+def fault(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fault]:
+    """Stores opened in this test use failing connections."""
+    connect = sqlite3.connect
+    monkeypatch.setattr(CONNECT, lambda *a, **k: connect(*a, **k, factory=Failing))
+    Failing.fault = Fault()
+    yield Failing.fault
+    Failing.fault.disarm()
+
+
+def tag(name: str) -> Step:
+    return lambda store, _: store.modify_session(
+        "a", lambda s: s.model_copy(update={"tags": {name}})
+    )
+
+
+STEPS: list[Step] = [
+    lambda store, kit: store.create_session(kit.session("b", principal="me")),
+    lambda store, kit: store.add_frame(kit.note(1)),
+    tag("one"),
+    lambda store, kit: store.add_frames("a", [kit.note(n) for n in (2, 3, 4)]),
+    lambda store, kit: store.add_frame(kit.note(5, "b")),
+    lambda store, kit: store.trim_frames("a", up_to=2),
+    lambda store, kit: store.read_frames("a", after=1),
+    lambda store, kit: store.expire_sessions(idle=0, limit=1),
+    lambda store, kit: store.delete_session("b"),
+    tag("two"),
+    lambda store, kit: store.statistics(),
+]
+
+
+async def held(store: AtomicSessionStore) -> object:
+    """What a store holds, without times and revisions."""
+    return [
+        (s.id, s.state, sorted(s.tags), s.frame_count, s.last_seq)
+        for s in await store.list_sessions()
+    ] + [
+        [frame.envelope.message for frame in await store.read_frames(s.id)]
+        for s in await store.list_sessions()
+    ]
+
+
+async def outcome(step: Step, store: AtomicSessionStore, kit: Kit) -> type[Exception] | None:
+    """What a caller is told."""
+    try:
+        await step(store, kit)
+    except SessionError as error:
+        return type(error)
+    return None
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "code",
+    [
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_INTERRUPT,
+    ],
+)
+async def test_every_call_fails_once(tmp_path: Path, kit: Kit, fault: Fault, code: int) -> None:
+    """For every k until none fails any more; what was said of each step is true afterwards."""
+    k = 0
+    while True:
+        file = tmp_path / f"store-{k}.db"
+        async with ActorSessionStore() as with_it, ActorSessionStore() as without:
+            store = await SQLiteSessionStore(file, durability="os", lock_timeout=0).open()
+            models = [with_it, without]
+            for each in (store, *models):
+                await each.create_session(kit.session("a"))
+            fault.arm(code, left=k)
+            unknown = False
+            for step in STEPS:
+                told = await outcome(step, store, kit)
+                if told in (StoreUnavailable, StoreClosed):
+                    continue
+                if told is OutcomeUnknown:
+                    assert not unknown
+                    unknown = True
+                    await step(with_it, kit)
+                    models = [without]  # as the store that goes on sees it
+                    continue
+                for each in models:
+                    assert await outcome(step, each, kit) == told
+            struck = fault.done
+            fault.disarm()
+            assert await held(store)  # reads go on, whatever happened
+            if store.write_failure is None:
+                told = await outcome(STEPS[1], store, kit)
+                for each in models:
+                    assert await outcome(STEPS[1], each, kit) == told
+            else:
+                with pytest.raises(StoreUnavailable, match="closed for writing"):
+                    await store.add_frame(kit.note(9))
+            await store.aclose()
+            async with SQLiteSessionStore(file) as again:
+                possible = [await held(each) for each in (without, with_it)]
+                assert await held(again) in (possible if unknown else possible[:1])
+                assert await again.check() == []
+        if not struck:
+            break
+        k += 1
+    assert k > 50
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_failed_sync_is_never_tried_again(
+    file: Path, kit: Kit, fault: Fault, after: bool
+) -> None:
+    """The batch may be found after a crash, so nobody knows; reads go on, writing is over."""
+    store = await SQLiteSessionStore(file).open()
+    await store.create_session(kit.session())
+    fault.arm(sqlite3.SQLITE_IOERR_FSYNC, statement="COMMIT", after=after)
+    with pytest.raises(OutcomeUnknown) as told:
+        await store.add_frame(kit.note(1))
+    assert isinstance(told.value.__cause__, sqlite3.OperationalError)
+    assert store.write_failure == "the disk failed"
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="closed for writing: the disk failed"):
+            await store.add_frame(kit.note(2))
+    assert await store.count_frames("a") == int(after)
+    await store.aclose()
+    async with SQLiteSessionStore(file) as again:
+        assert await again.add_frame(kit.note(3)) == 1 + after
+
+
+async def test_a_full_disk_refuses_the_batch_and_the_store_goes_on(
+    file: Path, kit: Kit, fault: Fault
+) -> None:
+    """Everything in the batch is refused, nothing was acknowledged."""
+    async with SQLiteSessionStore(file) as store:
+        await store.create_session(kit.session())
+        for statement in ("INSERT INTO frames", "COMMIT"):
+            fault.arm(sqlite3.SQLITE_FULL, statement=statement)
+            with pytest.raises(StoreUnavailable, match="the disk is full"):
+                await store.add_frame(kit.note(1))
+            assert store.write_failure is None
+            assert await store.count_frames("a") == 0
+        assert await store.add_frame(kit.note(2)) == 1
+
+
+async def test_a_checkpoint_that_fails_closes_the_store_for_writing(
+    file: Path, kit: Kit, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's own checkpoint would hide it in a commit that succeeds, and try again."""
+    monkeypatch.setattr("sessionkeeper.backends.sqlite.ledger.CHECKPOINT_AT", 1)
+    async with SQLiteSessionStore(file) as store:
+        fault.arm(sqlite3.SQLITE_IOERR_FSYNC, statement="PRAGMA wal_checkpoint")
+        await store.create_session(kit.session())
+        for _ in kit.until("closed for writing"):
+            if store.write_failure:
+                break
+            await store.get_session("a")
+        with pytest.raises(StoreUnavailable, match="closed for writing"):
+            await store.add_frame(kit.note())
+
+
+@pytest.mark.parametrize("which", ["", "-wal"])
+async def test_a_file_removed_underneath_is_noticed(file: Path, kit: Kit, which: str) -> None:
+    """The system would go on writing to a file nobody finds again."""
+    async with SQLiteSessionStore(file) as store:
+        await store.create_session(kit.session())
+        Path(f"{file}{which}").unlink()
+        with pytest.raises(StoreUnavailable, match="removed or replaced"):
+            await store.add_frame(kit.note())
+        assert (await store.get_session("a")).frame_count == 0
+
+
+async def test_a_newer_version_coming_underneath_is_noticed(file: Path, kit: Kit) -> None:
+    """Another program brought the file to a version this one does not know."""
+    async with SQLiteSessionStore(file) as store:
+        await store.create_session(kit.session())
+        with sqlite3.connect(file) as connection:
+            connection.execute("UPDATE meta SET version = 2")
+        connection.close()
+        with pytest.raises(StoreUnavailable, match="of version 2 now"):
+            await store.add_frame(kit.note())

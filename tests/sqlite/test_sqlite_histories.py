@@ -1,0 +1,99 @@
+"""What clients of one file saw is explained by one order of all their operations."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sessionkeeper import Session, SessionError, SQLiteSessionStore
+from sessionkeeper.verify import (
+    Operation,
+    RecordingStore,
+    SessionStoreModel,
+    Verdict,
+    check,
+    read_history,
+)
+
+if TYPE_CHECKING:
+    from tests.sqlite.conftest import Kit, Neighbours
+
+WORKERS = 3
+ROUNDS = 40
+
+
+def counted(session: Session) -> Session:
+    """One more."""
+    n: Any = session.metadata.get("n", 0)
+    return session.model_copy(update={"metadata": {"n": n + 1}})
+
+
+async def test_eight_clients_of_one_store(file: Path, kit: Kit) -> None:
+    """Batches of callers, some of them cancelled: linearizable by the model."""
+    dice = Random(7)
+    store = RecordingStore(SQLiteSessionStore(file, durability="os"))
+
+    def call(n: int) -> Any:
+        key = f"s{dice.randrange(3)}"
+        calls: list[Any] = [
+            lambda: store.get_or_create_session(kit.session(key)),
+            lambda: store.get_session(key),
+            lambda: store.modify_session(key, counted),
+            lambda: store.add_frame(kit.note(n, key)),
+            lambda: store.add_frames(key, [kit.note(n, key)] * 3, change=counted),
+            lambda: store.get_frames(key),
+            lambda: store.trim_frames(key, up_to=dice.randrange(9)),
+            lambda: store.delete_session(key),
+            lambda: store.get_sessions_batch([key, "s0"]),
+            store.list_sessions,
+        ]
+        return dice.choice(calls)()
+
+    async def client() -> None:
+        for n in range(40):
+            task = asyncio.ensure_future(call(n))
+            for _ in range(dice.randrange(3)):
+                await asyncio.sleep(0)
+            if dice.random() < 0.1:
+                task.cancel()
+            await asyncio.wait({task})
+            error = None if task.cancelled() else task.exception()
+            assert error is None or isinstance(error, SessionError), error
+
+    async with store:
+        await asyncio.gather(*(client() for _ in range(8)))
+    history = store.history()
+    assert len(history.operations) > 250  # but for those cancelled before they began
+    assert check(history, SessionStoreModel(), timeout=20).verdict is Verdict.OK
+
+
+async def test_clients_of_three_processes_are_one_history(
+    file: Path, tmp_path: Path, neighbours: Neighbours
+) -> None:
+    """Each process notes the machine's clock at call and return: together they are linearizable."""
+    files = [tmp_path / f"history-{n}" for n in range(WORKERS)]
+    processes = [neighbours.start("record", path, f"w{n}", ROUNDS) for n, path in enumerate(files)]
+    for process in processes:
+        neighbours.hear(process, "ready")
+    for process in processes:
+        neighbours.tell(process)
+    for process in processes:
+        neighbours.hear(process, "done")
+    operations = [
+        msgspec.structs.replace(each, client=100 * n + each.client)
+        for n, path in enumerate(files)
+        for each in read_history(path).operations
+    ]
+    operations.sort(key=lambda each: each.call)
+    assert len(operations) == WORKERS * 2 * ROUNDS
+    assert _turns(operations) > WORKERS, "the processes did not work side by side"
+    assert check(operations, SessionStoreModel(), timeout=20).verdict is Verdict.OK
+
+
+def _turns(operations: list[Operation]) -> int:
+    """How often another process than before begins."""
+    return sum(one.client // 100 != other.client // 100 for one, other in pairwise(operations))

@@ -1,0 +1,91 @@
+"""While another process holds the file's lock: who waits, how long, and what is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sessionkeeper import SQLiteSessionStore, StoreClosed, StoreUnavailable
+
+if TYPE_CHECKING:
+    from tests.sqlite.conftest import Kit, Neighbours
+
+
+class Heart:
+    """Notes how long the loop was ever held up."""
+
+    async def __aenter__(self) -> Heart:
+        self.longest = 0.0
+        self._task = asyncio.create_task(self._beat())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.002)
+            self.longest = max(self.longest, time.perf_counter() - before - 0.002)
+
+
+async def test_a_lock_held_elsewhere_never_holds_the_loop(
+    file: Path, kit: Kit, neighbours: Neighbours
+) -> None:
+    """Writes wait on the database's thread; reads do not wait at all."""
+    async with SQLiteSessionStore(file) as store:
+        await store.create_session(kit.session())
+        holder = neighbours.start("hold")
+        await asyncio.to_thread(neighbours.hear, holder, "ready")
+        async with asyncio.timeout(5):  # far less than the lock is held
+            assert (await store.get_session("a")).frame_count == 0
+        async with Heart() as heart:
+            writing = [asyncio.create_task(store.add_frame(kit.note(n))) for n in range(5)]
+            await asyncio.sleep(1.0)
+            assert not any(task.done() for task in writing)
+            neighbours.tell(holder)
+            assert await asyncio.gather(*writing) == [1, 2, 3, 4, 5]
+        # The bound is 5 ms; peers are stalled for 480. A busy machine may take its time.
+        assert heart.longest < 0.2
+
+
+async def test_a_lock_held_too_long_is_unavailable(
+    file: Path, kit: Kit, neighbours: Neighbours
+) -> None:
+    """With the time waited; nothing was applied, and the store goes on."""
+    async with SQLiteSessionStore(file, lock_timeout=0.2) as store:
+        await store.create_session(kit.session())
+        holder = neighbours.start("hold")
+        await asyncio.to_thread(neighbours.hear, holder, "ready")
+        with pytest.raises(StoreUnavailable, match=r"lock \(waited 0\.") as refused:
+            await store.add_frame(kit.note())
+        assert refused.value.waited is not None
+        assert refused.value.waited >= 0.2
+        assert await store.count_frames("a") == 0
+        neighbours.tell(holder)
+        await asyncio.to_thread(neighbours.hear, holder, "let go")
+        assert await store.add_frame(kit.note()) == 1
+
+
+async def test_closing_does_not_wait_for_the_lock(
+    file: Path, kit: Kit, neighbours: Neighbours
+) -> None:
+    """`aclose(timeout=…)` answers who waits for it with `StoreClosed`: certainly not applied."""
+    store = await SQLiteSessionStore(file, lock_timeout=60).open()
+    await store.create_session(kit.session())
+    holder = neighbours.start("hold")
+    await asyncio.to_thread(neighbours.hear, holder, "ready")
+    writing = [asyncio.create_task(store.add_frame(kit.note(n))) for n in range(3)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await store.aclose(timeout=0.1)
+    for task in writing:
+        with pytest.raises(StoreClosed):
+            await task
+    neighbours.tell(holder)
+    await asyncio.to_thread(neighbours.hear, holder, "let go")
+    async with SQLiteSessionStore(file) as store:
+        assert await store.count_frames("a") == 0

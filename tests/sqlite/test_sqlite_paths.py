@@ -1,0 +1,117 @@
+"""Where a store's file may lie, and how a store is asked for: paths, arguments, URLs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sessionkeeper import (
+    SQLiteBackend,
+    SQLiteSessionStore,
+    StorageFactory,
+    StoreLimits,
+    StoreUnavailable,
+)
+
+if TYPE_CHECKING:
+    from tests.sqlite.conftest import Kit
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """What lies in a folder, byte for byte."""
+    return {
+        each.name: hashlib.sha256(each.read_bytes()).hexdigest()
+        for each in sorted(folder.iterdir())
+        if each.is_file()
+    }
+
+
+async def made(file: Path, kit: Kit, frames: int = 3) -> None:
+    """Make a store with a session."""
+    async with SQLiteSessionStore(file) as store:
+        await store.create_session(kit.session())
+        await store.add_frames("a", [kit.note(n, size=1000) for n in range(frames)])
+
+
+async def test_a_folder_one_may_not_write_is_told(tmp_path: Path, kit: Kit) -> None:
+    """Not a hang, not a traceback from SQLite; a file that is there already stays as it is."""
+    closed = tmp_path / "closed"
+    await made(closed / "there.db", kit)
+    before = digest(closed)
+    user = os.geteuid()
+    if user == 0:  # who may write anywhere; so for a moment somebody else
+        for each in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+            each.chmod(0o755)
+        os.chown(closed, 65534, 65534)
+        os.chown(closed / "there.db", 65534, 65534)
+    closed.chmod(0o500)
+    try:
+        os.seteuid(user or 65534)
+        for name in ("new.db", "there.db"):
+            with pytest.raises(StoreUnavailable, match=r"Permission|written"):
+                await SQLiteSessionStore(closed / name).open()
+    finally:
+        os.seteuid(user)
+    assert digest(closed) == before
+
+
+async def test_a_parent_that_is_a_file_is_told(file: Path) -> None:
+    """What the operating system says, in words."""
+    file.write_text("x")
+    with pytest.raises(StoreUnavailable, match="cannot be opened"):
+        await SQLiteSessionStore(file / "store.db").open()
+
+
+@pytest.mark.parametrize(
+    "name", ["file:x?mode=memory", ":memory:", "a?b#c%41 d", "ü\udc80", "'; DROP TABLE x", "-wal"]
+)
+async def test_a_path_is_nothing_but_a_path(tmp_path: Path, kit: Kit, name: str) -> None:
+    """No spelling of it is a URI, an option or a place in memory."""
+    file = tmp_path / name
+    await made(file, kit)
+    assert file.stat().st_size > 8192
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+    async with SQLiteSessionStore(file) as store:
+        assert await store.count_frames("a") == 3
+
+
+def test_wrong_use_is_told_at_the_call(file: Path) -> None:
+    """`TypeError` or `ValueError`, before anything is opened."""
+    make: Any = SQLiteSessionStore
+    for path in ("", "a\0b"):
+        with pytest.raises(ValueError, match="path"):
+            make(path)
+    for wrong in (b"x", 5, None):
+        with pytest.raises(TypeError):
+            make(wrong)
+    with pytest.raises(ValueError, match="durability"):
+        make(file, durability="memory")
+    for options in ({"limits": 5}, {"clock": 5}, {"lock_timeout": "x"}, {"capacity": "x"}):
+        with pytest.raises(TypeError):
+            make(file, **options)
+    with pytest.raises(ValueError, match="lock_timeout"):
+        make(file, lock_timeout=-1)
+    assert not file.exists()
+
+
+async def test_the_factory_makes_what_is_configured(file: Path, kit: Kit) -> None:
+    """`sqlite:///file.db`, or a configuration with durability, limits and capacity."""
+    store = await StorageFactory.create(f"sqlite:///{file}")
+    assert isinstance(store, SQLiteSessionStore)
+    assert (store.guarantees.durability, store.guarantees.scope) == ("disk", "host")
+    await store.aclose()
+    backend = SQLiteBackend(
+        path=str(file), durability="os", limits=StoreLimits(max_sessions=1), capacity=7
+    )
+    store = await StorageFactory.create(backend)
+    assert store.guarantees.durability == "os"
+    await store.create_session(kit.session())
+    with pytest.raises(Exception, match="max_sessions"):
+        await store.create_session(kit.session("b"))
+    mailbox = (await store.statistics()).mailbox
+    assert mailbox is not None
+    assert mailbox.capacity == 7
+    await store.aclose()
