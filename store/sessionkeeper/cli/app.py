@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from . import check, demo, record
+from . import check, demo, looking, moving, record
 from .console import complain
 
 __all__ = ["app", "run"]
@@ -25,6 +25,13 @@ app.command(
 )(record.record)
 app.command("demo")(demo.demo)
 app.command("check")(check.check_files)
+app.command("ls")(looking.ls)
+app.command("show")(looking.show)
+app.command("tail")(looking.tail)
+app.command("stats")(looking.stats)
+app.command("export")(moving.export_sessions)
+app.command("import")(moving.import_sessions)
+app.command("purge")(moving.purge)
 
 
 def _show_version(wanted: bool) -> None:
