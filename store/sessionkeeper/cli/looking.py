@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from ..query import SessionQuery
 from ..session import Session
 from ..states import Direction, SessionState
 from .stores import NOTHING, AsJson, SessionId, StoreUrl, find, opened, printable, run_command
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 __all__ = ["ls", "show", "stats", "tail"]
 
@@ -180,7 +183,7 @@ def _row(session: Session, *, full: bool) -> tuple[str, ...]:
     )
 
 
-def _cell(text: str) -> object:
+def _cell(text: str) -> Text:
     from rich.text import Text
 
     return Text(printable(text))  # no markup: what strangers wrote is no instruction to rich
