@@ -12,7 +12,7 @@ from sessionkeeper import Frame, MessageEnvelope, Session, SQLiteSessionStore
 from sessionkeeper.cli.app import run
 
 STATES = ["initializing", "active", "shutting-down", "closed", "failed", "timed-out"]
-MESSAGE = '{"jsonrpc": "2.0",  "id":1,"method":"é\x7f\\ud800 \U0001f600"}'.encode()
+MESSAGE = '{"jsonrpc": "2.0",  "id":1,"method":"é\x7f\\u00e9 \U0001f600"}'.encode()
 Edit = Callable[[list[str]], None]
 
 
