@@ -33,6 +33,7 @@ __all__ = [
 FORMAT_VERSION = 1
 _KIND = "sessionkeeper-export"
 _PAGE = 1_000
+_NO_FIELDS: dict[str, Any] = {}
 _CONTEXT = ("direction", "timestamp", "delivery", "protocol_version", "metadata")
 
 
@@ -110,12 +111,12 @@ def read_export(lines: Iterable[str], /) -> Iterator[StoredSession]:
     Raises `MalformedExport` with the number of the line.
     """
     numbered = _objects(lines)
-    at, header = next(numbered, (1, {}))
+    at, header = next(numbered, (1, _NO_FIELDS))
     if header.get("format") != _KIND:
         raise MalformedExport(at, "not the first line of an export")
     if header.get("version") != FORMAT_VERSION:
         raise MalformedExport(at, f"only version {FORMAT_VERSION} of the format is read here")
-    sessions = 0
+    sessions, last = 0, at
     for at, fields in numbered:
         if "end" in fields:
             if fields["end"] != {"sessions": sessions}:
@@ -123,9 +124,11 @@ def read_export(lines: Iterable[str], /) -> Iterator[StoredSession]:
             for beyond, _ in numbered:
                 raise MalformedExport(beyond, "something follows the end")
             return
-        yield _read_session(at, fields, numbered)
+        stored = _read_session(at, fields, numbered)
+        yield stored
+        last = at + len(stored.frames)
         sessions += 1  # noqa: SIM113 - frames' lines are read in between
-    raise MalformedExport(at + 1, "the export ends here without its last line")
+    raise MalformedExport(last + 1, "the export ends here without its last line")
 
 
 def _read_session(
@@ -143,7 +146,7 @@ def _read_session(
         raise MalformedExport(at, f"no session: {_fault(error)}") from None
     frames: list[MessageEnvelope] = []
     for seq in range(trimmed + 1, trimmed + count + 1):
-        at, found = next(numbered, (at + 1, {}))
+        at, found = next(numbered, (at + 1, _NO_FIELDS))
         if found.get("seq") != seq:
             raise MalformedExport(at, f"frame {seq} is expected")
         frames.append(_read_frame(at, session.id, found))

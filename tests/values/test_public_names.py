@@ -25,6 +25,7 @@ INTERNAL = {
     ),
     *("lifecycle", "listening", "log_rules", "principal_store", "records", "rows", "rules"),
     *("store_command", "sweeping", "tables", "tally", "tap", "value", "verify", "watching"),
+    "transfer",
     *("fork", "mailbox"),
 }
 ENTRANCES = ("backends", "cli", "conformance", "demo", "tap", "verify")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -176,7 +176,7 @@ async def _ids(store: AtomicSessionStore) -> AsyncIterator[str]:
 
 
 @contextmanager
-def _written(output: Path | None) -> Iterator[TextIO]:
+def _written(output: Path | None) -> Generator[TextIO]:
     """The stream to write to; a file that did not come to its end is removed."""
     if output is None:
         yield sys.stdout
@@ -191,7 +191,7 @@ def _written(output: Path | None) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _read(file: str) -> Iterator[TextIO]:
+def _read(file: str) -> Generator[TextIO]:
     if file == "-":
         yield sys.stdin
         return
@@ -200,7 +200,7 @@ def _read(file: str) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def _progress(what: str, total: int | None) -> Generator[Callable[[int], None]]:
     """Show how far it is, on a terminal only."""
     from rich.console import Console
     from rich.progress import Progress
