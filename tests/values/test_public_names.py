@@ -16,6 +16,7 @@ INTERNAL = {
     *("demo", "lab", "otel"),
     *("lifecycle", "listening", "log_rules", "principal_store", "records", "rows", "rules"),
     *("store_command", "sweeping", "tables", "tally", "tap", "value", "verify", "watching"),
+    "transfer",
     *("fork", "mailbox"),
 }
 ENTRANCES = ("backends", "cli", "conformance", "demo", "lab", "tap", "verify")

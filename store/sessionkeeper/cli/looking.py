@@ -1,0 +1,205 @@
+"""`sessionkeeper ls`, `show`, `tail` and `stats`: what is in a store; they change nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import short_id
+from ..message import Frame
+from ..query import SessionQuery
+from ..session import Session
+from ..states import Direction, SessionState
+from .stores import NOTHING, AsJson, SessionId, StoreUrl, find, opened, printable, run_command
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+__all__ = ["ls", "show", "stats", "tail"]
+
+_PAGE = 1_000
+_WIDE = 260  # an id has at most 128 characters
+_ARROWS = {Direction.CLIENT_TO_SERVER: "→", Direction.SERVER_TO_CLIENT: "←"}
+
+
+def ls(
+    store: StoreUrl,
+    state: Annotated[
+        list[SessionState] | None, typer.Option(help="Only in this state; can be repeated.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Ids whole: they may be secrets.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """List the sessions of a store, in order of creation.
+
+    With --json, one line a session, with its whole id. Exit code 1 when there is none.
+    """
+    return run_command(_ls(store, state, full=full, as_json=as_json))
+
+
+def show(
+    store: StoreUrl,
+    session: SessionId,
+    frames: Annotated[int, typer.Option(min=0, help="How many of the last frames.")] = 20,
+    as_json: AsJson = False,
+) -> int:
+    """Show a session and its last frames.
+
+    Exit code 1 when there is no such session.
+    """
+    return run_command(_show(store, session, frames, as_json=as_json))
+
+
+def tail(
+    store: StoreUrl,
+    session: SessionId,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what comes, until the session ends.")
+    ] = False,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="How many to begin with.")
+    ] = 10,
+    as_json: AsJson = False,
+) -> int:
+    """Print the last frames of a session, one a line; with -f also those still to come.
+
+    Also those another process writes. Exit code 1 when there is no such session.
+    """
+    return run_command(_tail(store, session, lines, follow=follow, as_json=as_json))
+
+
+def stats(store: StoreUrl, as_json: AsJson = False) -> int:
+    """Count what a store holds: sessions by state, frames, bytes, and the size of its file."""
+    return run_command(_stats(store, as_json=as_json))
+
+
+async def _ls(url: str, states: list[SessionState] | None, *, full: bool, as_json: bool) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    query = SessionQuery(states=frozenset(states) if states else None)
+    table = Table("id", "state", "transport", "frames", "created", "last activity", "tags")
+    cursor: str | None = None
+    found = 0
+    async with opened(url) as store:
+        while True:
+            page = await store.find_sessions(query, cursor=cursor, limit=_PAGE)
+            for each in page.sessions:
+                found += 1
+                if as_json:
+                    typer.echo(json.dumps(_session_fields(each)))
+                else:
+                    table.add_row(*map(_cell, _row(each, full=full)))
+            cursor = page.cursor
+            if cursor is None:
+                break
+    if found and not as_json:
+        table.columns[0].no_wrap = True
+        console = Console()
+        if full:  # asked for to be copied: never cut to the width of a terminal
+            console.width = max(console.width, _WIDE)
+        console.print(table, soft_wrap=full)
+    return 0 if found else NOTHING
+
+
+async def _show(url: str, asked: str, count: int, *, as_json: bool) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    async with opened(url) as store:
+        session = await find(store, asked)
+        frames = await store.read_frames(session.id, limit=count, newest=True) if count else []
+    if as_json:
+        shown = {"session": _session_fields(session), "frames": [_frame_fields(f) for f in frames]}
+        typer.echo(json.dumps(shown))
+        return 0
+    table = Table(show_header=False, box=None)
+    for name, value in _session_fields(session).items():
+        if value not in (None, [], {}):
+            shown_value = short_id(session.id) if name == "id" else value
+            text = shown_value if isinstance(shown_value, str) else json.dumps(shown_value)
+            table.add_row(_cell(name.replace("_", " ")), _cell(text))
+    Console().print(table)
+    for frame in frames:
+        typer.echo(_frame_text(frame))
+    return 0
+
+
+async def _tail(url: str, asked: str, count: int, *, follow: bool, as_json: bool) -> int:
+    def tell(frame: Frame) -> None:
+        # Each at once: who follows through a pipe waits for it.
+        typer.echo(json.dumps(_frame_fields(frame)) if as_json else _frame_text(frame))
+
+    async with opened(url) as store:
+        session = await find(store, asked)
+        frames = await store.read_frames(session.id, limit=count, newest=True) if count else []
+        for frame in frames:
+            tell(frame)
+        if follow:
+            after = frames[-1].seq if frames else session.last_seq
+            async with store.watch_frames(session.id, after=after) as watcher:
+                async for frame in watcher:
+                    tell(frame)
+    return 0
+
+
+async def _stats(url: str, *, as_json: bool) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    async with opened(url) as store:
+        found = await store.statistics()
+    numbers: dict[str, int | None] = {
+        "sessions": sum(found.sessions.values()),
+        **{state.value: count for state, count in found.sessions.items()},
+        "frames": found.frames,
+        "bytes": found.bytes,
+    }
+    file = {} if found.file is None else dataclasses.asdict(found.file)
+    if as_json:
+        typer.echo(json.dumps({**numbers, "file": file}))
+        return 0
+    table = Table(show_header=False, box=None)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, number in (*numbers.items(), *((f"file {each}", n) for each, n in file.items())):
+        table.add_row(name.replace("_", " "), "unknown" if number is None else f"{number:,}")
+    Console().print(table)
+    return 0
+
+
+def _row(session: Session, *, full: bool) -> tuple[str, ...]:
+    return (
+        session.id if full else short_id(session.id),
+        session.state.value,
+        session.transport_type.value,
+        str(session.frame_count),
+        f"{session.created_at:%Y-%m-%d %H:%M:%S}",
+        f"{session.last_activity:%Y-%m-%d %H:%M:%S}",
+        ", ".join(sorted(session.tags)),
+    )
+
+
+def _cell(text: str) -> Text:
+    from rich.text import Text
+
+    return Text(printable(text))  # no markup: what strangers wrote is no instruction to rich
+
+
+def _session_fields(session: Session) -> dict[str, object]:
+    fields = session.model_dump(mode="json")
+    return {**fields, "tags": sorted(session.tags), "status": session.status.value}
+
+
+def _frame_fields(frame: Frame) -> dict[str, object]:
+    context = frame.envelope.context.model_dump(mode="json", exclude={"session_id"})
+    return {"seq": frame.seq, **context, "message": frame.envelope.message.decode()}
+
+
+def _frame_text(frame: Frame) -> str:
+    context = frame.envelope.context
+    message = printable(frame.envelope.message.decode())
+    return f"{frame.seq} {context.timestamp:%H:%M:%S} {_ARROWS[context.direction]} {message}"

@@ -1,0 +1,211 @@
+"""`sessionkeeper export`, `import` and `purge`: sessions out of a store, into one, and away."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+
+from ..atomic import AtomicSessionStore
+from ..errors import SessionExists, SessionNotFound, short_id
+from ..query import SessionQuery
+from ..transfer import (
+    MalformedExport,
+    export_session,
+    header_line,
+    import_session,
+    last_line,
+    read_export,
+)
+from .console import complain
+from .stores import BAD_INPUT, NOTHING, StoreUrl, find, opened, run_command
+
+__all__ = ["export_sessions", "import_sessions", "purge"]
+
+_PAGE = 1_000
+_PURGED = 100
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def export_sessions(
+    store: StoreUrl,
+    session: Annotated[
+        list[str] | None, typer.Argument(help="Ids, or how they begin.", show_default="all")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A new file.", show_default="stdout")
+    ] = None,
+) -> int:
+    """Write sessions with their frames as JSON Lines, which `import` reads.
+
+    The file holds ids and messages whole; with -o only you can read it, and it must be new. Exit
+    code 1 when a session asked for is not there.
+    """
+    return run_command(_export(store, session or [], output))
+
+
+def import_sessions(
+    store: StoreUrl,
+    file: Annotated[str, typer.Argument(help="What `export` wrote; - for stdin.")] = "-",
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out ids that are there already.")
+    ] = False,
+) -> int:
+    """Bring exported sessions into a store, which is made if it is not there.
+
+    Ids, states, metadata and the order of frames are kept; times of creation and end are the
+    store's own, of now. It stops with exit code 2 at the first line that is wrong or id that is
+    there already; the sessions before it are imported, of that one nothing is.
+    """
+    return run_command(_import(store, file, skip_existing=skip_existing))
+
+
+def purge(
+    store: StoreUrl,
+    ended_before: Annotated[
+        datetime | None, typer.Option(help="Those that ended before this moment, UTC.")
+    ] = None,
+    older_than: Annotated[
+        str | None, typer.Option(help="Those that ended so long ago: 90s, 30m, 12h, 7d, 4w.")
+    ] = None,
+) -> int:
+    """Delete ended sessions with their frames. Exit code 1 when there was none to delete.
+
+    With both options, both must hold. Sessions that have not ended always stay.
+    """
+    if ended_before is None and older_than is None:
+        raise typer.BadParameter("say which", param_hint="--ended-before or --older-than")
+    ended_for = None if older_than is None else _seconds(older_than)
+    if ended_before is not None and ended_before.tzinfo is None:
+        ended_before = ended_before.replace(tzinfo=UTC)
+    return run_command(_purge(store, ended_before, ended_for))
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"([0-9]{1,9})([smhdw])", text)
+    if found is None:
+        raise typer.BadParameter("90s, 30m, 12h, 7d or 4w", param_hint="--older-than")
+    return float(int(found[1]) * _UNITS[found[2]])
+
+
+async def _export(url: str, asked: list[str], output: Path | None) -> int:
+    async with opened(url) as store:
+        wanted = [(await find(store, each)).id for each in asked]
+        ids = list(dict.fromkeys(wanted)) if asked else [each async for each in _ids(store)]
+        written = 0
+        with _written(output) as stream, _progress("exporting", len(ids)) as advance:
+            stream.write(f"{header_line()}\n")
+            for session_id in ids:
+                try:
+                    lines = await export_session(store, session_id)
+                except SessionNotFound:  # deleted meanwhile
+                    if asked:
+                        raise
+                    continue
+                stream.writelines(f"{line}\n" for line in lines)
+                written += 1
+                advance(1)
+            stream.write(f"{last_line(written)}\n")
+            stream.flush()
+    return 0
+
+
+async def _import(url: str, file: str, *, skip_existing: bool) -> int:
+    imported = skipped = 0
+    problem: str | None = None
+    with _read(file) as stream:
+        async with opened(url, made=True) as store:
+            with _progress("importing", None) as advance:
+                try:
+                    for stored in read_export(stream):
+                        try:
+                            await import_session(store, stored)
+                        except SessionExists:
+                            if not skip_existing:
+                                raise
+                            skipped += 1
+                            continue
+                        imported += 1
+                        advance(1)
+                        if stored.trimmed:
+                            complain(
+                                f"session {short_id(stored.session.id)} had lost {stored.trimmed}"
+                                " frames at the front: its frames are numbered anew, from 1"
+                            )
+                except (MalformedExport, SessionExists) as error:
+                    problem = str(error)
+                except UnicodeDecodeError:
+                    problem = "not UTF-8"
+    beside = f", {skipped} there already" if skipped else ""
+    if problem is not None:
+        complain(f"{problem} ({imported} imported before it{beside})")
+        return BAD_INPUT
+    complain(f"{imported} sessions imported{beside}")
+    return 0
+
+
+async def _purge(url: str, ended_before: datetime | None, ended_for: float | None) -> int:
+    purged = 0
+    async with opened(url) as store:
+        with _progress("purging", None) as advance:
+            while count := await store.purge_sessions(
+                ended_before=ended_before, ended_for=ended_for, limit=_PURGED
+            ):
+                purged += count
+                advance(count)
+    complain(f"{purged} sessions purged")
+    return 0 if purged else NOTHING
+
+
+async def _ids(store: AtomicSessionStore) -> AsyncIterator[str]:
+    cursor: str | None = None
+    while True:
+        page = await store.find_sessions(SessionQuery(), cursor=cursor, limit=_PAGE)
+        for session in page.sessions:
+            yield session.id
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+@contextmanager
+def _written(output: Path | None) -> Generator[TextIO]:
+    """The stream to write to; a file that did not come to its end is removed."""
+    if output is None:
+        yield sys.stdout
+        return
+    descriptor = os.open(output, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "w", encoding="ascii") as stream:
+            yield stream
+    except BaseException:
+        output.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _read(file: str) -> Generator[TextIO]:
+    if file == "-":
+        yield sys.stdin
+        return
+    with open(file, encoding="utf-8") as stream:
+        yield stream
+
+
+@contextmanager
+def _progress(what: str, total: int | None) -> Generator[Callable[[int], None]]:
+    """Show how far it is, on a terminal only."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    terminal = Console(stderr=True)
+    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
+        bar = progress.add_task(what, total=total)
+        yield lambda count: progress.advance(bar, count)

@@ -1,0 +1,125 @@
+"""What the commands on a store have in common: opening it, finding a session, failing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from ..atomic import AtomicSessionStore
+from ..backend_config import MemoryBackend, SQLiteBackend, backend_from_url
+from ..errors import BackendNotImplemented, InvalidSessionId, SessionError, SessionNotFound
+from ..factory import StorageFactory
+from ..query import SessionQuery
+from ..session import Session
+from .console import INTERRUPTED, complain, run_on_loop
+
+__all__ = [
+    "BAD_INPUT",
+    "NOTHING",
+    "AsJson",
+    "SessionId",
+    "StoreUrl",
+    "find",
+    "opened",
+    "printable",
+    "run_command",
+]
+
+NOTHING, BAD_INPUT = 1, 2
+_PAGE = 1_000
+
+StoreUrl: TypeAlias = Annotated[
+    str, typer.Argument(help="Which store: sqlite:///tape.db.", show_default=False)
+]
+SessionId: TypeAlias = Annotated[
+    str, typer.Argument(help="A session's id, or how it alone begins.", show_default=False)
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
+
+
+@asynccontextmanager
+async def opened(url: str, *, made: bool = False) -> AsyncGenerator[AtomicSessionStore]:
+    """Open the store of a URL; one that is not there is only `made` where that is asked for.
+
+    Raises `typer.BadParameter`, `StoreUnavailable`.
+    """
+    try:
+        backend = backend_from_url(url)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="the store") from None
+    if isinstance(backend, MemoryBackend):
+        raise typer.BadParameter(
+            "memory:// ends with its program, nobody can look into it from here;"
+            " name a file: sqlite:///tape.db",
+            param_hint="the store",
+        )
+    if isinstance(backend, SQLiteBackend) and not made and not os.path.exists(backend.path):
+        raise typer.BadParameter(f"there is no file {backend.path}", param_hint="the store")
+    try:
+        store = await StorageFactory.create(backend)
+    except (BackendNotImplemented, ValueError) as error:
+        raise typer.BadParameter(str(error), param_hint="the store") from None
+    async with store:
+        yield store
+
+
+async def find(store: AtomicSessionStore, asked: str) -> Session:
+    """Return the session of this id, or the only one whose id begins so.
+
+    Raises `SessionNotFound`, `typer.BadParameter` when several begin so.
+    """
+    asked = asked.removesuffix("…")
+    try:
+        return await store.get_session(asked)
+    except (SessionNotFound, InvalidSessionId):
+        pass
+    found: list[Session] = []
+    cursor: str | None = None
+    while asked:
+        page = await store.find_sessions(SessionQuery(), cursor=cursor, limit=_PAGE)
+        found += [each for each in page.sessions if each.id.startswith(asked)]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    if not found:
+        raise SessionNotFound(asked)
+    if len(found) > 1:
+        raise typer.BadParameter(f"{len(found)} ids begin so; give more of it", param_hint="the id")
+    return found[0]
+
+
+def run_command(main: Coroutine[Any, Any, int]) -> int:
+    """Run a command and return its exit code: one line on stderr for what went wrong."""
+    try:
+        code = run_on_loop(main)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        complain("interrupted")
+        return INTERRUPTED
+    except SessionNotFound as error:
+        complain(str(error))
+        return NOTHING
+    except SessionError as error:
+        complain(str(error))
+        return BAD_INPUT
+    except BrokenPipeError:
+        # Nobody reads on, as in `ls | head`: the interpreter must not try again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOTHING
+    except OSError as error:
+        complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        return BAD_INPUT
+    return code
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would obey instead of showing: a tape holds what strangers said."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )

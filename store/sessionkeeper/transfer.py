@@ -1,0 +1,214 @@
+"""Sessions as JSON Lines: a file that outlives the store, and goes into another one.
+
+A header line; for each session a line of its own and one for each of its frames, in order; an end
+line, so that a file that was cut short is known. Only ASCII, one spelling for one value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from .atomic import AtomicSessionStore
+from .errors import InvalidMessage, SessionError, SessionNotFound
+from .message import Frame, MessageContext, MessageEnvelope
+from .session import CALLER_FIELDS, Session
+from .states import SessionState
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MalformedExport",
+    "StoredSession",
+    "export_session",
+    "header_line",
+    "import_session",
+    "last_line",
+    "read_export",
+]
+
+FORMAT_VERSION = 1
+_KIND = "sessionkeeper-export"
+_PAGE = 1_000
+_NO_FIELDS: dict[str, Any] = {}
+_CONTEXT = ("direction", "timestamp", "delivery", "protocol_version", "metadata")
+
+
+class MalformedExport(ValueError):
+    """A line is not what an export has there; the text quotes nothing of it."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}")
+        self.line = line
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A session as read from an export, checked whole."""
+
+    session: Session
+    frames: tuple[MessageEnvelope, ...]
+    trimmed: int
+    """How many frames its log had lost at the front: imported numbers are lower by as many."""
+
+
+def header_line() -> str:
+    """Return the line every export begins with."""
+    return _line({"format": _KIND, "version": FORMAT_VERSION})
+
+
+def last_line(sessions: int) -> str:
+    """Return the line every whole export ends with."""
+    return _line({"end": {"sessions": sessions}})
+
+
+async def export_session(store: AtomicSessionStore, session_id: str, /) -> list[str]:
+    """Return the lines of a session and of its frames up to now.
+
+    One moment's log, also if it is trimmed meanwhile. The store's own times are left out: whoever
+    imports it gives others. Raises `SessionNotFound`.
+    """
+    while True:
+        session = await store.get_session(session_id)
+        frames = await _frames_until(store, session)
+        if len(frames) == session.frame_count:
+            break
+    fields = session.model_dump(mode="json", include=set(CALLER_FIELDS))
+    fields["tags"] = sorted(session.tags)
+    log = {"frames": len(frames), "trimmed": session.last_seq - len(frames)}
+    return [_line({"session": fields, **log}), *map(_frame_line, frames)]
+
+
+async def import_session(store: AtomicSessionStore, stored: StoredSession, /) -> Session:
+    """Create a session with its id, fields, frames and state, and return what is stored.
+
+    Not atomic: others see it grow. When it fails, also by being cancelled, what was created is
+    deleted again. Raises `SessionExists`, `LimitExceeded`, as the store does.
+    """
+    state = stored.session.state
+    begun = state if not state.is_terminal else SessionState.ACTIVE
+    session = await store.create_session(stored.session.model_copy(update={"state": begun}))
+    try:
+        for start in range(0, len(stored.frames), _PAGE):
+            await store.add_frames(session.id, stored.frames[start : start + _PAGE])
+        if begun is state:
+            return await store.get_session(session.id)
+        return await store.modify_session(
+            session.id, lambda current: current.model_copy(update={"state": state})
+        )
+    except BaseException:
+        await _undo(store, session)
+        raise
+
+
+def read_export(lines: Iterable[str], /) -> Iterator[StoredSession]:
+    """Yield the sessions of an export, each only when all its lines are right.
+
+    Raises `MalformedExport` with the number of the line.
+    """
+    numbered = _objects(lines)
+    at, header = next(numbered, (1, _NO_FIELDS))
+    if header.get("format") != _KIND:
+        raise MalformedExport(at, "not the first line of an export")
+    if header.get("version") != FORMAT_VERSION:
+        raise MalformedExport(at, f"only version {FORMAT_VERSION} of the format is read here")
+    sessions, last = 0, at
+    for at, fields in numbered:
+        if "end" in fields:
+            if fields["end"] != {"sessions": sessions}:
+                raise MalformedExport(at, "sessions are missing before the end")
+            for beyond, _ in numbered:
+                raise MalformedExport(beyond, "something follows the end")
+            return
+        stored = _read_session(at, fields, numbered)
+        yield stored
+        last = at + len(stored.frames)
+        sessions += 1  # noqa: SIM113 - frames' lines are read in between
+    raise MalformedExport(last + 1, "the export ends here without its last line")
+
+
+def _read_session(
+    at: int, fields: dict[str, Any], numbered: Iterator[tuple[int, dict[str, Any]]]
+) -> StoredSession:
+    count, trimmed = fields.get("frames"), fields.get("trimmed")
+    if fields.keys() != {"session", "frames", "trimmed"} or not isinstance(fields["session"], dict):
+        raise MalformedExport(at, "a session is expected")
+    if type(count) is not int or type(trimmed) is not int or min(count, trimmed) < 0:
+        raise MalformedExport(at, "frames and trimmed are numbers from 0 on")
+    try:
+        values = cast("dict[str, object]", fields["session"])
+        session = Session.new(**values)  # type: ignore[arg-type]  # it checks each
+    except (TypeError, ValueError, SessionError) as error:
+        raise MalformedExport(at, f"no session: {_fault(error)}") from None
+    frames: list[MessageEnvelope] = []
+    for seq in range(trimmed + 1, trimmed + count + 1):
+        at, found = next(numbered, (at + 1, _NO_FIELDS))
+        if found.get("seq") != seq:
+            raise MalformedExport(at, f"frame {seq} is expected")
+        frames.append(_read_frame(at, session.id, found))
+    return StoredSession(session, tuple(frames), trimmed)
+
+
+def _read_frame(at: int, session_id: str, found: dict[str, Any]) -> MessageEnvelope:
+    message = found.get("message")
+    if found.keys() != {"seq", "message", *_CONTEXT} or not isinstance(message, str):
+        raise MalformedExport(at, "a frame is expected")
+    fields = {name: found[name] for name in _CONTEXT}
+    try:
+        context = MessageContext.model_validate({"session_id": session_id, **fields})
+        return MessageEnvelope(message=message.encode(), context=context)
+    except (TypeError, ValueError, InvalidMessage) as error:
+        raise MalformedExport(at, f"no frame: {_fault(error)}") from None
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong, without the value: it may be a secret."""
+    if isinstance(error, ValidationError):
+        return f"bad {'.'.join(map(str, error.errors()[0]['loc']))}"
+    if isinstance(error, SessionError):
+        return str(error)
+    return "fields are missing, too many or of the wrong kind"
+
+
+def _objects(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(lines, 1):
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            raise MalformedExport(number, "not JSON") from None
+        if not isinstance(found, dict):
+            raise MalformedExport(number, "not a JSON object")
+        yield number, cast("dict[str, Any]", found)
+
+
+async def _frames_until(store: AtomicSessionStore, session: Session) -> Sequence[Frame]:
+    frames: list[Frame] = []
+    after = session.last_seq - session.frame_count
+    while after < session.last_seq:
+        limit = min(_PAGE, session.last_seq - after)
+        page = await store.read_frames(session.id, after=after, limit=limit)
+        if not page or page[0].seq != after + 1:
+            return ()  # trimmed meanwhile
+        frames += page
+        after = page[-1].seq
+    return frames
+
+
+async def _undo(store: AtomicSessionStore, session: Session) -> None:
+    try:
+        await store.delete_session(session.id)
+    except SessionNotFound:
+        return
+
+
+def _frame_line(frame: Frame) -> str:
+    context = frame.envelope.context.model_dump(mode="json", include=set(_CONTEXT))
+    return _line({"seq": frame.seq, "message": frame.envelope.message.decode(), **context})
+
+
+def _line(fields: dict[str, object]) -> str:
+    return json.dumps(fields, separators=(",", ":"))

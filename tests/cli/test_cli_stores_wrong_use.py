@@ -1,0 +1,74 @@
+"""Wrong use of the commands on a store: one line, exit code 2, and no file made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sessionkeeper.cli.app import run
+
+COMMANDS = [
+    ["ls"],
+    ["show", "id"],
+    ["tail", "id", "-f"],
+    ["stats"],
+    ["export"],
+    ["purge", "--older-than", "1d"],
+]
+URLS = ["memory://", "redis://user:hunter2@localhost", "nonsense", "", "sqlite:///no.db"]
+
+
+@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_a_store_that_is_none_is_told_in_one_line(
+    command: list[str],
+    url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A file that is not there is not made, and no password is shown."""
+    monkeypatch.chdir(tmp_path)
+    assert run([command[0], url, *command[1:]]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("sessionkeeper: ")
+    assert output.err.count("\n") == 1
+    assert "hunter2" not in output.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ls"],
+        ["ls", "sqlite:///no.db", "--state", "asleep"],
+        ["show", "sqlite:///no.db"],
+        ["tail", "sqlite:///no.db", "id", "-n", "many"],
+        ["purge", "sqlite:///no.db"],
+        ["purge", "sqlite:///no.db", "--older-than", "a while"],
+        ["purge", "sqlite:///no.db", "--ended-before", "yesterday"],
+        ["import", "memory://", "export.jsonl"],
+        ["import", "sqlite:///no.db", "missing.jsonl"],
+    ],
+)
+def test_bad_arguments_are_told_in_one_line(
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A missing or bad value: one line and exit code 2."""
+    monkeypatch.chdir(tmp_path)
+    assert run(arguments) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["ls", "show", "tail", "stats", "export", "import", "purge"])
+def test_each_command_on_a_store_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` names what it wants, and the program names the command."""
+    assert run([command, "--help"]) == 0
+    assert "sqlite:///tape.db" in capsys.readouterr().out
+    assert run([]) == 0
+    assert f" {command} " in capsys.readouterr().out
