@@ -38,6 +38,10 @@ class Content:
                 self.synced[offset : offset + len(data)] = data
         self.pending = []
 
+    def fail(self, chance: Random) -> None:
+        """Forget what could not be written: no later sync brings it to the disk."""
+        self.synced, self.pending = bytearray(self.after(chance)), []
+
     def after(self, crash: Random) -> bytes:
         """What is left of it: of each sector some version since the last sync."""
         body, count = bytearray(self.synced), len(self.pending)
@@ -100,6 +104,8 @@ class Disk:
                 self._now[name].pending.append((size, None))
             case ("sync", name):
                 self._now[name].sync()
+            case ("sync failed", name):
+                self._now[name].fail(Random(len(self._moved)))
             case ("sync folder",):
                 self._synced, self._moved = dict(self._now), []
             case ("shm", data):
@@ -137,7 +143,6 @@ class Recorder(apsw.VFS):
         self.events: list[Event] = []
         self.fail_sync = -1
         """How many syncs pass before one fails; less than nothing: none fails."""
-        self.failed = False
 
     def xOpen(self, name: Any, flags: list[int]) -> Any:  # noqa: N802 - SQLite's name
         """Open a file, and remember it if it is a new one."""
@@ -182,7 +187,7 @@ class _File(apsw.VFSFile):
         if self._to.fail_sync >= 0:
             self._to.fail_sync -= 1
             if self._to.fail_sync < 0:
-                self._to.failed = True
+                self._to.events.append(("sync failed", self._name))
                 raise apsw.IOError
         self._to.events.append(("sync", self._name))
         if self._sync_folder:
