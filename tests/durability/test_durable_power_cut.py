@@ -10,6 +10,7 @@ what stood after some commit: after the last acknowledged one or a later one.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sqlite3
 from collections import Counter
@@ -40,6 +41,9 @@ TOGETHER = 250
 TABLES = ("meta", "sessions", "logs", "frames", "graves", "principals")
 LAST = "SELECT last_seq FROM logs JOIN sessions ON number = session WHERE id = 'acks'"
 
+BEYOND = "SELECT count(*) FROM frames JOIN logs USING (session) WHERE seq > last_seq"
+PARTS = "SELECT session, seq, message FROM frames WHERE CAST(message AS TEXT) LIKE '%[\"part\"%'"
+
 
 def note(id: str, n: int, size: int = 0) -> MessageEnvelope:
     message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
@@ -52,13 +56,30 @@ def held(connection: Any) -> str:
     return sha256(repr(rows).encode()).hexdigest()
 
 
+def part(id: str, n: int, number: int) -> MessageEnvelope:
+    message = {"jsonrpc": "2.0", "method": "note", "params": ["part", n, number]}
+    return MessageEnvelope.of(id, message, direction="client-to-server")
+
+
+def torn(connection: Any) -> bool:
+    """Whether a frame is not counted, or a batch of three is without its end."""
+    found = {
+        (session, seq): json.loads(message)["params"][1:]
+        for session, seq, message in connection.execute(PARTS).fetchall()
+    }
+    return connection.execute(BEYOND).fetchone() != (0,) or any(
+        number < 2 and found.get((session, seq + 1)) != [n, number + 1]
+        for (session, seq), (n, number) in found.items()
+    )
+
+
 def operation(store: SQLiteSessionStore, n: int, random: Random) -> Awaitable[object]:
     """One that may fail: what there is to do depends on what was done."""
     one = f"s{random.randrange(6)}"
     kinds: list[Callable[[], Awaitable[object]]] = [
         lambda: store.create_session(Session.new(transport_type="stdio", id=one, principal=one)),
         lambda: store.create_session(Session.new(transport_type="stdio", id=one)),
-        lambda: store.add_frames(one, [note(one, n) for _ in range(3)]),
+        lambda: store.add_frames(one, [part(one, n, each) for each in range(3)]),
         lambda: store.add_frame(note(one, n, random.randrange(9_000))),
         lambda: store.modify_session(one, lambda s: s.model_copy(update={"tags": {str(n)}})),
         lambda: store.trim_frames(one, up_to=3),
@@ -151,6 +172,8 @@ def verdict(folder: Path, states: list[str], certain: int, begun: int, acked: in
     try:
         if connection.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
             return "corrupt: pages"
+        if torn(connection):
+            return "corrupt: a batch is torn"
         state = held(connection)
         last = connection.execute(LAST).fetchone()
     except sqlite3.DatabaseError as error:
