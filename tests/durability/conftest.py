@@ -104,8 +104,8 @@ class Disk:
                 self._now[name].pending.append((size, None))
             case ("sync", name):
                 self._now[name].sync()
-            case ("sync failed", name):
-                self._now[name].fail(Random(len(self._moved)))
+            case ("sync failed", name, seed):
+                self._now[name].fail(Random(seed))
             case ("sync folder",):
                 self._synced, self._moved = dict(self._now), []
             case ("shm", data):
@@ -187,7 +187,7 @@ class _File(apsw.VFSFile):
         if self._to.fail_sync >= 0:
             self._to.fail_sync -= 1
             if self._to.fail_sync < 0:
-                self._to.events.append(("sync failed", self._name))
+                self._to.events.append(("sync failed", self._name, len(self._to.events)))
                 raise apsw.IOError
         self._to.events.append(("sync", self._name))
         if self._sync_folder:
