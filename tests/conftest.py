@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,6 +25,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let pytest-timeout watch from a thread on uvloop: an idle uvloop never sees its signal."""
+    # What was started in the background or by `nohup` ignores these, and so would all it starts;
+    # there are tests of what they do.
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
     # They were for this run; tests that run pytest themselves say what they want.
     os.environ.pop("PYTEST_ADDOPTS", None)
     if config.getoption("--loop") == "uvloop" and not config.getoption("timeout_method"):

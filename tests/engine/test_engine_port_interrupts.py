@@ -6,7 +6,7 @@ import asyncio
 import ctypes
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,14 +19,6 @@ if TYPE_CHECKING:
     from tests.engine.conftest import Bench
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
-
-
-@pytest.fixture
-def heeded_interrupts() -> Iterator[None]:
-    """SIGINT as a terminal's program has it; a shell's background job inherits it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 async def waiting(actor: Actor[Any], count: int = 1) -> None:
@@ -95,7 +87,6 @@ def test_ctrl_c_withdraws_the_command(
     bench_class: Callable[[], Bench],
     crowd: Crowd,
     loop_factory: LoopFactory,
-    heeded_interrupts: None,
 ) -> None:
     """`KeyboardInterrupt` reaches a main thread that waits, and its command has no effect."""
     loop = loop_factory()
