@@ -6,7 +6,7 @@ import asyncio
 import ctypes
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from tests.engine.conftest import Bench
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+@pytest.fixture
+def heeded_interrupts() -> Iterator[None]:
+    """SIGINT as Python sets it up, whatever ran before and whoever started this."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 async def waiting(actor: Actor[Any], count: int = 1) -> None:
@@ -87,6 +95,7 @@ def test_ctrl_c_withdraws_the_command(
     bench_class: Callable[[], Bench],
     crowd: Crowd,
     loop_factory: LoopFactory,
+    heeded_interrupts: None,
 ) -> None:
     """`KeyboardInterrupt` reaches a main thread that waits, and its command has no effect."""
     loop = loop_factory()
