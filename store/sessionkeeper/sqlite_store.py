@@ -63,7 +63,7 @@ class SQLiteSessionStore(ActorSessionStore):
         if not isinstance(limits, StoreLimits) or not isinstance(clock, Clock):
             raise TypeError("limits are StoreLimits, and a clock is a Clock")
         # Of one object: which level it is, its configuration says.
-        self.guarantees = replace(type(self).guarantees, durability=level)  # type: ignore[misc]
+        self.guarantees = replace(type(self).guarantees, durability=level)  # type: ignore[misc]  # as above
         self._bells, self._listeners = Bells(), Listeners()
         self._ledger = SQLiteLedger(
             SQLiteTables(limits, clock, self._listeners),
@@ -73,7 +73,7 @@ class SQLiteSessionStore(ActorSessionStore):
             bells=self._bells,
             listeners=self._listeners,
         )
-        self._actor: Actor[SQLiteTables] = Actor(  # type: ignore[assignment]
+        self._actor: Actor[SQLiteTables] = Actor(  # type: ignore[assignment]  # the base's, narrowed
             _SQLiteRunner(self._ledger, self._bells),
             name="sessionkeeper owner",
             capacity=capacity,

@@ -112,7 +112,7 @@ def test_errors_are_the_stores(facade: ThreadSafeSessionStore, desk: Desk) -> No
             method(b"\x00")
     with pytest.raises(ValueError, match="limit"):
         facade.read_frames("a", limit=0)
-    assert facade.statistics().mailbox.commands == commands + 1  # type: ignore[union-attr]
+    assert facade.statistics().mailbox.commands == commands + 1  # type: ignore[union-attr]  # it has one
 
 
 def test_what_a_change_raises_reaches_its_thread(
