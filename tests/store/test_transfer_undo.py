@@ -1,0 +1,45 @@
+"""An import that fails leaves nothing of the session it had begun with."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from sessionkeeper import ActorSessionStore, LimitExceeded, StoreLimits
+from sessionkeeper.transfer import StoredSession, import_session
+
+if TYPE_CHECKING:
+    from tests.store.conftest import Kit
+
+
+def stored(kit: Kit, frames: int) -> StoredSession:
+    """A session read from an export."""
+    notes = tuple(kit.note(n) for n in range(frames))
+    return StoredSession(kit.session("a", state="closed"), notes, trimmed=0)
+
+
+async def test_what_a_limit_refuses_is_undone(kit: Kit) -> None:
+    """The error is the store's, and the session is not there."""
+    async with ActorSessionStore(limits=StoreLimits(max_frames_per_session=2)) as store:
+        with pytest.raises(LimitExceeded, match="max_frames_per_session"):
+            await import_session(store, stored(kit, 3))
+        assert await store.count_sessions() == 0
+        assert (await import_session(store, stored(kit, 2))).frame_count == 2
+
+
+async def test_what_is_cancelled_is_undone(kit: Kit) -> None:
+    """At any moment after it was created: whole or not at all, once the import has ended."""
+    for turns in range(1, 20):
+        async with ActorSessionStore() as store:
+            task = asyncio.create_task(import_session(store, stored(kit, 3)))
+            while not await store.count_sessions() and not task.done():
+                await asyncio.sleep(0)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait({task})
+            if task.cancelled():
+                assert await store.count_sessions() == 0
+                continue
+            assert task.result().frame_count == 3
