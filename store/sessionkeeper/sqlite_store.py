@@ -41,6 +41,8 @@ class SQLiteSessionStore(ActorSessionStore):
         durability=Durability.DISK,
         scope=Scope.HOST,
     )
+    _ledger_type: ClassVar[type[SQLiteLedger]] = SQLiteLedger
+    """What makes a batch a transaction; the lab has some that do not."""
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class SQLiteSessionStore(ActorSessionStore):
         # Of one object: which level it is, its configuration says.
         self.guarantees = replace(type(self).guarantees, durability=level)  # type: ignore[misc]  # as above
         self._bells, self._listeners = Bells(), Listeners()
-        self._ledger = SQLiteLedger(
+        self._ledger = self._ledger_type(
             SQLiteTables(limits, clock, self._listeners),
             self._path,
             durability=level,

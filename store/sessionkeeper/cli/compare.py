@@ -16,11 +16,11 @@ import msgspec
 import typer
 
 from ..lab import (
+    COLUMNS,
     DEFAULT_SEEDS,
     DESIGNS,
     RIGHT,
     SECONDS_OF_SPEED,
-    WORKLOADS,
     WRONG,
     Comparison,
     Design,
@@ -138,7 +138,7 @@ def _compared(
 
     terminal = Console(stderr=True)
     with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
-        bar = progress.add_task("comparing", total=len(designs) * (len(WORKLOADS) + 1))
+        bar = progress.add_task("comparing", total=len(designs) * (len(COLUMNS) + 1))
 
         def tell(step: str) -> None:
             progress.update(bar, description=step, advance=1)

@@ -18,8 +18,10 @@ _GLYPHS = {
     Verdict.UNKNOWN: ("?", "yellow"),
     Verdict.NOT_OFFERED: ("–", "dim"),
 }
+_MARKS = {"stress": "*", "killed": ""}
+"""What is not explored says after its mark how many times it was run."""
 _WIDE = 240
-_COLUMN = 14
+_COLUMN = 15
 
 
 def show_comparison(comparison: Comparison, unexpected: Sequence[str]) -> None:
@@ -63,8 +65,10 @@ def _matrix(comparison: Comparison, width: int) -> Iterator[Table]:
 
 def _shown(cell: Cell) -> Text:
     glyph, style = _GLYPHS[cell.verdict]
-    star = "*" if cell.how == "stress" and cell.verdict is not Verdict.NOT_OFFERED else ""
-    return Text(f"{glyph} {cell.verdict.value}{star}", style=style)
+    much = ""
+    if cell.how in _MARKS and cell.verdict is not Verdict.NOT_OFFERED:
+        much = f"{_MARKS[cell.how]} {cell.histories:,}"
+    return Text(f"{glyph} {cell.verdict.value}{much}", style=style)
 
 
 def _speeds(comparison: Comparison) -> Table:
@@ -95,7 +99,8 @@ def _broken(row: Row, cell: Cell) -> Iterator[Text]:
     picture = cell.picture
     if picture is None:
         return
-    after = "1 history" if cell.histories == 1 else f"{cell.histories:,} histories"
+    one, many = ("kill", "kills") if cell.how == "killed" else ("history", "histories")
+    after = f"{cell.histories:,} {one if cell.histories == 1 else many}"
     yield Text.assemble(
         (f"{row.design}, {cell.workload}: ", "bold"),
         (picture.anomaly, "bold red"),

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from .catalogue import DESIGNS, RIGHT, WRONG, Design, Flaw, Make
 from .cells import LoopFactory, explore_cell, replay_cell, stress_cell
-from .compare import DEFAULT_SEEDS, SECONDS_OF_SPEED, available_loops, compare, unexpected
+from .compare import (
+    COLUMNS,
+    DEFAULT_SEEDS,
+    SECONDS_OF_SPEED,
+    available_loops,
+    compare,
+    unexpected,
+)
 from .generated import CALLS, Program, Step
+from .kills import kill_cell
 from .loading import design_named
 from .pictures import picture_of, whole_picture
 from .results import Bar, Cell, Comparison, Picture, Row, Speed, Verdict
@@ -14,6 +22,7 @@ from .workloads import WORKLOADS, Play, Workload
 
 __all__ = [
     # what is compared
+    "COLUMNS",
     "DESIGNS",
     "RIGHT",
     "WORKLOADS",
@@ -31,6 +40,7 @@ __all__ = [
     "available_loops",
     "compare",
     "explore_cell",
+    "kill_cell",
     "replay_cell",
     "stress_cell",
     "unexpected",

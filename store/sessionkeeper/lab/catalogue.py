@@ -11,8 +11,10 @@ from ..designs import LockedSessionStore, PlainSessionStore
 from ..interface import SessionStore
 from ..limits import StoreLimits
 from ..owned import OwnedSessionStore
+from ..sqlite_store import SQLiteSessionStore
 from ..verify import AnomalyKind
 from . import wrong
+from .files import in_new_folder
 
 __all__ = ["DESIGNS", "RIGHT", "WRONG", "Design", "Flaw", "LimitsNotTaken", "Make"]
 
@@ -42,10 +44,31 @@ class Design:
     right: bool | None
     """None when nobody says: a user's own."""
     flaw: Flaw | None = None
+    explored: bool = True
+    """False for what has a thread of its own: it is run on real loops, and not as often."""
+    file: str | None = None
+    """`module:Class` of a store that is made with the `path` of its file and outlives its process:
+    it is put to kills."""
 
 
 def _owned(limits: StoreLimits | None) -> SessionStore:
     return OwnedSessionStore(PlainSessionStore(limits=limits))
+
+
+def _in_a_file(
+    name: str,
+    made: type[SQLiteSessionStore],
+    summary: str,
+    *,
+    right: bool,
+    flaw: Flaw | None = None,
+    at: str,
+) -> Design:
+    def make(limits: StoreLimits | None) -> SessionStore:
+        return in_new_folder(lambda path: made(path, limits=limits))
+
+    file = f"{at}:{made.__name__}"
+    return Design(name, make, summary, right, flaw, explored=False, file=file)
 
 
 RIGHT = (
@@ -55,14 +78,27 @@ RIGHT = (
         "actor", lambda limits: ActorSessionStore(limits=limits), "A task owns the state.", True
     ),
     Design("owned", _owned, "An owner for any store with the ten methods, here plain.", True),
+    _in_a_file(
+        "sqlite", SQLiteSessionStore, "A task owns a SQLite file.", right=True, at="sessionkeeper"
+    ),
 )
 
 
 def _flawed(
     name: str, made: type[PlainSessionStore], anomaly: AnomalyKind, shown_in: str
 ) -> Design:
-    summary = " ".join((made.__doc__ or "").split())
-    return Design(name, lambda limits: made(limits=limits), summary, False, Flaw(anomaly, shown_in))
+    flaw = Flaw(anomaly, shown_in)
+    return Design(name, lambda limits: made(limits=limits), _docstring(made), False, flaw)
+
+
+def _flawed_file(name: str, made: type[SQLiteSessionStore], anomaly: AnomalyKind) -> Design:
+    flaw = Flaw(anomaly, "kills")
+    at = "sessionkeeper.lab.wrong"
+    return _in_a_file(name, made, _docstring(made), right=False, flaw=flaw, at=at)
+
+
+def _docstring(made: type[SessionStore]) -> str:
+    return " ".join((made.__doc__ or "").split())
 
 
 WRONG = (
@@ -92,6 +128,10 @@ WRONG = (
         wrong.CancelledUnderLock,
         AnomalyKind.HALF_AN_OPERATION,
         "cancellation",
+    ),
+    _flawed_file("autocommit-a-frame", wrong.AutocommitAFrame, AnomalyKind.TORN_BATCH),
+    _flawed_file(
+        "acknowledged-before-commit", wrong.AcknowledgedBeforeCommit, AnomalyKind.LOST_WRITE
     ),
 )
 

@@ -32,6 +32,8 @@ UNEXPECTED = "unexpected error"
 """What is no anomaly of a history: the store raised what its contract does not have."""
 
 _STEPS = 3_000
+_FEWER = 4
+"""What is not explored opens a file in each run: so many times fewer are run on each loop."""
 _STRESS_SECONDS = 1.5
 _STRESS_TIMEOUT = 5.0
 _SLICE = 5
@@ -44,6 +46,9 @@ def explore_cell(
 
     On the real loops instead, if it cannot be explored. Raises `RuntimeError` where a loop runs.
     """
+    if not design.explored:
+        runs = max(1, seeds // _FEWER)
+        return stress_cell(design, workload, runs=runs, loops=loops)
     trial = Trial(design, workload)
     with threads_seen(design.right is None) as threads:
         done = _explored(trial, seeds)
@@ -120,7 +125,10 @@ def replay_cell(design: str, workload: str, token: str) -> Cell:
     """
     if workload not in WORKLOADS:
         raise ValueError(f"no workload is called {workload!r}: there are {', '.join(WORKLOADS)}")
-    trial = Trial(design_named(design), WORKLOADS[workload])
+    named = design_named(design)
+    if not named.explored:
+        raise ValueError(f"{design!r} cannot be explored, so no order of it can be had again")
+    trial = Trial(named, WORKLOADS[workload])
     try:
         replay(trial, token, check=trial.judge, victims=trial.victims, max_steps=_STEPS)
     except Exception as error:

@@ -10,11 +10,22 @@ from time import perf_counter
 
 from .catalogue import DESIGNS, Design
 from .cells import LoopFactory, explore_cell
+from .kills import KILLS, kill_cell
 from .results import Cell, Comparison, Row, Speed, Verdict
 from .speeds import measured
 from .workloads import WORKLOADS
 
-__all__ = ["DEFAULT_SEEDS", "SECONDS_OF_SPEED", "available_loops", "compare", "unexpected"]
+__all__ = [
+    "COLUMNS",
+    "DEFAULT_SEEDS",
+    "SECONDS_OF_SPEED",
+    "available_loops",
+    "compare",
+    "unexpected",
+]
+
+COLUMNS = (*((each.name, each.promise) for each in WORKLOADS.values()), KILLS)
+"""The guarantees that are compared: name, and the promise in one sentence."""
 
 DEFAULT_SEEDS = 100
 SECONDS_OF_SPEED = 0.25
@@ -42,7 +53,8 @@ def compare(
     """Run every design through every workload, and measure it on every loop.
 
     `seeds` is the number of orders a cell is run in, fewer if one of them fails; `progress` is
-    told of each step before it begins, of which there are `len(WORKLOADS) + 1` a design.
+    told of each step before it begins, of which there are `len(COLUMNS) + 1` a design. A store in
+    a file is put to `seeds` kills at most.
 
     Raises `ValueError` for seeds below 1, `RuntimeError` on a thread where a loop runs.
     """
@@ -56,13 +68,15 @@ def compare(
         for workload in WORKLOADS.values():
             progress(f"{design.name}: {workload.name}")
             cells.append(explore_cell(design, workload, seeds=seeds, loops=loops))
+        progress(f"{design.name}: {KILLS[0]}")
+        cells.append(kill_cell(design, kills=seeds))
         progress(f"{design.name}: speed")
         speeds: tuple[Speed, ...] = ()
         if seconds_of_speed > 0:
             speeds = _measured(design, loops, seconds_of_speed)
         rows.append(Row(design.name, design.summary, design.right, tuple(cells), speeds))
     return Comparison(
-        workloads=tuple((each.name, each.promise) for each in WORKLOADS.values()),
+        workloads=COLUMNS,
         rows=tuple(rows),
         seeds=seeds,
         seconds=perf_counter() - begun,

@@ -6,19 +6,29 @@ import importlib
 import inspect
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import partial
+from typing import TypeAlias
 
 from ..interface import SessionStore
 from ..limits import StoreLimits
 from .catalogue import DESIGNS, Design, LimitsNotTaken, Make
+from .files import in_new_folder
 
-__all__ = ["design_named"]
+__all__ = ["Opener", "design_named", "opener_named"]
+
+Opener: TypeAlias = "Callable[[str], SessionStore]"
+"""Makes a store in the file at a path."""
+
+_PATH = "path"
+"""What a class calls the parameter that says where its file is."""
 
 
 def design_named(name: str, /) -> Design:
     """Return a design of the catalogue, or the class that `module:Class` names.
 
-    Such a class is made without arguments, or with `limits` if it takes them. Importing its module
-    runs it. Raises `ValueError` for a name that is neither, and what is wrong with it.
+    Such a class is made without arguments, or with those of `path` and `limits` that it takes: the
+    path of a file in a temporary folder. Importing its module runs it. Raises `ValueError` for a
+    name that is neither, and what is wrong with it.
     """
     if name in DESIGNS:
         return DESIGNS[name]
@@ -29,7 +39,28 @@ def design_named(name: str, /) -> Design:
         raise ValueError(f"no design is called {name!r}{hint} (your own: module:Class)")
     made = _class_at(name, module, path)
     summary = next(iter((inspect.getdoc(made) or "").splitlines()), "")
-    return Design(name, _maker(name, made), summary, None)
+    parameters = _parameters(made)
+    return Design(
+        name,
+        _maker(name, made, parameters),
+        summary,
+        None,
+        file=name if any(each.name == _PATH for each in parameters) else None,
+    )
+
+
+def opener_named(name: str, /) -> Opener:
+    """Return what opens a file with the class that `module:Class` names, which takes a `path`.
+
+    Raises as `design_named`.
+    """
+    module, _, path = name.partition(":")
+    made = _class_at(name, module, path)
+
+    def opened(file: str) -> SessionStore:
+        return _checked(name, made(path=file))
+
+    return opened
 
 
 def _class_at(name: str, module: str, path: str) -> Callable[..., object]:
@@ -48,26 +79,37 @@ def _class_at(name: str, module: str, path: str) -> Callable[..., object]:
     return found
 
 
-def _maker(name: str, made: Callable[..., object]) -> Make:
+def _parameters(made: Callable[..., object]) -> list[inspect.Parameter]:
     try:
-        parameters = list(inspect.signature(made).parameters.values())
+        return list(inspect.signature(made).parameters.values())
     except (TypeError, ValueError):
-        parameters = []
-    takes_limits = any(each.name == "limits" for each in parameters)
+        return []
+
+
+def _maker(name: str, made: Callable[..., object], parameters: list[inspect.Parameter]) -> Make:
+    names = {each.name for each in parameters}
     needed = [
         each.name
         for each in parameters
-        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+        if each.default is each.empty
+        and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+        and each.name != _PATH
     ]
     if needed:
         raise ValueError(f"{name!r} cannot be made without {', '.join(needed)}")
 
     def make(limits: StoreLimits | None) -> SessionStore:
-        if limits is not None and not takes_limits:
+        if limits is not None and "limits" not in names:
             raise LimitsNotTaken(f"{name} takes no limits")
-        store = made() if limits is None else made(limits=limits)
-        if not isinstance(store, SessionStore):
-            raise TypeError(f"{name} made no SessionStore")
-        return store
+        bound = made if limits is None else partial(made, limits=limits)
+        if _PATH in names:
+            return in_new_folder(lambda path: _checked(name, bound(path=path)))
+        return _checked(name, bound())
 
     return make
+
+
+def _checked(name: str, store: object) -> SessionStore:
+    if not isinstance(store, SessionStore):
+        raise TypeError(f"{name} made no SessionStore")
+    return store

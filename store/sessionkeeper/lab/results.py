@@ -60,7 +60,7 @@ class Cell:
     verdict: Verdict
     histories: int
     how: str
-    """`explored` or `stress`."""
+    """`explored`, `stress` or `killed`."""
     picture: Picture | None
 
 

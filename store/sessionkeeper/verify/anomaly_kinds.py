@@ -15,6 +15,8 @@ class AnomalyKind(StrEnum):
 
     LOST_UPDATE = "lost update"
     """A write was based on what another one had replaced."""
+    LOST_WRITE = "lost write"
+    """What had been acknowledged was gone after a kill. No history shows it: who killed tells."""
     DIRTY_READ = "dirty read"
     """A read showed what was refused, not written yet, or never written."""
     TORN_BATCH = "torn batch"

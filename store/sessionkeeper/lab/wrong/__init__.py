@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from .acknowledged_before_commit import AcknowledgedBeforeCommit
 from .append_or_create import AppendOrCreate
+from .autocommit_a_frame import AutocommitAFrame
 from .bare_set_result import BareSetResult
 from .batch_one_by_one import BatchOneByOne
 from .cancelled_under_lock import CancelledUnderLock
@@ -19,7 +21,9 @@ from .refused_and_applied import RefusedAndApplied
 from .revision_reset import RevisionReset
 
 __all__ = [
+    "AcknowledgedBeforeCommit",
     "AppendOrCreate",
+    "AutocommitAFrame",
     "BareSetResult",
     "BatchOneByOne",
     "CancelledUnderLock",
