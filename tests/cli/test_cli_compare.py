@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from sessionkeeper.cli import compare as command
 from sessionkeeper.cli.app import run
-from sessionkeeper.lab import DESIGNS, RIGHT, WORKLOADS, WRONG, Comparison
+from sessionkeeper.lab import COLUMNS, DESIGNS, RIGHT, WORKLOADS, WRONG, Comparison
 
 QUICK = ["--seeds", "3", "--no-speed"]
 
@@ -70,8 +71,9 @@ def test_two_designs_as_a_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["compare", "actor", "read-modify-write", *QUICK]) == 0
     output = capsys.readouterr()
     lines = output.out.splitlines()
-    assert lines[0].split() == ["design", *WORKLOADS]
-    assert lines[1].split() == ["actor", *["✓", "holds"] * len(WORKLOADS)]
+    assert lines[0].split() == ["design", *dict(COLUMNS)]
+    held = ["✓", "holds"] * len(WORKLOADS)
+    assert lines[1].split() == ["actor", *held, "–", "not", "offered"]
     assert lines[2].split()[:3] == ["read-modify-write", "✗", "broken"]
     assert "read-modify-write, updates: lost update after 1 history" in output.out
     assert 'lab.replay_cell("read-modify-write", "updates", "x1:")' in output.out
@@ -97,7 +99,7 @@ def test_json_is_the_comparison(capsys: pytest.CaptureFixture[str]) -> None:
     assert told["unexpected"] == []
     [cell] = [cell for cell in told["rows"][0]["cells"] if cell["workload"] == "counting"]
     assert (cell["verdict"], cell["picture"]["anomaly"]) == ("broken", "drift")
-    assert [name for name, _ in told["workloads"]] == list(WORKLOADS)
+    assert [name for name, _ in told["workloads"]] == list(dict(COLUMNS))
 
 
 def test_a_store_of_ones_own(own: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,8 +116,19 @@ def test_what_cannot_be_explored_says_so(own: str, capsys: pytest.CaptureFixture
     """A star at each cell, and what it means."""
     assert run(["compare", f"{own}:Threaded", *QUICK]) == 0
     shown = capsys.readouterr().out
-    assert "✓ holds*" in shown
+    assert "✓ holds* " in shown
     assert "* on real loops" in shown
+
+
+def test_a_store_in_a_file_says_how_often_it_was_run_and_killed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The numbers stand in its cells, since they are not those of the others."""
+    assert run(["compare", "sqlite", "autocommit-a-frame", "--no-speed", "--seeds", "9"]) == 0
+    right, wrong = capsys.readouterr().out.splitlines()[1:3]
+    assert right.split()[:4] == ["sqlite", "✓", "holds*", "4"]
+    assert right.rstrip().endswith("✓ holds 9")
+    assert re.search(r"✗ broken \d+$", wrong.rstrip())
 
 
 @pytest.mark.parametrize(
@@ -190,7 +203,7 @@ def test_the_bar_goes_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(command, "_compared", compared)
     assert run(["compare", "plain", *QUICK]) == 0
-    assert len(steps) == len(WORKLOADS) + 1
+    assert len(steps) == len(COLUMNS) + 1
 
 
 def test_an_interrupt_is_one_line_and_exit_code_130(start: Any, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 from sessionkeeper.lab import (
+    COLUMNS,
     DESIGNS,
     WORKLOADS,
     Comparison,
@@ -98,7 +99,12 @@ def test_a_cancellation_is_replayed_too() -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [("none", "updates", "x1:"), ("plain", "none", "x1:"), ("plain", "updates", "nonsense")],
+    [
+        ("none", "updates", "x1:"),
+        ("plain", "none", "x1:"),
+        ("plain", "updates", "nonsense"),
+        ("sqlite", "updates", "x1:"),
+    ],
 )
 def test_what_there_is_not_cannot_be_replayed(names: tuple[str, str, str]) -> None:
     """`ValueError`, which is not taken for something the store raised."""
@@ -191,8 +197,8 @@ def test_a_comparison_is_plain_data(small: Comparison) -> None:
     told = msgspec.json.encode(small)
     assert msgspec.json.decode(told, type=Comparison) == small
     assert [row.design for row in small.rows] == ["actor", "read-modify-write"]
-    assert [name for name, _ in small.workloads] == list(WORKLOADS)
-    assert all([cell.workload for cell in row.cells] == list(WORKLOADS) for row in small.rows)
+    assert [name for name, _ in small.workloads] == list(dict(COLUMNS))
+    assert all([cell.workload for cell in row.cells] == list(dict(COLUMNS)) for row in small.rows)
     assert small.versions["python"]
     assert small.seeds == 5
 
@@ -224,10 +230,10 @@ def test_what_is_not_as_expected_is_said(small: Comparison) -> None:
 
 
 def test_progress_is_told_before_each_step() -> None:
-    """One step a workload, and one for the speed."""
+    """One step a guarantee, and one for the speed."""
     steps: list[str] = []
     compare([DESIGNS["plain"]], seeds=1, loops={}, seconds_of_speed=0, progress=steps.append)
-    assert len(steps) == len(WORKLOADS) + 1
+    assert len(steps) == len(COLUMNS) + 1
     assert steps[0] == "plain: updates"
     with pytest.raises(ValueError, match="seeds"):
         compare([], seeds=0)

@@ -80,9 +80,12 @@ async def _client(store: SessionStore, client: int) -> None:
         if len(frames) == 1:
             first = await store.add_frame(frames[0])
         elif isinstance(store, AtomicSessionStore):
-            first = (await store.add_frames(SESSION, frames)).start
+            try:
+                first = (await store.add_frames(SESSION, frames)).start
+            except NotImplementedError:
+                return  # it promises nothing of several frames
         else:
-            return  # it promises nothing of several frames
+            return
         _say(Ack(client, call, first).line())
 
 

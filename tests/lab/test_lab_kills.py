@@ -1,0 +1,240 @@
+"""Kills of the process: the right store keeps what it said, and what is lost or torn is named."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sessionkeeper import StoreLimits
+from sessionkeeper.lab import (
+    DESIGNS,
+    RIGHT,
+    Design,
+    Verdict,
+    compare,
+    design_named,
+    kill_cell,
+    unexpected,
+)
+from sessionkeeper.lab.kills.nursery import nursery_of
+from sessionkeeper.verify import AnomalyKind
+
+KILLS = 40
+
+# Stores of somebody's own, each in a file or so it says.
+OWN = '''
+import os
+from pathlib import Path
+
+from sessionkeeper import PlainSessionStore, SQLiteSessionStore
+from sessionkeeper.backends.sqlite.ledger import SQLiteLedger
+
+
+class Mine(SQLiteSessionStore):
+    """Takes a path, and no limits."""
+
+    def __init__(self, path):
+        super().__init__(path, durability="os")
+
+
+class Remembers(PlainSessionStore):
+    """Takes a path and writes nothing there."""
+
+    def __init__(self, path):
+        super().__init__()
+
+
+class Single(SQLiteSessionStore):
+    """Has no frames at once."""
+
+    async def add_frames(self, *arguments, **more):
+        raise NotImplementedError
+
+
+class Raises(SQLiteSessionStore):
+    """Has a bug."""
+
+    async def add_frame(self, envelope, /):
+        raise KeyError("secret")
+
+
+class Tells(SQLiteSessionStore):
+    """Says which process it is in."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        Path("pid").write_text(str(os.getpid()))
+
+
+class AfterTheAnswer(SQLiteLedger):
+    def commit(self):
+        return None if self._writing else super().commit()
+
+    def tidy(self):
+        if self._connection.in_transaction:
+            super().commit()
+        return super().tidy()
+
+
+class Early(SQLiteSessionStore):
+    """Commits as soon as the answer is on its way."""
+
+    _ledger_type = AfterTheAnswer
+'''
+
+
+@pytest.fixture
+def own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a module with them, found here and by the processes that are started."""
+    (tmp_path / "own_files.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "own_files", raising=False)
+    return "own_files"
+
+
+def files_left(folder: Path) -> list[str]:
+    """What is in a folder for temporary files."""
+    return [each.name for each in folder.iterdir()]
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for temporary files, here and in the processes that are started."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return folder
+
+
+def test_no_alarm_on_the_right_store() -> None:
+    """As often as it is killed, all that it acknowledged is there and no batch is torn."""
+    cell = kill_cell(DESIGNS["sqlite"], kills=KILLS)
+    assert (cell.verdict, cell.picture, cell.how) == (Verdict.HOLDS, None, "killed")
+    assert 0 < cell.histories <= KILLS
+
+
+@pytest.mark.parametrize("name", ["autocommit-a-frame", "acknowledged-before-commit"])
+def test_a_wrong_store_is_found_out_at_whatever_moments(name: str) -> None:
+    """Not by luck of one seed; and the picture marks what is wrong, and the look afterwards."""
+    design = DESIGNS[name]
+    assert design.flaw is not None
+    for seed in range(3):
+        cell = kill_cell(replace(design, name=f"{name} {seed}"), kills=200)
+        assert cell.picture is not None
+        assert cell.picture.anomaly == design.flaw.anomaly
+        *calls, look = cell.picture.bars
+        assert (look.name, look.blocked, look.client) == ("get_frames", True, 4)
+        marked = [bar for bar in calls if bar.blocked]
+        torn = name == "autocommit-a-frame"
+        assert marked
+        assert {bar.returned is None for bar in marked} == {torn}
+        assert all(bar.returned is None or bar.call < bar.returned < look.call for bar in calls)
+
+
+def test_a_store_that_answers_an_instant_too_early_is_found_out(own_files: str) -> None:
+    """A window as short as one commit is wide enough."""
+    cell = kill_cell(design_named(f"{own_files}:Early"), kills=200)
+    assert cell.picture is not None
+    assert cell.picture.anomaly == AnomalyKind.LOST_WRITE
+
+
+def test_a_process_is_killed_in_the_midst_of_its_work(temporary: Path) -> None:
+    """It had the file open: nobody brought the log into it. Afterwards nothing is left."""
+    with nursery_of("sessionkeeper:SQLiteSessionStore") as nursery:
+        for _ in range(2):
+            told = nursery.killed_after(5, 0.0)
+            assert told.created
+            assert len(told.acks) >= 5
+            assert Path(f"{told.path}-wal").stat().st_size > 0
+    assert files_left(temporary) == []
+
+
+def test_what_the_designs_leave_is_removed(temporary: Path) -> None:
+    """A store in a file has a folder to itself, for as long as there is the store."""
+    for design in RIGHT:
+        store = design.make(StoreLimits())
+        assert bool(files_left(temporary)) is (design.file is not None)
+        del store
+        gc.collect()
+        assert files_left(temporary) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "anomaly"),
+    [
+        ("Mine", Verdict.HOLDS, None),
+        ("Single", Verdict.HOLDS, None),
+        ("Remembers", Verdict.BROKEN, "lost write"),
+        ("Raises", Verdict.UNKNOWN, None),
+    ],
+)
+def test_a_store_of_ones_own_that_takes_a_path_is_killed(
+    own_files: str, name: str, verdict: Verdict, anomaly: str | None
+) -> None:
+    """By its name, in a process that finds it as this one does."""
+    cell = kill_cell(design_named(f"{own_files}:{name}"), kills=10)
+    assert (cell.workload, cell.verdict, cell.how) == ("kills", verdict, "killed")
+    assert (cell.picture and cell.picture.anomaly) == anomaly
+
+
+def test_a_comparison_says_what_a_kill_shows(own_files: str) -> None:
+    """A column like the others; not offered by what is not in a file."""
+    designs = [DESIGNS["plain"], design_named(f"{own_files}:Remembers")]
+    comparison = compare(designs, seeds=1, loops={}, seconds_of_speed=0)
+    name, promise = comparison.workloads[-1]
+    assert name == "kills"
+    assert "survives a kill" in promise
+    plain, forgets = (row.cells[-1].verdict for row in comparison.rows)
+    assert (plain, forgets) == (Verdict.NOT_OFFERED, Verdict.BROKEN)
+    assert unexpected(comparison)[-1] == f"{own_files}:Remembers: kills is broken"
+
+
+def test_a_design_that_cannot_be_opened_is_not_said_to_hold() -> None:
+    """What did not start was put to no test."""
+    design = Design("gone", DESIGNS["sqlite"].make, "", None, file="sessionkeeper:no_such_store")
+    assert kill_cell(design, kills=3).verdict is Verdict.UNKNOWN
+
+
+def test_no_process_outlives_the_one_that_kills(
+    own_files: str, temporary: Path, tmp_path: Path
+) -> None:
+    """Even if that one is killed itself: its children end, and so do theirs."""
+    program = (
+        "from sessionkeeper.lab.kills.nursery import nursery_of\n"
+        f"with nursery_of('{own_files}:Tells') as nursery:\n"
+        "    nursery.killed_after(1, 3600)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    killer = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=environment)
+    pid = tmp_path / "pid"
+    wait_until(lambda: pid.exists() and pid.read_text() != "")
+    killer.kill()
+    killer.wait()
+    wait_until(lambda: not is_alive(int(pid.read_text())))
+    wait_until(lambda: files_left(temporary) == [])
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Look again and again, for as long as a busy machine may need."""
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

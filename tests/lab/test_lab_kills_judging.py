@@ -1,0 +1,49 @@
+"""What is found in a file after a kill, beside what was acknowledged before it."""
+
+from __future__ import annotations
+
+import pytest
+from sessionkeeper.lab.kills.judging import Found, loss_in
+from sessionkeeper.lab.kills.plan import BATCH, Ack, texts_of
+from sessionkeeper.verify import AnomalyKind
+
+WHOLE = texts_of(1, 0)
+TWO = [*WHOLE, "0-0-0"]
+FIRST = Ack(client=1, call=0, first=1)
+SECOND = Ack(client=0, call=0, first=BATCH + 1)
+
+
+@pytest.mark.parametrize(
+    ("texts", "acks", "anomaly"),
+    [
+        (TWO, [FIRST, SECOND], None),
+        (TWO, [SECOND], None),
+        (TWO, [], None),
+        ([], [], None),
+        (None, [], AnomalyKind.LOST_WRITE),
+        ([], [FIRST], AnomalyKind.LOST_WRITE),
+        (WHOLE, [FIRST, SECOND], AnomalyKind.LOST_WRITE),
+        (["0-0-0", *WHOLE], [FIRST], AnomalyKind.LOST_WRITE),
+        (WHOLE[:-1], [FIRST], AnomalyKind.LOST_WRITE),
+        (WHOLE[:-1], [], AnomalyKind.TORN_BATCH),
+        (WHOLE[1:], [], AnomalyKind.TORN_BATCH),
+        ([*WHOLE[:3], "0-0-0", *WHOLE[3:]], [], AnomalyKind.TORN_BATCH),
+        ([WHOLE[1], WHOLE[0], *WHOLE[2:]], [], AnomalyKind.TORN_BATCH),
+        ([*WHOLE, *WHOLE], [FIRST], AnomalyKind.TORN_BATCH),
+    ],
+)
+def test_what_a_file_must_hold(
+    texts: list[str] | None, acks: list[Ack], anomaly: AnomalyKind | None
+) -> None:
+    """All that was acknowledged at its number, batches whole; what was under way may be there."""
+    found = Found(None if texts is None else tuple(texts), len(texts or ()))
+    loss = loss_in(found, acks, created=True)
+    assert (None if loss is None else loss.anomaly) is anomaly
+
+
+def test_a_count_and_a_session_are_looked_at_too() -> None:
+    """A count that is not the log's drifts; a session nobody was told of may be missing."""
+    loss = loss_in(Found(("0-0-0",), 2), [], created=True)
+    assert loss is not None
+    assert loss.anomaly is AnomalyKind.DRIFT
+    assert loss_in(Found(None), [], created=False) is None
