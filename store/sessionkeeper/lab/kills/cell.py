@@ -42,25 +42,27 @@ def kill_cell(design: Design, *, kills: int) -> Cell:
         return Cell(KILLS[0], Verdict.NOT_OFFERED, 0, _HOW, None)
     random = Random(design.name)  # noqa: S311 - moments, not secrets
     begun = perf_counter()
-    done, acknowledged = 0, 0
+    done = 0
     try:
         with nursery_of(design.file) as nursery:
             while done < kills and perf_counter() - begun < _ENOUGH:
-                told, picture = _killed_once(design.file, nursery, random)
+                # The first says something at least; later ones may be killed before they do.
+                acks = random.randrange(_ACKS) + (not done)
+                told, picture = _killed_once(design.file, nursery, acks, random)
                 done += 1
-                acknowledged += len(told.acks)
                 if picture is not None:
                     return Cell(KILLS[0], Verdict.BROKEN, done, _HOW, picture)
                 if told.failure is not None:
                     return Cell(KILLS[0], Verdict.UNKNOWN, done, _HOW, None)
     except (NurseryFailed, SessionError):  # it did not start, or what it left does not open
         return Cell(KILLS[0], Verdict.UNKNOWN, done, _HOW, None)
-    verdict = Verdict.HOLDS if acknowledged else Verdict.UNKNOWN
-    return Cell(KILLS[0], verdict, done, _HOW, None)
+    return Cell(KILLS[0], Verdict.HOLDS, done, _HOW, None)
 
 
-def _killed_once(name: str, nursery: Nursery, random: Random) -> tuple[LastWords, Picture | None]:
-    told = nursery.killed_after(random.randrange(_ACKS), random.uniform(0, _SECONDS))
+def _killed_once(
+    name: str, nursery: Nursery, acks: int, random: Random
+) -> tuple[LastWords, Picture | None]:
+    told = nursery.killed_after(acks, random.uniform(0, _SECONDS))
     found = asyncio.run(_look(name, told.path))
     loss = loss_in(found, told.acks, created=told.created)
     if loss is None:
