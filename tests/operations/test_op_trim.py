@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from sessionkeeper import AtomicSessionStore, LimitExceeded, SessionNotFound, StoreLimits
+from sessionkeeper import AtomicSessionStore, LimitExceeded, StoreLimits
 
 if TYPE_CHECKING:
     from tests.operations.conftest import Design, Desk
@@ -15,46 +15,6 @@ if TYPE_CHECKING:
 async def numbers(store: AtomicSessionStore, id: str = "a") -> list[int]:
     """The numbers that are left."""
     return [frame.seq for frame in await store.read_frames(id)]
-
-
-async def test_trimming_drops_the_front(store: AtomicSessionStore, desk: Desk) -> None:
-    """`seq <= up_to` go, the rest stays as it was, byte for byte."""
-    await store.create_session(desk.session())
-    await desk.fill(store, 10)
-    before = await store.read_frames("a")
-    assert await store.trim_frames("a", up_to=4) == 4
-    assert await store.read_frames("a") == before[4:]
-    assert await store.get_frames("a") == [frame.envelope for frame in before[4:]]
-    assert await store.read_frames("a", after=2, limit=2) == before[4:6]
-    assert await store.read_frames("a", limit=2, newest=True) == before[8:]
-
-
-async def test_trimming_again_drops_nothing(store: AtomicSessionStore, desk: Desk) -> None:
-    """What is gone is not counted twice; 0 and a smaller number drop nothing."""
-    await store.create_session(desk.session())
-    assert await store.trim_frames("a", up_to=5) == 0
-    await desk.fill(store, 10)
-    assert await store.trim_frames("a", up_to=0) == 0
-    assert await store.trim_frames("a", up_to=6) == 6
-    assert await store.trim_frames("a", up_to=6) == 0
-    assert await store.trim_frames("a", up_to=3) == 0
-    assert await store.trim_frames("a", up_to=7) == 1
-    assert await numbers(store) == [8, 9, 10]
-
-
-async def test_trimmed_numbers_are_never_used_again(store: AtomicSessionStore, desk: Desk) -> None:
-    """Past the end nothing is dropped that is not there, and numbering goes on."""
-    await store.create_session(desk.session())
-    await desk.fill(store, 3)
-    assert await store.trim_frames("a", up_to=10**30) == 3
-    session = await store.get_session("a")
-    assert (session.frame_count, session.last_seq) == (0, 3)
-    assert await store.get_frames("a") == []
-    assert await store.add_frame(desk.note(4)) == 4
-    assert await store.trim_frames("a", up_to=3) == 0
-    assert await numbers(store) == [4]
-    await store.add_frames("a", [desk.note(5)], expected_last_seq=4)
-    assert await numbers(store) == [4, 5]
 
 
 async def test_counts_and_bytes_follow(store: AtomicSessionStore, desk: Desk) -> None:
@@ -102,21 +62,6 @@ async def test_trimming_is_no_activity_and_no_change(design: Design, desk: Desk)
         assert (after.last_activity, after.revision) == (before.last_activity, before.revision)
         assert (before.frame_count, after.frame_count) == (5, 3)
         assert [each.id for each in await store.expire_sessions(idle=10)] == ["a"]
-
-
-async def test_an_ended_session_can_be_trimmed(store: AtomicSessionStore, desk: Desk) -> None:
-    """Its log only shrinks."""
-    await store.create_session(desk.session())
-    await desk.fill(store, 5)
-    await desk.close(store)
-    assert await store.trim_frames("a", up_to=2) == 2
-    assert await numbers(store) == [3, 4, 5]
-
-
-async def test_an_unknown_session_cannot_be_trimmed(store: AtomicSessionStore) -> None:
-    """`SessionNotFound`."""
-    with pytest.raises(SessionNotFound):
-        await store.trim_frames("a", up_to=1)
 
 
 async def test_reading_page_by_page_while_trimmed(store: AtomicSessionStore, desk: Desk) -> None:

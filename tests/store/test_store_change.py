@@ -93,29 +93,6 @@ async def test_stop_iteration_becomes_a_runtime_error(
     assert await intact(store, before)
 
 
-@pytest.mark.parametrize(
-    "garbage", [None, 5, "a", {"id": "a"}, object(), Session], ids=lambda g: type(g).__name__
-)
-async def test_what_is_no_session_is_a_type_error(
-    store: AtomicSessionStore, kit: Kit, changing: Changing, garbage: object
-) -> None:
-    """`TypeError` when `change` returns no session."""
-    before = await store.create_session(kit.session("a"))
-    with pytest.raises(TypeError, match="returns a Session"):
-        await changing(store, lambda _: garbage)
-    assert await intact(store, before)
-
-
-async def test_another_session_is_a_value_error(
-    store: AtomicSessionStore, kit: Kit, changing: Changing
-) -> None:
-    """`ValueError` when it returns another one."""
-    before = await store.create_session(kit.session("a"))
-    with pytest.raises(ValueError, match="another session"):
-        await changing(store, lambda _: kit.session("b"))
-    assert await intact(store, before)
-
-
 @pytest.mark.parametrize("change", [5, "f", object()], ids=repr)
 async def test_what_cannot_be_called_is_a_type_error(
     store: AtomicSessionStore, kit: Kit, changing: Changing, change: object

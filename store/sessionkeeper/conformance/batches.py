@@ -10,8 +10,10 @@ from ..errors import (
     InvalidTransition,
     RevisionConflict,
     SessionNotFound,
+    VersionConflict,
 )
 from ..interface import SessionStore
+from ..version import VersionState
 from .kit import StoreKit
 from .promise import demand, needs
 from .samples import become, held, new, tagged, turns
@@ -22,9 +24,9 @@ __all__ = ["BatchesConformance"]
 class BatchesConformance(StoreKit):
     @needs("get_sessions_batch")
     async def test_sessions_come_in_the_order_asked(self, store: SessionStore) -> None:
-        """`get_sessions_batch(ids)`: in the order asked."""
+        """`get_sessions_batch(ids)`: in the order asked, twice if asked twice."""
         created = {key: await store.create_session(new(key)) for key in "abcd"}
-        asked = ["c", "a", "d"]
+        asked = ["c", "a", "d", "c"]
         assert await store.get_sessions_batch(asked) == [created[key] for key in asked]
         assert await store.get_sessions_batch([]) == []
 
@@ -56,10 +58,12 @@ class BatchesConformance(StoreKit):
         created = [await store.create_session(new(key, state="active")) for key in "abc"]
         before = await held(store)
         good = [tagged(session, "x") for session in created]
+        mismatch = VersionState(negotiated="2025-11-25", transport="2024-11-05")
         stale = created[2].model_copy(update={"revision": created[2].revision - 1})
         for bad, error in (
             (stale, RevisionConflict),
             (become("initializing")(created[2]), InvalidTransition),
+            (created[2].model_copy(update={"version_state": mismatch}), VersionConflict),
             (new("nobody"), SessionNotFound),
         ):
             for batch in ([*good[:2], bad], [good[0], bad, good[1]], [bad, *good[:2]]):

@@ -114,7 +114,7 @@ class ChangesConformance(StoreKit):
                 "a", lambda s: s.model_copy(update={"version_state": VersionState()})
             )
         with pytest.raises(SessionNotFound):
-            await store.modify_session("nobody", lambda s: s)
+            await store.modify_session("nobody", lambda _: pytest.fail("it was run"))
         assert await held(store) == before, "an error means: certainly no effect"
 
     @needs("modify_session")

@@ -33,6 +33,8 @@ CONTEXTS: tuple[dict[str, object], ...] = (
     {"delivery": HttpDelivery(method="POST", path="/mcp?x=1", status=202)},
     {"delivery": SseDelivery(event_id="é 1", event_type="message", retry=1500)},
     {"protocol_version": "2025-11-25", "metadata": {"trace": "1", "": "é"}},
+    {"protocol_version": "2025-11-25"},
+    {"metadata": {"trace": "1"}},
     {"timestamp": datetime(1999, 12, 31, 23, 59, 59, 999_999, UTC)},
     {"timestamp": datetime(2026, 7, 28, 1, 2, 3, 4, EAST)},
 )
@@ -149,3 +151,12 @@ class FramesConformance(StoreKit):
             assert await held(store) == before, "an error means: certainly no effect"
             assert numbers(await store.get_frames(state)) == [1]
             assert await store.delete_frames(state) == 1
+            await store.create_session(new(f"{state}-2", state=state))
+            with pytest.raises(SessionClosed):
+                await store.add_frame(note(1, f"{state}-2"))
+
+    async def test_a_session_that_has_not_ended_takes_frames(self, store: SessionStore) -> None:
+        """Only the last three states are terminal."""
+        for state in (each for each in SessionState if not each.is_terminal):
+            await store.create_session(new(state, state=state))
+            assert await store.add_frame(note(1, state)) == 1

@@ -11,7 +11,7 @@ from ..limits import FramesFull, SessionsFull, StoreLimits
 from ..message import MessageEnvelope
 from .kit import SEVERAL, AtomicStoreKit
 from .promise import demand, needs
-from .samples import become, held, new, note, numbers, turns
+from .samples import become, held, new, note, numbers, tagged, turns
 
 __all__ = ["LimitsConformance"]
 
@@ -141,6 +141,17 @@ class LimitsConformance(AtomicStoreKit, needs={"limits"}):
                 await store.update_session(created.model_copy(update=more))
             async with Refusing(store, "max_metadata_bytes", 100):
                 await store.modify_session("a", lambda s: s.model_copy(update=more))
+
+    @needs("update_sessions_batch")
+    async def test_a_batch_of_sessions_that_does_not_fit_is_refused_whole(self) -> None:
+        """All or none: of a batch with one session that passes a limit, none is stored."""
+        async with self.made(limits=StoreLimits(max_metadata_bytes=50)) as store:
+            demand(store, "batch")
+            small, large = [await store.create_session(new(key)) for key in "ab"]
+            over = large.model_copy(update={"metadata": {"x": "y" * 50}})
+            for batch in ([tagged(small, "x"), over], [over, tagged(small, "x")]):
+                async with Refusing(store, "max_metadata_bytes", 50):
+                    await store.update_sessions_batch(batch)
 
     async def test_oldest_frames_make_room(self) -> None:
         """`drop-oldest` for frames: the oldest of its own log go, numbering goes on."""
