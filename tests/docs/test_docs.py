@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,7 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@cache
 def _tests_in(path: Path) -> set[str]:
     tree = ast.parse(_read(path))
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
