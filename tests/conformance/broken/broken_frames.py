@@ -10,7 +10,10 @@ from sessionkeeper import (
     Frame,
     MessageEnvelope,
     PlainSessionStore,
+    Session,
+    SessionClosed,
     SessionNotFound,
+    SessionState,
 )
 
 from tests.conformance.broken.breaking import breaking
@@ -103,6 +106,34 @@ class SharedFrames(PlainSessionStore):
             self.frames = await super().read_frames(session_id)
         return self.frames
 
+
+class OnlyActive(PlainSessionStore):
+    async def add_frame(self, envelope: MessageEnvelope, /) -> int:
+        session = await self.get_session(envelope.context.session_id)
+        if session.state is SessionState.SHUTTING_DOWN:
+            raise SessionClosed(session.id, session.state)
+        return await super().add_frame(envelope)
+
+
+class OnceEach(PlainSessionStore):
+    async def get_sessions_batch(self, session_ids: Sequence[str], /) -> list[Session]:
+        return await super().get_sessions_batch(list(dict.fromkeys(session_ids)))
+
+
+class LimitOneByOne(PlainSessionStore):
+    async def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:
+        if self._tables.limits.max_metadata_bytes > 50:
+            return await super().update_sessions_batch(sessions)
+        return [await self.update_session(session) for session in sessions]
+
+
+TestOnlyActive = breaking(OnlyActive, "test_a_session_that_has_not_ended_takes_frames")
+
+TestOnceEach = breaking(OnceEach, "test_sessions_come_in_the_order_asked")
+
+TestLimitOneByOne = breaking(
+    LimitOneByOne, "test_a_batch_of_sessions_that_does_not_fit_is_refused_whole"
+)
 
 TestFromZero = breaking(FromZero, "test_numbers_start_at_one_and_have_no_gap")
 
