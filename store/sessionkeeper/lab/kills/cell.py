@@ -21,7 +21,7 @@ __all__ = ["KILLS", "kill_cell"]
 
 KILLS = (
     "kills",
-    "What was acknowledged survives a kill of the process, and a batch is there whole or not.",
+    "What was acknowledged survives a kill of the process, a batch whole or not at all.",
 )
 """Name and promise."""
 

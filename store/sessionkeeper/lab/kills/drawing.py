@@ -51,7 +51,9 @@ def picture_of_a_kill(told: LastWords, found: Found, loss: Loss, *, expected: st
 
 def _creation(told: LastWords, found: Found) -> Iterator[Bar]:
     if told.created:
-        yield Bar(1, "create_session", SESSION, "", 0, 1, "ok", None, blocked=found.texts is None)
+        lost = found.texts is None
+        point = None if lost else 0.5
+        yield Bar(1, "create_session", SESSION, "", 0, 1, "ok", point, blocked=lost)
 
 
 def _calls(told: LastWords, loss: Loss) -> Iterator[Bar]:
@@ -73,6 +75,7 @@ def _bar(
     client: int, call: int, first: int | None, when: tuple[int, int | None], loss: Loss
 ) -> Bar:
     size = CLIENTS[client]
+    returned, wrong = when[1], (client, call) in loss.calls
     numbers = f"{first}" if size == 1 or first is None else f"{first} to {first + size - 1}"
     return Bar(
         client=client + 1,
@@ -80,8 +83,9 @@ def _bar(
         argument=f"{SESSION} {client}-{call}" + ("" if size == 1 else f"-0 to {size - 1}"),
         result="?" if first is None else numbers,
         call=when[0],
-        returned=when[1],
+        returned=returned,
         outcome="unknown" if first is None else "ok",
-        point=None,
-        blocked=(client, call) in loss.calls,
+        # What is kept took effect before it was answered, in the order of the answers.
+        point=None if wrong or returned is None else returned - 0.5,
+        blocked=wrong,
     )
