@@ -29,14 +29,14 @@ _HOW = "killed"
 _ACKS = 40
 _SECONDS = 0.004
 """A process is killed after so many acknowledgements at most, and so much later at most."""
-_ENOUGH = 8.0
 
 
-def kill_cell(design: Design, *, kills: int) -> Cell:
+def kill_cell(design: Design, *, kills: int, seconds: float = 8.0) -> Cell:
     """Kill so many processes at most, until one leaves a file that breaks the promise.
 
     Not offered by a design that is not in a file. The moments are drawn from a seed, and yet no
-    two runs are the same. Ends early after some seconds. Raises `RuntimeError` where a loop runs.
+    two runs are the same. After so many seconds no more are killed. Raises `RuntimeError` where a
+    loop runs.
     """
     if design.file is None:
         return Cell(KILLS[0], Verdict.NOT_OFFERED, 0, _HOW, None)
@@ -45,7 +45,7 @@ def kill_cell(design: Design, *, kills: int) -> Cell:
     done = 0
     try:
         with nursery_of(design.file) as nursery:
-            while done < kills and perf_counter() - begun < _ENOUGH:
+            while done < kills and perf_counter() - begun < seconds:
                 # The first says something at least; later ones may be killed before they do.
                 acks = random.randrange(_ACKS) + (not done)
                 told, picture = _killed_once(design.file, nursery, acks, random)
