@@ -7,6 +7,7 @@ folder was synced, its name. What lies in a hole is zeros or rubbish.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -247,6 +248,30 @@ class Power:
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
+
+    def os(self, **own: Any) -> Any:
+        """The module `os`, with some functions of one's own, which writes files down as well."""
+        return _Os(pwrite=self._pwrite, fsync=self._fsync, **own)
+
+    def _pwrite(self, descriptor: int, data: bytes, offset: int) -> int:
+        name = _name(descriptor)
+        self.recorder.events.append(("write", name, offset, bytes(data)))
+        return os.pwrite(descriptor, data, offset)
+
+    def _fsync(self, descriptor: int) -> None:
+        self.recorder.events.append(("sync", _name(descriptor)))
+
+
+class _Os:
+    def __init__(self, **own: Any) -> None:
+        self.__dict__.update(own)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+
+def _name(descriptor: int) -> str:
+    return Path(f"/proc/self/fd/{descriptor}").readlink().name
 
 
 @pytest.fixture

@@ -52,6 +52,20 @@ async def test_a_lock_held_elsewhere_never_holds_the_loop(
         assert heart.longest < 0.2
 
 
+async def test_opening_does_not_wait_for_a_lock_held_elsewhere(
+    file: Path, kit: Kit, neighbours: Neighbours
+) -> None:
+    """Who holds it brought the log to the disk; one can read at once."""
+    async with SQLiteSessionStore(file) as first:
+        await first.create_session(kit.session())
+        holder = neighbours.start("hold")
+        await asyncio.to_thread(neighbours.hear, holder, "ready")
+        async with SQLiteSessionStore(file) as second:  # or the test would never end
+            assert await second.count_sessions() == 1
+        neighbours.tell(holder)
+        await asyncio.to_thread(neighbours.hear, holder, "let go")
+
+
 async def test_a_lock_held_too_long_is_unavailable(
     file: Path, kit: Kit, neighbours: Neighbours
 ) -> None:
