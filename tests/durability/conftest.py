@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
@@ -198,34 +199,39 @@ class _File(apsw.VFSFile):
 
 
 class Connection:
-    """What the store uses of `sqlite3.Connection`, on a recorded file."""
+    """What the store uses of `sqlite3.Connection`, on a file system of ours."""
 
-    def __init__(self, recorder: Recorder, uri: str, committed: Callable[[Any], None]) -> None:
+    def __init__(self, vfs: str, uri: str, committed: Callable[[Any], None]) -> None:
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
-        self._connection = apsw.Connection(uri, flags=flags, vfs=Recorder.NAME)
+        try:
+            self._connection = apsw.Connection(uri, flags=flags, vfs=vfs)
+        except apsw.Error as error:
+            raise _as_sqlite3(error) from error
         self._connection.set_busy_timeout(5_000)
         self._committed = committed
-        self.close = self._connection.close
         self.interrupt = self._connection.interrupt
-        self.rowcount = -1
 
     @property
     def in_transaction(self) -> bool:
         """Whether there is one."""
         return not self._connection.get_autocommit()
 
+    def close(self) -> None:
+        """As sqlite3 does, which tells nothing of what went wrong with it."""
+        with suppress(apsw.Error):
+            self._connection.close()
+
     def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
         """As sqlite3 does, and raise what it raises."""
         try:
-            cursor = self._connection.execute(statement, values)
+            rows = _Rows(self._connection.execute(statement, values).fetchall())
         except apsw.Error as error:
             raise _as_sqlite3(error) from error
         if statement == "COMMIT":
             self._committed(self._connection)
-        if not statement.startswith("DELETE"):
-            return cursor
-        self.rowcount = self._connection.changes()
-        return self
+        if statement.startswith("DELETE"):
+            rows.rowcount = self._connection.changes()
+        return rows
 
     def executemany(self, statement: str, values: Sequence[Any]) -> None:
         """As sqlite3 does, and raise what it raises."""
@@ -233,6 +239,17 @@ class Connection:
             self._connection.executemany(statement, values)
         except apsw.Error as error:
             raise _as_sqlite3(error) from error
+
+
+class _Rows(list[Any]):
+    """What the store uses of a cursor: all rows, which costs nothing in a file so small."""
+
+    rowcount = -1
+
+    fetchall = list[Any].copy
+
+    def fetchone(self) -> Any:
+        return self.pop(0) if self else None
 
 
 def _as_sqlite3(error: apsw.Error) -> sqlite3.OperationalError:

@@ -76,7 +76,7 @@ def test_after_any_failed_sync_what_was_said_stays_true(
             patch.setattr(
                 sqlite3,
                 "connect",
-                lambda path, **_: power.Connection(recorder, path, lambda _: None),
+                lambda path, **_: power.Connection(recorder.NAME, path, lambda _: None),
             )
             try:
                 asyncio.run(work(path, events))

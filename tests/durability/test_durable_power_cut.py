@@ -140,7 +140,7 @@ def record(power: Power, monkeypatch: pytest.MonkeyPatch, durability: str, seed:
             sqlite3,
             "connect",
             lambda path, **_: power.Connection(
-                recorder, path, lambda c: events.append(("commit", held(c)))
+                recorder.NAME, path, lambda c: events.append(("commit", held(c)))
             ),
         )
         patch.setattr(opening, "os", power.os(link=linked, unlink=unlinked, close=created))

@@ -103,7 +103,7 @@ def record(
         await killed(path, left, events)
 
     with monkeypatch.context() as patch:
-        connect = lambda path, **_: power.Connection(recorder, path, lambda _: None)  # noqa: E731
+        connect = lambda path, **_: power.Connection(recorder.NAME, path, lambda _: None)  # noqa: E731
         patch.setattr(sqlite3, "connect", connect)
         patch.setattr(certainty, "os", power.os())
         asyncio.run(first())
