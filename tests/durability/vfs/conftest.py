@@ -1,4 +1,4 @@
-"""A file system whose k-th call fails, under the whole store; and the judge of what it says then.
+"""A file system whose k-th call fails, under the whole store.
 
 Locks in shared memory do not pass through what apsw lets one replace, so a lock that is held is a
 real one, taken by another connection.
@@ -7,30 +7,15 @@ real one, taken by another connection.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import apsw
 import pytest
-from sessionkeeper import (
-    ActorSessionStore,
-    AtomicSessionStore,
-    MessageEnvelope,
-    OutcomeUnknown,
-    Session,
-    SessionError,
-    SQLiteSessionStore,
-    StoreClosed,
-    StoreUnavailable,
-)
 from sessionkeeper.backends.sqlite import ledger, opening
 
 if TYPE_CHECKING:
     from tests.durability.conftest import Power
-
-Step: TypeAlias = Callable[[AtomicSessionStore], Awaitable[Any]]
 
 ANY = frozenset({"read", "size", "write", "truncate", "sync"})
 KINDS: dict[str, tuple[frozenset[str], int]] = {
@@ -57,6 +42,10 @@ class Faulty(apsw.VFS):
         self.left = -1
         self.struck = 0
         self.armed = False
+        self.connections: list[Any] = []
+        """Those that were opened, the last one last."""
+        self.statements: Any = None
+        """Their class."""
         self.instead: Callable[[], object] = lambda: None
         """What is done where nothing fails."""
 
@@ -119,177 +108,10 @@ class _File(apsw.VFSFile):
         super().xLock(level)
 
 
-def note(n: int, id: str = "a", size: int = 0) -> MessageEnvelope:
-    message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
-    return MessageEnvelope.of(id, message.ljust(size), direction="client-to-server")
-
-
-def session(id: str) -> Session:
-    return Session.new(transport_type="stdio", id=id, principal=f"of {id}")
-
-
-def tag(name: str) -> Step:
-    return lambda store: store.modify_session(
-        "a", lambda s: s.model_copy(update={"tags": {name}, "metadata": {name: "x" * 4_000}})
-    )
-
-
-STEPS: list[Step] = [
-    lambda store: store.create_session(session("b")),
-    lambda store: store.add_frames("a", [note(n, size=1_500) for n in range(6)]),
-    lambda store: store.add_frame(note(7, "b")),
-    tag("one"),
-    lambda store: store.read_frames("a", after=1),
-    lambda store: store.trim_frames("a", up_to=2),
-    lambda store: store.delete_session("b"),
-    lambda store: store.add_frames("a", [note(n, size=9_000) for n in (8, 9)]),
-    lambda store: store.list_sessions(),
-    tag("two"),
-]
-LAST: Step = lambda store: store.add_frame(note(10))  # noqa: E731
-
-
-def plain(value: Any) -> Any:
-    """What two stores must agree on: all but times and revisions."""
-    if isinstance(value, Session):
-        return value.id, value.state, sorted(value.tags), value.frame_count, value.last_seq
-    if isinstance(value, list):
-        return [plain(each) for each in value]
-    return value.envelope.message if hasattr(value, "envelope") else value
-
-
-async def held(store: AtomicSessionStore) -> object:
-    """What a store holds."""
-    sessions = await store.list_sessions()
-    return plain(sessions), [plain(await store.read_frames(each.id)) for each in sessions]
-
-
-async def outcome(step: Step, store: AtomicSessionStore) -> Any:
-    """What a caller is told, or given."""
-    try:
-        return plain(await step(store))
-    except SessionError as error:
-        return type(error)
-
-
-async def agreeing(
-    models: list[ActorSessionStore], step: Step, told: Any
-) -> list[ActorSessionStore]:
-    """Those of the models that answer the same; after an unknown outcome there are two."""
-    found = [each for each in models if await outcome(step, each) == told]
-    assert found
-    return found
-
-
-class Trial:
-    """Runs the steps with one fault, and judges what was said of each."""
-
-    def __init__(self, folder: Path, faulty: Faulty, connections: list[Any], stride: int) -> None:
-        self.folder, self.faulty, self._connections = folder, faulty, connections
-        self.stride = stride
-        self.connection: Any = None
-        """The class of the store's connections."""
-        self.told: set[Any] = set()
-        """All errors that were answered."""
-
-    async def strikes(self, kind: str, *, lasting: bool = False) -> int:
-        """Fail each k-th call until none fails any more; return the first k that does not."""
-        k = 0
-        while await self.run(kind, k, lasting=lasting):
-            k += self.stride
-        return k
-
-    async def run(self, kind: str, k: int, *, lasting: bool) -> int:
-        """Let the k-th call fail; return how many did."""
-        file, faulty = self.folder / f"{kind}-{k}.db", self.faulty
-        async with ActorSessionStore() as with_it, ActorSessionStore() as without:
-            store = await SQLiteSessionStore(file, lock_timeout=0).open()
-            models = [with_it, without]
-            for each in (store, *models):
-                await each.create_session(session("a"))
-            lock = _Lock(file)
-            other = {"locked": lock.take, "interrupted": self._connections[-1].give_up}
-            faulty.instead = other.get(kind, faulty.instead)
-            faulty.arm(kind, k, lasting=lasting)
-            unknown = False
-            for step in STEPS:
-                told = await outcome(step, store)
-                lock.let_go()
-                if told in (StoreUnavailable, StoreClosed, OutcomeUnknown):
-                    self.told.add(told)
-                    assert faulty.struck
-                if told is OutcomeUnknown:
-                    assert not unknown
-                    assert store.write_failure is not None
-                    unknown = True
-                    await step(with_it)
-                elif told not in (StoreUnavailable, StoreClosed):  # those have no effect
-                    models = await agreeing(models, step, told)
-            faulty.disarm()
-            lock.let_go()
-            await agreeing(models, held, await held(store))  # reads go on, whatever happened
-            if store.write_failure is None:
-                await agreeing(models, LAST, await outcome(LAST, store))
-            else:
-                with pytest.raises(StoreUnavailable, match="closed for writing"):
-                    await LAST(store)
-            if kind in ("full", "locked", "interrupted"):
-                assert store.write_failure is None
-            if kind in ("sync", "write") and faulty.struck:
-                assert store.write_failure == "the disk failed"
-            await store.aclose()
-            async with self.by_another(file) as again:
-                possible = [await held(each) for each in (without, with_it)]
-                assert await held(again) in (possible if unknown else possible[:1])
-                assert await again.check() == []
-        for each in self.folder.iterdir():
-            each.unlink()
-        return faulty.struck
-
-    @asynccontextmanager
-    async def by_another(self, file: Path) -> AsyncIterator[SQLiteSessionStore]:
-        """Open a file that nobody has open now with the SQLite of the standard library."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sqlite3, "connect", CONNECT)
-            async with SQLiteSessionStore(file) as store:
-                yield store
-
-
-class _Lock:
-    """The file's write lock, in the hands of somebody else."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._holder: apsw.Connection | None = None
-
-    def take(self) -> None:
-        """Take it, if nobody has it."""
-        if self._holder is None:
-            holder = apsw.Connection(str(self._file))
-            try:
-                holder.execute("BEGIN IMMEDIATE")
-                self._holder = holder
-            except apsw.BusyError:
-                holder.close()
-
-    def let_go(self) -> None:
-        """Let it go."""
-        if self._holder is not None:
-            self._holder.close()
-            self._holder = None
-
-
-CONNECT = sqlite3.connect
-
-
 @pytest.fixture
-def trial(
-    power: Power, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
-) -> Iterator[Trial]:
+def faulty(power: Power, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
     """Stores opened in this test are on a file system that can fail."""
-    folder = tmp_path / "faulty"
-    folder.mkdir()
-    faulty, connections = Faulty(), list[Any]()
+    faulty = Faulty()
 
     class Statements(power.Connection):  # type: ignore[name-defined,misc]  # a class of the fixture
         def give_up(self) -> None:
@@ -306,15 +128,12 @@ def trial(
             return super().execute(statement, values)
 
     def connect(path: str, **_: Any) -> Any:
-        connections.append(Statements(Faulty.NAME, path, lambda _: None))
-        return connections[-1]
+        faulty.connections.append(Statements(Faulty.NAME, path, lambda _: None))
+        return faulty.connections[-1]
 
     monkeypatch.setattr(sqlite3, "connect", connect)
     monkeypatch.setattr(ledger, "CHECKPOINT_AT", 60_000)
     monkeypatch.setattr(opening, "BUSY_SLICE", 0.001)
-    # What is tested here happens on the store's own thread, whatever the loop.
-    stride = 1 if pytestconfig.getoption("--loop") == "asyncio" else 7
-    found = Trial(folder, faulty, connections, stride)
-    found.connection = Statements
-    yield found
+    faulty.statements = Statements
+    yield faulty
     faulty.unregister()
