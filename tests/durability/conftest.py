@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
@@ -145,6 +145,7 @@ class Recorder(apsw.VFS):
         self.events: list[Event] = []
         self.fail_sync = -1
         """How many syncs pass before one fails; less than nothing: none fails."""
+        self.tries_again = False
 
     def xOpen(self, name: Any, flags: list[int]) -> Any:  # noqa: N802 - SQLite's name
         """Open a file, and remember it if it is a new one."""
@@ -190,7 +191,8 @@ class _File(apsw.VFSFile):
             self._to.fail_sync -= 1
             if self._to.fail_sync < 0:
                 self._to.events.append(("sync failed", self._name, len(self._to.events)))
-                raise apsw.IOError
+                if not self._to.tries_again:
+                    raise apsw.IOError
         self._to.events.append(("sync", self._name))
         if self._sync_folder:
             self._sync_folder = False
@@ -203,10 +205,8 @@ class Connection:
 
     def __init__(self, vfs: str, uri: str, committed: Callable[[Any], None]) -> None:
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
-        try:
+        with _as_sqlite3():
             self._connection = apsw.Connection(uri, flags=flags, vfs=vfs)
-        except apsw.Error as error:
-            raise _as_sqlite3(error) from error
         self._connection.set_busy_timeout(5_000)
         self._committed = committed
         self.interrupt = self._connection.interrupt
@@ -223,10 +223,8 @@ class Connection:
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
         """As sqlite3 does, and raise what it raises."""
-        try:
+        with _as_sqlite3():
             rows = _Rows(self._connection.execute(statement, values).fetchall())
-        except apsw.Error as error:
-            raise _as_sqlite3(error) from error
         if statement == "COMMIT":
             self._committed(self._connection)
         if statement.startswith("DELETE"):
@@ -235,27 +233,28 @@ class Connection:
 
     def executemany(self, statement: str, values: Sequence[Any]) -> None:
         """As sqlite3 does, and raise what it raises."""
-        try:
+        with _as_sqlite3():
             self._connection.executemany(statement, values)
-        except apsw.Error as error:
-            raise _as_sqlite3(error) from error
 
 
 class _Rows(list[Any]):
     """What the store uses of a cursor: all rows, which costs nothing in a file so small."""
 
     rowcount = -1
-
     fetchall = list[Any].copy
 
     def fetchone(self) -> Any:
         return self.pop(0) if self else None
 
 
-def _as_sqlite3(error: apsw.Error) -> sqlite3.OperationalError:
-    translated = sqlite3.OperationalError(str(error))
-    translated.sqlite_errorcode = getattr(error, "extendedresult", sqlite3.SQLITE_ERROR)
-    return translated
+@contextmanager
+def _as_sqlite3() -> Iterator[None]:
+    try:
+        yield
+    except apsw.Error as error:
+        translated = sqlite3.OperationalError(str(error))
+        translated.sqlite_errorcode = getattr(error, "extendedresult", sqlite3.SQLITE_ERROR)
+        raise translated from error
 
 
 class Power:
