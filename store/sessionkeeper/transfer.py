@@ -6,8 +6,10 @@ line, so that a file that was cut short is known. Only ASCII, one spelling for o
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -86,13 +88,19 @@ async def export_session(store: AtomicSessionStore, session_id: str, /) -> list[
 async def import_session(store: AtomicSessionStore, stored: StoredSession, /) -> Session:
     """Create a session with its id, fields, frames and state, and return what is stored.
 
-    Not atomic: others see it grow. When it fails, also by being cancelled, what was created is
-    deleted again. Raises `SessionExists`, `LimitExceeded`, as the store does.
+    Its frames keep their own timestamps; the times of the session are of now, and its frames are
+    numbered from 1. Not atomic: others see it grow. When it fails, also by being cancelled at any
+    moment, what was created is deleted again before the error is raised. Raises `SessionExists`,
+    `LimitExceeded`, as the store does.
     """
     state = stored.session.state
     begun = state if not state.is_terminal else SessionState.ACTIVE
-    session = await store.create_session(stored.session.model_copy(update={"state": begun}))
+    # A task of its own: who is cancelled while it is answered could not tell whether it was made.
+    creating = asyncio.ensure_future(
+        store.create_session(stored.session.model_copy(update={"state": begun}))
+    )
     try:
+        session = await asyncio.shield(creating)
         for start in range(0, len(stored.frames), _PAGE):
             await store.add_frames(session.id, stored.frames[start : start + _PAGE])
         if begun is state:
@@ -100,8 +108,13 @@ async def import_session(store: AtomicSessionStore, stored: StoredSession, /) ->
         return await store.modify_session(
             session.id, lambda current: current.model_copy(update={"state": state})
         )
-    except BaseException:
-        await _undo(store, session)
+    except BaseException as error:
+        undoing = asyncio.ensure_future(_undo(store, creating))
+        while not undoing.done():  # whoever cancels meanwhile
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({undoing})
+        if undoing.cancelled() or undoing.exception() is not None:
+            error.add_note("what was imported of it could not be deleted again")
         raise
 
 
@@ -198,11 +211,13 @@ async def _frames_until(store: AtomicSessionStore, session: Session) -> Sequence
     return frames
 
 
-async def _undo(store: AtomicSessionStore, session: Session) -> None:
+async def _undo(store: AtomicSessionStore, creating: asyncio.Future[Session]) -> None:
     try:
+        session = await creating
+    except (SessionError, ValueError):
+        return  # it was not made
+    with suppress(SessionNotFound):
         await store.delete_session(session.id)
-    except SessionNotFound:
-        return
 
 
 def _frame_line(frame: Frame) -> str:

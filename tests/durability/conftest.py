@@ -7,8 +7,10 @@ folder was synced, its name. What lies in a hole is zeros or rubbish.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
@@ -143,6 +145,7 @@ class Recorder(apsw.VFS):
         self.events: list[Event] = []
         self.fail_sync = -1
         """How many syncs pass before one fails; less than nothing: none fails."""
+        self.tries_again = False
 
     def xOpen(self, name: Any, flags: list[int]) -> Any:  # noqa: N802 - SQLite's name
         """Open a file, and remember it if it is a new one."""
@@ -188,7 +191,8 @@ class _File(apsw.VFSFile):
             self._to.fail_sync -= 1
             if self._to.fail_sync < 0:
                 self._to.events.append(("sync failed", self._name, len(self._to.events)))
-                raise apsw.IOError
+                if not self._to.tries_again:
+                    raise apsw.IOError
         self._to.events.append(("sync", self._name))
         if self._sync_folder:
             self._sync_folder = False
@@ -197,47 +201,60 @@ class _File(apsw.VFSFile):
 
 
 class Connection:
-    """What the store uses of `sqlite3.Connection`, on a recorded file."""
+    """What the store uses of `sqlite3.Connection`, on a file system of ours."""
 
-    def __init__(self, recorder: Recorder, uri: str, committed: Callable[[Any], None]) -> None:
+    def __init__(self, vfs: str, uri: str, committed: Callable[[Any], None]) -> None:
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
-        self._connection = apsw.Connection(uri, flags=flags, vfs=Recorder.NAME)
+        with _as_sqlite3():
+            self._connection = apsw.Connection(uri, flags=flags, vfs=vfs)
         self._connection.set_busy_timeout(5_000)
         self._committed = committed
-        self.close = self._connection.close
         self.interrupt = self._connection.interrupt
-        self.rowcount = -1
 
     @property
     def in_transaction(self) -> bool:
         """Whether there is one."""
         return not self._connection.get_autocommit()
 
+    def close(self) -> None:
+        """As sqlite3 does, which tells nothing of what went wrong with it."""
+        with suppress(apsw.Error):
+            self._connection.close()
+
     def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
         """As sqlite3 does, and raise what it raises."""
-        try:
-            cursor = self._connection.execute(statement, values)
-        except apsw.Error as error:
-            raise _as_sqlite3(error) from error
+        with _as_sqlite3():
+            rows = _Rows(self._connection.execute(statement, values).fetchall())
         if statement == "COMMIT":
             self._committed(self._connection)
-        if not statement.startswith("DELETE"):
-            return cursor
-        self.rowcount = self._connection.changes()
-        return self
+        if statement.startswith("DELETE"):
+            rows.rowcount = self._connection.changes()
+        return rows
 
     def executemany(self, statement: str, values: Sequence[Any]) -> None:
         """As sqlite3 does, and raise what it raises."""
-        try:
+        with _as_sqlite3():
             self._connection.executemany(statement, values)
-        except apsw.Error as error:
-            raise _as_sqlite3(error) from error
 
 
-def _as_sqlite3(error: apsw.Error) -> sqlite3.OperationalError:
-    translated = sqlite3.OperationalError(str(error))
-    translated.sqlite_errorcode = getattr(error, "extendedresult", sqlite3.SQLITE_ERROR)
-    return translated
+class _Rows(list[Any]):
+    """What the store uses of a cursor: all rows, which costs nothing in a file so small."""
+
+    rowcount = -1
+    fetchall = list[Any].copy
+
+    def fetchone(self) -> Any:
+        return self.pop(0) if self else None
+
+
+@contextmanager
+def _as_sqlite3() -> Iterator[None]:
+    try:
+        yield
+    except apsw.Error as error:
+        translated = sqlite3.OperationalError(str(error))
+        translated.sqlite_errorcode = getattr(error, "extendedresult", sqlite3.SQLITE_ERROR)
+        raise translated from error
 
 
 class Power:
@@ -247,6 +264,30 @@ class Power:
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
+
+    def os(self, **own: Any) -> Any:
+        """The module `os`, with some functions of one's own, which writes files down as well."""
+        return _Os(pwrite=self._pwrite, fsync=self._fsync, **own)
+
+    def _pwrite(self, descriptor: int, data: bytes, offset: int) -> int:
+        name = _name(descriptor)
+        self.recorder.events.append(("write", name, offset, bytes(data)))
+        return os.pwrite(descriptor, data, offset)
+
+    def _fsync(self, descriptor: int) -> None:
+        self.recorder.events.append(("sync", _name(descriptor)))
+
+
+class _Os:
+    def __init__(self, **own: Any) -> None:
+        self.__dict__.update(own)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+
+def _name(descriptor: int) -> str:
+    return Path(f"/proc/self/fd/{descriptor}").readlink().name
 
 
 @pytest.fixture

@@ -1,11 +1,25 @@
-"""Appends for ever, and says on a pipe what was acknowledged; made to be killed."""
+"""Appends for ever, and says on a pipe what was acknowledged; made to be killed.
+
+The program forks a writer whenever it is asked to: a start of the interpreter takes ten times as
+long as all the rest of a kill.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import sys
+import os
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
 
 from sessionkeeper import MessageEnvelope, Session, SQLiteSessionStore
+from sessionkeeper.backends.sqlite.ledger import SQLiteLedger
+
+PARTS = 12
+"""Frames of a batch."""
+STATUS = struct.Struct("<i")
+"""How the nursery tells a process id, and when that process has ended, how it ended."""
 
 
 def note(text: str) -> MessageEnvelope:
@@ -13,9 +27,9 @@ def note(text: str) -> MessageEnvelope:
     return MessageEnvelope.of("a", message, direction="client-to-server")
 
 
-async def write(path: str, durability: str, name: str) -> None:
-    """Single frames, and batches of three, from several tasks."""
-    print("0 opening.", flush=True)
+async def write(path: str, durability: str, name: str, say: Callable[[str], None]) -> None:
+    """Single frames, and batches, from several tasks."""
+    say("0 opening.\n")
     async with SQLiteSessionStore(path, durability=durability) as store:
         await store.get_or_create_session(Session.new(transport_type="stdio", id="a"))
 
@@ -23,21 +37,96 @@ async def write(path: str, durability: str, name: str) -> None:
             n = 0
             while True:
                 text = f"{name}-single-{n}"
-                seq = await store.add_frame(note(text))
-                print(f"{seq} {text}.", flush=True)
+                say(f"{await store.add_frame(note(text))} {text}.\n")
                 n += 1
 
         async def batches(task: int) -> None:
             n = 0
             while True:
-                texts = [f"{name}-batch-{task}-{n}-{part}" for part in range(3)]
+                texts = [f"{name}-batch-{task}-{n}-{part}" for part in range(PARTS)]
                 seqs = await store.add_frames("a", [note(text) for text in texts])
-                for seq, text in zip(seqs, texts, strict=True):
-                    print(f"{seq} {text}.", flush=True)
+                say("".join(f"{seq} {text}.\n" for seq, text in zip(seqs, texts, strict=True)))
                 n += 1
 
         await asyncio.gather(singles(), batches(0), batches(1))
 
 
+def serve(link: socket.socket) -> None:
+    """Fork a writer for each line, one at a time, until nobody asks any more."""
+    while True:
+        asked, descriptors, _, _ = socket.recv_fds(link, 4096, 1)
+        if not asked:
+            return
+        (pipe,) = descriptors
+        child = os.fork()
+        if not child:
+            be(asked.decode(), pipe)
+        os.close(pipe)
+        link.sendall(STATUS.pack(child))
+        _, ended = os.waitpid(child, 0)
+        link.sendall(STATUS.pack(os.waitstatus_to_exitcode(ended)))
+
+
+def be(asked: str, pipe: int) -> None:
+    """Be the writer that was asked for."""
+    loop, durability, flaw, name, path = asked.split(" ", 4)
+    try:
+        if flaw in FLAWS:
+            SQLiteLedger.open = flawed(FLAWS[flaw])  # type: ignore[method-assign]  # on purpose
+        with asyncio.Runner(loop_factory=factory(loop)) as runner:
+            # One write is one line, or several whole ones: less than a pipe takes at once.
+            say: Callable[[str], None] = lambda text: void(os.write(pipe, text.encode()))  # noqa: E731
+            runner.run(write(path, durability, name, say))
+    finally:
+        os._exit(1)
+
+
+def answer_before_commit(execute: Callable[[str], object]) -> Callable[[str], object]:
+    """Commit when the next batch begins."""
+    late: list[str] = []
+
+    def run(statement: str) -> object:
+        if statement == "COMMIT":
+            late.append(statement)
+            return None
+        while late:
+            execute(late.pop())
+        return execute(statement)
+
+    return run
+
+
+def commit_each_frame(execute: Callable[[str], object]) -> Callable[[str], object]:
+    """Have no transaction."""
+    return lambda statement: None if statement[:3] in ("BEG", "COM") else execute(statement)
+
+
+FLAWS = {"late": answer_before_commit, "autocommit": commit_each_frame}
+
+
+def flawed(flaw: Callable[[Any], Any]) -> Callable[[SQLiteLedger, Any], None]:
+    """How a ledger opens that has this flaw."""
+    open_whole = SQLiteLedger.open
+
+    def open_flawed(self: Any, post: Any) -> None:
+        open_whole(self, post)
+        self._execute = flaw(self._execute)
+
+    return open_flawed
+
+
+def void(_: object) -> None:
+    """Nothing."""
+
+
+def factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    """How to make the loop of that name."""
+    if loop == "asyncio":
+        return asyncio.new_event_loop
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
 if __name__ == "__main__":
-    asyncio.run(write(*sys.argv[1:]))
+    serve(socket.socket(fileno=0))

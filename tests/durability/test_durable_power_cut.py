@@ -140,24 +140,16 @@ def record(power: Power, monkeypatch: pytest.MonkeyPatch, durability: str, seed:
             sqlite3,
             "connect",
             lambda path, **_: power.Connection(
-                recorder, path, lambda c: events.append(("commit", held(c)))
+                recorder.NAME, path, lambda c: events.append(("commit", held(c)))
             ),
         )
-        patch.setattr(opening, "os", _Os(link=linked, unlink=unlinked, close=created))
+        patch.setattr(opening, "os", power.os(link=linked, unlink=unlinked, close=created))
         patch.setattr(opening, "sync", synced)
         patch.setattr(ledger, "CHECKPOINT_AT", 200_000)
         patch.setattr(frames, "AT_ONCE", 4)
         patch.setattr(frames, "SWEPT", 2)
         asyncio.run(work(path, durability, events, Random(seed)))
     return events
-
-
-class _Os:
-    def __init__(self, **own: Any) -> None:
-        self.__dict__.update(own)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(os, name)
 
 
 def verdict(folder: Path, states: list[str], certain: int, begun: int, acked: int) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from sessionkeeper import ActorSessionStore, LimitExceeded, StoreLimits
+from sessionkeeper import ActorSessionStore, LimitExceeded, SessionExists, StoreLimits
 from sessionkeeper.transfer import StoredSession, import_session
 
 if TYPE_CHECKING:
@@ -28,18 +28,31 @@ async def test_what_a_limit_refuses_is_undone(kit: Kit) -> None:
         assert (await import_session(store, stored(kit, 2))).frame_count == 2
 
 
-async def test_what_is_cancelled_is_undone(kit: Kit) -> None:
-    """At any moment after it was created: whole or not at all, once the import has ended."""
-    for turns in range(1, 20):
+@pytest.mark.parametrize("cancels", [1, 3])
+async def test_what_is_cancelled_is_undone(kit: Kit, cancels: int) -> None:
+    """At any moment, its first step included, and again while it is undone: whole or not at all."""
+    whole = 0
+    for turns in range(40):
         async with ActorSessionStore() as store:
             task = asyncio.create_task(import_session(store, stored(kit, 3)))
-            while not await store.count_sessions() and not task.done():
-                await asyncio.sleep(0)
             for _ in range(turns):
                 await asyncio.sleep(0)
-            task.cancel()
+            for _ in range(cancels):
+                task.cancel()
+                await asyncio.sleep(0)
             await asyncio.wait({task})
             if task.cancelled():
                 assert await store.count_sessions() == 0
                 continue
             assert task.result().frame_count == 3
+            whole += 1
+    assert 0 < whole < 40
+
+
+async def test_a_session_that_was_there_stays(kit: Kit) -> None:
+    """An import that finds its id taken undoes nothing."""
+    async with ActorSessionStore() as store:
+        await store.create_session(kit.session("a"))
+        with pytest.raises(SessionExists):
+            await import_session(store, stored(kit, 3))
+        assert await store.count_sessions() == 1

@@ -59,6 +59,8 @@ class SQLiteLedger(Transactions[SQLiteTables]):
         self._listeners = listeners
         self._reason: str | None = None
         """Why nothing can be written any more."""
+        self._spoiled = False
+        """Whether the connection's own memory of the file is not to be trusted."""
         self._interrupted = False
         self._committing = self._writing = False
         self._idle_until = 0.0
@@ -72,11 +74,8 @@ class SQLiteLedger(Transactions[SQLiteTables]):
     def open(self, post: Post, /) -> None:
         """Open the file. Raises `StoreUnavailable`."""
         self._post = post
-        self._connection = connection = open_file(self._path, self._durability)
+        self._connect()
         try:
-            self._execute = connection.execute
-            self._tables.attach(connection, self._path)
-            self._news = News(connection, self._bells, post)
             self._date()
             self._file = _identity(self._path)
         except BaseException as error:
@@ -94,6 +93,9 @@ class SQLiteLedger(Transactions[SQLiteTables]):
         if self._writing and _identity(self._path) != self._file:
             self._stop_writing("the file was removed or replaced underneath the store")
             self._writing = False
+        if self._spoiled:
+            self.close()
+            self._connect()
         self._begin()
         self._tables.prefetch({c.session_id for c in commands if isinstance(c, OneSession)})
 
@@ -118,16 +120,20 @@ class SQLiteLedger(Transactions[SQLiteTables]):
         return partial(self._tell, events, announced) if events or announced else None
 
     def rollback(self) -> None:
-        """Undo the batch. Where even that fails, the connection is not used again for writing."""
+        """Undo the batch. Where even that fails, reads go on with a new connection."""
         try:
             if self._connection is not None and self._connection.in_transaction:
                 self._execute("ROLLBACK")
         except sqlite3.Error as error:
             self._stop_writing(f"a rollback failed ({type(error).__name__})")
+            self._spoiled = True
         self._tables.forget()
 
     def refuse(self, error: Exception, /) -> Callable[[], Exception] | None:
         """Judge the error, and close for writing if it says so."""
+        if isinstance(error, StoreUnavailable):  # it could not be opened anew
+            reason = error.reason
+            return lambda: StoreUnavailable(reason)
         fault = fault_of(error, committing=self._committing, writing=self._writing)
         self._committing = False
         if fault is None:
@@ -173,6 +179,13 @@ class SQLiteLedger(Transactions[SQLiteTables]):
     def lost(self) -> Exception:
         """Nobody knows what the disk will make of it."""
         return OutcomeUnknown(new_session_id())
+
+    def _connect(self) -> None:
+        self._connection = connection = open_file(self._path, self._durability)
+        self._spoiled = False
+        self._execute = connection.execute
+        self._tables.attach(connection, self._path)
+        self._news = News(connection, self._bells, self._post)
 
     def _begin(self) -> None:
         started = time.monotonic()

@@ -1,7 +1,8 @@
 """Opening a store's file: what it must be, what is set, and what is refused untouched.
 
 SQLite alone opens an existing file, never this module: closing a second descriptor of it would
-drop the locks of every other connection in this process (sqlite.org, "How To Corrupt", 2.2).
+drop the locks of every other connection in this process (sqlite.org, "How To Corrupt", 2.2). Its
+log has no locks, and is opened in `certainty`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from urllib.parse import quote
 
 from ...errors import StoreUnavailable
 from ...guarantees import Durability
+from .certainty import make_certain
 from .faults import primary_code
 from .schema import APPLICATION_ID, NAMES, PAGE_BYTES, VERSION, migrate
 
@@ -81,6 +83,7 @@ def open_file(path: str, durability: Durability) -> sqlite3.Connection:
         raise _refused(error) from error
     try:
         _settle(connection, durability)
+        make_certain(connection, path)
         if _pragma(connection, "user_version") < VERSION:
             migrate(connection)
         _check(connection, path)

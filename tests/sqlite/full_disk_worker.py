@@ -1,0 +1,69 @@
+"""Writes until the disk is full, makes room, and writes on; says how it went."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sys
+from pathlib import Path
+
+from sessionkeeper import (
+    MessageEnvelope,
+    OutcomeUnknown,
+    Session,
+    SQLiteSessionStore,
+    StoreUnavailable,
+)
+from sessionkeeper.backends.sqlite import ledger
+
+SIZE = 20_000
+BALLAST = 1024 * 1024
+FILE_LIMIT = 2 * 1024 * 1024
+
+
+def note(n: int) -> MessageEnvelope:
+    message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
+    return MessageEnvelope.of("a", message.ljust(SIZE), direction="client-to-server")
+
+
+async def fill(store: SQLiteSessionStore) -> tuple[int, str]:
+    """Append until it is refused; return how many are in the log for certain, and why no more."""
+    while True:
+        before = await store.count_frames("a")
+        try:
+            assert await store.add_frame(note(before)) == before + 1
+        except (StoreUnavailable, OutcomeUnknown) as refused:
+            # What is not there is not counted, and reads go on.
+            kept = await store.count_frames("a")
+            assert kept == before
+            assert len(await store.get_frames("a")) == kept
+            return kept, str(refused)
+
+
+async def main(path: Path, *, full: bool) -> None:
+    """Fill the disk, or reach the size a file may have; then have room again."""
+    ledger.CHECKPOINT_AT = 300_000
+    ballast = path.with_name("ballast")
+    ballast.write_bytes(bytes(BALLAST))
+    async with SQLiteSessionStore(path) as store:
+        await store.create_session(Session.new(transport_type="stdio", id="a"))
+        if not full:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_LIMIT, resource.RLIM_INFINITY))
+        kept, why = await fill(store)
+        assert kept > 3
+        print(f"refused: {why}; {store.write_failure}")
+        ballast.unlink()
+        if full:
+            for n in range(10):
+                assert await store.add_frame(note(n)) == kept + n + 1
+            kept += 10
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    async with SQLiteSessionStore(path) as store:
+        assert await store.check() == []
+        assert await store.count_frames("a") == len(await store.get_frames("a")) == kept
+        assert await store.add_frame(note(0)) == kept + 1
+    print(f"whole: {kept > 3}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[2]), full=sys.argv[1] == "disk"))
