@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from soleowner import Actor, ThreadRunner
+from soleowner import Actor, ActorPair, Command, ThreadRunner, Transactions
 
 from .actor_store import ActorSessionStore, session_error
 from .arguments import checked_seconds
 from .backends.sqlite.ledger import SQLiteLedger
 from .backends.sqlite.maintenance import VacuumStep, aside, back_up, check_pages, checkpoint
 from .backends.sqlite.opening import resolved
+from .backends.sqlite.reader import SQLiteReader
 from .backends.sqlite.tables import SQLiteTables
 from .clock import Clock
 from .errors import SessionError, StoreClosed
 from .guarantees import Atomicity, Durability, Guarantees, Scope
 from .limits import StoreLimits
 from .listening import Listeners
+from .store_command import StoreCommand
 from .watching import Bells
 
 __all__ = ["SQLiteSessionStore"]
@@ -65,16 +67,27 @@ class SQLiteSessionStore(ActorSessionStore):
         # Of one object: which level it is, its configuration says.
         self.guarantees = replace(type(self).guarantees, durability=level)  # type: ignore[misc]  # as above
         self._bells, self._listeners = Bells(), Listeners()
+        patience = checked_seconds("lock_timeout", lock_timeout) or 0.0
         self._ledger = SQLiteLedger(
             SQLiteTables(limits, clock, self._listeners),
             self._path,
             durability=level,
-            patience=checked_seconds("lock_timeout", lock_timeout) or 0.0,
+            patience=patience,
             bells=self._bells,
             listeners=self._listeners,
         )
-        self._actor: Actor[SQLiteTables] = Actor(  # type: ignore[assignment]  # the base's, narrowed
-            _SQLiteRunner(self._ledger, self._bells),
+        reader = SQLiteReader(
+            SQLiteTables(limits, clock, Listeners()),
+            self._ledger,
+            self._path,
+            durability=level,
+            patience=patience,
+            bells=self._bells,
+        )
+        self._actor: Actor[SQLiteTables] = ActorPair(  # type: ignore[assignment]  # the base's, narrowed
+            _SQLiteRunner(self._ledger, self._bells, "sessionkeeper sqlite"),
+            _SQLiteRunner(reader, self._bells, "sessionkeeper sqlite reading"),
+            reads=_only_reads,
             name="sessionkeeper owner",
             capacity=capacity,
             capacity_bytes=capacity_bytes,
@@ -133,11 +146,15 @@ class SQLiteSessionStore(ActorSessionStore):
 
 
 class _SQLiteRunner(ThreadRunner[SQLiteTables]):
-    def __init__(self, ledger: SQLiteLedger, bells: Bells) -> None:
-        super().__init__(ledger, expected=(SessionError,), name="sessionkeeper sqlite")
+    def __init__(self, storage: Transactions[SQLiteTables], bells: Bells, name: str) -> None:
+        super().__init__(storage, expected=(SessionError,), name=name)
         self._bells = bells
 
     async def aclose(self) -> None:
         await super().aclose()
         # However the owner ended: who watches must learn of it.
         self._bells.ring_all()
+
+
+def _only_reads(command: Command[SQLiteTables, Any]) -> bool:
+    return isinstance(command, StoreCommand) and command.read_only
