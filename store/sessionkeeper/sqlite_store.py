@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
-from soleowner import Actor, ActorPair, Command, ThreadRunner, Transactions
+from soleowner import Actor, ActorPair, Batch, Command, ThreadRunner, Transactions
 
 from .actor_store import ActorSessionStore, session_error
 from .arguments import checked_seconds
@@ -34,6 +34,10 @@ class SQLiteSessionStore(ActorSessionStore):
     survives a power cut, or with `durability="os"` a killed process. A `change` runs on the
     database's thread. `lock_timeout` is how many seconds an operation waits for another process
     before it raises `StoreUnavailable`. Limits are each process's own: open a file with the same.
+
+    What only reads has a connection, a thread and a mailbox of its own: it waits for no writer and
+    sees all that was answered before it was called. Calls that do not wait for each other have no
+    order, whatever the order of calling: await a write before the read that must see it.
     """
 
     guarantees: ClassVar[Guarantees] = Guarantees(
@@ -84,9 +88,10 @@ class SQLiteSessionStore(ActorSessionStore):
             patience=patience,
             bells=self._bells,
         )
+        writing = _SQLiteRunner(self._ledger, self._bells, "sessionkeeper sqlite")
         self._actor: Actor[SQLiteTables] = ActorPair(  # type: ignore[assignment]  # the base's, narrowed
-            _SQLiteRunner(self._ledger, self._bells, "sessionkeeper sqlite"),
-            _SQLiteRunner(reader, self._bells, "sessionkeeper sqlite reading"),
+            writing,
+            _ReadingRunner(reader, self._bells, writing),
             reads=_only_reads,
             name="sessionkeeper owner",
             capacity=capacity,
@@ -154,6 +159,17 @@ class _SQLiteRunner(ThreadRunner[SQLiteTables]):
         await super().aclose()
         # However the owner ended: who watches must learn of it.
         self._bells.ring_all()
+
+
+class _ReadingRunner(_SQLiteRunner):
+    def __init__(self, reader: SQLiteReader, bells: Bells, writing: _SQLiteRunner) -> None:
+        super().__init__(reader, bells, "sessionkeeper sqlite reading")
+        self._writing = writing
+
+    async def run(self, batch: Batch[SQLiteTables], /) -> None:
+        # Who gave up on a write looks next what became of it, and must not look too early.
+        await self._writing.settled()
+        await super().run(batch)
 
 
 def _only_reads(command: Command[SQLiteTables, Any]) -> bool:

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from threading import Lock
 from typing import Any, TypeVar
 
 from soleowner import Command, Transactions
@@ -32,6 +33,8 @@ class Connected(Transactions[SQLiteTables]):
         self._patience = patience
         self._interrupted = False
         self._connection: sqlite3.Connection | None = None
+        self.closing = Lock()
+        """Held while a connection is closed; of all that one store has on the file."""
 
     def connect(self, connection: sqlite3.Connection) -> None:
         """Work on this connection from now on."""
@@ -81,7 +84,8 @@ class Connected(Transactions[SQLiteTables]):
         """Close the connection; SQLite brings the log into the file if nobody else has it open."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(sqlite3.Error):
+            # Closed at once, each would find the other still there, and leave the log behind.
+            with self.closing, suppress(sqlite3.Error):
                 connection.close()
 
     def interrupt(self) -> None:

@@ -18,7 +18,7 @@ from ...watching import Bells
 from .connected import Connected, identity
 from .faults import LockWait, fault_of
 from .opening import open_file
-from .schema import VERSION
+from .schema import PAGE_BYTES, VERSION
 from .tables import SQLiteTables
 
 __all__ = ["SQLiteLedger"]
@@ -27,6 +27,8 @@ R = TypeVar("R")
 
 CHECKPOINT_AT = 8 * 1024 * 1024
 """Bytes in the write-ahead log, about, before they are brought into the file."""
+LOG_AT_MOST = 4 * CHECKPOINT_AT
+"""Bytes in the log, about, before one waits for readers to let it begin anew."""
 _LATER = 1.0
 
 
@@ -123,7 +125,7 @@ class SQLiteLedger(Connected):
         try:
             if self._tables.frames.written > CHECKPOINT_AT:
                 self._tables.frames.written = 0
-                self._execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                self._checkpoint()
             elif self._tables.frames.buried:
                 self._sweep()
                 return 0.0
@@ -152,6 +154,13 @@ class SQLiteLedger(Connected):
             self._tables.forget()
             if not new:
                 return
+
+    def _checkpoint(self) -> None:
+        _, pages, _ = self._execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if pages * PAGE_BYTES > LOG_AT_MOST:
+            # Readers that follow each other can keep the log from beginning anew. This waits for
+            # those of this moment, for `BUSY_SLICE` at most.
+            self._execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
     def _sweep(self) -> None:
         self._execute("BEGIN IMMEDIATE")

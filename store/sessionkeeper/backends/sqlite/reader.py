@@ -52,6 +52,7 @@ class SQLiteReader(Connected):
         self._durability = durability
         self._bells = bells
         self._look_at = 0.0
+        self.closing = ledger.closing
 
     def open(self, post: Post, /) -> None:
         """Open the file a second time. Raises `StoreUnavailable`."""
