@@ -30,10 +30,6 @@ class ReadingActor(Actor[S]):
 
     on_end: Callable[[Callable[[], Exception]], None]
 
-    def follow(self, refusal: Callable[[], Exception]) -> None:
-        """Take nothing from now on; what is queued is still answered."""
-        self._refusal = self._refusal or refusal
-
     def _end(self, state: str, refusal: Callable[[], Exception]) -> None:
         super()._end(state, refusal)
         self.on_end(refusal)
@@ -118,10 +114,6 @@ class ActorPair(Actor[S]):
     def _give_up(self) -> None:
         super()._give_up()
         self._reader._give_up()
-
-    def _end(self, state: str, refusal: Callable[[], Exception]) -> None:
-        super()._end(state, refusal)
-        self._reader.follow(refusal)
 
     def _follow(self, refusal: Callable[[], Exception]) -> None:
         self._refusal = self._refusal or refusal

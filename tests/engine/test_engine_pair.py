@@ -133,7 +133,7 @@ async def test_closing_closes_both_at_once(bench: Bench, pair: ActorPair[list[ob
     assert await held == 1
 
 
-async def test_closing_in_time_gives_up_on_both(
+async def test_closing_in_time_gives_up_on_the_writer(
     bench: Bench, pair: ActorPair[list[object]]
 ) -> None:
     """What is left is answered: certainly not applied."""
@@ -144,6 +144,19 @@ async def test_closing_in_time_gives_up_on_both(
         with pytest.raises(MailboxClosed):
             await reply
     assert bench.state == []
+
+
+async def test_closing_in_time_gives_up_on_the_reader(bench: Bench) -> None:
+    """What is left is answered."""
+    pair = ActorPair(LoopRunner(bench.state), bench.runner, reads=looks)
+    await pair.open()
+    bench.runner.gate.clear()
+    look = pair.ask(Look())
+    await bench.runner.at_gate.wait()
+    async with asyncio.timeout(10):
+        await pair.aclose(timeout=0.01)
+    with pytest.raises(MailboxClosed):
+        await look
 
 
 async def test_inside_of_a_write_neither_can_be_asked(
