@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -48,21 +49,20 @@ async def ours(folder: Path) -> AsyncIterator[Operation]:
 async def mcp_persist(folder: Path) -> AsyncIterator[Operation]:
     """`store_event` of a message that is parsed already; a commit an event, as by default."""
     from mcp.types import JSONRPCMessage
-    from mcp_persist.sqlite import SQLiteEventStore
     from pydantic import TypeAdapter
 
+    peer: Any = import_module("mcp_persist.sqlite")
     message: Any = TypeAdapter(JSONRPCMessage).validate_json(MESSAGE)
-    async with SQLiteEventStore.create(str(folder / "events.db"), ttl=3_600) as store:
+    async with peer.SQLiteEventStore.create(str(folder / "events.db"), ttl=3_600) as store:
         yield lambda n: store.store_event(f"s{n}", message)
 
 
 @asynccontextmanager
 async def openai_agents(folder: Path) -> AsyncIterator[Operation]:
     """`add_items` of one item, each session an object of its own on the same file."""
-    from agents import SQLiteSession
-
-    sessions = [SQLiteSession(f"s{n}", folder / "agents.db") for n in range(CALLERS)]
-    item: Any = {"role": "user", "content": TEXT}
+    peer: Any = import_module("agents")
+    sessions = [peer.SQLiteSession(f"s{n}", folder / "agents.db") for n in range(CALLERS)]
+    item = {"role": "user", "content": TEXT}
     yield lambda n: sessions[n].add_items([item])
     for each in sessions:
         each.close()
@@ -71,17 +71,16 @@ async def openai_agents(folder: Path) -> AsyncIterator[Operation]:
 @asynccontextmanager
 async def langgraph(folder: Path) -> AsyncIterator[Operation]:
     """`aput` of a checkpoint that holds the message, each caller a thread of its own."""
-    from langgraph.checkpoint.base import empty_checkpoint
-    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-
+    checkpoints: Any = import_module("langgraph.checkpoint.base")
+    peer: Any = import_module("langgraph.checkpoint.sqlite.aio")
     async with aiosqlite.connect(folder / "graph.db") as connection:
-        saver = AsyncSqliteSaver(connection)
+        saver = peer.AsyncSqliteSaver(connection)
         await saver.setup()
 
         async def put(n: int) -> None:
-            checkpoint = empty_checkpoint()
+            checkpoint = checkpoints.empty_checkpoint()
             checkpoint["channel_values"] = {"messages": TEXT}
-            config: Any = {"configurable": {"thread_id": f"s{n}", "checkpoint_ns": ""}}
+            config = {"configurable": {"thread_id": f"s{n}", "checkpoint_ns": ""}}
             await saver.aput(config, checkpoint, {}, {})
 
         yield put
