@@ -21,6 +21,7 @@ from .errors import (
 )
 from .mailbox import Mailbox
 from .observer import Observer
+from .pair import ActorPair
 from .runner import LoopRunner, Runner
 from .statistics import ActorStatistics
 from .thread_runner import ThreadRunner
@@ -30,6 +31,7 @@ from .transactions import Post, Transactions
 __all__ = [
     # the engine
     "Actor",
+    "ActorPair",
     "ActorStatistics",
     "Command",
     "Mailbox",

@@ -7,7 +7,6 @@ ends the owner answers everyone who waits; nothing here ever waits with `wait_fo
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 import time
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from .mailbox import Mailbox
 from .observer import Observer, run_observed
 from .runner import Runner
 from .statistics import ActorStatistics
+from .tasks import start
 from .threads import ThreadPort
 
 __all__ = ["Actor"]
@@ -40,9 +40,6 @@ S = TypeVar("S")
 R = TypeVar("R")
 
 logger = logging.getLogger("soleowner")
-
-# The loop itself holds tasks weakly; an owner nobody refers to would vanish (cpython#117379).
-_owners: set[asyncio.Task[None]] = set()
 
 
 class Actor(Generic[S]):
@@ -90,7 +87,7 @@ class Actor(Generic[S]):
             raise RuntimeError("an actor is opened once")
         self._state = "opening"
         try:
-            await self._runner.open()
+            await self._get_ready()
         except BaseException:  # a cancellation too: it did not open, and never will
             self._state = "closed"
             self._refusal = self._closed
@@ -98,22 +95,13 @@ class Actor(Generic[S]):
         if self._state != "opening":  # `aclose` came in between
             await self._runner.aclose()
             raise self._closed()
-        loop = asyncio.get_running_loop()
-        self._loop = loop
+        self._loop = loop = asyncio.get_running_loop()
         self._create_future = loop.create_future
         self._is_running = loop.is_running
         self._thread = get_ident()
         self._state, self._refusal = "open", None
         forget_on_fork(self)
-        # An empty context: nothing of whoever happened to open the actor leaks into its work.
-        # An eager task factory runs the first step right here, so all is ready (cpython#155338).
-        owner = self._own()
-        # Into its `try`, by hand: a task cancelled before its first step would never get there.
-        owner.send(None)
-        task = loop.create_task(owner, name=self._name, context=contextvars.Context())
-        _owners.add(task)
-        task.add_done_callback(_owners.discard)
-        self._task = task
+        self._task = start(self._own(), self._name)
 
     async def __aenter__(self) -> Actor[S]:
         await self.open()
@@ -191,29 +179,40 @@ class Actor(Generic[S]):
         """
         if timeout is not None and not isinstance(timeout, int | float):
             raise TypeError(f"a timeout is a number of seconds, not {type(timeout).__name__}")
+        tasks = self._begin_closing()
+        # Not `join` on the queue: if the owner died, it would wait for ever.
+        if tasks and (await asyncio.wait(tasks, timeout=timeout))[1]:
+            self._give_up()
+            await asyncio.wait(tasks)
+
+    def forget(self) -> None:
+        """Refuse everything from now on: this is a forked copy, the owner is elsewhere."""
+        self._state, self._refusal, self._task = "forked", self._forked, None
+
+    async def _get_ready(self) -> None:
+        await self._runner.open()
+
+    def _begin_closing(self) -> set[asyncio.Task[None]]:
+        """Refuse new commands from now on; return the task that is finishing the others, if any."""
         if self._state in ("new", "opening"):
             self._state, self._refusal = "closed", self._closed
         task = self._task
         if task is None or task.done():
             if self._state == "forked":
                 raise self._forked()
-            return
+            return set()
         if get_ident() != self._thread or not self._is_running() or self._runner.applying:
             raise self._misuse()
         if self._state == "open":
             self._state, self._refusal = "closing", self._closed
             self._mailbox.close()
-        # Not `join` on the queue: if the owner died, it would wait for ever.
-        await asyncio.wait({task}, timeout=timeout)
-        if not task.done():
-            # Once, and not while the runner lets go: it would leave its work half done.
-            if self._state == "closing" and not task.cancelling():
-                task.cancel()
-            await asyncio.wait({task})
+        return {task}
 
-    def forget(self) -> None:
-        """Refuse everything from now on: this is a forked copy, the owner is elsewhere."""
-        self._state, self._refusal, self._task = "forked", self._forked, None
+    def _give_up(self) -> None:
+        """Cancel the owner, once, and not while the runner lets go: its work would be half done."""
+        task = self._task
+        if self._state == "closing" and task is not None and not task.cancelling():
+            task.cancel()
 
     async def _own(self) -> None:
         try:

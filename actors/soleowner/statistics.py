@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["ActorStatistics"]
+__all__ = ["ActorStatistics", "together"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +35,20 @@ class ActorStatistics:
     """Commands refused because the mailbox was full."""
     refusals: Mapping[str, int]
     """Commands the runner answered with an expected error, by the name of its class."""
+
+
+def together(one: ActorStatistics, other: ActorStatistics) -> ActorStatistics:
+    """Add up two actors that look like one; it is open as long as both are."""
+    return ActorStatistics(
+        state=other.state if one.state == "open" else one.state,
+        depth=one.depth + other.depth,
+        depth_bytes=one.depth_bytes + other.depth_bytes,
+        waiting=one.waiting + other.waiting,
+        capacity=one.capacity + other.capacity,
+        capacity_bytes=one.capacity_bytes + other.capacity_bytes,
+        batches=one.batches + other.batches,
+        commands=one.commands + other.commands,
+        largest_batch=max(one.largest_batch, other.largest_batch),
+        refused=one.refused + other.refused,
+        refusals=dict(Counter(one.refusals) + Counter(other.refusals)),
+    )

@@ -66,6 +66,7 @@ class ThreadRunner(Runner[S]):
         self._grace = grace
         self._queue: SimpleQueue[_Work[S] | None] = SimpleQueue()
         self._stopping = False
+        self._work: _Work[S] | None = None
 
     async def open(self) -> None:
         """Start the thread and open the storage on it; raise what that raises."""
@@ -86,7 +87,7 @@ class ThreadRunner(Runner[S]):
 
     async def run(self, batch: Batch[S], /) -> None:
         """Hand the batch over and wait until it stands, or does not."""
-        work = _Work(batch, self._loop.create_future())
+        self._work = work = _Work(batch, self._loop.create_future())
         self._queue.put(work)
         try:
             await asyncio.shield(work.done)
@@ -99,6 +100,18 @@ class ThreadRunner(Runner[S]):
             raise
         if work.crash is not None:
             raise work.crash
+
+    async def settled(self) -> None:
+        """Wait while a command that its caller gave up on is under way.
+
+        Who gave up is not told what came of it; whoever looks after this can see it.
+        """
+        work = self._work
+        if work is None or work.done.done():
+            return
+        # Replies are settled in one step with `done`: before it, a reply that is done was left.
+        if any(reply.done() for _, reply in work.batch):
+            await asyncio.wait({work.done})
 
     async def aclose(self) -> None:
         """Let the thread close the storage and end; wait for it, but not for ever."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from soleowner import Actor, ThreadRunner
+from soleowner import Actor, ActorPair, Batch, Command, ThreadRunner, Transactions
 
 from .actor_store import ActorSessionStore, session_error
 from .arguments import checked_seconds
 from .backends.sqlite.ledger import SQLiteLedger
 from .backends.sqlite.maintenance import VacuumStep, aside, back_up, check_pages, checkpoint
 from .backends.sqlite.opening import resolved
+from .backends.sqlite.reader import SQLiteReader
 from .backends.sqlite.tables import SQLiteTables
 from .clock import Clock
 from .errors import SessionError, StoreClosed
@@ -32,6 +33,10 @@ class SQLiteSessionStore(ActorSessionStore):
     survives a power cut, or with `durability="os"` a killed process. A `change` runs on the
     database's thread. `lock_timeout` is how many seconds an operation waits for another process
     before it raises `StoreUnavailable`. Limits are each process's own: open a file with the same.
+
+    What only reads has a connection, a thread and a mailbox of its own: it waits for no writer and
+    sees all that was answered before it was called. Calls that do not wait for each other have no
+    order, whatever the order of calling: await a write before the read that must see it.
     """
 
     guarantees: ClassVar[Guarantees] = Guarantees(
@@ -67,16 +72,28 @@ class SQLiteSessionStore(ActorSessionStore):
         # Of one object: which level it is, its configuration says.
         self.guarantees = replace(type(self).guarantees, durability=level)  # type: ignore[misc]  # as above
         self._bells, self._listeners = Bells(), Listeners()
+        patience = checked_seconds("lock_timeout", lock_timeout) or 0.0
         self._ledger = self._ledger_type(
             SQLiteTables(limits, clock, self._listeners),
             self._path,
             durability=level,
-            patience=checked_seconds("lock_timeout", lock_timeout) or 0.0,
+            patience=patience,
             bells=self._bells,
             listeners=self._listeners,
         )
-        self._actor: Actor[SQLiteTables] = Actor(  # type: ignore[assignment]  # the base's, narrowed
-            _SQLiteRunner(self._ledger, self._bells),
+        reader = SQLiteReader(
+            SQLiteTables(limits, clock, Listeners()),
+            self._ledger,
+            self._path,
+            durability=level,
+            patience=patience,
+            bells=self._bells,
+        )
+        writing = _SQLiteRunner(self._ledger, self._bells, "sessionkeeper sqlite")
+        self._actor: Actor[SQLiteTables] = ActorPair(  # type: ignore[assignment]  # the base's, narrowed
+            writing,
+            _ReadingRunner(reader, self._bells, writing),
+            reads=_only_reads,
             name="sessionkeeper owner",
             capacity=capacity,
             capacity_bytes=capacity_bytes,
@@ -135,11 +152,27 @@ class SQLiteSessionStore(ActorSessionStore):
 
 
 class _SQLiteRunner(ThreadRunner[SQLiteTables]):
-    def __init__(self, ledger: SQLiteLedger, bells: Bells) -> None:
-        super().__init__(ledger, expected=(SessionError,), name="sessionkeeper sqlite")
+    def __init__(self, storage: Transactions[SQLiteTables], bells: Bells, name: str) -> None:
+        super().__init__(storage, expected=(SessionError,), name=name)
         self._bells = bells
 
     async def aclose(self) -> None:
         await super().aclose()
         # However the owner ended: who watches must learn of it.
         self._bells.ring_all()
+
+
+class _ReadingRunner(_SQLiteRunner):
+    def __init__(self, reader: SQLiteReader, bells: Bells, writing: _SQLiteRunner) -> None:
+        super().__init__(reader, bells, "sessionkeeper sqlite reading")
+        self._writing = writing
+
+    async def run(self, batch: Batch[SQLiteTables], /) -> None:
+        # Who gave up on a write looks next what became of it, and must not look too early.
+        await self._writing.settled()
+        await super().run(batch)
+
+
+def _only_reads(command: Command[SQLiteTables, Any]) -> bool:
+    # Not `isinstance`: of an abstract class it costs as much as the whole way to the mailbox.
+    return bool(getattr(command, "read_only", False))

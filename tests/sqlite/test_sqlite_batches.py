@@ -113,29 +113,24 @@ async def test_a_refused_batch_writes_nothing(file: Path, kit: Kit, asked: list[
         assert not [each for each in asked if "INSERT" in each or "UPDATE" in each]
 
 
-async def test_a_read_in_the_batch_sees_what_was_written_before_it(file: Path, kit: Kit) -> None:
-    """In the order of asking, though rows are written at the end."""
+async def test_what_a_batch_writes_is_read_whole_afterwards(file: Path, kit: Kit) -> None:
+    """Each command sees what those before it wrote, though rows are written at the end."""
     async with SQLiteSessionStore(file) as store:
         got: list[Any] = await asyncio.gather(
             store.create_session(kit.session()),
             store.add_frame(kit.note(1)),
-            store.read_frames("a"),
             store.add_frame(kit.note(2)),
             store.trim_frames("a", up_to=1),
-            store.get_frames("a"),
-            store.list_sessions(),
+            store.modify_session("a", lambda s: s.model_copy(update={"tags": {str(s.last_seq)}})),
             store.delete_session("a"),
             store.create_session(kit.session(tags={"again"})),
-            store.get_frames("a"),
             store.expire_sessions(idle=0),
-            store.count_sessions(),
         )
-        assert [frame.seq for frame in got[2]] == [1]
-        assert len(got[5]) == 1
-        assert got[6][0].frame_count == 1
-        assert got[9] == []
-        assert [session.id for session in got[10]] == ["a"]
-        assert got[11] == 1
+        assert got[1:4] == [1, 2, 1]
+        assert (got[4].tags, got[4].frame_count) == ({"2"}, 1)
+        assert [session.id for session in got[7]] == ["a"]
+        assert await store.get_frames("a") == []
+        assert await store.count_sessions() == 1
         assert await store.check() == []
         (session,) = await store.list_sessions()
         assert session.tags == {"again"}

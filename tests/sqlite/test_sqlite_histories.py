@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 from sessionkeeper import Session, SessionError, SQLiteSessionStore
+from sessionkeeper.backends.sqlite.reader import SQLiteReader
 from sessionkeeper.verify import (
+    History,
     Operation,
     RecordingStore,
     SessionStoreModel,
@@ -32,8 +36,8 @@ def counted(session: Session) -> Session:
     return session.model_copy(update={"metadata": {"n": n + 1}})
 
 
-async def test_eight_clients_of_one_store(file: Path, kit: Kit) -> None:
-    """Batches of callers, some of them cancelled: linearizable by the model."""
+async def eight_clients(file: Path, kit: Kit) -> History:
+    """What eight clients of one store saw, some of whose calls were cancelled."""
     dice = Random(7)
     store = RecordingStore(SQLiteSessionStore(file, durability="os"))
 
@@ -66,9 +70,48 @@ async def test_eight_clients_of_one_store(file: Path, kit: Kit) -> None:
 
     async with store:
         await asyncio.gather(*(client() for _ in range(8)))
-    history = store.history()
+    return store.history()
+
+
+async def test_eight_clients_of_one_store(file: Path, kit: Kit) -> None:
+    """Batches of callers, some of them cancelled: linearizable by the model."""
+    history = await eight_clients(file, kit)
     assert len(history.operations) > 250  # but for those cancelled before they began
     assert check(history, SessionStoreModel(), timeout=20).verdict is Verdict.OK
+
+
+def keeps_its_moment(reader: SQLiteReader, commands: Sequence[Any]) -> None:
+    """Begin once and for all: what others wrote since is not seen."""
+    if not reader._tables.frames._connection.in_transaction:
+        begin(reader, commands)
+
+
+def keeps_its_rows(reader: SQLiteReader) -> None:
+    """Commit, but remember what was read."""
+    reader._execute("COMMIT")
+
+
+def leaves_it_open(reader: SQLiteReader) -> None:
+    """Go on within the same transaction."""
+    reader._tables.forget(all=False)
+
+
+begin = SQLiteReader.begin
+WRONG: dict[str, dict[str, Any]] = {
+    "a reader that keeps its moment": {"begin": keeps_its_moment, "commit": leaves_it_open},
+    "a reader that keeps what it read": {"commit": keeps_its_rows},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_the_checker_finds_what_is_wrong_with(
+    file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    """The clients are the same: they would show a read that does not see what was answered."""
+    for name, instead in WRONG[wrong].items():
+        monkeypatch.setattr(SQLiteReader, name, instead)
+    history = await eight_clients(file, kit)
+    assert check(history, SessionStoreModel(), timeout=20).verdict is Verdict.ILLEGAL
 
 
 async def test_clients_of_three_processes_are_one_history(

@@ -113,5 +113,5 @@ async def test_the_factory_makes_what_is_configured(file: Path, kit: Kit) -> Non
         await store.create_session(kit.session("b"))
     mailbox = (await store.statistics()).mailbox
     assert mailbox is not None
-    assert mailbox.capacity == 7
+    assert mailbox.capacity == 7 + 7  # of writes, and of reads
     await store.aclose()

@@ -36,7 +36,8 @@ LOG_COLUMNS = "session, over, place, active_at, last_activity, frame_count, last
 FRAME_COLUMNS = "direction, sent_at, detail, message"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+# Looked up in a dict: calling an enum takes five times as long.
+_STATES = {state.value: state for state in SessionState}
 _DIRECTIONS = (Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT)
 _BLANK: dict[str, Any] = dict.fromkeys(Session.model_fields)
 _CACHED = 2048  # bytes; what is larger is decoded each time, so that the cache stays small
@@ -89,7 +90,7 @@ def read_row(columns: Columns) -> SQLiteRow:
     )
     decode = _decode_small if len(fields) <= _CACHED else _decode
     held = decode(fields).copy()
-    held["id"], held["state"], held["principal"] = id_, SessionState(state), principal
+    held["id"], held["state"], held["principal"] = id_, _STATES[state], principal
     row = SQLiteRow(
         Session.trusted(held), number=number, revision=revision, wall=created_at, steady=born_at
     )
@@ -103,12 +104,13 @@ def read_row(columns: Columns) -> SQLiteRow:
 
 def frame_columns(number: int, first: int, records: Iterable[FrameRecord]) -> list[Columns]:
     """Make the columns of records: session, number, then `FRAME_COLUMNS`."""
+    client = _DIRECTIONS[0]
     return [
         (
             number,
             seq,
-            _DIRECTIONS.index(record.direction),
-            (record.timestamp - _EPOCH) // _MICROSECOND,  # exact, which a float would not be
+            0 if record.direction is client else 1,
+            _microseconds(record.timestamp - _EPOCH),
             record.detail,
             record.message,
         )
@@ -122,6 +124,11 @@ def read_frame(columns: tuple[int, int, bytes | None, bytes]) -> FrameRecord:
     return FrameRecord(
         message, _DIRECTIONS[direction], _EPOCH + timedelta(microseconds=sent_at), detail
     )
+
+
+def _microseconds(since: timedelta) -> int:
+    """As a whole number: exact, which a float is not, and five times as fast as dividing."""
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def _encode(session: Session) -> str:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from soleowner import Post
 
 from ...watching import Bells
-from .numbers import StoreNumbers, read_numbers
+from .numbers import read_numbers
 
 __all__ = ["News"]
 
@@ -41,27 +41,19 @@ class News:
         self._gone: int = 0
 
     def look(self) -> None:
-        """Ring for what others did; outside a transaction."""
+        """Ring for what happened since the last look, here or elsewhere; outside a transaction."""
         (kept,) = self._execute("SELECT numbers FROM meta").fetchone()
-        self.look_within(read_numbers(kept))
-
-    def look_within(self, numbers: StoreNumbers) -> None:
-        """Ring for what others did before this batch began."""
-        place = self._place
-        gone = numbers.gone
-        if numbers.last_place == place and gone == self._gone:
+        numbers = read_numbers(kept)
+        place, gone = self._place, self._gone
+        if numbers.last_place == place and numbers.gone == gone:
             return
         # Who begins to watch after this question looks at the log after it too.
         if self._bells:
             moved = self._execute(_MOVED, (place, _MOST)).fetchall()
-            if gone != self._gone or len(moved) == _MOST:
+            if numbers.gone != gone or len(moved) == _MOST:
                 self._post(self._bells.ring_all)
             else:
                 self._post(partial(self._ring, [each[0] for each in moved]))
-        self._place, self._gone = numbers.last_place, gone
-
-    def seen(self, numbers: StoreNumbers) -> None:
-        """Take note of what this process wrote itself: its own bells have rung."""
         self._place, self._gone = numbers.last_place, numbers.gone
 
     def _ring(self, session_ids: list[str]) -> None:

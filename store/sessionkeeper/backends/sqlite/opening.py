@@ -21,7 +21,7 @@ from .certainty import make_certain
 from .faults import primary_code
 from .schema import APPLICATION_ID, NAMES, PAGE_BYTES, VERSION, migrate
 
-__all__ = ["BUSY_SLICE", "connect", "open_file", "resolved", "sync"]
+__all__ = ["BUSY_SLICE", "connect", "open_file", "open_to_read", "resolved", "sync"]
 
 BUSY_SLICE = 0.05
 """Seconds SQLite waits for a lock at a time; between them one can be told to give up."""
@@ -76,6 +76,20 @@ def open_file(path: str, durability: Durability) -> sqlite3.Connection:
     try:
         if not os.path.lexists(path):
             _create(path)
+    except (sqlite3.Error, OSError) as error:
+        raise _refused(error) from error
+    return _open(path, durability)
+
+
+def open_to_read(path: str, durability: Durability) -> sqlite3.Connection:
+    """Open an existing store; what is written on the connection fails. Raises as `open_file`."""
+    connection = _open(path, durability)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _open(path: str, durability: Durability) -> sqlite3.Connection:
+    try:
         _look(path)
         _close_to_others(path)
         connection = connect(path, timeout=_PATIENCE / 1000)

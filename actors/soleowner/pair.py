@@ -1,0 +1,130 @@
+"""Two owners that look like one: what only reads does not wait for what writes.
+
+Rules: once either of them takes nothing more, neither does; who is inside a command of the writer
+can ask neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from threading import get_ident
+from typing import Any, TypeVar
+
+from .actor import Actor
+from .command import Command
+from .envelope import Reply
+from .errors import ActorError
+from .observer import Observer
+from .runner import Runner
+from .statistics import ActorStatistics, together
+
+__all__ = ["ActorPair"]
+
+S = TypeVar("S")
+R = TypeVar("R")
+
+
+class ReadingActor(Actor[S]):
+    """The half that reads; the other half is told when it ends."""
+
+    on_end: Callable[[Callable[[], Exception]], None]
+
+    def _end(self, state: str, refusal: Callable[[], Exception]) -> None:
+        super()._end(state, refusal)
+        self.on_end(refusal)
+
+
+class ActorPair(Actor[S]):
+    """An actor that has the commands that only read applied by an owner of their own.
+
+    Commands of one kind are applied in the order of asking. Between the kinds there is only the
+    order a caller can see: a read sees all that was answered before it was asked. That holds if
+    the reader's runner looks at what both share after it has taken the command, and the writer's
+    shows it there before it answers.
+
+    Each owner has a mailbox of `capacity` and `capacity_bytes`. The reader is opened after the
+    writer's runner, so it finds what that made.
+    """
+
+    def __init__(
+        self,
+        writer: Runner[S],
+        reader: Runner[S],
+        *,
+        reads: Callable[[Command[S, Any]], bool],
+        name: str = "owner",
+        capacity: int = 1024,
+        capacity_bytes: int = 64 * 1024 * 1024,
+        translate: Callable[[ActorError], Exception] = lambda error: error,
+    ) -> None:
+        self._reads = reads
+        self._reader: ReadingActor[S] = ReadingActor(
+            reader,
+            name=f"{name} reading",
+            capacity=capacity,
+            capacity_bytes=capacity_bytes,
+            translate=translate,
+        )
+        super().__init__(
+            writer,
+            name=name,
+            capacity=capacity,
+            capacity_bytes=capacity_bytes,
+            translate=translate,
+        )
+        self._reader.on_end = self._follow
+
+    def ask(self, command: Command[S, R], /) -> asyncio.Future[R]:
+        """Queue a command where it belongs, and return its reply. Raises as `Actor.ask`."""
+        if not self._reads(command):
+            return super().ask(command)
+        self._check_here()
+        return self._reader.ask(command)
+
+    def ask_nowait(self, command: Command[S, R], /) -> asyncio.Future[R]:
+        """Do as `ask` does, but raise `MailboxFull` where `ask` would wait for a place."""
+        if not self._reads(command):
+            return super().ask_nowait(command)
+        self._check_here()
+        return self._reader.ask_nowait(command)
+
+    def statistics(self) -> ActorStatistics:
+        """One moment of both; what is counted is added up."""
+        return together(super().statistics(), self._reader.statistics())
+
+    def observe(self, observer: Observer | None) -> None:
+        """Tell this observer of each batch of either owner, in place of the one before."""
+        super().observe(observer)
+        self._reader.observe(observer)
+
+    async def _get_ready(self) -> None:
+        await super()._get_ready()
+        try:
+            if self._state == "opening":  # else `aclose` came in between
+                await self._reader.open()
+        except BaseException:
+            await self._runner.aclose()
+            raise
+
+    def _begin_closing(self) -> set[asyncio.Task[None]]:
+        # The writer first: it knows whether who asks may close.
+        return super()._begin_closing() | self._reader._begin_closing()
+
+    def _give_up(self) -> None:
+        super()._give_up()
+        self._reader._give_up()
+
+    def _follow(self, refusal: Callable[[], Exception]) -> None:
+        self._refusal = self._refusal or refusal
+
+    def _accept(self, command: Command[S, object], reply: Reply, /) -> None:
+        accept = self._reader._accept if self._reads(command) else super()._accept
+        accept(command, reply)
+
+    def _check_here(self) -> None:
+        """Raise what the writer would: for the reader, its thread is one like any other."""
+        if self._refusal is not None:
+            raise self._refusal()
+        if get_ident() != self._thread or self._runner.applying:
+            raise self._misuse()

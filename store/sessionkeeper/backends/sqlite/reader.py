@@ -1,0 +1,112 @@
+"""A batch of commands that only read, on a connection that cannot write.
+
+What it sees is one moment between its beginning and its end: all that was acknowledged before, by
+whatever process, and nothing that is not yet synced, for SQLite shows a commit after its sync.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from soleowner import Command, Post
+
+from ...errors import StoreClosed, StoreUnavailable
+from ...guarantees import Durability
+from ...watching import Bells
+from .connected import Connected, identity
+from .faults import fault_of
+from .ledger import SQLiteLedger
+from .news import News
+from .opening import open_to_read
+from .schema import VERSION
+from .tables import SQLiteTables
+
+__all__ = ["SQLiteReader"]
+
+_LATER = 1.0
+
+
+class SQLiteReader(Connected):
+    """Reads beside a ledger, which opened the file before; what is wrong with it, it is told.
+
+    Nobody's lock is waited for but that of a process that recovers the file. The news of other
+    processes are looked for here: a commit that takes its time does not hold them up.
+    """
+
+    def __init__(
+        self,
+        tables: SQLiteTables,
+        ledger: SQLiteLedger,
+        path: str,
+        *,
+        durability: Durability,
+        patience: float,
+        bells: Bells,
+    ) -> None:
+        super().__init__(tables, path, patience=patience)
+        self._ledger = ledger
+        self._durability = durability
+        self._bells = bells
+        self._look_at = 0.0
+        self.closing = ledger.closing
+
+    def open(self, post: Post, /) -> None:
+        """Open the file a second time. Raises `StoreUnavailable`."""
+        connection = open_to_read(self._path, self._durability)
+        try:
+            self.connect(connection)
+            self._news = News(connection, self._bells, post)
+            if identity(self._path) != self._ledger.file:
+                raise StoreUnavailable("the file was replaced while it was opened")
+        except BaseException as error:
+            raise self.not_opened(error) from None
+
+    def begin(self, commands: Sequence[Command[SQLiteTables, Any]], /) -> None:
+        """Begin to read; the first look at the file fixes the moment. Raises `LockWait`."""
+        version, _ = self.start("BEGIN")
+        if version != VERSION:
+            self._ledger.stop_writing(f"the file is of version {version} now")
+        self.prefetch(commands)
+
+    def commit(self) -> None:
+        """Let go of the moment, so that the log can begin anew."""
+        self._execute("COMMIT")
+        self._tables.forget(all=False)
+
+    def rollback(self) -> None:
+        """Let go of the moment however far it came."""
+        with suppress(sqlite3.Error):
+            self.undo()
+        self._tables.forget()
+
+    def refuse(self, error: Exception, /) -> Callable[[], Exception] | None:
+        """Judge the error, and close for writing if it says so."""
+        fault = fault_of(error, committing=False, writing=False)
+        if fault is None:
+            return None
+        if fault.reason is not None:
+            self._ledger.stop_writing(fault.reason)
+        return fault.answer
+
+    def tidy(self) -> float | None:
+        """Look for others' news, while somebody watches."""
+        if not self._bells:
+            return None
+        now = time.monotonic()
+        if now < self._look_at:
+            return self._look_at - now
+        self._look_at = now + News.PAUSE
+        try:
+            self._news.look()
+        except sqlite3.Error as error:
+            self.refuse(error)
+            self._look_at = now + _LATER
+        return self._look_at - now
+
+    def lost(self) -> Exception:
+        """Nothing was changed, whatever the thread is about."""
+        return StoreClosed()

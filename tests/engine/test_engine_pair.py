@@ -1,0 +1,184 @@
+"""Two owners that look like one: reads do not wait for writes, and both end together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from soleowner import (
+    ActorPair,
+    Command,
+    LoopRunner,
+    MailboxClosed,
+    MailboxFull,
+    OwnerCrashed,
+    Reentrant,
+)
+
+if TYPE_CHECKING:
+    from tests.engine.conftest import Bench
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Command[list[object], int]):
+    """Answer how many values there are."""
+
+    broken: bool = False
+
+    def apply(self, state: list[object], /) -> int:
+        if self.broken:
+            raise ZeroDivisionError
+        return len(state)
+
+
+def looks(command: Command[Any, Any]) -> bool:
+    return isinstance(command, Look)
+
+
+class Observed:
+    """Notes how large batches were."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def batch(self, commands: int, waited: float, served: float, /) -> None:
+        self.sizes.append(commands)
+
+
+@pytest.fixture
+async def pair(bench: Bench) -> AsyncIterator[ActorPair[list[object]]]:
+    """Open, its writer behind the gate of the bench."""
+    pair = ActorPair(bench.runner, LoopRunner(bench.state), reads=looks, capacity=2)
+    await pair.open()
+    yield pair
+    bench.release()
+    async with asyncio.timeout(10):
+        await pair.aclose()
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("owner")]
+
+
+async def test_a_read_overtakes_a_write_that_waits(
+    bench: Bench, pair: ActorPair[list[object]]
+) -> None:
+    """What was answered before, it sees."""
+    await pair.ask(bench.note(1))
+    held = await bench.hold(pair)
+    assert await pair.ask(Look()) == await pair.ask_nowait(Look()) == 1
+    assert await asyncio.to_thread(pair.port().ask, Look()) == 1
+    assert not held.done()
+    bench.release()
+    assert await held == await pair.ask(Look()) == 2
+
+
+async def test_what_both_do_is_counted_together(
+    bench: Bench, pair: ActorPair[list[object]]
+) -> None:
+    """Batches, commands, places and refusals; an observer is told of either."""
+    observed = Observed()
+    pair.observe(observed)
+    held = await bench.hold(pair)
+    for command in (bench.note(0), Look()):
+        replies = [pair.ask_nowait(command) for _ in range(2)]
+        with pytest.raises(MailboxFull):
+            pair.ask_nowait(command)
+    now = pair.statistics()
+    assert (now.state, now.depth, now.capacity, now.refused) == ("open", 4, 4, 2)
+    bench.release()
+    await asyncio.gather(held, *replies)
+    assert sorted(observed.sizes) == [1, 2, 2]
+    assert (pair.statistics().batches, pair.statistics().commands) == (3, 5)
+
+
+async def test_whoever_crashes_both_are_over(bench: Bench, pair: ActorPair[list[object]]) -> None:
+    """The reader here; a writer under way is finished and answered."""
+    held = await bench.hold(pair)
+    with pytest.raises(OwnerCrashed):
+        await pair.ask(Look(broken=True))
+    for command in (Look(), bench.note(1)):
+        with pytest.raises(OwnerCrashed):
+            pair.ask(command)
+    assert pair.statistics().state == "crashed"
+    bench.release()
+    assert await held == 1
+
+
+async def test_a_writer_that_crashes_takes_the_reader_along(
+    bench: Bench, pair: ActorPair[list[object]]
+) -> None:
+    """What was asked is answered, what comes later is refused."""
+    broken, look = pair.ask(bench.fail(ZeroDivisionError())), pair.ask(Look())
+    with pytest.raises(OwnerCrashed):
+        await broken
+    assert await look == 0
+    for command in (Look(), bench.note(1)):
+        with pytest.raises(OwnerCrashed):
+            pair.ask(command)
+
+
+async def test_closing_closes_both_at_once(bench: Bench, pair: ActorPair[list[object]]) -> None:
+    """Nothing is taken from then on, everything queued is answered."""
+    held = await bench.hold(pair)
+    look = pair.ask(Look())
+    closing = asyncio.ensure_future(pair.aclose())
+    await asyncio.sleep(0)
+    with pytest.raises(MailboxClosed):
+        pair.ask(Look())
+    assert await look == 0
+    assert not closing.done()
+    bench.release()
+    await closing
+    assert await held == 1
+
+
+async def test_closing_in_time_gives_up_on_the_writer(
+    bench: Bench, pair: ActorPair[list[object]]
+) -> None:
+    """What is left is answered: certainly not applied."""
+    held = await bench.hold(pair)
+    left = pair.ask(bench.note(1))
+    await pair.aclose(timeout=0.01)
+    for reply in (held, left):
+        with pytest.raises(MailboxClosed):
+            await reply
+    assert bench.state == []
+
+
+async def test_closing_in_time_gives_up_on_the_reader(bench: Bench) -> None:
+    """What is left is answered."""
+    pair = ActorPair(LoopRunner(bench.state), bench.runner, reads=looks)
+    await pair.open()
+    bench.runner.gate.clear()
+    look = pair.ask(Look())
+    await bench.runner.at_gate.wait()
+    async with asyncio.timeout(10):
+        await pair.aclose(timeout=0.01)
+    with pytest.raises(MailboxClosed):
+        await look
+
+
+async def test_inside_of_a_write_neither_can_be_asked(
+    bench: Bench, pair: ActorPair[list[object]]
+) -> None:
+    """Reads would be answered here, and not on a store with one owner."""
+    with pytest.raises(OwnerCrashed) as crashed:
+        await pair.ask(bench.do(lambda: pair.ask(Look())))
+    assert isinstance(crashed.value.__cause__, Reentrant)
+
+
+async def test_a_reader_that_cannot_open_leaves_nothing_open(bench: Bench) -> None:
+    """Its error is the opening's, and the writer's runner lets go."""
+
+    class Broken(LoopRunner[list[object]]):
+        async def open(self) -> None:
+            raise FileNotFoundError
+
+    pair = ActorPair(bench.runner, Broken(bench.state), reads=looks)
+    with pytest.raises(FileNotFoundError):
+        await pair.open()
+    assert bench.runner.events == ["open", "closing", "closed"]
+    with pytest.raises(MailboxClosed):
+        pair.ask(Look())
+    await pair.aclose()
