@@ -17,6 +17,7 @@ from .results import (
     WorkResult,
 )
 from .running import Plan, run_plan
+from .stored import anything_lost, told_stored
 from .subject import Kept, Subject, Work
 from .targets import DEFAULT_TARGETS, Target, target_named
 from .team import MeasuringFailed
@@ -49,4 +50,6 @@ __all__ = [
     "Stored",
     "SubjectResult",
     "WorkResult",
+    "anything_lost",
+    "told_stored",
 ]

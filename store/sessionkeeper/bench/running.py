@@ -131,7 +131,8 @@ def _run_round(each: _Kept, load: Load, number: int) -> Round:
     """A round is a whole life of a store: opened, filled, asked, looked at, closed."""
     team = each.team
     first, others = 0, range(1, len(team))
-    load = replace(load, seed=load.seed + 1_000 * number)
+    share = None if load.rate is None else load.rate / len(team)
+    load = replace(load, seed=load.seed + 1_000 * number, rate=share)
     opened = team.order([(first, Prepare(load, number, first, fill=True))], Opened)
     team.order([(n, Prepare(load, number, n, fill=False)) for n in others], Opened)
     each.lacks, each.offers = opened[0].lacks, opened[0].offers

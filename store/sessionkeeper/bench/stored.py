@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .orders import Checked, RoundReport
-from .results import Stored
+from .results import BenchResult, Stored
 from .subject import Work
 
-__all__ = ["NOTHING_STORED", "added", "stored_of"]
+__all__ = ["NOTHING_STORED", "added", "anything_lost", "stored_of", "told_stored"]
 
 NOTHING_STORED = Stored(0, 0, 0, 0, 0, 0, 0, checked=True)
 
@@ -48,6 +48,32 @@ def added(one: Stored, other: Stored, /) -> Stored:
         extra_updates=one.extra_updates + other.extra_updates,
         unknown=one.unknown + other.unknown,
         checked=one.checked and other.checked,
+    )
+
+
+def told_stored(stored: Stored, /) -> tuple[str, bool]:
+    """Say what is there in a few words, and whether that is an alarm."""
+    if not stored.checked:
+        return "not looked at", False
+    said: list[str] = []
+    for what, whole, lost, extra in (
+        ("messages", stored.messages, stored.lost_messages, stored.extra_messages),
+        ("updates", stored.updates, stored.lost_updates, stored.extra_updates),
+    ):
+        if lost:
+            said.append(f"lost {lost:,} of {whole:,} {what}")
+        if extra:
+            said.append(f"{extra:,} {what} too many")
+    if said:
+        return ", ".join(said), True
+    perhaps = f", {stored.unknown:,} unknown" if stored.unknown else ""
+    return f"all {stored.messages + stored.updates:,}{perhaps}", False
+
+
+def anything_lost(result: BenchResult, /) -> bool:
+    """Whether anything acknowledged is not there, or is there more often than asked for."""
+    return any(
+        told_stored(each.stored)[1] for subject in result.subjects for each in subject.measured
     )
 
 

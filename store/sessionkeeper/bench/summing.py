@@ -10,12 +10,12 @@ from statistics import median
 from .latencies import Histogram
 from .load import Load
 from .orders import Checked, RoundReport
-from .results import Measured, Spread, Stored, WorkResult
+from .results import Measured, Spread, WorkResult
 from .steps import left_out
 from .stored import NOTHING_STORED, added, stored_of
 from .subject import Work
 
-__all__ = ["Round", "lost", "measured_of", "spread_of"]
+__all__ = ["Round", "measured_of", "spread_of"]
 
 _MB = 1024**2
 
@@ -76,16 +76,6 @@ def measured_of(load: Load, offers: Sequence[str], rounds: Sequence[Round], /) -
         late=sum(report.late for report in reports),
         ended_early=any(report.ended_early for report in reports),
         stored=stored,
-    )
-
-
-def lost(stored: Stored, /) -> bool:
-    """Whether anything was lost, or is there that nobody asked for."""
-    return bool(
-        stored.lost_messages
-        or stored.lost_updates
-        or stored.extra_messages
-        or stored.extra_updates
     )
 
 
