@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from statistics import median
+from statistics import quantiles
 from time import perf_counter
 
 from .filling import SMALLEST, Filled
@@ -59,10 +59,10 @@ async def cost_beside(
                 await small.settle(SMALLEST)
             theirs.append(await _turn(small, sample, calls))
     ours, theirs = ours[1:], theirs[1:]
-    if not theirs or base is None:
-        return Spread(median(ours), min(ours), max(ours)), longest
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-    return Spread(base * median(ratios), base * min(ratios), base * max(ratios)), longest
+    if theirs and base is not None:
+        ours = [base * a / b for a, b in zip(ours, theirs, strict=True)]
+    low, middle, high = quantiles(ours, n=4, method="inclusive")
+    return Spread(middle, low, high), longest
 
 
 async def _calls_a_turn(subject: Filled, sample: Sample) -> tuple[int, int]:
@@ -80,13 +80,20 @@ async def _turn(subject: Filled, sample: Sample, calls: int) -> float:
     each = max(1, calls // sample.callers)
     # Whom to ask is chosen before the clock runs: choosing costs as much as a quick answer.
     keys = [subject.keys(each, long=sample.long) for _ in range(sample.callers)]
+    go = asyncio.Event()
+    callers = [asyncio.ensure_future(_caller(call, some, go)) for some in keys]
+    await asyncio.sleep(0)  # all of them wait now: starting ten thousand is no part of it
     before = perf_counter()
-    await asyncio.gather(*(_caller(call, some) for some in keys))
+    go.set()
+    await asyncio.gather(*callers)
     took = perf_counter() - before
     return took / (each * sample.callers * max(1, sample.batch)) * 1e6
 
 
-async def _caller(call: Callable[[str], Awaitable[object]], keys: list[str]) -> None:
+async def _caller(
+    call: Callable[[str], Awaitable[object]], keys: list[str], go: asyncio.Event
+) -> None:
+    await go.wait()
     for turn, key in enumerate(keys, 1):
         await call(key)
         if turn % _LET_IN == 0:

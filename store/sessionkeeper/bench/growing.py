@@ -137,18 +137,24 @@ class _Measuring:
     async def _crowds(self, filled: Filled) -> None:
         for callers in _CALLERS:
             for work in filled.offers & {Work.GET, Work.APPEND}:
-                await self._point(work.value, "callers", callers, Sample(work, callers), filled)
+                await self._point(
+                    work.value, "callers", callers, Sample(work, callers), subject=filled
+                )
         if Work.APPEND in filled.offers:
             for batch in _BATCHES:
                 sample = Sample(Work.APPEND, 16, batch=batch)
-                await self._point("append_many", "batch", batch, sample, filled)
+                await self._point("append_many", "batch", batch, sample, subject=filled)
 
     async def _grow(self, subject: Filled, small: Filled | None) -> None:
         few = [size for size in self._sizes if size <= MOST_SESSIONS]
-        await self._over("sessions", few, subject.fill, _of_sessions(subject), subject, small)
+        await self._over(
+            "sessions", few, subject.fill, _of_sessions(subject), subject=subject, small=small
+        )
         if Work.APPEND in subject.offers:
             samples = _of_frames(subject)
-            await self._over("frames", self._sizes, subject.lengthen, samples, subject, small)
+            await self._over(
+                "frames", self._sizes, subject.lengthen, samples, subject=subject, small=small
+            )
 
     async def _over(
         self,
@@ -156,6 +162,7 @@ class _Measuring:
         sizes: Sequence[int],
         grown: Callable[[int, Callable[[], bool]], Awaitable[None]],
         samples: dict[str, Sample],
+        *,
         subject: Filled,
         small: Filled | None,
     ) -> None:
@@ -164,7 +171,7 @@ class _Measuring:
             await grown(size, self._stopped)
             for what, sample in samples.items():
                 if sample.work is not Work.LIST or size <= _MOST_LISTED:
-                    await self._point(what, over, size, sample, subject, small)
+                    await self._point(what, over, size, sample, subject=subject, small=small)
 
     async def _point(
         self,
@@ -172,6 +179,7 @@ class _Measuring:
         over: str,
         size: int,
         sample: Sample,
+        *,
         subject: Filled,
         small: Filled | None = None,
     ) -> None:
@@ -204,4 +212,3 @@ def _of_sessions(filled: Filled) -> dict[str, Sample]:
 def _of_frames(filled: Filled) -> dict[str, Sample]:
     works = (Work.APPEND, Work.READ)
     return {work.value: Sample(work, 64, long=True) for work in works if work in filled.offers}
-

@@ -157,5 +157,5 @@ def nines(percentile: float, /) -> float:
 
 def _short(value: float) -> str:
     if value >= 1_000_000:
-        return f"{value / 1e6:g} M"
-    return f"{value / 1e3:g} k" if value >= 1_000 else f"{value:g}"
+        return f"{value / 1e6:.3g} M"
+    return f"{value / 1e3:.3g} k" if value >= 1_000 else f"{value:.3g}"

@@ -45,7 +45,6 @@ class _Section:
 
     title: str
     rows: tuple[_Row, ...]
-    chart: Chart | None
 
 
 def render_page(result: BenchResult) -> str:
@@ -64,7 +63,11 @@ def render_page(result: BenchResult) -> str:
             "facts": [visible(each) for each in _facts(result)],
             "names": [(place % COLOURS, name) for place, name in enumerate(names)],
             "sections": [_section(result, load) for load in loads],
-            "overviews": [chart for chart in _overviews(result) if chart is not None],
+            "overviews": [
+                chart
+                for chart in (*_overviews(result), *(_latencies(result, each) for each in loads))
+                if chart is not None
+            ],
             "growths": list(growth_charts(result)),
             "exponents": list(exponents_of(result)),
             "memory": list(memory_of(result)),
@@ -106,27 +109,32 @@ def _section(result: BenchResult, load: Load) -> _Section:
         if each.load == load
     ]
     fastest = max((each.per_second.median for _, _, each in found), default=0.0)
+    return _Section(
+        title=load.title,
+        rows=tuple(_row(place, subject, each, fastest) for place, subject, each in found),
+    )
+
+
+def _latencies(result: BenchResult, load: Load) -> Chart | None:
     series = [
         Series(
             place % COLOURS,
             visible(subject.name, 80),
             tuple((x, us, us, us) for x, us in each.latency.curve) if each.latency else (),
         )
-        for place, subject, each in found
+        for place, subject in enumerate(result.subjects)
+        for each in subject.measured
+        if each.load == load
     ]
-    return _Section(
-        title=load.title,
-        rows=tuple(_row(place, subject, each, fastest) for place, subject, each in found),
-        chart=chart_of(
-            "Latency by percentile",
-            "percentile",
-            series,
-            columns=_PERCENTILES,
-            place=nines,
-            say_x=lambda x: f"{x:g} %",
-            say_y=micros,
-            dotted=False,
-        ),
+    return chart_of(
+        f"Latency by percentile, {load.title}",
+        "percentile",
+        series,
+        columns=_PERCENTILES,
+        place=nines,
+        say_x=lambda x: f"{x:g} %",
+        say_y=micros,
+        dotted=False,
     )
 
 
