@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ def test_what_is_lost_is_exit_code_1(
     """A store of one's own, found where one is, and what it did not keep beside its speed."""
     (tmp_path / "loses_of_mine.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     asked = ["--store", "loses_of_mine:Loses", "--mix", "append", "--callers", "1"]
     assert run(["bench", *asked, *QUICK]) == 1
     assert " messages" in capsys.readouterr().out.partition("lost ")[2]

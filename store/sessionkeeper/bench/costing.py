@@ -15,9 +15,10 @@ from .subject import Work
 
 __all__ = ["Sample", "cost_beside"]
 
-_TURNS, _FEW_TURNS = 7, 3
-_TURN, _LONG_TURN = 0.01, 0.1
-"""Seconds that a turn should take; of those that take so long one way or another there are few."""
+_TURNS, _FEW_TURNS = 31, 3
+_TURN, _LONG_TURN = 0.001, 0.02
+"""Seconds that a turn should take: shorter than what a system gives to another program at a time,
+so that most turns are whole. Of those that take long in any case there are few."""
 _MOST, _MOST_ON_LONG = 20_000, 400
 _LET_IN = 8
 """A caller whose calls never wait lets others in after so many."""
