@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from itertools import count
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import count, islice
 from random import Random
 from typing import Self
 
@@ -82,6 +82,12 @@ class Filled:
             self._frames += some
             await asyncio.sleep(0)
 
+    async def read_all(self) -> None:
+        """Get each session once: the first get after a change may cost more than the next ones,
+        and a large subject would be asked for first ones only."""
+        if Work.GET in self.offers:
+            await self._each(self.subject.get, map(_name, range(self._sessions)))
+
     async def settle(self, size: int) -> None:
         """Make the long log anew if what was measured has made it half as long again."""
         if self._frames > size * 3 // 2 and Work.DELETE in self.offers:
@@ -139,11 +145,12 @@ class Filled:
             self._sessions = some.stop
 
     async def _delete_all(self) -> None:
-        keys = [_LONG, *map(_name, range(self._sessions))]
-        for first in range(0, len(keys), _AT_ONCE):
-            await asyncio.gather(
-                *(self.subject.delete(key) for key in keys[first : first + _AT_ONCE])
-            )
+        await self._each(self.subject.delete, [_LONG, *map(_name, range(self._sessions))])
+
+    async def _each(self, do: Callable[[str], Awaitable[object]], keys: Iterable[str]) -> None:
+        waiting = iter(keys)
+        while some := list(islice(waiting, _AT_ONCE)):
+            await asyncio.gather(*map(do, some))
 
 
 def _name(number: int) -> str:

@@ -169,6 +169,8 @@ class _Measuring:
         for size in sizes:
             self._at(f"growing to {size:,} {over}")
             await grown(size, self._stopped)
+            for filled in filter(None, (subject, small)):
+                await filled.read_all()
             for what, sample in samples.items():
                 if sample.work is not Work.LIST or size <= _MOST_LISTED:
                     await self._point(what, over, size, sample, subject=subject, small=small)
