@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.table import Table
@@ -28,6 +29,11 @@ _COLUMNS = (
     "mailbox",
     "memory",
 )
+_DROPPED = ("from to", "gc", "p99.99", "mailbox", "max", "memory", "gap", "p99.9")
+"""What a narrow terminal is shown without, in this order."""
+
+_Row: TypeAlias = tuple[str, dict[str, str], tuple[str, bool]]
+"""Name, cells by column, and what was stored with whether that is an alarm."""
 
 
 def show_result(result: BenchResult) -> None:
@@ -39,7 +45,7 @@ def show_result(result: BenchResult) -> None:
     for subject in result.subjects:
         loads += [each.load for each in subject.measured if each.load not in loads]
     for load in loads:
-        console.print(_table(result, load))
+        console.print(_table(result, load, console.width))
     for subject in result.subjects:
         if subject.growth is not None:
             for table in _growth(subject):
@@ -54,38 +60,63 @@ def show_result(result: BenchResult) -> None:
     )
 
 
-def _table(result: BenchResult, load: Load) -> Table:
+def _table(result: BenchResult, load: Load, width: int) -> Table:
     table = Table(title=f"{load.mix}, {load.title}", title_justify="left", box=None, padding=(0, 1))
+    rows = [
+        (printable(subject.name), _cells(each), told_stored(each.stored))
+        for subject in result.subjects
+        for each in subject.measured
+        if each.load == load
+    ]
+    columns = _fitting(rows, width)
     table.add_column("store", no_wrap=True)
-    for name in _COLUMNS:
-        table.add_column(name, justify="right", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("stored")
-    for subject in result.subjects:
-        for each in subject.measured:
-            if each.load == load:
-                table.add_row(*_row(subject, each))
+    for name, cells, (words, alarm) in rows:
+        shown = [
+            Text(
+                cells[each], style="bold" if each == "ops/s" else "dim" if each == "from to" else ""
+            )
+            for each in columns
+        ]
+        table.add_row(Text(name), *shown, Text(words, style="bold red" if alarm else ""))
     return table
 
 
-def _row(subject: SubjectResult, each: Measured) -> Iterator[Text]:
-    yield Text(printable(subject.name))
-    speed = each.per_second
-    yield Text(rate(speed.median), style="bold")
-    yield Text(f"{rate(speed.low)} {rate(speed.high)}", style="dim")
-    latency = each.latency
-    if latency is None:
-        for _ in range(5):
-            yield Text("–")
-    else:
-        for us in (latency.p50_us, latency.p99_us, latency.p999_us, latency.p9999_us):
-            yield Text(micros(us))
-        yield Text(micros(latency.max_us))
-    yield Text(micros(each.stall_ms * 1_000))
-    yield Text(micros(each.gc_longest_ms * 1_000) if each.gc_pauses else "–")
-    yield Text("–" if each.mailbox_depth is None else f"{each.mailbox_depth:,}")
-    yield Text(f"{each.rss_mb:,.0f} MB")
-    words, alarm = told_stored(each.stored)
-    yield Text(words, style="bold red" if alarm else "")
+def _fitting(rows: Sequence[_Row], width: int) -> list[str]:
+    """The columns a terminal has room for beside names and what was stored, which always show."""
+    columns = list(_COLUMNS)
+    dropped = iter(_DROPPED)
+    while True:
+        wide = max((len(name) + len(words) for name, _, (words, _) in rows), default=0) + 4
+        for column in columns:
+            wide += max(len(column), *(len(cells[column]) for _, cells, _ in rows), 0) + 2
+        if wide <= width or (least := next(dropped, None)) is None:
+            return columns
+        columns.remove(least)
+
+
+def _cells(each: Measured) -> dict[str, str]:
+    speed, latency = each.per_second, each.latency
+    times = dict.fromkeys(("p50", "p99", "p99.9", "p99.99", "max"), "–")
+    if latency is not None:
+        times = {
+            "p50": micros(latency.p50_us),
+            "p99": micros(latency.p99_us),
+            "p99.9": micros(latency.p999_us),
+            "p99.99": micros(latency.p9999_us),
+            "max": micros(latency.max_us),
+        }
+    return {
+        "ops/s": rate(speed.median),
+        "from to": f"{rate(speed.low)} {rate(speed.high)}",
+        **times,
+        "gap": micros(each.stall_ms * 1_000),
+        "gc": micros(each.gc_longest_ms * 1_000) if each.gc_pauses else "–",
+        "mailbox": "–" if each.mailbox_depth is None else f"{each.mailbox_depth:,}",
+        "memory": f"{each.rss_mb:,.0f} MB",
+    }
 
 
 def _notes(result: BenchResult) -> Iterator[str]:
