@@ -1,82 +1,49 @@
-"""Each method of the store on each design, 64 callers."""
+"""Each method of the store on each design and in a file, 64 callers."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from concrete import concrete_store, manager_over
-from harness import Operation, throughput
+from harness import throughput
+from methods import CALLERS, METHODS, NAMES, SESSIONS, filled
 from pytest_benchmark.fixture import BenchmarkFixture
 from sessionkeeper import (
     ActorSessionStore,
     AtomicSessionStore,
     LockedSessionStore,
-    MessageEnvelope,
     PlainSessionStore,
-    Session,
+    SQLiteSessionStore,
 )
 
-CALLERS = 64
-TOTAL = 3_200
-NAMES = [str(number) for number in range(CALLERS)]
-DESIGNS = (PlainSessionStore, LockedSessionStore, ActorSessionStore)
-MESSAGE = b'{"jsonrpc":"2.0","method":"notifications/message","params":{"x":"%s"}}' % (b"x" * 956)
-SESSIONS = [Session.new(transport_type="stdio", id=name) for name in NAMES]
-FRAMES = [MessageEnvelope.of(name, MESSAGE, direction="client-to-server") for name in NAMES]
-
-
-def tagged(session: Session) -> Session:
-    """A change a user might make."""
-    return session.model_copy(update={"tags": {"tagged"}})
-
-
-async def create_and_delete(store: AtomicSessionStore, i: int) -> None:
-    """One of each, so that the store does not grow."""
-    session = await store.create_session(Session.new(transport_type="stdio"))
-    await store.delete_session(session.id)
-
-
-async def get_and_update(store: AtomicSessionStore, i: int) -> None:
-    """One of each: an update needs a fresh snapshot."""
-    await store.update_session(await store.get_session(NAMES[i]))
-
-
-METHODS: dict[str, Callable[[AtomicSessionStore], Operation]] = {
-    "create_session+delete_session": lambda s: lambda i: create_and_delete(s, i),
-    "get_session": lambda s: lambda i: s.get_session(NAMES[i]),
-    "get_session+update_session": lambda s: lambda i: get_and_update(s, i),
-    "get_or_create_session": lambda s: lambda i: s.get_or_create_session(SESSIONS[i]),
-    "modify_session": lambda s: lambda i: s.modify_session(NAMES[i], tagged),
-    "touch_session": lambda s: lambda i: s.touch_session(NAMES[i]),
-    "list_sessions": lambda s: lambda _: s.list_sessions(),
-    "count_sessions": lambda s: lambda _: s.count_sessions(),
-    "get_sessions_batch of 64": lambda s: lambda _: s.get_sessions_batch(NAMES),
-    "add_frame": lambda s: lambda i: s.add_frame(FRAMES[i]),
-    "add_frames of 64": lambda s: lambda i: s.add_frames(NAMES[i], [FRAMES[i]] * 64),
-    "read_frames of 100": lambda s: lambda i: s.read_frames(NAMES[i], limit=100),
-    "count_frames": lambda s: lambda i: s.count_frames(NAMES[i]),
+TOTAL = 1_280
+STORES: dict[str, Callable[[Path], AtomicSessionStore]] = {
+    "plain": lambda _: PlainSessionStore(),
+    "locked": lambda _: LockedSessionStore(),
+    "actor": lambda _: ActorSessionStore(),
+    "sqlite-os": lambda folder: SQLiteSessionStore(folder / "store.db", durability="os"),
+    "sqlite-disk": lambda folder: SQLiteSessionStore(folder / "store.db", durability="disk"),
 }
 
 
-@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("method", METHODS)
 def test_method(
-    benchmark: BenchmarkFixture,
-    runner: asyncio.Runner,
-    method: str,
-    design: type[AtomicSessionStore],
+    benchmark: BenchmarkFixture, runner: asyncio.Runner, method: str, store: str, tmp_path: Path
 ) -> None:
     benchmark.group = method
-    store = runner.run(filled(design()))
-    operation = METHODS[method](store)
-    total = TOTAL if " of " not in method and not method.startswith("list") else TOTAL // 10
+    opened = runner.run(filled(STORES[store](tmp_path)))
+    operation = METHODS[method](opened)
+    # The same for all stores, so that the lines of a method can be read beside each other.
+    total = 2 * CALLERS if " of " in method or method.startswith(("list", "stat")) else TOTAL
     benchmark.extra_info["operations"] = total
     benchmark.pedantic(
         lambda: runner.run(throughput(operation, CALLERS, total)), rounds=5, warmup_rounds=1
     )
-    runner.run(store.aclose())
+    runner.run(opened.aclose())
 
 
 @pytest.mark.parametrize("make", [PlainSessionStore, concrete_store])
@@ -93,12 +60,3 @@ def test_manager(
         rounds=20,
         warmup_rounds=1,
     )
-
-
-async def filled(store: AtomicSessionStore) -> AtomicSessionStore:
-    """Open a store with 64 sessions of 100 frames."""
-    await store.open()
-    for session, frame in zip(SESSIONS, FRAMES, strict=True):
-        await store.create_session(session)
-        await store.add_frames(session.id, [frame] * 100)
-    return store

@@ -1,0 +1,178 @@
+"""A benchmark on the terminal: a table a load, what was stored beside the speed, and growth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..bench import BenchResult, Curve, Load, Measured, SubjectResult, told_stored
+from ..lab.report.texts import micros, rate
+from .stores import printable
+
+__all__ = ["show_result"]
+
+_WIDE = 200
+_COLUMNS = (
+    "ops/s",
+    "from to",
+    "p50",
+    "p99",
+    "p99.9",
+    "p99.99",
+    "max",
+    "gap",
+    "gc",
+    "mailbox",
+    "memory",
+)
+_DROPPED = ("from to", "gc", "p99.99", "mailbox", "max", "memory", "gap", "p99.9")
+"""What a narrow terminal is shown without, in this order."""
+
+_Row: TypeAlias = tuple[str, dict[str, str], tuple[str, bool]]
+"""Name, cells by column, and what was stored with whether that is an alarm."""
+
+
+def show_result(result: BenchResult) -> None:
+    """Print it."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDE)
+    loads: list[Load] = []
+    for subject in result.subjects:
+        loads += [each.load for each in subject.measured if each.load not in loads]
+    for load in loads:
+        console.print(_table(result, load, console.width))
+    for subject in result.subjects:
+        if subject.growth is not None:
+            for table in _growth(subject):
+                console.print(table)
+    for line in _notes(result):
+        console.print(Text(line), soft_wrap=True)
+    processes = f", {result.workers} processes each" if result.workers > 1 else ""
+    console.print(
+        f"{result.seconds:.0f} s on {result.loop}{processes}; {result.machine}; "
+        + ", ".join(f"{name} {of}" for name, of in result.versions.items()),
+        soft_wrap=True,
+    )
+
+
+def _table(result: BenchResult, load: Load, width: int) -> Table:
+    table = Table(title=f"{load.mix}, {load.title}", title_justify="left", box=None, padding=(0, 1))
+    rows = [
+        (printable(subject.name), _cells(each), told_stored(each.stored))
+        for subject in result.subjects
+        for each in subject.measured
+        if each.load == load
+    ]
+    columns = _fitting(rows, width)
+    table.add_column("store", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("stored")
+    for name, cells, (words, alarm) in rows:
+        shown = [
+            Text(
+                cells[each], style="bold" if each == "ops/s" else "dim" if each == "from to" else ""
+            )
+            for each in columns
+        ]
+        table.add_row(Text(name), *shown, Text(words, style="bold red" if alarm else ""))
+    return table
+
+
+def _fitting(rows: Sequence[_Row], width: int) -> list[str]:
+    """The columns a terminal has room for beside names and what was stored, which always show."""
+    columns = list(_COLUMNS)
+    dropped = iter(_DROPPED)
+    while True:
+        wide = max((len(name) + len(words) for name, _, (words, _) in rows), default=0) + 4
+        for column in columns:
+            wide += max(len(column), *(len(cells[column]) for _, cells, _ in rows), 0) + 2
+        if wide <= width or (least := next(dropped, None)) is None:
+            return columns
+        columns.remove(least)
+
+
+def _cells(each: Measured) -> dict[str, str]:
+    speed, latency = each.per_second, each.latency
+    times = dict.fromkeys(("p50", "p99", "p99.9", "p99.99", "max"), "–")
+    if latency is not None:
+        times = {
+            "p50": micros(latency.p50_us),
+            "p99": micros(latency.p99_us),
+            "p99.9": micros(latency.p999_us),
+            "p99.99": micros(latency.p9999_us),
+            "max": micros(latency.max_us),
+        }
+    return {
+        "ops/s": rate(speed.median),
+        "from to": f"{rate(speed.low)} {rate(speed.high)}",
+        **times,
+        "gap": micros(each.stall_ms * 1_000),
+        "gc": micros(each.gc_longest_ms * 1_000) if each.gc_pauses else "–",
+        "mailbox": "–" if each.mailbox_depth is None else f"{each.mailbox_depth:,}",
+        "memory": f"{each.rss_mb:,.0f} MB",
+    }
+
+
+def _notes(result: BenchResult) -> Iterator[str]:
+    """What a reader must know beside the numbers."""
+    for subject in result.subjects:
+        name = printable(subject.name)
+        if subject.lacks:
+            yield f"{name}: {', '.join(map(printable, subject.lacks))}"
+        without = dict.fromkeys(work for each in subject.measured for work in each.left_out)
+        if without:
+            yield f"{name}: does not offer {', '.join(without)}; run without"
+        for each in subject.measured:
+            at = f"{name}, {each.load.title}"
+            if each.errors:
+                told = ", ".join(f"{n:,} {printable(kind)}" for kind, n in each.errors.items())
+                yield f"{at}: failed: {told}"
+            if each.late:
+                yield f"{at}: {each.late:,} arrivals were never begun: it cannot keep up"
+            if each.ended_early:
+                yield f"{at}: rounds ended early, at 512 MB of messages"
+
+
+def _growth(subject: SubjectResult) -> Iterator[Table]:
+    growth = subject.growth
+    if growth is None:
+        return
+    for over in dict.fromkeys(curve.over for curve in growth.curves):
+        curves = [curve for curve in growth.curves if curve.over == over]
+        sizes = sorted({point.size for curve in curves for point in curve.points})
+        table = Table(
+            title=f"{printable(subject.name)}: cost over {over}",
+            title_justify="left",
+            box=None,
+            padding=(0, 1),
+        )
+        table.add_column("work", no_wrap=True)
+        for size in sizes:
+            table.add_column(f"{size:,}", justify="right", no_wrap=True)
+        table.add_column("exponent", justify="right")
+        for curve in curves:
+            table.add_row(*_curve(curve, sizes))
+        yield table
+    memory = Table(box=None, padding=(0, 1), show_header=False)
+    for what, held in (
+        ("a session", growth.session_bytes),
+        (f"a frame of {growth.frame_payload} bytes", growth.frame_bytes),
+    ):
+        told = "too little to tell" if held is None else f"{held:,.0f} B"
+        memory.add_row(f"memory of {what}", told)
+    memory.add_row("longest gap of the loop", micros(growth.stall_ms * 1_000))
+    yield memory
+
+
+def _curve(curve: Curve, sizes: list[int]) -> Iterator[str]:
+    yield curve.what
+    costs = {point.size: point.cost.median for point in curve.points}
+    for size in sizes:
+        yield micros(costs[size]) if size in costs else "–"
+    yield "–" if curve.exponent is None else f"{curve.exponent:+.2f}"
