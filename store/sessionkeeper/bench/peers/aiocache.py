@@ -54,7 +54,7 @@ class Aiocache(StatePeer):
 
 
 class AiocacheMemory(Aiocache):
-    """`SimpleMemoryCache`, without a time-out, for nothing in it can wait: the quicker way."""
+    """`SimpleMemoryCache`, with its default time-out of 5 s around each call; 0 is none."""
 
     name: ClassVar[str] = "aiocache"
     lacks: ClassVar[tuple[str, ...]] = (
@@ -63,8 +63,8 @@ class AiocacheMemory(Aiocache):
         "no copy: a caller that changes what it was given changes what is stored",
     )
 
-    def __init__(self) -> None:
-        self._cache = module_of(PACKAGE, PACKAGE).SimpleMemoryCache(timeout=0)
+    def __init__(self, timeout: float = 5) -> None:
+        self._cache = module_of(PACKAGE, PACKAGE).SimpleMemoryCache(timeout=timeout)
 
     async def aclose(self) -> None:
         """End the timers of `touch` as well."""

@@ -24,7 +24,7 @@ LACKS = (
 )
 
 
-class LanggraphSaver(LogPeer[Any]):
+class LanggraphSaver(LogPeer[str]):
     """`aput` a checkpoint for every change, `aget_tuple` the newest, `alist` the history."""
 
     offers: ClassVar[frozenset[Work]] = LogPeer.offers | {
@@ -60,13 +60,21 @@ class LanggraphSaver(LogPeer[Any]):
         values = {**values, "counter": values["counter"] + 1}
         await self._put(key, STATE, self._checkpoint(key, values))
 
-    def message(self, key: str, payload: bytes) -> Any:
-        """Make a checkpoint whose only value is the message."""
-        return self._checkpoint(key, {"message": payload.decode("utf-8", "replace")})
+    def message(self, key: str, payload: bytes) -> str:
+        """A message is a text."""
+        return payload.decode("utf-8", "replace")
 
-    async def add(self, key: str, message: Any) -> None:
+    def checkpoint(self, key: str, message: str) -> Any:
+        """Make a checkpoint whose only value is the message; it is added once."""
+        return self._checkpoint(key, {"message": message})
+
+    async def add(self, key: str, message: str) -> None:
+        """`aput` a checkpoint with the message."""
+        await self.add_checkpoint(key, self.checkpoint(key, message))
+
+    async def add_checkpoint(self, key: str, checkpoint: Any) -> None:
         """`aput`."""
-        await self._put(key, LOG, message)
+        await self._put(key, LOG, checkpoint)
 
     async def read(self, key: str, limit: int) -> int:
         """List the newest checkpoints."""

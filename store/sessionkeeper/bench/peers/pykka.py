@@ -85,24 +85,25 @@ class PykkaActor(LogPeer[bytes]):
         if self._ref is not None:
             await asyncio.to_thread(self._ref.stop)
 
-    async def _ask(self, work: Work, key: str = "", value: object = None) -> Any:
+    async def ask(self, work: Work, key: str = "", value: object = None) -> Any:
+        """Ask the actor, and await its answer."""
         return await self._ref.ask((work, key, value), block=False)
 
     async def create(self, key: str) -> None:
         """Ask for a session."""
-        await self._ask(Work.CREATE, key)
+        await self.ask(Work.CREATE, key)
 
     async def get(self, key: str) -> object:
         """Ask for the session itself, not for a copy."""
-        return await self._ask(Work.GET, key)
+        return await self.ask(Work.GET, key)
 
     async def set(self, key: str, payload: bytes) -> None:
         """Ask for another state."""
-        await self._ask(Work.SET, key, payload.decode("utf-8", "replace"))
+        await self.ask(Work.SET, key, payload.decode("utf-8", "replace"))
 
     async def modify(self, key: str) -> None:
         """Ask for one more: the actor reads and writes without a gap."""
-        await self._ask(Work.MODIFY, key)
+        await self.ask(Work.MODIFY, key)
 
     def message(self, key: str, payload: bytes) -> bytes:
         """A message is its bytes."""
@@ -110,21 +111,21 @@ class PykkaActor(LogPeer[bytes]):
 
     async def add(self, key: str, message: bytes) -> None:
         """Ask for a message more."""
-        await self._ask(Work.APPEND, key, message)
+        await self.ask(Work.APPEND, key, message)
 
     async def read(self, key: str, limit: int) -> int:
         """Ask for the newest messages."""
-        return len(await self._ask(Work.READ, key, limit))
+        return len(await self.ask(Work.READ, key, limit))
 
     async def list(self) -> int:
         """Ask for all ids."""
-        return len(await self._ask(Work.LIST))
+        return len(await self.ask(Work.LIST))
 
     async def delete(self, key: str) -> None:
         """Ask to forget the session."""
-        await self._ask(Work.DELETE, key)
+        await self.ask(Work.DELETE, key)
 
     async def kept(self, key: str) -> Kept:
         """Ask for the session."""
-        session: Session = await self._ask(Work.GET, key)
+        session: Session = await self.ask(Work.GET, key)
         return Kept(appended=len(session.log), counter=session.counter)

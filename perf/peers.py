@@ -1,0 +1,275 @@
+"""Our stores beside what one would use instead, in one run: `python perf/peers.py`.
+
+Needs the extra `perf-peers`. Prints ratios, and exits with 1 when a number is missed. `--kept` runs
+the races instead: how much of what was asked for is really stored; `--redis URL` adds the peers
+that need one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from importlib.metadata import PackageNotFoundError, version
+from statistics import median
+from typing import Any
+
+import uvloop
+from harness import Number, Ratio, throughput
+from peer_kept import print_kept
+from peer_ours import OursInMemory
+from sessionkeeper import MessageEnvelope
+from sessionkeeper.bench.peers import LogPeer, PeerNotInstalled, peer
+from sessionkeeper.bench.peers.langgraph import LanggraphSaver
+from sessionkeeper.bench.peers.pykka import PykkaActor
+from sessionkeeper.bench.subject import Subject, Work
+from soleowner import Actor, Command, LoopRunner
+
+CALLERS = 64
+ROUNDS = 5
+TOTAL = 12_800
+BATCH = 64
+KEYS = [f"s{number}" for number in range(CALLERS)]
+PAYLOAD = b'{"jsonrpc":"2.0","method":"notifications/message","params":{"x":"%s"}}' % (b"x" * 956)
+LOGS = ("langgraph", "google-adk", "fastmcp")
+CACHES = ("cashews", "aiocache", "py-key-value")
+PACKAGES = (
+    "aiocache",
+    "cashews",
+    "py-key-value-aio",
+    "mcp-persist",
+    "fastmcp",
+    "openai-agents",
+    "google-adk",
+    "langgraph",
+    "langgraph-checkpoint-sqlite",
+    "pykka",
+    "mcp",
+    "uvloop",
+)
+
+
+async def opened(subject: Subject) -> Subject:
+    """Open a subject with a session for each caller."""
+    await subject.open()
+    for key in KEYS:
+        await subject.create(key)
+    return subject
+
+
+async def adding(log: LogPeer[Any]) -> float:
+    """Messages a second that a fresh log takes, all made before the clock starts."""
+    await opened(log)
+    each = TOTAL // CALLERS
+    ready = [iter([log.message(key, PAYLOAD) for _ in range(each)]) for key in KEYS]
+    gc.collect()
+    rate = await throughput(lambda i: log.add(KEYS[i], next(ready[i])), CALLERS, TOTAL)
+    await log.aclose()
+    return rate
+
+
+async def putting(saver: LanggraphSaver) -> float:
+    """Checkpoints a second that langgraph takes ready, which nobody has: its `aput` alone."""
+    await opened(saver)
+    each = TOTAL // CALLERS
+    ready = [
+        iter([saver.checkpoint(key, saver.message(key, PAYLOAD)) for _ in range(each)])
+        for key in KEYS
+    ]
+    gc.collect()
+    rate = await throughput(lambda i: saver.add_checkpoint(KEYS[i], next(ready[i])), CALLERS, TOTAL)
+    await saver.aclose()
+    return rate
+
+
+async def appending(log: LogPeer[Any]) -> float:
+    """Messages a second that a fresh log takes, each made of its bytes meanwhile."""
+    await opened(log)
+    gc.collect()
+    rate = await throughput(lambda i: log.append(KEYS[i], PAYLOAD), CALLERS, TOTAL)
+    await log.aclose()
+    return rate
+
+
+async def getting(subject: Subject) -> float:
+    """Sessions a second read."""
+    await opened(subject)
+    gc.collect()
+    rate = await throughput(lambda i: subject.get(KEYS[i]), CALLERS, TOTAL)
+    await subject.aclose()
+    return rate
+
+
+async def setting(subject: Subject) -> float:
+    """Sessions a second written with a state of 1 KB."""
+    await opened(subject)
+    gc.collect()
+    rate = await throughput(lambda i: subject.set(KEYS[i], PAYLOAD), CALLERS, TOTAL)
+    await subject.aclose()
+    return rate
+
+
+async def set_and_get(subject: Subject) -> float:
+    """Pairs a second of one write and one read."""
+    await opened(subject)
+
+    async def both(i: int) -> None:
+        await subject.set(KEYS[i], PAYLOAD)
+        await subject.get(KEYS[i])
+
+    gc.collect()
+    rate = await throughput(both, CALLERS, TOTAL // 2)
+    await subject.aclose()
+    return rate
+
+
+async def batches() -> float:
+    """Frames a second in batches of 64, made before."""
+    ours = OursInMemory()
+    await opened(ours)
+    ready = [[ours.message(key, PAYLOAD)] * BATCH for key in KEYS]
+    gc.collect()
+    rate = await throughput(
+        lambda i: ours.store.add_frames(KEYS[i], ready[i]), CALLERS, TOTAL * 4 // BATCH
+    )
+    await ours.aclose()
+    return rate * BATCH
+
+
+async def locked_lists() -> float:
+    """Messages a second into a dict of lists behind one lock, one at a time."""
+    lock = asyncio.Lock()
+    lists: dict[str, list[MessageEnvelope]] = {key: [] for key in KEYS}
+    ready = [MessageEnvelope.of(key, PAYLOAD, direction="client-to-server") for key in KEYS]
+
+    async def add(i: int) -> None:
+        async with lock:
+            lists[KEYS[i]].append(ready[i])
+
+    gc.collect()
+    return await throughput(add, CALLERS, TOTAL * 4)
+
+
+class Nothing(Command[None, None]):
+    """The least a command can do."""
+
+    __slots__ = ()
+
+    def apply(self, state: None, /) -> None:
+        """Do nothing."""
+
+
+async def ask() -> float:
+    """Trivial commands a second through our owner."""
+    nothing = Nothing()
+    async with Actor(LoopRunner[None](None)) as actor:
+        return await throughput(lambda _: actor.ask(nothing), CALLERS, TOTAL)
+
+
+async def pykka_ask() -> float:
+    """The least message a second through an actor of Pykka that looks up a session."""
+    pykka = peer("pykka").make()
+    assert isinstance(pykka, PykkaActor)
+    await opened(pykka)
+    rate = await throughput(lambda i: pykka.ask(Work.GET, KEYS[i]), CALLERS, TOTAL)
+    await pykka.aclose()
+    return rate
+
+
+Side = Callable[[], Awaitable[float]]
+
+
+def fresh(measure: Callable[[Any], Awaitable[float]], name: str | None = None) -> Side:
+    """Measure a fresh peer, or a fresh store of ours."""
+    return lambda: measure(OursInMemory() if name is None else peer(name).make())
+
+
+def caches(measure: Callable[[Any], Awaitable[float]]) -> dict[str, Side]:
+    """Measure each cache in memory, as it comes."""
+    return {name: fresh(measure, name) for name in CACHES}
+
+
+async def in_turn(sides: list[Side]) -> list[list[float]]:
+    """Measure all sides one after the other, round after round, one round not counted."""
+    rounds: list[list[float]] = []
+    for _ in range(ROUNDS + 1):
+        rounds.append([await side() for side in sides])
+    return rounds[1:]
+
+
+async def against(what: str, least: float, ours: Side, theirs: dict[str, Side]) -> list[Number]:
+    """Compare ours with each of theirs; the number to reach is that of the fastest."""
+    rounds = await in_turn([ours, *theirs.values()])
+    rates = {name: median(r[n] for r in rounds) for n, name in enumerate(theirs, 1)}
+    fastest = max(rates, key=lambda name: rates[name])
+    numbers: list[Number] = []
+    for n, name in enumerate(theirs, 1):
+        ratios = [r[0] / r[n] for r in rounds]
+        middle = median(ratios)
+        ratio = Ratio(median(r[0] for r in rounds), rates[name], middle, min(ratios), max(ratios))
+        target = f">= {least:g}" if name == fastest and least else ""
+        numbers.append(
+            Number(f"{what} / {name}", target, str(ratio), not target or middle >= least)
+        )
+    return numbers
+
+
+async def measured() -> list[Number]:
+    """All numbers."""
+    rows: list[tuple[str, float, Side, dict[str, Side]]] = [
+        ("add_frame", 6, fresh(adding), {name: fresh(adding, name) for name in LOGS}),
+        ("add_frame", 0, fresh(adding), {"a ready checkpoint": fresh(putting, "langgraph")}),
+        ("from bytes", 0, fresh(appending), {name: fresh(appending, name) for name in LOGS}),
+        *(
+            (what, least, fresh(measure), caches(measure))
+            for what, least, measure in (
+                ("set and get", 1.8, set_and_get),
+                ("get", 0, getting),
+                ("set", 0, setting),
+            )
+        ),
+        ("add_frames of 64", 0.8, batches, {"a dict of lists behind a lock": locked_lists}),
+        ("ask", 0, ask, {"pykka": pykka_ask}),
+    ]
+    numbers: list[Number] = []
+    for what, least, ours, theirs in rows:
+        for number in await against(what, least, ours, theirs):
+            numbers.append(number)
+            if "--json" not in sys.argv:
+                verdict = ("reached" if number.reached else "MISSED") if number.target else ""
+                print(f"{number.what:48} {number.target:>8}  {verdict:8} {number.measured}")
+    return numbers
+
+
+def main() -> int:
+    """Measure; 0 when all is reached, 2 when a peer is missing."""
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES if has(name))
+    if "--json" not in sys.argv:
+        print(versions, flush=True)
+    if "--kept" in sys.argv:
+        url = sys.argv[sys.argv.index("--redis") + 1] if "--redis" in sys.argv else None
+        uvloop.run(print_kept(url))
+        return 0
+    try:
+        numbers = uvloop.run(measured())
+    except PeerNotInstalled as error:
+        print(error, file=sys.stderr)
+        return 2
+    if "--json" in sys.argv:
+        fields = ("what", "target", "measured", "reached")
+        print(json.dumps([{name: getattr(n, name) for name in fields} for n in numbers], indent=2))
+    return 0 if all(number.reached for number in numbers) else 1
+
+
+def has(package: str) -> bool:
+    """Whether a distribution is installed."""
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())
