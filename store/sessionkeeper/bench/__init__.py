@@ -2,6 +2,54 @@
 
 from __future__ import annotations
 
+from .load import Load, message_of, sizes_named
+from .mixes import MIXES, Mix
+from .results import (
+    BenchResult,
+    Curve,
+    Growth,
+    Latency,
+    Measured,
+    Point,
+    Spread,
+    Stored,
+    SubjectResult,
+    WorkResult,
+)
+from .running import Plan, run_plan
+from .stored import anything_lost, told_stored
 from .subject import Kept, Subject, Work
+from .targets import DEFAULT_TARGETS, Target, target_named
+from .team import MeasuringFailed
 
-__all__ = ["Kept", "Subject", "Work"]
+__all__ = [
+    # what is measured
+    "DEFAULT_TARGETS",
+    "Kept",
+    "Subject",
+    "Target",
+    "Work",
+    "target_named",
+    # how
+    "MIXES",
+    "Load",
+    "MeasuringFailed",
+    "Mix",
+    "Plan",
+    "message_of",
+    "run_plan",
+    "sizes_named",
+    # what comes of it
+    "BenchResult",
+    "Curve",
+    "Growth",
+    "Latency",
+    "Measured",
+    "Point",
+    "Spread",
+    "Stored",
+    "SubjectResult",
+    "WorkResult",
+    "anything_lost",
+    "told_stored",
+]

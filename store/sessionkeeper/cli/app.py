@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from . import check, compare, demo, looking, moving, record
+from . import bench, check, compare, demo, looking, moving, record
 from .console import complain
 
 __all__ = ["app", "run"]
@@ -26,6 +26,7 @@ app.command(
 app.command("demo")(demo.demo)
 app.command("check")(check.check_files)
 app.command("compare")(compare.compare_designs)
+app.command("bench")(bench.bench)
 app.command("ls")(looking.ls)
 app.command("show")(looking.show)
 app.command("tail")(looking.tail)

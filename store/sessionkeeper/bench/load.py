@@ -1,0 +1,74 @@
+"""A load: what is asked, by how many or how fast, of how many sessions, with which messages."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .mixes import MIXES
+
+__all__ = ["MOST_ARRIVALS", "MOST_BYTES", "Load", "message_of", "sizes_named"]
+
+MOST_ARRIVALS = 5_000_000
+"""In a round of an open loop."""
+MOST_BYTES = 512 * 1024**2
+"""Of messages in a round, which ends early when they are reached: this is a load, not a siege."""
+_LEAST, _MOST = 100, 1024**2
+_UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2}
+_MIXED = (100, 100, 1024, 1024, 1024, 4096, 65_536)
+"""What recordings hold: most messages are small, some are a file."""
+_HEAD, _TAIL = b'{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"', b'"}}'
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One load; a round of it lasts `seconds`, after `warmup` seconds that do not count."""
+
+    mix: str
+    callers: int
+    """Of a closed loop: each asks again when it has its reply. Nothing in an open one."""
+    rate: float | None
+    """Of an open loop: so many arrivals a second, whoever is served when. None for a closed one."""
+    sessions: int
+    skew: float
+    sizes: tuple[int, ...]
+    """Bytes of a message; one of these each time."""
+    seconds: float
+    warmup: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.mix not in MIXES:
+            raise ValueError(f"no mix is called {self.mix!r}: there are {', '.join(MIXES)}")
+        if self.callers < 1 or self.sessions < 1 or not self.sizes:
+            raise ValueError("at least one caller, one session and one size of a message")
+        if self.rate is not None and not 0 < self.rate * self.seconds <= MOST_ARRIVALS:
+            raise ValueError(f"a round has at most {MOST_ARRIVALS:,} arrivals")
+        if self.seconds <= 0 or self.warmup < 0:
+            raise ValueError("a round takes time")
+
+    @property
+    def title(self) -> str:
+        """`64 callers` or `2,000 arrivals/s`."""
+        if self.rate is not None:
+            return f"{self.rate:,.0f} arrivals/s"
+        return f"{self.callers:,} caller{'s' if self.callers != 1 else ''}"
+
+
+def sizes_named(text: str, /) -> tuple[int, ...]:
+    """Read `1KB`, `100B,64KB`, or `mixed`. Raises `ValueError` beyond 100 bytes to 1 MB."""
+    if text == "mixed":
+        return _MIXED
+    sizes: list[int] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"([0-9]{1,7})(|B|KB|MB)", part.strip(), re.IGNORECASE)
+        size = int(found[1]) * _UNITS[found[2].upper()] if found else 0
+        if not _LEAST <= size <= _MOST:
+            raise ValueError(f"{part.strip()!r}: 100B to 1MB, several with commas, or mixed")
+        sizes.append(size)
+    return tuple(sizes)
+
+
+def message_of(size: int, /) -> bytes:
+    """Return a JSON-RPC notification of so many bytes."""
+    return _HEAD + b"x" * (size - len(_HEAD) - len(_TAIL)) + _TAIL

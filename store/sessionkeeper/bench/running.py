@@ -1,0 +1,181 @@
+"""A whole run: every subject under every load, in turn, and what became of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from secrets import token_hex
+from time import perf_counter
+from typing import Protocol
+
+from .load import Load
+from .orders import (
+    Check,
+    Checked,
+    Close,
+    Done,
+    Grow,
+    GrowthReport,
+    Opened,
+    Prepare,
+    RoundReport,
+    Run,
+    Start,
+)
+from .results import BenchResult, Growth, SubjectResult
+from .summing import Round, measured_of
+from .targets import Target
+from .team import Team
+
+__all__ = ["Plan", "Tell", "run_plan"]
+
+
+class Tell(Protocol):
+    """Is told where a run is."""
+
+    def __call__(self, text: str, /, *, done: int, total: int) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured: every target under every load in so many rounds, or its growth."""
+
+    targets: tuple[Target, ...]
+    loads: tuple[Load, ...]
+    rounds: int
+    loop: str
+    workers: int = 1
+    growth: int | None = None
+    """The largest size; None for loads."""
+
+    def __post_init__(self) -> None:
+        if not self.targets or not self.loads or self.rounds < 1 or self.workers < 1:
+            raise ValueError("at least one target, one load, one round and one process")
+        alone = [target.name for target in self.targets if not target.shared]
+        if self.workers > 1 and alone:
+            raise ValueError(f"{alone[0]} lives in one process: it cannot have {self.workers}")
+
+
+class _Kept:
+    """What is known of a target so far."""
+
+    def __init__(self, target: Target, team: Team, loads: int) -> None:
+        self.target, self.team = target, team
+        self.lacks: tuple[str, ...] = ()
+        self.offers: tuple[str, ...] = ()
+        self.rounds: list[list[Round]] = [[] for _ in range(loads)]
+        self.growth: Growth | None = None
+
+
+def run_plan(
+    plan: Plan,
+    *,
+    tell: Tell = lambda _, /, done, total: None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> BenchResult:
+    """Measure, and return what there is when `stopping` says so.
+
+    Each target has processes of its own, and the targets take turns, round by round: what other
+    programs take of the machine meanwhile, they take from all. Raises `MeasuringFailed`.
+    """
+    begun = perf_counter()
+    mark = f"bench-{token_hex(4)}"
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sessionkeeper-bench-"))
+        kept: list[_Kept] = []
+        for number, target in enumerate(plan.targets):
+            place = Path(folder, str(number))
+            place.mkdir()
+            start = Start(target.asked, str(place), plan.loop)
+            team = Team(target.name, start, plan.workers, run=mark, stopping=stopping)
+            stack.callback(team.close)
+            kept.append(_Kept(target, team, len(plan.loads)))
+        if plan.growth is None:
+            _run_loads(plan, kept, tell, stopping)
+        else:
+            _run_growth(plan, kept, tell, stopping)
+    return BenchResult(
+        subjects=tuple(_result(plan, each) for each in kept),
+        loop=plan.loop,
+        workers=plan.workers,
+        seconds=perf_counter() - begun,
+        interrupted=stopping(),
+        versions=_versions(),
+        machine=f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+    )
+
+
+def _run_loads(
+    plan: Plan, kept: Sequence[_Kept], tell: Tell, stopping: Callable[[], bool]
+) -> None:
+    total = len(plan.loads) * plan.rounds * len(kept)
+    number = 0
+    for place, load in enumerate(plan.loads):
+        for turn in range(plan.rounds):
+            # Whoever is first has a colder machine: each is first in its turn.
+            for each in [*kept[turn % len(kept) :], *kept[: turn % len(kept)]]:
+                if stopping():
+                    return
+                tell(f"{each.target.name}, {load.title}", done=number, total=total)
+                each.rounds[place].append(_run_round(each, load, number))
+                number += 1
+
+
+def _run_round(each: _Kept, load: Load, number: int) -> Round:
+    """A round is a whole life of a store: opened, filled, asked, looked at, closed."""
+    team = each.team
+    first, others = 0, range(1, len(team))
+    share = None if load.rate is None else load.rate / len(team)
+    load = replace(load, seed=load.seed + 1_000 * number, rate=share)
+    opened = team.order([(first, Prepare(load, number, first, fill=True))], Opened)
+    team.order([(n, Prepare(load, number, n, fill=False)) for n in others], Opened)
+    each.lacks, each.offers = opened[0].lacks, opened[0].offers
+    reports = team.order([(n, Run()) for n in range(len(team))], RoundReport)
+    found = team.order([(first, Check())], Checked)
+    tidy = Close(tidy=each.target.tidied)
+    for n in (*others, first):
+        team.order([(n, tidy)], Done)
+    return Round(tuple(reports), found[0])
+
+
+def _run_growth(
+    plan: Plan, kept: Sequence[_Kept], tell: Tell, stopping: Callable[[], bool]
+) -> None:
+    for number, each in enumerate(kept):
+        if stopping():
+            return
+
+        def told(text: str, each: _Kept = each, number: int = number) -> None:
+            tell(f"{each.target.name}: {text}", done=number, total=len(kept))
+
+        [report] = each.team.order([(0, Grow(plan.growth or 0))], GrowthReport, told)
+        each.growth, each.lacks = report.growth, report.lacks
+
+
+def _result(plan: Plan, kept: _Kept) -> SubjectResult:
+    return SubjectResult(
+        name=kept.target.name,
+        lacks=kept.lacks,
+        measured=tuple(
+            measured_of(load, kept.offers, rounds)
+            for load, rounds in zip(plan.loads, kept.rounds, strict=True)
+            if rounds
+        ),
+        growth=kept.growth,
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("sessionkeeper", "uvloop"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

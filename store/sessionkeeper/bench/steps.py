@@ -1,0 +1,61 @@
+"""What callers will do, chosen before the clock runs: choosing costs nothing while it does."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import accumulate
+from random import Random
+
+from .load import Load, message_of
+from .mixes import MIXES
+from .subject import Work
+
+__all__ = ["Step", "left_out", "steps_of"]
+
+_COUNT = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do."""
+
+    work: Work
+    place: int
+    """Which of the sessions, by its number."""
+    payload: bytes
+
+
+def left_out(mix: str, offers: Collection[Work], /) -> tuple[Work, ...]:
+    """Return what a mix has and a subject does not offer; it is run without."""
+    return tuple(work for work in MIXES[mix].shares if work not in offers)
+
+
+def steps_of(load: Load, offers: Collection[Work], /, *, seed: int) -> list[Step]:
+    """Choose, the same for the same seed. Raises `ValueError` when nothing of it is offered."""
+    random = Random(seed)  # noqa: S311 - a load, no secret
+    shares = {work: n for work, n in MIXES[load.mix].shares.items() if work in offers}
+    if not shares:
+        raise ValueError(f"it offers nothing of the mix {load.mix}")
+    payloads = {size: message_of(size) for size in load.sizes}
+    works = _works(shares, random)
+    heat = list(accumulate(1 / rank**load.skew for rank in range(1, load.sessions + 1)))
+    return [
+        Step(
+            work,
+            bisect(heat, random.random() * heat[-1], hi=load.sessions - 1),
+            payloads[random.choice(load.sizes)],
+        )
+        for work in works
+    ]
+
+
+def _works(shares: dict[Work, int], random: Random) -> list[Work]:
+    """Each work as often as its share says, but once at least: what is rare comes too."""
+    whole = sum(shares.values())
+    works: list[Work] = []
+    for work, share in shares.items():
+        works += [work] * max(1, round(_COUNT * share / whole))
+    random.shuffle(works)
+    return works

@@ -1,0 +1,91 @@
+"""What was acknowledged, and what is there: the difference is the price of some speeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .orders import Checked, RoundReport
+from .results import BenchResult, Stored
+from .subject import Work
+
+__all__ = ["NOTHING_STORED", "added", "anything_lost", "stored_of", "told_stored"]
+
+NOTHING_STORED = Stored(0, 0, 0, 0, 0, 0, 0, checked=True)
+
+
+def stored_of(reports: Sequence[RoundReport], found: Checked | None, /) -> Stored:
+    """Compare, session by session, what all processes of a round were promised with what is there.
+
+    What failed may have been stored or not: only what is missing beyond that is lost, and only
+    what is there beyond that is extra.
+    """
+    messages, maybe_messages = _summed(reports, Work.APPEND)
+    updates, maybe_updates = _summed(reports, Work.MODIFY)
+    lost = lost_updates = extra = extra_updates = 0
+    if found is not None:
+        lost, extra = _differences(messages, maybe_messages, found.appended)
+        lost_updates, extra_updates = _differences(updates, maybe_updates, found.counters)
+    return Stored(
+        messages=sum(messages),
+        lost_messages=lost,
+        extra_messages=extra,
+        updates=sum(updates),
+        lost_updates=lost_updates,
+        extra_updates=extra_updates,
+        unknown=sum(maybe_messages) + sum(maybe_updates),
+        checked=found is not None,
+    )
+
+
+def added(one: Stored, other: Stored, /) -> Stored:
+    """Return the sum of two rounds."""
+    return Stored(
+        messages=one.messages + other.messages,
+        lost_messages=one.lost_messages + other.lost_messages,
+        extra_messages=one.extra_messages + other.extra_messages,
+        updates=one.updates + other.updates,
+        lost_updates=one.lost_updates + other.lost_updates,
+        extra_updates=one.extra_updates + other.extra_updates,
+        unknown=one.unknown + other.unknown,
+        checked=one.checked and other.checked,
+    )
+
+
+def told_stored(stored: Stored, /) -> tuple[str, bool]:
+    """Say what is there in a few words, and whether that is an alarm."""
+    if not stored.checked:
+        return "not looked at", False
+    said: list[str] = []
+    for what, whole, lost, extra in (
+        ("messages", stored.messages, stored.lost_messages, stored.extra_messages),
+        ("updates", stored.updates, stored.lost_updates, stored.extra_updates),
+    ):
+        if lost:
+            said.append(f"lost {lost:,} of {whole:,} {what}")
+        if extra:
+            said.append(f"{extra:,} {what} too many")
+    if said:
+        return ", ".join(said), True
+    perhaps = f", {stored.unknown:,} unknown" if stored.unknown else ""
+    return f"all {stored.messages + stored.updates:,}{perhaps}", False
+
+
+def anything_lost(result: BenchResult, /) -> bool:
+    """Whether anything acknowledged is not there, or is there more often than asked for."""
+    return any(
+        told_stored(each.stored)[1] for subject in result.subjects for each in subject.measured
+    )
+
+
+def _summed(reports: Sequence[RoundReport], work: Work) -> tuple[list[int], list[int]]:
+    sure = [report.acknowledged[work.value] for report in reports]
+    maybe = [report.unknown[work.value] for report in reports]
+    return [sum(each) for each in zip(*sure, strict=True)], [
+        sum(each) for each in zip(*maybe, strict=True)
+    ]
+
+
+def _differences(sure: list[int], maybe: list[int], there: list[int]) -> tuple[int, int]:
+    lost = sum(max(0, known - kept) for known, kept in zip(sure, there, strict=True))
+    most = (known + perhaps for known, perhaps in zip(sure, maybe, strict=True))
+    return lost, sum(max(0, kept - each) for kept, each in zip(there, most, strict=True))

@@ -1,0 +1,167 @@
+"""What `--store` names: a URL, a design of the lab, a file in a temporary folder, a peer."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+from ..atomic import AtomicSessionStore
+from ..backend_config import SQLiteBackend, backend_from_url
+from ..errors import BackendNotImplemented
+from ..factory import StorageFactory
+from ..lab import DESIGNS, design_named
+from .of_store import LIMITS, StoreSubject
+from .subject import Subject
+
+__all__ = ["DEFAULT_TARGETS", "Target", "lacking", "subject_of", "target_named"]
+
+DEFAULT_TARGETS = ("memory", "plain", "locked", "sqlite")
+_FILES = {"sqlite": "disk", "sqlite-os": "os"}
+_PEERS = "sessionkeeper.bench.peers"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something to measure, by name."""
+
+    asked: str
+    """As it was asked for; it may hold a password."""
+    name: str
+    """As it is shown."""
+    shared: bool
+    """Several processes can use one."""
+    tidied: bool
+    """It outlives the run, so what the run made in it is deleted."""
+
+
+def target_named(text: str, /, *, new: bool = True) -> Target:
+    """Return what a name stands for; a file that it names must be `new`.
+
+    Raises `ValueError` with one clear line.
+    """
+    if text == "memory":
+        return Target("memory://", "memory", shared=False, tidied=False)
+    if text in _FILES:
+        return Target(text, text, shared=True, tidied=False)
+    if "://" in text:
+        return _of_url(text, new=new)
+    if text in DESIGNS:
+        return Target(text, text, shared=False, tidied=False)
+    if text in _peers() or ":" in text:
+        subject_class(text)
+        return Target(text, text, shared=False, tidied=False)
+    known = [*dict.fromkeys(("memory", *_FILES, *DESIGNS, *_peers()))]
+    near = get_close_matches(text, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}, and URLs"
+    raise ValueError(f"no store is called {text!r}; {hint}")
+
+
+def subject_of(target: Target, folder: Path, /, *, place: str = "store") -> Subject:
+    """Make the subject; `place` tells several of a target apart, where it lives in a folder.
+
+    Raises `ValueError` for what cannot be made here, and what making it raises.
+    """
+    asked = target.asked
+    if asked in _FILES:
+        return StoreSubject(_file(folder / f"{place}.db", _FILES[asked]))
+    if "://" in asked:
+        return StoreSubject(_url(asked))
+    if asked in DESIGNS:
+        return StoreSubject(_design(asked))
+    made = subject_class(asked)
+    return StoreSubject(_design(asked)) if made is None else made()
+
+
+def subject_class(name: str, /) -> Callable[[], Subject] | None:
+    """Return the `Subject` class of a peer or of `module:Class`; None if it is a store's class.
+
+    Raises `ValueError`, also for a peer whose package is not installed.
+    """
+    peer = _peers().get(name)
+    module, _, path = (peer or name).partition(":")
+    try:
+        found: object = importlib.import_module(module)
+    except ModuleNotFoundError as missing:
+        if peer is None:
+            raise ValueError(f"{name!r}: there is no module {missing.name!r}") from None
+        raise ValueError(
+            f"{name} needs {missing.name}, which is not installed:"
+            " pip install 'sessionkeeper[perf-peers]'"
+        ) from None
+    except Exception as error:
+        raise ValueError(f"{name!r}: importing it raised {type(error).__name__}") from error
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    if isinstance(found, type) and issubclass(found, Subject):
+        return found
+    if peer is None:
+        design_named(name)
+        return None
+    raise ValueError(f"{name!r} is no Subject")
+
+
+def lacking(subject: Subject, /) -> tuple[str, ...]:
+    """Return what an open subject does not do."""
+    own = subject.missing if isinstance(subject, StoreSubject) else ()
+    return tuple(dict.fromkeys((*subject.lacks, *own)))
+
+
+def _peers() -> Mapping[str, str]:
+    """The adapters that are shipped, by name, as `module:Class`."""
+    if find_spec(_PEERS) is None:
+        return {}
+    module = importlib.import_module(_PEERS)
+    return cast("Mapping[str, str]", getattr(module, "PEERS", {}))
+
+
+def _of_url(url: str, *, new: bool) -> Target:
+    backend = backend_from_url(url)
+    if isinstance(backend, SQLiteBackend):
+        if new and os.path.exists(backend.path):
+            raise ValueError(f"{backend.path} is there already: name a file that a load may fill")
+        if not Path(backend.path).absolute().parent.is_dir():
+            raise ValueError(f"{backend.path} cannot be made: there is no such folder")
+        return Target(url, backend.path, shared=True, tidied=True)
+    if backend.kind == "memory":
+        return Target(url, "memory", shared=False, tidied=False)
+    parts = urlsplit(url)
+    return Target(url, f"{parts.scheme}://{parts.hostname}", shared=True, tidied=True)
+
+
+def _file(path: Path, durability: str) -> Callable[[], Awaitable[AtomicSessionStore]]:
+    async def make() -> AtomicSessionStore:
+        return await StorageFactory.create(
+            SQLiteBackend.model_validate(
+                {"path": str(path), "durability": durability, "limits": LIMITS}
+            )
+        )
+
+    return make
+
+
+def _url(url: str) -> Callable[[], Awaitable[AtomicSessionStore]]:
+    async def make() -> AtomicSessionStore:
+        backend = backend_from_url(url)
+        try:
+            return await StorageFactory.create(backend.model_copy(update={"limits": LIMITS}))
+        except BackendNotImplemented as error:
+            raise ValueError(str(error)) from None
+
+    return make
+
+
+def _design(name: str) -> Callable[[], Awaitable[AtomicSessionStore]]:
+    async def make() -> AtomicSessionStore:
+        store = design_named(name).make(LIMITS if name in DESIGNS else None)
+        if not isinstance(store, AtomicSessionStore):
+            raise ValueError(f"{name} is no AtomicSessionStore")  # noqa: TRY004 - a wrong name
+        return store
+
+    return make

@@ -1,0 +1,255 @@
+"""`sessionkeeper bench`: how fast stores are on this machine, and what they really kept."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from ..bench import (
+    DEFAULT_TARGETS,
+    MIXES,
+    BenchResult,
+    Load,
+    MeasuringFailed,
+    Plan,
+    anything_lost,
+    run_plan,
+    sizes_named,
+    target_named,
+)
+from .console import INTERRUPTED, complain
+
+__all__ = ["bench"]
+
+LOST, BAD_INPUT = 1, 2
+_LONGEST_ROUND = 2.0
+"""Seconds: the longer the rounds, the less the stores take turns, and the more they hold."""
+
+
+class Loop(StrEnum):
+    """The event loop that is measured on."""
+
+    UVLOOP = "uvloop"
+    ASYNCIO = "asyncio"
+
+
+def bench(  # noqa: PLR0917 - as typer wants them
+    store: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A URL, memory, sqlite, sqlite-os, a design, a peer, module:Class. Repeat it.",
+            show_default=", ".join(DEFAULT_TARGETS),
+        ),
+    ] = None,
+    mix: Annotated[str, typer.Option(help=f"What is asked: {', '.join(MIXES)}.")] = "conversation",
+    callers: Annotated[
+        str | None,
+        typer.Option(
+            help="Closed loop: so many callers a process, each waiting for its reply.",
+            show_default="1,64,512",
+        ),
+    ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            help="Open loop: so many arrivals a second; waiting counts from when they were due.",
+            show_default="none",
+        ),
+    ] = None,
+    sessions: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many.")] = 1_000,
+    skew: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=5.0, help="Zipf's exponent; 0 is even.", show_default="the mix's"
+        ),
+    ] = None,
+    payload: Annotated[
+        str, typer.Option(help="A message: 100B to 1MB, several with commas, or mixed.")
+    ] = "1KB",
+    seconds: Annotated[
+        float, typer.Option(min=0.05, max=3_600, help="Of each store under each load.")
+    ] = 1.5,
+    warmup: Annotated[
+        float, typer.Option(min=0.0, max=60, help="Seconds before each round.")
+    ] = 0.2,
+    rounds: Annotated[
+        int, typer.Option(min=1, max=1_000, help="In so many turns, more if they get long.")
+    ] = 3,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes on a store that can be shared.")
+    ] = 1,
+    loop: Annotated[Loop, typer.Option(help="The event loop.")] = Loop.UVLOOP,
+    seed: Annotated[int, typer.Option(min=0, help="The same asks the same.")] = 1,
+    growth: Annotated[
+        bool, typer.Option("--growth", help="Measure cost over size in place of loads.")
+    ] = False,
+    max_size: Annotated[
+        int, typer.Option(min=1_000, max=10_000_000, help="Of sessions and frames in --growth.")
+    ] = 100_000,
+    as_json: Annotated[
+        str | None, typer.Option("--json", help="Write JSON to a file, or to stdout for -.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with charts.", show_default="none")
+    ] = None,
+) -> int:
+    """Put stores under load and show speed, latency, and what was really stored.
+
+    Exit code 0 when everything acknowledged is there, 1 when something is lost or there twice, 2
+    for wrong use, 130 after Ctrl-C, which shows what was measured until then.
+    """
+    _require_installed(loop)
+    for option, file in (("--html", html), ("--json", _file(as_json))):
+        if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
+            raise typer.BadParameter(f"{file} cannot be written", param_hint=option)
+    if rate is not None and callers is not None:
+        raise typer.BadParameter("one or the other", param_hint="--rate, --callers")
+    rounds = max(rounds, math.ceil(seconds / _LONGEST_ROUND))
+    try:
+        plan = Plan(
+            targets=tuple(map(target_named, dict.fromkeys(store or DEFAULT_TARGETS))),
+            loads=tuple(
+                Load(
+                    mix=mix,
+                    callers=1 if each is None else each,
+                    rate=arrivals,
+                    sessions=sessions,
+                    skew=MIXES[mix].skew if skew is None and mix in MIXES else skew or 0.0,
+                    sizes=sizes_named(payload),
+                    seconds=seconds / rounds,
+                    warmup=warmup,
+                    seed=seed,
+                )
+                for each, arrivals in _crowds(callers, rate)
+            ),
+            rounds=rounds,
+            loop=loop.value,
+            workers=workers,
+            growth=max_size if growth else None,
+        )
+        result = _measured(plan)
+    except (ValueError, MeasuringFailed) as error:
+        complain(str(error))
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return INTERRUPTED
+    return _tell(result, as_json, html)
+
+
+def _tell(result: BenchResult, as_json: str | None, html: Path | None) -> int:
+    try:
+        if html is not None:
+            _write_page(result, html)
+        file = _file(as_json)
+        if file is not None:
+            file.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    except OSError as error:
+        complain(f"{error.filename}: {error.strerror or error}")
+        return BAD_INPUT
+    if as_json == "-":
+        typer.echo(msgspec.json.encode(result))
+    else:
+        from .bench_table import show_result
+
+        show_result(result)
+        for written in filter(None, (html, file)):
+            typer.echo(f"written: {written}")
+    if result.interrupted:
+        complain("interrupted")
+        return INTERRUPTED
+    return LOST if anything_lost(result) else 0
+
+
+def _require_installed(loop: Loop) -> None:
+    if find_spec("hdrh") is None:
+        raise typer.BadParameter("pip install 'sessionkeeper[bench]'", param_hint="bench needs it")
+    if loop is Loop.UVLOOP and find_spec("uvloop") is None:
+        raise typer.BadParameter("uvloop is not installed", param_hint="--loop")
+
+
+def _file(as_json: str | None) -> Path | None:
+    return None if as_json in (None, "-") else Path(as_json or "")
+
+
+def _crowds(
+    callers: str | None, rate: str | None
+) -> Sequence[tuple[int, None] | tuple[None, float]]:
+    """Return how many callers, or how many arrivals a second, for each load."""
+    if rate is not None:
+        return [(None, each) for each in _numbers("--rate", rate, 0.1, 1_000_000)]
+    return [
+        (int(each), None) for each in _numbers("--callers", callers or "1,64,512", 1, 100_000)
+    ]
+
+
+def _numbers(option: str, text: str, least: float, most: float) -> list[float]:
+    numbers: list[float] = []
+    for part in text.split(","):
+        try:
+            number = float(part) if option == "--rate" else int(part)
+        except ValueError:
+            number = math.nan
+        if not least <= number <= most:
+            raise typer.BadParameter(
+                f"{part.strip()!r}: {least:,} to {most:,}, several with commas", param_hint=option
+            )
+        numbers.append(number)
+    return numbers
+
+
+def _measured(plan: Plan) -> BenchResult:
+    """Measure it with a bar on the terminal; Ctrl-C ends it with what there is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    terminal = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with (
+        Progress(
+            *columns, console=terminal, transient=True, disable=not terminal.is_terminal
+        ) as progress,
+        _asked_to_stop() as stopping,
+    ):
+        bar = progress.add_task("starting", total=None)
+
+        def tell(text: str, /, *, done: int, total: int) -> None:
+            progress.update(bar, description=text, completed=done, total=total)
+
+        return run_plan(plan, tell=tell, stopping=stopping)
+
+
+@contextmanager
+def _asked_to_stop() -> Generator[Callable[[], bool]]:
+    """The first Ctrl-C asks, so that what was measured is kept; the second one does not."""
+    asked = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _write_page(result: BenchResult, file: Path) -> None:
+    from ..bench.report import write_page
+
+    write_page(result, file)
