@@ -80,7 +80,7 @@ async def print_kept(redis_url: str | None) -> None:
                 print(f"{name:22} needs --redis URL")
                 continue
             try:
-                made = peer(name).make(folder=Path(place), redis_url=redis_url)
+                made = peer(name).make(path=Path(place) / name, redis_url=redis_url)
             except PeerNotInstalled as error:
                 print(f"{name:22} {error}")
                 continue

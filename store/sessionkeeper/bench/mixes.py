@@ -24,9 +24,7 @@ class Mix:
 
 def _mix(name: str, summary: str, skew: float, **shares: int) -> Mix:
     """A mix of shares by the name of their work."""
-    return Mix(
-        name, summary, MappingProxyType({Work(work): n for work, n in shares.items()}), skew
-    )
+    return Mix(name, summary, MappingProxyType({Work(work): n for work, n in shares.items()}), skew)
 
 
 MIXES: Mapping[str, Mix] = MappingProxyType(
@@ -47,9 +45,7 @@ MIXES: Mapping[str, Mix] = MappingProxyType(
                 list=2,
             ),
             _mix("append", "messages, and a touch now and then", 0.8, append=9_000, touch=1_000),
-            _mix(
-                "read", "gets, and the newest messages of a session", 0.8, get=7_000, read=3_000
-            ),
+            _mix("read", "gets, and the newest messages of a session", 0.8, get=7_000, read=3_000),
             _mix("state", "a session's state, replaced and read", 0.8, get=5_000, set=5_000),
             _mix(
                 "hot",

@@ -111,9 +111,7 @@ def run_plan(
     )
 
 
-def _run_loads(
-    plan: Plan, kept: Sequence[_Kept], tell: Tell, stopping: Callable[[], bool]
-) -> None:
+def _run_loads(plan: Plan, kept: Sequence[_Kept], tell: Tell, stopping: Callable[[], bool]) -> None:
     total = len(plan.loads) * plan.rounds * len(kept)
     number = 0
     for place, load in enumerate(plan.loads):

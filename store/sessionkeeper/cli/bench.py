@@ -188,9 +188,7 @@ def _crowds(
     """Return how many callers, or how many arrivals a second, for each load."""
     if rate is not None:
         return [(None, each) for each in _numbers("--rate", rate, 0.1, 1_000_000)]
-    return [
-        (int(each), None) for each in _numbers("--callers", callers or "1,64,512", 1, 100_000)
-    ]
+    return [(int(each), None) for each in _numbers("--callers", callers or "1,64,512", 1, 100_000)]
 
 
 def _numbers(option: str, text: str, least: float, most: float) -> list[float]:

@@ -42,11 +42,20 @@ def show_result(result: BenchResult) -> None:
 
 
 def _table(result: BenchResult, load: Load) -> Table:
-    table = Table(
-        title=f"{load.mix}, {load.title}", title_justify="left", box=None, padding=(0, 1)
-    )
+    table = Table(title=f"{load.mix}, {load.title}", title_justify="left", box=None, padding=(0, 1))
     table.add_column("store", no_wrap=True)
-    for name in ("ops/s", "from to", "p50", "p99", "p99.9", "p99.99", "max", "gap", "gc", "mailbox"):
+    for name in (
+        "ops/s",
+        "from to",
+        "p50",
+        "p99",
+        "p99.9",
+        "p99.99",
+        "max",
+        "gap",
+        "gc",
+        "mailbox",
+    ):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("memory", justify="right", no_wrap=True)
     table.add_column("stored")
@@ -123,7 +132,9 @@ def _growth(subject: SubjectResult) -> Iterator[Table]:
         ("a session", growth.session_bytes),
         (f"a frame of {growth.frame_payload} bytes", growth.frame_bytes),
     ):
-        memory.add_row(f"memory of {what}", "too little to tell" if held is None else f"{held:,.0f} B")
+        memory.add_row(
+            f"memory of {what}", "too little to tell" if held is None else f"{held:,.0f} B"
+        )
     memory.add_row("longest gap of the loop", micros(growth.stall_ms * 1_000))
     yield memory
 

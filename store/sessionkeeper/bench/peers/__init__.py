@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from .installed import PeerNotInstalled
 from .logs import LogPeer
-from .registry import Peer, PeerNeeds, Place, UnknownPeer, known, peer
+from .registry import PEERS, Peer, PeerNeeds, Place, UnknownPeer, known, peer
 from .states import StatePeer
 
 __all__ = [
+    "PEERS",
     "LogPeer",
     "Peer",
     "PeerNeeds",

@@ -39,6 +39,10 @@ class OpenaiAgents(LogPeer[Any]):
             session = self._sessions[key] = self._make(key)
         return session
 
+    async def create(self, key: str) -> None:
+        """Make the object. It is not offered as work: nothing is stored before the first item."""
+        self._of(key)
+
     def message(self, key: str, payload: bytes) -> Any:
         """Make an item."""
         return {"role": "user", "content": payload.decode("utf-8", "replace")}

@@ -18,7 +18,7 @@ class Place(StrEnum):
 
     MEMORY = "memory"
     FILE = "file"
-    REDIS = "redis"
+    REDIS = "Redis"
 
 
 class UnknownPeer(LookupError):
@@ -27,10 +27,6 @@ class UnknownPeer(LookupError):
     def __init__(self, name: str) -> None:
         super().__init__(f"no peer {name!r}; there are {', '.join(PEERS)}")
         self.name = name
-
-
-class PeerNeeds(ValueError):
-    """A peer was to be made without its place: a folder, or a Redis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +43,40 @@ class Peer:
     @property
     def installed(self) -> bool:
         """Whether what it needs could be imported."""
-        return all(is_installed(module) for module in self.needs)
+        return self.missing is None
 
-    def make(self, *, folder: Path | None = None, redis_url: str | None = None) -> Subject:
+    @property
+    def missing(self) -> str | None:
+        """The first module that it needs and that is not there."""
+        return next((module for module in self.needs if not is_installed(module)), None)
+
+    def make(self, *, path: Path | None = None, redis_url: str | None = None) -> Subject:
         """Make the peer, not yet open.
 
         Args:
-            folder: where one that keeps a file may make it; it must exist.
+            path: for one that keeps a file: the file, not there yet, in a folder that is.
             redis_url: for one in Redis, of which it takes keys with a beginning of their own.
 
         Raises:
             PeerNotInstalled: its package is not there; the text names the extra.
-            PeerNeeds: the folder or the URL is missing.
+            PeerNeeds: the file or the URL is missing.
         """
         made: type[Subject] = getattr(import_module(self.module, __package__), self.made)
         if self.place is Place.MEMORY:
             return made()
-        if self.place is Place.FILE:
-            if folder is None:
-                raise PeerNeeds(f"{self.name} keeps a file: it needs a folder")
-            return made(folder / f"{self.name}.db")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-        if redis_url is None:
-            raise PeerNeeds(f"{self.name} keeps its data in Redis: it needs a URL")
-        return made(redis_url)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+        where = path if self.place is Place.FILE else redis_url
+        if where is None:
+            raise PeerNeeds(self)
+        return made(where)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+class PeerNeeds(ValueError):
+    """A peer was to be made without its place: a file, or a Redis."""
+
+    def __init__(self, peer: Peer) -> None:
+        hint = f": {peer.name}=redis://HOST" if peer.place is Place.REDIS else ""
+        super().__init__(f"{peer.name} needs a {peer.place}{hint}")
+        self.peer = peer
 
 
 _MEMORY, _FILE, _REDIS = Place.MEMORY, Place.FILE, Place.REDIS
