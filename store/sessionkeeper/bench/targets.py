@@ -110,8 +110,10 @@ def lacking(subject: Subject, /) -> tuple[str, ...]:
 
 def _of_peer(text: str, name: str) -> Target:
     peer = PEERS[name]
-    if not peer.installed:
-        raise ValueError(str(PeerNotInstalled(f"{peer.missing}, which {name} needs,")))
+    try:
+        peer.check()
+    except PeerNotInstalled as missing:
+        raise ValueError(str(missing)) from None
     if peer.place is Place.REDIS and "=" not in text:
         raise ValueError(str(PeerNeeds(peer)))
     return Target(text, name, shared=False, tidied=False)

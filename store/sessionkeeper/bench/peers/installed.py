@@ -14,8 +14,9 @@ EXTRA = "perf-peers"
 class PeerNotInstalled(ImportError):
     """A peer is known, and its package is not there."""
 
-    def __init__(self, package: str) -> None:
-        super().__init__(f"{package} is not installed: pip install 'sessionkeeper[{EXTRA}]'")
+    def __init__(self, package: str, needed_by: str | None = None) -> None:
+        what = package if needed_by in (None, package) else f"{package}, which {needed_by} needs,"
+        super().__init__(f"{what} is not installed: pip install 'sessionkeeper[{EXTRA}]'")
         self.package = package
 
 

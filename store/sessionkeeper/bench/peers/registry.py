@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ..subject import Subject
-from .installed import is_installed
+from .installed import PeerNotInstalled, is_installed
 
 __all__ = ["PEERS", "Peer", "PeerNeeds", "Place", "UnknownPeer", "known", "peer"]
 
@@ -38,7 +38,7 @@ class Peer:
     made: str
     place: Place
     needs: tuple[str, ...]
-    """The modules that must be there."""
+    """The modules that must be there; their parents are imported to look, so none is deep."""
 
     @property
     def installed(self) -> bool:
@@ -49,6 +49,16 @@ class Peer:
     def missing(self) -> str | None:
         """The first module that it needs and that is not there."""
         return next((module for module in self.needs if not is_installed(module)), None)
+
+    def check(self) -> None:
+        """Raise `PeerNotInstalled` if something is not there that it needs."""
+        if (missing := self.missing) is not None:
+            raise PeerNotInstalled(missing, self.name)
+
+    def subject_class(self) -> type[Subject]:
+        """Return its class, which says what it offers and lacks; its package is not imported."""
+        made: type[Subject] = getattr(import_module(self.module, __package__), self.made)
+        return made
 
     def make(self, *, path: Path | None = None, redis_url: str | None = None) -> Subject:
         """Make the peer, not yet open.
@@ -61,7 +71,8 @@ class Peer:
             PeerNotInstalled: its package is not there; the text names the extra.
             PeerNeeds: the file or the URL is missing.
         """
-        made: type[Subject] = getattr(import_module(self.module, __package__), self.made)
+        self.check()
+        made = self.subject_class()
         if self.place is Place.MEMORY:
             return made()
         where = path if self.place is Place.FILE else redis_url
@@ -80,8 +91,8 @@ class PeerNeeds(ValueError):
 
 
 _MEMORY, _FILE, _REDIS = Place.MEMORY, Place.FILE, Place.REDIS
-_MCP = ("mcp.types", "mcp_persist")
-_ADK = ("google.adk.sessions", "google.genai")
+_MCP = ("mcp", "mcp_persist")
+_ADK = ("google.adk", "google.genai")
 _ALL = (
     Peer("aiocache", ".aiocache", "AiocacheMemory", _MEMORY, ("aiocache",)),
     Peer("aiocache-redis", ".aiocache", "AiocacheRedis", _REDIS, ("aiocache", "redis")),
@@ -90,7 +101,7 @@ _ALL = (
     Peer("py-key-value", ".key_value", "KeyValueMemory", _MEMORY, ("key_value.aio", "cachetools")),
     Peer("py-key-value-disk", ".key_value", "KeyValueDisk", _FILE, ("key_value.aio", "diskcache")),
     Peer("py-key-value-redis", ".key_value", "KeyValueRedis", _REDIS, ("key_value.aio", "redis")),
-    Peer("fastmcp", ".fastmcp", "FastmcpMemory", _MEMORY, ("fastmcp.server", "mcp.types")),
+    Peer("fastmcp", ".fastmcp", "FastmcpMemory", _MEMORY, ("fastmcp", "mcp")),
     Peer("mcp-persist-sqlite", ".mcp_persist", "McpPersistSqlite", _FILE, (*_MCP, "aiosqlite")),
     Peer("mcp-persist-redis", ".mcp_persist", "McpPersistRedis", _REDIS, (*_MCP, "redis")),
     Peer("openai-agents-sqlite", ".openai_agents", "OpenaiAgentsSqlite", _FILE, ("agents",)),
