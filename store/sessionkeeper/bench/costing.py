@@ -3,74 +3,98 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable
-from statistics import median
+from dataclasses import dataclass
+from statistics import quantiles
 from time import perf_counter
-from typing import TypeAlias
 
-from .filling import Filled
+from .filling import SMALLEST, Filled
+from .loop_watch import LoopWatch
 from .results import Spread
 from .subject import Work
 
 __all__ = ["Sample", "cost_beside"]
 
-Sample: TypeAlias = tuple[Work | None, int, int]
-"""What is asked (None: a sweep), by how many callers, in batches of so many; 0 is one by one, and
--1 one by one of the one long log."""
-
-_TURNS = 9
-_TURN = 0.01
-"""Seconds that a turn should take."""
+_TURNS, _FEW_TURNS = 7, 3
+_TURN, _LONG_TURN = 0.01, 0.1
+"""Seconds that a turn should take; of those that take so long one way or another there are few."""
 _MOST, _MOST_ON_LONG = 20_000, 400
+_LET_IN = 8
+"""A caller whose calls never wait lets others in after so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What is asked, and by how many."""
+
+    work: Work | None
+    """None for a sweep."""
+    callers: int
+    batch: int = 0
+    """Messages in one append; 0 for those that are no batch."""
+    long: bool = False
+    """Of the one long log, not of any session."""
 
 
 async def cost_beside(
-    subject: Filled, small: Filled | None, sample: Sample, base: float | None, size: int, least: int
-) -> Spread:
-    """Return the microseconds that a call costs, or a message of a batch.
+    subject: Filled, small: Filled | None, sample: Sample, *, size: int, base: float | None
+) -> tuple[Spread, int]:
+    """Return the microseconds of a call, or of a message of a batch, and the longest gap in ns.
 
     With a small one to compare with, and `base`, what the work cost when both were small, it is the
-    ratio of both times `base`. One turn is not counted.
+    ratio of both times `base`. One turn of each is not counted.
     """
-    many = await _calls_a_turn(subject, sample)
+    calls, turns = await _calls_a_turn(subject, sample)
     ours: list[float] = []
     theirs: list[float] = []
-    gc.collect()
-    for _ in range(_TURNS + 1):
-        if sample[2] < 0:
+    longest = 0
+    for _ in range(turns + 1):
+        if sample.long:
             await subject.settle(size)
-        ours.append(await _turn(subject, sample, many))
+        with LoopWatch() as watch:
+            ours.append(await _turn(subject, sample, calls))
+        longest = max(longest, watch.longest)
         if small is not None:
-            if sample[2] < 0:
-                await small.settle(least)
-            theirs.append(await _turn(small, sample, many))
+            if sample.long:
+                await small.settle(SMALLEST)
+            theirs.append(await _turn(small, sample, calls))
     ours, theirs = ours[1:], theirs[1:]
-    if not theirs or base is None:
-        return Spread(median(ours), min(ours), max(ours))
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-    return Spread(base * median(ratios), base * min(ratios), base * max(ratios))
+    if theirs and base is not None:
+        ours = [base * a / b for a, b in zip(ours, theirs, strict=True)]
+    low, middle, high = quantiles(ours, n=4, method="inclusive")
+    return Spread(middle, low, high), longest
 
 
-async def _calls_a_turn(subject: Filled, sample: Sample) -> int:
-    """How many calls take about as long as a turn should; at least one of each caller."""
-    callers = sample[1]
-    cost = await _turn(subject, sample, callers) / 1e6 * (sample[2] if sample[2] > 0 else 1)
-    most = _MOST if sample[2] >= 0 else _MOST_ON_LONG
-    return min(max(callers, int(_TURN / max(cost, 1e-7))), max(most, callers))
+async def _calls_a_turn(subject: Filled, sample: Sample) -> tuple[int, int]:
+    """How many calls take about as long as a turn should, at least one of each caller; and how
+    many turns."""
+    first = await _turn(subject, sample, sample.callers) * max(1, sample.batch) / 1e6
+    most = _MOST_ON_LONG if sample.long else _MOST
+    calls = min(max(sample.callers, int(_TURN / max(first, 1e-7))), max(most, sample.callers))
+    return calls, _FEW_TURNS if first * calls > _LONG_TURN else _TURNS
 
 
 async def _turn(subject: Filled, sample: Sample, calls: int) -> float:
     """Microseconds of one call, when so many callers share the calls."""
-    work, callers, batch = sample
-    call = subject.call(work, batch)
-    each = max(1, calls // callers)
+    call = subject.call(sample.work, sample.batch)
+    each = max(1, calls // sample.callers)
+    # Whom to ask is chosen before the clock runs: choosing costs as much as a quick answer.
+    keys = [subject.keys(each, long=sample.long) for _ in range(sample.callers)]
+    go = asyncio.Event()
+    callers = [asyncio.ensure_future(_caller(call, some, go)) for some in keys]
+    await asyncio.sleep(0)  # all of them wait now: starting ten thousand is no part of it
     before = perf_counter()
-    await asyncio.gather(*(_caller(call, each) for _ in range(callers)))
+    go.set()
+    await asyncio.gather(*callers)
     took = perf_counter() - before
-    return took / (each * callers * max(1, batch)) * 1e6
+    return took / (each * sample.callers * max(1, sample.batch)) * 1e6
 
 
-async def _caller(call: Callable[[], Awaitable[object]], times: int) -> None:
-    for _ in range(times):
-        await call()
+async def _caller(
+    call: Callable[[str], Awaitable[object]], keys: list[str], go: asyncio.Event
+) -> None:
+    await go.wait()
+    for turn, key in enumerate(keys, 1):
+        await call(key)
+        if turn % _LET_IN == 0:
+            await asyncio.sleep(0)

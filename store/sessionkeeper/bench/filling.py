@@ -6,62 +6,73 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import count
 from random import Random
+from typing import Self
 
 from .load import message_of
 from .of_store import StoreSubject
 from .subject import Subject, Work
 
-__all__ = ["Filled"]
+__all__ = ["SMALLEST", "Filled"]
 
+SMALLEST = 1_000
 _AT_ONCE = 256
 _BATCH = 500
-_PAYLOAD = 100
 _NEWEST = 20
+_PAYLOAD = 100
 _LONG = "bench-long"
 
 
 class Filled:
-    """Sessions by number and one long log, in a subject."""
+    """A subject with sessions by number, of a message each, and one long log.
+
+    A context: opened with 1,000 sessions and 1,000 messages in the log, or with nothing when it
+    need not be `small`; with `tidy`, what was made in it is deleted at the end.
+    """
 
     payload_bytes = _PAYLOAD
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, *, small: bool = True, tidy: bool = False) -> None:
         self.subject = subject
         self.offers = frozenset(subject.offers)
         self.sweeps = isinstance(subject, StoreSubject)
+        self._small, self._tidy = small, tidy
         self._random = Random(1)  # noqa: S311 - which sessions are asked for, no secret
         self._message = message_of(_PAYLOAD)
-        self._batches: dict[int, list[bytes]] = {}
         self._sessions = self._frames = 0
         self._numbers = count()
 
     def __repr__(self) -> str:
         return f"<Filled {self._sessions:,} sessions, {self._frames:,} frames in one>"
 
-    async def open(self, size: int) -> None:
-        """Open it with so many sessions and so many frames in the long log."""
+    async def __aenter__(self) -> Self:
         await self.subject.open()
         await self.subject.create(_LONG)
-        await self.fill(size)
-        if Work.APPEND in self.offers:
-            await self.lengthen(size)
+        if self._small:
+            await self.fill(SMALLEST)
+            if Work.APPEND in self.offers:
+                await self.lengthen(SMALLEST)
+        return self
 
-    async def aclose(self, *, tidy: bool) -> None:
-        """Close it; with `tidy`, delete what was made first."""
-        if tidy:
-            keys = [_LONG, *(f"bench-{n}" for n in range(self._sessions))]
-            for first in range(0, len(keys), _AT_ONCE):
-                await asyncio.gather(
-                    *(self.subject.delete(key) for key in keys[first : first + _AT_ONCE])
-                )
-        await self.subject.aclose()
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            if self._tidy:
+                await self._delete_all()
+        finally:
+            await self.subject.aclose()
+
+    async def create(self, size: int, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Let there be so many sessions, the new ones empty."""
+        await self._made(self.subject.create, size, stopped)
 
     async def fill(self, size: int, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Let there be so many sessions."""
-        while self._sessions < size and not stopped():
-            some = range(self._sessions, min(size, self._sessions + _AT_ONCE))
-            await asyncio.gather(*(self.subject.create(f"bench-{n}") for n in some))
-            self._sessions = some.stop
+        """Let there be so many sessions, the new ones with a message."""
+
+        async def make(key: str) -> None:
+            await self.subject.create(key)
+            if Work.APPEND in self.offers:
+                await self.subject.append(key, self._message)
+
+        await self._made(make, size, stopped)
 
     async def lengthen(self, size: int, stopped: Callable[[], bool] = lambda: False) -> None:
         """Let the long log be so long."""
@@ -73,47 +84,67 @@ class Filled:
 
     async def settle(self, size: int) -> None:
         """Make the long log anew if what was measured has made it half as long again."""
-        if self._frames > size * 3 // 2:
+        if self._frames > size * 3 // 2 and Work.DELETE in self.offers:
             await self.subject.delete(_LONG)
             await self.subject.create(_LONG)
             self._frames = 0
             await self.lengthen(size)
 
-    def call(self, work: Work | None, batch: int) -> Callable[[], Awaitable[object]]:
-        """Return what does one thing: a sweep for None, of the long log for a batch of -1."""
+    def keys(self, many: int, *, long: bool) -> list[str]:
+        """Whom to ask: sessions by chance, or the one of the long log."""
+        if long:
+            return [_LONG] * many
+        random, sessions = self._random.random, self._sessions
+        return [_name(int(random() * sessions)) for _ in range(many)]
+
+    def call(self, work: Work | None, batch: int) -> Callable[[str], Awaitable[object]]:
+        """Return what does one thing with a session, a sweep for None; `batch` messages at once."""
         subject, message = self.subject, self._message
         if work is None:
             if not isinstance(subject, StoreSubject):
                 raise ValueError("only a store sweeps")
-            return subject.sweep
-        if batch > 0:
-            messages = self._batches.setdefault(batch, [message] * batch)
-            return lambda: subject.append_many(self._key(), messages)
-        if work is Work.CREATE:
-            return self._create_and_delete
-        if work is Work.LIST:
-            return subject.list
+            sweep = subject.sweep
+            return lambda _: sweep()
+        if batch:
+            messages = [message] * batch
+            return lambda key: subject.append_many(key, messages)
         calls: dict[Work, Callable[[str], Awaitable[object]]] = {
             Work.GET: subject.get,
             Work.TOUCH: subject.touch,
             Work.MODIFY: subject.modify,
+            Work.CREATE: self._create_and_delete,
             Work.SET: lambda key: subject.set(key, message),
-            Work.APPEND: lambda key: subject.append(key, message),
-            Work.READ: lambda key: subject.read(key, _NEWEST),
+            Work.APPEND: self._append,
+            Work.READ: lambda key: subject.read(key, _NEWEST if key is _LONG else 1),
+            Work.LIST: lambda _: subject.list(),
         }
-        one = calls[work]
-        if batch < 0:
-            return self._append_to_long if work is Work.APPEND else lambda: one(_LONG)
-        return lambda: one(self._key())
+        return calls[work]
 
-    def _key(self) -> str:
-        return f"bench-{int(self._random.random() * self._sessions)}"
+    async def _append(self, key: str) -> None:
+        await self.subject.append(key, self._message)
+        if key is _LONG:
+            self._frames += 1
 
-    async def _append_to_long(self) -> None:
-        await self.subject.append(_LONG, self._message)
-        self._frames += 1
-
-    async def _create_and_delete(self) -> None:
+    async def _create_and_delete(self, _: str) -> None:
         key = f"bench-other-{next(self._numbers)}"
         await self.subject.create(key)
         await self.subject.delete(key)
+
+    async def _made(
+        self, make: Callable[[str], Awaitable[None]], size: int, stopped: Callable[[], bool]
+    ) -> None:
+        while self._sessions < size and not stopped():
+            some = range(self._sessions, min(size, self._sessions + _AT_ONCE))
+            await asyncio.gather(*(make(_name(number)) for number in some))
+            self._sessions = some.stop
+
+    async def _delete_all(self) -> None:
+        keys = [_LONG, *map(_name, range(self._sessions))]
+        for first in range(0, len(keys), _AT_ONCE):
+            await asyncio.gather(
+                *(self.subject.delete(key) for key in keys[first : first + _AT_ONCE])
+            )
+
+
+def _name(number: int) -> str:
+    return f"bench-{number}"

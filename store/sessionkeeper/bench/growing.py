@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from statistics import linear_regression
 
 from .costing import Sample, cost_beside
-from .filling import Filled
-from .loop_watch import LoopWatch, rss_bytes
+from .filling import SMALLEST, Filled
+from .loop_watch import rss_bytes
 from .results import Curve, Growth, Point
 from .subject import Subject, Work
 from .targets import lacking
 
-__all__ = ["MOST_SESSIONS", "SMALLEST", "exponent_of", "grow", "sizes_up_to"]
+__all__ = ["MOST_SESSIONS", "exponent_of", "grow", "sizes_up_to"]
 
-SMALLEST, MOST_SESSIONS = 1_000, 1_000_000
+MOST_SESSIONS = 1_000_000
 _MOST_LISTED = 100_000
 """A list of more is a matter of seconds, and its growth is known by then."""
-_MOST_CALLERS, _MOST_BATCH = 10_000, 1_024
-_CALLERS = (1, 8, 64, 512, 4_096, _MOST_CALLERS)
-_BATCHES = (1, 4, 16, 64, 256, _MOST_BATCH)
+_CALLERS = (1, 8, 64, 512, 4_096, 10_000)
+_BATCHES = (1, 4, 16, 64, 256, 1_024)
 _ONE_SESSION = (Work.GET, Work.TOUCH, Work.APPEND, Work.READ, Work.SET, Work.MODIFY)
 _CREATE_DELETE = (Work.CREATE, Work.DELETE)
 _ENOUGH = 8 * 1024**2
@@ -46,68 +46,20 @@ async def grow(
 ) -> tuple[Growth, tuple[str, ...]]:
     """Measure a subject at sizes up to `max_size`; return that and what it lacks.
 
-    `make` makes an empty subject; the one that is small for comparison is of another name, unless
-    `alone` says that there is but one. When `stopped` says so, what was measured is returned.
+    `make` makes an empty subject of a name; `alone` says that all names are one place, so that none
+    can be beside another. When `stopped` says so, what was measured until then is returned.
     Raises `ValueError` for a size below 1,000, and what the subject raises.
     """
-    if max_size < SMALLEST:
-        raise ValueError(f"a size is at least {SMALLEST:,}")
-    memory = {} if alone else await _memory(make, max_size, tell, stopped)
-    gc.collect()
-    subject, small = Filled(make("large")), None if alone else Filled(make("small"))
-    rows: dict[tuple[str, str], list[Point]] = {}
-    measure = _Measure(subject, small, rows, tell, stopped)
-    with LoopWatch() as watch:
-        for each in filter(None, (subject, small)):
-            await each.open(SMALLEST)
-        try:
-            await measure.all(sizes_up_to(max_size))
-        except _Stopped:
-            pass
-        lacks = lacking(subject.subject)
-        for each in filter(None, (subject, small)):
-            await each.aclose(tidy=alone)
-    growth = Growth(
-        curves=tuple(
-            Curve(what, over, tuple(points), exponent_of(points))
-            for (what, over), points in rows.items()
-        ),
-        session_bytes=memory.get("sessions"),
-        frame_bytes=memory.get("frames"),
-        frame_payload=subject.payload_bytes,
-        stall_ms=watch.longest / 1e6,
-    )
-    return growth, lacks
-
-
-async def _memory(
-    make: Callable[[str], Subject],
-    max_size: int,
-    tell: Callable[[str], object],
-    stopped: Callable[[], bool],
-) -> dict[str, float]:
-    """Bytes of this process for a session and for a frame, by filling a fresh one."""
-    found: dict[str, float] = {}
-    filled = Filled(make("memory"))
-    await filled.open(SMALLEST)
-    steps = {"sessions": (filled.fill, min(max_size, MOST_SESSIONS))}
-    if Work.APPEND in filled.offers:
-        steps["frames"] = (filled.lengthen, max_size)
-    for over, (grown, size) in steps.items():
-        tell(f"memory of {size:,} {over}")
-        gc.collect()
-        before = rss_bytes()
-        await grown(size, stopped)
-        gc.collect()
-        more = rss_bytes() - before
-        if more > _ENOUGH and not stopped():
-            found[over] = more / (size - SMALLEST)
-    await filled.aclose(tidy=False)
-    return found
+    measuring = _Measuring(make, max_size, alone, tell, stopped)
+    with suppress(_Stopped):
+        await measuring.all()
+    return measuring.result(), measuring.lacks
 
 
 def sizes_up_to(most: int, /) -> list[int]:
-    """Return sizes from 1,000, two a decade."""
+    """Return sizes from 1,000, two a decade. Raises `ValueError` for less."""
+    if most < SMALLEST:
+        raise ValueError(f"a size is at least {SMALLEST:,}")
     steps = int(2 * math.log10(most / SMALLEST) + 1e-9)
     sizes = [round(SMALLEST * 10 ** (step / 2)) for step in range(steps + 1)]
     return [*sizes, most] if sizes[-1] < 0.9 * most else [*sizes[:-1], most]
@@ -122,74 +74,141 @@ def exponent_of(points: Sequence[Point], /) -> float | None:
     return linear_regression(sizes, costs).slope
 
 
-class _Measure:
-    """The measurements, in their order."""
+class _Measuring:
+    """The measurements, in their order: what must not see a full process comes first."""
 
     def __init__(
         self,
-        subject: Filled,
-        small: Filled | None,
-        rows: dict[tuple[str, str], list[Point]],
+        make: Callable[[str], Subject],
+        max_size: int,
+        alone: bool,
         tell: Callable[[str], object],
         stopped: Callable[[], bool],
     ) -> None:
-        self._subject, self._small, self._rows = subject, small, rows
-        self._tell, self._stopped = tell, stopped
+        self._make, self._alone, self._tell, self._stopped = make, alone, tell, stopped
+        self._sizes = sizes_up_to(max_size)
+        self._rows: dict[tuple[str, str], list[Point]] = {}
+        self._bytes: dict[str, float] = {}
+        self._stall_ns = 0
+        self.lacks: tuple[str, ...] = ()
 
-    async def all(self, sizes: Sequence[int]) -> None:
-        """Sessions, frames, callers, batches."""
-        few = [size for size in sizes if size <= MOST_SESSIONS]
-        await self._over("sessions", few, self._subject.fill, self._of_sessions)
-        if Work.APPEND in self._subject.offers:
-            await self._over("frames", sizes, self._subject.lengthen, self._of_frames)
-        offers = self._subject.offers
+    def result(self) -> Growth:
+        """What is known by now."""
+        return Growth(
+            curves=tuple(
+                Curve(what, over, tuple(points), exponent_of(points))
+                for (what, over), points in self._rows.items()
+            ),
+            session_bytes=self._bytes.get("sessions"),
+            frame_bytes=self._bytes.get("frames"),
+            frame_payload=Filled.payload_bytes,
+            stall_ms=self._stall_ns / 1e6,
+        )
+
+    async def all(self) -> None:
+        """Memory, callers and batches, and then what grows."""
+        if not self._alone:
+            async with Filled(self._make("memory"), small=False) as filled:
+                await self._memory(filled)
+        async with Filled(self._make("crowds"), tidy=self._alone) as filled:
+            self.lacks = lacking(filled.subject)
+            await self._crowds(filled)
+        async with Filled(self._make("large"), tidy=self._alone) as subject:
+            if self._alone:
+                await self._grow(subject, None)
+                return
+            async with Filled(self._make("small")) as small:
+                await self._grow(subject, small)
+
+    async def _memory(self, filled: Filled) -> None:
+        steps = {"sessions": (filled.create, min(self._sizes[-1], MOST_SESSIONS))}
+        if Work.APPEND in filled.offers:
+            steps["frames"] = (filled.lengthen, self._sizes[-1])
+        for over, (grown, size) in steps.items():
+            self._at(f"memory of {size:,} {over}")
+            gc.collect()
+            before = rss_bytes()
+            await grown(size, self._stopped)
+            gc.collect()
+            more = rss_bytes() - before
+            if more > _ENOUGH and not self._stopped():
+                self._bytes[over] = more / size
+
+    async def _crowds(self, filled: Filled) -> None:
         for callers in _CALLERS:
-            for work in (Work.GET, Work.APPEND):
-                if work in offers:
-                    await self._point(work.value, "callers", callers, (work, callers, 0))
-        if Work.APPEND in offers:
+            for work in filled.offers & {Work.GET, Work.APPEND}:
+                await self._point(
+                    work.value, "callers", callers, Sample(work, callers), subject=filled
+                )
+        if Work.APPEND in filled.offers:
             for batch in _BATCHES:
-                await self._point("append_many", "batch", batch, (Work.APPEND, 16, batch))
+                sample = Sample(Work.APPEND, 16, batch=batch)
+                await self._point("append_many", "batch", batch, sample, subject=filled)
+
+    async def _grow(self, subject: Filled, small: Filled | None) -> None:
+        few = [size for size in self._sizes if size <= MOST_SESSIONS]
+        await self._over(
+            "sessions", few, subject.fill, _of_sessions(subject), subject=subject, small=small
+        )
+        if Work.APPEND in subject.offers:
+            samples = _of_frames(subject)
+            await self._over(
+                "frames", self._sizes, subject.lengthen, samples, subject=subject, small=small
+            )
 
     async def _over(
         self,
         over: str,
         sizes: Sequence[int],
         grown: Callable[[int, Callable[[], bool]], Awaitable[None]],
-        samples: Callable[[], Iterator[tuple[str, Sample]]],
+        samples: dict[str, Sample],
+        *,
+        subject: Filled,
+        small: Filled | None,
     ) -> None:
-        """Let it grow to each size, and measure there."""
         for size in sizes:
-            self._tell(f"growing to {size:,} {over}")
+            self._at(f"growing to {size:,} {over}")
             await grown(size, self._stopped)
-            for what, sample in samples():
-                if what != "list" or size <= _MOST_LISTED:
-                    await self._point(what, over, size, sample)
+            for what, sample in samples.items():
+                if sample.work is not Work.LIST or size <= _MOST_LISTED:
+                    await self._point(what, over, size, sample, subject=subject, small=small)
 
-    def _of_sessions(self) -> Iterator[tuple[str, Sample]]:
-        offers = self._subject.offers
-        for work in _ONE_SESSION:
-            if work in offers:
-                yield work.value, (work, 64, 0)
-        if offers.issuperset(_CREATE_DELETE):
-            yield "create+delete", (Work.CREATE, 64, 0)
-        if self._subject.sweeps:
-            yield "sweep", (None, 1, 0)
-        if Work.LIST in offers:
-            yield "list", (Work.LIST, 1, 0)
-
-    def _of_frames(self) -> Iterator[tuple[str, Sample]]:
-        for work in (Work.APPEND, Work.READ):
-            if work in self._subject.offers:
-                yield work.value, (work, 64, -1)
-
-    async def _point(self, what: str, over: str, size: int, sample: Sample) -> None:
-        if self._stopped():
-            raise _Stopped
-        self._tell(f"{what} at {size:,} {over}")
+    async def _point(
+        self,
+        what: str,
+        over: str,
+        size: int,
+        sample: Sample,
+        *,
+        subject: Filled,
+        small: Filled | None = None,
+    ) -> None:
+        self._at(f"{what} at {size:,} {over}")
         points = self._rows.setdefault((what, over), [])
         base = points[0].cost.median if points else None
-        # Callers and batches are not what a subject holds: the size is in the sample itself.
-        small = self._small if over in ("sessions", "frames") else None
-        cost = await cost_beside(self._subject, small, sample, base, size, SMALLEST)
+        gc.collect()
+        cost, stall_ns = await cost_beside(subject, small, sample, size=size, base=base)
         points.append(Point(size, cost))
+        if over in ("sessions", "frames") and sample.work is not Work.LIST:
+            self._stall_ns = max(self._stall_ns, stall_ns)
+
+    def _at(self, what: str) -> None:
+        if self._stopped():
+            raise _Stopped
+        self._tell(what)
+
+
+def _of_sessions(filled: Filled) -> dict[str, Sample]:
+    samples = {work.value: Sample(work, 64) for work in _ONE_SESSION if work in filled.offers}
+    if filled.offers.issuperset(_CREATE_DELETE):
+        samples["create+delete"] = Sample(Work.CREATE, 64)
+    if filled.sweeps:
+        samples["sweep"] = Sample(None, 1)
+    if Work.LIST in filled.offers:
+        samples["list"] = Sample(Work.LIST, 1)
+    return samples
+
+
+def _of_frames(filled: Filled) -> dict[str, Sample]:
+    works = (Work.APPEND, Work.READ)
+    return {work.value: Sample(work, 64, long=True) for work in works if work in filled.offers}

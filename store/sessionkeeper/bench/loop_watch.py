@@ -1,4 +1,4 @@
-"""What a loop suffers while it is measured: gaps in which it serves nobody, collections, a queue."""
+"""What a loop suffers while it is measured: gaps, garbage collections, a queue."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class LoopWatch:
 
 
 def rss_bytes() -> int:
-    """Return the memory this process holds; where the system does not say, the most it ever held."""
+    """Return the memory this process holds, or what it held at most where only that is told."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -22,7 +22,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A number that was measured several times."""
+    """A number that was measured several times.
+
+    From the least to the largest round of a load; the middle half of the turns of a cost.
+    """
 
     median: float
     low: float

@@ -62,6 +62,10 @@ class Plan:
             raise ValueError(f"{alone[0]} lives in one process: it cannot have {self.workers}")
 
 
+def _tell_nobody(text: str, /, *, done: int, total: int) -> None:
+    """Nobody wants to know where it is."""
+
+
 class _Kept:
     """What is known of a target so far."""
 
@@ -76,7 +80,7 @@ class _Kept:
 def run_plan(
     plan: Plan,
     *,
-    tell: Tell = lambda _, /, done, total: None,
+    tell: Tell | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> BenchResult:
     """Measure, and return what there is when `stopping` says so.
@@ -85,6 +89,7 @@ def run_plan(
     programs take of the machine meanwhile, they take from all. Raises `MeasuringFailed`.
     """
     begun = perf_counter()
+    tell = tell or _tell_nobody
     mark = f"bench-{token_hex(4)}"
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sessionkeeper-bench-"))

@@ -48,10 +48,10 @@ class Subject(ABC):
     lacks: ClassVar[tuple[str, ...]] = ()
     """What it does not do: "no atomicity", "no durability", "order lost"."""
 
-    async def open(self) -> None:
+    async def open(self) -> None:  # noqa: B027 - most have nothing to do
         """Get ready; called once, on the loop that measures."""
 
-    async def aclose(self) -> None:
+    async def aclose(self) -> None:  # noqa: B027 - the same
         """Let go of everything that `open` took."""
 
     async def create(self, key: str) -> None:

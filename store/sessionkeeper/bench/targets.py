@@ -159,7 +159,7 @@ def _design(name: str) -> Callable[[], Awaitable[AtomicSessionStore]]:
     async def make() -> AtomicSessionStore:
         store = design_named(name).make(LIMITS if name in DESIGNS else None)
         if not isinstance(store, AtomicSessionStore):
-            raise ValueError(f"{name} is no AtomicSessionStore")  # noqa: TRY004 - a wrong name
+            raise ValueError(f"{name} is no AtomicSessionStore")
         return store
 
     return make

@@ -7,6 +7,7 @@ import selectors
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import TypeVar
 
@@ -69,10 +70,8 @@ class Team:
         """End the processes: those at rest by closing their orders, the others at once."""
         for member in self._members:
             if member.stdin is not None:
-                try:
+                with suppress(OSError):
                     member.stdin.close()
-                except OSError:
-                    pass
         until = monotonic() + (0.0 if self._told_to_stop else 5.0)
         for member in self._members:
             try:

@@ -43,7 +43,7 @@ from .orders import (
     Stop,
 )
 from .steps import steps_of
-from .subject import Kept, Subject, Work
+from .subject import Kept, Subject
 from .targets import lacking, subject_of, target_named
 
 __all__ = ["main"]

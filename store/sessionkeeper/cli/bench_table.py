@@ -15,6 +15,19 @@ from .stores import printable
 __all__ = ["show_result"]
 
 _WIDE = 200
+_COLUMNS = (
+    "ops/s",
+    "from to",
+    "p50",
+    "p99",
+    "p99.9",
+    "p99.99",
+    "max",
+    "gap",
+    "gc",
+    "mailbox",
+    "memory",
+)
 
 
 def show_result(result: BenchResult) -> None:
@@ -44,20 +57,8 @@ def show_result(result: BenchResult) -> None:
 def _table(result: BenchResult, load: Load) -> Table:
     table = Table(title=f"{load.mix}, {load.title}", title_justify="left", box=None, padding=(0, 1))
     table.add_column("store", no_wrap=True)
-    for name in (
-        "ops/s",
-        "from to",
-        "p50",
-        "p99",
-        "p99.9",
-        "p99.99",
-        "max",
-        "gap",
-        "gc",
-        "mailbox",
-    ):
+    for name in _COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("memory", justify="right", no_wrap=True)
     table.add_column("stored")
     for subject in result.subjects:
         for each in subject.measured:
@@ -132,9 +133,8 @@ def _growth(subject: SubjectResult) -> Iterator[Table]:
         ("a session", growth.session_bytes),
         (f"a frame of {growth.frame_payload} bytes", growth.frame_bytes),
     ):
-        memory.add_row(
-            f"memory of {what}", "too little to tell" if held is None else f"{held:,.0f} B"
-        )
+        told = "too little to tell" if held is None else f"{held:,.0f} B"
+        memory.add_row(f"memory of {what}", told)
     memory.add_row("longest gap of the loop", micros(growth.stall_ms * 1_000))
     yield memory
 

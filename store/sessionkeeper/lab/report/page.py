@@ -1,31 +1,25 @@
-"""Puts a page together: templates, style and scripts in one file that allows nothing else.
+"""Puts a page together: what a comparison found, as the templates show it.
 
-Everything that comes from a history is escaped by the templates. The policy of the page names its
-own style and scripts by their hashes, so that nothing else could run or be fetched in any case.
+Everything that comes from a history is escaped by the templates.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..results import Comparison, Picture
 from .drawing import BAR, Drawing, draw
 from .matrix import matrix_of
+from .sheet import render_sheet, text_of, write_sheet
 from .texts import counted, visible
 from .wide import around, wide_data
 
 __all__ = ["render_pictures", "render_report", "write_pictures", "write_report"]
 
-_PACKAGE = "sessionkeeper.lab.report"
 _MOST_DRAWN, _MOST_SHOWN = 400, 20_000
 """Bars drawn as SVG; more go on a canvas, and of more than that only those around the call."""
 _EXCERPT = 40
@@ -93,7 +87,7 @@ def write_report(comparison: Comparison, path: Path | str) -> None:
 
     Raises `OSError` when the file cannot be written.
     """
-    _write(render_report(comparison), path)
+    write_sheet(render_report(comparison), path)
 
 
 def write_pictures(
@@ -103,13 +97,7 @@ def write_pictures(
 
     Raises `OSError` when the file cannot be written.
     """
-    _write(render_pictures(title, pictures), path)
-
-
-def _write(page: str, path: Path | str) -> None:
-    target = Path(path)
-    target.touch(mode=0o600)
-    target.write_text(page, encoding="utf-8")
+    write_sheet(render_pictures(title, pictures), path)
 
 
 def _figure(id: str, heading: str, about: str, picture: Picture) -> _Figure:
@@ -148,41 +136,12 @@ def _figure(id: str, heading: str, about: str, picture: Picture) -> _Figure:
 
 
 def _page(template: str, figures: Sequence[_Figure], **values: object) -> str:
-    style = _text("report.css")
-    scripts = [_text("pictures.js")]
+    scripts = [text_of("pictures.js")]
     if any(figure.data is not None for figure in figures):
-        scripts += [_text("overview.js"), _text("canvas.js")]
-    policy = (
-        "default-src 'none'; base-uri 'none'; form-action 'none';"
-        f" style-src {_hashed(style)}; script-src {' '.join(map(_hashed, scripts))}"
+        scripts += [text_of("overview.js"), text_of("canvas.js")]
+    return render_sheet(
+        template,
+        style=text_of("report.css"),
+        scripts=scripts,
+        values={"figures": figures, "bar": BAR, **values},
     )
-    page = _templates().get_template(template)
-    return page.render(
-        policy=policy,
-        style=Markup(style),  # noqa: S704 - ours
-        scripts=[Markup(script) for script in scripts],  # noqa: S704 - ours
-        figures=figures,
-        bar=BAR,
-        **values,
-    )
-
-
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader(_PACKAGE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-@cache
-def _text(name: str) -> str:
-    return files(_PACKAGE).joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _hashed(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
