@@ -42,6 +42,21 @@ async def test_racing_changes_are_lost_where_a_change_is_a_read_and_a_write(name
     assert any("no atomic change" in lack for lack in peer(name).subject_class().lacks)
 
 
+@pytest.mark.parametrize("name", installed({"langgraph-graph"}) or [None])
+async def test_messages_of_runs_side_by_side_are_lost_where_each_run_saves_all(
+    name: str | None,
+) -> None:
+    """The same check of what is kept, for messages; what is not installed says so elsewhere."""
+    if name is None:
+        assert not peer("langgraph-graph").installed
+        return
+    subject = peer(name).make()
+    await subject.open()
+    await subject.create("raced")
+    await asyncio.gather(*(subject.append("raced", b"{}") for _ in range(8)))
+    assert (await subject.kept("raced")).appended == 1
+
+
 @pytest.mark.parametrize("name", installed(KEEPING))
 async def test_racing_changes_are_all_kept_where_one_actor_makes_them(name: str) -> None:
     """The same race on an actor: the check finds nothing where nothing is lost."""

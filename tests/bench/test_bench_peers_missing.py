@@ -72,7 +72,7 @@ def test_a_url_with_a_password_is_not_shown() -> None:
     assert target_named("cashews").name == "cashews"
 
 
-@pytest.mark.parametrize("name", [name for name in known() if peer(name).installed])
+@pytest.mark.parametrize("name", known())
 def test_what_a_peer_offers_it_has_a_method_for(name: str) -> None:
     """And it says what it does not do."""
     made = peer(name).subject_class()
@@ -82,6 +82,14 @@ def test_what_a_peer_offers_it_has_a_method_for(name: str) -> None:
         assert getattr(made, work) is not getattr(Subject, work)
     if peer(name).place is Place.MEMORY:
         assert Work.MODIFY in made.offers
+
+
+def test_the_page_on_peers_says_what_each_does_not_do() -> None:
+    """Word for word, so that neither changes without the other."""
+    page = Path(__file__).parents[2].joinpath("docs", "peers.md").read_text("utf-8")
+    for name in known():
+        lacks = "; ".join(peer(name).subject_class().lacks)
+        assert f"| {name} | {lacks} |" in page
 
 
 def test_the_extra_names_each_package_of_a_peer() -> None:

@@ -31,7 +31,7 @@ class FastmcpMemory(LogPeer[Any]):
     }
     lacks: ClassVar[tuple[str, ...]] = (
         f"keeps the newest {RING} messages of a session, for an hour; each rewrites their list",
-        f"{NO_ATOMIC_CHANGE}, even that of another key of the same session",
+        NO_ATOMIC_CHANGE,
         "no list of sessions, no touch",
         "state and messages know nothing of each other: deleting a session leaves its messages",
         "no durability in memory, its default",

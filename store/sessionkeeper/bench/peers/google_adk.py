@@ -157,7 +157,7 @@ class AdkDatabase(Adk):
     name: ClassVar[str] = "google-adk-database"
     lacks: ClassVar[tuple[str, ...]] = (
         *LACKS,
-        f"{STALE}; its lock counts in one process, so two processes on SQLite lose updates",
+        "a stale write is refused in one process; between two a time stamp must do, on SQLite",
     )
 
     def __init__(self, path: Path) -> None:

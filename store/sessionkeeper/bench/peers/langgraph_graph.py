@@ -23,13 +23,14 @@ class Thread(TypedDict):
     state: str
 
 
-def nothing(_: object) -> dict[str, object]:
-    """A node that changes nothing: updates are said to come from it."""
+async def answer(_: object) -> dict[str, object]:
+    """A node that awaits once, as one does that asks a model, and adds nothing of its own."""
+    await asyncio.sleep(0)
     return {}
 
 
 class LanggraphGraph(LogPeer[str]):
-    """`aupdate_state` of a compiled graph: load, reduce, save."""
+    """A run of a compiled graph for each message, `aupdate_state` for the rest."""
 
     name: ClassVar[str] = "langgraph-graph"
     offers: ClassVar[frozenset[Work]] = LogPeer.offers | {
@@ -40,8 +41,8 @@ class LanggraphGraph(LogPeer[str]):
         Work.MODIFY,
     }
     lacks: ClassVar[tuple[str, ...]] = (
-        "no atomic change: two updates of one thread that begin together both succeed, one stays",
-        "messages are lost the same way, and each writes the whole list again",
+        "no atomic change: two that begin together on one thread both succeed, and one is lost",
+        "messages are lost the same way, and each run writes the whole list again",
         "no list of sessions, no touch, no expiry",
         "no durability with the saver in memory",
     )
@@ -49,8 +50,8 @@ class LanggraphGraph(LogPeer[str]):
     def __init__(self) -> None:
         self._saver = module_of("langgraph.checkpoint.memory", PACKAGE).InMemorySaver()
         graph = module_of("langgraph.graph", PACKAGE).StateGraph(Thread)
-        graph.add_node("nothing", nothing)
-        graph.set_entry_point("nothing")
+        graph.add_node("answer", answer)
+        graph.set_entry_point("answer")
         self._graph = graph.compile(checkpointer=self._saver)
 
     async def create(self, key: str) -> None:
@@ -76,8 +77,9 @@ class LanggraphGraph(LogPeer[str]):
         return payload.decode("utf-8", "replace")
 
     async def add(self, key: str, message: str) -> None:
-        """Update the messages by one more."""
-        await self._update(key, {"messages": [message]})
+        """Run the graph with a message more."""
+        config = {"configurable": {"thread_id": key}}
+        await self._graph.ainvoke({"messages": [message]}, config)
 
     async def read(self, key: str, limit: int) -> int:
         """Get the state, which holds all messages."""
@@ -94,7 +96,7 @@ class LanggraphGraph(LogPeer[str]):
 
     async def _update(self, key: str, values: dict[str, object]) -> None:
         config = {"configurable": {"thread_id": key}}
-        await self._graph.aupdate_state(config, values, as_node="nothing")
+        await self._graph.aupdate_state(config, values, as_node="answer")
 
     async def _values(self, key: str) -> dict[str, Any]:
         state = await self._graph.aget_state({"configurable": {"thread_id": key}})
