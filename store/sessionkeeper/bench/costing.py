@@ -1,4 +1,7 @@
-"""What one call costs: short turns of equal work, on the subject and on a small one beside it."""
+"""What one call costs: short turns of equal work, on the subject and on a small one beside it.
+
+What other programs took of the processor meanwhile is not counted, as far as the system tells.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from statistics import quantiles
-from time import perf_counter
 
 from .filling import SMALLEST, Filled
 from .loop_watch import LoopWatch
+from .own_time import OwnTime
 from .results import Spread
 from .subject import Work
 
 __all__ = ["Sample", "cost_beside"]
 
-_TURNS, _FEW_TURNS = 7, 3
-_TURN, _LONG_TURN = 0.01, 0.1
-"""Seconds that a turn should take; of those that take so long one way or another there are few."""
+_TURNS, _FEW_TURNS = 15, 3
+_TURN, _LONG_TURN = 0.002, 0.05
+"""Seconds that a turn should take; of those that take long in any case there are few."""
 _MOST, _MOST_ON_LONG = 20_000, 400
 _LET_IN = 8
 """A caller whose calls never wait lets others in after so many."""
@@ -83,11 +86,10 @@ async def _turn(subject: Filled, sample: Sample, calls: int) -> float:
     go = asyncio.Event()
     callers = [asyncio.ensure_future(_caller(call, some, go)) for some in keys]
     await asyncio.sleep(0)  # all of them wait now: starting ten thousand is no part of it
-    before = perf_counter()
+    time = OwnTime()
     go.set()
     await asyncio.gather(*callers)
-    took = perf_counter() - before
-    return took / (each * sample.callers * max(1, sample.batch)) * 1e6
+    return time.lap() / (each * sample.callers * max(1, sample.batch)) / 1e3
 
 
 async def _caller(

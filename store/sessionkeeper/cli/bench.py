@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from ..bench import (
     Load,
     MeasuringFailed,
     Plan,
+    Target,
     anything_lost,
     run_plan,
     sizes_named,
@@ -117,7 +119,7 @@ def bench(  # noqa: PLR0917 - as typer wants them
     rounds = max(rounds, math.ceil(seconds / _LONGEST_ROUND))
     try:
         plan = Plan(
-            targets=tuple(map(target_named, dict.fromkeys(store or DEFAULT_TARGETS))),
+            targets=_targets(store or DEFAULT_TARGETS),
             loads=tuple(
                 Load(
                     mix=mix,
@@ -169,6 +171,13 @@ def _tell(result: BenchResult, as_json: str | None, html: Path | None) -> int:
         complain("interrupted")
         return INTERRUPTED
     return LOST if anything_lost(result) else 0
+
+
+def _targets(names: Sequence[str]) -> tuple[Target, ...]:
+    folder = str(Path.cwd())
+    if any(":" in name for name in names) and folder not in sys.path:
+        sys.path.insert(0, folder)  # as `python -m` would: there is most often one's own class
+    return tuple(map(target_named, dict.fromkeys(names)))
 
 
 def _require_installed(loop: Loop) -> None:

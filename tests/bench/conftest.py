@@ -1,0 +1,61 @@
+"""Subjects that are bad on purpose, found by the processes that measure them too."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sessionkeeper.bench import BenchResult, Load, Plan, run_plan, target_named
+
+QUICK = Load(
+    mix="conversation",
+    callers=8,
+    rate=None,
+    sessions=20,
+    skew=0.8,
+    sizes=(100,),
+    seconds=0.1,
+    warmup=0.02,
+    seed=1,
+)
+
+
+@pytest.fixture
+def load() -> Load:
+    """A tenth of a second."""
+    return QUICK
+
+
+@pytest.fixture
+def subjects(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module with the subjects, on the path of this process and of those it starts."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    yield importlib.import_module("subjects_on_purpose")
+    sys.modules.pop("subjects_on_purpose", None)
+
+
+@pytest.fixture
+def measured(subjects: Any, pytestconfig: pytest.Config) -> Callable[..., BenchResult]:
+    """Run loads on subjects in processes of their own."""
+
+    def run(*names: str, workers: int = 1, rounds: int = 1, **changes: Any) -> BenchResult:
+        loop = pytestconfig.getoption("--loop")
+        named = [
+            f"subjects_on_purpose:{each}" if hasattr(subjects, each) else each for each in names
+        ]
+        return run_plan(
+            Plan(
+                targets=tuple(map(target_named, named)),
+                loads=(replace(QUICK, **changes),),
+                rounds=rounds,
+                loop=str(loop),
+                workers=workers,
+            )
+        )
+
+    return run

@@ -1,0 +1,134 @@
+"""Subjects that are bad on purpose, each in one way; and one that is not."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from pathlib import Path
+from typing import ClassVar
+
+from sessionkeeper.bench import Kept, Subject, Work
+
+STALL = 0.3
+"""Seconds."""
+
+
+class Sound(Subject):
+    """A dict of lists."""
+
+    name: ClassVar[str] = "sound"
+    offers: ClassVar[frozenset[Work]] = frozenset(Work) - {Work.SET, Work.TOUCH}
+    lacks: ClassVar[tuple[str, ...]] = ("no durability", "<b>no</b> shame")
+
+    def __init__(self) -> None:
+        self.logs: dict[str, list[bytes]] = {}
+        self.counters: Counter[str] = Counter()
+        self.calls = itertools.count()
+
+    async def create(self, key: str) -> None:
+        self.logs[key] = []
+
+    async def get(self, key: str) -> object:
+        return self.logs[key]
+
+    async def append(self, key: str, payload: bytes) -> None:
+        self.logs[key].append(payload)
+
+    async def read(self, key: str, limit: int) -> int:
+        return len(self.logs[key][-limit:])
+
+    async def list(self) -> int:
+        return len(list(self.logs))
+
+    async def delete(self, key: str) -> None:
+        del self.logs[key]
+
+    async def modify(self, key: str) -> None:
+        self.counters[key] += 1
+
+    async def kept(self, key: str) -> Kept:
+        return Kept(len(self.logs[key]), self.counters[key])
+
+
+class StallsOnce(Sound):
+    """Blocks its loop in the hundredth get, and in no other."""
+
+    offers: ClassVar[frozenset[Work]] = frozenset({Work.CREATE, Work.GET})
+
+    async def get(self, key: str) -> object:
+        if next(self.calls) == 100:
+            time.sleep(STALL)
+        return self.logs[key]
+
+
+class Hangs(Sound):
+    """Never answers an append."""
+
+    async def append(self, key: str, payload: bytes) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
+class LosesAppends(Sound):
+    """Forgets each tenth message."""
+
+    async def append(self, key: str, payload: bytes) -> None:
+        if next(self.calls) % 10:
+            self.logs[key].append(payload)
+
+
+class AppendsTwice(Sound):
+    """Retries what it has done."""
+
+    async def append(self, key: str, payload: bytes) -> None:
+        self.logs[key] += [payload] if next(self.calls) % 10 else [payload, payload]
+
+
+class RefusesAppends(Sound):
+    """Stores each tenth message and says that it did not."""
+
+    async def append(self, key: str, payload: bytes) -> None:
+        self.logs[key].append(payload)
+        if next(self.calls) % 10 == 0:
+            raise ConnectionError("it is not said what was stored")
+
+
+class LosesUpdates(Sound):
+    """Awaits between read and write."""
+
+    async def modify(self, key: str) -> None:
+        counter = self.counters[key]
+        await asyncio.sleep(0)
+        self.counters[key] = counter + 1
+
+
+class Linear(Sound):
+    """Looks at all sessions to get one."""
+
+    offers: ClassVar[frozenset[Work]] = frozenset({Work.CREATE, Work.GET})
+
+    async def get(self, key: str) -> object:
+        return sum(1 for _ in self.logs)
+
+
+class Flat(Linear):
+    """Looks at a thousand, however many there are."""
+
+    async def get(self, key: str) -> object:
+        return sum(1 for _ in range(1_000))
+
+
+class Begins(Sound):
+    """Leaves a file when it is asked for something."""
+
+    async def get(self, key: str) -> object:
+        Path("begun").touch()
+        return self.logs[key]
+
+
+class CannotOpen(Sound):
+    """There is no server, say."""
+
+    async def open(self) -> None:
+        raise OSError("nobody listens there")

@@ -1,0 +1,92 @@
+"""Cost against size: what grows with its size is told from what does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sessionkeeper.bench import Growth, Point, Spread, growing
+from sessionkeeper.bench.growing import exponent_of, grow, sizes_up_to
+from sessionkeeper.bench.targets import subject_of, target_named
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callers and batches that a test has time for."""
+    monkeypatch.setattr(growing, "_CALLERS", (1, 64))
+    monkeypatch.setattr(growing, "_BATCHES", (1, 64))
+
+
+def exponents(growth: Growth, over: str) -> dict[str, float | None]:
+    """Of each work."""
+    return {curve.what: curve.exponent for curve in growth.curves if curve.over == over}
+
+
+async def test_what_looks_at_everything_has_an_exponent_of_one(subjects: Any) -> None:
+    """Ten times the sessions, ten times the cost."""
+    growth, lacks = await grow(lambda _: subjects.Linear(), 10_000)
+    exponent = exponents(growth, "sessions")["get"]
+    assert exponent is not None
+    assert 0.7 < exponent < 1.3
+    assert lacks == subjects.Linear.lacks
+
+
+async def test_what_does_not_has_one_of_nothing(subjects: Any) -> None:
+    """The same cost at every size."""
+    growth, _ = await grow(lambda _: subjects.Flat(), 10_000)
+    exponent = exponents(growth, "sessions")["get"]
+    assert exponent is not None
+    assert -0.3 < exponent < 0.3
+
+
+async def test_a_store_grows_in_every_way(tmp_path: Any) -> None:
+    """Sessions, frames, callers and batches, each with its works; a sweep, and a list."""
+    told: list[str] = []
+    target = target_named("plain")
+    growth, lacks = await grow(
+        lambda place: subject_of(target, tmp_path, place=place), 1_000, tell=told.append
+    )
+    works = {over: set(exponents(growth, over)) for over in ("sessions", "frames", "callers")}
+    every = {"get", "touch", "append", "read", "set", "modify", "create+delete", "sweep", "list"}
+    assert works == {
+        "sessions": every,
+        "frames": {"append", "read"},
+        "callers": {"get", "append"},
+    }
+    assert set(exponents(growth, "batch")) == {"append_many"}
+    assert growth.stall_ms > 0
+    assert lacks == ("no durability",)
+    assert "growing to 1,000 sessions" in told
+
+
+async def test_growth_that_is_stopped_keeps_what_it_has(subjects: Any) -> None:
+    """What was measured until then."""
+    told: list[str] = []
+    growth, _ = await grow(
+        lambda _: subjects.Flat(),
+        10_000,
+        tell=told.append,
+        stopped=lambda: "get at 1,000 sessions" in told,
+    )
+    assert set(exponents(growth, "callers")) == {"get"}
+    assert [len(curve.points) for curve in growth.curves if curve.over == "sessions"] == [1]
+
+
+def test_an_exponent_is_the_slope_of_the_logarithms() -> None:
+    """Exact for a power."""
+    points = [
+        Point(size, Spread(cost, cost, cost))
+        for size, cost in ((10, 3.0), (100, 30.0), (1000, 300.0))
+    ]
+    assert exponent_of(points) == pytest.approx(1.0)
+    assert exponent_of([Point(n, Spread(5.0, 5.0, 5.0)) for n in (1, 10)]) == pytest.approx(0.0)
+    assert exponent_of(points[:1]) is None
+
+
+def test_sizes_are_two_a_decade_and_end_where_they_should() -> None:
+    """From a thousand."""
+    assert sizes_up_to(1_000) == [1_000]
+    assert sizes_up_to(100_000) == [1_000, 3_162, 10_000, 31_623, 100_000]
+    assert sizes_up_to(50_000) == [1_000, 3_162, 10_000, 31_623, 50_000]
+    with pytest.raises(ValueError, match="at least 1,000"):
+        sizes_up_to(999)

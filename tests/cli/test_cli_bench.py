@@ -1,0 +1,165 @@
+"""`sessionkeeper bench`: a table, JSON, a page, clear lines for wrong use, and Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sessionkeeper.bench import targets
+from sessionkeeper.cli.app import run
+
+QUICK = ["--seconds", "0.05", "--warmup", "0", "--rounds", "1", "--sessions", "10"]
+
+OWN = """
+from pathlib import Path
+
+from sessionkeeper import PlainSessionStore
+
+
+class Begins(PlainSessionStore):
+    async def get_session(self, session_id, /):
+        Path("begun").touch()
+        return await super().get_session(session_id)
+
+
+class Loses(PlainSessionStore):
+    async def add_frame(self, envelope, /):
+        return 1
+
+
+class NoStore:
+    pass
+"""
+
+
+def test_a_table_a_file_of_json_and_a_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was measured, three times; programs read every number."""
+    page, numbers = tmp_path / "page.html", tmp_path / "bench.json"
+    asked = ["--store", "plain", "--store", "sqlite-os", "--callers", "1,8"]
+    assert run(["bench", *asked, *QUICK, "--json", str(numbers), "--html", str(page)]) == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    lines = output.out.splitlines()
+    assert [line.strip() for line in lines if line.startswith("conversation")] == [
+        "conversation, 1 caller",
+        "conversation, 8 callers",
+    ]
+    assert lines[1].split()[:2] == ["store", "ops/s"]
+    assert "plain: no durability" in lines
+    assert {f"written: {page}", f"written: {numbers}"} < set(lines)
+    assert "<svg" in page.read_text()
+    told = json.loads(numbers.read_text())
+    assert (told["interrupted"], told["loop"], told["workers"]) == (False, "uvloop", 1)
+    assert [subject["name"] for subject in told["subjects"]] == ["plain", "sqlite-os"]
+    for subject in told["subjects"]:
+        assert [each["load"]["callers"] for each in subject["measured"]] == [1, 8]
+        for each in subject["measured"]:
+            assert each["latency"]["count"] == sum(work["count"] for work in each["works"]) > 0
+            assert each["latency"]["p50_us"] <= each["latency"]["p9999_us"]
+            assert each["stored"]["lost_messages"] == 0
+
+
+def test_json_alone_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    """An open loop, on stock asyncio."""
+    asked = ["--store", "memory", "--rate", "200", "--loop", "asyncio", "--mix", "append"]
+    assert run(["bench", *asked, *QUICK, "--payload", "100B,2KB", "--json", "-"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    [measured] = told["subjects"][0]["measured"]
+    assert told["loop"] == "asyncio"
+    assert (measured["load"]["rate"], measured["load"]["sizes"]) == (200.0, [100, 2048])
+    assert measured["latency"]["count"] == pytest.approx(10, abs=1)
+
+
+def test_what_is_lost_is_exit_code_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A store of one's own, found where one is, and what it did not keep beside its speed."""
+    (tmp_path / "loses_of_mine.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    asked = ["--store", "loses_of_mine:Loses", "--mix", "append", "--callers", "1"]
+    assert run(["bench", *asked, *QUICK]) == 1
+    assert " messages" in capsys.readouterr().out.partition("lost ")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--store", "plane"], "did you mean plain?"),
+        (["--store", "zzz"], "there are memory, sqlite"),
+        (["--store", "no_such_module:Store"], "there is no module 'no_such_module'"),
+        (["--store", "pathlib:Path"], "'pathlib:Path' is no SessionStore"),
+        (["--store", "http://x"], "a store URL begins with"),
+        (["--store", "sqlite:///no/such/folder/x.db"], "there is no such folder"),
+        (["--store", "absent"], "absent needs no_such_package, which is not installed"),
+        (["--mix", "cocktail"], "there are conversation, append"),
+        (["--callers", "none"], "'none': 1 to 100,000"),
+        (["--callers", "0"], "'0': 1 to 100,000"),
+        (["--rate", "-1"], "'-1': 0.1 to 1,000,000"),
+        (["--rate", "1", "--callers", "1"], "one or the other"),
+        (["--payload", "2GB"], "100B to 1MB"),
+        (["--payload", "1B"], "100B to 1MB"),
+        (["--workers", "2"], "memory lives in one process"),
+        (["--seconds", "0"], "--seconds"),
+        (["--loop", "trio"], "--loop"),
+        (["--growth", "--max-size", "10"], "--max-size"),
+        (["--html", "/no/such/folder/page.html"], "cannot be written"),
+        (["--json", "/no/such/folder/bench.json"], "cannot be written"),
+        (["surplus"], "surplus"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(
+    arguments: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Told before anything is run."""
+    monkeypatch.setattr(targets, "_peers", lambda: {"absent": "no_such_package:Peer"})
+    assert run(["bench", *arguments]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert said in output.err
+    assert len(output.err.splitlines()) == 1
+
+
+def test_a_file_that_is_there_is_not_filled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody's sessions may be in it."""
+    file = tmp_path / "tape.db"
+    file.write_bytes(b"precious")
+    assert run(["bench", "--store", f"sqlite:///{file}", *QUICK]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert file.read_bytes() == b"precious"
+
+
+def test_an_interrupt_keeps_what_was_measured(start: Any, tmp_path: Path) -> None:
+    """Ctrl-C in the first round of many: it is shown and written, marked, and 130 is returned."""
+    (tmp_path / "begins.py").write_text(OWN)
+    files = ["--json", "bench.json", "--html", "page.html"]
+    process = start(
+        "bench", "--store", "begins:Begins", "--seconds", "3600", "--callers", "4", *files
+    )
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "begun").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.stderr.read()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert err.decode().splitlines() == ["sessionkeeper: interrupted"]
+    assert b"begins:Begins" in out
+    assert "interrupted" in (tmp_path / "page.html").read_text()
+    told = json.loads((tmp_path / "bench.json").read_text())
+    assert told["interrupted"] is True
+    [measured] = told["subjects"][0]["measured"]
+    assert measured["rounds"] == 1
+    assert measured["stored"]["checked"] is True
