@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from sessionkeeper.bench.peers import Place, known, peer
+from sessionkeeper.cli.app import run
 
 TASKS, EACH = 64, 10
 ASKED = TASKS * EACH
@@ -74,3 +76,18 @@ def test_two_peers_that_lose_and_one_that_keeps_are_always_there_to_prove_the_ch
     """They are in the test extra, so that the parametrized tests above are never empty."""
     assert {"aiocache", "cashews"} <= set(installed(LOSING))
     assert installed(KEEPING) == ["pykka"]
+
+
+@pytest.mark.parametrize(("name", "lost", "code"), [("cashews", True, 1), ("pykka", False, 0)])
+def test_the_command_tells_what_a_peer_lost_and_ends_with_1(
+    name: str, lost: bool, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`sessionkeeper bench` compares what was acknowledged with what is there."""
+    numbers = tmp_path / "bench.json"
+    asked = ["--store", name, "--mix", "hot", "--callers", "64", "--sessions", "4"]
+    quick = ["--seconds", "0.1", "--warmup", "0", "--rounds", "1", "--json", str(numbers)]
+    assert run(["bench", *asked, *quick]) == code
+    told = capsys.readouterr().out
+    assert ("updates" in told) == lost
+    assert any(line.startswith(f"{name}: ") for line in told.splitlines()), "what it lacks"
+    assert f'"name": "{name}"' in numbers.read_text("utf-8")
