@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sessionkeeper.bench import targets
 from sessionkeeper.cli.app import run
 
 QUICK = ["--seconds", "0.05", "--warmup", "0", "--rounds", "1", "--sessions", "10"]
@@ -98,7 +97,7 @@ def test_what_is_lost_is_exit_code_1(
         (["--store", "pathlib:Path"], "'pathlib:Path' is no SessionStore"),
         (["--store", "http://x"], "a store URL begins with"),
         (["--store", "sqlite:///no/such/folder/x.db"], "there is no such folder"),
-        (["--store", "absent"], "absent needs no_such_package, which is not installed"),
+        (["--store", "pykka"], "pykka is not installed: pip install 'sessionkeeper[perf-peers]'"),
         (["--mix", "cocktail"], "there are conversation, append"),
         (["--callers", "none"], "'none': 1 to 100,000"),
         (["--callers", "0"], "'0': 1 to 100,000"),
@@ -122,7 +121,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Told before anything is run."""
-    monkeypatch.setattr(targets, "_peers", lambda: {"absent": "no_such_package:Peer"})
+    monkeypatch.setitem(sys.modules, "pykka", None)
     assert run(["bench", *arguments]) == 2
     output = capsys.readouterr()
     assert output.out == ""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
 from ..atomic import AtomicSessionStore
@@ -18,13 +16,13 @@ from ..errors import BackendNotImplemented
 from ..factory import StorageFactory
 from ..lab import DESIGNS, design_named
 from .of_store import LIMITS, StoreSubject
+from .peers import PEERS, PeerNeeds, PeerNotInstalled, Place
 from .subject import Subject
 
 __all__ = ["DEFAULT_TARGETS", "Target", "lacking", "subject_of", "target_named"]
 
 DEFAULT_TARGETS = ("memory", "plain", "locked", "sqlite")
 _FILES = {"sqlite": "disk", "sqlite-os": "os"}
-_PEERS = "sessionkeeper.bench.peers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +48,16 @@ def target_named(text: str, /, *, new: bool = True) -> Target:
         return Target("memory://", "memory", shared=False, tidied=False)
     if text in _FILES:
         return Target(text, text, shared=True, tidied=False)
+    if (name := text.partition("=")[0]) in PEERS:
+        return _of_peer(text, name)
     if "://" in text:
         return _of_url(text, new=new)
     if text in DESIGNS:
         return Target(text, text, shared=False, tidied=False)
-    if text in _peers() or ":" in text:
+    if ":" in text:
         subject_class(text)
         return Target(text, text, shared=False, tidied=False)
-    known = [*dict.fromkeys(("memory", *_FILES, *DESIGNS, *_peers()))]
+    known = [*dict.fromkeys(("memory", *_FILES, *DESIGNS, *PEERS))]
     near = get_close_matches(text, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}, and URLs"
     raise ValueError(f"no store is called {text!r}; {hint}")
@@ -71,6 +71,9 @@ def subject_of(target: Target, folder: Path, /, *, place: str = "store") -> Subj
     asked = target.asked
     if asked in _FILES:
         return StoreSubject(_file(folder / f"{place}.db", _FILES[asked]))
+    name, _, url = asked.partition("=")
+    if name in PEERS:
+        return PEERS[name].make(path=folder / f"{place}-{name}", redis_url=url or None)
     if "://" in asked:
         return StoreSubject(_url(asked))
     if asked in DESIGNS:
@@ -80,31 +83,23 @@ def subject_of(target: Target, folder: Path, /, *, place: str = "store") -> Subj
 
 
 def subject_class(name: str, /) -> Callable[[], Subject] | None:
-    """Return the `Subject` class of a peer or of `module:Class`; None if it is a store's class.
+    """Return the `Subject` class that `module:Class` names; None if it is a store's class.
 
-    Raises `ValueError`, also for a peer whose package is not installed.
+    Raises `ValueError`.
     """
-    peer = _peers().get(name)
-    module, _, path = (peer or name).partition(":")
+    module, _, path = name.partition(":")
     try:
         found: object = importlib.import_module(module)
     except ModuleNotFoundError as missing:
-        if peer is None:
-            raise ValueError(f"{name!r}: there is no module {missing.name!r}") from None
-        raise ValueError(
-            f"{name} needs {missing.name}, which is not installed:"
-            " pip install 'sessionkeeper[perf-peers]'"
-        ) from None
+        raise ValueError(f"{name!r}: there is no module {missing.name!r}") from None
     except Exception as error:
         raise ValueError(f"{name!r}: importing it raised {type(error).__name__}") from error
     for part in path.split("."):
         found = getattr(found, part, None)
     if isinstance(found, type) and issubclass(found, Subject):
         return found
-    if peer is None:
-        design_named(name)
-        return None
-    raise ValueError(f"{name!r} is no Subject")
+    design_named(name)
+    return None
 
 
 def lacking(subject: Subject, /) -> tuple[str, ...]:
@@ -113,12 +108,15 @@ def lacking(subject: Subject, /) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*subject.lacks, *own)))
 
 
-def _peers() -> Mapping[str, str]:
-    """The adapters that are shipped, by name, as `module:Class`."""
-    if find_spec(_PEERS) is None:
-        return {}
-    module = importlib.import_module(_PEERS)
-    return cast("Mapping[str, str]", getattr(module, "PEERS", {}))
+def _of_peer(text: str, name: str) -> Target:
+    peer = PEERS[name]
+    try:
+        peer.check()
+    except PeerNotInstalled as missing:
+        raise ValueError(str(missing)) from None
+    if peer.place is Place.REDIS and "=" not in text:
+        raise ValueError(str(PeerNeeds(peer)))
+    return Target(text, name, shared=False, tidied=False)
 
 
 def _of_url(url: str, *, new: bool) -> Target:

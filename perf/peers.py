@@ -1,0 +1,155 @@
+"""Our stores beside what one would use instead, in one run: `python perf/peers.py`.
+
+Needs the extra `perf-peers`. Prints ratios, and exits with 1 when a number is missed. `--kept` runs
+the races instead: how much of what was asked for is really stored; `--redis URL` adds the peers
+that need one.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from importlib.metadata import PackageNotFoundError, version
+from statistics import median
+from typing import Any
+
+import uvloop
+from harness import Number, Ratio
+from peer_kept import print_kept
+from peer_ours import OursInMemory
+from peer_sides import (
+    adding,
+    appending,
+    ask,
+    batches,
+    deepening,
+    getting,
+    locked_lists,
+    putting,
+    pykka_ask,
+    set_and_get,
+    setting,
+)
+from sessionkeeper.bench.peers import PeerNotInstalled, peer
+
+ROUNDS = 5
+LOGS = ("langgraph", "google-adk", "fastmcp")
+CACHES = ("cashews", "aiocache", "py-key-value")
+PACKAGES = (
+    "aiocache",
+    "cashews",
+    "py-key-value-aio",
+    "mcp-persist",
+    "fastmcp",
+    "openai-agents",
+    "google-adk",
+    "langgraph",
+    "langgraph-checkpoint-sqlite",
+    "pykka",
+    "mcp",
+    "uvloop",
+)
+
+
+Side = Callable[[], Awaitable[float]]
+
+
+def fresh(measure: Callable[[Any], Awaitable[float]], name: str | None = None) -> Side:
+    """Measure a fresh peer, or a fresh store of ours."""
+    return lambda: measure(OursInMemory() if name is None else peer(name).make())
+
+
+def caches(measure: Callable[[Any], Awaitable[float]]) -> dict[str, Side]:
+    """Measure each cache in memory, as it comes."""
+    return {name: fresh(measure, name) for name in CACHES}
+
+
+async def in_turn(sides: list[Side]) -> list[list[float]]:
+    """Measure all sides one after the other, round after round, one round not counted."""
+    rounds: list[list[float]] = []
+    for _ in range(ROUNDS + 1):
+        rounds.append([await side() for side in sides])
+    return rounds[1:]
+
+
+async def against(what: str, least: float, ours: Side, theirs: dict[str, Side]) -> list[Number]:
+    """Compare ours with each of theirs; the number to reach is that of the fastest."""
+    rounds = await in_turn([ours, *theirs.values()])
+    rates = {name: median(r[n] for r in rounds) for n, name in enumerate(theirs, 1)}
+    fastest = max(rates, key=lambda name: rates[name])
+    numbers: list[Number] = []
+    for n, name in enumerate(theirs, 1):
+        ratios = [r[0] / r[n] for r in rounds]
+        middle = median(ratios)
+        ratio = Ratio(median(r[0] for r in rounds), rates[name], middle, min(ratios), max(ratios))
+        target = f">= {least:g}" if name == fastest and least else ""
+        numbers.append(
+            Number(f"{what} / {name}", target, str(ratio), not target or middle >= least)
+        )
+    return numbers
+
+
+async def measured() -> list[Number]:
+    """All numbers."""
+    rows: list[tuple[str, float, Side, dict[str, Side]]] = [
+        ("add_frame", 6, fresh(adding), {name: fresh(adding, name) for name in LOGS}),
+        ("add_frame", 0, fresh(adding), {"a ready checkpoint": fresh(putting, "langgraph")}),
+        (
+            "add_frame, 1,600 a session",
+            0,
+            fresh(deepening),
+            {name: fresh(deepening, name) for name in ("langgraph", "google-adk")},
+        ),
+        ("from bytes", 0, fresh(appending), {name: fresh(appending, name) for name in LOGS}),
+        *(
+            (what, least, fresh(measure), caches(measure))
+            for what, least, measure in (
+                ("set and get", 1.8, set_and_get),
+                ("get", 0, getting),
+                ("set", 0, setting),
+            )
+        ),
+        ("add_frames of 64", 0.8, batches, {"a dict of lists behind a lock": locked_lists}),
+        ("ask", 0, ask, {"pykka": pykka_ask}),
+    ]
+    numbers: list[Number] = []
+    for what, least, ours, theirs in rows:
+        for number in await against(what, least, ours, theirs):
+            numbers.append(number)
+            if "--json" not in sys.argv:
+                verdict = ("reached" if number.reached else "MISSED") if number.target else ""
+                print(f"{number.what:48} {number.target:>8}  {verdict:8} {number.measured}")
+    return numbers
+
+
+def main() -> int:
+    """Measure; 0 when all is reached, 2 when a peer is missing."""
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES if has(name))
+    if "--json" not in sys.argv:
+        print(versions, flush=True)
+    if "--kept" in sys.argv:
+        url = sys.argv[sys.argv.index("--redis") + 1] if "--redis" in sys.argv else None
+        uvloop.run(print_kept(url))
+        return 0
+    try:
+        numbers = uvloop.run(measured())
+    except PeerNotInstalled as error:
+        print(error, file=sys.stderr)
+        return 2
+    if "--json" in sys.argv:
+        fields = ("what", "target", "measured", "reached")
+        print(json.dumps([{name: getattr(n, name) for name in fields} for n in numbers], indent=2))
+    return 0 if all(number.reached for number in numbers) else 1
+
+
+def has(package: str) -> bool:
+    """Whether a distribution is installed."""
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

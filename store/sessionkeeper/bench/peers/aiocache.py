@@ -1,0 +1,98 @@
+"""aiocache: a cache with one interface to memory and to Redis."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from urllib.parse import unquote, urlsplit
+
+from ..subject import Work
+from .installed import module_of
+from .redis_keys import forget, new_prefix
+from .states import NO_ATOMIC_CHANGE, NO_LOG, State, StatePeer
+
+__all__ = ["AiocacheMemory", "AiocacheRedis"]
+
+HOUR = 3600
+PACKAGE = "aiocache"
+LACKS = (
+    f"{NO_ATOMIC_CHANGE}; `increment` is atomic and counts nothing but itself",
+    NO_LOG,
+    "no list of sessions",
+)
+
+
+class Aiocache(StatePeer):
+    """`get`, `set`, `add`, `expire` of a cache."""
+
+    offers: ClassVar[frozenset[Work]] = StatePeer.offers | {Work.TOUCH}
+    _cache: Any
+
+    async def fetch(self, key: str) -> State | None:
+        """`get`."""
+        found: State | None = await self._cache.get(key)
+        return found
+
+    async def store(self, key: str, state: State) -> None:
+        """`set`."""
+        await self._cache.set(key, state)
+
+    async def create(self, key: str) -> None:
+        """`add`, which refuses a key that is there."""
+        await self._cache.add(key, {"state": "", "counter": 0})
+
+    async def touch(self, key: str) -> None:
+        """`expire`: an hour from now."""
+        await self._cache.expire(key, HOUR)
+
+    async def delete(self, key: str) -> None:
+        """`delete`."""
+        await self._cache.delete(key)
+
+    async def aclose(self) -> None:
+        """Close the cache."""
+        await self._cache.close()
+
+
+class AiocacheMemory(Aiocache):
+    """`SimpleMemoryCache`, with its default time-out of 5 s around each call; 0 is none."""
+
+    name: ClassVar[str] = "aiocache"
+    lacks: ClassVar[tuple[str, ...]] = (
+        *LACKS,
+        "no durability",
+        "no copy: a caller that changes what it was given changes what is stored",
+    )
+
+    def __init__(self, timeout: float = 5) -> None:
+        self._cache = module_of(PACKAGE, PACKAGE).SimpleMemoryCache(timeout=timeout)
+
+    async def aclose(self) -> None:
+        """End the timers of `touch` as well."""
+        await self._cache.clear()
+        await super().aclose()
+
+
+class AiocacheRedis(Aiocache):
+    """`RedisCache` with its JSON serializer."""
+
+    name: ClassVar[str] = "aiocache-redis"
+    lacks: ClassVar[tuple[str, ...]] = LACKS
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._prefix = new_prefix()
+        at = urlsplit(url)
+        self._cache = module_of("aiocache.backends.redis", PACKAGE).RedisCache(
+            endpoint=at.hostname or "127.0.0.1",
+            port=at.port or 6379,
+            db=int(at.path.strip("/") or 0),
+            password=None if at.password is None else unquote(at.password),
+            ssl=at.scheme == "rediss",
+            namespace=self._prefix,
+        )
+
+    async def aclose(self) -> None:
+        """Leave no key behind."""
+        # Its own `close` calls a method that redis-py has given up, and warns.
+        await self._cache.client.aclose()
+        await forget(self._url, self._prefix)

@@ -1,0 +1,103 @@
+"""cashews: a cache with decorators, locks and something called transactions."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar
+
+from ..subject import Work
+from .installed import module_of
+from .redis_keys import forget, new_prefix
+from .states import NO_ATOMIC_CHANGE, NO_LOG, State, StatePeer
+
+__all__ = ["CashewsMemory", "CashewsRedis"]
+
+HOUR = 3600
+PACKAGE = "cashews"
+# The default of 1,000 entries would drop sessions in the middle of a run.
+ENTRIES = 10_000_000
+LACKS = (f"{NO_ATOMIC_CHANGE}, inside `transaction()` too; `incr` is atomic", NO_LOG)
+
+
+class Cashews(StatePeer):
+    """`get`, `set`, `expire`, `scan` of a cache."""
+
+    offers: ClassVar[frozenset[Work]] = StatePeer.offers | {Work.TOUCH, Work.LIST}
+    _cache: Any
+    _prefix: str
+
+    async def open(self) -> None:
+        """Connect, or begin to look for what has expired."""
+        await self._cache.init()
+
+    async def aclose(self) -> None:
+        """Close the cache."""
+        await self._cache.close()
+
+    async def fetch(self, key: str) -> State | None:
+        """`get`."""
+        found: State | None = await self._cache.get(self._prefix + key)
+        return found
+
+    async def store(self, key: str, state: State) -> None:
+        """`set`."""
+        await self._cache.set(self._prefix + key, state)
+
+    async def create(self, key: str) -> None:
+        """`set` of what must not exist."""
+        made = await self._cache.set(self._prefix + key, {"state": "", "counter": 0}, exist=False)
+        if not made:
+            raise ValueError("the session exists already")
+
+    async def touch(self, key: str) -> None:
+        """`expire`: an hour from now."""
+        await self._cache.expire(self._prefix + key, HOUR)
+
+    async def list(self) -> int:
+        """`scan`."""
+        return len([key async for key in self._cache.scan(f"{self._prefix}*")])
+
+    async def delete(self, key: str) -> None:
+        """`delete`."""
+        await self._cache.delete(self._prefix + key)
+
+
+class CashewsMemory(Cashews):
+    """`mem://`, with room for all sessions."""
+
+    name: ClassVar[str] = "cashews"
+    lacks: ClassVar[tuple[str, ...]] = (
+        *LACKS,
+        "no durability",
+        "drops the least recently used session when there are more than its size, 1,000 by default",
+    )
+
+    def __init__(self) -> None:
+        self._cache = module_of(PACKAGE, PACKAGE).Cache()
+        self._cache.setup("mem://", size=ENTRIES)
+        self._prefix = ""
+
+
+class CashewsRedis(Cashews):
+    """`redis://`, with JSON in place of the pickles that are the default."""
+
+    name: ClassVar[str] = "cashews-redis"
+    lacks: ClassVar[tuple[str, ...]] = (
+        *LACKS,
+        "pickles by default: who can write to the Redis can run code here (JSON in this run)",
+    )
+
+    def __init__(self, url: str) -> None:
+        module_of("redis.asyncio", "redis")
+        self._url = url
+        self._cache = module_of(PACKAGE, PACKAGE).Cache()
+        self._cache.setup(url, pickle_type="json")
+        self._prefix = f"{new_prefix()}:"
+
+    async def aclose(self) -> None:
+        """Leave no key behind."""
+        with warnings.catch_warnings():
+            # It closes its client by a method that redis-py has given up.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            await super().aclose()
+        await forget(self._url, self._prefix)

@@ -1,0 +1,96 @@
+"""py-key-value-aio: one interface to many stores of values, the one that fastmcp uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ..subject import Work
+from .installed import module_of
+from .redis_keys import forget, new_prefix
+from .states import NO_ATOMIC_CHANGE, NO_LOG, State, StatePeer
+
+__all__ = ["KeyValueDisk", "KeyValueMemory", "KeyValueRedis"]
+
+PACKAGE = "py-key-value-aio"
+LACKS = (
+    NO_ATOMIC_CHANGE,
+    NO_LOG,
+    "no create that refuses: of two creators both succeed",
+    "no touch: a life is prolonged by writing the value again",
+)
+
+
+class KeyValue(StatePeer):
+    """`get`, `put`, `delete` of a store."""
+
+    _store: Any
+    _collection: str = "sessions"
+
+    async def open(self) -> None:
+        """Make the collection before anything is measured."""
+        await self._store.setup()
+
+    async def fetch(self, key: str) -> State | None:
+        """`get`."""
+        found: State | None = await self._store.get(key, collection=self._collection)
+        return found
+
+    async def store(self, key: str, state: State) -> None:
+        """`put`."""
+        await self._store.put(key, state, collection=self._collection)
+
+    async def delete(self, key: str) -> None:
+        """`delete`."""
+        await self._store.delete(key, collection=self._collection)
+
+
+class KeyValueMemory(KeyValue):
+    """`MemoryStore`."""
+
+    name: ClassVar[str] = "py-key-value"
+    offers: ClassVar[frozenset[Work]] = StatePeer.offers | {Work.LIST}
+    lacks: ClassVar[tuple[str, ...]] = (*LACKS, "no durability", "lists 10,000 sessions at most")
+
+    def __init__(self) -> None:
+        self._store = module_of("key_value.aio.stores.memory", PACKAGE).MemoryStore()
+
+    async def list(self) -> int:
+        """`keys`."""
+        return len(await self._store.keys(collection=self._collection))
+
+
+class KeyValueDisk(KeyValue):
+    """`DiskStore`: diskcache, which is SQLite, on the event loop's own thread."""
+
+    name: ClassVar[str] = "py-key-value-disk"
+    lacks: ClassVar[tuple[str, ...]] = (
+        *LACKS,
+        "no list of sessions",
+        "a write does not wait for the disk (synchronous=NORMAL), and the loop waits for the write",
+    )
+
+    def __init__(self, path: Path) -> None:
+        module_of("diskcache", PACKAGE)
+        self._store = module_of("key_value.aio.stores.disk", PACKAGE).DiskStore(directory=path)
+
+    async def aclose(self) -> None:
+        """Close the files."""
+        await self._store.close()
+
+
+class KeyValueRedis(KeyValue):
+    """`RedisStore`."""
+
+    name: ClassVar[str] = "py-key-value-redis"
+    lacks: ClassVar[tuple[str, ...]] = (*LACKS, "no list of sessions")
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._collection = new_prefix()
+        self._store = module_of("key_value.aio.stores.redis", PACKAGE).RedisStore(url=url)
+
+    async def aclose(self) -> None:
+        """Leave no key behind."""
+        await self._store.close()
+        await forget(self._url, self._collection)

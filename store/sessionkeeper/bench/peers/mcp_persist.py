@@ -1,0 +1,125 @@
+"""mcp-persist: event stores of the MCP SDK in SQLite and Redis, with a registry of sessions."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ..subject import Kept, Work
+from .installed import module_of
+from .logs import LogPeer
+from .mcp_messages import notification
+from .redis_keys import forget, new_prefix
+
+__all__ = ["McpPersistRedis", "McpPersistSqlite"]
+
+PACKAGE = "mcp-persist"
+HOUR = 3600
+"""It asks for a time to live, and warns where there is none."""
+LACKS = (
+    "no state of a session: only messages, and that the session exists",
+    "events are numbered over all sessions, so a gap in one session says nothing",
+    "reading begins after an event and has no limit",
+)
+
+
+class McpPersist(LogPeer[Any]):
+    """`store_event`, `replay_events_after`, and the registry that shares the connection."""
+
+    offers: ClassVar[frozenset[Work]] = LogPeer.offers | {Work.CREATE, Work.GET, Work.TOUCH}
+    _store: Any
+    _registry: Any
+
+    def __init__(self) -> None:
+        self._open = AsyncExitStack()
+
+    async def _begin(self, store: Any) -> None:
+        self._store = await self._open.enter_async_context(store)
+        self._registry = module_of(PACKAGE.replace("-", "_"), PACKAGE).session_registry_for(
+            self._store
+        )
+        await self._registry.initialize()
+
+    async def aclose(self) -> None:
+        """Close the store and its connection."""
+        await self._open.aclose()
+
+    async def create(self, key: str) -> None:
+        """`register`; it does not refuse one that is there."""
+        await self._registry.register(key)
+
+    async def get(self, key: str) -> object:
+        """Return the registry's record."""
+        return await self._registry.get(key)
+
+    async def touch(self, key: str) -> None:
+        """Note that the session was seen."""
+        await self._registry.touch(key)
+
+    def message(self, key: str, payload: bytes) -> Any:
+        """Make a notification."""
+        return notification(payload)
+
+    async def add(self, key: str, message: Any) -> None:
+        """`store_event`."""
+        await self._store.store_event(key, message)
+
+    async def read(self, key: str, limit: int) -> int:
+        """Replay the stream from its beginning, for there is no limit, and count to ours."""
+        return min(limit, await self._replayed(key))
+
+    async def kept(self, key: str) -> Kept:
+        """Replay the stream."""
+        return Kept(appended=await self._replayed(key), counter=0)
+
+    async def _replayed(self, key: str) -> int:
+        seen: list[object] = []
+
+        async def send(event: object) -> None:
+            seen.append(event)
+
+        await self._store.replay_events_after("0", send, stream_id=key)
+        return len(seen)
+
+
+class McpPersistSqlite(McpPersist):
+    """A file, one commit an event, which is its default."""
+
+    name: ClassVar[str] = "mcp-persist-sqlite"
+    lacks: ClassVar[tuple[str, ...]] = LACKS
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        module_of("aiosqlite", PACKAGE)
+        self._made = module_of("mcp_persist.sqlite", PACKAGE).SQLiteEventStore.create(
+            str(path), ttl=HOUR
+        )
+
+    async def open(self) -> None:
+        """Open the file."""
+        await self._begin(self._made)
+
+
+class McpPersistRedis(McpPersist):
+    """A script an event."""
+
+    name: ClassVar[str] = "mcp-persist-redis"
+    lacks: ClassVar[tuple[str, ...]] = LACKS
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+        self._prefix = new_prefix()
+        self._made = module_of("mcp_persist.redis", PACKAGE).RedisEventStore.create(
+            url, key_prefix=f"{self._prefix}:", ttl=HOUR
+        )
+
+    async def open(self) -> None:
+        """Connect."""
+        await self._begin(self._made)
+
+    async def aclose(self) -> None:
+        """Leave no key behind."""
+        await super().aclose()
+        await forget(self._url, self._prefix)

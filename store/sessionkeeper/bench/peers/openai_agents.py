@@ -1,0 +1,111 @@
+"""openai-agents: sessions that are a list of items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ..subject import Kept, Work
+from .installed import module_of
+from .logs import LogPeer
+from .redis_keys import client_of, forget, new_prefix
+
+__all__ = ["OpenaiAgentsRedis", "OpenaiAgentsSqlite"]
+
+PACKAGE = "openai-agents"
+LACKS = (
+    "no state of a session, only items",
+    "items of two turns at once interleave, and taking back one's last item takes the other's",
+    "no number of an item and no cursor: all, or the newest",
+    "no list of sessions, no touch",
+)
+
+
+class OpenaiAgents(LogPeer[Any]):
+    """`add_items`, `get_items`, `clear_session`; one object for each session."""
+
+    offers: ClassVar[frozenset[Work]] = LogPeer.offers | {Work.DELETE}
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Any] = {}
+
+    def _make(self, key: str) -> Any:
+        raise NotImplementedError
+
+    def _of(self, key: str) -> Any:
+        session = self._sessions.get(key)
+        if session is None:
+            session = self._sessions[key] = self._make(key)
+        return session
+
+    async def create(self, key: str) -> None:
+        """Make the object. It is not offered as work: nothing is stored before the first item."""
+        self._of(key)
+
+    def message(self, key: str, payload: bytes) -> Any:
+        """Make an item."""
+        return {"role": "user", "content": payload.decode("utf-8", "replace")}
+
+    async def add(self, key: str, message: Any) -> None:
+        """`add_items` of one."""
+        await self._of(key).add_items([message])
+
+    async def append_many(self, key: str, payloads: Sequence[bytes]) -> None:
+        """`add_items` of all."""
+        await self._of(key).add_items([self.message(key, payload) for payload in payloads])
+
+    async def read(self, key: str, limit: int) -> int:
+        """Get the newest items."""
+        return len(await self._of(key).get_items(limit))
+
+    async def delete(self, key: str) -> None:
+        """`clear_session`."""
+        await self._of(key).clear_session()
+
+    async def kept(self, key: str) -> Kept:
+        """Get all items."""
+        return Kept(appended=len(await self._of(key).get_items()), counter=0)
+
+
+class OpenaiAgentsSqlite(OpenaiAgents):
+    """`SQLiteSession`s in one file: a thread and a commit for each call."""
+
+    name: ClassVar[str] = "openai-agents-sqlite"
+    lacks: ClassVar[tuple[str, ...]] = LACKS
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._made = module_of("agents", PACKAGE).SQLiteSession
+        self._path = path
+
+    def _make(self, key: str) -> Any:
+        return self._made(key, self._path)
+
+    async def aclose(self) -> None:
+        """Close all sessions."""
+        for session in self._sessions.values():
+            session.close()
+
+
+class OpenaiAgentsRedis(OpenaiAgents):
+    """`RedisSession`s that share one client."""
+
+    name: ClassVar[str] = "openai-agents-redis"
+    lacks: ClassVar[tuple[str, ...]] = LACKS
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        module_of("agents", PACKAGE)
+        self._client = client_of(url)
+        self._made = module_of("agents.extensions.memory.redis_session", PACKAGE).RedisSession
+        self._url = url
+        self._prefix = new_prefix()
+
+    def _make(self, key: str) -> Any:
+        return self._made(key, redis_client=self._client, key_prefix=self._prefix)
+
+    async def aclose(self) -> None:
+        """Leave no key behind."""
+        await self._client.aclose()
+        await forget(self._url, self._prefix)

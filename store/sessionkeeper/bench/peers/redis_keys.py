@@ -1,0 +1,36 @@
+"""A part of a Redis for one run: keys with a beginning of their own, deleted at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from .installed import module_of
+
+__all__ = ["client_of", "forget", "new_prefix"]
+
+
+def new_prefix() -> str:
+    """Begin the keys of one run like no other's."""
+    return f"peer-{uuid4().hex}"
+
+
+def client_of(url: str, **options: object) -> Any:
+    """Make a client of redis-py; it connects when it is first used."""
+    return module_of("redis.asyncio", "redis").Redis.from_url(url, **options)
+
+
+async def forget(url: str, prefix: str) -> None:
+    """Delete all keys that have this in them: peers put names of their own before it."""
+    client = client_of(url)
+    try:
+        batch: list[bytes] = []
+        async for key in client.scan_iter(match=f"*{prefix}*", count=1000):
+            batch.append(key)
+            if len(batch) == 1000:
+                await client.unlink(*batch)
+                batch.clear()
+        if batch:
+            await client.unlink(*batch)
+    finally:
+        await client.aclose()

@@ -1,0 +1,140 @@
+"""Which peers there are, what each needs, and how it is made. Nothing is imported before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
+
+from ..subject import Subject
+from .installed import PeerNotInstalled, is_installed
+
+__all__ = ["PEERS", "Peer", "PeerNeeds", "Place", "UnknownPeer", "known", "peer"]
+
+
+class Place(StrEnum):
+    """Where a peer keeps what it is given."""
+
+    MEMORY = "memory"
+    FILE = "file"
+    REDIS = "Redis"
+
+
+class UnknownPeer(LookupError):
+    """No peer has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no peer {name!r}; there are {', '.join(PEERS)}")
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A peer, before its package is imported."""
+
+    name: str
+    module: str
+    made: str
+    place: Place
+    needs: tuple[str, ...]
+    """The modules that must be there; their parents are imported to look, so none is deep."""
+
+    @property
+    def installed(self) -> bool:
+        """Whether what it needs could be imported."""
+        return self.missing is None
+
+    @property
+    def missing(self) -> str | None:
+        """The first module that it needs and that is not there."""
+        return next((module for module in self.needs if not is_installed(module)), None)
+
+    def check(self) -> None:
+        """Raise `PeerNotInstalled` if something is not there that it needs."""
+        if (missing := self.missing) is not None:
+            raise PeerNotInstalled(missing, self.name)
+
+    def subject_class(self) -> type[Subject]:
+        """Return its class, which says what it offers and lacks; its package is not imported."""
+        made: type[Subject] = getattr(import_module(self.module, __package__), self.made)
+        return made
+
+    def make(self, *, path: Path | None = None, redis_url: str | None = None) -> Subject:
+        """Make the peer, not yet open.
+
+        Args:
+            path: for one that keeps a file: the file, not there yet, in a folder that is.
+            redis_url: for one in Redis, of which it takes keys with a beginning of their own.
+
+        Raises:
+            PeerNotInstalled: its package is not there; the text names the extra.
+            PeerNeeds: the file or the URL is missing.
+        """
+        self.check()
+        made = self.subject_class()
+        if self.place is Place.MEMORY:
+            return made()
+        where = path if self.place is Place.FILE else redis_url
+        if where is None:
+            raise PeerNeeds(self)
+        return made(where)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+class PeerNeeds(ValueError):
+    """A peer was to be made without its place: a file, or a Redis."""
+
+    def __init__(self, peer: Peer) -> None:
+        hint = f": {peer.name}=redis://HOST" if peer.place is Place.REDIS else ""
+        super().__init__(f"{peer.name} needs a {peer.place}{hint}")
+        self.peer = peer
+
+
+_MEMORY, _FILE, _REDIS = Place.MEMORY, Place.FILE, Place.REDIS
+_MCP = ("mcp", "mcp_persist")
+_ADK = ("google.adk", "google.genai")
+_ALL = (
+    Peer("aiocache", ".aiocache", "AiocacheMemory", _MEMORY, ("aiocache",)),
+    Peer("aiocache-redis", ".aiocache", "AiocacheRedis", _REDIS, ("aiocache", "redis")),
+    Peer("cashews", ".cashews", "CashewsMemory", _MEMORY, ("cashews",)),
+    Peer("cashews-redis", ".cashews", "CashewsRedis", _REDIS, ("cashews", "redis")),
+    Peer("py-key-value", ".key_value", "KeyValueMemory", _MEMORY, ("key_value.aio", "cachetools")),
+    Peer("py-key-value-disk", ".key_value", "KeyValueDisk", _FILE, ("key_value.aio", "diskcache")),
+    Peer("py-key-value-redis", ".key_value", "KeyValueRedis", _REDIS, ("key_value.aio", "redis")),
+    Peer("fastmcp", ".fastmcp", "FastmcpMemory", _MEMORY, ("fastmcp", "mcp")),
+    Peer("mcp-persist-sqlite", ".mcp_persist", "McpPersistSqlite", _FILE, (*_MCP, "aiosqlite")),
+    Peer("mcp-persist-redis", ".mcp_persist", "McpPersistRedis", _REDIS, (*_MCP, "redis")),
+    Peer("openai-agents-sqlite", ".openai_agents", "OpenaiAgentsSqlite", _FILE, ("agents",)),
+    Peer("openai-agents-redis", ".openai_agents", "OpenaiAgentsRedis", _REDIS, ("agents", "redis")),
+    Peer("google-adk", ".google_adk", "AdkMemory", _MEMORY, _ADK),
+    Peer("google-adk-sqlite", ".google_adk", "AdkSqlite", _FILE, (*_ADK, "aiosqlite")),
+    Peer("google-adk-database", ".google_adk", "AdkDatabase", _FILE, (*_ADK, "sqlalchemy")),
+    Peer("langgraph", ".langgraph", "LanggraphMemory", _MEMORY, ("langgraph.checkpoint.memory",)),
+    Peer(
+        "langgraph-sqlite",
+        ".langgraph",
+        "LanggraphSqlite",
+        _FILE,
+        ("langgraph.checkpoint.sqlite", "aiosqlite"),
+    ),
+    Peer("langgraph-graph", ".langgraph_graph", "LanggraphGraph", _MEMORY, ("langgraph.graph",)),
+    Peer("pykka", ".pykka", "PykkaActor", _MEMORY, ("pykka",)),
+)
+PEERS = {each.name: each for each in _ALL}
+
+
+def known() -> tuple[str, ...]:
+    """Name all peers, installed or not."""
+    return tuple(PEERS)
+
+
+def peer(name: str) -> Peer:
+    """Return the peer of this name.
+
+    Raises:
+        UnknownPeer: there is none; the text says which there are.
+    """
+    try:
+        return PEERS[name]
+    except KeyError:
+        raise UnknownPeer(name) from None

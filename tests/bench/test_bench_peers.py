@@ -1,0 +1,156 @@
+"""Peers do what they say they do, for one caller; those that are installed, each by its name."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sessionkeeper.bench import Subject, Work
+from sessionkeeper.bench.peers import Place, known, peer
+
+INSTALLED = [name for name in known() if peer(name).installed]
+PAYLOAD = b'{"jsonrpc":"2.0","method":"notifications/message","params":{"x":"%s"}}' % (b"x" * 900)
+
+
+def offering(*works: Work) -> list[str]:
+    """The installed peers that offer all of this."""
+    return [name for name in INSTALLED if offers(name).issuperset(works)]
+
+
+def offers(name: str) -> frozenset[Work]:
+    """What a peer offers, by its class: it is not made."""
+    return peer(name).subject_class().offers
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis of these tests' own; none on the PATH is a failure."""
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    assert program is not None, "the tests of peers in Redis need redis-server on the PATH"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("redis")
+    options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder))
+    server = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+    try:
+        give_up = time.monotonic() + 20
+        while not answers(port):
+            assert server.poll() is None, "the server ended"
+            assert time.monotonic() < give_up, "the server does not answer"
+            time.sleep(0.01)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def answers(port: int) -> bool:
+    """Whether a server answers a ping."""
+    try:
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(5) == b"+PONG"
+    except OSError:
+        return False
+
+
+def make(name: str, request: pytest.FixtureRequest, folder: Path) -> Subject:
+    """Make a peer, with a server if it needs one."""
+    url: str | None = None
+    if peer(name).place is Place.REDIS:
+        url = request.getfixturevalue("redis_url")
+    return peer(name).make(path=folder / name, redis_url=url)
+
+
+@pytest.mark.parametrize("name", offering(Work.APPEND, Work.READ))
+async def test_what_a_peer_appends_can_be_read_back(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """`append`, `append_many`, `read` and `kept` agree, session by session."""
+    subject = make(name, request, tmp_path)
+    await subject.open()
+    try:
+        for key in ("a", "b"):
+            await subject.create(key)
+        for _ in range(3):
+            await subject.append("a", PAYLOAD)
+        await subject.append_many("b", [PAYLOAD] * 5)
+        assert [(await subject.kept(key)).appended for key in ("a", "b")] == [3, 5]
+        assert await subject.read("b", 2) == 2
+    finally:
+        await subject.aclose()
+
+
+@pytest.mark.parametrize("name", offering(Work.MODIFY))
+async def test_the_counter_of_a_peer_counts_what_one_caller_asks(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """`modify` adds one each time, and what is kept says so."""
+    subject = make(name, request, tmp_path)
+    await subject.open()
+    try:
+        for key in ("a", "b"):
+            await subject.create(key)
+        for _ in range(7):
+            await subject.modify("a")
+        assert [(await subject.kept(key)).counter for key in ("a", "b")] == [7, 0]
+    finally:
+        await subject.aclose()
+
+
+@pytest.mark.parametrize("name", offering(Work.SET, Work.GET, Work.DELETE))
+async def test_a_session_of_a_peer_is_there_until_it_is_deleted(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """`set` shows in `get`; after `delete` there is nothing, or an error that says so."""
+    subject = make(name, request, tmp_path)
+    await subject.open()
+    try:
+        await subject.create("a")
+        await subject.set("a", b"something to be found")
+        found = await subject.get("a")
+        told = getattr(found, "state", found)
+        assert "something to be found" in str(told)
+        if Work.TOUCH in subject.offers:
+            await subject.touch("a")
+        if Work.LIST in subject.offers:
+            assert await subject.list() == 1
+        await subject.delete("a")
+        with contextlib.suppress(LookupError):
+            assert await subject.get("a") is None
+    finally:
+        await subject.aclose()
+
+
+@pytest.mark.parametrize("name", [n for n in INSTALLED if peer(n).place is Place.REDIS] or [None])
+async def test_a_peer_in_redis_leaves_no_key_behind(
+    name: str | None, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """A run in somebody's Redis ends with the keys that were there before."""
+    if name is None:
+        redis = [n for n in known() if peer(n).place is Place.REDIS]
+        assert [peer(n).missing for n in redis].count(None) == 0
+        return
+    subject = make(name, request, tmp_path)
+    await subject.open()
+    await subject.create("a")
+    if Work.APPEND in subject.offers:
+        await subject.append("a", PAYLOAD)
+    port = int(request.getfixturevalue("redis_url").rpartition(":")[2].partition("/")[0])
+    assert key_count(port) > 0
+    await subject.aclose()
+    assert key_count(port) == 0
+
+
+def key_count(port: int) -> int:
+    """How many keys the server holds."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"DBSIZE\r\n")
+        return int(connection.recv(64)[1:])

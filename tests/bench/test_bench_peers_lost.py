@@ -1,0 +1,93 @@
+"""The check of what was really kept finds what is lost, and nothing where nothing is."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sessionkeeper.bench.peers import Place, known, peer
+from sessionkeeper.cli.app import run
+
+TASKS, EACH = 64, 10
+ASKED = TASKS * EACH
+LOSING = {"aiocache", "cashews", "py-key-value", "fastmcp", "google-adk", "langgraph"}
+KEEPING = {"pykka"}
+
+
+def installed(names: set[str]) -> list[str]:
+    """Those of them that are installed, in order."""
+    return [name for name in known() if name in names and peer(name).installed]
+
+
+async def counted(name: str) -> int:
+    """Race 64 tasks, ten changes each, on one session; what the counter says then."""
+    subject = peer(name).make()
+    await subject.open()
+    try:
+        await subject.create("raced")
+
+        async def task() -> None:
+            for _ in range(EACH):
+                await subject.modify("raced")
+
+        await asyncio.gather(*(task() for _ in range(TASKS)))
+        return (await subject.kept("raced")).counter
+    finally:
+        await subject.aclose()
+
+
+@pytest.mark.parametrize("name", installed(LOSING))
+async def test_racing_changes_are_lost_where_a_change_is_a_read_and_a_write(name: str) -> None:
+    """One await in between, and of 640 changes one in 64 is left."""
+    assert await counted(name) == EACH
+    assert any("no atomic change" in lack for lack in peer(name).subject_class().lacks)
+
+
+@pytest.mark.parametrize("name", installed({"langgraph-graph"}) or [None])
+async def test_messages_of_runs_side_by_side_are_lost_where_each_run_saves_all(
+    name: str | None,
+) -> None:
+    """The same check of what is kept, for messages; what is not installed says so elsewhere."""
+    if name is None:
+        assert not peer("langgraph-graph").installed
+        return
+    subject = peer(name).make()
+    await subject.open()
+    await subject.create("raced")
+    await asyncio.gather(*(subject.append("raced", b"{}") for _ in range(8)))
+    assert (await subject.kept("raced")).appended == 1
+
+
+@pytest.mark.parametrize("name", installed(KEEPING))
+async def test_racing_changes_are_all_kept_where_one_actor_makes_them(name: str) -> None:
+    """The same race on an actor: the check finds nothing where nothing is lost."""
+    assert await counted(name) == ASKED
+
+
+@pytest.mark.parametrize("name", installed(LOSING | KEEPING))
+def test_a_peer_says_that_what_it_holds_in_memory_is_gone_with_it(name: str) -> None:
+    """No peer in memory is taken for one that keeps anything."""
+    assert peer(name).place is Place.MEMORY
+    assert any("no durability" in lack for lack in peer(name).subject_class().lacks)
+
+
+def test_two_peers_that_lose_and_one_that_keeps_are_always_there_to_prove_the_check() -> None:
+    """They are in the test extra, so that the parametrized tests above are never empty."""
+    assert {"aiocache", "cashews"} <= set(installed(LOSING))
+    assert installed(KEEPING) == ["pykka"]
+
+
+@pytest.mark.parametrize(("name", "lost", "code"), [("cashews", True, 1), ("pykka", False, 0)])
+def test_the_command_tells_what_a_peer_lost_and_ends_with_1(
+    name: str, lost: bool, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`sessionkeeper bench` compares what was acknowledged with what is there."""
+    numbers = tmp_path / "bench.json"
+    asked = ["--store", name, "--mix", "hot", "--callers", "64", "--sessions", "4"]
+    quick = ["--seconds", "0.1", "--warmup", "0", "--rounds", "1", "--json", str(numbers)]
+    assert run(["bench", *asked, *quick]) == code
+    told = capsys.readouterr().out
+    assert ("updates" in told) == lost
+    assert any(line.startswith(f"{name}: ") for line in told.splitlines()), "what it lacks"
+    assert f'"name": "{name}"' in numbers.read_text("utf-8")

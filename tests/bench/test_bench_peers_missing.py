@@ -1,0 +1,112 @@
+"""A peer that is not there, or not possible: one clear line."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+from sessionkeeper.bench import Subject, Work, target_named
+from sessionkeeper.bench.peers import (
+    PeerNeeds,
+    PeerNotInstalled,
+    Place,
+    UnknownPeer,
+    known,
+    peer,
+)
+
+EXTRA = "pip install 'sessionkeeper[perf-peers]'"
+
+
+@pytest.mark.parametrize(("name", "module"), [("aiocache", "aiocache"), ("pykka", "pykka")])
+def test_a_peer_whose_package_is_taken_away_names_the_extra_in_one_line(
+    name: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Python says of a module that is not there, said usefully."""
+    monkeypatch.setitem(sys.modules, module, None)
+    assert not peer(name).installed
+    with pytest.raises(PeerNotInstalled) as error:
+        peer(name).make()
+    assert str(error.value) == f"{module} is not installed: {EXTRA}"
+
+
+def test_every_peer_that_is_not_installed_here_says_so_in_one_line(tmp_path: Path) -> None:
+    """Whatever is missing here; in an environment with all of them there is nothing to say."""
+    for name in known():
+        if (missing := peer(name).missing) is not None:
+            with pytest.raises(PeerNotInstalled) as error:
+                peer(name).make(path=tmp_path / name, redis_url="redis://127.0.0.1:1/0")
+            told = str(error.value)
+            assert told.startswith(missing), told
+            assert told.endswith(EXTRA), told
+            assert "\n" not in told
+
+
+def test_a_name_that_no_peer_has_is_answered_with_those_there_are() -> None:
+    """A typing error does not send one to the documentation."""
+    with pytest.raises(UnknownPeer, match=r"no peer 'cashewz'; there are aiocache, .*pykka"):
+        peer("cashewz")
+
+
+def test_a_peer_without_its_redis_says_how_to_name_one() -> None:
+    """Neither a connection nor an address is made up."""
+    for name in ("cashews-redis", "openai-agents-redis"):
+        if peer(name).installed:
+            with pytest.raises(PeerNeeds, match=f"{name} needs a Redis: {name}=redis://HOST"):
+                peer(name).make()
+            with pytest.raises(ValueError, match=f"{name} needs a Redis"):
+                target_named(name)
+        else:
+            with pytest.raises(ValueError, match=r"which .* needs, is not installed"):
+                target_named(name)
+
+
+def test_a_url_with_a_password_is_not_shown() -> None:
+    """A target shows the peer's name, whatever it was asked with."""
+    if peer("cashews-redis").installed:
+        target = target_named("cashews-redis=redis://user:secret@localhost/0")
+        assert target.name == "cashews-redis"
+    assert target_named("cashews").name == "cashews"
+
+
+@pytest.mark.parametrize("name", known())
+def test_what_a_peer_offers_it_has_a_method_for(name: str) -> None:
+    """And it says what it does not do."""
+    made = peer(name).subject_class()
+    assert made.name == name
+    assert made.lacks
+    for work in made.offers:
+        assert getattr(made, work) is not getattr(Subject, work)
+    if peer(name).place is Place.MEMORY:
+        assert Work.MODIFY in made.offers
+
+
+def test_the_page_on_peers_says_what_each_does_not_do() -> None:
+    """Word for word, so that neither changes without the other."""
+    page = Path(__file__).parents[2].joinpath("docs", "peers.md").read_text("utf-8")
+    for name in known():
+        lacks = "; ".join(peer(name).subject_class().lacks)
+        assert f"| {name} | {lacks} |" in page
+
+
+def test_the_extra_names_each_package_of_a_peer() -> None:
+    """What a line tells one to install brings what was missing."""
+    extra = [line for line in requires("sessionkeeper") or () if "perf-peers" in line]
+    assert {re.split(r"[^a-z-]", line)[0] for line in extra} >= {
+        "aiocache",
+        "cashews",
+        "fastmcp",
+        "google-adk",
+        "langgraph",
+        "langgraph-checkpoint-sqlite",
+        "mcp",
+        "mcp-persist",
+        "openai-agents",
+        "py-key-value-aio",
+        "pykka",
+        "redis",
+        "sqlalchemy",
+    }
