@@ -12,7 +12,7 @@ from .value import Value
 
 __all__ = ["MemoryBackend", "RedisBackend", "SQLiteBackend", "StorageBackend", "backend_from_url"]
 
-REDIS_SCHEMES = ("redis", "rediss", "redis+cluster")
+REDIS_SCHEMES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 
 
 class MemoryBackend(Value):
@@ -67,7 +67,7 @@ StorageBackend: TypeAlias = MemoryBackend | SQLiteBackend | RedisBackend
 
 
 def backend_from_url(url: str, /) -> StorageBackend:
-    """Read `memory://`, `sqlite:///file.db`, `redis://…`, `rediss://…` or `redis+cluster://…`.
+    """Read `memory://`, `sqlite:///file.db`, `redis://…` or `redis+cluster://…`; `rediss` for TLS.
 
     `sqlite:///file.db` is relative to the working folder, `sqlite:////var/file.db` absolute.
     Raises `TypeError`, and `ValueError` without showing the URL: it may hold a password.
@@ -86,7 +86,7 @@ def backend_from_url(url: str, /) -> StorageBackend:
         return SQLiteBackend(path=unquote(parts.path[1:]))
     if parts.scheme in REDIS_SCHEMES:
         return RedisBackend(url=SecretStr(url))
-    raise ValueError("a store URL begins with memory:, sqlite:, redis:, rediss: or redis+cluster:")
+    raise ValueError(f"a store URL begins with memory:, sqlite:, {':, '.join(REDIS_SCHEMES)}:")
 
 
 def _split(url: str) -> SplitResult:

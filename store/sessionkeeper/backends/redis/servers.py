@@ -1,0 +1,115 @@
+"""What a store needs of its server or cluster, and the rounds until every call is answered."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from .call import Answer, Call, Refused
+from .facts import Facts
+from .link import Link
+
+__all__ = ["ANYWHERE", "Servers", "passing"]
+
+ANYWHERE = -1
+"""The bucket of calls for the node that holds the store's layout."""
+
+_ROUNDS = 5
+_AGAIN = frozenset({"ASK", "MOVED", "NOSCRIPT"})
+_PASSING = _AGAIN | {
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "NOREPLICAS",
+    "READONLY",
+    "TRYAGAIN",
+}
+_NOT_HERE = "non local key"
+
+
+def passing(refused: Refused) -> bool:
+    """Whether the same call may be answered otherwise in a moment. It certainly had no effect.
+
+    Each of these is said before a command runs or a script writes. `NOREPLICAS` and `READONLY`
+    come at a script's first write; a script that reaches for a key that has just moved away ends
+    with `ERR`, and with these words in it.
+    """
+    return refused.code in _PASSING or (refused.code == "ERR" and _NOT_HERE in refused.text)
+
+
+class Servers(ABC):
+    """The one server, or the nodes of a cluster, that hold a store.
+
+    Calls of a bucket are sent in the order they are given, also by exchanges that overlap. A call
+    that is refused as `passing`, or was sent again because its bucket had moved, may take effect
+    after calls that were given later.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """`host:port`, for errors."""
+
+    @property
+    @abstractmethod
+    def trouble(self) -> str:
+        """Why calls were lost or unsent, where that is known; never a secret."""
+
+    @abstractmethod
+    async def open(self) -> Facts:
+        """Connect, and read what the server promises. `StoreUnavailable` if that is not enough."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Close all connections. What was not answered is lost."""
+
+    @abstractmethod
+    def generation(self, bucket: int) -> int:
+        """Number of the connection that carried the bucket last: a higher one whenever it is new.
+
+        0 before the first. What was sent on an older connection and was lost may still be on its
+        way to the server.
+        """
+
+    @abstractmethod
+    async def link(self, bucket: int, *, patience: float) -> Link:
+        """Make a connection of its own to the node of a bucket, for reads that block `patience`.
+
+        Raises `StoreUnavailable`. Who opens it closes it.
+        """
+
+    @abstractmethod
+    def doubt(self, bucket: int) -> None:
+        """Look again where the bucket is before the next call for it."""
+
+    async def exchange(self, calls: Sequence[Call]) -> list[Answer]:
+        """Send calls and return their answers in order: one pipeline a node, all at once.
+
+        What the server answered, a `Refused`, or a `Fate`. A call is sent a second time only if
+        the server said that it did not run it (`NOSCRIPT`, `MOVED`, `ASK`), five times at most.
+        Raises nothing; a cancellation closes the connections whose answers are outstanding.
+        """
+        answers = await self._ask(calls, {})
+        for _ in range(_ROUNDS):
+            again = [
+                place
+                for place, answer in enumerate(answers)
+                if type(answer) is Refused and answer.code in _AGAIN
+            ]
+            if not again:
+                break
+            refused = [calls[place] for place in again]
+            aside = await self._redirect(refused, [answers[place] for place in again])
+            redone = await self._ask(refused, aside)
+            for place, answer in zip(again, redone, strict=True):
+                answers[place] = answer
+        return answers
+
+    @abstractmethod
+    async def _ask(self, calls: Sequence[Call], aside: dict[int, str]) -> list[Answer]:
+        """Send each call once. `aside` says which, by place, go to another node this once."""
+
+    @abstractmethod
+    async def _redirect(self, calls: Sequence[Call], refusals: Sequence[Refused]) -> dict[int, str]:
+        """Learn from `MOVED`; return where the `ASK`s sent their calls, by place."""
