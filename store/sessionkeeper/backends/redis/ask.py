@@ -8,30 +8,44 @@ from typing import Any, TypeAlias, TypeVar
 from .call import Script, Word
 from .keys import Bucket
 
-__all__ = ["Ask", "Plan"]
+__all__ = ["OPEN", "Ask", "Plan"]
 
 R = TypeVar("R")
+
+OPEN = object()
+"""There is no answer yet."""
 
 
 class Ask:
     """One script or command for one bucket; a write is given a number and then sent once."""
 
-    __slots__ = ("arguments", "bucket", "keys", "maybe_applied", "number", "script", "write")
+    __slots__ = (
+        "answer",
+        "arguments",
+        "bucket",
+        "keys",
+        "maybe_applied",
+        "number",
+        "script",
+        "write",
+    )
 
     def __init__(
         self,
         bucket: Bucket,
         script: Script | None,
-        keys: Sequence[str],
+        keys: Sequence[str] | None,
         arguments: Sequence[Word],
         *,
         write: bool = False,
     ) -> None:
+        self.answer: Any = OPEN
+        """What was answered, or the error its caller is to be told."""
         self.bucket = bucket
         self.script = script
-        """None for a plain command, whose words are the arguments."""
         self.keys = keys
-        """Of sessions and logs; those of the bucket come before them."""
+        """Of sessions and logs; those of the bucket come before them. None where the arguments are
+        the whole command."""
         self.arguments = arguments
         self.write = write
         self.number = 0

@@ -9,109 +9,104 @@ out of some socket, and can be sent again.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
-
-from redis.backoff import ExponentialWithJitterBackoff
+from collections.abc import Sequence
 
 from ...errors import OutcomeUnknown, StoreUnavailable
-from .ask import Ask
-from .call import Call, Fate, Refused
-from .keys import Bucket
+from .ask import OPEN, Ask
+from .call import Fate, Refused
 from .ledger import Ledger
-from .servers import Servers
-from .verdicts import passing, why
+from .servers import Servers, passing
+from .verdicts import verdict
 
 __all__ = ["Delivery"]
 
 
 class Delivery:
-    """The writer of one store, and all that stands between it and the servers.
+    """All that stands between a store and its servers; used by one task at a time.
 
-    Used by one task at a time. `patience` is how many seconds a batch is tried before its callers
-    are told that the server is away.
+    `patience` is how many seconds the servers may be away before callers are told so.
     """
 
     def __init__(self, servers: Servers, ledger: Ledger, *, patience: float) -> None:
+        from redis.backoff import ExponentialWithJitterBackoff
+
         self._servers = servers
         self._ledger = ledger
         self._patience = patience
+        # With jitter: many processes that lost one server do not come back as one.
+        self._backoff = ExponentialWithJitterBackoff(base=0.01, cap=0.5)
+        self._failures = 0
+        self._since = 0.0
 
-    async def deliver(self, asks: Sequence[Ask], /) -> list[Any]:
-        """Return the answer of each ask in order, or the error its caller is to be told.
+    async def attempt(self, asks: Sequence[Ask], /) -> None:
+        """Send what is open once, and note the answers that came.
 
         Cancelled, it leaves `maybe_applied` on those of which nobody knows what became of them.
         """
-        answers: list[Any] = [None] * len(asks)
-        open_ = list(range(len(asks)))
-        waits: _Waits | None = None
-        while True:
-            open_ = await self._try(asks, answers, open_)
-            if not open_:
-                return answers
-            if waits is None:
-                waits = _Waits(self._patience)
-            if not await waits.again():
-                break
-        for i in open_:
-            if asks[i].maybe_applied:
-                answers[i] = OutcomeUnknown(self._ledger.operation_id(asks[i]))
-            else:
-                answers[i] = StoreUnavailable(
-                    f"{self._servers.name} cannot be reached", waited=waits.waited
-                )
-        return answers
+        if await self._fence(asks):
+            await self._send([ask for ask in asks if not self._settled(ask)])
 
-    async def _try(self, asks: Sequence[Ask], answers: list[Any], open_: list[int]) -> list[int]:
-        """Send what is open once; return what still is."""
-        if not await self._fence([asks[i] for i in open_]):
-            return open_
-        still: list[int] = []
-        sending: list[int] = []
-        for i in open_:
-            ask = asks[i]
+    async def pause(self, asks: Sequence[Ask], /) -> None:
+        """Wait before the next attempt at what is open; when patience is over, answer it instead."""
+        if not self._failures:
+            self._since = time.monotonic()
+        self._failures += 1
+        waited = time.monotonic() - self._since
+        if waited < self._patience:
+            await asyncio.sleep(self._backoff.compute(min(self._failures, 16)))
+            return
+        for ask in asks:
             if ask.maybe_applied:
-                settled, answer = self._ledger.resolved(ask)
-                if settled:
-                    answers[i] = answer
-                    ask.maybe_applied = False
-                    continue
-                ask.maybe_applied = False  # it was not applied, and never will be
-            sending.append(i)
-        calls = [self._ledger.call(asks[i]) for i in sending]
-        for i in sending:
-            asks[i].maybe_applied = asks[i].write
-        for i, answer in zip(sending, await self._servers.exchange(calls), strict=True):
-            ask = asks[i]
-            if answer is Fate.LOST:
-                still.append(i)
-                continue
-            ask.maybe_applied = False
-            if answer is Fate.UNSENT:
-                still.append(i)
-            elif isinstance(answer, Refused):
-                if passing(answer):
-                    still.append(i)
-                else:
-                    answers[i] = StoreUnavailable(why(self._servers.name, answer))
-            elif self._ledger.fenced(answer):
-                self._ledger.forget(ask.bucket)
-                still.append(i)
+                ask.answer = OutcomeUnknown(self._ledger.operation_id(ask))
             else:
-                answers[i] = answer
-        return still
+                reason = self._servers.trouble or f"{self._servers.name} does not answer"
+                ask.answer = StoreUnavailable(reason, waited=waited)
+
+    def calm(self) -> None:
+        """Note that everything was answered: the next trouble is a new one."""
+        self._failures = 0
 
     async def _fence(self, asks: Sequence[Ask]) -> bool:
-        """Take a new epoch where one is needed; say whether all that was needed was done."""
-        calls = self._ledger.fences(asks)
-        if not calls:
+        """Take a new epoch where one is needed; say whether that was done, if it was."""
+        fences = self._ledger.fences(asks)
+        if not fences:
             return True
-        answers = await self._servers.exchange([call for _, call in calls])
-        return all(
-            [
-                self._ledger.take(bucket, answer)
-                for (bucket, _), answer in zip(calls, answers, strict=True)
-            ]
-        )
+        taken = True
+        answers = await self._servers.exchange([call for _, _, call in fences])
+        for (bucket, lost, _), answer in zip(fences, answers, strict=True):
+            if not self._ledger.take(bucket, lost, answer):
+                taken = False
+                if isinstance(answer, Refused) and not passing(answer):
+                    for ask in asks:
+                        if ask.bucket is bucket and not ask.maybe_applied:
+                            ask.answer = verdict(self._servers.name, answer)
+        return taken
+
+    def _settled(self, ask: Ask) -> bool:
+        """Whether a lost write turned out to have been applied, or cannot be told."""
+        if ask.maybe_applied:
+            ask.maybe_applied = False
+            settled, answer = self._ledger.resolved(ask)
+            if settled:
+                ask.answer = answer
+            return settled
+        return ask.answer is not OPEN
+
+    async def _send(self, asks: Sequence[Ask]) -> None:
+        calls = [self._ledger.call(ask) for ask in asks]
+        for ask in asks:
+            ask.maybe_applied = ask.write
+        for ask, answer in zip(asks, await self._servers.exchange(calls), strict=True):
+            if type(answer) is Fate:
+                # What was not sent has no effect; what only reads can be asked again in any case.
+                ask.maybe_applied = ask.write and answer is Fate.LOST
+                continue
+            ask.maybe_applied = False
+            if type(answer) is Refused:
+                if not passing(answer):
+                    ask.answer = verdict(self._servers.name, answer)
+            elif self._ledger.fenced(answer):
+                self._ledger.forget(ask.bucket)
+            else:
+                ask.answer = answer

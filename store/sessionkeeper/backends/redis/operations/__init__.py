@@ -37,6 +37,7 @@ from ....commands import (
 from ..ask import Plan
 from ..setting import Setting
 from . import changing, counting, frames, sessions, sweeps
+from .resolving import Resolve, resolve
 
 __all__ = ["plan_of"]
 
@@ -61,6 +62,7 @@ _PLANS: dict[type, Callable[[Setting, Any, str], Plan[Any]]] = {
     ReadFrames: frames.read_frames_of,
     ReadNews: frames.read_news,
     ReadStatistics: counting.read_statistics,
+    Resolve: resolve,
     TouchSession: sessions.touch_session,
     TrimFrames: frames.trim_frames,
     UpdateSession: sessions.update_session,

@@ -14,14 +14,14 @@ __all__ = ["count_own_sessions", "count_sessions", "read_statistics"]
 
 
 def count_sessions(setting: Setting, command: CountSessions, scope: str) -> Plan[int]:
-    asks = [Ask(each, None, (), ("ZCARD", each.order)) for each in setting.keys.buckets]
+    asks = [Ask(each, None, None, ("ZCARD", each.order)) for each in setting.keys.buckets]
     return sum((yield asks))
 
 
 def count_own_sessions(setting: Setting, command: CountOwnSessions, scope: str) -> Plan[int]:
     principal = command.principal
     asks = [
-        Ask(each, None, (), ("HGET", each.principals, principal)) for each in setting.keys.buckets
+        Ask(each, None, None, ("HGET", each.principals, principal)) for each in setting.keys.buckets
     ]
     return sum(int(count or 0) for count in (yield asks))
 
@@ -29,7 +29,7 @@ def count_own_sessions(setting: Setting, command: CountOwnSessions, scope: str) 
 def read_statistics(
     setting: Setting, command: ReadStatistics, scope: str
 ) -> Plan[TableStatistics]:
-    asks = [Ask(each, None, (), ("HGETALL", each.meta)) for each in setting.keys.buckets]
+    asks = [Ask(each, None, None, ("HGETALL", each.meta)) for each in setting.keys.buckets]
     sums: Counter[str] = Counter()
     for meta in (yield asks):
         sums.update({name.decode(): int(value) for name, value in meta.items()})
