@@ -16,7 +16,14 @@ from ...states import Direction, SessionState
 from ..session_fields import fields_of, held_of, read_fields, to_json
 
 __all__ = [
+    "COUNT",
+    "ENDED",
+    "FIELDS",
+    "HELD",
+    "LAST",
+    "PRINCIPAL",
     "ROW",
+    "STATE",
     "Stored",
     "decoded_id",
     "frame_words",
@@ -26,8 +33,10 @@ __all__ = [
     "session_words",
 ]
 
-ROW = ("n", "r", "v", "c", "a", "e", "s", "p", "d", "x", "q", "k", "z", "t", "o")
+ROW = ("n", "r", "c", "a", "e", "s", "p", "d", "x", "q", "k", "z", "t", "o")
 """The fields of a session's hash, in the order every script answers them."""
+REVISION, CREATED, ACTIVE, ENDED, STATE, PRINCIPAL, FIELDS, HELD, LAST, COUNT = range(1, 11)
+"""Where in a row what is that Python reads."""
 
 Stored = Sequence[Any]
 """The values of `ROW`."""
@@ -69,19 +78,16 @@ def session_words(encoded_id: str, expected: str, session: Session) -> list[Any]
 
 def read_session(session_id: str, row: Stored) -> Session:
     """Make a session of the values of `ROW`."""
-    fields, held = row[8], row[9] or b""
+    fields, held = row[FIELDS], row[HELD] or b""
     decode = _decode_small if len(fields) + len(held) <= _CACHED else _decode
     values = decode(fields, held).copy()
-    ended = row[5]
-    values["id"], values["state"] = session_id, _STATES[row[6]]
-    values["principal"] = None if row[7] is None else row[7].decode()
-    values["revision"], values["last_seq"], values["frame_count"] = (
-        int(row[1]),
-        int(row[10]),
-        int(row[11]),
-    )
-    values["created_at"] = _EPOCH + timedelta(microseconds=int(row[3]))
-    values["last_activity"] = _EPOCH + timedelta(microseconds=int(row[4]))
+    values["id"], values["state"] = session_id, _STATES[row[STATE]]
+    principal, ended = row[PRINCIPAL], row[ENDED]
+    values["principal"] = None if principal is None else principal.decode()
+    values["revision"] = int(row[REVISION])
+    values["last_seq"], values["frame_count"] = int(row[LAST]), int(row[COUNT])
+    values["created_at"] = _EPOCH + timedelta(microseconds=int(row[CREATED]))
+    values["last_activity"] = _EPOCH + timedelta(microseconds=int(row[ACTIVE]))
     values["ended_at"] = None if ended is None else _EPOCH + timedelta(microseconds=int(ended))
     return Session.trusted(values)
 

@@ -87,6 +87,7 @@ class RedisRunner(Runner[Tables]):
     async def _round(self, jobs: list[_Job]) -> list[_Job]:
         """Ask once what all jobs want to know; return those that want to know more."""
         asks = [ask for job in jobs for ask in job.asks if ask.answer is OPEN]
+        self._setting.guesses.begin()
         await self._delivery.attempt(asks)
         still = [ask for ask in asks if ask.answer is OPEN]
         if still:

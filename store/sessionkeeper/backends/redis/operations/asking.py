@@ -19,7 +19,7 @@ from ....session import Session
 from ....states import SessionState
 from ..ask import Ask, Plan
 from ..call import Script, Word
-from ..codec import ROW, Stored
+from ..codec import PRINCIPAL, ROW, Stored
 from ..keys import Bucket
 from ..setting import Setting
 
@@ -47,7 +47,7 @@ def fetch(setting: Setting, session_id: str, scope: str) -> Plan[Stored]:
     """Read the row of a session. Raises `SessionNotFound`."""
     bucket, name = setting.place(session_id)
     (row,) = yield [Ask(bucket, None, None, ("HMGET", bucket.session + name, *ROW))]
-    if row[0] is None or (scope and row[7] != scope.encode()):
+    if row[0] is None or (scope and row[PRINCIPAL] != scope.encode()):
         raise SessionNotFound(session_id)
     return row
 

@@ -1,8 +1,7 @@
 """Running a caller's function here, on what the server holds.
 
-Its result is taken only if the session is still the one the function saw; if not, the server says
-what is there now, and the function runs again. Several functions for one session in one batch each
-start from what the one before made of it, so all of them are taken in one round trip.
+Its result is taken only if the session is still what the function saw; if not, the server says what
+is there now, and the function runs again.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from ....session import STORE_FIELDS, Session
 from ....states import SessionState
 from ..ask import Ask, Plan
 from ..call import Word
-from ..codec import Stored, read_session, session_words
-from ..guesses import Guess
+from ..codec import FIELDS, HELD, Stored, read_session, session_words
+from ..guesses import later
 from ..setting import Setting
 from .asking import OK, fetch, refuse
 from .sessions import note_change
@@ -37,7 +36,7 @@ class Attempts:
     ) -> None:
         self._setting = setting
         self._id = session_id
-        self._name = setting.place(session_id)[1]
+        self._bucket, self._name = setting.place(session_id)
         self._change = change
         self._context = context
         self._scope = scope
@@ -49,6 +48,7 @@ class Attempts:
         store: Callable[[list[Word]], Ask],
         leave: Callable[[str], Ask] | None = None,
         *,
+        frames: int = 0,
         live: bool = False,
         expected: int | None = None,
     ) -> Plan[Any]:
@@ -56,38 +56,33 @@ class Attempts:
 
         Where the function changes nothing, `leave` asks what else is to be done with the session
         it saw; without it the answer is None. A `live` session is needed, with an `expected` end
-        of its log, before the function has a say.
+        of its log, before the function has a say. So many `frames` go along with the change.
         """
         guesses = self._setting.guesses
-        known: Guess | None = None
+        known: Session | None = None
         believe = True
         while True:
-            start = guesses.newer(known, self._id) if believe else known
-            if start is None or (self._scope and start.session.principal != self._scope):
-                known, believe = (yield from self._look()), False
+            start = self._later(known) if believe else known
+            if start is None or (self._scope and start.principal != self._scope):
+                known, believe = (yield from self._look()), known is None
                 continue
-            self.current = start.session
+            self.current = start
             if start is known:
-                self._check(start.session, live, expected)
-            try:
-                with self._setting.owner():
-                    changed = run_change(self._change, self._context, start.session)
-            except CallerError:
-                if start is known:
-                    raise
-                changed = None
+                self._check(start, live=live, expected=expected)
+            changed = self._try(start, surely=start is known)
             if changed is None and start is not known:
                 # Made of a guess alone: nobody is told before the server has said it was right.
                 guesses.forget(self._id)
                 known, believe = (yield from self._look()), False
                 continue
-            seen = f"{start.number}:{start.version}"
+            mark = f"{start.revision}:{start.last_seq}:{start.frame_count}"
             if changed is not None:
-                words = session_words(self._name, f"v:{seen}", changed)
-                guesses.note(_after(start, changed), len(words[9]) + len(words[10]))
+                words = session_words(self._name, f"s:{mark}", changed)
+                self._guess(start, changed, frames, len(words[9]) + len(words[10]))
                 ask = store(words)
             elif leave is not None:
-                ask = leave(seen)
+                guesses.append(self._id, frames)
+                ask = leave(mark)
             else:
                 return None
             (answer,) = yield [ask]
@@ -96,29 +91,53 @@ class Attempts:
             guesses.forget(self._id)
             if answer[0] != b"MOVED":
                 refuse(answer, self._id, changed)
-            known, believe = self._guess(answer[1]), True
+            known, believe = self._read(answer[1]), True
 
     def taken(self, before: bytes, row: Stored) -> Session:
         """Return the session as it was stored, and let those hear of it who should."""
-        guess = self._guess(row)
-        self._setting.guesses.note(guess, len(row[8]) + len(row[9] or b""))
-        note_change(self._setting, guess.session, SessionState(before.decode()), self._context)
-        return guess.session
+        session = self._read(row)
+        self._setting.guesses.note(session, len(row[FIELDS]) + len(row[HELD] or b""))
+        note_change(self._setting, session, SessionState(before.decode()), self._context)
+        return session
 
-    def _look(self) -> Plan[Guess]:
+    def _try(self, start: Session, *, surely: bool) -> Session | None:
+        try:
+            with self._setting.owner():
+                return run_change(self._change, self._context, start)
+        except CallerError:
+            if surely:
+                raise
+            return None
+
+    def _later(self, known: Session | None) -> Session | None:
+        guess = self._setting.guesses.get(self._id)
+        if guess is None or (known is not None and not later(guess, known)):
+            return known
+        return guess
+
+    def _look(self) -> Plan[Session]:
         row = yield from fetch(self._setting, self._id, self._scope)
-        return self._guess(row)
+        return self._read(row)
 
-    def _guess(self, row: Stored) -> Guess:
-        return Guess(read_session(self._id, row), int(row[0]), int(row[2]))
+    def _read(self, row: Stored) -> Session:
+        session = read_session(self._id, row)
+        self._setting.guesses.see(self._bucket, session.revision)
+        return session
 
-    def _check(self, session: Session, live: bool, expected: int | None) -> None:
+    def _check(self, session: Session, *, live: bool, expected: int | None) -> None:
         if live and session.ended_at is not None:
             raise SessionClosed(self._id, session.state)
         if expected is not None and expected != session.last_seq:
             raise SequenceConflict(self._id, expected=expected, current=session.last_seq)
 
-
-def _after(start: Guess, changed: Session) -> Guess:
-    kept = {name: getattr(start.session, name) for name in STORE_FIELDS}
-    return Guess(Session.trusted(changed.__dict__ | kept), start.number, start.version + 1)
+    def _guess(self, start: Session, changed: Session, frames: int, size: int) -> None:
+        """Let the next change of this batch start from this one."""
+        guesses = self._setting.guesses
+        kept = {name: getattr(start, name) for name in STORE_FIELDS}
+        kept["revision"] = guesses.revise(self._bucket)
+        kept["last_seq"] += frames
+        kept["frame_count"] += frames
+        if changed.state.is_terminal and start.ended_at is None:
+            guesses.forget(self._id)  # when it ends, the server will say
+        else:
+            guesses.note(Session.trusted(changed.__dict__ | kept), size)

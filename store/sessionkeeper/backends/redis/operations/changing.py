@@ -43,7 +43,9 @@ def add_frames(setting: Setting, command: AddFrames, scope: str) -> Plan[range]:
     expected = command.expected_last_seq
     yield from precheck(setting, session_id, records, size, expected, scope)
     if command.change is None:
-        (answer,) = yield [append_ask(setting, session_id, records, size, expected, scope)]
+        ask = append_ask(setting, session_id, records, size, expected, scope)
+        setting.guesses.append(session_id, len(records))
+        (answer,) = yield [ask]
     else:
         answer = yield from _append_changed(setting, command, scope)
     last: int = checked(answer, session_id)[1]
@@ -68,7 +70,9 @@ def _append_changed(setting: Setting, command: AddFrames, scope: str) -> Plan[An
         expected = command.expected_last_seq
         return append_ask(setting, session_id, records, size, expected, scope, seen)
 
-    answer = yield from attempts.run(store, leave, live=True, expected=command.expected_last_seq)
+    answer = yield from attempts.run(
+        store, leave, frames=len(records), live=True, expected=command.expected_last_seq
+    )
     if len(answer) > 2:
         attempts.taken(answer[2], answer[3])
     return answer

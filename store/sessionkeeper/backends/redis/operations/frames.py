@@ -13,7 +13,7 @@ from ....records import FrameRecord
 from ....states import SessionState
 from ..ask import Ask, Plan
 from ..call import Word
-from ..codec import frame_words, read_frames
+from ..codec import COUNT, ENDED, LAST, STATE, frame_words, read_frames
 from ..scripts import script
 from ..setting import Setting
 from .asking import checked, fetch, read, write
@@ -36,6 +36,7 @@ def add_frame(setting: Setting, command: AddFrame, scope: str) -> Plan[int]:
     session_id, records = command.session_id, (command.record,)
     yield from precheck(setting, session_id, records, command.weight, None, scope)
     ask = append_ask(setting, session_id, records, command.weight, None, scope)
+    setting.guesses.append(session_id, 1)
     (answer,) = yield [ask]
     last: int = checked(answer, session_id)[1]
     if setting.bells:
@@ -67,7 +68,7 @@ def read_news(setting: Setting, command: ReadNews, scope: str) -> Plan[LogNews]:
 
 def count_frames(setting: Setting, command: CountFrames, scope: str) -> Plan[int]:
     row = yield from fetch(setting, command.session_id, scope)
-    return int(row[11])
+    return int(row[COUNT])
 
 
 def delete_frames(setting: Setting, command: DeleteFrames, scope: str) -> Plan[int]:
@@ -131,8 +132,8 @@ def precheck(
         check_records(setting.limits, records, size)
     except LimitExceeded:
         row = yield from fetch(setting, session_id, scope)
-        if row[5] is not None:
-            raise SessionClosed(session_id, SessionState(row[6].decode())) from None
-        if expected is not None and expected != int(row[10]):
-            raise SequenceConflict(session_id, expected=expected, current=int(row[10])) from None
+        if row[ENDED] is not None:
+            raise SessionClosed(session_id, SessionState(row[STATE].decode())) from None
+        if expected is not None and expected != int(row[LAST]):
+            raise SequenceConflict(session_id, expected=expected, current=int(row[LAST])) from None
         raise

@@ -112,10 +112,12 @@ def _create(
         *session_words(name, "", new),
         scope=scope,
     )
+    setting.guesses.revise(ask.bucket)
     (answer,) = yield [ask]
     if answer[0] == b"THERE":
         return read_session(new.id, answer[1]), False
     session = read_session(new.id, checked(answer, new.id, new)[1])
+    setting.guesses.see(ask.bucket, session.revision)
     evicted = answer[2]
     for id_, row in zip(evicted[::2], evicted[1::2], strict=True):
         gone = read_session(decoded_id(id_), row)
@@ -132,6 +134,7 @@ def _update(setting: Setting, sessions, context, scope: str) -> Plan[list[Sessio
         _, name = setting.place(session.id)
         keys.append(bucket.session + name)
         words += session_words(name, f"r:{session.revision}", session)
+        setting.guesses.revise(bucket)
     fixed = (setting.now, scope, setting.limits.max_metadata_bytes)
     (answer,) = yield [Ask(bucket, UPDATE, keys, (*fixed, *words), write=True)]
     if answer[0] != b"OK":
@@ -141,6 +144,7 @@ def _update(setting: Setting, sessions, context, scope: str) -> Plan[list[Sessio
     for session, before, row in zip(sessions, answer[1::2], answer[2::2], strict=True):
         after = read_session(session.id, row)
         updated.append(after)
+        setting.guesses.see(bucket, after.revision)
         note_change(setting, after, SessionState(before.decode()), context)
     return updated
 

@@ -49,7 +49,7 @@ end
 
 local number, revision = add('number', 1), add('revision', 1)
 local micros = string.format('%.0f', wall)
-call('HSET', key, 'n', number, 'r', revision, 'v', 1, 'c', micros, 'a', micros, 's', new.state,
+call('HSET', key, 'n', number, 'r', revision, 'c', micros, 'a', micros, 's', new.state,
   'd', new.fields, 'q', 0, 'k', 0, 'z', 0, 't', 0)
 set(key, 'x', false, new.held)
 set(key, 'p', false, new.principal)

@@ -20,8 +20,8 @@ end
 local answer = { 'OK' }
 for _, row in ipairs(due) do
   local id = id_of(row.key)
-  call('HSET', row.key, 'r', add('revision', 1), 'v', row.version + 1, 's', 'timed-out',
-    'e', string.format('%.0f', wall))
+  call('HSET', row.key, 'r', add('revision', 1), 's', 'timed-out', 'e',
+    string.format('%.0f', wall))
   call('ZREM', IDLE, id)
   call('ZREM', AGES, id)
   call('ZADD', ENDED, steady, id)

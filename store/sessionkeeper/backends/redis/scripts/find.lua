@@ -28,9 +28,9 @@ end
 local function matches(row)
   local raw = row.raw
   if ARGV[4] ~= '' and not string.find(ARGV[4], ',' .. row.state .. ',', 1, true) then return false end
-  if not within(raw[4], ARGV[7], ARGV[8]) or not within(raw[5], ARGV[9], ARGV[10]) then return false end
+  if not within(raw[3], ARGV[7], ARGV[8]) or not within(raw[4], ARGV[9], ARGV[10]) then return false end
   if not deep then return true end
-  local fields = cjson.decode(raw[9])
+  local fields = cjson.decode(raw[8])
   local transport = ',' .. fields.transport_type .. ','
   return (ARGV[5] == '' or string.find(ARGV[5], transport, 1, true) ~= nil) and tagged(fields.tags)
 end

@@ -1,5 +1,5 @@
 -- What may follow what, and how a session is changed. `new` is what the client wants:
--- 1 id, 2 expected ('' for none, 'r:' a revision, 'v:' creation number and version), 3 state,
+-- 1 id, 2 expected ('' for none, 'r:' a revision, 's:' what a function saw), 3 state,
 -- 4 '1' if that state is an end, 5 the states it may follow, 6 principal, 7 agreed version,
 -- 8 transport's version, 9 bytes of the metadata, 10 fields, 11 metadata.
 local WANTED = 11
@@ -18,7 +18,7 @@ end
 local function refusal(row, new, most)
   local kind, value = string.sub(new.expected, 1, 1), string.sub(new.expected, 3)
   if kind == 'r' and value ~= row.revision then return { 'REVISION', row.revision } end
-  if kind == 'v' and value ~= row.number .. ':' .. row.version then return { 'MOVED', row.raw } end
+  if kind == 's' and not seen(row, value) then return { 'MOVED', row.raw } end
   if not string.find(new.froms, ',' .. row.state .. ',', 1, true) then
     return { 'TRANSITION', row.state, new.state }
   end
@@ -28,7 +28,7 @@ local function refusal(row, new, most)
   if new.agreed and new.transport ~= '' and new.transport ~= new.agreed then
     return { 'VERSION', new.agreed, new.transport }
   end
-  if new.size > most and new.held ~= row.raw[10] then
+  if new.size > most and new.held ~= row.raw[9] then
     return { 'LIMIT', 'max_metadata_bytes', new.size, most }
   end
 end
@@ -46,8 +46,8 @@ local function change(row, id, new, wall, steady)
   local key = row.key
   local revision = add('revision', 1)
   local micros = string.format('%.0f', wall)
-  call('HSET', key, 'r', revision, 'v', row.version + 1, 'a', micros, 's', new.state, 'd', new.fields)
-  set(key, 'x', row.raw[10], new.held)
+  call('HSET', key, 'r', revision, 'a', micros, 's', new.state, 'd', new.fields)
+  set(key, 'x', row.raw[9], new.held)
   set(key, 'p', row.principal, new.principal)
   set(key, 'o', row.agreed, new.agreed)
   if new.ends and not row.ended then

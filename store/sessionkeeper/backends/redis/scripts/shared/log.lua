@@ -1,7 +1,7 @@
 -- What may be appended, and how. A frame's `c` is what its log held up to it since it began, so
 -- what a cut frees is one subtraction. The limits are: expected last number ('' for any), bytes,
--- most frames and bytes of a log, most bytes of the bucket, '1' to drop the oldest, and by which
--- number and version the session must still be the one a function saw ('' for any).
+-- most frames and bytes of a log, most bytes of the bucket, '1' to drop the oldest, and what a
+-- function saw of the session ('' for none).
 local function sum_at(log, seq)
   local entry = call('XRANGE', log, seq .. '-0', seq .. '-0')[1]
   return tonumber(entry[2][2])
@@ -31,8 +31,8 @@ local function room(log, row, count, at)
   if expected ~= '' and tonumber(expected) ~= row.last then 
     return nil, { 'SEQUENCE', row.last, expected }
   end
-  local seen = ARGV[at + 6]
-  if seen ~= '' and seen ~= row.number .. ':' .. row.version then return nil, { 'MOVED', row.raw } end
+  local mark = ARGV[at + 6]
+  if mark ~= '' and not seen(row, mark) then return nil, { 'MOVED', row.raw } end
   local held = tonumber(call('HGET', META, 'bytes') or 0)
   local frames, bytes, total =
     row.count + count - most, row.bytes + size - most_bytes, held + size - most_total
