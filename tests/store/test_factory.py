@@ -71,7 +71,6 @@ BAD = [
         "http://h",
         "postgres://h",
     ),
-    *("rediss+cluster://h", "redis+sentinel://h", " memory://", "unix:///s", "::", "\0"),
 ]
 
 
