@@ -134,7 +134,7 @@ class NewsReader:
 
 def _entries(answer: Answer) -> list[tuple[bytes, list[bytes]]]:
     streams = cast("dict[bytes, list[tuple[bytes, list[bytes]]]]", answer or {})
-    return next(iter(streams.values()), [])
+    return next(iter(streams.values())) if streams else []
 
 
 def _is_answer(answer: Answer, link: Link) -> bool:
