@@ -60,6 +60,7 @@ class ClusterServers(Servers):
         return next((trouble for trouble in troubles if trouble), self._trouble)
 
     async def open(self) -> Facts:
+        self._target.warn()
         slot_map = await self._look()
         facts = [
             await read_facts(self._node(target), allow_eviction=self._allow_eviction)
