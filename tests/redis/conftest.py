@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from redis_engines import ENGINES, Engine, find_engine
 from redis_fleet import Fleet, SharedServers
+from redis_proxy import FaultProxy
 from redis_server import RedisServer
 from redis_watchdog import Watchdog
 
@@ -59,3 +60,12 @@ def fleet(engine: Engine, redis_watchdog: Watchdog, tmp_path: Path) -> Iterator[
     fleet = Fleet(engine, tmp_path, redis_watchdog)
     yield fleet
     fleet.close()
+
+
+@pytest.fixture
+async def proxy(server: RedisServer) -> AsyncIterator[FaultProxy]:
+    """Between a client and the shared server."""
+    proxy = FaultProxy(server.port)
+    await proxy.listen()
+    yield proxy
+    await proxy.aclose()

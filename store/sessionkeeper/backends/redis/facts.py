@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from ...errors import StoreUnavailable
@@ -11,11 +12,20 @@ from .call import Answer, Call, Fate, Refused
 if TYPE_CHECKING:
     from .node import Node
 
-__all__ = ["Facts", "read_facts"]
+__all__ = ["Facts", "read_facts", "weakest"]
 
 _FLOOR = (7, 0)
 _UNKNOWN = "unknown"
 _SETTINGS = ("save", "appendfsync")
+_NOTHING = "nothing"
+_SNAPSHOT = "the last snapshot"
+_SOME_FILE = "the append-only file (appendfsync unknown)"
+_BY_FSYNC = {
+    "no": "all but what the system had not written yet (appendfsync no)",
+    "everysec": "all but about the last second (appendfsync everysec)",
+    "always": "every write (appendfsync always)",
+}
+_WEAKEST_FIRST = (_NOTHING, _UNKNOWN, _SNAPSHOT, _SOME_FILE, *_BY_FSYNC.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,17 @@ class Facts:
     """`maxmemory-policy`."""
     warnings: tuple[str, ...]
     """What is allowed and may still lose something, in sentences that name the setting."""
+
+
+def weakest(facts: Sequence[Facts]) -> Facts:
+    """What all the nodes of a cluster promise: the least of each."""
+    worst = min(facts, key=lambda one: _WEAKEST_FIRST.index(one.durability))
+    return replace(
+        worst,
+        version=min(facts, key=lambda one: _numbers(one.version)).version,
+        replicas=min(one.replicas for one in facts),
+        warnings=tuple(dict.fromkeys(warning for one in facts for warning in one.warnings)),
+    )
 
 
 async def read_facts(node: Node, *, allow_eviction: bool) -> Facts:
@@ -80,7 +101,7 @@ async def read_facts(node: Node, *, allow_eviction: bool) -> Facts:
 
 def _check(name: str, info: dict[str, str], *, cluster: bool) -> None:
     version = info.get("redis_version", "0.0")
-    if tuple(int(part) for part in version.split(".")[:2]) < _FLOOR:
+    if _numbers(version)[:2] < _FLOOR:
         raise StoreUnavailable(f"{name} is version {version}; 7.0 or newer is needed")
     mode = info.get("redis_mode") or info.get("server_mode", "standalone")
     if mode == "sentinel":
@@ -98,19 +119,17 @@ def _check(name: str, info: dict[str, str], *, cluster: bool) -> None:
 
 def _durability(info: dict[str, str], config: dict[str, str]) -> tuple[str, str]:
     if info.get("aof_enabled") == "1":
-        fsync = config.get("appendfsync", _UNKNOWN)
-        words = {
-            "always": "every write (appendfsync always)",
-            "everysec": "all but about the last second (appendfsync everysec)",
-            "no": "all but what the system had not written yet (appendfsync no)",
-        }
-        return words.get(fsync, "the append-only file (appendfsync unknown)"), ""
+        return _BY_FSYNC.get(config.get("appendfsync", ""), _SOME_FILE), ""
     save = config.get("save")
     if save is None:
-        return "unknown", "appendonly no: writes since the last snapshot are lost with the server"
+        return _UNKNOWN, "appendonly no: writes since the last snapshot are lost with the server"
     if save:
-        return "the last snapshot", "appendonly no: writes since the last snapshot can be lost"
-    return "nothing", "appendonly no and save empty: nothing is left when the server ends"
+        return _SNAPSHOT, "appendonly no: writes since the last snapshot can be lost"
+    return _NOTHING, "appendonly no and save empty: nothing is left when the server ends"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdecimal())
 
 
 def _read_info(answer: Answer) -> dict[str, str]:

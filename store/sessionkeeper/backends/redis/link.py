@@ -80,6 +80,11 @@ class Link(asyncio.BufferedProtocol):
     def __repr__(self) -> str:
         return f"<Link {self.name} {self.ended or f'open waiting={len(self._batches)}'}>"
 
+    @property
+    def busy(self) -> bool:
+        """Whether answers are outstanding."""
+        return bool(self._batches)
+
     async def exchange(self, calls: Sequence[Call]) -> list[Answer]:
         """Send calls and return their answers in order. O(calls).
 

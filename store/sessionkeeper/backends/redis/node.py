@@ -31,14 +31,15 @@ class Node:
         self._held: deque[Batch] = deque()
         self._connecting: asyncio.Task[None] | None = None
         self._trouble = ""
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"<Node {self.target.name} {self._link or self.trouble or 'not connected'}>"
 
     @property
-    def alive(self) -> bool:
-        """Whether there is a connection nobody has seen broken."""
-        return self._link is not None and self._link.ended is None
+    def busy(self) -> bool:
+        """Whether batches are on their way, or wait for a connection."""
+        return bool(self._held) or (self._link is not None and self._link.busy)
 
     @property
     def trouble(self) -> str:
@@ -50,6 +51,9 @@ class Node:
     def send(self, calls: Sequence[Call]) -> Batch:
         """Hand in calls. Nothing is awaited here: what is handed in first is sent first."""
         batch = Batch(calls)
+        if self._closed:
+            batch.settle()
+            return batch
         if self._link is not None and self._link.ended is None and self._connecting is None:
             self._link.send(batch)
             return batch
@@ -61,12 +65,13 @@ class Node:
         return batch
 
     def drop(self, why: str) -> None:
-        """Close the connection; the next batch makes another."""
-        if self._link is not None:
+        """Close the connection unless answers are outstanding; the next batch makes another."""
+        if self._link is not None and not self._link.busy:
             self._link.close(why)
 
     async def aclose(self) -> None:
-        """Close the connection, also one that is being made."""
+        """Close the connection, also one that is being made, for good."""
+        self._closed = True
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait([self._connecting])

@@ -38,6 +38,7 @@ class SingleServer(Servers):
         return self._node.trouble
 
     async def open(self) -> Facts:
+        self._target.warn()
         return await read_facts(self._node, allow_eviction=self._allow_eviction)
 
     async def aclose(self) -> None:

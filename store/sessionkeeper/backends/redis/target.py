@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from .wire import Wire
 
 __all__ = ["RedisTarget"]
+
+logger = logging.getLogger("sessionkeeper")
 
 _SCHEMES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 _OPTIONS = frozenset(
@@ -146,6 +149,11 @@ class RedisTarget:
             raise _not_installed() from None
         made = TlsWire if self.tls else PlainWire
         return made(self.host, self.port, self._options)
+
+    def warn(self) -> None:
+        """Log what is less safe than it could be; said once, when a store is opened."""
+        for warning in self.warnings:
+            logger.warning(warning)
 
     @property
     def warnings(self) -> tuple[str, ...]:
