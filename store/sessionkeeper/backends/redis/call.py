@@ -15,10 +15,12 @@ Word: TypeAlias = bytes | str | int
 class Script:
     """A Lua script by the digest of its text; a server that has lost it is given it again."""
 
-    __slots__ = ("digest", "name", "text")
+    __slots__ = ("digest", "many", "name", "text")
 
-    def __init__(self, name: str, text: bytes, digest: str) -> None:
+    def __init__(self, name: str, text: bytes, digest: str, *, many: bool = False) -> None:
         self.name = name
+        self.many = many
+        """Whether it does several operations in one call, each with an answer of its own."""
         self.text = text
         self.digest = digest
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from ...errors import OutcomeUnknown, StoreUnavailable
 from .ask import OPEN, Ask
-from .call import Fate, Refused
+from .call import Answer, Fate, Refused
 from .ledger import Ledger
 from .servers import Servers, passing
 from .verdicts import verdict
@@ -94,19 +94,31 @@ class Delivery:
         return ask.answer is not OPEN
 
     async def _send(self, asks: Sequence[Ask]) -> None:
-        calls = [self._ledger.call(ask) for ask in asks]
+        calls = self._ledger.calls(asks)
         for ask in asks:
             ask.maybe_applied = ask.write
-        for ask, answer in zip(asks, await self._servers.exchange(calls), strict=True):
-            if type(answer) is Fate:
-                # What was not sent has no effect; what only reads can be asked again in any case.
-                ask.maybe_applied = ask.write and answer is Fate.LOST
-                continue
-            ask.maybe_applied = False
-            if type(answer) is Refused:
-                if not passing(answer):
-                    ask.answer = verdict(self._servers.name, answer)
-            elif self._ledger.fenced(answer):
-                self._ledger.forget(ask.bucket)
+        answers = await self._servers.exchange([call for call, _ in calls])
+        for (call, group), answer in zip(calls, answers, strict=True):
+            if call.script is not None and call.script.many and self._plain(answer):
+                for ask, each in zip(group, answer, strict=True):
+                    self._note(ask, each)
             else:
-                ask.answer = answer
+                for ask in group:
+                    self._note(ask, answer)
+
+    def _plain(self, answer: Answer) -> bool:
+        return not isinstance(answer, Fate | Refused) and not self._ledger.fenced(answer)
+
+    def _note(self, ask: Ask, answer: Answer) -> None:
+        if type(answer) is Fate:
+            # What was not sent has no effect; what only reads can be asked again in any case.
+            ask.maybe_applied = ask.write and answer is Fate.LOST
+            return
+        ask.maybe_applied = False
+        if type(answer) is Refused:
+            if not passing(answer):
+                ask.answer = verdict(self._servers.name, answer)
+        elif self._ledger.fenced(answer):
+            self._ledger.forget(ask.bucket)
+        else:
+            ask.answer = answer

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from itertools import count
 from typing import Any
 
 from ...errors import OutcomeUnknown
@@ -18,6 +17,10 @@ __all__ = ["Ledger", "OperationId", "keys_of"]
 
 FENCE = script("fence")
 _FENCED, _OK = b"FENCED", b"OK"
+_TOGETHER = 16
+"""Operations in one call: a server serves nobody else meanwhile."""
+_LARGE = 256 * 1024
+"""Bytes in one call of several operations."""
 
 
 class OperationId(str):
@@ -53,28 +56,71 @@ class Ledger:
         self._keys = keys
         self._ring = ring
         self._window = window
-        self._numbers = count(1)
         self._next = 1
         self._epochs: dict[Bucket, tuple[str, float]] = {}
         """By bucket: the epoch, and when it was taken or renewed."""
         self._found: dict[int, Sequence[Any]] = {}
         self._fixed: dict[Bucket, tuple[str, ...]] = {}
 
-    def call(self, ask: Ask) -> Call:
-        """Make the call for an ask; a write gets its number, and the same again when sent again."""
-        script = ask.script
+    def calls(self, asks: Sequence[Ask]) -> list[tuple[Call, list[Ask]]]:
+        """Make the calls for asks, in their order; neighbours share one where their script can.
+
+        A write gets its number, and the same again when it is sent again.
+        """
+        calls: list[tuple[Call, list[Ask]]] = []
+        group: list[Ask] = []
+        size = 0
+        for ask in asks:
+            script = ask.script
+            if script is None or not script.many:
+                self._close(group, calls)
+                calls.append((self._one(ask), [ask]))
+                continue
+            more = _size(ask)
+            if group and (
+                group[0].bucket is not ask.bucket or len(group) == _TOGETHER or size + more > _LARGE
+            ):
+                self._close(group, calls)
+            size = more + (size if group else 0)
+            group.append(ask)
+        self._close(group, calls)
+        return calls
+
+    def _close(self, group: list[Ask], calls: list[tuple[Call, list[Ask]]]) -> None:
+        if group:
+            calls.append((self._several(group), [*group]))
+            group.clear()
+
+    def _one(self, ask: Ask) -> Call:
+        script, bucket = ask.script, ask.bucket
         if ask.keys is None or script is None:
-            return Call(ask.bucket.number, ask.arguments, script)
-        fixed = self._fixed.get(ask.bucket) or self._fix(ask.bucket)
+            return Call(bucket.number, ask.arguments, script)
+        fixed = self._fixed.get(bucket) or self._fix(bucket)
         words: list[Word] = ["EVALSHA", script.digest, len(fixed) + len(ask.keys), *fixed, *ask.keys]
         if ask.write:
-            if not ask.number:
-                ask.number = next(self._numbers)
-                self._next = ask.number + 1
-            epoch, _ = self._epochs[ask.bucket]
-            words += (epoch, ask.number, ask.number % self._ring)
+            words += (self._epochs[bucket][0], *self._number(ask))
         words += ask.arguments
-        return Call(ask.bucket.number, words, script)
+        return Call(bucket.number, words, script)
+
+    def _several(self, asks: Sequence[Ask]) -> Call:
+        script, bucket = asks[0].script, asks[0].bucket
+        assert script is not None  # noqa: S101 - for the type checker
+        fixed = self._fixed.get(bucket) or self._fix(bucket)
+        words: list[Word] = ["EVALSHA", script.digest, len(fixed) + 2 * len(asks), *fixed]
+        for ask in asks:
+            words += ask.keys or ()
+        # The time is that of the first: they are one step of the server.
+        words += (self._epochs[bucket][0], asks[0].arguments[0])
+        for ask in asks:
+            words += self._number(ask)
+            words += ask.arguments[1:]
+        return Call(bucket.number, words, script)
+
+    def _number(self, ask: Ask) -> tuple[int, int]:
+        if not ask.number:
+            ask.number = self._next
+            self._next += 1
+        return ask.number, ask.number % self._ring
 
     def fences(self, asks: Sequence[Ask]) -> list[tuple[Bucket, list[Ask], Call]]:
         """Make the calls by which epochs are taken, where these asks need one.
@@ -150,3 +196,9 @@ def keys_of(bucket: Bucket, writer: str) -> tuple[str, ...]:
         bucket.principals,
         bucket.news,
     )
+
+
+def _size(ask: Ask) -> int:
+    """Bytes an append carries, as its arguments say."""
+    size = ask.arguments[4]
+    return size if isinstance(size, int) else 0

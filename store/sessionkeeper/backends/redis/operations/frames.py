@@ -29,7 +29,8 @@ __all__ = [
     "trim_frames",
 ]
 
-APPEND, CLEAR, TRIM, READ = script("append"), script("clear"), script("trim"), script("read")
+APPEND = script("append", many=True)
+CLEAR, TRIM, READ = script("clear"), script("trim"), script("read")
 
 
 def add_frame(setting: Setting, command: AddFrame, scope: str) -> Plan[int]:

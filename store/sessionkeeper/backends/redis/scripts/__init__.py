@@ -12,7 +12,7 @@ __all__ = ["script"]
 _USE = "--@use "
 
 
-def script(name: str, /) -> Script:
+def script(name: str, /, *, many: bool = False) -> Script:
     """Read a script, what it uses before it."""
     folder = files(__package__)
     text = folder.joinpath(f"{name}.lua").read_text(encoding="utf-8")
@@ -21,4 +21,4 @@ def script(name: str, /) -> Script:
     shared = [folder.joinpath(f"shared/{part}.lua").read_text(encoding="utf-8") for part in parts]
     whole = "\n".join([*shared, text]).encode()
     # What a server names a script by; nothing is protected by it.
-    return Script(name, whole, sha1(whole, usedforsecurity=False).hexdigest())
+    return Script(name, whole, sha1(whole, usedforsecurity=False).hexdigest(), many=many)

@@ -5,7 +5,7 @@ local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end
 if row.ended then return { 'CLOSED', row.state } end
 local count = tonumber(ARGV[6])
-local drop, no = room(KEYS[10], row, count, 7)
+local drop, no = room(KEYS[10], row, count, 7, tonumber(call('HGET', META, 'bytes') or 0))
 if no then return no end
 local new = wanted(15)
 no = refusal(row, new, tonumber(ARGV[14]))
@@ -15,6 +15,7 @@ if drop > 0 then
   add('dropped', drop)
   add('bytes', -cut(KEYS[10], row, drop))
 end
-local last = append(KEYS[10], row, count, 26, wall, steady)
+add('bytes', append(KEYS[10], row, count, 26, wall, steady))
+add('added', count)
 change(row, ARGV[15], new, wall, steady)
-return done({ 'OK', last, row.state, call('HMGET', KEYS[9], unpack(FIELDS)) })
+return done({ 'OK', row.last, row.state, call('HMGET', KEYS[9], unpack(FIELDS)) })

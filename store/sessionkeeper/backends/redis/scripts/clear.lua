@@ -9,6 +9,6 @@ if row.count > 0 then
   add('removed', row.count)
   add('bytes', -row.bytes)
 end
-call('HSET', row.key, 'k', 0, 'z', 0, 'a', string.format('%.0f', wall))
+call('HSET', row.key, 'k', 0, 'z', 0, 'a', wall)
 if not row.ended then call('ZADD', IDLE, steady, id_of(row.key)) end
 return done({ 'OK', row.count })

@@ -48,8 +48,7 @@ for _, each in ipairs(victims) do
 end
 
 local number, revision = add('number', 1), add('revision', 1)
-local micros = string.format('%.0f', wall)
-call('HSET', key, 'n', number, 'r', revision, 'c', micros, 'a', micros, 's', new.state,
+call('HSET', key, 'n', number, 'r', revision, 'c', wall, 'a', wall, 's', new.state,
   'd', new.fields, 'q', 0, 'k', 0, 'z', 0, 't', 0)
 set(key, 'x', false, new.held)
 set(key, 'p', false, new.principal)
@@ -58,7 +57,7 @@ call('ZADD', ORDER, number, id)
 add('created', 1)
 enter(new.state, new.principal)
 if new.ends then
-  call('HSET', key, 'e', micros)
+  call('HSET', key, 'e', wall)
   call('ZADD', ENDED, steady, id)
   add('ended:' .. new.state, 1)
 else

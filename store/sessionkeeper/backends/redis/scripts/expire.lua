@@ -3,15 +3,15 @@
 if fenced() then return FENCED end
 local wall, steady = now(ARGV[4])
 local limit = tonumber(ARGV[8])
-local due, seen = {}, {}
+local due, met = {}, {}
 for i, index in ipairs({ IDLE, AGES }) do
   local span = ARGV[5 + i]
   if span ~= '' and #due < limit then
-    local bound = string.format('%.17g', steady - tonumber(span))
+    local bound = steady - tonumber(span)
     -- As many again as are due already: those may be due by their age as well.
     for _, id in ipairs(call('ZRANGEBYSCORE', index, '-inf', bound, 'LIMIT', 0, limit + #due)) do
-      if #due < limit and not seen[id] then
-        seen[id] = true
+      if #due < limit and not met[id] then
+        met[id] = true
         due[#due + 1] = find(key_of(id), '')
       end
     end
@@ -20,8 +20,7 @@ end
 local answer = { 'OK' }
 for _, row in ipairs(due) do
   local id = id_of(row.key)
-  call('HSET', row.key, 'r', add('revision', 1), 's', 'timed-out', 'e',
-    string.format('%.0f', wall))
+  call('HSET', row.key, 'r', add('revision', 1), 's', 'timed-out', 'e', wall)
   call('ZREM', IDLE, id)
   call('ZREM', AGES, id)
   call('ZADD', ENDED, steady, id)

@@ -2,5 +2,5 @@
 -- Say that somebody watches. ARGV: 1 now, 2 for so many microseconds. Answers whether it had lapsed.
 local wall = now(ARGV[1])
 local before = call('HGET', META, 'watched')
-call('HSET', META, 'watched', string.format('%.0f', wall + tonumber(ARGV[2])))
+call('HSET', META, 'watched', wall + tonumber(ARGV[2]))
 return (not before or tonumber(before) < wall) and 1 or 0

@@ -4,8 +4,7 @@ if fenced() then return FENCED end
 local wall, steady = now(ARGV[4])
 local before, bound = tonumber(ARGV[6]), steady - tonumber(ARGV[7])
 local due = {}
-for _, id in ipairs(call('ZRANGEBYSCORE', ENDED, '-inf', string.format('%.17g', bound), 'LIMIT', 0,
-  ARGV[8])) do
+for _, id in ipairs(call('ZRANGEBYSCORE', ENDED, '-inf', bound, 'LIMIT', 0, ARGV[8])) do
   local row = find(key_of(id), '')
   if tonumber(row.ended) >= before then break end
   call('XLEN', log_of(id))

@@ -9,6 +9,6 @@ if count > 0 then
   local freed = cut(KEYS[10], row, count)
   add('removed', count)
   add('bytes', -freed)
-  call('HSET', row.key, 'k', row.count, 'z', string.format('%.0f', row.bytes))
+  call('HSET', row.key, 'k', row.count, 'z', row.bytes)
 end
 return done({ 'OK', count })

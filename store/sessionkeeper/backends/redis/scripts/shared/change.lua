@@ -45,13 +45,12 @@ end
 local function change(row, id, new, wall, steady)
   local key = row.key
   local revision = add('revision', 1)
-  local micros = string.format('%.0f', wall)
-  call('HSET', key, 'r', revision, 'a', micros, 's', new.state, 'd', new.fields)
+  call('HSET', key, 'r', revision, 'a', wall, 's', new.state, 'd', new.fields)
   set(key, 'x', row.raw[9], new.held)
   set(key, 'p', row.principal, new.principal)
   set(key, 'o', row.agreed, new.agreed)
   if new.ends and not row.ended then
-    call('HSET', key, 'e', micros)
+    call('HSET', key, 'e', wall)
     call('ZREM', IDLE, id)
     call('ZREM', AGES, id)
     call('ZADD', ENDED, steady, id)

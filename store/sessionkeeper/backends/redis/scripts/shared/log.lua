@@ -2,6 +2,8 @@
 -- what a cut frees is one subtraction. The limits are: expected last number ('' for any), bytes,
 -- most frames and bytes of a log, most bytes of the bucket, '1' to drop the oldest, and what a
 -- function saw of the session ('' for none).
+local LIMITS = 7
+
 local function sum_at(log, seq)
   local entry = call('XRANGE', log, seq .. '-0', seq .. '-0')[1]
   return tonumber(entry[2][2])
@@ -23,17 +25,17 @@ local function to_drop(log, row, least, size)
   end
 end
 
--- How many make room, or why nothing may be appended.
-local function room(log, row, count, at)
-  local expected, size, most, most_bytes, most_total, drops =
+-- How many make room where the bucket holds so many bytes, or why nothing may be appended.
+local function room(log, row, count, at, held)
+  local expected, size, most, most_bytes, most_total, drops, mark =
     ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]),
-    tonumber(ARGV[at + 4]), ARGV[at + 5] == '1'
-  if expected ~= '' and tonumber(expected) ~= row.last then 
+    tonumber(ARGV[at + 4]), ARGV[at + 5] == '1', ARGV[at + 6]
+  if expected ~= '' and tonumber(expected) ~= row.last then
     return nil, { 'SEQUENCE', row.last, expected }
   end
-  local mark = ARGV[at + 6]
-  if mark ~= '' and not seen(row, mark) then return nil, { 'MOVED', row.raw } end
-  local held = tonumber(call('HGET', META, 'bytes') or 0)
+  if mark ~= '' and not seen(row, mark) then
+    return nil, { 'MOVED', call('HMGET', row.key, unpack(FIELDS)) }
+  end
   local frames, bytes, total =
     row.count + count - most, row.bytes + size - most_bytes, held + size - most_total
   if frames <= 0 and bytes <= 0 and total <= 0 then return 0 end
@@ -54,23 +56,18 @@ local function cut(log, row, count)
   return freed
 end
 
--- Append what ARGV holds from `at` on: header, message, header, message …
+-- Append what ARGV holds from `at` on: header, message, header, message …; answers their bytes.
 local function append(log, row, count, at, wall, steady)
   local seq, total = row.last, row.total
-  local size = 0
   for i = at, at + 2 * count - 1, 2 do
-    local length = #ARGV[i + 1]
-    seq, size = seq + 1, size + length
-    call('XADD', log, seq .. '-0', 'c', string.format('%.0f', total + size), 'h', ARGV[i],
-      'm', ARGV[i + 1])
+    seq, total = seq + 1, total + #ARGV[i + 1]
+    call('XADD', log, seq .. '-0', 'c', total, 'h', ARGV[i], 'm', ARGV[i + 1])
   end
-  row.last, row.count, row.bytes, row.total = seq, row.count + count, row.bytes + size, total + size
-  add('added', count)
-  add('bytes', size)
+  local size = total - row.total
+  row.last, row.count, row.bytes, row.total = seq, row.count + count, row.bytes + size, total
+  call('HSET', row.key, 'q', seq, 'k', row.count, 'z', row.bytes, 't', total, 'a', wall)
   local id = id_of(row.key)
-  call('HSET', row.key, 'q', seq, 'k', row.count, 'z', string.format('%.0f', row.bytes),
-    't', string.format('%.0f', row.total), 'a', string.format('%.0f', wall))
   call('ZADD', IDLE, steady, id)
   announce(id, wall)
-  return seq
+  return size
 end

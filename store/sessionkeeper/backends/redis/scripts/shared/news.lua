@@ -1,7 +1,7 @@
 -- Who watches from another process reads this stream; it is written while somebody does.
+local watched
+
 local function announce(id, wall)
-  local watched = call('HGET', META, 'watched')
-  if watched and tonumber(watched) >= wall then
-    call('XADD', NEWS, 'MAXLEN', '~', 10000, '*', 's', id)
-  end
+  watched = watched or tonumber(call('HGET', META, 'watched') or 0)
+  if watched >= wall then call('XADD', NEWS, 'MAXLEN', '~', 10000, '*', 's', id) end
 end

@@ -13,6 +13,16 @@ local function find(key, scope)
   }
 end
 
+-- As much of a session as an append needs.
+local function find_log(key, scope)
+  local raw = call('HMGET', key, 'r', 'e', 's', 'p', 'q', 'k', 'z', 't')
+  if not raw[1] or (scope ~= '' and raw[4] ~= scope) then return nil end
+  return {
+    key = key, revision = raw[1], ended = raw[2], state = raw[3], last = tonumber(raw[5]),
+    count = tonumber(raw[6]), bytes = tonumber(raw[7]), total = tonumber(raw[8]),
+  }
+end
+
 -- What a caller's function saw of a session is still so: its revision, and where its log ends.
 local function seen(row, mark)
   return mark == row.revision .. ':' .. row.last .. ':' .. row.count
