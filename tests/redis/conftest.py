@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis_cluster import Cluster, SharedClusters
 from redis_engines import ENGINES, Engine, find_engine
 from redis_fleet import Fleet, SharedServers
 from redis_proxy import FaultProxy
@@ -69,3 +70,30 @@ async def proxy(server: RedisServer) -> AsyncIterator[FaultProxy]:
     await proxy.listen()
     yield proxy
     await proxy.aclose()
+
+
+@pytest.fixture(scope="session")
+def shared_clusters(
+    redis_watchdog: Watchdog, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SharedClusters]:
+    """A cluster of each engine, started when first used: two seconds."""
+    clusters = SharedClusters(tmp_path_factory.mktemp("clusters"), redis_watchdog)
+    yield clusters
+    clusters.close()
+
+
+@pytest.fixture
+def cluster(engine: Engine, shared_clusters: SharedClusters) -> Iterator[Cluster]:
+    """Six nodes, to be killed and resharded: what is broken is healed after the test."""
+    cluster = shared_clusters.cluster(engine.name)
+    yield cluster
+    cluster.heal()
+
+
+@pytest.fixture
+def clusters(shared_clusters: SharedClusters) -> Iterator[list[Cluster]]:
+    """Those of all engines, for what takes long and can be waited for at once."""
+    clusters = [shared_clusters.cluster(name) for name in ENGINES]
+    yield clusters
+    for cluster in clusters:
+        cluster.heal()

@@ -73,14 +73,23 @@ def test_a_missing_server_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_killed_server_keeps_its_data_only_if_it_wrote_it(fleet: Fleet) -> None:
-    """With an append-only file it comes back with all of it, without with nothing."""
-    for options, kept in (({"appendonly": "yes"}, "1"), ({}, None)):
+    """To an append-only file: kept. At the end only: kept if it was stopped. Nowhere: lost."""
+    for options, kept, kept_if_stopped in (
+        ({"appendonly": "yes"}, "1", "1"),
+        ({"save": "3600 1"}, None, "1"),
+        ({}, None, None),
+    ):
         server = fleet.start(**options)
         port = server.port
         server.say("SET", "key", "1")
         server.restart()
-        assert server.port == port
         assert server.say("GET", "key") == kept
+        server.say("SET", "key", "1")
+        server.stop()
+        assert not server.running
+        server.start()
+        assert server.say("GET", "key") == kept_if_stopped
+        assert server.port == port
 
 
 def test_a_server_can_come_back_without_its_data(fleet: Fleet) -> None:

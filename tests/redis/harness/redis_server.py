@@ -34,12 +34,14 @@ _DEFAULTS = {
 }
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+def until(
+    condition: Callable[[], object], what: str, seconds: float = 20.0, pause: float = 0.002
+) -> None:
     """Block this thread until something is so; AssertionError when that takes too long."""
     give_up = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < give_up, f"never: {what}"
-        time.sleep(0.002)
+        time.sleep(pause)
 
 
 class RedisServer:
