@@ -13,7 +13,7 @@ from redis_fleet import Fleet
 from redis_proxy import FaultProxy
 from redis_server import RedisServer
 from sessionkeeper.backends.redis.call import Call, Fate, Refused, Script
-from sessionkeeper.backends.redis.servers import passing
+from sessionkeeper.backends.redis.servers import halfway, passing
 from sessionkeeper.backends.redis.single import SingleServer
 from sessionkeeper.backends.redis.target import RedisTarget
 
@@ -154,6 +154,7 @@ async def test_a_primary_that_became_a_replica_is_passing_and_connected_to_anew(
         assert isinstance(refused, Refused)
         assert refused.code in {"READONLY", "MASTERDOWN"}
         assert passing(refused)
+        assert not halfway(refused)
         server.say("REPLICAOF", "NO", "ONE")
         assert await servers.exchange([push("list", 3)]) == [2]
         assert servers.generation(0) > before or refused.code == "MASTERDOWN"
@@ -167,6 +168,7 @@ async def test_what_a_full_server_refuses_is_not_passing(fleet: Fleet) -> None:
         (refused,) = await servers.exchange([push("list", 1)])
         assert refused.code == "OOM"
         assert not passing(refused)
+        assert not halfway(refused)
     server.configure("maxmemory", 0)
     assert server.say("EXISTS", "list") == 0
 

@@ -45,6 +45,8 @@ class Link(asyncio.BufferedProtocol):
         self._push = PushNotification
         self._garbled = ProtocolError
         self._buffer = bytearray(_BUFFER)
+        # asyncio's TLS slices what it is given to fill it: of a bytearray that would be a copy.
+        self._view = memoryview(self._buffer)
         self._batches: deque[Batch] = deque()
         self._tick_seconds = timeout / _TICKS
         self._silent = 0
@@ -138,8 +140,8 @@ class Link(asyncio.BufferedProtocol):
         self.close()
         await asyncio.shield(self.closed)
 
-    def get_buffer(self, sizehint: int) -> bytearray:
-        return self._buffer
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._view
 
     def buffer_updated(self, nbytes: int) -> None:
         self._silent = 0
