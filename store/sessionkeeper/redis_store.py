@@ -10,10 +10,11 @@ from soleowner import Actor
 
 from .actor_store import ActorSessionStore, session_error
 from .arguments import checked_count, checked_seconds
+from .backends.redis.delivery import Waits
 from .backends.redis.facts import Facts
+from .backends.redis.heeding import HeedingBells
 from .backends.redis.operations.resolving import Resolve
 from .backends.redis.runner import RedisRunner
-from .backends.redis.single import SingleServer
 from .backends.redis.target import RedisTarget
 from .backends.redis.works import Terms, get_ready
 from .clock import Clock
@@ -21,7 +22,6 @@ from .guarantees import Atomicity, Durability, Guarantees, Scope
 from .limits import StoreLimits
 from .listening import Listeners
 from .tables import Tables
-from .watching import Bells
 
 __all__ = ["RedisSessionStore"]
 
@@ -56,6 +56,9 @@ class RedisSessionStore(ActorSessionStore):
         clock: Clock | None = None,
         patience: float = 5.0,
         window: float = 3600.0,
+        wait_replicas: int = 0,
+        wait_aof: bool = False,
+        wait_timeout: float = 1.0,
         allow_eviction: bool = False,
     ) -> None:
         """Configure it. Raises `TypeError`, `ValueError`, `StoreUnavailable` without redis-py."""
@@ -65,25 +68,25 @@ class RedisSessionStore(ActorSessionStore):
         limits = StoreLimits() if limits is None else limits
         if not isinstance(limits, StoreLimits) or not isinstance(clock, Clock | None):
             raise TypeError("limits are StoreLimits, and a clock is a Clock")
-        self._bells, self._listeners = Bells(), Listeners()
+        bells = HeedingBells()
+        self._bells, self._listeners = bells, Listeners()
+        checked_count("wait_replicas", wait_replicas, least=0)
         terms = Terms(
+            target,
             prefix,
             buckets,
             patience=checked_seconds("patience", patience) or 0.0,
             window=checked_seconds("window", window) or 1.0,
             ring=2 * capacity,
+            waits=Waits(
+                wait_replicas, wait_aof, timeout=checked_seconds("wait_timeout", wait_timeout) or 0.0
+            ),
+            allow_eviction=allow_eviction,
         )
-        self._runner = RedisRunner(
-            partial(
-                get_ready,
-                SingleServer(target, allow_eviction=allow_eviction),
-                terms,
-                limits=limits,
-                clock=clock,
-                bells=self._bells,
-                listeners=self._listeners,
-            )
+        ready = partial(
+            get_ready, terms, limits=limits, clock=clock, bells=bells, listeners=self._listeners
         )
+        self._runner = RedisRunner(ready)
         self._actor: Actor[Tables] = Actor(
             self._runner,
             name="sessionkeeper owner",

@@ -11,15 +11,44 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ...errors import OutcomeUnknown, StoreUnavailable
 from .ask import OPEN, Ask
-from .call import Answer, Fate, Refused
+from .call import Answer, Call, Fate, Refused, Word
+from .keys import Bucket
 from .ledger import Ledger
 from .servers import Servers, passing
 from .verdicts import verdict
 
-__all__ = ["Delivery"]
+__all__ = ["Delivery", "Waits"]
+
+OK = b"OK"
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """What a write waits for beyond the primary's own answer."""
+
+    replicas: int = 0
+    """How many replicas must have it."""
+    aof: bool = False
+    """Whether it must be synced to the append-only file there, and on the primary."""
+    timeout: float = 1.0
+    """Seconds; a write that was waited for in vain is answered with `OutcomeUnknown`."""
+
+    def words(self) -> tuple[Word, ...] | None:
+        """Return the command that waits; None where nothing is waited for."""
+        milliseconds = max(1, round(self.timeout * 1000))
+        if self.aof:
+            return ("WAITAOF", 1, self.replicas, milliseconds)
+        return ("WAIT", self.replicas, milliseconds) if self.replicas else None
+
+    def met(self, answer: Answer) -> bool:
+        """Whether that is what was waited for."""
+        if self.aof:
+            return type(answer) is list and answer[0] >= 1 and answer[1] >= self.replicas
+        return type(answer) is int and answer >= self.replicas
 
 
 class Delivery:
@@ -28,12 +57,16 @@ class Delivery:
     `patience` is how many seconds the servers may be away before callers are told so.
     """
 
-    def __init__(self, servers: Servers, ledger: Ledger, *, patience: float) -> None:
+    def __init__(
+        self, servers: Servers, ledger: Ledger, *, patience: float, waits: Waits
+    ) -> None:
         from redis.backoff import ExponentialWithJitterBackoff
 
         self._servers = servers
         self._ledger = ledger
         self._patience = patience
+        self._waits = waits
+        self._wait_words = waits.words()
         # With jitter: many processes that lost one server do not come back as one.
         self._backoff = ExponentialWithJitterBackoff(base=0.01, cap=0.5)
         self._failures = 0
@@ -97,14 +130,32 @@ class Delivery:
         calls = self._ledger.calls(asks)
         for ask in asks:
             ask.maybe_applied = ask.write
-        answers = await self._servers.exchange([call for call, _ in calls])
-        for (call, group), answer in zip(calls, answers, strict=True):
+        waited = self._waiting(asks)
+        answers = await self._servers.exchange([*(call for call, _ in calls), *waited.values()])
+        for (call, group), answer in zip(calls, answers, strict=False):
             if call.script is not None and call.script.many and self._plain(answer):
                 for ask, each in zip(group, answer, strict=True):
                     self._note(ask, each)
             else:
                 for ask in group:
                     self._note(ask, answer)
+
+        for bucket, answer in zip(waited, answers[len(calls) :], strict=True):
+            if not self._waits.met(answer):
+                self._doubt([ask for ask in asks if ask.bucket is bucket and ask.write])
+
+    def _waiting(self, asks: Sequence[Ask]) -> dict[Bucket, Call]:
+        """Make the call that follows the writes of each bucket, on the same connection."""
+        words = self._wait_words
+        if words is None:
+            return {}
+        return {ask.bucket: Call(ask.bucket.number, words) for ask in asks if ask.write}
+
+    def _doubt(self, asks: Sequence[Ask]) -> None:
+        """Take back the answers of writes that were applied where too few have them."""
+        for ask in asks:
+            if type(ask.answer) is list and ask.answer[0] == OK:
+                ask.answer = OutcomeUnknown(self._ledger.operation_id(ask))
 
     def _plain(self, answer: Answer) -> bool:
         return not isinstance(answer, Fate | Refused) and not self._ledger.fenced(answer)

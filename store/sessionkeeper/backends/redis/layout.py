@@ -15,14 +15,13 @@ VERSION = 1
 LAYOUT = script("layout")
 
 
-async def agree(servers: Servers, prefix: str, buckets: int | None, *, usual: int) -> Keys:
-    """Return the keys of the store, with as many buckets as it has, or will have.
+async def agree(servers: Servers, keys: Keys, *, strict: bool) -> int:
+    """Return how many buckets the store has: those of the keys, if it is new.
 
-    Raises `StoreUnavailable` for a store of a newer version, or of another number of buckets than
-    is asked for.
+    Raises `StoreUnavailable` for a store of a newer version, and if `strict` for one of another
+    number of buckets.
     """
-    wanted = usual if buckets is None else buckets
-    keys = Keys(prefix, wanted)
+    wanted = len(keys.buckets)
     words = ("EVALSHA", LAYOUT.digest, 1, keys.layout, VERSION, wanted)
     (answer,) = await servers.exchange([Call(0, words, LAYOUT)])
     if isinstance(answer, Refused):
@@ -30,10 +29,9 @@ async def agree(servers: Servers, prefix: str, buckets: int | None, *, usual: in
     if isinstance(answer, Fate):
         raise StoreUnavailable(servers.trouble or f"{servers.name} does not answer")
     version, found = (int(each) for each in answer)
+    name = f"the store {keys.prefix!r} on {servers.name}"
     if version > VERSION:
-        raise StoreUnavailable(f"the store {prefix!r} on {servers.name} is of version {version}")
-    if buckets is not None and buckets != found:
-        raise StoreUnavailable(
-            f"the store {prefix!r} on {servers.name} has {found} buckets, not {buckets}"
-        )
-    return keys if found == wanted else Keys(prefix, found)
+        raise StoreUnavailable(f"{name} is of version {version}, newer than this library")
+    if strict and wanted != found:
+        raise StoreUnavailable(f"{name} has {found} buckets, not {wanted}")
+    return found

@@ -60,7 +60,6 @@ class RedisRunner(Runner[Tables]):
         works = self._works
         if works is not None:
             await works.aclose()
-            works.setting.bells.ring_all()
 
     async def run(self, batch: Batch[Tables], /) -> None:
         """Take the steps of all commands together until all are answered."""
