@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import subprocess
 import sys
@@ -15,9 +16,10 @@ from urllib.parse import quote
 import pytest
 from redis_certificates import Certificates
 from redis_fleet import Fleet
+from redis_proxy import FaultProxy
 from redis_server import RedisServer
 from sessionkeeper import StoreUnavailable
-from sessionkeeper.backends.redis.call import Call
+from sessionkeeper.backends.redis.call import Call, Fate, Script
 from sessionkeeper.backends.redis.single import SingleServer
 from sessionkeeper.backends.redis.target import RedisTarget
 
@@ -87,6 +89,37 @@ async def test_a_user_a_password_and_a_database_are_as_in_the_url(server: RedisS
         words = client.decode().split()
         assert {"db=3", "name=sessionkeeper"} <= set(words)
         assert [word for word in words if word.startswith("lib-name=")] in ([], ["lib-name="])
+
+
+async def test_a_user_needs_few_commands(server: RedisServer, key_prefix: str) -> None:
+    """What is sent here beyond what scripts do; `CONFIG GET` may be missing."""
+    commands = "+hello +client|setname +info +script|load +evalsha +xread +xrevrange"
+    url = server.add_user("few", "pass", f"~{key_prefix}*", *commands.split(), "+rpush")
+    text = b"return redis.call('RPUSH', KEYS[1], 1)"
+    script = Script("push", text, hashlib.sha1(text).hexdigest())
+    async with served(url) as servers:
+        await servers.open()
+        words = ("EVALSHA", script.digest, 1, f"{key_prefix}list")
+        assert await servers.exchange([Call(0, words, script)]) == [1]
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ("ssl_cert_reqs=canary", "does not take an option"),
+        ("ssl_ca_certs=/canary.pem", "a file that the URL names"),
+    ],
+)
+async def test_an_option_that_cannot_be_used_is_said_when_connecting(
+    option: str, reason: str, proxy: FaultProxy
+) -> None:
+    """And every call is unsent."""
+    url = proxy.url.replace("redis", "rediss", 1) + f"?{option}"
+    error = await refusal_of(url)
+    assert reason in error.reason
+    assert "canary" not in error.reason
+    async with served(url) as servers:
+        assert await servers.exchange([Call(0, ("PING",))]) == [Fate.UNSENT]
 
 
 async def test_no_password_is_to_be_seen_wherever_something_goes_wrong(

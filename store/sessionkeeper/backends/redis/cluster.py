@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -69,7 +69,7 @@ class ClusterServers(Servers):
         return weakest(facts)
 
     async def aclose(self) -> None:
-        for node in self._nodes.values():
+        for node in list(self._nodes.values()):
             await node.aclose()
 
     def generation(self, bucket: int) -> int:
@@ -86,13 +86,13 @@ class ClusterServers(Servers):
     def doubt(self, bucket: int) -> None:
         self._stale = True
 
-    async def _ask(self, calls: Sequence[Call], aside: dict[int, str]) -> list[Answer]:
+    async def _ask(self, calls: Sequence[Call], aside: Mapping[int, RedisTarget]) -> list[Answer]:
         if self._stale or self._turns:
             await self._settled()
         groups: dict[Node, list[int]] = {}
         owners = self._owners
         for place, call in enumerate(calls):
-            node = self._nodes[aside[place]] if place in aside else owners.get(call.bucket)
+            node = self._node(aside[place]) if place in aside else owners.get(call.bucket)
             if node is not None:
                 groups.setdefault(node, []).append(place)
         answers: list[Answer] = [Fate.UNSENT] * len(calls)
@@ -117,16 +117,18 @@ class ClusterServers(Servers):
             self._stale = True
         return answers
 
-    async def _redirect(self, calls: Sequence[Call], refusals: Sequence[Refused]) -> dict[int, str]:
+    async def _redirect(
+        self, calls: Sequence[Call], refusals: Sequence[Refused]
+    ) -> dict[int, RedisTarget]:
         moved: dict[int, RedisTarget] = {}
-        aside: dict[int, str] = {}
+        aside: dict[int, RedisTarget] = {}
         for place, (call, refused) in enumerate(zip(calls, refusals, strict=True)):
             owner = self._owners.get(call.bucket)
             asked = self._target if owner is None else owner.target
             if refused.code == "MOVED":
                 moved[call.bucket] = where(refused, asked)
             elif refused.code == "ASK":
-                aside[place] = self._node(where(refused, asked)).target.name
+                aside[place] = where(refused, asked)
         if moved:
             self._stale = True
             await self._settled()
@@ -181,7 +183,7 @@ class ClusterServers(Servers):
 
 
 def _with_asking(
-    node: Node, calls: Sequence[Call], places: Sequence[int], aside: dict[int, str]
+    node: Node, calls: Sequence[Call], places: Sequence[int], aside: Container[int]
 ) -> tuple[Batch, list[int]]:
     sent: list[Call] = []
     whose: list[int] = []

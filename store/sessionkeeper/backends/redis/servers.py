@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .call import Answer, Call, Refused
 from .facts import Facts
 from .link import Link
+from .target import RedisTarget
 
 __all__ = ["ANYWHERE", "Servers", "halfway", "passing"]
 
@@ -117,9 +118,11 @@ class Servers(ABC):
         return answers
 
     @abstractmethod
-    async def _ask(self, calls: Sequence[Call], aside: dict[int, str]) -> list[Answer]:
+    async def _ask(self, calls: Sequence[Call], aside: Mapping[int, RedisTarget]) -> list[Answer]:
         """Send each call once. `aside` says which, by place, go to another node this once."""
 
     @abstractmethod
-    async def _redirect(self, calls: Sequence[Call], refusals: Sequence[Refused]) -> dict[int, str]:
+    async def _redirect(
+        self, calls: Sequence[Call], refusals: Sequence[Refused]
+    ) -> Mapping[int, RedisTarget]:
         """Learn from `MOVED`; return where the `ASK`s sent their calls, by place."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -53,12 +53,14 @@ class SingleServer(Servers):
     def doubt(self, bucket: int) -> None:
         return None
 
-    async def _ask(self, calls: Sequence[Call], aside: dict[int, str]) -> list[Answer]:
+    async def _ask(self, calls: Sequence[Call], aside: Mapping[int, RedisTarget]) -> list[Answer]:
         answers = await self._node.send(calls).result()
         if any(type(answer) is Refused and answer.code == "READONLY" for answer in answers):
             # A replica by now. A new connection may lead to the primary: names and proxies follow.
             self._node.drop("the server has become a replica")
         return answers
 
-    async def _redirect(self, calls: Sequence[Call], refusals: Sequence[Refused]) -> dict[int, str]:
+    async def _redirect(
+        self, calls: Sequence[Call], refusals: Sequence[Refused]
+    ) -> Mapping[int, RedisTarget]:
         return {}

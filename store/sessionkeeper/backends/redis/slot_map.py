@@ -62,16 +62,18 @@ async def read_slot_map(known: Iterable[RedisTarget]) -> SlotMap:
             while left and len(asked) < _AT_ONCE:
                 asked.add(asyncio.ensure_future(_ask(left.pop())))
             done, asked = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+            found: SlotMap | None = None
             for task in done:
                 try:
-                    return task.result()
+                    found = task.result()
                 except StoreUnavailable as error:
                     reason = error.reason
+            if found is not None:
+                return found
     finally:
         for task in asked:
             task.cancel()
-        if asked:
-            await asyncio.wait(asked)
+        await asyncio.gather(*asked, return_exceptions=True)
     raise StoreUnavailable(reason)
 
 

@@ -148,7 +148,12 @@ class RedisTarget:
         except ImportError:
             raise _not_installed() from None
         made = TlsWire if self.tls else PlainWire
-        return made(self.host, self.port, self._options)
+        try:
+            return made(self.host, self.port, self._options)
+        except Exception as error:
+            # Its own words might quote an option, and one of those is the password.
+            reason = f"redis-py does not take an option of the URL ({type(error).__name__})"
+            raise StoreUnavailable(f"{self.name}: {reason}") from None
 
     def warn(self) -> None:
         """Log what is less safe than it could be; said once, when a store is opened."""

@@ -126,6 +126,8 @@ def reason_of(error: BaseException) -> str:
     cause = error.__cause__ or error.__context__ if isinstance(error, NotConnected) else None
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate was not accepted ({cause.verify_message})"
+    if isinstance(cause, FileNotFoundError):
+        return "a file that the URL names is not there"
     if isinstance(cause, OSError) and cause.strerror:
         return f"it cannot be reached ({cause.strerror})"
     for kind, reason in _REASONS:
