@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar
@@ -24,6 +25,9 @@ from .listening import Listeners
 from .tables import Tables
 
 __all__ = ["RedisSessionStore"]
+
+# What a pattern of an ACL takes literally, and what cannot end a hash tag.
+_PREFIX = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class RedisSessionStore(ActorSessionStore):
@@ -61,7 +65,9 @@ class RedisSessionStore(ActorSessionStore):
         wait_timeout: float = 1.0,
         allow_eviction: bool = False,
     ) -> None:
-        """Configure it. Raises `TypeError`, `ValueError`, `StoreUnavailable` without redis-py."""
+        """Configure it. Raises `TypeError`, `ValueError`, `BackendNotImplemented`."""
+        if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
+            raise ValueError("a prefix is 1 to 64 of A-Z a-z 0-9 _ . -")
         if buckets is not None:
             checked_count("buckets", buckets, least=1, most=4096)
         target = RedisTarget.of(url)
@@ -79,7 +85,9 @@ class RedisSessionStore(ActorSessionStore):
             window=checked_seconds("window", window) or 1.0,
             ring=2 * capacity,
             waits=Waits(
-                wait_replicas, wait_aof, timeout=checked_seconds("wait_timeout", wait_timeout) or 0.0
+                wait_replicas,
+                wait_aof,
+                timeout=checked_seconds("wait_timeout", wait_timeout) or 0.0,
             ),
             allow_eviction=allow_eviction,
         )

@@ -1,9 +1,9 @@
-"""Exactly once, or honestly unknown: what is sent again, and what becomes of an answer that is lost.
+"""Exactly once, or honestly unknown: what is sent again, and what becomes of a lost answer.
 
 Every write carries an epoch and a number. Its script refuses another epoch than the writer's and
-leaves its answer with the writer in the same step. After a lost answer the writer takes a new epoch,
-and learns of each open write whether it was applied: if not, it never will be, however late it comes
-out of some socket, and can be sent again.
+leaves its answer with the writer in the same step. After a lost answer the writer takes a new
+epoch, and learns of each open write whether it was applied: if not, it never will be, however late
+it comes out of some socket, and can be sent again.
 """
 
 from __future__ import annotations
@@ -57,9 +57,7 @@ class Delivery:
     `patience` is how many seconds the servers may be away before callers are told so.
     """
 
-    def __init__(
-        self, servers: Servers, ledger: Ledger, *, patience: float, waits: Waits
-    ) -> None:
+    def __init__(self, servers: Servers, ledger: Ledger, *, patience: float, waits: Waits) -> None:
         from redis.backoff import ExponentialWithJitterBackoff
 
         self._servers = servers
@@ -81,7 +79,7 @@ class Delivery:
             await self._send([ask for ask in asks if not self._settled(ask)])
 
     async def pause(self, asks: Sequence[Ask], /) -> None:
-        """Wait before the next attempt at what is open; when patience is over, answer it instead."""
+        """Wait before the next attempt; when patience is over, answer what is open instead."""
         if not self._failures:
             self._since = time.monotonic()
         self._failures += 1

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
-
-import asyncio
+from functools import partial
 
 from ...watching import Bells
-from .call import Call
+from .call import Call, Word
 from .keys import Bucket, Keys
 from .ledger import keys_of
 from .news_reader import NewsReader
 from .scripts import script
 from .servers import Servers
 
-__all__ = ["HeedingBells"]
+__all__ = ["HeedingBells", "heed"]
 
 HEED = script("heed")
 
@@ -31,14 +31,8 @@ class HeedingBells(Bells):
 
     def connect(self, servers: Servers, keys: Keys, writer: str) -> None:
         """Have news read from these servers."""
-
-        def heed(bucket: Bucket, seconds: float) -> Call:
-            fixed = keys_of(bucket, writer)
-            words = ("EVALSHA", HEED.digest, len(fixed), *fixed, "", round(seconds * 1e6))
-            return Call(bucket.number, words, HEED)
-
         self._keys = keys
-        self._reader = NewsReader(servers, keys, self, heed)
+        self._reader = NewsReader(servers, keys, self, partial(heed, writer))
 
     async def aclose(self) -> None:
         """Stop reading, and tell who watches that the store has ended."""
@@ -60,3 +54,10 @@ class HeedingBells(Bells):
                 yield bell
             finally:
                 reader.release(bucket)
+
+
+def heed(writer: str, bucket: Bucket, seconds: float) -> Call:
+    """Make the call that has news of a bucket written for so many seconds."""
+    fixed = keys_of(bucket, writer)
+    words: list[Word] = ["EVALSHA", HEED.digest, len(fixed), *fixed, "", round(seconds * 1e6)]
+    return Call(bucket.number, words, HEED)

@@ -1,7 +1,7 @@
 """The names of a store's keys, and which bucket a session lives in.
 
-All keys of a bucket share the hash tag, and with it the slot of a cluster: whatever one operation on
-one session touches is on one node. Ids are encoded, so none can leave its place in a name.
+All keys of a bucket share the hash tag, and with it the slot of a cluster: whatever one operation
+on one session touches is on one node. Ids are encoded: none can leave its place in a name.
 """
 
 from __future__ import annotations

@@ -96,7 +96,13 @@ class Ledger:
         if ask.keys is None or script is None:
             return Call(bucket.number, ask.arguments, script)
         fixed = self._fixed.get(bucket) or self._fix(bucket)
-        words: list[Word] = ["EVALSHA", script.digest, len(fixed) + len(ask.keys), *fixed, *ask.keys]
+        words: list[Word] = [
+            "EVALSHA",
+            script.digest,
+            len(fixed) + len(ask.keys),
+            *fixed,
+            *ask.keys,
+        ]
         if ask.write:
             words += (self._epochs[bucket][0], *self._number(ask))
         words += ask.arguments
@@ -176,7 +182,8 @@ class Ledger:
         fixed = self._fixed.get(bucket) or self._fix(bucket)
         kept = round(self._window * 1000)
         places = [part for ask in lost for part in (ask.number, ask.number % self._ring)]
-        words = ("EVALSHA", FENCE.digest, len(fixed), *fixed, epoch, kept, self._next, *places)
+        words: list[Word] = ["EVALSHA", FENCE.digest, len(fixed), *fixed]
+        words += (epoch, kept, self._next, *places)
         return Call(bucket.number, words, FENCE)
 
     def _fix(self, bucket: Bucket) -> tuple[str, ...]:

@@ -74,6 +74,8 @@ class NewsReader:
 
     def release(self, bucket: int) -> None:
         """One who watched has gone; some time after the last one the connection is closed."""
+        if self._closed:
+            return
         left = self._heeded.pop(bucket) - 1
         if left:
             self._heeded[bucket] = left

@@ -94,9 +94,7 @@ class RedisRunner(Runner[Tables]):
         else:
             self._delivery.calm()
         return [
-            job
-            for job in jobs
-            if any(ask.answer is OPEN for ask in job.asks) or self._advance(job)
+            job for job in jobs if any(ask.answer is OPEN for ask in job.asks) or self._advance(job)
         ]
 
     def _advance(self, job: _Job) -> bool:

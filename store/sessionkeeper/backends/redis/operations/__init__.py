@@ -74,7 +74,7 @@ def plan_of(setting: Setting, command: object) -> Plan[Any]:
     """Return the steps of a command. Raises `NotImplementedError` for one without a script."""
     scope = ""
     if isinstance(command, Scoped):
-        command, scope = command.command, command.principal
+        scope, command = command.principal, command.command
     plan = _PLANS.get(type(command))
     if plan is None:
         raise CallerError(NotImplementedError(f"{type(command).__name__} has no script"))

@@ -20,7 +20,6 @@ from ....states import SessionState
 from ..ask import Ask, Plan
 from ..call import Script, Word
 from ..codec import PRINCIPAL, ROW, Stored
-from ..keys import Bucket
 from ..setting import Setting
 
 __all__ = ["OK", "checked", "fetch", "read", "refuse", "write"]
@@ -52,7 +51,7 @@ def fetch(setting: Setting, session_id: str, scope: str) -> Plan[Stored]:
     return row
 
 
-def checked(answer: Sequence[Any], session_id: str, session: Session | None = None) -> Sequence[Any]:
+def checked(answer: list[Any], session_id: str, session: Session | None = None) -> list[Any]:
     """Return a script's answer. Raises what it says instead; the session is the one it was sent."""
     if answer[0] != OK:
         refuse(answer, session_id, session)

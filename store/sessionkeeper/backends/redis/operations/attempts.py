@@ -81,7 +81,6 @@ class Attempts:
                 self._guess(start, changed, frames, len(words[9]) + len(words[10]))
                 ask = store(words)
             elif leave is not None:
-                guesses.append(self._id, frames)
                 ask = leave(mark)
             else:
                 return None

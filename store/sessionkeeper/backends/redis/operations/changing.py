@@ -1,28 +1,21 @@
-"""Operations with a caller's function, which runs here and must have seen what is there.
-
-The server takes its result only if the session is still the one the function saw; if not, it says
-what is there now, and the function runs again.
-"""
+"""The operations with a caller's function as plans, named as their commands."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ....atomic import Change
 from ....commands import AddFrames, ModifySession
 from ....session import Session
 from ..ask import Ask, Plan
 from ..call import Word
-from ..codec import frame_words
-from ..scripts import script
 from ..setting import Setting
-from .asking import checked, write
+from .appending import Append
+from .asking import checked
 from .attempts import Attempts
-from .frames import append_ask, limits_of, precheck
 from .sessions import UPDATE
 
 __all__ = ["add_frames", "modify_session"]
-
-APPEND_CHANGE = script("append_change")
 
 
 def modify_session(setting: Setting, command: ModifySession, scope: str) -> Plan[Session]:
@@ -39,39 +32,28 @@ def modify_session(setting: Setting, command: ModifySession, scope: str) -> Plan
 
 
 def add_frames(setting: Setting, command: AddFrames, scope: str) -> Plan[range]:
-    session_id, records, size = command.session_id, command.records, command.weight
+    session_id, records = command.session_id, command.records
     expected = command.expected_last_seq
-    yield from precheck(setting, session_id, records, size, expected, scope)
+    append = Append(setting, session_id, records, command.weight, expected, scope)
+    yield from append.check()
     if command.change is None:
-        ask = append_ask(setting, session_id, records, size, expected, scope)
-        setting.guesses.append(session_id, len(records))
-        (answer,) = yield [ask]
+        (answer,) = yield [append.ask()]
     else:
-        answer = yield from _append_changed(setting, command, scope)
+        answer = yield from _append_changed(append, command, command.change)
     last: int = checked(answer, session_id)[1]
     if setting.bells:
         setting.bells.ring(session_id)
     return range(last - len(records) + 1, last + 1)
 
 
-def _append_changed(setting: Setting, command: AddFrames, scope: str) -> Plan[Any]:
-    session_id, records, size = command.session_id, command.records, command.weight
-    limits = limits_of(setting, size, command.expected_last_seq)
-    assert command.change is not None  # noqa: S101 - for the type checker
-    attempts = Attempts(setting, session_id, command.change, command.context, scope)
-
-    def store(words: list[Word]) -> Ask:
-        most = setting.limits.max_metadata_bytes
-        frames = frame_words(records)
-        fixed = (len(records), *limits, "", most, *words, *frames)
-        return write(setting, APPEND_CHANGE, session_id, *fixed, scope=scope)
-
-    def leave(seen: str) -> Ask:
-        expected = command.expected_last_seq
-        return append_ask(setting, session_id, records, size, expected, scope, seen)
-
+def _append_changed(append: Append, command: AddFrames, change: Change) -> Plan[Any]:
+    attempts = Attempts(append.setting, append.session_id, change, command.context, append.scope)
     answer = yield from attempts.run(
-        store, leave, frames=len(records), live=True, expected=command.expected_last_seq
+        append.ask_with_change,
+        append.ask,
+        frames=len(append.records),
+        live=True,
+        expected=append.expected,
     )
     if len(answer) > 2:
         attempts.taken(answer[2], answer[3])

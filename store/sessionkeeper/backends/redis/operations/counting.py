@@ -26,9 +26,7 @@ def count_own_sessions(setting: Setting, command: CountOwnSessions, scope: str) 
     return sum(int(count or 0) for count in (yield asks))
 
 
-def read_statistics(
-    setting: Setting, command: ReadStatistics, scope: str
-) -> Plan[TableStatistics]:
+def read_statistics(setting: Setting, command: ReadStatistics, scope: str) -> Plan[TableStatistics]:
     asks = [Ask(each, None, None, ("HGETALL", each.meta)) for each in setting.keys.buckets]
     sums: Counter[str] = Counter()
     for meta in (yield asks):

@@ -10,6 +10,7 @@ from ....errors import OutcomeUnknown
 from ....store_command import StoreCommand
 from ....tables import Tables
 from ..ask import Ask, Plan
+from ..call import Word
 from ..ledger import OperationId, keys_of
 from ..scripts import script
 from ..setting import Setting
@@ -35,7 +36,8 @@ def resolve(setting: Setting, command: Resolve, scope: str) -> Plan[bool]:
     bucket = buckets[number]
     fixed = keys_of(bucket, writer)
     epoch = secrets.token_hex(8)
-    words = ("EVALSHA", RESOLVE.digest, len(fixed), *fixed, epoch, operation, operation % ring)
+    words: list[Word] = ["EVALSHA", RESOLVE.digest, len(fixed), *fixed]
+    words += (epoch, operation, operation % ring)
     (answer,) = yield [Ask(bucket, RESOLVE, None, words)]
     if answer[1] < 0:
         raise OutcomeUnknown(command.operation_id)

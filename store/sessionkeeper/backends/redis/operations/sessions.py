@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextvars import Context
+
 from ....commands import (
     CreateSession,
     DeleteSession,
@@ -16,6 +19,7 @@ from ....events import SessionEventKind
 from ....session import Session
 from ....states import SessionState
 from ..ask import Ask, Plan
+from ..call import Word
 from ..codec import decoded_id, read_session, session_words
 from ..scripts import script
 from ..setting import Setting
@@ -127,9 +131,12 @@ def _create(
     return session, True
 
 
-def _update(setting: Setting, sessions, context, scope: str) -> Plan[list[Session]]:
+def _update(
+    setting: Setting, sessions: Sequence[Session], context: Context, scope: str
+) -> Plan[list[Session]]:
     bucket = in_one_bucket(setting, [session.id for session in sessions])
-    keys, words = [], []
+    keys: list[str] = []
+    words: list[Word] = []
     for session in sessions:
         _, name = setting.place(session.id)
         keys.append(bucket.session + name)
@@ -149,7 +156,7 @@ def _update(setting: Setting, sessions, context, scope: str) -> Plan[list[Sessio
     return updated
 
 
-def note_change(setting: Setting, session: Session, before: SessionState, context) -> None:
+def note_change(setting: Setting, session: Session, before: SessionState, context: Context) -> None:
     """Let those hear of it who watch or listen in this process."""
     setting.bells.ring(session.id)
     if session.state is not before:

@@ -22,7 +22,7 @@ __all__ = ["gathered", "in_one_bucket"]
 
 
 def in_one_bucket(setting: Setting, session_ids: Sequence[str]) -> Bucket:
-    """Return the bucket of all these sessions. Raises `NotImplementedError` when they have several."""
+    """Return the bucket they all live in. Raises `NotImplementedError` if that is several."""
     buckets = {setting.place(session_id)[0] for session_id in session_ids}
     if len(buckets) != 1:
         raise CallerError(
@@ -34,7 +34,7 @@ def in_one_bucket(setting: Setting, session_ids: Sequence[str]) -> Bucket:
 def gathered(
     setting: Setting, sessions: Script, session_ids: Sequence[str], scope: str
 ) -> Plan[list[tuple[str, Stored]]]:
-    """Read sessions, those of a bucket in one step; in the order asked. Raises `SessionNotFound`."""
+    """Read sessions, a bucket's in one step; in the order asked. Raises `SessionNotFound`."""
     wanted: dict[Bucket, dict[str, str]] = {}
     for session_id in session_ids:
         bucket, name = setting.place(session_id)

@@ -36,7 +36,7 @@ __all__ = [
 LIST, FIND, EXPIRE, PURGE = script("list"), script("find"), script("expire"), script("purge")
 
 LOOKS = 500
-"""Most sessions one page looks at beyond those it returns: a server serves nobody else meanwhile."""
+"""Most sessions a page looks at beyond those it returns: nobody else is served meanwhile."""
 _PLACE = 2**44
 """A cursor is the bucket's number times this, and the number of a session's creation."""
 _ALL = float(2**53)
@@ -130,8 +130,7 @@ def _list(setting: Setting, scope: str) -> Plan[list[Session]]:
 
 def _sessions(pairs: Any) -> list[Session]:
     return [
-        read_session(decoded_id(id_), row)
-        for id_, row in zip(pairs[::2], pairs[1::2], strict=True)
+        read_session(decoded_id(id_), row) for id_, row in zip(pairs[::2], pairs[1::2], strict=True)
     ]
 
 
