@@ -184,6 +184,20 @@ async def test_a_user_who_may_not_load_scripts_is_told_that(
         assert refused.code == "NOPERM"
 
 
+async def test_a_mistake_of_one_caller_while_connecting_hangs_nobody(server: RedisServer) -> None:
+    """It is raised where it was made; the others hear that their connection is gone."""
+    async with served(server.url) as servers:
+        words: list[Any] = ["a", object(), "b"]
+        calls = [Call(0, ("ECHO", word)) for word in words]
+        first, mistake, last = await asyncio.gather(
+            *(servers.exchange([call]) for call in calls), return_exceptions=True
+        )
+        assert isinstance(mistake, TypeError)
+        assert first in ([Fate.LOST], [b"a"])
+        assert last == [Fate.UNSENT]
+        assert await servers.exchange([calls[2]]) == [b"b"]
+
+
 async def test_after_closing_nothing_is_sent(server: RedisServer) -> None:
     """And no connection is made."""
     async with served(server.url) as servers:

@@ -64,6 +64,11 @@ class Batch:
         if not self.waiter.done():
             self.waiter.set_result(None)
 
+    def fail(self, error: Exception) -> None:
+        """Raise this where the answers are waited for."""
+        if not self.waiter.done():
+            self.waiter.set_exception(error)
+
     def abandon(self) -> None:
         """Nobody waits any more: what is not answered yet must not be taken for another's."""
         self.waiter.cancel()

@@ -105,7 +105,7 @@ class ClusterServers(Servers):
         try:
             for batch, _ in batches:
                 await batch.waiter
-        except asyncio.CancelledError:
+        except BaseException:
             for batch, _ in batches:
                 batch.abandon()
             raise

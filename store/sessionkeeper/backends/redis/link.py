@@ -91,7 +91,7 @@ class Link(asyncio.BufferedProtocol):
         """Send calls and return their answers in order. O(calls).
 
         Exchanges may overlap: they are sent in the order they are begun. One that is cancelled
-        closes the link. Raises nothing of its own.
+        closes the link. Raises nothing of its own, but `TypeError` for a word that cannot be sent.
         """
         batch = Batch(calls)
         self.send(batch)
@@ -119,10 +119,11 @@ class Link(asyncio.BufferedProtocol):
                 # Before the write: of a part of it nobody knows whether it arrived.
                 batch.sent = start + len(some)
                 self._transport.write(words)
-        except BaseException:
+        except Exception as error:
             # A word that cannot be packed is a mistake of the caller, and a batch half sent.
+            self._batches.pop()
             self.close("a call could not be packed")
-            raise
+            batch.fail(error)
 
     def close(self, why: str = "closed") -> None:
         """End it at once: settle what is outstanding, drop what was not sent yet."""

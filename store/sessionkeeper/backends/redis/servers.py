@@ -99,7 +99,8 @@ class Servers(ABC):
 
         What the server answered, a `Refused`, or a `Fate`. A call is sent a second time only if
         the server said that it did not run it (`NOSCRIPT`, `MOVED`, `ASK`), five times at most.
-        Raises nothing; a cancellation closes the connections whose answers are outstanding.
+        Raises nothing but `TypeError` for words that cannot be sent; a cancellation closes the
+        connections whose answers are outstanding.
         """
         answers = await self._ask(calls, {})
         for _ in range(_ROUNDS):
