@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
-__all__ = ["Answer", "Call", "Fate", "Refused", "Script"]
+__all__ = ["Answer", "Call", "Fate", "Refused", "Script", "verb_of"]
 
 Word: TypeAlias = bytes | str | int
 
@@ -64,3 +64,8 @@ class Fate(Enum):
 
 Answer: TypeAlias = Any
 """What the server answered, a `Refused`, or a `Fate`."""
+
+
+def verb_of(answer: Answer) -> object:
+    """Return how a script's answer begins; None for any other."""
+    return cast("list[object]", answer)[0] if isinstance(answer, list) and answer else None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ...errors import OutcomeUnknown, StoreUnavailable
 from .ask import OPEN, Ask
-from .call import Answer, Call, Fate, Refused, Word
+from .call import Answer, Call, Fate, Refused, Word, verb_of
 from .keys import Bucket
 from .ledger import Ledger
 from .servers import Servers, passing
@@ -46,9 +46,9 @@ class Waits:
 
     def met(self, answer: Answer) -> bool:
         """Whether that is what was waited for."""
-        if self.aof:
-            return type(answer) is list and answer[0] >= 1 and answer[1] >= self.replicas
-        return type(answer) is int and answer >= self.replicas
+        # WAITAOF counts the primary and the replicas, WAIT the replicas alone.
+        counts: list[int] = answer if isinstance(answer, list) else [1, answer]
+        return counts[0] >= 1 and isinstance(counts[1], int) and counts[1] >= self.replicas
 
 
 class Delivery:
@@ -152,7 +152,7 @@ class Delivery:
     def _doubt(self, asks: Sequence[Ask]) -> None:
         """Take back the answers of writes that were applied where too few have them."""
         for ask in asks:
-            if type(ask.answer) is list and ask.answer[0] == OK:
+            if verb_of(ask.answer) == OK:
                 ask.answer = OutcomeUnknown(self._ledger.operation_id(ask))
 
     def _plain(self, answer: Answer) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ class Setting:
         return ceil(maximum / len(self.keys.buckets))
 
     @contextmanager
-    def owner(self) -> Iterator[None]:
+    def owner(self) -> Generator[None]:
         """Let a caller's own code run as the owner, which then cannot be asked."""
         self.applying = True
         try:

@@ -89,7 +89,8 @@ class RedisTarget:
         `ValueError` without showing the URL, `BackendNotImplemented` without redis-py.
         """
         try:
-            import hiredis  # noqa: F401 - what is missing is said now, not when it is first used
+            # What is missing is said now, not when it is first used.
+            import hiredis  # noqa: F401  # pyright: ignore[reportUnusedImport]  # as above
             from redis.asyncio.connection import parse_url
         except ImportError:
             raise _not_installed() from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from soleowner import CallerError
 
@@ -74,7 +74,8 @@ def plan_of(setting: Setting, command: object) -> Plan[Any]:
     """Return the steps of a command. Raises `NotImplementedError` for one without a script."""
     scope = ""
     if isinstance(command, Scoped):
-        scope, command = command.principal, command.command
+        scoped = cast("Scoped[object]", command)
+        scope, command = scoped.principal, scoped.command
     plan = _PLANS.get(type(command))
     if plan is None:
         raise CallerError(NotImplementedError(f"{type(command).__name__} has no script"))

@@ -23,7 +23,7 @@ from ..call import Word
 from ..codec import decoded_id, read_session, session_words
 from ..scripts import script
 from ..setting import Setting
-from .asking import checked, fetch, refuse, write
+from .asking import OK, checked, fetch, refuse, write
 from .spread import gathered, in_one_bucket
 
 __all__ = [
@@ -144,10 +144,11 @@ def _update(
         setting.guesses.revise(bucket)
     fixed = (setting.now, scope, setting.limits.max_metadata_bytes)
     (answer,) = yield [Ask(bucket, UPDATE, keys, (*fixed, *words), write=True)]
-    if answer[0] != b"OK":
-        wrong = sessions[answer[-1] - 1]
+    if answer[0] != OK:
+        place: int = answer[-1]
+        wrong = sessions[place - 1]
         refuse(answer, wrong.id, wrong)
-    updated = []
+    updated: list[Session] = []
     for session, before, row in zip(sessions, answer[1::2], answer[2::2], strict=True):
         after = read_session(session.id, row)
         updated.append(after)

@@ -47,7 +47,8 @@ def gathered(
     for keys, answer in zip(wanted.values(), (yield asks), strict=True):
         ids = list(keys)
         if answer[0] != OK:
-            missing.add(ids[answer[1] - 1])
+            place: int = answer[1]
+            missing.add(ids[place - 1])
         else:
             rows.update(zip(ids, answer[1:], strict=True))
     for session_id in session_ids:

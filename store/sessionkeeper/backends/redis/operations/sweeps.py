@@ -135,10 +135,10 @@ def _sessions(pairs: Any) -> list[Session]:
 
 
 def _filters(query: SessionQuery) -> list[Word]:
-    states = query.states
+    states: frozenset[SessionState] | None = query.states
     if query.statuses is not None:
-        of_status = {state for state in SessionState if state.status in query.statuses}
-        states = frozenset(of_status if states is None else states & of_status)
+        of_status = frozenset(each for each in SessionState if each.status in query.statuses)
+        states = of_status if states is None else states & of_status
     any_, all_ = sorted(query.tags_any or ()), sorted(query.tags_all or ())
     if query.tags_any is not None and not any_:
         states = frozenset()  # at least one of none: nothing

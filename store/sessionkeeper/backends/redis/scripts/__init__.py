@@ -14,7 +14,7 @@ _USE = "--@use "
 
 def script(name: str, /, *, many: bool = False) -> Script:
     """Read a script, what it uses before it."""
-    folder = files(__package__)
+    folder = files(__name__)
     text = folder.joinpath(f"{name}.lua").read_text(encoding="utf-8")
     first = text.partition("\n")[0]
     parts = first.removeprefix(_USE).split() if first.startswith(_USE) else []
