@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from ...errors import OutcomeUnknown, StoreUnavailable
 from .ask import OPEN, Ask
@@ -47,7 +48,7 @@ class Waits:
     def met(self, answer: Answer) -> bool:
         """Whether that is what was waited for."""
         # WAITAOF counts the primary and the replicas, WAIT the replicas alone.
-        counts: list[int] = answer if isinstance(answer, list) else [1, answer]
+        counts = cast("list[Answer]", answer) if isinstance(answer, list) else [1, answer]
         return counts[0] >= 1 and isinstance(counts[1], int) and counts[1] >= self.replicas
 
 
