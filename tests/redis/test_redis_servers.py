@@ -203,6 +203,17 @@ def test_a_user_may_do_what_its_rules_say(fleet: Fleet) -> None:
             client.delete("mine:key")
 
 
+def test_users_may_come_from_a_file(fleet: Fleet, tmp_path: Path) -> None:
+    """And the server starts although the default user may not even ask whether it is there."""
+    users = tmp_path / "users.acl"
+    users.write_text("user default off\nuser admin on >pass ~* +@all\n")
+    server = fleet.start(aclfile=users)
+    with pytest.raises(redis.AuthenticationError):
+        server.say("PING")
+    server.administrator = ("admin", "pass")
+    assert server.say("ACL", "WHOAMI") == "admin"
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_server_outlives_the_run_that_started_it(
     engine: Engine, tmp_path: Path, how: signal.Signals

