@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from redis_server import RedisServer
 from sessionkeeper import StoreUnavailable
 from sessionkeeper.backends.redis.call import Answer, Call, Fate, Script
 from sessionkeeper.backends.redis.cluster import ClusterServers
+from sessionkeeper.backends.redis.heeding import heed
 from sessionkeeper.backends.redis.keys import Keys
 from sessionkeeper.backends.redis.news_reader import NewsReader
 from sessionkeeper.backends.redis.servers import ANYWHERE, halfway, passing
@@ -189,7 +191,7 @@ async def outlive(cluster: Cluster, prefix: str, *, freeze: bool) -> None:
     """A primary goes; its replica is found, and nothing has run twice."""
     async with served(cluster, prefix, timeout=0.5) as servers:
         bells = Bells()
-        reader = NewsReader(servers, servers.keys, bells, block=0.2, most=0.1)
+        reader = NewsReader(servers, servers.keys, bells, partial(heed, "w"), block=0.2, most=0.1)
         primary = cluster.primary_of(cluster.slot_of(servers.key(0)))
         slots = {b: cluster.slot_of(servers.key(b)) for b in range(BUCKETS)}
         other = next(b for b in slots if cluster.primary_of(slots[b]) is not primary)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from redis_fleet import Fleet
 from redis_proxy import FaultProxy
 from redis_server import RedisServer
+from sessionkeeper.backends.redis.heeding import heed
 from sessionkeeper.backends.redis.keys import Keys
 from sessionkeeper.backends.redis.news_reader import NewsReader
 from sessionkeeper.backends.redis.single import SingleServer
@@ -23,7 +25,9 @@ class Reading:
         self.keys = Keys(prefix.rstrip(":"), 2)
         self.bells = Bells()
         self.servers = SingleServer(RedisTarget.of(url))
-        self.reader = NewsReader(self.servers, self.keys, self.bells, block=block, most=0.05)
+        self.reader = NewsReader(
+            self.servers, self.keys, self.bells, partial(heed, "w"), block=block, most=0.05
+        )
         self.bell = asyncio.Event()
 
     async def rings(self) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
-__all__ = ["Answer", "Call", "Fate", "Refused", "Script"]
+__all__ = ["Answer", "Call", "Fate", "Refused", "Script", "verb_of"]
 
 Word: TypeAlias = bytes | str | int
 
@@ -15,10 +15,12 @@ Word: TypeAlias = bytes | str | int
 class Script:
     """A Lua script by the digest of its text; a server that has lost it is given it again."""
 
-    __slots__ = ("digest", "name", "text")
+    __slots__ = ("digest", "many", "name", "text")
 
-    def __init__(self, name: str, text: bytes, digest: str) -> None:
+    def __init__(self, name: str, text: bytes, digest: str, *, many: bool = False) -> None:
         self.name = name
+        self.many = many
+        """Whether it does several operations in one call, each with an answer of its own."""
         self.text = text
         self.digest = digest
 
@@ -62,3 +64,8 @@ class Fate(Enum):
 
 Answer: TypeAlias = Any
 """What the server answered, a `Refused`, or a `Fate`."""
+
+
+def verb_of(answer: Answer) -> object:
+    """Return how a script's answer begins; None for any other."""
+    return cast("list[object]", answer)[0] if isinstance(answer, list) and answer else None

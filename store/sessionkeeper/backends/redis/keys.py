@@ -1,7 +1,7 @@
 """The names of a store's keys, and which bucket a session lives in.
 
-All keys of a bucket share the hash tag, and with it the slot of a cluster: whatever one operation on
-one session touches is on one node. Ids are encoded, so none can leave its place in a name.
+All keys of a bucket share the hash tag, and with it the slot of a cluster: whatever one operation
+on one session touches is on one node. Ids are encoded: none can leave its place in a name.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Keys:
 
     @property
     def layout(self) -> str:
-        """Key of the hash that says how the store is laid out; on a node of its own choosing."""
-        return f"{{{self.prefix}}}:layout"
+        """Key of the hash that says how the store is laid out; it lives with the first bucket."""
+        return f"{self.buckets[0].tag}:layout"
 
     def bucket_of(self, session_id: str, /) -> Bucket:
         """Return the bucket of a session: the same in every process and version."""

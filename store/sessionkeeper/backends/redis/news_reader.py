@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import cast
 
 from ...errors import StoreUnavailable
 from ...watching import Bells
 from .call import Answer, Call, Fate, Refused
+from .codec import decoded_id
 from .keys import Bucket, Keys
 from .link import Link
 from .servers import Servers, passing
@@ -18,6 +20,7 @@ __all__ = ["NewsReader"]
 logger = logging.getLogger("sessionkeeper")
 
 _COUNT = 1000
+_LAPSED = 1
 _START = b"0-0"
 
 
@@ -30,8 +33,21 @@ class NewsReader:
     """
 
     def __init__(
-        self, servers: Servers, keys: Keys, bells: Bells, *, block: float = 5.0, most: float = 5.0
+        self,
+        servers: Servers,
+        keys: Keys,
+        bells: Bells,
+        heed: Callable[[Bucket, float], Call],
+        *,
+        block: float = 5.0,
+        most: float = 5.0,
+        linger: float = 10.0,
     ) -> None:
+        self._heed = heed
+        """Makes the call that has news written for so many seconds."""
+        self._linger = linger
+        """Seconds a connection is kept when nobody watches: the next step of a watcher is near."""
+        self._idle_since: dict[int, float] = {}
         self._servers = servers
         self._keys = keys
         self._bells = bells
@@ -41,7 +57,6 @@ class NewsReader:
         """Seconds between attempts to connect, at most."""
         self._heeded: dict[int, int] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -58,22 +73,19 @@ class NewsReader:
             )
 
     def release(self, bucket: int) -> None:
-        """One who watched has gone; with the last one the connection is closed."""
+        """One who watched has gone; some time after the last one the connection is closed."""
         if self._closed:
             return
         left = self._heeded.pop(bucket) - 1
         if left:
             self._heeded[bucket] = left
-            return
-        task = self._tasks.pop(bucket)
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
-        task.cancel()
+        else:
+            self._idle_since[bucket] = asyncio.get_running_loop().time()
 
     async def aclose(self) -> None:
         """Close all connections at once, whatever they wait for."""
         self._closed = True
-        tasks = [*self._tasks.values(), *self._ending]
+        tasks = [*self._tasks.values()]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -84,7 +96,7 @@ class NewsReader:
 
         backoff = ExponentialWithJitterBackoff(base=0.05, cap=self._most)
         failures = 0
-        while True:
+        while self._wanted(bucket):
             try:
                 link = await self._servers.link(bucket.number, patience=self._block)
             except StoreUnavailable:
@@ -95,25 +107,39 @@ class NewsReader:
                         failures = 0
                 finally:
                     await link.aclose()
+            if not self._wanted(bucket):
+                break
             self._servers.doubt(bucket.number)
             failures += 1
             await asyncio.sleep(backoff.compute(failures))
+        # In the step that found nobody there: who comes next begins anew.
+        del self._tasks[bucket.number]
+
+    def _wanted(self, bucket: Bucket) -> bool:
+        if bucket.number in self._heeded:
+            return True
+        idle = asyncio.get_running_loop().time() - self._idle_since.get(bucket.number, 0.0)
+        return idle < self._linger
 
     async def _read(self, bucket: Bucket, link: Link) -> bool:
         """Read until the connection ends; whether anything was read."""
         words = ("XREAD", "BLOCK", int(self._block * 1000), "COUNT", _COUNT, "STREAMS", bucket.news)
+        heed = self._heed(bucket, 4 * self._block)
+        (heeded,) = await link.exchange([heed])
         last = await self._newest(bucket, link)
-        if last is None:
+        if last is None or not _is_answer(heeded, link):
             return False
         # Whatever came before is to be seen in the sessions themselves.
         self._bells.ring_all()
-        while True:
-            (answer,) = await link.exchange([Call(bucket.number, (*words, last))])
-            if not _is_answer(answer, link):
+        while self._wanted(bucket):
+            heeded, answer = await link.exchange([heed, Call(bucket.number, (*words, last))])
+            if not _is_answer(heeded, link) or not _is_answer(answer, link):
                 return True
+            if heeded == _LAPSED:
+                self._bells.ring_all()
             entries = _entries(answer)
             for _, fields in entries:
-                self._bells.ring(fields[1].decode())
+                self._bells.ring(decoded_id(fields[1]))
             if 0 < len(entries) < _COUNT:
                 last = entries[-1][0]
                 continue
@@ -123,6 +149,7 @@ class NewsReader:
             if newest != last:
                 last = newest
                 self._bells.ring_all()
+        return True
 
     async def _newest(self, bucket: Bucket, link: Link) -> bytes | None:
         words = ("XREVRANGE", bucket.news, "+", "-", "COUNT", 1)

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from ...errors import StoreUnavailable
+from ...errors import BackendNotImplemented, StoreUnavailable
 
 if TYPE_CHECKING:
     from .wire import Wire
@@ -86,9 +86,11 @@ class RedisTarget:
 
         User, password and database as redis-py reads them; of its options in the query those that
         say how to verify (`ssl_*`) and how long to wait (`socket_timeout`, seconds). Raises
-        `ValueError` without showing the URL, `StoreUnavailable` if redis-py is not installed.
+        `ValueError` without showing the URL, `BackendNotImplemented` without redis-py.
         """
         try:
+            # What is missing is said now, not when it is first used.
+            import hiredis  # noqa: F401  # pyright: ignore[reportUnusedImport]  # as above
             from redis.asyncio.connection import parse_url
         except ImportError:
             raise _not_installed() from None
@@ -139,14 +141,9 @@ class RedisTarget:
         )
 
     def wire(self) -> Wire:
-        """Make a connection that is not connected yet.
+        """Make a connection that is not connected yet. Raises `StoreUnavailable`."""
+        from .wire import PlainWire, TlsWire
 
-        Raises `StoreUnavailable` for options redis-py refuses or if it is not installed.
-        """
-        try:
-            from .wire import PlainWire, TlsWire
-        except ImportError:
-            raise _not_installed() from None
         made = TlsWire if self.tls else PlainWire
         try:
             return made(self.host, self.port, self._options)
@@ -181,5 +178,5 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _not_installed() -> StoreUnavailable:
-    return StoreUnavailable("Redis needs redis-py and hiredis: pip install 'sessionkeeper[redis]'")
+def _not_installed() -> BackendNotImplemented:
+    return BackendNotImplemented("redis")
