@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from redis_fleet import Fleet
 from sessionkeeper import StoreUnavailable
@@ -87,3 +89,36 @@ async def test_what_the_user_may_not_ask_is_unknown_and_no_error(fleet: Fleet) -
     assert (await facts_of(url)).durability == "unknown"
     url = server.add_user("less", "pass", "~*", "+@all", "-info")
     assert "INFO" in await refusal_of(url)
+
+
+@pytest.mark.parametrize(
+    ("info", "reason"),
+    [
+        ("redis_version:6.2.14\r\nredis_mode:standalone\r\nrole:master", "version 6.2.14"),
+        ("redis_version:7.0.0\r\nredis_mode:sentinel", "sentinel"),
+        ("redis_version:7.0.0\r\nloading:1\r\nrole:master", "LOADING"),
+        ("no info", "version"),
+    ],
+)
+async def test_an_old_server_a_sentinel_and_one_that_loads_are_refused(
+    info: str, reason: str
+) -> None:
+    """By what they say of themselves; nobody has all of these to be started."""
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"HELLO\r\n$1\r\n3\r\n")
+        writer.write(b"%1\r\n+proto\r\n:3\r\n")
+        await reader.readuntil(b"sessionkeeper\r\n")
+        writer.write(b"+OK\r\n")
+        await reader.readuntil(b"appendfsync\r\n")
+        writer.write(f"={len(info) + 4}\r\ntxt:{info}\r\n-NOPERM no\r\n".encode())
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        hung_up.set()
+
+    hung_up = asyncio.Event()
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        assert reason in await refusal_of(f"redis://127.0.0.1:{port}")
+        await hung_up.wait()

@@ -26,7 +26,13 @@ class Reading:
         self.bells = Bells()
         self.servers = SingleServer(RedisTarget.of(url))
         self.reader = NewsReader(
-            self.servers, self.keys, self.bells, partial(heed, "w"), block=block, most=0.05
+            self.servers,
+            self.keys,
+            self.bells,
+            partial(heed, "w"),
+            block=block,
+            most=0.05,
+            linger=0.0,
         )
         self.bell = asyncio.Event()
 
@@ -71,8 +77,8 @@ async def test_news_of_a_session_rings_its_bell_and_no_other(
 async def test_a_bucket_is_read_while_somebody_heeds_it(
     proxy: FaultProxy, server: RedisServer, key_prefix: str
 ) -> None:
-    """One connection a bucket, however many watch; the last one closes it."""
-    async with reading(proxy.url, key_prefix) as it:
+    """One connection a bucket, however many watch; it ends with the read after the last one."""
+    async with reading(proxy.url, key_prefix, block=0.3) as it:
         for _ in range(3):
             it.reader.heed(1)
             it.reader.heed(0)

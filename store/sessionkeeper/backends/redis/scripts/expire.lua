@@ -24,8 +24,9 @@ for _, row in ipairs(due) do
   call('ZREM', IDLE, id)
   call('ZREM', AGES, id)
   call('ZADD', ENDED, steady, id)
-  leave(row.state, row.principal)
+  -- In this order: while a slot moves, a key that was emptied cannot be written again.
   enter('timed-out', row.principal)
+  leave(row.state, row.principal)
   add('ended:timed-out', 1)
   announce(id, wall)
   answer[#answer + 1] = id

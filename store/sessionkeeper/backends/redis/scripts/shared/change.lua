@@ -58,8 +58,9 @@ local function change(row, id, new, wall, steady)
     call('ZADD', IDLE, steady, id)
   end
   if row.state ~= new.state or row.principal ~= new.principal then
-    leave(row.state, row.principal)
+    -- In this order: while a slot moves, a key that was emptied cannot be written again.
     enter(new.state, new.principal)
+    leave(row.state, row.principal)
     if new.ends and not row.ended then add('ended:' .. new.state, 1) end
     announce(id, wall)
   end
