@@ -19,7 +19,7 @@ from .ask import OPEN, Ask
 from .call import Answer, Call, Fate, Refused, Word, verb_of
 from .keys import Bucket
 from .ledger import Ledger
-from .servers import Servers, passing
+from .servers import Servers, halfway, passing
 from .verdicts import verdict
 
 __all__ = ["Delivery", "Waits"]
@@ -48,8 +48,8 @@ class Waits:
     def met(self, answer: Answer) -> bool:
         """Whether that is what was waited for."""
         # WAITAOF counts the primary and the replicas, WAIT the replicas alone.
-        counts = cast("list[Answer]", answer) if isinstance(answer, list) else [1, answer]
-        return counts[0] >= 1 and isinstance(counts[1], int) and counts[1] >= self.replicas
+        primary, replicas = answer if isinstance(answer, list) else (1, answer)
+        return primary >= 1 and isinstance(replicas, int) and replicas >= self.replicas
 
 
 class Delivery:
@@ -166,7 +166,10 @@ class Delivery:
             return
         ask.maybe_applied = False
         if type(answer) is Refused:
-            if not passing(answer):
+            if halfway(answer):
+                # What reads is asked again: the slot will have moved by then.
+                ask.answer = OutcomeUnknown() if ask.write else OPEN
+            elif not passing(answer):
                 ask.answer = verdict(self._servers.name, answer)
         elif self._ledger.fenced(answer):
             self._ledger.forget(ask.bucket)
