@@ -12,7 +12,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from ...errors import OutcomeUnknown, StoreUnavailable
 from .ask import OPEN, Ask
@@ -45,11 +44,15 @@ class Waits:
             return ("WAITAOF", 1, self.replicas, milliseconds)
         return ("WAIT", self.replicas, milliseconds) if self.replicas else None
 
-    def met(self, answer: Answer) -> bool:
+    def met(self, answer: object) -> bool:
         """Whether that is what was waited for."""
-        # WAITAOF counts the primary and the replicas, WAIT the replicas alone.
-        primary, replicas = answer if isinstance(answer, list) else (1, answer)
-        return primary >= 1 and isinstance(replicas, int) and replicas >= self.replicas
+        match answer:
+            case [int() as primary, int() as replicas]:  # of WAITAOF
+                return primary >= 1 and replicas >= self.replicas
+            case int():
+                return answer >= self.replicas
+            case _:
+                return False
 
 
 class Delivery:
