@@ -66,6 +66,7 @@ from .message import (
 )
 from .owned import OwnedSessionStore
 from .query import SessionPage, SessionQuery
+from .redis_store import RedisSessionStore
 from .session import Session
 from .sqlite_store import SQLiteSessionStore
 from .states import Direction, SessionState, SessionStatus, TransportType
@@ -88,6 +89,7 @@ __all__ = [
     "LockedSessionStore",
     "OwnedSessionStore",
     "PlainSessionStore",
+    "RedisSessionStore",
     "SQLiteSessionStore",
     "SessionEvent",
     "SessionEventKind",

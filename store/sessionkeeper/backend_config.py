@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -12,7 +12,7 @@ from .value import Value
 
 __all__ = ["MemoryBackend", "RedisBackend", "SQLiteBackend", "StorageBackend", "backend_from_url"]
 
-REDIS_SCHEMES = ("redis", "rediss", "redis+cluster")
+REDIS_SCHEMES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 
 
 class MemoryBackend(Value):
@@ -53,6 +53,19 @@ class RedisBackend(Value):
     limits: StoreLimits = StoreLimits()
     capacity: int = Field(default=1024, ge=1)
     capacity_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    buckets: int | None = Field(default=None, ge=1, le=4096)
+    """Parts of the store, each on one node. None for as many as it has; a new one gets one on a
+    server and 64 on a cluster."""
+    patience: float = Field(default=5.0, ge=0)
+    """Seconds the servers may be away before an operation is refused."""
+    wait_replicas: int = Field(default=0, ge=0)
+    """Replicas that must have a write before it is acknowledged."""
+    wait_aof: bool = False
+    """Whether it must be synced to the append-only file before that."""
+    wait_timeout: float = Field(default=1.0, gt=0)
+    """Seconds to wait for that; then the outcome is unknown."""
+    allow_eviction: bool = False
+    """Whether a server is taken that may drop keys when it is full."""
 
     @field_validator("url")
     @classmethod
@@ -67,10 +80,11 @@ StorageBackend: TypeAlias = MemoryBackend | SQLiteBackend | RedisBackend
 
 
 def backend_from_url(url: str, /) -> StorageBackend:
-    """Read `memory://`, `sqlite:///file.db`, `redis://…`, `rediss://…` or `redis+cluster://…`.
+    """Read `memory://`, `sqlite:///file.db`, `redis://…` or `redis+cluster://…`; `rediss` for TLS.
 
-    `sqlite:///file.db` is relative to the working folder, `sqlite:////var/file.db` absolute.
-    Raises `TypeError`, and `ValueError` without showing the URL: it may hold a password.
+    `sqlite:///file.db` is relative to the working folder, `sqlite:////var/file.db` absolute. A
+    Redis URL takes `?prefix=…` beside the options that say how to connect. Raises `TypeError`, and
+    `ValueError` without showing the URL: it may hold a password.
     """
     if not isinstance(url, str):
         raise TypeError(f"a URL is a str, not {type(url).__name__}")
@@ -85,8 +99,18 @@ def backend_from_url(url: str, /) -> StorageBackend:
             raise ValueError("sqlite:///file.db is expected, with three slashes")
         return SQLiteBackend(path=unquote(parts.path[1:]))
     if parts.scheme in REDIS_SCHEMES:
-        return RedisBackend(url=SecretStr(url))
-    raise ValueError("a store URL begins with memory:, sqlite:, redis:, rediss: or redis+cluster:")
+        return _redis(parts)
+    raise ValueError(f"a store URL begins with memory:, sqlite:, {':, '.join(REDIS_SCHEMES)}:")
+
+
+def _redis(parts: SplitResult) -> RedisBackend:
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    prefixes = [value for name, value in options if name == "prefix"]
+    if len(prefixes) > 1:
+        raise ValueError("a Redis URL has one prefix")
+    rest = urlencode([option for option in options if option[0] != "prefix"])
+    url = SecretStr(urlunsplit(parts._replace(query=rest)))
+    return RedisBackend(url=url, prefix=prefixes[0]) if prefixes else RedisBackend(url=url)
 
 
 def _split(url: str) -> SplitResult:

@@ -188,10 +188,10 @@ class OutcomeUnknown(SessionError):
 
 
 class BackendNotImplemented(SessionError):
-    """A backend this version knows how to configure, but not how to run."""
+    """A backend this installation cannot run: what it needs is not installed."""
 
     def __init__(self, backend: str) -> None:
         super().__init__(
-            f"the {backend} backend is not implemented in this version; use memory or sqlite"
+            f"the {backend} backend is not installed: pip install 'sessionkeeper[{backend}]'"
         )
         self.backend = backend

@@ -11,7 +11,7 @@ from .backend_config import (
     StorageBackend,
     backend_from_url,
 )
-from .errors import BackendNotImplemented
+from .redis_store import RedisSessionStore
 from .sqlite_store import SQLiteSessionStore
 
 __all__ = ["StorageFactory"]
@@ -25,8 +25,8 @@ class StorageFactory:
         """Open the store a configuration or a URL asks for; close it with `aclose`.
 
         Raises `TypeError`, `ValueError` for a bad configuration, `StoreUnavailable` for a file
-        that cannot be opened or is no store's, `BackendNotImplemented` for Redis, which this
-        version only knows how to configure.
+        or server that cannot be opened or is no store's, `BackendNotImplemented` where what the
+        backend needs is not installed.
         """
         if isinstance(backend, str):
             backend = backend_from_url(backend)
@@ -45,5 +45,17 @@ class StorageFactory:
                 capacity_bytes=backend.capacity_bytes,
             ).open()
         if isinstance(backend, RedisBackend):
-            raise BackendNotImplemented(backend.kind)
+            return await RedisSessionStore(
+                backend.url.get_secret_value(),
+                prefix=backend.prefix,
+                buckets=backend.buckets,
+                limits=backend.limits,
+                capacity=backend.capacity,
+                capacity_bytes=backend.capacity_bytes,
+                patience=backend.patience,
+                wait_replicas=backend.wait_replicas,
+                wait_aof=backend.wait_aof,
+                wait_timeout=backend.wait_timeout,
+                allow_eviction=backend.allow_eviction,
+            ).open()
         raise TypeError(f"a StorageBackend or a URL is expected, not {type(backend).__name__}")

@@ -15,7 +15,7 @@ from .rows import SessionRow
 from .rules import touch
 from .tables import Tables
 
-__all__ = ["append_frames", "check_append", "clear_frames", "trim_frames"]
+__all__ = ["append_frames", "check_append", "check_records", "clear_frames", "trim_frames"]
 
 _LOOKED_AT = 64
 
@@ -34,14 +34,8 @@ def check_append(
     if expected_last_seq is not None and expected_last_seq != row.last_seq:
         raise SequenceConflict(row.id, expected=expected_last_seq, current=row.last_seq)
     limits = tables.limits
-    count = len(records)
-    if count > limits.max_frames_per_batch:
-        raise LimitExceeded(
-            "max_frames_per_batch", current=count, maximum=limits.max_frames_per_batch
-        )
-    if size > limits.max_frame_bytes or limits.max_json_depth < MAX_DEPTH:
-        _check_each(limits, records)
-    frames = row.frame_count + count - limits.max_frames_per_session
+    check_records(limits, records, size)
+    frames = row.frame_count + len(records) - limits.max_frames_per_session
     session_bytes = row.byte_count + size - limits.max_session_bytes
     total_bytes = tables.tally.bytes + size - limits.max_total_bytes
     if frames <= 0 and session_bytes <= 0 and total_bytes <= 0:
@@ -61,6 +55,17 @@ def check_append(
             "max_total_bytes", current=tables.tally.bytes, maximum=limits.max_total_bytes
         )
     return _to_drop(tables, row, frames, max(session_bytes, total_bytes))
+
+
+def check_records(limits: StoreLimits, records: Sequence[FrameRecord], size: int) -> None:
+    """Raise `LimitExceeded` for records of `size` bytes together that no log takes."""
+    count = len(records)
+    if count > limits.max_frames_per_batch:
+        raise LimitExceeded(
+            "max_frames_per_batch", current=count, maximum=limits.max_frames_per_batch
+        )
+    if size > limits.max_frame_bytes or limits.max_json_depth < MAX_DEPTH:
+        _check_each(limits, records)
 
 
 def append_frames(

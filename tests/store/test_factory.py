@@ -36,6 +36,7 @@ PASSWORD = "s3cr3t-canary"
         ("redis://host", RedisBackend(url=SecretStr("redis://host"))),
         ("rediss://u:p@host:6380/1", RedisBackend(url=SecretStr("rediss://u:p@host:6380/1"))),
         ("redis+cluster://host:1", RedisBackend(url=SecretStr("redis+cluster://host:1"))),
+        ("rediss+cluster://host:1", RedisBackend(url=SecretStr("rediss+cluster://host:1"))),
         ("redis://[::1]:6379", RedisBackend(url=SecretStr("redis://[::1]:6379"))),
     ],
 )
@@ -71,7 +72,7 @@ BAD = [
         "http://h",
         "postgres://h",
     ),
-    *("rediss+cluster://h", "redis+sentinel://h", " memory://", "unix:///s", "::", "\0"),
+    *("rediss+sentinel://h", "redis+sentinel://h", " memory://", "unix:///s", "::", "\0"),
 ]
 
 

@@ -12,7 +12,7 @@ from ..rows import SessionRow
 from ..session import Session
 from ..tables import Tables
 
-__all__ = ["apply_change"]
+__all__ = ["apply_change", "run_change"]
 
 
 def apply_change(
@@ -22,7 +22,14 @@ def apply_change(
 
     Raises `CallerError` for whatever the caller's code did wrong.
     """
-    current = row.snapshot()
+    changed = run_change(change, context, row.snapshot())
+    if changed is not None:
+        rules.check_change(tables, row, changed)
+    return changed
+
+
+def run_change(change: Change, context: Context, current: Session) -> Session | None:
+    """Run the caller's function; what it made of the session may still be against the rules."""
     try:
         changed = context.run(change, current)
     except (KeyboardInterrupt, SystemExit):
@@ -35,5 +42,4 @@ def apply_change(
         raise CallerError(TypeError(f"change returns a Session, not {type(changed).__name__}"))
     if changed.id != current.id:
         raise CallerError(ValueError("change returned another session"))
-    rules.check_change(tables, row, changed)
     return changed

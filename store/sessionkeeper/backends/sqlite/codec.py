@@ -9,12 +9,11 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ...frozen import FrozenDict, FrozenList
 from ...records import FrameRecord
 from ...rows import SessionRow
 from ...session import Session
-from ...states import Direction, SessionState, TransportType
-from ...version import VersionState
+from ...states import Direction, SessionState
+from ..session_fields import fields_of, held_of, read_fields, to_json
 
 __all__ = [
     "FRAME_COLUMNS",
@@ -39,7 +38,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Looked up in a dict: calling an enum takes five times as long.
 _STATES = {state.value: state for state in SessionState}
 _DIRECTIONS = (Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT)
-_BLANK: dict[str, Any] = dict.fromkeys(Session.model_fields)
 _CACHED = 2048  # bytes; what is larger is decoded each time, so that the cache stays small
 
 
@@ -132,47 +130,11 @@ def _microseconds(since: timedelta) -> int:
 
 
 def _encode(session: Session) -> str:
-    """Write what no query looks for as JSON, which a person can read in the file."""
-    fields: dict[str, Any] = {"transport_type": session.transport_type}
-    for name in ("failure", "client_info", "server_info", "upstream_session_id"):
-        value = getattr(session, name)
-        if value is not None:
-            fields[name] = value
-    version = session.version_state
-    if version.requested or version.negotiated or version.transport:
-        fields["version_state"] = (version.requested, version.negotiated, version.transport)
-    if session.tags:
-        fields["tags"] = sorted(session.tags)
-    if session.metadata:
-        fields["metadata"] = session.metadata
-    return msgspec.json.encode(fields, enc_hook=_thaw).decode()
-
-
-def _thaw(value: object) -> object:
-    if isinstance(value, FrozenDict):
-        return dict(value)
-    if isinstance(value, FrozenList):
-        return list(value)
-    raise TypeError(type(value).__name__)
+    return to_json(fields_of(session) | held_of(session)).decode()
 
 
 def _decode(text: str) -> dict[str, Any]:
-    fields: dict[str, Any] = msgspec.json.decode(text)
-    client, server = fields.get("client_info"), fields.get("server_info")
-    requested, negotiated, transport = fields.get("version_state", (None, None, None))
-    # In the order of the model's own fields: so a session is written out the same everywhere.
-    return _BLANK | {
-        "transport_type": TransportType(fields["transport_type"]),
-        "failure": fields.get("failure"),
-        "client_info": None if client is None else FrozenDict(client),
-        "server_info": None if server is None else FrozenDict(server),
-        "version_state": VersionState.trusted(
-            {"requested": requested, "negotiated": negotiated, "transport": transport}
-        ),
-        "tags": frozenset(fields.get("tags", ())),
-        "metadata": FrozenDict(fields.get("metadata", {})),
-        "upstream_session_id": fields.get("upstream_session_id"),
-    }
+    return read_fields(msgspec.json.decode(text))
 
 
 # Of a text alone, so not a cache of the file: what another process writes is another text.

@@ -1,0 +1,1 @@
+"""The tables on a Redis or Valkey server: scripts apply the rules where the state is shared."""

@@ -1,0 +1,61 @@
+"""What an operation asks of the server, before it is known how often that must be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from .call import Script, Word
+from .keys import Bucket
+
+__all__ = ["OPEN", "Ask", "Plan"]
+
+R = TypeVar("R")
+
+OPEN = object()
+"""There is no answer yet."""
+
+
+class Ask:
+    """One script or command for one bucket; a write is given a number and then sent once."""
+
+    __slots__ = (
+        "answer",
+        "arguments",
+        "bucket",
+        "keys",
+        "maybe_applied",
+        "number",
+        "script",
+        "write",
+    )
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        script: Script | None,
+        keys: Sequence[str] | None,
+        arguments: Sequence[Word],
+        *,
+        write: bool = False,
+    ) -> None:
+        self.answer: Any = OPEN
+        """What was answered, or the error its caller is to be told."""
+        self.bucket = bucket
+        self.script = script
+        self.keys = keys
+        """Of sessions and logs; those of the bucket come before them. None where the arguments are
+        the whole command."""
+        self.arguments = arguments
+        self.write = write
+        self.number = 0
+        """Of the operation among all of its writer; 0 until it is sent."""
+        self.maybe_applied = False
+        """Whether it was sent and nobody knows yet what became of it."""
+
+    def __repr__(self) -> str:
+        return f"<Ask {self.script.name if self.script else self.arguments[0]!r}>"
+
+
+Plan: TypeAlias = Generator[list[Ask], list[Any], R]
+"""The steps of one operation: yields what is to be asked at once, is sent the answers in order."""

@@ -1,0 +1,71 @@
+"""What is sent to a server, and what may come back of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeAlias, cast
+
+__all__ = ["Answer", "Call", "Fate", "Refused", "Script", "verb_of"]
+
+Word: TypeAlias = bytes | str | int
+
+
+class Script:
+    """A Lua script by the digest of its text; a server that has lost it is given it again."""
+
+    __slots__ = ("digest", "many", "name", "text")
+
+    def __init__(self, name: str, text: bytes, digest: str, *, many: bool = False) -> None:
+        self.name = name
+        self.many = many
+        """Whether it does several operations in one call, each with an answer of its own."""
+        self.text = text
+        self.digest = digest
+
+    def __repr__(self) -> str:
+        return f"<Script {self.name}>"
+
+
+class Call:
+    """One command for the node that holds a bucket; silent about its words, which hold messages."""
+
+    __slots__ = ("bucket", "script", "words")
+
+    def __init__(self, bucket: int, words: Sequence[Word], script: Script | None = None) -> None:
+        self.bucket = bucket
+        self.words = words
+        """The command whole: `EVALSHA`, the digest, the number of keys, keys, arguments."""
+        self.script = script
+
+    def __repr__(self) -> str:
+        return f"<Call {self.script.name if self.script else self.words[0]!r}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An error the server answered with. The command had no effect."""
+
+    code: str
+    """The first word: `OOM`, `NOPERM`, `ERR`…"""
+    text: str
+    """The server's own words. They may quote a command, so they are never shown."""
+
+
+class Fate(Enum):
+    """What became of a call nobody answered."""
+
+    UNSENT = "unsent"
+    """It never left this process: certainly no effect."""
+    LOST = "lost"
+    """It was sent, at least in part, and the answer did not come."""
+
+
+Answer: TypeAlias = Any
+"""What the server answered, a `Refused`, or a `Fate`."""
+
+
+def verb_of(answer: Answer) -> object:
+    """Return how a script's answer begins; None for any other."""
+    return cast("list[object]", answer)[0] if isinstance(answer, list) and answer else None

@@ -1,0 +1,200 @@
+"""The nodes of a cluster: each bucket is on one, and may move to another at any time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Container, Mapping, Sequence
+from itertools import count
+from typing import TYPE_CHECKING
+
+from ...errors import StoreUnavailable
+from .batch import Batch
+from .call import Answer, Call, Fate, Refused
+from .facts import Facts, read_facts, weakest
+from .keys import Keys
+from .link import Link
+from .node import Node
+from .servers import ANYWHERE, Servers
+from .slot_map import SlotMap, read_slot_map, where
+
+if TYPE_CHECKING:
+    from .target import RedisTarget
+
+__all__ = ["ClusterServers"]
+
+_ELSEWHERE = frozenset({"CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY"})
+
+
+class ClusterServers(Servers):
+    """Knows where each bucket is, and looks again when a node says otherwise or nothing at all."""
+
+    def __init__(self, target: RedisTarget, keys: Keys, *, allow_eviction: bool = False) -> None:
+        from redis.crc import key_slot
+
+        self._target = target
+        self._allow_eviction = allow_eviction
+        self._slots = {bucket.number: key_slot(bucket.tag.encode()) for bucket in keys.buckets}
+        self._slots[ANYWHERE] = key_slot(keys.layout.encode())
+        self._number = count(1).__next__
+        self._nodes: dict[str, Node] = {}
+        self._owners: dict[int, Node] = {}
+        """By bucket; none for a slot nobody has."""
+        self._moves: dict[int, int] = {}
+        """Number drawn when a bucket got another owner: from the same row as the connections'."""
+        self._known: dict[str, RedisTarget] = {target.name: target}
+        self._stale = True
+        self._turn = asyncio.Lock()
+        self._turns = 0
+        self._trouble = ""
+
+    def __repr__(self) -> str:
+        return f"<ClusterServers {self.name} nodes={len(self._nodes)}>"
+
+    @property
+    def name(self) -> str:
+        return self._target.name
+
+    @property
+    def trouble(self) -> str:
+        troubles = (node.trouble for node in self._nodes.values())
+        return next((trouble for trouble in troubles if trouble), self._trouble)
+
+    async def open(self) -> Facts:
+        self._target.warn()
+        slot_map = await self._look()
+        facts = [
+            await read_facts(self._node(target), allow_eviction=self._allow_eviction)
+            for target in slot_map.primaries.values()
+        ]
+        return weakest(facts)
+
+    async def aclose(self) -> None:
+        for node in list(self._nodes.values()):
+            await node.aclose()
+
+    def generation(self, bucket: int) -> int:
+        node = self._owners.get(bucket)
+        return max(self._moves.get(bucket, 0), node.generation if node is not None else 0)
+
+    async def link(self, bucket: int, *, patience: float) -> Link:
+        await self._settled()
+        node = self._owners.get(bucket)
+        if node is None:
+            raise StoreUnavailable(self._trouble)
+        return await Link.open(node.target, patience=patience)
+
+    def doubt(self, bucket: int) -> None:
+        self._stale = True
+
+    async def _ask(self, calls: Sequence[Call], aside: Mapping[int, RedisTarget]) -> list[Answer]:
+        if self._stale or self._turns:
+            await self._settled()
+        groups: dict[Node, list[int]] = {}
+        owners = self._owners
+        for place, call in enumerate(calls):
+            node = self._node(aside[place]) if place in aside else owners.get(call.bucket)
+            if node is not None:
+                groups.setdefault(node, []).append(place)
+        answers: list[Answer] = [Fate.UNSENT] * len(calls)
+        batches: list[tuple[Batch, list[int]]] = []
+        for node, places in groups.items():
+            if aside:
+                batches.append(_with_asking(node, calls, places, aside))
+            else:
+                batches.append((node.send([calls[place] for place in places]), places))
+        try:
+            for batch, _ in batches:
+                await batch.waiter
+        except BaseException:
+            for batch, _ in batches:
+                batch.abandon()
+            raise
+        for batch, places in batches:
+            for place, answer in zip(places, batch.taken(), strict=True):
+                # The answer to ASKING comes first, and the one to the call replaces it.
+                answers[place] = answer
+        if any(type(answer) is Fate or _points_elsewhere(answer) for answer in answers):
+            self._stale = True
+        return answers
+
+    async def _redirect(
+        self, calls: Sequence[Call], refusals: Sequence[Refused]
+    ) -> dict[int, RedisTarget]:
+        moved: dict[int, RedisTarget] = {}
+        aside: dict[int, RedisTarget] = {}
+        for place, (call, refused) in enumerate(zip(calls, refusals, strict=True)):
+            owner = self._owners.get(call.bucket)
+            asked = self._target if owner is None else owner.target
+            if refused.code == "MOVED":
+                moved[call.bucket] = where(refused, asked)
+            elif refused.code == "ASK":
+                aside[place] = where(refused, asked)
+        if moved:
+            self._stale = True
+            await self._settled()
+            # A node that answers first may be the last to hear of it.
+            for bucket, target in moved.items():
+                self._own(bucket, self._node(target))
+        return aside
+
+    async def _settled(self) -> None:
+        # In turn, so that of two exchanges that waited for the map the first is sent first.
+        self._turns += 1
+        try:
+            async with self._turn:
+                if self._stale:
+                    try:
+                        await self._look()
+                    except StoreUnavailable as error:
+                        self._trouble = error.reason
+        finally:
+            self._turns -= 1
+
+    async def _look(self) -> SlotMap:
+        self._stale = False
+        try:
+            slot_map = await read_slot_map(self._known.values())
+        except BaseException:
+            self._stale = True
+            raise
+        self._known = {self._target.name: self._target, **slot_map.known}
+        for bucket, slot in self._slots.items():
+            target = slot_map.owner(slot)
+            if target is not None:
+                self._own(bucket, self._node(target))
+            elif self._owners.pop(bucket, None) is not None:
+                self._trouble = f"{self.name}: no node has slot {slot}"
+        needed = slot_map.primaries
+        for name, node in list(self._nodes.items()):
+            if name not in needed and not node.busy:
+                del self._nodes[name]
+                node.drop("it has no slots any more")
+        return slot_map
+
+    def _own(self, bucket: int, node: Node) -> None:
+        if self._owners.get(bucket) is not node:
+            self._owners[bucket] = node
+            self._moves[bucket] = self._number()
+
+    def _node(self, target: RedisTarget) -> Node:
+        if target.name not in self._nodes:
+            self._nodes[target.name] = Node(target, self._number)
+        return self._nodes[target.name]
+
+
+def _with_asking(
+    node: Node, calls: Sequence[Call], places: Sequence[int], aside: Container[int]
+) -> tuple[Batch, list[int]]:
+    sent: list[Call] = []
+    whose: list[int] = []
+    for place in places:
+        if place in aside:
+            sent.append(Call(calls[place].bucket, ("ASKING",)))
+            whose.append(place)
+        sent.append(calls[place])
+        whose.append(place)
+    return node.send(sent), whose
+
+
+def _points_elsewhere(answer: Answer) -> bool:
+    return type(answer) is Refused and (answer.code in _ELSEWHERE or "non local key" in answer.text)

@@ -1,0 +1,144 @@
+"""What a server promises, read from its own words when a store is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from ...errors import StoreUnavailable
+from .call import Answer, Call, Fate, Refused
+
+if TYPE_CHECKING:
+    from .node import Node
+
+__all__ = ["Facts", "read_facts", "weakest"]
+
+_FLOOR = (7, 0)
+_UNKNOWN = "unknown"
+_SETTINGS = ("save", "appendfsync")
+_NOTHING = "nothing"
+_SNAPSHOT = "the last snapshot"
+_SOME_FILE = "the append-only file (appendfsync unknown)"
+_BY_FSYNC = {
+    "no": "all but what the system had not written yet (appendfsync no)",
+    "everysec": "all but about the last second (appendfsync everysec)",
+    "always": "every write (appendfsync always)",
+}
+_WEAKEST_FIRST = (_NOTHING, _UNKNOWN, _SNAPSHOT, _SOME_FILE, *_BY_FSYNC.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One server as it was when the store was opened."""
+
+    product: str
+    """`redis` or `valkey`."""
+    version: str
+    cluster: bool
+    replicas: int
+    """Connected to it just then."""
+    durability: str
+    """What is there again after the server was killed, in plain words."""
+    maxmemory: int
+    """Bytes; 0 for no limit."""
+    eviction: str
+    """`maxmemory-policy`."""
+    warnings: tuple[str, ...]
+    """What is allowed and may still lose something, in sentences that name the setting."""
+
+
+def weakest(facts: Sequence[Facts]) -> Facts:
+    """What all the nodes of a cluster promise: the least of each."""
+    worst = min(facts, key=lambda one: _WEAKEST_FIRST.index(one.durability))
+    return replace(
+        worst,
+        version=min(facts, key=lambda one: _numbers(one.version)).version,
+        replicas=min(one.replicas for one in facts),
+        warnings=tuple(dict.fromkeys(warning for one in facts for warning in one.warnings)),
+    )
+
+
+async def read_facts(node: Node, *, allow_eviction: bool) -> Facts:
+    """Ask a node for its facts. Raises `StoreUnavailable` if a store must not be there.
+
+    The reason names the setting. What the ACL user may not ask is unknown, and no error.
+    """
+    name = node.target.name
+    info_answer, config_answer = await node.send(
+        [Call(-1, ("INFO",)), Call(-1, ("CONFIG", "GET", *_SETTINGS))]
+    ).result()
+    if isinstance(info_answer, Fate):
+        raise StoreUnavailable(node.trouble or f"{name} did not answer")
+    if isinstance(info_answer, Refused):
+        raise StoreUnavailable(f"{name}: the ACL user needs the command INFO ({info_answer.code})")
+    info = _read_info(info_answer)
+    config = _read_config(config_answer)
+    _check(name, info, cluster=node.target.cluster)
+    warnings = list(node.target.warnings)
+    maxmemory = int(info.get("maxmemory", "0"))
+    eviction = info.get("maxmemory_policy", _UNKNOWN)
+    if maxmemory and eviction.startswith("allkeys-"):
+        said = f"maxmemory-policy {eviction} may drop sessions when memory is full"
+        if not allow_eviction:
+            raise StoreUnavailable(f"{name}: {said}; set noeviction, or allow_eviction=True")
+        warnings.append(said)
+    durability, warning = _durability(info, config)
+    if warning:
+        warnings.append(warning)
+    valkey = info.get("valkey_version")
+    return Facts(
+        product="valkey" if valkey else "redis",
+        version=valkey or info["redis_version"],
+        cluster=node.target.cluster,
+        replicas=int(info.get("connected_slaves", "0")),
+        durability=durability,
+        maxmemory=maxmemory,
+        eviction=eviction,
+        warnings=tuple(warnings),
+    )
+
+
+def _check(name: str, info: dict[str, str], *, cluster: bool) -> None:
+    version = info.get("redis_version", "0.0")
+    if _numbers(version)[:2] < _FLOOR:
+        raise StoreUnavailable(f"{name} is version {version}; 7.0 or newer is needed")
+    mode = info.get("redis_mode") or info.get("server_mode", "standalone")
+    if mode == "sentinel":
+        raise StoreUnavailable(f"{name} is a sentinel and holds no data")
+    if info.get("loading", "0") != "0":
+        raise StoreUnavailable(f"{name} is loading its data (LOADING)")
+    enabled = info.get("cluster_enabled") == "1"
+    if enabled and not cluster:
+        raise StoreUnavailable(f"{name} has cluster-enabled yes: use redis+cluster://")
+    if cluster and not enabled:
+        raise StoreUnavailable(f"{name} has cluster-enabled no: use redis:// or rediss://")
+    if info.get("role") != "master":
+        raise StoreUnavailable(f"{name} is a replica (replicaof is set): name the primary")
+
+
+def _durability(info: dict[str, str], config: dict[str, str]) -> tuple[str, str]:
+    if info.get("aof_enabled") == "1":
+        return _BY_FSYNC.get(config.get("appendfsync", ""), _SOME_FILE), ""
+    save = config.get("save")
+    if save is None:
+        return _UNKNOWN, "appendonly no: writes since the last snapshot are lost with the server"
+    if save:
+        return _SNAPSHOT, "appendonly no: writes since the last snapshot can be lost"
+    return _NOTHING, "appendonly no and save empty: nothing is left when the server ends"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdecimal())
+
+
+def _read_info(answer: Answer) -> dict[str, str]:
+    lines = (line.partition(":") for line in answer.decode("utf-8", "replace").splitlines())
+    return {key: value for key, colon, value in lines if colon}
+
+
+def _read_config(answer: Answer) -> dict[str, str]:
+    if not isinstance(answer, dict):
+        return {}
+    pairs = cast("dict[bytes, bytes]", answer)
+    return {key.decode(): value.decode("utf-8", "replace") for key, value in pairs.items()}

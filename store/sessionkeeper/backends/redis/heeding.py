@@ -1,0 +1,63 @@
+"""Bells that have other processes' news read while one of them hangs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import partial
+
+from ...watching import Bells
+from .call import Call, Word
+from .keys import Bucket, Keys
+from .ledger import keys_of
+from .news_reader import NewsReader
+from .scripts import script
+from .servers import Servers
+
+__all__ = ["HeedingBells", "heed"]
+
+HEED = script("heed")
+
+
+class HeedingBells(Bells):
+    """The bells of one store, rung by its own operations and by the news of others."""
+
+    __slots__ = ("_keys", "_reader")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reader: NewsReader | None = None
+
+    def connect(self, servers: Servers, keys: Keys, writer: str) -> None:
+        """Have news read from these servers."""
+        self._keys = keys
+        self._reader = NewsReader(servers, keys, self, partial(heed, writer))
+
+    async def aclose(self) -> None:
+        """Stop reading, and tell who watches that the store has ended."""
+        if self._reader is not None:
+            await self._reader.aclose()
+        self.ring_all()
+
+    @contextmanager
+    def one(self, session_id: str) -> Generator[asyncio.Event]:
+        """Hang up a bell for a session while the block runs."""
+        reader = self._reader
+        with super().one(session_id) as bell:
+            if reader is None:
+                yield bell
+                return
+            bucket = self._keys.bucket_of(session_id).number
+            reader.heed(bucket)
+            try:
+                yield bell
+            finally:
+                reader.release(bucket)
+
+
+def heed(writer: str, bucket: Bucket, seconds: float) -> Call:
+    """Make the call that has news of a bucket written for so many seconds."""
+    fixed = keys_of(bucket, writer)
+    words: list[Word] = ["EVALSHA", HEED.digest, len(fixed), *fixed, "", round(seconds * 1e6)]
+    return Call(bucket.number, words, HEED)

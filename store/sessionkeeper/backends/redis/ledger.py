@@ -1,0 +1,211 @@
+"""The writer's side of the ledger: numbers, epochs, and what the server said of lost writes."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ...errors import OutcomeUnknown
+from .ask import Ask
+from .call import Call, Word, verb_of
+from .keys import Bucket, Keys
+from .scripts import script
+
+__all__ = ["Ledger", "OperationId", "keys_of"]
+
+FENCE = script("fence")
+_FENCED, _OK = b"FENCED", b"OK"
+_TOGETHER = 16
+"""Operations in one call: a server serves nobody else meanwhile."""
+_LARGE = 256 * 1024
+"""Bytes in one call of several operations."""
+
+
+class OperationId(str):
+    """Which writer, in which bucket, the how manyth operation: what `OutcomeUnknown` carries."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, writer: str, ring: int, bucket: int, number: int) -> OperationId:
+        """Name an operation."""
+        return cls(f"{writer}.{ring}.{bucket}.{number}")
+
+    def parts(self, buckets: int) -> tuple[str, int, int, int]:
+        """Return writer, ring, bucket and number. Raises `ValueError`."""
+        writer, *rest = self.split(".")
+        if len(rest) != 3 or not all(part.isascii() and part.isdigit() for part in rest):
+            raise ValueError("not an operation's id")
+        ring, bucket, number = map(int, rest)
+        if not writer.isalnum() or ring < 1 or bucket >= buckets:
+            raise ValueError("not an operation's id")
+        return writer, ring, bucket, number
+
+
+class Ledger:
+    """One writer among all that share a server.
+
+    Its answers are kept in a ring of `ring` places for `window` seconds after its last renewal. No
+    more than `ring` writes may be under way at a time.
+    """
+
+    def __init__(self, keys: Keys, *, ring: int, window: float) -> None:
+        self.writer = secrets.token_hex(8)
+        self._keys = keys
+        self._ring = ring
+        self._window = window
+        self._next = 1
+        self._epochs: dict[Bucket, tuple[str, float]] = {}
+        """By bucket: the epoch, and when it was taken or renewed."""
+        self._found: dict[int, Sequence[Any]] = {}
+        self._fixed: dict[Bucket, tuple[str, ...]] = {}
+
+    def calls(self, asks: Sequence[Ask]) -> list[tuple[Call, list[Ask]]]:
+        """Make the calls for asks, in their order; neighbours share one where their script can.
+
+        A write gets its number, and the same again when it is sent again.
+        """
+        calls: list[tuple[Call, list[Ask]]] = []
+        group: list[Ask] = []
+        size = 0
+        for ask in asks:
+            script = ask.script
+            if script is None or not script.many:
+                self._close(group, calls)
+                calls.append((self._one(ask), [ask]))
+                continue
+            more = _size(ask)
+            if group and (
+                group[0].bucket is not ask.bucket or len(group) == _TOGETHER or size + more > _LARGE
+            ):
+                self._close(group, calls)
+            size = more + (size if group else 0)
+            group.append(ask)
+        self._close(group, calls)
+        return calls
+
+    def _close(self, group: list[Ask], calls: list[tuple[Call, list[Ask]]]) -> None:
+        if group:
+            calls.append((self._several(group), [*group]))
+            group.clear()
+
+    def _one(self, ask: Ask) -> Call:
+        script, bucket = ask.script, ask.bucket
+        if ask.keys is None or script is None:
+            return Call(bucket.number, ask.arguments, script)
+        fixed = self._fixed.get(bucket) or self._fix(bucket)
+        words: list[Word] = [
+            "EVALSHA",
+            script.digest,
+            len(fixed) + len(ask.keys),
+            *fixed,
+            *ask.keys,
+        ]
+        if ask.write:
+            words += (self._epochs[bucket][0], *self._number(ask))
+        words += ask.arguments
+        return Call(bucket.number, words, script)
+
+    def _several(self, asks: Sequence[Ask]) -> Call:
+        script, bucket = asks[0].script, asks[0].bucket
+        assert script is not None  # noqa: S101 - for the type checker
+        fixed = self._fixed.get(bucket) or self._fix(bucket)
+        words: list[Word] = ["EVALSHA", script.digest, len(fixed) + 2 * len(asks), *fixed]
+        for ask in asks:
+            words += ask.keys or ()
+        # The time is that of the first: they are one step of the server.
+        words += (self._epochs[bucket][0], asks[0].arguments[0])
+        for ask in asks:
+            words += self._number(ask)
+            words += ask.arguments[1:]
+        return Call(bucket.number, words, script)
+
+    def _number(self, ask: Ask) -> tuple[int, int]:
+        if not ask.number:
+            ask.number = self._next
+            self._next += 1
+        return ask.number, ask.number % self._ring
+
+    def fences(self, asks: Sequence[Ask]) -> list[tuple[Bucket, list[Ask], Call]]:
+        """Make the calls by which epochs are taken, where these asks need one.
+
+        That is a bucket never written to, one whose ledger would soon be forgotten, and one with
+        writes of which nobody knows what became of them.
+        """
+        now = time.monotonic()
+        lost: dict[Bucket, list[Ask]] = {}
+        for ask in asks:
+            if not ask.write:
+                continue
+            held = self._epochs.get(ask.bucket)
+            if ask.maybe_applied:
+                lost.setdefault(ask.bucket, []).append(ask)
+            elif held is None or now - held[1] > self._window / 4:
+                lost.setdefault(ask.bucket, [])
+        return [(each, which, self._fence(each, which, now)) for each, which in lost.items()]
+
+    def take(self, bucket: Bucket, asks: Sequence[Ask], answer: Any) -> bool:
+        """Note what a fence answered of these lost asks; say whether it holds."""
+        if verb_of(answer) != _OK:
+            self._epochs.pop(bucket, None)
+            return False
+        for ask, found in zip(asks, answer[1:], strict=True):
+            self._found[ask.number] = found
+        return True
+
+    def resolved(self, ask: Ask) -> tuple[bool, Any]:
+        """Say whether a lost write is settled, and what its answer or error is; if not, send it."""
+        found = self._found.pop(ask.number)
+        if found[0] == 1:
+            return True, found[1]
+        if found[0] == 0:
+            return False, None
+        return True, OutcomeUnknown(self.operation_id(ask))
+
+    def fenced(self, answer: Any) -> bool:
+        """Whether this says that the writer needs a new epoch; nothing was applied then."""
+        return verb_of(answer) == _FENCED
+
+    def forget(self, bucket: Bucket) -> None:
+        """Take a new epoch before the next write to a bucket."""
+        self._epochs.pop(bucket, None)
+
+    def operation_id(self, ask: Ask) -> OperationId:
+        """Name what an ask stands for."""
+        return OperationId.of(self.writer, self._ring, ask.bucket.number, ask.number)
+
+    def _fence(self, bucket: Bucket, lost: Sequence[Ask], now: float) -> Call:
+        epoch = secrets.token_hex(8)
+        self._epochs[bucket] = (epoch, now)
+        fixed = self._fixed.get(bucket) or self._fix(bucket)
+        kept = round(self._window * 1000)
+        places = [part for ask in lost for part in (ask.number, ask.number % self._ring)]
+        words: list[Word] = ["EVALSHA", FENCE.digest, len(fixed), *fixed]
+        words += (epoch, kept, self._next, *places)
+        return Call(bucket.number, words, FENCE)
+
+    def _fix(self, bucket: Bucket) -> tuple[str, ...]:
+        fixed = self._fixed[bucket] = keys_of(bucket, self.writer)
+        return fixed
+
+
+def keys_of(bucket: Bucket, writer: str) -> tuple[str, ...]:
+    """Return the keys every script is given, in the order of `keys.lua`."""
+    return (
+        bucket.writer + writer,
+        bucket.meta,
+        bucket.order,
+        bucket.idle,
+        bucket.ages,
+        bucket.ended,
+        bucket.principals,
+        bucket.news,
+    )
+
+
+def _size(ask: Ask) -> int:
+    """Bytes an append carries, as its arguments say."""
+    size = ask.arguments[4]
+    return size if isinstance(size, int) else 0

@@ -1,0 +1,198 @@
+"""One connection to one node: calls go out in order, their answers come back in that order.
+
+Nothing here tries anything twice. A link that lost its place in the stream of replies is closed
+for good (CVE-2023-28858), and says of each call without an answer whether it can have been sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...errors import StoreUnavailable
+from .batch import Batch
+from .call import Answer, Call
+
+if TYPE_CHECKING:
+    from .target import RedisTarget
+    from .wire import Wire
+
+__all__ = ["Link"]
+
+_SLICE = 16
+"""Calls written at a time: the server runs the first while the rest is packed."""
+_BUFFER = 128 * 1024
+_TICKS = 4
+
+
+class Link(asyncio.BufferedProtocol):
+    """An open connection. Once `ended` says why, it stays so."""
+
+    def __init__(self, wire: Wire, name: str, timeout: float) -> None:
+        from .wire import NOTHING, ProtocolError, PushNotification, new_reader, pack
+
+        self.name = name
+        self.ended: str | None = None
+        self.loaded: set[str] = set()
+        """Digests of the scripts this connection gave the server."""
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._wire = wire
+        self._pack = pack
+        self._reader = new_reader()
+        self._nothing = NOTHING
+        self._push = PushNotification
+        self._garbled = ProtocolError
+        self._buffer = bytearray(_BUFFER)
+        # asyncio's TLS slices what it is given to fill it: of a bytearray that would be a copy.
+        self._view = memoryview(self._buffer)
+        self._batches: deque[Batch] = deque()
+        self._tick_seconds = timeout / _TICKS
+        self._silent = 0
+        self._ticker: asyncio.TimerHandle | None = None
+        self._transport = wire.hand_over(self)
+
+    @classmethod
+    async def open(cls, target: RedisTarget, *, patience: float = 0.0) -> Link:
+        """Connect and authenticate, once. Raises `StoreUnavailable` with the reason.
+
+        `patience` is added to the seconds of silence allowed: for reads that block.
+        """
+        wire = target.wire()
+        connect: Any = wire.connect  # redis-py names no types here
+        try:
+            async with asyncio.timeout(target.connect_timeout):
+                await connect()
+                if await wire.can_read():
+                    raise StoreUnavailable(f"{target.name} said more than it was asked")
+            return cls(wire, target.name, target.timeout + patience)
+        except StoreUnavailable:
+            wire.let_go()
+            raise
+        except Exception as error:
+            from .wire import reason_of
+
+            wire.let_go()
+            raise StoreUnavailable(f"{target.name}: {reason_of(error)}") from None
+        except BaseException:
+            wire.let_go()
+            raise
+
+    def __repr__(self) -> str:
+        return f"<Link {self.name} {self.ended or f'open waiting={len(self._batches)}'}>"
+
+    @property
+    def busy(self) -> bool:
+        """Whether answers are outstanding."""
+        return bool(self._batches)
+
+    async def exchange(self, calls: Sequence[Call]) -> list[Answer]:
+        """Send calls and return their answers in order. O(calls).
+
+        Exchanges may overlap: they are sent in the order they are begun. One that is cancelled
+        closes the link. Raises nothing of its own, but `TypeError` for a word that cannot be sent.
+        """
+        batch = Batch(calls)
+        self.send(batch)
+        return await batch.result()
+
+    def send(self, batch: Batch) -> None:
+        """Write the calls of a batch; it is settled when they are answered or cannot be."""
+        if self.ended is not None or not batch.calls:
+            batch.settle()
+            return
+        batch.leave(self)
+        if not self._batches:
+            self._silent = 0
+            if self._ticker is None:
+                self._arm()
+        self._batches.append(batch)
+        pack = self._pack
+        calls = batch.calls
+        try:
+            for start in range(0, len(calls), _SLICE):
+                some = calls[start : start + _SLICE]
+                words = b"".join([pack(tuple(call.words)) for call in some])
+                if self._transport.is_closing():
+                    break
+                # Before the write: of a part of it nobody knows whether it arrived.
+                batch.sent = start + len(some)
+                self._transport.write(words)
+        except Exception as error:
+            # A word that cannot be packed is a mistake of the caller, and a batch half sent.
+            self._batches.pop()
+            self.close("a call could not be packed")
+            batch.fail(error)
+
+    def close(self, why: str = "closed") -> None:
+        """End it at once: settle what is outstanding, drop what was not sent yet."""
+        if self.ended is None:
+            self.ended = why
+            if self._ticker is not None:
+                self._ticker.cancel()
+                self._ticker = None
+            self._wire.let_go()
+            while self._batches:
+                self._batches.popleft().settle()
+
+    async def aclose(self) -> None:
+        """Close, and wait until the socket is closed."""
+        self.close()
+        await asyncio.shield(self.closed)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._silent = 0
+        try:
+            feed: Any = self._reader.feed
+            feed(self._buffer, 0, nbytes)
+            self._take()
+        except self._garbled:
+            self.close("it did not speak the protocol")
+
+    def _take(self) -> None:
+        gets, nothing, batches = self._reader.gets, self._nothing, self._batches
+        while batches:
+            batch = batches[0]
+            answers = batch.answers
+            missing = len(batch.calls) - len(answers)
+            while missing:
+                reply = gets()
+                if reply is nothing:
+                    return
+                # Nobody asked for pushes, but they are no answers.
+                if type(reply) is not self._push:
+                    answers.append(reply)
+                    missing -= 1
+            batches.popleft()
+            batch.settle()
+        while (reply := gets()) is not nothing:
+            if type(reply) is not self._push:
+                self.close("it answered what was not asked")
+                return
+
+    def eof_received(self) -> None:
+        self.close("the server closed the connection")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.close("the connection was lost" if exc else "the server closed the connection")
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def _arm(self) -> None:
+        self._ticker = asyncio.get_running_loop().call_later(self._tick_seconds, self._tick)
+
+    def _tick(self) -> None:
+        # Counted, not measured: when the loop was blocked for long, what has arrived meanwhile
+        # is read before another tick passes.
+        self._ticker = None
+        if not self._batches:
+            return
+        self._silent += 1
+        if self._silent > _TICKS:
+            self.close("the server fell silent")
+        else:
+            self._arm()

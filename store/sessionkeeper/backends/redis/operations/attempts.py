@@ -1,0 +1,142 @@
+"""Running a caller's function here, on what the server holds.
+
+Its result is taken only if the session is still what the function saw; if not, the server says what
+is there now, and the function runs again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+from soleowner import CallerError
+
+from ....atomic import Change
+from ....commands.change import run_change
+from ....errors import SequenceConflict, SessionClosed
+from ....session import STORE_FIELDS, Session
+from ....states import SessionState
+from ..ask import Ask, Plan
+from ..call import Word
+from ..codec import FIELDS, HELD, Stored, read_session, session_words
+from ..guesses import later
+from ..setting import Setting
+from .asking import OK, fetch, refuse
+from .sessions import note_change
+
+__all__ = ["Attempts"]
+
+
+class Attempts:
+    """One change of one session, tried until it meets the session it was made for."""
+
+    def __init__(
+        self, setting: Setting, session_id: str, change: Change, context: Context, scope: str
+    ) -> None:
+        self._setting = setting
+        self._id = session_id
+        self._bucket, self._name = setting.place(session_id)
+        self._change = change
+        self._context = context
+        self._scope = scope
+        self.current: Session
+        """What the function saw last."""
+
+    def run(
+        self,
+        store: Callable[[list[Word]], Ask],
+        leave: Callable[[str], Ask] | None = None,
+        *,
+        frames: int = 0,
+        live: bool = False,
+        expected: int | None = None,
+    ) -> Plan[Any]:
+        """Ask to `store` what the function makes of the session, until that is taken.
+
+        Where the function changes nothing, `leave` asks what else is to be done with the session
+        it saw; without it the answer is None. A `live` session is needed, with an `expected` end
+        of its log, before the function has a say. So many `frames` go along with the change.
+        """
+        guesses = self._setting.guesses
+        known: Session | None = None
+        believe = True
+        while True:
+            start = self._later(known) if believe else known
+            if start is None or (self._scope and start.principal != self._scope):
+                known, believe = (yield from self._look()), known is None
+                continue
+            self.current = start
+            if start is known:
+                self._check(start, live=live, expected=expected)
+            changed = self._try(start, surely=start is known)
+            if changed is None and start is not known:
+                # Made of a guess alone: nobody is told before the server has said it was right.
+                guesses.forget(self._id)
+                known, believe = (yield from self._look()), False
+                continue
+            mark = f"{start.revision}:{start.last_seq}:{start.frame_count}"
+            if changed is not None:
+                words = session_words(self._name, f"s:{mark}", changed)
+                self._guess(start, changed, frames, len(words[9]) + len(words[10]))
+                ask = store(words)
+            elif leave is not None:
+                ask = leave(mark)
+            else:
+                return None
+            (answer,) = yield [ask]
+            if answer[0] == OK:
+                return answer
+            guesses.forget(self._id)
+            if answer[0] != b"MOVED":
+                refuse(answer, self._id, changed)
+            known, believe = self._read(answer[1]), True
+
+    def taken(self, before: bytes, row: Stored) -> Session:
+        """Return the session as it was stored, and let those hear of it who should."""
+        session = self._read(row)
+        self._setting.guesses.note(session, len(row[FIELDS]) + len(row[HELD] or b""))
+        note_change(self._setting, session, SessionState(before.decode()), self._context)
+        return session
+
+    def _try(self, start: Session, *, surely: bool) -> Session | None:
+        try:
+            with self._setting.owner():
+                return run_change(self._change, self._context, start)
+        except CallerError:
+            if surely:
+                raise
+            return None
+
+    def _later(self, known: Session | None) -> Session | None:
+        guess = self._setting.guesses.get(self._id)
+        if guess is None or (known is not None and not later(guess, known)):
+            return known
+        return guess
+
+    def _look(self) -> Plan[Session]:
+        row = yield from fetch(self._setting, self._id, self._scope)
+        return self._read(row)
+
+    def _read(self, row: Stored) -> Session:
+        session = read_session(self._id, row)
+        self._setting.guesses.see(self._bucket, session.revision)
+        return session
+
+    def _check(self, session: Session, *, live: bool, expected: int | None) -> None:
+        if live and session.ended_at is not None:
+            raise SessionClosed(self._id, session.state)
+        if expected is not None and expected != session.last_seq:
+            raise SequenceConflict(self._id, expected=expected, current=session.last_seq)
+
+    def _guess(self, start: Session, changed: Session, frames: int, size: int) -> None:
+        """Let the next change of this batch start from this one."""
+        guesses = self._setting.guesses
+        kept = {name: getattr(start, name) for name in STORE_FIELDS}
+        kept["revision"] = guesses.revise(self._bucket)
+        kept["last_seq"] += frames
+        kept["frame_count"] += frames
+        if changed.state.is_terminal and start.ended_at is None:
+            guesses.forget(self._id)  # when it ends, the server will say
+        else:
+            guesses.note(Session.trusted(changed.__dict__ | kept), size)

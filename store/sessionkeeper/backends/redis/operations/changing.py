@@ -1,0 +1,60 @@
+"""The operations with a caller's function as plans, named as their commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ....atomic import Change
+from ....commands import AddFrames, ModifySession
+from ....session import Session
+from ..ask import Ask, Plan
+from ..call import Word
+from ..setting import Setting
+from .appending import Append
+from .asking import checked
+from .attempts import Attempts
+from .sessions import UPDATE
+
+__all__ = ["add_frames", "modify_session"]
+
+
+def modify_session(setting: Setting, command: ModifySession, scope: str) -> Plan[Session]:
+    session_id = command.session_id
+    attempts = Attempts(setting, session_id, command.change, command.context, scope)
+
+    def store(words: list[Word]) -> Ask:
+        bucket, name = setting.place(session_id)
+        fixed = (setting.now, scope, setting.limits.max_metadata_bytes)
+        return Ask(bucket, UPDATE, (bucket.session + name,), (*fixed, *words), write=True)
+
+    answer = yield from attempts.run(store)
+    return attempts.current if answer is None else attempts.taken(answer[1], answer[2])
+
+
+def add_frames(setting: Setting, command: AddFrames, scope: str) -> Plan[range]:
+    session_id, records = command.session_id, command.records
+    expected = command.expected_last_seq
+    append = Append(setting, session_id, records, command.weight, expected, scope)
+    yield from append.check()
+    if command.change is None:
+        (answer,) = yield [append.ask()]
+    else:
+        answer = yield from _append_changed(append, command, command.change)
+    last: int = checked(answer, session_id)[1]
+    if setting.bells:
+        setting.bells.ring(session_id)
+    return range(last - len(records) + 1, last + 1)
+
+
+def _append_changed(append: Append, command: AddFrames, change: Change) -> Plan[Any]:
+    attempts = Attempts(append.setting, append.session_id, change, command.context, append.scope)
+    answer = yield from attempts.run(
+        append.ask_with_change,
+        append.ask,
+        frames=len(append.records),
+        live=True,
+        expected=append.expected,
+    )
+    if len(answer) > 2:
+        attempts.taken(answer[2], answer[3])
+    return answer

@@ -1,0 +1,44 @@
+"""Asking what became of an operation whose answer was lost, as a command and its plan."""
+
+from __future__ import annotations
+
+import secrets
+
+from soleowner import CallerError
+
+from ....errors import OutcomeUnknown
+from ....store_command import StoreCommand
+from ....tables import Tables
+from ..ask import Ask, Plan
+from ..call import Word
+from ..ledger import OperationId, keys_of
+from ..scripts import script
+from ..setting import Setting
+
+__all__ = ["Resolve", "resolve"]
+
+RESOLVE = script("resolve")
+
+
+class Resolve(StoreCommand[bool], frozen=True, gc=False):
+    operation_id: str
+
+    def apply(self, tables: Tables, /) -> bool:
+        raise NotImplementedError("only a store on a server has lost answers")
+
+
+def resolve(setting: Setting, command: Resolve, scope: str) -> Plan[bool]:
+    try:
+        buckets = setting.keys.buckets
+        writer, ring, number, operation = OperationId(command.operation_id).parts(len(buckets))
+    except ValueError as error:
+        raise CallerError(error) from None
+    bucket = buckets[number]
+    fixed = keys_of(bucket, writer)
+    epoch = secrets.token_hex(8)
+    words: list[Word] = ["EVALSHA", RESOLVE.digest, len(fixed), *fixed]
+    words += (epoch, operation, operation % ring)
+    (answer,) = yield [Ask(bucket, RESOLVE, None, words)]
+    if answer[1] < 0:
+        raise OutcomeUnknown(command.operation_id)
+    return bool(answer[1])

@@ -1,0 +1,163 @@
+"""The operations on all sessions as plans; on several buckets each is gathered from all of them."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+from ....commands import (
+    ExpireSessions,
+    FindSessions,
+    ListOwnSessions,
+    ListSessions,
+    PurgeSessions,
+)
+from ....events import SessionEventKind
+from ....query import SessionPage, SessionQuery
+from ....session import Session
+from ....states import SessionState
+from ..ask import Ask, Plan
+from ..call import Script, Word
+from ..codec import decoded_id, micros, read_session
+from ..keys import Bucket
+from ..scripts import script
+from ..setting import Setting
+from .asking import checked
+from .sessions import note_change
+
+__all__ = [
+    "expire_sessions",
+    "find_sessions",
+    "list_own_sessions",
+    "list_sessions",
+    "purge_sessions",
+]
+
+LIST, FIND, EXPIRE, PURGE = script("list"), script("find"), script("expire"), script("purge")
+
+LOOKS = 500
+"""Most sessions a page looks at beyond those it returns: nobody else is served meanwhile."""
+_PLACE = 2**44
+"""A cursor is the bucket's number times this, and the number of a session's creation."""
+_ALL = float(2**53)
+
+
+def list_sessions(setting: Setting, command: ListSessions, scope: str) -> Plan[list[Session]]:
+    return (yield from _list(setting, ""))
+
+
+def list_own_sessions(
+    setting: Setting, command: ListOwnSessions, scope: str
+) -> Plan[list[Session]]:
+    return (yield from _list(setting, command.principal))
+
+
+def find_sessions(setting: Setting, command: FindSessions, scope: str) -> Plan[SessionPage]:
+    number, after = divmod(command.after, _PLACE)
+    words = _filters(command.query)
+    buckets = setting.keys.buckets
+    for bucket in buckets[number:]:
+        (answer,) = yield [Ask(bucket, FIND, (), (after, command.limit, LOOKS, *words))]
+        _, more, last, *found = checked(answer, "")
+        sessions = tuple(_sessions(found))
+        if more:
+            return SessionPage(sessions, str(bucket.number * _PLACE + int(last)))
+        if sessions:  # a page is one moment, so it does not go on in the next bucket
+            following = bucket.number + 1
+            cursor = str(following * _PLACE) if following < len(buckets) else None
+            return SessionPage(sessions, cursor)
+        after = 0
+    return SessionPage((), None)
+
+
+def expire_sessions(setting: Setting, command: ExpireSessions, scope: str) -> Plan[list[Session]]:
+    idle, age = (
+        "" if span is None else round(span * 1e6) if span < _ALL else "1e300"
+        for span in (command.idle, command.age)
+    )
+    ended: list[Session] = []
+    for answer in (yield from _in_turn(setting, EXPIRE, (idle, age), command.limit, 3)):
+        for id_, before, row in zip(answer[::3], answer[1::3], answer[2::3], strict=True):
+            session = read_session(decoded_id(id_), row)
+            ended.append(session)
+            setting.guesses.forget(session.id)
+            note_change(setting, session, SessionState(before.decode()), command.context)
+    return ended
+
+
+def purge_sessions(setting: Setting, command: PurgeSessions, scope: str) -> Plan[int]:
+    before, span = command.ended_before, command.ended_for
+    bounds = (
+        "1e300" if before == inf else round(before * 1e6),
+        round(span * 1e6) if span < _ALL else "1e300",
+    )
+    purged = 0
+    for answer in (yield from _in_turn(setting, PURGE, bounds, command.limit, 2)):
+        for session in _sessions(answer):
+            purged += 1
+            setting.guesses.forget(session.id)
+            setting.bells.ring(session.id)
+            setting.tell(SessionEventKind.PURGED, session, session.state, command.context)
+    return purged
+
+
+def _in_turn(
+    setting: Setting, sweep: Script, spans: tuple[Word, ...], limit: int, each: int
+) -> Plan[list[Any]]:
+    """Sweep bucket after bucket, in one round trip where the limit leaves all their share."""
+    buckets: list[Bucket] = setting.keys.buckets
+    answers: list[Any] = []
+    while buckets and limit > 0:
+        share = max(1, limit // len(buckets))
+        now, later = buckets[:limit], buckets[limit:]
+        words = (setting.now, "", *spans, share)
+        found = yield [Ask(bucket, sweep, (), words, write=True) for bucket in now]
+        found = [checked(answer, "")[1:] for answer in found]
+        answers += found
+        limit -= sum(len(answer) // each for answer in found)
+        full = [b for b, answer in zip(now, found, strict=True) if len(answer) // each == share]
+        buckets = [*later, *full]
+    return answers
+
+
+def _list(setting: Setting, scope: str) -> Plan[list[Session]]:
+    answers = yield [Ask(bucket, LIST, (), (scope,)) for bucket in setting.keys.buckets]
+    sessions = [each for answer in answers for each in _sessions(checked(answer, "")[1:])]
+    if len(answers) > 1:
+        sessions.sort(key=lambda session: session.created_at)
+    return sessions
+
+
+def _sessions(pairs: Any) -> list[Session]:
+    return [
+        read_session(decoded_id(id_), row) for id_, row in zip(pairs[::2], pairs[1::2], strict=True)
+    ]
+
+
+def _filters(query: SessionQuery) -> list[Word]:
+    states: frozenset[SessionState] | None = query.states
+    if query.statuses is not None:
+        of_status = frozenset(each for each in SessionState if each.status in query.statuses)
+        states = of_status if states is None else states & of_status
+    any_, all_ = sorted(query.tags_any or ()), sorted(query.tags_all or ())
+    if query.tags_any is not None and not any_:
+        states = frozenset()  # at least one of none: nothing
+    times = (
+        query.created_from,
+        query.created_before,
+        query.active_from,
+        query.active_before,
+    )
+    return [
+        _listed(states),
+        _listed(query.transport_types),
+        query.principal or "",
+        *("" if time is None else micros(time) for time in times),
+        len(any_),
+        *any_,
+        *all_,
+    ]
+
+
+def _listed(values: Any) -> str:
+    return "" if values is None else f",{','.join(sorted(values))},"

@@ -1,0 +1,123 @@
+"""Where a batch becomes pipelines: the steps of all its commands go together, round by round."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from soleowner import Batch, CallerError, Reply, Runner, fail, succeed
+
+from ...errors import OutcomeUnknown, SessionError
+from ...tables import Tables
+from .ask import OPEN, Ask, Plan
+from .operations import plan_of
+from .works import Works
+
+__all__ = ["RedisRunner"]
+
+
+class _Job:
+    """A command under way."""
+
+    __slots__ = ("asks", "plan", "reply")
+
+    def __init__(self, plan: Plan[Any], reply: Reply) -> None:
+        self.plan = plan
+        self.reply = reply
+        self.asks: list[Ask] = []
+
+
+class RedisRunner(Runner[Tables]):
+    """Sends a batch as one pipeline a node, and answers each command as soon as it can.
+
+    Errors of the store answer their caller alone; any other is a bug and crashes the owner. When it
+    is cancelled, what was sent and not answered is unknown, and the rest had no effect.
+    """
+
+    def __init__(self, get_ready: Callable[[], Awaitable[Works]]) -> None:
+        self._get_ready = get_ready
+        self._works: Works | None = None
+
+    @property
+    def works(self) -> Works:
+        """What it works with. Raises `RuntimeError` before it was opened."""
+        if self._works is None:
+            raise RuntimeError("not open")
+        return self._works
+
+    @property
+    def applying(self) -> bool:  # type: ignore[override]  # computed where others keep it
+        return self._works is not None and self._works.setting.applying
+
+    async def open(self) -> None:
+        """Connect and agree on the layout. Raises `StoreUnavailable`."""
+        self._works = works = await self._get_ready()
+        self._setting, self._delivery, self._ledger = works.setting, works.delivery, works.ledger
+
+    async def aclose(self) -> None:
+        """Close the connections, and tell who watches."""
+        works = self._works
+        if works is not None:
+            await works.aclose()
+
+    async def run(self, batch: Batch[Tables], /) -> None:
+        """Take the steps of all commands together until all are answered."""
+        jobs: list[_Job] = []
+        for command, reply in batch:
+            if not reply.done():
+                try:
+                    job = _Job(plan_of(self._setting, command), reply)
+                except CallerError as error:
+                    fail(reply, error)
+                    continue
+                if self._advance(job):
+                    jobs.append(job)
+        try:
+            while jobs:
+                jobs = await self._round(jobs)
+        except asyncio.CancelledError:
+            for job in jobs:
+                lost = next((ask for ask in job.asks if ask.maybe_applied), None)
+                if lost is not None:
+                    fail(job.reply, OutcomeUnknown(self._ledger.operation_id(lost)))
+            raise
+
+    async def _round(self, jobs: list[_Job]) -> list[_Job]:
+        """Ask once what all jobs want to know; return those that want to know more."""
+        asks = [ask for job in jobs for ask in job.asks if ask.answer is OPEN]
+        self._setting.guesses.begin()
+        await self._delivery.attempt(asks)
+        still = [ask for ask in asks if ask.answer is OPEN]
+        if still:
+            await self._delivery.pause(still)
+        else:
+            self._delivery.calm()
+        return [
+            job for job in jobs if any(ask.answer is OPEN for ask in job.asks) or self._advance(job)
+        ]
+
+    def _advance(self, job: _Job) -> bool:
+        """Take a job's next step; say whether it asks for more."""
+        try:
+            job.asks = self._step(job)
+        except StopIteration as end:
+            succeed(job.reply, end.value)
+        except CallerError as error:
+            fail(job.reply, error)
+        except SessionError as error:
+            self.refuse(job.reply, error)
+        else:
+            return True
+        return False
+
+    def _step(self, job: _Job) -> list[Ask]:
+        if not job.asks:
+            return next(job.plan)
+        answers = [ask.answer for ask in job.asks]
+        errors = [answer for answer in answers if isinstance(answer, Exception)]
+        if not errors:
+            return job.plan.send(answers)
+        # Of several buckets some have changed: then not even the others' error means no effect.
+        halved = len(errors) < len(answers) and any(ask.write for ask in job.asks)
+        return job.plan.throw(OutcomeUnknown() if halved else errors[0])

@@ -1,0 +1,40 @@
+--@use keys now rows writer news log
+-- Appends to several logs, each an operation of its own. ARGV: 1 epoch, 2 now, then of each: its
+-- number and place, principal, count, limits, frames.
+if fenced() then return FENCED end
+local wall, steady = now(ARGV[2])
+local before = tonumber(call('HGET', META, 'bytes') or 0)
+local held, added, dropped = before, 0, 0
+local answers, kept, at = {}, {}, 3
+
+local function operate(pair, scope, count, limits, frames)
+  local row, log = find_log(KEYS[pair], scope), KEYS[pair + 1]
+  if not row then return { 'MISSING' } end
+  if row.ended then return { 'CLOSED', row.state } end
+  local drop, no = room(log, row, count, limits, held)
+  if no then return no end
+  if drop > 0 then
+    dropped = dropped + drop
+    held = held - cut(log, row, drop)
+  end
+  held = held + append(log, row, count, frames, wall, steady)
+  added = added + count
+  return { 'OK', row.last }
+end
+
+for pair = PAIRS + 1, #KEYS, 2 do
+  local count = tonumber(ARGV[at + 3])
+  local frames = at + 4 + LIMITS
+  local answer = operate(pair, ARGV[at + 2], count, at + 4, frames)
+  if answer[1] == 'OK' then
+    kept[#kept + 1] = ARGV[at + 1]
+    kept[#kept + 1] = cmsgpack.pack({ ARGV[at], answer })
+  end
+  answers[#answers + 1] = answer
+  at = frames + 2 * count
+end
+if added > 0 then call('HINCRBY', META, 'added', added) end
+if dropped > 0 then call('HINCRBY', META, 'dropped', dropped) end
+if held ~= before then call('HSET', META, 'bytes', held) end
+if #kept > 0 then call('HSET', WRITER, unpack(kept)) end
+return answers

@@ -1,0 +1,14 @@
+--@use keys now rows writer tally
+-- ARGV: 4 now, 5 principal. The stream is emptied, not deleted: its last number stays.
+if fenced() then return FENCED end
+local row = find(KEYS[9], ARGV[5])
+if not row then return { 'MISSING' } end
+local wall, steady = now(ARGV[4])
+if row.count > 0 then
+  call('UNLINK', KEYS[10])
+  add('removed', row.count)
+  add('bytes', -row.bytes)
+end
+call('HSET', row.key, 'k', 0, 'z', 0, 'a', wall)
+if not row.ended then call('ZADD', IDLE, steady, id_of(row.key)) end
+return done({ 'OK', row.count })

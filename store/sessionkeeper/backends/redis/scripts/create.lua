@@ -1,0 +1,67 @@
+--@use keys now rows writer tally news change removal
+-- ARGV: 4 now, 5 principal, 6 '1' to give back what is there, 7 most metadata, 8 most sessions,
+-- 9 what makes room, 10-20 the session.
+if fenced() then return FENCED end
+local key, id = KEYS[9], ARGV[10]
+if ARGV[6] == '1' then
+  local there = find(key, '')
+  if there and ARGV[5] ~= '' and there.principal ~= ARGV[5] then return { 'MISSING' } end
+  if there then return { 'THERE', there.raw } end
+elseif call('EXISTS', key) == 1 then
+  return { 'EXISTS' }
+end
+local new = wanted(10)
+if new.size > tonumber(ARGV[7]) then
+  return { 'LIMIT', 'max_metadata_bytes', new.size, tonumber(ARGV[7]) }
+end
+if new.agreed and new.transport ~= '' and new.transport ~= new.agreed then
+  return { 'VERSION', new.agreed, new.transport }
+end
+local wall, steady = now(ARGV[4])
+
+-- Who must go, read before anything is changed.
+local most, policy = tonumber(ARGV[8]), ARGV[9]
+local sessions, over = call('ZCARD', ORDER), call('ZCARD', ENDED)
+local missing = sessions - most + 1
+local victims = {}
+if missing > 0 then
+  local able = policy == 'reject' and 0 or (policy == 'evict-ended' and over or sessions)
+  if able < missing then return { 'LIMIT', 'max_sessions', sessions, most } end
+  local first = call('ZRANGE', ENDED, 0, missing - 1)
+  for _, each in ipairs(first) do victims[#victims + 1] = each end
+  if #victims < missing then
+    for _, each in ipairs(call('ZRANGE', IDLE, 0, missing - #victims - 1)) do
+      victims[#victims + 1] = each
+    end
+  end
+  for i, each in ipairs(victims) do
+    local row = find(key_of(each), '')
+    victims[i] = { id = each, row = row }
+    call('XLEN', log_of(each))
+  end
+end
+local evicted = {}
+for _, each in ipairs(victims) do
+  remove(each.row, each.id, 'evicted', wall)
+  evicted[#evicted + 1] = each.id
+  evicted[#evicted + 1] = each.row.raw
+end
+
+local number, revision = add('number', 1), add('revision', 1)
+call('HSET', key, 'n', number, 'r', revision, 'c', wall, 'a', wall, 's', new.state,
+  'd', new.fields, 'q', 0, 'k', 0, 'z', 0, 't', 0)
+set(key, 'x', false, new.held)
+set(key, 'p', false, new.principal)
+set(key, 'o', false, new.agreed)
+call('ZADD', ORDER, number, id)
+add('created', 1)
+enter(new.state, new.principal)
+if new.ends then
+  call('HSET', key, 'e', wall)
+  call('ZADD', ENDED, steady, id)
+  add('ended:' .. new.state, 1)
+else
+  call('ZADD', IDLE, steady, id)
+  call('ZADD', AGES, steady, id)
+end
+return done({ 'OK', call('HMGET', key, unpack(FIELDS)), evicted })

@@ -1,0 +1,6 @@
+--@use keys now
+-- Say that somebody watches. ARGV: 1 now, 2 for so many microseconds. Answers whether it had lapsed.
+local wall = now(ARGV[1])
+local before = call('HGET', META, 'watched')
+call('HSET', META, 'watched', wall + tonumber(ARGV[2]))
+return (not before or tonumber(before) < wall) and 1 or 0

@@ -1,0 +1,19 @@
+--@use keys now rows writer tally news removal
+-- ARGV: 4 now, 6 ended before, 7 ended for, in microseconds, 8 limit. Reads all before it removes any.
+if fenced() then return FENCED end
+local wall, steady = now(ARGV[4])
+local before, bound = tonumber(ARGV[6]), steady - tonumber(ARGV[7])
+local due = {}
+for _, id in ipairs(call('ZRANGEBYSCORE', ENDED, '-inf', bound, 'LIMIT', 0, ARGV[8])) do
+  local row = find(key_of(id), '')
+  if tonumber(row.ended) >= before then break end
+  call('XLEN', log_of(id))
+  due[#due + 1] = { id = id, row = row }
+end
+local answer = { 'OK' }
+for _, each in ipairs(due) do
+  remove(each.row, each.id, 'purged', wall)
+  answer[#answer + 1] = each.id
+  answer[#answer + 1] = each.row.raw
+end
+return done(answer)

@@ -1,0 +1,18 @@
+--@use keys rows
+-- ARGV: 1 principal, 2 after, 3 limit or '', 4 '1' for the newest, 5 number of the session or ''.
+local row = find(KEYS[9], '')
+if not row then return { 'MISSING' } end
+if ARGV[1] ~= '' and row.principal ~= ARGV[1] then return { 'FOREIGN' } end
+if ARGV[5] ~= '' and ARGV[5] ~= row.number then return { 'ANOTHER' } end
+local first = math.max(tonumber(ARGV[2]), row.last - row.count) + 1
+local count = math.max(0, row.last - first + 1)
+local limit = tonumber(ARGV[3]) or count
+if limit < count then
+  if ARGV[4] == '1' then first = row.last - limit + 1 end
+  count = limit
+end
+local frames = {}
+if count > 0 then
+  frames = call('XRANGE', KEYS[10], string.format('%.0f-0', first), '+', 'COUNT', count)
+end
+return { 'OK', row.number, first, row.ended and 1 or 0, frames }

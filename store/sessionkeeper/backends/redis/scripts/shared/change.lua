@@ -1,0 +1,68 @@
+-- What may follow what, and how a session is changed. `new` is what the client wants:
+-- 1 id, 2 expected ('' for none, 'r:' a revision, 's:' what a function saw), 3 state,
+-- 4 '1' if that state is an end, 5 the states it may follow, 6 principal, 7 agreed version,
+-- 8 transport's version, 9 bytes of the metadata, 10 fields, 11 metadata.
+local WANTED = 11
+
+local function wanted(at)
+  return {
+    expected = ARGV[at + 1], state = ARGV[at + 2], ends = ARGV[at + 3] == '1',
+    froms = ARGV[at + 4], principal = ARGV[at + 5] ~= '' and ARGV[at + 5] or false,
+    agreed = ARGV[at + 6] ~= '' and ARGV[at + 6] or false,
+    transport = ARGV[at + 7], size = tonumber(ARGV[at + 8]), fields = ARGV[at + 9],
+    held = ARGV[at + 10] ~= '' and ARGV[at + 10] or false,
+  }
+end
+
+-- Why it may not, or nil.
+local function refusal(row, new, most)
+  local kind, value = string.sub(new.expected, 1, 1), string.sub(new.expected, 3)
+  if kind == 'r' and value ~= row.revision then return { 'REVISION', row.revision } end
+  if kind == 's' and not seen(row, value) then return { 'MOVED', row.raw } end
+  if not string.find(new.froms, ',' .. row.state .. ',', 1, true) then
+    return { 'TRANSITION', row.state, new.state }
+  end
+  if row.agreed and new.agreed ~= row.agreed then
+    return { 'VERSION', row.agreed, new.agreed or 'none' }
+  end
+  if new.agreed and new.transport ~= '' and new.transport ~= new.agreed then
+    return { 'VERSION', new.agreed, new.transport }
+  end
+  if new.size > most and new.held ~= row.raw[9] then
+    return { 'LIMIT', 'max_metadata_bytes', new.size, most }
+  end
+end
+
+local function set(key, field, before, after)
+  if after then
+    if after ~= before then call('HSET', key, field, after) end
+  elseif before then
+    call('HDEL', key, field)
+  end
+end
+
+-- Store what was checked. Answers the new revision.
+local function change(row, id, new, wall, steady)
+  local key = row.key
+  local revision = add('revision', 1)
+  call('HSET', key, 'r', revision, 'a', wall, 's', new.state, 'd', new.fields)
+  set(key, 'x', row.raw[9], new.held)
+  set(key, 'p', row.principal, new.principal)
+  set(key, 'o', row.agreed, new.agreed)
+  if new.ends and not row.ended then
+    call('HSET', key, 'e', wall)
+    call('ZREM', IDLE, id)
+    call('ZREM', AGES, id)
+    call('ZADD', ENDED, steady, id)
+  elseif not row.ended then
+    call('ZADD', IDLE, steady, id)
+  end
+  if row.state ~= new.state or row.principal ~= new.principal then
+    -- In this order: while a slot moves, a key that was emptied cannot be written again.
+    enter(new.state, new.principal)
+    leave(row.state, row.principal)
+    if new.ends and not row.ended then add('ended:' .. new.state, 1) end
+    announce(id, wall)
+  end
+  return revision
+end

@@ -1,0 +1,5 @@
+-- The keys every script is given, in this order; sessions and logs follow in pairs.
+local WRITER, META, ORDER, IDLE, AGES, ENDED, PRINCIPALS, NEWS =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local PAIRS = 8
+local call = redis.call

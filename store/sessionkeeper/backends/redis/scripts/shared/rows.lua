@@ -1,0 +1,36 @@
+-- A session as its hash holds it. Fields that are not there are `false`.
+local FIELDS = { 'n', 'r', 'c', 'a', 'e', 's', 'p', 'd', 'x', 'q', 'k', 'z', 't', 'o' }
+
+-- All of a session, as the client reads it and as the rules do; or nil where there is none, or
+-- where it is not the principal's who asks ('' asks for nobody).
+local function find(key, scope)
+  local raw = call('HMGET', key, unpack(FIELDS))
+  if not raw[1] or (scope ~= '' and raw[7] ~= scope) then return nil end
+  return {
+    raw = raw, key = key, number = raw[1], revision = raw[2], ended = raw[5], state = raw[6],
+    principal = raw[7], last = tonumber(raw[10]), count = tonumber(raw[11]),
+    bytes = tonumber(raw[12]), total = tonumber(raw[13]), agreed = raw[14],
+  }
+end
+
+-- As much of a session as an append needs.
+local function find_log(key, scope)
+  local raw = call('HMGET', key, 'r', 'e', 's', 'p', 'q', 'k', 'z', 't')
+  if not raw[1] or (scope ~= '' and raw[4] ~= scope) then return nil end
+  return {
+    key = key, revision = raw[1], ended = raw[2], state = raw[3], last = tonumber(raw[5]),
+    count = tonumber(raw[6]), bytes = tonumber(raw[7]), total = tonumber(raw[8]),
+  }
+end
+
+-- What a caller's function saw of a session is still so: its revision, and where its log ends.
+local function seen(row, mark)
+  return mark == row.revision .. ':' .. row.last .. ':' .. row.count
+end
+
+-- The end of a key: the encoded id, which the sorted sets hold.
+local function id_of(key) return string.match(key, '}:s:(.+)$') end
+
+local function key_of(id) return string.match(META, '^{.-}') .. ':s:' .. id end
+
+local function log_of(id) return string.match(META, '^{.-}') .. ':l:' .. id end

@@ -1,0 +1,10 @@
+--@use keys now rows writer
+-- ARGV: 4 now, 5 principal.
+if fenced() then return FENCED end
+local row = find(KEYS[9], ARGV[5])
+if not row then return { 'MISSING' } end
+if row.ended then return { 'CLOSED', row.state } end
+local wall, steady = now(ARGV[4])
+call('HSET', row.key, 'a', wall)
+call('ZADD', IDLE, steady, id_of(row.key))
+return done({ 'OK' })

@@ -1,0 +1,14 @@
+--@use keys rows writer tally log
+-- ARGV: 5 principal, 6 the last number to go.
+if fenced() then return FENCED end
+local row = find(KEYS[9], ARGV[5])
+if not row then return { 'MISSING' } end
+local before = row.last - row.count
+local count = math.min(math.max(0, tonumber(ARGV[6]) - before), row.count)
+if count > 0 then
+  local freed = cut(KEYS[10], row, count)
+  add('removed', count)
+  add('bytes', -freed)
+  call('HSET', row.key, 'k', row.count, 'z', row.bytes)
+end
+return done({ 'OK', count })

@@ -1,0 +1,129 @@
+"""What a store needs of its server or cluster, and the rounds until every call is answered."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from .call import Answer, Call, Refused
+from .facts import Facts
+from .link import Link
+from .target import RedisTarget
+
+__all__ = ["ANYWHERE", "Servers", "halfway", "passing"]
+
+ANYWHERE = -1
+"""The bucket of calls for the node that holds the store's layout."""
+
+_ROUNDS = 5
+_AGAIN = frozenset({"ASK", "MOVED", "NOSCRIPT"})
+_PASSING = _AGAIN | {
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "NOREPLICAS",
+    "READONLY",
+    "TRYAGAIN",
+}
+_AT_THE_FIRST_WRITE = _PASSING | {"OOM"}
+_FROM_A_SCRIPT = "script: "
+
+
+def passing(refused: Refused) -> bool:
+    """Whether the same call may be answered otherwise in a moment. It certainly had no effect.
+
+    Each of these is said before a command runs or, `NOREPLICAS` and `READONLY`, at a script's first
+    write.
+    """
+    return refused.code in _PASSING
+
+
+def halfway(refused: Refused) -> bool:
+    """Whether a script was stopped at a line of its own: what it wrote before that line stays.
+
+    Of well-tested scripts one case is left: while its slot is on the way to another node, a script
+    that has emptied a key (`ZREM` of the last member) and reaches for it again is told that this is
+    a "non local key". Keys that were missing from the start are not: `TRYAGAIN` comes before all.
+    """
+    return _FROM_A_SCRIPT in refused.text and refused.code not in _AT_THE_FIRST_WRITE
+
+
+class Servers(ABC):
+    """The one server, or the nodes of a cluster, that hold a store.
+
+    Calls of a bucket are sent in the order they are given, also by exchanges that overlap. A call
+    that is refused as `passing`, or was sent again because its bucket had moved, may take effect
+    after calls that were given later.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """`host:port`, for errors."""
+
+    @property
+    @abstractmethod
+    def trouble(self) -> str:
+        """Why calls were lost or unsent, where that is known; never a secret."""
+
+    @abstractmethod
+    async def open(self) -> Facts:
+        """Connect, and read what the server promises. `StoreUnavailable` if that is not enough."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Close all connections. What was not answered is lost."""
+
+    @abstractmethod
+    def generation(self, bucket: int) -> int:
+        """Number of the connection that carried the bucket last: a higher one whenever it is new.
+
+        0 before the first. What was sent on an older connection and was lost may still be on its
+        way to the server.
+        """
+
+    @abstractmethod
+    async def link(self, bucket: int, *, patience: float) -> Link:
+        """Make a connection of its own to the node of a bucket, for reads that block `patience`.
+
+        Raises `StoreUnavailable`. Who opens it closes it.
+        """
+
+    @abstractmethod
+    def doubt(self, bucket: int) -> None:
+        """Look again where the bucket is before the next call for it."""
+
+    async def exchange(self, calls: Sequence[Call]) -> list[Answer]:
+        """Send calls and return their answers in order: one pipeline a node, all at once.
+
+        What the server answered, a `Refused`, or a `Fate`. A call is sent a second time only if
+        the server said that it did not run it (`NOSCRIPT`, `MOVED`, `ASK`), five times at most.
+        Raises nothing but `TypeError` for words that cannot be sent; a cancellation closes the
+        connections whose answers are outstanding.
+        """
+        answers = await self._ask(calls, {})
+        for _ in range(_ROUNDS):
+            again = [
+                place
+                for place, answer in enumerate(answers)
+                if type(answer) is Refused and answer.code in _AGAIN
+            ]
+            if not again:
+                break
+            refused = [calls[place] for place in again]
+            aside = await self._redirect(refused, [answers[place] for place in again])
+            redone = await self._ask(refused, aside)
+            for place, answer in zip(again, redone, strict=True):
+                answers[place] = answer
+        return answers
+
+    @abstractmethod
+    async def _ask(self, calls: Sequence[Call], aside: Mapping[int, RedisTarget]) -> list[Answer]:
+        """Send each call once. `aside` says which, by place, go to another node this once."""
+
+    @abstractmethod
+    async def _redirect(
+        self, calls: Sequence[Call], refusals: Sequence[Refused]
+    ) -> Mapping[int, RedisTarget]:
+        """Learn from `MOVED`; return where the `ASK`s sent their calls, by place."""

@@ -1,0 +1,77 @@
+"""What all operations of one store share: its keys, its limits, who hears of what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import Context
+from dataclasses import dataclass, field
+from math import ceil
+
+from ...clock import Clock
+from ...errors import InvalidSessionId
+from ...events import SessionEvent, SessionEventKind
+from ...ids import is_session_id
+from ...limits import StoreLimits
+from ...listening import Listeners
+from ...session import Session
+from ...states import SessionState
+from ...watching import Bells
+from .guesses import Guesses
+from .keys import Bucket, Keys, encoded
+
+__all__ = ["Setting"]
+
+
+@dataclass(slots=True)
+class Setting:
+    """Made once a store; the owner alone works in it."""
+
+    keys: Keys
+    limits: StoreLimits
+    clock: Clock | None
+    """A test's; otherwise the server's is used, which all processes share."""
+    bells: Bells
+    listeners: Listeners
+    guesses: Guesses = field(default_factory=Guesses)
+    applying: bool = False
+    """Whether a caller's own code runs as the owner now."""
+
+    def place(self, session_id: str) -> tuple[Bucket, str]:
+        """Return the bucket of a session and its id as keys have it. Raises `InvalidSessionId`."""
+        if not is_session_id(session_id):
+            raise InvalidSessionId
+        return self.keys.bucket_of(session_id), encoded(session_id)
+
+    @property
+    def now(self) -> str:
+        """What scripts are told of the time: nothing, or both clocks in microseconds."""
+        clock = self.clock
+        if clock is None:
+            return ""
+        return f"{round(clock.wall() * 1e6)}:{round(clock.steady() * 1e6)}"
+
+    def share(self, maximum: int) -> int:
+        """Return a bucket's share of a limit of the whole store."""
+        return ceil(maximum / len(self.keys.buckets))
+
+    @contextmanager
+    def owner(self) -> Generator[None]:
+        """Let a caller's own code run as the owner, which then cannot be asked."""
+        self.applying = True
+        try:
+            yield
+        finally:
+            self.applying = False
+
+    def tell(
+        self,
+        kind: SessionEventKind,
+        session: Session,
+        before: SessionState | None,
+        context: Context,
+    ) -> None:
+        """Tell the listeners of this process what one of its callers brought about."""
+        if self.listeners:
+            with self.owner():
+                self.listeners.tell(SessionEvent(kind, session, before), context)

@@ -1,0 +1,182 @@
+"""Where a server is and how one gets in: read from a URL, silent about its password."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from ...errors import BackendNotImplemented, StoreUnavailable
+
+if TYPE_CHECKING:
+    from .wire import Wire
+
+__all__ = ["RedisTarget"]
+
+logger = logging.getLogger("sessionkeeper")
+
+_SCHEMES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
+_OPTIONS = frozenset(
+    {
+        "db",
+        "password",
+        "socket_connect_timeout",
+        "socket_keepalive",
+        "socket_timeout",
+        "ssl_ca_certs",
+        "ssl_ca_data",
+        "ssl_ca_path",
+        "ssl_cert_reqs",
+        "ssl_certfile",
+        "ssl_check_hostname",
+        "ssl_ciphers",
+        "ssl_exclude_verify_flags",
+        "ssl_include_verify_flags",
+        "ssl_keyfile",
+        "ssl_min_version",
+        "ssl_password",
+        "username",
+    }
+)
+_PORT = 6379
+
+
+class RedisTarget:
+    """One address, and what every connection of a store to it or to its cluster has in common.
+
+    Nothing that shows a target (its `name`, its `repr`, an error) shows more than `host:port`.
+    """
+
+    __slots__ = (
+        "_options",
+        "cluster",
+        "connect_timeout",
+        "host",
+        "port",
+        "timeout",
+        "tls",
+    )
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: bool,
+        cluster: bool,
+        timeout: float,
+        connect_timeout: float,
+        options: Mapping[str, Any],
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.tls = tls
+        self.cluster = cluster
+        self.timeout = timeout
+        """Seconds of silence, replies outstanding, after which a connection is given up."""
+        self.connect_timeout = connect_timeout
+        """Seconds a connection may take to be made, authentication included."""
+        self._options = dict(options)
+
+    @classmethod
+    def of(cls, url: str, /, *, timeout: float = 5.0, connect_timeout: float = 5.0) -> RedisTarget:
+        """Read `redis://`, `rediss://`, `redis+cluster://` or `rediss+cluster://`.
+
+        User, password and database as redis-py reads them; of its options in the query those that
+        say how to verify (`ssl_*`) and how long to wait (`socket_timeout`, seconds). Raises
+        `ValueError` without showing the URL, `BackendNotImplemented` without redis-py.
+        """
+        try:
+            # What is missing is said now, not when it is first used.
+            import hiredis  # noqa: F401  # pyright: ignore[reportUnusedImport]  # as above
+            from redis.asyncio.connection import parse_url
+        except ImportError:
+            raise _not_installed() from None
+        parts = urlsplit(url)
+        if parts.scheme not in _SCHEMES or not parts.hostname:
+            raise ValueError(f"a URL of {', '.join(_SCHEMES)} with a host is expected")
+        for option in parse_qs(parts.query, keep_blank_values=True):
+            if option not in _OPTIONS:
+                raise ValueError(f"a Redis URL takes no option {option!r}")
+        if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
+            # redis-py would take database 0 without a word.
+            raise ValueError("after the host comes the number of a database or nothing")
+        scheme, _, cluster = parts.scheme.partition("+")
+        read: dict[str, Any] = dict(parse_url(f"{scheme}:{url.partition(':')[2]}"))
+        if cluster and read.get("db"):
+            raise ValueError("a cluster has only database 0")
+        tls = read.pop("connection_class", None) is not None
+        if not tls and any(option.startswith("ssl_") for option in read):
+            raise ValueError("options that begin with ssl_ need rediss:// or rediss+cluster://")
+        return cls(
+            read.pop("host"),
+            read.pop("port", _PORT),
+            tls=tls,
+            cluster=bool(cluster),
+            timeout=read.pop("socket_timeout", timeout),
+            connect_timeout=read.pop("socket_connect_timeout", connect_timeout),
+            options=read,
+        )
+
+    @property
+    def name(self) -> str:
+        """`host:port`, for errors and logs."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def __repr__(self) -> str:
+        return f"<RedisTarget {self.name}>"
+
+    def at(self, host: str, port: int) -> RedisTarget:
+        """Another node of the same cluster."""
+        return RedisTarget(
+            host,
+            port,
+            tls=self.tls,
+            cluster=self.cluster,
+            timeout=self.timeout,
+            connect_timeout=self.connect_timeout,
+            options=self._options,
+        )
+
+    def wire(self) -> Wire:
+        """Make a connection that is not connected yet. Raises `StoreUnavailable`."""
+        from .wire import PlainWire, TlsWire
+
+        made = TlsWire if self.tls else PlainWire
+        try:
+            return made(self.host, self.port, self._options)
+        except Exception as error:
+            # Its own words might quote an option, and one of those is the password.
+            reason = f"redis-py does not take an option of the URL ({type(error).__name__})"
+            raise StoreUnavailable(f"{self.name}: {reason}") from None
+
+    def warn(self) -> None:
+        """Log what is less safe than it could be; said once, when a store is opened."""
+        for warning in self.warnings:
+            logger.warning(warning)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What about this target is less safe than it could be."""
+        if not self.tls:
+            if _is_loopback(self.host):
+                return ()
+            return (f"{self.name} is spoken to in plain text; rediss:// would encrypt",)
+        if self._options.get("ssl_cert_reqs", "required") != "required":
+            return (f"ssl_cert_reqs: the certificate of {self.name} is not verified",)
+        if self._options.get("ssl_check_hostname", True) is False:
+            return (f"ssl_check_hostname: any certificate of the CA passes for {self.name}",)
+        return ()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _not_installed() -> BackendNotImplemented:
+    return BackendNotImplemented("redis")

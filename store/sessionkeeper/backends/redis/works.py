@@ -1,0 +1,98 @@
+"""What a store on a server works with once it is open, and how that is put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...clock import Clock
+from ...limits import StoreLimits
+from ...listening import Listeners
+from .cluster import ClusterServers
+from .delivery import Delivery, Waits
+from .facts import Facts
+from .heeding import HeedingBells
+from .keys import Keys
+from .layout import agree
+from .ledger import Ledger
+from .servers import Servers
+from .setting import Setting
+from .single import SingleServer
+from .target import RedisTarget
+
+__all__ = ["Terms", "Works", "get_ready"]
+
+USUAL_ON_A_CLUSTER = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a store is to use its servers."""
+
+    target: RedisTarget
+    prefix: str
+    buckets: int | None
+    """None for as many as there are already, or as are usual."""
+    patience: float
+    """Seconds the servers may be away before callers are told so."""
+    window: float
+    """Seconds for which what became of a write can be asked."""
+    ring: int
+    """Writes of which it can be asked."""
+    waits: Waits
+    allow_eviction: bool
+
+    def servers(self, keys: Keys) -> Servers:
+        """Make the way to the servers that hold these keys."""
+        if self.target.cluster:
+            return ClusterServers(self.target, keys, allow_eviction=self.allow_eviction)
+        return SingleServer(self.target, allow_eviction=self.allow_eviction)
+
+
+@dataclass(frozen=True, slots=True)
+class Works:
+    """Everything of one open store."""
+
+    servers: Servers
+    facts: Facts
+    setting: Setting
+    ledger: Ledger
+    delivery: Delivery
+    bells: HeedingBells
+
+    async def aclose(self) -> None:
+        """Let go of the connections, and tell who watches."""
+        await self.bells.aclose()
+        await self.servers.aclose()
+
+
+async def get_ready(
+    terms: Terms,
+    *,
+    limits: StoreLimits,
+    clock: Clock | None,
+    bells: HeedingBells,
+    listeners: Listeners,
+) -> Works:
+    """Connect, read what the server promises, agree on the layout. Raises `StoreUnavailable`."""
+    usual = USUAL_ON_A_CLUSTER if terms.target.cluster else 1
+    keys = Keys(terms.prefix, usual if terms.buckets is None else terms.buckets)
+    servers, facts, found = await _connect(terms, keys)
+    if found != len(keys.buckets):
+        await servers.aclose()
+        keys = Keys(terms.prefix, found)
+        servers, facts, _ = await _connect(terms, keys)
+    setting = Setting(keys, limits, clock, bells, listeners)
+    ledger = Ledger(keys, ring=terms.ring, window=terms.window)
+    delivery = Delivery(servers, ledger, patience=terms.patience, waits=terms.waits)
+    bells.connect(servers, keys, ledger.writer)
+    return Works(servers, facts, setting, ledger, delivery, bells)
+
+
+async def _connect(terms: Terms, keys: Keys) -> tuple[Servers, Facts, int]:
+    servers = terms.servers(keys)
+    try:
+        facts = await servers.open()
+        return servers, facts, await agree(servers, keys, strict=terms.buckets is not None)
+    except BaseException:
+        await servers.aclose()
+        raise

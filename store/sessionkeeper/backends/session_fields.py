@@ -1,0 +1,75 @@
+"""What of a session is stored but never looked for, as JSON, which a person can read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ..frozen import FrozenDict, FrozenList
+from ..session import Session
+from ..states import TransportType
+from ..version import VersionState
+
+__all__ = ["fields_of", "held_of", "read_fields", "to_json"]
+
+_BLANK: dict[str, Any] = dict.fromkeys(Session.model_fields)
+
+
+def fields_of(session: Session) -> dict[str, Any]:
+    """Return the small fields that are set, but for id, state and principal."""
+    fields: dict[str, Any] = {"transport_type": session.transport_type}
+    for name in ("failure", "upstream_session_id"):
+        value = getattr(session, name)
+        if value is not None:
+            fields[name] = value
+    version = session.version_state
+    if version.requested or version.negotiated or version.transport:
+        fields["version_state"] = (version.requested, version.negotiated, version.transport)
+    if session.tags:
+        fields["tags"] = sorted(session.tags)
+    return fields
+
+
+def held_of(session: Session) -> dict[str, Any]:
+    """Return what the limit on metadata counts, where there is any."""
+    held: dict[str, Any] = {}
+    for name in ("client_info", "server_info"):
+        value = getattr(session, name)
+        if value is not None:
+            held[name] = value
+    if session.metadata:
+        held["metadata"] = session.metadata
+    return held
+
+
+def to_json(value: object) -> bytes:
+    """Write JSON, frozen values as what they were made from."""
+    return msgspec.json.encode(value, enc_hook=_thaw)
+
+
+def read_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """Make all fields of a session of those that were set; the store's are None."""
+    client, server = fields.get("client_info"), fields.get("server_info")
+    requested, negotiated, transport = fields.get("version_state", (None, None, None))
+    # In the order of the model's own fields: so a session is written out the same everywhere.
+    return _BLANK | {
+        "transport_type": TransportType(fields["transport_type"]),
+        "failure": fields.get("failure"),
+        "client_info": None if client is None else FrozenDict(client),
+        "server_info": None if server is None else FrozenDict(server),
+        "version_state": VersionState.trusted(
+            {"requested": requested, "negotiated": negotiated, "transport": transport}
+        ),
+        "tags": frozenset(fields.get("tags", ())),
+        "metadata": FrozenDict(fields.get("metadata", {})),
+        "upstream_session_id": fields.get("upstream_session_id"),
+    }
+
+
+def _thaw(value: object) -> object:
+    if isinstance(value, FrozenDict):
+        return dict(value)
+    if isinstance(value, FrozenList):
+        return list(value)
+    raise TypeError(type(value).__name__)

@@ -1,0 +1,129 @@
+"""The store on a Redis or Valkey server: scripts there apply the rules, a batch is a pipeline."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import partial
+from typing import ClassVar
+
+from soleowner import Actor
+
+from .actor_store import ActorSessionStore, session_error
+from .arguments import checked_count, checked_seconds
+from .backends.redis.delivery import Waits
+from .backends.redis.facts import Facts
+from .backends.redis.heeding import HeedingBells
+from .backends.redis.operations.resolving import Resolve
+from .backends.redis.runner import RedisRunner
+from .backends.redis.target import RedisTarget
+from .backends.redis.works import Terms, get_ready
+from .clock import Clock
+from .guarantees import Atomicity, Durability, Guarantees, Scope
+from .limits import StoreLimits
+from .listening import Listeners
+from .tables import Tables
+
+__all__ = ["RedisSessionStore"]
+
+# What a pattern of an ACL takes literally, and what cannot end a hash tag.
+_PREFIX = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class RedisSessionStore(ActorSessionStore):
+    """Every operation on a session is one linearizable step among all who share the server.
+
+    Use it as `async with RedisSessionStore("redis://localhost:6379") as store`. What an
+    acknowledged write survives is the server's to say: see `facts`. `patience` is how many seconds
+    a server may be away before an operation raises `StoreUnavailable`, or `OutcomeUnknown` if it
+    may have been applied; `resolve` finds out which. A `change` runs on the event loop, may run
+    more than once, and sees the store's own fields of a session as of a moment before.
+    """
+
+    guarantees: ClassVar[Guarantees] = Guarantees(
+        operation=Atomicity.LINEARIZABLE,
+        batch=Atomicity.LINEARIZABLE,
+        listing=Atomicity.LINEARIZABLE,
+        durability=Durability.SERVER,
+        scope=Scope.CLUSTER,
+    )
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = "sessionkeeper",
+        buckets: int | None = None,
+        limits: StoreLimits | None = None,
+        capacity: int = 1024,
+        capacity_bytes: int = 64 * 1024 * 1024,
+        clock: Clock | None = None,
+        patience: float = 5.0,
+        window: float = 3600.0,
+        wait_replicas: int = 0,
+        wait_aof: bool = False,
+        wait_timeout: float = 1.0,
+        allow_eviction: bool = False,
+    ) -> None:
+        """Configure it. Raises `TypeError`, `ValueError`, `BackendNotImplemented`."""
+        if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
+            raise ValueError("a prefix is 1 to 64 of A-Z a-z 0-9 _ . -")
+        if buckets is not None:
+            checked_count("buckets", buckets, least=1, most=4096)
+        target = RedisTarget.of(url)
+        limits = StoreLimits() if limits is None else limits
+        if not isinstance(limits, StoreLimits) or not isinstance(clock, Clock | None):
+            raise TypeError("limits are StoreLimits, and a clock is a Clock")
+        bells = HeedingBells()
+        self._bells, self._listeners = bells, Listeners()
+        checked_count("wait_replicas", wait_replicas, least=0)
+        terms = Terms(
+            target,
+            prefix,
+            buckets,
+            patience=checked_seconds("patience", patience) or 0.0,
+            window=checked_seconds("window", window) or 1.0,
+            ring=2 * capacity,
+            waits=Waits(
+                wait_replicas,
+                wait_aof,
+                timeout=checked_seconds("wait_timeout", wait_timeout) or 0.0,
+            ),
+            allow_eviction=allow_eviction,
+        )
+        ready = partial(
+            get_ready, terms, limits=limits, clock=clock, bells=bells, listeners=self._listeners
+        )
+        self._runner = RedisRunner(ready)
+        self._actor: Actor[Tables] = Actor(
+            self._runner,
+            name="sessionkeeper owner",
+            capacity=capacity,
+            capacity_bytes=capacity_bytes,
+            translate=session_error,
+        )
+        self._run = self._actor.ask
+
+    async def open(self) -> RedisSessionStore:
+        """Connect, check the server, and start the owner. Raises `StoreUnavailable`."""
+        await super().open()
+        if len(self._runner.works.setting.keys.buckets) > 1:
+            # Of one object: across buckets nothing is one step.
+            self.guarantees = replace(  # type: ignore[misc]  # as above
+                type(self).guarantees, batch=Atomicity.NONE, listing=Atomicity.NONE
+            )
+        return self
+
+    @property
+    def facts(self) -> Facts:
+        """What the server promised when the store was opened. Raises `RuntimeError` before that."""
+        return self._runner.works.facts
+
+    async def resolve(self, operation_id: str, /) -> bool:
+        """Find out whether the operation of an `OutcomeUnknown` was applied, once and for all.
+
+        False means that it was not and never will be. Raises `OutcomeUnknown` again when nobody can
+        tell any more: it was too long ago, or the server lost its data; `ValueError` for an id that
+        no store has given; `StoreUnavailable`. Atomic. Any process can ask.
+        """
+        return await self._run(Resolve(operation_id))

@@ -1,0 +1,66 @@
+"""Ends the servers of a test run that ended without doing so itself, however that came about.
+
+A process of its own holds one end of a pipe. When the other end closes, be it by SIGKILL, whoever
+is on its list is killed. `PR_SET_PDEATHSIG` would not do: it follows the thread that started the
+server, not the process, and tests start servers from threads that end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from typing import IO
+
+__all__ = ["Watchdog"]
+
+
+class Watchdog:
+    """Knows which processes are to end with this one."""
+
+    def __init__(self) -> None:
+        # A session of its own: Ctrl-C in a terminal goes to every process of the foreground group.
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", __file__],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+
+    def watch(self, pid: int) -> None:
+        """Kill this process at the end."""
+        self._tell(f"+{pid}")
+
+    def forget(self, pid: int) -> None:
+        """Leave it alone from now on; to be said while its number cannot be another's."""
+        self._tell(f"-{pid}")
+
+    def close(self) -> None:
+        """Kill who is left, and end."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode() + b"\n")
+        self._process.stdin.flush()
+
+
+def _wait_and_kill(lines: IO[str]) -> None:
+    watched: set[int] = set()
+    for line in lines:
+        pid = int(line[1:])
+        if line[0] == "+":
+            watched.add(pid)
+        else:
+            watched.discard(pid)
+    for pid in watched:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    _wait_and_kill(sys.stdin)

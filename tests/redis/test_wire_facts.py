@@ -1,0 +1,124 @@
+"""What a server must be before a store is opened on it, and what is reported of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from redis_fleet import Fleet
+from sessionkeeper import StoreUnavailable
+from sessionkeeper.backends.redis.facts import Facts
+from sessionkeeper.backends.redis.single import SingleServer
+from sessionkeeper.backends.redis.target import RedisTarget
+
+
+async def facts_of(url: str, *, allow_eviction: bool = False) -> Facts:
+    servers = SingleServer(RedisTarget.of(url), allow_eviction=allow_eviction)
+    try:
+        return await servers.open()
+    finally:
+        await servers.aclose()
+
+
+async def refusal_of(url: str) -> str:
+    with pytest.raises(StoreUnavailable) as refused:
+        await facts_of(url)
+    return refused.value.reason
+
+
+async def test_the_product_and_what_a_restart_brings_back_are_read(fleet: Fleet) -> None:
+    """As the server's settings say, in plain words."""
+    server = fleet.start()
+    facts = await facts_of(server.url)
+    assert facts.product == fleet.engine.name
+    assert int(facts.version.split(".")[0]) >= 7
+    assert facts.durability == "nothing"
+    assert "appendonly" in facts.warnings[0]
+    server.configure("save", "60 1")
+    assert (await facts_of(server.url)).durability == "the last snapshot"
+    server.configure("appendonly", "yes")
+    words = {
+        "no": "all but what the system had not written yet (appendfsync no)",
+        "everysec": "all but about the last second (appendfsync everysec)",
+        "always": "every write (appendfsync always)",
+    }
+    for setting, durability in words.items():
+        server.configure("appendfsync", setting)
+        facts = await facts_of(server.url)
+        assert (facts.durability, facts.warnings) == (durability, ())
+
+
+async def test_a_policy_that_may_drop_sessions_is_refused_by_name_unless_it_is_allowed(
+    fleet: Fleet,
+) -> None:
+    """`allkeys-*` with a limit. `volatile-*` only drops keys with a time to live."""
+    server = fleet.start(maxmemory="100mb")
+    for policy in ("noeviction", "volatile-lru", "volatile-ttl"):
+        server.configure("maxmemory-policy", policy)
+        assert (await facts_of(server.url)).eviction == policy
+    for policy in ("allkeys-lru", "allkeys-lfu", "allkeys-random"):
+        server.configure("maxmemory-policy", policy)
+        assert f"maxmemory-policy {policy}" in await refusal_of(server.url)
+        allowed = await facts_of(server.url, allow_eviction=True)
+        assert any(policy in warning for warning in allowed.warnings)
+    server.configure("maxmemory", 0)
+    assert (await facts_of(server.url)).maxmemory == 0
+
+
+async def test_a_replica_is_refused_and_a_primary_counts_its_replicas(fleet: Fleet) -> None:
+    """Whoever writes to a replica is refused for ever."""
+    primary = fleet.start()
+    replica = fleet.start_replica(primary)
+    assert "replica" in await refusal_of(replica.url)
+    assert (await facts_of(primary.url)).replicas == 1
+
+
+async def test_a_node_of_a_cluster_is_not_taken_for_one_server(fleet: Fleet) -> None:
+    """The refusal names the URL to use."""
+    node = fleet.start(cluster_enabled="yes")
+    assert "redis+cluster://" in await refusal_of(node.url)
+
+
+async def test_what_the_user_may_not_ask_is_unknown_and_no_error(fleet: Fleet) -> None:
+    """CONFIG is often forbidden; INFO is needed."""
+    server = fleet.start(appendonly="yes")
+    url = server.add_user("some", "pass", "~*", "+@all", "-config")
+    facts = await facts_of(url)
+    assert facts.durability == "the append-only file (appendfsync unknown)"
+    server.configure("appendonly", "no")
+    assert (await facts_of(url)).durability == "unknown"
+    url = server.add_user("less", "pass", "~*", "+@all", "-info")
+    assert "INFO" in await refusal_of(url)
+
+
+@pytest.mark.parametrize(
+    ("info", "reason"),
+    [
+        ("redis_version:6.2.14\r\nredis_mode:standalone\r\nrole:master", "version 6.2.14"),
+        ("redis_version:7.0.0\r\nredis_mode:sentinel", "sentinel"),
+        ("redis_version:7.0.0\r\nloading:1\r\nrole:master", "LOADING"),
+        ("no info", "version"),
+    ],
+)
+async def test_an_old_server_a_sentinel_and_one_that_loads_are_refused(
+    info: str, reason: str
+) -> None:
+    """By what they say of themselves; nobody has all of these to be started."""
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"HELLO\r\n$1\r\n3\r\n")
+        writer.write(b"%1\r\n+proto\r\n:3\r\n")
+        await reader.readuntil(b"sessionkeeper\r\n")
+        writer.write(b"+OK\r\n")
+        await reader.readuntil(b"appendfsync\r\n")
+        writer.write(f"={len(info) + 4}\r\ntxt:{info}\r\n-NOPERM no\r\n".encode())
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        hung_up.set()
+
+    hung_up = asyncio.Event()
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        assert reason in await refusal_of(f"redis://127.0.0.1:{port}")
+        await hung_up.wait()

@@ -1,0 +1,171 @@
+"""News from other processes ring the bells here, whatever happens to the connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from redis_fleet import Fleet
+from redis_proxy import FaultProxy
+from redis_server import RedisServer
+from sessionkeeper.backends.redis.heeding import heed
+from sessionkeeper.backends.redis.keys import Keys
+from sessionkeeper.backends.redis.news_reader import NewsReader
+from sessionkeeper.backends.redis.single import SingleServer
+from sessionkeeper.backends.redis.target import RedisTarget
+from sessionkeeper.watching import Bells
+
+
+class Reading:
+    """A reader of two buckets' news with a bell for one session."""
+
+    def __init__(self, url: str, prefix: str, block: float) -> None:
+        self.keys = Keys(prefix.rstrip(":"), 2)
+        self.bells = Bells()
+        self.servers = SingleServer(RedisTarget.of(url))
+        self.reader = NewsReader(
+            self.servers,
+            self.keys,
+            self.bells,
+            partial(heed, "w"),
+            block=block,
+            most=0.05,
+            linger=0.0,
+        )
+        self.bell = asyncio.Event()
+
+    async def rings(self) -> None:
+        """Wait for the bell, and hang it up again."""
+        await self.bell.wait()
+        self.bell.clear()
+
+    def tell(self, server: RedisServer, session_id: str, bucket: int = 0) -> None:
+        """What a script does on the server when a session changes."""
+        server.say("XADD", self.keys.buckets[bucket].news, "*", "s", session_id)
+
+
+@asynccontextmanager
+async def reading(url: str, prefix: str, block: float = 20.0) -> AsyncIterator[Reading]:
+    it = Reading(url, prefix, block)
+    with it.bells.one("mine") as it.bell:
+        try:
+            yield it
+        finally:
+            await it.reader.aclose()
+            await it.servers.aclose()
+
+
+async def test_news_of_a_session_rings_its_bell_and_no_other(
+    server: RedisServer, key_prefix: str
+) -> None:
+    """All bells ring once when the reading begins: what came before is not in the news."""
+    async with reading(server.url, key_prefix) as it:
+        with it.bells.one("theirs") as theirs:
+            it.tell(server, "mine")
+            it.reader.heed(0)
+            await it.rings()
+            await theirs.wait()
+            theirs.clear()
+            for _ in range(10):
+                it.tell(server, "mine")
+                await it.rings()
+            assert not theirs.is_set()
+
+
+async def test_a_bucket_is_read_while_somebody_heeds_it(
+    proxy: FaultProxy, server: RedisServer, key_prefix: str
+) -> None:
+    """One connection a bucket, however many watch; it ends with the read after the last one."""
+    async with reading(proxy.url, key_prefix, block=0.3) as it:
+        for _ in range(3):
+            it.reader.heed(1)
+            it.reader.heed(0)
+        await it.rings()
+        blocked = proxy.requests.counted
+        while blocked["XREAD"] < 2:
+            await asyncio.sleep(0)
+        assert proxy.open == 2
+        it.reader.release(0)
+        it.reader.release(0)
+        it.bell.clear()
+        it.tell(server, "mine", bucket=0)
+        await it.rings()
+        it.reader.release(0)
+        while proxy.open > 1:
+            await asyncio.sleep(0)
+        it.tell(server, "mine", bucket=1)
+        await it.rings()
+        it.reader.heed(0)
+        await it.rings()
+        assert proxy.accepted == 3
+
+
+async def test_after_a_cut_all_bells_ring_and_the_reading_goes_on(
+    proxy: FaultProxy, server: RedisServer, key_prefix: str
+) -> None:
+    """What was told in between is seen by looking."""
+    async with reading(proxy.url, key_prefix) as it:
+        it.reader.heed(0)
+        await it.rings()
+        for _ in range(3):
+            proxy.refuse()
+            await proxy.cut()
+            it.tell(server, "somebody")
+            it.bell.clear()
+            await proxy.listen()
+            await it.rings()
+            it.tell(server, "mine")
+            await it.rings()
+
+
+async def test_a_read_that_was_full_rings_all_bells(
+    proxy: FaultProxy, server: RedisServer, key_prefix: str
+) -> None:
+    """Who is so far behind may have missed what was trimmed away."""
+    async with reading(proxy.url, key_prefix) as it:
+        it.reader.heed(0)
+        await it.rings()
+        held = proxy.replies.hold("XREAD")
+        it.tell(server, "somebody")
+        await held.reached()
+        news = it.keys.buckets[0].news
+        fill = "for i = 1, 1500 do redis.call('XADD', KEYS[1], '*', 's', 'other') end"
+        it.tell(server, "mine")
+        server.say("EVAL", fill, 1, news)
+        server.say("XTRIM", news, "MAXLEN", 1200)
+        it.bell.clear()
+        held.release()
+        await it.rings()
+        it.tell(server, "mine")
+        await it.rings()
+
+
+async def test_news_that_begin_anew_are_read_again(fleet: Fleet, key_prefix: str) -> None:
+    """FLUSHALL, or another primary: numbers lower than the last one read would never come."""
+    server = fleet.start()
+    async with reading(server.url, key_prefix, block=0.05) as it:
+        news = it.keys.buckets[0].news
+        server.say("XADD", news, "9999999999999-0", "s", "mine")
+        it.reader.heed(0)
+        await it.rings()
+        server.say("FLUSHALL")
+        server.say("XADD", news, "1-1", "s", "mine")
+        await it.rings()
+        it.bell.clear()
+        server.say("XADD", news, "1-2", "s", "mine")
+        await it.rings()
+
+
+async def test_closing_does_not_wait_for_the_blocking_read(
+    server: RedisServer, key_prefix: str
+) -> None:
+    """Nor for who heeds it; what comes after does nothing."""
+    async with reading(server.url, key_prefix, block=1_000.0) as it:
+        it.reader.heed(0)
+        await it.rings()
+        await it.reader.aclose()
+        it.reader.release(0)
+        it.reader.heed(1)
+        await it.reader.aclose()

@@ -1,0 +1,224 @@
+"""How one gets in: URLs, TLS, users; and that no password is ever to be seen."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import subprocess
+import sys
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from redis_certificates import Certificates
+from redis_fleet import Fleet
+from redis_proxy import FaultProxy
+from redis_server import RedisServer
+from sessionkeeper import StoreUnavailable
+from sessionkeeper.backends.redis.call import Call, Fate, Script
+from sessionkeeper.backends.redis.single import SingleServer
+from sessionkeeper.backends.redis.target import RedisTarget
+
+CANARY = "canary p@ss/word:#%"
+only_redis = pytest.mark.parametrize("engine", ["redis"], indirect=True)
+"""The Valkey of the wheel was built without TLS."""
+
+
+@asynccontextmanager
+async def served(url: str) -> AsyncIterator[SingleServer]:
+    servers = SingleServer(RedisTarget.of(url))
+    try:
+        yield servers
+    finally:
+        await servers.aclose()
+
+
+async def refusal_of(url: str) -> StoreUnavailable:
+    async with served(url) as servers:
+        with pytest.raises(StoreUnavailable) as refused:
+            await servers.open()
+    return refused.value
+
+
+def test_a_url_says_where_how_and_how_long() -> None:
+    """`redis://`, `rediss://`, and both for a cluster."""
+    target = RedisTarget.of("redis://host")
+    assert (target.name, target.tls, target.cluster) == ("host:6379", False, False)
+    target = RedisTarget.of("rediss+cluster://[::1]:7/?socket_timeout=1.5")
+    assert (target.name, target.tls, target.cluster) == ("[::1]:7", True, True)
+    assert target.timeout == 1.5
+    assert target.at("other", 8).name == "other:8"
+    assert target.at("other", 8).tls
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://h", "a URL of redis, rediss"),
+        ("redis://", "with a host"),
+        ("redis+cluster://h/1", "only database 0"),
+        ("redis://h/one", "number of a database"),
+        ("redis://h?protocol=2", "'protocol'"),
+        ("redis://h?retry_on_timeout=yes", "'retry_on_timeout'"),
+        ("redis://h?ssl_ca_certs=a", "rediss://"),
+        ("rediss://h?socket_timeout=x", "'socket_timeout'"),
+    ],
+)
+def test_what_a_url_may_not_say_is_refused_without_showing_it(url: str, reason: str) -> None:
+    """Options of redis-py that would try again, or speak otherwise, too."""
+    secret = url.replace("://", f"://:{quote(CANARY, safe='')}@")
+    with pytest.raises(ValueError, match=reason) as refused:
+        RedisTarget.of(secret)
+    assert "canary" not in "".join(traceback.format_exception(refused.value))
+
+
+async def test_a_user_a_password_and_a_database_are_as_in_the_url(server: RedisServer) -> None:
+    """Whatever characters they are made of."""
+    url = server.add_user("some:user", CANARY, "~*", "+@all").replace("/0", "/3")
+    async with served(url) as servers:
+        await servers.open()
+        who, client = await servers.exchange(
+            [Call(0, ("ACL", "WHOAMI")), Call(0, ("CLIENT", "INFO"))]
+        )
+        assert who == b"some:user"
+        # Nothing of redis-py's own is sent beyond what is needed: no name of a library.
+        words = client.decode().split()
+        assert {"db=3", "name=sessionkeeper"} <= set(words)
+        assert [word for word in words if word.startswith("lib-name=")] in ([], ["lib-name="])
+
+
+async def test_a_user_needs_few_commands(server: RedisServer, key_prefix: str) -> None:
+    """What is sent here beyond what scripts do; `CONFIG GET` may be missing."""
+    commands = "+hello +client|setname +info +script|load +evalsha +xread +xrevrange"
+    url = server.add_user("few", "pass", f"~{key_prefix}*", *commands.split(), "+rpush")
+    text = b"return redis.call('RPUSH', KEYS[1], 1)"
+    script = Script("push", text, hashlib.sha1(text).hexdigest())
+    async with served(url) as servers:
+        await servers.open()
+        words = ("EVALSHA", script.digest, 1, f"{key_prefix}list")
+        assert await servers.exchange([Call(0, words, script)]) == [1]
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ("ssl_cert_reqs=canary", "does not take an option"),
+        ("ssl_ca_certs=/canary.pem", "a file that the URL names"),
+    ],
+)
+async def test_an_option_that_cannot_be_used_is_said_when_connecting(
+    option: str, reason: str, proxy: FaultProxy
+) -> None:
+    """And every call is unsent."""
+    url = proxy.url.replace("redis", "rediss", 1) + f"?{option}"
+    error = await refusal_of(url)
+    assert reason in error.reason
+    assert "canary" not in error.reason
+    async with served(url) as servers:
+        assert await servers.exchange([Call(0, ("PING",))]) == [Fate.UNSENT]
+
+
+async def test_no_password_is_to_be_seen_wherever_something_goes_wrong(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither in a `repr`, an error with all its causes, nor in the log."""
+    caplog.set_level(logging.DEBUG)
+    url = server.add_user("canary-user", CANARY, "~*", "+@all")
+    wrong = server.url_of("canary-user", "canary-wrong")
+    seen: list[str] = []
+    async with served(url) as servers:
+        await servers.open()
+        seen += [repr(servers), repr(RedisTarget.of(url)), servers.name]
+        server.say("ACL", "DELUSER", "canary-user")
+        await servers.exchange([Call(0, ("PING",))])
+        await servers.exchange([Call(0, ("PING",))])
+        seen += [repr(servers), servers.trouble]
+    for bad in (wrong, url.replace(str(server.port), "1"), url.replace("/0", "/999999")):
+        error = await refusal_of(bad)
+        seen += [str(error), error.reason, "".join(traceback.format_exception(error))]
+    assert any("user or the password" in text for text in seen)
+    seen.append(caplog.text)
+    assert not [text for text in seen if "canary" in text.replace("canary_", "")]
+
+
+@only_redis
+async def test_tls_verifies_who_answers(fleet: Fleet, tmp_path: Path) -> None:
+    """The authority in the URL, and the name; nobody else's word counts."""
+    server = fleet.start_with_tls()
+    async with served(server.url) as servers:
+        await servers.open()
+        assert await servers.exchange([Call(0, ("ECHO", "x" * 300_000))]) == [b"x" * 300_000]
+    plain = server.url.partition("?")[0]
+    assert "certificate" in (await refusal_of(plain)).reason
+    other = tmp_path / "other"
+    other.mkdir()
+    stranger = quote(str(Certificates(other).ca))
+    assert "certificate" in (await refusal_of(f"{plain}?ssl_ca_certs={stranger}")).reason
+    # Its certificate is for 127.0.0.1 and localhost.
+    elsewhere = server.url.replace("127.0.0.1", "127.0.0.2")
+    async with served(elsewhere) as servers:
+        assert await servers.exchange([Call(0, ("PING",))]) != [b"PONG"]
+    unencrypted = plain.replace("rediss", "redis")
+    assert (await refusal_of(unencrypted)).reason
+
+
+@only_redis
+async def test_a_server_may_ask_for_a_certificate_of_ours(fleet: Fleet) -> None:
+    """Files named in the URL, as for redis-py."""
+    server = fleet.start_with_tls()
+    server.configure("tls-auth-clients", "yes")
+    assert server.certificates is not None
+    await refusal_of(server.url)
+    client = quote(str(server.certificates.client))
+    async with served(f"{server.url}&ssl_certfile={client}&ssl_keyfile={client}") as servers:
+        await servers.open()
+
+
+@only_redis
+async def test_cancelled_and_overlapping_exchanges_are_the_same_in_tls(fleet: Fleet) -> None:
+    """The transport is another one; what is promised is not."""
+    server = fleet.start_with_tls()
+    async with served(server.url) as servers:
+        calls = [[Call(0, ("ECHO", f"{b}-{n}" * 50)) for n in range(40)] for b in range(5)]
+        answers = await asyncio.gather(*map(servers.exchange, calls))
+        assert answers == [[f"{b}-{n}".encode() * 50 for n in range(40)] for b in range(5)]
+        slow = asyncio.ensure_future(servers.exchange([Call(0, ("DEBUG", "SLEEP", "0.2"))]))
+        await asyncio.sleep(0)
+        slow.cancel()
+        await asyncio.wait([slow])
+        assert slow.cancelled()
+        assert await servers.exchange([Call(0, ("ECHO", "mine"))]) == [b"mine"]
+
+
+async def test_plain_text_to_another_host_is_warned_of_once_and_loopback_is_not(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """0.0.0.0 leads here, and is not loopback for all who read it."""
+    async with served(server.url) as servers:
+        await servers.open()
+    assert caplog.text == ""
+    async with served(server.url.replace("127.0.0.1", "0.0.0.0")) as servers:
+        await servers.open()
+        await servers.exchange([Call(0, ("PING",))])
+    assert caplog.text.count("plain text") == 1
+
+
+@pytest.mark.parametrize("missing", ["redis", "hiredis"])
+def test_without_the_extra_the_error_says_which_to_install(missing: str) -> None:
+    """And every module of the backend but one can be imported."""
+    code = f"""if True:
+        import sys
+        sys.modules[{missing!r}] = None
+        from sessionkeeper.backends.redis import cluster, news_reader, single, target
+        try:
+            target.RedisTarget.of("redis://127.0.0.1:1")
+        except Exception as error:
+            print(type(error).__name__, error)
+    """
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("BackendNotImplemented")
+    assert "sessionkeeper[redis]" in run.stdout
