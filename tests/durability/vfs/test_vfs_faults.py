@@ -257,7 +257,7 @@ async def deaf(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def hopeful(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     """Writes on after a failure."""
-    monkeypatch.setattr(SQLiteLedger, "_stop_writing", lambda self, reason: None)
+    monkeypatch.setattr(SQLiteLedger, "stop_writing", lambda self, reason: None)
     await trial.strikes("write")
 
 

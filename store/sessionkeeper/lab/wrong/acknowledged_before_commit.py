@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from soleowner import Command
+from soleowner import Command, Post
 
 from ...backends.sqlite.ledger import SQLiteLedger
 from ...backends.sqlite.tables import SQLiteTables
@@ -19,6 +19,10 @@ _SOON = 0.05
 
 class _WrittenBehind(SQLiteLedger):
     _due = 0.0
+
+    def open(self, post: Post, /) -> None:
+        super().open(post)
+        self._post = post
 
     def begin(self, commands: Sequence[Command[SQLiteTables, Any]], /) -> None:
         if not self._is_open():
