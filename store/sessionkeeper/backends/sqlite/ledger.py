@@ -74,16 +74,18 @@ class SQLiteLedger(Transactions[SQLiteTables]):
     def open(self, post: Post, /) -> None:
         """Open the file. Raises `StoreUnavailable`."""
         self._post = post
-        self._connect()
         try:
+            self._connect()
             self._date()
             self._file = _identity(self._path)
         except BaseException as error:
             self.close()
+            fault = None
             if isinstance(error, Exception):
                 fault = fault_of(error, committing=False, writing=False)
-                raise error if fault is None else fault.answer() from None
-            raise
+            if fault is None:
+                raise
+            raise fault.answer() from None
 
     def begin(self, commands: Sequence[Command[SQLiteTables, Any]], /) -> None:
         """Begin to read, or to write if one of the commands may. Raises `LockWait`."""
