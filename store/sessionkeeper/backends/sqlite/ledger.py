@@ -67,9 +67,8 @@ class SQLiteLedger(Connected):
 
     def open(self, post: Post, /) -> None:
         """Open the file. Raises `StoreUnavailable`."""
-        connection = open_file(self._path, self._durability)
         try:
-            self.connect(connection)
+            self.connect(open_file(self._path, self._durability))
             self._date()
             self.file = identity(self._path)
         except BaseException as error:
