@@ -143,6 +143,7 @@ async def test_a_deletion_by_another_process_ends_a_watch(
         watching = asyncio.create_task(watch())
         while not store._bells:
             await asyncio.sleep(0)
+        await store.count_sessions()  # so the watcher's own first look is over
         neighbours.tell(worker, "delete")
         async with asyncio.timeout(10):
             assert await watching == []
