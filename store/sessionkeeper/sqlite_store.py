@@ -93,13 +93,19 @@ class SQLiteSessionStore(ActorSessionStore):
         self._actor: Actor[SQLiteTables] = ActorPair(  # type: ignore[assignment]  # the base's, narrowed
             writing,
             _ReadingRunner(reader, self._bells, writing),
-            reads=_only_reads,
+            reads=self._reads_aside,
             name="sessionkeeper owner",
             capacity=capacity,
             capacity_bytes=capacity_bytes,
             translate=session_error,
         )
         self._run = self._actor.ask
+
+    @staticmethod
+    def _reads_aside(command: Command[SQLiteTables, Any], /) -> bool:
+        """Whether a command goes to the connection that only reads."""
+        # Not `isinstance`: of an abstract class it costs as much as the whole way to the mailbox.
+        return bool(getattr(command, "read_only", False))
 
     @property
     def write_failure(self) -> str | None:
@@ -171,8 +177,3 @@ class _ReadingRunner(_SQLiteRunner):
         # Who gave up on a write looks next what became of it, and must not look too early.
         await self._writing.settled()
         await super().run(batch)
-
-
-def _only_reads(command: Command[SQLiteTables, Any]) -> bool:
-    # Not `isinstance`: of an abstract class it costs as much as the whole way to the mailbox.
-    return bool(getattr(command, "read_only", False))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any, TypeVar
 
-from soleowner import Command, Transactions
+from soleowner import Command, Post, Transactions
 
 from .faults import GivenUp, LockWait, fault_of, primary_code
 from .numbers import StoreNumbers
@@ -25,6 +25,9 @@ _WAITED_FOR = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOC
 
 class Connected(Transactions[SQLiteTables]):
     """Transactions on one connection to the file, of one thread."""
+
+    _post: Post
+    """Has a function called on the owner's loop."""
 
     def __init__(self, tables: SQLiteTables, path: str, *, patience: float) -> None:
         self._tables = tables

@@ -67,6 +67,7 @@ class SQLiteLedger(Connected):
 
     def open(self, post: Post, /) -> None:
         """Open the file. Raises `StoreUnavailable`."""
+        self._post = post
         try:
             self.connect(open_file(self._path, self._durability))
             self._date()

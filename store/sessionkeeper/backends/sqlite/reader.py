@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from soleowner import Command, Post
@@ -52,14 +51,15 @@ class SQLiteReader(Connected):
         self._durability = durability
         self._bells = bells
         self._look_at = 0.0
+        self._spoiled = False
+        """Whether the connection is still in the midst of something that failed."""
         self.closing = ledger.closing
 
     def open(self, post: Post, /) -> None:
         """Open the file a second time. Raises `StoreUnavailable`."""
-        connection = open_to_read(self._path, self._durability)
+        self._post = post
         try:
-            self.connect(connection)
-            self._news = News(connection, self._bells, post)
+            self._connect()
             if identity(self._path) != self._ledger.file:
                 raise StoreUnavailable("the file was replaced while it was opened")
         except BaseException as error:
@@ -67,6 +67,9 @@ class SQLiteReader(Connected):
 
     def begin(self, commands: Sequence[Command[SQLiteTables, Any]], /) -> None:
         """Begin to read; the first look at the file fixes the moment. Raises `LockWait`."""
+        if self._spoiled:
+            self.close()
+            self._connect()
         version, _ = self.start("BEGIN")
         if version != VERSION:
             self._ledger.stop_writing(f"the file is of version {version} now")
@@ -78,13 +81,18 @@ class SQLiteReader(Connected):
         self._tables.forget(all=False)
 
     def rollback(self) -> None:
-        """Let go of the moment however far it came."""
-        with suppress(sqlite3.Error):
+        """Let go of the moment however far it came; where that fails, with the connection."""
+        try:
             self.undo()
+        except sqlite3.Error:
+            self._spoiled = True
         self._tables.forget()
 
     def refuse(self, error: Exception, /) -> Callable[[], Exception] | None:
         """Judge the error, and close for writing if it says so."""
+        if isinstance(error, StoreUnavailable):  # it could not be opened anew
+            reason = error.reason
+            return lambda: StoreUnavailable(reason)
         fault = fault_of(error, committing=False, writing=False)
         if fault is None:
             return None
@@ -110,3 +118,9 @@ class SQLiteReader(Connected):
     def lost(self) -> Exception:
         """Nothing was changed, whatever the thread is about."""
         return StoreClosed()
+
+    def _connect(self) -> None:
+        connection = open_to_read(self._path, self._durability)
+        self._spoiled = False
+        self.connect(connection)
+        self._news = News(connection, self._bells, self._post)

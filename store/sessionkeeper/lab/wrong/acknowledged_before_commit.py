@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from soleowner import Command, Post
+from soleowner import Command
 
 from ...backends.sqlite.ledger import SQLiteLedger
 from ...backends.sqlite.tables import SQLiteTables
@@ -19,10 +19,6 @@ _SOON = 0.05
 
 class _WrittenBehind(SQLiteLedger):
     _due = 0.0
-
-    def open(self, post: Post, /) -> None:
-        super().open(post)
-        self._post = post
 
     def begin(self, commands: Sequence[Command[SQLiteTables, Any]], /) -> None:
         if not self._is_open():
@@ -52,6 +48,13 @@ class _WrittenBehind(SQLiteLedger):
 
 
 class AcknowledgedBeforeCommit(SQLiteSessionStore):
-    """Lost write: a process that is killed takes the answers of a moment with it."""
+    """Lost write: a process that is killed takes the answers of a moment with it.
+
+    It reads where it writes, or its readers would miss what is not committed yet.
+    """
 
     _ledger_type: ClassVar[type[SQLiteLedger]] = _WrittenBehind
+
+    @staticmethod
+    def _reads_aside(command: Command[SQLiteTables, Any], /) -> bool:
+        return False

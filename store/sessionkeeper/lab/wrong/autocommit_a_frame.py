@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
-from soleowner import Command, Post
+from soleowner import Command
 
 from ...backends.sqlite.ledger import SQLiteLedger
 from ...commands import AddFrames
@@ -15,10 +15,6 @@ __all__ = ["AutocommitAFrame"]
 
 
 class _Autocommit(SQLiteLedger):
-    def open(self, post: Post, /) -> None:
-        super().open(post)
-        self._post = post
-
     def apply(self, command: Command[Any, Any], /) -> Any:
         if not isinstance(command, AddFrames) or not command.records:
             return super().apply(command)
