@@ -109,14 +109,14 @@ class Linear(Sound):
     offers: ClassVar[frozenset[Work]] = frozenset({Work.CREATE, Work.GET})
 
     async def get(self, key: str) -> object:
-        return sum(1 for _ in self.logs)
+        return sorted(self.logs)[:1]
 
 
 class Flat(Linear):
     """Looks at a thousand, however many there are."""
 
     async def get(self, key: str) -> object:
-        return sum(1 for _ in range(1_000))
+        return sorted(range(1_000))[:1]
 
 
 class Begins(Sound):

@@ -127,9 +127,9 @@ async def test_a_loop_that_is_held_up_is_seen(blocked: float) -> None:
     """The longest gap is as long as the loop was held up."""
     with LoopWatch() as watch:
         await asyncio.sleep(0.01)
+        gc.collect()
         time.sleep(blocked)
         await asyncio.sleep(0.01)
-        gc.collect()
     assert watch.longest / 1e9 > 0.8 * blocked
     assert watch.pauses >= 1
     assert 0 < watch.longest_pause <= watch.paused
@@ -150,10 +150,11 @@ def test_a_histogram_counts_all_and_travels() -> None:
     one.record(range(1_000, 1_001_000, 1_000))
     other.add_encoded(one.encoded())
     other.record([10**15])
+    other.record([500_000] * 99)
     latency = other.latency()
     assert latency is not None
-    assert latency.count == len(other) == 1_001
+    assert latency.count == len(other) == 1_100
     assert latency.p50_us == pytest.approx(500, rel=0.01)
-    assert latency.p99_us == pytest.approx(990, rel=0.01)
+    assert latency.p99_us == pytest.approx(989, rel=0.01)
     assert latency.max_us == pytest.approx(3.6e9, rel=0.01)
     assert Histogram().latency() is None
