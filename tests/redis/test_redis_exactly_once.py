@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis_faults import Fault
 from redis_operations import WRITES, Picture, Write, add_up, fill, heard, note, picture, session
-from redis_proxy import FaultProxy
+from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer, until
 from sessionkeeper import RedisSessionStore, SessionError
 from sessionkeeper.backends.redis import works
@@ -52,17 +52,6 @@ async def opened(url: str, prefix: str, patience: float = 20.0) -> AsyncIterator
         yield store
 
 
-@asynccontextmanager
-async def broken(server: RedisServer) -> AsyncIterator[FaultProxy]:
-    """A proxy of one's own."""
-    proxy = FaultProxy(server.port)
-    await proxy.listen()
-    try:
-        yield proxy
-    finally:
-        await proxy.aclose()
-
-
 def own(prefix: str, name: str) -> str:
     """The prefix of a store for one kind of write."""
     return f"{prefix[:-1]}-{[*WRITES].index(name)}"
@@ -94,7 +83,7 @@ async def test_a_write_is_applied_once_whatever_is_lost(
 
     async def apply(name: str) -> None:
         prefix = own(key_prefix, name)
-        async with broken(server) as proxy, opened(proxy.url, prefix) as store:
+        async with proxied(server.port) as proxy, opened(proxy.url, prefix) as store:
             await fill(store)
             fault = ONCE[what](proxy)
             answer, told = await heard(store, WRITES[name])
@@ -115,7 +104,7 @@ async def test_a_request_that_arrives_late_has_no_effect(
         held: list[Fault] = []
 
         async def apply(name: str) -> None:
-            proxy = await stack.enter_async_context(broken(server))
+            proxy = await stack.enter_async_context(proxied(server.port))
             prefix = own(key_prefix, name)
             stores[name] = store = await stack.enter_async_context(opened(proxy.url, prefix))
             await fill(store)
@@ -145,7 +134,7 @@ async def test_packets_of_one_byte_make_no_difference(
     server: RedisServer, key_prefix: str, expected: Expected
 ) -> None:
     """Of requests and of replies."""
-    async with broken(server) as proxy:
+    async with proxied(server.port) as proxy:
         for name, write in WRITES.items():
             async with opened(proxy.url, own(key_prefix, name)) as store:
                 await fill(store)
@@ -165,7 +154,7 @@ async def test_an_append_cut_at_any_byte_is_applied_once(
 
     async def lane(first: int) -> None:
         key, at, length, told = f"lane-{first}", first, 1, 0
-        async with broken(server) as proxy, opened(proxy.url, key_prefix[:-1]) as store:
+        async with proxied(server.port) as proxy, opened(proxy.url, key_prefix[:-1]) as store:
             await store.create_session(session(key))
             while at <= length:
                 faults = getattr(proxy, way)
@@ -203,7 +192,10 @@ async def test_the_kth_message_is_lost_for_every_k(
     expected = await undisturbed(server, key_prefix, scenario)
 
     async def lose(k: int) -> bool:
-        async with broken(server) as proxy, opened(proxy.url, f"{key_prefix[:-1]}-{k}") as store:
+        async with (
+            proxied(server.port) as proxy,
+            opened(proxy.url, f"{key_prefix[:-1]}-{k}") as store,
+        ):
             way = proxy.replies if fault.startswith("reply") else proxy.requests
             await fill(store)
             cut = fault.endswith("cut")
@@ -247,7 +239,7 @@ async def caught(
         faults: list[Fault] = []
 
         async def apply(name: str) -> None:
-            proxy = await stack.enter_async_context(broken(server))
+            proxy = await stack.enter_async_context(proxied(server.port))
             url = own(prefix, name)
             stores[name] = store = await stack.enter_async_context(opened(proxy.url, url))
             await fill(store)

@@ -75,6 +75,14 @@ class Delivery:
 
         Cancelled, it leaves `maybe_applied` on those of which nobody knows what became of them.
         """
+        await self._try(asks)
+        fenced = [ask for ask in asks if ask.fenced]
+        if fenced:
+            # Somebody asked what became of an earlier write, or the ledger was forgotten: no
+            # trouble of the server's, so not a matter of patience.
+            await self._try(fenced)
+
+    async def _try(self, asks: Sequence[Ask]) -> None:
         if await self._fence(asks):
             lost = [ask for ask in asks if ask.maybe_applied]
             missed = [ask for ask in asks if not self._settled(ask)]
@@ -134,7 +142,7 @@ class Delivery:
     async def _send(self, asks: Sequence[Ask]) -> None:
         calls = self._ledger.calls(asks)
         for ask in asks:
-            ask.maybe_applied = ask.write
+            ask.maybe_applied, ask.fenced = ask.write, False
         answers = await self._servers.exchange([call for call, _ in calls])
         for (call, group), answer in zip(calls, answers, strict=True):
             if call.script is not None and call.script.many and self._plain(answer):
@@ -179,12 +187,13 @@ class Delivery:
             ask.maybe_applied = ask.write and answer is Fate.LOST
             return
         ask.maybe_applied = False
+        ask.fenced = self._ledger.fenced(answer)
         if type(answer) is Refused:
             if ask.write and halfway(answer):
                 ask.answer = OutcomeUnknown()  # whole it never will be: nobody is to ask
             elif not passing(answer):
                 ask.answer = verdict(self._servers.name, answer)
-        elif self._ledger.fenced(answer):
+        elif ask.fenced:
             self._ledger.forget(ask.bucket)
         else:
             ask.answer = answer

@@ -24,6 +24,7 @@ _LARGE = 256 * 1024
 """Bytes in one call of several operations."""
 _RENEWED = 0.25
 """After which part of its window a ledger is given all of it again."""
+_NUMBER = re.compile("[0-9]{1,15}")
 _WRITER = re.compile(r"[0-9a-f]{16}")
 
 
@@ -40,7 +41,7 @@ class OperationId(str):
     def parts(self, buckets: int) -> tuple[str, int, int, int]:
         """Return writer, ring, bucket and number. Raises `ValueError`."""
         writer, *rest = self.split(".")
-        if len(rest) != 3 or not all(part.isascii() and part.isdigit() for part in rest):
+        if len(rest) != 3 or not all(_NUMBER.fullmatch(part) for part in rest):
             raise ValueError("not an operation's id")
         ring, bucket, number = map(int, rest)
         if not _WRITER.fullmatch(writer) or ring < 1 or bucket >= buckets or number < 1:
