@@ -12,7 +12,7 @@ from redis_faults import Fault
 from redis_operations import WRITES, Picture, Write, add_up, fill, heard, note, picture, session
 from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer, until
-from sessionkeeper import RedisSessionStore, SessionError
+from sessionkeeper import AtomicSessionStore, RedisSessionStore, SessionError
 from sessionkeeper.backends.redis import works
 from sessionkeeper.backends.redis.call import Call
 from sessionkeeper.backends.redis.ledger import Ledger
@@ -172,7 +172,7 @@ async def test_an_append_cut_at_any_byte_is_applied_once(
         await add_up(store)
 
 
-async def scenario(store: RedisSessionStore) -> object:
+async def scenario(store: AtomicSessionStore) -> object:
     """A small life: created, filled by several, changed, trimmed, ended and deleted."""
     answers: list[object] = [await store.get_or_create_session(session("c"))]
     answers.append(await asyncio.gather(*(store.add_frame(note(n, "c")) for n in range(4))))

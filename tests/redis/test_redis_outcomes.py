@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 from redis_fleet import Fleet
 from redis_operations import WRITES, add_up, fill, note, picture, session
+from redis_processes import Processes
 from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer, until
 from sessionkeeper import (
@@ -25,16 +25,6 @@ pytestmark = pytest.mark.parametrize("engine", ["redis"], indirect=True)
 
 SCRIPT = "EVALSHA"
 PATIENCE = 0.1
-ASK = """
-import asyncio, sys
-from sessionkeeper import RedisSessionStore
-
-async def main():
-    async with RedisSessionStore(sys.argv[1], prefix=sys.argv[2]) as store:
-        print(await store.resolve(sys.argv[3]))
-
-asyncio.run(main())
-"""
 
 
 @asynccontextmanager
@@ -88,18 +78,14 @@ async def test_it_can_be_asked_later_whether_a_write_was_applied(
 
 async def test_any_process_can_ask(server: RedisServer, proxy: FaultProxy, key_prefix: str) -> None:
     """An id is all it needs."""
-    async with opened(proxy.url, key_prefix) as store:
-        for applied in (True, False):
-            await store.touch_session("a")  # the last of a new epoch, which is not what is lost
-            lost = await lose(proxy, lambda: store.add_frame(note(7)), applied=applied)
-            said = await asyncio.to_thread(
-                subprocess.run,
-                [sys.executable, "-c", ASK, server.url, key_prefix[:-1], lost.operation_id],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            assert said.stdout.strip() == str(applied)
+    processes = Processes()
+    try:
+        async with opened(proxy.url, key_prefix) as store:
+            lost = await lose(proxy, lambda: store.add_frame(note(7)), applied=True)
+            asked = processes.start("resolve", server.url, key_prefix[:-1], lost.operation_id)
+            assert await asyncio.to_thread(processes.hear, asked, "ready") == "ready True"
+    finally:
+        processes.close()
 
 
 async def test_what_was_said_not_to_be_applied_never_is(
@@ -119,11 +105,15 @@ async def test_what_was_said_not_to_be_applied_never_is(
             seq = await store.add_frame(note(8))
             before, calls = await picture(other), ran(server)
             held.release()
-            await asyncio.to_thread(until, lambda n=calls: ran(server) > n, "it has arrived")
+            await asyncio.to_thread(until, partial(more, server, calls), "it has arrived")
             assert await picture(other) == before
             assert await store.resolve(told.value.operation_id) is False
             assert await store.add_frame(note(9)) == seq + 1
         await add_up(other)
+
+
+def more(server: RedisServer, before: int) -> bool:
+    return ran(server) > before
 
 
 def ran(server: RedisServer) -> int:
@@ -163,7 +153,7 @@ async def test_nobody_can_tell_when_the_server_has_forgotten(fleet: Fleet) -> No
         for applied in (True, False):
             server.say("FLUSHALL")
             async with proxied(server.port) as proxy, opened(proxy.url, "p", **options) as store:
-                lost = await lose(proxy, lambda s=store: s.add_frame(note(7)), applied=applied)
+                lost = await lose(proxy, partial(store.add_frame, note(7)), applied=applied)
                 await forget(store)
                 with pytest.raises(OutcomeUnknown) as told:
                     await store.resolve(lost.operation_id)
