@@ -126,4 +126,6 @@ class RedisSessionStore(ActorSessionStore):
         tell any more: it was too long ago, or the server lost its data; `ValueError` for an id that
         no store has given; `StoreUnavailable`. Atomic. Any process can ask.
         """
+        if not isinstance(operation_id, str):
+            raise TypeError("an operation's id is a str")
         return await self._run(Resolve(operation_id))

@@ -6,7 +6,8 @@ import asyncio
 import socket
 import struct
 from collections import deque
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import hiredis
@@ -14,7 +15,7 @@ from redis_faults import Faults
 from redis_ports import ReservedPort
 from redis_units import Unit, UnitReader
 
-__all__ = ["FaultProxy"]
+__all__ = ["FaultProxy", "proxied"]
 
 # The replies to these come as pushes, or one for each channel.
 _UNANSWERED = {f"{shard}{way}SUBSCRIBE" for shard in ("", "P", "S") for way in ("", "UN")}
@@ -210,6 +211,17 @@ class _Connection:
         for fault in cuts:
             self.end(reset=fault.reset)
         return not cuts
+
+
+@asynccontextmanager
+async def proxied(server_port: int) -> AsyncIterator[FaultProxy]:
+    """A proxy for one's own faults."""
+    proxy = FaultProxy(server_port)
+    await proxy.listen()
+    try:
+        yield proxy
+    finally:
+        await proxy.aclose()
 
 
 async def _closed(writer: asyncio.StreamWriter) -> None:

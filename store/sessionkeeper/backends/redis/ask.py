@@ -23,6 +23,7 @@ class Ask:
         "answer",
         "arguments",
         "bucket",
+        "fenced",
         "keys",
         "maybe_applied",
         "number",
@@ -52,6 +53,8 @@ class Ask:
         """Of the operation among all of its writer; 0 until it is sent."""
         self.maybe_applied = False
         """Whether it was sent and nobody knows yet what became of it."""
+        self.fenced = False
+        """Whether it was refused because its epoch is over: it had no effect."""
 
     def __repr__(self) -> str:
         return f"<Ask {self.script.name if self.script else self.arguments[0]!r}>"

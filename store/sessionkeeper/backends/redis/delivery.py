@@ -72,27 +72,42 @@ class Delivery:
         # With jitter: many processes that lost one server do not come back as one.
         self._backoff = ExponentialWithJitterBackoff(base=0.01, cap=0.5)
         self._failures = 0
-        self._since = 0.0
+        self._since = self._last = 0.0
 
     async def attempt(self, asks: Sequence[Ask], /) -> None:
         """Send what is open once, and note the answers that came.
 
         Cancelled, it leaves `maybe_applied` on those of which nobody knows what became of them.
         """
+        await self._try(asks)
+        fenced = [ask for ask in asks if ask.fenced]
+        if fenced:
+            # Somebody asked what became of an earlier write, or the ledger was forgotten: no
+            # trouble of the server's, so not a matter of patience.
+            await self._try(fenced)
+
+    async def _try(self, asks: Sequence[Ask]) -> None:
         if await self._fence(asks):
-            await self._send([ask for ask in asks if not self._settled(ask)])
+            lost = [ask for ask in asks if ask.maybe_applied]
+            missed = [ask for ask in asks if not self._settled(ask)]
+            await self._wait(lost)
+            await self._send(missed)
 
     async def pause(self, asks: Sequence[Ask], /) -> None:
         """Wait before the next attempt; when patience is over, answer what is open instead."""
-        if not self._failures:
-            self._since = time.monotonic()
+        now = time.monotonic()
+        if not self._failures or now - self._last > self._patience:
+            self._failures, self._since = 0, now  # what was long ago is another trouble
         self._failures += 1
-        waited = time.monotonic() - self._since
+        self._last = now
+        waited = now - self._since
         if waited < self._patience:
             await asyncio.sleep(self._backoff.compute(min(self._failures, 16)))
             return
         for ask in asks:
             if ask.maybe_applied:
+                # If it still arrives, then before the next write and never after it.
+                self._ledger.forget(ask.bucket)
                 ask.answer = OutcomeUnknown(self._ledger.operation_id(ask))
             else:
                 reason = self._servers.trouble or f"{self._servers.name} does not answer"
@@ -114,7 +129,7 @@ class Delivery:
                 taken = False
                 if isinstance(answer, Refused) and not passing(answer):
                     for ask in asks:
-                        if ask.bucket is bucket and not ask.maybe_applied:
+                        if ask.bucket is bucket and ask.write and not ask.maybe_applied:
                             ask.answer = verdict(self._servers.name, answer)
         return taken
 
@@ -131,10 +146,9 @@ class Delivery:
     async def _send(self, asks: Sequence[Ask]) -> None:
         calls = self._ledger.calls(asks)
         for ask in asks:
-            ask.maybe_applied = ask.write
-        waited = self._waiting(asks)
-        answers = await self._servers.exchange([*(call for call, _ in calls), *waited.values()])
-        for (call, group), answer in zip(calls, answers, strict=False):
+            ask.maybe_applied, ask.fenced = ask.write, False
+        answers = await self._servers.exchange([call for call, _ in calls])
+        for (call, group), answer in zip(calls, answers, strict=True):
             if call.script is not None and call.script.many and self._plain(answer):
                 for ask, each in zip(group, answer, strict=True):
                     self._note(ask, each)
@@ -142,22 +156,31 @@ class Delivery:
                 for ask in group:
                     self._note(ask, answer)
 
-        for bucket, answer in zip(waited, answers[len(calls) :], strict=True):
-            if not self._waits.met(answer):
-                self._doubt([ask for ask in asks if ask.bucket is bucket and ask.write])
+        await self._wait(asks)
 
-    def _waiting(self, asks: Sequence[Ask]) -> dict[Bucket, Call]:
-        """Make the call that follows the writes of each bucket, on the same connection."""
+    async def _wait(self, asks: Sequence[Ask]) -> None:
+        """Have what was applied reach replicas and files, and take back the answers of the rest.
+
+        It counts what its own connection wrote. So it comes after the writes, of which some may
+        have been sent twice, and is believed only on the connection that carried the last of them.
+        """
         words = self._wait_words
         if words is None:
-            return {}
-        return {ask.bucket: Call(ask.bucket.number, words) for ask in asks if ask.write}
-
-    def _doubt(self, asks: Sequence[Ask]) -> None:
-        """Take back the answers of writes that were applied where too few have them."""
+            return
+        written: dict[Bucket, list[Ask]] = {}
         for ask in asks:
-            if verb_of(ask.answer) == OK:
-                ask.answer = OutcomeUnknown(self._ledger.operation_id(ask))
+            if ask.write and verb_of(ask.answer) == OK:
+                written.setdefault(ask.bucket, []).append(ask)
+        before = [self._servers.generation(bucket.number) for bucket in written]
+        calls = [Call(bucket.number, words) for bucket in written]
+        answers = await self._servers.exchange(calls) if calls else []
+        for (bucket, group), generation, answer in zip(
+            written.items(), before, answers, strict=True
+        ):
+            met = generation == self._servers.generation(bucket.number) and self._waits.met(answer)
+            for ask in group:
+                if not met:
+                    ask.answer = OutcomeUnknown(self._ledger.operation_id(ask))
 
     def _plain(self, answer: Answer) -> bool:
         return not isinstance(answer, Fate | Refused) and not self._ledger.fenced(answer)
@@ -168,13 +191,14 @@ class Delivery:
             ask.maybe_applied = ask.write and answer is Fate.LOST
             return
         ask.maybe_applied = False
+        ask.fenced = self._ledger.fenced(answer)
         if type(answer) is Refused:
             if halfway(answer):
-                # What reads is asked again: the slot will have moved by then.
+                # Whole it never will be, so nobody is to ask again; but for what only reads.
                 ask.answer = OutcomeUnknown() if ask.write else OPEN
             elif not passing(answer):
                 ask.answer = verdict(self._servers.name, answer)
-        elif self._ledger.fenced(answer):
+        elif ask.fenced:
             self._ledger.forget(ask.bucket)
         else:
             ask.answer = answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -21,6 +22,10 @@ _TOGETHER = 16
 """Operations in one call: a server serves nobody else meanwhile."""
 _LARGE = 256 * 1024
 """Bytes in one call of several operations."""
+_RENEWED = 0.25
+"""After which part of its window a ledger is given all of it again."""
+_NUMBER = re.compile("[0-9]{1,15}")
+_WRITER = re.compile(r"[0-9a-f]{16}")
 
 
 class OperationId(str):
@@ -36,10 +41,10 @@ class OperationId(str):
     def parts(self, buckets: int) -> tuple[str, int, int, int]:
         """Return writer, ring, bucket and number. Raises `ValueError`."""
         writer, *rest = self.split(".")
-        if len(rest) != 3 or not all(part.isascii() and part.isdigit() for part in rest):
+        if len(rest) != 3 or not all(_NUMBER.fullmatch(part) for part in rest):
             raise ValueError("not an operation's id")
         ring, bucket, number = map(int, rest)
-        if not writer.isalnum() or ring < 1 or bucket >= buckets:
+        if not _WRITER.fullmatch(writer) or ring < 1 or bucket >= buckets or number < 1:
             raise ValueError("not an operation's id")
         return writer, ring, bucket, number
 
@@ -47,8 +52,8 @@ class OperationId(str):
 class Ledger:
     """One writer among all that share a server.
 
-    Its answers are kept in a ring of `ring` places for `window` seconds after its last renewal. No
-    more than `ring` writes may be under way at a time.
+    Its answers are kept in a ring of `ring` places, each for `window` seconds at least. No more
+    than `ring` writes may be under way at a time.
     """
 
     def __init__(self, keys: Keys, *, ring: int, window: float) -> None:
@@ -142,7 +147,7 @@ class Ledger:
             held = self._epochs.get(ask.bucket)
             if ask.maybe_applied:
                 lost.setdefault(ask.bucket, []).append(ask)
-            elif held is None or now - held[1] > self._window / 4:
+            elif held is None or now - held[1] > self._window * _RENEWED:
                 lost.setdefault(ask.bucket, [])
         return [(each, which, self._fence(each, which, now)) for each, which in lost.items()]
 
@@ -180,7 +185,8 @@ class Ledger:
         epoch = secrets.token_hex(8)
         self._epochs[bucket] = (epoch, now)
         fixed = self._fixed.get(bucket) or self._fix(bucket)
-        kept = round(self._window * 1000)
+        # From the last write before the next fence as well.
+        kept = round(self._window * 1000 * (1 + _RENEWED))
         places = [part for ask in lost for part in (ask.number, ask.number % self._ring)]
         words: list[Word] = ["EVALSHA", FENCE.digest, len(fixed), *fixed]
         words += (epoch, kept, self._next, *places)

@@ -12,6 +12,7 @@ from ...errors import OutcomeUnknown, SessionError
 from ...tables import Tables
 from .ask import OPEN, Ask, Plan
 from .operations import plan_of
+from .operations.asking import OK
 from .works import Works
 
 __all__ = ["RedisRunner"]
@@ -20,12 +21,24 @@ __all__ = ["RedisRunner"]
 class _Job:
     """A command under way."""
 
-    __slots__ = ("asks", "plan", "reply")
+    __slots__ = ("asks", "plan", "reply", "wrote")
 
     def __init__(self, plan: Plan[Any], reply: Reply) -> None:
         self.plan = plan
         self.reply = reply
         self.asks: list[Ask] = []
+        self.wrote = False
+        """Whether an earlier step has changed something."""
+
+    @property
+    def unknown(self) -> bool:
+        """Whether something of it was applied, or may have been."""
+        return self.wrote or any(_changed(ask) or ask.maybe_applied for ask in self.asks)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is one operation on the server, which can be asked for by its id."""
+        return not self.wrote and len(self.asks) == 1
 
 
 class RedisRunner(Runner[Tables]):
@@ -78,9 +91,9 @@ class RedisRunner(Runner[Tables]):
                 jobs = await self._round(jobs)
         except asyncio.CancelledError:
             for job in jobs:
-                lost = next((ask for ask in job.asks if ask.maybe_applied), None)
-                if lost is not None:
-                    fail(job.reply, OutcomeUnknown(self._ledger.operation_id(lost)))
+                if job.unknown and not job.reply.done():
+                    known = self._ledger.operation_id(job.asks[0]) if job.whole else ""
+                    fail(job.reply, OutcomeUnknown(known))
             raise
 
     async def _round(self, jobs: list[_Job]) -> list[_Job]:
@@ -88,11 +101,17 @@ class RedisRunner(Runner[Tables]):
         asks = [ask for job in jobs for ask in job.asks if ask.answer is OPEN]
         self._setting.guesses.begin()
         await self._delivery.attempt(asks)
+        # Who has an answer gets it now, however long the others have to wait for theirs.
+        jobs = self._advanced(jobs)
         still = [ask for ask in asks if ask.answer is OPEN]
-        if still:
-            await self._delivery.pause(still)
-        else:
+        if not still:
             self._delivery.calm()
+            return jobs
+        await self._delivery.pause(still)
+        return self._advanced(jobs)
+
+    def _advanced(self, jobs: list[_Job]) -> list[_Job]:
+        """Take the next step of all that are answered; return those that ask for more."""
         return [
             job for job in jobs if any(ask.answer is OPEN for ask in job.asks) or self._advance(job)
         ]
@@ -117,7 +136,13 @@ class RedisRunner(Runner[Tables]):
         answers = [ask.answer for ask in job.asks]
         errors = [answer for answer in answers if isinstance(answer, Exception)]
         if not errors:
+            job.wrote = job.wrote or any(map(_changed, job.asks))
             return job.plan.send(answers)
         # Of several buckets some have changed: then not even the others' error means no effect.
-        halved = len(errors) < len(answers) and any(ask.write for ask in job.asks)
-        return job.plan.throw(OutcomeUnknown() if halved else errors[0])
+        halved = job.unknown or any(isinstance(error, OutcomeUnknown) for error in errors)
+        return job.plan.throw(OutcomeUnknown() if halved and not job.whole else errors[0])
+
+
+def _changed(ask: Ask) -> bool:
+    answer = ask.answer
+    return ask.write and type(answer) is list and answer[0] == OK

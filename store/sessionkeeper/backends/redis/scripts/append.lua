@@ -4,6 +4,7 @@
 if fenced() then return FENCED end
 local wall, steady = now(ARGV[2])
 local before = tonumber(call('HGET', META, 'bytes') or 0)
+call('ZCARD', IDLE) -- of another kind it stops the script here, not after the first log was written
 local held, added, dropped = before, 0, 0
 local answers, kept, at = {}, {}, 3
 
@@ -25,7 +26,9 @@ end
 for pair = PAIRS + 1, #KEYS, 2 do
   local count = tonumber(ARGV[at + 3])
   local frames = at + 4 + LIMITS
-  local answer = operate(pair, ARGV[at + 2], count, at + 4, frames)
+  -- What cannot be done, at its first write, is nothing to the others of this call.
+  local fine, answer = pcall(operate, pair, ARGV[at + 2], count, at + 4, frames)
+  if not fine then answer = { err = (answer.err or answer) .. ', in script: append' } end
   if answer[1] == 'OK' then
     kept[#kept + 1] = ARGV[at + 1]
     kept[#kept + 1] = cmsgpack.pack({ ARGV[at], answer })

@@ -1,4 +1,4 @@
---@use keys now rows writer tally news log change
+--@use keys now rows writer sound tally news log change
 -- ARGV: 4 now, 5 principal, 6 count, 7-13 limits, 14 most metadata, 15-25 the change, the frames.
 if fenced() then return FENCED end
 local row = find(KEYS[9], ARGV[5])
@@ -10,6 +10,7 @@ if no then return no end
 local new = wanted(15)
 no = refusal(row, new, tonumber(ARGV[14]))
 if no then return no end
+sound()
 local wall, steady = now(ARGV[4])
 if drop > 0 then
   add('dropped', drop)

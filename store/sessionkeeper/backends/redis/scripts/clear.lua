@@ -1,8 +1,9 @@
---@use keys now rows writer tally
+--@use keys now rows writer sound tally
 -- ARGV: 4 now, 5 principal. The stream is emptied, not deleted: its last number stays.
 if fenced() then return FENCED end
 local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end
+sound()
 local wall, steady = now(ARGV[4])
 if row.count > 0 then
   call('UNLINK', KEYS[10])

@@ -1,4 +1,4 @@
---@use keys now rows writer tally news change removal
+--@use keys now rows writer sound tally news change removal
 -- ARGV: 4 now, 5 principal, 6 '1' to give back what is there, 7 most metadata, 8 most sessions,
 -- 9 what makes room, 10-20 the session.
 if fenced() then return FENCED end
@@ -17,6 +17,7 @@ end
 if new.agreed and new.transport ~= '' and new.transport ~= new.agreed then
   return { 'VERSION', new.agreed, new.transport }
 end
+sound()
 local wall, steady = now(ARGV[4])
 
 -- Who must go, read before anything is changed.

@@ -1,7 +1,8 @@
---@use keys now rows writer tally news removal
+--@use keys now rows writer sound tally news removal
 -- ARGV: 4 now, 5 principal.
 if fenced() then return FENCED end
 local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end
+sound()
 remove(row, id_of(row.key), 'deleted', (now(ARGV[4])))
 return done({ 'OK', row.raw })

@@ -1,6 +1,7 @@
---@use keys now rows writer tally news
+--@use keys now rows writer sound tally news
 -- ARGV: 4 now, 6 idle and 7 age in microseconds or '', 8 limit. Reads all before it changes any.
 if fenced() then return FENCED end
+sound()
 local wall, steady = now(ARGV[4])
 local limit = tonumber(ARGV[8])
 local due, met = {}, {}

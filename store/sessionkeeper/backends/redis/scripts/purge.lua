@@ -1,6 +1,7 @@
---@use keys now rows writer tally news removal
+--@use keys now rows writer sound tally news removal
 -- ARGV: 4 now, 6 ended before, 7 ended for, in microseconds, 8 limit. Reads all before it removes any.
 if fenced() then return FENCED end
+sound()
 local wall, steady = now(ARGV[4])
 local before, bound = tonumber(ARGV[6]), steady - tonumber(ARGV[7])
 local due = {}

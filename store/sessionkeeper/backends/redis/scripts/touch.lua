@@ -5,6 +5,7 @@ local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end
 if row.ended then return { 'CLOSED', row.state } end
 local wall, steady = now(ARGV[4])
-call('HSET', row.key, 'a', wall)
+-- In this order: of the two, only the key of the bucket may still be of another kind.
 call('ZADD', IDLE, steady, id_of(row.key))
+call('HSET', row.key, 'a', wall)
 return done({ 'OK' })

@@ -1,4 +1,4 @@
---@use keys rows writer tally log
+--@use keys rows writer sound tally log
 -- ARGV: 5 principal, 6 the last number to go.
 if fenced() then return FENCED end
 local row = find(KEYS[9], ARGV[5])
@@ -6,6 +6,7 @@ if not row then return { 'MISSING' } end
 local before = row.last - row.count
 local count = math.min(math.max(0, tonumber(ARGV[6]) - before), row.count)
 if count > 0 then
+  sound()
   local freed = cut(KEYS[10], row, count)
   add('removed', count)
   add('bytes', -freed)

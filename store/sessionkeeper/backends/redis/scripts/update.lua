@@ -1,4 +1,4 @@
---@use keys now rows writer tally news change
+--@use keys now rows writer sound tally news change
 -- ARGV: 4 now, 5 principal, 6 most metadata, then for each session what it is to be. All or none.
 if fenced() then return FENCED end
 local most = tonumber(ARGV[6])
@@ -14,6 +14,7 @@ for i = 1, #KEYS - PAIRS do
     return no
   end
 end
+sound()
 local wall, steady = now(ARGV[4])
 local answer = { 'OK' }
 for i, row in ipairs(rows) do

@@ -1,0 +1,161 @@
+"""Every kind of write, and all that can be seen of it, for tests that break something."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import Context
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from sessionkeeper import (
+    AtomicSessionStore,
+    MessageEnvelope,
+    RedisSessionStore,
+    Session,
+    SessionEvent,
+)
+
+__all__ = [
+    "WRITES",
+    "Picture",
+    "Write",
+    "add_up",
+    "fill",
+    "note",
+    "heard",
+    "picture",
+    "seen",
+    "session",
+]
+
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+_TIMES = {"created_at", "last_activity", "ended_at"}
+
+Write: TypeAlias = Callable[[AtomicSessionStore], Awaitable[object]]
+
+
+def session(id: str, **fields: Any) -> Session:
+    """A session to be created."""
+    return Session.new(transport_type="stdio", id=id, **fields)
+
+
+def note(n: object, id: str = "a") -> MessageEnvelope:
+    """A notification that tells itself from others."""
+    message = {"jsonrpc": "2.0", "method": "note", "params": [n]}
+    return MessageEnvelope.of(id, message, direction="client-to-server", timestamp=WHEN)
+
+
+def counted(session: Session) -> Session:
+    """One more: done twice it shows."""
+    n: Any = session.metadata.get("n", 0)
+    return session.model_copy(update={"metadata": {"n": n + 1}})
+
+
+async def _update(store: AtomicSessionStore) -> object:
+    return await store.update_session(counted(await store.get_session("a")))
+
+
+async def _update_batch(store: AtomicSessionStore) -> object:
+    both = [await store.get_session("a"), await store.get_session("b")]
+    return await store.update_sessions_batch([counted(each) for each in both])
+
+
+async def _shared(store: AtomicSessionStore) -> object:
+    calls = [store.add_frame(note(n, "ab"[n % 2])) for n in range(20)]
+    return await asyncio.gather(*calls)
+
+
+async def _changes(store: AtomicSessionStore) -> object:
+    return await asyncio.gather(*(store.modify_session("a", counted) for _ in range(3)))
+
+
+WRITES: dict[str, Write] = {
+    "create_session": lambda s: s.create_session(session("new")),
+    "get_or_create_session": lambda s: s.get_or_create_session(session("new")),
+    "update_session": _update,
+    "update_sessions_batch": _update_batch,
+    "modify_session": lambda s: s.modify_session("a", counted),
+    "modify_session, three at once": _changes,
+    "touch_session": lambda s: s.touch_session("a"),
+    "delete_session": lambda s: s.delete_session("a"),
+    "add_frame": lambda s: s.add_frame(note(7)),
+    "add_frame, twenty at once": _shared,
+    "add_frames": lambda s: s.add_frames("a", [note(7), note(8)]),
+    "add_frames with a change": lambda s: s.add_frames("a", [note(7), note(8)], change=counted),
+    "delete_frames": lambda s: s.delete_frames("a"),
+    "trim_frames": lambda s: s.trim_frames("a", up_to=2),
+    "expire_sessions": lambda s: s.expire_sessions(idle=0, limit=1),
+    "purge_sessions": lambda s: s.purge_sessions(ended_for=0, limit=1),
+}
+
+
+async def fill(store: AtomicSessionStore) -> None:
+    """Four sessions, two of them ended, and five frames."""
+    for name in ("a", "b", "ended", "over"):
+        await store.create_session(session(name, principal="alice"))
+    await store.add_frames("a", [note(0), note(1), note(2)])
+    await store.add_frames("b", [note(0, "b"), note(1, "b")])
+    for name in ("ended", "over"):
+        await store.modify_session(name, lambda s: s.model_copy(update={"state": "closed"}))
+
+
+def seen(value: Any) -> object:
+    """What was answered, but for times."""
+    if isinstance(value, Session):
+        return value.model_dump(exclude=_TIMES)
+    if isinstance(value, list | tuple):
+        values: list[Any] = [*value]
+        return [seen(each) for each in values]
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """All that a store tells, but for times: what was done twice, or by half, shows in it."""
+
+    sessions: object
+    frames: object
+    statistics: object
+
+
+async def picture(store: AtomicSessionStore) -> Picture:
+    """Look at everything there is; see that the numbers add up."""
+    sessions = await store.list_sessions()
+    logs = [await store.read_frames(each.id) for each in sessions]
+    now = await add_up(store)
+    frames = [[(frame.seq, frame.envelope.message) for frame in log] for log in logs]
+    return Picture(seen(sessions), frames, (now.sessions, now.frames, now.bytes, now.counters))
+
+
+async def add_up(store: AtomicSessionStore) -> Any:
+    """See that what was counted is what is there, in every way one can count; the statistics."""
+    now = await store.statistics()
+    there = await store.list_sessions()
+    logs = [await store.get_frames(each.id) for each in there]
+    did = now.counters
+    assert len(there) == await store.count_sessions() == sum(now.sessions.values())
+    assert did.created == len(there) + did.deleted + did.purged + did.evicted
+    assert now.frames == sum(map(len, logs)) == sum(each.frame_count for each in there)
+    assert did.frames_added == now.frames + did.frames_removed + did.frames_dropped
+    assert now.bytes == sum(len(each.message) for log in logs for each in log)
+    for state, count in now.sessions.items():
+        assert count == sum(each.state is state for each in there)
+    for each, log in zip(there, logs, strict=True):
+        assert len(await store.read_frames(each.id)) == len(log) == each.frame_count
+    return now
+
+
+async def heard(store: RedisSessionStore, write: Write) -> tuple[object, list[object]]:
+    """Apply a write; what was answered, and what listeners were told."""
+    told: list[object] = []
+
+    def listen(event: SessionEvent, _: Context) -> None:
+        told.append((event.kind, event.session.id))
+
+    end = store.subscribe(listen)
+    try:
+        return seen(await write(store)), told
+    finally:
+        end()
