@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from . import check, compare, demo, looking, moving, record
+from . import check, compare, copying, demo, looking, moving, record
 from .console import complain
 
 __all__ = ["app", "run"]
@@ -32,6 +32,7 @@ app.command("tail")(looking.tail)
 app.command("stats")(looking.stats)
 app.command("export")(moving.export_sessions)
 app.command("import")(moving.import_sessions)
+app.command("copy")(copying.copy)
 app.command("purge")(moving.purge)
 
 
