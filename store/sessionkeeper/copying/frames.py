@@ -13,7 +13,7 @@ from ..session import CALLER_FIELDS, Session
 __all__ = ["Digest", "Missing", "slices"]
 
 _SLICE_BYTES = 1024 * 1024
-_FIRST, _LARGEST = 8, 1_000
+_FIRST, _LARGEST = 4, 1_000
 
 
 class Missing(Exception):

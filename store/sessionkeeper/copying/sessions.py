@@ -18,7 +18,7 @@ from .one_session import Differs, SessionCopy, begin
 __all__ = ["CopyReport", "copy_sessions"]
 
 _PAGE = 100
-_AT_ONCE = 8
+_AT_ONCE = 16
 _TRIES = 5
 
 T = TypeVar("T")
@@ -71,6 +71,7 @@ async def copy_sessions(
                 whole.update(digest)
                 on_session()
     report.digest = whole.hexdigest()
+    report.differences.sort()  # not in the order in which they were found
     return report
 
 
