@@ -27,7 +27,7 @@ async def fill(path: Path, sessions: int) -> None:
         for each in ids:
             message = {"jsonrpc": "2.0", "method": "x" * 100}
             frame = MessageEnvelope.of(each, message, direction="client-to-server")
-            await store.add_frames(each, [frame] * 20)
+            await store.add_frames(each, [frame] * 12)
 
 
 def frames_in(path: Path) -> int:
@@ -46,7 +46,7 @@ def frames_in(path: Path) -> int:
 
 def test_a_copy_that_was_interrupted_goes_on_where_it_was(tmp_path: Path, start: Start) -> None:
     """Ctrl-C: exit code 130, two lines, no traceback; the same command does the rest."""
-    asyncio.run(fill(tmp_path / "a.db", 120))
+    asyncio.run(fill(tmp_path / "a.db", 80))
     copy = start("copy", "sqlite:///a.db", "sqlite:///b.db")
     give_up = time.monotonic() + 20
     while frames_in(tmp_path / "b.db") == 0:
@@ -60,26 +60,26 @@ def test_a_copy_that_was_interrupted_goes_on_where_it_was(tmp_path: Path, start:
         "sessionkeeper: the same command goes on where it was",
     ]
     before = frames_in(tmp_path / "b.db")
-    assert 0 < before < 2_400
+    assert 0 < before < 960
     copy = start("copy", "sqlite:///a.db", "sqlite:///b.db", "--json")
     out, err = copy.communicate(timeout=40)
     report = json.loads(out)
-    assert (report["sessions"], report["frames"], report["differences"]) == (120, 2_400, [])
-    assert report["added"] == 2_400 - before
+    assert (report["sessions"], report["frames"], report["differences"]) == (80, 960, [])
+    assert report["added"] == 960 - before
     assert err == b""
-    assert frames_in(tmp_path / "b.db") == 2_400
+    assert frames_in(tmp_path / "b.db") == 960
 
 
 def test_a_copy_is_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What came over, and that both sides are the same."""
     asyncio.run(fill(tmp_path / "a.db", 2))
     arguments = ["copy", f"sqlite:///{tmp_path}/a.db", f"sqlite:///{tmp_path}/b.db"]
-    for came in (40, 0):
+    for came in (24, 0):
         assert run(arguments) == 0
         said = capsys.readouterr()
         assert said.out == ""
         assert said.err == (
-            "sessionkeeper: 2 sessions with 40 frames are the same on both sides,"
+            "sessionkeeper: 2 sessions with 24 frames are the same on both sides,"
             f" {came} frames came over now\n"
         )
 

@@ -38,7 +38,7 @@ class CopyReport:
     """Sessions deleted at the source meanwhile."""
     digest: str = ""
     """SHA-256 over the digests of these sessions, in the order they were read."""
-    differences: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list[str])
     """What could not be copied, a sentence each, with the beginning of the id only."""
 
 
