@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Coroutine
 from itertools import count
 from pathlib import Path
@@ -18,6 +20,7 @@ from sessionkeeper import (
     MessageEnvelope,
     RedisSessionStore,
     Session,
+    SessionState,
     SQLiteSessionStore,
     StorageFactory,
 )
@@ -25,6 +28,7 @@ from sessionkeeper.cli.app import run
 from sessionkeeper.copying import copy_sessions
 
 NOT_KEPT = {"revision", "created_at", "last_activity", "ended_at"}
+CLOSED = {"state": SessionState.CLOSED}
 PREFIXES = count(1)
 
 
@@ -134,6 +138,31 @@ def test_a_store_on_a_server_is_looked_into_as_a_file_is(
     assert list(go(held(again))) == ["id-0", "id-1", "id-2"]
     assert run(["purge", again, "--older-than", "0s"]) == 0
     assert list(go(held(again))) == ["id-0", "id-2"]
+
+
+def test_what_other_processes_write_there_is_recorded_and_followed(stored: str) -> None:
+    """`record --store` from one process, `tail -f` in another."""
+    program = [sys.executable, "-m", "sessionkeeper"]
+    message = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
+    record = [*program, "record", "--store", stored, "--json", "--", "cat"]
+    done = subprocess.run(record, input=message, capture_output=True, check=True, timeout=40)
+    assert done.stdout == message
+    recorded = json.loads(done.stderr)["session"]
+    assert len(go(held(stored))[recorded][1]) == 2
+    command = [*program, "tail", stored, "id-0", "-f", "-n", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as tail:
+        assert tail.stdout is not None
+        assert tail.stdout.readline().startswith(b"5 ")
+
+        async def end() -> None:
+            async with await StorageFactory.create(stored) as store:
+                await store.add_frame(sent("id-0", 99))
+                await store.modify_session("id-0", lambda it: it.model_copy(update=CLOSED))
+
+        go(end())
+        followed, _ = tail.communicate(timeout=40)
+    assert [line[:2] for line in followed.splitlines()] == [b"6 "]
+    assert tail.returncode == 0
 
 
 def test_statistics_say_what_an_acknowledgement_means(
