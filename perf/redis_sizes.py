@@ -1,7 +1,8 @@
 """What sessions and frames cost a server, in bytes and time: `python perf/redis_sizes.py`.
 
 Bytes are differences of `used_memory`, taken when nothing is under way; microseconds are the
-server's own, of `INFO commandstats`. Each line is one server of its own with these settings.
+server's own, of `INFO commandstats`, the median of rounds in which all servers take turns, with the
+lowest and the highest. Each line is one server of its own with these settings.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "redis" / "harness"))
@@ -23,32 +26,18 @@ from sessionkeeper import MessageEnvelope, RedisSessionStore, Session
 
 __all__ = ["main"]
 
-SESSIONS, LOGS, FRAMES, PAYLOAD, AT_ONCE = 20_000, 64, 500, 1_024, 512
-SETTINGS: dict[str, dict[str, str]] = {
-    "redis": {},
-    "redis, stream-node-max-bytes 8192": {"stream-node-max-bytes": "8192"},
-    "redis, stream-node-max-bytes 16384": {"stream-node-max-bytes": "16384"},
-    "redis, stream-node-max-bytes 32768": {"stream-node-max-bytes": "32768"},
-    "valkey": {},
-    "valkey, stream-node-max-bytes 32768": {"stream-node-max-bytes": "32768"},
+SESSIONS, LOGS, FRAMES, PAYLOAD, AT_ONCE = 20_000, 64, 300, 1_024, 512
+ROUNDS, ALONE, BURST = 7, 300, 4_096
+SETTINGS: dict[str, dict[str, object]] = {
+    "Redis": {},
+    "Redis, 8192": {"stream_node_max_bytes": 8192},
+    "Redis, 16384": {"stream_node_max_bytes": 16384},
+    "Redis, 32768": {"stream_node_max_bytes": 32768},
+    "Valkey": {},
+    "Valkey, 16384": {"stream_node_max_bytes": 16384},
+    "Valkey, 32768": {"stream_node_max_bytes": 32768},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """What was measured on one server."""
-
-    allocator: str
-    a_session: float
-    """Bytes of a live session without frames and metadata, its places in the orders included."""
-    a_frame: float
-    """Bytes over the payload."""
-    an_append: float
-    """Microseconds of the server for each frame, in batches of neighbours."""
-    one_append: float
-    """The same for frames that come alone."""
-    a_get: float
-    a_create: float
+SCRIPTS = ("evalsha", "eval", "script|load")
 
 
 def frame(session_id: str, payload: int = PAYLOAD) -> MessageEnvelope:
@@ -70,80 +59,104 @@ def spent(server: RedisServer, *commands: str) -> float:
     return float(sum(found.get(f"cmdstat_{each}", {"usec": 0})["usec"] for each in commands))
 
 
-async def waves(count: int, work: Any) -> None:
+async def waves(count: int, work: Callable[[int], Awaitable[object]]) -> None:
     """Call `work(0)` to `work(count - 1)`, so many at once."""
     for start in range(0, count, AT_ONCE):
         await asyncio.gather(*map(work, range(start, min(start + AT_ONCE, count))))
 
 
-async def measure(server: RedisServer) -> Sizes:
-    """Fill a server and ask it."""
-    scripts = ("evalsha", "eval", "script|load")
-    async with RedisSessionStore(server.url) as store:
+class Patient:
+    """One server and what was measured on it."""
 
-        async def create(number: int) -> None:
-            await store.create_session(Session.new(transport_type="stdio", id=f"session-{number}"))
+    def __init__(self, name: str, server: RedisServer) -> None:
+        self.name, self.server = name, server
+        self.store = RedisSessionStore(server.url)
+        self.bytes: list[float] = []
+        self.times: dict[str, list[float]] = {"burst": [], "alone": [], "get": [], "create": []}
+        self._made = 0
 
-        async def add(number: int) -> None:
-            name = f"session-{number % LOGS}"
-            await store.add_frame(frame(name))
+    async def create(self, number: int) -> None:
+        """A session without frames and metadata."""
+        await self.store.create_session(Session.new(transport_type="stdio", id=f"id-{number}"))
 
-        async def get(number: int) -> None:
-            await store.get_session(f"session-{number}")
+    async def add(self, number: int) -> None:
+        """A frame to one of the logs."""
+        await self.store.add_frame(frame(f"id-{number % LOGS}"))
 
-        await create(SESSIONS)  # scripts are loaded, the ledger is there
-        await waves(3 * AT_ONCE, lambda number: create(SESSIONS + 1 + number))
-        await waves(3 * AT_ONCE, lambda number: store.add_frame(frame(f"session-{SESSIONS}", 100)))
-        start, busy = used(server), spent(server, *scripts)
-        await waves(SESSIONS, create)
-        full, made = used(server), spent(server, *scripts)
-        await waves(LOGS * FRAMES, add)
-        logged, added = used(server), spent(server, *scripts)
-        for number in range(2_000):
-            await add(number)
-        alone = spent(server, *scripts)
-        reads = spent(server, "hmget")
-        await waves(SESSIONS, get)
-        read = spent(server, "hmget") - reads
-    return Sizes(
-        allocator=str(server.info("mem_allocator")),
-        a_session=(full - start) / SESSIONS,
-        a_frame=(logged - full) / (LOGS * FRAMES) - PAYLOAD,
-        an_append=(added - made) / (LOGS * FRAMES),
-        one_append=(alone - added) / 2_000,
-        a_get=read / SESSIONS,
-        a_create=(made - busy) / SESSIONS,
-    )
+    async def get(self, number: int) -> None:
+        """A session."""
+        await self.store.get_session(f"id-{number}")
+
+    async def weigh(self) -> None:
+        """Bytes of a session, and of a frame over its payload."""
+        # The ledger's ring is full of what it holds longest before the scales are read.
+        await self.create(-1)
+        await waves(3 * AT_ONCE, lambda number: self.create(-2 - number))
+        start = used(self.server)
+        await waves(SESSIONS, self.create)
+        self._made = SESSIONS
+        full = used(self.server)
+        await waves(LOGS * FRAMES, self.add)
+        logged = used(self.server)
+        self.bytes = [(full - start) / SESSIONS, (logged - full) / (LOGS * FRAMES) - PAYLOAD]
+
+    async def time(self) -> None:
+        """One round of each operation."""
+        made = self._made
+        self._made += BURST
+        await self._timed("burst", BURST, waves(BURST, self.add))
+        await self._timed("alone", ALONE, self._one_by_one())
+        await self._timed("get", BURST, waves(BURST, self.get), "hmget")
+        create = waves(BURST, lambda number: self.create(made + number))
+        await self._timed("create", BURST, create)
+
+    async def _one_by_one(self) -> None:
+        for number in range(ALONE):
+            await self.add(number)
+
+    async def _timed(self, what: str, times: int, work: Awaitable[None], *commands: str) -> None:
+        before = spent(self.server, *(commands or SCRIPTS))
+        await work
+        after = spent(self.server, *(commands or SCRIPTS))
+        self.times[what].append((after - before) / times)
+
+    def line(self) -> str:
+        """A line of the table."""
+        weights = [f"{each:.0f}" for each in self.bytes]
+        times = [
+            f"{median(each):.1f} ({min(each):.1f}–{max(each):.1f})" for each in self.times.values()
+        ]
+        return f"| {' | '.join([self.name, *weights, *times])} |"
+
+
+async def measure(patients: list[Patient]) -> None:
+    """Weigh them one by one, then time them in turns."""
+    for each in patients:
+        await each.store.open()
+        await each.weigh()
+    for _ in range(ROUNDS):
+        for each in patients:
+            await each.time()
+    for each in patients:
+        await each.store.aclose()
 
 
 def main() -> None:
     """Print a table."""
-    watchdog = Watchdog()
-    with tempfile.TemporaryDirectory() as folder:
-        print("| server | allocator | bytes a session | bytes a frame over its 1,024 |", end="")
-        print(" µs an append, 512 at once | alone | µs a get | a create |")
-        print("|---|---|---|---|---|---|---|---|")
-        for name, settings in SETTINGS.items():
-            engine = find_engine(name.partition(",")[0])
-            fleet = Fleet(
-                engine, Path(folder) / name.replace(", ", "-").replace(" ", "-"), watchdog
-            )
-            options: dict[str, object] = {
-                key.replace("-", "_"): value for key, value in settings.items()
-            }
-            try:
-                server = fleet.start(**options)
-                found = asyncio.run(measure(server))
-            finally:
-                fleet.close()
-            cells = (
-                *(name, found.allocator),
-                *(f"{found.a_session:.0f}", f"{found.a_frame:.0f}"),
-                *(f"{found.an_append:.1f}", f"{found.one_append:.1f}"),
-                *(f"{found.a_get:.1f}", f"{found.a_create:.1f}"),
-            )
-            print(f"| {' | '.join(cells)} |", flush=True)
-    watchdog.close()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        watchdog = stack.enter_context(closing(Watchdog()))
+        patients: list[Patient] = []
+        for number, (name, options) in enumerate(SETTINGS.items()):
+            engine = find_engine(name.partition(",")[0].lower())
+            fleet = stack.enter_context(closing(Fleet(engine, folder / str(number), watchdog)))
+            patients.append(Patient(name, fleet.start(**options)))
+        asyncio.run(measure(patients))
+        print("| server, stream-node-max-bytes | bytes a session | a frame over its 1,024", end="")
+        print(" | µs an append of 512 at once | alone | a get | a create |")
+        print("|---|---|---|---|---|---|---|")
+        for each in patients:
+            print(each.line())
 
 
 if __name__ == "__main__":

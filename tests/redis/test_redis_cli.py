@@ -1,4 +1,4 @@
-"""The command line on Redis, as on a file; and copies there and back."""
+"""The command line on Redis and Valkey, as on a file."""
 
 from __future__ import annotations
 
@@ -12,60 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis_cluster import Cluster
-from redis_fleet import Fleet
+from redis_contents import filled, held, sent
 from redis_server import RedisServer
 from sessionkeeper import (
-    AtomicSessionStore,
-    MessageEnvelope,
     RedisSessionStore,
-    Session,
     SessionState,
-    SQLiteSessionStore,
     StorageFactory,
 )
 from sessionkeeper.cli.app import run
-from sessionkeeper.copying import copy_sessions
 
-NOT_KEPT = {"revision", "created_at", "last_activity", "ended_at"}
 CLOSED = {"state": SessionState.CLOSED}
 PREFIXES = count(1)
-
-
-def sent(session_id: str, number: int) -> MessageEnvelope:
-    """A message that tells which one it is."""
-    message = {"jsonrpc": "2.0", "id": number, "method": f"call {number}"}
-    return MessageEnvelope.of(session_id, message, direction="client-to-server")
-
-
-async def fill(store: AtomicSessionStore, sessions: int = 3, frames: int = 5) -> None:
-    """Sessions of which the second has ended and the third lost two frames."""
-    ids = [f"id-{number}" for number in range(sessions)]
-    new = [Session.new(id=each, transport_type="stdio", state="active", tags={"a"}) for each in ids]
-    await asyncio.gather(*map(store.create_session, new))
-    batches = [[sent(each, number) for number in range(frames)] for each in ids]
-    await asyncio.gather(*map(store.add_frames, ids, batches))
-    await store.trim_frames("id-2", up_to=2)
-    await store.modify_session(
-        "id-1", lambda it: Session.model_validate(it.model_dump() | {"state": "closed"})
-    )
-
-
-async def filled(url: str, **size: int) -> None:
-    async with await StorageFactory.create(url) as store:
-        await fill(store, **size)
-
-
-async def held(url: str) -> dict[str, Any]:
-    """All a store holds but what is each store's own."""
-    async with await StorageFactory.create(url) as store:
-        return {
-            each.id: (
-                each.model_dump(exclude=NOT_KEPT),
-                await store.read_frames(each.id, limit=10_000),
-            )
-            for each in await store.list_sessions()
-        }
 
 
 def go(work: Coroutine[Any, Any, Any]) -> Any:
@@ -197,97 +154,6 @@ async def test_what_a_write_waits_for_is_said(server: RedisServer) -> None:
         "applied in the primary's memory, synced to its append-only file,"
         " synced to that of 2 replicas",
     ]
-
-
-def test_a_copy_goes_from_a_file_to_a_server_and_back(
-    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Ids, fields, frames and their numbers are the same in all three."""
-    first, last = f"sqlite:///{tmp_path}/a.db", f"sqlite:///{tmp_path}/b.db"
-    go(filled(first, sessions=120, frames=12))
-    assert run(["copy", first, url, "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert (report["sessions"], report["frames"], report["added"]) == (120, 1438, 1438)
-    assert run(["copy", url, last]) == 0
-    assert "120 sessions with 1438 frames are the same" in capsys.readouterr().err
-    expected = go(held(first))
-    assert go(held(url)) == expected == go(held(last))
-    assert list(go(held(url))) == list(expected)
-
-
-def test_a_server_killed_in_the_middle_of_a_copy_is_no_harm(
-    fleet: Fleet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The command says how to go on; the same command does, and nothing is there twice."""
-    source = f"sqlite:///{tmp_path}/a.db"
-    go(filled(source, sessions=60, frames=20))
-    server = fleet.start(appendonly="yes", appendfsync="always")
-    url = f"{server.url}?prefix=copy"
-
-    async def cut() -> int:
-        seen = 0
-
-        def kill() -> None:
-            nonlocal seen
-            seen += 1
-            if seen == 24:
-                server.kill()
-
-        async with (
-            SQLiteSessionStore(tmp_path / "a.db") as file,
-            RedisSessionStore(server.url, prefix="copy", patience=0.1) as store,
-        ):
-            with pytest.raises(Exception, match=r"127\.0\.0\.1"):
-                await copy_sessions(file, store, on_session=kill)
-        return seen
-
-    assert 24 <= go(cut()) < 60
-    server.start()
-    assert run(["copy", source, url]) == 0
-    assert "60 sessions with 1198 frames are the same" in capsys.readouterr().err
-    assert go(held(url)) == go(held(source))
-
-
-def test_other_content_is_named_by_its_short_id_and_left_alone(
-    stored: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Exit code 1; the rest comes over."""
-    source = f"sqlite:///{tmp_path}/a.db"
-    go(filled(source))
-
-    async def change() -> None:
-        async with await StorageFactory.create(stored) as store:
-            await store.add_frame(sent("id-0", 99))
-            await store.delete_session("id-2")
-
-    go(change())
-    before = go(held(stored))
-    assert run(["copy", source, stored]) == 1
-    said = capsys.readouterr().err
-    assert "not copied: session id-0: its log at the target" in said
-    after = go(held(stored))
-    assert after.pop("id-2") == go(held(source))["id-2"]
-    before.pop("id-2", None)
-    assert after == before
-
-
-def test_a_cluster_is_copied_to_and_looked_into(
-    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Over all buckets; what one is told of it is the least any node promises."""
-    source = f"sqlite:///{tmp_path}/a.db"
-    nodes = cluster.url.replace("redis:", "redis+cluster:")
-    url = f"{nodes}?prefix=cli-{next(PREFIXES)}"
-    go(filled(source, sessions=40))
-    assert run(["copy", source, url]) == 0
-    assert go(held(url)) == go(held(source))
-    capsys.readouterr()
-    assert run(["stats", url, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["sessions"], found["server"]["buckets"]) == (40, 64)
-    assert found["server"]["cluster"] is True
-    assert run(["ls", f"{nodes}?prefix=nobody"]) == 2
-    assert "there is no store 'nobody'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["ls", "stats", "export", "copy"])
