@@ -70,7 +70,7 @@ from .redis_store import RedisSessionStore
 from .session import Session
 from .sqlite_store import SQLiteSessionStore
 from .states import Direction, SessionState, SessionStatus, TransportType
-from .statistics import Counters, FileStatistics, StoreStatistics
+from .statistics import Counters, FileStatistics, ServerStatistics, StoreStatistics
 from .thread_safe import ThreadSafeSessionStore
 from .version import VersionState
 from .watcher import FrameWatcher
@@ -83,6 +83,7 @@ __all__ = [
     "Clock",
     "Counters",
     "FileStatistics",
+    "ServerStatistics",
     "FrameWatcher",
     "FramesFull",
     "Listener",

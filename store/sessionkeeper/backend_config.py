@@ -66,6 +66,8 @@ class RedisBackend(Value):
     """Seconds to wait for that; then the outcome is unknown."""
     allow_eviction: bool = False
     """Whether a server is taken that may drop keys when it is full."""
+    must_exist: bool = False
+    """Whether a store that is not there is refused; otherwise opening makes it."""
 
     @field_validator("url")
     @classmethod

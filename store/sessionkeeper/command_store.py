@@ -53,7 +53,7 @@ from .message import Frame, MessageEnvelope
 from .query import SessionPage, SessionQuery
 from .records import FrameRecord, pack, unpack
 from .session import Session
-from .statistics import StoreStatistics
+from .statistics import ServerStatistics, StoreStatistics
 from .store_command import StoreCommand
 from .watcher import FrameWatcher, News
 from .watching import Bells
@@ -220,10 +220,14 @@ class CommandStore(AtomicSessionStore):
             file=held.file,
             mailbox=self.mailbox,
             refusals=self._refusals(),
+            server=self._server(),
         )
 
     def _refusals(self) -> Mapping[str, int]:
         return {}
+
+    def _server(self) -> ServerStatistics | None:
+        return None
 
 
 def _frames(session_id: str, first: int, records: Sequence[FrameRecord]) -> list[Frame]:

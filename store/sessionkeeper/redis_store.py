@@ -22,6 +22,7 @@ from .clock import Clock
 from .guarantees import Atomicity, Durability, Guarantees, Scope
 from .limits import StoreLimits
 from .listening import Listeners
+from .statistics import ServerStatistics
 from .tables import Tables
 
 __all__ = ["RedisSessionStore"]
@@ -64,6 +65,7 @@ class RedisSessionStore(ActorSessionStore):
         wait_aof: bool = False,
         wait_timeout: float = 1.0,
         allow_eviction: bool = False,
+        must_exist: bool = False,
     ) -> None:
         """Configure it. Raises `TypeError`, `ValueError`, `BackendNotImplemented`."""
         if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
@@ -77,6 +79,11 @@ class RedisSessionStore(ActorSessionStore):
         bells = HeedingBells()
         self._bells, self._listeners = bells, Listeners()
         checked_count("wait_replicas", wait_replicas, least=0)
+        self._waits = Waits(
+            wait_replicas,
+            wait_aof,
+            timeout=checked_seconds("wait_timeout", wait_timeout) or 0.0,
+        )
         terms = Terms(
             target,
             prefix,
@@ -84,12 +91,9 @@ class RedisSessionStore(ActorSessionStore):
             patience=checked_seconds("patience", patience) or 0.0,
             window=checked_seconds("window", window) or 1.0,
             ring=2 * capacity,
-            waits=Waits(
-                wait_replicas,
-                wait_aof,
-                timeout=checked_seconds("wait_timeout", wait_timeout) or 0.0,
-            ),
+            waits=self._waits,
             allow_eviction=allow_eviction,
+            must_exist=must_exist,
         )
         ready = partial(
             get_ready, terms, limits=limits, clock=clock, bells=bells, listeners=self._listeners
@@ -105,7 +109,10 @@ class RedisSessionStore(ActorSessionStore):
         self._run = self._actor.ask
 
     async def open(self) -> RedisSessionStore:
-        """Connect, check the server, and start the owner. Raises `StoreUnavailable`."""
+        """Connect, check the server, and start the owner. Raises `StoreUnavailable`.
+
+        A store that is not there is made, unless it `must_exist`: then nothing is written.
+        """
         await super().open()
         if len(self._runner.works.setting.keys.buckets) > 1:
             # Of one object: across buckets nothing is one step.
@@ -129,3 +136,19 @@ class RedisSessionStore(ActorSessionStore):
         if not isinstance(operation_id, str):
             raise TypeError("an operation's id is a str")
         return await self._run(Resolve(operation_id))
+
+    def _server(self) -> ServerStatistics:
+        works = self._runner.works
+        facts = works.facts
+        return ServerStatistics(
+            product=facts.product,
+            version=facts.version,
+            cluster=facts.cluster,
+            buckets=len(works.setting.keys.buckets),
+            replicas=facts.replicas,
+            acknowledged=self._waits.promise,
+            durability=facts.durability,
+            maxmemory=facts.maxmemory,
+            eviction=facts.eviction,
+            warnings=facts.warnings,
+        )

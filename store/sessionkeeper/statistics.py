@@ -9,7 +9,7 @@ from soleowner import ActorStatistics
 
 from .states import SessionState
 
-__all__ = ["Counters", "FileStatistics", "StoreStatistics", "TableStatistics"]
+__all__ = ["Counters", "FileStatistics", "ServerStatistics", "StoreStatistics", "TableStatistics"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,28 @@ class FileStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerStatistics:
+    """The server a store lives on, as it was when the store was opened; of a cluster, the least."""
+
+    product: str
+    version: str
+    cluster: bool
+    buckets: int
+    """Parts of the store; within one, everything is one step."""
+    replicas: int
+    acknowledged: str
+    """What has happened to a write that was acknowledged, in plain words."""
+    durability: str
+    """What is there again after the server was killed, in plain words."""
+    maxmemory: int
+    """Bytes; 0 for no limit."""
+    eviction: str
+    """What the server does when that is reached: its `maxmemory-policy`."""
+    warnings: tuple[str, ...]
+    """What may still lose something, in sentences that name the setting."""
+
+
+@dataclass(frozen=True, slots=True)
 class TableStatistics:
     """What the tables hold at one moment."""
 
@@ -70,3 +92,5 @@ class StoreStatistics(TableStatistics):
     mailbox: ActorStatistics | None
     refusals: Mapping[str, int]
     """How often an operation was answered with which error, by the name of its class."""
+    server: ServerStatistics | None = field(default=None, kw_only=True)
+    """None where there is no server."""

@@ -14,6 +14,7 @@ COMMANDS = [
     ["stats"],
     ["export"],
     ["purge", "--older-than", "1d"],
+    ["copy", "sqlite:///target.db"],
 ]
 URLS = ["memory://", "redis://user:hunter2@localhost", "nonsense", "", "sqlite:///no.db"]
 

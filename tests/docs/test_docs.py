@@ -64,6 +64,7 @@ def _examples(page: Path) -> Iterator[Example]:
 
 
 @pages
+@pytest.mark.usefixtures("redis_url")
 def test_every_example_runs_and_prints_what_the_page_says(page: Path) -> None:
     for example in _examples(page):
         example.evaluate()

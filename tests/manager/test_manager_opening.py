@@ -11,7 +11,6 @@ from pydantic import SecretStr
 from sessionkeeper import (
     ActorSessionStore,
     AtomicSessionStore,
-    BackendNotImplemented,
     ManagerConfig,
     MemoryBackend,
     OwnedSessionStore,
@@ -21,6 +20,7 @@ from sessionkeeper import (
     SQLiteBackend,
     StorageFactory,
     StoreClosed,
+    StoreUnavailable,
 )
 
 if TYPE_CHECKING:
@@ -113,10 +113,10 @@ async def test_a_manager_keeps_sessions_in_a_file(tmp_path: Path) -> None:
 
 
 async def test_a_backend_that_is_not_there_says_so() -> None:
-    """What opening the store raises."""
-    backend = RedisBackend(url=SecretStr("redis://h"))
+    """What opening the store raises; nobody listens on port 1."""
+    backend = RedisBackend(url=SecretStr("redis://127.0.0.1:1"))
     manager = SessionManager(ManagerConfig(backend=backend))
-    with pytest.raises(BackendNotImplemented):
+    with pytest.raises(StoreUnavailable):
         await manager.open()
     await manager.aclose()
     with pytest.raises(RuntimeError, match="not open"):

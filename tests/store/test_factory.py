@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 import traceback
 
 import pytest
@@ -19,6 +20,7 @@ from sessionkeeper import (
     StorageBackend,
     StorageFactory,
     StoreLimits,
+    StoreUnavailable,
     backend_from_url,
 )
 
@@ -94,21 +96,31 @@ async def test_what_is_neither_is_a_type_error(wrong: object) -> None:
         backend_from_url(wrong)  # type: ignore[arg-type]  # wrong on purpose
 
 
-@pytest.mark.parametrize(
-    ("backend", "name"),
-    [
-        ("redis://host", "redis"),
-        ("rediss://host", "redis"),
-        (RedisBackend(url=SecretStr("redis+cluster://host")), "redis"),
-    ],
-)
-async def test_what_is_not_there_yet_says_so(backend: StorageBackend | str, name: str) -> None:
-    """`BackendNotImplemented` says which, and what works."""
+REDIS: list[StorageBackend | str] = [
+    "redis://127.0.0.1:1",
+    "rediss://127.0.0.1:1",
+    RedisBackend(url=SecretStr("redis+cluster://127.0.0.1:1")),
+]
+
+
+@pytest.mark.parametrize("backend", REDIS)
+async def test_a_server_that_is_not_there_says_so(backend: StorageBackend | str) -> None:
+    """`StoreUnavailable` says where nobody listens."""
+    with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:1"):
+        await StorageFactory.create(backend)
+
+
+@pytest.mark.parametrize("backend", REDIS)
+async def test_a_backend_without_its_extra_says_which(
+    backend: StorageBackend | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`BackendNotImplemented` names it, and what to install."""
+    monkeypatch.setitem(sys.modules, "hiredis", None)
     with pytest.raises(BackendNotImplemented) as refused:
         await StorageFactory.create(backend)
-    assert refused.value.backend == name
+    assert refused.value.backend == "redis"
     assert str(refused.value) == (
-        f"the {name} backend is not implemented in this version; use memory or sqlite"
+        "the redis backend is not installed: pip install 'sessionkeeper[redis]'"
     )
 
 

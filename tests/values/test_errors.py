@@ -67,7 +67,7 @@ ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
         "BackendNotImplemented",
         ("redis",),
         {},
-        "the redis backend is not implemented in this version; use memory or sqlite",
+        "the redis backend is not installed: pip install 'sessionkeeper[redis]'",
     ),
 ]
 

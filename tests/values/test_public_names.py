@@ -16,10 +16,10 @@ INTERNAL = {
     *("demo", "lab", "otel"),
     *("lifecycle", "listening", "log_rules", "principal_store", "records", "rows", "rules"),
     *("store_command", "sweeping", "tables", "tally", "tap", "value", "verify", "watching"),
-    "transfer",
+    *("copying", "transfer"),
     *("fork", "mailbox"),
 }
-ENTRANCES = ("backends", "cli", "conformance", "demo", "lab", "tap", "verify")
+ENTRANCES = ("backends", "cli", "conformance", "copying", "demo", "lab", "tap", "verify")
 INTERNAL_NAMES = {
     *("run_observed", "is_session_id", "session_error", "JsonObject", "StringMap"),
     *("CALLER_FIELDS", "STORE_FIELDS", "ProtocolVersion", "TableStatistics", "Look", "News"),

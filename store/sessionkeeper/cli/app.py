@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from . import bench, check, compare, demo, looking, moving, record
+from . import bench, check, compare, copying, demo, looking, moving, record
 from .console import complain
 
 __all__ = ["app", "run"]
@@ -33,6 +33,7 @@ app.command("tail")(looking.tail)
 app.command("stats")(looking.stats)
 app.command("export")(moving.export_sessions)
 app.command("import")(moving.import_sessions)
+app.command("copy")(copying.copy)
 app.command("purge")(moving.purge)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from ..message import Frame
 from ..query import SessionQuery
 from ..session import Session
 from ..states import Direction, SessionState
+from ..statistics import ServerStatistics
 from .stores import NOTHING, AsJson, SessionId, StoreUrl, find, opened, printable, run_command
 
 if TYPE_CHECKING:
@@ -72,7 +74,10 @@ def tail(
 
 
 def stats(store: StoreUrl, as_json: AsJson = False) -> int:
-    """Count what a store holds: sessions by state, frames, bytes, and the size of its file."""
+    """Count what a store holds: sessions by state, frames, bytes, and the size of its file.
+
+    On a server also what it promises, and what has happened to a write that was acknowledged.
+    """
     return run_command(_stats(store, as_json=as_json))
 
 
@@ -159,8 +164,9 @@ async def _stats(url: str, *, as_json: bool) -> int:
         "bytes": found.bytes,
     }
     file = {} if found.file is None else dataclasses.asdict(found.file)
+    server = {} if found.server is None else dataclasses.asdict(found.server)
     if as_json:
-        typer.echo(json.dumps({**numbers, "file": file}))
+        typer.echo(json.dumps({**numbers, "file": file, "server": server}))
         return 0
     table = Table(show_header=False, box=None)
     table.add_column()
@@ -168,7 +174,22 @@ async def _stats(url: str, *, as_json: bool) -> int:
     for name, number in (*numbers.items(), *((f"file {each}", n) for each, n in file.items())):
         table.add_row(name.replace("_", " "), "unknown" if number is None else f"{number:,}")
     Console().print(table)
+    if found.server is not None:
+        for line in _promises(found.server):
+            typer.echo(printable(line))
     return 0
+
+
+def _promises(server: ServerStatistics) -> Iterator[str]:
+    limit = f"{server.maxmemory:,} bytes" if server.maxmemory else "no limit"
+    yield f"server: {server.product} {server.version}{', a cluster' if server.cluster else ''}"
+    yield f"buckets: {server.buckets}"
+    yield f"replicas: {server.replicas}"
+    yield f"acknowledged means: {server.acknowledged}"
+    yield f"there again after a kill: {server.durability}"
+    yield f"memory: {limit}, then {server.eviction}"
+    for warning in server.warnings:
+        yield f"warning: {warning}"
 
 
 def _row(session: Session, *, full: bool) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from ..transfer import (
     read_export,
 )
 from .console import complain
+from .progress import progress
 from .stores import BAD_INPUT, NOTHING, StoreUrl, find, opened, run_command
 
 __all__ = ["export_sessions", "import_sessions", "purge"]
@@ -100,7 +101,7 @@ async def _export(url: str, asked: list[str], output: Path | None) -> int:
         wanted = [(await find(store, each)).id for each in asked]
         ids = list(dict.fromkeys(wanted)) if asked else [each async for each in _ids(store)]
         written = 0
-        with _written(output) as stream, _progress("exporting", len(ids)) as advance:
+        with _written(output) as stream, progress("exporting", len(ids)) as advance:
             stream.write(f"{header_line()}\n")
             for session_id in ids:
                 try:
@@ -122,7 +123,7 @@ async def _import(url: str, file: str, *, skip_existing: bool) -> int:
     problem: str | None = None
     with _read(file) as stream:
         async with opened(url, made=True) as store:
-            with _progress("importing", None) as advance:
+            with progress("importing", None) as advance:
                 try:
                     for stored in read_export(stream):
                         try:
@@ -154,7 +155,7 @@ async def _import(url: str, file: str, *, skip_existing: bool) -> int:
 async def _purge(url: str, ended_before: datetime | None, ended_for: float | None) -> int:
     purged = 0
     async with opened(url) as store:
-        with _progress("purging", None) as advance:
+        with progress("purging", None) as advance:
             while count := await store.purge_sessions(
                 ended_before=ended_before, ended_for=ended_for, limit=_PURGED
             ):
@@ -197,15 +198,3 @@ def _read(file: str) -> Generator[TextIO]:
         return
     with open(file, encoding="utf-8") as stream:
         yield stream
-
-
-@contextmanager
-def _progress(what: str, total: int | None) -> Generator[Callable[[int], None]]:
-    """Show how far it is, on a terminal only."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    terminal = Console(stderr=True)
-    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
-        bar = progress.add_task(what, total=total)
-        yield lambda count: progress.advance(bar, count)

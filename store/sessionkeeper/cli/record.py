@@ -22,6 +22,7 @@ from ..tap import (
     forwarding_signals,
 )
 from .console import complain, run_on_loop, say
+from .stores import STORES, said
 
 __all__ = ["record"]
 
@@ -32,7 +33,10 @@ _SWITCH_INTERVAL = 0.0005
 def record(
     command: Annotated[list[str], typer.Argument(help="The server's command, after --.")],
     store: Annotated[
-        str, typer.Option(help="Where to keep the session; in memory it ends with the tap.")
+        str,
+        typer.Option(
+            help=f"Where to keep the session: {STORES}; in memory:// it ends with the tap."
+        ),
     ] = "memory://",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary at the end.")] = False,
     as_json: Annotated[
@@ -52,8 +56,10 @@ def record(
     except CommandNotStarted as error:
         complain(str(error))
         return error.exit_status
-    except (BackendNotImplemented, StoreUnavailable, ValueError) as error:
+    except (BackendNotImplemented, StoreUnavailable) as error:
         raise typer.BadParameter(str(error), param_hint="--store") from None
+    except ValueError as error:
+        raise typer.BadParameter(said(error), param_hint="--store") from None
 
 
 async def _record(command: list[str], store_url: str, *, quiet: bool, as_json: bool) -> int:

@@ -10,9 +10,16 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeAlias
 
 import typer
+from pydantic import ValidationError
 
 from ..atomic import AtomicSessionStore
-from ..backend_config import MemoryBackend, SQLiteBackend, backend_from_url
+from ..backend_config import (
+    MemoryBackend,
+    RedisBackend,
+    SQLiteBackend,
+    StorageBackend,
+    backend_from_url,
+)
 from ..errors import BackendNotImplemented, InvalidSessionId, SessionError, SessionNotFound
 from ..factory import StorageFactory
 from ..query import SessionQuery
@@ -22,20 +29,27 @@ from .console import INTERRUPTED, complain, run_on_loop
 __all__ = [
     "BAD_INPUT",
     "NOTHING",
+    "STORES",
     "AsJson",
     "SessionId",
     "StoreUrl",
+    "configured",
     "find",
     "opened",
     "printable",
     "run_command",
+    "said",
 ]
 
 NOTHING, BAD_INPUT = 1, 2
 _PAGE = 1_000
+STORES = (
+    "sqlite:///tape.db, redis://host:6379/0?prefix=name, rediss:// for TLS,"
+    " redis+cluster:// or rediss+cluster:// for a cluster"
+)
 
 StoreUrl: TypeAlias = Annotated[
-    str, typer.Argument(help="Which store: sqlite:///tape.db.", show_default=False)
+    str, typer.Argument(help=f"Which store: {STORES}.", show_default=False)
 ]
 SessionId: TypeAlias = Annotated[
     str, typer.Argument(help="A session's id, or how it alone begins.", show_default=False)
@@ -49,10 +63,30 @@ async def opened(url: str, *, made: bool = False) -> AsyncGenerator[AtomicSessio
 
     Raises `typer.BadParameter`, `StoreUnavailable`.
     """
+    backend = configured(url, made=made)
+    try:
+        store = await StorageFactory.create(backend)
+    except (BackendNotImplemented, ValueError) as error:
+        message = said(error) if isinstance(error, ValueError) else str(error)
+        raise typer.BadParameter(message, param_hint="the store") from None
+    async with store:
+        yield store
+
+
+def said(error: ValueError) -> str:
+    """Say what is wrong with a configuration, without the value: it may be a secret."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error)
+
+
+def configured(url: str, *, made: bool = False) -> StorageBackend:
+    """Read which store a URL means, one that others can look into. Raises `typer.BadParameter`."""
     try:
         backend = backend_from_url(url)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="the store") from None
+        raise typer.BadParameter(said(error), param_hint="the store") from None
     if isinstance(backend, MemoryBackend):
         raise typer.BadParameter(
             "memory:// ends with its program, nobody can look into it from here;"
@@ -61,12 +95,9 @@ async def opened(url: str, *, made: bool = False) -> AsyncGenerator[AtomicSessio
         )
     if isinstance(backend, SQLiteBackend) and not made and not os.path.exists(backend.path):
         raise typer.BadParameter(f"there is no file {backend.path}", param_hint="the store")
-    try:
-        store = await StorageFactory.create(backend)
-    except (BackendNotImplemented, ValueError) as error:
-        raise typer.BadParameter(str(error), param_hint="the store") from None
-    async with store:
-        yield store
+    if isinstance(backend, RedisBackend):
+        return backend.model_copy(update={"must_exist": not made})
+    return backend
 
 
 async def find(store: AtomicSessionStore, asked: str) -> Session:

@@ -44,6 +44,18 @@ class Waits:
             return ("WAITAOF", 1, self.replicas, milliseconds)
         return ("WAIT", self.replicas, milliseconds) if self.replicas else None
 
+    @property
+    def promise(self) -> str:
+        """What has happened to a write when it is acknowledged, in words."""
+        said = ["applied in the primary's memory"]
+        if self.aof:
+            said.append("synced to its append-only file")
+        if self.replicas:
+            how = "synced to that of" if self.aof else "applied by"
+            number = "one replica" if self.replicas == 1 else f"{self.replicas} replicas"
+            said.append(f"{how} {number}")
+        return ", ".join(said)
+
     def met(self, answer: object) -> bool:
         """Whether that is what was waited for."""
         match answer:

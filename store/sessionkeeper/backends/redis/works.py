@@ -40,6 +40,8 @@ class Terms:
     """Writes of which it can be asked."""
     waits: Waits
     allow_eviction: bool
+    must_exist: bool = False
+    """Whether a store that is not there is refused instead of made."""
 
     def servers(self, keys: Keys) -> Servers:
         """Make the way to the servers that hold these keys."""
@@ -92,7 +94,9 @@ async def _connect(terms: Terms, keys: Keys) -> tuple[Servers, Facts, int]:
     servers = terms.servers(keys)
     try:
         facts = await servers.open()
-        return servers, facts, await agree(servers, keys, strict=terms.buckets is not None)
+        strict = terms.buckets is not None
+        found = await agree(servers, keys, strict=strict, must_exist=terms.must_exist)
+        return servers, facts, found
     except BaseException:
         await servers.aclose()
         raise

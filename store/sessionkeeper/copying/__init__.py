@@ -1,0 +1,5 @@
+"""Sessions from one open store into another: resumable, verified, in bounded memory."""
+
+from .sessions import CopyReport, copy_sessions
+
+__all__ = ["CopyReport", "copy_sessions"]

@@ -1,0 +1,67 @@
+"""The frames of a log a slice at a time, and what they come to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from hashlib import sha256
+
+from ..atomic import AtomicSessionStore
+from ..message import Frame
+from ..session import CALLER_FIELDS, Session
+
+__all__ = ["Digest", "Missing", "slices"]
+
+_SLICE_BYTES = 1024 * 1024
+_FIRST, _LARGEST = 4, 1_000
+
+
+class Missing(Exception):
+    """Frames that were there are not any more."""
+
+
+class Digest:
+    """SHA-256 of a session's frames, their numbers, and its fields, whatever store it is read from.
+
+    The store's times and the revision are left out: they are each store's own.
+    """
+
+    def __init__(self) -> None:
+        self._sum = sha256()
+
+    def add(self, frames: Iterable[Frame]) -> None:
+        """Take the next frames in."""
+        for frame in frames:
+            message = frame.envelope.message
+            context = frame.envelope.context.model_dump_json()
+            self._sum.update(f"{frame.seq} {len(message)} {len(context)} {context}".encode())
+            self._sum.update(message)
+
+    def so_far(self) -> bytes:
+        """Return the digest of the frames alone."""
+        return self._sum.digest()
+
+    def of(self, session: Session) -> bytes:
+        """Return the digest of these frames and this session."""
+        fields = session.model_dump(mode="json", include=set(CALLER_FIELDS))
+        fields["tags"] = sorted(session.tags)
+        fields["log"] = [session.frame_count, session.last_seq, self._sum.hexdigest()]
+        return sha256(json.dumps(fields, sort_keys=True).encode()).digest()
+
+
+async def slices(
+    store: AtomicSessionStore, session_id: str, *, after: int, last: int
+) -> AsyncIterator[list[Frame]]:
+    """Yield the frames from the one after `after` up to `last`, about a megabyte at a time.
+
+    Raises `Missing` when one is not there, and what the store raises.
+    """
+    limit = _FIRST
+    while after < last:
+        frames = await store.read_frames(session_id, after=after, limit=min(limit, last - after))
+        if not frames or frames[0].seq != after + 1:
+            raise Missing
+        yield frames
+        after = frames[-1].seq
+        size = max(1, sum(len(frame.envelope.message) for frame in frames))
+        limit = max(1, min(_LARGEST, 2 * limit, len(frames) * _SLICE_BYTES // size))

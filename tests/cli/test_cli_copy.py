@@ -1,0 +1,94 @@
+"""`sessionkeeper copy` as a user runs it, and as a user stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sessionkeeper import MessageEnvelope, Session, SQLiteSessionStore
+from sessionkeeper.cli.app import run
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+async def fill(path: Path, sessions: int) -> None:
+    """Sessions with frames enough for several slices each."""
+    async with SQLiteSessionStore(path, durability="os") as store:
+        ids = [f"id-{number}" for number in range(sessions)]
+        new = [Session.new(id=each, transport_type="stdio", state="active") for each in ids]
+        await asyncio.gather(*map(store.create_session, new))
+        for each in ids:
+            message = {"jsonrpc": "2.0", "method": "x" * 100}
+            frame = MessageEnvelope.of(each, message, direction="client-to-server")
+            await store.add_frames(each, [frame] * 12)
+
+
+def frames_in(path: Path) -> int:
+    """How many frames a file holds now, read beside whoever writes it; 0 before it is one."""
+    if not path.exists():
+        return 0
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)
+    try:
+        number: int = connection.execute("SELECT count(*) FROM frames").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        connection.close()
+    return number
+
+
+def test_a_copy_that_was_interrupted_goes_on_where_it_was(tmp_path: Path, start: Start) -> None:
+    """Ctrl-C: exit code 130, two lines, no traceback; the same command does the rest."""
+    asyncio.run(fill(tmp_path / "a.db", 80))
+    copy = start("copy", "sqlite:///a.db", "sqlite:///b.db")
+    give_up = time.monotonic() + 20
+    while frames_in(tmp_path / "b.db") == 0:
+        assert time.monotonic() < give_up
+        assert copy.poll() is None
+    copy.send_signal(signal.SIGINT)
+    out, err = copy.communicate(timeout=20)
+    assert (copy.returncode, out) == (130, b"")
+    assert err.decode().splitlines() == [
+        "sessionkeeper: interrupted",
+        "sessionkeeper: the same command goes on where it was",
+    ]
+    before = frames_in(tmp_path / "b.db")
+    assert 0 < before < 960
+    copy = start("copy", "sqlite:///a.db", "sqlite:///b.db", "--json")
+    out, err = copy.communicate(timeout=40)
+    report = json.loads(out)
+    assert (report["sessions"], report["frames"], report["differences"]) == (80, 960, [])
+    assert report["added"] == 960 - before
+    assert err == b""
+    assert frames_in(tmp_path / "b.db") == 960
+
+
+def test_a_copy_is_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What came over, and that both sides are the same."""
+    asyncio.run(fill(tmp_path / "a.db", 2))
+    arguments = ["copy", f"sqlite:///{tmp_path}/a.db", f"sqlite:///{tmp_path}/b.db"]
+    for came in (24, 0):
+        assert run(arguments) == 0
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err == (
+            "sessionkeeper: 2 sessions with 24 frames are the same on both sides,"
+            f" {came} frames came over now\n"
+        )
+
+
+@pytest.mark.parametrize("target", ["memory://", "nonsense", "redis://h?prefix=a b"])
+def test_a_target_that_is_none_is_told_before_anything_is_made(
+    target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line, exit code 2."""
+    asyncio.run(fill(tmp_path / "a.db", 1))
+    assert run(["copy", f"sqlite:///{tmp_path}/a.db", target]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

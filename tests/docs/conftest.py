@@ -1,0 +1,28 @@
+"""A server for the pages whose examples speak to one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis_engines import find_engine
+from redis_fleet import Fleet
+from redis_watchdog import Watchdog
+
+
+@pytest.fixture
+def redis_url(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str | None]:
+    """Start Redis where the page asks for `REDIS_URL`, and let its examples find it there."""
+    if "REDIS_URL" not in page.read_text(encoding="utf-8"):
+        yield None
+        return
+    watchdog = Watchdog()
+    fleet = Fleet(find_engine("redis"), tmp_path, watchdog)
+    try:
+        url = fleet.start().url
+        monkeypatch.setenv("REDIS_URL", url)
+        yield url
+    finally:
+        fleet.close()
+        watchdog.close()

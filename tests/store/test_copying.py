@@ -1,0 +1,257 @@
+"""Sessions from one store into another: whatever breaks in between, each frame comes over once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Any
+
+import pytest
+from sessionkeeper import (
+    ActorSessionStore,
+    MessageEnvelope,
+    OutcomeUnknown,
+    Session,
+    StoreUnavailable,
+)
+from sessionkeeper.copying import CopyReport, copy_sessions
+
+NOT_KEPT = {"revision", "created_at", "last_activity", "ended_at"}
+STEPS = (
+    "add_frames",
+    "get_or_create_session",
+    "get_session",
+    "modify_session",
+    "read_frames",
+    "trim_frames",
+)
+
+
+def sent(session_id: str, number: int) -> MessageEnvelope:
+    """A message that tells which one it is."""
+    return MessageEnvelope.of(
+        session_id,
+        {"jsonrpc": "2.0", "id": number, "method": "x" * (number % 7 + 1)},
+        direction="client-to-server" if number % 2 else "server-to-client",
+        metadata={"number": str(number)},
+    )
+
+
+async def fill(store: ActorSessionStore) -> None:
+    """A live session, a closed one, an empty one, and two whose first frames are gone."""
+    for name, frames, gone, state in (
+        ("live", 20, 0, "active"),
+        ("closed", 9, 0, "closed"),
+        ("empty", 0, 0, "initializing"),
+        ("trimmed", 30, 11, "failed"),
+        ("cleared", 5, 5, "active"),
+    ):
+        session = Session.new(
+            id=name,
+            transport_type="stdio",
+            state="initializing" if state == "initializing" else "active",
+            principal="alice",
+            tags={"b", "a"},
+            metadata={"z": [1, {"big": 2**70}]},
+        )
+        await store.create_session(session)
+        await store.add_frames(name, [sent(name, number) for number in range(frames)])
+        await store.trim_frames(name, up_to=gone)
+        await store.modify_session(name, partial(move, state=state))
+
+
+def move(session: Session, state: str) -> Session:
+    """The session in another state."""
+    return Session.model_validate(session.model_dump() | {"state": state})
+
+
+async def held(store: ActorSessionStore) -> list[Any]:
+    """All a store holds but what is each store's own."""
+    return [
+        (each.model_dump(exclude=NOT_KEPT), await store.read_frames(each.id))
+        for each in await store.list_sessions()
+    ]
+
+
+def by_id(one: Any) -> str:
+    """What to sort by where the order of creation is not meant."""
+    return str(one[0]["id"])
+
+
+class Cut(ActorSessionStore):
+    """A store whose k-th operation fails: before it is applied, or after."""
+
+    def __init__(self, at: int, error: Callable[[], Exception], *, after: bool) -> None:
+        super().__init__()
+        self.at, self.error, self.after = at, error, after
+        self.calls = count(1)
+        self.cut = False
+
+    def mend(self) -> None:
+        """From now on nothing fails."""
+        self.at = 0
+
+
+def _step(name: str) -> Any:
+    async def step(self: Cut, *arguments: Any, **options: Any) -> Any:
+        here = next(self.calls) == self.at
+        self.cut = self.cut or here
+        if here and not self.after:
+            raise self.error()
+        answer = await getattr(ActorSessionStore, name)(self, *arguments, **options)
+        if here:
+            raise self.error()
+        return answer
+
+    return step
+
+
+for _name in STEPS:
+    setattr(Cut, _name, _step(_name))
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_copy_cut_at_any_operation_goes_on_and_doubles_nothing(*, after: bool) -> None:
+    """For every k the k-th operation at the target is the last; the same call finishes the work."""
+    async with ActorSessionStore() as source:
+        await fill(source)
+        expected = await held(source)
+        for at in count(1):
+            async with Cut(at, lambda: StoreUnavailable("cut"), after=after) as target:
+                try:
+                    await copy_sessions(source, target)
+                except StoreUnavailable:
+                    assert target.cut
+                target.mend()
+                report = await copy_sessions(source, target)
+                # A creation that fails alone comes after those that did not.
+                assert sorted(await held(target), key=by_id) == sorted(expected, key=by_id)
+                assert (report.sessions, report.differences) == (5, [])
+            if not target.cut:
+                assert at > 30
+                break
+        assert await held(source) == expected
+
+
+async def test_an_answer_that_is_lost_is_looked_up_and_nothing_is_doubled() -> None:
+    """`OutcomeUnknown` at any operation: the copy finds out itself and goes on."""
+    async with ActorSessionStore() as source:
+        await fill(source)
+        for at in count(1):
+            async with Cut(at, lambda: OutcomeUnknown("x"), after=True) as target:
+                report = await copy_sessions(source, target)
+                target.mend()
+                assert await held(target) == await held(source)
+                assert (report.sessions, report.frames) == (5, 48)
+            if not target.cut:
+                break
+
+
+async def test_a_copy_again_brings_nothing_and_finds_the_same() -> None:
+    """The second run compares everything, and has the digest of the first."""
+    async with ActorSessionStore() as source, ActorSessionStore() as target:
+        await fill(source)
+        first = await copy_sessions(source, target)
+        again = await copy_sessions(source, target)
+        assert (first.added, again.added) == (48, 0)
+        assert again.digest == first.digest
+        back = await copy_sessions(target, source)
+        assert (back.digest, back.added, back.differences) == (first.digest, 0, [])
+
+
+async def test_what_was_written_since_comes_along_the_next_time() -> None:
+    """Frames, an end, and a log that has been trimmed in between."""
+    async with ActorSessionStore() as source, ActorSessionStore() as target:
+        await fill(source)
+        await copy_sessions(source, target)
+        await source.add_frames("live", [sent("live", number) for number in range(20, 45)])
+        await source.trim_frames("live", up_to=13)
+        await source.modify_session("live", lambda it: move(it, "closed"))
+        report = await copy_sessions(source, target)
+        assert (report.added, report.differences) == (25, [])
+        assert await held(target) == await held(source)
+
+
+async def other_frame(target: ActorSessionStore) -> None:
+    await target.delete_frames("live")
+    await target.delete_session("live")
+    await target.create_session(await blank(target, "cleared", "live"))
+    await target.add_frames("live", [sent("live", number) for number in (0, 1, 7)])
+
+
+async def more_frames(target: ActorSessionStore) -> None:
+    await target.add_frame(sent("live", 99))
+
+
+async def other_metadata(target: ActorSessionStore) -> None:
+    await target.modify_session("live", lambda it: it.model_copy(update={"metadata": {}}))
+
+
+async def another_state(target: ActorSessionStore) -> None:
+    await target.modify_session("live", lambda it: move(it, "failed"))
+
+
+async def fewer_frames(target: ActorSessionStore) -> None:
+    await target.trim_frames("live", up_to=3)
+
+
+async def blank(target: ActorSessionStore, like: str, name: str) -> Session:
+    session = await target.get_session(like)
+    return session.model_copy(update={"id": name})
+
+
+@pytest.mark.parametrize(
+    "change", [other_frame, more_frames, other_metadata, another_state, fewer_frames]
+)
+async def test_other_content_at_the_target_is_reported_and_stays(change: Any) -> None:
+    """One sentence names the session; the others are copied all the same."""
+    async with ActorSessionStore() as source, ActorSessionStore() as target:
+        await fill(source)
+        await copy_sessions(source, target)
+        await change(target)
+        there = await held(target)
+        await source.create_session(Session.new(id="new", transport_type="stdio"))
+        report = await copy_sessions(source, target)
+        assert await held(target) == [*there, (await held(source))[-1]]
+        assert report.sessions == 5
+        (said,) = report.differences
+        assert said.startswith("session live: ")
+
+
+async def test_what_the_target_reads_back_is_what_is_compared() -> None:
+    """A target that loses a byte is found out."""
+
+    class Forgetful(ActorSessionStore):
+        async def read_frames(self, session_id: str, /, **options: Any) -> Any:
+            frames = await super().read_frames(session_id, **options)
+            wrong = sent(session_id, 1_000)
+            return [
+                each if each.seq != 7 else each.model_copy(update={"envelope": wrong})
+                for each in frames
+            ]
+
+    async with ActorSessionStore() as source, Forgetful() as target:
+        await fill(source)
+        report: CopyReport = await copy_sessions(source, target)
+        assert report.sessions == 3
+        assert [said.split(":")[0] for said in report.differences] == [
+            "session closed",
+            "session live",
+        ]
+
+
+async def test_a_session_deleted_meanwhile_is_gone_at_the_target_too() -> None:
+    """What this call had made of it is taken back."""
+
+    class Leaving(ActorSessionStore):
+        async def read_frames(self, session_id: str, /, **options: Any) -> Any:
+            if session_id == "live":
+                await self.delete_session("live")
+            return await super().read_frames(session_id, **options)
+
+    async with Leaving() as source, ActorSessionStore() as target:
+        await fill(source)
+        report = await copy_sessions(source, target)
+        assert (report.sessions, report.gone, report.differences) == (4, 1, [])
+        assert await held(target) == await held(source)
