@@ -15,7 +15,7 @@ __all__ = ["bytes_a_frame", "used"]
 
 FRAMES = 32_000
 SESSIONS = 64
-NODE_BYTES = (4096, 8192, 32768)
+NODE_BYTES = (4096, 16384, 32768)
 """`stream-node-max-bytes`: the first is what servers come with."""
 
 

@@ -29,9 +29,10 @@ async def work(url: str, name: str) -> None:
     """Append by 64 callers for as many seconds as each line of standard input says."""
     loop = asyncio.get_running_loop()
     async with RedisSessionStore(url, prefix="team") as store:
-        envelopes = [envelope(f"{name}-{number}") for number in range(CALLERS)]
-        for each in envelopes:
-            await store.create_session(Session.new(transport_type="stdio", id=each.session_id))
+        names = [f"{name}-{number}" for number in range(CALLERS)]
+        envelopes = [envelope(each) for each in names]
+        for each in names:
+            await store.create_session(Session.new(transport_type="stdio", id=each))
         print("ready", flush=True)
         while line := await loop.run_in_executor(None, sys.stdin.readline):
             took: list[float] = []
