@@ -55,7 +55,8 @@ class Scene:
     def arguments(self) -> list[bytes]:
         """What it is given besides: one frame of 1 KB, with the store's own limits."""
         words: Sequence[object] = (
-            *("epoch", "", 1, 1, "", 1, "", len(MESSAGE), 1_000_000, 2**30, 2**33, "", ""),
+            *("epoch", "", 1_000_000, 2**30, 2**33, ""),
+            *(1, 1, "", 1, "", len(MESSAGE), ""),
             b"\x93\x00\xcf\x00\x06\x0b\x24\x18\x1d\x40\x00\xc0",
             MESSAGE,
         )
