@@ -68,12 +68,13 @@ async def compare(
     rounds: int = 5,
     ours_total: int | None = None,
     ours_weight: float = 1.0,
+    ours_callers: int | None = None,
 ) -> Ratio:
     """Measure both sides in turn, one round not counted; `ours_weight` scales our operations."""
     pairs: list[tuple[float, float]] = []
     for _ in range(rounds + 1):
         gc.collect()
-        first = await throughput(ours, callers, ours_total or total) * ours_weight
+        first = await throughput(ours, ours_callers or callers, ours_total or total) * ours_weight
         gc.collect()
         pairs.append((first, await throughput(theirs, callers, total)))
     pairs = pairs[1:]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias, cast
 
-__all__ = ["Answer", "Call", "Fate", "Refused", "Script", "verb_of"]
+__all__ = ["Answer", "Call", "Fate", "Refused", "Script", "Word", "verb_of"]
 
 Word: TypeAlias = bytes | str | int
 
@@ -15,12 +15,14 @@ Word: TypeAlias = bytes | str | int
 class Script:
     """A Lua script by the digest of its text; a server that has lost it is given it again."""
 
-    __slots__ = ("digest", "many", "name", "text")
+    __slots__ = ("digest", "many", "name", "shared", "text")
 
-    def __init__(self, name: str, text: bytes, digest: str, *, many: bool = False) -> None:
+    def __init__(self, name: str, text: bytes, digest: str, *, shared: int = 0) -> None:
         self.name = name
-        self.many = many
+        self.many = shared > 0
         """Whether it does several operations in one call, each with an answer of its own."""
+        self.shared = shared
+        """Of such a script: how many of an operation's first arguments are the same for all."""
         self.text = text
         self.digest = digest
 

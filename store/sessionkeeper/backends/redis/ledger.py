@@ -120,11 +120,12 @@ class Ledger:
         words: list[Word] = ["EVALSHA", script.digest, len(fixed) + 2 * len(asks), *fixed]
         for ask in asks:
             words += ask.keys or ()
+        shared = script.shared
         # The time is that of the first: they are one step of the server.
-        words += (self._epochs[bucket][0], asks[0].arguments[0])
+        words += (self._epochs[bucket][0], *asks[0].arguments[:shared])
         for ask in asks:
             words += self._number(ask)
-            words += ask.arguments[1:]
+            words += ask.arguments[shared:]
         return Call(bucket.number, words, script)
 
     def _number(self, ask: Ask) -> tuple[int, int]:
@@ -213,5 +214,5 @@ def keys_of(bucket: Bucket, writer: str) -> tuple[str, ...]:
 
 def _size(ask: Ask) -> int:
     """Bytes an append carries, as its arguments say."""
-    size = ask.arguments[4]
+    size = ask.arguments[8]
     return size if isinstance(size, int) else 0

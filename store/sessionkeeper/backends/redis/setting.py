@@ -12,11 +12,12 @@ from ...clock import Clock
 from ...errors import InvalidSessionId
 from ...events import SessionEvent, SessionEventKind
 from ...ids import is_session_id
-from ...limits import StoreLimits
+from ...limits import FramesFull, StoreLimits
 from ...listening import Listeners
 from ...session import Session
 from ...states import SessionState
 from ...watching import Bells
+from .call import Word
 from .guesses import Guesses
 from .keys import Bucket, Keys, encoded
 
@@ -36,6 +37,17 @@ class Setting:
     guesses: Guesses = field(default_factory=Guesses)
     applying: bool = False
     """Whether a caller's own code runs as the owner now."""
+    bounds: tuple[Word, ...] = field(init=False)
+    """The words by which `log.lua` knows what no log of this store takes."""
+
+    def __post_init__(self) -> None:
+        limits = self.limits
+        self.bounds = (
+            limits.max_frames_per_session,
+            limits.max_session_bytes,
+            self.share(limits.max_total_bytes),
+            "1" if limits.frames_full is FramesFull.DROP_OLDEST else "",
+        )
 
     def place(self, session_id: str) -> tuple[Bucket, str]:
         """Return the bucket of a session and its id as keys have it. Raises `InvalidSessionId`."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from ....errors import LimitExceeded, SequenceConflict, SessionClosed
-from ....limits import FramesFull
 from ....log_rules import check_records
 from ....records import FrameRecord
 from ....states import SessionState
@@ -19,10 +19,11 @@ from .asking import fetch, write
 
 __all__ = ["Append"]
 
-APPEND, APPEND_CHANGE = script("append", many=True), script("append_change")
+# Neighbouring appends share the time and the bounds.
+APPEND, APPEND_CHANGE = script("append", shared=5), script("append_change")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Append:
     """Records for one log."""
 
@@ -35,53 +36,48 @@ class Append:
     """The number the log must end with; None for any."""
     scope: str
 
-    def check(self) -> Plan[None]:
-        """Raise `LimitExceeded` for what no log takes, if nothing else is wrong before that."""
+    def too_much(self) -> LimitExceeded | None:
+        """Return what no log takes of this; None if nothing."""
         try:
             check_records(self.setting.limits, self.records, self.size)
-        except LimitExceeded:
-            row = yield from fetch(self.setting, self.session_id, self.scope)
-            if row[ENDED] is not None:
-                raise SessionClosed(self.session_id, SessionState(row[STATE].decode())) from None
-            last = int(row[LAST])
-            if self.expected is not None and self.expected != last:
-                raise SequenceConflict(
-                    self.session_id, expected=self.expected, current=last
-                ) from None
-            raise
+        except LimitExceeded as error:
+            return error
+        return None
+
+    def refuse(self, error: LimitExceeded) -> Plan[NoReturn]:
+        """Raise that it is too much, if nothing else is wrong before that."""
+        row = yield from fetch(self.setting, self.session_id, self.scope)
+        if row[ENDED] is not None:
+            raise SessionClosed(self.session_id, SessionState(row[STATE].decode()))
+        last = int(row[LAST])
+        if self.expected is not None and self.expected != last:
+            raise SequenceConflict(self.session_id, expected=self.expected, current=last)
+        raise error
 
     def ask(self, seen: str = "") -> Ask:
         """Ask to append, if the session is still what a function saw."""
-        self.setting.guesses.append(self.session_id, len(self.records))
-        return write(
-            self.setting,
-            APPEND,
-            self.session_id,
-            *(len(self.records), *self._limits(), seen),
-            *frame_words(self.records),
-            scope=self.scope,
-        )
+        setting = self.setting
+        count = len(self.records)
+        setting.guesses.append(self.session_id, count)
+        bucket, name = setting.place(self.session_id)
+        words: list[Word] = [setting.now, *setting.bounds, self.scope, count, *self._terms(seen)]
+        words += frame_words(self.records)
+        keys = (bucket.session + name, bucket.log + name)
+        return Ask(bucket, APPEND, keys, words, write=True)
 
     def ask_with_change(self, words: Sequence[Word]) -> Ask:
         """Ask to append and to change the session, in one step."""
+        setting = self.setting
         return write(
-            self.setting,
+            setting,
             APPEND_CHANGE,
             self.session_id,
-            *(len(self.records), *self._limits(), "", self.setting.limits.max_metadata_bytes),
-            *words,
+            *(len(self.records), *setting.bounds, *self._terms("")),
+            *(setting.limits.max_metadata_bytes, *words),
             *frame_words(self.records),
             scope=self.scope,
         )
 
-    def _limits(self) -> tuple[Word, ...]:
-        """Make the words by which `log.lua` knows what is too much."""
-        limits = self.setting.limits
-        return (
-            "" if self.expected is None else self.expected,
-            self.size,
-            limits.max_frames_per_session,
-            limits.max_session_bytes,
-            self.setting.share(limits.max_total_bytes),
-            "1" if limits.frames_full is FramesFull.DROP_OLDEST else "",
-        )
+    def _terms(self, seen: str) -> tuple[Word, ...]:
+        """Make the words by which `log.lua` knows what this append needs."""
+        return "" if self.expected is None else self.expected, self.size, seen

@@ -35,7 +35,8 @@ def add_frames(setting: Setting, command: AddFrames, scope: str) -> Plan[range]:
     session_id, records = command.session_id, command.records
     expected = command.expected_last_seq
     append = Append(setting, session_id, records, command.weight, expected, scope)
-    yield from append.check()
+    if (error := append.too_much()) is not None:
+        yield from append.refuse(error)
     if command.change is None:
         (answer,) = yield [append.ask()]
     else:

@@ -30,7 +30,8 @@ CLEAR, TRIM, READ = script("clear"), script("trim"), script("read")
 def add_frame(setting: Setting, command: AddFrame, scope: str) -> Plan[int]:
     session_id = command.session_id
     append = Append(setting, session_id, (command.record,), command.weight, None, scope)
-    yield from append.check()
+    if (error := append.too_much()) is not None:
+        yield from append.refuse(error)
     (answer,) = yield [append.ask()]
     last: int = checked(answer, session_id)[1]
     if setting.bells:

@@ -1,18 +1,18 @@
 --@use keys now rows writer news log
--- Appends to several logs, each an operation of its own. ARGV: 1 epoch, 2 now, then of each: its
--- number and place, principal, count, limits, frames.
+-- Appends to several logs, each an operation of its own. ARGV: 1 epoch, 2 now, 3-6 bounds, then of
+-- each: its number and place, principal, count, terms, frames.
 if fenced() then return FENCED end
 local wall, steady = now(ARGV[2])
 local before = tonumber(call('HGET', META, 'bytes') or 0)
 call('ZCARD', IDLE) -- of another kind it stops the script here, not after the first log was written
 local held, added, dropped = before, 0, 0
-local answers, kept, at = {}, {}, 3
+local answers, kept, at = {}, {}, 3 + BOUNDS
 
-local function operate(pair, scope, count, limits, frames)
+local function operate(pair, scope, count, terms, frames)
   local row, log = find_log(KEYS[pair], scope), KEYS[pair + 1]
   if not row then return { 'MISSING' } end
   if row.ended then return { 'CLOSED', row.state } end
-  local drop, no = room(log, row, count, limits, held)
+  local drop, no = room(log, row, count, 3, terms, held)
   if no then return no end
   if drop > 0 then
     dropped = dropped + drop
@@ -25,7 +25,7 @@ end
 
 for pair = PAIRS + 1, #KEYS, 2 do
   local count = tonumber(ARGV[at + 3])
-  local frames = at + 4 + LIMITS
+  local frames = at + 4 + TERMS
   -- What cannot be done, at its first write, is nothing to the others of this call.
   local fine, answer = pcall(operate, pair, ARGV[at + 2], count, at + 4, frames)
   if not fine then answer = { err = (answer.err or answer) .. ', in script: append' } end

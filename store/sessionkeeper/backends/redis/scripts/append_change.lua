@@ -1,11 +1,12 @@
 --@use keys now rows writer sound tally news log change
--- ARGV: 4 now, 5 principal, 6 count, 7-13 limits, 14 most metadata, 15-25 the change, the frames.
+-- ARGV: 4 now, 5 principal, 6 count, 7-10 bounds, 11-13 terms, 14 most metadata, 15-25 the change,
+-- then the frames.
 if fenced() then return FENCED end
 local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end
 if row.ended then return { 'CLOSED', row.state } end
 local count = tonumber(ARGV[6])
-local drop, no = room(KEYS[10], row, count, 7, tonumber(call('HGET', META, 'bytes') or 0))
+local drop, no = room(KEYS[10], row, count, 7, 11, tonumber(call('HGET', META, 'bytes') or 0))
 if no then return no end
 local new = wanted(15)
 no = refusal(row, new, tonumber(ARGV[14]))

@@ -49,8 +49,9 @@ for _, each in ipairs(victims) do
 end
 
 local number, revision = add('number', 1), add('revision', 1)
-call('HSET', key, 'n', number, 'r', revision, 'c', wall, 'a', wall, 's', new.state,
-  'd', new.fields, 'q', 0, 'k', 0, 'z', 0, 't', 0)
+-- What an append reads and writes comes first: a small hash is looked through from its beginning.
+call('HSET', key, 'q', 0, 'k', 0, 'z', 0, 't', 0, 'a', wall, 'r', revision, 's', new.state,
+  'n', number, 'c', wall, 'd', new.fields)
 set(key, 'x', false, new.held)
 set(key, 'p', false, new.principal)
 set(key, 'o', false, new.agreed)

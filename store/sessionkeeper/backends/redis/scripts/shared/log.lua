@@ -1,8 +1,8 @@
 -- What may be appended, and how. A frame's `c` is what its log held up to it since it began, so
--- what a cut frees is one subtraction. The limits are: expected last number ('' for any), bytes,
--- most frames and bytes of a log, most bytes of the bucket, '1' to drop the oldest, and what a
--- function saw of the session ('' for none).
-local LIMITS = 7
+-- what a cut frees is one subtraction. The bounds are the same for all appends of a store: most frames
+-- and bytes of a log, most bytes of the bucket, '1' to drop the oldest. The terms are those of one:
+-- expected last number ('' for any), bytes, what a function saw of the session ('' for none).
+local BOUNDS, TERMS = 4, 3
 
 local function sum_at(log, seq)
   local entry = call('XRANGE', log, seq .. '-0', seq .. '-0')[1]
@@ -26,10 +26,10 @@ local function to_drop(log, row, least, size)
 end
 
 -- How many make room where the bucket holds so many bytes, or why nothing may be appended.
-local function room(log, row, count, at, held)
-  local expected, size, most, most_bytes, most_total, drops, mark =
-    ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]),
-    tonumber(ARGV[at + 4]), ARGV[at + 5] == '1', ARGV[at + 6]
+local function room(log, row, count, bounds, terms, held)
+  local most, most_bytes, most_total, drops = tonumber(ARGV[bounds]), tonumber(ARGV[bounds + 1]),
+    tonumber(ARGV[bounds + 2]), ARGV[bounds + 3] == '1'
+  local expected, size, mark = ARGV[terms], tonumber(ARGV[terms + 1]), ARGV[terms + 2]
   if expected ~= '' and tonumber(expected) ~= row.last then
     return nil, { 'SEQUENCE', row.last, expected }
   end

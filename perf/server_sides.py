@@ -1,0 +1,145 @@
+"""What is timed beside the store on a server: the same script by other clients, and the peers.
+
+The other side is as good as one can write it: its words are made before the clock starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
+
+from harness import Operation
+from ratios import MESSAGE, envelope
+from redis.asyncio import Redis
+from sessionkeeper import MessageEnvelope, RedisSessionStore, Session
+from sessionkeeper.backends.redis.keys import Keys
+from sessionkeeper.backends.redis.ledger import keys_of
+from sessionkeeper.backends.redis.scripts import script
+from sessionkeeper.bench.peers import LogPeer, peer
+
+__all__ = ["Scene", "glide", "opened", "peer_log", "redis_py"]
+
+APPEND, FENCE = script("append"), script("fence")
+_PREFIXES = count(1)
+
+
+class Scene:
+    """A store with sessions on a server, and the words by which others append to them."""
+
+    def __init__(self, url: str, store: RedisSessionStore, prefix: str, sessions: int) -> None:
+        self.url = url
+        self.store = store
+        self.ids = [f"s{number}" for number in range(sessions)]
+        self.envelopes: list[MessageEnvelope] = [envelope(each) for each in self.ids]
+        self.bucket = Keys(prefix, 1).buckets[0]
+        self._fixed = keys_of(self.bucket, "beside")
+
+    def add(self, caller: int) -> Awaitable[int]:
+        """Append by the store."""
+        return self.store.add_frame(self.envelopes[caller])
+
+    def get(self, caller: int) -> Awaitable[Session]:
+        """Read a session by the store."""
+        return self.store.get_session(self.ids[caller])
+
+    def hash(self, caller: int) -> str:
+        """Key of a session."""
+        return self.bucket.session + self.ids[caller]
+
+    def keys(self, caller: int) -> list[str]:
+        """What the script of one append is given as keys."""
+        return [*self._fixed, self.hash(caller), self.bucket.log + self.ids[caller]]
+
+    def arguments(self) -> list[bytes]:
+        """What it is given besides: one frame of 1 KB, with the store's own limits."""
+        words: Sequence[object] = (
+            *("epoch", "", 1_000_000, 2**30, 2**33, ""),
+            *(1, 1, "", 1, "", len(MESSAGE), ""),
+            b"\x93\x00\xcf\x00\x06\x0b\x24\x18\x1d\x40\x00\xc0",
+            MESSAGE,
+        )
+        return [each if isinstance(each, bytes) else str(each).encode() for each in words]
+
+    async def fence(self, client: Redis) -> None:
+        """Make the other side a writer with an epoch: its appends leave their answers, too."""
+        await client.script_load(APPEND.text)
+        await client.execute_command(
+            "EVAL", FENCE.text, 8, *self._fixed, "epoch", 3_600_000, 1
+        )
+
+
+@asynccontextmanager
+async def opened(url: str, sessions: int) -> AsyncIterator[Scene]:
+    """An open store with so many sessions, alone on its server."""
+    prefix = f"perf-{next(_PREFIXES)}"
+    async with RedisSessionStore(url, prefix=prefix) as store:
+        scene = Scene(url, store, prefix, sessions)
+        for each in scene.ids:
+            await store.create_session(Session.new(transport_type="stdio", id=each))
+        yield scene
+    async with Redis.from_url(url) as client:
+        await client.flushall()
+
+
+@asynccontextmanager
+async def redis_py(scene: Scene, callers: int) -> AsyncIterator[tuple[Operation, Operation]]:
+    """One `EVALSHA` an append, and one `HGETALL` a session, as redis-py's client does it."""
+    client = Redis.from_url(scene.url, protocol=3, max_connections=callers + 8)
+    await scene.fence(client)
+    words = [
+        ("EVALSHA", APPEND.digest, 10, *scene.keys(caller), *scene.arguments())
+        for caller in range(callers)
+    ]
+
+    async def append(caller: int) -> None:
+        answer: Any = await client.execute_command(*words[caller])
+        assert answer[0][0] == b"OK"
+
+    async def read(caller: int) -> None:
+        found: Any = await client.hgetall(scene.hash(caller))
+        assert found[b"n"]
+
+    yield append, read
+    await client.aclose()
+
+
+@asynccontextmanager
+async def glide(scene: Scene, callers: int) -> AsyncIterator[Operation]:
+    """The same script by valkey-glide, which has one connection for all callers."""
+    from glide import GlideClient, GlideClientConfiguration, NodeAddress
+
+    host, _, port = scene.url.removeprefix("redis://").partition("/")[0].partition(":")
+    async with Redis.from_url(scene.url) as client:
+        await scene.fence(client)
+    other = await GlideClient.create(GlideClientConfiguration([NodeAddress(host, int(port))]))
+    # Not its `invoke_script`: that sends the same, and is up to a half slower here.
+    words = [
+        ["EVALSHA", APPEND.digest, "10", *scene.keys(caller), *scene.arguments()]
+        for caller in range(callers)
+    ]
+
+    async def append(caller: int) -> None:
+        answer: Any = await other.custom_command(words[caller])
+        assert answer[0][0] == b"OK"
+
+    yield append
+    await other.close()
+
+
+@asynccontextmanager
+async def peer_log(scene: Scene, name: str, callers: int) -> AsyncIterator[Operation]:
+    """A peer that appends the same message to a log of each caller."""
+    log: LogPeer[Any] = peer(name).make(redis_url=scene.url)  # type: ignore[assignment]
+    await log.open()
+    for each in scene.ids:
+        await log.create(each)
+    messages = [log.message(each, MESSAGE) for each in scene.ids[:callers]]
+    add: Callable[[str, Any], Awaitable[None]] = log.add
+
+    async def append(caller: int) -> None:
+        await add(scene.ids[caller], messages[caller])
+
+    yield append
+    await log.aclose()
