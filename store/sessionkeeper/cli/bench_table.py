@@ -87,7 +87,7 @@ def _table(result: BenchResult, load: Load, width: int) -> Table:
 
 def _fitting(rows: Sequence[_Row], width: int) -> list[str]:
     """The columns a terminal has room for beside names and what was stored, which always show."""
-    columns = list(_COLUMNS)
+    columns: list[str] = list(_COLUMNS)
     dropped = iter(_DROPPED)
     while True:
         wide = max((len(name) + len(words) for name, _, (words, _) in rows), default=0) + 4
@@ -100,7 +100,7 @@ def _fitting(rows: Sequence[_Row], width: int) -> list[str]:
 
 def _cells(each: Measured) -> dict[str, str]:
     speed, latency = each.per_second, each.latency
-    times = dict.fromkeys(("p50", "p99", "p99.9", "p99.99", "max"), "–")
+    times: dict[str, str] = dict.fromkeys(("p50", "p99", "p99.9", "p99.99", "max"), "–")
     if latency is not None:
         times = {
             "p50": micros(latency.p50_us),
