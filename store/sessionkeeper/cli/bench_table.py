@@ -62,7 +62,7 @@ def show_result(result: BenchResult) -> None:
 
 
 def _table(result: BenchResult, load: Load, width: int) -> Table:
-    table = Table(title=f"{load.mix}, {load.title}", title_justify="left", box=None, padding=(0, 1))
+    table = Table(box=None, padding=(0, 1))
     rows = [
         (printable(subject.name), _cells(each), told_stored(each.stored))
         for subject in result.subjects
