@@ -175,6 +175,7 @@ def test_no_password_is_shown(
         assert said.out == ""
         assert said.err.count("\n") == 1
         assert "hunter2" not in said.err
+        assert "validation error" not in said.err  # pydantic's own words are for programmers
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from itertools import count
@@ -160,6 +161,17 @@ async def test_a_copy_again_brings_nothing_and_finds_the_same() -> None:
         assert (back.digest, back.added, back.differences) == (first.digest, 0, [])
 
 
+async def test_two_copies_at_once_bring_each_frame_once() -> None:
+    """Each step depends on where the log at the target ends: whoever comes second is refused."""
+    async with ActorSessionStore() as source, ActorSessionStore() as target:
+        await fill(source)
+        await source.add_frames("live", [sent("live", number) for number in range(20, 400)])
+        await asyncio.gather(*(copy_sessions(source, target) for _ in range(3)))
+        report = await copy_sessions(source, target)
+        assert (report.sessions, report.differences) == (5, [])
+        assert await held(target) == await held(source)
+
+
 async def test_what_was_written_since_comes_along_the_next_time() -> None:
     """Frames, an end, and a log that has been trimmed in between."""
     async with ActorSessionStore() as source, ActorSessionStore() as target:
@@ -202,10 +214,17 @@ async def blank(target: ActorSessionStore, like: str, name: str) -> Session:
 
 
 @pytest.mark.parametrize(
-    "change", [other_frame, more_frames, other_metadata, another_state, fewer_frames]
+    ("change", "reason"),
+    [
+        (other_frame, "a frame at the target is not the same"),
+        (more_frames, "its log at the target is not the beginning of the one at the source"),
+        (other_metadata, "its metadata at the target is not the same"),
+        (another_state, "it is failed at the target, and active at the source"),
+        (fewer_frames, "its log at the target is not the beginning of the one at the source"),
+    ],
 )
-async def test_other_content_at_the_target_is_reported_and_stays(change: Any) -> None:
-    """One sentence names the session; the others are copied all the same."""
+async def test_other_content_at_the_target_is_reported_and_stays(change: Any, reason: str) -> None:
+    """One sentence names the session and says why; the others are copied all the same."""
     async with ActorSessionStore() as source, ActorSessionStore() as target:
         await fill(source)
         await copy_sessions(source, target)
@@ -215,8 +234,13 @@ async def test_other_content_at_the_target_is_reported_and_stays(change: Any) ->
         report = await copy_sessions(source, target)
         assert await held(target) == [*there, (await held(source))[-1]]
         assert report.sessions == 5
-        (said,) = report.differences
-        assert said.startswith("session live: ")
+        assert report.differences == [f"session live: {reason}"]
+        if change is not more_frames:
+            # Nothing is added to it either, when the source has more.
+            await source.add_frame(sent("live", 500))
+            report = await copy_sessions(source, target)
+            assert report.differences == [f"session live: {reason}"]
+            assert await held(target) == [*there, (await held(source))[-1]]
 
 
 async def test_what_the_target_reads_back_is_what_is_compared() -> None:
@@ -239,6 +263,27 @@ async def test_what_the_target_reads_back_is_what_is_compared() -> None:
             "session closed",
             "session live",
         ]
+
+
+async def test_a_log_trimmed_while_it_is_read_is_begun_again() -> None:
+    """Both then begin at the same number, with the same frames."""
+
+    class Trimming(ActorSessionStore):
+        reads = 0
+
+        async def read_frames(self, session_id: str, /, **options: Any) -> Any:
+            if session_id == "live":
+                self.reads += 1
+                if self.reads in (1, 3):
+                    await self.trim_frames("live", up_to=3 * self.reads)
+            return await super().read_frames(session_id, **options)
+
+    async with Trimming() as source, ActorSessionStore() as target:
+        await fill(source)
+        report = await copy_sessions(source, target)
+        assert (report.sessions, report.differences) == (5, [])
+        assert await held(target) == await held(source)
+        assert [frame.seq for frame in await target.read_frames("live")] == [*range(10, 21)]
 
 
 async def test_a_session_deleted_meanwhile_is_gone_at_the_target_too() -> None:
