@@ -243,6 +243,18 @@ async def test_other_content_at_the_target_is_reported_and_stays(change: Any, re
             assert await held(target) == [*there, (await held(source))[-1]]
 
 
+async def test_a_session_that_ended_at_the_target_with_another_log_is_reported() -> None:
+    """Nothing can follow there, and that is the reason given."""
+    async with ActorSessionStore() as source, ActorSessionStore() as target:
+        await fill(source)
+        await copy_sessions(source, target)
+        await target.modify_session("live", partial(move, state="closed"))
+        await source.add_frame(sent("live", 20))
+        await source.modify_session("live", partial(move, state="closed"))
+        report = await copy_sessions(source, target)
+        assert report.differences == ["session live: it has ended at the target with another log"]
+
+
 async def test_what_the_target_reads_back_is_what_is_compared() -> None:
     """A target that loses a byte is found out."""
 
