@@ -207,8 +207,11 @@ def _target(fd: str) -> str:
 
 def _children() -> set[str]:
     """The processes this one has started, zombies too; servers of other tests may be there."""
-    tasks = Path("/proc/self/task").iterdir()
-    return {pid for task in tasks for pid in (task / "children").read_text().split()}
+    found: set[str] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that just ended
+            found.update((task / "children").read_text().split())
+    return found
 
 
 @pytest.fixture
