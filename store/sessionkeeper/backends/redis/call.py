@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
 
-__all__ = ["Answer", "Call", "Fate", "Refused", "Script"]
+__all__ = ["Answer", "Call", "Fate", "Refused", "Script", "says"]
 
 Word: TypeAlias = bytes | str | int
 
@@ -64,3 +64,11 @@ class Fate(Enum):
 
 Answer: TypeAlias = Any
 """What the server answered, a `Refused`, or a `Fate`."""
+
+
+def says(answer: Answer, word: bytes) -> bool:
+    """Whether a script answered a list that begins with this word."""
+    if type(answer) is not list:
+        return False
+    words: Sequence[Any] = answer
+    return bool(words) and words[0] == word

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ...errors import OutcomeUnknown, StoreUnavailable
 from .ask import OPEN, Ask
-from .call import Answer, Call, Fate, Refused, Word
+from .call import Answer, Call, Fate, Refused, Word, says
 from .keys import Bucket
 from .ledger import Ledger
 from .servers import Servers, halfway, passing
@@ -47,7 +47,10 @@ class Waits:
     def met(self, answer: Answer) -> bool:
         """Whether that is what was waited for."""
         if self.aof:
-            return type(answer) is list and answer[0] >= 1 and answer[1] >= self.replicas
+            if type(answer) is not list:
+                return False
+            counts: Sequence[int] = answer
+            return counts[0] >= 1 and counts[1] >= self.replicas
         return type(answer) is int and answer >= self.replicas
 
 
@@ -165,7 +168,7 @@ class Delivery:
             return
         written: dict[Bucket, list[Ask]] = {}
         for ask in asks:
-            if ask.write and type(ask.answer) is list and ask.answer[0] == OK:
+            if ask.write and says(ask.answer, OK):
                 written.setdefault(ask.bucket, []).append(ask)
         before = [self._servers.generation(bucket.number) for bucket in written]
         calls = [Call(bucket.number, words) for bucket in written]

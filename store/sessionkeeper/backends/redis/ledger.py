@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import OutcomeUnknown
 from .ask import Ask
-from .call import Call, Word
+from .call import Call, Word, says
 from .keys import Bucket, Keys
 from .scripts import script
 
@@ -153,7 +153,7 @@ class Ledger:
 
     def take(self, bucket: Bucket, asks: Sequence[Ask], answer: Any) -> bool:
         """Note what a fence answered of these lost asks; say whether it holds."""
-        if type(answer) is not list or answer[0] != _OK:
+        if not says(answer, _OK):
             self._epochs.pop(bucket, None)
             return False
         for ask, found in zip(asks, answer[1:], strict=True):
@@ -171,7 +171,7 @@ class Ledger:
 
     def fenced(self, answer: Any) -> bool:
         """Whether this says that the writer needs a new epoch; nothing was applied then."""
-        return type(answer) is list and bool(answer) and answer[0] == _FENCED
+        return says(answer, _FENCED)
 
     def forget(self, bucket: Bucket) -> None:
         """Take a new epoch before the next write to a bucket."""
