@@ -68,7 +68,5 @@ Answer: TypeAlias = Any
 
 def says(answer: Answer, word: bytes) -> bool:
     """Whether a script answered a list that begins with this word."""
-    if type(answer) is not list:
-        return False
-    words: Sequence[Any] = answer
-    return bool(words) and words[0] == word
+    words: Any = answer
+    return type(answer) is list and bool(words) and bool(words[0] == word)

@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ...errors import OutcomeUnknown, StoreUnavailable
 from .ask import OPEN, Ask
@@ -47,10 +48,8 @@ class Waits:
     def met(self, answer: Answer) -> bool:
         """Whether that is what was waited for."""
         if self.aof:
-            if type(answer) is not list:
-                return False
-            counts: Sequence[int] = answer
-            return counts[0] >= 1 and counts[1] >= self.replicas
+            counts: Any = answer
+            return type(answer) is list and bool(counts[0] >= 1 and counts[1] >= self.replicas)
         return type(answer) is int and answer >= self.replicas
 
 
