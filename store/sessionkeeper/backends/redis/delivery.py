@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ...errors import OutcomeUnknown, StoreUnavailable
 from .ask import OPEN, Ask
-from .call import Answer, Call, Fate, Refused, Word, verb_of
+from .call import Answer, Call, Fate, Refused, Word, says
 from .keys import Bucket
 from .ledger import Ledger
 from .servers import Servers, halfway, passing
@@ -181,7 +181,7 @@ class Delivery:
             return
         written: dict[Bucket, list[Ask]] = {}
         for ask in asks:
-            if ask.write and verb_of(ask.answer) == OK:
+            if ask.write and says(ask.answer, OK):
                 written.setdefault(ask.bucket, []).append(ask)
         before = [self._servers.generation(bucket.number) for bucket in written]
         calls = [Call(bucket.number, words) for bucket in written]

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import OutcomeUnknown
 from .ask import Ask
-from .call import Call, Word, verb_of
+from .call import Call, Word, says
 from .keys import Bucket, Keys
 from .scripts import script
 
@@ -154,7 +154,7 @@ class Ledger:
 
     def take(self, bucket: Bucket, asks: Sequence[Ask], answer: Any) -> bool:
         """Note what a fence answered of these lost asks; say whether it holds."""
-        if verb_of(answer) != _OK:
+        if not says(answer, _OK):
             self._epochs.pop(bucket, None)
             return False
         for ask, found in zip(asks, answer[1:], strict=True):
@@ -172,7 +172,7 @@ class Ledger:
 
     def fenced(self, answer: Any) -> bool:
         """Whether this says that the writer needs a new epoch; nothing was applied then."""
-        return verb_of(answer) == _FENCED
+        return says(answer, _FENCED)
 
     def forget(self, bucket: Bucket) -> None:
         """Take a new epoch before the next write to a bucket."""
