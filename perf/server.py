@@ -20,7 +20,7 @@ from own_server import own_server, server_version
 from server_growth import bytes_a_frame
 from server_large import find_among_a_million
 from server_sides import glide, opened, peer_log, redis_py
-from server_team import four_processes
+from server_team import four_processes, one_hot_session
 from sessionkeeper.bench.peers import PeerNotInstalled
 
 ROUNDS = 7
@@ -106,6 +106,7 @@ NUMBERS: tuple[Measure, ...] = (
     against_peers,
     one_caller,
     four_processes,
+    one_hot_session,
     bytes_a_frame,
 )
 
