@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from contextvars import Context
 
-import msgspec
-
 from .errors import (
     InvalidSessionId,
     LimitExceeded,
@@ -20,7 +18,7 @@ from .errors import (
     SessionNotFound,
 )
 from .events import SessionEventKind
-from .frozen import thaw
+from .frozen import json_size
 from .ids import is_session_id
 from .limits import SessionsFull, StoreLimits
 from .rows import SessionRow
@@ -162,6 +160,6 @@ def _check_metadata(limits: StoreLimits, before: Session | None, session: Sessio
         )
     ):
         return
-    size = sum(len(msgspec.json.encode(thaw(part))) for part in held if part)
+    size = sum([json_size(part) for part in held if part])
     if size > limits.max_metadata_bytes:
         raise LimitExceeded("max_metadata_bytes", current=size, maximum=limits.max_metadata_bytes)
