@@ -164,7 +164,8 @@ def test_a_copy_has_the_fields_of_its_class_and_no_other() -> None:
     """Whatever the names in `update` are, and wherever among good ones a bad one stands."""
     names: list[Any] = [Sly("colour"), Sly("metadata"), 5, None, "colour", "__class__"]
     for name in names:
-        for update in ({name: {}}, {"tags": {"x"}, name: {}}):
+        updates: list[dict[Any, Any]] = [{name: {}}, {"tags": {"x"}, name: {}}]
+        for update in updates:
             try:
                 copied = SESSION.model_copy(update=update)
             except (ValueError, TypeError):
