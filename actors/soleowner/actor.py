@@ -238,7 +238,7 @@ class Actor(Generic[S]):
             size = len(batch)
             self._batches += 1
             self._commands += size
-            if size > self._largest:
+            if size > self._largest:  # noqa: PLR1730 - `max` is a call, once a batch
                 self._largest = size
             self._current = batch
             observer = self._observer
