@@ -167,7 +167,9 @@ _encode = msgspec.json.Encoder(enc_hook=_one_level).encode
 def _freeze(value: object, depth: int) -> JsonValue:
     kind = type(value)
     if kind is str:
-        return _check_text(value)  # type: ignore[arg-type]  # a str, by the test above
+        if not value.isascii():  # type: ignore[attr-defined]  # a str, by the test above
+            _check_text(value)  # type: ignore[arg-type]
+        return value  # type: ignore[return-value]
     if kind in _ATOMS:
         _check_number(value)  # type: ignore[arg-type]  # an atom, by the test above
         return value  # type: ignore[return-value]
@@ -192,7 +194,9 @@ def _fill_dict(frozen: FrozenDict, items: Mapping[str, Any], depth: int) -> Froz
     for key, item in items.items():
         if type(key) is not str:
             raise TypeError("a JSON object has strings for keys")
-        held[_check_text(key)] = _freeze(item, depth)
+        if not key.isascii():
+            _check_text(key)
+        held[key] = _freeze(item, depth)
     # A proxy, not a dict: even who reaches for the private attribute cannot change it.
     _set_slot(frozen, "_view", MappingProxyType(held))
     _set_slot(frozen, "levels", _levels(held.values()))
@@ -219,14 +223,12 @@ def _too_deep() -> ValueError:
     return ValueError(f"nested deeper than {_MAX_DEPTH}")
 
 
-def _check_text(text: str) -> str:
-    # Python knows of a string whether it is ASCII; only another one must be looked through.
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ValueError("a lone surrogate is not text") from None
-    return text
+def _check_text(text: str) -> None:
+    # Python knows of a string whether it is ASCII: only another one comes here.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("a lone surrogate is not text") from None
 
 
 def _check_number(value: float | None) -> None:

@@ -69,11 +69,11 @@ class Value(BaseModel):
 
         For the store's own reading back; pydantic's `model_construct` costs six times as much.
         """
-        value = cls.__new__(cls)
-        _set_slot(value, "__dict__", fields)
-        _set_slot(value, "__pydantic_fields_set__", cls._every_field)
-        _set_slot(value, "__pydantic_extra__", None)
-        _set_slot(value, "__pydantic_private__", None)
+        value = _new(cls)
+        _set_fields(value, fields)
+        _set_fields_set(value, cls._every_field)
+        _set_extra(value, None)
+        _set_private(value, None)
         return value
 
     @property
@@ -82,7 +82,12 @@ class Value(BaseModel):
         return set(self.__pydantic_fields_set__)
 
 
-_set_slot = object.__setattr__
+# The slots of a pydantic model, set without looking each up by its name.
+_new = object.__new__
+_set_fields = vars(BaseModel)["__dict__"].__set__
+_set_fields_set = vars(BaseModel)["__pydantic_fields_set__"].__set__
+_set_extra = vars(BaseModel)["__pydantic_extra__"].__set__
+_set_private = vars(BaseModel)["__pydantic_private__"].__set__
 
 
 def _checked(kind: type[Value], changes: dict[Any, Any]) -> dict[str, Any] | None:
