@@ -33,9 +33,7 @@ ROUNDS = 30
 Trouble = Callable[[RedisServer, FaultProxy], Awaitable[object]]
 
 
-async def busy(
-    store: RecordingStore, trouble: Callable[[], Awaitable[object]], *, listing: bool = True
-) -> None:
+async def busy(store: RecordingStore, trouble: Callable[[], Awaitable[object]]) -> None:
     """Let clients do this and that; some are cancelled, and trouble comes when half is done."""
     done = 0
     half = asyncio.Event()
@@ -44,7 +42,7 @@ async def busy(
         nonlocal done
         dice = Random(number)
         for n in range(ROUNDS):
-            task = asyncio.ensure_future(one_thing(store, dice, f"{number}-{n}", listing=listing))
+            task = asyncio.ensure_future(one_thing(store, dice, f"{number}-{n}"))
             if dice.random() < 0.05:
                 await asyncio.sleep(0)
                 task.cancel()

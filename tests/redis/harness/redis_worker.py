@@ -6,7 +6,7 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -36,10 +36,15 @@ def recording(store: RedisSessionStore) -> RecordingStore:
 
 
 async def one_thing(
-    store: RecordingStore, dice: random.Random, text: str, *, sessions: int = 3, listing: bool
+    store: RecordingStore,
+    dice: random.Random,
+    text: str,
+    *,
+    keys: Sequence[str] = ("s0", "s1", "s2"),
+    listing: bool = True,
 ) -> None:
     """Do one thing at random to one of some sessions."""
-    key = f"s{dice.randrange(sessions)}"
+    key = dice.choice(keys)
     calls: list[Callable[[], Awaitable[object]]] = [
         lambda: store.get_or_create_session(Session.new(transport_type="stdio", id=key)),
         lambda: store.get_session(key),
@@ -64,7 +69,7 @@ async def record(url: str, prefix: str, history: str, name: str, rounds: int) ->
 
     async def client(task: int) -> None:
         for n in range(rounds):
-            await one_thing(store, dice, f"{name}-{task}-{n}", listing=True)
+            await one_thing(store, dice, f"{name}-{task}-{n}")
 
     async with store:
         print("ready", flush=True)

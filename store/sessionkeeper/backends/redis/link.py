@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Link"]
 
-_SLICE = 16
-"""Calls written at a time: the server runs the first while the rest is packed."""
+_SLICE, _BYTES = 16, 16 * 1024
+"""Calls written at a time, or bytes: the server runs the first ones while the rest is packed."""
 _BUFFER = 128 * 1024
 _TICKS = 4
 
@@ -111,14 +111,19 @@ class Link(asyncio.BufferedProtocol):
         pack = self._pack
         calls = batch.calls
         try:
-            for start in range(0, len(calls), _SLICE):
-                some = calls[start : start + _SLICE]
-                words = b"".join([pack(tuple(call.words)) for call in some])
+            words: list[bytes] = []
+            size = 0
+            for place, call in enumerate(calls, 1):
+                words.append(pack(tuple(call.words)))
+                size += len(words[-1])
+                if size < _BYTES and len(words) < _SLICE and place < len(calls):
+                    continue
                 if self._transport.is_closing():
                     break
                 # Before the write: of a part of it nobody knows whether it arrived.
-                batch.sent = start + len(some)
-                self._transport.write(words)
+                batch.sent = place
+                self._transport.write(b"".join(words))
+                words, size = [], 0
         except Exception as error:
             # A word that cannot be packed is a mistake of the caller, and a batch half sent.
             self._batches.pop()

@@ -3,6 +3,7 @@
 -- each: its number and place, principal, count, terms, frames.
 if fenced() then return FENCED end
 local wall, steady = now(ARGV[2])
+local bounds = bounds_at(3)
 local before = tonumber(call('HGET', META, 'bytes') or 0)
 call('ZCARD', IDLE) -- of another kind it stops the script here, not after the first log was written
 local held, added, dropped = before, 0, 0
@@ -12,7 +13,7 @@ local function operate(pair, scope, count, terms, frames)
   local row, log = find_log(KEYS[pair], scope), KEYS[pair + 1]
   if not row then return { 'MISSING' } end
   if row.ended then return { 'CLOSED', row.state } end
-  local drop, no = room(log, row, count, 3, terms, held)
+  local drop, no = room(log, row, count, bounds, terms, held)
   if no then return no end
   if drop > 0 then
     dropped = dropped + drop

@@ -6,7 +6,7 @@ local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end
 if row.ended then return { 'CLOSED', row.state } end
 local count = tonumber(ARGV[6])
-local drop, no = room(KEYS[10], row, count, 7, 11, tonumber(call('HGET', META, 'bytes') or 0))
+local drop, no = room(KEYS[10], row, count, bounds_at(7), 11, tonumber(call('HGET', META, 'bytes') or 0))
 if no then return no end
 local new = wanted(15)
 no = refusal(row, new, tonumber(ARGV[14]))

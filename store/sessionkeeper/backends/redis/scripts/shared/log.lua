@@ -4,6 +4,11 @@
 -- expected last number ('' for any), bytes, what a function saw of the session ('' for none).
 local BOUNDS, TERMS = 4, 3
 
+local function bounds_at(at)
+  return { frames = tonumber(ARGV[at]), bytes = tonumber(ARGV[at + 1]),
+    total = tonumber(ARGV[at + 2]), drops = ARGV[at + 3] == '1' }
+end
+
 local function sum_at(log, seq)
   local entry = call('XRANGE', log, seq .. '-0', seq .. '-0')[1]
   return tonumber(entry[2][2])
@@ -27,8 +32,6 @@ end
 
 -- How many make room where the bucket holds so many bytes, or why nothing may be appended.
 local function room(log, row, count, bounds, terms, held)
-  local most, most_bytes, most_total, drops = tonumber(ARGV[bounds]), tonumber(ARGV[bounds + 1]),
-    tonumber(ARGV[bounds + 2]), ARGV[bounds + 3] == '1'
   local expected, size, mark = ARGV[terms], tonumber(ARGV[terms + 1]), ARGV[terms + 2]
   if expected ~= '' and tonumber(expected) ~= row.last then
     return nil, { 'SEQUENCE', row.last, expected }
@@ -37,12 +40,12 @@ local function room(log, row, count, bounds, terms, held)
     return nil, { 'MOVED', call('HMGET', row.key, unpack(FIELDS)) }
   end
   local frames, bytes, total =
-    row.count + count - most, row.bytes + size - most_bytes, held + size - most_total
+    row.count + count - bounds.frames, row.bytes + size - bounds.bytes, held + size - bounds.total
   if frames <= 0 and bytes <= 0 and total <= 0 then return 0 end
-  local fewer, smaller = drops and row.count or 0, drops and row.bytes or 0
-  if frames > fewer then return nil, { 'LIMIT', 'max_frames_per_session', row.count, most } end
-  if bytes > smaller then return nil, { 'LIMIT', 'max_session_bytes', row.bytes, most_bytes } end
-  if total > smaller then return nil, { 'LIMIT', 'max_total_bytes', held, most_total } end
+  local fewer, smaller = bounds.drops and row.count or 0, bounds.drops and row.bytes or 0
+  if frames > fewer then return nil, { 'LIMIT', 'max_frames_per_session', row.count, bounds.frames } end
+  if bytes > smaller then return nil, { 'LIMIT', 'max_session_bytes', row.bytes, bounds.bytes } end
+  if total > smaller then return nil, { 'LIMIT', 'max_total_bytes', held, bounds.total } end
   return to_drop(log, row, frames, math.max(bytes, total))
 end
 
