@@ -10,7 +10,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from importlib.metadata import version
 from typing import TypeAlias
 
@@ -28,7 +28,7 @@ CALLERS = 64
 OURS, THEIRS = 6_400, 1_920
 PEERS = ("mcp-persist-redis", "openai-agents-redis")
 
-Measure: TypeAlias = Callable[[str], Awaitable[list[Number]]]
+Measure: TypeAlias = Callable[[str], Coroutine[None, None, list[Number]]]
 """By the URL of a server that is empty and nobody else's."""
 
 

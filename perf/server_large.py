@@ -57,8 +57,7 @@ async def fill(scene: Scene, client: Redis) -> None:
     """Make 999,999 more sessions like the first."""
     bucket = scene.bucket
     keys = (bucket.meta, bucket.order, bucket.idle, bucket.ages, scene.hash(0))
-    state = await client.hget(scene.hash(0), "s")
-    assert state is not None
+    state: Any = await client.hget(scene.hash(0), "s")
     text = FILL.replace("state:connecting", f"state:{state.decode()}")
     for first in range(2, SESSIONS + 1, 5_000):
         last = min(first + 4_999, SESSIONS)

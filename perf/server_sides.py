@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 from harness import Operation
 from ratios import MESSAGE, envelope
@@ -23,6 +23,9 @@ __all__ = ["Scene", "glide", "opened", "peer_log", "redis_py"]
 
 APPEND, FENCE = script("append"), script("fence")
 _PREFIXES = count(1)
+
+
+said = cast("Callable[..., Awaitable[Any]]", Redis.execute_command)  # redis-py names no types here
 
 
 class Scene:
@@ -65,9 +68,7 @@ class Scene:
     async def fence(self, client: Redis) -> None:
         """Make the other side a writer with an epoch: its appends leave their answers, too."""
         await client.script_load(APPEND.text)
-        await client.execute_command(
-            "EVAL", FENCE.text, 8, *self._fixed, "epoch", 3_600_000, 1
-        )
+        await said(client, "EVAL", FENCE.text, 8, *self._fixed, "epoch", 3_600_000, 1)
 
 
 @asynccontextmanager
@@ -94,7 +95,7 @@ async def redis_py(scene: Scene, callers: int) -> AsyncIterator[tuple[Operation,
     ]
 
     async def append(caller: int) -> None:
-        answer: Any = await client.execute_command(*words[caller])
+        answer = await said(client, *words[caller])
         assert answer[0][0] == b"OK"
 
     async def read(caller: int) -> None:

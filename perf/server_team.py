@@ -9,8 +9,8 @@ import asyncio
 import json
 import sys
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from statistics import median, quantiles
 
 import uvloop
