@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
 
 import pytest
+from redis_engines import find_engine
+from redis_fleet import Fleet
+from redis_rights import few
 from redis_server import RedisServer
+from redis_watchdog import Watchdog
 from sessionkeeper import AtomicSessionStore, Clock, RedisSessionStore, StoreLimits
 from sessionkeeper.conformance import AtomicSessionStoreConformance
 
 _STORES = count(1)
 
 
-class TestRedisStore(AtomicSessionStoreConformance):
-    """On each engine; every store has a prefix of its own."""
+class RedisKit(AtomicSessionStoreConformance):
+    """Every store has a prefix of its own."""
 
-    @pytest.fixture(autouse=True)
-    def _server(self, server: RedisServer) -> None:
-        self.url = server.url
+    url: str
 
     def make_store(
         self, *, limits: StoreLimits | None = None, clock: Clock | None = None
@@ -27,3 +30,30 @@ class TestRedisStore(AtomicSessionStoreConformance):
 
     def reopen_store(self, store: AtomicSessionStore) -> AtomicSessionStore:
         return RedisSessionStore(self.url, prefix=self.prefix)
+
+
+@pytest.mark.parametrize("engine", ["valkey"], indirect=True)
+class TestValkeyStore(RedisKit):
+    """As one finds it: in plain text, with a user who may do all."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, server: RedisServer) -> None:
+        self.url = server.url
+
+
+@pytest.fixture(scope="module")
+def guarded(
+    redis_watchdog: Watchdog, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RedisServer]:
+    """A server that speaks only TLS, for a user with the fewest rights."""
+    fleet = Fleet(find_engine("redis"), tmp_path_factory.mktemp("guarded"), redis_watchdog)
+    yield fleet.start_with_tls()
+    fleet.close()
+
+
+class TestRedisStoreOverTlsWithFewRights(RedisKit):
+    """In TLS, as the user of docs/redis.md."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, guarded: RedisServer) -> None:
+        self.url = few(guarded, "kit-*")

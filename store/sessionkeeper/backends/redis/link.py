@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...errors import StoreUnavailable
@@ -60,12 +61,9 @@ class Link(asyncio.BufferedProtocol):
         `patience` is added to the seconds of silence allowed: for reads that block.
         """
         wire = target.wire()
-        connect: Any = wire.connect  # redis-py names no types here
+        connecting = asyncio.ensure_future(_connect(wire, target))
         try:
-            async with asyncio.timeout(target.connect_timeout):
-                await connect()
-                if await wire.can_read():
-                    raise StoreUnavailable(f"{target.name} said more than it was asked")
+            await asyncio.shield(connecting)
             return cls(wire, target.name, target.timeout + patience)
         except StoreUnavailable:
             wire.let_go()
@@ -77,6 +75,12 @@ class Link(asyncio.BufferedProtocol):
             raise StoreUnavailable(f"{target.name}: {reason_of(error)}") from None
         except BaseException:
             wire.let_go()
+            if target.tls:
+                # Cancelled between TCP and TLS, asyncio would forget to close the socket.
+                _LEAVING.add(connecting)
+                connecting.add_done_callback(partial(_leave, wire))
+            else:
+                connecting.cancel()
             raise
 
     def __repr__(self) -> str:
@@ -201,3 +205,22 @@ class Link(asyncio.BufferedProtocol):
             self.close("the server fell silent")
         else:
             self._arm()
+
+
+_LEAVING: set[asyncio.Future[None]] = set()
+"""Connections nobody waits for any more; each is closed once it was made."""
+
+
+async def _connect(wire: Wire, target: RedisTarget) -> None:
+    connect: Any = wire.connect  # redis-py names no types here
+    async with asyncio.timeout(target.connect_timeout):
+        await connect()
+        if await wire.can_read():
+            raise StoreUnavailable(f"{target.name} said more than it was asked")
+
+
+def _leave(wire: Wire, connecting: asyncio.Future[None]) -> None:
+    _LEAVING.discard(connecting)
+    if not connecting.cancelled():
+        connecting.exception()
+    wire.let_go()
