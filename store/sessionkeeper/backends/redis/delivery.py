@@ -23,7 +23,7 @@ from .verdicts import verdict
 
 __all__ = ["Delivery", "Waits"]
 
-OK = b"OK"
+OK, MORE = b"OK", b"MORE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,10 @@ class Delivery:
             # Somebody asked what became of an earlier write, or the ledger was forgotten: no
             # trouble of the server's, so not a matter of patience.
             await self._try(fenced)
+        while more := [ask for ask in asks if ask.more]:
+            for ask in more:
+                ask.more = False
+            await self._try(more)
 
     async def _try(self, asks: Sequence[Ask]) -> None:
         if await self._fence(asks):
@@ -195,7 +199,8 @@ class Delivery:
                     ask.answer = OutcomeUnknown(self._ledger.operation_id(ask))
 
     def _plain(self, answer: Answer) -> bool:
-        return not isinstance(answer, Fate | Refused) and not self._ledger.fenced(answer)
+        several = not isinstance(answer, Fate | Refused) and not self._ledger.fenced(answer)
+        return several and verb_of(answer) != MORE
 
     def _note(self, ask: Ask, answer: Answer) -> None:
         if type(answer) is Fate:
@@ -212,5 +217,7 @@ class Delivery:
                 ask.answer = verdict(self._servers.name, answer)
         elif ask.fenced:
             self._ledger.forget(ask.bucket)
+        elif verb_of(answer) == MORE:
+            ask.more = True
         else:
             ask.answer = answer
