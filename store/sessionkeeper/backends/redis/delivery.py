@@ -200,7 +200,7 @@ class Delivery:
 
     def _plain(self, answer: Answer) -> bool:
         several = not isinstance(answer, Fate | Refused) and not self._ledger.fenced(answer)
-        return several and verb_of(answer) != MORE
+        return several and not says(answer, MORE)
 
     def _note(self, ask: Ask, answer: Answer) -> None:
         if type(answer) is Fate:
@@ -217,7 +217,7 @@ class Delivery:
                 ask.answer = verdict(self._servers.name, answer)
         elif ask.fenced:
             self._ledger.forget(ask.bucket)
-        elif verb_of(answer) == MORE:
+        elif says(answer, MORE):
             ask.more = True
         else:
             ask.answer = answer
