@@ -15,8 +15,8 @@ from redis_net import counts_who_is_there, net_holds, nothing_left, raw
 from redis_operations import WRITES, add_up, fill, note, session
 from redis_server import RedisServer, until
 from sessionkeeper import (
-    LimitExceeded,
     Clock,
+    LimitExceeded,
     RedisSessionStore,
     SessionNotFound,
     SessionQuery,
@@ -57,10 +57,10 @@ async def filled(
 
 async def staggered(store: RedisSessionStore, ids: list[str]) -> None:
     """Sessions of which each is written to a little later than the one before."""
-    for id in ids:
-        await store.create_session(session(id, principal="alice"))
+    for each in ids:
+        await store.create_session(session(each, principal="alice"))
         with suppress(SessionNotFound):
-            await store.add_frames(id, [note(0, id), note(1, id)])
+            await store.add_frames(each, [note(0, each), note(1, each)])
         await asyncio.sleep(0.002)
 
 
@@ -159,14 +159,14 @@ async def test_many_that_go_at_once_are_taken_in_turns(
     ):
         for _ in range(3):
             ids = [f"s{next(_NUMBERS)}" for _ in range(700)]
-            await asyncio.gather(*(store.create_session(session(id)) for id in ids))
+            await asyncio.gather(*(store.create_session(session(each)) for each in ids))
         with pytest.raises(LimitExceeded):
             await store.create_session(session("new"))
         with server.client() as client:
             says: Any = client
-            for id in says.zrange(f"{{{name}:0}}:order", 0, -1):
-                says.delete(f"{{{name}:0}}:s:{id}")
-                says.zadd(f"{{{name}:0}}:ttl", {id: 1})
+            for each in says.zrange(f"{{{name}:0}}:order", 0, -1):
+                says.delete(f"{{{name}:0}}:s:{each}")
+                says.zadd(f"{{{name}:0}}:ttl", {each: 1})
         await store.create_session(session("new"))
         assert await store.count_sessions() == 1
         assert (await add_up(store)).counters.purged == 2100
@@ -178,11 +178,11 @@ async def test_who_is_gone_takes_no_place_and_no_bytes(
     """Limits count who is there, and nobody is evicted for one who is gone."""
     limits = StoreLimits(max_sessions=1, max_total_bytes=100, sessions_full="evict-idle")
     async with opened(server, key_prefix, ttl=0.05, limits=limits) as (store, name):
-        for id in ("a", "b", "c"):
-            await store.create_session(session(id))
+        for each in ("a", "b", "c"):
+            await store.create_session(session(each))
             with suppress(SessionNotFound):
-                await store.add_frame(note(0, id))  # two do not fit in
-            key = f"{{{name}:0}}:s:{id}"
+                await store.add_frame(note(0, each))  # two do not fit in
+            key = f"{{{name}:0}}:s:{each}"
             until(lambda key=key: not raw(server, "EXISTS", key), "it is gone")
         now = await store.statistics()
         assert (now.counters.purged, now.counters.evicted) == (3, 0)

@@ -22,7 +22,7 @@ async def counts_who_is_there(
     store: RedisSessionStore, server: RedisServer, prefix: str, ids: list[str]
 ) -> int:
     """Count in every way while sessions go; never one that was gone before, nor one too few."""
-    keys = [f"{{{prefix}:0}}:s:{id}" for id in ids]
+    keys = [f"{{{prefix}:0}}:s:{each}" for each in ids]
 
     def there() -> int:
         return cast("int", raw(server, "EXISTS", *keys))
@@ -44,15 +44,15 @@ async def counts_who_is_there(
 
 
 def net_holds(server: RedisServer, prefix: str) -> None:
-    """Each session's hash and log go at one moment, which is noted with what is to be known then."""
+    """Each session's hash and log go at one moment; it is noted with what is to be known then."""
     tag = f"{{{prefix}:0}}"
     order = set(raw(server, "ZRANGE", f"{tag}:order", 0, -1))
     moments: Any = raw(server, "ZRANGE", f"{tag}:ttl", 0, -1, "WITHSCORES")
-    moments = {id: int(score) for id, score in moments}
+    moments = {each: int(score) for each, score in moments}
     kept: dict[bytes, bytes] = raw(server, "HGETALL", f"{tag}:kept")
     assert order == moments.keys() == kept.keys()
-    for id, record in kept.items():
-        name = id.decode()
+    for member, record in kept.items():
+        name = member.decode()
         row = raw(server, "HMGET", f"{tag}:s:{name}", "s", "k", "z", "p")
         state, frames, size, principal = msgspec.msgpack.decode(record)
         said = [
@@ -62,9 +62,9 @@ def net_holds(server: RedisServer, prefix: str) -> None:
             principal.encode() if principal else None,
         ]
         assert said == row, name
-        assert raw(server, "PEXPIRETIME", f"{tag}:s:{name}") == moments[id], name
+        assert raw(server, "PEXPIRETIME", f"{tag}:s:{name}") == moments[member], name
         if frames:
-            assert raw(server, "PEXPIRETIME", f"{tag}:l:{name}") == moments[id], name
+            assert raw(server, "PEXPIRETIME", f"{tag}:l:{name}") == moments[member], name
 
 
 def nothing_left(server: RedisServer, prefix: str) -> None:
