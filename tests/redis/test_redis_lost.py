@@ -15,10 +15,12 @@ from redis_net import net_holds, raw
 from redis_operations import add_up, fill, note, session
 from redis_server import RedisServer, until
 from sessionkeeper import (
+    FramesFull,
     MessageEnvelope,
     RedisSessionStore,
     SessionNotFound,
     SessionQuery,
+    SessionsFull,
     StoreLimits,
 )
 
@@ -46,7 +48,7 @@ async def opened(
 ) -> AsyncIterator[tuple[RedisSessionStore, str]]:
     """A filled store, and what its keys begin with."""
     name = f"{prefix[:-1]}-{next(_NUMBERS)}"
-    limits = StoreLimits(max_sessions=4, sessions_full="evict-idle")
+    limits = StoreLimits(max_sessions=4, sessions_full=SessionsFull.EVICT_IDLE)
     async with RedisSessionStore(server.url, prefix=name, limits=limits, **options) as store:
         await fill(store)
         yield store, f"{{{name}:0}}"
@@ -105,7 +107,7 @@ async def test_a_full_log_that_was_lost_takes_frames_again(
     server: RedisServer, key_prefix: str
 ) -> None:
     """Its oldest are dropped, though they are not there."""
-    limits = StoreLimits(max_frames_per_session=3, frames_full="drop-oldest")
+    limits = StoreLimits(max_frames_per_session=3, frames_full=FramesFull.DROP_OLDEST)
     name = key_prefix[:-1]
     async with RedisSessionStore(server.url, prefix=name, limits=limits) as store:
         await fill(store)

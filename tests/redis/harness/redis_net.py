@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, cast
 
 import msgspec
-from redis_server import RedisServer
+from redis_server import RedisServer, until
 from sessionkeeper import RedisSessionStore
 
-__all__ = ["counts_who_is_there", "net_holds", "nothing_left", "raw"]
+__all__ = ["counts_who_is_there", "net_holds", "nothing_left", "raw", "until_gone"]
 
 
 def raw(server: RedisServer, *words: object) -> Any:
@@ -71,3 +71,9 @@ def nothing_left(server: RedisServer, prefix: str) -> None:
     """Of no session anything is left, in no index."""
     left = {str(key).rpartition("}:")[2] for key in server.say("KEYS", f"{{{prefix}:0}}:*")}
     assert {key for key in left if not key.startswith("w:")} <= {"meta", "layout", "news"}
+
+
+def until_gone(server: RedisServer, prefix: str, key: str) -> None:
+    """Wait until the server has freed what the pattern names."""
+    pattern = f"{{{prefix}:0}}:{key}"
+    until(lambda: not server.say("KEYS", pattern), f"{pattern} is freed")
