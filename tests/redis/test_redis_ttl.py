@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from redis_fleet import Fleet
 from redis_net import counts_who_is_there, net_holds, nothing_left, until_gone
 from redis_operations import WRITES, add_up, fill, note, session
@@ -17,10 +18,12 @@ from redis_server import RedisServer
 from sessionkeeper import (
     Clock,
     LimitExceeded,
+    RedisBackend,
     RedisSessionStore,
     SessionNotFound,
     SessionQuery,
     SessionsFull,
+    StorageFactory,
     StoreLimits,
     StoreUnavailable,
 )
@@ -236,8 +239,11 @@ async def test_the_ttl_is_decided_when_the_store_is_made(
 ) -> None:
     """Another one is refused, and so is a clock; none takes what there is."""
     async with opened(server, key_prefix, ttl=LONG) as (_, name):
-        async with RedisSessionStore(server.url, prefix=name, ttl=LONG):
-            pass
+        backend = RedisBackend(url=SecretStr(server.url), prefix=name, ttl=LONG)
+        async with await StorageFactory.create(backend) as same:
+            said = (await same.statistics()).server
+            assert said is not None
+            assert said.ttl == LONG
         with pytest.raises(StoreUnavailable, match="a ttl of 3600 seconds"):
             await RedisSessionStore(server.url, prefix=name, ttl=1).open()
         with pytest.raises(ValueError, match="no clock"):

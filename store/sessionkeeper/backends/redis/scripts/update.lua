@@ -19,8 +19,8 @@ local wall, steady = now(ARGV[4])
 local answer = { 'OK' }
 for i, row in ipairs(rows) do
   change(row, ARGV[7 + (i - 1) * WANTED], news[i], wall, steady)
-  keep_as_is(row.key, wall) --@ttl
   answer[#answer + 1] = row.state
   answer[#answer + 1] = call('HMGET', row.key, unpack(FIELDS))
+  keep_as_is(row.key, wall) --@ttl
 end
 return done(answer)

@@ -11,5 +11,5 @@ local function reap()
     if vanished(id) then gone[#gone + 1] = id end
   end
   if #gone > 0 then bury(gone, moment * 1000) end
-  return #due == MOST
+  return #due == MOST and #gone > 0
 end
