@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from .errors import InvalidMessage
 from .frozen import FrozenDict, StringMap
@@ -27,11 +27,15 @@ __all__ = [
 ]
 
 
+Detail = Annotated[str, StringConstraints(strict=True, max_length=65_536)]
+"""One that can be written down: a lone surrogate could not, and the constraint finds it."""
+
+
 class StdioDelivery(Value):
     """Crossed the pipes of a server process."""
 
     via: Literal["stdio"] = "stdio"
-    command: tuple[str, ...] | None = Field(default=None, repr=False)  # may hold a token
+    command: tuple[Detail, ...] | None = Field(default=None, repr=False)  # may hold a token
     pid: int | None = None
 
 
@@ -39,8 +43,8 @@ class HttpDelivery(Value):
     """Was the body of an HTTP request or response."""
 
     via: Literal["http"] = "http"
-    method: str | None = None
-    path: str | None = Field(default=None, repr=False)  # may hold a token
+    method: Detail | None = None
+    path: Detail | None = Field(default=None, repr=False)  # may hold a token
     status: int | None = Field(default=None, ge=100, le=599)
 
 
@@ -48,8 +52,8 @@ class SseDelivery(Value):
     """Was a server-sent event. Source: WHATWG HTML, "Server-sent events"."""
 
     via: Literal["sse"] = "sse"
-    event_id: str | None = None
-    event_type: str | None = None
+    event_id: Detail | None = None
+    event_type: Detail | None = None
     retry: int | None = Field(default=None, ge=0)
     """Milliseconds to wait before reconnecting."""
 

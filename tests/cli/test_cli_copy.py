@@ -44,7 +44,9 @@ def frames_in(path: Path) -> int:
     return number
 
 
-def test_a_copy_that_was_interrupted_goes_on_where_it_was(tmp_path: Path, start: Start) -> None:
+def test_a_copy_that_was_interrupted_goes_on_where_it_was(
+    tmp_path: Path, start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Ctrl-C: exit code 130, two lines, no traceback; the same command does the rest."""
     asyncio.run(fill(tmp_path / "a.db", 80))
     copy = start("copy", "sqlite:///a.db", "sqlite:///b.db")
@@ -61,12 +63,12 @@ def test_a_copy_that_was_interrupted_goes_on_where_it_was(tmp_path: Path, start:
     ]
     before = frames_in(tmp_path / "b.db")
     assert 0 < before < 960
-    copy = start("copy", "sqlite:///a.db", "sqlite:///b.db", "--json")
-    out, err = copy.communicate(timeout=40)
-    report = json.loads(out)
+    assert run(["copy", f"sqlite:///{tmp_path}/a.db", f"sqlite:///{tmp_path}/b.db", "--json"]) == 0
+    said = capsys.readouterr()
+    report = json.loads(said.out)
     assert (report["sessions"], report["frames"], report["differences"]) == (80, 960, [])
     assert report["added"] == 960 - before
-    assert err == b""
+    assert said.err == ""
     assert frames_in(tmp_path / "b.db") == 960
 
 

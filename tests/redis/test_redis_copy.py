@@ -128,3 +128,21 @@ def test_a_cluster_is_copied_to_and_looked_into(
     assert found["server"]["cluster"] is True
     assert run(["ls", f"{nodes}?prefix=nobody"]) == 2
     assert "there is no store 'nobody'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("engine", ["redis"], indirect=True)  # the other was built without TLS
+def test_a_server_with_tls_is_copied_to(
+    fleet: Fleet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`rediss://` with its options and a prefix; without its authority there is no way in."""
+    source = f"sqlite:///{tmp_path}/a.db"
+    go(filled(source))
+    url = f"{fleet.start_with_tls().url}&prefix=tls"
+    assert run(["copy", source, url]) == 0
+    assert go(held(url)) == go(held(source))
+    capsys.readouterr()
+    bare = url.partition("?")[0].replace("://", "://user:hunter2@")
+    assert run(["ls", bare]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "hunter2" not in said

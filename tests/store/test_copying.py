@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from itertools import count
@@ -18,14 +19,7 @@ from sessionkeeper import (
 from sessionkeeper.copying import CopyReport, copy_sessions
 
 NOT_KEPT = {"revision", "created_at", "last_activity", "ended_at"}
-STEPS = (
-    "add_frames",
-    "get_or_create_session",
-    "get_session",
-    "modify_session",
-    "read_frames",
-    "trim_frames",
-)
+STEPS = "add_frames get_or_create_session get_session modify_session read_frames trim_frames"
 
 
 def sent(session_id: str, number: int) -> MessageEnvelope:
@@ -64,6 +58,11 @@ async def fill(store: ActorSessionStore) -> None:
 def move(session: Session, state: str) -> Session:
     """The session in another state."""
     return Session.model_validate(session.model_dump() | {"state": state})
+
+
+def other_metadata(session: Session) -> Session:
+    """The session with none."""
+    return session.model_copy(update={"metadata": {}})
 
 
 async def held(store: ActorSessionStore) -> list[Any]:
@@ -107,7 +106,7 @@ def _step(name: str) -> Any:
     return step
 
 
-for _name in STEPS:
+for _name in STEPS.split():
     setattr(Cut, _name, _step(_name))
 
 
@@ -160,6 +159,17 @@ async def test_a_copy_again_brings_nothing_and_finds_the_same() -> None:
         assert (back.digest, back.added, back.differences) == (first.digest, 0, [])
 
 
+async def test_two_copies_at_once_bring_each_frame_once() -> None:
+    """Each step depends on where the log at the target ends: whoever comes second is refused."""
+    async with ActorSessionStore() as source, ActorSessionStore() as target:
+        await fill(source)
+        await source.add_frames("live", [sent("live", number) for number in range(20, 400)])
+        await asyncio.gather(*(copy_sessions(source, target) for _ in range(3)))
+        report = await copy_sessions(source, target)
+        assert (report.sessions, report.differences) == (5, [])
+        assert await held(target) == await held(source)
+
+
 async def test_what_was_written_since_comes_along_the_next_time() -> None:
     """Frames, an end, and a log that has been trimmed in between."""
     async with ActorSessionStore() as source, ActorSessionStore() as target:
@@ -174,38 +184,35 @@ async def test_what_was_written_since_comes_along_the_next_time() -> None:
 
 
 async def other_frame(target: ActorSessionStore) -> None:
-    await target.delete_frames("live")
+    """Another session of the same fields has the same id."""
+    session = await target.get_session("cleared")
     await target.delete_session("live")
-    await target.create_session(await blank(target, "cleared", "live"))
+    await target.create_session(session.model_copy(update={"id": "live"}))
     await target.add_frames("live", [sent("live", number) for number in (0, 1, 7)])
 
 
-async def more_frames(target: ActorSessionStore) -> None:
-    await target.add_frame(sent("live", 99))
-
-
-async def other_metadata(target: ActorSessionStore) -> None:
-    await target.modify_session("live", lambda it: it.model_copy(update={"metadata": {}}))
-
-
-async def another_state(target: ActorSessionStore) -> None:
-    await target.modify_session("live", lambda it: move(it, "failed"))
-
-
-async def fewer_frames(target: ActorSessionStore) -> None:
-    await target.trim_frames("live", up_to=3)
-
-
-async def blank(target: ActorSessionStore, like: str, name: str) -> Session:
-    session = await target.get_session(like)
-    return session.model_copy(update={"id": name})
+BEGINNING = "its log at the target is not the beginning of the one at the source"
 
 
 @pytest.mark.parametrize(
-    "change", [other_frame, more_frames, other_metadata, another_state, fewer_frames]
+    ("change", "reason"),
+    [
+        (other_frame, "a frame at the target is not the same"),
+        (lambda target: target.add_frame(sent("live", 99)), BEGINNING),
+        (lambda target: target.trim_frames("live", up_to=3), BEGINNING),
+        (
+            lambda target: target.modify_session("live", partial(move, state="failed")),
+            "it is failed at the target, and active at the source",
+        ),
+        (
+            lambda target: target.modify_session("live", other_metadata),
+            "its metadata at the target is not the same",
+        ),
+    ],
+    ids=["frame", "more", "fewer", "state", "metadata"],
 )
-async def test_other_content_at_the_target_is_reported_and_stays(change: Any) -> None:
-    """One sentence names the session; the others are copied all the same."""
+async def test_other_content_at_the_target_is_reported_and_stays(change: Any, reason: str) -> None:
+    """One sentence names the session and says why; the others are copied all the same."""
     async with ActorSessionStore() as source, ActorSessionStore() as target:
         await fill(source)
         await copy_sessions(source, target)
@@ -215,8 +222,25 @@ async def test_other_content_at_the_target_is_reported_and_stays(change: Any) ->
         report = await copy_sessions(source, target)
         assert await held(target) == [*there, (await held(source))[-1]]
         assert report.sessions == 5
+        assert report.differences == [f"session live: {reason}"]
+        # Nothing is added to it either, when the source has more.
+        await source.add_frame(sent("live", 500))
+        report = await copy_sessions(source, target)
         (said,) = report.differences
         assert said.startswith("session live: ")
+        assert await held(target) == [*there, (await held(source))[-1]]
+
+
+async def test_a_session_that_ended_at_the_target_with_another_log_is_reported() -> None:
+    """Nothing can follow there, and that is the reason given."""
+    async with ActorSessionStore() as source, ActorSessionStore() as target:
+        await fill(source)
+        await copy_sessions(source, target)
+        await target.modify_session("live", partial(move, state="closed"))
+        await source.add_frame(sent("live", 20))
+        await source.modify_session("live", partial(move, state="closed"))
+        report = await copy_sessions(source, target)
+        assert report.differences == ["session live: it has ended at the target with another log"]
 
 
 async def test_what_the_target_reads_back_is_what_is_compared() -> None:
@@ -235,10 +259,29 @@ async def test_what_the_target_reads_back_is_what_is_compared() -> None:
         await fill(source)
         report: CopyReport = await copy_sessions(source, target)
         assert report.sessions == 3
-        assert [said.split(":")[0] for said in report.differences] == [
-            "session closed",
-            "session live",
-        ]
+        named = [said.split(":")[0] for said in report.differences]
+        assert named == ["session closed", "session live"]
+
+
+async def test_a_log_trimmed_while_it_is_read_is_begun_again() -> None:
+    """Both then begin at the same number, with the same frames."""
+
+    class Trimming(ActorSessionStore):
+        reads = 0
+
+        async def read_frames(self, session_id: str, /, **options: Any) -> Any:
+            if session_id == "live":
+                self.reads += 1
+                if self.reads in (1, 3):
+                    await self.trim_frames("live", up_to=3 * self.reads)
+            return await super().read_frames(session_id, **options)
+
+    async with Trimming() as source, ActorSessionStore() as target:
+        await fill(source)
+        report = await copy_sessions(source, target)
+        assert (report.sessions, report.differences) == (5, [])
+        assert await held(target) == await held(source)
+        assert [frame.seq for frame in await target.read_frames("live")] == [*range(10, 21)]
 
 
 async def test_a_session_deleted_meanwhile_is_gone_at_the_target_too() -> None:

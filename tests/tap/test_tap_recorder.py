@@ -13,6 +13,8 @@ from sessionkeeper.message import StdioDelivery
 from sessionkeeper.states import Direction, SessionState, SessionStatus, TransportType
 from sessionkeeper.tap import CommandNotStarted, SessionRecorder
 
+NOW = datetime.now(UTC)
+
 if TYPE_CHECKING:
     from tests.tap.conftest import Rig
 
@@ -68,3 +70,12 @@ async def test_the_recorder_refuses_what_is_no_message() -> None:
             with pytest.raises(InvalidMessage):
                 await recorder.record(Direction.CLIENT_TO_SERVER, line, datetime.now(UTC))
         assert await manager.store.count_frames(recorder.session_id) == 0
+
+
+async def test_a_command_that_is_no_text_is_recorded_as_one_can_read_it() -> None:
+    """Bytes of a command line need not be UTF-8; Python hands them on as lone surrogates."""
+    async with SessionManager() as manager:
+        recorder = await SessionRecorder.open(manager, ["run", "caf\udce9"])
+        await recorder.record(Direction.CLIENT_TO_SERVER, b'{"jsonrpc":"2.0","method":"x"}', NOW)
+        (frame,) = await manager.store.get_frames(recorder.session_id)
+    assert frame.context.delivery == StdioDelivery(command=("run", "caf\\xe9"))

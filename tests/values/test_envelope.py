@@ -220,3 +220,17 @@ def test_a_repr_shows_no_payload() -> None:
         shown += repr(each) + str(each) + repr(Frame(seq=1, envelope=each)) + repr(each.context)
     assert secret not in shown
     assert "direction" in shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        *((StdioDelivery, "command"), (HttpDelivery, "method"), (HttpDelivery, "path")),
+        *((SseDelivery, "event_id"), (SseDelivery, "event_type")),
+    ],
+)
+def test_what_could_not_be_written_down_is_refused_at_once(kind: Any, field: str) -> None:
+    """A bad value is refused, never repaired: a lone surrogate fits into no file."""
+    with pytest.raises(ValueError, match="string") as refused:
+        kind(**{field: ("secret\ud800",) if field == "command" else "secret\ud800"})
+    assert "secret" not in str(refused.value)

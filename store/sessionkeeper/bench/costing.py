@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from statistics import quantiles
+from time import perf_counter
 
 from .filling import SMALLEST, Filled
 from .loop_watch import LoopWatch
@@ -71,7 +72,9 @@ async def cost_beside(
 async def _calls_a_turn(subject: Filled, sample: Sample) -> tuple[int, int]:
     """How many calls take about as long as a turn should, at least one of each caller; and how
     many turns."""
-    first = await _turn(subject, sample, sample.callers) * max(1, sample.batch) / 1e6
+    before = perf_counter()
+    await _turn(subject, sample, sample.callers)
+    first = (perf_counter() - before) / sample.callers
     most = _MOST_ON_LONG if sample.long else _MOST
     calls = min(max(sample.callers, int(_TURN / max(first, 1e-7))), max(most, sample.callers))
     return calls, _FEW_TURNS if first * calls > _LONG_TURN else _TURNS

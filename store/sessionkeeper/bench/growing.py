@@ -136,10 +136,10 @@ class _Measuring:
 
     async def _crowds(self, filled: Filled) -> None:
         for callers in _CALLERS:
-            for work in filled.offers & {Work.GET, Work.APPEND}:
-                await self._point(
-                    work.value, "callers", callers, Sample(work, callers), subject=filled
-                )
+            for work in (Work.GET, Work.APPEND):
+                if work in filled.offers:
+                    sample = Sample(work, callers)
+                    await self._point(work.value, "callers", callers, sample, subject=filled)
         if Work.APPEND in filled.offers:
             for batch in _BATCHES:
                 sample = Sample(Work.APPEND, 16, batch=batch)

@@ -45,11 +45,12 @@ def show_result(result: BenchResult) -> None:
     for subject in result.subjects:
         loads += [each.load for each in subject.measured if each.load not in loads]
     for load in loads:
+        console.print(Text(f"{load.mix}, {load.title}", style="italic"), soft_wrap=True)
         console.print(_table(result, load, console.width))
     for subject in result.subjects:
         if subject.growth is not None:
-            for table in _growth(subject):
-                console.print(table)
+            for each in _growth(subject):
+                console.print(each, soft_wrap=isinstance(each, Text))
     for line in _notes(result):
         console.print(Text(line), soft_wrap=True)
     processes = f", {result.workers} processes each" if result.workers > 1 else ""
@@ -61,7 +62,7 @@ def show_result(result: BenchResult) -> None:
 
 
 def _table(result: BenchResult, load: Load, width: int) -> Table:
-    table = Table(title=f"{load.mix}, {load.title}", title_justify="left", box=None, padding=(0, 1))
+    table = Table(box=None, padding=(0, 1))
     rows = [
         (printable(subject.name), _cells(each), told_stored(each.stored))
         for subject in result.subjects
@@ -86,7 +87,7 @@ def _table(result: BenchResult, load: Load, width: int) -> Table:
 
 def _fitting(rows: Sequence[_Row], width: int) -> list[str]:
     """The columns a terminal has room for beside names and what was stored, which always show."""
-    columns = list(_COLUMNS)
+    columns: list[str] = list(_COLUMNS)
     dropped = iter(_DROPPED)
     while True:
         wide = max((len(name) + len(words) for name, _, (words, _) in rows), default=0) + 4
@@ -99,7 +100,7 @@ def _fitting(rows: Sequence[_Row], width: int) -> list[str]:
 
 def _cells(each: Measured) -> dict[str, str]:
     speed, latency = each.per_second, each.latency
-    times = dict.fromkeys(("p50", "p99", "p99.9", "p99.99", "max"), "–")
+    times: dict[str, str] = dict.fromkeys(("p50", "p99", "p99.9", "p99.99", "max"), "–")
     if latency is not None:
         times = {
             "p50": micros(latency.p50_us),
@@ -139,19 +140,15 @@ def _notes(result: BenchResult) -> Iterator[str]:
                 yield f"{at}: rounds ended early, at 512 MB of messages"
 
 
-def _growth(subject: SubjectResult) -> Iterator[Table]:
+def _growth(subject: SubjectResult) -> Iterator[Table | Text]:
     growth = subject.growth
     if growth is None:
         return
     for over in dict.fromkeys(curve.over for curve in growth.curves):
         curves = [curve for curve in growth.curves if curve.over == over]
         sizes = sorted({point.size for curve in curves for point in curve.points})
-        table = Table(
-            title=f"{printable(subject.name)}: cost over {over}",
-            title_justify="left",
-            box=None,
-            padding=(0, 1),
-        )
+        yield Text(f"{printable(subject.name)}: cost over {over}", style="italic")
+        table = Table(box=None, padding=(0, 1))
         table.add_column("work", no_wrap=True)
         for size in sizes:
             table.add_column(f"{size:,}", justify="right", no_wrap=True)
@@ -166,7 +163,8 @@ def _growth(subject: SubjectResult) -> Iterator[Table]:
     ):
         told = "too little to tell" if held is None else f"{held:,.0f} B"
         memory.add_row(f"memory of {what}", told)
-    memory.add_row("longest gap of the loop", micros(growth.stall_ms * 1_000))
+    gap = micros(growth.stall_ms * 1_000) if growth.stall_ms else "–"
+    memory.add_row("longest gap of the loop", gap)
     yield memory
 
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 from ..atomic import AtomicSessionStore
-from ..errors import OutcomeUnknown, SequenceConflict, SessionNotFound, short_id
+from ..errors import OutcomeUnknown, SequenceConflict, SessionClosed, SessionNotFound, short_id
 from ..query import SessionQuery
 from ..session import Session
 from .frames import Missing
@@ -83,9 +83,9 @@ async def _copy(
     report: CopyReport,
 ) -> bytes:
     """Copy one session; return its digest, which is empty if the sides are not the same."""
-    reason = ""
+    reason, known = "", 0
     for _ in range(_TRIES):
-        attempt = SessionCopy(source, target, session)
+        attempt = SessionCopy(source, target, session, known=known)
         try:
             digest = await attempt.run()
         except Differs as error:
@@ -93,7 +93,7 @@ async def _copy(
             break
         except Missing:
             reason = "its log is trimmed faster than it can be copied"
-        except SequenceConflict:
+        except (SequenceConflict, SessionClosed):
             reason = "somebody else writes to it at the target"
         except OutcomeUnknown as error:
             reason = str(error)
@@ -105,6 +105,7 @@ async def _copy(
             return digest
         finally:
             report.added += attempt.added
+            known = attempt.known
         try:
             session = await source.get_session(session.id)
         except SessionNotFound:

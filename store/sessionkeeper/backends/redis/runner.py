@@ -11,6 +11,7 @@ from soleowner import Batch, CallerError, Reply, Runner, fail, succeed
 from ...errors import OutcomeUnknown, SessionError
 from ...tables import Tables
 from .ask import OPEN, Ask, Plan
+from .call import verb_of
 from .operations import plan_of
 from .operations.asking import OK
 from .works import Works
@@ -144,5 +145,4 @@ class RedisRunner(Runner[Tables]):
 
 
 def _changed(ask: Ask) -> bool:
-    answer = ask.answer
-    return ask.write and type(answer) is list and answer[0] == OK
+    return ask.write and verb_of(ask.answer) == OK

@@ -79,5 +79,6 @@ def memory_of(result: BenchResult) -> Iterator[tuple[str, str, str, str]]:
         growth = subject.growth
         if growth is not None:
             held = (growth.session_bytes, growth.frame_bytes)
+            gap = micros(growth.stall_ms * 1_000) if growth.stall_ms else "–"
             session, frame = ("–" if each is None else f"{each:,.0f} bytes" for each in held)
-            yield visible(subject.name, 80), session, frame, micros(growth.stall_ms * 1_000)
+            yield visible(subject.name, 80), session, frame, gap
