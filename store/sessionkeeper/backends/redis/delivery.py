@@ -12,7 +12,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ...errors import OutcomeUnknown, StoreUnavailable
 from .ask import OPEN, Ask

@@ -17,6 +17,8 @@ for i = 1, #KEYS - PAIRS do
   end
 end
 if deep then sound() else call('ZCARD', IDLE) end
+call('ZCARD', DUE) --@ttl
+call('HLEN', KEPT) --@ttl
 local wall, steady = now(ARGV[4])
 local answer = { 'OK' }
 for i, row in ipairs(rows) do
