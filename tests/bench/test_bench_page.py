@@ -74,6 +74,7 @@ def under(load: Load, callers: int, stored: Stored, **changes: object) -> Measur
         mailbox_depth=64,
         rss_mb=57.0,
         rss_grown_mb=3.0,
+        server_mb=None,
         errors={},
         late=0,
         ended_early=False,
