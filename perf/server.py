@@ -1,7 +1,8 @@
 """What a server costs: `python perf/server.py`, with `--engine valkey` or both by default.
 
-Ratios of one run, each on a server of its own on loopback. `--large` adds a million sessions,
-`--costs` the server's own time for each operation; `--json` prints for programs.
+Ratios of one run, each on a server of its own on loopback. `--large` measures with a million
+sessions instead; `--only` a part; `--json` prints for programs. Lines without a target are for
+sizing.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import TypeAlias
 import uvloop
 from harness import Number, Operation, Ratio, compare
 from own_server import own_server, server_version
+from server_costs import cost_of_each_operation
 from server_growth import bytes_a_frame
 from server_large import find_among_a_million
 from server_sides import glide, opened, peer_log, redis_py
-from server_team import four_processes
+from server_team import four_processes, one_hot_session
 from sessionkeeper.bench.peers import PeerNotInstalled
 
 ROUNDS = 7
@@ -106,14 +108,16 @@ NUMBERS: tuple[Measure, ...] = (
     against_peers,
     one_caller,
     four_processes,
+    one_hot_session,
     bytes_a_frame,
+    cost_of_each_operation,
 )
 
 
 def show(number: Number) -> None:
     """Print one line."""
-    verdict = "reached" if number.reached else "MISSED"
-    print(f"{number.what:62} {number.target:>8}  {verdict:8} {number.measured}", flush=True)
+    verdict = ("reached" if number.reached else "MISSED") if number.target else ""
+    print(f"{number.what:66} {number.target:>8}  {verdict:8} {number.measured}", flush=True)
 
 
 def measured(engine: str, measures: tuple[Measure, ...], *, quiet: bool) -> list[Number]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness import Number
 from redis.asyncio import Redis
+from server_costs import server_seconds
 from server_growth import used
 from server_sides import Scene, opened
 from sessionkeeper import SessionQuery
@@ -66,20 +67,18 @@ async def fill(scene: Scene, client: Redis) -> None:
 
 async def pages(scene: Scene, client: Redis, what: str, query: SessionQuery) -> list[Number]:
     """Follow the cursor from several places, and ask the server how long each took it."""
-    await client.config_set("latency-tracking-info-percentiles", "50 100")
-    await client.config_resetstat()
     took: list[float] = []
+    busy: list[float] = []
     for place in range(0, SESSIONS, SESSIONS // 20):
         cursor: str | None = str(place)
         for _ in range(PAGES // 20):
+            before = await server_seconds(client)
             begun = time.perf_counter()
             page = await scene.store.find_sessions(query, limit=PAGE, cursor=cursor)
             took.append(1000 * (time.perf_counter() - begun))
+            busy.append(1000 * (await server_seconds(client) - before))
             assert what or len(page.sessions) == PAGE
             cursor = page.cursor
-    info: dict[str, Any] = await client.info("latencystats")
-    busy: dict[str, float] = info["latency_percentiles_usec_evalsha"]
-    middle, most = busy["p50"] / 1000, busy["p100"] / 1000
     return [
         Number(
             f"find_sessions of 1,000,000, a page of 100{what}",
@@ -88,9 +87,9 @@ async def pages(scene: Scene, client: Redis, what: str, query: SessionQuery) -> 
             median(took) <= 10,
         ),
         Number(
-            f"the server's busiest time for a page{what}",
+            f"the server's own work for the dearest page{what}",
             "<= 5 ms",
-            f"{most:6.2f} ms ({middle:.2f} in the middle)",
-            most <= 5,
+            f"{max(busy):6.2f} ms ({median(busy):.2f} in the middle)",
+            max(busy) <= 5,
         ),
     ]

@@ -1,6 +1,6 @@
 """Several processes on one server: what all append together, and how long an append takes.
 
-Each is this module run as a program, which appends whenever it is told to and says what it did.
+Each is this module run as a program, which works whenever it is told to and says what it did.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
 from statistics import median, quantiles
 
 import uvloop
@@ -18,37 +19,106 @@ from harness import Number
 from ratios import envelope
 from sessionkeeper import RedisSessionStore, Session
 
-__all__ = ["Member", "four_processes"]
+__all__ = ["Member", "four_processes", "one_hot_session"]
 
 CALLERS = 64
+HOT, PREFIX = "hot", "team"
 SECONDS = 1.0
 ROUNDS = 5
 
 
-async def work(url: str, name: str) -> None:
-    """Append by 64 callers for as many seconds as each line of standard input says."""
+class Appending:
+    """Every caller appends to a session of its own."""
+
+    def __init__(self, store: RedisSessionStore, name: str) -> None:
+        self.tries = 0
+        self._store = store
+        self._ids = [f"{name}-{number}" for number in range(CALLERS)]
+        self._envelopes = [envelope(each) for each in self._ids]
+
+    async def prepare(self) -> None:
+        """Make the sessions."""
+        for each in self._ids:
+            await self._store.create_session(Session.new(transport_type="stdio", id=each))
+
+    async def once(self, caller: int) -> None:
+        """Append."""
+        self.tries += 1
+        await self._store.add_frame(self._envelopes[caller])
+
+
+class Counting:
+    """Every caller of every process counts in the metadata of one session."""
+
+    def __init__(self, store: RedisSessionStore, name: str) -> None:
+        self.tries = 0
+        self._store = store
+
+    async def prepare(self) -> None:
+        """Make the session, or find it."""
+        hot = Session.new(transport_type="stdio", id=HOT, metadata={"count": 0})
+        await self._store.get_or_create_session(hot)
+
+    async def once(self, caller: int) -> None:
+        """Count one more."""
+        await self._store.modify_session(HOT, self._counted)
+
+    def _counted(self, session: Session) -> Session:
+        self.tries += 1
+        return session.model_copy(update={"metadata": {"count": counted_by(session) + 1}})
+
+
+def counted_by(session: Session) -> int:
+    """What all have counted together."""
+    count = session.metadata["count"]
+    assert isinstance(count, int)
+    return count
+
+
+WORK = {"append": Appending, "count": Counting}
+
+
+async def work(url: str, name: str, kind: str) -> None:
+    """Work by 64 callers for as many seconds as each line of standard input says."""
     loop = asyncio.get_running_loop()
-    async with RedisSessionStore(url, prefix="team") as store:
-        names = [f"{name}-{number}" for number in range(CALLERS)]
-        envelopes = [envelope(each) for each in names]
-        for each in names:
-            await store.create_session(Session.new(transport_type="stdio", id=each))
+    async with RedisSessionStore(url, prefix=PREFIX) as store:
+        task = WORK[kind](store, name)
+        await task.prepare()
         print("ready", flush=True)
         while line := await loop.run_in_executor(None, sys.stdin.readline):
             took: list[float] = []
+            task.tries = 0
             begun = time.perf_counter()
             until = begun + float(line)
 
             async def caller(number: int) -> None:
                 now = time.perf_counter()
                 while now < until:  # noqa: B023 - called before the next line is read
-                    await store.add_frame(envelopes[number])
+                    await task.once(number)
                     before, now = now, time.perf_counter()
                     took.append(now - before)  # noqa: B023 - the same
 
             await asyncio.gather(*(caller(number) for number in range(CALLERS)))
-            rate = len(took) / (time.perf_counter() - begun)
-            print(json.dumps({"rate": rate, "p99": quantiles(took, n=100)[98]}), flush=True)
+            seconds = time.perf_counter() - begun
+            did = Did(len(took), seconds, quantiles(took, n=100)[98], task.tries / len(took))
+            print(json.dumps(asdict(did)), flush=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """What one process did in one turn."""
+
+    count: int
+    seconds: float
+    p99: float
+    """Seconds within which 99 of 100 were done."""
+    tries: float
+    """How often a change ran for each that was taken."""
+
+    @property
+    def rate(self) -> float:
+        """Operations a second."""
+        return self.count / self.seconds
 
 
 class Member:
@@ -59,11 +129,11 @@ class Member:
 
     @classmethod
     @asynccontextmanager
-    async def started(cls, url: str, name: str) -> AsyncIterator[Member]:
+    async def started(cls, url: str, name: str, kind: str) -> AsyncIterator[Member]:
         """Start it and wait until it is ready; it ends with the block."""
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, __file__, url, name), stdin=pipe, stdout=pipe
+            *(sys.executable, __file__, url, name, kind), stdin=pipe, stdout=pipe
         )
         try:
             assert process.stdout is not None
@@ -74,29 +144,34 @@ class Member:
             process.stdin.close()
             await process.wait()
 
-    async def append(self, seconds: float) -> tuple[float, float]:
-        """Let it append; how many a second, and within how many seconds 99 of 100 were done."""
+    async def turn(self) -> Did:
+        """Let it work once."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{seconds}\n".encode())
-        said = json.loads(await self._process.stdout.readline())
-        return said["rate"], said["p99"]
+        self._process.stdin.write(f"{SECONDS}\n".encode())
+        return Did(**json.loads(await self._process.stdout.readline()))
+
+
+@asynccontextmanager
+async def team_of(url: str, size: int, kind: str) -> AsyncIterator[list[Member]]:
+    """So many processes, ready."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(Member.started(url, f"m{number}", kind))
+            for number in range(size)
+        ]
 
 
 async def four_processes(url: str) -> list[Number]:
-    """Four beside one, in turn."""
+    """Four that append beside one, in turn."""
     totals: list[float] = []
     tails: list[float] = []
-    async with AsyncExitStack() as stack:
-        team = [
-            await stack.enter_async_context(Member.started(url, f"m{number}"))
-            for number in range(4)
-        ]
+    async with team_of(url, 4, "append") as team:
         for turn in range(ROUNDS + 1):
-            alone, alone_p99 = await team[turn % 4].append(SECONDS)
-            together = await asyncio.gather(*(each.append(SECONDS) for each in team))
-            totals.append(sum(rate for rate, _ in together) / alone)
-            tails.append(max(p99 for _, p99 in together) / alone_p99)
+            alone = await team[turn % 4].turn()
+            together = await asyncio.gather(*(each.turn() for each in team))
+            totals.append(sum(each.rate for each in together) / alone.rate)
+            tails.append(max(each.p99 for each in together) / alone.p99)
     totals, tails = totals[1:], tails[1:]
     return [
         Number(
@@ -114,9 +189,38 @@ async def four_processes(url: str) -> list[Number]:
     ]
 
 
+async def one_hot_session(url: str) -> list[Number]:
+    """One session that 64 callers change, of one process and of two; nothing may be lost."""
+    alone: list[Did] = []
+    together: list[Did] = []
+    rates: list[float] = []
+    async with team_of(url, 2, "count") as team:
+        for turn in range(ROUNDS):
+            alone.append(await team[turn % 2].turn())
+            both = await asyncio.gather(*(each.turn() for each in team))
+            together += both
+            rates.append(sum(each.rate for each in both))
+    async with RedisSessionStore(url, prefix=PREFIX) as store:
+        found = counted_by(await store.get_session(HOT))
+    assert found == sum(each.count for each in (*alone, *together))
+    return [
+        Number(
+            f"modify_session of one session, 64 callers of {processes}",
+            "",
+            f"{median(many):8,.0f}/s  ({min(many):,.0f} to {max(many):,.0f}; each change ran"
+            f" {median(each.tries for each in did):.2f} times)",
+            reached=True,
+        )
+        for processes, many, did in (
+            ("1 process", [each.rate for each in alone], alone),
+            ("each of 2 processes", rates, together),
+        )
+    ]
+
+
 def _spread(ratios: list[float]) -> str:
     return f"{median(ratios):6.2f}  ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 if __name__ == "__main__":
-    uvloop.run(work(*sys.argv[1:3]))
+    uvloop.run(work(*sys.argv[1:4]))

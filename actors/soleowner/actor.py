@@ -235,9 +235,11 @@ class Actor(Generic[S]):
 
     async def _serve(self) -> None:
         while batch := await self._mailbox.take():
+            size = len(batch)
             self._batches += 1
-            self._commands += len(batch)
-            self._largest = max(self._largest, len(batch))
+            self._commands += size
+            if size > self._largest:  # noqa: PLR1730 - `max` is a call, once a batch
+                self._largest = size
             self._current = batch
             observer = self._observer
             if observer is None:

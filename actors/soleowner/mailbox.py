@@ -107,7 +107,8 @@ class Mailbox(Generic[S]):
         if self.clock is not None:
             self.waited = self.clock() - self._begun
         self._batch = None
-        self._move_up()
+        if self._waiting:
+            self._move_up()
         if self._closed and self._batch is None:
             self._queue.put_nowait([])
         return batch

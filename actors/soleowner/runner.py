@@ -92,27 +92,30 @@ class LoopRunner(Runner[S]):
 
     async def run(self, batch: Batch[S], /) -> None:
         """Apply and settle command by command; each is one synchronous step."""
+        if len(batch) <= _SLICE:  # a caller alone should not pay for the slicing
+            self._apply(batch)
+            return
         deadline = time.monotonic() + self._budget
         for start in range(0, len(batch), _SLICE):
             if start and time.monotonic() > deadline:
                 await asyncio.sleep(0)
                 deadline = time.monotonic() + self._budget
-            self.applying = True
-            try:
-                self._apply(batch[start : start + _SLICE])
-            finally:
-                self.applying = False
+            self._apply(batch[start : start + _SLICE])
 
     def _apply(self, batch: Batch[S]) -> None:
         state, expected = self._state, self._expected
-        for command, reply in batch:
-            if reply.done():
-                continue
-            try:
-                value = command.apply(state)
-            except CallerError as error:  # the caller's own code raised it; nothing was refused
-                fail(reply, error)
-            except expected as error:
-                self.refuse(reply, error)
-            else:
-                succeed(reply, value)
+        self.applying = True
+        try:
+            for command, reply in batch:
+                if reply.done():
+                    continue
+                try:
+                    value = command.apply(state)
+                except CallerError as error:  # the caller's own code raised it; nothing was refused
+                    fail(reply, error)
+                except expected as error:
+                    self.refuse(reply, error)
+                else:
+                    succeed(reply, value)
+        finally:
+            self.applying = False

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, u
 
 from pydantic import Field, SecretStr, field_validator
 
-from .limits import StoreLimits
+from .limits import LONGEST_TTL, StoreLimits
 from .value import Value
 
 __all__ = ["MemoryBackend", "RedisBackend", "SQLiteBackend", "StorageBackend", "backend_from_url"]
@@ -66,6 +66,9 @@ class RedisBackend(Value):
     """Seconds to wait for that; then the outcome is unknown."""
     allow_eviction: bool = False
     """Whether a server is taken that may drop keys when it is full."""
+    ttl: float | None = Field(default=None, gt=0, le=LONGEST_TTL)
+    """Seconds after the last write to a session until the server frees it. Decided when the store
+    is made; None for what it has already, and a new one gets none."""
     must_exist: bool = False
     """Whether a store that is not there is refused; otherwise opening makes it."""
 

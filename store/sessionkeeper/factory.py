@@ -57,6 +57,7 @@ class StorageFactory:
                 wait_aof=backend.wait_aof,
                 wait_timeout=backend.wait_timeout,
                 allow_eviction=backend.allow_eviction,
+                ttl=backend.ttl,
                 must_exist=backend.must_exist,
             ).open()
         raise TypeError(f"a StorageBackend or a URL is expected, not {type(backend).__name__}")

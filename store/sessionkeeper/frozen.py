@@ -6,9 +6,11 @@ They compare equal to the dicts and lists they were made from; `thaw` gives thos
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isfinite
 from types import MappingProxyType
 from typing import Annotated, Any, TypeAlias, cast, overload
 
+import msgspec
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "JsonValue",
     "StringMap",
     "freeze",
+    "json_size",
     "thaw",
 ]
 
@@ -25,7 +28,7 @@ JsonValue: TypeAlias = "None | bool | int | float | str | FrozenList | FrozenDic
 
 _MAX_DEPTH = 100
 _MAX_BITS = 8192
-_ATOMS = (type(None), bool, int, float, str)
+_ATOMS = frozenset({type(None), bool, int, float})
 
 
 class FrozenDict(Mapping[str, JsonValue]):
@@ -33,7 +36,7 @@ class FrozenDict(Mapping[str, JsonValue]):
 
     __slots__ = ("_view", "levels")
     levels: int
-    _view: Mapping[str, JsonValue]
+    _view: MappingProxyType[str, JsonValue]
 
     def __init__(self, items: Mapping[str, object] | None = None, /) -> None:
         if items is not None and not isinstance(items, Mapping):
@@ -145,16 +148,31 @@ def thaw(value: JsonValue) -> object:
     return value
 
 
+def json_size(value: JsonValue) -> int:
+    """Count the bytes of a frozen value as compact JSON; O(bytes), and nothing is thawed."""
+    return len(_encode(value))
+
+
+def _one_level(value: object) -> object:
+    if type(value) is FrozenDict:
+        return value._view.copy()  # pyright: ignore[reportPrivateUsage]
+    if type(value) is FrozenList:
+        return value._items  # pyright: ignore[reportPrivateUsage]
+    raise NotImplementedError
+
+
+_encode = msgspec.json.Encoder(enc_hook=_one_level).encode
+
+
 def _freeze(value: object, depth: int) -> JsonValue:
-    if type(value) in _ATOMS:
-        if isinstance(value, float) and (value != value or value in (float("inf"), -float("inf"))):  # noqa: PLR0124
-            raise ValueError("NaN and infinities are not JSON")
-        if isinstance(value, int) and value.bit_length() > _MAX_BITS:
-            # Python refuses to write one of 4,300 digits, and it would do so inside the owner.
-            raise ValueError(f"an integer of more than {_MAX_BITS} bits")
-        if isinstance(value, str):
-            _check_text(value)
-        return value  # type: ignore[return-value]  # an atom, by the test above
+    kind = type(value)
+    if kind is str:
+        if not value.isascii():  # type: ignore[attr-defined]  # a str, by the test above
+            _check_text(value)  # type: ignore[arg-type]
+        return value  # type: ignore[return-value]
+    if kind in _ATOMS:
+        _check_number(value)  # type: ignore[arg-type]  # an atom, by the test above
+        return value  # type: ignore[return-value]
     # A subclass of ours may be mutable: only the very classes are taken as they are.
     if type(value) is FrozenDict or type(value) is FrozenList:
         if depth + value.levels > _MAX_DEPTH:
@@ -162,13 +180,13 @@ def _freeze(value: object, depth: int) -> JsonValue:
         return value
     if depth >= _MAX_DEPTH:
         raise _too_deep()
-    if isinstance(value, Mapping):
+    if kind is dict or isinstance(value, Mapping):
         items = cast("Mapping[str, object]", value)
         return _fill_dict(FrozenDict.__new__(FrozenDict), items, depth + 1)
     if isinstance(value, list | tuple | FrozenList):
         array = cast("Iterable[object]", value)
         return _fill_list(FrozenList.__new__(FrozenList), array, depth + 1)
-    raise TypeError(f"{type(value).__name__} is not a JSON value")
+    raise TypeError(f"{kind.__name__} is not a JSON value")
 
 
 def _fill_dict(frozen: FrozenDict, items: Mapping[str, Any], depth: int) -> FrozenDict:
@@ -176,24 +194,29 @@ def _fill_dict(frozen: FrozenDict, items: Mapping[str, Any], depth: int) -> Froz
     for key, item in items.items():
         if type(key) is not str:
             raise TypeError("a JSON object has strings for keys")
-        _check_text(key)
+        if not key.isascii():
+            _check_text(key)
         held[key] = _freeze(item, depth)
     # A proxy, not a dict: even who reaches for the private attribute cannot change it.
-    object.__setattr__(frozen, "_view", MappingProxyType(held))
-    object.__setattr__(frozen, "levels", _levels(held.values()))
+    _set_slot(frozen, "_view", MappingProxyType(held))
+    _set_slot(frozen, "levels", _levels(held.values()))
     return frozen
 
 
 def _fill_list(frozen: FrozenList, items: Iterable[object], depth: int) -> FrozenList:
-    held = tuple(_freeze(item, depth) for item in items)
-    object.__setattr__(frozen, "_items", held)
-    object.__setattr__(frozen, "levels", _levels(held))
+    held = tuple([_freeze(item, depth) for item in items])
+    _set_slot(frozen, "_items", held)
+    _set_slot(frozen, "levels", _levels(held))
     return frozen
+
+
+_set_slot = object.__setattr__
 
 
 def _levels(items: Iterable[JsonValue]) -> int:
     # Kept, so that wrapping what is frozen already cannot nest without end.
-    return 1 + max((i.levels for i in items if isinstance(i, FrozenDict | FrozenList)), default=0)
+    nested = [i.levels for i in items if type(i) is FrozenDict or type(i) is FrozenList]
+    return 1 + max(nested, default=0)
 
 
 def _too_deep() -> ValueError:
@@ -201,19 +224,29 @@ def _too_deep() -> ValueError:
 
 
 def _check_text(text: str) -> None:
+    # Python knows of a string whether it is ASCII: only another one comes here.
     try:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError("a lone surrogate is not text") from None
 
 
+def _check_number(value: float | None) -> None:
+    if type(value) is float and not isfinite(value):
+        raise ValueError("NaN and infinities are not JSON")
+    if type(value) is int and value.bit_length() > _MAX_BITS:
+        # Python refuses to write one of 4,300 digits, and it would do so inside the owner.
+        raise ValueError(f"an integer of more than {_MAX_BITS} bits")
+
+
 def _as_object(value: object) -> FrozenDict:
     if type(value) is FrozenDict:
         return value
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         raise ValueError("a JSON object is expected")
+    items = cast("Mapping[str, object]", value)
     try:
-        return FrozenDict(cast("Mapping[str, object]", value))
+        return _fill_dict(FrozenDict.__new__(FrozenDict), items, 1)
     except TypeError as error:
         raise ValueError(str(error)) from None
 

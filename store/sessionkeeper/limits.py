@@ -9,7 +9,10 @@ from pydantic import Field
 from .jsonrpc import MAX_DEPTH, MAX_MESSAGE_BYTES
 from .value import Value
 
-__all__ = ["FramesFull", "SessionsFull", "StoreLimits"]
+__all__ = ["LONGEST_TTL", "FramesFull", "SessionsFull", "StoreLimits"]
+
+LONGEST_TTL = 10 * 365.0 * 24 * 3600
+"""Seconds a server may be told to keep what nobody writes to: ten years."""
 
 
 class SessionsFull(StrEnum):

@@ -20,7 +20,7 @@ from .backends.redis.target import RedisTarget
 from .backends.redis.works import Terms, get_ready
 from .clock import Clock
 from .guarantees import Atomicity, Durability, Guarantees, Scope
-from .limits import StoreLimits
+from .limits import LONGEST_TTL, StoreLimits
 from .listening import Listeners
 from .statistics import ServerStatistics
 from .tables import Tables
@@ -39,6 +39,10 @@ class RedisSessionStore(ActorSessionStore):
     a server may be away before an operation raises `StoreUnavailable`, or `OutcomeUnknown` if it
     may have been applied; `resolve` finds out which. A `change` runs on the event loop, may run
     more than once, and sees the store's own fields of a session as of a moment before.
+
+    `ttl` is a net below `expire_sessions` and `purge_sessions`, for what no process sweeps any
+    more: so many seconds after the last write to a session the server frees it by itself. It is
+    the store's, decided when that is made; who opens it later without one gets it.
     """
 
     guarantees: ClassVar[Guarantees] = Guarantees(
@@ -65,6 +69,7 @@ class RedisSessionStore(ActorSessionStore):
         wait_aof: bool = False,
         wait_timeout: float = 1.0,
         allow_eviction: bool = False,
+        ttl: float | None = None,
         must_exist: bool = False,
     ) -> None:
         """Configure it. Raises `TypeError`, `ValueError`, `BackendNotImplemented`."""
@@ -76,6 +81,11 @@ class RedisSessionStore(ActorSessionStore):
         limits = StoreLimits() if limits is None else limits
         if not isinstance(limits, StoreLimits) or not isinstance(clock, Clock | None):
             raise TypeError("limits are StoreLimits, and a clock is a Clock")
+        span = checked_seconds("ttl", ttl)
+        if span is not None and not 0.001 <= span <= LONGEST_TTL:
+            raise ValueError("a ttl is between a millisecond and ten years")
+        if span is not None and clock is not None:
+            raise ValueError("with a ttl time is the server's: no clock can be given")
         bells = HeedingBells()
         self._bells, self._listeners = bells, Listeners()
         checked_count("wait_replicas", wait_replicas, least=0)
@@ -94,6 +104,7 @@ class RedisSessionStore(ActorSessionStore):
             waits=self._waits,
             allow_eviction=allow_eviction,
             must_exist=must_exist,
+            ttl=None if span is None else round(span * 1000),
         )
         ready = partial(
             get_ready, terms, limits=limits, clock=clock, bells=bells, listeners=self._listeners
@@ -151,4 +162,5 @@ class RedisSessionStore(ActorSessionStore):
             maxmemory=facts.maxmemory,
             eviction=facts.eviction,
             warnings=facts.warnings,
+            ttl=None if works.setting.ttl is None else works.setting.ttl / 1000,
         )

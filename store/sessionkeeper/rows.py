@@ -16,6 +16,7 @@ class SessionRow:
     """
 
     __slots__ = (
+        "_created",
         "_shown",
         "active_at",
         "born_at",
@@ -53,6 +54,7 @@ class SessionRow:
         self.byte_count = 0
         """Bytes of the messages in the log."""
         self._shown = False
+        self._created: datetime | None = None  # as it is shown, once it was
 
     def touch(self, wall: float, steady: float, /) -> None:
         """Note activity, in seconds since the epoch and by the steady clock."""
@@ -85,11 +87,13 @@ class SessionRow:
         """Return the session as it is now; the same object until something changes."""
         if not self._shown:
             ended_at = self.ended_at
+            if self._created is None:
+                self._created = _moment(self.created_at)
             self.session = Session.trusted(
                 self.session.__dict__
                 | {
                     "revision": self.revision,
-                    "created_at": _moment(self.created_at),
+                    "created_at": self._created,
                     "last_activity": _moment(self.last_activity),
                     "ended_at": None if ended_at is None else _moment(ended_at),
                     "frame_count": self.frame_count,

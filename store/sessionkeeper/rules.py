@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from contextvars import Context
 
-import msgspec
-
 from .errors import (
     InvalidSessionId,
     LimitExceeded,
@@ -20,7 +18,7 @@ from .errors import (
     SessionNotFound,
 )
 from .events import SessionEventKind
-from .frozen import thaw
+from .frozen import json_size
 from .ids import is_session_id
 from .limits import SessionsFull, StoreLimits
 from .rows import SessionRow
@@ -154,14 +152,14 @@ def _note_change(tables: Tables, row: SessionRow, before: Session, context: Cont
 
 
 def _check_metadata(limits: StoreLimits, before: Session | None, session: Session) -> None:
-    held = (session.metadata, session.client_info, session.server_info)
-    if before is not None and all(
-        new is old
-        for new, old in zip(
-            held, (before.metadata, before.client_info, before.server_info), strict=True
-        )
+    if (
+        before is not None
+        and session.metadata is before.metadata
+        and session.client_info is before.client_info
+        and session.server_info is before.server_info
     ):
         return
-    size = sum(len(msgspec.json.encode(thaw(part))) for part in held if part)
+    held = (session.metadata, session.client_info, session.server_info)
+    size = sum([json_size(part) for part in held if part])
     if size > limits.max_metadata_bytes:
         raise LimitExceeded("max_metadata_bytes", current=size, maximum=limits.max_metadata_bytes)

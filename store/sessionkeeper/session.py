@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
@@ -33,6 +33,8 @@ class Session(Value):
     A snapshot: what happens in the store afterwards does not show in it. `revision` says which
     one, and `update_session` refuses a stale one.
     """
+
+    _fields_apart: ClassVar[bool] = True
 
     id: SessionId = Field(repr=False)
     transport_type: TransportType

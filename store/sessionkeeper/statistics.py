@@ -69,6 +69,8 @@ class ServerStatistics:
     """What the server does when that is reached: its `maxmemory-policy`."""
     warnings: tuple[str, ...]
     """What may still lose something, in sentences that name the setting."""
+    ttl: float | None = None
+    """Seconds after the last write to a session until the server frees it; None for never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,11 +145,11 @@ async def test_refusals_are_counted_by_kind(bench: Bench) -> None:
 async def test_each_owner_counts_its_own(bench: Bench) -> None:
     """And what one was given does not move."""
     actor = await bench.open()
-    await asyncio.wait([actor.ask(bench.fail(ValueError()))])
+    await asyncio.gather(actor.ask(bench.fail(ValueError())), return_exceptions=True)
     before = actor.statistics()
     async with Actor(LoopRunner(bench.state, expected=(ValueError,))) as other:
-        await asyncio.wait([other.ask(bench.fail(ValueError()))])
+        await asyncio.gather(other.ask(bench.fail(ValueError())), return_exceptions=True)
         assert other.statistics().refusals == {"ValueError": 1}
-    await asyncio.wait([actor.ask(bench.fail(ValueError()))])
+    await asyncio.gather(actor.ask(bench.fail(ValueError())), return_exceptions=True)
     assert before.refusals == {"ValueError": 1}
     assert actor.statistics().refusals == {"ValueError": 2}

@@ -103,6 +103,8 @@ async def test_a_store_closed_at_any_moment_tells_everybody_the_truth(
             # One in three finds its server silent.
             if not moment % 3:
                 proxy.replies.hold("EVALSHA", skip=moment % 2)
+            if moment % 3 == 1:
+                await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
             await turns(moment)
             await store.aclose(timeout=0.0)
             proxy.replies.clear()

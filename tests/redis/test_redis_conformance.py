@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
+from redis_cluster import SharedClusters
 from redis_engines import find_engine
 from redis_fleet import Fleet
 from redis_rights import few
@@ -39,6 +40,22 @@ class TestValkeyStore(RedisKit):
     @pytest.fixture(autouse=True)
     def _server(self, server: RedisServer) -> None:
         self.url = server.url
+
+
+class TestClusterWithOneBucket(RedisKit):
+    """On a cluster, where a store that is one bucket keeps the whole contract."""
+
+    @pytest.fixture(autouse=True)
+    def _cluster(self, shared_clusters: SharedClusters) -> None:
+        self.url = shared_clusters.cluster("valkey").url.replace("redis:", "redis+cluster:")
+
+    def make_store(
+        self, *, limits: StoreLimits | None = None, clock: Clock | None = None
+    ) -> AtomicSessionStore:
+        self.prefix = f"kit-{next(_STORES)}"
+        return RedisSessionStore(
+            self.url, prefix=self.prefix, buckets=1, limits=limits, clock=clock
+        )
 
 
 @pytest.fixture(scope="module")

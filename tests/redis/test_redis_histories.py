@@ -30,6 +30,7 @@ WORKERS = 3
 CLIENTS = 8
 ROUNDS = 30
 
+only_redis = pytest.mark.parametrize("engine", ["redis"], indirect=True)
 Trouble = Callable[[RedisServer, FaultProxy], Awaitable[object]]
 
 
@@ -119,6 +120,7 @@ TROUBLES: dict[str, Trouble] = {
 }
 
 
+@only_redis
 @pytest.mark.parametrize("name", TROUBLES)
 async def test_eight_clients_of_one_store(name: str, fleet: Fleet) -> None:
     """Batches of callers, some cancelled, and trouble with the server: still one order."""
@@ -135,7 +137,7 @@ async def test_eight_clients_of_one_store(name: str, fleet: Fleet) -> None:
     judged(store)
 
 
-@pytest.mark.parametrize("engine", ["redis"], indirect=True)
+@only_redis
 async def test_a_replica_takes_over_with_all_that_was_waited_for(fleet: Fleet) -> None:
     """`wait_replicas=1`: what was acknowledged is there, and what was read."""
     primary = fleet.start()
@@ -160,6 +162,7 @@ async def test_a_replica_takes_over_with_all_that_was_waited_for(fleet: Fleet) -
     judged(store)
 
 
+@only_redis
 @pytest.mark.parametrize("how", ["emptied", "restarted without its data"])
 async def test_a_server_that_loses_everything_is_begun_anew(how: str, fleet: Fleet) -> None:
     """Nothing is half there afterwards; who was under way is told the truth or not to know."""
@@ -178,6 +181,7 @@ async def test_a_server_that_loses_everything_is_begun_anew(how: str, fleet: Fle
         await add_up(after)
 
 
+@pytest.mark.parametrize("engine", ["valkey"], indirect=True)
 async def test_clients_of_three_processes_are_one_history(
     server: RedisServer, key_prefix: str, tmp_path: Path
 ) -> None:

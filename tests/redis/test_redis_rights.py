@@ -15,10 +15,12 @@ from redis_operations import WRITES, add_up, fill, note, session
 from redis_rights import documented, few
 from redis_server import RedisServer
 from sessionkeeper import (
+    FramesFull,
     MessageEnvelope,
     RedisSessionStore,
     SessionNotFound,
     SessionQuery,
+    SessionsFull,
     StoreLimits,
     StoreUnavailable,
 )
@@ -65,8 +67,8 @@ async def everything(url: str, prefix: str) -> None:
     limits = StoreLimits(
         max_sessions=5,
         max_frames_per_session=4,
-        sessions_full="evict-idle",
-        frames_full="drop-oldest",
+        sessions_full=SessionsFull.EVICT_IDLE,
+        frames_full=FramesFull.DROP_OLDEST,
     )
     for n, write in enumerate(WRITES.values()):
         async with RedisSessionStore(url, prefix=prefix, limits=limits) as store:
@@ -105,9 +107,8 @@ async def test_the_documented_user_may_do_what_is_needed_and_no_more(fleet: Flee
     url = few(server, "p")
     server.say("CONFIG", "RESETSTAT")
     await everything(url, "p")
-    with server.client() as client:
-        stats: Any = client.info("commandstats")
-        denied: Any = client.execute_command("ACL", "LOG")
+    stats: Any = server.say("INFO", "commandstats")
+    denied: Any = server.say("ACL", "LOG")
     used = {name.removeprefix("cmdstat_") for name, each in stats.items() if each["calls"]}
     used -= {"config|resetstat", "info"}
     allowed = {rule.removeprefix("+") for rule in documented() if rule.startswith("+")} - {"info"}
@@ -204,7 +205,7 @@ async def test_hostile_ids_stay_in_their_place(server: RedisServer, key_prefix: 
             assert (await store.get_session(name)).principal == name
             assert await store.count_frames(name) == n + 1
             assert [each.id for each in await store.for_principal(name).list_sessions()] == [name]
-            page = await store.find_sessions(SessionQuery(tags_all={name}))
+            page = await store.find_sessions(SessionQuery(tags_all=frozenset({name})))
             assert [each.id for each in page.sessions] == [name]
         assert [each.id for each in await store.list_sessions()] == HOSTILE
         keys = set(server.say("KEYS", "*")) - before

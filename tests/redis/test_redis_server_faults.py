@@ -14,8 +14,10 @@ from redis_operations import WRITES, Write, add_up, fill, note, picture, session
 from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer
 from sessionkeeper import (
+    FramesFull,
     LimitExceeded,
     RedisSessionStore,
+    SessionsFull,
     StoreLimits,
     StoreUnavailable,
 )
@@ -168,8 +170,8 @@ async def test_evictions_and_drops_are_counted_once_whatever_is_lost(
     limits = StoreLimits(
         max_sessions=4,
         max_frames_per_session=3,
-        sessions_full="evict-idle",
-        frames_full="drop-oldest",
+        sessions_full=SessionsFull.EVICT_IDLE,
+        frames_full=FramesFull.DROP_OLDEST,
     )
     async with opened(proxy.url, key_prefix, limits=limits) as store:
         for n in range(12):

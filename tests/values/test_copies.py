@@ -7,9 +7,10 @@ import json
 import pickle
 import warnings
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import pytest
+from pydantic import model_validator
 from sessionkeeper import (
     Frame,
     HttpDelivery,
@@ -125,6 +126,52 @@ def test_a_copy_with_changes_is_validated() -> None:
     mine["a"].append(1)
     assert copied.metadata == {"a": []}
     assert SESSION.copy(update={"tags": ["x"]}).tags == {"x"}
+
+
+class Named(Session):
+    """A session with a rule over two fields."""
+
+    @model_validator(mode="after")
+    def _active_ones_have_a_principal(self) -> Self:
+        if self.state == "active" and self.principal is None:
+            raise ValueError("an active session has a principal")
+        return self
+
+
+def test_a_copy_is_held_to_the_rules_a_subclass_adds() -> None:
+    """A session's fields are checked one by one; those of a subclass together, as it may want."""
+    fields = {name: getattr(SESSION, name) for name in Session.model_fields}
+    named = Named.model_validate(fields)
+    assert type(named.model_copy(update={"tags": {"x"}})) is Named
+    with pytest.raises(ValueError, match="an active session has a principal"):
+        named.model_copy(update={"principal": None})
+
+
+class Sly(str):
+    """A string that takes itself for another one, once."""
+
+    asked = False
+
+    def __eq__(self, other: object) -> bool:
+        first, self.asked = not self.asked, True
+        return (first and other == "metadata") or str.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        return hash("metadata")
+
+
+def test_a_copy_has_the_fields_of_its_class_and_no_other() -> None:
+    """Whatever the names in `update` are, and wherever among good ones a bad one stands."""
+    names: list[Any] = [Sly("colour"), Sly("metadata"), 5, None, "colour", "__class__"]
+    for name in names:
+        updates: list[dict[Any, Any]] = [{name: {}}, {"tags": {"x"}, name: {}}]
+        for update in updates:
+            try:
+                copied = SESSION.model_copy(update=update)
+            except (ValueError, TypeError):
+                continue
+            assert list(vars(copied)) == list(Session.model_fields)
+            assert {type(field) for field in vars(copied)} == {str}
 
 
 def test_a_value_is_never_made_unchecked() -> None:

@@ -8,10 +8,12 @@ from collections import OrderedDict, UserDict
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sessionkeeper import FrozenDict, FrozenList, freeze, thaw
+from sessionkeeper.frozen import json_size
 
 PLAIN: dict[str, Any] = {"a": [1, 2.5, None, True, {"b": "x"}], "c": {}, "d": []}
 
@@ -38,6 +40,12 @@ def test_what_is_frozen_equals_what_it_was_made_from(value: Any) -> None:
     assert repr(thawed) == repr(value)
     assert freeze(frozen) is frozen
     assert pickle.loads(pickle.dumps(frozen)) == frozen
+
+
+@given(JSON)
+def test_its_size_is_that_of_its_json(value: Any) -> None:
+    """What a limit counts: compact JSON in UTF-8, however deep."""
+    assert json_size(freeze(value)) == len(msgspec.json.encode(value))
 
 
 def test_equality_is_that_of_json() -> None:

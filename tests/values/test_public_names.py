@@ -13,15 +13,15 @@ import soleowner
 # Submodules whose names are the library's own business, or a part with its own entrance.
 INTERNAL = {
     *("arguments", "backends", "cli", "command_store", "commands", "conformance", "crossing"),
-    *("demo", "lab", "otel"),
+    *("bench", "demo", "lab", "otel"),
     *("lifecycle", "listening", "log_rules", "principal_store", "records", "rows", "rules"),
     *("store_command", "sweeping", "tables", "tally", "tap", "value", "verify", "watching"),
     *("copying", "transfer"),
-    *("fork", "mailbox"),
+    *("fork", "mailbox", "tasks"),
 }
-ENTRANCES = ("backends", "cli", "conformance", "copying", "demo", "lab", "tap", "verify")
+ENTRANCES = ("backends", "bench", "cli", "conformance", "copying", "demo", "lab", "tap", "verify")
 INTERNAL_NAMES = {
-    *("run_observed", "is_session_id", "session_error", "JsonObject", "StringMap"),
+    *("run_observed", "together", "is_session_id", "session_error", "JsonObject", "StringMap"),
     *("CALLER_FIELDS", "STORE_FIELDS", "ProtocolVersion", "TableStatistics", "Look", "News"),
     *("MAX_DEPTH", "MAX_MESSAGE_BYTES", "RpcHead", "encode_message", "nests_deeper"),
     *("read_head", "validate_message", "Tag", "Text", "not_one_string", "short_id"),

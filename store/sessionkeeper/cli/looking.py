@@ -188,6 +188,8 @@ def _promises(server: ServerStatistics) -> Iterator[str]:
     yield f"acknowledged means: {server.acknowledged}"
     yield f"there again after a kill: {server.durability}"
     yield f"memory: {limit}, then {server.eviction}"
+    if server.ttl is not None:
+        yield f"sessions are freed: {server.ttl:g} seconds after the last write to them"
     for warning in server.warnings:
         yield f"warning: {warning}"
 

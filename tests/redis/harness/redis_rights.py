@@ -14,8 +14,10 @@ DOCS = Path(__file__).parents[3] / "docs" / "redis.md"
 
 def documented() -> list[str]:
     """The rules of the user in the documentation, as they stand there."""
-    (block,) = re.findall(r"^ACL SETUSER sessionkeeper (.*?)^```", DOCS.read_text(), re.M | re.S)
-    rules = block.split()
+    page = DOCS.read_text()
+    found = re.search(r"^ACL SETUSER sessionkeeper (.*?)^```", page, re.M | re.S)
+    assert found is not None
+    rules = found[1].split()
     assert rules[:3] == ["reset", "on", ">PASSWORD"]
     return rules[3:]
 

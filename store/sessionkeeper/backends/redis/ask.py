@@ -26,6 +26,7 @@ class Ask:
         "fenced",
         "keys",
         "maybe_applied",
+        "more",
         "number",
         "script",
         "write",
@@ -55,6 +56,8 @@ class Ask:
         """Whether it was sent and nobody knows yet what became of it."""
         self.fenced = False
         """Whether it was refused because its epoch is over: it had no effect."""
+        self.more = False
+        """Whether sessions whose time has passed were taken away, and more of them come first."""
 
     def __repr__(self) -> str:
         return f"<Ask {self.script.name if self.script else self.arguments[0]!r}>"

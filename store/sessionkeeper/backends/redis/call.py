@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
-__all__ = ["Answer", "Call", "Fate", "Refused", "Script", "Word", "verb_of"]
+__all__ = ["Answer", "Call", "Fate", "Refused", "Script", "Word", "says"]
 
 Word: TypeAlias = bytes | str | int
 
@@ -68,6 +68,7 @@ Answer: TypeAlias = Any
 """What the server answered, a `Refused`, or a `Fate`."""
 
 
-def verb_of(answer: Answer) -> object:
-    """Return how a script's answer begins; None for any other."""
-    return cast("list[object]", answer)[0] if isinstance(answer, list) and answer else None
+def says(answer: Answer, word: bytes) -> bool:
+    """Whether a script answered a list that begins with this word."""
+    words: Any = answer
+    return type(answer) is list and bool(words) and bool(words[0] == word)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ...errors import OutcomeUnknown, StoreUnavailable
 from .ask import OPEN, Ask
-from .call import Answer, Call, Fate, Refused, Word, verb_of
+from .call import Answer, Call, Fate, Refused, Word, says
 from .keys import Bucket
 from .ledger import Ledger
 from .servers import Servers, halfway, passing
@@ -23,7 +23,7 @@ from .verdicts import verdict
 
 __all__ = ["Delivery", "Waits"]
 
-OK = b"OK"
+OK, MORE = b"OK", b"MORE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,10 @@ class Delivery:
             # Somebody asked what became of an earlier write, or the ledger was forgotten: no
             # trouble of the server's, so not a matter of patience.
             await self._try(fenced)
+        while more := [ask for ask in asks if ask.more]:
+            for ask in more:
+                ask.more = False
+            await self._try(more)
 
     async def _try(self, asks: Sequence[Ask]) -> None:
         if await self._fence(asks):
@@ -181,7 +185,7 @@ class Delivery:
             return
         written: dict[Bucket, list[Ask]] = {}
         for ask in asks:
-            if ask.write and verb_of(ask.answer) == OK:
+            if ask.write and says(ask.answer, OK):
                 written.setdefault(ask.bucket, []).append(ask)
         before = [self._servers.generation(bucket.number) for bucket in written]
         calls = [Call(bucket.number, words) for bucket in written]
@@ -195,7 +199,8 @@ class Delivery:
                     ask.answer = OutcomeUnknown(self._ledger.operation_id(ask))
 
     def _plain(self, answer: Answer) -> bool:
-        return not isinstance(answer, Fate | Refused) and not self._ledger.fenced(answer)
+        several = not isinstance(answer, Fate | Refused) and not self._ledger.fenced(answer)
+        return several and not says(answer, MORE)
 
     def _note(self, ask: Ask, answer: Answer) -> None:
         if type(answer) is Fate:
@@ -212,5 +217,7 @@ class Delivery:
                 ask.answer = verdict(self._servers.name, answer)
         elif ask.fenced:
             self._ledger.forget(ask.bucket)
+        elif says(answer, MORE):
+            ask.more = True
         else:
             ask.answer = answer

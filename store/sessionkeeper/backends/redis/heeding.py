@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from functools import partial
 
 from ...watching import Bells
-from .call import Call, Word
+from .call import Call, Script, Word
 from .keys import Bucket, Keys
 from .ledger import keys_of
 from .news_reader import NewsReader
-from .scripts import script
+from .scripts import script, with_ttl
 from .servers import Servers
 
 __all__ = ["HeedingBells", "heed"]
@@ -29,10 +29,11 @@ class HeedingBells(Bells):
         super().__init__()
         self._reader: NewsReader | None = None
 
-    def connect(self, servers: Servers, keys: Keys, writer: str) -> None:
+    def connect(self, servers: Servers, keys: Keys, writer: str, *, ttl: int | None = None) -> None:
         """Have news read from these servers."""
         self._keys = keys
-        self._reader = NewsReader(servers, keys, self, partial(heed, writer))
+        heeded = HEED if ttl is None else with_ttl(HEED, ttl)
+        self._reader = NewsReader(servers, keys, self, partial(heed, heeded, writer))
 
     async def aclose(self) -> None:
         """Stop reading, and tell who watches that the store has ended."""
@@ -56,8 +57,9 @@ class HeedingBells(Bells):
                 reader.release(bucket)
 
 
-def heed(writer: str, bucket: Bucket, seconds: float) -> Call:
+def heed(heeded: Script, writer: str, bucket: Bucket, seconds: float) -> Call:
     """Make the call that has news of a bucket written for so many seconds."""
     fixed = keys_of(bucket, writer)
-    words: list[Word] = ["EVALSHA", HEED.digest, len(fixed), *fixed, "", round(seconds * 1e6)]
-    return Call(bucket.number, words, HEED)
+    words: list[Word] = ["EVALSHA", heeded.digest, len(fixed), *fixed]
+    words += ("", round(seconds * 1e6))
+    return Call(bucket.number, words, heeded)

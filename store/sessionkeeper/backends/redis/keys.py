@@ -20,6 +20,7 @@ class Bucket:
         "ages",
         "ended",
         "idle",
+        "kept",
         "log",
         "meta",
         "news",
@@ -28,6 +29,7 @@ class Bucket:
         "principals",
         "session",
         "tag",
+        "ttl",
         "writer",
     )
 
@@ -46,6 +48,10 @@ class Bucket:
         """Sorted set of the others by their end."""
         self.principals = f"{tag}:principals"
         """Hash: how many sessions each principal has."""
+        self.ttl = f"{tag}:ttl"
+        """Sorted set of all ids by the moment they are gone, in a store with a ttl."""
+        self.kept = f"{tag}:kept"
+        """Hash: what is to be known of each session when it is gone by itself."""
         self.news = f"{tag}:news"
         """Stream of the ids of sessions with news, written while somebody watches."""
         self.session = f"{tag}:s:"

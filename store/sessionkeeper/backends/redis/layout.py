@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ...errors import StoreUnavailable
 from .call import Call, Fate, Refused
 from .keys import Keys
@@ -9,34 +11,56 @@ from .scripts import script
 from .servers import Servers
 from .verdicts import verdict
 
-__all__ = ["VERSION", "agree"]
+__all__ = ["VERSION", "Layout", "agree"]
 
 VERSION = 1
 LAYOUT = script("layout")
 
 
-async def agree(servers: Servers, keys: Keys, *, strict: bool, must_exist: bool = False) -> int:
-    """Return how many buckets the store has: those of the keys, if it is new.
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What was decided when the store was made, for all who ever use it."""
+
+    buckets: int
+    ttl: int | None
+    """Milliseconds after the last write to a session until the server frees it; None for never."""
+
+
+async def agree(
+    servers: Servers,
+    keys: Keys,
+    *,
+    strict: bool,
+    ttl: int | None = None,
+    must_exist: bool = False,
+) -> Layout:
+    """Return how the store is laid out: with the buckets of the keys and this ttl, if it is new.
 
     Raises `StoreUnavailable` for a store of a newer version, if `strict` for one of another number
-    of buckets, and if it `must_exist` for one that does not: then nothing is written.
+    of buckets, for one of another ttl than was asked for, and if it `must_exist` for one that does
+    not: then nothing is written.
     """
     wanted = len(keys.buckets)
     if must_exist:
-        call = Call(0, ("HMGET", keys.layout, "version", "buckets"))
+        call = Call(0, ("HMGET", keys.layout, "version", "buckets", "ttl"))
     else:
-        call = Call(0, ("EVALSHA", LAYOUT.digest, 1, keys.layout, VERSION, wanted), LAYOUT)
+        terms = (VERSION, wanted, "" if ttl is None else ttl)
+        call = Call(0, ("EVALSHA", LAYOUT.digest, 1, keys.layout, *terms), LAYOUT)
     (answer,) = await servers.exchange([call])
     if isinstance(answer, Refused):
         raise verdict(servers.name, answer)
     if isinstance(answer, Fate):
         raise StoreUnavailable(servers.trouble or f"{servers.name} does not answer")
-    if None in answer:
+    if None in answer[:2]:
         raise StoreUnavailable(f"there is no store {keys.prefix!r} on {servers.name}")
-    version, found = (int(each) for each in answer)
+    version, found = int(answer[0]), int(answer[1])
+    kept = None if answer[2] is None else int(answer[2])
     name = f"the store {keys.prefix!r} on {servers.name}"
     if version > VERSION:
         raise StoreUnavailable(f"{name} is of version {version}, newer than this library")
     if strict and wanted != found:
         raise StoreUnavailable(f"{name} has {found} buckets, not {wanted}")
-    return found
+    if ttl is not None and kept != ttl:
+        has = "no ttl" if kept is None else f"a ttl of {kept / 1000:g} seconds"
+        raise StoreUnavailable(f"{name} has {has}: that was decided when it was made")
+    return Layout(found, kept)

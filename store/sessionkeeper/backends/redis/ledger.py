@@ -10,9 +10,9 @@ from typing import Any
 
 from ...errors import OutcomeUnknown
 from .ask import Ask
-from .call import Call, Word, verb_of
+from .call import Call, Script, Word, says
 from .keys import Bucket, Keys
-from .scripts import script
+from .scripts import script, with_ttl
 
 __all__ = ["Ledger", "OperationId", "keys_of"]
 
@@ -56,10 +56,11 @@ class Ledger:
     than `ring` writes may be under way at a time.
     """
 
-    def __init__(self, keys: Keys, *, ring: int, window: float) -> None:
+    def __init__(self, keys: Keys, *, ring: int, window: float, ttl: int | None = None) -> None:
         self.writer = secrets.token_hex(8)
         self._keys = keys
         self._ring = ring
+        self._ttl = ttl
         self._window = window
         self._next = 1
         self._epochs: dict[Bucket, tuple[str, float]] = {}
@@ -100,6 +101,7 @@ class Ledger:
         script, bucket = ask.script, ask.bucket
         if ask.keys is None or script is None:
             return Call(bucket.number, ask.arguments, script)
+        script = self._of_this_store(script)
         fixed = self._fixed.get(bucket) or self._fix(bucket)
         words: list[Word] = [
             "EVALSHA",
@@ -116,6 +118,7 @@ class Ledger:
     def _several(self, asks: Sequence[Ask]) -> Call:
         script, bucket = asks[0].script, asks[0].bucket
         assert script is not None  # noqa: S101 - for the type checker
+        script = self._of_this_store(script)
         fixed = self._fixed.get(bucket) or self._fix(bucket)
         words: list[Word] = ["EVALSHA", script.digest, len(fixed) + 2 * len(asks), *fixed]
         for ask in asks:
@@ -127,6 +130,9 @@ class Ledger:
             words += self._number(ask)
             words += ask.arguments[shared:]
         return Call(bucket.number, words, script)
+
+    def _of_this_store(self, script: Script) -> Script:
+        return script if self._ttl is None else with_ttl(script, self._ttl)
 
     def _number(self, ask: Ask) -> tuple[int, int]:
         if not ask.number:
@@ -154,7 +160,7 @@ class Ledger:
 
     def take(self, bucket: Bucket, asks: Sequence[Ask], answer: Any) -> bool:
         """Note what a fence answered of these lost asks; say whether it holds."""
-        if verb_of(answer) != _OK:
+        if not says(answer, _OK):
             self._epochs.pop(bucket, None)
             return False
         for ask, found in zip(asks, answer[1:], strict=True):
@@ -172,7 +178,7 @@ class Ledger:
 
     def fenced(self, answer: Any) -> bool:
         """Whether this says that the writer needs a new epoch; nothing was applied then."""
-        return verb_of(answer) == _FENCED
+        return says(answer, _FENCED)
 
     def forget(self, bucket: Bucket) -> None:
         """Take a new epoch before the next write to a bucket."""

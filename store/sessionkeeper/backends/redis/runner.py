@@ -11,7 +11,7 @@ from soleowner import Batch, CallerError, Reply, Runner, fail, succeed
 from ...errors import OutcomeUnknown, SessionError
 from ...tables import Tables
 from .ask import OPEN, Ask, Plan
-from .call import verb_of
+from .call import says
 from .operations import plan_of
 from .operations.asking import OK
 from .works import Works
@@ -145,4 +145,4 @@ class RedisRunner(Runner[Tables]):
 
 
 def _changed(ask: Ask) -> bool:
-    return ask.write and verb_of(ask.answer) == OK
+    return ask.write and says(ask.answer, OK)

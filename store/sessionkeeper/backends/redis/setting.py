@@ -34,6 +34,8 @@ class Setting:
     """A test's; otherwise the server's is used, which all processes share."""
     bells: Bells
     listeners: Listeners
+    ttl: int | None = None
+    """Milliseconds after which the server frees a session nobody writes to; None for never."""
     guesses: Guesses = field(default_factory=Guesses)
     applying: bool = False
     """Whether a caller's own code runs as the owner now."""

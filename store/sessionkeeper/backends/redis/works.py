@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...clock import Clock
+from ...errors import StoreUnavailable
 from ...limits import StoreLimits
 from ...listening import Listeners
 from .cluster import ClusterServers
@@ -12,7 +13,7 @@ from .delivery import Delivery, Waits
 from .facts import Facts
 from .heeding import HeedingBells
 from .keys import Keys
-from .layout import agree
+from .layout import Layout, agree
 from .ledger import Ledger
 from .servers import Servers
 from .setting import Setting
@@ -42,6 +43,9 @@ class Terms:
     allow_eviction: bool
     must_exist: bool = False
     """Whether a store that is not there is refused instead of made."""
+    ttl: int | None = None
+    """Milliseconds after the last write to a session until the server frees it; None for what the
+    store has already, or never."""
 
     def servers(self, keys: Keys) -> Servers:
         """Make the way to the servers that hold these keys."""
@@ -78,25 +82,45 @@ async def get_ready(
     """Connect, read what the server promises, agree on the layout. Raises `StoreUnavailable`."""
     usual = USUAL_ON_A_CLUSTER if terms.target.cluster else 1
     keys = Keys(terms.prefix, usual if terms.buckets is None else terms.buckets)
-    servers, facts, found = await _connect(terms, keys)
-    if found != len(keys.buckets):
+    servers, facts, layout = await _connect(terms, keys)
+    try:
+        if layout.buckets != len(keys.buckets):
+            await servers.aclose()
+            keys = Keys(terms.prefix, layout.buckets)
+            servers, facts, layout = await _connect(terms, keys)
+        if layout.ttl is not None:
+            _check(servers.name, facts, clock, allow_eviction=terms.allow_eviction)
+    except BaseException:
         await servers.aclose()
-        keys = Keys(terms.prefix, found)
-        servers, facts, _ = await _connect(terms, keys)
-    setting = Setting(keys, limits, clock, bells, listeners)
-    ledger = Ledger(keys, ring=terms.ring, window=terms.window)
+        raise
+    setting = Setting(keys, limits, clock, bells, listeners, ttl=layout.ttl)
+    ledger = Ledger(keys, ring=terms.ring, window=terms.window, ttl=layout.ttl)
     delivery = Delivery(servers, ledger, patience=terms.patience, waits=terms.waits)
-    bells.connect(servers, keys, ledger.writer)
+    bells.connect(servers, keys, ledger.writer, ttl=layout.ttl)
     return Works(servers, facts, setting, ledger, delivery, bells)
 
 
-async def _connect(terms: Terms, keys: Keys) -> tuple[Servers, Facts, int]:
+async def _connect(terms: Terms, keys: Keys) -> tuple[Servers, Facts, Layout]:
     servers = terms.servers(keys)
     try:
         facts = await servers.open()
         strict = terms.buckets is not None
-        found = await agree(servers, keys, strict=strict, must_exist=terms.must_exist)
-        return servers, facts, found
+        layout = await agree(
+            servers, keys, strict=strict, ttl=terms.ttl, must_exist=terms.must_exist
+        )
+        return servers, facts, layout
     except BaseException:
         await servers.aclose()
         raise
+
+
+def _check(name: str, facts: Facts, clock: Clock | None, *, allow_eviction: bool) -> None:
+    """See that a store with a ttl can be used like this."""
+    if clock is not None:
+        raise ValueError("in a store with a ttl time is the server's: it takes no clock")
+    # Of keys without a ttl these policies take none.
+    if facts.maxmemory and facts.eviction.startswith("volatile-") and not allow_eviction:
+        raise StoreUnavailable(
+            f"{name}: maxmemory-policy {facts.eviction} may drop sessions with a ttl when memory"
+            " is full; set noeviction, or allow_eviction=True"
+        )

@@ -48,13 +48,10 @@ class _WrittenBehind(SQLiteLedger):
 
 
 class AcknowledgedBeforeCommit(SQLiteSessionStore):
-    """Lost write: a process that is killed takes the answers of a moment with it.
-
-    It reads where it writes, or its readers would miss what is not committed yet.
-    """
+    """Lost write: a process that is killed takes the answers of a moment with it."""
 
     _ledger_type: ClassVar[type[SQLiteLedger]] = _WrittenBehind
 
     @staticmethod
     def _reads_aside(command: Command[SQLiteTables, Any], /) -> bool:
-        return False
+        return False  # readers would miss what is not committed yet

@@ -45,8 +45,8 @@ def read(setting: Setting, script: Script, session_id: str, *arguments: Word) ->
 def fetch(setting: Setting, session_id: str, scope: str) -> Plan[Stored]:
     """Read the row of a session. Raises `SessionNotFound`."""
     bucket, name = setting.place(session_id)
-    answers = yield [Ask(bucket, None, None, ("HMGET", bucket.session + name, *ROW))]
-    row: Stored = answers[0]
+    rows: list[Stored] = yield [Ask(bucket, None, None, ("HMGET", bucket.session + name, *ROW))]
+    row = rows[0]
     if row[0] is None or (scope and row[PRINCIPAL] != scope.encode()):
         raise SessionNotFound(session_id)
     return row

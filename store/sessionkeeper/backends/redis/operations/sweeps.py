@@ -35,7 +35,7 @@ __all__ = [
 
 LIST, FIND, EXPIRE, PURGE = script("list"), script("find"), script("expire"), script("purge")
 
-LOOKS = 500
+LOOKS = 300
 """Most sessions a page looks at beyond those it returns: nobody else is served meanwhile."""
 _PLACE = 2**44
 """A cursor is the bucket's number times this, and the number of a session's creation."""

@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha1
 from importlib.resources import files
 
 from ..call import Script
 
-__all__ = ["script"]
+__all__ = ["script", "with_ttl"]
 
-_USE = "--@use "
+_USE, _WITH_TTL = "--@use ", "--@ttl"
 
 
 def script(name: str, /, *, shared: int = 0) -> Script:
-    """Read a script, what it uses before it."""
+    """Read a script, what it uses before it.
+
+    Of the parts its first line names, those after `|` are for a store with a ttl only, as are lines
+    that end with `--@ttl`: a store without one has scripts in which nothing asks for it.
+    """
+    return _composed(name, shared, None)
+
+
+@lru_cache(maxsize=256)
+def with_ttl(plain: Script, milliseconds: int, /) -> Script:
+    """The same script for a store whose sessions go so long after the last write to them."""
+    return _composed(plain.name, plain.shared, milliseconds)
+
+
+def _composed(name: str, shared: int, ttl: int | None) -> Script:
     folder = files(__name__)
     text = folder.joinpath(f"{name}.lua").read_text(encoding="utf-8")
     first = text.partition("\n")[0]
-    parts = first.removeprefix(_USE).split() if first.startswith(_USE) else []
-    used = [folder.joinpath(f"shared/{part}.lua").read_text(encoding="utf-8") for part in parts]
-    whole = "\n".join([*used, text]).encode()
+    used = first.removeprefix(_USE) if first.startswith(_USE) else ""
+    always, _, only_with_ttl = used.partition("|")
+    parts = always.split() + ([] if ttl is None else only_with_ttl.split())
+    texts = [folder.joinpath(f"shared/{part}.lua").read_text(encoding="utf-8") for part in parts]
+    lines = "\n".join([*texts, text]).splitlines(keepends=True)
+    if ttl is None:
+        lines = [line for line in lines if not line.rstrip().endswith(_WITH_TTL)]
+    else:
+        lines.insert(0, f"local TTL = {ttl}\n")
+    whole = "".join(lines).encode()
     # What a server names a script by; nothing is protected by it.
     return Script(name, whole, sha1(whole, usedforsecurity=False).hexdigest(), shared=shared)

@@ -1,11 +1,15 @@
---@use keys now rows writer news log
+--@use keys now rows writer news log | tally sound lost net reap
 -- Appends to several logs, each an operation of its own. ARGV: 1 epoch, 2 now, 3-6 bounds, then of
 -- each: its number and place, principal, count, terms, frames.
 if fenced() then return FENCED end
+if reap() then return MORE end --@ttl
 local wall, steady = now(ARGV[2])
 local bounds = bounds_at(3)
 local before = tonumber(call('HGET', META, 'bytes') or 0)
 call('ZCARD', IDLE) -- of another kind it stops the script here, not after the first log was written
+call('ZCARD', DUE) --@ttl
+call('HLEN', KEPT) --@ttl
+local touched = {} --@ttl
 local held, added, dropped = before, 0, 0
 local answers, kept, at = {}, {}, 3 + BOUNDS
 
@@ -21,6 +25,7 @@ local function operate(pair, scope, count, terms, frames)
   end
   held = held + append(log, row, count, frames, wall, steady)
   added = added + count
+  touched[row.key] = row --@ttl
   return { 'OK', row.last }
 end
 
@@ -37,6 +42,7 @@ for pair = PAIRS + 1, #KEYS, 2 do
   answers[#answers + 1] = answer
   at = frames + 2 * count
 end
+for key, row in pairs(touched) do keep(key, wall, row.state, row.principal, row.count, row.bytes) end --@ttl
 if added > 0 then call('HINCRBY', META, 'added', added) end
 if dropped > 0 then call('HINCRBY', META, 'dropped', dropped) end
 if held ~= before then call('HSET', META, 'bytes', held) end

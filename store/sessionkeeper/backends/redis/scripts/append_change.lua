@@ -1,7 +1,8 @@
---@use keys now rows writer sound tally news log change
+--@use keys now rows writer sound tally news log change | lost net reap
 -- ARGV: 4 now, 5 principal, 6 count, 7-10 bounds, 11-13 terms, 14 most metadata, 15-25 the change,
 -- then the frames.
 if fenced() then return FENCED end
+if reap() then return MORE end --@ttl
 local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end
 if row.ended then return { 'CLOSED', row.state } end
@@ -20,4 +21,5 @@ end
 add('bytes', append(KEYS[10], row, count, 26, wall, steady))
 add('added', count)
 change(row, ARGV[15], new, wall, steady)
+keep_as_is(row.key, wall) --@ttl
 return done({ 'OK', row.last, row.state, call('HMGET', KEYS[9], unpack(FIELDS)) })

@@ -1,4 +1,4 @@
---@use keys now rows writer sound tally
+--@use keys now rows writer sound tally | net
 -- ARGV: 4 now, 5 principal. The stream is emptied, not deleted: its last number stays.
 if fenced() then return FENCED end
 local row = find(KEYS[9], ARGV[5])
@@ -12,4 +12,5 @@ if row.count > 0 then
 end
 call('HSET', row.key, 'k', 0, 'z', 0, 'a', wall)
 if not row.ended then call('ZADD', IDLE, steady, id_of(row.key)) end
+keep_as_is(row.key, wall) --@ttl
 return done({ 'OK', row.count })

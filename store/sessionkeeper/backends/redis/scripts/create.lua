@@ -1,7 +1,8 @@
---@use keys now rows writer sound tally news change removal
+--@use keys now rows writer sound tally news change removal lost | net reap
 -- ARGV: 4 now, 5 principal, 6 '1' to give back what is there, 7 most metadata, 8 most sessions,
 -- 9 what makes room, 10-20 the session.
 if fenced() then return FENCED end
+if reap() then return MORE end --@ttl
 local key, id = KEYS[9], ARGV[10]
 if ARGV[6] == '1' then
   local there = find(key, '')
@@ -37,15 +38,20 @@ if missing > 0 then
   end
   for i, each in ipairs(victims) do
     local row = find(key_of(each), '')
+    if not row then vanished(each) end -- or else it is only at the other end of its slot
     victims[i] = { id = each, row = row }
     call('XLEN', log_of(each))
   end
 end
 local evicted = {}
 for _, each in ipairs(victims) do
-  remove(each.row, each.id, 'evicted', wall)
-  evicted[#evicted + 1] = each.id
-  evicted[#evicted + 1] = each.row.raw
+  if each.row then
+    remove(each.row, each.id, 'evicted', wall)
+    evicted[#evicted + 1] = each.id
+    evicted[#evicted + 1] = each.row.raw
+  else
+    bury({ each.id }, wall)
+  end
 end
 
 local number, revision = add('number', 1), add('revision', 1)
@@ -55,7 +61,10 @@ call('HSET', key, 'q', 0, 'k', 0, 'z', 0, 't', 0, 'a', wall, 'r', revision, 's',
 set(key, 'x', false, new.held)
 set(key, 'p', false, new.principal)
 set(key, 'o', false, new.agreed)
-call('ZADD', ORDER, number, id)
+if call('ZADD', ORDER, number, id) == 0 then -- one of this name was lost: what it left goes first
+  bury({ id }, wall)
+  call('ZADD', ORDER, number, id)
+end
 add('created', 1)
 enter(new.state, new.principal)
 if new.ends then
@@ -66,4 +75,5 @@ else
   call('ZADD', IDLE, steady, id)
   call('ZADD', AGES, steady, id)
 end
+keep(key, wall, new.state, new.principal, 0, 0) --@ttl
 return done({ 'OK', call('HMGET', key, unpack(FIELDS)), evicted })

@@ -1,10 +1,11 @@
---@use keys now rows writer sound tally news
+--@use keys now rows writer sound tally news lost | net reap
 -- ARGV: 4 now, 6 idle and 7 age in microseconds or '', 8 limit. Reads all before it changes any.
 if fenced() then return FENCED end
+if reap() then return MORE end --@ttl
 sound()
 local wall, steady = now(ARGV[4])
 local limit = tonumber(ARGV[8])
-local due, met = {}, {}
+local due, lost, met = {}, {}, {}
 for i, index in ipairs({ IDLE, AGES }) do
   local span = ARGV[5 + i]
   if span ~= '' and #due < limit then
@@ -13,11 +14,17 @@ for i, index in ipairs({ IDLE, AGES }) do
     for _, id in ipairs(call('ZRANGEBYSCORE', index, '-inf', bound, 'LIMIT', 0, limit + #due)) do
       if #due < limit and not met[id] then
         met[id] = true
-        due[#due + 1] = find(key_of(id), '')
+        local row = find(key_of(id), '')
+        if row then
+          due[#due + 1] = row
+        elseif vanished(id) then
+          lost[#lost + 1] = id
+        end
       end
     end
   end
 end
+if #lost > 0 then bury(lost, wall) end
 local answer = { 'OK' }
 for _, row in ipairs(due) do
   local id = id_of(row.key)
@@ -30,6 +37,7 @@ for _, row in ipairs(due) do
   leave(row.state, row.principal)
   add('ended:timed-out', 1)
   announce(id, wall)
+  keep_as_is(row.key, wall) --@ttl
   answer[#answer + 1] = id
   answer[#answer + 1] = row.state
   answer[#answer + 1] = call('HMGET', row.key, unpack(FIELDS))

@@ -1,7 +1,8 @@
---@use keys rows
+--@use keys now rows news tally sound lost | net reap
 -- A page. ARGV: 1 after which number, 2 limit, 3 most looked at, 4 states, 5 transports, each with
 -- commas on both sides or '', 6 principal or '', 7-8 created, 9-10 active from and before or '',
 -- 11 how many tags of which one must be there, those, then all that must be.
+if reap() then return MORE end --@ttl
 local last, limit, looks = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local any, all = {}, {}
 for i = 12, 11 + tonumber(ARGV[11]) do any[ARGV[i]] = true end
@@ -35,19 +36,25 @@ local function matches(row)
   return (ARGV[5] == '' or string.find(ARGV[5], transport, 1, true) ~= nil) and tagged(fields.tags)
 end
 
-local answer = { 'OK', 0, 0 }
+local answer, lost = { 'OK', 0, 0 }, {}
 local found, looked = 0, 0
+local function done()
+  if #lost > 0 then bury(lost, (now(''))) end
+  return answer
+end
+
 while true do
   local ids = call('ZRANGEBYSCORE', ORDER, '(' .. string.format('%.0f', last), '+inf', 'WITHSCORES',
     'LIMIT', 0, math.min(limit + 1, 128))
-  if #ids == 0 then return answer end
+  if #ids == 0 then return done() end
   for i = 1, #ids, 2 do
     if found == limit or looked == looks + limit then
       answer[2], answer[3] = 1, string.format('%.0f', last)
-      return answer
+      return done()
     end
     looked, last = looked + 1, tonumber(ids[i + 1])
-    local row = find(key_of(ids[i]), ARGV[6])
+    local row, none = find(key_of(ids[i]), ARGV[6])
+    if none and vanished(ids[i]) then lost[#lost + 1] = ids[i] end
     if row and matches(row) then
       found = found + 1
       answer[#answer + 1] = ids[i]

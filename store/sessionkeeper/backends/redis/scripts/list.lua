@@ -1,11 +1,15 @@
---@use keys rows
+--@use keys now rows news tally sound lost | net reap
 -- All sessions of the bucket in order of creation. ARGV: 1 principal.
-local answer = { 'OK' }
+if reap() then return MORE end --@ttl
+local answer, lost = { 'OK' }, {}
 for _, id in ipairs(call('ZRANGE', ORDER, 0, -1)) do
-  local row = find(key_of(id), ARGV[1])
+  local row, none = find(key_of(id), ARGV[1])
   if row then
     answer[#answer + 1] = id
     answer[#answer + 1] = row.raw
+  elseif none and vanished(id) then
+    lost[#lost + 1] = id
   end
 end
+if #lost > 0 then bury(lost, (now(''))) end
 return answer

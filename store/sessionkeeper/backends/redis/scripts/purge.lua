@@ -1,16 +1,22 @@
---@use keys now rows writer sound tally news removal
+--@use keys now rows writer sound tally news removal lost | net reap
 -- ARGV: 4 now, 6 ended before, 7 ended for, in microseconds, 8 limit. Reads all before it removes any.
 if fenced() then return FENCED end
+if reap() then return MORE end --@ttl
 sound()
 local wall, steady = now(ARGV[4])
 local before, bound = tonumber(ARGV[6]), steady - tonumber(ARGV[7])
-local due = {}
+local due, lost = {}, {}
 for _, id in ipairs(call('ZRANGEBYSCORE', ENDED, '-inf', bound, 'LIMIT', 0, ARGV[8])) do
   local row = find(key_of(id), '')
-  if tonumber(row.ended) >= before then break end
-  call('XLEN', log_of(id))
-  due[#due + 1] = { id = id, row = row }
+  if row then
+    if tonumber(row.ended) >= before then break end
+    call('XLEN', log_of(id))
+    due[#due + 1] = { id = id, row = row }
+  elseif vanished(id) then
+    lost[#lost + 1] = id
+  end
 end
+if #lost > 0 then bury(lost, wall) end
 local answer = { 'OK' }
 for _, each in ipairs(due) do
   remove(each.row, each.id, 'purged', wall)

@@ -1,4 +1,4 @@
---@use keys rows writer sound tally log
+--@use keys rows writer sound tally log | now net
 -- ARGV: 5 principal, 6 the last number to go.
 if fenced() then return FENCED end
 local row = find(KEYS[9], ARGV[5])
@@ -11,5 +11,6 @@ if count > 0 then
   add('removed', count)
   add('bytes', -freed)
   call('HSET', row.key, 'k', row.count, 'z', row.bytes)
+  keep_as_is(row.key, (now(ARGV[4]))) --@ttl
 end
 return done({ 'OK', count })

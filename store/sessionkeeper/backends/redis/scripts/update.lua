@@ -1,4 +1,4 @@
---@use keys now rows writer sound tally news change
+--@use keys now rows writer sound tally news change | net
 -- ARGV: 4 now, 5 principal, 6 most metadata, then for each session what it is to be. All or none.
 if fenced() then return FENCED end
 local most = tonumber(ARGV[6])
@@ -19,6 +19,7 @@ local wall, steady = now(ARGV[4])
 local answer = { 'OK' }
 for i, row in ipairs(rows) do
   change(row, ARGV[7 + (i - 1) * WANTED], news[i], wall, steady)
+  keep_as_is(row.key, wall) --@ttl
   answer[#answer + 1] = row.state
   answer[#answer + 1] = call('HMGET', row.key, unpack(FIELDS))
 end

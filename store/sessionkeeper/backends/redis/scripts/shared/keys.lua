@@ -3,3 +3,4 @@ local WRITER, META, ORDER, IDLE, AGES, ENDED, PRINCIPALS, NEWS =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local PAIRS = 8
 local call = redis.call
+local DUE, KEPT = string.match(META, '^{.-}') .. ':ttl', string.match(META, '^{.-}') .. ':kept' --@ttl

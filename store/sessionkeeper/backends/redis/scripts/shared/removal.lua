@@ -6,6 +6,8 @@ local function remove(row, id, kind, wall)
   call('ZREM', IDLE, id)
   call('ZREM', AGES, id)
   call('ZREM', ENDED, id)
+  call('ZREM', DUE, id) --@ttl
+  call('HDEL', KEPT, id) --@ttl
   add('gone:' .. kind, 1)
   leave(row.state, row.principal)
   if row.count > 0 then

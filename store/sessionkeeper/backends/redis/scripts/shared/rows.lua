@@ -2,10 +2,11 @@
 local FIELDS = { 'n', 'r', 'c', 'a', 'e', 's', 'p', 'd', 'x', 'q', 'k', 'z', 't', 'o' }
 
 -- All of a session, as the client reads it and as the rules do; or nil where there is none, or
--- where it is not the principal's who asks ('' asks for nobody).
+-- where it is not the principal's who asks ('' asks for nobody); whether there is none comes second.
 local function find(key, scope)
   local raw = call('HMGET', key, unpack(FIELDS))
-  if not raw[1] or (scope ~= '' and raw[7] ~= scope) then return nil end
+  if not raw[1] then return nil, true end
+  if scope ~= '' and raw[7] ~= scope then return nil, false end
   return {
     raw = raw, key = key, number = raw[1], revision = raw[2], ended = raw[5], state = raw[6],
     principal = raw[7], last = tonumber(raw[10]), count = tonumber(raw[11]),
@@ -20,6 +21,7 @@ local function find_log(key, scope)
   return {
     key = key, revision = raw[1], ended = raw[2], state = raw[3], last = tonumber(raw[5]),
     count = tonumber(raw[6]), bytes = tonumber(raw[7]), total = tonumber(raw[8]),
+    principal = raw[4], --@ttl
   }
 end
 

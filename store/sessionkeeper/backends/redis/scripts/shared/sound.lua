@@ -4,4 +4,6 @@ local function sound()
   for _, key in ipairs({ ORDER, IDLE, AGES, ENDED }) do call('ZCARD', key) end
   call('HLEN', META)
   call('HLEN', PRINCIPALS)
+  call('ZCARD', DUE) --@ttl
+  call('HLEN', KEPT) --@ttl
 end

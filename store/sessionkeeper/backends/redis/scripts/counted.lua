@@ -1,0 +1,7 @@
+--@use keys rows news tally sound lost | net reap
+-- In a store with a `ttl`, where a plain command would count who is gone. ARGV: 1 'sessions', 'own'
+-- or 'all', 2 the principal whose own they are.
+if reap() then return MORE end --@ttl
+if ARGV[1] == 'sessions' then return { 'OK', call('ZCARD', ORDER) } end
+if ARGV[1] == 'own' then return { 'OK', tonumber(call('HGET', PRINCIPALS, ARGV[2]) or 0) } end
+return { 'OK', call('HGETALL', META) }
