@@ -18,6 +18,7 @@ from typing import TypeAlias
 import uvloop
 from harness import Number, Operation, Ratio, compare
 from own_server import own_server, server_version
+from peers import has
 from server_costs import cost_of_each_operation
 from server_growth import bytes_a_frame
 from server_large import find_among_a_million
@@ -146,7 +147,7 @@ def main() -> int:
     measures = tuple(each for each in measures if (told.only or "") in each.__name__)
     if not told.json:
         names = ("redis", "hiredis", "uvloop", "valkey-glide", "mcp-persist", "openai-agents")
-        print(", ".join(f"{name} {version(name)}" for name in names))
+        print(", ".join(f"{name} {version(name)}" for name in names if has(name)))
     numbers: dict[str, list[Number]] = {}
     try:
         for engine in [told.engine] if told.engine else ["redis", "valkey"]:

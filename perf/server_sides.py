@@ -18,6 +18,7 @@ from sessionkeeper.backends.redis.keys import Keys
 from sessionkeeper.backends.redis.ledger import keys_of
 from sessionkeeper.backends.redis.scripts import script
 from sessionkeeper.bench.peers import LogPeer, peer
+from sessionkeeper.bench.peers.installed import module_of
 
 __all__ = ["Scene", "glide", "opened", "peer_log", "redis_py"]
 
@@ -109,12 +110,12 @@ async def redis_py(scene: Scene, callers: int) -> AsyncIterator[tuple[Operation,
 @asynccontextmanager
 async def glide(scene: Scene, callers: int) -> AsyncIterator[Operation]:
     """The same script by valkey-glide, which has one connection for all callers."""
-    from glide import GlideClient, GlideClientConfiguration, NodeAddress
-
+    made = module_of("glide", "valkey-glide")
     host, _, port = scene.url.removeprefix("redis://").partition("/")[0].partition(":")
     async with Redis.from_url(scene.url) as client:
         await scene.fence(client)
-    other = await GlideClient.create(GlideClientConfiguration([NodeAddress(host, int(port))]))
+    node = made.NodeAddress(host, int(port))
+    other = await made.GlideClient.create(made.GlideClientConfiguration([node]))
     # Not its `invoke_script`: that sends the same, and is up to a half slower here.
     words = [
         ["EVALSHA", APPEND.digest, "10", *scene.keys(caller), *scene.arguments()]

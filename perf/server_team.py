@@ -75,7 +75,7 @@ def counted_by(session: Session) -> int:
     return count
 
 
-WORK = {"append": Appending, "count": Counting}
+WORK: dict[str, type[Appending] | type[Counting]] = {"append": Appending, "count": Counting}
 
 
 async def work(url: str, name: str, kind: str) -> None:
