@@ -28,13 +28,16 @@ class ServerSubject(StoreSubject):
         self, make: Callable[[], Awaitable[AtomicSessionStore]], /, *, url: str, prefix: str
     ) -> None:
         super().__init__(make)
-        self._url, self._prefix = url, prefix
+        scheme, _, rest = url.partition("://")
+        plain, _, cluster = scheme.partition("+")
+        self._cluster, self._url = bool(cluster), f"{plain}://{rest}"
+        self._prefix = prefix
 
     async def held(self) -> int | None:
         """Ask the server, all primaries of a cluster, how much memory its data takes."""
         client = self._client()
         try:
-            if isinstance(client, RedisCluster):
+            if self._cluster:
                 told = await client.info("memory", target_nodes=RedisCluster.PRIMARIES)
                 return sum(int(each["used_memory"]) for each in told.values())
             return int((await client.info("memory"))["used_memory"])
@@ -58,6 +61,5 @@ class ServerSubject(StoreSubject):
             await client.aclose()
 
     def _client(self) -> Any:
-        scheme, _, rest = self._url.partition("://")
-        kind: Any = RedisCluster if scheme.endswith("+cluster") else Redis
-        return kind.from_url(f"{scheme.partition('+')[0]}://{rest}")
+        kind: Any = RedisCluster if self._cluster else Redis
+        return kind.from_url(self._url)
