@@ -22,11 +22,16 @@ __all__ = [
     "Prepare",
     "Progress",
     "Report",
+    "RUN_FOLDER",
     "RoundReport",
     "Run",
     "Start",
     "Stop",
 ]
+
+
+RUN_FOLDER = "sessionkeeper-bench-"
+"""How the folder of a run begins, in which each target has one; the last process removes it."""
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):

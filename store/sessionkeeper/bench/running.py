@@ -17,6 +17,7 @@ from typing import Protocol
 
 from .load import Load
 from .orders import (
+    RUN_FOLDER,
     Check,
     Checked,
     Close,
@@ -97,7 +98,7 @@ def run_plan(
     tell = tell or _tell_nobody
     mark = f"bench-{token_hex(4)}"
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sessionkeeper-bench-"))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=RUN_FOLDER))
         kept: list[_Kept] = []
         for number, target in enumerate(plan.targets):
             place = Path(folder, str(number))

@@ -68,6 +68,11 @@ class Team:
     def __len__(self) -> int:
         return len(self._members)
 
+    @property
+    def pids(self) -> list[int]:
+        """Of the processes."""
+        return [member.pid for member in self._members]
+
     def close(self) -> None:
         """End the processes: those at rest by closing their orders, the others at once."""
         for member in self._members:

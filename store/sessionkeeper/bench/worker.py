@@ -26,6 +26,7 @@ from .latencies import Histogram
 from .loop_watch import LoopWatch, rss_bytes
 from .of_store import StoreSubject
 from .orders import (
+    RUN_FOLDER,
     Check,
     Close,
     Done,
@@ -208,8 +209,9 @@ class Worker:
         """The folder of this subject, and that of the run when nobody else has one in it."""
         folder = Path(self._start.folder)
         shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):
-            folder.parent.rmdir()
+        if folder.parent.name.startswith(RUN_FOLDER):
+            with suppress(OSError):
+                folder.parent.rmdir()
 
     async def _grow(self, order: Grow) -> Report:
         target = target_named(self._start.target, new=False)
