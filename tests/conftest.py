@@ -34,10 +34,19 @@ def pytest_configure(config: pytest.Config) -> None:
     ):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+    config.addinivalue_line("markers", "any_loop: shows the same on any loop; run on stock asyncio")
     # They were for this run; tests that run pytest themselves say what they want.
     os.environ.pop("PYTEST_ADDOPTS", None)
     if config.getoption("--loop") == "uvloop" and not config.getoption("timeout_method"):
         config.option.timeout_method = "thread"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run once, on stock asyncio, what brings loops of its own in processes of its own."""
+    again = [item for item in items if item.get_closest_marker("any_loop")]
+    if config.getoption("--loop") == "uvloop" and again:
+        config.hook.pytest_deselected(items=again)
+        items[:] = [item for item in items if item not in again]
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config) -> Mapping[str, LoopFactory]:

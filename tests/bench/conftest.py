@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,20 +31,20 @@ def load() -> Load:
     return QUICK
 
 
-@pytest.fixture
-def subjects(monkeypatch: pytest.MonkeyPatch) -> Any:
+@pytest.fixture(scope="module")
+def subjects() -> Iterator[Any]:
     """The module with the subjects, on the path of this process and of those it starts."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    yield importlib.import_module("subjects_on_purpose")
-    sys.modules.pop("subjects_on_purpose", None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parent))
+        yield importlib.import_module("subjects_on_purpose")
+        sys.modules.pop("subjects_on_purpose", None)
 
 
-@pytest.fixture
-def measured(subjects: Any, pytestconfig: pytest.Config) -> Callable[..., BenchResult]:
-    """Run loads on subjects in processes of their own."""
+@pytest.fixture(scope="module")
+def measured(subjects: Any) -> Callable[..., BenchResult]:
+    """Run loads on subjects in processes of their own: half a second of start each, so few."""
 
-    def run(*names: str, workers: int = 1, rounds: int = 1, **changes: Any) -> BenchResult:
-        loop = pytestconfig.getoption("--loop")
+    def run(*names: str, workers: int = 1, half: bool = False, **changes: Any) -> BenchResult:
         named = [
             f"subjects_on_purpose:{each}" if hasattr(subjects, each) else each for each in names
         ]
@@ -52,9 +52,10 @@ def measured(subjects: Any, pytestconfig: pytest.Config) -> Callable[..., BenchR
             Plan(
                 targets=tuple(map(target_named, named)),
                 loads=(replace(QUICK, **changes),),
-                rounds=rounds,
-                loop=str(loop),
+                rounds=1,
+                loop="asyncio",
                 workers=workers,
+                half=half,
             )
         )
 

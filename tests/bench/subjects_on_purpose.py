@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from pathlib import Path
+from collections.abc import Sequence
 from typing import ClassVar
 
 from sessionkeeper.bench import Kept, Subject, Work
@@ -35,6 +35,9 @@ class Sound(Subject):
 
     async def append(self, key: str, payload: bytes) -> None:
         self.logs[key].append(payload)
+
+    async def append_many(self, key: str, payloads: Sequence[bytes]) -> None:
+        self.logs[key] += payloads
 
     async def read(self, key: str, limit: int) -> int:
         return len(self.logs[key][-limit:])
@@ -70,12 +73,17 @@ class Hangs(Sound):
         await asyncio.get_running_loop().create_future()
 
 
-class LosesAppends(Sound):
-    """Forgets each tenth message."""
+class Loses(Sound):
+    """Forgets each tenth message, and awaits between reading a counter and writing it."""
 
     async def append(self, key: str, payload: bytes) -> None:
         if next(self.calls) % 10:
             self.logs[key].append(payload)
+
+    async def modify(self, key: str) -> None:
+        counter = self.counters[key]
+        await asyncio.sleep(0)
+        self.counters[key] = counter + 1
 
 
 class AppendsTwice(Sound):
@@ -94,15 +102,6 @@ class RefusesAppends(Sound):
             raise ConnectionError("it is not said what was stored")
 
 
-class LosesUpdates(Sound):
-    """Awaits between read and write."""
-
-    async def modify(self, key: str) -> None:
-        counter = self.counters[key]
-        await asyncio.sleep(0)
-        self.counters[key] = counter + 1
-
-
 class Linear(Sound):
     """Looks at all sessions to get one."""
 
@@ -117,14 +116,6 @@ class Flat(Linear):
 
     async def get(self, key: str) -> object:
         return sorted(range(1_000))[:1]
-
-
-class Begins(Sound):
-    """Leaves a file when it is asked for something."""
-
-    async def get(self, key: str) -> object:
-        Path("begun").touch()
-        return self.logs[key]
 
 
 class CannotOpen(Sound):

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import gc
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sessionkeeper.bench import Growth, Point, Spread, growing
+from sessionkeeper.bench import Growth, Point, Spread, costing, growing
+from sessionkeeper.bench.filling import Filled
 from sessionkeeper.bench.growing import exponent_of, grow, sizes_up_to
 from sessionkeeper.bench.targets import subject_of, target_named
 
 
 @pytest.fixture(autouse=True)
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Callers and batches that a test has time for."""
+def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Callers and batches that a test has time for, and collections that do not look at pytest."""
     monkeypatch.setattr(growing, "_CALLERS", (1, 64))
     monkeypatch.setattr(growing, "_BATCHES", (1, 64))
+    monkeypatch.setattr(costing, "_TURNS", 5)
+    monkeypatch.setattr(costing, "_MOST", 1_000)
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def exponents(growth: Growth, over: str) -> dict[str, float | None]:
@@ -23,8 +32,8 @@ def exponents(growth: Growth, over: str) -> dict[str, float | None]:
 
 
 async def test_what_looks_at_everything_has_an_exponent_of_one(subjects: Any) -> None:
-    """Ten times the sessions, ten times the cost."""
-    growth, lacks = await grow(lambda _: subjects.Linear(), 10_000)
+    """Three times the sessions, three times the cost."""
+    growth, lacks = await grow(lambda _: subjects.Linear(), 3_162)
     exponent = exponents(growth, "sessions")["get"]
     assert exponent is not None
     assert 0.7 < exponent < 1.3
@@ -33,7 +42,7 @@ async def test_what_looks_at_everything_has_an_exponent_of_one(subjects: Any) ->
 
 async def test_what_does_not_has_one_of_nothing(subjects: Any) -> None:
     """The same cost at every size."""
-    growth, _ = await grow(lambda _: subjects.Flat(), 10_000)
+    growth, _ = await grow(lambda _: subjects.Flat(), 3_162)
     exponent = exponents(growth, "sessions")["get"]
     assert exponent is not None
     assert -0.3 < exponent < 0.3
@@ -70,6 +79,18 @@ async def test_growth_that_is_stopped_keeps_what_it_has(subjects: Any) -> None:
     )
     assert set(exponents(growth, "callers")) == {"get"}
     assert [len(curve.points) for curve in growth.curves if curve.over == "sessions"] == [1]
+
+
+@pytest.mark.parametrize(("skew", "share"), [(0.0, 0.01), (1.0, 0.193)])
+async def test_some_sessions_are_asked_for_more_often_than_others(
+    subjects: Any, skew: float, share: float
+) -> None:
+    """Zipf: with exponent 1 the first of a hundred gets a fifth, with 0 a hundredth."""
+    async with Filled(subjects.Sound(), small=False, skew=skew) as filled:
+        await filled.create(100)
+        asked = Counter(filled.keys(10_000, long=False))
+    assert asked.total() == 10_000
+    assert asked.most_common(1)[0][1] / 10_000 == pytest.approx(share, abs=0.02)
 
 
 def test_an_exponent_is_the_slope_of_the_logarithms() -> None:

@@ -74,6 +74,7 @@ def under(load: Load, callers: int, stored: Stored, **changes: object) -> Measur
         mailbox_depth=64,
         rss_mb=57.0,
         rss_grown_mb=3.0,
+        server_mb=None,
         errors={},
         late=0,
         ended_early=False,
@@ -147,8 +148,8 @@ def test_everything_is_on_the_page(result: BenchResult) -> None:
     ]
     assert [str(label).partition(":")[0] for label in labels] == [
         "Throughput over callers, a second",
-        "Latency by percentile, 1 caller",
-        "Latency by percentile, 64 callers",
+        "Latency by percentile, 1 caller, 20 sessions",
+        "Latency by percentile, 64 callers, 20 sessions",
         "get",
         "list",
     ]
@@ -183,6 +184,7 @@ def test_a_page_of_nothing_says_so(result: BenchResult) -> None:
     assert "Nothing was measured." in Page(render_page(replace(result, subjects=()))).text
 
 
+@pytest.mark.any_loop
 def test_the_page_fits_phones_and_desks_and_fetches_nothing(
     result: BenchResult, tmp_path: Path
 ) -> None:

@@ -78,16 +78,16 @@ def test_two_peers_that_lose_and_one_that_keeps_are_always_there_to_prove_the_ch
     assert installed(KEEPING) == ["pykka"]
 
 
-@pytest.mark.parametrize(("name", "lost", "code"), [("cashews", True, 1), ("pykka", False, 0)])
+@pytest.mark.any_loop
 def test_the_command_tells_what_a_peer_lost_and_ends_with_1(
-    name: str, lost: bool, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`sessionkeeper bench` compares what was acknowledged with what is there."""
     numbers = tmp_path / "bench.json"
-    asked = ["--store", name, "--mix", "hot", "--callers", "64", "--sessions", "4"]
+    asked = ["--store", "cashews", "--mix", "hot", "--callers", "64", "--sessions", "4"]
     quick = ["--seconds", "0.1", "--warmup", "0", "--rounds", "1", "--json", str(numbers)]
-    assert run(["bench", *asked, *quick]) == code
+    assert run(["bench", *asked, *quick]) == 1
     told = capsys.readouterr().out
-    assert ("updates" in told) == lost
-    assert any(line.startswith(f"{name}: ") for line in told.splitlines()), "what it lacks"
-    assert f'"name": "{name}"' in numbers.read_text("utf-8")
+    assert "updates" in told
+    assert any(line.startswith("cashews: ") for line in told.splitlines()), "what it lacks"
+    assert '"name": "cashews"' in numbers.read_text("utf-8")

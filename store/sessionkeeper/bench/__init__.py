@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .load import Load, message_of, sizes_named
+from .load import USUAL_SESSIONS, Load, message_of, sizes_named
 from .mixes import MIXES, Mix
 from .results import (
     BenchResult,
@@ -32,6 +32,7 @@ __all__ = [
     "target_named",
     # how
     "MIXES",
+    "USUAL_SESSIONS",
     "Load",
     "MeasuringFailed",
     "Mix",

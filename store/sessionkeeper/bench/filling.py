@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect
 from collections.abc import Awaitable, Callable, Iterable
-from itertools import count, islice
+from itertools import accumulate, count, islice
 from random import Random
 from typing import Self
 
 from .load import message_of
+from .loop_watch import rss_bytes
 from .of_store import StoreSubject
 from .subject import Subject, Work
 
@@ -20,6 +22,8 @@ _BATCH = 500
 _NEWEST = 20
 _PAYLOAD = 100
 _LONG = "bench-long"
+_STRIDE = 7_919
+"""A prime that divides no size."""
 
 
 class Filled:
@@ -31,11 +35,14 @@ class Filled:
 
     payload_bytes = _PAYLOAD
 
-    def __init__(self, subject: Subject, *, small: bool = True, tidy: bool = False) -> None:
+    def __init__(
+        self, subject: Subject, *, small: bool = True, tidy: bool = False, skew: float = 0.0
+    ) -> None:
         self.subject = subject
         self.offers = frozenset(subject.offers)
         self.sweeps = isinstance(subject, StoreSubject)
-        self._small, self._tidy = small, tidy
+        self._small, self._tidy, self._skew = small, tidy, skew
+        self._heat: list[float] = []
         self._random = Random(1)  # noqa: S311 - which sessions are asked for, no secret
         self._message = message_of(_PAYLOAD)
         self._sessions = self._frames = 0
@@ -59,6 +66,8 @@ class Filled:
                 await self._delete_all()
         finally:
             await self.subject.aclose()
+            if self.subject.apart:
+                await self.subject.clear()
 
     async def create(self, size: int, stopped: Callable[[], bool] = lambda: False) -> None:
         """Let there be so many sessions, the new ones empty."""
@@ -82,6 +91,11 @@ class Filled:
             self._frames += some
             await asyncio.sleep(0)
 
+    async def held(self) -> int:
+        """Bytes in memory, of the server or else of this process."""
+        there = await self.subject.held()
+        return rss_bytes() if there is None else there
+
     async def read_all(self) -> None:
         """Get each session once: the first get after a change may cost more than the next ones,
         and a large subject would be asked for first ones only."""
@@ -101,7 +115,14 @@ class Filled:
         if long:
             return [_LONG] * many
         random, sessions = self._random.random, self._sessions
-        return [_name(int(random() * sessions)) for _ in range(many)]
+        if not self._skew:
+            return [_name(int(random() * sessions)) for _ in range(many)]
+        if len(self._heat) != sessions:
+            self._heat = list(accumulate(rank**-self._skew for rank in range(1, sessions + 1)))
+        heat, whole = self._heat, self._heat[-1]
+        ranks = (bisect(heat, random() * whole, hi=sessions - 1) for _ in range(many))
+        # Those that are asked for most were not all made one after the other.
+        return [_name(rank * _STRIDE % sessions) for rank in ranks]
 
     def call(self, work: Work | None, batch: int) -> Callable[[str], Awaitable[object]]:
         """Return what does one thing with a session, a sweep for None; `batch` messages at once."""

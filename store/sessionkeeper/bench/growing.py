@@ -14,7 +14,6 @@ from statistics import linear_regression
 
 from .costing import Sample, cost_beside
 from .filling import SMALLEST, Filled
-from .loop_watch import rss_bytes
 from .results import Curve, Growth, Point
 from .subject import Subject, Work
 from .targets import lacking
@@ -29,7 +28,7 @@ _BATCHES = (1, 4, 16, 64, 256, 1_024)
 _ONE_SESSION = (Work.GET, Work.TOUCH, Work.APPEND, Work.READ, Work.SET, Work.MODIFY)
 _CREATE_DELETE = (Work.CREATE, Work.DELETE)
 _ENOUGH = 8 * 1024**2
-"""Bytes a process must have grown by before they are shared out among what it holds."""
+"""Bytes a process or server must have grown by before they are shared out among what it holds."""
 
 
 class _Stopped(Exception):
@@ -41,16 +40,18 @@ async def grow(
     max_size: int,
     *,
     alone: bool = False,
+    skew: float = 0.0,
     tell: Callable[[str], object] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[Growth, tuple[str, ...]]:
     """Measure a subject at sizes up to `max_size`; return that and what it lacks.
 
     `make` makes an empty subject of a name; `alone` says that all names are one place, so that none
-    can be beside another. When `stopped` says so, what was measured until then is returned.
+    can be beside another; `skew` is Zipf's exponent for whom is asked. When `stopped` says so, what
+    was measured until then is returned.
     Raises `ValueError` for a size below 1,000, and what the subject raises.
     """
-    measuring = _Measuring(make, max_size, alone, tell, stopped)
+    measuring = _Measuring(make, max_size, alone=alone, skew=skew, tell=tell, stopped=stopped)
     with suppress(_Stopped):
         await measuring.all()
     return measuring.result(), measuring.lacks
@@ -81,11 +82,14 @@ class _Measuring:
         self,
         make: Callable[[str], Subject],
         max_size: int,
+        *,
         alone: bool,
+        skew: float,
         tell: Callable[[str], object],
         stopped: Callable[[], bool],
     ) -> None:
         self._make, self._alone, self._tell, self._stopped = make, alone, tell, stopped
+        self._skew = skew
         self._sizes = sizes_up_to(max_size)
         self._rows: dict[tuple[str, str], list[Point]] = {}
         self._bytes: dict[str, float] = {}
@@ -103,6 +107,7 @@ class _Measuring:
             frame_bytes=self._bytes.get("frames"),
             frame_payload=Filled.payload_bytes,
             stall_ms=self._stall_ns / 1e6,
+            skew=self._skew,
         )
 
     async def all(self) -> None:
@@ -113,11 +118,11 @@ class _Measuring:
         async with Filled(self._make("crowds"), tidy=self._alone) as filled:
             self.lacks = lacking(filled.subject)
             await self._crowds(filled)
-        async with Filled(self._make("large"), tidy=self._alone) as subject:
+        async with Filled(self._make("large"), tidy=self._alone, skew=self._skew) as subject:
             if self._alone:
                 await self._grow(subject, None)
                 return
-            async with Filled(self._make("small")) as small:
+            async with Filled(self._make("small"), skew=self._skew) as small:
                 await self._grow(subject, small)
 
     async def _memory(self, filled: Filled) -> None:
@@ -127,10 +132,10 @@ class _Measuring:
         for over, (grown, size) in steps.items():
             self._at(f"memory of {size:,} {over}")
             gc.collect()
-            before = rss_bytes()
+            before = await filled.held()
             await grown(size, self._stopped)
             gc.collect()
-            more = rss_bytes() - before
+            more = await filled.held() - before
             if more > _ENOUGH and not self._stopped():
                 self._bytes[over] = more / size
 

@@ -7,10 +7,22 @@ from dataclasses import dataclass
 
 from .mixes import MIXES
 
-__all__ = ["MOST_ARRIVALS", "MOST_BYTES", "Load", "message_of", "sizes_named"]
+__all__ = [
+    "MOST_ARRIVALS",
+    "MOST_BYTES",
+    "MOST_FRAMES",
+    "USUAL_SESSIONS",
+    "Load",
+    "message_of",
+    "sizes_named",
+]
+
+USUAL_SESSIONS = 1_000
 
 MOST_ARRIVALS = 5_000_000
 """In a round of an open loop."""
+MOST_FRAMES = 20_000_000
+"""In all sessions before a round."""
 MOST_BYTES = 512 * 1024**2
 """Of messages in a round, which ends early when they are reached: this is a load, not a siege."""
 _LEAST, _MOST = 100, 1024**2
@@ -36,12 +48,18 @@ class Load:
     seconds: float
     warmup: float
     seed: int
+    frames: int = 0
+    """Messages that each session holds before anything is asked."""
+    half: bool = False
+    """The rate is half of the highest throughput that was measured before."""
 
     def __post_init__(self) -> None:
         if self.mix not in MIXES:
             raise ValueError(f"no mix is called {self.mix!r}: there are {', '.join(MIXES)}")
         if self.callers < 1 or self.sessions < 1 or not self.sizes:
             raise ValueError("at least one caller, one session and one size of a message")
+        if not 0 <= self.frames * self.sessions <= MOST_FRAMES:
+            raise ValueError(f"{MOST_FRAMES:,} messages at most can be there before")
         if self.rate is not None and not 0 < self.rate * self.seconds <= MOST_ARRIVALS:
             raise ValueError(f"a round has at most {MOST_ARRIVALS:,} arrivals")
         if self.seconds <= 0 or self.warmup < 0:
@@ -49,10 +67,13 @@ class Load:
 
     @property
     def title(self) -> str:
-        """`64 callers` or `2,000 arrivals/s`."""
+        """`64 callers` or `2,000 arrivals/s`; how many sessions where that is not the usual."""
+        many = f"{self.callers:,} caller{'s' if self.callers != 1 else ''}"
         if self.rate is not None:
-            return f"{self.rate:,.0f} arrivals/s"
-        return f"{self.callers:,} caller{'s' if self.callers != 1 else ''}"
+            many = f"{self.rate:,.0f} arrivals/s{', half of the most' if self.half else ''}"
+        if self.sessions != USUAL_SESSIONS or self.frames:
+            many += f", {self.sessions:,} session{'s' if self.sessions != 1 else ''}"
+        return f"{many} of {self.frames:,} messages" if self.frames else many
 
 
 def sizes_named(text: str, /) -> tuple[int, ...]:

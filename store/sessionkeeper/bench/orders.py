@@ -22,11 +22,16 @@ __all__ = [
     "Prepare",
     "Progress",
     "Report",
+    "RUN_FOLDER",
     "RoundReport",
     "Run",
     "Start",
     "Stop",
 ]
+
+
+RUN_FOLDER = "sessionkeeper-bench-"
+"""How the folder of a run begins, in which each target has one; the last process removes it."""
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
@@ -64,6 +69,7 @@ class Grow(msgspec.Struct, frozen=True, tag=True):
     """Measure cost over size."""
 
     max_size: int
+    skew: float
 
 
 class Stop(msgspec.Struct, frozen=True, tag=True):
@@ -97,6 +103,8 @@ class RoundReport(msgspec.Struct, frozen=True, tag=True):
     depth: int | None
     rss_before: int
     rss_after: int
+    server_grown: int | None
+    """Bytes, since the store was opened; None without a server, and of all but one process."""
 
 
 class Checked(msgspec.Struct, frozen=True, tag=True):

@@ -46,6 +46,11 @@ class Latency:
     curve: tuple[tuple[float, float], ...]
     """Percentile and microseconds, as far as there were calls enough to tell."""
 
+    @property
+    def p99_over_p50(self) -> float:
+        """How much longer one call in a hundred takes than one in two."""
+        return self.p99_us / max(self.p50_us, 1e-3)
+
 
 @dataclass(frozen=True, slots=True)
 class WorkResult:
@@ -97,6 +102,8 @@ class Measured:
     """Of all processes at the end of a round, the largest."""
     rss_grown_mb: float
     """Since the round began."""
+    server_mb: float | None
+    """What its server holds more than before the round, at most; None without one."""
     errors: dict[str, int]
     """By the name of their class."""
     late: int
@@ -104,6 +111,12 @@ class Measured:
     ended_early: bool
     """A round reached the most bytes a round may hold."""
     stored: Stored
+
+    @property
+    def memory(self) -> str:
+        """`59 MB`, and with a server `59 + 14 MB`: what the round has added there."""
+        there = "" if self.server_mb is None else f" + {self.server_mb:,.0f}"
+        return f"{self.rss_mb:,.0f}{there} MB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +151,8 @@ class Growth:
     frame_payload: int
     stall_ms: float
     """The longest in all of it."""
+    skew: float = 0.0
+    """Zipf's exponent for which sessions were asked for; 0 is even."""
 
 
 @dataclass(frozen=True, slots=True)

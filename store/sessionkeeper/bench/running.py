@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from secrets import token_hex
+from statistics import median
 from time import perf_counter
 from typing import Protocol
 
 from .load import Load
 from .orders import (
+    RUN_FOLDER,
     Check,
     Checked,
     Close,
@@ -53,6 +55,8 @@ class Plan:
     workers: int = 1
     growth: int | None = None
     """The largest size; None for loads."""
+    half: bool = False
+    """Then an open loop for each target, at half of the highest throughput that it has shown."""
 
     def __post_init__(self) -> None:
         if not self.targets or not self.loads or self.rounds < 1 or self.workers < 1:
@@ -69,11 +73,13 @@ def _tell_nobody(text: str, /, *, done: int, total: int) -> None:
 class _Kept:
     """What is known of a target so far."""
 
-    def __init__(self, target: Target, team: Team, loads: int) -> None:
+    def __init__(self, target: Target, team: Team) -> None:
         self.target, self.team = target, team
         self.lacks: tuple[str, ...] = ()
         self.offers: tuple[str, ...] = ()
-        self.rounds: list[list[Round]] = [[] for _ in range(loads)]
+        self.rounds: dict[Load, list[Round]] = {}
+        self.begun = 0
+        """Rounds."""
         self.growth: Growth | None = None
 
 
@@ -92,7 +98,7 @@ def run_plan(
     tell = tell or _tell_nobody
     mark = f"bench-{token_hex(4)}"
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sessionkeeper-bench-"))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=RUN_FOLDER))
         kept: list[_Kept] = []
         for number, target in enumerate(plan.targets):
             place = Path(folder, str(number))
@@ -100,13 +106,15 @@ def run_plan(
             start = Start(target.asked, str(place), plan.loop)
             team = Team(target.name, start, plan.workers, run=mark, stopping=stopping)
             stack.callback(team.close)
-            kept.append(_Kept(target, team, len(plan.loads)))
+            kept.append(_Kept(target, team))
         if plan.growth is None:
-            _run_loads(plan, kept, tell, stopping)
+            _run_loads(plan, kept, [plan.loads] * len(kept), tell, stopping)
+            if plan.half and not stopping():
+                _run_loads(plan, kept, [_halves(each) for each in kept], tell, stopping)
         else:
             _run_growth(plan, kept, tell, stopping)
     return BenchResult(
-        subjects=tuple(_result(plan, each) for each in kept),
+        subjects=tuple(map(_result, kept)),
         loop=plan.loop,
         workers=plan.workers,
         seconds=perf_counter() - begun,
@@ -116,23 +124,42 @@ def run_plan(
     )
 
 
-def _run_loads(plan: Plan, kept: Sequence[_Kept], tell: Tell, stopping: Callable[[], bool]) -> None:
-    total = len(plan.loads) * plan.rounds * len(kept)
+def _run_loads(
+    plan: Plan,
+    kept: Sequence[_Kept],
+    loads: Sequence[Sequence[Load]],
+    tell: Tell,
+    stopping: Callable[[], bool],
+) -> None:
+    """Put each under as many loads of its own, round by round in turn."""
+    total = sum(map(len, loads)) * plan.rounds
     number = 0
-    for place, load in enumerate(plan.loads):
+    for at_once in zip(*loads, strict=True):
+        turns = list(zip(kept, at_once, strict=True))
         for turn in range(plan.rounds):
             # Whoever is first has a colder machine: each is first in its turn.
-            for each in [*kept[turn % len(kept) :], *kept[: turn % len(kept)]]:
+            for each, load in [*turns[turn % len(turns) :], *turns[: turn % len(turns)]]:
                 if stopping():
                     return
                 tell(f"{each.target.name}, {load.title}", done=number, total=total)
-                each.rounds[place].append(_run_round(each, load, number))
+                each.rounds.setdefault(load, []).append(_run_round(each, load))
                 number += 1
 
 
-def _run_round(each: _Kept, load: Load, number: int) -> Round:
+def _halves(each: _Kept) -> list[Load]:
+    """For each number of sessions, half of the most that it did in a second, in an open loop."""
+    most: dict[int, tuple[float, Load]] = {}
+    for load, rounds in each.rounds.items():
+        speed = median(one.per_second for one in rounds)
+        if speed > most.get(load.sessions, (0.0, load))[0]:
+            most[load.sessions] = (speed, load)
+    return [replace(load, callers=1, rate=speed / 2, half=True) for speed, load in most.values()]
+
+
+def _run_round(each: _Kept, load: Load) -> Round:
     """A round is a whole life of a store: opened, filled, asked, looked at, closed."""
-    team = each.team
+    team, number = each.team, each.begun
+    each.begun += 1
     first, others = 0, range(1, len(team))
     share = None if load.rate is None else load.rate / len(team)
     load = replace(load, seed=load.seed + 1_000 * number, rate=share)
@@ -157,18 +184,18 @@ def _run_growth(
         def told(text: str, each: _Kept = each, number: int = number) -> None:
             tell(f"{each.target.name}: {text}", done=number, total=len(kept))
 
-        [report] = each.team.order([(0, Grow(plan.growth or 0))], GrowthReport, told)
+        [report] = each.team.order(
+            [(0, Grow(plan.growth or 0, plan.loads[0].skew))], GrowthReport, told
+        )
         each.growth, each.lacks = report.growth, report.lacks
 
 
-def _result(plan: Plan, kept: _Kept) -> SubjectResult:
+def _result(kept: _Kept) -> SubjectResult:
     return SubjectResult(
         name=kept.target.name,
         lacks=kept.lacks,
         measured=tuple(
-            measured_of(load, kept.offers, rounds)
-            for load, rounds in zip(plan.loads, kept.rounds, strict=True)
-            if rounds
+            measured_of(load, kept.offers, rounds) for load, rounds in kept.rounds.items()
         ),
         growth=kept.growth,
     )

@@ -14,7 +14,8 @@ from .subject import Work
 
 __all__ = ["Step", "left_out", "steps_of"]
 
-_COUNT = 16_384
+_COUNT, _MOST = 16_384, 262_144
+"""As many as there are sessions, within these: so that a large store is asked all over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def steps_of(load: Load, offers: Collection[Work], /, *, seed: int) -> list[Step
     if not shares:
         raise ValueError(f"it offers nothing of the mix {load.mix}")
     payloads = {size: message_of(size) for size in load.sizes}
-    works = _works(shares, random)
+    works = _works(shares, random, max(_COUNT, min(load.sessions, _MOST)))
     heat = list(accumulate(1 / rank**load.skew for rank in range(1, load.sessions + 1)))
     return [
         Step(
@@ -51,11 +52,11 @@ def steps_of(load: Load, offers: Collection[Work], /, *, seed: int) -> list[Step
     ]
 
 
-def _works(shares: dict[Work, int], random: Random) -> list[Work]:
+def _works(shares: dict[Work, int], random: Random, count: int) -> list[Work]:
     """Each work as often as its share says, but once at least: what is rare comes too."""
     whole = sum(shares.values())
     works: list[Work] = []
     for work, share in shares.items():
-        works += [work] * max(1, round(_COUNT * share / whole))
+        works += [work] * max(1, round(count * share / whole))
     random.shuffle(works)
     return works

@@ -45,6 +45,8 @@ class Subject(ABC):
     name: ClassVar[str]
     offers: ClassVar[frozenset[Work]]
     """What it can do at all."""
+    apart: ClassVar[bool] = False
+    """It is in a place that outlives the run and is nobody else's: `clear` deletes all of it."""
     lacks: ClassVar[tuple[str, ...]] = ()
     """What it does not do: "no atomicity", "no durability", "order lost"."""
 
@@ -97,6 +99,14 @@ class Subject(ABC):
         Where there is no atomic way: read, await once, write, as a program would that asks
         somebody in between.
         """
+        raise NotImplementedError
+
+    async def held(self) -> int | None:
+        """Say how many bytes a server holds in memory; None where there is no server."""
+        return None
+
+    async def clear(self) -> None:
+        """Delete all that was made in a place that is `apart`; asked after `aclose`."""
         raise NotImplementedError
 
     async def kept(self, key: str) -> Kept:

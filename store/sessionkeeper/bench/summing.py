@@ -52,6 +52,7 @@ def measured_of(load: Load, offers: Sequence[str], rounds: Sequence[Round], /) -
     for each in rounds:
         stored = added(stored, stored_of(each.reports, each.found))
     depths = [report.depth for report in reports if report.depth is not None]
+    grown = [each.server_grown / _MB for each in reports if each.server_grown is not None]
     errors: Counter[str] = Counter()
     for report in reports:
         errors.update(report.errors)
@@ -72,6 +73,7 @@ def measured_of(load: Load, offers: Sequence[str], rounds: Sequence[Round], /) -
             sum(each.rss_after - each.rss_before for each in one.reports) for one in rounds
         )
         / _MB,
+        server_mb=max(grown, default=None),
         errors=dict(errors),
         late=sum(report.late for report in reports),
         ended_early=any(report.ended_early for report in reports),

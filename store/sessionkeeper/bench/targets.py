@@ -11,10 +11,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..atomic import AtomicSessionStore
-from ..backend_config import SQLiteBackend, backend_from_url
+from ..backend_config import RedisBackend, SQLiteBackend, backend_from_url
 from ..errors import BackendNotImplemented
 from ..factory import StorageFactory
 from ..lab import DESIGNS, design_named
+from ..redis_store import RedisSessionStore
 from .of_store import LIMITS, StoreSubject
 from .peers import PEERS, PeerNeeds, PeerNotInstalled, Place
 from .subject import Subject
@@ -37,6 +38,8 @@ class Target:
     """Several processes can use one."""
     tidied: bool
     """It outlives the run, so what the run made in it is deleted."""
+    parts: bool = True
+    """Each place is apart from the others; else all of them are one."""
 
 
 def target_named(text: str, /, *, new: bool = True) -> Target:
@@ -63,8 +66,10 @@ def target_named(text: str, /, *, new: bool = True) -> Target:
     raise ValueError(f"no store is called {text!r}; {hint}")
 
 
-def subject_of(target: Target, folder: Path, /, *, place: str = "store") -> Subject:
-    """Make the subject; `place` tells several of a target apart, where it lives in a folder.
+def subject_of(
+    target: Target, folder: Path, /, *, place: str = "store", run: str = "bench"
+) -> Subject:
+    """Make the subject; `place` tells several of a target apart, and `run` those of several runs.
 
     Raises `ValueError` for what cannot be made here, and what making it raises.
     """
@@ -75,7 +80,7 @@ def subject_of(target: Target, folder: Path, /, *, place: str = "store") -> Subj
     if name in PEERS:
         return PEERS[name].make(path=folder / f"{place}-{name}", redis_url=url or None)
     if "://" in asked:
-        return StoreSubject(_url(asked))
+        return _subject_of_url(asked, f"{run}-{place}")
     if asked in DESIGNS:
         return StoreSubject(_design(asked))
     made = subject_class(asked)
@@ -126,11 +131,16 @@ def _of_url(url: str, *, new: bool) -> Target:
             raise ValueError(f"{backend.path} is there already: name a file that a load may fill")
         if not Path(backend.path).absolute().parent.is_dir():
             raise ValueError(f"{backend.path} cannot be made: there is no such folder")
-        return Target(url, backend.path, shared=True, tidied=True)
-    if backend.kind == "memory":
-        return Target(url, "memory", shared=False, tidied=False)
-    parts = urlsplit(url)
-    return Target(url, f"{parts.scheme}://{parts.hostname}", shared=True, tidied=True)
+        return Target(url, backend.path, shared=True, tidied=True, parts=False)
+    if isinstance(backend, RedisBackend):
+        try:
+            RedisSessionStore(backend.url.get_secret_value())
+        except BackendNotImplemented as missing:
+            raise ValueError(str(missing)) from None
+        split = urlsplit(url)
+        port = "" if split.port is None else f":{split.port}"
+        return Target(url, f"{split.scheme}://{split.hostname}{port}", shared=True, tidied=True)
+    return Target(url, "memory", shared=False, tidied=False)
 
 
 def _file(path: Path, durability: str) -> Callable[[], Awaitable[AtomicSessionStore]]:
@@ -144,15 +154,17 @@ def _file(path: Path, durability: str) -> Callable[[], Awaitable[AtomicSessionSt
     return make
 
 
-def _url(url: str) -> Callable[[], Awaitable[AtomicSessionStore]]:
-    async def make() -> AtomicSessionStore:
-        backend = backend_from_url(url)
-        try:
-            return await StorageFactory.create(backend.model_copy(update={"limits": LIMITS}))
-        except BackendNotImplemented as error:
-            raise ValueError(str(error)) from None
+def _subject_of_url(url: str, prefix: str) -> StoreSubject:
+    backend = backend_from_url(url).model_copy(update={"limits": LIMITS})
+    if not isinstance(backend, RedisBackend):
+        return StoreSubject(lambda: StorageFactory.create(backend))
+    from .of_server import ServerSubject  # it needs redis-py
 
-    return make
+    # Whatever prefix the URL has: that one may be in use.
+    own = backend.model_copy(update={"prefix": prefix})
+    return ServerSubject(
+        lambda: StorageFactory.create(own), url=backend.url.get_secret_value(), prefix=prefix
+    )
 
 
 def _design(name: str) -> Callable[[], Awaitable[AtomicSessionStore]]:

@@ -22,7 +22,9 @@ R = TypeVar("R")
 _LOOK = 0.1
 """Seconds between two looks at whether somebody wants to stop."""
 _PATIENCE = 20.0
-"""Seconds that what was stopped is given to answer."""
+"""Seconds that what was stopped is given to answer, and what is to end to tidy up."""
+_HURRY = 2.0
+"""The same when somebody waits for it."""
 
 
 class MeasuringFailed(Exception):
@@ -66,13 +68,18 @@ class Team:
     def __len__(self) -> int:
         return len(self._members)
 
+    @property
+    def pids(self) -> list[int]:
+        """Of the processes."""
+        return [member.pid for member in self._members]
+
     def close(self) -> None:
         """End the processes: those at rest by closing their orders, the others at once."""
         for member in self._members:
             if member.stdin is not None:
                 with suppress(OSError):
                     member.stdin.close()
-        until = monotonic() + (0.0 if self._told_to_stop else 5.0)
+        until = monotonic() + (_HURRY if self._told_to_stop else _PATIENCE)
         for member in self._members:
             try:
                 member.wait(max(0.2, until - monotonic()))

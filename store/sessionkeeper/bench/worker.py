@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import shutil
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,8 +26,8 @@ from .latencies import Histogram
 from .loop_watch import LoopWatch, rss_bytes
 from .of_store import StoreSubject
 from .orders import (
+    RUN_FOLDER,
     Check,
-    Checked,
     Close,
     Done,
     Failed,
@@ -42,13 +43,13 @@ from .orders import (
     Start,
     Stop,
 )
+from .round_ends import end, fill, filled_with, found_in
 from .steps import steps_of
-from .subject import Kept, Subject
+from .subject import Subject
 from .targets import lacking, subject_of, target_named
 
 __all__ = ["main"]
 
-_AT_ONCE = 64
 _PATIENCE = 15.0
 """Seconds."""
 
@@ -62,7 +63,9 @@ class Worker:
         self._drive: Drive | None = None
         self._keys: list[str] = []
         self._member = 0
+        self._held = self._before = 0
         self._stopped = False
+        self._run_name = os.environ.get("SESSIONKEEPER_BENCH_RUN", "bench")
 
     async def work(self, orders: BinaryIO) -> None:
         """Read orders on a thread until there are no more: whoever gave them has ended."""
@@ -76,6 +79,7 @@ class Worker:
             loop.call_soon_threadsafe(self._take, Stop(), queue)
             loop.call_soon_threadsafe(queue.put_nowait, None)
             if not ended.wait(_PATIENCE):
+                self._remove_folder()
                 os._exit(1)
 
         ended = threading.Event()
@@ -85,12 +89,15 @@ class Worker:
                 self.report(await self._do(order))
             except Exception as error:
                 self.report(Failed(_reason(error)))
+        with suppress(Exception):
+            await self._leave()
         ended.set()
 
     def report(self, report: Report) -> None:
-        """Write a line."""
-        self._reports.write(msgspec.json.encode(report) + b"\n")
-        self._reports.flush()
+        """Write a line; nobody may be there to read it."""
+        with suppress(BrokenPipeError):
+            self._reports.write(msgspec.json.encode(report) + b"\n")
+            self._reports.flush()
 
     def _take(self, order: Order, queue: asyncio.Queue[Order | None]) -> None:
         if isinstance(order, Stop):
@@ -115,19 +122,22 @@ class Worker:
 
     async def _prepare(self, order: Prepare) -> Report:
         self._load, self._member = order.load, order.member
-        name = f"round{order.round}"
+        name, mark = f"round{order.round}", self._run_name
         target = target_named(self._start.target, new=False)
-        subject = subject_of(target, Path(self._start.folder), place=name)
-        await subject.open()
+        subject = subject_of(target, Path(self._start.folder), place=name, run=mark)
         self._subject = subject
-        mark = os.environ.get("SESSIONKEEPER_BENCH_RUN", "run")
+        await subject.open()
+        self._held = await subject.held() or 0
         self._keys = [f"{mark}-{name}-{n}" for n in range(order.load.sessions)]
         steps = steps_of(order.load, subject.offers, seed=order.load.seed + order.member)
         self._drive = Drive(
             subject, order.load, self._keys, steps, own=f"{mark}-{name}-by{order.member}"
         )
+        # Of what drives nothing is garbage: a collection is to look at what the subject keeps.
+        gc.freeze()
+        self._before = filled_with(subject, order.load)
         if order.fill:
-            await _each(subject.create, self._keys)
+            await fill(subject, order.load, self._keys)
         if self._stopped:
             self._drive.stop()
         return Opened(lacking(subject), tuple(work.value for work in subject.offers))
@@ -142,6 +152,7 @@ class Worker:
         with LoopWatch(depth) as watch:
             seconds = await drive.measure(load.seconds)
         after = rss_bytes()
+        held = await subject.held() if self._member == 0 else None
         histograms: dict[str, str] = {}
         for work, samples in drive.samples.items():
             if samples:
@@ -164,35 +175,56 @@ class Worker:
             depth=watch.deepest,
             rss_before=before,
             rss_after=after,
+            server_grown=None if held is None else held - self._held,
         )
 
     async def _check(self) -> Report:
-        subject = self._open_subject()
-        kept: list[Kept] = [await subject.kept(key) for key in self._keys]
-        return Checked([each.appended for each in kept], [each.counter for each in kept])
+        return await found_in(self._open_subject(), self._keys, before=self._before)
 
     async def _close(self, *, tidy: bool) -> Report:
         subject, self._subject = self._open_subject(), None
         drive, self._drive = self._open_drive(), None
-        if tidy:
-            filled = self._keys if self._member == 0 else []
-            await _each(subject.delete, [*filled, *drive.made])
-        await subject.aclose()
+        filled = self._keys if self._member == 0 else []
+        await end(subject, [*filled, *drive.made], tidy=tidy, last=self._member == 0)
         self._keys = []
+        gc.unfreeze()
         gc.collect()
         return Done()
+
+    async def _leave(self) -> None:
+        """Nobody gives orders any more: tidy up what they would have tidied up.
+
+        Of several processes each may be the last one.
+        """
+        subject, self._subject = self._subject, None
+        try:
+            if subject is not None:
+                tidy = target_named(self._start.target, new=False).tidied
+                made = self._drive.made if self._drive is not None else ()
+                await end(subject, [*self._keys, *made], tidy=tidy, last=True)
+        finally:
+            self._remove_folder()
+
+    def _remove_folder(self) -> None:
+        """The folder of this subject, and that of the run when nobody else has one in it."""
+        folder = Path(self._start.folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.parent.name.startswith(RUN_FOLDER):
+            with suppress(OSError):
+                folder.parent.rmdir()
 
     async def _grow(self, order: Grow) -> Report:
         target = target_named(self._start.target, new=False)
         folder = Path(self._start.folder)
 
         def make(place: str) -> Subject:
-            return subject_of(target, folder, place=place)
+            return subject_of(target, folder, place=place, run=self._run_name)
 
         growth, lacks = await grow(
             make,
             order.max_size,
-            alone=target.tidied,
+            alone=not target.parts,
+            skew=order.skew,
             tell=lambda text: self.report(Progress(text)),
             stopped=lambda: self._stopped,
         )
@@ -207,12 +239,6 @@ class Worker:
         if self._drive is None:
             raise RuntimeError("no round is open")
         return self._drive
-
-
-async def _each(do: Callable[[str], Awaitable[object]], keys: list[str]) -> None:
-    """Do something with each key, some at a time."""
-    for first in range(0, len(keys), _AT_ONCE):
-        await asyncio.gather(*(do(key) for key in keys[first : first + _AT_ONCE]))
 
 
 def _reason(error: Exception) -> str:

@@ -19,6 +19,7 @@ import typer
 from ..bench import (
     DEFAULT_TARGETS,
     MIXES,
+    USUAL_SESSIONS,
     BenchResult,
     Load,
     MeasuringFailed,
@@ -68,7 +69,16 @@ def bench(  # noqa: PLR0917 - as typer wants them
             show_default="none",
         ),
     ] = None,
-    sessions: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many.")] = 1_000,
+    half: Annotated[
+        bool,
+        typer.Option("--half", help="Then an open loop at half of the highest throughput."),
+    ] = False,
+    sessions: Annotated[
+        str, typer.Option(help="How many, 1 to 1,000,000; several with commas.")
+    ] = f"{USUAL_SESSIONS}",
+    frames: Annotated[
+        int, typer.Option("--frames-each", min=0, help="Messages of a session before the load.")
+    ] = 0,
     skew: Annotated[
         float | None,
         typer.Option(
@@ -116,6 +126,9 @@ def bench(  # noqa: PLR0917 - as typer wants them
             raise typer.BadParameter(f"{file} cannot be written", param_hint=option)
     if rate is not None and callers is not None:
         raise typer.BadParameter("one or the other", param_hint="--rate, --callers")
+    if half and (rate is not None or growth):
+        raise typer.BadParameter("it takes --callers", param_hint="--half")
+    even = growth and skew is None
     rounds = max(rounds, math.ceil(seconds / _LONGEST_ROUND))
     try:
         plan = Plan(
@@ -125,19 +138,22 @@ def bench(  # noqa: PLR0917 - as typer wants them
                     mix=mix,
                     callers=1 if each is None else each,
                     rate=arrivals,
-                    sessions=sessions,
-                    skew=MIXES[mix].skew if skew is None and mix in MIXES else skew or 0.0,
+                    sessions=int(many),
+                    skew=_skew(mix, 0.0 if even else skew),
                     sizes=sizes_named(payload),
                     seconds=seconds / rounds,
                     warmup=warmup,
                     seed=seed,
+                    frames=frames,
                 )
+                for many in _numbers("--sessions", sessions, 1, 1_000_000)
                 for each, arrivals in _crowds(callers, rate)
             ),
             rounds=rounds,
             loop=loop.value,
             workers=workers,
             growth=max_size if growth else None,
+            half=half,
         )
         result = _measured(plan)
     except (ValueError, MeasuringFailed) as error:
@@ -198,6 +214,10 @@ def _crowds(
     if rate is not None:
         return [(None, each) for each in _numbers("--rate", rate, 0.1, 1_000_000)]
     return [(int(each), None) for each in _numbers("--callers", callers or "1,64,512", 1, 100_000)]
+
+
+def _skew(mix: str, asked: float | None) -> float:
+    return MIXES[mix].skew if asked is None and mix in MIXES else asked or 0.0
 
 
 def _numbers(option: str, text: str, least: float, most: float) -> list[float]:

@@ -116,7 +116,7 @@ def _cells(each: Measured) -> dict[str, str]:
         "gap": micros(each.stall_ms * 1_000),
         "gc": micros(each.gc_longest_ms * 1_000) if each.gc_pauses else "–",
         "mailbox": "–" if each.mailbox_depth is None else f"{each.mailbox_depth:,}",
-        "memory": f"{each.rss_mb:,.0f} MB",
+        "memory": each.memory,
     }
 
 
@@ -131,6 +131,8 @@ def _notes(result: BenchResult) -> Iterator[str]:
             yield f"{name}: does not offer {', '.join(without)}; run without"
         for each in subject.measured:
             at = f"{name}, {each.load.title}"
+            if each.load.half and each.latency is not None:
+                yield f"{at}: p99 is {each.latency.p99_over_p50:.3g} times p50"
             if each.errors:
                 told = ", ".join(f"{n:,} {printable(kind)}" for kind, n in each.errors.items())
                 yield f"{at}: failed: {told}"
@@ -147,7 +149,8 @@ def _growth(subject: SubjectResult) -> Iterator[Table | Text]:
     for over in dict.fromkeys(curve.over for curve in growth.curves):
         curves = [curve for curve in growth.curves if curve.over == over]
         sizes = sorted({point.size for curve in curves for point in curve.points})
-        yield Text(f"{printable(subject.name)}: cost over {over}", style="italic")
+        skewed = f", Zipf's exponent {growth.skew:g}" if growth.skew else ""
+        yield Text(f"{printable(subject.name)}: cost over {over}{skewed}", style="italic")
         table = Table(box=None, padding=(0, 1))
         table.add_column("work", no_wrap=True)
         for size in sizes:

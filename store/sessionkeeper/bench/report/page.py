@@ -156,7 +156,7 @@ def _row(place: int, subject: SubjectResult, each: Measured, fastest: float) -> 
         ("loop gap", micros(each.stall_ms * 1_000)),
         ("gc pause", micros(each.gc_longest_ms * 1_000) if each.gc_pauses else "–"),
         ("mailbox", "–" if each.mailbox_depth is None else f"{each.mailbox_depth:,}"),
-        ("memory", f"{each.rss_mb:,.0f} MB"),
+        ("memory", each.memory),
     ]
     words, alarm = told_stored(each.stored)
     return _Row(
@@ -187,6 +187,8 @@ def _row(place: int, subject: SubjectResult, each: Measured, fastest: float) -> 
 def _notes(each: Measured) -> Iterator[str]:
     if each.left_out:
         yield f"run without {', '.join(each.left_out)}, which it does not offer"
+    if each.load.half and each.latency is not None:
+        yield f"p99 is {each.latency.p99_over_p50:.3g} times p50"
     for kind, count in each.errors.items():
         yield f"{count:,} failed: {visible(kind, 80)}"
     if each.late:
@@ -195,13 +197,19 @@ def _notes(each: Measured) -> Iterator[str]:
         yield "rounds ended early, at 512 MB of messages"
 
 
+def _alike(each: Measured, subject: SubjectResult) -> bool:
+    return not each.load.half and each.load.sessions == subject.measured[0].load.sessions
+
+
 def _overviews(result: BenchResult) -> Iterator[Chart | None]:
     """Throughput over callers, and how late 99 in 100 are over arrivals: with two loads or more."""
     by_callers: list[Series] = []
     by_rate: list[Series] = []
     for place, subject in enumerate(result.subjects):
-        closed = [each for each in subject.measured if each.load.rate is None]
-        opened = [each for each in subject.measured if each.load.rate is not None]
+        # One line is of one number of sessions, and half of the most is another load for each.
+        alike = [each for each in subject.measured if _alike(each, subject)]
+        closed = [each for each in alike if each.load.rate is None]
+        opened = [each for each in alike if each.load.rate is not None]
         name, colour = visible(subject.name, 80), place % COLOURS
         speeds = ((each.load.callers, each.per_second) for each in closed)
         by_callers.append(
