@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis_engines import usual_engine
+from redis_fleet import Fleet
+from redis_watchdog import Watchdog
 from sessionkeeper.bench import Subject, Work
 from sessionkeeper.bench.peers import Place, known, peer
 
@@ -30,35 +30,14 @@ def offers(name: str) -> frozenset[Work]:
 
 @pytest.fixture(scope="module")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis of these tests' own; none on the PATH is a failure."""
-    program = shutil.which("redis-server") or shutil.which("valkey-server")
-    assert program is not None, "the tests of peers in Redis need redis-server on the PATH"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("redis")
-    options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder))
-    server = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+    """A server of these tests' own."""
+    watchdog = Watchdog()
+    fleet = Fleet(usual_engine(), tmp_path_factory.mktemp("redis"), watchdog)
     try:
-        give_up = time.monotonic() + 20
-        while not answers(port):
-            assert server.poll() is None, "the server ended"
-            assert time.monotonic() < give_up, "the server does not answer"
-            time.sleep(0.01)
-        yield f"redis://127.0.0.1:{port}/0"
+        yield fleet.start().url
     finally:
-        server.kill()
-        server.wait()
-
-
-def answers(port: int) -> bool:
-    """Whether a server answers a ping."""
-    try:
-        with socket.create_connection(("127.0.0.1", port)) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(5) == b"+PONG"
-    except OSError:
-        return False
+        fleet.close()
+        watchdog.close()
 
 
 def make(name: str, request: pytest.FixtureRequest, folder: Path) -> Subject:

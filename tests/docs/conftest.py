@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from redis_engines import find_engine
+from redis_engines import usual_engine
 from redis_fleet import Fleet
 from redis_watchdog import Watchdog
 
@@ -18,7 +18,7 @@ def redis_url(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         yield None
         return
     watchdog = Watchdog()
-    fleet = Fleet(find_engine("redis"), tmp_path, watchdog)
+    fleet = Fleet(usual_engine(), tmp_path, watchdog)
     try:
         url = fleet.start().url
         monkeypatch.setenv("REDIS_URL", url)

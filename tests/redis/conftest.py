@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from redis_cluster import Cluster, SharedClusters
-from redis_engines import ENGINES, Engine, find_engine
+from redis_engines import ENGINES, Engine, usual_engine
 from redis_fleet import Fleet, SharedServers
 from redis_proxy import FaultProxy
 from redis_server import RedisServer
@@ -38,9 +38,9 @@ def shared_servers(
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """Redis 7 and Valkey 8: whatever uses this, runs on each."""
+    """Redis 7, where it is, and Valkey 8: whatever uses this, runs on each."""
     name: Any = request.param
-    return find_engine(name)
+    return usual_engine(name)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 from redis_cluster import SharedClusters
-from redis_engines import find_engine
+from redis_engines import usual_engine
 from redis_fleet import Fleet
 from redis_rights import few
 from redis_server import RedisServer
@@ -63,7 +63,7 @@ def guarded(
     redis_watchdog: Watchdog, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RedisServer]:
     """A server that speaks only TLS, for a user with the fewest rights."""
-    fleet = Fleet(find_engine("redis"), tmp_path_factory.mktemp("guarded"), redis_watchdog)
+    fleet = Fleet(usual_engine(), tmp_path_factory.mktemp("guarded"), redis_watchdog)
     yield fleet.start_with_tls()
     fleet.close()
 

@@ -71,7 +71,7 @@ async def everything(url: str, prefix: str) -> None:
         frames_full=FramesFull.DROP_OLDEST,
     )
     for n, write in enumerate(WRITES.values()):
-        async with RedisSessionStore(url, prefix=prefix, limits=limits) as store:
+        async with RedisSessionStore(url, prefix=prefix, limits=limits, ttl=3600) as store:
             for each in await store.list_sessions():
                 await store.delete_session(each.id)
             await fill(store)

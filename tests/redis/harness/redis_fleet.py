@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 from pathlib import Path
 
+import pytest
 from redis_certificates import Certificates
 from redis_engines import Engine, find_engine
 from redis_server import RedisServer, until
@@ -32,7 +33,8 @@ class Fleet:
 
     def start_with_tls(self, **options: object) -> RedisServer:
         """Start one that speaks only TLS; `tls_auth_clients="yes"` has it ask for a certificate."""
-        assert self.engine.has_tls, f"this {self.engine.name} was built without TLS"
+        if not self.engine.has_tls:
+            pytest.skip("no server here speaks TLS: apt-get install redis-server")
         if self._certificates is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._certificates = Certificates(self._folder)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from ...watching import Bells
-from .call import Call, Script, Word
+from .call import Call, Word
 from .keys import Bucket, Keys
 from .ledger import keys_of
 from .news_reader import NewsReader
@@ -32,8 +32,7 @@ class HeedingBells(Bells):
     def connect(self, servers: Servers, keys: Keys, writer: str, *, ttl: int | None = None) -> None:
         """Have news read from these servers."""
         self._keys = keys
-        heeded = HEED if ttl is None else with_ttl(HEED, ttl)
-        self._reader = NewsReader(servers, keys, self, partial(heed, heeded, writer))
+        self._reader = NewsReader(servers, keys, self, partial(heed, writer, ttl=ttl))
 
     async def aclose(self) -> None:
         """Stop reading, and tell who watches that the store has ended."""
@@ -57,9 +56,9 @@ class HeedingBells(Bells):
                 reader.release(bucket)
 
 
-def heed(heeded: Script, writer: str, bucket: Bucket, seconds: float) -> Call:
+def heed(writer: str, bucket: Bucket, seconds: float, *, ttl: int | None = None) -> Call:
     """Make the call that has news of a bucket written for so many seconds."""
+    heeded = HEED if ttl is None else with_ttl(HEED, ttl)
     fixed = keys_of(bucket, writer)
-    words: list[Word] = ["EVALSHA", heeded.digest, len(fixed), *fixed]
-    words += ("", round(seconds * 1e6))
+    words: list[Word] = ["EVALSHA", heeded.digest, len(fixed), *fixed, "", round(seconds * 1e6)]
     return Call(bucket.number, words, heeded)

@@ -21,5 +21,6 @@ end
 add('bytes', append(KEYS[10], row, count, 26, wall, steady))
 add('added', count)
 change(row, ARGV[15], new, wall, steady)
+local changed = call('HMGET', KEYS[9], unpack(FIELDS))
 keep_as_is(row.key, wall) --@ttl
-return done({ 'OK', row.last, row.state, call('HMGET', KEYS[9], unpack(FIELDS)) })
+return done({ 'OK', row.last, row.state, changed })

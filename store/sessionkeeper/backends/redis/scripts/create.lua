@@ -75,5 +75,6 @@ else
   call('ZADD', IDLE, steady, id)
   call('ZADD', AGES, steady, id)
 end
+local made = call('HMGET', key, unpack(FIELDS))
 keep(key, wall, new.state, new.principal, 0, 0) --@ttl
-return done({ 'OK', call('HMGET', key, unpack(FIELDS)), evicted })
+return done({ 'OK', made, evicted })

@@ -1,4 +1,4 @@
---@use keys now rows writer sound tally news removal
+--@use keys now rows writer sound tally news removal | net
 -- ARGV: 4 now, 5 principal.
 if fenced() then return FENCED end
 local row = find(KEYS[9], ARGV[5])

@@ -37,9 +37,9 @@ for _, row in ipairs(due) do
   leave(row.state, row.principal)
   add('ended:timed-out', 1)
   announce(id, wall)
-  keep_as_is(row.key, wall) --@ttl
   answer[#answer + 1] = id
   answer[#answer + 1] = row.state
   answer[#answer + 1] = call('HMGET', row.key, unpack(FIELDS))
+  keep_as_is(row.key, wall) --@ttl
 end
 return done(answer)

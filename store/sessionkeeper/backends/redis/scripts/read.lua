@@ -14,5 +14,11 @@ end
 local frames = {}
 if count > 0 then
   frames = call('XRANGE', KEYS[10], string.format('%.0f-0', first), '+', 'COUNT', count)
+  -- A log that is not whole was lost, by half at least: its numbers stay right, and it is noted.
+  local there = frames[1] and tonumber(string.match(frames[1][1], '^%d+'))
+  if there ~= first then
+    first = there or first
+    redis.pcall('HINCRBY', META, 'lost', 1)
+  end
 end
 return { 'OK', row.number, first, row.ended and 1 or 0, frames }

@@ -25,8 +25,9 @@ for _, each in ipairs(shrunk) do
 end
 call('DEL', PRINCIPALS)
 for principal, count in pairs(principals) do call('HSET', PRINCIPALS, principal, count) end
-for _, field in ipairs(call('HKEYS', META)) do
-  if string.sub(field, 1, 6) == 'state:' then call('HSET', META, field, 0) end
+local counters = call('HGETALL', META)
+for i = 1, #counters, 2 do
+  if string.sub(counters[i], 1, 6) == 'state:' then call('HSET', META, counters[i], 0) end
 end
 for state, count in pairs(states) do call('HSET', META, 'state:' .. state, count) end
 local added, dropped = unpack(call('HMGET', META, 'added', 'dropped'))

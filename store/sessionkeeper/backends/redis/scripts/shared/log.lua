@@ -9,16 +9,19 @@ local function bounds_at(at)
     total = tonumber(ARGV[at + 2]), drops = ARGV[at + 3] == '1' }
 end
 
-local function sum_at(log, seq)
+local function sum_at(log, row, seq)
   local entry = call('XRANGE', log, seq .. '-0', seq .. '-0')[1]
-  return tonumber(entry[2][2])
+  if entry then return tonumber(entry[2][2]) end
+  -- It was lost with all before it, and what comes after says what that was.
+  local after = call('XRANGE', log, seq .. '-0', '+', 'COUNT', 1)[1]
+  return after and after[2][2] - #after[2][6] or row.total
 end
 
 -- How many of the oldest must go so that `size` bytes are free, at least `least`.
 local function to_drop(log, row, least, size)
   local before, first = row.total - row.bytes, row.last - row.count + 1
   local drop = math.max(0, least)
-  if drop > 0 and sum_at(log, first + drop - 1) - before >= size then return drop end
+  if drop > 0 and sum_at(log, row, first + drop - 1) - before >= size then return drop end
   if size <= 0 then return drop end
   while true do
     local found = call('XRANGE', log, (first + drop) .. '-0', '+', 'COUNT', 64)
@@ -53,7 +56,7 @@ end
 local function cut(log, row, count)
   if count == 0 then return 0 end
   local last = row.last - row.count + count
-  local freed = sum_at(log, last) - (row.total - row.bytes)
+  local freed = sum_at(log, row, last) - (row.total - row.bytes)
   call('XTRIM', log, 'MINID', '=', (last + 1) .. '-0')
   row.count, row.bytes = row.count - count, row.bytes - freed
   return freed

@@ -26,14 +26,15 @@ local function bury(ids, wall)
   for from = 1, #ids, 1000 do
     local some, frames, size, lost = {}, 0, 0, 0
     for i = from, math.min(from + 999, #ids) do some[#some + 1] = ids[i] end
-    local logs, left = {}, {}
+    local logs, states, principals = {}, {}, {}
     for i, kept in ipairs(call('HMGET', beside('kept'), unpack(some))) do
       logs[i] = log_of(some[i])
       local count, bytes
       if kept then
         local state, principal
         state, count, bytes, principal = unpack(cmsgpack.unpack(kept))
-        left[#left + 1] = { state, principal }
+        states[state] = (states[state] or 0) + 1
+        if principal then principals[principal] = (principals[principal] or 0) + 1 end
       else
         count, bytes = weigh(logs[i])
         lost = lost + 1
@@ -47,7 +48,10 @@ local function bury(ids, wall)
     call('UNLINK', unpack(logs))
     add('gone:purged', #some)
     if lost > 0 then add('lost', lost) end
-    for _, each in ipairs(left) do leave(each[1], each[2]) end
+    for state, number in pairs(states) do add('state:' .. state, -number) end
+    for principal, number in pairs(principals) do
+      if call('HINCRBY', PRINCIPALS, principal, -number) <= 0 then call('HDEL', PRINCIPALS, principal) end
+    end
     if frames > 0 then
       add('removed', frames)
       add('bytes', -size)

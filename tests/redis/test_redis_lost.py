@@ -1,0 +1,162 @@
+"""Keys that are gone though no operation took them: nothing fails, and the numbers add up again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from itertools import count
+from typing import Any
+
+import pytest
+from redis_fleet import Fleet
+from redis_net import net_holds, raw
+from redis_operations import add_up, fill, note, session
+from redis_server import RedisServer, until
+from sessionkeeper import (
+    FramesFull,
+    MessageEnvelope,
+    RedisSessionStore,
+    SessionNotFound,
+    SessionQuery,
+    SessionsFull,
+    StoreLimits,
+)
+
+_NUMBERS = count()
+
+Walk = Callable[[RedisSessionStore], Awaitable[object]]
+
+WALKS: dict[str, Walk] = {
+    "list_sessions": lambda s: s.list_sessions(),
+    "find_sessions": lambda s: s.find_sessions(SessionQuery()),
+    "expire_sessions": lambda s: s.expire_sessions(idle=0),
+    "purge_sessions": lambda s: s.purge_sessions(ended_for=0),
+    "create_session, of that name": lambda s: asyncio.gather(
+        *(s.create_session(session(each)) for each in ("a", "ended"))
+    ),
+    "create_session, which evicts": lambda s: asyncio.gather(
+        *(s.create_session(session(f"new-{n}")) for n in range(4))
+    ),
+}
+
+
+@asynccontextmanager
+async def opened(
+    server: RedisServer, prefix: str, **options: Any
+) -> AsyncIterator[tuple[RedisSessionStore, str]]:
+    """A filled store, and what its keys begin with."""
+    name = f"{prefix[:-1]}-{next(_NUMBERS)}"
+    limits = StoreLimits(max_sessions=4, sessions_full=SessionsFull.EVICT_IDLE)
+    async with RedisSessionStore(server.url, prefix=name, limits=limits, **options) as store:
+        await fill(store)
+        yield store, f"{{{name}:0}}"
+
+
+@pytest.mark.parametrize("ttl", [None, 3600], ids=["without a ttl", "with a ttl"])
+@pytest.mark.parametrize("walk", WALKS)
+async def test_a_session_whose_hash_somebody_deleted_is_counted_as_purged(
+    walk: str, ttl: float | None, server: RedisServer, key_prefix: str
+) -> None:
+    """By whoever comes upon it, one that lives and one that has ended; its frames as removed."""
+    async with opened(server, key_prefix, ttl=ttl) as (store, tag):
+        before = await add_up(store)
+        server.say("DEL", f"{tag}:s:a", f"{tag}:s:ended")
+        with pytest.raises(SessionNotFound):
+            await store.add_frame(note(9))
+        await WALKS[walk](store)
+        if walk in ("expire_sessions", "purge_sessions"):  # each looks at its own half
+            await store.list_sessions()
+        now = await add_up(store)
+        purged = 1 if walk == "purge_sessions" else 0  # "over" was due as well
+        assert now.counters.purged == before.counters.purged + 2 + purged
+        assert now.counters.frames_removed >= before.counters.frames_removed + 3
+        for index in ("order", "idle", "ages", "ended"):
+            gone = {b"a", b"ended"} - {each.id.encode() for each in await store.list_sessions()}
+            assert not gone & {*raw(server, "ZRANGE", f"{tag}:{index}", 0, -1)}
+        there = await store.list_sessions()
+        alices = sum(each.principal == "alice" for each in there)
+        assert await store.for_principal("alice").count_sessions() == alices
+        if ttl is not None:
+            assert {*raw(server, "HKEYS", f"{tag}:kept")} == {each.id.encode() for each in there}
+
+
+@pytest.mark.parametrize("ttl", [None, 3600], ids=["without a ttl", "with a ttl"])
+async def test_a_log_that_somebody_deleted_reads_as_what_is_left_of_it(
+    ttl: float | None, server: RedisServer, key_prefix: str
+) -> None:
+    """Numbers are not used again, nor those of other frames; the sums hold once it was read."""
+    async with opened(server, key_prefix, ttl=ttl) as (store, tag):
+        server.say("DEL", f"{tag}:l:a")
+        assert await store.read_frames("a") == []
+        await add_up(store)
+        assert await store.add_frames("a", [note(n) for n in range(3)]) == range(4, 7)
+        server.say("DEL", f"{tag}:l:a")
+        assert await store.add_frames("a", [note(n) for n in range(3)]) == range(7, 10)
+        assert [frame.seq for frame in await store.read_frames("a")] == [7, 8, 9]
+        assert [frame.seq for frame in await store.read_frames("a", after=7)] == [8, 9]
+        assert await store.trim_frames("a", up_to=5) == 2
+        now = await add_up(store)
+        assert (now.counters.frames_added, now.frames) == (11, 5)
+        if ttl is not None:
+            assert server.say("ZCARD", f"{tag}:ttl") == 4
+
+
+async def test_a_full_log_that_was_lost_takes_frames_again(
+    server: RedisServer, key_prefix: str
+) -> None:
+    """Its oldest are dropped, though they are not there."""
+    limits = StoreLimits(max_frames_per_session=3, frames_full=FramesFull.DROP_OLDEST)
+    name = key_prefix[:-1]
+    async with RedisSessionStore(server.url, prefix=name, limits=limits) as store:
+        await fill(store)
+        server.say("DEL", f"{{{name}:0}}:l:a")
+        assert await store.add_frame(note(3)) == 4
+        assert await store.add_frame(note(4)) == 5
+        assert [frame.seq for frame in await store.read_frames("a")] == [4, 5]
+        assert await store.add_frame(note(5)) == 6
+        await add_up(store)
+
+
+async def test_what_a_full_server_evicts_is_missing_and_nothing_else(fleet: Fleet) -> None:
+    """`allkeys-lru` takes hashes, logs or both of who was idle; the rest works and adds up."""
+    server = fleet.start(maxmemory_policy="allkeys-lru", maxmemory_samples=10)
+    options: dict[str, Any] = {"allow_eviction": True}
+    async with (
+        RedisSessionStore(server.url, prefix="without", **options) as without,
+        RedisSessionStore(server.url, prefix="with", ttl=3600, **options) as kept,
+    ):
+        stores = (without, kept)
+        numbers = iter(range(100_000))
+
+        async def grow() -> None:
+            for store in stores:
+                ids = [f"s{next(numbers)}" for _ in range(30)]
+                await asyncio.gather(*(store.create_session(session(each)) for each in ids))
+                frames = [store.add_frame(_large(each)) for each in ids]
+                for told in await asyncio.gather(*frames, return_exceptions=True):
+                    assert told == 1 or isinstance(told, SessionNotFound)  # it went at once
+
+        for _ in range(6):
+            await grow()
+        idle = partial(server.say, "OBJECT", "IDLETIME", "{with:0}:s:s30")
+        until(lambda: idle() >= 2, "the server sees who is idle")
+        await grow()  # and that the keys of the bucket are not
+        server.configure("maxmemory", server.info("used_memory") - 500_000)
+        while int(server.info("evicted_keys")) < 120:
+            await grow()
+        server.configure("maxmemory-policy", "noeviction")
+        server.configure("maxmemory", 0)
+        for store in stores:
+            there = await store.list_sessions()
+            whole = [each for each in there if await store.read_frames(each.id)]
+            assert 0 < len(whole) < len(there)
+            now = await add_up(store)
+            assert now.counters.created > len(there) == now.counters.created - now.counters.purged
+        net_holds(server, "with")
+
+
+def _large(session_id: str) -> MessageEnvelope:
+    message = {"jsonrpc": "2.0", "method": "note", "params": ["x" * 2000]}
+    return MessageEnvelope.of(session_id, message, direction="client-to-server")
