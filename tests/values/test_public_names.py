@@ -21,7 +21,15 @@ INTERNAL = {
 }
 ENTRANCES = ("backends", "bench", "cli", "conformance", "copying", "demo", "lab", "tap", "verify")
 INTERNAL_NAMES = {
-    *("run_observed", "together", "is_session_id", "session_error", "JsonObject", "StringMap"),
+    *(
+        "run_observed",
+        "together",
+        "json_size",
+        "is_session_id",
+        "session_error",
+        "JsonObject",
+        "StringMap",
+    ),
     *("CALLER_FIELDS", "STORE_FIELDS", "ProtocolVersion", "TableStatistics", "Look", "News"),
     *("MAX_DEPTH", "MAX_MESSAGE_BYTES", "RpcHead", "encode_message", "nests_deeper"),
     *("read_head", "validate_message", "Tag", "Text", "not_one_string", "short_id"),
