@@ -68,11 +68,6 @@ class Team:
     def __len__(self) -> int:
         return len(self._members)
 
-    @property
-    def pids(self) -> list[int]:
-        """Of the processes."""
-        return [member.pid for member in self._members]
-
     def close(self) -> None:
         """End the processes: those at rest by closing their orders, the others at once."""
         for member in self._members:
