@@ -136,6 +136,8 @@ class RecordingStore(AtomicSessionStore):
     async def open(self) -> Self:
         if isinstance(self._inner, AtomicSessionStore):
             await self._inner.open()
+            # How many buckets it has, and so what it can promise, some know only now.
+            vars(self)["guarantees"] = self._inner.guarantees
         return self
 
     @property

@@ -1,0 +1,117 @@
+"""A store of several buckets: each session whole, and what concerns several says what it is."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from redis_server import RedisServer
+from sessionkeeper import (
+    Atomicity,
+    LimitExceeded,
+    RedisSessionStore,
+    Session,
+    SessionQuery,
+    StoreLimits,
+    StoreUnavailable,
+)
+from sessionkeeper.verify import RecordingStore
+
+pytestmark = pytest.mark.parametrize("engine", ["valkey"], indirect=True)
+IDS = [f"s{n}" for n in range(12)]
+
+
+def store(server: RedisServer, prefix: str, buckets: int | None = 4) -> RedisSessionStore:
+    """A store of four buckets, or of as many as there are."""
+    return RedisSessionStore(server.url, prefix=prefix.rstrip(":"), buckets=buckets)
+
+
+async def fill(keeper: RedisSessionStore) -> list[Session]:
+    """Twelve sessions, which land in all four buckets."""
+    return [await keeper.create_session(Session.new(transport_type="stdio", id=i)) for i in IDS]
+
+
+async def test_what_it_declares_is_what_it_can_keep(server: RedisServer, key_prefix: str) -> None:
+    """Across buckets nothing is one step, and `guarantees` says so; also of who records it."""
+    recording = RecordingStore(store(server, key_prefix))
+    async with recording:
+        assert recording.guarantees.operation is Atomicity.LINEARIZABLE
+        assert recording.guarantees.batch is Atomicity.NONE
+        assert recording.guarantees.listing is Atomicity.NONE
+    async with store(server, f"one-{key_prefix}", buckets=1) as whole:
+        assert whole.guarantees == RedisSessionStore.guarantees
+
+
+async def test_several_sessions_are_read_together_and_changed_only_in_one_bucket(
+    server: RedisServer, key_prefix: str
+) -> None:
+    """Reading gathers; a change of sessions of several buckets is refused, and changes none."""
+    async with store(server, key_prefix) as keeper:
+        made = await fill(keeper)
+        assert await keeper.get_sessions_batch(IDS) == made
+        assert {each.id for each in await keeper.list_sessions()} == set(IDS)
+        assert await keeper.count_sessions() == len(IDS)
+        tagged = [each.model_copy(update={"tags": {"new"}}) for each in made]
+        with pytest.raises(NotImplementedError, match="several buckets"):
+            await keeper.update_sessions_batch(tagged)
+        assert await keeper.get_sessions_batch(IDS) == made
+        assert [each.tags for each in await keeper.update_sessions_batch(tagged[:1])] == [{"new"}]
+
+
+@pytest.mark.parametrize("limit", [1, 5, 100])
+async def test_a_walk_over_all_pages_meets_each_session_once(
+    limit: int, server: RedisServer, key_prefix: str
+) -> None:
+    """A page is of one bucket; the cursor goes on in the next."""
+    async with store(server, key_prefix) as keeper:
+        await fill(keeper)
+        met: list[str] = []
+        cursor = None
+        while True:
+            page = await keeper.find_sessions(SessionQuery(), cursor=cursor, limit=limit)
+            assert len(page.sessions) <= limit
+            met += [each.id for each in page.sessions]
+            if (cursor := page.cursor) is None:
+                break
+        assert sorted(met) == sorted(IDS)
+
+
+async def test_sweeps_go_round_all_buckets_and_keep_their_limit(
+    server: RedisServer, key_prefix: str
+) -> None:
+    """Never more than the limit, until none is left."""
+    async with store(server, key_prefix) as keeper:
+        await fill(keeper)
+        assert len(await keeper.expire_sessions(idle=0.0, limit=5)) == 5
+        assert len(await keeper.expire_sessions(idle=0.0, limit=100)) == 7
+        assert await keeper.purge_sessions(ended_for=0.0, limit=3) == 3
+        assert await keeper.purge_sessions(ended_for=0.0, limit=100) == 9
+        counters = (await keeper.statistics()).counters
+        assert (counters.created, counters.purged) == (12, 12)
+
+
+async def test_a_limit_of_the_store_is_shared_among_its_buckets(
+    server: RedisServer, key_prefix: str
+) -> None:
+    """Each bucket refuses beyond its share, so all together never hold more than is allowed."""
+    limits = StoreLimits(max_sessions=8)
+    keeper = RedisSessionStore(server.url, prefix=key_prefix.rstrip(":"), buckets=4, limits=limits)
+    async with keeper:
+        made = [Session.new(transport_type="stdio", id=each) for each in IDS]
+        told = await asyncio.gather(*map(keeper.create_session, made), return_exceptions=True)
+        refused = [each for each in told if isinstance(each, LimitExceeded)]
+        assert refused
+        assert {each.limit for each in refused} == {"max_sessions"}
+        assert await keeper.count_sessions() == len(IDS) - len(refused)
+        assert await keeper.count_sessions() <= 8
+
+
+async def test_the_number_of_buckets_is_decided_once(server: RedisServer, key_prefix: str) -> None:
+    """By who opens the store first; another number is refused, no number takes what is there."""
+    async with store(server, key_prefix) as keeper:
+        await fill(keeper)
+        with pytest.raises(StoreUnavailable, match="4 buckets, not 2"):
+            await store(server, key_prefix, buckets=2).open()
+        async with store(server, key_prefix, buckets=None) as other:
+            assert await other.count_sessions() == len(IDS)
+            assert (await other.get_session("s3")).id == "s3"
