@@ -25,6 +25,7 @@ INTERNAL_NAMES = {
         "run_observed",
         "together",
         "json_size",
+        "LONGEST_TTL",
         "is_session_id",
         "session_error",
         "JsonObject",
