@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from inspect import iscoroutinefunction
 from typing import Any, TypeAlias
 
 import pytest
@@ -42,11 +43,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run once, on stock asyncio, what brings loops of its own in processes of its own."""
-    again = [item for item in items if item.get_closest_marker("any_loop")]
-    if config.getoption("--loop") == "uvloop" and again:
-        config.hook.pytest_deselected(items=again)
-        items[:] = [item for item in items if item not in again]
+    """Run once, on stock asyncio, what is the same on any loop.
+
+    That is what is marked so, and what is no coroutine and asks for no loop to be made.
+    """
+    if config.getoption("--loop") == "asyncio":
+        return
+    again = {item for item in items if not _depends_on_the_loop(item)}
+    config.hook.pytest_deselected(items=[*again])
+    items[:] = [item for item in items if item not in again]
+
+
+def _depends_on_the_loop(item: pytest.Item) -> bool:
+    if item.get_closest_marker("any_loop") or not isinstance(item, pytest.Function):
+        return False
+    return iscoroutinefunction(item.obj) or "loop_factory" in item.fixturenames
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config) -> Mapping[str, LoopFactory]:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from redis_fleet import Fleet
+from redis_ports import ReservedPort
 from sessionkeeper import StoreUnavailable
 from sessionkeeper.backends.redis.facts import Facts
 from sessionkeeper.backends.redis.single import SingleServer
@@ -75,8 +76,12 @@ async def test_a_replica_is_refused_and_a_primary_counts_its_replicas(fleet: Fle
 
 async def test_a_node_of_a_cluster_is_not_taken_for_one_server(fleet: Fleet) -> None:
     """The refusal names the URL to use."""
-    node = fleet.start(cluster_enabled="yes")
-    assert "redis+cluster://" in await refusal_of(node.url)
+    bus = ReservedPort()
+    try:
+        node = fleet.start(cluster_enabled="yes", cluster_port=bus.number)
+        assert "redis+cluster://" in await refusal_of(node.url)
+    finally:
+        bus.free()
 
 
 async def test_what_the_user_may_not_ask_is_unknown_and_no_error(fleet: Fleet) -> None:
