@@ -162,6 +162,13 @@ class Desk:
         for _ in range(n):
             await asyncio.sleep(0)
 
+    async def looked(self, store: AtomicSessionStore) -> None:
+        """Let whoever watches look until it waits: its questions stand in line before these."""
+        for _ in range(3):
+            await self.turns()
+            await store.count_sessions()
+        await self.turns()
+
     def bells(self, store: AtomicSessionStore) -> Bells:
         """Who watches a store."""
         if isinstance(store, OwnedSessionStore):

@@ -104,7 +104,7 @@ async def test_a_watcher_of_a_session_that_changes_hands_ends_at_once(
 
     watching = asyncio.create_task(watch())
     everyone = asyncio.create_task(desk.seqs(store.watch_frames("a")))
-    await desk.turns()
+    await desk.looked(store)
     await store.modify_session("a", given("bob"))
     with pytest.raises(SessionNotFound):
         await watching

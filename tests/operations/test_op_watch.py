@@ -24,7 +24,7 @@ async def test_all_that_is_there_then_each_new_one(store: AtomicSessionStore, de
     watcher = store.watch_frames("a")
     assert [(await anext(watcher)).seq for _ in range(3)] == [1, 2, 3]
     step = asyncio.ensure_future(anext(watcher))
-    await desk.turns()
+    await desk.looked(store)
     assert not step.done()
     await desk.fill(store, 1)
     assert (await step) == (await store.read_frames("a", after=3))[0]
@@ -40,7 +40,7 @@ async def test_watching_begins_after_a_number(
     await store.create_session(desk.session())
     await desk.fill(store, 150)
     task = asyncio.create_task(desk.seqs(store.watch_frames("a", after=after)))
-    await desk.turns()
+    await desk.looked(store)
     await desk.fill(store, 150)
     await desk.close(store)
     assert await task == [*range(after + 1, 301)]
@@ -50,10 +50,10 @@ async def test_an_empty_session_is_waited_for(store: AtomicSessionStore, desk: D
     """A batch comes whole and in order; one of no frames is no news."""
     await store.create_session(desk.session())
     task = asyncio.create_task(desk.seqs(store.watch_frames("a")))
-    await desk.turns()
+    await desk.looked(store)
     await store.add_frames("a", [])
     await store.touch_session("a")
-    await desk.turns()
+    await desk.looked(store)
     assert not task.done()
     await store.add_frames("a", [desk.note(n) for n in range(1, 251)])
     await desk.close(store)
@@ -138,7 +138,7 @@ async def test_watching_is_no_activity(store: AtomicSessionStore, desk: Desk) ->
     """Looking keeps nothing alive and changes nothing."""
     session = await store.create_session(desk.session())
     task = asyncio.create_task(desk.seqs(store.watch_frames("a")))
-    await desk.turns()
+    await desk.looked(store)
     assert await store.get_session("a") == session
     await store.delete_session("a")
     assert await task == []

@@ -23,7 +23,7 @@ async def test_the_sessions_end_ends_it(store: AtomicSessionStore, desk: Desk, s
     await store.create_session(desk.session())
     task = asyncio.create_task(desk.seqs(store.watch_frames("a")))
     await desk.fill(store, 3)
-    await desk.turns()
+    await desk.looked(store)
     assert not task.done()
     ended = {"state": SessionState(state)}
     await store.add_frames("a", [desk.note(4)], change=lambda s: s.model_copy(update=ended))
@@ -37,7 +37,7 @@ async def test_an_update_that_ends_a_session_ends_it(store: AtomicSessionStore, 
     session = await store.create_session(desk.session())
     task = asyncio.create_task(desk.seqs(store.watch_frames("a")))
     session = await store.update_session(session.model_copy(update={"state": "active"}))
-    await desk.turns()
+    await desk.looked(store)
     assert not task.done()
     await store.update_sessions_batch([session.model_copy(update={"state": "failed"})])
     assert await task == []
@@ -51,7 +51,7 @@ async def test_its_expiry_ends_it(design: Design, desk: Desk) -> None:
         await store.create_session(desk.session())
         await desk.fill(store, 2)
         task = asyncio.create_task(desk.seqs(store.watch_frames("a")))
-        await desk.turns()
+        await desk.looked(store)
         dial.wait(10)
         assert len(await store.expire_sessions(idle=10)) == 1
         assert await task == [1, 2]
@@ -78,7 +78,7 @@ async def test_deleting_the_session_ends_it(store: AtomicSessionStore, desk: Des
     await store.create_session(desk.session())
     await desk.fill(store, 2)
     task = asyncio.create_task(desk.seqs(store.watch_frames("a")))
-    await desk.turns()
+    await desk.looked(store)
     await store.delete_session("a")
     assert await task == [1, 2]
     assert len(desk.bells(store)) == 0
@@ -107,7 +107,7 @@ async def test_another_session_of_the_same_id_is_not_watched(
     await store.create_session(desk.session())
     await desk.fill(store, 2)
     old = asyncio.create_task(desk.seqs(store.watch_frames("a")))
-    await desk.turns()
+    await desk.looked(store)
     calls = [store.delete_session("a"), store.create_session(desk.session())]
     await asyncio.gather(*calls, *(store.add_frame(desk.note(n)) for n in range(1, 5)))
     new = asyncio.create_task(desk.seqs(store.watch_frames("a")))
@@ -126,7 +126,7 @@ async def test_closing_the_store_ends_every_watcher(desk: Desk) -> None:
         reading = store.watch_frames("a")
         await anext(reading)
         tasks = [asyncio.create_task(desk.seqs(store.watch_frames(key))) for key in "aab"]
-        await desk.turns()
+        await desk.looked(store)
         late = asyncio.create_task(desk.seqs(store.watch_frames("a")))
         await asyncio.sleep(0)
     for task in (*tasks, late, asyncio.ensure_future(anext(reading))):
@@ -142,7 +142,7 @@ async def test_closing_with_a_deadline_ends_every_watcher(desk: Desk) -> None:
     store = await ActorSessionStore().open()
     await store.create_session(desk.session())
     tasks = [asyncio.create_task(desk.seqs(store.watch_frames("a"))) for _ in range(3)]
-    await desk.turns()
+    await desk.looked(store)
     adding = asyncio.gather(*(store.add_frame(desk.note(n)) for n in range(9)))
     adding.add_done_callback(lambda future: future.exception())
     await store.aclose(timeout=0)
@@ -160,7 +160,7 @@ async def test_a_crash_of_the_owner_ends_every_watcher(
     async with ActorSessionStore() as store:
         await store.create_session(desk.session())
         tasks = [asyncio.create_task(desk.seqs(store.watch_frames("a"))) for _ in range(3)]
-        await desk.turns()
+        await desk.looked(store)
         desk.tables(store)._rows = None  # type: ignore[assignment]  # broken on purpose
         with caplog.at_level(logging.CRITICAL), pytest.raises(StoreClosed):
             await store.get_session("a")

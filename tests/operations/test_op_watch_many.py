@@ -20,7 +20,7 @@ async def test_a_thousand_watchers_of_one_session(store: AtomicSessionStore, des
     """All see all of it, and leave no bell."""
     await store.create_session(desk.session())
     tasks = [asyncio.create_task(desk.seqs(store.watch_frames("a"))) for _ in range(1_000)]
-    await desk.turns()
+    await desk.looked(store)
     assert len(desk.bells(store)) == 1_000
     await desk.fill(store, 5)
     await desk.close(store)
@@ -37,7 +37,7 @@ async def test_a_thousand_sessions_with_a_watcher_each(
     for key in keys:
         await store.create_session(desk.session(key))
     tasks = [asyncio.create_task(desk.seqs(store.watch_frames(key))) for key in keys]
-    await desk.turns()
+    await desk.looked(store)
     for key in keys:
         await desk.fill(store, 2, key)
     for key in keys[::2]:
@@ -68,7 +68,7 @@ async def test_a_cancelled_watcher_leaves_no_bell(store: AtomicSessionStore, des
     """While it waits, and before its first step."""
     await store.create_session(desk.session())
     waiting = asyncio.create_task(desk.seqs(store.watch_frames("a")))
-    await desk.turns()
+    await desk.looked(store)
     assert len(desk.bells(store)) == 1
     early = asyncio.create_task(desk.seqs(store.watch_frames("a")))
     for task in (waiting, early):
@@ -107,7 +107,7 @@ async def test_closing_a_watcher_ends_the_step_somebody_waits_in(
     await store.create_session(desk.session())
     watcher, other = store.watch_frames("a"), store.watch_frames("a")
     step, stays = asyncio.ensure_future(anext(watcher)), asyncio.ensure_future(anext(other))
-    await desk.turns()
+    await desk.looked(store)
     await watcher.aclose()
     with pytest.raises(StopAsyncIteration):
         await step
@@ -157,7 +157,7 @@ async def test_no_wake_up_is_lost_when_one_is_cancelled(
         await desk.turns(turn)
         await desk.fill(store, 1)
         watchers[turn].cancel()
-    await desk.turns()
+    await desk.looked(store)
     assert len(desk.bells(store)) == 1
     await desk.close(store)
     assert await watchers[0] == [*range(1, 9)]

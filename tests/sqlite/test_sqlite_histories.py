@@ -110,8 +110,11 @@ async def test_the_checker_finds_what_is_wrong_with(
     """The clients are the same: they would show a read that does not see what was answered."""
     for name, instead in WRONG[wrong].items():
         monkeypatch.setattr(SQLiteReader, name, instead)
-    history = await eight_clients(file, kit)
-    assert check(history, SessionStoreModel(), timeout=20).verdict is Verdict.ILLEGAL
+    for n in range(5):  # a history in which nobody happened to look at the wrong moment is legal
+        history = await eight_clients(file.with_name(f"{n}.db"), kit)
+        if check(history, SessionStoreModel(), timeout=20).verdict is Verdict.ILLEGAL:
+            return
+    pytest.fail("five histories, and none of them shows it")
 
 
 async def test_clients_of_three_processes_are_one_history(
