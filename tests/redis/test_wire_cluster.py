@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -24,7 +23,7 @@ from sessionkeeper.backends.redis.target import RedisTarget
 from sessionkeeper.watching import Bells
 
 TEXT = b"return redis.call('RPUSH', KEYS[1], ARGV[1])"
-PUSH = Script("push", TEXT, hashlib.sha1(TEXT).hexdigest())
+PUSH = Script("push", lambda: TEXT)
 BUCKETS = 16
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,7 +17,7 @@ from sessionkeeper.backends.redis.single import SingleServer
 from sessionkeeper.backends.redis.target import RedisTarget
 
 TEXT = b"return redis.call('RPUSH', KEYS[1], ARGV[1])"
-PUSH = Script("push", TEXT, hashlib.sha1(TEXT).hexdigest())
+PUSH = Script("push", lambda: TEXT)
 
 
 def push(key: str, value: object) -> Call:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from hashlib import sha1
 from typing import Any, TypeAlias
 
 __all__ = ["Answer", "Call", "Fate", "Refused", "Script", "Word", "says"]
@@ -13,18 +14,36 @@ Word: TypeAlias = bytes | str | int
 
 
 class Script:
-    """A Lua script by the digest of its text; a server that has lost it is given it again."""
+    """A Lua script by the digest of its text; a server that has lost it is given it again.
 
-    __slots__ = ("digest", "many", "name", "shared", "text")
+    The text is read when it is first needed: importing the library reads no script.
+    """
 
-    def __init__(self, name: str, text: bytes, digest: str, *, shared: int = 0) -> None:
+    __slots__ = ("_digest", "_read", "_text", "many", "name", "shared")
+
+    def __init__(self, name: str, read: Callable[[], bytes], *, shared: int = 0) -> None:
         self.name = name
+        self._read = read
+        self._text = b""
+        self._digest = ""
         self.many = shared > 0
         """Whether it does several operations in one call, each with an answer of its own."""
         self.shared = shared
         """Of such a script: how many of an operation's first arguments are the same for all."""
-        self.text = text
-        self.digest = digest
+
+    @property
+    def text(self) -> bytes:
+        """What the server runs."""
+        if not self._text:
+            self._text = self._read()
+        return self._text
+
+    @property
+    def digest(self) -> str:
+        """What the server calls it; nothing is protected by it."""
+        if not self._digest:
+            self._digest = sha1(self.text, usedforsecurity=False).hexdigest()
+        return self._digest
 
     def __repr__(self) -> str:
         return f"<Script {self.name}>"

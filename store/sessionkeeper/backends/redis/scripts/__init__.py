@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from hashlib import sha1
+from functools import lru_cache, partial
 from importlib.resources import files
 
 from ..call import Script
@@ -14,21 +13,21 @@ _USE, _WITH_TTL = "--@use ", "--@ttl"
 
 
 def script(name: str, /, *, shared: int = 0) -> Script:
-    """Read a script, what it uses before it.
+    """Name a script; it is read with what it uses before it.
 
     Of the parts its first line names, those after `|` are for a store with a ttl only, as are lines
     that end with `--@ttl`: a store without one has scripts in which nothing asks for it.
     """
-    return _composed(name, shared, None)
+    return Script(name, partial(_composed, name, None), shared=shared)
 
 
 @lru_cache(maxsize=256)
 def with_ttl(plain: Script, milliseconds: int, /) -> Script:
     """The same script for a store whose sessions go so long after the last write to them."""
-    return _composed(plain.name, plain.shared, milliseconds)
+    return Script(plain.name, partial(_composed, plain.name, milliseconds), shared=plain.shared)
 
 
-def _composed(name: str, shared: int, ttl: int | None) -> Script:
+def _composed(name: str, ttl: int | None) -> bytes:
     folder = files(__name__)
     text = folder.joinpath(f"{name}.lua").read_text(encoding="utf-8")
     first = text.partition("\n")[0]
@@ -41,6 +40,4 @@ def _composed(name: str, shared: int, ttl: int | None) -> Script:
         lines = [line for line in lines if not line.rstrip().endswith(_WITH_TTL)]
     else:
         lines.insert(0, f"local TTL = {ttl}\n")
-    whole = "".join(lines).encode()
-    # What a server names a script by; nothing is protected by it.
-    return Script(name, whole, sha1(whole, usedforsecurity=False).hexdigest(), shared=shared)
+    return "".join(lines).encode()
