@@ -21,7 +21,12 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--loop", choices=("asyncio", "uvloop"), default="asyncio")
+    parser.addoption(
+        "--loop",
+        choices=("asyncio", "uvloop", "any"),
+        default="asyncio",
+        help="any: stock asyncio, and only what uvloop leaves out because it is the same on any",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,11 +52,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     That is what is marked so, and what is no coroutine and asks for no loop to be made.
     """
-    if config.getoption("--loop") == "asyncio":
+    loop = config.getoption("--loop")
+    if loop == "asyncio":
         return
-    again = {item for item in items if not _depends_on_the_loop(item)}
-    config.hook.pytest_deselected(items=[*again])
-    items[:] = [item for item in items if item not in again]
+    left_out = {item for item in items if _depends_on_the_loop(item) is (loop == "any")}
+    config.hook.pytest_deselected(items=[*left_out])
+    items[:] = [item for item in items if item not in left_out]
 
 
 def _depends_on_the_loop(item: pytest.Item) -> bool:
@@ -107,7 +113,7 @@ def only_ten() -> Callable[[SessionStore], Relay]:
 
 
 def _loop_factory(config: pytest.Config) -> LoopFactory:
-    if config.getoption("--loop") == "asyncio":
+    if config.getoption("--loop") != "uvloop":
         return asyncio.new_event_loop
     import uvloop
 

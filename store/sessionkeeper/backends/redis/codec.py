@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from hashlib import sha1
 from typing import Any
 from urllib.parse import unquote
 
@@ -26,6 +27,7 @@ __all__ = [
     "STATE",
     "Stored",
     "decoded_id",
+    "digest_of",
     "frame_words",
     "micros",
     "read_frames",
@@ -74,6 +76,13 @@ def session_words(encoded_id: str, expected: str, session: Session) -> list[Any]
         to_json(fields_of(session)),
         text,
     ]
+
+
+def digest_of(words: Sequence[Any]) -> str:
+    """Digest what a session of these words holds, as `seen` in `rows.lua` does."""
+    state, principal, fields, held = words[2], words[5], words[9], words[10]
+    text = b"\0".join((state.encode(), principal.encode(), fields, held))
+    return sha1(text, usedforsecurity=False).hexdigest()
 
 
 def read_session(session_id: str, row: Stored) -> Session:

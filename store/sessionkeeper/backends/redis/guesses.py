@@ -25,7 +25,7 @@ class Guesses:
     __slots__ = ("_expected", "_known", "_sessions")
 
     def __init__(self) -> None:
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._sessions: OrderedDict[str, tuple[Session, str]] = OrderedDict()
         self._known: dict[Bucket, int] = {}
         """The highest revision seen in each bucket."""
         self._expected: dict[Bucket, int] = {}
@@ -34,8 +34,11 @@ class Guesses:
         """Start from what is known: nothing is under way now."""
         self._expected.clear()
 
-    def get(self, session_id: str) -> Session | None:
-        """Return a session as it will probably be."""
+    def get(self, session_id: str) -> tuple[Session, str] | None:
+        """Return a session as it will probably be, and the digest of what it then holds.
+
+        The digest is empty where the server has given it that revision.
+        """
         return self._sessions.get(session_id)
 
     def revise(self, bucket: Bucket) -> int:
@@ -49,14 +52,14 @@ class Guesses:
         if revision > self._known.get(bucket, 0):
             self._known[bucket] = revision
 
-    def note(self, session: Session, size: int) -> None:
+    def note(self, session: Session, size: int, digest: str = "") -> None:
         """Keep what a session of `size` bytes is or will be, unless a later one is kept."""
         if size > _LARGE:
             return self.forget(session.id)
         sessions = self._sessions
         kept = sessions.get(session.id)
-        if kept is None or later(session, kept):
-            sessions[session.id] = session
+        if kept is None or later(session, kept[0]):
+            sessions[session.id] = session, digest
         sessions.move_to_end(session.id)
         if len(sessions) > _KEPT:
             sessions.popitem(last=False)
@@ -64,13 +67,14 @@ class Guesses:
 
     def append(self, session_id: str, count: int) -> None:
         """Expect so many frames more in a log."""
-        session = self._sessions.get(session_id)
-        if session is not None:
+        kept = self._sessions.get(session_id)
+        if kept is not None:
+            session, digest = kept
             longer = {
                 "last_seq": session.last_seq + count,
                 "frame_count": session.frame_count + count,
             }
-            self._sessions[session_id] = Session.trusted(session.__dict__ | longer)
+            self._sessions[session_id] = Session.trusted(session.__dict__ | longer), digest
 
     def forget(self, session_id: str) -> None:
         """Drop a guess that was wrong."""

@@ -19,7 +19,7 @@ from ....session import STORE_FIELDS, Session
 from ....states import SessionState
 from ..ask import Ask, Plan
 from ..call import Word
-from ..codec import FIELDS, HELD, Stored, read_session, session_words
+from ..codec import FIELDS, HELD, Stored, digest_of, read_session, session_words
 from ..guesses import later
 from ..setting import Setting
 from .asking import OK, fetch, refuse
@@ -62,7 +62,7 @@ class Attempts:
         known: Session | None = None
         believe = True
         while True:
-            start = self._later(known) if believe else known
+            start, digest = self._later(known) if believe else (known, "")
             if start is None or (self._scope and start.principal != self._scope):
                 known, believe = (yield from self._look()), known is None
                 continue
@@ -75,10 +75,10 @@ class Attempts:
                 guesses.forget(self._id)
                 known, believe = (yield from self._look()), False
                 continue
-            mark = f"{start.revision}:{start.last_seq}:{start.frame_count}"
+            mark = f"{start.revision}:{start.last_seq}:{start.frame_count}:{digest}"
             if changed is not None:
                 words = session_words(self._name, f"s:{mark}", changed)
-                self._guess(start, changed, frames, len(words[9]) + len(words[10]))
+                self._guess(start, changed, frames, words)
                 ask = store(words)
             elif leave is not None:
                 ask = leave(mark)
@@ -108,10 +108,10 @@ class Attempts:
                 raise
             return None
 
-    def _later(self, known: Session | None) -> Session | None:
+    def _later(self, known: Session | None) -> tuple[Session | None, str]:
         guess = self._setting.guesses.get(self._id)
-        if guess is None or (known is not None and not later(guess, known)):
-            return known
+        if guess is None or (known is not None and not later(guess[0], known)):
+            return known, ""
         return guess
 
     def _look(self) -> Plan[Session]:
@@ -129,8 +129,12 @@ class Attempts:
         if expected is not None and expected != session.last_seq:
             raise SequenceConflict(self._id, expected=expected, current=session.last_seq)
 
-    def _guess(self, start: Session, changed: Session, frames: int, size: int) -> None:
-        """Let the next change of this batch start from this one."""
+    def _guess(self, start: Session, changed: Session, frames: int, words: list[Any]) -> None:
+        """Let the next change of this batch start from this one.
+
+        The revision it will have is guessed, and another process may be given it: so the server
+        is to compare what the session holds as well.
+        """
         guesses = self._setting.guesses
         kept = {name: getattr(start, name) for name in STORE_FIELDS}
         kept["revision"] = guesses.revise(self._bucket)
@@ -139,4 +143,5 @@ class Attempts:
         if changed.state.is_terminal and start.ended_at is None:
             guesses.forget(self._id)  # when it ends, the server will say
         else:
-            guesses.note(Session.trusted(changed.__dict__ | kept), size)
+            size = len(words[9]) + len(words[10])
+            guesses.note(Session.trusted(changed.__dict__ | kept), size, digest_of(words))

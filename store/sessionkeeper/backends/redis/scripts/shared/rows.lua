@@ -25,9 +25,17 @@ local function find_log(key, scope)
   }
 end
 
--- What a caller's function saw of a session is still so: its revision, and where its log ends.
+-- What a caller's function saw of a session is still so: its revision, where its log ends, and, if
+-- that revision was only guessed, what it holds; for another process may have been given it.
 local function seen(row, mark)
-  return mark == row.revision .. ':' .. row.last .. ':' .. row.count
+  local revision, last, count, digest = string.match(mark, '^(%d+):(%d+):(%d+):(%x*)$')
+  if revision ~= row.revision or tonumber(last) ~= row.last or tonumber(count) ~= row.count then
+    return false
+  end
+  if digest == '' then return true end
+  local held = call('HMGET', row.key, 's', 'p', 'd', 'x')
+  local text = table.concat({ held[1], held[2] or '', held[3], held[4] or '' }, '\0')
+  return digest == redis.sha1hex(text)
 end
 
 -- The end of a key: the encoded id, which the sorted sets hold.
