@@ -133,7 +133,7 @@ async def glide(scene: Scene, callers: int) -> AsyncIterator[Operation]:
 @asynccontextmanager
 async def peer_log(scene: Scene, name: str, callers: int) -> AsyncIterator[Operation]:
     """A peer that appends the same message to a log of each caller."""
-    log: LogPeer[Any] = peer(name).make(redis_url=scene.url)  # type: ignore[assignment]
+    log: LogPeer[Any] = peer(name).make(redis_url=scene.url)  # type: ignore[assignment]  # the peers named here have logs
     await log.open()
     for each in scene.ids:
         await log.create(each)

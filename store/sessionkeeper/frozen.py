@@ -168,11 +168,11 @@ def _freeze(value: object, depth: int) -> JsonValue:
     kind = type(value)
     if kind is str:
         if not value.isascii():  # type: ignore[attr-defined]  # a str, by the test above
-            _check_text(value)  # type: ignore[arg-type]
-        return value  # type: ignore[return-value]
+            _check_text(value)  # type: ignore[arg-type]  # so it is
+        return value  # type: ignore[return-value]  # so it is
     if kind in _ATOMS:
         _check_number(value)  # type: ignore[arg-type]  # an atom, by the test above
-        return value  # type: ignore[return-value]
+        return value  # type: ignore[return-value]  # so it is
     # A subclass of ours may be mutable: only the very classes are taken as they are.
     if type(value) is FrozenDict or type(value) is FrozenList:
         if depth + value.levels > _MAX_DEPTH:

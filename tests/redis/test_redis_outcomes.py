@@ -173,7 +173,7 @@ async def test_an_id_that_no_store_gave_is_refused(server: RedisServer, key_pref
                 await store.resolve(wrong)
         for none in (None, 7, b"x"):
             with pytest.raises(TypeError):
-                await store.resolve(none)  # type: ignore[arg-type]
+                await store.resolve(none)  # type: ignore[arg-type]  # on purpose
         with pytest.raises(OutcomeUnknown):
             await store.resolve(f"{writer}.2.0.1")
 
