@@ -60,9 +60,14 @@ class Fault:
 
 
 class Failing(sqlite3.Connection):
-    """A connection whose calls can be made to fail."""
+    """A connection whose calls can be made to fail, by the test that opened it."""
 
-    fault = Fault()
+    now = Fault()
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # Its own: a thread that an earlier test has left may still be at work.
+        self.fault = Failing.now
 
     def execute(self, statement: str, values: Any = (), /) -> sqlite3.Cursor:
         """As it says, unless it fails."""
@@ -82,9 +87,9 @@ def fault(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fault]:
     """Stores opened in this test use failing connections."""
     connect = sqlite3.connect
     monkeypatch.setattr(CONNECT, lambda *a, **k: connect(*a, **k, factory=Failing))
-    Failing.fault = Fault()
-    yield Failing.fault
-    Failing.fault.disarm()
+    Failing.now = Fault()
+    yield Failing.now
+    Failing.now.disarm()
 
 
 def tag(name: str) -> Step:
