@@ -21,11 +21,9 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--loop", choices=("asyncio", "uvloop"), default="asyncio")
     parser.addoption(
-        "--loop",
-        choices=("asyncio", "uvloop", "any"),
-        default="asyncio",
-        help="any: stock asyncio, and only what uvloop leaves out because it is the same on any",
+        "--only-any-loop", action="store_true", help="only what uvloop leaves out: the same on any"
     )
 
 
@@ -52,10 +50,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     That is what is marked so, and what is no coroutine and asks for no loop to be made.
     """
-    loop = config.getoption("--loop")
-    if loop == "asyncio":
+    only_any: bool = config.getoption("--only-any-loop")
+    if config.getoption("--loop") == "asyncio" and not only_any:
         return
-    left_out = {item for item in items if _depends_on_the_loop(item) is (loop == "any")}
+    left_out = {item for item in items if _depends_on_the_loop(item) is only_any}
     config.hook.pytest_deselected(items=[*left_out])
     items[:] = [item for item in items if item not in left_out]
 
@@ -113,7 +111,7 @@ def only_ten() -> Callable[[SessionStore], Relay]:
 
 
 def _loop_factory(config: pytest.Config) -> LoopFactory:
-    if config.getoption("--loop") != "uvloop":
+    if config.getoption("--loop") == "asyncio":
         return asyncio.new_event_loop
     import uvloop
 

@@ -142,8 +142,10 @@ class Trial:
             else:
                 with pytest.raises(StoreUnavailable, match="closed for writing"):
                     await LAST(store)
-            if kind in ("full", "locked", "interrupted"):
+            if kind in ("full", "locked"):
                 assert store.write_failure is None
+            if kind == "interrupted":  # some of SQLite's answers to it cannot be told from damage
+                assert store.write_failure in (None, "the file is not as it was")
             if kind in ("sync", "write") and faulty.struck:
                 assert store.write_failure == "the disk failed"
             await store.aclose()
