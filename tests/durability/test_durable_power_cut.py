@@ -240,8 +240,8 @@ def test_the_harness_finds_what_comes_of_not_syncing(
 ) -> None:
     """A store that says `disk` and does not sync: answers lost, and files damaged."""
     monkeypatch.setattr(opening, "_SYNCHRONOUS", {Durability.DISK: 0, Durability.OS: 1})
-    found = cut(power, monkeypatch, rebuilt, "disk", 200)
-    assert found["lost"] > 5
+    found = cut(power, monkeypatch, rebuilt, "disk", 400)
+    assert found["lost"] > 20
     assert sum(count for what, count in found.items() if what.startswith("corrupt")) > 5
 
 

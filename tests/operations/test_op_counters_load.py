@@ -83,7 +83,7 @@ async def test_the_sums_hold_at_every_moment(design: Design, desk: Desk, seed: i
                 await asyncio.sleep(0)  # two designs answer without a turn of the loop
 
         reading = asyncio.create_task(read())
-        for _ in range(40):
+        for _ in range(60):
             callers = [asyncio.create_task(work(store, desk, rng)) for _ in range(32)]
             await desk.turns(rng.randrange(4))
             for caller in rng.sample(callers, 10):
@@ -92,7 +92,7 @@ async def test_the_sums_hold_at_every_moment(design: Design, desk: Desk, seed: i
         running = False
         await reading
         last = sums_hold(await store.statistics())
-        assert len(samples) > 20
+        assert len(samples) > 30
         assert min(last.created, last.evicted, last.frames_added, last.frames_dropped) > 9
         # Never less than before, and what was told is what was counted.
         for earlier, later in pairwise(samples):

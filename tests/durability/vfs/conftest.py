@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import apsw
@@ -48,6 +49,17 @@ class Faulty(apsw.VFS):
         """Their class."""
         self.instead: Callable[[], object] = lambda: None
         """What is done where nothing fails."""
+        self._threads: dict[int, Any] = {}
+
+    def opened(self, connection: Any) -> Any:
+        """Take note of a connection: it belongs to the thread that opened it."""
+        self.connections.append(connection)
+        self._threads[get_ident()] = connection
+        return connection
+
+    def give_up(self) -> None:
+        """Stop the statement whose call this is: that of the calling thread's own connection."""
+        self._threads[get_ident()].give_up()
 
     def arm(self, kind: str, k: int, *, lasting: bool) -> None:
         """Let k calls pass and fail the next, or all that follow."""
@@ -128,8 +140,7 @@ def faulty(power: Power, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
             return super().execute(statement, values)
 
     def connect(path: str, **_: Any) -> Any:
-        faulty.connections.append(Statements(Faulty.NAME, path, lambda _: None))
-        return faulty.connections[-1]
+        return faulty.opened(Statements(Faulty.NAME, path, lambda _: None))
 
     monkeypatch.setattr(sqlite3, "connect", connect)
     monkeypatch.setattr(ledger, "CHECKPOINT_AT", 60_000)
