@@ -17,7 +17,8 @@ from sessionkeeper import (
 from sessionkeeper.backends.sqlite import ledger
 
 SIZE = 20_000
-BALLAST = 1024 * 1024
+BALLAST = 3 * 1024 * 1024
+"""Bytes of room there is again: all of a log that readers kept from the file must find a place."""
 FILE_LIMIT = 2 * 1024 * 1024
 
 

@@ -37,8 +37,9 @@ class Fault:
 
     def arm(self, code: int, *, left: int = 0, statement: str = "", after: bool = False) -> None:
         """Let so many calls pass, of statements that begin so, and fail the next."""
-        self.code, self.left, self.statement = code, left, statement
+        self.code, self.statement = code, statement
         self.done, self.afterwards = False, after
+        self.left = left  # last: a thread between batches may look at any time
 
     def disarm(self) -> None:
         """Fail nothing any more."""
@@ -222,6 +223,8 @@ async def test_a_full_disk_refuses_the_batch_and_the_store_goes_on(
                 await store.add_frame(kit.note(1))
             assert store.write_failure is None
             assert await store.count_frames("a") == 0
+            # Behind the look for graves that follows a rollback, whose commit is not meant here.
+            await store.touch_session("a")
         assert await store.add_frame(kit.note(2)) == 1
 
 
