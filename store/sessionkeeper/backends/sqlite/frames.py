@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ...records import FrameRecord
 from .codec import FRAME_COLUMNS, Columns, SQLiteRow, frame_columns, read_frame
+from .faults import damaged
 
 __all__ = ["FrameTable"]
 
@@ -73,7 +74,7 @@ class FrameTable:
         self._settle(row)
         found = self._execute(_READ, (row.number, first, first + count - 1)).fetchall()
         if len(found) != count:
-            raise _missing()
+            raise damaged("a log with frames missing")
         return [read_frame(columns) for columns in found]
 
     def trim(self, row: SQLiteRow, count: int) -> int:
@@ -85,7 +86,7 @@ class FrameTable:
         up_to = first + count - 1
         size, found = self._execute(_SIZE, (row.number, first, up_to)).fetchone()
         if found != count:
-            raise _missing()
+            raise damaged("a log with frames missing")
         self._remove(row.number, first, up_to)
         return int(size)
 
@@ -115,9 +116,3 @@ class FrameTable:
         else:
             self._execute(_BURY, (number, up_to))
             self.buried = True
-
-
-def _missing() -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError("frames are missing")
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error

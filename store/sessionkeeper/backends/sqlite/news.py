@@ -9,7 +9,7 @@ from typing import ClassVar
 from soleowner import Post
 
 from ...watching import Bells
-from .numbers import read_numbers
+from .numbers import read_meta, read_numbers
 
 __all__ = ["News"]
 
@@ -34,7 +34,7 @@ class News:
     """Seconds between looks while somebody watches and nothing else happens."""
 
     def __init__(self, connection: sqlite3.Connection, bells: Bells, post: Post) -> None:
-        self._execute = connection.execute
+        self._connection = connection
         self._bells = bells
         self._post = post
         self._place: int = 0
@@ -42,14 +42,13 @@ class News:
 
     def look(self) -> None:
         """Ring for what happened since the last look, here or elsewhere; outside a transaction."""
-        (kept,) = self._execute("SELECT numbers FROM meta").fetchone()
-        numbers = read_numbers(kept)
+        numbers = read_numbers(read_meta(self._connection)[1])
         place, gone = self._place, self._gone
         if numbers.last_place == place and numbers.gone == gone:
             return
         # Who begins to watch after this question looks at the log after it too.
         if self._bells:
-            moved = self._execute(_MOVED, (place, _MOST)).fetchall()
+            moved = self._connection.execute(_MOVED, (place, _MOST)).fetchall()
             if numbers.gone != gone or len(moved) == _MOST:
                 self._post(self._bells.ring_all)
             else:

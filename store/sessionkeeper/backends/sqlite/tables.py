@@ -26,7 +26,7 @@ from ...tables import Tables
 from ...tally import Tally
 from .codec import LOG_COLUMNS, SESSION_COLUMNS, SQLiteRow, read_row
 from .frames import FrameTable
-from .numbers import Age, PrincipalCounts, StoreNumbers, read_numbers, write_numbers
+from .numbers import Age, PrincipalCounts, StoreNumbers, read_meta, read_numbers, write_numbers
 from .schema import PAGE_BYTES
 
 __all__ = ["SQLiteTables"]
@@ -76,7 +76,7 @@ class SQLiteTables(Tables):
 
     def attach(self, connection: sqlite3.Connection, path: str) -> None:
         """Work on this connection, of the thread that calls."""
-        self._execute, self._executemany = connection.execute, connection.executemany
+        self._connection, self._execute = connection, connection.execute
         self._path = path
         self.frames = FrameTable(connection)
         self.tally = Tally(PrincipalCounts(connection))
@@ -84,13 +84,13 @@ class SQLiteTables(Tables):
 
     def load(self) -> tuple[int, StoreNumbers]:
         """Read what the store counts, within a transaction; return the file's version with it."""
-        version, kept = self._execute("SELECT version, numbers FROM meta").fetchone()
+        version, kept = read_meta(self._connection)
         if kept != self._kept:
             self.numbers = read_numbers(kept)
             self.tally.restore(self.numbers.tally)
             self.age.follow(self.numbers.stamp)
             self._kept = kept
-        return int(version), self.numbers
+        return version, self.numbers
 
     def save(self, *, always: bool = False) -> None:
         """Write what the batch changed, and if anything did, the counters."""
@@ -289,10 +289,10 @@ class SQLiteTables(Tables):
         rows = self._dirty.values()
         changed = [row for row in rows if row.kept_revision != row.revision]
         if changed:
-            self._executemany(_KEEP_SESSION, [row.session_columns() for row in changed])
+            self._connection.executemany(_KEEP_SESSION, [row.session_columns() for row in changed])
             for row in changed:
                 row.kept_revision = row.revision
-        self._executemany(_KEEP_LOG, [row.log_columns() for row in rows])
+        self._connection.executemany(_KEEP_LOG, [row.log_columns() for row in rows])
         # About: a page of each tree, and one more for each session in an index of many pages.
         self.frames.written += PAGE_BYTES * (4 + len(rows) + 2 * len(changed))
         self._dirty = {}
