@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
-__all__ = ["INTERRUPTED", "complain", "run_on_loop", "say"]
+__all__ = ["INTERRUPTED", "complain", "keep_descriptors", "run_on_loop", "say"]
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of SIGINT."""
 
 T = TypeVar("T")
+
+
+def keep_descriptors() -> None:
+    """Put something in place of a standard descriptor that was closed, as by `>&-`.
+
+    Else the next file opened would take its number: libuv ends the process over that, and what is
+    printed could land in a pipe of ours. What is written to a closed stdout fails, as it would
+    have; what is said on a closed stderr is lost.
+    """
+    for number, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_RDWR)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, flags), True)  # the lowest that is free
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)
 
 
 def complain(text: str) -> None:

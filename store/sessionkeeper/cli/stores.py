@@ -43,6 +43,7 @@ __all__ = [
 
 NOTHING, BAD_INPUT = 1, 2
 _PAGE = 1_000
+_GRACE = 0.5  # seconds
 STORES = (
     "sqlite:///tape.db, redis://host:6379/0?prefix=name, rediss:// for TLS,"
     " redis+cluster:// or rediss+cluster:// for a cluster"
@@ -69,8 +70,14 @@ async def opened(url: str, *, made: bool = False) -> AsyncGenerator[AtomicSessio
     except (BackendNotImplemented, ValueError) as error:
         message = said(error) if isinstance(error, ValueError) else str(error)
         raise typer.BadParameter(message, param_hint="the store") from None
-    async with store:
+    try:
         yield store
+    except asyncio.CancelledError:
+        # Who presses Ctrl-C does not wait for a lock that another process holds.
+        await store.aclose(timeout=_GRACE)
+        raise
+    finally:
+        await store.aclose()
 
 
 def said(error: ValueError) -> str:
@@ -139,14 +146,22 @@ def run_command(main: Coroutine[Any, Any, int]) -> int:
     except SessionError as error:
         complain(str(error))
         return BAD_INPUT
-    except BrokenPipeError:
-        # Nobody reads on, as in `ls | head`: the interpreter must not try again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # nobody reads on, as in `ls | head`
+        _give_up_output()
         return NOTHING
     except OSError as error:
         complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        _give_up_output()
         return BAD_INPUT
     return code
+
+
+def _give_up_output() -> None:
+    """Drop what stdout does not take: the interpreter must not try again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def printable(text: str) -> str:
