@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -26,7 +27,7 @@ from ..transfer import (
 )
 from .console import complain
 from .progress import progress
-from .stores import BAD_INPUT, NOTHING, StoreUrl, find, opened, run_command
+from .stores import BAD_INPUT, NOTHING, AsJson, StoreUrl, find, opened, run_command
 
 __all__ = ["export_sessions", "import_sessions", "purge"]
 
@@ -58,6 +59,7 @@ def import_sessions(
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave out ids that are there already.")
     ] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Bring exported sessions into a store, which is made if it is not there.
 
@@ -65,7 +67,7 @@ def import_sessions(
     store's own, of now. It stops with exit code 2 at the first line that is wrong or id that is
     there already; the sessions before it are imported, of that one nothing is.
     """
-    return run_command(_import(store, file, skip_existing=skip_existing))
+    return run_command(_import(store, file, skip_existing=skip_existing, as_json=as_json))
 
 
 def purge(
@@ -76,6 +78,7 @@ def purge(
     older_than: Annotated[
         str | None, typer.Option(help="Those that ended so long ago: 90s, 30m, 12h, 7d, 4w.")
     ] = None,
+    as_json: AsJson = False,
 ) -> int:
     """Delete ended sessions with their frames. Exit code 1 when there was none to delete.
 
@@ -86,7 +89,7 @@ def purge(
     ended_for = None if older_than is None else _seconds(older_than)
     if ended_before is not None and ended_before.tzinfo is None:
         ended_before = ended_before.replace(tzinfo=UTC)
-    return run_command(_purge(store, ended_before, ended_for))
+    return run_command(_purge(store, ended_before, ended_for, as_json=as_json))
 
 
 def _seconds(text: str) -> float:
@@ -118,7 +121,7 @@ async def _export(url: str, asked: list[str], output: Path | None) -> int:
     return 0
 
 
-async def _import(url: str, file: str, *, skip_existing: bool) -> int:
+async def _import(url: str, file: str, *, skip_existing: bool, as_json: bool) -> int:
     imported = skipped = 0
     problem: str | None = None
     with _read(file) as stream:
@@ -144,6 +147,9 @@ async def _import(url: str, file: str, *, skip_existing: bool) -> int:
                     problem = str(error)
                 except UnicodeDecodeError:
                     problem = "not UTF-8"
+    if as_json:
+        typer.echo(json.dumps({"imported": imported, "skipped": skipped, "problem": problem}))
+        return 0 if problem is None else BAD_INPUT
     beside = f", {skipped} there already" if skipped else ""
     if problem is not None:
         complain(f"{problem} ({imported} imported before it{beside})")
@@ -152,7 +158,9 @@ async def _import(url: str, file: str, *, skip_existing: bool) -> int:
     return 0
 
 
-async def _purge(url: str, ended_before: datetime | None, ended_for: float | None) -> int:
+async def _purge(
+    url: str, ended_before: datetime | None, ended_for: float | None, *, as_json: bool
+) -> int:
     purged = 0
     async with opened(url) as store:
         with progress("purging", None) as advance:
@@ -161,7 +169,10 @@ async def _purge(url: str, ended_before: datetime | None, ended_for: float | Non
             ):
                 purged += count
                 advance(count)
-    complain(f"{purged} sessions purged")
+    if as_json:
+        typer.echo(json.dumps({"purged": purged}))
+    else:
+        complain(f"{purged} sessions purged")
     return 0 if purged else NOTHING
 
 
