@@ -15,7 +15,7 @@ from typing import Annotated, TextIO
 import typer
 
 from ..atomic import AtomicSessionStore
-from ..errors import SessionExists, SessionNotFound, short_id
+from ..errors import SessionError, SessionExists, SessionNotFound, short_id
 from ..query import SessionQuery
 from ..transfer import (
     MalformedExport,
@@ -143,7 +143,7 @@ async def _import(url: str, file: str, *, skip_existing: bool, as_json: bool) ->
                                 f"session {short_id(stored.session.id)} had lost {stored.trimmed}"
                                 " frames at the front: its frames are numbered anew, from 1"
                             )
-                except (MalformedExport, SessionExists) as error:
+                except (MalformedExport, SessionError) as error:
                     problem = str(error)
                 except UnicodeDecodeError:
                     problem = "not UTF-8"

@@ -100,11 +100,21 @@ def configured(url: str, *, made: bool = False) -> StorageBackend:
             " name a file: sqlite:///tape.db",
             param_hint="the store",
         )
-    if isinstance(backend, SQLiteBackend) and not made and not os.path.exists(backend.path):
+    if isinstance(backend, SQLiteBackend) and not made and _is_missing(backend.path):
         raise typer.BadParameter(f"there is no file {backend.path}", param_hint="the store")
     if isinstance(backend, RedisBackend):
         return backend.model_copy(update={"must_exist": not made})
     return backend
+
+
+def _is_missing(path: str) -> bool:
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False  # opening it says what is wrong
+    return False
 
 
 async def find(store: AtomicSessionStore, asked: str) -> Session:

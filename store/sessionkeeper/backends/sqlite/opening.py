@@ -44,6 +44,7 @@ _SETTINGS: dict[str, int] = {
 }
 _PATIENCE = 5.0  # seconds for a lock, while opening
 _HELD = "another process holds the file's lock"
+_NOT_WRITABLE = "the file or its folder cannot be written"
 _SYNCHRONOUS = {Durability.DISK: 2, Durability.OS: 1}
 
 
@@ -172,6 +173,8 @@ def _look(path: str) -> None:
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
         raise StoreUnavailable("not a regular file")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise StoreUnavailable(_NOT_WRITABLE)
     if not found.st_size:
         raise StoreUnavailable("the file is empty, so no store; remove it to have one made")
     with closing(connect(path, "ro&immutable=1")) as connection:
@@ -190,8 +193,9 @@ def _close_to_others(path: str) -> None:
     # The log and its index take over the mode of the file when SQLite makes them.
     for each in (path, f"{path}-wal", f"{path}-shm"):
         with suppress(FileNotFoundError, PermissionError):
-            if os.stat(each).st_mode & 0o077:
-                os.chmod(each, 0o600)
+            mode = stat.S_IMODE(os.stat(each).st_mode)
+            if mode & 0o077:
+                os.chmod(each, mode & 0o700)  # one that is only to be read stays so
 
 
 def _settle(connection: sqlite3.Connection, durability: Durability) -> None:
@@ -263,7 +267,7 @@ def _refused(error: Exception) -> StoreUnavailable:
         sqlite3.SQLITE_NOTADB: "the file is no database",
         sqlite3.SQLITE_CORRUPT: "the file is damaged",
         sqlite3.SQLITE_BUSY: _HELD,
-        sqlite3.SQLITE_READONLY: "the file or its folder cannot be written",
+        sqlite3.SQLITE_READONLY: _NOT_WRITABLE,
         sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: may its folder be written?",
         sqlite3.SQLITE_FULL: "the disk is full",
     }
