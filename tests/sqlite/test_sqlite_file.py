@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,16 @@ async def test_nobody_else_can_read_it(tmp_path: Path, kit: Kit) -> None:
         assert mode(tmp_path / "copy.db") == 0o600
     finally:
         os.umask(previous)
+
+
+async def test_a_file_that_is_only_to_be_read_stays_so(file: Path, kit: Kit) -> None:
+    """Closing it to others gives its owner no right it did not have."""
+    await made(file, kit)
+    file.chmod(0o444)
+    with suppress(StoreUnavailable):  # an administrator may write it all the same
+        async with SQLiteSessionStore(file) as store:
+            assert await store.count_frames("a") == 3
+    assert mode(file) in (0o444, 0o400)
 
 
 def text(file: Path) -> None:

@@ -173,7 +173,8 @@ def _look(path: str) -> None:
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
         raise StoreUnavailable("not a regular file")
-    if not os.access(path, os.R_OK | os.W_OK):
+    effective = os.access in os.supports_effective_ids
+    if not os.access(path, os.R_OK | os.W_OK, effective_ids=effective):
         raise StoreUnavailable(_NOT_WRITABLE)
     if not found.st_size:
         raise StoreUnavailable("the file is empty, so no store; remove it to have one made")

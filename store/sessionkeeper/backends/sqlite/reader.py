@@ -113,6 +113,7 @@ class SQLiteReader(Connected):
         except FAILURES as error:
             self.refuse(error)
             self._look_at = now + _LATER
+            self._post(self._bells.ring_all)  # who watches looks, and is told the same
         return self._look_at - now
 
     def lost(self) -> Exception:
