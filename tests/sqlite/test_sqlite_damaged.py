@@ -53,7 +53,7 @@ WHOLE = (
     "UPDATE sessions SET id = CAST(x'ff' AS TEXT) WHERE number = 2",
     "UPDATE sessions SET fields = CAST(x'ff' AS TEXT) WHERE number = 2",
     "UPDATE sessions SET fields = '[]' WHERE number = 2",
-    "UPDATE sessions SET fields = '{\"transport_type\":\"none\"}' WHERE number = 2",
+    'UPDATE sessions SET fields = \'{"transport_type":"none"}\' WHERE number = 2',
     "UPDATE frames SET detail = x'90' WHERE session = 2",
 )
 
@@ -61,12 +61,12 @@ WHOLE = (
 async def made(file: Path, kit: Kit) -> None:
     """Make a store of three sessions with three frames each, all on few pages."""
     async with SQLiteSessionStore(file) as store:
-        for id in ("a", "b", "c"):
-            await store.create_session(kit.session(id, principal="p", tags={id}))
-            notes = [kit.note(n, id) for n in range(3)]
+        for name in ("a", "b", "c"):
+            await store.create_session(kit.session(name, principal="p", tags={name}))
+            notes = [kit.note(n, name) for n in range(3)]
             context = notes[0].context.model_copy(update={"delivery": StdioDelivery(pid=7)})
             notes[0] = notes[0].model_copy(update={"context": context})
-            await store.add_frames(id, notes)
+            await store.add_frames(name, notes)
         await store.modify_session("c", lambda s: s.model_copy(update={"state": "closed"}))
 
 

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from ...errors import OutcomeUnknown, StoreClosed, StoreUnavailable
 from ...ids import new_session_id
 
-__all__ = ["FAILURES", "Fault", "GivenUp", "LockWait", "damaged", "fault_of", "primary_code", "told"]
+__all__ = [
+    "FAILURES",
+    "Fault",
+    "GivenUp",
+    "LockWait",
+    "damaged",
+    "fault_of",
+    "primary_code",
+    "told",
+]
 
 # What can be wrong with the request, or for a while; the next batch may fare better.
 _PASSING = {

@@ -1,0 +1,49 @@
+"""Commands whose standard descriptors are closed, as a daemon's or a `>&-` leaves them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sessionkeeper.cli.app import run
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
+ANSWER = b'{"jsonrpc":"2.0","id":1,"result":{}}\n'
+ANSWERING = f"import sys\nfor line in sys.stdin: print({ANSWER.decode()!r}, end='', flush=True)"
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_tap_records_whatever_descriptor_is_closed(
+    start: Start, tmp_path: Path, closed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No other file takes the number: libuv ended the process over it, or it hung."""
+    url = f"sqlite:///{tmp_path}/tape.db"
+    command = ("--", sys.executable, "-I", "-S", "-c", ANSWERING)
+    tap = start("record", "--store", url, *command, closed=closed)
+    out, err = tap.communicate(PING)
+    assert tap.returncode == 0
+    assert out == (ANSWER if closed == 2 else b"")
+    assert (b"frames recorded" in err) == (closed != 2)
+    assert run(["ls", url, "--json"]) == 0
+    # Without a stdout the answer could not be handed on.
+    state = "failed" if closed == 1 else "closed"
+    assert json.loads(capsys.readouterr().out)["state"] == state
+
+
+def test_what_cannot_be_written_is_an_error(start: Start, tmp_path: Path) -> None:
+    """One line and exit code 2, not an export that went nowhere, and no second complaint."""
+    (tmp_path / "a.jsonl").write_text(
+        '{"format":"sessionkeeper-export","version":1}\n{"end":{"sessions":0}}\n'
+    )
+    url = f"sqlite:///{tmp_path}/tape.db"
+    assert run(["import", url, str(tmp_path / "a.jsonl")]) == 0
+    process = start("export", url, closed=1)
+    out, err = process.communicate()
+    assert (process.returncode, out) == (2, b"")
+    assert err == b"sessionkeeper: output: Bad file descriptor\n"
