@@ -124,6 +124,7 @@ def _create(path: str) -> None:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA synchronous = OFF")
             migrate(connection)
+            connection.execute("PRAGMA incremental_vacuum").fetchall()
             connection.execute("PRAGMA journal_mode = WAL")
         sync(new)  # once, before anyone can see it
         with suppress(FileExistsError):  # another process was faster

@@ -54,6 +54,7 @@ _KEEP_LOG = (
     " byte_count = excluded.byte_count"
 )
 _FETCHED = 256
+_LOGS_A_PAGE = 100
 _GREATEST = 2**63 - 1
 
 
@@ -293,6 +294,8 @@ class SQLiteTables(Tables):
             for row in changed:
                 row.kept_revision = row.revision
         self._executemany(_KEEP_LOG, [row.log_columns() for row in rows])
-        # About: a page of each tree, and one more for each session in an index of many pages.
-        self.frames.written += PAGE_BYTES * (4 + len(rows) + 2 * len(changed))
+        # About: what every batch changes, rows and places of logs where there are many of them, and
+        # for a session its row and its id.
+        pages = 8 + 2 * min(len(rows), self.tally.sessions // _LOGS_A_PAGE) + 2 * len(changed)
+        self.frames.written += PAGE_BYTES * pages
         self._dirty = {}
