@@ -17,6 +17,7 @@ from soleowner import Command
 from ...errors import StoreUnavailable
 from .faults import FAILURES, fault_of, primary_code
 from .opening import connect, sync
+from .places import listed_wrongly
 from .tables import SQLiteTables
 
 __all__ = ["VacuumStep", "aside", "back_up", "check_pages", "checkpoint"]
@@ -114,4 +115,6 @@ def check_pages(connection: sqlite3.Connection, stop: Event) -> list[str]:
         if primary_code(error) != sqlite3.SQLITE_CORRUPT:
             raise
         found.append(str(error))
-    return [] if found == ["ok"] else found
+    if found != ["ok"]:
+        return found
+    return ["frames are not listed as they are"] if listed_wrongly(connection) else []

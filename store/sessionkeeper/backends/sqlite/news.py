@@ -34,7 +34,7 @@ class News:
     """Seconds between looks while somebody watches and nothing else happens."""
 
     def __init__(self, connection: sqlite3.Connection, bells: Bells, post: Post) -> None:
-        self._connection = connection
+        self._execute = connection.execute
         self._bells = bells
         self._post = post
         self._place: int = 0
@@ -42,13 +42,13 @@ class News:
 
     def look(self) -> None:
         """Ring for what happened since the last look, here or elsewhere; outside a transaction."""
-        numbers = read_numbers(read_meta(self._connection)[1])
+        numbers = read_numbers(read_meta(self._execute)[1])
         place, gone = self._place, self._gone
         if numbers.last_place == place and numbers.gone == gone:
             return
         # Who begins to watch after this question looks at the log after it too.
         if self._bells:
-            moved = self._connection.execute(_MOVED, (place, _MOST)).fetchall()
+            moved = self._execute(_MOVED, (place, _MOST)).fetchall()
             if numbers.gone != gone or len(moved) == _MOST:
                 self._post(self._bells.ring_all)
             else:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from math import inf
 from pathlib import Path
-from sqlite3 import Connection
+from sqlite3 import Connection, Cursor
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from .faults import damaged
 
 __all__ = ["Age", "PrincipalCounts", "StoreNumbers", "read_meta", "read_numbers", "write_numbers"]
 
+_MOST = 2**62  # no store gets so far; SQLite ends at twice as many
 LONGEST_GAP = 86_400.0
 """Seconds a store can age while nobody can tell how long it was closed."""
 
@@ -47,9 +48,9 @@ class StoreNumbers(msgspec.Struct, array_like=True, gc=False):
         return sum(self.tally.gone.values())
 
 
-def read_meta(connection: Connection) -> tuple[int, bytes]:
+def read_meta(execute: Callable[[str], Cursor]) -> tuple[int, bytes]:
     """Read the version of the file, and what it counts. Raises `sqlite3.DatabaseError`."""
-    found = connection.execute("SELECT version, numbers FROM meta").fetchone()
+    found = execute("SELECT version, numbers FROM meta").fetchone()
     if found is None or type(found[0]) is not int or type(found[1]) is not bytes:
         raise damaged("what the file counts")
     return found[0], found[1]
@@ -58,9 +59,12 @@ def read_meta(connection: Connection) -> tuple[int, bytes]:
 def read_numbers(kept: bytes) -> StoreNumbers:
     """Read what `write_numbers` made; a new file holds nothing. Raises `sqlite3.DatabaseError`."""
     try:
-        return _decoder.decode(kept) if kept else StoreNumbers()
+        numbers = _decoder.decode(kept) if kept else StoreNumbers()
     except (msgspec.MsgspecError, ValueError):
         raise damaged("what the file counts") from None
+    if not (0 <= numbers.last_number < _MOST and 0 <= numbers.last_place < _MOST):
+        raise damaged("what the file counts")
+    return numbers
 
 
 def write_numbers(numbers: StoreNumbers) -> bytes:

@@ -150,6 +150,7 @@ def _create(path: str) -> None:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA synchronous = OFF")
             migrate(connection)
+            connection.execute("PRAGMA incremental_vacuum").fetchall()
             connection.execute("PRAGMA journal_mode = WAL")
         sync(new)  # once, before anyone can see it
         with suppress(FileExistsError):  # another process was faster
@@ -248,7 +249,7 @@ def _check_numbers(connection: sqlite3.Connection) -> None:
         )
     ]
     # After those: meanwhile other processes only count on.
-    numbers = read_numbers(read_meta(connection)[1])
+    numbers = read_numbers(read_meta(connection.execute)[1])
     sound = all(type(each) is int for each in used)
     if not sound or used[0] > numbers.last_number or max(used[1:]) > numbers.last_place:
         raise damaged("what the file counts")

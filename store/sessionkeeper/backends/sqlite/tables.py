@@ -54,6 +54,7 @@ _KEEP_LOG = (
     " byte_count = excluded.byte_count"
 )
 _FETCHED = 256
+_LOGS_A_PAGE = 100
 _GREATEST = 2**63 - 1
 
 
@@ -76,7 +77,7 @@ class SQLiteTables(Tables):
 
     def attach(self, connection: sqlite3.Connection, path: str) -> None:
         """Work on this connection, of the thread that calls."""
-        self._connection, self._execute = connection, connection.execute
+        self._execute, self._executemany = connection.execute, connection.executemany
         self._path = path
         self.frames = FrameTable(connection)
         self.tally = Tally(PrincipalCounts(connection))
@@ -84,7 +85,7 @@ class SQLiteTables(Tables):
 
     def load(self) -> tuple[int, StoreNumbers]:
         """Read what the store counts, within a transaction; return the file's version with it."""
-        version, kept = read_meta(self._connection)
+        version, kept = read_meta(self._execute)
         if kept != self._kept:
             self.numbers = read_numbers(kept)
             self.tally.restore(self.numbers.tally)
@@ -289,10 +290,11 @@ class SQLiteTables(Tables):
         rows = self._dirty.values()
         changed = [row for row in rows if row.kept_revision != row.revision]
         if changed:
-            self._connection.executemany(_KEEP_SESSION, [row.session_columns() for row in changed])
+            self._executemany(_KEEP_SESSION, [row.session_columns() for row in changed])
             for row in changed:
                 row.kept_revision = row.revision
-        self._connection.executemany(_KEEP_LOG, [row.log_columns() for row in rows])
-        # About: a page of each tree, and one more for each session in an index of many pages.
-        self.frames.written += PAGE_BYTES * (4 + len(rows) + 2 * len(changed))
+        self._executemany(_KEEP_LOG, [row.log_columns() for row in rows])
+        # About: what every batch changes, rows and places of many logs, and a session's row and id.
+        pages = 8 + 2 * min(len(rows), self.tally.sessions // _LOGS_A_PAGE) + 2 * len(changed)
+        self.frames.written += PAGE_BYTES * pages
         self._dirty = {}
