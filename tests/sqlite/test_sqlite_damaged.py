@@ -153,6 +153,22 @@ async def test_a_damaged_row_is_called_so_and_ends_nothing(
             assert any(isinstance(each, StoreUnavailable) for each in got), statement
 
 
+@pytest.mark.parametrize("table", ["places", "new_places"])
+async def test_a_damaged_place_removes_no_other_sessions_frame(
+    file: Path, kit: Kit, table: str
+) -> None:
+    """It lists a frame of another session; deleting the one leaves the other whole."""
+    await made(file, kit)
+    before = await held(file)
+    damage(file, "UPDATE new_places SET key = 1 WHERE session = 2 AND seq = 2")
+    if table == "places":
+        damage(file, "INSERT INTO places SELECT session, seq, key FROM new_places")
+        damage(file, "DELETE FROM new_places")
+    async with SQLiteSessionStore(file) as store:
+        await store.delete_session("b")
+    assert await held(file) == before
+
+
 @pytest.mark.parametrize("kept", [b"", b"\x94\x01\x01\x90\x90"])
 async def test_counters_that_are_behind_are_refused_untouched(
     file: Path, kit: Kit, kept: bytes
