@@ -43,6 +43,7 @@ _SETTINGS: dict[str, int] = {
     "wal_autocheckpoint": 0,
 }
 _PATIENCE = 5.0  # seconds for a lock, while opening
+_PAUSE = 0.01
 _HELD = "another process holds the file's lock"
 _NOT_WRITABLE = "the file or its folder cannot be written"
 _SYNCHRONOUS = {Durability.DISK: 2, Durability.OS: 1}
@@ -112,6 +113,7 @@ def _open(path: str, durability: Durability, given_up: Callable[[], bool]) -> sq
             waited = time.monotonic() - started
             if waited >= _PATIENCE:
                 raise StoreUnavailable(_HELD, waited=waited)
+            time.sleep(_PAUSE)  # not every busy file is waited for by SQLite
     except BaseException as error:
         connection.close()
         if isinstance(error, (*FAILURES, OSError)):
@@ -268,6 +270,8 @@ def _refused(error: Exception) -> StoreUnavailable:
     reasons = {
         sqlite3.SQLITE_NOTADB: "the file is no database",
         sqlite3.SQLITE_CORRUPT: "the file is damaged",
+        sqlite3.SQLITE_CONSTRAINT: "the file is damaged",
+        sqlite3.SQLITE_ERROR: "the file is not as it was",
         sqlite3.SQLITE_BUSY: _HELD,
         sqlite3.SQLITE_READONLY: _NOT_WRITABLE,
         sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: may its folder be written?",
