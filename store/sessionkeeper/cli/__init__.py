@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from .console import INTERRUPTED, keep_descriptors
+from .console import INTERRUPTED, prepare_streams
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command line; what it needs beyond the library is in the extra `cli`."""
-    keep_descriptors()
+    prepare_streams()
     try:
         code = _run()
     except KeyboardInterrupt:  # before there was a command to be interrupted

@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import Any, TypeVar
 
-__all__ = ["INTERRUPTED", "complain", "keep_descriptors", "run_on_loop", "say"]
+__all__ = ["INTERRUPTED", "complain", "prepare_streams", "run_on_loop", "say"]
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of SIGINT."""
@@ -17,12 +18,13 @@ INTERRUPTED = 130
 T = TypeVar("T")
 
 
-def keep_descriptors() -> None:
-    """Put something in place of a standard descriptor that was closed, as by `>&-`.
+def prepare_streams() -> None:
+    """Have three standard streams that every command can use.
 
-    Else the next file opened would take its number: libuv ends the process over that, and what is
-    printed could land in a pipe of ours. What is written to a closed stdout fails, as it would
-    have; what is said on a closed stderr is lost.
+    Something takes the place of a descriptor that was closed, as by `>&-`. Else the next file
+    opened would: libuv ends the process over that, and what is printed could land in a pipe of
+    ours. What is written to a closed stdout fails, as it would have; what is said on a closed
+    stderr is lost. A character that the terminal has not is escaped.
     """
     for number, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_RDWR)):
         try:
@@ -36,6 +38,8 @@ def keep_descriptors() -> None:
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - as said
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - as said
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def complain(text: str) -> None:

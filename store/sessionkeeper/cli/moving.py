@@ -27,7 +27,7 @@ from ..transfer import (
 )
 from .console import complain
 from .progress import progress
-from .stores import BAD_INPUT, NOTHING, AsJson, StoreUrl, find, opened, run_command
+from .stores import BAD_INPUT, NOTHING, AsJson, StoreUrl, find, noted, opened, run_command
 
 __all__ = ["export_sessions", "import_sessions", "purge"]
 
@@ -144,7 +144,7 @@ async def _import(url: str, file: str, *, skip_existing: bool, as_json: bool) ->
                                 " frames at the front: its frames are numbered anew, from 1"
                             )
                 except (MalformedExport, SessionError) as error:
-                    problem = str(error)
+                    problem = noted(str(error), error)
                 except UnicodeDecodeError:
                     problem = "not UTF-8"
     if as_json:

@@ -35,6 +35,7 @@ __all__ = [
     "StoreUrl",
     "configured",
     "find",
+    "noted",
     "opened",
     "printable",
     "run_command",
@@ -147,14 +148,14 @@ def run_command(main: Coroutine[Any, Any, int]) -> int:
     try:
         code = run_on_loop(main)
         sys.stdout.flush()
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        complain("interrupted")
+    except (KeyboardInterrupt, asyncio.CancelledError) as error:
+        complain(noted("interrupted", error))
         return INTERRUPTED
     except SessionNotFound as error:
-        complain(str(error))
+        complain(noted(str(error), error))
         return NOTHING
     except SessionError as error:
-        complain(str(error))
+        complain(noted(str(error), error))
         return BAD_INPUT
     except BrokenPipeError:  # nobody reads on, as in `ls | head`
         _give_up_output()
@@ -164,6 +165,16 @@ def run_command(main: Coroutine[Any, Any, int]) -> int:
         _give_up_output()
         return BAD_INPUT
     return code
+
+
+def noted(text: str, error: BaseException) -> str:
+    """Add what was noted of the error on its way: what could not be undone, say."""
+    notes: list[str] = []
+    each: BaseException | None = error
+    while each is not None:
+        notes += getattr(each, "__notes__", ())
+        each = each.__context__
+    return f"{text}; {'; '.join(notes)}" if notes else text
 
 
 def _give_up_output() -> None:

@@ -1,4 +1,4 @@
-"""Commands whose standard descriptors are closed, as a daemon's or a `>&-` leaves them."""
+"""Commands whose standard streams are not those of a terminal: closed, or of another encoding."""
 
 from __future__ import annotations
 
@@ -47,3 +47,18 @@ def test_what_cannot_be_written_is_an_error(start: Start, tmp_path: Path) -> Non
     out, err = process.communicate()
     assert (process.returncode, out) == (2, b"")
     assert err == b"sessionkeeper: output: Bad file descriptor\n"
+
+
+def test_a_terminal_that_has_not_every_character_gets_it_escaped(
+    start: Start, tmp_path: Path
+) -> None:
+    """Ids that are cut, and the direction of a frame: not worth a traceback."""
+    url = f"sqlite:///{tmp_path}/tape.db"
+    command = ("--", sys.executable, "-I", "-S", "-c", ANSWERING)
+    start("record", "--store", url, *command).communicate(PING)
+    out, err = start("ls", url, encoding="ascii").communicate()
+    assert err == b""
+    found = out.split(b"\\u2026")[0].split()[-1].decode()  # how the one id begins
+    shown, err = start("tail", url, found, encoding="latin-1").communicate()
+    assert err == b""
+    assert b" \\u2192 " + PING in shown
