@@ -7,8 +7,10 @@ import os
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
-from io import TextIOWrapper
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+if TYPE_CHECKING:
+    from io import TextIOWrapper
 
 __all__ = ["INTERRUPTED", "complain", "prepare_streams", "run_on_loop", "say"]
 
@@ -38,8 +40,8 @@ def prepare_streams() -> None:
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - as said
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - as said
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    with suppress(AttributeError):  # whatever somebody put in its place
+        cast("TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")
 
 
 def complain(text: str) -> None:

@@ -101,24 +101,29 @@ def read_row(columns: Columns) -> SQLiteRow:
     """
     try:
         row = _row(columns)
-        ended_at = row.ended_at
-        sound = (
-            type(row.id) is str
-            and (row.session.principal is None or type(row.session.principal) is str)
-            # A text raises here, and a fraction makes the sum one.
-            and type(row.number + row.revision + row.place + row.last_seq + row.byte_count) is int
-            and type(row.frame_count) is int
-            and 0 <= row.frame_count <= row.last_seq
-            and _FIRST <= row.created_at <= _LAST
-            and _FIRST <= row.last_activity <= _LAST
-            and (ended_at is None or _FIRST <= ended_at <= _LAST)
-            and type(row.born_at + row.over_at + row.active_at) is float
-        )
+        sound = _is_sound(row)
     except _UNREADABLE:
-        sound = False
+        raise damaged("a session") from None
     if not sound:
         raise damaged("a session")
     return row
+
+
+def _is_sound(row: SQLiteRow) -> bool:
+    """Whether its values are of the right kind; a text among the numbers raises `TypeError`."""
+    principal, ended_at = row.session.principal, row.ended_at
+    return (
+        type(row.id) is str
+        and (principal is None or type(principal) is str)
+        # A fraction makes the sum one.
+        and type(row.number + row.revision + row.place + row.last_seq + row.byte_count) is int
+        and type(row.frame_count) is int
+        and 0 <= row.frame_count <= row.last_seq
+        and _FIRST <= row.created_at <= _LAST
+        and _FIRST <= row.last_activity <= _LAST
+        and (ended_at is None or _FIRST <= ended_at <= _LAST)
+        and type(row.born_at + row.over_at + row.active_at) is float
+    )
 
 
 def _row(columns: Columns) -> SQLiteRow:
