@@ -54,7 +54,11 @@ StoreUrl: TypeAlias = Annotated[
     str, typer.Argument(help=f"Which store: {STORES}.", show_default=False)
 ]
 SessionId: TypeAlias = Annotated[
-    str, typer.Argument(help="A session's id, or how it alone begins.", show_default=False)
+    str,
+    typer.Argument(
+        help="A session's id, or how it alone begins; after -- if that is a -.",
+        show_default=False,
+    ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 
