@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,3 +64,21 @@ def test_a_terminal_that_has_not_every_character_gets_it_escaped(
     shown, err = start("tail", url, found, encoding="latin-1").communicate()
     assert err == b""
     assert b" \\u2192 " + PING in shown
+
+
+def test_ctrl_c_ends_an_import_that_waits_for_more(start: Start, tmp_path: Path) -> None:
+    """One line and 130: it is heard in a read that blocks, and no second Ctrl-C is needed."""
+    url = f"sqlite:///{tmp_path}/tape.db"
+    process = start("import", url)
+    assert process.stdin is not None
+    process.stdin.write(b'{"format":"sessionkeeper-export","version":1}\n')
+    process.stdin.write(b'{"session":{"id":"a","transport_type":"stdio"},"frames":0,"trimmed":0}\n')
+    process.stdin.flush()
+    deadline = time.monotonic() + 30
+    while run(["ls", url]) != 0:  # it was imported, or is about to be
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert process.stderr is not None
+    assert process.stderr.read() == b"sessionkeeper: interrupted\n"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import Coroutine
-from contextlib import suppress
+import threading
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from io import TextIOWrapper
 
-__all__ = ["INTERRUPTED", "complain", "prepare_streams", "run_on_loop", "say"]
+__all__ = ["INTERRUPTED", "complain", "interruptible", "prepare_streams", "run_on_loop", "say"]
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of SIGINT."""
@@ -54,6 +56,23 @@ def say(line: str) -> None:
     with suppress(OSError, ValueError):
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
+
+
+@contextmanager
+def interruptible() -> Generator[None]:
+    """Let Ctrl-C end what blocks the loop, a read of stdin say.
+
+    The loop's own handler only cancels the task, which would hear of it after the read.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def run_on_loop(main: Coroutine[Any, Any, T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -19,13 +20,14 @@ from ..errors import SessionError, SessionExists, SessionNotFound, short_id
 from ..query import SessionQuery
 from ..transfer import (
     MalformedExport,
+    StoredSession,
     export_session,
     header_line,
     import_session,
     last_line,
     read_export,
 )
-from .console import complain
+from .console import complain, interruptible
 from .progress import progress
 from .stores import BAD_INPUT, NOTHING, AsJson, StoreUrl, find, noted, opened, run_command
 
@@ -128,7 +130,7 @@ async def _import(url: str, file: str, *, skip_existing: bool, as_json: bool) ->
         async with opened(url, made=True) as store:
             with progress("importing", None) as advance:
                 try:
-                    for stored in read_export(stream):
+                    async for stored in _exported(stream):
                         try:
                             await import_session(store, stored)
                         except SessionExists:
@@ -156,6 +158,17 @@ async def _import(url: str, file: str, *, skip_existing: bool, as_json: bool) ->
         return BAD_INPUT
     complain(f"{imported} sessions imported{beside}")
     return 0
+
+
+async def _exported(stream: TextIO) -> AsyncIterator[StoredSession]:
+    sessions = read_export(stream)
+    while True:
+        await asyncio.sleep(0)  # a Ctrl-C of before is heard here
+        with interruptible():
+            stored = next(sessions, None)
+        if stored is None:
+            return
+        yield stored
 
 
 async def _purge(
@@ -207,5 +220,7 @@ def _read(file: str) -> Generator[TextIO]:
     if file == "-":
         yield sys.stdin
         return
-    with open(file, encoding="utf-8") as stream:
+    with interruptible():  # a named pipe waits for its other end
+        stream = open(file, encoding="utf-8")  # noqa: SIM115 - closed below
+    with stream:
         yield stream
