@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import signal
 import subprocess
 import sys
+import termios
 import time
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +20,26 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
 ANSWER = b'{"jsonrpc":"2.0","id":1,"result":{}}\n'
+EXPORT = "\n".join(
+    json.dumps(line)
+    for line in (
+        {"format": "sessionkeeper-export", "version": 1},
+        {"session": {"id": "a", "transport_type": "stdio"}, "frames": 500, "trimmed": 0},
+        *(
+            {
+                "seq": seq,
+                "message": '{"jsonrpc":"2.0","method":"%s"}' % ("x" * 1000),
+                "direction": "client-to-server",
+                "timestamp": "2026-01-01T00:00:00Z",
+                "delivery": None,
+                "protocol_version": None,
+                "metadata": {},
+            }
+            for seq in range(1, 501)
+        ),
+        {"end": {"sessions": 1}},
+    )
+)
 ANSWERING = f"import sys\nfor line in sys.stdin: print({ANSWER.decode()!r}, end='', flush=True)"
 
 
@@ -78,6 +101,27 @@ def test_ctrl_c_ends_an_import_that_waits_for_more(start: Start, tmp_path: Path)
     while run(["ls", url]) != 0:  # it was imported, or is about to be
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert process.stderr is not None
+    assert process.stderr.read() == b"sessionkeeper: interrupted\n"
+
+
+@pytest.mark.parametrize("command", [["export"], ["tail", "a", "-n", "1000", "-f"]])
+def test_ctrl_c_ends_what_waits_for_its_reader(
+    start: Start, tmp_path: Path, command: list[str]
+) -> None:
+    """A pipe is full, and nobody empties it: at the end of the process neither."""
+    (tmp_path / "a.jsonl").write_text(EXPORT)
+    url = f"sqlite:///{tmp_path}/tape.db"
+    assert run(["import", url, str(tmp_path / "a.jsonl")]) == 0
+    process = start(command[0], url, *command[1:])
+    assert process.stdout is not None
+    found, before = array("i", [0]), -1
+    while found[0] == 0 or found[0] != before:  # it has begun, and then goes on no more
+        before = found[0]
+        time.sleep(0.2)
+        fcntl.ioctl(process.stdout, termios.FIONREAD, found)
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
     assert process.stderr is not None

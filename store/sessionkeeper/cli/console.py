@@ -60,9 +60,9 @@ def say(line: str) -> None:
 
 @contextmanager
 def interruptible() -> Generator[None]:
-    """Let Ctrl-C end what blocks the loop, a read of stdin say.
+    """Let Ctrl-C end what blocks the loop: a read of stdin, a pipe that nobody empties.
 
-    The loop's own handler only cancels the task, which would hear of it after the read.
+    The loop's own handler only cancels the task, which would hear of it afterwards.
     """
     handler = signal.getsignal(signal.SIGINT)
     if not callable(handler) or threading.current_thread() is not threading.main_thread():

@@ -115,11 +115,13 @@ async def _export(url: str, asked: list[str], output: Path | None) -> int:
                     if asked:
                         raise
                     continue
-                stream.writelines(f"{line}\n" for line in lines)
+                with interruptible():
+                    stream.writelines(f"{line}\n" for line in lines)
                 written += 1
                 advance(1)
-            stream.write(f"{last_line(written)}\n")
-            stream.flush()
+            with interruptible():
+                stream.write(f"{last_line(written)}\n")
+                stream.flush()
     return 0
 
 

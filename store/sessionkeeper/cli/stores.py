@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, TypeAlias
 
 import typer
@@ -154,6 +154,7 @@ def run_command(main: Coroutine[Any, Any, int]) -> int:
         sys.stdout.flush()
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
         complain(noted("interrupted", error))
+        _drop_output()
         return INTERRUPTED
     except SessionNotFound as error:
         complain(noted(str(error), error))
@@ -186,6 +187,11 @@ def _give_up_output() -> None:
     try:
         sys.stdout.flush()
     except OSError:
+        _drop_output()
+
+
+def _drop_output() -> None:
+    with suppress(OSError):  # it is no file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
