@@ -100,47 +100,36 @@ def read_row(columns: Columns) -> SQLiteRow:
     row must not be taken for a bug.
     """
     try:
-        row = _row(columns)
-        sound = _is_sound(row)
+        number, id_, revision, created_at, born_at, ended_at, over_at, state, principal, fields = (
+            columns[:10]
+        )
+        _, over, place, active_at, last_activity, frame_count, last_seq, byte_count = columns[10:]
+        decode = _decode_small if len(fields) <= _CACHED else _decode
+        held = decode(fields).copy()
+        held["id"], held["state"], held["principal"] = id_, _STATES[state], principal
+        sound = (
+            type(id_) is str
+            and (principal is None or type(principal) is str)
+            # A text among numbers raises, and a fraction makes the sum one.
+            and type(number + revision + place + frame_count + last_seq + byte_count) is int
+            and type(born_at + over_at + active_at) is float
+            and 0 <= frame_count <= last_seq
+            and _FIRST <= created_at <= _LAST
+            and _FIRST <= last_activity <= _LAST
+            and (ended_at is None or _FIRST <= ended_at <= _LAST)
+        )
     except _UNREADABLE:
         raise damaged("a session") from None
     if not sound:
         raise damaged("a session")
-    return row
-
-
-def _is_sound(row: SQLiteRow) -> bool:
-    """Whether its values are of the right kind; a text among the numbers raises `TypeError`."""
-    principal, ended_at = row.session.principal, row.ended_at
-    return (
-        type(row.id) is str
-        and (principal is None or type(principal) is str)
-        # A fraction makes the sum one.
-        and type(row.number + row.revision + row.place + row.last_seq + row.byte_count) is int
-        and type(row.frame_count) is int
-        and 0 <= row.frame_count <= row.last_seq
-        and _FIRST <= row.created_at <= _LAST
-        and _FIRST <= row.last_activity <= _LAST
-        and (ended_at is None or _FIRST <= ended_at <= _LAST)
-        and type(row.born_at + row.over_at + row.active_at) is float
-    )
-
-
-def _row(columns: Columns) -> SQLiteRow:
-    number, id_, revision, created_at, born_at, ended_at, over_at, state, principal, fields = (
-        columns[:10]
-    )
-    decode = _decode_small if len(fields) <= _CACHED else _decode
-    held = decode(fields).copy()
-    held["id"], held["state"], held["principal"] = id_, _STATES[state], principal
     row = SQLiteRow(
         Session.trusted(held), number=number, revision=revision, wall=created_at, steady=born_at
     )
     row.ended_at, row.over_at = ended_at, over_at
     row.kept_revision = revision
-    _, over, row.place, row.active_at, row.last_activity = columns[10:15]
-    row.over = bool(over)
-    row.frame_count, row.last_seq, row.byte_count = columns[15:]
+    row.over, row.place = bool(over), place
+    row.active_at, row.last_activity = active_at, last_activity
+    row.frame_count, row.last_seq, row.byte_count = frame_count, last_seq, byte_count
     return row
 
 
