@@ -85,13 +85,14 @@ class SessionRow:
         self.byte_count -= size
         self._asked = 0
 
-    def snapshot(self) -> Session:
+    def snapshot(self, *, again: bool = False) -> Session:
         """Return the session as it is now; after the second time the same object each time.
 
         What is shown once is not kept: it would be one more young object for the garbage collector
-        to look at, and among many sessions most are changed before they are looked at again.
+        to look at, and among many sessions most are changed before they are looked at again. Who
+        looks at all of them knows that it will be shown `again`.
         """
-        if self._asked == _OFTEN:
+        if self._asked >= _OFTEN:
             return self.session
         if self._created is None:
             self._created = _moment(self.created_at)
@@ -107,8 +108,8 @@ class SessionRow:
                 "last_seq": self.last_seq,
             }
         )
-        self._asked += 1
-        if self._asked == _OFTEN:
+        self._asked += _OFTEN if again else 1
+        if self._asked >= _OFTEN:
             self.session = shown
         return shown
 

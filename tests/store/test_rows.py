@@ -20,8 +20,9 @@ def test_what_is_shown_again_and_again_is_one_object() -> None:
         assert twice is again
         assert once.last_activity.timestamp() == seconds
     row.change(session, 7)
-    assert row.snapshot().revision == 7
-    assert row.snapshot() != twice
+    listed = row.snapshot(again=True)
+    assert listed.revision == 7
+    assert row.snapshot() is listed
 
 
 async def test_looking_at_many_sessions_leaves_nothing_to_collect() -> None:
