@@ -294,7 +294,7 @@ class SQLiteTables(Tables):
             for row in changed:
                 row.kept_revision = row.revision
         self._executemany(_KEEP_LOG, [row.log_columns() for row in rows])
-        # About: what every batch changes, rows and places of many logs, and a session's row and id.
+        # About: what all batches change, logs of many on pages of their own, a session and its id.
         pages = 8 + 2 * min(len(rows), self.tally.sessions // _LOGS_A_PAGE) + 2 * len(changed)
         self.frames.written += PAGE_BYTES * pages
         self._dirty = {}
