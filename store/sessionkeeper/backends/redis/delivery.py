@@ -84,13 +84,14 @@ class Delivery:
         # With jitter: many processes that lost one server do not come back as one.
         self._backoff = ExponentialWithJitterBackoff(base=0.01, cap=0.5)
         self._failures = 0
-        self._since = self._last = 0.0
+        self._since = self._begun = self._last = 0.0
 
     async def attempt(self, asks: Sequence[Ask], /) -> None:
         """Send what is open once, and note the answers that came.
 
         Cancelled, it leaves `maybe_applied` on those of which nobody knows what became of them.
         """
+        self._begun = time.monotonic()
         await self._try(asks)
         fenced = [ask for ask in asks if ask.fenced]
         if fenced:
@@ -112,14 +113,17 @@ class Delivery:
     async def pause(self, asks: Sequence[Ask], /) -> None:
         """Wait before the next attempt; when patience is over, answer what is open instead."""
         now = time.monotonic()
-        if not self._failures or now - self._last > self._patience:
-            self._failures, self._since = 0, now  # what was long ago is another trouble
+        # What was long ago is another trouble. Not what an attempt took: that can be longer than
+        # patience is, where a server accepts connections and says nothing.
+        if not self._failures or self._begun - self._last > self._patience:
+            self._failures, self._since = 0, now
         self._failures += 1
-        self._last = now
         waited = now - self._since
         if waited < self._patience:
             await asyncio.sleep(self._backoff.compute(min(self._failures, 16)))
+            self._last = time.monotonic()
             return
+        self._last = now
         for ask in asks:
             if ask.maybe_applied:
                 # If it still arrives, then before the next write and never after it.
