@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from redis_fleet import Fleet
+from redis_operations import add_up, fill, note
 from sessionkeeper import RedisSessionStore, StoreUnavailable
 
 
@@ -34,3 +35,23 @@ async def test_a_server_that_accepts_and_says_nothing_is_not_waited_for_without_
         await store.aclose()
     finally:
         server.thaw()
+
+
+async def test_a_full_server_lets_in_who_reads_and_makes_room(fleet: Fleet) -> None:
+    """A new process, too: it needs nothing that takes memory but what a store is made of."""
+    server = fleet.start(maxmemory_policy="noeviction")
+    async with RedisSessionStore(server.url) as store:
+        await fill(store)
+    server.configure("maxmemory", 1)
+    async with RedisSessionStore(server.url) as store:
+        assert await store.count_frames("a") == 3
+        with pytest.raises(StoreUnavailable, match="maxmemory"):
+            await store.add_frame(note(7))
+        assert await store.trim_frames("a", up_to=1) == 1
+        assert await store.purge_sessions(ended_for=0) == 2
+        await store.delete_session("b")
+        with pytest.raises(StoreUnavailable, match="maxmemory"):
+            await store.add_frame(note(8))
+        await add_up(store)
+    with pytest.raises(StoreUnavailable, match="maxmemory"):
+        await RedisSessionStore(server.url, prefix="new").open()
