@@ -94,6 +94,10 @@ class RedisSessionStore(ActorSessionStore):
             wait_aof,
             timeout=checked_seconds("wait_timeout", wait_timeout) or 0.0,
         )
+        if not self._waits.timeout <= 86_400:
+            raise ValueError("a wait_timeout is at most a day")
+        if self._waits.words() is not None:
+            target.timeout += self._waits.timeout  # who waits for others says nothing meanwhile
         terms = Terms(
             target,
             prefix,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 from redis_fleet import Fleet
-from redis_operations import add_up, fill, note
+from redis_operations import add_up, fill, note, session
+from redis_rights import few
+from redis_server import until
 from sessionkeeper import RedisSessionStore, StoreUnavailable
 
 
@@ -55,3 +59,37 @@ async def test_a_full_server_lets_in_who_reads_and_makes_room(fleet: Fleet) -> N
         await add_up(store)
     with pytest.raises(StoreUnavailable, match="maxmemory"):
         await RedisSessionStore(server.url, prefix="new").open()
+
+
+async def test_a_write_is_waited_for_however_long_the_server_is_silent_meanwhile(
+    fleet: Fleet,
+) -> None:
+    """`wait_timeout` may be longer than the silence after which a connection is given up."""
+    server = fleet.start()
+    replica = fleet.start_replica(server)
+    url = f"{server.url}?socket_timeout=0.1"
+    async with RedisSessionStore(url, wait_replicas=1, wait_timeout=30.0) as store:
+        await store.create_session(session("a"))
+        replica.freeze()
+        adding = asyncio.ensure_future(store.add_frame(note(1)))
+        waits = partial(server.info, "blocked_clients")
+        await asyncio.to_thread(until, waits, "the server waits")
+        await asyncio.sleep(0.3)  # nothing is waited for: as long as it takes to go wrong
+        replica.thaw()
+        assert await adding == 1
+
+
+async def test_what_no_write_could_wait_for_is_said_when_a_store_is_opened(fleet: Fleet) -> None:
+    """Otherwise each would be applied, and its outcome unknown."""
+    server = fleet.start()
+    major, minor, *_ = server.info("redis_version").split(".")
+    knows = (int(major), int(minor)) >= (7, 2)
+    with pytest.raises(StoreUnavailable, match="appendonly no" if knows else "7.2 or newer"):
+        await RedisSessionStore(server.url, wait_aof=True).open()
+    with pytest.raises(StoreUnavailable, match="NOPERM"):
+        await RedisSessionStore(few(server, "p"), prefix="p", wait_replicas=1).open()
+    if knows:
+        synced = fleet.start(appendonly="yes")
+        async with RedisSessionStore(synced.url, wait_aof=True, wait_timeout=30.0) as store:
+            await store.create_session(session("a"))
+            assert await store.add_frame(note(1)) == 1

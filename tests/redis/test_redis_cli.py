@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from redis_contents import filled, held, sent
+from redis_fleet import Fleet
 from redis_server import RedisServer
 from sessionkeeper import (
     RedisSessionStore,
@@ -140,10 +141,12 @@ def test_statistics_say_what_an_acknowledgement_means(
     assert "warning: appendonly no and save empty" in shown
 
 
-async def test_what_a_write_waits_for_is_said(server: RedisServer) -> None:
+@pytest.mark.parametrize("engine", ["valkey"], indirect=True)  # WAITAOF is not in Redis 7.0
+async def test_what_a_write_waits_for_is_said(fleet: Fleet) -> None:
     """`statistics().server.acknowledged` follows the options."""
-    applied = RedisSessionStore(server.url, prefix="waits", wait_replicas=1)
-    synced = RedisSessionStore(server.url, prefix="waits", wait_replicas=2, wait_aof=True)
+    url = fleet.start(appendonly="yes").url
+    applied = RedisSessionStore(url, wait_replicas=1)
+    synced = RedisSessionStore(url, wait_replicas=2, wait_aof=True)
     said: list[str] = []
     for each in (applied, synced):
         async with each as store:

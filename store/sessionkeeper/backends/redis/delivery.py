@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...errors import OutcomeUnknown, StoreUnavailable
+from ...errors import OutcomeUnknown, SessionError, StoreUnavailable
 from .ask import OPEN, Ask
 from .call import Answer, Call, Fate, Refused, Word, says
 from .keys import Bucket
@@ -43,6 +43,12 @@ class Waits:
         if self.aof:
             return ("WAITAOF", 1, self.replicas, milliseconds)
         return ("WAIT", self.replicas, milliseconds) if self.replicas else None
+
+    def trial(self) -> tuple[Word, ...] | None:
+        """Return the same command asking for nothing that a store without writes has not got."""
+        if self.aof:
+            return ("WAITAOF", 1, 0, 1)
+        return ("WAIT", 0, 1) if self.replicas else None
 
     @property
     def promise(self) -> str:
@@ -85,6 +91,22 @@ class Delivery:
         self._backoff = ExponentialWithJitterBackoff(base=0.01, cap=0.5)
         self._failures = 0
         self._since = self._begun = self._last = 0.0
+
+    async def begin(self, buckets: Sequence[Bucket], /) -> None:
+        """See that the servers wait as they will be asked to. Raises `StoreUnavailable`.
+
+        Otherwise every write would be applied and its outcome unknown.
+        """
+        words = self._waits.trial()
+        if words is None:
+            return
+        for answer in await self._servers.exchange([Call(each.number, words) for each in buckets]):
+            if isinstance(answer, Refused):
+                raise _no_waiting(self._servers.name, answer)
+            if isinstance(answer, Fate):
+                raise StoreUnavailable(
+                    self._servers.trouble or f"{self._servers.name} does not answer"
+                )
 
     async def attempt(self, asks: Sequence[Ask], /) -> None:
         """Send what is open once, and note the answers that came.
@@ -225,3 +247,11 @@ class Delivery:
             ask.more = True
         else:
             ask.answer = answer
+
+
+def _no_waiting(name: str, refused: Refused) -> SessionError:
+    if "unknown command" in refused.text:
+        return StoreUnavailable(f"{name} knows no WAITAOF; wait_aof needs 7.2 or newer")
+    if "appendonly" in refused.text:
+        return StoreUnavailable(f"{name} has appendonly no: wait_aof would wait for ever")
+    return verdict(name, refused)

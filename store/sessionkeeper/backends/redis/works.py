@@ -90,12 +90,13 @@ async def get_ready(
             servers, facts, layout = await _connect(terms, keys)
         if layout.ttl is not None:
             _check(servers.name, facts, clock, allow_eviction=terms.allow_eviction)
+        ledger = Ledger(keys, ring=terms.ring, window=terms.window, ttl=layout.ttl)
+        delivery = Delivery(servers, ledger, patience=terms.patience, waits=terms.waits)
+        await delivery.begin(keys.buckets)
     except BaseException:
         await servers.aclose()
         raise
     setting = Setting(keys, limits, clock, bells, listeners, ttl=layout.ttl)
-    ledger = Ledger(keys, ring=terms.ring, window=terms.window, ttl=layout.ttl)
-    delivery = Delivery(servers, ledger, patience=terms.patience, waits=terms.waits)
     bells.connect(servers, keys, ledger.writer, ttl=layout.ttl)
     return Works(servers, facts, setting, ledger, delivery, bells)
 
