@@ -18,7 +18,7 @@ from hiredis import ProtocolError, PushNotification, Reader
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as NotConnected
 
 from .call import Refused
@@ -118,6 +118,7 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (NoPermissionError, "the user may not HELLO, CLIENT SETNAME or SELECT (NOPERM)"),
     (TimeoutError, "it did not answer in time"),
     (NotConnected, "it cannot be reached or closed the connection"),
+    (ResponseError, "it refused the connection, or has no database of this number"),
     (RedisError, "it refused the connection"),
 )
 
