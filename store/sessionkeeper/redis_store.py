@@ -14,6 +14,7 @@ from .arguments import checked_count, checked_seconds
 from .backends.redis.delivery import Waits
 from .backends.redis.facts import Facts
 from .backends.redis.heeding import HeedingBells
+from .backends.redis.keys import MOST_BUCKETS
 from .backends.redis.operations.resolving import Resolve
 from .backends.redis.runner import RedisRunner
 from .backends.redis.target import RedisTarget
@@ -76,7 +77,7 @@ class RedisSessionStore(ActorSessionStore):
         if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
             raise ValueError("a prefix is 1 to 64 of A-Z a-z 0-9 _ . -")
         if buckets is not None:
-            checked_count("buckets", buckets, least=1, most=4096)
+            checked_count("buckets", buckets, least=1, most=MOST_BUCKETS)
         target = RedisTarget.of(url)
         limits = StoreLimits() if limits is None else limits
         if not isinstance(limits, StoreLimits) or not isinstance(clock, Clock | None):

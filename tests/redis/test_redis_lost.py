@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,11 +18,13 @@ from redis_server import RedisServer, until
 from sessionkeeper import (
     FramesFull,
     MessageEnvelope,
+    OutcomeUnknown,
     RedisSessionStore,
     SessionNotFound,
     SessionQuery,
     SessionsFull,
     StoreLimits,
+    StoreUnavailable,
 )
 
 _NUMBERS = count()
@@ -160,3 +163,55 @@ async def test_what_a_full_server_evicts_is_missing_and_nothing_else(fleet: Flee
 def _large(session_id: str) -> MessageEnvelope:
     message = {"jsonrpc": "2.0", "method": "note", "params": ["x" * 2000]}
     return MessageEnvelope.of(session_id, message, direction="client-to-server")
+
+
+@pytest.mark.parametrize("field", ["r", "q", "k", "s", "d", "x", "c"])
+async def test_a_session_that_somebody_else_wrote_to_ends_nobody_elses_store(
+    field: str, server: RedisServer, key_prefix: str
+) -> None:
+    """Who asks for it is told that it cannot be read, and nothing of what is there."""
+    prefix = key_prefix[:-1]
+    async with RedisSessionStore(server.url, prefix=prefix) as store:
+        await fill(store)
+        server.say("HSET", f"{{{prefix}:0}}:s:a", field, "canary")
+        for call in (store.get_session("a"), store.list_sessions()):
+            with pytest.raises(StoreUnavailable, match="session 'a' cannot be read") as told:
+                await call
+            assert "canary" not in "".join(traceback.format_exception(told.value))
+        assert await store.add_frame(note(9, "b")) == 3
+        with pytest.raises(OutcomeUnknown):  # it is gone; what it was nobody can tell
+            await store.delete_session("a")
+        assert [each.id for each in await store.list_sessions()] == ["b", "ended", "over"]
+
+
+async def test_numbers_and_a_log_that_somebody_else_wrote_to_are_said_to_be_unreadable(
+    server: RedisServer, key_prefix: str
+) -> None:
+    """By those operations alone that need them."""
+    prefix = key_prefix[:-1]
+    async with RedisSessionStore(server.url, prefix=prefix) as store:
+        await fill(store)
+        server.say("DEL", f"{{{prefix}:0}}:l:a")
+        server.say("XADD", f"{{{prefix}:0}}:l:a", "3-0", "not", "ours")
+        server.say("HSET", f"{{{prefix}:0}}:meta", "not", "ours")
+        for call in (store.get_frames("a"), store.statistics()):
+            with pytest.raises(StoreUnavailable, match="cannot be read"):
+                await call
+        assert await store.count_frames("a") == 3
+        assert len(await store.get_frames("b")) == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("version", "x"), ("buckets", "0"), ("buckets", "4097"), ("buckets", "x"), ("ttl", "x")],
+)
+async def test_a_layout_that_somebody_else_wrote_is_refused(
+    field: str, value: str, server: RedisServer, key_prefix: str
+) -> None:
+    """In one sentence, whoever opens the store."""
+    prefix = key_prefix[:-1]
+    async with RedisSessionStore(server.url, prefix=prefix):
+        pass
+    server.say("HSET", f"{{{prefix}:0}}:layout", field, value)
+    with pytest.raises(StoreUnavailable, match=r"the layout of the store .* cannot be read"):
+        await RedisSessionStore(server.url, prefix=prefix).open()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from ...errors import StoreUnavailable
 from .call import Call, Fate, Refused
-from .keys import Keys
+from .codec import Unreadable, whole
+from .keys import MOST_BUCKETS, Keys
 from .scripts import script
 from .servers import Servers
 from .verdicts import verdict
@@ -53,11 +54,16 @@ async def agree(
         raise StoreUnavailable(servers.trouble or f"{servers.name} does not answer")
     if None in answer[:2]:
         raise StoreUnavailable(f"there is no store {keys.prefix!r} on {servers.name}")
-    version, found = int(answer[0]), int(answer[1])
-    kept = None if answer[2] is None else int(answer[2])
     name = f"the store {keys.prefix!r} on {servers.name}"
+    try:
+        version, found = whole(answer[0]), whole(answer[1])
+        kept = None if answer[2] is None else whole(answer[2])
+    except Unreadable:
+        raise StoreUnavailable(f"the layout of {name} cannot be read") from None
     if version > VERSION:
         raise StoreUnavailable(f"{name} is of version {version}, newer than this library")
+    if not 1 <= found <= MOST_BUCKETS or (kept is not None and kept < 1):
+        raise StoreUnavailable(f"the layout of {name} cannot be read")
     if strict and wanted != found:
         raise StoreUnavailable(f"{name} has {found} buckets, not {wanted}")
     if ttl is not None and kept != ttl:
