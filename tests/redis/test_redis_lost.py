@@ -192,7 +192,7 @@ async def test_numbers_and_a_log_that_somebody_else_wrote_to_are_said_to_be_unre
     async with RedisSessionStore(server.url, prefix=prefix) as store:
         await fill(store)
         server.say("DEL", f"{{{prefix}:0}}:l:a")
-        server.say("XADD", f"{{{prefix}:0}}:l:a", "3-0", "not", "ours")
+        server.say("XADD", f"{{{prefix}:0}}:l:a", "1-0", "not", "ours")
         server.say("HSET", f"{{{prefix}:0}}:meta", "not", "ours")
         for call in (store.get_frames("a"), store.statistics()):
             with pytest.raises(StoreUnavailable, match="cannot be read"):
