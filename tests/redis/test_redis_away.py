@@ -13,6 +13,7 @@ from redis_operations import add_up, fill, note, session
 from redis_rights import few
 from redis_server import until
 from sessionkeeper import RedisSessionStore, StoreUnavailable
+from sessionkeeper.cli.stores import opened
 
 
 async def opened_soon(url: str, **options: Any) -> RedisSessionStore:
@@ -39,6 +40,32 @@ async def test_a_server_that_accepts_and_says_nothing_is_not_waited_for_without_
         await store.aclose()
     finally:
         server.thaw()
+
+
+@pytest.mark.parametrize("engine", ["redis"], indirect=True)
+async def test_who_interrupts_a_command_does_not_wait_for_a_silent_server(fleet: Fleet) -> None:
+    """However long the server may be silent: here, longer than any test."""
+    server = fleet.start()
+    url = f"{server.url}?socket_timeout=1000"
+    async with RedisSessionStore(server.url) as store:
+        await fill(store)
+
+    async def command() -> None:
+        async with opened(url) as store:
+            server.freeze()
+            stores.append(store)
+            await store.count_sessions()
+
+    stores: list[Any] = []
+    running = asyncio.ensure_future(command())
+    try:
+        while not (stores and stores[0].mailbox.batches):  # until it is under way
+            await asyncio.sleep(0.001)
+        running.cancel()
+        await asyncio.wait([running])
+    finally:
+        server.thaw()
+    assert running.cancelled()
 
 
 async def test_a_full_server_lets_in_who_reads_and_makes_room(fleet: Fleet) -> None:
