@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+import redis
 from redis_fleet import Fleet
 from redis_operations import add_up, fill, note, session
 from redis_rights import few
@@ -120,3 +121,28 @@ async def test_what_no_write_could_wait_for_is_said_when_a_store_is_opened(fleet
         async with RedisSessionStore(synced.url, wait_aof=True, wait_timeout=30.0) as store:
             await store.create_session(session("a"))
             assert await store.add_frame(note(1)) == 1
+
+
+@pytest.mark.parametrize("engine", ["redis"], indirect=True)
+async def test_why_a_server_lets_nobody_in_is_said(fleet: Fleet) -> None:
+    """A database it has not; a script that does not end."""
+    server = fleet.start(busy_reply_threshold=1)
+    with pytest.raises(StoreUnavailable, match="no database of that number"):
+        await RedisSessionStore(server.url.replace("/0", "/99")).open()
+
+    def endless() -> None:
+        with pytest.raises(redis.ResponseError, match="killed"):
+            server.say("EVAL", "while true do end", 0)
+
+    running = asyncio.create_task(asyncio.to_thread(endless))
+    reason = ""
+    try:
+        while "BUSY" not in reason:  # until the script has begun
+            try:
+                async with RedisSessionStore(server.url):
+                    pass
+            except StoreUnavailable as error:
+                reason = error.reason
+    finally:
+        await asyncio.to_thread(server.say, "SCRIPT", "KILL")
+        await running

@@ -18,7 +18,7 @@ from hiredis import ProtocolError, PushNotification, Reader
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as NotConnected
 
 from .call import Refused
@@ -118,8 +118,11 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (NoPermissionError, "the user may not HELLO, CLIENT SETNAME or SELECT (NOPERM)"),
     (TimeoutError, "it did not answer in time"),
     (NotConnected, "it cannot be reached or closed the connection"),
-    (ResponseError, "it refused the connection, or has no database of this number"),
     (RedisError, "it refused the connection"),
+)
+_WORDS = (
+    ("DB index", "it has no database of that number"),
+    ("BUSY ", "it is busy with somebody's script (BUSY)"),
 )
 
 
@@ -132,7 +135,6 @@ def reason_of(error: BaseException) -> str:
         return "a file that the URL names is not there"
     if isinstance(cause, OSError) and cause.strerror:
         return f"it cannot be reached ({cause.strerror})"
-    for kind, reason in _REASONS:
-        if isinstance(error, kind):
-            return reason
-    return f"{type(error).__name__} when connecting"
+    reasons = [reason for words, reason in _WORDS if words in str(error)]
+    reasons += [reason for kind, reason in _REASONS if isinstance(error, kind)]
+    return reasons[0] if reasons else f"{type(error).__name__} when connecting"
