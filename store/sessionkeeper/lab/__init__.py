@@ -15,6 +15,7 @@ from .compare import (
 from .generated import CALLS, Program, Step
 from .kills import kill_cell
 from .loading import design_named
+from .on_redis import ON_REDIS, designs_on, see_server
 from .pictures import picture_of, whole_picture
 from .results import Bar, Cell, Comparison, Picture, Row, Speed, Verdict
 from .trial import Broken, Trial, Undecided
@@ -24,6 +25,7 @@ __all__ = [
     # what is compared
     "COLUMNS",
     "DESIGNS",
+    "ON_REDIS",
     "RIGHT",
     "WORKLOADS",
     "WRONG",
@@ -33,6 +35,8 @@ __all__ = [
     "Play",
     "Workload",
     "design_named",
+    "designs_on",
+    "see_server",
     # comparing
     "DEFAULT_SEEDS",
     "SECONDS_OF_SPEED",
