@@ -89,6 +89,19 @@ async def test_a_full_server_lets_in_who_reads_and_makes_room(fleet: Fleet) -> N
         await RedisSessionStore(server.url, prefix="new").open()
 
 
+async def test_who_watches_on_a_full_server_hears_of_what_goes(fleet: Fleet) -> None:
+    """To be told takes no room worth refusing."""
+    server = fleet.start(maxmemory_policy="noeviction")
+    async with RedisSessionStore(server.url) as other, RedisSessionStore(server.url) as store:
+        await fill(store)
+        server.configure("maxmemory", 1)
+        ended = asyncio.ensure_future(anext(store.watch_frames("a", after=3), None))
+        watched = partial(server.say, "HGET", "{sessionkeeper:0}:meta", "watched")
+        await asyncio.to_thread(until, watched, "news are written")
+        await other.delete_session("a")
+        assert await ended is None
+
+
 async def test_a_write_is_waited_for_however_long_the_server_is_silent_meanwhile(
     fleet: Fleet,
 ) -> None:
