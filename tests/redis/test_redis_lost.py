@@ -215,3 +215,27 @@ async def test_a_layout_that_somebody_else_wrote_is_refused(
     server.say("HSET", f"{{{prefix}:0}}:layout", field, value)
     with pytest.raises(StoreUnavailable, match=r"the layout of the store .* cannot be read"):
         await RedisSessionStore(server.url, prefix=prefix).open()
+
+
+async def test_news_that_somebody_else_wrote_make_nobody_deaf(
+    server: RedisServer, key_prefix: str
+) -> None:
+    """Bytes that are no id ring nobody's bell; those after them are heard."""
+    prefix = key_prefix[:-1]
+    bucket = f"{{{prefix}:0}}"
+    async with (
+        RedisSessionStore(server.url, prefix=prefix) as other,
+        RedisSessionStore(server.url, prefix=prefix) as store,
+    ):
+        await fill(store)
+        watcher = store.watch_frames("a", after=3)
+        hearing = asyncio.ensure_future(anext(watcher))
+        watched = partial(server.say, "HGET", f"{bucket}:meta", "watched")
+        await asyncio.to_thread(until, watched, "news are written")
+        for _ in range(2):
+            server.say("XADD", f"{bucket}:news", "*", "s", b"\xff")
+            await other.add_frame(note(4))
+            assert (await hearing).seq in (4, 5)
+            hearing = asyncio.ensure_future(anext(watcher))
+        hearing.cancel()
+        await asyncio.wait([hearing])

@@ -148,7 +148,7 @@ def whole(value: Any) -> int:
 
 def decoded_id(word: bytes) -> str:
     """Return the id that a key or a sorted set holds encoded."""
-    return unquote(word.decode())
+    return unquote(word.decode(errors="replace"))
 
 
 _STATES = {state.value.encode(): state for state in SessionState}
