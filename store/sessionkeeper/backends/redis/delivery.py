@@ -92,7 +92,7 @@ class Delivery:
         self._failures = 0
         self._since = self._begun = self._last = 0.0
 
-    async def begin(self, buckets: Sequence[Bucket], /) -> None:
+    async def try_waiting(self, buckets: Sequence[Bucket], /) -> None:
         """See that the servers wait as they will be asked to. Raises `StoreUnavailable`.
 
         Otherwise every write would be applied and its outcome unknown.

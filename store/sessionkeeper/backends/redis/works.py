@@ -92,7 +92,7 @@ async def get_ready(
             _check(servers.name, facts, clock, allow_eviction=terms.allow_eviction)
         ledger = Ledger(keys, ring=terms.ring, window=terms.window, ttl=layout.ttl)
         delivery = Delivery(servers, ledger, patience=terms.patience, waits=terms.waits)
-        await delivery.begin(keys.buckets)
+        await delivery.try_waiting(keys.buckets)
     except BaseException:
         await servers.aclose()
         raise
