@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Self
 
-from redis.asyncio import Redis
-
 from ...backends.redis.keys import Bucket, Keys
 from ...limits import StoreLimits
 from ...redis_store import RedisSessionStore
+from .client import client_of
 from .relay import Relay
 
 __all__ = ["Guest"]
@@ -57,7 +56,7 @@ class Guest(RedisSessionStore):
 
 async def _forget(url: str, keys: Keys, writer: str) -> None:
     # By name, not by a search: who compares on a server with millions of keys is not to wait.
-    client = Redis.from_url(url)
+    client = client_of(url)
     try:
         bucket = keys.buckets[0]
         ids = [each.decode() for each in await client.zrange(bucket.order, 0, -1)]

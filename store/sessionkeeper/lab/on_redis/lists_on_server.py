@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
@@ -15,6 +14,7 @@ from ...errors import SequenceConflict
 from ...limits import StoreLimits
 from ...message import MessageEnvelope
 from ...session import Session
+from .client import client_of
 from .relay import Relay
 
 __all__ = ["ListsOnServer"]
@@ -41,7 +41,7 @@ class ListsOnServer(PlainSessionStore):
         self._keys: set[str] = set()
         self._open = False
         retry = Retry(ExponentialBackoff(cap=0.01, base=0.001), self.retries)
-        self._client: Any = Redis.from_url(url if relay is None else relay.url, retry=retry)
+        self._client = client_of(url if relay is None else relay.url, retry=retry)
 
     @property
     def is_open(self) -> bool:
@@ -61,7 +61,7 @@ class ListsOnServer(PlainSessionStore):
         if self._relay is not None:
             await self._relay.aclose()
         if self._keys:
-            async with Redis.from_url(self._url) as client:
+            async with client_of(self._url) as client:
                 await client.unlink(*self._keys)
         self._keys.clear()
         self._open = False
