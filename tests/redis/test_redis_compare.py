@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
-from redis_server import RedisServer
+from redis_server import RedisServer, until
 from sessionkeeper.cli.app import run
 from sessionkeeper.lab import (
     ON_REDIS,
@@ -75,6 +78,17 @@ def test_they_are_compared_where_a_server_is_named(
     shown = capsys.readouterr().out
     assert "get-then-set, updates: lost update after" in shown
     assert "all is as expected" in shown
+
+
+@pytest.mark.any_loop
+@once
+def test_who_interrupts_a_comparison_leaves_no_key(used: RedisServer) -> None:
+    """In the middle of a run."""
+    program = [sys.executable, "-m", "sessionkeeper", "compare", "redis", "--redis", used.url]
+    with subprocess.Popen([*program, "--seeds", "100000", "--no-speed"]) as running:
+        until(lambda: used.say("KEYS", "{compare-*:s:a"), "a run has begun")
+        running.send_signal(signal.SIGINT)
+        assert running.wait(40) == 130
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,10 @@ from ..lab import (
     SECONDS_OF_SPEED,
     Comparison,
     Design,
+    Visit,
     available_loops,
     compare,
     design_named,
-    designs_on,
-    see_server,
     unexpected,
 )
 from .console import INTERRUPTED, complain, run_on_loop
@@ -91,7 +90,11 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
             if loop not in loops:
                 raise typer.BadParameter("uvloop is not installed", param_hint="--loop")
             loops = {loop.value: loops[loop.value]}
-        known = {**DESIGNS, **{each.name: each for each in _on_redis(redis)}}
+        visit = None if redis is None else Visit(redis)
+        known = dict(DESIGNS)
+        if visit is not None:
+            run_on_loop(visit.begin())  # what is wrong there is said once, and not by each cell
+            known |= {each.name: each for each in visit.designs()}
         designs = _chosen(names or (), known, only_right=only_right, only_wrong=only_wrong)
         comparison = _compared(
             designs,
@@ -102,6 +105,7 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
                 seconds_of_speed=SECONDS_OF_SPEED if speed else 0.0,
                 progress=tell,
             ),
+            leave=lambda: None if visit is None else visit.leave(),
         )
         if html is not None:
             _write_page(comparison, html)
@@ -127,14 +131,6 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
     return NOT_AS_EXPECTED if said else 0
 
 
-def _on_redis(url: str | None) -> Sequence[Design]:
-    if url is None:
-        return ()
-    designs = designs_on(url)
-    run_on_loop(see_server(url))  # whatever is wrong there is said once, and not by each cell
-    return designs
-
-
 def _chosen(
     names: Sequence[str], known: Mapping[str, Design], *, only_right: bool, only_wrong: bool
 ) -> list[Design]:
@@ -157,9 +153,11 @@ def _named(name: str, known: Mapping[str, Design]) -> Design:
 
 
 def _compared(
-    designs: Sequence[Design], run: Callable[[Callable[[str], object]], Comparison]
+    designs: Sequence[Design],
+    run: Callable[[Callable[[str], object]], Comparison],
+    leave: Callable[[], None],
 ) -> Comparison:
-    """Run it with a bar on the terminal that says what is being done."""
+    """Run it with a bar on the terminal that says what is being done; leave if interrupted."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -170,7 +168,11 @@ def _compared(
         def tell(step: str) -> None:
             progress.update(bar, description=step, advance=1)
 
-        with _ending_at_once(progress.stop):
+        def restore() -> None:
+            progress.stop()
+            leave()
+
+        with _ending_at_once(restore):
             return run(tell)
 
 

@@ -15,7 +15,7 @@ from .compare import (
 from .generated import CALLS, Program, Step
 from .kills import kill_cell
 from .loading import design_named
-from .on_redis import ON_REDIS, designs_on, see_server
+from .on_redis import ON_REDIS, Visit, designs_on
 from .pictures import picture_of, whole_picture
 from .results import Bar, Cell, Comparison, Picture, Row, Speed, Verdict
 from .trial import Broken, Trial, Undecided
@@ -30,13 +30,13 @@ __all__ = [
     "WORKLOADS",
     "WRONG",
     "Design",
+    "Visit",
     "Flaw",
     "Make",
     "Play",
     "Workload",
     "design_named",
     "designs_on",
-    "see_server",
     # comparing
     "DEFAULT_SEEDS",
     "SECONDS_OF_SPEED",
