@@ -11,13 +11,13 @@ from soleowner import Actor
 
 from .actor_store import ActorSessionStore, session_error
 from .arguments import checked_count, checked_seconds
-from .backends.redis.delivery import Waits
 from .backends.redis.facts import Facts
 from .backends.redis.heeding import HeedingBells
 from .backends.redis.keys import MOST_BUCKETS
 from .backends.redis.operations.resolving import Resolve
 from .backends.redis.runner import RedisRunner
 from .backends.redis.target import RedisTarget
+from .backends.redis.waits import Waits
 from .backends.redis.works import Terms, get_ready
 from .clock import Clock
 from .guarantees import Atomicity, Durability, Guarantees, Scope

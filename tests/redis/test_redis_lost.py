@@ -239,3 +239,42 @@ async def test_news_that_somebody_else_wrote_make_nobody_deaf(
             hearing = asyncio.ensure_future(anext(watcher))
         hearing.cancel()
         await asyncio.wait([hearing])
+
+
+async def test_a_store_whose_server_lost_everything_is_still_laid_out_as_it_was(
+    fleet: Fleet,
+) -> None:
+    """Who writes on puts its layout back, so who comes later finds the same store."""
+    server = fleet.start()
+    async with RedisSessionStore(server.url, buckets=8, ttl=3600) as store:
+        await store.create_session(session("a"))
+        server.say("FLUSHALL")
+        await store.create_session(session("a"))
+        async with RedisSessionStore(server.url, must_exist=True) as other:
+            assert [each.id for each in await other.list_sessions()] == ["a"]
+            told = (await other.statistics()).server
+            assert told is not None
+            assert (told.buckets, told.ttl) == (8, 3600)
+
+
+async def test_a_store_that_was_made_anew_in_another_layout_is_not_written_to(
+    fleet: Fleet,
+) -> None:
+    """By who opened the one before: they would not see each other's sessions."""
+    server = fleet.start()
+    async with RedisSessionStore(server.url, buckets=8) as store:
+        await store.create_session(session("a"))
+        server.say("FLUSHALL")
+        async with RedisSessionStore(server.url) as other:
+            for _ in range(2):
+                told, seen = await asyncio.gather(
+                    store.create_session(session("a")),
+                    store.count_sessions(),
+                    return_exceptions=True,
+                )
+                assert isinstance(told, StoreUnavailable)
+                assert "made anew" in told.reason
+                assert seen == 0
+            assert await other.count_sessions() == 0
+            await other.create_session(session("b"))
+            await add_up(other)
