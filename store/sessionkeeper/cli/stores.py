@@ -43,6 +43,8 @@ __all__ = [
 
 NOTHING, BAD_INPUT = 1, 2
 _PAGE = 1_000
+_LEAVING = 0.5
+"""Seconds."""
 STORES = (
     "sqlite:///tape.db, redis://host:6379/0?prefix=name, rediss:// for TLS,"
     " redis+cluster:// or rediss+cluster:// for a cluster"
@@ -70,7 +72,12 @@ async def opened(url: str, *, made: bool = False) -> AsyncGenerator[AtomicSessio
         message = said(error) if isinstance(error, ValueError) else str(error)
         raise typer.BadParameter(message, param_hint="the store") from None
     async with store:
-        yield store
+        try:
+            yield store
+        except asyncio.CancelledError:
+            # Ctrl-C. What a silent server owes an answer to is not waited for much longer.
+            await store.aclose(timeout=_LEAVING)
+            raise
 
 
 def said(error: ValueError) -> str:
