@@ -132,5 +132,7 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - reading it checks it
     except ValueError:
-        raise ValueError("not a URL") from None
+        raise ValueError(
+            "not a URL, or its port is not one; what is special in a password is written with %"
+        ) from None
     return parts

@@ -44,7 +44,8 @@ __all__ = [
 
 NOTHING, BAD_INPUT = 1, 2
 _PAGE = 1_000
-_GRACE = 0.5  # seconds
+_LEAVING = 0.5
+"""Seconds."""
 STORES = (
     "sqlite:///tape.db, redis://host:6379/0?prefix=name, rediss:// for TLS,"
     " redis+cluster:// or rediss+cluster:// for a cluster"
@@ -75,14 +76,14 @@ async def opened(url: str, *, made: bool = False) -> AsyncGenerator[AtomicSessio
     except (BackendNotImplemented, ValueError) as error:
         message = said(error) if isinstance(error, ValueError) else str(error)
         raise typer.BadParameter(message, param_hint="the store") from None
-    try:
-        yield store
-    except asyncio.CancelledError:
-        # Who presses Ctrl-C does not wait for a lock that another process holds.
-        await store.aclose(timeout=_GRACE)
-        raise
-    finally:
-        await store.aclose()
+    async with store:
+        try:
+            yield store
+        except asyncio.CancelledError:
+            # Ctrl-C. What a silent server owes an answer to, or another process a lock, is not
+            # waited for much longer.
+            await store.aclose(timeout=_LEAVING)
+            raise
 
 
 def said(error: ValueError) -> str:
