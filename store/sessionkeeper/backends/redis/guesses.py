@@ -35,10 +35,7 @@ class Guesses:
         self._expected.clear()
 
     def get(self, session_id: str) -> tuple[Session, str] | None:
-        """Return a session as it will probably be, and the digest of what it then holds.
-
-        The digest is empty where the server has given it that revision.
-        """
+        """Return a session as it will probably be, and the digest of what it then holds."""
         return self._sessions.get(session_id)
 
     def revise(self, bucket: Bucket) -> int:
@@ -52,7 +49,7 @@ class Guesses:
         if revision > self._known.get(bucket, 0):
             self._known[bucket] = revision
 
-    def note(self, session: Session, size: int, digest: str = "") -> None:
+    def note(self, session: Session, size: int, digest: str) -> None:
         """Keep what a session of `size` bytes is or will be, unless a later one is kept."""
         if size > _LARGE:
             return self.forget(session.id)

@@ -26,6 +26,9 @@ __all__ = [
 
 CLEAR, TRIM, READ = script("clear"), script("trim"), script("read")
 
+_MOMENTS = 2**63
+"""A watched session is the number of its creation times this, and its microsecond."""
+
 
 def add_frame(setting: Setting, command: AddFrame, scope: str) -> Plan[int]:
     session_id = command.session_id
@@ -51,14 +54,16 @@ def read_frames_of(
 
 
 def read_news(setting: Setting, command: ReadNews, scope: str) -> Plan[LogNews]:
-    number: Word = "" if command.number is None else command.number
-    ask = read(setting, READ, command.session_id, scope, command.after, command.limit, "", number)
+    which = "" if command.number is None else "{}-{}".format(*divmod(command.number, _MOMENTS))
+    ask = read(setting, READ, command.session_id, scope, command.after, command.limit, "", which)
     (answer,) = yield [ask]
     gone = answer[0] in (b"MISSING", b"ANOTHER")
     if gone and command.number is not None:
         return LogNews(command.number, command.after + 1, (), over=True)
     _, found, first, ended, entries = checked(answer, command.session_id)
-    return LogNews(int(found), first, read_frames(entries), over=bool(ended))
+    number, moment = map(int, found.split(b"-"))
+    number = number * _MOMENTS + moment
+    return LogNews(number, first, read_frames(entries), over=bool(ended))
 
 
 def count_frames(setting: Setting, command: CountFrames, scope: str) -> Plan[int]:
