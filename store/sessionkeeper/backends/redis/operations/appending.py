@@ -58,7 +58,7 @@ class Append:
         """Ask to append, if the session is still what a function saw."""
         setting = self.setting
         count = len(self.records)
-        setting.guesses.append(self.session_id, count)
+        setting.guesses.append(self.session_id, count, setting.limits.max_frames_per_session)
         bucket, name = setting.place(self.session_id)
         words: list[Word] = [setting.now, *setting.bounds, self.scope, count, *self._terms(seen)]
         words += frame_words(self.records)

@@ -82,8 +82,8 @@ class Attempts:
             self.current = start
             if seen is known:
                 self._check(start, live=live, expected=expected)
-            changed = self._try(start, surely=seen is known)
-            if changed is None and seen is not known:
+            changed, raised = self._try(start, surely=seen is known)
+            if seen is not known and (raised or (changed is None and leave is None)):
                 # Made of a guess alone: nobody is told before the server has said it was right.
                 guesses.forget(self._id)
                 known, believe = (yield from self._look()), False
@@ -100,26 +100,27 @@ class Attempts:
             (answer,) = yield [ask]
             if answer[0] == OK:
                 return answer
-            guesses.forget(self._id)
+            guesses.refuted(self._id)
             if answer[0] != b"MOVED":
                 refuse(answer, self._id, changed)
             known, believe = self._read(answer[1]), True
 
     def taken(self, before: bytes, row: Stored) -> Session:
         """Return the session as it was stored, and let those hear of it who should."""
-        session, digest = self._read(row)
-        self._setting.guesses.note(session, len(row[FIELDS]) + len(row[HELD] or b""), digest)
+        session, _ = self._read(row)
+        self._setting.guesses.given(self._bucket, session.revision)
         note_change(self._setting, session, SessionState(before.decode()), self._context)
         return session
 
-    def _try(self, start: Session, *, surely: bool) -> Session | None:
+    def _try(self, start: Session, *, surely: bool) -> tuple[Session | None, bool]:
+        """Run the function; what it made of the session, and whether it raised instead."""
         try:
             with self._setting.owner():
-                return run_change(self._change, self._context, start)
+                return run_change(self._change, self._context, start), False
         except CallerError:
             if surely:
                 raise
-            return None
+            return None, True
 
     def _later(self, known: _Seen | None) -> _Seen | None:
         guess = self._setting.guesses.get(self._id)
@@ -132,9 +133,11 @@ class Attempts:
         return self._read(row)
 
     def _read(self, row: Stored) -> _Seen:
-        session = read_session(self._id, row)
-        self._setting.guesses.see(self._bucket, session.revision)
-        return session, digest_of_row(row)
+        session, digest = read_session(self._id, row), digest_of_row(row)
+        guesses = self._setting.guesses
+        guesses.see(self._bucket, session.revision)
+        guesses.note(session, len(row[FIELDS]) + len(row[HELD] or b""), digest)
+        return session, digest
 
     def _check(self, session: Session, *, live: bool, expected: int | None) -> None:
         if live and session.ended_at is not None:
@@ -151,7 +154,8 @@ class Attempts:
         kept = {name: getattr(start, name) for name in STORE_FIELDS}
         kept["revision"] = guesses.revise(self._bucket)
         kept["last_seq"] += frames
-        kept["frame_count"] += frames
+        most = self._setting.limits.max_frames_per_session  # beyond it the oldest go
+        kept["frame_count"] = min(kept["frame_count"] + frames, most)
         if changed.state.is_terminal and start.ended_at is None:
             guesses.forget(self._id)  # when it ends, the server will say
         else:

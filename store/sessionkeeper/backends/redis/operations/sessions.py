@@ -121,7 +121,7 @@ def _create(
     if answer[0] == b"THERE":
         return read_session(new.id, answer[1]), False
     session = read_session(new.id, checked(answer, new.id, new)[1])
-    setting.guesses.see(ask.bucket, session.revision)
+    setting.guesses.given(ask.bucket, session.revision)
     evicted = answer[2]
     for id_, row in zip(evicted[::2], evicted[1::2], strict=True):
         gone = read_session(decoded_id(id_), row)
@@ -152,7 +152,7 @@ def _update(
     for session, before, row in zip(sessions, answer[1::2], answer[2::2], strict=True):
         after = read_session(session.id, row)
         updated.append(after)
-        setting.guesses.see(bucket, after.revision)
+        setting.guesses.given(bucket, after.revision)
         note_change(setting, after, SessionState(before.decode()), context)
     return updated
 
