@@ -20,7 +20,7 @@ from sessionkeeper.backends.redis.operations import attempts
 pytestmark = pytest.mark.parametrize("engine", ["valkey"], indirect=True)
 TIMES = 20
 CALLERS = (1, 3, 12)
-"""Of each store: what one of them changes has the revision another guessed for its second change."""
+"""Of each store: what one changes has the revision that another guessed for its second change."""
 
 
 async def race(server: RedisServer, prefix: str) -> dict[str, Any]:
