@@ -8,11 +8,12 @@ from random import Random
 from typing import Any
 
 import pytest
+from redis_operations import note, session
 from redis_programs import Snapshots, random_limits, random_operation
 from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer
-from redis_twins import Memory, Time, Twins
-from sessionkeeper import OutcomeUnknown, RedisSessionStore
+from redis_twins import Call, Memory, Operation, Time, Twins
+from sessionkeeper import OutcomeUnknown, RedisSessionStore, SequenceConflict, StoreLimits
 from sessionkeeper.backends.redis.operations import attempts
 
 STORES, STEPS, PROGRAMS = 3, 15, 12
@@ -69,6 +70,33 @@ async def test_stores_on_a_server_do_what_memory_does(
     """Answers, errors, events and all that is there: some order of what was asked explains them."""
     seeds = range(part * PROGRAMS, (part + 1) * PROGRAMS)
     await asyncio.gather(*(program(server, key_prefix, seed) for seed in seeds))
+
+
+@pytest.mark.parametrize("engine", ["valkey"], indirect=True)
+@pytest.mark.parametrize("bits", [63, 64, 20_000])
+async def test_a_number_of_any_size_is_as_in_memory(
+    bits: int, server: RedisServer, key_prefix: str
+) -> None:
+    """Scripts count exactly to 2⁵³, Redis to 2⁶³, and hiredis dies of one of 4,301 digits."""
+    number = 2**bits - 1
+    calls: list[Call] = [
+        lambda store: store.create_session(session("a")),
+        lambda store: store.add_frames("a", [note(1), note(2)]),
+        lambda store: store.read_frames("a", limit=number),
+        lambda store: store.read_frames("a", after=number),
+        lambda store: store.expire_sessions(age=1e9, limit=number),
+        lambda store: store.purge_sessions(ended_for=1e9, limit=number),
+        lambda store: store.trim_frames("a", up_to=number),
+    ]
+    limits, time = StoreLimits(), Time()
+    memory = Memory.empty(limits, time)
+    async with RedisSessionStore(server.url, prefix=key_prefix[:-1], clock=time.clock()) as store:
+        for call in calls:
+            operation = Operation("", call)
+            told, memory = memory.after(operation)
+            assert await operation.on(store) == told
+        with pytest.raises(SequenceConflict):
+            await store.add_frames("a", [note(3)], expected_last_seq=number)
 
 
 @pytest.mark.parametrize("engine", ["valkey"], indirect=True)

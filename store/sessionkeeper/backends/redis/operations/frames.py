@@ -8,8 +8,7 @@ from ....commands import AddFrame, CountFrames, DeleteFrames, ReadFrames, ReadNe
 from ....commands.frames import LogNews
 from ....records import FrameRecord
 from ..ask import Plan
-from ..call import Word
-from ..codec import COUNT, read_frames
+from ..codec import COUNT, read_frames, whole
 from ..scripts import script
 from ..setting import Setting
 from .appending import Append
@@ -45,9 +44,9 @@ def add_frame(setting: Setting, command: AddFrame, scope: str) -> Plan[int]:
 def read_frames_of(
     setting: Setting, command: ReadFrames, scope: str
 ) -> Plan[tuple[int, Sequence[FrameRecord]]]:
-    limit: Word = "" if command.limit is None else command.limit
+    after, limit = whole(command.after), "" if command.limit is None else whole(command.limit)
     newest = "1" if command.newest else ""
-    ask = read(setting, READ, command.session_id, scope, command.after, limit, newest, "")
+    ask = read(setting, READ, command.session_id, scope, after, limit, newest, "")
     (answer,) = yield [ask]
     _, _, first, _, entries = checked(answer, command.session_id)
     return first, read_frames(entries)
@@ -55,7 +54,8 @@ def read_frames_of(
 
 def read_news(setting: Setting, command: ReadNews, scope: str) -> Plan[LogNews]:
     which = "" if command.number is None else "{}-{}".format(*divmod(command.number, _MOMENTS))
-    ask = read(setting, READ, command.session_id, scope, command.after, command.limit, "", which)
+    after = whole(command.after)
+    ask = read(setting, READ, command.session_id, scope, after, command.limit, "", which)
     (answer,) = yield [ask]
     gone = answer[0] in (b"MISSING", b"ANOTHER")
     if gone and command.number is not None:
@@ -78,6 +78,7 @@ def delete_frames(setting: Setting, command: DeleteFrames, scope: str) -> Plan[i
 
 
 def trim_frames(setting: Setting, command: TrimFrames, scope: str) -> Plan[int]:
-    (answer,) = yield [write(setting, TRIM, command.session_id, command.up_to, scope=scope)]
+    up_to = whole(command.up_to)
+    (answer,) = yield [write(setting, TRIM, command.session_id, up_to, scope=scope)]
     removed: int = checked(answer, command.session_id)[1]
     return removed

@@ -20,7 +20,7 @@ from ....session import Session
 from ....states import SessionState
 from ..ask import Ask, Plan
 from ..call import Word
-from ..codec import decoded_id, read_session, session_words
+from ..codec import decoded_id, read_session, session_words, whole
 from ..scripts import script
 from ..setting import Setting
 from .asking import OK, checked, fetch, refuse, write
@@ -140,7 +140,7 @@ def _update(
     for session in sessions:
         _, name = setting.place(session.id)
         keys.append(bucket.session + name)
-        words += session_words(name, f"r:{session.revision}", session)
+        words += session_words(name, f"r:{whole(session.revision)}", session)
         setting.guesses.revise(bucket)
     fixed = (setting.now, scope, setting.limits.max_metadata_bytes)
     (answer,) = yield [Ask(bucket, UPDATE, keys, (*fixed, *words), write=True)]

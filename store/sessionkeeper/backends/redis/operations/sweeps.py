@@ -18,7 +18,7 @@ from ....session import Session
 from ....states import SessionState
 from ..ask import Ask, Plan
 from ..call import Script, Word
-from ..codec import decoded_id, micros, read_session
+from ..codec import decoded_id, micros, read_session, whole
 from ..keys import Bucket
 from ..scripts import script
 from ..setting import Setting
@@ -106,6 +106,7 @@ def _in_turn(
 ) -> Plan[list[Any]]:
     """Sweep bucket after bucket, in one round trip where the limit leaves all their share."""
     buckets: list[Bucket] = setting.keys.buckets
+    limit = whole(limit)
     answers: list[Any] = []
     while buckets and limit > 0:
         share = max(1, limit // len(buckets))
