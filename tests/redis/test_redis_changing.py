@@ -86,7 +86,8 @@ async def test_changes_sent_together_are_few_questions_whatever_came_between(fle
                 await asyncio.gather(*(store.modify_session("a", change) for _ in range(together)))
             return ran(server) - before
 
-        await store.create_session(session("a"))
+        large = session("a", client_info={"of": "x" * 30_000})
+        await store.create_session(large)
         assert await ask(counted, append=False) <= together + 2
         for append in (False, True):
             await other.modify_session("a", counted)
@@ -94,7 +95,7 @@ async def test_changes_sent_together_are_few_questions_whatever_came_between(fle
         assert await ask(counted, append=True) <= together + 2
         assert await ask(lambda session: session, append=True) <= together
         server.say("FLUSHALL")
-        await store.create_session(session("a"))
+        await store.create_session(large)
         assert await ask(counted, append=False) <= 3 * together
         assert await ask(counted, append=False) <= together + 2
         assert (await store.get_session("a")).metadata["n"] == 2 * together

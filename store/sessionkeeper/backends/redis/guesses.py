@@ -14,19 +14,19 @@ from .keys import Bucket
 
 __all__ = ["Guesses"]
 
-_KEPT = 1024
-_LARGE = 16 * 1024
-"""Bytes of a session's JSON beyond which keeping a guess costs more than asking."""
+_KEPT, _BYTES = 1024, 16 * 1024 * 1024
+"""Most sessions kept, and bytes of their JSON."""
 
 
 class Guesses:
     """Sessions that were changed lately, as this process would expect them."""
 
-    __slots__ = ("_expected", "_known", "_round", "_sessions")
+    __slots__ = ("_bytes", "_expected", "_known", "_round", "_sessions")
 
     def __init__(self) -> None:
-        self._sessions: OrderedDict[str, tuple[Session, str, int]] = OrderedDict()
-        """With the digest of each, and the round before which it was kept."""
+        self._sessions: OrderedDict[str, tuple[Session, str, int, int]] = OrderedDict()
+        """With the digest of each, the round before which it was kept, and its bytes."""
+        self._bytes = 0
         self._known: dict[Bucket, int] = {}
         """The revision given last in each bucket, as far as was seen."""
         self._expected: dict[Bucket, int] = {}
@@ -59,31 +59,32 @@ class Guesses:
 
     def note(self, session: Session, size: int, digest: str) -> None:
         """Keep what a session of `size` bytes is or will be, unless a later one is kept."""
-        if size > _LARGE:
-            return self.forget(session.id)
         sessions = self._sessions
         kept = sessions.get(session.id)
         if kept is None or later(session, kept[0]):
-            sessions[session.id] = session, digest, self._round
+            self._bytes += size - (0 if kept is None else kept[3])
+            sessions[session.id] = session, digest, self._round, size
         sessions.move_to_end(session.id)
-        if len(sessions) > _KEPT:
-            sessions.popitem(last=False)
-        return None
+        while self._bytes > _BYTES or len(sessions) > _KEPT:
+            self.forget(next(iter(sessions)))
 
     def append(self, session_id: str, count: int, most: int) -> None:
         """Expect so many frames more in a log, which holds so many at most."""
         kept = self._sessions.get(session_id)
         if kept is not None:
-            session, digest, made = kept
+            session, digest, made, size = kept
             longer = {
                 "last_seq": session.last_seq + count,
                 "frame_count": min(session.frame_count + count, most),
             }
-            self._sessions[session_id] = Session.trusted(session.__dict__ | longer), digest, made
+            session = Session.trusted(session.__dict__ | longer)
+            self._sessions[session_id] = session, digest, made, size
 
     def forget(self, session_id: str) -> None:
         """Drop a guess that was wrong."""
-        self._sessions.pop(session_id, None)
+        kept = self._sessions.pop(session_id, None)
+        if kept is not None:
+            self._bytes -= kept[3]
 
     def refuted(self, session_id: str) -> None:
         """Drop a guess unless it was made since the answers of this round came.
@@ -93,7 +94,7 @@ class Guesses:
         """
         kept = self._sessions.get(session_id)
         if kept is not None and kept[2] < self._round:
-            del self._sessions[session_id]
+            self.forget(session_id)
 
 
 def later(one: Session, other: Session) -> bool:
