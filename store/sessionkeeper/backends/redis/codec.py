@@ -34,7 +34,6 @@ __all__ = [
     "read_frames",
     "read_session",
     "session_words",
-    "whole",
 ]
 
 ROW = ("n", "r", "c", "a", "e", "s", "p", "d", "x", "q", "k", "z", "t", "o")
@@ -45,7 +44,6 @@ REVISION, CREATED, ACTIVE, ENDED, STATE, PRINCIPAL, FIELDS, HELD, LAST, COUNT = 
 Stored = Sequence[Any]
 """The values of `ROW`."""
 
-_EXACT = 2**53
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DIRECTIONS = (Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT)
@@ -59,11 +57,6 @@ _FROMS = {
 def micros(moment: datetime) -> int:
     """Microseconds since the epoch, exactly."""
     return (moment - _EPOCH) // _MICROSECOND
-
-
-def whole(number: int) -> int:
-    """Bound a caller's number to those scripts count with; hiredis dies of one of 4,301 digits."""
-    return max(-_EXACT, min(number, _EXACT))
 
 
 def session_words(encoded_id: str, expected: str, session: Session) -> list[Any]:

@@ -10,7 +10,7 @@ __all__ = ["verdict"]
 # A server's text may quote a command, and with it a message.
 _REASONS = {
     "OOM": "is out of memory (maxmemory)",
-    "MISCONF": "refuses writes because a snapshot or its append-only file failed (MISCONF)",
+    "MISCONF": "refuses writes because its last snapshot failed (MISCONF)",
     "NOPERM": "does not let this user run a command the store needs (NOPERM)",
     "NOAUTH": "wants a password (NOAUTH)",
     "WRONGTYPE": "holds something else under one of the store's keys (WRONGTYPE)",

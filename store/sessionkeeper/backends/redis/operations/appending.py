@@ -12,10 +12,10 @@ from ....records import FrameRecord
 from ....states import SessionState
 from ..ask import Ask, Plan
 from ..call import Word
-from ..codec import ENDED, LAST, STATE, frame_words, whole
+from ..codec import ENDED, LAST, STATE, frame_words
 from ..scripts import script
 from ..setting import Setting
-from .asking import fetch, write
+from .asking import bounded, fetch, write
 
 __all__ = ["Append"]
 
@@ -80,4 +80,4 @@ class Append:
 
     def _terms(self, seen: str) -> tuple[Word, ...]:
         """Make the words by which `log.lua` knows what this append needs."""
-        return "" if self.expected is None else whole(self.expected), self.size, seen
+        return "" if self.expected is None else bounded(self.expected), self.size, seen

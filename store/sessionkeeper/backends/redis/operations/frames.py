@@ -8,11 +8,12 @@ from ....commands import AddFrame, CountFrames, DeleteFrames, ReadFrames, ReadNe
 from ....commands.frames import LogNews
 from ....records import FrameRecord
 from ..ask import Plan
-from ..codec import COUNT, read_frames, whole
+from ..call import Word
+from ..codec import COUNT, read_frames
 from ..scripts import script
 from ..setting import Setting
 from .appending import Append
-from .asking import checked, fetch, read, write
+from .asking import bounded, checked, fetch, read, write
 
 __all__ = [
     "add_frame",
@@ -44,9 +45,9 @@ def add_frame(setting: Setting, command: AddFrame, scope: str) -> Plan[int]:
 def read_frames_of(
     setting: Setting, command: ReadFrames, scope: str
 ) -> Plan[tuple[int, Sequence[FrameRecord]]]:
-    after, limit = whole(command.after), "" if command.limit is None else whole(command.limit)
+    limit: Word = "" if command.limit is None else bounded(command.limit)
     newest = "1" if command.newest else ""
-    ask = read(setting, READ, command.session_id, scope, after, limit, newest, "")
+    ask = read(setting, READ, command.session_id, scope, bounded(command.after), limit, newest, "")
     (answer,) = yield [ask]
     _, _, first, _, entries = checked(answer, command.session_id)
     return first, read_frames(entries)
@@ -54,7 +55,7 @@ def read_frames_of(
 
 def read_news(setting: Setting, command: ReadNews, scope: str) -> Plan[LogNews]:
     which = "" if command.number is None else "{}-{}".format(*divmod(command.number, _MOMENTS))
-    after = whole(command.after)
+    after = bounded(command.after)
     ask = read(setting, READ, command.session_id, scope, after, command.limit, "", which)
     (answer,) = yield [ask]
     gone = answer[0] in (b"MISSING", b"ANOTHER")
@@ -78,7 +79,7 @@ def delete_frames(setting: Setting, command: DeleteFrames, scope: str) -> Plan[i
 
 
 def trim_frames(setting: Setting, command: TrimFrames, scope: str) -> Plan[int]:
-    up_to = whole(command.up_to)
+    up_to = bounded(command.up_to)
     (answer,) = yield [write(setting, TRIM, command.session_id, up_to, scope=scope)]
     removed: int = checked(answer, command.session_id)[1]
     return removed

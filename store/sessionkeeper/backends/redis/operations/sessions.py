@@ -20,10 +20,10 @@ from ....session import Session
 from ....states import SessionState
 from ..ask import Ask, Plan
 from ..call import Word
-from ..codec import decoded_id, read_session, session_words, whole
+from ..codec import decoded_id, read_session, session_words
 from ..scripts import script
 from ..setting import Setting
-from .asking import OK, checked, fetch, refuse, write
+from .asking import OK, bounded, checked, fetch, refuse, write
 from .spread import gathered, in_one_bucket
 
 __all__ = [
@@ -140,7 +140,7 @@ def _update(
     for session in sessions:
         _, name = setting.place(session.id)
         keys.append(bucket.session + name)
-        words += session_words(name, f"r:{whole(session.revision)}", session)
+        words += session_words(name, f"r:{bounded(session.revision)}", session)
         setting.guesses.revise(bucket)
     fixed = (setting.now, scope, setting.limits.max_metadata_bytes)
     (answer,) = yield [Ask(bucket, UPDATE, keys, (*fixed, *words), write=True)]
