@@ -26,9 +26,6 @@ __all__ = [
 
 CLEAR, TRIM, READ = script("clear"), script("trim"), script("read")
 
-_MOMENTS = 2**63
-"""A watched session is the number of its creation times this, and its microsecond."""
-
 
 def add_frame(setting: Setting, command: AddFrame, scope: str) -> Plan[int]:
     session_id = command.session_id
@@ -54,7 +51,7 @@ def read_frames_of(
 
 
 def read_news(setting: Setting, command: ReadNews, scope: str) -> Plan[LogNews]:
-    which = "" if command.number is None else "{}-{}".format(*divmod(command.number, _MOMENTS))
+    which: Word = "" if command.number is None else _text(command.number)
     after = bounded(command.after)
     ask = read(setting, READ, command.session_id, scope, after, command.limit, "", which)
     (answer,) = yield [ask]
@@ -62,8 +59,8 @@ def read_news(setting: Setting, command: ReadNews, scope: str) -> Plan[LogNews]:
     if gone and command.number is not None:
         return LogNews(command.number, command.after + 1, (), over=True)
     _, found, first, ended, entries = checked(answer, command.session_id)
-    number, moment = map(int, found.split(b"-"))
-    number = number * _MOMENTS + moment
+    # As a number, the text by which the script knows which session it is.
+    number = int.from_bytes(found, "big")
     return LogNews(number, first, read_frames(entries), over=bool(ended))
 
 
@@ -83,3 +80,7 @@ def trim_frames(setting: Setting, command: TrimFrames, scope: str) -> Plan[int]:
     (answer,) = yield [write(setting, TRIM, command.session_id, up_to, scope=scope)]
     removed: int = checked(answer, command.session_id)[1]
     return removed
+
+
+def _text(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")

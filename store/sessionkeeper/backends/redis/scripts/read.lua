@@ -4,7 +4,7 @@
 local row = find(KEYS[9], '')
 if not row then return { 'MISSING' } end
 if ARGV[1] ~= '' and row.principal ~= ARGV[1] then return { 'FOREIGN' } end
-local which = row.number .. '-' .. row.raw[3]
+local which = row.number .. '-' .. (row.raw[3] or '')
 if ARGV[5] ~= '' and ARGV[5] ~= which then return { 'ANOTHER' } end
 local first = math.max(tonumber(ARGV[2]), row.last - row.count) + 1
 local count = math.max(0, row.last - first + 1)
