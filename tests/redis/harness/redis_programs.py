@@ -32,6 +32,8 @@ IDS = ("a", "b", "c:{}", "d%")
 PRINCIPALS = (None, None, None, "alice", "bob")
 STATES = tuple(SessionState)
 TAGS = ("t", "u", "vé")
+SPANS = (0, 0.0055, 0.0505)
+"""Seconds, none of them whole milliseconds: what is just due is a matter of rounding in memory."""
 
 
 def random_limits(dice: Random) -> StoreLimits:
@@ -208,15 +210,15 @@ def _find(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
 
 
 def _expire(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
-    idle, age = (dice.choice((None, 0, 0.005, 0.05, 1e9)) for _ in range(2))
-    age = 0.05 if idle is None and age is None else age
+    idle, age = (dice.choice((None, *SPANS, 1e9)) for _ in range(2))
+    age = SPANS[0] if idle is None and age is None else age
     limit = dice.choice((1, 2, 100))
     return (idle, age, limit), lambda store: store.expire_sessions(idle=idle, age=age, limit=limit)
 
 
 def _purge(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
-    before = BEGIN + timedelta(milliseconds=dice.choice((20, 100, 10**6)))
-    span, limit = dice.choice((0, 0.005, 0.05)), dice.choice((1, 2, 100))
+    before = BEGIN + timedelta(milliseconds=dice.choice((20.5, 100.5, 10**6)))
+    span, limit = dice.choice(SPANS), dice.choice((1, 2, 100))
     if dice.random() < 0.5:
         return (span, limit), lambda store: store.purge_sessions(ended_for=span, limit=limit)
     return (before, limit), lambda store: store.purge_sessions(ended_before=before, limit=limit)
