@@ -40,6 +40,11 @@ def short_id(session_id: str) -> str:
     return session_id if len(session_id) <= _SHOWN else f"{session_id[:_SHOWN]}…"
 
 
+def _written(number: int) -> str:
+    # Python writes no number of more than 4,300 digits: raising would raise another error.
+    return str(number) if abs(number) < 2**64 else f"one of {number.bit_length()} bits"
+
+
 class SessionError(Exception):
     """Root of everything a store or a manager raises of its own."""
 
@@ -74,7 +79,7 @@ class RevisionConflict(SessionError):
 
     def __init__(self, session_id: str, *, expected: int, current: int) -> None:
         super().__init__(
-            f"session {short_id(session_id)!r} is at revision {current}, not {expected}"
+            f"session {short_id(session_id)!r} is at revision {current}, not {_written(expected)}"
         )
         self.session_id = session_id
         self.expected = expected
@@ -86,7 +91,8 @@ class SequenceConflict(SessionError):
 
     def __init__(self, session_id: str, *, expected: int, current: int) -> None:
         super().__init__(
-            f"the log of session {short_id(session_id)!r} ends at {current}, not {expected}"
+            f"the log of session {short_id(session_id)!r} ends at {current},"
+            f" not {_written(expected)}"
         )
         self.session_id = session_id
         self.expected = expected

@@ -42,6 +42,9 @@ class StoreCommand(
         """
         raise NotImplementedError(f"{type(self).__name__} concerns the whole store")
 
+    def check_first(self, tables: Tables, count: int, /) -> None:
+        """Raise what is wrong with the first `count` of several sessions it touches."""
+
     def __repr__(self) -> str:
         # Silent about its fields: a message may be one of them.
         return f"<{type(self).__name__}>"

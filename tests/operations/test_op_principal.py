@@ -7,7 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sessionkeeper import ActorSessionStore, Session, SessionNotFound, StoreClosed
+from sessionkeeper import (
+    ActorSessionStore,
+    Session,
+    SessionError,
+    SessionNotFound,
+    StoreClosed,
+)
 
 if TYPE_CHECKING:
     from sessionkeeper.command_store import CommandStore
@@ -87,6 +93,30 @@ async def test_a_batch_with_one_foreign_session_is_refused_whole(
             await getattr(alice, method)(calls[method])
         assert refused.value.session_id == "c"
     assert await store.list_sessions() == before
+
+
+@pytest.mark.parametrize("method", ["get_sessions_batch", "update_sessions_batch"])
+async def test_in_a_batch_too_anothers_session_is_as_if_it_were_not_there(
+    store: CommandStore, desk: Desk, method: str
+) -> None:
+    """Nor can be told by what is said first, where something else is wrong as well."""
+    alice = store.for_principal("alice")
+    stale = await alice.create_session(desk.session("a"))
+    await alice.modify_session("a", lambda s: s.model_copy(update={"tags": {"x"}}))
+    foreign = desk.session("c", principal="bob")
+    none = desk.session("b", principal="alice")
+    told: list[object] = []
+    for there in (False, True):
+        if there:
+            await store.create_session(foreign)
+        for first in (stale, none):
+            batch: Any = [first, given("alice")(foreign)]
+            if method == "get_sessions_batch":
+                batch = [each.id for each in batch]
+            with pytest.raises(SessionError) as error:
+                await getattr(alice, method)(batch)
+            told.append((type(error.value), vars(error.value)))
+    assert told[:2] == told[2:]
 
 
 async def test_a_watcher_of_a_session_that_changes_hands_ends_at_once(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from redis_proxy import proxied
 from redis_server import RedisServer
 from sessionkeeper import (
     Atomicity,
@@ -88,6 +89,23 @@ async def test_sweeps_go_round_all_buckets_and_keep_their_limit(
         assert await keeper.purge_sessions(ended_for=0.0, limit=100) == 9
         counters = (await keeper.statistics()).counters
         assert (counters.created, counters.purged) == (12, 12)
+
+
+async def test_each_bucket_has_its_own_numbers_in_the_ledger(
+    server: RedisServer, key_prefix: str
+) -> None:
+    """Two sweeps are eight writes, in a ring of four: after lost replies none is forgotten."""
+    async with proxied(server.port) as proxy:
+        keeper = RedisSessionStore(proxy.url, prefix=key_prefix[:-1], buckets=4, capacity=2)
+        async with keeper:
+            made = await fill(keeper)
+            for each in made[::2]:
+                await keeper.update_session(each.model_copy(update={"state": "closed"}))
+            proxy.replies.cut("EVALSHA", at=0)
+            calls = keeper.expire_sessions(idle=0.0), keeper.purge_sessions(ended_for=0.0)
+            ended, purged = await asyncio.gather(*calls)
+            assert (len(ended), purged) == (6, 12)
+            assert await keeper.count_sessions() == 0
 
 
 async def test_a_limit_of_the_store_is_shared_among_its_buckets(

@@ -1,4 +1,7 @@
-"""Functions sent to one session by several processes at once: each change is there, once."""
+"""Functions sent to one session by several processes at once: each change is there, once.
+
+And many of one process are few questions, whatever came between.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,17 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from redis_fleet import Fleet
+from redis_operations import counted, note, session
 from redis_server import RedisServer
-from sessionkeeper import RedisSessionStore, Session
+from sessionkeeper import FramesFull, RedisSessionStore, Session, StoreLimits
+from sessionkeeper.atomic import Change
 from sessionkeeper.backends.redis.operations import attempts
 
 pytestmark = pytest.mark.parametrize("engine", ["valkey"], indirect=True)
-STORES, CALLERS, TIMES = 3, 8, 20
+TIMES = 20
+CALLERS = (1, 3, 12)
+"""Of each store: what one changes has the revision that another guessed for its second change."""
 
 
 async def race(server: RedisServer, prefix: str) -> dict[str, Any]:
@@ -20,7 +28,7 @@ async def race(server: RedisServer, prefix: str) -> dict[str, Any]:
     async with AsyncExitStack() as stack:
         stores = [
             await stack.enter_async_context(RedisSessionStore(server.url, prefix=prefix))
-            for _ in range(STORES)
+            for _ in CALLERS
         ]
         await stores[0].create_session(Session.new(transport_type="stdio", id="hot"))
 
@@ -35,12 +43,12 @@ async def race(server: RedisServer, prefix: str) -> dict[str, Any]:
                 await store.modify_session("hot", one_more)
 
         await asyncio.gather(
-            *(count(store, f"{s}.{c}") for s, store in enumerate(stores) for c in range(CALLERS))
+            *(count(stores[s], f"{s}.{c}") for s, n in enumerate(CALLERS) for c in range(n))
         )
         return dict((await stores[0].get_session("hot")).metadata)
 
 
-RIGHT = {f"{s}.{c}": TIMES for s in range(STORES) for c in range(CALLERS)}
+RIGHT = {f"{s}.{c}": TIMES for s, n in enumerate(CALLERS) for c in range(n)}
 
 
 async def test_no_change_is_lost_and_none_comes_twice(server: RedisServer, key_prefix: str) -> None:
@@ -57,3 +65,43 @@ async def test_a_guess_that_is_only_a_revision_is_caught(
         if await race(server, f"{key_prefix.rstrip(':')}-{n}") != RIGHT:
             return
     pytest.fail("twenty races, and none of them shows it")
+
+
+async def test_changes_sent_together_are_few_questions_whatever_came_between(fleet: Fleet) -> None:
+    """Another's change, a full log, lost data: each costs a round or two, not one a change."""
+    server = fleet.start()
+    full = StoreLimits(max_frames_per_session=5, frames_full=FramesFull.DROP_OLDEST)
+    together = 32
+    async with (
+        RedisSessionStore(server.url, limits=full) as store,
+        RedisSessionStore(server.url, limits=full) as other,
+    ):
+
+        async def ask(change: Change, *, append: bool) -> int:
+            before = ran(server)
+            if append:
+                calls = [store.add_frames("a", [note(n)], change=change) for n in range(together)]
+                await asyncio.gather(*calls)
+            else:
+                await asyncio.gather(*(store.modify_session("a", change) for _ in range(together)))
+            return ran(server) - before
+
+        large = session("a", client_info={"of": "x" * 30_000})
+        await store.create_session(large)
+        assert await ask(counted, append=False) <= together + 2
+        for append in (False, True):
+            await other.modify_session("a", counted)
+            assert await ask(counted, append=append) <= 3 * together
+        assert await ask(counted, append=True) <= together + 2
+        assert await ask(lambda session: session, append=True) <= together
+        server.say("FLUSHALL")
+        await store.create_session(large)
+        assert await ask(counted, append=False) <= 3 * together
+        assert await ask(counted, append=False) <= together + 2
+        assert (await store.get_session("a")).metadata["n"] == 2 * together
+
+
+def ran(server: RedisServer) -> int:
+    """How many scripts the server has run."""
+    stats: Any = server.say("INFO", "commandstats")
+    return int(stats["cmdstat_evalsha"]["calls"])

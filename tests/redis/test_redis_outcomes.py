@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from redis_cluster import Cluster
 from redis_fleet import Fleet
 from redis_operations import WRITES, add_up, fill, note, picture, session
 from redis_processes import Processes
@@ -261,3 +262,21 @@ async def test_a_write_waits_for_replicas_however_it_got_there(lost: str, fleet:
             await store.touch_session("a")
         replica.thaw()
         assert await store.resolve(told.value.operation_id) is True
+
+
+async def test_writes_to_many_buckets_wait_once_for_their_replicas(cluster: Cluster) -> None:
+    """Once a node: where a replica is away, each wait takes all of its time, one after another."""
+
+    def waits() -> int:
+        stats: list[Any] = [node.say("INFO", "commandstats") for node in cluster.primaries()]
+        return sum(int(each.get("cmdstat_wait", {"calls": 0})["calls"]) for each in stats)
+
+    url = cluster.url.replace("redis://", "redis+cluster://")
+    name = f"waits-{cluster.nodes[0].port}"
+    async with RedisSessionStore(
+        url, prefix=name, buckets=24, wait_replicas=1, wait_timeout=20.0, patience=20.0
+    ) as store:
+        await asyncio.gather(*(store.create_session(session(f"s{n}")) for n in range(60)))
+        before = waits()
+        await asyncio.gather(*(store.touch_session(f"s{n}") for n in range(60)))
+        assert 1 <= waits() - before <= 3

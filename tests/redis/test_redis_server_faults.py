@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import redis
 from redis_fleet import Fleet
 from redis_operations import WRITES, Write, add_up, fill, note, picture, session
 from redis_proxy import FaultProxy, proxied
-from redis_server import RedisServer
+from redis_server import RedisServer, until
 from sessionkeeper import (
     FramesFull,
     LimitExceeded,
@@ -161,6 +162,20 @@ async def test_a_server_busy_with_anothers_script_is_waited_for(
         seq = await waiting
         assert seq == await store.count_frames("a")
         await add_up(store)
+
+
+async def test_a_server_whose_snapshot_failed_refuses_writes_without_effect(fleet: Fleet) -> None:
+    """`MISCONF` is said at a script's first write or never; reading goes on."""
+    server = fleet.start(save="3600 1")
+    async with opened(server.url, "p:") as store:
+        before = await picture(store)
+        (server.folder / "dump.rdb").mkdir()  # where the file would be put
+        server.say("BGSAVE")
+        failed = partial(server.info, "rdb_last_bgsave_status")
+        await asyncio.to_thread(until, lambda: failed() == "err", "the snapshot failed")
+        for name, write in WRITES.items():
+            assert await refused(store, write, "MISCONF"), name
+        assert await picture(store) == before
 
 
 async def test_evictions_and_drops_are_counted_once_whatever_is_lost(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sessionkeeper import (
     AtomicSessionStore,
+    RevisionConflict,
+    SequenceConflict,
     Session,
     SessionNotFound,
     VersionConflict,
@@ -32,6 +34,21 @@ async def test_a_session_that_contradicts_itself_is_not_created(
     with pytest.raises(VersionConflict):
         await full.get_or_create_session(kit.session("a", version_state=odd))
     assert await full.count_sessions() == 0
+
+
+async def test_a_number_too_long_to_be_written_is_only_one_that_is_not_expected(
+    full: AtomicSessionStore, kit: Kit
+) -> None:
+    """Python writes none of more than 4,300 digits; the owner does not die of one."""
+    held = await full.create_session(kit.session("a"))
+    long = 10**5000
+    with pytest.raises(SequenceConflict, match="16610 bits") as of_frames:
+        await full.add_frames("a", [kit.note()], expected_last_seq=long)
+    with pytest.raises(RevisionConflict, match="16610 bits") as of_session:
+        await full.update_session(held.model_copy(update={"revision": long}))
+    assert of_frames.value.expected == of_session.value.expected == long
+    assert await full.read_frames("a", after=long, limit=long) == []
+    assert await full.get_session("a") == held
 
 
 async def test_add_frames_answers_the_numbers_as_a_range(

@@ -28,10 +28,12 @@ class Scoped(StoreCommand[R], frozen=True, gc=False):
         return self.command.read_only
 
     def apply(self, tables: Tables, /) -> R:
-        for session_id in self.touched:
+        for place, session_id in enumerate(self.touched):
             row = tables.find(session_id)
             # What is not there, the command itself will say.
             if row is not None and row.session.principal != self.principal:
+                # And before this one, what it says of those before one that is not there.
+                self.command.check_first(tables, place)
                 raise SessionNotFound(session_id)
         return self.command.apply(tables)
 

@@ -73,6 +73,10 @@ class GetSessionsBatch(StoreCommand[list[Session]], frozen=True, gc=False):
     def touches(self) -> Sequence[str]:
         return self.session_ids
 
+    def check_first(self, tables: Tables, count: int, /) -> None:
+        for session_id in self.session_ids[:count]:
+            rules.require(tables, session_id)
+
     def apply(self, tables: Tables, /) -> list[Session]:
         return [rules.require(tables, session_id).snapshot() for session_id in self.session_ids]
 
@@ -101,16 +105,23 @@ class UpdateSessionsBatch(StoreCommand[list[Session]], frozen=True, gc=False):
     def touches(self) -> Sequence[str]:
         return [session.id for session in self.sessions]
 
+    def check_first(self, tables: Tables, count: int, /) -> None:
+        self._checked(tables, self.sessions[:count])
+
     def apply(self, tables: Tables, /) -> list[Session]:
-        rows: dict[str, SessionRow] = {}
+        rows = self._checked(tables, self.sessions)
         for session in self.sessions:
+            rules.change_session(tables, rows[session.id], session, self.context)
+        return [row.snapshot() for row in rows.values()]
+
+    def _checked(self, tables: Tables, sessions: Sequence[Session]) -> dict[str, SessionRow]:
+        rows: dict[str, SessionRow] = {}
+        for session in sessions:
             row = rules.require(tables, session.id)
             rules.check_revision(row, session)
             rules.check_change(tables, row, session)
             rows[session.id] = row
-        for session in self.sessions:
-            rules.change_session(tables, rows[session.id], session, self.context)
-        return [row.snapshot() for row in rows.values()]
+        return rows
 
 
 class ModifySession(OneSession[Session], frozen=True, gc=False):

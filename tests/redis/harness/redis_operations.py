@@ -63,12 +63,20 @@ async def _update_batch(store: AtomicSessionStore) -> object:
 
 
 async def _shared(store: AtomicSessionStore) -> object:
-    calls = [store.add_frame(note(n, "ab"[n % 2])) for n in range(20)]
-    return await asyncio.gather(*calls)
+    return await _all([store.add_frame(note(n, "ab"[n % 2])) for n in range(20)])
 
 
 async def _changes(store: AtomicSessionStore) -> object:
-    return await asyncio.gather(*(store.modify_session("a", counted) for _ in range(3)))
+    return await _all([store.modify_session("a", counted) for _ in range(3)])
+
+
+async def _all(calls: list[Any]) -> object:
+    """Wait until all are answered, also when one is refused: none is to be done later."""
+    told = await asyncio.gather(*calls, return_exceptions=True)
+    for each in told:
+        if isinstance(each, BaseException):
+            raise each
+    return told
 
 
 WRITES: dict[str, Write] = {

@@ -51,7 +51,7 @@ class Ask:
         self.arguments = arguments
         self.write = write
         self.number = 0
-        """Of the operation among all of its writer; 0 until it is sent."""
+        """Of the operation among its writer's to this bucket; 0 until it is sent."""
         self.maybe_applied = False
         """Whether it was sent and nobody knows yet what became of it."""
         self.fenced = False

@@ -30,6 +30,7 @@ __all__ = [
     "Unreadable",
     "decoded_id",
     "digest_of",
+    "digest_of_row",
     "frame_words",
     "micros",
     "read_frames",
@@ -90,9 +91,12 @@ def session_words(encoded_id: str, expected: str, session: Session) -> list[Any]
 
 def digest_of(words: Sequence[Any]) -> str:
     """Digest what a session of these words holds, as `seen` in `rows.lua` does."""
-    state, principal, fields, held = words[2], words[5], words[9], words[10]
-    text = b"\0".join((state.encode(), principal.encode(), fields, held))
-    return sha1(text, usedforsecurity=False).hexdigest()
+    return _digest(words[2].encode(), words[5].encode(), words[9], words[10])
+
+
+def digest_of_row(row: Stored) -> str:
+    """Digest what a session holds of which these are the values of `ROW`."""
+    return _digest(row[STATE], row[PRINCIPAL] or b"", row[FIELDS], row[HELD] or b"")
 
 
 def read_session(session_id: str, row: Stored) -> Session:
@@ -149,6 +153,10 @@ def whole(value: Any) -> int:
 def decoded_id(word: bytes) -> str:
     """Return the id that a key or a sorted set holds encoded."""
     return unquote(word.decode(errors="replace"))
+
+
+def _digest(*parts: bytes) -> str:
+    return sha1(b"\0".join(parts), usedforsecurity=False).hexdigest()
 
 
 _STATES = {state.value.encode(): state for state in SessionState}

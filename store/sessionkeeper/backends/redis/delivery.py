@@ -193,23 +193,23 @@ class Delivery:
 
         It counts what its own connection wrote. So it comes after the writes, of which some may
         have been sent twice, and is believed only on the connection that carried the last of them.
+        Once a connection: where a replica is away, each takes all of its time, one after another.
         """
         words = self._wait_words
         if words is None:
             return
-        written: dict[Bucket, list[Ask]] = {}
+        generation = self._servers.generation
+        written: dict[int, tuple[Bucket, list[Ask]]] = {}
         for ask in asks:
             if ask.write and says(ask.answer, OK):
-                written.setdefault(ask.bucket, []).append(ask)
-        before = [self._servers.generation(bucket.number) for bucket in written]
-        calls = [Call(bucket.number, words) for bucket in written]
+                one = written.setdefault(generation(ask.bucket.number), (ask.bucket, []))
+                one[1].append(ask)
+        calls = [Call(bucket.number, words) for bucket, _ in written.values()]
         answers = await self._servers.exchange(calls) if calls else []
-        for (bucket, group), generation, answer in zip(
-            written.items(), before, answers, strict=True
-        ):
-            met = generation == self._servers.generation(bucket.number) and self._waits.met(answer)
+        for (before, (_, group)), answer in zip(written.items(), answers, strict=True):
+            met = self._waits.met(answer)
             for ask in group:
-                if not met:
+                if not met or generation(ask.bucket.number) != before:
                     ask.answer = OutcomeUnknown(self._ledger.operation_id(ask))
 
     def _plain(self, answer: Answer) -> bool:

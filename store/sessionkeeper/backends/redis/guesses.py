@@ -14,32 +14,33 @@ from .keys import Bucket
 
 __all__ = ["Guesses"]
 
-_KEPT = 1024
-_LARGE = 16 * 1024
-"""Bytes of a session's JSON beyond which keeping a guess costs more than asking."""
+_KEPT, _BYTES = 1024, 16 * 1024 * 1024
+"""Most sessions kept, and bytes of their JSON."""
 
 
 class Guesses:
     """Sessions that were changed lately, as this process would expect them."""
 
-    __slots__ = ("_expected", "_known", "_sessions")
+    __slots__ = ("_bytes", "_expected", "_known", "_round", "_sessions")
 
     def __init__(self) -> None:
-        self._sessions: OrderedDict[str, tuple[Session, str]] = OrderedDict()
+        self._sessions: OrderedDict[str, tuple[Session, str, int, int]] = OrderedDict()
+        """With the digest of each, the round before which it was kept, and its bytes."""
+        self._bytes = 0
         self._known: dict[Bucket, int] = {}
-        """The highest revision seen in each bucket."""
+        """The revision given last in each bucket, as far as was seen."""
         self._expected: dict[Bucket, int] = {}
+        self._round = 0
 
     def begin(self) -> None:
-        """Start from what is known: nothing is under way now."""
+        """Start from what is known, with a round of questions: nothing else is under way now."""
         self._expected.clear()
+        self._round += 1
 
     def get(self, session_id: str) -> tuple[Session, str] | None:
-        """Return a session as it will probably be, and the digest of what it then holds.
-
-        The digest is empty where the server has given it that revision.
-        """
-        return self._sessions.get(session_id)
+        """Return a session as it will probably be, and the digest of what it then holds."""
+        kept = self._sessions.get(session_id)
+        return None if kept is None else kept[:2]
 
     def revise(self, bucket: Bucket) -> int:
         """Count a change that is being sent; return the revision it will probably have."""
@@ -48,37 +49,52 @@ class Guesses:
         return revision
 
     def see(self, bucket: Bucket, revision: int) -> None:
-        """Take note of a revision the server has given."""
+        """Take note of a revision a session has."""
         if revision > self._known.get(bucket, 0):
             self._known[bucket] = revision
 
-    def note(self, session: Session, size: int, digest: str = "") -> None:
+    def given(self, bucket: Bucket, revision: int) -> None:
+        """Take note of a revision the server has given now: a lower one, if it lost its data."""
+        self._known[bucket] = revision
+
+    def note(self, session: Session, size: int, digest: str) -> None:
         """Keep what a session of `size` bytes is or will be, unless a later one is kept."""
-        if size > _LARGE:
-            return self.forget(session.id)
         sessions = self._sessions
         kept = sessions.get(session.id)
         if kept is None or later(session, kept[0]):
-            sessions[session.id] = session, digest
+            self._bytes += size - (0 if kept is None else kept[3])
+            sessions[session.id] = session, digest, self._round, size
         sessions.move_to_end(session.id)
-        if len(sessions) > _KEPT:
-            sessions.popitem(last=False)
-        return None
+        while self._bytes > _BYTES or len(sessions) > _KEPT:
+            self.forget(next(iter(sessions)))
 
-    def append(self, session_id: str, count: int) -> None:
-        """Expect so many frames more in a log."""
+    def append(self, session_id: str, count: int, most: int) -> None:
+        """Expect so many frames more in a log, which holds so many at most."""
         kept = self._sessions.get(session_id)
         if kept is not None:
-            session, digest = kept
+            session, digest, made, size = kept
             longer = {
                 "last_seq": session.last_seq + count,
-                "frame_count": session.frame_count + count,
+                "frame_count": min(session.frame_count + count, most),
             }
-            self._sessions[session_id] = Session.trusted(session.__dict__ | longer), digest
+            session = Session.trusted(session.__dict__ | longer)
+            self._sessions[session_id] = session, digest, made, size
 
     def forget(self, session_id: str) -> None:
         """Drop a guess that was wrong."""
-        self._sessions.pop(session_id, None)
+        kept = self._sessions.pop(session_id, None)
+        if kept is not None:
+            self._bytes -= kept[3]
+
+    def refuted(self, session_id: str) -> None:
+        """Drop a guess unless it was made since the answers of this round came.
+
+        Of many changes of one session that were refused together, the first starts from what the
+        server has and the others from what that one makes of it.
+        """
+        kept = self._sessions.get(session_id)
+        if kept is not None and kept[2] < self._round:
+            self.forget(session_id)
 
 
 def later(one: Session, other: Session) -> bool:

@@ -52,8 +52,8 @@ class OperationId(str):
 class Ledger:
     """One writer among all that share a server.
 
-    Its answers are kept in a ring of `ring` places, each for `window` seconds at least. No more
-    than `ring` writes may be under way at a time.
+    Its answers are kept in a ring of `ring` places a bucket, each for `window` seconds at least. No
+    more than `ring` writes to one bucket may be under way at a time.
     """
 
     def __init__(self, keys: Keys, *, ring: int, window: float, ttl: int | None = None) -> None:
@@ -62,10 +62,12 @@ class Ledger:
         self._ring = ring
         self._ttl = ttl
         self._window = window
-        self._next = 1
+        self._next: dict[Bucket, int] = {}
+        """By bucket: the number of the next write. A sweep is one to each: counted together, a few
+        sweeps would go round the ring."""
         self._epochs: dict[Bucket, tuple[str, float]] = {}
         """By bucket: the epoch, and when it was taken or renewed."""
-        self._found: dict[int, Sequence[Any]] = {}
+        self._found: dict[tuple[Bucket, int], Sequence[Any]] = {}
         self._fixed: dict[Bucket, tuple[str, ...]] = {}
         self._begun: set[Bucket] = set()
         self.lost = False
@@ -139,8 +141,8 @@ class Ledger:
 
     def _number(self, ask: Ask) -> tuple[int, int]:
         if not ask.number:
-            ask.number = self._next
-            self._next += 1
+            ask.number = self._next.get(ask.bucket, 1)
+            self._next[ask.bucket] = ask.number + 1
         return ask.number, ask.number % self._ring
 
     def fences(self, asks: Sequence[Ask]) -> list[tuple[Bucket, list[Ask], Call]]:
@@ -170,12 +172,12 @@ class Ledger:
         self.lost = self.lost or (new and bucket in self._begun)
         self._begun.add(bucket)
         for ask, found in zip(asks, answer[1:], strict=True):
-            self._found[ask.number] = found
+            self._found[bucket, ask.number] = found
         return True
 
     def resolved(self, ask: Ask) -> tuple[bool, Any]:
         """Say whether a lost write is settled, and what its answer or error is; if not, send it."""
-        found = self._found.pop(ask.number)
+        found = self._found.pop((ask.bucket, ask.number))
         if found[0] == 1:
             return True, found[1]
         if found[0] == 0:
@@ -202,7 +204,7 @@ class Ledger:
         kept = round(self._window * 1000 * (1 + _RENEWED))
         places = [part for ask in lost for part in (ask.number, ask.number % self._ring)]
         words: list[Word] = ["EVALSHA", FENCE.digest, len(fixed), *fixed]
-        words += (epoch, kept, self._next, *places)
+        words += (epoch, kept, self._next.get(bucket, 1), *places)
         return Call(bucket.number, words, FENCE)
 
     def _fix(self, bucket: Bucket) -> tuple[str, ...]:

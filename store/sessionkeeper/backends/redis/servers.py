@@ -26,7 +26,7 @@ _PASSING = _AGAIN | {
     "READONLY",
     "TRYAGAIN",
 }
-_BEFORE_ALL_WRITES = _PASSING | {"OOM", "WRONGTYPE"}
+_BEFORE_ALL_WRITES = _PASSING | {"MISCONF", "OOM", "WRONGTYPE"}
 _FROM_A_SCRIPT = "script: "
 
 
@@ -45,7 +45,8 @@ def halfway(refused: Refused) -> bool:
     Of well-tested scripts one case is left: while its slot is on the way to another node, a script
     that has emptied a key (`ZREM` of the last member) and reaches for it again is told that this is
     a "non local key". Keys that were missing from the start are not: `TRYAGAIN` comes before all.
-    So does `WRONGTYPE`: scripts look at the kinds of keys before they write.
+    So does `WRONGTYPE`: scripts look at the kinds of keys before they write. `OOM` and `MISCONF`
+    are said at a script's first write or never.
     """
     return _FROM_A_SCRIPT in refused.text and refused.code not in _BEFORE_ALL_WRITES
 

@@ -15,7 +15,7 @@ from ..call import Word
 from ..codec import ENDED, LAST, STATE, frame_words
 from ..scripts import script
 from ..setting import Setting
-from .asking import fetch, write
+from .asking import bounded, fetch, write
 
 __all__ = ["Append"]
 
@@ -58,7 +58,7 @@ class Append:
         """Ask to append, if the session is still what a function saw."""
         setting = self.setting
         count = len(self.records)
-        setting.guesses.append(self.session_id, count)
+        setting.guesses.append(self.session_id, count, setting.limits.max_frames_per_session)
         bucket, name = setting.place(self.session_id)
         words: list[Word] = [setting.now, *setting.bounds, self.scope, count, *self._terms(seen)]
         words += frame_words(self.records)
@@ -80,4 +80,4 @@ class Append:
 
     def _terms(self, seen: str) -> tuple[Word, ...]:
         """Make the words by which `log.lua` knows what this append needs."""
-        return "" if self.expected is None else self.expected, self.size, seen
+        return "" if self.expected is None else bounded(self.expected), self.size, seen

@@ -22,9 +22,15 @@ from ..call import Script, Word
 from ..codec import PRINCIPAL, ROW, Stored
 from ..setting import Setting
 
-__all__ = ["OK", "checked", "fetch", "read", "refuse", "write"]
+__all__ = ["OK", "bounded", "checked", "fetch", "read", "refuse", "write"]
 
 OK = b"OK"
+_EXACT = 2**53
+
+
+def bounded(number: int) -> int:
+    """Bound a caller's number to those scripts count with; hiredis dies of one of 4,301 digits."""
+    return max(-_EXACT, min(number, _EXACT))
 
 
 def write(

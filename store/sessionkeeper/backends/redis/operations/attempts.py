@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any
+from typing import Any, TypeAlias
 
 from soleowner import CallerError
 
@@ -19,13 +19,25 @@ from ....session import STORE_FIELDS, Session
 from ....states import SessionState
 from ..ask import Ask, Plan
 from ..call import Word
-from ..codec import FIELDS, HELD, Stored, digest_of, read_session, session_words
+from ..codec import (
+    FIELDS,
+    HELD,
+    Stored,
+    digest_of,
+    digest_of_row,
+    read_session,
+    session_words,
+)
 from ..guesses import later
 from ..setting import Setting
 from .asking import OK, fetch, refuse
 from .sessions import note_change
 
 __all__ = ["Attempts"]
+
+_Seen: TypeAlias = tuple[Session, str]
+"""What a function is given, and the digest of what that holds. The server compares both: a revision
+may be only guessed, or given again by a server that lost what it had."""
 
 
 class Attempts:
@@ -59,18 +71,19 @@ class Attempts:
         of its log, before the function has a say. So many `frames` go along with the change.
         """
         guesses = self._setting.guesses
-        known: Session | None = None
+        known: _Seen | None = None
         believe = True
         while True:
-            start, digest = self._later(known) if believe else (known, "")
-            if start is None or (self._scope and start.principal != self._scope):
+            seen = self._later(known) if believe else known
+            if seen is None or (self._scope and seen[0].principal != self._scope):
                 known, believe = (yield from self._look()), known is None
                 continue
+            start, digest = seen
             self.current = start
-            if start is known:
+            if seen is known:
                 self._check(start, live=live, expected=expected)
-            changed = self._try(start, surely=start is known)
-            if changed is None and start is not known:
+            changed, raised = self._try(start, surely=seen is known)
+            if seen is not known and (raised or (changed is None and leave is None)):
                 # Made of a guess alone: nobody is told before the server has said it was right.
                 guesses.forget(self._id)
                 known, believe = (yield from self._look()), False
@@ -87,41 +100,44 @@ class Attempts:
             (answer,) = yield [ask]
             if answer[0] == OK:
                 return answer
-            guesses.forget(self._id)
+            guesses.refuted(self._id)
             if answer[0] != b"MOVED":
                 refuse(answer, self._id, changed)
             known, believe = self._read(answer[1]), True
 
     def taken(self, before: bytes, row: Stored) -> Session:
         """Return the session as it was stored, and let those hear of it who should."""
-        session = self._read(row)
-        self._setting.guesses.note(session, len(row[FIELDS]) + len(row[HELD] or b""))
+        session, _ = self._read(row)
+        self._setting.guesses.given(self._bucket, session.revision)
         note_change(self._setting, session, SessionState(before.decode()), self._context)
         return session
 
-    def _try(self, start: Session, *, surely: bool) -> Session | None:
+    def _try(self, start: Session, *, surely: bool) -> tuple[Session | None, bool]:
+        """Run the function; what it made of the session, and whether it raised instead."""
         try:
             with self._setting.owner():
-                return run_change(self._change, self._context, start)
+                return run_change(self._change, self._context, start), False
         except CallerError:
             if surely:
                 raise
-            return None
+            return None, True
 
-    def _later(self, known: Session | None) -> tuple[Session | None, str]:
+    def _later(self, known: _Seen | None) -> _Seen | None:
         guess = self._setting.guesses.get(self._id)
-        if guess is None or (known is not None and not later(guess[0], known)):
-            return known, ""
+        if guess is None or (known is not None and not later(guess[0], known[0])):
+            return known
         return guess
 
-    def _look(self) -> Plan[Session]:
+    def _look(self) -> Plan[_Seen]:
         row = yield from fetch(self._setting, self._id, self._scope)
         return self._read(row)
 
-    def _read(self, row: Stored) -> Session:
-        session = read_session(self._id, row)
-        self._setting.guesses.see(self._bucket, session.revision)
-        return session
+    def _read(self, row: Stored) -> _Seen:
+        session, digest = read_session(self._id, row), digest_of_row(row)
+        guesses = self._setting.guesses
+        guesses.see(self._bucket, session.revision)
+        guesses.note(session, len(row[FIELDS]) + len(row[HELD] or b""), digest)
+        return session, digest
 
     def _check(self, session: Session, *, live: bool, expected: int | None) -> None:
         if live and session.ended_at is not None:
@@ -132,14 +148,14 @@ class Attempts:
     def _guess(self, start: Session, changed: Session, frames: int, words: list[Any]) -> None:
         """Let the next change of this batch start from this one.
 
-        The revision it will have is guessed, and another process may be given it: so the server
-        is to compare what the session holds as well.
+        The revision it will have is guessed, and another process may be given it.
         """
         guesses = self._setting.guesses
         kept = {name: getattr(start, name) for name in STORE_FIELDS}
         kept["revision"] = guesses.revise(self._bucket)
         kept["last_seq"] += frames
-        kept["frame_count"] += frames
+        most = self._setting.limits.max_frames_per_session  # beyond it the oldest go
+        kept["frame_count"] = min(kept["frame_count"] + frames, most)
         if changed.state.is_terminal and start.ended_at is None:
             guesses.forget(self._id)  # when it ends, the server will say
         else:

@@ -13,7 +13,7 @@ from ..codec import COUNT, read_frames, whole
 from ..scripts import script
 from ..setting import Setting
 from .appending import Append
-from .asking import checked, fetch, read, write
+from .asking import bounded, checked, fetch, read, write
 
 __all__ = [
     "add_frame",
@@ -42,23 +42,26 @@ def add_frame(setting: Setting, command: AddFrame, scope: str) -> Plan[int]:
 def read_frames_of(
     setting: Setting, command: ReadFrames, scope: str
 ) -> Plan[tuple[int, Sequence[FrameRecord]]]:
-    limit: Word = "" if command.limit is None else command.limit
+    limit: Word = "" if command.limit is None else bounded(command.limit)
     newest = "1" if command.newest else ""
-    ask = read(setting, READ, command.session_id, scope, command.after, limit, newest, "")
+    ask = read(setting, READ, command.session_id, scope, bounded(command.after), limit, newest, "")
     (answer,) = yield [ask]
     _, _, first, _, entries = checked(answer, command.session_id)
     return first, read_frames(entries)
 
 
 def read_news(setting: Setting, command: ReadNews, scope: str) -> Plan[LogNews]:
-    number: Word = "" if command.number is None else command.number
-    ask = read(setting, READ, command.session_id, scope, command.after, command.limit, "", number)
+    which: Word = "" if command.number is None else _text(command.number)
+    after = bounded(command.after)
+    ask = read(setting, READ, command.session_id, scope, after, command.limit, "", which)
     (answer,) = yield [ask]
     gone = answer[0] in (b"MISSING", b"ANOTHER")
     if gone and command.number is not None:
         return LogNews(command.number, command.after + 1, (), over=True)
     _, found, first, ended, entries = checked(answer, command.session_id)
-    return LogNews(int(found), first, read_frames(entries), over=bool(ended))
+    # As a number, the text by which the script knows which session it is.
+    number = int.from_bytes(found, "big")
+    return LogNews(number, first, read_frames(entries), over=bool(ended))
 
 
 def count_frames(setting: Setting, command: CountFrames, scope: str) -> Plan[int]:
@@ -73,6 +76,11 @@ def delete_frames(setting: Setting, command: DeleteFrames, scope: str) -> Plan[i
 
 
 def trim_frames(setting: Setting, command: TrimFrames, scope: str) -> Plan[int]:
-    (answer,) = yield [write(setting, TRIM, command.session_id, command.up_to, scope=scope)]
+    up_to = bounded(command.up_to)
+    (answer,) = yield [write(setting, TRIM, command.session_id, up_to, scope=scope)]
     removed: int = checked(answer, command.session_id)[1]
     return removed
+
+
+def _text(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")

@@ -23,7 +23,7 @@ from ..call import Word
 from ..codec import decoded_id, read_session, session_words
 from ..scripts import script
 from ..setting import Setting
-from .asking import OK, checked, fetch, refuse, write
+from .asking import OK, bounded, checked, fetch, refuse, write
 from .spread import gathered, in_one_bucket
 
 __all__ = [
@@ -121,7 +121,7 @@ def _create(
     if answer[0] == b"THERE":
         return read_session(new.id, answer[1]), False
     session = read_session(new.id, checked(answer, new.id, new)[1])
-    setting.guesses.see(ask.bucket, session.revision)
+    setting.guesses.given(ask.bucket, session.revision)
     evicted = answer[2]
     for id_, row in zip(evicted[::2], evicted[1::2], strict=True):
         gone = read_session(decoded_id(id_), row)
@@ -140,7 +140,7 @@ def _update(
     for session in sessions:
         _, name = setting.place(session.id)
         keys.append(bucket.session + name)
-        words += session_words(name, f"r:{session.revision}", session)
+        words += session_words(name, f"r:{bounded(session.revision)}", session)
         setting.guesses.revise(bucket)
     fixed = (setting.now, scope, setting.limits.max_metadata_bytes)
     (answer,) = yield [Ask(bucket, UPDATE, keys, (*fixed, *words), write=True)]
@@ -152,7 +152,7 @@ def _update(
     for session, before, row in zip(sessions, answer[1::2], answer[2::2], strict=True):
         after = read_session(session.id, row)
         updated.append(after)
-        setting.guesses.see(bucket, after.revision)
+        setting.guesses.given(bucket, after.revision)
         note_change(setting, after, SessionState(before.decode()), context)
     return updated
 

@@ -22,7 +22,7 @@ from ..codec import decoded_id, micros, read_session
 from ..keys import Bucket
 from ..scripts import script
 from ..setting import Setting
-from .asking import checked
+from .asking import bounded, checked
 from .sessions import note_change
 
 __all__ = [
@@ -106,6 +106,7 @@ def _in_turn(
 ) -> Plan[list[Any]]:
     """Sweep bucket after bucket, in one round trip where the limit leaves all their share."""
     buckets: list[Bucket] = setting.keys.buckets
+    limit = bounded(limit)
     answers: list[Any] = []
     while buckets and limit > 0:
         share = max(1, limit // len(buckets))

@@ -1,9 +1,11 @@
 --@use keys rows
--- ARGV: 1 principal, 2 after, 3 limit or '', 4 '1' for the newest, 5 number of the session or ''.
+-- ARGV: 1 principal, 2 after, 3 limit or '', 4 '1' for the newest, 5 which session or '': its number
+-- and when it was created, for a server that lost what it had gives numbers again.
 local row = find(KEYS[9], '')
 if not row then return { 'MISSING' } end
 if ARGV[1] ~= '' and row.principal ~= ARGV[1] then return { 'FOREIGN' } end
-if ARGV[5] ~= '' and ARGV[5] ~= row.number then return { 'ANOTHER' } end
+local which = row.number .. '-' .. (row.raw[3] or '')
+if ARGV[5] ~= '' and ARGV[5] ~= which then return { 'ANOTHER' } end
 local first = math.max(tonumber(ARGV[2]), row.last - row.count) + 1
 local count = math.max(0, row.last - first + 1)
 local limit = tonumber(ARGV[3]) or count
@@ -21,4 +23,4 @@ if count > 0 then
     redis.pcall('HINCRBY', META, 'lost', 1)
   end
 end
-return { 'OK', row.number, first, row.ended and 1 or 0, frames }
+return { 'OK', which, first, row.ended and 1 or 0, frames }

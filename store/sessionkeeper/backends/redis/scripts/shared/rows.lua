@@ -25,8 +25,8 @@ local function find_log(key, scope)
   }
 end
 
--- What a caller's function saw of a session is still so: its revision, where its log ends, and, if
--- that revision was only guessed, what it holds; for another process may have been given it.
+-- What a caller's function saw of a session is still so: its revision, where its log ends, and what
+-- it holds; for a revision that was guessed, or that a server lost, may be another process's by now.
 local function seen(row, mark)
   local revision, last, count, digest = string.match(mark, '^(%d+):(%d+):(%d+):(%x*)$')
   if revision ~= row.revision or tonumber(last) ~= row.last or tonumber(count) ~= row.count then
