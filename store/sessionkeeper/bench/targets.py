@@ -119,8 +119,13 @@ def _of_peer(text: str, name: str) -> Target:
         peer.check()
     except PeerNotInstalled as missing:
         raise ValueError(str(missing)) from None
-    if peer.place is Place.REDIS and "=" not in text:
-        raise ValueError(str(PeerNeeds(peer)))
+    _, given, url = text.partition("=")
+    if peer.place is Place.REDIS:
+        at = urlsplit(url)
+        if at.scheme not in ("redis", "rediss") or not at.hostname:
+            raise PeerNeeds(peer)
+    elif given:
+        raise ValueError(f"{name} takes no URL: it is in a place of its own")
     return Target(text, name, shared=False, tidied=False)
 
 
