@@ -15,6 +15,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import BinaryIO
 
 import msgspec
@@ -50,8 +51,10 @@ from .targets import lacking, subject_of, target_named
 
 __all__ = ["main"]
 
-_PATIENCE = 15.0
-"""Seconds."""
+_PATIENCE = 60.0
+"""Seconds to tidy up in when nobody gives orders any more."""
+_LOOK = 10.0
+"""Seconds for which somebody who wants to stop waits for what is looked at."""
 
 
 class Worker:
@@ -71,6 +74,7 @@ class Worker:
         """Read orders on a thread until there are no more: whoever gave them has ended."""
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[Order | None] = asyncio.Queue()
+        self.report(Done())
 
         def read() -> None:
             for line in orders:
@@ -137,7 +141,7 @@ class Worker:
         gc.freeze()
         self._before = filled_with(subject, order.load)
         if order.fill:
-            await fill(subject, order.load, self._keys)
+            await fill(subject, order.load, self._keys, stopped=lambda: self._stopped)
         if self._stopped:
             self._drive.stop()
         return Opened(lacking(subject), tuple(work.value for work in subject.offers))
@@ -179,7 +183,14 @@ class Worker:
         )
 
     async def _check(self) -> Report:
-        return await found_in(self._open_subject(), self._keys, before=self._before)
+        begun = monotonic()
+        return await found_in(
+            self._open_subject(),
+            self._keys,
+            before=self._before,
+            # What was measured is still looked at, if that does not take long.
+            stopped=lambda: self._stopped and monotonic() - begun > _LOOK,
+        )
 
     async def _close(self, *, tidy: bool) -> Report:
         subject, self._subject = self._open_subject(), None
