@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -36,11 +39,21 @@ _Row: TypeAlias = tuple[str, dict[str, str], tuple[str, bool]]
 """Name, cells by column, and what was stored with whether that is an alarm."""
 
 
-def show_result(result: BenchResult) -> None:
-    """Print it."""
+def show_result(result: BenchResult, written: Sequence[Path] = ()) -> None:
+    """Print it, and which files were written. Raises `OSError` when nobody reads it."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDE)
+    # At once, and not by the console: that ends the process when nobody reads, and takes fright
+    # at an encoding without µ.
+    with console.capture() as shown:
+        _show(console, result)
+    text = "".join([shown.get(), *(f"written: {file}\n" for file in written)])
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    typer.echo(text.encode(encoding, "replace").decode(encoding), nl=False, color=True)
+
+
+def _show(console: Console, result: BenchResult) -> None:
     loads: list[Load] = []
     for subject in result.subjects:
         loads += [each.load for each in subject.measured if each.load not in loads]
