@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 
 import aiosqlite
 import uvloop
-from harness import Operation, throughput
+from harness import Operation, options, throughput
 from ratios import MESSAGE, envelope
 from sessionkeeper import Session, SQLiteSessionStore
 
@@ -113,6 +113,7 @@ async def measured() -> dict[str, list[float]]:
 
 def main() -> int:
     """Measure; 0 when ours is ahead of all, and 1.5 times the fastest."""
+    options(__doc__).parse_args()
     print(f"SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores, {CALLERS} callers")
     rates = uvloop.run(measured())
     mine = rates["sessionkeeper"]
