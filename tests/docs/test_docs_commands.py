@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,18 @@ def flags_of(script: str) -> set[str]:
     """What it says that it takes, one way or the other."""
     given = re.findall(r'add_argument\(\s*"(--[a-z]+)"', script)
     return {*given, *(f"--{name}" for name in re.findall(r'\b([a-z]+)="', script))}
+
+
+def test_the_extra_for_measuring_knows_every_setting_of_pytest() -> None:
+    """`.[perf]` alone is what the pages tell one to install, and pytest refuses what no plugin has
+    said it knows."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    extras: dict[str, list[str]] = project["project"]["optional-dependencies"]
+    plugins = {"asyncio": "pytest-asyncio", "timeout": "pytest-timeout"}
+    settings = project["tool"]["pytest"]["ini_options"]
+    needed = {
+        plugins[name] for name in (each.partition("_")[0] for each in settings) if name in plugins
+    }
+    brought = {re.split("[^a-z-]", each)[0] for each in [*extras["perf"], *extras["conformance"]]}
+    assert any("conformance" in each for each in extras["perf"])
+    assert needed == {*plugins.values()} <= brought
