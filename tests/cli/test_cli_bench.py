@@ -105,6 +105,7 @@ def test_what_is_lost_is_exit_code_1_and_json_alone_goes_to_stdout(
         (["--store", "no_such_module:Store"], "there is no module 'no_such_module'"),
         (["--store", "pathlib:Path"], "'pathlib:Path' is no SessionStore"),
         (["--store", "http://x"], "a store URL begins with"),
+        (["--store", "redis:/user:hunter2@host"], "no URL, and no module:Class"),
         (["--store", "sqlite:///no/such/folder/x.db"], "there is no such folder"),
         (["--store", "pykka"], "pykka is not installed: pip install 'sessionkeeper[perf-peers]'"),
         (["--mix", "cocktail"], "there are conversation, single"),
@@ -150,6 +151,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(
     output = capsys.readouterr()
     assert output.out == ""
     assert said in output.err
+    assert "hunter2" not in output.err
     assert len(output.err.splitlines()) == 1
 
 

@@ -57,6 +57,8 @@ def target_named(text: str, /, *, new: bool = True) -> Target:
         return _of_url(text, new=new)
     if text in DESIGNS:
         return Target(text, text, shared=False, tidied=False)
+    if ":" in text and any(sign in text for sign in "/@"):
+        raise ValueError("no URL, and no module:Class")  # not shown: it may hold a password
     if ":" in text:
         subject_class(text)
         return Target(text, text, shared=False, tidied=False)
