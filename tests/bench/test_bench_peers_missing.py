@@ -72,6 +72,8 @@ def test_a_url_with_a_password_is_not_shown() -> None:
         target = target_named("cashews-redis=redis://user:secret@localhost/0")
         assert target.name == "cashews-redis"
     assert target_named("cashews").name == "cashews"
+    names = [target_named(f"redis://user:secret@localhost{base}").name for base in ("/0", "", "/1")]
+    assert names == ["redis://localhost", "redis://localhost", "redis://localhost/1"]
 
 
 async def test_a_peer_that_hides_that_its_server_is_away_says_so_and_is_not_opened() -> None:

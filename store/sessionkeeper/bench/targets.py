@@ -146,7 +146,9 @@ def _of_url(url: str, *, new: bool) -> Target:
             raise ValueError(str(missing)) from None
         split = urlsplit(url)
         port = "" if split.port is None else f":{split.port}"
-        return Target(url, f"{split.scheme}://{split.hostname}{port}", shared=True, tidied=True)
+        base = "" if split.path in ("", "/", "/0") else split.path
+        name = f"{split.scheme}://{split.hostname}{port}{base}"
+        return Target(url, name, shared=True, tidied=True)
     return Target(url, "memory", shared=False, tidied=False)
 
 
