@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sessionkeeper.bench import BenchResult, Load, SubjectResult
 from sessionkeeper.cli.bench import _tell
+from sessionkeeper.cli.bench_table import _COLUMNS, _fitting
 
 RESULT = BenchResult(
     subjects=(SubjectResult("mine", ("µ, no durability",), ()),),
@@ -83,3 +84,14 @@ def test_few_arrivals_are_not_none(rate: float, said: str) -> None:
     """One in ten seconds is not `0 arrivals/s`."""
     load = Load("append", 1, rate, 1_000, 0.0, (100,), 0.5, 0.0, 1)
     assert load.title == f"{said} arrivals/s"
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [(40, ["ops/s"]), (52, ["ops/s", "p50"]), (80, ["ops/s", "p50", "p99"]), (200, [*_COLUMNS])],
+)
+def test_what_is_lost_is_shown_on_a_narrow_terminal_too(width: int, shown: list[str]) -> None:
+    """Speeds make room for it."""
+    cells = dict.fromkeys(_COLUMNS, "9.49 µs")
+    rows = [("read-modify-write", cells, ("lost 664 of 1,419 updates", True))]
+    assert _fitting(rows, width) == shown

@@ -34,6 +34,8 @@ _COLUMNS = (
 )
 _DROPPED = ("from to", "gc", "p99.99", "mailbox", "max", "memory", "gap", "p99.9")
 """What a narrow terminal is shown without, in this order."""
+_LAST_DROPPED, _FOLDED = ("p99", "p50"), 12
+"""What goes when there is no room for them beside what was stored, folded to so many columns."""
 
 _Row: TypeAlias = tuple[str, dict[str, str], tuple[str, bool]]
 """Name, cells by column, and what was stored with whether that is an alarm."""
@@ -101,14 +103,18 @@ def _table(result: BenchResult, load: Load, width: int) -> Table:
 def _fitting(rows: Sequence[_Row], width: int) -> list[str]:
     """The columns a terminal has room for beside names and what was stored, which always show."""
     columns: list[str] = list(_COLUMNS)
-    dropped = iter(_DROPPED)
-    while True:
-        wide = max((len(name) + len(words) for name, _, (words, _) in rows), default=0) + 4
-        for column in columns:
-            wide += max(len(column), *(len(cells[column]) for _, cells, _ in rows), 0) + 2
-        if wide <= width or (least := next(dropped, None)) is None:
-            return columns
-        columns.remove(least)
+    names = max((len(name) for name, _, _ in rows), default=0)
+    words = max((len(words) for _, _, (words, _) in rows), default=0)
+    for stored, dropped in ((words, _DROPPED), (min(words, _FOLDED), _LAST_DROPPED)):
+        for least in dropped:
+            wide = sum(
+                max(len(column), *(len(cells[column]) for _, cells, _ in rows), 0) + 2
+                for column in columns
+            )
+            if names + stored + 4 + wide <= width:
+                return columns
+            columns.remove(least)
+    return columns
 
 
 def _cells(each: Measured) -> dict[str, str]:
