@@ -39,10 +39,16 @@ async def test_a_stall_shows_in_an_open_loop_and_hides_in_a_closed_one(
 ) -> None:
     """What came during the stall waited for it, on the clock; a polite caller asked once."""
     stall_us = subjects.STALL * 1e6
-    opened = await driven(subjects.StallsOnce(), replace(load, mix="read", rate=500.0))
-    await opened.measure(0.8)
+    opened = await driven(subjects.StallsOnce(), replace(load, mix="read", rate=1_000.0))
+    await opened.measure(0.5)
     closed = await driven(subjects.StallsOnce(), replace(load, mix="read", callers=1))
-    await closed.measure(0.6)
+
+    async def stop_after_calls() -> None:
+        while closed.completed < 2_000:
+            await asyncio.sleep(0)
+        closed.stop()
+
+    await asyncio.gather(closed.measure(60.0), stop_after_calls())
     assert latency_of(opened).p90_us > 0.3 * stall_us
     assert latency_of(closed).max_us > 0.9 * stall_us
     assert latency_of(closed).p99_us < 0.1 * stall_us
