@@ -105,12 +105,12 @@ class RefusesAppends(Sound):
 
 
 class Forgets(Sound):
-    """Forgets a whole session in the hundredth append."""
+    """Forgets a whole session as soon as it has four."""
 
-    async def append(self, key: str, payload: bytes) -> None:
-        self.logs[key].append(payload)
-        if next(self.calls) == 100:
-            del self.logs[key]
+    async def append_many(self, key: str, payloads: Sequence[bytes]) -> None:
+        await super().append_many(key, payloads)
+        if next(self.calls) == 3:
+            del self.logs[min(self.logs)]
 
 
 class NeverAppends(Sound):

@@ -24,6 +24,17 @@ async def driven(subject: Subject, load: Load) -> Drive:
     return Drive(subject, load, keys, steps_of(load, subject.offers, seed=1), own="own")
 
 
+async def measure_calls(drive: Drive, count: int) -> None:
+    """Until so many are done, however long that takes."""
+
+    async def stop() -> None:
+        while drive.completed < count:
+            await asyncio.sleep(0)
+        drive.stop()
+
+    await asyncio.gather(drive.measure(60.0), stop())
+
+
 def latency_of(drive: Drive) -> Latency:
     """Of everything it asked."""
     histogram = Histogram()
@@ -42,13 +53,7 @@ async def test_a_stall_shows_in_an_open_loop_and_hides_in_a_closed_one(
     opened = await driven(subjects.StallsOnce(), replace(load, mix="read", rate=1_000.0))
     await opened.measure(0.5)
     closed = await driven(subjects.StallsOnce(), replace(load, mix="read", callers=1))
-
-    async def stop_after_calls() -> None:
-        while closed.completed < 2_000:
-            await asyncio.sleep(0)
-        closed.stop()
-
-    await asyncio.gather(closed.measure(60.0), stop_after_calls())
+    await measure_calls(closed, 2_000)
     assert latency_of(opened).p90_us > 0.3 * stall_us
     assert latency_of(closed).max_us > 0.9 * stall_us
     assert latency_of(closed).p99_us < 0.1 * stall_us
@@ -111,7 +116,7 @@ async def test_a_round_ends_when_it_holds_enough(
 async def test_everything_of_a_mix_is_asked_for(subjects: Any, load: Load) -> None:
     """What is rare comes too; what is not offered is left out."""
     drive = await driven(subjects.Sound(), load)
-    await drive.measure(0.3)
+    await measure_calls(drive, 20_000)
     asked = {work for work, samples in drive.samples.items() if samples}
     assert asked == {*Work} - {Work.SET, Work.TOUCH}
     assert drive.errors == {}

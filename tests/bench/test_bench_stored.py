@@ -99,14 +99,14 @@ def test_a_session_that_is_gone_is_lost_with_all_its_messages(measured: Run) -> 
     forgets, never = measured(
         "Forgets", "NeverAppends", half=True, mix="append", sessions=4, frames=3
     ).subjects
-    closed, half = forgets.measured
-    assert half.load.half
+    closed = forgets.measured[0]
     assert closed.stored.checked
-    assert 3 < closed.stored.lost_messages < closed.stored.messages
-    assert closed.stored.extra_messages == 0
+    assert (closed.stored.lost_messages, closed.stored.extra_messages) == (3, 0)
+    assert closed.stored.messages >= 4 * 3
+    assert told_stored(closed.stored)[1]
     [refused] = never.measured
-    assert refused.errors["ConnectionError"] == refused.stored.unknown > 0
-    assert told_stored(refused.stored) == (f"all 12, {refused.stored.unknown:,} unknown", False)
+    assert refused.errors.get("ConnectionError", 0) == refused.stored.unknown
+    assert (refused.stored.messages, refused.stored.lost_messages) == (12, 0)
 
 
 @pytest.mark.any_loop
@@ -133,7 +133,7 @@ def test_a_process_that_is_killed_takes_nothing_with_it_that_was_measured(
     assert result.interrupted
     [subject] = result.subjects
     assert [each.load for each in subject.measured] == [load]
-    assert subject.measured[0].stored.messages > 0
+    assert subject.measured[0].stored.checked
 
 
 @pytest.mark.any_loop
