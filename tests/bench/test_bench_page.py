@@ -192,6 +192,14 @@ def test_a_chart_has_room_for_a_store_that_does_nothing() -> None:
     assert over_sizes("Throughput", "callers", [Series(0, "x", ((1, 0.0, 0.0, 0.0),))], str) is None
 
 
+def test_loads_on_stores_of_different_sizes_are_said_to_be(result: BenchResult) -> None:
+    """Not all of them to be of the first one's."""
+    first, other = result.subjects[0].measured
+    other = replace(other, load=replace(other.load, sessions=1_000_000))
+    page = Page(render_page(replace(result, subjects=(SubjectResult("x", (), (first, other)),))))
+    assert "messages of 100 bytes, 20 to 1,000,000 sessions, Zipf" in page.text
+
+
 def test_a_page_of_nothing_says_so(result: BenchResult) -> None:
     """Interrupted before anything was measured."""
     assert "Nothing was measured." in Page(render_page(replace(result, subjects=()))).text

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..bench import BenchResult, Curve, Load, Measured, SubjectResult, told_stored
-from ..lab.report.texts import micros, rate
+from ..lab.report.texts import counted, micros, rate
 from .stores import printable
 
 __all__ = ["show_result"]
@@ -156,7 +156,8 @@ def _notes(result: BenchResult) -> Iterator[str]:
                 told = ", ".join(f"{n:,} {printable(kind)}" for kind, n in each.errors.items())
                 yield f"{at}: failed: {told}"
             if each.late:
-                yield f"{at}: {each.late:,} arrivals were never begun: it cannot keep up"
+                late = counted(each.late, "arrival was", "arrivals were")
+                yield f"{at}: {late} never begun: it cannot keep up"
             if each.ended_early:
                 yield f"{at}: rounds ended early, at 512 MB of messages"
 
