@@ -48,11 +48,15 @@ class NoStore:
 
 @pytest.mark.any_loop
 def test_a_table_a_file_of_json_and_a_page(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was measured, three times; programs read every number."""
+    """What was measured, three times; programs read every number. What is in the folder where one
+    is does not come before the standard library."""
+    (tmp_path / "random.py").write_text("raise SystemExit('this is no standard library')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     page, numbers = tmp_path / "page.html", tmp_path / "bench.json"
-    asked = ["--store", "plain", "--store", "sqlite-os", "--callers", "1,8"]
+    asked = ["--store", "plain", "--store", "sqlite:///own.db", "--callers", "1,8"]
     assert run(["bench", *asked, *QUICK, "--json", str(numbers), "--html", str(page)]) == 0
     output = capsys.readouterr()
     assert output.err == ""
@@ -67,7 +71,7 @@ def test_a_table_a_file_of_json_and_a_page(
     assert "<svg" in page.read_text()
     told = json.loads(numbers.read_text())
     assert (told["interrupted"], told["loop"], told["workers"]) == (False, "uvloop", 1)
-    assert [subject["name"] for subject in told["subjects"]] == ["plain", "sqlite-os"]
+    assert [subject["name"] for subject in told["subjects"]] == ["plain", "own.db"]
     for subject in told["subjects"]:
         assert [each["load"]["callers"] for each in subject["measured"]] == [1, 8]
         for each in subject["measured"]:
@@ -80,10 +84,8 @@ def test_a_table_a_file_of_json_and_a_page(
 def test_what_is_lost_is_exit_code_1_and_json_alone_goes_to_stdout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A store of one's own, found where one is, in an open loop on stock asyncio; what else is
-    there does not come before the standard library."""
+    """A store of one's own, found where one is, in an open loop on stock asyncio."""
     (tmp_path / "loses_of_mine.py").write_text(OWN)
-    (tmp_path / "random.py").write_text("raise SystemExit('this is no standard library')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     asked = ["--store", "loses_of_mine:Loses", "--mix", "append", "--rate", "200"]

@@ -224,7 +224,8 @@ def _refuse_unused(context: typer.Context, names: Sequence[str], growth: bool) -
 
 def _targets(names: Sequence[str]) -> tuple[Target, ...]:
     folder = str(Path.cwd())
-    if any(":" in name for name in names) and folder not in sys.path:
+    own = any(":" in name and "://" not in name for name in names)
+    if own and folder not in sys.path:
         sys.path.insert(0, folder)  # as `python -m` would: there is most often one's own class
     return tuple(map(target_named, dict.fromkeys(names)))
 
