@@ -199,7 +199,7 @@ def test_who_is_ended_while_a_store_is_filled_keeps_the_rounds_before(
     """SIGTERM does as Ctrl-C; of a round in which nothing was measured yet nothing is shown."""
     (tmp_path / "fills.py").write_text(OWN)
     asked = ["--mix", "read", "--callers", "1", "--seconds", "0.05", "--warmup", "0"]
-    sizes = ["--rounds", "1", "--sessions", "10,100000", "--json", "-"]
+    sizes = ["--rounds", "1", "--sessions", "10,30000", "--json", "-"]
     process = start("bench", "--store", "fills:Fills", *asked, *sizes)
     until_there(tmp_path / "filling", process)
     process.send_signal(signal.SIGTERM)

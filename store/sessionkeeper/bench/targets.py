@@ -14,7 +14,6 @@ from ..atomic import AtomicSessionStore
 from ..backend_config import RedisBackend, SQLiteBackend, backend_from_url
 from ..errors import BackendNotImplemented
 from ..factory import StorageFactory
-from ..lab import DESIGNS, design_named
 from ..redis_store import RedisSessionStore
 from .of_store import LIMITS, StoreSubject
 from .peers import PEERS, PeerNeeds, PeerNotInstalled, Place
@@ -55,12 +54,15 @@ def target_named(text: str, /, *, new: bool = True) -> Target:
         return _of_peer(text, name)
     if "://" in text:
         return _of_url(text, new=new)
-    if text in DESIGNS:
-        return Target(text, text, shared=False, tidied=False)
     if ":" in text and any(sign in text for sign in "/@"):
         raise ValueError("no URL, and no module:Class")  # not shown: it may hold a password
     if ":" in text:
         subject_class(text)
+        return Target(text, text, shared=False, tidied=False)
+    # Not before: it brings all that checks designs, and most processes that measure need none.
+    from ..lab import DESIGNS
+
+    if text in DESIGNS:
         return Target(text, text, shared=False, tidied=False)
     known = [*dict.fromkeys(("memory", *_FILES, *DESIGNS, *PEERS))]
     near = get_close_matches(text, known, n=1)
@@ -83,9 +85,7 @@ def subject_of(
         return PEERS[name].make(path=folder / f"{place}-{name}", redis_url=url or None)
     if "://" in asked:
         return _subject_of_url(asked, f"{run}-{place}")
-    if asked in DESIGNS:
-        return StoreSubject(_design(asked))
-    made = subject_class(asked)
+    made = subject_class(asked) if ":" in asked else None
     return StoreSubject(_design(asked)) if made is None else made()
 
 
@@ -105,6 +105,8 @@ def subject_class(name: str, /) -> Callable[[], Subject] | None:
         found = getattr(found, part, None)
     if isinstance(found, type) and issubclass(found, Subject):
         return found
+    from ..lab import design_named
+
     design_named(name)
     return None
 
@@ -177,6 +179,8 @@ def _subject_of_url(url: str, prefix: str) -> StoreSubject:
 
 
 def _design(name: str) -> Callable[[], Awaitable[AtomicSessionStore]]:
+    from ..lab import DESIGNS, design_named
+
     async def make() -> AtomicSessionStore:
         store = design_named(name).make(LIMITS if name in DESIGNS else None)
         if not isinstance(store, AtomicSessionStore):

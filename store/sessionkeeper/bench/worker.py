@@ -20,7 +20,6 @@ from typing import BinaryIO
 
 import msgspec
 
-from ..lab import available_loops
 from .driving import Drive
 from .growing import grow
 from .latencies import Histogram
@@ -264,7 +263,12 @@ def main() -> None:
     os.dup2(2, 1)
     orders = sys.stdin.buffer
     start = msgspec.json.decode(orders.readline(), type=Start)
-    with asyncio.Runner(loop_factory=available_loops()[start.loop]) as runner:
+    factory = asyncio.new_event_loop
+    if start.loop == "uvloop":
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(Worker(start, reports).work(orders))
 
 
