@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from sessionkeeper.bench import BenchResult, Load, SubjectResult
-from sessionkeeper.cli import main
 from sessionkeeper.cli.bench import _tell
 from sessionkeeper.cli.bench_table import _COLUMNS, _fitting
 
@@ -96,18 +95,3 @@ def test_what_is_lost_is_shown_on_a_narrow_terminal_too(width: int, shown: list[
     cells = dict.fromkeys(_COLUMNS, "9.49 µs")
     rows = [("read-modify-write", cells, ("lost 664 of 1,419 updates", True))]
     assert _fitting(rows, width) == shown
-
-
-def test_an_interrupt_before_a_command_has_begun_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Reading all of it takes half a second, in which one may think better of it."""
-
-    def interrupted(_: object) -> int:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("sessionkeeper.cli.app.run", interrupted)
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 130
-    assert capsys.readouterr().err == "sessionkeeper: interrupted\n"
