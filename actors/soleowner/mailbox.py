@@ -18,6 +18,22 @@ from .envelope import Batch, Envelope
 __all__ = ["Mailbox"]
 
 S = TypeVar("S")
+T = TypeVar("T")
+
+
+class _OwnersQueue(asyncio.Queue[T]):
+    """A queue that one task waits on, so that it looks the loop up once.
+
+    Before 3.12 the base class does so at each wait, and that asks the kernel for the pid: up to a
+    quarter of a round trip. Should asyncio call this method no longer, only that time is lost.
+    """
+
+    _owners: asyncio.AbstractEventLoop | None = None
+
+    def _get_loop(self) -> asyncio.AbstractEventLoop:
+        if self._owners is None:
+            self._owners = asyncio.get_running_loop()
+        return self._owners
 
 
 class Mailbox(Generic[S]):
@@ -46,7 +62,7 @@ class Mailbox(Generic[S]):
             raise ValueError("a mailbox holds at least one command and one byte")
         self.capacity = capacity
         self.capacity_bytes = capacity_bytes
-        self._queue: asyncio.Queue[Batch[S]] = asyncio.Queue()
+        self._queue: asyncio.Queue[Batch[S]] = _OwnersQueue()
         self._batch: Batch[S] | None = None  # the one on the queue that may still grow
         self._bytes = 0
         self._waiting: deque[Envelope[S]] = deque()

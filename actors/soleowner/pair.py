@@ -79,15 +79,25 @@ class ActorPair(Actor[S]):
         """Queue a command where it belongs, and return its reply. Raises as `Actor.ask`."""
         if not self._reads(command):
             return super().ask(command)
-        self._check_here()
+        self.check_here()
         return self._reader.ask(command)
 
     def ask_nowait(self, command: Command[S, R], /) -> asyncio.Future[R]:
         """Do as `ask` does, but raise `MailboxFull` where `ask` would wait for a place."""
         if not self._reads(command):
             return super().ask_nowait(command)
-        self._check_here()
+        self.check_here()
         return self._reader.ask_nowait(command)
+
+    def check_here(self) -> None:
+        """Raise what the writer would at once; also for work that is done beside both.
+
+        The reader would not: for it, the writer's thread is one like any other.
+        """
+        if self._refusal is not None:
+            raise self._refusal()
+        if get_ident() != self._thread or not self._is_running() or self._runner.applying:
+            raise self._misuse()
 
     def statistics(self) -> ActorStatistics:
         """One moment of both; what is counted is added up."""
@@ -121,10 +131,3 @@ class ActorPair(Actor[S]):
     def _accept(self, command: Command[S, object], reply: Reply, /) -> None:
         accept = self._reader._accept if self._reads(command) else super()._accept
         accept(command, reply)
-
-    def _check_here(self) -> None:
-        """Raise what the writer would: for the reader, its thread is one like any other."""
-        if self._refusal is not None:
-            raise self._refusal()
-        if get_ident() != self._thread or self._runner.applying:
-            raise self._misuse()

@@ -66,6 +66,8 @@ class ThreadRunner(Runner[S]):
         self._grace = grace
         self._queue: SimpleQueue[_Work[S] | None] = SimpleQueue()
         self._stopping = False
+        self._bug: BaseException | None = None
+        """What the storage raised where it must not: the next batch crashes with it."""
         self._work: _Work[S] | None = None
 
     async def open(self) -> None:
@@ -149,22 +151,37 @@ class ThreadRunner(Runner[S]):
             self._post(partial(succeed, self._ended, None))
 
     def _take_turns(self) -> None:
-        pause = self._storage.tidy()
+        pause = self._tidy()
         while not self._loop.is_closed():
             try:
                 work = self._queue.get(timeout=pause)
             except Empty:
-                pause = self._storage.tidy()
+                pause = self._tidy()
                 continue
             if work is None:
                 return
-            self._apply(work)
+            try:
+                self._apply(work)
+            except BaseException as error:  # not even the rollback came to its end
+                self._bug = work.crash = error
+                work.outcomes, work.refuse = [], None
             self._post(partial(self._deliver, work))
             del work  # while it waits, nothing of the last batch stays alive
-            pause = self._storage.tidy()
+            pause = self._tidy()
+
+    def _tidy(self) -> float | None:
+        if self._bug is None:
+            try:
+                return self._storage.tidy()
+            except BaseException as error:
+                self._bug = error  # a thread that ended here would answer nobody any more
+        return None
 
     def _apply(self, work: _Work[S]) -> None:
         storage = self._storage
+        if self._bug is not None:
+            work.crash = self._bug
+            return
         try:
             # Who gave up before the batch begins was promised no effect.
             live = [envelope for envelope in work.batch if not envelope[1].done()]

@@ -93,19 +93,28 @@ def backend_from_url(url: str, /) -> StorageBackend:
     """
     if not isinstance(url, str):
         raise TypeError(f"a URL is a str, not {type(url).__name__}")
+    scheme, _, rest = url.partition(":")
+    if scheme.lower() == "sqlite":
+        return SQLiteBackend(path=_file(rest))
     parts = _split(url)
     if parts.scheme == "memory":
         if url not in ("memory://", "memory:"):
             raise ValueError("memory:// takes nothing after it")
         return MemoryBackend()
-    if parts.scheme == "sqlite":
-        three = url.partition(":")[2].startswith("///")
-        if not three or parts.query or parts.fragment or not parts.path.strip("/"):
-            raise ValueError("sqlite:///file.db is expected, with three slashes")
-        return SQLiteBackend(path=unquote(parts.path[1:]))
     if parts.scheme in REDIS_SCHEMES:
         return _redis(parts)
     raise ValueError(f"a store URL begins with memory:, sqlite:, {':, '.join(REDIS_SCHEMES)}:")
+
+
+def _file(rest: str) -> str:
+    """Read the path of a URL as it is: `urlsplit` drops an empty query, tabs and line breaks."""
+    path = rest[3:]
+    if not rest.startswith("///") or "?" in path or "#" in path or not path.strip("/"):
+        raise ValueError("sqlite:///file.db is expected, with three slashes")
+    try:
+        return unquote(path, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("the path is not UTF-8 where it is quoted") from None
 
 
 def _redis(parts: SplitResult) -> RedisBackend:
@@ -123,5 +132,7 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - reading it checks it
     except ValueError:
-        raise ValueError("not a URL") from None
+        raise ValueError(
+            "not a URL, or its port is not one; what is special in a password is written with %"
+        ) from None
     return parts

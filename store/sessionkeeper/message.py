@@ -36,7 +36,7 @@ class StdioDelivery(Value):
 
     via: Literal["stdio"] = "stdio"
     command: tuple[Detail, ...] | None = Field(default=None, repr=False)  # may hold a token
-    pid: int | None = None
+    pid: int | None = Field(default=None, ge=-(2**63), lt=2**64)
 
 
 class HttpDelivery(Value):
@@ -54,7 +54,7 @@ class SseDelivery(Value):
     via: Literal["sse"] = "sse"
     event_id: Detail | None = None
     event_type: Detail | None = None
-    retry: int | None = Field(default=None, ge=0)
+    retry: int | None = Field(default=None, ge=0, lt=2**64)
     """Milliseconds to wait before reconnecting."""
 
 
@@ -67,7 +67,10 @@ def _in_utc(moment: datetime) -> datetime:
     if type(moment) is datetime and moment.tzinfo is UTC:
         return moment
     # Combined anew: a subclass may carry what can be changed.
-    there = moment.astimezone(UTC)
+    try:
+        there = moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("in UTC it is not of the years 1 to 9999") from None
     return datetime.combine(there.date(), there.time(), UTC)
 
 

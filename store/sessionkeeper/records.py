@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from pydantic import TypeAdapter
 
+from .errors import StoreUnavailable
 from .frozen import FrozenDict
 from .message import Delivery, MessageContext, MessageEnvelope
 from .states import Direction
@@ -48,8 +49,11 @@ def pack(envelope: MessageEnvelope) -> FrameRecord:
 
 
 def unpack(session_id: str, record: FrameRecord) -> MessageEnvelope:
-    """Make the envelope a record came from."""
-    delivery, version, metadata = _unpack_detail(record.detail)
+    """Make the envelope a record came from. Raises `StoreUnavailable` for a damaged record."""
+    try:
+        delivery, version, metadata = _unpack_detail(record.detail)
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        raise StoreUnavailable("a frame is damaged") from None
     context = MessageContext.trusted(
         {
             "session_id": session_id,

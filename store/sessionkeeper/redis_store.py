@@ -11,12 +11,13 @@ from soleowner import Actor
 
 from .actor_store import ActorSessionStore, session_error
 from .arguments import checked_count, checked_seconds
-from .backends.redis.delivery import Waits
 from .backends.redis.facts import Facts
 from .backends.redis.heeding import HeedingBells
+from .backends.redis.keys import MOST_BUCKETS
 from .backends.redis.operations.resolving import Resolve
 from .backends.redis.runner import RedisRunner
 from .backends.redis.target import RedisTarget
+from .backends.redis.waits import Waits
 from .backends.redis.works import Terms, get_ready
 from .clock import Clock
 from .guarantees import Atomicity, Durability, Guarantees, Scope
@@ -76,7 +77,7 @@ class RedisSessionStore(ActorSessionStore):
         if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
             raise ValueError("a prefix is 1 to 64 of A-Z a-z 0-9 _ . -")
         if buckets is not None:
-            checked_count("buckets", buckets, least=1, most=4096)
+            checked_count("buckets", buckets, least=1, most=MOST_BUCKETS)
         target = RedisTarget.of(url)
         limits = StoreLimits() if limits is None else limits
         if not isinstance(limits, StoreLimits) or not isinstance(clock, Clock | None):
@@ -94,6 +95,10 @@ class RedisSessionStore(ActorSessionStore):
             wait_aof,
             timeout=checked_seconds("wait_timeout", wait_timeout) or 0.0,
         )
+        if not self._waits.timeout <= 86_400:
+            raise ValueError("a wait_timeout is at most a day")
+        if self._waits.words() is not None:
+            target.timeout += self._waits.timeout  # who waits for others says nothing meanwhile
         terms = Terms(
             target,
             prefix,

@@ -8,6 +8,8 @@ from .session import Session
 
 __all__ = ["SessionRow"]
 
+_OFTEN = 2
+
 
 class SessionRow:
     """One session's row; only the rules change it, and only as the owner.
@@ -16,8 +18,8 @@ class SessionRow:
     """
 
     __slots__ = (
+        "_asked",
         "_created",
-        "_shown",
         "active_at",
         "born_at",
         "byte_count",
@@ -53,14 +55,14 @@ class SessionRow:
         self.last_seq = 0
         self.byte_count = 0
         """Bytes of the messages in the log."""
-        self._shown = False
+        self._asked = 0  # how often it was shown since it changed
         self._created: datetime | None = None  # as it is shown, once it was
 
     def touch(self, wall: float, steady: float, /) -> None:
         """Note activity, in seconds since the epoch and by the steady clock."""
         self.last_activity = wall
         self.active_at = steady
-        self._shown = False
+        self._asked = 0
 
     def change(self, session: Session, revision: int, /) -> None:
         """Take over the caller's fields of `session`."""
@@ -68,40 +70,48 @@ class SessionRow:
         self.revision = revision
         if session.state.is_terminal and self.ended_at is None:
             self.ended_at, self.over_at = self.last_activity, self.active_at
-        self._shown = False
+        self._asked = 0
 
     def end(self, session: Session, revision: int, wall: float, steady: float, /) -> None:
         """Take over the caller's fields of an ended `session`, without calling that activity."""
         self.session = session
         self.revision = revision
         self.ended_at, self.over_at = wall, steady
-        self._shown = False
+        self._asked = 0
 
     def shorten(self, count: int, size: int, /) -> None:
         """Note that `count` frames of `size` bytes are gone from the front of the log."""
         self.frame_count -= count
         self.byte_count -= size
-        self._shown = False
+        self._asked = 0
 
-    def snapshot(self) -> Session:
-        """Return the session as it is now; the same object until something changes."""
-        if not self._shown:
-            ended_at = self.ended_at
-            if self._created is None:
-                self._created = _moment(self.created_at)
-            self.session = Session.trusted(
-                self.session.__dict__
-                | {
-                    "revision": self.revision,
-                    "created_at": self._created,
-                    "last_activity": _moment(self.last_activity),
-                    "ended_at": None if ended_at is None else _moment(ended_at),
-                    "frame_count": self.frame_count,
-                    "last_seq": self.last_seq,
-                }
-            )
-            self._shown = True
-        return self.session
+    def snapshot(self, *, again: bool = False) -> Session:
+        """Return the session as it is now; after the second time the same object each time.
+
+        What is shown once is not kept: it would be one more young object for the garbage collector
+        to look at, and among many sessions most are changed before they are looked at again. Who
+        looks at all of them knows that it will be shown `again`.
+        """
+        if self._asked >= _OFTEN:
+            return self.session
+        if self._created is None:
+            self._created = _moment(self.created_at)
+        ended_at = self.ended_at
+        shown = Session.trusted(
+            self.session.__dict__
+            | {
+                "revision": self.revision,
+                "created_at": self._created,
+                "last_activity": _moment(self.last_activity),
+                "ended_at": None if ended_at is None else _moment(ended_at),
+                "frame_count": self.frame_count,
+                "last_seq": self.last_seq,
+            }
+        )
+        self._asked += _OFTEN if again else 1
+        if self._asked >= _OFTEN:
+            self.session = shown
+        return shown
 
 
 def _moment(seconds: float) -> datetime:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
-from soleowner import Actor, ActorPair, Batch, Command, ThreadRunner, Transactions
+from soleowner import ActorPair, Batch, Command, ThreadRunner, Transactions
 
 from .actor_store import ActorSessionStore, session_error
 from .arguments import checked_seconds
@@ -17,7 +17,7 @@ from .backends.sqlite.opening import resolved
 from .backends.sqlite.reader import SQLiteReader
 from .backends.sqlite.tables import SQLiteTables
 from .clock import Clock
-from .errors import SessionError, StoreClosed
+from .errors import SessionError
 from .guarantees import Atomicity, Durability, Guarantees, Scope
 from .limits import StoreLimits
 from .listening import Listeners
@@ -90,7 +90,7 @@ class SQLiteSessionStore(ActorSessionStore):
             bells=self._bells,
         )
         writing = _SQLiteRunner(self._ledger, self._bells, "sessionkeeper sqlite")
-        self._actor: Actor[SQLiteTables] = ActorPair(  # type: ignore[assignment]  # the base's, narrowed
+        self._actor: ActorPair[SQLiteTables] = ActorPair(  # type: ignore[assignment]  # the base's, narrowed
             writing,
             _ReadingRunner(reader, self._bells, writing),
             reads=self._reads_aside,
@@ -132,7 +132,7 @@ class SQLiteSessionStore(ActorSessionStore):
         Not needed: the owner does it whenever the log has grown. Raises `StoreUnavailable`,
         `StoreClosed`.
         """
-        self._check_open()
+        self._actor.check_here()
         return await aside(self._path, checkpoint)
 
     async def backup(self, path: str | os.PathLike[str], /) -> None:
@@ -141,7 +141,7 @@ class SQLiteSessionStore(ActorSessionStore):
         The file appears whole or not at all, mode 0600, synced. Raises `FileExistsError`,
         `StoreUnavailable`, `StoreClosed`, `OSError`.
         """
-        self._check_open()
+        self._actor.check_here()
         await aside(self._path, partial(back_up, target=resolved(path)))
 
     async def check(self) -> list[str]:
@@ -149,12 +149,8 @@ class SQLiteSessionStore(ActorSessionStore):
 
         Raises `StoreUnavailable`, `StoreClosed`.
         """
-        self._check_open()
+        self._actor.check_here()
         return await aside(self._path, check_pages)
-
-    def _check_open(self) -> None:
-        if not self.is_open:
-            raise StoreClosed
 
 
 class _SQLiteRunner(ThreadRunner[SQLiteTables]):

@@ -152,8 +152,10 @@ def _read_session(
         raise MalformedExport(at, "a session is expected")
     if type(count) is not int or type(trimmed) is not int or min(count, trimmed) < 0:
         raise MalformedExport(at, "frames and trimmed are numbers from 0 on")
+    values = cast("dict[str, object]", fields["session"])
+    if not isinstance(values.get("id"), str):  # without one it would get a new one
+        raise MalformedExport(at, "no session: bad id")
     try:
-        values = cast("dict[str, object]", fields["session"])
         session = Session.new(**values)  # type: ignore[arg-type]  # it checks each
     except (TypeError, ValueError, SessionError) as error:
         raise MalformedExport(at, f"no session: {_fault(error)}") from None

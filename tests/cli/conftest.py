@@ -16,7 +16,11 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start `sessionkeeper ARGUMENTS…` in a process of its own; ended with the test."""
+    """Start `sessionkeeper ARGUMENTS…` in a process of its own; ended with the test.
+
+    With `closed`, without that one of its standard descriptors; with `encoding`, on a terminal
+    that has another.
+    """
     roots = [str(Path(sessionkeeper.__file__).parents[1]), *sys.path]
     environment = {
         **os.environ,
@@ -25,13 +29,18 @@ def start(tmp_path: Path) -> Iterator[Start]:
     }
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(*arguments: str) -> subprocess.Popen[bytes]:
+    def start(
+        *arguments: str, closed: int | None = None, encoding: str = ""
+    ) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "sessionkeeper", *arguments]
+        if closed is not None:
+            command = ["sh", "-c", f'exec "$0" "$@" {closed}>&-', *command]
         process = subprocess.Popen(
-            [sys.executable, "-m", "sessionkeeper", *arguments],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment,
+            env=environment | {"PYTHONIOENCODING": encoding},
             cwd=tmp_path,
         )
         started.append(process)

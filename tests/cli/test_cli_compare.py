@@ -197,7 +197,7 @@ def test_the_bar_goes_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many steps as were announced."""
     steps: list[str] = []
 
-    def compared(designs: Any, run: Any) -> Any:
+    def compared(designs: Any, run: Any, **_: Any) -> Any:
         assert list(designs) == [DESIGNS["plain"]]
         return run(steps.append)
 

@@ -110,6 +110,24 @@ def test_an_id_that_begins_several_is_refused(url: str, capsys: pytest.CaptureFi
     assert "2 ids" in capsys.readouterr().err
 
 
+def test_an_id_that_begins_like_an_option_can_be_asked_for(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One in 64 does; who copies it from `ls` is told how."""
+
+    async def add() -> None:
+        async with SQLiteSessionStore(url.removeprefix("sqlite:///")) as store:
+            await store.create_session(Session.new(id="-Xsession", transport_type="sse"))
+
+    asyncio.run(add())
+    for command in (["show"], ["tail", "-n", "1"], ["export"]):
+        assert run([*command, url, "-Xsess"]) == 2
+        assert "goes after --" in capsys.readouterr().err
+        assert run([*command, url, "--", "-Xsess"]) == 0
+    assert run(["ls", url, "-X"]) == 2
+    assert "goes after --" not in capsys.readouterr().err
+
+
 def test_tail_prints_the_last_frames_and_ends(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Without -f it does not wait; with it, the end of a session ends it."""
     assert run(["tail", url, ID, "-n", "2", "--json"]) == 0

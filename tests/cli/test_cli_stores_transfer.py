@@ -183,6 +183,59 @@ def test_of_a_session_with_a_malformed_line_nothing_is_imported(
 
 
 @pytest.mark.parametrize(
+    ("line", "found", "wrong"),
+    [
+        (2, '"id":"id-initializing"', '"id":null'),
+        (2, '"id":"id-initializing",', ""),
+        (3, '"timestamp":"2', '"timestamp":"0001-01-01T00:00:00+14:00","was":"2'),
+        (3, '"status":200', '"status":1e400'),
+        (3, '"delivery":{', '"delivery":{"via":"stdio","pid":18446744073709551616},"was":{'),
+    ],
+)
+def test_values_out_of_bounds_are_told_by_their_line(
+    stored: Path, line: int, found: str, wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not an error of some library, and no id that was made up."""
+    file = exported(stored, "a.jsonl")
+    lines = file.read_text().splitlines()
+    assert found in lines[line - 1]
+    fields = json.loads(lines[line - 1].replace(found, wrong, 1))
+    fields.pop("was", None)
+    lines[line - 1] = json.dumps(fields)
+    file.write_text("\n".join(lines) + "\n")
+    again = stored.parent / "again.db"
+    assert run(["import", f"sqlite:///{again}", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert f"line {line}: " in said
+    assert said.count("\n") == 1
+    assert asyncio.run(held(again)) == {}
+
+
+def test_what_was_imported_and_purged_is_counted_for_programs(
+    stored: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --json, also when it was stopped by what is wrong."""
+    file = exported(stored, "a.jsonl")
+    url = f"sqlite:///{stored.parent}/again.db"
+
+    def counted(*arguments: str, code: int = 0) -> dict[str, object]:
+        assert run([*arguments, "--json"]) == code
+        said = capsys.readouterr()
+        assert said.err == ""
+        found: dict[str, object] = json.loads(said.out)
+        return found
+
+    again = {"imported": 0, "skipped": 6, "problem": None}
+    assert counted("import", url, str(file)) == {"imported": 6, "skipped": 0, "problem": None}
+    assert counted("import", url, str(file), "--skip-existing") == again
+    stopped = counted("import", url, str(file), code=2)
+    assert stopped == {"imported": 0, "skipped": 0, "problem": stopped["problem"]}
+    assert "exists already" in str(stopped["problem"])
+    assert counted("purge", url, "--older-than", "0s") == {"purged": 3}
+    assert counted("purge", url, "--older-than", "0s", code=1) == {"purged": 0}
+
+
+@pytest.mark.parametrize(
     ("edit", "line"),
     [
         (lambda lines: lines.clear(), 1),

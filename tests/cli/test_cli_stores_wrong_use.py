@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from sessionkeeper import StoreUnavailable
 from sessionkeeper.cli.app import run
+from sessionkeeper.cli.stores import run_command
 
 COMMANDS = [
     ["ls"],
@@ -73,3 +76,21 @@ def test_each_command_on_a_store_has_help(command: str, capsys: pytest.CaptureFi
     assert "sqlite:///tape.db" in capsys.readouterr().out
     assert run([]) == 0
     assert f" {command} " in capsys.readouterr().out
+
+
+def test_what_was_noted_of_an_error_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """That half a session is left, say; also where Ctrl-C was what ended it."""
+
+    async def fail(error: BaseException) -> int:
+        try:
+            error.add_note("it could not be deleted again")
+            raise error
+        except StoreUnavailable:
+            raise
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None  # as a runner does
+
+    assert run_command(fail(StoreUnavailable("the disk is full"))) == 2
+    assert capsys.readouterr().err.endswith("is full; it could not be deleted again\n")
+    assert run_command(fail(asyncio.CancelledError())) == 130
+    assert capsys.readouterr().err.endswith("interrupted; it could not be deleted again\n")

@@ -28,7 +28,7 @@ from sessionkeeper import (
     SQLiteSessionStore,
     StoreUnavailable,
 )
-from sessionkeeper.backends.sqlite import frames, ledger, opening
+from sessionkeeper.backends.sqlite import frames, ledger, opening, places
 from sessionkeeper.guarantees import Durability
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ def record(power: Power, monkeypatch: pytest.MonkeyPatch, durability: str, seed:
         patch.setattr(ledger, "CHECKPOINT_AT", 200_000)
         patch.setattr(frames, "AT_ONCE", 4)
         patch.setattr(frames, "SWEPT", 2)
+        patch.setattr(places, "GATHERED", 20)
         asyncio.run(work(path, durability, events, Random(seed)))
     return events
 

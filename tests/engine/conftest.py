@@ -223,7 +223,7 @@ class Book(Transactions[State]):
         return Refused if isinstance(error, Trouble) else None
 
     def tidy(self) -> float | None:
-        self.calls.append("tidy")
+        self._note("tidy")
         return self.pauses.pop(0) if self.pauses else None
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from soleowner import MailboxClosed
+from soleowner import MailboxClosed, OwnerCrashed
 
 if TYPE_CHECKING:
     from tests.engine.conftest import Bench, Desk
@@ -70,6 +70,21 @@ async def test_a_thread_that_never_comes_back_holds_nobody(
     assert await outcomes(replies) == [LookupError] * 2
     desk.book.hold.set()
     assert ended()
+
+
+@pytest.mark.parametrize("where", ["tidy", "rollback"])
+async def test_a_storage_that_breaks_its_word_ends_the_owner_and_hangs_nobody(
+    desk: Desk, bench: Bench, where: str
+) -> None:
+    """It must not raise there. The thread would end with it, and nobody be answered any more."""
+    desk.book.fails = {where, "commit"} if where == "rollback" else {where}
+    await desk.actor.open()
+    with pytest.raises(OwnerCrashed):
+        await desk.actor.ask(bench.note("a"))
+    assert desk.actor.statistics().state == "crashed"
+    await desk.actor.aclose()
+    assert ended()
+    assert desk.book.calls[-1] == "close"
 
 
 async def test_an_opening_that_fails_leaves_no_thread(desk: Desk) -> None:

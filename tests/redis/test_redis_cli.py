@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from redis_contents import filled, held, sent
+from redis_fleet import Fleet
+from redis_rights import few
 from redis_server import RedisServer
 from sessionkeeper import (
     RedisSessionStore,
@@ -140,10 +142,12 @@ def test_statistics_say_what_an_acknowledgement_means(
     assert "warning: appendonly no and save empty" in shown
 
 
-async def test_what_a_write_waits_for_is_said(server: RedisServer) -> None:
+@pytest.mark.parametrize("engine", ["valkey"], indirect=True)  # WAITAOF is not in Redis 7.0
+async def test_what_a_write_waits_for_is_said(fleet: Fleet) -> None:
     """`statistics().server.acknowledged` follows the options."""
-    applied = RedisSessionStore(server.url, prefix="waits", wait_replicas=1)
-    synced = RedisSessionStore(server.url, prefix="waits", wait_replicas=2, wait_aof=True)
+    url = fleet.start(appendonly="yes").url
+    applied = RedisSessionStore(url, wait_replicas=1)
+    synced = RedisSessionStore(url, wait_replicas=2, wait_aof=True)
     said: list[str] = []
     for each in (applied, synced):
         async with each as store:
@@ -177,6 +181,20 @@ def test_no_password_is_shown(
         assert said.err.count("\n") == 1
         assert "hunter2" not in said.err
         assert "validation error" not in said.err  # pydantic's own words are for programmers
+
+
+def test_a_session_that_cannot_be_begun_is_said_in_one_line(
+    server: RedisServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`record`: nobody knows whether it was, and the command was not started."""
+    prefix = f"cli-{next(PREFIXES)}"
+    url = few(server, prefix, without="+zadd")  # what creates a session is stopped halfway
+    assert run(["record", "--store", f"{url}?prefix={prefix}", "--", "echo", "started"]) == 2
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        "sessionkeeper: Invalid value for --store: the outcome of the operation is not known\n"
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -228,10 +228,7 @@ async def test_a_pipeline_without_a_script_tears_a_batch(
 async def test_a_client_that_retries_doubles_an_append(
     proxy: FaultProxy, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a lost reply; a store that asks what became of it does not.
-
-    What was done first has a number that nobody was told: to the checker, a gap.
-    """
+    """After a lost reply; a store that asks what became of it does not."""
 
     def cut(dice: Random) -> None:
         proxy.replies.clear()
@@ -242,4 +239,4 @@ async def test_a_client_that_retries_doubles_an_append(
 
     assert await right(make, appends, key_prefix, cut)
     monkeypatch.setattr(works, "Ledger", Blind)
-    assert await caught(make, appends, key_prefix, cut, AnomalyKind.GAP)
+    assert await caught(make, appends, key_prefix, cut, AnomalyKind.DUPLICATE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,11 +18,13 @@ from redis_server import RedisServer, until
 from sessionkeeper import (
     FramesFull,
     MessageEnvelope,
+    OutcomeUnknown,
     RedisSessionStore,
     SessionNotFound,
     SessionQuery,
     SessionsFull,
     StoreLimits,
+    StoreUnavailable,
 )
 
 _NUMBERS = count()
@@ -160,3 +163,118 @@ async def test_what_a_full_server_evicts_is_missing_and_nothing_else(fleet: Flee
 def _large(session_id: str) -> MessageEnvelope:
     message = {"jsonrpc": "2.0", "method": "note", "params": ["x" * 2000]}
     return MessageEnvelope.of(session_id, message, direction="client-to-server")
+
+
+@pytest.mark.parametrize("field", ["r", "q", "k", "s", "d", "x", "c"])
+async def test_a_session_that_somebody_else_wrote_to_ends_nobody_elses_store(
+    field: str, server: RedisServer, key_prefix: str
+) -> None:
+    """Who asks for it is told that it cannot be read, and nothing of what is there."""
+    prefix = key_prefix[:-1]
+    async with RedisSessionStore(server.url, prefix=prefix) as store:
+        await fill(store)
+        server.say("HSET", f"{{{prefix}:0}}:s:a", field, "canary")
+        for call in (store.get_session("a"), store.list_sessions()):
+            with pytest.raises(StoreUnavailable, match="session 'a' cannot be read") as told:
+                await call
+            assert "canary" not in "".join(traceback.format_exception(told.value))
+        assert await store.add_frame(note(9, "b")) == 3
+        with pytest.raises(OutcomeUnknown):  # it is gone; what it was nobody can tell
+            await store.delete_session("a")
+        assert [each.id for each in await store.list_sessions()] == ["b", "ended", "over"]
+
+
+async def test_numbers_and_a_log_that_somebody_else_wrote_to_are_said_to_be_unreadable(
+    server: RedisServer, key_prefix: str
+) -> None:
+    """By those operations alone that need them."""
+    prefix = key_prefix[:-1]
+    async with RedisSessionStore(server.url, prefix=prefix) as store:
+        await fill(store)
+        server.say("DEL", f"{{{prefix}:0}}:l:a")
+        server.say("XADD", f"{{{prefix}:0}}:l:a", "1-0", "not", "ours")
+        server.say("HSET", f"{{{prefix}:0}}:meta", "not", "ours")
+        for call in (store.get_frames("a"), store.statistics()):
+            with pytest.raises(StoreUnavailable, match="cannot be read"):
+                await call
+        assert await store.count_frames("a") == 3
+        assert len(await store.get_frames("b")) == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("version", "x"), ("buckets", "0"), ("buckets", "4097"), ("buckets", "x"), ("ttl", "x")],
+)
+async def test_a_layout_that_somebody_else_wrote_is_refused(
+    field: str, value: str, server: RedisServer, key_prefix: str
+) -> None:
+    """In one sentence, whoever opens the store."""
+    prefix = key_prefix[:-1]
+    async with RedisSessionStore(server.url, prefix=prefix):
+        pass
+    server.say("HSET", f"{{{prefix}:0}}:layout", field, value)
+    with pytest.raises(StoreUnavailable, match=r"the layout of the store .* cannot be read"):
+        await RedisSessionStore(server.url, prefix=prefix).open()
+
+
+async def test_news_that_somebody_else_wrote_make_nobody_deaf(
+    server: RedisServer, key_prefix: str
+) -> None:
+    """Bytes that are no id ring nobody's bell; those after them are heard."""
+    prefix = key_prefix[:-1]
+    bucket = f"{{{prefix}:0}}"
+    async with (
+        RedisSessionStore(server.url, prefix=prefix) as other,
+        RedisSessionStore(server.url, prefix=prefix) as store,
+    ):
+        await fill(store)
+        watcher = store.watch_frames("a", after=3)
+        hearing = asyncio.ensure_future(anext(watcher))
+        watched = partial(server.say, "HGET", f"{bucket}:meta", "watched")
+        await asyncio.to_thread(until, watched, "news are written")
+        for _ in range(2):
+            server.say("XADD", f"{bucket}:news", "*", "s", b"\xff")
+            await other.add_frame(note(4))
+            assert (await hearing).seq in (4, 5)
+            hearing = asyncio.ensure_future(anext(watcher))
+        hearing.cancel()
+        await asyncio.wait([hearing])
+
+
+async def test_a_store_whose_server_lost_everything_is_still_laid_out_as_it_was(
+    fleet: Fleet,
+) -> None:
+    """Who writes on puts its layout back, so who comes later finds the same store."""
+    server = fleet.start()
+    async with RedisSessionStore(server.url, buckets=8, ttl=3600) as store:
+        await store.create_session(session("a"))
+        server.say("FLUSHALL")
+        await store.create_session(session("a"))
+        async with RedisSessionStore(server.url, must_exist=True) as other:
+            assert [each.id for each in await other.list_sessions()] == ["a"]
+            told = (await other.statistics()).server
+            assert told is not None
+            assert (told.buckets, told.ttl) == (8, 3600)
+
+
+async def test_a_store_that_was_made_anew_in_another_layout_is_not_written_to(
+    fleet: Fleet,
+) -> None:
+    """By who opened the one before: they would not see each other's sessions."""
+    server = fleet.start()
+    async with RedisSessionStore(server.url, buckets=8) as store:
+        await store.create_session(session("a"))
+        server.say("FLUSHALL")
+        async with RedisSessionStore(server.url) as other:
+            for _ in range(2):
+                told, seen = await asyncio.gather(
+                    store.create_session(session("a")),
+                    store.count_sessions(),
+                    return_exceptions=True,
+                )
+                assert isinstance(told, StoreUnavailable)
+                assert "made anew" in told.reason
+                assert seen == 0
+            assert await other.count_sessions() == 0
+            await other.create_session(session("b"))
+            await add_up(other)

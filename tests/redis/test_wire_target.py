@@ -7,7 +7,7 @@ import logging
 import subprocess
 import sys
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -17,7 +17,7 @@ from redis_certificates import Certificates
 from redis_fleet import Fleet
 from redis_proxy import FaultProxy
 from redis_server import RedisServer
-from sessionkeeper import StoreUnavailable
+from sessionkeeper import RedisSessionStore, StoreUnavailable
 from sessionkeeper.backends.redis.call import Call, Fate, Script
 from sessionkeeper.backends.redis.single import SingleServer
 from sessionkeeper.backends.redis.target import RedisTarget
@@ -61,10 +61,16 @@ def test_a_url_says_where_how_and_how_long() -> None:
         ("redis://", "with a host"),
         ("redis+cluster://h/1", "only database 0"),
         ("redis://h/one", "number of a database"),
-        ("redis://h?protocol=2", "'protocol'"),
-        ("redis://h?retry_on_timeout=yes", "'retry_on_timeout'"),
+        ("redis://h?protocol=2", "none of db, "),
+        ("redis://h?retry_on_timeout=yes", "none of db, "),
+        ("redis://h?prefix=a", "said with prefix="),
+        ("redis://h?db=-1", "at least 0"),
+        ("redis://h:0", "port"),
+        ("redis://h#1", "not a URL"),
         ("redis://h?ssl_ca_certs=a", "rediss://"),
         ("rediss://h?socket_timeout=x", "'socket_timeout'"),
+        *((f"redis://h?socket_timeout={each}", "above 0") for each in ("0", "-1", "nan", "inf")),
+        ("redis://h?socket_connect_timeout=nan", "above 0"),
     ],
 )
 def test_what_a_url_may_not_say_is_refused_without_showing_it(url: str, reason: str) -> None:
@@ -73,6 +79,30 @@ def test_what_a_url_may_not_say_is_refused_without_showing_it(url: str, reason: 
     with pytest.raises(ValueError, match=reason) as refused:
         RedisTarget.of(secret)
     assert "canary" not in "".join(traceback.format_exception(refused.value))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://user:canary#@h",
+        "redis://user:12#canary@h",
+        "redis://user:a?canary@h",
+        "redis://user:12?canary@h",
+        "redis://user:12?canary=@h",
+        "redis://user:a/canary@h",
+        "redis://user:a[canary]@h",
+        "redis://h:canary",
+        "redis://h?password=a&canary=b",
+        "rediss://h?ssl_min_version=canary",
+    ],
+)
+def test_a_password_that_was_not_escaped_is_not_shown_by_what_it_was_taken_for(url: str) -> None:
+    """A port, an address, an option, a value: the error says what is to be written with %."""
+    reads: tuple[Callable[[str], object], ...] = (RedisTarget.of, RedisSessionStore)
+    for read in reads:
+        with pytest.raises(ValueError, match="URL") as refused:
+            read(url)
+        assert "canary" not in "".join(traceback.format_exception(refused.value, limit=0))
 
 
 async def test_a_user_a_password_and_a_database_are_as_in_the_url(server: RedisServer) -> None:

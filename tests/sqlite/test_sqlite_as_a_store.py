@@ -116,12 +116,16 @@ async def test_a_change_cannot_ask_from_the_databases_thread(
     assert await store.add_frame(kit.note()) == 1
 
 
-async def test_elsewhere_the_store_names_the_facade(store: SQLiteSessionStore) -> None:
-    """A thread that is neither the loop's nor the database's is told what to use."""
+async def test_elsewhere_the_store_names_the_facade(
+    store: SQLiteSessionStore, tmp_path: Path
+) -> None:
+    """A thread that is neither the loop's nor the database's is told what to use; upkeep too."""
+    copy = partial(store.backup, tmp_path / "copy.db")
 
     def ask() -> None:
-        with pytest.raises(WrongLoop, match="ThreadSafeSessionStore"):
-            store.count_sessions().send(None)
+        for method in (store.count_sessions, store.vacuum, store.checkpoint, store.check, copy):
+            with pytest.raises(WrongLoop, match="ThreadSafeSessionStore"):
+                method().send(None)
 
     await asyncio.to_thread(ask)
 

@@ -260,7 +260,7 @@ async def test_a_newer_version_coming_underneath_is_noticed(file: Path, kit: Kit
     async with SQLiteSessionStore(file) as store:
         await store.create_session(kit.session())
         with sqlite3.connect(file) as connection:
-            connection.execute("UPDATE meta SET version = 2")
+            connection.execute("UPDATE meta SET version = 9")
         connection.close()
-        with pytest.raises(StoreUnavailable, match="of version 2 now"):
+        with pytest.raises(StoreUnavailable, match="of version 9 now"):
             await store.add_frame(kit.note())

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,16 @@ async def test_nobody_else_can_read_it(tmp_path: Path, kit: Kit) -> None:
         os.umask(previous)
 
 
+async def test_a_file_that_is_only_to_be_read_stays_so(file: Path, kit: Kit) -> None:
+    """Closing it to others gives its owner no right it did not have."""
+    await made(file, kit)
+    file.chmod(0o444)
+    with suppress(StoreUnavailable):  # an administrator may write it all the same
+        async with SQLiteSessionStore(file) as store:
+            assert await store.count_frames("a") == 3
+    assert mode(file) in (0o444, 0o400)
+
+
 def text(file: Path) -> None:
     file.write_bytes(b"this is not a database\n" * 1000)
 
@@ -144,7 +155,7 @@ REFUSED: dict[Callable[[Path], None], str] = {
     random_bytes: "no database",
     foreign: "not a store's",
     foreign_in_wal: "not a store's",
-    newer: "version 2, newer than 1",
+    newer: f"version {schema.VERSION + 1}, newer than {schema.VERSION}",
     empty: "empty",
     folder: "not a regular file",
     fifo: "not a regular file",
@@ -229,18 +240,20 @@ async def test_an_older_file_is_brought_up_to_date(
     """In one transaction: all its steps, or none and the file stays of its version."""
     await made(file, kit)
     steps = ("ALTER TABLE logs ADD COLUMN extra INTEGER", "CREATE TABLE wrong wrong")
-    for version, statements in ((1, steps), (2, steps[:1])):
-        monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS[:1], statements))
+    old, new = schema.VERSION, schema.VERSION + 1
+    migrations = schema.MIGRATIONS
+    for version, statements in ((old, steps), (new, steps[:1])):
+        monkeypatch.setattr(schema, "MIGRATIONS", (*migrations, statements))
         for module in (schema, opening):
-            monkeypatch.setattr(module, "VERSION", 2)
-        if version == 1:
+            monkeypatch.setattr(module, "VERSION", new)
+        if version == old:
             with pytest.raises(StoreUnavailable):
                 opening.open_file(str(file), Durability.DISK)
         else:
             opening.open_file(str(file), Durability.DISK).close()
         with sqlite3.connect(file) as connection:
             columns = [row[1] for row in connection.execute("PRAGMA table_info(logs)")]
-            assert ("extra" in columns) == (version == 2)
+            assert ("extra" in columns) == (version == new)
             assert connection.execute("PRAGMA user_version").fetchone() == (version,)
             assert connection.execute("SELECT version FROM meta").fetchone() == (version,)
         connection.close()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import SQLiteSessionStore, StoreClosed, StoreUnavailable
+from sessionkeeper.backends.sqlite import opening
 
 if TYPE_CHECKING:
     from tests.sqlite.conftest import Kit, Neighbours
@@ -89,3 +92,24 @@ async def test_closing_does_not_wait_for_the_lock(
     await asyncio.to_thread(neighbours.hear, holder, "let go")
     async with SQLiteSessionStore(file) as store:
         assert await store.count_frames("a") == 0
+
+
+async def test_an_opening_that_waits_for_a_lock_can_be_cancelled(
+    file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has the file for itself keeps everybody out; a deadline on opening ends the wait."""
+    monkeypatch.setattr(opening, "_PATIENCE", 10_000.0)  # or the test would never end
+    async with SQLiteSessionStore(file) as store:
+        await store.create_session(kit.session())
+    with closing(sqlite3.connect(file, isolation_level=None)) as holder:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await SQLiteSessionStore(file).open()
+        monkeypatch.setattr(opening, "_PATIENCE", 0.1)
+        with pytest.raises(StoreUnavailable, match=r"lock \(waited") as refused:
+            await SQLiteSessionStore(file).open()
+        assert refused.value.waited is not None
+    async with SQLiteSessionStore(file) as store:
+        assert await store.count_sessions() == 1

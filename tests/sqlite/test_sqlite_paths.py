@@ -97,6 +97,27 @@ def test_wrong_use_is_told_at_the_call(file: Path) -> None:
     assert not file.exists()
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("a%20b%3F%23.db", "a b?#.db"), ("a\tb\n.db", "a\tb\n.db"), ("%C3%BC[x]", "ü[x]")],
+)
+async def test_the_path_of_a_url_is_taken_as_it_is(tmp_path: Path, path: str, name: str) -> None:
+    """What is quoted is unquoted, and nothing is dropped: another name is another file."""
+    await (await StorageFactory.create(f"sqlite:///{tmp_path}/{path}")).aclose()
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("path", ["%FF.db", "a.db#", "a.db?", "a.db?x=1", "a%00", "", "/"])
+async def test_a_url_that_names_no_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """And not mended: nothing is made."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"sqlite:///|UTF-8|NUL"):
+        await StorageFactory.create(f"sqlite:///{path}")
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_the_factory_makes_what_is_configured(file: Path, kit: Kit) -> None:
     """`sqlite:///file.db`, or a configuration with durability, limits and capacity."""
     store = await StorageFactory.create(f"sqlite:///{file}")

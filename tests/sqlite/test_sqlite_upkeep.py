@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sessionkeeper import Clock, SQLiteSessionStore, StoreClosed, StoreUnavailable
 from sessionkeeper.backends.sqlite import ledger, maintenance, numbers
+from sessionkeeper.backends.sqlite.maintenance import aside
 
 if TYPE_CHECKING:
     from tests.sqlite.conftest import Kit
@@ -237,3 +240,22 @@ async def test_a_disk_that_is_really_full(small_disk: Path, kit: Kit) -> None:
     async with SQLiteSessionStore(file) as store:
         assert await store.count_frames("a") == stood + 1
         assert await store.check() == []
+
+
+async def test_upkeep_that_is_given_up_is_stopped(file: Path) -> None:
+    """A check of a large file takes long; a deadline on it holds."""
+    async with SQLiteSessionStore(file):
+        pass
+    begun = threading.Event()
+
+    def endless(connection: sqlite3.Connection, stop: threading.Event) -> None:
+        begun.set()
+        connection.execute(
+            "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+        ).fetchone()
+
+    working = asyncio.ensure_future(aside(str(file), endless))
+    assert await asyncio.to_thread(begun.wait, 30)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):  # or the test would never end
+        await working

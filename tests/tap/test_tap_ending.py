@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,20 +18,6 @@ if TYPE_CHECKING:
     from tests.tap.conftest import Rig
 
 C2S, S2C = Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT
-
-# Neither the end of its stdin nor SIGTERM ends it.
-STUBBORN = """
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    say("ready")
-    while True:
-        time.sleep(100)
-    """
-ENDS_ON_SIGTERM = """
-    say("ready")
-    while True:
-        time.sleep(100)
-    """
 
 
 async def test_a_session_in_order_is_completed(rig: Rig) -> None:
@@ -179,157 +163,6 @@ def test_the_first_cause_is_the_reason(facts: dict[str, object], failure: str | 
 def test_an_exit_status_is_what_a_shell_would_report(returncode: int, status: int) -> None:
     """128 + N for signal N."""
     assert exit_status(returncode) == status
-
-
-async def test_a_signal_reaches_the_server_once(rig: Rig) -> None:
-    """And a server that lives on with it keeps its client."""
-    tap = rig.tap("""
-        signal.signal(signal.SIGUSR1, lambda *_: say("signalled"))
-        say("ready")
-        while line := sys.stdin.readline():
-            say(line.strip())
-        """)
-    running = rig.run(tap)
-    assert await rig.line() == b"ready\n"
-    tap.send_signal(signal.SIGUSR1)
-    assert await rig.line() == b"signalled\n"
-    await rig.send(b"ping\n")
-    rig.hang_up()
-    assert await rig.rest() == b"ping\n"
-    assert (await running).completed
-
-
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP])
-async def test_a_server_ended_by_a_signal_we_passed_on_completed_its_session(
-    rig: Rig, signum: int
-) -> None:
-    """It ended because somebody wanted it to."""
-    tap = rig.tap(ENDS_ON_SIGTERM)
-    running = rig.run(tap)
-    await rig.line()
-    tap.send_signal(signum)
-    report = await running
-    assert report.returncode == -signum
-    assert report.completed
-
-
-async def test_a_signal_before_the_start_is_kept_for_the_server(rig: Rig) -> None:
-    """It is not lost, and not passed on twice."""
-    tap = rig.tap(ENDS_ON_SIGTERM)
-    tap.send_signal(signal.SIGUSR1)
-    assert (await rig.run(tap)).returncode == -signal.SIGUSR1
-
-
-@pytest.mark.parametrize(
-    ("server", "returncode"),
-    [
-        ("say('ready'); sys.stdin.read()", 0),
-        (ENDS_ON_SIGTERM, -signal.SIGTERM),
-        (STUBBORN, -signal.SIGKILL),
-    ],
-    ids=["polite", "deaf", "stubborn"],
-)
-async def test_an_interrupt_ends_every_server(rig: Rig, server: str, returncode: int) -> None:
-    """The end of its stdin, then SIGTERM, then SIGKILL; the session is completed."""
-    tap = rig.tap(server)
-    running = rig.run(tap)
-    await rig.line()
-    tap.interrupt()
-    tap.interrupt()  # an impatient user changes nothing
-    report = await running
-    assert report.returncode == returncode
-    assert rig.notes.endings == [None]
-
-
-async def test_an_interrupt_before_the_start_ends_the_server_too(rig: Rig) -> None:
-    """It is not lost."""
-    tap = rig.tap("sys.stdin.read()")
-    tap.interrupt()
-    assert (await rig.run(tap)).returncode == 0
-
-
-@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
-@pytest.mark.parametrize("server", [ENDS_ON_SIGTERM, STUBBORN], ids=["deaf", "stubborn"])
-async def test_a_cancelled_tap_leaves_nothing_behind(rig: Rig, server: str, times: int) -> None:
-    """The rig looks for what is left; cancelled once, it completes the session first."""
-    running = rig.run(rig.tap(server))
-    await rig.line()
-    running.cancel()
-    if times == 2:
-        await asyncio.sleep(0)
-        running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    assert rig.notes.pid is not None
-    with pytest.raises(ProcessLookupError):
-        os.kill(rig.notes.pid, 0)
-    if times == 1:
-        assert rig.notes.endings == [None]
-
-
-async def test_a_cancelled_tap_does_not_wait_for_a_hanging_recorder(rig: Rig) -> None:
-    """Neither for a message nor for the end of the session."""
-    recording = asyncio.Event()
-
-    def hang(*_: object) -> asyncio.Future[None]:
-        recording.set()
-        return asyncio.get_running_loop().create_future()
-
-    rig.notes.hook = rig.notes.at_end = hang
-    running = rig.run(rig.tap(rig.ECHO, patience=3600))
-    await rig.send(b"{}\n")
-    await recording.wait()
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    assert rig.notes.endings == []
-
-
-async def test_a_tap_cancelled_while_it_records_the_end_records_it_once(rig: Rig) -> None:
-    """The end is neither lost nor told twice."""
-    ending, released = asyncio.Event(), asyncio.Event()
-
-    async def wait() -> None:
-        ending.set()
-        await released.wait()
-
-    rig.notes.at_end = wait
-    running = rig.run(rig.tap("pass"))
-    await ending.wait()
-    running.cancel()
-    await asyncio.sleep(0)
-    released.set()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    assert rig.notes.endings == [None]
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_signal_ends_the_wait_for_a_client_that_never_reads(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch, when: str
-) -> None:
-    """Before or after the server's exit; what nobody wants to read is not waited for."""
-    monkeypatch.setattr("sessionkeeper.tap.tap._GRACE", 0.05)
-    alive, servers_end = os.pipe()
-    wait = "time.sleep(100)" if when == "before" else ""
-    tap = rig.tap(f"os.write(1, b'x' * 150_000); os.write(2, b'!'); {wait}", stderr=servers_end)
-    running = rig.run(tap)
-    await asyncio.sleep(0)  # the server is started
-    os.close(servers_end)
-    assert await asyncio.to_thread(os.read, alive, 1) == b"!"
-    if when == "after":
-        assert await asyncio.to_thread(os.read, alive, 1) == b""
-        while not vars(tap)["_exited"].is_set():
-            await asyncio.sleep(0)
-        for _ in range(3):
-            await asyncio.sleep(0)  # the tap has seen it
-        assert repr(tap).endswith(" ended=0>")
-    os.close(alive)
-    tap.send_signal(signal.SIGTERM)
-    report = await running
-    assert report.returncode == (-15 if when == "before" else 0)
-    assert report.server_to_client.bytes < 150_000
-    assert report.completed
 
 
 async def test_a_missing_command_is_told_and_fails_the_session(rig: Rig) -> None:

@@ -234,3 +234,22 @@ def test_what_could_not_be_written_down_is_refused_at_once(kind: Any, field: str
     with pytest.raises(ValueError, match="string") as refused:
         kind(**{field: ("secret\ud800",) if field == "command" else "secret\ud800"})
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("year", "hours"), [(1, 14), (9999, -14)])
+def test_a_moment_that_is_none_in_utc_is_a_value_error(year: int, hours: int) -> None:
+    """Of a year beyond 1 to 9999, which `datetime` has no word for."""
+    moment = datetime(year, 1, 1) if year == 1 else datetime(year, 12, 31, 23)
+    with pytest.raises(ValueError, match="years"):
+        envelope(timestamp=moment.replace(tzinfo=timezone(timedelta(hours=hours))))
+
+
+@pytest.mark.parametrize(
+    "delivery", [{"via": "stdio", "pid": 2**64}, {"via": "sse", "retry": 2**64}]
+)
+def test_a_number_no_store_could_write_down_is_a_value_error(delivery: dict[str, object]) -> None:
+    """At the call, not when it is appended."""
+    with pytest.raises(ValueError, match="delivery"):
+        envelope(delivery=delivery)
+    kept = {name: 2**64 - 1 if name != "via" else value for name, value in delivery.items()}
+    assert envelope(delivery=kept).context.delivery is not None

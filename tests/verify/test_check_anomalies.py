@@ -134,6 +134,22 @@ def test_a_gap_and_a_duplicate(
     assert name(history) is kind
 
 
+def test_a_frame_that_was_stored_twice(lab: Any, opened: Any) -> None:
+    """As by a client that retries: the number it was told is that of the second."""
+    history = [
+        opened,
+        lab.op("add_frame", frame(1), 1, at=(2, 3)),
+        lab.op("add_frame", frame(2), 3, at=(4, 5)),
+    ]
+    read = lab.op("get_frames", "a", (frame(1), frame(2), frame(2)), at=(6, 7))
+    assert name([*history, read]) is AnomalyKind.DUPLICATE
+    # Who appends the same twice has it there twice.
+    again = lab.op("add_frame", frame(2), 2, at=(4, 6), client=1)
+    model = SessionStoreModel()
+    assert anomalies(check([*history, again, read], model), model) == ()
+    assert name(history) is AnomalyKind.GAP
+
+
 def test_two_creators(lab: Any, opened: Any) -> None:
     """One id created twice."""
     again = lab.op("create_session", session(0), session(2), at=(0, 2), client=1)

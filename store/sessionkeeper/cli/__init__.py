@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import sys
 
+from .console import INTERRUPTED, prepare_streams
+
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command line; what it needs beyond the library is in the extra `cli`."""
+    prepare_streams()
+    try:
+        code = _run()
+    except KeyboardInterrupt:  # before there was a command to be interrupted
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
         from .app import run
     except ModuleNotFoundError as missing:
@@ -17,5 +28,5 @@ def main() -> None:
         sys.stderr.write(
             "sessionkeeper: install the command line: pip install 'sessionkeeper[cli]'\n"
         )
-        sys.exit(2)
-    sys.exit(run(sys.argv[1:]))
+        return 2
+    return run(sys.argv[1:])

@@ -36,6 +36,8 @@ app.command("import")(moving.import_sessions)
 app.command("copy")(copying.copy)
 app.command("purge")(moving.purge)
 
+_TAKING_IDS = frozenset({"show", "tail", "export"})
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -61,6 +63,10 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = command.main(args=list(arguments), prog_name="sessionkeeper", standalone_mode=False)
     except TyperException as error:
-        complain(error.format_message())
+        message = error.format_message()
+        # One id in 64 begins so, and is printed so by `ls`.
+        if arguments[0] in _TAKING_IDS and message.startswith("No such option: -"):
+            message += "; an id that begins with - goes after --"
+        complain(message)
         return error.exit_code
     return code if isinstance(code, int) else 0

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -15,21 +15,22 @@ from typing import Annotated, cast
 import msgspec
 import typer
 
+from ..errors import SessionError
 from ..lab import (
     COLUMNS,
     DEFAULT_SEEDS,
     DESIGNS,
-    RIGHT,
+    ON_REDIS,
     SECONDS_OF_SPEED,
-    WRONG,
     Comparison,
     Design,
+    Visit,
     available_loops,
     compare,
     design_named,
     unexpected,
 )
-from .console import INTERRUPTED, complain
+from .console import INTERRUPTED, complain, run_on_loop
 
 __all__ = ["compare_designs"]
 
@@ -60,6 +61,14 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
     ] = Loop.BOTH,
     only_right: Annotated[bool, typer.Option("--only-right", help="The right designs.")] = False,
     only_wrong: Annotated[bool, typer.Option("--only-wrong", help="The wrong designs.")] = False,
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            help="With the designs that need a server, on this one: redis://host:6379/0."
+            " Their keys are their own and go with them.",
+            show_default="none",
+        ),
+    ] = None,
     speed: Annotated[bool, typer.Option(help="Measure speed too.")] = True,
     html: Annotated[
         Path | None, typer.Option(help="Write a page with it.", show_default="none")
@@ -81,7 +90,12 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
             if loop not in loops:
                 raise typer.BadParameter("uvloop is not installed", param_hint="--loop")
             loops = {loop.value: loops[loop.value]}
-        designs = _chosen(names or (), only_right=only_right, only_wrong=only_wrong)
+        visit = None if redis is None else Visit(redis)
+        known = dict(DESIGNS)
+        if visit is not None:
+            run_on_loop(visit.begin())  # what is wrong there is said once, and not by each cell
+            known |= {each.name: each for each in visit.designs()}
+        designs = _chosen(names or (), known, only_right=only_right, only_wrong=only_wrong)
         comparison = _compared(
             designs,
             lambda tell: compare(
@@ -91,10 +105,11 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
                 seconds_of_speed=SECONDS_OF_SPEED if speed else 0.0,
                 progress=tell,
             ),
+            leave=lambda: None if visit is None else visit.leave(),
         )
         if html is not None:
             _write_page(comparison, html)
-    except ValueError as error:
+    except (ValueError, SessionError) as error:
         complain(str(error))
         return BAD_INPUT
     except OSError as error:
@@ -103,7 +118,7 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
     except KeyboardInterrupt:
         complain("interrupted")
         return INTERRUPTED
-    said = unexpected(comparison)
+    said = unexpected(comparison, list(known.values()))
     if as_json:
         shown = {**cast("dict[str, object]", msgspec.to_builtins(comparison)), "unexpected": said}
         typer.echo(msgspec.json.encode(shown))
@@ -116,23 +131,33 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
     return NOT_AS_EXPECTED if said else 0
 
 
-def _chosen(names: Sequence[str], *, only_right: bool, only_wrong: bool) -> list[Design]:
-    catalogue: tuple[Design, ...] = ()
-    if only_right or only_wrong:
-        catalogue = RIGHT if only_right else WRONG
-    elif not names:
-        catalogue = tuple(DESIGNS.values())
+def _chosen(
+    names: Sequence[str], known: Mapping[str, Design], *, only_right: bool, only_wrong: bool
+) -> list[Design]:
+    catalogue: list[Design] = []
+    if only_right or only_wrong or not names:
+        catalogue = [
+            each for each in known.values() if not (only_wrong if each.right else only_right)
+        ]
     folder = str(Path.cwd())
     if any(":" in name for name in names) and folder not in sys.path:
         sys.path.insert(0, folder)  # as `python -m` would: there is most often one's own class
-    chosen = {each.name: each for each in (*catalogue, *map(design_named, names))}
-    return list(chosen.values())
+    asked = [_named(name, known) for name in names]
+    return list({each.name: each for each in (*catalogue, *asked)}.values())
+
+
+def _named(name: str, known: Mapping[str, Design]) -> Design:
+    if name in ON_REDIS and name not in known:
+        raise ValueError(f"{name} needs a server: say which with --redis redis://host:6379/0")
+    return known[name] if name in known else design_named(name)
 
 
 def _compared(
-    designs: Sequence[Design], run: Callable[[Callable[[str], object]], Comparison]
+    designs: Sequence[Design],
+    run: Callable[[Callable[[str], object]], Comparison],
+    leave: Callable[[], None],
 ) -> Comparison:
-    """Run it with a bar on the terminal that says what is being done."""
+    """Run it with a bar on the terminal that says what is being done; leave if interrupted."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -143,7 +168,11 @@ def _compared(
         def tell(step: str) -> None:
             progress.update(bar, description=step, advance=1)
 
-        with _ending_at_once(progress.stop):
+        def restore() -> None:
+            progress.stop()
+            leave()
+
+        with _ending_at_once(restore):
             return run(tell)
 
 

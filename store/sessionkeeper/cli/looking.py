@@ -15,6 +15,7 @@ from ..query import SessionQuery
 from ..session import Session
 from ..states import Direction, SessionState
 from ..statistics import ServerStatistics
+from .console import interruptible
 from .stores import NOTHING, AsJson, SessionId, StoreUrl, find, opened, printable, run_command
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ async def _ls(url: str, states: list[SessionState] | None, *, full: bool, as_jso
             for each in page.sessions:
                 found += 1
                 if as_json:
-                    typer.echo(json.dumps(_session_fields(each)))
+                    with interruptible():
+                        typer.echo(json.dumps(_session_fields(each)))
                 else:
                     table.add_row(*map(_cell, _row(each, full=full)))
             cursor = page.cursor
@@ -136,7 +138,8 @@ async def _show(url: str, asked: str, count: int, *, as_json: bool) -> int:
 async def _tail(url: str, asked: str, count: int, *, follow: bool, as_json: bool) -> int:
     def tell(frame: Frame) -> None:
         # Each at once: who follows through a pipe waits for it.
-        typer.echo(json.dumps(_frame_fields(frame)) if as_json else _frame_text(frame))
+        with interruptible():
+            typer.echo(json.dumps(_frame_fields(frame)) if as_json else _frame_text(frame))
 
     async with opened(url) as store:
         session = await find(store, asked)

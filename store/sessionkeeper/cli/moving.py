@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import re
 import sys
@@ -14,19 +16,20 @@ from typing import Annotated, TextIO
 import typer
 
 from ..atomic import AtomicSessionStore
-from ..errors import SessionExists, SessionNotFound, short_id
+from ..errors import SessionError, SessionExists, SessionNotFound, short_id
 from ..query import SessionQuery
 from ..transfer import (
     MalformedExport,
+    StoredSession,
     export_session,
     header_line,
     import_session,
     last_line,
     read_export,
 )
-from .console import complain
+from .console import complain, interruptible
 from .progress import progress
-from .stores import BAD_INPUT, NOTHING, StoreUrl, find, opened, run_command
+from .stores import BAD_INPUT, NOTHING, AsJson, StoreUrl, find, noted, opened, run_command
 
 __all__ = ["export_sessions", "import_sessions", "purge"]
 
@@ -58,6 +61,7 @@ def import_sessions(
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave out ids that are there already.")
     ] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Bring exported sessions into a store, which is made if it is not there.
 
@@ -65,7 +69,7 @@ def import_sessions(
     store's own, of now. It stops with exit code 2 at the first line that is wrong or id that is
     there already; the sessions before it are imported, of that one nothing is.
     """
-    return run_command(_import(store, file, skip_existing=skip_existing))
+    return run_command(_import(store, file, skip_existing=skip_existing, as_json=as_json))
 
 
 def purge(
@@ -76,6 +80,7 @@ def purge(
     older_than: Annotated[
         str | None, typer.Option(help="Those that ended so long ago: 90s, 30m, 12h, 7d, 4w.")
     ] = None,
+    as_json: AsJson = False,
 ) -> int:
     """Delete ended sessions with their frames. Exit code 1 when there was none to delete.
 
@@ -86,7 +91,7 @@ def purge(
     ended_for = None if older_than is None else _seconds(older_than)
     if ended_before is not None and ended_before.tzinfo is None:
         ended_before = ended_before.replace(tzinfo=UTC)
-    return run_command(_purge(store, ended_before, ended_for))
+    return run_command(_purge(store, ended_before, ended_for, as_json=as_json))
 
 
 def _seconds(text: str) -> float:
@@ -110,22 +115,24 @@ async def _export(url: str, asked: list[str], output: Path | None) -> int:
                     if asked:
                         raise
                     continue
-                stream.writelines(f"{line}\n" for line in lines)
+                with interruptible():
+                    stream.writelines(f"{line}\n" for line in lines)
                 written += 1
                 advance(1)
-            stream.write(f"{last_line(written)}\n")
-            stream.flush()
+            with interruptible():
+                stream.write(f"{last_line(written)}\n")
+                stream.flush()
     return 0
 
 
-async def _import(url: str, file: str, *, skip_existing: bool) -> int:
+async def _import(url: str, file: str, *, skip_existing: bool, as_json: bool) -> int:
     imported = skipped = 0
     problem: str | None = None
     with _read(file) as stream:
         async with opened(url, made=True) as store:
             with progress("importing", None) as advance:
                 try:
-                    for stored in read_export(stream):
+                    async for stored in _exported(stream):
                         try:
                             await import_session(store, stored)
                         except SessionExists:
@@ -140,10 +147,13 @@ async def _import(url: str, file: str, *, skip_existing: bool) -> int:
                                 f"session {short_id(stored.session.id)} had lost {stored.trimmed}"
                                 " frames at the front: its frames are numbered anew, from 1"
                             )
-                except (MalformedExport, SessionExists) as error:
-                    problem = str(error)
+                except (MalformedExport, SessionError) as error:
+                    problem = noted(str(error), error)
                 except UnicodeDecodeError:
                     problem = "not UTF-8"
+    if as_json:
+        typer.echo(json.dumps({"imported": imported, "skipped": skipped, "problem": problem}))
+        return 0 if problem is None else BAD_INPUT
     beside = f", {skipped} there already" if skipped else ""
     if problem is not None:
         complain(f"{problem} ({imported} imported before it{beside})")
@@ -152,7 +162,20 @@ async def _import(url: str, file: str, *, skip_existing: bool) -> int:
     return 0
 
 
-async def _purge(url: str, ended_before: datetime | None, ended_for: float | None) -> int:
+async def _exported(stream: TextIO) -> AsyncIterator[StoredSession]:
+    sessions = read_export(stream)
+    while True:
+        await asyncio.sleep(0)  # a Ctrl-C of before is heard here
+        with interruptible():
+            stored = next(sessions, None)
+        if stored is None:
+            return
+        yield stored
+
+
+async def _purge(
+    url: str, ended_before: datetime | None, ended_for: float | None, *, as_json: bool
+) -> int:
     purged = 0
     async with opened(url) as store:
         with progress("purging", None) as advance:
@@ -161,7 +184,10 @@ async def _purge(url: str, ended_before: datetime | None, ended_for: float | Non
             ):
                 purged += count
                 advance(count)
-    complain(f"{purged} sessions purged")
+    if as_json:
+        typer.echo(json.dumps({"purged": purged}))
+    else:
+        complain(f"{purged} sessions purged")
     return 0 if purged else NOTHING
 
 
@@ -196,5 +222,7 @@ def _read(file: str) -> Generator[TextIO]:
     if file == "-":
         yield sys.stdin
         return
-    with open(file, encoding="utf-8") as stream:
+    with interruptible():  # a named pipe waits for its other end
+        stream = open(file, encoding="utf-8")  # noqa: SIM115 - closed below
+    with stream:
         yield stream

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import BackendNotImplemented, SessionError, StoreUnavailable
+from ..errors import SessionError
 from ..factory import StorageFactory
 from ..manager import ManagerConfig, SessionManager
 from ..session import Session
@@ -56,7 +56,7 @@ def record(
     except CommandNotStarted as error:
         complain(str(error))
         return error.exit_status
-    except (BackendNotImplemented, StoreUnavailable) as error:
+    except SessionError as error:
         raise typer.BadParameter(str(error), param_hint="--store") from None
     except ValueError as error:
         raise typer.BadParameter(said(error), param_hint="--store") from None

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, TypeAlias
 
 import typer
@@ -35,6 +35,7 @@ __all__ = [
     "StoreUrl",
     "configured",
     "find",
+    "noted",
     "opened",
     "printable",
     "run_command",
@@ -43,6 +44,8 @@ __all__ = [
 
 NOTHING, BAD_INPUT = 1, 2
 _PAGE = 1_000
+_LEAVING = 0.5
+"""Seconds."""
 STORES = (
     "sqlite:///tape.db, redis://host:6379/0?prefix=name, rediss:// for TLS,"
     " redis+cluster:// or rediss+cluster:// for a cluster"
@@ -52,7 +55,11 @@ StoreUrl: TypeAlias = Annotated[
     str, typer.Argument(help=f"Which store: {STORES}.", show_default=False)
 ]
 SessionId: TypeAlias = Annotated[
-    str, typer.Argument(help="A session's id, or how it alone begins.", show_default=False)
+    str,
+    typer.Argument(
+        help="A session's id, or how it alone begins; after -- if that is a -.",
+        show_default=False,
+    ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 
@@ -70,7 +77,13 @@ async def opened(url: str, *, made: bool = False) -> AsyncGenerator[AtomicSessio
         message = said(error) if isinstance(error, ValueError) else str(error)
         raise typer.BadParameter(message, param_hint="the store") from None
     async with store:
-        yield store
+        try:
+            yield store
+        except asyncio.CancelledError:
+            # Ctrl-C. What a silent server owes an answer to, or another process a lock, is not
+            # waited for much longer.
+            await store.aclose(timeout=_LEAVING)
+            raise
 
 
 def said(error: ValueError) -> str:
@@ -93,11 +106,21 @@ def configured(url: str, *, made: bool = False) -> StorageBackend:
             " name a file: sqlite:///tape.db",
             param_hint="the store",
         )
-    if isinstance(backend, SQLiteBackend) and not made and not os.path.exists(backend.path):
+    if isinstance(backend, SQLiteBackend) and not made and _is_missing(backend.path):
         raise typer.BadParameter(f"there is no file {backend.path}", param_hint="the store")
     if isinstance(backend, RedisBackend):
         return backend.model_copy(update={"must_exist": not made})
     return backend
+
+
+def _is_missing(path: str) -> bool:
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False  # opening it says what is wrong
+    return False
 
 
 async def find(store: AtomicSessionStore, asked: str) -> Session:
@@ -130,23 +153,47 @@ def run_command(main: Coroutine[Any, Any, int]) -> int:
     try:
         code = run_on_loop(main)
         sys.stdout.flush()
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        complain("interrupted")
+    except (KeyboardInterrupt, asyncio.CancelledError) as error:
+        complain(noted("interrupted", error))
+        _drop_output()
         return INTERRUPTED
     except SessionNotFound as error:
-        complain(str(error))
+        complain(noted(str(error), error))
         return NOTHING
     except SessionError as error:
-        complain(str(error))
+        complain(noted(str(error), error))
         return BAD_INPUT
-    except BrokenPipeError:
-        # Nobody reads on, as in `ls | head`: the interpreter must not try again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # nobody reads on, as in `ls | head`
+        _give_up_output()
         return NOTHING
     except OSError as error:
         complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        _give_up_output()
         return BAD_INPUT
     return code
+
+
+def noted(text: str, error: BaseException) -> str:
+    """Add what was noted of the error on its way: what could not be undone, say."""
+    notes: list[str] = []
+    each: BaseException | None = error
+    while each is not None:
+        notes += getattr(each, "__notes__", ())
+        each = each.__context__
+    return f"{text}; {'; '.join(notes)}" if notes else text
+
+
+def _give_up_output() -> None:
+    """Drop what stdout does not take: the interpreter must not try again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+
+
+def _drop_output() -> None:
+    with suppress(OSError):  # it is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def printable(text: str) -> str:

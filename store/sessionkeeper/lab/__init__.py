@@ -15,6 +15,7 @@ from .compare import (
 from .generated import CALLS, Program, Step
 from .kills import kill_cell
 from .loading import design_named
+from .on_redis import ON_REDIS, Visit, designs_on
 from .pictures import picture_of, whole_picture
 from .results import Bar, Cell, Comparison, Picture, Row, Speed, Verdict
 from .trial import Broken, Trial, Undecided
@@ -24,15 +25,18 @@ __all__ = [
     # what is compared
     "COLUMNS",
     "DESIGNS",
+    "ON_REDIS",
     "RIGHT",
     "WORKLOADS",
     "WRONG",
     "Design",
+    "Visit",
     "Flaw",
     "Make",
     "Play",
     "Workload",
     "design_named",
+    "designs_on",
     # comparing
     "DEFAULT_SEEDS",
     "SECONDS_OF_SPEED",

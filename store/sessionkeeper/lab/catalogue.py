@@ -16,7 +16,7 @@ from ..verify import AnomalyKind
 from . import wrong
 from .files import in_new_folder
 
-__all__ = ["DESIGNS", "RIGHT", "WRONG", "Design", "Flaw", "LimitsNotTaken", "Make"]
+__all__ = ["DESIGNS", "RIGHT", "WRONG", "Design", "Flaw", "LimitsNotTaken", "Make", "docstring"]
 
 Make: TypeAlias = "Callable[[StoreLimits | None], SessionStore]"
 """Makes an empty store; raises `LimitsNotTaken` if it is given limits and has none."""
@@ -49,6 +49,8 @@ class Design:
     file: str | None = None
     """`module:Class` of a store that is made with the `path` of its file and outlives its process:
     it is put to kills."""
+    measured: Make | None = None
+    """Makes it to be measured, where `make` puts something in its way."""
 
 
 def _owned(limits: StoreLimits | None) -> SessionStore:
@@ -88,16 +90,17 @@ def _flawed(
     name: str, made: type[PlainSessionStore], anomaly: AnomalyKind, shown_in: str
 ) -> Design:
     flaw = Flaw(anomaly, shown_in)
-    return Design(name, lambda limits: made(limits=limits), _docstring(made), False, flaw)
+    return Design(name, lambda limits: made(limits=limits), docstring(made), False, flaw)
 
 
 def _flawed_file(name: str, made: type[SQLiteSessionStore], anomaly: AnomalyKind) -> Design:
     flaw = Flaw(anomaly, "kills")
     at = "sessionkeeper.lab.wrong"
-    return _in_a_file(name, made, _docstring(made), right=False, flaw=flaw, at=at)
+    return _in_a_file(name, made, docstring(made), right=False, flaw=flaw, at=at)
 
 
-def _docstring(made: type[SessionStore]) -> str:
+def docstring(made: type[SessionStore]) -> str:
+    """Return what a class says of itself, in one line."""
     return " ".join((made.__doc__ or "").split())
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 from time import perf_counter
 
-from .catalogue import DESIGNS, Design
+from .catalogue import DESIGNS, Design, Flaw
 from .cells import LoopFactory, explore_cell
 from .kills import KILLS, kill_cell
 from .results import Cell, Comparison, Row, Speed, Verdict
@@ -95,17 +95,22 @@ def _measured(
         raise
 
 
-def unexpected(comparison: Comparison) -> tuple[str, ...]:
+def unexpected(
+    comparison: Comparison, designs: Sequence[Design] = tuple(DESIGNS.values())
+) -> tuple[str, ...]:
     """Say what is not as it should be, a sentence each; nothing when all is.
 
     A right design must keep every promise that it makes, a wrong one must be caught with the
-    anomaly it is known for, and a user's own must not be broken or left undecided.
+    anomaly it is known for, and a user's own must not be broken or left undecided. `designs` are
+    those of which it is known which they are.
     """
-    return tuple(said for row in comparison.rows for said in _unexpected(row))
+    flaws = {design.name: design.flaw for design in designs}
+    return tuple(
+        said for row in comparison.rows for said in _unexpected(row, flaws.get(row.design))
+    )
 
 
-def _unexpected(row: Row) -> list[str]:
-    flaw = DESIGNS[row.design].flaw if row.design in DESIGNS else None
+def _unexpected(row: Row, flaw: Flaw | None) -> list[str]:
     if flaw is None:
         return [
             f"{row.design}: {cell.workload} is {cell.verdict.value}"

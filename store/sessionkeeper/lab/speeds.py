@@ -54,7 +54,7 @@ def _speed(name: str, times: list[float], seconds: float) -> Speed:
 
 async def _round(design: Design, taken: list[float], seconds: float) -> None:
     async with AsyncExitStack() as stack:
-        store = design.make(None)
+        store = (design.measured or design.make)(None)
         if isinstance(store, AtomicSessionStore):
             await stack.enter_async_context(store)
         for number in range(_SESSIONS):

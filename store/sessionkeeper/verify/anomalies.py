@@ -53,6 +53,7 @@ def _of_numbers(finding: Finding, operations: Sequence[Operation]) -> Anomaly:
 
 
 _SAID = {
+    AnomalyKind.DUPLICATE: "a frame is there more often than it was appended: ",
     AnomalyKind.DRIFT: "a count was not that of the log: ",
     AnomalyKind.HALF_AN_OPERATION: "frames are there without the change that goes with them: ",
     AnomalyKind.PHANTOM: "what had been refused is there: ",

@@ -5,6 +5,7 @@ Operations of other models have none of these names, and are passed over.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import cast
 
@@ -24,7 +25,9 @@ _LISTS = frozenset({"list_sessions", "get_sessions_batch", "find_sessions"})
 _CREATES = frozenset({"create_session", "get_or_create_session"})
 
 
-def renamed(finding: Finding, operations: Sequence[Operation]) -> AnomalyKind:
+def renamed(  # noqa: PLR0911 - a table of cases
+    finding: Finding, operations: Sequence[Operation]
+) -> AnomalyKind:
     """Return the name of a finding, which the checker gave without knowing what is stored."""
     kind = AnomalyKind(finding.kind)
     last = finding.operations[-1]
@@ -39,6 +42,8 @@ def renamed(finding: Finding, operations: Sequence[Operation]) -> AnomalyKind:
         refused = _of_what_was_refused(looks, operations)
         if refused is not None:
             return refused
+    if kind in (AnomalyKind.GAP, AnomalyKind.ORDER_INVERSION) and _is_there_twice(last, operations):
+        return AnomalyKind.DUPLICATE
     if any(_is_apart(each, operations) for each in finding.operations):
         return AnomalyKind.TORN_BATCH
     if kind is AnomalyKind.DUPLICATE and last.name in _CREATES:
@@ -47,6 +52,23 @@ def renamed(finding: Finding, operations: Sequence[Operation]) -> AnomalyKind:
         if any(_is_of_a_former_life(each) for each in operations if _session_of(each) in ids):
             return AnomalyKind.STALE_WRITE
     return kind
+
+
+def _is_there_twice(found: Operation, operations: Sequence[Operation]) -> bool:
+    """Whether a look at the same log shows a frame more often than anybody appended it."""
+    sent = Counter(frame for each in operations for frame in _offered(each))
+    return any(
+        count > sent[frame] > 0
+        for look in operations
+        if look.name in _LOOKS_AT_FRAMES and look.outcome is Outcome.OK
+        for frame, count in Counter(_frames_of(look)).items()
+        if frame[0] == _log_of(found)
+    )
+
+
+def _log_of(operation: Operation) -> Plain:
+    frames = _offered(operation)
+    return frames[0][0] if frames else _session_of(operation)
 
 
 def _is_too_high(count: Operation, operations: Sequence[Operation]) -> bool:

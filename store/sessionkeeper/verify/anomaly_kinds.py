@@ -26,7 +26,7 @@ class AnomalyKind(StrEnum):
     GAP = "gap"
     """A number was left out."""
     DUPLICATE = "duplicate"
-    """A number was given twice, or one id created twice."""
+    """A number was given twice, one id created twice, or one frame stored twice."""
     STALE_READ = "stale read"
     """A read showed what had been replaced before it was called."""
     STALE_WRITE = "stale write"

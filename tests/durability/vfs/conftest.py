@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 import pytest
-from sessionkeeper.backends.sqlite import ledger, opening
+from sessionkeeper.backends.sqlite import ledger, opening, places
 
 if TYPE_CHECKING:
     from tests.durability.conftest import Power
@@ -144,6 +144,7 @@ def faulty(power: Power, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
 
     monkeypatch.setattr(sqlite3, "connect", connect)
     monkeypatch.setattr(ledger, "CHECKPOINT_AT", 60_000)
+    monkeypatch.setattr(places, "GATHERED", 5)
     monkeypatch.setattr(opening, "BUSY_SLICE", 0.001)
     faulty.statements = Statements
     yield faulty

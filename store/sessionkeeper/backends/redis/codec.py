@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from ...errors import short_id
 from ...records import FrameRecord
 from ...session import Session
 from ...states import Direction, SessionState
@@ -26,6 +27,7 @@ __all__ = [
     "ROW",
     "STATE",
     "Stored",
+    "Unreadable",
     "decoded_id",
     "digest_of",
     "frame_words",
@@ -33,6 +35,7 @@ __all__ = [
     "read_frames",
     "read_session",
     "session_words",
+    "whole",
 ]
 
 ROW = ("n", "r", "c", "a", "e", "s", "p", "d", "x", "q", "k", "z", "t", "o")
@@ -42,6 +45,13 @@ REVISION, CREATED, ACTIVE, ENDED, STATE, PRINCIPAL, FIELDS, HELD, LAST, COUNT = 
 
 Stored = Sequence[Any]
 """The values of `ROW`."""
+
+_NOT_OURS = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
+
+
+class Unreadable(Exception):
+    """What a key of the store holds is not what this library writes there."""
+
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -86,19 +96,22 @@ def digest_of(words: Sequence[Any]) -> str:
 
 
 def read_session(session_id: str, row: Stored) -> Session:
-    """Make a session of the values of `ROW`."""
-    fields, held = row[FIELDS], row[HELD] or b""
-    decode = _decode_small if len(fields) + len(held) <= _CACHED else _decode
-    values = decode(fields, held).copy()
-    values["id"], values["state"] = session_id, _STATES[row[STATE]]
-    principal, ended = row[PRINCIPAL], row[ENDED]
-    values["principal"] = None if principal is None else principal.decode()
-    values["revision"] = int(row[REVISION])
-    values["last_seq"], values["frame_count"] = int(row[LAST]), int(row[COUNT])
-    values["created_at"] = _EPOCH + timedelta(microseconds=int(row[CREATED]))
-    values["last_activity"] = _EPOCH + timedelta(microseconds=int(row[ACTIVE]))
-    values["ended_at"] = None if ended is None else _EPOCH + timedelta(microseconds=int(ended))
-    return Session.trusted(values)
+    """Make a session of the values of `ROW`. Raises `Unreadable`."""
+    try:
+        fields, held = row[FIELDS], row[HELD] or b""
+        decode = _decode_small if len(fields) + len(held) <= _CACHED else _decode
+        values = decode(fields, held).copy()
+        values["id"], values["state"] = session_id, _STATES[row[STATE]]
+        principal, ended = row[PRINCIPAL], row[ENDED]
+        values["principal"] = None if principal is None else principal.decode()
+        values["revision"] = int(row[REVISION])
+        values["last_seq"], values["frame_count"] = int(row[LAST]), int(row[COUNT])
+        values["created_at"] = _EPOCH + timedelta(microseconds=int(row[CREATED]))
+        values["last_activity"] = _EPOCH + timedelta(microseconds=int(row[ACTIVE]))
+        values["ended_at"] = None if ended is None else _EPOCH + timedelta(microseconds=int(ended))
+        return Session.trusted(values)
+    except _NOT_OURS:
+        raise Unreadable(f"session {short_id(session_id)!r}") from None  # it quotes what is there
 
 
 def frame_words(records: Iterable[FrameRecord]) -> list[bytes]:
@@ -113,18 +126,29 @@ def frame_words(records: Iterable[FrameRecord]) -> list[bytes]:
 
 
 def read_frames(entries: Iterable[Any]) -> list[FrameRecord]:
-    """Make records of the entries of a stream."""
+    """Make records of the entries of a stream. Raises `Unreadable`."""
     records: list[FrameRecord] = []
-    for _, (_, _, _, header, _, message) in entries:
-        direction, sent, detail = _unpack(header)
-        moment = _EPOCH + timedelta(microseconds=sent)
-        records.append(FrameRecord(message, _DIRECTIONS[direction], moment, detail))
+    try:
+        for _, (_, _, _, header, _, message) in entries:
+            direction, sent, detail = _unpack(header)
+            moment = _EPOCH + timedelta(microseconds=sent)
+            records.append(FrameRecord(message, _DIRECTIONS[direction], moment, detail))
+    except _NOT_OURS:
+        raise Unreadable("a session's log") from None
     return records
+
+
+def whole(value: Any) -> int:
+    """Make a number of what is counted. Raises `Unreadable`."""
+    try:
+        return int(value)
+    except _NOT_OURS:
+        raise Unreadable("a number it counts") from None
 
 
 def decoded_id(word: bytes) -> str:
     """Return the id that a key or a sorted set holds encoded."""
-    return unquote(word.decode())
+    return unquote(word.decode(errors="replace"))
 
 
 _STATES = {state.value.encode(): state for state in SessionState}

@@ -11,60 +11,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ...errors import OutcomeUnknown, StoreUnavailable
 from .ask import OPEN, Ask
-from .call import Answer, Call, Fate, Refused, Word, says
-from .keys import Bucket
+from .call import Answer, Call, Fate, Refused, says
+from .keys import Bucket, Keys
+from .layout import Layout
 from .ledger import Ledger
 from .servers import Servers, halfway, passing
 from .verdicts import verdict
+from .waits import Waits, no_waiting
 
-__all__ = ["Delivery", "Waits"]
+__all__ = ["Delivery"]
 
 OK, MORE = b"OK", b"MORE"
-
-
-@dataclass(frozen=True, slots=True)
-class Waits:
-    """What a write waits for beyond the primary's own answer."""
-
-    replicas: int = 0
-    """How many replicas must have it."""
-    aof: bool = False
-    """Whether it must be synced to the append-only file there, and on the primary."""
-    timeout: float = 1.0
-    """Seconds; a write that was waited for in vain is answered with `OutcomeUnknown`."""
-
-    def words(self) -> tuple[Word, ...] | None:
-        """Return the command that waits; None where nothing is waited for."""
-        milliseconds = max(1, round(self.timeout * 1000))
-        if self.aof:
-            return ("WAITAOF", 1, self.replicas, milliseconds)
-        return ("WAIT", self.replicas, milliseconds) if self.replicas else None
-
-    @property
-    def promise(self) -> str:
-        """What has happened to a write when it is acknowledged, in words."""
-        said = ["applied in the primary's memory"]
-        if self.aof:
-            said.append("synced to its append-only file")
-        if self.replicas:
-            how = "synced to that of" if self.aof else "applied by"
-            number = "one replica" if self.replicas == 1 else f"{self.replicas} replicas"
-            said.append(f"{how} {number}")
-        return ", ".join(said)
-
-    def met(self, answer: object) -> bool:
-        """Whether that is what was waited for."""
-        match answer:
-            case [int() as primary, int() as replicas]:  # of WAITAOF
-                return primary >= 1 and replicas >= self.replicas
-            case int():
-                return answer >= self.replicas
-            case _:
-                return False
 
 
 class Delivery:
@@ -73,24 +33,52 @@ class Delivery:
     `patience` is how many seconds the servers may be away before callers are told so.
     """
 
-    def __init__(self, servers: Servers, ledger: Ledger, *, patience: float, waits: Waits) -> None:
+    def __init__(
+        self,
+        servers: Servers,
+        ledger: Ledger,
+        keys: Keys,
+        layout: Layout,
+        *,
+        patience: float,
+        waits: Waits,
+    ) -> None:
         from redis.backoff import ExponentialWithJitterBackoff
 
         self._servers = servers
         self._ledger = ledger
+        self._layout = layout
+        self._laying_out = layout.call(keys)
         self._patience = patience
         self._waits = waits
         self._wait_words = waits.words()
         # With jitter: many processes that lost one server do not come back as one.
         self._backoff = ExponentialWithJitterBackoff(base=0.01, cap=0.5)
         self._failures = 0
-        self._since = self._last = 0.0
+        self._since = self._begun = self._last = 0.0
+
+    async def try_waiting(self, buckets: Sequence[Bucket], /) -> None:
+        """See that the servers wait as they will be asked to. Raises `StoreUnavailable`.
+
+        Otherwise every write would be applied and its outcome unknown.
+        """
+        words = self._waits.trial()
+        if words is None:
+            return
+        for answer in await self._servers.exchange([Call(each.number, words) for each in buckets]):
+            if isinstance(answer, Refused):
+                raise no_waiting(self._servers.name, answer)
+            if isinstance(answer, Fate):
+                raise StoreUnavailable(
+                    self._servers.trouble or f"{self._servers.name} does not answer"
+                )
 
     async def attempt(self, asks: Sequence[Ask], /) -> None:
         """Send what is open once, and note the answers that came.
 
         Cancelled, it leaves `maybe_applied` on those of which nobody knows what became of them.
         """
+        self._begun = time.monotonic()
         await self._try(asks)
         fenced = [ask for ask in asks if ask.fenced]
         if fenced:
@@ -103,7 +91,7 @@ class Delivery:
             await self._try(more)
 
     async def _try(self, asks: Sequence[Ask]) -> None:
-        if await self._fence(asks):
+        if await self._fence(asks) and await self._is_laid_out(asks):
             lost = [ask for ask in asks if ask.maybe_applied]
             missed = [ask for ask in asks if not self._settled(ask)]
             await self._wait(lost)
@@ -112,14 +100,17 @@ class Delivery:
     async def pause(self, asks: Sequence[Ask], /) -> None:
         """Wait before the next attempt; when patience is over, answer what is open instead."""
         now = time.monotonic()
-        if not self._failures or now - self._last > self._patience:
-            self._failures, self._since = 0, now  # what was long ago is another trouble
+        # What was long ago is another trouble. Not what an attempt took: that can be longer than
+        # patience is, where a server accepts connections and says nothing.
+        if not self._failures or self._begun - self._last > self._patience:
+            self._failures, self._since = 0, now
         self._failures += 1
-        self._last = now
         waited = now - self._since
         if waited < self._patience:
             await asyncio.sleep(self._backoff.compute(min(self._failures, 16)))
+            self._last = time.monotonic()
             return
+        self._last = now
         for ask in asks:
             if ask.maybe_applied:
                 # If it still arrives, then before the next write and never after it.
@@ -148,6 +139,29 @@ class Delivery:
                         if ask.bucket is bucket and ask.write and not ask.maybe_applied:
                             ask.answer = verdict(self._servers.name, answer)
         return taken
+
+    async def _is_laid_out(self, asks: Sequence[Ask]) -> bool:
+        """Put the layout back where a server lost all; say whether that is known to be so.
+
+        Somebody may have made the store anew meanwhile. If in another layout, this one would write
+        where the others do not look: it is refused.
+        """
+        if not self._ledger.lost or not any(ask.write for ask in asks):
+            return True
+        (answer,) = await self._servers.exchange([self._laying_out])
+        if isinstance(answer, Fate) or (isinstance(answer, Refused) and passing(answer)):
+            return False
+        self._ledger.lost = isinstance(answer, Refused) or not self._layout.is_told_by(answer)
+        for ask in asks if self._ledger.lost else ():
+            if ask.write and not ask.maybe_applied:
+                ask.answer = (
+                    verdict(self._servers.name, answer)
+                    if isinstance(answer, Refused)
+                    else StoreUnavailable(
+                        f"{self._servers.name}: the store was made anew there, in another layout"
+                    )
+                )
+        return True
 
     def _settled(self, ask: Ask) -> bool:
         """Whether a lost write turned out to have been applied, or cannot be told."""

@@ -71,7 +71,9 @@ async def read_facts(node: Node, *, allow_eviction: bool) -> Facts:
     if isinstance(info_answer, Fate):
         raise StoreUnavailable(node.trouble or f"{name} did not answer")
     if isinstance(info_answer, Refused):
-        raise StoreUnavailable(f"{name}: the ACL user needs the command INFO ({info_answer.code})")
+        code = info_answer.code
+        need = "the ACL user needs the command INFO" if code == "NOPERM" else "it refused INFO"
+        raise StoreUnavailable(f"{name}: {need} ({code})")
     info = _read_info(info_answer)
     config = _read_config(config_answer)
     _check(name, info, cluster=node.target.cluster)

@@ -10,7 +10,10 @@ from binascii import crc32
 from functools import lru_cache
 from urllib.parse import quote
 
-__all__ = ["Bucket", "Keys"]
+__all__ = ["MOST_BUCKETS", "Bucket", "Keys"]
+
+MOST_BUCKETS = 4096
+"""Of a store."""
 
 
 class Bucket:

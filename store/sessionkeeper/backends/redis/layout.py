@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...errors import StoreUnavailable
-from .call import Call, Fate, Refused
-from .keys import Keys
+from .call import Answer, Call, Fate, Refused
+from .codec import Unreadable, whole
+from .keys import MOST_BUCKETS, Keys
 from .scripts import script
 from .servers import Servers
 from .verdicts import verdict
@@ -24,6 +25,15 @@ class Layout:
     buckets: int
     ttl: int | None
     """Milliseconds after the last write to a session until the server frees it; None for never."""
+
+    def call(self, keys: Keys) -> Call:
+        """Make the call that lays a store out so, unless it is laid out: answered as it is then."""
+        terms = (VERSION, self.buckets, "" if self.ttl is None else self.ttl)
+        return Call(0, ("EVALSHA", LAYOUT.digest, 1, keys.layout, *terms), LAYOUT)
+
+    def is_told_by(self, answer: Answer) -> bool:
+        """Whether that call says that the store is laid out like this."""
+        return _read(answer) == (VERSION, self.buckets, self.ttl)
 
 
 async def agree(
@@ -44,8 +54,7 @@ async def agree(
     if must_exist:
         call = Call(0, ("HMGET", keys.layout, "version", "buckets", "ttl"))
     else:
-        terms = (VERSION, wanted, "" if ttl is None else ttl)
-        call = Call(0, ("EVALSHA", LAYOUT.digest, 1, keys.layout, *terms), LAYOUT)
+        call = Layout(wanted, ttl).call(keys)
     (answer,) = await servers.exchange([call])
     if isinstance(answer, Refused):
         raise verdict(servers.name, answer)
@@ -53,14 +62,23 @@ async def agree(
         raise StoreUnavailable(servers.trouble or f"{servers.name} does not answer")
     if None in answer[:2]:
         raise StoreUnavailable(f"there is no store {keys.prefix!r} on {servers.name}")
-    version, found = int(answer[0]), int(answer[1])
-    kept = None if answer[2] is None else int(answer[2])
     name = f"the store {keys.prefix!r} on {servers.name}"
+    try:
+        version, found, kept = _read(answer)
+    except Unreadable:
+        raise StoreUnavailable(f"the layout of {name} cannot be read") from None
     if version > VERSION:
         raise StoreUnavailable(f"{name} is of version {version}, newer than this library")
+    if not 1 <= found <= MOST_BUCKETS or (kept is not None and kept < 1):
+        raise StoreUnavailable(f"the layout of {name} cannot be read")
     if strict and wanted != found:
         raise StoreUnavailable(f"{name} has {found} buckets, not {wanted}")
     if ttl is not None and kept != ttl:
         has = "no ttl" if kept is None else f"a ttl of {kept / 1000:g} seconds"
         raise StoreUnavailable(f"{name} has {has}: that was decided when it was made")
     return Layout(found, kept)
+
+
+def _read(answer: Answer) -> tuple[int, int, int | None]:
+    version, buckets, ttl = answer
+    return whole(version), whole(buckets), None if ttl is None else whole(ttl)

@@ -17,7 +17,7 @@ from .scripts import script, with_ttl
 __all__ = ["Ledger", "OperationId", "keys_of"]
 
 FENCE = script("fence")
-_FENCED, _OK = b"FENCED", b"OK"
+_FENCED, _OK, _NEW = b"FENCED", b"OK", b"NEW"
 _TOGETHER = 16
 """Operations in one call: a server serves nobody else meanwhile."""
 _LARGE = 256 * 1024
@@ -67,6 +67,9 @@ class Ledger:
         """By bucket: the epoch, and when it was taken or renewed."""
         self._found: dict[int, Sequence[Any]] = {}
         self._fixed: dict[Bucket, tuple[str, ...]] = {}
+        self._begun: set[Bucket] = set()
+        self.lost = False
+        """Whether a server has forgotten the ledger, by the end of its window or with all else."""
 
     def calls(self, asks: Sequence[Ask]) -> list[tuple[Call, list[Ask]]]:
         """Make the calls for asks, in their order; neighbours share one where their script can.
@@ -160,9 +163,12 @@ class Ledger:
 
     def take(self, bucket: Bucket, asks: Sequence[Ask], answer: Any) -> bool:
         """Note what a fence answered of these lost asks; say whether it holds."""
-        if not says(answer, _OK):
+        new = says(answer, _NEW)
+        if not new and not says(answer, _OK):
             self._epochs.pop(bucket, None)
             return False
+        self.lost = self.lost or (new and bucket in self._begun)
+        self._begun.add(bucket)
         for ask, found in zip(asks, answer[1:], strict=True):
             self._found[ask.number] = found
         return True

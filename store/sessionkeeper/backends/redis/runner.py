@@ -8,10 +8,11 @@ from typing import Any
 
 from soleowner import Batch, CallerError, Reply, Runner, fail, succeed
 
-from ...errors import OutcomeUnknown, SessionError
+from ...errors import OutcomeUnknown, SessionError, StoreUnavailable
 from ...tables import Tables
 from .ask import OPEN, Ask, Plan
 from .call import says
+from .codec import Unreadable
 from .operations import plan_of
 from .operations.asking import OK
 from .works import Works
@@ -138,7 +139,12 @@ class RedisRunner(Runner[Tables]):
         errors = [answer for answer in answers if isinstance(answer, Exception)]
         if not errors:
             job.wrote = job.wrote or any(map(_changed, job.asks))
-            return job.plan.send(answers)
+            try:
+                return job.plan.send(answers)
+            except Unreadable as found:
+                # One session that somebody else wrote to must not end the store of all others.
+                where = f"{self.works.servers.name}: what it holds as {found} cannot be read"
+                raise (OutcomeUnknown() if job.wrote else StoreUnavailable(where)) from None
         # Of several buckets some have changed: then not even the others' error means no effect.
         halved = job.unknown or any(isinstance(error, OutcomeUnknown) for error in errors)
         return job.plan.throw(OutcomeUnknown() if halved and not job.whole else errors[0])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from ipaddress import ip_address
+from math import inf
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from ...errors import BackendNotImplemented, StoreUnavailable
 
@@ -41,6 +42,7 @@ _OPTIONS = frozenset(
     }
 )
 _PORT = 6379
+_PERCENT = "in a user or a password / ? # [ ] @ and : are written with %"
 
 
 class RedisTarget:
@@ -94,17 +96,29 @@ class RedisTarget:
             from redis.asyncio.connection import parse_url
         except ImportError:
             raise _not_installed() from None
-        parts = urlsplit(url)
+        parts = _split(url)
         if parts.scheme not in _SCHEMES or not parts.hostname:
             raise ValueError(f"a URL of {', '.join(_SCHEMES)} with a host is expected")
-        for option in parse_qs(parts.query, keep_blank_values=True):
-            if option not in _OPTIONS:
-                raise ValueError(f"a Redis URL takes no option {option!r}")
+        options = parse_qs(parts.query, keep_blank_values=True)
+        if "prefix" in options:
+            raise ValueError("a store's prefix is said with prefix=, not in its URL")
+        if not _OPTIONS.issuperset(options):
+            # Not which: it may be the rest of a password.
+            known = ", ".join(sorted(_OPTIONS))
+            raise ValueError(f"an option in a Redis URL is none of {known}; {_PERCENT}")
         if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
             # redis-py would take database 0 without a word.
             raise ValueError("after the host comes the number of a database or nothing")
         scheme, _, cluster = parts.scheme.partition("+")
-        read: dict[str, Any] = dict(parse_url(f"{scheme}:{url.partition(':')[2]}"))
+        try:
+            read: dict[str, Any] = dict(parse_url(f"{scheme}:{url.partition(':')[2]}"))
+        except ValueError as error:
+            raise ValueError(str(error)) from None  # what it was made from shows the value
+        for name in ("socket_timeout", "socket_connect_timeout"):
+            if not 0 < read.get(name, 1) < inf:
+                raise ValueError(f"{name} is a number of seconds above 0")
+        if read.get("db", 0) < 0:
+            raise ValueError("the number of a database is at least 0")
         if cluster and read.get("db"):
             raise ValueError("a cluster has only database 0")
         tls = read.pop("connection_class", None) is not None
@@ -169,6 +183,16 @@ class RedisTarget:
         if self._options.get("ssl_check_hostname", True) is False:
             return (f"ssl_check_hostname: any certificate of the CA passes for {self.name}",)
         return ()
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        if parts.port != 0 and not parts.fragment:
+            return parts
+    except ValueError:  # its words quote what it took for a port or an address
+        pass
+    raise ValueError(f"not a URL, or its port is not 1 to 65535; {_PERCENT}")
 
 
 def _is_loopback(host: str) -> bool:

@@ -11,7 +11,7 @@ __all__ = ["verdict"]
 _REASONS = {
     "OOM": "is out of memory (maxmemory)",
     "MISCONF": "refuses writes because its last snapshot failed (MISCONF)",
-    "NOPERM": "does not let this user run a command the store needs (NOPERM)",
+    "NOPERM": "does not let this user run a command or touch a key that the store needs (NOPERM)",
     "NOAUTH": "wants a password (NOAUTH)",
     "WRONGTYPE": "holds something else under one of the store's keys (WRONGTYPE)",
     "NOREPLICAS": "has too few replicas to accept writes (NOREPLICAS)",

@@ -120,6 +120,10 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (NotConnected, "it cannot be reached or closed the connection"),
     (RedisError, "it refused the connection"),
 )
+_WORDS = (
+    ("DB index", "it has no database of that number"),
+    ("BUSY ", "it is busy with somebody's script (BUSY)"),
+)
 
 
 def reason_of(error: BaseException) -> str:
@@ -131,7 +135,6 @@ def reason_of(error: BaseException) -> str:
         return "a file that the URL names is not there"
     if isinstance(cause, OSError) and cause.strerror:
         return f"it cannot be reached ({cause.strerror})"
-    for kind, reason in _REASONS:
-        if isinstance(error, kind):
-            return reason
-    return f"{type(error).__name__} when connecting"
+    reasons = [reason for words, reason in _WORDS if words in str(error)]
+    reasons += [reason for kind, reason in _REASONS if isinstance(error, kind)]
+    return reasons[0] if reasons else f"{type(error).__name__} when connecting"

@@ -9,7 +9,7 @@ from ...errors import StoreUnavailable
 from ...limits import StoreLimits
 from ...listening import Listeners
 from .cluster import ClusterServers
-from .delivery import Delivery, Waits
+from .delivery import Delivery
 from .facts import Facts
 from .heeding import HeedingBells
 from .keys import Keys
@@ -19,6 +19,7 @@ from .servers import Servers
 from .setting import Setting
 from .single import SingleServer
 from .target import RedisTarget
+from .waits import Waits
 
 __all__ = ["Terms", "Works", "get_ready"]
 
@@ -90,12 +91,15 @@ async def get_ready(
             servers, facts, layout = await _connect(terms, keys)
         if layout.ttl is not None:
             _check(servers.name, facts, clock, allow_eviction=terms.allow_eviction)
+        ledger = Ledger(keys, ring=terms.ring, window=terms.window, ttl=layout.ttl)
+        delivery = Delivery(
+            servers, ledger, keys, layout, patience=terms.patience, waits=terms.waits
+        )
+        await delivery.try_waiting(keys.buckets)
     except BaseException:
         await servers.aclose()
         raise
     setting = Setting(keys, limits, clock, bells, listeners, ttl=layout.ttl)
-    ledger = Ledger(keys, ring=terms.ring, window=terms.window, ttl=layout.ttl)
-    delivery = Delivery(servers, ledger, patience=terms.patience, waits=terms.waits)
     bells.connect(servers, keys, ledger.writer, ttl=layout.ttl)
     return Works(servers, facts, setting, ledger, delivery, bells)
 

@@ -14,6 +14,7 @@ from ...rows import SessionRow
 from ...session import Session
 from ...states import Direction, SessionState
 from ..session_fields import fields_of, held_of, read_fields, to_json
+from .faults import damaged
 
 __all__ = [
     "FRAME_COLUMNS",
@@ -37,7 +38,18 @@ FRAME_COLUMNS = "direction, sent_at, detail, message"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Looked up in a dict: calling an enum takes five times as long.
 _STATES = {state.value: state for state in SessionState}
-_DIRECTIONS = (Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT)
+_DIRECTIONS = {0: Direction.CLIENT_TO_SERVER, 1: Direction.SERVER_TO_CLIENT}
+_FIRST, _LAST = -62_135_596_800.0, 253_402_300_799.0  # the years 1 to 9999
+# What reading a value raises that is not what was written.
+_UNREADABLE = (
+    AttributeError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    msgspec.MsgspecError,
+)
 _CACHED = 2048  # bytes; what is larger is decoded each time, so that the cache stays small
 
 
@@ -82,27 +94,48 @@ class SQLiteRow(SessionRow):
 
 
 def read_row(columns: Columns) -> SQLiteRow:
-    """Make a row of `SESSION_COLUMNS` and `LOG_COLUMNS`."""
-    number, id_, revision, created_at, born_at, ended_at, over_at, state, principal, fields = (
-        columns[:10]
-    )
-    decode = _decode_small if len(fields) <= _CACHED else _decode
-    held = decode(fields).copy()
-    held["id"], held["state"], held["principal"] = id_, _STATES[state], principal
+    """Make a row of `SESSION_COLUMNS` and `LOG_COLUMNS`.
+
+    Raises `sqlite3.DatabaseError` for what no row can be: SQLite has no checksums, and a damaged
+    row must not be taken for a bug.
+    """
+    try:
+        number, id_, revision, created_at, born_at, ended_at, over_at, state, principal, fields = (
+            columns[:10]
+        )
+        _, over, place, active_at, last_activity, frame_count, last_seq, byte_count = columns[10:]
+        decode = _decode_small if len(fields) <= _CACHED else _decode
+        held = decode(fields).copy()
+        held["id"], held["state"], held["principal"] = id_, _STATES[state], principal
+        sound = (
+            type(id_) is str
+            and (principal is None or type(principal) is str)
+            # A text among numbers raises, and a fraction makes the sum one.
+            and type(number + revision + place + frame_count + last_seq + byte_count) is int
+            and type(born_at + over_at + active_at) is float
+            and 0 <= frame_count <= last_seq
+            and _FIRST <= created_at <= _LAST
+            and _FIRST <= last_activity <= _LAST
+            and (ended_at is None or _FIRST <= ended_at <= _LAST)
+        )
+    except _UNREADABLE:
+        raise damaged("a session") from None
+    if not sound:
+        raise damaged("a session")
     row = SQLiteRow(
         Session.trusted(held), number=number, revision=revision, wall=created_at, steady=born_at
     )
     row.ended_at, row.over_at = ended_at, over_at
     row.kept_revision = revision
-    _, over, row.place, row.active_at, row.last_activity = columns[10:15]
-    row.over = bool(over)
-    row.frame_count, row.last_seq, row.byte_count = columns[15:]
+    row.over, row.place = bool(over), place
+    row.active_at, row.last_activity = active_at, last_activity
+    row.frame_count, row.last_seq, row.byte_count = frame_count, last_seq, byte_count
     return row
 
 
 def frame_columns(number: int, first: int, records: Iterable[FrameRecord]) -> list[Columns]:
     """Make the columns of records: session, number, then `FRAME_COLUMNS`."""
-    client = _DIRECTIONS[0]
+    client = Direction.CLIENT_TO_SERVER
     return [
         (
             number,
@@ -117,11 +150,15 @@ def frame_columns(number: int, first: int, records: Iterable[FrameRecord]) -> li
 
 
 def read_frame(columns: tuple[int, int, bytes | None, bytes]) -> FrameRecord:
-    """Make a record of `FRAME_COLUMNS`."""
+    """Make a record of `FRAME_COLUMNS`. Raises `sqlite3.DatabaseError` for what can be none."""
     direction, sent_at, detail, message = columns
-    return FrameRecord(
-        message, _DIRECTIONS[direction], _EPOCH + timedelta(microseconds=sent_at), detail
-    )
+    try:
+        timestamp, way = _EPOCH + timedelta(microseconds=sent_at), _DIRECTIONS[direction]
+    except _UNREADABLE:
+        raise damaged("a frame") from None
+    if type(message) is not bytes or not (detail is None or type(detail) is bytes):
+        raise damaged("a frame")
+    return FrameRecord(message, way, timestamp, detail)
 
 
 def _microseconds(since: timedelta) -> int:

@@ -43,6 +43,10 @@ class Connected(Transactions[SQLiteTables]):
         self._connection, self._execute = connection, connection.execute
         self._tables.attach(connection, self._path)
 
+    def given_up(self) -> bool:
+        """Whether the store is being closed, and a lock is waited for no longer."""
+        return self._interrupted
+
     def start(self, statement: str) -> tuple[int, StoreNumbers]:
         """Begin a transaction; return the file's version and counters. Raises `LockWait`."""
         started = time.monotonic()

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from ...errors import OutcomeUnknown, StoreClosed, StoreUnavailable
 from ...ids import new_session_id
 
-__all__ = ["Fault", "GivenUp", "LockWait", "fault_of", "primary_code"]
+__all__ = [
+    "FAILURES",
+    "Fault",
+    "GivenUp",
+    "LockWait",
+    "damaged",
+    "fault_of",
+    "primary_code",
+    "told",
+]
 
 # What can be wrong with the request, or for a while; the next batch may fare better.
 _PASSING = {
@@ -27,8 +36,14 @@ _LASTING = {
     sqlite3.SQLITE_IOERR: "the disk failed",
     sqlite3.SQLITE_CORRUPT: "the file is damaged",
     sqlite3.SQLITE_NOTADB: "the file is damaged",
+    # Two rows for what the counters say is one: nothing that this library wrote.
+    sqlite3.SQLITE_CONSTRAINT: "the file is damaged",
     sqlite3.SQLITE_ERROR: "the file is not as it was",
 }
+
+
+FAILURES = (sqlite3.Error, UnicodeDecodeError)
+"""What a statement raises; the second where SQLite names a part of a damaged schema."""
 
 
 class LockWait(Exception):
@@ -53,10 +68,25 @@ class Fault:
     """Why nothing may be written any more; None if the store goes on."""
 
 
+def damaged(what: str) -> sqlite3.DatabaseError:
+    """Make the error for a row that SQLite takes for a good one."""
+    error = sqlite3.DatabaseError(f"{what} cannot be what was written")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
 def primary_code(error: BaseException) -> int | None:
-    """The result code of an error that SQLite itself raised."""
+    """The result code of an error that a statement raised."""
     code = getattr(error, "sqlite_errorcode", None)
+    if code is None and isinstance(error, sqlite3.OperationalError | UnicodeDecodeError):
+        return sqlite3.SQLITE_CORRUPT  # the module's own: a text that is not UTF-8
     return None if code is None else code & 0xFF
+
+
+def told(cause: Exception) -> Exception | None:
+    """The cause, if it quotes nothing of what is stored: the module's own quotes a text."""
+    own = isinstance(cause, FAILURES) and not hasattr(cause, "sqlite_errorcode")
+    return None if own else cause
 
 
 def fault_of(error: Exception, *, committing: bool, writing: bool) -> Fault | None:
@@ -92,5 +122,5 @@ def _because(
 
 
 def _caused(answer: Exception, cause: Exception) -> Exception:
-    answer.__cause__ = cause
+    answer.__cause__ = told(cause)
     return answer

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from ...records import FrameRecord
 from .codec import FRAME_COLUMNS, Columns, SQLiteRow, frame_columns, read_frame
+from .faults import damaged
+from .places import PlaceTable
 
 __all__ = ["FrameTable"]
 
@@ -15,19 +17,11 @@ AT_ONCE = 1_000
 SWEPT = 500
 """Frames removed in one sweep."""
 
-_INSERT = f"INSERT INTO frames (session, seq, {FRAME_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
-_READ = f"SELECT {FRAME_COLUMNS} FROM frames WHERE session = ? AND seq BETWEEN ? AND ? ORDER BY seq"  # noqa: S608 - our columns
-_SIZE = (
-    "SELECT sum(length(message)), count(*) FROM frames WHERE session = ? AND seq BETWEEN ? AND ?"
-)
-_REMOVE = "DELETE FROM frames WHERE session = ? AND seq BETWEEN ? AND ?"
+_INSERT = f"INSERT INTO frames (key, session, seq, {FRAME_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
+_LAST = "SELECT coalesce(max(key), 0) FROM frames"
 _BURY = (
     "INSERT INTO graves (session, up_to) VALUES (?, ?)"
     " ON CONFLICT (session) DO UPDATE SET up_to = excluded.up_to"
-)
-_SWEEP = (
-    "DELETE FROM frames WHERE key IN"
-    " (SELECT key FROM frames WHERE session = ? AND seq <= ? ORDER BY seq LIMIT ?)"
 )
 
 
@@ -42,6 +36,7 @@ class FrameTable:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._execute = connection.execute
+        self._places = PlaceTable(connection)
         self._pending: dict[int, list[Columns]] = {}
         self.buried = True
         """Whether there may be graves; a process that was killed may have left some."""
@@ -57,13 +52,17 @@ class FrameTable:
         """Write what was collected, with one call."""
         if self._pending:
             together = [each for frames in self._pending.values() for each in frames]
-            self._connection.executemany(_INSERT, together)
+            (last,) = self._execute(_LAST).fetchone()
+            keyed = [(key, *each) for key, each in enumerate(together, last + 1)]
+            self._connection.executemany(_INSERT, keyed)
+            self._places.note([(session, seq, key) for key, session, seq, *_ in keyed])
             self.written += sum(len(each[-1]) for each in together)
             self._pending = {}
 
     def forget(self) -> None:
         """Drop what was collected: it was rolled back."""
         self._pending = {}
+        self._places.forget()
         self.buried = True
 
     def read(self, row: SQLiteRow, first: int, count: int) -> list[FrameRecord]:
@@ -71,9 +70,9 @@ class FrameTable:
         if not count:
             return []
         self._settle(row)
-        found = self._execute(_READ, (row.number, first, first + count - 1)).fetchall()
+        found = self._places.read(FRAME_COLUMNS, row.number, first, first + count - 1)
         if len(found) != count:
-            raise _missing()
+            raise damaged("a log with frames missing")
         return [read_frame(columns) for columns in found]
 
     def trim(self, row: SQLiteRow, count: int) -> int:
@@ -83,11 +82,11 @@ class FrameTable:
         self._settle(row)
         first = row.last_seq - row.frame_count + 1
         up_to = first + count - 1
-        size, found = self._execute(_SIZE, (row.number, first, up_to)).fetchone()
+        size, found = self._places.measure(row.number, first, up_to)
         if found != count:
-            raise _missing()
+            raise damaged("a log with frames missing")
         self._remove(row.number, first, up_to)
-        return int(size)
+        return size
 
     def clear(self, row: SQLiteRow) -> None:
         """Remove all frames of a row, collected ones too."""
@@ -101,8 +100,9 @@ class FrameTable:
         if grave is None:
             self.buried = False
             return
-        if self._execute(_SWEEP, (*grave, SWEPT)).rowcount < SWEPT:
-            self._execute("DELETE FROM graves WHERE session = ?", (grave[0],))
+        session, up_to = grave
+        if self._places.remove_some(session, up_to, SWEPT) < SWEPT:
+            self._execute("DELETE FROM graves WHERE session = ?", (session,))
         self.written += SWEPT * 64
 
     def _settle(self, row: SQLiteRow) -> None:
@@ -111,13 +111,7 @@ class FrameTable:
 
     def _remove(self, number: int, first: int, up_to: int) -> None:
         if up_to - first < AT_ONCE:
-            self._execute(_REMOVE, (number, first, up_to))
+            self._places.remove(number, first, up_to)
         else:
             self._execute(_BURY, (number, up_to))
             self.buried = True
-
-
-def _missing() -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError("frames are missing")
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error

@@ -16,7 +16,7 @@ from ...ids import new_session_id
 from ...listening import Listeners
 from ...watching import Bells
 from .connected import Connected, identity
-from .faults import LockWait, fault_of
+from .faults import FAILURES, LockWait, fault_of
 from .opening import open_file
 from .schema import PAGE_BYTES, VERSION
 from .tables import SQLiteTables
@@ -69,7 +69,7 @@ class SQLiteLedger(Connected):
         """Open the file. Raises `StoreUnavailable`."""
         self._post = post
         try:
-            self.connect(open_file(self._path, self._durability))
+            self.connect(open_file(self._path, self._durability, self.given_up))
             self._date()
             self.file = identity(self._path)
         except BaseException as error:
@@ -132,7 +132,7 @@ class SQLiteLedger(Connected):
             elif self._tables.frames.buried:
                 self._sweep()
                 return 0.0
-        except (sqlite3.Error, LockWait) as error:
+        except (*FAILURES, LockWait) as error:
             self._trouble(error)
             return _LATER
         return None

@@ -15,8 +15,9 @@ from typing import TypeVar
 from soleowner import Command
 
 from ...errors import StoreUnavailable
-from .faults import primary_code
+from .faults import FAILURES, fault_of, primary_code
 from .opening import connect, sync
+from .places import listed_wrongly
 from .tables import SQLiteTables
 
 __all__ = ["VacuumStep", "aside", "back_up", "check_pages", "checkpoint"]
@@ -25,6 +26,8 @@ R = TypeVar("R")
 
 _PAGES = 256
 """Copied at a time; between them one can be told to stop."""
+_STEPS = 10_000
+"""Of SQLite's machine, between looks whether a statement is to be stopped."""
 _FREED = 64
 """Pages given back in one step of the owner's."""
 
@@ -48,9 +51,14 @@ async def aside(path: str, work: Callable[[sqlite3.Connection, Event], R]) -> R:
     def run() -> R:
         try:
             with closing(connect(path, timeout=5.0)) as connection:
+                connection.set_progress_handler(stop.is_set, _STEPS)
                 return work(connection, stop)
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"SQLite refused ({type(error).__name__})") from error
+        except FAILURES as error:
+            fault = fault_of(error, committing=False, writing=False)
+            if fault is None:
+                raise StoreUnavailable(f"SQLite refused ({type(error).__name__})") from error
+            answer = fault.answer()
+            raise answer from answer.__cause__
 
     task = asyncio.ensure_future(asyncio.to_thread(run))
     try:
@@ -107,4 +115,6 @@ def check_pages(connection: sqlite3.Connection, stop: Event) -> list[str]:
         if primary_code(error) != sqlite3.SQLITE_CORRUPT:
             raise
         found.append(str(error))
-    return [] if found == ["ok"] else found
+    if found != ["ok"]:
+        return found
+    return ["frames are not listed as they are"] if listed_wrongly(connection) else []

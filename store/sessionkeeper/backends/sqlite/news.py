@@ -9,7 +9,7 @@ from typing import ClassVar
 from soleowner import Post
 
 from ...watching import Bells
-from .numbers import read_numbers
+from .numbers import read_meta, read_numbers
 
 __all__ = ["News"]
 
@@ -42,8 +42,7 @@ class News:
 
     def look(self) -> None:
         """Ring for what happened since the last look, here or elsewhere; outside a transaction."""
-        (kept,) = self._execute("SELECT numbers FROM meta").fetchone()
-        numbers = read_numbers(kept)
+        numbers = read_numbers(read_meta(self._execute)[1])
         place, gone = self._place, self._gone
         if numbers.last_place == place and numbers.gone == gone:
             return

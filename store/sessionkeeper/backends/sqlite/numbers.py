@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from math import inf
 from pathlib import Path
-from sqlite3 import Connection
+from sqlite3 import Connection, Cursor
+from typing import Any
 
 import msgspec
 
 from ...clock import Clock
 from ...tally import TallyNumbers
+from .faults import damaged
 
-__all__ = ["Age", "PrincipalCounts", "StoreNumbers", "read_numbers", "write_numbers"]
+__all__ = ["Age", "PrincipalCounts", "StoreNumbers", "read_meta", "read_numbers", "write_numbers"]
 
+_MOST = 2**62  # no store gets so far; SQLite ends at twice as many
 LONGEST_GAP = 86_400.0
 """Seconds a store can age while nobody can tell how long it was closed."""
 
@@ -45,9 +48,23 @@ class StoreNumbers(msgspec.Struct, array_like=True, gc=False):
         return sum(self.tally.gone.values())
 
 
+def read_meta(execute: Callable[[str], Cursor]) -> tuple[int, bytes]:
+    """Read the version of the file, and what it counts. Raises `sqlite3.DatabaseError`."""
+    found = execute("SELECT version, numbers FROM meta").fetchone()
+    if found is None or type(found[0]) is not int or type(found[1]) is not bytes:
+        raise damaged("what the file counts")
+    return found[0], found[1]
+
+
 def read_numbers(kept: bytes) -> StoreNumbers:
-    """Read what `write_numbers` made; a new file holds nothing."""
-    return _decoder.decode(kept) if kept else StoreNumbers()
+    """Read what `write_numbers` made; a new file holds nothing. Raises `sqlite3.DatabaseError`."""
+    try:
+        numbers = _decoder.decode(kept) if kept else StoreNumbers()
+    except (msgspec.MsgspecError, ValueError):
+        raise damaged("what the file counts") from None
+    if not (0 <= numbers.last_number < _MOST and 0 <= numbers.last_place < _MOST):
+        raise damaged("what the file counts")
+    return numbers
 
 
 def write_numbers(numbers: StoreNumbers) -> bytes:
@@ -89,23 +106,36 @@ class Age:
 
 
 class PrincipalCounts(MutableMapping[str, int]):
-    """How many sessions each principal has: a table, since there may be as many as sessions."""
+    """How many sessions each principal has: a table, since there may be as many as sessions.
+
+    `get` looks for one that may have none. Subscribing is for one that has some: its row is there,
+    or the file is damaged.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._execute = connection.execute
 
-    def __getitem__(self, principal: str) -> int:
+    def get(self, principal: str, default: Any = None, /) -> Any:
+        """Return how many sessions it has. Raises `sqlite3.DatabaseError`."""
         if not principal.isascii():
             try:
                 principal.encode()
             except UnicodeEncodeError:  # nobody's, and nothing SQLite could look for
-                raise KeyError from None
+                return default
         found = self._execute(
             "SELECT sessions FROM principals WHERE principal = ?", (principal,)
         ).fetchone()
         if found is None:
-            raise KeyError
-        return int(found[0])
+            return default
+        if type(found[0]) is not int or found[0] < 1:
+            raise damaged("the sessions of a principal")
+        return found[0]
+
+    def __getitem__(self, principal: str) -> int:
+        found = self.get(principal)
+        if found is None:
+            raise damaged("the sessions of a principal")
+        return int(found)
 
     def __setitem__(self, principal: str, sessions: int) -> None:
         self._execute(

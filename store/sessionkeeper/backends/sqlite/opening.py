@@ -11,6 +11,8 @@ import os
 import secrets
 import sqlite3
 import stat
+import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -18,7 +20,8 @@ from urllib.parse import quote
 from ...errors import StoreUnavailable
 from ...guarantees import Durability
 from .certainty import make_certain
-from .faults import primary_code
+from .faults import FAILURES, GivenUp, damaged, primary_code, told
+from .numbers import read_meta, read_numbers
 from .schema import APPLICATION_ID, NAMES, PAGE_BYTES, VERSION, migrate
 
 __all__ = ["BUSY_SLICE", "connect", "open_file", "open_to_read", "resolved", "sync"]
@@ -39,7 +42,10 @@ _SETTINGS: dict[str, int] = {
     # Checkpoints are the owner's: SQLite's own come inside a commit and hide their errors.
     "wal_autocheckpoint": 0,
 }
-_PATIENCE = 5_000  # milliseconds for a lock, while opening
+_PATIENCE = 5.0  # seconds for a lock, while opening
+_PAUSE = 0.01
+_HELD = "another process holds the file's lock"
+_NOT_WRITABLE = "the file or its folder cannot be written"
 _SYNCHRONOUS = {Durability.DISK: 2, Durability.OS: 1}
 
 
@@ -65,11 +71,13 @@ def connect(path: str, mode: str = "rw", *, timeout: float = BUSY_SLICE) -> sqli
     )
 
 
-def open_file(path: str, durability: Durability) -> sqlite3.Connection:
+def open_file(
+    path: str, durability: Durability, given_up: Callable[[], bool] = lambda: False
+) -> sqlite3.Connection:
     """Open the store in this file, made if it is not there.
 
-    Raises `StoreUnavailable` with the reason; a file that is not ours, of a newer version, or
-    damaged is left as it was.
+    Raises `StoreUnavailable` with the reason, `GivenUp` where a lock is waited for and nobody wants
+    it any more; a file that is not ours, of a newer version, or damaged is left as it was.
     """
     if sqlite3.sqlite_version_info < _OLDEST:
         raise StoreUnavailable("SQLite 3.31 or newer is needed")
@@ -78,23 +86,44 @@ def open_file(path: str, durability: Durability) -> sqlite3.Connection:
             _create(path)
     except (sqlite3.Error, OSError) as error:
         raise _refused(error) from error
-    return _open(path, durability)
+    return _open(path, durability, given_up)
 
 
-def open_to_read(path: str, durability: Durability) -> sqlite3.Connection:
+def open_to_read(
+    path: str, durability: Durability, given_up: Callable[[], bool] = lambda: False
+) -> sqlite3.Connection:
     """Open an existing store; what is written on the connection fails. Raises as `open_file`."""
-    connection = _open(path, durability)
+    connection = _open(path, durability, given_up)
     connection.execute("PRAGMA query_only = ON")
     return connection
 
 
-def _open(path: str, durability: Durability) -> sqlite3.Connection:
+def _open(path: str, durability: Durability, given_up: Callable[[], bool]) -> sqlite3.Connection:
     try:
         _look(path)
         _close_to_others(path)
-        connection = connect(path, timeout=_PATIENCE / 1000)
-    except (sqlite3.Error, OSError) as error:
-        raise _refused(error) from error
+        connection = connect(path)
+    except (*FAILURES, OSError) as error:
+        raise _refused(error) from told(error)
+    started = time.monotonic()
+    try:
+        while not _prepared(connection, path, durability):
+            if given_up():
+                raise GivenUp
+            waited = time.monotonic() - started
+            if waited >= _PATIENCE:
+                raise StoreUnavailable(_HELD, waited=waited)
+            time.sleep(_PAUSE)  # not every busy file is waited for by SQLite
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, (*FAILURES, OSError)):
+            raise _refused(error) from told(error)
+        raise
+    return connection
+
+
+def _prepared(connection: sqlite3.Connection, path: str, durability: Durability) -> bool:
+    """Make it ready for use, from the beginning; False if another process holds a lock."""
     try:
         _settle(connection, durability)
         make_certain(connection, path)
@@ -102,12 +131,11 @@ def _open(path: str, durability: Durability) -> sqlite3.Connection:
             migrate(connection)
         _check(connection, path)
         _set(connection, "busy_timeout", int(BUSY_SLICE * 1000))
-    except BaseException as error:
-        connection.close()
-        if isinstance(error, sqlite3.Error | OSError):
-            raise _refused(error) from error
-        raise
-    return connection
+    except sqlite3.OperationalError as error:
+        if primary_code(error) != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 def _create(path: str) -> None:
@@ -124,6 +152,7 @@ def _create(path: str) -> None:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA synchronous = OFF")
             migrate(connection)
+            connection.execute("PRAGMA incremental_vacuum").fetchall()
             connection.execute("PRAGMA journal_mode = WAL")
         sync(new)  # once, before anyone can see it
         with suppress(FileExistsError):  # another process was faster
@@ -147,6 +176,9 @@ def _look(path: str) -> None:
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
         raise StoreUnavailable("not a regular file")
+    effective = os.access in os.supports_effective_ids
+    if not os.access(path, os.R_OK | os.W_OK, effective_ids=effective):
+        raise StoreUnavailable(_NOT_WRITABLE)
     if not found.st_size:
         raise StoreUnavailable("the file is empty, so no store; remove it to have one made")
     with closing(connect(path, "ro&immutable=1")) as connection:
@@ -165,8 +197,9 @@ def _close_to_others(path: str) -> None:
     # The log and its index take over the mode of the file when SQLite makes them.
     for each in (path, f"{path}-wal", f"{path}-shm"):
         with suppress(FileNotFoundError, PermissionError):
-            if os.stat(each).st_mode & 0o077:
-                os.chmod(each, 0o600)
+            mode = stat.S_IMODE(os.stat(each).st_mode)
+            if mode & 0o077:
+                os.chmod(each, mode & 0o700)  # one that is only to be read stays so
 
 
 def _settle(connection: sqlite3.Connection, durability: Durability) -> None:
@@ -204,6 +237,24 @@ def _check(connection: sqlite3.Connection, path: str) -> None:
     for table, key in (("sessions", "number"), ("logs", "session"), ("frames", "key")):
         for order in ("ASC", "DESC"):
             connection.execute(f"SELECT * FROM {table} ORDER BY {key} {order} LIMIT 1").fetchall()  # noqa: S608 - ours
+    _check_numbers(connection)
+
+
+def _check_numbers(connection: sqlite3.Connection) -> None:
+    """Refuse counters that are behind the rows: a number used again would overwrite a session."""
+    used = [
+        connection.execute(query).fetchone()[0] or 0
+        for query in (
+            "SELECT max(number) FROM sessions",
+            "SELECT max(place) FROM logs WHERE over = 0",
+            "SELECT max(place) FROM logs WHERE over = 1",
+        )
+    ]
+    # After those: meanwhile other processes only count on.
+    numbers = read_numbers(read_meta(connection.execute)[1])
+    sound = all(type(each) is int for each in used)
+    if not sound or used[0] > numbers.last_number or max(used[1:]) > numbers.last_place:
+        raise damaged("what the file counts")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
@@ -215,12 +266,14 @@ def _newer(version: int) -> StoreUnavailable:
     return StoreUnavailable(f"the file is of version {version}, newer than {VERSION}")
 
 
-def _refused(error: sqlite3.Error | OSError) -> StoreUnavailable:
+def _refused(error: Exception) -> StoreUnavailable:
     reasons = {
         sqlite3.SQLITE_NOTADB: "the file is no database",
         sqlite3.SQLITE_CORRUPT: "the file is damaged",
-        sqlite3.SQLITE_BUSY: "another process holds the file's lock",
-        sqlite3.SQLITE_READONLY: "the file or its folder cannot be written",
+        sqlite3.SQLITE_CONSTRAINT: "the file is damaged",
+        sqlite3.SQLITE_ERROR: "the file is not as it was",
+        sqlite3.SQLITE_BUSY: _HELD,
+        sqlite3.SQLITE_READONLY: _NOT_WRITABLE,
         sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: may its folder be written?",
         sqlite3.SQLITE_FULL: "the disk is full",
     }

@@ -17,7 +17,7 @@ from ...errors import StoreClosed, StoreUnavailable
 from ...guarantees import Durability
 from ...watching import Bells
 from .connected import Connected, identity
-from .faults import fault_of
+from .faults import FAILURES, fault_of
 from .ledger import SQLiteLedger
 from .news import News
 from .opening import open_to_read
@@ -110,9 +110,10 @@ class SQLiteReader(Connected):
         self._look_at = now + News.PAUSE
         try:
             self._news.look()
-        except sqlite3.Error as error:
+        except FAILURES as error:
             self.refuse(error)
             self._look_at = now + _LATER
+            self._post(self._bells.ring_all)  # who watches looks, and is told the same
         return self._look_at - now
 
     def lost(self) -> Exception:
@@ -120,7 +121,7 @@ class SQLiteReader(Connected):
         return StoreClosed()
 
     def _connect(self) -> None:
-        connection = open_to_read(self._path, self._durability)
+        connection = open_to_read(self._path, self._durability, self.given_up)
         self._spoiled = False
         self.connect(connection)
         self._news = News(connection, self._bells, self._post)

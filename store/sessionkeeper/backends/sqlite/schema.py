@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from .places import LEVELS
+
 __all__ = ["APPLICATION_ID", "NAMES", "PAGE_BYTES", "VERSION", "migrate"]
 
 APPLICATION_ID = 0x736B7072
@@ -69,13 +71,30 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID""",
         "INSERT INTO meta (id, version, numbers) VALUES (1, 1, x'')",
     ),
+    (
+        # The two levels of the index in `places`.
+        *(
+            f"""CREATE TABLE {level} (
+                session INTEGER NOT NULL,
+                seq INTEGER NOT NULL,
+                key INTEGER NOT NULL,
+                PRIMARY KEY (session, seq)
+            ) WITHOUT ROWID"""
+            for level in LEVELS
+        ),
+        "INSERT INTO places SELECT session, seq, key FROM frames ORDER BY session, seq",
+        "DROP INDEX by_seq",
+    ),
 )
 """The statements that lead from each version to the next."""
 
 VERSION = len(MIGRATIONS)
 
 NAMES = frozenset(
-    {"meta", "sessions", "live", "logs", "by_place", "frames", "by_seq", "graves", "principals"}
+    {
+        *("meta", "sessions", "live", "logs", "by_place", "frames", "graves", "principals"),
+        *LEVELS,
+    }
 )
 """All there is in a file of this version, but for what SQLite adds of its own."""
 

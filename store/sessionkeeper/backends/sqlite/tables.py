@@ -26,7 +26,7 @@ from ...tables import Tables
 from ...tally import Tally
 from .codec import LOG_COLUMNS, SESSION_COLUMNS, SQLiteRow, read_row
 from .frames import FrameTable
-from .numbers import Age, PrincipalCounts, StoreNumbers, read_numbers, write_numbers
+from .numbers import Age, PrincipalCounts, StoreNumbers, read_meta, read_numbers, write_numbers
 from .schema import PAGE_BYTES
 
 __all__ = ["SQLiteTables"]
@@ -54,6 +54,7 @@ _KEEP_LOG = (
     " byte_count = excluded.byte_count"
 )
 _FETCHED = 256
+_LOGS_A_PAGE = 100
 _GREATEST = 2**63 - 1
 
 
@@ -84,13 +85,13 @@ class SQLiteTables(Tables):
 
     def load(self) -> tuple[int, StoreNumbers]:
         """Read what the store counts, within a transaction; return the file's version with it."""
-        version, kept = self._execute("SELECT version, numbers FROM meta").fetchone()
+        version, kept = read_meta(self._execute)
         if kept != self._kept:
             self.numbers = read_numbers(kept)
             self.tally.restore(self.numbers.tally)
             self.age.follow(self.numbers.stamp)
             self._kept = kept
-        return int(version), self.numbers
+        return version, self.numbers
 
     def save(self, *, always: bool = False) -> None:
         """Write what the batch changed, and if anything did, the counters."""
@@ -293,6 +294,7 @@ class SQLiteTables(Tables):
             for row in changed:
                 row.kept_revision = row.revision
         self._executemany(_KEEP_LOG, [row.log_columns() for row in rows])
-        # About: a page of each tree, and one more for each session in an index of many pages.
-        self.frames.written += PAGE_BYTES * (4 + len(rows) + 2 * len(changed))
+        # About: what all batches change, logs of many on pages of their own, a session and its id.
+        pages = 8 + 2 * min(len(rows), self.tally.sessions // _LOGS_A_PAGE) + 2 * len(changed)
+        self.frames.written += PAGE_BYTES * pages
         self._dirty = {}

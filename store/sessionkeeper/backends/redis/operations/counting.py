@@ -12,6 +12,7 @@ from ....commands import CountOwnSessions, CountSessions, ReadStatistics
 from ....states import SessionState
 from ....statistics import Counters, TableStatistics
 from ..ask import Ask, Plan
+from ..codec import whole
 from ..scripts import script
 from ..setting import Setting
 from .asking import checked
@@ -35,7 +36,7 @@ def count_own_sessions(setting: Setting, command: CountOwnSessions, scope: str) 
     asks = [
         Ask(each, None, None, ("HGET", each.principals, principal)) for each in setting.keys.buckets
     ]
-    return sum(int(count or 0) for count in (yield asks))
+    return sum(whole(count or 0) for count in (yield asks))
 
 
 def read_statistics(setting: Setting, command: ReadStatistics, scope: str) -> Plan[TableStatistics]:
@@ -51,7 +52,7 @@ def read_statistics(setting: Setting, command: ReadStatistics, scope: str) -> Pl
             metas[place] = _pairs(checked(answer, "")[1])
     sums: Counter[str] = Counter()
     for meta in metas:
-        sums.update({name.decode(): int(value) for name, value in meta.items()})
+        sums.update({name.decode(): whole(value) for name, value in meta.items()})
     return TableStatistics(
         sessions={state: sums[f"state:{state.value}"] for state in SessionState},
         frames=sums["added"] - sums["removed"] - sums["dropped"],

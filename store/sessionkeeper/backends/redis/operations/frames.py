@@ -9,7 +9,7 @@ from ....commands.frames import LogNews
 from ....records import FrameRecord
 from ..ask import Plan
 from ..call import Word
-from ..codec import COUNT, read_frames
+from ..codec import COUNT, read_frames, whole
 from ..scripts import script
 from ..setting import Setting
 from .appending import Append
@@ -63,7 +63,7 @@ def read_news(setting: Setting, command: ReadNews, scope: str) -> Plan[LogNews]:
 
 def count_frames(setting: Setting, command: CountFrames, scope: str) -> Plan[int]:
     row = yield from fetch(setting, command.session_id, scope)
-    return int(row[COUNT])
+    return whole(row[COUNT])
 
 
 def delete_frames(setting: Setting, command: DeleteFrames, scope: str) -> Plan[int]:

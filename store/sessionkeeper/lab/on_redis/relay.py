@@ -1,0 +1,119 @@
+"""An unkind network, on loopback: requests arrive in pieces, and one answer is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from random import Random
+from urllib.parse import urlsplit
+
+__all__ = ["Relay"]
+
+_PORT = 6379
+_CHUNK = 1 << 16
+_PIECES = 24
+_ANSWERS = 4
+
+
+class Relay:
+    """Carries what one store and its server say to each other.
+
+    From `begin` on requests arrive in pieces, with time for others in between, and of the next few
+    answers to a request with this word in it one does not come: its connection ends instead. All
+    this is drawn from a seed; who comes first meanwhile is not.
+    """
+
+    def __init__(self, url: str, dice: Random, *, loses: bytes = b"") -> None:
+        parts = urlsplit(url)
+        self._server = (parts.hostname or "", parts.port or _PORT)
+        # Without the protocol's number asyncio leaves Nagle on, and pieces wait 40 ms each.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._socket.bind(("127.0.0.1", 0))
+        user, at, _ = parts.netloc.rpartition("@")
+        here = f"{user}{at}127.0.0.1:{self._socket.getsockname()[1]}"
+        self.url = parts._replace(netloc=here).geturl()
+        """Where the store finds the server."""
+        self._dice = dice
+        self._loses = loses
+        self._begun = False
+        self._left = 0
+        self._listener: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Accept connections."""
+        self._listener = await asyncio.start_server(self._accept, sock=self._socket)
+
+    def begin(self) -> None:
+        """From now on be unkind."""
+        self._begun, self._left = True, self._dice.randrange(_ANSWERS)
+
+    async def aclose(self) -> None:
+        """End all connections, and give the port back."""
+        if self._listener is None:
+            self._socket.close()
+            return
+        self._listener.close()
+        tasks = [*self._tasks]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._carry(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ways: list[asyncio.Task[None]] = []
+        writers = [writer]
+        try:
+            there, to_there = await asyncio.open_connection(*self._server)
+            writers.append(to_there)
+            loop = asyncio.get_running_loop()
+            asked = bytearray()
+            ways += (
+                loop.create_task(self._requests(reader, to_there, asked)),
+                loop.create_task(self._answers(there, writer, asked)),
+            )
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        except OSError:
+            pass  # the store finds its connection closed, and says so
+        finally:
+            for way in ways:
+                way.cancel()
+            for each in writers:
+                each.transport.abort()
+            await asyncio.gather(*ways, return_exceptions=True)
+
+    async def _requests(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, asked: bytearray
+    ) -> None:
+        while data := await source.read(_CHUNK):
+            asked[:] = data
+            for piece in self._pieces(data):
+                sink.write(piece)
+                await sink.drain()
+                # One turn sends it, the next gives it to a reader on this loop, before more comes.
+                for _ in range(3):
+                    await asyncio.sleep(0)
+
+    def _pieces(self, data: bytes) -> Iterator[bytes]:
+        size = len(data)
+        if self._begun:
+            size = max(self._dice.randrange(5, 50), size // _PIECES)
+        for start in range(0, len(data), size):
+            yield data[start : start + size]
+
+    async def _answers(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, asked: bytearray
+    ) -> None:
+        while data := await source.read(_CHUNK):
+            if self._begun and self._loses and self._loses in asked:
+                self._left -= 1
+                if self._left == -1:
+                    return
+            sink.write(data)
+            await sink.drain()

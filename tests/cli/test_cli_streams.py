@@ -1,0 +1,128 @@
+"""Commands whose standard streams are not those of a terminal: closed, or of another encoding."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import signal
+import subprocess
+import sys
+import termios
+import time
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sessionkeeper.cli.app import run
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
+ANSWER = b'{"jsonrpc":"2.0","id":1,"result":{}}\n'
+EXPORT = "\n".join(
+    json.dumps(line)
+    for line in (
+        {"format": "sessionkeeper-export", "version": 1},
+        {"session": {"id": "a", "transport_type": "stdio"}, "frames": 500, "trimmed": 0},
+        *(
+            {
+                "seq": seq,
+                "message": '{"jsonrpc":"2.0","method":"%s"}' % ("x" * 1000),
+                "direction": "client-to-server",
+                "timestamp": "2026-01-01T00:00:00Z",
+                "delivery": None,
+                "protocol_version": None,
+                "metadata": {},
+            }
+            for seq in range(1, 501)
+        ),
+        {"end": {"sessions": 1}},
+    )
+)
+ANSWERING = f"import sys\nfor line in sys.stdin: print({ANSWER.decode()!r}, end='', flush=True)"
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_tap_records_whatever_descriptor_is_closed(
+    start: Start, tmp_path: Path, closed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No other file takes the number: libuv ended the process over it, or it hung."""
+    url = f"sqlite:///{tmp_path}/tape.db"
+    command = ("--", sys.executable, "-I", "-S", "-c", ANSWERING)
+    tap = start("record", "--store", url, *command, closed=closed)
+    out, err = tap.communicate(PING)
+    assert tap.returncode == 0
+    assert out == (ANSWER if closed == 2 else b"")
+    assert (b"frames recorded" in err) == (closed != 2)
+    assert run(["ls", url, "--json"]) == 0
+    # Without a stdout the answer could not be handed on.
+    state = "failed" if closed == 1 else "closed"
+    assert json.loads(capsys.readouterr().out)["state"] == state
+
+
+def test_what_cannot_be_written_is_an_error(start: Start, tmp_path: Path) -> None:
+    """One line and exit code 2, not an export that went nowhere, and no second complaint."""
+    (tmp_path / "a.jsonl").write_text(
+        '{"format":"sessionkeeper-export","version":1}\n{"end":{"sessions":0}}\n'
+    )
+    url = f"sqlite:///{tmp_path}/tape.db"
+    assert run(["import", url, str(tmp_path / "a.jsonl")]) == 0
+    process = start("export", url, closed=1)
+    out, err = process.communicate()
+    assert (process.returncode, out) == (2, b"")
+    assert err == b"sessionkeeper: output: Bad file descriptor\n"
+
+
+def test_a_terminal_that_has_not_every_character_gets_it_escaped(
+    start: Start, tmp_path: Path
+) -> None:
+    """Ids that are cut, and the direction of a frame: not worth a traceback."""
+    url = f"sqlite:///{tmp_path}/tape.db"
+    command = ("--", sys.executable, "-I", "-S", "-c", ANSWERING)
+    start("record", "--store", url, *command).communicate(PING)
+    out, err = start("ls", url, encoding="ascii").communicate()
+    assert err == b""
+    found = out.split(b"\\u2026")[0].split()[-1].decode()  # how the one id begins
+    shown, err = start("tail", url, found, encoding="latin-1").communicate()
+    assert err == b""
+    assert b" \\u2192 " + PING in shown
+
+
+def test_ctrl_c_ends_an_import_that_waits_for_more(start: Start, tmp_path: Path) -> None:
+    """One line and 130: it is heard in a read that blocks, and no second Ctrl-C is needed."""
+    url = f"sqlite:///{tmp_path}/tape.db"
+    process = start("import", url)
+    assert process.stdin is not None
+    process.stdin.write(b'{"format":"sessionkeeper-export","version":1}\n')
+    process.stdin.write(b'{"session":{"id":"a","transport_type":"stdio"},"frames":0,"trimmed":0}\n')
+    process.stdin.flush()
+    deadline = time.monotonic() + 30
+    while run(["ls", url]) != 0:  # it was imported, or is about to be
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert process.stderr is not None
+    assert process.stderr.read() == b"sessionkeeper: interrupted\n"
+
+
+@pytest.mark.parametrize("command", [["export"], ["tail", "a", "-n", "1000", "-f"]])
+def test_ctrl_c_ends_what_waits_for_its_reader(
+    start: Start, tmp_path: Path, command: list[str]
+) -> None:
+    """A pipe is full, and nobody empties it: at the end of the process neither."""
+    (tmp_path / "a.jsonl").write_text(EXPORT)
+    url = f"sqlite:///{tmp_path}/tape.db"
+    assert run(["import", url, str(tmp_path / "a.jsonl")]) == 0
+    process = start(command[0], url, *command[1:])
+    assert process.stdout is not None
+    found, before = array("i", [0]), -1
+    while found[0] == 0 or found[0] != before:  # it has begun, and then goes on no more
+        before = found[0]
+        time.sleep(0.2)
+        fcntl.ioctl(process.stdout, termios.FIONREAD, found)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert process.stderr is not None
+    assert process.stderr.read() == b"sessionkeeper: interrupted\n"

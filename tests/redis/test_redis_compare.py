@@ -1,0 +1,114 @@
+"""The designs of the lab that need a server: the right one holds, each wrong one is named."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from redis_server import RedisServer, until
+from sessionkeeper.cli.app import run
+from sessionkeeper.lab import (
+    ON_REDIS,
+    WORKLOADS,
+    Design,
+    Verdict,
+    designs_on,
+    stress_cell,
+)
+
+LOOPS = {"asyncio": asyncio.new_event_loop}
+once = pytest.mark.parametrize("engine", ["valkey"], indirect=True)
+PRECIOUS = "{compare-not-ours:0}:meta"
+
+
+@pytest.fixture
+def used(server: RedisServer) -> Iterator[RedisServer]:
+    """A server on which somebody has something, and has it afterwards."""
+    server.say("SET", PRECIOUS, "precious")
+    yield server
+    assert server.say("KEYS", "*compare-*") == [PRECIOUS]
+    server.say("DEL", PRECIOUS)
+
+
+def design(name: str, server: RedisServer) -> Design:
+    """One of them."""
+    return dict(zip(ON_REDIS, designs_on(server.url), strict=True))[name]
+
+
+@pytest.mark.any_loop
+@pytest.mark.parametrize("name", ON_REDIS[1:])
+def test_a_mistake_that_is_made_with_a_server_is_caught_by_its_name(
+    name: str, used: RedisServer
+) -> None:
+    """Within 200 runs; and nothing is left on the server."""
+    wrong = design(name, used)
+    assert wrong.flaw is not None
+    workload = WORKLOADS[wrong.flaw.shown_in]
+    cell = stress_cell(wrong, workload, runs=200, loops=LOOPS, seconds=40)
+    assert cell.verdict is Verdict.BROKEN
+    assert cell.picture is not None
+    assert cell.picture.anomaly == wrong.flaw.anomaly
+
+
+@pytest.mark.any_loop
+@once
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_the_actor_on_a_server_keeps_every_promise_behind_the_same_relay(
+    workload: str, used: RedisServer
+) -> None:
+    """Its requests come in pieces, and one of its answers does not come."""
+    right = design("redis", used)
+    assert right.right
+    cell = stress_cell(right, WORKLOADS[workload], runs=5, loops=LOOPS, seconds=0)
+    assert (cell.verdict, cell.how) == (Verdict.HOLDS, "stress")
+
+
+@pytest.mark.any_loop
+@once
+def test_they_are_compared_where_a_server_is_named(
+    used: RedisServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside the others, and what is expected of each is known."""
+    quick = ["--seeds", "20", "--no-speed", "--loop", "asyncio"]
+    assert run(["compare", "get-then-set", "--redis", used.url, *quick]) == 0
+    shown = capsys.readouterr().out
+    assert "get-then-set, updates: lost update after" in shown
+    assert "all is as expected" in shown
+
+
+@pytest.mark.any_loop
+@once
+def test_who_interrupts_a_comparison_leaves_no_key(used: RedisServer) -> None:
+    """In the middle of a run."""
+    program = [sys.executable, "-m", "sessionkeeper", "compare", "redis", "--redis", used.url]
+    with subprocess.Popen([*program, "--seeds", "100000", "--no-speed"]) as running:
+        until(lambda: used.say("KEYS", "{compare-*:s:a"), "a run has begun")
+        running.send_signal(signal.SIGINT)
+        assert running.wait(40) == 130
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["redis"], "redis needs a server: say which with --redis"),
+        (["--redis", "redis://u:canary@127.0.0.1:1"], "127.0.0.1:1: it cannot be reached"),
+        (["--redis", "rediss://u:canary@h"], "on one server"),
+        (["--redis", "redis+cluster://u:canary@h"], "on one server"),
+        (["--redis", "redis://u:canary#@h"], "not a URL"),
+        (["--redis", "canary"], "a URL of redis"),
+    ],
+)
+def test_what_is_wrong_with_the_server_is_said_in_one_line(
+    words: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is compared; exit code 2, and no password."""
+    assert run(["compare", *words]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert reason in said.err
+    assert said.err.count("\n") == 1
+    assert "canary" not in said.err
