@@ -68,13 +68,13 @@ def test_that_nobody_reads_is_no_failure(
 
 
 def test_a_terminal_that_knows_no_greek_is_told_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be said in its encoding is a question mark."""
+    """What cannot be said in its encoding is escaped."""
     shown = io.BytesIO()
     with io.TextIOWrapper(shown, "ascii") as ascii_only:
         monkeypatch.setattr(sys, "stdout", ascii_only)
         assert _tell(RESULT, None, None)
         monkeypatch.undo()
-        assert b"mine: ?, no durability" in shown.getvalue()
+        assert b"mine: \\xb5, no durability" in shown.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_each_script_is_there_and_takes_the_flags_it_is_shown_with() -> None:
                 for flag in re.findall(r"(?<![\w-])--[a-z-]+", line):
                     assert flag in known, (page, flag)
                     seen.add(flag)
-    assert {"--large", "--kept", "--only", "--few", "--half", "--frames-each"} <= seen
+    assert {"--large", "--kept", "--only", "--half", "--frames-each"} <= seen
 
 
 def flags_of(script: str) -> set[str]:

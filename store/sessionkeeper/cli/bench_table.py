@@ -52,7 +52,7 @@ def show_result(result: BenchResult, written: Sequence[Path] = ()) -> None:
         _show(console, result)
     text = "".join([shown.get(), *(f"written: {file}\n" for file in written)])
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    typer.echo(text.encode(encoding, "replace").decode(encoding), nl=False, color=True)
+    typer.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=True)
 
 
 def _show(console: Console, result: BenchResult) -> None:
