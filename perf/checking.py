@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from harness import options
 from sessionkeeper import PlainSessionStore, Session
 from sessionkeeper.verify import (
     KeyValue,
@@ -174,8 +174,12 @@ async def recording(count: int) -> tuple[float, float]:
 
 def main() -> None:
     """Print all numbers."""
-    if len(sys.argv) > 1:
-        folder = Path(sys.argv[1])
+    parser = options(__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, help="with shared histories")
+    folder: Path | None = parser.parse_args().folder
+    if folder is not None:
+        if not (folder / "verdicts.json").is_file():
+            parser.error(f"{folder} has no verdicts.json")
         measure("all shared histories, read and checked", "< 4", lambda: shared(folder))
     small, large = register_history(10_000, 5, 5), register_history(100_000, 5, 5)
     measure("10,000 operations, 5 clients, 1 key", "< 0.3", lambda: is_ok(small, Register))

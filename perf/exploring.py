@@ -8,7 +8,7 @@ import time
 from functools import partial
 from statistics import median
 
-from harness import Number
+from harness import Number, options
 from sessionkeeper import ActorSessionStore, Session
 from sessionkeeper.verify.explore import explore
 
@@ -62,6 +62,7 @@ def plain(strategy: str, scenario: object) -> float:
 
 def main() -> int:
     """Measure in turn, print the table, return 1 if the target is missed."""
+    options(__doc__).parse_args()
     lines = {
         "asyncio itself, 20 tasks": partial(plain, "", twenty_tasks),
         **{

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from statistics import median
 from typing import TypeAlias
 
-__all__ = ["Number", "Operation", "Ratio", "bare_hand_off", "compare", "throughput"]
+__all__ = ["Number", "Operation", "Ratio", "bare_hand_off", "compare", "options", "throughput"]
 
 Operation: TypeAlias = Callable[[int], Awaitable[object]]
 """Do one thing as caller number i."""
@@ -115,3 +116,11 @@ def bare_hand_off() -> Operation:
         await future
 
     return hand_off
+
+
+def options(about: str | None, **flags: str) -> ArgumentParser:
+    """What a script takes: who asks for help or mistypes a flag waits for no measurement."""
+    parser = ArgumentParser(description=about, formatter_class=RawDescriptionHelpFormatter)
+    for name, meaning in flags.items():
+        parser.add_argument(f"--{name}", action="store_true", help=meaning)
+    return parser

@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any
 
 import uvloop
-from harness import Number, Ratio
+from harness import Number, Ratio, options
 from peer_kept import print_kept
 from peer_ours import OursInMemory
 from peer_sides import (
@@ -90,7 +90,7 @@ async def against(what: str, least: float, ours: Side, theirs: dict[str, Side]) 
     return numbers
 
 
-async def measured() -> list[Number]:
+async def measured(*, quiet: bool) -> list[Number]:
     """All numbers."""
     rows: list[tuple[str, float, Side, dict[str, Side]]] = [
         ("add_frame", 6, fresh(adding), {name: fresh(adding, name) for name in LOGS}),
@@ -117,7 +117,7 @@ async def measured() -> list[Number]:
     for what, least, ours, theirs in rows:
         for number in await against(what, least, ours, theirs):
             numbers.append(number)
-            if "--json" not in sys.argv:
+            if not quiet:
                 verdict = ("reached" if number.reached else "MISSED") if number.target else ""
                 print(f"{number.what:48} {number.target:>8}  {verdict:8} {number.measured}")
     return numbers
@@ -125,19 +125,25 @@ async def measured() -> list[Number]:
 
 def main() -> int:
     """Measure; 0 when all is reached, 2 when a peer is missing."""
+    parser = options(__doc__, json="for programs", kept="what is really stored, instead")
+    parser.add_argument("--redis", metavar="URL", help="with --kept: the peers that need one, too")
+    asked = parser.parse_args()
+    if asked.redis and not asked.kept:
+        parser.error("--redis goes with --kept")
+    if asked.kept and asked.json:
+        parser.error("--kept prints a table")
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES if has(name))
-    if "--json" not in sys.argv:
+    if not asked.json:
         print(versions, flush=True)
-    if "--kept" in sys.argv:
-        url = sys.argv[sys.argv.index("--redis") + 1] if "--redis" in sys.argv else None
-        uvloop.run(print_kept(url))
+    if asked.kept:
+        uvloop.run(print_kept(asked.redis))
         return 0
     try:
-        numbers = uvloop.run(measured())
+        numbers = uvloop.run(measured(quiet=asked.json))
     except PeerNotInstalled as error:
         print(error, file=sys.stderr)
         return 2
-    if "--json" in sys.argv:
+    if asked.json:
         fields = ("what", "target", "measured", "reached")
         print(json.dumps([{name: getattr(n, name) for name in fields} for n in numbers], indent=2))
     return 0 if all(number.reached for number in numbers) else 1

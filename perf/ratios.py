@@ -18,7 +18,7 @@ from statistics import median, quantiles
 
 import uvloop
 from concrete import concrete_store, manager_over
-from harness import Number, Ratio, bare_hand_off, compare, throughput
+from harness import Number, Ratio, bare_hand_off, compare, options, throughput
 from hot import HOT
 from large import LARGE
 from sessionkeeper import (
@@ -237,16 +237,19 @@ NUMBERS: tuple[Callable[[], Awaitable[Number]], ...] = (
 
 def main() -> int:
     """Measure all numbers; 0 when all are reached."""
+    asked = options(
+        __doc__, large="with a million sessions, instead", json="for programs"
+    ).parse_args()
     numbers: list[Number] = []
-    for measure in LARGE if "--large" in sys.argv else NUMBERS:
+    for measure in LARGE if asked.large else NUMBERS:
         number = uvloop.run(_awaited(measure))
         numbers.append(number)
-        if "--json" not in sys.argv:
+        if not asked.json:
             verdict = "reached" if number.reached else "MISSED"
             print(
                 f"{number.what:52} {number.target:>14}  {verdict:8} {number.measured}", flush=True
             )
-    if "--json" in sys.argv:
+    if asked.json:
         fields = ("what", "target", "measured", "reached")
         print(json.dumps([{name: getattr(n, name) for name in fields} for n in numbers], indent=2))
     return 0 if all(number.reached for number in numbers) else 1

@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "redis" / "harness"))
 
+from harness import options
 from redis_cluster import Cluster, SharedClusters
 from redis_watchdog import Watchdog
 from sessionkeeper import MessageEnvelope, RedisSessionStore, Session
@@ -82,6 +83,7 @@ async def measure(cluster: Cluster, prefix: str, sessions: int) -> tuple[float, 
 
 def main() -> None:
     """Print a table."""
+    options(__doc__).parse_args()
     watchdog = Watchdog()
     with tempfile.TemporaryDirectory() as folder:
         clusters = SharedClusters(Path(folder), watchdog)

@@ -18,6 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "redis" / "harness"))
 
+from harness import options
 from redis_engines import find_engine
 from redis_fleet import Fleet
 from redis_server import RedisServer
@@ -143,14 +144,15 @@ async def measure(patients: list[Patient]) -> None:
 
 def main() -> None:
     """Print a table."""
+    options(__doc__).parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         watchdog = stack.enter_context(closing(Watchdog()))
         patients: list[Patient] = []
-        for number, (name, options) in enumerate(SETTINGS.items()):
+        for number, (name, settings) in enumerate(SETTINGS.items()):
             engine = find_engine(name.partition(",")[0].lower())
             fleet = stack.enter_context(closing(Fleet(engine, folder / str(number), watchdog)))
-            patients.append(Patient(name, fleet.start(**options)))
+            patients.append(Patient(name, fleet.start(**settings)))
         asyncio.run(measure(patients))
         print("| server, stream-node-max-bytes | bytes a session | a frame over its 1,024", end="")
         print(" | µs an append of 512 at once | alone | a get | a create |")

@@ -145,6 +145,8 @@ def main() -> int:
     told = parser.parse_args()
     measures: tuple[Measure, ...] = (find_among_a_million,) if told.large else NUMBERS
     measures = tuple(each for each in measures if (told.only or "") in each.__name__)
+    if not measures:
+        parser.error(f"no measurement has {told.only!r} in its name")
     if not told.json:
         names = ("redis", "hiredis", "uvloop", "valkey-glide", "mcp-persist", "openai-agents")
         print(", ".join(f"{name} {version(name)}" for name in names if has(name)))

@@ -19,7 +19,7 @@ from statistics import median
 
 import aiosqlite
 import uvloop
-from harness import Number, Ratio, throughput
+from harness import Number, Ratio, options, throughput
 from ratios import MESSAGE, envelope
 from sessionkeeper import Session, SQLiteSessionStore, StoreLimits
 from sessionkeeper.backends.sqlite.opening import open_file
@@ -240,13 +240,13 @@ NUMBERS: tuple[Callable[[], Awaitable[Number]], ...] = (
 )
 
 
-async def measured() -> list[Number]:
+async def measured(*, with_large: bool) -> list[Number]:
     """All numbers, printed as they come."""
     numbers: list[Number] = []
     for measure in NUMBERS:
         numbers.append(await measure())
         _show(numbers[-1])
-    if "--large" in sys.argv:
+    if with_large:
         for each in await large():
             numbers.append(each)
             _show(each)
@@ -260,8 +260,10 @@ def _show(number: Number) -> None:
 
 def main() -> int:
     """Measure; 0 when all are reached."""
+    asked = options(__doc__, large="and a million frames").parse_args()
     print(f"SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores")
-    return 0 if all(number.reached for number in uvloop.run(measured())) else 1
+    numbers = uvloop.run(measured(with_large=asked.large))
+    return 0 if all(number.reached for number in numbers) else 1
 
 
 if __name__ == "__main__":

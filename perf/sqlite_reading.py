@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import uvloop
-from harness import throughput
+from harness import options, throughput
 from ratios import envelope
 from sessionkeeper import Session, SQLiteSessionStore
 
@@ -86,6 +86,7 @@ async def measured() -> None:
 
 def main() -> int:
     """Measure."""
+    options(__doc__).parse_args()
     uvloop.run(measured())
     return 0
 

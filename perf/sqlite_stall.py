@@ -24,6 +24,7 @@ from statistics import median
 from subprocess import PIPE, Popen
 
 import uvloop
+from harness import options
 from ratios import envelope
 from sessionkeeper import Session, SQLiteSessionStore
 
@@ -142,6 +143,7 @@ def report(loop: str, run: Callable[[Awaitable[dict[str, list[Turns]]]], object]
 
 def main() -> None:
     """Measure on both loops."""
+    options(__doc__).parse_args()
     print(f"SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     report("asyncio", asyncio.run)  # type: ignore[arg-type]  # a coroutine is awaitable
     report("uvloop", uvloop.run)  # type: ignore[arg-type]  # as above

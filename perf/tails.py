@@ -18,7 +18,7 @@ from statistics import median, quantiles
 from time import thread_time_ns
 
 import uvloop
-from harness import Number
+from harness import Number, options
 from sessionkeeper import ActorSessionStore, MessageEnvelope, Session
 
 FEW, MANY = 1_000, 100_000 if "--few" in sys.argv else 1_000_000
@@ -133,6 +133,7 @@ def spread(ratios: list[float]) -> str:
 
 def main() -> int:
     """Measure; 0 when both are reached."""
+    options(__doc__, few="100,000 sessions in place of a million").parse_args()
     numbers = uvloop.run(measured())
     for number in numbers:
         verdict = "reached" if number.reached else "MISSED"

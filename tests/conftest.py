@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -153,3 +154,9 @@ class Crowd:
 def crowd() -> Crowd:
     """Threads."""
     return Crowd()
+
+
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage look through what stays in any case: thousands of tests."""
+    gc.collect()
+    gc.freeze()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -102,6 +104,22 @@ class RefusesAppends(Sound):
             raise ConnectionError("it is not said what was stored")
 
 
+class Forgets(Sound):
+    """Forgets a whole session as soon as it has four."""
+
+    async def append_many(self, key: str, payloads: Sequence[bytes]) -> None:
+        await super().append_many(key, payloads)
+        if next(self.calls) == 3:
+            del self.logs[min(self.logs)]
+
+
+class NeverAppends(Sound):
+    """There is a server, and it refuses all messages."""
+
+    async def append(self, key: str, payload: bytes) -> None:
+        raise ConnectionError("it is read only")
+
+
 class Linear(Sound):
     """Looks at all sessions to get one."""
 
@@ -116,6 +134,17 @@ class Flat(Linear):
 
     async def get(self, key: str) -> object:
         return sorted(range(1_000))[:1]
+
+
+class OpensOnce(Sound):
+    """Its process is killed when it is opened a second time."""
+
+    async def open(self) -> None:
+        self.calls_of_all[0] += 1
+        if self.calls_of_all[0] > 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    calls_of_all: ClassVar[list[int]] = [0]
 
 
 class CannotOpen(Sound):

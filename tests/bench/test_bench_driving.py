@@ -24,6 +24,17 @@ async def driven(subject: Subject, load: Load) -> Drive:
     return Drive(subject, load, keys, steps_of(load, subject.offers, seed=1), own="own")
 
 
+async def measure_calls(drive: Drive, count: int) -> None:
+    """Until so many are done, however long that takes."""
+
+    async def stop() -> None:
+        while drive.completed < count:
+            await asyncio.sleep(0)
+        drive.stop()
+
+    await asyncio.gather(drive.measure(60.0), stop())
+
+
 def latency_of(drive: Drive) -> Latency:
     """Of everything it asked."""
     histogram = Histogram()
@@ -39,20 +50,21 @@ async def test_a_stall_shows_in_an_open_loop_and_hides_in_a_closed_one(
 ) -> None:
     """What came during the stall waited for it, on the clock; a polite caller asked once."""
     stall_us = subjects.STALL * 1e6
-    opened = await driven(subjects.StallsOnce(), replace(load, mix="read", rate=500.0))
-    await opened.measure(0.8)
+    opened = await driven(subjects.StallsOnce(), replace(load, mix="read", rate=1_000.0))
+    await opened.measure(0.5)
     closed = await driven(subjects.StallsOnce(), replace(load, mix="read", callers=1))
-    await closed.measure(0.6)
+    await measure_calls(closed, 2_000)
     assert latency_of(opened).p90_us > 0.3 * stall_us
     assert latency_of(closed).max_us > 0.9 * stall_us
     assert latency_of(closed).p99_us < 0.1 * stall_us
 
 
 async def test_arrivals_come_at_their_rate(subjects: Any, load: Load) -> None:
-    """As many as were due, whoever is served when."""
-    drive = await driven(subjects.Sound(), replace(load, mix="read", rate=1_000.0))
+    """As many as were due, whoever is served when; those that came last, in a stall, are no less
+    begun: a store that is busy when a round ends is none that cannot keep up."""
+    drive = await driven(subjects.StallsOnce(), replace(load, mix="read", rate=1_000.0))
     await drive.measure(0.2)
-    assert drive.completed + drive.late == pytest.approx(200, abs=2)
+    assert (drive.completed, drive.late) == (200, 0)
 
 
 async def test_arrivals_that_are_never_begun_are_counted_with_their_wait(
@@ -105,7 +117,7 @@ async def test_a_round_ends_when_it_holds_enough(
 async def test_everything_of_a_mix_is_asked_for(subjects: Any, load: Load) -> None:
     """What is rare comes too; what is not offered is left out."""
     drive = await driven(subjects.Sound(), load)
-    await drive.measure(0.3)
+    await measure_calls(drive, 20_000)
     asked = {work for work, samples in drive.samples.items() if samples}
     assert asked == {*Work} - {Work.SET, Work.TOUCH}
     assert drive.errors == {}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,15 +13,12 @@ from sessionkeeper.bench.targets import subject_of, target_named
 
 
 @pytest.fixture(autouse=True)
-def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Callers and batches that a test has time for, and collections that do not look at pytest."""
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callers and batches that a test has time for."""
     monkeypatch.setattr(growing, "_CALLERS", (1, 64))
     monkeypatch.setattr(growing, "_BATCHES", (1, 64))
     monkeypatch.setattr(costing, "_TURNS", 5)
     monkeypatch.setattr(costing, "_MOST", 1_000)
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def exponents(growth: Growth, over: str) -> dict[str, float | None]:

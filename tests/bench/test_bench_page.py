@@ -28,6 +28,7 @@ from sessionkeeper.bench import (
     WorkResult,
 )
 from sessionkeeper.bench.report import render_page, write_page
+from sessionkeeper.bench.report.charts import Series, over_sizes
 
 HOSTILE = "</script></style><img src=x onerror=alert(1)>\u202e{{ 7 * 7 }}"
 CURVE = ((0.0, 1.0), (50.0, 3.0), (90.0, 12.0), (99.0, 80.0), (99.9, 900.0))
@@ -177,6 +178,26 @@ def test_nothing_on_the_page_is_what_a_name_made_it(result: BenchResult) -> None
     assert "default-src 'none'" in policy
     assert "script-src" not in policy
     assert not re.search(r"url\(\s*['\"]?(?!#)", style[0])
+
+
+def test_a_chart_has_room_for_a_store_that_does_nothing() -> None:
+    """No logarithm has a place for 0: such a point is on the ground, and the others are seen."""
+    series = [Series(0, "dead", ((1, 0.0, 0.0, 0.0), (64, 500.0, 0.0, 900.0)))]
+    chart = over_sizes("Throughput", "callers", series, str)
+    assert chart is not None
+    [line] = chart.lines
+    for _, y, down, up, _ in line.dots:
+        assert chart.top <= up <= y <= down <= chart.bottom
+    assert line.dots[0][1] == chart.bottom > line.dots[1][1]
+    assert over_sizes("Throughput", "callers", [Series(0, "x", ((1, 0.0, 0.0, 0.0),))], str) is None
+
+
+def test_loads_on_stores_of_different_sizes_are_said_to_be(result: BenchResult) -> None:
+    """Not all of them to be of the first one's."""
+    first, other = result.subjects[0].measured
+    other = replace(other, load=replace(other.load, sessions=1_000_000))
+    page = Page(render_page(replace(result, subjects=(SubjectResult("x", (), (first, other)),))))
+    assert "messages of 100 bytes, 20 to 1,000,000 sessions, Zipf" in page.text
 
 
 def test_a_page_of_nothing_says_so(result: BenchResult) -> None:

@@ -8,11 +8,13 @@ from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from redis.exceptions import RedisError
 from sessionkeeper.bench import Subject, Work, target_named
 from sessionkeeper.bench.peers import (
     PeerNeeds,
     PeerNotInstalled,
     Place,
+    StatePeer,
     UnknownPeer,
     known,
     peer,
@@ -70,6 +72,18 @@ def test_a_url_with_a_password_is_not_shown() -> None:
         target = target_named("cashews-redis=redis://user:secret@localhost/0")
         assert target.name == "cashews-redis"
     assert target_named("cashews").name == "cashews"
+    names = [target_named(f"redis://user:secret@localhost{base}").name for base in ("/0", "", "/1")]
+    assert names == ["redis://localhost", "redis://localhost", "redis://localhost/1"]
+
+
+async def test_a_peer_that_hides_that_its_server_is_away_says_so_and_is_not_opened() -> None:
+    """A load on it would be acknowledged, and stored nowhere."""
+    subject = peer("cashews-redis").make(redis_url="redis://127.0.0.1:1/0")
+    assert isinstance(subject, StatePeer)
+    with pytest.raises(RedisError):
+        await subject.open()
+    await subject.store("a", {"state": "", "counter": 1})
+    assert any("hides that its server is away" in lack for lack in subject.lacks)
 
 
 @pytest.mark.parametrize("name", known())

@@ -15,6 +15,7 @@ from sessionkeeper.cli.app import run
 QUICK = ["--seconds", "0.05", "--warmup", "0", "--rounds", "1", "--sessions", "10"]
 
 OWN = """
+import asyncio
 from pathlib import Path
 
 from sessionkeeper import PlainSessionStore
@@ -31,6 +32,17 @@ class Loses(PlainSessionStore):
         return 1
 
 
+class Fills(PlainSessionStore):
+    many = 0
+
+    async def create_session(self, session, /):
+        self.many += 1
+        if self.many > 1_000:
+            Path("filling").touch()
+            await asyncio.sleep(0.02)
+        return await super().create_session(session)
+
+
 class NoStore:
     pass
 """
@@ -38,11 +50,15 @@ class NoStore:
 
 @pytest.mark.any_loop
 def test_a_table_a_file_of_json_and_a_page(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was measured, three times; programs read every number."""
+    """What was measured, three times; programs read every number. What is in the folder where one
+    is does not come before the standard library."""
+    (tmp_path / "random.py").write_text("raise SystemExit('this is no standard library')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     page, numbers = tmp_path / "page.html", tmp_path / "bench.json"
-    asked = ["--store", "plain", "--store", "sqlite-os", "--callers", "1,8"]
+    asked = ["--store", "plain", "--store", "sqlite:///own.db", "--callers", "1,8"]
     assert run(["bench", *asked, *QUICK, "--json", str(numbers), "--html", str(page)]) == 0
     output = capsys.readouterr()
     assert output.err == ""
@@ -57,7 +73,7 @@ def test_a_table_a_file_of_json_and_a_page(
     assert "<svg" in page.read_text()
     told = json.loads(numbers.read_text())
     assert (told["interrupted"], told["loop"], told["workers"]) == (False, "uvloop", 1)
-    assert [subject["name"] for subject in told["subjects"]] == ["plain", "sqlite-os"]
+    assert [subject["name"] for subject in told["subjects"]] == ["plain", "own.db"]
     for subject in told["subjects"]:
         assert [each["load"]["callers"] for each in subject["measured"]] == [1, 8]
         for each in subject["measured"]:
@@ -93,6 +109,7 @@ def test_what_is_lost_is_exit_code_1_and_json_alone_goes_to_stdout(
         (["--store", "no_such_module:Store"], "there is no module 'no_such_module'"),
         (["--store", "pathlib:Path"], "'pathlib:Path' is no SessionStore"),
         (["--store", "http://x"], "a store URL begins with"),
+        (["--store", "redis:/user:hunter2@host"], "no URL, and no module:Class"),
         (["--store", "sqlite:///no/such/folder/x.db"], "there is no such folder"),
         (["--store", "pykka"], "pykka is not installed: pip install 'sessionkeeper[perf-peers]'"),
         (["--mix", "cocktail"], "there are conversation, single"),
@@ -102,6 +119,17 @@ def test_what_is_lost_is_exit_code_1_and_json_alone_goes_to_stdout(
         (["--rate", "1", "--callers", "1"], "one or the other"),
         (["--payload", "2GB"], "100B to 1MB"),
         (["--payload", "1B"], "100B to 1MB"),
+        (["--callers", ""], "'': 1 to 100,000"),
+        (["--seconds", "nan"], "--seconds"),
+        (["--warmup", "inf"], "--warmup"),
+        (["--store", "aiocache=redis://localhost"], "aiocache takes no URL"),
+        (["--store", "cashews-redis=nonsense"], "cashews-redis=redis://HOST"),
+        (["--sessions", "1000000", "--frames-each", "20", "--payload", "1MB"], "16 GB of messages"),
+        (["--growth", "--workers", "2"], "--workers: --growth does without it"),
+        (["--growth", "--half"], "--half: --growth does without it"),
+        (["--max-size", "5000"], "--max-size: it takes --growth"),
+        (["--json", "both", "--html", "./both"], "two files, not one"),
+        (["--json", "x" * 300], "cannot be written"),
         (["--workers", "2"], "memory lives in one process"),
         (["--seconds", "0"], "--seconds"),
         (["--loop", "trio"], "--loop"),
@@ -127,6 +155,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(
     output = capsys.readouterr()
     assert output.out == ""
     assert said in output.err
+    assert "hunter2" not in output.err
     assert len(output.err.splitlines()) == 1
 
 
@@ -146,13 +175,9 @@ def test_an_interrupt_keeps_what_was_measured(start: Any, tmp_path: Path) -> Non
     """Ctrl-C in the first round of many: it is shown and written, marked, and 130 is returned."""
     (tmp_path / "begins.py").write_text(OWN)
     files = ["--json", "bench.json", "--html", "page.html"]
-    process = start(
-        "bench", "--store", "begins:Begins", "--seconds", "3600", "--callers", "4", *files
-    )
-    deadline = time.monotonic() + 30
-    while not (tmp_path / "begun").exists():
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.stderr.read()
+    asked = ["--callers", "4", "--seconds", "3600", "--warmup", "0"]
+    process = start("bench", "--store", "begins:Begins", *asked, *files)
+    until_there(tmp_path / "begun", process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
@@ -163,4 +188,34 @@ def test_an_interrupt_keeps_what_was_measured(start: Any, tmp_path: Path) -> Non
     assert told["interrupted"] is True
     [measured] = told["subjects"][0]["measured"]
     assert measured["rounds"] == 1
+    assert measured["latency"]["count"] > 0
     assert measured["stored"]["checked"] is True
+
+
+@pytest.mark.any_loop
+def test_who_is_ended_while_a_store_is_filled_keeps_the_rounds_before(
+    start: Any, tmp_path: Path
+) -> None:
+    """SIGTERM does as Ctrl-C; of a round in which nothing was measured yet nothing is shown."""
+    (tmp_path / "fills.py").write_text(OWN)
+    asked = ["--mix", "read", "--callers", "1", "--seconds", "0.05", "--warmup", "0"]
+    sizes = ["--rounds", "1", "--sessions", "10,30000", "--json", "-"]
+    process = start("bench", "--store", "fills:Fills", *asked, *sizes)
+    until_there(tmp_path / "filling", process)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=50)
+    assert process.returncode == 128 + signal.SIGTERM, err
+    told = json.loads(out)
+    assert told["interrupted"] is True
+    [measured] = told["subjects"][0]["measured"]
+    assert measured["load"]["sessions"] == 10
+    assert not [each for each in tmp_path.iterdir() if each.name.startswith("sessionkeeper-bench")]
+
+
+def until_there(file: Path, process: Any) -> None:
+    """Wait for what a store says by making a file."""
+    deadline = time.monotonic() + 30
+    while not file.exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)

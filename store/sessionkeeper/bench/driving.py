@@ -111,16 +111,22 @@ class Drive:
         calls, count = self._calls, 0
         due = begun
         end = self._until
-        while (now := perf_counter_ns()) < self._until:
-            while due <= now and len(under_way) < _BACKLOG:
+
+        def begin(until: int) -> None:
+            nonlocal count, due
+            while due <= until and len(under_way) < _BACKLOG:
                 task = asyncio.ensure_future(self._do(calls[count % len(calls)], due))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
                 count += 1
                 due = begun + int(count * interval)
+
+        while (now := perf_counter_ns()) < self._until:
+            begin(now)
             ahead = due - perf_counter_ns()
             await asyncio.sleep((ahead - _SPIN) / 1e9 if ahead > 2 * _SPIN else 0)
-        now = perf_counter_ns()
+        if not self.ended_early:
+            begin(min(self._until, now) - 1)  # those that came in the last turn of the loop
         while due < min(end, now):
             self.samples[calls[count % len(calls)].work].append(now - due)
             self.late += 1

@@ -11,6 +11,7 @@ __all__ = [
     "MOST_ARRIVALS",
     "MOST_BYTES",
     "MOST_FRAMES",
+    "MOST_HELD",
     "USUAL_SESSIONS",
     "Load",
     "message_of",
@@ -23,6 +24,8 @@ MOST_ARRIVALS = 5_000_000
 """In a round of an open loop."""
 MOST_FRAMES = 20_000_000
 """In all sessions before a round."""
+MOST_HELD = 16 * 1024**3
+"""Bytes of those messages."""
 MOST_BYTES = 512 * 1024**2
 """Of messages in a round, which ends early when they are reached: this is a load, not a siege."""
 _LEAST, _MOST = 100, 1024**2
@@ -60,6 +63,8 @@ class Load:
             raise ValueError("at least one caller, one session and one size of a message")
         if not 0 <= self.frames * self.sessions <= MOST_FRAMES:
             raise ValueError(f"{MOST_FRAMES:,} messages at most can be there before")
+        if self.frames * self.sessions * self.sizes[0] > MOST_HELD:
+            raise ValueError("16 GB of messages at most can be there before")
         if self.rate is not None and not 0 < self.rate * self.seconds <= MOST_ARRIVALS:
             raise ValueError(f"a round has at most {MOST_ARRIVALS:,} arrivals")
         if self.seconds <= 0 or self.warmup < 0:
@@ -70,7 +75,8 @@ class Load:
         """`64 callers` or `2,000 arrivals/s`; how many sessions where that is not the usual."""
         many = f"{self.callers:,} caller{'s' if self.callers != 1 else ''}"
         if self.rate is not None:
-            many = f"{self.rate:,.0f} arrivals/s{', half of the most' if self.half else ''}"
+            rate = f"{self.rate:,.0f}" if self.rate >= 100 else f"{self.rate:.3g}"
+            many = f"{rate} arrivals/s{', half of the most' if self.half else ''}"
         if self.sessions != USUAL_SESSIONS or self.frames:
             many += f", {self.sessions:,} session{'s' if self.sessions != 1 else ''}"
         return f"{many} of {self.frames:,} messages" if self.frames else many

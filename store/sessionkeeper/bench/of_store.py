@@ -10,6 +10,7 @@ from ..guarantees import Durability
 from ..limits import StoreLimits
 from ..message import MessageEnvelope
 from ..session import Session
+from .load import MOST_HELD
 from .subject import Kept, Subject, Work
 
 __all__ = ["LIMITS", "StoreSubject"]
@@ -17,8 +18,8 @@ __all__ = ["LIMITS", "StoreSubject"]
 LIMITS = StoreLimits(
     max_sessions=20_000_000,
     max_frames_per_session=20_000_000,
-    max_session_bytes=16 * 1024**3,
-    max_total_bytes=16 * 1024**3,
+    max_session_bytes=2 * MOST_HELD,
+    max_total_bytes=2 * MOST_HELD,
     max_metadata_bytes=4 * 1024**2,
 )
 """What bounds a load is the load; a store that refuses would be measured at refusing."""

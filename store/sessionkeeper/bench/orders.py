@@ -108,10 +108,13 @@ class RoundReport(msgspec.Struct, frozen=True, tag=True):
 
 
 class Checked(msgspec.Struct, frozen=True, tag=True):
-    """Messages and counter of each session."""
+    """Messages and counter of each session; `whole` is False when it was stopped."""
 
     appended: list[int]
     counters: list[int]
+    before: int
+    """Messages that each of them held when the round began."""
+    whole: bool = True
 
 
 class GrowthReport(msgspec.Struct, frozen=True, tag=True):

@@ -66,7 +66,7 @@ class Stored:
     """What was really stored, beside what was acknowledged."""
 
     messages: int
-    """Acknowledged."""
+    """Acknowledged, with those that each round began with."""
     lost_messages: int
     extra_messages: int
     """There, and never asked for."""

@@ -21,8 +21,10 @@ def filled_with(subject: Subject, load: Load, /) -> int:
     return load.frames if Work.APPEND in subject.offers else 0
 
 
-async def fill(subject: Subject, load: Load, keys: Sequence[str], /) -> None:
-    """Make the sessions, with the messages that are to be there before."""
+async def fill(
+    subject: Subject, load: Load, keys: Sequence[str], /, *, stopped: Callable[[], bool]
+) -> None:
+    """Make the sessions, with the messages that are to be there before; until `stopped` says so."""
     messages = [message_of(load.sizes[0])] * filled_with(subject, load)
 
     async def make(key: str) -> None:
@@ -30,15 +32,29 @@ async def fill(subject: Subject, load: Load, keys: Sequence[str], /) -> None:
         if messages:
             await subject.append_many(key, messages)
 
-    await _each(make, keys)
+    await _each(make, keys, stopped)
 
 
-async def found_in(subject: Subject, keys: Sequence[str], /, *, before: int) -> Checked:
-    """Look at each session; what was there `before` the round does not count."""
+async def found_in(
+    subject: Subject, keys: Sequence[str], /, *, before: int, stopped: Callable[[], bool]
+) -> Checked:
+    """Look at each session, which held so many messages `before`; until `stopped` says so.
+
+    A session that is not there any more holds nothing.
+    """
+
+    async def kept_of(key: str) -> Kept:
+        try:
+            return await subject.kept(key)
+        except (LookupError, SessionNotFound):
+            return Kept(0, 0)
+
     kept: list[Kept] = []
     for some in _some_at_a_time(keys):
-        kept += await asyncio.gather(*map(subject.kept, some))
-    return Checked([each.appended - before for each in kept], [each.counter for each in kept])
+        if stopped():
+            return Checked([], [], before, whole=False)
+        kept += await asyncio.gather(*map(kept_of, some))
+    return Checked([each.appended for each in kept], [each.counter for each in kept], before)
 
 
 async def end(subject: Subject, keys: Sequence[str], /, *, tidy: bool, last: bool) -> None:
@@ -55,8 +71,14 @@ async def end(subject: Subject, keys: Sequence[str], /, *, tidy: bool, last: boo
         await subject.clear()
 
 
-async def _each(do: Callable[[str], Awaitable[object]], keys: Sequence[str]) -> None:
+async def _each(
+    do: Callable[[str], Awaitable[object]],
+    keys: Sequence[str],
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
     for some in _some_at_a_time(keys):
+        if stopped():
+            return
         await asyncio.gather(*map(do, some))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import zip_longest
 from pathlib import Path
 from secrets import token_hex
 from statistics import median
@@ -33,7 +34,7 @@ from .orders import (
 from .results import BenchResult, Growth, SubjectResult
 from .summing import Round, measured_of
 from .targets import Target
-from .team import Team
+from .team import MeasuringFailed, Team
 
 __all__ = ["Plan", "Tell", "run_plan"]
 
@@ -92,11 +93,13 @@ def run_plan(
     """Measure, and return what there is when `stopping` says so.
 
     Each target has processes of its own, and the targets take turns, round by round: what other
-    programs take of the machine meanwhile, they take from all. Raises `MeasuringFailed`.
+    programs take of the machine meanwhile, they take from all. Raises `MeasuringFailed`, which
+    keeps what was measured until then.
     """
     begun = perf_counter()
     tell = tell or _tell_nobody
     mark = f"bench-{token_hex(4)}"
+    failed: MeasuringFailed | None = None
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=RUN_FOLDER))
         kept: list[_Kept] = []
@@ -107,21 +110,31 @@ def run_plan(
             team = Team(target.name, start, plan.workers, run=mark, stopping=stopping)
             stack.callback(team.close)
             kept.append(_Kept(target, team))
-        if plan.growth is None:
-            _run_loads(plan, kept, [plan.loads] * len(kept), tell, stopping)
-            if plan.half and not stopping():
-                _run_loads(plan, kept, [_halves(each) for each in kept], tell, stopping)
-        else:
-            _run_growth(plan, kept, tell, stopping)
-    return BenchResult(
+        try:
+            for each in kept:
+                each.team.begin()  # who starts would take the processor from who is measured
+            if plan.growth is None:
+                _run_loads(plan, kept, [plan.loads] * len(kept), tell, stopping)
+                if plan.half and not stopping():
+                    _run_loads(plan, kept, [_halves(each) for each in kept], tell, stopping)
+            else:
+                _run_growth(plan, kept, tell, stopping)
+        except MeasuringFailed as error:
+            failed = error
+    result = BenchResult(
         subjects=tuple(map(_result, kept)),
         loop=plan.loop,
         workers=plan.workers,
         seconds=perf_counter() - begun,
-        interrupted=stopping(),
+        interrupted=stopping() or failed is not None,
         versions=_versions(),
         machine=f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",
     )
+    if failed is None or stopping():  # who was stopped may not be able to end as it should
+        return result
+    if any(each.measured or each.growth for each in result.subjects):
+        failed.kept = result
+    raise failed
 
 
 def _run_loads(
@@ -134,20 +147,25 @@ def _run_loads(
     """Put each under as many loads of its own, round by round in turn."""
     total = sum(map(len, loads)) * plan.rounds
     number = 0
-    for at_once in zip(*loads, strict=True):
-        turns = list(zip(kept, at_once, strict=True))
+    for at_once in zip_longest(*loads):
+        turns = [pair for pair in zip(kept, at_once, strict=True) if pair[1] is not None]
         for turn in range(plan.rounds):
             # Whoever is first has a colder machine: each is first in its turn.
             for each, load in [*turns[turn % len(turns) :], *turns[: turn % len(turns)]]:
                 if stopping():
                     return
                 tell(f"{each.target.name}, {load.title}", done=number, total=total)
-                each.rounds.setdefault(load, []).append(_run_round(each, load))
+                found = _run_round(each, load, stopping)
+                if found is not None:
+                    each.rounds.setdefault(load, []).append(found)
                 number += 1
 
 
 def _halves(each: _Kept) -> list[Load]:
-    """For each number of sessions, half of the most that it did in a second, in an open loop."""
+    """For each number of sessions, half of the most that it did in a second, in an open loop.
+
+    Nothing for one that did nothing.
+    """
     most: dict[int, tuple[float, Load]] = {}
     for load, rounds in each.rounds.items():
         speed = median(one.per_second for one in rounds)
@@ -156,8 +174,11 @@ def _halves(each: _Kept) -> list[Load]:
     return [replace(load, callers=1, rate=speed / 2, half=True) for speed, load in most.values()]
 
 
-def _run_round(each: _Kept, load: Load) -> Round:
-    """A round is a whole life of a store: opened, filled, asked, looked at, closed."""
+def _run_round(each: _Kept, load: Load, stopping: Callable[[], bool]) -> Round | None:
+    """A round is a whole life of a store: opened, filled, asked, looked at, closed.
+
+    None when somebody wanted to stop before anything of it was measured.
+    """
     team, number = each.team, each.begun
     each.begun += 1
     first, others = 0, range(1, len(team))
@@ -167,11 +188,14 @@ def _run_round(each: _Kept, load: Load) -> Round:
     team.order([(n, Prepare(load, number, n, fill=False)) for n in others], Opened)
     each.lacks, each.offers = opened[0].lacks, opened[0].offers
     reports = team.order([(n, Run()) for n in range(len(team))], RoundReport)
-    found = team.order([(first, Check())], Checked)
+    measured = None
+    if any(report.histograms for report in reports) or not stopping():
+        [found] = team.order([(first, Check())], Checked)
+        measured = Round(tuple(reports), found if found.whole else None)
     tidy = Close(tidy=each.target.tidied)
     for n in (*others, first):
         team.order([(n, tidy)], Done)
-    return Round(tuple(reports), found[0])
+    return measured
 
 
 def _run_growth(

@@ -16,6 +16,7 @@ NOTHING_STORED = Stored(0, 0, 0, 0, 0, 0, 0, checked=True)
 def stored_of(reports: Sequence[RoundReport], found: Checked | None, /) -> Stored:
     """Compare, session by session, what all processes of a round were promised with what is there.
 
+    Messages that were to be there before the round were promised as well.
     What failed may have been stored or not: only what is missing beyond that is lost, and only
     what is there beyond that is extra.
     """
@@ -23,6 +24,7 @@ def stored_of(reports: Sequence[RoundReport], found: Checked | None, /) -> Store
     updates, maybe_updates = _summed(reports, Work.MODIFY)
     lost = lost_updates = extra = extra_updates = 0
     if found is not None:
+        messages = [each + found.before for each in messages]
         lost, extra = _differences(messages, maybe_messages, found.appended)
         lost_updates, extra_updates = _differences(updates, maybe_updates, found.counters)
     return Stored(

@@ -110,5 +110,8 @@ class Subject(ABC):
         raise NotImplementedError
 
     async def kept(self, key: str) -> Kept:
-        """Say what the session really holds; asked at the end, and never timed."""
+        """Say what the session really holds; asked at the end, and never timed.
+
+        Raises `LookupError` when it is not there.
+        """
         raise NotImplementedError

@@ -14,7 +14,6 @@ from ..atomic import AtomicSessionStore
 from ..backend_config import RedisBackend, SQLiteBackend, backend_from_url
 from ..errors import BackendNotImplemented
 from ..factory import StorageFactory
-from ..lab import DESIGNS, design_named
 from ..redis_store import RedisSessionStore
 from .of_store import LIMITS, StoreSubject
 from .peers import PEERS, PeerNeeds, PeerNotInstalled, Place
@@ -55,10 +54,15 @@ def target_named(text: str, /, *, new: bool = True) -> Target:
         return _of_peer(text, name)
     if "://" in text:
         return _of_url(text, new=new)
-    if text in DESIGNS:
-        return Target(text, text, shared=False, tidied=False)
+    if ":" in text and any(sign in text for sign in "/@"):
+        raise ValueError("no URL, and no module:Class")  # not shown: it may hold a password
     if ":" in text:
         subject_class(text)
+        return Target(text, text, shared=False, tidied=False)
+    # Not before: it brings all that checks designs, and most processes that measure need none.
+    from ..lab import DESIGNS
+
+    if text in DESIGNS:
         return Target(text, text, shared=False, tidied=False)
     known = [*dict.fromkeys(("memory", *_FILES, *DESIGNS, *PEERS))]
     near = get_close_matches(text, known, n=1)
@@ -81,9 +85,7 @@ def subject_of(
         return PEERS[name].make(path=folder / f"{place}-{name}", redis_url=url or None)
     if "://" in asked:
         return _subject_of_url(asked, f"{run}-{place}")
-    if asked in DESIGNS:
-        return StoreSubject(_design(asked))
-    made = subject_class(asked)
+    made = subject_class(asked) if ":" in asked else None
     return StoreSubject(_design(asked)) if made is None else made()
 
 
@@ -103,6 +105,8 @@ def subject_class(name: str, /) -> Callable[[], Subject] | None:
         found = getattr(found, part, None)
     if isinstance(found, type) and issubclass(found, Subject):
         return found
+    from ..lab import design_named
+
     design_named(name)
     return None
 
@@ -119,8 +123,13 @@ def _of_peer(text: str, name: str) -> Target:
         peer.check()
     except PeerNotInstalled as missing:
         raise ValueError(str(missing)) from None
-    if peer.place is Place.REDIS and "=" not in text:
-        raise ValueError(str(PeerNeeds(peer)))
+    _, given, url = text.partition("=")
+    if peer.place is Place.REDIS:
+        at = urlsplit(url)
+        if at.scheme not in ("redis", "rediss") or not at.hostname:
+            raise PeerNeeds(peer)
+    elif given:
+        raise ValueError(f"{name} takes no URL: it is in a place of its own")
     return Target(text, name, shared=False, tidied=False)
 
 
@@ -139,7 +148,9 @@ def _of_url(url: str, *, new: bool) -> Target:
             raise ValueError(str(missing)) from None
         split = urlsplit(url)
         port = "" if split.port is None else f":{split.port}"
-        return Target(url, f"{split.scheme}://{split.hostname}{port}", shared=True, tidied=True)
+        base = "" if split.path in ("", "/", "/0") else split.path
+        name = f"{split.scheme}://{split.hostname}{port}{base}"
+        return Target(url, name, shared=True, tidied=True)
     return Target(url, "memory", shared=False, tidied=False)
 
 
@@ -168,6 +179,8 @@ def _subject_of_url(url: str, prefix: str) -> StoreSubject:
 
 
 def _design(name: str) -> Callable[[], Awaitable[AtomicSessionStore]]:
+    from ..lab import DESIGNS, design_named
+
     async def make() -> AtomicSessionStore:
         store = design_named(name).make(LIMITS if name in DESIGNS else None)
         if not isinstance(store, AtomicSessionStore):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +14,8 @@ from typing import TypeVar
 
 import msgspec
 
-from .orders import Failed, Order, Progress, Report, Start, Stop
+from .orders import Close, Done, Failed, Grow, Order, Progress, Report, Start, Stop
+from .results import BenchResult
 
 __all__ = ["MeasuringFailed", "Team"]
 
@@ -23,12 +25,17 @@ _LOOK = 0.1
 """Seconds between two looks at whether somebody wants to stop."""
 _PATIENCE = 20.0
 """Seconds that what was stopped is given to answer, and what is to end to tidy up."""
+_TIDYING = 60.0
+"""The same of orders that delete what was made, at their end."""
 _HURRY = 2.0
 """The same when somebody waits for it."""
 
 
 class MeasuringFailed(Exception):
     """A process could not do what it was asked for; one line says why."""
+
+    kept: BenchResult | None = None
+    """What was measured until then, marked as interrupted; None when nothing was."""
 
 
 class Team:
@@ -47,9 +54,10 @@ class Team:
         self._left: dict[int, bytes] = {}
         self._told_to_stop = False
         for _ in range(members):
-            # A session of its own: Ctrl-C reaches who gives the orders, and nobody else.
+            # A session of its own: Ctrl-C reaches who gives the orders, and nobody else. And -P:
+            # what is in the folder where one is comes last, not before the standard library.
             member = subprocess.Popen(
-                [sys.executable, "-m", "sessionkeeper.bench.worker"],
+                [sys.executable, "-P", "-m", "sessionkeeper.bench.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -67,6 +75,10 @@ class Team:
 
     def __len__(self) -> int:
         return len(self._members)
+
+    def begin(self) -> None:
+        """Wait until all processes have started. Raises `MeasuringFailed`."""
+        self._reports_of(range(len(self)), Done)
 
     def close(self) -> None:
         """End the processes: those at rest by closing their orders, the others at once."""
@@ -97,14 +109,25 @@ class Team:
         """
         for number, order in orders:
             self._send(number, order)
+        tidies = any(isinstance(order, Close | Grow) for _, order in orders)
+        members = [number for number, _ in orders]
+        return self._reports_of(members, kind, tell, _TIDYING if tidies else _PATIENCE)
+
+    def _reports_of(
+        self,
+        members: Sequence[int],
+        kind: type[R],
+        tell: Callable[[str], object] = lambda _: None,
+        patience: float = _PATIENCE,
+    ) -> list[R]:
         reports: dict[int, R] = {}
         given_up = None
         with selectors.DefaultSelector() as selector:
-            for number, _ in orders:
+            for number in members:
                 stdout = self._members[number].stdout
                 if stdout is not None:
                     selector.register(stdout, selectors.EVENT_READ, number)
-            while len(reports) < len(orders):
+            while len(reports) < len(members):
                 for key, _ in selector.select(_LOOK):
                     for report in self._heard(key.data):
                         if isinstance(report, Progress):
@@ -115,10 +138,10 @@ class Team:
                             reports[key.data] = report
                 if self._stopping():
                     self._tell_to_stop()
-                    given_up = given_up or monotonic() + _PATIENCE
+                    given_up = given_up or monotonic() + patience
                 if given_up is not None and monotonic() > given_up:
                     raise MeasuringFailed(f"{self._name}: it did not stop")
-        return [reports[number] for number, _ in orders]
+        return [reports[number] for number in members]
 
     def _tell_to_stop(self) -> None:
         if not self._told_to_stop:
@@ -133,7 +156,7 @@ class Team:
                 stdin.write(msgspec.json.encode(order) + b"\n")
                 stdin.flush()
         except OSError:
-            raise MeasuringFailed(f"{self._name}: its process has ended") from None
+            raise self._ended(number) from None
 
     def _heard(self, number: int) -> list[Report]:
         stdout = self._members[number].stdout
@@ -141,7 +164,17 @@ class Team:
             return []
         heard = os.read(stdout.fileno(), 1 << 16)
         if not heard:
-            raise MeasuringFailed(f"{self._name}: its process has ended")
+            raise self._ended(number)
         *lines, left = (self._left.get(number, b"") + heard).split(b"\n")
         self._left[number] = left
         return [msgspec.json.decode(line, type=Report) for line in lines]
+
+    def _ended(self, number: int) -> MeasuringFailed:
+        """Say that a process is gone, and which signal ended it: who has no memory left is killed
+        by the system."""
+        with suppress(subprocess.TimeoutExpired):
+            code = self._members[number].wait(_HURRY)
+            if code < 0:
+                by = signal.Signals(-code).name
+                return MeasuringFailed(f"{self._name}: its process was ended by {by}")
+        return MeasuringFailed(f"{self._name}: its process has ended")

@@ -15,11 +15,11 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import BinaryIO
 
 import msgspec
 
-from ..lab import available_loops
 from .driving import Drive
 from .growing import grow
 from .latencies import Histogram
@@ -50,8 +50,10 @@ from .targets import lacking, subject_of, target_named
 
 __all__ = ["main"]
 
-_PATIENCE = 15.0
-"""Seconds."""
+_PATIENCE = 60.0
+"""Seconds to tidy up in when nobody gives orders any more."""
+_LOOK = 10.0
+"""Seconds for which somebody who wants to stop waits for what is looked at."""
 
 
 class Worker:
@@ -71,6 +73,7 @@ class Worker:
         """Read orders on a thread until there are no more: whoever gave them has ended."""
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[Order | None] = asyncio.Queue()
+        self.report(Done())
 
         def read() -> None:
             for line in orders:
@@ -137,7 +140,7 @@ class Worker:
         gc.freeze()
         self._before = filled_with(subject, order.load)
         if order.fill:
-            await fill(subject, order.load, self._keys)
+            await fill(subject, order.load, self._keys, stopped=lambda: self._stopped)
         if self._stopped:
             self._drive.stop()
         return Opened(lacking(subject), tuple(work.value for work in subject.offers))
@@ -179,7 +182,14 @@ class Worker:
         )
 
     async def _check(self) -> Report:
-        return await found_in(self._open_subject(), self._keys, before=self._before)
+        begun = monotonic()
+        return await found_in(
+            self._open_subject(),
+            self._keys,
+            before=self._before,
+            # What was measured is still looked at, if that does not take long.
+            stopped=lambda: self._stopped and monotonic() - begun > _LOOK,
+        )
 
     async def _close(self, *, tidy: bool) -> Report:
         subject, self._subject = self._open_subject(), None
@@ -253,7 +263,12 @@ def main() -> None:
     os.dup2(2, 1)
     orders = sys.stdin.buffer
     start = msgspec.json.decode(orders.readline(), type=Start)
-    with asyncio.Runner(loop_factory=available_loops()[start.loop]) as runner:
+    factory = asyncio.new_event_loop
+    if start.loop == "uvloop":
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(Worker(start, reports).work(orders))
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import signal
+import os
 import sys
-import threading
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,17 +24,21 @@ from ..bench import (
     Plan,
     Target,
     anything_lost,
-    run_plan,
     sizes_named,
     target_named,
 )
-from .console import INTERRUPTED, complain
+from .bench_run import asked_to_stop, measured
+from .console import complain
 
 __all__ = ["bench"]
 
 LOST, BAD_INPUT = 1, 2
 _LONGEST_ROUND = 2.0
 """Seconds: the longer the rounds, the less the stores take turns, and the more they hold."""
+_OF_LOADS = (
+    *("mix", "callers", "rate", "half", "sessions", "frames", "payload"),
+    *("seconds", "warmup", "rounds", "workers"),
+)
 
 
 class Loop(StrEnum):
@@ -47,6 +49,7 @@ class Loop(StrEnum):
 
 
 def bench(  # noqa: PLR0917 - as typer wants them
+    context: typer.Context,
     store: Annotated[
         list[str] | None,
         typer.Option(
@@ -122,11 +125,14 @@ def bench(  # noqa: PLR0917 - as typer wants them
     """
     _require_installed(loop)
     for option, file in (("--html", html), ("--json", _file(as_json))):
-        if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
+        if file is not None and not _writable(file):
             raise typer.BadParameter(f"{file} cannot be written", param_hint=option)
+    if html is not None and as_json is not None and html.absolute() == Path(as_json).absolute():
+        raise typer.BadParameter("two files, not one", param_hint="--html, --json")
+    _refuse_unused(context, _OF_LOADS if growth else ("max_size",), growth)
     if rate is not None and callers is not None:
         raise typer.BadParameter("one or the other", param_hint="--rate, --callers")
-    if half and (rate is not None or growth):
+    if half and rate is not None:
         raise typer.BadParameter("it takes --callers", param_hint="--half")
     even = growth and skew is None
     rounds = max(rounds, math.ceil(seconds / _LONGEST_ROUND))
@@ -155,43 +161,71 @@ def bench(  # noqa: PLR0917 - as typer wants them
             growth=max_size if growth else None,
             half=half,
         )
-        result = _measured(plan)
-    except (ValueError, MeasuringFailed) as error:
+    except ValueError as error:
         complain(str(error))
         return BAD_INPUT
-    except KeyboardInterrupt:
-        complain("interrupted")
-        return INTERRUPTED
-    return _tell(result, as_json, html)
+    with asked_to_stop() as asked:
+        try:
+            result = measured(plan, asked)
+            told = _tell(result, as_json, html)
+        except MeasuringFailed as failed:
+            if failed.kept is not None:
+                _tell(failed.kept, as_json, html)
+            complain(str(failed))
+            return BAD_INPUT
+        except KeyboardInterrupt:
+            complain("interrupted")
+            return asked.code
+        if result.interrupted:
+            complain("interrupted")
+            return asked.code
+        return BAD_INPUT if not told else LOST if anything_lost(result) else 0
 
 
-def _tell(result: BenchResult, as_json: str | None, html: Path | None) -> int:
+def _tell(result: BenchResult, as_json: str | None, html: Path | None) -> bool:
+    """Write the files and show it; return whether all of that could be done.
+
+    What cannot be written keeps nothing else back: to measure it again takes its time.
+    """
+    written: list[Path] = []
+    troubles: list[str] = []
+    for file, write in ((html, _write_page), (_file(as_json), _write_json)):
+        try:
+            if file is not None:
+                write(result, file)
+                written.append(file)
+        except OSError as error:
+            troubles.append(f"{file}: {error.strerror or error}")
     try:
-        if html is not None:
-            _write_page(result, html)
-        file = _file(as_json)
-        if file is not None:
-            file.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
-    except OSError as error:
-        complain(f"{error.filename}: {error.strerror or error}")
-        return BAD_INPUT
-    if as_json == "-":
-        typer.echo(msgspec.json.encode(result))
-    else:
-        from .bench_table import show_result
+        if as_json == "-":
+            typer.echo(msgspec.json.encode(result))
+        else:
+            from .bench_table import show_result
 
-        show_result(result)
-        for written in filter(None, (html, file)):
-            typer.echo(f"written: {written}")
-    if result.interrupted:
-        complain("interrupted")
-        return INTERRUPTED
-    return LOST if anything_lost(result) else 0
+            show_result(result, written)
+    except OSError as error:
+        # Nobody reads on, as in `bench | head`: the interpreter must not try again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            troubles.append(f"output: {error.strerror or error}")
+    for trouble in troubles:
+        complain(trouble)
+    return not troubles
+
+
+def _refuse_unused(context: typer.Context, names: Sequence[str], growth: bool) -> None:
+    """Refuse what would change nothing, if it was asked for."""
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name in names and source is not None and source.name != "DEFAULT":
+            without = "--growth does without it" if growth else "it takes --growth"
+            raise typer.BadParameter(without, param_hint=option.opts[0])
 
 
 def _targets(names: Sequence[str]) -> tuple[Target, ...]:
     folder = str(Path.cwd())
-    if any(":" in name for name in names) and folder not in sys.path:
+    own = any(":" in name and "://" not in name for name in names)
+    if own and folder not in sys.path:
         sys.path.insert(0, folder)  # as `python -m` would: there is most often one's own class
     return tuple(map(target_named, dict.fromkeys(names)))
 
@@ -201,6 +235,16 @@ def _require_installed(loop: Loop) -> None:
         raise typer.BadParameter("pip install 'sessionkeeper[bench]'", param_hint="bench needs it")
     if loop is Loop.UVLOOP and find_spec("uvloop") is None:
         raise typer.BadParameter("uvloop is not installed", param_hint="--loop")
+
+
+def _writable(file: Path) -> bool:
+    folder = file.absolute().parent
+    try:
+        if file.is_dir() or not folder.is_dir():
+            return False
+        return os.access(file if file.exists() else folder, os.W_OK)
+    except OSError:  # a name that is too long, a folder that nobody may look into
+        return False
 
 
 def _file(as_json: str | None) -> Path | None:
@@ -213,7 +257,10 @@ def _crowds(
     """Return how many callers, or how many arrivals a second, for each load."""
     if rate is not None:
         return [(None, each) for each in _numbers("--rate", rate, 0.1, 1_000_000)]
-    return [(int(each), None) for each in _numbers("--callers", callers or "1,64,512", 1, 100_000)]
+    return [
+        (int(each), None)
+        for each in _numbers("--callers", "1,64,512" if callers is None else callers, 1, 100_000)
+    ]
 
 
 def _skew(mix: str, asked: float | None) -> float:
@@ -235,48 +282,11 @@ def _numbers(option: str, text: str, least: float, most: float) -> list[float]:
     return numbers
 
 
-def _measured(plan: Plan) -> BenchResult:
-    """Measure it with a bar on the terminal; Ctrl-C ends it with what there is."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    terminal = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with (
-        Progress(
-            *columns, console=terminal, transient=True, disable=not terminal.is_terminal
-        ) as progress,
-        _asked_to_stop() as stopping,
-    ):
-        bar = progress.add_task("starting", total=None)
-
-        def tell(text: str, /, *, done: int, total: int) -> None:
-            progress.update(bar, description=text, completed=done, total=total)
-
-        return run_plan(plan, tell=tell, stopping=stopping)
-
-
-@contextmanager
-def _asked_to_stop() -> Generator[Callable[[], bool]]:
-    """The first Ctrl-C asks, so that what was measured is kept; the second one does not."""
-    asked = threading.Event()
-
-    def interrupt(*_: object) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield asked.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def _write_page(result: BenchResult, file: Path) -> None:
     from ..bench.report import write_page
 
     write_page(result, file)
+
+
+def _write_json(result: BenchResult, file: Path) -> None:
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ..bench import BenchResult, Curve, Load, Measured, SubjectResult, told_stored
-from ..lab.report.texts import micros, rate
+from ..lab.report.texts import counted, micros, rate
 from .stores import printable
 
 __all__ = ["show_result"]
@@ -31,16 +34,28 @@ _COLUMNS = (
 )
 _DROPPED = ("from to", "gc", "p99.99", "mailbox", "max", "memory", "gap", "p99.9")
 """What a narrow terminal is shown without, in this order."""
+_LAST_DROPPED, _FOLDED = ("p99", "p50"), 12
+"""What goes when there is no room for them beside what was stored, folded to so many columns."""
 
 _Row: TypeAlias = tuple[str, dict[str, str], tuple[str, bool]]
 """Name, cells by column, and what was stored with whether that is an alarm."""
 
 
-def show_result(result: BenchResult) -> None:
-    """Print it."""
+def show_result(result: BenchResult, written: Sequence[Path] = ()) -> None:
+    """Print it, and which files were written. Raises `OSError` when nobody reads it."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDE)
+    # At once, and not by the console: that ends the process when nobody reads, and takes fright
+    # at an encoding without µ.
+    with console.capture() as shown:
+        _show(console, result)
+    text = "".join([shown.get(), *(f"written: {file}\n" for file in written)])
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    typer.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=True)
+
+
+def _show(console: Console, result: BenchResult) -> None:
     loads: list[Load] = []
     for subject in result.subjects:
         loads += [each.load for each in subject.measured if each.load not in loads]
@@ -88,14 +103,18 @@ def _table(result: BenchResult, load: Load, width: int) -> Table:
 def _fitting(rows: Sequence[_Row], width: int) -> list[str]:
     """The columns a terminal has room for beside names and what was stored, which always show."""
     columns: list[str] = list(_COLUMNS)
-    dropped = iter(_DROPPED)
-    while True:
-        wide = max((len(name) + len(words) for name, _, (words, _) in rows), default=0) + 4
-        for column in columns:
-            wide += max(len(column), *(len(cells[column]) for _, cells, _ in rows), 0) + 2
-        if wide <= width or (least := next(dropped, None)) is None:
-            return columns
-        columns.remove(least)
+    names = max((len(name) for name, _, _ in rows), default=0)
+    words = max((len(words) for _, _, (words, _) in rows), default=0)
+    for stored, dropped in ((words, _DROPPED), (min(words, _FOLDED), _LAST_DROPPED)):
+        for least in dropped:
+            wide = sum(
+                max(len(column), *(len(cells[column]) for _, cells, _ in rows), 0) + 2
+                for column in columns
+            )
+            if names + stored + 4 + wide <= width:
+                return columns
+            columns.remove(least)
+    return columns
 
 
 def _cells(each: Measured) -> dict[str, str]:
@@ -137,7 +156,8 @@ def _notes(result: BenchResult) -> Iterator[str]:
                 told = ", ".join(f"{n:,} {printable(kind)}" for kind, n in each.errors.items())
                 yield f"{at}: failed: {told}"
             if each.late:
-                yield f"{at}: {each.late:,} arrivals were never begun: it cannot keep up"
+                late = counted(each.late, "arrival was", "arrivals were")
+                yield f"{at}: {late} never begun: it cannot keep up"
             if each.ended_early:
                 yield f"{at}: rounds ended early, at 512 MB of messages"
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ..subject import Work
 from .installed import module_of
-from .redis_keys import forget, new_prefix
+from .redis_keys import forget, new_prefix, reached
 from .states import NO_ATOMIC_CHANGE, NO_LOG, State, StatePeer
 
 __all__ = ["CashewsMemory", "CashewsRedis"]
@@ -85,6 +85,7 @@ class CashewsRedis(Cashews):
     lacks: ClassVar[tuple[str, ...]] = (
         *LACKS,
         "pickles by default: who can write to the Redis can run code here (JSON in this run)",
+        "hides that its server is away: a write that failed looks like one that was made",
     )
 
     def __init__(self, url: str) -> None:
@@ -93,6 +94,11 @@ class CashewsRedis(Cashews):
         self._cache = module_of(PACKAGE, PACKAGE).Cache()
         self._cache.setup(url, pickle_type="json")
         self._prefix = f"{new_prefix()}:"
+
+    async def open(self) -> None:
+        """Ask whether the server is there, which it would not tell."""
+        await reached(self._url)
+        await super().open()
 
     async def aclose(self) -> None:
         """Leave no key behind."""

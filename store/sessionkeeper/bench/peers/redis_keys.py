@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from .installed import module_of
 
-__all__ = ["client_of", "forget", "new_prefix"]
+__all__ = ["client_of", "forget", "new_prefix", "reached"]
 
 
 def new_prefix() -> str:
@@ -32,5 +32,14 @@ async def forget(url: str, prefix: str) -> None:
                 batch.clear()
         if batch:
             await client.unlink(*batch)
+    finally:
+        await client.aclose()
+
+
+async def reached(url: str) -> None:
+    """Raise what redis-py raises when no server answers."""
+    client = client_of(url)
+    try:
+        await client.ping()
     finally:
         await client.aclose()

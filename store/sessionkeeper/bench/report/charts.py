@@ -73,20 +73,22 @@ def chart_of(
 
     The upright axis is logarithmic: what is compared here differs by factors.
     """
-    points = [point for each in series for point in each.points if point[2] > 0]
-    if not points:
+    points = [point for each in series for point in each.points]
+    heights = [height for point in points for height in point[1:] if height > 0]
+    if not heights:
         return None
     xs = [place(point[0]) for point in points] + [place(x) for x, _ in columns]
     least, most = min(xs), max(xs)
-    low = math.floor(math.log10(min(point[2] for point in points)) * 3) / 3
-    high = max(math.ceil(math.log10(max(point[3] for point in points)) * 3) / 3, low + 1 / 3)
+    low = math.floor(math.log10(min(heights)) * 3) / 3
+    high = max(math.ceil(math.log10(max(heights)) * 3) / 3, low + 1 / 3)
 
     def across_at(x: float) -> float:
         share = (place(x) - least) / (most - least) if most > least else 0.5
         return round(_LEFT + share * (WIDTH - _LEFT - _RIGHT), 1)
 
     def up_at(y: float) -> float:
-        share = (math.log10(max(y, 1e-12)) - low) / (high - low)
+        # No logarithm has a place for 0, which is what a store that answers nothing reaches.
+        share = (math.log10(y) - low) / (high - low) if y > 0 else 0.0
         return round(HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM), 1)
 
     return Chart(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def render_page(result: BenchResult) -> str:
             "growths": list(growth_charts(result)),
             "exponents": list(exponents_of(result)),
             "memory": list(memory_of(result)),
-            "loads": [_about(load) for load in loads[:1]],
+            "loads": [_about(loads)] if loads else [],
             "wide": WIDTH,
             "high": HEIGHT,
         },
@@ -92,11 +92,15 @@ def _facts(result: BenchResult) -> Iterator[str]:
         yield f"{name} {of}"
 
 
-def _about(load: Load) -> str:
+def _about(loads: Sequence[Load]) -> str:
+    """They differ in nothing that is said here but the number of sessions."""
+    load = loads[0]
     sizes = sorted(set(load.sizes))
     size = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+    many = sorted({each.sessions for each in loads})
+    least = f"{many[0]:,} to " if len(many) > 1 else ""
     return (
-        f"{visible(load.mix)}: messages of {size} bytes, {counted(load.sessions, 'session')},"
+        f"{visible(load.mix)}: messages of {size} bytes, {least}{counted(many[-1], 'session')},"
         f" Zipf's exponent {load.skew:g}"
     )
 
