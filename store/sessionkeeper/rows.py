@@ -8,7 +8,7 @@ from .session import Session
 
 __all__ = ["SessionRow"]
 
-_NEW, _OFTEN = 1, 2
+_OFTEN = 2
 
 
 class SessionRow:
@@ -55,8 +55,7 @@ class SessionRow:
         self.last_seq = 0
         self.byte_count = 0
         """Bytes of the messages in the log."""
-        self._asked = _NEW
-        """How often it was shown since it changed; one more where the value is a new one."""
+        self._asked = 0  # how often it was shown since it changed
         self._created: datetime | None = None  # as it is shown, once it was
 
     def touch(self, wall: float, steady: float, /) -> None:
@@ -71,14 +70,14 @@ class SessionRow:
         self.revision = revision
         if session.state.is_terminal and self.ended_at is None:
             self.ended_at, self.over_at = self.last_activity, self.active_at
-        self._asked = _NEW
+        self._asked = 0
 
     def end(self, session: Session, revision: int, wall: float, steady: float, /) -> None:
         """Take over the caller's fields of an ended `session`, without calling that activity."""
         self.session = session
         self.revision = revision
         self.ended_at, self.over_at = wall, steady
-        self._asked = _NEW
+        self._asked = 0
 
     def shorten(self, count: int, size: int, /) -> None:
         """Note that `count` frames of `size` bytes are gone from the front of the log."""
@@ -90,9 +89,8 @@ class SessionRow:
         """Return the session as it is now; after the second time the same object each time.
 
         What is shown once is not kept: it would be one more young object for the garbage collector
-        to look at, and among many sessions most are changed before they are looked at again. What
-        takes the place of a value that is new itself is not one more, and is kept at once; so it is
-        by who looks at all sessions and knows that it will be shown `again`.
+        to look at, and among many sessions most are changed before they are looked at again. Who
+        looks at all of them knows that it will be shown `again`.
         """
         if self._asked >= _OFTEN:
             return self.session
