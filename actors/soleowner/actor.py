@@ -211,6 +211,7 @@ class Actor(Generic[S]):
     def _give_up(self) -> None:
         """Cancel the owner, once, and not while the runner lets go: its work would be half done."""
         task = self._task
+        self._runner.hurry()
         if self._state == "closing" and task is not None and not task.cancelling():
             task.cancel()
 

@@ -71,6 +71,9 @@ class Runner(ABC, Generic[S]):
     async def aclose(self) -> None:
         """Let go of everything; called once, after the last batch."""
 
+    def hurry(self) -> None:
+        """Take as little time as possible from now on: the deadline of closing has passed."""
+
 
 class LoopRunner(Runner[S]):
     """Applies commands on the event loop itself, to a state in memory.

@@ -10,8 +10,9 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from math import inf
 from queue import Empty, SimpleQueue
-from threading import Thread, get_ident
+from threading import Lock, Thread, get_ident
 from typing import Generic, TypeVar
 
 from .envelope import Batch, Reply, fail, succeed
@@ -23,11 +24,18 @@ __all__ = ["ThreadRunner"]
 
 S = TypeVar("S")
 
+_HURRY = 0.5
+"""Seconds the thread is waited for once the caller's own deadline has passed."""
+
+
+class _GivenUp(Exception):
+    """Nobody waits for the batch any more: it is rolled back."""
+
 
 class _Work(Generic[S]):
     """A batch on its way to the thread and back."""
 
-    __slots__ = ("after", "batch", "crash", "done", "outcomes", "refuse")
+    __slots__ = ("_deciding", "_fate", "after", "batch", "crash", "done", "outcomes", "refuse")
 
     def __init__(self, batch: Batch[S], done: asyncio.Future[None]) -> None:
         self.batch = batch
@@ -38,6 +46,18 @@ class _Work(Generic[S]):
         self.refuse: Callable[[], Exception] | None = None
         """Makes the answer of everyone, when nothing stands."""
         self.crash: BaseException | None = None
+        self._deciding = Lock()
+        self._fate = ""
+
+    def decide(self, fate: str) -> bool:
+        """Fix that the batch is committed, or given up; say whether that is its fate.
+
+        The first one decides, the thread or the loop: a batch whose callers were told that it has
+        no effect is never committed afterwards.
+        """
+        with self._deciding:
+            self._fate = self._fate or fate
+            return self._fate == fate
 
 
 class ThreadRunner(Runner[S]):
@@ -49,7 +69,9 @@ class ThreadRunner(Runner[S]):
 
     Being cancelled, as by `aclose(timeout=…)`, interrupts the thread: what was applied is
     committed and answered, or all is rolled back. If the thread does not come back within `grace`
-    seconds it is left alone, and the callers are told what `Transactions.lost` says.
+    seconds, or half a second after a deadline has passed, it is left alone. A batch whose commit
+    has not begun by then is rolled back whenever the thread comes to it, so it certainly has no
+    effect; of a commit that has begun the callers are told what `Transactions.lost` says.
     """
 
     def __init__(
@@ -66,6 +88,8 @@ class ThreadRunner(Runner[S]):
         self._grace = grace
         self._queue: SimpleQueue[_Work[S] | None] = SimpleQueue()
         self._stopping = False
+        self._until = inf
+        """When the loop stops waiting for the thread, by the loop's clock."""
         self._bug: BaseException | None = None
         """What the storage raised where it must not: the next batch crashes with it."""
         self._work: _Work[S] | None = None
@@ -75,6 +99,7 @@ class ThreadRunner(Runner[S]):
         self._loop = asyncio.get_running_loop()
         opened: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._hurried: asyncio.Future[None] = self._loop.create_future()
         # A daemon: an interpreter that ends must not wait for a store nobody closed. Stopping it
         # anywhere is what a kill does, and what was acknowledged stands already.
         Thread(target=self._serve, args=(opened,), name=self._name, daemon=True).start()
@@ -84,6 +109,7 @@ class ThreadRunner(Runner[S]):
             # Whether it opens or not: the thread closes what it opened, and ends.
             opened.add_done_callback(_heard)
             self._storage.interrupt()
+            self.hurry()
             await self.aclose()
             raise
 
@@ -96,7 +122,8 @@ class ThreadRunner(Runner[S]):
         except asyncio.CancelledError:
             self._stopping = True
             self._storage.interrupt()
-            if not await self._wait(work.done):
+            # Where it is given up, the actor says of all that they have no effect.
+            if not await self._wait(work.done) and not work.decide("given up"):
                 for _, reply in batch:
                     fail(reply, self._storage.lost())
             raise
@@ -120,12 +147,21 @@ class ThreadRunner(Runner[S]):
         self._queue.put(None)
         await self._wait(self._ended)
 
+    def hurry(self) -> None:
+        """Let the thread be waited for only a moment longer."""
+        self._until = min(self._until, self._loop.time() + _HURRY)
+        succeed(self._hurried, None)
+
     async def _wait(self, future: asyncio.Future[None]) -> bool:
-        """Wait with a deadline, whoever cancels meanwhile; say whether it is done."""
-        deadline = self._loop.time() + self._grace
-        while not future.done() and (left := deadline - self._loop.time()) > 0:
+        """Wait with a deadline, whoever cancels meanwhile; say whether it is done.
+
+        All waits share the deadline: a thread that is hung is not waited for twice.
+        """
+        self._until = min(self._until, self._loop.time() + self._grace)
+        while not future.done() and (left := self._until - self._loop.time()) > 0:
+            awaited = {future} if self._hurried.done() else {future, self._hurried}
             with suppress(asyncio.CancelledError):
-                await asyncio.wait({future}, timeout=left)
+                await asyncio.wait(awaited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         return future.done()
 
     def _post(self, function: Callable[[], None]) -> None:
@@ -189,7 +225,12 @@ class ThreadRunner(Runner[S]):
                 return
             storage.begin([command for command, _ in live])
             self._apply_each(live, work)
+            if not work.decide("committed"):
+                raise _GivenUp
             work.after = storage.commit()
+        except _GivenUp:
+            storage.rollback()
+            work.outcomes = []
         except BaseException as error:
             storage.rollback()
             work.outcomes = []

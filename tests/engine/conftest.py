@@ -187,6 +187,10 @@ class Book(Transactions[State]):
         self.fails: set[str] = set()
         self.hold = threading.Event()
         self.hold.set()
+        self.hold_commit = threading.Event()
+        self.hold_commit.set()
+        self.hold_close = threading.Event()
+        self.hold_close.set()
         self.threads: set[int] = set()
         self.interrupted = threading.Event()
         self.pauses: list[float | None] = []
@@ -212,6 +216,7 @@ class Book(Transactions[State]):
 
     def commit(self) -> Callable[[], None] | None:
         self._note("commit")
+        assert self.hold_commit.wait(30)
         self.kept = [*self.state]
         return lambda: self.calls.append("after")
 
@@ -228,6 +233,7 @@ class Book(Transactions[State]):
 
     def close(self) -> None:
         self._note("close")
+        assert self.hold_close.wait(30)
 
     def interrupt(self) -> None:
         self.interrupted.set()

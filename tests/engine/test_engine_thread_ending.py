@@ -59,7 +59,7 @@ async def test_closing_in_the_middle_of_a_batch_interrupts_it(desk: Desk, bench:
 async def test_a_thread_that_never_comes_back_holds_nobody(
     bench: Bench, desk_class: type[Desk]
 ) -> None:
-    """Hazard 12: after the grace the callers are told that nobody knows."""
+    """Hazard 12: who is told "certainly not applied" is told the truth, whenever it comes back."""
     desk = desk_class(bench, grace=0.05)
     await desk.actor.open()
     desk.book.hold.clear()
@@ -67,8 +67,62 @@ async def test_a_thread_that_never_comes_back_holds_nobody(
     while "begin" not in desk.book.calls:
         await asyncio.sleep(0)
     await desk.actor.aclose(timeout=0)
-    assert await outcomes(replies) == [LookupError] * 2
+    assert await outcomes(replies) == [MailboxClosed] * 2
     desk.book.hold.set()
+    assert ended()
+    assert desk.book.kept == []
+    assert "commit" not in desk.book.calls
+    assert desk.book.calls[-3:] == ["rollback", "tidy", "close"]
+
+
+async def test_of_a_commit_that_hangs_nobody_knows(bench: Bench, desk_class: type[Desk]) -> None:
+    """It has begun, and may stand: "certainly not applied" would be a guess."""
+    desk = desk_class(bench, grace=0.05)
+    await desk.actor.open()
+    desk.book.hold_commit.clear()
+    replies = [desk.actor.ask(bench.note(n)) for n in range(2)]
+    while "commit" not in desk.book.calls:
+        await asyncio.sleep(0)
+    await desk.actor.aclose(timeout=0)
+    assert await outcomes(replies) == [LookupError] * 2
+    desk.book.hold_commit.set()
+    assert ended()
+    assert desk.book.kept == [0, 1]
+
+
+@pytest.mark.parametrize("where", ["hold", "hold_commit"])
+async def test_a_deadline_of_closing_bounds_the_wait_for_the_thread(
+    bench: Bench, desk_class: type[Desk], where: str
+) -> None:
+    """The grace is for those who set no deadline; with one, a hung thread is left at once."""
+    desk = desk_class(bench, grace=3600.0)
+    await desk.actor.open()
+    held: threading.Event = getattr(desk.book, where)
+    held.clear()
+    reply = desk.actor.ask(bench.note(0))
+    while {"hold": "begin", "hold_commit": "commit"}[where] not in desk.book.calls:
+        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await desk.actor.aclose(timeout=0.01)
+    assert (await outcomes([reply]))[0] in (MailboxClosed, LookupError)
+    held.set()
+    assert ended()
+
+
+async def test_a_deadline_reaches_a_closing_that_waits_already(
+    bench: Bench, desk_class: type[Desk]
+) -> None:
+    """The thread is closing the storage when the deadline passes, and does not come back."""
+    desk = desk_class(bench, grace=3600.0)
+    desk.book.hold_close.clear()
+    await desk.actor.open()
+    patient = asyncio.create_task(desk.actor.aclose())
+    while "close" not in desk.book.calls:
+        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await desk.actor.aclose(timeout=0.01)
+        await patient
+    desk.book.hold_close.set()
     assert ended()
 
 

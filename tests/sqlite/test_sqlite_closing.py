@@ -1,0 +1,128 @@
+"""Closing keeps its deadline, and what it says of a change is true afterwards (contract 6)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sessionkeeper import (
+    ManagerConfig,
+    Session,
+    SessionManager,
+    SQLiteBackend,
+    SQLiteSessionStore,
+    StoreClosed,
+)
+from sessionkeeper.backends.sqlite import opening
+
+if TYPE_CHECKING:
+    from tests.sqlite.conftest import Kit
+
+
+class SlowChange:
+    """A change that waits on the database's thread until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.free = threading.Event(), threading.Event()
+
+    def __call__(self, session: Session) -> Session:
+        self.begun.set()
+        assert self.free.wait(60)
+        return session.model_copy(update={"metadata": {"changed": True}})
+
+
+@pytest.fixture
+def slow() -> Iterator[SlowChange]:
+    """A slow change, let go with the test."""
+    change = SlowChange()
+    yield change
+    change.free.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("sessionkeeper sqlite"):
+            thread.join(30)
+
+
+async def under_way(slow: SlowChange) -> None:
+    """Wait until the change runs."""
+    async with asyncio.timeout(30):
+        while not slow.begun.is_set():
+            await asyncio.sleep(0.001)
+
+
+def let_go(slow: SlowChange) -> None:
+    """Let the change come to its end, and its thread."""
+    slow.free.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("sessionkeeper sqlite"):
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+async def test_a_slow_change_does_not_hold_up_a_closing_with_a_deadline(
+    file: Path, kit: Kit, slow: SlowChange
+) -> None:
+    """Who was told "no effect" finds none, though the change ended long after the closing."""
+    store = await SQLiteSessionStore(file).open()
+    await store.create_session(kit.session())
+    changing = asyncio.create_task(store.modify_session("a", slow))
+    await under_way(slow)
+    queued = asyncio.create_task(store.add_frame(kit.note()))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(8):
+        await store.aclose(timeout=0.05)
+    for asked in (changing, queued):
+        with pytest.raises(StoreClosed):
+            await asked
+    let_go(slow)
+    async with SQLiteSessionStore(file) as again:
+        found = await again.get_session("a")
+        assert not found.metadata
+        assert found.frame_count == 0
+
+
+async def test_a_manager_keeps_its_close_timeout(file: Path, slow: SlowChange) -> None:
+    """And its report says that the deadline was missed."""
+    config = ManagerConfig(backend=SQLiteBackend(path=str(file)), close_timeout=0.05)
+    manager = SessionManager(config)
+    await manager.open()
+    session = await manager.create_session(transport_type="stdio")
+    changing = asyncio.create_task(manager.modify_session(session.id, slow))
+    await under_way(slow)
+    async with asyncio.timeout(8):
+        report = await manager.aclose()
+    assert report.deadline_missed
+    with pytest.raises(StoreClosed):
+        await changing
+    let_go(slow)
+    async with SQLiteSessionStore(file) as again:
+        assert not (await again.get_session(session.id)).metadata
+
+
+async def test_an_opening_that_is_given_up_is_not_waited_for(
+    file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its thread hangs in; the thread closes what it opened when it comes back."""
+    free, hung = threading.Event(), threading.Event()
+    real = opening.open_file
+
+    def hanging(*rest: object) -> object:
+        hung.set()
+        assert free.wait(60)
+        return real(*rest)  # type: ignore[arg-type]  # passed on as they are
+
+    monkeypatch.setattr("sessionkeeper.backends.sqlite.ledger.open_file", hanging)
+    attempt = asyncio.create_task(SQLiteSessionStore(file).open())
+    while not hung.is_set():
+        await asyncio.sleep(0.001)
+    attempt.cancel()
+    async with asyncio.timeout(8):
+        with pytest.raises(asyncio.CancelledError):
+            await attempt
+    free.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("sessionkeeper sqlite"):
+            thread.join(30)
