@@ -8,10 +8,12 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from inspect import iscoroutinefunction
-from typing import Any, TypeAlias
+from types import FunctionType, MemberDescriptorType, ModuleType
+from typing import Any, Protocol, TypeAlias
 
 import pytest
 from sessionkeeper import SessionStore
@@ -109,6 +111,43 @@ def only_ten() -> Callable[[SessionStore], Relay]:
         "TenMethods", (Relay,), {name: _relayed(name) for name in SessionStore.__abstractmethods__}
     )
     return ten  # type: ignore[no-any-return]  # a class made of names
+
+
+class LedTo(Protocol):
+    """What can be reached from some objects by their attributes alone."""
+
+    def __call__(self, *objects: object) -> list[object]:
+        """Find it: through containers and bound methods too, and not into functions."""
+        ...
+
+
+@pytest.fixture
+def led_to() -> LedTo:
+    """Walk from object to object, from attribute to attribute."""
+    return _led_to
+
+
+def _led_to(*objects: object) -> list[object]:
+    reached: dict[int, object] = {}
+    left: list[object] = [*objects]
+    while left:
+        each = left.pop()
+        if id(each) in reached or isinstance(each, type | ModuleType | FunctionType):
+            continue
+        reached[id(each)] = each
+        left += vars(each).values() if hasattr(each, "__dict__") else ()
+        slots = [slot for kind in type(each).__mro__ for slot in vars(kind).items()]
+        left += [
+            getattr(each, name, None)
+            for name, slot in slots
+            if isinstance(slot, MemberDescriptorType)
+        ]
+        if isinstance(each, dict):
+            left += [*each.keys(), *each.values()]
+        elif isinstance(each, list | tuple | set | frozenset | deque):
+            left += each
+        left.append(getattr(each, "__self__", None))
+    return [*reached.values()]
 
 
 def _loop_factory(config: pytest.Config) -> LoopFactory:

@@ -197,7 +197,9 @@ class AtomicSessionStore(SessionStore):
 
         Every operation also checks, in the same step, that the session belongs to the principal;
         if not, it raises `SessionNotFound`. A session created through the view belongs to it, and
-        none can be given away. `create_session` tells of another's session that its id is taken.
+        none can be given away. `docs/guarantees.md` lists what a view can learn of others: that an
+        id is taken, that the store is full (`LimitExceeded.current` is None then), and how busy it
+        is (revisions, cursors).
         What concerns the whole store is refused with `NotImplementedError`: `expire_sessions`,
         `purge_sessions`, `statistics`, `subscribe`.
 

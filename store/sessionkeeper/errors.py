@@ -139,10 +139,14 @@ class InvalidSessionId(SessionError, ValueError):
 
 
 class LimitExceeded(SessionError):
-    """The change would pass a limit of the store; `limit` names its field."""
+    """The change would pass a limit of the store; `limit` names its field.
 
-    def __init__(self, limit: str, *, current: int, maximum: int) -> None:
-        super().__init__(f"limit {limit} of {maximum} would be passed (now at {current})")
+    `current` is None in the view of a principal where it would tell of others' sessions.
+    """
+
+    def __init__(self, limit: str, *, current: int | None, maximum: int) -> None:
+        now = "" if current is None else f" (now at {current})"
+        super().__init__(f"limit {limit} of {maximum} would be passed{now}")
         self.limit = limit
         self.current = current
         self.maximum = maximum

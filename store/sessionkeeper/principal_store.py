@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from .arguments import checked_session, checked_sessions, checked_text
 from .atomic import AtomicSessionStore, Change
 from .command_store import CommandStore
 from .commands import CountOwnSessions, ListOwnSessions, Scoped
+from .errors import LimitExceeded
 from .events import Listener
 from .message import MessageEnvelope
 from .query import SessionPage, SessionQuery
 from .session import Session
 from .store_command import StoreCommand
+from .watching import NarrowBells
 
-__all__ = ["Belonging", "PrincipalStore"]
+__all__ = ["Belonging", "PrincipalStore", "hide_others"]
 
 R = TypeVar("R")
+
+_OF_ONE_SESSION = frozenset(
+    {
+        *("max_frame_bytes", "max_frames_per_batch", "max_frames_per_session", "max_json_depth"),
+        *("max_metadata_bytes", "max_pending_per_session", "max_session_bytes", "rate_limit"),
+    }
+)
+"""The limits whose `current` is of one session or one call. All others are taken for shared ones:
+a third party's store may have limits of its own."""
+
+
+def hide_others(full: LimitExceeded) -> None:
+    """Take out of an error how much all principals hold together."""
+    if full.limit not in _OF_ONE_SESSION:
+        # In place: an error made of this one would have it as its context.
+        LimitExceeded.__init__(full, full.limit, current=None, maximum=full.maximum)
 
 
 class Belonging:
@@ -57,27 +75,37 @@ class Belonging:
 
 
 class PrincipalStore(CommandStore):
-    """Made by `for_principal`; sends the store's own commands, each with its check."""
+    """Made by `for_principal`; sends the store's own commands, each with its check.
+
+    It has the store in two functions and not in an attribute: whoever writes `view._store` by
+    mistake gets nothing. Python hides nothing from code that goes looking.
+    """
 
     def __init__(self, store: CommandStore, principal: str) -> None:
-        self._store = store
         self._belonging = Belonging(principal)
         self._principal = self._belonging.principal
-        self._bells = store._bells
-        self._run = self._run_scoped
+        self._bells = NarrowBells(store._bells)  # type: ignore[assignment]  # as much as it needs
+
+        async def run(command: StoreCommand[R], /) -> R:
+            touched = command.touches
+            try:
+                return await store._run(Scoped(command, touched, principal, command.weight))
+            except LimitExceeded as full:
+                hide_others(full)
+                raise
+
+        self._run = run
+        self._asks_open: Callable[[], bool] = lambda: store.is_open
         self.guarantees = store.guarantees  # type: ignore[misc]  # of the class it is a view of
 
     def __repr__(self) -> str:
-        return f"<PrincipalStore of {self._store!r}>"
+        # Not the store's: how full its mailbox is tells of others.
+        return f"<PrincipalStore {'open' if self.is_open else 'closed'}>"
 
     @property
     def is_open(self) -> bool:
         """Whether the store takes operations now."""
-        return self._store.is_open
-
-    def _run_scoped(self, command: StoreCommand[R], /) -> Awaitable[R]:
-        touched = command.touches
-        return self._store._run(Scoped(command, touched, self._principal, command.weight))
+        return self._asks_open()
 
     async def create_session(self, session: Session, /) -> Session:
         return await super().create_session(self._belonging.own(checked_session(session)))
@@ -120,11 +148,14 @@ class PrincipalStore(CommandStore):
     async def find_sessions(
         self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
     ) -> SessionPage:
-        if type(query) is SessionQuery and query.principal is None:
+        of = self._principal
+        if type(query) is SessionQuery:
+            of = query.principal or of
             query = query.model_copy(update={"principal": self._principal})
         page = await super().find_sessions(query, cursor=cursor, limit=limit)
-        # Who asks for another's sessions learns as much as if there were none.
-        return page if query.principal == self._principal else SessionPage((), None)
+        # Who asks for another's sessions learns as much as if there were none: even how long it
+        # takes is a matter of his own.
+        return page if of == self._principal else SessionPage((), None)
 
     def subscribe(self, listener: Listener, /) -> Callable[[], None]:
         raise NotImplementedError("subscribe concerns the whole store")

@@ -9,6 +9,7 @@ from typing import ClassVar, TypeVar
 import msgspec
 from soleowner import Command
 
+from .rows import SessionRow
 from .tables import Tables
 
 __all__ = ["OneSession", "StoreCommand"]
@@ -44,6 +45,10 @@ class StoreCommand(
 
     def check_first(self, tables: Tables, count: int, /) -> None:
         """Raise what is wrong with the first `count` of several sessions it touches."""
+
+    def means(self, row: SessionRow, /) -> bool:
+        """Tell whether a row found by an id it touches is of the session it is about."""
+        return True
 
     def __repr__(self) -> str:
         # Silent about its fields: a message may be one of them.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self, TypeAlias
 
 from .message import Frame
-from .watching import Bells
+from .watching import SessionBells
 
 __all__ = ["FrameWatcher", "Look", "News"]
 
@@ -38,7 +38,7 @@ class FrameWatcher(AsyncIterator[Frame]):
 
     __slots__ = ("_after", "_bells", "_look", "_number", "_over", "_ready", "_session_id", "_steps")
 
-    def __init__(self, look: Look, bells: Bells, session_id: str, after: int) -> None:
+    def __init__(self, look: Look, bells: SessionBells, session_id: str, after: int) -> None:
         self._look = look
         self._bells = bells
         self._session_id = session_id

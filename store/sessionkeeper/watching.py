@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
-__all__ = ["Bells"]
+__all__ = ["Bells", "NarrowBells", "SessionBells"]
+
+
+class SessionBells(Protocol):
+    """What a watcher needs of the bells."""
+
+    def one(self, session_id: str, /) -> AbstractContextManager[asyncio.Event]:
+        """Hang up a bell for a session while the block runs."""
+        ...
+
+    def ring(self, session_id: str, /) -> None:
+        """Tell the watchers of a session that something happened to it."""
+        ...
 
 
 class Bells:
@@ -50,3 +63,19 @@ class Bells:
         """Tell every watcher: the store has ended, and asking it will say so."""
         for session_id in self._bells:
             self.ring(session_id)
+
+
+class NarrowBells:
+    """The bells as a principal's view has them: none of its attributes is the bells of all."""
+
+    __slots__ = ("one", "ring")
+
+    def __init__(self, bells: SessionBells) -> None:
+        # Functions of their own: a bound method would lead to the others' bells.
+        def one(session_id: str, /) -> AbstractContextManager[asyncio.Event]:
+            return bells.one(session_id)
+
+        def ring(session_id: str, /) -> None:
+            bells.ring(session_id)
+
+        self.one, self.ring = one, ring

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sessionkeeper import (
     ActorSessionStore,
+    LimitExceeded,
     Session,
     SessionError,
     SessionNotFound,
     StoreClosed,
+    StoreLimits,
 )
 
 if TYPE_CHECKING:
     from sessionkeeper.command_store import CommandStore
 
-    from tests.operations.conftest import Desk
+    from tests.conftest import LedTo
+    from tests.operations.conftest import Design, Desk
 
 
 def given(to: str | None) -> Callable[[Session], Session]:
@@ -144,6 +147,23 @@ async def test_a_watcher_of_a_session_that_changes_hands_ends_at_once(
     assert len(store._bells) == 0
 
 
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_watcher_is_not_told_who_has_the_id_of_a_session_that_went(
+    store: CommandStore, desk: Desk, taken: bool
+) -> None:
+    """Its session is over: it ends, as where nobody has the id."""
+    alice = store.for_principal("alice")
+    await alice.create_session(desk.session())
+    await desk.fill(store, 1)
+    watcher = alice.watch_frames("a")
+    assert (await anext(watcher)).seq == 1
+    await alice.delete_session("a")
+    if taken:
+        await store.create_session(desk.session(principal="bob"))
+        await desk.fill(store, 3)
+    assert await desk.seqs(watcher) == []
+
+
 async def test_whose_a_session_is_cannot_change_between_check_and_act(
     store: CommandStore, desk: Desk
 ) -> None:
@@ -235,7 +255,53 @@ async def test_a_view_is_a_view_of_one(store: CommandStore) -> None:
         alice.for_principal("bob")
     assert alice.guarantees is store.guarantees
     assert "alice" not in repr(alice)
-    assert repr(alice).startswith("<PrincipalStore of <")
+    # Nor how full the mailbox is, which is others' business.
+    assert repr(alice) == "<PrincipalStore open>"
+
+
+async def test_no_attribute_of_a_view_leads_to_the_store(
+    store: CommandStore, desk: Desk, led_to: LedTo
+) -> None:
+    """Nor to its tables, its mailbox or the bells of all; nor does an attribute of a watcher."""
+    alice = store.for_principal("alice")
+    await alice.create_session(desk.session())
+    reached = led_to(alice, alice.watch_frames("a"))
+    for hidden in (store, store._bells, store._listeners, vars(store).get("_actor")):
+        assert hidden is None or not any(each is hidden for each in reached)
+    assert any(each is store._bells for each in led_to(store)), "the search finds what is there"
+
+
+@pytest.mark.parametrize("held", [4, 7])
+async def test_a_view_is_not_told_how_much_all_hold(design: Design, desk: Desk, held: int) -> None:
+    """`current` is None at a limit of the whole store; at one of a session or a call it is told."""
+    size = len(desk.note().message)
+    limits = StoreLimits(max_sessions=2, max_total_bytes=8 * size, max_frames_per_batch=5)
+    async with design(limits=limits) as store:
+        alice = store.for_principal("alice")
+        await alice.create_session(desk.session("a"))
+        await store.create_session(desk.session("b", principal="bob"))
+        for _ in range(held):
+            await store.add_frame(desk.note(id="b"))
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: alice.create_session(desk.session("c")),
+            lambda: alice.get_or_create_session(desk.session("c")),
+            lambda: alice.add_frames("a", [desk.note()] * 5),
+            lambda: alice.add_frames("a", [desk.note()] * 6),
+        ]
+        told: list[tuple[str, int | None, str]] = []
+        for call in calls:
+            with pytest.raises(LimitExceeded) as error:
+                await call()
+            assert error.value.__context__ is None
+            told.append((error.value.limit, error.value.current, str(error.value)))
+        assert told == [
+            *[("max_sessions", None, "limit max_sessions of 2 would be passed")] * 2,
+            ("max_total_bytes", None, f"limit max_total_bytes of {8 * size} would be passed"),
+            (
+                *("max_frames_per_batch", 6),
+                "limit max_frames_per_batch of 5 would be passed (now at 6)",
+            ),
+        ]
 
 
 async def test_a_view_weighs_as_much_in_the_mailbox(desk: Desk) -> None:

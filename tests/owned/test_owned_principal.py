@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import (
     AtomicSessionStore,
+    LimitExceeded,
+    OwnedSessionStore,
+    PlainSessionStore,
+    Session,
     SessionExists,
     SessionNotFound,
     SessionPage,
     SessionQuery,
     SessionState,
+    SessionStore,
     StoreClosed,
+    StoreLimits,
 )
 
 if TYPE_CHECKING:
+    from tests.conftest import LedTo, Relay
     from tests.owned.conftest import Bench
 
 CALLS: dict[str, Callable[[AtomicSessionStore, Bench], Awaitable[object]]] = {
@@ -177,3 +184,78 @@ async def test_what_a_view_does_is_told_and_counted(bench: Bench) -> None:
     kinds = [("created", "a", None), ("state-changed", "a", "initializing")]
     assert bench.heard == [*kinds, ("deleted", "a", "active")]
     assert (await bench.counted()).deleted == 1
+
+
+class LastMissing(PlainSessionStore):
+    """A batch of its own, which names the last that is not there and not the first."""
+
+    async def get_sessions_batch(self, session_ids: Sequence[str], /) -> list[Session]:
+        found = {session.id: session for session in await self.list_sessions()}
+        for session_id in reversed(session_ids):
+            if session_id not in found:
+                raise SessionNotFound(session_id)
+        return [found[session_id] for session_id in session_ids]
+
+
+@pytest.mark.parametrize("inner", [PlainSessionStore, LastMissing])
+async def test_a_batch_names_the_first_not_to_be_seen_whether_it_is_there_or_not(
+    inner: type[PlainSessionStore], bench: Bench
+) -> None:
+    """Whatever the inner store's own batch says of those it misses."""
+    told: list[list[str]] = []
+    for ids in (("mine", "theirs"), ("mine", "elsewhere")):
+        async with OwnedSessionStore(inner()) as store:
+            for session_id, principal in zip(ids, ("alice", "bob"), strict=True):
+                await store.create_session(bench.session(session_id, principal=principal))
+            view = store.for_principal("alice")
+            named: list[str] = []
+            for asked in (
+                *(["theirs", "none"], ["none", "theirs"], ["mine", "theirs", "none"]),
+                *(["theirs", "mine"], ["none", "mine", "theirs"]),
+            ):
+                with pytest.raises(SessionNotFound) as refused:
+                    await view.get_sessions_batch(asked)
+                assert refused.value.__context__ is None
+                named.append(refused.value.session_id)
+            told.append(named)
+    assert told == [["theirs", "none", "theirs", "theirs", "none"]] * 2
+
+
+async def test_a_view_is_not_told_how_much_all_hold(
+    only_ten: Callable[[SessionStore], Relay], bench: Bench
+) -> None:
+    """`current` is None at every limit of the inner store but those of a session or a call."""
+
+    async def refuse(name: str, _: tuple[object, ...]) -> None:
+        if name == "add_frame":
+            raise LimitExceeded("most_frames_of_all", current=77, maximum=80)
+
+    inner = only_ten(PlainSessionStore(limits=StoreLimits(max_sessions=2, max_metadata_bytes=5)))
+    inner.before = refuse
+    async with OwnedSessionStore(inner) as store:
+        view = store.for_principal("alice")
+        await view.create_session(bench.session("a"))
+        await store.create_session(bench.session("b"))
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: view.create_session(bench.session("c")),
+            lambda: view.add_frame(bench.note()),
+            lambda: view.modify_session("a", lambda s: s.model_copy(update={"metadata": {"a": 1}})),
+        ]
+        told: list[tuple[str, int | None]] = []
+        for call in calls:
+            with pytest.raises(LimitExceeded) as error:
+                await call()
+            told.append((error.value.limit, error.value.current))
+            assert "77" not in str(error.value)
+    most = [("max_sessions", None), ("most_frames_of_all", None), ("max_metadata_bytes", 7)]
+    assert told == most
+
+
+async def test_no_attribute_of_a_view_leads_to_the_store(bench: Bench, led_to: LedTo) -> None:
+    """Nor to the inner store, to the owner's notes or the bells of all."""
+    view = bench.store.for_principal("alice")
+    reached = led_to(view, view.watch_frames("a"))
+    notes = bench.store._notes
+    for hidden in (bench.store, bench.inner, notes, notes.roll, notes.bells, bench.store._actor):
+        assert not any(each is hidden for each in reached)
+    assert any(each is notes.roll for each in led_to(bench.store)), "it finds what is there"

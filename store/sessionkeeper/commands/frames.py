@@ -14,6 +14,7 @@ import msgspec
 from .. import log_rules, rules
 from ..atomic import Change
 from ..records import FrameRecord
+from ..rows import SessionRow
 from ..store_command import OneSession
 from ..tables import Tables
 from .change import apply_change
@@ -118,6 +119,10 @@ class ReadNews(OneSession[LogNews], frozen=True, gc=False):
     """The session watched so far; None when watching begins."""
     after: int
     limit: int
+
+    def means(self, row: SessionRow, /) -> bool:
+        # In a view, one that went is over, whoever has its id now.
+        return self.number is None or row.number == self.number
 
     def apply(self, tables: Tables, /) -> LogNews:
         row = tables.find(self.session_id)

@@ -30,8 +30,10 @@ class Scoped(StoreCommand[R], frozen=True, gc=False):
     def apply(self, tables: Tables, /) -> R:
         for place, session_id in enumerate(self.touched):
             row = tables.find(session_id)
-            # What is not there, the command itself will say.
-            if row is not None and row.session.principal != self.principal:
+            # What is not there, or no more, the command itself will say.
+            if row is None or not self.command.means(row):
+                continue
+            if row.session.principal != self.principal:
                 # And before this one, what it says of those before one that is not there.
                 self.command.check_first(tables, place)
                 raise SessionNotFound(session_id)

@@ -6,7 +6,7 @@ What differs between the whole store and the view of one principal is which stor
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from ..arguments import (
@@ -26,9 +26,10 @@ from ..message import Frame, MessageEnvelope
 from ..query import SessionPage, SessionQuery
 from ..session import Session
 from ..watcher import FrameWatcher, News
+from ..watching import SessionBells
 from . import operations, sweeps
-from .awaiting import AwaitingRunner, Operation
-from .notes import Notes
+from .awaiting import Operation
+from .known import Known
 
 __all__ = ["AwaitedStore"]
 
@@ -38,8 +39,11 @@ R = TypeVar("R")
 class AwaitedStore(AtomicSessionStore):
     """Turns methods into operations on a store of ten methods, and has them done by its owner."""
 
-    _runner: AwaitingRunner
-    _notes: Notes
+    _applier: Callable[[Change], Change]
+    """Wraps a caller's function for the owner."""
+    _known: Callable[[str], Known]
+    """What the owner knows of a session it has just seen."""
+    _bells: SessionBells
 
     @abstractmethod
     async def _do(self, operation: Operation[R], /) -> R:
@@ -95,7 +99,7 @@ class AwaitedStore(AtomicSessionStore):
 
     async def modify_session(self, session_id: str, change: Change, /) -> Session:
         session_id = checked_id(session_id)
-        apply = self._runner.applier(change)
+        apply = self._applier(change)
         return await self._do(lambda inner: operations.modify(inner, session_id, apply))
 
     async def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
@@ -126,7 +130,7 @@ class AwaitedStore(AtomicSessionStore):
         if len(checked) > 1:
             raise NotImplementedError("the inner store cannot append several frames as one")
         envelope = checked[0] if checked else None
-        apply = None if change is None else self._runner.applier(change)
+        apply = None if change is None else self._applier(change)
 
         def operation(inner: SessionStore) -> Awaitable[range]:
             return operations.add_one(inner, session_id, envelope, expected_last_seq, apply)
@@ -154,8 +158,8 @@ class AwaitedStore(AtomicSessionStore):
         if type(query) is not SessionQuery:
             raise TypeError(f"a SessionQuery is expected, not {type(query).__name__}")
         checked_count("limit", limit, least=1, most=MOST_A_PAGE)
-        after, roll = checked_cursor(cursor), self._notes.roll
-        return await self._do(lambda inner: sweeps.find(inner, roll, query, after, limit))
+        after, known = checked_cursor(cursor), self._known
+        return await self._do(lambda inner: sweeps.find(inner, known, query, after, limit))
 
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
         """Yield frames as the interface says, at the cost of reading the whole log for each look.
@@ -165,13 +169,13 @@ class AwaitedStore(AtomicSessionStore):
         """
         checked_count("after", after, least=0)
         session_id = checked_id(session_id)
-        roll = self._notes.roll
+        known = self._known
 
         async def look(number: int | None, after: int) -> News:
             return await self._do(
                 lambda inner: operations.look(
-                    inner, roll, session_id, number, after=after, limit=WATCHED_AT_ONCE
+                    inner, known, session_id, number, after=after, limit=WATCHED_AT_ONCE
                 )
             )
 
-        return FrameWatcher(look, self._notes.bells, session_id, after)
+        return FrameWatcher(look, self._bells, session_id, after)

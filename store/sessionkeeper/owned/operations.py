@@ -6,6 +6,8 @@ atomic within the process.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..atomic import Change
 from ..errors import (
     OutcomeUnknown,
@@ -20,7 +22,7 @@ from ..interface import SessionStore
 from ..message import Frame, MessageEnvelope
 from ..session import STORE_FIELDS, Session
 from ..watcher import News
-from .known import Roll
+from .known import Known
 
 __all__ = ["add_one", "get_or_create", "look", "modify", "read"]
 
@@ -103,12 +105,18 @@ async def read(
 
 
 async def look(
-    store: SessionStore, roll: Roll, session_id: str, number: int | None, *, after: int, limit: int
+    store: SessionStore,
+    known: Callable[[str], Known],
+    session_id: str,
+    number: int | None,
+    *,
+    after: int,
+    limit: int,
 ) -> News:
     """Look for frames as a watcher does; the number is that of the session watched so far."""
     try:
         session = await store.get_session(session_id)
-        watched = roll[session_id].number
+        watched = known(session_id).number
         if number is not None and number != watched:
             return News(number, (), over=True)
         frames = await read(store, session_id, after, limit) if session.last_seq > after else []

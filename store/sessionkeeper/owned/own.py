@@ -57,8 +57,14 @@ class OwnSessions(SessionStore):
         return await self._inner.count_frames(session_id)
 
     async def get_sessions_batch(self, session_ids: Sequence[str], /) -> list[Session]:
-        """Read with the inner store's own batch."""
-        return [self._seen(each) for each in await self._inner.get_sessions_batch(session_ids)]
+        """Read with the inner store's own batch, if all are the principal's."""
+        try:
+            sessions = await self._inner.get_sessions_batch(session_ids)
+            return [self._seen(each) for each in sessions]
+        except SessionNotFound:
+            pass  # and forgotten: which one the inner store misses says what it does not miss
+        # One by one, the first that is not to be seen is told, whether it is there or not.
+        return [await self.get_session(session_id) for session_id in session_ids]
 
     async def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:
         """Update with the inner store's own batch, if all are the principal's."""

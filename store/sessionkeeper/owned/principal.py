@@ -8,13 +8,16 @@ from typing import NoReturn, Self, TypeVar
 
 from ..arguments import checked_session, checked_sessions
 from ..atomic import Change
+from ..errors import LimitExceeded
 from ..events import Listener
 from ..message import MessageEnvelope
-from ..principal_store import Belonging
+from ..principal_store import Belonging, hide_others
 from ..session import Session
 from ..statistics import StoreStatistics
+from ..watching import NarrowBells
 from .awaiting import Operation
 from .facade import AwaitedStore
+from .known import Known
 from .own import OwnSessions
 
 __all__ = ["OwnedPrincipalStore"]
@@ -30,22 +33,37 @@ class OwnedPrincipalStore(AwaitedStore):
     """
 
     def __init__(self, store: AwaitedStore, principal: str) -> None:
-        self._store = store
         self._belonging = Belonging(principal)
-        self._runner, self._notes = store._runner, store._notes
+
+        # In functions, and not in attributes, as `PrincipalStore` has its store.
+        async def do(operation: Operation[R], /) -> R:
+            try:
+                return await store._do(lambda inner: operation(OwnSessions(inner, principal)))
+            except LimitExceeded as full:
+                hide_others(full)
+                raise
+
+        def apply_as_owner(change: Change) -> Change:
+            return store._applier(change)
+
+        def known(session_id: str) -> Known:
+            return store._known(session_id)
+
+        self._do_own, self._applier, self._known = do, apply_as_owner, known
+        self._asks_open: Callable[[], bool] = lambda: store.is_open
+        self._bells = NarrowBells(store._bells)
         self.guarantees = store.guarantees  # type: ignore[misc]  # of the class it is a view of
 
     def __repr__(self) -> str:
-        return f"<OwnedPrincipalStore of {self._store!r}>"
+        return f"<OwnedPrincipalStore {'open' if self.is_open else 'closed'}>"
 
     @property
     def is_open(self) -> bool:
         """Whether the store takes operations now."""
-        return self._store.is_open
+        return self._asks_open()
 
     async def _do(self, operation: Operation[R], /) -> R:
-        principal = self._belonging.principal
-        return await self._store._do(lambda inner: operation(OwnSessions(inner, principal)))
+        return await self._do_own(operation)
 
     async def create_session(self, session: Session, /) -> Session:
         return await super().create_session(self._belonging.own(checked_session(session)))

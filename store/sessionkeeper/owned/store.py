@@ -64,9 +64,11 @@ class OwnedSessionStore(AwaitedStore, Crossing):
         if not isinstance(clock, Clock):
             raise TypeError(f"a Clock is expected, not {type(clock).__name__}")
         self._notes = Notes(clock)
-        self._runner = AwaitingRunner(inner, self._notes)
+        runner = AwaitingRunner(inner, self._notes)
+        self._applier, self._bells = runner.applier, self._notes.bells
+        self._known = self._notes.roll.__getitem__
         self._actor = Actor(
-            self._runner,
+            runner,
             name="sessionkeeper owner",
             capacity=capacity,
             translate=session_error,

@@ -20,7 +20,7 @@ from ..session import Session
 from ..states import SessionState
 from ..statistics import TableStatistics
 from ..sweeping import LOOKS
-from .known import Known, Roll
+from .known import Known
 from .notes import Notes
 from .noting import NotingStore
 
@@ -32,18 +32,22 @@ logger = logging.getLogger("sessionkeeper")
 
 
 async def find(
-    store: SessionStore, roll: Roll, query: SessionQuery, after: int, limit: int
+    store: SessionStore,
+    known: Callable[[str], Known],
+    query: SessionQuery,
+    after: int,
+    limit: int,
 ) -> SessionPage:
     """Return the first sessions after that place which match, at most `limit`."""
     # The inner store lists in order of creation; the places hold even if it should not.
-    sessions = sorted(await store.list_sessions(), key=lambda session: roll[session.id].place)
-    start = bisect_right(sessions, after, key=lambda session: roll[session.id].place)
+    sessions = sorted(await store.list_sessions(), key=lambda session: known(session.id).place)
+    start = bisect_right(sessions, after, key=lambda session: known(session.id).place)
     found: list[Session] = []
     last = after
     for looks, session in enumerate(sessions[start : start + LOOKS + limit + 1]):
         if len(found) == limit or looks == LOOKS + limit:
             return SessionPage(tuple(found), str(last))
-        last = roll[session.id].place
+        last = known(session.id).place
         if query.matches(session):
             found.append(session)
     return SessionPage(tuple(found), None)

@@ -112,6 +112,10 @@ class IgnoresTags(PlainSessionStore):
 
 
 class LeakingView(PrincipalStore):
+    def __init__(self, store: PlainSessionStore, principal: str) -> None:
+        super().__init__(store, principal)
+        self._store = store
+
     async def list_sessions(self) -> list[Session]:
         return await self._store.list_sessions()
 
@@ -126,6 +130,7 @@ class LateView(PrincipalStore):
 
     def __init__(self, store: PlainSessionStore, principal: str) -> None:
         super().__init__(store, principal)
+        self._store, self._run_scoped = store, self._run
         self._run = self._run_late
 
     async def _run_late(self, command: StoreCommand[R], /) -> R:

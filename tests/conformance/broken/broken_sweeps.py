@@ -133,6 +133,10 @@ class NeverLeaves(PlainSessionStore):
 
 
 class OpenView(PrincipalStore):
+    def __init__(self, store: CommandStore, principal: str) -> None:
+        super().__init__(store, principal)
+        self._store = store
+
     async def get_frames(self, session_id: str, /) -> list[MessageEnvelope]:
         return await self._store.get_frames(session_id)
 

@@ -3,9 +3,10 @@
 -- and when it was created, for a server that lost what it had gives numbers again.
 local row = find(KEYS[9], '')
 if not row then return { 'MISSING' } end
-if ARGV[1] ~= '' and row.principal ~= ARGV[1] then return { 'FOREIGN' } end
 local which = row.number .. '-' .. (row.raw[3] or '')
+-- Before whose it is: one that went is over, whoever has its id now.
 if ARGV[5] ~= '' and ARGV[5] ~= which then return { 'ANOTHER' } end
+if ARGV[1] ~= '' and row.principal ~= ARGV[1] then return { 'FOREIGN' } end
 local first = math.max(tonumber(ARGV[2]), row.last - row.count) + 1
 local count = math.max(0, row.last - first + 1)
 local limit = tonumber(ARGV[3]) or count
