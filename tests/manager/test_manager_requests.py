@@ -12,7 +12,10 @@ from sessionkeeper import (
     LimitExceeded,
     ManagerConfig,
     MessageEnvelope,
+    MessageKind,
+    PendingRequest,
     SessionClosed,
+    SessionHooks,
     SessionManager,
     SessionNotFound,
     StoreLimits,
@@ -48,7 +51,8 @@ async def numbers(manager: SessionManager) -> dict[str, int]:
     settled = now.answered + now.timed_out + now.dropped
     settled += now.superseded + now.withdrawn + now.cancelled
     assert now.started == now.pending + settled
-    assert now.latency.count == now.answered
+    assert now.latency.count == now.answered - now.ambiguous
+    assert now.late <= now.unmatched
     names = [name for name in type(now).__slots__ if name != "latency"]
     return {name: getattr(now, name) for name in names if getattr(now, name)}
 
@@ -211,7 +215,73 @@ async def test_who_asked_may_cancel(manager: SessionManager, raw: bool) -> None:
     await manager.record(cancel(DOWN, {"requestId": "x"}))
     assert [each.request_id for each in manager.pending_requests()] == [0]
     await manager.record(response("a", 1))
-    assert await numbers(manager) == {"started": 3, "pending": 1, "cancelled": 2, "unmatched": 1}
+    rest = {"started": 3, "pending": 1, "cancelled": 2}
+    assert await numbers(manager) == {**rest, "unmatched": 1, "late": 1}
+    await manager.record(response("a", 99))
+    assert await numbers(manager) == {**rest, "unmatched": 2, "late": 1}
+
+
+async def test_one_id_for_every_request(manager: SessionManager) -> None:
+    """Clients do that: what is in flight together is counted and never told apart."""
+    await opened(manager, "a")
+    for _ in range(3):
+        await manager.record(request("a", 1))
+    matched = manager.match(response("a", 1))
+    assert matched is not None
+    assert matched.ambiguous
+    await manager.record(response("a", 1))
+    rest = {"started": 3, "ambiguous": 1, "answered": 1}
+    assert await numbers(manager) == {**rest, "pending": 2}
+    cancelled = {"requestId": 1}
+    await manager.record(message("a", method="notifications/cancelled", params=cancelled))
+    assert await numbers(manager) == {**rest, "pending": 1, "cancelled": 1}
+    await manager.record(response("a", 1))
+    await manager.record(response("a", 1))
+    assert await numbers(manager) == {
+        "started": 3,
+        "ambiguous": 2,
+        "answered": 2,
+        "cancelled": 1,
+        "unmatched": 1,
+        "late": 1,
+    }
+    await manager.record(request("a", 1))
+    await manager.record(response("a", 1))
+    assert (await numbers(manager))["ambiguous"] == 2  # nothing of it was in flight any more
+
+
+async def test_a_response_in_time_counts_however_slow_its_write() -> None:
+    """It came at 299.9 s of 300: answered, and no hook is told of a time-out."""
+    time, gate = [0.0], asyncio.Event()
+    told: list[PendingRequest] = []
+
+    class Slow(ActorSessionStore):
+        async def add_frame(self, envelope: MessageEnvelope, /) -> int:
+            if envelope.kind is MessageKind.RESULT:
+                await gate.wait()
+            return await super().add_frame(envelope)
+
+    config = ManagerConfig(request_timeout=300.0, idle=None, age=None, retention=None)
+    hooks = SessionHooks(request_timed_out=told.append)
+    clock = Clock(steady=lambda: time[0])
+    async with (
+        Slow() as store,
+        SessionManager.with_store(store, config, hooks=hooks, clock=clock) as manager,
+    ):
+        await opened(manager, "a")
+        await manager.record(request("a", 1))
+        await manager.record(request("a", 2))
+        time[0] = 299.9
+        recording = asyncio.create_task(manager.record(response("a", 1)))
+        await asyncio.sleep(0)
+        time[0] = 301.0
+        assert [each.request_id for each in manager.pending_requests()] == [1]
+        gate.set()
+        await recording
+        assert await numbers(manager) == {"started": 2, "answered": 1, "timed_out": 1}
+        async with asyncio.timeout(30):
+            await manager._upkeep.dispatcher.flush()
+    assert [each.request_id for each in told] == [2]
 
 
 async def test_without_tracking_nothing_is_counted_and_asking_is_an_error() -> None:

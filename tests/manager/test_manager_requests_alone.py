@@ -168,16 +168,205 @@ def test_overdue_requests_hold_no_places(tracker: RequestTracker, time: Time) ->
     ask(tracker, "a", 3)
 
 
-def test_an_id_asked_again_replaces_the_older_one(tracker: RequestTracker) -> None:
-    """Superseded and counted, once the newer one is recorded."""
-    first = ask(tracker, "a", 1)
-    second = tracker.start("a", UP, 1, "tools/call")
-    assert second is not None
-    assert (tracker.statistics().pending, tracker.statistics().superseded) == (2, 0)
-    tracker.recorded(second)
+def test_an_id_in_flight_twice_has_two_requests(tracker: RequestTracker, time: Time) -> None:
+    """Both wait, each response settles one, and no time is measured: whose it is nobody knows."""
+    slow = ask(tracker, "a", 1)
+    time.now = 2.0
+    fast = ask(tracker, "a", 1)
+    assert [each.ambiguous for each in tracker.pending()] == [True, True]
+    assert tracker.find("a", UP, 1) == slow.request
+    for pending in (1, 0):
+        tracker.answer(tracker.claim("a", UP, 1))
+        assert tracker.statistics().pending == pending
     numbers = tracker.statistics()
-    assert (numbers.pending, numbers.superseded, first.settled) == (1, 1, True)
-    assert tracker.claim("a", UP, 1) is second
+    assert (numbers.answered, numbers.ambiguous, numbers.unmatched) == (2, 2, 0)
+    assert (numbers.superseded, numbers.latency.count) == (0, 0)
+    assert slow.settled
+    assert fast.settled
+    time.now = 3.0
+    ask(tracker, "a", 1)  # all were answered: from here on the id says again what it is
+    time.now = 5.0
+    tracker.answer(tracker.claim("a", UP, 1))
+    assert tracker.statistics().latency.max == 2.0
+    assert adds_up(tracker.statistics())
+
+
+def test_one_response_leaves_the_others_waiting(tracker: RequestTracker, time: Time) -> None:
+    """Three asked and one answered: two are unanswered, and time out no earlier than is certain."""
+    for _ in range(3):
+        ask(tracker, "a", 1)
+        time.now += 1.0
+    tracker.answer(tracker.claim("a", UP, 1))
+    assert [(each.started_at, each.ambiguous) for each in tracker.pending()] == [
+        (1.0, True),
+        (2.0, True),
+    ]
+    tracker.answer(tracker.claim("a", DOWN, 1))
+    time.now = 10.5  # the first is over; it may be the one that was answered
+    assert tracker.expire() == 0
+    time.now = 12.0
+    assert tracker.expire() == 2
+    numbers = tracker.statistics()
+    assert (numbers.answered, numbers.ambiguous, numbers.unmatched, numbers.timed_out) == (
+        *(1, 1),
+        *(1, 2),
+    )
+    assert adds_up(numbers)
+
+
+def test_a_response_before_the_id_is_used_again_is_not_ambiguous(
+    tracker: RequestTracker, time: Time
+) -> None:
+    """Also while it is still being recorded; unless it is refused."""
+    ask(tracker, "a", 1)
+    time.now = 2.0
+    first = tracker.claim("a", UP, 1)
+    assert first is not None
+    again = ask(tracker, "a", 1)
+    assert not again.ambiguous
+    tracker.answer(first)
+    second = tracker.claim("a", UP, 1)
+    assert second is again
+    third = ask(tracker, "a", 1)
+    tracker.release(second)
+    assert second.ambiguous
+    assert third.ambiguous
+    numbers = tracker.statistics()
+    assert (numbers.ambiguous, numbers.latency.count, numbers.latency.max) == (0, 1, 2.0)
+
+
+def test_a_refused_request_makes_no_other_ambiguous(tracker: RequestTracker) -> None:
+    """A refusal has no effect: the id was in flight once."""
+    first = ask(tracker, "a", 1)
+    refused = tracker.start("a", UP, 1, "ping")
+    assert refused is not None
+    tracker.withdraw(refused)
+    assert not first.ambiguous
+    tracker.answer(tracker.claim("a", UP, 1))
+    numbers = tracker.statistics()
+    assert (numbers.answered, numbers.ambiguous, numbers.latency.count) == (1, 0, 1)
+
+
+def test_of_one_id_what_can_be_cancelled_is(tracker: RequestTracker) -> None:
+    """`initialize` is passed over, in whatever order the two came."""
+    hello = tracker.start("a", UP, 1, "initialize")
+    assert hello is not None
+    tracker.recorded(hello)
+    assert tracker.claim("a", UP, 1, but="initialize") is None
+    other = ask(tracker, "a", 1)
+    claimed = tracker.claim("a", UP, 1, but="initialize")
+    assert claimed is other
+    tracker.cancel(other)
+    assert tracker.pending() == [hello.request]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "timed out"])
+def test_a_late_response_is_told_from_one_to_nothing(
+    tracker: RequestTracker, time: Time, how: str
+) -> None:
+    """Unmatched both; only the one is late, and once."""
+    ask(tracker, "a", 1)
+    if how == "cancelled":
+        claimed = tracker.claim("a", UP, 1)
+        assert claimed is not None
+        tracker.cancel(claimed)
+    else:
+        time.now = 10.0
+        tracker.expire()
+    for of in (("a", UP, 2), ("a", DOWN, 1), ("b", UP, 1), ("a", UP, "1")):
+        assert tracker.claim(*of) is None
+        tracker.answer(None, of)
+    assert (tracker.statistics().unmatched, tracker.statistics().late) == (4, 0)
+    for _ in range(2):
+        assert tracker.claim("a", UP, 1) is None
+        tracker.answer(None, ("a", UP, 1))
+    assert (tracker.statistics().unmatched, tracker.statistics().late) == (6, 1)
+
+
+def test_the_id_of_a_cancelled_request_is_ambiguous_when_used_again(
+    tracker: RequestTracker,
+) -> None:
+    """The first response may be the cancelled one's, which crossed the cancellation."""
+    ask(tracker, "a", 1)
+    cancelled = tracker.claim("a", UP, 1)
+    assert cancelled is not None
+    tracker.cancel(cancelled)
+    again = ask(tracker, "a", 1)
+    assert again.request.ambiguous
+    tracker.answer(tracker.claim("a", UP, 1), ("a", UP, 1))
+    tracker.answer(tracker.claim("a", UP, 1), ("a", UP, 1))
+    numbers = tracker.statistics()
+    assert (numbers.answered, numbers.ambiguous, numbers.unmatched, numbers.late) == (1, 1, 1, 1)
+    tracker.drop_session("a")
+    assert not ask(tracker, "a", 1).ambiguous
+
+
+def test_what_is_kept_of_late_responses_is_bounded(time: Time) -> None:
+    """A session that has every request time out costs no memory; nor do many sessions."""
+    tracker = RequestTracker(time, timeout=1.0, max_per_session=9, max_pending=9)
+    for n in range(3_000):
+        ask(tracker, f"s{n % 7}", n)
+        time.now += 1.0
+        tracker.expire()
+    assert tracker._given_up._count == sum(map(len, tracker._given_up._sessions.values())) == 1_024
+    for n in range(7):
+        tracker.drop_session(f"s{n}")
+    assert (tracker._given_up._count, len(tracker._given_up._sessions)) == (0, 0)
+
+
+def test_a_response_in_time_is_in_time_however_slow_its_record(
+    tracker: RequestTracker, time: Time
+) -> None:
+    """It arrived before the time was over: answered, with the time until it came."""
+    told: list[Waiting] = []
+    tracker._timed_out = told.append
+    ask(tracker, "a", 1)
+    late = ask(tracker, "a", 2)
+    time.now = 9.5
+    claimed = tracker.claim("a", UP, 1)
+    time.now = 12.0
+    assert tracker.expire() == 1
+    assert told == [late]
+    assert [each.request_id for each in tracker.pending()] == [1]
+    assert [each.request_id for each in tracker.pending("a")] == [1]
+    assert len(tracker) == 1
+    tracker.answer(claimed)
+    numbers = tracker.statistics()
+    assert (numbers.answered, numbers.timed_out, numbers.latency.max) == (1, 1, 9.5)
+    assert (numbers.unmatched, numbers.pending, len(told)) == (0, 0, 1)
+
+
+def test_a_cancellation_in_time_is_in_time(tracker: RequestTracker, time: Time) -> None:
+    """As a response is; and when its record is refused, the time is over."""
+    told: list[Waiting] = []
+    tracker._timed_out = told.append
+    for n in (1, 2):
+        ask(tracker, "a", n)
+    time.now = 9.5
+    claimed = [tracker.claim("a", UP, n) for n in (1, 2)]
+    time.now = 11.0
+    assert tracker.expire() == 0
+    assert claimed[0] is not None
+    assert claimed[1] is not None
+    tracker.cancel(claimed[0])
+    tracker.release(claimed[1])
+    assert told == [claimed[1]]
+    numbers = tracker.statistics()
+    assert (numbers.cancelled, numbers.timed_out, numbers.pending) == (1, 1, 0)
+
+
+def test_closing_leaves_what_is_being_answered(tracker: RequestTracker) -> None:
+    """Its response was sent to the store: what became of it is counted as what it was."""
+    for n in (1, 2, 3):
+        ask(tracker, "a", n)
+    answered, refused = tracker.claim("a", UP, 1), tracker.claim("a", UP, 2)
+    assert refused is not None
+    tracker.drop_all()
+    assert tracker.statistics().pending == 2
+    tracker.answer(answered)
+    tracker.release(refused)
+    numbers = tracker.statistics()
+    assert (numbers.answered, numbers.dropped, numbers.unmatched) == (1, 2, 0)
     assert adds_up(numbers)
 
 
@@ -215,7 +404,7 @@ def test_a_session_that_ends_takes_its_requests_along(tracker: RequestTracker) -
     assert [request.session_id for request in tracker.pending()] == ["b"]
     assert (tracker.pending("a"), tracker.sessions_awaiting(UP, 7)) == ([], ())
     numbers = tracker.statistics()
-    assert (numbers.dropped, numbers.superseded) == (2, 1)
+    assert (numbers.dropped, numbers.superseded) == (3, 0)
 
 
 def test_a_response_on_its_way_survives_the_end_of_its_session(tracker: RequestTracker) -> None:

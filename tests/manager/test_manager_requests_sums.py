@@ -42,11 +42,10 @@ def test_the_counters_add_up_whatever_happens(seed: int) -> None:
         started.append(waiting)
 
     def claim() -> None:
-        waiting = tracker.claim(
-            chance.choice("abc"), chance.choice([UP, DOWN]), chance.randrange(4)
-        )
+        of = chance.choice("abc"), chance.choice([UP, DOWN]), chance.randrange(4)
+        waiting = tracker.claim(*of)
         if waiting is None:
-            tracker.answer(None)
+            tracker.answer(None, of)
         else:
             claimed.append(waiting)
 
@@ -75,9 +74,15 @@ def test_the_counters_add_up_whatever_happens(seed: int) -> None:
         numbers = tracker.statistics()
         assert numbers.started == numbers.pending + settled(numbers)
         assert numbers.pending == len(tracker.pending()) <= 20
-        assert numbers.answered == numbers.latency.count
+        assert numbers.answered == numbers.latency.count + numbers.ambiguous
+        assert numbers.late <= numbers.unmatched
+        assert numbers.pending == len(tracker)
         assert len(tracker.pending()) == sum(len(tracker.pending(each)) for each in "abc")
+    for waiting in claimed:
+        tracker.release(waiting)
     now += 21.0
     assert tracker.pending() == []
     assert all(tracker.sessions_awaiting(way, n) == () for way in (UP, DOWN) for n in range(4))
-    assert not any((tracker._newest, tracker._sessions, tracker._started))  # nothing piles up
+    assert not any(
+        (tracker._by_id, tracker._sessions, tracker._started, tracker._overdue)
+    )  # nothing piles up

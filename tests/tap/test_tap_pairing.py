@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sessionkeeper.states import Direction
 from sessionkeeper.tap.pairing import Head, PendingRequests, read_heads
+from sessionkeeper.tap.report import Ending
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 
@@ -94,6 +95,87 @@ def test_a_cancelled_request_waits_for_nothing() -> None:
     cancel = b'{"method":"notifications/cancelled","params":{"requestId":"a"}}'
     assert unanswered((C2S, b'{"id":"a","method":"m"}'), (C2S, cancel)) == (0, 0)
     assert unanswered((C2S, b'{"id":"a","method":"m"}'), (S2C, cancel)) == (1, 0)
+
+
+INITIALIZE = b'{"id":0,"method":"initialize"}'
+CANCEL = b'{"method":"notifications/cancelled","params":{"requestId":%s}}'
+
+
+def noted(*passed: tuple[Direction, bytes]) -> tuple[int, int, int]:
+    """Let lines pass; return the client's unanswered, the ambiguous, and the late responses."""
+    requests = PendingRequests()
+    for direction, line in passed:
+        requests.note(direction, read_heads(line) or [])
+    return requests.count(C2S), requests.ambiguous(), requests.late()
+
+
+def test_an_id_in_flight_twice_is_answered_twice() -> None:
+    """Three asked and one answered: two are unanswered, and which is not known."""
+    ask, answer = (C2S, b'{"id":1,"method":"m"}'), (S2C, b'{"id":1,"result":{}}')
+    assert noted(ask, ask, ask, answer) == (2, 3, 0)
+    assert noted(ask, ask, ask, answer, answer, answer) == (0, 3, 0)
+    assert noted(ask, ask, answer, ask, answer) == (1, 3, 0)
+    assert noted(ask, answer, ask, answer, answer) == (0, 0, 0)
+    assert noted(ask, ask, answer, answer, ask, answer) == (0, 2, 0)
+    assert noted(ask, (S2C, ask[1]), ask, (C2S, answer[1])) == (2, 2, 0)
+    batch = b'[{"id":1,"method":"m"},{"id":1,"method":"m"},{"id":"1","method":"m"}]'
+    assert noted((C2S, batch), answer) == (2, 2, 0)
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_the_verdict_says_what_is_ambiguous(twice: bool) -> None:
+    """How many are unanswered is certain; which of them is not, and so it says."""
+    requests = PendingRequests()
+    for number in (1, 1 if twice else 2, 3, 3):
+        requests.note(C2S, [Head(number, has_method=True)])
+    requests.note(S2C, [Head(3), Head(3)])
+    assert requests.is_ambiguous(C2S) == twice
+    ending = Ending(
+        returncode=0,
+        interrupted=False,
+        forwarded=frozenset(),
+        client_gone=False,
+        client_left=False,
+        unanswered=requests.count(C2S),
+        is_ambiguous=requests.is_ambiguous(C2S),
+    )
+    ambiguous = ", ambiguous: one id was in flight several times" if twice else ""
+    assert ending.failure() == "server exited with 2 requests unanswered" + ambiguous
+
+
+def test_a_response_that_crosses_a_cancellation_is_late() -> None:
+    """Not taken for another's, and the id says less when it is used again."""
+    ask, answer = (C2S, b'{"id":1,"method":"m"}'), (S2C, b'{"id":1,"result":{}}')
+    cancel = (C2S, CANCEL % b"1")
+    assert noted(ask, cancel, answer, answer) == (0, 0, 1)
+    assert noted(ask, cancel, ask, answer) == (0, 1, 0)
+    assert noted(ask, cancel, ask, answer, answer) == (0, 1, 1)
+    assert noted(ask, ask, cancel) == (1, 2, 0)
+    assert noted(ask, cancel, cancel, cancel, answer, answer) == (0, 0, 1)
+
+
+def test_initialize_is_not_cancelled() -> None:
+    """MCP forbids it: it waits for its response; another request with its id can be cancelled."""
+    hello, cancel = (C2S, INITIALIZE), (C2S, CANCEL % b"0")
+    assert noted(hello, cancel) == (1, 0, 0)
+    assert noted(hello, (C2S, b'{"id":0,"method":"m"}'), cancel, cancel) == (1, 2, 0)
+    assert noted(hello, cancel, (S2C, b'{"id":0,"result":{}}'), cancel) == (0, 0, 0)
+
+
+def test_an_id_that_equals_nothing_is_none() -> None:
+    """NaN, which some encoders write: a response to it could never be recognised."""
+    assert noted((C2S, b'{"id":NaN,"method":"m"}'), (S2C, b'{"id":NaN,"result":{}}')) == (0, 0, 0)
+
+
+def test_a_flood_of_one_id_is_bounded() -> None:
+    """And counted exactly; cancelled ids are kept up to the same bound."""
+    requests = PendingRequests()
+    requests.note(C2S, [Head(1, has_method=True)] * 100_000)
+    assert (requests.count(C2S), requests.ambiguous()) == (100_000, 100_000)
+    for number in range(2, 70_000):
+        requests.note(C2S, [Head(number, has_method=True), Head(cancels=number)])
+    assert requests.count(C2S) == 100_000
+    assert len(requests._sides[C2S]._cancelled) == 65_536
 
 
 def test_a_flood_of_requests_is_bounded() -> None:

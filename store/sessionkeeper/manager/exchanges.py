@@ -15,7 +15,7 @@ import msgspec
 from ..jsonrpc import RequestId, RpcHead
 from ..message import MessageContext
 from .pending import PendingRequest, Waiting
-from .requests import RequestTracker, opposite
+from .requests import RequestKey, RequestTracker, opposite
 
 __all__ = ["Exchange", "Outcome", "begin", "is_part", "is_request", "request_answered"]
 
@@ -59,11 +59,17 @@ class _Asking(Exchange):
 
 
 class _Answering(Exchange):
-    __slots__ = ()
+    __slots__ = ("_of",)
+
+    def __init__(
+        self, requests: RequestTracker, waiting: Waiting | None, of: RequestKey | None
+    ) -> None:
+        super().__init__(requests, waiting)
+        self._of = of
 
     def settle(self, outcome: Outcome) -> None:
         if outcome is Outcome.RECORDED:
-            self._requests.answer(self._waiting)
+            self._requests.answer(self._waiting, self._of)
         elif self._waiting is not None:
             self._requests.release(self._waiting)
 
@@ -113,8 +119,9 @@ def begin(
     session_id, direction, request_id = context.session_id, context.direction, head.request_id
     if head.method is msgspec.UNSET:
         if request_id is None:  # an error about a request that could not be read
-            return _Answering(requests, None)
-        return _Answering(requests, requests.claim(session_id, opposite(direction), request_id))
+            return _Answering(requests, None, None)
+        of = (session_id, opposite(direction), request_id)
+        return _Answering(requests, requests.claim(*of), of)
     method = str(head.method)
     if request_id is not None:
         caller: Context | None = copy_context() if keep_context else None
@@ -123,9 +130,9 @@ def begin(
     if method == _CANCELLED:
         # Only who asked may cancel, and never `initialize`. Source: MCP 2025-11-25, "Cancellation".
         cancelled = _cancelled_id(head)
-        asked = None if cancelled is None else requests.find(session_id, direction, cancelled)
-        if cancelled is not None and asked is not None and asked.method != "initialize":
-            return _Cancelling(requests, requests.claim(session_id, direction, cancelled))
+        if cancelled is not None:
+            claimed = requests.claim(session_id, direction, cancelled, but="initialize")
+            return None if claimed is None else _Cancelling(requests, claimed)
     return None
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from contextvars import Context
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from ..jsonrpc import RequestId
 from ..states import Direction
 
-__all__ = ["PendingRequest", "Waiting"]
+__all__ = ["PendingRequest", "TypedId", "Waiting"]
+
+TypedId: TypeAlias = "tuple[Direction, type, RequestId]"
+"""What tells the requests of a session apart: `1` is not `"1"`, and each side has its own ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +28,22 @@ class PendingRequest:
     """Its first 128 characters."""
     started_at: float
     """Seconds of the manager's steady clock when it was recorded."""
+    ambiguous: bool = False
+    """Whether another with its id was in flight: nobody can tell which of them was answered."""
 
 
 class Waiting:
     """The tracker's own record of a request. Equal to itself only."""
 
     __slots__ = (
+        "ambiguous",
         "arrived",
         "context",
         "key",
         "method",
-        "older",
         "orphaned",
+        "overdue",
+        "recorded",
         "session_id",
         "settled",
         "started_at",
@@ -44,12 +52,11 @@ class Waiting:
     def __init__(
         self,
         session_id: str,
-        key: tuple[Direction, type, RequestId],
+        key: TypedId,
         method: str,
         started_at: float,
         *,
         context: Context | None,
-        older: Waiting | None,
     ) -> None:
         self.session_id = session_id
         self.key = key
@@ -57,12 +64,16 @@ class Waiting:
         self.started_at = started_at
         self.context = context
         """Of whoever recorded it, for the hook that learns of its time-out."""
-        self.older = older
-        """The one with the same id that this one replaces once it is recorded."""
+        self.recorded = False
+        """Whether it is in its log, as far as anybody can tell."""
+        self.ambiguous = False
+        """Whether a response with its id may be another request's."""
         self.arrived: float | None = None
         """When the response came that is being recorded now."""
         self.orphaned = False
-        """Whether its session ended while that was being recorded."""
+        """Whether its session ended, or the manager closed, while that was being recorded."""
+        self.overdue = False
+        """Whether its time passed while that was being recorded."""
         self.settled = False
         """Whether it waits no more: then it is counted, once."""
 
@@ -70,4 +81,6 @@ class Waiting:
     def request(self) -> PendingRequest:
         """What others may know of it; made when asked for, which for most requests nobody does."""
         direction, _, request_id = self.key
-        return PendingRequest(self.session_id, direction, request_id, self.method, self.started_at)
+        return PendingRequest(
+            self.session_id, direction, request_id, self.method, self.started_at, self.ambiguous
+        )

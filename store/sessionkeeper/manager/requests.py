@@ -1,7 +1,12 @@
 """Which requests wait for their responses, and how long those took.
 
 Rules: a request is settled once, and counted in the same step, so that the counters add up at every
-moment; a refused message leaves no trace. Nothing here awaits, and nothing here scans.
+moment; a refused message leaves no trace. Nothing here awaits, and nothing here scans, but those
+few that have one id.
+
+Several requests with one id may be in flight, though JSON-RPC forbids it: clients do that. Each of
+them waits. A response with that id settles the one that began first, since a time-out then is told
+only of what is certainly overdue; it is counted as ambiguous and its time is not measured.
 """
 
 from __future__ import annotations
@@ -9,20 +14,26 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import Context
+from typing import TypeAlias
 
 from ..errors import LimitExceeded
 from ..jsonrpc import RequestId
 from ..states import Direction
+from .given_up import GivenUp
 from .latency import Latency
-from .pending import PendingRequest, Waiting
+from .pending import PendingRequest, TypedId, Waiting
 from .statistics import RequestStatistics
 
-__all__ = ["RequestTracker", "opposite"]
+__all__ = ["RequestKey", "RequestTracker", "opposite"]
 
 LONGEST_ID = 1_024
 """Characters, or bits, of an id; a request with a longer one is recorded and not tracked."""
 LONGEST_METHOD = 128
 
+RequestKey: TypeAlias = "tuple[str, Direction, RequestId]"
+"""A session, the direction of a request, and its id."""
+
+_MAY_BE_ANSWERED = ("timed_out", "cancelled")
 _OUTCOMES = ("answered", "timed_out", "dropped", "superseded", "withdrawn", "cancelled")
 _OPPOSITE = {
     Direction.CLIENT_TO_SERVER: Direction.SERVER_TO_CLIENT,
@@ -52,19 +63,22 @@ class RequestTracker:
         self._max_per_session = max_per_session
         self._max_pending = max_pending
         self._timed_out = timed_out
-        # By id first, so that the sessions which wait for one id are at hand.
-        self._newest: dict[tuple[Direction, type, RequestId], dict[str, Waiting]] = {}
+        # By id first, so that the sessions which wait for one id are at hand; in order of start.
+        self._by_id: dict[TypedId, dict[str, list[Waiting]]] = {}
         self._sessions: dict[str, dict[Waiting, None]] = {}
         # One time-out for all, so the order of start is the order in which they are due.
         self._started: OrderedDict[Waiting, None] = OrderedDict()
+        # Their time is over, but a message that settles them came before and is being recorded.
+        self._overdue: dict[Waiting, None] = {}
+        self._given_up = GivenUp()
         self._latency = Latency()
         self._counts: dict[str, int] = dict.fromkeys(_OUTCOMES, 0)
-        self._starts = self._unmatched = self._untracked = 0
+        self._starts = self._unmatched = self._untracked = self._ambiguous = self._late = 0
         self.when_none: Callable[[], None] = lambda: None
         """Called whenever the last pending request is settled."""
 
     def __len__(self) -> int:
-        return len(self._started)
+        return len(self._started) + len(self._overdue)
 
     def start(
         self,
@@ -84,52 +98,62 @@ class RequestTracker:
         now = self._expire()
         self._check_limits(session_id)
         key = (direction, type(request_id), request_id)
-        newest = self._newest.setdefault(key, {})
-        older = newest.get(session_id)
-        waiting = Waiting(
-            session_id, key, method[:LONGEST_METHOD], now, context=context, older=older
-        )
-        newest[session_id] = waiting
+        waiting = Waiting(session_id, key, method[:LONGEST_METHOD], now, context=context)
+        self._by_id.setdefault(key, {}).setdefault(session_id, []).append(waiting)
         self._sessions.setdefault(session_id, {})[waiting] = None
         self._started[waiting] = None
         self._starts += 1
         return waiting
 
     def recorded(self, waiting: Waiting) -> None:
-        """Note that a started request is in its log: it replaces an older one of the same id."""
-        older, waiting.older = waiting.older, None
-        while older is not None:
-            next_older = older.older
-            self._settle(older, "superseded")
-            older = next_older
+        """Note that a started request is in its log."""
+        waiting.recorded = True
+        if waiting.settled:
+            return
+        if self._given_up.holds(waiting.session_id, waiting.key):
+            waiting.ambiguous = True  # the other one may be answered all the same
+        _mark_ambiguous([each for each in self._alike(waiting) if each.recorded])
 
     def withdraw(self, waiting: Waiting) -> None:
-        """Give a place back: the request was refused, and an older one of its id waits on."""
+        """Give a place back: the request was refused; others of its id wait on."""
         self._settle(waiting, "withdrawn")
 
     def find(
         self, session_id: str, direction: Direction, request_id: RequestId
     ) -> PendingRequest | None:
-        """Return the pending request of this direction and id."""
+        """Return the pending request of this direction and id; of several, the first."""
         self._expire()
-        waiting = self._find(session_id, direction, request_id)
+        waiting = self._first((direction, type(request_id), request_id), session_id)
         return None if waiting is None else waiting.request
 
-    def claim(self, session_id: str, direction: Direction, request_id: RequestId) -> Waiting | None:
-        """Keep a pending request for the one message that settles it; None if there is none."""
+    def claim(
+        self, session_id: str, direction: Direction, request_id: RequestId, *, but: str = ""
+    ) -> Waiting | None:
+        """Keep a pending request for the one message that settles it; None if there is none.
+
+        None of the method `but`.
+        """
         now = self._expire()
-        waiting = self._find(session_id, direction, request_id)
+        waiting = self._first((direction, type(request_id), request_id), session_id, but=but)
         if waiting is None or waiting.arrived is not None:
             return None
+        _mark_ambiguous(self._alike(waiting))
         waiting.arrived = now
         return waiting
 
-    def answer(self, waiting: Waiting | None) -> None:
-        """Count a recorded response, of the request it claimed or of none."""
+    def answer(self, waiting: Waiting | None, of: RequestKey | None = None) -> None:
+        """Count a recorded response: of the request it claimed, or of none that is pending."""
         if waiting is None or waiting.settled or waiting.arrived is None:
             self._unmatched += 1
+            if of is not None:
+                session_id, direction, request_id = of
+                key = (direction, type(request_id), request_id)
+                self._late += self._given_up.take(session_id, key)
             return
-        self._latency.add(waiting.arrived - waiting.started_at)
+        if waiting.ambiguous:
+            self._ambiguous += 1
+        else:
+            self._latency.add(waiting.arrived - waiting.started_at)
         self._settle(waiting, "answered")
 
     def cancel(self, waiting: Waiting) -> None:
@@ -139,21 +163,25 @@ class RequestTracker:
     def release(self, waiting: Waiting) -> None:
         """Let a claimed request wait on: the message that claimed it was not recorded."""
         waiting.arrived = None
+        if waiting.settled:
+            return
         if waiting.orphaned:
             self._settle(waiting, "dropped")
+        elif waiting.overdue:
+            self._time_out(waiting)
+        else:
+            _mark_ambiguous(self._alike(waiting))
 
     def drop_session(self, session_id: str) -> None:
         """Drop all requests of a session that has ended or gone. O(its requests)."""
         for waiting in list(self._sessions.get(session_id, ())):
-            if waiting.arrived is None:
-                self._settle(waiting, "dropped")
-            else:  # a response was sent to the store before the end: it may be in the log
-                waiting.orphaned = True
+            self._drop(waiting)
+        self._given_up.forget(session_id)
 
     def drop_all(self) -> None:
         """Drop what is left: the manager closes."""
-        for waiting in list(self._started):
-            self._settle(waiting, "dropped")
+        for waiting in [*self._started, *self._overdue]:
+            self._drop(waiting)
 
     def expire(self) -> int:
         """Give up the requests whose time is over; return how many. O(those)."""
@@ -164,34 +192,50 @@ class RequestTracker:
     def pending(self, session_id: str | None = None) -> list[PendingRequest]:
         """Return the pending requests, of one session or of all, in order of their start."""
         self._expire()
-        of = self._started if session_id is None else self._sessions.get(session_id, {})
+        if session_id is not None:
+            of = list(self._sessions.get(session_id, {}))
+        else:  # what is overdue began before everything that is not
+            of = [*self._overdue, *self._started]
         return [waiting.request for waiting in of]
 
     def sessions_awaiting(self, direction: Direction, request_id: RequestId) -> tuple[str, ...]:
         """Return the sessions with a pending request of this direction and id."""
         self._expire()
-        return tuple(self._newest.get((direction, type(request_id), request_id), ()))
+        return tuple(self._by_id.get((direction, type(request_id), request_id), ()))
 
     def statistics(self) -> RequestStatistics:
         """One moment's numbers."""
         self._expire()
         return RequestStatistics(
             started=self._starts,
-            pending=len(self._started),
+            pending=len(self),
             **self._counts,
+            ambiguous=self._ambiguous,
             unmatched=self._unmatched,
+            late=self._late,
             untracked=self._untracked,
             latency=self._latency.statistics(),
         )
 
-    def _find(self, session_id: str, direction: Direction, request_id: RequestId) -> Waiting | None:
-        return self._newest.get((direction, type(request_id), request_id), {}).get(session_id)
+    def _first(self, key: TypedId, session_id: str, *, but: str = "") -> Waiting | None:
+        """Return the first that no message has claimed, else the first."""
+        alike = self._by_id.get(key, {}).get(session_id, ())
+        found: Waiting | None = None
+        for waiting in alike:
+            if not but or waiting.method != but:
+                if waiting.arrived is None:
+                    return waiting
+                found = found or waiting
+        return found
+
+    def _alike(self, waiting: Waiting) -> list[Waiting]:
+        """Return those that a response with this one's id may be for, itself among them."""
+        alike = self._by_id.get(waiting.key, {}).get(waiting.session_id, ())
+        return [each for each in alike if each.arrived is None]
 
     def _check_limits(self, session_id: str) -> None:
-        if len(self._started) >= self._max_pending:
-            raise LimitExceeded(
-                "max_pending", current=len(self._started), maximum=self._max_pending
-            )
+        if len(self) >= self._max_pending:
+            raise LimitExceeded("max_pending", current=len(self), maximum=self._max_pending)
         held = len(self._sessions.get(session_id, ()))
         if held >= self._max_per_session:
             raise LimitExceeded(
@@ -205,39 +249,50 @@ class RequestTracker:
                 first = next(iter(self._started))
                 if now - first.started_at < self._timeout:
                     break
-                self._settle(first, "timed_out")
-                self._timed_out(first)
+                if first.arrived is None:
+                    self._time_out(first)
+                else:  # what settles it came in time
+                    first.overdue = True
+                    del self._started[first]
+                    self._overdue[first] = None
         return now
+
+    def _time_out(self, waiting: Waiting) -> None:
+        self._settle(waiting, "timed_out")
+        self._timed_out(waiting)
+
+    def _drop(self, waiting: Waiting) -> None:
+        if waiting.arrived is None:
+            self._settle(waiting, "dropped")
+        else:  # what settles it was sent to the store before the end: it may be in the log
+            waiting.orphaned = True
 
     def _settle(self, waiting: Waiting, outcome: str) -> None:
         if waiting.settled:
             return
         waiting.settled = True
         self._counts[outcome] += 1
-        del self._started[waiting]
-        session_id = waiting.session_id
+        del (self._overdue if waiting.overdue else self._started)[waiting]
+        session_id, key = waiting.session_id, waiting.key
         held = self._sessions[session_id]
         del held[waiting]
         if not held:
             del self._sessions[session_id]
-        self._unlink(waiting, session_id)
-        if not self._started:
+        self._unlink(key, session_id, waiting)
+        if outcome in _MAY_BE_ANSWERED and not waiting.orphaned:
+            self._given_up.add(session_id, key)
+        if not self._started and not self._overdue:
             self.when_none()
 
-    def _unlink(self, waiting: Waiting, session_id: str) -> None:
-        """Take one out of the chain of those with the same id; nearly always it is alone."""
-        newest = self._newest[waiting.key]
-        newer = newest[session_id]
-        if newer is not waiting:
-            while newer.older is not waiting and newer.older is not None:
-                newer = newer.older
-            newer.older = waiting.older
-        elif waiting.older is not None:
-            newest[session_id] = waiting.older
-        else:
-            del newest[session_id]
-            if not newest:
-                del self._newest[waiting.key]
+    def _unlink(self, key: TypedId, session_id: str, waiting: Waiting) -> None:
+        """Take one out of those with the same id; nearly always it is alone."""
+        sessions = self._by_id[key]
+        alike = sessions[session_id]
+        alike.remove(waiting)
+        if not alike:
+            del sessions[session_id]
+            if not sessions:
+                del self._by_id[key]
 
 
 def opposite(direction: Direction) -> Direction:
@@ -249,3 +304,9 @@ def _is_long(request_id: RequestId) -> bool:
     if isinstance(request_id, str):
         return len(request_id) > LONGEST_ID
     return abs(request_id) >= 1 << LONGEST_ID
+
+
+def _mark_ambiguous(alike: list[Waiting]) -> None:
+    if len(alike) > 1:
+        for waiting in alike:
+            waiting.ambiguous = True

@@ -35,23 +35,29 @@ class LatencyStatistics:
 class RequestStatistics:
     """What became of the requests recorded.
 
-    `started == pending + answered + timed_out + dropped + superseded + withdrawn + cancelled`.
+    `started == pending + answered + timed_out + dropped + superseded + withdrawn + cancelled`, and
+    `answered == ambiguous + latency.count`.
     """
 
     started: int
     pending: int
     answered: int
+    ambiguous: int
+    """Of the answered: those with whose id another request was in flight. Which of them the
+    response was for is not known, so they have no latency."""
     timed_out: int
     dropped: int
     """Their session ended or went before a response came."""
     superseded: int
-    """The same id was asked again."""
+    """Always 0: a request with an id that is in flight waits beside the older one."""
     withdrawn: int
     """The store refused the message: it was never recorded."""
     cancelled: int
     """By `notifications/cancelled` of who had asked."""
     unmatched: int
     """Recorded responses that no pending request was for."""
+    late: int
+    """Of the unmatched: those with the id of a request that was cancelled or given up before."""
     untracked: int
     """Requests with an id too long to keep."""
     latency: LatencyStatistics

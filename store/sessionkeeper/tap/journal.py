@@ -57,7 +57,7 @@ class Journal:
         self, recorder: Recorder, *, max_pending: int, report: Callable[[str], None]
     ) -> None:
         self.fates: dict[Direction, Counter[Fate]] = {side: Counter() for side in Direction}
-        self._requests = PendingRequests()
+        self.requests = PendingRequests()
         self._recorder = recorder
         self._max_pending = max_pending
         self._report = report
@@ -102,7 +102,7 @@ class Journal:
         # A line of the server that nobody looked at may have been one.
         fates = self.fates[Direction.SERVER_TO_CLIENT]
         unseen = fates[Fate.OVERSIZED] + fates[Fate.DROPPED]
-        return max(0, self._requests.count(Direction.CLIENT_TO_SERVER) - unseen)
+        return max(0, self.requests.count(Direction.CLIENT_TO_SERVER) - unseen)
 
     def complain(self, trouble: str) -> None:
         """Report a kind of trouble, once. From any thread."""
@@ -162,7 +162,7 @@ class Journal:
             heads = read_heads(line)
             if heads is None:
                 return Fate.NOT_JSON
-            self._requests.note(entry.direction, heads)
+            self.requests.note(entry.direction, heads)
             await self._recorder.record(entry.direction, line, entry.timestamp)
         except InvalidMessage:
             return Fate.REFUSED

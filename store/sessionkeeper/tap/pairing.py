@@ -1,11 +1,14 @@
 """Which requests still wait for a response, read from the lines as they pass.
 
 An id keeps its type: 1 is not "1" (JSON-RPC 2.0, section 4). What cannot be read pairs nothing.
+An id may be in flight several times, though it must not: so many responses answer it, and which
+of them answers which request nobody can tell.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -24,6 +27,7 @@ RequestId: TypeAlias = str | int | float
 _LONGEST_ID = 1024
 _MOST_PENDING = 65_536
 _CANCELLED = "notifications/cancelled"
+_INITIALIZE = "initialize"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Head:
 
     id: RequestId | None = None
     has_method: bool = False
+    initializes: bool = False
     cancels: RequestId | None = None
 
 
@@ -64,25 +69,91 @@ class PendingRequests:
     """The requests of both sides that have no response yet."""
 
     def __init__(self) -> None:
-        self._pending: dict[Direction, set[RequestId]] = {side: set() for side in Direction}
+        self._sides = {side: _Side() for side in Direction}
 
     def note(self, direction: Direction, heads: Iterable[Head]) -> None:
         """Take account of messages that passed this way."""
-        own = self._pending[direction]
-        other = self._pending[_opposite(direction)]
+        own = self._sides[direction]
+        other = self._sides[_opposite(direction)]
         for head in heads:
             if head.cancels is not None:
-                own.discard(head.cancels)  # a cancelled request is not answered any more
+                own.cancel(head.cancels)  # a cancelled request is not answered any more
             if head.id is None:
                 continue
-            if not head.has_method:
-                other.discard(head.id)
-            elif len(own) < _MOST_PENDING:
-                own.add(head.id)
+            if head.has_method:
+                own.ask(head.id, initializes=head.initializes)
+            else:
+                other.answer(head.id)
 
     def count(self, direction: Direction) -> int:
         """How many requests sent this way have no response."""
-        return len(self._pending[direction])
+        return self._sides[direction].pending.total()
+
+    def is_ambiguous(self, direction: Direction) -> bool:
+        """Tell whether it is not known which of the requests sent this way have no response."""
+        return self._sides[direction].is_ambiguous
+
+    def ambiguous(self) -> int:
+        """How many requests of either side had an id with which another one was in flight."""
+        return sum(side.ambiguous for side in self._sides.values())
+
+    def late(self) -> int:
+        """How many responses answered a request of either side that was cancelled."""
+        return sum(side.late for side in self._sides.values())
+
+
+class _Side:
+    """The requests that one side sent."""
+
+    def __init__(self) -> None:
+        self.pending: Counter[RequestId] = Counter()
+        self.ambiguous = self.late = 0
+        self._several: set[RequestId] = set()  # were in flight together, and some still are
+        self._initializing: set[RequestId] = set()
+        self._cancelled: Counter[RequestId] = Counter()
+
+    @property
+    def is_ambiguous(self) -> bool:
+        return bool(self._several)
+
+    def ask(self, request_id: RequestId, *, initializes: bool) -> None:
+        pending = self.pending
+        before = pending.get(request_id, 0)
+        if not before and len(pending) >= _MOST_PENDING:
+            return
+        pending[request_id] = before + 1
+        if initializes:
+            self._initializing.add(request_id)
+        if request_id in self._several:
+            self.ambiguous += 1
+        elif before or request_id in self._cancelled:
+            # The first one too: but one that was cancelled waits no more.
+            self.ambiguous += 2 if before else 1
+            self._several.add(request_id)
+
+    def answer(self, request_id: RequestId) -> None:
+        if request_id in self.pending:
+            self._take(request_id)
+        elif request_id in self._cancelled:
+            self.late += 1
+            self._cancelled[request_id] -= 1
+            if not self._cancelled[request_id]:
+                del self._cancelled[request_id]
+
+    def cancel(self, request_id: RequestId) -> None:
+        # `initialize` must not be cancelled. Source: MCP 2025-11-25, "Cancellation".
+        if self.pending.get(request_id, 0) <= (request_id in self._initializing):
+            return
+        self._take(request_id)
+        if request_id in self._cancelled or len(self._cancelled) < _MOST_PENDING:
+            self._cancelled[request_id] += 1
+
+    def _take(self, request_id: RequestId) -> None:
+        self.pending[request_id] -= 1
+        if not self.pending[request_id]:
+            del self.pending[request_id]
+            self._several.discard(request_id)
+            self._initializing.discard(request_id)
 
 
 def _opposite(direction: Direction) -> Direction:
@@ -115,7 +186,7 @@ def _head(request_id: object, method: object, params: object) -> Head:
         fields = _value(params) if isinstance(params, msgspec.Raw) else params
         if isinstance(fields, dict):
             cancels = _as_id(cast("dict[str, object]", fields).get("requestId"))
-    return Head(_as_id(request_id), isinstance(method, str), cancels)
+    return Head(_as_id(request_id), isinstance(method, str), method == _INITIALIZE, cancels)
 
 
 def _value(raw: msgspec.Raw) -> object:
@@ -127,5 +198,7 @@ def _value(raw: msgspec.Raw) -> object:
 
 def _as_id(value: object) -> RequestId | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    if value != value:  # noqa: PLR0124 - NaN, which some encoders write, equals nothing
         return None
     return None if isinstance(value, str) and len(value) > _LONGEST_ID else value

@@ -54,6 +54,13 @@ class TapReport:
     returncode: int
     failure: str | None
     """Why the session failed; None when it is completed."""
+    unanswered: int
+    """Requests of the client that certainly have no response."""
+    ambiguous: int
+    """Requests of either side with an id that was in flight: which of them a response answers is
+    not known."""
+    late: int
+    """Responses to requests that had been cancelled."""
     client_to_server: Traffic
     server_to_client: Traffic
     recorded: int
@@ -86,6 +93,9 @@ class TapReport:
             pid=pid,
             returncode=ending.returncode,
             failure=ending.failure(),
+            unanswered=ending.unanswered,
+            ambiguous=ending.ambiguous,
+            late=ending.late,
             client_to_server=traffic[Direction.CLIENT_TO_SERVER],
             server_to_client=traffic[Direction.SERVER_TO_CLIENT],
             recorded=sums[Fate.RECORDED],
@@ -107,6 +117,10 @@ class Ending:
     client_gone: bool
     client_left: bool
     unanswered: int
+    is_ambiguous: bool = False
+    """Whether it is not known which of the client's requests are unanswered."""
+    ambiguous: int = 0
+    late: int = 0
 
     def failure(self) -> str | None:
         """Why the session failed; None if it is completed. The first that applies is the reason."""
@@ -120,7 +134,8 @@ class Ending:
             return None
         who = "client left" if self.client_left else "server exited"
         requests = "request" if self.unanswered == 1 else "requests"
-        return f"{who} with {self.unanswered} {requests} unanswered"
+        which = ", ambiguous: one id was in flight several times" if self.is_ambiguous else ""
+        return f"{who} with {self.unanswered} {requests} unanswered{which}"
 
     def _obeyed(self) -> bool:
         # A launcher (sh -c, uvx, npx) reports the signal that ended its child as 128 + N.

@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from ..jsonrpc import MAX_MESSAGE_BYTES
+from ..states import Direction
 from .journal import Journal
 from .plumbing import Plumbing, take_client
 from .report import Ending, TapReport, unrecorded
@@ -197,6 +198,9 @@ class Tap:
             client_gone=self._plumbing.outbound.reader_gone,
             client_left=self._plumbing.client_left,
             unanswered=self._journal.unanswered(),
+            is_ambiguous=self._journal.requests.is_ambiguous(Direction.CLIENT_TO_SERVER),
+            ambiguous=self._journal.requests.ambiguous(),
+            late=self._journal.requests.late(),
         )
 
     def _wind_up(self) -> None:
