@@ -18,7 +18,8 @@ from sessionkeeper.backends.redis.cluster import ClusterServers
 from sessionkeeper.backends.redis.heeding import heed
 from sessionkeeper.backends.redis.keys import Keys
 from sessionkeeper.backends.redis.news_reader import NewsReader
-from sessionkeeper.backends.redis.servers import ANYWHERE, halfway, passing
+from sessionkeeper.backends.redis.refusals import halfway, passing
+from sessionkeeper.backends.redis.servers import ANYWHERE
 from sessionkeeper.backends.redis.target import RedisTarget
 from sessionkeeper.watching import Bells
 

@@ -12,7 +12,7 @@ from redis_fleet import Fleet
 from redis_proxy import FaultProxy
 from redis_server import RedisServer
 from sessionkeeper.backends.redis.call import Call, Fate, Refused, Script
-from sessionkeeper.backends.redis.servers import halfway, passing
+from sessionkeeper.backends.redis.refusals import halfway, passing
 from sessionkeeper.backends.redis.single import SingleServer
 from sessionkeeper.backends.redis.target import RedisTarget
 

@@ -25,13 +25,15 @@ class Carrier(Protocol):
 class Batch:
     """Calls for one node. When `waiter` is done, `result` has an answer for each."""
 
-    __slots__ = ("answers", "calls", "carrier", "loads", "sent", "waiter")
+    __slots__ = ("answers", "calls", "carrier", "loads", "refusals", "sent", "waiter")
 
     def __init__(self, calls: Sequence[Call]) -> None:
         self.calls = calls
         self.loads = 0
         """How many of the first calls give the server scripts the others need."""
         self.answers: list[Answer] = []
+        self.refusals: list[Refused] = []
+        """Every error in the answers, also those inside an answer."""
         self.sent = 0
         """How many of the calls were handed to a transport, at least in part."""
         self.waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -52,13 +52,22 @@ class Script:
 class Call:
     """One command for the node that holds a bucket; silent about its words, which hold messages."""
 
-    __slots__ = ("bucket", "script", "words")
+    __slots__ = ("bucket", "reads", "script", "words")
 
-    def __init__(self, bucket: int, words: Sequence[Word], script: Script | None = None) -> None:
+    def __init__(
+        self,
+        bucket: int,
+        words: Sequence[Word],
+        script: Script | None = None,
+        *,
+        reads: bool = False,
+    ) -> None:
         self.bucket = bucket
         self.words = words
         """The command whole: `EVALSHA`, the digest, the number of keys, keys, arguments."""
         self.script = script
+        self.reads = reads
+        """Whether it changes nothing, so that it can be asked again although it was answered."""
 
     def __repr__(self) -> str:
         return f"<Call {self.script.name if self.script else self.words[0]!r}>"

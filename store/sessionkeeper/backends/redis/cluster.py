@@ -14,6 +14,7 @@ from .facts import Facts, read_facts, weakest
 from .keys import Keys
 from .link import Link
 from .node import Node
+from .refusals import misplaced
 from .servers import ANYWHERE, Servers
 from .slot_map import SlotMap, read_slot_map, where
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from .target import RedisTarget
 
 __all__ = ["ClusterServers"]
-
-_ELSEWHERE = frozenset({"CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY"})
 
 
 class ClusterServers(Servers):
@@ -113,7 +112,8 @@ class ClusterServers(Servers):
             for place, answer in zip(places, batch.taken(), strict=True):
                 # The answer to ASKING comes first, and the one to the call replaces it.
                 answers[place] = answer
-        if any(type(answer) is Fate or _points_elsewhere(answer) for answer in answers):
+        refused = any(misplaced(each) for batch, _ in batches for each in batch.refusals)
+        if refused or any(type(answer) is Fate for answer in answers):
             self._stale = True
         return answers
 
@@ -194,7 +194,3 @@ def _with_asking(
         sent.append(calls[place])
         whose.append(place)
     return node.send(sent), whose
-
-
-def _points_elsewhere(answer: Answer) -> bool:
-    return type(answer) is Refused and (answer.code in _ELSEWHERE or "non local key" in answer.text)

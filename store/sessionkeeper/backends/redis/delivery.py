@@ -18,8 +18,8 @@ from .call import Answer, Call, Fate, Refused, says
 from .keys import Bucket, Keys
 from .layout import Layout
 from .ledger import Ledger
-from .servers import Servers, halfway, passing
-from .verdicts import verdict
+from .refusals import halfway, misplaced, passing, reason_of, verdict
+from .servers import Servers
 from .waits import Waits, no_waiting
 
 __all__ = ["Delivery"]
@@ -55,6 +55,8 @@ class Delivery:
         # With jitter: many processes that lost one server do not come back as one.
         self._backoff = ExponentialWithJitterBackoff(base=0.01, cap=0.5)
         self._failures = 0
+        self._refused: Refused | None = None
+        """What a server said last in place of an answer, in this attempt."""
         self._since = self._begun = self._last = 0.0
 
     async def try_waiting(self, buckets: Sequence[Bucket], /) -> None:
@@ -79,6 +81,7 @@ class Delivery:
         Cancelled, it leaves `maybe_applied` on those of which nobody knows what became of them.
         """
         self._begun = time.monotonic()
+        self._refused = None
         await self._try(asks)
         fenced = [ask for ask in asks if ask.fenced]
         if fenced:
@@ -117,12 +120,17 @@ class Delivery:
                 self._ledger.forget(ask.bucket)
                 ask.answer = OutcomeUnknown(self._ledger.operation_id(ask))
             else:
-                reason = self._servers.trouble or f"{self._servers.name} does not answer"
-                ask.answer = StoreUnavailable(reason, waited=waited)
+                ask.answer = StoreUnavailable(self._reason(), waited=waited)
 
     def calm(self) -> None:
         """Note that everything was answered: the next trouble is a new one."""
         self._failures = 0
+
+    def _reason(self) -> str:
+        name, refused = self._servers.name, self._refused
+        if refused is not None:
+            return f"{name} {reason_of(refused)}"
+        return self._servers.trouble or f"{name} does not answer"
 
     async def _fence(self, asks: Sequence[Ask]) -> bool:
         """Take a new epoch where one is needed; say whether that was done, if it was."""
@@ -134,7 +142,9 @@ class Delivery:
         for (bucket, lost, _), answer in zip(fences, answers, strict=True):
             if not self._ledger.take(bucket, lost, answer):
                 taken = False
-                if isinstance(answer, Refused) and not passing(answer):
+                if self._passes(answer):
+                    continue
+                if isinstance(answer, Refused):
                     for ask in asks:
                         if ask.bucket is bucket and ask.write and not ask.maybe_applied:
                             ask.answer = verdict(self._servers.name, answer)
@@ -149,7 +159,7 @@ class Delivery:
         if not self._ledger.lost or not any(ask.write for ask in asks):
             return True
         (answer,) = await self._servers.exchange([self._laying_out])
-        if isinstance(answer, Fate) or (isinstance(answer, Refused) and passing(answer)):
+        if isinstance(answer, Fate) or self._passes(answer):
             return False
         self._ledger.lost = isinstance(answer, Refused) or not self._layout.is_told_by(answer)
         for ask in asks if self._ledger.lost else ():
@@ -212,6 +222,13 @@ class Delivery:
                 if not met or generation(ask.bucket.number) != before:
                     ask.answer = OutcomeUnknown(self._ledger.operation_id(ask))
 
+    def _passes(self, answer: Answer) -> bool:
+        """Whether a server refused for the moment only; that is the reason, should it last."""
+        if not isinstance(answer, Refused) or not passing(answer):
+            return False
+        self._refused = answer
+        return True
+
     def _plain(self, answer: Answer) -> bool:
         several = not isinstance(answer, Fate | Refused) and not self._ledger.fenced(answer)
         return several and not says(answer, MORE)
@@ -226,8 +243,11 @@ class Delivery:
         if type(answer) is Refused:
             if halfway(answer):
                 # Whole it never will be, so nobody is to ask again; but for what only reads.
-                ask.answer = OutcomeUnknown() if ask.write else OPEN
-            elif not passing(answer):
+                if ask.write:
+                    ask.answer = OutcomeUnknown()
+                elif not misplaced(answer):
+                    ask.answer = verdict(self._servers.name, answer)
+            elif not self._passes(answer):
                 ask.answer = verdict(self._servers.name, answer)
         elif ask.fenced:
             self._ledger.forget(ask.bucket)

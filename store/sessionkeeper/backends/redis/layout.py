@@ -8,9 +8,9 @@ from ...errors import StoreUnavailable
 from .call import Answer, Call, Fate, Refused
 from .codec import Unreadable, whole
 from .keys import MOST_BUCKETS, Keys
+from .refusals import verdict
 from .scripts import script
 from .servers import Servers
-from .verdicts import verdict
 
 __all__ = ["VERSION", "Layout", "agree"]
 

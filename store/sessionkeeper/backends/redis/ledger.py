@@ -105,7 +105,7 @@ class Ledger:
     def _one(self, ask: Ask) -> Call:
         script, bucket = ask.script, ask.bucket
         if ask.keys is None or script is None:
-            return Call(bucket.number, ask.arguments, script)
+            return Call(bucket.number, ask.arguments, script, reads=not ask.write)
         script = self._of_this_store(script)
         fixed = self._fixed.get(bucket) or self._fix(bucket)
         words: list[Word] = [
@@ -118,7 +118,7 @@ class Ledger:
         if ask.write:
             words += (self._epochs[bucket][0], *self._number(ask))
         words += ask.arguments
-        return Call(bucket.number, words, script)
+        return Call(bucket.number, words, script, reads=not ask.write)
 
     def _several(self, asks: Sequence[Ask]) -> Call:
         script, bucket = asks[0].script, asks[0].bucket

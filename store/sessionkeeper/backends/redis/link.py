@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import StoreUnavailable
 from .batch import Batch
-from .call import Answer, Call
+from .call import Answer, Call, Refused
 
 if TYPE_CHECKING:
     from .target import RedisTarget
@@ -41,7 +41,9 @@ class Link(asyncio.BufferedProtocol):
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._wire = wire
         self._pack = pack
-        self._reader = new_reader()
+        self._heard: list[Refused] = []
+        """Errors in the reply that is being read, however deep."""
+        self._reader = new_reader(self._heard.append)
         self._nothing = NOTHING
         self._push = PushNotification
         self._garbled = ProtocolError
@@ -176,6 +178,9 @@ class Link(asyncio.BufferedProtocol):
                 if type(reply) is not self._push:
                     answers.append(reply)
                     missing -= 1
+                if self._heard:
+                    batch.refusals += self._heard
+                    self._heard.clear()
             batches.popleft()
             batch.settle()
         while (reply := gets()) is not nothing:

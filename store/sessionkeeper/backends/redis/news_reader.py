@@ -13,7 +13,8 @@ from .call import Answer, Call, Fate, Refused
 from .codec import decoded_id
 from .keys import Bucket, Keys
 from .link import Link
-from .servers import Servers, passing
+from .refusals import passing
+from .servers import Servers
 
 __all__ = ["NewsReader"]
 
@@ -167,7 +168,7 @@ def _entries(answer: Answer) -> list[tuple[bytes, list[bytes]]]:
 def _is_answer(answer: Answer, link: Link) -> bool:
     if isinstance(answer, Refused):
         # A bucket that moved, or a primary that became a replica, is found again without a word.
-        if passing(answer) or answer.code == "UNBLOCKED":
+        if passing(answer):
             return False
         # Its code alone: the text may quote the command.
         logger.warning("news of sessions on %s are refused: %s", link.name, answer.code)

@@ -8,47 +8,15 @@ from collections.abc import Mapping, Sequence
 from .call import Answer, Call, Refused
 from .facts import Facts
 from .link import Link
+from .refusals import resent
 from .target import RedisTarget
 
-__all__ = ["ANYWHERE", "Servers", "halfway", "passing"]
+__all__ = ["ANYWHERE", "Servers"]
 
 ANYWHERE = -1
 """The bucket of calls for the node that holds the store's layout."""
 
 _ROUNDS = 5
-_AGAIN = frozenset({"ASK", "MOVED", "NOSCRIPT"})
-_PASSING = _AGAIN | {
-    "BUSY",
-    "CLUSTERDOWN",
-    "LOADING",
-    "MASTERDOWN",
-    "NOREPLICAS",
-    "READONLY",
-    "TRYAGAIN",
-}
-_BEFORE_ALL_WRITES = _PASSING | {"MISCONF", "OOM", "WRONGTYPE"}
-_FROM_A_SCRIPT = "script: "
-
-
-def passing(refused: Refused) -> bool:
-    """Whether the same call may be answered otherwise in a moment. It certainly had no effect.
-
-    Each of these is said before a command runs or, `NOREPLICAS` and `READONLY`, at a script's first
-    write.
-    """
-    return refused.code in _PASSING
-
-
-def halfway(refused: Refused) -> bool:
-    """Whether a script was stopped at a line of its own: what it wrote before that line stays.
-
-    Of well-tested scripts one case is left: while its slot is on the way to another node, a script
-    that has emptied a key (`ZREM` of the last member) and reaches for it again is told that this is
-    a "non local key". Keys that were missing from the start are not: `TRYAGAIN` comes before all.
-    So does `WRONGTYPE`: scripts look at the kinds of keys before they write. `OOM` and `MISCONF`
-    are said at a script's first write or never.
-    """
-    return _FROM_A_SCRIPT in refused.text and refused.code not in _BEFORE_ALL_WRITES
 
 
 class Servers(ABC):
@@ -106,11 +74,7 @@ class Servers(ABC):
         """
         answers = await self._ask(calls, {})
         for _ in range(_ROUNDS):
-            again = [
-                place
-                for place, answer in enumerate(answers)
-                if type(answer) is Refused and answer.code in _AGAIN
-            ]
+            again = [place for place, answer in enumerate(answers) if resent(answer)]
             if not again:
                 break
             refused = [calls[place] for place in again]

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .call import Answer, Call, Refused
+from .call import Answer, Call, Fate, Refused
 from .facts import Facts, read_facts
 from .link import Link
 from .node import Node
+from .refusals import leaves, reason_of
 from .servers import Servers
 
 if TYPE_CHECKING:
     from .target import RedisTarget
 
 __all__ = ["SingleServer"]
+
+
+_ROLE = Call(0, ("HELLO",))
+_ROLE_HOLDS = 1.0
+"""Seconds for which a server is taken for the primary it said it was."""
+_REPLICA = Refused("READONLY", "READONLY")
 
 
 class SingleServer(Servers):
@@ -25,6 +33,9 @@ class SingleServer(Servers):
         self._target = target
         self._allow_eviction = allow_eviction
         self._node = Node(target, count(1).__next__)
+        self._generation = 0
+        self._ask_role_at = 0.0
+        """When the server is asked again whether it is a replica: at once on a new connection."""
 
     def __repr__(self) -> str:
         return f"<SingleServer {self._node}>"
@@ -51,16 +62,35 @@ class SingleServer(Servers):
         return await Link.open(self._target, patience=patience)
 
     def doubt(self, bucket: int) -> None:
-        return None
+        self._ask_role_at = 0.0
 
     async def _ask(self, calls: Sequence[Call], aside: Mapping[int, RedisTarget]) -> list[Answer]:
-        answers = await self._node.send(calls).result()
-        if any(type(answer) is Refused and answer.code == "READONLY" for answer in answers):
-            # A replica by now. A new connection may lead to the primary: names and proxies follow.
-            self._node.drop("the server has become a replica")
+        # A replica answers reads, and says nothing of what it is: now and then it is asked.
+        asks = time.monotonic() >= self._ask_role_at
+        batch = self._node.send([*calls, _ROLE] if asks else calls)
+        answers = await batch.result()
+        unfit = next(filter(leaves, batch.refusals), None)
+        if asks and _is_replica(answers.pop()):
+            unfit = _REPLICA
+            # What it reads may be of long ago: that is asked for where a new connection leads.
+            answers = [
+                _REPLICA if call.reads and type(answer) not in (Refused, Fate) else answer
+                for call, answer in zip(calls, answers, strict=True)
+            ]
+        if unfit is not None:
+            self._node.drop(f"it {reason_of(unfit)}")
+        if self._node.generation != self._generation or unfit is not None:
+            self._generation, self._ask_role_at = self._node.generation, 0.0
+        elif asks:
+            self._ask_role_at = time.monotonic() + _ROLE_HOLDS
         return answers
 
     async def _redirect(
         self, calls: Sequence[Call], refusals: Sequence[Refused]
     ) -> Mapping[int, RedisTarget]:
         return {}
+
+
+def _is_replica(answer: Answer) -> bool:
+    said: Any = answer
+    return type(answer) is dict and said.get(b"role", b"master") != b"master"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ...errors import SessionError, StoreUnavailable
 from .call import Refused, Word
-from .verdicts import verdict
+from .refusals import verdict
 
 __all__ = ["Waits", "no_waiting"]
 

@@ -22,6 +22,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as NotConnected
 
 from .call import Refused
+from .refusals import read_refusal
 
 __all__ = [
     "NOTHING",
@@ -104,13 +105,18 @@ pack: Pack = cast("Any", hiredis).pack_command
 """Write one command as it is sent."""
 
 
-def new_reader() -> Reader:
-    """Make a parser that gives bytes, and `Refused` for an error wherever it stands in a reply."""
-    return Reader(replyError=cast("Any", _refused), notEnoughData=NOTHING)
+def new_reader(heard: Callable[[Refused], None]) -> Reader:
+    """Make a parser that gives bytes, and `Refused` for an error wherever it stands in a reply.
 
+    `heard` is told of each, so that nobody has to look for it in nested answers.
+    """
 
-def _refused(text: str) -> Refused:
-    return Refused(text.partition(" ")[0], text)
+    def refused(text: str) -> Refused:
+        found = read_refusal(text)
+        heard(found)
+        return found
+
+    return Reader(replyError=cast("Any", refused), notEnoughData=NOTHING)
 
 
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
