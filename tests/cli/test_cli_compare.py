@@ -16,7 +16,7 @@ from sessionkeeper.cli import compare as command
 from sessionkeeper.cli.app import run
 from sessionkeeper.lab import COLUMNS, DESIGNS, RIGHT, WORKLOADS, WRONG, Comparison
 
-QUICK = ["--seeds", "3", "--no-speed"]
+QUICK = ["--seeds", "3"]
 
 OWN = """
 import asyncio
@@ -81,16 +81,6 @@ def test_two_designs_as_a_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     assert output.err == ""
 
 
-def test_speeds_are_shown_for_the_loops_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    """One loop alone, and none when they are not wanted."""
-    assert run(["compare", "plain", "--seeds", "1", "--loop", "asyncio"]) == 0
-    shown = capsys.readouterr().out
-    assert "asyncio, ops/s" in shown
-    assert "uvloop" not in shown
-    assert run(["compare", "plain", *QUICK]) == 0
-    assert "ops/s" not in capsys.readouterr().out
-
-
 def test_json_is_the_comparison(capsys: pytest.CaptureFixture[str]) -> None:
     """All of it, and what is not as expected."""
     assert run(["compare", "count-apart", "plain", "--json", *QUICK]) == 0
@@ -124,7 +114,7 @@ def test_a_store_in_a_file_says_how_often_it_was_run_and_killed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The numbers stand in its cells, since they are not those of the others."""
-    assert run(["compare", "sqlite", "autocommit-a-frame", "--no-speed", "--seeds", "4"]) == 0
+    assert run(["compare", "sqlite", "autocommit-a-frame", "--seeds", "4"]) == 0
     right, wrong = capsys.readouterr().out.splitlines()[1:3]
     assert right.split()[:4] == ["sqlite", "✓", "holds*", "2"]
     assert right.rstrip().endswith("✓ holds 4")
@@ -140,7 +130,7 @@ def test_half_of_the_catalogue(
     option: str, designs: tuple[Any, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The right or the wrong ones."""
-    assert run(["compare", option, "--json", "--no-speed", "--seeds", "1"]) in (0, 1)
+    assert run(["compare", option, "--json", "--seeds", "1"]) in (0, 1)
     told = json.loads(capsys.readouterr().out)
     assert [row["design"] for row in told["rows"]] == [design.name for design in designs]
 
@@ -149,7 +139,7 @@ def test_a_wrong_design_that_is_not_caught_is_exit_code_1(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """One order alone does not show a listing that is torn."""
-    assert run(["compare", "listing-over-awaits", "--seeds", "1", "--no-speed"]) == 1
+    assert run(["compare", "listing-over-awaits", "--seeds", "1"]) == 1
     assert "no torn read was found in listing" in capsys.readouterr().out
 
 
@@ -203,7 +193,7 @@ def test_the_bar_goes_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(command, "_compared", compared)
     assert run(["compare", "plain", *QUICK]) == 0
-    assert len(steps) == len(COLUMNS) + 1
+    assert len(steps) == len(COLUMNS)
 
 
 def test_an_interrupt_is_one_line_and_exit_code_130(start: Any, tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def test_a_store_of_ones_own_that_takes_a_path_is_killed(
 def test_a_comparison_says_what_a_kill_shows(own_files: str) -> None:
     """A column like the others; not offered by what is not in a file."""
     designs = [DESIGNS["plain"], design_named(f"{own_files}:Remembers")]
-    comparison = compare(designs, seeds=1, loops={}, seconds_of_speed=0)
+    comparison = compare(designs, seeds=1, loops={})
     name, promise = comparison.workloads[-1]
     assert name == "kills"
     assert "survives a kill" in promise

@@ -23,7 +23,7 @@ LOOPS: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
 
 def compared(name: str, seeds: int = 8) -> tuple[Row, Comparison]:
     """One store's row."""
-    comparison = compare([design_named(name)], seeds=seeds, loops=LOOPS, seconds_of_speed=0.02)
+    comparison = compare([design_named(name)], seeds=seeds, loops=LOOPS)
     return comparison.rows[0], comparison
 
 
@@ -33,14 +33,12 @@ def verdicts(row: Row) -> dict[str, Verdict]:
 
 
 def test_ten_methods_are_enough(own: str) -> None:
-    """What ten methods cannot do is not offered, all else holds; its speed is measured."""
+    """What ten methods cannot do is not offered, all else holds."""
     row, comparison = compared(f"{own}:Ten")
     not_offered = {name for name, each in verdicts(row).items() if each is Verdict.NOT_OFFERED}
     assert not_offered == {"batches", "limits", "kills"}
     assert set(verdicts(row).values()) == {Verdict.HOLDS, Verdict.NOT_OFFERED}
     assert (row.summary, row.right) == ("Ten methods, passed on.", None)
-    assert [speed.loop for speed in row.speeds] == ["asyncio"]
-    assert row.speeds[0].operations_per_second > 0
     assert unexpected(comparison) == ()
 
 
@@ -86,7 +84,6 @@ def test_what_refuses_everything_is_not_said_to_hold(own: str) -> None:
     """A store that did nothing put no promise to the test."""
     row, comparison = compared(f"{own}:Socket")
     assert verdicts(row)["updates"] is Verdict.UNKNOWN
-    assert row.speeds == ()
     assert f"{own}:Socket: updates is unknown" in unexpected(comparison)
 
 

@@ -66,9 +66,7 @@ def op(
 def small() -> Comparison:
     """Two designs compared."""
     designs = [DESIGNS["actor"], DESIGNS["read-modify-write"]]
-    return compare(
-        designs, seeds=5, loops={"asyncio": asyncio.new_event_loop}, seconds_of_speed=0.02
-    )
+    return compare(designs, seeds=5, loops={"asyncio": asyncio.new_event_loop})
 
 
 def test_a_cell_is_replayed_by_its_token() -> None:
@@ -203,14 +201,6 @@ def test_a_comparison_is_plain_data(small: Comparison) -> None:
     assert small.seeds == 5
 
 
-def test_speed_is_measured(small: Comparison) -> None:
-    """Operations a second, and how long half of them and one in a hundred took."""
-    for row in small.rows:
-        [speed] = row.speeds
-        assert speed.operations_per_second > 0
-        assert 0 < speed.p50_us <= speed.p99_us
-
-
 def test_what_is_not_as_expected_is_said(small: Comparison) -> None:
     """A right design that is broken, a wrong one that is not caught, or is under another name."""
     assert unexpected(small) == ()
@@ -230,10 +220,10 @@ def test_what_is_not_as_expected_is_said(small: Comparison) -> None:
 
 
 def test_progress_is_told_before_each_step() -> None:
-    """One step a guarantee, and one for the speed."""
+    """One step a guarantee."""
     steps: list[str] = []
-    compare([DESIGNS["plain"]], seeds=1, loops={}, seconds_of_speed=0, progress=steps.append)
-    assert len(steps) == len(COLUMNS) + 1
+    compare([DESIGNS["plain"]], seeds=1, loops={}, progress=steps.append)
+    assert len(steps) == len(COLUMNS)
     assert steps[0] == "plain: updates"
     with pytest.raises(ValueError, match="seeds"):
         compare([], seeds=0)

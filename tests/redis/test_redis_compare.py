@@ -73,7 +73,7 @@ def test_they_are_compared_where_a_server_is_named(
     used: RedisServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Beside the others, and what is expected of each is known."""
-    quick = ["--seeds", "20", "--no-speed", "--loop", "asyncio"]
+    quick = ["--seeds", "20", "--loop", "asyncio"]
     assert run(["compare", "get-then-set", "--redis", used.url, *quick]) == 0
     shown = capsys.readouterr().out
     assert "get-then-set, updates: lost update after" in shown
@@ -85,7 +85,7 @@ def test_they_are_compared_where_a_server_is_named(
 def test_who_interrupts_a_comparison_leaves_no_key(used: RedisServer) -> None:
     """In the middle of a run."""
     program = [sys.executable, "-m", "sessionkeeper", "compare", "redis", "--redis", used.url]
-    with subprocess.Popen([*program, "--seeds", "100000", "--no-speed"]) as running:
+    with subprocess.Popen([*program, "--seeds", "100000"]) as running:
         until(lambda: used.say("KEYS", "{compare-*:s:a"), "a run has begun")
         running.send_signal(signal.SIGINT)
         assert running.wait(40) == 130

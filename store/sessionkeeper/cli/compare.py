@@ -1,4 +1,4 @@
-"""`sessionkeeper compare`: which design keeps which promise, and how fast it is."""
+"""`sessionkeeper compare`: which design keeps which promise."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from ..lab import (
     DEFAULT_SEEDS,
     DESIGNS,
     ON_REDIS,
-    SECONDS_OF_SPEED,
     Comparison,
     Design,
     Visit,
@@ -38,7 +37,7 @@ NOT_AS_EXPECTED, BAD_INPUT = 1, 2
 
 
 class Loop(StrEnum):
-    """On which event loops speed is measured."""
+    """Event loops for what cannot be explored."""
 
     BOTH = "both"
     ASYNCIO = "asyncio"
@@ -57,7 +56,7 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
         int, typer.Option(min=1, max=1_000_000, help="In how many orders a cell is run.")
     ] = DEFAULT_SEEDS,
     loop: Annotated[
-        Loop, typer.Option(help="Where speed is measured, and what cannot be explored is run.")
+        Loop, typer.Option(help="Event loops to run on where a design cannot be explored.")
     ] = Loop.BOTH,
     only_right: Annotated[bool, typer.Option("--only-right", help="The right designs.")] = False,
     only_wrong: Annotated[bool, typer.Option("--only-wrong", help="The wrong designs.")] = False,
@@ -69,7 +68,6 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
             show_default="none",
         ),
     ] = None,
-    speed: Annotated[bool, typer.Option(help="Measure speed too.")] = True,
     html: Annotated[
         Path | None, typer.Option(help="Write a page with it.", show_default="none")
     ] = None,
@@ -79,6 +77,7 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
 
     Exit code 0 when the right designs keep every promise, the wrong ones are caught with the
     anomaly they are known for, and your own keeps its promises; 1 otherwise, 2 for wrong use.
+    `sessionkeeper bench` measures how fast a store is.
     """
     if only_right and only_wrong:
         raise typer.BadParameter("one or the other", param_hint="--only-right, --only-wrong")
@@ -102,7 +101,6 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
                 designs,
                 seeds=seeds,
                 loops=loops,
-                seconds_of_speed=SECONDS_OF_SPEED if speed else 0.0,
                 progress=tell,
             ),
             leave=lambda: None if visit is None else visit.leave(),
@@ -163,7 +161,7 @@ def _compared(
 
     terminal = Console(stderr=True)
     with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
-        bar = progress.add_task("comparing", total=len(designs) * (len(COLUMNS) + 1))
+        bar = progress.add_task("comparing", total=len(designs) * len(COLUMNS))
 
         def tell(step: str) -> None:
             progress.update(bar, description=step, advance=1)

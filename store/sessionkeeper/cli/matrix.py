@@ -1,4 +1,4 @@
-"""A comparison on the terminal: the matrix, the speeds, and what was broken."""
+"""A comparison on the terminal: the matrix, and what was broken."""
 
 from __future__ import annotations
 
@@ -31,8 +31,6 @@ def show_comparison(comparison: Comparison, unexpected: Sequence[str]) -> None:
         console = Console(width=_WIDE)
     for table in _matrix(comparison, console.width):
         console.print(table)
-    if any(row.speeds for row in comparison.rows):
-        console.print(_speeds(comparison))
     for row in comparison.rows:
         for cell in row.cells:
             if cell.picture is not None:
@@ -69,30 +67,6 @@ def _shown(cell: Cell) -> Text:
     if cell.how in _MARKS and cell.verdict is not Verdict.NOT_OFFERED:
         much = f"{_MARKS[cell.how]} {cell.histories:,}"
     return Text(f"{glyph} {cell.verdict.value}{much}", style=style)
-
-
-def _speeds(comparison: Comparison) -> Table:
-    loops = list(dict.fromkeys(each.loop for row in comparison.rows for each in row.speeds))
-    table = Table("design", box=None, padding=(0, 1))
-    for loop in loops:
-        for column in (f"{loop}, ops/s", "p50 µs", "p99 µs"):
-            table.add_column(column, justify="right")
-    for row in comparison.rows:
-        speeds = {each.loop: each for each in row.speeds}
-        cells: list[str] = []
-        for loop in loops:
-            speed = speeds.get(loop)
-            cells += (
-                ["–"] * 3
-                if speed is None
-                else [
-                    f"{speed.operations_per_second:,.0f}",
-                    f"{speed.p50_us:,.1f}",
-                    f"{speed.p99_us:,.1f}",
-                ]
-            )
-        table.add_row(Text(row.design), *cells)
-    return table
 
 
 def _broken(row: Row, cell: Cell) -> Iterator[Text]:

@@ -7,7 +7,6 @@ from .cells import LoopFactory, explore_cell, replay_cell, stress_cell
 from .compare import (
     COLUMNS,
     DEFAULT_SEEDS,
-    SECONDS_OF_SPEED,
     available_loops,
     compare,
     unexpected,
@@ -17,7 +16,7 @@ from .kills import kill_cell
 from .loading import design_named
 from .on_redis import ON_REDIS, Visit, designs_on
 from .pictures import picture_of, whole_picture
-from .results import Bar, Cell, Comparison, Picture, Row, Speed, Verdict
+from .results import Bar, Cell, Comparison, Picture, Row, Verdict
 from .trial import Broken, Trial, Undecided
 from .workloads import WORKLOADS, Play, Workload
 
@@ -39,7 +38,6 @@ __all__ = [
     "designs_on",
     # comparing
     "DEFAULT_SEEDS",
-    "SECONDS_OF_SPEED",
     "LoopFactory",
     "available_loops",
     "compare",
@@ -61,7 +59,6 @@ __all__ = [
     "Comparison",
     "Picture",
     "Row",
-    "Speed",
     "Verdict",
     "picture_of",
     "whole_picture",

@@ -49,8 +49,6 @@ class Design:
     file: str | None = None
     """`module:Class` of a store that is made with the `path` of its file and outlives its process:
     it is put to kills."""
-    measured: Make | None = None
-    """Makes it to be measured, where `make` puts something in its way."""
 
 
 def _owned(limits: StoreLimits | None) -> SessionStore:

@@ -1,4 +1,4 @@
-"""The comparison: designs down, guarantees across, and how fast each is."""
+"""The comparison: designs down, guarantees across. `bench` measures how fast they are."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from time import perf_counter
 from .catalogue import DESIGNS, Design, Flaw
 from .cells import LoopFactory, explore_cell
 from .kills import KILLS, kill_cell
-from .results import Cell, Comparison, Row, Speed, Verdict
-from .speeds import measured
+from .results import Cell, Comparison, Row, Verdict
 from .workloads import WORKLOADS
 
 __all__ = [
     "COLUMNS",
     "DEFAULT_SEEDS",
-    "SECONDS_OF_SPEED",
     "available_loops",
     "compare",
     "unexpected",
@@ -28,8 +26,6 @@ COLUMNS = (*((each.name, each.promise) for each in WORKLOADS.values()), KILLS)
 """The guarantees that are compared: name, and the promise in one sentence."""
 
 DEFAULT_SEEDS = 100
-SECONDS_OF_SPEED = 0.25
-"""Of each design on each loop."""
 
 
 def available_loops() -> dict[str, LoopFactory]:
@@ -47,13 +43,12 @@ def compare(
     *,
     seeds: int = DEFAULT_SEEDS,
     loops: Mapping[str, LoopFactory] | None = None,
-    seconds_of_speed: float = SECONDS_OF_SPEED,
     progress: Callable[[str], object] = lambda _: None,
 ) -> Comparison:
-    """Run every design through every workload, and measure it on every loop.
+    """Run every design through every workload; one that cannot be explored, on every loop.
 
     `seeds` is the number of orders a cell is run in, fewer if one of them fails; `progress` is
-    told of each step before it begins, of which there are `len(COLUMNS) + 1` a design. A store in
+    told of each step before it begins, of which there are `len(COLUMNS)` a design. A store in
     a file is put to `seeds` kills at most.
 
     Raises `ValueError` for seeds below 1, `RuntimeError` on a thread where a loop runs.
@@ -70,11 +65,7 @@ def compare(
             cells.append(explore_cell(design, workload, seeds=seeds, loops=loops))
         progress(f"{design.name}: {KILLS[0]}")
         cells.append(kill_cell(design, kills=seeds))
-        progress(f"{design.name}: speed")
-        speeds: tuple[Speed, ...] = ()
-        if seconds_of_speed > 0:
-            speeds = _measured(design, loops, seconds_of_speed)
-        rows.append(Row(design.name, design.summary, design.right, tuple(cells), speeds))
+        rows.append(Row(design.name, design.summary, design.right, tuple(cells)))
     return Comparison(
         workloads=COLUMNS,
         rows=tuple(rows),
@@ -82,17 +73,6 @@ def compare(
         seconds=perf_counter() - begun,
         versions=_versions(),
     )
-
-
-def _measured(
-    design: Design, loops: Mapping[str, LoopFactory], seconds: float
-) -> tuple[Speed, ...]:
-    try:
-        return measured(design, loops, seconds=seconds)
-    except Exception:
-        if design.right is None:  # what it raises, its cells tell
-            return ()
-        raise
 
 
 def unexpected(

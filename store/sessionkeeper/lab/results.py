@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Bar", "Cell", "Comparison", "Picture", "Row", "Speed", "Verdict"]
+__all__ = ["Bar", "Cell", "Comparison", "Picture", "Row", "Verdict"]
 
 
 class Verdict(StrEnum):
@@ -65,16 +65,6 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
-    """How fast a design is on one event loop."""
-
-    loop: str
-    operations_per_second: float
-    p50_us: float
-    p99_us: float
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
     """One design."""
 
@@ -82,7 +72,6 @@ class Row:
     summary: str
     right: bool | None
     cells: tuple[Cell, ...]
-    speeds: tuple[Speed, ...]
 
 
 @dataclass(frozen=True, slots=True)

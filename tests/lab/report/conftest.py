@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from sessionkeeper import MessageEnvelope, PlainSessionStore, Session, TransportType
 from sessionkeeper.atomic import Change
 from sessionkeeper.lab.report import write_pictures, write_report
-from sessionkeeper.lab.results import Bar, Cell, Comparison, Picture, Row, Speed, Verdict
+from sessionkeeper.lab.results import Bar, Cell, Comparison, Picture, Row, Verdict
 from sessionkeeper.verify import (
     Operation,
     RecordingStore,
@@ -202,25 +202,22 @@ def comparison(lost_update: Picture, torn_batch: Picture) -> Comparison:
             for (name, _), verdict in zip(WORKLOADS, verdicts, strict=True)
         )
 
-    speeds = (Speed("asyncio", 41_200.0, 22.0, 180.4), Speed("uvloop", 88_000.0, 9.6, 71.0))
     holds, broken = Verdict.HOLDS, Verdict.BROKEN
     return Comparison(
         workloads=WORKLOADS,
         rows=(
-            Row("actor", "One owner task.", True, cells(holds, holds, Verdict.UNKNOWN), speeds),
+            Row("actor", "One owner task.", True, cells(holds, holds, Verdict.UNKNOWN)),
             Row(
                 "read, wait, write",
                 "Lost update: the second write undoes the first.",
                 False,
                 cells(broken, holds, Verdict.NOT_OFFERED, modify=lost_update),
-                speeds[:1],
             ),
             Row(
                 "batch one by one",
                 "Torn batch: frame by frame.",
                 False,
                 cells(holds, holds, broken, batch=torn_batch),
-                (),
             ),
         ),
         seeds=200,

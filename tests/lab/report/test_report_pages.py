@@ -74,7 +74,7 @@ def small(text: str = "x", **more: object) -> Picture:
 
 def of_one(verdict: Verdict, picture: Picture | None = None, text: str = "w") -> Comparison:
     """One design, one guarantee."""
-    row = Row(text, text, None, (Cell(text, verdict, 3, text, picture),), ())
+    row = Row(text, text, None, (Cell(text, verdict, 3, text, picture),))
     return Comparison(((text, text),), (row,), 1, 0.5, {text: text})
 
 
@@ -97,7 +97,7 @@ def test_every_cell_is_there_with_its_verdict(comparison: Comparison) -> None:
 
 
 def test_designs_guarantees_and_numbers_are_there(comparison: Comparison) -> None:
-    """Names, promises, histories, speeds, versions."""
+    """Names, promises, histories, versions."""
     text = Page(render_report(comparison)).text
     for row in comparison.rows:
         assert row.design in text
@@ -105,7 +105,7 @@ def test_designs_guarantees_and_numbers_are_there(comparison: Comparison) -> Non
     for name, promise in comparison.workloads:
         assert name in text
         assert promise in text
-    for told in ("200 explored", "41.2 k", "p50 22 µs", "p99 180 µs", "p50 9.6 µs", "python 3.11"):
+    for told in ("200 explored", "python 3.11"):
         assert told in text
 
 
@@ -113,7 +113,7 @@ def test_what_was_not_shown_never_looks_as_if_it_held(comparison: Comparison) ->
     """UNKNOWN, and a guarantee without a cell, are unknown: in word, class and sum."""
     for unknown in (
         of_one(Verdict.UNKNOWN),
-        replace(comparison, rows=(Row("a", "", True, (), ()),)),
+        replace(comparison, rows=(Row("a", "", True, ()),)),
     ):
         page = render_report(unknown)
         number = len(unknown.workloads)

@@ -55,8 +55,5 @@ def _design(
         relay = Relay(url, Random(next(numbers)), loses=loses)  # noqa: S311 - to be repeated
         return kind(url, prefix=next(prefixes), relay=relay, limits=limits)
 
-    def unhindered(limits: StoreLimits | None) -> SessionStore:
-        return kind(url, prefix=next(prefixes), limits=limits)
-
     summary, right = docstring(kind), flaw is None
-    return Design(name, make, summary, right, flaw, explored=False, measured=unhindered)
+    return Design(name, make, summary, right, flaw, explored=False)

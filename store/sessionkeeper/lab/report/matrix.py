@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..results import Cell, Comparison, Picture, Row, Speed, Verdict
-from .texts import micros, rate, visible
+from ..results import Cell, Comparison, Picture, Row, Verdict
+from .texts import visible
 
-__all__ = ["Column", "Line", "Matrix", "Pace", "Shown", "matrix_of"]
+__all__ = ["Column", "Line", "Matrix", "Shown", "matrix_of"]
 
 _SIGNS = {
     Verdict.HOLDS: "✓",
@@ -45,17 +45,6 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How fast, and how long a bar that says so is, in hundredths of the fastest."""
-
-    loop: str
-    rate: str
-    p50: str
-    p99: str
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
 class Line:
     """A design with its cells in the order of the columns."""
 
@@ -64,7 +53,6 @@ class Line:
     badge: str
     alarm: bool
     cells: tuple[Shown, ...]
-    paces: tuple[Pace | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +60,6 @@ class Matrix:
     """Everything above the pictures, and the pictures with their ids."""
 
     columns: tuple[Column, ...]
-    loops: tuple[str, ...]
     lines: tuple[Line, ...]
     summary: tuple[tuple[str, str], ...]
     """Class and sentence."""
@@ -86,8 +73,6 @@ def matrix_of(comparison: Comparison) -> Matrix:
     # A cell of a guarantee that nobody announced is shown all the same.
     names += sorted({cell.workload for row in comparison.rows for cell in row.cells} - set(names))
     promises = dict(comparison.workloads)
-    loops = tuple(dict.fromkeys(s.loop for row in comparison.rows for s in row.speeds))
-    fastest = max((s.operations_per_second for r in comparison.rows for s in r.speeds), default=0)
     pictures: list[tuple[str, str, str, Picture]] = []
     lines: list[Line] = []
     for number, row in enumerate(comparison.rows, 1):
@@ -99,15 +84,10 @@ def matrix_of(comparison: Comparison) -> Matrix:
             if cell is not None and cell.picture is not None:
                 pictures.append((target, visible(row.design), visible(name), cell.picture))
             shown.append(_shown(name, cell, target))
-        speeds = {speed.loop: speed for speed in row.speeds}
-        paces = tuple(_pace(speeds.get(loop), fastest) for loop in loops)
         badge, alarm = _badge(row)
-        lines.append(
-            Line(visible(row.design), visible(row.summary), badge, alarm, tuple(shown), paces)
-        )
+        lines.append(Line(visible(row.design), visible(row.summary), badge, alarm, tuple(shown)))
     return Matrix(
         columns=tuple(Column(visible(name), visible(promises.get(name, ""))) for name in names),
-        loops=tuple(map(visible, loops)),
         lines=tuple(lines),
         summary=_summary(lines),
         pictures=tuple(pictures),
@@ -127,19 +107,6 @@ def _shown(workload: str, cell: Cell | None, target: str) -> Shown:
         cell.verdict.value,
         grounds,
         None if cell.picture is None else target,
-    )
-
-
-def _pace(speed: Speed | None, fastest: float) -> Pace | None:
-    if speed is None:
-        return None
-    per_second = speed.operations_per_second
-    return Pace(
-        visible(speed.loop),
-        rate(per_second),
-        micros(speed.p50_us),
-        micros(speed.p99_us),
-        round(100 * per_second / fastest, 1) if fastest > 0 else 0,
     )
 
 
