@@ -115,6 +115,18 @@ def test_every_test_named_exists(page: Path) -> None:
     )
 
 
+def test_every_hazard_named_is_in_the_list() -> None:
+    """`Hazards 1, 2 and 6` in a test is three rows of the page."""
+    rows = set(re.findall(r"^\| (\d+) \|", _read(ROOT / "docs/hazards.md"), re.M))
+    assert len(rows) == 23
+    named: set[str] = set()
+    for path in (ROOT / "tests").rglob("*.py"):
+        for numbers in re.findall(r"\bHazards? ((?:\d+(?:, | and )?)+)", _read(path), re.I):
+            named.update(re.findall(r"\d+", numbers))
+    assert len(named) > 15
+    assert named <= rows
+
+
 def test_every_promise_names_the_test_that_proves_it() -> None:
     promises, _, rest = _read(ROOT / "docs/guarantees.md").partition(ABSENT)
     assert rest
