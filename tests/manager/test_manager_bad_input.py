@@ -65,6 +65,7 @@ CASES: dict[str, tuple[Call, list[Any]]] = {
         [None, 5, "", "sideways", object()],
     ),
     "aclose": (lambda m, x: m.aclose(drain=x), [None, -1, float("nan"), "1", True, object()]),
+    "for_principal": (lambda m, x: m.for_principal(x), [None, 5, b"a", ["a"], "", "x" * 1025]),
     "delete_session": (lambda m, x: m.delete_session(x), [None, *IDS]),
 }
 

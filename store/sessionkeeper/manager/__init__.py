@@ -7,6 +7,7 @@ from .config import KNOWN_VERSIONS, ManagerConfig
 from .hooks import HookFailure, SessionHooks
 from .manager import SessionManager
 from .pending import PendingRequest
+from .principal import PrincipalManager
 from .statistics import (
     HookStatistics,
     LatencyStatistics,
@@ -23,6 +24,7 @@ __all__ = [
     "ManagerConfig",
     "ManagerStatistics",
     "PendingRequest",
+    "PrincipalManager",
     "RequestStatistics",
     "SessionHooks",
     "SessionManager",

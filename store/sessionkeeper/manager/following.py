@@ -12,6 +12,7 @@ from ..errors import short_id
 from ..events import SessionEvent, SessionEventKind
 from .dispatcher import HookDispatcher
 from .hooks import SessionHooks
+from .owners import Owners
 from .rates import RateLimiter
 from .requests import RequestTracker
 
@@ -29,11 +30,13 @@ class Follower:
         self,
         requests: RequestTracker,
         rates: RateLimiter | None,
+        owners: Owners,
         hooks: SessionHooks,
         dispatcher: HookDispatcher,
     ) -> None:
         self._requests = requests
         self._rates = rates
+        self._owners = owners
         self._hooks = hooks
         self._dispatcher = dispatcher
         self.log_failures = 0
@@ -41,6 +44,11 @@ class Follower:
 
     def __call__(self, event: SessionEvent, context: Context) -> None:
         """Follow one event."""
+        session = event.session
+        if event.kind in _GONE:
+            self._owners.forget(session.id)
+        else:
+            self._owners.note(session.id, session.principal)
         if event.ended or event.kind in _GONE:
             self._requests.drop_session(event.session.id)
             if self._rates is not None:

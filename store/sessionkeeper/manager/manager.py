@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..arguments import plain_envelope
-from ..atomic import Change
+from ..atomic import AtomicSessionStore
+from ..errors import SessionNotFound
 from ..ids import checked_id
 from ..jsonrpc import RequestId, read_head
-from ..lifecycle import ending, implied_change
+from ..lifecycle import implied_change
 from ..message import MessageEnvelope
 from ..session import Session
-from ..states import Direction, SessionState, TransportType
-from ..watcher import FrameWatcher
+from ..states import Direction
 from .exchanges import is_part, is_request, request_answered
 from .opening import ManagedStore
+from .operations import SessionOperations
 from .pending import PendingRequest
+from .principal import PrincipalManager, Ways
 from .recording import append, append_settled
 from .requests import RequestTracker, opposite
 from .statistics import ManagerStatistics
-from .versions import negotiation
 
 __all__ = ["SessionManager"]
 
 
-class SessionManager(ManagedStore):
+class SessionManager(ManagedStore, SessionOperations):
     """Opens, records and ends sessions; every operation is one atomic step of its store.
 
     Use it as `async with SessionManager() as manager`, which keeps sessions in memory, or with
@@ -30,35 +33,6 @@ class SessionManager(ManagedStore):
     responses, limits rates, calls `hooks`, and sweeps away what is past its time, as its
     configuration says. `clock` and `sleep` are for tests.
     """
-
-    async def create_session(
-        self, *, transport_type: TransportType | str, id: str | None = None, **fields: object
-    ) -> Session:
-        """Create a session, with a fresh random id when none is given.
-
-        `fields` are the caller's fields of `Session`. Raises `SessionExists`, `LimitExceeded`,
-        `StoreClosed`, `TypeError`, `ValueError`. Atomic.
-        """
-        session = Session.new(transport_type=transport_type, id=id, **fields)
-        return await self._to_begin().create_session(session)
-
-    async def get_session(self, session_id: str, /) -> Session:
-        """Return the session as it is now. Raises `SessionNotFound`. Atomic."""
-        return await self.store.get_session(session_id)
-
-    async def get_or_create_session(
-        self, *, transport_type: TransportType | str, id: str, **fields: object
-    ) -> tuple[Session, bool]:
-        """Return the session and whether this call created it; one of many callers does.
-
-        Raises as `create_session`, but never `SessionExists`. Atomic.
-        """
-        session = Session.new(transport_type=transport_type, id=checked_id(id), **fields)
-        return await self._to_begin().get_or_create_session(session)
-
-    async def modify_session(self, session_id: str, change: Change, /) -> Session:
-        """Replace a session by `change(session)`; see `AtomicSessionStore.modify_session`."""
-        return await self._to_write().modify_session(session_id, change)
 
     async def record(self, envelope: MessageEnvelope, /) -> int:
         """Append a message and make the change of state it implies, in one atomic step.
@@ -71,54 +45,35 @@ class SessionManager(ManagedStore):
         (`max_pending_per_session`, `max_pending`), `RateLimited`, `StoreClosed`, `TypeError`;
         then nothing was recorded and nothing counts.
         """
+        return await self._record(envelope, None)
+
+    async def _record(
+        self, envelope: MessageEnvelope, view: AtomicSessionStore | None, *, late: bool = False
+    ) -> int:
+        """Append to the store or to the view of a principal.
+
+        `late`: what the message means for requests and rates counts only once it is in the log,
+        since until then the session may be another's.
+        """
         envelope = plain_envelope(envelope)
         head = read_head(envelope.message)
         # From here to the store's mailbox nothing awaits: what is checked holds when it is sent.
         store = self._to_begin() if is_request(head) else self._to_write()
+        store = store if view is None else view
         change = implied_change(envelope, head)
         upkeep = self._upkeep
-        if upkeep.rates is not None or (upkeep.tracks and is_part(head)):
+        takes_part = upkeep.rates is not None or (upkeep.tracks and is_part(head))
+        if late:
+            seq = await append_settled(store, envelope, change, None, None)
+            if takes_part:
+                upkeep.exchange_late(envelope.context, head)
+            return seq
+        if takes_part:
             exchange = upkeep.exchange(envelope.context, head)
             return await append_settled(store, envelope, change, exchange, upkeep.rates)
         if change is None:
             return await store.add_frame(envelope)
         return await append(store, envelope, change)
-
-    async def negotiate_version(self, session_id: str, requested: str, /) -> str:
-        """Settle on a protocol version and return it.
-
-        The one requested if it is supported, else the newest that is. Asked again, the answer is
-        the same. Raises `VersionConflict` when another one is settled or the transport's header
-        says another, `SessionNotFound`, `SessionClosed`, `TypeError`, `ValueError`. Atomic.
-        """
-        change = negotiation(requested, self._config.supported_versions)
-        session = await self._to_write().modify_session(session_id, change)
-        return str(session.version_state.negotiated)
-
-    async def complete_session(self, session_id: str, /) -> Session:
-        """End a session in good order; ending one so twice changes nothing.
-
-        Raises `SessionNotFound`, `InvalidTransition` when it ended otherwise. Atomic.
-        """
-        return await self._to_write().modify_session(session_id, ending(SessionState.CLOSED, None))
-
-    async def fail_session(self, session_id: str, reason: str, /) -> Session:
-        """End a session as failed; `reason` is 1 to 1,024 characters.
-
-        Raises `SessionNotFound`, `InvalidTransition`, `TypeError`, `ValueError`. Atomic.
-        """
-        if not isinstance(reason, str):
-            raise TypeError(f"a reason is a str, not {type(reason).__name__}")
-        change = ending(SessionState.FAILED, reason)
-        return await self._to_write().modify_session(session_id, change)
-
-    async def delete_session(self, session_id: str, /) -> None:
-        """Delete a session and its frames. Raises `SessionNotFound`. Atomic."""
-        await self._to_write().delete_session(session_id)
-
-    def watch(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        """Follow the frames of a session; see `AtomicSessionStore.watch_frames`."""
-        return self.store.watch_frames(session_id, after=after)
 
     def pending_requests(self, session_id: str | None = None, /) -> list[PendingRequest]:
         """Return the requests without a response, of one session or of all, oldest first.
@@ -157,6 +112,72 @@ class SessionManager(ManagedStore):
     async def statistics(self) -> ManagerStatistics:
         """Return what the store holds and did, and what became of requests, hooks and sweeps."""
         return await self._upkeep.statistics(self.store)
+
+    def for_principal(self, principal: str, /) -> PrincipalManager:
+        """Return a view of the sessions of one principal, as the store's `for_principal` does.
+
+        In it every operation also checks, in its own step, that the session belongs to the
+        principal; another's is not found. What a view can learn of others is in
+        `docs/guarantees.md`. It needs no closing.
+
+        Raises `RuntimeError` before opening, `TypeError`, `ValueError`, and `NotImplementedError`
+        when the store has no such view.
+        """
+        view = self.store.for_principal(principal)
+        return PrincipalManager(view, self._ways(view, principal))
+
+    @property
+    def _versions(self) -> Sequence[str]:
+        return self._config.supported_versions
+
+    def _note(self, session: Session) -> Session:
+        self._upkeep.owners.note(session.id, session.principal)
+        return session
+
+    def _ways(self, view: AtomicSessionStore, principal: str) -> Ways:
+        # Functions of their own: a bound method would lead to the manager.
+        owners = self._upkeep.owners
+
+        async def record(envelope: MessageEnvelope) -> int:
+            session_id = plain_envelope(envelope).context.session_id
+            known = owners.has(session_id, principal)
+            try:
+                seq = await self._record(envelope, view, late=not known)
+            except SessionNotFound:
+                owners.forget(session_id, principal)
+                raise
+            owners.note(session_id, principal)
+            return seq
+
+        def pending(session_id: str | None) -> list[PendingRequest]:
+            found = self.pending_requests(session_id)
+            return [each for each in found if owners.has(each.session_id, principal)]
+
+        def match(envelope: MessageEnvelope) -> PendingRequest | None:
+            found = self.match(envelope)
+            own = found is not None and owners.has(found.session_id, principal)
+            return found if own else None
+
+        def awaiting(request_id: RequestId, direction: Direction | str) -> tuple[str, ...]:
+            found = self.sessions_awaiting(request_id, direction=direction)
+            return tuple(each for each in found if owners.has(each, principal))
+
+        def check_begin() -> None:
+            self._to_begin()
+
+        def check_write() -> None:
+            self._to_write()
+
+        return Ways(
+            versions=self._versions,
+            check_begin=check_begin,
+            check_write=check_write,
+            record=record,
+            seen=lambda session_id: owners.note(session_id, principal),
+            pending=pending,
+            match=match,
+            awaiting=awaiting,
+        )
 
     def _tracked(self) -> RequestTracker:
         if not self._upkeep.tracks:

@@ -8,14 +8,16 @@ from contextvars import Context
 
 from ..atomic import AtomicSessionStore
 from ..clock import Clock
+from ..errors import LimitExceeded
 from ..jsonrpc import RpcHead
 from ..message import MessageContext
 from .closing import ShutdownReport, shut_down
 from .config import ManagerConfig
 from .dispatcher import HookDispatcher
-from .exchanges import Exchange, begin
+from .exchanges import Exchange, Outcome, begin
 from .following import Follower
 from .hooks import SessionHooks
+from .owners import Owners
 from .pending import Waiting
 from .rates import RateLimiter
 from .requests import RequestTracker
@@ -51,7 +53,8 @@ class Upkeep:
         self.rates: RateLimiter | None = None
         if config.rate_limit is not None:
             self.rates = RateLimiter(clock.steady, rate=config.rate_limit, burst=config.rate_burst)
-        self._follower = Follower(self.requests, self.rates, hooks, self.dispatcher)
+        self.owners = Owners()
+        self._follower = Follower(self.requests, self.rates, self.owners, hooks, self.dispatcher)
         self._sweeper: Sweeper = self._make_sweeper(None)
         self._unsubscribe: Callable[[], None] = _do_nothing
 
@@ -86,6 +89,15 @@ class Upkeep:
             if self.rates is not None:
                 self.rates.give_back(context.session_id)
             raise
+
+    def exchange_late(self, context: MessageContext, head: RpcHead) -> None:
+        """Let a message that is in its log take its part; at a limit, it takes none."""
+        try:
+            exchange = self.exchange(context, head)
+        except LimitExceeded:
+            return
+        if exchange is not None:
+            exchange.settle(Outcome.RECORDED)
 
     async def end(
         self, store: AtomicSessionStore, *, closes_store: bool, timeout: float | None

@@ -55,7 +55,8 @@ async def get_or_create(store: SessionStore, session: Session) -> tuple[Session,
     try:
         return await store.create_session(session), True
     except SessionExists:  # another process was faster, or it is there and not to be seen
-        return await store.get_session(session.id), False
+        pass
+    return await store.get_session(session.id), False
 
 
 async def add_one(
