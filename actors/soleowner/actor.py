@@ -10,12 +10,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from threading import get_ident
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .command import Command
-from .envelope import Batch, Reply, fail
+from .envelope import Batch, Reply, fail, succeed
 from .errors import (
     ActorError,
     LoopStopped,
@@ -71,6 +72,7 @@ class Actor(Generic[S]):
         # Why nothing can be asked now; None while it can. One test on the hot path for all.
         self._refusal: Callable[[], Exception] | None = _not_open
         self._batches = self._commands = self._largest = self._refused = 0
+        self._fences: set[Reply] = set()
         self.observe(observer)
 
     def __repr__(self) -> str:
@@ -141,6 +143,21 @@ class Actor(Generic[S]):
             raise self._translate(MailboxFull(self._mailbox.capacity))
         return reply
 
+    async def settle(self) -> None:
+        """Wait until all that was asked before has come to its end, its caller gone or not.
+
+        Also what is queued behind a full mailbox. An owner that has ended has settled everything.
+        Raises `WrongLoop` and `Reentrant`, as `ask` does, and what that raises before opening.
+        """
+        fences = self._raise_fences()
+        try:
+            for fence in fences:
+                with suppress(Exception):  # it ended meanwhile: everybody was answered
+                    await fence
+        finally:
+            for fence in fences:
+                fence.cancel()
+
     def statistics(self) -> ActorStatistics:
         """One moment's depth and the counters since opening; O(1)."""
         box = self._mailbox
@@ -192,6 +209,26 @@ class Actor(Generic[S]):
     async def _get_ready(self) -> None:
         await self._runner.open()
 
+    def _raise_fences(self) -> list[asyncio.Future[None]]:
+        """Queue a fence behind all that was asked; return it, or the end of an owner that closes.
+
+        A fence is no command: the runner never sees it, it falls when its batch is done.
+        """
+        if self._task is None and self._refusal is not None and self._state != "closed":
+            raise self._refusal()
+        if self._task is None or self._task.done():
+            return []
+        if get_ident() != self._thread or not self._is_running() or self._runner.applying:
+            raise self._misuse()
+        fence: asyncio.Future[None] = self._create_future()
+        if self._refusal is None:
+            # Those whose callers left may never be taken: the mailbox drops them from its line.
+            self._fences = {each for each in self._fences if not each.done()} | {fence}
+            self._mailbox.put((_FENCE, fence))
+        else:
+            self._task.add_done_callback(lambda _: succeed(fence, None))
+        return [fence]
+
     def _begin_closing(self) -> set[asyncio.Task[None]]:
         """Refuse new commands from now on; return the task that is finishing the others, if any."""
         if self._state in ("new", "opening"):
@@ -236,12 +273,14 @@ class Actor(Generic[S]):
 
     async def _serve(self) -> None:
         while batch := await self._mailbox.take():
+            self._current = batch
+            if self._fences:
+                batch = [envelope for envelope in batch if envelope[0] is not _FENCE]
             size = len(batch)
             self._batches += 1
             self._commands += size
             if size > self._largest:  # noqa: PLR1730 - `max` is a call, once a batch
                 self._largest = size
-            self._current = batch
             observer = self._observer
             if observer is None:
                 await self._runner.run(batch)
@@ -250,7 +289,15 @@ class Actor(Generic[S]):
                 kept = await run_observed(self._runner, batch, observer, waited=waited)
                 if not kept and self._observer is observer:
                     self.observe(None)
+            if self._fences:
+                self._drop_fences()
             self._current = batch = []  # while it waits, nothing of the last batch stays alive
+
+    def _drop_fences(self) -> None:
+        for command, reply in self._current:
+            if command is _FENCE:
+                self._fences.discard(reply)
+                succeed(reply, None)
 
     def _end(self, state: str, refusal: Callable[[], Exception]) -> None:
         """Refuse new commands and answer all that are left, in one step."""
@@ -258,6 +305,7 @@ class Actor(Generic[S]):
         for _, reply in [*self._current, *self._mailbox.drain()]:
             fail(reply, refusal())
         self._current = []
+        self._fences.clear()
 
     def _misuse(self) -> Exception:
         here = get_ident()
@@ -294,6 +342,16 @@ class Actor(Generic[S]):
 
     def _forked(self) -> Exception:
         return self._translate(WrongLoop("a forked process"))
+
+
+class _Fence(Command[Any, None]):
+    """Stands in the mailbox where a command would; the runner never applies it."""
+
+    def apply(self, state: object, /) -> None:
+        """Do nothing."""
+
+
+_FENCE = _Fence()
 
 
 def _not_open() -> Exception:

@@ -117,6 +117,9 @@ class ActorPair(Actor[S]):
             await self._runner.aclose()
             raise
 
+    def _raise_fences(self) -> list[asyncio.Future[None]]:
+        return super()._raise_fences() + self._reader._raise_fences()
+
     def _begin_closing(self) -> set[asyncio.Task[None]]:
         # The writer first: it knows whether who asks may close.
         return super()._begin_closing() | self._reader._begin_closing()

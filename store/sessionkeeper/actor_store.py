@@ -107,6 +107,9 @@ class ActorSessionStore(CommandStore, Crossing):
         """
         await self._actor.aclose(timeout=timeout)
 
+    async def settle(self) -> None:
+        await self._actor.settle()
+
     def for_principal(self, principal: str, /) -> PrincipalStore:
         return PrincipalStore(self, principal)
 

@@ -38,6 +38,13 @@ class Crossing(ABC):
         Raises what the store raises while it is not open.
         """
 
+    @abstractmethod
+    async def settle(self) -> None:
+        """Wait until all that was asked before has come to its end, its caller gone or not.
+
+        A read that is answered says less: on some stores it overtakes the writes that wait.
+        """
+
 
 @coroutine
 def stop_at(command: Command[Any, R], /) -> Generator[Command[Any, R], R, R]:

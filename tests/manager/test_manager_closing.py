@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,10 +12,13 @@ from sessionkeeper import (
     ActorSessionStore,
     ManagerConfig,
     MessageEnvelope,
+    Session,
     SessionEvent,
     SessionHooks,
     SessionManager,
     ShutdownReport,
+    SQLiteBackend,
+    SQLiteSessionStore,
     StoreClosed,
 )
 
@@ -197,6 +202,139 @@ async def test_a_second_call_may_cut_the_wait_short() -> None:
         assert not first.done()
         assert (await manager.aclose()).pending_requests == 1
         assert await first is await second
+
+
+async def test_the_least_patience_decides_in_the_same_turn_too() -> None:
+    """Two who close at once: the wait of the first has not even begun."""
+    for first, second in ((1_000.0, 0.0), (1_000.0, 0.001), (0.001, 1_000.0)):
+        async with SessionManager() as manager:
+            await opened(manager, "a")
+            await manager.record(request("a", 1))
+            closing = [asyncio.create_task(manager.aclose(drain=each)) for each in (first, second)]
+            async with asyncio.timeout(30):
+                reports = await asyncio.gather(*closing)
+            assert reports[0] is reports[1]
+            assert reports[0].pending_requests == 1
+
+
+class Slow(ActorSessionStore):
+    """Lets nothing through to its owner while the gate is shut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def add_frame(self, envelope: MessageEnvelope, /) -> int:
+        await self.gate.wait()
+        return await super().add_frame(envelope)
+
+
+async def test_what_was_let_in_is_waited_for_on_any_store() -> None:
+    """A message on its way to a slow store is recorded and counted before the report is made."""
+    async with Slow() as store, SessionManager.with_store(store) as manager:
+        await opened(manager, "a")
+        for n in range(2):
+            await manager.record(request("a", n))
+        store.gate.clear()
+        recording = asyncio.create_task(manager.record(response("a", 0)))
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(manager.aclose())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not closing.done()
+        store.gate.set()
+        assert (await closing).pending_requests == 1
+        assert await recording == 3
+        numbers = manager._upkeep.requests.statistics()
+        assert (numbers.answered, numbers.dropped, numbers.unmatched) == (1, 1, 0)
+
+
+async def test_what_misses_the_deadline_is_not_counted_twice() -> None:
+    """Its store stays open and answers later: answered then, and never unmatched."""
+    async with Slow() as store:
+        config = ManagerConfig(close_timeout=0.01)
+        manager = await SessionManager.with_store(store, config).open()
+        await opened(manager, "a")
+        await manager.record(request("a", 0))
+        store.gate.clear()
+        recording = asyncio.create_task(manager.record(response("a", 0)))
+        await asyncio.sleep(0)
+        report = await manager.aclose()
+        assert report == ShutdownReport(1, None, 0, deadline_missed=True)
+        store.gate.set()
+        await recording
+        numbers = manager._upkeep.requests.statistics()
+        assert (numbers.answered, numbers.dropped, numbers.unmatched) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("responses", [0, 5])
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_closing_waits_for_queued_writes_in_a_file(
+    tmp_path: Path, cancelled: bool, responses: int
+) -> None:
+    """Reads overtake them there, so that a read that is answered says nothing of them.
+
+    Also for those whose callers gave up while the owner worked: their sessions have ended, and
+    the hooks are told.
+    """
+    told: list[str] = []
+    path = str(tmp_path / "store.db")
+    hooks = SessionHooks(ended=lambda event: told.append(event.session.id))
+    manager = SessionManager(ManagerConfig(backend=SQLiteBackend(path=path)), hooks=hooks)
+    await manager.open()
+    await opened(manager, "r", *map(str, range(20)))
+    for n in range(responses):
+        await manager.record(request("r", n))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    ends = [asyncio.create_task(manager.complete_session(str(n))) for n in range(20)]
+    answers = [asyncio.create_task(manager.record(response("r", n))) for n in range(responses)]
+    while not manager.store.mailbox.batches:  # type: ignore[union-attr]  # it has one
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_later(0.2, other.execute, "ROLLBACK")
+    closing = asyncio.create_task(manager.aclose())
+    await asyncio.sleep(0)
+    if cancelled:
+        ends[0].cancel()
+    report = await closing
+    other.close()
+    results = await asyncio.gather(*ends, return_exceptions=True)
+    assert sum(isinstance(each, Session) for each in results) == 20 - cancelled
+    assert len(await asyncio.gather(*answers)) == responses
+    async with SQLiteSessionStore(path) as store:
+        ended = [each.id for each in await store.list_sessions() if each.state.is_terminal]
+    assert told == ended
+    assert report == ShutdownReport(0, 21 - len(ended), 0, deadline_missed=False)
+
+
+async def test_a_report_of_a_missed_deadline_counts_what_came_to_its_end(tmp_path: Path) -> None:
+    """Whatever a store finishes while it is closed is in the report: told, or undelivered."""
+    told: list[str] = []
+    path = str(tmp_path / "store.db")
+    hooks = SessionHooks(ended=lambda event: told.append(event.session.id))
+    config = ManagerConfig(backend=SQLiteBackend(path=path), close_timeout=0.05)
+    manager = await SessionManager(config, hooks=hooks).open()
+    await opened(manager, *map(str, range(8)))
+    await manager.record(request("0", 1))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    ends = [asyncio.create_task(manager.complete_session(str(n))) for n in range(1, 8)]
+    answer = asyncio.create_task(manager.record(response("0", 1)))
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_later(0.1, other.execute, "ROLLBACK")
+    report = await manager.aclose()
+    results = await asyncio.gather(*ends, answer, return_exceptions=True)
+    ended = sum(isinstance(each, Session) for each in results)
+    assert report.deadline_missed
+    assert report.live_sessions is None
+    assert len(told) + report.undelivered_events == ended
+    assert report.pending_requests == (not isinstance(results[-1], int))
+    numbers = manager._upkeep.requests.statistics()
+    assert (numbers.unmatched, numbers.pending) == (0, 0)
+    await asyncio.sleep(0.2)
+    other.close()
 
 
 async def test_hooks_are_told_before_the_store_closes() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 from pydantic import SecretStr
@@ -17,7 +19,9 @@ from sessionkeeper import (
     PlainSessionStore,
     RedisBackend,
     SessionManager,
+    ShutdownReport,
     SQLiteBackend,
+    SQLiteSessionStore,
     StorageFactory,
     StoreClosed,
     StoreUnavailable,
@@ -188,3 +192,131 @@ async def test_an_opening_that_fails_leaves_nothing_open(
     with pytest.raises(OSError):  # noqa: PT011 - there is nothing more to match
         await manager.open()
     assert asyncio.all_tasks() == before
+
+
+async def _close_after(manager: SessionManager, turns: int) -> tuple[object, ShutdownReport]:
+    opening = asyncio.create_task(manager.open())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    report = await manager.aclose()
+    [opened] = await asyncio.gather(opening, return_exceptions=True)
+    return opened, report
+
+
+@pytest.mark.parametrize("backend", ["memory", "sqlite", "third party"])
+async def test_closing_while_it_opens_ends_the_opening(
+    wire: Wire, tmp_path: Path, backend: str
+) -> None:
+    """At whichever step: `open` raises `StoreClosed`, or it was open; and then all is closed."""
+    tasks, threads = asyncio.all_tasks(), set(threading.enumerate())
+    cut_short = 0
+    for turns in range(1, 30):
+        if backend == "third party":
+            manager = SessionManager.with_store(wire.TenMethods())
+        elif backend == "sqlite":
+            path = str(tmp_path / f"{turns}.db")
+            manager = SessionManager(ManagerConfig(backend=SQLiteBackend(path=path)))
+        else:
+            manager = SessionManager()
+        async with asyncio.timeout(30):
+            opened, report = await _close_after(manager, turns)
+        assert opened is manager or isinstance(opened, StoreClosed), (turns, opened)
+        cut_short += opened is not manager
+        assert report == ShutdownReport(0, 0, 0, deadline_missed=False)
+        with pytest.raises(StoreClosed):
+            await manager.create_session(transport_type="stdio")
+        with pytest.raises(StoreClosed):
+            await manager.statistics()
+        with pytest.raises(RuntimeError, match="once"):
+            await manager.open()
+        assert await manager.aclose() == report
+        assert asyncio.all_tasks() == tasks
+    assert cut_short
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+async def test_closing_ends_an_opening_that_hangs(wire: Wire) -> None:
+    """It waits for nothing that the opening waits for."""
+
+    class Hanging(OwnedSessionStore):
+        async def open(self) -> Self:
+            await asyncio.Event().wait()
+            return self
+
+    manager = SessionManager()
+    manager._given = Hanging(wire.TenMethods())
+    async with asyncio.timeout(30):
+        opened, report = await _close_after(manager, 3)
+    assert isinstance(opened, StoreClosed)
+    assert report == ShutdownReport(0, 0, 0, deadline_missed=False)
+
+
+async def test_an_opening_that_ignores_its_end_is_told_of(wire: Wire) -> None:
+    """Closing takes no longer than `close_timeout`; whatever opens later is closed again."""
+    gate = asyncio.Event()
+
+    class Stubborn(OwnedSessionStore):
+        async def open(self) -> Self:
+            while not gate.is_set():
+                with suppress(asyncio.CancelledError):
+                    await gate.wait()
+            return await super().open()
+
+    manager = SessionManager(ManagerConfig(close_timeout=0.01))
+    manager._given = store = Stubborn(wire.TenMethods())
+    opening = asyncio.create_task(manager.open())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        assert (await manager.aclose()).deadline_missed
+    gate.set()
+    with pytest.raises(StoreClosed):
+        await opening
+    assert not store.is_open
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_an_opening_whose_caller_is_cancelled_leaves_nothing_open(turns: int) -> None:
+    """At whichever step, the last one included; the manager can be opened afterwards."""
+    before = asyncio.all_tasks()
+    manager = SessionManager()
+    opening = asyncio.create_task(manager.open())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    opening.cancel()
+    [opened] = await asyncio.gather(opening, return_exceptions=True)
+    if opened is not manager:
+        assert isinstance(opened, asyncio.CancelledError)
+        assert asyncio.all_tasks() == before
+        await manager.open()
+    await manager.aclose()
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "third party"])
+async def test_a_store_that_is_closed_while_it_opens_stays_closed(
+    wire: Wire, tmp_path: Path, kind: str
+) -> None:
+    """The store by itself: whoever closes has the last word, at whichever step."""
+    tasks, threads = asyncio.all_tasks(), set(threading.enumerate())
+    for turns in range(20):
+        store: AtomicSessionStore = ActorSessionStore()
+        if kind == "sqlite":
+            store = SQLiteSessionStore(tmp_path / f"{turns}.db")
+        elif kind == "third party":
+            store = OwnedSessionStore(wire.TenMethods())
+        opening = asyncio.create_task(store.open())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await store.aclose()
+        [opened] = await asyncio.gather(opening, return_exceptions=True)
+        assert opened is store or isinstance(opened, StoreClosed | RuntimeError)
+        assert not store.is_open
+        with pytest.raises(StoreClosed):
+            await store.count_sessions()
+    assert asyncio.all_tasks() == tasks
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(30)
+        assert not thread.is_alive()

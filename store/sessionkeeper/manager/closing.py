@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ..atomic import AtomicSessionStore
+from ..crossing import Crossing
 from .dispatcher import HookDispatcher
 from .requests import RequestTracker
 from .sweeper import Sweeper
@@ -29,33 +30,33 @@ class ShutdownReport:
 
 
 class Drain:
-    """The wait for the responses that are due."""
+    """The wait for the responses that are due; whoever closes may shorten it."""
 
     def __init__(self, requests: RequestTracker) -> None:
         self._requests = requests
+        self._end: float | None = None
         self._limit: asyncio.Timeout | None = None
 
-    async def wait(self, seconds: float) -> None:
-        """Wait until no request is pending, or so many seconds."""
+    def shorten(self, seconds: float) -> None:
+        """Let the wait end so many seconds from now, unless it ends earlier; it may begin later."""
+        end = asyncio.get_running_loop().time() + seconds
+        self._end = end if self._end is None else min(self._end, end)
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(self._end)
+
+    async def wait(self) -> None:
+        """Wait until no request is pending, or until the end that was set."""
         none = asyncio.Event()
         self._requests.when_none = none.set
         try:
             if len(self._requests):
-                async with asyncio.timeout(seconds) as self._limit:
+                async with asyncio.timeout_at(self._end) as self._limit:
                     await none.wait()
         except TimeoutError:
             pass
         finally:
             self._requests.when_none = _do_nothing
             self._limit = None
-
-    def shorten(self, seconds: float) -> None:
-        """End a wait so many seconds from now, if it would last longer."""
-        if self._limit is None or self._limit.expired():
-            return
-        end = asyncio.get_running_loop().time() + seconds
-        before = self._limit.when()
-        self._limit.reschedule(end if before is None else min(before, end))
 
 
 async def shut_down(
@@ -75,24 +76,43 @@ async def shut_down(
     time = asyncio.get_running_loop().time
     deadline = None if timeout is None else time() + timeout
     missed = not await _within(deadline, sweeper.stop())
+    # A read that is answered would not do: on some stores it overtakes the writes that wait.
+    missed |= not await _within(deadline, _settle(store, requests))
     live: list[int] = []
-    # Asked last of all: when this is answered, all that was sent before is done, and told.
     missed |= not await _within(deadline, _count_live(store, live))
     missed |= not await _within(deadline, dispatcher.flush())
-    unsubscribe()
-    undelivered = await dispatcher.stop()
-    pending = len(requests)
-    requests.drop_all()
-    if closes_store:
-        left = None if deadline is None else max(0.0, deadline - time())
-        await store.aclose(timeout=left)
-        missed |= deadline is not None and time() > deadline
+    await dispatcher.stop()
+    try:
+        if closes_store:
+            left = None if deadline is None else max(0.0, deadline - time())
+            await store.aclose(timeout=left)
+            missed |= deadline is not None and time() > deadline
+    finally:
+        unsubscribe()
+        # Last of all: what came to its end while the store closed is in the report as well.
+        pending = len(requests)
+        requests.drop_all()
     return ShutdownReport(
         pending_requests=pending,
         live_sessions=live[0] if live else None,
-        undelivered_events=undelivered,
+        undelivered_events=dispatcher.waiting,
         deadline_missed=missed,
     )
+
+
+async def _settle(store: AtomicSessionStore, requests: RequestTracker) -> None:
+    """Wait until all that was let in has come to its end, and was told of."""
+    recorded = asyncio.Event()
+    requests.when_recorded = recorded.set
+    try:
+        if requests.is_recording:
+            await recorded.wait()
+        if isinstance(store, Crossing):
+            await store.settle()
+    except Exception:  # a store that is broken or closed has to be closed all the same
+        return
+    finally:
+        requests.when_recorded = _do_nothing
 
 
 async def _within(deadline: float | None, work: Awaitable[None]) -> bool:

@@ -94,9 +94,8 @@ class HookDispatcher:
         """Wait until all events are delivered."""
         await self._idle.wait()
 
-    async def stop(self) -> int:
-        """Stop, cancel a hook that runs, and return how many events were not delivered."""
-        left = self.waiting
+    async def stop(self) -> None:
+        """Stop, and cancel a hook that runs; what is `waiting` from now on is not delivered."""
         await self._task.stop()
         if self._awaited is not None:
             task = self._awaited[0]
@@ -106,7 +105,6 @@ class HookDispatcher:
                 _left_behind.add(task)
                 logger.error("a hook ignores its cancellation and is left behind")
             task.add_done_callback(_forget)
-        return left
 
     def statistics(self) -> HookStatistics:
         """One moment's numbers."""

@@ -40,16 +40,21 @@ class Exchange(ABC):
     def __init__(self, requests: RequestTracker, waiting: Waiting | None) -> None:
         self._requests = requests
         self._waiting = waiting
+        requests.exchange_begun()
 
-    @abstractmethod
     def settle(self, outcome: Outcome) -> None:
         """Say what became of the message."""
+        self._settle(outcome)
+        self._requests.exchange_over()
+
+    @abstractmethod
+    def _settle(self, outcome: Outcome) -> None: ...
 
 
 class _Asking(Exchange):
     __slots__ = ()
 
-    def settle(self, outcome: Outcome) -> None:
+    def _settle(self, outcome: Outcome) -> None:
         if self._waiting is None:
             return
         if outcome is Outcome.REFUSED:
@@ -67,7 +72,7 @@ class _Answering(Exchange):
         super().__init__(requests, waiting)
         self._of = of
 
-    def settle(self, outcome: Outcome) -> None:
+    def _settle(self, outcome: Outcome) -> None:
         if outcome is Outcome.RECORDED:
             self._requests.answer(self._waiting, self._of)
         elif self._waiting is not None:
@@ -77,7 +82,7 @@ class _Answering(Exchange):
 class _Cancelling(Exchange):
     __slots__ = ()
 
-    def settle(self, outcome: Outcome) -> None:
+    def _settle(self, outcome: Outcome) -> None:
         if self._waiting is None:
             return
         if outcome is Outcome.RECORDED:

@@ -44,7 +44,8 @@ class ManagedStore:
         self._given: AtomicSessionStore | None = None
         self._store: AtomicSessionStore | None = None
         self._closes_store = True
-        self._opening = False
+        self._opening: asyncio.Task[AtomicSessionStore] | None = None
+        self._opened = asyncio.Event()
         self._draining = self._closed = False
         self._drain = Drain(self._upkeep.requests)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -77,32 +78,58 @@ class ManagedStore:
 
     @property
     def store(self) -> AtomicSessionStore:
-        """The store, for reading sessions and frames. Raises `RuntimeError` before opening."""
+        """The store, for reading sessions and frames.
+
+        Raises `RuntimeError` before opening, `StoreClosed` when that was cut short by closing.
+        """
         if self._store is None:
+            if self._draining:
+                raise StoreClosed
             raise RuntimeError("the manager is not open: use 'async with'")
         return self._store
 
     async def open(self) -> Self:
         """Make or adopt the store and start the sweeper; `async with` does it.
 
-        Raises `RuntimeError` when open already, what opening the store raises, and
-        `NotImplementedError` when there are hooks and the store tells of no events.
+        Raises `RuntimeError` when it was opened before, `StoreClosed` when it is closed while it
+        opens, what opening the store raises, and `NotImplementedError` when there are hooks and
+        the store tells of no events.
         """
-        if self._opening or self._store is not None:
+        if self._opening is not None or self._store is not None:
             raise RuntimeError("a manager is opened once")
-        self._opening = True
+        self._loop = asyncio.get_running_loop()
+        self._opened.clear()
+        # A task of its own, so that closing can end it; a caller that is cancelled cancels it too.
+        self._opening = opening = self._loop.create_task(self._open_store())
         try:
-            store = await self._open_store()
+            store = await self._opened_store(opening)
             try:
+                if self._draining:  # `aclose` came when the store was open already
+                    raise StoreClosed
                 self._upkeep.begin(store)
             except BaseException:
                 if self._closes_store:
                     await store.aclose()
                 raise
-            self._loop, self._store = asyncio.get_running_loop(), store
+            self._store = store
         finally:
-            self._opening = False
+            if not self._draining:
+                self._opening = None
+            self._opened.set()
         return self
+
+    async def _opened_store(self, opening: asyncio.Task[AtomicSessionStore]) -> AtomicSessionStore:
+        try:
+            return await opening
+        except BaseException as error:
+            made = opening.done() and not opening.cancelled() and opening.exception() is None
+            if made and self._closes_store:  # it was open, and nobody will have it
+                await opening.result().aclose()
+            caller = asyncio.current_task()
+            if not self._draining or (caller is not None and caller.cancelling()):
+                raise
+            closed = StoreClosed()
+            raise closed from (None if isinstance(error, asyncio.CancelledError) else error)
 
     async def _open_store(self) -> AtomicSessionStore:
         if self._given is None:
@@ -113,6 +140,9 @@ class ManagedStore:
 
     async def aclose(self, *, drain: float = 0.0) -> ShutdownReport:
         """Close in good order and report what was left. Idempotent.
+
+        Called while the manager opens, it makes `open` raise `StoreClosed`, and nothing was left.
+        Before that it does nothing.
 
         From the call on, new sessions and new requests are refused with `StoreClosed`. Responses
         are recorded for up to `drain` seconds, until no request is pending; then all writing is
@@ -127,26 +157,39 @@ class ManagedStore:
         """
         if checked_seconds("drain", drain) is None:
             raise TypeError("drain is a number of seconds, not None")
-        if self._store is None:
+        if self._store is None and self._opening is None:
             return ShutdownReport(0, 0, 0, deadline_missed=False)
         if self._loop is not asyncio.get_running_loop():
             raise RuntimeError("a manager is closed on the event loop that opened it")
+        if self._store is None:
+            return await self._end_opening()
         if self._upkeep.dispatcher.is_asking:
             raise RuntimeError("a hook cannot wait for its manager to close")
         self._draining = True
-        task = self._closing
-        if task is not None:
-            self._drain.shorten(drain)
-        elif not drain:
+        self._drain.shorten(drain)
+        if not drain:
             self._closed = True
+        task = self._closing
         if task is None or (task.done() and (task.cancelled() or task.exception())):
-            task = asyncio.create_task(self._close(self._store, drain), name="sessionkeeper close")
+            task = asyncio.create_task(self._close(self._store), name="sessionkeeper close")
             self._closing = task
         return await asyncio.shield(task)
 
-    async def _close(self, store: AtomicSessionStore, drain: float) -> ShutdownReport:
-        if drain:
-            await self._drain.wait(drain)
+    async def _end_opening(self) -> ShutdownReport:
+        """Have the `open` that is under way raise, and wait until it has let go of everything."""
+        self._draining = self._closed = True
+        if self._opening is not None:
+            self._opening.cancel()
+        try:
+            async with asyncio.timeout(self._config.close_timeout):
+                await self._opened.wait()
+        except TimeoutError:
+            return ShutdownReport(0, None, 0, deadline_missed=True)
+        return ShutdownReport(0, 0, 0, deadline_missed=False)
+
+    async def _close(self, store: AtomicSessionStore) -> ShutdownReport:
+        if not self._closed:
+            await self._drain.wait()
         self._closed = True
         return await self._upkeep.end(
             store, closes_store=self._closes_store, timeout=self._config.close_timeout

@@ -76,6 +76,9 @@ class RequestTracker:
         self._starts = self._unmatched = self._untracked = self._ambiguous = self._late = 0
         self.when_none: Callable[[], None] = lambda: None
         """Called whenever the last pending request is settled."""
+        self._exchanges = 0
+        self.when_recorded: Callable[[], None] = lambda: None
+        """Called whenever no message is on its way to its log any more."""
 
     def __len__(self) -> int:
         return len(self._started) + len(self._overdue)
@@ -117,6 +120,21 @@ class RequestTracker:
     def withdraw(self, waiting: Waiting) -> None:
         """Give a place back: the request was refused; others of its id wait on."""
         self._settle(waiting, "withdrawn")
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether a message that was let in is on its way to its log."""
+        return self._exchanges > 0
+
+    def exchange_begun(self) -> None:
+        """Note that a message is on its way."""
+        self._exchanges += 1
+
+    def exchange_over(self) -> None:
+        """Note that it is known what became of a message."""
+        self._exchanges -= 1
+        if not self._exchanges:
+            self.when_recorded()
 
     def find(
         self, session_id: str, direction: Direction, request_id: RequestId

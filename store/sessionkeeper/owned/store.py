@@ -106,6 +106,9 @@ class OwnedSessionStore(AwaitedStore, Crossing):
         """
         await self._actor.aclose(timeout=timeout)
 
+    async def settle(self) -> None:
+        await self._actor.settle()
+
     async def _do(self, operation: Callable[[NotingStore], Awaitable[R]], /) -> R:
         notes, context = self._notes, copy_context()
         await_ = Await(lambda inner: operation(NotingStore(inner, notes, context)))

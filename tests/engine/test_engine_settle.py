@@ -1,0 +1,150 @@
+"""Waiting for what was asked: it has come to its end, whoever asked is still there or not."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from soleowner import ActorPair, Command, LoopRunner, MailboxClosed, Reentrant
+
+if TYPE_CHECKING:
+    from tests.engine.conftest import Bench
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Command[list[object], int]):
+    """Answer how many values there are."""
+
+    def apply(self, state: list[object], /) -> int:
+        return len(state)
+
+
+def looks(command: Command[Any, Any]) -> bool:
+    return isinstance(command, Look)
+
+
+async def some_turns() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_it_waits_for_all_that_was_asked_before(bench: Bench) -> None:
+    """Queued, in line for a place, or in the owner's hands; not for what is asked later."""
+    actor = await bench.open(capacity=2)
+    held = await bench.hold(actor)
+    replies = [actor.ask(bench.note(n)) for n in range(5)]
+    settling = asyncio.create_task(actor.settle())
+    await some_turns()
+    later = actor.ask(bench.note("later"))
+    assert not settling.done()
+    bench.release()
+    await settling
+    assert all(reply.done() for reply in [held, *replies])
+    assert bench.state[:6] == ["held", *range(5)]
+    await later
+    await actor.settle()
+    assert not actor._fences
+    assert actor.statistics().commands == 7
+
+
+async def test_it_waits_for_those_whose_callers_are_gone(bench: Bench) -> None:
+    """The owner had taken the command: it is applied whole, and settled means that too."""
+    actor = await bench.open()
+    bench.runner.gate.clear()
+    reply = actor.ask(bench.note(1))
+    await bench.runner.at_gate.wait()
+    settling = asyncio.create_task(actor.settle())
+    await some_turns()
+    reply.cancel()
+    await some_turns()
+    assert not settling.done()
+    bench.release()
+    await settling
+
+
+async def test_an_idle_or_ended_owner_has_settled_everything(bench: Bench) -> None:
+    """At once; while it closes, when it has."""
+    actor = await bench.open()
+    await actor.settle()
+    await bench.hold(actor)
+    closing = asyncio.create_task(actor.aclose())
+    await asyncio.sleep(0)
+    settling = asyncio.create_task(actor.settle())
+    await some_turns()
+    assert not settling.done()
+    bench.release()
+    await settling
+    await closing
+    await actor.settle()
+    never = bench.actor()
+    with pytest.raises(RuntimeError, match="not open"):
+        await never.settle()
+
+
+async def test_a_crash_or_a_deadline_settles_everything(bench: Bench) -> None:
+    """Everybody was answered, so there is nothing to wait for, and nothing to raise."""
+    actor = await bench.open()
+    await bench.hold(actor)
+    settling = asyncio.create_task(actor.settle())
+    await some_turns()
+    await actor.aclose(timeout=0)
+    await settling
+    crashing = bench.actor(LoopRunner[list[object]]([]))
+    await crashing.open()
+    reply = crashing.ask(bench.fail(ZeroDivisionError()))
+    await crashing.settle()
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        await reply
+    bench.surfaced.clear()
+
+
+async def test_who_gives_up_waiting_leaves_nothing(bench: Bench) -> None:
+    """The fences that are not awaited any more are dropped from a line that does not move."""
+    actor = await bench.open(capacity=1)
+    await bench.hold(actor)
+    for _ in range(100):
+        settling = asyncio.create_task(actor.settle())
+        await asyncio.sleep(0)
+        settling.cancel()
+        await asyncio.gather(settling, return_exceptions=True)
+    assert len(actor._fences) == 1
+    assert actor.statistics().waiting < 10
+    bench.release()
+    await actor.settle()
+    assert await actor.ask(bench.note(1)) == 2
+
+
+async def test_a_pair_has_settled_when_both_have(bench: Bench) -> None:
+    """A read that is answered says nothing of the writes that were asked before it."""
+    pair = ActorPair(bench.runner, LoopRunner(bench.state), reads=looks)
+    async with pair:
+        bench.runner.gate.clear()
+        write = pair.ask(bench.note(1))
+        assert await pair.ask(Look()) == 0
+        settling = asyncio.create_task(pair.settle())
+        await some_turns()
+        assert not settling.done()
+        bench.release()
+        await settling
+        assert write.done()
+        assert await pair.ask(Look()) == 1
+    await pair.settle()
+    with pytest.raises(MailboxClosed):
+        await pair.ask(Look())
+
+
+async def test_a_command_cannot_wait_for_itself(bench: Bench) -> None:
+    """Asked from inside a command it raises, as `ask` does."""
+    actor = await bench.open()
+    raised: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            actor._raise_fences()
+        except Reentrant as error:
+            raised.append(error)
+
+    await actor.ask(bench.do(ask))
+    assert len(raised) == 1
