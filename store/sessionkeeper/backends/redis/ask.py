@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from .call import Script, Word
+from .call import Script, Word, says
 from .keys import Bucket
 
 __all__ = ["OPEN", "Ask", "Plan"]
@@ -22,6 +22,7 @@ class Ask:
     __slots__ = (
         "answer",
         "arguments",
+        "behind",
         "bucket",
         "fenced",
         "keys",
@@ -29,6 +30,7 @@ class Ask:
         "more",
         "number",
         "script",
+        "stale",
         "write",
     )
 
@@ -58,6 +60,24 @@ class Ask:
         """Whether it was refused because its epoch is over: it had no effect."""
         self.more = False
         """Whether sessions whose time has passed were taken away, and more of them come first."""
+
+        self.behind: Sequence[Ask] = ()
+        """Writes of the same round that are to be applied first; for a write at most one."""
+        self.stale = False
+        """Whether it read before one of those was applied, and is to read again."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether it was applied."""
+        return self.write and says(self.answer, b"OK")
+
+    @property
+    def early(self) -> bool:
+        """Whether a write it is behind has yet to come: later in this round, or in the next."""
+        return any(
+            before.answer is OPEN or says(before.answer, b"MOVED") or says(before.answer, b"BEHIND")
+            for before in self.behind
+        )
 
     def __repr__(self) -> str:
         return f"<Ask {self.script.name if self.script else self.arguments[0]!r}>"

@@ -118,11 +118,13 @@ class ClusterServers(Servers):
         return answers
 
     async def _redirect(
-        self, calls: Sequence[Call], refusals: Sequence[Refused]
+        self, calls: Sequence[Call], refusals: Sequence[Answer]
     ) -> dict[int, RedisTarget]:
         moved: dict[int, RedisTarget] = {}
         aside: dict[int, RedisTarget] = {}
         for place, (call, refused) in enumerate(zip(calls, refusals, strict=True)):
+            if type(refused) is not Refused:
+                continue  # what only reads, and comes after a call that was refused
             owner = self._owners.get(call.bucket)
             asked = self._target if owner is None else owner.target
             if refused.code == "MOVED":

@@ -92,6 +92,10 @@ class Delivery:
             for ask in more:
                 ask.more = False
             await self._try(more)
+        # What read before a write that was asked earlier: at once, if only its way was longer.
+        stale = [ask for ask in asks if ask.stale and not ask.early]
+        if stale:
+            await self._try(stale)
 
     async def _try(self, asks: Sequence[Ask]) -> None:
         if await self._fence(asks) and await self._is_laid_out(asks):
@@ -186,7 +190,7 @@ class Delivery:
     async def _send(self, asks: Sequence[Ask]) -> None:
         calls = self._ledger.calls(asks)
         for ask in asks:
-            ask.maybe_applied, ask.fenced = ask.write, False
+            ask.maybe_applied, ask.fenced, ask.stale = ask.write, False, False
         answers = await self._servers.exchange([call for call, _ in calls])
         for (call, group), answer in zip(calls, answers, strict=True):
             if call.script is not None and call.script.many and self._plain(answer):
@@ -195,7 +199,9 @@ class Delivery:
             else:
                 for ask in group:
                     self._note(ask, answer)
-
+        for ask in asks:
+            if ask.behind and not ask.write and ask.answer is not OPEN and ask.early:
+                ask.answer, ask.stale = OPEN, True
         await self._wait(asks)
 
     async def _wait(self, asks: Sequence[Ask]) -> None:

@@ -118,6 +118,8 @@ class Ledger:
         if ask.write:
             words += (self._epochs[bucket][0], *self._number(ask))
         words += ask.arguments
+        if ask.write:
+            words.append(self._after(ask))
         return Call(bucket.number, words, script, reads=not ask.write)
 
     def _several(self, asks: Sequence[Ask]) -> Call:
@@ -132,7 +134,7 @@ class Ledger:
         # The time is that of the first: they are one step of the server.
         words += (self._epochs[bucket][0], *asks[0].arguments[:shared])
         for ask in asks:
-            words += self._number(ask)
+            words += (*self._number(ask), self._after(ask))
             words += ask.arguments[shared:]
         return Call(bucket.number, words, script)
 
@@ -144,6 +146,13 @@ class Ledger:
             ask.number = self._next.get(ask.bucket, 1)
             self._next[ask.bucket] = ask.number + 1
         return ask.number, ask.number % self._ring
+
+    def _after(self, ask: Ask) -> Word:
+        """Say which write must have been applied before: its number and its place, or nothing."""
+        if not ask.behind:
+            return ""
+        number = ask.behind[0].number
+        return f"{number}:{number % self._ring}"
 
     def fences(self, asks: Sequence[Ask]) -> list[tuple[Bucket, list[Ask], Call]]:
         """Make the calls by which epochs are taken, where these asks need one.

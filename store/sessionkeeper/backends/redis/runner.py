@@ -4,43 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
-from soleowner import Batch, CallerError, Reply, Runner, fail, succeed
+from soleowner import Batch, CallerError, Runner, fail, succeed
 
 from ...errors import OutcomeUnknown, SessionError, StoreUnavailable
+from ...store_command import StoreCommand
 from ...tables import Tables
-from .ask import OPEN, Ask, Plan
-from .call import says
+from .ask import OPEN, Ask
 from .codec import Unreadable
 from .operations import plan_of
-from .operations.asking import OK
+from .order import Job, Line
 from .works import Works
 
 __all__ = ["RedisRunner"]
-
-
-class _Job:
-    """A command under way."""
-
-    __slots__ = ("asks", "plan", "reply", "wrote")
-
-    def __init__(self, plan: Plan[Any], reply: Reply) -> None:
-        self.plan = plan
-        self.reply = reply
-        self.asks: list[Ask] = []
-        self.wrote = False
-        """Whether an earlier step has changed something."""
-
-    @property
-    def unknown(self) -> bool:
-        """Whether something of it was applied, or may have been."""
-        return self.wrote or any(_changed(ask) or ask.maybe_applied for ask in self.asks)
-
-    @property
-    def whole(self) -> bool:
-        """Whether it is one operation on the server, which can be asked for by its id."""
-        return not self.wrote and len(self.asks) == 1
 
 
 class RedisRunner(Runner[Tables]):
@@ -78,16 +55,14 @@ class RedisRunner(Runner[Tables]):
 
     async def run(self, batch: Batch[Tables], /) -> None:
         """Take the steps of all commands together until all are answered."""
-        jobs: list[_Job] = []
+        jobs: list[Job] = []
         for command, reply in batch:
-            if not reply.done():
-                try:
-                    job = _Job(plan_of(self._setting, command), reply)
-                except CallerError as error:
-                    fail(reply, error)
-                    continue
-                if self._advance(job):
-                    jobs.append(job)
+            try:
+                # Of its own kind: a store's facade sends nothing else.
+                asked = cast("StoreCommand[Any]", command)
+                jobs.append(Job(asked, plan_of(self._setting, asked), reply))
+            except CallerError as error:
+                fail(reply, error)
         try:
             while jobs:
                 jobs = await self._round(jobs)
@@ -98,28 +73,53 @@ class RedisRunner(Runner[Tables]):
                     fail(job.reply, OutcomeUnknown(known))
             raise
 
-    async def _round(self, jobs: list[_Job]) -> list[_Job]:
-        """Ask once what all jobs want to know; return those that want to know more."""
-        asks = [ask for job in jobs for ask in job.asks if ask.answer is OPEN]
+    async def _round(self, jobs: list[Job]) -> list[Job]:
+        """Ask once what all jobs whose turn it is want to know; return those not answered."""
+        jobs, asks = self._due(jobs)
+        if not asks:
+            return jobs
         self._setting.guesses.begin()
         await self._delivery.attempt(asks)
         # Who has an answer gets it now, however long the others have to wait for theirs.
         jobs = self._advanced(jobs)
-        still = [ask for ask in asks if ask.answer is OPEN]
+        still = [ask for ask in asks if ask.answer is OPEN and not ask.stale]
         if not still:
             self._delivery.calm()
             return jobs
         await self._delivery.pause(still)
         return self._advanced(jobs)
 
-    def _advanced(self, jobs: list[_Job]) -> list[_Job]:
-        """Take the next step of all that are answered; return those that ask for more."""
-        return [
-            job for job in jobs if any(ask.answer is OPEN for ask in job.asks) or self._advance(job)
-        ]
+    def _due(self, jobs: list[Job]) -> tuple[list[Job], list[Ask]]:
+        """Begin the jobs whose turn has come; return those not answered, and what is asked now."""
+        line, left, asks = Line(), list[Job](), list[Ask]()
+        for job in jobs:
+            before = line.before(job)
+            if not job.begun and job.reply.done():
+                continue  # its caller was cancelled: it has no effect
+            if before is None:
+                line.close(job)
+                left.append(job)
+                continue
+            if not job.begun:
+                job.begun = True
+                if not self._advance(job):
+                    continue
+            for ask in job.open:
+                ask.behind = before
+                asks.append(ask)
+            line.add(job)
+            left.append(job)
+        return left, asks
 
-    def _advance(self, job: _Job) -> bool:
+    def _advanced(self, jobs: list[Job]) -> list[Job]:
+        """Take the next step of all that are answered; return those that ask for more."""
+        return [job for job in jobs if not job.begun or job.open or self._advance(job)]
+
+    def _advance(self, job: Job) -> bool:
         """Take a job's next step; say whether it asks for more."""
+        if job.behind:
+            job.plan, job.asks, job.begun = plan_of(self._setting, job.command), [], False
+            return True
         try:
             job.asks = self._step(job)
         except StopIteration as end:
@@ -132,13 +132,13 @@ class RedisRunner(Runner[Tables]):
             return True
         return False
 
-    def _step(self, job: _Job) -> list[Ask]:
+    def _step(self, job: Job) -> list[Ask]:
         if not job.asks:
             return next(job.plan)
         answers = [ask.answer for ask in job.asks]
         errors = [answer for answer in answers if isinstance(answer, Exception)]
         if not errors:
-            job.wrote = job.wrote or any(map(_changed, job.asks))
+            job.wrote = job.wrote or any(ask.changed for ask in job.asks)
             try:
                 return job.plan.send(answers)
             except Unreadable as found:
@@ -148,7 +148,3 @@ class RedisRunner(Runner[Tables]):
         # Of several buckets some have changed: then not even the others' error means no effect.
         halved = job.unknown or any(isinstance(error, OutcomeUnknown) for error in errors)
         return job.plan.throw(OutcomeUnknown() if halved and not job.whole else errors[0])
-
-
-def _changed(ask: Ask) -> bool:
-    return ask.write and says(ask.answer, OK)

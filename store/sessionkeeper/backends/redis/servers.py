@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from .call import Answer, Call, Refused
+from .call import Answer, Call
 from .facts import Facts
 from .link import Link
 from .refusals import resent
@@ -69,12 +69,13 @@ class Servers(ABC):
 
         What the server answered, a `Refused`, or a `Fate`. A call is sent a second time only if
         the server said that it did not run it (`NOSCRIPT`, `MOVED`, `ASK`), five times at most.
+        So is what reads and came after such a call of its bucket, so that it reads after it.
         Raises nothing but `TypeError` for words that cannot be sent; a cancellation closes the
         connections whose answers are outstanding.
         """
         answers = await self._ask(calls, {})
         for _ in range(_ROUNDS):
-            again = [place for place, answer in enumerate(answers) if resent(answer)]
+            again = _again(calls, answers)
             if not again:
                 break
             refused = [calls[place] for place in again]
@@ -90,6 +91,19 @@ class Servers(ABC):
 
     @abstractmethod
     async def _redirect(
-        self, calls: Sequence[Call], refusals: Sequence[Refused]
+        self, calls: Sequence[Call], refusals: Sequence[Answer]
     ) -> Mapping[int, RedisTarget]:
         """Learn from `MOVED`; return where the `ASK`s sent their calls, by place."""
+
+
+def _again(calls: Sequence[Call], answers: Sequence[Answer]) -> list[int]:
+    """Return the places of the calls that are to be sent again."""
+    again: list[int] = []
+    buckets: set[int] = set()
+    for place, (call, answer) in enumerate(zip(calls, answers, strict=True)):
+        if resent(answer):
+            buckets.add(call.bucket)
+            again.append(place)
+        elif call.reads and call.bucket in buckets:
+            again.append(place)
+    return again

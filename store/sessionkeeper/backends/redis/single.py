@@ -86,7 +86,7 @@ class SingleServer(Servers):
         return answers
 
     async def _redirect(
-        self, calls: Sequence[Call], refusals: Sequence[Refused]
+        self, calls: Sequence[Call], refusals: Sequence[Answer]
     ) -> Mapping[int, RedisTarget]:
         return {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 from soleowner import CallerError
 
@@ -22,6 +23,10 @@ RESOLVE = script("resolve")
 
 class Resolve(StoreCommand[bool], frozen=True, gc=False):
     operation_id: str
+
+    @property
+    def touches(self) -> Sequence[str]:
+        return ()  # an operation, which is over for its caller
 
     def apply(self, tables: Tables, /) -> bool:
         raise NotImplementedError("only a store on a server has lost answers")

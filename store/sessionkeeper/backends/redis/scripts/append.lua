@@ -12,8 +12,10 @@ call('HLEN', KEPT) --@ttl
 local touched = {} --@ttl
 local held, added, dropped = before, 0, 0
 local answers, kept, at = {}, {}, 3 + BOUNDS
+local final = {} -- numbers of this call that need not come again
 
-local function operate(pair, scope, count, terms, frames)
+local function operate(pair, before, scope, count, terms, frames)
+  if not final[string.match(before, '^%d*')] and not follows(before) then return BEHIND end
   local row, log = find_log(KEYS[pair], scope), KEYS[pair + 1]
   if not row then return { 'MISSING' } end
   if row.ended then return { 'CLOSED', row.state } end
@@ -30,15 +32,16 @@ local function operate(pair, scope, count, terms, frames)
 end
 
 for pair = PAIRS + 1, #KEYS, 2 do
-  local count = tonumber(ARGV[at + 3])
-  local frames = at + 4 + TERMS
+  local count = tonumber(ARGV[at + 4])
+  local frames = at + 5 + TERMS
   -- What cannot be done, at its first write, is nothing to the others of this call.
-  local fine, answer = pcall(operate, pair, ARGV[at + 2], count, at + 4, frames)
+  local fine, answer = pcall(operate, pair, ARGV[at + 2], ARGV[at + 3], count, at + 5, frames)
   if not fine then answer = { err = (answer.err or answer) .. ', in script: append' } end
   if answer[1] == 'OK' then
     kept[#kept + 1] = ARGV[at + 1]
     kept[#kept + 1] = cmsgpack.pack({ ARGV[at], answer })
   end
+  final[ARGV[at]] = fine and answer[1] ~= 'MOVED' and answer[1] ~= 'BEHIND'
   answers[#answers + 1] = answer
   at = frames + 2 * count
 end

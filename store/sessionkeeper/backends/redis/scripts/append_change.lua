@@ -2,6 +2,7 @@
 -- ARGV: 4 now, 5 principal, 6 count, 7-10 bounds, 11-13 terms, 14 most metadata, 15-25 the change,
 -- then the frames.
 if fenced() then return FENCED end
+if not follows(ARGV[#ARGV]) then return BEHIND end
 if reap() then return MORE end --@ttl
 local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end

@@ -1,6 +1,7 @@
 --@use keys now rows writer sound tally | net
 -- ARGV: 4 now, 5 principal. The stream is emptied, not deleted: its last number stays.
 if fenced() then return FENCED end
+if not follows(ARGV[#ARGV]) then return BEHIND end
 local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end
 sound()

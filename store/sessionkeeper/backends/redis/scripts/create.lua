@@ -2,6 +2,7 @@
 -- ARGV: 4 now, 5 principal, 6 '1' to give back what is there, 7 most metadata, 8 most sessions,
 -- 9 what makes room, 10-20 the session.
 if fenced() then return FENCED end
+if not follows(ARGV[#ARGV]) then return BEHIND end
 if reap() then return MORE end --@ttl
 local key, id = KEYS[9], ARGV[10]
 if ARGV[6] == '1' then

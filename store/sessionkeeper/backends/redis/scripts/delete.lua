@@ -1,6 +1,7 @@
 --@use keys now rows writer sound tally news removal | net
 -- ARGV: 4 now, 5 principal.
 if fenced() then return FENCED end
+if not follows(ARGV[#ARGV]) then return BEHIND end
 local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end
 sound()

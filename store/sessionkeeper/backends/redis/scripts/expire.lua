@@ -1,6 +1,7 @@
 --@use keys now rows writer sound tally news lost | net reap
 -- ARGV: 4 now, 6 idle and 7 age in microseconds or '', 8 limit. Reads all before it changes any.
 if fenced() then return FENCED end
+if not follows(ARGV[#ARGV]) then return BEHIND end
 if reap() then return MORE end --@ttl
 sound()
 local wall, steady = now(ARGV[4])

@@ -1,6 +1,7 @@
 --@use keys now rows writer sound tally news removal lost | net reap
 -- ARGV: 4 now, 6 ended before, 7 ended for, in microseconds, 8 limit. Reads all before it removes any.
 if fenced() then return FENCED end
+if not follows(ARGV[#ARGV]) then return BEHIND end
 if reap() then return MORE end --@ttl
 sound()
 local wall, steady = now(ARGV[4])

@@ -1,6 +1,7 @@
 --@use keys rows writer sound tally log | now net
 -- ARGV: 5 principal, 6 the last number to go.
 if fenced() then return FENCED end
+if not follows(ARGV[#ARGV]) then return BEHIND end
 local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end
 local before = row.last - row.count

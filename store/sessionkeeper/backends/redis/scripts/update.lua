@@ -1,6 +1,7 @@
 --@use keys now rows writer sound tally news change | net
 -- ARGV: 4 now, 5 principal, 6 most metadata, then for each session what it is to be. All or none.
 if fenced() then return FENCED end
+if not follows(ARGV[#ARGV]) then return BEHIND end
 local most = tonumber(ARGV[6])
 local rows, news, deep = {}, {}, false
 for i = 1, #KEYS - PAIRS do

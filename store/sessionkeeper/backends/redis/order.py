@@ -1,0 +1,132 @@
+"""The order of asking: what of a batch may be sent now, and behind which writes it is applied.
+
+Commands of one session are applied as they were asked. Those of which each is one write go out
+together, each behind the one before it: the server applies it only if that one was applied, and
+otherwise says that it is to come again (`writer.lua`). Everything else waits here. A read goes out
+behind writes as well; it is asked again where one of those has yet to come.
+
+A command on the whole store comes after all that was asked before it. One that changes something
+holds up what was asked after it; one that reads does not, and if it has to read again, or its
+answer was lost, it may see some of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from soleowner import Reply
+
+from ...commands import CountOwnSessions, CreateSession, ListOwnSessions, Scoped
+from ...store_command import OneSession, StoreCommand
+from .ask import OPEN, Ask, Plan
+from .call import says
+
+__all__ = ["Job", "Line"]
+
+
+class Job:
+    """A command under way, or waiting for its turn."""
+
+    __slots__ = ("asks", "begun", "command", "plan", "read_only", "reply", "sessions", "wrote")
+
+    def __init__(self, command: StoreCommand[Any], plan: Plan[Any], reply: Reply) -> None:
+        self.command = command
+        self.plan = plan
+        self.reply = reply
+        self.sessions = _sessions_of(command)
+        """The sessions it is about; None for the whole store."""
+        self.read_only = command.read_only
+        self.asks: list[Ask] = []
+        self.begun = False
+        self.wrote = False
+        """Whether an earlier step has changed something."""
+
+    @property
+    def open(self) -> list[Ask]:
+        """What it asks and has no answer to."""
+        return [ask for ask in self.asks if ask.answer is OPEN]
+
+    @property
+    def behind(self) -> bool:
+        """Whether a write before it was not applied, so it has had no effect and begins anew."""
+        return any(says(ask.answer, b"BEHIND") for ask in self.asks)
+
+    @property
+    def unknown(self) -> bool:
+        """Whether something of it was applied, or may have been."""
+        return self.wrote or any(ask.changed or ask.maybe_applied for ask in self.asks)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is one operation on the server, which can be asked for by its id."""
+        return not self.wrote and len(self.asks) == 1
+
+
+class Line:
+    """Who is before whom in one round: jobs are shown to it in the order of asking."""
+
+    __slots__ = ("_all_closed", "_closed", "_writes")
+
+    def __init__(self) -> None:
+        self._writes: dict[str, Ask] = {}
+        """By session: the last write that goes out in this round."""
+        self._closed: set[str] = set()
+        """Sessions in which somebody has yet to ask what he writes."""
+        self._all_closed = False
+
+    def before(self, job: Job) -> Sequence[Ask] | None:
+        """Return the writes a job's questions go behind; None if they may not go yet."""
+        sessions = job.sessions
+        if self._all_closed or (sessions is None and self._closed):
+            return None
+        if sessions is None:
+            writes = list(self._writes.values())
+            return writes if job.read_only or not writes else None
+        if not self._closed.isdisjoint(sessions):
+            return None
+        writes = [self._writes[each] for each in sessions if each in self._writes]
+        if len(writes) > 1 and not job.read_only and any(each is not writes[0] for each in writes):
+            return None
+        return writes if job.read_only else writes[:1]
+
+    def add(self, job: Job) -> None:
+        """Note a job that is not answered yet, and what of it goes out."""
+        if job.read_only:
+            # If it has to read again because of one session, the others must still be as they are.
+            if (
+                job.sessions is not None
+                and len(job.sessions) > 1
+                and any(a.behind for a in job.asks)
+            ):
+                self.close(job)
+            return
+        if job.sessions is not None and len(job.asks) == 1 and job.asks[0].write:
+            self._writes.update(dict.fromkeys(job.sessions, job.asks[0]))
+        else:
+            self.close(job)
+
+    def close(self, job: Job) -> None:
+        """Note a job that has to wait: who comes after it waits as well.
+
+        For what only reads, too: of several sessions one may be what it waits for.
+        """
+        if job.sessions is None:
+            self._all_closed = True
+        else:
+            self._closed.update(job.sessions)
+
+
+def _sessions_of(command: StoreCommand[Any]) -> Sequence[str] | None:
+    if isinstance(command, OneSession):
+        return command.touches
+    if isinstance(command, Scoped):
+        return _sessions_of(command.command)
+    if isinstance(command, CreateSession):
+        return (command.session.id,)
+    if isinstance(command, ListOwnSessions | CountOwnSessions):
+        return None
+    try:
+        return command.touches
+    except NotImplementedError:
+        return None
