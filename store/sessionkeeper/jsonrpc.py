@@ -4,6 +4,8 @@ Limits are checked before anything is parsed. The bytes are kept as they came, s
 each oddity is enough: not UTF-8, not JSON, not an object, NaN, a lone surrogate, a name used twice
 in one object, too deep, too large are refused. A number of any length is kept: nothing reads it.
 
+A peer sends the bytes: nothing here takes more than linear time, whatever they are.
+
 Source: JSON-RPC 2.0 specification, sections 4 and 5; RFC 8259.
 """
 
@@ -12,6 +14,8 @@ from __future__ import annotations
 import json
 import re
 from enum import StrEnum
+from itertools import accumulate
+from operator import add
 from typing import TypeAlias
 
 import msgspec
@@ -88,9 +92,17 @@ class RpcHead(msgspec.Struct, frozen=True, gc=False):
 
 _decode_head = msgspec.json.Decoder(RpcHead).decode
 _decode_any = msgspec.json.Decoder(msgspec.Raw).decode
-_strings = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_brackets_alike = bytes.maketrans(b"{}", b"[]")
-_no_brackets = bytes(byte for byte in range(256) if byte not in b"[]{}")
+# Only for valid JSON: in other text each quote may begin a string that never ends.
+_members = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"([ \t\n\r]*+:)?|[{}]', re.DOTALL)
+_LARGE = 65_536
+_BYTES_AN_ARRAY = 16
+_SHALLOW = 8
+_quotes_and_brackets = bytes(byte for byte in range(256) if byte not in b'"[]{}')
+_one_if_open = bytes.maketrans(b"[{]}", b"\1\1\0\0")
+_changes = tuple(2 * byte.bit_count() - 8 for byte in range(256))
+_peaks = tuple(
+    max(0, *accumulate(1 if byte >> bit & 1 else -1 for bit in range(8))) for byte in range(256)
+)
 
 
 def read_head(message: bytes) -> RpcHead:
@@ -108,7 +120,9 @@ def validate_message(message: bytes) -> RpcHead:
     """
     if len(message) > MAX_MESSAGE_BYTES:
         raise InvalidMessage(f"larger than {MAX_MESSAGE_BYTES} bytes")
-    if nests_deeper(message, MAX_DEPTH):
+    # The number of brackets bounds the depth: nearly every message is done here.
+    arrays = message.count(b"[")
+    if message.count(b"{") + arrays > MAX_DEPTH and _depth_exceeds(message, MAX_DEPTH):
         raise InvalidMessage(f"nested deeper than {MAX_DEPTH}")
     try:
         message.decode()
@@ -116,23 +130,17 @@ def validate_message(message: bytes) -> RpcHead:
         raise InvalidMessage("not UTF-8") from None
     head = read_head(message)
     head.kind  # noqa: B018 - raises for what is no message
-    if _repeats_a_member(message):
+    if _repeats_a_member(message, arrays):
         raise InvalidMessage("a name is used twice in one object")
     return head
 
 
 def nests_deeper(message: bytes, than: int) -> bool:
-    """Tell whether a message nests deeper than so many levels. O(bytes × levels), in C."""
-    # The number of brackets bounds the depth: nearly every message is done here.
-    if message.count(b"{") + message.count(b"[") <= than:
-        return False
-    brackets = _strings.sub(b"", message).translate(_brackets_alike, _no_brackets)
-    for _ in range(than):
-        inner = len(brackets)
-        brackets = brackets.replace(b"[]", b"")  # peels the innermost level
-        if len(brackets) == inner:
-            return b"[" * (than + 1) in brackets  # unbalanced: the parser says the rest
-    return bool(brackets)
+    """Tell whether a message nests deeper than so many levels; O(bytes).
+
+    A string that never ends takes the rest. Of what is no JSON, either answer may be given.
+    """
+    return message.count(b"{") + message.count(b"[") > than and _depth_exceeds(message, than)
 
 
 def encode_message(message: object) -> bytes:
@@ -159,11 +167,64 @@ def _why_unreadable(message: bytes) -> str:
     return "not JSON-RPC 2.0"
 
 
-def _repeats_a_member(message: bytes) -> bool:
+def _depth_exceeds(message: bytes, than: int) -> bool:
+    brackets = rest = _brackets(message)
+    for _ in range(min(than, _SHALLOW)):
+        rest = rest.replace(b"\1\0", b"")  # peels the innermost level
+        if not rest:
+            return False
+    return _depth(brackets) > than
+
+
+def _brackets(message: bytes) -> bytes:
+    """Return the brackets outside of strings, opening ones as 1 and closing ones as 0."""
+    # A pass in C for each step, and no step for each string: a message may hold five million.
+    if b"\\" in message:
+        message = message.replace(b"\\\\", b"").replace(b'\\"', b"")
+    message = message.translate(None, _quotes_and_brackets)
+    # Two quotes side by side leave everything else inside or outside, as it was.
+    outside = message.replace(b'""', b"").split(b'"')[::2]
+    return b"".join(outside).translate(_one_if_open)
+
+
+def _depth(brackets: bytes) -> int:
+    """Return how many are open at most."""
+    # Eight brackets become one byte, so that what is done in Python is done an eighth as often.
+    brackets += bytes(-len(brackets) % 8)
+    packed = 0
+    for bit in range(8):
+        packed |= int.from_bytes(brackets[bit::8], "little") << bit
+    eights = packed.to_bytes(len(brackets) // 8, "little")
+    before = accumulate(map(_changes.__getitem__, eights), initial=0)
+    return max(map(add, before, map(_peaks.__getitem__, eights)), default=0)
+
+
+def _repeats_a_member(message: bytes, arrays: int) -> bool:
+    # The decoder builds each array. Millions of them would take seconds, most of it in the
+    # garbage collector, and a hundred times the message's memory.
+    if len(message) > _LARGE and arrays * _BYTES_AN_ARRAY > len(message):
+        return _repeats_a_member_beside_arrays(message)
     try:
         _strict_decode(message.decode())
     except _RepeatedMember:
         return True
+    return False
+
+
+def _repeats_a_member_beside_arrays(message: bytes) -> bool:
+    objects: list[set[bytes]] = []
+    for match in _members.finditer(message):
+        if match[0] == b"{":
+            objects.append(set())
+        elif match[0] == b"}":
+            objects.pop()
+        elif match[2] is not None:
+            name = match[1]
+            if b"\\" in name:
+                name = json.loads(b'"%b"' % name).encode()
+            if name in objects[-1]:
+                return True
+            objects[-1].add(name)
     return False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
+from pydantic import AwareDatetime, BeforeValidator, FailFast, Field, StringConstraints
 
 from .errors import InvalidTransition
 from .frozen import FrozenDict, JsonObject
@@ -44,7 +44,8 @@ class Session(Value):
     client_info: JsonObject | None = Field(default=None, repr=False)
     server_info: JsonObject | None = Field(default=None, repr=False)
     version_state: VersionState = VersionState()
-    tags: Annotated[frozenset[Tag], BeforeValidator(not_one_string)] = frozenset()
+    # The first wrong one is enough: an import may bring millions.
+    tags: Annotated[frozenset[Tag], FailFast(), BeforeValidator(not_one_string)] = frozenset()
     metadata: JsonObject = Field(default_factory=FrozenDict, repr=False)
     upstream_session_id: Text | None = Field(default=None, repr=False)
 

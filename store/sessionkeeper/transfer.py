@@ -35,6 +35,7 @@ __all__ = [
 FORMAT_VERSION = 1
 _KIND = "sessionkeeper-export"
 _PAGE = 1_000
+_NO_NUMBER = 2**63
 _NO_FIELDS: dict[str, Any] = {}
 _CONTEXT = ("direction", "timestamp", "delivery", "protocol_version", "metadata")
 
@@ -152,6 +153,8 @@ def _read_session(
         raise MalformedExport(at, "a session is expected")
     if type(count) is not int or type(trimmed) is not int or min(count, trimmed) < 0:
         raise MalformedExport(at, "frames and trimmed are numbers from 0 on")
+    if max(count, trimmed) >= _NO_NUMBER:
+        raise MalformedExport(at, "frames and trimmed are numbers below 2^63")
     values = cast("dict[str, object]", fields["session"])
     if not isinstance(values.get("id"), str):  # without one it would get a new one
         raise MalformedExport(at, "no session: bad id")

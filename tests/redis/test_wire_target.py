@@ -61,6 +61,7 @@ def test_a_url_says_where_how_and_how_long() -> None:
         ("redis://", "with a host"),
         ("redis+cluster://h/1", "only database 0"),
         ("redis://h/one", "number of a database"),
+        ("redis://h/" + "1" * 5000, "number of a database"),
         ("redis://h?protocol=2", "none of db, "),
         ("redis://h?retry_on_timeout=yes", "none of db, "),
         ("redis://h?prefix=a", "said with prefix="),

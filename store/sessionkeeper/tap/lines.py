@@ -31,15 +31,19 @@ class LineSplitter:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take the next bytes; return the lines that end in them, in order."""
-        *ended, rest = chunk.split(b"\n")
-        lines: list[bytes] = []
-        for part in ended:
-            self._hold(part)
-            line = self._end_line()
-            if line is not None:
-                lines.append(line)
+        first, *whole = chunk.split(b"\n")
+        self._hold(first)
+        if not whole:
+            return []
+        rest = whole.pop()
+        begun = self._end_line()
+        lines = [] if begun is None else [begun]
+        # Lines that begin and end here, of which a flood of short ones is made: nothing is held.
+        ended = [part.removesuffix(b"\r") for part in whole]
+        fitting = [line for line in ended if len(line) <= self._max_line]
+        self.oversized += len(ended) - len(fitting)
         self._hold(rest)
-        return lines
+        return lines + fitting
 
     def finish(self) -> bytes | None:
         """End the stream; return its last line if no newline ended it."""

@@ -42,6 +42,7 @@ _OPTIONS = frozenset(
     }
 )
 _PORT = 6379
+_MAX_DIGITS = 10
 _PERCENT = "in a user or a password / ? # [ ] @ and : are written with %"
 
 
@@ -106,7 +107,8 @@ class RedisTarget:
             # Not which: it may be the rest of a password.
             known = ", ".join(sorted(_OPTIONS))
             raise ValueError(f"an option in a Redis URL is none of {known}; {_PERCENT}")
-        if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
+        database = parts.path.strip("/")
+        if database and not (database.isdecimal() and len(database) <= _MAX_DIGITS):
             # redis-py would take database 0 without a word.
             raise ValueError("after the host comes the number of a database or nothing")
         scheme, _, cluster = parts.scheme.partition("+")

@@ -20,6 +20,7 @@ _CAS = re.compile(r"\[\s*(-?\d+)\s+(-?\d+)\s*\]")
 _VALUE = re.compile(r"-?\d+")
 _OUTCOMES = {"ok": Outcome.OK, "fail": Outcome.FAILED, "info": Outcome.UNKNOWN}
 _TIMED_OUT = ":timed-out"
+_SHOWN = 64
 
 
 def read_jepsen(lines: Iterable[str], source: str) -> History:
@@ -32,12 +33,13 @@ def read_jepsen(lines: Iterable[str], source: str) -> History:
         match = _LINE.fullmatch(text)
         if match is None:
             raise pairing.malformed(number, "not a line of a Jepsen log")
-        process, kind, name, shown = match.groups()
+        digits, kind, name, shown = match.groups()
+        process = pairing.number(number, digits)
         if name not in ("read", "write", "cas"):
-            raise pairing.malformed(number, f"no operation of a register: {name}")
+            raise pairing.malformed(number, f"no operation of a register: {name[:_SHOWN]}")
         if kind == "invoke":
             argument = None if name == "read" else _value(pairing, number, name, shown)
-            pairing.call(number, int(process), name, argument)
+            pairing.call(number, process, name, argument)
             continue
         answer = None
         if kind == "ok":
@@ -46,7 +48,7 @@ def read_jepsen(lines: Iterable[str], source: str) -> History:
             _value(pairing, number, name, shown)
         outcome = _OUTCOMES[kind]
         result = answer if name == "read" else None
-        pairing.end(number, int(process), name, outcome, result)
+        pairing.end(number, process, name, outcome, result)
     return History(header=Header(model="register", store="jepsen"), operations=pairing.finish())
 
 
@@ -54,10 +56,10 @@ def _value(pairing: Pairing, number: int, name: str, shown: str) -> Plain:
     if name == "cas":
         pair = _CAS.fullmatch(shown)
         if pair is not None:
-            return (int(pair[1]), int(pair[2]))
+            return (pairing.number(number, pair[1]), pairing.number(number, pair[2]))
     elif shown == "nil":
         if name == "read":
             return None
     elif _VALUE.fullmatch(shown):
-        return int(shown)
+        return pairing.number(number, shown)
     raise pairing.malformed(number, f"not a value of {name}")

@@ -12,7 +12,8 @@ from .pairing import Pairing
 
 __all__ = ["read_kv_maps"]
 
-_TEXT = r'"((?:[^"\\]|\\.)*)"'
+# Possessive: a text that does not end is not tried again, and nothing is kept to go back to.
+_TEXT = r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
 _LINE = re.compile(
     r"\{:process (\d+), :type :(invoke|ok|fail|info), :f :(get|put|append), "
     rf":key {_TEXT}, :value (?:nil|{_TEXT})\}}"
@@ -32,18 +33,19 @@ def read_kv_maps(lines: Iterable[str], source: str) -> History:
         match = _LINE.fullmatch(text)
         if match is None:
             raise pairing.malformed(number, "not a map of a key-value run")
-        process, kind, name, key, shown = match.groups()
+        digits, kind, name, key, shown = match.groups()
+        process = pairing.number(number, digits)
         value = None if shown is None else _unescaped(shown)
         if kind == "invoke":
             if (value is None) != (name == "get"):
                 raise pairing.malformed(number, f"not a value to {name}")
             argument = (_unescaped(key), value)
-            pairing.call(number, int(process), name, argument)
+            pairing.call(number, process, name, argument)
             continue
         if kind == "ok" and name == "get" and value is None:
             raise pairing.malformed(number, "a get without an answer")
         result = value if name == "get" else None
-        pairing.end(number, int(process), name, _OUTCOMES[kind], result)
+        pairing.end(number, process, name, _OUTCOMES[kind], result)
     return History(header=Header(model="kv", store="kv"), operations=pairing.finish())
 
 

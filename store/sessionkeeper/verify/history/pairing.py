@@ -19,6 +19,13 @@ class Pairing:
         """Return the error that names file and line."""
         return ValueError(f"{self._source}, line {line}: {why}")
 
+    def number(self, line: int, digits: str) -> int:
+        """Return a number that is written so. Raises `ValueError` when it is too long to read."""
+        try:
+            return int(digits)
+        except ValueError:  # Python reads 4,300 digits; more would take quadratic time
+            raise self.malformed(line, f"a number of {len(digits)} digits") from None
+
     def call(self, line: int, client: int, name: str, argument: Plain) -> None:
         """Note a call. Raises `ValueError` when the client has one open."""
         if client in self._open:
