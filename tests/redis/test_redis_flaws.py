@@ -31,8 +31,8 @@ from sessionkeeper.verify import (
     RecordingStore,
     SessionStoreModel,
     Verdict,
-    anomalies,
     check,
+    find_anomalies,
 )
 
 pytestmark = pytest.mark.parametrize("engine", ["redis"], indirect=True)
@@ -175,7 +175,7 @@ async def found(
         model, history = SessionStoreModel(), store.history()
         result = check(history, model, timeout=10)
         assert result.verdict is not Verdict.UNKNOWN
-        yield {each.kind for each in anomalies(result, model, history)}
+        yield {each.kind for each in find_anomalies(result, model, history)}
 
 
 async def right(

@@ -59,8 +59,8 @@ from sessionkeeper.verify import (
     RecordingStore,
     Register,
     Verdict,
-    anomalies,
     check,
+    find_anomalies,
     grade,
     model_named,
     read_history,
@@ -339,5 +339,5 @@ def histories_are_checked(store: SessionStore) -> None:
     assert_type(result, CheckResult)
     assert_type(result.verdict, Verdict)
     assert_type(check(history.operations, Register()), CheckResult)
-    assert_type(anomalies(result, Register(), history), tuple[Anomaly, ...])
+    assert_type(find_anomalies(result, Register(), history), tuple[Anomaly, ...])
     assert_type(grade(history, Register()), Grade)

@@ -11,8 +11,8 @@ from sessionkeeper.verify import (
     Outcome,
     Register,
     SessionStoreModel,
-    anomalies,
     check,
+    find_anomalies,
 )
 
 
@@ -34,7 +34,7 @@ def frame(n: int, id: str = "a") -> Any:
 def name(history: Any, model: Any = None) -> AnomalyKind:
     """The one anomaly of a history."""
     model = model or SessionStoreModel()
-    found = anomalies(check(history, model), model, history)
+    found = find_anomalies(check(history, model), model, history)
     assert len({each.kind for each in found}) == 1, found
     assert found[0].operations
     return found[0].kind
@@ -49,7 +49,7 @@ def opened(lab: Any) -> Any:
 def test_a_history_that_is_ok_has_none(lab: Any, opened: Any) -> None:
     """None unless the verdict is ILLEGAL."""
     model = SessionStoreModel()
-    assert anomalies(check([opened], model), model) == ()
+    assert find_anomalies(check([opened], model), model) == ()
 
 
 def test_a_lost_update(lab: Any, opened: Any) -> None:
@@ -146,7 +146,7 @@ def test_a_frame_that_was_stored_twice(lab: Any, opened: Any) -> None:
     # Who appends the same twice has it there twice.
     again = lab.op("add_frame", frame(2), 2, at=(4, 6), client=1)
     model = SessionStoreModel()
-    assert anomalies(check([*history, again, read], model), model) == ()
+    assert find_anomalies(check([*history, again, read], model), model) == ()
     assert name(history) is AnomalyKind.GAP
 
 

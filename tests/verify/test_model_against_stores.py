@@ -31,8 +31,8 @@ from sessionkeeper.verify import (
     RecordingStore,
     SessionStoreModel,
     Verdict,
-    anomalies,
     check,
+    find_anomalies,
 )
 
 STORES: dict[str, Callable[[], Any]] = {
@@ -246,4 +246,4 @@ async def test_a_lost_update_in_a_handler_is_seen_where_the_store_is_wrong() -> 
     model = SessionStoreModel()
     result = check(store.history(), model)
     assert result.verdict is Verdict.ILLEGAL
-    assert [each.kind for each in anomalies(result, model)] == [AnomalyKind.LOST_UPDATE]
+    assert [each.kind for each in find_anomalies(result, model)] == [AnomalyKind.LOST_UPDATE]

@@ -20,8 +20,8 @@ from ..verify import (
     Operation,
     Outcome,
     Verdict,
-    anomalies,
     check,
+    find_anomalies,
     model_named,
     read_history,
 )
@@ -203,7 +203,7 @@ def _summary(checked: _Checked) -> str:
 
 def _explanation(checked: _Checked) -> Iterator[str]:
     result = checked.result
-    for anomaly in anomalies(result, checked.model, checked.history)[:_SHOWN]:
+    for anomaly in find_anomalies(result, checked.model, checked.history)[:_SHOWN]:
         yield f"{anomaly.kind}: {anomaly.text}"
         if result.findings:
             yield from (f"  {_shown(each)}" for each in anomaly.operations)

@@ -15,7 +15,7 @@ from ..interface import SessionStore
 from ..query import SessionQuery
 from ..session import Session
 from ..states import SessionState
-from ..verify import RecordingStore, SessionStoreModel, Verdict, anomalies, check
+from ..verify import RecordingStore, SessionStoreModel, Verdict, check, find_anomalies
 from .kit import SEVERAL, StoreKit
 from .promise import declared
 from .samples import become, new, note, turns
@@ -134,7 +134,7 @@ async def explained(store: SessionStore, refuses: set[str], seed: int, *, whole:
     result = check(history, model, timeout=SECONDS)
     if result.verdict is Verdict.UNKNOWN:
         pytest.fail(f"seed {seed}: not decided ({result.reason}); what is not shown has failed")
-    named = [f"{each.kind}: {each.text}" for each in anomalies(result, model, history)]
+    named = [f"{each.kind}: {each.text}" for each in find_anomalies(result, model, history)]
     if result.verdict is Verdict.ILLEGAL:
         pytest.fail(
             f"seed {seed}: no order of {result.operations} calls explains what everyone was told\n"

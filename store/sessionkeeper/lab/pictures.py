@@ -15,7 +15,7 @@ from ..verify import (
     Model,
     Operation,
     Outcome,
-    anomalies,
+    find_anomalies,
     model_named,
 )
 from ..verify.checker.partition import evidence, partition
@@ -42,7 +42,7 @@ def picture_of(
 
     `expected` is the promise that is broken. Raises `ValueError` when nothing is illegal.
     """
-    found = anomalies(result, model, history)
+    found = find_anomalies(result, model, history)
     if not found:
         raise ValueError("no counterexample: the history is not illegal")
     example = result.counterexample
@@ -78,7 +78,9 @@ def whole_picture(
     example = result.counterexample
     if example is None:
         touched = {
-            each for anomaly in anomalies(result, model, history) for each in anomaly.operations
+            each
+            for anomaly in find_anomalies(result, model, history)
+            for each in anomaly.operations
         }
     else:
         touched = {each.operation for each in example.blocked}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .anomalies import Anomaly, AnomalyKind, anomalies
+from .anomalies import Anomaly, AnomalyKind, find_anomalies
 from .checker import (
     Blocked,
     CheckResult,
@@ -61,5 +61,5 @@ __all__ = [
     # what went wrong
     "Anomaly",
     "AnomalyKind",
-    "anomalies",
+    "find_anomalies",
 ]

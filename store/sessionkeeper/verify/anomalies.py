@@ -19,7 +19,7 @@ from .checker.verdict import CheckResult, Counterexample, Finding, Verdict
 from .history.operation import History, Operation, Outcome
 from .models.model import Model
 
-__all__ = ["Anomaly", "AnomalyKind", "anomalies"]
+__all__ = ["Anomaly", "AnomalyKind", "find_anomalies"]
 
 S = TypeVar("S", bound=Hashable)
 
@@ -27,7 +27,7 @@ _STATES_LOOKED_AT = 5_000
 _REFUSED_LOOKED_AT = 8
 
 
-def anomalies(
+def find_anomalies(
     result: CheckResult, model: Model[S], history: History | Sequence[Operation] = (), /
 ) -> tuple[Anomaly, ...]:
     """Return the anomalies that a check found: none unless its verdict is ILLEGAL.

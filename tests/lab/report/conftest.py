@@ -19,8 +19,8 @@ from sessionkeeper.verify import (
     Operation,
     RecordingStore,
     SessionStoreModel,
-    anomalies,
     check,
+    find_anomalies,
 )
 
 FLAGS = (
@@ -100,7 +100,7 @@ def picture_of(operations: Sequence[Operation]) -> Picture:
         point = max(point + 0.01, operation.call + 0.5)
         points[operation] = point
     return Picture(
-        anomaly=str(anomalies(found, model, operations)[0].kind),
+        anomaly=str(find_anomalies(found, model, operations)[0].kind),
         why=blocked.why,
         expected=blocked.why.rpartition(", but ")[2],
         state=example.state,
