@@ -52,3 +52,6 @@ class Guarantees:
     """`list_sessions`: one moment's snapshot or not."""
     durability: Durability
     scope: Scope
+    one_counter: bool = True
+    """Whether revisions come from one counter of the store. If not, each part of it has its own:
+    a session's revisions grow all the same, those of two sessions say nothing of each other."""

@@ -133,7 +133,10 @@ class RedisSessionStore(ActorSessionStore):
         if len(self._runner.works.setting.keys.buckets) > 1:
             # Of one object: across buckets nothing is one step.
             self.guarantees = replace(  # type: ignore[misc]  # as above
-                type(self).guarantees, batch=Atomicity.NONE, listing=Atomicity.NONE
+                type(self).guarantees,
+                batch=Atomicity.NONE,
+                listing=Atomicity.NONE,
+                one_counter=False,
             )
         return self
 

@@ -16,6 +16,7 @@ from .anomalies_of_sessions import (
 )
 from .anomaly_kinds import Anomaly, AnomalyKind
 from .checker.verdict import CheckResult, Counterexample, Finding, Verdict
+from .history.exact import exact
 from .history.operation import History, Operation, Outcome
 from .models.model import Model
 
@@ -38,7 +39,9 @@ def find_anomalies(
     """
     if result.verdict is not Verdict.ILLEGAL:
         return ()
-    operations = history.operations if isinstance(history, History) else history
+    if isinstance(history, History):
+        model, history = model.judging(history.header), history.operations
+    operations = history
     named = [_of_numbers(finding, operations) for finding in result.findings]
     example = result.counterexample
     if example is not None and not named:
@@ -85,30 +88,35 @@ def _is_halved(
     operations: Sequence[Operation],
 ) -> bool:
     """Whether what could not come next is possible after some of another call that is open."""
-    states, placed = list(states), set(example.order)
+    states, placed = list(states), {exact(operation) for operation in example.order}
     return any(
         _fits(model, _after(model, states, half), blocked.operation)
         for other in operations
         for half in halves(other)
-        if other not in placed
+        if exact(other) not in placed
         for blocked in example.blocked
-        if blocked.operation != other
+        if exact(blocked.operation) != exact(other)
     )
 
 
-def _states(model: Model[S], order: Sequence[Operation]) -> Iterator[frozenset[S]]:
+def _states(model: Model[S], order: Sequence[Operation]) -> Iterator[list[S]]:
     """The states along an order, the last ones at least."""
-    now = frozenset({model.init()})
+    now = [model.init()]
     yield now
     for operation in order:
-        now = frozenset(after for state in now for after in model.step(state, operation))
+        now = _distinct(model, (after for state in now for after in model.step(state, operation)))
         yield now
+
+
+def _distinct(model: Model[S], states: Iterable[S]) -> list[S]:
+    """Return each state once."""
+    return list({model.state_key(state): state for state in states}.values())
 
 
 def _by_states(
     model: Model[S],
     earlier: Sequence[S],
-    now: frozenset[S],
+    now: Sequence[S],
     operation: Operation,
     operations: Sequence[Operation],
 ) -> AnomalyKind:
@@ -133,10 +141,10 @@ def _with_refused(
     states: Iterable[S],
     operation: Operation,
     operations: Sequence[Operation],
-) -> set[S]:
+) -> list[S]:
     """The states that what was refused before an operation would lead to, if it were done."""
-    reached: set[S] = set()
-    following = set(states)
+    reached: list[S] = []
+    following = _distinct(model, states)
     refused = [
         _done(other)
         for other in operations
@@ -145,9 +153,9 @@ def _with_refused(
         and other.returned < operation.call
     ][-_REFUSED_LOOKED_AT:]
     for other in refused:
-        new = set(_after(model, following, other))
-        reached |= new
-        following |= new
+        new = _after(model, following, other)
+        reached = _distinct(model, (*reached, *new))
+        following = _distinct(model, (*following, *new))
     return reached
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from .anomaly_kinds import AnomalyKind
 from .checker.verdict import Counterexample, Finding
+from .history.exact import exact
 from .history.layout import EffectData, FrameData, SessionData
 from .history.operation import Operation, Outcome, Plain
 
@@ -216,7 +217,8 @@ def _is_of_a_former_life(operation: Operation) -> bool:
     if operation.name != "update_session" or operation.outcome is not Outcome.OK:
         return False
     snapshot = cast("SessionData", operation.argument)
-    return snapshot[5] != cast("SessionData", operation.result)[5]
+    created = cast("SessionData", operation.result)[5]
+    return bool(exact(snapshot[5]) != exact(created))
 
 
 def _is_gone(operation: Operation, example: Counterexample, *, at_first: bool = False) -> bool:
@@ -243,15 +245,16 @@ def _known(example: Counterexample) -> Sequence[Operation]:
 def _frames_of(look: Operation) -> list[FrameData]:
     shown = cast("tuple[tuple[Plain, ...], ...]", look.result)
     numbered = look.name == "read_frames"
-    return [cast("FrameData", each[1] if numbered else each) for each in shown]
+    return [exact(each[1] if numbered else each) for each in shown]
 
 
 def _offered(operation: Operation) -> tuple[FrameData, ...]:
     """The frames of an append."""
     if operation.name == "add_frame":
-        return (cast("FrameData", operation.argument),)
+        return (exact(operation.argument),)
     if operation.name == "add_frames":
-        return cast("tuple[str, tuple[FrameData, ...]]", operation.argument)[1]
+        frames = cast("tuple[Plain, tuple[FrameData, ...]]", operation.argument)[1]
+        return cast("tuple[FrameData, ...]", exact(frames))
     return ()
 
 

@@ -9,13 +9,15 @@ import gc
 import time
 from collections.abc import Generator, Hashable, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TypeVar
 
 from ..history.operation import History, Operation
 from ..models.model import Model
+from .counter import Placed, stuck_partitions
 from .invariants import contradictions, stamp_contradictions
 from .partition import evidence, partition
-from .search import Search
+from .search import Search, end_of
 from .shrink import Shrinker
 from .transitions import TooManyStates
 from .verdict import Blocked, CheckResult, Counterexample, Finding, Layer, Verdict
@@ -51,9 +53,10 @@ def check(
     Raises `TypeError` when a model of yours answers with a state that is not hashable, `ValueError`
     when it changes one.
     """
-    operations = history.operations if isinstance(history, History) else history
+    if isinstance(history, History):
+        model, history = model.judging(history.header), history.operations
     with _without_collector():
-        return _check(operations, model, timeout, max_configurations, explained)
+        return _check(history, model, timeout, max_configurations, explained)
 
 
 @contextmanager
@@ -88,8 +91,6 @@ def _check(
     # What an order needs no place for may still say something about numbers.
     silent = len(told) < len(operations)
     findings = stamps + (contradictions(model, operations) if undecided or silent else [])
-    if not undecided and not findings:
-        return result(Verdict.OK, Layer.VERSION_ORDER)
     if findings:
         example = None
         if explained:
@@ -98,6 +99,13 @@ def _check(
         return result(Verdict.ILLEGAL, Layer.INVARIANTS, findings=cause, counterexample=example)
     searches = [Search(model, part) for part in undecided]
     verdict, failed, reason = _decide(searches, deadline, max_configurations)
+    if verdict is Verdict.OK:
+        # Each has an order; the one counter may still tell that they do not go together.
+        verdict, failed, reason = _decide_together(
+            model, parts, searches, deadline, max_configurations
+        )
+        if verdict is Verdict.OK and not undecided:
+            return result(Verdict.OK, Layer.VERSION_ORDER)
     if failed is not None and explained:
         return result(verdict, Layer.SEARCH, counterexample=explain(model, failed))
     return result(verdict, Layer.SEARCH, reason=reason)
@@ -132,6 +140,63 @@ def _decide(
         going = still
         steps = min(_LARGEST_SLICE, steps * 4)
     return (Verdict.OK if reason is None else Verdict.UNKNOWN), None, reason
+
+
+def _decide_together(
+    model: Model[S],
+    parts: Sequence[list[Operation]],
+    searches: Sequence[Search[S]],
+    deadline: float | None,
+    most: int,
+) -> tuple[Verdict, Search[S] | None, str | None]:
+    """Decide whether partitions that each have an order have one together: the counter that gives
+    numbers to all of them knows no partitions.
+    """
+    if len(parts) < 2 or not _has_counter(model):
+        return Verdict.OK, None, None
+    searched = {id(search.part): search for search in searches}
+    counting: list[list[Operation]] = []
+    orders: list[list[Placed]] = []
+    for part in parts:
+        search = searched.get(id(part))
+        order: list[tuple[Operation, S]] = []
+        if search is not None:
+            order = search.order()
+        else:
+            works_in_version_order(model, part, order)
+        uses = model.counter_uses(order)
+        if any(use != (None, None) for use in uses):
+            counting.append(part)
+            orders.append(
+                [
+                    Placed(operation.call, end_of(operation), *use)
+                    for (operation, _), use in zip(order, uses, strict=True)
+                ]
+            )
+    stuck = stuck_partitions(orders)
+    if not stuck:
+        return Verdict.OK, None, None
+    # Few of them are searched sooner, and may be enough to show that there is no order.
+    verdict: tuple[Verdict, Search[S] | None, str | None] = (Verdict.OK, None, None)
+    for some in [sorted(stuck), range(len(counting))]:
+        together = _in_order_of_numbers(model, [each for i in some for each in counting[i]])
+        verdict = _decide([together], deadline, most)
+        if verdict[0] is not Verdict.OK or len(some) == len(counting):
+            break
+    return verdict
+
+
+def _has_counter(model: Model[S]) -> bool:
+    kind = type(model)
+    return kind.stamps is not Model.stamps or kind.counter_uses is not Model.counter_uses
+
+
+def _in_order_of_numbers(model: Model[S], operations: list[Operation]) -> Search[S]:
+    """Search operations whose numbers come from one counter: those are in the order of numbers."""
+    stamps = ((model.stamps(operation), index) for index, operation in enumerate(operations))
+    numbered = sorted((min(each), index) for each, index in stamps if each)
+    after = {index: before for (_, before), (_, index) in pairwise(numbered)}
+    return Search(model, operations, after=after)
 
 
 def explain(model: Model[S], failed: Search[S], /) -> Counterexample:

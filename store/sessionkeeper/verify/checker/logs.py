@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
+from ..history.exact import exact
 from ..history.operation import Operation, Plain
 from ..models.facts import (
     Appended,
@@ -54,21 +55,21 @@ class Logs:
         self._removed: set[str | None] = set()
 
     def note(self, fact: Fact, operation: Operation) -> None:
-        """Take in one fact."""
+        """Take in one fact. What is given as a number and is none, the model refuses."""
         if isinstance(fact, Removed):
             self._removed.add(fact.log)
             return
-        if not isinstance(fact, Appended | Offered | Looked | Counted | Ended | Shortened):
+        if not _is_sound(fact):
             return
         log = self._logs.get(fact.log)
         if log is None:
             log = self._logs[fact.log] = _Log()
         if isinstance(fact, Appended):
-            log.appended.append((fact.first, fact.items, operation))
+            log.appended.append((fact.first, exact(fact.items), operation))
         elif isinstance(fact, Offered):
-            log.offered.extend(fact.items)
+            log.offered.extend(exact(fact.items))
         elif isinstance(fact, Looked):
-            log.looks.append(fact)
+            log.looks.append(fact._replace(items=exact(fact.items)))
             log.lookers.append(operation)
         elif isinstance(fact, Counted):
             log.counts.append((fact.items, operation))
@@ -123,6 +124,15 @@ class Logs:
         return Finding("dirty read", text, operations)
 
 
+def _is_sound(fact: Appended | Offered | Looked | Counted | Ended | Shortened) -> bool:
+    """Whether it is a fact whose number is one."""
+    if isinstance(fact, Appended | Looked):
+        return type(fact.first) is int or (fact.first is None and isinstance(fact, Looked))
+    if isinstance(fact, Counted | Ended):
+        return type(fact[1]) is int
+    return isinstance(fact, Offered | Shortened)
+
+
 def _resolved(log: _Log) -> Iterator[_Look]:
     """The looks whose numbers are known: replies without numbers count from 1, or not at all."""
     for look, operation in zip(log.looks, log.lookers, strict=True):
@@ -153,7 +163,9 @@ def _numbers(log: _Log) -> Iterator[Finding]:
                 missing = 0
         if first + len(items) > following:
             following, before = first + len(items), operation
-    for one, other in inversions([operation for _, _, operation in log.appended]):
+    # Who appended nothing was given no number.
+    given = [operation for _, items, operation in log.appended if items]
+    for one, other in inversions(given):
         text = "a number was given after a higher one had been"
         yield Finding("order inversion", text, (other, one))
 

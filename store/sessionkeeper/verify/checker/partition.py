@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import TypeVar
 
+from ..history.exact import coarse
 from ..history.operation import Operation, Outcome
 from ..models.model import Model
 
@@ -38,8 +39,10 @@ def partition(operations: Iterable[Operation], model: Model[S]) -> list[list[Ope
             everything = True
             keys = ()
         key = keys[0] if keys else None
+        if type(key) is not str:
+            key = coarse(key)
         for other in keys[1:]:
-            _join(joined, key, other)
+            _join(joined, key, coarse(other))
         group = groups.get(key)
         if group is None:
             groups[key] = [operation]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
+from ..history.exact import exact
 from ..history.operation import Operation, Outcome
 from ..models.model import Model
 
@@ -31,7 +32,7 @@ class Transitions(Generic[S]):
         self._operations = operations
         self._definite = definite
         self._several: list[tuple[int, ...]] = []
-        self._numbers: dict[S, int] = {}
+        self._numbers: dict[Hashable, int] = {}
         self.states: list[S] = []
         self.tables: list[dict[int, int]] = []
         self.alike_before: list[int] = []
@@ -41,7 +42,7 @@ class Transitions(Generic[S]):
         for index, operation in enumerate(operations):
             known = operation.outcome is not Outcome.UNKNOWN
             seen = operation.result if known else None
-            key = (operation.name, operation.argument, seen, operation.outcome)
+            key = (operation.name, exact(operation.argument), exact(seen), operation.outcome)
             table = shared.setdefault(key, {})
             self.tables.append(table)
             self.alike_before.append(-1 if known else last.get(id(table), -1))
@@ -49,8 +50,8 @@ class Transitions(Generic[S]):
                 last[id(table)] = index - definite
 
     def number(self, state: S) -> int:
-        """Return the number of a state; equal states have the same."""
-        number = self._numbers.setdefault(state, len(self.states))
+        """Return the number of a state; the same state has the same."""
+        number = self._numbers.setdefault(self._model.state_key(state), len(self.states))
         if number == len(self.states):
             self.states.append(state)
         return number

@@ -16,10 +16,15 @@ __all__ = ["works_in_version_order"]
 S = TypeVar("S", bound=Hashable)
 
 
-def works_in_version_order(model: Model[S], operations: Sequence[Operation]) -> bool:
+def works_in_version_order(
+    model: Model[S],
+    operations: Sequence[Operation],
+    order: list[tuple[Operation, S]] | None = None,
+) -> bool:
     """Whether the suggested order agrees with real time and with the model.
 
-    What has an unknown outcome is taken not to have happened.
+    What has an unknown outcome is taken not to have happened. The order is appended to `order`,
+    each operation with the state after it.
     """
     suggest, unknown = model.order, Outcome.UNKNOWN
     keyed: list[tuple[OrderKey, int, int]] = []
@@ -45,4 +50,6 @@ def works_in_version_order(model: Model[S], operations: Sequence[Operation]) -> 
             break
         else:
             return False
+        if order is not None:
+            order.append((operation, state))
     return True

@@ -7,6 +7,7 @@ from copy import deepcopy
 from itertools import islice
 from typing import TypeVar
 
+from ..history.exact import exact
 from ..history.operation import Operation
 from ..models.model import Model
 
@@ -32,7 +33,7 @@ def vet(model: Model[S], operations: Sequence[Operation]) -> None:
         where = f"step() of operation {index} ({operation.name} by client {operation.client})"
         before = deepcopy(state)
         following = list(islice(model.step(state, operation), _NEXT_STATES))
-        if state != before:
+        if exact(state) != exact(before):
             raise ValueError(f"the model changed its state in {where}: a state never changes")
         for each in following:
             _check_hashable(each, where)

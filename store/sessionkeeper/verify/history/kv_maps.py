@@ -19,7 +19,7 @@ _LINE = re.compile(
     rf":key {_TEXT}, :value (?:nil|{_TEXT})\}}"
 )
 _OUTCOMES = {"ok": Outcome.OK, "fail": Outcome.FAILED, "info": Outcome.UNKNOWN}
-_ESCAPE = re.compile(r"\\(.)")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
 
 
@@ -50,4 +50,11 @@ def read_kv_maps(lines: Iterable[str], source: str) -> History:
 
 
 def _unescaped(text: str) -> str:
-    return _ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[0]), text)
+    plain = _ESCAPE.sub(_meant, text)
+    # Two escapes may be one character: the two halves of a pair.
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+def _meant(match: re.Match[str]) -> str:
+    number, letter = match.groups()
+    return _ESCAPES.get(letter, match[0]) if number is None else chr(int(number, 16))

@@ -8,6 +8,7 @@ from typing import Any, cast
 import msgspec
 
 from .operation import FORMAT, VERSION, Header, History, Operation, Outcome, Plain
+from .texts import decoded, encoded
 
 __all__ = ["history_lines", "read_history_lines"]
 
@@ -31,7 +32,6 @@ class _OperationLine(msgspec.Struct, frozen=True, kw_only=True, rename={"returne
 
 _header = msgspec.json.Decoder(_HeaderLine)
 _operation = msgspec.json.Decoder(_OperationLine)
-_encode = msgspec.json.Encoder().encode
 
 
 def history_lines(history: History) -> Iterator[str]:
@@ -40,9 +40,9 @@ def history_lines(history: History) -> Iterator[str]:
     The format is stable: version 1 is read by every later version of this library.
     """
     head = {"format": FORMAT, "version": VERSION} | msgspec.to_builtins(history.header)
-    yield _encode(head).decode()
+    yield encoded(head, ())
     for operation in history.operations:
-        yield _encode(operation).decode()
+        yield encoded(operation, (operation.argument, operation.result))
 
 
 def read_history_lines(lines: Iterable[str], source: str) -> History:
@@ -66,7 +66,7 @@ def read_history_lines(lines: Iterable[str], source: str) -> History:
 
 
 def _read_header(line: str) -> Header:
-    read = _header.decode(line)
+    read = decoded(line, _header)
     if read.format != FORMAT:
         raise ValueError(f"not the header of a {FORMAT}")
     if read.version != VERSION:
@@ -77,11 +77,12 @@ def _read_header(line: str) -> Header:
         versions=read.versions,
         seed=read.seed,
         faults=read.faults,
+        one_counter=read.one_counter,
     )
 
 
 def _read_operation(line: str) -> Operation:
-    read = _operation.decode(line)
+    read = decoded(line, _operation)
     if read.returned is None and read.outcome is not Outcome.UNKNOWN:
         raise ValueError(f"an operation that is {read.outcome} has returned at some time")
     if read.returned is not None and read.returned < read.call:

@@ -54,6 +54,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     versions: Mapping[str, str] = {}
     seed: int | None = None
     faults: tuple[str, ...] = ()
+    one_counter: bool = True
+    """Whether one counter of the store gave all revisions: `Guarantees.one_counter`."""
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from ...errors import OutcomeUnknown, SessionError
 from ...message import Frame, MessageEnvelope
 from ...query import SessionPage, SessionQuery
 from ...session import Session
+from .gathered import one_by_one
 from .operation import Operation, Outcome, Plain
 from .plain_data import (
     caller_data,
@@ -36,8 +37,11 @@ the change has not run."""
 _WRONG_USE = (TypeError, ValueError, NotImplementedError)
 
 
-def as_operations(call: RecordedCall, batches_are_atomic: bool) -> Iterable[Operation]:
-    """Return the operations of a call: one, but for a batch that its store does one by one."""
+def as_operations(call: RecordedCall, apart: frozenset[str], sessions: int) -> Iterable[Operation]:
+    """Return the operations of a call: one, but for those that the store does not do in one step.
+
+    `apart` names these; no more than `sessions` were ever there.
+    """
     name, arguments = cast("str", call[1]), cast("tuple[object, ...]", call[2])
     outcome, result = _ending(call)
     argument = _argument(name, arguments, call[7]) if _is_well_formed(name, arguments) else None
@@ -55,29 +59,7 @@ def as_operations(call: RecordedCall, batches_are_atomic: bool) -> Iterable[Oper
         returned=call[4],
         outcome=outcome,
     )
-    if batches_are_atomic or name not in _SINGLE:
-        return (whole,)
-    return _one_by_one(whole)
-
-
-_SINGLE = {"get_sessions_batch": "get_session", "update_sessions_batch": "update_session"}
-
-
-def _one_by_one(batch: Operation) -> Iterable[Operation]:
-    """What such a batch says: each was done at some time during the call, or may have been."""
-    arguments = cast("tuple[Plain, ...]", batch.argument)
-    known = batch.outcome is Outcome.OK
-    results = cast("tuple[Plain, ...]", batch.result) if known else (None,) * len(arguments)
-    for argument, result in zip(arguments, results, strict=True):
-        yield Operation(
-            client=batch.client,
-            name=_SINGLE[batch.name],
-            argument=argument,
-            result=result,
-            call=batch.call,
-            returned=batch.returned,
-            outcome=Outcome.OK if known else Outcome.UNKNOWN,
-        )
+    return one_by_one(whole, sessions) if name in apart else (whole,)
 
 
 def _ending(call: RecordedCall) -> tuple[Outcome, Plain]:

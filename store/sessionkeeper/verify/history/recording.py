@@ -17,13 +17,14 @@ from weakref import WeakKeyDictionary
 
 from ...atomic import AtomicSessionStore, Change
 from ...events import Listener
-from ...guarantees import Atomicity
+from ...guarantees import Atomicity, Guarantees
 from ...interface import SessionStore
 from ...message import Frame, MessageEnvelope
 from ...query import SessionPage, SessionQuery
 from ...session import Session
 from ...statistics import StoreStatistics
 from ...watcher import FrameWatcher
+from .gathered import BATCHES, GATHERED
 from .operation import Header, History
 from .recorded_call import Effect, RecordedCall, as_operations
 from .recorded_watcher import RecordedWatcher
@@ -66,8 +67,10 @@ class RecordingStore(AtomicSessionStore):
 
     def history(self) -> History:
         """Return what was recorded so far; a call that has not ended has an unknown outcome."""
-        batches = self._batches_are_atomic()
-        operations = [each for call in self._calls for each in as_operations(call, batches)]
+        apart, calls = self._done_apart(), self._calls
+        sessions = sum(call[1] in ("create_session", "get_or_create_session") for call in calls)
+        operations = [each for call in calls for each in as_operations(call, apart, sessions)]
+        guarantees = self._promised()
         return History(
             header=Header(
                 model="session-store",
@@ -75,6 +78,7 @@ class RecordingStore(AtomicSessionStore):
                 versions={"python": python_version(), "sessionkeeper": _own_version()},
                 seed=self._seed,
                 faults=self._faults,
+                one_counter=guarantees is None or guarantees.one_counter,
             ),
             operations=tuple(operations),
         )
@@ -83,9 +87,19 @@ class RecordingStore(AtomicSessionStore):
         """Forget what was recorded. The next history is right only if the store is empty."""
         self._calls.clear()
 
-    def _batches_are_atomic(self) -> bool:
-        guarantees = getattr(self._inner, "guarantees", None)
-        return guarantees is not None and guarantees.batch is Atomicity.LINEARIZABLE
+    def _promised(self) -> Guarantees | None:
+        promised: object = getattr(self._inner, "guarantees", None)
+        return promised if isinstance(promised, Guarantees) else None
+
+    def _done_apart(self) -> frozenset[str]:
+        """Return the calls that the store does not promise to do in one step."""
+        promised = self._promised()
+        if promised is None:
+            return BATCHES
+        apart: frozenset[str] = frozenset()
+        if promised.batch is Atomicity.NONE:
+            apart |= BATCHES
+        return apart | GATHERED if promised.listing is Atomicity.NONE else apart
 
     def _begin(self, name: str, *argument: object) -> RecordedCall:
         task = self._task()

@@ -1,9 +1,11 @@
-"""A map of strings, empty at first, with get, put and append; keys do not know each other."""
+"""A map, empty at first, with get, put and append; keys do not know each other."""
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from collections.abc import Hashable
+from typing import ClassVar, TypeAlias, cast
 
+from ..history.exact import exact, shown
 from ..history.operation import Operation, Outcome
 from .model import Model
 
@@ -11,24 +13,41 @@ __all__ = ["KeyValue"]
 
 _SHOWN = 40
 
+Value: TypeAlias = Hashable
 
-class KeyValue(Model[str]):
-    """The argument is (key, value); every operation has one key, so the state is its value."""
+
+class KeyValue(Model[Value]):
+    """The argument is (key, value); every operation has one key, so the state is its value.
+
+    What was never put is the empty text; only texts are appended, and only to texts. States are
+    exact forms of values.
+    """
 
     name: ClassVar[str] = "kv"
 
-    def init(self) -> str:
+    def init(self) -> Value:
         return ""
 
-    def step(self, state: str, operation: Operation, /) -> tuple[str, ...]:
+    def step(self, state: Value, operation: Operation, /) -> tuple[Value, ...]:
         name = operation.name
         if name == "get":
-            return (state,) if operation.result == state else ()
-        value = cast("tuple[str, str]", operation.argument)[1]
-        return (value,) if name == "put" else (state + value,)
+            seen = operation.result
+            return (state,) if (seen if type(seen) is str else exact(seen)) == state else ()
+        value = cast("tuple[str, Value]", operation.argument)[1]
+        if type(value) is not str:
+            value = exact(value)
+        if name == "put":
+            return (value,)
+        if isinstance(state, str) and isinstance(value, str):
+            return (state + value,)
+        return ()
 
-    def key(self, operation: Operation, /) -> tuple[str, ...]:
-        return (cast("tuple[str, str]", operation.argument)[0],)
+    def state_key(self, state: Value, /) -> Value:
+        return state
+
+    def key(self, operation: Operation, /) -> tuple[Hashable, ...]:
+        key = cast("tuple[Value, Value]", operation.argument)[0]
+        return (key if type(key) is str else exact(key),)
 
     def is_read(self, operation: Operation, /) -> bool:
         return operation.name == "get"
@@ -42,19 +61,23 @@ class KeyValue(Model[str]):
         if not fits or len(cast("tuple[object, ...]", argument)) != 2:
             raise ValueError("no operation of a map")
         key, value = cast("tuple[object, object]", argument)
-        if not isinstance(key, str) or (name != "get" and not isinstance(value, str)):
-            raise ValueError(f"keys and values of {name} are texts")
+        if not isinstance(key, str):
+            raise ValueError(f"keys of {name} are texts")
+        if name == "append" and not isinstance(value, str):
+            raise ValueError("only texts are appended")
 
-    def describe(self, state: str, /) -> str:
+    def describe(self, state: Value, /) -> str:
         return f"the value is {_shown(state)}"
 
-    def explain(self, state: str, operation: Operation, /) -> str:
+    def explain(self, state: Value, operation: Operation, /) -> str:
         if operation.name == "get":
-            return f"get answered {_shown(str(operation.result))}, but {self.describe(state)}"
-        return f"{operation.name} is always possible"
+            return f"get answered {_shown(exact(operation.result))}, but {self.describe(state)}"
+        if operation.name == "append":
+            return f"append is possible to a text only, but {self.describe(state)}"
+        return "put is always possible"
 
 
-def _shown(value: str) -> str:
-    if len(value) <= _SHOWN:
-        return repr(value)
+def _shown(value: Value) -> str:
+    if not isinstance(value, str) or len(value) <= _SHOWN:
+        return shown(value)
     return f"{len(value)} characters ending in {value[-_SHOWN:]!r}"

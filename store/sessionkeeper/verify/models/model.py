@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol, Self, TypeVar, cast
 
-from ..history.operation import Operation
+from ..history.exact import exact
+from ..history.operation import Header, Operation
 from .facts import Fact
 
-__all__ = ["Model", "OrderKey"]
+__all__ = ["CounterUse", "Model", "OrderKey"]
 
 S = TypeVar("S", bound=Hashable)
 
 OrderKey = tuple[int, ...]
 
 
+class CounterUse(NamedTuple):
+    """What an operation shows of the one counter of the store; None where it shows nothing."""
+
+    given: int | None
+    """The first number that it was given: the counter had given only lower ones before."""
+    reached: int | None
+    """The highest number known to have been given after it."""
+
+
 class Model(Protocol[S]):
     """A state machine whose states are hashable; pure, and without a clock.
 
-    A model may hold what it computed before, never what an earlier call did.
+    A model may hold what it computed before, never what an earlier call did. Values of arguments
+    and results that are `==` need not be the same: `history.exact` says which are.
     """
 
     name: ClassVar[str]
@@ -36,6 +47,17 @@ class Model(Protocol[S]):
         The result of an operation whose outcome is not known says nothing.
         """
         ...
+
+    def state_key(self, state: S, /) -> Hashable:
+        """Return what two states have in common exactly if they are the same state.
+
+        A model whose states are `==` only then may return the state, which costs less.
+        """
+        return cast("Hashable", exact(state))
+
+    def judging(self, header: Header, /) -> Self:
+        """Return the model for histories that come from where the header says."""
+        return self
 
     @abstractmethod
     def key(self, operation: Operation, /) -> tuple[Hashable, ...] | None:
@@ -78,6 +100,20 @@ class Model(Protocol[S]):
     def stamps(self, operation: Operation, /) -> Sequence[int]:
         """Return the new numbers that the one counter of the store gave in the operation."""
         return ()
+
+    def counter_uses(self, order: Sequence[tuple[Operation, S]], /) -> list[CounterUse]:
+        """Return how each operation of an order that works uses the counter, given the states
+        after them; an empty list when none does.
+
+        Operations without a key in common may influence each other by the counter alone, and only
+        so: one that was given a number comes before all that show the counter to be there.
+        """
+        stamps = [self.stamps(operation) for operation, _ in order]
+        if not any(stamps):
+            return []
+        return [
+            CounterUse(min(each), max(each)) if each else CounterUse(None, None) for each in stamps
+        ]
 
     def order(self, operation: Operation, /) -> OrderKey | None:
         """Return its place in the order that numbers in its result suggest; None if they do not.

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import ClassVar, TypeAlias, cast
 
+from ..history.exact import exact, shown
 from ..history.operation import Operation, Outcome
 from .model import Model
 
 __all__ = ["Register"]
 
-Value: TypeAlias = int | str | None
+Value: TypeAlias = Hashable
 
 
 class Register(Model[Value]):
     """`read` answers the value, `write` sets it, `cas` (from, to) sets it if it is `from`.
 
-    A failed `cas` says that the value was another one.
+    A failed `cas` says that the value was another one. States are exact forms of values.
     """
 
     name: ClassVar[str] = "register"
@@ -26,13 +28,16 @@ class Register(Model[Value]):
     def step(self, state: Value, operation: Operation, /) -> tuple[Value, ...]:
         name = operation.name
         if name == "read":
-            return (state,) if operation.result == state else ()
+            return (state,) if exact(operation.result) == state else ()
         if name == "write":
-            return (cast("Value", operation.argument),)
-        expected, new = cast("tuple[Value, Value]", operation.argument)
+            return (cast("Value", exact(operation.argument)),)
+        expected, new = cast("tuple[Value, Value]", exact(operation.argument))
         if operation.outcome is Outcome.FAILED:
             return (state,) if state != expected else ()
         return (new,) if state == expected else ()
+
+    def state_key(self, state: Value, /) -> Value:
+        return state
 
     def key(self, operation: Operation, /) -> tuple[str, ...]:
         return ("register",)
@@ -53,7 +58,7 @@ class Register(Model[Value]):
             raise ValueError("no operation of a register")
 
     def describe(self, state: Value, /) -> str:
-        return f"the register holds {_shown(state)}"
+        return f"the register holds {_held(state)}"
 
     def explain(self, state: Value, operation: Operation, /) -> str:
         if operation.name == "read":
@@ -66,4 +71,8 @@ class Register(Model[Value]):
 
 
 def _shown(value: object) -> str:
-    return "nil" if value is None else repr(value)
+    return _held(exact(value))
+
+
+def _held(form: object) -> str:
+    return "nil" if form is None else shown(form)

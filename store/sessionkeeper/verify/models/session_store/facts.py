@@ -1,16 +1,16 @@
-"""What a call of the session store says about revisions and frame numbers."""
+"""What a call of the session store says about frame numbers, and the order they suggest."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import TypeAlias, cast
 
-from ...history.layout import EffectData, FrameData, SessionData
-from ...history.operation import Operation, Outcome
+from ...history.layout import FrameData, SessionData
+from ...history.operation import Operation, Outcome, Plain
 from ..facts import Appended, Counted, Ended, Fact, Looked, Offered, Removed, Shortened
 from ..model import OrderKey
 
-__all__ = ["facts_of", "order_of", "stamps_of"]
+__all__ = ["facts_of", "order_of"]
 
 Tell: TypeAlias = Callable[[Operation], Iterator[Fact]]
 
@@ -134,32 +134,7 @@ _KNOWN: dict[str, Tell] = {
 }
 
 
-def stamps_of(operation: Operation) -> tuple[int, ...]:
-    """Return the revisions that an operation was given."""
-    name, result = operation.name, operation.result
-    if operation.outcome is not Outcome.OK or name not in _STAMPED:
-        return ()
-    if name == "get_or_create_session":
-        report, created = cast("tuple[SessionData, bool]", result)
-        return (report[2],) if created else ()
-    if name in ("update_sessions_batch", "expire_sessions"):
-        return tuple(report[2] for report in cast("tuple[SessionData, ...]", result))
-    if name == "modify_session":
-        effect = cast("tuple[str, EffectData]", operation.argument)[1]
-        if effect is None or effect[1] is None:
-            return ()
-    return (cast("SessionData", result)[2],)
-
-
-_STAMPED = frozenset(
-    {
-        *("create_session", "get_or_create_session", "update_session", "modify_session"),
-        *("update_sessions_batch", "expire_sessions"),
-    }
-)
-
-
-def order_of(operation: Operation) -> OrderKey | None:  # noqa: PLR0911 - a table of cases
+def order_of(operation: Operation) -> OrderKey | None:
     """Return (last number of the log, write of a frame or not, revision, read or not).
 
     Good for one session that is never deleted: others the checker finds not to work.
@@ -168,7 +143,14 @@ def order_of(operation: Operation) -> OrderKey | None:  # noqa: PLR0911 - a tabl
     if operation.outcome is not Outcome.OK:
         return None
     if name == "add_frame":
-        return (cast("int", result), 0, 0, 0)
+        return (result, 0, 0, 0) if type(result) is int else None
+    key = _order_of(name, result)
+    return None if key is None or any(type(each) is not int for each in key) else key
+
+
+def _order_of(  # noqa: PLR0911 - a table of cases
+    name: str, result: Plain
+) -> OrderKey | None:
     if name == "add_frames":
         return (cast("tuple[int, int]", result)[1] - 1, 0, 0, 0)
     if name in ("create_session", "update_session", "modify_session"):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
+from ...history.exact import TRUE
 from ...history.layout import EffectData, FrameData
 from ...history.operation import Plain
 from .logs import LogTree
@@ -34,12 +35,12 @@ class Frames:
         entry = find(state, frame[0])
         if entry is None:
             return ()
-        session_id, caller, revision, created_at, ended_at, log, last, dropped = entry
+        session_id, caller, revision, created, ended, log, last, dropped, place, below = entry
         if caller[1] not in LIVE or (known and result != last + 1):
             return ()
         log = self._tree.append(log, last, frame)
         new = _new_entry(
-            (session_id, caller, revision, created_at, ended_at, log, last + 1, dropped)
+            (session_id, caller, revision, created, ended, log, last + 1, dropped, place, below)
         )
         return (replaced(state, entry, new),)
 
@@ -85,13 +86,13 @@ class Frames:
 
     def read(self, state: State, argument: Plain, result: Plain, known: bool) -> States:
         """At most so many frames after a number, the first of them or the newest."""
-        session_id, after, limit, newest = cast("tuple[str, int, int, bool]", argument)
+        session_id, after, limit, newest = cast("tuple[str, int, int, object]", argument)
         entry = find(state, session_id)
         if entry is None:
             return ()
         numbered = cast("tuple[tuple[int, FrameData], ...]", result)
         first, last = max(after, entry.dropped) + 1, entry.last_seq
-        if newest:
+        if newest == TRUE:
             first = max(first, last - limit + 1)
         else:
             last = min(last, first + limit - 1)

@@ -6,15 +6,17 @@ evict, and which sessions are past their time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, TypeAlias, cast
 
+from ...history.exact import exact
 from ...history.layout import FrameData, SessionData
-from ...history.operation import Operation, Outcome, Plain
+from ...history.operation import Header, Operation, Outcome, Plain
 from ..facts import Fact
-from ..model import Model, OrderKey
+from ..model import CounterUse, Model, OrderKey
 from . import sessions, sweeps
-from .facts import facts_of, order_of, stamps_of
+from .counter import counter_uses, stamps_of
+from .facts import facts_of, order_of
 from .frames import Frames
 from .refusals import CHECKED, refuse
 from .shapes import check_shape
@@ -37,12 +39,15 @@ _SHOWN = 8
 class SessionStoreModel(Model[State]):
     """All methods of `SessionStore` and `AtomicSessionStore` but `watch_frames`, `statistics`.
 
-    What a watcher yields says which frame has which number, and is no moment's read.
+    What a watcher yields says which frame has which number, and is no moment's read. Revisions
+    are judged as `Guarantees.one_counter` says: with it, later ones are higher in all the store;
+    without, in each session only. The header of a history tells, unless you do.
     """
 
     name: ClassVar[str] = "session-store"
 
-    def __init__(self) -> None:
+    def __init__(self, *, one_counter: bool = True) -> None:
+        self._one_counter = one_counter
         frames = Frames()
         self._meanings: dict[str, Meaning] = {
             "create_session": sessions.create,
@@ -69,14 +74,26 @@ class SessionStoreModel(Model[State]):
         }
 
     def init(self) -> State:
-        return State(0, ())
+        return State(0 if self._one_counter else (), ())
+
+    def judging(self, header: Header, /) -> SessionStoreModel:
+        if header.one_counter or not self._one_counter:
+            return self
+        return SessionStoreModel(one_counter=False)
+
+    def state_key(self, state: State, /) -> State:
+        return state
 
     def step(self, state: State, operation: Operation, /) -> Iterable[State]:
         outcome = operation.outcome
         if outcome is Outcome.FAILED:
             return refuse(state, operation)
         meaning = self._meanings[operation.name]
-        return meaning(state, operation.argument, operation.result, outcome is Outcome.OK)
+        known = outcome is Outcome.OK
+        result = operation.result if known else None
+        if type(result) is not int:
+            result = exact(result)
+        return meaning(state, exact(operation.argument), result, known)
 
     def key(  # noqa: PLR0911 - a table of cases
         self, operation: Operation, /
@@ -137,7 +154,10 @@ class SessionStoreModel(Model[State]):
         return () if operation.outcome is Outcome.FAILED else facts_of(operation)
 
     def stamps(self, operation: Operation, /) -> tuple[int, ...]:
-        return stamps_of(operation)
+        return stamps_of(operation) if self._one_counter else ()
+
+    def counter_uses(self, order: Sequence[tuple[Operation, State]], /) -> list[CounterUse]:
+        return counter_uses(order) if self._one_counter else []
 
     def order(self, operation: Operation, /) -> OrderKey | None:
         return order_of(operation)

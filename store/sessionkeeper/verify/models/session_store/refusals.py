@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import cast
 
+from ...history.exact import exact
 from ...history.layout import EffectData
 from ...history.operation import Operation, Plain
-from .state import LIVE, State, admits, find, may_follow, seen_as
+from .state import LIVE, State, admits, find, may_follow, seen_as, told
 
 __all__ = ["CHECKED", "refuse"]
 
@@ -25,11 +26,9 @@ CHECKED = frozenset(
 on trust."""
 
 
-def refuse(  # noqa: PLR0911 - a table of cases
-    state: State, operation: Operation
-) -> tuple[State, ...]:
+def refuse(state: State, operation: Operation) -> tuple[State, ...]:
     """Return the state if the refusal is true in it, with what it told."""
-    name, *values = cast("tuple[Plain, ...]", operation.result)
+    name, *values = cast("tuple[Plain, ...]", exact(operation.result))
     if name == "ChangeRaised":
         return _raised(state, operation)
     entry = find(state, cast("str", values[0]))
@@ -41,11 +40,7 @@ def refuse(  # noqa: PLR0911 - a table of cases
         expected, current = cast("list[int]", values[1:])
         if expected == current or not admits(entry, current):
             return ()
-        seen = entry._replace(revision=current)
-        if seen == entry:
-            return (state,)
-        entries = tuple(seen if each is entry else each for each in state.entries)
-        return (State(max(state.high, current), entries),)
+        return (told(state, entry, current)[0],)
     if name == "SequenceConflict":
         expected, current = cast("list[int]", values[1:])
         true = expected != current == entry.last_seq
@@ -62,7 +57,7 @@ def refuse(  # noqa: PLR0911 - a table of cases
 
 def _raised(state: State, operation: Operation) -> tuple[State, ...]:
     """The change saw the session as it is, then raised."""
-    session_id, *_, effect = cast("tuple[str, EffectData]", operation.argument)
+    session_id, *_, effect = cast("tuple[str, EffectData]", exact(operation.argument))
     if effect is None:
         return (state,)
     entry = find(state, session_id)

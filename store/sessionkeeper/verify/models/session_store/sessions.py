@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from ...history.exact import exact
 from ...history.layout import CallerData, EffectData, SessionData
 from ...history.operation import Plain
 from .logs import EMPTY
@@ -14,9 +15,9 @@ from .state import (
     admits,
     find,
     may_follow,
-    replaced,
+    opened,
     seen_as,
-    unknown_above,
+    told,
     written,
 )
 
@@ -52,7 +53,7 @@ def create(state: State, argument: Plain, result: Plain, known: bool) -> States:
 
 
 def _created(state: State, session: SessionData, report: SessionData | None) -> State | None:
-    entry = Entry(session[0], session[1], unknown_above(state.high), None, None, EMPTY, 0, 0)
+    entry = opened(state, Entry(session[0], session[1], 0, None, None, EMPTY, 0, 0))
     after = State(state.high, (*state.entries, entry))
     return after if report is None else seen_as(after, entry, report)
 
@@ -64,7 +65,7 @@ def get_or_create(state: State, argument: Plain, result: Plain, known: bool) -> 
     if not known:
         return one(_created(state, session, None)) if entry is None else (state,)
     report, created = cast("tuple[SessionData, bool]", result)
-    if created is not (entry is None):
+    if created != exact(entry is None):
         return ()
     if entry is None:
         return one(_created(state, session, report))
@@ -120,8 +121,8 @@ def _updated(state: State, session: SessionData, report: SessionData | None) -> 
     if entry is None or not admits(entry, session[2]) or not may_follow(entry.caller, session[1]):
         return None
     # That it was accepted tells the revision, where it was not known.
-    told = entry._replace(revision=session[2])
-    return written(replaced(state, entry, told, session[2]), told, session[1], report)
+    before, known = told(state, entry, session[2])
+    return written(before, known, session[1], report)
 
 
 def update_batch(state: State, argument: Plain, result: Plain, known: bool) -> States:
@@ -133,6 +134,8 @@ def update_batch(state: State, argument: Plain, result: Plain, known: bool) -> S
         if len(reports) != len(sessions):
             return ()
     after: State | None = state
+    if any(type(_revision(report)) is not int for report in reports):
+        return ()
     # In the order of their revisions: the contract does not say in which order they are given.
     order = sorted(range(len(sessions)), key=lambda i: _revision(reports[i]))
     for index in order:
@@ -163,10 +166,10 @@ def changed(
     now = None if seen is None else find(seen, entry.id)
     if seen is None or now is None:
         return None
-    told = cast("SessionData | None", report)
+    answer = cast("SessionData | None", report)
     if caller is None:
-        return seen if told is None else seen_as(seen, now, told)
-    return written(seen, now, caller, told) if may_follow(now.caller, caller) else None
+        return seen if answer is None else seen_as(seen, now, answer)
+    return written(seen, now, caller, answer) if may_follow(now.caller, caller) else None
 
 
 def delete(state: State, argument: Plain, result: Plain, known: bool) -> States:

@@ -79,7 +79,12 @@ def _within(moment: float | None, begin: float | None, end: float | None) -> boo
         return True
     if moment is None:
         return False
-    return (begin is None or begin <= moment) and (end is None or moment < end)
+    return (begin is None or not _is_less(moment, begin)) and (end is None or _is_less(moment, end))
+
+
+def _is_less(moment: float, other: float) -> bool:
+    """Compare times, which are exact forms here: bytes where they are whole."""
+    return float(moment) < float(other)
 
 
 def expire(state: State, argument: Plain, result: Plain, known: bool) -> Iterable[State]:
@@ -89,7 +94,7 @@ def expire(state: State, argument: Plain, result: Plain, known: bool) -> Iterabl
         return _any_expired(state, limit)
     reports = cast("tuple[SessionData, ...]", result)
     after: State | None = state
-    if len(reports) > limit:
+    if len(reports) > limit or any(type(report[2]) is not int for report in reports):
         return ()
     for report in sorted(reports, key=lambda report: report[2]):
         after = None if after is None else _expired(after, report[0], report)
@@ -122,7 +127,7 @@ def purge(state: State, argument: Plain, result: Plain, known: bool) -> Iterator
     ended_before, _, limit = cast("tuple[float | None, float | None, int]", argument)
     ended = [entry for entry in state.entries if _may_go(entry, ended_before)]
     wanted = cast("int", result)
-    if known and wanted > limit:
+    if known and (type(wanted) is not int or not 0 <= wanted <= limit):
         return
     several: Iterable[tuple[Entry, ...]] = (
         combinations(ended, wanted) if known else _subsets(ended, limit)
@@ -135,7 +140,7 @@ def purge(state: State, argument: Plain, result: Plain, known: bool) -> Iterator
 def _may_go(entry: Entry, ended_before: float | None) -> bool:
     if entry.caller[1] in LIVE:
         return False
-    return ended_before is None or entry.ended_at is None or entry.ended_at < ended_before
+    return ended_before is None or entry.ended_at is None or _is_less(entry.ended_at, ended_before)
 
 
 def _subsets(things: list[T], most: int) -> Iterator[tuple[T, ...]]:
