@@ -72,7 +72,7 @@ class SQLiteSessionStore(ActorSessionStore):
         # Of one object: which level it is, its configuration says.
         self.guarantees = replace(type(self).guarantees, durability=level)  # type: ignore[misc]  # as above
         self._bells, self._listeners = Bells(), Listeners()
-        patience = checked_seconds("lock_timeout", lock_timeout) or 0.0
+        self._patience = patience = checked_seconds("lock_timeout", lock_timeout) or 0.0
         self._ledger = self._ledger_type(
             SQLiteTables(limits, clock, self._listeners),
             self._path,
@@ -129,11 +129,12 @@ class SQLiteSessionStore(ActorSessionStore):
     async def checkpoint(self) -> int:
         """Bring the write-ahead log into the file now; return how many pages are left in it.
 
-        Not needed: the owner does it whenever the log has grown. Raises `StoreUnavailable`,
-        `StoreClosed`.
+        Not needed: the owner does it whenever the log has grown. It holds the file's write lock,
+        so writes wait meanwhile. Raises `StoreUnavailable`, `StoreClosed`.
         """
         self._actor.check_here()
-        return await aside(self._path, checkpoint)
+        work = partial(checkpoint, path=self._path, patience=self._patience)
+        return await aside(self._path, work)
 
     async def backup(self, path: str | os.PathLike[str], /) -> None:
         """Copy the store to a new file, as it is at one moment, while it goes on being used.

@@ -47,6 +47,10 @@ class FileStatistics:
     pages: int
     free_pages: int
     """Pages of the file that hold nothing; `vacuum` gives them back."""
+    library: str = field(default="", kw_only=True)
+    """The version of SQLite in use."""
+    warnings: tuple[str, ...] = field(default=(), kw_only=True)
+    """What that library may still do to the file, in sentences."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,21 @@ async def race(path: str, name: str, rounds: int) -> None:
         await asyncio.gather(*(work(task) for task in range(4)))
 
 
+async def bring_in(path: str) -> None:
+    """Make a checkpoint and append, twice; says what became of each."""
+    async with SQLiteSessionStore(path, lock_timeout=0.3) as store:
+        for _ in range(2):
+            for name, work in (
+                ("checkpoint", store.checkpoint),
+                ("write", lambda: store.add_frame(note("after"))),
+            ):
+                try:
+                    print(f"{name} {await work()}", flush=True)
+                except SessionError:
+                    print(f"refused {name}", flush=True)
+            sys.stdin.readline()
+
+
 async def append(path: str, durability: str) -> None:
     """Append batches of three and single frames for ever; says what was acknowledged."""
     async with SQLiteSessionStore(path, durability=durability) as store:
@@ -172,6 +187,8 @@ if __name__ == "__main__":
         asyncio.run(write(file, int(rest[0])))
     elif command == "record":
         asyncio.run(record(file, rest[0], rest[1], int(rest[2])))
+    elif command == "checkpoint":
+        asyncio.run(bring_in(file))
     elif command == "leave":
         abandoned(file)
     else:

@@ -174,9 +174,14 @@ async def _stats(url: str, *, as_json: bool) -> int:
     table = Table(show_header=False, box=None)
     table.add_column()
     table.add_column(justify="right")
-    for name, number in (*numbers.items(), *((f"file {each}", n) for each, n in file.items())):
+    counts = {f"file {each}": n for each, n in file.items() if isinstance(n, int)}
+    for name, number in (*numbers.items(), *counts.items()):
         table.add_row(name.replace("_", " "), "unknown" if number is None else f"{number:,}")
     Console().print(table)
+    if found.file is not None and found.file.library:
+        typer.echo(f"SQLite: {found.file.library}")
+        for warning in found.file.warnings:
+            typer.echo(f"warning: {warning}")
     if found.server is not None:
         for line in _promises(found.server):
             typer.echo(printable(line))

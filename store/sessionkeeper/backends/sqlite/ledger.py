@@ -15,8 +15,10 @@ from ...guarantees import Durability
 from ...ids import new_session_id
 from ...listening import Listeners
 from ...watching import Bells
+from .checkpoints import bring_in
 from .connected import Connected, identity
 from .faults import FAILURES, LockWait, fault_of
+from .library import warn_once
 from .opening import open_file
 from .schema import PAGE_BYTES, VERSION
 from .tables import SQLiteTables
@@ -71,6 +73,7 @@ class SQLiteLedger(Connected):
         try:
             self.connect(open_file(self._path, self._durability, self.given_up))
             self._date()
+            warn_once()
             self.file = identity(self._path)
         except BaseException as error:
             raise self.not_opened(error) from None
@@ -159,11 +162,12 @@ class SQLiteLedger(Connected):
                 return
 
     def _checkpoint(self) -> None:
-        _, pages, _ = self._execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if pages * PAGE_BYTES > LOG_AT_MOST:
-            # Readers that follow each other can keep the log from beginning anew. This waits for
-            # those of this moment, for `BUSY_SLICE` at most.
-            self._execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            # Readers that follow each other can keep a log from beginning anew.
+            bring_in(self._path, LOG_AT_MOST // PAGE_BYTES)
+        finally:
+            self._execute("ROLLBACK")
 
     def _sweep(self) -> None:
         self._execute("BEGIN IMMEDIATE")

@@ -6,6 +6,8 @@ import asyncio
 import os
 import secrets
 import sqlite3
+import sys
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -15,7 +17,8 @@ from typing import TypeVar
 from soleowner import Command
 
 from ...errors import StoreUnavailable
-from .faults import FAILURES, fault_of, primary_code
+from .checkpoints import bring_in
+from .faults import FAILURES, LockWait, fault_of, primary_code
 from .opening import connect, sync
 from .places import listed_wrongly
 from .tables import SQLiteTables
@@ -50,10 +53,10 @@ async def aside(path: str, work: Callable[[sqlite3.Connection, Event], R]) -> R:
 
     def run() -> R:
         try:
-            with closing(connect(path, timeout=5.0)) as connection:
+            with closing(connect(path)) as connection:
                 connection.set_progress_handler(stop.is_set, _STEPS)
                 return work(connection, stop)
-        except FAILURES as error:
+        except (*FAILURES, LockWait) as error:
             fault = fault_of(error, committing=False, writing=False)
             if fault is None:
                 raise StoreUnavailable(f"SQLite refused ({type(error).__name__})") from error
@@ -100,10 +103,26 @@ def back_up(source: sqlite3.Connection, stop: Event, target: str) -> None:
                 os.unlink(new + suffix)
 
 
-def checkpoint(connection: sqlite3.Connection, stop: Event) -> int:
-    """Bring the write-ahead log into the file; return how many pages are left in it."""
-    found: tuple[int, int, int] = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-    return max(0, found[1] - found[2])
+def checkpoint(connection: sqlite3.Connection, stop: Event, path: str, patience: float) -> int:
+    """Bring the write-ahead log into the file; return how many pages are left in it.
+
+    Raises `LockWait`.
+    """
+    started = time.monotonic()
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            break
+        except sqlite3.OperationalError as error:
+            if primary_code(error) != sqlite3.SQLITE_BUSY:
+                raise
+            waited = time.monotonic() - started
+            if stop.is_set() or waited >= patience:
+                raise LockWait(waited) from error
+    try:
+        return bring_in(path, sys.maxsize)
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def check_pages(connection: sqlite3.Connection, stop: Event) -> list[str]:

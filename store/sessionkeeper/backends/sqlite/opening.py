@@ -39,7 +39,7 @@ _SETTINGS: dict[str, int] = {
     "checkpoint_fullfsync": 1,
     "temp_store": 2,
     "journal_size_limit": 64 * 1024 * 1024,
-    # Checkpoints are the owner's: SQLite's own come inside a commit and hide their errors.
+    # Checkpoints are the owner's: SQLite's own hide their errors.
     "wal_autocheckpoint": 0,
 }
 _PATIENCE = 5.0  # seconds for a lock, while opening
@@ -66,9 +66,12 @@ def connect(path: str, mode: str = "rw", *, timeout: float = BUSY_SLICE) -> sqli
     """Connect to an existing file. Raises `sqlite3.Error`."""
     # A URI of ours: every character of the path that means something in one is quoted.
     uri = "file:///" + quote(os.fsencode(path.lstrip("/"))) + f"?mode={mode}"
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, timeout=timeout, cached_statements=256
     )
+    # On every connection: SQLite's own come inside a commit, when others commit too.
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    return connection
 
 
 def open_file(

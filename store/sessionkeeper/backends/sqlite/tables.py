@@ -26,6 +26,7 @@ from ...tables import Tables
 from ...tally import Tally
 from .codec import LOG_COLUMNS, SESSION_COLUMNS, SQLiteRow, read_row
 from .frames import FrameTable
+from .library import library_warnings
 from .numbers import Age, PrincipalCounts, StoreNumbers, read_meta, read_numbers, write_numbers
 from .schema import PAGE_BYTES
 
@@ -253,6 +254,8 @@ class SQLiteTables(Tables):
             page_bytes=self._pragma("page_size"),
             pages=self._pragma("page_count"),
             free_pages=self._pragma("freelist_count"),
+            library=sqlite3.sqlite_version,
+            warnings=library_warnings(),
         )
 
     def shrink(self, pages: int) -> tuple[int, int]:

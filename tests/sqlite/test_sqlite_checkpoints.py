@@ -1,0 +1,193 @@
+"""Checkpoints run alone: nobody commits meanwhile, in whatever process (SQLite's WAL-reset bug)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sessionkeeper import SQLiteSessionStore, StoreUnavailable
+from sessionkeeper.backends.sqlite import ledger, library, opening
+from sessionkeeper.backends.sqlite.opening import connect
+
+if TYPE_CHECKING:
+    from tests.sqlite.conftest import Kit, Neighbours
+
+CONNECT = "sessionkeeper.backends.sqlite.opening.sqlite3.connect"
+
+
+class Checkpoints:
+    """Counts the checkpoints that run in this process, and can hold one in its midst."""
+
+    def __init__(self) -> None:
+        self.running = self.most = self.ended = 0
+        self.within = threading.Event()
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self._lock = threading.Lock()
+
+    def run(self, work: Any) -> Any:
+        """Run one."""
+        with self._lock:
+            self.running += 1
+            self.most = max(self.most, self.running)
+        self.within.set()
+        try:
+            found = work()
+            assert self.go_on.wait(60)
+            return found
+        finally:
+            with self._lock:
+                self.running -= 1
+                self.ended += 1
+
+
+class Counting(sqlite3.Connection):
+    """Tells of its checkpoints."""
+
+    now = Checkpoints()
+
+    def execute(self, statement: str, values: Any = (), /) -> sqlite3.Cursor:
+        """As it says; a checkpoint is held as long as the test says."""
+        run = super().execute
+        if not statement.startswith("PRAGMA wal_checkpoint"):
+            return run(statement, values)
+        found: sqlite3.Cursor = Counting.now.run(lambda: run(statement, values))
+        return found
+
+
+@pytest.fixture
+def checkpoints(monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkpoints]:
+    """Those of the test's process."""
+    Counting.now = found = Checkpoints()
+    real = sqlite3.connect
+    monkeypatch.setattr(CONNECT, lambda *rest, **more: real(*rest, factory=Counting, **more))
+    yield found
+    found.go_on.set()
+
+
+async def held(checkpoints: Checkpoints) -> None:
+    """Wait until a checkpoint is in its midst."""
+    async with asyncio.timeout(30):
+        while not checkpoints.within.is_set():
+            await asyncio.sleep(0.001)
+
+
+async def test_no_two_checkpoints_overlap_and_nobody_commits_meanwhile(
+    file: Path, kit: Kit, neighbours: Neighbours, checkpoints: Checkpoints
+) -> None:
+    """While one is under way, another process can neither make one nor commit."""
+    async with SQLiteSessionStore(file) as store:
+        await store.create_session(kit.session())
+        await store.add_frames("a", [kit.note(n, size=1000) for n in range(50)])
+        checkpoints.go_on.clear()
+        working = asyncio.create_task(store.checkpoint())
+        await held(checkpoints)
+        other = neighbours.start("checkpoint")
+        assert await asyncio.to_thread(neighbours.hear, other, "checkpoint", "refused") == (
+            "refused checkpoint"
+        )
+        assert await asyncio.to_thread(neighbours.hear, other, "write", "refused") == (
+            "refused write"
+        )
+        checkpoints.go_on.set()
+        assert await working == 0
+        neighbours.tell(other)
+        assert await asyncio.to_thread(neighbours.hear, other, "checkpoint", "refused") == (
+            "checkpoint 0"
+        )
+        assert await asyncio.to_thread(neighbours.hear, other, "write", "refused") == "write 51"
+
+
+async def test_the_owners_checkpoints_hold_the_write_lock(
+    file: Path, kit: Kit, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those it makes by itself, between batches, and those asked for, exclude each other."""
+    monkeypatch.setattr(ledger, "CHECKPOINT_AT", 1)
+    checkpoints.go_on.clear()
+    async with SQLiteSessionStore(file) as store, SQLiteSessionStore(file, lock_timeout=0.2) as two:
+        await store.create_session(kit.session())  # its owner brings the log in afterwards
+        await held(checkpoints)
+        with pytest.raises(StoreUnavailable, match="holds the file's lock"):
+            await two.checkpoint()
+        with pytest.raises(StoreUnavailable, match="holds the file's lock"):
+            await two.add_frame(kit.note())
+        outside = sqlite3.connect(file, timeout=0, isolation_level=None)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            outside.execute("BEGIN IMMEDIATE")
+        outside.close()
+        checkpoints.go_on.set()
+    assert checkpoints.most == 1
+    assert checkpoints.ended >= 1
+
+
+async def test_many_checkpoints_of_two_stores_are_one_after_the_other(
+    file: Path, kit: Kit, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However they meet."""
+    monkeypatch.setattr(ledger, "CHECKPOINT_AT", 20_000)
+    async with SQLiteSessionStore(file) as one, SQLiteSessionStore(file) as two:
+        for store, id in ((one, "a"), (two, "b")):
+            await store.create_session(kit.session(id))
+
+        async def write(store: SQLiteSessionStore, id: str) -> None:
+            for n in range(40):
+                await store.add_frame(kit.note(n, id, size=4000))
+                await store.checkpoint()
+
+        await asyncio.gather(write(one, "a"), write(two, "b"))
+        assert await one.check() == []
+        assert [await two.count_frames(id) for id in "ab"] == [40, 40]
+    assert checkpoints.most == 1
+    assert checkpoints.ended >= 80
+
+
+def test_no_connection_makes_checkpoints_of_its_own(file: Path) -> None:
+    """SQLite's default comes inside a commit, while others commit."""
+    opening.open_file(str(file), "disk").close()  # type: ignore[arg-type]  # as its enum
+    for mode in ("rw", "ro"):
+        connection = connect(str(file), mode)
+        assert connection.execute("PRAGMA wal_autocheckpoint").fetchone() == (0,)
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "hit"),
+    [
+        ((3, 6, 23), False),
+        ((3, 7, 0), True),
+        ((3, 40, 1), True),
+        ((3, 44, 5), True),
+        ((3, 44, 6), False),
+        ((3, 45, 0), True),
+        ((3, 50, 6), True),
+        ((3, 50, 7), False),
+        ((3, 51, 2), True),
+        ((3, 51, 3), False),
+        ((3, 52, 0), False),
+    ],
+)
+def test_versions_with_the_wal_reset_bug(version: tuple[int, ...], hit: bool) -> None:
+    """As sqlite.org lists them."""
+    assert library.has_wal_reset_bug(version) is hit
+
+
+async def test_the_library_is_told_once_and_in_the_statistics(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process that opens a thousand stores logs one line."""
+    monkeypatch.setattr(library, "_first", threading.Lock())
+    hit = library.has_wal_reset_bug(sqlite3.sqlite_version_info)
+    with caplog.at_level(logging.WARNING, "sessionkeeper"):
+        for _ in range(3):
+            async with SQLiteSessionStore(file) as store:
+                found = (await store.statistics()).file
+    assert found is not None
+    assert found.library == sqlite3.sqlite_version
+    assert [each.getMessage() for each in caplog.records] == list(found.warnings)
+    assert len(found.warnings) == int(hit)
