@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sessionkeeper import SQLiteSessionStore, StoreUnavailable
+from sessionkeeper import Durability, SQLiteSessionStore, StoreUnavailable
 from sessionkeeper.backends.sqlite import ledger, library, opening
 from sessionkeeper.backends.sqlite.opening import connect
 
@@ -132,8 +132,8 @@ async def test_many_checkpoints_of_two_stores_are_one_after_the_other(
     """However they meet."""
     monkeypatch.setattr(ledger, "CHECKPOINT_AT", 20_000)
     async with SQLiteSessionStore(file) as one, SQLiteSessionStore(file) as two:
-        for store, id in ((one, "a"), (two, "b")):
-            await store.create_session(kit.session(id))
+        for store, key in ((one, "a"), (two, "b")):
+            await store.create_session(kit.session(key))
 
         async def write(store: SQLiteSessionStore, id: str) -> None:
             for n in range(40):
@@ -142,14 +142,14 @@ async def test_many_checkpoints_of_two_stores_are_one_after_the_other(
 
         await asyncio.gather(write(one, "a"), write(two, "b"))
         assert await one.check() == []
-        assert [await two.count_frames(id) for id in "ab"] == [40, 40]
+        assert [await two.count_frames(key) for key in "ab"] == [40, 40]
     assert checkpoints.most == 1
     assert checkpoints.ended >= 80
 
 
 def test_no_connection_makes_checkpoints_of_its_own(file: Path) -> None:
     """SQLite's default comes inside a commit, while others commit."""
-    opening.open_file(str(file), "disk").close()  # type: ignore[arg-type]  # as its enum
+    opening.open_file(str(file), Durability.DISK).close()
     for mode in ("rw", "ro"):
         connection = connect(str(file), mode)
         assert connection.execute("PRAGMA wal_autocheckpoint").fetchone() == (0,)

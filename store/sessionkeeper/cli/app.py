@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated
@@ -57,6 +58,8 @@ def _root(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
+    # Which SQLite is in use, `stats` tells who asks; not a line before every command's own.
+    logging.getLogger("sessionkeeper.sqlite").addHandler(logging.NullHandler())
     command = typer.main.get_command(app)
     if not arguments:
         arguments = ["--help"]

@@ -32,6 +32,7 @@ def bring_in(path: str, most: int) -> int:
             beside.execute(f"PRAGMA {setting} = ON")
         while True:
             # Not `FULL`, `RESTART` or `TRUNCATE`: those take the write lock themselves.
+            row: tuple[int, int, int]
             row = beside.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             _, pages, done = row
             if pages <= most or time.monotonic() >= deadline:

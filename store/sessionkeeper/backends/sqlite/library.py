@@ -14,7 +14,7 @@ from threading import Lock
 
 __all__ = ["has_wal_reset_bug", "library_warnings", "warn_once"]
 
-logger = logging.getLogger("sessionkeeper")
+logger = logging.getLogger("sessionkeeper.sqlite")
 
 _FIRST, _MENDED = (3, 7, 0), (3, 51, 3)
 _MENDED_BRANCHES = {(3, 44): 6, (3, 50): 7}
