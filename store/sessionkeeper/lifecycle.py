@@ -1,7 +1,8 @@
 """What the messages of a session say about its life.
 
 Every function here reads a message that is valid already, and none refuses one: a recorder keeps
-what crossed the wire, however odd. What does not fit the session's state changes nothing.
+what crossed the wire, however odd. What does not fit the session's state changes nothing. Requests
+overlap, so what a result settles follows from the request that it answers, never from the last one.
 
 Sources: MCP specification 2025-11-25, "Lifecycle" (the `initialize` handshake); 2026-07-28, where
 a client states version and name in `_meta` of each request and there is no handshake.
@@ -9,6 +10,8 @@ a client states version and name in `_meta` of each request and there is no hand
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -21,12 +24,15 @@ from .message import MessageEnvelope
 from .session import Session
 from .states import Direction, SessionState
 
-__all__ = ["ending", "implied_change"]
+__all__ = ["Offer", "ending", "implied_change", "Result", "kept_offer", "read_offer", "read_result"]
 
-_HANDSHAKE = ("initialize", "notifications/initialized")
 _VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 _CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
 _SERVER_KEY = "io.modelcontextprotocol/serverInfo"
+
+_LONGEST_VERSION = 64
+_LONGEST_PARAMS = 4_096
+"""Bytes; who the client says it is in longer ones is not kept with its offer."""
 
 
 class _Meta(msgspec.Struct, frozen=True):
@@ -41,29 +47,93 @@ class _Params(msgspec.Struct, frozen=True):
     meta: _Meta = msgspec.field(default=_Meta(), name="_meta")
 
 
-class _Result(msgspec.Struct, frozen=True):
+class Result(msgspec.Struct, frozen=True):
+    """What a result may say of the server and the version it speaks."""
+
     version: str | None = msgspec.field(default=None, name="protocolVersion")
     server: dict[str, Any] | None = msgspec.field(default=None, name="serverInfo")
     meta: _Meta = msgspec.field(default=_Meta(), name="_meta")
 
 
-def implied_change(envelope: MessageEnvelope, head: RpcHead) -> Change | None:
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a request of a client says of the version it speaks, kept until it is answered."""
+
+    initializes: bool
+    """Whether it is `initialize`; else it states its version as those of 2026-07-28 do."""
+    version: str | None
+    client: dict[str, Any] | None
+
+
+def read_offer(envelope: MessageEnvelope, head: RpcHead) -> Offer | None:
+    """Return what a request of the client offers; None for nearly all messages."""
+    if envelope.context.direction is not Direction.CLIENT_TO_SERVER or head.id is msgspec.UNSET:
+        return None
+    initializes = head.method == "initialize"
+    # A cheap test on the bytes first: most messages are not worth parsing further. Only the ends
+    # of the keys: some encoders write the slash in them as `\/`.
+    if not initializes and b'protocolVersion"' not in envelope.message:
+        return None
+    if head.method is msgspec.UNSET:
+        return None
+    params = _Params()
+    if isinstance(head.params, msgspec.Raw):
+        try:
+            params = msgspec.json.decode(head.params, type=_Params)
+        except msgspec.MsgspecError:
+            params = _Params()
+    version, client = params.version, params.client
+    if not initializes:
+        version, client = params.meta.version, params.meta.client
+    if version is not None and not 0 < len(version) <= _LONGEST_VERSION:
+        version = None
+    if version is None and not initializes:
+        return None
+    return Offer(initializes, version, client)
+
+
+def kept_offer(offer: Offer, head: RpcHead) -> Offer:
+    """Return an offer as it may be kept: without a client that takes much room."""
+    large = isinstance(head.params, msgspec.Raw) and len(bytes(head.params)) > _LONGEST_PARAMS
+    return replace(offer, client=None) if large else offer
+
+
+def read_result(envelope: MessageEnvelope, head: RpcHead) -> Result | None:
+    """Return what a result of the server says that can settle a version; None for nearly all."""
+    if envelope.context.direction is Direction.CLIENT_TO_SERVER:
+        return None
+    message = envelope.message
+    if not isinstance(head.result, msgspec.Raw) or (
+        b'protocolVersion"' not in message and b'serverInfo"' not in message
+    ):
+        return None
+    try:
+        result = msgspec.json.decode(head.result, type=Result)
+    except msgspec.MsgspecError:
+        return None
+    return None if result.version is None and result.meta.server is None else result
+
+
+def implied_change(
+    envelope: MessageEnvelope,
+    head: RpcHead,
+    *,
+    offer: Offer | None,
+    result: Result | None,
+    answered: Sequence[Offer],
+) -> Change | None:
     """Return the change of its session that a message implies; None for nearly all of them.
 
-    `head` is the message's, which its reader needs for more than this.
+    `offer` or `result` is the message's own. `answered` are the offers that a result may be of:
+    several only if their requests had one id, and then it settles what they have in common.
     """
-    message = envelope.message
-    # A cheap test on the bytes first: most messages are not worth parsing further. Only the ends
-    # of the keys: some encoders write the slash in them as `\\/`.
     if envelope.context.direction is Direction.CLIENT_TO_SERVER:
-        stated = head.id is not msgspec.UNSET and b'protocolVersion"' in message
-        if stated or head.method in _HANDSHAKE:
-            return _from_client(head)
-    elif isinstance(head.result, msgspec.Raw) and (
-        b'protocolVersion"' in message or b'serverInfo"' in message
-    ):
-        return _from_server(head)
-    return None
+        if head.method == "notifications/initialized":
+            return _activate
+        if offer is None or offer.version is None:
+            return None
+        return lambda session: _request(session, offer.version, offer.client)
+    return None if result is None else _settle(result, answered)
 
 
 def ending(state: SessionState, failure: str | None) -> Change:
@@ -77,34 +147,26 @@ def ending(state: SessionState, failure: str | None) -> Change:
     return end
 
 
-def _from_client(head: RpcHead) -> Change | None:
-    if head.method == "notifications/initialized":
-        return _activate
-    if not isinstance(head.params, msgspec.Raw):
-        return None
-    try:
-        params = msgspec.json.decode(head.params, type=_Params)
-    except msgspec.MsgspecError:
-        return None
-    if head.method == "initialize":
-        return lambda session: _request(session, params.version, params.client)
-    if params.meta.version is not None:
-        return lambda session: _request(session, params.meta.version, params.meta.client)
+def _settle(result: Result, answered: Sequence[Offer]) -> Change | None:
+    # No request but `initialize` is answered with a version.
+    handshakes = [offer for offer in answered if offer.initializes]
+    if result.version is not None and handshakes:
+        return lambda session: _negotiate(
+            session, result.version, result.server, _in_common(handshakes)
+        )
+    # Without a handshake, the first result that names its server shows that both sides agree.
+    common = _in_common([offer for offer in answered if not offer.initializes])
+    if result.meta.server is not None and common is not None:
+        return lambda session: _discover(session, common, result.meta.server)
     return None
 
 
-def _from_server(head: RpcHead) -> Change | None:
-    if not isinstance(head.result, msgspec.Raw):
+def _in_common(offers: Sequence[Offer]) -> Offer | None:
+    """Return what all say; None where they differ in their version, for nobody can tell them."""
+    if len({offer.version for offer in offers}) != 1:
         return None
-    try:
-        result = msgspec.json.decode(head.result, type=_Result)
-    except msgspec.MsgspecError:
-        return None
-    if result.version is not None:
-        return lambda session: _negotiate(session, result.version, result.server)
-    if result.meta.server is not None:
-        return lambda session: _discover(session, result.meta.server)
-    return None
+    first = offers[0]
+    return first if all(offer == first for offer in offers) else replace(first, client=None)
 
 
 def _request(session: Session, version: str | None, client: dict[str, Any] | None) -> Session:
@@ -123,25 +185,33 @@ def _request(session: Session, version: str | None, client: dict[str, Any] | Non
         return session
 
 
-def _negotiate(session: Session, version: str | None, server: dict[str, Any] | None) -> Session:
-    # No request but `initialize` is answered so, and only while the session is initializing.
+def _negotiate(
+    session: Session, version: str | None, server: dict[str, Any] | None, offer: Offer | None
+) -> Session:
     if session.state is not SessionState.INITIALIZING or version is None:
         return session
+    versions, client = session.version_state, session.client_info
     try:
+        # Another request may have been seen since: what was answered is what was requested.
+        if offer is not None and offer.version is not None and versions.requested is not None:
+            versions = versions.request(offer.version)
+            if client is not None and offer.client is not None:
+                client = offer.client  # type: ignore[assignment]  # validated below
         return session.model_copy(
             update={
+                "client_info": client,
                 "server_info": server,
-                "version_state": session.version_state.negotiate(version),
+                "version_state": versions.negotiate(version),
             }
         )
     except (ValidationError, VersionConflict):
         return session
 
 
-def _discover(session: Session, server: dict[str, Any] | None) -> Session:
-    # Without a handshake, the first result that names its server shows that both sides agree.
-    requested = session.version_state.requested
-    changed = _negotiate(session, requested, server)
+def _discover(session: Session, offer: Offer, server: dict[str, Any] | None) -> Session:
+    if session.version_state.requested is None:
+        return session  # what it stated was no version, or no client
+    changed = _negotiate(session, offer.version, server, offer)
     return changed if changed is session else _activate(changed)
 
 

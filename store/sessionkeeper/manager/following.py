@@ -11,6 +11,7 @@ from contextvars import Context
 from ..errors import short_id
 from ..events import SessionEvent, SessionEventKind
 from .dispatcher import HookDispatcher
+from .handshakes import Handshakes
 from .hooks import SessionHooks
 from .owners import Owners
 from .rates import RateLimiter
@@ -31,12 +32,15 @@ class Follower:
         requests: RequestTracker,
         rates: RateLimiter | None,
         owners: Owners,
+        handshakes: Handshakes,
+        *,
         hooks: SessionHooks,
         dispatcher: HookDispatcher,
     ) -> None:
         self._requests = requests
         self._rates = rates
         self._owners = owners
+        self._handshakes = handshakes
         self._hooks = hooks
         self._dispatcher = dispatcher
         self.log_failures = 0
@@ -49,6 +53,8 @@ class Follower:
             self._owners.forget(session.id)
         else:
             self._owners.note(session.id, session.principal)
+        if event.kind is not SessionEventKind.CREATED:
+            self._handshakes.forget(session.id)  # it initializes no more, or is gone
         if event.ended or event.kind in _GONE:
             self._requests.drop_session(event.session.id)
             if self._rates is not None:

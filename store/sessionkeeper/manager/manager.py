@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from ..arguments import plain_envelope
 from ..atomic import AtomicSessionStore
-from ..errors import SessionNotFound
+from ..errors import OutcomeUnknown, SessionNotFound
 from ..ids import checked_id
 from ..jsonrpc import RequestId, read_head
-from ..lifecycle import implied_change
+from ..lifecycle import implied_change, read_offer, read_result
 from ..message import MessageEnvelope
 from ..session import Session
 from ..states import Direction
@@ -38,8 +38,9 @@ class SessionManager(ManagedStore, SessionOperations):
         """Append a message and make the change of state it implies, in one atomic step.
 
         `initialize` and its result bring names and versions, `initialized` makes the session
-        active. A request is pending from now on until it is answered, cancelled or timed out, its
-        session ends, or its id is asked again. Returns the frame's number.
+        active. A result settles what its own request offered, never what another one did. A request
+        is pending from now on until it is answered, cancelled or timed out, or its session ends.
+        Returns the frame's number.
 
         Raises `SessionNotFound`, `SessionClosed`, `LimitExceeded`, of requests too
         (`max_pending_per_session`, `max_pending`), `RateLimited`, `StoreClosed`, `TypeError`;
@@ -57,23 +58,40 @@ class SessionManager(ManagedStore, SessionOperations):
         """
         envelope = plain_envelope(envelope)
         head = read_head(envelope.message)
+        context, upkeep = envelope.context, self._upkeep
+        handshakes = upkeep.handshakes
+        result = read_result(envelope, head)
+        answered = () if result is None else handshakes.answered(context, head)
+        if answered is None or handshakes.is_looking_up(context.session_id):
+            reader = self.store if view is None else view
+            matters = result is not None
+            answered = await handshakes.look_up(reader, context, head, matters=matters)
         # From here to the store's mailbox nothing awaits: what is checked holds when it is sent.
         store = self._to_begin() if is_request(head) else self._to_write()
         store = store if view is None else view
-        change = implied_change(envelope, head)
-        upkeep = self._upkeep
+        offer = read_offer(envelope, head)
+        change = implied_change(envelope, head, offer=offer, result=result, answered=answered)
         takes_part = upkeep.rates is not None or (upkeep.tracks and is_part(head))
         if late:
             seq = await append_settled(store, envelope, change, None, None)
+            handshakes.pass_by(context, head, offer)
             if takes_part:
-                upkeep.exchange_late(envelope.context, head)
+                upkeep.exchange_late(context, head)
             return seq
-        if takes_part:
-            exchange = upkeep.exchange(envelope.context, head)
-            return await append_settled(store, envelope, change, exchange, upkeep.rates)
-        if change is None:
-            return await store.add_frame(envelope)
-        return await append(store, envelope, change)
+        exchange = upkeep.exchange(context, head) if takes_part else None
+        waits = handshakes.pass_by(context, head, offer)
+        try:
+            if takes_part:
+                return await append_settled(store, envelope, change, exchange, upkeep.rates)
+            if change is None:
+                return await store.add_frame(envelope)
+            return await append(store, envelope, change)
+        except OutcomeUnknown:
+            raise
+        except Exception:
+            if waits:
+                handshakes.withdraw(context, head, offer)
+            raise
 
     def pending_requests(self, session_id: str | None = None, /) -> list[PendingRequest]:
         """Return the requests without a response, of one session or of all, oldest first.

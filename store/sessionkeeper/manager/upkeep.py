@@ -16,6 +16,7 @@ from .config import ManagerConfig
 from .dispatcher import HookDispatcher
 from .exchanges import Exchange, Outcome, begin
 from .following import Follower
+from .handshakes import Handshakes
 from .hooks import SessionHooks
 from .owners import Owners
 from .pending import Waiting
@@ -54,7 +55,15 @@ class Upkeep:
         if config.rate_limit is not None:
             self.rates = RateLimiter(clock.steady, rate=config.rate_limit, burst=config.rate_burst)
         self.owners = Owners()
-        self._follower = Follower(self.requests, self.rates, self.owners, hooks, self.dispatcher)
+        self.handshakes = Handshakes()
+        self._follower = Follower(
+            self.requests,
+            self.rates,
+            self.owners,
+            self.handshakes,
+            hooks=hooks,
+            dispatcher=self.dispatcher,
+        )
         self._sweeper: Sweeper = self._make_sweeper(None)
         self._unsubscribe: Callable[[], None] = _do_nothing
 
