@@ -174,7 +174,9 @@ class AtomicSessionStore(SessionStore):
         reader holds nothing up and costs no memory; one that was trimmed before is not seen.
 
         A step that is cancelled loses nothing, the next one goes on. The first step raises
-        `SessionNotFound`, one that looks into a closed store `StoreClosed`.
+        `SessionNotFound`, one that looks into a closed store `StoreClosed`. A step raises
+        `LogReplaced` where the frame read last is not in the log any more and was not removed: a
+        server or a file came back without it.
         """
         raise _refusal(self, "watch_frames")
 

@@ -55,7 +55,7 @@ from .records import FrameRecord, pack, unpack
 from .session import Session
 from .statistics import ServerStatistics, StoreStatistics
 from .store_command import StoreCommand
-from .watcher import FrameWatcher, News
+from .watcher import FrameWatcher, News, Proof
 from .watching import Bells
 
 __all__ = ["CommandStore"]
@@ -202,9 +202,16 @@ class CommandStore(AtomicSessionStore):
         checked_count("after", after, least=0)
         session_id = plain_id(session_id)
 
+        # What the last look found at its end, and the number of that.
+        seen: tuple[int, Proof] = 0, None
+
         async def look(number: int | None, after: int) -> News:
-            found = await self._run(ReadNews(session_id, number, after, WATCHED_AT_ONCE))
+            nonlocal seen
+            proof = seen[1] if seen[0] == after else None
+            command = ReadNews(session_id, number, after, WATCHED_AT_ONCE, proof)
+            found = await self._run(command)
             frames = _frames(session_id, found.first, found.records)
+            seen = frames[-1].seq if frames else after, found.proof
             return News(found.number, frames, found.over)
 
         return FrameWatcher(look, self._bells, session_id, after)

@@ -17,6 +17,7 @@ __all__ = [
     "InvalidSessionId",
     "InvalidTransition",
     "LimitExceeded",
+    "LogReplaced",
     "OutcomeUnknown",
     "Overloaded",
     "RateLimited",
@@ -97,6 +98,21 @@ class SequenceConflict(SessionError):
         self.session_id = session_id
         self.expected = expected
         self.current = current
+
+
+class LogReplaced(SessionError):
+    """The log is not the one that was read: its server or file came back without its last frames.
+
+    Their numbers are given to others then. Read it from its beginning, or from what is known good.
+    """
+
+    def __init__(self, session_id: str, *, after: int) -> None:
+        super().__init__(
+            f"the log of session {short_id(session_id)!r} was replaced: it is not"
+            f" the one that was read up to {_written(after)}"
+        )
+        self.session_id = session_id
+        self.after = after
 
 
 class InvalidTransition(SessionError):

@@ -10,7 +10,21 @@ from typing import Self, TypeAlias
 from .message import Frame
 from .watching import SessionBells
 
-__all__ = ["FrameWatcher", "Look", "News"]
+__all__ = ["GONE", "FrameWatcher", "Look", "News", "Proof", "is_other"]
+
+Proof: TypeAlias = int | bytes | None
+"""What tells the frame a watcher read last from any other of its number; made and compared by one
+backend in one process. `GONE` where it was removed, None where there never was one."""
+
+GONE = b""
+
+
+def is_other(before: Proof, now: Proof) -> bool:
+    """Whether a log is not the one a frame was read from.
+
+    What was removed cannot be compared, and need not be: all that is there comes after it.
+    """
+    return before is not None and (now is None or (now != before and GONE not in (now, before)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +36,8 @@ class News:
     frames: Sequence[Frame]
     over: bool
     """Nothing more will come."""
+    proof: Proof = None
+    """Of the last of the frames, or else of the one they come after."""
 
 
 Look: TypeAlias = Callable[[int | None, int], Awaitable[News]]

@@ -29,6 +29,12 @@ ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
         "the log of session '01234567…' ends at 2, not 1",
     ),
     (
+        "LogReplaced",
+        (ID,),
+        {"after": 5},
+        "the log of session '01234567…' was replaced: it is not the one that was read up to 5",
+    ),
+    (
         "InvalidTransition",
         (ID, SessionState.CLOSED, SessionState.ACTIVE),
         {},

@@ -13,10 +13,11 @@ import msgspec
 
 from .. import log_rules, rules
 from ..atomic import Change
+from ..errors import LogReplaced
 from ..records import FrameRecord
-from ..rows import SessionRow
 from ..store_command import OneSession
 from ..tables import Tables
+from ..watcher import GONE, Proof, is_other
 from .change import apply_change
 
 __all__ = [
@@ -111,6 +112,8 @@ class LogNews(msgspec.Struct, frozen=True, gc=False):
     records: Sequence[FrameRecord]
     over: bool
     """Nothing more will come."""
+    proof: Proof = None
+    """Of the last of the records, or else of the frame they come after."""
 
 
 class ReadNews(OneSession[LogNews], frozen=True, gc=False):
@@ -119,10 +122,8 @@ class ReadNews(OneSession[LogNews], frozen=True, gc=False):
     """The session watched so far; None when watching begins."""
     after: int
     limit: int
-
-    def means(self, row: SessionRow, /) -> bool:
-        # In a view, one that went is over, whoever has its id now.
-        return self.number is None or row.number == self.number
+    proof: Proof = None
+    """Of the frame it comes after, as it was when it was read."""
 
     def apply(self, tables: Tables, /) -> LogNews:
         row = tables.find(self.session_id)
@@ -130,6 +131,16 @@ class ReadNews(OneSession[LogNews], frozen=True, gc=False):
             row = rules.require(tables, self.session_id)
         elif row is None or row.number != self.number:
             return LogNews(self.number, self.after + 1, (), over=True)
-        look = ReadFrames(self.session_id, self.after, self.limit, newest=False)
+        # With the frame it comes after, where that is still there.
+        look = ReadFrames(self.session_id, max(self.after - 1, 0), self.limit + 1, newest=False)
         first, records = look.apply(tables)
-        return LogNews(row.number, first, records, over=row.ended_at is not None)
+        before: Proof = None
+        if 0 < self.after <= row.last_seq:
+            before = hash(records[0]) if first == self.after else GONE
+        if is_other(self.proof, before):
+            raise LogReplaced(self.session_id, after=self.after)
+        if first == self.after:
+            first, records = first + 1, records[1:]
+        records = records[: self.limit]
+        proof = hash(records[-1]) if records else before
+        return LogNews(row.number, first, records, row.ended_at is not None, proof)

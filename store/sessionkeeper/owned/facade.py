@@ -25,7 +25,7 @@ from ..interface import SessionStore
 from ..message import Frame, MessageEnvelope
 from ..query import SessionPage, SessionQuery
 from ..session import Session
-from ..watcher import FrameWatcher, News
+from ..watcher import FrameWatcher, News, Proof
 from ..watching import SessionBells
 from . import operations, sweeps
 from .awaiting import Operation
@@ -171,11 +171,24 @@ class AwaitedStore(AtomicSessionStore):
         session_id = checked_id(session_id)
         known = self._known
 
+        # What the last look found at its end, and the number of that.
+        seen: tuple[int, Proof] = 0, None
+
         async def look(number: int | None, after: int) -> News:
-            return await self._do(
+            nonlocal seen
+            proof = seen[1] if seen[0] == after else None
+            news = await self._do(
                 lambda inner: operations.look(
-                    inner, known, session_id, number, after=after, limit=WATCHED_AT_ONCE
+                    inner,
+                    known,
+                    session_id,
+                    number,
+                    after=after,
+                    limit=WATCHED_AT_ONCE,
+                    proof=proof,
                 )
             )
+            seen = news.frames[-1].seq if news.frames else after, news.proof
+            return news
 
         return FrameWatcher(look, self._bells, session_id, after)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from ..atomic import Change
 from ..errors import (
+    LogReplaced,
     OutcomeUnknown,
     RevisionConflict,
     SequenceConflict,
@@ -20,8 +21,9 @@ from ..errors import (
 )
 from ..interface import SessionStore
 from ..message import Frame, MessageEnvelope
+from ..records import pack
 from ..session import STORE_FIELDS, Session
-from ..watcher import News
+from ..watcher import GONE, News, Proof, is_other
 from .known import Known
 
 __all__ = ["add_one", "get_or_create", "look", "modify", "read"]
@@ -113,19 +115,35 @@ async def look(
     *,
     after: int,
     limit: int,
+    proof: Proof,
 ) -> News:
-    """Look for frames as a watcher does; the number is that of the session watched so far."""
+    """Look for frames as a watcher does; the number is that of the session watched so far.
+
+    The proof is of the frame they come after, as it was read. Raises `LogReplaced`.
+    """
     try:
         session = await store.get_session(session_id)
         watched = known(session_id).number
         if number is not None and number != watched:
             return News(number, (), over=True)
-        frames = await read(store, session_id, after, limit) if session.last_seq > after else []
+        # With the frame they come after, where that is still there.
+        start = max(after - 1, 0)
+        wanted = session.last_seq > start
+        frames = await read(store, session_id, start, limit + 1) if wanted else []
     except SessionNotFound:
         if number is None:
             raise
         return News(number, (), over=True)
-    return News(watched, frames, over=session.state.is_terminal)
+    before: Proof = None
+    if 0 < after <= session.last_seq:
+        before = GONE
+        if frames and frames[0].seq == after:
+            before = hash(pack(frames.pop(0).envelope))
+    if is_other(proof, before):
+        raise LogReplaced(session_id, after=after)
+    frames = frames[:limit]
+    last = hash(pack(frames[-1].envelope)) if frames else before
+    return News(watched, frames, session.state.is_terminal, last)
 
 
 def _first(session: Session) -> int:

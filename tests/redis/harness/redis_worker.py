@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sessionkeeper import MessageEnvelope, RedisSessionStore, Session, SessionError
+from sessionkeeper import LogReplaced, MessageEnvelope, RedisSessionStore, Session, SessionError
 from sessionkeeper.verify import RecordingStore, write_history
 
 __all__ = ["one_thing", "recording"]
@@ -91,6 +91,17 @@ async def append(url: str, prefix: str, name: str, rounds: int) -> None:
             )
 
 
+async def watch(url: str, prefix: str) -> None:
+    """Say what is read of one session, and how it ends."""
+    async with RedisSessionStore(url, prefix=prefix) as store:
+        try:
+            async for frame in store.watch_frames("watched"):
+                print("read", frame.seq, flush=True)
+            print("ended", flush=True)
+        except LogReplaced as error:
+            print("LogReplaced after", error.after, flush=True)
+
+
 async def resolve(url: str, prefix: str, operation_id: str) -> None:
     """Say what became of an operation."""
     async with RedisSessionStore(url, prefix=prefix) as store:
@@ -103,5 +114,7 @@ if __name__ == "__main__":
         asyncio.run(record(where, named, rest[0], rest[1], int(rest[2])))
     elif command == "append":
         asyncio.run(append(where, named, rest[0], int(rest[1])))
+    elif command == "watch":
+        asyncio.run(watch(where, named))
     else:
         asyncio.run(resolve(where, named, rest[0]))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ....commands import AddFrame, CountFrames, DeleteFrames, ReadFrames, ReadNews, TrimFrames
 from ....commands.frames import LogNews
+from ....errors import LogReplaced
 from ....records import FrameRecord
 from ..ask import Plan
 from ..call import Word
@@ -23,6 +24,9 @@ __all__ = [
     "read_news",
     "trim_frames",
 ]
+
+_NEVER = b"-"
+"""For `read.lua`: there is, or was, no frame of that number."""
 
 CLEAR, TRIM, READ = script("clear"), script("trim"), script("read")
 
@@ -44,24 +48,31 @@ def read_frames_of(
 ) -> Plan[tuple[int, Sequence[FrameRecord]]]:
     limit: Word = "" if command.limit is None else bounded(command.limit)
     newest = "1" if command.newest else ""
-    ask = read(setting, READ, command.session_id, scope, bounded(command.after), limit, newest, "")
+    ask = read(
+        setting, READ, command.session_id, scope, bounded(command.after), limit, newest, "", ""
+    )
     (answer,) = yield [ask]
-    _, _, first, _, entries = checked(answer, command.session_id)
+    _, _, first, _, entries, _ = checked(answer, command.session_id)
     return first, read_frames(entries)
 
 
 def read_news(setting: Setting, command: ReadNews, scope: str) -> Plan[LogNews]:
     which: Word = "" if command.number is None else _text(command.number)
     after = bounded(command.after)
-    ask = read(setting, READ, command.session_id, scope, after, command.limit, "", which)
-    (answer,) = yield [ask]
+    proof = command.proof if type(command.proof) is bytes else _NEVER
+    words: tuple[Word, ...] = (scope, after, command.limit, "", which, proof)
+    (answer,) = yield [read(setting, READ, command.session_id, *words)]
+    if answer[0] == b"REPLACED":
+        raise LogReplaced(command.session_id, after=command.after)
     gone = answer[0] in (b"MISSING", b"ANOTHER")
     if gone and command.number is not None:
         return LogNews(command.number, command.after + 1, (), over=True)
-    _, found, first, ended, entries = checked(answer, command.session_id)
+    _, found, first, ended, entries, shown = checked(answer, command.session_id)
     # As a number, the text by which the script knows which session it is.
     number = int.from_bytes(found, "big")
-    return LogNews(number, first, read_frames(entries), over=bool(ended))
+    return LogNews(
+        number, first, read_frames(entries), bool(ended), None if shown == _NEVER else shown
+    )
 
 
 def count_frames(setting: Setting, command: CountFrames, scope: str) -> Plan[int]:
