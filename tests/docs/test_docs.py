@@ -6,14 +6,19 @@ A fenced block `python` is run as a program of its own; a block `output` below i
 from __future__ import annotations
 
 import ast
+import inspect
 import io
 import re
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import sessionkeeper
+import soleowner
+from sessionkeeper import otel, tap
 from sessionkeeper.conformance import AtomicSessionStoreConformance
 from sybil import Example, Sybil
 from sybil.evaluators.python import PythonEvaluator
@@ -26,6 +31,8 @@ COMMANDS = [
     "python3 -m venv .venv && .venv/bin/pip install -qe '.[demo]' && .venv/bin/sessionkeeper demo",
     "python3 -m venv .venv && .venv/bin/pip install -qe '.[test]' && .venv/bin/pytest",
 ]
+
+DEADLINES = ROOT / "docs/deadlines.md"
 
 ABSENT = "## Not in this version"
 
@@ -134,6 +141,40 @@ def test_every_promise_names_the_test_that_proves_it() -> None:
     assert len(items) > 20
     for item in items:
         assert re.search(r"`tests/[\w/]+\.py::\w+`", item), item
+
+
+DEADLINE = re.compile(
+    r"\w*timeout|\w*patience|grace|\w*interval|idle|age|retention|ended_for|ttl|drain\w*|window|budget"
+)
+
+
+def test_every_deadline_names_its_test() -> None:
+    rows = [row for row in _read(DEADLINES).splitlines() if row.startswith("| ")][1:]
+    assert len(rows) > 20
+    for row in rows:
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert len(cells) == 6, row
+        assert all(cells), row
+        assert re.search(r"`tests/[\w/]+\.py::\w+`", cells[5]), row
+
+
+def test_every_deadline_that_can_be_set_is_in_the_table() -> None:
+    found = {name for each in (sessionkeeper, soleowner, tap, otel) for name in _deadlines(each)}
+    assert {"close_timeout", "patience", "drain", "ttl", "interval", "grace"} <= found
+    table = _read(DEADLINES)
+    assert not [name for name in sorted(found) if not re.search(rf"\b{name}(=|\))", table)]
+
+
+def _deadlines(module: ModuleType) -> Iterator[str]:
+    """The parameters of a module's public classes, of their methods, that take a time."""
+    for public in module.__all__:
+        thing = getattr(module, public)
+        if not inspect.isclass(thing):
+            continue
+        yield from filter(DEADLINE.fullmatch, getattr(thing, "model_fields", ()))
+        for name, method in inspect.getmembers(thing, inspect.isfunction):
+            if name == "__init__" or not name.startswith("_"):
+                yield from filter(DEADLINE.fullmatch, inspect.signature(method).parameters)
 
 
 def _read(page: Path) -> str:
