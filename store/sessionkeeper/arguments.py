@@ -22,7 +22,6 @@ __all__ = [
     "checked_sessions",
     "checked_text",
     "plain_envelope",
-    "plain_id",
 ]
 
 
@@ -31,17 +30,9 @@ T = TypeVar("T")
 _LONGEST_CURSOR = 18
 
 
-def plain_id(session_id: str) -> str:
-    """Return the id as a plain `str`; whether it is well-formed, a miss will tell.
-
-    Raises `TypeError`.
-    """
-    return session_id if type(session_id) is str else checked_id(session_id)
-
-
 def checked_ids(session_ids: Sequence[str]) -> list[str]:
-    """Return the ids. Raises `TypeError`, for a lone string too."""
-    return [plain_id(session_id) for session_id in _several(session_ids)]
+    """Return the ids. Raises `TypeError`, for a lone string too, and `InvalidSessionId`."""
+    return [checked_id(session_id) for session_id in _several(session_ids)]
 
 
 def checked_session(session: Session) -> Session:

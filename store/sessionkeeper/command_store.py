@@ -20,7 +20,6 @@ from .arguments import (
     checked_session,
     checked_sessions,
     plain_envelope,
-    plain_id,
 )
 from .atomic import AtomicSessionStore, Change
 from .commands import (
@@ -48,6 +47,7 @@ from .commands import (
     UpdateSessionsBatch,
 )
 from .events import Listener
+from .ids import checked_id
 from .listening import Listeners
 from .message import Frame, MessageEnvelope
 from .query import SessionPage, SessionQuery
@@ -89,15 +89,13 @@ class CommandStore(AtomicSessionStore):
         return await self._run(CreateSession(checked_session(session), copy_context()))
 
     async def get_session(self, session_id: str, /) -> Session:
-        if type(session_id) is not str:  # asked here too: a call is a twentieth of the round trip
-            session_id = plain_id(session_id)
-        return await self._run(GetSession(session_id))
+        return await self._run(GetSession(checked_id(session_id)))
 
     async def update_session(self, session: Session, /) -> Session:
         return await self._run(UpdateSession(checked_session(session), copy_context()))
 
     async def delete_session(self, session_id: str, /) -> None:
-        await self._run(DeleteSession(plain_id(session_id), copy_context()))
+        await self._run(DeleteSession(checked_id(session_id), copy_context()))
 
     async def list_sessions(self) -> list[Session]:
         return await self._run(ListSessions())
@@ -114,13 +112,13 @@ class CommandStore(AtomicSessionStore):
         return await self._run(UpdateSessionsBatch(checked_sessions(sessions), copy_context()))
 
     async def modify_session(self, session_id: str, change: Change, /) -> Session:
-        return await self._run(ModifySession(plain_id(session_id), change, copy_context()))
+        return await self._run(ModifySession(checked_id(session_id), change, copy_context()))
 
     async def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
         return await self._run(GetOrCreateSession(checked_session(session), copy_context()))
 
     async def touch_session(self, session_id: str, /) -> None:
-        await self._run(TouchSession(plain_id(session_id)))
+        await self._run(TouchSession(checked_id(session_id)))
 
     async def add_frame(self, envelope: MessageEnvelope, /) -> int:
         if type(envelope) is not MessageEnvelope:
@@ -137,7 +135,7 @@ class CommandStore(AtomicSessionStore):
         expected_last_seq: int | None = None,
         change: Change | None = None,
     ) -> range:
-        session_id = plain_id(session_id)
+        session_id = checked_id(session_id)
         if expected_last_seq is not None:
             checked_count("expected_last_seq", expected_last_seq, least=0)
         records = [pack(envelope) for envelope in checked_envelopes(session_id, envelopes)]
@@ -147,28 +145,29 @@ class CommandStore(AtomicSessionStore):
         )
 
     async def get_frames(self, session_id: str, /) -> list[MessageEnvelope]:
-        session_id = plain_id(session_id)
+        session_id = checked_id(session_id)
         _, records = await self._run(ReadFrames(session_id, 0, None, newest=False))
         return [unpack(session_id, record) for record in records]
 
     async def read_frames(
         self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
     ) -> list[Frame]:
+        session_id = checked_id(session_id)
         checked_count("after", after, least=0)
         checked_count("limit", limit, least=1)
-        session_id = plain_id(session_id)
         first, records = await self._run(ReadFrames(session_id, after, limit, newest))
         return _frames(session_id, first, records)
 
     async def count_frames(self, session_id: str, /) -> int:
-        return await self._run(CountFrames(plain_id(session_id)))
+        return await self._run(CountFrames(checked_id(session_id)))
 
     async def delete_frames(self, session_id: str, /) -> int:
-        return await self._run(DeleteFrames(plain_id(session_id)))
+        return await self._run(DeleteFrames(checked_id(session_id)))
 
     async def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
+        session_id = checked_id(session_id)
         checked_count("up_to", up_to, least=0)
-        return await self._run(TrimFrames(plain_id(session_id), up_to))
+        return await self._run(TrimFrames(session_id, up_to))
 
     async def find_sessions(
         self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
@@ -199,8 +198,8 @@ class CommandStore(AtomicSessionStore):
         return await self._run(PurgeSessions(before, span, limit, copy_context()))
 
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
+        session_id = checked_id(session_id)
         checked_count("after", after, least=0)
-        session_id = plain_id(session_id)
 
         # What the last look found at its end, and the number of that.
         seen: tuple[int, Proof] = 0, None

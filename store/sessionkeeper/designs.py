@@ -62,6 +62,9 @@ class PlainSessionStore(CommandStore):
         try:
             return command.apply(self._tables)
         except CallerError as raised:
+            if isinstance(raised.error, StopIteration):
+                # A coroutine cannot raise one; said as an owner says it.
+                raise RuntimeError("the caller's own code raised StopIteration") from raised.error
             raise raised.error from None
         except SessionError as refusal:
             self._refused[type(refusal).__name__] += 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from datetime import datetime
+from typing import NoReturn, TypeVar
 
 from .arguments import checked_session, checked_sessions, checked_text
 from .atomic import AtomicSessionStore, Change
@@ -14,10 +15,11 @@ from .events import Listener
 from .message import MessageEnvelope
 from .query import SessionPage, SessionQuery
 from .session import Session
+from .statistics import StoreStatistics
 from .store_command import StoreCommand
 from .watching import NarrowBells
 
-__all__ = ["Belonging", "PrincipalStore", "hide_others"]
+__all__ = ["Belonging", "PrincipalStore", "hide_others", "refuse_whole"]
 
 R = TypeVar("R")
 
@@ -157,10 +159,34 @@ class PrincipalStore(CommandStore):
         # takes is a matter of his own.
         return page if of == self._principal else SessionPage((), None)
 
+    # What concerns the whole store is refused before anybody looks at what else is wrong with it.
+
+    async def expire_sessions(
+        self, *, idle: float | None = None, age: float | None = None, limit: int = 100
+    ) -> list[Session]:
+        refuse_whole("expire_sessions")
+
+    async def purge_sessions(
+        self,
+        *,
+        ended_before: datetime | None = None,
+        ended_for: float | None = None,
+        limit: int = 100,
+    ) -> int:
+        refuse_whole("purge_sessions")
+
+    async def statistics(self) -> StoreStatistics:
+        refuse_whole("statistics")
+
     def subscribe(self, listener: Listener, /) -> Callable[[], None]:
-        raise NotImplementedError("subscribe concerns the whole store")
+        refuse_whole("subscribe")
 
     def for_principal(self, principal: str, /) -> AtomicSessionStore:
         """Return this view for its own principal. Raises `ValueError` for another."""
         self._belonging.check_same(principal)
         return self
+
+
+def refuse_whole(method: str) -> NoReturn:
+    """Refuse a method of a view. Raises `NotImplementedError`."""
+    raise NotImplementedError(f"{method} concerns the whole store")

@@ -89,7 +89,7 @@ class AwaitedStore(AtomicSessionStore):
 
     async def get_sessions_batch(self, session_ids: Sequence[str], /) -> list[Session]:
         """Return sessions in the order asked, all of one moment. Raises `SessionNotFound`."""
-        ids = [checked_id(session_id) for session_id in checked_ids(session_ids)]
+        ids = checked_ids(session_ids)
         return await self._do(lambda inner: inner.get_sessions_batch(ids))
 
     async def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:
@@ -167,8 +167,8 @@ class AwaitedStore(AtomicSessionStore):
         What others write past this object is yielded when this object next sees the session: only
         what goes through it wakes a watcher at once.
         """
-        checked_count("after", after, least=0)
         session_id = checked_id(session_id)
+        checked_count("after", after, least=0)
         known = self._known
 
         # What the last look found at its end, and the number of that.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NoReturn, Self, TypeVar
+from typing import Self, TypeVar
 
 from ..arguments import checked_session, checked_sessions
 from ..atomic import Change
 from ..errors import LimitExceeded
 from ..events import Listener
 from ..message import MessageEnvelope
-from ..principal_store import Belonging, hide_others
+from ..principal_store import Belonging, hide_others, refuse_whole
 from ..session import Session
 from ..statistics import StoreStatistics
 from ..watching import NarrowBells
@@ -100,7 +100,7 @@ class OwnedPrincipalStore(AwaitedStore):
     async def expire_sessions(
         self, *, idle: float | None = None, age: float | None = None, limit: int = 100
     ) -> list[Session]:
-        _refuse("expire_sessions")
+        refuse_whole("expire_sessions")
 
     async def purge_sessions(
         self,
@@ -109,19 +109,15 @@ class OwnedPrincipalStore(AwaitedStore):
         ended_for: float | None = None,
         limit: int = 100,
     ) -> int:
-        _refuse("purge_sessions")
+        refuse_whole("purge_sessions")
 
     async def statistics(self) -> StoreStatistics:
-        _refuse("statistics")
+        refuse_whole("statistics")
 
     def subscribe(self, listener: Listener, /) -> Callable[[], None]:
-        _refuse("subscribe")
+        refuse_whole("subscribe")
 
     def for_principal(self, principal: str, /) -> Self:
         """Return this view for its own principal. Raises `ValueError` for another."""
         self._belonging.check_same(principal)
         return self
-
-
-def _refuse(method: str) -> NoReturn:
-    raise NotImplementedError(f"{method} concerns the whole store")
