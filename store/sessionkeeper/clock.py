@@ -6,7 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Clock"]
+__all__ = ["Clock", "micros"]
+
+
+_ENDLESS = float(2**53)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +20,11 @@ class Clock:
     """Seconds since the epoch. It may jump, so nothing is measured with it."""
     steady: Callable[[], float] = time.monotonic
     """Seconds since some start; never goes back."""
+
+
+def micros(seconds: float) -> float:
+    """Return whole microseconds: moments are compared so on every backend, and ties are there.
+
+    More than 2⁵³ seconds are as good as infinite.
+    """
+    return round(seconds * 1e6) if -_ENDLESS < seconds < _ENDLESS else seconds

@@ -20,7 +20,10 @@ class SessionsFull(StrEnum):
 
     REJECT = "reject"
     EVICT_ENDED = "evict-ended"
-    """The session that ended first makes room; when none has ended, the new one is refused."""
+    """The session that ended first makes room; when none has ended, the new one is refused.
+
+    Of several with one moment, the first by id; so below.
+    """
     EVICT_IDLE = "evict-idle"
     """So too, but when none has ended, the one without activity for longest makes room."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import Context
 
+from .clock import micros
 from .events import SessionEventKind
 from .query import SessionPage, SessionQuery
 from .rows import SessionRow
@@ -42,7 +43,7 @@ def expire_sessions(
     tables: Tables, idle: float | None, age: float | None, limit: int, context: Context
 ) -> list[Session]:
     """End the live sessions that were idle or are old for so many seconds, at most `limit`."""
-    now = tables.clock.steady()
+    now = micros(tables.clock.steady())
     ended: list[Session] = []
 
     def end_while(
@@ -52,9 +53,11 @@ def expire_sessions(
             ended.append(time_out(tables, row, context))
 
     if idle is not None:
-        end_while(tables.least_active, lambda row: now - row.active_at >= idle)
+        most_idle = micros(idle)
+        end_while(tables.least_active, lambda row: now - micros(row.active_at) >= most_idle)
     if age is not None:
-        end_while(tables.oldest_live, lambda row: now - row.born_at >= age)
+        most_age = micros(age)
+        end_while(tables.oldest_live, lambda row: now - micros(row.born_at) >= most_age)
     return ended
 
 
@@ -62,13 +65,13 @@ def purge_sessions(
     tables: Tables, ended_before: float, ended_for: float, limit: int, context: Context
 ) -> int:
     """Delete sessions that ended before that moment and so many seconds ago, at most `limit`."""
-    now = tables.clock.steady()
+    now, span = micros(tables.clock.steady()), micros(ended_for)
     for purged in range(limit):
         row = tables.oldest_ended()
         if row is None or row.ended_at is None:
             return purged
         # In microseconds, as it is shown: `ended_before` may be an `ended_at` somebody was given.
-        if round(row.ended_at, 6) >= ended_before or now - row.over_at < ended_for:
+        if micros(row.ended_at) >= micros(ended_before) or now - micros(row.over_at) < span:
             return purged
         delete_session(tables, row, context, SessionEventKind.PURGED)
     return limit

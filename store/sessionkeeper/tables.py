@@ -59,7 +59,10 @@ class Tables(ABC):
 
     @abstractmethod
     def least_active(self) -> SessionRow | None:
-        """The live session whose last activity lies farthest back; no scan."""
+        """The live session whose last activity lies farthest back; no scan.
+
+        Of several with one moment, in whole microseconds, the first by `encoded_id`; so below.
+        """
 
     @abstractmethod
     def oldest_live(self) -> SessionRow | None:

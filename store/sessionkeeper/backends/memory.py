@@ -6,9 +6,9 @@ the least recently active one is at hand without a scan.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import Context
+from operator import attrgetter
 
 from ..clock import Clock
 from ..events import SessionEvent, SessionEventKind
@@ -22,6 +22,7 @@ from ..tables import Tables
 from ..tally import Tally
 from .creation_order import CreationOrder
 from .frame_log import FrameLog
+from .time_order import TimeOrder
 
 __all__ = ["MemoryTables"]
 
@@ -48,9 +49,9 @@ class MemoryTables(Tables):
         self._rows: dict[str, SessionRow] = {}
         self._created = CreationOrder()
         # Every session stands either in the first two or in the third.
-        self._by_activity: OrderedDict[str, SessionRow] = OrderedDict()
-        self._by_age: OrderedDict[str, SessionRow] = OrderedDict()
-        self._ended: OrderedDict[str, SessionRow] = OrderedDict()
+        self._by_activity = TimeOrder(attrgetter("active_at"))
+        self._by_age = TimeOrder(attrgetter("born_at"))
+        self._ended = TimeOrder(attrgetter("over_at"))
         self._ring: Callable[[str], None] | None = None
         self._listeners = Listeners()
 
@@ -71,29 +72,29 @@ class MemoryTables(Tables):
         self._rows[session.id] = row
         self._created.add(row)
         if row.ended_at is None:
-            self._by_activity[session.id] = self._by_age[session.id] = row
+            self._by_activity.add(row)
+            self._by_age.add(row)
         else:
-            self._ended[session.id] = row
+            self._ended.add(row)
         return row
 
     def put(self, row: SessionRow, /) -> None:
         """Move the row to the end of the order it belongs in; O(1)."""
-        session_id = row.id
         if row.ended_at is None:
-            self._by_activity.move_to_end(session_id)
-        elif self._by_activity.pop(session_id, None) is not None:
-            del self._by_age[session_id]
-            self._ended[session_id] = row
+            self._by_activity.add(row)
+        elif self._by_activity.remove(row):
+            self._by_age.remove(row)
+            self._ended.add(row)
 
     def remove(self, row: SessionRow, /) -> None:
         """Forget the row and its log; O(1), and freeing the log O(frames)."""
-        session_id = row.id
-        del self._rows[session_id]
+        del self._rows[row.id]
         self._created.remove(row)
         if row.ended_at is None:
-            del self._by_activity[session_id], self._by_age[session_id]
+            self._by_activity.remove(row)
+            self._by_age.remove(row)
         else:
-            del self._ended[session_id]
+            self._ended.remove(row)
 
     def rows(self) -> Iterable[SessionRow]:
         """All rows in order of creation."""
@@ -105,15 +106,15 @@ class MemoryTables(Tables):
 
     def least_active(self) -> SessionRow | None:
         """The first in the order of activity; O(1)."""
-        return next(iter(self._by_activity.values()), None)
+        return self._by_activity.first()
 
     def oldest_live(self) -> SessionRow | None:
         """The first in the order of age; O(1)."""
-        return next(iter(self._by_age.values()), None)
+        return self._by_age.first()
 
     def oldest_ended(self) -> SessionRow | None:
         """The first in the order of ends; O(1)."""
-        return next(iter(self._ended.values()), None)
+        return self._ended.first()
 
     def append(self, row: SessionRow, records: Sequence[FrameRecord], /) -> None:
         """Extend the session's list; O(records)."""

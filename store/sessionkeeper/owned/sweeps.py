@@ -12,8 +12,10 @@ from collections.abc import Awaitable, Callable
 from math import inf
 from typing import TypeVar
 
+from ..clock import micros
 from ..errors import RevisionConflict, SessionNotFound
 from ..events import SessionEventKind
+from ..ids import encoded_id
 from ..interface import SessionStore
 from ..query import SessionPage, SessionQuery
 from ..session import Session
@@ -57,23 +59,23 @@ async def expire(
     store: NotingStore, notes: Notes, idle: float | None, age: float | None, limit: int
 ) -> list[Session]:
     """End the live sessions that were idle or are old for so many seconds, at most `limit`."""
-    now, roll = notes.clock.steady(), notes.roll
-    most_idle, most_age = inf if idle is None else idle, inf if age is None else age
+    now, roll = micros(notes.clock.steady()), notes.roll
+    most_idle, most_age = inf if idle is None else micros(idle), inf if age is None else micros(age)
 
     def is_idle(known: Known) -> bool:
-        return idle is not None and now - known.active_at >= most_idle
+        return idle is not None and now - micros(known.active_at) >= most_idle
 
     def is_due(session: Session) -> bool:
         known = roll[session.id]
         if session.state.is_terminal:
             return False
-        return is_idle(known) or (age is not None and now - known.born_at >= most_age)
+        return is_idle(known) or (age is not None and now - micros(known.born_at) >= most_age)
 
-    def turn(session: Session) -> tuple[bool, float]:
+    def turn(session: Session) -> tuple[bool, float, str]:
         known = roll[session.id]
         if is_idle(known):
-            return False, known.active_at
-        return True, known.born_at
+            return False, micros(known.active_at), encoded_id(session.id)
+        return True, micros(known.born_at), encoded_id(session.id)
 
     async def end(session: Session) -> Session:
         timed_out = session.model_copy(update={"state": SessionState.TIMED_OUT})
@@ -87,18 +89,20 @@ async def purge(
     store: NotingStore, notes: Notes, ended_before: float, ended_for: float, limit: int
 ) -> int:
     """Delete sessions that ended before that moment and so many seconds ago, at most `limit`."""
-    now, roll = notes.clock.steady(), notes.roll
+    now, roll = micros(notes.clock.steady()), notes.roll
 
     def is_past(session: Session) -> bool:
         over_at = roll[session.id].over_at
         if over_at is None:
             return False
         ended = session.ended_at or session.last_activity
-        return ended.timestamp() < ended_before and now - over_at >= ended_for
+        if micros(ended.timestamp()) >= micros(ended_before):
+            return False
+        return now - micros(over_at) >= micros(ended_for)
 
-    def turn(session: Session) -> float:
+    def turn(session: Session) -> tuple[float, str]:
         over_at = roll[session.id].over_at
-        return inf if over_at is None else over_at
+        return inf if over_at is None else micros(over_at), encoded_id(session.id)
 
     async def remove(session: Session) -> None:
         await store.remove(session, SessionEventKind.PURGED)

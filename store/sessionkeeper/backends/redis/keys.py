@@ -7,8 +7,8 @@ on one session touches is on one node. Ids are encoded: none can leave its place
 from __future__ import annotations
 
 from binascii import crc32
-from functools import lru_cache
-from urllib.parse import quote
+
+from ...ids import encoded_id
 
 __all__ = ["MOST_BUCKETS", "Bucket", "Keys"]
 
@@ -83,14 +83,8 @@ class Keys:
 
     def session(self, bucket: Bucket, session_id: str, /) -> str:
         """Key of the hash of a session."""
-        return bucket.session + encoded(session_id)
+        return bucket.session + encoded_id(session_id)
 
     def log(self, bucket: Bucket, session_id: str, /) -> str:
         """Key of the stream that is a session's log."""
-        return bucket.log + encoded(session_id)
-
-
-@lru_cache(maxsize=4096)
-def encoded(session_id: str) -> str:
-    """Write an id with letters, digits and `-._~%` only."""
-    return quote(session_id, safe="")
+        return bucket.log + encoded_id(session_id)

@@ -11,7 +11,7 @@ from math import ceil
 from ...clock import Clock
 from ...errors import InvalidSessionId
 from ...events import SessionEvent, SessionEventKind
-from ...ids import is_session_id
+from ...ids import encoded_id, is_session_id
 from ...limits import FramesFull, StoreLimits
 from ...listening import Listeners
 from ...session import Session
@@ -19,7 +19,7 @@ from ...states import SessionState
 from ...watching import Bells
 from .call import Word
 from .guesses import Guesses
-from .keys import Bucket, Keys, encoded
+from .keys import Bucket, Keys
 
 __all__ = ["Setting"]
 
@@ -55,7 +55,7 @@ class Setting:
         """Return the bucket of a session and its id as keys have it. Raises `InvalidSessionId`."""
         if not is_session_id(session_id):
             raise InvalidSessionId
-        return self.keys.bucket_of(session_id), encoded(session_id)
+        return self.keys.bucket_of(session_id), encoded_id(session_id)
 
     @property
     def now(self) -> str:
