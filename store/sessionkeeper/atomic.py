@@ -104,7 +104,8 @@ class AtomicSessionStore(SessionStore):
         """Append messages, all or none, and return their numbers, which have no gap.
 
         `expected_last_seq` is the number the log must end with; `change` modifies the session in
-        the same step, as `modify_session` does.
+        the same step, as `modify_session` does. It has no say where a limit of the log is in the
+        way. With no envelope nothing is appended: that needs no room, and is no activity.
 
         Raises `SessionNotFound`, `SessionClosed`, `SequenceConflict`, `LimitExceeded`, what
         `change` raises, `ValueError` when an envelope belongs to another session. Atomic.
@@ -146,7 +147,9 @@ class AtomicSessionStore(SessionStore):
         """End live sessions without activity for `idle` seconds, or created `age` seconds ago.
 
         They become `timed-out`, in one step with the look at their time, and are returned; at
-        most `limit` of them, the longest idle first. The work is in proportion to what expires.
+        most `limit` of them, the longest idle first, and by id those with one moment. The work is
+        in proportion to what expires.
+
         Raises `TypeError`, `ValueError` when neither is given. Atomic.
         """
         raise _refusal(self, "expire_sessions")
@@ -161,7 +164,8 @@ class AtomicSessionStore(SessionStore):
         """Delete sessions that ended before a moment, with their frames; return how many.
 
         Or `ended_for` so many seconds, which no jump of the wall clock can shorten; when both are
-        given, both must hold. At most `limit`, the ones that ended first. Raises `TypeError`,
+        given, both must hold. At most `limit`, the ones that ended first, and by id those that
+        ended at one moment. Raises `TypeError`,
         `ValueError` when neither is given and for a moment without a zone. Atomic.
         """
         raise _refusal(self, "purge_sessions")

@@ -33,6 +33,8 @@ def check_append(
     """
     if expected_last_seq is not None and expected_last_seq != row.last_seq:
         raise SequenceConflict(row.id, expected=expected_last_seq, current=row.last_seq)
+    if not records:
+        return 0  # nothing needs room, even where a limit was lowered below what is there
     limits = tables.limits
     check_records(limits, records, size)
     frames = row.frame_count + len(records) - limits.max_frames_per_session
@@ -73,8 +75,10 @@ def append_frames(
 ) -> int:
     """Append checked records of `size` bytes together; return the last number. Cannot fail.
 
-    The `drop` oldest frames make room first.
+    The `drop` oldest frames make room first. Without a record nothing happens: that is no activity.
     """
+    if not records:
+        return row.last_seq
     if drop:
         freed = tables.trim(row, drop)
         row.shorten(drop, freed)

@@ -8,6 +8,7 @@ tables as they were. Nothing here awaits.
 from __future__ import annotations
 
 from contextvars import Context
+from operator import is_
 
 from .errors import (
     InvalidSessionId,
@@ -18,7 +19,7 @@ from .errors import (
     SessionNotFound,
 )
 from .events import SessionEventKind
-from .frozen import json_size
+from .frozen import json_size, json_text
 from .ids import is_session_id
 from .limits import SessionsFull, StoreLimits
 from .rows import SessionRow
@@ -152,14 +153,13 @@ def _note_change(tables: Tables, row: SessionRow, before: Session, context: Cont
 
 
 def _check_metadata(limits: StoreLimits, before: Session | None, session: Session) -> None:
-    if (
-        before is not None
-        and session.metadata is before.metadata
-        and session.client_info is before.client_info
-        and session.server_info is before.server_info
-    ):
-        return
     held = (session.metadata, session.client_info, session.server_info)
+    former = None if before is None else (before.metadata, before.client_info, before.server_info)
+    if former is not None and all(map(is_, held, former)):
+        return
     size = sum([json_size(part) for part in held if part])
-    if size > limits.max_metadata_bytes:
+    if size <= limits.max_metadata_bytes:
+        return
+    # The same JSON is no change, whatever object it comes in; that is all a server can compare.
+    if former is None or [*map(json_text, held)] != [*map(json_text, former)]:
         raise LimitExceeded("max_metadata_bytes", current=size, maximum=limits.max_metadata_bytes)

@@ -72,7 +72,8 @@ class Model:
         else:
             raise KeyError("LimitExceeded")
         row.log = row.log[drop:] + [(row.last + n, size) for n, size in enumerate(sizes, 1)]
-        row.last, row.active = row.last + len(sizes), self.now
+        row.last += len(sizes)
+        row.active = self.now if sizes else row.active
         self.count["added"] += len(sizes)
         self.count["dropped"] += drop
 

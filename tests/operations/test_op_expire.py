@@ -185,17 +185,17 @@ class Counted(OrderedDict[str, Any]):
 
 @pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
 async def test_no_full_scan_to_find_the_expired(design: Design, desk: Desk) -> None:
-    """The looks are as many as expire, and one more an order, however many live."""
+    """Two looks for each that expires, and two more an order, however many live."""
     dial = desk.dial()
     async with design(clock=dial.clock()) as store:
         for n in range(2_000):
             await store.create_session(desk.session(f"s{n}"))
             dial.wait(1)
         tables: Any = desk.tables(store)
-        idle = tables._by_activity = Counted(tables._by_activity)
-        old = tables._by_age = Counted(tables._by_age)
+        idle = tables._by_activity._rows = Counted(tables._by_activity._rows)
+        old = tables._by_age._rows = Counted(tables._by_age._rows)
         tables.rows = tables.rows_after = None  # whoever goes through all crashes
         assert await expired(store, idle=2_000.5, age=2_000.5) == []
-        assert (idle.looks, old.looks) == (1, 1)
+        assert (idle.looks, old.looks) == (2, 2)
         assert len(await expired(store, idle=1_990, age=1_980, limit=50)) == 21
-        assert idle.looks + old.looks == 2 + 21 + 2
+        assert idle.looks + old.looks <= 2 * (2 + 21 + 2)

@@ -43,13 +43,14 @@ class TimeOrder:
 
     def first(self) -> SessionRow | None:
         """Return the first row; O(1), but for those that share its moment and came since."""
-        row = next(iter(self._rows.values()), None)
+        rows = iter(self._rows.values())
+        row = next(rows, None)
         if row is None:
             return None
         moment = self._micros(row)
         if moment == self._sorted:
             return row
-        tied = [*takewhile(lambda each: self._micros(each) == moment, self._rows.values())]
+        tied = [row, *takewhile(lambda each: self._micros(each) == moment, rows)]
         tied.sort(key=lambda each: encoded_id(each.id), reverse=True)
         if len(tied) > 1:
             for each in tied:

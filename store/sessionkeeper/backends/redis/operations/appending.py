@@ -7,20 +7,23 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from ....errors import LimitExceeded, SequenceConflict, SessionClosed
+from ....limits import FramesFull
 from ....log_rules import check_records
 from ....records import FrameRecord
+from ....session import Session
 from ....states import SessionState
 from ..ask import Ask, Plan
 from ..call import Word
-from ..codec import ENDED, LAST, STATE, frame_words
+from ..codec import ENDED, LAST, STATE, Stored, frame_words
 from ..scripts import script
 from ..setting import Setting
-from .asking import bounded, fetch, write
+from .asking import bounded, checked, fetch, read, write
 
 __all__ = ["Append"]
 
 # Neighbouring appends share the time and the bounds.
 APPEND, APPEND_CHANGE = script("append", shared=5), script("append_change")
+LOOK = script("look")
 
 
 @dataclass(slots=True)
@@ -53,6 +56,25 @@ class Append:
         if self.expected is not None and self.expected != last:
             raise SequenceConflict(self.session_id, expected=self.expected, current=last)
         raise error
+
+    def look(self) -> Plan[Stored]:
+        """Read the session, if nothing but a change can still be wrong with this.
+
+        Limits and all else that needs no result of a function are looked at in the same step.
+        """
+        count, terms = len(self.records), self._terms("")
+        ask = read(
+            self.setting, LOOK, self.session_id, self.scope, count, *self.setting.bounds, *terms
+        )
+        (answer,) = yield [ask]
+        row: Stored = checked(answer, self.session_id)[1]
+        return row
+
+    def may_fit(self, session: Session) -> bool:
+        """Tell whether a log may have room, as far as a guess of its session shows."""
+        count, limits = len(self.records), self.setting.limits
+        there = session.frame_count if limits.frames_full is FramesFull.REJECT else 0
+        return not count or there + count <= limits.max_frames_per_session
 
     def ask(self, seen: str = "") -> Ask:
         """Ask to append, if the session is still what a function saw."""

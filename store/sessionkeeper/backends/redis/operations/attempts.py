@@ -14,7 +14,6 @@ from soleowner import CallerError
 
 from ....atomic import Change
 from ....commands.change import run_change
-from ....errors import SequenceConflict, SessionClosed
 from ....session import STORE_FIELDS, Session
 from ....states import SessionState
 from ..ask import Ask, Plan
@@ -61,14 +60,15 @@ class Attempts:
         leave: Callable[[str], Ask] | None = None,
         *,
         frames: int = 0,
-        live: bool = False,
-        expected: int | None = None,
+        look: Callable[[], Plan[Stored]] | None = None,
+        may_fit: Callable[[Session], bool] | None = None,
     ) -> Plan[Any]:
         """Ask to `store` what the function makes of the session, until that is taken.
 
         Where the function changes nothing, `leave` asks what else is to be done with the session
-        it saw; without it the answer is None. A `live` session is needed, with an `expected` end
-        of its log, before the function has a say. So many `frames` go along with the change.
+        it saw; without it the answer is None. So many `frames` go along with the change: `look`
+        raises what is wrong with those before the function has a say, and a session is not guessed
+        in which they may not fit.
         """
         guesses = self._setting.guesses
         known: _Seen | None = None
@@ -76,17 +76,18 @@ class Attempts:
         while True:
             seen = self._later(known) if believe else known
             if seen is None or (self._scope and seen[0].principal != self._scope):
-                known, believe = (yield from self._look()), known is None
+                known, believe = (yield from self._look(look)), known is None
+                continue
+            if seen is not known and may_fit is not None and not may_fit(seen[0]):
+                known, believe = (yield from self._look(look)), False
                 continue
             start, digest = seen
             self.current = start
-            if seen is known:
-                self._check(start, live=live, expected=expected)
             changed, raised = self._try(start, surely=seen is known)
             if seen is not known and (raised or (changed is None and leave is None)):
                 # Made of a guess alone: nobody is told before the server has said it was right.
                 guesses.forget(self._id)
-                known, believe = (yield from self._look()), False
+                known, believe = (yield from self._look(look)), False
                 continue
             mark = f"{start.revision}:{start.last_seq}:{start.frame_count}:{digest}"
             if changed is not None:
@@ -128,8 +129,11 @@ class Attempts:
             return known
         return guess
 
-    def _look(self) -> Plan[_Seen]:
-        row = yield from fetch(self._setting, self._id, self._scope)
+    def _look(self, look: Callable[[], Plan[Stored]] | None) -> Plan[_Seen]:
+        if look is None:
+            row = yield from fetch(self._setting, self._id, self._scope)
+        else:
+            row = yield from look()
         return self._read(row)
 
     def _read(self, row: Stored) -> _Seen:
@@ -138,12 +142,6 @@ class Attempts:
         guesses.see(self._bucket, session.revision)
         guesses.note(session, len(row[FIELDS]) + len(row[HELD] or b""), digest)
         return session, digest
-
-    def _check(self, session: Session, *, live: bool, expected: int | None) -> None:
-        if live and session.ended_at is not None:
-            raise SessionClosed(self._id, session.state)
-        if expected is not None and expected != session.last_seq:
-            raise SequenceConflict(self._id, expected=expected, current=session.last_seq)
 
     def _guess(self, start: Session, changed: Session, frames: int, words: list[Any]) -> None:
         """Let the next change of this batch start from this one.

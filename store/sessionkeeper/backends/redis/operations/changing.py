@@ -6,6 +6,7 @@ from typing import Any
 
 from ....atomic import Change
 from ....commands import AddFrames, ModifySession
+from ....errors import SequenceConflict
 from ....session import Session
 from ..ask import Ask, Plan
 from ..call import Word
@@ -37,11 +38,17 @@ def add_frames(setting: Setting, command: AddFrames, scope: str) -> Plan[range]:
     append = Append(setting, session_id, records, command.weight, expected, scope)
     if (error := append.too_much()) is not None:
         yield from append.refuse(error)
-    if command.change is None:
-        (answer,) = yield [append.ask()]
-    else:
-        answer = yield from _append_changed(append, command, command.change)
-    last: int = checked(answer, session_id)[1]
+    try:
+        if command.change is None:
+            (answer,) = yield [append.ask()]
+        else:
+            answer = yield from _append_changed(append, command, command.change)
+        last: int = checked(answer, session_id)[1]
+    except SequenceConflict as conflict:
+        if expected is None or expected == conflict.expected:
+            raise
+        # A script counts to 2⁵³ only, and was asked for that.
+        raise SequenceConflict(session_id, expected=expected, current=conflict.current) from None
     if setting.bells:
         setting.bells.ring(session_id)
     return range(last - len(records) + 1, last + 1)
@@ -53,8 +60,8 @@ def _append_changed(append: Append, command: AddFrames, change: Change) -> Plan[
         append.ask_with_change,
         append.ask,
         frames=len(append.records),
-        live=True,
-        expected=append.expected,
+        look=append.look,
+        may_fit=append.may_fit,
     )
     if len(answer) > 2:
         attempts.taken(answer[2], answer[3])

@@ -27,7 +27,7 @@ local function operate(pair, before, scope, count, terms, frames)
   end
   held = held + append(log, row, count, frames, wall, steady)
   added = added + count
-  touched[row.key] = row --@ttl
+  if count > 0 then touched[row.key] = row end --@ttl
   return { 'OK', row.last }
 end
 

@@ -33,15 +33,8 @@ local function to_drop(log, row, least, size)
   end
 end
 
--- How many make room where the bucket holds so many bytes, or why nothing may be appended.
-local function room(log, row, count, bounds, terms, held)
-  local expected, size, mark = ARGV[terms], tonumber(ARGV[terms + 1]), ARGV[terms + 2]
-  if expected ~= '' and tonumber(expected) ~= row.last then
-    return nil, { 'SEQUENCE', row.last, expected }
-  end
-  if mark ~= '' and not seen(row, mark) then
-    return nil, { 'MOVED', call('HMGET', row.key, unpack(FIELDS)) }
-  end
+-- How many make room for frames where the bucket holds so many bytes, or what limit is in the way.
+local function fitting(log, row, count, size, bounds, held)
   local frames, bytes, total =
     row.count + count - bounds.frames, row.bytes + size - bounds.bytes, held + size - bounds.total
   if frames <= 0 and bytes <= 0 and total <= 0 then return 0 end
@@ -50,6 +43,22 @@ local function room(log, row, count, bounds, terms, held)
   if bytes > smaller then return nil, { 'LIMIT', 'max_session_bytes', row.bytes, bounds.bytes } end
   if total > smaller then return nil, { 'LIMIT', 'max_total_bytes', held, bounds.total } end
   return to_drop(log, row, frames, math.max(bytes, total))
+end
+
+-- How many make room, or why nothing may be appended.
+local function room(log, row, count, bounds, terms, held)
+  local expected, size, mark = ARGV[terms], tonumber(ARGV[terms + 1]), ARGV[terms + 2]
+  if expected ~= '' and tonumber(expected) ~= row.last then
+    return nil, { 'SEQUENCE', row.last, expected }
+  end
+  local drop, no = 0, nil
+  if count > 0 then drop, no = fitting(log, row, count, size, bounds, held) end
+  if no then return nil, no end
+  -- After the limits, which do not depend on what a function made of the session.
+  if mark ~= '' and not seen(row, mark) then
+    return nil, { 'MOVED', call('HMGET', row.key, unpack(FIELDS)) }
+  end
+  return drop
 end
 
 -- Remove the first `count`; answers the bytes that went.
@@ -63,7 +72,9 @@ local function cut(log, row, count)
 end
 
 -- Append what ARGV holds from `at` on: header, message, header, message …; answers their bytes.
+-- Nothing at all is no activity.
 local function append(log, row, count, at, wall, steady)
+  if count == 0 then return 0 end
   local seq, total = row.last, row.total
   for i = at, at + 2 * count - 1, 2 do
     seq, total = seq + 1, total + #ARGV[i + 1]
