@@ -32,8 +32,8 @@ IDS = ("a", "b", "c:{}", "d%")
 PRINCIPALS = (None, None, None, "alice", "bob")
 STATES = tuple(SessionState)
 TAGS = ("t", "u", "vé")
-SPANS = (0, 0.0055, 0.0505)
-"""Seconds, none of them whole milliseconds: what is just due is a matter of rounding in memory."""
+SPANS = (0, 0.003, 0.0055, 0.0505, 0.06)
+"""Seconds: of what is just due, and of what is half a millisecond from it."""
 
 
 def random_limits(dice: Random) -> StoreLimits:
@@ -171,8 +171,7 @@ def _add(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
 def _add_several(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
     envelopes = [_note(dice, on) for _ in range(dice.randrange(5))]
     expected = dice.choice((None, None, dice.randrange(6)))
-    # None that raises: its error and that of a full log come in another order on a server.
-    text, change = dice.choice((("", None), _change(dice)))
+    text, change = dice.choice((("", None), _change(dice, "raise", "bad")))
     about = on, [each.message for each in envelopes], expected, text
     return about, lambda store: store.add_frames(
         on, envelopes, expected_last_seq=expected, change=change

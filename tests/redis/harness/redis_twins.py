@@ -14,7 +14,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeAlias
-from urllib.parse import quote
 
 from sessionkeeper import (
     AtomicSessionStore,
@@ -30,7 +29,6 @@ from sessionkeeper import (
 )
 from sessionkeeper.backends.memory import MemoryTables
 from sessionkeeper.clock import Clock
-from sessionkeeper.rows import SessionRow
 
 __all__ = ["Call", "Memory", "Operation", "Time", "Twins"]
 
@@ -108,22 +106,6 @@ def _listener(heard: Heard) -> Callable[[SessionEvent, Context], None]:
     return listen
 
 
-class _Tables(MemoryTables):
-    """Where two were active at one moment, the first is that whose id comes first on a server."""
-
-    def least_active(self) -> SessionRow | None:
-        rows = self._by_activity.values()
-        return min(rows, key=lambda row: (row.active_at, quote(row.id, "")), default=None)
-
-    def oldest_live(self) -> SessionRow | None:
-        rows = self._by_age.values()
-        return min(rows, key=lambda row: (row.born_at, quote(row.id, "")), default=None)
-
-    def oldest_ended(self) -> SessionRow | None:
-        rows = self._ended.values()
-        return min(rows, key=lambda row: (row.over_at, quote(row.id, "")), default=None)
-
-
 class Memory:
     """What a store must be like: the rules on tables in memory, which can be copied."""
 
@@ -137,7 +119,7 @@ class Memory:
     @classmethod
     def empty(cls, limits: StoreLimits, time: Time) -> Memory:
         """One without sessions."""
-        return cls(_Tables(limits, time.clock()), Counter())
+        return cls(MemoryTables(limits, time.clock()), Counter())
 
     def after(self, operation: Operation) -> tuple[object, Memory]:
         """Apply an operation to a copy; its answer, and the copy."""

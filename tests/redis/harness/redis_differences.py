@@ -1,0 +1,339 @@
+"""One program on every kind of store, and the first answer that is not the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from contextvars import Context
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from redis_calls import BEGIN, Program, Snapshots, Step
+from sessionkeeper import (
+    ActorSessionStore,
+    AtomicSessionStore,
+    Frame,
+    MessageEnvelope,
+    OwnedSessionStore,
+    PlainSessionStore,
+    RedisSessionStore,
+    Session,
+    SessionEvent,
+    SessionEventKind,
+    SessionPage,
+    SessionState,
+    SessionStore,
+    SQLiteSessionStore,
+    StoreLimits,
+    StoreStatistics,
+)
+from sessionkeeper.clock import Clock
+
+__all__ = ["Place", "differences"]
+
+
+class Shown(NamedTuple):
+    """A session as it was shown."""
+
+    text: str
+    state: SessionState
+    active: object
+
+
+class Raised(NamedTuple):
+    """An error as it reached the caller."""
+
+    kind: str
+    values: object
+    text: str
+
+
+class Told(NamedTuple):
+    """An event as a listener heard it."""
+
+    kind: SessionEventKind
+    session_id: str
+    session: object
+    before: SessionState | None
+
+
+class Counts(NamedTuple):
+    """What a store counted."""
+
+    sessions: object
+    frames: object
+    bytes: object
+    counters: object
+    refusals: dict[str, int]
+
+
+class Time:
+    """Both clocks of all stores; they go on between steps only."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def clock(self) -> Clock:
+        """As a store wants it; the two clocks begin at different times."""
+        return Clock(wall=lambda: BEGIN + self.seconds, steady=lambda: 100 + self.seconds)
+
+
+class Place:
+    """Where the stores of one program keep what they keep."""
+
+    def __init__(self, url: str, prefix: str, file: Path) -> None:
+        self.url, self.prefix, self.file = url, prefix, file
+
+
+class Subject:
+    """One kind of store; limits are what it was made with, or is told to go on with."""
+
+    def __init__(self, name: str, time: Time) -> None:
+        self.name = name
+        self.time = time
+        self.snapshots: Snapshots = {}
+        self.heard: list[object] = []
+        self.store: AtomicSessionStore
+
+    async def open(self, limits: StoreLimits, place: Place) -> None:
+        """Begin with these limits."""
+        raise NotImplementedError
+
+    async def go_on(self, limits: StoreLimits) -> None:
+        """Take other limits."""
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        """End."""
+        await self.store.aclose()
+
+    async def begin(self, store: AtomicSessionStore) -> None:
+        """Listen to an open store."""
+        self.store = store
+        store.subscribe(self._listen)
+
+    async def do(self, step: Step) -> object:
+        """Take a step; what was answered or raised, as plain values."""
+        try:
+            view = self.store
+            if step.principal is not None:
+                principal: Any = step.principal
+                view = view.for_principal(principal)
+            assert step.call is not None
+            return plain(await step.call(view, self.snapshots))
+        except (Exception, asyncio.CancelledError) as error:
+            return Raised(type(error).__name__, sorted(vars(error).items()), str(error))
+
+    async def follow(self, step: Step) -> tuple[object, object]:
+        """Take a step, and look."""
+        return await self.do(step), await self.look()
+
+    async def look(self) -> object:
+        """See all sessions, which later steps go on from."""
+        sessions = await self.store.list_sessions()
+        for each in sessions:
+            self.snapshots.setdefault(each.id, []).append(each)
+        return plain(sessions)
+
+    def same(self, answer: object, right: object) -> bool:
+        """Whether it answered what memory did."""
+        return answer == right
+
+    def halved(self, answer: object) -> bool:
+        """Whether it did half of a step, and says so."""
+        return False
+
+    async def picture(self) -> object:
+        """See all a store tells."""
+        sessions = await self.store.list_sessions()
+        logs = [plain(await self.store.read_frames(each.id)) for each in sessions]
+        own = [await self.store.for_principal(each).count_sessions() for each in ("alice", "bob")]
+        counts = plain(await self.store.statistics())
+        return plain(sessions), logs, own, counts, [*self.heard]
+
+    def _listen(self, event: SessionEvent, _: Context) -> None:
+        self.heard.append(Told(event.kind, event.session.id, plain(event.session), event.before))
+
+
+class InMemory(Subject):
+    """A store in memory, whose tables are told the new limits."""
+
+    def __init__(self, name: str, time: Time, kind: Any = ActorSessionStore) -> None:
+        super().__init__(name, time)
+        self._kind = kind
+
+    async def open(self, limits: StoreLimits, place: Place) -> None:
+        await self.begin(await self._kind(limits=limits, clock=self.time.clock()).open())
+
+    async def go_on(self, limits: StoreLimits) -> None:
+        store: Any = self.store
+        actor = isinstance(store, ActorSessionStore)
+        tables = store._actor._runner._state if actor else store._tables
+        tables.limits = limits
+
+
+class Owned(Subject):
+    """A third party's store of ten methods, which are those of one in memory, and its owner."""
+
+    def __init__(self, name: str, time: Time, only_ten: Callable[[SessionStore], SessionStore]):
+        super().__init__(name, time)
+        self._only_ten = only_ten
+
+    async def open(self, limits: StoreLimits, place: Place) -> None:
+        self._inner: Any = PlainSessionStore(limits=limits, clock=self.time.clock())
+        owner = OwnedSessionStore(self._only_ten(self._inner), clock=self.time.clock())
+        await self.begin(await owner.open())
+
+    async def go_on(self, limits: StoreLimits) -> None:
+        self._inner._tables.limits = limits
+
+    def halved(self, answer: object) -> bool:
+        return isinstance(answer, Raised) and answer.kind == "OutcomeUnknown"
+
+    def same(self, answer: object, right: object) -> bool:
+        """Whether it is the same in what an owner can know of another's store.
+
+        It has no room but the inner store's, which is asked last: what a change raises comes
+        before. What is evicted there, it learns when it looks.
+        """
+        if isinstance(right, Raised) and isinstance(answer, Raised):
+            return right.text == answer.text or right.kind == "LimitExceeded"
+        return _known(answer) == _known(right)
+
+
+def _known(value: Any) -> object:
+    match value:
+        case Shown():
+            # Ending a session is an update of the inner store, and so it is activity.
+            return value._replace(active=None) if value.state is SessionState.TIMED_OUT else value
+        case Counts():
+            return value.sessions, value.frames
+        case Told():
+            return value.kind, value.session_id, value.before
+        case list() | tuple():
+            values: list[Any] = [*value]
+            kept = [each for each in values if not _is_eviction(each)]
+            return [_known(each) for each in kept]
+        case _:
+            return value
+
+
+def _is_eviction(value: object) -> bool:
+    return isinstance(value, Told) and value.kind is SessionEventKind.EVICTED
+
+
+class Reopened(Subject):
+    """A store whose sessions outlive it."""
+
+    def __init__(self, name: str, time: Time) -> None:
+        super().__init__(name, time)
+        self._refused: Counter[str] = Counter()
+
+    async def open(self, limits: StoreLimits, place: Place) -> None:
+        self._place = place
+        await self.begin(await self._make(limits).open())
+
+    async def go_on(self, limits: StoreLimits) -> None:
+        self._refused.update((await self.store.statistics()).refusals)
+        await self.store.aclose()
+        await self.open(limits, self._place)
+
+    async def do(self, step: Step) -> object:
+        return self._all(await super().do(step))
+
+    async def picture(self) -> object:
+        *shown, counts, heard = cast("tuple[object, ...]", await super().picture())
+        return *shown, self._all(counts), heard
+
+    def _all(self, answer: object) -> object:
+        """Add what was refused before the store was opened again."""
+        if not isinstance(answer, Counts):
+            return answer
+        return answer._replace(refusals=dict(self._refused + Counter(answer.refusals)))
+
+    def _make(self, limits: StoreLimits) -> AtomicSessionStore:
+        raise NotImplementedError
+
+
+class SQLite(Reopened):
+    """In a file."""
+
+    def _make(self, limits: StoreLimits) -> AtomicSessionStore:
+        file, clock = self._place.file, self.time.clock()
+        return SQLiteSessionStore(file, durability="os", limits=limits, clock=clock)
+
+
+class Redis(Reopened):
+    """On a server."""
+
+    def _make(self, limits: StoreLimits) -> AtomicSessionStore:
+        return RedisSessionStore(
+            self._place.url, prefix=self._place.prefix, limits=limits, clock=self.time.clock()
+        )
+
+
+def plain(value: Any) -> object:
+    """Make values of an answer that can be compared and read."""
+    match value:
+        case Session():
+            held = value.model_dump(mode="json", exclude_defaults=True)
+            active = held.pop("last_activity", None)
+            # As text: 1, 1.0 and True are not the same, nor is another order of keys.
+            return Shown(repr(held | {"tags": sorted(value.tags)}), value.state, active)
+        case Frame():
+            return value.seq, value.envelope.message
+        case MessageEnvelope():
+            return value.message
+        case SessionPage():
+            return plain(value.sessions), value.cursor
+        case StoreStatistics():
+            return Counts(
+                value.sessions, value.frames, value.bytes, value.counters, dict(value.refusals)
+            )
+        case list() | tuple():
+            values: list[Any] = [*value]
+            return [plain(each) for each in values]
+        case _:
+            return value
+
+
+async def differences(
+    program: Program, place: Place, only_ten: Callable[[SessionStore], SessionStore]
+) -> str | None:
+    """Do a program on every kind of store; return the first difference, None if there is none."""
+    time = Time()
+    memory = InMemory("memory", time)
+    others: list[Subject] = [
+        InMemory("plain", time, PlainSessionStore),
+        SQLite("sqlite", time),
+        Redis("redis", time),
+    ]
+    if program.ten:
+        others.append(Owned("owned", time, only_ten))
+    async with AsyncExitStack() as stack:
+        for each in (memory, *others):
+            await each.open(program.limits, place)
+            stack.push_async_callback(each.aclose)
+        for number, step in enumerate(program.steps):
+            time.seconds = round(time.seconds + step.tick, 3)
+            if step.limits is not None:
+                for each in (memory, *others):
+                    await each.go_on(step.limits)
+                continue
+            everyone = memory, *others
+            # Side by side: each store is asked one thing at a time, and none waits for another.
+            (right, there), *told = await asyncio.gather(*(each.follow(step) for each in everyone))
+            for each, (answer, sees) in zip(others, told, strict=True):
+                if each.halved(answer):
+                    return None
+                if not each.same(answer, right):
+                    return f"{each.name} at {number}, {step}: {answer}, not {right}"
+                if not each.same(sees, there):
+                    return f"{each.name} after {number}, {step}, holds {sees}, not {there}"
+        right, *pictures = await asyncio.gather(*(each.picture() for each in (memory, *others)))
+        for each, picture in zip(others, pictures, strict=True):
+            if not each.same(picture, right):
+                return f"{each.name} at the end shows {picture}, not {right}"
+    return None
