@@ -43,7 +43,8 @@ def refuse(state: State, operation: Operation) -> tuple[State, ...]:
         return (told(state, entry, current)[0],)
     if name == "SequenceConflict":
         expected, current = cast("list[int]", values[1:])
-        true = expected != current == entry.last_seq
+        # That a session has ended is said before that.
+        true = entry.caller[1] in LIVE and expected != current == entry.last_seq
     elif name == "SessionClosed":
         true = entry.caller[1] == values[1] and values[1] not in LIVE
     elif name == "InvalidTransition":
@@ -57,9 +58,15 @@ def refuse(state: State, operation: Operation) -> tuple[State, ...]:
 
 def _raised(state: State, operation: Operation) -> tuple[State, ...]:
     """The change saw the session as it is, then raised."""
-    session_id, *_, effect = cast("tuple[str, EffectData]", exact(operation.argument))
+    argument = cast("tuple[Plain, ...]", exact(operation.argument))
+    session_id, effect = cast("str", argument[0]), cast("EffectData", argument[-1])
     if effect is None:
         return (state,)
     entry = find(state, session_id)
+    if entry is not None and operation.name == "add_frames":
+        # An end, and a log that has moved on, are said before the change runs.
+        expected = cast("int | None", argument[2])
+        if entry.caller[1] not in LIVE or expected not in (None, entry.last_seq):
+            return ()
     seen = None if entry is None else seen_as(state, entry, effect[0])
     return () if seen is None else (seen,)
