@@ -327,6 +327,7 @@ class Actor(Generic[S]):
         if self._refusal is not None:
             raise self._refusal()
         self._mailbox.put((command, reply))
+        self._runner.arrived(reply)
 
     def _lost(self, reply: Reply | None) -> Exception:
         """Say what became of a command whose loop does not run any more."""

@@ -56,6 +56,9 @@ class Runner(ABC, Generic[S]):
         """How many commands were refused, by class of the error; a copy."""
         return dict(self._refusals or {})
 
+    def arrived(self, reply: Reply, /) -> None:
+        """Hear of a command from another thread at the moment it is put into the mailbox."""
+
     async def open(self) -> None:
         """Get ready; an error here is raised by `Actor.open`."""
 

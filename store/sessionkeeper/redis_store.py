@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
-from soleowner import Actor
+from soleowner import Actor, Command
 
 from .actor_store import ActorSessionStore, session_error
 from .arguments import checked_count, checked_seconds
@@ -27,6 +28,8 @@ from .statistics import ServerStatistics
 from .tables import Tables
 
 __all__ = ["RedisSessionStore"]
+
+R = TypeVar("R")
 
 # What a pattern of an ACL takes literally, and what cannot end a hash tag.
 _PREFIX = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -122,7 +125,12 @@ class RedisSessionStore(ActorSessionStore):
             capacity_bytes=capacity_bytes,
             translate=session_error,
         )
-        self._run = self._actor.ask
+        self._run = self._ask
+
+    def _ask(self, command: Command[Tables, R], /) -> asyncio.Future[R]:
+        reply = self._actor.ask(command)
+        self._runner.arrived(reply)
+        return reply
 
     async def open(self) -> RedisSessionStore:
         """Connect, check the server, and start the owner. Raises `StoreUnavailable`.

@@ -25,7 +25,7 @@ from sessionkeeper import (
 pytestmark = pytest.mark.parametrize("engine", ["redis"], indirect=True)
 
 SCRIPT = "EVALSHA"
-PATIENCE = 0.1
+PATIENCE = 0.3
 
 
 @asynccontextmanager

@@ -24,13 +24,16 @@ class Ask:
         "arguments",
         "behind",
         "bucket",
+        "deadline",
         "fenced",
         "keys",
         "maybe_applied",
         "more",
         "number",
         "script",
+        "since",
         "stale",
+        "tries",
         "write",
     )
 
@@ -52,6 +55,10 @@ class Ask:
         the whole command."""
         self.arguments = arguments
         self.write = write
+        self.tries = 0
+        """How often it was sent, or would have been, without an answer."""
+        self.since = self.deadline = 0.0
+        """When its caller asked, and when that one is to be told that there is no answer."""
         self.number = 0
         """Of the operation among its writer's to this bucket; 0 until it is sent."""
         self.maybe_applied = False

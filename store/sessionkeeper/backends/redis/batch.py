@@ -77,10 +77,31 @@ class Batch:
         if self.carrier is not None and len(self.answers) < len(self.calls):
             self.carrier.close("an exchange was cancelled")
 
-    async def result(self) -> list[Answer]:
-        """Wait for the answers. A cancellation abandons the batch."""
+    def expire(self) -> None:
+        """Wait no longer: what was not sent never is, and what was sent is lost."""
+        if self.waiter.done():
+            return
+        if self.carrier is None:
+            self.settle()
+        else:
+            # A server that has not kept the time may have lost its place, or drip for ever.
+            self.carrier.close("it did not answer in time")
+
+    async def wait(self, until: float | None = None) -> None:
+        """Wait until it is settled, up to a moment of the loop at which it expires."""
+        if until is None or self.waiter.done():
+            await self.waiter
+            return
+        timer = self.waiter.get_loop().call_at(until, self.expire)
         try:
             await self.waiter
+        finally:
+            timer.cancel()
+
+    async def result(self, until: float | None = None) -> list[Answer]:
+        """Wait for the answers, up to a moment of the loop. A cancellation abandons the batch."""
+        try:
+            await self.wait(until)
         except asyncio.CancelledError:
             self.abandon()
             raise

@@ -41,9 +41,9 @@ class ClusterServers(Servers):
         self._moves: dict[int, int] = {}
         """Number drawn when a bucket got another owner: from the same row as the connections'."""
         self._known: dict[str, RedisTarget] = {target.name: target}
-        self._stale = True
+        self._doubted: set[int] = set()
+        """Buckets that may be elsewhere by now."""
         self._turn = asyncio.Lock()
-        self._turns = 0
         self._trouble = ""
 
     def __repr__(self) -> str:
@@ -83,11 +83,13 @@ class ClusterServers(Servers):
         return await Link.open(node.target, patience=patience)
 
     def doubt(self, bucket: int) -> None:
-        self._stale = True
+        self._doubted.add(bucket)
 
-    async def _ask(self, calls: Sequence[Call], aside: Mapping[int, RedisTarget]) -> list[Answer]:
-        if self._stale or self._turns:
-            await self._settled()
+    async def _ask(
+        self, calls: Sequence[Call], aside: Mapping[int, RedisTarget], until: float | None
+    ) -> list[Answer]:
+        if not await self._know(calls, until):
+            return [Fate.UNSENT] * len(calls)
         groups: dict[Node, list[int]] = {}
         owners = self._owners
         for place, call in enumerate(calls):
@@ -103,7 +105,7 @@ class ClusterServers(Servers):
                 batches.append((node.send([calls[place] for place in places]), places))
         try:
             for batch, _ in batches:
-                await batch.waiter
+                await batch.wait(until)
         except BaseException:
             for batch, _ in batches:
                 batch.abandon()
@@ -112,13 +114,21 @@ class ClusterServers(Servers):
             for place, answer in zip(places, batch.taken(), strict=True):
                 # The answer to ASKING comes first, and the one to the call replaces it.
                 answers[place] = answer
-        refused = any(misplaced(each) for batch, _ in batches for each in batch.refusals)
-        if refused or any(type(answer) is Fate for answer in answers):
-            self._stale = True
+        self._note_doubts(calls, answers, [each for batch, _ in batches for each in batch.refusals])
         return answers
 
+    def _note_doubts(
+        self, calls: Sequence[Call], answers: Sequence[Answer], refusals: Sequence[Refused]
+    ) -> None:
+        every = any(map(misplaced, refusals))
+        self._doubted.update(
+            call.bucket
+            for call, answer in zip(calls, answers, strict=True)
+            if every or type(answer) is Fate
+        )
+
     async def _redirect(
-        self, calls: Sequence[Call], refusals: Sequence[Answer]
+        self, calls: Sequence[Call], refusals: Sequence[Answer], until: float | None
     ) -> dict[int, RedisTarget]:
         moved: dict[int, RedisTarget] = {}
         aside: dict[int, RedisTarget] = {}
@@ -132,33 +142,43 @@ class ClusterServers(Servers):
             elif refused.code == "ASK":
                 aside[place] = where(refused, asked)
         if moved:
-            self._stale = True
-            await self._settled()
+            self._doubted.update(moved)
+            await self._know(calls, until)
             # A node that answers first may be the last to hear of it.
             for bucket, target in moved.items():
                 self._own(bucket, self._node(target))
         return aside
 
-    async def _settled(self) -> None:
-        # In turn, so that of two exchanges that waited for the map the first is sent first.
-        self._turns += 1
+    async def _know(self, calls: Sequence[Call], until: float | None) -> bool:
+        """Look where the buckets of calls are, if that is in doubt; say whether it was in time.
+
+        Calls for other buckets go on meanwhile: the nodes that are asked may be silent.
+        """
+        doubted, owners = self._doubted, self._owners
+        if not any(call.bucket in doubted or call.bucket not in owners for call in calls):
+            return True
+        doubted.update(call.bucket for call in calls if call.bucket not in owners)
         try:
-            async with self._turn:
-                if self._stale:
-                    try:
-                        await self._look()
-                    except StoreUnavailable as error:
-                        self._trouble = error.reason
-        finally:
-            self._turns -= 1
+            async with asyncio.timeout_at(until):
+                await self._settled()
+        except TimeoutError:
+            self._trouble = f"{self.name}: no node said in time where the slots are"
+            return False
+        return True
+
+    async def _settled(self) -> None:
+        async with self._turn:
+            if self._doubted:
+                try:
+                    await self._look()
+                except StoreUnavailable as error:
+                    self._trouble = error.reason
 
     async def _look(self) -> SlotMap:
-        self._stale = False
-        try:
-            slot_map = await read_slot_map(self._known.values())
-        except BaseException:
-            self._stale = True
-            raise
+        # What comes into doubt meanwhile stays so.
+        doubted = set(self._doubted)
+        slot_map = await read_slot_map(self._known.values())
+        self._doubted -= doubted
         self._known = {self._target.name: self._target, **slot_map.known}
         for bucket, slot in self._slots.items():
             target = slot_map.owner(slot)

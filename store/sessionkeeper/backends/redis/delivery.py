@@ -9,8 +9,8 @@ it comes out of some socket, and can be sent again.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
+from math import inf
 
 from ...errors import OutcomeUnknown, StoreUnavailable
 from .ask import OPEN, Ask
@@ -30,7 +30,8 @@ OK, MORE = b"OK", b"MORE"
 class Delivery:
     """All that stands between a store and its servers; used by one task at a time.
 
-    `patience` is how many seconds the servers may be away before callers are told so.
+    `patience` is how many seconds a caller waits for servers that are away, from asking to being
+    told so; 0 for one attempt, in which they are silent for `silence` seconds at most.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Delivery:
         layout: Layout,
         *,
         patience: float,
+        silence: float,
         waits: Waits,
     ) -> None:
         from redis.backoff import ExponentialWithJitterBackoff
@@ -50,6 +52,7 @@ class Delivery:
         self._layout = layout
         self._laying_out = layout.call(keys)
         self._patience = patience
+        self._silence = silence
         self._waits = waits
         self._wait_words = waits.words()
         # With jitter: many processes that lost one server do not come back as one.
@@ -57,7 +60,10 @@ class Delivery:
         self._failures = 0
         self._refused: Refused | None = None
         """What a server said last in place of an answer, in this attempt."""
-        self._since = self._begun = self._last = 0.0
+        self._since = self._begun = self._last = self._until = 0.0
+        self._now = asyncio.get_running_loop().time
+        self.waited = 0.0
+        """Seconds spent in waiting for replicas and files, in all. They are nobody's patience."""
 
     async def try_waiting(self, buckets: Sequence[Bucket], /) -> None:
         """See that the servers wait as they will be asked to. Raises `StoreUnavailable`.
@@ -80,7 +86,8 @@ class Delivery:
 
         Cancelled, it leaves `maybe_applied` on those of which nobody knows what became of them.
         """
-        self._begun = time.monotonic()
+        self._begun = now = self._now()
+        self._until = min(ask.deadline for ask in asks) if self._patience else now + self._silence
         self._refused = None
         await self._try(asks)
         fenced = [ask for ask in asks if ask.fenced]
@@ -106,25 +113,40 @@ class Delivery:
 
     async def pause(self, asks: Sequence[Ask], /) -> None:
         """Wait before the next attempt; when patience is over, answer what is open instead."""
-        now = time.monotonic()
+        now = self._now()
         # What was long ago is another trouble. Not what an attempt took: that can be longer than
         # patience is, where a server accepts connections and says nothing.
         if not self._failures or self._begun - self._last > self._patience:
             self._failures, self._since = 0, now
         self._failures += 1
-        waited = now - self._since
-        if waited < self._patience:
-            await asyncio.sleep(self._backoff.compute(min(self._failures, 16)))
-            self._last = time.monotonic()
-            return
-        self._last = now
         for ask in asks:
+            ask.tries += 1
+        # In a trouble that is older than patience nobody waits for long: the second try is the
+        # last, of which the first may have joined an attempt to connect that was begun long ago.
+        tries = 2 if now - self._since >= self._patience else inf
+        if not self._patience:
+            tries = 1
+        # Those that come next to each other are told together: each may cost a connection.
+        soon = now + self._patience / 32
+        due = [ask for ask in asks if ask.deadline <= soon or ask.tries >= tries]
+        if not due:
+            seconds = self._backoff.compute(min(self._failures, 16))
+            soonest = min(ask.deadline for ask in asks)
+            # Half of what is left: there is time for another attempt.
+            await asyncio.sleep(min(seconds, (soonest - now) / 2))
+        self._last = self._now()
+        for ask in due:
             if ask.maybe_applied:
                 # If it still arrives, then before the next write and never after it.
                 self._ledger.forget(ask.bucket)
                 ask.answer = OutcomeUnknown(self._ledger.operation_id(ask))
             else:
-                ask.answer = StoreUnavailable(self._reason(), waited=waited)
+                ask.answer = StoreUnavailable(self._reason(), waited=now - ask.since)
+
+    def set_deadline(self, ask: Ask, since: float, waited: float) -> None:
+        """Give an ask as long as its caller is patient, who asked when so much was `waited`."""
+        ask.since = since
+        ask.deadline = since + self._patience + self.waited - waited
 
     def calm(self) -> None:
         """Note that everything was answered: the next trouble is a new one."""
@@ -142,7 +164,7 @@ class Delivery:
         if not fences:
             return True
         taken = True
-        answers = await self._servers.exchange([call for _, _, call in fences])
+        answers = await self._exchange([call for _, _, call in fences])
         for (bucket, lost, _), answer in zip(fences, answers, strict=True):
             if not self._ledger.take(bucket, lost, answer):
                 taken = False
@@ -162,7 +184,7 @@ class Delivery:
         """
         if not self._ledger.lost or not any(ask.write for ask in asks):
             return True
-        (answer,) = await self._servers.exchange([self._laying_out])
+        (answer,) = await self._exchange([self._laying_out])
         if isinstance(answer, Fate) or self._passes(answer):
             return False
         self._ledger.lost = isinstance(answer, Refused) or not self._layout.is_told_by(answer)
@@ -188,10 +210,14 @@ class Delivery:
         return ask.answer is not OPEN
 
     async def _send(self, asks: Sequence[Ask]) -> None:
+        if self._now() >= self._until:
+            for ask in asks:
+                ask.stale = False
+            return  # what is sent now is lost
         calls = self._ledger.calls(asks)
         for ask in asks:
             ask.maybe_applied, ask.fenced, ask.stale = ask.write, False, False
-        answers = await self._servers.exchange([call for call, _ in calls])
+        answers = await self._exchange([call for call, _ in calls])
         for (call, group), answer in zip(calls, answers, strict=True):
             if call.script is not None and call.script.many and self._plain(answer):
                 for ask, each in zip(group, answer, strict=True):
@@ -221,12 +247,19 @@ class Delivery:
                 one = written.setdefault(generation(ask.bucket.number), (ask.bucket, []))
                 one[1].append(ask)
         calls = [Call(bucket.number, words) for bucket, _ in written.values()]
-        answers = await self._servers.exchange(calls) if calls else []
+        if not calls:
+            return
+        begun = self._now()
+        answers = await self._servers.exchange(calls, self._until + self._waits.timeout)
+        self.waited += self._now() - begun
         for (before, (_, group)), answer in zip(written.items(), answers, strict=True):
             met = self._waits.met(answer)
             for ask in group:
                 if not met or generation(ask.bucket.number) != before:
                     ask.answer = OutcomeUnknown(self._ledger.operation_id(ask))
+
+    async def _exchange(self, calls: Sequence[Call]) -> list[Answer]:
+        return await self._servers.exchange(calls, self._until)
 
     def _passes(self, answer: Answer) -> bool:
         """Whether a server refused for the moment only; that is the reason, should it last."""

@@ -51,6 +51,8 @@ class Link(asyncio.BufferedProtocol):
         # asyncio's TLS slices what it is given to fill it: of a bytearray that would be a copy.
         self._view = memoryview(self._buffer)
         self._batches: deque[Batch] = deque()
+        self.silence = timeout
+        """Seconds it may say nothing while answers are outstanding."""
         self._tick_seconds = timeout / _TICKS
         self._silent = 0
         self._ticker: asyncio.TimerHandle | None = None
@@ -93,15 +95,17 @@ class Link(asyncio.BufferedProtocol):
         """Whether answers are outstanding."""
         return bool(self._batches)
 
-    async def exchange(self, calls: Sequence[Call]) -> list[Answer]:
+    async def exchange(self, calls: Sequence[Call], within: float | None = None) -> list[Answer]:
         """Send calls and return their answers in order. O(calls).
 
-        Exchanges may overlap: they are sent in the order they are begun. One that is cancelled
-        closes the link. Raises nothing of its own, but `TypeError` for a word that cannot be sent.
+        Exchanges may overlap: they are sent in the order they are begun. One that is cancelled, or
+        takes longer than `within` seconds, closes the link. Raises nothing of its own, but
+        `TypeError` for a word that cannot be sent.
         """
         batch = Batch(calls)
         self.send(batch)
-        return await batch.result()
+        until = None if within is None else asyncio.get_running_loop().time() + within
+        return await batch.result(until)
 
     def send(self, batch: Batch) -> None:
         """Write the calls of a batch; it is settled when they are answered or cannot be."""

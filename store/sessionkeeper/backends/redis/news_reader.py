@@ -126,14 +126,15 @@ class NewsReader:
         """Read until the connection ends; whether anything was read."""
         words = ("XREAD", "BLOCK", int(self._block * 1000), "COUNT", _COUNT, "STREAMS", bucket.news)
         heed = self._heed(bucket, 4 * self._block)
-        (heeded,) = await link.exchange([heed])
+        (heeded,) = await link.exchange([heed], _longest(link))
         last = await self._newest(bucket, link)
         if last is None or not _is_answer(heeded, link):
             return False
         # Whatever came before is to be seen in the sessions themselves.
         self._bells.ring_all()
         while self._wanted(bucket):
-            heeded, answer = await link.exchange([heed, Call(bucket.number, (*words, last))])
+            read = Call(bucket.number, (*words, last))
+            heeded, answer = await link.exchange([heed, read], _longest(link))
             if not _is_answer(heeded, link) or not _is_answer(answer, link):
                 return True
             if heeded == _LAPSED:
@@ -154,10 +155,15 @@ class NewsReader:
 
     async def _newest(self, bucket: Bucket, link: Link) -> bytes | None:
         words = ("XREVRANGE", bucket.news, "+", "-", "COUNT", 1)
-        (answer,) = await link.exchange([Call(bucket.number, words)])
+        (answer,) = await link.exchange([Call(bucket.number, words)], _longest(link))
         if not _is_answer(answer, link):
             return None
         return answer[0][0] if answer else _START
+
+
+def _longest(link: Link) -> float:
+    """Seconds one read may take: who answers byte by byte is never silent."""
+    return 2 * link.silence
 
 
 def _entries(answer: Answer) -> list[tuple[bytes, list[bytes]]]:

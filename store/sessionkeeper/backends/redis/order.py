@@ -28,12 +28,34 @@ __all__ = ["Job", "Line"]
 class Job:
     """A command under way, or waiting for its turn."""
 
-    __slots__ = ("asks", "begun", "command", "plan", "read_only", "reply", "sessions", "wrote")
+    __slots__ = (
+        "asks",
+        "begun",
+        "command",
+        "plan",
+        "read_only",
+        "reply",
+        "sessions",
+        "since",
+        "waited",
+        "wrote",
+    )
 
-    def __init__(self, command: StoreCommand[Any], plan: Plan[Any], reply: Reply) -> None:
+    def __init__(
+        self,
+        command: StoreCommand[Any],
+        plan: Plan[Any],
+        reply: Reply,
+        since: float,
+        waited: float,
+    ) -> None:
         self.command = command
         self.plan = plan
         self.reply = reply
+        self.since = since
+        """When it was asked."""
+        self.waited = waited
+        """What had been waited for replicas in all by then."""
         self.sessions = _sessions_of(command)
         """The sessions it is about; None for the whole store."""
         self.read_only = command.read_only

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from soleowner import Batch, CallerError, Runner, fail, succeed
+from soleowner import Batch, CallerError, Reply, Runner, fail, succeed
 
 from ...errors import OutcomeUnknown, SessionError, StoreUnavailable
 from ...store_command import StoreCommand
@@ -20,6 +20,9 @@ from .works import Works
 __all__ = ["RedisRunner"]
 
 
+_ABANDONED = 4096
+
+
 class RedisRunner(Runner[Tables]):
     """Sends a batch as one pipeline a node, and answers each command as soon as it can.
 
@@ -30,6 +33,11 @@ class RedisRunner(Runner[Tables]):
     def __init__(self, get_ready: Callable[[], Awaitable[Works]]) -> None:
         self._get_ready = get_ready
         self._works: Works | None = None
+        self._arrivals: dict[Reply, tuple[float, float]] = {}
+
+    def arrived(self, reply: Reply, /) -> None:
+        """Note when a command was asked: its caller's patience begins in the mailbox."""
+        self._arrivals[reply] = (self._now(), self._delivery.waited)
 
     @property
     def works(self) -> Works:
@@ -46,6 +54,7 @@ class RedisRunner(Runner[Tables]):
         """Connect and agree on the layout. Raises `StoreUnavailable`."""
         self._works = works = await self._get_ready()
         self._setting, self._delivery, self._ledger = works.setting, works.delivery, works.ledger
+        self._now = asyncio.get_running_loop().time
 
     async def aclose(self) -> None:
         """Close the connections, and tell who watches."""
@@ -56,13 +65,18 @@ class RedisRunner(Runner[Tables]):
     async def run(self, batch: Batch[Tables], /) -> None:
         """Take the steps of all commands together until all are answered."""
         jobs: list[Job] = []
+        arrivals = self._arrivals
         for command, reply in batch:
+            arrival = arrivals.pop(reply, None) or (self._now(), self._delivery.waited)
             try:
                 # Of its own kind: a store's facade sends nothing else.
                 asked = cast("StoreCommand[Any]", command)
-                jobs.append(Job(asked, plan_of(self._setting, asked), reply))
+                jobs.append(Job(asked, plan_of(self._setting, asked), reply, *arrival))
             except CallerError as error:
                 fail(reply, error)
+        if len(arrivals) > _ABANDONED:
+            # Those of callers who gave up in line never come here.
+            self._arrivals = {reply: at for reply, at in arrivals.items() if not reply.done()}
         try:
             while jobs:
                 jobs = await self._round(jobs)
@@ -106,6 +120,7 @@ class RedisRunner(Runner[Tables]):
                     continue
             for ask in job.open:
                 ask.behind = before
+                self._delivery.set_deadline(ask, job.since, job.waited)
                 asks.append(ask)
             line.add(job)
             left.append(job)

@@ -64,34 +64,37 @@ class Servers(ABC):
     def doubt(self, bucket: int) -> None:
         """Look again where the bucket is before the next call for it."""
 
-    async def exchange(self, calls: Sequence[Call]) -> list[Answer]:
+    async def exchange(self, calls: Sequence[Call], until: float | None = None) -> list[Answer]:
         """Send calls and return their answers in order: one pipeline a node, all at once.
 
         What the server answered, a `Refused`, or a `Fate`. A call is sent a second time only if
         the server said that it did not run it (`NOSCRIPT`, `MOVED`, `ASK`), five times at most.
         So is what reads and came after such a call of its bucket, so that it reads after it.
+        What is not answered `until` that moment of the loop is given up.
         Raises nothing but `TypeError` for words that cannot be sent; a cancellation closes the
         connections whose answers are outstanding.
         """
-        answers = await self._ask(calls, {})
+        answers = await self._ask(calls, {}, until)
         for _ in range(_ROUNDS):
             again = _again(calls, answers)
             if not again:
                 break
             refused = [calls[place] for place in again]
-            aside = await self._redirect(refused, [answers[place] for place in again])
-            redone = await self._ask(refused, aside)
+            aside = await self._redirect(refused, [answers[place] for place in again], until)
+            redone = await self._ask(refused, aside, until)
             for place, answer in zip(again, redone, strict=True):
                 answers[place] = answer
         return answers
 
     @abstractmethod
-    async def _ask(self, calls: Sequence[Call], aside: Mapping[int, RedisTarget]) -> list[Answer]:
+    async def _ask(
+        self, calls: Sequence[Call], aside: Mapping[int, RedisTarget], until: float | None
+    ) -> list[Answer]:
         """Send each call once. `aside` says which, by place, go to another node this once."""
 
     @abstractmethod
     async def _redirect(
-        self, calls: Sequence[Call], refusals: Sequence[Answer]
+        self, calls: Sequence[Call], refusals: Sequence[Answer], until: float | None
     ) -> Mapping[int, RedisTarget]:
         """Learn from `MOVED`; return where the `ASK`s sent their calls, by place."""
 

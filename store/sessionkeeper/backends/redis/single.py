@@ -64,14 +64,16 @@ class SingleServer(Servers):
     def doubt(self, bucket: int) -> None:
         self._ask_role_at = 0.0
 
-    async def _ask(self, calls: Sequence[Call], aside: Mapping[int, RedisTarget]) -> list[Answer]:
+    async def _ask(
+        self, calls: Sequence[Call], aside: Mapping[int, RedisTarget], until: float | None
+    ) -> list[Answer]:
         # A replica answers reads, and says nothing of what it is: now and then it is asked.
         asks = time.monotonic() >= self._ask_role_at
         batch = self._node.send([*calls, _ROLE] if asks else calls)
-        answers = await batch.result()
+        answers = await batch.result(until)
         unfit = next(filter(leaves, batch.refusals), None)
         if asks and _is_replica(answers.pop()):
-            unfit = _REPLICA
+            unfit = unfit or _REPLICA
             # What it reads may be of long ago: that is asked for where a new connection leads.
             answers = [
                 _REPLICA if call.reads and type(answer) not in (Refused, Fate) else answer
@@ -86,7 +88,7 @@ class SingleServer(Servers):
         return answers
 
     async def _redirect(
-        self, calls: Sequence[Call], refusals: Sequence[Answer]
+        self, calls: Sequence[Call], refusals: Sequence[Answer], until: float | None
     ) -> Mapping[int, RedisTarget]:
         return {}
 

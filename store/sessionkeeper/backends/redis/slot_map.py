@@ -80,7 +80,7 @@ async def read_slot_map(known: Iterable[RedisTarget]) -> SlotMap:
 async def _ask(target: RedisTarget) -> SlotMap:
     link = await Link.open(target)
     try:
-        (answer,) = await link.exchange([Call(-1, ("CLUSTER", "SLOTS"))])
+        (answer,) = await link.exchange([Call(-1, ("CLUSTER", "SLOTS"))], 2 * link.silence)
     finally:
         await link.aclose()
     if isinstance(answer, Refused):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass
 
 from ...clock import Clock
@@ -80,7 +82,29 @@ async def get_ready(
     bells: HeedingBells,
     listeners: Listeners,
 ) -> Works:
-    """Connect, read what the server promises, agree on the layout. Raises `StoreUnavailable`."""
+    """Connect, read what the server promises, agree on the layout. Raises `StoreUnavailable`.
+
+    Together they take as long as a connection may take to be made, and patience; where there is
+    none, as long as a server may be silent.
+    """
+    limit = terms.target.connect_timeout + (terms.patience or terms.target.timeout)
+    begun = time.monotonic()
+    try:
+        async with asyncio.timeout(limit):
+            return await _get_ready(terms, limits, clock, bells, listeners)
+    except TimeoutError:
+        waited = time.monotonic() - begun
+        reason = f"{terms.target.name}: it did not answer in time"
+        raise StoreUnavailable(reason, waited=waited) from None
+
+
+async def _get_ready(
+    terms: Terms,
+    limits: StoreLimits,
+    clock: Clock | None,
+    bells: HeedingBells,
+    listeners: Listeners,
+) -> Works:
     usual = USUAL_ON_A_CLUSTER if terms.target.cluster else 1
     keys = Keys(terms.prefix, usual if terms.buckets is None else terms.buckets)
     servers, facts, layout = await _connect(terms, keys)
@@ -93,7 +117,13 @@ async def get_ready(
             _check(servers.name, facts, clock, allow_eviction=terms.allow_eviction)
         ledger = Ledger(keys, ring=terms.ring, window=terms.window, ttl=layout.ttl)
         delivery = Delivery(
-            servers, ledger, keys, layout, patience=terms.patience, waits=terms.waits
+            servers,
+            ledger,
+            keys,
+            layout,
+            patience=terms.patience,
+            silence=terms.target.timeout,
+            waits=terms.waits,
         )
         await delivery.try_waiting(keys.buckets)
     except BaseException:
