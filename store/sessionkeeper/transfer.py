@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from .atomic import AtomicSessionStore
 from .errors import InvalidMessage, SessionError, SessionNotFound
 from .message import Frame, MessageContext, MessageEnvelope
+from .next_frames import next_frames
 from .session import CALLER_FIELDS, Session
 from .states import SessionState
 
@@ -208,9 +209,10 @@ async def _frames_until(store: AtomicSessionStore, session: Session) -> Sequence
     after = session.last_seq - session.frame_count
     while after < session.last_seq:
         limit = min(_PAGE, session.last_seq - after)
-        page = await store.read_frames(session.id, after=after, limit=limit)
-        if not page or page[0].seq != after + 1:
-            return ()  # trimmed meanwhile
+        before = frames[-1] if frames else None
+        page = await next_frames(store, session.id, before, after, limit)
+        if not page:
+            return ()  # trimmed meanwhile, or another log by now
         frames += page
         after = page[-1].seq
     return frames

@@ -17,7 +17,14 @@ from redis_operations import note, session
 from redis_order import begin, make_program, mark, same_order
 from redis_proxy import FaultProxy
 from redis_server import RedisServer
-from sessionkeeper import RedisSessionStore, Session, SessionClosed, SessionError, SessionNotFound
+from sessionkeeper import (
+    RedisSessionStore,
+    Session,
+    SessionClosed,
+    SessionError,
+    SessionNotFound,
+    SessionQuery,
+)
 from sessionkeeper.atomic import AtomicSessionStore
 
 valkey = pytest.mark.parametrize("engine", ["valkey"], indirect=True)
@@ -184,11 +191,15 @@ async def test_a_call_on_the_whole_store_comes_after_all_before_it(
     ):
         for key in "abc":
             await maker.create_session(session(key))
-        changed, listed, counted = await asyncio.gather(
-            store.modify_session("a", mark("one")), store.list_sessions(), store.count_sessions()
+        view = store.for_principal("alice")
+        changed, listed, own, found = await asyncio.gather(
+            store.modify_session("a", mark("one", principal="alice")),
+            store.list_sessions(),
+            view.list_sessions(),
+            view.find_sessions(SessionQuery()),
         )
         assert changed in listed
-        assert counted == 3
+        assert [changed] == own == [*found.sessions]
         _, purged, *rest = await asyncio.gather(
             store.modify_session("a", mark("end", state="closed")),
             store.purge_sessions(ended_for=0),

@@ -284,6 +284,31 @@ async def test_a_log_trimmed_while_it_is_read_is_begun_again() -> None:
         assert [frame.seq for frame in await target.read_frames("live")] == [*range(10, 21)]
 
 
+class Remade(ActorSessionStore):
+    """Once two slices of a log were read, a session of the same id and length is there instead."""
+
+    reads = 0
+
+    async def read_frames(self, session_id: str, /, **options: Any) -> Any:
+        if session_id == "live":
+            self.reads += 1
+            if self.reads == 3:
+                session = await self.get_session("live")
+                await self.delete_session("live")
+                await self.create_session(session)
+                await self.add_frames("live", [sent("live", n + 100) for n in range(20)])
+        return await super().read_frames(session_id, **options)
+
+
+async def test_a_log_that_is_another_one_meanwhile_is_not_copied_by_half() -> None:
+    """The beginning of one and the end of another are no log: it is reported."""
+    async with Remade() as source, ActorSessionStore() as target:
+        await fill(source)
+        report = await copy_sessions(source, target)
+        assert [said.split(":")[0] for said in report.differences] == ["session live"]
+        assert report.sessions == 4
+
+
 async def test_a_session_deleted_meanwhile_is_gone_at_the_target_too() -> None:
     """What this call had made of it is taken back."""
 

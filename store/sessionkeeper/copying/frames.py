@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from ..atomic import AtomicSessionStore
 from ..message import Frame
+from ..next_frames import next_frames
 from ..session import CALLER_FIELDS, Session
 
 __all__ = ["Digest", "Missing", "slices"]
@@ -57,11 +58,12 @@ async def slices(
     Raises `Missing` when one is not there, and what the store raises.
     """
     limit = _FIRST
+    before: Frame | None = None
     while after < last:
-        frames = await store.read_frames(session_id, after=after, limit=min(limit, last - after))
-        if not frames or frames[0].seq != after + 1:
+        frames = await next_frames(store, session_id, before, after, min(limit, last - after))
+        if not frames:
             raise Missing
         yield frames
-        after = frames[-1].seq
+        after, before = frames[-1].seq, frames[-1]
         size = max(1, sum(len(frame.envelope.message) for frame in frames))
         limit = max(1, min(_LARGEST, 2 * limit, len(frames) * _SLICE_BYTES // size))

@@ -17,7 +17,7 @@ from typing import Any
 
 from soleowner import Reply
 
-from ...commands import CountOwnSessions, CreateSession, ListOwnSessions, Scoped
+from ...commands import CountOwnSessions, CreateSession, FindSessions, ListOwnSessions, Scoped
 from ...store_command import OneSession, StoreCommand
 from .ask import OPEN, Ask, Plan
 from .call import says
@@ -146,7 +146,8 @@ def _sessions_of(command: StoreCommand[Any]) -> Sequence[str] | None:
         return _sessions_of(command.command)
     if isinstance(command, CreateSession):
         return (command.session.id,)
-    if isinstance(command, ListOwnSessions | CountOwnSessions):
+    # These say that they touch none, for they pass over those of others.
+    if isinstance(command, FindSessions | ListOwnSessions | CountOwnSessions):
         return None
     try:
         return command.touches

@@ -1,0 +1,23 @@
+"""Reading a log part by part: whether the next part is of the same log as the last."""
+
+from __future__ import annotations
+
+from .atomic import AtomicSessionStore
+from .message import Frame
+
+__all__ = ["next_frames"]
+
+
+async def next_frames(
+    store: AtomicSessionStore, session_id: str, before: Frame | None, after: int, limit: int
+) -> list[Frame]:
+    """Return the frames that follow on `before`, the one of number `after`, in the same log.
+
+    Nothing if the first of them is gone, or if another frame has the number of `before` by now: the
+    session was made anew, or its store came back without what was read.
+    """
+    again = 0 if before is None else 1
+    frames = await store.read_frames(session_id, after=after - again, limit=limit + again)
+    if frames and frames[0].seq == after and frames.pop(0) != before:
+        return []
+    return frames[:limit] if frames and frames[0].seq == after + 1 else []
