@@ -198,3 +198,27 @@ def test_a_page_that_cannot_be_written_is_wrong_use(
         output = capsys.readouterr()
         assert output.out == ""
         assert output.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "read", "code"),
+    [
+        ("1", "1", 0),
+        ("1", "true", 1),
+        ("1", "1.0", 1),
+        ("0.0", "-0.0", 1),
+        ("NaN", "NaN", 0),
+        ("NaN", "null", 1),
+        ("[[1]]", "[[true]]", 1),
+        ("9007199254740993", "9007199254740992.0", 1),
+        ('"\\u00e9"', '"\u00e9"', 0),
+        ('"\u00e9"', '"e\u0301"', 1),
+        ('"\\ud800"', '"\\ud801"', 1),
+        ("1", '1,"result":1', 2),
+    ],
+)
+def test_values_are_read_with_their_types(written: str, read: str, code: int, file: Any) -> None:
+    """What a file says is what is judged; of a key given twice nobody knows what it says."""
+    name = file("values", HEADER + WRITE.replace(":1,", f":{written},", 1) + READ % read)
+    assert run(["check", name]) == code
+    assert run(["check", "-v", name]) == code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from redis_proxy import proxied
 from redis_server import RedisServer
 from sessionkeeper import (
@@ -16,7 +17,7 @@ from sessionkeeper import (
     StoreLimits,
     StoreUnavailable,
 )
-from sessionkeeper.verify import RecordingStore
+from sessionkeeper.verify import Outcome, RecordingStore, SessionStoreModel, Verdict, check
 
 pytestmark = pytest.mark.parametrize("engine", ["valkey"], indirect=True)
 IDS = [f"s{n}" for n in range(12)]
@@ -27,7 +28,7 @@ def store(server: RedisServer, prefix: str, buckets: int | None = 4) -> RedisSes
     return RedisSessionStore(server.url, prefix=prefix.rstrip(":"), buckets=buckets)
 
 
-async def fill(keeper: RedisSessionStore) -> list[Session]:
+async def fill(keeper: RedisSessionStore | RecordingStore) -> list[Session]:
     """Twelve sessions, which land in all four buckets."""
     return [await keeper.create_session(Session.new(transport_type="stdio", id=i)) for i in IDS]
 
@@ -39,6 +40,7 @@ async def test_what_it_declares_is_what_it_can_keep(server: RedisServer, key_pre
         assert recording.guarantees.operation is Atomicity.LINEARIZABLE
         assert recording.guarantees.batch is Atomicity.NONE
         assert recording.guarantees.listing is Atomicity.NONE
+        assert not recording.guarantees.one_counter
     async with store(server, f"one-{key_prefix}", buckets=1) as whole:
         assert whole.guarantees == RedisSessionStore.guarantees
 
@@ -133,3 +135,39 @@ async def test_the_number_of_buckets_is_decided_once(server: RedisServer, key_pr
         async with store(server, key_prefix, buckets=None) as other:
             assert await other.count_sessions() == len(IDS)
             assert (await other.get_session("s3")).id == "s3"
+
+
+async def test_a_history_of_several_buckets_is_judged_by_what_they_promise(
+    server: RedisServer, key_prefix: str
+) -> None:
+    """Each bucket gives revisions of its own and gathers at its own moment; no alarm is raised."""
+    async with RecordingStore(store(server, key_prefix)) as recording:
+        made = await fill(recording)
+        assert len({each.revision for each in made}) < len(made)
+
+        async def busy(client: int) -> None:
+            for n, each in enumerate(IDS):
+                changed = Session.new(transport_type="stdio", id=f"{client}-{n}")
+                await recording.create_session(changed)
+                await recording.modify_session(
+                    each, lambda session: session.model_copy(update={"metadata": {"n": client}})
+                )
+                await recording.list_sessions()
+                await recording.count_sessions()
+                await recording.find_sessions(SessionQuery(), limit=5)
+                await recording.get_sessions_batch(IDS[:3])
+
+        await asyncio.gather(*(busy(client) for client in range(3)))
+        expired = await recording.expire_sessions(age=0, limit=5)
+        assert len(expired) == 5
+        assert await recording.purge_sessions(ended_for=0) == 5
+    history = recording.history()
+    assert not history.header.one_counter
+    assert check(history, SessionStoreModel(), timeout=30).verdict is Verdict.OK
+    # What one session was told is judged all the same.
+    changes = [each for each in history.operations if each.name == "modify_session"]
+    assert all(each.outcome is Outcome.OK for each in changes)
+    one = next(each for each in changes if each.argument[0] == "s3")  # type: ignore[index]  # a pair
+    again = replace(one, call=one.call, client=99)
+    twice = replace(history, operations=(*history.operations, again))
+    assert check(twice, SessionStoreModel(), timeout=30).verdict is Verdict.ILLEGAL

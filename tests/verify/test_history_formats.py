@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from random_values import VALUES
 from sessionkeeper.verify import (
     Header,
     History,
@@ -69,6 +70,58 @@ def test_what_was_written_is_read_back(tmp_path: Path, lab: Any) -> None:
     assert lines[1].endswith('"call":0,"return":1,"outcome":"ok"}')
 
 
+def test_every_value_comes_back_as_itself(tmp_path: Path, lab: Any) -> None:
+    """Also what JSON has no word for, and what Python takes for equal."""
+    values = (*VALUES, "\udc80\U0001f600", 2**70, (float("nan"), ("\ud83d",)))
+    history = History(
+        header=Header(model="register", one_counter=False),
+        operations=tuple(
+            lab.op("cas", (value, 0), value, at=(n, n)) for n, value in enumerate(values)
+        ),
+    )
+    path = tmp_path / "history.jsonl"
+    write_history(history, path)
+    read = read_history(path)
+    assert not read.header.one_counter
+    assert [repr(each.result) for each in read.operations] == [repr(value) for value in values]
+    assert [repr(each.argument) for each in read.operations] == [
+        repr((value, 0)) for value in values
+    ]
+
+
+VALUES_IN_FILES = {
+    "1": (1, int),
+    "1.0": (1.0, float),
+    "1e0": (1.0, float),
+    "true": (True, bool),
+    "-0.0": (-0.0, float),
+    "NaN": (float("nan"), float),
+    "-Infinity": (float("-inf"), float),
+    "9007199254740993": (2**53 + 1, int),
+    "123456789012345678901234567890": (123456789012345678901234567890, int),
+    '"\\u00e9"': ("\u00e9", str),
+    '"e\\u0301"': ("e\u0301", str),
+    '"\\ud800"': ("\ud800", str),
+    '"\\ud83d\\ude00"': ("\U0001f600", str),
+}
+
+
+@pytest.mark.parametrize("text", VALUES_IN_FILES)
+def test_a_value_in_a_file_has_the_type_it_is_written_in(text: str, write: Any) -> None:
+    """An integer is no float, and no truth; NaN is read from who writes it."""
+    line = f'{READ[:-1]},"result":{text}}}'
+    (read,) = read_history(write(f"{HEADER}\n{line}")).operations
+    value, kind = VALUES_IN_FILES[text]
+    assert (repr(read.result), type(read.result)) == (repr(value), kind)
+
+
+def test_an_escape_in_a_map_is_the_character_it_stands_for(write: Any) -> None:
+    """One text, in whichever way it is written."""
+    escaped = KV.replace('\\"1\\"', "\\u00e9\\ud83d\\ude00", 1)
+    append, _ = read_history(write(escaped)).operations
+    assert append.argument == ("a", "x \u00e9\U0001f600 y")
+
+
 def test_only_its_owner_may_read_a_history(tmp_path: Path, lab: Any) -> None:
     """It holds payloads."""
     path = tmp_path / "history.jsonl"
@@ -120,6 +173,11 @@ BAD = {
     "ok without an end": f"{HEADER}\n{READ.replace(':1}', ':null}')}",
     "a strange outcome": f'{HEADER}\n{READ[:-1]},"outcome":"perhaps"}}',
     "an object": f'{HEADER}\n{READ[:-1]},"result":{{}}}}',
+    "a key twice": f'{HEADER}\n{READ[:-1]},"result":1,"result":2}}',
+    "a key twice, once by an escape": f'{HEADER}\n{READ[:-1]},"result":1,"r\\u0065sult":2}}',
+    "a key of the header twice": f'{HEADER[:-1]},"model":"kv"}}\n{READ}',
+    "a number no float holds": f'{HEADER}\n{READ[:-1]},"result":1e999}}',
+    "the same beside what JSON has not": f'{HEADER}\n{READ[:-1]},"result":[NaN,1e999]}}',
     "deep": f'{HEADER}\n{READ[:-1]},"result":{"[" * 100_000}',
     "not UTF-8": b'{"format":"\xff"}',
     "a strange word": JEPSEN + "WARN something\n",

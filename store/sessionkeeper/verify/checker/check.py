@@ -187,8 +187,10 @@ def _decide_together(
 
 
 def _has_counter(model: Model[S]) -> bool:
-    kind = type(model)
-    return kind.stamps is not Model.stamps or kind.counter_uses is not Model.counter_uses
+    kind: type[object] = type(model)
+    return any(
+        getattr(kind, name) is not getattr(Model, name) for name in ("stamps", "counter_uses")
+    )
 
 
 def _in_order_of_numbers(model: Model[S], operations: list[Operation]) -> Search[S]:

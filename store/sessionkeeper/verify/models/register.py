@@ -53,7 +53,7 @@ class Register(Model[Value]):
         if name == "cas":
             fits = isinstance(argument, tuple) and len(argument) == 2
         else:
-            fits = name in ("read", "write") and not isinstance(argument, tuple)
+            fits = name in ("read", "write")
         if not fits:
             raise ValueError("no operation of a register")
 
