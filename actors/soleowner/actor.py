@@ -276,6 +276,10 @@ class Actor(Generic[S]):
             self._current = batch
             if self._fences:
                 batch = [envelope for envelope in batch if envelope[0] is not _FENCE]
+                if not batch:  # nothing to apply
+                    self._drop_fences()
+                    self._current = batch
+                    continue
             size = len(batch)
             self._batches += 1
             self._commands += size

@@ -156,9 +156,9 @@ class Handshakes:
         return None if ids is None else ids.get(key)
 
     def _ask(self, session_id: str, key: _Id, offer: Offer | None) -> None:
-        ids = self._sessions.get(session_id)
-        if ids is None:
-            self._sessions[session_id] = ids = OrderedDict()
+        if session_id not in self._sessions:
+            self._sessions[session_id] = OrderedDict()
+        ids = self._sessions[session_id]
         if key not in ids:
             ids[key] = SameId()
             self._kept += 1
