@@ -13,6 +13,7 @@ from sessionkeeper import (
     LimitExceeded,
     ManagerConfig,
     MessageEnvelope,
+    PlainSessionStore,
     PrincipalManager,
     RateLimited,
     SessionExists,
@@ -305,6 +306,40 @@ async def test_a_view_is_refused_what_its_manager_refuses(make: Make, wire: Wire
         ):
             with pytest.raises(StoreClosed):
                 await call()
+
+
+@pytest.mark.parametrize("call", [*REACHES, "record a handshake's result"])
+async def test_what_a_closed_manager_says_does_not_depend_on_others(
+    make: Make, wire: Wire, call: str
+) -> None:
+    """Not even by what is looked at first: whether it is closed, or whether a session is there."""
+    reach: Call = REACHES.get(call, lambda m, wire: m.record(wire.initialized_result()))
+    said: list[object] = []
+    for taken in (False, True):
+        async with make() as manager:
+            alice, bob = manager.for_principal("alice"), manager.for_principal("bob")
+            if taken:
+                await bob.create_session(transport_type="stdio", id="a")
+                await bob.record(wire.initialize())
+            await manager.aclose()
+            said.append(await told(reach(alice, wire)))
+    assert said[0] == said[1]
+
+
+async def test_anothers_messages_hold_nothing_up(only_ten: Any, wire: Wire) -> None:
+    """A result sent to another's session waits for its own look into the log alone."""
+    relay = only_ten(PlainSessionStore())
+    async with SessionManager.with_store(relay) as first:
+        await first.create_session(transport_type="stdio", id="a", principal="bob")
+    async with SessionManager.with_store(relay) as manager:
+        alice, bob = manager.for_principal("alice"), manager.for_principal("bob")
+        await bob.get_session("a")
+        result = asyncio.ensure_future(alice.record(wire.initialized_result()))
+        await asyncio.sleep(0)
+        assert not manager._upkeep.handshakes.is_looking_up("a")
+        assert await bob.record(wire.tell(method="note")) == 1
+        with pytest.raises(SessionNotFound):
+            await result
 
 
 async def test_no_attribute_of_a_view_leads_to_its_manager(

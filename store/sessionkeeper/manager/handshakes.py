@@ -83,7 +83,7 @@ class Handshakes:
     def __init__(self) -> None:
         self._sessions: OrderedDict[str, OrderedDict[_Id, SameId]] = OrderedDict()
         self._kept = 0
-        self._turns: dict[str, _Turn] = {}
+        self._turns: dict[tuple[str, str], _Turn] = {}
 
     def answered(self, context: MessageContext, head: RpcHead) -> tuple[Offer, ...] | None:
         """Return the offers that a result may be of; None when its request is not known here."""
@@ -93,31 +93,43 @@ class Handshakes:
         same = self._same(context.session_id, key)
         return None if same is None else same.offers()
 
-    def is_looking_up(self, session_id: str) -> bool:
-        """Whether a message of the session waits for what is read: the next ones wait behind it."""
-        return session_id in self._turns
+    def is_looking_up(self, session_id: str, principal: str = "") -> bool:
+        """Whether a message of the session waits for what is read: the next ones wait behind it.
+
+        Those of a `principal` whose session it is not known to be wait among themselves: they may
+        hold nobody else up.
+        """
+        return (session_id, principal) in self._turns
 
     async def look_up(
-        self, store: AtomicSessionStore, context: MessageContext, head: RpcHead, *, matters: bool
+        self,
+        store: AtomicSessionStore,
+        context: MessageContext,
+        head: RpcHead,
+        *,
+        matters: bool,
+        principal: str = "",
     ) -> tuple[Offer, ...]:
         """Find out what a result is of, where it `matters`.
 
-        Messages of one session leave this in the order in which they came. Raises what reading
-        from the store raises.
+        For a `principal` whose session it is not known to be, only the log says it, which is read
+        through his view. Messages of one session leave this in the order in which they came.
+        Raises what reading from the store raises.
         """
         session_id = context.session_id
-        turn = self._turns.setdefault(session_id, _Turn())
+        key = session_id, principal
+        turn = self._turns.setdefault(key, _Turn())
         turn.users += 1
         try:
             async with turn.lock:
                 if not matters:
                     return ()
-                found = self.answered(context, head)
+                found = None if principal else self.answered(context, head)
                 return await _read(store, session_id, head) if found is None else found
         finally:
             turn.users -= 1
             if not turn.users:
-                del self._turns[session_id]
+                del self._turns[key]
 
     def pass_by(self, context: MessageContext, head: RpcHead, offer: Offer | None) -> bool:
         """Take account of a message that is sent to the log; tell whether it is to be taken back.

@@ -9,7 +9,7 @@ from ..atomic import AtomicSessionStore
 from ..errors import OutcomeUnknown, SessionNotFound
 from ..ids import checked_id
 from ..jsonrpc import RequestId, read_head
-from ..lifecycle import implied_change, read_offer, read_result
+from ..lifecycle import Offer, implied_change, read_offer, read_result
 from ..message import MessageEnvelope
 from ..session import Session
 from ..states import Direction
@@ -49,23 +49,28 @@ class SessionManager(ManagedStore, SessionOperations):
         return await self._record(envelope, None)
 
     async def _record(
-        self, envelope: MessageEnvelope, view: AtomicSessionStore | None, *, late: bool = False
+        self, envelope: MessageEnvelope, view: AtomicSessionStore | None, *, late: str = ""
     ) -> int:
         """Append to the store or to the view of a principal.
 
-        `late`: what the message means for requests and rates counts only once it is in the log,
-        since until then the session may be another's.
+        `late` names a principal whose session it is not known to be. Then what the message means
+        for requests, rates and handshakes counts only once it is in the log, and nothing that is
+        noted of the session is looked at, since it may be another's.
         """
         envelope = plain_envelope(envelope)
         head = read_head(envelope.message)
         context, upkeep = envelope.context, self._upkeep
         handshakes = upkeep.handshakes
         result = read_result(envelope, head)
-        answered = () if result is None else handshakes.answered(context, head)
-        if answered is None or handshakes.is_looking_up(context.session_id):
+        answered: tuple[Offer, ...] | None = ()
+        if result is not None:
+            answered = None if late else handshakes.answered(context, head)
+        if answered is None or handshakes.is_looking_up(context.session_id, late):
             reader = self.store if view is None else view
             matters = result is not None
-            answered = await handshakes.look_up(reader, context, head, matters=matters)
+            answered = await handshakes.look_up(
+                reader, context, head, matters=matters, principal=late
+            )
         # From here to the store's mailbox nothing awaits: what is checked holds when it is sent.
         store = self._to_begin() if is_request(head) else self._to_write()
         store = store if view is None else view
@@ -158,9 +163,9 @@ class SessionManager(ManagedStore, SessionOperations):
 
         async def record(envelope: MessageEnvelope) -> int:
             session_id = plain_envelope(envelope).context.session_id
-            known = owners.has(session_id, principal)
+            late = "" if owners.has(session_id, principal) else principal
             try:
-                seq = await self._record(envelope, view, late=not known)
+                seq = await self._record(envelope, view, late=late)
             except SessionNotFound:
                 owners.forget(session_id, principal)
                 raise

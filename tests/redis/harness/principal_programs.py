@@ -318,6 +318,7 @@ def _message(dice: Random) -> dict[str, Any]:
             {"result": {"x": padding}, "id": request_id},
             {"method": "notifications/cancelled", "params": {"requestId": request_id}},
             {"method": "notifications/initialized"},
+            {"result": {"protocolVersion": "2025-11-25"}, "id": request_id},
             {"method": "initialize", "id": request_id, "params": {"protocolVersion": "2025-11-25"}},
         )
     )
