@@ -12,9 +12,9 @@ from contextvars import Context
 from pathlib import Path
 from typing import cast
 
-from ...clock import Clock, micros
+from ...clock import Clock
 from ...events import SessionEvent, SessionEventKind
-from ...ids import encoded_id, is_session_id
+from ...ids import is_session_id
 from ...limits import StoreLimits
 from ...listening import Listeners
 from ...records import FrameRecord
@@ -25,6 +25,7 @@ from ...statistics import FileStatistics
 from ...tables import Tables
 from ...tally import Tally
 from .codec import LOG_COLUMNS, SESSION_COLUMNS, SQLiteRow, read_row
+from .firsts import BY_ACTIVITY, BY_AGE, BY_END, Firsts
 from .frames import FrameTable
 from .library import library_warnings
 from .numbers import Age, PrincipalCounts, StoreNumbers, read_meta, read_numbers, write_numbers
@@ -39,10 +40,6 @@ _WORTH_IT = 8
 _BY_IDS = f"{_FROM} WHERE id IN ({', '.join('?' * _TOGETHER)})"
 _BY_NUMBER = f"{_FROM} WHERE number = ?"
 _AFTER = f"{_FROM} WHERE number > ? ORDER BY number LIMIT ?"
-_OF_LOGS = "FROM logs CROSS JOIN sessions ON number = session WHERE over = {} ORDER BY place"
-_BY_ACTIVITY = f"SELECT active_at, id, number {_OF_LOGS.format(0)}"
-_BY_END = f"SELECT over_at, id, number {_OF_LOGS.format(1)}"
-_BY_AGE = "SELECT born_at, id, number FROM sessions WHERE ended_at IS NULL ORDER BY number"
 _KEEP_SESSION = (
     f"INSERT INTO sessions ({SESSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
     " ON CONFLICT (number) DO UPDATE SET revision = excluded.revision,"
@@ -57,7 +54,6 @@ _KEEP_LOG = (
     " byte_count = excluded.byte_count"
 )
 _FETCHED = 256
-_FIRST_TWO = 2
 _LOGS_A_PAGE = 100
 _GREATEST = 2**63 - 1
 
@@ -84,6 +80,7 @@ class SQLiteTables(Tables):
         self._execute, self._executemany = connection.execute, connection.executemany
         self._path = path
         self.frames = FrameTable(connection)
+        self._firsts = Firsts(connection)
         self.tally = Tally(PrincipalCounts(connection))
         self.forget()
 
@@ -113,8 +110,7 @@ class SQLiteTables(Tables):
         self._rows: dict[str, SQLiteRow | None] = {}
         self._by_number: dict[int, SQLiteRow] = {}
         self._dirty: dict[int, SQLiteRow] = {}
-        self._tied: dict[str, list[int]] = {}
-        """By order: what shares the first moment, while nothing but the very first one moves."""
+        self._firsts.forget()
         self._changed = False
         self.events, self.announced = [], set()
         if all:
@@ -170,8 +166,7 @@ class SQLiteTables(Tables):
         """Give the row the last place in the order it belongs in."""
         row = _ours(row)
         if not row.over:
-            if self._tied:
-                self._moved(row.number)
+            self._firsts.moved(row.number)
             self.numbers.last_place += 1
             row.place = self.numbers.last_place
             row.over = row.ended_at is not None
@@ -185,8 +180,7 @@ class SQLiteTables(Tables):
         self._by_number.pop(row.number, None)
         self._rows[row.session.id] = None
         self._changed = True
-        if self._tied:
-            self._moved(row.number)
+        self._firsts.moved(row.number)
         if row.kept_revision:
             self._execute("DELETE FROM sessions WHERE number = ?", (row.number,))
             self._execute("DELETE FROM logs WHERE session = ?", (row.number,))
@@ -208,15 +202,15 @@ class SQLiteTables(Tables):
 
     def least_active(self) -> SessionRow | None:
         """The first in the order of activity; an index knows it."""
-        return self._first(_BY_ACTIVITY)
+        return self._first(BY_ACTIVITY)
 
     def oldest_live(self) -> SessionRow | None:
         """The first in the order of creation that has not ended; an index knows it."""
-        return self._first(_BY_AGE)
+        return self._first(BY_AGE)
 
     def oldest_ended(self) -> SessionRow | None:
         """The first in the order of ends; an index knows it."""
-        return self._first(_BY_END)
+        return self._first(BY_END)
 
     def append(self, row: SessionRow, records: Sequence[FrameRecord], /) -> None:
         """Collect records for the end of the batch."""
@@ -284,40 +278,18 @@ class SQLiteTables(Tables):
         """The row of this batch, which may know more than the file."""
         return self._by_number.setdefault(row.number, row)
 
-    def _first(self, query: str) -> SessionRow | None:
-        tied = self._tied.get(query)
-        if not tied:
-            tied = self._tied[query] = self._read_tied(query)
-        if not tied:
-            return None
-        number = tied[-1]
+    def _first(self, order: str) -> SessionRow | None:
+        number = self._firsts.known(order)
+        if number is None:
+            self._keep()
+            number = self._firsts.read(order)
+            if number is None:
+                return None
         row = self._by_number.get(number)
         if row is None:
             row = self._known(read_row(self._execute(_BY_NUMBER, (number,)).fetchone()))
             self._rows[row.session.id] = row
         return row
-
-    def _read_tied(self, query: str) -> list[int]:
-        """Read the numbers of all that share the first moment, the last one first."""
-        self._keep()
-        found = self._execute(query)
-        several = found.fetchmany(_FIRST_TWO)
-        tied = several[:1]
-        while len(tied) < len(several) and micros(several[len(tied)][0]) == micros(tied[0][0]):
-            tied = several[: len(tied) + 1]
-            if len(tied) == len(several):
-                several += found.fetchmany(_FETCHED)
-        found.close()
-        tied.sort(key=lambda each: encoded_id(each[1]), reverse=True)
-        return [number for *_, number in tied]
-
-    def _moved(self, number: int) -> None:
-        """Note that a row has another place, or none."""
-        for query, tied in self._tied.items():
-            if tied and tied[-1] == number:
-                tied.pop()
-            else:
-                self._tied[query] = []
 
     def _keep(self) -> None:
         """Write the rows that changed."""
