@@ -179,3 +179,41 @@ async def test_a_signal_ends_the_wait_for_a_client_that_never_reads(
     assert report.returncode == (-15 if when == "before" else 0)
     assert report.server_to_client.bytes < 150_000
     assert report.completed
+
+
+@pytest.mark.parametrize("when", ["while it runs", "after its end"])
+@pytest.mark.parametrize("how", ["SIGTERM", "interrupt", "cancel"])
+async def test_a_backlog_is_given_up_when_the_end_is_asked_for(
+    rig: Rig, how: str, when: str
+) -> None:
+    """A flood leaves what would take minutes to record, though it moves all the time."""
+    recording = asyncio.Event()
+
+    async def slowly() -> None:
+        recording.set()
+        await asyncio.sleep(0.01)
+
+    rig.notes.hook = lambda _: slowly()
+    wait = "time.sleep(1000)" if when == "while it runs" else ""
+    tap = rig.tap(f"""
+        for _ in range(100):
+            os.write(1, b"{{}}\\n" * 1000)
+        {wait}
+        """)
+    running = rig.run(tap)
+    for _ in range(100_000):
+        assert await rig.line() == b"{}\n"
+    await recording.wait()
+    while when == "after its end" and not vars(tap)["_exited"].is_set():
+        await asyncio.sleep(0.01)
+    if how == "cancel":
+        running.cancel()
+    elif how == "SIGTERM":
+        tap.send_signal(signal.SIGTERM)
+    else:
+        tap.interrupt()
+    async with asyncio.timeout(60):
+        await asyncio.wait({running})
+    assert rig.notes.endings == [None]
+    assert any("fell behind" in trouble for trouble in rig.troubles)
+    assert running.cancelled() if how == "cancel" else running.result().dropped > 50_000

@@ -28,6 +28,8 @@ __all__ = ["Fate", "Intake", "Journal"]
 
 # What a queued line costs beyond its bytes, so that a flood of empty objects is bounded too.
 _LINE_OVERHEAD = 128
+_TURN = 64
+"""Lines."""
 
 
 class Fate(enum.StrEnum):
@@ -68,6 +70,7 @@ class Journal:
         self._pending = 0
         self._handled = 0
         self._closed = False
+        self._timers: list[asyncio.TimerHandle] = []
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._task = self._loop.create_task(self._keep(), name="sessionkeeper-tap-journal")
@@ -124,9 +127,16 @@ class Journal:
                 break
         self.abandon()
 
+    def hurry(self, within: float) -> None:
+        """Give up what is not recorded in so many seconds, however much moves meanwhile."""
+        self._timers.append(self._loop.call_later(within, self.abandon))
+
     def abandon(self) -> None:
         """Stop recording at once; what is left counts as dropped. Idempotent."""
         self._closed = True
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
         self._task.cancel()
         with self._lock:
             for direction, left in self._waiting.items():
@@ -138,10 +148,11 @@ class Journal:
         while True:
             self._news.clear()
             while entry := self._next_entry():
-                for line in entry.lines:
+                for number, line in enumerate(entry.lines):
+                    if number % _TURN == 0:
+                        await asyncio.sleep(0)  # a recorder that never waits would keep the loop
                     fate = await self._record(entry, line)
                     self._handle(entry.direction, line, fate)
-                await asyncio.sleep(0)  # a recorder that never waits would keep the loop
             if self._closed:
                 return
             await self._news.wait()

@@ -64,8 +64,6 @@ class Plumbing:
             to_client,
             observer=Intake(Direction.SERVER_TO_CLIENT, journal, max_line=max_line),
             on_end=lambda: self._post(self._outbound_ended),
-            on_broken=self.inbound.stop,
-            drain=True,
         )
         stack.callback(self.outbound.shut)
         self.inbound.start()

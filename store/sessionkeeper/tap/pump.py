@@ -47,8 +47,9 @@ class PumpEnd(enum.Enum):
 class Pump:
     """One direction: everything the inlet gives goes to the outlet, unchanged and at once.
 
-    Both ends are closed when it ends. If the outlet breaks, `on_broken` is called on the pump's
-    thread; a pump with `drain` then reads on for the observer alone, any other ends.
+    Both ends are closed when it ends. It ends as soon as nobody can read from the outlet, also when
+    nothing is there to be written: the next write of the source then fails, as it would without a
+    pump in between. What the source holds at that moment is shown to the observer.
     """
 
     def __init__(
@@ -59,8 +60,6 @@ class Pump:
         *,
         observer: Observer,
         on_end: Callable[[], None],
-        on_broken: Callable[[], None] | None = None,
-        drain: bool = False,
     ) -> None:
         self.end: PumpEnd | None = None
         self.ended_at = 0.0
@@ -70,8 +69,6 @@ class Pump:
         self._outlet = outlet
         self._observer = observer
         self._on_end = on_end
-        self._on_broken = on_broken
-        self._drain = drain
         self._stopped = False
         self._read_until: float | None = None
         self._write_until: float | None = None
@@ -146,11 +143,19 @@ class Pump:
             if self._left is not None:
                 self._left -= len(chunk)
             self._observer.feed(chunk)
-            if not self.reader_gone:
-                self._write(chunk)
-            if self.reader_gone and not self._drain:
-                return PumpEnd.BROKEN
-        return PumpEnd.STOPPED
+            self._write(chunk)
+            if self.reader_gone:
+                break
+        if not self.reader_gone:
+            return PumpEnd.STOPPED
+        self._show_rest()
+        return PumpEnd.BROKEN
+
+    def _show_rest(self) -> None:
+        left = self._inlet.waiting()
+        while left > 0 and (chunk := self._inlet.read(min(left, _CHUNK))):
+            left -= len(chunk)
+            self._observer.feed(chunk)
 
     def _write(self, chunk: bytes) -> None:
         rest = memoryview(chunk)
@@ -162,8 +167,6 @@ class Pump:
                     return
             except OSError:
                 self.reader_gone = True
-                if self._on_broken is not None:
-                    self._on_broken()
                 return
             else:
                 self.bytes += written
@@ -172,6 +175,10 @@ class Pump:
     def _wait_for_bytes(self) -> int:
         """How much to read now that there is something; 0 when it is time to end."""
         poller = self._poller(self._inlet.fd, select.POLLIN)
+        # Of the outlet, too, it is told when the other side is gone; POLLERR needs no asking.
+        watched = self._outlet.fd not in (self._inlet.fd, -1)
+        if watched:
+            poller.register(self._outlet.fd, 0)
         while not self._stopped:
             patience = _remaining(self._read_until)
             if patience == 0:
@@ -181,6 +188,9 @@ class Pump:
                     self._left = self._inlet.waiting()
                 return min(self._left, _CHUNK)
             ready = self._poll(poller, patience)
+            if watched and self._outlet.fd in ready:
+                self.reader_gone = True
+                return 0
             if self._inlet.fd in ready:
                 return _CHUNK
         return 0

@@ -1,7 +1,7 @@
 """The server the tap stands in front of: one child process, its pipes, its exit.
 
 POSIX only. The child stays in our process group and session, so a client's `killpg` and the
-keyboard's signals reach both.
+keyboard's signals reach both. On Linux it is killed when the thread that started it ends.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import SessionError
 from .descriptors import Inlet, Outlet
+from .parent_death import kill_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -68,6 +69,8 @@ class Server:
                 env=None if env is None else dict(env),
                 cwd=cwd,
                 close_fds=False,
+                # Who kills the tap means the server, which it stands for.
+                preexec_fn=kill_with_parent(),  # noqa: PLW1509 - it takes no lock
             )
         except BaseException as error:
             self._close_pipes()

@@ -211,6 +211,9 @@ class Tap:
         grace = _GRACE if self._deadline is None else _SHORT_GRACE
         self._plumbing.inbound.stop()
         self._plumbing.outbound.finish(within=grace, even_unwritten=self._impatient)
+        if self._impatient:
+            # A flood leaves a backlog of a minute, and who asked for the end waits for our exit.
+            self._journal.hurry(self._patience_left())
 
     def _hurry(self) -> None:
         self._deadline = time.monotonic() + _HURRY
@@ -234,7 +237,7 @@ class Tap:
 
     def _patience_left(self) -> float:
         if self._deadline is None:
-            return self._patience
+            return min(self._patience, _HURRY) if self._impatient else self._patience
         return max(_SHORT_PATIENCE, self._deadline - time.monotonic())
 
     async def _tell(self, failure: str | None) -> None:
