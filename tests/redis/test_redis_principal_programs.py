@@ -6,8 +6,9 @@ from itertools import count
 
 import pytest
 from principal_programs import run_programs
+from redis_operations import note
 from redis_server import RedisServer
-from sessionkeeper import RedisSessionStore
+from sessionkeeper import RedisSessionStore, Session, SessionNotFound
 
 
 @pytest.mark.parametrize("managers", [False, True], ids=["store", "manager"])
@@ -23,3 +24,25 @@ async def test_another_principals_sessions_cannot_be_told_from_none(
         range(6),
         managers=managers,
     )
+
+
+async def test_what_is_sent_to_anothers_session_makes_no_change_of_it_run_again(
+    server: RedisServer, key_prefix: str
+) -> None:
+    """A refused append is not expected to have made the log longer."""
+    runs = 0
+
+    def change(session: Session) -> Session:
+        nonlocal runs
+        runs += 1
+        return session.model_copy(update={"metadata": {"n": runs}})
+
+    async with RedisSessionStore(server.url, prefix=key_prefix[:-1]) as store:
+        alice, bob = store.for_principal("alice"), store.for_principal("bob")
+        await bob.create_session(Session.new(transport_type="stdio", id="a"))
+        await bob.modify_session("a", change)
+        for n in range(1, 4):
+            with pytest.raises(SessionNotFound):
+                await alice.add_frame(note(1))
+            await bob.modify_session("a", change)
+            assert runs == n + 1

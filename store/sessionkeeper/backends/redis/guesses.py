@@ -68,10 +68,13 @@ class Guesses:
         while self._bytes > _BYTES or len(sessions) > _KEPT:
             self.forget(next(iter(sessions)))
 
-    def append(self, session_id: str, count: int, most: int) -> None:
-        """Expect so many frames more in a log, which holds so many at most."""
+    def append(self, session_id: str, count: int, most: int, *, scope: str) -> None:
+        """Expect so many frames more in a log, which holds so many at most.
+
+        None of what a principal, the `scope`, sends to another's session: that will be refused.
+        """
         kept = self._sessions.get(session_id)
-        if kept is not None:
+        if kept is not None and (not scope or kept[0].principal == scope):
             session, digest, made, size = kept
             longer = {
                 "last_seq": session.last_seq + count,

@@ -80,7 +80,8 @@ class Append:
         """Ask to append, if the session is still what a function saw."""
         setting = self.setting
         count = len(self.records)
-        setting.guesses.append(self.session_id, count, setting.limits.max_frames_per_session)
+        most = setting.limits.max_frames_per_session
+        setting.guesses.append(self.session_id, count, most, scope=self.scope)
         bucket, name = setting.place(self.session_id)
         words: list[Word] = [setting.now, *setting.bounds, self.scope, count, *self._terms(seen)]
         words += frame_words(self.records)
