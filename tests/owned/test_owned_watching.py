@@ -5,10 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sessionkeeper import Frame, StoreClosed, StoreUnavailable
+from sessionkeeper import (
+    Frame,
+    LogReplaced,
+    MessageEnvelope,
+    OwnedSessionStore,
+    PlainSessionStore,
+    Session,
+    StoreClosed,
+    StoreUnavailable,
+)
 
 if TYPE_CHECKING:
     from tests.owned.conftest import Bench
@@ -149,3 +159,29 @@ async def test_a_log_that_never_holds_still_is_given_up(bench: Bench) -> None:
     with pytest.raises(StoreUnavailable):
         await bench.store.read_frames("a")
     assert reads == 16
+
+
+async def test_a_watcher_is_told_that_the_log_was_replaced() -> None:
+    """A third party's store that came back as it was before, and took other frames since."""
+    inner = PlainSessionStore()
+    async with OwnedSessionStore(inner) as store:
+        await store.create_session(Session.new(transport_type="stdio", id="a"))
+        await store.add_frame(note("one"))
+        tables = inner._tables
+        shared = [tables.clock, tables.limits, tables._ring, tables._listeners]
+        shared += [row.session for row in tables.rows()]
+        before = deepcopy(tables, {id(each): each for each in shared})
+        await store.add_frame(note("lost2"))
+        async with store.watch_frames("a") as watcher, asyncio.timeout(30):
+            assert [(await anext(watcher)).seq for _ in range(2)] == [1, 2]
+            inner._tables = before
+            for label in ("kept2", "kept3"):
+                await store.add_frame(note(label))
+            with pytest.raises(LogReplaced):
+                await anext(watcher)
+
+
+def note(label: str) -> MessageEnvelope:
+    """A notification that can be told from others."""
+    message = {"jsonrpc": "2.0", "method": label}
+    return MessageEnvelope.of("a", message, direction="client-to-server")
