@@ -100,13 +100,16 @@ class Line:
     def before(self, job: Job) -> Sequence[Ask] | None:
         """Return the writes a job's questions go behind; None if they may not go yet."""
         sessions = job.sessions
-        if self._all_closed or (sessions is None and self._closed):
+        if self._all_closed:
             return None
         if sessions is None:
             writes = list(self._writes.values())
-            return writes if job.read_only or not writes else None
+            return writes if not self._closed and (job.read_only or not writes) else None
         if not self._closed.isdisjoint(sessions):
             return None
+        if len(sessions) == 1:  # nearly always
+            write = self._writes.get(sessions[0])
+            return () if write is None else (write,)
         writes = [self._writes[each] for each in sessions if each in self._writes]
         if len(writes) > 1 and not job.read_only and any(each is not writes[0] for each in writes):
             return None
@@ -124,7 +127,8 @@ class Line:
                 self.close(job)
             return
         if job.sessions is not None and len(job.asks) == 1 and job.asks[0].write:
-            self._writes.update(dict.fromkeys(job.sessions, job.asks[0]))
+            for each in job.sessions:
+                self._writes[each] = job.asks[0]
         else:
             self.close(job)
 

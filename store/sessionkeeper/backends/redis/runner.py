@@ -132,7 +132,7 @@ class RedisRunner(Runner[Tables]):
 
     def _advance(self, job: Job) -> bool:
         """Take a job's next step; say whether it asks for more."""
-        if job.behind:
+        if job.asks and job.behind:
             job.plan, job.asks, job.begun = plan_of(self._setting, job.command), [], False
             return True
         try:
