@@ -100,7 +100,7 @@ DOORS: dict[str, Callable[[int], object]] = {
     "import: a string that never ends": lambda n: imported('{"a":"' + '\\"' * (n // 2)),
     "import: a session's id": lambda n: session_line(id="a" * n),
     "import: tags of the wrong kind": lambda n: session_line(tags=[1] * (n // 3)),
-    "import: metadata": lambda n: session_line(metadata={"a": [[]] * (n // 4)}),
+    "import: metadata": lambda n: session_line(metadata={"a": [[]] * (n // 40)}),
     "history: a number": lambda n: history("1" * n),
     "history: deep brackets": lambda n: history("[" * n),
     "history of Jepsen: spaces": lambda n: jepsen("0 :invoke :cas [" + " " * n + "1 2"),
