@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -32,11 +33,13 @@ PROGRAMS = 15
 
 
 @asynccontextmanager
-async def disturbed(*disturb: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
-    """Do this again and again, by turns, while the block runs."""
+async def disturbed(
+    *disturb: Callable[[], Awaitable[object]], times: int = sys.maxsize
+) -> AsyncIterator[None]:
+    """Do this again and again, by turns, while the block runs; so many times at most."""
 
     async def go_on() -> None:
-        while True:
+        for _ in range(times):
             for each in disturb:
                 with suppress(SessionError):
                     await each()
@@ -136,13 +139,13 @@ async def test_the_order_stays_when_the_server_forgets_scripts_and_epochs(fleet:
             with server.client() as client:
                 writers = client.keys(f"{{{seed}:0}}:w:*")
                 assert writers, client.keys("*")
-                async with disturbed(partial(refuse, client, writers)):
+                async with disturbed(partial(refuse, client, writers), times=8):
                     await same_order(store, make_program(Random(seed)), reads=False)
 
 
 async def refuse(client: redis.Redis, writers: list[Any]) -> None:
     """Have the server refuse what comes next, of all or of those who have these ledgers."""
-    await asyncio.sleep(0.005)  # or it would answer nothing else
+    await asyncio.sleep(0.002)  # between two questions, and not always before the first
     for writer in writers:
         client.hset(writer, "epoch", "another")
     client.script_flush()
