@@ -11,6 +11,7 @@ from soleowner import ActorPair, Batch, Command, ThreadRunner, Transactions
 
 from .actor_store import ActorSessionStore, session_error
 from .arguments import checked_seconds
+from .backends.sqlite.files import StoreFiles
 from .backends.sqlite.ledger import SQLiteLedger
 from .backends.sqlite.maintenance import VacuumStep, aside, back_up, check_pages, checkpoint
 from .backends.sqlite.opening import resolved
@@ -62,6 +63,7 @@ class SQLiteSessionStore(ActorSessionStore):
     ) -> None:
         """Configure it. Raises `TypeError`, `ValueError`."""
         self._path = resolved(path)
+        self._files = StoreFiles(self._path, os.path.join(os.getcwd(), os.fspath(path)))
         if durability not in (Durability.DISK, Durability.OS):
             raise ValueError("durability is 'disk' or 'os'")
         level = Durability(durability)
@@ -76,6 +78,7 @@ class SQLiteSessionStore(ActorSessionStore):
         self._ledger = self._ledger_type(
             SQLiteTables(limits, clock, self._listeners),
             self._path,
+            self._files,
             durability=level,
             patience=patience,
             bells=self._bells,
@@ -85,6 +88,7 @@ class SQLiteSessionStore(ActorSessionStore):
             SQLiteTables(limits, clock, Listeners()),
             self._ledger,
             self._path,
+            self._files,
             durability=level,
             patience=patience,
             bells=self._bells,
@@ -133,8 +137,8 @@ class SQLiteSessionStore(ActorSessionStore):
         so writes wait meanwhile. Raises `StoreUnavailable`, `StoreClosed`.
         """
         self._actor.check_here()
-        work = partial(checkpoint, path=self._path, patience=self._patience)
-        return await aside(self._path, work)
+        work = partial(checkpoint, path=self._path, patience=self._patience, look=self._files.look)
+        return await aside(self._path, self._files, work)
 
     async def backup(self, path: str | os.PathLike[str], /) -> None:
         """Copy the store to a new file, as it is at one moment, while it goes on being used.
@@ -143,7 +147,8 @@ class SQLiteSessionStore(ActorSessionStore):
         `StoreUnavailable`, `StoreClosed`, `OSError`.
         """
         self._actor.check_here()
-        await aside(self._path, partial(back_up, target=resolved(path)))
+        work = partial(back_up, target=resolved(path), look=self._files.look)
+        await aside(self._path, self._files, work)
 
     async def check(self) -> list[str]:
         """Read the whole file; return what is wrong with it, nothing if all is well.
@@ -151,7 +156,7 @@ class SQLiteSessionStore(ActorSessionStore):
         Raises `StoreUnavailable`, `StoreClosed`.
         """
         self._actor.check_here()
-        return await aside(self._path, check_pages)
+        return await aside(self._path, self._files, check_pages)
 
 
 class _SQLiteRunner(ThreadRunner[SQLiteTables]):

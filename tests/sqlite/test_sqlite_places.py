@@ -147,7 +147,7 @@ async def test_a_file_of_the_first_version_keeps_its_frames(
         held = [await store.read_frames(id_) for id_ in IDS]
     with sqlite3.connect(file, isolation_level=None) as connection:
         for statement in (
-            *(f"DROP TABLE {name}" for name in places.LEVELS),
+            *(f"DROP TABLE {name}" for name in (*places.LEVELS, "origin")),
             "CREATE UNIQUE INDEX by_seq ON frames (session, seq)",
             "UPDATE meta SET version = 1",
             "PRAGMA user_version = 1",
@@ -155,7 +155,7 @@ async def test_a_file_of_the_first_version_keeps_its_frames(
             connection.execute(statement)
     connection.close()
     with monkeypatch.context() as before:  # it is one, for those who know no other
-        names = schema.NAMES - {*places.LEVELS} | {"by_seq"}
+        names = schema.NAMES - {*places.LEVELS, "origin"} | {"by_seq"}
         for name, value in (("VERSION", 1), ("NAMES", names)):
             before.setattr(opening, name, value)
         opening.open_file(str(file), Durability.DISK).close()

@@ -244,8 +244,6 @@ async def test_a_disk_that_is_really_full(small_disk: Path, kit: Kit) -> None:
 
 async def test_upkeep_that_is_given_up_is_stopped(file: Path) -> None:
     """A check of a large file takes long; a deadline on it holds."""
-    async with SQLiteSessionStore(file):
-        pass
     begun = threading.Event()
 
     def endless(connection: sqlite3.Connection, stop: threading.Event) -> None:
@@ -254,8 +252,9 @@ async def test_upkeep_that_is_given_up_is_stopped(file: Path) -> None:
             "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
         ).fetchone()
 
-    working = asyncio.ensure_future(aside(str(file), endless))
-    assert await asyncio.to_thread(begun.wait, 30)
-    working.cancel()
-    with pytest.raises(asyncio.CancelledError):  # or the test would never end
-        await working
+    async with SQLiteSessionStore(file) as store:
+        working = asyncio.ensure_future(aside(str(file), store._files, endless))
+        assert await asyncio.to_thread(begun.wait, 30)
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):  # or the test would never end
+            await working

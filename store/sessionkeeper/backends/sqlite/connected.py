@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from threading import Lock
 from typing import Any, TypeVar
 
 from soleowner import Command, Post, Transactions
 
-from .faults import GivenUp, LockWait, fault_of, primary_code
+from .faults import FAILURES, FilesChanged, GivenUp, LockWait, fault_of, primary_code
+from .files import Look, StoreFiles
 from .numbers import StoreNumbers
+from .opening import connect
+from .origin import Origin, origin_in_file, origin_seen, settled
 from .tables import SQLiteTables
 
-__all__ = ["Connected", "identity"]
+__all__ = ["Connected"]
 
 R = TypeVar("R")
 
@@ -29,17 +30,24 @@ class Connected(Transactions[SQLiteTables]):
     _post: Post
     """Has a function called on the owner's loop."""
 
-    def __init__(self, tables: SQLiteTables, path: str, *, patience: float) -> None:
+    def __init__(
+        self, tables: SQLiteTables, path: str, files: StoreFiles, *, patience: float
+    ) -> None:
         self._tables = tables
         self._path = path
+        self._files = files
+        self._seen: Look | None = None
+        """The files when they were looked at last."""
+        self._origin: Origin | None = None
+        self._epoch_is_over = False
+        """Whether the file itself is of the epoch that is seen: the next change begins another."""
         self._patience = patience
         self._interrupted = False
         self._connection: sqlite3.Connection | None = None
-        self.closing = Lock()
-        """Held while a connection is closed; of all that one store has on the file."""
 
     def connect(self, connection: sqlite3.Connection) -> None:
         """Work on this connection from now on."""
+        self._files.join()
         self._connection, self._execute = connection, connection.execute
         self._tables.attach(connection, self._path)
 
@@ -64,6 +72,33 @@ class Connected(Transactions[SQLiteTables]):
                     raise GivenUp from None
                 if waited >= self._patience:
                     raise LockWait(waited) from error
+
+    def look(self) -> None:
+        """Look at the files, within a transaction. Raises `FilesChanged`."""
+        found = self._files.look()
+        before, self._seen = self._seen, None
+        if before is None or found.written != before.written:
+            self._compare()
+        self._seen = found
+
+    def _compare(self) -> None:
+        """Somebody wrote the file itself: by bringing the log in, or by copying over it."""
+        try:
+            pair = settled(
+                lambda: (origin_in_file(connect, self._path), origin_seen(self._execute))
+            )
+        except FAILURES as error:
+            if primary_code(error) in _WAITED_FOR:
+                raise
+            pair = None
+        if pair is None:
+            raise self._files.overwritten()
+        file, seen = pair
+        known = self._origin
+        if known and seen and (seen.line != known.line or seen.epoch < known.epoch):
+            raise self._files.overwritten()
+        self._origin = seen
+        self._epoch_is_over = file == seen
 
     def prefetch(self, commands: Sequence[Command[SQLiteTables, Any]]) -> None:
         """Look up the sessions the commands are about, with one question for many."""
@@ -91,9 +126,13 @@ class Connected(Transactions[SQLiteTables]):
         """Close the connection; SQLite brings the log into the file if nobody else has it open."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            # Closed at once, each would find the other still there, and leave the log behind.
-            with self.closing, suppress(sqlite3.Error):
-                connection.close()
+            # SQLite brings the log into whatever has become of the file.
+            with suppress(*FAILURES, FilesChanged):
+                if self._seen is not None and not connection.in_transaction:
+                    connection.execute("BEGIN")
+                    self.look()
+                    connection.execute("ROLLBACK")
+            self._files.part(connection)
 
     def interrupt(self) -> None:
         """Stop waiting for a lock, and the statement that runs."""
@@ -102,12 +141,3 @@ class Connected(Transactions[SQLiteTables]):
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.interrupt()
-
-
-def identity(path: str) -> tuple[int, ...] | None:
-    """Which file, and which log: one that was removed takes writes as if nothing had happened."""
-    try:
-        file, log = os.stat(path), os.stat(f"{path}-wal")
-    except OSError:
-        return None
-    return file.st_dev, file.st_ino, log.st_ino

@@ -12,6 +12,7 @@ from ...ids import new_session_id
 __all__ = [
     "FAILURES",
     "Fault",
+    "FilesChanged",
     "GivenUp",
     "LockWait",
     "damaged",
@@ -54,6 +55,14 @@ class LockWait(Exception):
         self.waited = waited
 
 
+class FilesChanged(Exception):
+    """The store's files are not those it opened any more."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class GivenUp(Exception):
     """The store is being closed, and nobody waits for the lock any longer."""
 
@@ -89,7 +98,9 @@ def told(cause: Exception) -> Exception | None:
     return None if own else cause
 
 
-def fault_of(error: Exception, *, committing: bool, writing: bool) -> Fault | None:
+def fault_of(  # noqa: PLR0911 - a judgement each
+    error: Exception, *, committing: bool, writing: bool
+) -> Fault | None:
     """Judge the error a batch failed with; None if only a bug can raise it.
 
     A commit that failed for want of space or of the lock did not happen. After any other failure
@@ -101,6 +112,11 @@ def fault_of(error: Exception, *, committing: bool, writing: bool) -> Fault | No
         waited = error.waited
         busy = _PASSING[sqlite3.SQLITE_BUSY]
         return Fault(lambda: StoreUnavailable(busy, waited=waited), None)
+    if isinstance(error, FilesChanged):
+        reason = error.reason
+        if committing and writing:
+            return Fault(lambda: OutcomeUnknown(new_session_id()), reason)
+        return Fault(lambda: StoreUnavailable(reason), reason)
     code = primary_code(error)
     if isinstance(error, GivenUp) or code == sqlite3.SQLITE_INTERRUPT:
         return Fault(StoreClosed, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,10 +17,13 @@ from ...ids import new_session_id
 from ...listening import Listeners
 from ...watching import Bells
 from .checkpoints import bring_in
-from .connected import Connected, identity
-from .faults import FAILURES, LockWait, fault_of
+from .connected import Connected
+from .faults import FAILURES, FilesChanged, LockWait, fault_of
+from .files import Look, StoreFiles
 from .library import warn_once
-from .opening import open_file
+from .numbers import read_meta
+from .opening import connect, open_file
+from .origin import NEW_EPOCH
 from .schema import PAGE_BYTES, VERSION
 from .tables import SQLiteTables
 
@@ -45,18 +49,17 @@ class SQLiteLedger(Connected):
         self,
         tables: SQLiteTables,
         path: str,
+        files: StoreFiles,
         *,
         durability: Durability,
         patience: float,
         bells: Bells,
         listeners: Listeners,
     ) -> None:
-        super().__init__(tables, path, patience=patience)
+        super().__init__(tables, path, files, patience=patience)
         self._durability = durability
         self._bells = bells
         self._listeners = listeners
-        self.file: tuple[int, ...] | None = None
-        """Which file it is."""
         self._reason: str | None = None
         """Why nothing can be written any more."""
         self._committing = self._writing = False
@@ -71,17 +74,16 @@ class SQLiteLedger(Connected):
         """Open the file. Raises `StoreUnavailable`."""
         self._post = post
         try:
+            self._files.expect()
             self.connect(open_file(self._path, self._durability, self.given_up))
+            self._files.remember()
             self._date()
             warn_once()
-            self.file = identity(self._path)
         except BaseException as error:
             raise self.not_opened(error) from None
 
     def begin(self, commands: Sequence[Command[SQLiteTables, Any]], /) -> None:
         """Begin to write, if anything may be written still. Raises `LockWait`."""
-        if self._reason is None and identity(self._path) != self.file:
-            self.stop_writing("the file was removed or replaced underneath the store")
         self._writing = self._reason is None
         # After a rollback that failed, the connection is not to be trusted with anything.
         if self._writing:
@@ -98,10 +100,14 @@ class SQLiteLedger(Connected):
         """Write what was collected, and commit; then the watchers and listeners may be told."""
         if not self._writing:
             return None
+        begins = self._begin_epoch() if self._epoch_is_over and self._tables.changed else False
         self._tables.save()
+        self._files.look()  # who took the place of a file since would be written over
         self._committing = True
         self._execute("COMMIT")
+        found = self._files.look()  # before anybody is told that it stands
         self._committing = False
+        self._note_commit(found, begins=begins)
         events, announced = self._tables.events, self._tables.announced
         self._tables.forget(all=False)
         return partial(self._tell, events, announced) if events or announced else None
@@ -135,7 +141,7 @@ class SQLiteLedger(Connected):
             elif self._tables.frames.buried:
                 self._sweep()
                 return 0.0
-        except (*FAILURES, LockWait) as error:
+        except (*FAILURES, LockWait, FilesChanged) as error:
             self._trouble(error)
             return _LATER
         return None
@@ -148,6 +154,39 @@ class SQLiteLedger(Connected):
         version, _ = self.start("BEGIN IMMEDIATE" if self._writing else "BEGIN")
         if version != VERSION:
             self.stop_writing(f"the file is of version {version} now")
+        before = self._seen
+        self.look()
+        if before and self._seen and self._seen.log_bytes < before.log_bytes:
+            self._look_at_log()
+
+    def _begin_epoch(self) -> bool:
+        """Mark the first change since the log was brought in, if nobody else did."""
+        if self._origin is None or not self._execute(NEW_EPOCH, (self._origin.epoch,)).rowcount:
+            return False
+        # Writes the first page, so that the schema's cookie is in the log as well.
+        self._execute(f"PRAGMA user_version = {VERSION}")
+        return True
+
+    def _note_commit(self, found: Look, *, begins: bool) -> None:
+        if self._seen is not None:  # when the file was written, the next look says
+            self._seen = self._seen._replace(log_bytes=found.log_bytes)
+        if begins and self._origin is not None:
+            self._origin = self._origin._replace(epoch=self._origin.epoch + 1)
+            self._epoch_is_over = False
+
+    def _look_at_log(self) -> None:
+        """It is shorter than it was: begun anew, or cut by somebody? Raises `FilesChanged`.
+
+        What SQLite knows of the log's pages is in memory, so one that remembers nothing reads the
+        row that is in every commit.
+        """
+        try:
+            with closing(connect(self._path, "ro")) as fresh:
+                same = read_meta(fresh.execute) == read_meta(self._execute)
+        except FAILURES:
+            same = False
+        if not same:
+            raise self._files.overwritten("-wal")
 
     def _date(self) -> None:
         """Note which start of the machine the clock counts from, so that all agree."""
@@ -162,7 +201,7 @@ class SQLiteLedger(Connected):
                 return
 
     def _checkpoint(self) -> None:
-        self._execute("BEGIN IMMEDIATE")
+        self._begin_own()
         try:
             # Readers that follow each other can keep a log from beginning anew.
             bring_in(self._path, LOG_AT_MOST // PAGE_BYTES)
@@ -170,10 +209,20 @@ class SQLiteLedger(Connected):
             self._execute("ROLLBACK")
 
     def _sweep(self) -> None:
-        self._execute("BEGIN IMMEDIATE")
+        self._begin_own()
         try:
             self._tables.frames.sweep()
+            self._files.look()
             self._execute("COMMIT")
+        except BaseException:
+            self.rollback()
+            raise
+
+    def _begin_own(self) -> None:
+        """Begin what no caller asked for. Raises `FilesChanged`, `sqlite3.Error`."""
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            self.look()
         except BaseException:
             self.rollback()
             raise

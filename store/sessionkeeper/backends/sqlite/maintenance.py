@@ -18,8 +18,10 @@ from soleowner import Command
 
 from ...errors import StoreUnavailable
 from .checkpoints import bring_in
-from .faults import FAILURES, LockWait, fault_of, primary_code
+from .faults import FAILURES, FilesChanged, LockWait, fault_of, primary_code
+from .files import StoreFiles
 from .opening import connect, sync
+from .origin import NEW_LINE
 from .places import listed_wrongly
 from .tables import SQLiteTables
 
@@ -44,7 +46,7 @@ class VacuumStep(Command[SQLiteTables, tuple[int, int]]):
         return tables.shrink(_FREED)
 
 
-async def aside(path: str, work: Callable[[sqlite3.Connection, Event], R]) -> R:
+async def aside(path: str, files: StoreFiles, work: Callable[[sqlite3.Connection, Event], R]) -> R:
     """Run work on a connection of its own on another thread; a cancellation stops it first.
 
     Raises `StoreUnavailable`, and whatever else the work raises.
@@ -55,8 +57,11 @@ async def aside(path: str, work: Callable[[sqlite3.Connection, Event], R]) -> R:
         try:
             with closing(connect(path)) as connection:
                 connection.set_progress_handler(stop.is_set, _STEPS)
-                return work(connection, stop)
-        except (*FAILURES, LockWait) as error:
+                files.look()
+                found = work(connection, stop)
+                files.look()
+                return found
+        except (*FAILURES, FilesChanged, LockWait) as error:
             fault = fault_of(error, committing=False, writing=False)
             if fault is None:
                 raise StoreUnavailable(f"SQLite refused ({type(error).__name__})") from error
@@ -74,8 +79,10 @@ async def aside(path: str, work: Callable[[sqlite3.Connection, Event], R]) -> R:
         raise
 
 
-def back_up(source: sqlite3.Connection, stop: Event, target: str) -> None:
-    """Copy one moment of the file to a new one. Raises `FileExistsError`.
+def back_up(
+    source: sqlite3.Connection, stop: Event, target: str, look: Callable[[], object]
+) -> None:
+    """Copy one moment of the file to a new one. Raises `FileExistsError`, `FilesChanged`.
 
     A read transaction holds that moment: SQLite would begin again whenever somebody writes. The
     write-ahead log cannot begin anew meanwhile, so it grows by what is written.
@@ -94,6 +101,8 @@ def back_up(source: sqlite3.Connection, stop: Event, target: str) -> None:
         source.execute("SELECT version FROM meta").fetchone()
         with closing(connect(new)) as copy:
             source.backup(copy, pages=_PAGES, progress=going_on)
+            copy.execute(NEW_LINE)
+        look()
         sync(new)
         os.link(new, target)  # never over another file
         sync(str(Path(target).parent))
@@ -103,7 +112,13 @@ def back_up(source: sqlite3.Connection, stop: Event, target: str) -> None:
                 os.unlink(new + suffix)
 
 
-def checkpoint(connection: sqlite3.Connection, stop: Event, path: str, patience: float) -> int:
+def checkpoint(
+    connection: sqlite3.Connection,
+    stop: Event,
+    path: str,
+    patience: float,
+    look: Callable[[], object],
+) -> int:
     """Bring the write-ahead log into the file; return how many pages are left in it.
 
     Raises `LockWait`.
@@ -120,6 +135,7 @@ def checkpoint(connection: sqlite3.Connection, stop: Event, path: str, patience:
             if stop.is_set() or waited >= patience:
                 raise LockWait(waited) from error
     try:
+        look()
         return bring_in(path, sys.maxsize)
     finally:
         connection.execute("ROLLBACK")

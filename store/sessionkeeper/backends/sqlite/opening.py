@@ -22,6 +22,7 @@ from ...guarantees import Durability
 from .certainty import make_certain
 from .faults import FAILURES, GivenUp, damaged, primary_code, told
 from .numbers import read_meta, read_numbers
+from .origin import origin_in_file, origin_seen, settled
 from .schema import APPLICATION_ID, NAMES, PAGE_BYTES, VERSION, migrate
 
 __all__ = ["BUSY_SLICE", "connect", "open_file", "open_to_read", "resolved", "sync"]
@@ -62,12 +63,19 @@ def resolved(path: str | os.PathLike[str], /) -> str:
     return os.path.realpath(text)
 
 
-def connect(path: str, mode: str = "rw", *, timeout: float = BUSY_SLICE) -> sqlite3.Connection:
-    """Connect to an existing file. Raises `sqlite3.Error`."""
+def connect(
+    path: str, mode: str = "rw", *, timeout: float = BUSY_SLICE, shared: bool = False
+) -> sqlite3.Connection:
+    """Connect to an existing file; a `shared` connection for any thread. Raises `sqlite3.Error`."""
     # A URI of ours: every character of the path that means something in one is quoted.
     uri = "file:///" + quote(os.fsencode(path.lstrip("/"))) + f"?mode={mode}"
     connection = sqlite3.connect(
-        uri, uri=True, isolation_level=None, timeout=timeout, cached_statements=256
+        uri,
+        uri=True,
+        isolation_level=None,
+        timeout=timeout,
+        cached_statements=256,
+        check_same_thread=not shared,
     )
     # On every connection: SQLite's own come inside a commit, when others commit too.
     connection.execute("PRAGMA wal_autocheckpoint = 0")
@@ -86,6 +94,7 @@ def open_file(
         raise StoreUnavailable("SQLite 3.31 or newer is needed")
     try:
         if not os.path.lexists(path):
+            _refuse_log_alone(path)
             _create(path)
     except (sqlite3.Error, OSError) as error:
         raise _refused(error) from error
@@ -102,27 +111,56 @@ def open_to_read(
 
 
 def _open(path: str, durability: Durability, given_up: Callable[[], bool]) -> sqlite3.Connection:
+    started = time.monotonic()
     try:
         _look(path)
         _close_to_others(path)
+        while not _of_one_piece(path):
+            _wait(started, given_up)
         connection = connect(path)
     except (*FAILURES, OSError) as error:
         raise _refused(error) from told(error)
-    started = time.monotonic()
     try:
         while not _prepared(connection, path, durability):
-            if given_up():
-                raise GivenUp
-            waited = time.monotonic() - started
-            if waited >= _PATIENCE:
-                raise StoreUnavailable(_HELD, waited=waited)
-            time.sleep(_PAUSE)  # not every busy file is waited for by SQLite
+            _wait(started, given_up)
     except BaseException as error:
         connection.close()
         if isinstance(error, (*FAILURES, OSError)):
             raise _refused(error) from told(error)
         raise
     return connection
+
+
+def _wait(started: float, given_up: Callable[[], bool]) -> None:
+    if given_up():
+        raise GivenUp
+    waited = time.monotonic() - started
+    if waited >= _PATIENCE:
+        raise StoreUnavailable(_HELD, waited=waited)
+    time.sleep(_PAUSE)  # not every busy file is waited for by SQLite
+
+
+def _of_one_piece(path: str) -> bool:
+    """Whether the log is the file's; False if another process holds a lock.
+
+    On a connection that cannot write: one that could would bring a foreign log in as it closes.
+    Raises `StoreUnavailable`.
+    """
+    log = Path(f"{path}-wal")
+    if not log.exists() or not log.stat().st_size:
+        return True
+    try:
+        with closing(connect(path, "ro")) as connection:
+            pair = settled(lambda: (origin_in_file(connect, path), origin_seen(connection.execute)))
+    except sqlite3.OperationalError as error:
+        # What cannot be read so is for the connection that can write to say.
+        return primary_code(error) != sqlite3.SQLITE_BUSY
+    if pair is None:
+        raise StoreUnavailable(
+            f"the log {log.name} is not the file's: another file was put in the place of the one it"
+            " belongs to; put that one back, or remove the log and what it holds"
+        )
+    return True
 
 
 def _prepared(connection: sqlite3.Connection, path: str, durability: Durability) -> bool:
@@ -139,6 +177,15 @@ def _prepared(connection: sqlite3.Connection, path: str, durability: Durability)
             raise
         return False
     return True
+
+
+def _refuse_log_alone(path: str) -> None:
+    log = Path(f"{path}-wal")
+    if log.exists() and log.stat().st_size and not os.path.lexists(path):
+        raise StoreUnavailable(
+            f"the file is gone, but its log {log.name} is there, and holds what was written last:"
+            " bring the file back, or remove the log as well"
+        )
 
 
 def _create(path: str) -> None:

@@ -16,8 +16,9 @@ from soleowner import Command, Post
 from ...errors import StoreClosed, StoreUnavailable
 from ...guarantees import Durability
 from ...watching import Bells
-from .connected import Connected, identity
-from .faults import FAILURES, fault_of
+from .connected import Connected
+from .faults import FAILURES, FilesChanged, fault_of
+from .files import StoreFiles
 from .ledger import SQLiteLedger
 from .news import News
 from .opening import open_to_read
@@ -41,27 +42,26 @@ class SQLiteReader(Connected):
         tables: SQLiteTables,
         ledger: SQLiteLedger,
         path: str,
+        files: StoreFiles,
         *,
         durability: Durability,
         patience: float,
         bells: Bells,
     ) -> None:
-        super().__init__(tables, path, patience=patience)
+        super().__init__(tables, path, files, patience=patience)
         self._ledger = ledger
         self._durability = durability
         self._bells = bells
         self._look_at = 0.0
         self._spoiled = False
         """Whether the connection is still in the midst of something that failed."""
-        self.closing = ledger.closing
 
     def open(self, post: Post, /) -> None:
         """Open the file a second time. Raises `StoreUnavailable`."""
         self._post = post
         try:
             self._connect()
-            if identity(self._path) != self._ledger.file:
-                raise StoreUnavailable("the file was replaced while it was opened")
+            self._files.look()
         except BaseException as error:
             raise self.not_opened(error) from None
 
@@ -73,6 +73,7 @@ class SQLiteReader(Connected):
         version, _ = self.start("BEGIN")
         if version != VERSION:
             self._ledger.stop_writing(f"the file is of version {version} now")
+        self.look()
         self.prefetch(commands)
 
     def commit(self) -> None:
@@ -109,8 +110,9 @@ class SQLiteReader(Connected):
             return self._look_at - now
         self._look_at = now + News.PAUSE
         try:
+            self._files.look()
             self._news.look()
-        except FAILURES as error:
+        except (*FAILURES, FilesChanged) as error:
             self.refuse(error)
             self._look_at = now + _LATER
             self._post(self._bells.ring_all)  # who watches looks, and is told the same

@@ -85,6 +85,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "INSERT INTO places SELECT session, seq, key FROM frames ORDER BY session, seq",
         "DROP INDEX by_seq",
     ),
+    (
+        # See `origin`.
+        """CREATE TABLE origin (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            line INTEGER NOT NULL,
+            epoch INTEGER NOT NULL
+        )""",
+        "INSERT INTO origin (id, line, epoch) VALUES (1, random(), 1)",
+    ),
 )
 """The statements that lead from each version to the next."""
 
@@ -92,7 +101,17 @@ VERSION = len(MIGRATIONS)
 
 NAMES = frozenset(
     {
-        *("meta", "sessions", "live", "logs", "by_place", "frames", "graves", "principals"),
+        *(
+            "meta",
+            "sessions",
+            "live",
+            "logs",
+            "by_place",
+            "frames",
+            "graves",
+            "principals",
+            "origin",
+        ),
         *LEVELS,
     }
 )

@@ -105,6 +105,11 @@ class SQLiteTables(Tables):
             self._execute("UPDATE meta SET numbers = ?", (kept,))
             self._kept = kept
 
+    @property
+    def changed(self) -> bool:
+        """Whether the batch changed anything."""
+        return self._changed
+
     def forget(self, *, all: bool = True) -> None:
         """Drop what was read; after a rollback also what was counted."""
         self._rows: dict[str, SQLiteRow | None] = {}
