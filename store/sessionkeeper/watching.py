@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -68,14 +68,16 @@ class Bells:
 class NarrowBells:
     """The bells as a principal's view has them: none of its attributes is the bells of all."""
 
-    __slots__ = ("one", "ring")
+    __slots__ = ("_all",)
 
     def __init__(self, bells: SessionBells) -> None:
-        # Functions of their own: a bound method would lead to the others' bells.
-        def one(session_id: str, /) -> AbstractContextManager[asyncio.Event]:
-            return bells.one(session_id)
+        # A function: the bells as an attribute would lead to those of others.
+        self._all: Callable[[], SessionBells] = lambda: bells
 
-        def ring(session_id: str, /) -> None:
-            bells.ring(session_id)
+    def one(self, session_id: str, /) -> AbstractContextManager[asyncio.Event]:
+        """Hang up a bell for a session while the block runs."""
+        return self._all().one(session_id)
 
-        self.one, self.ring = one, ring
+    def ring(self, session_id: str, /) -> None:
+        """Tell the watchers of a session that something happened to it."""
+        self._all().ring(session_id)

@@ -15,6 +15,7 @@ from .. import log_rules, rules
 from ..atomic import Change
 from ..errors import LogReplaced
 from ..records import FrameRecord
+from ..rows import SessionRow
 from ..store_command import OneSession
 from ..tables import Tables
 from ..watcher import GONE, Proof, is_other
@@ -124,6 +125,10 @@ class ReadNews(OneSession[LogNews], frozen=True, gc=False):
     limit: int
     proof: Proof = None
     """Of the frame it comes after, as it was when it was read."""
+
+    def means(self, row: SessionRow, /) -> bool:
+        # In a view, one that went is over, whoever has its id now.
+        return self.number is None or row.number == self.number
 
     def apply(self, tables: Tables, /) -> LogNews:
         row = tables.find(self.session_id)
