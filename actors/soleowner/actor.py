@@ -296,6 +296,7 @@ class Actor(Generic[S]):
             if self._fences:
                 self._drop_fences()
             self._current = batch = []  # while it waits, nothing of the last batch stays alive
+        await self._runner.finish()
 
     def _drop_fences(self) -> None:
         for command, reply in self._current:
@@ -335,7 +336,8 @@ class Actor(Generic[S]):
 
     def _lost(self, reply: Reply | None) -> Exception:
         """Say what became of a command whose loop does not run any more."""
-        if any(taken is reply for _, taken in self._current):
+        left = reply is not None and self._runner.holds(reply)
+        if left or any(taken is reply for _, taken in self._current):
             return self._translate(LoopStopped())
         return self._closed()
 

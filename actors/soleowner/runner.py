@@ -71,6 +71,16 @@ class Runner(ABC, Generic[S]):
         settled belongs to a command that had no effect; the actor answers those.
         """
 
+    async def finish(self) -> None:
+        """Answer what `run` left under way; called before an orderly closing, and may be cancelled.
+
+        Who leaves something answers it, whatever happens: the actor knows only its last batch.
+        """
+
+    def holds(self, reply: Reply, /) -> bool:
+        """Whether the command of this reply was left under way."""
+        return False
+
     async def aclose(self) -> None:
         """Let go of everything; called once, after the last batch."""
 

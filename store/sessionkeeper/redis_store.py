@@ -117,7 +117,7 @@ class RedisSessionStore(ActorSessionStore):
         ready = partial(
             get_ready, terms, limits=limits, clock=clock, bells=bells, listeners=self._listeners
         )
-        self._runner = RedisRunner(ready)
+        self._runner = RedisRunner(ready, capacity=capacity)
         self._actor: Actor[Tables] = Actor(
             self._runner,
             name="sessionkeeper owner",

@@ -27,6 +27,8 @@ __all__ = ["ClusterServers"]
 class ClusterServers(Servers):
     """Knows where each bucket is, and looks again when a node says otherwise or nothing at all."""
 
+    several = True
+
     def __init__(self, target: RedisTarget, keys: Keys, *, allow_eviction: bool = False) -> None:
         from redis.crc import key_slot
 
@@ -70,6 +72,10 @@ class ClusterServers(Servers):
     async def aclose(self) -> None:
         for node in list(self._nodes.values()):
             await node.aclose()
+
+    def home(self, bucket: int) -> object:
+        node = self._owners.get(bucket)
+        return None if node is None else node.target.name
 
     def generation(self, bucket: int) -> int:
         node = self._owners.get(bucket)

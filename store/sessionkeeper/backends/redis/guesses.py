@@ -8,6 +8,7 @@ what is there, and what a function made of a guess alone is told to nobody befor
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from ...session import Session
 from .keys import Bucket
@@ -32,9 +33,10 @@ class Guesses:
         self._expected: dict[Bucket, int] = {}
         self._round = 0
 
-    def begin(self) -> None:
-        """Start from what is known, with a round of questions: nothing else is under way now."""
-        self._expected.clear()
+    def begin(self, buckets: Iterable[Bucket]) -> None:
+        """Start from what is known, with a round of questions: nothing else is asked of these."""
+        for bucket in buckets:
+            self._expected.pop(bucket, None)
         self._round += 1
 
     def get(self, session_id: str) -> tuple[Session, str] | None:

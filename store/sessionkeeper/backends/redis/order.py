@@ -22,7 +22,7 @@ from ...store_command import OneSession, StoreCommand
 from .ask import OPEN, Ask, Plan
 from .call import says
 
-__all__ = ["Job", "Line"]
+__all__ = ["Job", "Line", "sessions_of"]
 
 
 class Job:
@@ -56,7 +56,7 @@ class Job:
         """When it was asked."""
         self.waited = waited
         """What had been waited for replicas in all by then."""
-        self.sessions = _sessions_of(command)
+        self.sessions = sessions_of(command)
         """The sessions it is about; None for the whole store."""
         self.read_only = command.read_only
         self.asks: list[Ask] = []
@@ -143,11 +143,12 @@ class Line:
             self._closed.update(job.sessions)
 
 
-def _sessions_of(command: StoreCommand[Any]) -> Sequence[str] | None:
+def sessions_of(command: StoreCommand[Any]) -> Sequence[str] | None:
+    """Return the sessions a command is about; None for the whole store."""
     if isinstance(command, OneSession):
         return command.touches
     if isinstance(command, Scoped):
-        return _sessions_of(command.command)
+        return sessions_of(command.command)
     if isinstance(command, CreateSession):
         return (command.session.id,)
     # These say that they touch none, for they pass over those of others.

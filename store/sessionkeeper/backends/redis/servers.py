@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from .call import Answer, Call
 from .facts import Facts
@@ -27,6 +28,9 @@ class Servers(ABC):
     after calls that were given later.
     """
 
+    several: ClassVar[bool] = False
+    """Whether there may be more than one node."""
+
     @property
     @abstractmethod
     def name(self) -> str:
@@ -44,6 +48,10 @@ class Servers(ABC):
     @abstractmethod
     async def aclose(self) -> None:
         """Close all connections. What was not answered is lost."""
+
+    def home(self, bucket: int) -> object:
+        """What stands for the node that has the bucket, as far as is known."""
+        return None
 
     @abstractmethod
     def generation(self, bucket: int) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ...clock import Clock
 from ...errors import StoreUnavailable
@@ -65,7 +67,8 @@ class Works:
     facts: Facts
     setting: Setting
     ledger: Ledger
-    delivery: Delivery
+    new_delivery: Callable[[], Delivery]
+    """Makes one for each task that delivers."""
     bells: HeedingBells
 
     async def aclose(self) -> None:
@@ -116,7 +119,8 @@ async def _get_ready(
         if layout.ttl is not None:
             _check(servers.name, facts, clock, allow_eviction=terms.allow_eviction)
         ledger = Ledger(keys, ring=terms.ring, window=terms.window, ttl=layout.ttl)
-        delivery = Delivery(
+        new_delivery = partial(
+            Delivery,
             servers,
             ledger,
             keys,
@@ -125,13 +129,13 @@ async def _get_ready(
             silence=terms.target.timeout,
             waits=terms.waits,
         )
-        await delivery.try_waiting(keys.buckets)
+        await new_delivery().try_waiting(keys.buckets)
     except BaseException:
         await servers.aclose()
         raise
     setting = Setting(keys, limits, clock, bells, listeners, ttl=layout.ttl)
     bells.connect(servers, keys, ledger.writer, ttl=layout.ttl)
-    return Works(servers, facts, setting, ledger, delivery, bells)
+    return Works(servers, facts, setting, ledger, new_delivery, bells)
 
 
 async def _connect(terms: Terms, keys: Keys) -> tuple[Servers, Facts, Layout]:
