@@ -63,7 +63,9 @@ def belongs(file: Origin | None, seen: Origin | None) -> bool:
         return seen.epoch == 1
     return (
         file.line == seen.line
-        and file.epoch in (seen.epoch - 1, seen.epoch)
+        # Not only the one before: after a failed sync and a power cut the file can be further
+        # behind, with all of it in the log.
+        and file.epoch <= seen.epoch
         and seen.cookie - file.cookie in (0, 1)
     )
 
