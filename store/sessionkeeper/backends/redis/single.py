@@ -33,7 +33,7 @@ class SingleServer(Servers):
         self._target = target
         self._allow_eviction = allow_eviction
         self._node = Node(target, count(1).__next__)
-        self._generation = 0
+        self._generation: int = 0
         self._ask_role_at = 0.0
         """When the server is asked again whether it is a replica: at once on a new connection."""
 
