@@ -78,6 +78,7 @@ async def test_duplicate_entries_in_the_eviction_order(time: Time) -> None:
         await create(manager, 5)
         for _ in range(50):
             for n in (4, 3, 3, 2, 0):
+                time.now += 0.001  # of one moment, the order would be that of the ids
                 await manager.record(note(str(n)))
         for n in range(5):
             await manager.create_session(transport_type="stdio", id=f"new{n}")
