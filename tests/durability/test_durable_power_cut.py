@@ -258,7 +258,9 @@ def test_the_harness_finds_an_answer_given_before_its_commit(
 
     def late(self: Any) -> None:
         execute = self._execute
-        self._execute = lambda statement: waiting.append(execute)
+        self._execute = lambda statement, *rest: (
+            waiting.append(execute) if statement == "COMMIT" else execute(statement, *rest)
+        )
         commit(self)
         self._execute = execute
 

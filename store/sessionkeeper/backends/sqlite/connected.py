@@ -83,14 +83,7 @@ class Connected(Transactions[SQLiteTables]):
 
     def _compare(self) -> None:
         """Somebody wrote the file itself: by bringing the log in, or by copying over it."""
-        try:
-            pair = settled(
-                lambda: (origin_in_file(connect, self._path), origin_seen(self._execute))
-            )
-        except FAILURES as error:
-            if primary_code(error) in _WAITED_FOR:
-                raise
-            pair = None
+        pair = settled(lambda: (origin_in_file(connect, self._path), origin_seen(self._execute)))
         if pair is None:
             raise self._files.overwritten()
         file, seen = pair

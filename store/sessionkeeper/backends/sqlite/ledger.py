@@ -206,7 +206,7 @@ class SQLiteLedger(Connected):
             # Readers that follow each other can keep a log from beginning anew.
             bring_in(self._path, LOG_AT_MOST // PAGE_BYTES)
         finally:
-            self._execute("ROLLBACK")
+            self.undo()
 
     def _sweep(self) -> None:
         self._begin_own()
