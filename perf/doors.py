@@ -17,10 +17,10 @@ from sessionkeeper import MessageContext, MessageEnvelope, Session, SessionError
 from sessionkeeper.arguments import checked_cursor
 from sessionkeeper.backend_config import backend_from_url
 from sessionkeeper.backends.redis.target import RedisTarget
-from sessionkeeper.ids import checked_id
 from sessionkeeper.tap.lines import LineSplitter
 from sessionkeeper.tap.pairing import read_heads
 from sessionkeeper.transfer import header_line, read_export
+from sessionkeeper.values.ids import checked_id
 from sessionkeeper.verify.history.jepsen import read_jepsen
 from sessionkeeper.verify.history.kv_maps import read_kv_maps
 from sessionkeeper.verify.history.lines import read_history_lines

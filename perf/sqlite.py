@@ -23,7 +23,7 @@ from harness import Number, Ratio, options, throughput
 from ratios import MESSAGE, envelope
 from sessionkeeper import Session, SQLiteSessionStore, StoreLimits
 from sessionkeeper.backends.sqlite.opening import open_file
-from sessionkeeper.guarantees import Durability
+from sessionkeeper.values.guarantees import Durability
 
 INSERT = (
     "INSERT INTO frames (session, seq, direction, sent_at, detail, message)"

@@ -11,9 +11,31 @@ from .backend_config import (
     StorageBackend,
     backend_from_url,
 )
-from .clock import Clock
 from .designs import LockedSessionStore, PlainSessionStore
-from .errors import (
+from .factory import StorageFactory
+from .frame_reader import FrameReader
+from .interface import SessionStore
+from .manager import (
+    KNOWN_VERSIONS,
+    HookFailure,
+    HookStatistics,
+    LatencyStatistics,
+    ManagerConfig,
+    ManagerStatistics,
+    PendingRequest,
+    PrincipalManager,
+    RequestStatistics,
+    SessionHooks,
+    SessionManager,
+    ShutdownReport,
+    SweeperStatistics,
+)
+from .owned import OwnedSessionStore
+from .redis_store import RedisSessionStore
+from .sqlite_store import SQLiteSessionStore
+from .thread_safe import ThreadSafeSessionStore
+from .values.clock import Clock
+from .values.errors import (
     BackendNotImplemented,
     InvalidMessage,
     InvalidSessionId,
@@ -33,31 +55,13 @@ from .errors import (
     StoreUnavailable,
     VersionConflict,
 )
-from .events import Listener, SessionEvent, SessionEventKind
-from .factory import StorageFactory
-from .frame_reader import FrameReader
-from .frozen import FrozenDict, FrozenList, JsonValue, freeze, thaw
-from .guarantees import Atomicity, Durability, Guarantees, Scope
-from .ids import SessionId, checked_id, new_session_id
-from .interface import SessionStore
-from .jsonrpc import MessageKind, RequestId
-from .limits import FramesFull, SessionsFull, StoreLimits
-from .manager import (
-    KNOWN_VERSIONS,
-    HookFailure,
-    HookStatistics,
-    LatencyStatistics,
-    ManagerConfig,
-    ManagerStatistics,
-    PendingRequest,
-    PrincipalManager,
-    RequestStatistics,
-    SessionHooks,
-    SessionManager,
-    ShutdownReport,
-    SweeperStatistics,
-)
-from .message import (
+from .values.events import Listener, SessionEvent, SessionEventKind
+from .values.frozen import FrozenDict, FrozenList, JsonValue, freeze, thaw
+from .values.guarantees import Atomicity, Durability, Guarantees, Scope
+from .values.ids import SessionId, checked_id, new_session_id
+from .values.jsonrpc import MessageKind, RequestId
+from .values.limits import FramesFull, SessionsFull, StoreLimits
+from .values.message import (
     Delivery,
     Frame,
     HttpDelivery,
@@ -66,15 +70,11 @@ from .message import (
     SseDelivery,
     StdioDelivery,
 )
-from .owned import OwnedSessionStore
-from .query import SessionPage, SessionQuery
-from .redis_store import RedisSessionStore
-from .session import Session
-from .sqlite_store import SQLiteSessionStore
-from .states import Direction, SessionState, SessionStatus, TransportType
-from .statistics import Counters, FileStatistics, ServerStatistics, StoreStatistics
-from .thread_safe import ThreadSafeSessionStore
-from .version import VersionState
+from .values.query import SessionPage, SessionQuery
+from .values.session import Session
+from .values.states import Direction, SessionState, SessionStatus, TransportType
+from .values.statistics import Counters, FileStatistics, ServerStatistics, StoreStatistics
+from .values.version import VersionState
 from .watcher import FrameWatcher
 
 __all__ = [

@@ -23,16 +23,16 @@ from soleowner import (
 )
 
 from .backends.memory import MemoryTables
-from .clock import Clock
 from .command_store import CommandStore
 from .crossing import Crossing, stop_at
-from .errors import OutcomeUnknown, Overloaded, SessionError, StoreClosed
-from .guarantees import Atomicity, Durability, Guarantees, Scope
-from .ids import new_session_id
-from .limits import StoreLimits
 from .listening import Listeners
 from .principal_store import PrincipalStore
 from .tables import Tables
+from .values.clock import Clock
+from .values.errors import OutcomeUnknown, Overloaded, SessionError, StoreClosed
+from .values.guarantees import Atomicity, Durability, Guarantees, Scope
+from .values.ids import new_session_id
+from .values.limits import StoreLimits
 from .watching import Bells
 
 __all__ = ["ActorSessionStore", "session_error"]

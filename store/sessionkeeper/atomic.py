@@ -9,13 +9,13 @@ from typing import ClassVar, Self, TypeAlias
 
 from soleowner import ActorStatistics, Observer
 
-from .events import Listener
-from .guarantees import Guarantees
 from .interface import SessionStore
-from .message import Frame, MessageEnvelope
-from .query import SessionPage, SessionQuery
-from .session import Session
-from .statistics import StoreStatistics
+from .values.events import Listener
+from .values.guarantees import Guarantees
+from .values.message import Frame, MessageEnvelope
+from .values.query import SessionPage, SessionQuery
+from .values.session import Session
+from .values.statistics import StoreStatistics
 from .watcher import FrameWatcher
 
 __all__ = ["AtomicSessionStore", "Change"]

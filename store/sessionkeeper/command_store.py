@@ -46,15 +46,15 @@ from .commands import (
     UpdateSession,
     UpdateSessionsBatch,
 )
-from .events import Listener
-from .ids import checked_id
 from .listening import Listeners
-from .message import Frame, MessageEnvelope
-from .query import SessionPage, SessionQuery
 from .records import FrameRecord, pack, unpack
-from .session import Session
-from .statistics import ServerStatistics, StoreStatistics
 from .store_command import StoreCommand
+from .values.events import Listener
+from .values.ids import checked_id
+from .values.message import Frame, MessageEnvelope
+from .values.query import SessionPage, SessionQuery
+from .values.session import Session
+from .values.statistics import ServerStatistics, StoreStatistics
 from .watcher import FrameWatcher, News, Proof
 from .watching import Bells
 

@@ -13,14 +13,14 @@ from typing import ClassVar, TypeVar
 from soleowner import CallerError, Command
 
 from .backends.memory import MemoryTables
-from .clock import Clock
 from .command_store import CommandStore
-from .errors import SessionError
-from .guarantees import Atomicity, Durability, Guarantees, Scope
-from .limits import StoreLimits
 from .listening import Listeners
 from .principal_store import PrincipalStore
 from .tables import Tables
+from .values.clock import Clock
+from .values.errors import SessionError
+from .values.guarantees import Atomicity, Durability, Guarantees, Scope
+from .values.limits import StoreLimits
 from .watching import Bells
 
 __all__ = ["LockedSessionStore", "PlainSessionStore"]

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from soleowner import ThreadPort
 
-from .message import Frame
+from .values.message import Frame
 from .watcher import FrameWatcher
 
 __all__ = ["FrameReader"]

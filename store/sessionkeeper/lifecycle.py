@@ -18,11 +18,11 @@ import msgspec
 from pydantic import ValidationError
 
 from .atomic import Change
-from .errors import VersionConflict
-from .jsonrpc import RpcHead
-from .message import MessageEnvelope
-from .session import Session
-from .states import Direction, SessionState
+from .values.errors import VersionConflict
+from .values.jsonrpc import RpcHead
+from .values.message import MessageEnvelope
+from .values.session import Session
+from .values.states import Direction, SessionState
 
 __all__ = ["Offer", "ending", "implied_change", "Result", "kept_offer", "read_offer", "read_result"]
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .errors import LimitExceeded, SequenceConflict
-from .jsonrpc import MAX_DEPTH, nests_deeper
-from .limits import FramesFull, StoreLimits
 from .records import FrameRecord
 from .rows import SessionRow
 from .rules import touch
 from .tables import Tables
+from .values.errors import LimitExceeded, SequenceConflict
+from .values.jsonrpc import MAX_DEPTH, nests_deeper
+from .values.limits import FramesFull, StoreLimits
 
 __all__ = ["append_frames", "check_append", "check_records", "clear_frames", "trim_frames"]
 

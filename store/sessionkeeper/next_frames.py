@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .atomic import AtomicSessionStore
-from .message import Frame
+from .values.message import Frame
 
 __all__ = ["next_frames"]
 

@@ -22,8 +22,8 @@ from soleowner import ActorStatistics, Observer
 
 from .arguments import checked_seconds, checked_text
 from .atomic import AtomicSessionStore
-from .errors import SessionError
-from .statistics import StoreStatistics
+from .values.errors import SessionError
+from .values.statistics import StoreStatistics
 
 __all__ = ["Telemetry"]
 

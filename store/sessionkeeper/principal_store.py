@@ -10,13 +10,13 @@ from .arguments import checked_session, checked_sessions, checked_text
 from .atomic import AtomicSessionStore, Change
 from .command_store import CommandStore
 from .commands import CountOwnSessions, ListOwnSessions, Scoped
-from .errors import LimitExceeded
-from .events import Listener
-from .message import MessageEnvelope
-from .query import SessionPage, SessionQuery
-from .session import Session
-from .statistics import StoreStatistics
 from .store_command import StoreCommand
+from .values.errors import LimitExceeded
+from .values.events import Listener
+from .values.message import MessageEnvelope
+from .values.query import SessionPage, SessionQuery
+from .values.session import Session
+from .values.statistics import StoreStatistics
 from .watching import NarrowBells
 
 __all__ = ["Belonging", "PrincipalStore", "hide_others", "refuse_whole"]

@@ -20,12 +20,12 @@ from .backends.redis.runner import RedisRunner
 from .backends.redis.target import RedisTarget
 from .backends.redis.waits import Waits
 from .backends.redis.works import Terms, get_ready
-from .clock import Clock
-from .guarantees import Atomicity, Durability, Guarantees, Scope
-from .limits import LONGEST_TTL, StoreLimits
 from .listening import Listeners
-from .statistics import ServerStatistics
 from .tables import Tables
+from .values.clock import Clock
+from .values.guarantees import Atomicity, Durability, Guarantees, Scope
+from .values.limits import LONGEST_TTL, StoreLimits
+from .values.statistics import ServerStatistics
 
 __all__ = ["RedisSessionStore"]
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 from contextvars import Context
 from operator import is_
 
-from .errors import (
+from .rows import SessionRow
+from .tables import Tables
+from .values.errors import (
     InvalidSessionId,
     LimitExceeded,
     RevisionConflict,
@@ -18,15 +20,13 @@ from .errors import (
     SessionExists,
     SessionNotFound,
 )
-from .events import SessionEventKind
-from .frozen import json_size, json_text
-from .ids import is_session_id
-from .limits import SessionsFull, StoreLimits
-from .rows import SessionRow
-from .session import Session
-from .states import SessionState
-from .tables import Tables
-from .version import VersionState
+from .values.events import SessionEventKind
+from .values.frozen import json_size, json_text
+from .values.ids import is_session_id
+from .values.limits import SessionsFull, StoreLimits
+from .values.session import Session
+from .values.states import SessionState
+from .values.version import VersionState
 
 __all__ = [
     "change_session",

@@ -17,11 +17,11 @@ from .backends.sqlite.maintenance import VacuumStep, aside, back_up, check_pages
 from .backends.sqlite.opening import resolved
 from .backends.sqlite.reader import SQLiteReader
 from .backends.sqlite.tables import SQLiteTables
-from .clock import Clock
-from .errors import SessionError
-from .guarantees import Atomicity, Durability, Guarantees, Scope
-from .limits import StoreLimits
 from .listening import Listeners
+from .values.clock import Clock
+from .values.errors import SessionError
+from .values.guarantees import Atomicity, Durability, Guarantees, Scope
+from .values.limits import StoreLimits
 from .watching import Bells
 
 __all__ = ["SQLiteSessionStore"]

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import Context
 
-from .clock import micros
-from .events import SessionEventKind
-from .query import SessionPage, SessionQuery
 from .rows import SessionRow
 from .rules import delete_session, time_out
-from .session import Session
 from .tables import Tables
+from .values.clock import micros
+from .values.events import SessionEventKind
+from .values.query import SessionPage, SessionQuery
+from .values.session import Session
 
 __all__ = ["expire_sessions", "find_sessions", "purge_sessions"]
 

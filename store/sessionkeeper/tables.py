@@ -10,15 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextvars import Context
 
-from .clock import Clock
-from .events import SessionEventKind
-from .limits import StoreLimits
 from .records import FrameRecord
 from .rows import SessionRow
-from .session import Session
-from .states import SessionState
-from .statistics import FileStatistics
 from .tally import Tally
+from .values.clock import Clock
+from .values.events import SessionEventKind
+from .values.limits import StoreLimits
+from .values.session import Session
+from .values.states import SessionState
+from .values.statistics import FileStatistics
 
 __all__ = ["Tables"]
 

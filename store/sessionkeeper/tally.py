@@ -8,9 +8,9 @@ from typing import Protocol
 
 import msgspec
 
-from .events import SessionEventKind
-from .states import SessionState
-from .statistics import Counters
+from .values.events import SessionEventKind
+from .values.states import SessionState
+from .values.statistics import Counters
 
 __all__ = ["Counted", "Tally", "TallyNumbers"]
 

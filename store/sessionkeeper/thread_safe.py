@@ -10,11 +10,11 @@ from typing import Any, Self, TypeVar
 from .atomic import AtomicSessionStore, Change
 from .crossing import Crossing, drive
 from .frame_reader import FrameReader
-from .guarantees import Guarantees
-from .message import Frame, MessageEnvelope
-from .query import SessionPage, SessionQuery
-from .session import Session
-from .statistics import StoreStatistics
+from .values.guarantees import Guarantees
+from .values.message import Frame, MessageEnvelope
+from .values.query import SessionPage, SessionQuery
+from .values.session import Session
+from .values.statistics import StoreStatistics
 
 __all__ = ["ThreadSafeSessionStore"]
 

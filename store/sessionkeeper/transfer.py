@@ -16,11 +16,11 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from .atomic import AtomicSessionStore
-from .errors import InvalidMessage, SessionError, SessionNotFound
-from .message import Frame, MessageContext, MessageEnvelope
 from .next_frames import next_frames
-from .session import CALLER_FIELDS, Session
-from .states import SessionState
+from .values.errors import InvalidMessage, SessionError, SessionNotFound
+from .values.message import Frame, MessageContext, MessageEnvelope
+from .values.session import CALLER_FIELDS, Session
+from .values.states import SessionState
 
 __all__ = [
     "FORMAT_VERSION",

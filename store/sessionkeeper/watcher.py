@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeAlias
 
-from .message import Frame
+from .values.message import Frame
 from .watching import SessionBells
 
 __all__ = ["GONE", "FrameWatcher", "Look", "News", "Proof", "is_other"]

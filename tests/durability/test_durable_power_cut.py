@@ -29,7 +29,7 @@ from sessionkeeper import (
     StoreUnavailable,
 )
 from sessionkeeper.backends.sqlite import frames, ledger, opening, places
-from sessionkeeper.guarantees import Durability
+from sessionkeeper.values.guarantees import Durability
 
 if TYPE_CHECKING:
     from tests.durability.conftest import Power

@@ -24,7 +24,7 @@ from sessionkeeper import (
     StoreUnavailable,
 )
 from sessionkeeper.backends.sqlite import certainty, ledger, opening
-from sessionkeeper.guarantees import Durability
+from sessionkeeper.values.guarantees import Durability
 
 if TYPE_CHECKING:
     from tests.durability.conftest import Power

@@ -24,7 +24,7 @@ from sessionkeeper.lab import (
 )
 from sessionkeeper.lab import wrong as shipped
 
-from ..conftest import LoopFactory
+from tests.conftest import LoopFactory
 
 SEEDS = 200
 """With four right designs and thirteen workloads, one of them not offered: 10,200 schedules."""

@@ -16,7 +16,7 @@ from sessionkeeper.lab import (
     unexpected,
 )
 
-from ..conftest import LoopFactory
+from tests.conftest import LoopFactory
 
 LOOPS: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
 

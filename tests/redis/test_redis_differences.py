@@ -22,7 +22,7 @@ from sessionkeeper import (
     SessionStore,
     StoreLimits,
 )
-from sessionkeeper.frozen import FrozenDict
+from sessionkeeper.values.frozen import FrozenDict
 
 PROGRAMS = int(os.environ.get("DIFFERENCES", "200"))
 SEED = int(os.environ.get("DIFFERENCES_SEED", "0"))

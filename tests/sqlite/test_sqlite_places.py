@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sessionkeeper import ActorSessionStore, AtomicSessionStore, Frame, SQLiteSessionStore
 from sessionkeeper.backends.sqlite import opening, places, schema
-from sessionkeeper.guarantees import Durability
+from sessionkeeper.values.guarantees import Durability
 
 if TYPE_CHECKING:
     from tests.sqlite.conftest import Kit

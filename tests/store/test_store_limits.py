@@ -14,7 +14,7 @@ from sessionkeeper import (
     StoreLimits,
     StoreStatistics,
 )
-from sessionkeeper.jsonrpc import MAX_DEPTH, MAX_MESSAGE_BYTES
+from sessionkeeper.values.jsonrpc import MAX_DEPTH, MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from tests.store.conftest import Design, Kit

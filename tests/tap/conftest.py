@@ -16,9 +16,9 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sessionkeeper.errors import InvalidMessage
-from sessionkeeper.states import Direction
 from sessionkeeper.tap import Recorder, Tap, TapReport
+from sessionkeeper.values.errors import InvalidMessage
+from sessionkeeper.values.states import Direction
 
 _PRELUDE = """
 import json, os, select, signal, subprocess, sys, time

@@ -7,10 +7,10 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from sessionkeeper.states import Direction
 from sessionkeeper.tap import CommandNotStarted, Tap, exit_status
 from sessionkeeper.tap.pump import Pump
 from sessionkeeper.tap.report import Ending
+from sessionkeeper.values.states import Direction
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from sessionkeeper.states import Direction
+from sessionkeeper.values.states import Direction
 
 if TYPE_CHECKING:
     from pathlib import Path

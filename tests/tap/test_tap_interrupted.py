@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from sessionkeeper.states import Direction
+from sessionkeeper.values.states import Direction
 
 if TYPE_CHECKING:
     from tests.tap.conftest import Rig

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from sessionkeeper.states import Direction
+from sessionkeeper.values.states import Direction
 
 if TYPE_CHECKING:
     from tests.tap.conftest import Rig

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from sessionkeeper.errors import InvalidMessage
 from sessionkeeper.manager import SessionManager
-from sessionkeeper.message import StdioDelivery
-from sessionkeeper.states import Direction, SessionState, SessionStatus, TransportType
 from sessionkeeper.tap import CommandNotStarted, SessionRecorder
+from sessionkeeper.values.errors import InvalidMessage
+from sessionkeeper.values.message import StdioDelivery
+from sessionkeeper.values.states import Direction, SessionState, SessionStatus, TransportType
 
 NOW = datetime.now(UTC)
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from sessionkeeper.errors import SessionError
-from sessionkeeper.states import Direction
+from sessionkeeper.values.errors import SessionError
+from sessionkeeper.values.states import Direction
 
 if TYPE_CHECKING:
     from sessionkeeper.tap import TapReport

@@ -26,7 +26,7 @@ from sessionkeeper import (
     StoreLimits,
     VersionState,
 )
-from sessionkeeper.value import Value
+from sessionkeeper.values.base import Value
 
 SESSION = Session.new(
     transport_type="sse",

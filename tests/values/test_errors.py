@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import sessionkeeper
-from sessionkeeper import SessionError, SessionState, errors
+from sessionkeeper import SessionError, SessionState
+from sessionkeeper.values import errors
 
 ID = "0123456789abcdef"
 ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sessionkeeper import FrozenDict, FrozenList, freeze, thaw
-from sessionkeeper.frozen import json_size
+from sessionkeeper.values.frozen import json_size
 
 PLAIN: dict[str, Any] = {"a": [1, 2.5, None, True, {"b": "x"}], "c": {}, "d": []}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter
 from sessionkeeper import InvalidSessionId, Session, SessionError, SessionId, new_session_id
-from sessionkeeper.ids import checked_id, is_session_id
+from sessionkeeper.values.ids import checked_id, is_session_id
 
 ADAPTER: TypeAdapter[str] = TypeAdapter(SessionId)
 

@@ -6,7 +6,12 @@ from collections.abc import Callable
 
 import pytest
 from sessionkeeper import InvalidMessage, MessageEnvelope
-from sessionkeeper.jsonrpc import MAX_DEPTH, MAX_MESSAGE_BYTES, nests_deeper, validate_message
+from sessionkeeper.values.jsonrpc import (
+    MAX_DEPTH,
+    MAX_MESSAGE_BYTES,
+    nests_deeper,
+    validate_message,
+)
 
 CANARY = "c4n4ry-s3cr3t"  # also in each of the messages below
 

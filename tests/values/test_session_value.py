@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sessionkeeper import FrozenDict, Session, SessionState, TransportType, VersionState
-from sessionkeeper.session import CALLER_FIELDS, STORE_FIELDS
+from sessionkeeper.values.session import CALLER_FIELDS, STORE_FIELDS
 
 
 def test_the_fields_are_the_contracts() -> None:

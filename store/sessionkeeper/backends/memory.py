@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import Context
 from operator import attrgetter
 
-from ..clock import Clock
-from ..events import SessionEvent, SessionEventKind
-from ..limits import StoreLimits
 from ..listening import Listeners
 from ..records import FrameRecord
 from ..rows import SessionRow
-from ..session import Session
-from ..states import SessionState
 from ..tables import Tables
 from ..tally import Tally
+from ..values.clock import Clock
+from ..values.events import SessionEvent, SessionEventKind
+from ..values.limits import StoreLimits
+from ..values.session import Session
+from ..values.states import SessionState
 from .creation_order import CreationOrder
 from .frame_log import FrameLog
 from .time_order import TimeOrder

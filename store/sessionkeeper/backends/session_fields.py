@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from ..frozen import FrozenDict, FrozenList
-from ..session import Session
-from ..states import TransportType
-from ..version import VersionState
+from ..values.frozen import FrozenDict, FrozenList
+from ..values.session import Session
+from ..values.states import TransportType
+from ..values.version import VersionState
 
 __all__ = ["fields_of", "held_of", "read_fields", "to_json"]
 

@@ -6,9 +6,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from itertools import takewhile
 
-from ..clock import micros
-from ..ids import encoded_id
 from ..rows import SessionRow
+from ..values.clock import micros
+from ..values.ids import encoded_id
 
 __all__ = ["TimeOrder"]
 

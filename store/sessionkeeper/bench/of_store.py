@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
 from ..atomic import AtomicSessionStore
-from ..guarantees import Durability
-from ..limits import StoreLimits
-from ..message import MessageEnvelope
-from ..session import Session
+from ..values.guarantees import Durability
+from ..values.limits import StoreLimits
+from ..values.message import MessageEnvelope
+from ..values.session import Session
 from .load import MOST_HELD
 from .subject import Kept, Subject, Work
 

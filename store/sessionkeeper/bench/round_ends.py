@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 
-from ..errors import SessionNotFound
+from ..values.errors import SessionNotFound
 from .load import Load, message_of
 from .orders import Checked
 from .subject import Kept, Subject, Work

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from ..atomic import AtomicSessionStore
 from ..backend_config import RedisBackend, SQLiteBackend, backend_from_url
-from ..errors import BackendNotImplemented
 from ..factory import StorageFactory
 from ..redis_store import RedisSessionStore
+from ..values.errors import BackendNotImplemented
 from .of_store import LIMITS, StoreSubject
 from .peers import PEERS, PeerNeeds, PeerNotInstalled, Place
 from .subject import Subject

@@ -15,7 +15,6 @@ from typing import Annotated, cast
 import msgspec
 import typer
 
-from ..errors import SessionError
 from ..lab import (
     COLUMNS,
     DEFAULT_SEEDS,
@@ -29,6 +28,7 @@ from ..lab import (
     design_named,
     unexpected,
 )
+from ..values.errors import SessionError
 from .console import INTERRUPTED, complain, run_on_loop
 
 __all__ = ["compare_designs"]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..copying import CopyReport, copy_sessions
-from ..errors import OutcomeUnknown, StoreUnavailable
+from ..values.errors import OutcomeUnknown, StoreUnavailable
 from .console import INTERRUPTED, complain
 from .progress import progress
 from .stores import BAD_INPUT, NOTHING, STORES, AsJson, configured, opened, run_command

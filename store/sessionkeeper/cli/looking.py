@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import short_id
-from ..message import Frame
-from ..query import SessionQuery
-from ..session import Session
-from ..states import Direction, SessionState
-from ..statistics import ServerStatistics
+from ..values.errors import short_id
+from ..values.message import Frame
+from ..values.query import SessionQuery
+from ..values.session import Session
+from ..values.states import Direction, SessionState
+from ..values.statistics import ServerStatistics
 from .console import interruptible
 from .stores import NOTHING, AsJson, SessionId, StoreUrl, find, opened, printable, run_command
 

@@ -16,8 +16,6 @@ from typing import Annotated, TextIO
 import typer
 
 from ..atomic import AtomicSessionStore
-from ..errors import SessionError, SessionExists, SessionNotFound, short_id
-from ..query import SessionQuery
 from ..transfer import (
     MalformedExport,
     StoredSession,
@@ -27,6 +25,8 @@ from ..transfer import (
     last_line,
     read_export,
 )
+from ..values.errors import SessionError, SessionExists, SessionNotFound, short_id
+from ..values.query import SessionQuery
 from .console import complain, interruptible
 from .progress import progress
 from .stores import BAD_INPUT, NOTHING, AsJson, StoreUrl, find, noted, opened, run_command

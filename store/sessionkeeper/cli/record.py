@@ -9,10 +9,8 @@ from typing import Annotated
 
 import typer
 
-from ..errors import SessionError
 from ..factory import StorageFactory
 from ..manager import ManagerConfig, SessionManager
-from ..session import Session
 from ..tap import (
     CommandNotStarted,
     SessionRecorder,
@@ -21,6 +19,8 @@ from ..tap import (
     exit_status,
     forwarding_signals,
 )
+from ..values.errors import SessionError
+from ..values.session import Session
 from .console import complain, run_on_loop, say
 from .stores import STORES, said
 

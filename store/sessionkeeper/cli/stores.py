@@ -20,10 +20,10 @@ from ..backend_config import (
     StorageBackend,
     backend_from_url,
 )
-from ..errors import BackendNotImplemented, InvalidSessionId, SessionError, SessionNotFound
 from ..factory import StorageFactory
-from ..query import SessionQuery
-from ..session import Session
+from ..values.errors import BackendNotImplemented, InvalidSessionId, SessionError, SessionNotFound
+from ..values.query import SessionQuery
+from ..values.session import Session
 from .console import INTERRUPTED, complain, run_on_loop
 
 __all__ = [

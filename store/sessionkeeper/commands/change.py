@@ -9,8 +9,8 @@ from soleowner import CallerError
 from .. import rules
 from ..atomic import Change
 from ..rows import SessionRow
-from ..session import Session
 from ..tables import Tables
+from ..values.session import Session
 
 __all__ = ["apply_change", "run_change"]
 

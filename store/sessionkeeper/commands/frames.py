@@ -13,11 +13,11 @@ import msgspec
 
 from .. import log_rules, rules
 from ..atomic import Change
-from ..errors import LogReplaced
 from ..records import FrameRecord
 from ..rows import SessionRow
 from ..store_command import OneSession
 from ..tables import Tables
+from ..values.errors import LogReplaced
 from ..watcher import GONE, Proof, is_other
 from .change import apply_change
 

@@ -12,9 +12,9 @@ from typing import ClassVar
 from .. import rules
 from ..atomic import Change
 from ..rows import SessionRow
-from ..session import Session
 from ..store_command import OneSession, StoreCommand
 from ..tables import Tables
+from ..values.session import Session
 from .change import apply_change
 
 __all__ = [

@@ -7,11 +7,11 @@ from contextvars import Context
 from typing import ClassVar
 
 from .. import sweeping
-from ..query import SessionPage, SessionQuery
-from ..session import Session
-from ..statistics import TableStatistics
 from ..store_command import StoreCommand
 from ..tables import Tables
+from ..values.query import SessionPage, SessionQuery
+from ..values.session import Session
+from ..values.statistics import TableStatistics
 
 __all__ = [
     "CountSessions",

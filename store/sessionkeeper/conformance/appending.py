@@ -7,14 +7,9 @@ from typing import Any
 import pytest
 
 from ..atomic import AtomicSessionStore
-from ..errors import (
-    InvalidTransition,
-    SequenceConflict,
-    SessionClosed,
-    SessionNotFound,
-)
-from ..session import Session
-from ..states import SessionState
+from ..values.errors import InvalidTransition, SequenceConflict, SessionClosed, SessionNotFound
+from ..values.session import Session
+from ..values.states import SessionState
 from .kit import SEVERAL, StoreKit
 from .promise import needs
 from .samples import become, held, new, note, numbers, tagged

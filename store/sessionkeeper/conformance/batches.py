@@ -6,14 +6,9 @@ import asyncio
 
 import pytest
 
-from ..errors import (
-    InvalidTransition,
-    RevisionConflict,
-    SessionNotFound,
-    VersionConflict,
-)
 from ..interface import SessionStore
-from ..version import VersionState
+from ..values.errors import InvalidTransition, RevisionConflict, SessionNotFound, VersionConflict
+from ..values.version import VersionState
 from .kit import StoreKit
 from .promise import demand, needs
 from .samples import become, held, new, tagged, turns

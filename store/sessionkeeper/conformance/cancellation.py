@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 import pytest
 
 from ..atomic import AtomicSessionStore
-from ..errors import OutcomeUnknown, SessionNotFound
 from ..interface import SessionStore
-from ..session import Session
+from ..values.errors import OutcomeUnknown, SessionNotFound
+from ..values.session import Session
 from .kit import SEVERAL, StoreKit
 from .promise import demand, needs, skip_what_is_refused
 from .samples import become, callers_part, new, note, numbers, tagged, turns

@@ -9,15 +9,10 @@ from typing import Any
 import pytest
 
 from ..atomic import AtomicSessionStore
-from ..errors import (
-    InvalidTransition,
-    SessionClosed,
-    SessionNotFound,
-    VersionConflict,
-)
-from ..session import Session
-from ..states import SessionState
-from ..version import VersionState
+from ..values.errors import InvalidTransition, SessionClosed, SessionNotFound, VersionConflict
+from ..values.session import Session
+from ..values.states import SessionState
+from ..values.version import VersionState
 from .kit import StoreKit
 from .promise import needs
 from .samples import become, callers_part, held, new, note, tagged

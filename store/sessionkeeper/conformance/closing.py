@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ..atomic import AtomicSessionStore
-from ..errors import OutcomeUnknown, StoreClosed
+from ..values.errors import OutcomeUnknown, StoreClosed
 from .kit import StoreKit
 from .samples import new, note, turns
 

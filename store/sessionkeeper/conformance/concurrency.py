@@ -6,13 +6,9 @@ import asyncio
 from random import Random
 from typing import cast
 
-from ..errors import (
-    RevisionConflict,
-    SessionExists,
-    SessionNotFound,
-)
 from ..interface import SessionStore
-from ..session import Session
+from ..values.errors import RevisionConflict, SessionExists, SessionNotFound
+from ..values.session import Session
 from .kit import StoreKit
 from .promise import demand
 from .samples import held, new, note, numbers, tagged, turns

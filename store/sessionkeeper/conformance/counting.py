@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..atomic import AtomicSessionStore
-from ..guarantees import Guarantees
-from ..states import SessionState
+from ..values.guarantees import Guarantees
+from ..values.states import SessionState
 from .kit import StoreKit
 from .promise import needs
 from .samples import become, new, note

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ..atomic import AtomicSessionStore
-from ..errors import RevisionConflict
-from ..guarantees import Durability
+from ..values.errors import RevisionConflict
+from ..values.guarantees import Durability
 from .kit import AtomicStoreKit
 from .samples import held, new, note, tagged
 

@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 import pytest
 
 from ..atomic import AtomicSessionStore
-from ..errors import InvalidSessionId, SessionError
 from ..interface import SessionStore
-from ..query import SessionQuery
-from ..session import Session
+from ..values.errors import InvalidSessionId, SessionError
+from ..values.query import SessionQuery
+from ..values.session import Session
 from .kit import StoreKit
 from .promise import needs, skip_what_is_refused
 from .samples import held, new, note

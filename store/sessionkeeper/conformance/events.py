@@ -9,9 +9,9 @@ from functools import partial
 import pytest
 
 from ..atomic import AtomicSessionStore
-from ..errors import SessionError
-from ..events import SessionEvent
-from ..limits import SessionsFull, StoreLimits
+from ..values.errors import SessionError
+from ..values.events import SessionEvent
+from ..values.limits import SessionsFull, StoreLimits
 from .kit import AtomicStoreKit
 from .promise import needs
 from .samples import become, new, note, tagged, turns

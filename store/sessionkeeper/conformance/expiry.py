@@ -11,8 +11,8 @@ from random import Random
 import pytest
 
 from ..atomic import AtomicSessionStore
-from ..errors import InvalidTransition, SessionClosed, SessionNotFound
-from ..states import SessionState, SessionStatus
+from ..values.errors import InvalidTransition, SessionClosed, SessionNotFound
+from ..values.states import SessionState, SessionStatus
 from .kit import AtomicStoreKit
 from .promise import demand, needs
 from .samples import Dial, become, held, new, note, numbers, turns

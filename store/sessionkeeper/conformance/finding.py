@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from ..atomic import AtomicSessionStore
-from ..query import SessionQuery
-from ..session import Session
+from ..values.query import SessionQuery
+from ..values.session import Session
 from .kit import StoreKit
 from .samples import become, new, note, tagged, turns
 

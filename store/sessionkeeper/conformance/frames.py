@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from ..errors import SessionClosed
 from ..interface import SessionStore
-from ..message import HttpDelivery, MessageEnvelope, SseDelivery, StdioDelivery
-from ..states import SessionState
+from ..values.errors import SessionClosed
+from ..values.message import HttpDelivery, MessageEnvelope, SseDelivery, StdioDelivery
+from ..values.states import SessionState
 from .kit import StoreKit
 from .samples import become, held, new, note, numbers
 

@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from ..errors import SessionError
-from ..guarantees import Atomicity
 from ..interface import SessionStore
-from ..query import SessionQuery
-from ..session import Session
-from ..states import SessionState
+from ..values.errors import SessionError
+from ..values.guarantees import Atomicity
+from ..values.query import SessionQuery
+from ..values.session import Session
+from ..values.states import SessionState
 from ..verify import RecordingStore, SessionStoreModel, Verdict, check, find_anomalies
 from .kit import SEVERAL, StoreKit
 from .promise import declared

@@ -8,8 +8,8 @@ import pytest
 
 from ..atomic import AtomicSessionStore
 from ..interface import SessionStore
-from ..message import MessageEnvelope
-from ..session import Session
+from ..values.message import MessageEnvelope
+from ..values.session import Session
 from .kit import StoreKit
 from .promise import needs
 from .samples import held, new, note, tagged

@@ -9,9 +9,9 @@ from typing import ClassVar
 import pytest_asyncio
 
 from ..atomic import AtomicSessionStore
-from ..clock import Clock
 from ..interface import SessionStore
-from ..limits import StoreLimits
+from ..values.clock import Clock
+from ..values.limits import StoreLimits
 from .promise import Kit, Level, held_to_its_promise
 
 __all__ = ["REFUSABLE", "AtomicStoreKit", "StoreKit"]

@@ -6,9 +6,9 @@ import asyncio
 from types import TracebackType
 
 from ..atomic import AtomicSessionStore
-from ..errors import LimitExceeded, SessionNotFound
-from ..limits import FramesFull, SessionsFull, StoreLimits
-from ..message import MessageEnvelope
+from ..values.errors import LimitExceeded, SessionNotFound
+from ..values.limits import FramesFull, SessionsFull, StoreLimits
+from ..values.message import MessageEnvelope
 from .kit import SEVERAL, AtomicStoreKit
 from .promise import demand, needs
 from .samples import become, held, new, note, numbers, tagged, turns

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from ..atomic import AtomicSessionStore
-from ..errors import SessionExists, SessionNotFound
-from ..events import SessionEvent
-from ..query import SessionQuery
-from ..session import Session
+from ..values.errors import SessionExists, SessionNotFound
+from ..values.events import SessionEvent
+from ..values.query import SessionQuery
+from ..values.session import Session
 from .kit import StoreKit
 from .promise import demand, needs
 from .samples import become, held, new, note, numbers, tagged, turns

@@ -12,8 +12,8 @@ from typing import ClassVar, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
 import pytest
 
 from ..atomic import AtomicSessionStore
-from ..guarantees import Atomicity, Durability, Guarantees, Scope
 from ..interface import SessionStore
+from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
 
 __all__ = [
     "Kit",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from ..atomic import AtomicSessionStore
-from ..errors import RevisionConflict, SequenceConflict, SessionClosed
-from ..session import Session
+from ..values.errors import RevisionConflict, SequenceConflict, SessionClosed
+from ..values.session import Session
 from .concurrency import CALLERS, staggered
 from .kit import SEVERAL, StoreKit
 from .promise import demand, needs

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ..atomic import AtomicSessionStore
-from ..errors import SessionNotFound
-from ..message import Frame
+from ..values.errors import SessionNotFound
+from ..values.message import Frame
 from .kit import StoreKit
 from .promise import needs
 from .samples import become, held, new, note, numbers

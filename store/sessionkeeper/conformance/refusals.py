@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ..atomic import AtomicSessionStore
-from ..clock import Clock
-from ..events import SessionEvent
-from ..limits import StoreLimits
-from ..query import SessionQuery
+from ..values.clock import Clock
+from ..values.events import SessionEvent
+from ..values.limits import StoreLimits
+from ..values.query import SessionQuery
 from .kit import REFUSABLE, SEVERAL, AtomicStoreKit
 from .samples import held, new, note
 

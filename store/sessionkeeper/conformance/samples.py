@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
-from ..clock import Clock
 from ..interface import SessionStore
-from ..message import MessageEnvelope
-from ..session import CALLER_FIELDS, Session
-from ..states import SessionState
+from ..values.clock import Clock
+from ..values.message import MessageEnvelope
+from ..values.session import CALLER_FIELDS, Session
+from ..values.states import SessionState
 
 __all__ = [
     "Dial",

@@ -7,17 +7,17 @@ from functools import partial
 
 import pytest
 
-from ..errors import (
+from ..interface import SessionStore
+from ..values.errors import (
     InvalidTransition,
     RevisionConflict,
     SessionExists,
     SessionNotFound,
     VersionConflict,
 )
-from ..interface import SessionStore
-from ..session import Session
-from ..states import SessionState
-from ..version import VersionState
+from ..values.session import Session
+from ..values.states import SessionState
+from ..values.version import VersionState
 from .kit import StoreKit
 from .samples import become, callers_part, held, new, note, numbers, tagged
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ..atomic import AtomicSessionStore
-from ..errors import SessionNotFound, StoreClosed
-from ..message import Frame
-from ..states import SessionState
+from ..values.errors import SessionNotFound, StoreClosed
+from ..values.message import Frame
+from ..values.states import SessionState
 from .kit import StoreKit
 from .promise import needs
 from .samples import become, new, note, numbers, turns

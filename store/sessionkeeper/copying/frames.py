@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterable
 from hashlib import sha256
 
 from ..atomic import AtomicSessionStore
-from ..message import Frame
 from ..next_frames import next_frames
-from ..session import CALLER_FIELDS, Session
+from ..values.message import Frame
+from ..values.session import CALLER_FIELDS, Session
 
 __all__ = ["Digest", "Missing", "slices"]
 

@@ -7,9 +7,9 @@ again, because its answer was lost or the program was, changes nothing twice.
 from __future__ import annotations
 
 from ..atomic import AtomicSessionStore
-from ..message import MessageEnvelope
-from ..session import CALLER_FIELDS, Session
-from ..states import Direction, SessionState
+from ..values.message import MessageEnvelope
+from ..values.session import CALLER_FIELDS, Session
+from ..values.states import Direction, SessionState
 from .frames import Digest, Missing, slices
 
 __all__ = ["Differs", "SessionCopy", "begin"]

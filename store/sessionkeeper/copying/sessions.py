@@ -9,9 +9,15 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 from ..atomic import AtomicSessionStore
-from ..errors import OutcomeUnknown, SequenceConflict, SessionClosed, SessionNotFound, short_id
-from ..query import SessionQuery
-from ..session import Session
+from ..values.errors import (
+    OutcomeUnknown,
+    SequenceConflict,
+    SessionClosed,
+    SessionNotFound,
+    short_id,
+)
+from ..values.query import SessionQuery
+from ..values.session import Session
 from .frames import Missing
 from .one_session import Differs, SessionCopy, begin
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..message import MessageEnvelope
-from ..session import Session
-from ..states import Direction, SessionState
+from ..values.message import MessageEnvelope
+from ..values.session import Session
+from ..values.states import Direction, SessionState
 from .servers import Plan
 
 __all__ = ["Finding", "check_session"]

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..manager import ManagerConfig, ManagerStatistics, SessionManager
-from ..message import Frame
-from ..session import Session
 from ..tap import SessionRecorder, Tap
+from ..values.message import Frame
+from ..values.session import Session
 from .check import Finding, check_session
 from .client import STEPS, converse
 from .servers import Plan, make_plans

@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..frozen import FrozenDict
-from ..message import Frame
-from ..session import Session
-from ..states import Direction, SessionState
+from ..values.frozen import FrozenDict
+from ..values.message import Frame
+from ..values.session import Session
+from ..values.states import Direction, SessionState
 from .run import DemoResult
 
 __all__ = ["result_as_dict", "show_result"]

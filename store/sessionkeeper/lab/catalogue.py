@@ -9,9 +9,9 @@ from typing import TypeAlias
 from ..actor_store import ActorSessionStore
 from ..designs import LockedSessionStore, PlainSessionStore
 from ..interface import SessionStore
-from ..limits import StoreLimits
 from ..owned import OwnedSessionStore
 from ..sqlite_store import SQLiteSessionStore
+from ..values.limits import StoreLimits
 from ..verify import AnomalyKind
 from . import wrong
 from .files import in_new_folder

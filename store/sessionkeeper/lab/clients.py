@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 
-from ..errors import RevisionConflict, SessionError
-from ..message import MessageEnvelope
-from ..session import Session
+from ..values.errors import RevisionConflict, SessionError
+from ..values.message import MessageEnvelope
+from ..values.session import Session
 from ..verify import RecordingStore
 
 __all__ = ["CLIENT", "add_one", "change", "new", "note", "together"]

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..errors import SessionError
-from ..session import Session
+from ..values.errors import SessionError
+from ..values.session import Session
 from ..verify import RecordingStore
 from .clients import add_one, new, note, together
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeAlias
 
 from ..interface import SessionStore
-from ..limits import StoreLimits
+from ..values.limits import StoreLimits
 from .catalogue import DESIGNS, Design, LimitsNotTaken, Make
 from .files import in_new_folder
 

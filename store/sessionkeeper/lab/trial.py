@@ -7,7 +7,7 @@ from contextlib import suppress
 from random import Random
 from typing import cast
 
-from ..errors import SessionError
+from ..values.errors import SessionError
 from ..verify import (
     AnyModel,
     History,

@@ -7,8 +7,8 @@ from typing import Annotated, Self
 from pydantic import Field, FiniteFloat, field_validator
 
 from ..backend_config import MemoryBackend, RedisBackend, SQLiteBackend
-from ..value import Value
-from ..version import ProtocolVersion
+from ..values.base import Value
+from ..values.version import ProtocolVersion
 
 __all__ = ["KNOWN_VERSIONS", "ManagerConfig"]
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable
 from contextvars import Context
 from typing import TypeAlias
 
-from ..events import SessionEvent
+from ..values.events import SessionEvent
 from .hooks import HookFailure, SessionHooks
 from .pending import PendingRequest
 from .statistics import HookStatistics

@@ -12,8 +12,8 @@ from enum import Enum
 
 import msgspec
 
-from ..jsonrpc import RequestId, RpcHead
-from ..message import MessageContext
+from ..values.jsonrpc import RequestId, RpcHead
+from ..values.message import MessageContext
 from .pending import PendingRequest, Waiting
 from .requests import RequestKey, RequestTracker, opposite
 

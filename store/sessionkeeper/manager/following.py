@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 from contextvars import Context
 
-from ..errors import short_id
-from ..events import SessionEvent, SessionEventKind
+from ..values.errors import short_id
+from ..values.events import SessionEvent, SessionEventKind
 from .dispatcher import HookDispatcher
 from .handshakes import Handshakes
 from .hooks import SessionHooks

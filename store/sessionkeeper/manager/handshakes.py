@@ -13,11 +13,11 @@ from typing import TypeAlias
 import msgspec
 
 from ..atomic import AtomicSessionStore
-from ..errors import InvalidMessage
-from ..jsonrpc import RequestId, RpcHead, read_head
 from ..lifecycle import Offer, kept_offer, read_offer
-from ..message import MessageContext, MessageEnvelope
-from ..states import Direction, SessionState
+from ..values.errors import InvalidMessage
+from ..values.jsonrpc import RequestId, RpcHead, read_head
+from ..values.message import MessageContext, MessageEnvelope
+from ..values.states import Direction, SessionState
 
 __all__ = ["Handshakes"]
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
 from typing import TypeAlias
 
-from ..events import SessionEvent, SessionEventKind
+from ..values.events import SessionEvent, SessionEventKind
 from .pending import PendingRequest
 
 __all__ = ["FailureHook", "HookFailure", "RequestHook", "SessionHook", "SessionHooks"]

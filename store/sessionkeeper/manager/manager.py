@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from ..arguments import plain_envelope
 from ..atomic import AtomicSessionStore
-from ..errors import OutcomeUnknown, SessionNotFound
-from ..ids import checked_id
-from ..jsonrpc import RequestId, read_head
 from ..lifecycle import Offer, implied_change, read_offer, read_result
-from ..message import MessageEnvelope
-from ..session import Session
-from ..states import Direction
+from ..values.errors import OutcomeUnknown, SessionNotFound
+from ..values.ids import checked_id
+from ..values.jsonrpc import RequestId, read_head
+from ..values.message import MessageEnvelope
+from ..values.session import Session
+from ..values.states import Direction
 from .exchanges import is_part, is_request, request_answered
 from .opening import ManagedStore
 from .operations import SessionOperations

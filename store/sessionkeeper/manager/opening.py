@@ -10,11 +10,11 @@ from typing import Self, TypeVar
 
 from ..arguments import checked_seconds
 from ..atomic import AtomicSessionStore
-from ..clock import Clock
-from ..errors import StoreClosed
 from ..factory import StorageFactory
 from ..interface import SessionStore
 from ..owned import OwnedSessionStore
+from ..values.clock import Clock
+from ..values.errors import StoreClosed
 from .closing import Drain, ShutdownReport
 from .config import ManagerConfig
 from .hooks import SessionHooks

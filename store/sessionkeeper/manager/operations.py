@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from ..atomic import AtomicSessionStore, Change
-from ..errors import SessionNotFound
-from ..ids import checked_id
 from ..lifecycle import ending
-from ..session import Session
-from ..states import SessionState, TransportType
+from ..values.errors import SessionNotFound
+from ..values.ids import checked_id
+from ..values.session import Session
+from ..values.states import SessionState, TransportType
 from ..watcher import FrameWatcher
 from .versions import negotiation
 

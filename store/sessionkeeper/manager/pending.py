@@ -6,8 +6,8 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ..jsonrpc import RequestId
-from ..states import Direction
+from ..values.jsonrpc import RequestId
+from ..values.states import Direction
 
 __all__ = ["PendingRequest", "TypedId", "Waiting"]
 

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ..atomic import AtomicSessionStore
-from ..errors import LimitExceeded
-from ..jsonrpc import RequestId
-from ..message import MessageEnvelope
 from ..principal_store import hide_others
-from ..session import Session
-from ..states import Direction
+from ..values.errors import LimitExceeded
+from ..values.jsonrpc import RequestId
+from ..values.message import MessageEnvelope
+from ..values.session import Session
+from ..values.states import Direction
 from .operations import SessionOperations
 from .pending import PendingRequest
 

@@ -10,7 +10,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable
 
-from ..errors import RateLimited
+from ..values.errors import RateLimited
 
 __all__ = ["RateLimiter"]
 

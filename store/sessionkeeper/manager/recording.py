@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..atomic import AtomicSessionStore, Change
-from ..errors import LimitExceeded, OutcomeUnknown, SessionClosed, SessionNotFound
-from ..message import MessageEnvelope
+from ..values.errors import LimitExceeded, OutcomeUnknown, SessionClosed, SessionNotFound
+from ..values.message import MessageEnvelope
 from .exchanges import Exchange, Outcome
 from .rates import RateLimiter
 

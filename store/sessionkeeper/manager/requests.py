@@ -16,9 +16,9 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import TypeAlias
 
-from ..errors import LimitExceeded
-from ..jsonrpc import RequestId
-from ..states import Direction
+from ..values.errors import LimitExceeded
+from ..values.jsonrpc import RequestId
+from ..values.states import Direction
 from .given_up import GivenUp
 from .latency import Latency
 from .pending import PendingRequest, TypedId, Waiting

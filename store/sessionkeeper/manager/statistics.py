@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ..statistics import StoreStatistics
+from ..values.statistics import StoreStatistics
 
 __all__ = [
     "HookStatistics",

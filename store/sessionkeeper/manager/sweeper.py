@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from ..errors import StoreClosed
+from ..values.errors import StoreClosed
 from .statistics import SweeperStatistics
 from .supervised import Supervised, backed_off
 

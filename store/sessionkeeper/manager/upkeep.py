@@ -7,10 +7,10 @@ from collections.abc import Callable
 from contextvars import Context
 
 from ..atomic import AtomicSessionStore
-from ..clock import Clock
-from ..errors import LimitExceeded
-from ..jsonrpc import RpcHead
-from ..message import MessageContext
+from ..values.clock import Clock
+from ..values.errors import LimitExceeded
+from ..values.jsonrpc import RpcHead
+from ..values.message import MessageContext
 from .closing import ShutdownReport, shut_down
 from .config import ManagerConfig
 from .dispatcher import HookDispatcher

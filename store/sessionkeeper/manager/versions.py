@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..atomic import Change
-from ..errors import SessionClosed
-from ..session import Session
-from ..version import VersionState
+from ..values.errors import SessionClosed
+from ..values.session import Session
+from ..values.version import VersionState
 
 __all__ = ["agreed_version", "negotiation"]
 

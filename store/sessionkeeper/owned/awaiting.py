@@ -14,9 +14,9 @@ import msgspec
 from soleowner import Batch, CallerError, Runner, fail, succeed
 
 from ..atomic import Change
-from ..errors import OutcomeUnknown, SessionError
 from ..interface import SessionStore
-from ..session import Session
+from ..values.errors import OutcomeUnknown, SessionError
+from ..values.session import Session
 from .notes import Notes
 
 __all__ = ["Await", "AwaitingRunner", "Operation"]

@@ -20,11 +20,11 @@ from ..arguments import (
 )
 from ..atomic import AtomicSessionStore, Change
 from ..command_store import MOST_A_PAGE, WATCHED_AT_ONCE
-from ..ids import checked_id
 from ..interface import SessionStore
-from ..message import Frame, MessageEnvelope
-from ..query import SessionPage, SessionQuery
-from ..session import Session
+from ..values.ids import checked_id
+from ..values.message import Frame, MessageEnvelope
+from ..values.query import SessionPage, SessionQuery
+from ..values.session import Session
 from ..watcher import FrameWatcher, News, Proof
 from ..watching import SessionBells
 from . import operations, sweeps

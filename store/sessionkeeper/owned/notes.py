@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextvars import Context
 
-from ..clock import Clock
-from ..events import SessionEvent, SessionEventKind
 from ..listening import Listeners
-from ..session import Session
-from ..states import SessionState
 from ..tally import Tally
+from ..values.clock import Clock
+from ..values.events import SessionEvent, SessionEventKind
+from ..values.session import Session
+from ..values.states import SessionState
 from ..watching import Bells
 from .known import Known, Roll
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextvars import Context
 
-from ..events import SessionEventKind
 from ..interface import SessionStore
-from ..message import MessageEnvelope
-from ..session import Session
+from ..values.events import SessionEventKind
+from ..values.message import MessageEnvelope
+from ..values.session import Session
 from .notes import Notes
 
 __all__ = ["NotingStore"]

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..atomic import Change
-from ..errors import (
+from ..interface import SessionStore
+from ..records import pack
+from ..values.errors import (
     LogReplaced,
     OutcomeUnknown,
     RevisionConflict,
@@ -19,10 +21,8 @@ from ..errors import (
     SessionNotFound,
     StoreUnavailable,
 )
-from ..interface import SessionStore
-from ..message import Frame, MessageEnvelope
-from ..records import pack
-from ..session import STORE_FIELDS, Session
+from ..values.message import Frame, MessageEnvelope
+from ..values.session import STORE_FIELDS, Session
 from ..watcher import GONE, News, Proof, is_other
 from .known import Known
 

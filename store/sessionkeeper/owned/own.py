@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import SessionNotFound
 from ..interface import SessionStore
-from ..message import MessageEnvelope
-from ..session import Session
+from ..values.errors import SessionNotFound
+from ..values.message import MessageEnvelope
+from ..values.session import Session
 
 __all__ = ["OwnSessions"]
 

@@ -8,12 +8,12 @@ from typing import Self, TypeVar
 
 from ..arguments import checked_session, checked_sessions
 from ..atomic import Change
-from ..errors import LimitExceeded
-from ..events import Listener
-from ..message import MessageEnvelope
 from ..principal_store import Belonging, hide_others, refuse_whole
-from ..session import Session
-from ..statistics import StoreStatistics
+from ..values.errors import LimitExceeded
+from ..values.events import Listener
+from ..values.message import MessageEnvelope
+from ..values.session import Session
+from ..values.statistics import StoreStatistics
 from ..watching import NarrowBells
 from .awaiting import Operation
 from .facade import AwaitedStore

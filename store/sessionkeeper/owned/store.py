@@ -16,13 +16,13 @@ from soleowner import Actor, ActorStatistics, Command, Observer, ThreadPort
 
 from ..actor_store import session_error
 from ..arguments import checked_count, checked_past, checked_seconds
-from ..clock import Clock
 from ..crossing import Ask, Crossing, stop_at
-from ..events import Listener
-from ..guarantees import Atomicity, Durability, Guarantees, Scope
 from ..interface import SessionStore
-from ..session import Session
-from ..statistics import StoreStatistics
+from ..values.clock import Clock
+from ..values.events import Listener
+from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
+from ..values.session import Session
+from ..values.statistics import StoreStatistics
 from . import sweeps
 from .awaiting import Await, AwaitingRunner
 from .facade import AwaitedStore

@@ -12,16 +12,16 @@ from collections.abc import Awaitable, Callable
 from math import inf
 from typing import TypeVar
 
-from ..clock import micros
-from ..errors import RevisionConflict, SessionNotFound
-from ..events import SessionEventKind
-from ..ids import encoded_id
 from ..interface import SessionStore
-from ..query import SessionPage, SessionQuery
-from ..session import Session
-from ..states import SessionState
-from ..statistics import TableStatistics
 from ..sweeping import LOOKS
+from ..values.clock import micros
+from ..values.errors import RevisionConflict, SessionNotFound
+from ..values.events import SessionEventKind
+from ..values.ids import encoded_id
+from ..values.query import SessionPage, SessionQuery
+from ..values.session import Session
+from ..values.states import SessionState
+from ..values.statistics import TableStatistics
 from .known import Known
 from .notes import Notes
 from .noting import NotingStore

@@ -14,8 +14,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import InvalidMessage, SessionError
-from ..states import Direction
+from ..values.errors import InvalidMessage, SessionError
+from ..values.states import Direction
 from .lines import LineSplitter
 from .pairing import PendingRequests, read_heads
 

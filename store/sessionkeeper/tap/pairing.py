@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 import msgspec
 
-from ..states import Direction
+from ..values.states import Direction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..states import Direction
+from ..values.states import Direction
 from .descriptors import Inlet, Outlet
 from .journal import Intake
 from .pump import Pump, PumpEnd

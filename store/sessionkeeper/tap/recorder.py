@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, Self
 
-from ..message import MessageEnvelope, StdioDelivery
-from ..states import TransportType
+from ..values.message import MessageEnvelope, StdioDelivery
+from ..values.states import TransportType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from ..manager import SessionManager
-    from ..states import Direction
+    from ..values.states import Direction
 
 __all__ = ["Recorder", "SessionRecorder"]
 

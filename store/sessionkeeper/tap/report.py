@@ -9,7 +9,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..states import Direction
+from ..values.states import Direction
 from .journal import Fate
 
 if TYPE_CHECKING:

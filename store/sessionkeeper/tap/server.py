@@ -13,7 +13,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..errors import SessionError
+from ..values.errors import SessionError
 from .descriptors import Inlet, Outlet
 from .parent_death import kill_with_parent
 

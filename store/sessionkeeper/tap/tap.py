@@ -12,8 +12,8 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-from ..jsonrpc import MAX_MESSAGE_BYTES
-from ..states import Direction
+from ..values.jsonrpc import MAX_MESSAGE_BYTES
+from ..values.states import Direction
 from .journal import Journal
 from .plumbing import Plumbing, take_client
 from .report import Ending, TapReport, unrecorded

@@ -29,7 +29,7 @@ from sessionkeeper import (
     StoreLimits,
     StoreStatistics,
 )
-from sessionkeeper.clock import Clock
+from sessionkeeper.values.clock import Clock
 
 __all__ = ["Place", "differences"]
 

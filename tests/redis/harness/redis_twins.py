@@ -28,7 +28,7 @@ from sessionkeeper import (
     StoreStatistics,
 )
 from sessionkeeper.backends.memory import MemoryTables
-from sessionkeeper.clock import Clock
+from sessionkeeper.values.clock import Clock
 
 __all__ = ["Call", "Memory", "Operation", "Time", "Twins"]
 

@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
-from ...errors import StoreUnavailable
+from ...values.errors import StoreUnavailable
 from .batch import Batch
 from .call import Answer, Call, Fate, Refused
 from .facts import Facts, read_facts, weakest

@@ -11,10 +11,10 @@ from urllib.parse import unquote
 
 import msgspec
 
-from ...errors import short_id
 from ...records import FrameRecord
-from ...session import Session
-from ...states import Direction, SessionState
+from ...values.errors import short_id
+from ...values.session import Session
+from ...values.states import Direction, SessionState
 from ..session_fields import fields_of, held_of, read_fields, to_json
 
 __all__ = [

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Sequence
 from math import inf
 
-from ...errors import OutcomeUnknown, StoreUnavailable
+from ...values.errors import OutcomeUnknown, StoreUnavailable
 from .ask import OPEN, Ask
 from .call import Answer, Call, Fate, Refused, says
 from .keys import Bucket, Keys

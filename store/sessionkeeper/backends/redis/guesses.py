@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from ...session import Session
+from ...values.session import Session
 from .keys import Bucket
 
 __all__ = ["Guesses"]

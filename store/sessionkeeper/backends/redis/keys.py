@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from binascii import crc32
 
-from ...ids import encoded_id
+from ...values.ids import encoded_id
 
 __all__ = ["MOST_BUCKETS", "Bucket", "Keys"]
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from soleowner import OwnerCrashed, Reply, fail
 
-from ...errors import StoreClosed
-from ...ids import is_session_id
 from ...store_command import StoreCommand
+from ...values.errors import StoreClosed
+from ...values.ids import is_session_id
 from .operations.resolving import Resolve
 from .order import sessions_of
 from .rounds import Entry, Rounds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...errors import StoreUnavailable
+from ...values.errors import StoreUnavailable
 from .call import Answer, Call, Fate, Refused
 from .codec import Unreadable, whole
 from .keys import MOST_BUCKETS, Keys

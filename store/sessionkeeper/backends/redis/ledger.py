@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ...errors import OutcomeUnknown
+from ...values.errors import OutcomeUnknown
 from .ask import Ask
 from .call import Call, Script, Word, says
 from .keys import Bucket, Keys

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ...errors import StoreUnavailable
+from ...values.errors import StoreUnavailable
 from .batch import Batch
 from .call import Answer, Call, Refused
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
-from ...errors import StoreUnavailable
+from ...values.errors import StoreUnavailable
 from ...watching import Bells
 from .call import Answer, Call, Fate, Refused
 from .codec import decoded_id

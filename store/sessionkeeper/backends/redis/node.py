@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from ...errors import StoreUnavailable
+from ...values.errors import StoreUnavailable
 from .batch import Batch
 from .call import Call
 from .link import Link

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 from soleowner import CallerError, Reply, fail, succeed
 
-from ...errors import OutcomeUnknown, SessionError, StoreUnavailable
 from ...store_command import StoreCommand
+from ...values.errors import OutcomeUnknown, SessionError, StoreUnavailable
 from .ask import OPEN, Ask
 from .codec import Unreadable
 from .delivery import Delivery

@@ -8,14 +8,14 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from math import ceil
 
-from ...clock import Clock
-from ...errors import InvalidSessionId
-from ...events import SessionEvent, SessionEventKind
-from ...ids import encoded_id, is_session_id
-from ...limits import FramesFull, StoreLimits
 from ...listening import Listeners
-from ...session import Session
-from ...states import SessionState
+from ...values.clock import Clock
+from ...values.errors import InvalidSessionId
+from ...values.events import SessionEvent, SessionEventKind
+from ...values.ids import encoded_id, is_session_id
+from ...values.limits import FramesFull, StoreLimits
+from ...values.session import Session
+from ...values.states import SessionState
 from ...watching import Bells
 from .call import Word
 from .guesses import Guesses

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from ...errors import StoreUnavailable
+from ...values.errors import StoreUnavailable
 from .call import Call, Refused
 from .link import Link
 

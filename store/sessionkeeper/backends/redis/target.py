@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from ...errors import BackendNotImplemented, StoreUnavailable
+from ...values.errors import BackendNotImplemented, StoreUnavailable
 
 if TYPE_CHECKING:
     from .wire import Wire

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...errors import SessionError, StoreUnavailable
+from ...values.errors import SessionError, StoreUnavailable
 from .call import Refused, Word
 from .refusals import verdict
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from ...clock import Clock
-from ...errors import StoreUnavailable
-from ...limits import StoreLimits
 from ...listening import Listeners
+from ...values.clock import Clock
+from ...values.errors import StoreUnavailable
+from ...values.limits import StoreLimits
 from .cluster import ClusterServers
 from .delivery import Delivery
 from .facts import Facts

@@ -11,8 +11,8 @@ import msgspec
 
 from ...records import FrameRecord
 from ...rows import SessionRow
-from ...session import Session
-from ...states import Direction, SessionState
+from ...values.session import Session
+from ...values.states import Direction, SessionState
 from ..session_fields import fields_of, held_of, read_fields, to_json
 from .faults import damaged
 

@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...errors import OutcomeUnknown, StoreClosed, StoreUnavailable
-from ...ids import new_session_id
+from ...values.errors import OutcomeUnknown, StoreClosed, StoreUnavailable
+from ...values.ids import new_session_id
 
 __all__ = [
     "FAILURES",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlite3 import Connection
 
-from ...clock import micros
-from ...ids import encoded_id
+from ...values.clock import micros
+from ...values.ids import encoded_id
 from .faults import damaged
 
 __all__ = ["BY_ACTIVITY", "BY_AGE", "BY_END", "Firsts"]

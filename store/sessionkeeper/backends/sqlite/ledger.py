@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from soleowner import Command, Post
 
-from ...errors import OutcomeUnknown, StoreUnavailable
-from ...guarantees import Durability
-from ...ids import new_session_id
 from ...listening import Listeners
+from ...values.errors import OutcomeUnknown, StoreUnavailable
+from ...values.guarantees import Durability
+from ...values.ids import new_session_id
 from ...watching import Bells
 from .checkpoints import bring_in
 from .connected import Connected

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from soleowner import Command
 
-from ...errors import StoreUnavailable
+from ...values.errors import StoreUnavailable
 from .checkpoints import bring_in
 from .faults import FAILURES, FilesChanged, LockWait, fault_of, primary_code
 from .files import StoreFiles

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from ...clock import Clock
 from ...tally import TallyNumbers
+from ...values.clock import Clock
 from .faults import damaged
 
 __all__ = ["Age", "PrincipalCounts", "StoreNumbers", "read_meta", "read_numbers", "write_numbers"]

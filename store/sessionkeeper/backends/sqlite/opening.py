@@ -17,8 +17,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from ...errors import StoreUnavailable
-from ...guarantees import Durability
+from ...values.errors import StoreUnavailable
+from ...values.guarantees import Durability
 from .certainty import make_certain
 from .faults import FAILURES, GivenUp, damaged, primary_code, told
 from .numbers import read_meta, read_numbers

@@ -13,8 +13,8 @@ from typing import Any
 
 from soleowner import Command, Post
 
-from ...errors import StoreClosed, StoreUnavailable
-from ...guarantees import Durability
+from ...values.errors import StoreClosed, StoreUnavailable
+from ...values.guarantees import Durability
 from ...watching import Bells
 from .connected import Connected
 from .faults import FAILURES, FilesChanged, fault_of

@@ -12,18 +12,18 @@ from contextvars import Context
 from pathlib import Path
 from typing import cast
 
-from ...clock import Clock
-from ...events import SessionEvent, SessionEventKind
-from ...ids import is_session_id
-from ...limits import StoreLimits
 from ...listening import Listeners
 from ...records import FrameRecord
 from ...rows import SessionRow
-from ...session import Session
-from ...states import SessionState
-from ...statistics import FileStatistics
 from ...tables import Tables
 from ...tally import Tally
+from ...values.clock import Clock
+from ...values.events import SessionEvent, SessionEventKind
+from ...values.ids import is_session_id
+from ...values.limits import StoreLimits
+from ...values.session import Session
+from ...values.states import SessionState
+from ...values.statistics import FileStatistics
 from .codec import LOG_COLUMNS, SESSION_COLUMNS, SQLiteRow, read_row
 from .firsts import BY_ACTIVITY, BY_AGE, BY_END, Firsts
 from .frames import FrameTable

@@ -8,7 +8,7 @@ from random import Random
 from time import perf_counter
 
 from ...atomic import AtomicSessionStore
-from ...errors import SessionError, SessionNotFound
+from ...values.errors import SessionError, SessionNotFound
 from ..catalogue import Design
 from ..loading import opener_named
 from ..results import Cell, Picture, Verdict

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...message import MessageEnvelope
+from ...values.message import MessageEnvelope
 from ..clients import note
 
 __all__ = ["BATCH", "CLIENTS", "SESSION", "Ack", "frames_of", "heard", "texts_of"]

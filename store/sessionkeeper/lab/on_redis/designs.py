@@ -7,7 +7,7 @@ from itertools import count
 from random import Random
 
 from ...interface import SessionStore
-from ...limits import StoreLimits
+from ...values.limits import StoreLimits
 from ...verify import AnomalyKind
 from ..catalogue import Design, Flaw, docstring
 from . import ON_REDIS

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...atomic import Change
-from ...errors import RevisionConflict
-from ...session import Session
+from ...values.errors import RevisionConflict
+from ...values.session import Session
 from .guest import Guest
 
 __all__ = ["GetThenSet"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Self
 
 from ...backends.redis.keys import Bucket, Keys
-from ...limits import StoreLimits
 from ...redis_store import RedisSessionStore
+from ...values.limits import StoreLimits
 from .client import client_of
 from .relay import Relay
 

@@ -10,10 +10,10 @@ from redis.backoff import ExponentialBackoff
 
 from ...atomic import Change
 from ...designs import PlainSessionStore
-from ...errors import SequenceConflict
-from ...limits import StoreLimits
-from ...message import MessageEnvelope
-from ...session import Session
+from ...values.errors import SequenceConflict
+from ...values.limits import StoreLimits
+from ...values.message import MessageEnvelope
+from ...values.session import Session
 from .client import client_of
 from .relay import Relay
 

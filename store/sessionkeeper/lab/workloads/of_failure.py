@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ...errors import RevisionConflict, SequenceConflict, SessionError
+from ...values.errors import RevisionConflict, SequenceConflict, SessionError
 from ...verify import RecordingStore
 from ..clients import add_one, change, new, note, together
 

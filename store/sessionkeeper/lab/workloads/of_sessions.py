@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ...errors import SessionError, SessionExists, SessionNotFound
+from ...values.errors import SessionError, SessionExists, SessionNotFound
 from ...verify import RecordingStore
 from ..clients import add_one, change, new, note, together
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ...limits import StoreLimits
+from ...values.limits import StoreLimits
 from ...verify import RecordingStore
 
 __all__ = ["Play", "Workload"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...designs import PlainSessionStore
-from ...errors import SessionNotFound
-from ...message import MessageEnvelope
+from ...values.errors import SessionNotFound
+from ...values.message import MessageEnvelope
 from ..round_trip import round_trip
 
 __all__ = ["AppendOrCreate"]

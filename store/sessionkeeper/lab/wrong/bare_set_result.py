@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from soleowner import Command
 
 from ...designs import PlainSessionStore
-from ...errors import SessionError
-from ...limits import StoreLimits
 from ...tables import Tables
+from ...values.errors import SessionError
+from ...values.limits import StoreLimits
 
 __all__ = ["BareSetResult"]
 

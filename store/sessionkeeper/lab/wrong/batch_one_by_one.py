@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from ...atomic import Change
 from ...designs import PlainSessionStore
-from ...errors import SequenceConflict
-from ...message import MessageEnvelope
+from ...values.errors import SequenceConflict
+from ...values.message import MessageEnvelope
 from ..round_trip import round_trip
 
 __all__ = ["BatchOneByOne"]

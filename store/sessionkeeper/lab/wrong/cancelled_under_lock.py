@@ -10,8 +10,8 @@ from soleowner import Command
 
 from ...commands import AddFrames, ModifySession
 from ...designs import PlainSessionStore
-from ...limits import StoreLimits
 from ...tables import Tables
+from ...values.limits import StoreLimits
 from ..round_trip import round_trip
 
 __all__ = ["CancelledUnderLock"]

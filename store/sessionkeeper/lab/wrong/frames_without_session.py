@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from ...atomic import Change
 from ...designs import PlainSessionStore
-from ...limits import StoreLimits
-from ...message import MessageEnvelope
+from ...values.limits import StoreLimits
+from ...values.message import MessageEnvelope
 
 __all__ = ["FramesWithoutSession"]
 

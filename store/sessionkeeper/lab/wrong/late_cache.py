@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from ...designs import PlainSessionStore
-from ...limits import StoreLimits
-from ...session import Session
+from ...values.limits import StoreLimits
+from ...values.session import Session
 
 __all__ = ["LateCache"]
 

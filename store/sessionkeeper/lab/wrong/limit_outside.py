@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ...designs import PlainSessionStore
-from ...errors import LimitExceeded
-from ...limits import StoreLimits
-from ...session import Session
+from ...values.errors import LimitExceeded
+from ...values.limits import StoreLimits
+from ...values.session import Session
 from ..round_trip import round_trip
 
 __all__ = ["LimitOutside"]

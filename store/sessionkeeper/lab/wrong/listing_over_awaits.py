@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...designs import PlainSessionStore
-from ...errors import SessionNotFound
-from ...session import Session
+from ...values.errors import SessionNotFound
+from ...values.session import Session
 from ..round_trip import round_trip
 
 __all__ = ["ListingOverAwaits"]

@@ -6,8 +6,8 @@ import asyncio
 
 from ...atomic import Change
 from ...designs import PlainSessionStore
-from ...limits import StoreLimits
-from ...session import Session
+from ...values.limits import StoreLimits
+from ...values.session import Session
 from ..round_trip import round_trip
 
 __all__ = ["LockOnWriteOnly"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from ...designs import PlainSessionStore
-from ...limits import StoreLimits
-from ...message import MessageEnvelope
+from ...values.limits import StoreLimits
+from ...values.message import MessageEnvelope
 from ..round_trip import round_trip
 
 __all__ = ["NumberFromAClock"]

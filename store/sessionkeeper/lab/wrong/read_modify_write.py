@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...atomic import Change
 from ...designs import PlainSessionStore
-from ...session import Session
+from ...values.session import Session
 from ..round_trip import round_trip
 
 __all__ = ["ReadModifyWrite"]

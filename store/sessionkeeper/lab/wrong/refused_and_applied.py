@@ -8,9 +8,9 @@ from typing import TypeVar
 from soleowner import Command
 
 from ...designs import PlainSessionStore
-from ...errors import StoreUnavailable
-from ...limits import StoreLimits
 from ...tables import Tables
+from ...values.errors import StoreUnavailable
+from ...values.limits import StoreLimits
 from ..round_trip import round_trip
 
 __all__ = ["RefusedAndApplied"]

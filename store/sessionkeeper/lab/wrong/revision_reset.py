@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...designs import PlainSessionStore
-from ...limits import StoreLimits
-from ...session import Session
+from ...values.limits import StoreLimits
+from ...values.session import Session
 
 __all__ = ["RevisionReset"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ...errors import (
+from ...values.errors import (
     InvalidTransition,
     RevisionConflict,
     SequenceConflict,
@@ -14,10 +14,10 @@ from ...errors import (
     SessionExists,
     SessionNotFound,
 )
-from ...frozen import thaw
-from ...message import Frame, MessageEnvelope
-from ...query import SessionQuery
-from ...session import Session
+from ...values.frozen import thaw
+from ...values.message import Frame, MessageEnvelope
+from ...values.query import SessionQuery
+from ...values.session import Session
 from .layout import CallerData, FrameData, SessionData
 from .operation import Plain
 

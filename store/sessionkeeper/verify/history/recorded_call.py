@@ -7,10 +7,10 @@ from datetime import datetime
 from types import UnionType
 from typing import Any, TypeAlias, cast
 
-from ...errors import OutcomeUnknown, SessionError
-from ...message import Frame, MessageEnvelope
-from ...query import SessionPage, SessionQuery
-from ...session import Session
+from ...values.errors import OutcomeUnknown, SessionError
+from ...values.message import Frame, MessageEnvelope
+from ...values.query import SessionPage, SessionQuery
+from ...values.session import Session
 from .gathered import one_by_one
 from .operation import Operation, Outcome, Plain
 from .plain_data import (

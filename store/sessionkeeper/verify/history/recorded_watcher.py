@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from ...message import Frame
+from ...values.message import Frame
 from ...watcher import FrameWatcher
 
 __all__ = ["RecordedWatcher"]

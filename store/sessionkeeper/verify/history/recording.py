@@ -16,13 +16,13 @@ from typing import Self, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from ...atomic import AtomicSessionStore, Change
-from ...events import Listener
-from ...guarantees import Atomicity, Guarantees
 from ...interface import SessionStore
-from ...message import Frame, MessageEnvelope
-from ...query import SessionPage, SessionQuery
-from ...session import Session
-from ...statistics import StoreStatistics
+from ...values.events import Listener
+from ...values.guarantees import Atomicity, Guarantees
+from ...values.message import Frame, MessageEnvelope
+from ...values.query import SessionPage, SessionQuery
+from ...values.session import Session
+from ...values.statistics import StoreStatistics
 from ...watcher import FrameWatcher
 from .gathered import BATCHES, GATHERED
 from .operation import Header, History

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from ....errors import LimitExceeded, SequenceConflict, SessionClosed
-from ....limits import FramesFull
 from ....log_rules import check_records
 from ....records import FrameRecord
-from ....session import Session
-from ....states import SessionState
+from ....values.errors import LimitExceeded, SequenceConflict, SessionClosed
+from ....values.limits import FramesFull
+from ....values.session import Session
+from ....values.states import SessionState
 from ..ask import Ask, Plan
 from ..call import Word
 from ..codec import ENDED, LAST, STATE, Stored, frame_words

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from ....errors import (
+from ....values.errors import (
     InvalidTransition,
     LimitExceeded,
     RevisionConflict,
@@ -15,8 +15,8 @@ from ....errors import (
     SessionNotFound,
     VersionConflict,
 )
-from ....session import Session
-from ....states import SessionState
+from ....values.session import Session
+from ....values.states import SessionState
 from ..ask import Ask, Plan
 from ..call import Script, Word
 from ..codec import PRINCIPAL, ROW, Stored

@@ -14,8 +14,8 @@ from soleowner import CallerError
 
 from ....atomic import Change
 from ....commands.change import run_change
-from ....session import STORE_FIELDS, Session
-from ....states import SessionState
+from ....values.session import STORE_FIELDS, Session
+from ....values.states import SessionState
 from ..ask import Ask, Plan
 from ..call import Word
 from ..codec import (

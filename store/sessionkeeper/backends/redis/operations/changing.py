@@ -6,8 +6,8 @@ from typing import Any
 
 from ....atomic import Change
 from ....commands import AddFrames, ModifySession
-from ....errors import SequenceConflict
-from ....session import Session
+from ....values.errors import SequenceConflict
+from ....values.session import Session
 from ..ask import Ask, Plan
 from ..call import Word
 from ..setting import Setting

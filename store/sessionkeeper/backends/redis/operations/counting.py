@@ -9,8 +9,8 @@ from collections import Counter
 from typing import Any
 
 from ....commands import CountOwnSessions, CountSessions, ReadStatistics
-from ....states import SessionState
-from ....statistics import Counters, TableStatistics
+from ....values.states import SessionState
+from ....values.statistics import Counters, TableStatistics
 from ..ask import Ask, Plan
 from ..codec import whole
 from ..scripts import script

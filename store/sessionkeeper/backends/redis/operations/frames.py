@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from ....commands import AddFrame, CountFrames, DeleteFrames, ReadFrames, ReadNews, TrimFrames
 from ....commands.frames import LogNews
-from ....errors import LogReplaced
 from ....records import FrameRecord
+from ....values.errors import LogReplaced
 from ..ask import Plan
 from ..call import Word
 from ..codec import COUNT, read_frames, whole

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from soleowner import CallerError
 
-from ....errors import OutcomeUnknown
 from ....store_command import StoreCommand
 from ....tables import Tables
+from ....values.errors import OutcomeUnknown
 from ..ask import Ask, Plan
 from ..call import Word
 from ..ledger import OperationId, keys_of

@@ -15,9 +15,9 @@ from ....commands import (
     UpdateSession,
     UpdateSessionsBatch,
 )
-from ....events import SessionEventKind
-from ....session import Session
-from ....states import SessionState
+from ....values.events import SessionEventKind
+from ....values.session import Session
+from ....values.states import SessionState
 from ..ask import Ask, Plan
 from ..call import Word
 from ..codec import decoded_id, read_session, session_words

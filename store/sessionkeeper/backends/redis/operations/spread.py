@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from soleowner import CallerError
 
-from ....errors import SessionNotFound
+from ....values.errors import SessionNotFound
 from ..ask import Ask, Plan
 from ..call import Script
 from ..codec import Stored

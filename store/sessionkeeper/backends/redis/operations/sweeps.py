@@ -12,10 +12,10 @@ from ....commands import (
     ListSessions,
     PurgeSessions,
 )
-from ....events import SessionEventKind
-from ....query import SessionPage, SessionQuery
-from ....session import Session
-from ....states import SessionState
+from ....values.events import SessionEventKind
+from ....values.query import SessionPage, SessionQuery
+from ....values.session import Session
+from ....values.states import SessionState
 from ..ask import Ask, Plan
 from ..call import Script, Word
 from ..codec import decoded_id, micros, read_session

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from .base import Value
 from .jsonrpc import MAX_DEPTH, MAX_MESSAGE_BYTES
-from .value import Value
 
 __all__ = ["LONGEST_TTL", "FramesFull", "SessionsFull", "StoreLimits"]
 

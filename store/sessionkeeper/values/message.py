@@ -8,12 +8,12 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
+from .base import Value
 from .errors import InvalidMessage
 from .frozen import FrozenDict, StringMap
 from .ids import SessionId
 from .jsonrpc import MessageKind, RequestId, encode_message, read_head, validate_message
 from .states import Direction
-from .value import Value
 from .version import ProtocolVersion
 
 __all__ = [

@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import AwareDatetime, BeforeValidator, FailFast, Field, StringConstraints
 
+from .base import Value
 from .errors import InvalidTransition
 from .frozen import FrozenDict, JsonObject
 from .ids import SessionId, new_session_id
 from .states import SessionState, SessionStatus, TransportType
-from .value import Value
 from .version import VersionState
 
 __all__ = ["CALLER_FIELDS", "STORE_FIELDS", "Session", "Tag", "Text", "not_one_string"]

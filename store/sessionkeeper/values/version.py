@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
+from .base import Value
 from .errors import VersionConflict
-from .value import Value
 
 __all__ = ["ProtocolVersion", "VersionState"]
 
