@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .actor_store import ActorSessionStore
-from .atomic import AtomicSessionStore, Change
 from .backend_config import (
     MemoryBackend,
     RedisBackend,
@@ -14,7 +13,9 @@ from .backend_config import (
 from .designs import LockedSessionStore, PlainSessionStore
 from .factory import StorageFactory
 from .frame_reader import FrameReader
-from .interface import SessionStore
+from .interface.atomic_store import AtomicSessionStore, Change
+from .interface.frame_watcher import FrameWatcher
+from .interface.session_store import SessionStore
 from .manager import (
     KNOWN_VERSIONS,
     HookFailure,
@@ -75,7 +76,6 @@ from .values.session import Session
 from .values.states import Direction, SessionState, SessionStatus, TransportType
 from .values.statistics import Counters, FileStatistics, ServerStatistics, StoreStatistics
 from .values.version import VersionState
-from .watcher import FrameWatcher
 
 __all__ = [
     # stores

@@ -25,7 +25,8 @@ from soleowner import (
 from .backends.memory import MemoryTables
 from .command_store import CommandStore
 from .crossing import Crossing, stop_at
-from .listening import Listeners
+from .interface.listeners import Listeners
+from .interface.wakeups import Bells
 from .principal_store import PrincipalStore
 from .tables import Tables
 from .values.clock import Clock
@@ -33,7 +34,6 @@ from .values.errors import OutcomeUnknown, Overloaded, SessionError, StoreClosed
 from .values.guarantees import Atomicity, Durability, Guarantees, Scope
 from .values.ids import new_session_id
 from .values.limits import StoreLimits
-from .watching import Bells
 
 __all__ = ["ActorSessionStore", "session_error"]
 

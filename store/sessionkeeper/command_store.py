@@ -10,18 +10,6 @@ from contextvars import copy_context
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from .arguments import (
-    checked_count,
-    checked_cursor,
-    checked_envelopes,
-    checked_ids,
-    checked_past,
-    checked_seconds,
-    checked_session,
-    checked_sessions,
-    plain_envelope,
-)
-from .atomic import AtomicSessionStore, Change
 from .commands import (
     AddFrame,
     AddFrames,
@@ -46,7 +34,21 @@ from .commands import (
     UpdateSession,
     UpdateSessionsBatch,
 )
-from .listening import Listeners
+from .interface.arguments import (
+    checked_count,
+    checked_cursor,
+    checked_envelopes,
+    checked_ids,
+    checked_past,
+    checked_seconds,
+    checked_session,
+    checked_sessions,
+    plain_envelope,
+)
+from .interface.atomic_store import AtomicSessionStore, Change
+from .interface.frame_watcher import FrameWatcher, News, Proof
+from .interface.listeners import Listeners
+from .interface.wakeups import Bells
 from .records import FrameRecord, pack, unpack
 from .store_command import StoreCommand
 from .values.events import Listener
@@ -55,8 +57,6 @@ from .values.message import Frame, MessageEnvelope
 from .values.query import SessionPage, SessionQuery
 from .values.session import Session
 from .values.statistics import ServerStatistics, StoreStatistics
-from .watcher import FrameWatcher, News, Proof
-from .watching import Bells
 
 __all__ = ["CommandStore"]
 

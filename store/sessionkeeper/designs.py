@@ -14,14 +14,14 @@ from soleowner import CallerError, Command
 
 from .backends.memory import MemoryTables
 from .command_store import CommandStore
-from .listening import Listeners
+from .interface.listeners import Listeners
+from .interface.wakeups import Bells
 from .principal_store import PrincipalStore
 from .tables import Tables
 from .values.clock import Clock
 from .values.errors import SessionError
 from .values.guarantees import Atomicity, Durability, Guarantees, Scope
 from .values.limits import StoreLimits
-from .watching import Bells
 
 __all__ = ["LockedSessionStore", "PlainSessionStore"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .actor_store import ActorSessionStore
-from .atomic import AtomicSessionStore
 from .backend_config import (
     MemoryBackend,
     RedisBackend,
@@ -11,6 +10,7 @@ from .backend_config import (
     StorageBackend,
     backend_from_url,
 )
+from .interface.atomic_store import AtomicSessionStore
 from .redis_store import RedisSessionStore
 from .sqlite_store import SQLiteSessionStore
 

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from .atomic import Change
+from .interface.atomic_store import Change
 from .values.errors import VersionConflict
 from .values.jsonrpc import RpcHead
 from .values.message import MessageEnvelope

@@ -20,8 +20,8 @@ from opentelemetry.metrics import (
 )
 from soleowner import ActorStatistics, Observer
 
-from .arguments import checked_seconds, checked_text
-from .atomic import AtomicSessionStore
+from .interface.arguments import checked_seconds, checked_text
+from .interface.atomic_store import AtomicSessionStore
 from .values.errors import SessionError
 from .values.statistics import StoreStatistics
 

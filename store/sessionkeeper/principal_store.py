@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NoReturn, TypeVar
 
-from .arguments import checked_session, checked_sessions, checked_text
-from .atomic import AtomicSessionStore, Change
 from .command_store import CommandStore
 from .commands import CountOwnSessions, ListOwnSessions, Scoped
+from .interface.arguments import checked_session, checked_sessions, checked_text
+from .interface.atomic_store import AtomicSessionStore, Change
+from .interface.wakeups import NarrowBells
 from .store_command import StoreCommand
 from .values.errors import LimitExceeded
 from .values.events import Listener
@@ -17,7 +18,6 @@ from .values.message import MessageEnvelope
 from .values.query import SessionPage, SessionQuery
 from .values.session import Session
 from .values.statistics import StoreStatistics
-from .watching import NarrowBells
 
 __all__ = ["Belonging", "PrincipalStore", "hide_others", "refuse_whole"]
 

@@ -11,7 +11,6 @@ from typing import ClassVar, TypeVar
 from soleowner import Actor, Command
 
 from .actor_store import ActorSessionStore, session_error
-from .arguments import checked_count, checked_seconds
 from .backends.redis.facts import Facts
 from .backends.redis.heeding import HeedingBells
 from .backends.redis.keys import MOST_BUCKETS
@@ -20,7 +19,8 @@ from .backends.redis.runner import RedisRunner
 from .backends.redis.target import RedisTarget
 from .backends.redis.waits import Waits
 from .backends.redis.works import Terms, get_ready
-from .listening import Listeners
+from .interface.arguments import checked_count, checked_seconds
+from .interface.listeners import Listeners
 from .tables import Tables
 from .values.clock import Clock
 from .values.guarantees import Atomicity, Durability, Guarantees, Scope

@@ -7,9 +7,9 @@ from copy import copy
 from datetime import datetime
 from typing import Any, Self, TypeVar
 
-from .atomic import AtomicSessionStore, Change
 from .crossing import Crossing, drive
 from .frame_reader import FrameReader
+from .interface.atomic_store import AtomicSessionStore, Change
 from .values.guarantees import Guarantees
 from .values.message import Frame, MessageEnvelope
 from .values.query import SessionPage, SessionQuery

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from .atomic import AtomicSessionStore
+from .interface.atomic_store import AtomicSessionStore
 from .next_frames import next_frames
 from .values.errors import InvalidMessage, SessionError, SessionNotFound
 from .values.message import Frame, MessageContext, MessageEnvelope

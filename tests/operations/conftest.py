@@ -29,7 +29,7 @@ from sessionkeeper import (
 )
 from sessionkeeper.backends.memory import MemoryTables
 from sessionkeeper.command_store import CommandStore
-from sessionkeeper.watching import Bells
+from sessionkeeper.interface.wakeups import Bells
 
 if TYPE_CHECKING:
     from tests.conftest import Relay

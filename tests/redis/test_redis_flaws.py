@@ -22,10 +22,10 @@ from sessionkeeper import (
     Session,
     SessionError,
 )
-from sessionkeeper.atomic import Change
 from sessionkeeper.backends.redis import works
 from sessionkeeper.backends.redis.ask import Ask
 from sessionkeeper.backends.redis.ledger import Ledger
+from sessionkeeper.interface.atomic_store import Change
 from sessionkeeper.verify import (
     AnomalyKind,
     RecordingStore,

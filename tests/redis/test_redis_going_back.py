@@ -6,7 +6,7 @@ import pytest
 from redis_fleet import Fleet
 from redis_operations import add_up, note, session
 from sessionkeeper import RedisSessionStore, Session
-from sessionkeeper.atomic import Change
+from sessionkeeper.interface.atomic_store import Change
 
 pytestmark = pytest.mark.parametrize("engine", ["valkey"], indirect=True)
 

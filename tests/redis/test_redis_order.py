@@ -26,7 +26,7 @@ from sessionkeeper import (
     SessionNotFound,
     SessionQuery,
 )
-from sessionkeeper.atomic import AtomicSessionStore
+from sessionkeeper.interface.atomic_store import AtomicSessionStore
 
 valkey = pytest.mark.parametrize("engine", ["valkey"], indirect=True)
 PROGRAMS = 15

@@ -21,7 +21,7 @@ from sessionkeeper.backends.redis.news_reader import NewsReader
 from sessionkeeper.backends.redis.refusals import halfway, passing
 from sessionkeeper.backends.redis.servers import ANYWHERE
 from sessionkeeper.backends.redis.target import RedisTarget
-from sessionkeeper.watching import Bells
+from sessionkeeper.interface.wakeups import Bells
 
 TEXT = b"return redis.call('RPUSH', KEYS[1], ARGV[1])"
 PUSH = Script("push", lambda: TEXT)

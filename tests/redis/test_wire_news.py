@@ -15,7 +15,7 @@ from sessionkeeper.backends.redis.keys import Keys
 from sessionkeeper.backends.redis.news_reader import NewsReader
 from sessionkeeper.backends.redis.single import SingleServer
 from sessionkeeper.backends.redis.target import RedisTarget
-from sessionkeeper.watching import Bells
+from sessionkeeper.interface.wakeups import Bells
 
 
 class Reading:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import Context
 from operator import attrgetter
 
-from ..listening import Listeners
+from ..interface.listeners import Listeners
 from ..records import FrameRecord
 from ..rows import SessionRow
 from ..tables import Tables

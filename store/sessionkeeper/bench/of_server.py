@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from .of_store import StoreSubject
 
 __all__ = ["ServerSubject"]

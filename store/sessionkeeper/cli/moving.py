@@ -15,7 +15,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..transfer import (
     MalformedExport,
     StoredSession,

@@ -12,7 +12,6 @@ from typing import Annotated, Any, TypeAlias
 import typer
 from pydantic import ValidationError
 
-from ..atomic import AtomicSessionStore
 from ..backend_config import (
     MemoryBackend,
     RedisBackend,
@@ -21,6 +20,7 @@ from ..backend_config import (
     backend_from_url,
 )
 from ..factory import StorageFactory
+from ..interface.atomic_store import AtomicSessionStore
 from ..values.errors import BackendNotImplemented, InvalidSessionId, SessionError, SessionNotFound
 from ..values.query import SessionQuery
 from ..values.session import Session

@@ -7,7 +7,7 @@ from contextvars import Context
 from soleowner import CallerError
 
 from .. import rules
-from ..atomic import Change
+from ..interface.atomic_store import Change
 from ..rows import SessionRow
 from ..tables import Tables
 from ..values.session import Session

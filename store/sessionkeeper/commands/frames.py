@@ -12,13 +12,13 @@ from typing import ClassVar
 import msgspec
 
 from .. import log_rules, rules
-from ..atomic import Change
+from ..interface.atomic_store import Change
+from ..interface.frame_watcher import GONE, Proof, is_other
 from ..records import FrameRecord
 from ..rows import SessionRow
 from ..store_command import OneSession
 from ..tables import Tables
 from ..values.errors import LogReplaced
-from ..watcher import GONE, Proof, is_other
 from .change import apply_change
 
 __all__ = [

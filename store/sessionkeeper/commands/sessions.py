@@ -10,7 +10,7 @@ from contextvars import Context
 from typing import ClassVar
 
 from .. import rules
-from ..atomic import Change
+from ..interface.atomic_store import Change
 from ..rows import SessionRow
 from ..store_command import OneSession, StoreCommand
 from ..tables import Tables

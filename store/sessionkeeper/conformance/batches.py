@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from ..interface import SessionStore
+from ..interface.session_store import SessionStore
 from ..values.errors import InvalidTransition, RevisionConflict, SessionNotFound, VersionConflict
 from ..values.version import VersionState
 from .kit import StoreKit

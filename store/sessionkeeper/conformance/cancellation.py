@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from ..atomic import AtomicSessionStore
-from ..interface import SessionStore
+from ..interface.atomic_store import AtomicSessionStore
+from ..interface.session_store import SessionStore
 from ..values.errors import OutcomeUnknown, SessionNotFound
 from ..values.session import Session
 from .kit import SEVERAL, StoreKit

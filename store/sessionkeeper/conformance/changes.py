@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..values.errors import InvalidTransition, SessionClosed, SessionNotFound, VersionConflict
 from ..values.session import Session
 from ..values.states import SessionState

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..values.errors import OutcomeUnknown, StoreClosed
 from .kit import StoreKit
 from .samples import new, note, turns

@@ -6,7 +6,7 @@ import asyncio
 from random import Random
 from typing import cast
 
-from ..interface import SessionStore
+from ..interface.session_store import SessionStore
 from ..values.errors import RevisionConflict, SessionExists, SessionNotFound
 from ..values.session import Session
 from .kit import StoreKit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..values.guarantees import Guarantees
 from ..values.states import SessionState
 from .kit import StoreKit

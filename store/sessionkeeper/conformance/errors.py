@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from ..atomic import AtomicSessionStore
-from ..interface import SessionStore
+from ..interface.atomic_store import AtomicSessionStore
+from ..interface.session_store import SessionStore
 from ..values.errors import InvalidSessionId, SessionError
 from ..values.query import SessionQuery
 from ..values.session import Session

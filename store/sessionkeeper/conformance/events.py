@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..values.errors import SessionError
 from ..values.events import SessionEvent
 from ..values.limits import SessionsFull, StoreLimits

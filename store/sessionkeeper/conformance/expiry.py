@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..values.errors import InvalidTransition, SessionClosed, SessionNotFound
 from ..values.states import SessionState, SessionStatus
 from .kit import AtomicStoreKit

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..values.query import SessionQuery
 from ..values.session import Session
 from .kit import StoreKit

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from ..interface import SessionStore
+from ..interface.session_store import SessionStore
 from ..values.errors import SessionClosed
 from ..values.message import HttpDelivery, MessageEnvelope, SseDelivery, StdioDelivery
 from ..values.states import SessionState

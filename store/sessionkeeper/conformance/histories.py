@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from ..interface import SessionStore
+from ..interface.session_store import SessionStore
 from ..values.errors import SessionError
 from ..values.guarantees import Atomicity
 from ..values.query import SessionQuery

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ..atomic import AtomicSessionStore
-from ..interface import SessionStore
+from ..interface.atomic_store import AtomicSessionStore
+from ..interface.session_store import SessionStore
 from ..values.message import MessageEnvelope
 from ..values.session import Session
 from .kit import StoreKit

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import pytest_asyncio
 
-from ..atomic import AtomicSessionStore
-from ..interface import SessionStore
+from ..interface.atomic_store import AtomicSessionStore
+from ..interface.session_store import SessionStore
 from ..values.clock import Clock
 from ..values.limits import StoreLimits
 from .promise import Kit, Level, held_to_its_promise

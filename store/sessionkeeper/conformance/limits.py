@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..values.errors import LimitExceeded, SessionNotFound
 from ..values.limits import FramesFull, SessionsFull, StoreLimits
 from ..values.message import MessageEnvelope

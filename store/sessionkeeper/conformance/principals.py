@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..values.errors import SessionExists, SessionNotFound
 from ..values.events import SessionEvent
 from ..values.query import SessionQuery

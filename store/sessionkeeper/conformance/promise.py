@@ -11,8 +11,8 @@ from typing import ClassVar, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
 
 import pytest
 
-from ..atomic import AtomicSessionStore
-from ..interface import SessionStore
+from ..interface.atomic_store import AtomicSessionStore
+from ..interface.session_store import SessionStore
 from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..values.errors import RevisionConflict, SequenceConflict, SessionClosed
 from ..values.session import Session
 from .concurrency import CALLERS, staggered

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..values.errors import SessionNotFound
 from ..values.message import Frame
 from .kit import StoreKit

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..values.clock import Clock
 from ..values.events import SessionEvent
 from ..values.limits import StoreLimits

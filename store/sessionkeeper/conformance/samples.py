@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
-from ..interface import SessionStore
+from ..interface.session_store import SessionStore
 from ..values.clock import Clock
 from ..values.message import MessageEnvelope
 from ..values.session import CALLER_FIELDS, Session

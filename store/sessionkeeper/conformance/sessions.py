@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from ..interface import SessionStore
+from ..interface.session_store import SessionStore
 from ..values.errors import (
     InvalidTransition,
     RevisionConflict,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..values.errors import SessionNotFound, StoreClosed
 from ..values.message import Frame
 from ..values.states import SessionState

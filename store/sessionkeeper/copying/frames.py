@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Iterable
 from hashlib import sha256
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..next_frames import next_frames
 from ..values.message import Frame
 from ..values.session import CALLER_FIELDS, Session

@@ -6,7 +6,7 @@ again, because its answer was lost or the program was, changes nothing twice.
 
 from __future__ import annotations
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..values.message import MessageEnvelope
 from ..values.session import CALLER_FIELDS, Session
 from ..values.states import Direction, SessionState

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from ..actor_store import ActorSessionStore
 from ..designs import LockedSessionStore, PlainSessionStore
-from ..interface import SessionStore
+from ..interface.session_store import SessionStore
 from ..owned import OwnedSessionStore
 from ..sqlite_store import SQLiteSessionStore
 from ..values.limits import StoreLimits

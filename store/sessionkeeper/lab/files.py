@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from ..interface import SessionStore
+from ..interface.session_store import SessionStore
 
 __all__ = ["in_new_folder"]
 

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import partial
 from typing import TypeAlias
 
-from ..interface import SessionStore
+from ..interface.session_store import SessionStore
 from ..values.limits import StoreLimits
 from .catalogue import DESIGNS, Design, LimitsNotTaken, Make
 from .files import in_new_folder

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from ..atomic import AtomicSessionStore
 from ..crossing import Crossing
+from ..interface.atomic_store import AtomicSessionStore
 from .dispatcher import HookDispatcher
 from .requests import RequestTracker
 from .sweeper import Sweeper

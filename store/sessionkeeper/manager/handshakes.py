@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..lifecycle import Offer, kept_offer, read_offer
 from ..values.errors import InvalidMessage
 from ..values.jsonrpc import RequestId, RpcHead, read_head

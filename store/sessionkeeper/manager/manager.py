@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..arguments import plain_envelope
-from ..atomic import AtomicSessionStore
+from ..interface.arguments import plain_envelope
+from ..interface.atomic_store import AtomicSessionStore
 from ..lifecycle import Offer, implied_change, read_offer, read_result
 from ..values.errors import OutcomeUnknown, SessionNotFound
 from ..values.ids import checked_id

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 from typing import Self, TypeVar
 
-from ..arguments import checked_seconds
-from ..atomic import AtomicSessionStore
 from ..factory import StorageFactory
-from ..interface import SessionStore
+from ..interface.arguments import checked_seconds
+from ..interface.atomic_store import AtomicSessionStore
+from ..interface.session_store import SessionStore
 from ..owned import OwnedSessionStore
 from ..values.clock import Clock
 from ..values.errors import StoreClosed

@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from ..atomic import AtomicSessionStore, Change
+from ..interface.atomic_store import AtomicSessionStore, Change
+from ..interface.frame_watcher import FrameWatcher
 from ..lifecycle import ending
 from ..values.errors import SessionNotFound
 from ..values.ids import checked_id
 from ..values.session import Session
 from ..values.states import SessionState, TransportType
-from ..watcher import FrameWatcher
 from .versions import negotiation
 
 __all__ = ["SessionOperations"]

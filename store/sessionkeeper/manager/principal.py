@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..principal_store import hide_others
 from ..values.errors import LimitExceeded
 from ..values.jsonrpc import RequestId

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..atomic import AtomicSessionStore, Change
+from ..interface.atomic_store import AtomicSessionStore, Change
 from ..values.errors import LimitExceeded, OutcomeUnknown, SessionClosed, SessionNotFound
 from ..values.message import MessageEnvelope
 from .exchanges import Exchange, Outcome

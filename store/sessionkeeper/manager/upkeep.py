@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from contextvars import Context
 
-from ..atomic import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
 from ..values.clock import Clock
 from ..values.errors import LimitExceeded
 from ..values.jsonrpc import RpcHead

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..atomic import Change
+from ..interface.atomic_store import Change
 from ..values.errors import SessionClosed
 from ..values.session import Session
 from ..values.version import VersionState

@@ -13,8 +13,8 @@ from typing import TypeAlias, TypeVar
 import msgspec
 from soleowner import Batch, CallerError, Runner, fail, succeed
 
-from ..atomic import Change
-from ..interface import SessionStore
+from ..interface.atomic_store import Change
+from ..interface.session_store import SessionStore
 from ..values.errors import OutcomeUnknown, SessionError
 from ..values.session import Session
 from .notes import Notes

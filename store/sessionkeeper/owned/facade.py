@@ -9,7 +9,8 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from ..arguments import (
+from ..command_store import MOST_A_PAGE, WATCHED_AT_ONCE
+from ..interface.arguments import (
     checked_count,
     checked_cursor,
     checked_envelopes,
@@ -18,15 +19,14 @@ from ..arguments import (
     checked_sessions,
     plain_envelope,
 )
-from ..atomic import AtomicSessionStore, Change
-from ..command_store import MOST_A_PAGE, WATCHED_AT_ONCE
-from ..interface import SessionStore
+from ..interface.atomic_store import AtomicSessionStore, Change
+from ..interface.frame_watcher import FrameWatcher, News, Proof
+from ..interface.session_store import SessionStore
+from ..interface.wakeups import SessionBells
 from ..values.ids import checked_id
 from ..values.message import Frame, MessageEnvelope
 from ..values.query import SessionPage, SessionQuery
 from ..values.session import Session
-from ..watcher import FrameWatcher, News, Proof
-from ..watching import SessionBells
 from . import operations, sweeps
 from .awaiting import Operation
 from .known import Known

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextvars import Context
 
-from ..listening import Listeners
+from ..interface.listeners import Listeners
+from ..interface.wakeups import Bells
 from ..tally import Tally
 from ..values.clock import Clock
 from ..values.events import SessionEvent, SessionEventKind
 from ..values.session import Session
 from ..values.states import SessionState
-from ..watching import Bells
 from .known import Known, Roll
 
 __all__ = ["Notes"]

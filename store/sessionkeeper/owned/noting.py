@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextvars import Context
 
-from ..interface import SessionStore
+from ..interface.session_store import SessionStore
 from ..values.events import SessionEventKind
 from ..values.message import MessageEnvelope
 from ..values.session import Session

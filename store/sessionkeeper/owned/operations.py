@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..atomic import Change
-from ..interface import SessionStore
+from ..interface.atomic_store import Change
+from ..interface.frame_watcher import GONE, News, Proof, is_other
+from ..interface.session_store import SessionStore
 from ..records import pack
 from ..values.errors import (
     LogReplaced,
@@ -23,7 +24,6 @@ from ..values.errors import (
 )
 from ..values.message import Frame, MessageEnvelope
 from ..values.session import STORE_FIELDS, Session
-from ..watcher import GONE, News, Proof, is_other
 from .known import Known
 
 __all__ = ["add_one", "get_or_create", "look", "modify", "read"]

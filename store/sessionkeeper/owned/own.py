@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..interface import SessionStore
+from ..interface.session_store import SessionStore
 from ..values.errors import SessionNotFound
 from ..values.message import MessageEnvelope
 from ..values.session import Session

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Self, TypeVar
 
-from ..arguments import checked_session, checked_sessions
-from ..atomic import Change
+from ..interface.arguments import checked_session, checked_sessions
+from ..interface.atomic_store import Change
+from ..interface.wakeups import NarrowBells
 from ..principal_store import Belonging, hide_others, refuse_whole
 from ..values.errors import LimitExceeded
 from ..values.events import Listener
 from ..values.message import MessageEnvelope
 from ..values.session import Session
 from ..values.statistics import StoreStatistics
-from ..watching import NarrowBells
 from .awaiting import Operation
 from .facade import AwaitedStore
 from .known import Known

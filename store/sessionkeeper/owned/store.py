@@ -15,9 +15,9 @@ from typing import ClassVar, Self, TypeVar, cast
 from soleowner import Actor, ActorStatistics, Command, Observer, ThreadPort
 
 from ..actor_store import session_error
-from ..arguments import checked_count, checked_past, checked_seconds
 from ..crossing import Ask, Crossing, stop_at
-from ..interface import SessionStore
+from ..interface.arguments import checked_count, checked_past, checked_seconds
+from ..interface.session_store import SessionStore
 from ..values.clock import Clock
 from ..values.events import Listener
 from ..values.guarantees import Atomicity, Durability, Guarantees, Scope

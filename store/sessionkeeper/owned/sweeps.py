@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from math import inf
 from typing import TypeVar
 
-from ..interface import SessionStore
+from ..interface.session_store import SessionStore
 from ..sweeping import LOOKS
 from ..values.clock import micros
 from ..values.errors import RevisionConflict, SessionNotFound

@@ -20,8 +20,8 @@ from sessionkeeper import (
     StoreStatistics,
 )
 from sessionkeeper.command_store import CommandStore
+from sessionkeeper.interface.frame_watcher import News
 from sessionkeeper.principal_store import PrincipalStore
-from sessionkeeper.watcher import News
 
 from tests.conformance.broken.breaking import breaking
 

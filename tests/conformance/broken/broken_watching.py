@@ -9,7 +9,7 @@ from sessionkeeper import (
     FrameWatcher,
     PlainSessionStore,
 )
-from sessionkeeper.watcher import News
+from sessionkeeper.interface.frame_watcher import News
 
 from tests.conformance.broken.breaking import breaking
 

@@ -12,7 +12,7 @@ from random import Random
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from sessionkeeper import MessageEnvelope, PlainSessionStore, Session, TransportType
-from sessionkeeper.atomic import Change
+from sessionkeeper.interface.atomic_store import Change
 from sessionkeeper.lab.report import write_pictures, write_report
 from sessionkeeper.lab.results import Bar, Cell, Comparison, Picture, Row, Verdict
 from sessionkeeper.verify import (

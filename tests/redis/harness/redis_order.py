@@ -15,7 +15,7 @@ from sessionkeeper import (
     Session,
     SessionError,
 )
-from sessionkeeper.atomic import Change
+from sessionkeeper.interface.atomic_store import Change
 
 __all__ = ["Call", "begin", "make_program", "mark", "same_order"]
 

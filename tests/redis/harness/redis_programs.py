@@ -17,7 +17,7 @@ from sessionkeeper import (
     SessionState,
     StoreLimits,
 )
-from sessionkeeper.atomic import Change
+from sessionkeeper.interface.atomic_store import Change
 
 __all__ = ["Snapshots", "random_limits", "random_operation"]
 

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 
-from ...watching import Bells
+from ...interface.wakeups import Bells
 from .call import Call, Word
 from .keys import Bucket, Keys
 from .ledger import keys_of

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
+from ...interface.wakeups import Bells
 from ...values.errors import StoreUnavailable
-from ...watching import Bells
 from .call import Answer, Call, Fate, Refused
 from .codec import decoded_id
 from .keys import Bucket, Keys

@@ -8,7 +8,8 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from math import ceil
 
-from ...listening import Listeners
+from ...interface.listeners import Listeners
+from ...interface.wakeups import Bells
 from ...values.clock import Clock
 from ...values.errors import InvalidSessionId
 from ...values.events import SessionEvent, SessionEventKind
@@ -16,7 +17,6 @@ from ...values.ids import encoded_id, is_session_id
 from ...values.limits import FramesFull, StoreLimits
 from ...values.session import Session
 from ...values.states import SessionState
-from ...watching import Bells
 from .call import Word
 from .guesses import Guesses
 from .keys import Bucket, Keys

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from ...listening import Listeners
+from ...interface.listeners import Listeners
 from ...values.clock import Clock
 from ...values.errors import StoreUnavailable
 from ...values.limits import StoreLimits

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 from soleowner import Command, Post
 
-from ...listening import Listeners
+from ...interface.listeners import Listeners
+from ...interface.wakeups import Bells
 from ...values.errors import OutcomeUnknown, StoreUnavailable
 from ...values.guarantees import Durability
 from ...values.ids import new_session_id
-from ...watching import Bells
 from .checkpoints import bring_in
 from .connected import Connected
 from .faults import FAILURES, FilesChanged, LockWait, fault_of

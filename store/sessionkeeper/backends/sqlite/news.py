@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from soleowner import Post
 
-from ...watching import Bells
+from ...interface.wakeups import Bells
 from .numbers import read_meta, read_numbers
 
 __all__ = ["News"]

@@ -13,9 +13,9 @@ from typing import Any
 
 from soleowner import Command, Post
 
+from ...interface.wakeups import Bells
 from ...values.errors import StoreClosed, StoreUnavailable
 from ...values.guarantees import Durability
-from ...watching import Bells
 from .connected import Connected
 from .faults import FAILURES, FilesChanged, fault_of
 from .files import StoreFiles

@@ -12,7 +12,7 @@ from contextvars import Context
 from pathlib import Path
 from typing import cast
 
-from ...listening import Listeners
+from ...interface.listeners import Listeners
 from ...records import FrameRecord
 from ...rows import SessionRow
 from ...tables import Tables

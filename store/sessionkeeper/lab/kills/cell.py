@@ -7,7 +7,7 @@ import json
 from random import Random
 from time import perf_counter
 
-from ...atomic import AtomicSessionStore
+from ...interface.atomic_store import AtomicSessionStore
 from ...values.errors import SessionError, SessionNotFound
 from ..catalogue import Design
 from ..loading import opener_named

@@ -17,8 +17,8 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 
-from ...atomic import AtomicSessionStore
-from ...interface import SessionStore
+from ...interface.atomic_store import AtomicSessionStore
+from ...interface.session_store import SessionStore
 from ..clients import new
 from ..loading import Opener, opener_named
 from .plan import CLIENTS, SESSION, Ack, frames_of

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import count
 from random import Random
 
-from ...interface import SessionStore
+from ...interface.session_store import SessionStore
 from ...values.limits import StoreLimits
 from ...verify import AnomalyKind
 from ..catalogue import Design, Flaw, docstring

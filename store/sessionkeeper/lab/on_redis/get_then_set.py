@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...atomic import Change
+from ...interface.atomic_store import Change
 from ...values.errors import RevisionConflict
 from ...values.session import Session
 from .guest import Guest

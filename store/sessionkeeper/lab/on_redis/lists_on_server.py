@@ -8,8 +8,8 @@ from typing import ClassVar, Self
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
-from ...atomic import Change
 from ...designs import PlainSessionStore
+from ...interface.atomic_store import Change
 from ...values.errors import SequenceConflict
 from ...values.limits import StoreLimits
 from ...values.message import MessageEnvelope

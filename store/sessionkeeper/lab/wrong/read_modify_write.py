@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...atomic import Change
 from ...designs import PlainSessionStore
+from ...interface.atomic_store import Change
 from ...values.session import Session
 from ..round_trip import round_trip
 

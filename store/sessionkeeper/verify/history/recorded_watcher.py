@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from ...interface.frame_watcher import FrameWatcher
 from ...values.message import Frame
-from ...watcher import FrameWatcher
 
 __all__ = ["RecordedWatcher"]
 

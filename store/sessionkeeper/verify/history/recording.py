@@ -15,15 +15,15 @@ from platform import python_version
 from typing import Self, TypeVar, cast
 from weakref import WeakKeyDictionary
 
-from ...atomic import AtomicSessionStore, Change
-from ...interface import SessionStore
+from ...interface.atomic_store import AtomicSessionStore, Change
+from ...interface.frame_watcher import FrameWatcher
+from ...interface.session_store import SessionStore
 from ...values.events import Listener
 from ...values.guarantees import Atomicity, Guarantees
 from ...values.message import Frame, MessageEnvelope
 from ...values.query import SessionPage, SessionQuery
 from ...values.session import Session
 from ...values.statistics import StoreStatistics
-from ...watcher import FrameWatcher
 from .gathered import BATCHES, GATHERED
 from .operation import Header, History
 from .recorded_call import Effect, RecordedCall, as_operations

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 from soleowner import CallerError
 
-from ....atomic import Change
 from ....commands.change import run_change
+from ....interface.atomic_store import Change
 from ....values.session import STORE_FIELDS, Session
 from ....values.states import SessionState
 from ..ask import Ask, Plan

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....atomic import Change
 from ....commands import AddFrames, ModifySession
+from ....interface.atomic_store import Change
 from ....values.errors import SequenceConflict
 from ....values.session import Session
 from ..ask import Ask, Plan

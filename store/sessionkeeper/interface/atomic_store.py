@@ -9,14 +9,14 @@ from typing import ClassVar, Self, TypeAlias
 
 from soleowner import ActorStatistics, Observer
 
-from .interface import SessionStore
-from .values.events import Listener
-from .values.guarantees import Guarantees
-from .values.message import Frame, MessageEnvelope
-from .values.query import SessionPage, SessionQuery
-from .values.session import Session
-from .values.statistics import StoreStatistics
-from .watcher import FrameWatcher
+from ..values.events import Listener
+from ..values.guarantees import Guarantees
+from ..values.message import Frame, MessageEnvelope
+from ..values.query import SessionPage, SessionQuery
+from ..values.session import Session
+from ..values.statistics import StoreStatistics
+from .frame_watcher import FrameWatcher
+from .session_store import SessionStore
 
 __all__ = ["AtomicSessionStore", "Change"]
 

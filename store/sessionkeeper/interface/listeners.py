@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from contextvars import Context
 
-from .values.events import Listener, SessionEvent
+from ..values.events import Listener, SessionEvent
 
 __all__ = ["Listeners"]
 

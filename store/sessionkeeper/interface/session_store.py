@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from .values.message import MessageEnvelope
-from .values.session import Session
+from ..values.message import MessageEnvelope
+from ..values.session import Session
 
 __all__ = ["SessionStore"]
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from math import inf
 from typing import TypeVar
 
-from .values.ids import checked_id
-from .values.message import MessageEnvelope
-from .values.session import Session
+from ..values.ids import checked_id
+from ..values.message import MessageEnvelope
+from ..values.session import Session
 
 __all__ = [
     "checked_count",

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeAlias
 
-from .values.message import Frame
-from .watching import SessionBells
+from ..values.message import Frame
+from .wakeups import SessionBells
 
 __all__ = ["GONE", "FrameWatcher", "Look", "News", "Proof", "is_other"]
 
