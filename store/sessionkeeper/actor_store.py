@@ -27,8 +27,8 @@ from .command_store import CommandStore
 from .crossing import Crossing, stop_at
 from .interface.listeners import Listeners
 from .interface.wakeups import Bells
+from .operations.tables import Tables
 from .principal_store import PrincipalStore
-from .tables import Tables
 from .values.clock import Clock
 from .values.errors import OutcomeUnknown, Overloaded, SessionError, StoreClosed
 from .values.guarantees import Atomicity, Durability, Guarantees, Scope

@@ -10,7 +10,22 @@ from contextvars import copy_context
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from .commands import (
+from .interface.arguments import (
+    checked_count,
+    checked_cursor,
+    checked_envelopes,
+    checked_ids,
+    checked_past,
+    checked_seconds,
+    checked_session,
+    checked_sessions,
+    plain_envelope,
+)
+from .interface.atomic_store import AtomicSessionStore, Change
+from .interface.frame_watcher import FrameWatcher, News, Proof
+from .interface.listeners import Listeners
+from .interface.wakeups import Bells
+from .operations import (
     AddFrame,
     AddFrames,
     CountFrames,
@@ -34,23 +49,8 @@ from .commands import (
     UpdateSession,
     UpdateSessionsBatch,
 )
-from .interface.arguments import (
-    checked_count,
-    checked_cursor,
-    checked_envelopes,
-    checked_ids,
-    checked_past,
-    checked_seconds,
-    checked_session,
-    checked_sessions,
-    plain_envelope,
-)
-from .interface.atomic_store import AtomicSessionStore, Change
-from .interface.frame_watcher import FrameWatcher, News, Proof
-from .interface.listeners import Listeners
-from .interface.wakeups import Bells
-from .records import FrameRecord, pack, unpack
-from .store_command import StoreCommand
+from .operations.command import StoreCommand
+from .operations.frame_record import FrameRecord, pack, unpack
 from .values.events import Listener
 from .values.ids import checked_id
 from .values.message import Frame, MessageEnvelope

@@ -16,8 +16,8 @@ from .backends.memory import MemoryTables
 from .command_store import CommandStore
 from .interface.listeners import Listeners
 from .interface.wakeups import Bells
+from .operations.tables import Tables
 from .principal_store import PrincipalStore
-from .tables import Tables
 from .values.clock import Clock
 from .values.errors import SessionError
 from .values.guarantees import Atomicity, Durability, Guarantees, Scope

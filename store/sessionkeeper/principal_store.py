@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import NoReturn, TypeVar
 
 from .command_store import CommandStore
-from .commands import CountOwnSessions, ListOwnSessions, Scoped
 from .interface.arguments import checked_session, checked_sessions, checked_text
 from .interface.atomic_store import AtomicSessionStore, Change
 from .interface.wakeups import NarrowBells
-from .store_command import StoreCommand
+from .operations import CountOwnSessions, ListOwnSessions, Scoped
+from .operations.command import StoreCommand
 from .values.errors import LimitExceeded
 from .values.events import Listener
 from .values.message import MessageEnvelope

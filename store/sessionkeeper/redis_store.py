@@ -21,7 +21,7 @@ from .backends.redis.waits import Waits
 from .backends.redis.works import Terms, get_ready
 from .interface.arguments import checked_count, checked_seconds
 from .interface.listeners import Listeners
-from .tables import Tables
+from .operations.tables import Tables
 from .values.clock import Clock
 from .values.guarantees import Atomicity, Durability, Guarantees, Scope
 from .values.limits import LONGEST_TTL, StoreLimits

@@ -19,7 +19,7 @@ from sessionkeeper import (
     SessionExists,
     SessionNotFound,
 )
-from sessionkeeper.tables import Tables
+from sessionkeeper.operations.tables import Tables
 from sessionkeeper.verify.explore import may_cancel
 from sessionkeeper.verify.pytest_plugin import Explorer
 from soleowner import Command

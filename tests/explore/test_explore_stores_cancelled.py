@@ -17,7 +17,7 @@ from sessionkeeper import (
     Session,
     StoreClosed,
 )
-from sessionkeeper.tables import Tables
+from sessionkeeper.operations.tables import Tables
 from sessionkeeper.verify.explore import may_cancel, sweep_cancellations
 from soleowner import Command
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sessionkeeper import AtomicSessionStore, Session, SessionPage, SessionQuery
-from sessionkeeper.sweeping import LOOKS
+from sessionkeeper.operations.sweep_rules import LOOKS
 
 if TYPE_CHECKING:
     from tests.operations.conftest import Desk

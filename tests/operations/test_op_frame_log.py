@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sessionkeeper import MessageEnvelope
 from sessionkeeper.backends.frame_log import FrameLog
-from sessionkeeper.records import FrameRecord, pack
+from sessionkeeper.operations.frame_record import FrameRecord, pack
 
 
 def records(first: int, count: int) -> list[FrameRecord]:

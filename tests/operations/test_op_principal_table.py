@@ -15,11 +15,11 @@ from sessionkeeper import (
     SessionNotFound,
     SessionQuery,
 )
-from sessionkeeper import commands as all_commands
-from sessionkeeper.store_command import StoreCommand
+from sessionkeeper import operations as all_commands
+from sessionkeeper.operations.command import StoreCommand
 
 if TYPE_CHECKING:
-    from sessionkeeper.tables import Tables
+    from sessionkeeper.operations.tables import Tables
 
     from tests.operations.conftest import Design, Desk
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sessionkeeper import Session, SessionPage, SessionQuery
-from sessionkeeper.sweeping import LOOKS
+from sessionkeeper.operations.sweep_rules import LOOKS
 
 if TYPE_CHECKING:
     from tests.owned.conftest import Bench

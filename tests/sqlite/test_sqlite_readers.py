@@ -19,7 +19,7 @@ from sessionkeeper import (
 )
 from sessionkeeper.backends.sqlite import ledger
 from sessionkeeper.backends.sqlite.tables import SQLiteTables
-from sessionkeeper.store_command import StoreCommand
+from sessionkeeper.operations.command import StoreCommand
 
 if TYPE_CHECKING:
     from tests.sqlite.conftest import Kit, Neighbours

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sessionkeeper import MessageEnvelope, Session, SQLiteSessionStore
 from sessionkeeper.backends.sqlite.codec import frame_columns, read_frame
-from sessionkeeper.records import pack, unpack
+from sessionkeeper.operations.frame_record import pack, unpack
 
 TEXT = st.text(min_size=1, max_size=20)
 JSON = st.recursive(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 from sessionkeeper import ActorSessionStore, Session
-from sessionkeeper.rows import SessionRow
+from sessionkeeper.operations.session_row import SessionRow
 
 
 def test_what_is_shown_again_and_again_is_one_object() -> None:

@@ -209,7 +209,7 @@ async def test_a_full_mailbox_makes_callers_wait(kit: Kit) -> None:
 
 def test_commands_say_nothing_of_their_fields() -> None:
     """No message body in a `repr`, not even of what travels inside."""
-    from sessionkeeper import commands
+    from sessionkeeper import operations as commands
 
     classes = [getattr(commands, name) for name in commands.__all__]
     assert len(classes) == 25

@@ -26,8 +26,8 @@ from sessionkeeper import (
     VersionState,
     freeze,
 )
-from sessionkeeper.commands import AddFrame, AddFrames, CreateSession
-from sessionkeeper.records import pack
+from sessionkeeper.operations import AddFrame, AddFrames, CreateSession
+from sessionkeeper.operations.frame_record import pack
 
 Silent = Callable[[BaseException], bool]
 

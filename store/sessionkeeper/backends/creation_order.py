@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..rows import SessionRow
+from ..operations.session_row import SessionRow
 
 __all__ = ["CreationOrder"]
 

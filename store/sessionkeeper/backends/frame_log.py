@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..records import FrameRecord
+from ..operations.frame_record import FrameRecord
 
 __all__ = ["FrameLog"]
 

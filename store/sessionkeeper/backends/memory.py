@@ -11,10 +11,10 @@ from contextvars import Context
 from operator import attrgetter
 
 from ..interface.listeners import Listeners
-from ..records import FrameRecord
-from ..rows import SessionRow
-from ..tables import Tables
-from ..tally import Tally
+from ..operations.counters import Tally
+from ..operations.frame_record import FrameRecord
+from ..operations.session_row import SessionRow
+from ..operations.tables import Tables
 from ..values.clock import Clock
 from ..values.events import SessionEvent, SessionEventKind
 from ..values.limits import StoreLimits

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from itertools import takewhile
 
-from ..rows import SessionRow
+from ..operations.session_row import SessionRow
 from ..values.clock import micros
 from ..values.ids import encoded_id
 

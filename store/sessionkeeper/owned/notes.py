@@ -11,7 +11,7 @@ from contextvars import Context
 
 from ..interface.listeners import Listeners
 from ..interface.wakeups import Bells
-from ..tally import Tally
+from ..operations.counters import Tally
 from ..values.clock import Clock
 from ..values.events import SessionEvent, SessionEventKind
 from ..values.session import Session

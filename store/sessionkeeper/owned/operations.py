@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ..interface.atomic_store import Change
 from ..interface.frame_watcher import GONE, News, Proof, is_other
 from ..interface.session_store import SessionStore
-from ..records import pack
+from ..operations.frame_record import pack
 from ..values.errors import (
     LogReplaced,
     OutcomeUnknown,

@@ -13,7 +13,7 @@ from math import inf
 from typing import TypeVar
 
 from ..interface.session_store import SessionStore
-from ..sweeping import LOOKS
+from ..operations.sweep_rules import LOOKS
 from ..values.clock import micros
 from ..values.errors import RevisionConflict, SessionNotFound
 from ..values.events import SessionEventKind

@@ -20,8 +20,8 @@ from sessionkeeper import (
     SessionState,
     StoreStatistics,
 )
+from sessionkeeper.operations.command import StoreCommand
 from sessionkeeper.principal_store import PrincipalStore
-from sessionkeeper.store_command import StoreCommand
 
 from tests.conformance.broken.breaking import breaking
 
@@ -141,7 +141,7 @@ class LateView(PrincipalStore):
 
 
 def _get(key: str) -> StoreCommand[Session]:
-    from sessionkeeper.commands import GetSession
+    from sessionkeeper.operations import GetSession
 
     return GetSession(key)
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from ...records import FrameRecord
+from ...operations.frame_record import FrameRecord
 from ...values.errors import short_id
 from ...values.session import Session
 from ...values.states import Direction, SessionState

@@ -14,7 +14,7 @@ from typing import Any
 
 from soleowner import OwnerCrashed, Reply, fail
 
-from ...store_command import StoreCommand
+from ...operations.command import StoreCommand
 from ...values.errors import StoreClosed
 from ...values.ids import is_session_id
 from .operations.resolving import Resolve

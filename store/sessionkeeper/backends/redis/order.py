@@ -17,8 +17,8 @@ from typing import Any
 
 from soleowner import Reply
 
-from ...commands import CountOwnSessions, CreateSession, FindSessions, ListOwnSessions, Scoped
-from ...store_command import OneSession, StoreCommand
+from ...operations import CountOwnSessions, CreateSession, FindSessions, ListOwnSessions, Scoped
+from ...operations.command import OneSession, StoreCommand
 from .ask import OPEN, Ask, Plan
 from .call import says
 

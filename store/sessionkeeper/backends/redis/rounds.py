@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from soleowner import CallerError, Reply, fail, succeed
 
-from ...store_command import StoreCommand
+from ...operations.command import StoreCommand
 from ...values.errors import OutcomeUnknown, SessionError, StoreUnavailable
 from .ask import OPEN, Ask
 from .codec import Unreadable

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from soleowner import Batch, Reply, Runner
 
-from ...store_command import StoreCommand
-from ...tables import Tables
+from ...operations.command import StoreCommand
+from ...operations.tables import Tables
 from .lanes import Lanes
 from .rounds import Entry, Rounds
 from .works import Works

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ...records import FrameRecord
-from ...rows import SessionRow
+from ...operations.frame_record import FrameRecord
+from ...operations.session_row import SessionRow
 from ...values.session import Session
 from ...values.states import Direction, SessionState
 from ..session_fields import fields_of, held_of, read_fields, to_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from ...records import FrameRecord
+from ...operations.frame_record import FrameRecord
 from .codec import FRAME_COLUMNS, Columns, SQLiteRow, frame_columns, read_frame
 from .faults import damaged
 from .places import PlaceTable

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ...tally import TallyNumbers
+from ...operations.counters import TallyNumbers
 from ...values.clock import Clock
 from .faults import damaged
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from soleowner import Command
 
 from ...backends.sqlite.ledger import SQLiteLedger
-from ...commands import AddFrames
+from ...operations import AddFrames
 from ...sqlite_store import SQLiteSessionStore
 
 __all__ = ["AutocommitAFrame"]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from soleowner import Command
 
 from ...designs import PlainSessionStore
-from ...tables import Tables
+from ...operations.tables import Tables
 from ...values.errors import SessionError
 from ...values.limits import StoreLimits
 

@@ -8,9 +8,9 @@ from typing import TypeVar, cast
 import msgspec
 from soleowner import Command
 
-from ...commands import AddFrames, ModifySession
 from ...designs import PlainSessionStore
-from ...tables import Tables
+from ...operations import AddFrames, ModifySession
+from ...operations.tables import Tables
 from ...values.limits import StoreLimits
 from ..round_trip import round_trip
 

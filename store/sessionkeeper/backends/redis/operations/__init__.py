@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from soleowner import CallerError
 
-from ....commands import (
+from ....operations import (
     AddFrame,
     AddFrames,
     CountFrames,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from ....log_rules import check_records
-from ....records import FrameRecord
+from ....operations.frame_record import FrameRecord
+from ....operations.frame_rules import check_records
 from ....values.errors import LimitExceeded, SequenceConflict, SessionClosed
 from ....values.limits import FramesFull
 from ....values.session import Session

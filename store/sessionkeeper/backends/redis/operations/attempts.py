@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 from soleowner import CallerError
 
-from ....commands.change import run_change
 from ....interface.atomic_store import Change
+from ....operations.change import run_change
 from ....values.session import STORE_FIELDS, Session
 from ....values.states import SessionState
 from ..ask import Ask, Plan

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....commands import AddFrames, ModifySession
 from ....interface.atomic_store import Change
+from ....operations import AddFrames, ModifySession
 from ....values.errors import SequenceConflict
 from ....values.session import Session
 from ..ask import Ask, Plan

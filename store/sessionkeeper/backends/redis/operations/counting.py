@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from ....commands import CountOwnSessions, CountSessions, ReadStatistics
+from ....operations import CountOwnSessions, CountSessions, ReadStatistics
 from ....values.states import SessionState
 from ....values.statistics import Counters, TableStatistics
 from ..ask import Ask, Plan

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ....commands import AddFrame, CountFrames, DeleteFrames, ReadFrames, ReadNews, TrimFrames
-from ....commands.frames import LogNews
-from ....records import FrameRecord
+from ....operations import AddFrame, CountFrames, DeleteFrames, ReadFrames, ReadNews, TrimFrames
+from ....operations.frame_commands import LogNews
+from ....operations.frame_record import FrameRecord
 from ....values.errors import LogReplaced
 from ..ask import Plan
 from ..call import Word

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from soleowner import CallerError
 
-from ....store_command import StoreCommand
-from ....tables import Tables
+from ....operations.command import StoreCommand
+from ....operations.tables import Tables
 from ....values.errors import OutcomeUnknown
 from ..ask import Ask, Plan
 from ..call import Word

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextvars import Context
 
-from ....commands import (
+from ....operations import (
     CreateSession,
     DeleteSession,
     GetOrCreateSession,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-from ....commands import (
+from ....operations import (
     ExpireSessions,
     FindSessions,
     ListOwnSessions,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from .values.session import Session
+from ..values.session import Session
 
 __all__ = ["SessionRow"]
 

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from contextvars import Context
 from typing import ClassVar
 
-from .. import rules
 from ..interface.atomic_store import Change
-from ..rows import SessionRow
-from ..store_command import OneSession, StoreCommand
-from ..tables import Tables
 from ..values.session import Session
+from . import session_rules as rules
 from .change import apply_change
+from .command import OneSession, StoreCommand
+from .session_row import SessionRow
+from .tables import Tables
 
 __all__ = [
     "CreateSession",

@@ -9,7 +9,7 @@ from typing import ClassVar, TypeVar
 import msgspec
 from soleowner import Command
 
-from .rows import SessionRow
+from .session_row import SessionRow
 from .tables import Tables
 
 __all__ = ["OneSession", "StoreCommand"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .frames import (
+from .frame_commands import (
     AddFrame,
     AddFrames,
     CountFrames,
@@ -11,8 +11,8 @@ from .frames import (
     ReadNews,
     TrimFrames,
 )
-from .scoped import CountOwnSessions, ListOwnSessions, Scoped
-from .sessions import (
+from .principal_commands import CountOwnSessions, ListOwnSessions, Scoped
+from .session_commands import (
     CreateSession,
     DeleteSession,
     GetOrCreateSession,
@@ -23,7 +23,7 @@ from .sessions import (
     UpdateSession,
     UpdateSessionsBatch,
 )
-from .sweeps import (
+from .sweep_commands import (
     CountSessions,
     ExpireSessions,
     FindSessions,

@@ -10,15 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextvars import Context
 
-from .records import FrameRecord
-from .rows import SessionRow
-from .tally import Tally
-from .values.clock import Clock
-from .values.events import SessionEventKind
-from .values.limits import StoreLimits
-from .values.session import Session
-from .values.states import SessionState
-from .values.statistics import FileStatistics
+from ..values.clock import Clock
+from ..values.events import SessionEventKind
+from ..values.limits import StoreLimits
+from ..values.session import Session
+from ..values.states import SessionState
+from ..values.statistics import FileStatistics
+from .counters import Tally
+from .frame_record import FrameRecord
+from .session_row import SessionRow
 
 __all__ = ["Tables"]
 

@@ -8,9 +8,9 @@ from typing import Protocol
 
 import msgspec
 
-from .values.events import SessionEventKind
-from .values.states import SessionState
-from .values.statistics import Counters
+from ..values.events import SessionEventKind
+from ..values.states import SessionState
+from ..values.statistics import Counters
 
 __all__ = ["Counted", "Tally", "TallyNumbers"]
 

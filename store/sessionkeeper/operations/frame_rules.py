@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .records import FrameRecord
-from .rows import SessionRow
-from .rules import touch
+from ..values.errors import LimitExceeded, SequenceConflict
+from ..values.jsonrpc import MAX_DEPTH, nests_deeper
+from ..values.limits import FramesFull, StoreLimits
+from .frame_record import FrameRecord
+from .session_row import SessionRow
+from .session_rules import touch
 from .tables import Tables
-from .values.errors import LimitExceeded, SequenceConflict
-from .values.jsonrpc import MAX_DEPTH, nests_deeper
-from .values.limits import FramesFull, StoreLimits
 
 __all__ = ["append_frames", "check_append", "check_records", "clear_frames", "trim_frames"]
 

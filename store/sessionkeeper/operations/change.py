@@ -6,11 +6,11 @@ from contextvars import Context
 
 from soleowner import CallerError
 
-from .. import rules
 from ..interface.atomic_store import Change
-from ..rows import SessionRow
-from ..tables import Tables
 from ..values.session import Session
+from . import session_rules as rules
+from .session_row import SessionRow
+from .tables import Tables
 
 __all__ = ["apply_change", "run_change"]
 

@@ -11,15 +11,16 @@ from typing import ClassVar
 
 import msgspec
 
-from .. import log_rules, rules
 from ..interface.atomic_store import Change
 from ..interface.frame_watcher import GONE, Proof, is_other
-from ..records import FrameRecord
-from ..rows import SessionRow
-from ..store_command import OneSession
-from ..tables import Tables
 from ..values.errors import LogReplaced
+from . import frame_rules as log_rules
+from . import session_rules as rules
 from .change import apply_change
+from .command import OneSession
+from .frame_record import FrameRecord
+from .session_row import SessionRow
+from .tables import Tables
 
 __all__ = [
     "LogNews",

@@ -10,9 +10,7 @@ from __future__ import annotations
 from contextvars import Context
 from operator import is_
 
-from .rows import SessionRow
-from .tables import Tables
-from .values.errors import (
+from ..values.errors import (
     InvalidSessionId,
     LimitExceeded,
     RevisionConflict,
@@ -20,13 +18,15 @@ from .values.errors import (
     SessionExists,
     SessionNotFound,
 )
-from .values.events import SessionEventKind
-from .values.frozen import json_size, json_text
-from .values.ids import is_session_id
-from .values.limits import SessionsFull, StoreLimits
-from .values.session import Session
-from .values.states import SessionState
-from .values.version import VersionState
+from ..values.events import SessionEventKind
+from ..values.frozen import json_size, json_text
+from ..values.ids import is_session_id
+from ..values.limits import SessionsFull, StoreLimits
+from ..values.session import Session
+from ..values.states import SessionState
+from ..values.version import VersionState
+from .session_row import SessionRow
+from .tables import Tables
 
 __all__ = [
     "change_session",

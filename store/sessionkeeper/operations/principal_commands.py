@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, TypeVar
 
-from ..store_command import StoreCommand
-from ..tables import Tables
 from ..values.errors import SessionNotFound
 from ..values.session import Session
+from .command import StoreCommand
+from .tables import Tables
 
 __all__ = ["CountOwnSessions", "ListOwnSessions", "Scoped"]
 

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 from pydantic import TypeAdapter
 
-from .values.errors import StoreUnavailable
-from .values.frozen import FrozenDict
-from .values.message import Delivery, MessageContext, MessageEnvelope
-from .values.states import Direction
+from ..values.errors import StoreUnavailable
+from ..values.frozen import FrozenDict
+from ..values.message import Delivery, MessageContext, MessageEnvelope
+from ..values.states import Direction
 
 __all__ = ["FrameRecord", "pack", "unpack"]
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import Context
 
-from .rows import SessionRow
-from .rules import delete_session, time_out
+from ..values.clock import micros
+from ..values.events import SessionEventKind
+from ..values.query import SessionPage, SessionQuery
+from ..values.session import Session
+from .session_row import SessionRow
+from .session_rules import delete_session, time_out
 from .tables import Tables
-from .values.clock import micros
-from .values.events import SessionEventKind
-from .values.query import SessionPage, SessionQuery
-from .values.session import Session
 
 __all__ = ["expire_sessions", "find_sessions", "purge_sessions"]
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from contextvars import Context
 from typing import ClassVar
 
-from .. import sweeping
-from ..store_command import StoreCommand
-from ..tables import Tables
 from ..values.query import SessionPage, SessionQuery
 from ..values.session import Session
 from ..values.statistics import TableStatistics
+from . import sweep_rules as sweeping
+from .command import StoreCommand
+from .tables import Tables
 
 __all__ = [
     "CountSessions",
