@@ -14,9 +14,9 @@ from contextlib import suppress
 from typing import Any
 
 from sessionkeeper import MessageContext, MessageEnvelope, Session, SessionError
-from sessionkeeper.backend_config import backend_from_url
 from sessionkeeper.backends.redis.target import RedisTarget
 from sessionkeeper.interface.arguments import checked_cursor
+from sessionkeeper.stores.config import backend_from_url
 from sessionkeeper.tap.lines import LineSplitter
 from sessionkeeper.tap.pairing import read_heads
 from sessionkeeper.transfer import header_line, read_export

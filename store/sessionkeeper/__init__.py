@@ -2,17 +2,6 @@
 
 from __future__ import annotations
 
-from .actor_store import ActorSessionStore
-from .backend_config import (
-    MemoryBackend,
-    RedisBackend,
-    SQLiteBackend,
-    StorageBackend,
-    backend_from_url,
-)
-from .designs import LockedSessionStore, PlainSessionStore
-from .factory import StorageFactory
-from .frame_reader import FrameReader
 from .interface.atomic_store import AtomicSessionStore, Change
 from .interface.frame_watcher import FrameWatcher
 from .interface.session_store import SessionStore
@@ -31,10 +20,21 @@ from .manager import (
     ShutdownReport,
     SweeperStatistics,
 )
-from .owned import OwnedSessionStore
-from .redis_store import RedisSessionStore
-from .sqlite_store import SQLiteSessionStore
-from .thread_safe import ThreadSafeSessionStore
+from .stores.actor import ActorSessionStore
+from .stores.config import (
+    MemoryBackend,
+    RedisBackend,
+    SQLiteBackend,
+    StorageBackend,
+    backend_from_url,
+)
+from .stores.factory import StorageFactory
+from .stores.redis import RedisSessionStore
+from .stores.sqlite import SQLiteSessionStore
+from .stores.third_party import OwnedSessionStore
+from .stores.threads.facade import ThreadSafeSessionStore
+from .stores.threads.frame_reader import FrameReader
+from .stores.unqueued import LockedSessionStore, PlainSessionStore
 from .values.clock import Clock
 from .values.errors import (
     BackendNotImplemented,

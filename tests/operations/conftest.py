@@ -28,8 +28,8 @@ from sessionkeeper import (
     StoreLimits,
 )
 from sessionkeeper.backends.memory import MemoryTables
-from sessionkeeper.command_store import CommandStore
 from sessionkeeper.interface.wakeups import Bells
+from sessionkeeper.stores.facade import CommandStore
 
 if TYPE_CHECKING:
     from tests.conftest import Relay

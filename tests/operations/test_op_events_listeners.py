@@ -12,7 +12,7 @@ import pytest
 from sessionkeeper import SessionEvent
 
 if TYPE_CHECKING:
-    from sessionkeeper.command_store import CommandStore
+    from sessionkeeper.stores.facade import CommandStore
 
     from tests.operations.conftest import Desk
 

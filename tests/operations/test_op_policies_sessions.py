@@ -15,7 +15,7 @@ from sessionkeeper import (
     StoreLimits,
     VersionConflict,
 )
-from sessionkeeper.command_store import CommandStore
+from sessionkeeper.stores.facade import CommandStore
 
 if TYPE_CHECKING:
     from sessionkeeper import AtomicSessionStore

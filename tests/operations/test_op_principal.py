@@ -18,7 +18,7 @@ from sessionkeeper import (
 )
 
 if TYPE_CHECKING:
-    from sessionkeeper.command_store import CommandStore
+    from sessionkeeper.stores.facade import CommandStore
 
     from tests.conftest import LedTo
     from tests.operations.conftest import Design, Desk

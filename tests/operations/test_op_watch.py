@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import ActorSessionStore, AtomicSessionStore, SessionNotFound
-from sessionkeeper.command_store import WATCHED_AT_ONCE
+from sessionkeeper.stores.facade import WATCHED_AT_ONCE
 
 if TYPE_CHECKING:
     from tests.operations.conftest import Desk

@@ -17,7 +17,7 @@ from sessionkeeper import (
     SessionStore,
     StoreLimits,
 )
-from sessionkeeper.owned.own import OwnSessions
+from sessionkeeper.stores.third_party.principal_filter import OwnSessions
 
 if TYPE_CHECKING:
     from tests.conftest import Relay

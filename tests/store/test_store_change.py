@@ -16,8 +16,8 @@ from sessionkeeper import (
     Session,
     SessionNotFound,
 )
-from sessionkeeper.owned.awaiting import AwaitingRunner
-from sessionkeeper.owned.notes import Notes
+from sessionkeeper.stores.third_party.bookkeeping import Notes
+from sessionkeeper.stores.third_party.runner import AwaitingRunner
 
 if TYPE_CHECKING:
     from tests.store.conftest import Kit

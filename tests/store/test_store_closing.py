@@ -15,7 +15,7 @@ from sessionkeeper import (
     PlainSessionStore,
     StoreClosed,
 )
-from sessionkeeper.actor_store import session_error
+from sessionkeeper.stores.actor import session_error
 from soleowner import (
     ActorError,
     Command,

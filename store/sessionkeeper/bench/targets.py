@@ -10,10 +10,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..backend_config import RedisBackend, SQLiteBackend, backend_from_url
-from ..factory import StorageFactory
 from ..interface.atomic_store import AtomicSessionStore
-from ..redis_store import RedisSessionStore
+from ..stores.config import RedisBackend, SQLiteBackend, backend_from_url
+from ..stores.factory import StorageFactory
+from ..stores.redis import RedisSessionStore
 from ..values.errors import BackendNotImplemented
 from .of_store import LIMITS, StoreSubject
 from .peers import PEERS, PeerNeeds, PeerNotInstalled, Place

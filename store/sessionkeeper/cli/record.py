@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from ..factory import StorageFactory
 from ..manager import ManagerConfig, SessionManager
+from ..stores.factory import StorageFactory
 from ..tap import (
     CommandNotStarted,
     SessionRecorder,

@@ -12,15 +12,15 @@ from typing import Annotated, Any, TypeAlias
 import typer
 from pydantic import ValidationError
 
-from ..backend_config import (
+from ..interface.atomic_store import AtomicSessionStore
+from ..stores.config import (
     MemoryBackend,
     RedisBackend,
     SQLiteBackend,
     StorageBackend,
     backend_from_url,
 )
-from ..factory import StorageFactory
-from ..interface.atomic_store import AtomicSessionStore
+from ..stores.factory import StorageFactory
 from ..values.errors import BackendNotImplemented, InvalidSessionId, SessionError, SessionNotFound
 from ..values.query import SessionQuery
 from ..values.session import Session

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..actor_store import ActorSessionStore
-from ..designs import LockedSessionStore, PlainSessionStore
 from ..interface.session_store import SessionStore
-from ..owned import OwnedSessionStore
-from ..sqlite_store import SQLiteSessionStore
+from ..stores.actor import ActorSessionStore
+from ..stores.sqlite import SQLiteSessionStore
+from ..stores.third_party import OwnedSessionStore
+from ..stores.unqueued import LockedSessionStore, PlainSessionStore
 from ..values.limits import StoreLimits
 from ..verify import AnomalyKind
 from . import wrong

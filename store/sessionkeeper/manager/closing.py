@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from ..crossing import Crossing
 from ..interface.atomic_store import AtomicSessionStore
+from ..stores.threads.bridge import Crossing
 from .dispatcher import HookDispatcher
 from .requests import RequestTracker
 from .sweeper import Sweeper

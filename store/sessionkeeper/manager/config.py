@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, FiniteFloat, field_validator
 
-from ..backend_config import MemoryBackend, RedisBackend, SQLiteBackend
+from ..stores.config import MemoryBackend, RedisBackend, SQLiteBackend
 from ..values.base import Value
 from ..values.version import ProtocolVersion
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 from typing import Self, TypeVar
 
-from ..factory import StorageFactory
 from ..interface.arguments import checked_seconds
 from ..interface.atomic_store import AtomicSessionStore
 from ..interface.session_store import SessionStore
-from ..owned import OwnedSessionStore
+from ..stores.factory import StorageFactory
+from ..stores.third_party import OwnedSessionStore
 from ..values.clock import Clock
 from ..values.errors import StoreClosed
 from .closing import Drain, ShutdownReport

@@ -21,7 +21,7 @@ from sessionkeeper import (
     StoreStatistics,
 )
 from sessionkeeper.operations.command import StoreCommand
-from sessionkeeper.principal_store import PrincipalStore
+from sessionkeeper.stores.principal import PrincipalStore
 
 from tests.conformance.broken.breaking import breaking
 

@@ -19,9 +19,9 @@ from sessionkeeper import (
     StoreLimits,
     StoreStatistics,
 )
-from sessionkeeper.command_store import CommandStore
 from sessionkeeper.interface.frame_watcher import News
-from sessionkeeper.principal_store import PrincipalStore
+from sessionkeeper.stores.facade import CommandStore
+from sessionkeeper.stores.principal import PrincipalStore
 
 from tests.conformance.broken.breaking import breaking
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from ...backends.redis.keys import Bucket, Keys
-from ...redis_store import RedisSessionStore
+from ...stores.redis import RedisSessionStore
 from ...values.limits import StoreLimits
 from .client import client_of
 from .relay import Relay

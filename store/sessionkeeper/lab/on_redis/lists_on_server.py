@@ -8,8 +8,8 @@ from typing import ClassVar, Self
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
-from ...designs import PlainSessionStore
 from ...interface.atomic_store import Change
+from ...stores.unqueued import PlainSessionStore
 from ...values.errors import SequenceConflict
 from ...values.limits import StoreLimits
 from ...values.message import MessageEnvelope

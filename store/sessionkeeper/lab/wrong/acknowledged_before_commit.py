@@ -10,7 +10,7 @@ from soleowner import Command
 
 from ...backends.sqlite.ledger import SQLiteLedger
 from ...backends.sqlite.tables import SQLiteTables
-from ...sqlite_store import SQLiteSessionStore
+from ...stores.sqlite import SQLiteSessionStore
 
 __all__ = ["AcknowledgedBeforeCommit"]
 

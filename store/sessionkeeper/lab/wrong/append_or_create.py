@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...designs import PlainSessionStore
+from ...stores.unqueued import PlainSessionStore
 from ...values.errors import SessionNotFound
 from ...values.message import MessageEnvelope
 from ..round_trip import round_trip

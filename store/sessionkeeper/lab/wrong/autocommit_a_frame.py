@@ -9,7 +9,7 @@ from soleowner import Command
 
 from ...backends.sqlite.ledger import SQLiteLedger
 from ...operations import AddFrames
-from ...sqlite_store import SQLiteSessionStore
+from ...stores.sqlite import SQLiteSessionStore
 
 __all__ = ["AutocommitAFrame"]
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from soleowner import Command
 
-from ...designs import PlainSessionStore
 from ...operations.tables import Tables
+from ...stores.unqueued import PlainSessionStore
 from ...values.errors import SessionError
 from ...values.limits import StoreLimits
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...designs import PlainSessionStore
 from ...interface.atomic_store import Change
+from ...stores.unqueued import PlainSessionStore
 from ...values.errors import SequenceConflict
 from ...values.message import MessageEnvelope
 from ..round_trip import round_trip

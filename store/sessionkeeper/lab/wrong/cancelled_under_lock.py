@@ -8,9 +8,9 @@ from typing import TypeVar, cast
 import msgspec
 from soleowner import Command
 
-from ...designs import PlainSessionStore
 from ...operations import AddFrames, ModifySession
 from ...operations.tables import Tables
+from ...stores.unqueued import PlainSessionStore
 from ...values.limits import StoreLimits
 from ..round_trip import round_trip
 

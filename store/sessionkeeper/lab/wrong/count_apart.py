@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ...designs import PlainSessionStore
+from ...stores.unqueued import PlainSessionStore
 from ...values.limits import StoreLimits
 from ...values.message import MessageEnvelope
 from ..round_trip import round_trip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ...designs import PlainSessionStore
+from ...stores.unqueued import PlainSessionStore
 from ...values.limits import StoreLimits
 from ...values.session import Session
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...designs import PlainSessionStore
+from ...stores.unqueued import PlainSessionStore
 from ...values.errors import LimitExceeded
 from ...values.limits import StoreLimits
 from ...values.session import Session

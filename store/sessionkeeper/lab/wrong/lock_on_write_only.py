@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from ...designs import PlainSessionStore
 from ...interface.atomic_store import Change
+from ...stores.unqueued import PlainSessionStore
 from ...values.limits import StoreLimits
 from ...values.session import Session
 from ..round_trip import round_trip

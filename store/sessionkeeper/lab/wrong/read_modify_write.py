@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...designs import PlainSessionStore
 from ...interface.atomic_store import Change
+from ...stores.unqueued import PlainSessionStore
 from ...values.session import Session
 from ..round_trip import round_trip
 

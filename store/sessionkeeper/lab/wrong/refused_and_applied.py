@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from soleowner import Command
 
-from ...designs import PlainSessionStore
 from ...operations.tables import Tables
+from ...stores.unqueued import PlainSessionStore
 from ...values.errors import StoreUnavailable
 from ...values.limits import StoreLimits
 from ..round_trip import round_trip

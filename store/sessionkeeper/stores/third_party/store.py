@@ -14,21 +14,21 @@ from typing import ClassVar, Self, TypeVar, cast
 
 from soleowner import Actor, ActorStatistics, Command, Observer, ThreadPort
 
-from ..actor_store import session_error
-from ..crossing import Ask, Crossing, stop_at
-from ..interface.arguments import checked_count, checked_past, checked_seconds
-from ..interface.session_store import SessionStore
-from ..values.clock import Clock
-from ..values.events import Listener
-from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
-from ..values.session import Session
-from ..values.statistics import StoreStatistics
+from ...interface.arguments import checked_count, checked_past, checked_seconds
+from ...interface.session_store import SessionStore
+from ...values.clock import Clock
+from ...values.events import Listener
+from ...values.guarantees import Atomicity, Durability, Guarantees, Scope
+from ...values.session import Session
+from ...values.statistics import StoreStatistics
+from ..actor import session_error
+from ..threads.bridge import Ask, Crossing, stop_at
 from . import sweeps
-from .awaiting import Await, AwaitingRunner
+from .bookkeeping import Notes
 from .facade import AwaitedStore
-from .notes import Notes
-from .noting import NotingStore
 from .principal import OwnedPrincipalStore
+from .runner import Await, AwaitingRunner
+from .tracking_store import NotingStore
 
 __all__ = ["OwnedSessionStore"]
 

@@ -7,14 +7,14 @@ from copy import copy
 from datetime import datetime
 from typing import Any, Self, TypeVar
 
-from .crossing import Crossing, drive
+from ...interface.atomic_store import AtomicSessionStore, Change
+from ...values.guarantees import Guarantees
+from ...values.message import Frame, MessageEnvelope
+from ...values.query import SessionPage, SessionQuery
+from ...values.session import Session
+from ...values.statistics import StoreStatistics
+from .bridge import Crossing, drive
 from .frame_reader import FrameReader
-from .interface.atomic_store import AtomicSessionStore, Change
-from .values.guarantees import Guarantees
-from .values.message import Frame, MessageEnvelope
-from .values.query import SessionPage, SessionQuery
-from .values.session import Session
-from .values.statistics import StoreStatistics
 
 __all__ = ["ThreadSafeSessionStore"]
 

@@ -13,11 +13,11 @@ from typing import TypeAlias, TypeVar
 import msgspec
 from soleowner import Batch, CallerError, Runner, fail, succeed
 
-from ..interface.atomic_store import Change
-from ..interface.session_store import SessionStore
-from ..values.errors import OutcomeUnknown, SessionError
-from ..values.session import Session
-from .notes import Notes
+from ...interface.atomic_store import Change
+from ...interface.session_store import SessionStore
+from ...values.errors import OutcomeUnknown, SessionError
+from ...values.session import Session
+from .bookkeeping import Notes
 
 __all__ = ["Await", "AwaitingRunner", "Operation"]
 

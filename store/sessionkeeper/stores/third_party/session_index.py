@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from math import inf
 
-from ..values.session import Session
-from ..values.states import SessionState
+from ...values.session import Session
+from ...values.states import SessionState
 
 __all__ = ["Known", "Roll"]
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..interface.atomic_store import Change
-from ..interface.frame_watcher import GONE, News, Proof, is_other
-from ..interface.session_store import SessionStore
-from ..operations.frame_record import pack
-from ..values.errors import (
+from ...interface.atomic_store import Change
+from ...interface.frame_watcher import GONE, News, Proof, is_other
+from ...interface.session_store import SessionStore
+from ...operations.frame_record import pack
+from ...values.errors import (
     LogReplaced,
     OutcomeUnknown,
     RevisionConflict,
@@ -22,9 +22,9 @@ from ..values.errors import (
     SessionNotFound,
     StoreUnavailable,
 )
-from ..values.message import Frame, MessageEnvelope
-from ..values.session import STORE_FIELDS, Session
-from .known import Known
+from ...values.message import Frame, MessageEnvelope
+from ...values.session import STORE_FIELDS, Session
+from .session_index import Known
 
 __all__ = ["add_one", "get_or_create", "look", "modify", "read"]
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from .actor_store import ActorSessionStore
-from .backend_config import (
-    MemoryBackend,
-    RedisBackend,
-    SQLiteBackend,
-    StorageBackend,
-    backend_from_url,
-)
-from .interface.atomic_store import AtomicSessionStore
-from .redis_store import RedisSessionStore
-from .sqlite_store import SQLiteSessionStore
+from ..interface.atomic_store import AtomicSessionStore
+from .actor import ActorSessionStore
+from .config import MemoryBackend, RedisBackend, SQLiteBackend, StorageBackend, backend_from_url
+from .redis import RedisSessionStore
+from .sqlite import SQLiteSessionStore
 
 __all__ = ["StorageFactory"]
 

@@ -9,20 +9,20 @@ from typing import Any, ClassVar
 
 from soleowner import ActorPair, Batch, Command, ThreadRunner, Transactions
 
-from .actor_store import ActorSessionStore, session_error
-from .backends.sqlite.files import StoreFiles
-from .backends.sqlite.ledger import SQLiteLedger
-from .backends.sqlite.maintenance import VacuumStep, aside, back_up, check_pages, checkpoint
-from .backends.sqlite.opening import resolved
-from .backends.sqlite.reader import SQLiteReader
-from .backends.sqlite.tables import SQLiteTables
-from .interface.arguments import checked_seconds
-from .interface.listeners import Listeners
-from .interface.wakeups import Bells
-from .values.clock import Clock
-from .values.errors import SessionError
-from .values.guarantees import Atomicity, Durability, Guarantees, Scope
-from .values.limits import StoreLimits
+from ..backends.sqlite.files import StoreFiles
+from ..backends.sqlite.ledger import SQLiteLedger
+from ..backends.sqlite.maintenance import VacuumStep, aside, back_up, check_pages, checkpoint
+from ..backends.sqlite.opening import resolved
+from ..backends.sqlite.reader import SQLiteReader
+from ..backends.sqlite.tables import SQLiteTables
+from ..interface.arguments import checked_seconds
+from ..interface.listeners import Listeners
+from ..interface.wakeups import Bells
+from ..values.clock import Clock
+from ..values.errors import SessionError
+from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
+from ..values.limits import StoreLimits
+from .actor import ActorSessionStore, session_error
 
 __all__ = ["SQLiteSessionStore"]
 

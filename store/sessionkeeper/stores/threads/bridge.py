@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from soleowner import Command, ThreadPort
 
-from .interface.atomic_store import AtomicSessionStore
+from ...interface.atomic_store import AtomicSessionStore
 
 __all__ = ["Ask", "Crossing", "drive", "stop_at"]
 

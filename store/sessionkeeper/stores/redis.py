@@ -10,22 +10,22 @@ from typing import ClassVar, TypeVar
 
 from soleowner import Actor, Command
 
-from .actor_store import ActorSessionStore, session_error
-from .backends.redis.facts import Facts
-from .backends.redis.heeding import HeedingBells
-from .backends.redis.keys import MOST_BUCKETS
-from .backends.redis.operations.resolving import Resolve
-from .backends.redis.runner import RedisRunner
-from .backends.redis.target import RedisTarget
-from .backends.redis.waits import Waits
-from .backends.redis.works import Terms, get_ready
-from .interface.arguments import checked_count, checked_seconds
-from .interface.listeners import Listeners
-from .operations.tables import Tables
-from .values.clock import Clock
-from .values.guarantees import Atomicity, Durability, Guarantees, Scope
-from .values.limits import LONGEST_TTL, StoreLimits
-from .values.statistics import ServerStatistics
+from ..backends.redis.facts import Facts
+from ..backends.redis.heeding import HeedingBells
+from ..backends.redis.keys import MOST_BUCKETS
+from ..backends.redis.operations.resolving import Resolve
+from ..backends.redis.runner import RedisRunner
+from ..backends.redis.target import RedisTarget
+from ..backends.redis.waits import Waits
+from ..backends.redis.works import Terms, get_ready
+from ..interface.arguments import checked_count, checked_seconds
+from ..interface.listeners import Listeners
+from ..operations.tables import Tables
+from ..values.clock import Clock
+from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
+from ..values.limits import LONGEST_TTL, StoreLimits
+from ..values.statistics import ServerStatistics
+from .actor import ActorSessionStore, session_error
 
 __all__ = ["RedisSessionStore"]
 

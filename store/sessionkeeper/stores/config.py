@@ -7,8 +7,8 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, u
 
 from pydantic import Field, SecretStr, field_validator
 
-from .values.base import Value
-from .values.limits import LONGEST_TTL, StoreLimits
+from ..values.base import Value
+from ..values.limits import LONGEST_TTL, StoreLimits
 
 __all__ = ["MemoryBackend", "RedisBackend", "SQLiteBackend", "StorageBackend", "backend_from_url"]
 

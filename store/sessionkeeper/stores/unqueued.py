@@ -12,16 +12,16 @@ from typing import ClassVar, TypeVar
 
 from soleowner import CallerError, Command
 
-from .backends.memory import MemoryTables
-from .command_store import CommandStore
-from .interface.listeners import Listeners
-from .interface.wakeups import Bells
-from .operations.tables import Tables
-from .principal_store import PrincipalStore
-from .values.clock import Clock
-from .values.errors import SessionError
-from .values.guarantees import Atomicity, Durability, Guarantees, Scope
-from .values.limits import StoreLimits
+from ..backends.memory import MemoryTables
+from ..interface.listeners import Listeners
+from ..interface.wakeups import Bells
+from ..operations.tables import Tables
+from ..values.clock import Clock
+from ..values.errors import SessionError
+from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
+from ..values.limits import StoreLimits
+from .facade import CommandStore
+from .principal import PrincipalStore
 
 __all__ = ["LockedSessionStore", "PlainSessionStore"]
 

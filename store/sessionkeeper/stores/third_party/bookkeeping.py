@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextvars import Context
 
-from ..interface.listeners import Listeners
-from ..interface.wakeups import Bells
-from ..operations.counters import Tally
-from ..values.clock import Clock
-from ..values.events import SessionEvent, SessionEventKind
-from ..values.session import Session
-from ..values.states import SessionState
-from .known import Known, Roll
+from ...interface.listeners import Listeners
+from ...interface.wakeups import Bells
+from ...operations.counters import Tally
+from ...values.clock import Clock
+from ...values.events import SessionEvent, SessionEventKind
+from ...values.session import Session
+from ...values.states import SessionState
+from .session_index import Known, Roll
 
 __all__ = ["Notes"]
 

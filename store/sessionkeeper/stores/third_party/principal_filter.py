@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..interface.session_store import SessionStore
-from ..values.errors import SessionNotFound
-from ..values.message import MessageEnvelope
-from ..values.session import Session
+from ...interface.session_store import SessionStore
+from ...values.errors import SessionNotFound
+from ...values.message import MessageEnvelope
+from ...values.session import Session
 
 __all__ = ["OwnSessions"]
 

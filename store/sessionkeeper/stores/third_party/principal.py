@@ -6,19 +6,19 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Self, TypeVar
 
-from ..interface.arguments import checked_session, checked_sessions
-from ..interface.atomic_store import Change
-from ..interface.wakeups import NarrowBells
-from ..principal_store import Belonging, hide_others, refuse_whole
-from ..values.errors import LimitExceeded
-from ..values.events import Listener
-from ..values.message import MessageEnvelope
-from ..values.session import Session
-from ..values.statistics import StoreStatistics
-from .awaiting import Operation
+from ...interface.arguments import checked_session, checked_sessions
+from ...interface.atomic_store import Change
+from ...interface.wakeups import NarrowBells
+from ...values.errors import LimitExceeded
+from ...values.events import Listener
+from ...values.message import MessageEnvelope
+from ...values.session import Session
+from ...values.statistics import StoreStatistics
+from ..principal import Belonging, hide_others, refuse_whole
 from .facade import AwaitedStore
-from .known import Known
-from .own import OwnSessions
+from .principal_filter import OwnSessions
+from .runner import Operation
+from .session_index import Known
 
 __all__ = ["OwnedPrincipalStore"]
 

@@ -22,18 +22,18 @@ from soleowner import (
     WrongLoop,
 )
 
-from .backends.memory import MemoryTables
-from .command_store import CommandStore
-from .crossing import Crossing, stop_at
-from .interface.listeners import Listeners
-from .interface.wakeups import Bells
-from .operations.tables import Tables
-from .principal_store import PrincipalStore
-from .values.clock import Clock
-from .values.errors import OutcomeUnknown, Overloaded, SessionError, StoreClosed
-from .values.guarantees import Atomicity, Durability, Guarantees, Scope
-from .values.ids import new_session_id
-from .values.limits import StoreLimits
+from ..backends.memory import MemoryTables
+from ..interface.listeners import Listeners
+from ..interface.wakeups import Bells
+from ..operations.tables import Tables
+from ..values.clock import Clock
+from ..values.errors import OutcomeUnknown, Overloaded, SessionError, StoreClosed
+from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
+from ..values.ids import new_session_id
+from ..values.limits import StoreLimits
+from .facade import CommandStore
+from .principal import PrincipalStore
+from .threads.bridge import Crossing, stop_at
 
 __all__ = ["ActorSessionStore", "session_error"]
 

@@ -6,18 +6,18 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NoReturn, TypeVar
 
-from .command_store import CommandStore
-from .interface.arguments import checked_session, checked_sessions, checked_text
-from .interface.atomic_store import AtomicSessionStore, Change
-from .interface.wakeups import NarrowBells
-from .operations import CountOwnSessions, ListOwnSessions, Scoped
-from .operations.command import StoreCommand
-from .values.errors import LimitExceeded
-from .values.events import Listener
-from .values.message import MessageEnvelope
-from .values.query import SessionPage, SessionQuery
-from .values.session import Session
-from .values.statistics import StoreStatistics
+from ..interface.arguments import checked_session, checked_sessions, checked_text
+from ..interface.atomic_store import AtomicSessionStore, Change
+from ..interface.wakeups import NarrowBells
+from ..operations import CountOwnSessions, ListOwnSessions, Scoped
+from ..operations.command import StoreCommand
+from ..values.errors import LimitExceeded
+from ..values.events import Listener
+from ..values.message import MessageEnvelope
+from ..values.query import SessionPage, SessionQuery
+from ..values.session import Session
+from ..values.statistics import StoreStatistics
+from .facade import CommandStore
 
 __all__ = ["Belonging", "PrincipalStore", "hide_others", "refuse_whole"]
 

@@ -10,7 +10,7 @@ from contextvars import copy_context
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from .interface.arguments import (
+from ..interface.arguments import (
     checked_count,
     checked_cursor,
     checked_envelopes,
@@ -21,11 +21,11 @@ from .interface.arguments import (
     checked_sessions,
     plain_envelope,
 )
-from .interface.atomic_store import AtomicSessionStore, Change
-from .interface.frame_watcher import FrameWatcher, News, Proof
-from .interface.listeners import Listeners
-from .interface.wakeups import Bells
-from .operations import (
+from ..interface.atomic_store import AtomicSessionStore, Change
+from ..interface.frame_watcher import FrameWatcher, News, Proof
+from ..interface.listeners import Listeners
+from ..interface.wakeups import Bells
+from ..operations import (
     AddFrame,
     AddFrames,
     CountFrames,
@@ -49,14 +49,14 @@ from .operations import (
     UpdateSession,
     UpdateSessionsBatch,
 )
-from .operations.command import StoreCommand
-from .operations.frame_record import FrameRecord, pack, unpack
-from .values.events import Listener
-from .values.ids import checked_id
-from .values.message import Frame, MessageEnvelope
-from .values.query import SessionPage, SessionQuery
-from .values.session import Session
-from .values.statistics import ServerStatistics, StoreStatistics
+from ..operations.command import StoreCommand
+from ..operations.frame_record import FrameRecord, pack, unpack
+from ..values.events import Listener
+from ..values.ids import checked_id
+from ..values.message import Frame, MessageEnvelope
+from ..values.query import SessionPage, SessionQuery
+from ..values.session import Session
+from ..values.statistics import ServerStatistics, StoreStatistics
 
 __all__ = ["CommandStore"]
 

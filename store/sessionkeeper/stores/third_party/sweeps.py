@@ -12,19 +12,19 @@ from collections.abc import Awaitable, Callable
 from math import inf
 from typing import TypeVar
 
-from ..interface.session_store import SessionStore
-from ..operations.sweep_rules import LOOKS
-from ..values.clock import micros
-from ..values.errors import RevisionConflict, SessionNotFound
-from ..values.events import SessionEventKind
-from ..values.ids import encoded_id
-from ..values.query import SessionPage, SessionQuery
-from ..values.session import Session
-from ..values.states import SessionState
-from ..values.statistics import TableStatistics
-from .known import Known
-from .notes import Notes
-from .noting import NotingStore
+from ...interface.session_store import SessionStore
+from ...operations.sweep_rules import LOOKS
+from ...values.clock import micros
+from ...values.errors import RevisionConflict, SessionNotFound
+from ...values.events import SessionEventKind
+from ...values.ids import encoded_id
+from ...values.query import SessionPage, SessionQuery
+from ...values.session import Session
+from ...values.states import SessionState
+from ...values.statistics import TableStatistics
+from .bookkeeping import Notes
+from .session_index import Known
+from .tracking_store import NotingStore
 
 __all__ = ["count_all", "expire", "find", "purge"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextvars import Context
 
-from ..interface.session_store import SessionStore
-from ..values.events import SessionEventKind
-from ..values.message import MessageEnvelope
-from ..values.session import Session
-from .notes import Notes
+from ...interface.session_store import SessionStore
+from ...values.events import SessionEventKind
+from ...values.message import MessageEnvelope
+from ...values.session import Session
+from .bookkeeping import Notes
 
 __all__ = ["NotingStore"]
 

@@ -9,8 +9,7 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from ..command_store import MOST_A_PAGE, WATCHED_AT_ONCE
-from ..interface.arguments import (
+from ...interface.arguments import (
     checked_count,
     checked_cursor,
     checked_envelopes,
@@ -19,17 +18,19 @@ from ..interface.arguments import (
     checked_sessions,
     plain_envelope,
 )
-from ..interface.atomic_store import AtomicSessionStore, Change
-from ..interface.frame_watcher import FrameWatcher, News, Proof
-from ..interface.session_store import SessionStore
-from ..interface.wakeups import SessionBells
-from ..values.ids import checked_id
-from ..values.message import Frame, MessageEnvelope
-from ..values.query import SessionPage, SessionQuery
-from ..values.session import Session
-from . import operations, sweeps
-from .awaiting import Operation
-from .known import Known
+from ...interface.atomic_store import AtomicSessionStore, Change
+from ...interface.frame_watcher import FrameWatcher, News, Proof
+from ...interface.session_store import SessionStore
+from ...interface.wakeups import SessionBells
+from ...values.ids import checked_id
+from ...values.message import Frame, MessageEnvelope
+from ...values.query import SessionPage, SessionQuery
+from ...values.session import Session
+from ..facade import MOST_A_PAGE, WATCHED_AT_ONCE
+from . import one_session as operations
+from . import sweeps
+from .runner import Operation
+from .session_index import Known
 
 __all__ = ["AwaitedStore"]
 

@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from soleowner import ThreadPort
 
-from .interface.frame_watcher import FrameWatcher
-from .values.message import Frame
+from ...interface.frame_watcher import FrameWatcher
+from ...values.message import Frame
 
 __all__ = ["FrameReader"]
 
