@@ -16,7 +16,7 @@ from redis_fleet import Fleet
 from redis_server import RedisServer
 from sessionkeeper import RedisSessionStore, SQLiteSessionStore, StorageFactory
 from sessionkeeper.cli.app import run
-from sessionkeeper.copying import copy_sessions
+from sessionkeeper.transfer import copy_sessions
 
 PREFIXES = count(1)
 

@@ -16,7 +16,7 @@ from sessionkeeper import (
     Session,
     StoreUnavailable,
 )
-from sessionkeeper.copying import CopyReport, copy_sessions
+from sessionkeeper.transfer import CopyReport, copy_sessions
 
 NOT_KEPT = {"revision", "created_at", "last_activity", "ended_at"}
 STEPS = "add_frames get_or_create_session get_session modify_session read_frames trim_frames"

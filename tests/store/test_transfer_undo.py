@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import ActorSessionStore, LimitExceeded, SessionExists, StoreLimits
-from sessionkeeper.transfer import StoredSession, import_session
+from sessionkeeper.transfer.json_lines import StoredSession, import_session
 
 if TYPE_CHECKING:
     from tests.store.conftest import Kit

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from sessionkeeper import InvalidMessage, Session
-from sessionkeeper.transfer import MalformedExport, header_line, read_export
+from sessionkeeper.transfer.json_lines import MalformedExport, header_line, read_export
 from sessionkeeper.values.jsonrpc import MAX_DEPTH, nests_deeper, validate_message
 from sessionkeeper.verify.history.jepsen import read_jepsen
 from sessionkeeper.verify.history.kv_maps import read_kv_maps

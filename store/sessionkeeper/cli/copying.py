@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..copying import CopyReport, copy_sessions
+from ..transfer import CopyReport, copy_sessions
 from ..values.errors import OutcomeUnknown, StoreUnavailable
 from .console import INTERRUPTED, complain
 from .progress import progress

@@ -16,7 +16,7 @@ from typing import Annotated, TextIO
 import typer
 
 from ..interface.atomic_store import AtomicSessionStore
-from ..transfer import (
+from ..transfer.json_lines import (
     MalformedExport,
     StoredSession,
     export_session,

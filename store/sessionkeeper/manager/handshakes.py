@@ -13,11 +13,11 @@ from typing import TypeAlias
 import msgspec
 
 from ..interface.atomic_store import AtomicSessionStore
-from ..lifecycle import Offer, kept_offer, read_offer
 from ..values.errors import InvalidMessage
 from ..values.jsonrpc import RequestId, RpcHead, read_head
 from ..values.message import MessageContext, MessageEnvelope
 from ..values.states import Direction, SessionState
+from .lifecycle import Offer, kept_offer, read_offer
 
 __all__ = ["Handshakes"]
 

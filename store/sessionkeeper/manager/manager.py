@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from ..interface.arguments import plain_envelope
 from ..interface.atomic_store import AtomicSessionStore
-from ..lifecycle import Offer, implied_change, read_offer, read_result
 from ..values.errors import OutcomeUnknown, SessionNotFound
 from ..values.ids import checked_id
 from ..values.jsonrpc import RequestId, read_head
@@ -14,6 +13,7 @@ from ..values.message import MessageEnvelope
 from ..values.session import Session
 from ..values.states import Direction
 from .exchanges import is_part, is_request, request_answered
+from .lifecycle import Offer, implied_change, read_offer, read_result
 from .opening import ManagedStore
 from .operations import SessionOperations
 from .pending import PendingRequest

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from ..interface.atomic_store import AtomicSessionStore, Change
 from ..interface.frame_watcher import FrameWatcher
-from ..lifecycle import ending
 from ..values.errors import SessionNotFound
 from ..values.ids import checked_id
 from ..values.session import Session
 from ..values.states import SessionState, TransportType
+from .lifecycle import ending
 from .versions import negotiation
 
 __all__ = ["SessionOperations"]

@@ -15,12 +15,12 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from .interface.atomic_store import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore
+from ..values.errors import InvalidMessage, SessionError, SessionNotFound
+from ..values.message import Frame, MessageContext, MessageEnvelope
+from ..values.session import CALLER_FIELDS, Session
+from ..values.states import SessionState
 from .next_frames import next_frames
-from .values.errors import InvalidMessage, SessionError, SessionNotFound
-from .values.message import Frame, MessageContext, MessageEnvelope
-from .values.session import CALLER_FIELDS, Session
-from .values.states import SessionState
 
 __all__ = [
     "FORMAT_VERSION",

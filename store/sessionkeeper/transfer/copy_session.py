@@ -10,7 +10,7 @@ from ..interface.atomic_store import AtomicSessionStore
 from ..values.message import MessageEnvelope
 from ..values.session import CALLER_FIELDS, Session
 from ..values.states import Direction, SessionState
-from .frames import Digest, Missing, slices
+from .copy_frames import Digest, Missing, slices
 
 __all__ = ["Differs", "SessionCopy", "begin"]
 

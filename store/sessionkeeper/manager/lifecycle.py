@@ -17,12 +17,12 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from .interface.atomic_store import Change
-from .values.errors import VersionConflict
-from .values.jsonrpc import RpcHead
-from .values.message import MessageEnvelope
-from .values.session import Session
-from .values.states import Direction, SessionState
+from ..interface.atomic_store import Change
+from ..values.errors import VersionConflict
+from ..values.jsonrpc import RpcHead
+from ..values.message import MessageEnvelope
+from ..values.session import Session
+from ..values.states import Direction, SessionState
 
 __all__ = ["Offer", "ending", "implied_change", "Result", "kept_offer", "read_offer", "read_result"]
 

@@ -1,5 +1,5 @@
 """Sessions from one open store into another: resumable, verified, in bounded memory."""
 
-from .sessions import CopyReport, copy_sessions
+from .copy_store import CopyReport, copy_sessions
 
 __all__ = ["CopyReport", "copy_sessions"]

@@ -18,8 +18,8 @@ from ..values.errors import (
 )
 from ..values.query import SessionQuery
 from ..values.session import Session
-from .frames import Missing
-from .one_session import Differs, SessionCopy, begin
+from .copy_frames import Missing
+from .copy_session import Differs, SessionCopy, begin
 
 __all__ = ["CopyReport", "copy_sessions"]
 

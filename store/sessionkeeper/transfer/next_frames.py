@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .interface.atomic_store import AtomicSessionStore
-from .values.message import Frame
+from ..interface.atomic_store import AtomicSessionStore
+from ..values.message import Frame
 
 __all__ = ["next_frames"]
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterable
 from hashlib import sha256
 
 from ..interface.atomic_store import AtomicSessionStore
-from ..next_frames import next_frames
 from ..values.message import Frame
 from ..values.session import CALLER_FIELDS, Session
+from .next_frames import next_frames
 
 __all__ = ["Digest", "Missing", "slices"]
 
