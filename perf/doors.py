@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from sessionkeeper import MessageContext, MessageEnvelope, Session, SessionError
-from sessionkeeper.backends.redis.target import RedisTarget
+from sessionkeeper.backends.redis.client.address import RedisTarget
 from sessionkeeper.interface.arguments import checked_cursor
 from sessionkeeper.stores.config import backend_from_url
 from sessionkeeper.tap.lines import LineSplitter

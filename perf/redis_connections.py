@@ -18,9 +18,9 @@ from own_server import own_server, server_version
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from sessionkeeper.backends.redis.call import Call
-from sessionkeeper.backends.redis.single import SingleServer
-from sessionkeeper.backends.redis.target import RedisTarget
+from sessionkeeper.backends.redis.client.address import RedisTarget
+from sessionkeeper.backends.redis.client.call import Call
+from sessionkeeper.backends.redis.client.single_server import SingleServer
 
 __all__ = ["main"]
 

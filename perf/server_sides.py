@@ -14,8 +14,8 @@ from harness import Operation
 from ratios import MESSAGE, envelope
 from redis.asyncio import Redis
 from sessionkeeper import MessageEnvelope, RedisSessionStore, Session
+from sessionkeeper.backends.redis.delivery.writer_log import keys_of
 from sessionkeeper.backends.redis.keys import Keys
-from sessionkeeper.backends.redis.ledger import keys_of
 from sessionkeeper.backends.redis.scripts import script
 from sessionkeeper.bench.peers import LogPeer, peer
 from sessionkeeper.bench.peers.installed import module_of

@@ -14,8 +14,8 @@ from redis_fleet import Fleet
 from redis_operations import counted, note, session
 from redis_server import RedisServer
 from sessionkeeper import FramesFull, RedisSessionStore, Session, StoreLimits
-from sessionkeeper.backends.redis.ledger import Ledger
-from sessionkeeper.backends.redis.operations import attempts
+from sessionkeeper.backends.redis.delivery.writer_log import Ledger
+from sessionkeeper.backends.redis.plans import optimistic_change as attempts
 from sessionkeeper.interface.atomic_store import Change
 
 pytestmark = pytest.mark.parametrize("engine", ["valkey"], indirect=True)

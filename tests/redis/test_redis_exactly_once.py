@@ -13,9 +13,9 @@ from redis_operations import WRITES, Picture, Write, add_up, fill, heard, note, 
 from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer, until
 from sessionkeeper import AtomicSessionStore, RedisSessionStore, SessionError
-from sessionkeeper.backends.redis import works
-from sessionkeeper.backends.redis.call import Call
-from sessionkeeper.backends.redis.ledger import Ledger
+from sessionkeeper.backends.redis import opening as works
+from sessionkeeper.backends.redis.client.call import Call
+from sessionkeeper.backends.redis.delivery.writer_log import Ledger
 
 pytestmark = pytest.mark.parametrize("engine", ["redis"], indirect=True)
 

@@ -22,9 +22,9 @@ from sessionkeeper import (
     Session,
     SessionError,
 )
-from sessionkeeper.backends.redis import works
-from sessionkeeper.backends.redis.ask import Ask
-from sessionkeeper.backends.redis.ledger import Ledger
+from sessionkeeper.backends.redis import opening as works
+from sessionkeeper.backends.redis.delivery.request import Ask
+from sessionkeeper.backends.redis.delivery.writer_log import Ledger
 from sessionkeeper.interface.atomic_store import Change
 from sessionkeeper.verify import (
     AnomalyKind,

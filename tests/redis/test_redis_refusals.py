@@ -20,10 +20,10 @@ from redis_operations import WRITES, add_up, fill, note, session
 from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer, until
 from sessionkeeper import RedisSessionStore, StoreUnavailable
-from sessionkeeper.backends.redis.call import Call, Refused
-from sessionkeeper.backends.redis.refusals import leaves, passing, read_refusal, resent
-from sessionkeeper.backends.redis.single import SingleServer
-from sessionkeeper.backends.redis.target import RedisTarget
+from sessionkeeper.backends.redis.client.address import RedisTarget
+from sessionkeeper.backends.redis.client.call import Call, Refused
+from sessionkeeper.backends.redis.client.refusals import leaves, passing, read_refusal, resent
+from sessionkeeper.backends.redis.client.single_server import SingleServer
 
 OLD_SCRIPT = "ERR Error running script (call to f_6b1bf486c81ceb7edf3c093f4c48582e38c0e791): "
 

@@ -27,9 +27,10 @@ from sessionkeeper import (
     StoreLimits,
     StoreUnavailable,
 )
-from sessionkeeper.backends.redis import ledger
-from sessionkeeper.backends.redis.call import Script
-from sessionkeeper.backends.redis.operations import appending, counting
+from sessionkeeper.backends.redis.client.call import Script
+from sessionkeeper.backends.redis.delivery import writer_log as ledger
+from sessionkeeper.backends.redis.plans import append as appending
+from sessionkeeper.backends.redis.plans import statistics as counting
 from sessionkeeper.backends.redis.scripts import with_ttl
 
 LONG = 3600.0

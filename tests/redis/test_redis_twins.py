@@ -14,7 +14,7 @@ from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer
 from redis_twins import Call, Memory, Operation, Time, Twins
 from sessionkeeper import OutcomeUnknown, RedisSessionStore, SequenceConflict, StoreLimits
-from sessionkeeper.backends.redis.operations import attempts
+from sessionkeeper.backends.redis.plans import optimistic_change as attempts
 
 STORES, STEPS, PROGRAMS = 3, 15, 12
 SCRIPT = "EVALSHA"

@@ -13,14 +13,14 @@ from redis_cluster import Cluster
 from redis_moves import Move
 from redis_server import RedisServer
 from sessionkeeper import StoreUnavailable
-from sessionkeeper.backends.redis.call import Answer, Call, Fate, Script
-from sessionkeeper.backends.redis.cluster import ClusterServers
-from sessionkeeper.backends.redis.heeding import heed
+from sessionkeeper.backends.redis.client.address import RedisTarget
+from sessionkeeper.backends.redis.client.call import Answer, Call, Fate, Script
+from sessionkeeper.backends.redis.client.cluster import ClusterServers
+from sessionkeeper.backends.redis.client.refusals import halfway, passing
+from sessionkeeper.backends.redis.client.servers import ANYWHERE
 from sessionkeeper.backends.redis.keys import Keys
-from sessionkeeper.backends.redis.news_reader import NewsReader
-from sessionkeeper.backends.redis.refusals import halfway, passing
-from sessionkeeper.backends.redis.servers import ANYWHERE
-from sessionkeeper.backends.redis.target import RedisTarget
+from sessionkeeper.backends.redis.stream_reader import NewsReader
+from sessionkeeper.backends.redis.wakeups import heed
 from sessionkeeper.interface.wakeups import Bells
 
 TEXT = b"return redis.call('RPUSH', KEYS[1], ARGV[1])"

@@ -8,9 +8,9 @@ import pytest
 from redis_fleet import Fleet
 from redis_ports import ReservedPort
 from sessionkeeper import StoreUnavailable
-from sessionkeeper.backends.redis.facts import Facts
-from sessionkeeper.backends.redis.single import SingleServer
-from sessionkeeper.backends.redis.target import RedisTarget
+from sessionkeeper.backends.redis.client.address import RedisTarget
+from sessionkeeper.backends.redis.client.server_info import Facts
+from sessionkeeper.backends.redis.client.single_server import SingleServer
 
 
 async def facts_of(url: str, *, allow_eviction: bool = False) -> Facts:

@@ -11,9 +11,9 @@ import pytest
 from redis_proxy import FaultProxy
 from redis_server import RedisServer
 from sessionkeeper import StoreUnavailable
-from sessionkeeper.backends.redis.call import Call, Fate, Refused
-from sessionkeeper.backends.redis.link import Link
-from sessionkeeper.backends.redis.target import RedisTarget
+from sessionkeeper.backends.redis.client.address import RedisTarget
+from sessionkeeper.backends.redis.client.call import Call, Fate, Refused
+from sessionkeeper.backends.redis.client.connection import Link
 
 
 def call(*words: Any) -> Call:

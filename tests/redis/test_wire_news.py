@@ -10,11 +10,11 @@ from functools import partial
 from redis_fleet import Fleet
 from redis_proxy import FaultProxy
 from redis_server import RedisServer
-from sessionkeeper.backends.redis.heeding import heed
+from sessionkeeper.backends.redis.client.address import RedisTarget
+from sessionkeeper.backends.redis.client.single_server import SingleServer
 from sessionkeeper.backends.redis.keys import Keys
-from sessionkeeper.backends.redis.news_reader import NewsReader
-from sessionkeeper.backends.redis.single import SingleServer
-from sessionkeeper.backends.redis.target import RedisTarget
+from sessionkeeper.backends.redis.stream_reader import NewsReader
+from sessionkeeper.backends.redis.wakeups import heed
 from sessionkeeper.interface.wakeups import Bells
 
 

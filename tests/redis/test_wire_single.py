@@ -11,10 +11,10 @@ import pytest
 from redis_fleet import Fleet
 from redis_proxy import FaultProxy
 from redis_server import RedisServer
-from sessionkeeper.backends.redis.call import Call, Fate, Refused, Script
-from sessionkeeper.backends.redis.refusals import halfway, passing
-from sessionkeeper.backends.redis.single import SingleServer
-from sessionkeeper.backends.redis.target import RedisTarget
+from sessionkeeper.backends.redis.client.address import RedisTarget
+from sessionkeeper.backends.redis.client.call import Call, Fate, Refused, Script
+from sessionkeeper.backends.redis.client.refusals import halfway, passing
+from sessionkeeper.backends.redis.client.single_server import SingleServer
 
 TEXT = b"return redis.call('RPUSH', KEYS[1], ARGV[1])"
 PUSH = Script("push", lambda: TEXT)

@@ -18,9 +18,9 @@ from redis_fleet import Fleet
 from redis_proxy import FaultProxy
 from redis_server import RedisServer
 from sessionkeeper import RedisSessionStore, StoreUnavailable
-from sessionkeeper.backends.redis.call import Call, Fate, Script
-from sessionkeeper.backends.redis.single import SingleServer
-from sessionkeeper.backends.redis.target import RedisTarget
+from sessionkeeper.backends.redis.client.address import RedisTarget
+from sessionkeeper.backends.redis.client.call import Call, Fate, Script
+from sessionkeeper.backends.redis.client.single_server import SingleServer
 
 CANARY = "canary p@ss/word:#%"
 only_redis = pytest.mark.parametrize("engine", ["redis"], indirect=True)

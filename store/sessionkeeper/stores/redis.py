@@ -10,14 +10,14 @@ from typing import ClassVar, TypeVar
 
 from soleowner import Actor, Command
 
-from ..backends.redis.facts import Facts
-from ..backends.redis.heeding import HeedingBells
+from ..backends.redis.client.address import RedisTarget
+from ..backends.redis.client.server_info import Facts
+from ..backends.redis.delivery.replication import Waits
 from ..backends.redis.keys import MOST_BUCKETS
-from ..backends.redis.operations.resolving import Resolve
+from ..backends.redis.opening import Terms, get_ready
+from ..backends.redis.plans.resolve import Resolve
 from ..backends.redis.runner import RedisRunner
-from ..backends.redis.target import RedisTarget
-from ..backends.redis.waits import Waits
-from ..backends.redis.works import Terms, get_ready
+from ..backends.redis.wakeups import HeedingBells
 from ..interface.arguments import checked_count, checked_seconds
 from ..interface.listeners import Listeners
 from ..operations.tables import Tables

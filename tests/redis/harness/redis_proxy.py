@@ -14,7 +14,7 @@ import hiredis
 from redis_faults import Faults
 from redis_ports import ReservedPort
 from redis_units import Unit, UnitReader
-from sessionkeeper.backends.redis.operations.appending import LOOK
+from sessionkeeper.backends.redis.plans.append import LOOK
 
 __all__ = ["FaultProxy", "proxied"]
 

@@ -17,10 +17,10 @@ from soleowner import OwnerCrashed, Reply, fail
 from ...operations.command import StoreCommand
 from ...values.errors import StoreClosed
 from ...values.ids import is_session_id
-from .operations.resolving import Resolve
+from .opening import Works
 from .order import sessions_of
+from .plans.resolve import Resolve
 from .rounds import Entry, Rounds
-from .works import Works
 
 __all__ = ["Lanes"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...values.errors import StoreUnavailable
-from .call import Answer, Call, Fate, Refused
+from .client.call import Answer, Call, Fate, Refused
+from .client.refusals import verdict
+from .client.servers import Servers
 from .codec import Unreadable, whole
 from .keys import MOST_BUCKETS, Keys
-from .refusals import verdict
 from .scripts import script
-from .servers import Servers
 
 __all__ = ["VERSION", "Layout", "agree"]
 

@@ -19,8 +19,8 @@ from soleowner import Reply
 
 from ...operations import CountOwnSessions, CreateSession, FindSessions, ListOwnSessions, Scoped
 from ...operations.command import OneSession, StoreCommand
-from .ask import OPEN, Ask, Plan
-from .call import says
+from .client.call import says
+from .delivery.request import OPEN, Ask, Plan
 
 __all__ = ["Job", "Line", "sessions_of"]
 

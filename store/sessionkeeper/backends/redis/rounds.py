@@ -10,12 +10,12 @@ from soleowner import CallerError, Reply, fail, succeed
 
 from ...operations.command import StoreCommand
 from ...values.errors import OutcomeUnknown, SessionError, StoreUnavailable
-from .ask import OPEN, Ask
 from .codec import Unreadable
-from .delivery import Delivery
-from .operations import plan_of
+from .delivery.delivery import Delivery
+from .delivery.request import OPEN, Ask
+from .opening import Works
 from .order import Job, Line
-from .works import Works
+from .plans import plan_of
 
 __all__ = ["Entry", "Rounds"]
 

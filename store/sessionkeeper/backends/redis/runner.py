@@ -11,8 +11,8 @@ from soleowner import Batch, Reply, Runner
 from ...operations.command import StoreCommand
 from ...operations.tables import Tables
 from .lanes import Lanes
+from .opening import Works
 from .rounds import Entry, Rounds
-from .works import Works
 
 __all__ = ["RedisRunner"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from ...backends.redis.target import RedisTarget
+from ...backends.redis.client.address import RedisTarget
 from ..catalogue import Design
 
 __all__ = ["ON_REDIS", "Visit", "designs_on"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache, partial
 from importlib.resources import files
 
-from ..call import Script
+from ..client.call import Script
 
 __all__ = ["script", "with_ttl"]
 

@@ -12,18 +12,18 @@ from ...interface.listeners import Listeners
 from ...values.clock import Clock
 from ...values.errors import StoreUnavailable
 from ...values.limits import StoreLimits
-from .cluster import ClusterServers
-from .delivery import Delivery
-from .facts import Facts
-from .heeding import HeedingBells
+from .client.address import RedisTarget
+from .client.cluster import ClusterServers
+from .client.server_info import Facts
+from .client.servers import Servers
+from .client.single_server import SingleServer
+from .context import Setting
+from .delivery.delivery import Delivery
+from .delivery.replication import Waits
+from .delivery.writer_log import Ledger
 from .keys import Keys
 from .layout import Layout, agree
-from .ledger import Ledger
-from .servers import Servers
-from .setting import Setting
-from .single import SingleServer
-from .target import RedisTarget
-from .waits import Waits
+from .wakeups import HeedingBells
 
 __all__ = ["Terms", "Works", "get_ready"]
 

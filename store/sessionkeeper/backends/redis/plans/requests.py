@@ -17,10 +17,10 @@ from ....values.errors import (
 )
 from ....values.session import Session
 from ....values.states import SessionState
-from ..ask import Ask, Plan
-from ..call import Script, Word
+from ..client.call import Script, Word
 from ..codec import PRINCIPAL, ROW, Stored
-from ..setting import Setting
+from ..context import Setting
+from ..delivery.request import Ask, Plan
 
 __all__ = ["OK", "bounded", "checked", "fetch", "read", "refuse", "write"]
 

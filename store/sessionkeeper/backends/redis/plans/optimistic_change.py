@@ -16,8 +16,7 @@ from ....interface.atomic_store import Change
 from ....operations.change import run_change
 from ....values.session import STORE_FIELDS, Session
 from ....values.states import SessionState
-from ..ask import Ask, Plan
-from ..call import Word
+from ..client.call import Word
 from ..codec import (
     FIELDS,
     HELD,
@@ -27,9 +26,10 @@ from ..codec import (
     read_session,
     session_words,
 )
-from ..guesses import later
-from ..setting import Setting
-from .asking import OK, fetch, refuse
+from ..context import Setting
+from ..delivery.request import Ask, Plan
+from ..predictions import later
+from .requests import OK, fetch, refuse
 from .sessions import note_change
 
 __all__ = ["Attempts"]

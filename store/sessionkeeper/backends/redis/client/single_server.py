@@ -8,14 +8,14 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from .call import Answer, Call, Fate, Refused
-from .facts import Facts, read_facts
-from .link import Link
+from .connection import Link
 from .node import Node
 from .refusals import leaves, reason_of
+from .server_info import Facts, read_facts
 from .servers import Servers
 
 if TYPE_CHECKING:
-    from .target import RedisTarget
+    from .address import RedisTarget
 
 __all__ = ["SingleServer"]
 

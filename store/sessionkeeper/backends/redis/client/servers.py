@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from .address import RedisTarget
 from .call import Answer, Call
-from .facts import Facts
-from .link import Link
+from .connection import Link
 from .refusals import resent
-from .target import RedisTarget
+from .server_info import Facts
 
 __all__ = ["ANYWHERE", "Servers"]
 

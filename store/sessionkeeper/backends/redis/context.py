@@ -17,9 +17,9 @@ from ...values.ids import encoded_id, is_session_id
 from ...values.limits import FramesFull, StoreLimits
 from ...values.session import Session
 from ...values.states import SessionState
-from .call import Word
-from .guesses import Guesses
+from .client.call import Word
 from .keys import Bucket, Keys
+from .predictions import Guesses
 
 __all__ = ["Setting"]
 

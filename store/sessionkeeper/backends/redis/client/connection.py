@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ...values.errors import StoreUnavailable
-from .batch import Batch
+from ....values.errors import StoreUnavailable
 from .call import Answer, Call, Refused
+from .pipeline import Batch
 
 if TYPE_CHECKING:
-    from .target import RedisTarget
-    from .wire import Wire
+    from .address import RedisTarget
+    from .redis_py import Wire
 
 __all__ = ["Link"]
 
@@ -32,7 +32,7 @@ class Link(asyncio.BufferedProtocol):
     """An open connection. Once `ended` says why, it stays so."""
 
     def __init__(self, wire: Wire, name: str, timeout: float) -> None:
-        from .wire import NOTHING, ProtocolError, PushNotification, new_reader, pack
+        from .redis_py import NOTHING, ProtocolError, PushNotification, new_reader, pack
 
         self.name = name
         self.ended: str | None = None
@@ -73,7 +73,7 @@ class Link(asyncio.BufferedProtocol):
             wire.let_go()
             raise
         except Exception as error:
-            from .wire import reason_of
+            from .redis_py import reason_of
 
             wire.let_go()
             raise StoreUnavailable(f"{target.name}: {reason_of(error)}") from None

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from soleowner import CallerError
 
 from ....values.errors import SessionNotFound
-from ..ask import Ask, Plan
-from ..call import Script
+from ..client.call import Script
 from ..codec import Stored
+from ..context import Setting
+from ..delivery.request import Ask, Plan
 from ..keys import Bucket
-from ..setting import Setting
-from .asking import OK
+from .requests import OK
 
 __all__ = ["gathered", "in_one_bucket"]
 

@@ -8,13 +8,13 @@ from ....operations import AddFrame, CountFrames, DeleteFrames, ReadFrames, Read
 from ....operations.frame_commands import LogNews
 from ....operations.frame_record import FrameRecord
 from ....values.errors import LogReplaced
-from ..ask import Plan
-from ..call import Word
+from ..client.call import Word
 from ..codec import COUNT, read_frames, whole
+from ..context import Setting
+from ..delivery.request import Plan
 from ..scripts import script
-from ..setting import Setting
-from .appending import Append
-from .asking import bounded, checked, fetch, read, write
+from .append import Append
+from .requests import bounded, checked, fetch, read, write
 
 __all__ = [
     "add_frame",

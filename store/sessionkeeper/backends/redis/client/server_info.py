@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from ...values.errors import StoreUnavailable
+from ....values.errors import StoreUnavailable
 from .call import Answer, Call, Fate, Refused
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ...values.errors import OutcomeUnknown
-from .ask import Ask
-from .call import Call, Script, Word, says
-from .keys import Bucket, Keys
-from .scripts import script, with_ttl
+from ....values.errors import OutcomeUnknown
+from ..client.call import Call, Script, Word, says
+from ..keys import Bucket, Keys
+from ..scripts import script, with_ttl
+from .request import Ask
 
 __all__ = ["Ledger", "OperationId", "keys_of"]
 

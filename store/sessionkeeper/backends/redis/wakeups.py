@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from functools import partial
 
 from ...interface.wakeups import Bells
-from .call import Call, Word
+from .client.call import Call, Word
+from .client.servers import Servers
+from .delivery.writer_log import keys_of
 from .keys import Bucket, Keys
-from .ledger import keys_of
-from .news_reader import NewsReader
 from .scripts import script, with_ttl
-from .servers import Servers
+from .stream_reader import NewsReader
 
 __all__ = ["HeedingBells", "heed"]
 

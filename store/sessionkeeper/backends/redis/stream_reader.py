@@ -9,12 +9,12 @@ from typing import cast
 
 from ...interface.wakeups import Bells
 from ...values.errors import StoreUnavailable
-from .call import Answer, Call, Fate, Refused
+from .client.call import Answer, Call, Fate, Refused
+from .client.connection import Link
+from .client.refusals import passing
+from .client.servers import Servers
 from .codec import decoded_id
 from .keys import Bucket, Keys
-from .link import Link
-from .refusals import passing
-from .servers import Servers
 
 __all__ = ["NewsReader"]
 

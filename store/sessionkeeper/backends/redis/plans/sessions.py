@@ -18,13 +18,13 @@ from ....operations import (
 from ....values.events import SessionEventKind
 from ....values.session import Session
 from ....values.states import SessionState
-from ..ask import Ask, Plan
-from ..call import Word
+from ..client.call import Word
 from ..codec import decoded_id, read_session, session_words
+from ..context import Setting
+from ..delivery.request import Ask, Plan
 from ..scripts import script
-from ..setting import Setting
-from .asking import OK, bounded, checked, fetch, refuse, write
-from .spread import gathered, in_one_bucket
+from .across_buckets import gathered, in_one_bucket
+from .requests import OK, bounded, checked, fetch, refuse, write
 
 __all__ = [
     "create_session",

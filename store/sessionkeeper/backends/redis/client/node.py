@@ -6,11 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from ...values.errors import StoreUnavailable
-from .batch import Batch
+from ....values.errors import StoreUnavailable
+from .address import RedisTarget
 from .call import Call
-from .link import Link
-from .target import RedisTarget
+from .connection import Link
+from .pipeline import Batch
 
 __all__ = ["Node"]
 

@@ -11,11 +11,11 @@ from typing import Any
 from ....operations import CountOwnSessions, CountSessions, ReadStatistics
 from ....values.states import SessionState
 from ....values.statistics import Counters, TableStatistics
-from ..ask import Ask, Plan
 from ..codec import whole
+from ..context import Setting
+from ..delivery.request import Ask, Plan
 from ..scripts import script
-from ..setting import Setting
-from .asking import checked
+from .requests import checked
 
 __all__ = ["count_own_sessions", "count_sessions", "read_statistics"]
 

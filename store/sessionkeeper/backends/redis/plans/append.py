@@ -12,12 +12,12 @@ from ....values.errors import LimitExceeded, SequenceConflict, SessionClosed
 from ....values.limits import FramesFull
 from ....values.session import Session
 from ....values.states import SessionState
-from ..ask import Ask, Plan
-from ..call import Word
+from ..client.call import Word
 from ..codec import ENDED, LAST, STATE, Stored, frame_words
+from ..context import Setting
+from ..delivery.request import Ask, Plan
 from ..scripts import script
-from ..setting import Setting
-from .asking import bounded, checked, fetch, read, write
+from .requests import bounded, checked, fetch, read, write
 
 __all__ = ["Append"]
 

@@ -16,13 +16,13 @@ from ....values.events import SessionEventKind
 from ....values.query import SessionPage, SessionQuery
 from ....values.session import Session
 from ....values.states import SessionState
-from ..ask import Ask, Plan
-from ..call import Script, Word
+from ..client.call import Script, Word
 from ..codec import decoded_id, micros, read_session
+from ..context import Setting
+from ..delivery.request import Ask, Plan
 from ..keys import Bucket
 from ..scripts import script
-from ..setting import Setting
-from .asking import bounded, checked
+from .requests import bounded, checked
 from .sessions import note_change
 
 __all__ = [

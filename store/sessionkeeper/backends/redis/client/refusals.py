@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ...values.errors import SessionError, StoreUnavailable
+from ....values.errors import SessionError, StoreUnavailable
 from .call import Answer, Refused
 
 __all__ = [

@@ -7,19 +7,19 @@ from collections.abc import Container, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
-from ...values.errors import StoreUnavailable
-from .batch import Batch
+from ....values.errors import StoreUnavailable
+from ..keys import Keys
 from .call import Answer, Call, Fate, Refused
-from .facts import Facts, read_facts, weakest
-from .keys import Keys
-from .link import Link
+from .connection import Link
 from .node import Node
+from .pipeline import Batch
 from .refusals import misplaced
+from .server_info import Facts, read_facts, weakest
 from .servers import ANYWHERE, Servers
 from .slot_map import SlotMap, read_slot_map, where
 
 if TYPE_CHECKING:
-    from .target import RedisTarget
+    from .address import RedisTarget
 
 __all__ = ["ClusterServers"]
 

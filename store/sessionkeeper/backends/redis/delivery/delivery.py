@@ -12,15 +12,15 @@ import asyncio
 from collections.abc import Sequence
 from math import inf
 
-from ...values.errors import OutcomeUnknown, StoreUnavailable
-from .ask import OPEN, Ask
-from .call import Answer, Call, Fate, Refused, says
-from .keys import Bucket, Keys
-from .layout import Layout
-from .ledger import Ledger
-from .refusals import halfway, misplaced, passing, reason_of, verdict
-from .servers import Servers
-from .waits import Waits, no_waiting
+from ....values.errors import OutcomeUnknown, StoreUnavailable
+from ..client.call import Answer, Call, Fate, Refused, says
+from ..client.refusals import halfway, misplaced, passing, reason_of, verdict
+from ..client.servers import Servers
+from ..keys import Bucket, Keys
+from ..layout import Layout
+from .replication import Waits, no_waiting
+from .request import OPEN, Ask
+from .writer_log import Ledger
 
 __all__ = ["Delivery"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...values.errors import SessionError, StoreUnavailable
-from .call import Refused, Word
-from .refusals import verdict
+from ....values.errors import SessionError, StoreUnavailable
+from ..client.call import Refused, Word
+from ..client.refusals import verdict
 
 __all__ = ["Waits", "no_waiting"]
 

@@ -10,11 +10,11 @@ from soleowner import CallerError
 from ....operations.command import StoreCommand
 from ....operations.tables import Tables
 from ....values.errors import OutcomeUnknown
-from ..ask import Ask, Plan
-from ..call import Word
-from ..ledger import OperationId, keys_of
+from ..client.call import Word
+from ..context import Setting
+from ..delivery.request import Ask, Plan
+from ..delivery.writer_log import OperationId, keys_of
 from ..scripts import script
-from ..setting import Setting
 
 __all__ = ["Resolve", "resolve"]
 

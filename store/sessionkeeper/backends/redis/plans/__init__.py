@@ -34,10 +34,12 @@ from ....operations import (
     UpdateSession,
     UpdateSessionsBatch,
 )
-from ..ask import Plan
-from ..setting import Setting
-from . import changing, counting, frames, sessions, sweeps
-from .resolving import Resolve, resolve
+from ..context import Setting
+from ..delivery.request import Plan
+from . import changes as changing
+from . import frames, sessions, sweeps
+from . import statistics as counting
+from .resolve import Resolve, resolve
 
 __all__ = ["plan_of"]
 

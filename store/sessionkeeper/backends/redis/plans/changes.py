@@ -8,12 +8,12 @@ from ....interface.atomic_store import Change
 from ....operations import AddFrames, ModifySession
 from ....values.errors import SequenceConflict
 from ....values.session import Session
-from ..ask import Ask, Plan
-from ..call import Word
-from ..setting import Setting
-from .appending import Append
-from .asking import checked
-from .attempts import Attempts
+from ..client.call import Word
+from ..context import Setting
+from ..delivery.request import Ask, Plan
+from .append import Append
+from .optimistic_change import Attempts
+from .requests import checked
 from .sessions import UPDATE
 
 __all__ = ["add_frames", "modify_session"]

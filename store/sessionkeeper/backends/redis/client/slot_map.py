@@ -7,12 +7,12 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from ...values.errors import StoreUnavailable
+from ....values.errors import StoreUnavailable
 from .call import Call, Refused
-from .link import Link
+from .connection import Link
 
 if TYPE_CHECKING:
-    from .target import RedisTarget
+    from .address import RedisTarget
 
 __all__ = ["SlotMap", "read_slot_map", "where"]
 

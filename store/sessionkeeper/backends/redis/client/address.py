@@ -9,10 +9,10 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from ...values.errors import BackendNotImplemented, StoreUnavailable
+from ....values.errors import BackendNotImplemented, StoreUnavailable
 
 if TYPE_CHECKING:
-    from .wire import Wire
+    from .redis_py import Wire
 
 __all__ = ["RedisTarget"]
 
@@ -158,7 +158,7 @@ class RedisTarget:
 
     def wire(self) -> Wire:
         """Make a connection that is not connected yet. Raises `StoreUnavailable`."""
-        from .wire import PlainWire, TlsWire
+        from .redis_py import PlainWire, TlsWire
 
         made = TlsWire if self.tls else PlainWire
         try:

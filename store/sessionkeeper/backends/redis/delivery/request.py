@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from .call import Script, Word, says
-from .keys import Bucket
+from ..client.call import Script, Word, says
+from ..keys import Bucket
 
 __all__ = ["OPEN", "Ask", "Plan"]
 
