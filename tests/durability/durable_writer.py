@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sessionkeeper import MessageEnvelope, Session, SQLiteSessionStore
-from sessionkeeper.backends.sqlite import places
-from sessionkeeper.backends.sqlite.ledger import SQLiteLedger
+from sessionkeeper.backends.sqlite import frame_index as places
+from sessionkeeper.backends.sqlite.writer import SQLiteLedger
 
 PARTS = 12
 """Frames of a batch."""

@@ -19,7 +19,8 @@ from sessionkeeper import (
     SQLiteSessionStore,
     StoreUnavailable,
 )
-from sessionkeeper.backends.sqlite import faults, ledger
+from sessionkeeper.backends.sqlite import errors as faults
+from sessionkeeper.backends.sqlite import writer as ledger
 
 if TYPE_CHECKING:
     from tests.durability.conftest import Power

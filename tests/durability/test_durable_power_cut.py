@@ -28,7 +28,9 @@ from sessionkeeper import (
     SQLiteSessionStore,
     StoreUnavailable,
 )
-from sessionkeeper.backends.sqlite import frames, ledger, opening, places
+from sessionkeeper.backends.sqlite import frame_index as places
+from sessionkeeper.backends.sqlite import frames, opening
+from sessionkeeper.backends.sqlite import writer as ledger
 from sessionkeeper.values.guarantees import Durability
 
 if TYPE_CHECKING:

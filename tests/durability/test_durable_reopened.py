@@ -23,7 +23,9 @@ from sessionkeeper import (
     SQLiteSessionStore,
     StoreUnavailable,
 )
-from sessionkeeper.backends.sqlite import certainty, ledger, opening
+from sessionkeeper.backends.sqlite import log_resync as certainty
+from sessionkeeper.backends.sqlite import opening
+from sessionkeeper.backends.sqlite import writer as ledger
 from sessionkeeper.values.guarantees import Durability
 
 if TYPE_CHECKING:

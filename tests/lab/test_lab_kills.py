@@ -35,7 +35,7 @@ import os
 from pathlib import Path
 
 from sessionkeeper import PlainSessionStore, SQLiteSessionStore
-from sessionkeeper.backends.sqlite.ledger import SQLiteLedger
+from sessionkeeper.backends.sqlite.writer import SQLiteLedger
 
 
 class Mine(SQLiteSessionStore):

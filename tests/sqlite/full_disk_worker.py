@@ -14,7 +14,7 @@ from sessionkeeper import (
     SQLiteSessionStore,
     StoreUnavailable,
 )
-from sessionkeeper.backends.sqlite import ledger
+from sessionkeeper.backends.sqlite import writer as ledger
 
 SIZE = 20_000
 BALLAST = 3 * 1024 * 1024

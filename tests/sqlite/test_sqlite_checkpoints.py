@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sessionkeeper import Durability, SQLiteSessionStore, StoreUnavailable
-from sessionkeeper.backends.sqlite import ledger, library, opening
+from sessionkeeper.backends.sqlite import library, opening
+from sessionkeeper.backends.sqlite import writer as ledger
 from sessionkeeper.backends.sqlite.opening import connect
 
 if TYPE_CHECKING:

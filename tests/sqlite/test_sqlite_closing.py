@@ -114,7 +114,7 @@ async def test_an_opening_that_is_given_up_is_not_waited_for(
         assert free.wait(60)
         return real(*rest)  # type: ignore[arg-type]  # passed on as they are
 
-    monkeypatch.setattr("sessionkeeper.backends.sqlite.ledger.open_file", hanging)
+    monkeypatch.setattr("sessionkeeper.backends.sqlite.writer.open_file", hanging)
     attempt = asyncio.create_task(SQLiteSessionStore(file).open())
     while not hung.is_set():
         await asyncio.sleep(0.001)

@@ -232,7 +232,7 @@ async def test_a_checkpoint_that_fails_closes_the_store_for_writing(
     file: Path, kit: Kit, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite's own checkpoint would hide it in a commit that succeeds, and try again."""
-    monkeypatch.setattr("sessionkeeper.backends.sqlite.ledger.CHECKPOINT_AT", 1)
+    monkeypatch.setattr("sessionkeeper.backends.sqlite.writer.CHECKPOINT_AT", 1)
     async with SQLiteSessionStore(file) as store:
         fault.arm(sqlite3.SQLITE_IOERR_FSYNC, statement="PRAGMA wal_checkpoint")
         await store.create_session(kit.session())

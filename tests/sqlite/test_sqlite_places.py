@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import ActorSessionStore, AtomicSessionStore, Frame, SQLiteSessionStore
-from sessionkeeper.backends.sqlite import opening, places, schema
+from sessionkeeper.backends.sqlite import frame_index as places
+from sessionkeeper.backends.sqlite import opening, schema
 from sessionkeeper.values.guarantees import Durability
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from sessionkeeper import (
     SessionNotFound,
     SQLiteSessionStore,
 )
-from sessionkeeper.backends.sqlite.news import News
+from sessionkeeper.backends.sqlite.change_poller import News
 
 if TYPE_CHECKING:
     from tests.sqlite.conftest import Kit, Neighbours

@@ -17,7 +17,7 @@ from sessionkeeper import (
     StoreUnavailable,
     ThreadSafeSessionStore,
 )
-from sessionkeeper.backends.sqlite import ledger
+from sessionkeeper.backends.sqlite import writer as ledger
 from sessionkeeper.backends.sqlite.tables import SQLiteTables
 from sessionkeeper.operations.command import StoreCommand
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import Clock, SQLiteSessionStore, StoreClosed, StoreUnavailable
-from sessionkeeper.backends.sqlite import ledger, maintenance, numbers
+from sessionkeeper.backends.sqlite import maintenance
+from sessionkeeper.backends.sqlite import store_counters as numbers
+from sessionkeeper.backends.sqlite import writer as ledger
 from sessionkeeper.backends.sqlite.maintenance import aside
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 from soleowner import ActorPair, Batch, Command, ThreadRunner, Transactions
 
 from ..backends.sqlite.files import StoreFiles
-from ..backends.sqlite.ledger import SQLiteLedger
 from ..backends.sqlite.maintenance import VacuumStep, aside, back_up, check_pages, checkpoint
 from ..backends.sqlite.opening import resolved
 from ..backends.sqlite.reader import SQLiteReader
 from ..backends.sqlite.tables import SQLiteTables
+from ..backends.sqlite.writer import SQLiteLedger
 from ..interface.arguments import checked_seconds
 from ..interface.listeners import Listeners
 from ..interface.wakeups import Bells

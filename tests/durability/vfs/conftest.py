@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 import pytest
-from sessionkeeper.backends.sqlite import ledger, opening, places
+from sessionkeeper.backends.sqlite import frame_index as places
+from sessionkeeper.backends.sqlite import opening
+from sessionkeeper.backends.sqlite import writer as ledger
 
 if TYPE_CHECKING:
     from tests.durability.conftest import Power

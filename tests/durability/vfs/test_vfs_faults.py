@@ -21,7 +21,7 @@ from sessionkeeper import (
     StoreClosed,
     StoreUnavailable,
 )
-from sessionkeeper.backends.sqlite.ledger import SQLiteLedger
+from sessionkeeper.backends.sqlite.writer import SQLiteLedger
 
 if TYPE_CHECKING:
     from tests.durability.vfs.conftest import Faulty

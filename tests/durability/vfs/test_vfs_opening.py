@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sessionkeeper import Session, SQLiteSessionStore, StoreUnavailable
-from sessionkeeper.backends.sqlite import certainty
+from sessionkeeper.backends.sqlite import log_resync as certainty
 
 if TYPE_CHECKING:
     from tests.durability.conftest import Power

@@ -14,7 +14,7 @@ from ...operations.session_row import SessionRow
 from ...values.session import Session
 from ...values.states import Direction, SessionState
 from ..session_fields import fields_of, held_of, read_fields, to_json
-from .faults import damaged
+from .errors import damaged
 
 __all__ = [
     "FRAME_COLUMNS",

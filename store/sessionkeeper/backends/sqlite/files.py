@@ -18,7 +18,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import NamedTuple
 
-from .faults import FilesChanged
+from .errors import FilesChanged
 from .opening import connect
 
 __all__ = ["Look", "StoreFiles"]

@@ -6,7 +6,7 @@ from sqlite3 import Connection
 
 from ...values.clock import micros
 from ...values.ids import encoded_id
-from .faults import damaged
+from .errors import damaged
 
 __all__ = ["BY_ACTIVITY", "BY_AGE", "BY_END", "Firsts"]
 

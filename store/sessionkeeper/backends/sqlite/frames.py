@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from ...operations.frame_record import FrameRecord
 from .codec import FRAME_COLUMNS, Columns, SQLiteRow, frame_columns, read_frame
-from .faults import damaged
-from .places import PlaceTable
+from .errors import damaged
+from .frame_index import PlaceTable
 
 __all__ = ["FrameTable"]
 

@@ -18,11 +18,11 @@ from soleowner import Command
 
 from ...values.errors import StoreUnavailable
 from .checkpoints import bring_in
-from .faults import FAILURES, FilesChanged, LockWait, fault_of, primary_code
+from .errors import FAILURES, FilesChanged, LockWait, fault_of, primary_code
 from .files import StoreFiles
+from .frame_index import listed_wrongly
 from .opening import connect, sync
 from .origin import NEW_LINE
-from .places import listed_wrongly
 from .tables import SQLiteTables
 
 __all__ = ["VacuumStep", "aside", "back_up", "check_pages", "checkpoint"]

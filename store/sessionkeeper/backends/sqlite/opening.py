@@ -19,11 +19,11 @@ from urllib.parse import quote
 
 from ...values.errors import StoreUnavailable
 from ...values.guarantees import Durability
-from .certainty import make_certain
-from .faults import FAILURES, GivenUp, damaged, primary_code, told
-from .numbers import read_meta, read_numbers
+from .errors import FAILURES, GivenUp, damaged, primary_code, told
+from .log_resync import make_certain
 from .origin import origin_in_file, origin_seen, settled
 from .schema import APPLICATION_ID, NAMES, PAGE_BYTES, VERSION, migrate
+from .store_counters import read_meta, read_numbers
 
 __all__ = ["BUSY_SLICE", "connect", "open_file", "open_to_read", "resolved", "sync"]
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from .faults import FAILURES
+from .errors import FAILURES
 
 __all__ = ["NEW_EPOCH", "NEW_LINE", "Origin", "belongs", "origin_in_file", "origin_seen", "settled"]
 

@@ -16,14 +16,14 @@ from soleowner import Command, Post
 from ...interface.wakeups import Bells
 from ...values.errors import StoreClosed, StoreUnavailable
 from ...values.guarantees import Durability
-from .connected import Connected
-from .faults import FAILURES, FilesChanged, fault_of
+from .change_poller import News
+from .connection import Connected
+from .errors import FAILURES, FilesChanged, fault_of
 from .files import StoreFiles
-from .ledger import SQLiteLedger
-from .news import News
 from .opening import open_to_read
 from .schema import VERSION
 from .tables import SQLiteTables
+from .writer import SQLiteLedger
 
 __all__ = ["SQLiteReader"]
 

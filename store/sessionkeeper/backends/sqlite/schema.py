@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from .places import LEVELS
+from .frame_index import LEVELS
 
 __all__ = ["APPLICATION_ID", "NAMES", "PAGE_BYTES", "VERSION", "migrate"]
 

@@ -28,8 +28,15 @@ from .codec import LOG_COLUMNS, SESSION_COLUMNS, SQLiteRow, read_row
 from .firsts import BY_ACTIVITY, BY_AGE, BY_END, Firsts
 from .frames import FrameTable
 from .library import library_warnings
-from .numbers import Age, PrincipalCounts, StoreNumbers, read_meta, read_numbers, write_numbers
 from .schema import PAGE_BYTES
+from .store_counters import (
+    Age,
+    PrincipalCounts,
+    StoreNumbers,
+    read_meta,
+    read_numbers,
+    write_numbers,
+)
 
 __all__ = ["SQLiteTables"]
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from soleowner import Command
 
-from ...backends.sqlite.ledger import SQLiteLedger
 from ...backends.sqlite.tables import SQLiteTables
+from ...backends.sqlite.writer import SQLiteLedger
 from ...stores.sqlite import SQLiteSessionStore
 
 __all__ = ["AcknowledgedBeforeCommit"]

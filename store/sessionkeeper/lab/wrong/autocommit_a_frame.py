@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 from soleowner import Command
 
-from ...backends.sqlite.ledger import SQLiteLedger
+from ...backends.sqlite.writer import SQLiteLedger
 from ...operations import AddFrames
 from ...stores.sqlite import SQLiteSessionStore
 

@@ -17,14 +17,14 @@ from ...values.errors import OutcomeUnknown, StoreUnavailable
 from ...values.guarantees import Durability
 from ...values.ids import new_session_id
 from .checkpoints import bring_in
-from .connected import Connected
-from .faults import FAILURES, FilesChanged, LockWait, fault_of
+from .connection import Connected
+from .errors import FAILURES, FilesChanged, LockWait, fault_of
 from .files import Look, StoreFiles
 from .library import warn_once
-from .numbers import read_meta
 from .opening import connect, open_file
 from .origin import NEW_EPOCH
 from .schema import PAGE_BYTES, VERSION
+from .store_counters import read_meta
 from .tables import SQLiteTables
 
 __all__ = ["SQLiteLedger"]

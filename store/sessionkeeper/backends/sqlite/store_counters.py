@@ -12,7 +12,7 @@ import msgspec
 
 from ...operations.counters import TallyNumbers
 from ...values.clock import Clock
-from .faults import damaged
+from .errors import damaged
 
 __all__ = ["Age", "PrincipalCounts", "StoreNumbers", "read_meta", "read_numbers", "write_numbers"]
 

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 from soleowner import Command, Post, Transactions
 
-from .faults import FAILURES, FilesChanged, GivenUp, LockWait, fault_of, primary_code
+from .errors import FAILURES, FilesChanged, GivenUp, LockWait, fault_of, primary_code
 from .files import Look, StoreFiles
-from .numbers import StoreNumbers
 from .opening import connect
 from .origin import Origin, origin_in_file, origin_seen, settled
+from .store_counters import StoreNumbers
 from .tables import SQLiteTables
 
 __all__ = ["Connected"]

@@ -9,7 +9,7 @@ from typing import ClassVar
 from soleowner import Post
 
 from ...interface.wakeups import Bells
-from .numbers import read_meta, read_numbers
+from .store_counters import read_meta, read_numbers
 
 __all__ = ["News"]
 

@@ -14,7 +14,7 @@ import os
 import sqlite3
 from contextlib import suppress
 
-from .faults import primary_code
+from .errors import primary_code
 
 __all__ = ["make_certain"]
 
