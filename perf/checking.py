@@ -16,7 +16,7 @@ from typing import Any
 
 from harness import options
 from sessionkeeper import PlainSessionStore, Session
-from sessionkeeper.verify import (
+from sessionlab import (
     KeyValue,
     Model,
     Operation,

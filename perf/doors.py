@@ -21,9 +21,9 @@ from sessionkeeper.tap.lines import LineSplitter
 from sessionkeeper.tap.pairing import read_heads
 from sessionkeeper.transfer.json_lines import header_line, read_export
 from sessionkeeper.values.ids import checked_id
-from sessionkeeper.verify.history.jepsen import read_jepsen
-from sessionkeeper.verify.history.kv_maps import read_kv_maps
-from sessionkeeper.verify.history.lines import read_history_lines
+from sessionlab.linearizability.history.jepsen import read_jepsen
+from sessionlab.linearizability.history.kv_maps import read_kv_maps
+from sessionlab.linearizability.history.lines import read_history_lines
 
 SIZES = (1_000_000, 4_000_000, 16_000_000)
 SESSION = {"id": "a", "transport_type": "stdio"}

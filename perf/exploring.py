@@ -10,7 +10,7 @@ from statistics import median
 
 from harness import Number, options
 from sessionkeeper import ActorSessionStore, Session
-from sessionkeeper.verify.explore import explore
+from sessionlab.explore import explore
 
 __all__ = ["main"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from peer_ours import OursInMemory, OursInSqlite
-from sessionkeeper.bench.peers import PeerNotInstalled, Place, known, peer
-from sessionkeeper.bench.subject import Subject, Work
+from sessionlab.bench.peers import PeerNotInstalled, Place, known, peer
+from sessionlab.bench.subject import Subject, Work
 
 __all__ = ["print_kept"]
 

@@ -13,8 +13,8 @@ from sessionkeeper import (
     Session,
     SQLiteSessionStore,
 )
-from sessionkeeper.bench import Kept, Work
-from sessionkeeper.bench.peers import LogPeer
+from sessionlab.bench import Kept, Work
+from sessionlab.bench.peers import LogPeer
 
 __all__ = ["Ours", "OursInMemory", "OursInSqlite"]
 

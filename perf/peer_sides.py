@@ -9,10 +9,10 @@ from typing import Any
 from harness import throughput
 from peer_ours import OursInMemory
 from sessionkeeper import MessageEnvelope
-from sessionkeeper.bench.peers import LogPeer, peer
-from sessionkeeper.bench.peers.langgraph import LanggraphSaver
-from sessionkeeper.bench.peers.pykka import PykkaActor
-from sessionkeeper.bench.subject import Subject, Work
+from sessionlab.bench.peers import LogPeer, peer
+from sessionlab.bench.peers.langgraph import LanggraphSaver
+from sessionlab.bench.peers.pykka import PykkaActor
+from sessionlab.bench.subject import Subject, Work
 from soleowner import Actor, Command, LoopRunner
 
 __all__ = [

@@ -31,7 +31,7 @@ from peer_sides import (
     set_and_get,
     setting,
 )
-from sessionkeeper.bench.peers import PeerNotInstalled, peer
+from sessionlab.bench.peers import PeerNotInstalled, peer
 
 ROUNDS = 5
 LOGS = ("langgraph", "google-adk", "fastmcp")

@@ -24,7 +24,7 @@ from server_growth import bytes_a_frame
 from server_large import find_among_a_million
 from server_sides import glide, opened, peer_log, redis_py
 from server_team import four_processes, one_hot_session
-from sessionkeeper.bench.peers import PeerNotInstalled
+from sessionlab.bench.peers import PeerNotInstalled
 
 ROUNDS = 7
 CALLERS = 64

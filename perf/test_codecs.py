@@ -8,9 +8,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from sessionkeeper import MessageEnvelope, Session
 from sessionkeeper.backends.sqlite.codec import SQLiteRow, frame_columns, read_frame, read_row
-from sessionkeeper.bench import message_of
-from sessionkeeper.bench.latencies import Histogram
 from sessionkeeper.operations.frame_record import pack, unpack
+from sessionlab.bench import message_of
+from sessionlab.bench.latencies import Histogram
 
 SIZES = {"100 B": 100, "1 KB": 1024, "64 KB": 65_536}
 MESSAGES = {name: message_of(size) for name, size in SIZES.items()}

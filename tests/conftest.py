@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeAlias
 import pytest
 from sessionkeeper import SessionStore
 
-pytest_plugins = ["sessionkeeper.verify.pytest_plugin"]
+pytest_plugins = ["sessionlab.explore.pytest_plugin"]
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sessionkeeper.bench import BenchResult, Load, Plan, run_plan, target_named
+from sessionlab.bench import BenchResult, Load, Plan, run_plan, target_named
 
 QUICK = Load(
     mix="conversation",

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar
 
-from sessionkeeper.bench import Kept, Subject, Work
+from sessionlab.bench import Kept, Subject, Work
 
 STALL = 0.3
 """Seconds."""

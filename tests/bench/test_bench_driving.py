@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sessionkeeper.bench import Latency, Load, Subject, Work, driving
-from sessionkeeper.bench.driving import Drive
-from sessionkeeper.bench.latencies import Histogram
-from sessionkeeper.bench.loop_watch import LoopWatch
-from sessionkeeper.bench.steps import steps_of
+from sessionlab.bench import Latency, Load, Subject, Work
+from sessionlab.bench import driver as driving
+from sessionlab.bench.driver import Drive
+from sessionlab.bench.latencies import Histogram
+from sessionlab.bench.loop_watch import LoopWatch
+from sessionlab.bench.steps import steps_of
 
 
 async def driven(subject: Subject, load: Load) -> Drive:

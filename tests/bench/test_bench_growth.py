@@ -6,10 +6,12 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from sessionkeeper.bench import Growth, Point, Spread, costing, growing
-from sessionkeeper.bench.filling import Filled
-from sessionkeeper.bench.growing import exponent_of, grow, sizes_up_to
-from sessionkeeper.bench.targets import subject_of, target_named
+from sessionlab.bench import Growth, Point, Spread
+from sessionlab.bench import cost as costing
+from sessionlab.bench import growth as growing
+from sessionlab.bench.fill import Filled
+from sessionlab.bench.growth import exponent_of, grow, sizes_up_to
+from sessionlab.bench.targets import subject_of, target_named
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ import threading
 import time
 
 import pytest
-from sessionkeeper.bench import own_time
-from sessionkeeper.bench.own_time import OwnTime
+from sessionlab.bench import own_time
+from sessionlab.bench.own_time import OwnTime
 
 
 def busy(seconds: float) -> None:

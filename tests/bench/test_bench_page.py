@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
-from sessionkeeper.bench import (
+from sessionlab.bench import (
     BenchResult,
     Curve,
     Growth,
@@ -27,8 +27,8 @@ from sessionkeeper.bench import (
     SubjectResult,
     WorkResult,
 )
-from sessionkeeper.bench.report import render_page, write_page
-from sessionkeeper.bench.report.charts import Series, over_sizes
+from sessionlab.bench.report import render_page, write_page
+from sessionlab.bench.report.charts import Series, over_sizes
 
 HOSTILE = "</script></style><img src=x onerror=alert(1)>\u202e{{ 7 * 7 }}"
 CURVE = ((0.0, 1.0), (50.0, 3.0), (90.0, 12.0), (99.0, 80.0), (99.9, 900.0))

@@ -11,8 +11,8 @@ import pytest
 from redis_engines import usual_engine
 from redis_fleet import Fleet
 from redis_watchdog import Watchdog
-from sessionkeeper.bench import Subject, Work
-from sessionkeeper.bench.peers import Place, known, peer
+from sessionlab.bench import Subject, Work
+from sessionlab.bench.peers import Place, known, peer
 
 INSTALLED = [name for name in known() if peer(name).installed]
 PAYLOAD = b'{"jsonrpc":"2.0","method":"notifications/message","params":{"x":"%s"}}' % (b"x" * 900)

@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sessionkeeper.bench.peers import Place, known, peer
 from sessionkeeper.cli.app import run
+from sessionlab.bench.peers import Place, known, peer
 
 TASKS, EACH = 64, 10
 ASKED = TASKS * EACH

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from redis.exceptions import RedisError
-from sessionkeeper.bench import Subject, Work, target_named
-from sessionkeeper.bench.peers import (
+from sessionlab.bench import Subject, Work, target_named
+from sessionlab.bench.peers import (
     PeerNeeds,
     PeerNotInstalled,
     Place,

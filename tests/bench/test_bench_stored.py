@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sessionkeeper.bench import (
+from sessionlab.bench import (
     BenchResult,
     Load,
     Measured,
@@ -20,9 +20,9 @@ from sessionkeeper.bench import (
     target_named,
     told_stored,
 )
-from sessionkeeper.bench.round_ends import fill, found_in
-from sessionkeeper.bench.steps import steps_of
-from sessionkeeper.bench.stored import stored_of
+from sessionlab.bench.round_setup import fill, found_in
+from sessionlab.bench.steps import steps_of
+from sessionlab.bench.stored import stored_of
 
 BAD = ("Loses", "AppendsTwice", "RefusesAppends")
 

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from sessionkeeper.bench import BenchResult, Load, SubjectResult
-from sessionkeeper.cli.bench import _tell
-from sessionkeeper.cli.bench_table import _COLUMNS, _fitting
+from sessionlab.bench import BenchResult, Load, SubjectResult
+from sessionlab.cli.bench import _tell
+from sessionlab.cli.bench_table import _COLUMNS, _fitting
 
 RESULT = BenchResult(
     subjects=(SubjectResult("mine", ("µ, no durability",), ()),),

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sessionkeeper.cli import compare as command
 from sessionkeeper.cli.app import run
-from sessionkeeper.lab import COLUMNS, DESIGNS, RIGHT, WORKLOADS, WRONG, Comparison
+from sessionlab.cli import compare as command
+from sessionlab.designs import COLUMNS, DESIGNS, RIGHT, WORKLOADS, WRONG, Comparison
 
 QUICK = ["--seeds", "3"]
 
@@ -46,7 +46,7 @@ class Threaded(PlainSessionStore):
 BEGINS = """
 from pathlib import Path
 
-from sessionkeeper.lab.wrong import BareSetResult
+from sessionlab.designs.wrong import BareSetResult
 
 
 class Begins(BareSetResult):
@@ -170,13 +170,13 @@ def test_the_page_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By the part that draws it, which gets the comparison and the file."""
-    page = types.ModuleType("sessionkeeper.lab.report")
+    page = types.ModuleType("sessionlab.designs.report")
 
     def write_report(comparison: Comparison, path: Path) -> None:
         path.write_text(comparison.rows[0].design)
 
     page.write_report = write_report  # type: ignore[attr-defined]  # that is what is made here
-    monkeypatch.setitem(sys.modules, "sessionkeeper.lab.report", page)
+    monkeypatch.setitem(sys.modules, "sessionlab.designs.report", page)
     file = tmp_path / "page.html"
     assert run(["compare", "plain", "--html", str(file), *QUICK]) == 0
     assert file.read_text() == "plain"

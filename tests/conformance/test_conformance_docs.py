@@ -52,7 +52,7 @@ def test_a_failure_reads_as_the_page_says(run_kit: RunKit, docs: Backend) -> Non
 
 def test_without_a_store_the_kit_asks_for_one(run_kit: RunKit) -> None:
     """A class that gives the kit nothing to test does not pass in silence."""
-    text = "from sessionkeeper.conformance import SessionStoreConformance\n"
+    text = "from sessionlab.conformance import SessionStoreConformance\n"
     text += "class TestNothing(SessionStoreConformance):\n    pass\n"
     done = run_kit({"test_nothing.py": text}, "-k", "new_store")
     assert done.returncode == 1

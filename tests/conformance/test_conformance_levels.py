@@ -19,7 +19,7 @@ from sessionkeeper import (
     SessionNotFound,
     StoreLimits,
 )
-from sessionkeeper.conformance import AtomicSessionStoreConformance
+from sessionlab.conformance import AtomicSessionStoreConformance
 
 FULL = PlainSessionStore.guarantees
 

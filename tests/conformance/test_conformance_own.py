@@ -15,7 +15,7 @@ from sessionkeeper import (
     SQLiteSessionStore,
     StoreLimits,
 )
-from sessionkeeper.conformance import AtomicSessionStoreConformance
+from sessionlab.conformance import AtomicSessionStoreConformance
 
 
 class TestActor(AtomicSessionStoreConformance):

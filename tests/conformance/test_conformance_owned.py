@@ -13,7 +13,7 @@ from sessionkeeper import (
     OwnedSessionStore,
     StoreLimits,
 )
-from sessionkeeper.conformance import AtomicSessionStoreConformance, SessionStoreConformance
+from sessionlab.conformance import AtomicSessionStoreConformance, SessionStoreConformance
 
 if TYPE_CHECKING:
     from tests.conformance.conftest import Backend

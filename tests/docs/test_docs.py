@@ -19,7 +19,7 @@ import pytest
 import sessionkeeper
 import soleowner
 from sessionkeeper import otel, tap
-from sessionkeeper.conformance import AtomicSessionStoreConformance
+from sessionlab.conformance import AtomicSessionStoreConformance
 from sybil import Example, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from sessionkeeper.cli.app import app
+from sessionkeeper.cli.app import make_app
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("performance.md", "benchmarking.md", "peers.md", "scaling.md", "checking.md")
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not PERF.is_dir(), reason="perf is not part of w
 
 def test_each_script_is_there_and_takes_the_flags_it_is_shown_with() -> None:
     """A flag that a script does not know would end it, or, worse, change nothing."""
-    bench = typer.main.get_command(app).commands["bench"]  # type: ignore[attr-defined]  # a group, as click calls it
+    bench = typer.main.get_command(make_app()).commands["bench"]  # type: ignore[attr-defined]  # a group, as click calls it
     of_bench = {flag for option in bench.params for flag in option.opts}
     seen: set[str] = set()
     for page in PAGES:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 
 import pytest
-from sessionkeeper.verify.explore import Deadlock, may_cancel
+from sessionlab.explore import Deadlock, may_cancel
 
 
 async def later(turns: int) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from sessionkeeper.verify.explore import (
+from sessionlab.explore import (
     Exploration,
     explore,
     may_cancel,

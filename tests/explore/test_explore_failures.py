@@ -8,7 +8,7 @@ import inspect
 import itertools
 
 import pytest
-from sessionkeeper.verify.explore import (
+from sessionlab.explore import (
     Deadlock,
     ExplorationFailed,
     LeftUndone,

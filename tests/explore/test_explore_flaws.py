@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sessionkeeper.verify.explore import explore, replay
-from sessionkeeper.verify.pytest_plugin import Explorer
+from sessionlab.explore import explore, replay
+from sessionlab.explore.pytest_plugin import Explorer
 
 if TYPE_CHECKING:
     from tests.explore.conftest import Flaw

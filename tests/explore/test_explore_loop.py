@@ -10,7 +10,7 @@ from functools import partial
 from itertools import pairwise, permutations
 
 import pytest
-from sessionkeeper.verify.explore import ExplorationFailed, explore, interleavings, replay
+from sessionlab.explore import ExplorationFailed, explore, interleavings, replay
 
 Log = list[str]
 

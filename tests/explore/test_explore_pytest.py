@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from sessionkeeper.verify import explore as package
-from sessionkeeper.verify.explore import ExplorationFailed
-from sessionkeeper.verify.pytest_plugin import Explorer
+from sessionlab import explore as package
+from sessionlab.explore import ExplorationFailed
+from sessionlab.explore.pytest_plugin import Explorer
 
 TESTS = """
 import asyncio
@@ -48,9 +48,9 @@ def test_wrong(explorer):
 
 
 def test_the_fixture_works_in_anybodys_pytest(tmp_path: Path) -> None:
-    """`-p sessionkeeper.verify.pytest_plugin`, nothing else; the report is in the failure."""
+    """`-p sessionlab.explore.pytest_plugin`, nothing else; the report is in the failure."""
     (tmp_path / "test_it.py").write_text(TESTS)
-    options = ["-p", "sessionkeeper.verify.pytest_plugin", "-p", "no:cacheprovider", "-q", "-rP"]
+    options = ["-p", "sessionlab.explore.pytest_plugin", "-p", "no:cacheprovider", "-q", "-rP"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--rootdir", tmp_path, *options, "--explore-seeds", "7"],
         cwd=tmp_path,

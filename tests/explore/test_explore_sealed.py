@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 
 import pytest
-from sessionkeeper.verify.explore import explore, replay, stress
+from sessionlab.explore import explore, replay, stress
 
 
 async def _connect() -> None:

@@ -20,8 +20,8 @@ from sessionkeeper import (
     SessionNotFound,
 )
 from sessionkeeper.operations.tables import Tables
-from sessionkeeper.verify.explore import may_cancel
-from sessionkeeper.verify.pytest_plugin import Explorer
+from sessionlab.explore import may_cancel
+from sessionlab.explore.pytest_plugin import Explorer
 from soleowner import Command
 
 R = TypeVar("R")

@@ -18,7 +18,7 @@ from sessionkeeper import (
     StoreClosed,
 )
 from sessionkeeper.operations.tables import Tables
-from sessionkeeper.verify.explore import may_cancel, sweep_cancellations
+from sessionlab.explore import may_cancel, sweep_cancellations
 from soleowner import Command
 
 R = TypeVar("R")

@@ -7,8 +7,8 @@ from math import comb
 from typing import get_args
 
 import pytest
-from sessionkeeper.verify.explore import Strategy, explore, replay
-from sessionkeeper.verify.explore.choices import decode, encode
+from sessionlab.explore import Strategy, explore, replay
+from sessionlab.explore.choices import decode, encode
 
 NAMES: tuple[Strategy, ...] = get_args(Strategy)
 

@@ -18,7 +18,7 @@ from sessionkeeper import (
     SessionQuery,
     StoreClosed,
 )
-from sessionkeeper.verify.explore import may_cancel, sweep_cancellations
+from sessionlab.explore import may_cancel, sweep_cancellations
 
 NOW = 1_700_000_000.0
 LATER = datetime.fromtimestamp(NOW + 100, UTC)

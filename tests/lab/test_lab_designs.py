@@ -7,9 +7,9 @@ import inspect
 from pathlib import Path
 
 import pytest
-import sessionkeeper.lab.wrong
+import sessionlab.designs.wrong
 from sessionkeeper import PlainSessionStore, SQLiteSessionStore
-from sessionkeeper.lab import (
+from sessionlab.designs import (
     COLUMNS,
     DESIGNS,
     RIGHT,
@@ -22,7 +22,7 @@ from sessionkeeper.lab import (
     kill_cell,
     stress_cell,
 )
-from sessionkeeper.lab import wrong as shipped
+from sessionlab.designs import wrong as shipped
 
 from tests.conftest import LoopFactory
 
@@ -102,7 +102,7 @@ def test_a_wrong_design_is_right_in_what_it_does_not_get_wrong(design: Design) -
 
 def test_each_wrong_design_is_short_and_says_what_it_does() -> None:
     """Under 60 lines, a docstring that begins with the anomaly, all of them in the catalogue."""
-    folder = Path(sessionkeeper.lab.wrong.__file__).parent
+    folder = Path(sessionlab.designs.wrong.__file__).parent
     files = [file for file in folder.glob("*.py") if file.stem != "__init__"]
     assert len(files) == len(WRONG) == len(shipped.__all__) >= 12
     assert all(len(file.read_text().splitlines()) < 60 for file in files)

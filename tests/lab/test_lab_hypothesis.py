@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sessionkeeper.lab import CALLS, DESIGNS, Design, Program, Step, Trial, Workload
-from sessionkeeper.verify.explore import ExplorationFailed, explore
+from sessionlab.designs import CALLS, DESIGNS, Design, Program, Step, Trial, Workload
+from sessionlab.explore import ExplorationFailed, explore
 
 BUDGET = 150
 """Programs a right design; the same ones each time."""

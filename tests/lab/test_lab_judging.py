@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 from sessionkeeper import LimitExceeded, PlainSessionStore, Session, StoreLimits
-from sessionkeeper.lab import (
+from sessionlab import Outcome, RecordingStore, SessionStoreModel, check
+from sessionlab.designs import (
     DESIGNS,
     WORKLOADS,
     Design,
@@ -15,7 +16,6 @@ from sessionkeeper.lab import (
     picture_of,
     trial,
 )
-from sessionkeeper.verify import Outcome, RecordingStore, SessionStoreModel, check
 
 
 class Stingy(PlainSessionStore):

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from sessionkeeper import StoreLimits
-from sessionkeeper.lab import (
+from sessionlab import AnomalyKind
+from sessionlab.designs import (
     DESIGNS,
     RIGHT,
     Design,
@@ -24,8 +25,7 @@ from sessionkeeper.lab import (
     kill_cell,
     unexpected,
 )
-from sessionkeeper.lab.kills.nursery import nursery_of
-from sessionkeeper.verify import AnomalyKind
+from sessionlab.designs.kills.spawner import nursery_of
 
 KILLS = 40
 
@@ -212,7 +212,7 @@ def test_no_process_outlives_the_one_that_kills(
 ) -> None:
     """Even if that one is killed itself: its children end, and so do theirs."""
     program = (
-        "from sessionkeeper.lab.kills.nursery import nursery_of\n"
+        "from sessionlab.designs.kills.spawner import nursery_of\n"
         f"with nursery_of('{own_files}:Tells') as nursery:\n"
         "    nursery.killed_after(1, 3600)\n"
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from sessionkeeper.lab.kills.judging import Found, loss_in
-from sessionkeeper.lab.kills.plan import BATCH, Ack, texts_of
-from sessionkeeper.verify import AnomalyKind
+from sessionlab import AnomalyKind
+from sessionlab.designs.kills.judging import Found, loss_in
+from sessionlab.designs.kills.plan import BATCH, Ack, texts_of
 
 WHOLE = texts_of(1, 0)
 TWO = [*WHOLE, "0-0-0"]

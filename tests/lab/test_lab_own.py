@@ -6,7 +6,7 @@ import asyncio
 import threading
 
 import pytest
-from sessionkeeper.lab import (
+from sessionlab.designs import (
     WORKLOADS,
     Comparison,
     Row,

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from sessionkeeper.lab import (
+from sessionlab import AnyModel, Header, History, KeyValue, Operation, Outcome, Register, check
+from sessionlab.designs import (
     COLUMNS,
     DESIGNS,
     WORKLOADS,
@@ -22,16 +23,6 @@ from sessionkeeper.lab import (
     replay_cell,
     unexpected,
     whole_picture,
-)
-from sessionkeeper.verify import (
-    AnyModel,
-    Header,
-    History,
-    KeyValue,
-    Operation,
-    Outcome,
-    Register,
-    check,
 )
 
 

@@ -15,10 +15,10 @@ import pytest
 from redis_cluster import SharedClusters
 from redis_fleet import SharedServers
 from redis_server import RedisServer, until
-from sessionkeeper.bench import target_named
-from sessionkeeper.bench.filling import Filled
-from sessionkeeper.bench.targets import subject_of
 from sessionkeeper.cli.app import run
+from sessionlab.bench import target_named
+from sessionlab.bench.fill import Filled
+from sessionlab.bench.targets import subject_of
 
 QUICK = ["--seconds", "0.1", "--warmup", "0", "--rounds", "1", "--sessions", "20"]
 OURS = "{bench-*"

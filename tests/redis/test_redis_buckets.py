@@ -17,7 +17,7 @@ from sessionkeeper import (
     StoreLimits,
     StoreUnavailable,
 )
-from sessionkeeper.verify import Outcome, RecordingStore, SessionStoreModel, Verdict, check
+from sessionlab import Outcome, RecordingStore, SessionStoreModel, Verdict, check
 
 pytestmark = pytest.mark.parametrize("engine", ["valkey"], indirect=True)
 IDS = [f"s{n}" for n in range(12)]

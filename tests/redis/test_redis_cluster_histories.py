@@ -13,7 +13,7 @@ from redis_server import RedisServer, until
 from redis_worker import one_thing, recording
 from sessionkeeper import Atomicity, RedisSessionStore
 from sessionkeeper.backends.redis.keys import Keys
-from sessionkeeper.verify import RecordingStore, SessionStoreModel, Verdict, check
+from sessionlab import RecordingStore, SessionStoreModel, Verdict, check
 
 CLIENTS = 8
 BUCKETS = 6

@@ -11,14 +11,7 @@ from collections.abc import Iterator
 import pytest
 from redis_server import RedisServer, until
 from sessionkeeper.cli.app import run
-from sessionkeeper.lab import (
-    ON_REDIS,
-    WORKLOADS,
-    Design,
-    Verdict,
-    designs_on,
-    stress_cell,
-)
+from sessionlab.designs import ON_REDIS, WORKLOADS, Design, Verdict, designs_on, stress_cell
 
 LOOPS = {"asyncio": asyncio.new_event_loop}
 once = pytest.mark.parametrize("engine", ["valkey"], indirect=True)

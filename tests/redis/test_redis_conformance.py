@@ -13,7 +13,7 @@ from redis_rights import few
 from redis_server import RedisServer
 from redis_watchdog import Watchdog
 from sessionkeeper import AtomicSessionStore, Clock, RedisSessionStore, StoreLimits
-from sessionkeeper.conformance import AtomicSessionStoreConformance
+from sessionlab.conformance import AtomicSessionStoreConformance
 
 _STORES = count(1)
 

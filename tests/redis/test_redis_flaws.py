@@ -26,7 +26,7 @@ from sessionkeeper.backends.redis import opening as works
 from sessionkeeper.backends.redis.delivery.request import Ask
 from sessionkeeper.backends.redis.delivery.writer_log import Ledger
 from sessionkeeper.interface.atomic_store import Change
-from sessionkeeper.verify import (
+from sessionlab import (
     AnomalyKind,
     RecordingStore,
     SessionStoreModel,

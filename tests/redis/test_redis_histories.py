@@ -17,14 +17,7 @@ from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer
 from redis_worker import one_thing, recording
 from sessionkeeper import RedisSessionStore
-from sessionkeeper.verify import (
-    Operation,
-    RecordingStore,
-    SessionStoreModel,
-    Verdict,
-    check,
-    read_history,
-)
+from sessionlab import Operation, RecordingStore, SessionStoreModel, Verdict, check, read_history
 
 WORKERS = 3
 CLIENTS = 8

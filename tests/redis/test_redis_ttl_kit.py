@@ -8,7 +8,7 @@ import pytest
 from redis_rights import few
 from redis_server import RedisServer
 from sessionkeeper import AtomicSessionStore, Clock, RedisSessionStore, StoreLimits
-from sessionkeeper.conformance import AtomicSessionStoreConformance
+from sessionlab.conformance import AtomicSessionStoreConformance
 
 _STORES = count(1)
 LONG = 3600.0

@@ -19,7 +19,7 @@ from sessionkeeper import (
     SQLiteSessionStore,
     StoreLimits,
 )
-from sessionkeeper.verify import RecordingStore, write_history
+from sessionlab import RecordingStore, write_history
 
 
 def note(text: str, session_id: str = "a") -> MessageEnvelope:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from sessionkeeper import Session, SessionError, SQLiteSessionStore
 from sessionkeeper.backends.sqlite.reader import SQLiteReader
-from sessionkeeper.verify import (
+from sessionlab import (
     History,
     Operation,
     RecordingStore,

@@ -231,7 +231,7 @@ async def test_a_start_that_fails_half_way_leaves_nothing_behind(
     def fail(_: int, /) -> None:
         raise OSError(errno.EMFILE, "too many open files")
 
-    monkeypatch.setattr("sessionkeeper.tap.plumbing.Pump", make_some)
+    monkeypatch.setattr("sessionkeeper.tap.pumps.Pump", make_some)
     if after == 2:
         monkeypatch.setattr(rig.notes, "started", fail)
     with pytest.raises(OSError, match="too many"):

@@ -51,7 +51,7 @@ from sessionkeeper import (
     freeze,
     new_session_id,
 )
-from sessionkeeper.verify import (
+from sessionlab import (
     Anomaly,
     CheckResult,
     Grade,

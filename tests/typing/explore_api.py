@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import assert_type
 
-from sessionkeeper.verify.explore import (
+from sessionlab.explore import (
     Exploration,
     Failure,
     explore,
@@ -15,7 +15,7 @@ from sessionkeeper.verify.explore import (
     stress,
     sweep_cancellations,
 )
-from sessionkeeper.verify.pytest_plugin import Explorer
+from sessionlab.explore.pytest_plugin import Explorer
 
 
 async def scenario() -> list[int]:

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from sessionkeeper import InvalidMessage, Session
 from sessionkeeper.transfer.json_lines import MalformedExport, header_line, read_export
 from sessionkeeper.values.jsonrpc import MAX_DEPTH, nests_deeper, validate_message
-from sessionkeeper.verify.history.jepsen import read_jepsen
-from sessionkeeper.verify.history.kv_maps import read_kv_maps
+from sessionlab.linearizability.history.jepsen import read_jepsen
+from sessionlab.linearizability.history.kv_maps import read_kv_maps
 
 HEAD = b'{"jsonrpc":"2.0","method":"m","params":'
 

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, TypeAlias
 
 import pytest
-from sessionkeeper.verify import Operation, Outcome
+from sessionlab import Operation, Outcome
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sessionkeeper.verify import (
+from sessionlab import (
     AnomalyKind,
     KeyValue,
     Outcome,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from random_sessions import random_sessions, sessions
 from random_values import brute_force, kv, random_kv, random_register, register
-from sessionkeeper.verify import KeyValue, Operation, Register, SessionStoreModel, Verdict, check
+from sessionlab import KeyValue, Operation, Register, SessionStoreModel, Verdict, check
 
 HISTORIES = int(os.environ.get("SESSIONKEEPER_VALUE_HISTORIES", "2000"))
 SEED = int(os.environ.get("SESSIONKEEPER_VALUE_SEED", "2026"))

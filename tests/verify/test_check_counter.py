@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from random_sessions import caller, report
-from sessionkeeper.verify import (
+from sessionlab import (
     Guarantee,
     Header,
     History,
@@ -21,7 +21,7 @@ from sessionkeeper.verify import (
     find_anomalies,
     grade,
 )
-from sessionkeeper.verify.checker.counter import Placed, stuck_partitions
+from sessionlab.linearizability.checker.counter import Placed, stuck_partitions
 
 OK, ILLEGAL = Verdict.OK, Verdict.ILLEGAL
 

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from sessionkeeper.verify import KeyValue, Outcome, Register, Verdict, check
+from sessionlab import KeyValue, Outcome, Register, Verdict, check
 
 
 def steady(lab: Any, count: int) -> list[Any]:

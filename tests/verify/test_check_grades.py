@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sessionkeeper.verify import Guarantee, KeyValue, Register, Verdict, check, grade
+from sessionlab import Guarantee, KeyValue, Register, Verdict, check, grade
 
 LINEARIZABLE, SEQUENTIAL = Guarantee.LINEARIZABLE, Guarantee.SEQUENTIAL
 OWN, READS, WRITES = (

@@ -6,15 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from sessionkeeper.verify import (
-    KeyValue,
-    Layer,
-    Outcome,
-    Register,
-    SessionStoreModel,
-    Verdict,
-    check,
-)
+from sessionlab import KeyValue, Layer, Outcome, Register, SessionStoreModel, Verdict, check
 
 CALLER = ("stdio", "active", None, None, None, None, (None, None, None), (), "{}", None)
 

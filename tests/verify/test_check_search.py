@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from sessionkeeper.verify import KeyValue, Model, Operation, Outcome, Register, Verdict, check
+from sessionlab import KeyValue, Model, Operation, Outcome, Register, Verdict, check
 
 HISTORIES = int(os.environ.get("SESSIONKEEPER_RANDOM_HISTORIES", "10000"))
 

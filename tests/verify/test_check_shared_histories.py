@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from sessionkeeper.verify import Outcome, Verdict, check, model_named, read_history
+from sessionlab import Outcome, Verdict, check, model_named, read_history
 
 
 def test_every_verdict_is_the_known_one(shared_histories: Path) -> None:

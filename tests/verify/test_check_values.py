@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from random_values import VALUES, same
-from sessionkeeper.verify import (
+from sessionlab import (
     AnomalyKind,
     KeyValue,
     Model,
@@ -21,7 +21,7 @@ from sessionkeeper.verify import (
     check,
     find_anomalies,
 )
-from sessionkeeper.verify.history.exact import coarse, exact
+from sessionlab.linearizability.history.exact import coarse, exact
 
 OK, ILLEGAL = Verdict.OK, Verdict.ILLEGAL
 NAN = float("nan")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sessionkeeper.verify import Operation, Register, Verdict, check
+from sessionlab import Operation, Register, Verdict, check
 
 WRITES = [
     Operation(client=n, name="write", argument=n, call=2 * n, returned=2 * n + 3) for n in range(4)

@@ -8,14 +8,7 @@ from typing import Any
 
 import pytest
 from random_values import VALUES
-from sessionkeeper.verify import (
-    Header,
-    History,
-    HistoryFormat,
-    Outcome,
-    read_history,
-    write_history,
-)
+from sessionlab import Header, History, HistoryFormat, Outcome, read_history, write_history
 
 HEADER = '{"format":"sessionkeeper-history","version":1,"model":"register"}'
 READ = '{"client":0,"name":"read","call":0,"return":1}'

@@ -20,14 +20,7 @@ from sessionkeeper import (
     SessionQuery,
     SessionStore,
 )
-from sessionkeeper.verify import (
-    Operation,
-    Outcome,
-    RecordingStore,
-    SessionStoreModel,
-    Verdict,
-    check,
-)
+from sessionlab import Operation, Outcome, RecordingStore, SessionStoreModel, Verdict, check
 
 
 def note(n: int = 0, id: str = "a") -> MessageEnvelope:

@@ -23,7 +23,7 @@ from sessionkeeper import (
     SessionQuery,
     SessionState,
 )
-from sessionkeeper.verify import (
+from sessionlab import (
     AnomalyKind,
     History,
     Operation,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from sessionkeeper.verify.models.session_store.logs import EMPTY, LogTree
+from sessionlab.sessions.model.logs import EMPTY, LogTree
 
 
 @pytest.mark.parametrize("length", [0, 1, 255, 256, 257, 511, 512, 3000])

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sessionkeeper.verify import Outcome, SessionStoreModel
+from sessionlab import Outcome, SessionStoreModel
 
 FAILED, UNKNOWN = Outcome.FAILED, Outcome.UNKNOWN
 NO_VERSION = (None, None, None)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..values.jsonrpc import MAX_MESSAGE_BYTES
 from ..values.states import Direction
 from .journal import Journal
-from .plumbing import Plumbing, take_client
+from .pumps import Plumbing, take_client
 from .report import Ending, TapReport, unrecorded
 from .server import CommandNotStarted, Server
 

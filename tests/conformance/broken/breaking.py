@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sessionkeeper import AtomicSessionStore, Clock, PlainSessionStore, StoreLimits
-from sessionkeeper.conformance import AtomicSessionStoreConformance
+from sessionlab.conformance import AtomicSessionStoreConformance
 
 
 class Broken(AtomicSessionStoreConformance):

@@ -13,15 +13,9 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from sessionkeeper import MessageEnvelope, PlainSessionStore, Session, TransportType
 from sessionkeeper.interface.atomic_store import Change
-from sessionkeeper.lab.report import write_pictures, write_report
-from sessionkeeper.lab.results import Bar, Cell, Comparison, Picture, Row, Verdict
-from sessionkeeper.verify import (
-    Operation,
-    RecordingStore,
-    SessionStoreModel,
-    check,
-    find_anomalies,
-)
+from sessionlab import Operation, RecordingStore, SessionStoreModel, check, find_anomalies
+from sessionlab.designs.report import write_pictures, write_report
+from sessionlab.designs.results import Bar, Cell, Comparison, Picture, Row, Verdict
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import pytest
 from playwright.sync_api import Locator, Page
-from sessionkeeper.lab.results import Comparison, Picture
+from sessionlab.designs.results import Comparison, Picture
 
 PHONE, DESKTOP = (375, 812), (1280, 900)
 LOOKS = list(itertools.product((PHONE, DESKTOP), ("light", "dark")))

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import pytest
 from playwright.sync_api import Page
-from sessionkeeper.lab.results import Picture
+from sessionlab.designs.results import Picture
 
 PHONE, DESKTOP = (375, 812), (1280, 900)
 LOOKS = list(itertools.product((PHONE, DESKTOP), ("light", "dark")))

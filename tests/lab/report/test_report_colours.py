@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from sessionkeeper.lab.report import render_pictures
+from sessionlab.designs.report import render_pictures
 
 PLAIN = ("page", "surface", "raised", "lane", "lane-odd")
 TEXTS = [

@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from sessionkeeper.lab.report import render_pictures, render_report, write_pictures, write_report
-from sessionkeeper.lab.results import Bar, Cell, Comparison, Picture, Row, Verdict
+from sessionlab.designs.report import render_pictures, render_report, write_pictures, write_report
+from sessionlab.designs.results import Bar, Cell, Comparison, Picture, Row, Verdict
 
 HOSTILE = [
     "</script><script>alert(1)</script>",

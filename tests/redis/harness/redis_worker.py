@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from sessionkeeper import LogReplaced, MessageEnvelope, RedisSessionStore, Session, SessionError
-from sessionkeeper.verify import RecordingStore, write_history
+from sessionlab import RecordingStore, write_history
 
 __all__ = ["one_thing", "recording"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 from random_values import same, some_values
-from sessionkeeper.verify import Operation, Outcome
+from sessionlab import Operation, Outcome
 
 __all__ = ["random_sessions", "sessions"]
 

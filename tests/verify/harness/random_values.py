@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any, TypeAlias
 
-from sessionkeeper.verify import Operation, Outcome
+from sessionlab import Operation, Outcome
 
 __all__ = ["VALUES", "brute_force", "kv", "random_kv", "random_register", "register", "same"]
 

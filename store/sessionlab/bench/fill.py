@@ -1,0 +1,178 @@
+"""A subject that is filled to a size, and asked for things all over it."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import accumulate, count, islice
+from random import Random
+from typing import Self
+
+from .load import message_of
+from .loop_watch import rss_bytes
+from .store_subject import StoreSubject
+from .subject import Subject, Work
+
+__all__ = ["SMALLEST", "Filled"]
+
+SMALLEST = 1_000
+_AT_ONCE = 256
+_BATCH = 500
+_NEWEST = 20
+_PAYLOAD = 100
+_LONG = "bench-long"
+_STRIDE = 7_919
+"""A prime that divides no size."""
+
+
+class Filled:
+    """A subject with sessions by number, of a message each, and one long log.
+
+    A context: opened with 1,000 sessions and 1,000 messages in the log, or with nothing when it
+    need not be `small`; with `tidy`, what was made in it is deleted at the end.
+    """
+
+    payload_bytes = _PAYLOAD
+
+    def __init__(
+        self, subject: Subject, *, small: bool = True, tidy: bool = False, skew: float = 0.0
+    ) -> None:
+        self.subject = subject
+        self.offers = frozenset(subject.offers)
+        self.sweeps = isinstance(subject, StoreSubject)
+        self._small, self._tidy, self._skew = small, tidy, skew
+        self._heat: list[float] = []
+        self._random = Random(1)  # noqa: S311 - which sessions are asked for, no secret
+        self._message = message_of(_PAYLOAD)
+        self._sessions = self._frames = 0
+        self._numbers = count()
+
+    def __repr__(self) -> str:
+        return f"<Filled {self._sessions:,} sessions, {self._frames:,} frames in one>"
+
+    async def __aenter__(self) -> Self:
+        await self.subject.open()
+        await self.subject.create(_LONG)
+        if self._small:
+            await self.fill(SMALLEST)
+            if Work.APPEND in self.offers:
+                await self.lengthen(SMALLEST)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            if self._tidy:
+                await self._delete_all()
+        finally:
+            await self.subject.aclose()
+            if self.subject.apart:
+                await self.subject.clear()
+
+    async def create(self, size: int, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Let there be so many sessions, the new ones empty."""
+        await self._made(self.subject.create, size, stopped)
+
+    async def fill(self, size: int, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Let there be so many sessions, the new ones with a message."""
+
+        async def make(key: str) -> None:
+            await self.subject.create(key)
+            if Work.APPEND in self.offers:
+                await self.subject.append(key, self._message)
+
+        await self._made(make, size, stopped)
+
+    async def lengthen(self, size: int, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Let the long log be so long."""
+        while self._frames < size and not stopped():
+            some = min(size - self._frames, _BATCH)
+            await self.subject.append_many(_LONG, [self._message] * some)
+            self._frames += some
+            await asyncio.sleep(0)
+
+    async def held(self) -> int:
+        """Bytes in memory, of the server or else of this process."""
+        there = await self.subject.held()
+        return rss_bytes() if there is None else there
+
+    async def read_all(self) -> None:
+        """Get each session once: the first get after a change may cost more than the next ones,
+        and a large subject would be asked for first ones only."""
+        if Work.GET in self.offers:
+            await self._each(self.subject.get, map(_name, range(self._sessions)))
+
+    async def settle(self, size: int) -> None:
+        """Make the long log anew if what was measured has made it half as long again."""
+        if self._frames > size * 3 // 2 and Work.DELETE in self.offers:
+            await self.subject.delete(_LONG)
+            await self.subject.create(_LONG)
+            self._frames = 0
+            await self.lengthen(size)
+
+    def keys(self, many: int, *, long: bool) -> list[str]:
+        """Whom to ask: sessions by chance, or the one of the long log."""
+        if long:
+            return [_LONG] * many
+        random, sessions = self._random.random, self._sessions
+        if not self._skew:
+            return [_name(int(random() * sessions)) for _ in range(many)]
+        if len(self._heat) != sessions:
+            self._heat = list(accumulate(rank**-self._skew for rank in range(1, sessions + 1)))
+        heat, whole = self._heat, self._heat[-1]
+        ranks = (bisect(heat, random() * whole, hi=sessions - 1) for _ in range(many))
+        # Those that are asked for most were not all made one after the other.
+        return [_name(rank * _STRIDE % sessions) for rank in ranks]
+
+    def call(self, work: Work | None, batch: int) -> Callable[[str], Awaitable[object]]:
+        """Return what does one thing with a session, a sweep for None; `batch` messages at once."""
+        subject, message = self.subject, self._message
+        if work is None:
+            if not isinstance(subject, StoreSubject):
+                raise ValueError("only a store sweeps")
+            sweep = subject.sweep
+            return lambda _: sweep()
+        if batch:
+            messages = [message] * batch
+            return lambda key: subject.append_many(key, messages)
+        calls: dict[Work, Callable[[str], Awaitable[object]]] = {
+            Work.GET: subject.get,
+            Work.TOUCH: subject.touch,
+            Work.MODIFY: subject.modify,
+            Work.CREATE: self._create_and_delete,
+            Work.SET: lambda key: subject.set(key, message),
+            Work.APPEND: self._append,
+            Work.READ: lambda key: subject.read(key, _NEWEST if key is _LONG else 1),
+            Work.LIST: lambda _: subject.list(),
+        }
+        return calls[work]
+
+    async def _append(self, key: str) -> None:
+        await self.subject.append(key, self._message)
+        if key is _LONG:
+            self._frames += 1
+
+    async def _create_and_delete(self, _: str) -> None:
+        key = f"bench-other-{next(self._numbers)}"
+        await self.subject.create(key)
+        await self.subject.delete(key)
+
+    async def _made(
+        self, make: Callable[[str], Awaitable[None]], size: int, stopped: Callable[[], bool]
+    ) -> None:
+        while self._sessions < size and not stopped():
+            some = range(self._sessions, min(size, self._sessions + _AT_ONCE))
+            await asyncio.gather(*(make(_name(number)) for number in some))
+            self._sessions = some.stop
+
+    async def _delete_all(self) -> None:
+        await self._each(self.subject.delete, [_LONG, *map(_name, range(self._sessions))])
+
+    async def _each(self, do: Callable[[str], Awaitable[object]], keys: Iterable[str]) -> None:
+        waiting = iter(keys)
+        while some := list(islice(waiting, _AT_ONCE)):
+            await asyncio.gather(*map(do, some))
+
+
+def _name(number: int) -> str:
+    return f"bench-{number}"

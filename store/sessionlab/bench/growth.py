@@ -1,0 +1,221 @@
+"""Cost against size: sessions, the length of a log, callers, the size of a batch.
+
+A cost at one size is measured in turn with the same work on a small subject beside it, and told as
+its ratio to that: what other programs take of the machine meanwhile, they take from both.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from statistics import linear_regression
+
+from .cost import Sample, cost_beside
+from .fill import SMALLEST, Filled
+from .results import Curve, Growth, Point
+from .subject import Subject, Work
+from .targets import lacking
+
+__all__ = ["MOST_SESSIONS", "exponent_of", "grow", "sizes_up_to"]
+
+MOST_SESSIONS = 1_000_000
+_MOST_LISTED = 100_000
+"""A list of more is a matter of seconds, and its growth is known by then."""
+_CALLERS = (1, 8, 64, 512, 4_096, 10_000)
+_BATCHES = (1, 4, 16, 64, 256, 1_024)
+_ONE_SESSION = (Work.GET, Work.TOUCH, Work.APPEND, Work.READ, Work.SET, Work.MODIFY)
+_CREATE_DELETE = (Work.CREATE, Work.DELETE)
+_ENOUGH = 8 * 1024**2
+"""Bytes a process or server must have grown by before they are shared out among what it holds."""
+
+
+class _Stopped(Exception):
+    """It was asked to end."""
+
+
+async def grow(
+    make: Callable[[str], Subject],
+    max_size: int,
+    *,
+    alone: bool = False,
+    skew: float = 0.0,
+    tell: Callable[[str], object] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> tuple[Growth, tuple[str, ...]]:
+    """Measure a subject at sizes up to `max_size`; return that and what it lacks.
+
+    `make` makes an empty subject of a name; `alone` says that all names are one place, so that none
+    can be beside another; `skew` is Zipf's exponent for whom is asked. When `stopped` says so, what
+    was measured until then is returned.
+    Raises `ValueError` for a size below 1,000, and what the subject raises.
+    """
+    measuring = _Measuring(make, max_size, alone=alone, skew=skew, tell=tell, stopped=stopped)
+    with suppress(_Stopped):
+        await measuring.all()
+    return measuring.result(), measuring.lacks
+
+
+def sizes_up_to(most: int, /) -> list[int]:
+    """Return sizes from 1,000, two a decade. Raises `ValueError` for less."""
+    if most < SMALLEST:
+        raise ValueError(f"a size is at least {SMALLEST:,}")
+    steps = int(2 * math.log10(most / SMALLEST) + 1e-9)
+    sizes = [round(SMALLEST * 10 ** (step / 2)) for step in range(steps + 1)]
+    return [*sizes, most] if sizes[-1] < 0.9 * most else [*sizes[:-1], most]
+
+
+def exponent_of(points: Sequence[Point], /) -> float | None:
+    """Fit a straight line through the logarithms by least squares and return its slope."""
+    if len({point.size for point in points}) < 2:
+        return None
+    sizes = [math.log(point.size) for point in points]
+    costs = [math.log(max(point.cost.median, 1e-9)) for point in points]
+    return linear_regression(sizes, costs).slope
+
+
+class _Measuring:
+    """The measurements, in their order: what must not see a full process comes first."""
+
+    def __init__(
+        self,
+        make: Callable[[str], Subject],
+        max_size: int,
+        *,
+        alone: bool,
+        skew: float,
+        tell: Callable[[str], object],
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._make, self._alone, self._tell, self._stopped = make, alone, tell, stopped
+        self._skew = skew
+        self._sizes = sizes_up_to(max_size)
+        self._rows: dict[tuple[str, str], list[Point]] = {}
+        self._bytes: dict[str, float] = {}
+        self._stall_ns = 0
+        self.lacks: tuple[str, ...] = ()
+
+    def result(self) -> Growth:
+        """What is known by now."""
+        return Growth(
+            curves=tuple(
+                Curve(what, over, tuple(points), exponent_of(points))
+                for (what, over), points in self._rows.items()
+            ),
+            session_bytes=self._bytes.get("sessions"),
+            frame_bytes=self._bytes.get("frames"),
+            frame_payload=Filled.payload_bytes,
+            stall_ms=self._stall_ns / 1e6,
+            skew=self._skew,
+        )
+
+    async def all(self) -> None:
+        """Memory, callers and batches, and then what grows."""
+        if not self._alone:
+            async with Filled(self._make("memory"), small=False) as filled:
+                await self._memory(filled)
+        async with Filled(self._make("crowds"), tidy=self._alone) as filled:
+            self.lacks = lacking(filled.subject)
+            await self._crowds(filled)
+        async with Filled(self._make("large"), tidy=self._alone, skew=self._skew) as subject:
+            if self._alone:
+                await self._grow(subject, None)
+                return
+            async with Filled(self._make("small"), skew=self._skew) as small:
+                await self._grow(subject, small)
+
+    async def _memory(self, filled: Filled) -> None:
+        steps = {"sessions": (filled.create, min(self._sizes[-1], MOST_SESSIONS))}
+        if Work.APPEND in filled.offers:
+            steps["frames"] = (filled.lengthen, self._sizes[-1])
+        for over, (grown, size) in steps.items():
+            self._at(f"memory of {size:,} {over}")
+            gc.collect()
+            before = await filled.held()
+            await grown(size, self._stopped)
+            gc.collect()
+            more = await filled.held() - before
+            if more > _ENOUGH and not self._stopped():
+                self._bytes[over] = more / size
+
+    async def _crowds(self, filled: Filled) -> None:
+        for callers in _CALLERS:
+            for work in (Work.GET, Work.APPEND):
+                if work in filled.offers:
+                    sample = Sample(work, callers)
+                    await self._point(work.value, "callers", callers, sample, subject=filled)
+        if Work.APPEND in filled.offers:
+            for batch in _BATCHES:
+                sample = Sample(Work.APPEND, 16, batch=batch)
+                await self._point("append_many", "batch", batch, sample, subject=filled)
+
+    async def _grow(self, subject: Filled, small: Filled | None) -> None:
+        few = [size for size in self._sizes if size <= MOST_SESSIONS]
+        await self._over(
+            "sessions", few, subject.fill, _of_sessions(subject), subject=subject, small=small
+        )
+        if Work.APPEND in subject.offers:
+            samples = _of_frames(subject)
+            await self._over(
+                "frames", self._sizes, subject.lengthen, samples, subject=subject, small=small
+            )
+
+    async def _over(
+        self,
+        over: str,
+        sizes: Sequence[int],
+        grown: Callable[[int, Callable[[], bool]], Awaitable[None]],
+        samples: dict[str, Sample],
+        *,
+        subject: Filled,
+        small: Filled | None,
+    ) -> None:
+        for size in sizes:
+            self._at(f"growing to {size:,} {over}")
+            await grown(size, self._stopped)
+            for filled in filter(None, (subject, small)):
+                await filled.read_all()
+            for what, sample in samples.items():
+                if sample.work is not Work.LIST or size <= _MOST_LISTED:
+                    await self._point(what, over, size, sample, subject=subject, small=small)
+
+    async def _point(
+        self,
+        what: str,
+        over: str,
+        size: int,
+        sample: Sample,
+        *,
+        subject: Filled,
+        small: Filled | None = None,
+    ) -> None:
+        self._at(f"{what} at {size:,} {over}")
+        points = self._rows.setdefault((what, over), [])
+        base = points[0].cost.median if points else None
+        gc.collect()
+        cost, stall_ns = await cost_beside(subject, small, sample, size=size, base=base)
+        points.append(Point(size, cost))
+        if over in ("sessions", "frames") and sample.work is not Work.LIST:
+            self._stall_ns = max(self._stall_ns, stall_ns)
+
+    def _at(self, what: str) -> None:
+        if self._stopped():
+            raise _Stopped
+        self._tell(what)
+
+
+def _of_sessions(filled: Filled) -> dict[str, Sample]:
+    samples = {work.value: Sample(work, 64) for work in _ONE_SESSION if work in filled.offers}
+    if filled.offers.issuperset(_CREATE_DELETE):
+        samples["create+delete"] = Sample(Work.CREATE, 64)
+    if filled.sweeps:
+        samples["sweep"] = Sample(None, 1)
+    if Work.LIST in filled.offers:
+        samples["list"] = Sample(Work.LIST, 1)
+    return samples
+
+
+def _of_frames(filled: Filled) -> dict[str, Sample]:
+    works = (Work.APPEND, Work.READ)
+    return {work.value: Sample(work, 64, long=True) for work in works if work in filled.offers}

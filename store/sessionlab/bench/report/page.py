@@ -1,0 +1,231 @@
+"""Puts the page together: tables of each load, charts, and growth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...pages.sheet import render_sheet, text_of, write_sheet
+from ...pages.texts import counted, micros, rate, visible
+from ..load import Load
+from ..results import BenchResult, Measured, SubjectResult
+from ..stored import told_stored
+from .charts import HEIGHT, WIDTH, Chart, Series, chart_of, nines, over_sizes
+from .growth import COLOURS, exponents_of, growth_charts, memory_of
+
+__all__ = ["render_page", "write_page"]
+
+_PACKAGE = "sessionlab.bench.report"
+_PERCENTILES = ((0.0, "0"), (90.0, "90 %"), (99.0, "99 %"), (99.9, "99.9 %"), (99.99, "99.99 %"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A subject under a load."""
+
+    name: str
+    place: int
+    lacks: str
+    speed: str
+    spread: str
+    share: float
+    """Of the fastest, in hundredths."""
+    cells: tuple[tuple[str, str], ...]
+    """Column and value."""
+    stored: str
+    alarm: bool
+    notes: tuple[str, ...]
+    works: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A load."""
+
+    title: str
+    rows: tuple[_Row, ...]
+
+
+def render_page(result: BenchResult) -> str:
+    """Return a benchmark as one HTML page."""
+    loads: list[Load] = []
+    for subject in result.subjects:
+        loads += [each.load for each in subject.measured if each.load not in loads]
+    names = [visible(subject.name, 80) for subject in result.subjects]
+    return render_sheet(
+        "bench.html",
+        package=_PACKAGE,
+        style=text_of("report.css") + text_of("bench.css", _PACKAGE),
+        values={
+            "title": "Growth" if loads == [] else "Stores under load",
+            "result": result,
+            "facts": [visible(each) for each in _facts(result)],
+            "names": [(place % COLOURS, name) for place, name in enumerate(names)],
+            "sections": [_section(result, load) for load in loads],
+            "overviews": [
+                chart
+                for chart in (*_overviews(result), *(_latencies(result, each) for each in loads))
+                if chart is not None
+            ],
+            "growths": list(growth_charts(result)),
+            "exponents": list(exponents_of(result)),
+            "memory": list(memory_of(result)),
+            "loads": [_about(loads)] if loads else [],
+            "wide": WIDTH,
+            "high": HEIGHT,
+        },
+    )
+
+
+def write_page(result: BenchResult, path: Path | str) -> None:
+    """Write a benchmark as one HTML file. Raises `OSError`."""
+    write_sheet(render_page(result), path)
+
+
+def _facts(result: BenchResult) -> Iterator[str]:
+    yield f"{result.seconds:,.0f} s on {result.loop}"
+    if result.workers > 1:
+        yield f"{result.workers} processes each"
+    yield result.machine
+    for name, of in result.versions.items():
+        yield f"{name} {of}"
+
+
+def _about(loads: Sequence[Load]) -> str:
+    """They differ in nothing that is said here but the number of sessions."""
+    load = loads[0]
+    sizes = sorted(set(load.sizes))
+    size = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+    many = sorted({each.sessions for each in loads})
+    least = f"{many[0]:,} to " if len(many) > 1 else ""
+    return (
+        f"{visible(load.mix)}: messages of {size} bytes, {least}{counted(many[-1], 'session')},"
+        f" Zipf's exponent {load.skew:g}"
+    )
+
+
+def _section(result: BenchResult, load: Load) -> _Section:
+    found = [
+        (place, subject, each)
+        for place, subject in enumerate(result.subjects)
+        for each in subject.measured
+        if each.load == load
+    ]
+    fastest = max((each.per_second.median for _, _, each in found), default=0.0)
+    return _Section(
+        title=load.title,
+        rows=tuple(_row(place, subject, each, fastest) for place, subject, each in found),
+    )
+
+
+def _latencies(result: BenchResult, load: Load) -> Chart | None:
+    series = [
+        Series(
+            place % COLOURS,
+            visible(subject.name, 80),
+            tuple((x, us, us, us) for x, us in each.latency.curve) if each.latency else (),
+        )
+        for place, subject in enumerate(result.subjects)
+        for each in subject.measured
+        if each.load == load
+    ]
+    return chart_of(
+        f"Latency by percentile, {load.title}",
+        "percentile",
+        series,
+        columns=_PERCENTILES,
+        place=nines,
+        say_x=lambda x: f"{x:g} %",
+        say_y=micros,
+        dotted=False,
+    )
+
+
+def _row(place: int, subject: SubjectResult, each: Measured, fastest: float) -> _Row:
+    speed, latency = each.per_second, each.latency
+    cells: list[tuple[str, str]] = []
+    if latency is not None:
+        cells = [
+            ("p50", micros(latency.p50_us)),
+            ("p90", micros(latency.p90_us)),
+            ("p99", micros(latency.p99_us)),
+            ("p99.9", micros(latency.p999_us)),
+            ("p99.99", micros(latency.p9999_us)),
+            ("longest", micros(latency.max_us)),
+        ]
+    else:
+        cells = [(name, "–") for name in ("p50", "p90", "p99", "p99.9", "p99.99", "longest")]
+    cells += [
+        ("loop gap", micros(each.stall_ms * 1_000)),
+        ("gc pause", micros(each.gc_longest_ms * 1_000) if each.gc_pauses else "–"),
+        ("mailbox", "–" if each.mailbox_depth is None else f"{each.mailbox_depth:,}"),
+        ("memory", each.memory),
+    ]
+    words, alarm = told_stored(each.stored)
+    return _Row(
+        name=visible(subject.name, 80),
+        place=place % COLOURS,
+        lacks=", ".join(visible(lack, 120) for lack in subject.lacks),
+        speed=rate(speed.median),
+        spread=f"{rate(speed.low)} to {rate(speed.high)}",
+        share=round(100 * speed.median / fastest, 1) if fastest > 0 else 0.0,
+        cells=tuple(cells),
+        stored=words,
+        alarm=alarm,
+        notes=tuple(_notes(each)),
+        works=tuple(
+            (
+                visible(work.work, 40),
+                f"{work.count:,}",
+                micros(work.latency.p50_us),
+                micros(work.latency.p99_us),
+                micros(work.latency.p999_us),
+                micros(work.latency.max_us),
+            )
+            for work in each.works
+        ),
+    )
+
+
+def _notes(each: Measured) -> Iterator[str]:
+    if each.left_out:
+        yield f"run without {', '.join(each.left_out)}, which it does not offer"
+    if each.load.half and each.latency is not None:
+        yield f"p99 is {each.latency.p99_over_p50:.3g} times p50"
+    for kind, count in each.errors.items():
+        yield f"{count:,} failed: {visible(kind, 80)}"
+    if each.late:
+        yield f"{counted(each.late, 'arrival')} never begun: it cannot keep up"
+    if each.ended_early:
+        yield "rounds ended early, at 512 MB of messages"
+
+
+def _alike(each: Measured, subject: SubjectResult) -> bool:
+    return not each.load.half and each.load.sessions == subject.measured[0].load.sessions
+
+
+def _overviews(result: BenchResult) -> Iterator[Chart | None]:
+    """Throughput over callers, and how late 99 in 100 are over arrivals: with two loads or more."""
+    by_callers: list[Series] = []
+    by_rate: list[Series] = []
+    for place, subject in enumerate(result.subjects):
+        # One line is of one number of sessions, and half of the most is another load for each.
+        alike = [each for each in subject.measured if _alike(each, subject)]
+        closed = [each for each in alike if each.load.rate is None]
+        opened = [each for each in alike if each.load.rate is not None]
+        name, colour = visible(subject.name, 80), place % COLOURS
+        speeds = ((each.load.callers, each.per_second) for each in closed)
+        by_callers.append(
+            Series(colour, name, tuple((n, s.median, s.low, s.high) for n, s in speeds))
+        )
+        lates = ((each.load.rate or 0.0, each.latency) for each in opened)
+        points = ((n, late.p99_us, late.p50_us, late.p999_us) for n, late in lates if late)
+        by_rate.append(Series(colour, name, tuple(points)))
+    for title, across, series, say in (
+        ("Throughput over callers, a second", "callers", by_callers, rate),
+        ("p99 over arrivals a second, with p50 and p99.9", "arrivals a second", by_rate, micros),
+    ):
+        sizes = [round(point[0]) for each in series for point in each.points]
+        if len(set(sizes)) > 1:
+            yield over_sizes(title, across, series, say)

@@ -1,0 +1,191 @@
+"""What `--store` names: a URL, a design of the lab, a file in a temporary folder, a peer."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sessionkeeper.interface.atomic_store import AtomicSessionStore
+from sessionkeeper.stores.config import RedisBackend, SQLiteBackend, backend_from_url
+from sessionkeeper.stores.factory import StorageFactory
+from sessionkeeper.stores.redis import RedisSessionStore
+from sessionkeeper.values.errors import BackendNotImplemented
+
+from .peers import PEERS, PeerNeeds, PeerNotInstalled, Place
+from .store_subject import LIMITS, StoreSubject
+from .subject import Subject
+
+__all__ = ["DEFAULT_TARGETS", "Target", "lacking", "subject_of", "target_named"]
+
+DEFAULT_TARGETS = ("memory", "plain", "locked", "sqlite")
+_FILES = {"sqlite": "disk", "sqlite-os": "os"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something to measure, by name."""
+
+    asked: str
+    """As it was asked for; it may hold a password."""
+    name: str
+    """As it is shown."""
+    shared: bool
+    """Several processes can use one."""
+    tidied: bool
+    """It outlives the run, so what the run made in it is deleted."""
+    parts: bool = True
+    """Each place is apart from the others; else all of them are one."""
+
+
+def target_named(text: str, /, *, new: bool = True) -> Target:
+    """Return what a name stands for; a file that it names must be `new`.
+
+    Raises `ValueError` with one clear line.
+    """
+    if text == "memory":
+        return Target("memory://", "memory", shared=False, tidied=False)
+    if text in _FILES:
+        return Target(text, text, shared=True, tidied=False)
+    if (name := text.partition("=")[0]) in PEERS:
+        return _of_peer(text, name)
+    if "://" in text:
+        return _of_url(text, new=new)
+    if ":" in text and any(sign in text for sign in "/@"):
+        raise ValueError("no URL, and no module:Class")  # not shown: it may hold a password
+    if ":" in text:
+        subject_class(text)
+        return Target(text, text, shared=False, tidied=False)
+    # Not before: it brings all that checks designs, and most processes that measure need none.
+    from ..designs import DESIGNS
+
+    if text in DESIGNS:
+        return Target(text, text, shared=False, tidied=False)
+    known = [*dict.fromkeys(("memory", *_FILES, *DESIGNS, *PEERS))]
+    near = get_close_matches(text, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}, and URLs"
+    raise ValueError(f"no store is called {text!r}; {hint}")
+
+
+def subject_of(
+    target: Target, folder: Path, /, *, place: str = "store", run: str = "bench"
+) -> Subject:
+    """Make the subject; `place` tells several of a target apart, and `run` those of several runs.
+
+    Raises `ValueError` for what cannot be made here, and what making it raises.
+    """
+    asked = target.asked
+    if asked in _FILES:
+        return StoreSubject(_file(folder / f"{place}.db", _FILES[asked]))
+    name, _, url = asked.partition("=")
+    if name in PEERS:
+        return PEERS[name].make(path=folder / f"{place}-{name}", redis_url=url or None)
+    if "://" in asked:
+        return _subject_of_url(asked, f"{run}-{place}")
+    made = subject_class(asked) if ":" in asked else None
+    return StoreSubject(_design(asked)) if made is None else made()
+
+
+def subject_class(name: str, /) -> Callable[[], Subject] | None:
+    """Return the `Subject` class that `module:Class` names; None if it is a store's class.
+
+    Raises `ValueError`.
+    """
+    module, _, path = name.partition(":")
+    try:
+        found: object = importlib.import_module(module)
+    except ModuleNotFoundError as missing:
+        raise ValueError(f"{name!r}: there is no module {missing.name!r}") from None
+    except Exception as error:
+        raise ValueError(f"{name!r}: importing it raised {type(error).__name__}") from error
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    if isinstance(found, type) and issubclass(found, Subject):
+        return found
+    from ..designs import design_named
+
+    design_named(name)
+    return None
+
+
+def lacking(subject: Subject, /) -> tuple[str, ...]:
+    """Return what an open subject does not do."""
+    own = subject.missing if isinstance(subject, StoreSubject) else ()
+    return tuple(dict.fromkeys((*subject.lacks, *own)))
+
+
+def _of_peer(text: str, name: str) -> Target:
+    peer = PEERS[name]
+    try:
+        peer.check()
+    except PeerNotInstalled as missing:
+        raise ValueError(str(missing)) from None
+    _, given, url = text.partition("=")
+    if peer.place is Place.REDIS:
+        at = urlsplit(url)
+        if at.scheme not in ("redis", "rediss") or not at.hostname:
+            raise PeerNeeds(peer)
+    elif given:
+        raise ValueError(f"{name} takes no URL: it is in a place of its own")
+    return Target(text, name, shared=False, tidied=False)
+
+
+def _of_url(url: str, *, new: bool) -> Target:
+    backend = backend_from_url(url)
+    if isinstance(backend, SQLiteBackend):
+        if new and os.path.exists(backend.path):
+            raise ValueError(f"{backend.path} is there already: name a file that a load may fill")
+        if not Path(backend.path).absolute().parent.is_dir():
+            raise ValueError(f"{backend.path} cannot be made: there is no such folder")
+        return Target(url, backend.path, shared=True, tidied=True, parts=False)
+    if isinstance(backend, RedisBackend):
+        try:
+            RedisSessionStore(backend.url.get_secret_value())
+        except BackendNotImplemented as missing:
+            raise ValueError(str(missing)) from None
+        split = urlsplit(url)
+        port = "" if split.port is None else f":{split.port}"
+        base = "" if split.path in ("", "/", "/0") else split.path
+        name = f"{split.scheme}://{split.hostname}{port}{base}"
+        return Target(url, name, shared=True, tidied=True)
+    return Target(url, "memory", shared=False, tidied=False)
+
+
+def _file(path: Path, durability: str) -> Callable[[], Awaitable[AtomicSessionStore]]:
+    async def make() -> AtomicSessionStore:
+        return await StorageFactory.create(
+            SQLiteBackend.model_validate(
+                {"path": str(path), "durability": durability, "limits": LIMITS}
+            )
+        )
+
+    return make
+
+
+def _subject_of_url(url: str, prefix: str) -> StoreSubject:
+    backend = backend_from_url(url).model_copy(update={"limits": LIMITS})
+    if not isinstance(backend, RedisBackend):
+        return StoreSubject(lambda: StorageFactory.create(backend))
+    from .server_subject import ServerSubject  # it needs redis-py
+
+    # Whatever prefix the URL has: that one may be in use.
+    own = backend.model_copy(update={"prefix": prefix})
+    return ServerSubject(
+        lambda: StorageFactory.create(own), url=backend.url.get_secret_value(), prefix=prefix
+    )
+
+
+def _design(name: str) -> Callable[[], Awaitable[AtomicSessionStore]]:
+    from ..designs import DESIGNS, design_named
+
+    async def make() -> AtomicSessionStore:
+        store = design_named(name).make(LIMITS if name in DESIGNS else None)
+        if not isinstance(store, AtomicSessionStore):
+            raise ValueError(f"{name} is no AtomicSessionStore")
+        return store
+
+    return make

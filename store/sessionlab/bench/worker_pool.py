@@ -1,0 +1,180 @@
+"""The processes that measure one subject, as who gives the orders sees them."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import TypeVar
+
+import msgspec
+
+from .orders import Close, Done, Failed, Grow, Order, Progress, Report, Start, Stop
+from .results import BenchResult
+
+__all__ = ["MeasuringFailed", "Team"]
+
+R = TypeVar("R")
+
+_LOOK = 0.1
+"""Seconds between two looks at whether somebody wants to stop."""
+_PATIENCE = 20.0
+"""Seconds that what was stopped is given to answer, and what is to end to tidy up."""
+_TIDYING = 60.0
+"""The same of orders that delete what was made, at their end."""
+_HURRY = 2.0
+"""The same when somebody waits for it."""
+
+
+class MeasuringFailed(Exception):
+    """A process could not do what it was asked for; one line says why."""
+
+    kept: BenchResult | None = None
+    """What was measured until then, marked as interrupted; None when nothing was."""
+
+
+class Team:
+    """So many processes on one target. Close it, or leave its context: none of them stays."""
+
+    def __init__(
+        self, name: str, start: Start, members: int, *, run: str, stopping: Callable[[], bool]
+    ) -> None:
+        self._name, self._stopping = name, stopping
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), os.getcwd()]),
+            "SESSIONKEEPER_BENCH_RUN": run,
+        }
+        self._members: list[subprocess.Popen[bytes]] = []
+        self._left: dict[int, bytes] = {}
+        self._told_to_stop = False
+        for _ in range(members):
+            # A session of its own: Ctrl-C reaches who gives the orders, and nobody else. And -P:
+            # what is in the folder where one is comes last, not before the standard library.
+            member = subprocess.Popen(
+                [sys.executable, "-P", "-m", "sessionlab.bench.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
+            )
+            self._members.append(member)
+            self._send(len(self._members) - 1, start)
+
+    def __enter__(self) -> Team:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def begin(self) -> None:
+        """Wait until all processes have started. Raises `MeasuringFailed`."""
+        self._reports_of(range(len(self)), Done)
+
+    def close(self) -> None:
+        """End the processes: those at rest by closing their orders, the others at once."""
+        for member in self._members:
+            if member.stdin is not None:
+                with suppress(OSError):
+                    member.stdin.close()
+        until = monotonic() + (_HURRY if self._told_to_stop else _PATIENCE)
+        for member in self._members:
+            try:
+                member.wait(max(0.2, until - monotonic()))
+            except subprocess.TimeoutExpired:
+                member.kill()
+                member.wait()
+            if member.stdout is not None:
+                member.stdout.close()
+
+    def order(
+        self,
+        orders: Sequence[tuple[int, Order]],
+        kind: type[R],
+        tell: Callable[[str], object] = lambda _: None,
+    ) -> list[R]:
+        """Give each member its order and return their reports, in that order.
+
+        Raises `MeasuringFailed`. When somebody wants to stop they are told so, once, and answer
+        with what they have.
+        """
+        for number, order in orders:
+            self._send(number, order)
+        tidies = any(isinstance(order, Close | Grow) for _, order in orders)
+        members = [number for number, _ in orders]
+        return self._reports_of(members, kind, tell, _TIDYING if tidies else _PATIENCE)
+
+    def _reports_of(
+        self,
+        members: Sequence[int],
+        kind: type[R],
+        tell: Callable[[str], object] = lambda _: None,
+        patience: float = _PATIENCE,
+    ) -> list[R]:
+        reports: dict[int, R] = {}
+        given_up = None
+        with selectors.DefaultSelector() as selector:
+            for number in members:
+                stdout = self._members[number].stdout
+                if stdout is not None:
+                    selector.register(stdout, selectors.EVENT_READ, number)
+            while len(reports) < len(members):
+                for key, _ in selector.select(_LOOK):
+                    for report in self._heard(key.data):
+                        if isinstance(report, Progress):
+                            tell(report.text)
+                        elif isinstance(report, Failed):
+                            raise MeasuringFailed(f"{self._name}: {report.reason}")
+                        elif isinstance(report, kind):
+                            reports[key.data] = report
+                if self._stopping():
+                    self._tell_to_stop()
+                    given_up = given_up or monotonic() + patience
+                if given_up is not None and monotonic() > given_up:
+                    raise MeasuringFailed(f"{self._name}: it did not stop")
+        return [reports[number] for number in members]
+
+    def _tell_to_stop(self) -> None:
+        if not self._told_to_stop:
+            self._told_to_stop = True
+            for number in range(len(self._members)):
+                self._send(number, Stop())
+
+    def _send(self, number: int, order: Order) -> None:
+        stdin = self._members[number].stdin
+        try:
+            if stdin is not None:
+                stdin.write(msgspec.json.encode(order) + b"\n")
+                stdin.flush()
+        except OSError:
+            raise self._ended(number) from None
+
+    def _heard(self, number: int) -> list[Report]:
+        stdout = self._members[number].stdout
+        if stdout is None:
+            return []
+        heard = os.read(stdout.fileno(), 1 << 16)
+        if not heard:
+            raise self._ended(number)
+        *lines, left = (self._left.get(number, b"") + heard).split(b"\n")
+        self._left[number] = left
+        return [msgspec.json.decode(line, type=Report) for line in lines]
+
+    def _ended(self, number: int) -> MeasuringFailed:
+        """Say that a process is gone, and which signal ended it: who has no memory left is killed
+        by the system."""
+        with suppress(subprocess.TimeoutExpired):
+            code = self._members[number].wait(_HURRY)
+            if code < 0:
+                by = signal.Signals(-code).name
+                return MeasuringFailed(f"{self._name}: its process was ended by {by}")
+        return MeasuringFailed(f"{self._name}: its process has ended")

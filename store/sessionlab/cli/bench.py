@@ -1,0 +1,292 @@
+"""`sessionkeeper bench`: how fast stores are on this machine, and what they really kept."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from sessionkeeper.cli.console import complain
+
+from ..bench import (
+    DEFAULT_TARGETS,
+    MIXES,
+    USUAL_SESSIONS,
+    BenchResult,
+    Load,
+    MeasuringFailed,
+    Plan,
+    Target,
+    anything_lost,
+    sizes_named,
+    target_named,
+)
+from .bench_run import asked_to_stop, measured
+
+__all__ = ["bench"]
+
+LOST, BAD_INPUT = 1, 2
+_LONGEST_ROUND = 2.0
+"""Seconds: the longer the rounds, the less the stores take turns, and the more they hold."""
+_OF_LOADS = (
+    *("mix", "callers", "rate", "half", "sessions", "frames", "payload"),
+    *("seconds", "warmup", "rounds", "workers"),
+)
+
+
+class Loop(StrEnum):
+    """The event loop that is measured on."""
+
+    UVLOOP = "uvloop"
+    ASYNCIO = "asyncio"
+
+
+def bench(  # noqa: PLR0917 - as typer wants them
+    context: typer.Context,
+    store: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A URL, memory, sqlite, sqlite-os, a design, a peer, module:Class. Repeat it.",
+            show_default=", ".join(DEFAULT_TARGETS),
+        ),
+    ] = None,
+    mix: Annotated[str, typer.Option(help=f"What is asked: {', '.join(MIXES)}.")] = "conversation",
+    callers: Annotated[
+        str | None,
+        typer.Option(
+            help="Closed loop: so many callers a process, each waiting for its reply.",
+            show_default="1,64,512",
+        ),
+    ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            help="Open loop: so many arrivals a second; waiting counts from when they were due.",
+            show_default="none",
+        ),
+    ] = None,
+    half: Annotated[
+        bool,
+        typer.Option("--half", help="Then an open loop at half of the highest throughput."),
+    ] = False,
+    sessions: Annotated[
+        str, typer.Option(help="How many, 1 to 1,000,000; several with commas.")
+    ] = f"{USUAL_SESSIONS}",
+    frames: Annotated[
+        int, typer.Option("--frames-each", min=0, help="Messages of a session before the load.")
+    ] = 0,
+    skew: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=5.0, help="Zipf's exponent; 0 is even.", show_default="the mix's"
+        ),
+    ] = None,
+    payload: Annotated[
+        str, typer.Option(help="A message: 100B to 1MB, several with commas, or mixed.")
+    ] = "1KB",
+    seconds: Annotated[
+        float, typer.Option(min=0.05, max=3_600, help="Of each store under each load.")
+    ] = 1.5,
+    warmup: Annotated[
+        float, typer.Option(min=0.0, max=60, help="Seconds before each round.")
+    ] = 0.2,
+    rounds: Annotated[
+        int, typer.Option(min=1, max=1_000, help="In so many turns, more if they get long.")
+    ] = 3,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes on a store that can be shared.")
+    ] = 1,
+    loop: Annotated[Loop, typer.Option(help="The event loop.")] = Loop.UVLOOP,
+    seed: Annotated[int, typer.Option(min=0, help="The same asks the same.")] = 1,
+    growth: Annotated[
+        bool, typer.Option("--growth", help="Measure cost over size in place of loads.")
+    ] = False,
+    max_size: Annotated[
+        int, typer.Option(min=1_000, max=10_000_000, help="Of sessions and frames in --growth.")
+    ] = 100_000,
+    as_json: Annotated[
+        str | None, typer.Option("--json", help="Write JSON to a file, or to stdout for -.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with charts.", show_default="none")
+    ] = None,
+) -> int:
+    """Put stores under load and show speed, latency, and what was really stored.
+
+    Exit code 0 when everything acknowledged is there, 1 when something is lost or there twice, 2
+    for wrong use, 130 after Ctrl-C, which shows what was measured until then.
+    """
+    _require_installed(loop)
+    for option, file in (("--html", html), ("--json", _file(as_json))):
+        if file is not None and not _writable(file):
+            raise typer.BadParameter(f"{file} cannot be written", param_hint=option)
+    if html is not None and as_json is not None and html.absolute() == Path(as_json).absolute():
+        raise typer.BadParameter("two files, not one", param_hint="--html, --json")
+    _refuse_unused(context, _OF_LOADS if growth else ("max_size",), growth)
+    if rate is not None and callers is not None:
+        raise typer.BadParameter("one or the other", param_hint="--rate, --callers")
+    if half and rate is not None:
+        raise typer.BadParameter("it takes --callers", param_hint="--half")
+    even = growth and skew is None
+    rounds = max(rounds, math.ceil(seconds / _LONGEST_ROUND))
+    try:
+        plan = Plan(
+            targets=_targets(store or DEFAULT_TARGETS),
+            loads=tuple(
+                Load(
+                    mix=mix,
+                    callers=1 if each is None else each,
+                    rate=arrivals,
+                    sessions=int(many),
+                    skew=_skew(mix, 0.0 if even else skew),
+                    sizes=sizes_named(payload),
+                    seconds=seconds / rounds,
+                    warmup=warmup,
+                    seed=seed,
+                    frames=frames,
+                )
+                for many in _numbers("--sessions", sessions, 1, 1_000_000)
+                for each, arrivals in _crowds(callers, rate)
+            ),
+            rounds=rounds,
+            loop=loop.value,
+            workers=workers,
+            growth=max_size if growth else None,
+            half=half,
+        )
+    except ValueError as error:
+        complain(str(error))
+        return BAD_INPUT
+    with asked_to_stop() as asked:
+        try:
+            result = measured(plan, asked)
+            told = _tell(result, as_json, html)
+        except MeasuringFailed as failed:
+            if failed.kept is not None:
+                _tell(failed.kept, as_json, html)
+            complain(str(failed))
+            return BAD_INPUT
+        except KeyboardInterrupt:
+            complain("interrupted")
+            return asked.code
+        if result.interrupted:
+            complain("interrupted")
+            return asked.code
+        return BAD_INPUT if not told else LOST if anything_lost(result) else 0
+
+
+def _tell(result: BenchResult, as_json: str | None, html: Path | None) -> bool:
+    """Write the files and show it; return whether all of that could be done.
+
+    What cannot be written keeps nothing else back: to measure it again takes its time.
+    """
+    written: list[Path] = []
+    troubles: list[str] = []
+    for file, write in ((html, _write_page), (_file(as_json), _write_json)):
+        try:
+            if file is not None:
+                write(result, file)
+                written.append(file)
+        except OSError as error:
+            troubles.append(f"{file}: {error.strerror or error}")
+    try:
+        if as_json == "-":
+            typer.echo(msgspec.json.encode(result))
+        else:
+            from .bench_table import show_result
+
+            show_result(result, written)
+    except OSError as error:
+        # Nobody reads on, as in `bench | head`: the interpreter must not try again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            troubles.append(f"output: {error.strerror or error}")
+    for trouble in troubles:
+        complain(trouble)
+    return not troubles
+
+
+def _refuse_unused(context: typer.Context, names: Sequence[str], growth: bool) -> None:
+    """Refuse what would change nothing, if it was asked for."""
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name in names and source is not None and source.name != "DEFAULT":
+            without = "--growth does without it" if growth else "it takes --growth"
+            raise typer.BadParameter(without, param_hint=option.opts[0])
+
+
+def _targets(names: Sequence[str]) -> tuple[Target, ...]:
+    folder = str(Path.cwd())
+    own = any(":" in name and "://" not in name for name in names)
+    if own and folder not in sys.path:
+        sys.path.insert(0, folder)  # as `python -m` would: there is most often one's own class
+    return tuple(map(target_named, dict.fromkeys(names)))
+
+
+def _require_installed(loop: Loop) -> None:
+    if find_spec("hdrh") is None:
+        raise typer.BadParameter("pip install 'sessionkeeper[bench]'", param_hint="bench needs it")
+    if loop is Loop.UVLOOP and find_spec("uvloop") is None:
+        raise typer.BadParameter("uvloop is not installed", param_hint="--loop")
+
+
+def _writable(file: Path) -> bool:
+    folder = file.absolute().parent
+    try:
+        if file.is_dir() or not folder.is_dir():
+            return False
+        return os.access(file if file.exists() else folder, os.W_OK)
+    except OSError:  # a name that is too long, a folder that nobody may look into
+        return False
+
+
+def _file(as_json: str | None) -> Path | None:
+    return None if as_json in (None, "-") else Path(as_json or "")
+
+
+def _crowds(
+    callers: str | None, rate: str | None
+) -> Sequence[tuple[int, None] | tuple[None, float]]:
+    """Return how many callers, or how many arrivals a second, for each load."""
+    if rate is not None:
+        return [(None, each) for each in _numbers("--rate", rate, 0.1, 1_000_000)]
+    return [
+        (int(each), None)
+        for each in _numbers("--callers", "1,64,512" if callers is None else callers, 1, 100_000)
+    ]
+
+
+def _skew(mix: str, asked: float | None) -> float:
+    return MIXES[mix].skew if asked is None and mix in MIXES else asked or 0.0
+
+
+def _numbers(option: str, text: str, least: float, most: float) -> list[float]:
+    numbers: list[float] = []
+    for part in text.split(","):
+        try:
+            number = float(part) if option == "--rate" else int(part)
+        except ValueError:
+            number = math.nan
+        if not least <= number <= most:
+            raise typer.BadParameter(
+                f"{part.strip()!r}: {least:,} to {most:,}, several with commas", param_hint=option
+            )
+        numbers.append(number)
+    return numbers
+
+
+def _write_page(result: BenchResult, file: Path) -> None:
+    from ..bench.report import write_page
+
+    write_page(result, file)
+
+
+def _write_json(result: BenchResult, file: Path) -> None:
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")

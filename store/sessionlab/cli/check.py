@@ -1,0 +1,227 @@
+"""`sessionkeeper check FILE…`: are these histories linearizable?"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from sessionkeeper.cli.console import INTERRUPTED, complain
+
+from .. import (
+    MODELS,
+    AnyModel,
+    CheckResult,
+    History,
+    HistoryFormat,
+    Operation,
+    Outcome,
+    Verdict,
+    check,
+    find_anomalies,
+    model_named,
+    read_history,
+)
+
+if TYPE_CHECKING:
+    from ..designs.results import Picture
+
+__all__ = ["check_files"]
+
+ILLEGAL, BAD_INPUT, UNDECIDED = 1, 2, 3
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    file: str
+    model: AnyModel
+    result: CheckResult
+    seconds: float
+    history: History
+
+
+def check_files(  # noqa: PLR0917 - as typer wants them
+    files: Annotated[list[Path], typer.Argument(help="History files.", show_default=False)],
+    format: Annotated[
+        HistoryFormat | None,
+        typer.Option(help="How the files are written.", show_default="told by their content"),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help=f"What judges: {', '.join(MODELS)}.", show_default="told by the file"),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Seconds a file.", show_default="no limit"),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say why.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON a file.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write a page with a picture of what is wrong.", show_default="none"),
+    ] = None,
+) -> int:
+    """Decide whether recorded histories are linearizable.
+
+    Reads the histories this library records, Jepsen's logs of a compare-and-set register, and
+    key-value runs of one EDN map a line. Exit code 0 when all are OK, 1 when one is ILLEGAL, 3
+    when a limit left one UNKNOWN, 2 when a file could not be read as a history.
+    """
+    if model is not None and model not in MODELS:
+        raise typer.BadParameter(f"there are {', '.join(MODELS)}", param_hint="--model")
+    if html is not None and (html.is_dir() or not html.absolute().parent.is_dir()):
+        raise typer.BadParameter(f"{html} cannot be written", param_hint="--html")
+    codes = {0}
+    shown: list[tuple[str, Picture | str]] = []
+    quick = html is None and (as_json or not verbose)
+    try:
+        for checked in _checked(files, format, model, timeout, quick=quick):
+            if checked is None:
+                codes.add(BAD_INPUT)
+                continue
+            verdict = checked.result.verdict
+            codes.add({Verdict.ILLEGAL: ILLEGAL, Verdict.UNKNOWN: UNDECIDED}.get(verdict, 0))
+            if html is not None:
+                shown += _pictures(checked)
+            if as_json:
+                typer.echo(_as_json(checked))
+            else:
+                typer.echo(_summary(checked))
+                if verbose:
+                    for line in _explanation(checked):
+                        typer.echo(f"  {line}")
+        if html is not None:
+            _write_page(shown, html)
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return INTERRUPTED
+    except OSError as error:
+        complain(f"{html}: {error.strerror or error}")
+        codes.add(BAD_INPUT)
+    return next(code for code in (BAD_INPUT, ILLEGAL, UNDECIDED, 0) if code in codes)
+
+
+def _checked(
+    files: list[Path],
+    format: HistoryFormat | None,
+    model: str | None,
+    timeout: float | None,
+    *,
+    quick: bool,
+) -> Iterator[_Checked | None]:
+    """Check the files in turn; None for one that is no history, after saying so."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    terminal = Console(stderr=True)
+    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
+        bar = progress.add_task("checking", total=len(files))
+        for file in files:
+            progress.update(bar, description=file.name)
+            yield _check_file(file, format, model, timeout, quick=quick)
+            progress.advance(bar)
+
+
+def _check_file(
+    file: Path,
+    format: HistoryFormat | None,
+    model: str | None,
+    timeout: float | None,
+    *,
+    quick: bool,
+) -> _Checked | None:
+    begun = time.perf_counter()
+    try:
+        history = read_history(file, format=format)
+        judge = model_named(model or history.header.model)
+        _check_shapes(file, history, judge)
+        result = check(history, judge, timeout=timeout, explained=not quick)
+    except OSError as error:
+        complain(f"{file}: {error.strerror or error}")
+        return None
+    except ValueError as error:
+        complain(str(error))
+        return None
+    seconds = time.perf_counter() - begun
+    return _Checked(str(file), judge, result, seconds, history)
+
+
+def _check_shapes(file: Path, history: History, model: AnyModel) -> None:
+    """Raise `ValueError` for an operation that the model cannot judge."""
+    for number, operation in enumerate(history.operations, 1):
+        try:
+            model.check_shape(operation)
+        except ValueError as error:
+            raise ValueError(f"{file}, operation {number}: {error}") from None
+
+
+def _pictures(checked: _Checked) -> Iterator[tuple[str, Picture | str]]:
+    """What the page shows of a file: the smallest counterexample, then where it comes from."""
+    from ..designs.pictures import picture_of, whole_picture
+
+    result, name = checked.result, Path(checked.file).name
+    if result.verdict is not Verdict.ILLEGAL:
+        yield name, _summary(checked)
+        return
+    small = picture_of(checked.history, result, checked.model)
+    whole = whole_picture(checked.history, result, checked.model)
+    yield name, small
+    if len(whole.bars) > len(small.bars):
+        yield f"{name}: all calls that had to be in one order with it", whole
+
+
+def _write_page(shown: list[tuple[str, Picture | str]], html: Path) -> None:
+    from ..designs.report import write_pictures
+
+    write_pictures("Histories checked", shown, html)
+
+
+def _as_json(checked: _Checked) -> str:
+    return json.dumps(
+        {
+            "file": checked.file,
+            "verdict": checked.result.verdict.value,
+            "operations": checked.result.operations,
+            "seconds": round(checked.seconds, 6),
+        }
+    )
+
+
+def _summary(checked: _Checked) -> str:
+    result = checked.result
+    by = result.reason or result.layer.value
+    return (
+        f"{result.verdict:<7}  {checked.file}  {result.operations} operations"
+        f"  {checked.seconds:.2f} s  ({checked.model.name}, {by})"
+    )
+
+
+def _explanation(checked: _Checked) -> Iterator[str]:
+    result = checked.result
+    for anomaly in find_anomalies(result, checked.model, checked.history)[:_SHOWN]:
+        yield f"{anomaly.kind}: {anomaly.text}"
+        if result.findings:
+            yield from (f"  {_shown(each)}" for each in anomaly.operations)
+    example = result.counterexample
+    if example is None:
+        return
+    yield f"an order works for {len(example.order)} operations; then {example.state}"
+    for blocked in example.blocked:
+        yield f"cannot come next: {_shown(blocked.operation)}: {blocked.why}"
+    yield f"these {len(example.shrunk)} cannot be in order, beginning where"
+    yield f"  {' or '.join(example.starts)}:"
+    yield from (f"  {_shown(each)}" for each in example.shrunk[:_SHOWN])
+    if len(example.shrunk) > _SHOWN:
+        yield f"  and {len(example.shrunk) - _SHOWN} more"
+
+
+def _shown(operation: Operation) -> str:
+    """An operation without its payloads."""
+    end = "…" if operation.returned is None else str(operation.returned)
+    outcome = "" if operation.outcome is Outcome.OK else f" ({operation.outcome})"
+    return f"[{operation.call}, {end}] client {operation.client} {operation.name}{outcome}"

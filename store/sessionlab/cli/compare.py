@@ -1,0 +1,201 @@
+"""`sessionkeeper compare`: which design keeps which promise."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, cast
+
+import msgspec
+import typer
+from sessionkeeper.cli.console import INTERRUPTED, complain, run_on_loop
+from sessionkeeper.values.errors import SessionError
+
+from ..designs import (
+    COLUMNS,
+    DEFAULT_SEEDS,
+    DESIGNS,
+    ON_REDIS,
+    Comparison,
+    Design,
+    Visit,
+    available_loops,
+    compare,
+    design_named,
+    unexpected,
+)
+
+__all__ = ["compare_designs"]
+
+NOT_AS_EXPECTED, BAD_INPUT = 1, 2
+
+
+class Loop(StrEnum):
+    """Event loops for what cannot be explored."""
+
+    BOTH = "both"
+    ASYNCIO = "asyncio"
+    UVLOOP = "uvloop"
+
+
+def compare_designs(  # noqa: PLR0917 - as typer wants them
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Designs, or classes of your own as module:Class.",
+            show_default="all of the catalogue",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="In how many orders a cell is run.")
+    ] = DEFAULT_SEEDS,
+    loop: Annotated[
+        Loop, typer.Option(help="Event loops to run on where a design cannot be explored.")
+    ] = Loop.BOTH,
+    only_right: Annotated[bool, typer.Option("--only-right", help="The right designs.")] = False,
+    only_wrong: Annotated[bool, typer.Option("--only-wrong", help="The wrong designs.")] = False,
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            help="With the designs that need a server, on this one: redis://host:6379/0."
+            " Their keys are their own and go with them.",
+            show_default="none",
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with it.", show_default="none")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
+) -> int:
+    """Run designs of a session store through workloads, each in many interleavings.
+
+    Exit code 0 when the right designs keep every promise, the wrong ones are caught with the
+    anomaly they are known for, and your own keeps its promises; 1 otherwise, 2 for wrong use.
+    `sessionkeeper bench` measures how fast a store is.
+    """
+    if only_right and only_wrong:
+        raise typer.BadParameter("one or the other", param_hint="--only-right, --only-wrong")
+    if html is not None and (html.is_dir() or not html.absolute().parent.is_dir()):
+        raise typer.BadParameter(f"{html} cannot be written", param_hint="--html")
+    try:
+        loops = available_loops()
+        if loop is not Loop.BOTH:
+            if loop not in loops:
+                raise typer.BadParameter("uvloop is not installed", param_hint="--loop")
+            loops = {loop.value: loops[loop.value]}
+        visit = None if redis is None else Visit(redis)
+        known = dict(DESIGNS)
+        if visit is not None:
+            run_on_loop(visit.begin())  # what is wrong there is said once, and not by each cell
+            known |= {each.name: each for each in visit.designs()}
+        designs = _chosen(names or (), known, only_right=only_right, only_wrong=only_wrong)
+        comparison = _compared(
+            designs,
+            lambda tell: compare(
+                designs,
+                seeds=seeds,
+                loops=loops,
+                progress=tell,
+            ),
+            leave=lambda: None if visit is None else visit.leave(),
+        )
+        if html is not None:
+            _write_page(comparison, html)
+    except (ValueError, SessionError) as error:
+        complain(str(error))
+        return BAD_INPUT
+    except OSError as error:
+        complain(f"{html}: {error.strerror or error}")
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return INTERRUPTED
+    said = unexpected(comparison, list(known.values()))
+    if as_json:
+        shown = {**cast("dict[str, object]", msgspec.to_builtins(comparison)), "unexpected": said}
+        typer.echo(msgspec.json.encode(shown))
+    else:
+        from .matrix import show_comparison
+
+        show_comparison(comparison, said)
+        if html is not None:
+            typer.echo(f"written: {html}")
+    return NOT_AS_EXPECTED if said else 0
+
+
+def _chosen(
+    names: Sequence[str], known: Mapping[str, Design], *, only_right: bool, only_wrong: bool
+) -> list[Design]:
+    catalogue: list[Design] = []
+    if only_right or only_wrong or not names:
+        catalogue = [
+            each for each in known.values() if not (only_wrong if each.right else only_right)
+        ]
+    folder = str(Path.cwd())
+    if any(":" in name for name in names) and folder not in sys.path:
+        sys.path.insert(0, folder)  # as `python -m` would: there is most often one's own class
+    asked = [_named(name, known) for name in names]
+    return list({each.name: each for each in (*catalogue, *asked)}.values())
+
+
+def _named(name: str, known: Mapping[str, Design]) -> Design:
+    if name in ON_REDIS and name not in known:
+        raise ValueError(f"{name} needs a server: say which with --redis redis://host:6379/0")
+    return known[name] if name in known else design_named(name)
+
+
+def _compared(
+    designs: Sequence[Design],
+    run: Callable[[Callable[[str], object]], Comparison],
+    leave: Callable[[], None],
+) -> Comparison:
+    """Run it with a bar on the terminal that says what is being done; leave if interrupted."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    terminal = Console(stderr=True)
+    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
+        bar = progress.add_task("comparing", total=len(designs) * len(COLUMNS))
+
+        def tell(step: str) -> None:
+            progress.update(bar, description=step, advance=1)
+
+        def restore() -> None:
+            progress.stop()
+            leave()
+
+        with _ending_at_once(restore):
+            return run(tell)
+
+
+@contextmanager
+def _ending_at_once(restore: Callable[[], object]) -> Generator[None]:
+    """End the process at Ctrl-C. An exception would come up in the middle of some store's task, in
+    a callback that only prints it perhaps; and there is nothing to be saved.
+    """
+
+    def interrupt(*_: object) -> None:
+        restore()
+        complain("interrupted")
+        os._exit(INTERRUPTED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _write_page(comparison: Comparison, file: Path) -> None:
+    from ..designs.report import write_report
+
+    write_report(comparison, file)

@@ -1,0 +1,86 @@
+"""A comparison on the terminal: the matrix, and what was broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..designs import Cell, Comparison, Row, Verdict
+
+__all__ = ["show_comparison"]
+
+_GLYPHS = {
+    Verdict.HOLDS: ("✓", "green"),
+    Verdict.BROKEN: ("✗", "bold red"),
+    Verdict.UNKNOWN: ("?", "yellow"),
+    Verdict.NOT_OFFERED: ("–", "dim"),
+}
+_MARKS = {"stress": "*", "killed": ""}
+"""What is not explored says after its mark how many times it was run."""
+_WIDE = 240
+_COLUMN = 15
+
+
+def show_comparison(comparison: Comparison, unexpected: Sequence[str]) -> None:
+    """Print it; a terminal that is too narrow for the matrix gets it in several pieces."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDE)
+    for table in _matrix(comparison, console.width):
+        console.print(table)
+    for row in comparison.rows:
+        for cell in row.cells:
+            if cell.picture is not None:
+                console.print(Text("\n").join(_broken(row, cell)), soft_wrap=True)
+    histories = sum(cell.histories for row in comparison.rows for cell in row.cells)
+    console.print(f"{histories:,} histories in {comparison.seconds:.1f} s")
+    if any(cell.how == "stress" for row in comparison.rows for cell in row.cells):
+        console.print(
+            "* on real loops: what it does cannot be explored, so finding nothing is less"
+        )
+    for sentence in unexpected:
+        console.print(Text(f"not as expected: {sentence}", style="red"), soft_wrap=True)
+    if not unexpected:
+        console.print("all is as expected")
+
+
+def _matrix(comparison: Comparison, width: int) -> Iterator[Table]:
+    names = [name for name, _ in comparison.workloads]
+    first = max((len(row.design) for row in comparison.rows), default=0) + 3
+    many = max(1, (width - first) // _COLUMN)
+    for start in range(0, len(names), many):
+        table = Table("design", box=None, padding=(0, 1))
+        for name in names[start : start + many]:
+            table.add_column(name, no_wrap=True)
+        for row in comparison.rows:
+            cells = (_shown(cell) for cell in row.cells[start : start + many])
+            table.add_row(Text(row.design, no_wrap=True), *cells)
+        yield table
+
+
+def _shown(cell: Cell) -> Text:
+    glyph, style = _GLYPHS[cell.verdict]
+    much = ""
+    if cell.how in _MARKS and cell.verdict is not Verdict.NOT_OFFERED:
+        much = f"{_MARKS[cell.how]} {cell.histories:,}"
+    return Text(f"{glyph} {cell.verdict.value}{much}", style=style)
+
+
+def _broken(row: Row, cell: Cell) -> Iterator[Text]:
+    picture = cell.picture
+    if picture is None:
+        return
+    one, many = ("kill", "kills") if cell.how == "killed" else ("history", "histories")
+    after = f"{cell.histories:,} {one if cell.histories == 1 else many}"
+    yield Text.assemble(
+        (f"{row.design}, {cell.workload}: ", "bold"),
+        (picture.anomaly, "bold red"),
+        f" after {after}",
+    )
+    yield Text(f"  {' '.join(picture.why.split())}")
+    if picture.token is not None:
+        call = f'replay_cell("{row.design}", "{cell.workload}", "{picture.token}")'
+        yield Text(f"  sessionlab.designs.{call}", style="dim")

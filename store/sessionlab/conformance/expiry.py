@@ -1,0 +1,225 @@
+"""Ending sessions past their time, and deleting ended ones past their retention."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from random import Random
+
+import pytest
+from sessionkeeper.interface.atomic_store import AtomicSessionStore
+from sessionkeeper.values.errors import InvalidTransition, SessionClosed, SessionNotFound
+from sessionkeeper.values.states import SessionState, SessionStatus
+
+from .kit import AtomicStoreKit
+from .promise import demand, needs
+from .samples import Dial, become, held, new, note, numbers, turns
+
+__all__ = ["ExpiryConformance"]
+
+A_DAY = 86_400.0
+FAR = timedelta(days=365)
+
+
+class ExpiryConformance(AtomicStoreKit):
+    @asynccontextmanager
+    async def timed(self) -> AsyncGenerator[tuple[AtomicSessionStore, Dial]]:
+        """A store, and the clock it goes by."""
+        dial = Dial()
+        async with self.made(clock=dial.clock()) as store:
+            yield store, dial
+
+    @needs("expire_sessions")
+    async def test_what_is_due_is_ended(self, store: AtomicSessionStore) -> None:
+        """`expire_sessions`: ends those past their time (`timed-out`) and returns them."""
+        created = await store.create_session(new(tags={"x"}))
+        await store.add_frame(note(1))
+        assert await store.expire_sessions(idle=A_DAY, age=A_DAY) == [], "it was not due"
+        (ended,) = await store.expire_sessions(idle=0)
+        assert (ended.state, ended.status) == (SessionState.TIMED_OUT, SessionStatus.TIMEOUT)
+        assert ended == await store.get_session("a")
+        assert ended.revision > created.revision
+        assert ended.ended_at is not None
+        assert (ended.tags, ended.frame_count) == (frozenset({"x"}), 1)
+        assert numbers(await store.get_frames("a")) == [1], "expiry takes no frames"
+        with pytest.raises(SessionClosed):
+            await store.add_frame(note(2))
+        with pytest.raises(InvalidTransition):
+            await store.update_session(become("active")(ended))
+
+    @needs("expire_sessions")
+    async def test_ended_sessions_never_expire(self, store: AtomicSessionStore) -> None:
+        """Whatever live state, it expires, once; what has ended stays as it ended."""
+        for state in SessionState:
+            await store.create_session(new(state, state=state))
+        live = {state for state in SessionState if not state.is_terminal}
+        before = [each for each in await store.list_sessions() if each.state not in live]
+        assert {each.id for each in await store.expire_sessions(idle=0, age=0)} == live
+        assert await store.expire_sessions(idle=0, age=0) == []
+        after = [each for each in await store.list_sessions() if each.id not in live]
+        assert after == before
+
+    @needs("expire_sessions")
+    async def test_at_most_so_many_expire(self, store: AtomicSessionStore) -> None:
+        """`limit`: at most that many at once, the longest idle first."""
+        keys = [f"s{n}" for n in range(5)]
+        for key in keys:
+            await store.create_session(new(key))
+        first = await store.expire_sessions(idle=0, limit=2)
+        assert len(first) == 2
+        second = await store.expire_sessions(idle=0, limit=2)
+        third = await store.expire_sessions(idle=0, limit=2)
+        assert [each.id for each in (*first, *second, *third)] == keys
+
+    @needs("expire_sessions", "clock")
+    async def test_idle_counts_from_the_last_activity(self) -> None:
+        """`idle`: without activity for so many seconds; frames and changes are activity."""
+        async with self.timed() as (store, dial):
+            for key in "abc":
+                await store.create_session(new(key))
+            # An owner takes ages from the clock, and shows the times of the store behind it.
+            shown = (await store.get_session("c")).created_at == dial.moment()
+            dial.wait(8)
+            await store.add_frame(note(id="a"))
+            await store.update_session(become("active")(await store.get_session("b")))
+            dial.wait(1.5)
+            assert await store.expire_sessions(idle=10) == []
+            dial.wait(0.5)
+            (ended,) = await store.expire_sessions(idle=10)
+            assert ended.id == "c"
+            assert ended.ended_at == dial.moment() or not shown
+            dial.wait(8)
+            assert {each.id for each in await store.expire_sessions(idle=10)} == {"a", "b"}
+
+    @needs("expire_sessions", "clock")
+    async def test_age_counts_from_creation(self) -> None:
+        """`age`: created so many seconds ago, whatever its activity; either suffices."""
+        async with self.timed() as (store, dial):
+            await store.create_session(new("a"))
+            dial.wait(8)
+            await store.create_session(new("b"))
+            await store.add_frame(note(id="a"))
+            dial.wait(2)
+            assert await store.expire_sessions(idle=10) == []
+            assert [each.id for each in await store.expire_sessions(idle=10, age=10)] == ["a"]
+            dial.wait(8)
+            assert [each.id for each in await store.expire_sessions(idle=10, age=99)] == ["b"]
+
+    @needs("expire_sessions", "clock")
+    async def test_a_jump_of_the_wall_clock_ends_nobody(self) -> None:
+        """Monotonic time for ages: a wall clock that jumps ends nobody and spares nobody."""
+        async with self.timed() as (store, dial):
+            await store.create_session(new("a"))
+            dial.wall += 1e9
+            assert await store.expire_sessions(idle=10, age=10) == []
+            dial.wall -= 2e9
+            dial.steady += 10
+            assert [each.id for each in await store.expire_sessions(idle=10)] == ["a"]
+
+    @needs("expire_sessions", "clock")
+    async def test_a_sweep_races_active_use(self) -> None:
+        """Check and change in one step: each session was used, or ended, and never both."""
+        for seed in range(3):
+            random = Random(seed)  # noqa: S311  # a seed, not a secret
+            async with self.timed() as (store, dial):
+                demand(store, "operation")
+                keys = [f"s{n}" for n in range(24)]
+                for key in keys:
+                    await store.create_session(new(key))
+                dial.wait(100)
+
+                async def use(key: str, wait: int, store: AtomicSessionStore = store) -> str | None:
+                    await turns(wait)
+                    try:
+                        await store.add_frame(note(1, key))
+                    except SessionClosed:
+                        return None
+                    return key
+
+                async def sweep(store: AtomicSessionStore = store) -> list[str]:
+                    ended: list[str] = []
+                    while page := await store.expire_sessions(idle=100, limit=4):
+                        ended += [each.id for each in page]
+                        await turns(1)
+                    return ended
+
+                sweeps = asyncio.gather(sweep(), sweep())
+                told = await asyncio.gather(*(use(key, random.randrange(9)) for key in keys))
+                used = {key for key in told if key is not None}
+                ended = [key for some in await sweeps for key in some]
+                assert len(ended) == len(set(ended)), "one session was ended twice"
+                assert not used & set(ended), "a session in use was ended: its check was old"
+                assert used | set(ended) == set(keys)
+                for each in await store.list_sessions():
+                    assert each.frame_count == (each.id in used)
+                    assert (each.ended_at is None) is (each.id in used)
+
+    @needs("purge_sessions")
+    async def test_what_is_past_its_retention_is_deleted(self, store: AtomicSessionStore) -> None:
+        """`purge_sessions`: deletes ended ones past their retention, with their frames."""
+        for key in "abc":
+            await store.create_session(new(key))
+            await store.add_frame(note(1, key))
+        ended = await store.update_session(become("closed")(await store.get_session("b")))
+        assert ended.ended_at is not None
+        before = await held(store)
+        assert await store.purge_sessions(ended_before=ended.ended_at) == 0, "before, not at"
+        assert await store.purge_sessions(ended_before=ended.ended_at - FAR) == 0
+        assert await store.purge_sessions(ended_for=A_DAY) == 0
+        assert await store.purge_sessions(ended_before=ended.ended_at + FAR, ended_for=A_DAY) == 0
+        assert await held(store) == before, "what was not due went, or changed"
+        assert await store.purge_sessions(ended_before=ended.ended_at + FAR) == 1
+        with pytest.raises(SessionNotFound):
+            await store.get_frames("b")
+        assert [each.id for each in await store.list_sessions()] == ["a", "c"]
+        await store.create_session(new("b"))
+        assert await store.get_frames("b") == []
+
+    @needs("purge_sessions", "clock")
+    async def test_a_moment_is_as_it_is_shown(self) -> None:
+        """`ended_before`: an `ended_at` somebody was given is not before itself."""
+        async with self.timed() as (store, dial):
+            for n in range(1, 20):
+                dial.wait(n * 0.123_456_7)  # finer than a datetime shows
+                ended = await store.create_session(new(f"s{n}", state="closed"))
+                assert ended.ended_at is not None
+                assert await store.purge_sessions(ended_before=ended.ended_at) == 0
+                assert await store.purge_sessions(ended_before=ended.ended_at + FAR) == 1
+
+    @needs("purge_sessions")
+    async def test_those_that_ended_first_go_first(self, store: AtomicSessionStore) -> None:
+        """`limit`: at most so many, the ones that ended first."""
+        for key in "abcd":
+            await store.create_session(new(key))
+        for key in "cad":
+            await store.update_session(become("failed")(await store.get_session(key)))
+        assert await store.purge_sessions(ended_for=0, limit=2) == 2
+        assert [each.id for each in await store.list_sessions()] == ["b", "d"]
+        assert await store.purge_sessions(ended_for=0, limit=2) == 1
+        assert await store.purge_sessions(ended_for=0, limit=2) == 0
+
+    @needs("purge_sessions", "clock")
+    async def test_retention_counts_from_the_end(self) -> None:
+        """`ended_for` so many seconds, which no jump of the wall clock can shorten."""
+        async with self.timed() as (store, dial):
+            session = await store.create_session(new())
+            dial.wait(100)
+            await store.update_session(become("closed")(session))
+            dial.wait(9.5)
+            dial.wall += 1e9
+            assert await store.purge_sessions(ended_for=10) == 0
+            dial.steady += 0.5
+            assert await store.purge_sessions(ended_for=10) == 1
+
+    @needs("purge_sessions", "expire_sessions", "clock")
+    async def test_retention_of_an_expired_session_counts_from_its_end(self) -> None:
+        """Retention counts from the end of a session, not from its last activity."""
+        async with self.timed() as (store, dial):
+            await store.create_session(new())
+            dial.wait(100)
+            assert len(await store.expire_sessions(idle=50)) == 1
+            assert await store.purge_sessions(ended_for=10) == 0
+            dial.wait(10)
+            assert await store.purge_sessions(ended_for=10) == 1

@@ -1,0 +1,93 @@
+"""Sessions, messages and clocks in few words, for the tests of the kit and of whoever uses it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+
+from sessionkeeper.interface.session_store import SessionStore
+from sessionkeeper.values.clock import Clock
+from sessionkeeper.values.message import MessageEnvelope
+from sessionkeeper.values.session import CALLER_FIELDS, Session
+from sessionkeeper.values.states import SessionState
+
+__all__ = [
+    "Dial",
+    "Held",
+    "become",
+    "callers_part",
+    "held",
+    "new",
+    "note",
+    "numbers",
+    "tagged",
+    "turns",
+]
+
+Held = tuple[list[Session], dict[str, list[MessageEnvelope]]]
+
+
+def new(id: str = "a", **fields: object) -> Session:
+    """A session to be created."""
+    return Session.new(transport_type="stdio", id=id, **fields)
+
+
+def note(n: int = 0, id: str = "a", *, size: int = 0) -> MessageEnvelope:
+    """A numbered notification, padded to `size` bytes if that is given."""
+    message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
+    return MessageEnvelope.of(id, message.ljust(size), direction="client-to-server")
+
+
+def numbers(envelopes: Collection[MessageEnvelope]) -> list[int]:
+    """The numbers of notifications."""
+    return [int(each.message.rstrip().split(b"[")[1][:-2]) for each in envelopes]
+
+
+def tagged(session: Session, *tags: str) -> Session:
+    """The same session with other tags."""
+    return session.model_copy(update={"tags": tags})
+
+
+def become(state: SessionState | str) -> Callable[[Session], Session]:
+    """A change to that state."""
+    return lambda session: session.model_copy(update={"state": state})
+
+
+def callers_part(session: Session) -> dict[str, object]:
+    """The fields a caller sets."""
+    return {name: getattr(session, name) for name in sorted(CALLER_FIELDS)}
+
+
+async def held(store: SessionStore) -> Held:
+    """All that a store shows by its ten methods."""
+    # Copies: a store that gives out its own lists must not change what was seen.
+    sessions = [*await store.list_sessions()]
+    assert await store.count_sessions() == len(sessions), "count_sessions and list_sessions differ"
+    return sessions, {each.id: [*await store.get_frames(each.id)] for each in sessions}
+
+
+async def turns(n: int) -> None:
+    """Let the loop turn n times, so that whoever can go on does."""
+    for _ in range(n):
+        await asyncio.sleep(0)
+
+
+class Dial:
+    """Both clocks of a store, set by hand."""
+
+    def __init__(self) -> None:
+        self.wall, self.steady = 1_700_000_000.0, 50.0
+
+    def clock(self) -> Clock:
+        """A clock that shows what is set."""
+        return Clock(wall=lambda: self.wall, steady=lambda: self.steady)
+
+    def moment(self) -> datetime:
+        """The wall clock's time as a store shows it."""
+        return datetime.fromtimestamp(self.wall, UTC)
+
+    def wait(self, seconds: float) -> None:
+        """Let time go by on both clocks."""
+        self.wall += seconds
+        self.steady += seconds

@@ -1,0 +1,118 @@
+"""Programs made by somebody else, such as a generator of tests: what came first, then branches.
+
+A program is data, so that whoever made it can make it smaller. Its calls are those of a store; what
+is refused or not offered is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from sessionkeeper.values.errors import SessionError
+from sessionkeeper.values.session import Session
+
+from .. import RecordingStore
+from .clients import add_one, new, note, together
+
+__all__ = ["CALLS", "Program", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call: its name, a key of `CALLS`, and the session it is for."""
+
+    call: str
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Steps one after the other, then several clients at once, then a look at everything."""
+
+    prefix: tuple[Step, ...]
+    branches: tuple[tuple[Step, ...], ...]
+
+    async def play(self, store: RecordingStore) -> None:
+        """Run it. Raises what no store should raise."""
+        texts = iter(range(1_000_000))
+        await _run(store, self.prefix, texts.__next__)
+        await together(*(_run(store, branch, texts.__next__) for branch in self.branches))
+        seen = {step.session_id for steps in (self.prefix, *self.branches) for step in steps}
+        looks = [Step(call, each) for each in sorted(seen) for call in ("get", "frames", "count")]
+        await _run(store, [*looks, Step("list", "")], texts.__next__)
+
+
+class _Client:
+    """What one client holds: the snapshot of each session that it saw last."""
+
+    def __init__(self, store: RecordingStore, number: Callable[[], int]) -> None:
+        self.store = store
+        self._number = number
+        self._seen: dict[str, Session] = {}
+
+    def text(self) -> str:
+        """A text that no other frame has."""
+        return f"t{self._number()}"
+
+    async def get(self, session_id: str) -> None:
+        self._seen[session_id] = await self.store.get_session(session_id)
+
+    async def update(self, session_id: str) -> None:
+        """Write what was seen last, however long ago."""
+        if session_id not in self._seen:
+            await self.get(session_id)
+        changed = add_one(self._seen[session_id])
+        self._seen[session_id] = await self.store.update_session(changed)
+
+    async def update_both(self, session_id: str) -> None:
+        seen = [add_one(session) for session in self._seen.values()]
+        if seen:
+            await self.store.update_sessions_batch(seen)
+
+    async def recreate(self, session_id: str) -> None:
+        await self.store.delete_session(session_id)
+        await self.store.create_session(new(session_id))
+
+    async def add_three(self, session_id: str) -> None:
+        frames = [note(session_id, self.text()) for _ in range(3)]
+        await self.store.add_frames(session_id, frames)
+
+    async def add_and_change(self, session_id: str) -> None:
+        frames = [note(session_id, self.text()) for _ in range(2)]
+        await self.store.add_frames(session_id, frames, change=add_one)
+
+
+_Call: TypeAlias = "Callable[[_Client, str], Awaitable[object]]"
+
+CALLS: Mapping[str, _Call] = {
+    "create": lambda client, each: client.store.create_session(new(each)),
+    "get or create": lambda client, each: client.store.get_or_create_session(new(each)),
+    "get": _Client.get,
+    "update": _Client.update,
+    "update both": _Client.update_both,
+    "modify": lambda client, each: client.store.modify_session(each, add_one),
+    "delete": lambda client, each: client.store.delete_session(each),
+    "recreate": _Client.recreate,
+    "list": lambda client, _: client.store.list_sessions(),
+    "count sessions": lambda client, _: client.store.count_sessions(),
+    "add": lambda client, each: client.store.add_frame(note(each, client.text())),
+    "add three": _Client.add_three,
+    "add and change": _Client.add_and_change,
+    "frames": lambda client, each: client.store.get_frames(each),
+    "read": lambda client, each: client.store.read_frames(each, after=1, limit=2),
+    "count": lambda client, each: client.store.count_frames(each),
+    "trim": lambda client, each: client.store.trim_frames(each, up_to=1),
+    "delete frames": lambda client, each: client.store.delete_frames(each),
+}
+"""Every call that a program can make."""
+
+
+async def _run(store: RecordingStore, steps: Sequence[Step], number: Callable[[], int]) -> None:
+    client = _Client(store, number)
+    for step in steps:
+        try:
+            await CALLS[step.call](client, step.session_id)
+        except (SessionError, NotImplementedError):
+            continue

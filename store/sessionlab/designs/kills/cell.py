@@ -1,0 +1,87 @@
+"""The cell of the matrix that kills: a store's process, again and again, at moments of chance."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from random import Random
+from time import perf_counter
+
+from sessionkeeper.interface.atomic_store import AtomicSessionStore
+from sessionkeeper.values.errors import SessionError, SessionNotFound
+
+from ..catalogue import Design
+from ..loading import opener_named
+from ..results import Cell, Picture, Verdict
+from .drawing import picture_of_a_kill
+from .judging import Found, loss_in
+from .plan import SESSION
+from .spawner import LastWords, Nursery, NurseryFailed, nursery_of
+
+__all__ = ["KILLS", "kill_cell"]
+
+KILLS = (
+    "kills",
+    "What was acknowledged survives a kill of the process, a batch whole or not at all.",
+)
+"""Name and promise."""
+
+_HOW = "killed"
+_ACKS = 40
+_SECONDS = 0.004
+"""A process is killed after so many acknowledgements at most, and so much later at most."""
+
+
+def kill_cell(design: Design, *, kills: int, seconds: float = 8.0) -> Cell:
+    """Kill so many processes at most, until one leaves a file that breaks the promise.
+
+    Not offered by a design that is not in a file. The moments are drawn from a seed, and yet no
+    two runs are the same. After so many seconds no more are killed. Raises `RuntimeError` where a
+    loop runs.
+    """
+    if design.file is None:
+        return Cell(KILLS[0], Verdict.NOT_OFFERED, 0, _HOW, None)
+    random = Random(design.name)  # noqa: S311 - moments, not secrets
+    begun = perf_counter()
+    done = 0
+    try:
+        with nursery_of(design.file) as nursery:
+            while done < kills and perf_counter() - begun < seconds:
+                # The first says something at least; later ones may be killed before they do.
+                acks = random.randrange(_ACKS) + (not done)
+                told, picture = _killed_once(design.file, nursery, acks, random)
+                done += 1
+                if picture is not None:
+                    return Cell(KILLS[0], Verdict.BROKEN, done, _HOW, picture)
+                if told.failure is not None:
+                    return Cell(KILLS[0], Verdict.UNKNOWN, done, _HOW, None)
+    except (NurseryFailed, SessionError):  # it did not start, or what it left does not open
+        return Cell(KILLS[0], Verdict.UNKNOWN, done, _HOW, None)
+    return Cell(KILLS[0], Verdict.HOLDS, done, _HOW, None)
+
+
+def _killed_once(
+    name: str, nursery: Nursery, acks: int, random: Random
+) -> tuple[LastWords, Picture | None]:
+    told = nursery.killed_after(acks, random.uniform(0, _SECONDS))
+    found = asyncio.run(_look(name, told.path))
+    loss = loss_in(found, told.acks, created=told.created)
+    if loss is None:
+        return told, None
+    return told, picture_of_a_kill(told, found, loss, expected=KILLS[1])
+
+
+async def _look(name: str, path: str) -> Found:
+    """Open the file again, as any other process would."""
+    store = opener_named(name)(path)
+    if isinstance(store, AtomicSessionStore):
+        await store.__aenter__()
+    try:
+        frames = await store.get_frames(SESSION)
+        texts = [str(json.loads(frame.message)["params"][0]) for frame in frames]
+        return Found(tuple(texts), await store.count_frames(SESSION))
+    except SessionNotFound:
+        return Found(None)
+    finally:
+        if isinstance(store, AtomicSessionStore):
+            await store.__aexit__(None, None, None)

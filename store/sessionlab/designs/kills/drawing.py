@@ -1,0 +1,91 @@
+"""A kill as a picture: the last calls of each client, and the read of the file opened again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..results import Bar, Picture
+from .judging import Found, Loss
+from .plan import CLIENTS, SESSION
+from .spawner import LastWords
+
+__all__ = ["picture_of_a_kill"]
+
+_LAST = 3
+"""Calls of each client that are shown, beside those that are wrong."""
+_MOST = 24
+
+
+def picture_of_a_kill(told: LastWords, found: Found, loss: Loss, *, expected: str) -> Picture:
+    """Draw what was said before the kill, what was under way, and what is there afterwards."""
+    calls = list(_calls(told, loss))
+    shown = [bar for bar in calls if bar.blocked][:_MOST]
+    for client in range(len(CLIENTS)):
+        last = [bar for bar in calls if bar.client == client + 1][-_LAST:]
+        shown += [bar for bar in last if bar not in shown]
+    end = max((bar.returned or bar.call for bar in calls), default=0) + 1
+    held = "no session" if found.texts is None else f"{len(found.texts)} frames"
+    look = Bar(
+        client=len(CLIENTS) + 1,
+        name="get_frames",
+        argument=SESSION,
+        result=held,
+        call=end,
+        returned=end + 1,
+        outcome="ok",
+        point=None,
+        blocked=True,
+    )
+    return Picture(
+        anomaly=loss.anomaly.value,
+        why=loss.why,
+        expected=expected,
+        state="the file, opened again after the kill",
+        bars=(*_creation(told, found), *sorted(shown, key=lambda bar: bar.call), look),
+        token=None,
+        deviations=None,
+        interleaving="",
+        operations=len(calls) + 1 + told.created,
+    )
+
+
+def _creation(told: LastWords, found: Found) -> Iterator[Bar]:
+    if told.created:
+        lost = found.texts is None
+        point = None if lost else 0.5
+        yield Bar(1, "create_session", SESSION, "", 0, 1, "ok", point, blocked=lost)
+
+
+def _calls(told: LastWords, loss: Loss) -> Iterator[Bar]:
+    """Give a bar a call: each client calls again as soon as it is answered."""
+    free = [client + 2 for client in range(len(CLIENTS))]
+    calls = [0] * len(CLIENTS)
+    moment = len(CLIENTS) + 1
+    for ack in told.acks:
+        moment += 2
+        yield _bar(ack.client, ack.call, ack.first, (free[ack.client], moment), loss)
+        free[ack.client], calls[ack.client] = moment + 1, ack.call + 1
+    for client, call in enumerate(calls):
+        # A store that cannot append several frames at once is not asked to.
+        if call or CLIENTS[client] == 1 or (client, call) in loss.calls:
+            yield _bar(client, call, None, (free[client], None), loss)
+
+
+def _bar(
+    client: int, call: int, first: int | None, when: tuple[int, int | None], loss: Loss
+) -> Bar:
+    size = CLIENTS[client]
+    returned, wrong = when[1], (client, call) in loss.calls
+    numbers = f"{first}" if size == 1 or first is None else f"{first} to {first + size - 1}"
+    return Bar(
+        client=client + 1,
+        name="add_frame" if size == 1 else "add_frames",
+        argument=f"{SESSION} {client}-{call}" + ("" if size == 1 else f"-0 to {size - 1}"),
+        result="?" if first is None else numbers,
+        call=when[0],
+        returned=returned,
+        outcome="unknown" if first is None else "ok",
+        # What is kept took effect before it was answered, in the order of the answers.
+        point=None if wrong or returned is None else returned - 0.5,
+        blocked=wrong,
+    )

@@ -1,0 +1,95 @@
+"""The process that makes processes to be killed.
+
+It imports the store once, so that a kill takes as long as a store takes to open and not as long
+as an interpreter. At each line `go` it says where a new file will be and forks a child, which
+opens a store in it and appends; at the line `kill` the child is killed, and `killed` is said when
+it is gone. At the end of its input, or when nobody listens, all of it ends, files and child.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
+
+from sessionkeeper.interface.atomic_store import AtomicSessionStore
+from sessionkeeper.interface.session_store import SessionStore
+
+from ..clients import new
+from ..loading import Opener, opener_named
+from .plan import CLIENTS, SESSION, Ack, frames_of
+
+__all__ = ["CREATED", "FAILED", "KILLED", "READY", "main"]
+
+READY, CREATED, FAILED, KILLED = "ready", "created", "failed", "killed"
+
+_CALLS = 5_000
+"""Of each client at most: a child that nobody kills ends all the same."""
+
+
+def main() -> None:
+    """Serve the store that the first argument names as `module:Class`, until the input ends."""
+    opener = opener_named(sys.argv[1])
+    with (
+        suppress(BrokenPipeError, KeyboardInterrupt),
+        TemporaryDirectory(prefix="sessionkeeper-kills-") as folder,
+    ):
+        for number, _ in enumerate(sys.stdin):
+            place = Path(folder, str(number))
+            place.mkdir()
+            child = _start(opener, place / "store.db")
+            try:
+                sys.stdin.readline()
+            finally:
+                os.kill(child, signal.SIGKILL)  # ours, and not waited for: the number is its own
+                os.waitpid(child, 0)
+            _say(f"{KILLED}\n".encode())
+            rmtree(Path(folder, str(number - 1)), ignore_errors=True)
+
+
+def _start(opener: Opener, path: Path) -> int:
+    _say(f"{READY} {path}\n".encode())
+    child = os.fork()
+    if child:
+        return child
+    try:
+        os.close(sys.stdin.fileno())  # what the parent reads is not for its child
+        asyncio.run(_append(opener(str(path))))
+    except BaseException as error:
+        with suppress(OSError):
+            _say(f"{FAILED} {type(error).__name__}\n".encode())
+    finally:
+        os._exit(1)  # nothing of the parent's is to be cleared away here
+
+
+async def _append(store: SessionStore) -> None:
+    if isinstance(store, AtomicSessionStore):
+        await store.__aenter__()
+    await store.create_session(new(SESSION))
+    _say(f"{CREATED}\n".encode())
+    await asyncio.gather(*(_client(store, client) for client in range(len(CLIENTS))))
+
+
+async def _client(store: SessionStore, client: int) -> None:
+    for call in range(_CALLS):
+        frames = frames_of(client, call)
+        if len(frames) == 1:
+            first = await store.add_frame(frames[0])
+        elif isinstance(store, AtomicSessionStore):
+            try:
+                first = (await store.add_frames(SESSION, frames)).start
+            except NotImplementedError:
+                return  # it promises nothing of several frames
+        else:
+            return
+        _say(Ack(client, call, first).line())
+
+
+def _say(line: bytes) -> None:
+    # Straight to the pipe and in one piece, which is what makes a line whole or absent.
+    os.write(1, line)

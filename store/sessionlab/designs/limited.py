@@ -1,0 +1,38 @@
+"""The model of a session store that takes only so many sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+from .. import Operation, Outcome, Plain, SessionStoreModel
+from ..sessions.model.state import State
+
+__all__ = ["LimitedStoreModel"]
+
+
+class LimitedStoreModel(SessionStoreModel):
+    """As `SessionStoreModel`; never one session too many, and none refused while there is room."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def step(self, state: State, operation: Operation, /) -> Iterable[State]:
+        if _is_refused_by_limit(operation):
+            return (state,) if len(state.entries) >= self._most else ()
+        return [
+            after for after in super().step(state, operation) if len(after.entries) <= self._most
+        ]
+
+    def key(self, operation: Operation, /) -> tuple[str, ...] | None:
+        return None  # the limit is one of all sessions
+
+    def is_evidence(self, operation: Operation, /) -> bool:
+        return _is_refused_by_limit(operation) or super().is_evidence(operation)
+
+
+def _is_refused_by_limit(operation: Operation) -> bool:
+    if operation.outcome is not Outcome.FAILED:
+        return False
+    return cast("tuple[Plain, ...]", operation.result)[0] == "LimitExceeded"

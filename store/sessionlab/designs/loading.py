@@ -1,0 +1,116 @@
+"""Designs by name: those of the catalogue, and a class of the user's as `module:Class`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import partial
+from typing import TypeAlias
+
+from sessionkeeper.interface.session_store import SessionStore
+from sessionkeeper.values.limits import StoreLimits
+
+from .catalogue import DESIGNS, Design, LimitsNotTaken, Make
+from .files import in_new_folder
+
+__all__ = ["Opener", "design_named", "opener_named"]
+
+Opener: TypeAlias = "Callable[[str], SessionStore]"
+"""Makes a store in the file at a path."""
+
+_PATH = "path"
+"""What a class calls the parameter that says where its file is."""
+
+
+def design_named(name: str, /) -> Design:
+    """Return a design of the catalogue, or the class that `module:Class` names.
+
+    Such a class is made without arguments, or with those of `path` and `limits` that it takes: the
+    path of a file in a temporary folder. Importing its module runs it. Raises `ValueError` for a
+    name that is neither, and what is wrong with it.
+    """
+    if name in DESIGNS:
+        return DESIGNS[name]
+    module, separator, path = name.partition(":")
+    if not separator or not module or not path:
+        near = get_close_matches(name, DESIGNS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f": there are {', '.join(DESIGNS)}"
+        raise ValueError(f"no design is called {name!r}{hint} (your own: module:Class)")
+    made = _class_at(name, module, path)
+    summary = next(iter((inspect.getdoc(made) or "").splitlines()), "")
+    parameters = _parameters(made)
+    return Design(
+        name,
+        _maker(name, made, parameters),
+        summary,
+        None,
+        file=name if any(each.name == _PATH for each in parameters) else None,
+    )
+
+
+def opener_named(name: str, /) -> Opener:
+    """Return what opens a file with the class that `module:Class` names, which takes a `path`.
+
+    Raises as `design_named`.
+    """
+    module, _, path = name.partition(":")
+    made = _class_at(name, module, path)
+
+    def opened(file: str) -> SessionStore:
+        return _checked(name, made(path=file))
+
+    return opened
+
+
+def _class_at(name: str, module: str, path: str) -> Callable[..., object]:
+    try:
+        found: object = importlib.import_module(module)
+    except ModuleNotFoundError as missing:
+        raise ValueError(f"{name!r}: there is no module {missing.name!r}") from None
+    except Exception as error:
+        raise ValueError(f"{name!r}: importing it raised {type(error).__name__}") from error
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise ValueError(f"{name!r}: the module {module!r} has no class {path!r}")
+    if isinstance(found, type) and not issubclass(found, SessionStore):
+        raise ValueError(f"{name!r} is no SessionStore")
+    return found
+
+
+def _parameters(made: Callable[..., object]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(made).parameters.values())
+    except (TypeError, ValueError):
+        return []
+
+
+def _maker(name: str, made: Callable[..., object], parameters: list[inspect.Parameter]) -> Make:
+    names = {each.name for each in parameters}
+    needed = [
+        each.name
+        for each in parameters
+        if each.default is each.empty
+        and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+        and each.name != _PATH
+    ]
+    if needed:
+        raise ValueError(f"{name!r} cannot be made without {', '.join(needed)}")
+
+    def make(limits: StoreLimits | None) -> SessionStore:
+        if limits is not None and "limits" not in names:
+            raise LimitsNotTaken(f"{name} takes no limits")
+        bound = made if limits is None else partial(made, limits=limits)
+        if _PATH in names:
+            return in_new_folder(lambda path: _checked(name, bound(path=path)))
+        return _checked(name, bound())
+
+    return make
+
+
+def _checked(name: str, store: object) -> SessionStore:
+    if not isinstance(store, SessionStore):
+        raise TypeError(f"{name} made no SessionStore")
+    return store

@@ -1,0 +1,80 @@
+"""The actor on Redis as a guest there: of its keys nothing is left when it goes."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from sessionkeeper.backends.redis.keys import Bucket, Keys
+from sessionkeeper.stores.redis import RedisSessionStore
+from sessionkeeper.values.limits import StoreLimits
+
+from .client import client_of
+from .faulty_proxy import Relay
+
+__all__ = ["Guest"]
+
+
+class Guest(RedisSessionStore):
+    """A task owns the connection; each operation is a script on the server."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str,
+        relay: Relay | None = None,
+        limits: StoreLimits | None = None,
+    ) -> None:
+        super().__init__(url if relay is None else relay.url, prefix=prefix, limits=limits)
+        self._url = url
+        self._relay = relay
+
+    async def open(self) -> Self:
+        """Open it, and let the relay be unkind from then on."""
+        relay = self._relay
+        if relay is None:
+            await super().open()
+            return self
+        await relay.open()
+        try:
+            await super().open()
+        except BaseException:
+            await relay.aclose()
+            raise
+        relay.begin()
+        return self
+
+    async def aclose(self, *, timeout: float | None = None) -> None:
+        """Close it, and delete every key it made."""
+        was_open = self.is_open
+        await super().aclose(timeout=timeout)
+        if self._relay is not None:
+            await self._relay.aclose()
+        if was_open:
+            works = self._runner.works
+            await _forget(self._url, works.setting.keys, works.ledger.writer)
+
+
+async def _forget(url: str, keys: Keys, writer: str) -> None:
+    # By name, not by a search: who compares on a server with millions of keys is not to wait.
+    client = client_of(url)
+    try:
+        bucket = keys.buckets[0]
+        ids = [each.decode() for each in await client.zrange(bucket.order, 0, -1)]
+        names = [keys.layout, *_own(bucket), bucket.writer + writer]
+        names += [start + each for each in ids for start in (bucket.session, bucket.log)]
+        await client.unlink(*names)
+    finally:
+        await client.aclose()
+
+
+def _own(bucket: Bucket) -> tuple[str, ...]:
+    return (
+        bucket.meta,
+        bucket.order,
+        bucket.idle,
+        bucket.ages,
+        bucket.ended,
+        bucket.principals,
+        bucket.news,
+    )

@@ -1,0 +1,60 @@
+"""What is compared on a server: the actor, and three mistakes that are made with one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from random import Random
+
+from sessionkeeper.interface.session_store import SessionStore
+from sessionkeeper.values.limits import StoreLimits
+
+from ... import AnomalyKind
+from ..catalogue import Design, Flaw, docstring
+from . import ON_REDIS
+from .actor import Guest
+from .client_retries import ClientRetries
+from .faulty_proxy import Relay
+from .get_then_set import GetThenSet
+from .lists_on_server import ListsOnServer
+from .pipeline_without_script import PipelineWithoutScript
+
+__all__ = ["made_on"]
+
+
+def made_on(url: str, prefix: str, /) -> tuple[Design, ...]:
+    """Return all of them, in the order of their names in `ON_REDIS`.
+
+    The prefixes of their stores begin with this one, and no two are the same.
+    """
+    prefixes = map(f"{prefix}-{{}}".format, count(1))
+    actor, update, batch, retry = ON_REDIS
+    lost = Flaw(AnomalyKind.LOST_UPDATE, "updates")
+    torn = Flaw(AnomalyKind.TORN_BATCH, "batches")
+    twice = Flaw(AnomalyKind.DUPLICATE, "numbering")
+    return (
+        _design(url, prefixes, actor, Guest, None, loses=b"EVALSHA"),
+        _design(url, prefixes, update, GetThenSet, lost, loses=b"EVALSHA"),
+        # It tries nothing twice, so it loses no answer: what it would say then is no mistake.
+        _design(url, prefixes, batch, PipelineWithoutScript, torn),
+        _design(url, prefixes, retry, ClientRetries, twice, loses=b"RPUSH"),
+    )
+
+
+def _design(
+    url: str,
+    prefixes: Iterator[str],
+    name: str,
+    kind: type[Guest | ListsOnServer],
+    flaw: Flaw | None,
+    *,
+    loses: bytes = b"",
+) -> Design:
+    numbers = count()
+
+    def make(limits: StoreLimits | None) -> SessionStore:
+        relay = Relay(url, Random(next(numbers)), loses=loses)  # noqa: S311 - to be repeated
+        return kind(url, prefix=next(prefixes), relay=relay, limits=limits)
+
+    summary, right = docstring(kind), flaw is None
+    return Design(name, make, summary, right, flaw, explored=False)

@@ -1,0 +1,173 @@
+"""Counterexamples as values to be drawn: one bar a call, and where each takes effect.
+
+For any model: what the bars say is cut short, and where they lie is the history's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TypeVar
+
+from .. import (
+    CheckResult,
+    Counterexample,
+    History,
+    Model,
+    Operation,
+    Outcome,
+    find_anomalies,
+    model_named,
+)
+from ..linearizability.checker.partition import evidence, partition
+from .call_text import argument_of, result_of
+from .results import Bar, Picture
+
+__all__ = ["picture_of", "picture_of_an_end", "whole_picture"]
+
+S = TypeVar("S", bound=Hashable)
+
+
+def picture_of(
+    history: History,
+    result: CheckResult,
+    model: Model[S],
+    /,
+    *,
+    expected: str = "",
+    token: str | None = None,
+    deviations: int | None = None,
+    interleaving: str = "",
+) -> Picture:
+    """Draw the smallest counterexample of an illegal history.
+
+    `expected` is the promise that is broken. Raises `ValueError` when nothing is illegal.
+    """
+    found = find_anomalies(result, model, history)
+    if not found:
+        raise ValueError("no counterexample: the history is not illegal")
+    example = result.counterexample
+    shown = list(found[0].operations) if example is None else list(example.shrunk)
+    if example is not None and result.findings:
+        shown += [each for each in found[0].operations if each not in shown]
+    if example is not None:
+        shown += [each.operation for each in example.blocked if each.operation not in shown]
+    return Picture(
+        anomaly=found[0].kind.value,
+        why=found[0].text,
+        expected=expected or "an order in which each call sees what the ones before it left",
+        state="" if example is None else example.state,
+        bars=_bars(shown, example),
+        token=token,
+        deviations=deviations,
+        interleaving=interleaving,
+        operations=len(history.operations),
+    )
+
+
+def whole_picture(
+    history: History, result: CheckResult, model: Model[S] | None = None, /
+) -> Picture:
+    """Draw all calls that had to be ordered together with the one that could not be placed.
+
+    `model` is the one that judged, if it is not the one that the history names. Raises
+    `ValueError` when nothing is illegal.
+    """
+    if model is None:
+        return whole_picture(history, result, model_named(history.header.model))
+    small = picture_of(history, result, model)
+    example = result.counterexample
+    if example is None:
+        touched = {
+            each
+            for anomaly in find_anomalies(result, model, history)
+            for each in anomaly.operations
+        }
+    else:
+        touched = {each.operation for each in example.blocked}
+    parts = partition(evidence(history.operations, model), model)
+    whole = [each for part in parts if not touched.isdisjoint(part) for each in part]
+    return Picture(
+        anomaly=small.anomaly,
+        why=small.why,
+        expected=small.expected,
+        state=small.state,
+        bars=_bars(whole or list(touched), example),
+        token=None,
+        deviations=None,
+        interleaving="",
+        operations=len(history.operations),
+    )
+
+
+def picture_of_an_end(
+    history: History,
+    *,
+    anomaly: str,
+    why: str,
+    expected: str,
+    token: str | None = None,
+    deviations: int | None = None,
+    interleaving: str = "",
+) -> Picture:
+    """Draw a run that ended in another way than with a history to judge: a hang, an error."""
+    operations = history.operations
+    last = max((each.call for each in operations), default=0)
+
+    def waited(operation: Operation) -> bool:
+        # Who still did was cancelled when the run was cleared away, after every call.
+        returned = operation.returned
+        return operation.outcome is Outcome.UNKNOWN and (returned is None or returned > last)
+
+    return Picture(
+        anomaly=anomaly,
+        why=why,
+        expected=expected,
+        state="",
+        bars=tuple(_bar(each, None, blocked=waited(each)) for each in operations),
+        token=token,
+        deviations=deviations,
+        interleaving=interleaving,
+        operations=len(operations),
+    )
+
+
+def _bars(operations: Iterable[Operation], example: Counterexample | None) -> tuple[Bar, ...]:
+    points = {} if example is None else _points(example.order)
+    stuck = {each.operation for each in (() if example is None else example.blocked)}
+    ordered = sorted(operations, key=lambda operation: operation.call)
+    return tuple(_bar(each, points.get(each), blocked=each in stuck) for each in ordered)
+
+
+def _points(order: Sequence[Operation]) -> dict[Operation, float]:
+    """Where each takes effect: after all before it in the order, between its call and its return.
+
+    Such moments there are, since the order agrees with real time: no earlier than the latest call
+    so far, and spread over the time up to the next number.
+    """
+    same: list[list[Operation]] = []
+    moments: list[int] = []
+    for operation in order:
+        if not moments or operation.call > moments[-1]:
+            moments.append(operation.call)
+            same.append([])
+        same[-1].append(operation)
+    return {
+        operation: moment + number / (len(together) + 1)
+        for moment, together in zip(moments, same, strict=True)
+        for number, operation in enumerate(together, 1)
+    }
+
+
+def _bar(operation: Operation, point: float | None, *, blocked: bool) -> Bar:
+    ended = operation.outcome is not Outcome.UNKNOWN
+    return Bar(
+        client=operation.client,
+        name=operation.name,
+        argument=argument_of(operation),
+        result=result_of(operation),
+        call=operation.call,
+        returned=operation.returned if ended else None,
+        outcome=operation.outcome.value,
+        point=point,
+        blocked=blocked,
+    )

@@ -1,0 +1,181 @@
+"""A counterexample as lanes: what the template needs to draw it, in pixels and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...pages.texts import clipped, visible, width_of
+from ..results import Bar, Picture
+from .timeline import Placed, Spacing, Timeline, is_open, lay_out
+
+__all__ = ["BAR", "Drawing", "Lane", "Shape", "draw", "sign_of", "word_of"]
+
+BAR, _ROW, _TOP, _BADGE = 42, 64, 34, 18
+_COLUMN, _PADDING, _LEAST = 7.25, 20, 76
+_ROOMY, _WIDE, _NARROW = 12, 60, 36
+"""Up to so many calls have labels of so many columns; more have shorter ones."""
+_EDGE = 16
+
+_SIGNS = {"ok": "✓", "failed": "⊘", "unknown": "?"}
+_WORDS = {"ok": "ok", "failed": "refused", "unknown": "outcome unknown"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A call: its bar, its badge, and everything that is said of it."""
+
+    index: int
+    kind: str
+    """`ok`, `failed`, `unknown` or `blocked`: a class of the style sheet."""
+    x: float
+    y: float
+    width: float
+    open: bool
+    returned: float | None
+    head: str
+    tail: str
+    point: float | None
+    badge: float
+    """The width of the badge."""
+    order: int | None
+    client: str
+    call: str
+    result: str
+    interval: str
+    outcome: str
+    effect: str
+
+    @property
+    def told(self) -> str:
+        """Everything in one line."""
+        return f"{self.client}: {self.call} → {self.result}. {self.outcome}. {self.effect}."
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The rows of one client."""
+
+    label: str
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Lanes, bars, and the line through the points in order of effect."""
+
+    width: float
+    height: float
+    lanes: tuple[Lane, ...]
+    shapes: tuple[Shape, ...]
+    line: str
+    stop: float | None
+    """Where the order cannot go on."""
+    label: str
+
+
+def draw(picture: Picture, bars: Sequence[Bar]) -> Drawing:
+    """Lay out some of the bars of a picture."""
+    columns = _WIDE if len(bars) <= _ROOMY else _NARROW
+    timeline = lay_out(bars, _spacing(columns), picture.bars)
+    shapes = tuple(_shape(placed, columns) for placed in timeline.placed)
+    points = sorted((p for p in timeline.placed if p.order is not None), key=lambda p: p.order or 0)
+    line = [(p.point + _EDGE, _y(p.row) + BAR) for p in points if p.point is not None]
+    ends = any(bar.blocked for bar in bars) and _end_of(bars) == _end_of(picture.bars)
+    return Drawing(
+        width=round(timeline.end + 2 * _EDGE, 1),
+        height=_TOP + len(timeline.rows) * _ROW + 6,
+        lanes=_lanes(timeline),
+        shapes=shapes,
+        line=" ".join(f"{x:.1f},{y:.1f}" for x, y in line),
+        stop=round((line[-1][0] + 15) if line else 4, 1) if ends else None,
+        label=_label(picture, bars),
+    )
+
+
+def sign_of(bar: Bar) -> str:
+    """A sign for those who do not see the colour."""
+    return "✕" if bar.blocked else _SIGNS.get(bar.outcome, "?")
+
+
+def word_of(bar: Bar) -> str:
+    """The outcome in words."""
+    return _WORDS.get(bar.outcome, "outcome unknown")
+
+
+def _texts(bar: Bar, columns: int) -> tuple[str, str]:
+    sign = "" if bar.outcome == "ok" and not bar.blocked else f"{sign_of(bar)} "
+    call = f"{visible(bar.name, 60)}({visible(bar.argument, 80)})"
+    result = visible(bar.result, 80) or word_of(bar)
+    return clipped(f"{sign}{call}", columns), clipped(f"→ {result}", columns)
+
+
+def _spacing(columns: int) -> Spacing:
+    def length(bar: Bar) -> float:
+        return max(_LEAST, max(map(width_of, _texts(bar, columns))) * _COLUMN + _PADDING)
+
+    return Spacing(moment=16, point=30, between=8, tail=52, length=length)
+
+
+def _y(row: int) -> float:
+    return _TOP + row * _ROW
+
+
+def _shape(placed: Placed, columns: int) -> Shape:
+    bar, order = placed.bar, placed.order
+    head, tail = _texts(bar, columns)
+    kind = "blocked" if bar.blocked else bar.outcome if bar.outcome in _WORDS else "unknown"
+    end = "open" if bar.returned is None else f"{bar.returned}"
+    if bar.blocked:
+        effect = "cannot be placed"
+    elif order is None:
+        effect = "not placed"
+    else:
+        effect = f"takes effect as number {order:,}"
+    return Shape(
+        index=placed.index,
+        kind=kind,
+        x=round(placed.start + _EDGE, 1),
+        y=_y(placed.row),
+        width=round(max(placed.end - placed.start, 6), 1),
+        open=is_open(bar),
+        returned=None if placed.returned is None else round(placed.returned + _EDGE, 1),
+        head=head,
+        tail=tail,
+        point=None if placed.point is None else round(placed.point + _EDGE, 1),
+        badge=max(_BADGE, 7 * len(str(order)) + 9),
+        order=order,
+        client=f"client {bar.client}",
+        call=f"{visible(bar.name, 120)}({visible(bar.argument)})",
+        result=visible(bar.result) or "–",
+        interval=f"{bar.call} … {end}",
+        outcome=word_of(bar),
+        effect=effect,
+    )
+
+
+def _end_of(bars: Sequence[Bar]) -> float | None:
+    return max((bar.point for bar in bars if bar.point is not None), default=None)
+
+
+def _lanes(timeline: Timeline) -> tuple[Lane, ...]:
+    first: dict[int, int] = {}
+    count: dict[int, int] = {}
+    for row, client in enumerate(timeline.rows):
+        first.setdefault(client, row)
+        count[client] = count.get(client, 0) + 1
+    return tuple(
+        Lane(f"client {client}", _y(row) - 8, count[client] * _ROW) for client, row in first.items()
+    )
+
+
+def _label(picture: Picture, bars: Sequence[Bar]) -> str:
+    clients = len({bar.client for bar in bars})
+    blocked = [bar for bar in bars if bar.blocked]
+    stuck = (
+        f" Client {blocked[0].client}'s {visible(blocked[0].name, 60)} cannot be placed."
+        if (blocked)
+        else ""
+    )
+    return f"{visible(picture.anomaly, 80)}: {len(bars)} calls of {clients} clients.{stuck}"

@@ -1,0 +1,92 @@
+"""One design under one workload: a scenario for the explorer, and who judges what it recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from random import Random
+from typing import cast
+
+from sessionkeeper.values.errors import SessionError
+
+from .. import AnyModel, History, Outcome, RecordingStore, SessionStoreModel, Verdict, check
+from .catalogue import Design
+from .clients import CLIENT
+from .limited import LimitedStoreModel
+from .workloads import Workload
+
+__all__ = ["Broken", "Trial", "Undecided"]
+
+_SECONDS_TO_JUDGE = 5.0
+
+
+class Broken(AssertionError):
+    """The history of a run is not linearizable."""
+
+
+class Undecided(AssertionError):
+    """The checker reached a limit."""
+
+
+class Trial:
+    """Call it to run it once; `recording` and `history()` are those of the last run."""
+
+    def __init__(
+        self, design: Design, workload: Workload, *, meddler: Random | None = None
+    ) -> None:
+        self.design = design
+        self.workload = workload
+        self.recording: RecordingStore | None = None
+        self.answered = 0
+        """Operations that took effect, in the run with the most of them."""
+        # Where the explorer is not there to cancel somebody, this does.
+        self._meddler = meddler if workload.cancellations else None
+
+    @property
+    def victims(self) -> str | None:
+        """How the names of the tasks begin that may be cancelled."""
+        return CLIENT if self.workload.cancellations else None
+
+    def model(self) -> AnyModel:
+        """Return a new model to judge a history by; one that is used for long holds much."""
+        most = self.workload.most_sessions
+        model = SessionStoreModel() if most is None else LimitedStoreModel(most)
+        return cast("AnyModel", model)
+
+    def history(self) -> History:
+        """Return what the last run recorded."""
+        assert self.recording is not None, "it was run"  # noqa: S101
+        return self.recording.history()
+
+    async def __call__(self) -> History:
+        """Run the workload on a new store. Raises what no store should raise."""
+        self.recording = store = RecordingStore(self.design.make(self.workload.limits))
+        meddling = (
+            None if self._meddler is None else asyncio.create_task(_cancel_one(self._meddler))
+        )
+        async with store:
+            with suppress(SessionError):  # it may refuse, and is judged by what it did before
+                await self.workload.play(store)
+        if meddling is not None:
+            meddling.cancel()
+            await asyncio.wait([meddling])
+        return store.history()
+
+    def judge(self, history: History) -> None:
+        """Raise `Broken` or `Undecided` unless the history is linearizable."""
+        answered = sum(each.outcome is Outcome.OK for each in history.operations)
+        self.answered = max(self.answered, answered)
+        result = check(history, self.model(), timeout=_SECONDS_TO_JUDGE, explained=False)
+        if result.verdict is Verdict.ILLEGAL:
+            raise Broken("no order of the calls works")
+        if result.verdict is Verdict.UNKNOWN:
+            raise Undecided(result.reason or "unknown")
+
+
+async def _cancel_one(meddler: Random) -> None:
+    """Cancel a client at some moment."""
+    for _ in range(meddler.randrange(24)):
+        await asyncio.sleep(0)
+    clients = [task for task in asyncio.all_tasks() if task.get_name().startswith(CLIENT)]
+    if clients:
+        meddler.choice(sorted(clients, key=lambda task: task.get_name())).cancel()

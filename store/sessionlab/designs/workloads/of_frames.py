@@ -1,0 +1,68 @@
+"""Clients who append frames and read them."""
+
+from __future__ import annotations
+
+from ... import RecordingStore
+from ..clients import new, note, together
+
+__all__ = ["batches", "counting", "isolation", "numbering"]
+
+
+async def numbering(store: RecordingStore) -> None:
+    """Three clients append to one log, a fourth one reads it."""
+    await store.create_session(new("a"))
+
+    async def append(*texts: str) -> None:
+        for text in texts:
+            await store.add_frame(note("a", text))
+
+    async def read() -> None:
+        await store.get_frames("a")
+
+    await together(append("x1", "x2"), append("y1"), append("z1"), read())
+    await store.get_frames("a")
+
+
+async def batches(store: RecordingStore) -> None:
+    """Two clients append several frames at once, a third one reads the log."""
+    await store.create_session(new("a"))
+
+    async def append(*texts: str) -> None:
+        await store.add_frames("a", [note("a", text) for text in texts])
+
+    async def read() -> None:
+        for _ in range(2):
+            await store.get_frames("a")
+
+    await together(append("x1", "x2", "x3"), append("y1", "y2"), read())
+    await store.get_frames("a")
+
+
+async def counting(store: RecordingStore) -> None:
+    """Two clients append, a third one reads the log and asks how many frames there are."""
+    await store.create_session(new("a"))
+
+    async def append(text: str) -> None:
+        await store.add_frame(note("a", text))
+
+    async def look() -> None:
+        await store.get_frames("a")
+        await store.count_frames("a")
+
+    await together(append("x"), append("y"), look())
+    await look()
+
+
+async def isolation(store: RecordingStore) -> None:
+    """Two clients, each in a session of its own, append and read."""
+    for session_id in ("a", "b"):
+        await store.create_session(new(session_id))
+
+    async def use(session_id: str, *texts: str) -> None:
+        for text in texts:
+            await store.add_frame(note(session_id, text))
+        await store.get_frames(session_id)
+
+    await together(use("a", "x1", "x2"), use("b", "y1"))
+    for session_id in ("a", "b"):
+        await store.get_frames(session_id)

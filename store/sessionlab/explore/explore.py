@@ -1,0 +1,160 @@
+"""Run a scenario in many orders, or in one exactly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from .choices import decode
+from .errors import ExplorationFailed
+from .failure import Failure, failure_of
+from .loop import ExplorerLoop
+from .run import Rules, Run, Scenario, refuse_nesting, run_once
+from .strategies import Plan, Strategy, plan_of, replaying
+
+__all__ = ["Exploration", "explore", "explored", "may_cancel", "replay"]
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Exploration:
+    """What was run and what failed; `str()` of it is the report."""
+
+    runs: int = 0
+    distinct: int = 0
+    """How many different lists of choices were run."""
+    cancelled: int = 0
+    """Runs in which a task was cancelled by the explorer."""
+    victims: int = 0
+    """How many tasks of one run could have been cancelled, at most."""
+    complete: bool = False
+    """Whether the plan came to its end: with `exhaustive`, that there is no other order."""
+    failures: list[Failure] = field(default_factory=list[Failure])
+    left: set[str] = field(default_factory=set[str])
+    """Where tasks stood that were still pending when the scenario ended."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return not self.failures
+
+    def __str__(self) -> str:
+        much = f"{self.runs:,} runs, {self.distinct:,} different orders"
+        if self.ok:
+            return f"{much}, no failure"
+        return "\n\n".join([f"{much}, {len(self.failures)} failing", *map(str, self.failures)])
+
+    def check(self) -> None:
+        """Raise `ExplorationFailed` with the report if something failed."""
+        if self.failures:
+            raise ExplorationFailed(str(self)) from self.failures[0].error
+
+
+def explore(
+    scenario: Scenario[T],
+    *,
+    seeds: int = 200,
+    strategy: Strategy = "mixed",
+    check: Callable[[T], object] | None = None,
+    cancellations: int = 0,
+    victims: str | None = None,
+    strict: bool = False,
+    deviations: int = 2,
+    first_seed: int = 0,
+    max_steps: int = 10_000,
+    failures: int = 1,
+    shrink: bool = True,
+) -> Exploration:
+    """Run a scenario at most `seeds` times, each time in another order, and return what failed.
+
+    A failure is an error the scenario raises, an error `check` raises when given its result, a
+    `Deadlock`, a `StepLimit`; if `strict`, also a task left pending and an error nobody looked at.
+    It stops at so many `failures`; each is shrunk to the fewest deviations from the usual order.
+
+    `strategy` is `usual`, `random`, `pct`, `exhaustive` (all orders with so many `deviations` at
+    most) or `mixed`. In each run at most `cancellations` tasks are cancelled at some await: those
+    given to `may_cancel`, and those whose name begins with `victims`.
+
+    Raises `RuntimeError` on a thread where a loop runs, `ValueError` for wrong numbers and when
+    there is nothing that may be cancelled, `TypeError` if the scenario gives no coroutine.
+    """
+    if seeds < 1 or max_steps < 1 or failures < 1 or min(cancellations, deviations) < 0:
+        raise ValueError("seeds, max_steps and failures are at least 1, no number is below 0")
+    plan = plan_of(
+        strategy,
+        seeds=range(first_seed, first_seed + seeds),
+        deviations=deviations,
+        cancellations=cancellations,
+    )
+    rules = Rules(check, victims, strict, max_steps)
+    done = explored(scenario, plan, rules, runs=seeds, failures=failures, shrinks=shrink)
+    if cancellations and done.ok and not done.victims:
+        raise ValueError("cancellations, but no task that may be cancelled: see may_cancel")
+    return done
+
+
+def replay(
+    scenario: Scenario[T],
+    token: str,
+    *,
+    check: Callable[[T], object] | None = None,
+    victims: str | None = None,
+    strict: bool = False,
+    max_steps: int = 10_000,
+) -> T:
+    """Run a scenario in the one order a token stands for; return its result or raise its error.
+
+    Raises `ValueError` for a token that is none, `RuntimeError` on a thread where a loop runs.
+    """
+    refuse_nesting("replay()")
+    run = run_once(scenario, replaying(decode(token)), Rules(check, victims, strict, max_steps))
+    if run.error is not None:
+        raise run.error
+    return run.value  # type: ignore[return-value]  # without an error there is a value
+
+
+def may_cancel(task: asyncio.Task[T]) -> asyncio.Task[T]:
+    """Let the explorer cancel a task, and return it; without effect on any other loop."""
+    loop = task.get_loop()
+    if isinstance(loop, ExplorerLoop) and task not in loop.victims:
+        loop.victims.append(task)
+    return task
+
+
+def explored(
+    scenario: Scenario[T],
+    plan: Plan,
+    rules: Rules[T],
+    *,
+    runs: int,
+    failures: int,
+    shrinks: bool,
+) -> Exploration:
+    """Follow a plan for so many runs, or until so many failed."""
+    refuse_nesting("explore()")
+    done = Exploration()
+    seen: set[int] = set()
+    answer: Run[T] | None = None
+    while done.runs < runs:
+        try:
+            # `send(None)` begins it.
+            seed, pick = plan.send(answer)  # type: ignore[arg-type]  # a generator's first
+        except StopIteration:
+            done.complete = True
+            break
+        answer = run = run_once(scenario, pick, rules)
+        done.runs += 1
+        seen.add(hash(tuple(run.choices)))
+        done.left.update(run.left)
+        done.victims = max(done.victims, run.victims)
+        done.cancelled += any(choice < 0 for choice in run.choices)
+        if run.error is not None:
+            done.failures.append(failure_of(scenario, run, rules, seed=seed, shrinks=shrinks))
+            if len(done.failures) >= failures:
+                break
+    plan.close()
+    done.distinct = len(seen)
+    return done

@@ -1,0 +1,119 @@
+"""An interleaving that fails, found, shrunk and told in words."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .choices import deviations, encode, trimmed
+from .errors import LeftUndone
+from .run import Rules, Run, Scenario, run_once
+from .shrinking import Fails, shrink
+from .strategies import plan_of, replaying
+from .trace import Step, drawn
+
+__all__ = ["Failure", "failure_of"]
+
+T = TypeVar("T")
+
+_TRIES = 1_000
+_OTHERS = 200
+_FEW = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failing interleaving; `str()` of it is the whole report."""
+
+    error: BaseException
+    token: str
+    """Give it to `replay` to have the same again."""
+    choices: tuple[int, ...]
+    found: tuple[int, ...]
+    """The choices as they were before they were shrunk."""
+    seed: int
+    steps: tuple[Step, ...]
+    repeats: bool
+    """Whether the same choices failed a second time."""
+
+    @property
+    def deviations(self) -> int:
+        """How many choices differ from the usual order."""
+        return deviations(self.choices)
+
+    def __str__(self) -> str:
+        many, before = self.deviations, deviations(self.found)
+        head = f"{many} deviation{'' if many == 1 else 's'} from the usual order"
+        if many == 0:
+            head = "no deviation: it fails in the usual order"
+        shrunk = f", shrunk from {before}" if before != many else ""
+        lines = [f"{head} (seed {self.seed}{shrunk}); replay token {self.token}"]
+        if not self.repeats:
+            lines.append(
+                "It did not fail again with the same choices: something else than the order"
+                " decides, a clock or a random number perhaps."
+            )
+        lines += [f"{type(self.error).__name__}: {self.error}".rstrip(": ")]
+        where = traceback.extract_tb(self.error.__traceback__)
+        if where and where[-1].line:
+            lines.append(f"  at {where[-1].name}, line {where[-1].lineno}: {where[-1].line}")
+        return "\n".join([*lines, "", *drawn(self.steps)])
+
+
+def failure_of(
+    scenario: Scenario[T], run: Run[T], rules: Rules[T], *, seed: int, shrinks: bool
+) -> Failure:
+    """Shrink a run that failed, run it once more to see each step, and return all that."""
+    error = run.error or LeftUndone()  # there is one
+    kind = _kind(error)
+
+    def fails(choices: list[int]) -> list[int] | None:
+        again = run_once(scenario, replaying(choices), rules)
+        return again.choices if _kind(again.error) == kind else None
+
+    found = choices = trimmed(run.choices)
+    repeats = fails(found) is not None
+    if shrinks and repeats:
+        choices = shrink(found, fails, _TRIES)
+        if deviations(choices) > _FEW:
+            choices = min([choices, *_others(scenario, rules, found, fails)], key=deviations)
+    shown = run_once(scenario, replaying(choices), rules, trace=True)
+    repeats = repeats and _kind(shown.error) == kind
+    return Failure(
+        error=shown.error if repeats and shown.error else error,
+        token=encode(choices),
+        choices=tuple(choices),
+        found=tuple(found),
+        seed=seed,
+        steps=tuple(shown.steps),
+        repeats=repeats,
+    )
+
+
+def _others(
+    scenario: Scenario[T], rules: Rules[T], found: list[int], fails: Fails
+) -> Iterator[list[int]]:
+    """Other runs that fail in the same way, shrunk: a small one may be far from the first."""
+    cancels = sum(choice < 0 for choice in found)
+    plan = plan_of("mixed", seeds=range(_OTHERS), deviations=0, cancellations=cancels)
+    run: Run[T] | None = None
+    for _ in range(_OTHERS):
+        _, pick = plan.send(run)  # type: ignore[arg-type]  # `send(None)` begins it
+        run = run_once(scenario, pick, rules)
+        if run.error is not None and fails(run.choices) is not None:
+            smaller = shrink(run.choices, fails, _TRIES // 4)
+            yield smaller
+            if deviations(smaller) <= _FEW:
+                return
+
+
+def _kind(error: BaseException | None) -> tuple[object, ...]:
+    """What makes two failures the same one: the type, and the line that raised it."""
+    trace = error.__traceback__ if error is not None else None
+    if trace is None:
+        return (type(error),)
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return type(error), trace.tb_frame.f_code.co_filename, trace.tb_lineno

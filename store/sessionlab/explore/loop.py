@@ -1,0 +1,164 @@
+"""An event loop that runs one handle at a time, in an order that is chosen."""
+
+# What asyncio schedules is private to it, and an event loop has to look at it.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from .errors import Deadlock, StepLimit
+from .lane_loop import LaneLoop
+from .lanes import AnyTask, Pick, Ready
+from .task_stacks import standing
+
+if TYPE_CHECKING:
+    from .trace import Tracer
+
+__all__ = ["ExplorerLoop"]
+
+
+class ExplorerLoop(LaneLoop):
+    """Runs one scenario, once; everything that was chosen is in `choices` afterwards."""
+
+    _stopping: bool
+    _asyncgens: set[object]
+
+    def __init__(self, *, victims: str | None = None, tracer: Tracer | None = None) -> None:
+        super().__init__()
+        self._root: AnyTask | None = None
+        self._victims = victims
+        self._tracer = tracer
+        self.victims: list[AnyTask] = []
+        self.choices: list[int] = []
+        self.verdict: AssertionError | None = None
+
+    def drive(self, root: AnyTask, pick: Pick, max_steps: int) -> None:
+        """Run until the root is done, nothing can go on (see `verdict`), or the limit."""
+        self._root, self._max_steps = root, max_steps
+        self._pick = pick if self._victims is None else self._enlisting(pick, self._victims)
+        try:
+            self.run_forever()
+        finally:
+            self._root = None
+
+    def finish(self, limit: int = 10_000) -> list[str]:
+        """Cancel the tasks that are left, end what is open; return where those tasks stood."""
+        self._root = None
+        self._wind_up_in(1_000, ringing=False)  # what needs no time is not left behind
+        left = [task for task in self.tasks if not task.done()]
+        stood = standing(left)
+        for task in left:
+            task.cancel()
+        if self._asyncgens:
+            self.create_task(self.shutdown_asyncgens())
+        if self._ready:
+            self._wind_up_in(limit, ringing=True)
+        for task in self.tasks:
+            if not task.done():  # it will not be cancelled
+                with suppress(RuntimeError):  # nor closed
+                    task.get_coro().close()
+                task._log_destroy_pending = False  # type: ignore[attr-defined]  # not in the stubs
+            elif task._log_traceback:
+                task._log_traceback = False
+                self.complaints.append(f"nobody looked at {task.get_name()}'s {task._exception!r}")
+        self.tasks, self.victims = [], []
+        return stood
+
+    def _run_once(self) -> None:
+        if self._root is None:
+            self._wind_up()
+        else:
+            self._explore(self._root)
+        self._stopping = True
+
+    def _wind_up_in(self, limit: int, *, ringing: bool) -> None:
+        if self._ready or ringing:
+            self._limit, self._ringing = limit, ringing
+            self.run_forever()
+
+    def _wind_up(self) -> None:
+        for _ in range(self._limit):
+            if not self._ready and self._scheduled and self._ringing:
+                self._ring()
+            if not self._ready:
+                break
+            handle = self._ready.pop(0)
+            if not handle._cancelled:
+                handle._run()
+
+    def _explore(self, root: AnyTask) -> None:
+        ready, victims, pick = self._ready, self.victims, self._pick
+        record, tracer = self.choices.append, self._tracer
+        turn = 0  # what asyncio would run before it looks at the timers again
+        for _ in range(self._max_steps):
+            if not turn:
+                if self._scheduled:
+                    self._ring()
+                turn = len(ready)
+                if not turn:
+                    self.verdict = Deadlock(standing(self.tasks))
+                    break
+            choice = pick(ready, victims)
+            if choice < 0:
+                self._cancel(-choice)
+                continue
+            if choice:
+                choice = self._overtake(choice)
+            record(choice)
+            turn -= 1
+            handle = ready.pop(0)
+            if handle.lane <= 0:
+                self._shared -= 1
+            if not handle._cancelled:
+                if tracer is None:
+                    handle._run()
+                else:
+                    tracer.run(handle, choice)
+            if root.done() or self._stopping:
+                break
+        else:
+            self.verdict = StepLimit(self._max_steps, standing(self.tasks))
+
+    def _enlisting(self, pick: Pick, prefix: str) -> Pick:
+        """Note before each choice which new tasks may be cancelled, by their names."""
+        looked = 0
+
+        def enlist(ready: Ready, victims: list[AnyTask]) -> int:
+            nonlocal looked
+            for task in self.tasks[looked:]:
+                if task.get_name().startswith(prefix) and task not in (self._root, *victims):
+                    victims.append(task)
+            looked = len(self.tasks)
+            return pick(ready, victims)
+
+        return enlist
+
+    def _cancel(self, number: int) -> None:
+        """Cancel a task that may be; a choice of its own, unless there is nothing to cancel."""
+        if number <= len(self.victims) and self.victims[number - 1].cancel():
+            self.choices.append(-number)
+            if self._tracer is not None:
+                self._tracer.cancelled(self.victims[number - 1])
+
+    def _overtake(self, choice: int) -> int:
+        """Bring the one chosen to the head of the queue, and return its place.
+
+        The tasks before it go to the end. Of a lane that can have more than one handle ready, the
+        first is chosen, and those passed over keep their place: the order within it is kept.
+        """
+        ready = self._ready
+        choice = min(choice, len(ready) - 1)
+        if not self._shared:
+            ready += ready[:choice]
+            del ready[:choice]
+            return choice
+        chosen = ready[choice]
+        if chosen.lane <= 0:
+            choice = next(n for n, handle in enumerate(ready) if handle.lane == chosen.lane)
+            chosen = ready[choice]
+        passed = ready[:choice]
+        ready[: choice + 1] = [chosen, *[handle for handle in passed if handle.lane <= 0]]
+        ready += [handle for handle in passed if handle.lane > 0]
+        return choice

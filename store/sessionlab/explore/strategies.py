@@ -1,0 +1,146 @@
+"""Which run comes next: plans that hand out one order after the other and learn from each run.
+
+PCT is Burckhardt and others, *A randomized scheduler with probabilistic guarantees of finding
+bugs* (ASPLOS 2010): a bug that needs d steps in a certain order is hit with a known probability.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Generator, Sequence
+from random import Random
+from typing import Any, Literal, TypeAlias
+
+from .lanes import AnyTask, Pick, Ready, heads
+from .run import Run
+
+__all__ = ["Plan", "Strategy", "plan_of", "replaying", "usual"]
+
+Strategy: TypeAlias = Literal["mixed", "usual", "random", "pct", "exhaustive"]
+
+# Any: a plan looks at the choices of a run, never at its value.
+Plan: TypeAlias = "Generator[tuple[int, Pick], Run[Any], None]"
+"""Hands out a seed with the order that belongs to it, and is sent the run it led to."""
+
+_DEPTHS = (1, 2, 3, 4)
+
+
+def plan_of(strategy: Strategy, *, seeds: range, deviations: int, cancellations: int) -> Plan:
+    """Return the plan of a strategy. Raises `ValueError` for one there is not."""
+    if strategy == "exhaustive":
+        return _exhaustive(deviations, cancellations)
+    if strategy not in ("mixed", "usual", "random", "pct"):
+        raise ValueError(f"no strategy {strategy!r}: mixed, usual, random, pct or exhaustive")
+    return _seeded(strategy, seeds, cancellations)
+
+
+def usual(ready: Ready, victims: list[AnyTask]) -> int:
+    """Choose what asyncio would run."""
+    return 0
+
+
+def replaying(choices: Sequence[int]) -> Pick:
+    """Choose as was chosen before; past the end, the usual order."""
+    following = iter(choices)
+    return lambda ready, victims: next(following, 0)
+
+
+def _seeded(strategy: str, seeds: range, cancellations: int) -> Plan:
+    steps = 50  # until a run has shown how long one is
+    for seed in seeds:
+        # A string, so that neighbouring seeds have nothing in common.
+        rng = Random(f"{strategy} {seed}")  # noqa: S311  # reproducible is the point
+        pick = _order(strategy, seed, rng, steps)
+        if cancellations and seed:
+            pick = _cancelling(pick, rng, cancellations, steps)
+        run = yield seed, pick
+        steps = max(steps, len(run.choices)) if steps != 50 else len(run.choices)
+
+
+def _order(strategy: str, seed: int, rng: Random, steps: int) -> Pick:
+    if strategy == "usual" or (strategy == "mixed" and seed == 0):
+        return usual
+    if strategy == "mixed":
+        strategy = ("random", "pct", "few")[seed % 3]
+    if strategy == "pct":
+        return _pct(rng, _DEPTHS[seed // 3 % len(_DEPTHS)], steps)
+    return _random(rng) if strategy == "random" else _few(rng, steps)
+
+
+def _random(rng: Random) -> Pick:
+    draw = rng.random
+    return lambda ready, victims: int(draw() * len(ready))
+
+
+def _few(rng: Random, steps: int) -> Pick:
+    """The usual order but for about three steps."""
+    draw, rate = rng.random, 3 / max(steps, 6)
+    return lambda ready, victims: int(draw() * len(ready)) if draw() < rate else 0
+
+
+def _pct(rng: Random, depth: int, steps: int) -> Pick:
+    drops = {rng.randrange(max(steps, 1)): -float(n) for n in range(1, depth)}
+    priority: defaultdict[int, float] = defaultdict(rng.random)  # by lane
+    step = -1
+
+    def pick(ready: Ready, victims: list[AnyTask]) -> int:
+        nonlocal step
+        step += 1
+        queue = [priority[handle.lane] for handle in ready]
+        best = queue.index(max(queue))
+        if step in drops:  # whoever would run now goes behind all others from now on
+            priority[ready[best].lane] = drops[step]
+            queue = [priority[handle.lane] for handle in ready]
+            best = queue.index(max(queue))
+        return best
+
+    return pick
+
+
+def _cancelling(pick: Pick, rng: Random, most: int, steps: int) -> Pick:
+    moments = {rng.randrange(max(steps, 1)) for _ in range(rng.randint(1, most))}
+    step = -1
+
+    def cancel(ready: Ready, victims: list[AnyTask]) -> int:
+        nonlocal step
+        step += 1
+        if step in moments:
+            alive = [n for n, task in enumerate(victims, 1) if not task.done()]
+            if alive:
+                moments.discard(step)
+                step -= 1  # the choice that follows belongs to the same step
+                return -rng.choice(alive)
+            moments.add(step + 1)  # nobody there yet
+        return pick(ready, victims)
+
+    return cancel
+
+
+def _exhaustive(deviations: int, cancellations: int) -> Plan:
+    """All orders with so many deviations at most, those with fewer first."""
+    waiting: deque[tuple[list[int], int, int]] = deque([([], 0, deviations)])
+    number = 0
+    while waiting:
+        earlier, choice, left = waiting.popleft()
+        begin = [*earlier, choice] if choice else earlier
+        menu: list[list[int]] = []
+        cancels = cancellations - sum(each < 0 for each in begin)
+        run = yield number, _noting(begin, menu, cancels > 0)
+        number += 1
+        if left:
+            for at in range(len(begin), len(menu)):
+                shared = run.choices[:at]
+                waiting.extend((shared, other, left - 1) for other in menu[at])
+
+
+def _noting(begin: list[int], menu: list[list[int]], cancel: bool) -> Pick:
+    following = iter(begin)
+
+    def pick(ready: Ready, victims: list[AnyTask]) -> int:
+        others = [place for place in heads(ready) if place]
+        if cancel:
+            others += [-n for n, task in enumerate(victims, 1) if not task.done()]
+        menu.append(others)
+        return next(following, 0)
+
+    return pick

@@ -1,0 +1,78 @@
+"""One HTML file that needs nothing else and allows nothing else, from a template.
+
+What is shown is escaped by the templates. The policy of a page names its own style and scripts by
+their hashes, so that nothing else could run or be fetched in any case.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+__all__ = ["PAGES", "render_sheet", "text_of", "write_sheet"]
+
+PAGES = "sessionlab.pages"
+"""The package whose `templates` hold the page that all others extend, and its style sheet."""
+
+
+def render_sheet(
+    template: str,
+    /,
+    *,
+    package: str = PAGES,
+    style: str,
+    scripts: Sequence[str] = (),
+    values: dict[str, object],
+) -> str:
+    """Render a template of a package with its own style and scripts, and the policy for them."""
+    allowed = f"; script-src {' '.join(map(_hashed, scripts))}" if scripts else ""
+    policy = (
+        "default-src 'none'; base-uri 'none'; form-action 'none';"
+        f" style-src {_hashed(style)}{allowed}"
+    )
+    return (
+        _templates(package)
+        .get_template(template)
+        .render(
+            policy=policy,
+            style=Markup(style),  # noqa: S704 - ours
+            scripts=[Markup(script) for script in scripts],  # noqa: S704 - ours
+            **values,
+        )
+    )
+
+
+def write_sheet(page: str, path: Path | str, /) -> None:
+    """Write a page that only its owner may read, if it is new. Raises `OSError`."""
+    target = Path(path)
+    target.touch(mode=0o600)
+    target.write_text(page, encoding="utf-8")
+
+
+@cache
+def text_of(name: str, /, package: str = PAGES) -> str:
+    """Return a file of the templates of a package as it is."""
+    return files(package).joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@cache
+def _templates(package: str) -> Environment:
+    return Environment(
+        loader=ChoiceLoader([PackageLoader(each) for each in dict.fromkeys((package, PAGES))]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _hashed(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -1,0 +1,73 @@
+"""What calls on several sessions say where their store does not do them in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import msgspec
+
+from ..linearizability.history.operation import Operation, Outcome, Plain
+from .layout import SessionData
+
+__all__ = ["BATCHES", "GATHERED", "one_by_one"]
+
+_SINGLE = {"get_sessions_batch": "get_session", "update_sessions_batch": "update_session"}
+BATCHES = frozenset(_SINGLE)
+"""Calls on several sessions by name, which `Guarantees.batch` speaks of."""
+
+_SWEEPS = frozenset({"expire_sessions", "purge_sessions"})
+
+GATHERED = frozenset({"list_sessions", "count_sessions", "find_sessions"}) | _SWEEPS
+"""Calls on all sessions, which `Guarantees.listing` speaks of."""
+
+
+def one_by_one(whole: Operation, sessions: int) -> Iterator[Operation]:
+    """Yield what a call says: each part was done at some time during the call, or may have been.
+
+    Which sessions are not there, and how many are, such a call does not say. No more than
+    `sessions` were ever there.
+    """
+    name, known = whole.name, whole.outcome is Outcome.OK
+    if name in _SINGLE:
+        yield from _batch(whole)
+    elif whole.outcome is Outcome.FAILED:
+        yield whole
+    elif name in _SWEEPS:
+        yield from _sweep(whole, sessions)
+    elif known and name != "count_sessions":
+        result = whole.result
+        if name == "find_sessions":
+            result = cast("tuple[Plain, Plain]", result)[0]
+        for report in cast("tuple[SessionData, ...]", result):
+            yield msgspec.structs.replace(
+                whole, name="get_session", argument=report[0], result=report
+            )
+
+
+def _batch(batch: Operation) -> Iterator[Operation]:
+    arguments = cast("tuple[Plain, ...]", batch.argument)
+    known = batch.outcome is Outcome.OK
+    results = cast("tuple[Plain, ...]", batch.result) if known else (None,) * len(arguments)
+    for argument, result in zip(arguments, results, strict=True):
+        yield msgspec.structs.replace(
+            batch,
+            name=_SINGLE[batch.name],
+            argument=argument,
+            result=result,
+            outcome=Outcome.OK if known else Outcome.UNKNOWN,
+        )
+
+
+def _sweep(sweep: Operation, sessions: int) -> Iterator[Operation]:
+    first, second, limit = cast("tuple[Plain, Plain, int]", sweep.argument)
+    single = msgspec.structs.replace(sweep, argument=(first, second, 1))
+    if sweep.outcome is not Outcome.OK:
+        for _ in range(min(limit, sessions)):
+            yield single
+    elif sweep.name == "purge_sessions":
+        for _ in range(cast("int", sweep.result)):
+            yield msgspec.structs.replace(single, result=1)
+    else:
+        for report in cast("tuple[SessionData, ...]", sweep.result):
+            yield msgspec.structs.replace(single, result=(report,))

@@ -1,0 +1,180 @@
+"""What a call of the session store says about frame numbers, and the order they suggest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias, cast
+
+from ...linearizability.history.operation import Operation, Outcome, Plain
+from ...linearizability.models.facts import (
+    Appended,
+    Counted,
+    Ended,
+    Fact,
+    Looked,
+    Offered,
+    Removed,
+    Shortened,
+)
+from ...linearizability.models.model import OrderKey
+from ..layout import FrameData, SessionData
+
+__all__ = ["facts_of", "order_of"]
+
+Tell: TypeAlias = Callable[[Operation], Iterator[Fact]]
+
+
+def facts_of(operation: Operation) -> Iterator[Fact]:
+    """Return the facts of an operation that was not refused."""
+    if operation.outcome is Outcome.UNKNOWN:
+        return _UNKNOWN.get(operation.name, _nothing)(operation)
+    return _KNOWN.get(operation.name, _nothing)(operation)
+
+
+def _nothing(operation: Operation) -> Iterator[Fact]:
+    return iter(())
+
+
+def _seen(operation: Operation) -> Iterator[Fact]:
+    report = cast("SessionData", operation.result)
+    yield Ended(report[0], report[4])
+
+
+def _seen_all(operation: Operation) -> Iterator[Fact]:
+    for report in cast("tuple[SessionData, ...]", operation.result):
+        yield Ended(report[0], report[4])
+
+
+def _page(operation: Operation) -> Iterator[Fact]:
+    for report in cast("tuple[tuple[SessionData, ...], str | None]", operation.result)[0]:
+        yield Ended(report[0], report[4])
+
+
+def _got_or_created(operation: Operation) -> Iterator[Fact]:
+    report, _ = cast("tuple[SessionData, bool]", operation.result)
+    yield Ended(report[0], report[4])
+
+
+def _removed(operation: Operation) -> Iterator[Fact]:
+    yield Removed(cast("str", operation.argument))
+
+
+def _purged(operation: Operation) -> Iterator[Fact]:
+    yield Removed(None)
+
+
+def _added(operation: Operation) -> Iterator[Fact]:
+    frame = cast("FrameData", operation.argument)
+    yield Appended(frame[0], cast("int", operation.result), (frame,))
+
+
+def _added_several(operation: Operation) -> Iterator[Fact]:
+    session_id, frames = cast("tuple[str, tuple[FrameData, ...]]", operation.argument)[:2]
+    yield Appended(session_id, cast("tuple[int, int]", operation.result)[0], frames)
+
+
+def _offered(operation: Operation) -> Iterator[Fact]:
+    frame = cast("FrameData", operation.argument)
+    yield Offered(frame[0], (frame,))
+
+
+def _offered_several(operation: Operation) -> Iterator[Fact]:
+    session_id, frames = cast("tuple[str, tuple[FrameData, ...]]", operation.argument)[:2]
+    yield Offered(session_id, frames)
+
+
+def _got_frames(operation: Operation) -> Iterator[Fact]:
+    frames = cast("tuple[FrameData, ...]", operation.result)
+    yield Looked(cast("str", operation.argument), None, frames, to_the_end=True)
+
+
+def _read_frames(operation: Operation) -> Iterator[Fact]:
+    session_id, _, limit, newest = cast("tuple[str, int, int, bool]", operation.argument)
+    numbered = cast("tuple[tuple[int, FrameData], ...]", operation.result)
+    if numbered:
+        frames = tuple(frame for _, frame in numbered)
+        yield Looked(session_id, numbered[0][0], frames, newest or len(frames) < limit)
+
+
+def _watched(operation: Operation) -> Iterator[Fact]:
+    session_id, _ = cast("tuple[str, int]", operation.argument)
+    seq, frame = cast("tuple[int, FrameData]", operation.result)
+    yield Looked(session_id, seq, (frame,), to_the_end=False, at_once=False)
+
+
+def _counted(operation: Operation) -> Iterator[Fact]:
+    yield Counted(cast("str", operation.argument), cast("int", operation.result))
+
+
+def _shortened(operation: Operation) -> Iterator[Fact]:
+    argument = operation.argument
+    yield Shortened(cast("str", argument[0] if isinstance(argument, tuple) else argument))
+
+
+_UNKNOWN: dict[str, Tell] = {
+    "add_frame": _offered,
+    "add_frames": _offered_several,
+    "delete_session": _removed,
+    "purge_sessions": _purged,
+    "delete_frames": _shortened,
+    "trim_frames": _shortened,
+}
+_KNOWN: dict[str, Tell] = {
+    "create_session": _seen,
+    "get_session": _seen,
+    "update_session": _seen,
+    "delete_session": _removed,
+    "list_sessions": _seen_all,
+    "add_frame": _added,
+    "get_frames": _got_frames,
+    "delete_frames": _shortened,
+    "count_frames": _counted,
+    "get_sessions_batch": _seen_all,
+    "update_sessions_batch": _seen_all,
+    "modify_session": _seen,
+    "get_or_create_session": _got_or_created,
+    "add_frames": _added_several,
+    "read_frames": _read_frames,
+    "trim_frames": _shortened,
+    "find_sessions": _page,
+    "expire_sessions": _seen_all,
+    "purge_sessions": _purged,
+    "watch_frames": _watched,
+}
+
+
+def order_of(operation: Operation) -> OrderKey | None:
+    """Return (last number of the log, write of a frame or not, revision, read or not).
+
+    Good for one session that is never deleted: others the checker finds not to work.
+    """
+    name, result = operation.name, operation.result
+    if operation.outcome is not Outcome.OK:
+        return None
+    if name == "add_frame":
+        return (result, 0, 0, 0) if type(result) is int else None
+    key = _order_of(name, result)
+    return None if key is None or any(type(each) is not int for each in key) else key
+
+
+def _order_of(  # noqa: PLR0911 - a table of cases
+    name: str, result: Plain
+) -> OrderKey | None:
+    if name == "add_frames":
+        return (cast("tuple[int, int]", result)[1] - 1, 0, 0, 0)
+    if name in ("create_session", "update_session", "modify_session"):
+        report = cast("SessionData", result)
+        return (report[4], 1, report[2], 0)
+    if name == "get_or_create_session":
+        report, created = cast("tuple[SessionData, bool]", result)
+        return (report[4], 1, report[2], int(not created))
+    if name == "get_session":
+        report = cast("SessionData", result)
+        return (report[4], 1, report[2], 1)
+    if name == "count_frames":
+        return (cast("int", result), 0, 0, 1)
+    if name == "get_frames":
+        return (len(cast("tuple[FrameData, ...]", result)), 0, 0, 1)
+    if name == "read_frames" and result:
+        return (cast("tuple[tuple[int, FrameData], ...]", result)[-1][0], 0, 0, 1)
+    return None

@@ -1,0 +1,128 @@
+"""What the operations on frames mean. Each returns the states it may lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
+from ...linearizability.history.exact import TRUE
+from ...linearizability.history.operation import Plain
+from ..layout import EffectData, FrameData
+from .logs import LogTree
+from .sessions import States, changed
+from .state import LIVE, Entry, State, find, replaced
+
+__all__ = ["Frames"]
+
+
+# Past the constructor of a named tuple, which would cost as much as all the rest of an append.
+_new_entry: Callable[[tuple[object, ...]], Entry] = partial(
+    tuple.__new__,  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]  # typeshed
+    Entry,
+)
+
+
+class Frames:
+    """The operations on logs; it holds the tree that makes logs numbers."""
+
+    def __init__(self) -> None:
+        self._tree = LogTree()
+
+    def add(self, state: State, argument: Plain, result: Plain, known: bool) -> States:
+        """The next number, if the session has not ended."""
+        frame = cast("FrameData", argument)
+        entry = find(state, frame[0])
+        if entry is None:
+            return ()
+        session_id, caller, revision, created, ended, log, last, dropped, place, below = entry
+        if caller[1] not in LIVE or (known and result != last + 1):
+            return ()
+        log = self._tree.append(log, last, frame)
+        new = _new_entry(
+            (session_id, caller, revision, created, ended, log, last + 1, dropped, place, below)
+        )
+        return (replaced(state, entry, new),)
+
+    def add_several(self, state: State, argument: Plain, result: Plain, known: bool) -> States:
+        """The next numbers, all or none, with the change of the session in the same step."""
+        session_id, frames, expected, effect = cast(
+            "tuple[str, tuple[FrameData, ...], int | None, EffectData]", argument
+        )
+        entry = find(state, session_id)
+        if entry is None or entry.caller[1] not in LIVE:
+            return ()
+        last = entry.last_seq
+        if expected not in (None, last) or any(frame[0] != session_id for frame in frames):
+            return ()
+        if known and result != (last + 1, last + 1 + len(frames)):
+            return ()
+        states = [self._extended(state, entry, frames)]
+        if effect is not None:
+            # The contract leaves open whether the change sees the log before or after.
+            before = changed(state, entry, effect, None)
+            after = find(states[0], session_id)
+            longer = None if after is None else changed(states[0], after, effect, None)
+            now = None if before is None else find(before, session_id)
+            states = [] if longer is None else [longer]
+            if before is not None and now is not None:
+                states.append(self._extended(before, now, frames))
+        return tuple(dict.fromkeys(states))
+
+    def _extended(self, state: State, entry: Entry, frames: tuple[FrameData, ...]) -> State:
+        log, last = entry.log, entry.last_seq
+        for frame in frames:
+            log = self._tree.append(log, last, frame)
+            last += 1
+        return replaced(state, entry, entry._replace(log=log, last_seq=last))
+
+    def get(self, state: State, argument: Plain, result: Plain, known: bool) -> States:
+        """All frames, in order."""
+        entry = find(state, cast("str", argument))
+        frames = cast("tuple[FrameData, ...]", result)
+        if entry is None or len(frames) != entry.last_seq - entry.dropped:
+            return ()
+        return (state,) if self._tree.ends_with(entry.log, frames) else ()
+
+    def read(self, state: State, argument: Plain, result: Plain, known: bool) -> States:
+        """At most so many frames after a number, the first of them or the newest."""
+        session_id, after, limit, newest = cast("tuple[str, int, int, object]", argument)
+        entry = find(state, session_id)
+        if entry is None:
+            return ()
+        numbered = cast("tuple[tuple[int, FrameData], ...]", result)
+        first, last = max(after, entry.dropped) + 1, entry.last_seq
+        if newest == TRUE:
+            first = max(first, last - limit + 1)
+        else:
+            last = min(last, first + limit - 1)
+        if tuple(seq for seq, _ in numbered) != tuple(range(first, last + 1)):
+            return ()
+        log = self._tree.prefix(entry.log, entry.last_seq, last) if numbered else 0
+        return (state,) if self._tree.ends_with(log, [frame for _, frame in numbered]) else ()
+
+    def count(self, state: State, argument: Plain, result: Plain, known: bool) -> States:
+        """How many there are."""
+        entry = find(state, cast("str", argument))
+        return (state,) if entry and result == entry.last_seq - entry.dropped else ()
+
+    def delete(self, state: State, argument: Plain, result: Plain, known: bool) -> States:
+        """All go; the numbering goes on."""
+        entry = find(state, cast("str", argument))
+        return _without(state, entry, None if entry is None else entry.last_seq, result, known)
+
+    def trim(self, state: State, argument: Plain, result: Plain, known: bool) -> States:
+        """Those up to a number go."""
+        session_id, up_to = cast("tuple[str, int]", argument)
+        return _without(state, find(state, session_id), up_to, result, known)
+
+
+def _without(
+    state: State, entry: Entry | None, up_to: int | None, result: Plain, known: bool
+) -> States:
+    if entry is None or up_to is None:
+        return ()
+    dropped = max(entry.dropped, min(up_to, entry.last_seq))
+    if known and result != dropped - entry.dropped:
+        return ()
+    return (replaced(state, entry, entry._replace(dropped=dropped)),)

@@ -1,0 +1,72 @@
+"""What a refusal says of the state: it is an observation like a read, and changes nothing."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from ...linearizability.history.exact import exact
+from ...linearizability.history.operation import Operation, Plain
+from ..layout import EffectData
+from .state import LIVE, State, admits, find, may_follow, seen_as, told
+
+__all__ = ["CHECKED", "refuse"]
+
+CHECKED = frozenset(
+    {
+        "SessionNotFound",
+        "SessionExists",
+        "SessionClosed",
+        "RevisionConflict",
+        "SequenceConflict",
+        "InvalidTransition",
+        "ChangeRaised",
+    }
+)
+"""What the model checks. What has to do with limits, versions or the store's own health it takes
+on trust."""
+
+
+def refuse(state: State, operation: Operation) -> tuple[State, ...]:
+    """Return the state if the refusal is true in it, with what it told."""
+    name, *values = cast("tuple[Plain, ...]", exact(operation.result))
+    if name == "ChangeRaised":
+        return _raised(state, operation)
+    entry = find(state, cast("str", values[0]))
+    if name == "SessionNotFound":
+        return () if entry is not None else (state,)
+    if entry is None:
+        return ()
+    if name == "RevisionConflict":
+        expected, current = cast("list[int]", values[1:])
+        if expected == current or not admits(entry, current):
+            return ()
+        return (told(state, entry, current)[0],)
+    if name == "SequenceConflict":
+        expected, current = cast("list[int]", values[1:])
+        # That a session has ended is said before that.
+        true = entry.caller[1] in LIVE and expected != current == entry.last_seq
+    elif name == "SessionClosed":
+        true = entry.caller[1] == values[1] and values[1] not in LIVE
+    elif name == "InvalidTransition":
+        _, from_state, to_state = values
+        after = (entry.caller[0], to_state, *entry.caller[2:])
+        true = entry.caller[1] == from_state and not may_follow(entry.caller, after)
+    else:
+        true = name == "SessionExists"
+    return (state,) if true else ()
+
+
+def _raised(state: State, operation: Operation) -> tuple[State, ...]:
+    """The change saw the session as it is, then raised."""
+    argument = cast("tuple[Plain, ...]", exact(operation.argument))
+    session_id, effect = cast("str", argument[0]), cast("EffectData", argument[-1])
+    if effect is None:
+        return (state,)
+    entry = find(state, session_id)
+    if entry is not None and operation.name == "add_frames":
+        # An end, and a log that has moved on, are said before the change runs.
+        expected = cast("int | None", argument[2])
+        if entry.caller[1] not in LIVE or expected not in (None, entry.last_seq):
+            return ()
+    seen = None if entry is None else seen_as(state, entry, effect[0])
+    return () if seen is None else (seen,)

@@ -1,0 +1,74 @@
+"""The shapes of arguments and results, so that a file which has others is told apart from a store
+that does something wrong. Positions as in `history.layout`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ...linearizability.history.operation import Operation, Outcome
+
+__all__ = ["check_shape"]
+
+_Text = str | None
+_Versions = tuple[_Text, _Text, _Text]
+_Caller = tuple[str, str, _Text, _Text, _Text, _Text, _Versions, tuple[str, ...], _Text, _Text]
+_Session = tuple[str, _Caller, int, int, int, float, float, float | None]
+_Frame = tuple[str, str, str, str]
+_Numbered = tuple[int, _Frame]
+_Effect = tuple[_Session, _Caller | None] | None
+_Texts = tuple[str, ...] | None
+_Time = float | None
+_Query = tuple[_Texts, _Texts, _Texts, _Texts, _Texts, _Text, _Time, _Time, _Time, _Time]
+
+_SHAPES: dict[str, tuple[object, object]] = {
+    "create_session": (_Session, _Session),
+    "get_session": (str, _Session),
+    "update_session": (_Session, _Session),
+    "delete_session": (str, None),
+    "list_sessions": (None, tuple[_Session, ...]),
+    "count_sessions": (None, int),
+    "add_frame": (_Frame, int),
+    "get_frames": (str, tuple[_Frame, ...]),
+    "delete_frames": (str, int),
+    "count_frames": (str, int),
+    "get_sessions_batch": (tuple[str, ...], tuple[_Session, ...]),
+    "update_sessions_batch": (tuple[_Session, ...], tuple[_Session, ...]),
+    "modify_session": (tuple[str, _Effect], _Session),
+    "get_or_create_session": (_Session, tuple[_Session, bool]),
+    "touch_session": (str, None),
+    "add_frames": (tuple[str, tuple[_Frame, ...], int | None, _Effect], tuple[int, int]),
+    "read_frames": (tuple[str, int, int, bool], tuple[_Numbered, ...]),
+    "trim_frames": (tuple[str, int], int),
+    "find_sessions": (tuple[_Query, _Text, int], tuple[tuple[_Session, ...], _Text]),
+    "expire_sessions": (tuple[_Time, _Time, int], tuple[_Session, ...]),
+    "purge_sessions": (tuple[_Time, _Time, int], int),
+    "watch_frames": (tuple[str, int], _Numbered),
+}
+
+_REFUSALS: dict[str, object] = {
+    "SessionNotFound": tuple[str, str],
+    "SessionExists": tuple[str, str],
+    "SessionClosed": tuple[str, str, str],
+    "RevisionConflict": tuple[str, str, int, int],
+    "SequenceConflict": tuple[str, str, int, int],
+    "InvalidTransition": tuple[str, str, str, str],
+}
+
+
+def check_shape(operation: Operation) -> None:
+    """Raise `ValueError` unless it has the shape of a call on a session store."""
+    shapes = _SHAPES.get(operation.name)
+    if shapes is None:
+        raise ValueError(f"no operation of a session store: {operation.name[:40]}")
+    result = operation.result
+    try:
+        msgspec.convert(operation.argument, shapes[0])
+        if operation.outcome is Outcome.OK:
+            msgspec.convert(result, shapes[1])
+        elif operation.outcome is Outcome.FAILED:
+            name = result[0] if isinstance(result, tuple) and result else None
+            shape = _REFUSALS.get(name, tuple[str, ...]) if isinstance(name, str) else tuple[str]
+            msgspec.convert(result, shape)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"not the shape of {operation.name}: {error}") from None

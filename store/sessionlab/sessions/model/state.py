@@ -1,0 +1,202 @@
+"""The state of the session store's model, and how a snapshot of a session bears on it.
+
+Positions of the plain data are those of `history.layout`. Written from the contract, apart from
+the store's own rules, so that the two can disagree. All values in a state are exact forms.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias, cast
+
+from ..layout import CallerData, SessionData
+
+__all__ = [
+    "LIVE",
+    "Entry",
+    "State",
+    "admits",
+    "find",
+    "may_follow",
+    "opened",
+    "replaced",
+    "seen_as",
+    "told",
+    "written",
+]
+
+LIVE = frozenset({"initializing", "active", "shutting-down"})
+
+_ENDS = frozenset({"closed", "failed", "timed-out"})
+_FOLLOWING = {
+    "initializing": frozenset({"active"}) | _ENDS,
+    "active": frozenset({"shutting-down"}) | _ENDS,
+    "shutting-down": _ENDS,
+}
+
+
+class Entry(NamedTuple):
+    """One session. What no reply has told yet is left open until one does."""
+
+    id: str
+    caller: CallerData
+    revision: int
+    """Below zero: not known, but above -(it + 1)."""
+    created_at: float | None
+    ended_at: float | None
+    log: int
+    last_seq: int
+    dropped: int
+    """Frames up to this number are gone."""
+    place: int = 0
+    """While the revision is not known: its place among those above the same number."""
+    below: int = 0
+    """While the revision is not known: a number that was given later, 0 if none is known."""
+
+
+Highs: TypeAlias = "int | tuple[tuple[str, int], ...]"
+"""The highest revision known to have been given: by the one counter of the store, or to each id
+where nobody knows which sessions have a counter in common."""
+
+
+class State(NamedTuple):
+    """The highest revision known to have been given, and the sessions in order of creation."""
+
+    high: Highs
+    entries: tuple[Entry, ...]
+
+
+Report: TypeAlias = "SessionData | None"
+
+
+def highest(state: State, session_id: str) -> int:
+    """Return the number above which the next revision of a session is."""
+    high = state.high
+    if isinstance(high, int):
+        return high
+    return next((number for each, number in high if each == session_id), 0)
+
+
+def raised(state: State, session_id: str, revision: int | None) -> Highs:
+    """Return the highest revisions after one more is known."""
+    high = state.high
+    if revision is None:
+        return high
+    if isinstance(high, int):
+        return max(high, revision)
+    known = dict(high)
+    known[session_id] = max(known.get(session_id, 0), revision)
+    return tuple(sorted(known.items()))
+
+
+def find(state: State, session_id: str) -> Entry | None:
+    """Return the session's entry."""
+    for entry in state.entries:
+        if entry.id == session_id:
+            return entry
+    return None
+
+
+def replaced(state: State, old: Entry, new: Entry, high: int | None = None) -> State:
+    """Return the state with another entry in an entry's place."""
+    entries = state.entries
+    known = raised(state, new.id, high)
+    if len(entries) == 1:
+        return State(known, (new,))
+    return State(known, tuple(new if entry is old else entry for entry in entries))
+
+
+def unknown_above(high: int) -> int:
+    """Return the mark for a revision that is not known but above `high`."""
+    return -high - 1
+
+
+def admits(entry: Entry, revision: int) -> bool:
+    """Whether the entry's revision may be this one."""
+    if type(revision) is not int:
+        return False  # a broken store's: no revision
+    if entry.revision >= 0:
+        return entry.revision == revision
+    return revision >= -entry.revision and (not entry.below or revision < entry.below)
+
+
+def opened(state: State, entry: Entry) -> Entry:
+    """Return the entry after a write whose new revision is not known yet."""
+    place = 1
+    for other in state.entries:
+        if other.revision < 0 and not other.below and other.place >= place:
+            place = other.place + 1
+    revision = unknown_above(highest(state, entry.id))
+    return entry._replace(revision=revision, place=place, below=0)
+
+
+def told(state: State, entry: Entry, revision: int) -> tuple[State, Entry]:
+    """Return state and entry after the entry's revision, which it admits, is known.
+
+    With one counter this bounds those of other sessions that are not known yet.
+    """
+    if entry.revision == revision:
+        return state, entry
+    known = entry._replace(revision=revision, place=0, below=0)
+    after = replaced(state, entry, known, revision)
+    if entry.revision >= 0 or not isinstance(after.high, int) or len(after.entries) == 1:
+        return after, known
+    gap = (entry.revision, entry.below)
+    entries = tuple(
+        _bounded(other, entry.place, revision)
+        if other.revision < 0 and (other.revision, other.below) == gap
+        else other
+        for other in after.entries
+    )
+    return State(after.high, entries), known
+
+
+def _bounded(entry: Entry, place: int, revision: int) -> Entry:
+    """Return an entry after the number at a place in its gap is known."""
+    if entry.place < place:
+        return entry._replace(below=revision)
+    return entry._replace(revision=unknown_above(revision))
+
+
+def seen_as(state: State, entry: Entry, data: SessionData) -> State | None:
+    """Return the state after a snapshot of the entry as it is, None if it is not like that.
+
+    The state is the same unless the snapshot told what was open.
+    """
+    _, caller, revision, frame_count, last_seq, created_at, _, ended_at = data
+    if (
+        caller != entry.caller
+        or last_seq != entry.last_seq
+        or frame_count != last_seq - entry.dropped
+        or not admits(entry, revision)
+        or (ended_at is None) != (caller[1] in LIVE)
+        or entry.created_at not in (None, created_at)
+        or entry.ended_at not in (None, ended_at)
+    ):
+        return None
+    if (revision, created_at, ended_at) == (entry.revision, entry.created_at, entry.ended_at):
+        return state
+    after, known = told(state, entry, revision)
+    if (created_at, ended_at) == (known.created_at, known.ended_at):
+        return after
+    return replaced(after, known, known._replace(created_at=created_at, ended_at=ended_at))
+
+
+def written(state: State, entry: Entry, caller: CallerData, report: Report) -> State | None:
+    """Return the state after a write of the caller's fields, None if the report is wrong.
+
+    Without a report, the new revision is left open.
+    """
+    new = opened(state, entry._replace(caller=caller))
+    after = replaced(state, entry, new)
+    return after if report is None else seen_as(after, new, report)
+
+
+def may_follow(before: CallerData, after: CallerData) -> bool:
+    """Whether these caller's fields may come after those: state and protocol versions."""
+    if after[1] != before[1] and after[1] not in _FOLLOWING.get(cast("str", before[1]), ()):
+        return False
+    _, negotiated, _ = cast("tuple[str | None, str | None, str | None]", before[6])
+    _, agreed, transport = cast("tuple[str | None, str | None, str | None]", after[6])
+    if negotiated is not None and agreed != negotiated:
+        return False
+    return agreed is None or transport in (None, agreed)

@@ -1,0 +1,148 @@
+"""What finding, expiring and purging mean. Each returns the states it may lead to.
+
+Which sessions are past their time is not modelled: what the reply says is accepted if it may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, combinations
+from typing import TypeVar, cast
+
+from ...linearizability.history.operation import Plain
+from ..layout import CallerData, SessionData
+from .sessions import States
+from .state import LIVE, Entry, State, find, seen_as, written
+
+__all__ = ["expire", "find_page", "purge"]
+
+_STATUS = {"closed": "completed", "failed": "failed", "timed-out": "timeout"}
+T = TypeVar("T")
+
+_TIMED_OUT = "timed-out"
+
+
+def find_page(state: State, argument: Plain, result: Plain, known: bool) -> States:
+    """Matching sessions of one moment, in order of creation, none left out in between."""
+    query, cursor, limit = cast("tuple[tuple[Plain, ...], str | None, int]", argument)
+    reports, following = cast("tuple[tuple[SessionData, ...], str | None]", result)
+    ids = [report[0] for report in reports]
+    shown = [index for index, entry in enumerate(state.entries) if entry.id in set(ids)]
+    if [state.entries[index].id for index in shown] != ids or len(ids) > limit:
+        return ()
+    after: State = state
+    for report in reports:
+        entry = find(after, report[0])
+        seen = None if entry is None else seen_as(after, entry, report)
+        if seen is None or not _matches(query, report[1], report[5], report[6]):
+            return ()
+        after = seen
+    # Nothing that matches may be left out between the first and the last, nor before the first
+    # of the first page, nor after the last of the last one.
+    begin = 0 if cursor is None else min(shown, default=len(state.entries))
+    end = len(state.entries) if following is None else max(shown, default=-1) + 1
+    if following is None and cursor is not None and not shown:
+        end = 0
+    for entry in state.entries[begin:end]:
+        if entry.id not in ids and _matches(query, entry.caller, entry.created_at, None):
+            return ()
+    return (after,)
+
+
+def _matches(  # noqa: PLR0911 - a list of reasons
+    query: tuple[Plain, ...], caller: CallerData, created: float | None, active: float | None
+) -> bool:
+    """Whether a session certainly matches; a time that is not known certainly does not."""
+    states, statuses, transports, any_of, all_of, principal, *times = query
+    tags = set(cast("tuple[str, ...]", caller[7]))
+    if states is not None and caller[1] not in cast("tuple[str, ...]", states):
+        return False
+    status = _STATUS.get(cast("str", caller[1]), "active")
+    if statuses is not None and status not in cast("tuple[str, ...]", statuses):
+        return False
+    if transports is not None and caller[0] not in cast("tuple[str, ...]", transports):
+        return False
+    if any_of is not None and tags.isdisjoint(cast("tuple[str, ...]", any_of)):
+        return False
+    if all_of is not None and not tags.issuperset(cast("tuple[str, ...]", all_of)):
+        return False
+    if principal is not None and principal != caller[3]:
+        return False
+    created_from, created_before, active_from, active_before = cast("list[float | None]", times)
+    return _within(created, created_from, created_before) and _within(
+        active, active_from, active_before
+    )
+
+
+def _within(moment: float | None, begin: float | None, end: float | None) -> bool:
+    if begin is None and end is None:
+        return True
+    if moment is None:
+        return False
+    return (begin is None or not _is_less(moment, begin)) and (end is None or _is_less(moment, end))
+
+
+def _is_less(moment: float, other: float) -> bool:
+    """Compare times, which are exact forms here: bytes where they are whole."""
+    return float(moment) < float(other)
+
+
+def expire(state: State, argument: Plain, result: Plain, known: bool) -> Iterable[State]:
+    """Live sessions end as timed out, check and change in one step."""
+    limit = cast("tuple[Plain, Plain, int]", argument)[2]
+    if not known:
+        return _any_expired(state, limit)
+    reports = cast("tuple[SessionData, ...]", result)
+    after: State | None = state
+    if len(reports) > limit or any(type(report[2]) is not int for report in reports):
+        return ()
+    for report in sorted(reports, key=lambda report: report[2]):
+        after = None if after is None else _expired(after, report[0], report)
+    return () if after is None else (after,)
+
+
+def _expired(state: State, session_id: str, report: SessionData | None) -> State | None:
+    entry = find(state, session_id)
+    if entry is None or entry.caller[1] not in LIVE:
+        return None
+    caller = (entry.caller[0], _TIMED_OUT, *entry.caller[2:])
+    return written(state, entry, caller, report)
+
+
+def _any_expired(state: State, limit: int) -> Iterator[State]:
+    live = [entry.id for entry in state.entries if entry.caller[1] in LIVE]
+    for ids in _subsets(live, limit):
+        after: State | None = state
+        for session_id in ids:
+            after = None if after is None else _expired(after, session_id, None)
+        if after is not None:
+            yield after
+
+
+def purge(state: State, argument: Plain, result: Plain, known: bool) -> Iterator[State]:
+    """Ended sessions go, with their frames; the reply tells how many.
+
+    How long ago they ended, nobody but the store's own clock knows.
+    """
+    ended_before, _, limit = cast("tuple[float | None, float | None, int]", argument)
+    ended = [entry for entry in state.entries if _may_go(entry, ended_before)]
+    wanted = cast("int", result)
+    if known and (type(wanted) is not int or not 0 <= wanted <= limit):
+        return
+    several: Iterable[tuple[Entry, ...]] = (
+        combinations(ended, wanted) if known else _subsets(ended, limit)
+    )
+    for gone in several:
+        left = tuple(entry for entry in state.entries if entry not in gone)
+        yield State(state.high, left)
+
+
+def _may_go(entry: Entry, ended_before: float | None) -> bool:
+    if entry.caller[1] in LIVE:
+        return False
+    return ended_before is None or entry.ended_at is None or _is_less(entry.ended_at, ended_before)
+
+
+def _subsets(things: list[T], most: int) -> Iterator[tuple[T, ...]]:
+    sizes = range(min(most, len(things)) + 1)
+    return chain.from_iterable(combinations(things, size) for size in sizes)

@@ -1,0 +1,183 @@
+"""What is noted of one call while it runs, and how it becomes an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from types import UnionType
+from typing import Any, TypeAlias, cast
+
+from sessionkeeper.values.errors import OutcomeUnknown, SessionError
+from sessionkeeper.values.message import Frame, MessageEnvelope
+from sessionkeeper.values.query import SessionPage, SessionQuery
+from sessionkeeper.values.session import Session
+
+from ..linearizability.history.operation import Operation, Outcome, Plain
+from .gathered import one_by_one
+from .plain_data import (
+    caller_data,
+    frame_data,
+    frames_data,
+    numbered_data,
+    query_data,
+    refusal_data,
+    session_data,
+    sessions_data,
+)
+
+__all__ = ["Effect", "RecordedCall", "as_operations"]
+
+RecordedCall: TypeAlias = list[Any]
+"""[client, method, arguments, call, return, (result,) or None, error or None, effect or None]:
+a list, because making one and writing to it is the cheapest thing there is."""
+
+Effect: TypeAlias = list[Any]
+"""[session given to a change, session returned if another one, error raised]; all None as long as
+the change has not run."""
+
+_WRONG_USE = (TypeError, ValueError, NotImplementedError)
+
+
+def as_operations(call: RecordedCall, apart: frozenset[str], sessions: int) -> Iterable[Operation]:
+    """Return the operations of a call: one, but for those that the store does not do in one step.
+
+    `apart` names these; no more than `sessions` were ever there.
+    """
+    name, arguments = cast("str", call[1]), cast("tuple[object, ...]", call[2])
+    outcome, result = _ending(call)
+    argument = _argument(name, arguments, call[7]) if _is_well_formed(name, arguments) else None
+    if argument is None and arguments:
+        # Wrong use was refused before the store looked at it.
+        return ()
+    if name == "watch_frames" and outcome is not Outcome.OK:
+        return ()
+    whole = Operation(
+        client=call[0],
+        name=name,
+        argument=argument,
+        result=result,
+        call=call[3],
+        returned=call[4],
+        outcome=outcome,
+    )
+    return one_by_one(whole, sessions) if name in apart else (whole,)
+
+
+def _ending(call: RecordedCall) -> tuple[Outcome, Plain]:
+    """Return the outcome and the reply or refusal."""
+    name, result, error, effect = cast("str", call[1]), call[5], call[6], call[7]
+    if result is not None:
+        return Outcome.OK, _RESULTS[name](result[0])
+    if error is None:
+        return Outcome.UNKNOWN, None
+    if name == "add_frames" and effect is not None and effect[0] is None and not _is_told(error):
+        # Frames and change are one step, and without running the change nobody can take it.
+        return Outcome.FAILED, ("ChangeNeverRan",)
+    if effect is not None and effect[2] is error:
+        return Outcome.FAILED, ("ChangeRaised",)
+    if _is_told(error):
+        return Outcome.FAILED, refusal_data(error)
+    # Cancelled, out of time, or a bug in the store: it may have taken effect.
+    return Outcome.UNKNOWN, None
+
+
+def _is_told(error: BaseException) -> bool:
+    """Whether it tells its caller that nothing was done."""
+    refused = isinstance(error, SessionError) and not isinstance(error, OutcomeUnknown)
+    return refused or isinstance(error, _WRONG_USE)
+
+
+def _is_well_formed(name: str, arguments: tuple[object, ...]) -> bool:
+    return all(
+        isinstance(argument, kind)
+        for argument, kind in zip(arguments, _KINDS.get(name, ()), strict=False)
+    )
+
+
+_KINDS: dict[str, tuple[type | UnionType, ...]] = {
+    "create_session": (Session,),
+    "get_session": (str,),
+    "update_session": (Session,),
+    "delete_session": (str,),
+    "add_frame": (MessageEnvelope,),
+    "get_frames": (str,),
+    "delete_frames": (str,),
+    "count_frames": (str,),
+    "get_sessions_batch": (tuple,),
+    "update_sessions_batch": (tuple,),
+    "modify_session": (str,),
+    "get_or_create_session": (Session,),
+    "touch_session": (str,),
+    "add_frames": (str, tuple),
+    "read_frames": (str, int, int, bool),
+    "trim_frames": (str, int),
+    "find_sessions": (SessionQuery,),
+    "purge_sessions": (datetime | None,),
+    "watch_frames": (str, int),
+}
+
+
+def _argument(  # noqa: PLR0911 - a table of cases
+    name: str, arguments: tuple[Any, ...], effect: Effect | None
+) -> Plain:
+    if name in ("create_session", "update_session", "get_or_create_session"):
+        return session_data(arguments[0])
+    if name == "add_frame":
+        return frame_data(arguments[0])
+    if name == "update_sessions_batch":
+        return sessions_data(arguments[0])
+    if name == "modify_session":
+        return (arguments[0], _effect_data(effect))
+    if name == "add_frames":
+        session_id, envelopes, expected = arguments
+        return (session_id, frames_data(envelopes), expected, _effect_data(effect))
+    if name == "find_sessions":
+        return (query_data(arguments[0]), *arguments[1:])
+    if name == "purge_sessions":
+        before, span, limit = arguments
+        return (None if before is None else before.timestamp(), span, limit)
+    if len(arguments) == 1:
+        return cast("Plain", arguments[0])
+    return arguments or None
+
+
+def _effect_data(effect: Effect | None) -> Plain:
+    if effect is None or effect[0] is None:
+        return None
+    given, returned, _ = effect
+    other = isinstance(returned, Session)
+    return (session_data(given), caller_data(returned) if other else None)
+
+
+def _page_data(page: SessionPage) -> Plain:
+    return (sessions_data(page.sessions), page.cursor)
+
+
+def _frame_with_number(frame: Frame) -> Plain:
+    return numbered_data([frame])[0]
+
+
+_RESULTS: dict[str, Callable[[Any], Plain]] = {
+    "create_session": session_data,
+    "get_session": session_data,
+    "update_session": session_data,
+    "delete_session": lambda _: None,
+    "list_sessions": sessions_data,
+    "count_sessions": lambda count: cast("int", count),
+    "add_frame": lambda seq: cast("int", seq),
+    "get_frames": frames_data,
+    "delete_frames": lambda count: cast("int", count),
+    "count_frames": lambda count: cast("int", count),
+    "get_sessions_batch": sessions_data,
+    "update_sessions_batch": sessions_data,
+    "modify_session": session_data,
+    "get_or_create_session": lambda reply: (session_data(reply[0]), reply[1]),
+    "touch_session": lambda _: None,
+    "add_frames": lambda numbers: (numbers.start, numbers.stop),
+    "read_frames": numbered_data,
+    "trim_frames": lambda count: cast("int", count),
+    "find_sessions": _page_data,
+    "expire_sessions": sessions_data,
+    "purge_sessions": lambda count: cast("int", count),
+    "watch_frames": _frame_with_number,
+}
