@@ -1,135 +1,170 @@
-"""Stores as a user would bring them: some keep what they promise, some do not."""
+"""Histories in few words, at random too, and a checker too simple to be wrong."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from random import Random
+from typing import Any, TypeAlias
 
 import pytest
+from sessionlab import Operation, Outcome
 
-OWN = '''
-"""Stores of somebody's own."""
+ROOT = Path(__file__).parents[2]
 
-import asyncio
-import threading
-
-from sessionkeeper import PlainSessionStore, SessionNotFound, SessionStore, StoreUnavailable
-
-
-class Ten(SessionStore):
-    """Ten methods, passed on.
-
-    And nothing more.
-    """
-
-    def __init__(self):
-        self.behind = PlainSessionStore()
-
-    async def create_session(self, session, /):
-        return await self.behind.create_session(session)
-
-    async def get_session(self, session_id, /):
-        return await self.behind.get_session(session_id)
-
-    async def update_session(self, session, /):
-        return await self.behind.update_session(session)
-
-    async def delete_session(self, session_id, /):
-        await self.behind.delete_session(session_id)
-
-    async def list_sessions(self):
-        return await self.behind.list_sessions()
-
-    async def count_sessions(self):
-        return await self.behind.count_sessions()
-
-    async def add_frame(self, envelope, /):
-        return await self.behind.add_frame(envelope)
-
-    async def get_frames(self, session_id, /):
-        return await self.behind.get_frames(session_id)
-
-    async def delete_frames(self, session_id, /):
-        return await self.behind.delete_frames(session_id)
-
-    async def count_frames(self, session_id, /):
-        return await self.behind.count_frames(session_id)
-
-
-class Forgetful(Ten):
-    """Writes whatever it is given."""
-
-    async def update_session(self, session, /):
-        await asyncio.sleep(0)
-        current = await self.behind.get_session(session.id)
-        fields = {"revision": current.revision}
-        return await self.behind.update_session(session.model_copy(update=fields))
-
-
-class ToThread(Ten):
-    """Asks a thread of the loop's own pool."""
-
-    async def get_session(self, session_id, /):
-        await asyncio.to_thread(len, session_id)
-        return await self.behind.get_session(session_id)
-
-
-class OwnThread(Ten):
-    """Asks a thread of its own, which the loop knows nothing of."""
-
-    async def _wait(self):
-        loop = asyncio.get_running_loop()
-        done = loop.create_future()
-        threading.Thread(target=loop.call_soon_threadsafe, args=(done.set_result, None)).start()
-        await done
-
-    async def create_session(self, session, /):
-        await self._wait()
-        return await self.behind.create_session(session)
-
-
-class OwnThreadForgetful(OwnThread, Forgetful):
-    """Both."""
-
-
-class Socket(Ten):
-    """Reaches for the network, and translates what that raises."""
-
-    async def create_session(self, session, /):
-        try:
-            await asyncio.open_connection("127.0.0.1", 1)
-        except Exception as error:
-            raise StoreUnavailable("no network") from error
-
-
-class Raises(Ten):
-    """Has a bug."""
-
-    async def count_sessions(self):
-        raise KeyError("secret")
-
-
-class Demanding(Ten):
-    def __init__(self, where):
-        super().__init__()
-
-
-class NoStore:
-    pass
-
-
-def makes_none():
-    return None
-'''
+Spec: TypeAlias = Callable[[Any, Operation], Iterator[Any]]
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The name of a module with stores of somebody's own, in the current folder."""
-    (tmp_path / "own_stores.py").write_text(OWN)
-    (tmp_path / "own_broken.py").write_text("raise RuntimeError('secret')")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield "own_stores"
-    sys.modules.pop("own_stores", None)
+def shared_histories() -> Path:
+    """Real histories with known verdicts: never part of the project, their licence is unclear."""
+    given = os.environ.get("SESSIONKEEPER_HISTORIES")
+    folder = Path(given) if given else ROOT.parent / "shared" / "histories"
+    if not (folder / "verdicts.json").is_file():
+        pytest.skip(
+            "no folder of real histories: not part of the project, as their licence is unclear;"
+            " set SESSIONKEEPER_HISTORIES to one with a verdicts.json"
+        )
+    return folder
+
+
+def register(state: Any, operation: Operation) -> Iterator[Any]:
+    """A compare-and-set register, apart from the model."""
+    if operation.name == "read":
+        if operation.outcome is Outcome.UNKNOWN or operation.result == state:
+            yield state
+    elif operation.name == "write":
+        yield operation.argument
+    else:
+        assert isinstance(operation.argument, tuple)
+        expected, new = operation.argument
+        if (state == expected) is not (operation.outcome is Outcome.FAILED):
+            yield state if operation.outcome is Outcome.FAILED else new
+
+
+def kv(state: Any, operation: Operation) -> Iterator[Any]:
+    """A map of strings, apart from the model: a dict as sorted pairs."""
+    assert isinstance(operation.argument, tuple)
+    key, value = operation.argument
+    held = dict(state or ())
+    before = held.get(key, "")
+    if operation.name == "get":
+        if operation.outcome is Outcome.UNKNOWN or operation.result == before:
+            yield state
+        return
+    held[key] = value if operation.name == "put" else before + str(value)
+    yield tuple(sorted(held.items()))
+
+
+SPECS: dict[str, Spec] = {"register": register, "kv": kv}
+
+
+def brute_force(spec: Spec, operations: Sequence[Operation]) -> bool:
+    """Try every order there is."""
+    told = [each for each in operations if each.outcome is not Outcome.FAILED or each.name == "cas"]
+
+    def must_come_first(one: Operation, other: Operation) -> bool:
+        known = one.outcome is not Outcome.UNKNOWN and one.returned is not None
+        return known and one.returned < other.call  # type: ignore[operator]  # not None here
+
+    def go(left: frozenset[int], state: Any) -> bool:
+        if all(told[i].outcome is Outcome.UNKNOWN for i in left):
+            return True
+        return any(
+            go(left - {i}, after)
+            for i in left
+            if not any(must_come_first(told[j], told[i]) for j in left if j != i)
+            for after in spec(state, told[i])
+        )
+
+    return go(frozenset(range(len(told))), None)
+
+
+def random_register(random: Random) -> list[Operation]:
+    """Up to seven operations of three clients, with answers that may be right."""
+    return _random(random, ("read", "write", "cas"))
+
+
+def random_kv(random: Random) -> list[Operation]:
+    """The same on two keys."""
+    return _random(random, ("get", "put", "append"))
+
+
+def _random(random: Random, names: tuple[str, str, str]) -> list[Operation]:
+    operations: list[Operation] = []
+    free = [0, 0, 0]
+    for _ in range(random.randint(1, 7)):
+        client = random.randrange(3)
+        # Times are drawn from few numbers: many are equal.
+        call = free[client] + random.randint(0, 3)
+        returned = call + random.randint(0, 6)
+        free[client] = returned + random.randint(0, 1)
+        operations.append(_filled(random, random.choice(names), client, call, returned))
+    return operations
+
+
+def _filled(random: Random, name: str, client: int, call: int, returned: int) -> Operation:
+    outcome = random.choice((Outcome.OK,) * 6 + (Outcome.FAILED, Outcome.UNKNOWN))
+    small = random.randint(0, 2)
+    argument: Any = None
+    result: Any = None
+    if name == "read":
+        result = random.choice((None, 0, 1, 2))
+    elif name == "write":
+        argument = small
+    elif name == "cas":
+        argument = (small, random.randint(0, 2))
+    else:
+        letter = "" if name == "get" else random.choice("ab")
+        argument = (random.choice("xy"), letter)
+        result = random.choice(("", "a", "b", "ab", "ba")) if name == "get" else None
+    return Operation(
+        client=client,
+        name=name,
+        argument=argument,
+        result=result if outcome is Outcome.OK else None,
+        call=call,
+        returned=random.choice((returned, None)) if outcome is Outcome.UNKNOWN else returned,
+        outcome=outcome,
+    )
+
+
+class Lab:
+    """What a test of the checker needs in every second line."""
+
+    specs = SPECS
+    brute_force = staticmethod(brute_force)
+    random_register = staticmethod(random_register)
+    random_kv = staticmethod(random_kv)
+
+    def op(
+        self,
+        name: str,
+        argument: Any = None,
+        result: Any = None,
+        *,
+        at: tuple[int, int | None],
+        client: int = 0,
+        outcome: Outcome = Outcome.OK,
+    ) -> Operation:
+        """An operation with a call and a return."""
+        return Operation(
+            client=client,
+            name=name,
+            argument=argument,
+            result=result,
+            call=at[0],
+            returned=at[1],
+            outcome=outcome,
+        )
+
+    def maybe(self, name: str, argument: Any = None, *, call: int, client: int = 9) -> Operation:
+        """One whose outcome nobody knows."""
+        return self.op(name, argument, at=(call, None), client=client, outcome=Outcome.UNKNOWN)
+
+
+@pytest.fixture
+def lab() -> Lab:
+    """Operations in few words, random ones, and the simple checker."""
+    return Lab()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sessionkeeper import SessionStore
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "writing-a-backend.md"
 
 CONFIGURATION = """[pytest]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conformance.conftest import Backend, RunKit
+    from tests.lab.conformance.conftest import Backend, RunKit
 
 # Each runs pytest in a process of its own.
 pytestmark = pytest.mark.timeout(240)

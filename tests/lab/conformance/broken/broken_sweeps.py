@@ -23,7 +23,7 @@ from sessionkeeper.interface.frame_watcher import News
 from sessionkeeper.stores.facade import CommandStore
 from sessionkeeper.stores.principal import PrincipalStore
 
-from tests.conformance.broken.breaking import breaking
+from tests.lab.conformance.broken.breaking import breaking
 
 
 class NoLimit(PlainSessionStore):

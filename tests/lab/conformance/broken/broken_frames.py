@@ -16,7 +16,7 @@ from sessionkeeper import (
     SessionState,
 )
 
-from tests.conformance.broken.breaking import breaking
+from tests.lab.conformance.broken.breaking import breaking
 
 
 class FromZero(PlainSessionStore):

@@ -100,7 +100,7 @@ def test_what_a_peer_offers_it_has_a_method_for(name: str) -> None:
 
 def test_the_page_on_peers_says_what_each_does_not_do() -> None:
     """Word for word, so that neither changes without the other."""
-    page = Path(__file__).parents[2].joinpath("docs", "peers.md").read_text("utf-8")
+    page = Path(__file__).parents[3].joinpath("docs", "peers.md").read_text("utf-8")
     for name in known():
         lacks = "; ".join(peer(name).subject_class().lacks)
         assert f"| {name} | {lacks} |" in page

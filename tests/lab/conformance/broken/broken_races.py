@@ -20,7 +20,7 @@ from sessionkeeper import (
 )
 from soleowner import Command
 
-from tests.conformance.broken.breaking import breaking
+from tests.lab.conformance.broken.breaking import breaking
 
 
 async def elsewhere() -> None:

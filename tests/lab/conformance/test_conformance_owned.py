@@ -16,7 +16,7 @@ from sessionkeeper import (
 from sessionlab.conformance import AtomicSessionStoreConformance, SessionStoreConformance
 
 if TYPE_CHECKING:
-    from tests.conformance.conftest import Backend
+    from tests.lab.conformance.conftest import Backend
 
 
 class DictStores:

@@ -17,7 +17,7 @@ from sessionkeeper import (
     StoreLimits,
 )
 
-from tests.conformance.broken.breaking import breaking
+from tests.lab.conformance.broken.breaking import breaking
 
 
 class ReusedNumber(PlainSessionStore):

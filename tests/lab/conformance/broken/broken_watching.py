@@ -11,7 +11,7 @@ from sessionkeeper import (
 )
 from sessionkeeper.interface.frame_watcher import News
 
-from tests.conformance.broken.breaking import breaking
+from tests.lab.conformance.broken.breaking import breaking
 
 R = TypeVar("R")
 

@@ -23,7 +23,7 @@ from sessionkeeper import (
 from sessionkeeper.operations.command import StoreCommand
 from sessionkeeper.stores.principal import PrincipalStore
 
-from tests.conformance.broken.breaking import breaking
+from tests.lab.conformance.broken.breaking import breaking
 
 R = TypeVar("R")
 

@@ -9,7 +9,7 @@ from sessionlab.explore import explore, replay
 from sessionlab.explore.pytest_plugin import Explorer
 
 if TYPE_CHECKING:
-    from tests.explore.conftest import Flaw
+    from tests.lab.explore.conftest import Flaw
 
 
 def test_a_flaw_does_not_show_in_the_usual_order(flaw: Flaw) -> None:
