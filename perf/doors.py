@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from sessionkeeper import MessageContext, MessageEnvelope, Session, SessionError
-from sessionkeeper.backends.redis.client.address import RedisTarget
+from sessionkeeper.backends.redis.client.address import RedisAddress
 from sessionkeeper.interface.arguments import checked_cursor
 from sessionkeeper.stores.config import backend_from_url
 from sessionkeeper.tap.lines import LineSplitter
@@ -110,8 +110,8 @@ DOORS: dict[str, Callable[[int], object]] = {
     "URL: a path": lambda n: backend_from_url("sqlite:///" + "%61" * (n // 3)),
     "URL: options": lambda n: backend_from_url("redis://h/?" + "a=1&" * (n // 4)),
     "URL: a port": lambda n: backend_from_url("redis://h:" + "1" * n),
-    "URL: the number of a database": lambda n: RedisTarget.of("redis://h/" + "1" * n),
-    "URL: a password": lambda n: RedisTarget.of("redis://:" + "%41" * (n // 3) + "@h"),
+    "URL: the number of a database": lambda n: RedisAddress.of("redis://h/" + "1" * n),
+    "URL: a password": lambda n: RedisAddress.of("redis://:" + "%41" * (n // 3) + "@h"),
     "cursor": lambda n: checked_cursor("1" * n),
     "session id": lambda n: checked_id("a" * n),
     "principal": lambda n: Session.new(transport_type="stdio", principal="a" * n),

@@ -73,7 +73,7 @@ async def in_turn(sides: list[Side]) -> list[list[float]]:
     return rounds[1:]
 
 
-async def against(what: str, least: float, ours: Side, theirs: dict[str, Side]) -> list[Number]:
+async def against(what: str, minimum: float, ours: Side, theirs: dict[str, Side]) -> list[Number]:
     """Compare ours with each of theirs; the number to reach is that of the fastest."""
     rounds = await in_turn([ours, *theirs.values()])
     rates = {name: median(r[n] for r in rounds) for n, name in enumerate(theirs, 1)}
@@ -83,9 +83,9 @@ async def against(what: str, least: float, ours: Side, theirs: dict[str, Side]) 
         ratios = [r[0] / r[n] for r in rounds]
         middle = median(ratios)
         ratio = Ratio(median(r[0] for r in rounds), rates[name], middle, min(ratios), max(ratios))
-        target = f">= {least:g}" if name == fastest and least else ""
+        target = f">= {minimum:g}" if name == fastest and minimum else ""
         numbers.append(
-            Number(f"{what} / {name}", target, str(ratio), not target or middle >= least)
+            Number(f"{what} / {name}", target, str(ratio), not target or middle >= minimum)
         )
     return numbers
 
@@ -103,8 +103,8 @@ async def measured(*, quiet: bool) -> list[Number]:
         ),
         ("from bytes", 0, fresh(appending), {name: fresh(appending, name) for name in LOGS}),
         *(
-            (what, least, fresh(measure), caches(measure))
-            for what, least, measure in (
+            (what, minimum, fresh(measure), caches(measure))
+            for what, minimum, measure in (
                 ("set and get", 1.8, set_and_get),
                 ("get", 0, getting),
                 ("set", 0, setting),
@@ -114,8 +114,8 @@ async def measured(*, quiet: bool) -> list[Number]:
         ("ask", 0, ask, {"pykka": pykka_ask}),
     ]
     numbers: list[Number] = []
-    for what, least, ours, theirs in rows:
-        for number in await against(what, least, ours, theirs):
+    for what, minimum, ours, theirs in rows:
+        for number in await against(what, minimum, ours, theirs):
             numbers.append(number)
             if not quiet:
                 verdict = ("reached" if number.reached else "MISSED") if number.target else ""

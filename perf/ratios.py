@@ -97,11 +97,11 @@ async def ratio_of_add_frames() -> Ratio:
         )
 
 
-async def engine(callers: int, least: float) -> Number:
+async def engine(callers: int, minimum: float) -> Number:
     """`ask` of an engine that does nothing else."""
     got = await ratio_of_ask(callers=callers)
     what = f"ask of a trivial command, {callers:,} callers / hand-off"
-    return Number(what, f">= {least:g}", str(got), got.ratio >= least)
+    return Number(what, f">= {minimum:g}", str(got), got.ratio >= minimum)
 
 
 async def get_session() -> Number:

@@ -18,7 +18,7 @@ from own_server import own_server, server_version
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from sessionkeeper.backends.redis.client.address import RedisTarget
+from sessionkeeper.backends.redis.client.address import RedisAddress
 from sessionkeeper.backends.redis.client.call import Call
 from sessionkeeper.backends.redis.client.single_server import SingleServer
 
@@ -38,7 +38,7 @@ async def processor_time(batch: Callable[[], Awaitable[object]]) -> float:
 
 async def measure(url: str, rounds: int) -> dict[str, list[float]]:
     """Both sides in turns, on one server."""
-    servers = SingleServer(RedisTarget.of(url))
+    servers = SingleServer(RedisAddress.of(url))
     await servers.open()
     # As a store would have to use it: one connection, and no write sent a second time.
     client = Redis.from_url(url, single_connection_client=True, retry=Retry(NoBackoff(), 0))

@@ -22,7 +22,7 @@ from sessionkeeper import RedisSessionStore, Session
 __all__ = ["Member", "four_processes", "one_hot_session"]
 
 CALLERS = 64
-HOT, PREFIX = "hot", "team"
+HOT, PREFIX = "hot", "worker_pool"
 SECONDS = 1.0
 ROUNDS = 5
 
@@ -166,10 +166,10 @@ async def four_processes(url: str) -> list[Number]:
     """Four that append beside one, in turn."""
     totals: list[float] = []
     tails: list[float] = []
-    async with team_of(url, 4, "append") as team:
+    async with team_of(url, 4, "append") as worker_pool:
         for turn in range(ROUNDS + 1):
-            alone = await team[turn % 4].turn()
-            together = await asyncio.gather(*(each.turn() for each in team))
+            alone = await worker_pool[turn % 4].turn()
+            together = await asyncio.gather(*(each.turn() for each in worker_pool))
             totals.append(sum(each.rate for each in together) / alone.rate)
             tails.append(max(each.p99 for each in together) / alone.p99)
     totals, tails = totals[1:], tails[1:]
@@ -194,10 +194,10 @@ async def one_hot_session(url: str) -> list[Number]:
     alone: list[Did] = []
     together: list[Did] = []
     rates: list[float] = []
-    async with team_of(url, 2, "count") as team:
+    async with team_of(url, 2, "count") as worker_pool:
         for turn in range(ROUNDS):
-            alone.append(await team[turn % 2].turn())
-            both = await asyncio.gather(*(each.turn() for each in team))
+            alone.append(await worker_pool[turn % 2].turn())
+            both = await asyncio.gather(*(each.turn() for each in worker_pool))
             together += both
             rates.append(sum(each.rate for each in both))
     async with RedisSessionStore(url, prefix=PREFIX) as store:

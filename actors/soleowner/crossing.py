@@ -8,10 +8,10 @@ from typing import Any
 
 from .command import Command
 
-__all__ = ["Call", "wake_all"]
+__all__ = ["PendingCall", "wake_all"]
 
 
-class Call:
+class PendingCall:
     """A command that crosses, and the reply its thread waits for.
 
     Settled once, on the loop, as any reply. Its thread is woken later, by its port or by another
@@ -29,13 +29,15 @@ class Call:
         "value",
     )
 
-    def __init__(self, command: Command[Any, Any], settled_by: Callable[[Call], None]) -> None:
+    def __init__(
+        self, command: Command[Any, Any], settled_by: Callable[[PendingCall], None]
+    ) -> None:
         self.command = command
         self._settled_by = settled_by
         self.value: Any = None
         self.error: BaseException | None = None
         self.settled = self.given_up = False
-        self.others: tuple[Call, ...] = ()
+        self.others: tuple[PendingCall, ...] = ()
         # A bare lock, taken once here and once by who waits: the cheapest thing that blocks.
         self.lock = Lock()
         self.lock.acquire()
@@ -75,7 +77,7 @@ class Call:
             other.wake()
 
 
-def wake_all(calls: list[Call]) -> None:
+def wake_all(calls: list[PendingCall]) -> None:
     """Wake one thread, which wakes two, which wake two each.
 
     Woken all at once, they would wait a second time, for the interpreter's lock.

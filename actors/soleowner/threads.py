@@ -18,7 +18,7 @@ from threading import Lock
 from typing import Any, Generic, TypeVar, cast
 
 from .command import Command
-from .crossing import Call, wake_all
+from .crossing import PendingCall, wake_all
 from .envelope import Reply, fail
 
 __all__ = ["ThreadPort"]
@@ -52,10 +52,10 @@ class ThreadPort(Generic[S]):
         self._check = check
         self._accept = accept
         self._lost = lost
-        self._calls: deque[Call] = deque()
+        self._calls: deque[PendingCall] = deque()
         # Both touched in single steps of the interpreter, the first by waiting threads as well.
-        self._crossed: set[Call] = set()
-        self._settled: list[Call] = []
+        self._crossed: set[PendingCall] = set()
+        self._settled: list[PendingCall] = []
         # Free while nobody has woken the loop: taking it is looking and setting in one step.
         self._unwoken = Lock()
         self._context = contextvars.Context()  # nothing of the thread that wakes leaks in
@@ -75,7 +75,7 @@ class ThreadPort(Generic[S]):
         """
         deadline = None if timeout is None else time.monotonic() + _seconds(timeout)
         self.check()
-        call = Call(command, self._settle)
+        call = PendingCall(command, self._settle)
         self._calls.append(call)
         try:
             if self._unwoken.acquire(blocking=False):
@@ -168,7 +168,7 @@ class ThreadPort(Generic[S]):
         if calls and self._unwoken.acquire(blocking=False):
             self._loop.call_soon(self._flush, context=self._context)
 
-    def _settle(self, call: Call) -> None:
+    def _settle(self, call: PendingCall) -> None:
         self._crossed.discard(call)
         self._settled.append(call)
         if not self._crossed:  # nothing more to come: as a rule, the end of a batch
@@ -183,7 +183,7 @@ class ThreadPort(Generic[S]):
         settled, self._settled = self._settled, []
         wake_all(settled)
 
-    def _wait(self, call: Call, deadline: float | None) -> Exception | None:
+    def _wait(self, call: PendingCall, deadline: float | None) -> Exception | None:
         """Wait for a reply; return why there is none."""
         looks = 0
         while True:
@@ -207,7 +207,7 @@ class ThreadPort(Generic[S]):
             return _LOOKS
         return 0 if self._loop.is_running() else looks + 1
 
-    def _withdraw(self, call: Call) -> None:
+    def _withdraw(self, call: PendingCall) -> None:
         """Whoever has not begun with it skips it now; nothing of it is kept."""
         call.give_up()
         self._crossed.discard(call)

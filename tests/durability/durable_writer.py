@@ -15,7 +15,7 @@ from typing import Any
 
 from sessionkeeper import MessageEnvelope, Session, SQLiteSessionStore
 from sessionkeeper.backends.sqlite import frame_index as places
-from sessionkeeper.backends.sqlite.writer import SQLiteLedger
+from sessionkeeper.backends.sqlite.writer import SQLiteWriter
 
 PARTS = 12
 """Frames of a batch."""
@@ -30,7 +30,7 @@ def note(text: str) -> MessageEnvelope:
 
 async def write(path: str, durability: str, name: str, say: Callable[[str], None]) -> None:
     """Single frames, and batches, from several tasks."""
-    places.GATHERED = 40  # often enough to be killed at
+    places.MERGE_AT = 40  # often enough to be killed at
     say("0 opening.\n")
     async with SQLiteSessionStore(path, durability=durability) as store:
         await store.get_or_create_session(Session.new(transport_type="stdio", id="a"))
@@ -74,7 +74,7 @@ def be(asked: str, pipe: int) -> None:
     loop, durability, flaw, name, path = asked.split(" ", 4)
     try:
         if flaw in FLAWS:
-            SQLiteLedger.open = flawed(FLAWS[flaw])  # type: ignore[method-assign]  # on purpose
+            SQLiteWriter.open = flawed(FLAWS[flaw])  # type: ignore[method-assign]  # on purpose
         with asyncio.Runner(loop_factory=factory(loop)) as runner:
             # One write is one line, or several whole ones: less than a pipe takes at once.
             say: Callable[[str], None] = lambda text: void(os.write(pipe, text.encode()))  # noqa: E731
@@ -106,9 +106,9 @@ def commit_each_frame(execute: Callable[[str], object]) -> Callable[[str], objec
 FLAWS = {"late": answer_before_commit, "autocommit": commit_each_frame}
 
 
-def flawed(flaw: Callable[[Any], Any]) -> Callable[[SQLiteLedger, Any], None]:
+def flawed(flaw: Callable[[Any], Any]) -> Callable[[SQLiteWriter, Any], None]:
     """How a ledger opens that has this flaw."""
-    open_whole = SQLiteLedger.open
+    open_whole = SQLiteWriter.open
 
     def open_flawed(self: Any, post: Any) -> None:
         open_whole(self, post)

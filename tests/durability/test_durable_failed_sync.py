@@ -20,7 +20,7 @@ from sessionkeeper import (
     StoreUnavailable,
 )
 from sessionkeeper.backends.sqlite import errors as faults
-from sessionkeeper.backends.sqlite import writer as ledger
+from sessionkeeper.backends.sqlite import writer
 
 if TYPE_CHECKING:
     from tests.durability.conftest import Power
@@ -62,7 +62,7 @@ def untrue(
     power: Power, monkeypatch: pytest.MonkeyPatch, folder: Path, failed: set[str]
 ) -> Iterator[str]:
     """Fail each sync in turn and cut the power afterwards; what was said and is not so."""
-    monkeypatch.setattr(ledger, "CHECKPOINT_AT", 1)
+    monkeypatch.setattr(writer, "CHECKPOINT_AT", 1)
     recorder, path = power.recorder, power.recorder.folder / "store.db"
     rebuilt = folder / "rebuilt"
     rebuilt.mkdir()
@@ -140,5 +140,5 @@ def test_the_harness_finds_an_unknown_outcome_that_is_called_refused(
     def too_sure(error: Exception, *, committing: bool, writing: bool) -> Any:
         return judge(error, committing=False, writing=writing)
 
-    monkeypatch.setattr(ledger, "fault_of", too_sure)
+    monkeypatch.setattr(writer, "fault_of", too_sure)
     assert any("refused" in each for each in untrue(power, monkeypatch, tmp_path, set()))

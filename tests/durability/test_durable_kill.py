@@ -33,7 +33,7 @@ PARTS = 12
 STATUS = struct.Struct("<i")
 
 
-class Nursery:
+class ProcessSpawner:
     """A process that has imported all there is, and forks writers."""
 
     def __init__(self, link: socket.socket, loop: str, flaw: str) -> None:
@@ -69,7 +69,7 @@ class Nursery:
 
 
 @contextmanager
-def nursery(loop: str, flaw: str) -> Iterator[Nursery]:
+def spawner(loop: str, flaw: str) -> Iterator[ProcessSpawner]:
     """Start one, and end it."""
     ours, theirs = socket.socketpair()
     with (
@@ -83,7 +83,7 @@ def nursery(loop: str, flaw: str) -> Iterator[Nursery]:
     ):
         theirs.close()
         try:
-            yield Nursery(ours, loop, flaw)
+            yield ProcessSpawner(ours, loop, flaw)
         finally:
             ours.close()
 
@@ -108,7 +108,7 @@ def lane(folder: Path, durability: str, loop: str, cycles: int, flaw: str = "non
     Looked at after every kill; what an earlier look found is not looked at again.
     """
     random, last, total = Random(f"{durability} {folder.name}"), 0, 0
-    with nursery(loop, flaw) as writers, asyncio.Runner() as runner:
+    with spawner(loop, flaw) as writers, asyncio.Runner() as runner:
         for cycle in range(cycles):
             path = folder / f"{cycle // FRESH}.db"
             last *= bool(cycle % FRESH)

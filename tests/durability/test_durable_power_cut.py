@@ -29,8 +29,7 @@ from sessionkeeper import (
     StoreUnavailable,
 )
 from sessionkeeper.backends.sqlite import frame_index as places
-from sessionkeeper.backends.sqlite import frames, opening
-from sessionkeeper.backends.sqlite import writer as ledger
+from sessionkeeper.backends.sqlite import frames, opening, writer
 from sessionkeeper.values.guarantees import Durability
 
 if TYPE_CHECKING:
@@ -147,10 +146,10 @@ def record(power: Power, monkeypatch: pytest.MonkeyPatch, durability: str, seed:
         )
         patch.setattr(opening, "os", power.os(link=linked, unlink=unlinked, close=created))
         patch.setattr(opening, "sync", synced)
-        patch.setattr(ledger, "CHECKPOINT_AT", 200_000)
+        patch.setattr(writer, "CHECKPOINT_AT", 200_000)
         patch.setattr(frames, "AT_ONCE", 4)
         patch.setattr(frames, "SWEPT", 2)
-        patch.setattr(places, "GATHERED", 20)
+        patch.setattr(places, "MERGE_AT", 20)
         asyncio.run(work(path, durability, events, Random(seed)))
     return events
 
@@ -254,7 +253,7 @@ def test_the_harness_finds_an_answer_given_before_its_commit(
 ) -> None:
     """An owner that answers, and commits when the next batch comes."""
     begin, commit, tidy, close = (
-        getattr(ledger.SQLiteLedger, each) for each in ("begin", "commit", "tidy", "close")
+        getattr(writer.SQLiteWriter, each) for each in ("begin", "commit", "tidy", "close")
     )
     waiting: list[Any] = []
 
@@ -274,10 +273,10 @@ def test_the_harness_finds_an_answer_given_before_its_commit(
 
         return method
 
-    monkeypatch.setattr(ledger.SQLiteLedger, "commit", late)
-    monkeypatch.setattr(ledger.SQLiteLedger, "begin", first(begin))
-    monkeypatch.setattr(ledger.SQLiteLedger, "close", first(close))
-    monkeypatch.setattr(ledger.SQLiteLedger, "tidy", lambda self: None if waiting else tidy(self))
+    monkeypatch.setattr(writer.SQLiteWriter, "commit", late)
+    monkeypatch.setattr(writer.SQLiteWriter, "begin", first(begin))
+    monkeypatch.setattr(writer.SQLiteWriter, "close", first(close))
+    monkeypatch.setattr(writer.SQLiteWriter, "tidy", lambda self: None if waiting else tidy(self))
     found = cut(power, monkeypatch, rebuilt, "disk", 200)
     assert set(found) == {"whole", "lost"}
     assert found["lost"] > 5

@@ -24,8 +24,7 @@ from sessionkeeper import (
     StoreUnavailable,
 )
 from sessionkeeper.backends.sqlite import log_resync as certainty
-from sessionkeeper.backends.sqlite import opening
-from sessionkeeper.backends.sqlite import writer as ledger
+from sessionkeeper.backends.sqlite import opening, writer
 from sessionkeeper.values.guarantees import Durability
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ def lost(events: list[Any], at: int, rebuilt: Path, power: Power, seed: int) -> 
 
 def losses(power: Power, monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[int, int]:
     """Fail each sync in turn; how many power cuts there were, and how many did harm."""
-    monkeypatch.setattr(ledger, "CHECKPOINT_AT", 30_000)
+    monkeypatch.setattr(writer, "CHECKPOINT_AT", 30_000)
     rebuilt = folder / "rebuilt"
     rebuilt.mkdir()
     cuts = found = 0
@@ -177,6 +176,6 @@ def test_the_harness_finds_what_the_disk_never_got(
     power: Power, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A store that takes the log for what it shows."""
-    monkeypatch.setattr(opening, "make_certain", lambda connection, path: None)
+    monkeypatch.setattr(opening, "resync_wal", lambda connection, path: None)
     _, found = losses(power, monkeypatch, tmp_path)
     assert found > 5

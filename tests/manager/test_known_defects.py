@@ -51,9 +51,9 @@ def response(session: str, request_id: int) -> MessageEnvelope:
     return message(session, "server-to-client", id=request_id, result={})
 
 
-def small(sessions_full: str, most: int) -> ManagerConfig:
+def small(sessions_full: str, maximum: int) -> ManagerConfig:
     """A manager's own store with room for few sessions."""
-    limits = StoreLimits.model_validate({"max_sessions": most, "sessions_full": sessions_full})
+    limits = StoreLimits.model_validate({"max_sessions": maximum, "sessions_full": sessions_full})
     return ManagerConfig(backend=MemoryBackend(limits=limits))
 
 
@@ -74,7 +74,7 @@ async def test_eviction_deadlock() -> None:
     async with SessionManager(small("evict-idle", 2), hooks=hooks) as manager:
         await asyncio.gather(*(manager.create_session(transport_type="stdio") for _ in range(8)))
         async with asyncio.timeout(10):
-            await manager._upkeep.dispatcher.flush()
+            await manager._services.dispatcher.flush()
         assert await manager.store.count_sessions() == 2
     assert len(evicted) == 15
     assert "failed" not in evicted
@@ -275,7 +275,7 @@ async def test_a_session_recreated_by_a_late_update(manager: SessionManager) -> 
 @pytest.mark.parametrize("sessions_full", ["reject", "evict-ended", "evict-idle"])
 async def test_limits_overshot_by_racing_creators(sessions_full: str) -> None:
     """All look, all see room, all create. Here the look and the creation are one step."""
-    most: list[int] = []
+    maximum: list[int] = []
     async with SessionManager(small(sessions_full, 10)) as manager:
 
         async def create() -> bool:
@@ -284,11 +284,11 @@ async def test_limits_overshot_by_racing_creators(sessions_full: str) -> None:
             except LimitExceeded:
                 return False
             finally:
-                most.append(await manager.store.count_sessions())
+                maximum.append(await manager.store.count_sessions())
             return True
 
         created = await asyncio.gather(*(create() for _ in range(64)))
         assert created.count(True) == (64 if sessions_full == "evict-idle" else 10)
-        assert await manager.store.count_sessions() == max(most) == 10
+        assert await manager.store.count_sessions() == max(maximum) == 10
         counters = (await manager.statistics()).store.counters
         assert counters.created - counters.evicted == 10

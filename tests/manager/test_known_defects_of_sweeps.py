@@ -82,7 +82,7 @@ async def test_duplicate_entries_in_the_eviction_order(time: Time) -> None:
                 await manager.record(note(str(n)))
         for n in range(5):
             await manager.create_session(transport_type="stdio", id=f"new{n}")
-        await manager._upkeep.dispatcher.flush()
+        await manager._services.dispatcher.flush()
         assert evicted == ["1", "4", "3", "2", "0"]
         tables = store._actor._runner._state  # type: ignore[attr-defined]  # how much it holds
         assert len(tables._by_activity) == len(tables._by_age) == 5
@@ -182,11 +182,11 @@ async def test_unbounded_queues() -> None:
 async def test_one_task_per_event() -> None:
     """`create_task(hook(event))`: thousands at once, in any order, lost by the collector."""
     order: list[str] = []
-    most = 0
+    maximum = 0
 
     async def created(event: SessionEvent) -> None:
-        nonlocal most
-        most = max(most, len(asyncio.all_tasks()))
+        nonlocal maximum
+        maximum = max(maximum, len(asyncio.all_tasks()))
         await asyncio.sleep(0)
         order.append(event.session.id)
 
@@ -199,9 +199,9 @@ async def test_one_task_per_event() -> None:
         before = len(asyncio.all_tasks())
         await create(manager, 300)
         assert len(asyncio.all_tasks()) <= before + 1
-        await manager._upkeep.dispatcher.flush()
+        await manager._services.dispatcher.flush()
     assert order == [str(n) for n in range(300)]
-    assert most <= before + 1
+    assert maximum <= before + 1
 
 
 @pytest.mark.parametrize("jump", [1e9, -1e9])

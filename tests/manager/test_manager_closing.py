@@ -246,7 +246,7 @@ async def test_what_was_let_in_is_waited_for_on_any_store() -> None:
         store.gate.set()
         assert (await closing).pending_requests == 1
         assert await recording == 3
-        numbers = manager._upkeep.requests.statistics()
+        numbers = manager._services.requests.statistics()
         assert (numbers.answered, numbers.dropped, numbers.unmatched) == (1, 1, 0)
 
 
@@ -264,7 +264,7 @@ async def test_what_misses_the_deadline_is_not_counted_twice() -> None:
         assert report == ShutdownReport(1, None, 0, deadline_missed=True)
         store.gate.set()
         await recording
-        numbers = manager._upkeep.requests.statistics()
+        numbers = manager._services.requests.statistics()
         assert (numbers.answered, numbers.dropped, numbers.unmatched) == (1, 0, 0)
 
 
@@ -331,7 +331,7 @@ async def test_a_report_of_a_missed_deadline_counts_what_came_to_its_end(tmp_pat
     assert report.live_sessions is None
     assert len(told) + report.undelivered_events == ended
     assert report.pending_requests == (not isinstance(results[-1], int))
-    numbers = manager._upkeep.requests.statistics()
+    numbers = manager._services.requests.statistics()
     assert (numbers.unmatched, numbers.pending) == (0, 0)
     await asyncio.sleep(0.2)
     other.close()

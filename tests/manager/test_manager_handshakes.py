@@ -258,7 +258,7 @@ async def test_what_the_log_tells_is_recorded_in_the_order_of_asking() -> None:
             assert session.state is SessionState.ACTIVE
             assert session.version_state.negotiated == OLD
             assert (await store.get_frames("a"))[1:] == sent
-            assert not manager._upkeep.handshakes._turns
+            assert not manager._services.handshakes._turns
 
 
 async def test_a_look_up_that_fails_or_is_cancelled_holds_up_nobody() -> None:
@@ -283,7 +283,7 @@ async def test_a_look_up_that_fails_or_is_cancelled_holds_up_nobody() -> None:
             calls[1].cancel()
             results = await asyncio.gather(*calls, return_exceptions=True)
             assert list(map(type, results)) == [OSError, asyncio.CancelledError, int]
-            assert not manager._upkeep.handshakes._turns
+            assert not manager._services.handshakes._turns
             store.broken = False
             assert (await after(manager, discovered(1))).version_state.negotiated == NEW
             assert await store.count_frames("a") == 3
@@ -315,7 +315,7 @@ async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """By ids, over all sessions; what was let go of is found in the log."""
     monkeypatch.setattr(handshakes_module, "MOST_KEPT", 50)
     async with SessionManager(ManagerConfig.recording()) as manager:
-        kept = manager._upkeep.handshakes
+        kept = manager._services.handshakes
         await opened(manager)
         for n in range(200):
             await manager.record(discover(n, NEW if n == 3 else OTHER))
@@ -350,4 +350,4 @@ async def test_a_usual_exchange_reads_nothing() -> None:
             await manager.record(discover(n))
             await manager.record(discovered(n))
         assert reads == []
-        assert manager._upkeep.handshakes._kept == 0
+        assert manager._services.handshakes._kept == 0

@@ -89,7 +89,7 @@ async def test_a_failing_hook_is_reported_and_hurts_nobody(
         await create(manager, "a", "b")
         await manager.complete_session("a")
         await manager.complete_session("b")
-        await manager._upkeep.dispatcher.flush()
+        await manager._services.dispatcher.flush()
         numbers = (await manager.statistics()).hooks
         assert (numbers.events, numbers.delivered, numbers.failures) == (4, 4, 4)
         assert (numbers.last_failure, numbers.restarts) == (KINDS[kind], 0)
@@ -116,7 +116,7 @@ async def test_a_failing_report_of_a_failure_is_only_counted() -> None:
         hooks=SessionHooks(created=failing("raising"), failed=failed)
     ) as manager:
         await create(manager, "a", "b")
-        await manager._upkeep.dispatcher.flush()
+        await manager._services.dispatcher.flush()
         assert (await manager.statistics()).hooks.failures == 4
     assert [failure.hook for failure in told] == ["created", "created"]
 
@@ -146,14 +146,14 @@ async def test_too_many_events_drop_the_oldest(caplog: pytest.LogCaptureFixture)
         for overflow in range(2):
             gate.clear()
             await create(manager, f"first{overflow}")
-            while manager._upkeep.dispatcher._awaited is None:
+            while manager._services.dispatcher._awaited is None:
                 await asyncio.sleep(0)
             await create(manager, *(f"{overflow}-{n}" for n in range(20)))
             numbers = (await manager.statistics()).hooks
             assert (numbers.waiting, numbers.dropped) == (6, 15 * (overflow + 1))
             assert numbers.events == numbers.delivered + numbers.dropped + numbers.waiting
             gate.set()
-            await manager._upkeep.dispatcher.flush()
+            await manager._services.dispatcher.flush()
     assert told == [
         *("first0", "0-15", "0-16", "0-17", "0-18", "0-19"),
         *("first1", "1-15", "1-16", "1-17", "1-18", "1-19"),
@@ -183,7 +183,7 @@ async def test_one_hook_runs_at_a_time_in_one_task() -> None:
             for n in range(1_000):
                 await manager.create_session(transport_type="stdio", id=f"s{n}")
             assert len(asyncio.all_tasks()) <= before + 2
-            await manager._upkeep.dispatcher.flush()
+            await manager._services.dispatcher.flush()
     assert most_running == 1
     assert most_tasks <= before + 2
 
@@ -198,7 +198,7 @@ async def test_functions_that_never_await_do_not_keep_the_loop() -> None:
 
     async with SessionManager(hooks=SessionHooks(created=created)) as manager:
         await asyncio.gather(*(create(manager, f"s{n}") for n in range(50)))
-        while not manager._upkeep.dispatcher._idle.is_set():
+        while not manager._services.dispatcher._idle.is_set():
             turns += 1
             await asyncio.sleep(0)
     assert len(turns_at) == 50
@@ -248,7 +248,7 @@ async def test_a_dispatcher_that_is_cancelled_goes_on_where_it_was() -> None:
         task.cancel()
         await asyncio.wait({task})
         gate.set()
-        await manager._upkeep.dispatcher.flush()
+        await manager._services.dispatcher.flush()
         numbers = (await manager.statistics()).hooks
         assert (numbers.delivered, numbers.restarts) == (3, 1)
     assert told == ["a", "b", "c"]
@@ -274,6 +274,6 @@ async def test_closing_from_a_hook_is_refused(
     async with SessionManager(hooks=hooks) as manager:
         managers.append(manager)
         await create(manager, "a")
-        await manager._upkeep.dispatcher.flush()
+        await manager._services.dispatcher.flush()
         await create(manager, "b")
     assert [type(failure.error) for failure in failures] == [RuntimeError, RuntimeError]

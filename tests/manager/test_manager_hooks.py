@@ -57,7 +57,7 @@ class Heard:
 async def delivered(manager: SessionManager) -> None:
     """Wait until the hooks were told of all that was done."""
     await manager.store.count_sessions()
-    await manager._upkeep.dispatcher.flush()
+    await manager._services.dispatcher.flush()
     numbers = (await manager.statistics()).hooks
     assert numbers.events == numbers.delivered + numbers.dropped
     assert numbers.waiting == 0

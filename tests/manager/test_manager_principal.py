@@ -336,7 +336,7 @@ async def test_anothers_messages_hold_nothing_up(only_ten: Any, wire: Wire) -> N
         await bob.get_session("a")
         result = asyncio.ensure_future(alice.record(wire.initialized_result()))
         await asyncio.sleep(0)
-        assert not manager._upkeep.handshakes.is_looking_up("a")
+        assert not manager._services.handshakes.is_looking_up("a")
         assert await bob.record(wire.tell(method="note")) == 1
         with pytest.raises(SessionNotFound):
             await result
@@ -348,8 +348,8 @@ async def test_no_attribute_of_a_view_leads_to_its_manager(
     """Nor to its store, its requests or its rates; and its `repr` shows nobody's name."""
     alice = manager.for_principal("alice")
     reached = led_to(alice)
-    upkeep = manager._upkeep
-    for hidden in (manager, manager.store, upkeep, upkeep.requests, upkeep.owners):
+    services = manager._services
+    for hidden in (manager, manager.store, services, services.requests, services.owners):
         assert not any(each is hidden for each in reached)
-    assert any(each is upkeep.owners for each in led_to(manager)), "it finds what is there"
+    assert any(each is services.owners for each in led_to(manager)), "it finds what is there"
     assert repr(alice) == "<PrincipalManager open>"

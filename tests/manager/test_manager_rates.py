@@ -41,14 +41,14 @@ def note(session_id: str, **members: object) -> MessageEnvelope:
     return MessageEnvelope.of(session_id, message, direction="client-to-server")
 
 
-def taken(limiter: RateLimiter, session: str, most: int = 1_000) -> int:
+def taken(limiter: RateLimiter, session: str, maximum: int = 1_000) -> int:
     """How many messages a session may send now."""
-    for n in range(most):
+    for n in range(maximum):
         try:
             limiter.take(session)
         except RateLimited:
             return n
-    return most
+    return maximum
 
 
 def test_a_burst_then_the_rate(time: Time) -> None:
@@ -158,7 +158,7 @@ async def test_sessions_that_take_nothing_have_no_bucket(time: Time) -> None:
         ActorSessionStore() as store,
         SessionManager.with_store(store, config(), clock=Clock(steady=time)) as manager,
     ):
-        rates = manager._upkeep.rates
+        rates = manager._services.rates
         assert rates is not None
         for n in range(100):
             with pytest.raises(SessionNotFound):

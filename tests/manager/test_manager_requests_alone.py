@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from sessionkeeper import Direction, LimitExceeded, RequestStatistics
-from sessionkeeper.manager.pending import Waiting
+from sessionkeeper.manager.pending import TrackedRequest
 from sessionkeeper.manager.requests import RequestTracker
 
 UP, DOWN = Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT
@@ -38,7 +38,9 @@ def adds_up(numbers: RequestStatistics) -> bool:
     return numbers.started == numbers.pending + settled
 
 
-def ask(tracker: RequestTracker, session: str, request_id: object, way: Direction = UP) -> Waiting:
+def ask(
+    tracker: RequestTracker, session: str, request_id: object, way: Direction = UP
+) -> TrackedRequest:
     """Start a request and have it recorded."""
     waiting = tracker.start(session, way, request_id, "ping")  # type: ignore[arg-type]  # any type
     assert waiting is not None
@@ -318,7 +320,7 @@ def test_a_response_in_time_is_in_time_however_slow_its_record(
     tracker: RequestTracker, time: Time
 ) -> None:
     """It arrived before the time was over: answered, with the time until it came."""
-    told: list[Waiting] = []
+    told: list[TrackedRequest] = []
     tracker._timed_out = told.append
     ask(tracker, "a", 1)
     late = ask(tracker, "a", 2)
@@ -338,7 +340,7 @@ def test_a_response_in_time_is_in_time_however_slow_its_record(
 
 def test_a_cancellation_in_time_is_in_time(tracker: RequestTracker, time: Time) -> None:
     """As a response is; and when its record is refused, the time is over."""
-    told: list[Waiting] = []
+    told: list[TrackedRequest] = []
     tracker._timed_out = told.append
     for n in (1, 2):
         ask(tracker, "a", n)

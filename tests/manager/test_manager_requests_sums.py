@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from sessionkeeper import Direction, LimitExceeded, RequestStatistics
-from sessionkeeper.manager.pending import Waiting
+from sessionkeeper.manager.pending import TrackedRequest
 from sessionkeeper.manager.requests import RequestTracker
 
 UP, DOWN = Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT
@@ -25,10 +25,10 @@ def test_the_counters_add_up_whatever_happens(seed: int) -> None:
     chance = random.Random(seed)
     now = 0.0
     tracker = RequestTracker(lambda: now, timeout=20.0, max_per_session=8, max_pending=20)
-    started: list[Waiting] = []
-    claimed: list[Waiting] = []
+    started: list[TrackedRequest] = []
+    claimed: list[TrackedRequest] = []
 
-    def take(waiting: list[Waiting]) -> Waiting:
+    def take(waiting: list[TrackedRequest]) -> TrackedRequest:
         return waiting.pop(chance.randrange(len(waiting)))
 
     def begin() -> None:
@@ -49,7 +49,7 @@ def test_the_counters_add_up_whatever_happens(seed: int) -> None:
         else:
             claimed.append(waiting)
 
-    def settle(waiting: list[Waiting], outcome: Callable[[Waiting], None]) -> None:
+    def settle(waiting: list[TrackedRequest], outcome: Callable[[TrackedRequest], None]) -> None:
         if waiting:
             outcome(take(waiting))
 

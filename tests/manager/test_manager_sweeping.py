@@ -120,10 +120,10 @@ async def test_the_sweeper_times_requests_out_and_tells(time: Time, wire: Wire) 
         await manager.record(wire.ask(method="ping"))
         for _ in range(2):
             await time.pass_on()
-        assert len(manager._upkeep.requests) == 1
+        assert len(manager._services.requests) == 1
         await time.pass_on()
-        assert len(manager._upkeep.requests) == 0
-        await manager._upkeep.dispatcher.flush()
+        assert len(manager._services.requests) == 0
+        await manager._services.dispatcher.flush()
         assert (await manager.statistics()).sweeper.done == {"time-out": 1}
     assert told == ["a"]
 
@@ -135,7 +135,7 @@ async def test_the_sweeper_forgets_full_rates(time: Time) -> None:
         await create(manager, *(f"s{n}" for n in range(250)))
         for n in range(250):
             await manager.record(note(f"s{n}"))
-        rates = manager._upkeep.rates
+        rates = manager._services.rates
         assert rates is not None
         assert len(rates) == 250
         await time.pass_on(2)
@@ -176,7 +176,7 @@ async def test_what_the_sweeper_does_is_an_event_of_nobodys_context(time: Time) 
         await create(manager, "a")
         await time.pass_on(5)
         await time.pass_on(5)
-        await manager._upkeep.dispatcher.flush()
+        await manager._services.dispatcher.flush()
     assert told == [("state-changed", "a", "nobody"), ("purged", "a", "nobody")]
 
 
@@ -188,7 +188,7 @@ async def test_a_store_that_is_closed_by_its_maker_stops_the_sweeper(time: Time)
         await swept.store.aclose()
         time.now += 20
         time._turn.set()
-        while manager._upkeep._sweeper.statistics().state == "running":
+        while manager._services._sweeper.statistics().state == "running":
             await asyncio.sleep(0)
         report = await manager.aclose()
         assert (report.live_sessions, report.deadline_missed) == (None, False)

@@ -28,7 +28,7 @@ from sessionkeeper import (
     StoreLimits,
 )
 from sessionkeeper.backends.memory import MemoryTables
-from sessionkeeper.interface.wakeups import Bells
+from sessionkeeper.interface.wakeups import Wakeups
 from sessionkeeper.stores.facade import CommandStore
 
 if TYPE_CHECKING:
@@ -169,12 +169,12 @@ class Desk:
             await store.count_sessions()
         await self.turns()
 
-    def bells(self, store: AtomicSessionStore) -> Bells:
+    def wakeups(self, store: AtomicSessionStore) -> Wakeups:
         """Who watches a store."""
         if isinstance(store, OwnedSessionStore):
-            return store._notes.bells
+            return store._notes.wakeups
         assert isinstance(store, CommandStore)
-        return store._bells
+        return store._wakeups
 
     def tables(self, store: AtomicSessionStore) -> MemoryTables:
         """What a store holds its sessions in."""

@@ -123,7 +123,7 @@ async def test_each_end_is_counted_once(store: AtomicSessionStore, desk: Desk) -
         await store.delete_session(key)
     assert sums_hold(await store.statistics()).ended == ended
     if not isinstance(store, SQLiteSessionStore):  # its file counts them in a table
-        assert desk.tables(store).tally._principals == {}  # nothing is kept of who is gone
+        assert desk.tables(store).counters._principals == {}  # nothing is kept of who is gone
 
 
 async def test_refusals_are_counted_by_their_kind(store: AtomicSessionStore, desk: Desk) -> None:

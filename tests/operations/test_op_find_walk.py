@@ -132,17 +132,17 @@ async def test_a_page_looks_at_a_bounded_number(store: AtomicSessionStore, desk:
     tables.rows_after = counted
     cursor: str | None = "0"
     found: list[Session] = []
-    most = empty = 0
+    maximum = empty = 0
     while cursor is not None:
         looked = 0
         page = await store.find_sessions(TAGGED, cursor=cursor, limit=10)
-        most = max(most, looked)
+        maximum = max(maximum, looked)
         found.extend(page.sessions)
         empty += not page.sessions
         assert page.cursor is None or int(page.cursor) > int(cursor)
         cursor = page.cursor
     assert [session.id for session in found] == ["s2500"]
-    assert most <= LOOKS + 10 + 1
+    assert maximum <= LOOKS + 10 + 1
     assert empty == 2
 
 

@@ -193,7 +193,7 @@ async def test_watchers_of_an_evicted_session_end(design: Design, desk: Desk) ->
         await asyncio.gather(*watchers)
         assert seen == [[1, 2]] * 3
         assert isinstance(store, CommandStore)
-        assert len(store._bells) == 0
+        assert len(store._wakeups) == 0
 
 
 async def test_an_evicted_id_can_come_back_as_another_session(design: Design, desk: Desk) -> None:

@@ -144,7 +144,7 @@ async def test_a_watcher_of_a_session_that_changes_hands_ends_at_once(
     await desk.fill(store, 1)
     await desk.close(store)
     assert (seen, await everyone) == ([1, 2], [1, 2, 3])
-    assert len(store._bells) == 0
+    assert len(store._wakeups) == 0
 
 
 @pytest.mark.parametrize("taken", [True, False])
@@ -266,9 +266,9 @@ async def test_no_attribute_of_a_view_leads_to_the_store(
     alice = store.for_principal("alice")
     await alice.create_session(desk.session())
     reached = led_to(alice, alice.watch_frames("a"))
-    for hidden in (store, store._bells, store._listeners, vars(store).get("_actor")):
+    for hidden in (store, store._wakeups, store._listeners, vars(store).get("_actor")):
         assert hidden is None or not any(each is hidden for each in reached)
-    assert any(each is store._bells for each in led_to(store)), "the search finds what is there"
+    assert any(each is store._wakeups for each in led_to(store)), "the search finds what is there"
 
 
 @pytest.mark.parametrize("held", [4, 7])

@@ -48,4 +48,4 @@ async def test_a_store_that_is_not_open_takes_none_of_them(method: str, desk: De
         pass
     with pytest.raises(StoreClosed):
         await METHODS[method](store)
-    assert len(desk.bells(store)) == 0
+    assert len(desk.wakeups(store)) == 0

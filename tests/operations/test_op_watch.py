@@ -97,7 +97,7 @@ async def test_an_unknown_session_is_told_at_the_first_step(
     for _ in range(2):
         with pytest.raises(SessionNotFound):
             await anext(watcher)
-    assert len(desk.bells(store)) == 0
+    assert len(desk.wakeups(store)) == 0
 
 
 @owned_too

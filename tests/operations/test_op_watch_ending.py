@@ -28,7 +28,7 @@ async def test_the_sessions_end_ends_it(store: AtomicSessionStore, desk: Desk, s
     ended = {"state": SessionState(state)}
     await store.add_frames("a", [desk.note(4)], change=lambda s: s.model_copy(update=ended))
     assert await task == [1, 2, 3, 4]
-    assert len(desk.bells(store)) == 0
+    assert len(desk.wakeups(store)) == 0
 
 
 @owned_too
@@ -81,7 +81,7 @@ async def test_deleting_the_session_ends_it(store: AtomicSessionStore, desk: Des
     await desk.looked(store)
     await store.delete_session("a")
     assert await task == [1, 2]
-    assert len(desk.bells(store)) == 0
+    assert len(desk.wakeups(store)) == 0
 
 
 @owned_too
@@ -114,7 +114,7 @@ async def test_another_session_of_the_same_id_is_not_watched(
     assert await old == [1, 2]
     await desk.close(store)
     assert await new == [1, 2, 3, 4]
-    assert len(desk.bells(store)) == 0
+    assert len(desk.wakeups(store)) == 0
 
 
 async def test_closing_the_store_ends_every_watcher(desk: Desk) -> None:
@@ -134,7 +134,7 @@ async def test_closing_the_store_ends_every_watcher(desk: Desk) -> None:
             await task
     with pytest.raises(StoreClosed):
         await anext(store.watch_frames("a"))
-    assert len(desk.bells(store)) == 0
+    assert len(desk.wakeups(store)) == 0
 
 
 async def test_closing_with_a_deadline_ends_every_watcher(desk: Desk) -> None:
@@ -149,7 +149,7 @@ async def test_closing_with_a_deadline_ends_every_watcher(desk: Desk) -> None:
     for task in tasks:
         with pytest.raises(StoreClosed):
             await task
-    assert len(desk.bells(store)) == 0
+    assert len(desk.wakeups(store)) == 0
     await asyncio.wait({adding})
 
 
@@ -168,7 +168,7 @@ async def test_a_crash_of_the_owner_ends_every_watcher(
             with pytest.raises(StoreClosed) as told:
                 await task
             assert told.value.__cause__ is not None
-        assert len(desk.bells(store)) == 0
+        assert len(desk.wakeups(store)) == 0
 
 
 async def test_a_reader_in_the_middle_of_the_end_is_told(desk: Desk) -> None:
@@ -181,4 +181,4 @@ async def test_a_reader_in_the_middle_of_the_end_is_told(desk: Desk) -> None:
         await store.aclose()
         with pytest.raises(StoreClosed):
             await task
-        assert len(desk.bells(store)) == 0
+        assert len(desk.wakeups(store)) == 0

@@ -21,11 +21,11 @@ async def test_a_thousand_watchers_of_one_session(store: AtomicSessionStore, des
     await store.create_session(desk.session())
     tasks = [asyncio.create_task(desk.seqs(store.watch_frames("a"))) for _ in range(1_000)]
     await desk.looked(store)
-    assert len(desk.bells(store)) == 1_000
+    assert len(desk.wakeups(store)) == 1_000
     await desk.fill(store, 5)
     await desk.close(store)
     assert await asyncio.gather(*tasks) == [[1, 2, 3, 4, 5]] * 1_000
-    assert len(desk.bells(store)) == 0
+    assert len(desk.wakeups(store)) == 0
 
 
 @owned_too
@@ -43,12 +43,12 @@ async def test_a_thousand_sessions_with_a_watcher_each(
     for key in keys[::2]:
         await desk.close(store, key)
     assert await asyncio.gather(*tasks[::2]) == [[1, 2]] * 500
-    assert len(desk.bells(store)) == 500
+    assert len(desk.wakeups(store)) == 500
     assert not any(task.done() for task in tasks[1::2])
     for key in keys[1::2]:
         await store.delete_session(key)
     assert await asyncio.gather(*tasks[1::2]) == [[1, 2]] * 500
-    assert len(desk.bells(store)) == 0
+    assert len(desk.wakeups(store)) == 0
 
 
 @owned_too
@@ -58,7 +58,7 @@ async def test_a_writer_wakes_only_those_who_watch_its_session(
     """O(its watchers): the bells of others stay silent."""
     for key in "ab":
         await store.create_session(desk.session(key))
-    with desk.bells(store).one("a") as mine, desk.bells(store).one("b") as other:
+    with desk.wakeups(store).subscribe("a") as mine, desk.wakeups(store).subscribe("b") as other:
         await desk.fill(store, 1, "a")
         assert (mine.is_set(), other.is_set()) == (True, False)
 
@@ -69,15 +69,15 @@ async def test_a_cancelled_watcher_leaves_no_bell(store: AtomicSessionStore, des
     await store.create_session(desk.session())
     waiting = asyncio.create_task(desk.seqs(store.watch_frames("a")))
     await desk.looked(store)
-    assert len(desk.bells(store)) == 1
+    assert len(desk.wakeups(store)) == 1
     early = asyncio.create_task(desk.seqs(store.watch_frames("a")))
     for task in (waiting, early):
         task.cancel()
     await asyncio.wait({waiting, early})
     assert waiting.cancelled()
     assert early.cancelled()
-    assert len(desk.bells(store)) == 0
-    assert desk.bells(store)._bells == {}
+    assert len(desk.wakeups(store)) == 0
+    assert desk.wakeups(store)._wakeups == {}
     assert await store.add_frame(desk.note(1)) == 1
 
 
@@ -91,7 +91,7 @@ async def test_a_watcher_that_breaks_off_leaves_no_bell(
     async for frame in store.watch_frames("a"):
         if frame.seq == 3:
             break
-    assert len(desk.bells(store)) == 0
+    assert len(desk.wakeups(store)) == 0
     async with store.watch_frames("a") as watcher:
         assert (await anext(watcher)).seq == 1
     with pytest.raises(StopAsyncIteration):
@@ -113,7 +113,7 @@ async def test_closing_a_watcher_ends_the_step_somebody_waits_in(
         await step
     await desk.fill(store, 1)
     assert (await stays).seq == 1
-    assert len(desk.bells(store)) == 0
+    assert len(desk.wakeups(store)) == 0
 
 
 @owned_too
@@ -130,7 +130,7 @@ async def test_two_tasks_that_share_a_watcher_get_each_frame_once(
     await desk.close(store)
     seen = await asyncio.gather(*tasks)
     assert sorted(seq for part in seen for seq in part) == [*range(1, 31)]
-    assert len(desk.bells(store)) == 0
+    assert len(desk.wakeups(store)) == 0
 
 
 @owned_too
@@ -140,7 +140,7 @@ async def test_a_watcher_never_begun_hangs_up_no_bell(
     """Nothing happens before the first step."""
     await store.create_session(desk.session())
     watcher = store.watch_frames("a")
-    assert len(desk.bells(store)) == 0
+    assert len(desk.wakeups(store)) == 0
     await watcher.aclose()
     with pytest.raises(StopAsyncIteration):
         await anext(watcher)
@@ -158,7 +158,7 @@ async def test_no_wake_up_is_lost_when_one_is_cancelled(
         await desk.fill(store, 1)
         watchers[turn].cancel()
     await desk.looked(store)
-    assert len(desk.bells(store)) == 1
+    assert len(desk.wakeups(store)) == 1
     await desk.close(store)
     assert await watchers[0] == [*range(1, 9)]
 
@@ -191,7 +191,7 @@ async def test_a_cancelled_step_loses_nothing(store: AtomicSessionStore, desk: D
         assert step.result().seq == seen
     await writing
     assert cancelled > 9
-    assert len(desk.bells(store)) == 0
+    assert len(desk.wakeups(store)) == 0
 
 
 @owned_too
@@ -208,5 +208,5 @@ async def test_watchers_that_come_and_go_leave_nothing(
             watcher.cancel()
         await asyncio.wait(watchers)
         await writing
-        assert len(desk.bells(store)) == 0
+        assert len(desk.wakeups(store)) == 0
     assert await store.count_frames("a") == 90

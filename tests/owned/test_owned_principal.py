@@ -247,8 +247,8 @@ async def test_a_view_is_not_told_how_much_all_hold(
                 await call()
             told.append((error.value.limit, error.value.current))
             assert "77" not in str(error.value)
-    most = [("max_sessions", None), ("most_frames_of_all", None), ("max_metadata_bytes", 7)]
-    assert told == most
+    maximum = [("max_sessions", None), ("most_frames_of_all", None), ("max_metadata_bytes", 7)]
+    assert told == maximum
 
 
 async def test_no_attribute_of_a_view_leads_to_the_store(bench: Bench, led_to: LedTo) -> None:
@@ -256,6 +256,6 @@ async def test_no_attribute_of_a_view_leads_to_the_store(bench: Bench, led_to: L
     view = bench.store.for_principal("alice")
     reached = led_to(view, view.watch_frames("a"))
     notes = bench.store._notes
-    for hidden in (bench.store, bench.inner, notes, notes.roll, notes.bells, bench.store._actor):
+    for hidden in (bench.store, bench.inner, notes, notes.roll, notes.wakeups, bench.store._actor):
         assert not any(each is hidden for each in reached)
     assert any(each is notes.roll for each in led_to(bench.store)), "it finds what is there"

@@ -17,7 +17,7 @@ from sessionkeeper import (
     SessionStore,
     StoreLimits,
 )
-from sessionkeeper.stores.third_party.principal_filter import OwnSessions
+from sessionkeeper.stores.third_party.principal_filter import PrincipalFilter
 
 if TYPE_CHECKING:
     from tests.conftest import Relay
@@ -58,10 +58,10 @@ async def test_a_view_that_says_whom_the_inner_store_misses_is_caught(
 ) -> None:
     """The test above can fail: here the inner store's batch says which id it does not have."""
 
-    async def leak(self: OwnSessions, session_ids: Sequence[str], /) -> list[Session]:
+    async def leak(self: PrincipalFilter, session_ids: Sequence[str], /) -> list[Session]:
         return [self._seen(each) for each in await self._inner.get_sessions_batch(session_ids)]
 
-    monkeypatch.setattr(OwnSessions, "get_sessions_batch", leak)
+    monkeypatch.setattr(PrincipalFilter, "get_sessions_batch", leak)
     with pytest.raises(AssertionError, match="instead, after"):
         await run_programs(
             lambda limits, clock: OwnedSessionStore(

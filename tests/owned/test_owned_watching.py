@@ -43,7 +43,7 @@ async def test_closing_the_owner_ends_every_watcher(bench: Bench) -> None:
     for task in (*tasks, late, asyncio.ensure_future(anext(reading))):
         with pytest.raises(StoreClosed):
             await task
-    assert len(bench.store._notes.bells) == 0
+    assert len(bench.store._notes.wakeups) == 0
 
 
 async def test_closing_the_owner_at_its_deadline_ends_every_watcher(bench: Bench) -> None:

@@ -68,15 +68,15 @@ async def test_a_walk_over_all_pages_meets_each_session_once(
     """A page is of one bucket; the cursor goes on in the next."""
     async with store(server, key_prefix) as keeper:
         await fill(keeper)
-        met: list[str] = []
+        is_satisfied_by: list[str] = []
         cursor = None
         while True:
             page = await keeper.find_sessions(SessionQuery(), cursor=cursor, limit=limit)
             assert len(page.sessions) <= limit
-            met += [each.id for each in page.sessions]
+            is_satisfied_by += [each.id for each in page.sessions]
             if (cursor := page.cursor) is None:
                 break
-        assert sorted(met) == sorted(IDS)
+        assert sorted(is_satisfied_by) == sorted(IDS)
 
 
 async def test_sweeps_go_round_all_buckets_and_keep_their_limit(

@@ -14,7 +14,7 @@ from redis_fleet import Fleet
 from redis_operations import counted, note, session
 from redis_server import RedisServer
 from sessionkeeper import FramesFull, RedisSessionStore, Session, StoreLimits
-from sessionkeeper.backends.redis.delivery.writer_log import Ledger
+from sessionkeeper.backends.redis.delivery.writer_log import WriterLog
 from sessionkeeper.backends.redis.plans import optimistic_change as attempts
 from sessionkeeper.interface.atomic_store import Change
 
@@ -65,7 +65,7 @@ async def test_a_guess_that_is_only_a_revision_is_caught(
     And without the order of asking, by which what was made of it is refused as well.
     """
     monkeypatch.setattr(attempts, "digest_of", lambda words: "")
-    monkeypatch.setattr(Ledger, "_after", lambda ledger, ask: "")
+    monkeypatch.setattr(WriterLog, "_after", lambda writer_log, ask: "")
     for n in range(20):
         if await race(server, f"{key_prefix.rstrip(':')}-{n}") != RIGHT:
             return

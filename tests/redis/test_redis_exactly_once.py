@@ -13,9 +13,9 @@ from redis_operations import WRITES, Picture, Write, add_up, fill, heard, note, 
 from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer, until
 from sessionkeeper import AtomicSessionStore, RedisSessionStore, SessionError
-from sessionkeeper.backends.redis import opening as works
+from sessionkeeper.backends.redis import opening as resources
 from sessionkeeper.backends.redis.client.call import Call
-from sessionkeeper.backends.redis.delivery.writer_log import Ledger
+from sessionkeeper.backends.redis.delivery.writer_log import WriterLog
 
 pytestmark = pytest.mark.parametrize("engine", ["redis"], indirect=True)
 
@@ -210,7 +210,7 @@ async def test_the_kth_message_is_lost_for_every_k(
     assert not hits[-1], "there are more messages than were lost"
 
 
-class Unfenced(Ledger):
+class Unfenced(WriterLog):
     """Wrong on purpose: all epochs are the same, so a late request is as good as a new one."""
 
     def _fence(self, bucket: Any, lost: Any, now: float) -> Call:
@@ -221,7 +221,7 @@ class Unfenced(Ledger):
         return Call(call.bucket, words, call.script)
 
 
-class Blind(Ledger):
+class Blind(WriterLog):
     """Wrong on purpose: what got no answer is sent again, as a client that retries does."""
 
     def resolved(self, ask: Any) -> tuple[bool, Any]:
@@ -263,7 +263,7 @@ async def test_a_store_without_a_fence_is_caught(
     server: RedisServer, key_prefix: str, expected: Expected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the late request: so the tests above would notice."""
-    monkeypatch.setattr(works, "Ledger", Unfenced)
+    monkeypatch.setattr(resources, "WriterLog", Unfenced)
     found = await caught(server, key_prefix, expected, lambda p: p.requests.hold(SCRIPT), late=True)
     # The others find it done already, and refuse.
     assert found == {
@@ -279,7 +279,7 @@ async def test_a_store_that_sends_again_blindly_is_caught(
     server: RedisServer, key_prefix: str, expected: Expected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the lost reply; each write that can be seen to have been applied twice."""
-    monkeypatch.setattr(works, "Ledger", Blind)
+    monkeypatch.setattr(resources, "WriterLog", Blind)
     found = await caught(
         server, key_prefix, expected, lambda p: p.replies.cut(SCRIPT, at=0), late=False
     )

@@ -22,9 +22,9 @@ from sessionkeeper import (
     Session,
     SessionError,
 )
-from sessionkeeper.backends.redis import opening as works
-from sessionkeeper.backends.redis.delivery.request import Ask
-from sessionkeeper.backends.redis.delivery.writer_log import Ledger
+from sessionkeeper.backends.redis import opening as resources
+from sessionkeeper.backends.redis.delivery.request import Request
+from sessionkeeper.backends.redis.delivery.writer_log import WriterLog
 from sessionkeeper.interface.atomic_store import Change
 from sessionlab import (
     AnomalyKind,
@@ -97,10 +97,10 @@ class PipelineWithoutScript(PlainSessionStore):
         await super().aclose(timeout=timeout)
 
 
-class Blind(Ledger):
+class Blind(WriterLog):
     """Duplicate: what got no answer is sent again, as clients do that retry."""
 
-    def resolved(self, ask: Ask) -> tuple[bool, Any]:
+    def resolved(self, ask: Request) -> tuple[bool, Any]:
         super().resolved(ask)
         return False, None
 
@@ -238,5 +238,5 @@ async def test_a_client_that_retries_doubles_an_append(
         return RedisSessionStore(proxy.url, prefix=prefix)
 
     assert await right(make, appends, key_prefix, cut)
-    monkeypatch.setattr(works, "Ledger", Blind)
+    monkeypatch.setattr(resources, "WriterLog", Blind)
     assert await caught(make, appends, key_prefix, cut, AnomalyKind.DUPLICATE)

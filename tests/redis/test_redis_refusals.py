@@ -20,9 +20,9 @@ from redis_operations import WRITES, add_up, fill, note, session
 from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer, until
 from sessionkeeper import RedisSessionStore, StoreUnavailable
-from sessionkeeper.backends.redis.client.address import RedisTarget
+from sessionkeeper.backends.redis.client.address import RedisAddress
 from sessionkeeper.backends.redis.client.call import Call, Refused
-from sessionkeeper.backends.redis.client.refusals import leaves, passing, read_refusal, resent
+from sessionkeeper.backends.redis.client.refusals import is_transient, leaves, read_refusal, resent
 from sessionkeeper.backends.redis.client.single_server import SingleServer
 
 OLD_SCRIPT = "ERR Error running script (call to f_6b1bf486c81ceb7edf3c093f4c48582e38c0e791): "
@@ -70,12 +70,12 @@ async def test_an_error_deep_in_an_answer_is_seen(fleet: Fleet) -> None:
         [("EVAL", nested, 0)],
         [("MULTI",), ("EVAL", nested, 0), ("EXEC",)],
     ):
-        servers = SingleServer(RedisTarget.of(server.url))
+        servers = SingleServer(RedisAddress.of(server.url))
         try:
             # Before that it is not asked what it is: only the error says so.
             servers._ask_role_at = float("inf")
             await servers.exchange([Call(0, words) for words in calls])
-            assert "READONLY" in servers.trouble
+            assert "READONLY" in servers.last_error
         finally:
             await servers.aclose()
 
@@ -282,5 +282,5 @@ def test_what_leaves_a_connection_has_no_effect() -> None:
     for code in ("READONLY", "MASTERDOWN", "NOREPLICAS", "LOADING", "BUSY", "UNBLOCKED"):
         refused = Refused(code, code)
         assert leaves(refused)
-        assert passing(refused)
+        assert is_transient(refused)
     assert not leaves(Refused("OOM", "OOM"))

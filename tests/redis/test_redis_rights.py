@@ -143,10 +143,10 @@ async def test_such_a_user_sees_nothing_of_anybody_else(
         async with RedisSessionStore(url, prefix=f"{prefix}0"):
             pass
     with server.client(url) as client:
-        says: Any = client
+        is_status: Any = client
         for words in (("KEYS", "*"), ("SCAN", 0), ("FLUSHALL",), ("GET", "x"), ("EVAL", "", 0)):
             with pytest.raises(Exception, match="permission"):
-                says.execute_command(*words)
+                is_status.execute_command(*words)
     url = few(server, prefix, without="+script|load")
     server.say("SCRIPT", "FLUSH")
     with pytest.raises(StoreUnavailable, match="NOPERM"):
@@ -175,7 +175,12 @@ async def test_no_password_and_no_message_is_to_be_seen_wherever_something_goes_
             "a", {"jsonrpc": "2.0", "method": CANARY}, direction="client-to-server"
         )
         await store.add_frame(secret)
-        shown += [repr(store), str(store.facts), repr(vars(store)), repr(store._runner.works)]
+        shown += [
+            repr(store),
+            str(store.server_info),
+            repr(vars(store)),
+            repr(store._runner.resources),
+        ]
         for rules in ("-xadd", "-evalsha", "resetkeys", "off", "reset"):
             server.say("ACL", "SETUSER", f"few-{prefix}", rules)
             server.say("CLIENT", "KILL", "USER", f"few-{prefix}")

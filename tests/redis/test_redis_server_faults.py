@@ -38,14 +38,14 @@ async def opened(url: str, prefix: str, **options: Any) -> AsyncIterator[RedisSe
 def taken(server: RedisServer, key: str) -> Iterator[None]:
     """Another kind of thing under a key of the store, while the block runs."""
     with server.client() as client:
-        says: Any = client
-        (name,) = says.keys(key)
-        says.rename(name, "aside")
-        says.set(name, "not ours")
+        is_status: Any = client
+        (name,) = is_status.keys(key)
+        is_status.rename(name, "aside")
+        is_status.set(name, "not ours")
         try:
             yield
         finally:
-            says.rename("aside", name)
+            is_status.rename("aside", name)
 
 
 async def refused(store: RedisSessionStore, write: Write, reason: str) -> bool:

@@ -35,7 +35,7 @@ def partial_outage(cluster: Cluster) -> Iterator[None]:
 
 def node_of(cluster: Cluster, store: RedisSessionStore, key: str) -> RedisServer:
     """The primary that has a session."""
-    tag = store._runner.works.setting.keys.bucket_of(key).tag
+    tag = store._runner.resources.plan_context.keys.bucket_of(key).tag
     return cluster.primary_of(cluster.slot_of(tag))
 
 
@@ -173,7 +173,7 @@ async def test_a_bug_in_one_lane_hangs_nobody(cluster: Cluster, key_prefix: str)
         async def broken(_: object) -> None:
             raise RuntimeError("broken on purpose")
 
-        bucket = store._runner.works.setting.keys.bucket_of("a").number
+        bucket = store._runner.resources.plan_context.keys.bucket_of("a").number
         lanes._lane_of(bucket).rounds.run = broken  # type: ignore[method-assign]
         told = await asyncio.gather(
             store.add_frame(note(1, "a")), store.list_sessions(), return_exceptions=True

@@ -28,7 +28,7 @@ from sessionkeeper import (
     StoreUnavailable,
 )
 from sessionkeeper.backends.redis.client.call import Script
-from sessionkeeper.backends.redis.delivery import writer_log as ledger
+from sessionkeeper.backends.redis.delivery import writer_log
 from sessionkeeper.backends.redis.plans import append as appending
 from sessionkeeper.backends.redis.plans import statistics as counting
 from sessionkeeper.backends.redis.scripts import with_ttl
@@ -93,7 +93,7 @@ async def test_a_store_that_does_not_reap_is_found_out(
     server: RedisServer, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The test above can fail."""
-    monkeypatch.setattr(ledger, "with_ttl", _without_reaping)
+    monkeypatch.setattr(writer_log, "with_ttl", _without_reaping)
     async with opened(server, key_prefix, ttl=0.05) as (store, name):
         await staggered(store, ["s0", "s1"])
         until_gone(server, name, "s:s0")
@@ -161,10 +161,10 @@ async def test_many_that_go_at_once_are_taken_in_turns(
         with pytest.raises(LimitExceeded):
             await store.create_session(session("new"))
         with server.client() as client:
-            says: Any = client
-            for each in says.zrange(f"{{{name}:0}}:order", 0, -1):
-                says.delete(f"{{{name}:0}}:s:{each}")
-                says.zadd(f"{{{name}:0}}:ttl", {each: 1})
+            is_status: Any = client
+            for each in is_status.zrange(f"{{{name}:0}}:order", 0, -1):
+                is_status.delete(f"{{{name}:0}}:s:{each}")
+                is_status.zadd(f"{{{name}:0}}:ttl", {each: 1})
         await store.create_session(session("new"))
         assert await store.count_sessions() == 1
         assert (await add_up(store)).counters.purged == 600
@@ -191,7 +191,7 @@ async def test_who_watches_learns_that_the_session_is_gone(
 ) -> None:
     """From whoever counts next, or else from the next look of its own reader."""
     async with opened(server, key_prefix, ttl=0.5) as (store, name):
-        reader = store._runner.works.bells._reader
+        reader = store._runner.resources.wakeups._reader
         assert reader is not None
         if alone:
             reader._block = 0.05  # seconds its reader waits until it looks again

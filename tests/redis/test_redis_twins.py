@@ -38,7 +38,7 @@ async def program(server: RedisServer, prefix: str, seed: int) -> None:
             hot = dice.random() < 0.5
             at_once = dice.choice((2, 3, 4, 5) if hot else (1, 1, 2, 3))
             operations = [random_operation(dice, snapshots, hot=hot) for _ in range(at_once)]
-            await twins.do(operations, dice, trouble(dice, proxy, stores, looker))
+            await twins.do(operations, dice, last_error(dice, proxy, stores, looker))
             proxy.requests.clear()
             proxy.replies.clear()
             for each in twins.memory.sessions():
@@ -46,7 +46,7 @@ async def program(server: RedisServer, prefix: str, seed: int) -> None:
             time.milliseconds += dice.choice((0, 1, 1, 3, 10, 60))
 
 
-async def trouble(
+async def last_error(
     dice: Random, proxy: FaultProxy, stores: list[RedisSessionStore], looker: RedisSessionStore
 ) -> None:
     """Nothing, mostly; or a reply or a request is cut, or all writers need new epochs."""
@@ -60,7 +60,7 @@ async def trouble(
             await asyncio.sleep(0)
         for store in stores:
             with suppress(OutcomeUnknown):  # or not to know: the epoch is over all the same
-                await looker.resolve(f"{store._runner.works.ledger.writer}.2048.0.1")
+                await looker.resolve(f"{store._runner.resources.writer_log.writer}.2048.0.1")
 
 
 @pytest.mark.parametrize("part", [0, 1])

@@ -62,7 +62,7 @@ async def test_a_watcher_misses_nothing_while_its_server_comes_and_goes(
     """It goes on from the last number, and hears of the end."""
     server = fleet.start(appendonly="yes", appendfsync="always")
 
-    async def trouble(proxy: FaultProxy, n: int) -> None:
+    async def last_error(proxy: FaultProxy, n: int) -> None:
         if what == "cut":
             await proxy.cut(reset=n % 2 > 0)
         elif what == "held":
@@ -80,7 +80,7 @@ async def test_a_watcher_misses_nothing_while_its_server_comes_and_goes(
         watching = [asyncio.ensure_future(followed(store, "a", after)) for after in (0, 7)]
         await until_heeded(server, "sessionkeeper")
         for n in range(5):
-            await trouble(proxy, n)
+            await last_error(proxy, n)
             for k in range(8):
                 await other.add_frame(note(8 * n + k))
         await end(other, "a")
@@ -100,7 +100,7 @@ async def test_many_watchers_need_one_connection_and_leave_none(fleet: Fleet) ->
         RedisSessionStore(server.url) as store,
         RedisSessionStore(server.url) as other,
     ):
-        reader: Any = store._bells._reader  # type: ignore[attr-defined]  # to wait less
+        reader: Any = store._wakeups._reader  # type: ignore[attr-defined]  # to wait less
         reader._linger = reader._block = 0.1
         for n in range(10):
             await other.create_session(session(f"s{n}"))
@@ -120,7 +120,7 @@ async def test_many_watchers_need_one_connection_and_leave_none(fleet: Fleet) ->
         assert await asyncio.gather(*watchers) == [[1, 2, 3]] * 90
         while await connections() > before:
             pass
-        assert len(store._bells) == 0
+        assert len(store._wakeups) == 0
         assert await followed(store, "s1") == [1, 2, 3]
 
 

@@ -13,15 +13,15 @@ from redis_cluster import Cluster
 from redis_moves import Move
 from redis_server import RedisServer
 from sessionkeeper import StoreUnavailable
-from sessionkeeper.backends.redis.client.address import RedisTarget
-from sessionkeeper.backends.redis.client.call import Answer, Call, Fate, Script
+from sessionkeeper.backends.redis.client.address import RedisAddress
+from sessionkeeper.backends.redis.client.call import Answer, Call, DeliveryStatus, Script
 from sessionkeeper.backends.redis.client.cluster import ClusterServers
-from sessionkeeper.backends.redis.client.refusals import halfway, passing
+from sessionkeeper.backends.redis.client.refusals import is_partial, is_transient
 from sessionkeeper.backends.redis.client.servers import ANYWHERE
 from sessionkeeper.backends.redis.keys import Keys
-from sessionkeeper.backends.redis.stream_reader import NewsReader
-from sessionkeeper.backends.redis.wakeups import heed
-from sessionkeeper.interface.wakeups import Bells
+from sessionkeeper.backends.redis.stream_reader import StreamReader
+from sessionkeeper.backends.redis.wakeups import enable_change_feed
+from sessionkeeper.interface.wakeups import Wakeups
 
 TEXT = b"return redis.call('RPUSH', KEYS[1], ARGV[1])"
 PUSH = Script("push", lambda: TEXT)
@@ -34,7 +34,7 @@ class Served(ClusterServers):
     def __init__(self, cluster: Cluster, prefix: str, timeout: float) -> None:
         self.keys = Keys(prefix.rstrip(":"), BUCKETS)
         url = cluster.url.replace("redis://", "redis+cluster://")
-        super().__init__(RedisTarget.of(url, timeout=timeout), self.keys)
+        super().__init__(RedisAddress.of(url, timeout=timeout), self.keys)
 
     def key(self, bucket: int, name: str = "list") -> str:
         return f"{self.keys.buckets[bucket].tag}:{name}"
@@ -66,9 +66,9 @@ async def test_calls_of_all_buckets_go_to_their_nodes_and_answers_come_in_order(
 ) -> None:
     """One pipeline a node; exchanges overlap."""
     async with served(cluster, key_prefix) as servers:
-        facts = await servers.open()
-        assert facts.cluster
-        assert facts.replicas == 1
+        server_info = await servers.open()
+        assert server_info.cluster
+        assert server_info.replicas == 1
         assert await servers.exchange([Call(ANYWHERE, ("EXISTS", servers.keys.layout))]) == [0]
         batches = [[servers.push(b, n) for b in range(BUCKETS)] * 2 for n in range(10)]
         answers = await asyncio.gather(*map(servers.exchange, batches))
@@ -126,8 +126,8 @@ async def test_keys_of_one_call_on_both_sides_are_passing_and_without_effect(
         text = "for _, key in ipairs(KEYS) do redis.call('RPUSH', key, 2) end"
         (refused,) = await servers.exchange([Call(0, ("EVAL", text, 2, *keys))])
         assert refused.code == "TRYAGAIN"
-        assert passing(refused)
-        assert not halfway(refused)
+        assert is_transient(refused)
+        assert not is_partial(refused)
         await asyncio.to_thread(move.whole)
         assert await servers.exchange([Call(0, ("LRANGE", key, 0, -1)) for key in keys]) == [
             [b"1"],
@@ -150,12 +150,12 @@ async def test_a_script_that_reaches_for_a_key_it_emptied_is_stopped_halfway_on_
             redis.call('RPUSH', KEYS[2], 2)
         """
         (refused,) = await servers.exchange([Call(0, ("EVAL", text, 2, *keys))])
-        assert halfway(refused)
-        assert not passing(refused)
+        assert is_partial(refused)
+        assert not is_transient(refused)
         assert await servers.exchange([Call(0, ("LLEN", keys[0]))]) == [2]
         missing = [keys[0], servers.key(0, "missing")]
         (refused,) = await servers.exchange([Call(0, ("EVAL", text, 2, *missing))])
-        assert passing(refused)
+        assert is_transient(refused)
         assert await servers.exchange([Call(0, ("LLEN", keys[0]))]) == [2]
 
 
@@ -181,7 +181,7 @@ async def until_pushed(servers: Served, bucket: int) -> list[Answer]:
     while not isinstance(
         answer := (await servers.exchange([servers.push(bucket, len(came))]))[0], int
     ):
-        assert answer in (Fate.LOST, Fate.UNSENT) or passing(answer)
+        assert answer in (DeliveryStatus.NO_REPLY, DeliveryStatus.NOT_SENT) or is_transient(answer)
         came.append(answer)
         await asyncio.sleep(0.02)
     return came
@@ -190,22 +190,24 @@ async def until_pushed(servers: Served, bucket: int) -> list[Answer]:
 async def outlive(cluster: Cluster, prefix: str, *, freeze: bool) -> None:
     """A primary goes; its replica is found, and nothing has run twice."""
     async with served(cluster, prefix, timeout=0.5) as servers:
-        bells = Bells()
-        reader = NewsReader(servers, servers.keys, bells, partial(heed, "w"), block=0.2, most=0.1)
+        wakeups = Wakeups()
+        reader = StreamReader(
+            servers, servers.keys, wakeups, partial(enable_change_feed, "w"), block=0.2, maximum=0.1
+        )
         primary = cluster.primary_of(cluster.slot_of(servers.key(0)))
         slots = {b: cluster.slot_of(servers.key(b)) for b in range(BUCKETS)}
         other = next(b for b in slots if cluster.primary_of(slots[b]) is not primary)
-        with bells.one("mine") as bell:
+        with wakeups.subscribe("mine") as wakeup:
             try:
-                reader.heed(0)
-                await bell.wait()
+                reader.enable_change_feed(0)
+                await wakeup.wait()
                 await servers.exchange([servers.push(b, "first") for b in slots])
                 primary.say("WAIT", 1, 5_000)
                 before = servers.generation(0)
                 replica = cluster.replica_of(primary)
                 (primary.freeze if freeze else primary.kill)()
                 came = await until_pushed(servers, 0)
-                assert came[0] is Fate.LOST or not freeze
+                assert came[0] is DeliveryStatus.NO_REPLY or not freeze
                 assert servers.generation(0) > before
                 # The others learn of it a moment later, and say CLUSTERDOWN until then.
                 await until_pushed(servers, other)
@@ -213,11 +215,11 @@ async def outlive(cluster: Cluster, prefix: str, *, freeze: bool) -> None:
                 assert pushed[0] == "first"
                 assert pushed[-1] == str(len(came))
                 assert len(pushed) == len(set(pushed))
-                bell.clear()
+                wakeup.clear()
                 await asyncio.to_thread(
                     replica.say, "XADD", servers.keys.buckets[0].news, "*", "s", "mine"
                 )
-                await bell.wait()
+                await wakeup.wait()
             finally:
                 await reader.aclose()
 
@@ -235,10 +237,10 @@ async def test_a_primary_that_dies_or_falls_silent_is_followed_by_its_replica(
 async def test_one_server_is_not_taken_for_a_cluster(server: RedisServer, key_prefix: str) -> None:
     """The refusal names the URL to use; so does one for a cluster that is not there."""
     for url, reason in ((server.url, "use redis://"), ("redis://127.0.0.1:1", "cannot be reached")):
-        target = RedisTarget.of(url.replace("redis://", "redis+cluster://"))
+        target = RedisAddress.of(url.replace("redis://", "redis+cluster://"))
         servers = ClusterServers(target, Keys(key_prefix.rstrip(":"), 1))
         with pytest.raises(StoreUnavailable, match=reason):
             await servers.open()
-        assert await servers.exchange([Call(0, ("PING",))]) == [Fate.UNSENT]
-        assert reason in servers.trouble
+        assert await servers.exchange([Call(0, ("PING",))]) == [DeliveryStatus.NOT_SENT]
+        assert reason in servers.last_error
         await servers.aclose()

@@ -8,13 +8,13 @@ import pytest
 from redis_fleet import Fleet
 from redis_ports import ReservedPort
 from sessionkeeper import StoreUnavailable
-from sessionkeeper.backends.redis.client.address import RedisTarget
-from sessionkeeper.backends.redis.client.server_info import Facts
+from sessionkeeper.backends.redis.client.address import RedisAddress
+from sessionkeeper.backends.redis.client.server_info import ServerInfo
 from sessionkeeper.backends.redis.client.single_server import SingleServer
 
 
-async def facts_of(url: str, *, allow_eviction: bool = False) -> Facts:
-    servers = SingleServer(RedisTarget.of(url), allow_eviction=allow_eviction)
+async def facts_of(url: str, *, allow_eviction: bool = False) -> ServerInfo:
+    servers = SingleServer(RedisAddress.of(url), allow_eviction=allow_eviction)
     try:
         return await servers.open()
     finally:
@@ -30,11 +30,11 @@ async def refusal_of(url: str) -> str:
 async def test_the_product_and_what_a_restart_brings_back_are_read(fleet: Fleet) -> None:
     """As the server's settings say, in plain words."""
     server = fleet.start()
-    facts = await facts_of(server.url)
-    assert facts.product == fleet.engine.name
-    assert int(facts.version.split(".")[0]) >= 7
-    assert facts.durability == "nothing"
-    assert "appendonly" in facts.warnings[0]
+    server_info = await facts_of(server.url)
+    assert server_info.product == fleet.engine.name
+    assert int(server_info.version.split(".")[0]) >= 7
+    assert server_info.durability == "nothing"
+    assert "appendonly" in server_info.warnings[0]
     server.configure("save", "60 1")
     assert (await facts_of(server.url)).durability == "the last snapshot"
     server.configure("appendonly", "yes")
@@ -43,10 +43,10 @@ async def test_the_product_and_what_a_restart_brings_back_are_read(fleet: Fleet)
         "everysec": "all but about the last second (appendfsync everysec)",
         "always": "every write (appendfsync always)",
     }
-    for setting, durability in words.items():
-        server.configure("appendfsync", setting)
-        facts = await facts_of(server.url)
-        assert (facts.durability, facts.warnings) == (durability, ())
+    for plan_context, durability in words.items():
+        server.configure("appendfsync", plan_context)
+        server_info = await facts_of(server.url)
+        assert (server_info.durability, server_info.warnings) == (durability, ())
 
 
 async def test_a_policy_that_may_drop_sessions_is_refused_by_name_unless_it_is_allowed(
@@ -88,8 +88,8 @@ async def test_what_the_user_may_not_ask_is_unknown_and_no_error(fleet: Fleet) -
     """CONFIG is often forbidden; INFO is needed."""
     server = fleet.start(appendonly="yes")
     url = server.add_user("some", "pass", "~*", "+@all", "-config")
-    facts = await facts_of(url)
-    assert facts.durability == "the append-only file (appendfsync unknown)"
+    server_info = await facts_of(url)
+    assert server_info.durability == "the append-only file (appendfsync unknown)"
     server.configure("appendonly", "no")
     assert (await facts_of(url)).durability == "unknown"
     url = server.add_user("less", "pass", "~*", "+@all", "-info")

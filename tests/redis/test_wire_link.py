@@ -11,9 +11,9 @@ import pytest
 from redis_proxy import FaultProxy
 from redis_server import RedisServer
 from sessionkeeper import StoreUnavailable
-from sessionkeeper.backends.redis.client.address import RedisTarget
-from sessionkeeper.backends.redis.client.call import Call, Fate, Refused
-from sessionkeeper.backends.redis.client.connection import Link
+from sessionkeeper.backends.redis.client.address import RedisAddress
+from sessionkeeper.backends.redis.client.call import Call, DeliveryStatus, Refused
+from sessionkeeper.backends.redis.client.connection import Connection
 
 
 def call(*words: Any) -> Call:
@@ -21,8 +21,8 @@ def call(*words: Any) -> Call:
 
 
 @asynccontextmanager
-async def linked(url: str, timeout: float = 20.0) -> AsyncIterator[Link]:
-    link = await Link.open(RedisTarget.of(url, timeout=timeout, connect_timeout=timeout))
+async def linked(url: str, timeout: float = 20.0) -> AsyncIterator[Connection]:
+    link = await Connection.open(RedisAddress.of(url, timeout=timeout, connect_timeout=timeout))
     try:
         yield link
     finally:
@@ -71,10 +71,10 @@ async def test_an_answer_cut_at_any_byte_is_lost_and_those_before_it_are_not(
         async with linked(proxy.url) as link:
             proxy.replies.cut("ECHO", at=at, skip=1, reset=bool(at % 2))
             answers = await link.exchange([call("ECHO", "hello") for _ in range(3)])
-            second = b"hello" if at == whole else Fate.LOST
-            assert answers == [b"hello", second, Fate.LOST], at
+            second = b"hello" if at == whole else DeliveryStatus.NO_REPLY
+            assert answers == [b"hello", second, DeliveryStatus.NO_REPLY], at
             assert link.ended
-            assert await link.exchange([call("PING")]) == [Fate.UNSENT]
+            assert await link.exchange([call("PING")]) == [DeliveryStatus.NOT_SENT]
             proxy.replies.clear()
 
 
@@ -84,7 +84,7 @@ async def test_a_call_whose_answer_is_dropped_is_lost_and_was_applied(
     """Silence ends the link: answers that come later could not be told apart."""
     async with linked(proxy.url, timeout=0.2) as link:
         proxy.replies.drop("INCR", times=None)
-        assert await link.exchange([call("INCR", f"{key_prefix}n")]) == [Fate.LOST]
+        assert await link.exchange([call("INCR", f"{key_prefix}n")]) == [DeliveryStatus.NO_REPLY]
         assert link.ended == "the server fell silent"
     assert server.say("GET", f"{key_prefix}n") == "1"
 
@@ -132,7 +132,7 @@ async def test_a_cancelled_exchange_closes_the_link_and_loses_the_others(
         with pytest.raises(asyncio.CancelledError):
             await first
         assert link.ended == "an exchange was cancelled"
-        assert await second == [Fate.LOST]
+        assert await second == [DeliveryStatus.NO_REPLY]
 
 
 async def test_a_push_is_not_taken_for_an_answer(server: RedisServer, key_prefix: str) -> None:
@@ -157,14 +157,14 @@ async def test_a_word_that_cannot_be_sent_is_the_callers_mistake_and_ends_the_li
 
 
 @pytest.mark.parametrize(
-    ("says", "ended"),
+    ("is_status", "ended"),
     [
         (b"+PONG\r\n+PONG\r\n", "it answered what was not asked"),
         (b"?\r\n", "it did not speak the protocol"),
     ],
 )
 async def test_who_does_not_keep_to_the_protocol_is_not_spoken_to_again(
-    says: bytes, ended: str
+    is_status: bytes, ended: str
 ) -> None:
     """Answers nobody asked for would be taken for those to the next calls."""
 
@@ -174,7 +174,7 @@ async def test_who_does_not_keep_to_the_protocol_is_not_spoken_to_again(
         await reader.readuntil(b"sessionkeeper\r\n")
         writer.write(b"+OK\r\n")
         await reader.readuntil(b"PING\r\n")
-        writer.write(says)
+        writer.write(is_status)
         await reader.read()
         writer.close()
         await writer.wait_closed()

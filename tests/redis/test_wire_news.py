@@ -10,12 +10,12 @@ from functools import partial
 from redis_fleet import Fleet
 from redis_proxy import FaultProxy
 from redis_server import RedisServer
-from sessionkeeper.backends.redis.client.address import RedisTarget
+from sessionkeeper.backends.redis.client.address import RedisAddress
 from sessionkeeper.backends.redis.client.single_server import SingleServer
 from sessionkeeper.backends.redis.keys import Keys
-from sessionkeeper.backends.redis.stream_reader import NewsReader
-from sessionkeeper.backends.redis.wakeups import heed
-from sessionkeeper.interface.wakeups import Bells
+from sessionkeeper.backends.redis.stream_reader import StreamReader
+from sessionkeeper.backends.redis.wakeups import enable_change_feed
+from sessionkeeper.interface.wakeups import Wakeups
 
 
 class Reading:
@@ -23,23 +23,23 @@ class Reading:
 
     def __init__(self, url: str, prefix: str, block: float) -> None:
         self.keys = Keys(prefix.rstrip(":"), 2)
-        self.bells = Bells()
-        self.servers = SingleServer(RedisTarget.of(url))
-        self.reader = NewsReader(
+        self.wakeups = Wakeups()
+        self.servers = SingleServer(RedisAddress.of(url))
+        self.reader = StreamReader(
             self.servers,
             self.keys,
-            self.bells,
-            partial(heed, "w"),
+            self.wakeups,
+            partial(enable_change_feed, "w"),
             block=block,
-            most=0.05,
+            maximum=0.05,
             linger=0.0,
         )
-        self.bell = asyncio.Event()
+        self.wakeup = asyncio.Event()
 
     async def rings(self) -> None:
         """Wait for the bell, and hang it up again."""
-        await self.bell.wait()
-        self.bell.clear()
+        await self.wakeup.wait()
+        self.wakeup.clear()
 
     def tell(self, server: RedisServer, session_id: str, bucket: int = 0) -> None:
         """What a script does on the server when a session changes."""
@@ -49,7 +49,7 @@ class Reading:
 @asynccontextmanager
 async def reading(url: str, prefix: str, block: float = 20.0) -> AsyncIterator[Reading]:
     it = Reading(url, prefix, block)
-    with it.bells.one("mine") as it.bell:
+    with it.wakeups.subscribe("mine") as it.wakeup:
         try:
             yield it
         finally:
@@ -62,9 +62,9 @@ async def test_news_of_a_session_rings_its_bell_and_no_other(
 ) -> None:
     """All bells ring once when the reading begins: what came before is not in the news."""
     async with reading(server.url, key_prefix) as it:
-        with it.bells.one("theirs") as theirs:
+        with it.wakeups.subscribe("theirs") as theirs:
             it.tell(server, "mine")
-            it.reader.heed(0)
+            it.reader.enable_change_feed(0)
             await it.rings()
             await theirs.wait()
             theirs.clear()
@@ -80,8 +80,8 @@ async def test_a_bucket_is_read_while_somebody_heeds_it(
     """One connection a bucket, however many watch; it ends with the read after the last one."""
     async with reading(proxy.url, key_prefix, block=0.3) as it:
         for _ in range(3):
-            it.reader.heed(1)
-            it.reader.heed(0)
+            it.reader.enable_change_feed(1)
+            it.reader.enable_change_feed(0)
         await it.rings()
         blocked = proxy.requests.counted
         while blocked["XREAD"] < 2:
@@ -89,7 +89,7 @@ async def test_a_bucket_is_read_while_somebody_heeds_it(
         assert proxy.open == 2
         it.reader.release(0)
         it.reader.release(0)
-        it.bell.clear()
+        it.wakeup.clear()
         it.tell(server, "mine", bucket=0)
         await it.rings()
         it.reader.release(0)
@@ -97,7 +97,7 @@ async def test_a_bucket_is_read_while_somebody_heeds_it(
             await asyncio.sleep(0)
         it.tell(server, "mine", bucket=1)
         await it.rings()
-        it.reader.heed(0)
+        it.reader.enable_change_feed(0)
         await it.rings()
         assert proxy.accepted == 3
 
@@ -107,13 +107,13 @@ async def test_after_a_cut_all_bells_ring_and_the_reading_goes_on(
 ) -> None:
     """What was told in between is seen by looking."""
     async with reading(proxy.url, key_prefix) as it:
-        it.reader.heed(0)
+        it.reader.enable_change_feed(0)
         await it.rings()
         for _ in range(3):
             proxy.refuse()
             await proxy.cut()
             it.tell(server, "somebody")
-            it.bell.clear()
+            it.wakeup.clear()
             await proxy.listen()
             await it.rings()
             it.tell(server, "mine")
@@ -125,7 +125,7 @@ async def test_a_read_that_was_full_rings_all_bells(
 ) -> None:
     """Who is so far behind may have missed what was trimmed away."""
     async with reading(proxy.url, key_prefix) as it:
-        it.reader.heed(0)
+        it.reader.enable_change_feed(0)
         await it.rings()
         held = proxy.replies.hold("XREAD")
         it.tell(server, "somebody")
@@ -135,7 +135,7 @@ async def test_a_read_that_was_full_rings_all_bells(
         it.tell(server, "mine")
         server.say("EVAL", fill, 1, news)
         server.say("XTRIM", news, "MAXLEN", 1200)
-        it.bell.clear()
+        it.wakeup.clear()
         held.release()
         await it.rings()
         it.tell(server, "mine")
@@ -148,12 +148,12 @@ async def test_news_that_begin_anew_are_read_again(fleet: Fleet, key_prefix: str
     async with reading(server.url, key_prefix, block=0.05) as it:
         news = it.keys.buckets[0].news
         server.say("XADD", news, "9999999999999-0", "s", "mine")
-        it.reader.heed(0)
+        it.reader.enable_change_feed(0)
         await it.rings()
         server.say("FLUSHALL")
         server.say("XADD", news, "1-1", "s", "mine")
         await it.rings()
-        it.bell.clear()
+        it.wakeup.clear()
         server.say("XADD", news, "1-2", "s", "mine")
         await it.rings()
 
@@ -163,9 +163,9 @@ async def test_closing_does_not_wait_for_the_blocking_read(
 ) -> None:
     """Nor for who heeds it; what comes after does nothing."""
     async with reading(server.url, key_prefix, block=1_000.0) as it:
-        it.reader.heed(0)
+        it.reader.enable_change_feed(0)
         await it.rings()
         await it.reader.aclose()
         it.reader.release(0)
-        it.reader.heed(1)
+        it.reader.enable_change_feed(1)
         await it.reader.aclose()

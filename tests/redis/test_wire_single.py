@@ -11,9 +11,9 @@ import pytest
 from redis_fleet import Fleet
 from redis_proxy import FaultProxy
 from redis_server import RedisServer
-from sessionkeeper.backends.redis.client.address import RedisTarget
-from sessionkeeper.backends.redis.client.call import Call, Fate, Refused, Script
-from sessionkeeper.backends.redis.client.refusals import halfway, passing
+from sessionkeeper.backends.redis.client.address import RedisAddress
+from sessionkeeper.backends.redis.client.call import Call, DeliveryStatus, Refused, Script
+from sessionkeeper.backends.redis.client.refusals import is_partial, is_transient
 from sessionkeeper.backends.redis.client.single_server import SingleServer
 
 TEXT = b"return redis.call('RPUSH', KEYS[1], ARGV[1])"
@@ -26,7 +26,7 @@ def push(key: str, value: object) -> Call:
 
 @asynccontextmanager
 async def served(url: str, timeout: float = 20.0) -> AsyncIterator[SingleServer]:
-    servers = SingleServer(RedisTarget.of(url, timeout=timeout))
+    servers = SingleServer(RedisAddress.of(url, timeout=timeout))
     try:
         yield servers
     finally:
@@ -65,9 +65,12 @@ async def test_a_lost_call_is_not_sent_again(
         key = f"{key_prefix}list"
         await servers.exchange([push(key, 0)])
         proxy.replies.cut("EVALSHA", at=0, skip=1)
-        assert await servers.exchange([push(key, n) for n in (1, 2, 3)]) == [2, *[Fate.LOST] * 2]
+        assert await servers.exchange([push(key, n) for n in (1, 2, 3)]) == [
+            2,
+            *[DeliveryStatus.NO_REPLY] * 2,
+        ]
         before = servers.generation(0)
-        assert "closed" in servers.trouble or "lost" in servers.trouble
+        assert "closed" in servers.last_error or "lost" in servers.last_error
         await servers.exchange([Call(0, ("PING",))])
         assert servers.generation(0) > before
     assert server.say("LRANGE", key, 0, -1) == ["0", "1", "2", "3"]
@@ -117,13 +120,13 @@ async def test_while_nobody_listens_calls_are_unsent_and_each_exchange_tries_onc
         proxy.refuse()
         await proxy.cut()
         calls = [Call(0, ("PING",))] * 2
-        while (answers := await servers.exchange(calls)) == [Fate.LOST] * 2:
+        while (answers := await servers.exchange(calls)) == [DeliveryStatus.NO_REPLY] * 2:
             pass  # The end of the old connection had not been seen yet.
-        assert answers == [Fate.UNSENT] * 2
-        assert "cannot be reached" in servers.trouble
+        assert answers == [DeliveryStatus.NOT_SENT] * 2
+        assert "cannot be reached" in servers.last_error
         await proxy.listen()
         assert await servers.exchange(calls) == [b"PONG"] * 2
-        assert servers.trouble == ""
+        assert servers.last_error == ""
 
 
 async def test_a_server_that_was_killed_and_started_again_is_found_with_its_scripts_gone(
@@ -135,7 +138,7 @@ async def test_a_server_that_was_killed_and_started_again_is_found_with_its_scri
         assert await servers.exchange([push("list", 1)]) == [1]
         await asyncio.to_thread(server.restart)
         answers: list[Any] = await servers.exchange([push("list", 2)])
-        while answers[0] in (Fate.LOST, Fate.UNSENT):
+        while answers[0] in (DeliveryStatus.NO_REPLY, DeliveryStatus.NOT_SENT):
             answers = await servers.exchange([push("list", 2)])
         assert answers == [2]
 
@@ -152,8 +155,8 @@ async def test_a_primary_that_became_a_replica_is_passing_and_connected_to_anew(
         (refused,) = await servers.exchange([push("list", 2)])
         assert isinstance(refused, Refused)
         assert refused.code in {"READONLY", "MASTERDOWN"}
-        assert passing(refused)
-        assert not halfway(refused)
+        assert is_transient(refused)
+        assert not is_partial(refused)
         server.say("REPLICAOF", "NO", "ONE")
         assert await servers.exchange([push("list", 3)]) == [2]
         assert servers.generation(0) > before or refused.code == "MASTERDOWN"
@@ -166,8 +169,8 @@ async def test_what_a_full_server_refuses_is_not_passing(fleet: Fleet) -> None:
     async with served(server.url) as servers:
         (refused,) = await servers.exchange([push("list", 1)])
         assert refused.code == "OOM"
-        assert not passing(refused)
-        assert not halfway(refused)
+        assert not is_transient(refused)
+        assert not is_partial(refused)
     server.configure("maxmemory", 0)
     assert server.say("EXISTS", "list") == 0
 
@@ -192,8 +195,8 @@ async def test_a_mistake_of_one_caller_while_connecting_hangs_nobody(server: Red
             *(servers.exchange([call]) for call in calls), return_exceptions=True
         )
         assert isinstance(mistake, TypeError)
-        assert first in ([Fate.LOST], [b"a"])
-        assert last == [Fate.UNSENT]
+        assert first in ([DeliveryStatus.NO_REPLY], [b"a"])
+        assert last == [DeliveryStatus.NOT_SENT]
         assert await servers.exchange([calls[2]]) == [b"b"]
 
 
@@ -201,4 +204,4 @@ async def test_after_closing_nothing_is_sent(server: RedisServer) -> None:
     """And no connection is made."""
     async with served(server.url) as servers:
         await servers.exchange([Call(0, ("PING",))])
-    assert await servers.exchange([Call(0, ("PING",))]) == [Fate.UNSENT]
+    assert await servers.exchange([Call(0, ("PING",))]) == [DeliveryStatus.NOT_SENT]

@@ -18,8 +18,8 @@ from redis_fleet import Fleet
 from redis_proxy import FaultProxy
 from redis_server import RedisServer
 from sessionkeeper import RedisSessionStore, StoreUnavailable
-from sessionkeeper.backends.redis.client.address import RedisTarget
-from sessionkeeper.backends.redis.client.call import Call, Fate, Script
+from sessionkeeper.backends.redis.client.address import RedisAddress
+from sessionkeeper.backends.redis.client.call import Call, DeliveryStatus, Script
 from sessionkeeper.backends.redis.client.single_server import SingleServer
 
 CANARY = "canary p@ss/word:#%"
@@ -29,7 +29,7 @@ only_redis = pytest.mark.parametrize("engine", ["redis"], indirect=True)
 
 @asynccontextmanager
 async def served(url: str) -> AsyncIterator[SingleServer]:
-    servers = SingleServer(RedisTarget.of(url))
+    servers = SingleServer(RedisAddress.of(url))
     try:
         yield servers
     finally:
@@ -45,9 +45,9 @@ async def refusal_of(url: str) -> StoreUnavailable:
 
 def test_a_url_says_where_how_and_how_long() -> None:
     """`redis://`, `rediss://`, and both for a cluster."""
-    target = RedisTarget.of("redis://host")
+    target = RedisAddress.of("redis://host")
     assert (target.name, target.tls, target.cluster) == ("host:6379", False, False)
-    target = RedisTarget.of("rediss+cluster://[::1]:7/?socket_timeout=1.5")
+    target = RedisAddress.of("rediss+cluster://[::1]:7/?socket_timeout=1.5")
     assert (target.name, target.tls, target.cluster) == ("[::1]:7", True, True)
     assert target.timeout == 1.5
     assert target.at("other", 8).name == "other:8"
@@ -78,7 +78,7 @@ def test_what_a_url_may_not_say_is_refused_without_showing_it(url: str, reason: 
     """Options of redis-py that would try again, or speak otherwise, too."""
     secret = url.replace("://", f"://:{quote(CANARY, safe='')}@")
     with pytest.raises(ValueError, match=reason) as refused:
-        RedisTarget.of(secret)
+        RedisAddress.of(secret)
     assert "canary" not in "".join(traceback.format_exception(refused.value))
 
 
@@ -99,7 +99,7 @@ def test_what_a_url_may_not_say_is_refused_without_showing_it(url: str, reason: 
 )
 def test_a_password_that_was_not_escaped_is_not_shown_by_what_it_was_taken_for(url: str) -> None:
     """A port, an address, an option, a value: the error says what is to be written with %."""
-    reads: tuple[Callable[[str], object], ...] = (RedisTarget.of, RedisSessionStore)
+    reads: tuple[Callable[[str], object], ...] = (RedisAddress.of, RedisSessionStore)
     for read in reads:
         with pytest.raises(ValueError, match="URL") as refused:
             read(url)
@@ -149,7 +149,7 @@ async def test_an_option_that_cannot_be_used_is_said_when_connecting(
     assert reason in error.reason
     assert "canary" not in error.reason
     async with served(url) as servers:
-        assert await servers.exchange([Call(0, ("PING",))]) == [Fate.UNSENT]
+        assert await servers.exchange([Call(0, ("PING",))]) == [DeliveryStatus.NOT_SENT]
 
 
 async def test_no_password_is_to_be_seen_wherever_something_goes_wrong(
@@ -162,11 +162,11 @@ async def test_no_password_is_to_be_seen_wherever_something_goes_wrong(
     seen: list[str] = []
     async with served(url) as servers:
         await servers.open()
-        seen += [repr(servers), repr(RedisTarget.of(url)), servers.name]
+        seen += [repr(servers), repr(RedisAddress.of(url)), servers.name]
         server.say("ACL", "DELUSER", "canary-user")
         await servers.exchange([Call(0, ("PING",))])
         await servers.exchange([Call(0, ("PING",))])
-        seen += [repr(servers), servers.trouble]
+        seen += [repr(servers), servers.last_error]
     for bad in (wrong, url.replace(str(server.port), "1"), url.replace("/0", "/999999")):
         error = await refusal_of(bad)
         seen += [str(error), error.reason, "".join(traceback.format_exception(error))]

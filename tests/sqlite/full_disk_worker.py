@@ -14,7 +14,7 @@ from sessionkeeper import (
     SQLiteSessionStore,
     StoreUnavailable,
 )
-from sessionkeeper.backends.sqlite import writer as ledger
+from sessionkeeper.backends.sqlite import writer
 
 SIZE = 20_000
 BALLAST = 3 * 1024 * 1024
@@ -43,7 +43,7 @@ async def fill(store: SQLiteSessionStore) -> tuple[int, str]:
 
 async def main(path: Path, *, full: bool) -> None:
     """Fill the disk, or reach the size a file may have; then have room again."""
-    ledger.CHECKPOINT_AT = 300_000
+    writer.CHECKPOINT_AT = 300_000
     ballast = path.with_name("ballast")
     ballast.write_bytes(bytes(BALLAST))
     async with SQLiteSessionStore(path) as store:

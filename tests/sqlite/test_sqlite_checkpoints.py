@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sessionkeeper import Durability, SQLiteSessionStore, StoreUnavailable
-from sessionkeeper.backends.sqlite import library, opening
-from sessionkeeper.backends.sqlite import writer as ledger
+from sessionkeeper.backends.sqlite import library, opening, writer
 from sessionkeeper.backends.sqlite.opening import connect
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ class Checkpoints:
     """Counts the checkpoints that run in this process, and can hold one in its midst."""
 
     def __init__(self) -> None:
-        self.running = self.most = self.ended = 0
+        self.running = self.maximum = self.ended = 0
         self.within = threading.Event()
         self.go_on = threading.Event()
         self.go_on.set()
@@ -36,7 +35,7 @@ class Checkpoints:
         """Run one."""
         with self._lock:
             self.running += 1
-            self.most = max(self.most, self.running)
+            self.maximum = max(self.maximum, self.running)
         self.within.set()
         try:
             found = work()
@@ -109,7 +108,7 @@ async def test_the_owners_checkpoints_hold_the_write_lock(
     file: Path, kit: Kit, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those it makes by itself, between batches, and those asked for, exclude each other."""
-    monkeypatch.setattr(ledger, "CHECKPOINT_AT", 1)
+    monkeypatch.setattr(writer, "CHECKPOINT_AT", 1)
     checkpoints.go_on.clear()
     async with SQLiteSessionStore(file) as store, SQLiteSessionStore(file, lock_timeout=0.2) as two:
         await store.create_session(kit.session())  # its owner brings the log in afterwards
@@ -123,7 +122,7 @@ async def test_the_owners_checkpoints_hold_the_write_lock(
             outside.execute("BEGIN IMMEDIATE")
         outside.close()
         checkpoints.go_on.set()
-    assert checkpoints.most == 1
+    assert checkpoints.maximum == 1
     assert checkpoints.ended >= 1
 
 
@@ -131,7 +130,7 @@ async def test_many_checkpoints_of_two_stores_are_one_after_the_other(
     file: Path, kit: Kit, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However they meet."""
-    monkeypatch.setattr(ledger, "CHECKPOINT_AT", 20_000)
+    monkeypatch.setattr(writer, "CHECKPOINT_AT", 20_000)
     async with SQLiteSessionStore(file) as one, SQLiteSessionStore(file) as two:
         for store, key in ((one, "a"), (two, "b")):
             await store.create_session(kit.session(key))
@@ -144,7 +143,7 @@ async def test_many_checkpoints_of_two_stores_are_one_after_the_other(
         await asyncio.gather(write(one, "a"), write(two, "b"))
         assert await one.check() == []
         assert [await two.count_frames(key) for key in "ab"] == [40, 40]
-    assert checkpoints.most == 1
+    assert checkpoints.maximum == 1
     assert checkpoints.ended >= 80
 
 

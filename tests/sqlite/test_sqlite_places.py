@@ -56,7 +56,7 @@ async def test_both_levels_together_are_one_log(
     file: Path, kit: Kit, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A small level makes every read, trim and delete fall on either side, and between them."""
-    monkeypatch.setattr(places, "GATHERED", 16)
+    monkeypatch.setattr(places, "MERGE_AT", 16)
     async with SQLiteSessionStore(file, durability="os") as store, ActorSessionStore() as model:
         for id_ in IDS:
             for each in (store, model):
@@ -77,7 +77,7 @@ async def test_a_sweep_removes_what_either_level_lists(
     file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the buried frames none stays, and of the others none goes."""
-    monkeypatch.setattr(places, "GATHERED", 1_600)
+    monkeypatch.setattr(places, "MERGE_AT", 1_600)
     async with SQLiteSessionStore(file, durability="os") as store:
         for id_ in ("a", "b"):
             await store.create_session(kit.session(id_))
@@ -98,7 +98,7 @@ async def test_a_sweep_removes_what_either_level_lists(
 def test_some_are_removed_and_no_more(file: Path) -> None:
     """A sweep is of bounded size, also where it goes from one level to the other."""
     with closing(opening.open_file(str(file), Durability.DISK)) as connection:
-        table = places.PlaceTable(connection)
+        table = places.FrameIndex(connection)
         for key in range(1, 11):
             connection.execute("INSERT INTO frames VALUES (?, 1, ?, 0, 0, NULL, x'')", (key, key))
         connection.executemany("INSERT INTO places VALUES (1, ?, ?)", [(n, n) for n in range(1, 6)])

@@ -16,7 +16,7 @@ from sessionkeeper import (
     SessionNotFound,
     SQLiteSessionStore,
 )
-from sessionkeeper.backends.sqlite.change_poller import News
+from sessionkeeper.backends.sqlite.change_poller import ChangePoller
 
 if TYPE_CHECKING:
     from tests.sqlite.conftest import Kit, Neighbours
@@ -119,7 +119,7 @@ async def test_news_are_not_lost_to_a_batch_of_ones_own(file: Path, kit: Kit) ->
         await store.create_session(kit.session("b"))
         for n in range(1, 6):
             watching = asyncio.ensure_future(anext(store.watch_frames("a", after=n - 1)))
-            while not store._bells:
+            while not store._wakeups:
                 await asyncio.sleep(0)
             await store.count_sessions()  # so the watcher's own look is over
             await other.add_frame(kit.note(n))
@@ -141,7 +141,7 @@ async def test_a_deletion_by_another_process_ends_a_watch(
             return [frame async for frame in store.watch_frames("a")]
 
         watching = asyncio.create_task(watch())
-        while not store._bells:
+        while not store._wakeups:
             await asyncio.sleep(0)
         await store.count_sessions()  # so the watcher's own first look is over
         neighbours.tell(worker, "delete")
@@ -154,17 +154,17 @@ async def test_nothing_is_asked_of_the_file_while_nobody_watches(
 ) -> None:
     """An idle store is idle; one that is watched looks whether others wrote."""
     looks: list[bool] = []
-    look = News.look
+    look = ChangePoller.look
 
-    def counted(news: News) -> None:
+    def counted(news: ChangePoller) -> None:
         looks.append(True)
         look(news)
 
-    monkeypatch.setattr(News, "look", counted)
+    monkeypatch.setattr(ChangePoller, "look", counted)
     async with SQLiteSessionStore(file) as store:
         await store.create_session(kit.session())
         await store.get_session("a")
-        await asyncio.sleep(3 * News.PAUSE)
+        await asyncio.sleep(3 * ChangePoller.PAUSE)
         assert not looks
         waiting = asyncio.ensure_future(anext(store.watch_frames("a")))
         for _ in kit.until("looked twice"):
@@ -175,7 +175,7 @@ async def test_nothing_is_asked_of_the_file_while_nobody_watches(
         with suppress(asyncio.CancelledError):
             await waiting
         seen = len(looks)
-        await asyncio.sleep(3 * News.PAUSE)
+        await asyncio.sleep(3 * ChangePoller.PAUSE)
         assert len(looks) <= seen + 1
 
 

@@ -17,7 +17,7 @@ from sessionkeeper import (
     StoreUnavailable,
     ThreadSafeSessionStore,
 )
-from sessionkeeper.backends.sqlite import writer as ledger
+from sessionkeeper.backends.sqlite import writer
 from sessionkeeper.backends.sqlite.tables import SQLiteTables
 from sessionkeeper.operations.command import StoreCommand
 
@@ -198,8 +198,8 @@ async def test_readers_that_follow_each_other_let_the_log_begin_anew(
     store: SQLiteSessionStore, kit: Kit, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each holds it for a moment; together they must not hold it for ever."""
-    monkeypatch.setattr(ledger, "CHECKPOINT_AT", 128 * 1024)
-    monkeypatch.setattr(ledger, "LOG_AT_MOST", 512 * 1024)
+    monkeypatch.setattr(writer, "CHECKPOINT_AT", 128 * 1024)
+    monkeypatch.setattr(writer, "LOG_AT_MOST", 512 * 1024)
     await store.create_session(kit.session("b"))
     await store.add_frames("b", [kit.note(id="b", size=1_000)] * 400)
     busy = True

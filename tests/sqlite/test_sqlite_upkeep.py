@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import Clock, SQLiteSessionStore, StoreClosed, StoreUnavailable
-from sessionkeeper.backends.sqlite import maintenance
+from sessionkeeper.backends.sqlite import maintenance, writer
 from sessionkeeper.backends.sqlite import store_counters as numbers
-from sessionkeeper.backends.sqlite import writer as ledger
 from sessionkeeper.backends.sqlite.maintenance import aside
 
 if TYPE_CHECKING:
@@ -174,7 +173,7 @@ async def test_the_log_beside_the_file_does_not_grow_for_ever(
     file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The owner brings it into the file between batches, also when every frame is small."""
-    monkeypatch.setattr(ledger, "CHECKPOINT_AT", 512 * 1024)
+    monkeypatch.setattr(writer, "CHECKPOINT_AT", 512 * 1024)
     largest = 0
     async with SQLiteSessionStore(file, durability="os") as store:
         await store.create_session(kit.session())

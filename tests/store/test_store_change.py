@@ -16,8 +16,8 @@ from sessionkeeper import (
     Session,
     SessionNotFound,
 )
-from sessionkeeper.stores.third_party.bookkeeping import Notes
-from sessionkeeper.stores.third_party.runner import AwaitingRunner
+from sessionkeeper.stores.third_party.bookkeeping import Bookkeeping
+from sessionkeeper.stores.third_party.runner import AsyncRunner
 
 if TYPE_CHECKING:
     from tests.store.conftest import Kit
@@ -201,6 +201,6 @@ async def test_an_interrupt_is_no_error_of_a_change(kit: Kit) -> None:
         with pytest.raises(KeyboardInterrupt):
             await store.modify_session("a", interrupt)
         assert await intact(store, created)
-    apply = AwaitingRunner(kit.ThirdPartyStore(), Notes(Clock())).applier(interrupt)
+    apply = AsyncRunner(kit.ThirdPartyStore(), Bookkeeping(Clock())).applier(interrupt)
     with pytest.raises(KeyboardInterrupt):
         apply(created)

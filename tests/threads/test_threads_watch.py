@@ -27,7 +27,7 @@ async def outcome(asked: Any) -> Any:
 
 async def blocked(store: ActorSessionStore) -> None:
     """Go on when a watcher waits for its bell."""
-    while not len(store._bells):
+    while not len(store._wakeups):
         await asyncio.sleep(0)
     await store.count_sessions()
     await store.count_sessions()
@@ -35,7 +35,7 @@ async def blocked(store: ActorSessionStore) -> None:
 
 async def none_left(store: ActorSessionStore) -> None:
     """Go on when no watcher is left."""
-    while len(store._bells):
+    while len(store._wakeups):
         await asyncio.sleep(0)
 
 
@@ -52,7 +52,7 @@ async def test_all_that_is_there_then_each_new_frame(
     closed = {"state": SessionState.CLOSED}
     await store.add_frames("a", [desk.note(5)], change=lambda s: s.model_copy(update=closed))
     assert await outcome(asked) == [2, 3, 4, 5]
-    assert len(store._bells) == 0
+    assert len(store._wakeups) == 0
 
 
 async def test_closing_the_store_ends_a_blocked_step(
@@ -175,6 +175,6 @@ def test_a_stopped_loop_ends_a_blocked_step(
     """Hazard 12: within about a second."""
     facade.create_session(desk.session())
     asked = crowd.begin(lambda: [*facade.watch_frames("a")])
-    crowd.until(lambda: len(service.store._bells))
+    crowd.until(lambda: len(service.store._wakeups))
     service.stop()
     assert isinstance(asked.exception(timeout=20), StoreClosed)

@@ -29,7 +29,7 @@ def params(value: bytes) -> bytes:
 
 def depth(message: bytes) -> int:
     """How many brackets are open at most, outside of strings: byte by byte."""
-    inside, opened, most, at = False, 0, 0, 0
+    inside, opened, maximum, at = False, 0, 0, 0
     while at < len(message):
         byte = message[at]
         if byte == ord("\\") and message[at + 1 : at + 2] in (b"\\", b'"'):
@@ -38,11 +38,11 @@ def depth(message: bytes) -> int:
             inside = not inside
         elif not inside and byte in b"[{":
             opened += 1
-            most = max(most, opened)
+            maximum = max(maximum, opened)
         elif not inside and byte in b"]}":
             opened -= 1
         at += 1
-    return most
+    return maximum
 
 
 class NotJson(Exception):

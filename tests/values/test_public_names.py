@@ -15,7 +15,7 @@ INTERNAL = {
     *("arguments", "backends", "cli", "command_store", "commands", "conformance", "crossing"),
     *("bench", "demo", "lab", "otel"),
     *("lifecycle", "listening", "log_rules", "principal_store", "records", "rows", "rules"),
-    *("store_command", "sweeping", "tables", "tally", "tap", "value", "verify", "watching"),
+    *("store_command", "sweeping", "tables", "counters", "tap", "value", "verify", "watching"),
     *("copying", "transfer"),
     *("fork", "mailbox", "tasks"),
 }
@@ -31,7 +31,7 @@ INTERNAL_NAMES = {
         "JsonObject",
         "StringMap",
     ),
-    *("CALLER_FIELDS", "STORE_FIELDS", "ProtocolVersion", "TableStatistics", "Look", "News"),
+    *("CALLER_FIELDS", "STORE_FIELDS", "ProtocolVersion", "TableStatistics", "Look", "LogPage"),
     *("MAX_DEPTH", "MAX_MESSAGE_BYTES", "RpcHead", "encode_message", "nests_deeper"),
     *("read_head", "validate_message", "Tag", "Text", "not_one_string", "short_id"),
 }

@@ -11,7 +11,7 @@ from contextvars import Context
 from operator import attrgetter
 
 from ..interface.listeners import Listeners
-from ..operations.counters import Tally
+from ..operations.counters import StoreCounters
 from ..operations.frame_record import FrameRecord
 from ..operations.session_row import SessionRow
 from ..operations.tables import Tables
@@ -45,7 +45,7 @@ class MemoryTables(Tables):
         # Told now, and not to the owner by an operation that fails in its middle.
         if not isinstance(self.limits, StoreLimits) or not isinstance(self.clock, Clock):
             raise TypeError("limits are StoreLimits, and a clock is a Clock")
-        self.tally = Tally()
+        self.counters = StoreCounters()
         self._rows: dict[str, SessionRow] = {}
         self._created = CreationOrder()
         # Every session stands either in the first two or in the third.

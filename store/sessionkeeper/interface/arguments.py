@@ -76,14 +76,14 @@ def checked_envelopes(
     return checked
 
 
-def checked_count(name: str, value: int, *, least: int, most: int | None = None) -> int:
+def checked_count(name: str, value: int, *, minimum: int, maximum: int | None = None) -> int:
     """Return a whole number. Raises `TypeError` (for a bool too), `ValueError` out of bounds."""
     if type(value) is not int:
         raise TypeError(f"{name} is an int, not {type(value).__name__}")
-    if value < least:
-        raise ValueError(f"{name} is at least {least}")
-    if most is not None and value > most:
-        raise ValueError(f"{name} is at most {most}")
+    if value < minimum:
+        raise ValueError(f"{name} is at least {minimum}")
+    if maximum is not None and value > maximum:
+        raise ValueError(f"{name} is at most {maximum}")
     return value
 
 

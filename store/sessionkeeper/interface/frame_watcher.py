@@ -10,7 +10,7 @@ from typing import Self, TypeAlias
 from ..values.message import Frame
 from .wakeups import SessionBells
 
-__all__ = ["GONE", "FrameWatcher", "Look", "News", "Proof", "is_other"]
+__all__ = ["GONE", "FrameWatcher", "Look", "LogPage", "Proof", "is_other"]
 
 Proof: TypeAlias = int | bytes | None
 """What tells the frame a watcher read last from any other of its number; made and compared by one
@@ -28,7 +28,7 @@ def is_other(before: Proof, now: Proof) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class LogPage:
     """What a watcher finds when it looks."""
 
     number: int
@@ -40,7 +40,7 @@ class News:
     """Of the last of the frames, or else of the one they come after."""
 
 
-Look: TypeAlias = Callable[[int | None, int], Awaitable[News]]
+Look: TypeAlias = Callable[[int | None, int], Awaitable[LogPage]]
 """Look for frames after a number; first the session watched so far, None when it begins."""
 
 
@@ -52,11 +52,20 @@ class FrameWatcher(AsyncIterator[Frame]):
     ends a step that another task is waiting in.
     """
 
-    __slots__ = ("_after", "_bells", "_look", "_number", "_over", "_ready", "_session_id", "_steps")
+    __slots__ = (
+        "_after",
+        "_look",
+        "_number",
+        "_over",
+        "_ready",
+        "_session_id",
+        "_steps",
+        "_wakeups",
+    )
 
-    def __init__(self, look: Look, bells: SessionBells, session_id: str, after: int) -> None:
+    def __init__(self, look: Look, wakeups: SessionBells, session_id: str, after: int) -> None:
         self._look = look
-        self._bells = bells
+        self._wakeups = wakeups
         self._session_id = session_id
         self._after = after
         self._number: int | None = None
@@ -91,12 +100,12 @@ class FrameWatcher(AsyncIterator[Frame]):
         self._over = True
         self._ready.clear()
         if self._steps:
-            self._bells.ring(self._session_id)
+            self._wakeups.notify(self._session_id)
 
     async def _step(self) -> None:
         after = self._after
         # Hung up before the look: what comes after it rings.
-        with self._bells.one(self._session_id) as bell:
+        with self._wakeups.subscribe(self._session_id) as wakeup:
             self._steps += 1
             try:
                 news = await self._look(self._number, after)
@@ -107,6 +116,6 @@ class FrameWatcher(AsyncIterator[Frame]):
                 if not news.frames:
                     self._over = news.over
                     if not news.over:
-                        await bell.wait()
+                        await wakeup.wait()
             finally:
                 self._steps -= 1

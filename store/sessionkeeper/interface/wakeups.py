@@ -7,62 +7,62 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-__all__ = ["Bells", "NarrowBells", "SessionBells"]
+__all__ = ["Wakeups", "NarrowBells", "SessionBells"]
 
 
 class SessionBells(Protocol):
     """What a watcher needs of the bells."""
 
-    def one(self, session_id: str, /) -> AbstractContextManager[asyncio.Event]:
+    def subscribe(self, session_id: str, /) -> AbstractContextManager[asyncio.Event]:
         """Hang up a bell for a session while the block runs."""
         ...
 
-    def ring(self, session_id: str, /) -> None:
+    def notify(self, session_id: str, /) -> None:
         """Tell the watchers of a session that something happened to it."""
         ...
 
 
-class Bells:
+class Wakeups:
     """The bells of all watchers of one store, on its loop.
 
     A wake-up too many does no harm, and none is lost (cpython#112202): a watcher hangs up its bell
     before it looks, and looks again whenever it rang.
     """
 
-    __slots__ = ("_bells",)
+    __slots__ = ("_wakeups",)
 
     def __init__(self) -> None:
-        self._bells: dict[str, set[asyncio.Event]] = {}
+        self._wakeups: dict[str, set[asyncio.Event]] = {}
 
     def __len__(self) -> int:
-        return sum(len(bells) for bells in self._bells.values())
+        return sum(len(wakeups) for wakeups in self._wakeups.values())
 
     def __bool__(self) -> bool:
         # Of a dict's length alone: a database thread asks while the loop changes it.
-        return bool(self._bells)
+        return bool(self._wakeups)
 
     @contextmanager
-    def one(self, session_id: str) -> Generator[asyncio.Event]:
+    def subscribe(self, session_id: str) -> Generator[asyncio.Event]:
         """Hang up a bell for a session while the block runs."""
-        bell = asyncio.Event()
-        bells = self._bells.setdefault(session_id, set())
-        bells.add(bell)
+        wakeup = asyncio.Event()
+        wakeups = self._wakeups.setdefault(session_id, set())
+        wakeups.add(wakeup)
         try:
-            yield bell
+            yield wakeup
         finally:
-            bells.discard(bell)
-            if not bells and self._bells.get(session_id) is bells:
-                del self._bells[session_id]
+            wakeups.discard(wakeup)
+            if not wakeups and self._wakeups.get(session_id) is wakeups:
+                del self._wakeups[session_id]
 
-    def ring(self, session_id: str) -> None:
+    def notify(self, session_id: str) -> None:
         """Tell the watchers of a session that something happened to it. O(its watchers)."""
-        for bell in self._bells.get(session_id, ()):
-            bell.set()
+        for wakeup in self._wakeups.get(session_id, ()):
+            wakeup.set()
 
-    def ring_all(self) -> None:
+    def notify_all(self) -> None:
         """Tell every watcher: the store has ended, and asking it will say so."""
-        for session_id in self._bells:
-            self.ring(session_id)
+        for session_id in self._wakeups:
+            self.notify(session_id)
 
 
 class NarrowBells:
@@ -70,14 +70,14 @@ class NarrowBells:
 
     __slots__ = ("_all",)
 
-    def __init__(self, bells: SessionBells) -> None:
+    def __init__(self, wakeups: SessionBells) -> None:
         # A function: the bells as an attribute would lead to those of others.
-        self._all: Callable[[], SessionBells] = lambda: bells
+        self._all: Callable[[], SessionBells] = lambda: wakeups
 
-    def one(self, session_id: str, /) -> AbstractContextManager[asyncio.Event]:
+    def subscribe(self, session_id: str, /) -> AbstractContextManager[asyncio.Event]:
         """Hang up a bell for a session while the block runs."""
-        return self._all().one(session_id)
+        return self._all().subscribe(session_id)
 
-    def ring(self, session_id: str, /) -> None:
+    def notify(self, session_id: str, /) -> None:
         """Tell the watchers of a session that something happened to it."""
-        self._all().ring(session_id)
+        self._all().notify(session_id)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ..interface.atomic_store import AtomicSessionStore
-from ..stores.threads.bridge import Crossing
+from ..stores.threads.bridge import ThreadBridge
 from .dispatcher import HookDispatcher
 from .requests import RequestTracker
 from .sweeper import Sweeper
@@ -107,7 +107,7 @@ async def _settle(store: AtomicSessionStore, requests: RequestTracker) -> None:
     try:
         if requests.is_recording:
             await recorded.wait()
-        if isinstance(store, Crossing):
+        if isinstance(store, ThreadBridge):
             await store.settle()
     except Exception:  # a store that is broken or closed has to be closed all the same
         return

@@ -40,10 +40,10 @@ class HookDispatcher:
     One that ignores its cancellation is waited for, so there is never a second one beside it.
     """
 
-    def __init__(self, hooks: SessionHooks, *, timeout: float | None, most: int) -> None:
+    def __init__(self, hooks: SessionHooks, *, timeout: float | None, maximum: int) -> None:
         self._hooks = hooks
         self._timeout = timeout
-        self._most = most
+        self._most = maximum
         self._queue: deque[tuple[tuple[str, ...], _About, Context]] = deque()
         # What is being delivered: the runs that are left of it, and the one that is awaited.
         self._runs: deque[tuple[str, _About | HookFailure]] = deque()

@@ -14,7 +14,7 @@ import msgspec
 
 from ..values.jsonrpc import RequestId, RpcHead
 from ..values.message import MessageContext
-from .pending import PendingRequest, Waiting
+from .pending import PendingRequest, TrackedRequest
 from .requests import RequestKey, RequestTracker, opposite
 
 __all__ = ["Exchange", "Outcome", "begin", "is_part", "is_request", "request_answered"]
@@ -37,7 +37,7 @@ class Exchange(ABC):
 
     __slots__ = ("_requests", "_waiting")
 
-    def __init__(self, requests: RequestTracker, waiting: Waiting | None) -> None:
+    def __init__(self, requests: RequestTracker, waiting: TrackedRequest | None) -> None:
         self._requests = requests
         self._waiting = waiting
         requests.exchange_begun()
@@ -67,7 +67,7 @@ class _Answering(Exchange):
     __slots__ = ("_of",)
 
     def __init__(
-        self, requests: RequestTracker, waiting: Waiting | None, of: RequestKey | None
+        self, requests: RequestTracker, waiting: TrackedRequest | None, of: RequestKey | None
     ) -> None:
         super().__init__(requests, waiting)
         self._of = of

@@ -59,8 +59,8 @@ class SessionManager(ManagedStore, SessionOperations):
         """
         envelope = plain_envelope(envelope)
         head = read_head(envelope.message)
-        context, upkeep = envelope.context, self._upkeep
-        handshakes = upkeep.handshakes
+        context, services = envelope.context, self._services
+        handshakes = services.handshakes
         result = read_result(envelope, head)
         answered: tuple[Offer, ...] | None = ()
         if result is not None:
@@ -76,18 +76,18 @@ class SessionManager(ManagedStore, SessionOperations):
         store = store if view is None else view
         offer = read_offer(envelope, head)
         change = implied_change(envelope, head, offer=offer, result=result, answered=answered)
-        takes_part = upkeep.rates is not None or (upkeep.tracks and is_part(head))
+        takes_part = services.rates is not None or (services.tracks and is_part(head))
         if late:
             seq = await append_settled(store, envelope, change, None, None)
             handshakes.pass_by(context, head, offer)
             if takes_part:
-                upkeep.exchange_late(context, head)
+                services.exchange_late(context, head)
             return seq
-        exchange = upkeep.exchange(context, head) if takes_part else None
+        exchange = services.exchange(context, head) if takes_part else None
         waits = handshakes.pass_by(context, head, offer)
         try:
             if takes_part:
-                return await append_settled(store, envelope, change, exchange, upkeep.rates)
+                return await append_settled(store, envelope, change, exchange, services.rates)
             if change is None:
                 return await store.add_frame(envelope)
             return await append(store, envelope, change)
@@ -134,7 +134,7 @@ class SessionManager(ManagedStore, SessionOperations):
 
     async def statistics(self) -> ManagerStatistics:
         """Return what the store holds and did, and what became of requests, hooks and sweeps."""
-        return await self._upkeep.statistics(self.store)
+        return await self._services.statistics(self.store)
 
     def for_principal(self, principal: str, /) -> PrincipalManager:
         """Return a view of the sessions of one principal, as the store's `for_principal` does.
@@ -154,12 +154,12 @@ class SessionManager(ManagedStore, SessionOperations):
         return self._config.supported_versions
 
     def _note(self, session: Session) -> Session:
-        self._upkeep.owners.note(session.id, session.principal)
+        self._services.owners.note(session.id, session.principal)
         return session
 
     def _ways(self, view: AtomicSessionStore, principal: str) -> Ways:
         # Functions of their own: a bound method would lead to the manager.
-        owners = self._upkeep.owners
+        owners = self._services.owners
 
         async def record(envelope: MessageEnvelope) -> int:
             session_id = plain_envelope(envelope).context.session_id
@@ -203,6 +203,6 @@ class SessionManager(ManagedStore, SessionOperations):
         )
 
     def _tracked(self) -> RequestTracker:
-        if not self._upkeep.tracks:
+        if not self._services.tracks:
             raise RuntimeError("requests are not tracked: see ManagerConfig.track_requests")
-        return self._upkeep.requests
+        return self._services.requests

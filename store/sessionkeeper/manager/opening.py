@@ -18,8 +18,8 @@ from ..values.errors import StoreClosed
 from .closing import Drain, ShutdownReport
 from .config import ManagerConfig
 from .hooks import SessionHooks
+from .services import Services
 from .sweeper import Sleep
-from .upkeep import Upkeep
 
 __all__ = ["ManagedStore"]
 
@@ -38,7 +38,7 @@ class ManagedStore:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._config = _expected(config, ManagerConfig)
-        self._upkeep = Upkeep(
+        self._services = Services(
             self._config, _expected(hooks, SessionHooks), _expected(clock, Clock), sleep
         )
         self._given: AtomicSessionStore | None = None
@@ -47,7 +47,7 @@ class ManagedStore:
         self._opening: asyncio.Task[AtomicSessionStore] | None = None
         self._opened = asyncio.Event()
         self._draining = self._closed = False
-        self._drain = Drain(self._upkeep.requests)
+        self._drain = Drain(self._services.requests)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Task[ShutdownReport] | None = None
 
@@ -106,7 +106,7 @@ class ManagedStore:
             try:
                 if self._draining:  # `aclose` came when the store was open already
                     raise StoreClosed
-                self._upkeep.begin(store)
+                self._services.begin(store)
             except BaseException:
                 if self._closes_store:
                     await store.aclose()
@@ -163,7 +163,7 @@ class ManagedStore:
             raise RuntimeError("a manager is closed on the event loop that opened it")
         if self._store is None:
             return await self._end_opening()
-        if self._upkeep.dispatcher.is_asking:
+        if self._services.dispatcher.is_asking:
             raise RuntimeError("a hook cannot wait for its manager to close")
         self._draining = True
         self._drain.shorten(drain)
@@ -191,7 +191,7 @@ class ManagedStore:
         if not self._closed:
             await self._drain.wait()
         self._closed = True
-        return await self._upkeep.end(
+        return await self._services.end(
             store, closes_store=self._closes_store, timeout=self._config.close_timeout
         )
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from ..values.jsonrpc import RequestId
 from ..values.states import Direction
 
-__all__ = ["PendingRequest", "TypedId", "Waiting"]
+__all__ = ["PendingRequest", "TypedId", "TrackedRequest"]
 
 TypedId: TypeAlias = "tuple[Direction, type, RequestId]"
 """What tells the requests of a session apart: `1` is not `"1"`, and each side has its own ids."""
@@ -32,7 +32,7 @@ class PendingRequest:
     """Whether another with its id was in flight: nobody can tell which of them was answered."""
 
 
-class Waiting:
+class TrackedRequest:
     """The tracker's own record of a request. Equal to itself only."""
 
     __slots__ = (

@@ -61,14 +61,14 @@ class RateLimiter:
         """Drop the bucket of a session that takes no more messages."""
         self._buckets.pop(session_id, None)
 
-    def forget_full(self, most: int) -> int:
+    def forget_full(self, maximum: int) -> int:
         """Drop at most so many full buckets; return how many."""
-        return self._forget_full(self._clock(), most)
+        return self._forget_full(self._clock(), maximum)
 
-    def _forget_full(self, now: float, most: int) -> int:
-        for forgotten in range(most):
+    def _forget_full(self, now: float, maximum: int) -> int:
+        for forgotten in range(maximum):
             used_at = next(iter(self._buckets.values()), (math.inf, 0.0))[0]
             if used_at + self._depth > now:
                 return forgotten
             self._buckets.popitem(last=False)
-        return most
+        return maximum

@@ -21,7 +21,7 @@ from ..values.jsonrpc import RequestId
 from ..values.states import Direction
 from .given_up import GivenUp
 from .latency import Latency
-from .pending import PendingRequest, TypedId, Waiting
+from .pending import PendingRequest, TrackedRequest, TypedId
 from .statistics import RequestStatistics
 
 __all__ = ["RequestKey", "RequestTracker", "opposite"]
@@ -56,7 +56,7 @@ class RequestTracker:
         timeout: float | None,
         max_per_session: int,
         max_pending: int,
-        timed_out: Callable[[Waiting], None] = lambda _: None,
+        timed_out: Callable[[TrackedRequest], None] = lambda _: None,
     ) -> None:
         self._clock = clock
         self._timeout = timeout
@@ -64,12 +64,12 @@ class RequestTracker:
         self._max_pending = max_pending
         self._timed_out = timed_out
         # By id first, so that the sessions which wait for one id are at hand; in order of start.
-        self._by_id: dict[TypedId, dict[str, list[Waiting]]] = {}
-        self._sessions: dict[str, dict[Waiting, None]] = {}
+        self._by_id: dict[TypedId, dict[str, list[TrackedRequest]]] = {}
+        self._sessions: dict[str, dict[TrackedRequest, None]] = {}
         # One time-out for all, so the order of start is the order in which they are due.
-        self._started: OrderedDict[Waiting, None] = OrderedDict()
+        self._started: OrderedDict[TrackedRequest, None] = OrderedDict()
         # Their time is over, but a message that settles them came before and is being recorded.
-        self._overdue: dict[Waiting, None] = {}
+        self._overdue: dict[TrackedRequest, None] = {}
         self._given_up = GivenUp()
         self._latency = Latency()
         self._counts: dict[str, int] = dict.fromkeys(_OUTCOMES, 0)
@@ -90,7 +90,7 @@ class RequestTracker:
         request_id: RequestId,
         method: str,
         context: Context | None = None,
-    ) -> Waiting | None:
+    ) -> TrackedRequest | None:
         """Take a place for a request; None when its id is too long to keep.
 
         Raises `LimitExceeded`: `max_pending` or `max_pending_per_session`.
@@ -101,14 +101,14 @@ class RequestTracker:
         now = self._expire()
         self._check_limits(session_id)
         key = (direction, type(request_id), request_id)
-        waiting = Waiting(session_id, key, method[:LONGEST_METHOD], now, context=context)
+        waiting = TrackedRequest(session_id, key, method[:LONGEST_METHOD], now, context=context)
         self._by_id.setdefault(key, {}).setdefault(session_id, []).append(waiting)
         self._sessions.setdefault(session_id, {})[waiting] = None
         self._started[waiting] = None
         self._starts += 1
         return waiting
 
-    def recorded(self, waiting: Waiting) -> None:
+    def recorded(self, waiting: TrackedRequest) -> None:
         """Note that a started request is in its log."""
         waiting.recorded = True
         if waiting.settled:
@@ -117,7 +117,7 @@ class RequestTracker:
             waiting.ambiguous = True  # the other one may be answered all the same
         _mark_ambiguous([each for each in self._alike(waiting) if each.recorded])
 
-    def withdraw(self, waiting: Waiting) -> None:
+    def withdraw(self, waiting: TrackedRequest) -> None:
         """Give a place back: the request was refused; others of its id wait on."""
         self._settle(waiting, "withdrawn")
 
@@ -146,7 +146,7 @@ class RequestTracker:
 
     def claim(
         self, session_id: str, direction: Direction, request_id: RequestId, *, but: str = ""
-    ) -> Waiting | None:
+    ) -> TrackedRequest | None:
         """Keep a pending request for the one message that settles it; None if there is none.
 
         None of the method `but`.
@@ -159,7 +159,7 @@ class RequestTracker:
         waiting.arrived = now
         return waiting
 
-    def answer(self, waiting: Waiting | None, of: RequestKey | None = None) -> None:
+    def answer(self, waiting: TrackedRequest | None, of: RequestKey | None = None) -> None:
         """Count a recorded response: of the request it claimed, or of none that is pending."""
         if waiting is None or waiting.settled or waiting.arrived is None:
             self._unmatched += 1
@@ -174,11 +174,11 @@ class RequestTracker:
             self._latency.add(waiting.arrived - waiting.started_at)
         self._settle(waiting, "answered")
 
-    def cancel(self, waiting: Waiting) -> None:
+    def cancel(self, waiting: TrackedRequest) -> None:
         """Settle a claimed request that its sender has cancelled."""
         self._settle(waiting, "cancelled")
 
-    def release(self, waiting: Waiting) -> None:
+    def release(self, waiting: TrackedRequest) -> None:
         """Let a claimed request wait on: the message that claimed it was not recorded."""
         waiting.arrived = None
         if waiting.settled:
@@ -235,10 +235,10 @@ class RequestTracker:
             latency=self._latency.statistics(),
         )
 
-    def _first(self, key: TypedId, session_id: str, *, but: str = "") -> Waiting | None:
+    def _first(self, key: TypedId, session_id: str, *, but: str = "") -> TrackedRequest | None:
         """Return the first that no message has claimed, else the first."""
         alike = self._by_id.get(key, {}).get(session_id, ())
-        found: Waiting | None = None
+        found: TrackedRequest | None = None
         for waiting in alike:
             if not but or waiting.method != but:
                 if waiting.arrived is None:
@@ -246,7 +246,7 @@ class RequestTracker:
                 found = found or waiting
         return found
 
-    def _alike(self, waiting: Waiting) -> list[Waiting]:
+    def _alike(self, waiting: TrackedRequest) -> list[TrackedRequest]:
         """Return those that a response with this one's id may be for, itself among them."""
         alike = self._by_id.get(waiting.key, {}).get(waiting.session_id, ())
         return [each for each in alike if each.arrived is None]
@@ -275,17 +275,17 @@ class RequestTracker:
                     self._overdue[first] = None
         return now
 
-    def _time_out(self, waiting: Waiting) -> None:
+    def _time_out(self, waiting: TrackedRequest) -> None:
         self._settle(waiting, "timed_out")
         self._timed_out(waiting)
 
-    def _drop(self, waiting: Waiting) -> None:
+    def _drop(self, waiting: TrackedRequest) -> None:
         if waiting.arrived is None:
             self._settle(waiting, "dropped")
         else:  # what settles it was sent to the store before the end: it may be in the log
             waiting.orphaned = True
 
-    def _settle(self, waiting: Waiting, outcome: str) -> None:
+    def _settle(self, waiting: TrackedRequest, outcome: str) -> None:
         if waiting.settled:
             return
         waiting.settled = True
@@ -302,7 +302,7 @@ class RequestTracker:
         if not self._started and not self._overdue:
             self.when_none()
 
-    def _unlink(self, key: TypedId, session_id: str, waiting: Waiting) -> None:
+    def _unlink(self, key: TypedId, session_id: str, waiting: TrackedRequest) -> None:
         """Take one out of those with the same id; nearly always it is alone."""
         sessions = self._by_id[key]
         alike = sessions[session_id]
@@ -324,7 +324,7 @@ def _is_long(request_id: RequestId) -> bool:
     return abs(request_id) >= 1 << LONGEST_ID
 
 
-def _mark_ambiguous(alike: list[Waiting]) -> None:
+def _mark_ambiguous(alike: list[TrackedRequest]) -> None:
     if len(alike) > 1:
         for waiting in alike:
             waiting.ambiguous = True

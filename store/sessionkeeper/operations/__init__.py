@@ -1,4 +1,8 @@
-"""The operations of a store as commands."""
+"""What an operation means: each is a command that the owner applies to `Tables`.
+
+Rule: check first, change last, never await. A backend implements `Tables` and holds no rule of its
+own. Read `command` and `tables`, then `session_rules` and `frame_rules`, then the commands.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from .frame_commands import (
     CountFrames,
     DeleteFrames,
     ReadFrames,
-    ReadNews,
+    ReadNewFrames,
     TrimFrames,
 )
 from .principal_commands import CountOwnSessions, ListOwnSessions, Scoped
@@ -49,7 +53,7 @@ __all__ = [
     "CountFrames",
     "DeleteFrames",
     "ReadFrames",
-    "ReadNews",
+    "ReadNewFrames",
     "TrimFrames",
     # a principal's
     "CountOwnSessions",

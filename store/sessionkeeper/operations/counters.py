@@ -12,7 +12,7 @@ from ..values.events import SessionEventKind
 from ..values.states import SessionState
 from ..values.statistics import Counters
 
-__all__ = ["Counted", "Tally", "TallyNumbers"]
+__all__ = ["Counted", "StoreCounters", "CounterValues"]
 
 
 class Counted(Protocol):
@@ -29,7 +29,7 @@ class Counted(Protocol):
         ...
 
 
-class TallyNumbers(msgspec.Struct, array_like=True, gc=False):
+class CounterValues(msgspec.Struct, array_like=True, gc=False):
     """All of a tally but the sessions of each principal, to be written down."""
 
     revision: int = 0
@@ -43,7 +43,7 @@ class TallyNumbers(msgspec.Struct, array_like=True, gc=False):
     bytes: int = 0
 
 
-class Tally:
+class StoreCounters:
     """Only the rules change it, as the owner, in the step that changes what is counted.
 
     How many sessions and frames there are is what came less what went, so the numbers add up at
@@ -102,18 +102,20 @@ class Tally:
         self._revision += 1
         return self._revision
 
-    def come(self, session: Counted) -> None:
+    def session_added(self, session: Counted) -> None:
         """Note a new session."""
         self._created += 1
         self._enter(session)
 
-    def turn(self, before: Counted, after: Counted) -> None:
+    def session_changed(self, before: Counted, after: Counted) -> None:
         """Note that a session is another one now."""
         if before.state is not after.state or before.principal != after.principal:
             self._leave(before)
             self._enter(after, stayed=before.state is after.state)
 
-    def go(self, session: Counted, kind: SessionEventKind, frames: int, size: int) -> None:
+    def session_removed(
+        self, session: Counted, kind: SessionEventKind, frames: int, size: int
+    ) -> None:
         """Note that a session is gone, with so many frames of so many bytes."""
         self._gone[kind] += 1
         self._leave(session)
@@ -147,9 +149,9 @@ class Tally:
             frames_dropped=self._dropped,
         )
 
-    def numbers(self) -> TallyNumbers:
+    def numbers(self) -> CounterValues:
         """All but the sessions of each principal."""
-        return TallyNumbers(
+        return CounterValues(
             self._revision,
             self._created,
             self._gone,
@@ -161,7 +163,7 @@ class Tally:
             self.bytes,
         )
 
-    def restore(self, numbers: TallyNumbers) -> None:
+    def restore(self, numbers: CounterValues) -> None:
         """Go on from what was written down."""
         self._revision, self._created = numbers.revision, numbers.created
         self._gone = Counter(numbers.gone)

@@ -23,8 +23,8 @@ from .session_row import SessionRow
 from .tables import Tables
 
 __all__ = [
-    "LogNews",
-    "ReadNews",
+    "LogPageOf",
+    "ReadNewFrames",
     "TrimFrames",
     "AddFrame",
     "AddFrames",
@@ -105,7 +105,7 @@ class TrimFrames(OneSession[int], frozen=True, gc=False):
         return log_rules.trim_frames(tables, rules.require(tables, self.session_id), self.up_to)
 
 
-class LogNews(msgspec.Struct, frozen=True, gc=False):
+class LogPageOf(msgspec.Struct, frozen=True, gc=False):
     """What a watcher finds when it looks."""
 
     number: int
@@ -118,7 +118,7 @@ class LogNews(msgspec.Struct, frozen=True, gc=False):
     """Of the last of the records, or else of the frame they come after."""
 
 
-class ReadNews(OneSession[LogNews], frozen=True, gc=False):
+class ReadNewFrames(OneSession[LogPageOf], frozen=True, gc=False):
     read_only: ClassVar[bool] = True
     number: int | None
     """The session watched so far; None when watching begins."""
@@ -131,12 +131,12 @@ class ReadNews(OneSession[LogNews], frozen=True, gc=False):
         # In a view, one that went is over, whoever has its id now.
         return self.number is None or row.number == self.number
 
-    def apply(self, tables: Tables, /) -> LogNews:
+    def apply(self, tables: Tables, /) -> LogPageOf:
         row = tables.find(self.session_id)
         if self.number is None:
             row = rules.require(tables, self.session_id)
         elif row is None or row.number != self.number:
-            return LogNews(self.number, self.after + 1, (), over=True)
+            return LogPageOf(self.number, self.after + 1, (), over=True)
         # With the frame it comes after, where that is still there.
         look = ReadFrames(self.session_id, max(self.after - 1, 0), self.limit + 1, newest=False)
         first, records = look.apply(tables)
@@ -149,4 +149,4 @@ class ReadNews(OneSession[LogNews], frozen=True, gc=False):
             first, records = first + 1, records[1:]
         records = records[: self.limit]
         proof = hash(records[-1]) if records else before
-        return LogNews(row.number, first, records, row.ended_at is not None, proof)
+        return LogPageOf(row.number, first, records, row.ended_at is not None, proof)

@@ -39,7 +39,7 @@ def check_append(
     check_records(limits, records, size)
     frames = row.frame_count + len(records) - limits.max_frames_per_session
     session_bytes = row.byte_count + size - limits.max_session_bytes
-    total_bytes = tables.tally.bytes + size - limits.max_total_bytes
+    total_bytes = tables.counters.bytes + size - limits.max_total_bytes
     if frames <= 0 and session_bytes <= 0 and total_bytes <= 0:
         return 0
     dropping = limits.frames_full is FramesFull.DROP_OLDEST
@@ -54,7 +54,7 @@ def check_append(
         )
     if total_bytes > (row.byte_count if dropping else 0):
         raise LimitExceeded(
-            "max_total_bytes", current=tables.tally.bytes, maximum=limits.max_total_bytes
+            "max_total_bytes", current=tables.counters.bytes, maximum=limits.max_total_bytes
         )
     return _to_drop(tables, row, frames, max(session_bytes, total_bytes))
 
@@ -82,10 +82,10 @@ def append_frames(
     if drop:
         freed = tables.trim(row, drop)
         row.shorten(drop, freed)
-        tables.tally.dropped(drop, freed)
+        tables.counters.dropped(drop, freed)
     count = len(records)
     tables.append(row, records)
-    tables.tally.added(count, size)
+    tables.counters.added(count, size)
     row.last_seq += count
     row.frame_count += count
     row.byte_count += size
@@ -98,7 +98,7 @@ def clear_frames(tables: Tables, row: SessionRow) -> int:
     """Remove all frames of a session; `last_seq` stays, so no number is used again."""
     removed = row.frame_count
     tables.clear(row)
-    tables.tally.removed(removed, row.byte_count)
+    tables.counters.removed(removed, row.byte_count)
     row.frame_count = row.byte_count = 0
     touch(tables, row)
     return removed
@@ -110,7 +110,7 @@ def trim_frames(tables: Tables, row: SessionRow, up_to: int) -> int:
     if count:
         freed = tables.trim(row, count)
         row.shorten(count, freed)
-        tables.tally.removed(count, freed)
+        tables.counters.removed(count, freed)
     return count
 
 

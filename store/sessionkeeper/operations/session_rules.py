@@ -65,8 +65,8 @@ def create_session(tables: Tables, session: Session, context: Context) -> Sessio
     _check_metadata(tables.limits, None, session)
     session.version_state.check_follows(VersionState())
     _make_room(tables, context)
-    row = tables.insert(session, tables.tally.next_revision())
-    tables.tally.come(session)
+    row = tables.insert(session, tables.counters.next_revision())
+    tables.counters.session_added(session)
     tables.tell(SessionEventKind.CREATED, row, None, context)
     return row
 
@@ -91,7 +91,7 @@ def change_session(tables: Tables, row: SessionRow, session: Session, context: C
     """Store the caller's fields of a checked session; cannot fail."""
     before = row.session
     row.touch(tables.clock.wall(), tables.clock.steady())
-    row.change(session, tables.tally.next_revision())
+    row.change(session, tables.counters.next_revision())
     tables.put(row)
     _note_change(tables, row, before, context)
 
@@ -100,7 +100,7 @@ def time_out(tables: Tables, row: SessionRow, context: Context) -> Session:
     """End a live session that is past its time; cannot fail, and is no activity."""
     before = row.session
     session = Session.trusted(before.__dict__ | {"state": SessionState.TIMED_OUT})
-    revision = tables.tally.next_revision()
+    revision = tables.counters.next_revision()
     row.end(session, revision, tables.clock.wall(), tables.clock.steady())
     tables.put(row)
     _note_change(tables, row, before, context)
@@ -115,7 +115,7 @@ def delete_session(
 ) -> None:
     """Remove a session and its frames; cannot fail."""
     tables.remove(row)
-    tables.tally.go(row.session, kind, row.frame_count, row.byte_count)
+    tables.counters.session_removed(row.session, kind, row.frame_count, row.byte_count)
     tables.announce(row.id)
     tables.tell(kind, row, row.session.state, context)
 
@@ -127,13 +127,17 @@ def touch(tables: Tables, row: SessionRow) -> None:
 
 
 def _make_room(tables: Tables, context: Context) -> None:
-    maximum, policy, tally = tables.limits.max_sessions, tables.limits.sessions_full, tables.tally
-    missing = tally.sessions - maximum + 1
+    maximum, policy, counters = (
+        tables.limits.max_sessions,
+        tables.limits.sessions_full,
+        tables.counters,
+    )
+    missing = counters.sessions - maximum + 1
     if missing <= 0:
         return
-    room = {SessionsFull.REJECT: 0, SessionsFull.EVICT_ENDED: tally.ended}
-    if room.get(policy, tally.sessions) < missing:
-        raise LimitExceeded("max_sessions", current=tally.sessions, maximum=maximum)
+    room = {SessionsFull.REJECT: 0, SessionsFull.EVICT_ENDED: counters.ended}
+    if room.get(policy, counters.sessions) < missing:
+        raise LimitExceeded("max_sessions", current=counters.sessions, maximum=maximum)
     for _ in range(missing):  # more than one only if the limit was lowered since they came
         row = tables.oldest_ended() or tables.least_active()
         if row is not None:
@@ -142,7 +146,7 @@ def _make_room(tables: Tables, context: Context) -> None:
 
 def _note_change(tables: Tables, row: SessionRow, before: Session, context: Context) -> None:
     after = row.session
-    tables.tally.turn(before, after)
+    tables.counters.session_changed(before, after)
     ended = before.state is not after.state and row.ended_at is not None
     # Who watches as the former principal must not wait for frames it would not see.
     if ended or before.principal != after.principal:

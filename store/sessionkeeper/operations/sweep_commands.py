@@ -34,19 +34,19 @@ class CountSessions(StoreCommand[int], frozen=True, gc=False):
     read_only: ClassVar[bool] = True
 
     def apply(self, tables: Tables, /) -> int:
-        return tables.tally.sessions
+        return tables.counters.sessions
 
 
 class ReadStatistics(StoreCommand[TableStatistics], frozen=True, gc=False):
     read_only: ClassVar[bool] = True
 
     def apply(self, tables: Tables, /) -> TableStatistics:
-        tally = tables.tally
+        counters = tables.counters
         return TableStatistics(
-            sessions=tally.by_state(),
-            frames=tally.frames,
-            bytes=tally.bytes,
-            counters=tally.counters(),
+            sessions=counters.by_state(),
+            frames=counters.frames,
+            bytes=counters.bytes,
+            counters=counters.counters(),
             file=tables.file(),
         )
 

@@ -16,7 +16,7 @@ from ..values.limits import StoreLimits
 from ..values.session import Session
 from ..values.states import SessionState
 from ..values.statistics import FileStatistics
-from .counters import Tally
+from .counters import StoreCounters
 from .frame_record import FrameRecord
 from .session_row import SessionRow
 
@@ -28,7 +28,7 @@ class Tables(ABC):
 
     limits: StoreLimits
     clock: Clock
-    tally: Tally
+    counters: StoreCounters
 
     @abstractmethod
     def find(self, session_id: str, /) -> SessionRow | None:

@@ -24,7 +24,7 @@ from soleowner import (
 
 from ..backends.memory import MemoryTables
 from ..interface.listeners import Listeners
-from ..interface.wakeups import Bells
+from ..interface.wakeups import Wakeups
 from ..operations.tables import Tables
 from ..values.clock import Clock
 from ..values.errors import OutcomeUnknown, Overloaded, SessionError, StoreClosed
@@ -33,12 +33,12 @@ from ..values.ids import new_session_id
 from ..values.limits import StoreLimits
 from .facade import CommandStore
 from .principal import PrincipalStore
-from .threads.bridge import Crossing, stop_at
+from .threads.bridge import ThreadBridge, suspend_at
 
 __all__ = ["ActorSessionStore", "session_error"]
 
 
-class ActorSessionStore(CommandStore, Crossing):
+class ActorSessionStore(CommandStore, ThreadBridge):
     """Every operation is one linearizable step, applied whole even if its caller is cancelled.
 
     Use it as `async with ActorSessionStore() as store`. `capacity` and `capacity_bytes` bound the
@@ -62,9 +62,9 @@ class ActorSessionStore(CommandStore, Crossing):
         clock: Clock | None = None,
     ) -> None:
         tables = MemoryTables(limits, clock)
-        self._bells, self._listeners = Bells(), Listeners()
-        tables.connect(self._bells.ring, self._listeners)
-        runner: Runner[Tables] = _MemoryRunner(tables, self._bells)
+        self._wakeups, self._listeners = Wakeups(), Listeners()
+        tables.connect(self._wakeups.notify, self._listeners)
+        runner: Runner[Tables] = _MemoryRunner(tables, self._wakeups)
         self._actor = Actor(
             runner,
             name="sessionkeeper owner",
@@ -116,21 +116,21 @@ class ActorSessionStore(CommandStore, Crossing):
     def _refusals(self) -> Mapping[str, int]:
         return self._actor.statistics().refusals
 
-    def crossing(self) -> tuple[Self, ThreadPort[Tables]]:
+    def bridge(self) -> tuple[Self, ThreadPort[Tables]]:
         """Return a facade that stops at its commands, and the way in for them."""
         facade = copy(self)
-        facade._run = stop_at
+        facade._run = suspend_at
         return facade, self._actor.port()
 
 
 class _MemoryRunner(LoopRunner[Tables]):
-    def __init__(self, tables: Tables, bells: Bells) -> None:
+    def __init__(self, tables: Tables, wakeups: Wakeups) -> None:
         super().__init__(tables, expected=(SessionError,))
-        self._bells = bells
+        self._wakeups = wakeups
 
     async def aclose(self) -> None:
         # However the owner ended: who watches must learn of it.
-        self._bells.ring_all()
+        self._wakeups.notify_all()
 
 
 def session_error(error: ActorError) -> Exception:

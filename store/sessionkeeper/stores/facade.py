@@ -22,9 +22,9 @@ from ..interface.arguments import (
     plain_envelope,
 )
 from ..interface.atomic_store import AtomicSessionStore, Change
-from ..interface.frame_watcher import FrameWatcher, News, Proof
+from ..interface.frame_watcher import FrameWatcher, LogPage, Proof
 from ..interface.listeners import Listeners
-from ..interface.wakeups import Bells
+from ..interface.wakeups import Wakeups
 from ..operations import (
     AddFrame,
     AddFrames,
@@ -42,7 +42,7 @@ from ..operations import (
     ModifySession,
     PurgeSessions,
     ReadFrames,
-    ReadNews,
+    ReadNewFrames,
     ReadStatistics,
     TouchSession,
     TrimFrames,
@@ -80,7 +80,7 @@ class CommandStore(AtomicSessionStore):
 
     # An attribute, not a method: the owner's `ask` itself, without a call in between.
     _run: Run
-    _bells: Bells
+    _wakeups: Wakeups
     """Rung by the tables for what has news."""
     _listeners: Listeners
     """Told by the tables what happened."""
@@ -137,7 +137,7 @@ class CommandStore(AtomicSessionStore):
     ) -> range:
         session_id = checked_id(session_id)
         if expected_last_seq is not None:
-            checked_count("expected_last_seq", expected_last_seq, least=0)
+            checked_count("expected_last_seq", expected_last_seq, minimum=0)
         records = [pack(envelope) for envelope in checked_envelopes(session_id, envelopes)]
         weight = sum(len(record.message) for record in records)
         return await self._run(
@@ -153,8 +153,8 @@ class CommandStore(AtomicSessionStore):
         self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
     ) -> list[Frame]:
         session_id = checked_id(session_id)
-        checked_count("after", after, least=0)
-        checked_count("limit", limit, least=1)
+        checked_count("after", after, minimum=0)
+        checked_count("limit", limit, minimum=1)
         first, records = await self._run(ReadFrames(session_id, after, limit, newest))
         return _frames(session_id, first, records)
 
@@ -166,7 +166,7 @@ class CommandStore(AtomicSessionStore):
 
     async def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
         session_id = checked_id(session_id)
-        checked_count("up_to", up_to, least=0)
+        checked_count("up_to", up_to, minimum=0)
         return await self._run(TrimFrames(session_id, up_to))
 
     async def find_sessions(
@@ -174,13 +174,13 @@ class CommandStore(AtomicSessionStore):
     ) -> SessionPage:
         if type(query) is not SessionQuery:
             raise TypeError(f"a SessionQuery is expected, not {type(query).__name__}")
-        checked_count("limit", limit, least=1, most=MOST_A_PAGE)
+        checked_count("limit", limit, minimum=1, maximum=MOST_A_PAGE)
         return await self._run(FindSessions(query, checked_cursor(cursor), limit))
 
     async def expire_sessions(
         self, *, idle: float | None = None, age: float | None = None, limit: int = 100
     ) -> list[Session]:
-        checked_count("limit", limit, least=1)
+        checked_count("limit", limit, minimum=1)
         idle, age = checked_seconds("idle", idle), checked_seconds("age", age)
         if idle is None and age is None:
             raise ValueError("idle or age is needed: how long a session may be")
@@ -193,27 +193,27 @@ class CommandStore(AtomicSessionStore):
         ended_for: float | None = None,
         limit: int = 100,
     ) -> int:
-        checked_count("limit", limit, least=1)
+        checked_count("limit", limit, minimum=1)
         before, span = checked_past(ended_before, ended_for)
         return await self._run(PurgeSessions(before, span, limit, copy_context()))
 
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
         session_id = checked_id(session_id)
-        checked_count("after", after, least=0)
+        checked_count("after", after, minimum=0)
 
         # What the last look found at its end, and the number of that.
         seen: tuple[int, Proof] = 0, None
 
-        async def look(number: int | None, after: int) -> News:
+        async def look(number: int | None, after: int) -> LogPage:
             nonlocal seen
             proof = seen[1] if seen[0] == after else None
-            command = ReadNews(session_id, number, after, WATCHED_AT_ONCE, proof)
+            command = ReadNewFrames(session_id, number, after, WATCHED_AT_ONCE, proof)
             found = await self._run(command)
             frames = _frames(session_id, found.first, found.records)
             seen = frames[-1].seq if frames else after, found.proof
-            return News(found.number, frames, found.over)
+            return LogPage(found.number, frames, found.over)
 
-        return FrameWatcher(look, self._bells, session_id, after)
+        return FrameWatcher(look, self._wakeups, session_id, after)
 
     def subscribe(self, listener: Listener, /) -> Callable[[], None]:
         return self._listeners.add(listener)

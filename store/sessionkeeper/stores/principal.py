@@ -19,7 +19,7 @@ from ..values.session import Session
 from ..values.statistics import StoreStatistics
 from .facade import CommandStore
 
-__all__ = ["Belonging", "PrincipalStore", "hide_others", "refuse_whole"]
+__all__ = ["PrincipalScope", "PrincipalStore", "hide_others", "refuse_whole"]
 
 R = TypeVar("R")
 
@@ -40,7 +40,7 @@ def hide_others(full: LimitExceeded) -> None:
         LimitExceeded.__init__(full, full.limit, current=None, maximum=full.maximum)
 
 
-class Belonging:
+class PrincipalScope:
     """What a principal's view lets pass: sessions that belong to the principal, and stay so."""
 
     __slots__ = ("principal",)
@@ -60,15 +60,15 @@ class Belonging:
             raise ValueError("a session in a principal's view belongs to that principal")
         return session
 
-    def keeping(self, change: Change) -> Change:
+    def wrap_change(self, change: Change) -> Change:
         """Wrap a change that may not give the session away."""
 
-        def keeping(session: Session) -> Session:
+        def wrap_change(session: Session) -> Session:
             changed = change(session)
             # What is no Session at all is the command's to refuse.
             return self.kept(changed) if isinstance(changed, Session) else changed
 
-        return keeping
+        return wrap_change
 
     def check_same(self, principal: str) -> None:
         """Raise `ValueError` for another principal."""
@@ -84,9 +84,9 @@ class PrincipalStore(CommandStore):
     """
 
     def __init__(self, store: CommandStore, principal: str) -> None:
-        self._belonging = Belonging(principal)
+        self._belonging = PrincipalScope(principal)
         self._principal = self._belonging.principal
-        self._bells = NarrowBells(store._bells)  # type: ignore[assignment]  # as much as it needs
+        self._wakeups = NarrowBells(store._wakeups)  # type: ignore[assignment]  # as much as it needs
 
         async def run(command: StoreCommand[R], /) -> R:
             touched = command.touches
@@ -123,7 +123,7 @@ class PrincipalStore(CommandStore):
         return await super().update_sessions_batch(checked)
 
     async def modify_session(self, session_id: str, change: Change, /) -> Session:
-        return await super().modify_session(session_id, self._belonging.keeping(change))
+        return await super().modify_session(session_id, self._belonging.wrap_change(change))
 
     async def add_frames(
         self,
@@ -138,7 +138,7 @@ class PrincipalStore(CommandStore):
             session_id,
             envelopes,
             expected_last_seq=expected_last_seq,
-            change=None if change is None else self._belonging.keeping(change),
+            change=None if change is None else self._belonging.wrap_change(change),
         )
 
     async def list_sessions(self) -> list[Session]:

@@ -10,14 +10,14 @@ from typing import ClassVar, TypeVar
 
 from soleowner import Actor, Command
 
-from ..backends.redis.client.address import RedisTarget
-from ..backends.redis.client.server_info import Facts
-from ..backends.redis.delivery.replication import Waits
+from ..backends.redis.client.address import RedisAddress
+from ..backends.redis.client.server_info import ServerInfo
+from ..backends.redis.delivery.replication import ReplicationRequirement
 from ..backends.redis.keys import MOST_BUCKETS
-from ..backends.redis.opening import Terms, get_ready
+from ..backends.redis.opening import Settings, open_backend
 from ..backends.redis.plans.resolve import Resolve
 from ..backends.redis.runner import RedisRunner
-from ..backends.redis.wakeups import HeedingBells
+from ..backends.redis.wakeups import RemoteWakeups
 from ..interface.arguments import checked_count, checked_seconds
 from ..interface.listeners import Listeners
 from ..operations.tables import Tables
@@ -39,9 +39,9 @@ class RedisSessionStore(ActorSessionStore):
     """Every operation on a session is one linearizable step among all who share the server.
 
     Use it as `async with RedisSessionStore("redis://localhost:6379") as store`. What an
-    acknowledged write survives is the server's to say: see `facts`. `patience` is how many seconds
-    a server may be away before an operation raises `StoreUnavailable`, or `OutcomeUnknown` if it
-    may have been applied; `resolve` finds out which. A `change` runs on the event loop, may run
+    acknowledged write survives is the server's to say: see `server_info`. `patience` is how many
+    seconds a server may be away before an operation raises `StoreUnavailable`, or `OutcomeUnknown`
+    if it may have been applied; `resolve` finds out which. A `change` runs on the event loop, may run
     more than once, and sees the store's own fields of a session as of a moment before.
 
     `ttl` is a net below `expire_sessions` and `purge_sessions`, for what no process sweeps any
@@ -80,8 +80,8 @@ class RedisSessionStore(ActorSessionStore):
         if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
             raise ValueError("a prefix is 1 to 64 of A-Z a-z 0-9 _ . -")
         if buckets is not None:
-            checked_count("buckets", buckets, least=1, most=MOST_BUCKETS)
-        target = RedisTarget.of(url)
+            checked_count("buckets", buckets, minimum=1, maximum=MOST_BUCKETS)
+        target = RedisAddress.of(url)
         limits = StoreLimits() if limits is None else limits
         if not isinstance(limits, StoreLimits) or not isinstance(clock, Clock | None):
             raise TypeError("limits are StoreLimits, and a clock is a Clock")
@@ -90,10 +90,10 @@ class RedisSessionStore(ActorSessionStore):
             raise ValueError("a ttl is between a millisecond and ten years")
         if span is not None and clock is not None:
             raise ValueError("with a ttl time is the server's: no clock can be given")
-        bells = HeedingBells()
-        self._bells, self._listeners = bells, Listeners()
-        checked_count("wait_replicas", wait_replicas, least=0)
-        self._waits = Waits(
+        wakeups = RemoteWakeups()
+        self._wakeups, self._listeners = wakeups, Listeners()
+        checked_count("wait_replicas", wait_replicas, minimum=0)
+        self._waits = ReplicationRequirement(
             wait_replicas,
             wait_aof,
             timeout=checked_seconds("wait_timeout", wait_timeout) or 0.0,
@@ -102,7 +102,7 @@ class RedisSessionStore(ActorSessionStore):
             raise ValueError("a wait_timeout is at most a day")
         if self._waits.words() is not None:
             target.timeout += self._waits.timeout  # who waits for others says nothing meanwhile
-        terms = Terms(
+        settings = Settings(
             target,
             prefix,
             buckets,
@@ -115,7 +115,12 @@ class RedisSessionStore(ActorSessionStore):
             ttl=None if span is None else round(span * 1000),
         )
         ready = partial(
-            get_ready, terms, limits=limits, clock=clock, bells=bells, listeners=self._listeners
+            open_backend,
+            settings,
+            limits=limits,
+            clock=clock,
+            wakeups=wakeups,
+            listeners=self._listeners,
         )
         self._runner = RedisRunner(ready, capacity=capacity)
         self._actor: Actor[Tables] = Actor(
@@ -138,7 +143,7 @@ class RedisSessionStore(ActorSessionStore):
         A store that is not there is made, unless it `must_exist`: then nothing is written.
         """
         await super().open()
-        if len(self._runner.works.setting.keys.buckets) > 1:
+        if len(self._runner.resources.plan_context.keys.buckets) > 1:
             # Of one object: across buckets nothing is one step.
             self.guarantees = replace(  # type: ignore[misc]  # as above
                 type(self).guarantees,
@@ -149,9 +154,9 @@ class RedisSessionStore(ActorSessionStore):
         return self
 
     @property
-    def facts(self) -> Facts:
+    def server_info(self) -> ServerInfo:
         """What the server promised when the store was opened. Raises `RuntimeError` before that."""
-        return self._runner.works.facts
+        return self._runner.resources.server_info
 
     async def resolve(self, operation_id: str, /) -> bool:
         """Find out whether the operation of an `OutcomeUnknown` was applied, once and for all.
@@ -165,18 +170,18 @@ class RedisSessionStore(ActorSessionStore):
         return await self._run(Resolve(operation_id))
 
     def _server(self) -> ServerStatistics:
-        works = self._runner.works
-        facts = works.facts
+        resources = self._runner.resources
+        server_info = resources.server_info
         return ServerStatistics(
-            product=facts.product,
-            version=facts.version,
-            cluster=facts.cluster,
-            buckets=len(works.setting.keys.buckets),
-            replicas=facts.replicas,
+            product=server_info.product,
+            version=server_info.version,
+            cluster=server_info.cluster,
+            buckets=len(resources.plan_context.keys.buckets),
+            replicas=server_info.replicas,
             acknowledged=self._waits.promise,
-            durability=facts.durability,
-            maxmemory=facts.maxmemory,
-            eviction=facts.eviction,
-            warnings=facts.warnings,
-            ttl=None if works.setting.ttl is None else works.setting.ttl / 1000,
+            durability=server_info.durability,
+            maxmemory=server_info.maxmemory,
+            eviction=server_info.eviction,
+            warnings=server_info.warnings,
+            ttl=None if resources.plan_context.ttl is None else resources.plan_context.ttl / 1000,
         )

@@ -14,10 +14,10 @@ from ..backends.sqlite.maintenance import VacuumStep, aside, back_up, check_page
 from ..backends.sqlite.opening import resolved
 from ..backends.sqlite.reader import SQLiteReader
 from ..backends.sqlite.tables import SQLiteTables
-from ..backends.sqlite.writer import SQLiteLedger
+from ..backends.sqlite.writer import SQLiteWriter
 from ..interface.arguments import checked_seconds
 from ..interface.listeners import Listeners
-from ..interface.wakeups import Bells
+from ..interface.wakeups import Wakeups
 from ..values.clock import Clock
 from ..values.errors import SessionError
 from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
@@ -47,7 +47,7 @@ class SQLiteSessionStore(ActorSessionStore):
         durability=Durability.DISK,
         scope=Scope.HOST,
     )
-    _ledger_type: ClassVar[type[SQLiteLedger]] = SQLiteLedger
+    _ledger_type: ClassVar[type[SQLiteWriter]] = SQLiteWriter
     """What makes a batch a transaction; the lab has some that do not."""
 
     def __init__(
@@ -73,30 +73,30 @@ class SQLiteSessionStore(ActorSessionStore):
             raise TypeError("limits are StoreLimits, and a clock is a Clock")
         # Of one object: which level it is, its configuration says.
         self.guarantees = replace(type(self).guarantees, durability=level)  # type: ignore[misc]  # as above
-        self._bells, self._listeners = Bells(), Listeners()
+        self._wakeups, self._listeners = Wakeups(), Listeners()
         self._patience = patience = checked_seconds("lock_timeout", lock_timeout) or 0.0
-        self._ledger = self._ledger_type(
+        self._writer = self._ledger_type(
             SQLiteTables(limits, clock, self._listeners),
             self._path,
             self._files,
             durability=level,
             patience=patience,
-            bells=self._bells,
+            wakeups=self._wakeups,
             listeners=self._listeners,
         )
         reader = SQLiteReader(
             SQLiteTables(limits, clock, Listeners()),
-            self._ledger,
+            self._writer,
             self._path,
             self._files,
             durability=level,
             patience=patience,
-            bells=self._bells,
+            wakeups=self._wakeups,
         )
-        writing = _SQLiteRunner(self._ledger, self._bells, "sessionkeeper sqlite")
+        writing = _SQLiteRunner(self._writer, self._wakeups, "sessionkeeper sqlite")
         self._actor: ActorPair[SQLiteTables] = ActorPair(  # type: ignore[assignment]  # the base's, narrowed
             writing,
-            _ReadingRunner(reader, self._bells, writing),
+            _ReadingRunner(reader, self._wakeups, writing),
             reads=self._reads_aside,
             name="sessionkeeper owner",
             capacity=capacity,
@@ -114,7 +114,7 @@ class SQLiteSessionStore(ActorSessionStore):
     @property
     def write_failure(self) -> str | None:
         """Why it refuses to write since a failure of the disk or the file; None if it does not."""
-        return self._ledger.reason
+        return self._writer.reason
 
     async def vacuum(self) -> int:
         """Give the file's free pages back to the file system; return how many.
@@ -160,19 +160,19 @@ class SQLiteSessionStore(ActorSessionStore):
 
 
 class _SQLiteRunner(ThreadRunner[SQLiteTables]):
-    def __init__(self, storage: Transactions[SQLiteTables], bells: Bells, name: str) -> None:
+    def __init__(self, storage: Transactions[SQLiteTables], wakeups: Wakeups, name: str) -> None:
         super().__init__(storage, expected=(SessionError,), name=name)
-        self._bells = bells
+        self._wakeups = wakeups
 
     async def aclose(self) -> None:
         await super().aclose()
         # However the owner ended: who watches must learn of it.
-        self._bells.ring_all()
+        self._wakeups.notify_all()
 
 
 class _ReadingRunner(_SQLiteRunner):
-    def __init__(self, reader: SQLiteReader, bells: Bells, writing: _SQLiteRunner) -> None:
-        super().__init__(reader, bells, "sessionkeeper sqlite reading")
+    def __init__(self, reader: SQLiteReader, wakeups: Wakeups, writing: _SQLiteRunner) -> None:
+        super().__init__(reader, wakeups, "sessionkeeper sqlite reading")
         self._writing = writing
 
     async def run(self, batch: Batch[SQLiteTables], /) -> None:

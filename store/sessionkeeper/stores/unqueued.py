@@ -14,7 +14,7 @@ from soleowner import CallerError, Command
 
 from ..backends.memory import MemoryTables
 from ..interface.listeners import Listeners
-from ..interface.wakeups import Bells
+from ..interface.wakeups import Wakeups
 from ..operations.tables import Tables
 from ..values.clock import Clock
 from ..values.errors import SessionError
@@ -46,8 +46,8 @@ class PlainSessionStore(CommandStore):
 
     def __init__(self, *, limits: StoreLimits | None = None, clock: Clock | None = None) -> None:
         self._tables = MemoryTables(limits, clock)
-        self._bells, self._listeners = Bells(), Listeners()
-        self._tables.connect(self._bells.ring, self._listeners)
+        self._wakeups, self._listeners = Wakeups(), Listeners()
+        self._tables.connect(self._wakeups.notify, self._listeners)
         self._refused: Counter[str] = Counter()
         self._applying = False
         self._run = self._run_command

@@ -75,8 +75,8 @@ async def _calls_a_turn(subject: Filled, sample: Sample) -> tuple[int, int]:
     before = perf_counter()
     await _turn(subject, sample, sample.callers)
     first = (perf_counter() - before) / sample.callers
-    most = _MOST_ON_LONG if sample.long else _MOST
-    calls = min(max(sample.callers, int(_TURN / max(first, 1e-7))), max(most, sample.callers))
+    maximum = _MOST_ON_LONG if sample.long else _MOST
+    calls = min(max(sample.callers, int(_TURN / max(first, 1e-7))), max(maximum, sample.callers))
     return calls, _FEW_TURNS if first * calls > _LONG_TURN else _TURNS
 
 

@@ -18,7 +18,7 @@ from .load import MOST_BYTES, Load
 from .steps import Step
 from .subject import Subject, Work
 
-__all__ = ["READ_LIMIT", "Drive"]
+__all__ = ["READ_LIMIT", "LoadGenerator"]
 
 READ_LIMIT = 20
 """The newest messages that a `read` asks for."""
@@ -42,7 +42,7 @@ class _Call(NamedTuple):
     weight: int
 
 
-class Drive:
+class LoadGenerator:
     """A subject, its sessions, and what has been asked of them so far; one loop, one process."""
 
     def __init__(

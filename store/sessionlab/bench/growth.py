@@ -57,13 +57,13 @@ async def grow(
     return measuring.result(), measuring.lacks
 
 
-def sizes_up_to(most: int, /) -> list[int]:
+def sizes_up_to(maximum: int, /) -> list[int]:
     """Return sizes from 1,000, two a decade. Raises `ValueError` for less."""
-    if most < SMALLEST:
+    if maximum < SMALLEST:
         raise ValueError(f"a size is at least {SMALLEST:,}")
-    steps = int(2 * math.log10(most / SMALLEST) + 1e-9)
+    steps = int(2 * math.log10(maximum / SMALLEST) + 1e-9)
     sizes = [round(SMALLEST * 10 ** (step / 2)) for step in range(steps + 1)]
-    return [*sizes, most] if sizes[-1] < 0.9 * most else [*sizes[:-1], most]
+    return [*sizes, maximum] if sizes[-1] < 0.9 * maximum else [*sizes[:-1], maximum]
 
 
 def exponent_of(points: Sequence[Point], /) -> float | None:

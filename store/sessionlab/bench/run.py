@@ -34,7 +34,7 @@ from .orders import (
 )
 from .results import BenchResult, Growth, SubjectResult
 from .targets import Target
-from .worker_pool import MeasuringFailed, Team
+from .worker_pool import MeasuringFailed, WorkerPool
 
 __all__ = ["Plan", "Tell", "run_plan"]
 
@@ -74,8 +74,8 @@ def _tell_nobody(text: str, /, *, done: int, total: int) -> None:
 class _Kept:
     """What is known of a target so far."""
 
-    def __init__(self, target: Target, team: Team) -> None:
-        self.target, self.team = target, team
+    def __init__(self, target: Target, worker_pool: WorkerPool) -> None:
+        self.target, self.worker_pool = target, worker_pool
         self.lacks: tuple[str, ...] = ()
         self.offers: tuple[str, ...] = ()
         self.rounds: dict[Load, list[Round]] = {}
@@ -107,12 +107,12 @@ def run_plan(
             place = Path(folder, str(number))
             place.mkdir()
             start = Start(target.asked, str(place), plan.loop)
-            team = Team(target.name, start, plan.workers, run=mark, stopping=stopping)
-            stack.callback(team.close)
-            kept.append(_Kept(target, team))
+            worker_pool = WorkerPool(target.name, start, plan.workers, run=mark, stopping=stopping)
+            stack.callback(worker_pool.close)
+            kept.append(_Kept(target, worker_pool))
         try:
             for each in kept:
-                each.team.begin()  # who starts would take the processor from who is measured
+                each.worker_pool.begin()  # who starts would take the processor from who is measured
             if plan.growth is None:
                 _run_loads(plan, kept, [plan.loads] * len(kept), tell, stopping)
                 if plan.half and not stopping():
@@ -166,12 +166,12 @@ def _halves(each: _Kept) -> list[Load]:
 
     Nothing for one that did nothing.
     """
-    most: dict[int, tuple[float, Load]] = {}
+    maximum: dict[int, tuple[float, Load]] = {}
     for load, rounds in each.rounds.items():
         speed = median(one.per_second for one in rounds)
-        if speed > most.get(load.sessions, (0.0, load))[0]:
-            most[load.sessions] = (speed, load)
-    return [replace(load, callers=1, rate=speed / 2, half=True) for speed, load in most.values()]
+        if speed > maximum.get(load.sessions, (0.0, load))[0]:
+            maximum[load.sessions] = (speed, load)
+    return [replace(load, callers=1, rate=speed / 2, half=True) for speed, load in maximum.values()]
 
 
 def _run_round(each: _Kept, load: Load, stopping: Callable[[], bool]) -> Round | None:
@@ -179,22 +179,22 @@ def _run_round(each: _Kept, load: Load, stopping: Callable[[], bool]) -> Round |
 
     None when somebody wanted to stop before anything of it was measured.
     """
-    team, number = each.team, each.begun
+    worker_pool, number = each.worker_pool, each.begun
     each.begun += 1
-    first, others = 0, range(1, len(team))
-    share = None if load.rate is None else load.rate / len(team)
+    first, others = 0, range(1, len(worker_pool))
+    share = None if load.rate is None else load.rate / len(worker_pool)
     load = replace(load, seed=load.seed + 1_000 * number, rate=share)
-    opened = team.order([(first, Prepare(load, number, first, fill=True))], Opened)
-    team.order([(n, Prepare(load, number, n, fill=False)) for n in others], Opened)
+    opened = worker_pool.order([(first, Prepare(load, number, first, fill=True))], Opened)
+    worker_pool.order([(n, Prepare(load, number, n, fill=False)) for n in others], Opened)
     each.lacks, each.offers = opened[0].lacks, opened[0].offers
-    reports = team.order([(n, Run()) for n in range(len(team))], RoundReport)
+    reports = worker_pool.order([(n, Run()) for n in range(len(worker_pool))], RoundReport)
     measured = None
     if any(report.histograms for report in reports) or not stopping():
-        [found] = team.order([(first, Check())], Checked)
+        [found] = worker_pool.order([(first, Check())], Checked)
         measured = Round(tuple(reports), found if found.whole else None)
     tidy = Close(tidy=each.target.tidied)
     for n in (*others, first):
-        team.order([(n, tidy)], Done)
+        worker_pool.order([(n, tidy)], Done)
     return measured
 
 
@@ -208,7 +208,7 @@ def _run_growth(
         def told(text: str, each: _Kept = each, number: int = number) -> None:
             tell(f"{each.target.name}: {text}", done=number, total=len(kept))
 
-        [report] = each.team.order(
+        [report] = each.worker_pool.order(
             [(0, Grow(plan.growth or 0, plan.loads[0].skew))], GrowthReport, told
         )
         each.growth, each.lacks = report.growth, report.lacks

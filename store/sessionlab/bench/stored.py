@@ -89,5 +89,5 @@ def _summed(reports: Sequence[RoundReport], work: Work) -> tuple[list[int], list
 
 def _differences(sure: list[int], maybe: list[int], there: list[int]) -> tuple[int, int]:
     lost = sum(max(0, known - kept) for known, kept in zip(sure, there, strict=True))
-    most = (known + perhaps for known, perhaps in zip(sure, maybe, strict=True))
-    return lost, sum(max(0, kept - each) for kept, each in zip(there, most, strict=True))
+    maximum = (known + perhaps for known, perhaps in zip(sure, maybe, strict=True))
+    return lost, sum(max(0, kept - each) for kept, each in zip(there, maximum, strict=True))

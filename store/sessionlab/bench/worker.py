@@ -1,4 +1,4 @@
-"""One process that measures one subject: `python -m sessionlab.bench.worker`, by a `Team` only.
+"""One process that measures one subject: `python -m sessionlab.bench.worker`, by a pool only.
 
 A subject has its process to itself: its memory, its garbage and its loop are its own. Orders come
 on stdin, reports go to what was stdout; what a subject prints goes to stderr.
@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from .driver import Drive
+from .driver import LoadGenerator
 from .growth import grow
 from .latencies import Histogram
 from .loop_watch import LoopWatch, rss_bytes
@@ -62,7 +62,7 @@ class Worker:
     def __init__(self, start: Start, reports: BinaryIO) -> None:
         self._start, self._reports = start, reports
         self._subject: Subject | None = None
-        self._drive: Drive | None = None
+        self._drive: LoadGenerator | None = None
         self._keys: list[str] = []
         self._member = 0
         self._held = self._before = 0
@@ -133,7 +133,7 @@ class Worker:
         self._held = await subject.held() or 0
         self._keys = [f"{mark}-{name}-{n}" for n in range(order.load.sessions)]
         steps = steps_of(order.load, subject.offers, seed=order.load.seed + order.member)
-        self._drive = Drive(
+        self._drive = LoadGenerator(
             subject, order.load, self._keys, steps, own=f"{mark}-{name}-by{order.member}"
         )
         # Of what drives nothing is garbage: a collection is to look at what the subject keeps.
@@ -245,7 +245,7 @@ class Worker:
             raise RuntimeError("no round is open")
         return self._subject
 
-    def _open_drive(self) -> Drive:
+    def _open_drive(self) -> LoadGenerator:
         if self._drive is None:
             raise RuntimeError("no round is open")
         return self._drive

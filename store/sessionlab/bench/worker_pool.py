@@ -17,7 +17,7 @@ import msgspec
 from .orders import Close, Done, Failed, Grow, Order, Progress, Report, Start, Stop
 from .results import BenchResult
 
-__all__ = ["MeasuringFailed", "Team"]
+__all__ = ["MeasuringFailed", "WorkerPool"]
 
 R = TypeVar("R")
 
@@ -38,7 +38,7 @@ class MeasuringFailed(Exception):
     """What was measured until then, marked as interrupted; None when nothing was."""
 
 
-class Team:
+class WorkerPool:
     """So many processes on one target. Close it, or leave its context: none of them stays."""
 
     def __init__(
@@ -67,7 +67,7 @@ class Team:
             self._members.append(member)
             self._send(len(self._members) - 1, start)
 
-    def __enter__(self) -> Team:
+    def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:

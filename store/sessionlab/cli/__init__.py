@@ -1,1 +1,4 @@
-"""TODO."""
+"""The lab's commands: `check`, `compare` and `bench`.
+
+Rule: `sessionkeeper` finds them by entry points and imports one when it is called.
+"""

@@ -267,16 +267,17 @@ def _skew(mix: str, asked: float | None) -> float:
     return MIXES[mix].skew if asked is None and mix in MIXES else asked or 0.0
 
 
-def _numbers(option: str, text: str, least: float, most: float) -> list[float]:
+def _numbers(option: str, text: str, minimum: float, maximum: float) -> list[float]:
     numbers: list[float] = []
     for part in text.split(","):
         try:
             number = float(part) if option == "--rate" else int(part)
         except ValueError:
             number = math.nan
-        if not least <= number <= most:
+        if not minimum <= number <= maximum:
             raise typer.BadParameter(
-                f"{part.strip()!r}: {least:,} to {most:,}, several with commas", param_hint=option
+                f"{part.strip()!r}: {minimum:,} to {maximum:,}, several with commas",
+                param_hint=option,
             )
         numbers.append(number)
     return numbers

@@ -106,14 +106,14 @@ def _fitting(rows: Sequence[_Row], width: int) -> list[str]:
     names = max((len(name) for name, _, _ in rows), default=0)
     words = max((len(words) for _, _, (words, _) in rows), default=0)
     for stored, dropped in ((words, _DROPPED), (min(words, _FOLDED), _LAST_DROPPED)):
-        for least in dropped:
+        for minimum in dropped:
             wide = sum(
                 max(len(column), *(len(cells[column]) for _, cells, _ in rows), 0) + 2
                 for column in columns
             )
             if names + stored + 4 + wide <= width:
                 return columns
-            columns.remove(least)
+            columns.remove(minimum)
     return columns
 
 

@@ -76,8 +76,8 @@ class Client:
         store, random = self.store, self.random
         state = random.choice([*SessionState])
         change = random.choice((None, self.marked))
-        most = 1 if SEVERAL in self.left_out else 3
-        notes = [note(random.randrange(10**9), key) for _ in range(random.randint(0, most))]
+        maximum = 1 if SEVERAL in self.left_out else 3
+        notes = [note(random.randrange(10**9), key) for _ in range(random.randint(0, maximum))]
         live = SessionQuery(states=frozenset({SessionState.INITIALIZING, SessionState.ACTIVE}))
         return {
             "modify_session": lambda: store.modify_session(key, self.marked),

@@ -17,7 +17,7 @@ from .loading import design_named
 from .on_redis import ON_REDIS, Visit, designs_on
 from .pictures import picture_of, whole_picture
 from .results import Bar, Cell, Comparison, Picture, Row, Verdict
-from .trial import Broken, Trial, Undecided
+from .trial import Trial, Undecided, Violation
 from .workloads import WORKLOADS, Play, Workload
 
 __all__ = [
@@ -48,7 +48,7 @@ __all__ = [
     "unexpected",
     # programs that somebody else makes
     "CALLS",
-    "Broken",
+    "Violation",
     "Program",
     "Step",
     "Trial",

@@ -20,7 +20,7 @@ from .loading import design_named
 from .pictures import picture_of, picture_of_an_end
 from .results import Cell, Picture, Verdict
 from .threads import threads_seen
-from .trial import Broken, Trial, Undecided
+from .trial import Trial, Undecided, Violation
 from .workloads import WORKLOADS, Workload
 
 __all__ = ["LoopFactory", "explore_cell", "replay_cell", "stress_cell"]
@@ -149,7 +149,7 @@ def replay_cell(design: str, workload: str, token: str) -> Cell:
 
 def _replayed(trial: Trial, token: str, *, deviations: int, interleaving: str) -> Picture:
     """Run the order that failed once more, for its own history."""
-    error: BaseException = Broken("not the same when it was replayed")
+    error: BaseException = Violation("not the same when it was replayed")
     try:
         replay(trial, token, check=trial.judge, victims=trial.victims, max_steps=_STEPS)
     except Exception as again:
@@ -168,7 +168,7 @@ def _drawn(
     history, model = trial.history(), trial.model()
     promise = trial.workload.promise
     result = check(history, model)
-    if (isinstance(error, Broken) and result.counterexample is not None) or result.findings:
+    if (isinstance(error, Violation) and result.counterexample is not None) or result.findings:
         return picture_of(
             history,
             result,

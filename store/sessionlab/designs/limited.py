@@ -14,9 +14,9 @@ __all__ = ["LimitedStoreModel"]
 class LimitedStoreModel(SessionStoreModel):
     """As `SessionStoreModel`; never one session too many, and none refused while there is room."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, maximum: int) -> None:
         super().__init__()
-        self._most = most
+        self._most = maximum
 
     def step(self, state: State, operation: Operation, /) -> Iterable[State]:
         if _is_refused_by_limit(operation):

@@ -15,12 +15,12 @@ from .clients import CLIENT
 from .limited import LimitedStoreModel
 from .workloads import Workload
 
-__all__ = ["Broken", "Trial", "Undecided"]
+__all__ = ["Violation", "Trial", "Undecided"]
 
 _SECONDS_TO_JUDGE = 5.0
 
 
-class Broken(AssertionError):
+class Violation(AssertionError):
     """The history of a run is not linearizable."""
 
 
@@ -49,8 +49,8 @@ class Trial:
 
     def model(self) -> AnyModel:
         """Return a new model to judge a history by; one that is used for long holds much."""
-        most = self.workload.most_sessions
-        model = SessionStoreModel() if most is None else LimitedStoreModel(most)
+        maximum = self.workload.most_sessions
+        model = SessionStoreModel() if maximum is None else LimitedStoreModel(maximum)
         return cast("AnyModel", model)
 
     def history(self) -> History:
@@ -73,12 +73,12 @@ class Trial:
         return store.history()
 
     def judge(self, history: History) -> None:
-        """Raise `Broken` or `Undecided` unless the history is linearizable."""
+        """Raise `Violation` or `Undecided` unless the history is linearizable."""
         answered = sum(each.outcome is Outcome.OK for each in history.operations)
         self.answered = max(self.answered, answered)
         result = check(history, self.model(), timeout=_SECONDS_TO_JUDGE, explained=False)
         if result.verdict is Verdict.ILLEGAL:
-            raise Broken("no order of the calls works")
+            raise Violation("no order of the calls works")
         if result.verdict is Verdict.UNKNOWN:
             raise Undecided(result.reason or "unknown")
 

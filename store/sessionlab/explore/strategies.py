@@ -97,8 +97,8 @@ def _pct(rng: Random, depth: int, steps: int) -> Pick:
     return pick
 
 
-def _cancelling(pick: Pick, rng: Random, most: int, steps: int) -> Pick:
-    moments = {rng.randrange(max(steps, 1)) for _ in range(rng.randint(1, most))}
+def _cancelling(pick: Pick, rng: Random, maximum: int, steps: int) -> Pick:
+    moments = {rng.randrange(max(steps, 1)) for _ in range(rng.randint(1, maximum))}
     step = -1
 
     def cancel(ready: Ready, victims: list[AnyTask]) -> int:

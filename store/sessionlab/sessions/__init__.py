@@ -1,4 +1,8 @@
-"""Histories: what they are made of, how they are recorded, written and read."""
+"""Histories of session stores: recording them, and the model that judges them.
+
+Rule: the model shares no rule with the store. Read `recording`, `recorded_call`, `layout`, then
+`model`.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import msgspec
 from ..linearizability.history.operation import Operation, Outcome, Plain
 from .layout import SessionData
 
-__all__ = ["BATCHES", "GATHERED", "one_by_one"]
+__all__ = ["BATCHES", "MERGE_AT", "one_by_one"]
 
 _SINGLE = {"get_sessions_batch": "get_session", "update_sessions_batch": "update_session"}
 BATCHES = frozenset(_SINGLE)
@@ -18,7 +18,7 @@ BATCHES = frozenset(_SINGLE)
 
 _SWEEPS = frozenset({"expire_sessions", "purge_sessions"})
 
-GATHERED = frozenset({"list_sessions", "count_sessions", "find_sessions"}) | _SWEEPS
+MERGE_AT = frozenset({"list_sessions", "count_sessions", "find_sessions"}) | _SWEEPS
 """Calls on all sessions, which `Guarantees.listing` speaks of."""
 
 

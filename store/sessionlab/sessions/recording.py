@@ -26,7 +26,7 @@ from sessionkeeper.values.session import Session
 from sessionkeeper.values.statistics import StoreStatistics
 
 from ..linearizability.history.operation import Header, History
-from .gathered import BATCHES, GATHERED
+from .gathered import BATCHES, MERGE_AT
 from .recorded_call import Effect, RecordedCall, as_operations
 from .recorded_watcher import RecordedWatcher
 
@@ -100,7 +100,7 @@ class RecordingStore(AtomicSessionStore):
         apart: frozenset[str] = frozenset()
         if promised.batch is Atomicity.NONE:
             apart |= BATCHES
-        return apart | GATHERED if promised.listing is Atomicity.NONE else apart
+        return apart | MERGE_AT if promised.listing is Atomicity.NONE else apart
 
     def _begin(self, name: str, *argument: object) -> RecordedCall:
         task = self._task()

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 import pytest
 from sessionkeeper.backends.sqlite import frame_index as places
-from sessionkeeper.backends.sqlite import opening
-from sessionkeeper.backends.sqlite import writer as ledger
+from sessionkeeper.backends.sqlite import opening, writer
 
 if TYPE_CHECKING:
     from tests.durability.conftest import Power
@@ -145,8 +144,8 @@ def faulty(power: Power, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
         return faulty.opened(Statements(Faulty.NAME, path, lambda _: None))
 
     monkeypatch.setattr(sqlite3, "connect", connect)
-    monkeypatch.setattr(ledger, "CHECKPOINT_AT", 60_000)
-    monkeypatch.setattr(places, "GATHERED", 5)
+    monkeypatch.setattr(writer, "CHECKPOINT_AT", 60_000)
+    monkeypatch.setattr(places, "MERGE_AT", 5)
     monkeypatch.setattr(opening, "BUSY_SLICE", 0.001)
     faulty.statements = Statements
     yield faulty

@@ -21,7 +21,7 @@ from sessionkeeper import (
     StoreClosed,
     StoreUnavailable,
 )
-from sessionkeeper.backends.sqlite.writer import SQLiteLedger
+from sessionkeeper.backends.sqlite.writer import SQLiteWriter
 
 if TYPE_CHECKING:
     from tests.durability.vfs.conftest import Faulty
@@ -220,7 +220,7 @@ async def test_every_call_of_the_file_system_fails(
 
 async def late(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers before the commit, which comes when the next batch begins."""
-    begin, close = SQLiteLedger.begin, SQLiteLedger.close
+    begin, close = SQLiteWriter.begin, SQLiteWriter.close
 
     def commit(self: Any) -> None:
         self._tables.save()
@@ -234,10 +234,10 @@ async def late(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
 
         return method
 
-    monkeypatch.setattr(SQLiteLedger, "commit", commit)
-    monkeypatch.setattr(SQLiteLedger, "begin", first(begin))
-    monkeypatch.setattr(SQLiteLedger, "close", first(close))
-    monkeypatch.setattr(SQLiteLedger, "tidy", lambda self: None)
+    monkeypatch.setattr(SQLiteWriter, "commit", commit)
+    monkeypatch.setattr(SQLiteWriter, "begin", first(begin))
+    monkeypatch.setattr(SQLiteWriter, "close", first(close))
+    monkeypatch.setattr(SQLiteWriter, "tidy", lambda self: None)
     await trial.strikes("sync")
 
 
@@ -259,7 +259,7 @@ async def deaf(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def hopeful(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     """Writes on after a failure."""
-    monkeypatch.setattr(SQLiteLedger, "stop_writing", lambda self, reason: None)
+    monkeypatch.setattr(SQLiteWriter, "stop_writing", lambda self, reason: None)
     await trial.strikes("write")
 
 

@@ -11,21 +11,21 @@ from typing import Any
 import pytest
 from sessionlab.bench import Latency, Load, Subject, Work
 from sessionlab.bench import driver as driving
-from sessionlab.bench.driver import Drive
+from sessionlab.bench.driver import LoadGenerator
 from sessionlab.bench.latencies import Histogram
 from sessionlab.bench.loop_watch import LoopWatch
 from sessionlab.bench.steps import steps_of
 
 
-async def driven(subject: Subject, load: Load) -> Drive:
+async def driven(subject: Subject, load: Load) -> LoadGenerator:
     """A subject with its sessions, and what drives it."""
     keys = [f"s{number}" for number in range(load.sessions)]
     for key in keys:
         await subject.create(key)
-    return Drive(subject, load, keys, steps_of(load, subject.offers, seed=1), own="own")
+    return LoadGenerator(subject, load, keys, steps_of(load, subject.offers, seed=1), own="own")
 
 
-async def measure_calls(drive: Drive, count: int) -> None:
+async def measure_calls(drive: LoadGenerator, count: int) -> None:
     """Until so many are done, however long that takes."""
 
     async def stop() -> None:
@@ -36,7 +36,7 @@ async def measure_calls(drive: Drive, count: int) -> None:
     await asyncio.gather(drive.measure(60.0), stop())
 
 
-def latency_of(drive: Drive) -> Latency:
+def latency_of(drive: LoadGenerator) -> Latency:
     """Of everything it asked."""
     histogram = Histogram()
     for samples in drive.samples.values():

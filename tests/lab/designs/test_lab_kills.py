@@ -25,7 +25,7 @@ from sessionlab.designs import (
     kill_cell,
     unexpected,
 )
-from sessionlab.designs.kills.spawner import nursery_of
+from sessionlab.designs.kills.spawner import spawner_of
 
 KILLS = 40
 
@@ -152,9 +152,9 @@ def test_a_store_that_answers_an_instant_too_early_is_found_out(own_files: str) 
 
 def test_a_process_is_killed_in_the_midst_of_its_work(temporary: Path) -> None:
     """It had the file open: nobody brought the log into it. Afterwards nothing is left."""
-    with nursery_of("sessionkeeper:SQLiteSessionStore") as nursery:
+    with spawner_of("sessionkeeper:SQLiteSessionStore") as spawner:
         for _ in range(2):
-            told = nursery.killed_after(5, 0.0)
+            told = spawner.killed_after(5, 0.0)
             assert told.created
             assert len(told.acks) >= 5
             assert Path(f"{told.path}-wal").stat().st_size > 0

@@ -127,16 +127,16 @@ def test_a_sweep_finds_what_is_wrong_at_one_await_only() -> None:
         replay(scenario, failure.token)
 
 
-@pytest.mark.parametrize("most", [1, 2])
+@pytest.mark.parametrize("maximum", [1, 2])
 @pytest.mark.parametrize("strategy", ["mixed", "exhaustive"])
-def test_no_more_are_cancelled_than_allowed(most: int, strategy: str) -> None:
+def test_no_more_are_cancelled_than_allowed(maximum: int, strategy: str) -> None:
     """And sometimes as many as that, sometimes none."""
     steps = Steps(3)
-    done = explore(steps, seeds=600, cancellations=most, strategy=strategy)  # type: ignore[arg-type]  # a str
+    done = explore(steps, seeds=600, cancellations=maximum, strategy=strategy)  # type: ignore[arg-type]  # a str
     assert done.ok
     counts = {sum(each < 4 for each in reached) for reached in steps.reached}
-    assert counts == set(range(most + 1)) or (strategy == "exhaustive" and counts >= {0, 1})
-    assert max(counts) <= most
+    assert counts == set(range(maximum + 1)) or (strategy == "exhaustive" and counts >= {0, 1})
+    assert max(counts) <= maximum
     assert done.cancelled >= sum(min(reached) < 4 for reached in steps.reached) > 0
 
 

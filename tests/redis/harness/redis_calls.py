@@ -246,9 +246,9 @@ def _name(value: Any) -> str:
     )
 
 
-def _count(least: int) -> st.SearchStrategy[Any]:
-    good = st.integers(least, 5)
-    bad = st.sampled_from((least - 1, -1, True, "1", None, 10**9, 2**63))
+def _count(minimum: int) -> st.SearchStrategy[Any]:
+    good = st.integers(minimum, 5)
+    bad = st.sampled_from((minimum - 1, -1, True, "1", None, 10**9, 2**63))
     return st.one_of(*(good,) * 12, bad)
 
 

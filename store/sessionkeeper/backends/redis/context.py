@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from ...interface.listeners import Listeners
-from ...interface.wakeups import Bells
+from ...interface.wakeups import Wakeups
 from ...values.clock import Clock
 from ...values.errors import InvalidSessionId
 from ...values.events import SessionEvent, SessionEventKind
@@ -19,24 +19,24 @@ from ...values.session import Session
 from ...values.states import SessionState
 from .client.call import Word
 from .keys import Bucket, Keys
-from .predictions import Guesses
+from .predictions import Predictions
 
-__all__ = ["Setting"]
+__all__ = ["PlanContext"]
 
 
 @dataclass(slots=True)
-class Setting:
+class PlanContext:
     """Made once a store; the owner alone works in it."""
 
     keys: Keys
     limits: StoreLimits
     clock: Clock | None
     """A test's; otherwise the server's is used, which all processes share."""
-    bells: Bells
+    wakeups: Wakeups
     listeners: Listeners
     ttl: int | None = None
     """Milliseconds after which the server frees a session nobody writes to; None for never."""
-    guesses: Guesses = field(default_factory=Guesses)
+    predictions: Predictions = field(default_factory=Predictions)
     applying: bool = False
     """Whether a caller's own code runs as the owner now."""
     bounds: tuple[Word, ...] = field(init=False)

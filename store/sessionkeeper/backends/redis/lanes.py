@@ -17,7 +17,7 @@ from soleowner import OwnerCrashed, Reply, fail
 from ...operations.command import StoreCommand
 from ...values.errors import StoreClosed
 from ...values.ids import is_session_id
-from .opening import Works
+from .opening import Resources
 from .order import sessions_of
 from .plans.resolve import Resolve
 from .rounds import Entry, Rounds
@@ -47,8 +47,8 @@ class Lane:
 class Lanes:
     """Hands commands out, and knows how many are under way."""
 
-    def __init__(self, works: Works, refuse: Refuse) -> None:
-        self._works = works
+    def __init__(self, resources: Resources, refuse: Refuse) -> None:
+        self._resources = resources
         self._refuse = refuse
         self._lanes: dict[object, Lane] = {}
         self._wide = self._new_lane()
@@ -92,9 +92,9 @@ class Lanes:
                     self._work(lane), name="sessionkeeper lane"
                 )
 
-    async def until_left(self, most: int) -> None:
+    async def until_left(self, maximum: int) -> None:
         """Wait until so few are under way. Raises what crashed a lane."""
-        while self._left > most and self._crash is None:
+        while self._left > maximum and self._crash is None:
             self._changed.clear()
             await self._changed.wait()
         if self._crash is not None:
@@ -116,12 +116,12 @@ class Lanes:
         return [self._wide, *self._lanes.values()]
 
     def _new_lane(self) -> Lane:
-        return Lane(Rounds(self._works, self._works.new_delivery(), self._refuse))
+        return Lane(Rounds(self._resources, self._resources.new_delivery(), self._refuse))
 
     def _lane_of(self, bucket: int) -> Lane:
         lane = self._places.get(bucket)
         if lane is None:
-            home = self._works.servers.home(bucket)
+            home = self._resources.servers.home(bucket)
             lane = self._lanes.get(home)
             if lane is None:
                 lane = self._lanes[home] = self._new_lane()
@@ -130,7 +130,7 @@ class Lanes:
         return lane
 
     def _bucket_of(self, command: StoreCommand[Any]) -> int | None:
-        keys = self._works.setting.keys
+        keys = self._resources.plan_context.keys
         if isinstance(command, Resolve):
             number = command.operation_id.split(".")[2:3]
             known = number and number[0].isdecimal() and len(number[0]) < 6
@@ -142,7 +142,7 @@ class Lanes:
 
     def _buckets_of(self, command: StoreCommand[Any]) -> set[int]:
         """Return the buckets of the sessions a command names."""
-        bucket_of = self._works.setting.keys.bucket_of
+        bucket_of = self._resources.plan_context.keys.bucket_of
         sessions = sessions_of(command) or ()
         return {bucket_of(each).number for each in sessions if is_session_id(each)}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...values.errors import StoreUnavailable
-from .client.call import Answer, Call, Fate, Refused
-from .client.refusals import verdict
+from .client.call import Answer, Call, DeliveryStatus, Refused
+from .client.refusals import error_for
 from .client.servers import Servers
 from .codec import Unreadable, whole
 from .keys import MOST_BUCKETS, Keys
@@ -28,8 +28,8 @@ class Layout:
 
     def call(self, keys: Keys) -> Call:
         """Make the call that lays a store out so, unless it is laid out: answered as it is then."""
-        terms = (VERSION, self.buckets, "" if self.ttl is None else self.ttl)
-        return Call(0, ("EVALSHA", LAYOUT.digest, 1, keys.layout, *terms), LAYOUT)
+        settings = (VERSION, self.buckets, "" if self.ttl is None else self.ttl)
+        return Call(0, ("EVALSHA", LAYOUT.digest, 1, keys.layout, *settings), LAYOUT)
 
     def is_told_by(self, answer: Answer) -> bool:
         """Whether that call says that the store is laid out like this."""
@@ -57,9 +57,9 @@ async def agree(
         call = Layout(wanted, ttl).call(keys)
     (answer,) = await servers.exchange([call])
     if isinstance(answer, Refused):
-        raise verdict(servers.name, answer)
-    if isinstance(answer, Fate):
-        raise StoreUnavailable(servers.trouble or f"{servers.name} does not answer")
+        raise error_for(servers.name, answer)
+    if isinstance(answer, DeliveryStatus):
+        raise StoreUnavailable(servers.last_error or f"{servers.name} does not answer")
     if None in answer[:2]:
         raise StoreUnavailable(f"there is no store {keys.prefix!r} on {servers.name}")
     name = f"the store {keys.prefix!r} on {servers.name}"

@@ -12,29 +12,29 @@ from ...interface.listeners import Listeners
 from ...values.clock import Clock
 from ...values.errors import StoreUnavailable
 from ...values.limits import StoreLimits
-from .client.address import RedisTarget
+from .client.address import RedisAddress
 from .client.cluster import ClusterServers
-from .client.server_info import Facts
+from .client.server_info import ServerInfo
 from .client.servers import Servers
 from .client.single_server import SingleServer
-from .context import Setting
+from .context import PlanContext
 from .delivery.delivery import Delivery
-from .delivery.replication import Waits
-from .delivery.writer_log import Ledger
+from .delivery.replication import ReplicationRequirement
+from .delivery.writer_log import WriterLog
 from .keys import Keys
 from .layout import Layout, agree
-from .wakeups import HeedingBells
+from .wakeups import RemoteWakeups
 
-__all__ = ["Terms", "Works", "get_ready"]
+__all__ = ["Settings", "Resources", "open_backend"]
 
 USUAL_ON_A_CLUSTER = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Settings:
     """How a store is to use its servers."""
 
-    target: RedisTarget
+    target: RedisAddress
     prefix: str
     buckets: int | None
     """None for as many as there are already, or as are usual."""
@@ -44,7 +44,7 @@ class Terms:
     """Seconds for which what became of a write can be asked."""
     ring: int
     """Writes of which it can be asked."""
-    waits: Waits
+    waits: ReplicationRequirement
     allow_eviction: bool
     must_exist: bool = False
     """Whether a store that is not there is refused instead of made."""
@@ -60,105 +60,111 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Works:
+class Resources:
     """Everything of one open store."""
 
     servers: Servers
-    facts: Facts
-    setting: Setting
-    ledger: Ledger
+    server_info: ServerInfo
+    plan_context: PlanContext
+    writer_log: WriterLog
     new_delivery: Callable[[], Delivery]
     """Makes one for each task that delivers."""
-    bells: HeedingBells
+    wakeups: RemoteWakeups
 
     async def aclose(self) -> None:
         """Let go of the connections, and tell who watches."""
-        await self.bells.aclose()
+        await self.wakeups.aclose()
         await self.servers.aclose()
 
 
-async def get_ready(
-    terms: Terms,
+async def open_backend(
+    settings: Settings,
     *,
     limits: StoreLimits,
     clock: Clock | None,
-    bells: HeedingBells,
+    wakeups: RemoteWakeups,
     listeners: Listeners,
-) -> Works:
+) -> Resources:
     """Connect, read what the server promises, agree on the layout. Raises `StoreUnavailable`.
 
     Together they take as long as a connection may take to be made, and patience; where there is
     none, as long as a server may be silent.
     """
-    limit = terms.target.connect_timeout + (terms.patience or terms.target.timeout)
+    limit = settings.target.connect_timeout + (settings.patience or settings.target.timeout)
     begun = time.monotonic()
     try:
         async with asyncio.timeout(limit):
-            return await _get_ready(terms, limits, clock, bells, listeners)
+            return await _get_ready(settings, limits, clock, wakeups, listeners)
     except TimeoutError:
         waited = time.monotonic() - begun
-        reason = f"{terms.target.name}: it did not answer in time"
+        reason = f"{settings.target.name}: it did not answer in time"
         raise StoreUnavailable(reason, waited=waited) from None
 
 
 async def _get_ready(
-    terms: Terms,
+    settings: Settings,
     limits: StoreLimits,
     clock: Clock | None,
-    bells: HeedingBells,
+    wakeups: RemoteWakeups,
     listeners: Listeners,
-) -> Works:
-    usual = USUAL_ON_A_CLUSTER if terms.target.cluster else 1
-    keys = Keys(terms.prefix, usual if terms.buckets is None else terms.buckets)
-    servers, facts, layout = await _connect(terms, keys)
+) -> Resources:
+    usual = USUAL_ON_A_CLUSTER if settings.target.cluster else 1
+    keys = Keys(settings.prefix, usual if settings.buckets is None else settings.buckets)
+    servers, server_info, layout = await _connect(settings, keys)
     try:
         if layout.buckets != len(keys.buckets):
             await servers.aclose()
-            keys = Keys(terms.prefix, layout.buckets)
-            servers, facts, layout = await _connect(terms, keys)
+            keys = Keys(settings.prefix, layout.buckets)
+            servers, server_info, layout = await _connect(settings, keys)
         if layout.ttl is not None:
-            _check(servers.name, facts, clock, allow_eviction=terms.allow_eviction)
-        ledger = Ledger(keys, ring=terms.ring, window=terms.window, ttl=layout.ttl)
+            _check(servers.name, server_info, clock, allow_eviction=settings.allow_eviction)
+        writer_log = WriterLog(keys, ring=settings.ring, window=settings.window, ttl=layout.ttl)
         new_delivery = partial(
             Delivery,
             servers,
-            ledger,
+            writer_log,
             keys,
             layout,
-            patience=terms.patience,
-            silence=terms.target.timeout,
-            waits=terms.waits,
+            patience=settings.patience,
+            silence=settings.target.timeout,
+            waits=settings.waits,
         )
         await new_delivery().try_waiting(keys.buckets)
     except BaseException:
         await servers.aclose()
         raise
-    setting = Setting(keys, limits, clock, bells, listeners, ttl=layout.ttl)
-    bells.connect(servers, keys, ledger.writer, ttl=layout.ttl)
-    return Works(servers, facts, setting, ledger, new_delivery, bells)
+    plan_context = PlanContext(keys, limits, clock, wakeups, listeners, ttl=layout.ttl)
+    wakeups.connect(servers, keys, writer_log.writer, ttl=layout.ttl)
+    return Resources(servers, server_info, plan_context, writer_log, new_delivery, wakeups)
 
 
-async def _connect(terms: Terms, keys: Keys) -> tuple[Servers, Facts, Layout]:
-    servers = terms.servers(keys)
+async def _connect(settings: Settings, keys: Keys) -> tuple[Servers, ServerInfo, Layout]:
+    servers = settings.servers(keys)
     try:
-        facts = await servers.open()
-        strict = terms.buckets is not None
+        server_info = await servers.open()
+        strict = settings.buckets is not None
         layout = await agree(
-            servers, keys, strict=strict, ttl=terms.ttl, must_exist=terms.must_exist
+            servers, keys, strict=strict, ttl=settings.ttl, must_exist=settings.must_exist
         )
-        return servers, facts, layout
+        return servers, server_info, layout
     except BaseException:
         await servers.aclose()
         raise
 
 
-def _check(name: str, facts: Facts, clock: Clock | None, *, allow_eviction: bool) -> None:
+def _check(
+    name: str, server_info: ServerInfo, clock: Clock | None, *, allow_eviction: bool
+) -> None:
     """See that a store with a ttl can be used like this."""
     if clock is not None:
         raise ValueError("in a store with a ttl time is the server's: it takes no clock")
     # Of keys without a ttl these policies take none.
-    if facts.maxmemory and facts.eviction.startswith("volatile-") and not allow_eviction:
+    if (
+        server_info.maxmemory
+        and server_info.eviction.startswith("volatile-")
+        and not allow_eviction
+    ):
         raise StoreUnavailable(
-            f"{name}: maxmemory-policy {facts.eviction} may drop sessions with a ttl when memory"
-            " is full; set noeviction, or allow_eviction=True"
+            f"{name}: maxmemory-policy {server_info.eviction} may drop sessions with a ttl when"
+            " memory is full; set noeviction, or allow_eviction=True"
         )

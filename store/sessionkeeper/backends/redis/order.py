@@ -19,8 +19,8 @@ from soleowner import Reply
 
 from ...operations import CountOwnSessions, CreateSession, FindSessions, ListOwnSessions, Scoped
 from ...operations.command import OneSession, StoreCommand
-from .client.call import says
-from .delivery.request import OPEN, Ask, Plan
+from .client.call import is_status
+from .delivery.request import OPEN, Plan, Request
 
 __all__ = ["Job", "Line", "sessions_of"]
 
@@ -29,12 +29,12 @@ class Job:
     """A command under way, or waiting for its turn."""
 
     __slots__ = (
-        "asks",
         "begun",
         "command",
         "plan",
         "read_only",
         "reply",
+        "requests",
         "sessions",
         "since",
         "waited",
@@ -59,30 +59,32 @@ class Job:
         self.sessions = sessions_of(command)
         """The sessions it is about; None for the whole store."""
         self.read_only = command.read_only
-        self.asks: list[Ask] = []
+        self.requests: list[Request] = []
         self.begun = False
         self.wrote = False
         """Whether an earlier step has changed something."""
 
     @property
-    def open(self) -> list[Ask]:
+    def open(self) -> list[Request]:
         """What it asks and has no answer to."""
-        return [ask for ask in self.asks if ask.answer is OPEN]
+        return [request for request in self.requests if request.answer is OPEN]
 
     @property
     def behind(self) -> bool:
         """Whether a write before it was not applied, so it has had no effect and begins anew."""
-        return any(says(ask.answer, b"BEHIND") for ask in self.asks)
+        return any(is_status(request.answer, b"BEHIND") for request in self.requests)
 
     @property
     def unknown(self) -> bool:
         """Whether something of it was applied, or may have been."""
-        return self.wrote or any(ask.changed or ask.maybe_applied for ask in self.asks)
+        return self.wrote or any(
+            request.changed or request.maybe_applied for request in self.requests
+        )
 
     @property
     def whole(self) -> bool:
         """Whether it is one operation on the server, which can be asked for by its id."""
-        return not self.wrote and len(self.asks) == 1
+        return not self.wrote and len(self.requests) == 1
 
 
 class Line:
@@ -91,13 +93,13 @@ class Line:
     __slots__ = ("_all_closed", "_closed", "_writes")
 
     def __init__(self) -> None:
-        self._writes: dict[str, Ask] = {}
+        self._writes: dict[str, Request] = {}
         """By session: the last write that goes out in this round."""
         self._closed: set[str] = set()
         """Sessions in which somebody has yet to ask what he writes."""
         self._all_closed = False
 
-    def before(self, job: Job) -> Sequence[Ask] | None:
+    def before(self, job: Job) -> Sequence[Request] | None:
         """Return the writes a job's questions go behind; None if they may not go yet."""
         sessions = job.sessions
         if self._all_closed:
@@ -122,13 +124,13 @@ class Line:
             if (
                 job.sessions is not None
                 and len(job.sessions) > 1
-                and any(a.behind for a in job.asks)
+                and any(a.behind for a in job.requests)
             ):
                 self.close(job)
             return
-        if job.sessions is not None and len(job.asks) == 1 and job.asks[0].write:
+        if job.sessions is not None and len(job.requests) == 1 and job.requests[0].write:
             for each in job.sessions:
-                self._writes[each] = job.asks[0]
+                self._writes[each] = job.requests[0]
         else:
             self.close(job)
 

@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from ...values.session import Session
 from .keys import Bucket
 
-__all__ = ["Guesses"]
+__all__ = ["Predictions"]
 
 _KEPT, _BYTES = 1024, 16 * 1024 * 1024
 """Most sessions kept, and bytes of their JSON."""
 
 
-class Guesses:
+class Predictions:
     """Sessions that were changed lately, as this process would expect them."""
 
     __slots__ = ("_bytes", "_expected", "_known", "_round", "_sessions")
@@ -70,7 +70,7 @@ class Guesses:
         while self._bytes > _BYTES or len(sessions) > _KEPT:
             self.forget(next(iter(sessions)))
 
-    def append(self, session_id: str, count: int, most: int, *, scope: str) -> None:
+    def append(self, session_id: str, count: int, maximum: int, *, scope: str) -> None:
         """Expect so many frames more in a log, which holds so many at most.
 
         None of what a principal, the `scope`, sends to another's session: that will be refused.
@@ -80,7 +80,7 @@ class Guesses:
             session, digest, made, size = kept
             longer = {
                 "last_seq": session.last_seq + count,
-                "frame_count": min(session.frame_count + count, most),
+                "frame_count": min(session.frame_count + count, maximum),
             }
             session = Session.trusted(session.__dict__ | longer)
             self._sessions[session_id] = session, digest, made, size
@@ -91,7 +91,7 @@ class Guesses:
         if kept is not None:
             self._bytes -= kept[3]
 
-    def refuted(self, session_id: str) -> None:
+    def discard_stale(self, session_id: str) -> None:
         """Drop a guess unless it was made since the answers of this round came.
 
         Of many changes of one session that were refused together, the first starts from what the

@@ -12,8 +12,8 @@ from ...operations.command import StoreCommand
 from ...values.errors import OutcomeUnknown, SessionError, StoreUnavailable
 from .codec import Unreadable
 from .delivery.delivery import Delivery
-from .delivery.request import OPEN, Ask
-from .opening import Works
+from .delivery.request import OPEN, Request
+from .opening import Resources
 from .order import Job, Line
 from .plans import plan_of
 
@@ -32,13 +32,13 @@ class Rounds:
 
     def __init__(
         self,
-        works: Works,
+        resources: Resources,
         delivery: Delivery,
         refuse: Callable[[Reply, BaseException], None],
     ) -> None:
         self.delivery = delivery
-        self._name = works.servers.name
-        self._setting, self._ledger = works.setting, works.ledger
+        self._name = resources.servers.name
+        self._plan_context, self._writer_log = resources.plan_context, resources.writer_log
         self._refuse = refuse
 
     async def run(self, entries: Sequence[Entry], /) -> None:
@@ -46,7 +46,9 @@ class Rounds:
         jobs: list[Job] = []
         for command, reply, since, waited in entries:
             try:
-                jobs.append(Job(command, plan_of(self._setting, command), reply, since, waited))
+                jobs.append(
+                    Job(command, plan_of(self._plan_context, command), reply, since, waited)
+                )
             except CallerError as error:
                 fail(reply, error)
         try:
@@ -55,29 +57,29 @@ class Rounds:
         except asyncio.CancelledError:
             for job in jobs:
                 if job.unknown and not job.reply.done():
-                    known = self._ledger.operation_id(job.asks[0]) if job.whole else ""
+                    known = self._writer_log.operation_id(job.requests[0]) if job.whole else ""
                     fail(job.reply, OutcomeUnknown(known))
             raise
 
     async def _round(self, jobs: list[Job]) -> list[Job]:
         """Ask once what all jobs whose turn it is want to know; return those not answered."""
-        jobs, asks = self._due(jobs)
-        if not asks:
+        jobs, requests = self._due(jobs)
+        if not requests:
             return jobs
-        self._setting.guesses.begin(ask.bucket for ask in asks)
-        await self.delivery.attempt(asks)
+        self._plan_context.predictions.begin(request.bucket for request in requests)
+        await self.delivery.attempt(requests)
         # Who has an answer gets it now, however long the others have to wait for theirs.
         jobs = self._advanced(jobs)
-        still = [ask for ask in asks if ask.answer is OPEN and not ask.stale]
+        still = [request for request in requests if request.answer is OPEN and not request.stale]
         if not still:
             self.delivery.calm()
             return jobs
         await self.delivery.pause(still)
         return self._advanced(jobs)
 
-    def _due(self, jobs: list[Job]) -> tuple[list[Job], list[Ask]]:
+    def _due(self, jobs: list[Job]) -> tuple[list[Job], list[Request]]:
         """Begin the jobs whose turn has come; return those not answered, and what is asked now."""
-        line, left, asks = Line(), list[Job](), list[Ask]()
+        line, left, requests = Line(), list[Job](), list[Request]()
         for job in jobs:
             before = line.before(job)
             if not job.begun and job.reply.done():
@@ -90,13 +92,13 @@ class Rounds:
                 job.begun = True
                 if not self._advance(job):
                     continue
-            for ask in job.open:
-                ask.behind = before
-                self.delivery.set_deadline(ask, job.since, job.waited)
-                asks.append(ask)
+            for request in job.open:
+                request.behind = before
+                self.delivery.set_deadline(request, job.since, job.waited)
+                requests.append(request)
             line.add(job)
             left.append(job)
-        return left, asks
+        return left, requests
 
     def _advanced(self, jobs: list[Job]) -> list[Job]:
         """Take the next step of all that are answered; return those that ask for more."""
@@ -104,11 +106,11 @@ class Rounds:
 
     def _advance(self, job: Job) -> bool:
         """Take a job's next step; say whether it asks for more."""
-        if job.asks and job.behind:
-            job.plan, job.asks, job.begun = plan_of(self._setting, job.command), [], False
+        if job.requests and job.behind:
+            job.plan, job.requests, job.begun = plan_of(self._plan_context, job.command), [], False
             return True
         try:
-            job.asks = self._step(job)
+            job.requests = self._step(job)
         except StopIteration as end:
             succeed(job.reply, end.value)
         except CallerError as error:
@@ -119,13 +121,13 @@ class Rounds:
             return True
         return False
 
-    def _step(self, job: Job) -> list[Ask]:
-        if not job.asks:
+    def _step(self, job: Job) -> list[Request]:
+        if not job.requests:
             return next(job.plan)
-        answers = [ask.answer for ask in job.asks]
+        answers = [request.answer for request in job.requests]
         errors = [answer for answer in answers if isinstance(answer, Exception)]
         if not errors:
-            job.wrote = job.wrote or any(ask.changed for ask in job.asks)
+            job.wrote = job.wrote or any(request.changed for request in job.requests)
             try:
                 return job.plan.send(answers)
             except Unreadable as found:

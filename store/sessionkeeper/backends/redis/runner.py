@@ -11,7 +11,7 @@ from soleowner import Batch, Reply, Runner
 from ...operations.command import StoreCommand
 from ...operations.tables import Tables
 from .lanes import Lanes
-from .opening import Works
+from .opening import Resources
 from .rounds import Entry, Rounds
 
 __all__ = ["RedisRunner"]
@@ -26,23 +26,23 @@ class RedisRunner(Runner[Tables]):
     is cancelled, what was sent and not answered is unknown, and the rest had no effect.
     """
 
-    def __init__(self, get_ready: Callable[[], Awaitable[Works]], *, capacity: int) -> None:
-        self._get_ready = get_ready
+    def __init__(self, open_backend: Callable[[], Awaitable[Resources]], *, capacity: int) -> None:
+        self._get_ready = open_backend
         self._capacity = capacity
-        self._works: Works | None = None
+        self._resources: Resources | None = None
         self._lanes: Lanes | None = None
         self._arrivals: dict[Reply, tuple[float, float]] = {}
 
     @property
-    def works(self) -> Works:
+    def resources(self) -> Resources:
         """What it works with. Raises `RuntimeError` before it was opened."""
-        if self._works is None:
+        if self._resources is None:
             raise RuntimeError("not open")
-        return self._works
+        return self._resources
 
     @property
     def applying(self) -> bool:  # type: ignore[override]  # computed where others keep it
-        return self._works is not None and self._works.setting.applying
+        return self._resources is not None and self._resources.plan_context.applying
 
     def arrived(self, reply: Reply, /) -> None:
         """Note when a command was asked: its caller's patience begins in the mailbox."""
@@ -50,11 +50,11 @@ class RedisRunner(Runner[Tables]):
 
     async def open(self) -> None:
         """Connect and agree on the layout. Raises `StoreUnavailable`."""
-        self._works = works = await self._get_ready()
+        self._resources = resources = await self._get_ready()
         self._now = asyncio.get_running_loop().time
-        self._rounds = Rounds(works, works.new_delivery(), self.refuse)
-        if works.servers.several:
-            self._lanes = Lanes(works, self.refuse)
+        self._rounds = Rounds(resources, resources.new_delivery(), self.refuse)
+        if resources.servers.several:
+            self._lanes = Lanes(resources, self.refuse)
 
     async def run(self, batch: Batch[Tables], /) -> None:
         """Answer all; where there are several nodes, go on once there is room for more."""
@@ -86,6 +86,6 @@ class RedisRunner(Runner[Tables]):
         """Close the connections, and tell who watches."""
         if self._lanes is not None:
             await self._lanes.aclose()
-        works = self._works
-        if works is not None:
-            await works.aclose()
+        resources = self._resources
+        if resources is not None:
+            await resources.aclose()

@@ -7,16 +7,16 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
-from ...interface.wakeups import Bells
+from ...interface.wakeups import Wakeups
 from ...values.errors import StoreUnavailable
-from .client.call import Answer, Call, Fate, Refused
-from .client.connection import Link
-from .client.refusals import passing
+from .client.call import Answer, Call, DeliveryStatus, Refused
+from .client.connection import Connection
+from .client.refusals import is_transient
 from .client.servers import Servers
 from .codec import decoded_id
 from .keys import Bucket, Keys
 
-__all__ = ["NewsReader"]
+__all__ = ["StreamReader"]
 
 logger = logging.getLogger("sessionkeeper")
 
@@ -25,7 +25,7 @@ _LAPSED = 1
 _START = b"0-0"
 
 
-class NewsReader:
+class StreamReader:
     """Reads the news of buckets that are heeded, each on a connection of its own.
 
     A bell too many does no harm, one too few loses news. So all bells are rung whenever something
@@ -37,24 +37,24 @@ class NewsReader:
         self,
         servers: Servers,
         keys: Keys,
-        bells: Bells,
-        heed: Callable[[Bucket, float], Call],
+        wakeups: Wakeups,
+        enable_change_feed: Callable[[Bucket, float], Call],
         *,
         block: float = 5.0,
-        most: float = 5.0,
+        maximum: float = 5.0,
         linger: float = 10.0,
     ) -> None:
-        self._heed = heed
+        self._heed = enable_change_feed
         """Makes the call that has news written for so many seconds."""
         self._linger = linger
         """Seconds a connection is kept when nobody watches: the next step of a watcher is near."""
         self._idle_since: dict[int, float] = {}
         self._servers = servers
         self._keys = keys
-        self._bells = bells
+        self._wakeups = wakeups
         self._block = block
         """Seconds a read waits on the server before it is begun anew."""
-        self._most = most
+        self._most = maximum
         """Seconds between attempts to connect, at most."""
         self._heeded: dict[int, int] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -63,7 +63,7 @@ class NewsReader:
     def __repr__(self) -> str:
         return f"<NewsReader buckets={len(self._tasks)}>"
 
-    def heed(self, bucket: int) -> None:
+    def enable_change_feed(self, bucket: int) -> None:
         """Somebody watches a session of this bucket from now on: bells are rung once it is read."""
         if self._closed:
             return
@@ -110,7 +110,7 @@ class NewsReader:
                     await link.aclose()
             if not self._wanted(bucket):
                 break
-            self._servers.doubt(bucket.number)
+            self._servers.invalidate(bucket.number)
             failures += 1
             await asyncio.sleep(backoff.compute(failures))
         # In the step that found nobody there: who comes next begins anew.
@@ -122,26 +122,26 @@ class NewsReader:
         idle = asyncio.get_running_loop().time() - self._idle_since.get(bucket.number, 0.0)
         return idle < self._linger
 
-    async def _read(self, bucket: Bucket, link: Link) -> bool:
+    async def _read(self, bucket: Bucket, link: Connection) -> bool:
         """Read until the connection ends; whether anything was read."""
         words = ("XREAD", "BLOCK", int(self._block * 1000), "COUNT", _COUNT, "STREAMS", bucket.news)
-        heed = self._heed(bucket, 4 * self._block)
-        (heeded,) = await link.exchange([heed], _longest(link))
+        enable_change_feed = self._heed(bucket, 4 * self._block)
+        (heeded,) = await link.exchange([enable_change_feed], _longest(link))
         last = await self._newest(bucket, link)
         if last is None or not _is_answer(heeded, link):
             return False
         # Whatever came before is to be seen in the sessions themselves.
-        self._bells.ring_all()
+        self._wakeups.notify_all()
         while self._wanted(bucket):
             read = Call(bucket.number, (*words, last))
-            heeded, answer = await link.exchange([heed, read], _longest(link))
+            heeded, answer = await link.exchange([enable_change_feed, read], _longest(link))
             if not _is_answer(heeded, link) or not _is_answer(answer, link):
                 return True
             if heeded == _LAPSED:
-                self._bells.ring_all()
+                self._wakeups.notify_all()
             entries = _entries(answer)
             for _, fields in entries:
-                self._bells.ring(decoded_id(fields[1]))
+                self._wakeups.notify(decoded_id(fields[1]))
             if 0 < len(entries) < _COUNT:
                 last = entries[-1][0]
                 continue
@@ -150,10 +150,10 @@ class NewsReader:
                 return True
             if newest != last:
                 last = newest
-                self._bells.ring_all()
+                self._wakeups.notify_all()
         return True
 
-    async def _newest(self, bucket: Bucket, link: Link) -> bytes | None:
+    async def _newest(self, bucket: Bucket, link: Connection) -> bytes | None:
         words = ("XREVRANGE", bucket.news, "+", "-", "COUNT", 1)
         (answer,) = await link.exchange([Call(bucket.number, words)], _longest(link))
         if not _is_answer(answer, link):
@@ -161,7 +161,7 @@ class NewsReader:
         return answer[0][0] if answer else _START
 
 
-def _longest(link: Link) -> float:
+def _longest(link: Connection) -> float:
     """Seconds one read may take: who answers byte by byte is never silent."""
     return 2 * link.silence
 
@@ -171,12 +171,12 @@ def _entries(answer: Answer) -> list[tuple[bytes, list[bytes]]]:
     return next(iter(streams.values())) if streams else []
 
 
-def _is_answer(answer: Answer, link: Link) -> bool:
+def _is_answer(answer: Answer, link: Connection) -> bool:
     if isinstance(answer, Refused):
         # A bucket that moved, or a primary that became a replica, is found again without a word.
-        if passing(answer):
+        if is_transient(answer):
             return False
         # Its code alone: the text may quote the command.
         logger.warning("news of sessions on %s are refused: %s", link.name, answer.code)
         return False
-    return not isinstance(answer, Fate)
+    return not isinstance(answer, DeliveryStatus)

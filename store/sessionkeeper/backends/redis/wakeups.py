@@ -7,58 +7,62 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 
-from ...interface.wakeups import Bells
+from ...interface.wakeups import Wakeups
 from .client.call import Call, Word
 from .client.servers import Servers
 from .delivery.writer_log import keys_of
 from .keys import Bucket, Keys
 from .scripts import script, with_ttl
-from .stream_reader import NewsReader
+from .stream_reader import StreamReader
 
-__all__ = ["HeedingBells", "heed"]
+__all__ = ["RemoteWakeups", "enable_change_feed"]
 
-HEED = script("heed")
+ENABLE_CHANGE_FEED = script("enable_change_feed")
 
 
-class HeedingBells(Bells):
+class RemoteWakeups(Wakeups):
     """The bells of one store, rung by its own operations and by the news of others."""
 
     __slots__ = ("_keys", "_reader")
 
     def __init__(self) -> None:
         super().__init__()
-        self._reader: NewsReader | None = None
+        self._reader: StreamReader | None = None
 
     def connect(self, servers: Servers, keys: Keys, writer: str, *, ttl: int | None = None) -> None:
         """Have news read from these servers."""
         self._keys = keys
-        self._reader = NewsReader(servers, keys, self, partial(heed, writer, ttl=ttl))
+        self._reader = StreamReader(
+            servers, keys, self, partial(enable_change_feed, writer, ttl=ttl)
+        )
 
     async def aclose(self) -> None:
         """Stop reading, and tell who watches that the store has ended."""
         if self._reader is not None:
             await self._reader.aclose()
-        self.ring_all()
+        self.notify_all()
 
     @contextmanager
-    def one(self, session_id: str) -> Generator[asyncio.Event]:
+    def subscribe(self, session_id: str) -> Generator[asyncio.Event]:
         """Hang up a bell for a session while the block runs."""
         reader = self._reader
-        with super().one(session_id) as bell:
+        with super().subscribe(session_id) as wakeup:
             if reader is None:
-                yield bell
+                yield wakeup
                 return
             bucket = self._keys.bucket_of(session_id).number
-            reader.heed(bucket)
+            reader.enable_change_feed(bucket)
             try:
-                yield bell
+                yield wakeup
             finally:
                 reader.release(bucket)
 
 
-def heed(writer: str, bucket: Bucket, seconds: float, *, ttl: int | None = None) -> Call:
+def enable_change_feed(
+    writer: str, bucket: Bucket, seconds: float, *, ttl: int | None = None
+) -> Call:
     """Make the call that has news of a bucket written for so many seconds."""
-    heeded = HEED if ttl is None else with_ttl(HEED, ttl)
+    enabling = ENABLE_CHANGE_FEED if ttl is None else with_ttl(ENABLE_CHANGE_FEED, ttl)
     fixed = keys_of(bucket, writer)
-    words: list[Word] = ["EVALSHA", heeded.digest, len(fixed), *fixed, "", round(seconds * 1e6)]
-    return Call(bucket.number, words, heeded)
+    words: list[Word] = ["EVALSHA", enabling.digest, len(fixed), *fixed, "", round(seconds * 1e6)]
+    return Call(bucket.number, words, enabling)

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from soleowner import Post
 
-from ...interface.wakeups import Bells
+from ...interface.wakeups import Wakeups
 from .store_counters import read_meta, read_numbers
 
-__all__ = ["News"]
+__all__ = ["ChangePoller"]
 
 _MOST = 1_000
 _MOVED = (
@@ -22,7 +22,7 @@ _MOVED = (
 )
 
 
-class News:
+class ChangePoller:
     """Compares the store's counters with those seen last.
 
     Every frame and every end gives a session a new place in the orders, so what moved is found by
@@ -33,9 +33,9 @@ class News:
     PAUSE: ClassVar[float] = 0.02
     """Seconds between looks while somebody watches and nothing else happens."""
 
-    def __init__(self, connection: sqlite3.Connection, bells: Bells, post: Post) -> None:
+    def __init__(self, connection: sqlite3.Connection, wakeups: Wakeups, post: Post) -> None:
         self._execute = connection.execute
-        self._bells = bells
+        self._wakeups = wakeups
         self._post = post
         self._place: int = 0
         self._gone: int = 0
@@ -47,14 +47,14 @@ class News:
         if numbers.last_place == place and numbers.gone == gone:
             return
         # Who begins to watch after this question looks at the log after it too.
-        if self._bells:
+        if self._wakeups:
             moved = self._execute(_MOVED, (place, _MOST)).fetchall()
             if numbers.gone != gone or len(moved) == _MOST:
-                self._post(self._bells.ring_all)
+                self._post(self._wakeups.notify_all)
             else:
                 self._post(partial(self._ring, [each[0] for each in moved]))
         self._place, self._gone = numbers.last_place, numbers.gone
 
     def _ring(self, session_ids: list[str]) -> None:
         for session_id in session_ids:
-            self._bells.ring(session_id)
+            self._wakeups.notify(session_id)

@@ -19,11 +19,11 @@ __all__ = ["bring_in"]
 _PAUSE = 0.002
 
 
-def bring_in(path: str, most: int) -> int:
+def bring_in(path: str, maximum: int) -> int:
     """Bring in what can be, and return how many pages are left in the log.
 
     The caller has the write lock, on another connection of this thread, and has written nothing.
-    While more than `most` pages are in the log it waits for the readers of this moment, for
+    While more than `maximum` pages are in the log it waits for the readers of this moment, for
     `BUSY_SLICE` at most, so that the next writer can begin the log anew. Raises `sqlite3.Error`.
     """
     deadline = time.monotonic() + BUSY_SLICE
@@ -35,7 +35,7 @@ def bring_in(path: str, most: int) -> int:
             row: tuple[int, int, int]
             row = beside.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             _, pages, done = row
-            if pages <= most or time.monotonic() >= deadline:
+            if pages <= maximum or time.monotonic() >= deadline:
                 return max(0, pages - done)
             if pages == done:
                 # Who begins to read now reads the file alone; the others end, and with them what

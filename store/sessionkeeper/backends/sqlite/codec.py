@@ -14,7 +14,7 @@ from ...operations.session_row import SessionRow
 from ...values.session import Session
 from ...values.states import Direction, SessionState
 from ..session_fields import fields_of, held_of, read_fields, to_json
-from .errors import damaged
+from .errors import corruption_error
 
 __all__ = [
     "FRAME_COLUMNS",
@@ -119,9 +119,9 @@ def read_row(columns: Columns) -> SQLiteRow:
             and (ended_at is None or _FIRST <= ended_at <= _LAST)
         )
     except _UNREADABLE:
-        raise damaged("a session") from None
+        raise corruption_error("a session") from None
     if not sound:
-        raise damaged("a session")
+        raise corruption_error("a session")
     row = SQLiteRow(
         Session.trusted(held), number=number, revision=revision, wall=created_at, steady=born_at
     )
@@ -155,9 +155,9 @@ def read_frame(columns: tuple[int, int, bytes | None, bytes]) -> FrameRecord:
     try:
         timestamp, way = _EPOCH + timedelta(microseconds=sent_at), _DIRECTIONS[direction]
     except _UNREADABLE:
-        raise damaged("a frame") from None
+        raise corruption_error("a frame") from None
     if type(message) is not bytes or not (detail is None or type(detail) is bytes):
-        raise damaged("a frame")
+        raise corruption_error("a frame")
     return FrameRecord(message, way, timestamp, detail)
 
 

@@ -14,17 +14,17 @@ from .errors import FAILURES, FilesChanged, GivenUp, LockWait, fault_of, primary
 from .files import Look, StoreFiles
 from .opening import connect
 from .origin import Origin, origin_in_file, origin_seen, settled
-from .store_counters import StoreNumbers
+from .store_counters import SQLiteCounters
 from .tables import SQLiteTables
 
-__all__ = ["Connected"]
+__all__ = ["SQLiteConnection"]
 
 R = TypeVar("R")
 
 _WAITED_FOR = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 
-class Connected(Transactions[SQLiteTables]):
+class SQLiteConnection(Transactions[SQLiteTables]):
     """Transactions on one connection to the file, of one thread."""
 
     _post: Post
@@ -55,7 +55,7 @@ class Connected(Transactions[SQLiteTables]):
         """Whether the store is being closed, and a lock is waited for no longer."""
         return self._interrupted
 
-    def start(self, statement: str) -> tuple[int, StoreNumbers]:
+    def start(self, statement: str) -> tuple[int, SQLiteCounters]:
         """Begin a transaction; return the file's version and counters. Raises `LockWait`."""
         started = time.monotonic()
         while True:

@@ -15,7 +15,7 @@ __all__ = [
     "FilesChanged",
     "GivenUp",
     "LockWait",
-    "damaged",
+    "corruption_error",
     "fault_of",
     "primary_code",
     "told",
@@ -77,7 +77,7 @@ class Fault:
     """Why nothing may be written any more; None if the store goes on."""
 
 
-def damaged(what: str) -> sqlite3.DatabaseError:
+def corruption_error(what: str) -> sqlite3.DatabaseError:
     """Make the error for a row that SQLite takes for a good one."""
     error = sqlite3.DatabaseError(f"{what} cannot be what was written")
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT

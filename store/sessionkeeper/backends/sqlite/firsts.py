@@ -6,7 +6,7 @@ from sqlite3 import Connection
 
 from ...values.clock import micros
 from ...values.ids import encoded_id
-from .errors import damaged
+from .errors import corruption_error
 
 __all__ = ["BY_ACTIVITY", "BY_AGE", "BY_END", "Firsts"]
 
@@ -53,7 +53,7 @@ class Firsts:
                     self._tied[order] = [number for *_, number in tied]
                     return self.known(order)
             except TypeError:
-                raise damaged("a session") from None
+                raise corruption_error("a session") from None
             limit *= _MORE
 
     def moved(self, number: int) -> None:

@@ -13,14 +13,14 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-__all__ = ["LEVELS", "PlaceTable", "listed_wrongly"]
+__all__ = ["LEVELS", "FrameIndex", "listed_wrongly"]
 
 Place: TypeAlias = tuple[int, int, int]
 """A session's number, a frame's number in it, and the key of its row."""
 
 LEVELS = ("places", "new_places")
 """The large table and the small one, in the order of numbers."""
-GATHERED = 2_048
+MERGE_AT = 2_048
 """Places in the small table, about, before they are brought into the large one."""
 
 _HERE = "session = ?1 AND seq BETWEEN ?2 AND ?3"
@@ -53,7 +53,7 @@ _WRONG = {
 }
 
 
-class PlaceTable:
+class FrameIndex:
     """Lists frames, finds and removes them, by session and number; within a transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -72,7 +72,7 @@ class PlaceTable:
             gathered = int(self._execute("SELECT count(*) FROM new_places").fetchone()[0])
         else:
             gathered += len(places)
-        if gathered >= GATHERED:
+        if gathered >= MERGE_AT:
             self._execute(_BRING)
             self._execute("DELETE FROM new_places")
             gathered = 0

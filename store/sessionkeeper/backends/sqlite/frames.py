@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from ...operations.frame_record import FrameRecord
 from .codec import FRAME_COLUMNS, Columns, SQLiteRow, frame_columns, read_frame
-from .errors import damaged
-from .frame_index import PlaceTable
+from .errors import corruption_error
+from .frame_index import FrameIndex
 
 __all__ = ["FrameTable"]
 
@@ -36,7 +36,7 @@ class FrameTable:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._execute = connection.execute
-        self._places = PlaceTable(connection)
+        self._places = FrameIndex(connection)
         self._pending: dict[int, list[Columns]] = {}
         self.buried = True
         """Whether there may be graves; a process that was killed may have left some."""
@@ -72,7 +72,7 @@ class FrameTable:
         self._settle(row)
         found = self._places.read(FRAME_COLUMNS, row.number, first, first + count - 1)
         if len(found) != count:
-            raise damaged("a log with frames missing")
+            raise corruption_error("a log with frames missing")
         return [read_frame(columns) for columns in found]
 
     def trim(self, row: SQLiteRow, count: int) -> int:
@@ -84,7 +84,7 @@ class FrameTable:
         up_to = first + count - 1
         size, found = self._places.measure(row.number, first, up_to)
         if found != count:
-            raise damaged("a log with frames missing")
+            raise corruption_error("a log with frames missing")
         self._remove(row.number, first, up_to)
         return size
 

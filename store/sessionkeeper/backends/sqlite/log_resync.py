@@ -16,14 +16,14 @@ from contextlib import suppress
 
 from .errors import primary_code
 
-__all__ = ["make_certain"]
+__all__ = ["resync_wal"]
 
 _PIECE = 1024 * 1024
 _PATIENCE = 500  # milliseconds
 _LEFT_ALONE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY)
 
 
-def make_certain(connection: sqlite3.Connection, path: str) -> None:
+def resync_wal(connection: sqlite3.Connection, path: str) -> None:
     """Write the log's bytes again, as they are, and sync them; nothing to do if there are none.
 
     Nobody can append meanwhile: it holds the write lock. Raises `sqlite3.Error`, `OSError`.

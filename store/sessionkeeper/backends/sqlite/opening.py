@@ -19,8 +19,8 @@ from urllib.parse import quote
 
 from ...values.errors import StoreUnavailable
 from ...values.guarantees import Durability
-from .errors import FAILURES, GivenUp, damaged, primary_code, told
-from .log_resync import make_certain
+from .errors import FAILURES, GivenUp, corruption_error, primary_code, told
+from .log_resync import resync_wal
 from .origin import origin_in_file, origin_seen, settled
 from .schema import APPLICATION_ID, NAMES, PAGE_BYTES, VERSION, migrate
 from .store_counters import read_meta, read_numbers
@@ -167,7 +167,7 @@ def _prepared(connection: sqlite3.Connection, path: str, durability: Durability)
     """Make it ready for use, from the beginning; False if another process holds a lock."""
     try:
         _settle(connection, durability)
-        make_certain(connection, path)
+        resync_wal(connection, path)
         if _pragma(connection, "user_version") < VERSION:
             migrate(connection)
         _check(connection, path)
@@ -304,7 +304,7 @@ def _check_numbers(connection: sqlite3.Connection) -> None:
     numbers = read_numbers(read_meta(connection.execute)[1])
     sound = all(type(each) is int for each in used)
     if not sound or used[0] > numbers.last_number or max(used[1:]) > numbers.last_place:
-        raise damaged("what the file counts")
+        raise corruption_error("what the file counts")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

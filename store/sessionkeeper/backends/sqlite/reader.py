@@ -13,24 +13,24 @@ from typing import Any
 
 from soleowner import Command, Post
 
-from ...interface.wakeups import Bells
+from ...interface.wakeups import Wakeups
 from ...values.errors import StoreClosed, StoreUnavailable
 from ...values.guarantees import Durability
-from .change_poller import News
-from .connection import Connected
+from .change_poller import ChangePoller
+from .connection import SQLiteConnection
 from .errors import FAILURES, FilesChanged, fault_of
 from .files import StoreFiles
 from .opening import open_to_read
 from .schema import VERSION
 from .tables import SQLiteTables
-from .writer import SQLiteLedger
+from .writer import SQLiteWriter
 
 __all__ = ["SQLiteReader"]
 
 _LATER = 1.0
 
 
-class SQLiteReader(Connected):
+class SQLiteReader(SQLiteConnection):
     """Reads beside a ledger, which opened the file before; what is wrong with it, it is told.
 
     Nobody's lock is waited for but that of a process that recovers the file. The news of other
@@ -40,18 +40,18 @@ class SQLiteReader(Connected):
     def __init__(
         self,
         tables: SQLiteTables,
-        ledger: SQLiteLedger,
+        writer: SQLiteWriter,
         path: str,
         files: StoreFiles,
         *,
         durability: Durability,
         patience: float,
-        bells: Bells,
+        wakeups: Wakeups,
     ) -> None:
         super().__init__(tables, path, files, patience=patience)
-        self._ledger = ledger
+        self._writer = writer
         self._durability = durability
-        self._bells = bells
+        self._wakeups = wakeups
         self._look_at = 0.0
         self._spoiled = False
         """Whether the connection is still in the midst of something that failed."""
@@ -72,7 +72,7 @@ class SQLiteReader(Connected):
             self._connect()
         version, _ = self.start("BEGIN")
         if version != VERSION:
-            self._ledger.stop_writing(f"the file is of version {version} now")
+            self._writer.stop_writing(f"the file is of version {version} now")
         self.look()
         self.prefetch(commands)
 
@@ -98,24 +98,24 @@ class SQLiteReader(Connected):
         if fault is None:
             return None
         if fault.reason is not None:
-            self._ledger.stop_writing(fault.reason)
+            self._writer.stop_writing(fault.reason)
         return fault.answer
 
     def tidy(self) -> float | None:
         """Look for others' news, while somebody watches."""
-        if not self._bells:
+        if not self._wakeups:
             return None
         now = time.monotonic()
         if now < self._look_at:
             return self._look_at - now
-        self._look_at = now + News.PAUSE
+        self._look_at = now + ChangePoller.PAUSE
         try:
             self._files.look()
             self._news.look()
         except (*FAILURES, FilesChanged) as error:
             self.refuse(error)
             self._look_at = now + _LATER
-            self._post(self._bells.ring_all)  # who watches looks, and is told the same
+            self._post(self._wakeups.notify_all)  # who watches looks, and is told the same
         return self._look_at - now
 
     def lost(self) -> Exception:
@@ -126,4 +126,4 @@ class SQLiteReader(Connected):
         connection = open_to_read(self._path, self._durability, self.given_up)
         self._spoiled = False
         self.connect(connection)
-        self._news = News(connection, self._bells, self._post)
+        self._news = ChangePoller(connection, self._wakeups, self._post)

@@ -10,18 +10,25 @@ from typing import Any
 
 import msgspec
 
-from ...operations.counters import TallyNumbers
+from ...operations.counters import CounterValues
 from ...values.clock import Clock
-from .errors import damaged
+from .errors import corruption_error
 
-__all__ = ["Age", "PrincipalCounts", "StoreNumbers", "read_meta", "read_numbers", "write_numbers"]
+__all__ = [
+    "StoreClock",
+    "PrincipalCounts",
+    "SQLiteCounters",
+    "read_meta",
+    "read_numbers",
+    "write_numbers",
+]
 
 _MOST = 2**62  # no store gets so far; SQLite ends at twice as many
 LONGEST_GAP = 86_400.0
 """Seconds a store can age while nobody can tell how long it was closed."""
 
 
-class Stamp(msgspec.Struct, array_like=True, gc=False):
+class ClockStamp(msgspec.Struct, array_like=True, gc=False):
     """A moment of the store's age, by both clocks of the machine."""
 
     boot: str = ""
@@ -32,47 +39,47 @@ class Stamp(msgspec.Struct, array_like=True, gc=False):
     steady: float = 0.0
 
 
-class StoreNumbers(msgspec.Struct, array_like=True, gc=False):
+class SQLiteCounters(msgspec.Struct, array_like=True, gc=False):
     """The counters no two processes may disagree on."""
 
     last_number: int = 0
     """Of creation; none is used twice."""
     last_place: int = 0
     """In the orders of activity and of ends."""
-    tally: TallyNumbers = msgspec.field(default_factory=TallyNumbers)
-    stamp: Stamp = msgspec.field(default_factory=Stamp)
+    counters: CounterValues = msgspec.field(default_factory=CounterValues)
+    stamp: ClockStamp = msgspec.field(default_factory=ClockStamp)
 
     @property
     def gone(self) -> int:
         """How many sessions were removed since the store began."""
-        return sum(self.tally.gone.values())
+        return sum(self.counters.gone.values())
 
 
 def read_meta(execute: Callable[[str], Cursor]) -> tuple[int, bytes]:
     """Read the version of the file, and what it counts. Raises `sqlite3.DatabaseError`."""
     found = execute("SELECT version, numbers FROM meta").fetchone()
     if found is None or type(found[0]) is not int or type(found[1]) is not bytes:
-        raise damaged("what the file counts")
+        raise corruption_error("what the file counts")
     return found[0], found[1]
 
 
-def read_numbers(kept: bytes) -> StoreNumbers:
+def read_numbers(kept: bytes) -> SQLiteCounters:
     """Read what `write_numbers` made; a new file holds nothing. Raises `sqlite3.DatabaseError`."""
     try:
-        numbers = _decoder.decode(kept) if kept else StoreNumbers()
+        numbers = _decoder.decode(kept) if kept else SQLiteCounters()
     except (msgspec.MsgspecError, ValueError):
-        raise damaged("what the file counts") from None
+        raise corruption_error("what the file counts") from None
     if not (0 <= numbers.last_number < _MOST and 0 <= numbers.last_place < _MOST):
-        raise damaged("what the file counts")
+        raise corruption_error("what the file counts")
     return numbers
 
 
-def write_numbers(numbers: StoreNumbers) -> bytes:
+def write_numbers(numbers: SQLiteCounters) -> bytes:
     """Make the bytes to be kept."""
     return _encoder.encode(numbers)
 
 
-class Age:
+class StoreClock:
     """The steady clock of a store, which outlives processes and starts of the machine.
 
     While the machine runs it is the machine's own steady clock, shifted, so all processes agree
@@ -90,11 +97,11 @@ class Age:
         """The store's age in seconds."""
         return self._clock.steady() + self._offset
 
-    def stamp(self) -> Stamp:
+    def stamp(self) -> ClockStamp:
         """This moment, to be written down."""
-        return Stamp(self._boot, self._offset, self._clock.wall(), self._clock.steady())
+        return ClockStamp(self._boot, self._offset, self._clock.wall(), self._clock.steady())
 
-    def follow(self, stamp: Stamp) -> bool:
+    def follow(self, stamp: ClockStamp) -> bool:
         """Go on from what was written down; say whether that needs to be written anew."""
         steady = self._clock.steady()
         if stamp.boot == self._boot and steady >= stamp.steady:
@@ -128,13 +135,13 @@ class PrincipalCounts(MutableMapping[str, int]):
         if found is None:
             return default
         if type(found[0]) is not int or found[0] < 1:
-            raise damaged("the sessions of a principal")
+            raise corruption_error("the sessions of a principal")
         return found[0]
 
     def __getitem__(self, principal: str) -> int:
         found = self.get(principal)
         if found is None:
-            raise damaged("the sessions of a principal")
+            raise corruption_error("the sessions of a principal")
         return int(found)
 
     def __setitem__(self, principal: str, sessions: int) -> None:
@@ -162,5 +169,5 @@ def _boot_id() -> str:
         return ""
 
 
-_decoder = msgspec.msgpack.Decoder(StoreNumbers)
+_decoder = msgspec.msgpack.Decoder(SQLiteCounters)
 _encoder = msgspec.msgpack.Encoder()

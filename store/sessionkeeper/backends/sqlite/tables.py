@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from ...interface.listeners import Listeners
-from ...operations.counters import Tally
+from ...operations.counters import StoreCounters
 from ...operations.frame_record import FrameRecord
 from ...operations.session_row import SessionRow
 from ...operations.tables import Tables
@@ -30,9 +30,9 @@ from .frames import FrameTable
 from .library import library_warnings
 from .schema import PAGE_BYTES
 from .store_counters import (
-    Age,
     PrincipalCounts,
-    StoreNumbers,
+    SQLiteCounters,
+    StoreClock,
     read_meta,
     read_numbers,
     write_numbers,
@@ -74,12 +74,12 @@ class SQLiteTables(Tables):
 
     def __init__(self, limits: StoreLimits, clock: Clock, listeners: Listeners) -> None:
         self.limits = limits
-        self.age = Age(clock)
+        self.age = StoreClock(clock)
         self.clock = Clock(wall=clock.wall, steady=self.age.now)
         self._listeners = listeners
         self.events: list[tuple[SessionEvent, Context]] = []
         self.announced: set[str] = set()
-        self.numbers = StoreNumbers()
+        self.numbers = SQLiteCounters()
         self._kept: bytes = b""
 
     def attach(self, connection: sqlite3.Connection, path: str) -> None:
@@ -88,15 +88,15 @@ class SQLiteTables(Tables):
         self._path = path
         self.frames = FrameTable(connection)
         self._firsts = Firsts(connection)
-        self.tally = Tally(PrincipalCounts(connection))
+        self.counters = StoreCounters(PrincipalCounts(connection))
         self.forget()
 
-    def load(self) -> tuple[int, StoreNumbers]:
+    def load(self) -> tuple[int, SQLiteCounters]:
         """Read what the store counts, within a transaction; return the file's version with it."""
         version, kept = read_meta(self._execute)
         if kept != self._kept:
             self.numbers = read_numbers(kept)
-            self.tally.restore(self.numbers.tally)
+            self.counters.restore(self.numbers.counters)
             self.age.follow(self.numbers.stamp)
             self._kept = kept
         return version, self.numbers
@@ -106,7 +106,7 @@ class SQLiteTables(Tables):
         self.frames.flush()
         self._keep()
         if self._changed or always:
-            self.numbers.tally = self.tally.numbers()
+            self.numbers.counters = self.counters.numbers()
             self.numbers.stamp = self.age.stamp()
             kept = write_numbers(self.numbers)
             self._execute("UPDATE meta SET numbers = ?", (kept,))
@@ -315,6 +315,6 @@ class SQLiteTables(Tables):
                 row.kept_revision = row.revision
         self._executemany(_KEEP_LOG, [row.log_columns() for row in rows])
         # About: what all batches change, logs of many on pages of their own, a session and its id.
-        pages = 8 + 2 * min(len(rows), self.tally.sessions // _LOGS_A_PAGE) + 2 * len(changed)
+        pages = 8 + 2 * min(len(rows), self.counters.sessions // _LOGS_A_PAGE) + 2 * len(changed)
         self.frames.written += PAGE_BYTES * pages
         self._dirty = {}

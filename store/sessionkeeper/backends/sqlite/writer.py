@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 from soleowner import Command, Post
 
 from ...interface.listeners import Listeners
-from ...interface.wakeups import Bells
+from ...interface.wakeups import Wakeups
 from ...values.errors import OutcomeUnknown, StoreUnavailable
 from ...values.guarantees import Durability
 from ...values.ids import new_session_id
 from .checkpoints import bring_in
-from .connection import Connected
+from .connection import SQLiteConnection
 from .errors import FAILURES, FilesChanged, LockWait, fault_of
 from .files import Look, StoreFiles
 from .library import warn_once
@@ -27,7 +27,7 @@ from .schema import PAGE_BYTES, VERSION
 from .store_counters import read_meta
 from .tables import SQLiteTables
 
-__all__ = ["SQLiteLedger"]
+__all__ = ["SQLiteWriter"]
 
 R = TypeVar("R")
 
@@ -38,7 +38,7 @@ LOG_AT_MOST = 4 * CHECKPOINT_AT
 _LATER = 1.0
 
 
-class SQLiteLedger(Connected):
+class SQLiteWriter(SQLiteConnection):
     """Every promise across processes rests on two things: a batch that may write begins with the
     file's write lock, and what it reads it reads after that.
 
@@ -53,12 +53,12 @@ class SQLiteLedger(Connected):
         *,
         durability: Durability,
         patience: float,
-        bells: Bells,
+        wakeups: Wakeups,
         listeners: Listeners,
     ) -> None:
         super().__init__(tables, path, files, patience=patience)
         self._durability = durability
-        self._bells = bells
+        self._wakeups = wakeups
         self._listeners = listeners
         self._reason: str | None = None
         """Why nothing can be written any more."""
@@ -241,4 +241,4 @@ class SQLiteLedger(Connected):
         for event, context in events:
             self._listeners.tell(event, context)
         for session_id in announced:
-            self._bells.ring(session_id)
+            self._wakeups.notify(session_id)

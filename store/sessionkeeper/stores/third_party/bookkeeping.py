@@ -10,31 +10,31 @@ from collections.abc import Sequence
 from contextvars import Context
 
 from ...interface.listeners import Listeners
-from ...interface.wakeups import Bells
-from ...operations.counters import Tally
+from ...interface.wakeups import Wakeups
+from ...operations.counters import StoreCounters
 from ...values.clock import Clock
 from ...values.events import SessionEvent, SessionEventKind
 from ...values.session import Session
 from ...values.states import SessionState
-from .session_index import Known, Roll
+from .session_index import Roll, SessionIndex
 
-__all__ = ["Notes"]
+__all__ = ["Bookkeeping"]
 
 
-class Notes:
+class Bookkeeping:
     """Kept by one owner; only its operations write here.
 
     What happened elsewhere, past the owner, is noted when a session or a listing is next seen: it
     counts, watchers are told, and listeners are not.
     """
 
-    __slots__ = ("bells", "clock", "listeners", "roll", "tally", "telling")
+    __slots__ = ("clock", "counters", "listeners", "roll", "telling", "wakeups")
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.roll = Roll()
-        self.tally = Tally()
-        self.bells = Bells()
+        self.counters = StoreCounters()
+        self.wakeups = Wakeups()
         self.listeners = Listeners()
         self.telling = False
         """Whether a listener is running now; one must not ask the owner."""
@@ -68,13 +68,13 @@ class Notes:
         if known is not None:
             self._add(known, seq - known.last_seq)
             known.active_at = self.clock.steady()
-        self.bells.ring(session_id)
+        self.wakeups.notify(session_id)
 
     def cleared(self, session_id: str) -> None:
         """Note that all frames were deleted through the owner."""
         known = self.roll.find(session_id)
         if known is not None:
-            self.tally.removed(known.frame_count, 0)
+            self.counters.removed(known.frame_count, 0)
             known.frame_count = 0
             known.active_at = self.clock.steady()
 
@@ -98,33 +98,33 @@ class Notes:
             self.saw(session)
         self.roll.seat(sessions)
 
-    def _enter(self, session: Session) -> Known:
-        self.tally.come(session)
-        self.tally.added(session.frame_count, 0)
+    def _enter(self, session: Session) -> SessionIndex:
+        self.counters.session_added(session)
+        self.counters.added(session.frame_count, 0)
         return self.roll.enter(session)
 
-    def _follow(self, known: Known, session: Session) -> None:
+    def _follow(self, known: SessionIndex, session: Session) -> None:
         known.date(session, self.clock.steady(), self.clock.wall())
         news = session.last_seq > known.last_seq
         news = news or (session.state.is_terminal and not known.state.is_terminal)
-        self.tally.turn(known, session)
+        self.counters.session_changed(known, session)
         came = session.last_seq - known.last_seq
         self._add(known, max(came, session.frame_count - known.frame_count))
-        self.tally.removed(known.frame_count - session.frame_count, 0)
+        self.counters.removed(known.frame_count - session.frame_count, 0)
         known.follow(session)
         if news:
-            self.bells.ring(session.id)
+            self.wakeups.notify(session.id)
 
-    def _add(self, known: Known, count: int) -> None:
+    def _add(self, known: SessionIndex, count: int) -> None:
         if count > 0:
-            self.tally.added(count, 0)
+            self.counters.added(count, 0)
             known.frame_count += count
             known.last_seq += count
 
     def _lose(self, session_id: str, kind: SessionEventKind = SessionEventKind.DELETED) -> None:
         known = self.roll.leave(session_id)
-        self.tally.go(known, kind, known.frame_count, 0)
-        self.bells.ring(session_id)
+        self.counters.session_removed(known, kind, known.frame_count, 0)
+        self.wakeups.notify(session_id)
 
     def _tell(
         self,

@@ -19,7 +19,7 @@ from ...interface.arguments import (
     plain_envelope,
 )
 from ...interface.atomic_store import AtomicSessionStore, Change
-from ...interface.frame_watcher import FrameWatcher, News, Proof
+from ...interface.frame_watcher import FrameWatcher, LogPage, Proof
 from ...interface.session_store import SessionStore
 from ...interface.wakeups import SessionBells
 from ...values.ids import checked_id
@@ -30,7 +30,7 @@ from ..facade import MOST_A_PAGE, WATCHED_AT_ONCE
 from . import one_session as operations
 from . import sweeps
 from .runner import Operation
-from .session_index import Known
+from .session_index import SessionIndex
 
 __all__ = ["AwaitedStore"]
 
@@ -42,9 +42,9 @@ class AwaitedStore(AtomicSessionStore):
 
     _applier: Callable[[Change], Change]
     """Wraps a caller's function for the owner."""
-    _known: Callable[[str], Known]
+    _known: Callable[[str], SessionIndex]
     """What the owner knows of a session it has just seen."""
-    _bells: SessionBells
+    _wakeups: SessionBells
 
     @abstractmethod
     async def _do(self, operation: Operation[R], /) -> R:
@@ -126,7 +126,7 @@ class AwaitedStore(AtomicSessionStore):
         """
         session_id = checked_id(session_id)
         if expected_last_seq is not None:
-            checked_count("expected_last_seq", expected_last_seq, least=0)
+            checked_count("expected_last_seq", expected_last_seq, minimum=0)
         checked = checked_envelopes(session_id, envelopes)
         if len(checked) > 1:
             raise NotImplementedError("the inner store cannot append several frames as one")
@@ -143,8 +143,8 @@ class AwaitedStore(AtomicSessionStore):
     ) -> list[Frame]:
         """Return frames as the interface says, but at the cost of reading the whole log."""
         session_id = checked_id(session_id)
-        checked_count("after", after, least=0)
-        checked_count("limit", limit, least=1)
+        checked_count("after", after, minimum=0)
+        checked_count("limit", limit, minimum=1)
         return await self._do(
             lambda inner: operations.read(inner, session_id, after, limit, newest=newest)
         )
@@ -158,7 +158,7 @@ class AwaitedStore(AtomicSessionStore):
         """
         if type(query) is not SessionQuery:
             raise TypeError(f"a SessionQuery is expected, not {type(query).__name__}")
-        checked_count("limit", limit, least=1, most=MOST_A_PAGE)
+        checked_count("limit", limit, minimum=1, maximum=MOST_A_PAGE)
         after, known = checked_cursor(cursor), self._known
         return await self._do(lambda inner: sweeps.find(inner, known, query, after, limit))
 
@@ -169,13 +169,13 @@ class AwaitedStore(AtomicSessionStore):
         what goes through it wakes a watcher at once.
         """
         session_id = checked_id(session_id)
-        checked_count("after", after, least=0)
+        checked_count("after", after, minimum=0)
         known = self._known
 
         # What the last look found at its end, and the number of that.
         seen: tuple[int, Proof] = 0, None
 
-        async def look(number: int | None, after: int) -> News:
+        async def look(number: int | None, after: int) -> LogPage:
             nonlocal seen
             proof = seen[1] if seen[0] == after else None
             news = await self._do(
@@ -192,4 +192,4 @@ class AwaitedStore(AtomicSessionStore):
             seen = news.frames[-1].seq if news.frames else after, news.proof
             return news
 
-        return FrameWatcher(look, self._bells, session_id, after)
+        return FrameWatcher(look, self._wakeups, session_id, after)

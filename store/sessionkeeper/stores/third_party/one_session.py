@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...interface.atomic_store import Change
-from ...interface.frame_watcher import GONE, News, Proof, is_other
+from ...interface.frame_watcher import GONE, LogPage, Proof, is_other
 from ...interface.session_store import SessionStore
 from ...operations.frame_record import pack
 from ...values.errors import (
@@ -24,7 +24,7 @@ from ...values.errors import (
 )
 from ...values.message import Frame, MessageEnvelope
 from ...values.session import STORE_FIELDS, Session
-from .session_index import Known
+from .session_index import SessionIndex
 
 __all__ = ["add_one", "get_or_create", "look", "modify", "read"]
 
@@ -109,14 +109,14 @@ async def read(
 
 async def look(
     store: SessionStore,
-    known: Callable[[str], Known],
+    known: Callable[[str], SessionIndex],
     session_id: str,
     number: int | None,
     *,
     after: int,
     limit: int,
     proof: Proof,
-) -> News:
+) -> LogPage:
     """Look for frames as a watcher does; the number is that of the session watched so far.
 
     The proof is of the frame they come after, as it was read. Raises `LogReplaced`.
@@ -125,7 +125,7 @@ async def look(
         session = await store.get_session(session_id)
         watched = known(session_id).number
         if number is not None and number != watched:
-            return News(number, (), over=True)
+            return LogPage(number, (), over=True)
         # With the frame they come after, where that is still there.
         start = max(after - 1, 0)
         wanted = session.last_seq > start
@@ -133,7 +133,7 @@ async def look(
     except SessionNotFound:
         if number is None:
             raise
-        return News(number, (), over=True)
+        return LogPage(number, (), over=True)
     before: Proof = None
     if 0 < after <= session.last_seq:
         before = GONE
@@ -143,7 +143,7 @@ async def look(
         raise LogReplaced(session_id, after=after)
     frames = frames[:limit]
     last = hash(pack(frames[-1].envelope)) if frames else before
-    return News(watched, frames, session.state.is_terminal, last)
+    return LogPage(watched, frames, session.state.is_terminal, last)
 
 
 def _first(session: Session) -> int:

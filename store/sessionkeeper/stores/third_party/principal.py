@@ -14,11 +14,11 @@ from ...values.events import Listener
 from ...values.message import MessageEnvelope
 from ...values.session import Session
 from ...values.statistics import StoreStatistics
-from ..principal import Belonging, hide_others, refuse_whole
+from ..principal import PrincipalScope, hide_others, refuse_whole
 from .facade import AwaitedStore
-from .principal_filter import OwnSessions
+from .principal_filter import PrincipalFilter
 from .runner import Operation
-from .session_index import Known
+from .session_index import SessionIndex
 
 __all__ = ["OwnedPrincipalStore"]
 
@@ -33,12 +33,12 @@ class OwnedPrincipalStore(AwaitedStore):
     """
 
     def __init__(self, store: AwaitedStore, principal: str) -> None:
-        self._belonging = Belonging(principal)
+        self._belonging = PrincipalScope(principal)
 
         # In functions, and not in attributes, as `PrincipalStore` has its store.
         async def do(operation: Operation[R], /) -> R:
             try:
-                return await store._do(lambda inner: operation(OwnSessions(inner, principal)))
+                return await store._do(lambda inner: operation(PrincipalFilter(inner, principal)))
             except LimitExceeded as full:
                 hide_others(full)
                 raise
@@ -46,12 +46,12 @@ class OwnedPrincipalStore(AwaitedStore):
         def apply_as_owner(change: Change) -> Change:
             return store._applier(change)
 
-        def known(session_id: str) -> Known:
+        def known(session_id: str) -> SessionIndex:
             return store._known(session_id)
 
         self._do_own, self._applier, self._known = do, apply_as_owner, known
         self._asks_open: Callable[[], bool] = lambda: store.is_open
-        self._bells = NarrowBells(store._bells)
+        self._wakeups = NarrowBells(store._wakeups)
         self.guarantees = store.guarantees  # type: ignore[misc]  # of the class it is a view of
 
     def __repr__(self) -> str:
@@ -79,7 +79,7 @@ class OwnedPrincipalStore(AwaitedStore):
         return await super().update_sessions_batch(checked)
 
     async def modify_session(self, session_id: str, change: Change, /) -> Session:
-        return await super().modify_session(session_id, self._belonging.keeping(change))
+        return await super().modify_session(session_id, self._belonging.wrap_change(change))
 
     async def add_frames(
         self,
@@ -94,7 +94,7 @@ class OwnedPrincipalStore(AwaitedStore):
             session_id,
             envelopes,
             expected_last_seq=expected_last_seq,
-            change=None if change is None else self._belonging.keeping(change),
+            change=None if change is None else self._belonging.wrap_change(change),
         )
 
     async def expire_sessions(

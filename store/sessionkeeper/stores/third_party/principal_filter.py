@@ -9,10 +9,10 @@ from ...values.errors import SessionNotFound
 from ...values.message import MessageEnvelope
 from ...values.session import Session
 
-__all__ = ["OwnSessions"]
+__all__ = ["PrincipalFilter"]
 
 
-class OwnSessions(SessionStore):
+class PrincipalFilter(SessionStore):
     """Made for one operation, which sees through it nothing that is not the principal's."""
 
     def __init__(self, inner: SessionStore, principal: str) -> None:

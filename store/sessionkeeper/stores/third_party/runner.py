@@ -17,9 +17,9 @@ from ...interface.atomic_store import Change
 from ...interface.session_store import SessionStore
 from ...values.errors import OutcomeUnknown, SessionError
 from ...values.session import Session
-from .bookkeeping import Notes
+from .bookkeeping import Bookkeeping
 
-__all__ = ["Await", "AwaitingRunner", "Operation"]
+__all__ = ["Await", "AsyncRunner", "Operation"]
 
 R = TypeVar("R")
 Operation: TypeAlias = Callable[[SessionStore], Awaitable[R]]
@@ -39,10 +39,10 @@ class Await(msgspec.Struct, frozen=True):
         return self.operation(state)
 
 
-class AwaitingRunner(Runner[SessionStore]):
+class AsyncRunner(Runner[SessionStore]):
     """Awaits each operation before the next one begins."""
 
-    def __init__(self, inner: SessionStore, notes: Notes) -> None:
+    def __init__(self, inner: SessionStore, notes: Bookkeeping) -> None:
         self._inner = inner
         self._notes = notes
         self._changing = False
@@ -96,4 +96,4 @@ class AwaitingRunner(Runner[SessionStore]):
 
     async def aclose(self) -> None:
         """Tell whoever watches that the owner has ended, however it ended."""
-        self._notes.bells.ring_all()
+        self._notes.wakeups.notify_all()

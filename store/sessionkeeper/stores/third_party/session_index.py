@@ -9,10 +9,10 @@ from math import inf
 from ...values.session import Session
 from ...values.states import SessionState
 
-__all__ = ["Known", "Roll"]
+__all__ = ["SessionIndex", "Roll"]
 
 
-class Known:
+class SessionIndex:
     """One session as it was last seen, and since when by the steady clock."""
 
     __slots__ = (
@@ -94,26 +94,26 @@ class Roll:
     __slots__ = ("_known", "_last_number", "_last_place")
 
     def __init__(self) -> None:
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, SessionIndex] = {}
         self._last_number = self._last_place = 0
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def find(self, session_id: str) -> Known | None:
+    def find(self, session_id: str) -> SessionIndex | None:
         """Look one up."""
         return self._known.get(session_id)
 
-    def __getitem__(self, session_id: str) -> Known:
+    def __getitem__(self, session_id: str) -> SessionIndex:
         return self._known[session_id]
 
-    def enter(self, session: Session) -> Known:
+    def enter(self, session: Session) -> SessionIndex:
         """Write a session down that was not known."""
         self._last_number += 1
-        known = self._known[session.id] = Known(session, self._last_number)
+        known = self._known[session.id] = SessionIndex(session, self._last_number)
         return known
 
-    def leave(self, session_id: str) -> Known:
+    def leave(self, session_id: str) -> SessionIndex:
         """Strike a session off."""
         return self._known.pop(session_id)
 

@@ -22,20 +22,20 @@ from ...values.guarantees import Atomicity, Durability, Guarantees, Scope
 from ...values.session import Session
 from ...values.statistics import StoreStatistics
 from ..actor import session_error
-from ..threads.bridge import Ask, Crossing, stop_at
+from ..threads.bridge import Ask, ThreadBridge, suspend_at
 from . import sweeps
-from .bookkeeping import Notes
+from .bookkeeping import Bookkeeping
 from .facade import AwaitedStore
 from .principal import OwnedPrincipalStore
-from .runner import Await, AwaitingRunner
-from .tracking_store import NotingStore
+from .runner import AsyncRunner, Await
+from .tracking_store import TrackingStore
 
 __all__ = ["OwnedSessionStore"]
 
 R = TypeVar("R")
 
 
-class OwnedSessionStore(AwaitedStore, Crossing):
+class OwnedSessionStore(AwaitedStore, ThreadBridge):
     """Makes every operation through it atomic within this process.
 
     Another process that uses the same inner store is not held back. Refused with
@@ -63,9 +63,9 @@ class OwnedSessionStore(AwaitedStore, Crossing):
         clock = Clock() if clock is None else clock
         if not isinstance(clock, Clock):
             raise TypeError(f"a Clock is expected, not {type(clock).__name__}")
-        self._notes = Notes(clock)
-        runner = AwaitingRunner(inner, self._notes)
-        self._applier, self._bells = runner.applier, self._notes.bells
+        self._notes = Bookkeeping(clock)
+        runner = AsyncRunner(inner, self._notes)
+        self._applier, self._wakeups = runner.applier, self._notes.wakeups
         self._known = self._notes.roll.__getitem__
         self._actor = Actor(
             runner,
@@ -109,16 +109,16 @@ class OwnedSessionStore(AwaitedStore, Crossing):
     async def settle(self) -> None:
         await self._actor.settle()
 
-    async def _do(self, operation: Callable[[NotingStore], Awaitable[R]], /) -> R:
+    async def _do(self, operation: Callable[[TrackingStore], Awaitable[R]], /) -> R:
         notes, context = self._notes, copy_context()
-        await_ = Await(lambda inner: operation(NotingStore(inner, notes, context)))
+        await_ = Await(lambda inner: operation(TrackingStore(inner, notes, context)))
         command: Command[SessionStore, R] = cast("Command[SessionStore, R]", await_)
         return await self._ask(command)
 
-    def crossing(self) -> tuple[Self, ThreadPort[SessionStore]]:
+    def bridge(self) -> tuple[Self, ThreadPort[SessionStore]]:
         """Return a facade that stops at its commands, and the way in for them."""
         facade = copy(self)
-        facade._ask = stop_at
+        facade._ask = suspend_at
         return facade, self._actor.port()
 
     async def expire_sessions(
@@ -131,7 +131,7 @@ class OwnedSessionStore(AwaitedStore, Crossing):
         logged, and those are returned: they have ended. Raises `TypeError`, `ValueError`, and what
         the inner store raises.
         """
-        checked_count("limit", limit, least=1)
+        checked_count("limit", limit, minimum=1)
         idle, age = checked_seconds("idle", idle), checked_seconds("age", age)
         if idle is None and age is None:
             raise ValueError("idle or age is needed: how long a session may be")
@@ -150,7 +150,7 @@ class OwnedSessionStore(AwaitedStore, Crossing):
         error after some were deleted is logged, and their number returned: they are gone. Raises
         `TypeError`, `ValueError`, and what the inner store raises.
         """
-        checked_count("limit", limit, least=1)
+        checked_count("limit", limit, minimum=1)
         before, span = checked_past(ended_before, ended_for)
         return await self._do(lambda inner: sweeps.purge(inner, self._notes, before, span, limit))
 

@@ -22,9 +22,9 @@ from ...values.query import SessionPage, SessionQuery
 from ...values.session import Session
 from ...values.states import SessionState
 from ...values.statistics import TableStatistics
-from .bookkeeping import Notes
-from .session_index import Known
-from .tracking_store import NotingStore
+from .bookkeeping import Bookkeeping
+from .session_index import SessionIndex
+from .tracking_store import TrackingStore
 
 __all__ = ["count_all", "expire", "find", "purge"]
 
@@ -35,7 +35,7 @@ logger = logging.getLogger("sessionkeeper")
 
 async def find(
     store: SessionStore,
-    known: Callable[[str], Known],
+    known: Callable[[str], SessionIndex],
     query: SessionQuery,
     after: int,
     limit: int,
@@ -56,13 +56,13 @@ async def find(
 
 
 async def expire(
-    store: NotingStore, notes: Notes, idle: float | None, age: float | None, limit: int
+    store: TrackingStore, notes: Bookkeeping, idle: float | None, age: float | None, limit: int
 ) -> list[Session]:
     """End the live sessions that were idle or are old for so many seconds, at most `limit`."""
     now, roll = micros(notes.clock.steady()), notes.roll
     most_idle, most_age = inf if idle is None else micros(idle), inf if age is None else micros(age)
 
-    def is_idle(known: Known) -> bool:
+    def is_idle(known: SessionIndex) -> bool:
         return idle is not None and now - micros(known.active_at) >= most_idle
 
     def is_due(session: Session) -> bool:
@@ -71,7 +71,7 @@ async def expire(
             return False
         return is_idle(known) or (age is not None and now - micros(known.born_at) >= most_age)
 
-    def turn(session: Session) -> tuple[bool, float, str]:
+    def session_changed(session: Session) -> tuple[bool, float, str]:
         known = roll[session.id]
         if is_idle(known):
             return False, micros(known.active_at), encoded_id(session.id)
@@ -81,12 +81,12 @@ async def expire(
         timed_out = session.model_copy(update={"state": SessionState.TIMED_OUT})
         return await store.update_session(timed_out)
 
-    due = sorted(filter(is_due, await store.list_sessions()), key=turn)
+    due = sorted(filter(is_due, await store.list_sessions()), key=session_changed)
     return await _each(store, due, is_due, end, limit)
 
 
 async def purge(
-    store: NotingStore, notes: Notes, ended_before: float, ended_for: float, limit: int
+    store: TrackingStore, notes: Bookkeeping, ended_before: float, ended_for: float, limit: int
 ) -> int:
     """Delete sessions that ended before that moment and so many seconds ago, at most `limit`."""
     now, roll = micros(notes.clock.steady()), notes.roll
@@ -100,30 +100,30 @@ async def purge(
             return False
         return now - micros(over_at) >= micros(ended_for)
 
-    def turn(session: Session) -> tuple[float, str]:
+    def session_changed(session: Session) -> tuple[float, str]:
         over_at = roll[session.id].over_at
         return inf if over_at is None else micros(over_at), encoded_id(session.id)
 
     async def remove(session: Session) -> None:
         await store.remove(session, SessionEventKind.PURGED)
 
-    past = sorted(filter(is_past, await store.list_sessions()), key=turn)
+    past = sorted(filter(is_past, await store.list_sessions()), key=session_changed)
     return len(await _each(store, past, is_past, remove, limit))
 
 
-async def count_all(store: NotingStore, notes: Notes) -> TableStatistics:
+async def count_all(store: TrackingStore, notes: Bookkeeping) -> TableStatistics:
     """Count what a listing shows; what is noted agrees with it then."""
     await store.list_sessions()
     return TableStatistics(
-        sessions=notes.tally.by_state(),
-        frames=notes.tally.frames,
+        sessions=notes.counters.by_state(),
+        frames=notes.counters.frames,
         bytes=None,
-        counters=notes.tally.counters(),
+        counters=notes.counters.counters(),
     )
 
 
 async def _each(
-    store: NotingStore,
+    store: TrackingStore,
     sessions: list[Session],
     is_due: Callable[[Session], bool],
     act: Callable[[Session], Awaitable[T]],

@@ -9,15 +9,15 @@ from ...interface.session_store import SessionStore
 from ...values.events import SessionEventKind
 from ...values.message import MessageEnvelope
 from ...values.session import Session
-from .bookkeeping import Notes
+from .bookkeeping import Bookkeeping
 
-__all__ = ["NotingStore"]
+__all__ = ["TrackingStore"]
 
 
-class NotingStore(SessionStore):
+class TrackingStore(SessionStore):
     """Made for one operation, with the context of the caller who asked for it."""
 
-    def __init__(self, inner: SessionStore, notes: Notes, context: Context) -> None:
+    def __init__(self, inner: SessionStore, notes: Bookkeeping, context: Context) -> None:
         self._inner = inner
         self._notes = notes
         self._context = context

@@ -14,7 +14,7 @@ from soleowner import Command, ThreadPort
 
 from ...interface.atomic_store import AtomicSessionStore
 
-__all__ = ["Ask", "Crossing", "drive", "stop_at"]
+__all__ = ["Ask", "ThreadBridge", "drive", "suspend_at"]
 
 S_co = TypeVar("S_co", covariant=True)
 R = TypeVar("R")
@@ -28,12 +28,12 @@ class Ask(Protocol[S_co]):
         ...
 
 
-class Crossing(ABC):
+class ThreadBridge(ABC):
     """A store with an owner, which other threads can ask through a port."""
 
     @abstractmethod
-    def crossing(self) -> tuple[AtomicSessionStore, ThreadPort[Any]]:
-        """Return a copy of the facade that asks through `stop_at`, and a port to its owner.
+    def bridge(self) -> tuple[AtomicSessionStore, ThreadPort[Any]]:
+        """Return a copy of the facade that asks through `suspend_at`, and a port to its owner.
 
         Raises what the store raises while it is not open.
         """
@@ -47,7 +47,7 @@ class Crossing(ABC):
 
 
 @coroutine
-def stop_at(command: Command[Any, R], /) -> Generator[Command[Any, R], R, R]:
+def suspend_at(command: Command[Any, R], /) -> Generator[Command[Any, R], R, R]:
     """Hand a command to who drives the facade's coroutine, and wait for the reply."""
     return (yield command)
 

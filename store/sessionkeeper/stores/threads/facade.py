@@ -13,7 +13,7 @@ from ...values.message import Frame, MessageEnvelope
 from ...values.query import SessionPage, SessionQuery
 from ...values.session import Session
 from ...values.statistics import StoreStatistics
-from .bridge import Crossing, drive
+from .bridge import ThreadBridge, drive
 from .frame_reader import FrameReader
 
 __all__ = ["ThreadSafeSessionStore"]
@@ -40,10 +40,10 @@ class ThreadSafeSessionStore:
         Raises `TypeError` for a store without an owner, and what the store raises of an operation
         when it is not open.
         """
-        if not isinstance(store, Crossing):
+        if not isinstance(store, ThreadBridge):
             raise TypeError(f"a store with an owner is expected, not {type(store).__name__}")
         self._store: AtomicSessionStore = store
-        self._facade, self._port = store.crossing()
+        self._facade, self._port = store.bridge()
         self._timeout = timeout
 
     def __repr__(self) -> str:

@@ -78,12 +78,12 @@ def chart_of(
     if not heights:
         return None
     xs = [place(point[0]) for point in points] + [place(x) for x, _ in columns]
-    least, most = min(xs), max(xs)
+    minimum, maximum = min(xs), max(xs)
     low = math.floor(math.log10(min(heights)) * 3) / 3
     high = max(math.ceil(math.log10(max(heights)) * 3) / 3, low + 1 / 3)
 
     def across_at(x: float) -> float:
-        share = (place(x) - least) / (most - least) if most > least else 0.5
+        share = (place(x) - minimum) / (maximum - minimum) if maximum > minimum else 0.5
         return round(_LEFT + share * (WIDTH - _LEFT - _RIGHT), 1)
 
     def up_at(y: float) -> float:

@@ -98,9 +98,9 @@ def _about(loads: Sequence[Load]) -> str:
     sizes = sorted(set(load.sizes))
     size = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
     many = sorted({each.sessions for each in loads})
-    least = f"{many[0]:,} to " if len(many) > 1 else ""
+    minimum = f"{many[0]:,} to " if len(many) > 1 else ""
     return (
-        f"{visible(load.mix)}: messages of {size} bytes, {least}{counted(many[-1], 'session')},"
+        f"{visible(load.mix)}: messages of {size} bytes, {minimum}{counted(many[-1], 'session')},"
         f" Zipf's exponent {load.skew:g}"
     )
 

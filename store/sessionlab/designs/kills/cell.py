@@ -16,7 +16,7 @@ from ..results import Cell, Picture, Verdict
 from .drawing import picture_of_a_kill
 from .judging import Found, loss_in
 from .plan import SESSION
-from .spawner import LastWords, Nursery, NurseryFailed, nursery_of
+from .spawner import KillReport, ProcessSpawner, SpawnerFailed, spawner_of
 
 __all__ = ["KILLS", "kill_cell"]
 
@@ -45,25 +45,25 @@ def kill_cell(design: Design, *, kills: int, seconds: float = 8.0) -> Cell:
     begun = perf_counter()
     done = 0
     try:
-        with nursery_of(design.file) as nursery:
+        with spawner_of(design.file) as spawner:
             while done < kills and perf_counter() - begun < seconds:
                 # The first says something at least; later ones may be killed before they do.
                 acks = random.randrange(_ACKS) + (not done)
-                told, picture = _killed_once(design.file, nursery, acks, random)
+                told, picture = _killed_once(design.file, spawner, acks, random)
                 done += 1
                 if picture is not None:
                     return Cell(KILLS[0], Verdict.BROKEN, done, _HOW, picture)
                 if told.failure is not None:
                     return Cell(KILLS[0], Verdict.UNKNOWN, done, _HOW, None)
-    except (NurseryFailed, SessionError):  # it did not start, or what it left does not open
+    except (SpawnerFailed, SessionError):  # it did not start, or what it left does not open
         return Cell(KILLS[0], Verdict.UNKNOWN, done, _HOW, None)
     return Cell(KILLS[0], Verdict.HOLDS, done, _HOW, None)
 
 
 def _killed_once(
-    name: str, nursery: Nursery, acks: int, random: Random
-) -> tuple[LastWords, Picture | None]:
-    told = nursery.killed_after(acks, random.uniform(0, _SECONDS))
+    name: str, spawner: ProcessSpawner, acks: int, random: Random
+) -> tuple[KillReport, Picture | None]:
+    told = spawner.killed_after(acks, random.uniform(0, _SECONDS))
     found = asyncio.run(_look(name, told.path))
     loss = loss_in(found, told.acks, created=told.created)
     if loss is None:

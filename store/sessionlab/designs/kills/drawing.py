@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..results import Bar, Picture
 from .judging import Found, Loss
 from .plan import CLIENTS, SESSION
-from .spawner import LastWords
+from .spawner import KillReport
 
 __all__ = ["picture_of_a_kill"]
 
@@ -16,7 +16,7 @@ _LAST = 3
 _MOST = 24
 
 
-def picture_of_a_kill(told: LastWords, found: Found, loss: Loss, *, expected: str) -> Picture:
+def picture_of_a_kill(told: KillReport, found: Found, loss: Loss, *, expected: str) -> Picture:
     """Draw what was said before the kill, what was under way, and what is there afterwards."""
     calls = list(_calls(told, loss))
     shown = [bar for bar in calls if bar.blocked][:_MOST]
@@ -49,14 +49,14 @@ def picture_of_a_kill(told: LastWords, found: Found, loss: Loss, *, expected: st
     )
 
 
-def _creation(told: LastWords, found: Found) -> Iterator[Bar]:
+def _creation(told: KillReport, found: Found) -> Iterator[Bar]:
     if told.created:
         lost = found.texts is None
         point = None if lost else 0.5
         yield Bar(1, "create_session", SESSION, "", 0, 1, "ok", point, blocked=lost)
 
 
-def _calls(told: LastWords, loss: Loss) -> Iterator[Bar]:
+def _calls(told: KillReport, loss: Loss) -> Iterator[Bar]:
     """Give a bar a call: each client calls again as soon as it is answered."""
     free = [client + 2 for client in range(len(CLIENTS))]
     calls = [0] * len(CLIENTS)

@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from .kill_worker import CREATED, FAILED, KILLED, READY
 from .plan import Ack, heard
 
-__all__ = ["Nursery", "NurseryFailed", "LastWords", "nursery_of"]
+__all__ = ["ProcessSpawner", "SpawnerFailed", "KillReport", "spawner_of"]
 
 _PATIENCE = 10.0
 _VICTIM = f"{__package__}.victim"
 
 
-class NurseryFailed(RuntimeError):
+class SpawnerFailed(RuntimeError):
     """The process that makes the others did not start, ended, or says nothing any more."""
 
 
 @dataclass(slots=True)
-class LastWords:
+class KillReport:
     """What a process said until it was killed."""
 
     path: str = ""
@@ -36,7 +36,7 @@ class LastWords:
     killed: bool = False
 
 
-class Nursery:
+class ProcessSpawner:
     """A process that makes others, one at a time."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
@@ -46,12 +46,12 @@ class Nursery:
         self._orders = process.stdin.fileno()
         self._rest = b""
 
-    def killed_after(self, acks: int, seconds: float) -> LastWords:
+    def killed_after(self, acks: int, seconds: float) -> KillReport:
         """Have one work until it has acknowledged so much, and so long; return what it said.
 
-        Raises `NurseryFailed`.
+        Raises `SpawnerFailed`.
         """
-        told = LastWords()
+        told = KillReport()
         self._order(b"go\n")
         while len(told.acks) < acks and told.failure is None:
             self._hear(told)
@@ -65,13 +65,13 @@ class Nursery:
         try:
             os.write(self._orders, line)
         except BrokenPipeError:
-            raise NurseryFailed("it has ended") from None
+            raise SpawnerFailed("it has ended") from None
 
-    def _hear(self, told: LastWords) -> None:
+    def _hear(self, told: KillReport) -> None:
         ready, _, _ = select.select([self._said], [], [], _PATIENCE)
         part = os.read(self._said, 65_536) if ready else b""
         if not part:
-            raise NurseryFailed("it has ended" if ready else "it says nothing")
+            raise SpawnerFailed("it has ended" if ready else "it says nothing")
         *lines, self._rest = (self._rest + part).split(b"\n")
         for line in lines:
             word, _, more = line.decode().partition(" ")
@@ -88,7 +88,7 @@ class Nursery:
 
 
 @contextmanager
-def nursery_of(name: str) -> Generator[Nursery]:
+def spawner_of(name: str) -> Generator[ProcessSpawner]:
     """Start one that opens stores by this `module:Class`, and end it afterwards."""
     process = subprocess.Popen(
         [sys.executable, "-c", f"from {_VICTIM} import main; main()", name],
@@ -101,7 +101,7 @@ def nursery_of(name: str) -> Generator[Nursery]:
     )
     with process:
         try:
-            yield Nursery(process)
+            yield ProcessSpawner(process)
         finally:
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:

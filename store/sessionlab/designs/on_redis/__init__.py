@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from sessionkeeper.backends.redis.client.address import RedisTarget
+from sessionkeeper.backends.redis.client.address import RedisAddress
 
 from ..catalogue import Design
 
@@ -22,7 +22,7 @@ class Visit:
     """
 
     def __init__(self, url: str, /) -> None:
-        target = RedisTarget.of(url)
+        target = RedisAddress.of(url)
         if target.tls or target.cluster:
             raise ValueError("designs are compared on one server that is spoken to by redis://")
         self._url = url
@@ -36,9 +36,9 @@ class Visit:
 
     async def begin(self) -> None:
         """See that a store can be opened there. Raises `StoreUnavailable`."""
-        from .actor import Guest
+        from .actor import TemporaryRedisStore
 
-        async with Guest(self._url, prefix=self._prefix):
+        async with TemporaryRedisStore(self._url, prefix=self._prefix):
             pass
 
     def leave(self) -> None:

@@ -9,12 +9,12 @@ from sessionkeeper.stores.redis import RedisSessionStore
 from sessionkeeper.values.limits import StoreLimits
 
 from .client import client_of
-from .faulty_proxy import Relay
+from .faulty_proxy import FaultyProxy
 
-__all__ = ["Guest"]
+__all__ = ["TemporaryRedisStore"]
 
 
-class Guest(RedisSessionStore):
+class TemporaryRedisStore(RedisSessionStore):
     """A task owns the connection; each operation is a script on the server."""
 
     def __init__(
@@ -22,7 +22,7 @@ class Guest(RedisSessionStore):
         url: str,
         *,
         prefix: str,
-        relay: Relay | None = None,
+        relay: FaultyProxy | None = None,
         limits: StoreLimits | None = None,
     ) -> None:
         super().__init__(url if relay is None else relay.url, prefix=prefix, limits=limits)
@@ -51,8 +51,8 @@ class Guest(RedisSessionStore):
         if self._relay is not None:
             await self._relay.aclose()
         if was_open:
-            works = self._runner.works
-            await _forget(self._url, works.setting.keys, works.ledger.writer)
+            resources = self._runner.resources
+            await _forget(self._url, resources.plan_context.keys, resources.writer_log.writer)
 
 
 async def _forget(url: str, keys: Keys, writer: str) -> None:

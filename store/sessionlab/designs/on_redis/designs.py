@@ -12,9 +12,9 @@ from sessionkeeper.values.limits import StoreLimits
 from ... import AnomalyKind
 from ..catalogue import Design, Flaw, docstring
 from . import ON_REDIS
-from .actor import Guest
+from .actor import TemporaryRedisStore
 from .client_retries import ClientRetries
-from .faulty_proxy import Relay
+from .faulty_proxy import FaultyProxy
 from .get_then_set import GetThenSet
 from .lists_on_server import ListsOnServer
 from .pipeline_without_script import PipelineWithoutScript
@@ -33,7 +33,7 @@ def made_on(url: str, prefix: str, /) -> tuple[Design, ...]:
     torn = Flaw(AnomalyKind.TORN_BATCH, "batches")
     twice = Flaw(AnomalyKind.DUPLICATE, "numbering")
     return (
-        _design(url, prefixes, actor, Guest, None, loses=b"EVALSHA"),
+        _design(url, prefixes, actor, TemporaryRedisStore, None, loses=b"EVALSHA"),
         _design(url, prefixes, update, GetThenSet, lost, loses=b"EVALSHA"),
         # It tries nothing twice, so it loses no answer: what it would say then is no mistake.
         _design(url, prefixes, batch, PipelineWithoutScript, torn),
@@ -45,7 +45,7 @@ def _design(
     url: str,
     prefixes: Iterator[str],
     name: str,
-    kind: type[Guest | ListsOnServer],
+    kind: type[TemporaryRedisStore | ListsOnServer],
     flaw: Flaw | None,
     *,
     loses: bytes = b"",
@@ -53,7 +53,7 @@ def _design(
     numbers = count()
 
     def make(limits: StoreLimits | None) -> SessionStore:
-        relay = Relay(url, Random(next(numbers)), loses=loses)  # noqa: S311 - to be repeated
+        relay = FaultyProxy(url, Random(next(numbers)), loses=loses)  # noqa: S311 - to be repeated
         return kind(url, prefix=next(prefixes), relay=relay, limits=limits)
 
     summary, right = docstring(kind), flaw is None

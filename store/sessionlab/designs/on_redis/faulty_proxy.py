@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from random import Random
 from urllib.parse import urlsplit
 
-__all__ = ["Relay"]
+__all__ = ["FaultyProxy"]
 
 _PORT = 6379
 _CHUNK = 1 << 16
@@ -16,7 +16,7 @@ _PIECES = 24
 _ANSWERS = 4
 
 
-class Relay:
+class FaultyProxy:
     """Carries what one store and its server say to each other.
 
     From `begin` on requests arrive in pieces, with time for others in between, and of the next few

@@ -6,12 +6,12 @@ from sessionkeeper.interface.atomic_store import Change
 from sessionkeeper.values.errors import RevisionConflict
 from sessionkeeper.values.session import Session
 
-from .actor import Guest
+from .actor import TemporaryRedisStore
 
 __all__ = ["GetThenSet"]
 
 
-class GetThenSet(Guest):
+class GetThenSet(TemporaryRedisStore):
     """Lost update: between GET and SET somebody else has set, and it is written over."""
 
     async def modify_session(self, session_id: str, change: Change, /) -> Session:

@@ -15,7 +15,7 @@ from sessionkeeper.values.message import MessageEnvelope
 from sessionkeeper.values.session import Session
 
 from .client import client_of
-from .faulty_proxy import Relay
+from .faulty_proxy import FaultyProxy
 
 __all__ = ["ListsOnServer"]
 
@@ -31,7 +31,7 @@ class ListsOnServer(PlainSessionStore):
         url: str,
         *,
         prefix: str,
-        relay: Relay | None = None,
+        relay: FaultyProxy | None = None,
         limits: StoreLimits | None = None,
     ) -> None:
         super().__init__(limits=limits)

@@ -49,14 +49,14 @@ def wide_data(bars: Sequence[Bar], whole: Sequence[Bar]) -> str:
     return data.decode().replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def around(bars: Sequence[Bar], most: int) -> Sequence[Bar]:
+def around(bars: Sequence[Bar], maximum: int) -> Sequence[Bar]:
     """Return so many calls around the first that could not be placed, most of them before it."""
-    if len(bars) <= most:
+    if len(bars) <= maximum:
         return bars
     by_call = sorted(bars, key=lambda bar: bar.call)
     at = next((n for n, bar in enumerate(by_call) if bar.blocked), 0)
-    first = max(0, min(at - most * 7 // 10, len(bars) - most))
-    return by_call[first : first + most]
+    first = max(0, min(at - maximum * 7 // 10, len(bars) - maximum))
+    return by_call[first : first + maximum]
 
 
 def _words(bars: Sequence[Bar], limit: int) -> dict[str, object]:

@@ -32,5 +32,5 @@ class Workload:
     @property
     def limits(self) -> StoreLimits | None:
         """What the store is made with."""
-        most = self.most_sessions
-        return None if most is None else StoreLimits(max_sessions=most)
+        maximum = self.most_sessions
+        return None if maximum is None else StoreLimits(max_sessions=maximum)

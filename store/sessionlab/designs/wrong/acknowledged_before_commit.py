@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from sessionkeeper.backends.sqlite.tables import SQLiteTables
-from sessionkeeper.backends.sqlite.writer import SQLiteLedger
+from sessionkeeper.backends.sqlite.writer import SQLiteWriter
 from sessionkeeper.stores.sqlite import SQLiteSessionStore
 from soleowner import Command
 
@@ -16,7 +16,7 @@ __all__ = ["AcknowledgedBeforeCommit"]
 _SOON = 0.05
 
 
-class _WrittenBehind(SQLiteLedger):
+class _WrittenBehind(SQLiteWriter):
     _due = 0.0
 
     def begin(self, commands: Sequence[Command[SQLiteTables, Any]], /) -> None:
@@ -49,7 +49,7 @@ class _WrittenBehind(SQLiteLedger):
 class AcknowledgedBeforeCommit(SQLiteSessionStore):
     """Lost write: a process that is killed takes the answers of a moment with it."""
 
-    _ledger_type: ClassVar[type[SQLiteLedger]] = _WrittenBehind
+    _ledger_type: ClassVar[type[SQLiteWriter]] = _WrittenBehind
 
     @staticmethod
     def _reads_aside(command: Command[SQLiteTables, Any], /) -> bool:

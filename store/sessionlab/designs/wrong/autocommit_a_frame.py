@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
-from sessionkeeper.backends.sqlite.writer import SQLiteLedger
+from sessionkeeper.backends.sqlite.writer import SQLiteWriter
 from sessionkeeper.operations import AddFrames
 from sessionkeeper.stores.sqlite import SQLiteSessionStore
 from soleowner import Command
@@ -13,7 +13,7 @@ from soleowner import Command
 __all__ = ["AutocommitAFrame"]
 
 
-class _Autocommit(SQLiteLedger):
+class _Autocommit(SQLiteWriter):
     def apply(self, command: Command[Any, Any], /) -> Any:
         if not isinstance(command, AddFrames) or not command.records:
             return super().apply(command)
@@ -36,4 +36,4 @@ class AutocommitAFrame(SQLiteSessionStore):
     Nobody in the process can see it: the thread does all of the call before anything else.
     """
 
-    _ledger_type: ClassVar[type[SQLiteLedger]] = _Autocommit
+    _ledger_type: ClassVar[type[SQLiteWriter]] = _Autocommit

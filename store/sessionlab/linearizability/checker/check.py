@@ -21,8 +21,8 @@ from .search import Search, end_of
 from .shrink import Shrinker
 from .transitions import TooManyStates
 from .verdict import Blocked, CheckResult, Counterexample, Finding, Layer, Verdict
-from .version_order import works_in_version_order
-from .vetting import vet
+from .version_order import check_version_order
+from .vetting import validate
 
 __all__ = ["check", "explain"]
 
@@ -78,7 +78,7 @@ def _check(
     max_configurations: int,
     explained: bool,
 ) -> CheckResult:
-    vet(model, operations)
+    validate(model, operations)
     deadline = None if timeout is None else time.monotonic() + timeout
     told = evidence(operations, model)
     parts = partition(told, model)
@@ -87,7 +87,7 @@ def _check(
     def result(verdict: Verdict, layer: Layer, **more: object) -> CheckResult:
         return CheckResult(verdict, layer, len(operations), len(parts), **more)  # type: ignore[arg-type]  # fields of it
 
-    undecided = [part for part in parts if not works_in_version_order(model, part)]
+    undecided = [part for part in parts if not check_version_order(model, part)]
     # What an order needs no place for may still say something about numbers.
     silent = len(told) < len(operations)
     findings = stamps + (contradictions(model, operations) if undecided or silent else [])
@@ -112,7 +112,7 @@ def _check(
 
 
 def _decide(
-    searches: Sequence[Search[S]], deadline: float | None, most: int
+    searches: Sequence[Search[S]], deadline: float | None, maximum: int
 ) -> tuple[Verdict, Search[S] | None, str | None]:
     """Search all partitions in turn, in growing slices: the first illegal one wins.
 
@@ -135,7 +135,7 @@ def _decide(
                 return verdict, search, None
             if verdict is None:
                 still.append(search)
-        if sum(search.configurations for search in still) > most:
+        if sum(search.configurations for search in still) > maximum:
             return Verdict.UNKNOWN, None, "memory limit"
         going = still
         steps = min(_LARGEST_SLICE, steps * 4)
@@ -147,7 +147,7 @@ def _decide_together(
     parts: Sequence[list[Operation]],
     searches: Sequence[Search[S]],
     deadline: float | None,
-    most: int,
+    maximum: int,
 ) -> tuple[Verdict, Search[S] | None, str | None]:
     """Decide whether partitions that each have an order have one together: the counter that gives
     numbers to all of them knows no partitions.
@@ -163,7 +163,7 @@ def _decide_together(
         if search is not None:
             order = search.order()
         else:
-            works_in_version_order(model, part, order)
+            check_version_order(model, part, order)
         uses = model.counter_uses(order)
         if any(use != (None, None) for use in uses):
             counting.append(part)
@@ -180,7 +180,7 @@ def _decide_together(
     verdict: tuple[Verdict, Search[S] | None, str | None] = (Verdict.OK, None, None)
     for some in [sorted(stuck), range(len(counting))]:
         together = _in_order_of_numbers(model, [each for i in some for each in counting[i]])
-        verdict = _decide([together], deadline, most)
+        verdict = _decide([together], deadline, maximum)
         if verdict[0] is not Verdict.OK or len(some) == len(counting):
             break
     return verdict

@@ -11,12 +11,12 @@ from typing import TypeVar
 from ..history.operation import Operation, Outcome
 from ..models.model import Model, OrderKey
 
-__all__ = ["works_in_version_order"]
+__all__ = ["check_version_order"]
 
 S = TypeVar("S", bound=Hashable)
 
 
-def works_in_version_order(
+def check_version_order(
     model: Model[S],
     operations: Sequence[Operation],
     order: list[tuple[Operation, S]] | None = None,

@@ -1,1 +1,4 @@
-"""TODO."""
+"""Histories: operations with their times and outcomes, written and read exactly.
+
+Rule: a value read is the value written, with its type. Read `operation`, `exact`, `reading`.
+"""

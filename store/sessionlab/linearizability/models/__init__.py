@@ -1,1 +1,4 @@
-"""TODO."""
+"""Sequential models that a history is judged against.
+
+Rule: a model is a pure function from a state and an operation to the next states. Read `model`.
+"""

@@ -143,6 +143,6 @@ def _may_go(entry: Entry, ended_before: float | None) -> bool:
     return ended_before is None or entry.ended_at is None or _is_less(entry.ended_at, ended_before)
 
 
-def _subsets(things: list[T], most: int) -> Iterator[tuple[T, ...]]:
-    sizes = range(min(most, len(things)) + 1)
+def _subsets(things: list[T], maximum: int) -> Iterator[tuple[T, ...]]:
+    sizes = range(min(maximum, len(things)) + 1)
     return chain.from_iterable(combinations(things, size) for size in sizes)

@@ -8,7 +8,7 @@ from sessionkeeper import AtomicSessionStore, Clock, PlainSessionStore, StoreLim
 from sessionlab.conformance import AtomicSessionStoreConformance
 
 
-class Broken(AtomicSessionStoreConformance):
+class Violation(AtomicSessionStoreConformance):
     __test__ = False
     store_class: ClassVar[type[PlainSessionStore]]
     noticed_by: ClassVar[tuple[str, ...]]
@@ -21,7 +21,7 @@ class Broken(AtomicSessionStoreConformance):
 
 def breaking(
     store: type[PlainSessionStore], *noticed_by: str, patience: float = 20.0
-) -> type[Broken]:
+) -> type[Violation]:
     """The whole kit on a broken store, and the tests that must notice."""
     fields = {"store_class": store, "noticed_by": noticed_by, "patience": patience}
-    return type(f"Test{store.__name__}", (Broken,), fields | {"__test__": True})
+    return type(f"Test{store.__name__}", (Violation,), fields | {"__test__": True})

@@ -36,7 +36,7 @@ class LastWins(PlainSessionStore):
 
 class CounterOfEach(PlainSessionStore):
     async def create_session(self, session: Session, /) -> Session:
-        self._tables.tally._revision = 0
+        self._tables.counters._revision = 0
         return await super().create_session(session)
 
 

@@ -147,12 +147,12 @@ class Orphans(PlainSessionStore):
 class Overshoot(PlainSessionStore):
     def __init__(self, *, limits: StoreLimits | None = None, clock: Clock | None = None) -> None:
         super().__init__(clock=clock)
-        self.most = (limits or StoreLimits()).max_sessions
+        self.maximum = (limits or StoreLimits()).max_sessions
 
     async def create_session(self, session: Session, /) -> Session:
         count = await self.count_sessions()
-        if count >= self.most:
-            raise LimitExceeded("max_sessions", current=count, maximum=self.most)
+        if count >= self.maximum:
+            raise LimitExceeded("max_sessions", current=count, maximum=self.maximum)
         await elsewhere()
         return await super().create_session(session)
 

@@ -32,7 +32,7 @@ class ReusedNumber(PlainSessionStore):
 class RevisionReset(PlainSessionStore):
     async def delete_session(self, session_id: str, /) -> None:
         await super().delete_session(session_id)
-        self._tables.tally._revision = 0
+        self._tables.counters._revision = 0
 
 
 class CountApart(PlainSessionStore):
@@ -73,7 +73,7 @@ class AnyTransition(PlainSessionStore):
         except InvalidTransition:
             row = self._tables.find(session.id)
             assert row is not None
-            row.change(session, self._tables.tally.next_revision())
+            row.change(session, self._tables.counters.next_revision())
             raise
 
 

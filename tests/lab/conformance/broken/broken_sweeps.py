@@ -19,7 +19,7 @@ from sessionkeeper import (
     StoreLimits,
     StoreStatistics,
 )
-from sessionkeeper.interface.frame_watcher import News
+from sessionkeeper.interface.frame_watcher import LogPage
 from sessionkeeper.stores.facade import CommandStore
 from sessionkeeper.stores.principal import PrincipalStore
 
@@ -113,12 +113,12 @@ class SilentWatch(PlainSessionStore):
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
         look = super().watch_frames(session_id, after=after)._look
 
-        async def silent(number: int | None, after: int) -> News:
+        async def silent(number: int | None, after: int) -> LogPage:
             if self._tables.find(session_id) is None:
-                return News(0, (), over=True)
+                return LogPage(0, (), over=True)
             return await look(number, after)
 
-        return FrameWatcher(silent, self._bells, session_id, after)
+        return FrameWatcher(silent, self._wakeups, session_id, after)
 
 
 class Staying(FrameWatcher):
@@ -129,7 +129,7 @@ class Staying(FrameWatcher):
 class NeverLeaves(PlainSessionStore):
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
         look = super().watch_frames(session_id, after=after)._look
-        return Staying(look, self._bells, session_id, after)
+        return Staying(look, self._wakeups, session_id, after)
 
 
 class OpenView(PrincipalStore):
@@ -169,7 +169,7 @@ class ViewOfAll(PlainSessionStore):
 
 class Another(PlainSessionStore):
     async def __aenter__(self) -> Self:
-        return self if not self._tables.tally.sessions and self.first() else type(self)()
+        return self if not self._tables.counters.sessions and self.first() else type(self)()
 
     def first(self) -> bool:
         """Whether this is the fixture's own entering."""

@@ -9,7 +9,7 @@ from sessionkeeper import (
     FrameWatcher,
     PlainSessionStore,
 )
-from sessionkeeper.interface.frame_watcher import News
+from sessionkeeper.interface.frame_watcher import LogPage
 
 from tests.lab.conformance.broken.breaking import breaking
 
@@ -19,7 +19,7 @@ R = TypeVar("R")
 class Watching(PlainSessionStore):
     """What a watcher is shown, with a fault put in."""
 
-    def shown(self, news: News, after: int) -> News:
+    def shown(self, news: LogPage, after: int) -> LogPage:
         """Return what the watcher is told instead."""
         raise NotImplementedError
 
@@ -27,29 +27,29 @@ class Watching(PlainSessionStore):
         watcher = super().watch_frames(session_id, after=after)
         look = watcher._look
 
-        async def wrong(number: int | None, after: int) -> News:
+        async def wrong(number: int | None, after: int) -> LogPage:
             return self.shown(await look(number, after), after)
 
-        return FrameWatcher(wrong, self._bells, session_id, after)
+        return FrameWatcher(wrong, self._wakeups, session_id, after)
 
 
 class MissesFrames(Watching):
-    def shown(self, news: News, after: int) -> News:
+    def shown(self, news: LogPage, after: int) -> LogPage:
         return replace(news, frames=news.frames[1:]) if after and len(news.frames) > 1 else news
 
 
 class RepeatsFrames(Watching):
-    def shown(self, news: News, after: int) -> News:
+    def shown(self, news: LogPage, after: int) -> LogPage:
         return replace(news, frames=[news.frames[0], *news.frames]) if news.frames else news
 
 
 class EndsEarly(Watching):
-    def shown(self, news: News, after: int) -> News:
+    def shown(self, news: LogPage, after: int) -> LogPage:
         return replace(news, over=True)
 
 
 class NeverEnds(Watching):
-    def shown(self, news: News, after: int) -> News:
+    def shown(self, news: LogPage, after: int) -> LogPage:
         return replace(news, over=False)
 
 
@@ -59,10 +59,10 @@ class WatchesAnother(Watching):
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
         look = super(Watching, self).watch_frames(session_id, after=after)._look
 
-        async def wrong(_: int | None, after: int) -> News:
+        async def wrong(_: int | None, after: int) -> LogPage:
             return await look(None, after)
 
-        return FrameWatcher(wrong, self._bells, session_id, after)
+        return FrameWatcher(wrong, self._wakeups, session_id, after)
 
 
 TestMissesFrames = breaking(MissesFrames, "test_nothing_is_missed_in_a_race")

@@ -126,7 +126,7 @@ def test_labels_are_cut_to_columns() -> None:
     assert clipped("abc", 3) == "abc"
     assert clipped("abcd", 3) == "ab…"
     assert clipped("漢字漢", 5) == "漢字…"
-    assert all(width_of(clipped("漢a" * 40, most)) <= most for most in range(1, 50))
+    assert all(width_of(clipped("漢a" * 40, maximum)) <= maximum for maximum in range(1, 50))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from ....values.errors import BackendNotImplemented, StoreUnavailable
 if TYPE_CHECKING:
     from .redis_py import Wire
 
-__all__ = ["RedisTarget"]
+__all__ = ["RedisAddress"]
 
 logger = logging.getLogger("sessionkeeper")
 
@@ -46,7 +46,7 @@ _MAX_DIGITS = 10
 _PERCENT = "in a user or a password / ? # [ ] @ and : are written with %"
 
 
-class RedisTarget:
+class RedisAddress:
     """One address, and what every connection of a store to it or to its cluster has in common.
 
     Nothing that shows a target (its `name`, its `repr`, an error) shows more than `host:port`.
@@ -84,7 +84,7 @@ class RedisTarget:
         self._options = dict(options)
 
     @classmethod
-    def of(cls, url: str, /, *, timeout: float = 5.0, connect_timeout: float = 5.0) -> RedisTarget:
+    def of(cls, url: str, /, *, timeout: float = 5.0, connect_timeout: float = 5.0) -> RedisAddress:
         """Read `redis://`, `rediss://`, `redis+cluster://` or `rediss+cluster://`.
 
         User, password and database as redis-py reads them; of its options in the query those that
@@ -144,9 +144,9 @@ class RedisTarget:
     def __repr__(self) -> str:
         return f"<RedisTarget {self.name}>"
 
-    def at(self, host: str, port: int) -> RedisTarget:
+    def at(self, host: str, port: int) -> RedisAddress:
         """Another node of the same cluster."""
-        return RedisTarget(
+        return RedisAddress(
             host,
             port,
             tls=self.tls,

@@ -8,7 +8,7 @@ from enum import Enum
 from hashlib import sha1
 from typing import Any, TypeAlias
 
-__all__ = ["Answer", "Call", "Fate", "Refused", "Script", "Word", "says"]
+__all__ = ["Answer", "Call", "DeliveryStatus", "Refused", "Script", "Word", "is_status"]
 
 Word: TypeAlias = bytes | str | int
 
@@ -83,20 +83,20 @@ class Refused:
     """The server's own words. They may quote a command, so they are never shown."""
 
 
-class Fate(Enum):
+class DeliveryStatus(Enum):
     """What became of a call nobody answered."""
 
-    UNSENT = "unsent"
+    NOT_SENT = "unsent"
     """It never left this process: certainly no effect."""
-    LOST = "lost"
+    NO_REPLY = "lost"
     """It was sent, at least in part, and the answer did not come."""
 
 
 Answer: TypeAlias = Any
-"""What the server answered, a `Refused`, or a `Fate`."""
+"""What the server answered, a `Refused`, or a `DeliveryStatus`."""
 
 
-def says(answer: Answer, word: bytes) -> bool:
+def is_status(answer: Answer, word: bytes) -> bool:
     """Whether a script answered a list that begins with this word."""
     words: Any = answer
     return type(answer) is list and bool(words) and bool(words[0] == word)

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from ....values.errors import StoreUnavailable
 from ..keys import Keys
-from .call import Answer, Call, Fate, Refused
-from .connection import Link
+from .call import Answer, Call, DeliveryStatus, Refused
+from .connection import Connection
 from .node import Node
-from .pipeline import Batch
+from .pipeline import Pipeline
 from .refusals import misplaced
-from .server_info import Facts, read_facts, weakest
+from .server_info import ServerInfo, read_server_info, weakest
 from .servers import ANYWHERE, Servers
 from .slot_map import SlotMap, read_slot_map, where
 
 if TYPE_CHECKING:
-    from .address import RedisTarget
+    from .address import RedisAddress
 
 __all__ = ["ClusterServers"]
 
@@ -29,7 +29,7 @@ class ClusterServers(Servers):
 
     several = True
 
-    def __init__(self, target: RedisTarget, keys: Keys, *, allow_eviction: bool = False) -> None:
+    def __init__(self, target: RedisAddress, keys: Keys, *, allow_eviction: bool = False) -> None:
         from redis.crc import key_slot
 
         self._target = target
@@ -42,11 +42,11 @@ class ClusterServers(Servers):
         """By bucket; none for a slot nobody has."""
         self._moves: dict[int, int] = {}
         """Number drawn when a bucket got another owner: from the same row as the connections'."""
-        self._known: dict[str, RedisTarget] = {target.name: target}
+        self._known: dict[str, RedisAddress] = {target.name: target}
         self._doubted: set[int] = set()
         """Buckets that may be elsewhere by now."""
         self._turn = asyncio.Lock()
-        self._trouble = ""
+        self._last_error = ""
 
     def __repr__(self) -> str:
         return f"<ClusterServers {self.name} nodes={len(self._nodes)}>"
@@ -56,18 +56,18 @@ class ClusterServers(Servers):
         return self._target.name
 
     @property
-    def trouble(self) -> str:
-        troubles = (node.trouble for node in self._nodes.values())
-        return next((trouble for trouble in troubles if trouble), self._trouble)
+    def last_error(self) -> str:
+        troubles = (node.last_error for node in self._nodes.values())
+        return next((last_error for last_error in troubles if last_error), self._last_error)
 
-    async def open(self) -> Facts:
+    async def open(self) -> ServerInfo:
         self._target.warn()
         slot_map = await self._look()
-        facts = [
-            await read_facts(self._node(target), allow_eviction=self._allow_eviction)
+        server_info = [
+            await read_server_info(self._node(target), allow_eviction=self._allow_eviction)
             for target in slot_map.primaries.values()
         ]
-        return weakest(facts)
+        return weakest(server_info)
 
     async def aclose(self) -> None:
         for node in list(self._nodes.values()):
@@ -81,29 +81,29 @@ class ClusterServers(Servers):
         node = self._owners.get(bucket)
         return max(self._moves.get(bucket, 0), node.generation if node is not None else 0)
 
-    async def link(self, bucket: int, *, patience: float) -> Link:
+    async def link(self, bucket: int, *, patience: float) -> Connection:
         await self._settled()
         node = self._owners.get(bucket)
         if node is None:
-            raise StoreUnavailable(self._trouble)
-        return await Link.open(node.target, patience=patience)
+            raise StoreUnavailable(self._last_error)
+        return await Connection.open(node.target, patience=patience)
 
-    def doubt(self, bucket: int) -> None:
+    def invalidate(self, bucket: int) -> None:
         self._doubted.add(bucket)
 
     async def _ask(
-        self, calls: Sequence[Call], aside: Mapping[int, RedisTarget], until: float | None
+        self, calls: Sequence[Call], aside: Mapping[int, RedisAddress], until: float | None
     ) -> list[Answer]:
         if not await self._know(calls, until):
-            return [Fate.UNSENT] * len(calls)
+            return [DeliveryStatus.NOT_SENT] * len(calls)
         groups: dict[Node, list[int]] = {}
         owners = self._owners
         for place, call in enumerate(calls):
             node = self._node(aside[place]) if place in aside else owners.get(call.bucket)
             if node is not None:
                 groups.setdefault(node, []).append(place)
-        answers: list[Answer] = [Fate.UNSENT] * len(calls)
-        batches: list[tuple[Batch, list[int]]] = []
+        answers: list[Answer] = [DeliveryStatus.NOT_SENT] * len(calls)
+        batches: list[tuple[Pipeline, list[int]]] = []
         for node, places in groups.items():
             if aside:
                 batches.append(_with_asking(node, calls, places, aside))
@@ -130,14 +130,14 @@ class ClusterServers(Servers):
         self._doubted.update(
             call.bucket
             for call, answer in zip(calls, answers, strict=True)
-            if every or type(answer) is Fate
+            if every or type(answer) is DeliveryStatus
         )
 
     async def _redirect(
         self, calls: Sequence[Call], refusals: Sequence[Answer], until: float | None
-    ) -> dict[int, RedisTarget]:
-        moved: dict[int, RedisTarget] = {}
-        aside: dict[int, RedisTarget] = {}
+    ) -> dict[int, RedisAddress]:
+        moved: dict[int, RedisAddress] = {}
+        aside: dict[int, RedisAddress] = {}
         for place, (call, refused) in enumerate(zip(calls, refusals, strict=True)):
             if type(refused) is not Refused:
                 continue  # what only reads, and comes after a call that was refused
@@ -168,7 +168,7 @@ class ClusterServers(Servers):
             async with asyncio.timeout_at(until):
                 await self._settled()
         except TimeoutError:
-            self._trouble = f"{self.name}: no node said in time where the slots are"
+            self._last_error = f"{self.name}: no node said in time where the slots are"
             return False
         return True
 
@@ -178,7 +178,7 @@ class ClusterServers(Servers):
                 try:
                     await self._look()
                 except StoreUnavailable as error:
-                    self._trouble = error.reason
+                    self._last_error = error.reason
 
     async def _look(self) -> SlotMap:
         # What comes into doubt meanwhile stays so.
@@ -191,7 +191,7 @@ class ClusterServers(Servers):
             if target is not None:
                 self._own(bucket, self._node(target))
             elif self._owners.pop(bucket, None) is not None:
-                self._trouble = f"{self.name}: no node has slot {slot}"
+                self._last_error = f"{self.name}: no node has slot {slot}"
         needed = slot_map.primaries
         for name, node in list(self._nodes.items()):
             if name not in needed and not node.busy:
@@ -204,7 +204,7 @@ class ClusterServers(Servers):
             self._owners[bucket] = node
             self._moves[bucket] = self._number()
 
-    def _node(self, target: RedisTarget) -> Node:
+    def _node(self, target: RedisAddress) -> Node:
         if target.name not in self._nodes:
             self._nodes[target.name] = Node(target, self._number)
         return self._nodes[target.name]
@@ -212,7 +212,7 @@ class ClusterServers(Servers):
 
 def _with_asking(
     node: Node, calls: Sequence[Call], places: Sequence[int], aside: Container[int]
-) -> tuple[Batch, list[int]]:
+) -> tuple[Pipeline, list[int]]:
     sent: list[Call] = []
     whose: list[int] = []
     for place in places:

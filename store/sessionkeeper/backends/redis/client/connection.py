@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from ....values.errors import StoreUnavailable
 from .call import Answer, Call, Refused
-from .pipeline import Batch
+from .pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from .address import RedisTarget
+    from .address import RedisAddress
     from .redis_py import Wire
 
-__all__ = ["Link"]
+__all__ = ["Connection"]
 
 _SLICE, _BYTES = 16, 16 * 1024
 """Calls written at a time, or bytes: the server runs the first ones while the rest is packed."""
@@ -28,7 +28,7 @@ _BUFFER = 128 * 1024
 _TICKS = 4
 
 
-class Link(asyncio.BufferedProtocol):
+class Connection(asyncio.BufferedProtocol):
     """An open connection. Once `ended` says why, it stays so."""
 
     def __init__(self, wire: Wire, name: str, timeout: float) -> None:
@@ -50,7 +50,7 @@ class Link(asyncio.BufferedProtocol):
         self._buffer = bytearray(_BUFFER)
         # asyncio's TLS slices what it is given to fill it: of a bytearray that would be a copy.
         self._view = memoryview(self._buffer)
-        self._batches: deque[Batch] = deque()
+        self._batches: deque[Pipeline] = deque()
         self.silence = timeout
         """Seconds it may say nothing while answers are outstanding."""
         self._tick_seconds = timeout / _TICKS
@@ -59,7 +59,7 @@ class Link(asyncio.BufferedProtocol):
         self._transport = wire.hand_over(self)
 
     @classmethod
-    async def open(cls, target: RedisTarget, *, patience: float = 0.0) -> Link:
+    async def open(cls, target: RedisAddress, *, patience: float = 0.0) -> Connection:
         """Connect and authenticate, once. Raises `StoreUnavailable` with the reason.
 
         `patience` is added to the seconds of silence allowed: for reads that block.
@@ -102,12 +102,12 @@ class Link(asyncio.BufferedProtocol):
         takes longer than `within` seconds, closes the link. Raises nothing of its own, but
         `TypeError` for a word that cannot be sent.
         """
-        batch = Batch(calls)
+        batch = Pipeline(calls)
         self.send(batch)
         until = None if within is None else asyncio.get_running_loop().time() + within
         return await batch.result(until)
 
-    def send(self, batch: Batch) -> None:
+    def send(self, batch: Pipeline) -> None:
         """Write the calls of a batch; it is settled when they are answered or cannot be."""
         if self.ended is not None or not batch.calls:
             batch.settle()
@@ -220,7 +220,7 @@ _LEAVING: set[asyncio.Future[None]] = set()
 """Connections nobody waits for any more; each is closed once it was made."""
 
 
-async def _connect(wire: Wire, target: RedisTarget) -> None:
+async def _connect(wire: Wire, target: RedisAddress) -> None:
     connect: Any = wire.connect  # redis-py names no types here
     async with asyncio.timeout(target.connect_timeout):
         await connect()

@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from ....values.errors import StoreUnavailable
-from .address import RedisTarget
+from .address import RedisAddress
 from .call import Call
-from .connection import Link
-from .pipeline import Batch
+from .connection import Connection
+from .pipeline import Pipeline
 
 __all__ = ["Node"]
 
@@ -22,19 +22,19 @@ class Node:
     them are unsent: who wants another attempt hands in another batch.
     """
 
-    def __init__(self, target: RedisTarget, number: Callable[[], int]) -> None:
+    def __init__(self, target: RedisAddress, number: Callable[[], int]) -> None:
         self.target = target
         self.generation = 0
         """Number of the connection, as given by `number`: a new one for each."""
         self._number = number
-        self._link: Link | None = None
-        self._held: deque[Batch] = deque()
+        self._link: Connection | None = None
+        self._held: deque[Pipeline] = deque()
         self._connecting: asyncio.Task[None] | None = None
-        self._trouble = ""
+        self._last_error = ""
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"<Node {self.target.name} {self._link or self.trouble or 'not connected'}>"
+        return f"<Node {self.target.name} {self._link or self.last_error or 'not connected'}>"
 
     @property
     def busy(self) -> bool:
@@ -42,15 +42,15 @@ class Node:
         return bool(self._held) or (self._link is not None and self._link.busy)
 
     @property
-    def trouble(self) -> str:
+    def last_error(self) -> str:
         """Why there is no connection any more or could be none; empty if all is well."""
         if self._link is not None and self._link.ended is not None:
             return f"{self.target.name}: {self._link.ended}"
-        return self._trouble
+        return self._last_error
 
-    def send(self, calls: Sequence[Call]) -> Batch:
+    def send(self, calls: Sequence[Call]) -> Pipeline:
         """Hand in calls. Nothing is awaited here: what is handed in first is sent first."""
-        batch = Batch(calls)
+        batch = Pipeline(calls)
         if self._closed:
             batch.settle()
             return batch
@@ -79,14 +79,14 @@ class Node:
             await self._link.aclose()
 
     async def _connect(self) -> None:
-        link: Link | None = None
+        link: Connection | None = None
         try:
-            link = self._link = await Link.open(self.target)
+            link = self._link = await Connection.open(self.target)
             self.generation = self._number()
-            self._trouble = ""
+            self._last_error = ""
         except StoreUnavailable as error:
             self._link = None
-            self._trouble = error.reason
+            self._last_error = error.reason
         finally:
             # In one step: nobody may hand in a batch that overtakes these.
             self._connecting = None

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from .call import Answer, Call, Fate, Refused
+from .call import Answer, Call, DeliveryStatus, Refused
 
-__all__ = ["Batch", "Carrier"]
+__all__ = ["Pipeline", "Carrier"]
 
 
 class Carrier(Protocol):
@@ -22,7 +22,7 @@ class Carrier(Protocol):
         ...
 
 
-class Batch:
+class Pipeline:
     """Calls for one node. When `waiter` is done, `result` has an answer for each."""
 
     __slots__ = ("answers", "calls", "carrier", "loads", "refusals", "sent", "waiter")
@@ -61,8 +61,8 @@ class Batch:
     def settle(self) -> None:
         """Say of the calls without an answer what became of them, and wake who waits."""
         lost = max(self.sent - len(self.answers), 0)
-        self.answers += [Fate.LOST] * lost
-        self.answers += [Fate.UNSENT] * (len(self.calls) - len(self.answers))
+        self.answers += [DeliveryStatus.NO_REPLY] * lost
+        self.answers += [DeliveryStatus.NOT_SENT] * (len(self.calls) - len(self.answers))
         if not self.waiter.done():
             self.waiter.set_result(None)
 

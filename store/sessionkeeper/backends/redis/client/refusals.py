@@ -13,14 +13,14 @@ from ....values.errors import SessionError, StoreUnavailable
 from .call import Answer, Refused
 
 __all__ = [
-    "halfway",
+    "is_partial",
     "leaves",
     "misplaced",
-    "passing",
+    "is_transient",
     "read_refusal",
     "reason_of",
     "resent",
-    "verdict",
+    "error_for",
 ]
 
 _CODE = re.compile(
@@ -76,7 +76,7 @@ def read_refusal(text: str, /) -> Refused:
     return Refused(found[1] if found else text.partition(" ")[0], text)
 
 
-def passing(refused: Refused) -> bool:
+def is_transient(refused: Refused) -> bool:
     """Whether the same call may be answered otherwise in a moment. It certainly had no effect.
 
     Each of these is said before a command runs or, `NOREPLICAS` and `READONLY`, at a script's first
@@ -106,7 +106,7 @@ def misplaced(refused: Refused) -> bool:
     return refused.code in _MISPLACED or "non local key" in refused.text
 
 
-def halfway(refused: Refused) -> bool:
+def is_partial(refused: Refused) -> bool:
     """Whether a script was stopped at a line of its own: what it wrote before that line stays.
 
     Of well-tested scripts one case is left: while its slot is on the way to another node, a script
@@ -118,7 +118,7 @@ def halfway(refused: Refused) -> bool:
     return _FROM_A_SCRIPT in refused.text and refused.code not in _BEFORE_ALL_WRITES
 
 
-def verdict(name: str, refused: Refused) -> SessionError:
+def error_for(name: str, refused: Refused) -> SessionError:
     """Make the error for what a server refused; the command had no effect."""
     return StoreUnavailable(f"{name} {reason_of(refused)}")
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from ....values.errors import StoreUnavailable
-from .call import Answer, Call, Fate, Refused
+from .call import Answer, Call, DeliveryStatus, Refused
 
 if TYPE_CHECKING:
     from .node import Node
 
-__all__ = ["Facts", "read_facts", "weakest"]
+__all__ = ["ServerInfo", "read_server_info", "weakest"]
 
 _FLOOR = (7, 0)
 _UNKNOWN = "unknown"
@@ -29,7 +29,7 @@ _WEAKEST_FIRST = (_NOTHING, _UNKNOWN, _SNAPSHOT, _SOME_FILE, *_BY_FSYNC.values()
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ServerInfo:
     """One server as it was when the store was opened."""
 
     product: str
@@ -48,18 +48,18 @@ class Facts:
     """What is allowed and may still lose something, in sentences that name the setting."""
 
 
-def weakest(facts: Sequence[Facts]) -> Facts:
+def weakest(server_info: Sequence[ServerInfo]) -> ServerInfo:
     """What all the nodes of a cluster promise: the least of each."""
-    worst = min(facts, key=lambda one: _WEAKEST_FIRST.index(one.durability))
+    worst = min(server_info, key=lambda one: _WEAKEST_FIRST.index(one.durability))
     return replace(
         worst,
-        version=min(facts, key=lambda one: _numbers(one.version)).version,
-        replicas=min(one.replicas for one in facts),
-        warnings=tuple(dict.fromkeys(warning for one in facts for warning in one.warnings)),
+        version=min(server_info, key=lambda one: _numbers(one.version)).version,
+        replicas=min(one.replicas for one in server_info),
+        warnings=tuple(dict.fromkeys(warning for one in server_info for warning in one.warnings)),
     )
 
 
-async def read_facts(node: Node, *, allow_eviction: bool) -> Facts:
+async def read_server_info(node: Node, *, allow_eviction: bool) -> ServerInfo:
     """Ask a node for its facts. Raises `StoreUnavailable` if a store must not be there.
 
     The reason names the setting. What the ACL user may not ask is unknown, and no error.
@@ -68,8 +68,8 @@ async def read_facts(node: Node, *, allow_eviction: bool) -> Facts:
     info_answer, config_answer = await node.send(
         [Call(-1, ("INFO",)), Call(-1, ("CONFIG", "GET", *_SETTINGS))]
     ).result()
-    if isinstance(info_answer, Fate):
-        raise StoreUnavailable(node.trouble or f"{name} did not answer")
+    if isinstance(info_answer, DeliveryStatus):
+        raise StoreUnavailable(node.last_error or f"{name} did not answer")
     if isinstance(info_answer, Refused):
         code = info_answer.code
         need = "the ACL user needs the command INFO" if code == "NOPERM" else "it refused INFO"
@@ -89,7 +89,7 @@ async def read_facts(node: Node, *, allow_eviction: bool) -> Facts:
     if warning:
         warnings.append(warning)
     valkey = info.get("valkey_version")
-    return Facts(
+    return ServerInfo(
         product="valkey" if valkey else "redis",
         version=valkey or info["redis_version"],
         cluster=node.target.cluster,

@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from .address import RedisTarget
+from .address import RedisAddress
 from .call import Answer, Call
-from .connection import Link
+from .connection import Connection
 from .refusals import resent
-from .server_info import Facts
+from .server_info import ServerInfo
 
 __all__ = ["ANYWHERE", "Servers"]
 
@@ -24,8 +24,8 @@ class Servers(ABC):
     """The one server, or the nodes of a cluster, that hold a store.
 
     Calls of a bucket are sent in the order they are given, also by exchanges that overlap. A call
-    that is refused as `passing`, or was sent again because its bucket had moved, may take effect
-    after calls that were given later.
+    that is refused as `is_transient`, or was sent again because its bucket had moved, may take
+    effect after calls that were given later.
     """
 
     several: ClassVar[bool] = False
@@ -38,11 +38,11 @@ class Servers(ABC):
 
     @property
     @abstractmethod
-    def trouble(self) -> str:
+    def last_error(self) -> str:
         """Why calls were lost or unsent, where that is known; never a secret."""
 
     @abstractmethod
-    async def open(self) -> Facts:
+    async def open(self) -> ServerInfo:
         """Connect, and read what the server promises. `StoreUnavailable` if that is not enough."""
 
     @abstractmethod
@@ -62,21 +62,22 @@ class Servers(ABC):
         """
 
     @abstractmethod
-    async def link(self, bucket: int, *, patience: float) -> Link:
+    async def link(self, bucket: int, *, patience: float) -> Connection:
         """Make a connection of its own to the node of a bucket, for reads that block `patience`.
 
         Raises `StoreUnavailable`. Who opens it closes it.
         """
 
     @abstractmethod
-    def doubt(self, bucket: int) -> None:
+    def invalidate(self, bucket: int) -> None:
         """Look again where the bucket is before the next call for it."""
 
     async def exchange(self, calls: Sequence[Call], until: float | None = None) -> list[Answer]:
         """Send calls and return their answers in order: one pipeline a node, all at once.
 
-        What the server answered, a `Refused`, or a `Fate`. A call is sent a second time only if
-        the server said that it did not run it (`NOSCRIPT`, `MOVED`, `ASK`), five times at most.
+        What the server answered, a `Refused`, or a `DeliveryStatus`. A call is sent a second time
+        only if the server said that it did not run it (`NOSCRIPT`, `MOVED`, `ASK`), five times at
+        most.
         So is what reads and came after such a call of its bucket, so that it reads after it.
         What is not answered `until` that moment of the loop is given up.
         Raises nothing but `TypeError` for words that cannot be sent; a cancellation closes the
@@ -96,14 +97,14 @@ class Servers(ABC):
 
     @abstractmethod
     async def _ask(
-        self, calls: Sequence[Call], aside: Mapping[int, RedisTarget], until: float | None
+        self, calls: Sequence[Call], aside: Mapping[int, RedisAddress], until: float | None
     ) -> list[Answer]:
         """Send each call once. `aside` says which, by place, go to another node this once."""
 
     @abstractmethod
     async def _redirect(
         self, calls: Sequence[Call], refusals: Sequence[Answer], until: float | None
-    ) -> Mapping[int, RedisTarget]:
+    ) -> Mapping[int, RedisAddress]:
         """Learn from `MOVED`; return where the `ASK`s sent their calls, by place."""
 
 

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from .call import Answer, Call, Fate, Refused
-from .connection import Link
+from .call import Answer, Call, DeliveryStatus, Refused
+from .connection import Connection
 from .node import Node
 from .refusals import leaves, reason_of
-from .server_info import Facts, read_facts
+from .server_info import ServerInfo, read_server_info
 from .servers import Servers
 
 if TYPE_CHECKING:
-    from .address import RedisTarget
+    from .address import RedisAddress
 
 __all__ = ["SingleServer"]
 
@@ -29,7 +29,7 @@ _REPLICA = Refused("READONLY", "READONLY")
 class SingleServer(Servers):
     """Everything is on one node, which may have replicas nobody here speaks to."""
 
-    def __init__(self, target: RedisTarget, *, allow_eviction: bool = False) -> None:
+    def __init__(self, target: RedisAddress, *, allow_eviction: bool = False) -> None:
         self._target = target
         self._allow_eviction = allow_eviction
         self._node = Node(target, count(1).__next__)
@@ -45,12 +45,12 @@ class SingleServer(Servers):
         return self._target.name
 
     @property
-    def trouble(self) -> str:
-        return self._node.trouble
+    def last_error(self) -> str:
+        return self._node.last_error
 
-    async def open(self) -> Facts:
+    async def open(self) -> ServerInfo:
         self._target.warn()
-        return await read_facts(self._node, allow_eviction=self._allow_eviction)
+        return await read_server_info(self._node, allow_eviction=self._allow_eviction)
 
     async def aclose(self) -> None:
         await self._node.aclose()
@@ -58,38 +58,38 @@ class SingleServer(Servers):
     def generation(self, bucket: int) -> int:
         return self._node.generation
 
-    async def link(self, bucket: int, *, patience: float) -> Link:
-        return await Link.open(self._target, patience=patience)
+    async def link(self, bucket: int, *, patience: float) -> Connection:
+        return await Connection.open(self._target, patience=patience)
 
-    def doubt(self, bucket: int) -> None:
+    def invalidate(self, bucket: int) -> None:
         self._ask_role_at = 0.0
 
     async def _ask(
-        self, calls: Sequence[Call], aside: Mapping[int, RedisTarget], until: float | None
+        self, calls: Sequence[Call], aside: Mapping[int, RedisAddress], until: float | None
     ) -> list[Answer]:
         # A replica answers reads, and says nothing of what it is: now and then it is asked.
-        asks = time.monotonic() >= self._ask_role_at
-        batch = self._node.send([*calls, _ROLE] if asks else calls)
+        requests = time.monotonic() >= self._ask_role_at
+        batch = self._node.send([*calls, _ROLE] if requests else calls)
         answers = await batch.result(until)
         unfit = next(filter(leaves, batch.refusals), None)
-        if asks and _is_replica(answers.pop()):
+        if requests and _is_replica(answers.pop()):
             unfit = unfit or _REPLICA
             # What it reads may be of long ago: that is asked for where a new connection leads.
             answers = [
-                _REPLICA if call.reads and type(answer) not in (Refused, Fate) else answer
+                _REPLICA if call.reads and type(answer) not in (Refused, DeliveryStatus) else answer
                 for call, answer in zip(calls, answers, strict=True)
             ]
         if unfit is not None:
             self._node.drop(f"it {reason_of(unfit)}")
         if self._node.generation != self._generation or unfit is not None:
             self._generation, self._ask_role_at = self._node.generation, 0.0
-        elif asks:
+        elif requests:
             self._ask_role_at = time.monotonic() + _ROLE_HOLDS
         return answers
 
     async def _redirect(
         self, calls: Sequence[Call], refusals: Sequence[Answer], until: float | None
-    ) -> Mapping[int, RedisTarget]:
+    ) -> Mapping[int, RedisAddress]:
         return {}
 
 

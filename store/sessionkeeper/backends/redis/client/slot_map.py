@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ....values.errors import StoreUnavailable
 from .call import Call, Refused
-from .connection import Link
+from .connection import Connection
 
 if TYPE_CHECKING:
-    from .address import RedisTarget
+    from .address import RedisAddress
 
 __all__ = ["SlotMap", "read_slot_map", "where"]
 
@@ -22,9 +22,9 @@ _AT_ONCE = 3
 class SlotMap:
     """The cluster as one of its nodes sees it."""
 
-    def __init__(self, asked: RedisTarget, ranges: Iterable[Sequence[Any]]) -> None:
-        self._ranges: list[tuple[int, int, RedisTarget]] = []
-        self.known: dict[str, RedisTarget] = {asked.name: asked}
+    def __init__(self, asked: RedisAddress, ranges: Iterable[Sequence[Any]]) -> None:
+        self._ranges: list[tuple[int, int, RedisAddress]] = []
+        self.known: dict[str, RedisAddress] = {asked.name: asked}
         """Every node, replicas too, by `host:port`."""
         for first, last, primary, *replicas in ranges:
             self._ranges.append((first, last, self._node(asked, primary)))
@@ -32,22 +32,22 @@ class SlotMap:
                 self._node(asked, replica)
 
     @property
-    def primaries(self) -> dict[str, RedisTarget]:
+    def primaries(self) -> dict[str, RedisAddress]:
         """The nodes that have slots, by `host:port`."""
         return {target.name: target for _, _, target in self._ranges}
 
-    def owner(self, slot: int) -> RedisTarget | None:
+    def owner(self, slot: int) -> RedisAddress | None:
         """The node that has a slot; None if no node has. O(ranges)."""
         return next((node for first, last, node in self._ranges if first <= slot <= last), None)
 
-    def _node(self, asked: RedisTarget, words: Sequence[Any]) -> RedisTarget:
+    def _node(self, asked: RedisAddress, words: Sequence[Any]) -> RedisAddress:
         # A node that does not know its own address says null or nothing: the one it was asked at.
         host = words[0].decode() if words[0] else asked.host
         target = asked.at(host, words[1])
         return self.known.setdefault(target.name, target)
 
 
-async def read_slot_map(known: Iterable[RedisTarget]) -> SlotMap:
+async def read_slot_map(known: Iterable[RedisAddress]) -> SlotMap:
     """Ask the nodes, three at a time in random order; the first answer counts.
 
     On connections of their own: a node in trouble must not hold up the calls of others, nor this.
@@ -77,8 +77,8 @@ async def read_slot_map(known: Iterable[RedisTarget]) -> SlotMap:
     raise StoreUnavailable(reason)
 
 
-async def _ask(target: RedisTarget) -> SlotMap:
-    link = await Link.open(target)
+async def _ask(target: RedisAddress) -> SlotMap:
+    link = await Connection.open(target)
     try:
         (answer,) = await link.exchange([Call(-1, ("CLUSTER", "SLOTS"))], 2 * link.silence)
     finally:
@@ -96,7 +96,7 @@ async def _ask(target: RedisTarget) -> SlotMap:
     return SlotMap(target, cast("list[list[Any]]", answer))
 
 
-def where(refused: Refused, asked: RedisTarget) -> RedisTarget:
+def where(refused: Refused, asked: RedisAddress) -> RedisAddress:
     """Read the node in `MOVED 3999 10.0.0.1:6381` or `ASK …`; no host means the one asked."""
     host, _, port = refused.text.split(" ")[2].rpartition(":")
     return asked.at(host or asked.host, int(port))

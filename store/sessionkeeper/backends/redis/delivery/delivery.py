@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from math import inf
 
 from ....values.errors import OutcomeUnknown, StoreUnavailable
-from ..client.call import Answer, Call, Fate, Refused, says
-from ..client.refusals import halfway, misplaced, passing, reason_of, verdict
+from ..client.call import Answer, Call, DeliveryStatus, Refused, is_status
+from ..client.refusals import error_for, is_partial, is_transient, misplaced, reason_of
 from ..client.servers import Servers
 from ..keys import Bucket, Keys
 from ..layout import Layout
-from .replication import Waits, no_waiting
-from .request import OPEN, Ask
-from .writer_log import Ledger
+from .replication import ReplicationRequirement, no_waiting
+from .request import OPEN, Request
+from .writer_log import WriterLog
 
 __all__ = ["Delivery"]
 
@@ -37,18 +37,18 @@ class Delivery:
     def __init__(
         self,
         servers: Servers,
-        ledger: Ledger,
+        writer_log: WriterLog,
         keys: Keys,
         layout: Layout,
         *,
         patience: float,
         silence: float,
-        waits: Waits,
+        waits: ReplicationRequirement,
     ) -> None:
         from redis.backoff import ExponentialWithJitterBackoff
 
         self._servers = servers
-        self._ledger = ledger
+        self._writer_log = writer_log
         self._layout = layout
         self._laying_out = layout.call(keys)
         self._patience = patience
@@ -70,48 +70,50 @@ class Delivery:
 
         Otherwise every write would be applied and its outcome unknown.
         """
-        words = self._waits.trial()
+        words = self._waits.probe()
         if words is None:
             return
         for answer in await self._servers.exchange([Call(each.number, words) for each in buckets]):
             if isinstance(answer, Refused):
                 raise no_waiting(self._servers.name, answer)
-            if isinstance(answer, Fate):
+            if isinstance(answer, DeliveryStatus):
                 raise StoreUnavailable(
-                    self._servers.trouble or f"{self._servers.name} does not answer"
+                    self._servers.last_error or f"{self._servers.name} does not answer"
                 )
 
-    async def attempt(self, asks: Sequence[Ask], /) -> None:
+    async def attempt(self, requests: Sequence[Request], /) -> None:
         """Send what is open once, and note the answers that came.
 
         Cancelled, it leaves `maybe_applied` on those of which nobody knows what became of them.
         """
         self._begun = now = self._now()
-        self._until = min(ask.deadline for ask in asks) if self._patience else now + self._silence
+        self._until = (
+            min(request.deadline for request in requests) if self._patience else now + self._silence
+        )
         self._refused = None
-        await self._try(asks)
-        fenced = [ask for ask in asks if ask.fenced]
+        await self._try(requests)
+        fenced = [request for request in requests if request.fenced]
         if fenced:
             # Somebody asked what became of an earlier write, or the ledger was forgotten: no
             # trouble of the server's, so not a matter of patience.
             await self._try(fenced)
-        while more := [ask for ask in asks if ask.more]:
-            for ask in more:
-                ask.more = False
+        while more := [request for request in requests if request.more]:
+            for request in more:
+                request.more = False
             await self._try(more)
         # What read before a write that was asked earlier: at once, if only its way was longer.
-        stale = [ask for ask in asks if ask.stale and not ask.early]
+        stale = [request for request in requests if request.stale and not request.early]
         if stale:
             await self._try(stale)
 
-    async def _try(self, asks: Sequence[Ask]) -> None:
-        if await self._fence(asks) and await self._is_laid_out(asks):
-            lost = [ask for ask in asks if ask.maybe_applied]
-            missed = [ask for ask in asks if not self._settled(ask)]
+    async def _try(self, requests: Sequence[Request]) -> None:
+        if await self._fence(requests) and await self._is_laid_out(requests):
+            lost = [request for request in requests if request.maybe_applied]
+            missed = [request for request in requests if not self._settled(request)]
             await self._wait(lost)
             await self._send(missed)
 
-    async def pause(self, asks: Sequence[Ask], /) -> None:
+    async def pause(self, requests: Sequence[Request], /) -> None:
         """Wait before the next attempt; when patience is over, answer what is open instead."""
         now = self._now()
         # What was long ago is another trouble. Not what an attempt took: that can be longer than
@@ -119,8 +121,8 @@ class Delivery:
         if not self._failures or self._begun - self._last > self._patience:
             self._failures, self._since = 0, now
         self._failures += 1
-        for ask in asks:
-            ask.tries += 1
+        for request in requests:
+            request.tries += 1
         # In a trouble that is older than patience nobody waits for long: the second try is the
         # last, of which the first may have joined an attempt to connect that was begun long ago.
         tries = 2 if now - self._since >= self._patience else inf
@@ -128,25 +130,27 @@ class Delivery:
             tries = 1
         # Those that come next to each other are told together: each may cost a connection.
         soon = now + self._patience / 32
-        due = [ask for ask in asks if ask.deadline <= soon or ask.tries >= tries]
+        due = [
+            request for request in requests if request.deadline <= soon or request.tries >= tries
+        ]
         if not due:
             seconds = self._backoff.compute(min(self._failures, 16))
-            soonest = min(ask.deadline for ask in asks)
+            soonest = min(request.deadline for request in requests)
             # Half of what is left: there is time for another attempt.
             await asyncio.sleep(min(seconds, (soonest - now) / 2))
         self._last = self._now()
-        for ask in due:
-            if ask.maybe_applied:
+        for request in due:
+            if request.maybe_applied:
                 # If it still arrives, then before the next write and never after it.
-                self._ledger.forget(ask.bucket)
-                ask.answer = OutcomeUnknown(self._ledger.operation_id(ask))
+                self._writer_log.forget(request.bucket)
+                request.answer = OutcomeUnknown(self._writer_log.operation_id(request))
             else:
-                ask.answer = StoreUnavailable(self._reason(), waited=now - ask.since)
+                request.answer = StoreUnavailable(self._reason(), waited=now - request.since)
 
-    def set_deadline(self, ask: Ask, since: float, waited: float) -> None:
+    def set_deadline(self, request: Request, since: float, waited: float) -> None:
         """Give an ask as long as its caller is patient, who asked when so much was `waited`."""
-        ask.since = since
-        ask.deadline = since + self._patience + self.waited - waited
+        request.since = since
+        request.deadline = since + self._patience + self.waited - waited
 
     def calm(self) -> None:
         """Note that everything was answered: the next trouble is a new one."""
@@ -156,42 +160,42 @@ class Delivery:
         name, refused = self._servers.name, self._refused
         if refused is not None:
             return f"{name} {reason_of(refused)}"
-        return self._servers.trouble or f"{name} does not answer"
+        return self._servers.last_error or f"{name} does not answer"
 
-    async def _fence(self, asks: Sequence[Ask]) -> bool:
+    async def _fence(self, requests: Sequence[Request]) -> bool:
         """Take a new epoch where one is needed; say whether that was done, if it was."""
-        fences = self._ledger.fences(asks)
+        fences = self._writer_log.fences(requests)
         if not fences:
             return True
         taken = True
         answers = await self._exchange([call for _, _, call in fences])
         for (bucket, lost, _), answer in zip(fences, answers, strict=True):
-            if not self._ledger.take(bucket, lost, answer):
+            if not self._writer_log.take(bucket, lost, answer):
                 taken = False
                 if self._passes(answer):
                     continue
                 if isinstance(answer, Refused):
-                    for ask in asks:
-                        if ask.bucket is bucket and ask.write and not ask.maybe_applied:
-                            ask.answer = verdict(self._servers.name, answer)
+                    for request in requests:
+                        if request.bucket is bucket and request.write and not request.maybe_applied:
+                            request.answer = error_for(self._servers.name, answer)
         return taken
 
-    async def _is_laid_out(self, asks: Sequence[Ask]) -> bool:
+    async def _is_laid_out(self, requests: Sequence[Request]) -> bool:
         """Put the layout back where a server lost all; say whether that is known to be so.
 
         Somebody may have made the store anew meanwhile. If in another layout, this one would write
         where the others do not look: it is refused.
         """
-        if not self._ledger.lost or not any(ask.write for ask in asks):
+        if not self._writer_log.lost or not any(request.write for request in requests):
             return True
         (answer,) = await self._exchange([self._laying_out])
-        if isinstance(answer, Fate) or self._passes(answer):
+        if isinstance(answer, DeliveryStatus) or self._passes(answer):
             return False
-        self._ledger.lost = isinstance(answer, Refused) or not self._layout.is_told_by(answer)
-        for ask in asks if self._ledger.lost else ():
-            if ask.write and not ask.maybe_applied:
-                ask.answer = (
-                    verdict(self._servers.name, answer)
+        self._writer_log.lost = isinstance(answer, Refused) or not self._layout.is_told_by(answer)
+        for request in requests if self._writer_log.lost else ():
+            if request.write and not request.maybe_applied:
+                request.answer = (
+                    error_for(self._servers.name, answer)
                     if isinstance(answer, Refused)
                     else StoreUnavailable(
                         f"{self._servers.name}: the store was made anew there, in another layout"
@@ -199,38 +203,43 @@ class Delivery:
                 )
         return True
 
-    def _settled(self, ask: Ask) -> bool:
+    def _settled(self, request: Request) -> bool:
         """Whether a lost write turned out to have been applied, or cannot be told."""
-        if ask.maybe_applied:
-            ask.maybe_applied = False
-            settled, answer = self._ledger.resolved(ask)
+        if request.maybe_applied:
+            request.maybe_applied = False
+            settled, answer = self._writer_log.resolved(request)
             if settled:
-                ask.answer = answer
+                request.answer = answer
             return settled
-        return ask.answer is not OPEN
+        return request.answer is not OPEN
 
-    async def _send(self, asks: Sequence[Ask]) -> None:
+    async def _send(self, requests: Sequence[Request]) -> None:
         if self._now() >= self._until:
-            for ask in asks:
-                ask.stale = False
+            for request in requests:
+                request.stale = False
             return  # what is sent now is lost
-        calls = self._ledger.calls(asks)
-        for ask in asks:
-            ask.maybe_applied, ask.fenced, ask.stale = ask.write, False, False
+        calls = self._writer_log.calls(requests)
+        for request in requests:
+            request.maybe_applied, request.fenced, request.stale = request.write, False, False
         answers = await self._exchange([call for call, _ in calls])
         for (call, group), answer in zip(calls, answers, strict=True):
             if call.script is not None and call.script.many and self._plain(answer):
-                for ask, each in zip(group, answer, strict=True):
-                    self._note(ask, each)
+                for request, each in zip(group, answer, strict=True):
+                    self._note(request, each)
             else:
-                for ask in group:
-                    self._note(ask, answer)
-        for ask in asks:
-            if ask.behind and not ask.write and ask.answer is not OPEN and ask.early:
-                ask.answer, ask.stale = OPEN, True
-        await self._wait(asks)
+                for request in group:
+                    self._note(request, answer)
+        for request in requests:
+            if (
+                request.behind
+                and not request.write
+                and request.answer is not OPEN
+                and request.early
+            ):
+                request.answer, request.stale = OPEN, True
+        await self._wait(requests)
 
-    async def _wait(self, asks: Sequence[Ask]) -> None:
+    async def _wait(self, requests: Sequence[Request]) -> None:
         """Have what was applied reach replicas and files, and take back the answers of the rest.
 
         It counts what its own connection wrote. So it comes after the writes, of which some may
@@ -241,11 +250,11 @@ class Delivery:
         if words is None:
             return
         generation = self._servers.generation
-        written: dict[int, tuple[Bucket, list[Ask]]] = {}
-        for ask in asks:
-            if ask.write and says(ask.answer, OK):
-                one = written.setdefault(generation(ask.bucket.number), (ask.bucket, []))
-                one[1].append(ask)
+        written: dict[int, tuple[Bucket, list[Request]]] = {}
+        for request in requests:
+            if request.write and is_status(request.answer, OK):
+                one = written.setdefault(generation(request.bucket.number), (request.bucket, []))
+                one[1].append(request)
         calls = [Call(bucket.number, words) for bucket, _ in written.values()]
         if not calls:
             return
@@ -253,44 +262,46 @@ class Delivery:
         answers = await self._servers.exchange(calls, self._until + self._waits.timeout)
         self.waited += self._now() - begun
         for (before, (_, group)), answer in zip(written.items(), answers, strict=True):
-            met = self._waits.met(answer)
-            for ask in group:
-                if not met or generation(ask.bucket.number) != before:
-                    ask.answer = OutcomeUnknown(self._ledger.operation_id(ask))
+            is_satisfied_by = self._waits.is_satisfied_by(answer)
+            for request in group:
+                if not is_satisfied_by or generation(request.bucket.number) != before:
+                    request.answer = OutcomeUnknown(self._writer_log.operation_id(request))
 
     async def _exchange(self, calls: Sequence[Call]) -> list[Answer]:
         return await self._servers.exchange(calls, self._until)
 
     def _passes(self, answer: Answer) -> bool:
         """Whether a server refused for the moment only; that is the reason, should it last."""
-        if not isinstance(answer, Refused) or not passing(answer):
+        if not isinstance(answer, Refused) or not is_transient(answer):
             return False
         self._refused = answer
         return True
 
     def _plain(self, answer: Answer) -> bool:
-        several = not isinstance(answer, Fate | Refused) and not self._ledger.fenced(answer)
-        return several and not says(answer, MORE)
+        several = not isinstance(answer, DeliveryStatus | Refused) and not self._writer_log.fenced(
+            answer
+        )
+        return several and not is_status(answer, MORE)
 
-    def _note(self, ask: Ask, answer: Answer) -> None:
-        if type(answer) is Fate:
+    def _note(self, request: Request, answer: Answer) -> None:
+        if type(answer) is DeliveryStatus:
             # What was not sent has no effect; what only reads can be asked again in any case.
-            ask.maybe_applied = ask.write and answer is Fate.LOST
+            request.maybe_applied = request.write and answer is DeliveryStatus.NO_REPLY
             return
-        ask.maybe_applied = False
-        ask.fenced = self._ledger.fenced(answer)
+        request.maybe_applied = False
+        request.fenced = self._writer_log.fenced(answer)
         if type(answer) is Refused:
-            if halfway(answer):
+            if is_partial(answer):
                 # Whole it never will be, so nobody is to ask again; but for what only reads.
-                if ask.write:
-                    ask.answer = OutcomeUnknown()
+                if request.write:
+                    request.answer = OutcomeUnknown()
                 elif not misplaced(answer):
-                    ask.answer = verdict(self._servers.name, answer)
+                    request.answer = error_for(self._servers.name, answer)
             elif not self._passes(answer):
-                ask.answer = verdict(self._servers.name, answer)
-        elif ask.fenced:
-            self._ledger.forget(ask.bucket)
-        elif says(answer, MORE):
-            ask.more = True
+                request.answer = error_for(self._servers.name, answer)
+        elif request.fenced:
+            self._writer_log.forget(request.bucket)
+        elif is_status(answer, MORE):
+            request.more = True
         else:
-            ask.answer = answer
+            request.answer = answer

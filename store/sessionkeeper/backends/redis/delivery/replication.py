@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from ....values.errors import SessionError, StoreUnavailable
 from ..client.call import Refused, Word
-from ..client.refusals import verdict
+from ..client.refusals import error_for
 
-__all__ = ["Waits", "no_waiting"]
+__all__ = ["ReplicationRequirement", "no_waiting"]
 
 
 @dataclass(frozen=True, slots=True)
-class Waits:
+class ReplicationRequirement:
     """What a write waits for beyond the primary's own answer."""
 
     replicas: int = 0
@@ -29,7 +29,7 @@ class Waits:
             return ("WAITAOF", 1, self.replicas, milliseconds)
         return ("WAIT", self.replicas, milliseconds) if self.replicas else None
 
-    def trial(self) -> tuple[Word, ...] | None:
+    def probe(self) -> tuple[Word, ...] | None:
         """Return the same command asking for nothing that a store without writes has not got."""
         if self.aof:
             return ("WAITAOF", 1, 0, 1)
@@ -47,7 +47,7 @@ class Waits:
             said.append(f"{how} {number}")
         return ", ".join(said)
 
-    def met(self, answer: object) -> bool:
+    def is_satisfied_by(self, answer: object) -> bool:
         """Whether that is what was waited for."""
         match answer:
             case [int() as primary, int() as replicas]:  # of WAITAOF
@@ -64,4 +64,4 @@ def no_waiting(name: str, refused: Refused) -> SessionError:
         return StoreUnavailable(f"{name} knows no WAITAOF; wait_aof needs 7.2 or newer")
     if "appendonly" in refused.text:
         return StoreUnavailable(f"{name} has appendonly no: wait_aof would wait for ever")
-    return verdict(name, refused)
+    return error_for(name, refused)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from ..client.call import Script, Word, says
+from ..client.call import Script, Word, is_status
 from ..keys import Bucket
 
-__all__ = ["OPEN", "Ask", "Plan"]
+__all__ = ["OPEN", "Request", "Plan"]
 
 R = TypeVar("R")
 
@@ -16,7 +16,7 @@ OPEN = object()
 """There is no answer yet."""
 
 
-class Ask:
+class Request:
     """One script or command for one bucket; a write is given a number and then sent once."""
 
     __slots__ = (
@@ -68,7 +68,7 @@ class Ask:
         self.more = False
         """Whether sessions whose time has passed were taken away, and more of them come first."""
 
-        self.behind: Sequence[Ask] = ()
+        self.behind: Sequence[Request] = ()
         """Writes of the same round that are to be applied first; for a write at most one."""
         self.stale = False
         """Whether it read before one of those was applied, and is to read again."""
@@ -76,13 +76,15 @@ class Ask:
     @property
     def changed(self) -> bool:
         """Whether it was applied."""
-        return self.write and says(self.answer, b"OK")
+        return self.write and is_status(self.answer, b"OK")
 
     @property
     def early(self) -> bool:
         """Whether a write it is behind has yet to come: later in this round, or in the next."""
         return any(
-            before.answer is OPEN or says(before.answer, b"MOVED") or says(before.answer, b"BEHIND")
+            before.answer is OPEN
+            or is_status(before.answer, b"MOVED")
+            or is_status(before.answer, b"BEHIND")
             for before in self.behind
         )
 
@@ -90,5 +92,5 @@ class Ask:
         return f"<Ask {self.script.name if self.script else self.arguments[0]!r}>"
 
 
-Plan: TypeAlias = Generator[list[Ask], list[Any], R]
+Plan: TypeAlias = Generator[list[Request], list[Any], R]
 """The steps of one operation: yields what is to be asked at once, is sent the answers in order."""

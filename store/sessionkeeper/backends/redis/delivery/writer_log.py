@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ....values.errors import OutcomeUnknown
-from ..client.call import Call, Script, Word, says
+from ..client.call import Call, Script, Word, is_status
 from ..keys import Bucket, Keys
 from ..scripts import script, with_ttl
-from .request import Ask
+from .request import Request
 
-__all__ = ["Ledger", "OperationId", "keys_of"]
+__all__ = ["WriterLog", "OperationId", "keys_of"]
 
 FENCE = script("fence")
 _FENCED, _OK, _NEW = b"FENCED", b"OK", b"NEW"
@@ -49,7 +49,7 @@ class OperationId(str):
         return writer, ring, bucket, number
 
 
-class Ledger:
+class WriterLog:
     """One writer among all that share a server.
 
     Its answers are kept in a ring of `ring` places a bucket, each for `window` seconds at least. No
@@ -73,145 +73,149 @@ class Ledger:
         self.lost = False
         """Whether a server has forgotten the ledger, by the end of its window or with all else."""
 
-    def calls(self, asks: Sequence[Ask]) -> list[tuple[Call, list[Ask]]]:
+    def calls(self, requests: Sequence[Request]) -> list[tuple[Call, list[Request]]]:
         """Make the calls for asks, in their order; neighbours share one where their script can.
 
         A write gets its number, and the same again when it is sent again.
         """
-        calls: list[tuple[Call, list[Ask]]] = []
-        group: list[Ask] = []
+        calls: list[tuple[Call, list[Request]]] = []
+        group: list[Request] = []
         size = 0
-        for ask in asks:
-            script = ask.script
+        for request in requests:
+            script = request.script
             if script is None or not script.many:
                 self._close(group, calls)
-                calls.append((self._one(ask), [ask]))
+                calls.append((self._one(request), [request]))
                 continue
-            more = _size(ask)
+            more = _size(request)
             if group and (
-                group[0].bucket is not ask.bucket or len(group) == _TOGETHER or size + more > _LARGE
+                group[0].bucket is not request.bucket
+                or len(group) == _TOGETHER
+                or size + more > _LARGE
             ):
                 self._close(group, calls)
             size = more + (size if group else 0)
-            group.append(ask)
+            group.append(request)
         self._close(group, calls)
         return calls
 
-    def _close(self, group: list[Ask], calls: list[tuple[Call, list[Ask]]]) -> None:
+    def _close(self, group: list[Request], calls: list[tuple[Call, list[Request]]]) -> None:
         if group:
             calls.append((self._several(group), [*group]))
             group.clear()
 
-    def _one(self, ask: Ask) -> Call:
-        script, bucket = ask.script, ask.bucket
-        if ask.keys is None or script is None:
-            return Call(bucket.number, ask.arguments, script, reads=not ask.write)
+    def _one(self, request: Request) -> Call:
+        script, bucket = request.script, request.bucket
+        if request.keys is None or script is None:
+            return Call(bucket.number, request.arguments, script, reads=not request.write)
         script = self._of_this_store(script)
         fixed = self._fixed.get(bucket) or self._fix(bucket)
         words: list[Word] = [
             "EVALSHA",
             script.digest,
-            len(fixed) + len(ask.keys),
+            len(fixed) + len(request.keys),
             *fixed,
-            *ask.keys,
+            *request.keys,
         ]
-        if ask.write:
-            words += (self._epochs[bucket][0], *self._number(ask))
-        words += ask.arguments
-        if ask.write:
-            words.append(self._after(ask))
-        return Call(bucket.number, words, script, reads=not ask.write)
+        if request.write:
+            words += (self._epochs[bucket][0], *self._number(request))
+        words += request.arguments
+        if request.write:
+            words.append(self._after(request))
+        return Call(bucket.number, words, script, reads=not request.write)
 
-    def _several(self, asks: Sequence[Ask]) -> Call:
-        script, bucket = asks[0].script, asks[0].bucket
+    def _several(self, requests: Sequence[Request]) -> Call:
+        script, bucket = requests[0].script, requests[0].bucket
         assert script is not None  # noqa: S101 - for the type checker
         script = self._of_this_store(script)
         fixed = self._fixed.get(bucket) or self._fix(bucket)
-        words: list[Word] = ["EVALSHA", script.digest, len(fixed) + 2 * len(asks), *fixed]
-        for ask in asks:
-            words += ask.keys or ()
+        words: list[Word] = ["EVALSHA", script.digest, len(fixed) + 2 * len(requests), *fixed]
+        for request in requests:
+            words += request.keys or ()
         shared = script.shared
         # The time is that of the first: they are one step of the server.
-        words += (self._epochs[bucket][0], *asks[0].arguments[:shared])
-        for ask in asks:
-            words += (*self._number(ask), self._after(ask))
-            words += ask.arguments[shared:]
+        words += (self._epochs[bucket][0], *requests[0].arguments[:shared])
+        for request in requests:
+            words += (*self._number(request), self._after(request))
+            words += request.arguments[shared:]
         return Call(bucket.number, words, script)
 
     def _of_this_store(self, script: Script) -> Script:
         return script if self._ttl is None else with_ttl(script, self._ttl)
 
-    def _number(self, ask: Ask) -> tuple[int, int]:
-        if not ask.number:
-            ask.number = self._next.get(ask.bucket, 1)
-            self._next[ask.bucket] = ask.number + 1
-        return ask.number, ask.number % self._ring
+    def _number(self, request: Request) -> tuple[int, int]:
+        if not request.number:
+            request.number = self._next.get(request.bucket, 1)
+            self._next[request.bucket] = request.number + 1
+        return request.number, request.number % self._ring
 
-    def _after(self, ask: Ask) -> Word:
+    def _after(self, request: Request) -> Word:
         """Say which write must have been applied before: its number and its place, or nothing."""
-        if not ask.behind:
+        if not request.behind:
             return ""
-        number = ask.behind[0].number
+        number = request.behind[0].number
         return f"{number}:{number % self._ring}"
 
-    def fences(self, asks: Sequence[Ask]) -> list[tuple[Bucket, list[Ask], Call]]:
+    def fences(self, requests: Sequence[Request]) -> list[tuple[Bucket, list[Request], Call]]:
         """Make the calls by which epochs are taken, where these asks need one.
 
         That is a bucket never written to, one whose ledger would soon be forgotten, and one with
         writes of which nobody knows what became of them.
         """
         now = time.monotonic()
-        lost: dict[Bucket, list[Ask]] = {}
-        for ask in asks:
-            if not ask.write:
+        lost: dict[Bucket, list[Request]] = {}
+        for request in requests:
+            if not request.write:
                 continue
-            held = self._epochs.get(ask.bucket)
-            if ask.maybe_applied:
-                lost.setdefault(ask.bucket, []).append(ask)
+            held = self._epochs.get(request.bucket)
+            if request.maybe_applied:
+                lost.setdefault(request.bucket, []).append(request)
             elif held is None or now - held[1] > self._window * _RENEWED:
-                lost.setdefault(ask.bucket, [])
+                lost.setdefault(request.bucket, [])
         return [(each, which, self._fence(each, which, now)) for each, which in lost.items()]
 
-    def take(self, bucket: Bucket, asks: Sequence[Ask], answer: Any) -> bool:
+    def take(self, bucket: Bucket, requests: Sequence[Request], answer: Any) -> bool:
         """Note what a fence answered of these lost asks; say whether it holds."""
-        new = says(answer, _NEW)
-        if not new and not says(answer, _OK):
+        new = is_status(answer, _NEW)
+        if not new and not is_status(answer, _OK):
             self._epochs.pop(bucket, None)
             return False
         self.lost = self.lost or (new and bucket in self._begun)
         self._begun.add(bucket)
-        for ask, found in zip(asks, answer[1:], strict=True):
-            self._found[bucket, ask.number] = found
+        for request, found in zip(requests, answer[1:], strict=True):
+            self._found[bucket, request.number] = found
         return True
 
-    def resolved(self, ask: Ask) -> tuple[bool, Any]:
+    def resolved(self, request: Request) -> tuple[bool, Any]:
         """Say whether a lost write is settled, and what its answer or error is; if not, send it."""
-        found = self._found.pop((ask.bucket, ask.number))
+        found = self._found.pop((request.bucket, request.number))
         if found[0] == 1:
             return True, found[1]
         if found[0] == 0:
             return False, None
-        return True, OutcomeUnknown(self.operation_id(ask))
+        return True, OutcomeUnknown(self.operation_id(request))
 
     def fenced(self, answer: Any) -> bool:
         """Whether this says that the writer needs a new epoch; nothing was applied then."""
-        return says(answer, _FENCED)
+        return is_status(answer, _FENCED)
 
     def forget(self, bucket: Bucket) -> None:
         """Take a new epoch before the next write to a bucket."""
         self._epochs.pop(bucket, None)
 
-    def operation_id(self, ask: Ask) -> OperationId:
+    def operation_id(self, request: Request) -> OperationId:
         """Name what an ask stands for."""
-        return OperationId.of(self.writer, self._ring, ask.bucket.number, ask.number)
+        return OperationId.of(self.writer, self._ring, request.bucket.number, request.number)
 
-    def _fence(self, bucket: Bucket, lost: Sequence[Ask], now: float) -> Call:
+    def _fence(self, bucket: Bucket, lost: Sequence[Request], now: float) -> Call:
         epoch = secrets.token_hex(8)
         self._epochs[bucket] = (epoch, now)
         fixed = self._fixed.get(bucket) or self._fix(bucket)
         # From the last write before the next fence as well.
         kept = round(self._window * 1000 * (1 + _RENEWED))
-        places = [part for ask in lost for part in (ask.number, ask.number % self._ring)]
+        places = [
+            part for request in lost for part in (request.number, request.number % self._ring)
+        ]
         words: list[Word] = ["EVALSHA", FENCE.digest, len(fixed), *fixed]
         words += (epoch, kept, self._next.get(bucket, 1), *places)
         return Call(bucket.number, words, FENCE)
@@ -235,7 +239,7 @@ def keys_of(bucket: Bucket, writer: str) -> tuple[str, ...]:
     )
 
 
-def _size(ask: Ask) -> int:
+def _size(request: Request) -> int:
     """Bytes an append carries, as its arguments say."""
-    size = ask.arguments[8]
+    size = request.arguments[8]
     return size if isinstance(size, int) else 0

@@ -26,7 +26,7 @@ from ....operations import (
     ModifySession,
     PurgeSessions,
     ReadFrames,
-    ReadNews,
+    ReadNewFrames,
     ReadStatistics,
     Scoped,
     TouchSession,
@@ -34,7 +34,7 @@ from ....operations import (
     UpdateSession,
     UpdateSessionsBatch,
 )
-from ..context import Setting
+from ..context import PlanContext
 from ..delivery.request import Plan
 from . import changes as changing
 from . import frames, sessions, sweeps
@@ -43,7 +43,7 @@ from .resolve import Resolve, resolve
 
 __all__ = ["plan_of"]
 
-_PLANS: dict[type, Callable[[Setting, Any, str], Plan[Any]]] = {
+_PLANS: dict[type, Callable[[PlanContext, Any, str], Plan[Any]]] = {
     AddFrame: frames.add_frame,
     AddFrames: changing.add_frames,
     CountFrames: frames.count_frames,
@@ -62,7 +62,7 @@ _PLANS: dict[type, Callable[[Setting, Any, str], Plan[Any]]] = {
     ModifySession: changing.modify_session,
     PurgeSessions: sweeps.purge_sessions,
     ReadFrames: frames.read_frames_of,
-    ReadNews: frames.read_news,
+    ReadNewFrames: frames.read_new_frames,
     ReadStatistics: counting.read_statistics,
     Resolve: resolve,
     TouchSession: sessions.touch_session,
@@ -72,7 +72,7 @@ _PLANS: dict[type, Callable[[Setting, Any, str], Plan[Any]]] = {
 }
 
 
-def plan_of(setting: Setting, command: object) -> Plan[Any]:
+def plan_of(plan_context: PlanContext, command: object) -> Plan[Any]:
     """Return the steps of a command. Raises `NotImplementedError` for one without a script."""
     scope = ""
     if isinstance(command, Scoped):
@@ -81,4 +81,4 @@ def plan_of(setting: Setting, command: object) -> Plan[Any]:
     plan = _PLANS.get(type(command))
     if plan is None:
         raise CallerError(NotImplementedError(f"{type(command).__name__} has no script"))
-    return plan(setting, command, scope)
+    return plan(plan_context, command, scope)

@@ -13,17 +13,17 @@ from soleowner import CallerError
 from ....values.errors import SessionNotFound
 from ..client.call import Script
 from ..codec import Stored
-from ..context import Setting
-from ..delivery.request import Ask, Plan
+from ..context import PlanContext
+from ..delivery.request import Plan, Request
 from ..keys import Bucket
 from .requests import OK
 
 __all__ = ["gathered", "in_one_bucket"]
 
 
-def in_one_bucket(setting: Setting, session_ids: Sequence[str]) -> Bucket:
+def in_one_bucket(plan_context: PlanContext, session_ids: Sequence[str]) -> Bucket:
     """Return the bucket they all live in. Raises `NotImplementedError` if that is several."""
-    buckets = {setting.place(session_id)[0] for session_id in session_ids}
+    buckets = {plan_context.place(session_id)[0] for session_id in session_ids}
     if len(buckets) != 1:
         raise CallerError(
             NotImplementedError("sessions of several buckets cannot be changed in one step")
@@ -32,19 +32,21 @@ def in_one_bucket(setting: Setting, session_ids: Sequence[str]) -> Bucket:
 
 
 def gathered(
-    setting: Setting, sessions: Script, session_ids: Sequence[str], scope: str
+    plan_context: PlanContext, sessions: Script, session_ids: Sequence[str], scope: str
 ) -> Plan[list[tuple[str, Stored]]]:
     """Read sessions, a bucket's in one step; in the order asked. Raises `SessionNotFound`."""
     wanted: dict[Bucket, dict[str, str]] = {}
     for session_id in session_ids:
-        bucket, name = setting.place(session_id)
+        bucket, name = plan_context.place(session_id)
         wanted.setdefault(bucket, {})[session_id] = bucket.session + name
-    asks = [Ask(bucket, sessions, list(keys.values()), (scope,)) for bucket, keys in wanted.items()]
-    if not asks:
+    requests = [
+        Request(bucket, sessions, list(keys.values()), (scope,)) for bucket, keys in wanted.items()
+    ]
+    if not requests:
         return []
     rows: dict[str, Stored] = {}
     missing: set[str] = set()
-    for keys, answer in zip(wanted.values(), (yield asks), strict=True):
+    for keys, answer in zip(wanted.values(), (yield requests), strict=True):
         ids = list(keys)
         if answer[0] != OK:
             place: int = answer[1]

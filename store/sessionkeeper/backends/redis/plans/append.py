@@ -14,8 +14,8 @@ from ....values.session import Session
 from ....values.states import SessionState
 from ..client.call import Word
 from ..codec import ENDED, LAST, STATE, Stored, frame_words
-from ..context import Setting
-from ..delivery.request import Ask, Plan
+from ..context import PlanContext
+from ..delivery.request import Plan, Request
 from ..scripts import script
 from .requests import bounded, checked, fetch, read, write
 
@@ -30,7 +30,7 @@ LOOK = script("look")
 class Append:
     """Records for one log."""
 
-    setting: Setting
+    plan_context: PlanContext
     session_id: str
     records: Sequence[FrameRecord]
     size: int
@@ -42,14 +42,14 @@ class Append:
     def too_much(self) -> LimitExceeded | None:
         """Return what no log takes of this; None if nothing."""
         try:
-            check_records(self.setting.limits, self.records, self.size)
+            check_records(self.plan_context.limits, self.records, self.size)
         except LimitExceeded as error:
             return error
         return None
 
     def refuse(self, error: LimitExceeded) -> Plan[NoReturn]:
         """Raise that it is too much, if nothing else is wrong before that."""
-        row = yield from fetch(self.setting, self.session_id, self.scope)
+        row = yield from fetch(self.plan_context, self.session_id, self.scope)
         if row[ENDED] is not None:
             raise SessionClosed(self.session_id, SessionState(row[STATE].decode()))
         last = int(row[LAST])
@@ -62,45 +62,57 @@ class Append:
 
         Limits and all else that needs no result of a function are looked at in the same step.
         """
-        count, terms = len(self.records), self._terms("")
-        ask = read(
-            self.setting, LOOK, self.session_id, self.scope, count, *self.setting.bounds, *terms
+        count, settings = len(self.records), self._settings("")
+        request = read(
+            self.plan_context,
+            LOOK,
+            self.session_id,
+            self.scope,
+            count,
+            *self.plan_context.bounds,
+            *settings,
         )
-        (answer,) = yield [ask]
+        (answer,) = yield [request]
         row: Stored = checked(answer, self.session_id)[1]
         return row
 
     def may_fit(self, session: Session) -> bool:
         """Tell whether a log may have room, as far as a guess of its session shows."""
-        count, limits = len(self.records), self.setting.limits
+        count, limits = len(self.records), self.plan_context.limits
         there = session.frame_count if limits.frames_full is FramesFull.REJECT else 0
         return not count or there + count <= limits.max_frames_per_session
 
-    def ask(self, seen: str = "") -> Ask:
+    def request(self, seen: str = "") -> Request:
         """Ask to append, if the session is still what a function saw."""
-        setting = self.setting
+        plan_context = self.plan_context
         count = len(self.records)
-        most = setting.limits.max_frames_per_session
-        setting.guesses.append(self.session_id, count, most, scope=self.scope)
-        bucket, name = setting.place(self.session_id)
-        words: list[Word] = [setting.now, *setting.bounds, self.scope, count, *self._terms(seen)]
+        maximum = plan_context.limits.max_frames_per_session
+        plan_context.predictions.append(self.session_id, count, maximum, scope=self.scope)
+        bucket, name = plan_context.place(self.session_id)
+        words: list[Word] = [
+            plan_context.now,
+            *plan_context.bounds,
+            self.scope,
+            count,
+            *self._settings(seen),
+        ]
         words += frame_words(self.records)
         keys = (bucket.session + name, bucket.log + name)
-        return Ask(bucket, APPEND, keys, words, write=True)
+        return Request(bucket, APPEND, keys, words, write=True)
 
-    def ask_with_change(self, words: Sequence[Word]) -> Ask:
+    def ask_with_change(self, words: Sequence[Word]) -> Request:
         """Ask to append and to change the session, in one step."""
-        setting = self.setting
+        plan_context = self.plan_context
         return write(
-            setting,
+            plan_context,
             APPEND_CHANGE,
             self.session_id,
-            *(len(self.records), *setting.bounds, *self._terms("")),
-            *(setting.limits.max_metadata_bytes, *words),
+            *(len(self.records), *plan_context.bounds, *self._settings("")),
+            *(plan_context.limits.max_metadata_bytes, *words),
             *frame_words(self.records),
             scope=self.scope,
         )
 
-    def _terms(self, seen: str) -> tuple[Word, ...]:
+    def _settings(self, seen: str) -> tuple[Word, ...]:
         """Make the words by which `log.lua` knows what this append needs."""
         return "" if self.expected is None else bounded(self.expected), self.size, seen

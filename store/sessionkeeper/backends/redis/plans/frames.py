@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ....operations import AddFrame, CountFrames, DeleteFrames, ReadFrames, ReadNews, TrimFrames
-from ....operations.frame_commands import LogNews
+from ....operations import (
+    AddFrame,
+    CountFrames,
+    DeleteFrames,
+    ReadFrames,
+    ReadNewFrames,
+    TrimFrames,
+)
+from ....operations.frame_commands import LogPageOf
 from ....operations.frame_record import FrameRecord
 from ....values.errors import LogReplaced
 from ..client.call import Word
 from ..codec import COUNT, read_frames, whole
-from ..context import Setting
+from ..context import PlanContext
 from ..delivery.request import Plan
 from ..scripts import script
 from .append import Append
@@ -21,7 +28,7 @@ __all__ = [
     "count_frames",
     "delete_frames",
     "read_frames_of",
-    "read_news",
+    "read_new_frames",
     "trim_frames",
 ]
 
@@ -31,64 +38,66 @@ _NEVER = b"-"
 CLEAR, TRIM, READ = script("clear"), script("trim"), script("read")
 
 
-def add_frame(setting: Setting, command: AddFrame, scope: str) -> Plan[int]:
+def add_frame(plan_context: PlanContext, command: AddFrame, scope: str) -> Plan[int]:
     session_id = command.session_id
-    append = Append(setting, session_id, (command.record,), command.weight, None, scope)
+    append = Append(plan_context, session_id, (command.record,), command.weight, None, scope)
     if (error := append.too_much()) is not None:
         yield from append.refuse(error)
-    (answer,) = yield [append.ask()]
+    (answer,) = yield [append.request()]
     last: int = checked(answer, session_id)[1]
-    if setting.bells:
-        setting.bells.ring(session_id)
+    if plan_context.wakeups:
+        plan_context.wakeups.notify(session_id)
     return last
 
 
 def read_frames_of(
-    setting: Setting, command: ReadFrames, scope: str
+    plan_context: PlanContext, command: ReadFrames, scope: str
 ) -> Plan[tuple[int, Sequence[FrameRecord]]]:
     limit: Word = "" if command.limit is None else bounded(command.limit)
     newest = "1" if command.newest else ""
-    ask = read(
-        setting, READ, command.session_id, scope, bounded(command.after), limit, newest, "", ""
+    request = read(
+        plan_context, READ, command.session_id, scope, bounded(command.after), limit, newest, "", ""
     )
-    (answer,) = yield [ask]
+    (answer,) = yield [request]
     _, _, first, _, entries, _ = checked(answer, command.session_id)
     return first, read_frames(entries)
 
 
-def read_news(setting: Setting, command: ReadNews, scope: str) -> Plan[LogNews]:
+def read_new_frames(
+    plan_context: PlanContext, command: ReadNewFrames, scope: str
+) -> Plan[LogPageOf]:
     which: Word = "" if command.number is None else _text(command.number)
     after = bounded(command.after)
     proof = command.proof if type(command.proof) is bytes else _NEVER
     words: tuple[Word, ...] = (scope, after, command.limit, "", which, proof)
-    (answer,) = yield [read(setting, READ, command.session_id, *words)]
+    (answer,) = yield [read(plan_context, READ, command.session_id, *words)]
     if answer[0] == b"REPLACED":
         raise LogReplaced(command.session_id, after=command.after)
     gone = answer[0] in (b"MISSING", b"ANOTHER")
     if gone and command.number is not None:
-        return LogNews(command.number, command.after + 1, (), over=True)
+        return LogPageOf(command.number, command.after + 1, (), over=True)
     _, found, first, ended, entries, shown = checked(answer, command.session_id)
     # As a number, the text by which the script knows which session it is.
     number = int.from_bytes(found, "big")
-    return LogNews(
+    return LogPageOf(
         number, first, read_frames(entries), bool(ended), None if shown == _NEVER else shown
     )
 
 
-def count_frames(setting: Setting, command: CountFrames, scope: str) -> Plan[int]:
-    row = yield from fetch(setting, command.session_id, scope)
+def count_frames(plan_context: PlanContext, command: CountFrames, scope: str) -> Plan[int]:
+    row = yield from fetch(plan_context, command.session_id, scope)
     return whole(row[COUNT])
 
 
-def delete_frames(setting: Setting, command: DeleteFrames, scope: str) -> Plan[int]:
-    (answer,) = yield [write(setting, CLEAR, command.session_id, scope=scope)]
+def delete_frames(plan_context: PlanContext, command: DeleteFrames, scope: str) -> Plan[int]:
+    (answer,) = yield [write(plan_context, CLEAR, command.session_id, scope=scope)]
     removed: int = checked(answer, command.session_id)[1]
     return removed
 
 
-def trim_frames(setting: Setting, command: TrimFrames, scope: str) -> Plan[int]:
+def trim_frames(plan_context: PlanContext, command: TrimFrames, scope: str) -> Plan[int]:
     up_to = bounded(command.up_to)
-    (answer,) = yield [write(setting, TRIM, command.session_id, up_to, scope=scope)]
+    (answer,) = yield [write(plan_context, TRIM, command.session_id, up_to, scope=scope)]
     removed: int = checked(answer, command.session_id)[1]
     return removed
 

@@ -26,28 +26,33 @@ from ..codec import (
     read_session,
     session_words,
 )
-from ..context import Setting
-from ..delivery.request import Ask, Plan
+from ..context import PlanContext
+from ..delivery.request import Plan, Request
 from ..predictions import later
 from .requests import OK, fetch, refuse
 from .sessions import note_change
 
-__all__ = ["Attempts"]
+__all__ = ["OptimisticChange"]
 
 _Seen: TypeAlias = tuple[Session, str]
 """What a function is given, and the digest of what that holds. The server compares both: a revision
 may be only guessed, or given again by a server that lost what it had."""
 
 
-class Attempts:
+class OptimisticChange:
     """One change of one session, tried until it meets the session it was made for."""
 
     def __init__(
-        self, setting: Setting, session_id: str, change: Change, context: Context, scope: str
+        self,
+        plan_context: PlanContext,
+        session_id: str,
+        change: Change,
+        context: Context,
+        scope: str,
     ) -> None:
-        self._setting = setting
+        self._plan_context = plan_context
         self._id = session_id
-        self._bucket, self._name = setting.place(session_id)
+        self._bucket, self._name = plan_context.place(session_id)
         self._change = change
         self._context = context
         self._scope = scope
@@ -56,8 +61,8 @@ class Attempts:
 
     def run(
         self,
-        store: Callable[[list[Word]], Ask],
-        leave: Callable[[str], Ask] | None = None,
+        store: Callable[[list[Word]], Request],
+        leave: Callable[[str], Request] | None = None,
         *,
         frames: int = 0,
         look: Callable[[], Plan[Stored]] | None = None,
@@ -70,7 +75,7 @@ class Attempts:
         raises what is wrong with those before the function has a say, and a session is not guessed
         in which they may not fit.
         """
-        guesses = self._setting.guesses
+        predictions = self._plan_context.predictions
         known: _Seen | None = None
         believe = True
         while True:
@@ -86,22 +91,22 @@ class Attempts:
             changed, raised = self._try(start, surely=seen is known)
             if seen is not known and (raised or (changed is None and leave is None)):
                 # Made of a guess alone: nobody is told before the server has said it was right.
-                guesses.forget(self._id)
+                predictions.forget(self._id)
                 known, believe = (yield from self._look(look)), False
                 continue
             mark = f"{start.revision}:{start.last_seq}:{start.frame_count}:{digest}"
             if changed is not None:
                 words = session_words(self._name, f"s:{mark}", changed)
-                self._guess(start, changed, frames, words)
-                ask = store(words)
+                self._predict(start, changed, frames, words)
+                request = store(words)
             elif leave is not None:
-                ask = leave(mark)
+                request = leave(mark)
             else:
                 return None
-            (answer,) = yield [ask]
+            (answer,) = yield [request]
             if answer[0] == OK:
                 return answer
-            guesses.refuted(self._id)
+            predictions.discard_stale(self._id)
             if answer[0] != b"MOVED":
                 refuse(answer, self._id, changed)
             known, believe = self._read(answer[1]), True
@@ -109,14 +114,14 @@ class Attempts:
     def taken(self, before: bytes, row: Stored) -> Session:
         """Return the session as it was stored, and let those hear of it who should."""
         session, _ = self._read(row)
-        self._setting.guesses.given(self._bucket, session.revision)
-        note_change(self._setting, session, SessionState(before.decode()), self._context)
+        self._plan_context.predictions.given(self._bucket, session.revision)
+        note_change(self._plan_context, session, SessionState(before.decode()), self._context)
         return session
 
     def _try(self, start: Session, *, surely: bool) -> tuple[Session | None, bool]:
         """Run the function; what it made of the session, and whether it raised instead."""
         try:
-            with self._setting.owner():
+            with self._plan_context.owner():
                 return run_change(self._change, self._context, start), False
         except CallerError:
             if surely:
@@ -124,38 +129,38 @@ class Attempts:
             return None, True
 
     def _later(self, known: _Seen | None) -> _Seen | None:
-        guess = self._setting.guesses.get(self._id)
-        if guess is None or (known is not None and not later(guess[0], known[0])):
+        prediction = self._plan_context.predictions.get(self._id)
+        if prediction is None or (known is not None and not later(prediction[0], known[0])):
             return known
-        return guess
+        return prediction
 
     def _look(self, look: Callable[[], Plan[Stored]] | None) -> Plan[_Seen]:
         if look is None:
-            row = yield from fetch(self._setting, self._id, self._scope)
+            row = yield from fetch(self._plan_context, self._id, self._scope)
         else:
             row = yield from look()
         return self._read(row)
 
     def _read(self, row: Stored) -> _Seen:
         session, digest = read_session(self._id, row), digest_of_row(row)
-        guesses = self._setting.guesses
-        guesses.see(self._bucket, session.revision)
-        guesses.note(session, len(row[FIELDS]) + len(row[HELD] or b""), digest)
+        predictions = self._plan_context.predictions
+        predictions.see(self._bucket, session.revision)
+        predictions.note(session, len(row[FIELDS]) + len(row[HELD] or b""), digest)
         return session, digest
 
-    def _guess(self, start: Session, changed: Session, frames: int, words: list[Any]) -> None:
+    def _predict(self, start: Session, changed: Session, frames: int, words: list[Any]) -> None:
         """Let the next change of this batch start from this one.
 
         The revision it will have is guessed, and another process may be given it.
         """
-        guesses = self._setting.guesses
+        predictions = self._plan_context.predictions
         kept = {name: getattr(start, name) for name in STORE_FIELDS}
-        kept["revision"] = guesses.revise(self._bucket)
+        kept["revision"] = predictions.revise(self._bucket)
         kept["last_seq"] += frames
-        most = self._setting.limits.max_frames_per_session  # beyond it the oldest go
-        kept["frame_count"] = min(kept["frame_count"] + frames, most)
+        maximum = self._plan_context.limits.max_frames_per_session  # beyond it the oldest go
+        kept["frame_count"] = min(kept["frame_count"] + frames, maximum)
         if changed.state.is_terminal and start.ended_at is None:
-            guesses.forget(self._id)  # when it ends, the server will say
+            predictions.forget(self._id)  # when it ends, the server will say
         else:
             size = len(words[9]) + len(words[10])
-            guesses.note(Session.trusted(changed.__dict__ | kept), size, digest_of(words))
+            predictions.note(Session.trusted(changed.__dict__ | kept), size, digest_of(words))

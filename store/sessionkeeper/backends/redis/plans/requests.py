@@ -19,8 +19,8 @@ from ....values.session import Session
 from ....values.states import SessionState
 from ..client.call import Script, Word
 from ..codec import PRINCIPAL, ROW, Stored
-from ..context import Setting
-from ..delivery.request import Ask, Plan
+from ..context import PlanContext
+from ..delivery.request import Plan, Request
 
 __all__ = ["OK", "bounded", "checked", "fetch", "read", "refuse", "write"]
 
@@ -34,24 +34,24 @@ def bounded(number: int) -> int:
 
 
 def write(
-    setting: Setting, script: Script, session_id: str, *arguments: Word, scope: str = ""
-) -> Ask:
+    plan_context: PlanContext, script: Script, session_id: str, *arguments: Word, scope: str = ""
+) -> Request:
     """Ask for a change of one session."""
-    bucket, name = setting.place(session_id)
+    bucket, name = plan_context.place(session_id)
     keys = (bucket.session + name, bucket.log + name)
-    return Ask(bucket, script, keys, (setting.now, scope, *arguments), write=True)
+    return Request(bucket, script, keys, (plan_context.now, scope, *arguments), write=True)
 
 
-def read(setting: Setting, script: Script, session_id: str, *arguments: Word) -> Ask:
+def read(plan_context: PlanContext, script: Script, session_id: str, *arguments: Word) -> Request:
     """Ask for what one session is."""
-    bucket, name = setting.place(session_id)
-    return Ask(bucket, script, (bucket.session + name, bucket.log + name), arguments)
+    bucket, name = plan_context.place(session_id)
+    return Request(bucket, script, (bucket.session + name, bucket.log + name), arguments)
 
 
-def fetch(setting: Setting, session_id: str, scope: str) -> Plan[Stored]:
+def fetch(plan_context: PlanContext, session_id: str, scope: str) -> Plan[Stored]:
     """Read the row of a session. Raises `SessionNotFound`."""
-    bucket, name = setting.place(session_id)
-    rows: list[Stored] = yield [Ask(bucket, None, None, ("HMGET", bucket.session + name, *ROW))]
+    bucket, name = plan_context.place(session_id)
+    rows: list[Stored] = yield [Request(bucket, None, None, ("HMGET", bucket.session + name, *ROW))]
     row = rows[0]
     if row[0] is None or (scope and row[PRINCIPAL] != scope.encode()):
         raise SessionNotFound(session_id)

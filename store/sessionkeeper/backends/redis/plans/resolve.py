@@ -11,8 +11,8 @@ from ....operations.command import StoreCommand
 from ....operations.tables import Tables
 from ....values.errors import OutcomeUnknown
 from ..client.call import Word
-from ..context import Setting
-from ..delivery.request import Ask, Plan
+from ..context import PlanContext
+from ..delivery.request import Plan, Request
 from ..delivery.writer_log import OperationId, keys_of
 from ..scripts import script
 
@@ -32,9 +32,9 @@ class Resolve(StoreCommand[bool], frozen=True, gc=False):
         raise NotImplementedError("only a store on a server has lost answers")
 
 
-def resolve(setting: Setting, command: Resolve, scope: str) -> Plan[bool]:
+def resolve(plan_context: PlanContext, command: Resolve, scope: str) -> Plan[bool]:
     try:
-        buckets = setting.keys.buckets
+        buckets = plan_context.keys.buckets
         writer, ring, number, operation = OperationId(command.operation_id).parts(len(buckets))
     except ValueError as error:
         raise CallerError(error) from None
@@ -43,7 +43,7 @@ def resolve(setting: Setting, command: Resolve, scope: str) -> Plan[bool]:
     epoch = secrets.token_hex(8)
     words: list[Word] = ["EVALSHA", RESOLVE.digest, len(fixed), *fixed]
     words += (epoch, operation, operation % ring)
-    (answer,) = yield [Ask(bucket, RESOLVE, None, words)]
+    (answer,) = yield [Request(bucket, RESOLVE, None, words)]
     if answer[1] < 0:
         raise OutcomeUnknown(command.operation_id)
     return bool(answer[1])

@@ -20,8 +20,8 @@ from ....values.session import Session
 from ....values.states import SessionState
 from ..client.call import Word
 from ..codec import decoded_id, read_session, session_words
-from ..context import Setting
-from ..delivery.request import Ask, Plan
+from ..context import PlanContext
+from ..delivery.request import Plan, Request
 from ..scripts import script
 from .across_buckets import gathered, in_one_bucket
 from .requests import OK, bounded, checked, fetch, refuse, write
@@ -46,104 +46,104 @@ CREATE, UPDATE, TOUCH, DELETE = (
 SESSIONS = script("sessions")
 
 
-def create_session(setting: Setting, command: CreateSession, scope: str) -> Plan[Session]:
-    session, _ = yield from _create(setting, command, scope, give_back=False)
+def create_session(plan_context: PlanContext, command: CreateSession, scope: str) -> Plan[Session]:
+    session, _ = yield from _create(plan_context, command, scope, give_back=False)
     return session
 
 
 def get_or_create_session(
-    setting: Setting, command: GetOrCreateSession, scope: str
+    plan_context: PlanContext, command: GetOrCreateSession, scope: str
 ) -> Plan[tuple[Session, bool]]:
-    return (yield from _create(setting, command, scope, give_back=True))
+    return (yield from _create(plan_context, command, scope, give_back=True))
 
 
-def get_session(setting: Setting, command: GetSession, scope: str) -> Plan[Session]:
-    row = yield from fetch(setting, command.session_id, scope)
+def get_session(plan_context: PlanContext, command: GetSession, scope: str) -> Plan[Session]:
+    row = yield from fetch(plan_context, command.session_id, scope)
     return read_session(command.session_id, row)
 
 
 def get_sessions_batch(
-    setting: Setting, command: GetSessionsBatch, scope: str
+    plan_context: PlanContext, command: GetSessionsBatch, scope: str
 ) -> Plan[list[Session]]:
-    found = yield from gathered(setting, SESSIONS, command.session_ids, scope)
+    found = yield from gathered(plan_context, SESSIONS, command.session_ids, scope)
     return [read_session(*each) for each in found]
 
 
-def update_session(setting: Setting, command: UpdateSession, scope: str) -> Plan[Session]:
-    (session,) = yield from _update(setting, [command.session], command.context, scope)
+def update_session(plan_context: PlanContext, command: UpdateSession, scope: str) -> Plan[Session]:
+    (session,) = yield from _update(plan_context, [command.session], command.context, scope)
     return session
 
 
 def update_sessions_batch(
-    setting: Setting, command: UpdateSessionsBatch, scope: str
+    plan_context: PlanContext, command: UpdateSessionsBatch, scope: str
 ) -> Plan[list[Session]]:
     if not command.sessions:
         return []
-    return (yield from _update(setting, command.sessions, command.context, scope))
+    return (yield from _update(plan_context, command.sessions, command.context, scope))
 
 
-def touch_session(setting: Setting, command: TouchSession, scope: str) -> Plan[None]:
-    (answer,) = yield [write(setting, TOUCH, command.session_id, scope=scope)]
+def touch_session(plan_context: PlanContext, command: TouchSession, scope: str) -> Plan[None]:
+    (answer,) = yield [write(plan_context, TOUCH, command.session_id, scope=scope)]
     checked(answer, command.session_id)
 
 
-def delete_session(setting: Setting, command: DeleteSession, scope: str) -> Plan[None]:
+def delete_session(plan_context: PlanContext, command: DeleteSession, scope: str) -> Plan[None]:
     session_id = command.session_id
-    (answer,) = yield [write(setting, DELETE, session_id, scope=scope)]
+    (answer,) = yield [write(plan_context, DELETE, session_id, scope=scope)]
     session = read_session(session_id, checked(answer, session_id)[1])
-    setting.guesses.forget(session_id)
-    setting.bells.ring(session_id)
-    setting.tell(SessionEventKind.DELETED, session, session.state, command.context)
+    plan_context.predictions.forget(session_id)
+    plan_context.wakeups.notify(session_id)
+    plan_context.tell(SessionEventKind.DELETED, session, session.state, command.context)
 
 
 def _create(
-    setting: Setting,
+    plan_context: PlanContext,
     command: CreateSession | GetOrCreateSession,
     scope: str,
     *,
     give_back: bool,
 ) -> Plan[tuple[Session, bool]]:
-    new, limits = command.session, setting.limits
-    _, name = setting.place(new.id)
-    ask = write(
-        setting,
+    new, limits = command.session, plan_context.limits
+    _, name = plan_context.place(new.id)
+    request = write(
+        plan_context,
         CREATE,
         new.id,
         "1" if give_back else "",
         limits.max_metadata_bytes,
-        setting.share(limits.max_sessions),
+        plan_context.share(limits.max_sessions),
         limits.sessions_full.value,
         *session_words(name, "", new),
         scope=scope,
     )
-    setting.guesses.revise(ask.bucket)
-    (answer,) = yield [ask]
+    plan_context.predictions.revise(request.bucket)
+    (answer,) = yield [request]
     if answer[0] == b"THERE":
         return read_session(new.id, answer[1]), False
     session = read_session(new.id, checked(answer, new.id, new)[1])
-    setting.guesses.given(ask.bucket, session.revision)
+    plan_context.predictions.given(request.bucket, session.revision)
     evicted = answer[2]
     for id_, row in zip(evicted[::2], evicted[1::2], strict=True):
         gone = read_session(decoded_id(id_), row)
-        setting.bells.ring(gone.id)
-        setting.tell(SessionEventKind.EVICTED, gone, gone.state, command.context)
-    setting.tell(SessionEventKind.CREATED, session, None, command.context)
+        plan_context.wakeups.notify(gone.id)
+        plan_context.tell(SessionEventKind.EVICTED, gone, gone.state, command.context)
+    plan_context.tell(SessionEventKind.CREATED, session, None, command.context)
     return session, True
 
 
 def _update(
-    setting: Setting, sessions: Sequence[Session], context: Context, scope: str
+    plan_context: PlanContext, sessions: Sequence[Session], context: Context, scope: str
 ) -> Plan[list[Session]]:
-    bucket = in_one_bucket(setting, [session.id for session in sessions])
+    bucket = in_one_bucket(plan_context, [session.id for session in sessions])
     keys: list[str] = []
     words: list[Word] = []
     for session in sessions:
-        _, name = setting.place(session.id)
+        _, name = plan_context.place(session.id)
         keys.append(bucket.session + name)
         words += session_words(name, f"r:{bounded(session.revision)}", session)
-        setting.guesses.revise(bucket)
-    fixed = (setting.now, scope, setting.limits.max_metadata_bytes)
-    (answer,) = yield [Ask(bucket, UPDATE, keys, (*fixed, *words), write=True)]
+        plan_context.predictions.revise(bucket)
+    fixed = (plan_context.now, scope, plan_context.limits.max_metadata_bytes)
+    (answer,) = yield [Request(bucket, UPDATE, keys, (*fixed, *words), write=True)]
     if answer[0] != OK:
         place: int = answer[-1]
         wrong = sessions[place - 1]
@@ -152,13 +152,15 @@ def _update(
     for session, before, row in zip(sessions, answer[1::2], answer[2::2], strict=True):
         after = read_session(session.id, row)
         updated.append(after)
-        setting.guesses.given(bucket, after.revision)
-        note_change(setting, after, SessionState(before.decode()), context)
+        plan_context.predictions.given(bucket, after.revision)
+        note_change(plan_context, after, SessionState(before.decode()), context)
     return updated
 
 
-def note_change(setting: Setting, session: Session, before: SessionState, context: Context) -> None:
+def note_change(
+    plan_context: PlanContext, session: Session, before: SessionState, context: Context
+) -> None:
     """Let those hear of it who watch or listen in this process."""
-    setting.bells.ring(session.id)
+    plan_context.wakeups.notify(session.id)
     if session.state is not before:
-        setting.tell(SessionEventKind.STATE_CHANGED, session, before, context)
+        plan_context.tell(SessionEventKind.STATE_CHANGED, session, before, context)

@@ -12,8 +12,8 @@ from ....operations import CountOwnSessions, CountSessions, ReadStatistics
 from ....values.states import SessionState
 from ....values.statistics import Counters, TableStatistics
 from ..codec import whole
-from ..context import Setting
-from ..delivery.request import Ask, Plan
+from ..context import PlanContext
+from ..delivery.request import Plan, Request
 from ..scripts import script
 from .requests import checked
 
@@ -22,33 +22,40 @@ __all__ = ["count_own_sessions", "count_sessions", "read_statistics"]
 COUNTED, RECOUNT = script("counted"), script("recount")
 
 
-def count_sessions(setting: Setting, command: CountSessions, scope: str) -> Plan[int]:
-    if setting.ttl is not None:
-        return sum((yield from _counted(setting, "sessions")))
-    asks = [Ask(each, None, None, ("ZCARD", each.order)) for each in setting.keys.buckets]
-    return sum((yield asks))
-
-
-def count_own_sessions(setting: Setting, command: CountOwnSessions, scope: str) -> Plan[int]:
-    principal = command.principal
-    if setting.ttl is not None:
-        return sum((yield from _counted(setting, "own", principal)))
-    asks = [
-        Ask(each, None, None, ("HGET", each.principals, principal)) for each in setting.keys.buckets
+def count_sessions(plan_context: PlanContext, command: CountSessions, scope: str) -> Plan[int]:
+    if plan_context.ttl is not None:
+        return sum((yield from _counted(plan_context, "sessions")))
+    requests = [
+        Request(each, None, None, ("ZCARD", each.order)) for each in plan_context.keys.buckets
     ]
-    return sum(whole(count or 0) for count in (yield asks))
+    return sum((yield requests))
 
 
-def read_statistics(setting: Setting, command: ReadStatistics, scope: str) -> Plan[TableStatistics]:
-    buckets = setting.keys.buckets
-    if setting.ttl is not None:
-        metas = [_pairs(flat) for flat in (yield from _counted(setting, "all"))]
+def count_own_sessions(
+    plan_context: PlanContext, command: CountOwnSessions, scope: str
+) -> Plan[int]:
+    principal = command.principal
+    if plan_context.ttl is not None:
+        return sum((yield from _counted(plan_context, "own", principal)))
+    requests = [
+        Request(each, None, None, ("HGET", each.principals, principal))
+        for each in plan_context.keys.buckets
+    ]
+    return sum(whole(count or 0) for count in (yield requests))
+
+
+def read_statistics(
+    plan_context: PlanContext, command: ReadStatistics, scope: str
+) -> Plan[TableStatistics]:
+    buckets = plan_context.keys.buckets
+    if plan_context.ttl is not None:
+        metas = [_pairs(flat) for flat in (yield from _counted(plan_context, "all"))]
     else:
-        metas = yield [Ask(each, None, None, ("HGETALL", each.meta)) for each in buckets]
+        metas = yield [Request(each, None, None, ("HGETALL", each.meta)) for each in buckets]
     lost = [place for place, meta in enumerate(metas) if b"lost" in meta]
     if lost:
-        asks = [Ask(buckets[place], RECOUNT, (), (setting.now,)) for place in lost]
-        for place, answer in zip(lost, (yield asks), strict=True):
+        requests = [Request(buckets[place], RECOUNT, (), (plan_context.now,)) for place in lost]
+        for place, answer in zip(lost, (yield requests), strict=True):
             metas[place] = _pairs(checked(answer, "")[1])
     sums: Counter[str] = Counter()
     for meta in metas:
@@ -72,9 +79,9 @@ def read_statistics(setting: Setting, command: ReadStatistics, scope: str) -> Pl
     )
 
 
-def _counted(setting: Setting, what: str, principal: str = "") -> Plan[list[Any]]:
-    asks = [Ask(each, COUNTED, (), (what, principal)) for each in setting.keys.buckets]
-    return [checked(answer, "")[1] for answer in (yield asks)]
+def _counted(plan_context: PlanContext, what: str, principal: str = "") -> Plan[list[Any]]:
+    requests = [Request(each, COUNTED, (), (what, principal)) for each in plan_context.keys.buckets]
+    return [checked(answer, "")[1] for answer in (yield requests)]
 
 
 def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:

@@ -18,8 +18,8 @@ from ....values.session import Session
 from ....values.states import SessionState
 from ..client.call import Script, Word
 from ..codec import decoded_id, micros, read_session
-from ..context import Setting
-from ..delivery.request import Ask, Plan
+from ..context import PlanContext
+from ..delivery.request import Plan, Request
 from ..keys import Bucket
 from ..scripts import script
 from .requests import bounded, checked
@@ -42,22 +42,26 @@ _PLACE = 2**44
 _ALL = float(2**53)
 
 
-def list_sessions(setting: Setting, command: ListSessions, scope: str) -> Plan[list[Session]]:
-    return (yield from _list(setting, ""))
+def list_sessions(
+    plan_context: PlanContext, command: ListSessions, scope: str
+) -> Plan[list[Session]]:
+    return (yield from _list(plan_context, ""))
 
 
 def list_own_sessions(
-    setting: Setting, command: ListOwnSessions, scope: str
+    plan_context: PlanContext, command: ListOwnSessions, scope: str
 ) -> Plan[list[Session]]:
-    return (yield from _list(setting, command.principal))
+    return (yield from _list(plan_context, command.principal))
 
 
-def find_sessions(setting: Setting, command: FindSessions, scope: str) -> Plan[SessionPage]:
+def find_sessions(
+    plan_context: PlanContext, command: FindSessions, scope: str
+) -> Plan[SessionPage]:
     number, after = divmod(command.after, _PLACE)
     words = _filters(command.query)
-    buckets = setting.keys.buckets
+    buckets = plan_context.keys.buckets
     for bucket in buckets[number:]:
-        (answer,) = yield [Ask(bucket, FIND, (), (after, command.limit, LOOKS, *words))]
+        (answer,) = yield [Request(bucket, FIND, (), (after, command.limit, LOOKS, *words))]
         _, more, last, *found = checked(answer, "")
         sessions = tuple(_sessions(found))
         if more:
@@ -70,49 +74,51 @@ def find_sessions(setting: Setting, command: FindSessions, scope: str) -> Plan[S
     return SessionPage((), None)
 
 
-def expire_sessions(setting: Setting, command: ExpireSessions, scope: str) -> Plan[list[Session]]:
+def expire_sessions(
+    plan_context: PlanContext, command: ExpireSessions, scope: str
+) -> Plan[list[Session]]:
     idle, age = (
         "" if span is None else round(span * 1e6) if span < _ALL else "1e300"
         for span in (command.idle, command.age)
     )
     ended: list[Session] = []
-    for answer in (yield from _in_turn(setting, EXPIRE, (idle, age), command.limit, 3)):
+    for answer in (yield from _in_turn(plan_context, EXPIRE, (idle, age), command.limit, 3)):
         for id_, before, row in zip(answer[::3], answer[1::3], answer[2::3], strict=True):
             session = read_session(decoded_id(id_), row)
             ended.append(session)
-            setting.guesses.forget(session.id)
-            note_change(setting, session, SessionState(before.decode()), command.context)
+            plan_context.predictions.forget(session.id)
+            note_change(plan_context, session, SessionState(before.decode()), command.context)
     return ended
 
 
-def purge_sessions(setting: Setting, command: PurgeSessions, scope: str) -> Plan[int]:
+def purge_sessions(plan_context: PlanContext, command: PurgeSessions, scope: str) -> Plan[int]:
     before, span = command.ended_before, command.ended_for
     bounds = (
         "1e300" if before == inf else round(before * 1e6),
         round(span * 1e6) if span < _ALL else "1e300",
     )
     purged = 0
-    for answer in (yield from _in_turn(setting, PURGE, bounds, command.limit, 2)):
+    for answer in (yield from _in_turn(plan_context, PURGE, bounds, command.limit, 2)):
         for session in _sessions(answer):
             purged += 1
-            setting.guesses.forget(session.id)
-            setting.bells.ring(session.id)
-            setting.tell(SessionEventKind.PURGED, session, session.state, command.context)
+            plan_context.predictions.forget(session.id)
+            plan_context.wakeups.notify(session.id)
+            plan_context.tell(SessionEventKind.PURGED, session, session.state, command.context)
     return purged
 
 
 def _in_turn(
-    setting: Setting, sweep: Script, spans: tuple[Word, ...], limit: int, each: int
+    plan_context: PlanContext, sweep: Script, spans: tuple[Word, ...], limit: int, each: int
 ) -> Plan[list[Any]]:
     """Sweep bucket after bucket, in one round trip where the limit leaves all their share."""
-    buckets: list[Bucket] = setting.keys.buckets
+    buckets: list[Bucket] = plan_context.keys.buckets
     limit = bounded(limit)
     answers: list[Any] = []
     while buckets and limit > 0:
         share = max(1, limit // len(buckets))
         now, later = buckets[:limit], buckets[limit:]
-        words = (setting.now, "", *spans, share)
-        found = yield [Ask(bucket, sweep, (), words, write=True) for bucket in now]
+        words = (plan_context.now, "", *spans, share)
+        found = yield [Request(bucket, sweep, (), words, write=True) for bucket in now]
         found = [checked(answer, "")[1:] for answer in found]
         answers += found
         limit -= sum(len(answer) // each for answer in found)
@@ -121,8 +127,8 @@ def _in_turn(
     return answers
 
 
-def _list(setting: Setting, scope: str) -> Plan[list[Session]]:
-    answers = yield [Ask(bucket, LIST, (), (scope,)) for bucket in setting.keys.buckets]
+def _list(plan_context: PlanContext, scope: str) -> Plan[list[Session]]:
+    answers = yield [Request(bucket, LIST, (), (scope,)) for bucket in plan_context.keys.buckets]
     sessions = [each for answer in answers for each in _sessions(checked(answer, "")[1:])]
     if len(answers) > 1:
         sessions.sort(key=lambda session: session.created_at)

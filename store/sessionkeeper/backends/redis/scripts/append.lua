@@ -1,4 +1,4 @@
---@use keys now rows writer news log | tally sound lost net reap
+--@use keys clock rows writer changes log | counters check_types repair ttl_index expire_ttl
 -- Appends to several logs, each an operation of its own. ARGV: 1 epoch, 2 now, 3-6 bounds, then of
 -- each: its number and place, principal, count, terms, frames.
 if fenced() then return FENCED end

@@ -1,4 +1,4 @@
---@use keys now rows writer sound tally news log change | lost net reap
+--@use keys clock rows writer check_types counters changes log change | repair ttl_index expire_ttl
 -- ARGV: 4 now, 5 principal, 6 count, 7-10 bounds, 11-13 terms, 14 most metadata, 15-25 the change,
 -- then the frames.
 if fenced() then return FENCED end

@@ -1,4 +1,4 @@
---@use keys now rows writer sound tally | net
+--@use keys clock rows writer check_types counters | ttl_index
 -- ARGV: 4 now, 5 principal. The stream is emptied, not deleted: its last number stays.
 if fenced() then return FENCED end
 if not follows(ARGV[#ARGV]) then return BEHIND end

@@ -1,4 +1,4 @@
---@use keys rows news tally sound lost | net reap
+--@use keys rows changes counters check_types repair | ttl_index expire_ttl
 -- In a store with a `ttl`, where a plain command would count who is gone. ARGV: 1 'sessions', 'own'
 -- or 'all', 2 the principal whose own they are.
 if reap() then return MORE end --@ttl

@@ -1,4 +1,4 @@
---@use keys now rows writer sound tally news change removal lost | net reap
+--@use keys clock rows writer check_types counters changes change removal repair | ttl_index expire_ttl
 -- ARGV: 4 now, 5 principal, 6 '1' to give back what is there, 7 most metadata, 8 most sessions,
 -- 9 what makes room, 10-20 the session.
 if fenced() then return FENCED end

@@ -1,4 +1,4 @@
---@use keys now rows writer sound tally news lost | net reap
+--@use keys clock rows writer check_types counters changes repair | ttl_index expire_ttl
 -- ARGV: 4 now, 6 idle and 7 age in microseconds or '', 8 limit. Reads all before it changes any.
 if fenced() then return FENCED end
 if not follows(ARGV[#ARGV]) then return BEHIND end

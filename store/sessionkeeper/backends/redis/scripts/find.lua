@@ -1,4 +1,4 @@
---@use keys now rows news tally sound lost | net reap
+--@use keys clock rows changes counters check_types repair | ttl_index expire_ttl
 -- A page. ARGV: 1 after which number, 2 limit, 3 most looked at, 4 states, 5 transports, each with
 -- commas on both sides or '', 6 principal or '', 7-8 created, 9-10 active from and before or '',
 -- 11 how many tags of which one must be there, those, then all that must be.

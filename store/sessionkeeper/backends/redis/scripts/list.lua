@@ -1,4 +1,4 @@
---@use keys now rows news tally sound lost | net reap
+--@use keys clock rows changes counters check_types repair | ttl_index expire_ttl
 -- All sessions of the bucket in order of creation. ARGV: 1 principal.
 if reap() then return MORE end --@ttl
 local answer, lost = { 'OK' }, {}

@@ -1,4 +1,4 @@
---@use keys now rows news log
+--@use keys clock rows changes log
 -- A session, if nothing but a change can still be wrong with an append to its log. ARGV: 1 principal,
 -- 2 count, 3-6 bounds, 7-9 terms.
 local row = find(KEYS[9], ARGV[1])

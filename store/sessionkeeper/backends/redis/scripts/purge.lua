@@ -1,4 +1,4 @@
---@use keys now rows writer sound tally news removal lost | net reap
+--@use keys clock rows writer check_types counters changes removal repair | ttl_index expire_ttl
 -- ARGV: 4 now, 6 ended before, 7 ended for, in microseconds, 8 limit. Reads all before it removes any.
 if fenced() then return FENCED end
 if not follows(ARGV[#ARGV]) then return BEHIND end

@@ -1,4 +1,4 @@
---@use keys now rows news tally sound lost
+--@use keys clock rows changes counters check_types repair
 -- Count all of the bucket anew, where sessions or logs were lost without a record: O(sessions).
 -- Whatever frames are missing then are said to be removed, so the sums hold. ARGV: 1 now.
 local wall = now(ARGV[1])

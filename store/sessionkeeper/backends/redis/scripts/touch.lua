@@ -1,4 +1,4 @@
---@use keys now rows writer | sound net
+--@use keys clock rows writer | check_types ttl_index
 -- ARGV: 4 now, 5 principal.
 if fenced() then return FENCED end
 if not follows(ARGV[#ARGV]) then return BEHIND end

@@ -1,4 +1,4 @@
---@use keys rows writer sound tally log | now net
+--@use keys rows writer check_types counters log | clock ttl_index
 -- ARGV: 5 principal, 6 the last number to go.
 if fenced() then return FENCED end
 if not follows(ARGV[#ARGV]) then return BEHIND end

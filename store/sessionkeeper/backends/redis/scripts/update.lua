@@ -1,4 +1,4 @@
---@use keys now rows writer sound tally news change | net
+--@use keys clock rows writer check_types counters changes change | ttl_index
 -- ARGV: 4 now, 5 principal, 6 most metadata, then for each session what it is to be. All or none.
 if fenced() then return FENCED end
 if not follows(ARGV[#ARGV]) then return BEHIND end

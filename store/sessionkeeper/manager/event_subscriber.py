@@ -17,14 +17,14 @@ from .owners import Owners
 from .rates import RateLimiter
 from .requests import RequestTracker
 
-__all__ = ["Follower", "logger"]
+__all__ = ["EventSubscriber", "logger"]
 
 logger = logging.getLogger("sessionkeeper.sessions")
 
 _GONE = frozenset({SessionEventKind.DELETED, SessionEventKind.PURGED, SessionEventKind.EVICTED})
 
 
-class Follower:
+class EventSubscriber:
     """Lets go of what belonged to a session that is over, writes a line, and calls the hooks."""
 
     def __init__(

@@ -14,25 +14,25 @@ from ..values.message import MessageContext
 from .closing import ShutdownReport, shut_down
 from .config import ManagerConfig
 from .dispatcher import HookDispatcher
+from .event_subscriber import EventSubscriber
 from .exchanges import Exchange, Outcome, begin
-from .following import Follower
 from .handshakes import Handshakes
 from .hooks import SessionHooks
 from .owners import Owners
-from .pending import Waiting
+from .pending import TrackedRequest
 from .rates import RateLimiter
 from .requests import RequestTracker
 from .statistics import ManagerStatistics
 from .sweeper import Sleep, Step, Sweeper
 
-__all__ = ["Upkeep"]
+__all__ = ["Services"]
 
 logger = logging.getLogger("sessionkeeper")
 
 _EVERYTHING = 1_000_000
 
 
-class Upkeep:
+class Services:
     """Made with its manager, begun when that is open, ended when it closes."""
 
     def __init__(
@@ -43,7 +43,9 @@ class Upkeep:
         self._hooks = hooks
         self._clock = clock
         self._sleep = sleep
-        self.dispatcher = HookDispatcher(hooks, timeout=config.hook_timeout, most=config.max_events)
+        self.dispatcher = HookDispatcher(
+            hooks, timeout=config.hook_timeout, maximum=config.max_events
+        )
         self.requests = RequestTracker(
             clock.steady,
             timeout=config.request_timeout,
@@ -56,7 +58,7 @@ class Upkeep:
             self.rates = RateLimiter(clock.steady, rate=config.rate_limit, burst=config.rate_burst)
         self.owners = Owners()
         self.handshakes = Handshakes()
-        self._follower = Follower(
+        self._follower = EventSubscriber(
             self.requests,
             self.rates,
             self.owners,
@@ -169,7 +171,7 @@ class Upkeep:
             steps.append(Step("forget-rates", forget_rates, batch=config.sweep_batch))
         return steps
 
-    def _tell_timed_out(self, waiting: Waiting) -> None:
+    def _tell_timed_out(self, waiting: TrackedRequest) -> None:
         if self._hooks.request_timed_out is not None:
             context = Context() if waiting.context is None else waiting.context
             self.dispatcher.offer(("request_timed_out",), waiting.request, context)

@@ -1,4 +1,4 @@
---@use keys now | rows news tally sound lost net reap
+--@use keys clock | rows changes counters check_types repair ttl_index expire_ttl
 -- Say that somebody watches. ARGV: 1 now, 2 for so many microseconds. Answers whether it had lapsed.
 local wall = now(ARGV[1])
 local before = call('HGET', META, 'watched')
