@@ -1,4 +1,8 @@
-"""The command line."""
+"""The command line.
+
+Rule: a command's module is imported when the command is called. Read `app`, `stores` and `console`,
+then a command.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The main job on real input: official MCP clients, through the tap, to real servers."""
+"""The demo: real clients and servers in conversation, and a check of every stored byte.
+
+Rule: what is checked is compared with what witnesses at both ends saw. Read `run`,
+`stage`, `check`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The life of sessions above a store: opening, recording, requests, rates, hooks, sweeping, closing.
+"""The life of sessions above a store: recording, requests, rates, hooks, sweeping, closing.
 
 Rule: the manager holds a store through the interface only. Read `manager`, `operations`,
 `recording` with `exchanges`, `requests`, then `services` and `closing`.

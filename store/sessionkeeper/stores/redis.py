@@ -41,8 +41,8 @@ class RedisSessionStore(ActorSessionStore):
     Use it as `async with RedisSessionStore("redis://localhost:6379") as store`. What an
     acknowledged write survives is the server's to say: see `server_info`. `patience` is how many
     seconds a server may be away before an operation raises `StoreUnavailable`, or `OutcomeUnknown`
-    if it may have been applied; `resolve` finds out which. A `change` runs on the event loop, may run
-    more than once, and sees the store's own fields of a session as of a moment before.
+    if it may have been applied; `resolve` finds out which. A `change` runs on the event loop, may
+    run more than once, and sees the store's own fields of a session as of a moment before.
 
     `ttl` is a net below `expire_sessions` and `purge_sessions`, for what no process sweeps any
     more: so many seconds after the last write to a session the server frees it by itself. It is

@@ -1,7 +1,7 @@
-"""The MCP stdio tap: stands between a client and a server and records what passes.
+"""The stdio proxy: it stands between an MCP client and its server, and records what passes.
 
-It never delays, changes or drops a byte of the traffic, whatever happens to the recording.
-POSIX only.
+Rule: forward first, record beside it; the life of the server is what it would be without the tap.
+Read `tap`, `pumps` with `pump`, `journal`, `recorder`, then `server` and `report`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""The load harness: how fast a store is on this machine, and what it really kept."""
+"""The benchmark: how fast a store is under load, and what it really kept.
+
+Rule: a number comes with its spread, and with what was lost. Read `load`, `subject`, `run`,
+`worker`, `results`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The conformance kit: inherit, give it a store, and the whole contract is tested with pytest.
+"""The conformance kit: tests that any store inherits, and that hold it to the contract.
 
-Needs the extra `conformance`. Nothing else of the library imports it.
+Rule: a test asks for a promise of the contract, and only for one that the store declares. Read
+`kit`, `suites`, then a promise.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""The lab: designs of a store, right ones and wrong ones, and what comes of comparing them."""
+"""Designs of a store, right ones and wrong ones, and what comes of comparing them.
+
+Rule: a wrong design is caught with the anomaly it is known for. Read `catalogue`, `workloads`,
+`cells`, `compare`, then `results`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Run a coroutine in many orders of its tasks, and replay the one in which it fails.
+"""The explorer: it runs a coroutine in many orders of its tasks, and finds the one that fails.
 
-The standard library is all this needs: nothing here knows what a session is.
+Rule: the explorer knows no session, and a run is repeated exactly by its token. Read `explore`,
+`run`, `loop`, `strategies`, then `failure`.
 """
 
 from __future__ import annotations
