@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -50,17 +51,27 @@ class Faulty(apsw.VFS):
         """Their class."""
         self.instead: Callable[[], object] = lambda: None
         """What is done where nothing fails."""
-        self._threads: dict[int, Any] = {}
+        self._running: dict[int, Any] = {}
 
     def opened(self, connection: Any) -> Any:
-        """Take note of a connection: it belongs to the thread that opened it."""
+        """Take note of a connection."""
         self.connections.append(connection)
-        self._threads[get_ident()] = connection
         return connection
 
+    @contextmanager
+    def running(self, connection: Any) -> Iterator[None]:
+        """Note that the calling thread runs a statement on this connection."""
+        self._running[get_ident()] = connection
+        try:
+            yield
+        finally:
+            del self._running[get_ident()]
+
     def give_up(self) -> None:
-        """Stop the statement whose call this is: that of the calling thread's own connection."""
-        self._threads[get_ident()].give_up()
+        """Stop the statement that made this call; opening and closing have none."""
+        running = self._running.get(get_ident())
+        if running is not None:
+            running.give_up()
 
     def arm(self, kind: str, k: int, *, lasting: bool) -> None:
         """Let k calls pass and fail the next, or all that follow."""
@@ -138,7 +149,12 @@ def faulty(power: Power, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
         def execute(self, statement: str, values: Any = ()) -> Any:
             if statement != "ROLLBACK":
                 faulty.strike("statement")
-            return super().execute(statement, values)
+            with faulty.running(self):
+                return super().execute(statement, values)
+
+        def executemany(self, statement: str, values: Any) -> None:
+            with faulty.running(self):
+                super().executemany(statement, values)
 
     def connect(path: str, **_: Any) -> Any:
         return faulty.opened(Statements(Faulty.NAME, path, lambda _: None))
