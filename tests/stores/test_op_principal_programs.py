@@ -1,0 +1,25 @@
+"""Whatever a principal calls: it cannot tell whether another's session is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from principal_programs import run_programs
+
+if TYPE_CHECKING:
+    from tests.stores.conftest import Design
+
+
+@pytest.mark.parametrize("managers", [False, True], ids=["store", "manager"])
+async def test_another_principals_sessions_cannot_be_told_from_none(
+    design: Design, managers: bool
+) -> None:
+    """Random programs: the same answers, errors in all they hold, and end, with them or without.
+
+    What the contract admits is compared where the others' sessions have other ids: then revisions,
+    cursors, limits, counters and events are the same too.
+    """
+    await run_programs(
+        lambda limits, clock: design(limits=limits, clock=clock), range(10), managers=managers
+    )

@@ -1,0 +1,217 @@
+"""Every method of a store in a principal's view: on one's own session, and on another's."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+from sessionkeeper import (
+    AtomicSessionStore,
+    MessageEnvelope,
+    Session,
+    SessionExists,
+    SessionNotFound,
+    SessionQuery,
+)
+from sessionkeeper import operations as all_commands
+from sessionkeeper.operations.command import StoreCommand
+
+if TYPE_CHECKING:
+    from sessionkeeper.operations.tables import Tables
+
+    from tests.stores.conftest import Design, Desk
+
+Call: TypeAlias = Callable[[AtomicSessionStore, Session, "Desk"], Awaitable[object]]
+
+
+@cache
+def note(n: int, id: str = "a") -> MessageEnvelope:
+    """The same message, of the same moment, for whichever store."""
+    message = {"jsonrpc": "2.0", "method": "note", "params": [n]}
+    return MessageEnvelope.of(id, message, direction="client-to-server")
+
+
+def tagged(session: Session) -> Session:
+    """A change."""
+    return session.model_copy(update={"tags": {"changed"}})
+
+
+# By session "a", which is given as it is stored.
+ON_ONE: dict[str, Call] = {
+    "get_session": lambda s, _, __: s.get_session("a"),
+    "get_sessions_batch": lambda s, _, __: s.get_sessions_batch(["mine", "a"]),
+    "update_session": lambda s, held, _: s.update_session(tagged(held)),
+    "update_sessions_batch": lambda s, held, _: s.update_sessions_batch([tagged(held)]),
+    "modify_session": lambda s, _, __: s.modify_session("a", tagged),
+    "get_or_create_session": lambda s, _, desk: s.get_or_create_session(desk.session("a")),
+    "touch_session": lambda s, _, __: s.touch_session("a"),
+    "delete_session": lambda s, _, __: s.delete_session("a"),
+    "add_frame": lambda s, _, __: s.add_frame(note(7)),
+    "add_frames": lambda s, _, __: s.add_frames("a", [note(7)] * 2, change=tagged),
+    "get_frames": lambda s, _, __: s.get_frames("a"),
+    "read_frames": lambda s, _, __: s.read_frames("a", after=1),
+    "count_frames": lambda s, _, __: s.count_frames("a"),
+    "delete_frames": lambda s, _, __: s.delete_frames("a"),
+    "trim_frames": lambda s, _, __: s.trim_frames("a", up_to=2),
+    "watch_frames": lambda s, _, __: anext(s.watch_frames("a", after=1)),
+}
+ON_MANY: dict[str, Call] = {
+    "list_sessions": lambda s, _, __: s.list_sessions(),
+    "count_sessions": lambda s, _, __: s.count_sessions(),
+    "find_sessions": lambda s, _, __: s.find_sessions(SessionQuery()),
+    "create_session": lambda s, _, desk: s.create_session(desk.session("new", principal="alice")),
+}
+STORE_WIDE: dict[str, Call] = {
+    "expire_sessions": lambda s, _, __: s.expire_sessions(idle=0),
+    "purge_sessions": lambda s, _, __: s.purge_sessions(ended_for=0),
+    "statistics": lambda s, _, __: s.statistics(),
+}
+OTHERS = {"open", "aclose", "is_open", "subscribe", "for_principal", "mailbox", "observe"}
+"""Tested on their own."""
+
+
+async def filled(store: AtomicSessionStore, desk: Desk, owner: str) -> Session:
+    """A session `mine` of alice, and `a` of the owner, with three frames each; `a` as stored."""
+    await store.create_session(desk.session("mine", principal="alice"))
+    await store.create_session(desk.session("a", principal=owner))
+    for key in ("mine", "a"):
+        await store.add_frames(key, [note(n, key) for n in range(3)])
+    return await store.get_session("a")
+
+
+async def dump(store: AtomicSessionStore) -> list[object]:
+    """All a store holds."""
+    stored = await store.list_sessions()
+    return [stored, [await store.get_frames(session.id) for session in stored]]
+
+
+def test_every_method_is_in_a_table() -> None:
+    """Who adds a method to the interface says here what a principal's view makes of it."""
+    public = {name for name in dir(AtomicSessionStore) if not name.startswith("_")}
+    assert public == ON_ONE.keys() | ON_MANY.keys() | STORE_WIDE.keys() | OTHERS
+
+
+@pytest.mark.parametrize("method", [*ON_ONE, *ON_MANY])
+async def test_ones_own_session_is_as_in_the_store(design: Design, desk: Desk, method: str) -> None:
+    """Same answer, same effect, where everything is alice's."""
+    call = (ON_ONE | ON_MANY)[method]
+    dial = desk.dial()
+    async with design(clock=dial.clock()) as one, design(clock=dial.clock()) as other:
+        held = [await filled(store, desk, "alice") for store in (one, other)]
+        dial.wait(1)
+        seen = await call(one.for_principal("alice"), held[0], desk)
+        assert seen == await call(other, held[1], desk)
+        assert await dump(one) == await dump(other)
+
+
+@pytest.mark.parametrize("method", ON_ONE)
+async def test_anothers_session_is_as_if_it_were_not_there(
+    design: Design, desk: Desk, method: str
+) -> None:
+    """The same `SessionNotFound`, to the letter; and nothing changes, not even a time."""
+    dial = desk.dial()
+    async with design(clock=dial.clock()) as store, design(clock=dial.clock()) as empty:
+        held = await filled(store, desk, "bob")
+        held = held.model_copy(update={"principal": "alice"})
+        await empty.create_session(desk.session("mine", principal="alice"))
+        before = await dump(store)
+        ear = desk.ear(store)
+        dial.wait(1)
+        with pytest.raises(SessionNotFound) as refused:
+            await ON_ONE[method](store.for_principal("alice"), held, desk)
+        error = refused.value
+        assert (type(error), error.session_id) == (SessionNotFound, "a")
+        assert error.__cause__ is None
+        assert (await dump(store), ear.told()) == (before, [])
+        if method != "get_or_create_session":
+            with pytest.raises(SessionNotFound) as missing:
+                await ON_ONE[method](empty.for_principal("alice"), held, desk)
+            told = missing.value
+            assert (str(error), error.args, vars(error)) == (str(told), told.args, vars(told))
+
+
+@pytest.mark.parametrize("method", ON_ONE)
+async def test_a_session_of_nobody_is_not_ones_own(
+    store: AtomicSessionStore, desk: Desk, method: str
+) -> None:
+    """Without a principal it is in no view."""
+    await store.create_session(desk.session("mine", principal="alice"))
+    held = await store.create_session(desk.session("a"))
+    held = held.model_copy(update={"principal": "alice"})
+    with pytest.raises(SessionNotFound):
+        await ON_ONE[method](store.for_principal("alice"), held, desk)
+
+
+@pytest.mark.parametrize("method", STORE_WIDE)
+async def test_what_concerns_the_whole_store_is_refused(
+    store: AtomicSessionStore, desk: Desk, method: str
+) -> None:
+    """`NotImplementedError`, and nothing happens."""
+    held = await filled(store, desk, "alice")
+    before = await dump(store)
+    with pytest.raises(NotImplementedError, match="whole store"):
+        await STORE_WIDE[method](store.for_principal("alice"), held, desk)
+    assert await dump(store) == before
+
+
+async def test_nobody_listens_through_a_view(store: AtomicSessionStore) -> None:
+    """Others' sessions would be heard."""
+    with pytest.raises(NotImplementedError, match="whole store"):
+        store.for_principal("alice").subscribe(lambda _, __: None)
+
+
+async def test_lists_and_counts_show_ones_own(store: AtomicSessionStore, desk: Desk) -> None:
+    """In order of creation; what another has cannot even be counted or looked for."""
+    for n in range(12):
+        who = ("alice", "bob", None)[n % 3]
+        await store.create_session(desk.session(f"s{n}", principal=who))
+    alice = store.for_principal("alice")
+    assert [s.id for s in await alice.list_sessions()] == ["s0", "s3", "s6", "s9"]
+    assert await alice.count_sessions() == 4
+    assert await store.for_principal("carol").list_sessions() == []
+    assert await store.for_principal("carol").count_sessions() == 0
+    page = await alice.find_sessions(SessionQuery(), limit=3)
+    assert [s.id for s in page.sessions] == ["s0", "s3", "s6"]
+    page = await alice.find_sessions(SessionQuery(), cursor=page.cursor, limit=3)
+    assert [s.id for s in page.sessions] == ["s9"]
+    for limit in (1, 100):
+        page = await alice.find_sessions(SessionQuery(principal="bob"), limit=limit)
+        assert (page.sessions, page.cursor) == ((), None)
+
+
+async def test_a_taken_id_is_told_and_nothing_else_of_it(
+    store: AtomicSessionStore, desk: Desk
+) -> None:
+    """The one thing a view tells of another's session: `create_session` cannot have that id."""
+    await store.create_session(desk.session("a", principal="bob"))
+    with pytest.raises(SessionExists):
+        await store.for_principal("alice").create_session(desk.session("a"))
+    assert (await store.get_session("a")).principal == "bob"
+
+
+class Silent(StoreCommand[int], frozen=True, gc=False):
+    """A command that does not say which sessions it touches."""
+
+    def apply(self, tables: Tables, /) -> int:
+        raise AssertionError("applied")
+
+
+async def test_a_command_that_does_not_say_what_it_touches_is_refused(
+    store: AtomicSessionStore,
+) -> None:
+    """So that a new one is not open to everybody by oversight."""
+    view: Any = store.for_principal("alice")
+    with pytest.raises(NotImplementedError, match="Silent"):
+        await view._run(Silent())
+
+
+def test_which_commands_are_refused_in_a_view() -> None:
+    """Those of the whole store; each other one has said which sessions it touches."""
+    classes = [getattr(all_commands, name) for name in all_commands.__all__]
+    silent = {each.__name__ for each in classes if each.touches is StoreCommand.touches}
+    assert silent == {
+        *("CountSessions", "ListSessions", "ReadStatistics", "ExpireSessions", "PurgeSessions"),
+        "Scoped",
+    }

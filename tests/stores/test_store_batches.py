@@ -1,0 +1,57 @@
+"""`get_sessions_batch` and `update_sessions_batch`: what is whole, and what says it is not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from sessionkeeper import (
+    AtomicSessionStore,
+    RevisionConflict,
+    Session,
+    SessionNotFound,
+)
+
+if TYPE_CHECKING:
+    from tests.stores.conftest import Kit
+
+
+async def filled(store: AtomicSessionStore, kit: Kit) -> list[Session]:
+    """Three sessions, active."""
+    return [await store.create_session(kit.session(key, state="active")) for key in "abc"]
+
+
+def tagged(session: Session, **fields: object) -> Session:
+    """The session with a tag and more."""
+    return session.model_copy(update={"tags": {"changed"}, **fields})
+
+
+async def test_the_default_goes_one_by_one_and_stops_at_the_first_error(kit: Kit) -> None:
+    """Default: one by one, stops at the first error, *not atomic*, says so."""
+    store = kit.ThirdPartyStore()
+    first, second, third = [await store.create_session(kit.session(key)) for key in "abc"]
+    with pytest.raises(RevisionConflict):
+        await store.update_sessions_batch(
+            [tagged(first), tagged(second, revision=99), tagged(third)]
+        )
+    changed = [session.tags == {"changed"} for session in await store.list_sessions()]
+    assert changed == [True, False, False]
+    with pytest.raises(SessionNotFound):
+        await store.get_sessions_batch(["a", "unknown"])
+    for method in (store.get_sessions_batch, store.update_sessions_batch):
+        assert "Not atomic" in (method.__doc__ or "")
+
+
+async def test_a_batch_is_looked_at_once(any_store: AtomicSessionStore, kit: Kit) -> None:
+    """The caller's list is the caller's: emptied after the call, it changes nothing."""
+    sessions = [tagged(session) for session in await filled(any_store, kit)]
+    ids = ["a", "b"]
+    updating, getting = any_store.update_sessions_batch(sessions), any_store.get_sessions_batch(ids)
+    running = asyncio.gather(updating, getting)
+    await asyncio.sleep(0)
+    sessions.clear()
+    ids.clear()
+    updated, got = await running
+    assert [session.id for session in updated] == ["a", "b", "c"]
+    assert [session.id for session in got] == ["a", "b"]

@@ -1,0 +1,206 @@
+"""A `change` that misbehaves harms its caller and nobody else (contract 4, 6.3, 6.7)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+from sessionkeeper import (
+    AtomicSessionStore,
+    Clock,
+    InvalidMessage,
+    PlainSessionStore,
+    Session,
+    SessionNotFound,
+)
+from sessionkeeper.stores.third_party.bookkeeping import Bookkeeping
+from sessionkeeper.stores.third_party.runner import AsyncRunner
+
+if TYPE_CHECKING:
+    from tests.stores.conftest import Kit
+
+Changing: TypeAlias = Callable[..., Any]
+whose: ContextVar[str] = ContextVar("whose", default="nobody's")
+
+
+class Furious(BaseException):
+    """What no sensible code raises."""
+
+
+ERRORS = [
+    ValueError("v"),
+    KeyError("k"),
+    asyncio.CancelledError("c"),
+    GeneratorExit("g"),
+    Furious("f"),
+    TimeoutError("t"),
+    RecursionError("r"),
+    SessionNotFound("not this one"),
+    InvalidMessage("nor this"),
+]
+
+
+@pytest.fixture(params=["modify", "add"])
+def changing(request: pytest.FixtureRequest, kit: Kit) -> Changing:
+    """Run a change by either of the methods that take one."""
+
+    async def run(store: AtomicSessionStore, change: Any) -> object:
+        if request.param == "modify":
+            return await store.modify_session("a", change)
+        return await store.add_frames("a", [kit.note()], change=change)
+
+    return run
+
+
+async def intact(store: AtomicSessionStore, before: Session) -> bool:
+    """Whether the store works and holds what it held."""
+    return await store.list_sessions() == [before] and await store.get_frames("a") == []
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+async def test_its_error_reaches_its_caller(
+    any_store: AtomicSessionStore, kit: Kit, changing: Changing, error: BaseException
+) -> None:
+    """Nothing is stored if it raises: its exception reaches the caller; the owner lives on."""
+    before = await any_store.create_session(kit.session("a"))
+
+    def change(_: Session) -> Session:
+        raise error
+
+    others = [asyncio.ensure_future(any_store.get_session("a")) for _ in range(3)]
+    caught: BaseException | None = None
+    try:
+        await changing(any_store, change)
+    except BaseException as raised:
+        caught = raised
+    assert type(caught) is type(error)
+    assert caught.args == error.args
+    assert await asyncio.gather(*others) == [before] * 3
+    assert await intact(any_store, before)
+
+
+async def test_stop_iteration_becomes_a_runtime_error(
+    any_store: AtomicSessionStore, kit: Kit, changing: Changing
+) -> None:
+    """A coroutine cannot raise one (PEP 479); the cause says what it was."""
+    before = await any_store.create_session(kit.session("a"))
+    with pytest.raises(RuntimeError) as raised:
+        await changing(any_store, lambda _: next(iter(())))
+    assert isinstance(raised.value.__cause__, StopIteration)
+    assert await intact(any_store, before)
+
+
+@pytest.mark.parametrize("change", [5, "f", object()], ids=repr)
+async def test_what_cannot_be_called_is_a_type_error(
+    any_store: AtomicSessionStore, kit: Kit, changing: Changing, change: object
+) -> None:
+    """Wrong types are `TypeError`."""
+    before = await any_store.create_session(kit.session("a"))
+    with pytest.raises(TypeError):
+        await changing(any_store, change)
+    assert await intact(any_store, before)
+
+
+async def test_it_cannot_call_the_store(
+    any_store: AtomicSessionStore, kit: Kit, changing: Changing
+) -> None:
+    """Calling the store from inside a `change` raises (`Reentrant`), it does not hang."""
+    before = await any_store.create_session(kit.session("a"))
+
+    def change(session: Session) -> Session:
+        for call in (
+            any_store.get_session("a"),
+            any_store.delete_session("a"),
+            any_store.add_frame(kit.note()),
+            any_store.modify_session("a", lambda s: s),
+        ):
+            with pytest.raises(RuntimeError) as refused:
+                call.send(None)
+            assert str(refused.value)
+        return session
+
+    await changing(any_store, change)
+    assert (await any_store.get_session("a")).revision == before.revision
+    assert await any_store.count_sessions() == 1
+
+
+@pytest.mark.parametrize("name", ["actor", "sqlite", "owned"])
+async def test_it_cannot_close_the_store(name: str, kit: Kit, changing: Changing) -> None:
+    """Nor wait for the end of the very owner that runs it."""
+
+    def change(session: Session) -> Session:
+        with pytest.raises(RuntimeError):
+            store.aclose().send(None)
+        return session
+
+    async with kit.make(name) as store:
+        await store.create_session(kit.session("a"))
+        await changing(store, change)
+        assert await store.count_sessions() == 1
+
+
+async def test_a_refused_call_leaves_the_owner_open_for_the_next(
+    any_store: AtomicSessionStore, kit: Kit, changing: Changing
+) -> None:
+    """The error of a call inside may be what the change raises."""
+    await any_store.create_session(kit.session("a"))
+    with pytest.raises(RuntimeError):
+        await changing(any_store, lambda _: any_store.get_session("a").send(None))
+    assert await any_store.count_sessions() == 1
+    assert await any_store.add_frame(kit.note()) == 1
+
+
+async def test_it_runs_in_its_callers_context(
+    any_store: AtomicSessionStore, kit: Kit, changing: Changing
+) -> None:
+    """Context variables seen by a change are the caller's, and what it sets stays there (15)."""
+    await any_store.create_session(kit.session("a"))
+    seen: list[str] = []
+
+    def change(session: Session) -> Session:
+        seen.append(whose.get())
+        whose.set("changed")
+        return session
+
+    async def caller(name: str) -> None:
+        whose.set(name)
+        await changing(any_store, change)
+        assert whose.get() == name
+
+    await asyncio.gather(*(caller(f"caller {n}") for n in range(5)))
+    assert sorted(seen) == [f"caller {n}" for n in range(5)]
+    assert whose.get() == "nobody's"
+
+
+async def test_a_subclass_of_session_is_no_way_in(
+    any_store: AtomicSessionStore, kit: Kit, changing: Changing
+) -> None:
+    """What is stored is a `Session` and nothing that pretends to be one."""
+    before = await any_store.create_session(kit.session("a"))
+
+    class Pretending(Session):
+        def __eq__(self, _: object) -> bool:
+            return True
+
+    with pytest.raises(TypeError):
+        await changing(any_store, lambda s: Pretending.model_validate(s.model_dump()))
+    assert await intact(any_store, before)
+
+
+async def test_an_interrupt_is_no_error_of_a_change(kit: Kit) -> None:
+    """`KeyboardInterrupt` and `SystemExit` stop the program: nobody is answered with them."""
+
+    def interrupt(_: Session) -> Session:
+        raise KeyboardInterrupt
+
+    async with PlainSessionStore() as store:
+        created = await store.create_session(kit.session("a"))
+        with pytest.raises(KeyboardInterrupt):
+            await store.modify_session("a", interrupt)
+        assert await intact(store, created)
+    apply = AsyncRunner(kit.ThirdPartyStore(), Bookkeeping(Clock())).applier(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        apply(created)
