@@ -45,7 +45,7 @@ async def progress(bench: Bench, replies: list[asyncio.Future[object]]) -> list[
 
 
 async def test_who_would_not_wait_is_told_and_nothing_is_done(bench: Bench) -> None:
-    """Hazard 9 (python-sdk#1385, #2455) and contract 6.6: `*_nowait` forms raise instead."""
+    """Hazard 9 (python-sdk#1385, #2455) and Guarantees 6.3: `*_nowait` forms raise instead."""
     actor = await bench.open(capacity=2)
     await bench.hold(actor)
     replies = [actor.ask_nowait(bench.note(n)) for n in range(2)]
@@ -63,7 +63,7 @@ async def test_who_would_not_wait_is_told_and_nothing_is_done(bench: Bench) -> N
 
 
 async def test_a_full_mailbox_makes_callers_wait_in_order(bench: Bench) -> None:
-    """Contract 6.6: back-pressure; nobody overtakes who stands in line, not even `ask_nowait`."""
+    """Guarantees 6.3: back-pressure; nobody overtakes who stands in line, not even `ask_nowait`."""
     actor = await bench.open(capacity=2, capacity_bytes=10)
     await bench.hold(actor)
     replies = [actor.ask(bench.note(n, weight=6)) for n in range(4)]
@@ -212,7 +212,7 @@ async def test_a_long_line_lets_others_run(bench: Bench, capacity: int) -> None:
 async def test_closing_in_the_middle_of_a_batch_cuts_between_commands(
     bench: Bench, clock: Clock
 ) -> None:
-    """Contract 6.1 and 6.5: applied and answered with its value, or neither."""
+    """Guarantees 4.1 and 13.1: applied and answered with its value, or neither."""
     actor = bench.actor(LoopRunner(bench.state), capacity=4096)
     await actor.open()
     replies = [actor.ask(bench.do(lambda: _work(bench, clock))) for _ in range(4096)]

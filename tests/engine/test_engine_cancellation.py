@@ -1,6 +1,6 @@
 """A caller may go away at any moment: its command is whole or not at all, and nobody else notices.
 
-Contract 6.2: cancelled while its command is still queued, certainly no effect; after the owner
+Guarantees 5.2: cancelled while its command is still queued, certainly no effect; after the owner
 has taken it, whole or not at all. A deadline is `asyncio.timeout` around the call.
 """
 
@@ -26,7 +26,7 @@ async def call(actor: Actor[State], command: Command[State, int]) -> int:
 
 
 async def test_a_caller_cancelled_while_queued_has_no_effect(bench: Bench) -> None:
-    """Contract 6.2: certainly no effect."""
+    """Guarantees 5.2: certainly no effect."""
     actor = await bench.open()
     await bench.hold(actor)
     caller = asyncio.create_task(call(actor, bench.note("queued")))
@@ -42,7 +42,7 @@ async def test_a_caller_cancelled_while_queued_has_no_effect(bench: Bench) -> No
 
 
 async def test_a_caller_cancelled_in_line_has_no_effect(bench: Bench) -> None:
-    """Contract 6.2, while it waits for a place."""
+    """Guarantees 5.2, while it waits for a place."""
     actor = await bench.open(capacity=1)
     await bench.hold(actor)
     actor.ask(bench.note("queued"))
@@ -59,7 +59,7 @@ async def test_a_caller_cancelled_in_line_has_no_effect(bench: Bench) -> None:
 
 
 async def test_a_deadline_is_a_timeout_around_the_call(bench: Bench) -> None:
-    """Contract 6.2; hazard 2 (cpython#86296): `asyncio.timeout` only."""
+    """Guarantees 5.2; hazard 2 (cpython#86296): `asyncio.timeout` only."""
     actor = await bench.open()
     await bench.hold(actor)
 
@@ -76,7 +76,7 @@ async def test_a_deadline_is_a_timeout_around_the_call(bench: Bench) -> None:
 async def test_a_caller_cancelled_at_any_moment_is_served_whole_or_not(
     bench: Bench, turns: int
 ) -> None:
-    """Contract 6.2 and 6.3: between any two turns of the loop; the owner never dies of it."""
+    """Guarantees 5.2 and 5.3: between any two turns of the loop; the owner never dies of it."""
     actor = await bench.open(capacity=1)
     first = actor.ask(bench.note("first"))
     caller = asyncio.create_task(call(actor, bench.note("whole")))
@@ -143,7 +143,7 @@ async def test_what_is_settled_stays_settled() -> None:
 
 
 async def test_a_reply_nobody_awaits_does_not_end_the_owner(bench: Bench) -> None:
-    """Contract 6.3: the command is applied all the same."""
+    """Guarantees 5.3: the command is applied all the same."""
     actor = await bench.open()
     actor.ask(bench.note("forgotten"))
     gc.collect()
@@ -215,7 +215,7 @@ async def test_a_place_given_up_goes_to_the_next_in_line(bench: Bench) -> None:
 async def test_a_cancelled_owner_answers_a_caller_that_catches_its_own_cancellation(
     bench: Bench,
 ) -> None:
-    """Contract 6.4: nobody waits for ever, not even in a `finally`."""
+    """Guarantees 13.2: nobody waits for ever, not even in a `finally`."""
     actor = await bench.open()
     await bench.hold(actor)
 

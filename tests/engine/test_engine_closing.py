@@ -1,6 +1,6 @@
 """Closing whenever: everyone is answered, and the runner lets go exactly once.
 
-Contract 6.5: `aclose()` refuses new commands, finishes queued ones, stops. Idempotent.
+Guarantees 13.1: `aclose()` refuses new commands, finishes queued ones, stops. Idempotent.
 `aclose(timeout=…)` answers what is left with `MailboxClosed`: certainly not applied.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def test_closing_finishes_what_is_queued_and_refuses_the_rest(bench: Bench) -> None:
-    """Contract 6.5: those in line are served too; hazard 5: refused from the very first step."""
+    """Guarantees 13.1: those in line are served too; hazard 5: refused from the very first step."""
     actor = await bench.open(capacity=2)
     await bench.hold(actor)
     replies = [actor.ask(bench.note(n)) for n in range(5)]
@@ -40,7 +40,7 @@ async def test_closing_finishes_what_is_queued_and_refuses_the_rest(bench: Bench
 
 
 async def test_closing_an_idle_actor_stops_it(bench: Bench) -> None:
-    """Contract 6.5."""
+    """Guarantees 13.1."""
     async with bench.actor() as actor:
         await actor.ask(bench.note(1))
 
@@ -64,7 +64,7 @@ async def test_an_error_in_the_body_still_finishes_what_is_queued(bench: Bench) 
 
 
 async def test_closing_again_does_nothing(bench: Bench) -> None:
-    """Contract 6.5: idempotent."""
+    """Guarantees 13.1: idempotent."""
     actor = await bench.open()
     for timeout in (None, 0, None):
         await actor.aclose(timeout=timeout)
@@ -73,7 +73,7 @@ async def test_closing_again_does_nothing(bench: Bench) -> None:
 
 
 async def test_everyone_who_closes_waits_until_it_is_closed(bench: Bench) -> None:
-    """Contract 6.5: idempotent does not mean that the second one returns early."""
+    """Guarantees 13.1: idempotent does not mean that the second one returns early."""
     actor = await bench.open(capacity=1)
     await bench.hold(actor)
     replies = [actor.ask(bench.note(n)) for n in range(3)]
@@ -91,7 +91,7 @@ async def test_everyone_who_closes_waits_until_it_is_closed(bench: Bench) -> Non
 
 
 async def test_what_is_left_after_the_timeout_is_answered_and_not_applied(bench: Bench) -> None:
-    """Contract 6.5 and 6.1: in hand, in the mailbox, in line."""
+    """Guarantees 13.1 and 4.1: in hand, in the mailbox, in line."""
     actor = await bench.open(capacity=2)
     held = await bench.hold(actor)
     replies = [held, *(actor.ask(bench.note(n)) for n in range(5))]
@@ -105,7 +105,7 @@ async def test_what_is_left_after_the_timeout_is_answered_and_not_applied(bench:
 
 
 async def test_a_timeout_that_does_not_pass_changes_nothing(bench: Bench) -> None:
-    """Contract 6.5."""
+    """Guarantees 13.1."""
     actor = await bench.open(capacity=1)
     replies = [actor.ask(bench.note(n)) for n in range(5)]
 
@@ -144,7 +144,7 @@ async def test_a_timeout_does_not_tear_the_runner_from_its_letting_go(bench: Ben
 
 
 async def test_who_gives_up_closing_does_not_stop_the_draining(bench: Bench) -> None:
-    """Contract 6.5, cancelled while it waits: what was queued is finished all the same."""
+    """Guarantees 13.1, cancelled while it waits: what was queued is finished all the same."""
     actor = await bench.open(capacity=1)
     await bench.hold(actor)
     replies = [actor.ask(bench.note(n)) for n in range(3)]

@@ -1,6 +1,6 @@
 """An error one caller must hear is not a crash; a crash is heard by everyone, at once.
 
-Contract 6.4: if the owner dies, everything queued is answered at once, and so is every later
+Guarantees 13.2: if the owner dies, everything queued is answered at once, and so is every later
 call. Nobody waits for ever.
 """
 
@@ -48,7 +48,7 @@ async def test_an_expected_error_reaches_its_caller_alone(bench: Bench) -> None:
 async def test_an_error_of_the_callers_own_code_is_handed_to_the_caller(
     bench: Bench, error: BaseException
 ) -> None:
-    """Contract 6.3: its exception reaches the caller itself; the owner lives on."""
+    """Guarantees 4.5: its exception reaches the caller itself; the owner lives on."""
     actor = await bench.open()
 
     with pytest.raises(type(error)) as caught:
@@ -59,7 +59,7 @@ async def test_an_error_of_the_callers_own_code_is_handed_to_the_caller(
 
 
 async def test_a_stop_iteration_becomes_what_a_future_can_carry(bench: Bench) -> None:
-    """Contract 6.3: a `change` that raises StopIteration neither hangs its caller nor crashes."""
+    """Guarantees 4.5: a `change` that raises StopIteration neither hangs its caller nor crashes."""
     actor = await bench.open()
     error = StopIteration("mine")
 
@@ -165,7 +165,7 @@ async def test_a_call_at_any_moment_around_a_crash_is_answered(bench: Bench, tur
 
 
 async def test_callers_are_answered_before_the_runner_lets_go(bench: Bench) -> None:
-    """Contract 6.4: at once, however long a disk or a thread takes to close."""
+    """Guarantees 13.2: at once, however long a disk or a thread takes to close."""
     actor = await bench.open()
     bench.runner.exit.clear()
     replies = [actor.ask(bench.fail(KeyError("bug"))), actor.ask(bench.do(lambda: 1))]

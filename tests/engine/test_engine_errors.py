@@ -38,7 +38,7 @@ def mine(error: ActorError) -> Exception:
 
 
 async def test_every_error_of_the_engine_is_translated(bench: Bench) -> None:
-    """Contract 5: the facade maps the engine's errors, wherever they come from."""
+    """Guarantees 4.3: the facade maps the engine's errors, wherever they come from."""
     met: list[type[object]] = []
 
     def meets(use: Callable[[], object]) -> None:
@@ -69,7 +69,7 @@ async def test_every_error_of_the_engine_is_translated(bench: Bench) -> None:
 
 
 async def test_what_ends_the_owner_is_translated_for_those_who_wait(bench: Bench) -> None:
-    """Contract 5 and 6.4: in hand, in the mailbox, in line, and later."""
+    """Guarantees 4.3 and 13.2: in hand, in the mailbox, in line, and later."""
     for error, expected in ((KeyError("bug"), OwnerCrashed), (None, MailboxClosed)):
         actor = bench.actor(translate=mine, capacity=1)
         await actor.open()
@@ -89,7 +89,7 @@ async def test_what_ends_the_owner_is_translated_for_those_who_wait(bench: Bench
 
 
 async def test_a_forgotten_actors_error_is_translated(bench: Bench) -> None:
-    """Contract 5 and 6.8, as a forked child would meet it."""
+    """Guarantees 4.3 and 14.1, as a forked child would meet it."""
     actor = Actor(LoopRunner(bench.state), translate=mine)
     await actor.open()
     owner = bench.owner()
@@ -104,7 +104,7 @@ async def test_a_forgotten_actors_error_is_translated(bench: Bench) -> None:
 
 
 def test_the_engines_errors_have_one_root() -> None:
-    """Contract 5: `soleowner` has its own root; values travel as attributes."""
+    """Guarantees 4.3: `soleowner` has its own root; values travel as attributes."""
     public = [getattr(soleowner, name) for name in soleowner.__all__]
     errors = [each for each in public if isinstance(each, type) and issubclass(each, Exception)]
 

@@ -42,7 +42,7 @@ async def test_an_actor_that_is_not_open_says_how_to_open_it(bench: Bench) -> No
 
 @pytest.mark.parametrize("thing", [None, "text", 3, lambda _: 1, object()])
 async def test_what_is_no_command_is_a_type_error_at_the_call(bench: Bench, thing: Any) -> None:
-    """Contract 5: wrong types are `TypeError` at the call, and the owner lives on."""
+    """Guarantees 4.3: wrong types are `TypeError` at the call, and the owner lives on."""
     actor = await bench.open(capacity=1)
 
     for ask in (actor.ask, actor.ask_nowait):
@@ -59,7 +59,7 @@ async def test_what_is_no_command_is_a_type_error_at_the_call(bench: Bench, thin
 
 @pytest.mark.parametrize("method", ["ask", "ask_nowait", "aclose"])
 async def test_a_command_that_uses_its_own_actor_raises(bench: Bench, method: str) -> None:
-    """Hazard 19 and contract 6.7: it raises `Reentrant`, it does not hang; the owner lives on."""
+    """Hazard 19 and Guarantees 2.5: it raises `Reentrant`, it does not hang; the owner lives on."""
     actor = await bench.open()
 
     def use() -> object:
@@ -178,7 +178,7 @@ def test_asking_from_another_loop_of_the_same_thread_raises(
 def test_asking_after_the_loop_has_ended_raises(
     bench_class: Callable[[], Bench], loop_factory: LoopFactory
 ) -> None:
-    """Contract 6.4: every later call is refused at once."""
+    """Guarantees 13.2: every later call is refused at once."""
     bench = bench_class()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         actor = runner.run(bench.open())

@@ -37,7 +37,7 @@ async def test_callers_are_answered_in_the_order_of_asking(bench: Bench) -> None
 
 
 async def test_ten_thousand_callers_on_a_mailbox_of_1024_are_served_in_order(bench: Bench) -> None:
-    """Contract 6.6: a full mailbox makes callers wait in order."""
+    """Guarantees 6.3: a full mailbox makes callers wait in order."""
     actor = await bench.open(capacity=1024)
 
     async def caller(n: int) -> int:

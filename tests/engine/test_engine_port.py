@@ -158,7 +158,7 @@ async def test_what_is_no_command_harms_nobody_in_the_burst(
 
 
 async def test_a_crash_of_the_owner_ends_all_waiting(bench: Bench, crowd: Crowd) -> None:
-    """Contract 6.4: everyone queued is answered at once, and so is every later call."""
+    """Guarantees 13.2: everyone queued is answered at once, and so is every later call."""
     actor = await bench.open(capacity=2)
     port = actor.port()
     await bench.hold(actor)

@@ -126,7 +126,7 @@ async def test_an_expected_error_on_a_thread_reaches_its_caller_alone(
 async def test_a_caller_cancelled_in_mid_batch_is_served_whole_or_not(
     bench: Bench, actor: Actor[list[object]]
 ) -> None:
-    """Hazard 3 and contract 6.2: the first is under way, the second not yet begun."""
+    """Hazard 3 and Guarantees 5.2: the first is under way, the second not yet begun."""
     slow = Slow(bench)
     replies: list[asyncio.Future[Any]] = [
         actor.ask(bench.do(slow)),
@@ -177,7 +177,7 @@ async def test_a_crash_on_a_thread_answers_everyone(
 async def test_closing_with_a_timeout_finishes_the_command_under_way(
     bench: Bench, actor: Actor[list[object]]
 ) -> None:
-    """Contract 6.5: what is left is answered with `MailboxClosed`, certainly not applied.
+    """Guarantees 13.1: what is left is answered with `MailboxClosed`, certainly not applied.
 
     Many who close, and their timeouts, do not tear the runner from the command under way.
     """
@@ -204,7 +204,7 @@ async def test_closing_with_a_timeout_finishes_the_command_under_way(
 async def test_closing_without_a_timeout_finishes_all(
     bench: Bench, actor: Actor[list[object]]
 ) -> None:
-    """Contract 6.5."""
+    """Guarantees 13.1."""
     slow = Slow(bench)
     replies: list[asyncio.Future[Any]] = [actor.ask(bench.do(slow))]
     replies += [actor.ask(bench.note(n)) for n in range(5)]

@@ -82,7 +82,7 @@ async def test_a_bug_takes_the_whole_batch_back(desk: Desk, bench: Bench) -> Non
 
 
 async def test_who_gave_up_before_the_batch_begins_has_no_effect(desk: Desk, bench: Bench) -> None:
-    """Contract 6.2; and a batch nobody waits for is no transaction."""
+    """Guarantees 5.2; and a batch nobody waits for is no transaction."""
     await desk.actor.open()
     replies = [desk.actor.ask(bench.note(n)) for n in range(3)]
     replies[1].cancel()
@@ -95,7 +95,7 @@ async def test_who_gave_up_before_the_batch_begins_has_no_effect(desk: Desk, ben
 
 
 async def test_a_command_that_asks_its_owner_is_told_so(desk: Desk, bench: Bench) -> None:
-    """Contract 6.7: from the owner's thread it is `Reentrant`, from any other `WrongLoop`."""
+    """Guarantees 2.5: from the owner's thread it is `Reentrant`, from any other `WrongLoop`."""
     await desk.actor.open()
     caught: list[Exception] = []
 

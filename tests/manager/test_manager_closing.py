@@ -1,4 +1,4 @@
-"""Closing in good order, within a deadline, with a report of what was left (contract 9)."""
+"""Closing in good order, within a deadline, with a report of what was left (Guarantees 15.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A failing hook is reported and hurts nobody; a slow one costs bounded memory (contract 9)."""
+"""A failing hook is reported and does no harm; a slow one has bounded memory (Guarantees 15.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hooks: who is told what, in which order and context (contract 9)."""
+"""Hooks: who is told what, in which order and context (Guarantees 15.3)."""
 
 from __future__ import annotations
 

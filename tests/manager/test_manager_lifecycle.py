@@ -1,4 +1,4 @@
-"""What the messages of a session say about its life (contract 9, `record`)."""
+"""What the messages of a session say about its life (Guarantees 15.1)."""
 
 from __future__ import annotations
 

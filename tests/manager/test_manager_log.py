@@ -1,4 +1,4 @@
-"""One structured log line for each event of a session, without payloads (contract 9)."""
+"""One structured log line for each event of a session, without payloads (Guarantees 15.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A manager's store: made, adopted, given an owner; closed by who opened it (contract 9)."""
+"""A manager's store: made, adopted, given an owner; closed by who opened it (Guarantees 15.6)."""
 
 from __future__ import annotations
 

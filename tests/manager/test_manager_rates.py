@@ -1,4 +1,4 @@
-"""How many messages a session may send (contract 9, "rate limit per session")."""
+"""How many messages a session may send (Guarantees 15.2)."""
 
 from __future__ import annotations
 

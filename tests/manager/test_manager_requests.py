@@ -1,4 +1,4 @@
-"""Requests and their responses as they are recorded (contract 9, "request tracking")."""
+"""Requests and their responses as they are recorded (Guarantees 15.2)."""
 
 from __future__ import annotations
 

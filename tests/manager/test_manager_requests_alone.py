@@ -1,4 +1,4 @@
-"""The tracker of requests by itself: no loop, a clock of its own (contract 9)."""
+"""The tracker of requests by itself: no loop, a clock of its own (Guarantees 15.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The counters of requests add up after every single step, whatever the steps (contract 9)."""
+"""The counters of requests add up after every single step, whatever the steps (Guarantees 15.2)."""
 
 from __future__ import annotations
 

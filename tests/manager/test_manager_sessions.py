@@ -1,4 +1,4 @@
-"""Sessions opened and ended by a manager, and the numbers it keeps (contract 9)."""
+"""Sessions opened and ended by a manager, and the numbers it keeps (Guarantees 15.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sweeper: supervised, in batches, never dead in silence (contract 9)."""
+"""The sweeper: supervised, in batches, never dead in silence (Guarantees 15.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the manager's sweeper does to sessions, requests and rates (contract 9)."""
+"""What the manager's sweeper does to sessions, requests and rates (Guarantees 15.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agreeing on a protocol version (contract 9; MCP lifecycle, "Version Negotiation")."""
+"""Agreeing on a protocol version (Guarantees 15.1; MCP lifecycle, "Version Negotiation")."""
 
 from __future__ import annotations
 

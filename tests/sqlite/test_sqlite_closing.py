@@ -1,4 +1,4 @@
-"""Closing keeps its deadline, and what it says of a change is true afterwards (contract 6)."""
+"""Closing keeps its deadline, and what it says of a change is true afterwards (Guarantees 13.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The k-th call to SQLite fails, for every k: refused or unknown, never wrong (contract 6, 7)."""
+"""Each call to SQLite fails once: refused or unknown, never wrong (Guarantees 4.1 and 7)."""
 
 from __future__ import annotations
 

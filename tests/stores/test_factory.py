@@ -1,4 +1,4 @@
-"""From configuration or a URL to an open store; a password is never shown (contract 10)."""
+"""From configuration or a URL to an open store; a password is never shown (Guarantees 16.17)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`expire_sessions(*, idle, age, limit)`: ends those past their time (contract 4)."""
+"""`expire_sessions(*, idle, age, limit)`: ends those past their time (Guarantees 11.2)."""
 
 from __future__ import annotations
 

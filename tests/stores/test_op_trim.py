@@ -1,4 +1,4 @@
-"""`trim_frames(id, *, up_to)`: drops `seq <= up_to` (contract 4)."""
+"""`trim_frames(id, *, up_to)`: drops `seq <= up_to` (Guarantees 3.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`watch_frames(id, *, after=0)`: all that is there, then each new frame (contract 4)."""
+"""`watch_frames(id, *, after=0)`: all that is there, then each new frame (Guarantees 10.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The methods that whole-object reads and writes cannot stand in for (contract 4)."""
+"""The methods that whole-object reads and writes cannot stand in for (Guarantees 2.5)."""
 
 from __future__ import annotations
 

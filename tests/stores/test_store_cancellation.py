@@ -1,4 +1,4 @@
-"""A caller that is cancelled leaves whole operations only (contract 6.2 and 6.3)."""
+"""A caller that is cancelled leaves whole operations only (Guarantees 5.2 and 5.3)."""
 
 from __future__ import annotations
 

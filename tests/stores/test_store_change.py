@@ -1,4 +1,4 @@
-"""A `change` that misbehaves harms its caller and nobody else (contract 4, 6.3, 6.7)."""
+"""A `change` that misbehaves harms its caller and nobody else (Guarantees 2.5 and 4.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Closed, crashed, or asked from elsewhere: always answered, never hanging (contract 6)."""
+"""Closed, crashed, or asked from elsewhere: always answered, never hanging (Guarantees 13)."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_the_engines_errors_in_a_stores_words(error: ActorError, said: type[Exce
 
 
 async def test_a_full_mailbox_makes_callers_wait(kit: Kit) -> None:
-    """Contract 6.6: back-pressure, in order; by count, and by the bytes of messages."""
+    """Guarantees 6.3: back-pressure, in order; by count, and by the bytes of messages."""
     for bounded in (ActorSessionStore(capacity=2), ActorSessionStore(capacity_bytes=60)):
         async with bounded as store:
             await store.create_session(kit.session("a"))

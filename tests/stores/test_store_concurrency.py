@@ -1,4 +1,4 @@
-"""Many callers at once: as if one after the other (contract 4, "one linearizable operation")."""
+"""Many callers at once: as if one after the other (Guarantees 6.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing a caller holds shares mutable state with the store (contract 2).
+"""Nothing a caller holds shares mutable state with the store (Guarantees 1.2).
 
 `vars(value)`, `object.__setattr__`, calling `__init__` again and the members of enums are not
 tried: who reaches past a class can change anything in Python.

@@ -1,4 +1,4 @@
-"""Every limit of a store: at it is well, one over is refused and nothing changed (contract 8)."""
+"""Every limit of a store: one over is refused, and nothing has changed (Guarantees 8.1)."""
 
 from __future__ import annotations
 

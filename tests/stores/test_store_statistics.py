@@ -1,4 +1,4 @@
-"""What a store tells about itself: what it holds, and what it promises (contract 4)."""
+"""What a store tells about itself: what it holds, and what it promises (Guarantees 12.3)."""
 
 from __future__ import annotations
 

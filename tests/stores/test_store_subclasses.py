@@ -1,4 +1,4 @@
-"""A subclass of a value is no way into a store: it is rebuilt as the plain value (contract 2)."""
+"""A subclass of a value enters no store: it is rebuilt as the plain value (Guarantees 1.2)."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ async def test_on_the_loops_own_thread_every_call_raises(
 
 
 async def test_elsewhere_the_store_names_the_facade(store: ActorSessionStore) -> None:
-    """Contract 6.8."""
+    """Guarantees 14.1."""
 
     def ask() -> None:
         with pytest.raises(WrongLoop, match="ThreadSafeSessionStore"):
@@ -76,7 +76,7 @@ async def test_elsewhere_the_store_names_the_facade(store: ActorSessionStore) ->
 async def test_inside_a_change_the_facade_raises(
     store: ActorSessionStore, desk: Desk, crowd: Crowd
 ) -> None:
-    """Contract 6.7: the owner would wait for itself."""
+    """Guarantees 14.2: the owner would wait for itself."""
     facade = ThreadSafeSessionStore(store)
     await store.create_session(desk.session())
 
@@ -187,7 +187,7 @@ def test_a_stopped_loop_ends_all_waiting(
 def test_a_loop_stopped_under_an_operation_leaves_it_unknown(
     loop_factory: Callable[[], asyncio.AbstractEventLoop], crowd: Crowd
 ) -> None:
-    """Contract 6.1: `OutcomeUnknown` where the owner had begun, and only there."""
+    """Guarantees 4.1: `OutcomeUnknown` where the owner had begun, and only there."""
     loop = loop_factory()
     entered = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""No message body, password or token ever appears in an error or a `repr` (contract 5)."""
+"""No message body, password or token ever appears in an error or a `repr` (Guarantees 1.8)."""
 
 from __future__ import annotations
 

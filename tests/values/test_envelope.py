@@ -1,4 +1,4 @@
-"""`MessageEnvelope`: one JSON-RPC message, byte for byte, with its context (contract 2)."""
+"""`MessageEnvelope`: one JSON-RPC message, byte for byte, with its context (Guarantees 1.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors: one flat tree, values as attributes, the text made in one place (contract 5)."""
+"""Errors: one flat tree, values as attributes, the text made in one place (Guarantees 4.3)."""
 
 from __future__ import annotations
 

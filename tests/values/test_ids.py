@@ -1,4 +1,4 @@
-"""Session ids: 1-128 visible ASCII characters, refused and never repaired (contract 2)."""
+"""Session ids: 1-128 visible ASCII characters, refused and never repaired (Guarantees 1.3)."""
 
 from __future__ import annotations
 

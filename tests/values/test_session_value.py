@@ -1,4 +1,4 @@
-"""`Session`: the caller's fields, the store's fields, and what is refused (contract 2)."""
+"""`Session`: the caller's fields, the store's fields, and what is refused (Guarantees 1.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""States, what may follow what, and the status derived from them (contract 2)."""
+"""States, what may follow what, and the status derived from them (Guarantees 2.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Protocol versions: no renegotiation, no downgrade, and a header that must match (contract 2)."""
+"""Protocol versions: no renegotiation, no downgrade, a header that must match (Guarantees 2.4)."""
 
 from __future__ import annotations
 

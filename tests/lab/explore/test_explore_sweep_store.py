@@ -1,4 +1,4 @@
-"""Every method of the store, cancelled at every moment: whole or not at all (contract 6.2, 6.3)."""
+"""Every method, cancelled at every moment: whole or not at all (Guarantees 5.2 and 5.3)."""
 
 from __future__ import annotations
 
