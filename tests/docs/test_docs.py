@@ -27,6 +27,9 @@ from sybil.parsers.markdown import CodeBlockParser
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
+GUIDES = sorted((ROOT / "docs/guides").glob("*.md"))
+TEACHING = [ROOT / "README.md", ROOT / "docs/index.md", *GUIDES]
+
 COMMANDS = [
     "python3 -m venv .venv && .venv/bin/pip install -qe '.[demo]' && .venv/bin/sessionkeeper demo",
     "python3 -m venv .venv && .venv/bin/pip install -qe '.[test]' && .venv/bin/pytest",
@@ -81,9 +84,15 @@ def test_every_example_runs_and_prints_what_the_page_says(page: Path) -> None:
         example.evaluate()
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/index.md", "docs/embedding.md"])
-def test_the_pages_that_teach_have_examples(name: str) -> None:
-    assert list(_examples(ROOT / name))
+@pytest.mark.parametrize("page", TEACHING, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_pages_that_teach_begin_with_an_example(page: Path) -> None:
+    text = _read(page)
+    first = re.search(r"^```\w+$", text, re.M)
+    assert first
+    if page.parent.name == "guides":
+        assert text[: first.start()].count("\n") <= 12
+    if page.name != "command-line.md":  # tests/cli runs those commands
+        assert list(_examples(page))
 
 
 def test_a_false_example_is_found(tmp_path: Path) -> None:
@@ -98,6 +107,10 @@ def test_a_false_example_is_found(tmp_path: Path) -> None:
 def test_the_example_of_the_readme_has_about_twenty_lines() -> None:
     first = next(_examples(ROOT / "README.md")).parsed
     assert len([line for line in first.splitlines() if line.strip()]) <= 22
+
+
+def test_the_readme_fits_one_screen() -> None:
+    assert len(_read(ROOT / "README.md").splitlines()) <= 115
 
 
 def test_the_readme_gives_the_two_commands() -> None:
@@ -115,6 +128,17 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert goal.exists(), target
         if anchor:
             assert anchor in _anchors(goal), target
+
+
+@pytest.mark.skipif(not (ROOT / "store").is_dir(), reason="the sources are not beside the tests")
+def test_every_place_that_contributing_names_exists() -> None:
+    rows = re.findall(r"^\| .*$", _read(ROOT / "docs/contributing.md"), re.M)
+    places = {each for row in rows for each in re.findall(r"`([\w./]+)`", row)} - {"soleowner"}
+    assert len(places) > 30
+    roots = ("", "store", "store/sessionkeeper")
+    assert not [
+        each for each in sorted(places) if not any((ROOT / root / each).exists() for root in roots)
+    ]
 
 
 @pages
