@@ -25,9 +25,6 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--loop", choices=("asyncio", "uvloop"), default="asyncio")
-    parser.addoption(
-        "--only-any-loop", action="store_true", help="only what uvloop leaves out: the same on any"
-    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,24 +38,24 @@ def pytest_configure(config: pytest.Config) -> None:
     ):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
-    config.addinivalue_line("markers", "any_loop: shows the same on any loop; run on stock asyncio")
+    config.addinivalue_line(
+        "markers", "any_loop: shows the same on any loop; set on every test that needs no loop"
+    )
     # They were for this run; tests that run pytest themselves say what they want.
     os.environ.pop("PYTEST_ADDOPTS", None)
     if config.getoption("--loop") == "uvloop" and not config.getoption("timeout_method"):
         config.option.timeout_method = "thread"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run once, on stock asyncio, what is the same on any loop.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what shows the same on any loop: what is no coroutine and asks for no loop to be made.
 
-    That is what is marked so, and what is no coroutine and asks for no loop to be made.
+    Before `-m` chooses: `--loop=uvloop -m "not any_loop"` leaves out what stock asyncio has shown.
     """
-    only_any: bool = config.getoption("--only-any-loop")
-    if config.getoption("--loop") == "asyncio" and not only_any:
-        return
-    left_out = {item for item in items if _depends_on_the_loop(item) is only_any}
-    config.hook.pytest_deselected(items=[*left_out])
-    items[:] = [item for item in items if item not in left_out]
+    for item in items:
+        if not _depends_on_the_loop(item):
+            item.add_marker(pytest.mark.any_loop)
 
 
 def _depends_on_the_loop(item: pytest.Item) -> bool:
