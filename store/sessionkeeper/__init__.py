@@ -1,81 +1,112 @@
-"""Sessions and their append-only protocol messages, kept by one owner task."""
+"""Sessions and their append-only protocol messages, kept by one owner task.
+
+Every name here comes from one of four wings, which say more in their `__init__`: `values`,
+`interface`, `stores`, `manager`.
+"""
 
 from __future__ import annotations
 
-from .interface.atomic_store import AtomicSessionStore, Change
-from .interface.frame_watcher import FrameWatcher
-from .interface.session_store import SessionStore
-from .manager import (
-    KNOWN_VERSIONS,
-    HookFailure,
-    HookStatistics,
-    LatencyStatistics,
-    ManagerConfig,
-    ManagerStatistics,
-    PendingRequest,
-    PrincipalManager,
-    RequestStatistics,
-    SessionHooks,
-    SessionManager,
-    ShutdownReport,
-    SweeperStatistics,
-)
-from .stores.actor import ActorSessionStore
-from .stores.config import (
-    MemoryBackend,
-    RedisBackend,
-    SQLiteBackend,
-    StorageBackend,
-    backend_from_url,
-)
-from .stores.factory import StorageFactory
-from .stores.redis import RedisSessionStore
-from .stores.sqlite import SQLiteSessionStore
-from .stores.third_party import OwnedSessionStore
-from .stores.threads.facade import ThreadSafeSessionStore
-from .stores.threads.frame_reader import FrameReader
-from .stores.unqueued import LockedSessionStore, PlainSessionStore
-from .values.clock import Clock
-from .values.errors import (
-    BackendNotImplemented,
-    InvalidMessage,
-    InvalidSessionId,
-    InvalidTransition,
-    LimitExceeded,
-    LogReplaced,
-    OutcomeUnknown,
-    Overloaded,
-    RateLimited,
-    RevisionConflict,
-    SequenceConflict,
-    SessionClosed,
-    SessionError,
-    SessionExists,
-    SessionNotFound,
-    StoreClosed,
-    StoreUnavailable,
-    VersionConflict,
-)
-from .values.events import Listener, SessionEvent, SessionEventKind
-from .values.frozen import FrozenDict, FrozenList, JsonValue, freeze, thaw
-from .values.guarantees import Atomicity, Durability, Guarantees, Scope
-from .values.ids import SessionId, checked_id, new_session_id
-from .values.jsonrpc import MessageKind, RequestId
-from .values.limits import FramesFull, SessionsFull, StoreLimits
-from .values.message import (
-    Delivery,
-    Frame,
-    HttpDelivery,
-    MessageContext,
-    MessageEnvelope,
-    SseDelivery,
-    StdioDelivery,
-)
-from .values.query import SessionPage, SessionQuery
-from .values.session import Session
-from .values.states import Direction, SessionState, SessionStatus, TransportType
-from .values.statistics import Counters, FileStatistics, ServerStatistics, StoreStatistics
-from .values.version import VersionState
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .interface import (
+        AtomicSessionStore,
+        Change,
+        FrameWatcher,
+        SessionStore,
+    )
+    from .manager import (
+        KNOWN_VERSIONS,
+        HookFailure,
+        HookStatistics,
+        LatencyStatistics,
+        ManagerConfig,
+        ManagerStatistics,
+        PendingRequest,
+        PrincipalManager,
+        RequestStatistics,
+        SessionHooks,
+        SessionManager,
+        ShutdownReport,
+        SweeperStatistics,
+    )
+    from .stores import (
+        ActorSessionStore,
+        FrameReader,
+        LockedSessionStore,
+        MemoryBackend,
+        OwnedSessionStore,
+        PlainSessionStore,
+        RedisBackend,
+        RedisSessionStore,
+        SQLiteBackend,
+        SQLiteSessionStore,
+        StorageBackend,
+        StorageFactory,
+        ThreadSafeSessionStore,
+        backend_from_url,
+    )
+    from .values import (
+        Atomicity,
+        BackendNotImplemented,
+        Clock,
+        Counters,
+        Delivery,
+        Direction,
+        Durability,
+        FileStatistics,
+        Frame,
+        FramesFull,
+        FrozenDict,
+        FrozenList,
+        Guarantees,
+        HttpDelivery,
+        InvalidMessage,
+        InvalidSessionId,
+        InvalidTransition,
+        JsonValue,
+        LimitExceeded,
+        Listener,
+        LogReplaced,
+        MessageContext,
+        MessageEnvelope,
+        MessageKind,
+        OutcomeUnknown,
+        Overloaded,
+        RateLimited,
+        RequestId,
+        RevisionConflict,
+        Scope,
+        SequenceConflict,
+        ServerStatistics,
+        Session,
+        SessionClosed,
+        SessionError,
+        SessionEvent,
+        SessionEventKind,
+        SessionExists,
+        SessionId,
+        SessionNotFound,
+        SessionPage,
+        SessionQuery,
+        SessionsFull,
+        SessionState,
+        SessionStatus,
+        SseDelivery,
+        StdioDelivery,
+        StoreClosed,
+        StoreLimits,
+        StoreStatistics,
+        StoreUnavailable,
+        TransportType,
+        VersionConflict,
+        VersionState,
+        checked_id,
+        freeze,
+        new_session_id,
+        thaw,
+    )
 
 __all__ = [
     # stores
@@ -174,3 +205,22 @@ __all__ = [
     "StoreUnavailable",
     "VersionConflict",
 ]
+
+_WINGS = ("values", "interface", "stores", "manager")
+
+
+# A wing is imported when one of its names is first used (PEP 562): a program pays for what it
+# needs. Type checkers read the imports above; a test holds them to the wings.
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        for wing in _WINGS:
+            module = import_module(f".{wing}", __name__)
+            if name in module.__all__:
+                value: object = getattr(module, name)
+                globals()[name] = value  # the next use finds it at once
+                return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

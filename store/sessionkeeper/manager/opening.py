@@ -12,7 +12,6 @@ from ..interface.arguments import checked_seconds
 from ..interface.atomic_store import AtomicSessionStore
 from ..interface.session_store import SessionStore
 from ..stores.factory import StorageFactory
-from ..stores.third_party import OwnedSessionStore
 from ..values.clock import Clock
 from ..values.errors import StoreClosed
 from .closing import Drain, ShutdownReport
@@ -70,6 +69,9 @@ class ManagedStore:
         if isinstance(store, AtomicSessionStore):
             manager._given, manager._closes_store = store, False
         else:
+            # Imported here: most managers hold a store of this library.
+            from ..stores.third_party import OwnedSessionStore
+
             manager._given = OwnedSessionStore(store)
         return manager
 

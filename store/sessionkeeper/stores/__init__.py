@@ -3,3 +3,72 @@
 Rule: a method turns its arguments into one command and awaits the reply; no rule lives here. Read
 `facade`, `actor`, `sqlite`, `redis`, then `principal`, `unqueued`, and `factory` with `config`.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .actor import ActorSessionStore
+    from .config import MemoryBackend, RedisBackend, SQLiteBackend, StorageBackend, backend_from_url
+    from .factory import StorageFactory
+    from .redis import RedisSessionStore
+    from .sqlite import SQLiteSessionStore
+    from .third_party.store import OwnedSessionStore
+    from .threads.facade import ThreadSafeSessionStore
+    from .threads.frame_reader import FrameReader
+    from .unqueued import LockedSessionStore, PlainSessionStore
+
+__all__ = [
+    # with an owner
+    "ActorSessionStore",
+    "SQLiteSessionStore",
+    "RedisSessionStore",
+    # in front of a third party's store
+    "OwnedSessionStore",
+    # without a queue
+    "LockedSessionStore",
+    "PlainSessionStore",
+    # for threads
+    "ThreadSafeSessionStore",
+    "FrameReader",
+    # which one
+    "MemoryBackend",
+    "RedisBackend",
+    "SQLiteBackend",
+    "StorageBackend",
+    "backend_from_url",
+    "StorageFactory",
+]
+
+_MODULES = {
+    "ActorSessionStore": "actor",
+    "MemoryBackend": "config",
+    "RedisBackend": "config",
+    "SQLiteBackend": "config",
+    "StorageBackend": "config",
+    "backend_from_url": "config",
+    "StorageFactory": "factory",
+    "RedisSessionStore": "redis",
+    "SQLiteSessionStore": "sqlite",
+    "OwnedSessionStore": "third_party.store",
+    "ThreadSafeSessionStore": "threads.facade",
+    "FrameReader": "threads.frame_reader",
+    "LockedSessionStore": "unqueued",
+    "PlainSessionStore": "unqueued",
+}
+
+
+# A store's module is imported when the store is asked for (PEP 562): who keeps sessions in memory
+# pays nothing for SQLite and Redis. A test holds the table to the imports above.
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value  # the next use finds it at once
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,12 +1,12 @@
-"""From configuration to an open store."""
+"""From configuration to an open store.
+
+Only the module of the backend that is asked for is imported.
+"""
 
 from __future__ import annotations
 
 from ..interface.atomic_store import AtomicSessionStore
-from .actor import ActorSessionStore
 from .config import MemoryBackend, RedisBackend, SQLiteBackend, StorageBackend, backend_from_url
-from .redis import RedisSessionStore
-from .sqlite import SQLiteSessionStore
 
 __all__ = ["StorageFactory"]
 
@@ -25,12 +25,16 @@ class StorageFactory:
         if isinstance(backend, str):
             backend = backend_from_url(backend)
         if isinstance(backend, MemoryBackend):
+            from .actor import ActorSessionStore
+
             return await ActorSessionStore(
                 limits=backend.limits,
                 capacity=backend.capacity,
                 capacity_bytes=backend.capacity_bytes,
             ).open()
         if isinstance(backend, SQLiteBackend):
+            from .sqlite import SQLiteSessionStore
+
             return await SQLiteSessionStore(
                 backend.path,
                 durability=backend.durability,
@@ -39,6 +43,8 @@ class StorageFactory:
                 capacity_bytes=backend.capacity_bytes,
             ).open()
         if isinstance(backend, RedisBackend):
+            from .redis import RedisSessionStore
+
             return await RedisSessionStore(
                 backend.url.get_secret_value(),
                 prefix=backend.prefix,

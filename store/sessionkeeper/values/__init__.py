@@ -3,3 +3,116 @@
 Rule: a value is frozen and knows no store. Nothing here awaits, and nothing here imports another
 wing. Read `states`, `errors`, `session`, `message`, then what interests you.
 """
+
+from __future__ import annotations
+
+from .clock import Clock
+from .errors import (
+    BackendNotImplemented,
+    InvalidMessage,
+    InvalidSessionId,
+    InvalidTransition,
+    LimitExceeded,
+    LogReplaced,
+    OutcomeUnknown,
+    Overloaded,
+    RateLimited,
+    RevisionConflict,
+    SequenceConflict,
+    SessionClosed,
+    SessionError,
+    SessionExists,
+    SessionNotFound,
+    StoreClosed,
+    StoreUnavailable,
+    VersionConflict,
+)
+from .events import Listener, SessionEvent, SessionEventKind
+from .frozen import FrozenDict, FrozenList, JsonValue, freeze, thaw
+from .guarantees import Atomicity, Durability, Guarantees, Scope
+from .ids import SessionId, checked_id, new_session_id
+from .jsonrpc import MessageKind, RequestId
+from .limits import FramesFull, SessionsFull, StoreLimits
+from .message import (
+    Delivery,
+    Frame,
+    HttpDelivery,
+    MessageContext,
+    MessageEnvelope,
+    SseDelivery,
+    StdioDelivery,
+)
+from .query import SessionPage, SessionQuery
+from .session import Session
+from .states import Direction, SessionState, SessionStatus, TransportType
+from .statistics import Counters, FileStatistics, ServerStatistics, StoreStatistics
+from .version import VersionState
+
+__all__ = [
+    # sessions
+    "Session",
+    "SessionId",
+    "checked_id",
+    "new_session_id",
+    "Direction",
+    "SessionState",
+    "SessionStatus",
+    "TransportType",
+    "VersionState",
+    "SessionPage",
+    "SessionQuery",
+    # messages
+    "Delivery",
+    "Frame",
+    "HttpDelivery",
+    "MessageContext",
+    "MessageEnvelope",
+    "SseDelivery",
+    "StdioDelivery",
+    "MessageKind",
+    "RequestId",
+    # JSON
+    "FrozenDict",
+    "FrozenList",
+    "JsonValue",
+    "freeze",
+    "thaw",
+    # limits and what they refuse
+    "FramesFull",
+    "SessionsFull",
+    "StoreLimits",
+    # what a store promises
+    "Atomicity",
+    "Durability",
+    "Guarantees",
+    "Scope",
+    # what a store tells
+    "Listener",
+    "SessionEvent",
+    "SessionEventKind",
+    "Counters",
+    "FileStatistics",
+    "ServerStatistics",
+    "StoreStatistics",
+    # time
+    "Clock",
+    # errors
+    "BackendNotImplemented",
+    "InvalidMessage",
+    "InvalidSessionId",
+    "InvalidTransition",
+    "LimitExceeded",
+    "LogReplaced",
+    "OutcomeUnknown",
+    "Overloaded",
+    "RateLimited",
+    "RevisionConflict",
+    "SequenceConflict",
+    "SessionClosed",
+    "SessionError",
+    "SessionExists",
+    "SessionNotFound",
+    "StoreClosed",
+    "StoreUnavailable",
+    "VersionConflict",
+]

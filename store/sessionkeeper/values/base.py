@@ -24,6 +24,8 @@ class Value(BaseModel):
         # A subclass may thaw what is frozen here; an instance of one is rebuilt as the plain value.
         revalidate_instances="subclass-instances",
         ser_json_inf_nan="strings",
+        # Most programs use a few of the values: each builds its validator at its first use.
+        defer_build=True,
     )
 
     _every_field: ClassVar[set[str]] = set()
