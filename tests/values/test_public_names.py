@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -16,7 +18,9 @@ INTERNAL = {
     *("crossing", "fork", "mailbox", "tasks"),
 }
 WINGS = ("values", "interface", "stores")
-"""Whose modules export what `sessionkeeper` exports; the other wings have their own entrance."""
+"""Whose modules export what `sessionkeeper` exports; the manager's are its own business."""
+ENTRANCES = (*WINGS, "manager")
+"""The wings from whose `__init__` the names of `sessionkeeper` come."""
 INTERNAL_NAMES = {
     *(
         "run_observed",
@@ -113,6 +117,42 @@ def test_what_is_listed_as_internal_is_there_and_not_public() -> None:
     exported = {name for p in PACKAGES for module in submodules(p) for name in module.__all__}
     assert exported >= INTERNAL_NAMES
     assert INTERNAL_NAMES.isdisjoint(sessionkeeper.__all__)
+
+
+def imported_for_type_checkers(module: ModuleType) -> dict[str, str]:
+    """Names that a module imports under `TYPE_CHECKING`, with the module they come from."""
+    assert module.__file__ is not None
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    block = next(each for each in tree.body if isinstance(each, ast.If))
+    imports = [each for each in block.body if isinstance(each, ast.ImportFrom)]
+    return {alias.name: each.module or "" for each in imports for alias in each.names}
+
+
+def test_the_names_come_from_the_wings() -> None:
+    """What the wings export is what the package exports, and a type checker sees the same."""
+    wings = {name: importlib.import_module(f"sessionkeeper.{name}") for name in ENTRANCES}
+    exported = {name: wing for wing, module in wings.items() for name in module.__all__}
+    assert sum(len(module.__all__) for module in wings.values()) == len(exported)
+    assert set(exported) == set(sessionkeeper.__all__)
+    assert imported_for_type_checkers(sessionkeeper) == exported
+    for name, wing in exported.items():
+        assert getattr(sessionkeeper, name) is getattr(wings[wing], name), name
+
+
+def test_the_stores_wing_finds_each_name_where_a_type_checker_does() -> None:
+    """Its table of modules is for a program that runs, its imports are for type checkers."""
+    stores = importlib.import_module("sessionkeeper.stores")
+    assert imported_for_type_checkers(stores) == stores._MODULES
+    assert stores._MODULES.keys() == set(stores.__all__)
+
+
+@pytest.mark.parametrize("package", ["sessionkeeper", "sessionkeeper.stores"])
+def test_a_name_that_is_not_public_is_no_attribute(package: str) -> None:
+    """And `dir` shows those that are, before they are used."""
+    module = importlib.import_module(package)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        module.no_such_name  # noqa: B018 - reading it raises
+    assert set(module.__all__) <= set(dir(module))
 
 
 @pytest.mark.parametrize("package", ["sessionkeeper", "sessionlab"])

@@ -43,10 +43,12 @@ _SETTINGS: dict[str, dict[str, object]] = {
 _TAKING_IDS = frozenset({"show", "tail", "export"})
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code."""
+def run(arguments: Sequence[str], *, on_loaded: Callable[[], None] | None = None) -> int:
+    """Run one command line and return its exit code; `on_loaded` is called before the command."""
     arguments = list(arguments) or ["--help"]
     command = typer.main.get_command(make_app(arguments[0]))
+    if on_loaded is not None:
+        on_loaded()
     try:
         code = command.main(args=arguments, prog_name="sessionkeeper", standalone_mode=False)
     except TyperException as error:
@@ -68,19 +70,21 @@ def make_app(name: str | None = None) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
-    commands = _commands()
+    commands = _commands(name)
     for each in [name] if name in commands else commands:
         app.command(each, context_settings=_SETTINGS.get(each))(commands[each]())
     return app
 
 
-def _commands() -> dict[str, Callable[[], Callable[..., Any]]]:
-    """How to load each command, by its name."""
+def _commands(name: str | None) -> dict[str, Callable[[], Callable[..., Any]]]:
+    """How to load each command, by its name; the others' only if that is not one of our own."""
     commands: dict[str, Callable[[], Callable[..., Any]]] = {
-        name: partial(_load_own, name) for name in _OWN
+        own: partial(_load_own, own) for own in _OWN
     }
-    for entry_point in sorted(entry_points(group=GROUP)):
-        commands.setdefault(entry_point.name, entry_point.load)
+    if name not in commands:
+        # Looking for entry points reads the metadata of all that is installed.
+        for entry_point in sorted(entry_points(group=GROUP)):
+            commands.setdefault(entry_point.name, entry_point.load)
     return commands
 
 
