@@ -17,8 +17,10 @@ from types import ModuleType
 
 import pytest
 import sessionkeeper
+import sessionlab
 import soleowner
 from sessionkeeper import otel, tap
+from sessionlab import conformance, explore
 from sessionlab.conformance import AtomicSessionStoreConformance
 from sybil import Example, Sybil
 from sybil.evaluators.python import PythonEvaluator
@@ -34,6 +36,8 @@ COMMANDS = [
     "python3 -m venv .venv && .venv/bin/pip install -qe '.[demo]' && .venv/bin/sessionkeeper demo",
     "python3 -m venv .venv && .venv/bin/pip install -qe '.[test]' && .venv/bin/pytest",
 ]
+
+SITE = ROOT / ".ci/mkdocs.yml"
 
 DEADLINES = ROOT / "docs/deadlines.md"
 
@@ -116,6 +120,21 @@ def test_the_readme_fits_one_screen() -> None:
 def test_the_readme_gives_the_two_commands() -> None:
     blocks = re.findall(r"^```shell\n(.*?)^```$", _read(ROOT / "README.md"), re.M | re.S)
     assert [block.strip() for block in blocks] == COMMANDS
+
+
+def test_the_reference_has_every_public_name() -> None:
+    text = "".join(_read(page) for page in (ROOT / "docs/api").glob("*.md"))
+    shown = re.findall(r"^::: (\S+)$", text, re.M)
+    public = (sessionkeeper, soleowner, sessionlab, explore, conformance, tap, otel)
+    assert sorted(shown) == sorted(
+        f"{module.__name__}.{name}" for module in public for name in module.__all__
+    )
+
+
+@pytest.mark.skipif(not SITE.exists(), reason="the site is not part of what is installed")
+def test_every_page_is_in_the_menu_of_the_site() -> None:
+    listed = re.findall(r"^ +- .+: (\S+\.md)$", _read(SITE), re.M)
+    assert sorted(listed) == sorted(str(page.relative_to(ROOT / "docs")) for page in PAGES[1:])
 
 
 @pages
