@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sessionkeeper import FramesFull, SessionError, SessionsFull, StoreLimits
 
+from tests.support.sessions import FakeClock, close_session, new_session, note
+from tests.support.stores import Design
+
 if TYPE_CHECKING:
     from sessionkeeper import AtomicSessionStore
 
-    from tests.stores.conftest import Design, Desk, Dial
 
 KEYS = "abcdefg"
 PRINCIPALS = (None, "alice", "bob")
@@ -86,30 +88,26 @@ class Model:
 class Pair:
     """A store and its model, asked for the same."""
 
-    def __init__(
-        self, store: AtomicSessionStore, limits: StoreLimits, desk: Desk, dial: Dial
-    ) -> None:
-        self.store, self.model, self.desk, self.dial = store, Model(limits), desk, dial
+    def __init__(self, store: AtomicSessionStore, limits: StoreLimits, clock: FakeClock) -> None:
+        self.store, self.model, self.clock = store, Model(limits), clock
         self.refused = Counter[str]()
 
     async def step(self, rng: Random) -> None:
         """Do one thing at random to both; they agree on whether it can be done."""
         model, store, key = self.model, self.store, rng.choice(KEYS)
         model.now += 1
-        self.dial.wait(1)
+        self.clock.advance(1)
         expected = answer = ""
         call: Any
         match rng.choice("ccccaaaaaaaaaaaaatueedfrxpg"):
             case "c":
                 who, over = rng.choice(PRINCIPALS), rng.random() < 0.3
                 state = "closed" if over else "active"
-                call = store.create_session(self.desk.session(key, principal=who, state=state))
+                call = store.create_session(new_session(key, principal=who, state=state))
                 expected = self.told(lambda: model.create(key, who, over))
             case "a":
-                notes = [
-                    self.desk.note(10 ** rng.randrange(60), key) for _ in range(rng.randrange(5))
-                ]
-                sizes = [len(note.message) for note in notes]
+                notes = [note(10 ** rng.randrange(60), key) for _ in range(rng.randrange(5))]
+                sizes = [len(each.message) for each in notes]
                 call = store.add_frames(key, notes)
                 expected = self.told(lambda: model.add(key, sizes))
             case "t":
@@ -123,7 +121,7 @@ class Pair:
             case "e":
                 if key not in model.held or model.held[key].over is not None:
                     return
-                call = self.desk.close(store, key)
+                call = close_session(store, key)
                 model.held[key].over = model.now
             case "d":
                 call = store.delete_session(key)
@@ -202,7 +200,7 @@ class Pair:
 @pytest.mark.parametrize("sessions", SessionsFull)
 @pytest.mark.parametrize("frames", FramesFull)
 async def test_a_store_counts_as_a_model_does(
-    design: Design, desk: Desk, sessions: SessionsFull, frames: FramesFull
+    design: Design, sessions: SessionsFull, frames: FramesFull
 ) -> None:
     """Whatever is done, in whatever order: sessions, frames, principals, counters, refusals."""
     limits = StoreLimits(
@@ -213,9 +211,9 @@ async def test_a_store_counts_as_a_model_does(
         max_session_bytes=500,
         max_total_bytes=1_300,
     )
-    rng, dial = Random(f"{sessions} {frames}"), desk.dial()
-    async with design(limits=limits, clock=dial.clock()) as store:
-        pair = Pair(store, limits, desk, dial)
+    rng, clock = Random(f"{sessions} {frames}"), FakeClock()
+    async with design(limits=limits, clock=clock.as_clock()) as store:
+        pair = Pair(store, limits, clock)
         for _ in range(1_000):
             await pair.step(rng)
             await pair.agree()

@@ -22,10 +22,13 @@ from sessionkeeper import (
     StoreStatistics,
 )
 
+from tests.support.events import EventLog
+from tests.support.sessions import close_session, new_session, note, turns
+from tests.support.stores import Design, tables_of
+
 if TYPE_CHECKING:
     from sessionkeeper import AtomicSessionStore
 
-    from tests.stores.conftest import Design, Desk
 
 LIMITS = StoreLimits(
     sessions_full=SessionsFull.EVICT_IDLE,
@@ -49,16 +52,16 @@ def sums_hold(now: StoreStatistics) -> Counters:
     return c
 
 
-async def work(store: AtomicSessionStore, desk: Desk, rng: Random) -> Any:
+async def work(store: AtomicSessionStore, rng: Random) -> Any:
     """One thing at random."""
     key = f"s{rng.randrange(12)}"
     calls: list[Any] = [
-        lambda: store.create_session(desk.session(key, principal=rng.choice([None, "p"]))),
-        lambda: store.get_or_create_session(desk.session(key)),
-        lambda: store.add_frames(key, [desk.note(0, key)] * rng.randrange(4)),
-        lambda: store.add_frame(desk.note(0, key)),
-        lambda: store.for_principal("p").add_frame(desk.note(0, key)),
-        lambda: desk.close(store, key),
+        lambda: store.create_session(new_session(key, principal=rng.choice([None, "p"]))),
+        lambda: store.get_or_create_session(new_session(key)),
+        lambda: store.add_frames(key, [note(0, key)] * rng.randrange(4)),
+        lambda: store.add_frame(note(0, key)),
+        lambda: store.for_principal("p").add_frame(note(0, key)),
+        lambda: close_session(store, key),
         lambda: store.trim_frames(key, up_to=rng.randrange(9)),
         lambda: store.delete_frames(key),
         lambda: store.delete_session(key),
@@ -69,11 +72,11 @@ async def work(store: AtomicSessionStore, desk: Desk, rng: Random) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_the_sums_hold_at_every_moment(design: Design, desk: Desk, seed: int) -> None:
+async def test_the_sums_hold_at_every_moment(design: Design, seed: int) -> None:
     """Sampled all the time under 32 callers, a third of them cancelled at any moment."""
     rng = Random(seed)
     async with design(limits=LIMITS) as store:
-        ear = desk.ear(store)
+        log = EventLog(store)
         samples: list[Counters] = []
         running = True
 
@@ -84,8 +87,8 @@ async def test_the_sums_hold_at_every_moment(design: Design, desk: Desk, seed: i
 
         reading = asyncio.create_task(read())
         for _ in range(60):
-            callers = [asyncio.create_task(work(store, desk, rng)) for _ in range(32)]
-            await desk.turns(rng.randrange(4))
+            callers = [asyncio.create_task(work(store, rng)) for _ in range(32)]
+            await turns(rng.randrange(4))
             for caller in rng.sample(callers, 10):
                 caller.cancel()
             await asyncio.gather(*callers, return_exceptions=True)
@@ -99,20 +102,20 @@ async def test_the_sums_hold_at_every_moment(design: Design, desk: Desk, seed: i
             assert earlier.created <= later.created
             assert earlier.evicted <= later.evicted
             assert earlier.frames_dropped <= later.frames_dropped
-        told = Counter(str(event.kind) for event in ear.events)
+        told = Counter(str(event.kind) for event in log.events)
         counted = (last.created, last.deleted, last.purged, last.evicted)
         assert tuple(told[name] for name in ("created", "deleted", "purged", "evicted")) == counted
-        ends = Counter(event.session.state for event in ear.events if event.ended)
+        ends = Counter(event.session.state for event in log.events if event.ended)
         assert ends == Counter(last.ended)
         held = [await store.get_frames(each.id) for each in await store.list_sessions()]
         size = sum(len(envelope.message) for frames in held for envelope in frames)
         assert (await store.statistics()).bytes == size
 
 
-async def test_each_end_is_counted_once(store: AtomicSessionStore, desk: Desk) -> None:
+async def test_each_end_is_counted_once(store: AtomicSessionStore) -> None:
     """By its state, imported ones too; a change of what has ended counts nothing."""
     for key, state in zip("abc", ("closed", "failed", "active"), strict=True):
-        await store.create_session(desk.session(key, state=state))
+        await store.create_session(new_session(key, state=state))
     await store.expire_sessions(idle=0)
     for key in "abc":
         await store.modify_session(key, lambda s: s.model_copy(update={"principal": "p"}))
@@ -123,12 +126,12 @@ async def test_each_end_is_counted_once(store: AtomicSessionStore, desk: Desk) -
         await store.delete_session(key)
     assert sums_hold(await store.statistics()).ended == ended
     if not isinstance(store, SQLiteSessionStore):  # its file counts them in a table
-        assert desk.tables(store).counters._principals == {}  # nothing is kept of who is gone
+        assert tables_of(store).counters._principals == {}  # nothing is kept of who is gone
 
 
-async def test_refusals_are_counted_by_their_kind(store: AtomicSessionStore, desk: Desk) -> None:
+async def test_refusals_are_counted_by_their_kind(store: AtomicSessionStore) -> None:
     """What a store answered with an error of its own, and not what a change raised."""
-    await store.create_session(desk.session())
+    await store.create_session(new_session())
     assert (await store.statistics()).refusals == {}
 
     def raises(_: object) -> Any:
@@ -137,7 +140,7 @@ async def test_refusals_are_counted_by_their_kind(store: AtomicSessionStore, des
     calls: list[Any] = [
         store.get_session("nobody"),
         store.for_principal("p").get_session("a"),
-        store.create_session(desk.session()),
+        store.create_session(new_session()),
         store.modify_session("a", lambda s: s.model_copy(update={"state": "shutting-down"})),
         store.modify_session("a", raises),
     ]
@@ -148,7 +151,7 @@ async def test_refusals_are_counted_by_their_kind(store: AtomicSessionStore, des
     assert refusals == {"SessionNotFound": 2, "SessionExists": 1, "InvalidTransition": 1}
 
 
-async def test_who_is_cancelled_while_queued_is_not_refused(desk: Desk) -> None:
+async def test_who_is_cancelled_while_queued_is_not_refused() -> None:
     """It was not answered at all."""
     async with ActorSessionStore() as store:
         task = asyncio.create_task(store.get_session("nobody"))

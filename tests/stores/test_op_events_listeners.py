@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sessionkeeper import SessionEvent
 
+from tests.support.events import EventLog
+from tests.support.sessions import close_session, new_session, note
+from tests.support.stores import tables_of
+
 if TYPE_CHECKING:
     from sessionkeeper.stores.facade import CommandStore
 
-    from tests.stores.conftest import Desk
 
 ERRORS = [ValueError, StopIteration, asyncio.CancelledError, GeneratorExit, RecursionError]
 
 
-async def test_listeners_are_told_in_the_order_they_came(store: CommandStore, desk: Desk) -> None:
+async def test_listeners_are_told_in_the_order_they_came(store: CommandStore) -> None:
     """And the same one twice is told twice, until one of the two is taken away."""
     heard: list[str] = []
 
@@ -32,27 +35,27 @@ async def test_listeners_are_told_in_the_order_they_came(store: CommandStore, de
     store.subscribe(twice)
     store.subscribe(other)
     leave = store.subscribe(twice)
-    await store.create_session(desk.session("a"))
+    await store.create_session(new_session("a"))
     assert heard == ["twice a", "other a", "twice a"]
     for _ in range(2):  # leaving again does nothing
         leave()
     heard.clear()
-    await store.create_session(desk.session("b"))
+    await store.create_session(new_session("b"))
     assert heard == ["twice b", "other b"]
 
 
-async def test_who_has_left_hears_nothing(store: CommandStore, desk: Desk) -> None:
+async def test_who_has_left_hears_nothing(store: CommandStore) -> None:
     """Of what happens later; and nothing is kept of it."""
-    ear = desk.ear(store)
+    log = EventLog(store)
     heard: list[SessionEvent] = []
     leave = store.subscribe(lambda event, _: heard.append(event))
     leave()
-    await store.create_session(desk.session())
-    assert (heard, ear.told()) == ([], ["created a"])
+    await store.create_session(new_session())
+    assert (heard, log.take()) == ([], ["created a"])
     assert len(store._listeners._listeners) == 1
 
 
-async def test_a_listener_can_leave_while_it_listens(store: CommandStore, desk: Desk) -> None:
+async def test_a_listener_can_leave_while_it_listens(store: CommandStore) -> None:
     """Nobody is passed over: the others hear this event, and it no later one."""
     heard: list[str] = []
     leave: list[Callable[[], None]] = []
@@ -61,51 +64,49 @@ async def test_a_listener_can_leave_while_it_listens(store: CommandStore, desk: 
         heard.append(f"once {event.session.id}")
         leave[0]()
 
-    first = desk.ear(store)
+    first = EventLog(store)
     leave.append(store.subscribe(once))
-    last = desk.ear(store)
+    last = EventLog(store)
     for key in "ab":
-        await store.create_session(desk.session(key))
+        await store.create_session(new_session(key))
     assert heard == ["once a"]
-    assert first.told() == last.told() == ["created a", "created b"]
+    assert first.take() == last.take() == ["created a", "created b"]
 
 
-async def test_who_subscribes_while_one_is_told_hears_the_next(
-    store: CommandStore, desk: Desk
-) -> None:
+async def test_who_subscribes_while_one_is_told_hears_the_next(store: CommandStore) -> None:
     """Not the event that is being told."""
     late: list[Any] = []
-    store.subscribe(lambda _, __: late.append(desk.ear(store)))
-    await store.create_session(desk.session("a"))
-    await store.create_session(desk.session("b"))
-    assert [ear.told() for ear in late] == [["created b"], []]
+    store.subscribe(lambda _, __: late.append(EventLog(store)))
+    await store.create_session(new_session("a"))
+    await store.create_session(new_session("b"))
+    assert [log.take() for log in late] == [["created b"], []]
 
 
 @pytest.mark.parametrize("error", ERRORS)
 async def test_a_listener_that_raises_hurts_nobody(
-    store: CommandStore, desk: Desk, error: type[BaseException], caplog: pytest.LogCaptureFixture
+    store: CommandStore, error: type[BaseException], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The caller is answered, other listeners hear, the owner lives; only the type is logged."""
 
     def raises(event: SessionEvent, _: Context) -> None:
         raise error("secret-text")
 
-    first = desk.ear(store)
+    first = EventLog(store)
     store.subscribe(raises)
-    last = desk.ear(store)
+    last = EventLog(store)
     with caplog.at_level(logging.ERROR):
-        await store.create_session(desk.session())
-        await desk.close(store)
+        await store.create_session(new_session())
+        await close_session(store)
         await store.delete_session("a")
     assert await store.count_sessions() == 0
-    assert first.told() == last.told() == ["created a", "state-changed a", "deleted a"]
+    assert first.take() == last.take() == ["created a", "state-changed a", "deleted a"]
     assert [record.getMessage() for record in caplog.records] == [
         f"a listener raised {error.__name__}"
     ] * 3
     assert "secret-text" not in caplog.text
 
 
-async def test_a_listener_cannot_call_the_store(store: CommandStore, desk: Desk) -> None:
+async def test_a_listener_cannot_call_the_store(store: CommandStore) -> None:
     """It is told so, whatever it asks, and does not hang; the owner lives."""
     refused: list[str] = []
 
@@ -113,7 +114,7 @@ async def test_a_listener_cannot_call_the_store(store: CommandStore, desk: Desk)
         for call in (
             store.get_session("a"),
             store.delete_session("a"),
-            store.add_frame(desk.note()),
+            store.add_frame(note()),
             store.statistics(),
             store.for_principal("p").count_sessions(),
         ):
@@ -123,13 +124,13 @@ async def test_a_listener_cannot_call_the_store(store: CommandStore, desk: Desk)
                 refused.append(type(error).__name__)
 
     store.subscribe(calls)
-    await store.create_session(desk.session())
+    await store.create_session(new_session())
     assert len(refused) == 5
     assert await store.count_sessions() == 1
-    assert await store.add_frame(desk.note()) == 1
+    assert await store.add_frame(note()) == 1
 
 
-async def test_a_listener_can_have_the_store_called_later(store: CommandStore, desk: Desk) -> None:
+async def test_a_listener_can_have_the_store_called_later(store: CommandStore) -> None:
     """By a task of its own, which sees what happened."""
     tasks: list[asyncio.Task[Any]] = []
 
@@ -139,24 +140,24 @@ async def test_a_listener_can_have_the_store_called_later(store: CommandStore, d
             tasks.append(asyncio.get_running_loop().create_task(call, context=context))
 
     store.subscribe(later)
-    created = await store.create_session(desk.session())
+    created = await store.create_session(new_session())
     assert await tasks[0] == created
 
 
 @pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
-async def test_without_listeners_no_snapshot_is_made(store: CommandStore, desk: Desk) -> None:
+async def test_without_listeners_no_snapshot_is_made(store: CommandStore) -> None:
     """What nobody hears costs nothing."""
-    await store.create_session(desk.session())
+    await store.create_session(new_session())
     await store.touch_session("a")
-    row = desk.tables(store).find("a")
+    row = tables_of(store).find("a")
     assert row is not None
     await store.delete_session("a")
     assert row._asked == 0
 
 
-async def test_two_stores_have_listeners_of_their_own(store: CommandStore, desk: Desk) -> None:
+async def test_two_stores_have_listeners_of_their_own(store: CommandStore) -> None:
     """One hears of what is done through its store object."""
     async with type(store)() as other:
-        here, there = desk.ear(store), desk.ear(other)
-        await other.create_session(desk.session("b"))
-        assert (here.told(), there.told()) == ([], ["created b"])
+        here, there = EventLog(store), EventLog(other)
+        await other.create_session(new_session("b"))
+        assert (here.take(), there.take()) == ([], ["created b"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from sessionkeeper import (
@@ -15,21 +15,21 @@ from sessionkeeper import (
     SessionStatus,
 )
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Design, Desk
+from tests.support.sessions import FakeClock, fill, new_session, note
+from tests.support.stores import Design, tables_of
 
 owned_too = pytest.mark.parametrize("design", ["actor", "plain", "locked", "owned"], indirect=True)
 """With the owner around ten methods."""
 
-Step: TypeAlias = Callable[[AtomicSessionStore, "Desk"], Awaitable[object]]
+Step: TypeAlias = Callable[[AtomicSessionStore], Awaitable[object]]
 
 TIMED_OUT = SessionState.TIMED_OUT
 ACTIVITY: dict[str, Step] = {
-    "add_frame": lambda store, desk: store.add_frame(desk.note()),
-    "add_frames": lambda store, desk: store.add_frames("a", [desk.note()]),
-    "touch": lambda store, _: store.touch_session("a"),
-    "delete_frames": lambda store, _: store.delete_frames("a"),
-    "modify": lambda store, _: store.modify_session(
+    "add_frame": lambda store: store.add_frame(note()),
+    "add_frames": lambda store: store.add_frames("a", [note()]),
+    "touch": lambda store: store.touch_session("a"),
+    "delete_frames": lambda store: store.delete_frames("a"),
+    "modify": lambda store: store.modify_session(
         "a", lambda s: s.model_copy(update={"tags": {"x"}})
     ),
 }
@@ -40,20 +40,20 @@ async def expired(store: AtomicSessionStore, **past: Any) -> list[str]:
     return [session.id for session in await store.expire_sessions(**past)]
 
 
-async def test_what_is_idle_is_ended(design: Design, desk: Desk) -> None:
+async def test_what_is_idle_is_ended(design: Design) -> None:
     """It becomes `timed-out` and is returned as stored; `ended_at` is now, activity as it was."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
-        created = await store.create_session(desk.session(tags={"x"}))
-        await desk.fill(store, 2)
-        before = dial.moment()
-        dial.wait(9.5)
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        created = await store.create_session(new_session(tags={"x"}))
+        await fill(store, 2)
+        before = clock.moment()
+        clock.advance(9.5)
         assert await expired(store, idle=10) == []
-        dial.wait(0.5)
+        clock.advance(0.5)
         (session,) = await store.expire_sessions(idle=10)
         assert session == await store.get_session("a")
         assert (session.state, session.status) == (TIMED_OUT, SessionStatus.TIMEOUT)
-        assert (session.ended_at, session.last_activity) == (dial.moment(), before)
+        assert (session.ended_at, session.last_activity) == (clock.moment(), before)
         assert session.revision > created.revision
         assert (session.frame_count, session.tags) == (2, frozenset({"x"}))
         assert len(await store.get_frames("a")) == 2
@@ -62,44 +62,44 @@ async def test_what_is_idle_is_ended(design: Design, desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("step", ACTIVITY)
-async def test_activity_spares_idle_ones(design: Design, desk: Desk, step: str) -> None:
+async def test_activity_spares_idle_ones(design: Design, step: str) -> None:
     """Touched, appended to, changed: it is not idle; the one beside it is."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
         for key in "ab":
-            await store.create_session(desk.session(key))
-        dial.wait(8)
-        await ACTIVITY[step](store, desk)
-        dial.wait(8)
+            await store.create_session(new_session(key))
+        clock.advance(8)
+        await ACTIVITY[step](store)
+        clock.advance(8)
         assert await expired(store, idle=10) == ["b"]
-        dial.wait(2)
+        clock.advance(2)
         assert await expired(store, idle=10) == ["a"]
 
 
 @pytest.mark.parametrize("step", ACTIVITY)
-async def test_activity_does_not_make_young(design: Design, desk: Desk, step: str) -> None:
+async def test_activity_does_not_make_young(design: Design, step: str) -> None:
     """`age` counts from creation."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
-        await store.create_session(desk.session())
-        dial.wait(8)
-        await ACTIVITY[step](store, desk)
-        await store.create_session(desk.session("b"))
-        dial.wait(2)
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        await store.create_session(new_session())
+        clock.advance(8)
+        await ACTIVITY[step](store)
+        await store.create_session(new_session("b"))
+        clock.advance(2)
         assert await expired(store, idle=10) == []
         assert await expired(store, age=10) == ["a"]
 
 
-async def test_idle_and_age_together(design: Design, desk: Desk) -> None:
+async def test_idle_and_age_together(design: Design) -> None:
     """Either suffices; who is both is ended once; one of them is needed."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
         for key in ("old", "both"):
-            await store.create_session(desk.session(key))
-        dial.wait(50)
+            await store.create_session(new_session(key))
+        clock.advance(50)
         for key in ("idle", "fresh"):
-            await store.create_session(desk.session(key))
-        dial.wait(20)
+            await store.create_session(new_session(key))
+        clock.advance(20)
         for key in ("old", "fresh"):
             await store.touch_session(key)
         with pytest.raises(ValueError, match="idle or age"):
@@ -109,13 +109,13 @@ async def test_idle_and_age_together(design: Design, desk: Desk) -> None:
         assert (await store.get_session("fresh")).ended_at is None
 
 
-async def test_at_most_so_many_the_longest_idle_first(design: Design, desk: Desk) -> None:
+async def test_at_most_so_many_the_longest_idle_first(design: Design) -> None:
     """`limit`, over both kinds together."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
         for n in range(6):
-            await store.create_session(desk.session(f"s{n}"))
-            dial.wait(1)
+            await store.create_session(new_session(f"s{n}"))
+            clock.advance(1)
         await store.touch_session("s0")
         assert await expired(store, idle=0, limit=2) == ["s1", "s2"]
         assert await expired(store, idle=2, age=0, limit=3) == ["s3", "s4", "s0"]
@@ -124,32 +124,30 @@ async def test_at_most_so_many_the_longest_idle_first(design: Design, desk: Desk
 
 @pytest.mark.parametrize("state", SessionState)
 @owned_too
-async def test_ended_sessions_never_expire_again(
-    design: Design, desk: Desk, state: SessionState
-) -> None:
+async def test_ended_sessions_never_expire_again(design: Design, state: SessionState) -> None:
     """Not those closed or failed, nor the timed-out; whatever live state, one expires."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
-        created = await store.create_session(desk.session(state=state))
-        dial.wait(100)
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        created = await store.create_session(new_session(state=state))
+        clock.advance(100)
         assert await expired(store, idle=1, age=1) == ([] if state.is_terminal else ["a"])
         once = await store.get_session("a")
         assert (once == created) is state.is_terminal
-        dial.wait(100)
+        clock.advance(100)
         await store.modify_session("a", lambda s: s.model_copy(update={"tags": {"late"}}))
-        dial.wait(100)
+        clock.advance(100)
         assert await expired(store, idle=1, age=1) == []
         assert (await store.get_session("a")).ended_at == once.ended_at
 
 
-async def test_an_expired_session_is_closed(design: Design, desk: Desk) -> None:
+async def test_an_expired_session_is_closed(design: Design) -> None:
     """`SessionClosed` for frames and touches, and no way back."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
-        await store.create_session(desk.session())
-        dial.wait(1)
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        await store.create_session(new_session())
+        clock.advance(1)
         await store.expire_sessions(idle=1)
-        for call in (store.add_frame(desk.note()), store.touch_session("a")):
+        for call in (store.add_frame(note()), store.touch_session("a")):
             with pytest.raises(SessionClosed):
                 await call
         with pytest.raises(InvalidTransition):
@@ -158,16 +156,16 @@ async def test_an_expired_session_is_closed(design: Design, desk: Desk) -> None:
 
 @pytest.mark.parametrize("jump", [-1e9, 1e9])
 @owned_too
-async def test_ages_are_not_of_the_wall_clock(design: Design, desk: Desk, jump: float) -> None:
+async def test_ages_are_not_of_the_wall_clock(design: Design, jump: float) -> None:
     """A wall clock that jumps ends nobody and spares nobody."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
-        await store.create_session(desk.session("a"))
-        dial.wall += jump
-        await store.create_session(desk.session("b"))
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        await store.create_session(new_session("a"))
+        clock.wall += jump
+        await store.create_session(new_session("b"))
         assert await expired(store, idle=10, age=10) == []
-        dial.steady += 10
-        dial.wall -= jump
+        clock.steady += 10
+        clock.wall -= jump
         assert await expired(store, idle=10) == ["a", "b"]
 
 
@@ -184,14 +182,14 @@ class Counted(OrderedDict[str, Any]):
 
 
 @pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
-async def test_no_full_scan_to_find_the_expired(design: Design, desk: Desk) -> None:
+async def test_no_full_scan_to_find_the_expired(design: Design) -> None:
     """Two looks for each that expires, and two more an order, however many live."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
         for n in range(2_000):
-            await store.create_session(desk.session(f"s{n}"))
-            dial.wait(1)
-        tables: Any = desk.tables(store)
+            await store.create_session(new_session(f"s{n}"))
+            clock.advance(1)
+        tables: Any = tables_of(store)
         idle = tables._by_activity._rows = Counted(tables._by_activity._rows)
         old = tables._by_age._rows = Counted(tables._by_age._rows)
         tables.rows = tables.rows_after = None  # whoever goes through all crashes

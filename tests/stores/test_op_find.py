@@ -21,9 +21,11 @@ from sessionkeeper import (
     TransportType,
 )
 
+from tests.support.sessions import FakeClock, new_session
+from tests.support.stores import Design
+
 if TYPE_CHECKING:
     from tests.conftest import LoopFactory
-    from tests.stores.conftest import Design, Desk
 
 owned_too = pytest.mark.parametrize("design", ["actor", "plain", "locked", "owned"], indirect=True)
 """With the owner around ten methods."""
@@ -65,7 +67,7 @@ def expected(query: Mapping[str, Any], session: Session) -> bool:
     return all(tests[name](value) for name, value in query.items())
 
 
-async def populate(store: AtomicSessionStore, desk: Desk, dial: Any) -> None:
+async def populate(store: AtomicSessionStore, clock: Any) -> None:
     """60 sessions of all kinds, a second apart, some active again later, some gone."""
     states, transports = [*SessionState], [*TransportType]
     for n in range(60):
@@ -76,7 +78,7 @@ async def populate(store: AtomicSessionStore, desk: Desk, dial: Any) -> None:
             "principal": (None, "alice", "bob")[n % 3],
         }
         await store.create_session(Session.new(id=f"s{n}", **fields))
-        dial.wait(1)
+        clock.advance(1)
         if n % 5 == 0:
             await store.modify_session(
                 f"s{n // 2}", lambda s: s.model_copy(update={"metadata": {"n": s.revision}})
@@ -97,14 +99,12 @@ async def walk(store: AtomicSessionStore, query: SessionQuery, limit: int) -> li
 
 
 @owned_too
-def test_a_query_finds_what_a_look_at_all_would(
-    design: Design, desk: Desk, loop_factory: LoopFactory
-) -> None:
+def test_a_query_finds_what_a_look_at_all_would(design: Design, loop_factory: LoopFactory) -> None:
     """Each field alone and all together; all of it, in order of creation, whatever the limit."""
-    dial = desk.dial()
+    clock = FakeClock()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        store = runner.run(design(clock=dial.clock()).open())
-        runner.run(populate(store, desk, dial))
+        store = runner.run(design(clock=clock.as_clock()).open())
+        runner.run(populate(store, clock))
         everything = runner.run(store.list_sessions())
         assert len(everything) == 51
 
@@ -125,21 +125,21 @@ def test_a_query_finds_what_a_look_at_all_would(
 
 
 @owned_too
-async def test_a_query_without_fields_finds_all(store: AtomicSessionStore, desk: Desk) -> None:
+async def test_a_query_without_fields_finds_all(store: AtomicSessionStore) -> None:
     """A field left out matches all; none found is a page as well."""
     page = await store.find_sessions(SessionQuery())
     assert page == SessionPage((), None)
     for n in range(5):
-        await store.create_session(desk.session(f"s{n}"))
+        await store.create_session(new_session(f"s{n}"))
     page = await store.find_sessions(SessionQuery())
     assert page == SessionPage(tuple(await store.list_sessions()), None)
     assert await store.find_sessions(SessionQuery(states=frozenset())) == SessionPage((), None)
 
 
 @owned_too
-async def test_a_session_is_found_as_it_is_now(store: AtomicSessionStore, desk: Desk) -> None:
+async def test_a_session_is_found_as_it_is_now(store: AtomicSessionStore) -> None:
     """Not as it was created."""
-    await store.create_session(desk.session(tags={"old"}))
+    await store.create_session(new_session(tags={"old"}))
     await store.modify_session("a", lambda s: s.model_copy(update={"tags": {"new"}}))
     assert (await store.find_sessions(SessionQuery(tags_any=frozenset({"old"})))).sessions == ()
     (found,) = (await store.find_sessions(SessionQuery(tags_all=frozenset({"new"})))).sessions

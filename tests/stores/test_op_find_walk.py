@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from sessionkeeper import AtomicSessionStore, Session, SessionPage, SessionQuery
 from sessionkeeper.operations.sweep_rules import LOOKS
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Desk
+from tests.support.sessions import close_session, fill, new_session, turns
+from tests.support.stores import tables_of
 
 owned_too = pytest.mark.parametrize("design", ["actor", "plain", "locked", "owned"], indirect=True)
 """With the owner around ten methods."""
@@ -37,11 +37,11 @@ def ids(walk: list[SessionPage]) -> list[str]:
 @pytest.mark.parametrize("limit", [1, 3, 10, 11])
 @owned_too
 async def test_pages_are_whole_and_the_last_has_no_cursor(
-    store: AtomicSessionStore, desk: Desk, limit: int
+    store: AtomicSessionStore, limit: int
 ) -> None:
     """Not even when it is full."""
     for n in range(10):
-        await store.create_session(desk.session(f"s{n}"))
+        await store.create_session(new_session(f"s{n}"))
     walk = await pages(store, ALL, limit)
     assert ids(walk) == [f"s{n}" for n in range(10)]
     assert {len(page.sessions) for page in walk[:-1]} <= {limit}
@@ -51,23 +51,23 @@ async def test_pages_are_whole_and_the_last_has_no_cursor(
 @pytest.mark.parametrize("seed", range(4))
 @owned_too
 async def test_a_session_present_during_the_walk_is_seen_exactly_once(
-    store: AtomicSessionStore, desk: Desk, seed: int
+    store: AtomicSessionStore, seed: int
 ) -> None:
     """One that comes or goes meanwhile at most once; ended and touched ones stay in place."""
     random = Random(seed)
     stay = [f"stay{n}" for n in range(60)]
     go = [f"go{n}" for n in range(60)]
     for key in random.sample(stay + go, 120):
-        await store.create_session(desk.session(key))
+        await store.create_session(new_session(key))
     seen: list[str] = []
 
     async def disturb() -> None:
         for n, key in enumerate(random.sample(go, 60)):
             await store.delete_session(key)
             if n % 3 == 0:
-                await store.create_session(desk.session(key))  # at the end: another session
-            await store.create_session(desk.session(f"new{n}"))
-            await desk.close(store, random.choice(stay))
+                await store.create_session(new_session(key))  # at the end: another session
+            await store.create_session(new_session(f"new{n}"))
+            await close_session(store, random.choice(stay))
             await store.modify_session(
                 random.choice(stay), lambda s: s.model_copy(update={"tags": {"x"}})
             )
@@ -81,7 +81,7 @@ async def test_a_session_present_during_the_walk_is_seen_exactly_once(
             if page.cursor is None:
                 return
             cursor = page.cursor
-            await desk.turns(random.randint(0, 5))
+            await turns(random.randint(0, 5))
 
     await asyncio.gather(walk(), disturb())
     assert max(Counter(seen).values()) == 1
@@ -90,12 +90,10 @@ async def test_a_session_present_during_the_walk_is_seen_exactly_once(
 
 
 @owned_too
-async def test_a_cursor_outlives_the_session_it_stands_on(
-    store: AtomicSessionStore, desk: Desk
-) -> None:
+async def test_a_cursor_outlives_the_session_it_stands_on(store: AtomicSessionStore) -> None:
     """Valid as long as the store is, even if all are gone."""
     for n in range(10):
-        await store.create_session(desk.session(f"s{n}"))
+        await store.create_session(new_session(f"s{n}"))
     cursor = (await store.find_sessions(ALL, limit=5)).cursor
     await store.delete_session("s4")
     await store.delete_session("s5")
@@ -105,22 +103,22 @@ async def test_a_cursor_outlives_the_session_it_stands_on(
     for session in await store.list_sessions():
         await store.delete_session(session.id)
     assert await store.find_sessions(ALL, cursor=cursor) == SessionPage((), None)
-    await store.create_session(desk.session("s5"))
+    await store.create_session(new_session("s5"))
     assert ids([await store.find_sessions(ALL, cursor=cursor)]) == ["s5"]
 
 
 @owned_too
-async def test_a_cursor_past_the_end_finds_nothing(store: AtomicSessionStore, desk: Desk) -> None:
+async def test_a_cursor_past_the_end_finds_nothing(store: AtomicSessionStore) -> None:
     """It was another store's."""
-    await store.create_session(desk.session())
+    await store.create_session(new_session())
     assert await store.find_sessions(ALL, cursor="9" * 18) == SessionPage((), None)
 
 
-async def test_a_page_looks_at_a_bounded_number(store: AtomicSessionStore, desk: Desk) -> None:
+async def test_a_page_looks_at_a_bounded_number(store: AtomicSessionStore) -> None:
     """Bounded work a page: pages without a match are empty, go on, and come to an end."""
     for n in range(3 * LOOKS):
-        await store.create_session(desk.session(f"s{n}", tags={"t"} if n == 2_500 else ()))
-    tables: Any = desk.tables(store)
+        await store.create_session(new_session(f"s{n}", tags={"t"} if n == 2_500 else ()))
+    tables: Any = tables_of(store)
     looked = 0
 
     def counted(number: int) -> Any:
@@ -147,13 +145,13 @@ async def test_a_page_looks_at_a_bounded_number(store: AtomicSessionStore, desk:
 
 
 @pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
-async def test_many_that_are_gone_cost_little(store: AtomicSessionStore, desk: Desk) -> None:
+async def test_many_that_are_gone_cost_little(store: AtomicSessionStore) -> None:
     """Where 100,000 sessions were deleted, a walk takes a look a thousand, and ends."""
-    tables = desk.tables(store)
-    await store.create_session(desk.session("first"))
-    await desk.fill(store, 1, "first")
+    tables = tables_of(store)
+    await store.create_session(new_session("first"))
+    await fill(store, 1, "first")
     tables._created._last += 3_000_000  # as if so many had come and gone
-    await store.create_session(desk.session("last"))
+    await store.create_session(new_session("last"))
     walk = await pages(store, ALL, 10)
     assert ids(walk) == ["first", "last"]
     assert len(walk) == 3
@@ -161,11 +159,11 @@ async def test_many_that_are_gone_cost_little(store: AtomicSessionStore, desk: D
 
 
 @pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
-async def test_no_shelf_is_kept_for_nobody(store: AtomicSessionStore, desk: Desk) -> None:
+async def test_no_shelf_is_kept_for_nobody(store: AtomicSessionStore) -> None:
     """Sessions that come and go for ever leave nothing behind in the order of creation."""
     for n in range(3_000):
-        await store.create_session(desk.session(f"s{n}"))
+        await store.create_session(new_session(f"s{n}"))
         if n:
             await store.delete_session(f"s{n - 1}")
-    assert len(desk.tables(store)._created._shelves) == 1
+    assert len(tables_of(store)._created._shelves) == 1
     assert ids(await pages(store, ALL, 1)) == ["s2999"]

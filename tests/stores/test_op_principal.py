@@ -17,11 +17,21 @@ from sessionkeeper import (
     StoreLimits,
 )
 
+from tests.support.sessions import (
+    close_session,
+    fill,
+    new_session,
+    note,
+    read_to_end,
+    settle,
+    turns,
+)
+from tests.support.stores import Design
+
 if TYPE_CHECKING:
     from sessionkeeper.stores.facade import CommandStore
 
     from tests.conftest import LedTo
-    from tests.stores.conftest import Design, Desk
 
 
 def given(to: str | None) -> Callable[[Session], Session]:
@@ -29,32 +39,30 @@ def given(to: str | None) -> Callable[[Session], Session]:
     return lambda session: session.model_copy(update={"principal": to})
 
 
-async def test_what_a_view_creates_is_its_own(store: CommandStore, desk: Desk) -> None:
+async def test_what_a_view_creates_is_its_own(store: CommandStore) -> None:
     """With or without saying so; not for another."""
     alice = store.for_principal("alice")
-    assert (await alice.create_session(desk.session("a"))).principal == "alice"
-    assert (await alice.create_session(desk.session("b", principal="alice"))).principal == "alice"
-    created = await alice.get_or_create_session(desk.session("c"))
+    assert (await alice.create_session(new_session("a"))).principal == "alice"
+    assert (await alice.create_session(new_session("b", principal="alice"))).principal == "alice"
+    created = await alice.get_or_create_session(new_session("c"))
     assert (created[0].principal, created[1]) == ("alice", True)
     for call in (alice.create_session, alice.get_or_create_session):
         with pytest.raises(ValueError, match="belongs to that principal"):
-            await call(desk.session("d", principal="bob"))
+            await call(new_session("d", principal="bob"))
     assert [session.principal for session in await store.list_sessions()] == ["alice"] * 3
 
 
 @pytest.mark.parametrize("to", ["bob", None])
-async def test_a_session_cannot_be_given_away(
-    store: CommandStore, desk: Desk, to: str | None
-) -> None:
+async def test_a_session_cannot_be_given_away(store: CommandStore, to: str | None) -> None:
     """Not by any of the four methods that change one; and nothing is stored."""
     alice = store.for_principal("alice")
-    held = [await alice.create_session(desk.session(key)) for key in "ab"]
+    held = [await alice.create_session(new_session(key)) for key in "ab"]
     away = given(to)
     calls: list[Any] = [
         alice.update_session(away(held[0])),
         alice.update_sessions_batch([held[1].model_copy(update={"tags": {"x"}}), away(held[0])]),
         alice.modify_session("a", away),
-        alice.add_frames("a", [desk.note()], change=away),
+        alice.add_frames("a", [note()], change=away),
     ]
     for call in calls:
         with pytest.raises(ValueError, match="belongs to that principal"):
@@ -63,12 +71,10 @@ async def test_a_session_cannot_be_given_away(
     assert await store.count_frames("a") == 0
 
 
-async def test_a_change_that_is_no_session_is_told_as_in_the_store(
-    store: CommandStore, desk: Desk
-) -> None:
+async def test_a_change_that_is_no_session_is_told_as_in_the_store(store: CommandStore) -> None:
     """`TypeError`; an error of its own reaches its caller; the same session changes nothing."""
     alice = store.for_principal("alice")
-    held = await alice.create_session(desk.session())
+    held = await alice.create_session(new_session())
     wrong: Any = lambda _: 5  # noqa: E731  # what is tried
     with pytest.raises(TypeError, match="change returns a Session"):
         await alice.modify_session("a", wrong)
@@ -79,12 +85,12 @@ async def test_a_change_that_is_no_session_is_told_as_in_the_store(
 
 @pytest.mark.parametrize("method", ["get_sessions_batch", "update_sessions_batch"])
 async def test_a_batch_with_one_foreign_session_is_refused_whole(
-    store: CommandStore, desk: Desk, method: str
+    store: CommandStore, method: str
 ) -> None:
     """As if it were not there, wherever it stands."""
     alice = store.for_principal("alice")
-    held = [await alice.create_session(desk.session(key)) for key in "ab"]
-    foreign = await store.create_session(desk.session("c", principal="bob"))
+    held = [await alice.create_session(new_session(key)) for key in "ab"]
+    foreign = await store.create_session(new_session("c", principal="bob"))
     before = await store.list_sessions()
     batch = [*held, given("alice")(foreign)]
     for order in (batch, batch[::-1]):
@@ -100,14 +106,14 @@ async def test_a_batch_with_one_foreign_session_is_refused_whole(
 
 @pytest.mark.parametrize("method", ["get_sessions_batch", "update_sessions_batch"])
 async def test_in_a_batch_too_anothers_session_is_as_if_it_were_not_there(
-    store: CommandStore, desk: Desk, method: str
+    store: CommandStore, method: str
 ) -> None:
     """Nor can be told by what is said first, where something else is wrong as well."""
     alice = store.for_principal("alice")
-    stale = await alice.create_session(desk.session("a"))
+    stale = await alice.create_session(new_session("a"))
     await alice.modify_session("a", lambda s: s.model_copy(update={"tags": {"x"}}))
-    foreign = desk.session("c", principal="bob")
-    none = desk.session("b", principal="alice")
+    foreign = new_session("c", principal="bob")
+    none = new_session("b", principal="alice")
     told: list[object] = []
     for there in (False, True):
         if there:
@@ -122,13 +128,11 @@ async def test_in_a_batch_too_anothers_session_is_as_if_it_were_not_there(
     assert told[:2] == told[2:]
 
 
-async def test_a_watcher_of_a_session_that_changes_hands_ends_at_once(
-    store: CommandStore, desk: Desk
-) -> None:
+async def test_a_watcher_of_a_session_that_changes_hands_ends_at_once(store: CommandStore) -> None:
     """With `SessionNotFound`, without a frame of the new owner; one of the store goes on."""
     alice = store.for_principal("alice")
-    await alice.create_session(desk.session())
-    await desk.fill(store, 2)
+    await alice.create_session(new_session())
+    await fill(store, 2)
     seen: list[int] = []
 
     async def watch() -> None:
@@ -136,65 +140,63 @@ async def test_a_watcher_of_a_session_that_changes_hands_ends_at_once(
             seen.append(frame.seq)
 
     watching = asyncio.create_task(watch())
-    everyone = asyncio.create_task(desk.seqs(store.watch_frames("a")))
-    await desk.looked(store)
+    everyone = asyncio.create_task(read_to_end(store.watch_frames("a")))
+    await settle(store)
     await store.modify_session("a", given("bob"))
     with pytest.raises(SessionNotFound):
         await watching
-    await desk.fill(store, 1)
-    await desk.close(store)
+    await fill(store, 1)
+    await close_session(store)
     assert (seen, await everyone) == ([1, 2], [1, 2, 3])
     assert len(store._wakeups) == 0
 
 
 @pytest.mark.parametrize("taken", [True, False])
 async def test_a_watcher_is_not_told_who_has_the_id_of_a_session_that_went(
-    store: CommandStore, desk: Desk, taken: bool
+    store: CommandStore, taken: bool
 ) -> None:
     """Its session is over: it ends, as where nobody has the id."""
     alice = store.for_principal("alice")
-    await alice.create_session(desk.session())
-    await desk.fill(store, 1)
+    await alice.create_session(new_session())
+    await fill(store, 1)
     watcher = alice.watch_frames("a")
     assert (await anext(watcher)).seq == 1
     await alice.delete_session("a")
     if taken:
-        await store.create_session(desk.session(principal="bob"))
-        await desk.fill(store, 3)
-    assert await desk.seqs(watcher) == []
+        await store.create_session(new_session(principal="bob"))
+        await fill(store, 3)
+    assert await read_to_end(watcher) == []
 
 
-async def test_whose_a_session_is_cannot_change_between_check_and_act(
-    store: CommandStore, desk: Desk
-) -> None:
+async def test_whose_a_session_is_cannot_change_between_check_and_act(store: CommandStore) -> None:
     """64 callers write through alice's view while the session changes hands all the time.
 
     The log says whose it is, in the same step as it changes hands: what alice wrote stands where
     it was hers.
     """
     alice, written, refused = store.for_principal("alice"), 0, 0
-    await alice.create_session(desk.session())
-    await store.add_frame(desk.note(1))
+    await alice.create_session(new_session())
+    await store.add_frame(note(1))
 
     async def writer(n: int) -> None:
         nonlocal written, refused
         for turn in range(20):
             try:
                 if (n + turn) % 2:
-                    await alice.add_frame(desk.note(9))
+                    await alice.add_frame(note(9))
                 else:
-                    await alice.add_frames("a", [desk.note(9)], change=lambda s: s)
+                    await alice.add_frames("a", [note(9)], change=lambda s: s)
                 written += 1
             except SessionNotFound:
                 refused += 1
-            await desk.turns(n % 3)
+            await turns(n % 3)
 
     async def hand_over() -> None:
         for turn in range(200):
-            mark = desk.note(turn % 2)
+            mark = note(turn % 2)
             to = given("alice" if turn % 2 else "bob")
             await store.add_frames("a", [mark], change=to)
-            await desk.turns(1)
+            await turns(1)
 
     await asyncio.gather(hand_over(), *(writer(n) for n in range(64)))
     hers, count = False, 0
@@ -209,17 +211,17 @@ async def test_whose_a_session_is_cannot_change_between_check_and_act(
     assert min(written, refused) > 9
 
 
-async def test_closing_a_view_closes_nothing(store: CommandStore, desk: Desk) -> None:
+async def test_closing_a_view_closes_nothing(store: CommandStore) -> None:
     """Nor does `async with`; the view says whether its store is open."""
     async with store.for_principal("alice") as alice:
-        await alice.create_session(desk.session())
+        await alice.create_session(new_session())
     await alice.aclose(timeout=0)
     assert alice.is_open
     assert store.is_open
     assert await alice.count_sessions() == 1
 
 
-async def test_a_view_of_a_closed_store_is_closed(desk: Desk) -> None:
+async def test_a_view_of_a_closed_store_is_closed() -> None:
     """With the store's own errors, before it opens and after it closed."""
     store = ActorSessionStore()
     alice = store.for_principal("alice")
@@ -228,9 +230,9 @@ async def test_a_view_of_a_closed_store_is_closed(desk: Desk) -> None:
         await alice.count_sessions()
     async with store:
         assert alice.is_open
-        watcher = alice.watch_frames((await alice.create_session(desk.session())).id)
+        watcher = alice.watch_frames((await alice.create_session(new_session())).id)
         step = asyncio.ensure_future(anext(watcher))
-        await desk.turns()
+        await turns(20)
     with pytest.raises(StoreClosed):
         await step
     assert not alice.is_open
@@ -260,11 +262,11 @@ async def test_a_view_is_a_view_of_one(store: CommandStore) -> None:
 
 
 async def test_no_attribute_of_a_view_leads_to_the_store(
-    store: CommandStore, desk: Desk, led_to: LedTo
+    store: CommandStore, led_to: LedTo
 ) -> None:
     """Nor to its tables, its mailbox or the bells of all; nor does an attribute of a watcher."""
     alice = store.for_principal("alice")
-    await alice.create_session(desk.session())
+    await alice.create_session(new_session())
     reached = led_to(alice, alice.watch_frames("a"))
     for hidden in (store, store._wakeups, store._listeners, vars(store).get("_actor")):
         assert hidden is None or not any(each is hidden for each in reached)
@@ -272,21 +274,21 @@ async def test_no_attribute_of_a_view_leads_to_the_store(
 
 
 @pytest.mark.parametrize("held", [4, 7])
-async def test_a_view_is_not_told_how_much_all_hold(design: Design, desk: Desk, held: int) -> None:
+async def test_a_view_is_not_told_how_much_all_hold(design: Design, held: int) -> None:
     """`current` is None at a limit of the whole store; at one of a session or a call it is told."""
-    size = len(desk.note().message)
+    size = len(note().message)
     limits = StoreLimits(max_sessions=2, max_total_bytes=8 * size, max_frames_per_batch=5)
     async with design(limits=limits) as store:
         alice = store.for_principal("alice")
-        await alice.create_session(desk.session("a"))
-        await store.create_session(desk.session("b", principal="bob"))
+        await alice.create_session(new_session("a"))
+        await store.create_session(new_session("b", principal="bob"))
         for _ in range(held):
-            await store.add_frame(desk.note(id="b"))
+            await store.add_frame(note(id="b"))
         calls: list[Callable[[], Awaitable[object]]] = [
-            lambda: alice.create_session(desk.session("c")),
-            lambda: alice.get_or_create_session(desk.session("c")),
-            lambda: alice.add_frames("a", [desk.note()] * 5),
-            lambda: alice.add_frames("a", [desk.note()] * 6),
+            lambda: alice.create_session(new_session("c")),
+            lambda: alice.get_or_create_session(new_session("c")),
+            lambda: alice.add_frames("a", [note()] * 5),
+            lambda: alice.add_frames("a", [note()] * 6),
         ]
         told: list[tuple[str, int | None, str]] = []
         for call in calls:
@@ -304,13 +306,13 @@ async def test_a_view_is_not_told_how_much_all_hold(design: Design, desk: Desk, 
         ]
 
 
-async def test_a_view_weighs_as_much_in_the_mailbox(desk: Desk) -> None:
+async def test_a_view_weighs_as_much_in_the_mailbox() -> None:
     """A mailbox bounded by bytes counts the frames that come through a view."""
-    size = len(desk.note().message)
+    size = len(note().message)
     async with ActorSessionStore(capacity_bytes=2 * size) as store:
         alice = store.for_principal("alice")
-        await alice.create_session(desk.session())
-        tasks = [asyncio.create_task(alice.add_frame(desk.note())) for _ in range(3)]
+        await alice.create_session(new_session())
+        tasks = [asyncio.create_task(alice.add_frame(note())) for _ in range(3)]
         await asyncio.sleep(0)
         now = store._actor.statistics()
         assert (now.depth, now.depth_bytes, now.waiting) == (2, 2 * size, 1)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from principal_programs import run_programs
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Design
+from tests.support.stores import Design
 
 
 @pytest.mark.parametrize("managers", [False, True], ids=["store", "manager"])

@@ -18,12 +18,15 @@ from sessionkeeper import (
 from sessionkeeper import operations as all_commands
 from sessionkeeper.operations.command import StoreCommand
 
+from tests.support.events import EventLog
+from tests.support.sessions import FakeClock, new_session
+from tests.support.stores import Design
+
 if TYPE_CHECKING:
     from sessionkeeper.operations.tables import Tables
 
-    from tests.stores.conftest import Design, Desk
 
-Call: TypeAlias = Callable[[AtomicSessionStore, Session, "Desk"], Awaitable[object]]
+Call: TypeAlias = Callable[[AtomicSessionStore, Session], Awaitable[object]]
 
 
 @cache
@@ -40,42 +43,42 @@ def tagged(session: Session) -> Session:
 
 # By session "a", which is given as it is stored.
 ON_ONE: dict[str, Call] = {
-    "get_session": lambda s, _, __: s.get_session("a"),
-    "get_sessions_batch": lambda s, _, __: s.get_sessions_batch(["mine", "a"]),
-    "update_session": lambda s, held, _: s.update_session(tagged(held)),
-    "update_sessions_batch": lambda s, held, _: s.update_sessions_batch([tagged(held)]),
-    "modify_session": lambda s, _, __: s.modify_session("a", tagged),
-    "get_or_create_session": lambda s, _, desk: s.get_or_create_session(desk.session("a")),
-    "touch_session": lambda s, _, __: s.touch_session("a"),
-    "delete_session": lambda s, _, __: s.delete_session("a"),
-    "add_frame": lambda s, _, __: s.add_frame(note(7)),
-    "add_frames": lambda s, _, __: s.add_frames("a", [note(7)] * 2, change=tagged),
-    "get_frames": lambda s, _, __: s.get_frames("a"),
-    "read_frames": lambda s, _, __: s.read_frames("a", after=1),
-    "count_frames": lambda s, _, __: s.count_frames("a"),
-    "delete_frames": lambda s, _, __: s.delete_frames("a"),
-    "trim_frames": lambda s, _, __: s.trim_frames("a", up_to=2),
-    "watch_frames": lambda s, _, __: anext(s.watch_frames("a", after=1)),
+    "get_session": lambda s, _: s.get_session("a"),
+    "get_sessions_batch": lambda s, _: s.get_sessions_batch(["mine", "a"]),
+    "update_session": lambda s, held: s.update_session(tagged(held)),
+    "update_sessions_batch": lambda s, held: s.update_sessions_batch([tagged(held)]),
+    "modify_session": lambda s, _: s.modify_session("a", tagged),
+    "get_or_create_session": lambda s, _: s.get_or_create_session(new_session("a")),
+    "touch_session": lambda s, _: s.touch_session("a"),
+    "delete_session": lambda s, _: s.delete_session("a"),
+    "add_frame": lambda s, _: s.add_frame(note(7)),
+    "add_frames": lambda s, _: s.add_frames("a", [note(7)] * 2, change=tagged),
+    "get_frames": lambda s, _: s.get_frames("a"),
+    "read_frames": lambda s, _: s.read_frames("a", after=1),
+    "count_frames": lambda s, _: s.count_frames("a"),
+    "delete_frames": lambda s, _: s.delete_frames("a"),
+    "trim_frames": lambda s, _: s.trim_frames("a", up_to=2),
+    "watch_frames": lambda s, _: anext(s.watch_frames("a", after=1)),
 }
 ON_MANY: dict[str, Call] = {
-    "list_sessions": lambda s, _, __: s.list_sessions(),
-    "count_sessions": lambda s, _, __: s.count_sessions(),
-    "find_sessions": lambda s, _, __: s.find_sessions(SessionQuery()),
-    "create_session": lambda s, _, desk: s.create_session(desk.session("new", principal="alice")),
+    "list_sessions": lambda s, _: s.list_sessions(),
+    "count_sessions": lambda s, _: s.count_sessions(),
+    "find_sessions": lambda s, _: s.find_sessions(SessionQuery()),
+    "create_session": lambda s, _: s.create_session(new_session("new", principal="alice")),
 }
 STORE_WIDE: dict[str, Call] = {
-    "expire_sessions": lambda s, _, __: s.expire_sessions(idle=0),
-    "purge_sessions": lambda s, _, __: s.purge_sessions(ended_for=0),
-    "statistics": lambda s, _, __: s.statistics(),
+    "expire_sessions": lambda s, _: s.expire_sessions(idle=0),
+    "purge_sessions": lambda s, _: s.purge_sessions(ended_for=0),
+    "statistics": lambda s, _: s.statistics(),
 }
 OTHERS = {"open", "aclose", "is_open", "subscribe", "for_principal", "mailbox", "observe"}
 """Tested on their own."""
 
 
-async def filled(store: AtomicSessionStore, desk: Desk, owner: str) -> Session:
+async def filled(store: AtomicSessionStore, owner: str) -> Session:
     """A session `mine` of alice, and `a` of the owner, with three frames each; `a` as stored."""
-    await store.create_session(desk.session("mine", principal="alice"))
-    await store.create_session(desk.session("a", principal=owner))
+    await store.create_session(new_session("mine", principal="alice"))
+    await store.create_session(new_session("a", principal=owner))
     for key in ("mine", "a"):
         await store.add_frames(key, [note(n, key) for n in range(3)])
     return await store.get_session("a")
@@ -94,65 +97,61 @@ def test_every_method_is_in_a_table() -> None:
 
 
 @pytest.mark.parametrize("method", [*ON_ONE, *ON_MANY])
-async def test_ones_own_session_is_as_in_the_store(design: Design, desk: Desk, method: str) -> None:
+async def test_ones_own_session_is_as_in_the_store(design: Design, method: str) -> None:
     """Same answer, same effect, where everything is alice's."""
     call = (ON_ONE | ON_MANY)[method]
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as one, design(clock=dial.clock()) as other:
-        held = [await filled(store, desk, "alice") for store in (one, other)]
-        dial.wait(1)
-        seen = await call(one.for_principal("alice"), held[0], desk)
-        assert seen == await call(other, held[1], desk)
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as one, design(clock=clock.as_clock()) as other:
+        held = [await filled(store, "alice") for store in (one, other)]
+        clock.advance(1)
+        seen = await call(one.for_principal("alice"), held[0])
+        assert seen == await call(other, held[1])
         assert await dump(one) == await dump(other)
 
 
 @pytest.mark.parametrize("method", ON_ONE)
-async def test_anothers_session_is_as_if_it_were_not_there(
-    design: Design, desk: Desk, method: str
-) -> None:
+async def test_anothers_session_is_as_if_it_were_not_there(design: Design, method: str) -> None:
     """The same `SessionNotFound`, to the letter; and nothing changes, not even a time."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store, design(clock=dial.clock()) as empty:
-        held = await filled(store, desk, "bob")
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store, design(clock=clock.as_clock()) as empty:
+        held = await filled(store, "bob")
         held = held.model_copy(update={"principal": "alice"})
-        await empty.create_session(desk.session("mine", principal="alice"))
+        await empty.create_session(new_session("mine", principal="alice"))
         before = await dump(store)
-        ear = desk.ear(store)
-        dial.wait(1)
+        log = EventLog(store)
+        clock.advance(1)
         with pytest.raises(SessionNotFound) as refused:
-            await ON_ONE[method](store.for_principal("alice"), held, desk)
+            await ON_ONE[method](store.for_principal("alice"), held)
         error = refused.value
         assert (type(error), error.session_id) == (SessionNotFound, "a")
         assert error.__cause__ is None
-        assert (await dump(store), ear.told()) == (before, [])
+        assert (await dump(store), log.take()) == (before, [])
         if method != "get_or_create_session":
             with pytest.raises(SessionNotFound) as missing:
-                await ON_ONE[method](empty.for_principal("alice"), held, desk)
+                await ON_ONE[method](empty.for_principal("alice"), held)
             told = missing.value
             assert (str(error), error.args, vars(error)) == (str(told), told.args, vars(told))
 
 
 @pytest.mark.parametrize("method", ON_ONE)
-async def test_a_session_of_nobody_is_not_ones_own(
-    store: AtomicSessionStore, desk: Desk, method: str
-) -> None:
+async def test_a_session_of_nobody_is_not_ones_own(store: AtomicSessionStore, method: str) -> None:
     """Without a principal it is in no view."""
-    await store.create_session(desk.session("mine", principal="alice"))
-    held = await store.create_session(desk.session("a"))
+    await store.create_session(new_session("mine", principal="alice"))
+    held = await store.create_session(new_session("a"))
     held = held.model_copy(update={"principal": "alice"})
     with pytest.raises(SessionNotFound):
-        await ON_ONE[method](store.for_principal("alice"), held, desk)
+        await ON_ONE[method](store.for_principal("alice"), held)
 
 
 @pytest.mark.parametrize("method", STORE_WIDE)
 async def test_what_concerns_the_whole_store_is_refused(
-    store: AtomicSessionStore, desk: Desk, method: str
+    store: AtomicSessionStore, method: str
 ) -> None:
     """`NotImplementedError`, and nothing happens."""
-    held = await filled(store, desk, "alice")
+    held = await filled(store, "alice")
     before = await dump(store)
     with pytest.raises(NotImplementedError, match="whole store"):
-        await STORE_WIDE[method](store.for_principal("alice"), held, desk)
+        await STORE_WIDE[method](store.for_principal("alice"), held)
     assert await dump(store) == before
 
 
@@ -162,11 +161,11 @@ async def test_nobody_listens_through_a_view(store: AtomicSessionStore) -> None:
         store.for_principal("alice").subscribe(lambda _, __: None)
 
 
-async def test_lists_and_counts_show_ones_own(store: AtomicSessionStore, desk: Desk) -> None:
+async def test_lists_and_counts_show_ones_own(store: AtomicSessionStore) -> None:
     """In order of creation; what another has cannot even be counted or looked for."""
     for n in range(12):
         who = ("alice", "bob", None)[n % 3]
-        await store.create_session(desk.session(f"s{n}", principal=who))
+        await store.create_session(new_session(f"s{n}", principal=who))
     alice = store.for_principal("alice")
     assert [s.id for s in await alice.list_sessions()] == ["s0", "s3", "s6", "s9"]
     assert await alice.count_sessions() == 4
@@ -181,13 +180,11 @@ async def test_lists_and_counts_show_ones_own(store: AtomicSessionStore, desk: D
         assert (page.sessions, page.cursor) == ((), None)
 
 
-async def test_a_taken_id_is_told_and_nothing_else_of_it(
-    store: AtomicSessionStore, desk: Desk
-) -> None:
+async def test_a_taken_id_is_told_and_nothing_else_of_it(store: AtomicSessionStore) -> None:
     """The one thing a view tells of another's session: `create_session` cannot have that id."""
-    await store.create_session(desk.session("a", principal="bob"))
+    await store.create_session(new_session("a", principal="bob"))
     with pytest.raises(SessionExists):
-        await store.for_principal("alice").create_session(desk.session("a"))
+        await store.for_principal("alice").create_session(new_session("a"))
     assert (await store.get_session("a")).principal == "bob"
 
 

@@ -4,39 +4,38 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import AtomicSessionStore, SessionNotFound
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Design, Desk, Dial
+from tests.support.sessions import FakeClock, close_session, fill, new_session
+from tests.support.stores import Design
 
 owned_too = pytest.mark.parametrize("design", ["actor", "plain", "locked", "owned"], indirect=True)
 """With the owner around ten methods."""
 
 
-async def ended(store: AtomicSessionStore, desk: Desk, dial: Dial, count: int) -> list[datetime]:
+async def ended(store: AtomicSessionStore, clock: FakeClock, count: int) -> list[datetime]:
     """Make sessions that end a second apart, with a live one between; when each ended."""
     moments: list[datetime] = []
     for n in range(count):
-        await store.create_session(desk.session(f"live{n}"))
-        await store.create_session(desk.session(f"s{n}"))
-        await desk.fill(store, 3, f"s{n}")
+        await store.create_session(new_session(f"live{n}"))
+        await store.create_session(new_session(f"s{n}"))
+        await fill(store, 3, f"s{n}")
     for n in range(count):
-        dial.wait(1)
-        moments.append(dial.moment())
-        await desk.close(store, f"s{n}")
-    dial.wait(1)
+        clock.advance(1)
+        moments.append(clock.moment())
+        await close_session(store, f"s{n}")
+    clock.advance(1)
     return moments
 
 
 @owned_too
-async def test_those_that_ended_before_are_deleted(design: Design, desk: Desk) -> None:
+async def test_those_that_ended_before_are_deleted(design: Design) -> None:
     """With their frames; not one that ended at that very moment, and no live one."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
-        moments = await ended(store, desk, dial, 6)
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        moments = await ended(store, clock, 6)
         assert await store.purge_sessions(ended_before=moments[0]) == 0
         assert await store.purge_sessions(ended_before=moments[3]) == 3
         left = {session.id for session in await store.list_sessions()}
@@ -44,42 +43,42 @@ async def test_those_that_ended_before_are_deleted(design: Design, desk: Desk) -
         assert (await store.statistics()).frames == 9
         with pytest.raises(SessionNotFound):
             await store.get_frames("s0")
-        assert await store.purge_sessions(ended_before=dial.moment()) == 3
-        assert await store.purge_sessions(ended_before=dial.moment()) == 0
+        assert await store.purge_sessions(ended_before=clock.moment()) == 3
+        assert await store.purge_sessions(ended_before=clock.moment()) == 0
         assert await store.count_sessions() == 6
         now = await store.statistics()
         assert (now.frames, now.bytes or 0, sum(now.sessions.values())) == (0, 0, 6)
 
 
 @owned_too
-async def test_at_most_so_many_the_first_ended_first(design: Design, desk: Desk) -> None:
+async def test_at_most_so_many_the_first_ended_first(design: Design) -> None:
     """`limit`."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
-        await ended(store, desk, dial, 5)
-        assert await store.purge_sessions(ended_before=dial.moment(), limit=2) == 2
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        await ended(store, clock, 5)
+        assert await store.purge_sessions(ended_before=clock.moment(), limit=2) == 2
         left = [each.id for each in await store.list_sessions() if each.ended_at]
         assert left == ["s2", "s3", "s4"]
 
 
 @owned_too
-async def test_a_moment_is_one_in_every_zone(design: Design, desk: Desk) -> None:
+async def test_a_moment_is_one_in_every_zone(design: Design) -> None:
     """And an imported session, ended from the start, ended when it was created."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
-        await store.create_session(desk.session(state="failed"))
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        await store.create_session(new_session(state="failed"))
         zone = timezone(timedelta(hours=-3, minutes=-30))
-        at = dial.moment().astimezone(zone)
+        at = clock.moment().astimezone(zone)
         assert await store.purge_sessions(ended_before=at) == 0
         assert await store.purge_sessions(ended_before=at + timedelta(microseconds=1)) == 1
 
 
 @owned_too
-async def test_late_changes_do_not_keep_an_ended_session(design: Design, desk: Desk) -> None:
+async def test_late_changes_do_not_keep_an_ended_session(design: Design) -> None:
     """Its place is that of its end, whatever is changed afterwards."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
-        moments = await ended(store, desk, dial, 2)
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        moments = await ended(store, clock, 2)
         await store.modify_session("s0", lambda s: s.model_copy(update={"tags": {"late"}}))
         await store.delete_frames("s0")
         assert await store.purge_sessions(ended_before=moments[1]) == 1
@@ -87,24 +86,24 @@ async def test_late_changes_do_not_keep_an_ended_session(design: Design, desk: D
 
 
 @owned_too
-async def test_the_expired_can_be_purged(design: Design, desk: Desk) -> None:
+async def test_the_expired_can_be_purged(design: Design) -> None:
     """What ended by a sweep is retained from then on."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
-        await store.create_session(desk.session())
-        dial.wait(10)
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        await store.create_session(new_session())
+        clock.advance(10)
         await store.expire_sessions(idle=5)
-        assert await store.purge_sessions(ended_before=dial.moment()) == 0
-        dial.wait(1)
-        assert await store.purge_sessions(ended_before=dial.moment()) == 1
+        assert await store.purge_sessions(ended_before=clock.moment()) == 0
+        clock.advance(1)
+        assert await store.purge_sessions(ended_before=clock.moment()) == 1
 
 
 @owned_too
-async def test_purgers_race_without_purging_twice(design: Design, desk: Desk) -> None:
+async def test_purgers_race_without_purging_twice(design: Design) -> None:
     """Each session goes once; a reader sees it whole or not at all."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
-        await ended(store, desk, dial, 40)
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        await ended(store, clock, 40)
 
         async def read(n: int) -> int:
             try:
@@ -112,35 +111,35 @@ async def test_purgers_race_without_purging_twice(design: Design, desk: Desk) ->
             except SessionNotFound:
                 return 3
 
-        purging = [store.purge_sessions(ended_before=dial.moment(), limit=7) for _ in range(8)]
+        purging = [store.purge_sessions(ended_before=clock.moment(), limit=7) for _ in range(8)]
         reading = asyncio.gather(*(read(n) for n in range(40)))
         counts = await asyncio.gather(*purging)
         assert sum(counts) == 40
         assert await reading == [3] * 40
 
 
-async def test_a_retention_is_not_of_the_wall_clock(design: Design, desk: Desk) -> None:
+async def test_a_retention_is_not_of_the_wall_clock(design: Design) -> None:
     """`ended_for`: a wall clock that jumps, forwards or back, changes nothing."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
-        await ended(store, desk, dial, 3)  # 3, 2 and 1 seconds ago
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        await ended(store, clock, 3)  # 3, 2 and 1 seconds ago
         for jump in (10**6, -(2 * 10**6)):
-            dial.wall += jump
+            clock.wall += jump
             assert await store.purge_sessions(ended_for=3.5) == 0
         assert await store.purge_sessions(ended_for=2) == 2
-        dial.wall += 10**6
+        clock.wall += 10**6
         assert await store.purge_sessions(ended_for=2) == 0
-        dial.steady += 1
+        clock.steady += 1
         assert await store.purge_sessions(ended_for=2) == 1
         assert await store.purge_sessions(ended_for=0) == 0
 
 
-async def test_both_retentions_must_be_over(design: Design, desk: Desk) -> None:
+async def test_both_retentions_must_be_over(design: Design) -> None:
     """A moment and a span; one of them is needed."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
-        await ended(store, desk, dial, 3)
-        now = dial.moment()
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        await ended(store, clock, 3)
+        now = clock.moment()
         assert await store.purge_sessions(ended_before=now, ended_for=4) == 0
         assert await store.purge_sessions(ended_before=now - timedelta(9), ended_for=0) == 0
         assert await store.purge_sessions(ended_before=now, ended_for=3) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from sessionkeeper import (
@@ -16,8 +16,7 @@ from sessionkeeper import (
     StoreClosed,
 )
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Desk
+from tests.support.stores import wakeups_of
 
 METHODS: dict[str, Callable[[AtomicSessionStore], Any]] = {
     "trim_frames": lambda store: store.trim_frames("a", up_to=1),
@@ -39,7 +38,7 @@ async def test_a_store_on_ten_methods_refuses_by_name() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_a_store_that_is_not_open_takes_none_of_them(method: str, desk: Desk) -> None:
+async def test_a_store_that_is_not_open_takes_none_of_them(method: str) -> None:
     """Before opening `RuntimeError`, after closing `StoreClosed`, as for every other method."""
     store = ActorSessionStore()
     with pytest.raises(RuntimeError):
@@ -48,4 +47,4 @@ async def test_a_store_that_is_not_open_takes_none_of_them(method: str, desk: De
         pass
     with pytest.raises(StoreClosed):
         await METHODS[method](store)
-    assert len(desk.wakeups(store)) == 0
+    assert len(wakeups_of(store)) == 0

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import AtomicSessionStore, LimitExceeded, StoreLimits
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Design, Desk
+from tests.support.sessions import FakeClock, fill, new_session, note
+from tests.support.stores import Design
 
 
 async def numbers(store: AtomicSessionStore, id: str = "a") -> list[int]:
@@ -17,11 +16,11 @@ async def numbers(store: AtomicSessionStore, id: str = "a") -> list[int]:
     return [frame.seq for frame in await store.read_frames(id)]
 
 
-async def test_counts_and_bytes_follow(store: AtomicSessionStore, desk: Desk) -> None:
+async def test_counts_and_bytes_follow(store: AtomicSessionStore) -> None:
     """Of the session and of the store, exactly; `delete_frames` and deleting after it as well."""
     for key in "ab":
-        await store.create_session(desk.session(key))
-        await desk.fill(store, 100, key)
+        await store.create_session(new_session(key))
+        await fill(store, 100, key)
     held = (await store.statistics()).bytes
     sizes = [len(each.message) for each in await store.get_frames("a")]
     assert held == 2 * sum(sizes)
@@ -38,25 +37,25 @@ async def test_counts_and_bytes_follow(store: AtomicSessionStore, desk: Desk) ->
     assert (now.frames, now.bytes) == (0, 0)
 
 
-async def test_what_is_trimmed_makes_room(design: Design, desk: Desk) -> None:
+async def test_what_is_trimmed_makes_room(design: Design) -> None:
     """The limits count what is held."""
     async with design(limits=StoreLimits(max_frames_per_session=2)) as store:
-        await store.create_session(desk.session())
-        await desk.fill(store, 2)
+        await store.create_session(new_session())
+        await fill(store, 2)
         with pytest.raises(LimitExceeded):
-            await store.add_frame(desk.note(3))
+            await store.add_frame(note(3))
         await store.trim_frames("a", up_to=1)
-        assert await store.add_frame(desk.note(3)) == 3
+        assert await store.add_frame(note(3)) == 3
 
 
-async def test_trimming_is_no_activity_and_no_change(design: Design, desk: Desk) -> None:
+async def test_trimming_is_no_activity_and_no_change(design: Design) -> None:
     """A sweep that trims keeps nothing alive, and no snapshot becomes stale by it."""
-    dial = desk.dial()
-    async with design(clock=dial.clock()) as store:
-        await store.create_session(desk.session())
-        await desk.fill(store, 5)
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        await store.create_session(new_session())
+        await fill(store, 5)
         before = await store.get_session("a")
-        dial.wait(10)
+        clock.advance(10)
         await store.trim_frames("a", up_to=2)
         after = await store.get_session("a")
         assert (after.last_activity, after.revision) == (before.last_activity, before.revision)
@@ -64,10 +63,10 @@ async def test_trimming_is_no_activity_and_no_change(design: Design, desk: Desk)
         assert [each.id for each in await store.expire_sessions(idle=10)] == ["a"]
 
 
-async def test_reading_page_by_page_while_trimmed(store: AtomicSessionStore, desk: Desk) -> None:
+async def test_reading_page_by_page_while_trimmed(store: AtomicSessionStore) -> None:
     """A reader skips what is gone and sees the rest once, in order."""
-    await store.create_session(desk.session())
-    await desk.fill(store, 300)
+    await store.create_session(new_session())
+    await fill(store, 300)
     seen: list[int] = []
 
     async def read() -> None:
@@ -86,13 +85,13 @@ async def test_reading_page_by_page_while_trimmed(store: AtomicSessionStore, des
     assert await store.count_frames("a") == 300 - 297
 
 
-async def test_writers_and_trimmers_race(store: AtomicSessionStore, desk: Desk) -> None:
+async def test_writers_and_trimmers_race(store: AtomicSessionStore) -> None:
     """Every number is given once, the counts agree, and what is left is the end of the log."""
-    await store.create_session(desk.session())
+    await store.create_session(new_session())
     trimmed = 0
 
     async def write() -> list[int]:
-        return [await store.add_frame(desk.note()) for _ in range(40)]
+        return [await store.add_frame(note()) for _ in range(40)]
 
     async def trim() -> None:
         nonlocal trimmed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import (
@@ -16,8 +15,8 @@ from sessionkeeper import (
 )
 from soleowner import Reentrant
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Kit
+from tests.support.sessions import new_session, turns
+from tests.support.stores import Barrier, ThirdPartyStore
 
 
 def active(session: Session) -> Session:
@@ -25,18 +24,12 @@ def active(session: Session) -> Session:
     return session.model_copy(update={"state": SessionState.ACTIVE})
 
 
-async def turns(n: int = 5) -> None:
-    """Let the loop turn."""
-    for _ in range(n):
-        await asyncio.sleep(0)
-
-
-async def test_an_inner_store_that_ignores_its_end_does_not_hold_it_up(kit: Kit) -> None:
+async def test_an_inner_store_that_ignores_its_end_does_not_hold_it_up() -> None:
     """Nobody waits for ever: after it swallowed the cancellation, nothing more is begun."""
-    inner = kit.ThirdPartyStore()
+    inner = ThirdPartyStore()
     store = await OwnedSessionStore(inner).open()
-    await store.create_session(kit.session("a"))
-    gate = kit.gate(inner)
+    await store.create_session(new_session("a"))
+    gate = Barrier(inner)
     gate.swallows = True
     running = asyncio.create_task(store.count_sessions())
     queued = asyncio.create_task(store.delete_session("a"))
@@ -48,9 +41,9 @@ async def test_an_inner_store_that_ignores_its_end_does_not_hold_it_up(kit: Kit)
     assert "a" in inner.sessions
 
 
-async def test_a_cancellation_of_the_inner_stores_own_ends_nothing(kit: Kit) -> None:
+async def test_a_cancellation_of_the_inner_stores_own_ends_nothing() -> None:
     """Its task died in the middle: the outcome is unknown, and the owner lives on."""
-    inner = kit.ThirdPartyStore()
+    inner = ThirdPartyStore()
 
     async def die() -> None:
         task = asyncio.ensure_future(turns(100))
@@ -65,9 +58,9 @@ async def test_a_cancellation_of_the_inner_stores_own_ends_nothing(kit: Kit) -> 
         assert await store.count_sessions() == 0
 
 
-async def test_an_inner_store_that_asks_its_owner_is_told(kit: Kit) -> None:
+async def test_an_inner_store_that_asks_its_owner_is_told() -> None:
     """Reentrancy from the inner store raises instead of hanging, from a task it started too."""
-    inner = kit.ThirdPartyStore()
+    inner = ThirdPartyStore()
     refused: list[Reentrant] = []
 
     async def ask_back() -> None:
@@ -85,23 +78,23 @@ async def test_an_inner_store_that_asks_its_owner_is_told(kit: Kit) -> None:
         assert await store.count_sessions() == 0
 
 
-async def test_another_caller_may_ask_while_the_inner_store_is_busy(kit: Kit) -> None:
+async def test_another_caller_may_ask_while_the_inner_store_is_busy() -> None:
     """Others run meanwhile: they wait in the mailbox, they are not taken for the owner."""
-    inner = kit.ThirdPartyStore()
+    inner = ThirdPartyStore()
     async with OwnedSessionStore(inner, capacity=1) as store:
-        await store.create_session(kit.session("a"))
-        gate = kit.gate(inner)
+        await store.create_session(new_session("a"))
+        gate = Barrier(inner)
         tasks = [asyncio.create_task(store.count_sessions()) for _ in range(5)]
         await gate.entered.wait()
-        await turns()
+        await turns(5)
         assert not any(task.done() for task in tasks)
         gate.opened.set()
         assert await asyncio.gather(*tasks) == [1] * 5
 
 
-async def test_a_modification_is_tried_again_when_another_process_was_faster(kit: Kit) -> None:
+async def test_a_modification_is_tried_again_when_another_process_was_faster() -> None:
     """`modify_session` never conflicts; `change` may run more than once."""
-    inner = kit.ThirdPartyStore()
+    inner = ThirdPartyStore()
     ran = 0
 
     def change(session: Session) -> Session:
@@ -114,23 +107,23 @@ async def test_a_modification_is_tried_again_when_another_process_was_faster(kit
         return active(session)
 
     async with OwnedSessionStore(inner) as store:
-        await store.create_session(kit.session("a"))
+        await store.create_session(new_session("a"))
         assert (await store.modify_session("a", change)).state is SessionState.ACTIVE
         assert ran == 4
 
 
-async def test_a_store_that_always_conflicts_is_given_up(kit: Kit) -> None:
+async def test_a_store_that_always_conflicts_is_given_up() -> None:
     """Not for ever: sixteen tries, then the conflict is told."""
     ran = 0
 
-    class Moving(kit.ThirdPartyStore):  # type: ignore[name-defined,misc]  # a class from a fixture
+    class Moving(ThirdPartyStore):
         async def update_session(self, session: Session, /) -> Session:
             nonlocal ran
             ran += 1
             raise RevisionConflict(session.id, expected=session.revision, current=ran)
 
     async with OwnedSessionStore(Moving()) as store:
-        await store.create_session(kit.session("a"))
+        await store.create_session(new_session("a"))
         with pytest.raises(RevisionConflict) as told:
             await store.modify_session("a", active)
         assert told.value.current == ran == 16

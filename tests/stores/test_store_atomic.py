@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from sessionkeeper import (
     AtomicSessionStore,
@@ -15,8 +13,7 @@ from sessionkeeper import (
     VersionState,
 )
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Kit
+from tests.support.sessions import new_session, note, numbers
 
 
 def tag(session: Session) -> Session:
@@ -24,26 +21,24 @@ def tag(session: Session) -> Session:
     return session.model_copy(update={"tags": {*session.tags, f"after-{session.revision}"}})
 
 
-async def test_a_session_that_contradicts_itself_is_not_created(
-    store: AtomicSessionStore, kit: Kit
-) -> None:
+async def test_a_session_that_contradicts_itself_is_not_created(store: AtomicSessionStore) -> None:
     """A transport header must match what is negotiated, from the beginning."""
     odd = VersionState(negotiated="1", transport="2")
     with pytest.raises(VersionConflict):
-        await store.create_session(kit.session("a", version_state=odd))
+        await store.create_session(new_session("a", version_state=odd))
     with pytest.raises(VersionConflict):
-        await store.get_or_create_session(kit.session("a", version_state=odd))
+        await store.get_or_create_session(new_session("a", version_state=odd))
     assert await store.count_sessions() == 0
 
 
 async def test_a_number_too_long_to_be_written_is_only_one_that_is_not_expected(
-    store: AtomicSessionStore, kit: Kit
+    store: AtomicSessionStore,
 ) -> None:
     """Python writes none of more than 4,300 digits; the owner does not die of one."""
-    held = await store.create_session(kit.session("a"))
+    held = await store.create_session(new_session("a"))
     long = 10**5000
     with pytest.raises(SequenceConflict, match="16610 bits") as of_frames:
-        await store.add_frames("a", [kit.note()], expected_last_seq=long)
+        await store.add_frames("a", [note()], expected_last_seq=long)
     with pytest.raises(RevisionConflict, match="16610 bits") as of_session:
         await store.update_session(held.model_copy(update={"revision": long}))
     assert of_frames.value.expected == of_session.value.expected == long
@@ -51,57 +46,51 @@ async def test_a_number_too_long_to_be_written_is_only_one_that_is_not_expected(
     assert await store.get_session("a") == held
 
 
-async def test_add_frames_answers_the_numbers_as_a_range(
-    store: AtomicSessionStore, kit: Kit
-) -> None:
+async def test_add_frames_answers_the_numbers_as_a_range(store: AtomicSessionStore) -> None:
     """All or none, contiguous numbers, returned as a `range`."""
-    await store.create_session(kit.session("a"))
-    assert await store.add_frames("a", [kit.note(n) for n in (1, 2, 3)]) == range(1, 4)
-    assert await store.add_frames("a", (kit.note(n) for n in (4, 5))) == range(4, 6)  # type: ignore[arg-type]  # any iterable does
+    await store.create_session(new_session("a"))
+    assert await store.add_frames("a", [note(n) for n in (1, 2, 3)]) == range(1, 4)
+    assert await store.add_frames("a", (note(n) for n in (4, 5))) == range(4, 6)  # type: ignore[arg-type]  # any iterable does
     assert await store.add_frames("a", []) == range(6, 6)
-    assert kit.numbers(await store.get_frames("a")) == [1, 2, 3, 4, 5]
+    assert numbers(await store.get_frames("a")) == [1, 2, 3, 4, 5]
 
 
-async def test_add_frames_of_one_works_on_every_store(
-    any_store: AtomicSessionStore, kit: Kit
-) -> None:
+async def test_add_frames_of_one_works_on_every_store(any_store: AtomicSessionStore) -> None:
     """Even around ten methods."""
-    await any_store.create_session(kit.session("a"))
-    assert await any_store.add_frames("a", [kit.note(1)]) == range(1, 2)
+    await any_store.create_session(new_session("a"))
+    assert await any_store.add_frames("a", [note(1)]) == range(1, 2)
     assert await any_store.add_frames("a", [], change=tag) == range(2, 2)
     assert await any_store.add_frames("a", []) == range(2, 2)
     assert (await any_store.get_session("a")).tags == {"after-1"}
 
 
-async def test_an_envelope_of_another_session_is_refused(
-    any_store: AtomicSessionStore, kit: Kit
-) -> None:
+async def test_an_envelope_of_another_session_is_refused(any_store: AtomicSessionStore) -> None:
     """Frames of one session replayed into another (fastmcp#4402), in whatever they are handed."""
     for key in "ab":
-        await any_store.create_session(kit.session(key))
-    for envelopes in ([kit.note(1, "b")], iter([kit.note(1, "b")]), (kit.note(1, "b"),)):
+        await any_store.create_session(new_session(key))
+    for envelopes in ([note(1, "b")], iter([note(1, "b")]), (note(1, "b"),)):
         with pytest.raises(ValueError, match="another session"):
             await any_store.add_frames("a", envelopes)  # type: ignore[arg-type]  # an iterator too
     with pytest.raises(ValueError, match="another session"):
-        await any_store.add_frames("a", [kit.note(1, "a"), kit.note(1, "b")])
+        await any_store.add_frames("a", [note(1, "a"), note(1, "b")])
     assert (await any_store.statistics()).frames == 0
 
 
-async def test_read_frames_reads_on(any_store: AtomicSessionStore, kit: Kit) -> None:
+async def test_read_frames_reads_on(any_store: AtomicSessionStore) -> None:
     """`list[Frame]` with `seq > after`, at most `limit`; also the newest n."""
-    await any_store.create_session(kit.session("a"))
+    await any_store.create_session(new_session("a"))
     assert await any_store.read_frames("a") == []
     for n in range(1, 4):
-        await any_store.add_frame(kit.note(n))
+        await any_store.add_frame(note(n))
     await any_store.delete_frames("a")
     for n in range(4, 11):
-        await any_store.add_frame(kit.note(n))
+        await any_store.add_frame(note(n))
 
     async def read(after: int, limit: int, newest: bool) -> list[int]:
         frames = await any_store.read_frames("a", after=after, limit=limit, newest=newest)
-        numbers = [frame.seq for frame in frames]
-        assert kit.numbers([frame.envelope for frame in frames]) == numbers
-        return numbers
+        seqs = [frame.seq for frame in frames]
+        assert numbers([frame.envelope for frame in frames]) == seqs
+        return seqs
 
     everything = range(4, 11)
     for after in range(13):

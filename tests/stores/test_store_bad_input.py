@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import pytest
 from sessionkeeper import (
@@ -20,8 +20,8 @@ from sessionkeeper import (
     StoreStatistics,
 )
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Kit
+from tests.support.sessions import new_session, note
+from tests.support.stores import ThirdPartyStore
 
 Call: TypeAlias = Callable[[AtomicSessionStore, Any], Any]
 
@@ -131,13 +131,11 @@ async def held(store: AtomicSessionStore) -> tuple[StoreStatistics, list[Session
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_what_is_wrong_is_told_at_the_call(
-    any_store: AtomicSessionStore, kit: Kit, case: str
-) -> None:
+async def test_what_is_wrong_is_told_at_the_call(any_store: AtomicSessionStore, case: str) -> None:
     """Wrong types and wrong use are `TypeError` or `ValueError`; the store is as it was, alive."""
     call, wrong = CASES[case]
-    await any_store.create_session(kit.session("a"))
-    await any_store.add_frame(kit.note(1))
+    await any_store.create_session(new_session("a"))
+    await any_store.add_frame(note(1))
     before = await held(any_store)
     for thing in wrong:
         expected: tuple[type[Exception], ...] = (TypeError, ValueError)
@@ -148,7 +146,7 @@ async def test_what_is_wrong_is_told_at_the_call(
         assert "evil" not in str(refused.value)
         assert len(str(refused.value)) < 1000
     assert await held(any_store) == before
-    assert await any_store.add_frame(kit.note(2)) == 2
+    assert await any_store.add_frame(note(2)) == 2
 
 
 def test_the_table_names_every_method_with_an_argument() -> None:
@@ -160,24 +158,22 @@ def test_the_table_names_every_method_with_an_argument() -> None:
     assert public - without == tried
 
 
-async def test_a_batch_with_one_wrong_thing_changes_nothing(
-    store: AtomicSessionStore, kit: Kit
-) -> None:
+async def test_a_batch_with_one_wrong_thing_changes_nothing(store: AtomicSessionStore) -> None:
     """Checked whole before anything is sent to the owner."""
-    created = await store.create_session(kit.session("a"))
+    created = await store.create_session(new_session("a"))
     before = await held(store)
     tagged = created.model_copy(update={"tags": {"x"}})
     wrong: list[Any] = [None, 5, "a", object(), Evil("a")]
     for thing in wrong:
         with pytest.raises((TypeError, ValueError)):
-            await store.add_frames("a", [kit.note(), thing, kit.note()])
+            await store.add_frames("a", [note(), thing, note()])
         with pytest.raises((TypeError, ValueError)):
             await store.update_sessions_batch([tagged, thing])
     assert await held(store) == before
 
 
 async def test_a_string_that_hits_back_is_read_as_what_it_spells(
-    any_store: AtomicSessionStore, kit: Kit
+    any_store: AtomicSessionStore,
 ) -> None:
     """A subclass may bring its own `__hash__` or `__eq__`; those never run inside the owner."""
     evil: Any = Evil("a")
@@ -185,7 +181,7 @@ async def test_a_string_that_hits_back_is_read_as_what_it_spells(
         Session.new(transport_type="stdio", id=evil, principal=Evil("p"), tags=[Evil("t")])
     )
     assert type(created.id) is type(created.principal) is type(next(iter(created.tags))) is str
-    await any_store.add_frame(kit.note(1, evil))
+    await any_store.add_frame(note(1, evil))
     assert (await any_store.get_session(evil)).id == "a"
     assert await any_store.get_sessions_batch([evil]) == [await any_store.get_session("a")]
     for envelope in (
@@ -194,21 +190,21 @@ async def test_a_string_that_hits_back_is_read_as_what_it_spells(
     ):
         assert type(envelope.context.session_id) is str
     await any_store.modify_session(evil, lambda s: s.model_copy(update={"tags": {"x"}}))
-    assert await any_store.add_frames(evil, [kit.note(2, evil)]) == range(2, 3)
+    assert await any_store.add_frames(evil, [note(2, evil)]) == range(2, 3)
     assert await any_store.count_frames(evil) == await any_store.delete_frames(evil) == 2
     await any_store.delete_session(evil)
     assert await any_store.count_sessions() == 0
 
 
 @pytest.mark.parametrize("argument", ["limits", "clock"])
-def test_a_store_is_told_at_once_how_it_was_made_wrong(argument: str, kit: Kit) -> None:
+def test_a_store_is_told_at_once_how_it_was_made_wrong(argument: str) -> None:
     """Not by an owner that dies in the middle of the first operation."""
     for wrong in (5, "x", object(), {}, 0, Session):
         for made in (ActorSessionStore, PlainSessionStore):
             with pytest.raises(TypeError):
                 made(**{argument: wrong})  # type: ignore[arg-type]  # wrong on purpose
         with pytest.raises(TypeError, match="Clock"):
-            OwnedSessionStore(kit.ThirdPartyStore(), clock=wrong)  # type: ignore[arg-type]  # so too
+            OwnedSessionStore(ThirdPartyStore(), clock=wrong)  # type: ignore[arg-type]  # so too
 
 
 def test_a_mailbox_holds_something() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import (
@@ -13,13 +12,13 @@ from sessionkeeper import (
     SessionNotFound,
 )
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Kit
+from tests.support.sessions import new_session
+from tests.support.stores import ThirdPartyStore
 
 
-async def filled(store: AtomicSessionStore, kit: Kit) -> list[Session]:
+async def filled(store: AtomicSessionStore) -> list[Session]:
     """Three sessions, active."""
-    return [await store.create_session(kit.session(key, state="active")) for key in "abc"]
+    return [await store.create_session(new_session(key, state="active")) for key in "abc"]
 
 
 def tagged(session: Session, **fields: object) -> Session:
@@ -27,10 +26,10 @@ def tagged(session: Session, **fields: object) -> Session:
     return session.model_copy(update={"tags": {"changed"}, **fields})
 
 
-async def test_the_default_goes_one_by_one_and_stops_at_the_first_error(kit: Kit) -> None:
+async def test_the_default_goes_one_by_one_and_stops_at_the_first_error() -> None:
     """Default: one by one, stops at the first error, *not atomic*, says so."""
-    store = kit.ThirdPartyStore()
-    first, second, third = [await store.create_session(kit.session(key)) for key in "abc"]
+    store = ThirdPartyStore()
+    first, second, third = [await store.create_session(new_session(key)) for key in "abc"]
     with pytest.raises(RevisionConflict):
         await store.update_sessions_batch(
             [tagged(first), tagged(second, revision=99), tagged(third)]
@@ -43,9 +42,9 @@ async def test_the_default_goes_one_by_one_and_stops_at_the_first_error(kit: Kit
         assert "Not atomic" in (method.__doc__ or "")
 
 
-async def test_a_batch_is_looked_at_once(any_store: AtomicSessionStore, kit: Kit) -> None:
+async def test_a_batch_is_looked_at_once(any_store: AtomicSessionStore) -> None:
     """The caller's list is the caller's: emptied after the call, it changes nothing."""
-    sessions = [tagged(session) for session in await filled(any_store, kit)]
+    sessions = [tagged(session) for session in await filled(any_store)]
     ids = ["a", "b"]
     updating, getting = any_store.update_sessions_batch(sessions), any_store.get_sessions_batch(ids)
     running = asyncio.gather(updating, getting)

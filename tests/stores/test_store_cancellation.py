@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import AtomicSessionStore, Session
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Kit
+from tests.support.sessions import new_session, note, numbers, turns
+from tests.support.stores import make_store
 
 
 def count_on(session: Session) -> Session:
@@ -19,27 +18,19 @@ def count_on(session: Session) -> Session:
     return session.model_copy(update={"metadata": {"n": n + 1}, "tags": {*session.tags, f"{n:04}"}})
 
 
-async def turns(n: int) -> None:
-    """Let the loop turn n times."""
-    for _ in range(n):
-        await asyncio.sleep(0)
-
-
 @pytest.mark.parametrize("seed", range(3))
 async def test_callers_cancelled_at_random_leave_whole_operations(
-    store: AtomicSessionStore, kit: Kit, seed: int
+    store: AtomicSessionStore, seed: int
 ) -> None:
     """After the owner has taken it: whole or not at all, never half."""
     rng = random.Random(seed)
-    await store.create_session(kit.session("a"))
+    await store.create_session(new_session("a"))
     done = attempts = 0
 
     async def caller(w: int) -> None:
         nonlocal done
-        numbers = await store.add_frames(
-            "a", [kit.note(w * 10 + i) for i in range(3)], change=count_on
-        )
-        done += len(numbers)
+        added = await store.add_frames("a", [note(w * 10 + i) for i in range(3)], change=count_on)
+        done += len(added)
 
     for _ in range(40):
         tasks = [asyncio.create_task(caller(attempts + n)) for n in range(4)]
@@ -50,31 +41,29 @@ async def test_callers_cancelled_at_random_leave_whole_operations(
         await asyncio.gather(*tasks, return_exceptions=True)
 
     session = await store.get_session("a")
-    numbers = kit.numbers(await store.get_frames("a"))
-    triples = [numbers[i : i + 3] for i in range(0, len(numbers), 3)]
+    kept = numbers(await store.get_frames("a"))
+    triples = [kept[i : i + 3] for i in range(0, len(kept), 3)]
     assert all(c == b + 1 == a + 2 and a % 10 == 0 for a, b, c in triples)
     assert len({triple[0] for triple in triples}) == len(triples)
-    assert session.last_seq == session.frame_count == len(numbers) >= done
+    assert session.last_seq == session.frame_count == len(kept) >= done
     assert session.metadata == {"n": len(triples)}
     assert len(session.tags) == len(triples)
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_single_steps_cancelled_at_random(
-    any_store: AtomicSessionStore, kit: Kit, seed: int
-) -> None:
+async def test_single_steps_cancelled_at_random(any_store: AtomicSessionStore, seed: int) -> None:
     """Around an awaiting store too: an operation that has begun goes on to its end."""
     rng = random.Random(seed)
-    await any_store.create_session(kit.session("a"))
+    await any_store.create_session(new_session("a"))
     tasks: list[asyncio.Task[object]] = []
     for n in range(60):
         step = rng.randrange(3)
         if step == 0:
             tasks.append(asyncio.create_task(any_store.modify_session("a", count_on)))
         elif step == 1:
-            tasks.append(asyncio.create_task(any_store.add_frame(kit.note(n))))
+            tasks.append(asyncio.create_task(any_store.add_frame(note(n))))
         else:
-            tasks.append(asyncio.create_task(any_store.get_or_create_session(kit.session(f"s{n}"))))
+            tasks.append(asyncio.create_task(any_store.get_or_create_session(new_session(f"s{n}"))))
         await turns(rng.randrange(3))
         if rng.random() < 0.4:
             rng.choice(tasks).cancel()
@@ -90,28 +79,26 @@ async def test_single_steps_cancelled_at_random(
 
 
 @pytest.mark.parametrize("name", ["actor", "sqlite", "owned"])
-async def test_a_caller_cancelled_while_queued_has_no_effect(name: str, kit: Kit) -> None:
+async def test_a_caller_cancelled_while_queued_has_no_effect(name: str) -> None:
     """Still queued: certainly no effect; a deadline has the same meaning."""
-    async with kit.make(name) as store:
-        tasks = [asyncio.create_task(store.create_session(kit.session(key))) for key in "abc"]
+    async with make_store(name) as store:
+        tasks = [asyncio.create_task(store.create_session(new_session(key))) for key in "abc"]
         await asyncio.sleep(0)
         tasks[1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
-                await store.create_session(kit.session("late"))
+                await store.create_session(new_session("late"))
         assert [session.id for session in await store.list_sessions()] == ["a", "c"]
 
 
-async def test_the_store_goes_on_after_a_cancelled_waiter(
-    any_store: AtomicSessionStore, kit: Kit
-) -> None:
+async def test_the_store_goes_on_after_a_cancelled_waiter(any_store: AtomicSessionStore) -> None:
     """The owner never dies of a cancelled future or of a reply nobody awaits."""
-    await any_store.create_session(kit.session("a"))
+    await any_store.create_session(new_session("a"))
     for _ in range(20):
-        task = asyncio.create_task(any_store.add_frame(kit.note()))
+        task = asyncio.create_task(any_store.add_frame(note()))
         await asyncio.sleep(0)
         task.cancel()
     await asyncio.wait([task])
     last = (await any_store.get_session("a")).last_seq
-    assert await any_store.add_frame(kit.note()) == last + 1
+    assert await any_store.add_frame(note()) == last + 1

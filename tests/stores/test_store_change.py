@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from sessionkeeper import (
@@ -19,8 +19,8 @@ from sessionkeeper import (
 from sessionkeeper.stores.third_party.bookkeeping import Bookkeeping
 from sessionkeeper.stores.third_party.runner import AsyncRunner
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Kit
+from tests.support.sessions import new_session, note
+from tests.support.stores import ThirdPartyStore, make_store
 
 Changing: TypeAlias = Callable[..., Any]
 whose: ContextVar[str] = ContextVar("whose", default="nobody's")
@@ -44,13 +44,13 @@ ERRORS = [
 
 
 @pytest.fixture(params=["modify", "add"])
-def changing(request: pytest.FixtureRequest, kit: Kit) -> Changing:
+def changing(request: pytest.FixtureRequest) -> Changing:
     """Run a change by either of the methods that take one."""
 
     async def run(store: AtomicSessionStore, change: Any) -> object:
         if request.param == "modify":
             return await store.modify_session("a", change)
-        return await store.add_frames("a", [kit.note()], change=change)
+        return await store.add_frames("a", [note()], change=change)
 
     return run
 
@@ -62,10 +62,10 @@ async def intact(store: AtomicSessionStore, before: Session) -> bool:
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 async def test_its_error_reaches_its_caller(
-    any_store: AtomicSessionStore, kit: Kit, changing: Changing, error: BaseException
+    any_store: AtomicSessionStore, changing: Changing, error: BaseException
 ) -> None:
     """Nothing is stored if it raises: its exception reaches the caller; the owner lives on."""
-    before = await any_store.create_session(kit.session("a"))
+    before = await any_store.create_session(new_session("a"))
 
     def change(_: Session) -> Session:
         raise error
@@ -83,10 +83,10 @@ async def test_its_error_reaches_its_caller(
 
 
 async def test_stop_iteration_becomes_a_runtime_error(
-    any_store: AtomicSessionStore, kit: Kit, changing: Changing
+    any_store: AtomicSessionStore, changing: Changing
 ) -> None:
     """A coroutine cannot raise one (PEP 479); the cause says what it was."""
-    before = await any_store.create_session(kit.session("a"))
+    before = await any_store.create_session(new_session("a"))
     with pytest.raises(RuntimeError) as raised:
         await changing(any_store, lambda _: next(iter(())))
     assert isinstance(raised.value.__cause__, StopIteration)
@@ -95,26 +95,24 @@ async def test_stop_iteration_becomes_a_runtime_error(
 
 @pytest.mark.parametrize("change", [5, "f", object()], ids=repr)
 async def test_what_cannot_be_called_is_a_type_error(
-    any_store: AtomicSessionStore, kit: Kit, changing: Changing, change: object
+    any_store: AtomicSessionStore, changing: Changing, change: object
 ) -> None:
     """Wrong types are `TypeError`."""
-    before = await any_store.create_session(kit.session("a"))
+    before = await any_store.create_session(new_session("a"))
     with pytest.raises(TypeError):
         await changing(any_store, change)
     assert await intact(any_store, before)
 
 
-async def test_it_cannot_call_the_store(
-    any_store: AtomicSessionStore, kit: Kit, changing: Changing
-) -> None:
+async def test_it_cannot_call_the_store(any_store: AtomicSessionStore, changing: Changing) -> None:
     """Calling the store from inside a `change` raises (`Reentrant`), it does not hang."""
-    before = await any_store.create_session(kit.session("a"))
+    before = await any_store.create_session(new_session("a"))
 
     def change(session: Session) -> Session:
         for call in (
             any_store.get_session("a"),
             any_store.delete_session("a"),
-            any_store.add_frame(kit.note()),
+            any_store.add_frame(note()),
             any_store.modify_session("a", lambda s: s),
         ):
             with pytest.raises(RuntimeError) as refused:
@@ -128,7 +126,7 @@ async def test_it_cannot_call_the_store(
 
 
 @pytest.mark.parametrize("name", ["actor", "sqlite", "owned"])
-async def test_it_cannot_close_the_store(name: str, kit: Kit, changing: Changing) -> None:
+async def test_it_cannot_close_the_store(name: str, changing: Changing) -> None:
     """Nor wait for the end of the very owner that runs it."""
 
     def change(session: Session) -> Session:
@@ -136,28 +134,28 @@ async def test_it_cannot_close_the_store(name: str, kit: Kit, changing: Changing
             store.aclose().send(None)
         return session
 
-    async with kit.make(name) as store:
-        await store.create_session(kit.session("a"))
+    async with make_store(name) as store:
+        await store.create_session(new_session("a"))
         await changing(store, change)
         assert await store.count_sessions() == 1
 
 
 async def test_a_refused_call_leaves_the_owner_open_for_the_next(
-    any_store: AtomicSessionStore, kit: Kit, changing: Changing
+    any_store: AtomicSessionStore, changing: Changing
 ) -> None:
     """The error of a call inside may be what the change raises."""
-    await any_store.create_session(kit.session("a"))
+    await any_store.create_session(new_session("a"))
     with pytest.raises(RuntimeError):
         await changing(any_store, lambda _: any_store.get_session("a").send(None))
     assert await any_store.count_sessions() == 1
-    assert await any_store.add_frame(kit.note()) == 1
+    assert await any_store.add_frame(note()) == 1
 
 
 async def test_it_runs_in_its_callers_context(
-    any_store: AtomicSessionStore, kit: Kit, changing: Changing
+    any_store: AtomicSessionStore, changing: Changing
 ) -> None:
     """Context variables seen by a change are the caller's, and what it sets stays there (15)."""
-    await any_store.create_session(kit.session("a"))
+    await any_store.create_session(new_session("a"))
     seen: list[str] = []
 
     def change(session: Session) -> Session:
@@ -176,10 +174,10 @@ async def test_it_runs_in_its_callers_context(
 
 
 async def test_a_subclass_of_session_is_no_way_in(
-    any_store: AtomicSessionStore, kit: Kit, changing: Changing
+    any_store: AtomicSessionStore, changing: Changing
 ) -> None:
     """What is stored is a `Session` and nothing that pretends to be one."""
-    before = await any_store.create_session(kit.session("a"))
+    before = await any_store.create_session(new_session("a"))
 
     class Pretending(Session):
         def __eq__(self, _: object) -> bool:
@@ -190,17 +188,17 @@ async def test_a_subclass_of_session_is_no_way_in(
     assert await intact(any_store, before)
 
 
-async def test_an_interrupt_is_no_error_of_a_change(kit: Kit) -> None:
+async def test_an_interrupt_is_no_error_of_a_change() -> None:
     """`KeyboardInterrupt` and `SystemExit` stop the program: nobody is answered with them."""
 
     def interrupt(_: Session) -> Session:
         raise KeyboardInterrupt
 
     async with PlainSessionStore() as store:
-        created = await store.create_session(kit.session("a"))
+        created = await store.create_session(new_session("a"))
         with pytest.raises(KeyboardInterrupt):
             await store.modify_session("a", interrupt)
         assert await intact(store, created)
-    apply = AsyncRunner(kit.ThirdPartyStore(), Bookkeeping(Clock())).applier(interrupt)
+    apply = AsyncRunner(ThirdPartyStore(), Bookkeeping(Clock())).applier(interrupt)
     with pytest.raises(KeyboardInterrupt):
         apply(created)

@@ -26,14 +26,16 @@ from soleowner import (
     WrongLoop,
 )
 
+from tests.support.sessions import new_session, note, numbers
+from tests.support.stores import make_store
+
 if TYPE_CHECKING:
     from tests.conftest import LoopFactory
-    from tests.stores.conftest import Kit
 
 
-def everything(store: AtomicSessionStore, kit: Kit) -> list[Any]:
+def everything(store: AtomicSessionStore) -> list[Any]:
     """A call of every method, not yet awaited."""
-    session = kit.session("a")
+    session = new_session("a")
     return [
         store.create_session(session),
         store.get_session("a"),
@@ -41,7 +43,7 @@ def everything(store: AtomicSessionStore, kit: Kit) -> list[Any]:
         store.delete_session("a"),
         store.list_sessions(),
         store.count_sessions(),
-        store.add_frame(kit.note()),
+        store.add_frame(note()),
         store.get_frames("a"),
         store.delete_frames("a"),
         store.count_frames("a"),
@@ -49,23 +51,23 @@ def everything(store: AtomicSessionStore, kit: Kit) -> list[Any]:
         store.update_sessions_batch([session]),
         store.modify_session("a", lambda s: s),
         store.get_or_create_session(session),
-        store.add_frames("a", [kit.note()]),
+        store.add_frames("a", [note()]),
         store.read_frames("a"),
         store.statistics(),
     ]
 
 
 @pytest.fixture(params=["actor", "sqlite", "owned"])
-def owner(request: pytest.FixtureRequest, kit: Kit) -> AtomicSessionStore:
+def owner(request: pytest.FixtureRequest) -> AtomicSessionStore:
     """A store with an owner, not yet open."""
-    return kit.make(request.param)
+    return make_store(request.param)
 
 
-async def test_every_call_after_closing_is_refused(owner: AtomicSessionStore, kit: Kit) -> None:
+async def test_every_call_after_closing_is_refused(owner: AtomicSessionStore) -> None:
     """`aclose()`: refuses new commands; `StoreClosed`, for ours without a cause."""
     async with owner:
-        await owner.create_session(kit.session("a"))
-    for call in everything(owner, kit):
+        await owner.create_session(new_session("a"))
+    for call in everything(owner):
         with pytest.raises(StoreClosed) as closed:
             await call
         assert closed.value.__cause__ is None
@@ -75,9 +77,9 @@ async def test_every_call_after_closing_is_refused(owner: AtomicSessionStore, ki
         await owner.open()
 
 
-async def test_nothing_is_asked_before_opening(owner: AtomicSessionStore, kit: Kit) -> None:
+async def test_nothing_is_asked_before_opening(owner: AtomicSessionStore) -> None:
     """Wrong use is `RuntimeError` at the call; opened twice too."""
-    for call in everything(owner, kit):
+    for call in everything(owner):
         with pytest.raises(RuntimeError):
             await call
     assert "new" in repr(owner)
@@ -88,24 +90,24 @@ async def test_nothing_is_asked_before_opening(owner: AtomicSessionStore, kit: K
             await owner.open()
 
 
-async def test_what_is_open_already_may_be_entered(owner: AtomicSessionStore, kit: Kit) -> None:
+async def test_what_is_open_already_may_be_entered(owner: AtomicSessionStore) -> None:
     """As what a factory made: `async with` closes it at the end, as always."""
     assert not owner.is_open
     assert await owner.open() is owner
     assert owner.is_open
     async with owner as entered:
         assert entered is owner
-        await owner.create_session(kit.session("a"))
+        await owner.create_session(new_session("a"))
     with pytest.raises(StoreClosed):
         await owner.count_sessions()
     assert PlainSessionStore().is_open
 
 
-async def test_closing_finishes_what_is_queued(owner: AtomicSessionStore, kit: Kit) -> None:
+async def test_closing_finishes_what_is_queued(owner: AtomicSessionStore) -> None:
     """`aclose()`: finishes queued ones, stops."""
     await owner.open()
-    await owner.create_session(kit.session("a"))
-    tasks = [asyncio.create_task(owner.add_frame(kit.note(n))) for n in range(20)]
+    await owner.create_session(new_session("a"))
+    tasks = [asyncio.create_task(owner.add_frame(note(n))) for n in range(20)]
     await asyncio.sleep(0)
     closing = [asyncio.create_task(owner.aclose()) for _ in range(3)]
     await asyncio.sleep(0)
@@ -115,32 +117,30 @@ async def test_closing_finishes_what_is_queued(owner: AtomicSessionStore, kit: K
     await asyncio.gather(*closing)
 
 
-async def test_stores_without_an_owner_have_nothing_to_close(kit: Kit) -> None:
+async def test_stores_without_an_owner_have_nothing_to_close() -> None:
     """Open and close are there on every store."""
     store = PlainSessionStore()
     assert await store.open() is store
-    await store.create_session(kit.session("a"))
+    await store.create_session(new_session("a"))
     await store.aclose(timeout=1)
     assert (await store.statistics()).mailbox is None
 
 
-async def test_after_a_crash_everyone_is_told_at_once(
-    kit: Kit, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_after_a_crash_everyone_is_told_at_once(caplog: pytest.LogCaptureFixture) -> None:
     """If the owner dies, everything queued is answered with `StoreClosed`, and every later call."""
     async with ActorSessionStore() as store:
-        await store.create_session(kit.session("a"))
+        await store.create_session(new_session("a"))
         tables = store._actor._runner._state  # type: ignore[attr-defined]  # broken on purpose
         tables._rows = None
         with caplog.at_level(logging.ERROR):
-            tasks = [asyncio.ensure_future(call) for call in everything(store, kit)]
+            tasks = [asyncio.ensure_future(call) for call in everything(store)]
             results = await asyncio.gather(*tasks, return_exceptions=True)
         assert len(results) == 17
         for error in results:
             assert isinstance(error, StoreClosed)
             assert isinstance(error.__cause__, OwnerCrashed)
             assert isinstance(error.__cause__.__cause__, AttributeError)
-        for call in everything(store, kit):
+        for call in everything(store):
             with pytest.raises(StoreClosed) as told:
                 await call
             assert isinstance(told.value.__cause__, OwnerCrashed)
@@ -150,14 +150,14 @@ async def test_after_a_crash_everyone_is_told_at_once(
 
 @pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning")
 async def test_another_loop_is_told_where_it_belongs(
-    owner: AtomicSessionStore, kit: Kit, loop_factory: LoopFactory
+    owner: AtomicSessionStore, loop_factory: LoopFactory
 ) -> None:
     """Used from another event loop: a clear error that names the thread-safe facade."""
     async with owner:
         caught: list[BaseException] = []
 
         async def ask() -> None:
-            for call in everything(owner, kit):
+            for call in everything(owner):
                 try:
                     await call
                 except RuntimeError as error:
@@ -170,7 +170,7 @@ async def test_another_loop_is_told_where_it_belongs(
         thread = threading.Thread(target=elsewhere)
         thread.start()
         await asyncio.to_thread(thread.join)
-        assert len(caught) == len(everything(owner, kit))
+        assert len(caught) == len(everything(owner))
         assert all("thread-safe facade" in str(error) for error in caught)
         assert await owner.count_sessions() == 0
 
@@ -192,15 +192,15 @@ def test_the_engines_errors_in_a_stores_words(error: ActorError, said: type[Exce
     assert (told.__cause__ is error) is isinstance(error, OwnerCrashed)
 
 
-async def test_a_full_mailbox_makes_callers_wait(kit: Kit) -> None:
+async def test_a_full_mailbox_makes_callers_wait() -> None:
     """Guarantees 6.3: back-pressure, in order; by count, and by the bytes of messages."""
     for bounded in (ActorSessionStore(capacity=2), ActorSessionStore(capacity_bytes=60)):
         async with bounded as store:
-            await store.create_session(kit.session("a"))
-            tasks = [asyncio.create_task(store.add_frame(kit.note(n))) for n in range(20)]
+            await store.create_session(new_session("a"))
+            tasks = [asyncio.create_task(store.add_frame(note(n))) for n in range(20)]
             await asyncio.sleep(0)
             mailbox = (await asyncio.gather(*tasks, store.statistics()))[-1]
-            assert kit.numbers(await store.get_frames("a")) == [*range(20)]
+            assert numbers(await store.get_frames("a")) == [*range(20)]
             held = (await store.statistics()).mailbox
             assert held is not None
             assert held.largest_batch <= 2

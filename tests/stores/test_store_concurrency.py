@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from typing import TYPE_CHECKING
 
 from sessionkeeper import (
     AtomicSessionStore,
@@ -13,8 +12,7 @@ from sessionkeeper import (
     SessionNotFound,
 )
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Kit
+from tests.support.sessions import new_session
 
 TASKS, TIMES = 64, 10
 
@@ -26,9 +24,7 @@ def count_on(session: Session) -> Session:
     return session.model_copy(update={"metadata": {"n": n + 1}})
 
 
-async def test_creating_and_deleting_race_to_one_outcome(
-    any_store: AtomicSessionStore, kit: Kit
-) -> None:
+async def test_creating_and_deleting_race_to_one_outcome(any_store: AtomicSessionStore) -> None:
     """Every step succeeds or says why not; what is left agrees with the counts."""
 
     async def worker(seed: int) -> int:
@@ -36,7 +32,7 @@ async def test_creating_and_deleting_race_to_one_outcome(
         for _ in range(20):
             key = rng.choice("abcd")
             if rng.random() < 0.5:
-                balance += (await any_store.get_or_create_session(kit.session(key)))[1]
+                balance += (await any_store.get_or_create_session(new_session(key)))[1]
             else:
                 with contextlib.suppress(SessionNotFound):
                     await any_store.delete_session(key)

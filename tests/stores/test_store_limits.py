@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from sessionkeeper import (
@@ -16,8 +16,8 @@ from sessionkeeper import (
 )
 from sessionkeeper.values.jsonrpc import MAX_DEPTH, MAX_MESSAGE_BYTES
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Design, Kit
+from tests.support.sessions import new_session, note
+from tests.support.stores import Design
 
 
 async def moment(store: AtomicSessionStore) -> tuple[StoreStatistics, list[Session]]:
@@ -43,92 +43,92 @@ class Refusing:
         return True
 
 
-async def test_sessions(design: Design, kit: Kit) -> None:
+async def test_sessions(design: Design) -> None:
     """`max_sessions`; deleting one makes room."""
     async with design(limits=StoreLimits(max_sessions=2)) as store:
-        await store.create_session(kit.session("a"))
-        await store.get_or_create_session(kit.session("b"))
+        await store.create_session(new_session("a"))
+        await store.get_or_create_session(new_session("b"))
         async with Refusing(store, "max_sessions", 2, 2):
-            await store.create_session(kit.session("c"))
+            await store.create_session(new_session("c"))
         async with Refusing(store, "max_sessions", 2, 2):
-            await store.get_or_create_session(kit.session("c"))
-        _, created = await store.get_or_create_session(kit.session("b"))
+            await store.get_or_create_session(new_session("c"))
+        _, created = await store.get_or_create_session(new_session("b"))
         assert not created
         await store.delete_session("a")
-        await store.create_session(kit.session("c"))
+        await store.create_session(new_session("c"))
 
 
-async def test_frames_per_session(design: Design, kit: Kit) -> None:
+async def test_frames_per_session(design: Design) -> None:
     """`max_frames_per_session`, by one or by many; each session has its own."""
     async with design(limits=StoreLimits(max_frames_per_session=3)) as store:
         for key in "ab":
-            await store.create_session(kit.session(key))
-        await store.add_frames("a", [kit.note(), kit.note()])
+            await store.create_session(new_session(key))
+        await store.add_frames("a", [note(), note()])
         async with Refusing(store, "max_frames_per_session", 2, 3):
-            await store.add_frames("a", [kit.note(), kit.note()])
-        await store.add_frame(kit.note())
+            await store.add_frames("a", [note(), note()])
+        await store.add_frame(note())
         async with Refusing(store, "max_frames_per_session", 3, 3):
-            await store.add_frame(kit.note())
-        assert await store.add_frame(kit.note(id="b")) == 1
+            await store.add_frame(note())
+        assert await store.add_frame(note(id="b")) == 1
         await store.delete_frames("a")
-        assert await store.add_frames("a", [kit.note()] * 3) == range(4, 7)
+        assert await store.add_frames("a", [note()] * 3) == range(4, 7)
 
 
-async def test_bytes_of_a_frame(design: Design, kit: Kit) -> None:
+async def test_bytes_of_a_frame(design: Design) -> None:
     """`max_frame_bytes`, of each frame of a batch too."""
     async with design(limits=StoreLimits(max_frame_bytes=100)) as store:
-        await store.create_session(kit.session("a"))
-        await store.add_frame(kit.note(size=100))
+        await store.create_session(new_session("a"))
+        await store.add_frame(note(size=100))
         async with Refusing(store, "max_frame_bytes", 101, 100):
-            await store.add_frame(kit.note(size=101))
-        await store.add_frames("a", [kit.note(size=100)] * 3)
+            await store.add_frame(note(size=101))
+        await store.add_frames("a", [note(size=100)] * 3)
         async with Refusing(store, "max_frame_bytes", 101, 100):
-            await store.add_frames("a", [kit.note(size=50), kit.note(size=101)])
+            await store.add_frames("a", [note(size=50), note(size=101)])
 
 
-async def test_bytes_of_a_session(design: Design, kit: Kit) -> None:
+async def test_bytes_of_a_session(design: Design) -> None:
     """`max_session_bytes`: of the messages it holds now."""
     async with design(limits=StoreLimits(max_session_bytes=200)) as store:
         for key in "ab":
-            await store.create_session(kit.session(key))
-        await store.add_frame(kit.note(size=99))
+            await store.create_session(new_session(key))
+        await store.add_frame(note(size=99))
         async with Refusing(store, "max_session_bytes", 99, 200):
-            await store.add_frame(kit.note(size=102))
-        await store.add_frame(kit.note(size=101))
+            await store.add_frame(note(size=102))
+        await store.add_frame(note(size=101))
         async with Refusing(store, "max_session_bytes", 200, 200):
-            await store.add_frame(kit.note())
-        await store.add_frame(kit.note(id="b", size=200))
+            await store.add_frame(note())
+        await store.add_frame(note(id="b", size=200))
         await store.delete_frames("a")
-        await store.add_frame(kit.note(size=200))
+        await store.add_frame(note(size=200))
 
 
-async def test_bytes_in_all(design: Design, kit: Kit) -> None:
+async def test_bytes_in_all(design: Design) -> None:
     """`max_total_bytes`: of all sessions; deleting one gives its bytes back."""
     async with design(limits=StoreLimits(max_total_bytes=200)) as store:
         for key in "abc":
-            await store.create_session(kit.session(key))
-        await store.add_frame(kit.note(id="a", size=120))
-        await store.add_frame(kit.note(id="b", size=80))
+            await store.create_session(new_session(key))
+        await store.add_frame(note(id="a", size=120))
+        await store.add_frame(note(id="b", size=80))
         async with Refusing(store, "max_total_bytes", 200, 200):
-            await store.add_frame(kit.note(id="c"))
+            await store.add_frame(note(id="c"))
         await store.delete_session("a")
         async with Refusing(store, "max_total_bytes", 80, 200):
-            await store.add_frames("c", [kit.note(id="c", size=60), kit.note(id="c", size=61)])
+            await store.add_frames("c", [note(id="c", size=60), note(id="c", size=61)])
         await store.delete_frames("b")
-        await store.add_frame(kit.note(id="c", size=200))
+        await store.add_frame(note(id="c", size=200))
 
 
-async def test_frames_of_a_batch(design: Design, kit: Kit) -> None:
+async def test_frames_of_a_batch(design: Design) -> None:
     """`max_frames_per_batch`: frames in one `add_frames`."""
     async with design(limits=StoreLimits(max_frames_per_batch=3)) as store:
-        await store.create_session(kit.session("a"))
-        await store.add_frames("a", [kit.note()] * 3)
+        await store.create_session(new_session("a"))
+        await store.add_frames("a", [note()] * 3)
         async with Refusing(store, "max_frames_per_batch", 4, 3):
-            await store.add_frames("a", [kit.note()] * 4)
+            await store.add_frames("a", [note()] * 4)
 
 
 @pytest.mark.parametrize("depth", [1, 5, 127])
-async def test_depth_of_a_message(design: Design, kit: Kit, depth: int) -> None:
+async def test_depth_of_a_message(design: Design, depth: int) -> None:
     """`max_json_depth`: a tighter limit than the 128 of every message."""
 
     def nested(levels: int) -> MessageEnvelope:
@@ -137,7 +137,7 @@ async def test_depth_of_a_message(design: Design, kit: Kit, depth: int) -> None:
         return MessageEnvelope.of("a", text, direction="client-to-server")
 
     async with design(limits=StoreLimits(max_json_depth=depth)) as store:
-        await store.create_session(kit.session("a"))
+        await store.create_session(new_session("a"))
         await store.add_frame(nested(depth))
         async with Refusing(store, "max_json_depth", depth + 1, depth):
             await store.add_frame(nested(depth + 1))
@@ -146,18 +146,18 @@ async def test_depth_of_a_message(design: Design, kit: Kit, depth: int) -> None:
 
 
 @pytest.mark.parametrize("field", ["metadata", "client_info", "server_info"])
-async def test_bytes_of_metadata(design: Design, kit: Kit, field: str) -> None:
+async def test_bytes_of_metadata(design: Design, field: str) -> None:
     """`max_metadata_bytes`: metadata, client and server info together, as JSON."""
 
     def weighing(size: int) -> dict[str, Any]:
         return {field: {"é": "x" * (size - len('{"é":""}'.encode()))}}
 
     async with design(limits=StoreLimits(max_metadata_bytes=100)) as store:
-        await store.create_session(kit.session("a", **weighing(100)))
+        await store.create_session(new_session("a", **weighing(100)))
         async with Refusing(store, "max_metadata_bytes", 101, 100):
-            await store.create_session(kit.session("b", **weighing(101)))
+            await store.create_session(new_session("b", **weighing(101)))
         async with Refusing(store, "max_metadata_bytes", 101, 100):
-            await store.get_or_create_session(kit.session("b", **weighing(101)))
+            await store.get_or_create_session(new_session("b", **weighing(101)))
         session = await store.get_session("a")
         async with Refusing(store, "max_metadata_bytes", 101, 100):
             await store.update_session(session.model_copy(update=weighing(101)))
@@ -165,16 +165,16 @@ async def test_bytes_of_metadata(design: Design, kit: Kit, field: str) -> None:
             await store.modify_session("a", lambda s: s.model_copy(update=weighing(101)))
         async with Refusing(store, "max_metadata_bytes", 101, 100):
             await store.add_frames(
-                "a", [kit.note()], change=lambda s: s.model_copy(update=weighing(101))
+                "a", [note()], change=lambda s: s.model_copy(update=weighing(101))
             )
         await store.update_session(session.model_copy(update=weighing(99)))
 
 
-async def test_metadata_is_weighed_together(design: Design, kit: Kit) -> None:
+async def test_metadata_is_weighed_together(design: Design) -> None:
     """Three small parts may be too much together."""
     part = {"x": "y" * 32}
     async with design(limits=StoreLimits(max_metadata_bytes=100)) as store:
-        await store.create_session(kit.session("a", metadata=part, client_info=part))
+        await store.create_session(new_session("a", metadata=part, client_info=part))
         async with Refusing(store, "max_metadata_bytes", 120, 100):
             await store.modify_session("a", lambda s: s.model_copy(update={"server_info": part}))
 

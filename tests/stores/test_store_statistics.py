@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sessionkeeper import AtomicSessionStore, Guarantees, SessionState
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Kit
+from tests.support.sessions import new_session, note
+from tests.support.stores import make_store
 
 
 async def test_statistics_count_sessions_by_state_frames_and_bytes(
-    any_store: AtomicSessionStore, kit: Kit
+    any_store: AtomicSessionStore,
 ) -> None:
     """`statistics()`: sessions by state, frames, bytes; all six states, and exact after deletes."""
     for key, state in zip("abcdef", SessionState, strict=True):
-        await any_store.create_session(kit.session(key, state=state))
+        await any_store.create_session(new_session(key, state=state))
     for n in range(3):
-        await any_store.add_frame(kit.note(n, "a", size=100))
-        await any_store.add_frame(kit.note(n, "b", size=200))
+        await any_store.add_frame(note(n, "a", size=100))
+        await any_store.add_frame(note(n, "b", size=200))
     assert (await any_store.statistics()).sessions == dict.fromkeys(SessionState, 1)
     await any_store.modify_session("a", lambda s: s.model_copy(update={"state": "active"}))
     await any_store.delete_session("f")
@@ -36,10 +34,10 @@ async def test_statistics_count_sessions_by_state_frames_and_bytes(
         assert 0 < held.mailbox.batches <= held.mailbox.commands
 
 
-def test_guarantees_are_declared_for_programs_to_read(kit: Kit) -> None:
+def test_guarantees_are_declared_for_programs_to_read() -> None:
     """`guarantees`: consistency of an operation, of a batch, of a listing; durability; scope."""
     declared: dict[str, Guarantees] = {
-        name: kit.make(name).guarantees for name in ("actor", "plain", "locked", "owned")
+        name: make_store(name).guarantees for name in ("actor", "plain", "locked", "owned")
     }
     for name, guarantees in declared.items():
         assert (guarantees.operation, guarantees.listing) == ("linearizable",) * 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from sessionkeeper import (
@@ -15,8 +15,7 @@ from sessionkeeper import (
     VersionState,
 )
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Kit
+from tests.support.sessions import note
 
 
 async def held(store: AtomicSessionStore) -> list[str]:
@@ -72,7 +71,7 @@ class Counted(bytes):
         return 0
 
 
-async def test_a_subclass_is_no_way_in(any_store: AtomicSessionStore, kit: Kit) -> None:
+async def test_a_subclass_is_no_way_in(any_store: AtomicSessionStore) -> None:
     """An instance of a subclass is rebuilt as the plain value before it is kept."""
     state, own = Thawed(requested="1"), OpenDict({"a": "1"})
     session = OpenSession.new(
@@ -81,7 +80,7 @@ async def test_a_subclass_is_no_way_in(any_store: AtomicSessionStore, kit: Kit) 
     context = OpenContext.model_validate(
         {"session_id": "a", "direction": "client-to-server", "metadata": own}
     )
-    plain = kit.note(size=100)
+    plain = note(size=100)
     sent = MessageEnvelope(message=Counted(plain.message), context=context)
     opened = OpenEnvelope(message=plain.message, context=context)
     created = await any_store.create_session(session)

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import ActorSessionStore, LimitExceeded, SessionExists, StoreLimits
 from sessionkeeper.transfer.json_lines import StoredSession, import_session
 
-if TYPE_CHECKING:
-    from tests.stores.conftest import Kit
+from tests.support.sessions import new_session, note
 
 
-def stored(kit: Kit, frames: int) -> StoredSession:
+def stored(frames: int) -> StoredSession:
     """A session read from an export."""
-    notes = tuple(kit.note(n) for n in range(frames))
-    return StoredSession(kit.session("a", state="closed"), notes, trimmed=0)
+    notes = tuple(note(n) for n in range(frames))
+    return StoredSession(new_session("a", state="closed"), notes, trimmed=0)
 
 
-async def test_what_a_limit_refuses_is_undone(kit: Kit) -> None:
+async def test_what_a_limit_refuses_is_undone() -> None:
     """The error is the store's, and the session is not there."""
     async with ActorSessionStore(limits=StoreLimits(max_frames_per_session=2)) as store:
         with pytest.raises(LimitExceeded, match="max_frames_per_session"):
-            await import_session(store, stored(kit, 3))
+            await import_session(store, stored(3))
         assert await store.count_sessions() == 0
-        assert (await import_session(store, stored(kit, 2))).frame_count == 2
+        assert (await import_session(store, stored(2))).frame_count == 2
 
 
 @pytest.mark.parametrize("cancels", [1, 3])
-async def test_what_is_cancelled_is_undone(kit: Kit, cancels: int) -> None:
+async def test_what_is_cancelled_is_undone(cancels: int) -> None:
     """At any moment, its first step included, and again while it is undone: whole or not at all."""
     whole = 0
     for turns in range(40):
         async with ActorSessionStore() as store:
-            task = asyncio.create_task(import_session(store, stored(kit, 3)))
+            task = asyncio.create_task(import_session(store, stored(3)))
             for _ in range(turns):
                 await asyncio.sleep(0)
             for _ in range(cancels):
@@ -49,10 +47,10 @@ async def test_what_is_cancelled_is_undone(kit: Kit, cancels: int) -> None:
     assert 0 < whole < 40
 
 
-async def test_a_session_that_was_there_stays(kit: Kit) -> None:
+async def test_a_session_that_was_there_stays() -> None:
     """An import that finds its id taken undoes nothing."""
     async with ActorSessionStore() as store:
-        await store.create_session(kit.session("a"))
+        await store.create_session(new_session("a"))
         with pytest.raises(SessionExists):
-            await import_session(store, stored(kit, 3))
+            await import_session(store, stored(3))
         assert await store.count_sessions() == 1

@@ -1,4 +1,4 @@
-"""A store behind its facade for threads, and sessions and messages in few words."""
+"""A store behind its facade for threads, on a loop in another thread."""
 
 from __future__ import annotations
 
@@ -8,22 +8,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import pytest
-from sessionkeeper import ActorSessionStore, MessageEnvelope, Session, ThreadSafeSessionStore
+from sessionkeeper import ActorSessionStore, ThreadSafeSessionStore
 
 R = TypeVar("R")
-
-
-class Desk:
-    """What a test needs in every second line."""
-
-    def session(self, id: str = "a", **fields: object) -> Session:
-        """A session to be created."""
-        return Session.new(transport_type="stdio", id=id, **fields)
-
-    def note(self, n: int = 0, id: str = "a") -> MessageEnvelope:
-        """A numbered notification."""
-        message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
-        return MessageEnvelope.of(id, message, direction="client-to-server")
 
 
 class Service:
@@ -57,12 +44,6 @@ class Service:
             self.loop.run_until_complete(asyncio.wait(tasks))
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
-
-
-@pytest.fixture
-def desk() -> Desk:
-    """Sessions and messages."""
-    return Desk()
 
 
 @pytest.fixture

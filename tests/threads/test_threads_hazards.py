@@ -19,9 +19,11 @@ from sessionkeeper import (
 )
 from soleowner import Command, OwnerCrashed, Reentrant, WouldBlock, WrongLoop
 
+from tests.support.sessions import new_session, note
+
 if TYPE_CHECKING:
     from tests.conftest import Crowd
-    from tests.threads.conftest import Desk, Service
+    from tests.threads.conftest import Service
 
 
 class Bug(Command[Any, None]):
@@ -46,14 +48,12 @@ class ByTwo(ActorSessionStore):
             return await self.count_sessions()
 
 
-async def test_on_the_loops_own_thread_every_call_raises(
-    store: ActorSessionStore, desk: Desk
-) -> None:
+async def test_on_the_loops_own_thread_every_call_raises(store: ActorSessionStore) -> None:
     """It would block the loop for ever; the error says what to do instead."""
     facade = ThreadSafeSessionStore(store)
     calls: list[Callable[[], object]] = [
         facade.count_sessions,
-        lambda: facade.create_session(desk.session()),
+        lambda: facade.create_session(new_session()),
         lambda: facade.watch_frames("a"),
         facade.statistics,
     ]
@@ -73,12 +73,10 @@ async def test_elsewhere_the_store_names_the_facade(store: ActorSessionStore) ->
     await asyncio.to_thread(ask)
 
 
-async def test_inside_a_change_the_facade_raises(
-    store: ActorSessionStore, desk: Desk, crowd: Crowd
-) -> None:
+async def test_inside_a_change_the_facade_raises(store: ActorSessionStore, crowd: Crowd) -> None:
     """Guarantees 14.2: the owner would wait for itself."""
     facade = ThreadSafeSessionStore(store)
-    await store.create_session(desk.session())
+    await store.create_session(new_session())
 
     def change(session: Any) -> Any:
         facade.count_sessions()
@@ -109,13 +107,13 @@ async def test_an_inner_store_cannot_ask_its_owner_from_a_thread(crowd: Crowd) -
         assert await crowd.do(inner.facade.list_sessions) == [[]]
 
 
-async def test_a_third_partys_store_behind_its_owner(desk: Desk, crowd: Crowd) -> None:
+async def test_a_third_partys_store_behind_its_owner(crowd: Crowd) -> None:
     """`OwnedSessionStore` has a facade as well, with its refusals."""
     async with OwnedSessionStore(PlainSessionStore()) as store:
         facade = ThreadSafeSessionStore(store)
 
         def work() -> int:
-            facade.create_session(desk.session())
+            facade.create_session(new_session())
             facade.modify_session("a", lambda s: s.model_copy(update={"state": "active"}))
             with pytest.raises(SessionNotFound):
                 facade.get_session("b")
@@ -125,16 +123,16 @@ async def test_a_third_partys_store_behind_its_owner(desk: Desk, crowd: Crowd) -
             ):
                 with pytest.raises(NotImplementedError):
                     refused()
-            return facade.add_frame(desk.note()) + facade.statistics().frames
+            return facade.add_frame(note()) + facade.statistics().frames
 
         assert await crowd.do(work) == [2]
         assert (await store.get_session("a")).state == "active"
 
 
-async def test_a_users_own_methods_are_the_facades(desk: Desk, crowd: Crowd) -> None:
+async def test_a_users_own_methods_are_the_facades(crowd: Crowd) -> None:
     """The facade is the store's, its overrides included."""
     async with ByTwo() as store:
-        await store.create_session(desk.session())
+        await store.create_session(new_session())
         facade = ThreadSafeSessionStore(store)
         assert await crowd.do(facade.count_sessions) == [2]
         assert await crowd.do(lambda: facade.count_frames("b")) == [2]  # it caught the error
@@ -154,11 +152,11 @@ async def test_a_store_that_is_not_open_says_so(store: ActorSessionStore) -> Non
 
 
 async def test_a_crash_of_the_owner_is_told_to_every_thread(
-    store: ActorSessionStore, desk: Desk, crowd: Crowd
+    store: ActorSessionStore, crowd: Crowd
 ) -> None:
     """`StoreClosed`, with the crash as its cause."""
     facade = ThreadSafeSessionStore(store)
-    await store.create_session(desk.session())
+    await store.create_session(new_session())
 
     crash = store._actor.ask(Bug())
     asked = [crowd.begin(lambda: facade.get_session("a")) for _ in range(8)]
@@ -172,10 +170,10 @@ async def test_a_crash_of_the_owner_is_told_to_every_thread(
 
 
 def test_a_stopped_loop_ends_all_waiting(
-    facade: ThreadSafeSessionStore, service: Service, crowd: Crowd, desk: Desk
+    facade: ThreadSafeSessionStore, service: Service, crowd: Crowd
 ) -> None:
     """Within about a second: `StoreClosed`, and the command has no effect."""
-    facade.create_session(desk.session())
+    facade.create_session(new_session())
     service.stop()
     asked = [crowd.begin(lambda: facade.delete_session("a")) for _ in range(16)]
     assert {type(each.exception(timeout=20)) for each in asked} == {StoreClosed}

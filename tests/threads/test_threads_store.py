@@ -21,9 +21,11 @@ from sessionkeeper import (
     ThreadSafeSessionStore,
 )
 
+from tests.support.sessions import new_session, note
+
 if TYPE_CHECKING:
     from tests.conftest import Crowd
-    from tests.threads.conftest import Desk, Service
+    from tests.threads.conftest import Service
 
 LIFE = {"open", "aclose", "is_open", "guarantees", "mailbox", "observe", "subscribe"}
 
@@ -46,11 +48,11 @@ def test_every_method_is_there_with_its_parameters(name: str) -> None:
         assert mine.return_annotation == theirs.return_annotation
 
 
-def test_a_principals_view_is_for_threads_too(facade: ThreadSafeSessionStore, desk: Desk) -> None:
+def test_a_principals_view_is_for_threads_too(facade: ThreadSafeSessionStore) -> None:
     """What is somebody else's does not exist; the check is in the same step."""
     alice, bob = facade.for_principal("alice"), facade.for_principal("bob")
-    assert alice.create_session(desk.session()).principal == "alice"
-    assert alice.add_frame(desk.note(1)) == 1
+    assert alice.create_session(new_session()).principal == "alice"
+    assert alice.add_frame(note(1)) == 1
     assert [frame.seq for frame in alice.read_frames("a")] == [1]
     with alice.watch_frames("a") as frames:
         assert next(frames).seq == 1
@@ -63,21 +65,21 @@ def test_a_principals_view_is_for_threads_too(facade: ThreadSafeSessionStore, de
 
 
 def test_every_method_answers_what_the_store_answers(
-    facade: ThreadSafeSessionStore, service: Service, desk: Desk
+    facade: ThreadSafeSessionStore, service: Service
 ) -> None:
     """Each once, beside the store itself."""
-    session = facade.create_session(desk.session())
+    session = facade.create_session(new_session())
     assert facade.get_session("a") == session == service.run(service.store.get_session("a"))
     session = facade.update_session(session.model_copy(update={"tags": {"t"}}))
     assert facade.get_sessions_batch(["a"]) == [session] == facade.list_sessions()
     (session,) = facade.update_sessions_batch([session.model_copy(update={"tags": {"u"}})])
-    assert facade.get_or_create_session(desk.session()) == (session, False)
+    assert facade.get_or_create_session(new_session()) == (session, False)
     assert facade.count_sessions() == 1
     active = facade.modify_session("a", lambda s: s.model_copy(update={"state": "active"}))
     assert active == facade.get_session("a")
     facade.touch_session("a")
-    assert facade.add_frame(desk.note(1)) == 1
-    notes = [desk.note(n) for n in (2, 3)]
+    assert facade.add_frame(note(1)) == 1
+    notes = [note(n) for n in (2, 3)]
     assert facade.add_frames("a", notes, expected_last_seq=1, change=lambda s: s) == range(2, 4)
     assert [each.message for each in facade.get_frames("a")[1:]] == [n.message for n in notes]
     assert [frame.seq for frame in facade.read_frames("a", after=1, limit=1)] == [2]
@@ -88,17 +90,17 @@ def test_every_method_answers_what_the_store_answers(
     assert [each.id for each in facade.expire_sessions(idle=0)] == ["a"]
     assert facade.statistics().frames == 0
     assert facade.purge_sessions(ended_before=datetime.now(UTC) + timedelta(1)) == 1
-    facade.create_session(desk.session("b"))
+    facade.create_session(new_session("b"))
     facade.delete_session("b")
     assert facade.count_sessions() == 0
     assert facade.guarantees is ActorSessionStore.guarantees
 
 
-def test_errors_are_the_stores(facade: ThreadSafeSessionStore, desk: Desk) -> None:
+def test_errors_are_the_stores(facade: ThreadSafeSessionStore) -> None:
     """Wrong arguments are refused in the calling thread, before anything is sent."""
-    facade.create_session(desk.session())
+    facade.create_session(new_session())
     with pytest.raises(SessionExists):
-        facade.create_session(desk.session())
+        facade.create_session(new_session())
     with pytest.raises(SessionNotFound):
         facade.get_session("b")
     commands = facade.statistics().mailbox.commands  # type: ignore[union-attr]  # it has one
@@ -115,11 +117,9 @@ def test_errors_are_the_stores(facade: ThreadSafeSessionStore, desk: Desk) -> No
     assert facade.statistics().mailbox.commands == commands + 1  # type: ignore[union-attr]  # it has one
 
 
-def test_what_a_change_raises_reaches_its_thread(
-    facade: ThreadSafeSessionStore, desk: Desk
-) -> None:
+def test_what_a_change_raises_reaches_its_thread(facade: ThreadSafeSessionStore) -> None:
     """And nothing is stored; the owner lives on."""
-    facade.create_session(desk.session())
+    facade.create_session(new_session())
     mine = KeyError("mine")
 
     def change(_: Any) -> Any:
@@ -133,11 +133,11 @@ def test_what_a_change_raises_reaches_its_thread(
 
 @pytest.mark.parametrize("threads", [16, 64])
 async def test_no_modification_of_racing_threads_is_lost(
-    store: ActorSessionStore, desk: Desk, crowd: Crowd, threads: int
+    store: ActorSessionStore, crowd: Crowd, threads: int
 ) -> None:
     """`modify_session` never conflicts, whoever calls it, tasks of the loop included."""
     facade = ThreadSafeSessionStore(store)
-    await store.create_session(desk.session(metadata={"n": 0}))
+    await store.create_session(new_session(metadata={"n": 0}))
 
     def more(session: Any) -> Any:
         return session.model_copy(update={"metadata": {"n": session.metadata["n"] + 1}})
@@ -155,34 +155,30 @@ async def test_no_modification_of_racing_threads_is_lost(
     assert (await store.get_session("a")).metadata == {"n": 10 * threads + 50}
 
 
-async def test_frames_of_racing_threads_have_no_gap(
-    store: ActorSessionStore, desk: Desk, crowd: Crowd
-) -> None:
+async def test_frames_of_racing_threads_have_no_gap(store: ActorSessionStore, crowd: Crowd) -> None:
     """Each thread sees its numbers grow; together they are all the numbers."""
     facade = ThreadSafeSessionStore(store)
-    await store.create_session(desk.session())
+    await store.create_session(new_session())
     got = await crowd.do(
-        *[lambda: [facade.add_frame(desk.note(n)) for n in range(20)] for _ in range(16)]
+        *[lambda: [facade.add_frame(note(n)) for n in range(20)] for _ in range(16)]
     )
     assert all(numbers == sorted(numbers) for numbers in got)
     assert sorted(n for numbers in got for n in numbers) == [*range(1, 321)]
 
 
-async def test_exactly_one_of_many_threads_creates(
-    store: ActorSessionStore, desk: Desk, crowd: Crowd
-) -> None:
+async def test_exactly_one_of_many_threads_creates(store: ActorSessionStore, crowd: Crowd) -> None:
     """`get_or_create_session`, from threads."""
     facade = ThreadSafeSessionStore(store)
-    got = await crowd.do(*[lambda: facade.get_or_create_session(desk.session())[1]] * 16)
+    got = await crowd.do(*[lambda: facade.get_or_create_session(new_session())[1]] * 16)
     assert sorted(got) == [False] * 15 + [True]
 
 
 async def test_threads_that_wait_together_are_one_batch(
-    store: ActorSessionStore, desk: Desk, crowd: Crowd
+    store: ActorSessionStore, crowd: Crowd
 ) -> None:
     """One wake-up of the loop, one batch of the owner."""
     facade = ThreadSafeSessionStore(store)
-    await store.create_session(desk.session())
+    await store.create_session(new_session())
     before = store.mailbox.batches
     asked = [crowd.begin(lambda: facade.get_session("a")) for _ in range(32)]
     crowd.until(lambda: len(facade._port._calls) == 32)  # the loop stands still meanwhile
@@ -213,15 +209,13 @@ def test_closing_the_facade_leaves_the_store_open(
     assert "closed" in repr(facade)
 
 
-def test_a_facade_has_a_timeout_and_so_have_its_copies(
-    service: Service, crowd: Crowd, desk: Desk
-) -> None:
+def test_a_facade_has_a_timeout_and_so_have_its_copies(service: Service, crowd: Crowd) -> None:
     """The command still queued has no effect; `within` shares the port."""
     patient = ThreadSafeSessionStore(service.store)
     facade = patient.within(0.01)
 
     async def standing_still() -> None:
-        asked = crowd.begin(lambda: facade.create_session(desk.session()))
+        asked = crowd.begin(lambda: facade.create_session(new_session()))
         crowd.until(asked.done)
         assert isinstance(asked.exception(), TimeoutError)
 

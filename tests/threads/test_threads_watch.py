@@ -15,9 +15,11 @@ from sessionkeeper import (
     ThreadSafeSessionStore,
 )
 
+from tests.support.sessions import new_session, note
+
 if TYPE_CHECKING:
     from tests.conftest import Crowd
-    from tests.threads.conftest import Desk, Service
+    from tests.threads.conftest import Service
 
 
 async def outcome(asked: Any) -> Any:
@@ -40,39 +42,37 @@ async def none_left(store: ActorSessionStore) -> None:
 
 
 async def test_all_that_is_there_then_each_new_frame(
-    store: ActorSessionStore, desk: Desk, crowd: Crowd
+    store: ActorSessionStore, crowd: Crowd
 ) -> None:
     """In order, none twice, none missed; it ends when the session ends."""
     facade = ThreadSafeSessionStore(store)
-    await store.create_session(desk.session())
-    await store.add_frames("a", [desk.note(n) for n in range(3)])
+    await store.create_session(new_session())
+    await store.add_frames("a", [note(n) for n in range(3)])
     asked = crowd.begin(lambda: [frame.seq for frame in facade.watch_frames("a", after=1)])
     await blocked(store)
-    await store.add_frame(desk.note(4))
+    await store.add_frame(note(4))
     closed = {"state": SessionState.CLOSED}
-    await store.add_frames("a", [desk.note(5)], change=lambda s: s.model_copy(update=closed))
+    await store.add_frames("a", [note(5)], change=lambda s: s.model_copy(update=closed))
     assert await outcome(asked) == [2, 3, 4, 5]
     assert len(store._wakeups) == 0
 
 
 async def test_closing_the_store_ends_a_blocked_step(
-    store: ActorSessionStore, desk: Desk, crowd: Crowd
+    store: ActorSessionStore, crowd: Crowd
 ) -> None:
     """It raises `StoreClosed`."""
     facade = ThreadSafeSessionStore(store)
-    await store.create_session(desk.session())
+    await store.create_session(new_session())
     asked = crowd.begin(lambda: next(facade.watch_frames("a")))
     await blocked(store)
     await store.aclose()
     assert isinstance(await outcome(asked), StoreClosed)
 
 
-async def test_another_thread_ends_a_blocked_step(
-    store: ActorSessionStore, desk: Desk, crowd: Crowd
-) -> None:
+async def test_another_thread_ends_a_blocked_step(store: ActorSessionStore, crowd: Crowd) -> None:
     """`close` from anywhere, the loop's thread included; the iteration is over, without error."""
     facade = ThreadSafeSessionStore(store)
-    await store.create_session(desk.session())
+    await store.create_session(new_session())
     readers: list[Any] = []
 
     def watch() -> list[int]:
@@ -89,13 +89,11 @@ async def test_another_thread_ends_a_blocked_step(
     assert await crowd.do(lambda: [*readers[0]]) == [[]]
 
 
-async def test_breaking_off_leaves_nothing(
-    store: ActorSessionStore, desk: Desk, crowd: Crowd
-) -> None:
+async def test_breaking_off_leaves_nothing(store: ActorSessionStore, crowd: Crowd) -> None:
     """Leaving the block takes the bell down."""
     facade = ThreadSafeSessionStore(store)
-    await store.create_session(desk.session())
-    await store.add_frame(desk.note())
+    await store.create_session(new_session())
+    await store.add_frame(note())
 
     kept: list[Any] = []
 
@@ -110,9 +108,7 @@ async def test_breaking_off_leaves_nothing(
     await none_left(store)
 
 
-async def test_what_the_store_raises_is_raised(
-    store: ActorSessionStore, desk: Desk, crowd: Crowd
-) -> None:
+async def test_what_the_store_raises_is_raised(store: ActorSessionStore, crowd: Crowd) -> None:
     """Wrong arguments at once, a missing session at the first step, which ends it."""
     facade = ThreadSafeSessionStore(store)
 
@@ -128,13 +124,11 @@ async def test_what_the_store_raises_is_raised(
     await none_left(store)
 
 
-async def test_a_closed_facade_watches_no_more(
-    store: ActorSessionStore, desk: Desk, crowd: Crowd
-) -> None:
+async def test_a_closed_facade_watches_no_more(store: ActorSessionStore, crowd: Crowd) -> None:
     """A new one is refused, and so is the next step of an old one."""
     facade = ThreadSafeSessionStore(store)
-    await store.create_session(desk.session())
-    await store.add_frames("a", [desk.note(n) for n in range(2)])
+    await store.create_session(new_session())
+    await store.add_frames("a", [note(n) for n in range(2)])
     kept: list[Any] = []
 
     def work() -> str:
@@ -152,14 +146,14 @@ async def test_a_closed_facade_watches_no_more(
 
 
 def test_the_end_of_asyncio_run_ends_a_blocked_step(
-    loop_factory: Callable[[], asyncio.AbstractEventLoop], crowd: Crowd, desk: Desk
+    loop_factory: Callable[[], asyncio.AbstractEventLoop], crowd: Crowd
 ) -> None:
     """It does not look like the end of the session: `StoreClosed`."""
 
     async def main() -> Any:
         store = await ActorSessionStore().open()
         facade = ThreadSafeSessionStore(store)
-        await store.create_session(desk.session())
+        await store.create_session(new_session())
         asked = crowd.begin(lambda: [*facade.watch_frames("a")])
         await blocked(store)
         return asked
@@ -170,10 +164,10 @@ def test_the_end_of_asyncio_run_ends_a_blocked_step(
 
 
 def test_a_stopped_loop_ends_a_blocked_step(
-    facade: ThreadSafeSessionStore, service: Service, crowd: Crowd, desk: Desk
+    facade: ThreadSafeSessionStore, service: Service, crowd: Crowd
 ) -> None:
     """Hazard 12: within about a second."""
-    facade.create_session(desk.session())
+    facade.create_session(new_session())
     asked = crowd.begin(lambda: [*facade.watch_frames("a")])
     crowd.until(lambda: len(service.store._wakeups))
     service.stop()

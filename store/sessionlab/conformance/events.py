@@ -21,7 +21,7 @@ __all__ = ["EventsConformance"]
 caller: ContextVar[str] = ContextVar("sessionkeeper_conformance_caller")
 
 
-class Ear:
+class EventLog:
     """A listener that remembers."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Ear:
     def __call__(self, event: SessionEvent, context: Context) -> None:
         self.heard.append(event)
 
-    async def told(self) -> list[str]:
+    async def take(self) -> list[str]:
         """What was heard, in words; forget it."""
         await turns(5)  # an event may be told a little after the reply
         words = [
@@ -44,16 +44,16 @@ class Ear:
 class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
     async def test_each_event_is_told_once_and_in_order(self, store: AtomicSessionStore) -> None:
         """Created, changed in state, deleted: once for each event and in their order."""
-        ear = Ear()
-        store.subscribe(ear)
+        log = EventLog()
+        store.subscribe(log)
         created = await store.create_session(new())
         await store.add_frame(note())
         await store.update_session(tagged(created, "x"))
-        assert await ear.told() == ["a created nothing>initializing"]
+        assert await log.take() == ["a created nothing>initializing"]
         for state in ("active", "closed"):
             await store.update_session(become(state)(await store.get_session("a")))
         await store.delete_session("a")
-        assert await ear.told() == [
+        assert await log.take() == [
             "a state-changed initializing>active",
             "a state-changed active>closed",
             "a deleted closed>closed",
@@ -62,8 +62,8 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
     async def test_what_is_refused_is_not_told(self, store: AtomicSessionStore) -> None:
         """An error means certainly no effect, so there is nothing to tell."""
         await store.create_session(new(state="closed"))
-        ear = Ear()
-        store.subscribe(ear)
+        log = EventLog()
+        store.subscribe(log)
         current = await store.get_session("a")
         for call in (
             partial(store.create_session, new()),
@@ -73,32 +73,32 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
         ):
             with pytest.raises(SessionError):
                 await call()
-        assert await ear.told() == []
+        assert await log.take() == []
 
     async def test_an_event_shows_the_session_as_it_is_then(
         self, store: AtomicSessionStore
     ) -> None:
         """The session as it is afterwards; one that is gone, as it was last."""
-        ear = Ear()
-        store.subscribe(ear)
+        log = EventLog()
+        store.subscribe(log)
         created = await store.create_session(new())
         closed = await store.update_session(become("closed")(created))
         await store.delete_session("a")
         await turns(5)
-        assert [event.session for event in ear.heard] == [created, closed, closed]
-        assert [event.ended for event in ear.heard] == [False, True, False]
+        assert [event.session for event in log.heard] == [created, closed, closed]
+        assert [event.ended for event in log.heard] == [False, True, False]
 
     @needs("expire_sessions", "purge_sessions", "get_or_create_session", "modify_session")
     async def test_every_method_tells(self, store: AtomicSessionStore) -> None:
         """Whichever method brought it about, by the name of what happened."""
-        ear = Ear()
-        store.subscribe(ear)
+        log = EventLog()
+        store.subscribe(log)
         await store.get_or_create_session(new("a"))
         await store.get_or_create_session(new("a"))
         await store.modify_session("a", become("active"))
         await store.expire_sessions(idle=0)
         await store.purge_sessions(ended_for=0)
-        assert await ear.told() == [
+        assert await log.take() == [
             "a created nothing>initializing",
             "a state-changed initializing>active",
             "a state-changed active>timed-out",
@@ -110,11 +110,11 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
         """Each eviction is counted and reported, before the session it made room for."""
         limits = StoreLimits(max_sessions=1, sessions_full=SessionsFull.EVICT_IDLE)
         async with self.made(limits=limits) as store:
-            ear = Ear()
-            store.subscribe(ear)
+            log = EventLog()
+            store.subscribe(log)
             for key in "ab":
                 await store.create_session(new(key))
-            assert await ear.told() == [
+            assert await log.take() == [
                 "a created nothing>initializing",
                 "a evicted initializing>initializing",
                 "b created nothing>initializing",
@@ -128,24 +128,24 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
         def grumpy(event: SessionEvent, context: Context) -> None:
             raise LookupError("secret")
 
-        ear = Ear()
+        log = EventLog()
         store.subscribe(grumpy)
-        store.subscribe(ear)
+        store.subscribe(log)
         with caplog.at_level(logging.CRITICAL):
             await store.create_session(new())
-        assert await ear.told() == ["a created nothing>initializing"]
+        assert await log.take() == ["a created nothing>initializing"]
         assert await store.count_sessions() == 1
         assert "secret" not in caplog.text
 
     async def test_who_has_left_is_not_told(self, store: AtomicSessionStore) -> None:
         """`subscribe` returns what ends it; twice does no harm, others stay."""
-        gone, here = Ear(), Ear()
+        gone, here = EventLog(), EventLog()
         leave = store.subscribe(gone)
         store.subscribe(here)
         leave()
         leave()
         await store.create_session(new())
-        assert (await gone.told(), await here.told()) == ([], ["a created nothing>initializing"])
+        assert (await gone.take(), await here.take()) == ([], ["a created nothing>initializing"])
 
     async def test_a_listener_is_given_its_callers_context(self, store: AtomicSessionStore) -> None:
         """Called with the captured context of the caller who brought it about."""

@@ -15,7 +15,7 @@ from sessionkeeper.values.states import SessionState, SessionStatus
 
 from .kit import AtomicStoreKit
 from .promise import demand, needs
-from .samples import Dial, become, held, new, note, numbers, turns
+from .samples import FakeClock, become, held, new, note, numbers, turns
 
 __all__ = ["ExpiryConformance"]
 
@@ -25,11 +25,11 @@ FAR = timedelta(days=365)
 
 class ExpiryConformance(AtomicStoreKit):
     @asynccontextmanager
-    async def timed(self) -> AsyncGenerator[tuple[AtomicSessionStore, Dial]]:
+    async def timed(self) -> AsyncGenerator[tuple[AtomicSessionStore, FakeClock]]:
         """A store, and the clock it goes by."""
-        dial = Dial()
-        async with self.made(clock=dial.clock()) as store:
-            yield store, dial
+        clock = FakeClock()
+        async with self.made(clock=clock.as_clock()) as store:
+            yield store, clock
 
     @needs("expire_sessions")
     async def test_what_is_due_is_ended(self, store: AtomicSessionStore) -> None:
@@ -76,46 +76,46 @@ class ExpiryConformance(AtomicStoreKit):
     @needs("expire_sessions", "clock")
     async def test_idle_counts_from_the_last_activity(self) -> None:
         """`idle`: without activity for so many seconds; frames and changes are activity."""
-        async with self.timed() as (store, dial):
+        async with self.timed() as (store, clock):
             for key in "abc":
                 await store.create_session(new(key))
             # An owner takes ages from the clock, and shows the times of the store behind it.
-            shown = (await store.get_session("c")).created_at == dial.moment()
-            dial.wait(8)
+            shown = (await store.get_session("c")).created_at == clock.moment()
+            clock.advance(8)
             await store.add_frame(note(id="a"))
             await store.update_session(become("active")(await store.get_session("b")))
-            dial.wait(1.5)
+            clock.advance(1.5)
             assert await store.expire_sessions(idle=10) == []
-            dial.wait(0.5)
+            clock.advance(0.5)
             (ended,) = await store.expire_sessions(idle=10)
             assert ended.id == "c"
-            assert ended.ended_at == dial.moment() or not shown
-            dial.wait(8)
+            assert ended.ended_at == clock.moment() or not shown
+            clock.advance(8)
             assert {each.id for each in await store.expire_sessions(idle=10)} == {"a", "b"}
 
     @needs("expire_sessions", "clock")
     async def test_age_counts_from_creation(self) -> None:
         """`age`: created so many seconds ago, whatever its activity; either suffices."""
-        async with self.timed() as (store, dial):
+        async with self.timed() as (store, clock):
             await store.create_session(new("a"))
-            dial.wait(8)
+            clock.advance(8)
             await store.create_session(new("b"))
             await store.add_frame(note(id="a"))
-            dial.wait(2)
+            clock.advance(2)
             assert await store.expire_sessions(idle=10) == []
             assert [each.id for each in await store.expire_sessions(idle=10, age=10)] == ["a"]
-            dial.wait(8)
+            clock.advance(8)
             assert [each.id for each in await store.expire_sessions(idle=10, age=99)] == ["b"]
 
     @needs("expire_sessions", "clock")
     async def test_a_jump_of_the_wall_clock_ends_nobody(self) -> None:
         """Monotonic time for ages: a wall clock that jumps ends nobody and spares nobody."""
-        async with self.timed() as (store, dial):
+        async with self.timed() as (store, clock):
             await store.create_session(new("a"))
-            dial.wall += 1e9
+            clock.wall += 1e9
             assert await store.expire_sessions(idle=10, age=10) == []
-            dial.wall -= 2e9
-            dial.steady += 10
+            clock.wall -= 2e9
+            clock.steady += 10
             assert [each.id for each in await store.expire_sessions(idle=10)] == ["a"]
 
     @needs("expire_sessions", "clock")
@@ -123,12 +123,12 @@ class ExpiryConformance(AtomicStoreKit):
         """Check and change in one step: each session was used, or ended, and never both."""
         for seed in range(3):
             random = Random(seed)  # noqa: S311  # a seed, not a secret
-            async with self.timed() as (store, dial):
+            async with self.timed() as (store, clock):
                 demand(store, "operation")
                 keys = [f"s{n}" for n in range(24)]
                 for key in keys:
                     await store.create_session(new(key))
-                dial.wait(100)
+                clock.advance(100)
 
                 async def use(key: str, wait: int, store: AtomicSessionStore = store) -> str | None:
                     await turns(wait)
@@ -180,9 +180,9 @@ class ExpiryConformance(AtomicStoreKit):
     @needs("purge_sessions", "clock")
     async def test_a_moment_is_as_it_is_shown(self) -> None:
         """`ended_before`: an `ended_at` somebody was given is not before itself."""
-        async with self.timed() as (store, dial):
+        async with self.timed() as (store, clock):
             for n in range(1, 20):
-                dial.wait(n * 0.123_456_7)  # finer than a datetime shows
+                clock.advance(n * 0.123_456_7)  # finer than a datetime shows
                 ended = await store.create_session(new(f"s{n}", state="closed"))
                 assert ended.ended_at is not None
                 assert await store.purge_sessions(ended_before=ended.ended_at) == 0
@@ -203,23 +203,23 @@ class ExpiryConformance(AtomicStoreKit):
     @needs("purge_sessions", "clock")
     async def test_retention_counts_from_the_end(self) -> None:
         """`ended_for` so many seconds, which no jump of the wall clock can shorten."""
-        async with self.timed() as (store, dial):
+        async with self.timed() as (store, clock):
             session = await store.create_session(new())
-            dial.wait(100)
+            clock.advance(100)
             await store.update_session(become("closed")(session))
-            dial.wait(9.5)
-            dial.wall += 1e9
+            clock.advance(9.5)
+            clock.wall += 1e9
             assert await store.purge_sessions(ended_for=10) == 0
-            dial.steady += 0.5
+            clock.steady += 0.5
             assert await store.purge_sessions(ended_for=10) == 1
 
     @needs("purge_sessions", "expire_sessions", "clock")
     async def test_retention_of_an_expired_session_counts_from_its_end(self) -> None:
         """Retention counts from the end of a session, not from its last activity."""
-        async with self.timed() as (store, dial):
+        async with self.timed() as (store, clock):
             await store.create_session(new())
-            dial.wait(100)
+            clock.advance(100)
             assert len(await store.expire_sessions(idle=50)) == 1
             assert await store.purge_sessions(ended_for=10) == 0
-            dial.wait(10)
+            clock.advance(10)
             assert await store.purge_sessions(ended_for=10) == 1

@@ -13,7 +13,7 @@ from sessionkeeper.values.session import CALLER_FIELDS, Session
 from sessionkeeper.values.states import SessionState
 
 __all__ = [
-    "Dial",
+    "FakeClock",
     "Held",
     "become",
     "callers_part",
@@ -73,13 +73,13 @@ async def turns(n: int) -> None:
         await asyncio.sleep(0)
 
 
-class Dial:
+class FakeClock:
     """Both clocks of a store, set by hand."""
 
     def __init__(self) -> None:
         self.wall, self.steady = 1_700_000_000.0, 50.0
 
-    def clock(self) -> Clock:
+    def as_clock(self) -> Clock:
         """A clock that shows what is set."""
         return Clock(wall=lambda: self.wall, steady=lambda: self.steady)
 
@@ -87,7 +87,7 @@ class Dial:
         """The wall clock's time as a store shows it."""
         return datetime.fromtimestamp(self.wall, UTC)
 
-    def wait(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         """Let time go by on both clocks."""
         self.wall += seconds
         self.steady += seconds
