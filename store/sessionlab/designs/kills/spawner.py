@@ -17,7 +17,7 @@ from .plan import Ack, heard
 __all__ = ["ProcessSpawner", "SpawnerFailed", "KillReport", "spawner_of"]
 
 _PATIENCE = 10.0
-_VICTIM = f"{__package__}.victim"
+_WORKER = f"{__package__}.kill_worker"
 
 
 class SpawnerFailed(RuntimeError):
@@ -91,7 +91,7 @@ class ProcessSpawner:
 def spawner_of(name: str) -> Generator[ProcessSpawner]:
     """Start one that opens stores by this `module:Class`, and end it afterwards."""
     process = subprocess.Popen(
-        [sys.executable, "-c", f"from {_VICTIM} import main; main()", name],
+        [sys.executable, "-c", f"from {_WORKER} import main; main()", name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # what a store raises is told by its name, on the other pipe
