@@ -18,7 +18,7 @@ from sessionkeeper.backends.redis.delivery.writer_log import keys_of
 from sessionkeeper.backends.redis.keys import Keys
 from sessionkeeper.backends.redis.scripts import script
 from sessionlab.bench.peers import LogPeer, peer
-from sessionlab.bench.peers.installed import module_of
+from sessionlab.bench.peers.optional_import import module_of
 
 __all__ = ["Scene", "glide", "opened", "peer_log", "redis_py"]
 

@@ -17,7 +17,7 @@ from redis_fleet import SharedServers
 from redis_server import RedisServer, until
 from sessionkeeper.cli.app import run
 from sessionlab.bench import target_named
-from sessionlab.bench.fill import Filled
+from sessionlab.bench.filled_subject import Filled
 from sessionlab.bench.targets import subject_of
 
 QUICK = ["--seconds", "0.1", "--warmup", "0", "--rounds", "1", "--sessions", "20"]

@@ -7,6 +7,7 @@ Rule: a number comes with its spread, and with what was lost. Read `load`, `subj
 from __future__ import annotations
 
 from .load import USUAL_SESSIONS, Load, message_of, sizes_named
+from .losses import anything_lost, told_stored
 from .mixes import MIXES, Mix
 from .results import (
     BenchResult,
@@ -21,7 +22,6 @@ from .results import (
     WorkResult,
 )
 from .run import Plan, run_plan
-from .stored import anything_lost, told_stored
 from .subject import Kept, Subject, Work
 from .targets import DEFAULT_TARGETS, Target, target_named
 from .worker_pool import MeasuringFailed

@@ -9,10 +9,10 @@ from statistics import median
 
 from .latencies import Histogram
 from .load import Load
-from .orders import Checked, RoundReport
+from .load_steps import left_out
+from .losses import NOTHING_STORED, added, stored_of
+from .protocol import Checked, RoundReport
 from .results import Measured, Spread, WorkResult
-from .steps import left_out
-from .stored import NOTHING_STORED, added, stored_of
 from .subject import Work
 
 __all__ = ["Round", "measured_of", "spread_of"]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from statistics import quantiles
 from time import perf_counter
 
-from .fill import SMALLEST, Filled
-from .loop_watch import LoopWatch
+from .filled_subject import SMALLEST, Filled
+from .loop_monitor import LoopWatch
 from .own_time import OwnTime
 from .results import Spread
 from .subject import Work

@@ -15,7 +15,7 @@ from time import perf_counter_ns
 from typing import Any, NamedTuple
 
 from .load import MOST_BYTES, Load
-from .steps import Step
+from .load_steps import Step
 from .subject import Subject, Work
 
 __all__ = ["READ_LIMIT", "LoadGenerator"]

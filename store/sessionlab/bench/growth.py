@@ -13,7 +13,7 @@ from contextlib import suppress
 from statistics import linear_regression
 
 from .cost import Sample, cost_beside
-from .fill import SMALLEST, Filled
+from .filled_subject import SMALLEST, Filled
 from .results import Curve, Growth, Point
 from .subject import Subject, Work
 from .targets import lacking

@@ -9,7 +9,7 @@ from contextlib import suppress
 from sessionkeeper.values.errors import SessionNotFound
 
 from .load import Load, message_of
-from .orders import Checked
+from .protocol import Checked
 from .subject import Kept, Subject, Work
 
 __all__ = ["end", "fill", "filled_with", "found_in"]

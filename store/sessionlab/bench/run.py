@@ -18,7 +18,7 @@ from typing import Protocol
 
 from .aggregate import Round, measured_of
 from .load import Load
-from .orders import (
+from .protocol import (
     RUN_FOLDER,
     Check,
     Checked,

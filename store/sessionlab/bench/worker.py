@@ -23,8 +23,9 @@ import msgspec
 from .driver import LoadGenerator
 from .growth import grow
 from .latencies import Histogram
-from .loop_watch import LoopWatch, rss_bytes
-from .orders import (
+from .load_steps import steps_of
+from .loop_monitor import LoopWatch, rss_bytes
+from .protocol import (
     RUN_FOLDER,
     Check,
     Close,
@@ -43,7 +44,6 @@ from .orders import (
     Stop,
 )
 from .round_setup import end, fill, filled_with, found_in
-from .steps import steps_of
 from .store_subject import StoreSubject
 from .subject import Subject
 from .targets import lacking, subject_of, target_named

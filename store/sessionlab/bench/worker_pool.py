@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from .orders import Close, Done, Failed, Grow, Order, Progress, Report, Start, Stop
+from .protocol import Close, Done, Failed, Grow, Order, Progress, Report, Start, Stop
 from .results import BenchResult
 
 __all__ = ["MeasuringFailed", "WorkerPool"]

@@ -14,7 +14,7 @@ from rich.text import Text
 from sessionkeeper.cli.stores import printable
 
 from ..bench import BenchResult, Curve, Load, Measured, SubjectResult, told_stored
-from ..pages.texts import counted, micros, rate
+from ..pages.formatting import counted, micros, rate
 
 __all__ = ["show_result"]
 

@@ -121,7 +121,7 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
         shown = {**cast("dict[str, object]", msgspec.to_builtins(comparison)), "unexpected": said}
         typer.echo(msgspec.json.encode(shown))
     else:
-        from .matrix import show_comparison
+        from .compare_table import show_comparison
 
         show_comparison(comparison, said)
         if html is not None:

@@ -15,13 +15,13 @@ from .compare import (
     compare,
     unexpected,
 )
-from .generated import CALLS, Program, Step
+from .design_run import Trial, Undecided, Violation
 from .kills import kill_cell
 from .loading import design_named
 from .on_redis import ON_REDIS, Visit, designs_on
 from .pictures import picture_of, whole_picture
+from .programs import CALLS, Program, Step
 from .results import Bar, Cell, Comparison, Picture, Row, Verdict
-from .trial import Trial, Undecided, Violation
 from .workloads import WORKLOADS, Play, Workload
 
 __all__ = [

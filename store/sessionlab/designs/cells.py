@@ -16,11 +16,11 @@ from typing import TypeAlias
 from .. import AnomalyKind, check
 from ..explore import Deadlock, Exploration, StepLimit, explore, replay, stress
 from .catalogue import Design
+from .design_run import Trial, Undecided, Violation
 from .loading import design_named
 from .pictures import picture_of, picture_of_an_end
 from .results import Cell, Picture, Verdict
 from .threads import threads_seen
-from .trial import Trial, Undecided, Violation
 from .workloads import WORKLOADS, Workload
 
 __all__ = ["LoopFactory", "explore_cell", "replay_cell", "stress_cell"]

@@ -13,7 +13,6 @@ from sessionkeeper.values.query import SessionPage, SessionQuery
 from sessionkeeper.values.session import Session
 
 from ..linearizability.history.operation import Operation, Outcome, Plain
-from .gathered import one_by_one
 from .plain_data import (
     caller_data,
     frame_data,
@@ -24,6 +23,7 @@ from .plain_data import (
     session_data,
     sessions_data,
 )
+from .split_calls import one_by_one
 
 __all__ = ["Effect", "RecordedCall", "as_operations"]
 

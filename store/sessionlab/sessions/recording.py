@@ -26,9 +26,9 @@ from sessionkeeper.values.session import Session
 from sessionkeeper.values.statistics import StoreStatistics
 
 from ..linearizability.history.operation import Header, History
-from .gathered import BATCHES, MERGE_AT
 from .recorded_call import Effect, RecordedCall, as_operations
 from .recorded_watcher import RecordedWatcher
+from .split_calls import BATCHES, MERGE_AT
 
 __all__ = ["RecordingStore"]
 

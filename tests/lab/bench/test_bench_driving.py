@@ -13,8 +13,8 @@ from sessionlab.bench import Latency, Load, Subject, Work
 from sessionlab.bench import driver as driving
 from sessionlab.bench.driver import LoadGenerator
 from sessionlab.bench.latencies import Histogram
-from sessionlab.bench.loop_watch import LoopWatch
-from sessionlab.bench.steps import steps_of
+from sessionlab.bench.load_steps import steps_of
+from sessionlab.bench.loop_monitor import LoopWatch
 
 
 async def driven(subject: Subject, load: Load) -> LoadGenerator:

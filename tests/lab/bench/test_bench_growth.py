@@ -9,7 +9,7 @@ import pytest
 from sessionlab.bench import Growth, Point, Spread
 from sessionlab.bench import cost as costing
 from sessionlab.bench import growth as growing
-from sessionlab.bench.fill import Filled
+from sessionlab.bench.filled_subject import Filled
 from sessionlab.bench.growth import exponent_of, grow, sizes_up_to
 from sessionlab.bench.targets import subject_of, target_named
 

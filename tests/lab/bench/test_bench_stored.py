@@ -20,9 +20,9 @@ from sessionlab.bench import (
     target_named,
     told_stored,
 )
+from sessionlab.bench.load_steps import steps_of
+from sessionlab.bench.losses import stored_of
 from sessionlab.bench.round_setup import fill, found_in
-from sessionlab.bench.steps import steps_of
-from sessionlab.bench.stored import stored_of
 
 BAD = ("Loses", "AppendsTwice", "RefusesAppends")
 

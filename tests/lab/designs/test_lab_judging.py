@@ -14,7 +14,9 @@ from sessionlab.designs import (
     Verdict,
     explore_cell,
     picture_of,
-    trial,
+)
+from sessionlab.designs import (
+    design_run as trial,
 )
 
 

@@ -35,7 +35,7 @@ import os
 from pathlib import Path
 
 from sessionkeeper import PlainSessionStore, SQLiteSessionStore
-from sessionkeeper.backends.sqlite.writer import SQLiteLedger
+from sessionkeeper.backends.sqlite.writer import SQLiteWriter
 
 
 class Mine(SQLiteSessionStore):
@@ -74,7 +74,7 @@ class Tells(SQLiteSessionStore):
         Path("pid").write_text(str(os.getpid()))
 
 
-class AfterTheAnswer(SQLiteLedger):
+class AfterTheAnswer(SQLiteWriter):
     def commit(self):
         return None if self._writing else super().commit()
 

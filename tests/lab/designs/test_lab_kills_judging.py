@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from sessionlab import AnomalyKind
-from sessionlab.designs.kills.judging import Found, loss_in
-from sessionlab.designs.kills.plan import BATCH, Ack, texts_of
+from sessionlab.designs.kills.losses import Found, loss_in
+from sessionlab.designs.kills.protocol import BATCH, Ack, texts_of
 
 WHOLE = texts_of(1, 0)
 TWO = [*WHOLE, "0-0-0"]

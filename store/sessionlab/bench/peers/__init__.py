@@ -5,10 +5,10 @@ Each adapter uses its library as that library's documentation does, and says wha
 
 from __future__ import annotations
 
-from .installed import PeerNotInstalled
-from .logs import LogPeer
+from .log_peer import LogPeer
+from .optional_import import PeerNotInstalled
 from .registry import PEERS, Peer, PeerNeeds, Place, UnknownPeer, known, peer
-from .states import StatePeer
+from .value_peer import StatePeer
 
 __all__ = [
     "PEERS",

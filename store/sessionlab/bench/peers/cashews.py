@@ -6,9 +6,9 @@ import warnings
 from typing import Any, ClassVar
 
 from ..subject import Work
-from .installed import module_of
+from .optional_import import module_of
 from .redis_keys import forget, new_prefix, reached
-from .states import NO_ATOMIC_CHANGE, NO_LOG, State, StatePeer
+from .value_peer import NO_ATOMIC_CHANGE, NO_LOG, State, StatePeer
 
 __all__ = ["CashewsMemory", "CashewsRedis"]
 

@@ -6,10 +6,10 @@ import asyncio
 from typing import Any, ClassVar
 
 from ..subject import Kept, Work
-from .installed import module_of
-from .logs import LogPeer
+from .log_peer import LogPeer
 from .mcp_messages import notification
-from .states import NO_ATOMIC_CHANGE
+from .optional_import import module_of
+from .value_peer import NO_ATOMIC_CHANGE
 
 __all__ = ["FastmcpMemory"]
 

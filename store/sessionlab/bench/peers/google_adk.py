@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..subject import Kept, Work
-from .installed import module_of
-from .logs import LogPeer
+from .log_peer import LogPeer
+from .optional_import import module_of
 
 __all__ = ["AdkDatabase", "AdkMemory", "AdkSqlite"]
 

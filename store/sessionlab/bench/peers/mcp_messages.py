@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .installed import module_of
+from .optional_import import module_of
 
 __all__ = ["notification"]
 

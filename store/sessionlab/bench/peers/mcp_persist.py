@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..subject import Kept, Work
-from .installed import module_of
-from .logs import LogPeer
+from .log_peer import LogPeer
 from .mcp_messages import notification
+from .optional_import import module_of
 from .redis_keys import forget, new_prefix
 
 __all__ = ["McpPersistRedis", "McpPersistSqlite"]

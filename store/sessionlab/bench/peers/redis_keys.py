@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from .installed import module_of
+from .optional_import import module_of
 
 __all__ = ["client_of", "forget", "new_prefix", "reached"]
 

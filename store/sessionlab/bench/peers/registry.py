@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ..subject import Subject
-from .installed import PeerNotInstalled, is_installed
+from .optional_import import PeerNotInstalled, is_installed
 
 __all__ = ["PEERS", "Peer", "PeerNeeds", "Place", "UnknownPeer", "known", "peer"]
 

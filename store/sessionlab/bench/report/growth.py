@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...pages.texts import micros, visible
+from ...pages.formatting import micros, visible
 from ..results import BenchResult
 from .charts import Chart, Series, over_sizes
 

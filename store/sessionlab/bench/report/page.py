@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...pages.sheet import render_sheet, text_of, write_sheet
-from ...pages.texts import counted, micros, rate, visible
+from ...pages.formatting import counted, micros, rate, visible
+from ...pages.html_page import render_sheet, text_of, write_sheet
 from ..load import Load
+from ..losses import told_stored
 from ..results import BenchResult, Measured, SubjectResult
-from ..stored import told_stored
 from .charts import HEIGHT, WIDTH, Chart, Series, chart_of, nines, over_sizes
 from .growth import COLOURS, exponents_of, growth_charts, memory_of
 

@@ -14,8 +14,8 @@ from ..catalogue import Design
 from ..loading import opener_named
 from ..results import Cell, Picture, Verdict
 from .drawing import picture_of_a_kill
-from .judging import Found, loss_in
-from .plan import SESSION
+from .losses import Found, loss_in
+from .protocol import SESSION
 from .spawner import KillReport, ProcessSpawner, SpawnerFailed, spawner_of
 
 __all__ = ["KILLS", "kill_cell"]

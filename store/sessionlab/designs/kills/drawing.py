@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..results import Bar, Picture
-from .judging import Found, Loss
-from .plan import CLIENTS, SESSION
+from .losses import Found, Loss
+from .protocol import CLIENTS, SESSION
 from .spawner import KillReport
 
 __all__ = ["picture_of_a_kill"]

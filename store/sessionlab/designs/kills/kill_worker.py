@@ -22,7 +22,7 @@ from sessionkeeper.interface.session_store import SessionStore
 
 from ..clients import new
 from ..loading import Opener, opener_named
-from .plan import CLIENTS, SESSION, Ack, frames_of
+from .protocol import CLIENTS, SESSION, Ack, frames_of
 
 __all__ = ["CREATED", "FAILED", "KILLED", "READY", "main"]
 

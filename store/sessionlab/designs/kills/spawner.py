@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from .kill_worker import CREATED, FAILED, KILLED, READY
-from .plan import Ack, heard
+from .protocol import Ack, heard
 
 __all__ = ["ProcessSpawner", "SpawnerFailed", "KillReport", "spawner_of"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...pages.texts import clipped, visible, width_of
+from ...pages.formatting import clipped, visible, width_of
 from ..results import Bar, Picture
 from .timeline import Placed, Spacing, Timeline, is_open, lay_out
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...pages.texts import visible
+from ...pages.formatting import visible
 from ..results import Cell, Comparison, Picture, Row, Verdict
 
 __all__ = ["Column", "Line", "Matrix", "Shown", "matrix_of"]

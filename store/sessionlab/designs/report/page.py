@@ -11,12 +11,12 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from ...pages.sheet import render_sheet, text_of, write_sheet
-from ...pages.texts import counted, visible
+from ...pages.formatting import counted, visible
+from ...pages.html_page import render_sheet, text_of, write_sheet
 from ..results import Comparison, Picture
+from .canvas_data import around, wide_data
 from .drawing import BAR, Drawing, draw
 from .matrix import matrix_of
-from .wide import around, wide_data
 
 __all__ = ["render_pictures", "render_report", "write_pictures", "write_report"]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from . import of_failure, of_frames, of_sessions
+from . import failures as of_failure
+from . import frames as of_frames
+from . import sessions as of_sessions
 from .workload import Play, Workload
 
 __all__ = ["WORKLOADS", "Play", "Workload"]

@@ -20,9 +20,9 @@ from .partition import evidence, partition
 from .search import Search, end_of
 from .shrink import Shrinker
 from .transitions import TooManyStates
+from .validation import validate
 from .verdict import Blocked, CheckResult, Counterexample, Finding, Layer, Verdict
 from .version_order import check_version_order
-from .vetting import validate
 
 __all__ = ["check", "explain"]
 

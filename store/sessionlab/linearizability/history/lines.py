@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import msgspec
 
+from .json_text import decoded, encoded
 from .operation import FORMAT, VERSION, Header, History, Operation, Outcome, Plain
-from .texts import decoded, encoded
 
 __all__ = ["history_lines", "read_history_lines"]
 

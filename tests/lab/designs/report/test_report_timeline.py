@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from sessionlab.designs.report.timeline import Spacing, Timeline, is_open, lay_out
 from sessionlab.designs.results import Bar
-from sessionlab.pages.texts import clipped, micros, rate, visible, width_of
+from sessionlab.pages.formatting import clipped, micros, rate, visible, width_of
 
 SPACING = Spacing(moment=10, point=30, between=8, tail=40, length=lambda bar: 5.0 * bar.client + 60)
 

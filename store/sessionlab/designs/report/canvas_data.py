@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ...pages.texts import visible
+from ...pages.formatting import visible
 from ..results import Bar
 from .timeline import Spacing, is_open, lay_out
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .orders import Checked, RoundReport
+from .protocol import Checked, RoundReport
 from .results import BenchResult, Stored
 from .subject import Work
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ... import AnomalyKind
-from .plan import CLIENTS, Ack, texts_of
+from .protocol import CLIENTS, Ack, texts_of
 
 __all__ = ["Found", "Loss", "loss_in"]
 

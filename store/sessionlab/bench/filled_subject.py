@@ -10,7 +10,7 @@ from random import Random
 from typing import Self
 
 from .load import message_of
-from .loop_watch import rss_bytes
+from .loop_monitor import rss_bytes
 from .store_subject import StoreSubject
 from .subject import Subject, Work
 
