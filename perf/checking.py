@@ -26,7 +26,7 @@ from sessionlab import (
     SessionStoreModel,
     Verdict,
     check,
-    model_named,
+    find_model,
     read_history,
 )
 
@@ -150,7 +150,7 @@ def shared(folder: Path) -> None:
     """Read and check all real histories."""
     for entry in json.loads((folder / "verdicts.json").read_text())["files"]:
         history = read_history(folder / entry["file"])
-        result = check(history, model_named(history.header.model), explained=False)
+        result = check(history, find_model(history.header.model), explain_illegal=False)
         assert (result.verdict is Verdict.OK) == entry["linearizable"], entry["file"]
 
 

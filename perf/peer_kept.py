@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from peer_ours import OursInMemory, OursInSqlite
-from sessionlab.bench.peers import PeerNotInstalled, Place, known, peer
+from sessionlab.bench.peers import PeerNotInstalled, PeerStorage, find_peer, peer_names
 from sessionlab.bench.subject import Subject, Work
 
 __all__ = ["print_kept"]
@@ -50,14 +50,24 @@ async def kept_by(subject: Subject) -> list[str]:
         cells = [subject.name]
         if Work.APPEND in subject.offers:
             errors, rate = await race(lambda: subject.append(KEY, PAYLOAD))
-            kept = (await subject.kept(KEY)).appended
-            cells += [f"{kept}", f"{errors}", f"{ASKED - errors - kept}", f"{rate:,.0f}/s"]
+            stored = (await subject.count_stored(KEY)).appended
+            cells += [
+                f"{stored}",
+                f"{errors}",
+                f"{ASKED - errors - stored}",
+                f"{rate:,.0f}/s",
+            ]
         else:
             cells += ["-"] * 4
         if Work.MODIFY in subject.offers:
             errors, rate = await race(lambda: subject.modify(KEY))
-            kept = (await subject.kept(KEY)).counter
-            cells += [f"{kept}", f"{errors}", f"{ASKED - errors - kept}", f"{rate:,.0f}/s"]
+            stored = (await subject.count_stored(KEY)).counter
+            cells += [
+                f"{stored}",
+                f"{errors}",
+                f"{ASKED - errors - stored}",
+                f"{rate:,.0f}/s",
+            ]
         else:
             cells += ["-"] * 4
         return cells
@@ -75,12 +85,12 @@ async def print_kept(redis_url: str | None) -> None:
         ours: list[Subject] = [OursInMemory(), OursInSqlite(Path(place) / "ours.db")]
         for subject in ours:
             print(line.format(*await kept_by(subject)), flush=True)
-        for name in known():
-            if peer(name).place is Place.REDIS and redis_url is None:
+        for name in peer_names():
+            if find_peer(name).place is PeerStorage.REDIS and redis_url is None:
                 print(f"{name:22} needs --redis URL")
                 continue
             try:
-                made = peer(name).make(path=Path(place) / name, redis_url=redis_url)
+                made = find_peer(name).make(path=Path(place) / name, redis_url=redis_url)
             except PeerNotInstalled as error:
                 print(f"{name:22} {error}")
                 continue

@@ -13,7 +13,7 @@ from sessionkeeper import (
     Session,
     SQLiteSessionStore,
 )
-from sessionlab.bench import Kept, Work
+from sessionlab.bench import StoredContent, Work
 from sessionlab.bench.peers import LogPeer
 
 __all__ = ["Ours", "OursInMemory", "OursInSqlite"]
@@ -60,11 +60,11 @@ class Ours(LogPeer[MessageEnvelope]):
         """`add_frame`."""
         await self.store.add_frame(message)
 
-    async def kept(self, key: str) -> Kept:
+    async def count_stored(self, key: str) -> StoredContent:
         """Read all frames, rather than believe a count."""
         counter = (await self.store.get_session(key)).metadata["counter"]
         assert isinstance(counter, int)
-        return Kept(appended=len(await self.store.get_frames(key)), counter=counter)
+        return StoredContent(appended=len(await self.store.get_frames(key)), counter=counter)
 
 
 def counted(session: Session) -> Session:

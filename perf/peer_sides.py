@@ -9,7 +9,7 @@ from typing import Any
 from harness import throughput
 from peer_ours import OursInMemory
 from sessionkeeper import MessageEnvelope
-from sessionlab.bench.peers import LogPeer, peer
+from sessionlab.bench.peers import LogPeer, find_peer
 from sessionlab.bench.peers.langgraph import LanggraphSaver
 from sessionlab.bench.peers.pykka import PykkaActor
 from sessionlab.bench.subject import Subject, Work
@@ -166,7 +166,7 @@ async def ask() -> float:
 
 async def pykka_ask() -> float:
     """The least message a second through an actor of Pykka that looks up a session."""
-    pykka = peer("pykka").make()
+    pykka = find_peer("pykka").make()
     assert isinstance(pykka, PykkaActor)
     await opened(pykka)
     rate = await throughput(lambda i: pykka.ask(Work.GET, KEYS[i]), CALLERS, TOTAL)

@@ -31,7 +31,7 @@ from peer_sides import (
     set_and_get,
     setting,
 )
-from sessionlab.bench.peers import PeerNotInstalled, peer
+from sessionlab.bench.peers import PeerNotInstalled, find_peer
 
 ROUNDS = 5
 LOGS = ("langgraph", "google-adk", "fastmcp")
@@ -57,7 +57,7 @@ Side = Callable[[], Awaitable[float]]
 
 def fresh(measure: Callable[[Any], Awaitable[float]], name: str | None = None) -> Side:
     """Measure a fresh peer, or a fresh store of ours."""
-    return lambda: measure(OursInMemory() if name is None else peer(name).make())
+    return lambda: measure(OursInMemory() if name is None else find_peer(name).make())
 
 
 def caches(measure: Callable[[Any], Awaitable[float]]) -> dict[str, Side]:

@@ -17,8 +17,8 @@ from sessionkeeper import MessageEnvelope, RedisSessionStore, Session
 from sessionkeeper.backends.redis.delivery.writer_log import keys_of
 from sessionkeeper.backends.redis.keys import Keys
 from sessionkeeper.backends.redis.scripts import script
-from sessionlab.bench.peers import LogPeer, peer
-from sessionlab.bench.peers.optional_import import module_of
+from sessionlab.bench.peers import LogPeer, find_peer
+from sessionlab.bench.peers.optional_import import import_peer_module
 
 __all__ = ["Scene", "glide", "opened", "peer_log", "redis_py"]
 
@@ -110,7 +110,7 @@ async def redis_py(scene: Scene, callers: int) -> AsyncIterator[tuple[Operation,
 @asynccontextmanager
 async def glide(scene: Scene, callers: int) -> AsyncIterator[Operation]:
     """The same script by valkey-glide, which has one connection for all callers."""
-    made = module_of("glide", "valkey-glide")
+    made = import_peer_module("glide", "valkey-glide")
     host, _, port = scene.url.removeprefix("redis://").partition("/")[0].partition(":")
     async with Redis.from_url(scene.url) as client:
         await scene.fence(client)
@@ -133,7 +133,7 @@ async def glide(scene: Scene, callers: int) -> AsyncIterator[Operation]:
 @asynccontextmanager
 async def peer_log(scene: Scene, name: str, callers: int) -> AsyncIterator[Operation]:
     """A peer that appends the same message to a log of each caller."""
-    log: LogPeer[Any] = peer(name).make(redis_url=scene.url)  # type: ignore[assignment]  # the peers named here have logs
+    log: LogPeer[Any] = find_peer(name).make(redis_url=scene.url)  # type: ignore[assignment]  # the peers named here have logs
     await log.open()
     for each in scene.ids:
         await log.create(each)

@@ -9,11 +9,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from sessionkeeper import MessageEnvelope, Session
 from sessionkeeper.backends.sqlite.codec import SQLiteRow, frame_columns, read_frame, read_row
 from sessionkeeper.operations.frame_record import pack, unpack
-from sessionlab.bench import message_of
+from sessionlab.bench import make_message
 from sessionlab.bench.latencies import Histogram
 
 SIZES = {"100 B": 100, "1 KB": 1024, "64 KB": 65_536}
-MESSAGES = {name: message_of(size) for name, size in SIZES.items()}
+MESSAGES = {name: make_message(size) for name, size in SIZES.items()}
 INFO = {"name": "client", "version": "1.0", "capabilities": {"roots": {"listChanged": True}}}
 SESSION = Session.new(
     transport_type="stdio", id="s", client_info=INFO, tags={"a", "b"}, metadata={"turn": 1}

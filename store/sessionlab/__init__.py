@@ -15,7 +15,7 @@ from .linearizability.checker import (
     check,
     grade,
 )
-from .models import MODELS, AnyModel, KeyValue, Model, Register, SessionStoreModel, model_named
+from .models import MODELS, AnyModel, KeyValue, Model, Register, SessionStoreModel, find_model
 from .sessions import (
     Header,
     History,
@@ -46,7 +46,7 @@ __all__ = [
     "Model",
     "Register",
     "SessionStoreModel",
-    "model_named",
+    "find_model",
     # the checker
     "Blocked",
     "CheckResult",

@@ -17,7 +17,7 @@ __all__ = [
     "Model",
     "Register",
     "SessionStoreModel",
-    "model_named",
+    "find_model",
 ]
 
 AnyModel: TypeAlias = Model[Hashable]
@@ -30,7 +30,7 @@ MODELS: Mapping[str, Callable[[], AnyModel]] = {
 """A maker for each model, by the name that a history's header gives."""
 
 
-def model_named(name: str, /) -> AnyModel:
+def find_model(name: str, /) -> AnyModel:
     """Return a model by its name. Raises `ValueError` for a name that is none."""
     if name not in MODELS:
         raise ValueError(f"no model is called {name!r}; there are {', '.join(MODELS)}")

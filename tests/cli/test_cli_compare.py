@@ -76,7 +76,7 @@ def test_two_designs_as_a_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[1].split() == ["actor", *held, "–", "not", "offered"]
     assert lines[2].split()[:3] == ["read-modify-write", "✗", "broken"]
     assert "read-modify-write, updates: lost update after 1 history" in output.out
-    assert 'lab.replay_cell("read-modify-write", "updates", "x1:")' in output.out
+    assert 'sessionlab.designs.replay_cell("read-modify-write", "updates", "x1:")' in output.out
     assert "all is as expected" in output.out
     assert output.err == ""
 
@@ -191,7 +191,7 @@ def test_the_bar_goes_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
         assert list(designs) == [DESIGNS["plain"]]
         return run(steps.append)
 
-    monkeypatch.setattr(command, "_compared", compared)
+    monkeypatch.setattr(command, "_compare_with_progress", compared)
     assert run(["compare", "plain", *QUICK]) == 0
     assert len(steps) == len(COLUMNS)
 

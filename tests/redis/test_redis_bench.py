@@ -16,9 +16,9 @@ from redis_cluster import SharedClusters
 from redis_fleet import SharedServers
 from redis_server import RedisServer, until
 from sessionkeeper.cli.app import run
-from sessionlab.bench import target_named
-from sessionlab.bench.filled_subject import Filled
-from sessionlab.bench.targets import subject_of
+from sessionlab.bench import parse_target
+from sessionlab.bench.filled_subject import FilledSubject
+from sessionlab.bench.targets import make_subject
 
 QUICK = ["--seconds", "0.1", "--warmup", "0", "--rounds", "1", "--sessions", "20"]
 OURS = "{bench-*"
@@ -107,12 +107,12 @@ def test_a_load_that_is_ended_leaves_neither_keys_nor_a_folder(
 
 async def test_what_grows_on_a_server_is_measured_there(used: RedisServer, tmp_path: Path) -> None:
     """Bytes are those of the server, and none of them stay."""
-    subject = subject_of(target_named(used.url), tmp_path, place="grown")
+    subject = make_subject(parse_target(used.url), tmp_path, place="grown")
     before = keys(used)
-    async with Filled(subject, small=False) as filled:
-        empty = await filled.held()
+    async with FilledSubject(subject, small=False) as filled:
+        empty = await filled.memory_used()
         await filled.create(2_000)
-        assert 200 * 2_000 < await filled.held() - empty < 5_000 * 2_000
+        assert 200 * 2_000 < await filled.memory_used() - empty < 5_000 * 2_000
         assert len(keys(used)) > 2_000
     assert keys(used) == before
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from redis_server import RedisServer, until
 from sessionkeeper.cli.app import run
-from sessionlab.designs import ON_REDIS, WORKLOADS, Design, Verdict, designs_on, stress_cell
+from sessionlab.designs import ON_REDIS, WORKLOADS, CellVerdict, Design, designs_on, stress_cell
 
 LOOPS = {"asyncio": asyncio.new_event_loop}
 once = pytest.mark.parametrize("engine", ["valkey"], indirect=True)
@@ -42,7 +42,7 @@ def test_a_mistake_that_is_made_with_a_server_is_caught_by_its_name(
     assert wrong.flaw is not None
     workload = WORKLOADS[wrong.flaw.shown_in]
     cell = stress_cell(wrong, workload, runs=200, loops=LOOPS, seconds=40)
-    assert cell.verdict is Verdict.BROKEN
+    assert cell.verdict is CellVerdict.BROKEN
     assert cell.picture is not None
     assert cell.picture.anomaly == wrong.flaw.anomaly
 
@@ -57,7 +57,7 @@ def test_the_actor_on_a_server_keeps_every_promise_behind_the_same_relay(
     right = design("redis", used)
     assert right.right
     cell = stress_cell(right, WORKLOADS[workload], runs=5, loops=LOOPS, seconds=0)
-    assert (cell.verdict, cell.how) == (Verdict.HOLDS, "stress")
+    assert (cell.verdict, cell.how) == (CellVerdict.HOLDS, "stress")
 
 
 @pytest.mark.any_loop

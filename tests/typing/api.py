@@ -61,8 +61,8 @@ from sessionlab import (
     Verdict,
     check,
     find_anomalies,
+    find_model,
     grade,
-    model_named,
     read_history,
 )
 from soleowner import Actor, ActorStatistics, Command, LoopRunner, Observer, ThreadPort
@@ -335,7 +335,7 @@ def histories_are_checked(store: SessionStore) -> None:
     history = RecordingStore(store, seed=1, faults=["pause"]).history()
     assert_type(history, History)
     assert_type(read_history("file.jsonl"), History)
-    result = check(history, model_named("session-store"), timeout=1.5)
+    result = check(history, find_model("session-store"), timeout=1.5)
     assert_type(result, CheckResult)
     assert_type(result.verdict, Verdict)
     assert_type(check(history.operations, Register()), CheckResult)

@@ -29,7 +29,7 @@ def check(result: list[int]) -> None:
     """It is given what the scenario returns."""
 
 
-@interleavings(seeds=10, strategy="pct", cancellations=1, victims="client")
+@interleavings(seeds=10, strategy="pct", cancellations=1, cancellable="client")
 async def decorated(number: int, *, name: str) -> None:
     """Becomes a plain function with the same parameters."""
 

@@ -12,7 +12,7 @@ from ..linearizability.history.exact import exact
 from ..linearizability.history.operation import History, Operation, Outcome
 from ..linearizability.models.model import Model
 from .kinds import Anomaly, AnomalyKind
-from .sessions import halves, name_by_content, read_by_change, renamed, single_reads
+from .sessions import name_by_content, partial_effects, read_by_change, rename_finding, single_reads
 
 __all__ = ["Anomaly", "AnomalyKind", "find_anomalies"]
 
@@ -34,7 +34,7 @@ def find_anomalies(
     if result.verdict is not Verdict.ILLEGAL:
         return ()
     if isinstance(history, History):
-        model, history = model.judging(history.header), history.operations
+        model, history = model.for_header(history.header), history.operations
     operations = history
     named = [_of_numbers(finding, operations) for finding in result.findings]
     example = result.counterexample
@@ -44,12 +44,12 @@ def find_anomalies(
 
 
 def _of_numbers(finding: Finding, operations: Sequence[Operation]) -> Anomaly:
-    kind = renamed(finding, operations)
-    said = "" if kind == finding.kind else _SAID.get(kind, "")
+    kind = rename_finding(finding, operations)
+    said = "" if kind == finding.kind else _PREFIXES.get(kind, "")
     return Anomaly(kind, f"{said}{finding.text}", finding.operations)
 
 
-_SAID = {
+_PREFIXES = {
     AnomalyKind.DUPLICATE: "a frame is there more often than it was appended: ",
     AnomalyKind.DRIFT: "a count was not that of the log: ",
     AnomalyKind.HALF_AN_OPERATION: "frames are there without the change that goes with them: ",
@@ -86,7 +86,7 @@ def _is_halved(
     return any(
         _fits(model, _after(model, states, half), blocked.operation)
         for other in operations
-        for half in halves(other)
+        for half in partial_effects(other)
         if exact(other) not in placed
         for blocked in example.blocked
         if exact(blocked.operation) != exact(other)

@@ -17,7 +17,7 @@ from ..linearizability.history.operation import Operation, Outcome, Plain
 from ..sessions.layout import EffectData, FrameData, SessionData
 from .kinds import AnomalyKind
 
-__all__ = ["halves", "name_by_content", "read_by_change", "renamed", "single_reads"]
+__all__ = ["partial_effects", "name_by_content", "read_by_change", "rename_finding", "single_reads"]
 
 _OF_A_SESSION = frozenset({"get_session", "get_frames", "read_frames", "count_frames"})
 _COUNTS = frozenset({"count_frames", "count_sessions"})
@@ -26,7 +26,7 @@ _LISTS = frozenset({"list_sessions", "get_sessions_batch", "find_sessions"})
 _CREATES = frozenset({"create_session", "get_or_create_session"})
 
 
-def renamed(  # noqa: PLR0911 - a table of cases
+def rename_finding(  # noqa: PLR0911 - a table of cases
     finding: Finding, operations: Sequence[Operation]
 ) -> AnomalyKind:
     """Return the name of a finding, which the checker gave without knowing what is stored."""
@@ -177,7 +177,7 @@ def read_by_change(operation: Operation) -> Operation | None:
     )
 
 
-def halves(operation: Operation) -> tuple[Operation, ...]:
+def partial_effects(operation: Operation) -> tuple[Operation, ...]:
     """Return what a call would be that does only some of its one step."""
     if operation.name != "add_frames" or operation.outcome is Outcome.FAILED:
         return ()

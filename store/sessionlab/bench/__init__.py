@@ -6,55 +6,55 @@ Rule: a number comes with its spread, and with what was lost. Read `load`, `subj
 
 from __future__ import annotations
 
-from .load import USUAL_SESSIONS, Load, message_of, sizes_named
-from .losses import anything_lost, told_stored
+from .load import DEFAULT_SESSIONS, Load, make_message, parse_sizes
+from .losses import describe_losses, has_losses
 from .mixes import MIXES, Mix
 from .results import (
     BenchResult,
     Curve,
     Growth,
-    Latency,
-    Measured,
+    LatencySummary,
+    LoadResult,
     Point,
     Spread,
     Stored,
     SubjectResult,
     WorkResult,
 )
-from .run import Plan, run_plan
-from .subject import Kept, Subject, Work
-from .targets import DEFAULT_TARGETS, Target, target_named
-from .worker_pool import MeasuringFailed
+from .run import BenchPlan, run_benchmark
+from .subject import StoredContent, Subject, Work
+from .targets import DEFAULT_TARGETS, Target, parse_target
+from .worker_pool import MeasurementFailed
 
 __all__ = [
     # what is measured
     "DEFAULT_TARGETS",
-    "Kept",
+    "StoredContent",
     "Subject",
     "Target",
     "Work",
-    "target_named",
+    "parse_target",
     # how
     "MIXES",
-    "USUAL_SESSIONS",
+    "DEFAULT_SESSIONS",
     "Load",
-    "MeasuringFailed",
+    "MeasurementFailed",
     "Mix",
-    "Plan",
-    "message_of",
-    "run_plan",
-    "sizes_named",
+    "BenchPlan",
+    "make_message",
+    "run_benchmark",
+    "parse_sizes",
     # what comes of it
     "BenchResult",
     "Curve",
     "Growth",
-    "Latency",
-    "Measured",
+    "LatencySummary",
+    "LoadResult",
     "Point",
     "Spread",
     "Stored",
     "SubjectResult",
     "WorkResult",
-    "anything_lost",
-    "told_stored",
+    "has_losses",
+    "describe_losses",
 ]

@@ -9,13 +9,13 @@ from statistics import median
 
 from .latencies import Histogram
 from .load import Load
-from .load_steps import left_out
-from .losses import NOTHING_STORED, added, stored_of
-from .protocol import Checked, RoundReport
-from .results import Measured, Spread, WorkResult
+from .load_steps import unsupported_works
+from .losses import NOTHING_STORED, add_stored, compare_stored
+from .protocol import RoundReport, StoredReport
+from .results import LoadResult, Spread, WorkResult
 from .subject import Work
 
-__all__ = ["Round", "measured_of", "spread_of"]
+__all__ = ["Round", "combine_rounds", "measure_spread"]
 
 _MB = 1024**2
 
@@ -25,7 +25,7 @@ class Round:
     """One round of one subject: a report of each process, and what was found afterwards."""
 
     reports: tuple[RoundReport, ...]
-    found: Checked | None
+    found: StoredReport | None
 
     @property
     def per_second(self) -> float:
@@ -33,12 +33,12 @@ class Round:
         return sum(each.completed / each.seconds for each in self.reports if each.seconds > 0)
 
 
-def spread_of(values: Sequence[float], /) -> Spread:
+def measure_spread(values: Sequence[float], /) -> Spread:
     """Return the median with the least and the largest."""
     return Spread(median(values), min(values), max(values))
 
 
-def measured_of(load: Load, offers: Sequence[str], rounds: Sequence[Round], /) -> Measured:
+def combine_rounds(load: Load, offers: Sequence[str], rounds: Sequence[Round], /) -> LoadResult:
     """Sum up the rounds of one load, of which there is at least one."""
     reports = [report for each in rounds for report in each.reports]
     histograms: dict[str, Histogram] = {}
@@ -50,19 +50,19 @@ def measured_of(load: Load, offers: Sequence[str], rounds: Sequence[Round], /) -
         whole.add(histogram)
     stored = NOTHING_STORED
     for each in rounds:
-        stored = added(stored, stored_of(each.reports, each.found))
+        stored = add_stored(stored, compare_stored(each.reports, each.found))
     depths = [report.depth for report in reports if report.depth is not None]
     grown = [each.server_grown / _MB for each in reports if each.server_grown is not None]
     errors: Counter[str] = Counter()
     for report in reports:
         errors.update(report.errors)
-    return Measured(
+    return LoadResult(
         load=load,
         rounds=len(rounds),
-        per_second=spread_of([each.per_second for each in rounds]),
+        per_second=measure_spread([each.per_second for each in rounds]),
         latency=whole.latency(),
         works=_works(histograms),
-        left_out=tuple(left_out(load.mix, {Work(each) for each in offers})),
+        left_out=tuple(unsupported_works(load.mix, {Work(each) for each in offers})),
         stall_ms=max(report.stall_ns for report in reports) / 1e6,
         gc_pauses=sum(report.gc_pauses for report in reports),
         gc_longest_ms=max(report.gc_longest_ns for report in reports) / 1e6,

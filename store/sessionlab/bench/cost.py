@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from statistics import quantiles
 from time import perf_counter
 
-from .filled_subject import SMALLEST, Filled
-from .loop_monitor import LoopWatch
+from .filled_subject import SMALLEST, FilledSubject
+from .loop_monitor import LoopMonitor
 from .own_time import OwnTime
 from .results import Spread
 from .subject import Work
 
-__all__ = ["Sample", "cost_beside"]
+__all__ = ["Sample", "measure_cost"]
 
 _TURNS, _FEW_TURNS = 15, 3
 _TURN, _LONG_TURN = 0.002, 0.05
 """Seconds that a turn should take; of those that take long in any case there are few."""
-_MOST, _MOST_ON_LONG = 20_000, 400
+_MAX, _MAX_ON_LONG = 20_000, 400
 _LET_IN = 8
 """A caller whose calls never wait lets others in after so many."""
 
@@ -40,8 +40,13 @@ class Sample:
     """Of the one long log, not of any session."""
 
 
-async def cost_beside(
-    subject: Filled, small: Filled | None, sample: Sample, *, size: int, base: float | None
+async def measure_cost(
+    subject: FilledSubject,
+    small: FilledSubject | None,
+    sample: Sample,
+    *,
+    size: int,
+    base: float | None,
 ) -> tuple[Spread, int]:
     """Return the microseconds of a call, or of a message of a batch, and the longest gap in ns.
 
@@ -55,7 +60,7 @@ async def cost_beside(
     for _ in range(turns + 1):
         if sample.long:
             await subject.settle(size)
-        with LoopWatch() as watch:
+        with LoopMonitor() as watch:
             ours.append(await _turn(subject, sample, calls))
         longest = max(longest, watch.longest)
         if small is not None:
@@ -69,18 +74,18 @@ async def cost_beside(
     return Spread(middle, low, high), longest
 
 
-async def _calls_a_turn(subject: Filled, sample: Sample) -> tuple[int, int]:
+async def _calls_a_turn(subject: FilledSubject, sample: Sample) -> tuple[int, int]:
     """How many calls take about as long as a turn should, at least one of each caller; and how
     many turns."""
     before = perf_counter()
     await _turn(subject, sample, sample.callers)
     first = (perf_counter() - before) / sample.callers
-    maximum = _MOST_ON_LONG if sample.long else _MOST
+    maximum = _MAX_ON_LONG if sample.long else _MAX
     calls = min(max(sample.callers, int(_TURN / max(first, 1e-7))), max(maximum, sample.callers))
     return calls, _FEW_TURNS if first * calls > _LONG_TURN else _TURNS
 
 
-async def _turn(subject: Filled, sample: Sample, calls: int) -> float:
+async def _turn(subject: FilledSubject, sample: Sample, calls: int) -> float:
     """Microseconds of one call, when so many callers share the calls."""
     call = subject.call(sample.work, sample.batch)
     each = max(1, calls // sample.callers)

@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter_ns
 from typing import Any, NamedTuple
 
-from .load import MOST_BYTES, Load
-from .load_steps import Step
+from .load import MAX_ROUND_BYTES, Load
+from .load_steps import LoadStep
 from .subject import Subject, Work
 
 __all__ = ["READ_LIMIT", "LoadGenerator"]
@@ -46,16 +46,22 @@ class LoadGenerator:
     """A subject, its sessions, and what has been asked of them so far; one loop, one process."""
 
     def __init__(
-        self, subject: Subject, load: Load, keys: Sequence[str], steps: Sequence[Step], *, own: str
+        self,
+        subject: Subject,
+        load: Load,
+        keys: Sequence[str],
+        steps: Sequence[LoadStep],
+        *,
+        own: str,
     ) -> None:
         self._subject, self._load, self._keys, self._own = subject, load, keys, own
         self._calls = [self._call(step) for step in steps]
-        self.made: deque[str] = deque()
+        self.created: deque[str] = deque()
         """Sessions that were created in the round, and not deleted since."""
         self._number = 0
         self._until = 0
         self._stopped = False
-        self._left = MOST_BYTES
+        self._left = MAX_ROUND_BYTES
         self.samples: dict[Work, array[int]] = {}
         """Nanoseconds of each call since `measure` began."""
         self.acknowledged = {work: [0] * len(keys) for work in (Work.APPEND, Work.MODIFY)}
@@ -166,7 +172,7 @@ class LoadGenerator:
         finally:
             self.samples[work].append(perf_counter_ns() - begun)
 
-    def _call(self, step: Step) -> _Call:
+    def _call(self, step: LoadStep) -> _Call:
         subject, key = self._subject, self._keys[step.place]
         method: Callable[..., Awaitable[Any]]
         arguments: tuple[Any, ...] = (key,)
@@ -194,11 +200,11 @@ class LoadGenerator:
         self._number += 1
         key = f"{self._own}-{self._number}"
         await self._subject.create(key)
-        self.made.append(key)
+        self.created.append(key)
 
     async def _delete(self) -> None:
         """Delete the oldest that was made in this round; the others are asked for all the time."""
-        if not self.made:
+        if not self.created:
             await self._create()
-        if self.made:
-            await self._subject.delete(self.made.popleft())
+        if self.created:
+            await self._subject.delete(self.created.popleft())

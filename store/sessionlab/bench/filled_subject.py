@@ -9,12 +9,12 @@ from itertools import accumulate, count, islice
 from random import Random
 from typing import Self
 
-from .load import message_of
+from .load import make_message
 from .loop_monitor import rss_bytes
 from .store_subject import StoreSubject
 from .subject import Subject, Work
 
-__all__ = ["SMALLEST", "Filled"]
+__all__ = ["SMALLEST", "FilledSubject"]
 
 SMALLEST = 1_000
 _AT_ONCE = 256
@@ -26,25 +26,25 @@ _STRIDE = 7_919
 """A prime that divides no size."""
 
 
-class Filled:
+class FilledSubject:
     """A subject with sessions by number, of a message each, and one long log.
 
     A context: opened with 1,000 sessions and 1,000 messages in the log, or with nothing when it
-    need not be `small`; with `tidy`, what was made in it is deleted at the end.
+    need not be `small`; with `cleanup`, what was made in it is deleted at the end.
     """
 
     payload_bytes = _PAYLOAD
 
     def __init__(
-        self, subject: Subject, *, small: bool = True, tidy: bool = False, skew: float = 0.0
+        self, subject: Subject, *, small: bool = True, cleanup: bool = False, skew: float = 0.0
     ) -> None:
         self.subject = subject
         self.offers = frozenset(subject.offers)
         self.sweeps = isinstance(subject, StoreSubject)
-        self._small, self._tidy, self._skew = small, tidy, skew
+        self._small, self._cleanup, self._skew = small, cleanup, skew
         self._heat: list[float] = []
         self._random = Random(1)  # noqa: S311 - which sessions are asked for, no secret
-        self._message = message_of(_PAYLOAD)
+        self._message = make_message(_PAYLOAD)
         self._sessions = self._frames = 0
         self._numbers = count()
 
@@ -62,11 +62,11 @@ class Filled:
 
     async def __aexit__(self, *_: object) -> None:
         try:
-            if self._tidy:
+            if self._cleanup:
                 await self._delete_all()
         finally:
             await self.subject.aclose()
-            if self.subject.apart:
+            if self.subject.is_isolated:
                 await self.subject.clear()
 
     async def create(self, size: int, stopped: Callable[[], bool] = lambda: False) -> None:
@@ -91,9 +91,9 @@ class Filled:
             self._frames += some
             await asyncio.sleep(0)
 
-    async def held(self) -> int:
+    async def memory_used(self) -> int:
         """Bytes in memory, of the server or else of this process."""
-        there = await self.subject.held()
+        there = await self.subject.memory_used()
         return rss_bytes() if there is None else there
 
     async def read_all(self) -> None:

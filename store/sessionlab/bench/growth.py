@@ -12,16 +12,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from statistics import linear_regression
 
-from .cost import Sample, cost_beside
-from .filled_subject import SMALLEST, Filled
+from .cost import Sample, measure_cost
+from .filled_subject import SMALLEST, FilledSubject
 from .results import Curve, Growth, Point
 from .subject import Subject, Work
-from .targets import lacking
+from .targets import list_limitations
 
-__all__ = ["MOST_SESSIONS", "exponent_of", "grow", "sizes_up_to"]
+__all__ = ["MAX_SESSIONS", "fit_exponent", "measure_growth", "sizes_up_to"]
 
-MOST_SESSIONS = 1_000_000
-_MOST_LISTED = 100_000
+MAX_SESSIONS = 1_000_000
+_MAX_LISTED = 100_000
 """A list of more is a matter of seconds, and its growth is known by then."""
 _CALLERS = (1, 8, 64, 512, 4_096, 10_000)
 _BATCHES = (1, 4, 16, 64, 256, 1_024)
@@ -35,7 +35,7 @@ class _Stopped(Exception):
     """It was asked to end."""
 
 
-async def grow(
+async def measure_growth(
     make: Callable[[str], Subject],
     max_size: int,
     *,
@@ -54,7 +54,7 @@ async def grow(
     measuring = _Measuring(make, max_size, alone=alone, skew=skew, tell=tell, stopped=stopped)
     with suppress(_Stopped):
         await measuring.all()
-    return measuring.result(), measuring.lacks
+    return measuring.result(), measuring.limitations
 
 
 def sizes_up_to(maximum: int, /) -> list[int]:
@@ -66,7 +66,7 @@ def sizes_up_to(maximum: int, /) -> list[int]:
     return [*sizes, maximum] if sizes[-1] < 0.9 * maximum else [*sizes[:-1], maximum]
 
 
-def exponent_of(points: Sequence[Point], /) -> float | None:
+def fit_exponent(points: Sequence[Point], /) -> float | None:
     """Fit a straight line through the logarithms by least squares and return its slope."""
     if len({point.size for point in points}) < 2:
         return None
@@ -94,18 +94,18 @@ class _Measuring:
         self._rows: dict[tuple[str, str], list[Point]] = {}
         self._bytes: dict[str, float] = {}
         self._stall_ns = 0
-        self.lacks: tuple[str, ...] = ()
+        self.limitations: tuple[str, ...] = ()
 
     def result(self) -> Growth:
         """What is known by now."""
         return Growth(
             curves=tuple(
-                Curve(what, over, tuple(points), exponent_of(points))
+                Curve(what, over, tuple(points), fit_exponent(points))
                 for (what, over), points in self._rows.items()
             ),
             session_bytes=self._bytes.get("sessions"),
             frame_bytes=self._bytes.get("frames"),
-            frame_payload=Filled.payload_bytes,
+            frame_payload=FilledSubject.payload_bytes,
             stall_ms=self._stall_ns / 1e6,
             skew=self._skew,
         )
@@ -113,33 +113,35 @@ class _Measuring:
     async def all(self) -> None:
         """Memory, callers and batches, and then what grows."""
         if not self._alone:
-            async with Filled(self._make("memory"), small=False) as filled:
+            async with FilledSubject(self._make("memory"), small=False) as filled:
                 await self._memory(filled)
-        async with Filled(self._make("crowds"), tidy=self._alone) as filled:
-            self.lacks = lacking(filled.subject)
+        async with FilledSubject(self._make("crowds"), cleanup=self._alone) as filled:
+            self.limitations = list_limitations(filled.subject)
             await self._crowds(filled)
-        async with Filled(self._make("large"), tidy=self._alone, skew=self._skew) as subject:
+        async with FilledSubject(
+            self._make("large"), cleanup=self._alone, skew=self._skew
+        ) as subject:
             if self._alone:
                 await self._grow(subject, None)
                 return
-            async with Filled(self._make("small"), skew=self._skew) as small:
+            async with FilledSubject(self._make("small"), skew=self._skew) as small:
                 await self._grow(subject, small)
 
-    async def _memory(self, filled: Filled) -> None:
-        steps = {"sessions": (filled.create, min(self._sizes[-1], MOST_SESSIONS))}
+    async def _memory(self, filled: FilledSubject) -> None:
+        steps = {"sessions": (filled.create, min(self._sizes[-1], MAX_SESSIONS))}
         if Work.APPEND in filled.offers:
             steps["frames"] = (filled.lengthen, self._sizes[-1])
         for over, (grown, size) in steps.items():
             self._at(f"memory of {size:,} {over}")
             gc.collect()
-            before = await filled.held()
+            before = await filled.memory_used()
             await grown(size, self._stopped)
             gc.collect()
-            more = await filled.held() - before
+            more = await filled.memory_used() - before
             if more > _ENOUGH and not self._stopped():
                 self._bytes[over] = more / size
 
-    async def _crowds(self, filled: Filled) -> None:
+    async def _crowds(self, filled: FilledSubject) -> None:
         for callers in _CALLERS:
             for work in (Work.GET, Work.APPEND):
                 if work in filled.offers:
@@ -150,8 +152,8 @@ class _Measuring:
                 sample = Sample(Work.APPEND, 16, batch=batch)
                 await self._point("append_many", "batch", batch, sample, subject=filled)
 
-    async def _grow(self, subject: Filled, small: Filled | None) -> None:
-        few = [size for size in self._sizes if size <= MOST_SESSIONS]
+    async def _grow(self, subject: FilledSubject, small: FilledSubject | None) -> None:
+        few = [size for size in self._sizes if size <= MAX_SESSIONS]
         await self._over(
             "sessions", few, subject.fill, _of_sessions(subject), subject=subject, small=small
         )
@@ -168,8 +170,8 @@ class _Measuring:
         grown: Callable[[int, Callable[[], bool]], Awaitable[None]],
         samples: dict[str, Sample],
         *,
-        subject: Filled,
-        small: Filled | None,
+        subject: FilledSubject,
+        small: FilledSubject | None,
     ) -> None:
         for size in sizes:
             self._at(f"growing to {size:,} {over}")
@@ -177,7 +179,7 @@ class _Measuring:
             for filled in filter(None, (subject, small)):
                 await filled.read_all()
             for what, sample in samples.items():
-                if sample.work is not Work.LIST or size <= _MOST_LISTED:
+                if sample.work is not Work.LIST or size <= _MAX_LISTED:
                     await self._point(what, over, size, sample, subject=subject, small=small)
 
     async def _point(
@@ -187,14 +189,14 @@ class _Measuring:
         size: int,
         sample: Sample,
         *,
-        subject: Filled,
-        small: Filled | None = None,
+        subject: FilledSubject,
+        small: FilledSubject | None = None,
     ) -> None:
         self._at(f"{what} at {size:,} {over}")
         points = self._rows.setdefault((what, over), [])
         base = points[0].cost.median if points else None
         gc.collect()
-        cost, stall_ns = await cost_beside(subject, small, sample, size=size, base=base)
+        cost, stall_ns = await measure_cost(subject, small, sample, size=size, base=base)
         points.append(Point(size, cost))
         if over in ("sessions", "frames") and sample.work is not Work.LIST:
             self._stall_ns = max(self._stall_ns, stall_ns)
@@ -205,7 +207,7 @@ class _Measuring:
         self._tell(what)
 
 
-def _of_sessions(filled: Filled) -> dict[str, Sample]:
+def _of_sessions(filled: FilledSubject) -> dict[str, Sample]:
     samples = {work.value: Sample(work, 64) for work in _ONE_SESSION if work in filled.offers}
     if filled.offers.issuperset(_CREATE_DELETE):
         samples["create+delete"] = Sample(Work.CREATE, 64)
@@ -216,6 +218,6 @@ def _of_sessions(filled: Filled) -> dict[str, Sample]:
     return samples
 
 
-def _of_frames(filled: Filled) -> dict[str, Sample]:
+def _of_frames(filled: FilledSubject) -> dict[str, Sample]:
     works = (Work.APPEND, Work.READ)
     return {work.value: Sample(work, 64, long=True) for work in works if work in filled.offers}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Protocol, cast
 
-from .results import Latency
+from .results import LatencySummary
 
 __all__ = ["Histogram"]
 
@@ -61,7 +61,7 @@ class Histogram:
         """Count what is in that form."""
         self._counts.decode_and_add(text.encode("ascii"))
 
-    def latency(self) -> Latency | None:
+    def latency(self) -> LatencySummary | None:
         """Return its percentiles; None when nothing was counted."""
         counts = self._counts
         if not counts.total_count:
@@ -73,7 +73,7 @@ class Histogram:
         p50, p90, p99, p999, p9999 = map(micros, _QUANTILES)
         # Beyond the last of so many values a percentile says nothing but the largest again.
         known = [each for each in _CURVE if (100 - each) / 100 * counts.total_count >= 1]
-        return Latency(
+        return LatencySummary(
             count=counts.total_count,
             p50_us=p50,
             p90_us=p90,

@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from .mixes import MIXES
 
 __all__ = [
-    "MOST_ARRIVALS",
-    "MOST_BYTES",
-    "MOST_FRAMES",
-    "MOST_HELD",
-    "USUAL_SESSIONS",
+    "MAX_ARRIVALS",
+    "MAX_ROUND_BYTES",
+    "MAX_FRAMES",
+    "MAX_STORED_BYTES",
+    "DEFAULT_SESSIONS",
     "Load",
-    "message_of",
-    "sizes_named",
+    "make_message",
+    "parse_sizes",
 ]
 
-USUAL_SESSIONS = 1_000
+DEFAULT_SESSIONS = 1_000
 
-MOST_ARRIVALS = 5_000_000
+MAX_ARRIVALS = 5_000_000
 """In a round of an open loop."""
-MOST_FRAMES = 20_000_000
+MAX_FRAMES = 20_000_000
 """In all sessions before a round."""
-MOST_HELD = 16 * 1024**3
+MAX_STORED_BYTES = 16 * 1024**3
 """Bytes of those messages."""
-MOST_BYTES = 512 * 1024**2
+MAX_ROUND_BYTES = 512 * 1024**2
 """Of messages in a round, which ends early when they are reached: this is a load, not a siege."""
-_LEAST, _MOST = 100, 1024**2
+_MIN, _MAX = 100, 1024**2
 _UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2}
 _MIXED = (100, 100, 1024, 1024, 1024, 4096, 65_536)
 """What recordings hold: most messages are small, some are a file."""
@@ -61,12 +61,12 @@ class Load:
             raise ValueError(f"no mix is called {self.mix!r}: there are {', '.join(MIXES)}")
         if self.callers < 1 or self.sessions < 1 or not self.sizes:
             raise ValueError("at least one caller, one session and one size of a message")
-        if not 0 <= self.frames * self.sessions <= MOST_FRAMES:
-            raise ValueError(f"{MOST_FRAMES:,} messages at most can be there before")
-        if self.frames * self.sessions * self.sizes[0] > MOST_HELD:
+        if not 0 <= self.frames * self.sessions <= MAX_FRAMES:
+            raise ValueError(f"{MAX_FRAMES:,} messages at most can be there before")
+        if self.frames * self.sessions * self.sizes[0] > MAX_STORED_BYTES:
             raise ValueError("16 GB of messages at most can be there before")
-        if self.rate is not None and not 0 < self.rate * self.seconds <= MOST_ARRIVALS:
-            raise ValueError(f"a round has at most {MOST_ARRIVALS:,} arrivals")
+        if self.rate is not None and not 0 < self.rate * self.seconds <= MAX_ARRIVALS:
+            raise ValueError(f"a round has at most {MAX_ARRIVALS:,} arrivals")
         if self.seconds <= 0 or self.warmup < 0:
             raise ValueError("a round takes time")
 
@@ -77,12 +77,12 @@ class Load:
         if self.rate is not None:
             rate = f"{self.rate:,.0f}" if self.rate >= 100 else f"{self.rate:.3g}"
             many = f"{rate} arrivals/s{', half of the most' if self.half else ''}"
-        if self.sessions != USUAL_SESSIONS or self.frames:
+        if self.sessions != DEFAULT_SESSIONS or self.frames:
             many += f", {self.sessions:,} session{'s' if self.sessions != 1 else ''}"
         return f"{many} of {self.frames:,} messages" if self.frames else many
 
 
-def sizes_named(text: str, /) -> tuple[int, ...]:
+def parse_sizes(text: str, /) -> tuple[int, ...]:
     """Read `1KB`, `100B,64KB`, or `mixed`. Raises `ValueError` beyond 100 bytes to 1 MB."""
     if text == "mixed":
         return _MIXED
@@ -90,12 +90,12 @@ def sizes_named(text: str, /) -> tuple[int, ...]:
     for part in text.split(","):
         found = re.fullmatch(r"([0-9]{1,7})(|B|KB|MB)", part.strip(), re.IGNORECASE)
         size = int(found[1]) * _UNITS[found[2].upper()] if found else 0
-        if not _LEAST <= size <= _MOST:
+        if not _MIN <= size <= _MAX:
             raise ValueError(f"{part.strip()!r}: 100B to 1MB, several with commas, or mixed")
         sizes.append(size)
     return tuple(sizes)
 
 
-def message_of(size: int, /) -> bytes:
+def make_message(size: int, /) -> bytes:
     """Return a JSON-RPC notification of so many bytes."""
     return _HEAD + b"x" * (size - len(_HEAD) - len(_TAIL)) + _TAIL

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 
-from .load import Load, message_of
+from .load import Load, make_message
 from .mixes import MIXES
 from .subject import Work
 
-__all__ = ["Step", "left_out", "steps_of"]
+__all__ = ["LoadStep", "unsupported_works", "choose_steps"]
 
-_COUNT, _MOST = 16_384, 262_144
+_COUNT, _MAX = 16_384, 262_144
 """As many as there are sessions, within these: so that a large store is asked all over."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LoadStep:
     """One thing to do."""
 
     work: Work
@@ -28,22 +28,22 @@ class Step:
     payload: bytes
 
 
-def left_out(mix: str, offers: Collection[Work], /) -> tuple[Work, ...]:
+def unsupported_works(mix: str, offers: Collection[Work], /) -> tuple[Work, ...]:
     """Return what a mix has and a subject does not offer; it is run without."""
     return tuple(work for work in MIXES[mix].shares if work not in offers)
 
 
-def steps_of(load: Load, offers: Collection[Work], /, *, seed: int) -> list[Step]:
+def choose_steps(load: Load, offers: Collection[Work], /, *, seed: int) -> list[LoadStep]:
     """Choose, the same for the same seed. Raises `ValueError` when nothing of it is offered."""
     random = Random(seed)  # noqa: S311 - a load, no secret
     shares = {work: n for work, n in MIXES[load.mix].shares.items() if work in offers}
     if not shares:
         raise ValueError(f"it offers nothing of the mix {load.mix}")
-    payloads = {size: message_of(size) for size in load.sizes}
-    works = _works(shares, random, max(_COUNT, min(load.sessions, _MOST)))
+    payloads = {size: make_message(size) for size in load.sizes}
+    works = _works(shares, random, max(_COUNT, min(load.sessions, _MAX)))
     heat = list(accumulate(1 / rank**load.skew for rank in range(1, load.sessions + 1)))
     return [
-        Step(
+        LoadStep(
             work,
             bisect(heat, random.random() * heat[-1], hi=load.sessions - 1),
             payloads[random.choice(load.sizes)],

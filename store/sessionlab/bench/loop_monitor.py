@@ -10,12 +10,12 @@ import sys
 from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 
-__all__ = ["LoopWatch", "rss_bytes"]
+__all__ = ["LoopMonitor", "rss_bytes"]
 
 _TICK = 0.001
 
 
-class LoopWatch:
+class LoopMonitor:
     """A context: while it lasts, it wakes every millisecond and notes how late it was woken."""
 
     def __init__(self, depth: Callable[[], int | None] = lambda: None) -> None:
@@ -30,7 +30,7 @@ class LoopWatch:
         self.pauses = self.longest_pause = self.paused = 0
         """Garbage collections: how many, the longest and all of them in nanoseconds."""
 
-    def __enter__(self) -> LoopWatch:
+    def __enter__(self) -> LoopMonitor:
         gc.callbacks.append(self._collects)
         self._wait()
         return self

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .protocol import Checked, RoundReport
+from .protocol import RoundReport, StoredReport
 from .results import BenchResult, Stored
 from .subject import Work
 
-__all__ = ["NOTHING_STORED", "added", "anything_lost", "stored_of", "told_stored"]
+__all__ = ["NOTHING_STORED", "add_stored", "has_losses", "compare_stored", "describe_losses"]
 
 NOTHING_STORED = Stored(0, 0, 0, 0, 0, 0, 0, checked=True)
 
 
-def stored_of(reports: Sequence[RoundReport], found: Checked | None, /) -> Stored:
+def compare_stored(reports: Sequence[RoundReport], found: StoredReport | None, /) -> Stored:
     """Compare, session by session, what all processes of a round were promised with what is there.
 
     Messages that were to be there before the round were promised as well.
     What failed may have been stored or not: only what is missing beyond that is lost, and only
     what is there beyond that is extra.
     """
-    messages, maybe_messages = _summed(reports, Work.APPEND)
-    updates, maybe_updates = _summed(reports, Work.MODIFY)
+    messages, maybe_messages = _sum_by_session(reports, Work.APPEND)
+    updates, maybe_updates = _sum_by_session(reports, Work.MODIFY)
     lost = lost_updates = extra = extra_updates = 0
     if found is not None:
         messages = [each + found.before for each in messages]
@@ -39,7 +39,7 @@ def stored_of(reports: Sequence[RoundReport], found: Checked | None, /) -> Store
     )
 
 
-def added(one: Stored, other: Stored, /) -> Stored:
+def add_stored(one: Stored, other: Stored, /) -> Stored:
     """Return the sum of two rounds."""
     return Stored(
         messages=one.messages + other.messages,
@@ -53,7 +53,7 @@ def added(one: Stored, other: Stored, /) -> Stored:
     )
 
 
-def told_stored(stored: Stored, /) -> tuple[str, bool]:
+def describe_losses(stored: Stored, /) -> tuple[str, bool]:
     """Say what is there in a few words, and whether that is an alarm."""
     if not stored.checked:
         return "not looked at", False
@@ -72,14 +72,14 @@ def told_stored(stored: Stored, /) -> tuple[str, bool]:
     return f"all {stored.messages + stored.updates:,}{perhaps}", False
 
 
-def anything_lost(result: BenchResult, /) -> bool:
+def has_losses(result: BenchResult, /) -> bool:
     """Whether anything acknowledged is not there, or is there more often than asked for."""
     return any(
-        told_stored(each.stored)[1] for subject in result.subjects for each in subject.measured
+        describe_losses(each.stored)[1] for subject in result.subjects for each in subject.measured
     )
 
 
-def _summed(reports: Sequence[RoundReport], work: Work) -> tuple[list[int], list[int]]:
+def _sum_by_session(reports: Sequence[RoundReport], work: Work) -> tuple[list[int], list[int]]:
     sure = [report.acknowledged[work.value] for report in reports]
     maybe = [report.unknown[work.value] for report in reports]
     return [sum(each) for each in zip(*sure, strict=True)], [

@@ -11,20 +11,20 @@ from .results import Growth
 
 __all__ = [
     "Check",
-    "Checked",
+    "StoredReport",
     "Close",
-    "Done",
-    "Failed",
+    "DoneReport",
+    "FailureReport",
     "Grow",
     "GrowthReport",
-    "Opened",
-    "Order",
+    "OpenReport",
+    "WorkerCommand",
     "Prepare",
-    "Progress",
-    "Report",
+    "ProgressReport",
+    "WorkerReport",
     "RUN_FOLDER",
     "RoundReport",
-    "Run",
+    "Measure",
     "Start",
     "Stop",
 ]
@@ -51,7 +51,7 @@ class Prepare(msgspec.Struct, frozen=True, tag=True):
     fill: bool
 
 
-class Run(msgspec.Struct, frozen=True, tag=True):
+class Measure(msgspec.Struct, frozen=True, tag=True):
     """Warm up and measure."""
 
 
@@ -62,7 +62,7 @@ class Check(msgspec.Struct, frozen=True, tag=True):
 class Close(msgspec.Struct, frozen=True, tag=True):
     """End the round; delete its sessions if they would stay."""
 
-    tidy: bool
+    cleanup: bool
 
 
 class Grow(msgspec.Struct, frozen=True, tag=True):
@@ -76,10 +76,10 @@ class Stop(msgspec.Struct, frozen=True, tag=True):
     """End what is being done now, and answer with what there is."""
 
 
-class Opened(msgspec.Struct, frozen=True, tag=True):
+class OpenReport(msgspec.Struct, frozen=True, tag=True):
     """Ready."""
 
-    lacks: tuple[str, ...]
+    limitations: tuple[str, ...]
     offers: tuple[str, ...]
 
 
@@ -107,7 +107,7 @@ class RoundReport(msgspec.Struct, frozen=True, tag=True):
     """Bytes, since the store was opened; None without a server, and of all but one process."""
 
 
-class Checked(msgspec.Struct, frozen=True, tag=True):
+class StoredReport(msgspec.Struct, frozen=True, tag=True):
     """Messages and counter of each session; `whole` is False when it was stopped."""
 
     appended: list[int]
@@ -121,25 +121,33 @@ class GrowthReport(msgspec.Struct, frozen=True, tag=True):
     """Cost over size; `whole` is False when it was stopped."""
 
     growth: Growth
-    lacks: tuple[str, ...]
+    limitations: tuple[str, ...]
     whole: bool
 
 
-class Done(msgspec.Struct, frozen=True, tag=True):
+class DoneReport(msgspec.Struct, frozen=True, tag=True):
     """Nothing to tell."""
 
 
-class Failed(msgspec.Struct, frozen=True, tag=True):
+class FailureReport(msgspec.Struct, frozen=True, tag=True):
     """It could not be done; one line says why."""
 
     reason: str
 
 
-class Progress(msgspec.Struct, frozen=True, tag=True):
+class ProgressReport(msgspec.Struct, frozen=True, tag=True):
     """Where it is."""
 
     text: str
 
 
-Order: TypeAlias = Start | Prepare | Run | Check | Close | Grow | Stop
-Report: TypeAlias = Opened | RoundReport | Checked | GrowthReport | Done | Failed | Progress
+WorkerCommand: TypeAlias = Start | Prepare | Measure | Check | Close | Grow | Stop
+WorkerReport: TypeAlias = (
+    OpenReport
+    | RoundReport
+    | StoredReport
+    | GrowthReport
+    | DoneReport
+    | FailureReport
+    | ProgressReport
+)

@@ -10,8 +10,8 @@ __all__ = [
     "BenchResult",
     "Curve",
     "Growth",
-    "Latency",
-    "Measured",
+    "LatencySummary",
+    "LoadResult",
     "Point",
     "Spread",
     "Stored",
@@ -33,7 +33,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class LatencySummary:
     """How long calls took, in microseconds."""
 
     count: int
@@ -58,7 +58,7 @@ class WorkResult:
 
     work: str
     count: int
-    latency: Latency
+    latency: LatencySummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,13 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class LoadResult:
     """One subject under one load."""
 
     load: Load
     rounds: int
     per_second: Spread
-    latency: Latency | None
+    latency: LatencySummary | None
     works: tuple[WorkResult, ...]
     left_out: tuple[str, ...]
     """Works of the mix that the subject does not offer."""
@@ -160,8 +160,8 @@ class SubjectResult:
     """One subject."""
 
     name: str
-    lacks: tuple[str, ...]
-    measured: tuple[Measured, ...]
+    limitations: tuple[str, ...]
+    measured: tuple[LoadResult, ...]
     growth: Growth | None = None
 
 

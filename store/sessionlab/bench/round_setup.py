@@ -8,16 +8,16 @@ from contextlib import suppress
 
 from sessionkeeper.values.errors import SessionNotFound
 
-from .load import Load, message_of
-from .protocol import Checked
-from .subject import Kept, Subject, Work
+from .load import Load, make_message
+from .protocol import StoredReport
+from .subject import StoredContent, Subject, Work
 
-__all__ = ["end", "fill", "filled_with", "found_in"]
+__all__ = ["end_round", "fill", "initial_messages", "count_all_stored"]
 
 _AT_ONCE = 64
 
 
-def filled_with(subject: Subject, load: Load, /) -> int:
+def initial_messages(subject: Subject, load: Load, /) -> int:
     """Return how many messages each session holds before it is asked for anything."""
     return load.frames if Work.APPEND in subject.offers else 0
 
@@ -26,7 +26,7 @@ async def fill(
     subject: Subject, load: Load, keys: Sequence[str], /, *, stopped: Callable[[], bool]
 ) -> None:
     """Make the sessions, with the messages that are to be there before; until `stopped` says so."""
-    messages = [message_of(load.sizes[0])] * filled_with(subject, load)
+    messages = [make_message(load.sizes[0])] * initial_messages(subject, load)
 
     async def make(key: str) -> None:
         await subject.create(key)
@@ -36,39 +36,39 @@ async def fill(
     await _each(make, keys, stopped)
 
 
-async def found_in(
+async def count_all_stored(
     subject: Subject, keys: Sequence[str], /, *, before: int, stopped: Callable[[], bool]
-) -> Checked:
+) -> StoredReport:
     """Look at each session, which held so many messages `before`; until `stopped` says so.
 
     A session that is not there any more holds nothing.
     """
 
-    async def kept_of(key: str) -> Kept:
+    async def stored_or_nothing(key: str) -> StoredContent:
         try:
-            return await subject.kept(key)
+            return await subject.count_stored(key)
         except (LookupError, SessionNotFound):
-            return Kept(0, 0)
+            return StoredContent(0, 0)
 
-    kept: list[Kept] = []
+    found: list[StoredContent] = []
     for some in _some_at_a_time(keys):
         if stopped():
-            return Checked([], [], before, whole=False)
-        kept += await asyncio.gather(*map(kept_of, some))
-    return Checked([each.appended for each in kept], [each.counter for each in kept], before)
+            return StoredReport([], [], before, whole=False)
+        found += await asyncio.gather(*map(stored_or_nothing, some))
+    return StoredReport([each.appended for each in found], [each.counter for each in found], before)
 
 
-async def end(subject: Subject, keys: Sequence[str], /, *, tidy: bool, last: bool) -> None:
-    """Close it. With `tidy` its sessions go before that, or afterwards all of a place apart."""
+async def end_round(subject: Subject, keys: Sequence[str], /, *, cleanup: bool, last: bool) -> None:
+    """Close it. With `cleanup` its sessions go before that, or afterwards all of a place apart."""
 
     async def delete(key: str) -> None:
         with suppress(SessionNotFound):
             await subject.delete(key)
 
-    if tidy and not subject.apart:
+    if cleanup and not subject.is_isolated:
         await _each(delete, keys)
     await subject.aclose()
-    if tidy and subject.apart and last:
+    if cleanup and subject.is_isolated and last:
         await subject.clear()
 
 

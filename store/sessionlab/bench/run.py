@@ -16,37 +16,37 @@ from statistics import median
 from time import perf_counter
 from typing import Protocol
 
-from .aggregate import Round, measured_of
+from .aggregate import Round, combine_rounds
 from .load import Load
 from .protocol import (
     RUN_FOLDER,
     Check,
-    Checked,
     Close,
-    Done,
+    DoneReport,
     Grow,
     GrowthReport,
-    Opened,
+    Measure,
+    OpenReport,
     Prepare,
     RoundReport,
-    Run,
     Start,
+    StoredReport,
 )
 from .results import BenchResult, Growth, SubjectResult
 from .targets import Target
-from .worker_pool import MeasuringFailed, WorkerPool
+from .worker_pool import MeasurementFailed, WorkerPool
 
-__all__ = ["Plan", "Tell", "run_plan"]
+__all__ = ["BenchPlan", "ProgressCallback", "run_benchmark"]
 
 
-class Tell(Protocol):
+class ProgressCallback(Protocol):
     """Is told where a run is."""
 
     def __call__(self, text: str, /, *, done: int, total: int) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BenchPlan:
     """What is measured: every target under every load in so many rounds, or its growth."""
 
     targets: tuple[Target, ...]
@@ -67,16 +67,16 @@ class Plan:
             raise ValueError(f"{alone[0]} lives in one process: it cannot have {self.workers}")
 
 
-def _tell_nobody(text: str, /, *, done: int, total: int) -> None:
+def _ignore_progress(text: str, /, *, done: int, total: int) -> None:
     """Nobody wants to know where it is."""
 
 
-class _Kept:
+class _TargetProgress:
     """What is known of a target so far."""
 
     def __init__(self, target: Target, worker_pool: WorkerPool) -> None:
         self.target, self.worker_pool = target, worker_pool
-        self.lacks: tuple[str, ...] = ()
+        self.limitations: tuple[str, ...] = ()
         self.offers: tuple[str, ...] = ()
         self.rounds: dict[Load, list[Round]] = {}
         self.begun = 0
@@ -84,45 +84,46 @@ class _Kept:
         self.growth: Growth | None = None
 
 
-def run_plan(
-    plan: Plan,
+def run_benchmark(
+    plan: BenchPlan,
     *,
-    tell: Tell | None = None,
+    tell: ProgressCallback | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> BenchResult:
     """Measure, and return what there is when `stopping` says so.
 
     Each target has processes of its own, and the targets take turns, round by round: what other
-    programs take of the machine meanwhile, they take from all. Raises `MeasuringFailed`, which
+    programs take of the machine meanwhile, they take from all. Raises `MeasurementFailed`, which
     keeps what was measured until then.
     """
     begun = perf_counter()
-    tell = tell or _tell_nobody
+    tell = tell or _ignore_progress
     mark = f"bench-{token_hex(4)}"
-    failed: MeasuringFailed | None = None
+    failed: MeasurementFailed | None = None
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=RUN_FOLDER))
-        kept: list[_Kept] = []
+        progress: list[_TargetProgress] = []
         for number, target in enumerate(plan.targets):
             place = Path(folder, str(number))
             place.mkdir()
-            start = Start(target.asked, str(place), plan.loop)
+            start = Start(target.spec, str(place), plan.loop)
             worker_pool = WorkerPool(target.name, start, plan.workers, run=mark, stopping=stopping)
             stack.callback(worker_pool.close)
-            kept.append(_Kept(target, worker_pool))
+            progress.append(_TargetProgress(target, worker_pool))
         try:
-            for each in kept:
-                each.worker_pool.begin()  # who starts would take the processor from who is measured
+            for each in progress:
+                # A process that starts would take the processor from one that is measured.
+                each.worker_pool.wait_until_started()
             if plan.growth is None:
-                _run_loads(plan, kept, [plan.loads] * len(kept), tell, stopping)
+                _run_loads(plan, progress, [plan.loads] * len(progress), tell, stopping)
                 if plan.half and not stopping():
-                    _run_loads(plan, kept, [_halves(each) for each in kept], tell, stopping)
+                    _run_loads(plan, progress, [_halves(each) for each in progress], tell, stopping)
             else:
-                _run_growth(plan, kept, tell, stopping)
-        except MeasuringFailed as error:
+                _run_growth(plan, progress, tell, stopping)
+        except MeasurementFailed as error:
             failed = error
     result = BenchResult(
-        subjects=tuple(map(_result, kept)),
+        subjects=tuple(map(_result, progress)),
         loop=plan.loop,
         workers=plan.workers,
         seconds=perf_counter() - begun,
@@ -133,22 +134,22 @@ def run_plan(
     if failed is None or stopping():  # who was stopped may not be able to end as it should
         return result
     if any(each.measured or each.growth for each in result.subjects):
-        failed.kept = result
+        failed.partial_result = result
     raise failed
 
 
 def _run_loads(
-    plan: Plan,
-    kept: Sequence[_Kept],
+    plan: BenchPlan,
+    progress: Sequence[_TargetProgress],
     loads: Sequence[Sequence[Load]],
-    tell: Tell,
+    tell: ProgressCallback,
     stopping: Callable[[], bool],
 ) -> None:
     """Put each under as many loads of its own, round by round in turn."""
     total = sum(map(len, loads)) * plan.rounds
     number = 0
     for at_once in zip_longest(*loads):
-        turns = [pair for pair in zip(kept, at_once, strict=True) if pair[1] is not None]
+        turns = [pair for pair in zip(progress, at_once, strict=True) if pair[1] is not None]
         for turn in range(plan.rounds):
             # Whoever is first has a colder machine: each is first in its turn.
             for each, load in [*turns[turn % len(turns) :], *turns[: turn % len(turns)]]:
@@ -161,7 +162,7 @@ def _run_loads(
                 number += 1
 
 
-def _halves(each: _Kept) -> list[Load]:
+def _halves(each: _TargetProgress) -> list[Load]:
     """For each number of sessions, half of the most that it did in a second, in an open loop.
 
     Nothing for one that did nothing.
@@ -174,7 +175,7 @@ def _halves(each: _Kept) -> list[Load]:
     return [replace(load, callers=1, rate=speed / 2, half=True) for speed, load in maximum.values()]
 
 
-def _run_round(each: _Kept, load: Load, stopping: Callable[[], bool]) -> Round | None:
+def _run_round(each: _TargetProgress, load: Load, stopping: Callable[[], bool]) -> Round | None:
     """A round is a whole life of a store: opened, filled, asked, looked at, closed.
 
     None when somebody wanted to stop before anything of it was measured.
@@ -184,44 +185,50 @@ def _run_round(each: _Kept, load: Load, stopping: Callable[[], bool]) -> Round |
     first, others = 0, range(1, len(worker_pool))
     share = None if load.rate is None else load.rate / len(worker_pool)
     load = replace(load, seed=load.seed + 1_000 * number, rate=share)
-    opened = worker_pool.order([(first, Prepare(load, number, first, fill=True))], Opened)
-    worker_pool.order([(n, Prepare(load, number, n, fill=False)) for n in others], Opened)
-    each.lacks, each.offers = opened[0].lacks, opened[0].offers
-    reports = worker_pool.order([(n, Run()) for n in range(len(worker_pool))], RoundReport)
+    opened = worker_pool.run_command([(first, Prepare(load, number, first, fill=True))], OpenReport)
+    worker_pool.run_command([(n, Prepare(load, number, n, fill=False)) for n in others], OpenReport)
+    each.limitations, each.offers = opened[0].limitations, opened[0].offers
+    reports = worker_pool.run_command(
+        [(n, Measure()) for n in range(len(worker_pool))], RoundReport
+    )
     measured = None
     if any(report.histograms for report in reports) or not stopping():
-        [found] = worker_pool.order([(first, Check())], Checked)
+        [found] = worker_pool.run_command([(first, Check())], StoredReport)
         measured = Round(tuple(reports), found if found.whole else None)
-    tidy = Close(tidy=each.target.tidied)
+    cleanup = Close(cleanup=each.target.outlives_run)
     for n in (*others, first):
-        worker_pool.order([(n, tidy)], Done)
+        worker_pool.run_command([(n, cleanup)], DoneReport)
     return measured
 
 
 def _run_growth(
-    plan: Plan, kept: Sequence[_Kept], tell: Tell, stopping: Callable[[], bool]
+    plan: BenchPlan,
+    progress: Sequence[_TargetProgress],
+    tell: ProgressCallback,
+    stopping: Callable[[], bool],
 ) -> None:
-    for number, each in enumerate(kept):
+    for number, each in enumerate(progress):
         if stopping():
             return
 
-        def told(text: str, each: _Kept = each, number: int = number) -> None:
-            tell(f"{each.target.name}: {text}", done=number, total=len(kept))
+        def told(text: str, each: _TargetProgress = each, number: int = number) -> None:
+            tell(f"{each.target.name}: {text}", done=number, total=len(progress))
 
-        [report] = each.worker_pool.order(
+        [report] = each.worker_pool.run_command(
             [(0, Grow(plan.growth or 0, plan.loads[0].skew))], GrowthReport, told
         )
-        each.growth, each.lacks = report.growth, report.lacks
+        each.growth, each.limitations = report.growth, report.limitations
 
 
-def _result(kept: _Kept) -> SubjectResult:
+def _result(progress: _TargetProgress) -> SubjectResult:
     return SubjectResult(
-        name=kept.target.name,
-        lacks=kept.lacks,
+        name=progress.target.name,
+        limitations=progress.limitations,
         measured=tuple(
-            measured_of(load, kept.offers, rounds) for load, rounds in kept.rounds.items()
+            combine_rounds(load, progress.offers, rounds)
+            for load, rounds in progress.rounds.items()
         ),
-        growth=kept.growth,
+        growth=progress.growth,
     )
 
 

@@ -22,7 +22,7 @@ class ServerSubject(StoreSubject):
     Whatever else is on the server is never touched.
     """
 
-    apart: ClassVar[bool] = True
+    is_isolated: ClassVar[bool] = True
 
     def __init__(
         self, make: Callable[[], Awaitable[AtomicSessionStore]], /, *, url: str, prefix: str
@@ -33,7 +33,7 @@ class ServerSubject(StoreSubject):
         self._cluster, self._url = bool(cluster), f"{plain}://{rest}"
         self._prefix = prefix
 
-    async def held(self) -> int | None:
+    async def memory_used(self) -> int | None:
         """Ask the server, all primaries of a cluster, how much memory its data takes."""
         client = self._client()
         try:

@@ -11,16 +11,16 @@ from sessionkeeper.values.limits import StoreLimits
 from sessionkeeper.values.message import MessageEnvelope
 from sessionkeeper.values.session import Session
 
-from .load import MOST_HELD
-from .subject import Kept, Subject, Work
+from .load import MAX_STORED_BYTES
+from .subject import StoredContent, Subject, Work
 
 __all__ = ["LIMITS", "StoreSubject"]
 
 LIMITS = StoreLimits(
     max_sessions=20_000_000,
     max_frames_per_session=20_000_000,
-    max_session_bytes=2 * MOST_HELD,
-    max_total_bytes=2 * MOST_HELD,
+    max_session_bytes=2 * MAX_STORED_BYTES,
+    max_total_bytes=2 * MAX_STORED_BYTES,
     max_metadata_bytes=4 * 1024**2,
 )
 """What bounds a load is the load; a store that refuses would be measured at refusing."""
@@ -46,7 +46,7 @@ class StoreSubject(Subject):
         return self._store
 
     @property
-    def missing(self) -> tuple[str, ...]:
+    def more_limitations(self) -> tuple[str, ...]:
         """What an open store says that it does not keep."""
         memory = self.store.guarantees.durability is Durability.MEMORY
         return ("no durability",) if memory else ()
@@ -102,13 +102,13 @@ class StoreSubject(Subject):
         """Look for sessions that have been idle for a day: there are none."""
         await self.store.expire_sessions(idle=86_400.0)
 
-    async def kept(self, key: str) -> Kept:
+    async def count_stored(self, key: str) -> StoredContent:
         """Read the whole log: a count that is kept beside it might say anything."""
         counted = after = 0
         while frames := await self.store.read_frames(key, after=after, limit=_PAGE):
             counted += len(frames)
             after = frames[-1].seq
-        return Kept(counted, _counter(await self.store.get_session(key)))
+        return StoredContent(counted, _counter(await self.store.get_session(key)))
 
 
 def _envelope(key: str, payload: bytes) -> MessageEnvelope:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-__all__ = ["Kept", "Subject", "Work"]
+__all__ = ["StoredContent", "Subject", "Work"]
 
 
 class Work(StrEnum):
@@ -26,7 +26,7 @@ class Work(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredContent:
     """What a session really holds at the end of a run."""
 
     appended: int
@@ -45,9 +45,9 @@ class Subject(ABC):
     name: ClassVar[str]
     offers: ClassVar[frozenset[Work]]
     """What it can do at all."""
-    apart: ClassVar[bool] = False
+    is_isolated: ClassVar[bool] = False
     """It is in a place that outlives the run and is nobody else's: `clear` deletes all of it."""
-    lacks: ClassVar[tuple[str, ...]] = ()
+    limitations: ClassVar[tuple[str, ...]] = ()
     """What it does not do: "no atomicity", "no durability", "order lost"."""
 
     async def open(self) -> None:  # noqa: B027 - most have nothing to do
@@ -101,15 +101,15 @@ class Subject(ABC):
         """
         raise NotImplementedError
 
-    async def held(self) -> int | None:
+    async def memory_used(self) -> int | None:
         """Say how many bytes a server holds in memory; None where there is no server."""
         return None
 
     async def clear(self) -> None:
-        """Delete all that was made in a place that is `apart`; asked after `aclose`."""
+        """Delete all that was made in a place that is `is_isolated`; asked after `aclose`."""
         raise NotImplementedError
 
-    async def kept(self, key: str) -> Kept:
+    async def count_stored(self, key: str) -> StoredContent:
         """Say what the session really holds; asked at the end, and never timed.
 
         Raises `LookupError` when it is not there.

@@ -16,11 +16,11 @@ from sessionkeeper.stores.factory import StorageFactory
 from sessionkeeper.stores.redis import RedisSessionStore
 from sessionkeeper.values.errors import BackendNotImplemented
 
-from .peers import PEERS, PeerNeeds, PeerNotInstalled, Place
+from .peers import PEERS, PeerNeedsPlace, PeerNotInstalled, PeerStorage
 from .store_subject import LIMITS, StoreSubject
 from .subject import Subject
 
-__all__ = ["DEFAULT_TARGETS", "Target", "lacking", "subject_of", "target_named"]
+__all__ = ["DEFAULT_TARGETS", "Target", "list_limitations", "make_subject", "parse_target"]
 
 DEFAULT_TARGETS = ("memory", "plain", "locked", "sqlite")
 _FILES = {"sqlite": "disk", "sqlite-os": "os"}
@@ -30,27 +30,27 @@ _FILES = {"sqlite": "disk", "sqlite-os": "os"}
 class Target:
     """Something to measure, by name."""
 
-    asked: str
+    spec: str
     """As it was asked for; it may hold a password."""
     name: str
     """As it is shown."""
     shared: bool
     """Several processes can use one."""
-    tidied: bool
+    outlives_run: bool
     """It outlives the run, so what the run made in it is deleted."""
-    parts: bool = True
+    isolated: bool = True
     """Each place is apart from the others; else all of them are one."""
 
 
-def target_named(text: str, /, *, new: bool = True) -> Target:
+def parse_target(text: str, /, *, new: bool = True) -> Target:
     """Return what a name stands for; a file that it names must be `new`.
 
     Raises `ValueError` with one clear line.
     """
     if text == "memory":
-        return Target("memory://", "memory", shared=False, tidied=False)
+        return Target("memory://", "memory", shared=False, outlives_run=False)
     if text in _FILES:
-        return Target(text, text, shared=True, tidied=False)
+        return Target(text, text, shared=True, outlives_run=False)
     if (name := text.partition("=")[0]) in PEERS:
         return _of_peer(text, name)
     if "://" in text:
@@ -58,39 +58,39 @@ def target_named(text: str, /, *, new: bool = True) -> Target:
     if ":" in text and any(sign in text for sign in "/@"):
         raise ValueError("no URL, and no module:Class")  # not shown: it may hold a password
     if ":" in text:
-        subject_class(text)
-        return Target(text, text, shared=False, tidied=False)
+        find_subject_class(text)
+        return Target(text, text, shared=False, outlives_run=False)
     # Not before: it brings all that checks designs, and most processes that measure need none.
     from ..designs import DESIGNS
 
     if text in DESIGNS:
-        return Target(text, text, shared=False, tidied=False)
+        return Target(text, text, shared=False, outlives_run=False)
     known = [*dict.fromkeys(("memory", *_FILES, *DESIGNS, *PEERS))]
     near = get_close_matches(text, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}, and URLs"
     raise ValueError(f"no store is called {text!r}; {hint}")
 
 
-def subject_of(
+def make_subject(
     target: Target, folder: Path, /, *, place: str = "store", run: str = "bench"
 ) -> Subject:
     """Make the subject; `place` tells several of a target apart, and `run` those of several runs.
 
     Raises `ValueError` for what cannot be made here, and what making it raises.
     """
-    asked = target.asked
-    if asked in _FILES:
-        return StoreSubject(_file(folder / f"{place}.db", _FILES[asked]))
-    name, _, url = asked.partition("=")
+    spec = target.spec
+    if spec in _FILES:
+        return StoreSubject(_file(folder / f"{place}.db", _FILES[spec]))
+    name, _, url = spec.partition("=")
     if name in PEERS:
         return PEERS[name].make(path=folder / f"{place}-{name}", redis_url=url or None)
-    if "://" in asked:
-        return _subject_of_url(asked, f"{run}-{place}")
-    made = subject_class(asked) if ":" in asked else None
-    return StoreSubject(_design(asked)) if made is None else made()
+    if "://" in spec:
+        return _subject_of_url(spec, f"{run}-{place}")
+    made = find_subject_class(spec) if ":" in spec else None
+    return StoreSubject(_design(spec)) if made is None else made()
 
 
-def subject_class(name: str, /) -> Callable[[], Subject] | None:
+def find_subject_class(name: str, /) -> Callable[[], Subject] | None:
     """Return the `Subject` class that `module:Class` names; None if it is a store's class.
 
     Raises `ValueError`.
@@ -106,16 +106,16 @@ def subject_class(name: str, /) -> Callable[[], Subject] | None:
         found = getattr(found, part, None)
     if isinstance(found, type) and issubclass(found, Subject):
         return found
-    from ..designs import design_named
+    from ..designs import find_design
 
-    design_named(name)
+    find_design(name)
     return None
 
 
-def lacking(subject: Subject, /) -> tuple[str, ...]:
+def list_limitations(subject: Subject, /) -> tuple[str, ...]:
     """Return what an open subject does not do."""
-    own = subject.missing if isinstance(subject, StoreSubject) else ()
-    return tuple(dict.fromkeys((*subject.lacks, *own)))
+    own = subject.more_limitations if isinstance(subject, StoreSubject) else ()
+    return tuple(dict.fromkeys((*subject.limitations, *own)))
 
 
 def _of_peer(text: str, name: str) -> Target:
@@ -125,13 +125,13 @@ def _of_peer(text: str, name: str) -> Target:
     except PeerNotInstalled as missing:
         raise ValueError(str(missing)) from None
     _, given, url = text.partition("=")
-    if peer.place is Place.REDIS:
+    if peer.place is PeerStorage.REDIS:
         at = urlsplit(url)
         if at.scheme not in ("redis", "rediss") or not at.hostname:
-            raise PeerNeeds(peer)
+            raise PeerNeedsPlace(peer)
     elif given:
         raise ValueError(f"{name} takes no URL: it is in a place of its own")
-    return Target(text, name, shared=False, tidied=False)
+    return Target(text, name, shared=False, outlives_run=False)
 
 
 def _of_url(url: str, *, new: bool) -> Target:
@@ -141,7 +141,7 @@ def _of_url(url: str, *, new: bool) -> Target:
             raise ValueError(f"{backend.path} is there already: name a file that a load may fill")
         if not Path(backend.path).absolute().parent.is_dir():
             raise ValueError(f"{backend.path} cannot be made: there is no such folder")
-        return Target(url, backend.path, shared=True, tidied=True, parts=False)
+        return Target(url, backend.path, shared=True, outlives_run=True, isolated=False)
     if isinstance(backend, RedisBackend):
         try:
             RedisSessionStore(backend.url.get_secret_value())
@@ -151,8 +151,8 @@ def _of_url(url: str, *, new: bool) -> Target:
         port = "" if split.port is None else f":{split.port}"
         base = "" if split.path in ("", "/", "/0") else split.path
         name = f"{split.scheme}://{split.hostname}{port}{base}"
-        return Target(url, name, shared=True, tidied=True)
-    return Target(url, "memory", shared=False, tidied=False)
+        return Target(url, name, shared=True, outlives_run=True)
+    return Target(url, "memory", shared=False, outlives_run=False)
 
 
 def _file(path: Path, durability: str) -> Callable[[], Awaitable[AtomicSessionStore]]:
@@ -180,10 +180,10 @@ def _subject_of_url(url: str, prefix: str) -> StoreSubject:
 
 
 def _design(name: str) -> Callable[[], Awaitable[AtomicSessionStore]]:
-    from ..designs import DESIGNS, design_named
+    from ..designs import DESIGNS, find_design
 
     async def make() -> AtomicSessionStore:
-        store = design_named(name).make(LIMITS if name in DESIGNS else None)
+        store = find_design(name).make(LIMITS if name in DESIGNS else None)
         if not isinstance(store, AtomicSessionStore):
             raise ValueError(f"{name} is no AtomicSessionStore")
         return store

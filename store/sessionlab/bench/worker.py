@@ -21,32 +21,32 @@ from typing import BinaryIO
 import msgspec
 
 from .driver import LoadGenerator
-from .growth import grow
+from .growth import measure_growth
 from .latencies import Histogram
-from .load_steps import steps_of
-from .loop_monitor import LoopWatch, rss_bytes
+from .load_steps import choose_steps
+from .loop_monitor import LoopMonitor, rss_bytes
 from .protocol import (
     RUN_FOLDER,
     Check,
     Close,
-    Done,
-    Failed,
+    DoneReport,
+    FailureReport,
     Grow,
     GrowthReport,
-    Opened,
-    Order,
+    Measure,
+    OpenReport,
     Prepare,
-    Progress,
-    Report,
+    ProgressReport,
     RoundReport,
-    Run,
     Start,
     Stop,
+    WorkerCommand,
+    WorkerReport,
 )
-from .round_setup import end, fill, filled_with, found_in
+from .round_setup import count_all_stored, end_round, fill, initial_messages
 from .store_subject import StoreSubject
 from .subject import Subject
-from .targets import lacking, subject_of, target_named
+from .targets import list_limitations, make_subject, parse_target
 
 __all__ = ["main"]
 
@@ -62,22 +62,24 @@ class Worker:
     def __init__(self, start: Start, reports: BinaryIO) -> None:
         self._start, self._reports = start, reports
         self._subject: Subject | None = None
-        self._drive: LoadGenerator | None = None
+        self._generator: LoadGenerator | None = None
         self._keys: list[str] = []
         self._member = 0
         self._held = self._before = 0
         self._stopped = False
         self._run_name = os.environ.get("SESSIONKEEPER_BENCH_RUN", "bench")
 
-    async def work(self, orders: BinaryIO) -> None:
+    async def work(self, commands: BinaryIO) -> None:
         """Read orders on a thread until there are no more: whoever gave them has ended."""
         loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[Order | None] = asyncio.Queue()
-        self.report(Done())
+        queue: asyncio.Queue[WorkerCommand | None] = asyncio.Queue()
+        self.report(DoneReport())
 
         def read() -> None:
-            for line in orders:
-                loop.call_soon_threadsafe(self._take, msgspec.json.decode(line, type=Order), queue)
+            for line in commands:
+                loop.call_soon_threadsafe(
+                    self._take, msgspec.json.decode(line, type=WorkerCommand), queue
+                )
             # Whoever gave the orders has ended: there is nobody to measure for, whatever hangs.
             loop.call_soon_threadsafe(self._take, Stop(), queue)
             loop.call_soon_threadsafe(queue.put_nowait, None)
@@ -86,91 +88,91 @@ class Worker:
                 os._exit(1)
 
         ended = threading.Event()
-        threading.Thread(target=read, name="orders", daemon=True).start()
-        while (order := await queue.get()) is not None:
+        threading.Thread(target=read, name="commands", daemon=True).start()
+        while (command := await queue.get()) is not None:
             try:
-                self.report(await self._do(order))
+                self.report(await self._do(command))
             except Exception as error:
-                self.report(Failed(_reason(error)))
+                self.report(FailureReport(_reason(error)))
         with suppress(Exception):
             await self._leave()
         ended.set()
 
-    def report(self, report: Report) -> None:
+    def report(self, report: WorkerReport) -> None:
         """Write a line; nobody may be there to read it."""
         with suppress(BrokenPipeError):
             self._reports.write(msgspec.json.encode(report) + b"\n")
             self._reports.flush()
 
-    def _take(self, order: Order, queue: asyncio.Queue[Order | None]) -> None:
-        if isinstance(order, Stop):
+    def _take(self, command: WorkerCommand, queue: asyncio.Queue[WorkerCommand | None]) -> None:
+        if isinstance(command, Stop):
             self._stopped = True
-            if self._drive is not None:
-                self._drive.stop()
+            if self._generator is not None:
+                self._generator.stop()
         else:
-            queue.put_nowait(order)
+            queue.put_nowait(command)
 
-    async def _do(self, order: Order) -> Report:
-        if isinstance(order, Prepare):
-            return await self._prepare(order)
-        if isinstance(order, Run):
+    async def _do(self, command: WorkerCommand) -> WorkerReport:
+        if isinstance(command, Prepare):
+            return await self._prepare(command)
+        if isinstance(command, Measure):
             return await self._run()
-        if isinstance(order, Check):
+        if isinstance(command, Check):
             return await self._check()
-        if isinstance(order, Close):
-            return await self._close(tidy=order.tidy)
-        if isinstance(order, Grow):
-            return await self._grow(order)
-        raise TypeError(f"no order: {type(order).__name__}")
+        if isinstance(command, Close):
+            return await self._close(cleanup=command.cleanup)
+        if isinstance(command, Grow):
+            return await self._grow(command)
+        raise TypeError(f"no order: {type(command).__name__}")
 
-    async def _prepare(self, order: Prepare) -> Report:
-        self._load, self._member = order.load, order.member
-        name, mark = f"round{order.round}", self._run_name
-        target = target_named(self._start.target, new=False)
-        subject = subject_of(target, Path(self._start.folder), place=name, run=mark)
+    async def _prepare(self, command: Prepare) -> WorkerReport:
+        self._load, self._member = command.load, command.member
+        name, mark = f"round{command.round}", self._run_name
+        target = parse_target(self._start.target, new=False)
+        subject = make_subject(target, Path(self._start.folder), place=name, run=mark)
         self._subject = subject
         await subject.open()
-        self._held = await subject.held() or 0
-        self._keys = [f"{mark}-{name}-{n}" for n in range(order.load.sessions)]
-        steps = steps_of(order.load, subject.offers, seed=order.load.seed + order.member)
-        self._drive = LoadGenerator(
-            subject, order.load, self._keys, steps, own=f"{mark}-{name}-by{order.member}"
+        self._held = await subject.memory_used() or 0
+        self._keys = [f"{mark}-{name}-{n}" for n in range(command.load.sessions)]
+        steps = choose_steps(command.load, subject.offers, seed=command.load.seed + command.member)
+        self._generator = LoadGenerator(
+            subject, command.load, self._keys, steps, own=f"{mark}-{name}-by{command.member}"
         )
         # Of what drives nothing is garbage: a collection is to look at what the subject keeps.
         gc.freeze()
-        self._before = filled_with(subject, order.load)
-        if order.fill:
-            await fill(subject, order.load, self._keys, stopped=lambda: self._stopped)
+        self._before = initial_messages(subject, command.load)
+        if command.fill:
+            await fill(subject, command.load, self._keys, stopped=lambda: self._stopped)
         if self._stopped:
-            self._drive.stop()
-        return Opened(lacking(subject), tuple(work.value for work in subject.offers))
+            self._generator.stop()
+        return OpenReport(list_limitations(subject), tuple(work.value for work in subject.offers))
 
-    async def _run(self) -> Report:
-        drive, subject, load = self._open_drive(), self._open_subject(), self._load
+    async def _run(self) -> WorkerReport:
+        generator, subject, load = self._require_generator(), self._require_subject(), self._load
         if load.warmup:
-            await drive.measure(load.warmup)
+            await generator.measure(load.warmup)
         gc.collect()
         before = rss_bytes()
         depth = subject.depth if isinstance(subject, StoreSubject) else lambda: None
-        with LoopWatch(depth) as watch:
-            seconds = await drive.measure(load.seconds)
+        with LoopMonitor(depth) as watch:
+            seconds = await generator.measure(load.seconds)
         after = rss_bytes()
-        held = await subject.held() if self._member == 0 else None
+        memory_used = await subject.memory_used() if self._member == 0 else None
         histograms: dict[str, str] = {}
-        for work, samples in drive.samples.items():
+        for work, samples in generator.samples.items():
             if samples:
                 histogram = Histogram()
                 histogram.record(samples)
                 histograms[work.value] = histogram.encoded()
         return RoundReport(
             seconds=seconds,
-            completed=drive.completed,
+            completed=generator.completed,
             histograms=histograms,
-            acknowledged={work.value: each for work, each in drive.acknowledged.items()},
-            unknown={work.value: each for work, each in drive.unknown.items()},
-            errors=dict(drive.errors),
-            late=drive.late,
-            ended_early=drive.ended_early,
+            acknowledged={work.value: each for work, each in generator.acknowledged.items()},
+            unknown={work.value: each for work, each in generator.unknown.items()},
+            errors=dict(generator.errors),
+            late=generator.late,
+            ended_early=generator.ended_early,
             stall_ns=watch.longest,
             gc_pauses=watch.pauses,
             gc_longest_ns=watch.longest_pause,
@@ -178,28 +180,30 @@ class Worker:
             depth=watch.deepest,
             rss_before=before,
             rss_after=after,
-            server_grown=None if held is None else held - self._held,
+            server_grown=None if memory_used is None else memory_used - self._held,
         )
 
-    async def _check(self) -> Report:
+    async def _check(self) -> WorkerReport:
         begun = monotonic()
-        return await found_in(
-            self._open_subject(),
+        return await count_all_stored(
+            self._require_subject(),
             self._keys,
             before=self._before,
             # What was measured is still looked at, if that does not take long.
             stopped=lambda: self._stopped and monotonic() - begun > _LOOK,
         )
 
-    async def _close(self, *, tidy: bool) -> Report:
-        subject, self._subject = self._open_subject(), None
-        drive, self._drive = self._open_drive(), None
+    async def _close(self, *, cleanup: bool) -> WorkerReport:
+        subject, self._subject = self._require_subject(), None
+        generator, self._generator = self._require_generator(), None
         filled = self._keys if self._member == 0 else []
-        await end(subject, [*filled, *drive.made], tidy=tidy, last=self._member == 0)
+        await end_round(
+            subject, [*filled, *generator.created], cleanup=cleanup, last=self._member == 0
+        )
         self._keys = []
         gc.unfreeze()
         gc.collect()
-        return Done()
+        return DoneReport()
 
     async def _leave(self) -> None:
         """Nobody gives orders any more: tidy up what they would have tidied up.
@@ -209,9 +213,9 @@ class Worker:
         subject, self._subject = self._subject, None
         try:
             if subject is not None:
-                tidy = target_named(self._start.target, new=False).tidied
-                made = self._drive.made if self._drive is not None else ()
-                await end(subject, [*self._keys, *made], tidy=tidy, last=True)
+                cleanup = parse_target(self._start.target, new=False).outlives_run
+                created = self._generator.created if self._generator is not None else ()
+                await end_round(subject, [*self._keys, *created], cleanup=cleanup, last=True)
         finally:
             self._remove_folder()
 
@@ -223,32 +227,32 @@ class Worker:
             with suppress(OSError):
                 folder.parent.rmdir()
 
-    async def _grow(self, order: Grow) -> Report:
-        target = target_named(self._start.target, new=False)
+    async def _grow(self, command: Grow) -> WorkerReport:
+        target = parse_target(self._start.target, new=False)
         folder = Path(self._start.folder)
 
         def make(place: str) -> Subject:
-            return subject_of(target, folder, place=place, run=self._run_name)
+            return make_subject(target, folder, place=place, run=self._run_name)
 
-        growth, lacks = await grow(
+        growth, limitations = await measure_growth(
             make,
-            order.max_size,
-            alone=not target.parts,
-            skew=order.skew,
-            tell=lambda text: self.report(Progress(text)),
+            command.max_size,
+            alone=not target.isolated,
+            skew=command.skew,
+            tell=lambda text: self.report(ProgressReport(text)),
             stopped=lambda: self._stopped,
         )
-        return GrowthReport(growth, lacks, not self._stopped)
+        return GrowthReport(growth, limitations, not self._stopped)
 
-    def _open_subject(self) -> Subject:
+    def _require_subject(self) -> Subject:
         if self._subject is None:
             raise RuntimeError("no round is open")
         return self._subject
 
-    def _open_drive(self) -> LoadGenerator:
-        if self._drive is None:
+    def _require_generator(self) -> LoadGenerator:
+        if self._generator is None:
             raise RuntimeError("no round is open")
-        return self._drive
+        return self._generator
 
 
 def _reason(error: Exception) -> str:
@@ -261,15 +265,15 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who gives the orders
     reports = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    orders = sys.stdin.buffer
-    start = msgspec.json.decode(orders.readline(), type=Start)
+    commands = sys.stdin.buffer
+    start = msgspec.json.decode(commands.readline(), type=Start)
     factory = asyncio.new_event_loop
     if start.loop == "uvloop":
         import uvloop
 
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(Worker(start, reports).work(orders))
+        runner.run(Worker(start, reports).work(commands))
 
 
 if __name__ == "__main__":

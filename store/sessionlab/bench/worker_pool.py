@@ -14,10 +14,20 @@ from typing import TypeVar
 
 import msgspec
 
-from .protocol import Close, Done, Failed, Grow, Order, Progress, Report, Start, Stop
+from .protocol import (
+    Close,
+    DoneReport,
+    FailureReport,
+    Grow,
+    ProgressReport,
+    Start,
+    Stop,
+    WorkerCommand,
+    WorkerReport,
+)
 from .results import BenchResult
 
-__all__ = ["MeasuringFailed", "WorkerPool"]
+__all__ = ["MeasurementFailed", "WorkerPool"]
 
 R = TypeVar("R")
 
@@ -31,10 +41,10 @@ _HURRY = 2.0
 """The same when somebody waits for it."""
 
 
-class MeasuringFailed(Exception):
+class MeasurementFailed(Exception):
     """A process could not do what it was asked for; one line says why."""
 
-    kept: BenchResult | None = None
+    partial_result: BenchResult | None = None
     """What was measured until then, marked as interrupted; None when nothing was."""
 
 
@@ -52,7 +62,7 @@ class WorkerPool:
         }
         self._members: list[subprocess.Popen[bytes]] = []
         self._left: dict[int, bytes] = {}
-        self._told_to_stop = False
+        self._stop_sent = False
         for _ in range(members):
             # A session of its own: Ctrl-C reaches who gives the orders, and nobody else. And -P:
             # what is in the folder where one is comes last, not before the standard library.
@@ -76,9 +86,9 @@ class WorkerPool:
     def __len__(self) -> int:
         return len(self._members)
 
-    def begin(self) -> None:
-        """Wait until all processes have started. Raises `MeasuringFailed`."""
-        self._reports_of(range(len(self)), Done)
+    def wait_until_started(self) -> None:
+        """Wait until all processes have started. Raises `MeasurementFailed`."""
+        self._reports_of(range(len(self)), DoneReport)
 
     def close(self) -> None:
         """End the processes: those at rest by closing their orders, the others at once."""
@@ -86,7 +96,7 @@ class WorkerPool:
             if member.stdin is not None:
                 with suppress(OSError):
                     member.stdin.close()
-        until = monotonic() + (_HURRY if self._told_to_stop else _PATIENCE)
+        until = monotonic() + (_HURRY if self._stop_sent else _PATIENCE)
         for member in self._members:
             try:
                 member.wait(max(0.2, until - monotonic()))
@@ -96,21 +106,21 @@ class WorkerPool:
             if member.stdout is not None:
                 member.stdout.close()
 
-    def order(
+    def run_command(
         self,
-        orders: Sequence[tuple[int, Order]],
+        commands: Sequence[tuple[int, WorkerCommand]],
         kind: type[R],
         tell: Callable[[str], object] = lambda _: None,
     ) -> list[R]:
         """Give each member its order and return their reports, in that order.
 
-        Raises `MeasuringFailed`. When somebody wants to stop they are told so, once, and answer
+        Raises `MeasurementFailed`. When somebody wants to stop they are told so, once, and answer
         with what they have.
         """
-        for number, order in orders:
-            self._send(number, order)
-        tidies = any(isinstance(order, Close | Grow) for _, order in orders)
-        members = [number for number, _ in orders]
+        for number, run_command in commands:
+            self._send(number, run_command)
+        tidies = any(isinstance(run_command, Close | Grow) for _, run_command in commands)
+        members = [number for number, _ in commands]
         return self._reports_of(members, kind, tell, _TIDYING if tidies else _PATIENCE)
 
     def _reports_of(
@@ -129,52 +139,52 @@ class WorkerPool:
                     selector.register(stdout, selectors.EVENT_READ, number)
             while len(reports) < len(members):
                 for key, _ in selector.select(_LOOK):
-                    for report in self._heard(key.data):
-                        if isinstance(report, Progress):
+                    for report in self._read_reports(key.data):
+                        if isinstance(report, ProgressReport):
                             tell(report.text)
-                        elif isinstance(report, Failed):
-                            raise MeasuringFailed(f"{self._name}: {report.reason}")
+                        elif isinstance(report, FailureReport):
+                            raise MeasurementFailed(f"{self._name}: {report.reason}")
                         elif isinstance(report, kind):
                             reports[key.data] = report
                 if self._stopping():
-                    self._tell_to_stop()
+                    self._send_stop()
                     given_up = given_up or monotonic() + patience
                 if given_up is not None and monotonic() > given_up:
-                    raise MeasuringFailed(f"{self._name}: it did not stop")
+                    raise MeasurementFailed(f"{self._name}: it did not stop")
         return [reports[number] for number in members]
 
-    def _tell_to_stop(self) -> None:
-        if not self._told_to_stop:
-            self._told_to_stop = True
+    def _send_stop(self) -> None:
+        if not self._stop_sent:
+            self._stop_sent = True
             for number in range(len(self._members)):
                 self._send(number, Stop())
 
-    def _send(self, number: int, order: Order) -> None:
+    def _send(self, number: int, run_command: WorkerCommand) -> None:
         stdin = self._members[number].stdin
         try:
             if stdin is not None:
-                stdin.write(msgspec.json.encode(order) + b"\n")
+                stdin.write(msgspec.json.encode(run_command) + b"\n")
                 stdin.flush()
         except OSError:
             raise self._ended(number) from None
 
-    def _heard(self, number: int) -> list[Report]:
+    def _read_reports(self, number: int) -> list[WorkerReport]:
         stdout = self._members[number].stdout
         if stdout is None:
             return []
-        heard = os.read(stdout.fileno(), 1 << 16)
-        if not heard:
+        data = os.read(stdout.fileno(), 1 << 16)
+        if not data:
             raise self._ended(number)
-        *lines, left = (self._left.get(number, b"") + heard).split(b"\n")
+        *lines, left = (self._left.get(number, b"") + data).split(b"\n")
         self._left[number] = left
-        return [msgspec.json.decode(line, type=Report) for line in lines]
+        return [msgspec.json.decode(line, type=WorkerReport) for line in lines]
 
-    def _ended(self, number: int) -> MeasuringFailed:
+    def _ended(self, number: int) -> MeasurementFailed:
         """Say that a process is gone, and which signal ended it: who has no memory left is killed
         by the system."""
         with suppress(subprocess.TimeoutExpired):
             code = self._members[number].wait(_HURRY)
             if code < 0:
                 by = signal.Signals(-code).name
-                return MeasuringFailed(f"{self._name}: its process was ended by {by}")
-        return MeasuringFailed(f"{self._name}: its process has ended")
+                return MeasurementFailed(f"{self._name}: its process was ended by {by}")
+        return MeasurementFailed(f"{self._name}: its process has ended")

@@ -16,19 +16,19 @@ import typer
 from sessionkeeper.cli.console import complain
 
 from ..bench import (
+    DEFAULT_SESSIONS,
     DEFAULT_TARGETS,
     MIXES,
-    USUAL_SESSIONS,
+    BenchPlan,
     BenchResult,
     Load,
-    MeasuringFailed,
-    Plan,
+    MeasurementFailed,
     Target,
-    anything_lost,
-    sizes_named,
-    target_named,
+    has_losses,
+    parse_sizes,
+    parse_target,
 )
-from .bench_run import asked_to_stop, measured
+from .bench_run import run_with_progress, stop_on_signal
 
 __all__ = ["bench"]
 
@@ -41,7 +41,7 @@ _OF_LOADS = (
 )
 
 
-class Loop(StrEnum):
+class MeasuredLoop(StrEnum):
     """The event loop that is measured on."""
 
     UVLOOP = "uvloop"
@@ -78,7 +78,7 @@ def bench(  # noqa: PLR0917 - as typer wants them
     ] = False,
     sessions: Annotated[
         str, typer.Option(help="How many, 1 to 1,000,000; several with commas.")
-    ] = f"{USUAL_SESSIONS}",
+    ] = f"{DEFAULT_SESSIONS}",
     frames: Annotated[
         int, typer.Option("--frames-each", min=0, help="Messages of a session before the load.")
     ] = 0,
@@ -103,7 +103,7 @@ def bench(  # noqa: PLR0917 - as typer wants them
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="Processes on a store that can be shared.")
     ] = 1,
-    loop: Annotated[Loop, typer.Option(help="The event loop.")] = Loop.UVLOOP,
+    loop: Annotated[MeasuredLoop, typer.Option(help="The event loop.")] = MeasuredLoop.UVLOOP,
     seed: Annotated[int, typer.Option(min=0, help="The same asks the same.")] = 1,
     growth: Annotated[
         bool, typer.Option("--growth", help="Measure cost over size in place of loads.")
@@ -137,7 +137,7 @@ def bench(  # noqa: PLR0917 - as typer wants them
     even = growth and skew is None
     rounds = max(rounds, math.ceil(seconds / _LONGEST_ROUND))
     try:
-        plan = Plan(
+        plan = BenchPlan(
             targets=_targets(store or DEFAULT_TARGETS),
             loads=tuple(
                 Load(
@@ -146,14 +146,14 @@ def bench(  # noqa: PLR0917 - as typer wants them
                     rate=arrivals,
                     sessions=int(many),
                     skew=_skew(mix, 0.0 if even else skew),
-                    sizes=sizes_named(payload),
+                    sizes=parse_sizes(payload),
                     seconds=seconds / rounds,
                     warmup=warmup,
                     seed=seed,
                     frames=frames,
                 )
                 for many in _numbers("--sessions", sessions, 1, 1_000_000)
-                for each, arrivals in _crowds(callers, rate)
+                for each, arrivals in _parse_loads(callers, rate)
             ),
             rounds=rounds,
             loop=loop.value,
@@ -164,13 +164,13 @@ def bench(  # noqa: PLR0917 - as typer wants them
     except ValueError as error:
         complain(str(error))
         return BAD_INPUT
-    with asked_to_stop() as asked:
+    with stop_on_signal() as asked:
         try:
-            result = measured(plan, asked)
-            told = _tell(result, as_json, html)
-        except MeasuringFailed as failed:
-            if failed.kept is not None:
-                _tell(failed.kept, as_json, html)
+            result = run_with_progress(plan, asked)
+            told = _show_and_write(result, as_json, html)
+        except MeasurementFailed as failed:
+            if failed.partial_result is not None:
+                _show_and_write(failed.partial_result, as_json, html)
             complain(str(failed))
             return BAD_INPUT
         except KeyboardInterrupt:
@@ -179,10 +179,10 @@ def bench(  # noqa: PLR0917 - as typer wants them
         if result.interrupted:
             complain("interrupted")
             return asked.code
-        return BAD_INPUT if not told else LOST if anything_lost(result) else 0
+        return BAD_INPUT if not told else LOST if has_losses(result) else 0
 
 
-def _tell(result: BenchResult, as_json: str | None, html: Path | None) -> bool:
+def _show_and_write(result: BenchResult, as_json: str | None, html: Path | None) -> bool:
     """Write the files and show it; return whether all of that could be done.
 
     What cannot be written keeps nothing else back: to measure it again takes its time.
@@ -227,13 +227,13 @@ def _targets(names: Sequence[str]) -> tuple[Target, ...]:
     own = any(":" in name and "://" not in name for name in names)
     if own and folder not in sys.path:
         sys.path.insert(0, folder)  # as `python -m` would: there is most often one's own class
-    return tuple(map(target_named, dict.fromkeys(names)))
+    return tuple(map(parse_target, dict.fromkeys(names)))
 
 
-def _require_installed(loop: Loop) -> None:
+def _require_installed(loop: MeasuredLoop) -> None:
     if find_spec("hdrh") is None:
         raise typer.BadParameter("pip install 'sessionkeeper[bench]'", param_hint="bench needs it")
-    if loop is Loop.UVLOOP and find_spec("uvloop") is None:
+    if loop is MeasuredLoop.UVLOOP and find_spec("uvloop") is None:
         raise typer.BadParameter("uvloop is not installed", param_hint="--loop")
 
 
@@ -251,7 +251,7 @@ def _file(as_json: str | None) -> Path | None:
     return None if as_json in (None, "-") else Path(as_json or "")
 
 
-def _crowds(
+def _parse_loads(
     callers: str | None, rate: str | None
 ) -> Sequence[tuple[int, None] | tuple[None, float]]:
     """Return how many callers, or how many arrivals a second, for each load."""

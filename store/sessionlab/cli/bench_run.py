@@ -7,12 +7,12 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from ..bench import BenchResult, Plan, run_plan
+from ..bench import BenchPlan, BenchResult, run_benchmark
 
-__all__ = ["Asked", "asked_to_stop", "measured"]
+__all__ = ["StopRequest", "stop_on_signal", "run_with_progress"]
 
 
-class Asked:
+class StopRequest:
     """Whether somebody wants it to stop, and by which signal."""
 
     number: int | None = None
@@ -26,8 +26,8 @@ class Asked:
         return 128 + (self.number or signal.SIGINT)
 
 
-def measured(plan: Plan, asked: Asked, /) -> BenchResult:
-    """Measure it; Ctrl-C ends it with what there is. Raises `MeasuringFailed`."""
+def run_with_progress(plan: BenchPlan, asked: StopRequest, /) -> BenchResult:
+    """Measure it; Ctrl-C ends it with what there is. Raises `MeasurementFailed`."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -41,14 +41,14 @@ def measured(plan: Plan, asked: Asked, /) -> BenchResult:
         def tell(text: str, /, *, done: int, total: int) -> None:
             progress.update(bar, description=text, completed=done, total=total)
 
-        return run_plan(plan, tell=tell, stopping=asked)
+        return run_benchmark(plan, tell=tell, stopping=asked)
 
 
 @contextmanager
-def asked_to_stop() -> Generator[Asked]:
+def stop_on_signal() -> Generator[StopRequest]:
     """The first Ctrl-C, or SIGTERM, asks, so that what was measured is kept; the second one does
     not."""
-    asked = Asked()
+    asked = StopRequest()
 
     def interrupt(number: int, _: object) -> None:
         if asked():

@@ -13,12 +13,12 @@ from rich.table import Table
 from rich.text import Text
 from sessionkeeper.cli.stores import printable
 
-from ..bench import BenchResult, Curve, Load, Measured, SubjectResult, told_stored
-from ..pages.formatting import counted, micros, rate
+from ..bench import BenchResult, Curve, Load, LoadResult, SubjectResult, describe_losses
+from ..pages.formatting import format_micros, format_rate, pluralize
 
 __all__ = ["show_result"]
 
-_WIDE = 200
+_PIPE_WIDTH = 200
 _COLUMNS = (
     "ops/s",
     "from to",
@@ -45,7 +45,7 @@ def show_result(result: BenchResult, written: Sequence[Path] = ()) -> None:
     """Print it, and which files were written. Raises `OSError` when nobody reads it."""
     console = Console()
     if not console.is_terminal:
-        console = Console(width=_WIDE)
+        console = Console(width=_PIPE_WIDTH)
     # At once, and not by the console: that ends the process when nobody reads, and takes fright
     # at an encoding without µ.
     with console.capture() as shown:
@@ -79,7 +79,7 @@ def _show(console: Console, result: BenchResult) -> None:
 def _table(result: BenchResult, load: Load, width: int) -> Table:
     table = Table(box=None, padding=(0, 1))
     rows = [
-        (printable(subject.name), _cells(each), told_stored(each.stored))
+        (printable(subject.name), _cells(each), describe_losses(each.stored))
         for subject in result.subjects
         for each in subject.measured
         if each.load == load
@@ -117,23 +117,23 @@ def _fitting(rows: Sequence[_Row], width: int) -> list[str]:
     return columns
 
 
-def _cells(each: Measured) -> dict[str, str]:
+def _cells(each: LoadResult) -> dict[str, str]:
     speed, latency = each.per_second, each.latency
     times: dict[str, str] = dict.fromkeys(("p50", "p99", "p99.9", "p99.99", "max"), "–")
     if latency is not None:
         times = {
-            "p50": micros(latency.p50_us),
-            "p99": micros(latency.p99_us),
-            "p99.9": micros(latency.p999_us),
-            "p99.99": micros(latency.p9999_us),
-            "max": micros(latency.max_us),
+            "p50": format_micros(latency.p50_us),
+            "p99": format_micros(latency.p99_us),
+            "p99.9": format_micros(latency.p999_us),
+            "p99.99": format_micros(latency.p9999_us),
+            "max": format_micros(latency.max_us),
         }
     return {
-        "ops/s": rate(speed.median),
-        "from to": f"{rate(speed.low)} {rate(speed.high)}",
+        "ops/s": format_rate(speed.median),
+        "from to": f"{format_rate(speed.low)} {format_rate(speed.high)}",
         **times,
-        "gap": micros(each.stall_ms * 1_000),
-        "gc": micros(each.gc_longest_ms * 1_000) if each.gc_pauses else "–",
+        "gap": format_micros(each.stall_ms * 1_000),
+        "gc": format_micros(each.gc_longest_ms * 1_000) if each.gc_pauses else "–",
         "mailbox": "–" if each.mailbox_depth is None else f"{each.mailbox_depth:,}",
         "memory": each.memory,
     }
@@ -143,8 +143,8 @@ def _notes(result: BenchResult) -> Iterator[str]:
     """What a reader must know beside the numbers."""
     for subject in result.subjects:
         name = printable(subject.name)
-        if subject.lacks:
-            yield f"{name}: {', '.join(map(printable, subject.lacks))}"
+        if subject.limitations:
+            yield f"{name}: {', '.join(map(printable, subject.limitations))}"
         without = dict.fromkeys(work for each in subject.measured for work in each.left_out)
         if without:
             yield f"{name}: does not offer {', '.join(without)}; run without"
@@ -156,7 +156,7 @@ def _notes(result: BenchResult) -> Iterator[str]:
                 told = ", ".join(f"{n:,} {printable(kind)}" for kind, n in each.errors.items())
                 yield f"{at}: failed: {told}"
             if each.late:
-                late = counted(each.late, "arrival was", "arrivals were")
+                late = pluralize(each.late, "arrival was", "arrivals were")
                 yield f"{at}: {late} never begun: it cannot keep up"
             if each.ended_early:
                 yield f"{at}: rounds ended early, at 512 MB of messages"
@@ -186,7 +186,7 @@ def _growth(subject: SubjectResult) -> Iterator[Table | Text]:
     ):
         told = "too little to tell" if held is None else f"{held:,.0f} B"
         memory.add_row(f"memory of {what}", told)
-    gap = micros(growth.stall_ms * 1_000) if growth.stall_ms else "–"
+    gap = format_micros(growth.stall_ms * 1_000) if growth.stall_ms else "–"
     memory.add_row("longest gap of the loop", gap)
     yield memory
 
@@ -195,5 +195,5 @@ def _curve(curve: Curve, sizes: list[int]) -> Iterator[str]:
     yield curve.what
     costs = {point.size: point.cost.median for point in curve.points}
     for size in sizes:
-        yield micros(costs[size]) if size in costs else "–"
+        yield format_micros(costs[size]) if size in costs else "–"
     yield "–" if curve.exponent is None else f"{curve.exponent:+.2f}"

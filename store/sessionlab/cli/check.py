@@ -23,7 +23,7 @@ from .. import (
     Verdict,
     check,
     find_anomalies,
-    model_named,
+    find_model,
     read_history,
 )
 
@@ -138,9 +138,9 @@ def _check_file(
     begun = time.perf_counter()
     try:
         history = read_history(file, format=format)
-        judge = model_named(model or history.header.model)
+        judge = find_model(model or history.header.model)
         _check_shapes(file, history, judge)
-        result = check(history, judge, timeout=timeout, explained=not quick)
+        result = check(history, judge, timeout=timeout, explain_illegal=not quick)
     except OSError as error:
         complain(f"{file}: {error.strerror or error}")
         return None
@@ -162,14 +162,14 @@ def _check_shapes(file: Path, history: History, model: AnyModel) -> None:
 
 def _pictures(checked: _Checked) -> Iterator[tuple[str, Picture | str]]:
     """What the page shows of a file: the smallest counterexample, then where it comes from."""
-    from ..designs.pictures import picture_of, whole_picture
+    from ..designs.pictures import picture_of_component, picture_of_counterexample
 
     result, name = checked.result, Path(checked.file).name
     if result.verdict is not Verdict.ILLEGAL:
         yield name, _summary(checked)
         return
-    small = picture_of(checked.history, result, checked.model)
-    whole = whole_picture(checked.history, result, checked.model)
+    small = picture_of_counterexample(checked.history, result, checked.model)
+    whole = picture_of_component(checked.history, result, checked.model)
     yield name, small
     if len(whole.bars) > len(small.bars):
         yield f"{name}: all calls that had to be in one order with it", whole

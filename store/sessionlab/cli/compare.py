@@ -24,10 +24,10 @@ from ..designs import (
     ON_REDIS,
     Comparison,
     Design,
-    Visit,
+    RedisDesigns,
     available_loops,
     compare,
-    design_named,
+    find_design,
     unexpected,
 )
 
@@ -36,7 +36,7 @@ __all__ = ["compare_designs"]
 NOT_AS_EXPECTED, BAD_INPUT = 1, 2
 
 
-class Loop(StrEnum):
+class StressLoops(StrEnum):
     """Event loops for what cannot be explored."""
 
     BOTH = "both"
@@ -56,8 +56,8 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
         int, typer.Option(min=1, max=1_000_000, help="In how many orders a cell is run.")
     ] = DEFAULT_SEEDS,
     loop: Annotated[
-        Loop, typer.Option(help="Event loops to run on where a design cannot be explored.")
-    ] = Loop.BOTH,
+        StressLoops, typer.Option(help="Event loops to run on where a design cannot be explored.")
+    ] = StressLoops.BOTH,
     only_right: Annotated[bool, typer.Option("--only-right", help="The right designs.")] = False,
     only_wrong: Annotated[bool, typer.Option("--only-wrong", help="The wrong designs.")] = False,
     redis: Annotated[
@@ -85,17 +85,19 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
         raise typer.BadParameter(f"{html} cannot be written", param_hint="--html")
     try:
         loops = available_loops()
-        if loop is not Loop.BOTH:
+        if loop is not StressLoops.BOTH:
             if loop not in loops:
                 raise typer.BadParameter("uvloop is not installed", param_hint="--loop")
             loops = {loop.value: loops[loop.value]}
-        visit = None if redis is None else Visit(redis)
+        redis_designs = None if redis is None else RedisDesigns(redis)
         known = dict(DESIGNS)
-        if visit is not None:
-            run_on_loop(visit.begin())  # what is wrong there is said once, and not by each cell
-            known |= {each.name: each for each in visit.designs()}
-        designs = _chosen(names or (), known, only_right=only_right, only_wrong=only_wrong)
-        comparison = _compared(
+        if redis_designs is not None:
+            run_on_loop(
+                redis_designs.check_server()
+            )  # what is wrong there is said once, and not by each cell
+            known |= {each.name: each for each in redis_designs.designs()}
+        designs = _choose_designs(names or (), known, only_right=only_right, only_wrong=only_wrong)
+        comparison = _compare_with_progress(
             designs,
             lambda tell: compare(
                 designs,
@@ -103,7 +105,7 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
                 loops=loops,
                 progress=tell,
             ),
-            leave=lambda: None if visit is None else visit.leave(),
+            leave=lambda: None if redis_designs is None else redis_designs.leave(),
         )
         if html is not None:
             _write_page(comparison, html)
@@ -129,7 +131,7 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
     return NOT_AS_EXPECTED if said else 0
 
 
-def _chosen(
+def _choose_designs(
     names: Sequence[str], known: Mapping[str, Design], *, only_right: bool, only_wrong: bool
 ) -> list[Design]:
     catalogue: list[Design] = []
@@ -140,17 +142,17 @@ def _chosen(
     folder = str(Path.cwd())
     if any(":" in name for name in names) and folder not in sys.path:
         sys.path.insert(0, folder)  # as `python -m` would: there is most often one's own class
-    asked = [_named(name, known) for name in names]
+    asked = [_find_design(name, known) for name in names]
     return list({each.name: each for each in (*catalogue, *asked)}.values())
 
 
-def _named(name: str, known: Mapping[str, Design]) -> Design:
+def _find_design(name: str, known: Mapping[str, Design]) -> Design:
     if name in ON_REDIS and name not in known:
         raise ValueError(f"{name} needs a server: say which with --redis redis://host:6379/0")
-    return known[name] if name in known else design_named(name)
+    return known[name] if name in known else find_design(name)
 
 
-def _compared(
+def _compare_with_progress(
     designs: Sequence[Design],
     run: Callable[[Callable[[str], object]], Comparison],
     leave: Callable[[], None],
@@ -170,12 +172,12 @@ def _compared(
             progress.stop()
             leave()
 
-        with _ending_at_once(restore):
+        with _exit_on_interrupt(restore):
             return run(tell)
 
 
 @contextmanager
-def _ending_at_once(restore: Callable[[], object]) -> Generator[None]:
+def _exit_on_interrupt(restore: Callable[[], object]) -> Generator[None]:
     """End the process at Ctrl-C. An exception would come up in the middle of some store's task, in
     a callback that only prints it perhaps; and there is nothing to be saved.
     """

@@ -8,19 +8,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..designs import Cell, Comparison, Row, Verdict
+from ..designs import Cell, CellVerdict, Comparison, Row
 
 __all__ = ["show_comparison"]
 
 _GLYPHS = {
-    Verdict.HOLDS: ("✓", "green"),
-    Verdict.BROKEN: ("✗", "bold red"),
-    Verdict.UNKNOWN: ("?", "yellow"),
-    Verdict.NOT_OFFERED: ("–", "dim"),
+    CellVerdict.HOLDS: ("✓", "green"),
+    CellVerdict.BROKEN: ("✗", "bold red"),
+    CellVerdict.UNKNOWN: ("?", "yellow"),
+    CellVerdict.NOT_OFFERED: ("–", "dim"),
 }
 _MARKS = {"stress": "*", "killed": ""}
 """What is not explored says after its mark how many times it was run."""
-_WIDE = 240
+_PIPE_WIDTH = 240
 _COLUMN = 15
 
 
@@ -28,13 +28,13 @@ def show_comparison(comparison: Comparison, unexpected: Sequence[str]) -> None:
     """Print it; a terminal that is too narrow for the matrix gets it in several pieces."""
     console = Console()
     if not console.is_terminal:
-        console = Console(width=_WIDE)
+        console = Console(width=_PIPE_WIDTH)
     for table in _matrix(comparison, console.width):
         console.print(table)
     for row in comparison.rows:
         for cell in row.cells:
             if cell.picture is not None:
-                console.print(Text("\n").join(_broken(row, cell)), soft_wrap=True)
+                console.print(Text("\n").join(_describe_violation(row, cell)), soft_wrap=True)
     histories = sum(cell.histories for row in comparison.rows for cell in row.cells)
     console.print(f"{histories:,} histories in {comparison.seconds:.1f} s")
     if any(cell.how == "stress" for row in comparison.rows for cell in row.cells):
@@ -56,20 +56,20 @@ def _matrix(comparison: Comparison, width: int) -> Iterator[Table]:
         for name in names[start : start + many]:
             table.add_column(name, no_wrap=True)
         for row in comparison.rows:
-            cells = (_shown(cell) for cell in row.cells[start : start + many])
+            cells = (_format_cell(cell) for cell in row.cells[start : start + many])
             table.add_row(Text(row.design, no_wrap=True), *cells)
         yield table
 
 
-def _shown(cell: Cell) -> Text:
+def _format_cell(cell: Cell) -> Text:
     glyph, style = _GLYPHS[cell.verdict]
     much = ""
-    if cell.how in _MARKS and cell.verdict is not Verdict.NOT_OFFERED:
+    if cell.how in _MARKS and cell.verdict is not CellVerdict.NOT_OFFERED:
         much = f"{_MARKS[cell.how]} {cell.histories:,}"
     return Text(f"{glyph} {cell.verdict.value}{much}", style=style)
 
 
-def _broken(row: Row, cell: Cell) -> Iterator[Text]:
+def _describe_violation(row: Row, cell: Cell) -> Iterator[Text]:
     picture = cell.picture
     if picture is None:
         return

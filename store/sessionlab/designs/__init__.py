@@ -15,14 +15,14 @@ from .compare import (
     compare,
     unexpected,
 )
-from .design_run import Trial, Undecided, Violation
+from .design_run import DesignRun, Undecided, Violation
 from .kills import kill_cell
-from .loading import design_named
-from .on_redis import ON_REDIS, Visit, designs_on
-from .pictures import picture_of, whole_picture
-from .programs import CALLS, Program, Step
-from .results import Bar, Cell, Comparison, Picture, Row, Verdict
-from .workloads import WORKLOADS, Play, Workload
+from .loading import find_design
+from .on_redis import ON_REDIS, RedisDesigns, designs_on
+from .pictures import picture_of_component, picture_of_counterexample
+from .programs import CALLS, Program, ProgramStep
+from .results import Bar, Cell, CellVerdict, Comparison, Picture, Row
+from .workloads import WORKLOADS, ClientScript, Workload
 
 __all__ = [
     # what is compared
@@ -33,12 +33,12 @@ __all__ = [
     "WORKLOADS",
     "WRONG",
     "Design",
-    "Visit",
+    "RedisDesigns",
     "Flaw",
     "Make",
-    "Play",
+    "ClientScript",
     "Workload",
-    "design_named",
+    "find_design",
     "designs_on",
     # comparing
     "DEFAULT_SEEDS",
@@ -54,8 +54,8 @@ __all__ = [
     "CALLS",
     "Violation",
     "Program",
-    "Step",
-    "Trial",
+    "ProgramStep",
+    "DesignRun",
     "Undecided",
     # what comes of it
     "Bar",
@@ -63,7 +63,7 @@ __all__ = [
     "Comparison",
     "Picture",
     "Row",
-    "Verdict",
-    "picture_of",
-    "whole_picture",
+    "CellVerdict",
+    "picture_of_counterexample",
+    "picture_of_component",
 ]

@@ -16,11 +16,11 @@ from typing import TypeAlias
 from .. import AnomalyKind, check
 from ..explore import Deadlock, Exploration, StepLimit, explore, replay, stress
 from .catalogue import Design
-from .design_run import Trial, Undecided, Violation
-from .loading import design_named
-from .pictures import picture_of, picture_of_an_end
-from .results import Cell, Picture, Verdict
-from .threads import threads_seen
+from .design_run import DesignRun, Undecided, Violation
+from .loading import find_design
+from .pictures import picture_of_counterexample, picture_of_error
+from .results import Cell, CellVerdict, Picture
+from .threads import watch_threads
 from .workloads import WORKLOADS, Workload
 
 __all__ = ["LoopFactory", "explore_cell", "replay_cell", "stress_cell"]
@@ -28,7 +28,7 @@ __all__ = ["LoopFactory", "explore_cell", "replay_cell", "stress_cell"]
 LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 
 EXPLORED, STRESS = "explored", "stress"
-UNEXPECTED = "unexpected error"
+UNEXPECTED_ERROR = "unexpected error"
 """What is no anomaly of a history: the store raised what its contract does not have."""
 
 _STEPS = 3_000
@@ -51,41 +51,41 @@ def explore_cell(
     if not design.explored:
         runs = max(1, seeds // _FEWER)
         return stress_cell(design, workload, runs=runs, loops=loops, seconds=_FEWER_SECONDS)
-    trial = Trial(design, workload)
-    with threads_seen(design.right is None) as threads:
-        done = _explored(trial, seeds)
+    design_run = DesignRun(design, workload)
+    with watch_threads(design.right is None) as threads:
+        done = _explored(design_run, seeds)
     if done is None:
         return stress_cell(design, workload, runs=seeds, loops=loops)
     failure = done.failures[0] if done.failures else None
     if failure is None:
-        return Cell(workload.name, Verdict.HOLDS, done.runs, EXPLORED, None)
-    if _is_of_the_world(failure.error, threads):
+        return Cell(workload.name, CellVerdict.HOLDS, done.runs, EXPLORED, None)
+    if _needs_real_loop(failure.error, threads):
         return stress_cell(design, workload, runs=seeds, loops=loops)
     verdict = _verdict_of(failure.error)
     picture = None
-    if verdict is Verdict.BROKEN:
+    if verdict is CellVerdict.BROKEN:
         picture = _replayed(
-            trial, failure.token, deviations=failure.deviations, interleaving=str(failure)
+            design_run, failure.token, deviations=failure.deviations, interleaving=str(failure)
         )
     return Cell(workload.name, verdict, done.runs, EXPLORED, picture)
 
 
-def _explored(trial: Trial, seeds: int) -> Exploration | None:
+def _explored(design_run: DesignRun, seeds: int) -> Exploration | None:
     """Explore; None if the store refused everything, as it may since it cannot be explored."""
     try:
         done = explore(
-            trial,
+            design_run,
             seeds=seeds,
-            check=trial.judge,
-            cancellations=trial.workload.cancellations,
-            victims=trial.victims,
+            check=design_run.judge,
+            cancellations=design_run.workload.cancellations,
+            cancellable=design_run.cancellable,
             max_steps=_STEPS,
         )
     except ValueError:  # nobody was there to be cancelled
-        if trial.answered:
+        if design_run.answered:
             raise
         return None
-    return done if trial.answered or not done.ok else None
+    return done if design_run.answered or not done.ok else None
 
 
 def stress_cell(
@@ -102,26 +102,26 @@ def stress_cell(
     """
     histories = 0
     for factory in loops.values():
-        trial = Trial(design, workload, meddler=Random(0))  # noqa: S311 - to be repeated
+        design_run = DesignRun(design, workload, rng=Random(0))  # noqa: S311 - to be repeated
         begun = perf_counter()
         for _ in range(-(-runs // _SLICE)):
             try:
                 histories += stress(
-                    trial,
+                    design_run,
                     runs=min(_SLICE, runs),
                     loop_factory=factory,
-                    check=trial.judge,
+                    check=design_run.judge,
                     timeout=_STRESS_TIMEOUT,
                 )
             except Exception as error:
                 verdict = _verdict_of(error)
-                picture = _drawn(trial, error) if verdict is Verdict.BROKEN else None
+                picture = _draw(design_run, error) if verdict is CellVerdict.BROKEN else None
                 return Cell(workload.name, verdict, histories + 1, STRESS, picture)
             if perf_counter() - begun > seconds:
                 break
-        if not trial.answered:  # refused everything: no promise was put to the test
-            return Cell(workload.name, Verdict.UNKNOWN, histories, STRESS, None)
-    return Cell(workload.name, Verdict.HOLDS, histories, STRESS, None)
+        if not design_run.answered:  # refused everything: no promise was put to the test
+            return Cell(workload.name, CellVerdict.UNKNOWN, histories, STRESS, None)
+    return Cell(workload.name, CellVerdict.HOLDS, histories, STRESS, None)
 
 
 def replay_cell(design: str, workload: str, token: str) -> Cell:
@@ -132,44 +132,56 @@ def replay_cell(design: str, workload: str, token: str) -> Cell:
     """
     if workload not in WORKLOADS:
         raise ValueError(f"no workload is called {workload!r}: there are {', '.join(WORKLOADS)}")
-    named = design_named(design)
+    named = find_design(design)
     if not named.explored:
         raise ValueError(f"{design!r} cannot be explored, so no order of it can be had again")
-    trial = Trial(named, WORKLOADS[workload])
+    design_run = DesignRun(named, WORKLOADS[workload])
     try:
-        replay(trial, token, check=trial.judge, victims=trial.victims, max_steps=_STEPS)
+        replay(
+            design_run,
+            token,
+            check=design_run.judge,
+            cancellable=design_run.cancellable,
+            max_steps=_STEPS,
+        )
     except Exception as error:
-        if trial.recording is None:  # the token, not the store
+        if design_run.recording is None:  # the token, not the store
             raise
         verdict = _verdict_of(error)
-        picture = _drawn(trial, error, token=token) if verdict is Verdict.BROKEN else None
+        picture = _draw(design_run, error, token=token) if verdict is CellVerdict.BROKEN else None
         return Cell(workload, verdict, 1, EXPLORED, picture)
-    return Cell(workload, Verdict.HOLDS, 1, EXPLORED, None)
+    return Cell(workload, CellVerdict.HOLDS, 1, EXPLORED, None)
 
 
-def _replayed(trial: Trial, token: str, *, deviations: int, interleaving: str) -> Picture:
+def _replayed(design_run: DesignRun, token: str, *, deviations: int, interleaving: str) -> Picture:
     """Run the order that failed once more, for its own history."""
     error: BaseException = Violation("not the same when it was replayed")
     try:
-        replay(trial, token, check=trial.judge, victims=trial.victims, max_steps=_STEPS)
+        replay(
+            design_run,
+            token,
+            check=design_run.judge,
+            cancellable=design_run.cancellable,
+            max_steps=_STEPS,
+        )
     except Exception as again:
         error = again
-    return _drawn(trial, error, token=token, deviations=deviations, interleaving=interleaving)
+    return _draw(design_run, error, token=token, deviations=deviations, interleaving=interleaving)
 
 
-def _drawn(
-    trial: Trial,
+def _draw(
+    design_run: DesignRun,
     error: BaseException,
     *,
     token: str | None = None,
     deviations: int | None = None,
     interleaving: str = "",
 ) -> Picture:
-    history, model = trial.history(), trial.model()
-    promise = trial.workload.promise
+    history, model = design_run.history(), design_run.model()
+    promise = design_run.workload.promise
     result = check(history, model)
     if (isinstance(error, Violation) and result.counterexample is not None) or result.findings:
-        return picture_of(
+        return picture_of_counterexample(
             history,
             result,
             model,
@@ -178,10 +190,10 @@ def _drawn(
             deviations=deviations,
             interleaving=interleaving,
         )
-    anomaly, why = UNEXPECTED, f"the store raised {type(error).__name__}"
+    anomaly, why = UNEXPECTED_ERROR, f"the store raised {type(error).__name__}"
     if isinstance(error, Deadlock | StepLimit | TimeoutError):
         anomaly, why = AnomalyKind.HANG.value, str(error) or "it did not end in time"
-    return picture_of_an_end(
+    return picture_of_error(
         history,
         anomaly=anomaly,
         why=why,
@@ -192,13 +204,13 @@ def _drawn(
     )
 
 
-def _verdict_of(error: BaseException) -> Verdict:
+def _verdict_of(error: BaseException) -> CellVerdict:
     if isinstance(error, NotImplementedError):
-        return Verdict.NOT_OFFERED
-    return Verdict.UNKNOWN if isinstance(error, Undecided) else Verdict.BROKEN
+        return CellVerdict.NOT_OFFERED
+    return CellVerdict.UNKNOWN if isinstance(error, Undecided) else CellVerdict.BROKEN
 
 
-def _is_of_the_world(error: BaseException, threads: Sequence[Thread]) -> bool:
+def _needs_real_loop(error: BaseException, threads: Sequence[Thread]) -> bool:
     """Whether a run failed because it reached for what cannot be explored."""
     if isinstance(error, RuntimeError) and "explor" in str(error):
         return True

@@ -11,7 +11,7 @@ from time import perf_counter
 from .catalogue import DESIGNS, Design, Flaw
 from .cells import LoopFactory, explore_cell
 from .kills import KILLS, kill_cell
-from .results import Cell, Comparison, Row, Verdict
+from .results import Cell, CellVerdict, Comparison, Row
 from .workloads import WORKLOADS
 
 __all__ = [
@@ -95,7 +95,7 @@ def _unexpected(row: Row, flaw: Flaw | None) -> list[str]:
         return [
             f"{row.design}: {cell.workload} is {cell.verdict.value}"
             for cell in row.cells
-            if cell.verdict in (Verdict.BROKEN, Verdict.UNKNOWN)
+            if cell.verdict in (CellVerdict.BROKEN, CellVerdict.UNKNOWN)
         ]
     for cell in row.cells:
         if cell.workload != flaw.shown_in:

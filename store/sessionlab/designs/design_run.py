@@ -15,7 +15,7 @@ from .clients import CLIENT
 from .limited import LimitedStoreModel
 from .workloads import Workload
 
-__all__ = ["Violation", "Trial", "Undecided"]
+__all__ = ["Violation", "DesignRun", "Undecided"]
 
 _SECONDS_TO_JUDGE = 5.0
 
@@ -28,28 +28,26 @@ class Undecided(AssertionError):
     """The checker reached a limit."""
 
 
-class Trial:
+class DesignRun:
     """Call it to run it once; `recording` and `history()` are those of the last run."""
 
-    def __init__(
-        self, design: Design, workload: Workload, *, meddler: Random | None = None
-    ) -> None:
+    def __init__(self, design: Design, workload: Workload, *, rng: Random | None = None) -> None:
         self.design = design
         self.workload = workload
         self.recording: RecordingStore | None = None
         self.answered = 0
         """Operations that took effect, in the run with the most of them."""
         # Where the explorer is not there to cancel somebody, this does.
-        self._meddler = meddler if workload.cancellations else None
+        self._rng = rng if workload.cancellations else None
 
     @property
-    def victims(self) -> str | None:
+    def cancellable(self) -> str | None:
         """How the names of the tasks begin that may be cancelled."""
         return CLIENT if self.workload.cancellations else None
 
     def model(self) -> AnyModel:
         """Return a new model to judge a history by; one that is used for long holds much."""
-        maximum = self.workload.most_sessions
+        maximum = self.workload.max_sessions
         model = SessionStoreModel() if maximum is None else LimitedStoreModel(maximum)
         return cast("AnyModel", model)
 
@@ -61,32 +59,30 @@ class Trial:
     async def __call__(self) -> History:
         """Run the workload on a new store. Raises what no store should raise."""
         self.recording = store = RecordingStore(self.design.make(self.workload.limits))
-        meddling = (
-            None if self._meddler is None else asyncio.create_task(_cancel_one(self._meddler))
-        )
+        canceller = None if self._rng is None else asyncio.create_task(_cancel_one(self._rng))
         async with store:
             with suppress(SessionError):  # it may refuse, and is judged by what it did before
-                await self.workload.play(store)
-        if meddling is not None:
-            meddling.cancel()
-            await asyncio.wait([meddling])
+                await self.workload.run_clients(store)
+        if canceller is not None:
+            canceller.cancel()
+            await asyncio.wait([canceller])
         return store.history()
 
     def judge(self, history: History) -> None:
         """Raise `Violation` or `Undecided` unless the history is linearizable."""
         answered = sum(each.outcome is Outcome.OK for each in history.operations)
         self.answered = max(self.answered, answered)
-        result = check(history, self.model(), timeout=_SECONDS_TO_JUDGE, explained=False)
+        result = check(history, self.model(), timeout=_SECONDS_TO_JUDGE, explain_illegal=False)
         if result.verdict is Verdict.ILLEGAL:
             raise Violation("no order of the calls works")
         if result.verdict is Verdict.UNKNOWN:
             raise Undecided(result.reason or "unknown")
 
 
-async def _cancel_one(meddler: Random) -> None:
+async def _cancel_one(rng: Random) -> None:
     """Cancel a client at some moment."""
-    for _ in range(meddler.randrange(24)):
+    for _ in range(rng.randrange(24)):
         await asyncio.sleep(0)
     clients = [task for task in asyncio.all_tasks() if task.get_name().startswith(CLIENT)]
     if clients:
-        meddler.choice(sorted(clients, key=lambda task: task.get_name())).cancel()
+        rng.choice(sorted(clients, key=lambda task: task.get_name())).cancel()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from .. import Operation, Outcome, Plain, SessionStoreModel
-from ..sessions.model.state import State
+from ..sessions.model.state import ModelState
 
 __all__ = ["LimitedStoreModel"]
 
@@ -18,7 +18,7 @@ class LimitedStoreModel(SessionStoreModel):
         super().__init__()
         self._most = maximum
 
-    def step(self, state: State, operation: Operation, /) -> Iterable[State]:
+    def step(self, state: ModelState, operation: Operation, /) -> Iterable[ModelState]:
         if _is_refused_by_limit(operation):
             return (state,) if len(state.entries) >= self._most else ()
         return [

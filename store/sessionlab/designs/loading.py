@@ -15,7 +15,7 @@ from sessionkeeper.values.limits import StoreLimits
 from .catalogue import DESIGNS, Design, LimitsNotTaken, Make
 from .files import in_new_folder
 
-__all__ = ["Opener", "design_named", "opener_named"]
+__all__ = ["Opener", "find_design", "find_opener"]
 
 Opener: TypeAlias = "Callable[[str], SessionStore]"
 """Makes a store in the file at a path."""
@@ -24,7 +24,7 @@ _PATH = "path"
 """What a class calls the parameter that says where its file is."""
 
 
-def design_named(name: str, /) -> Design:
+def find_design(name: str, /) -> Design:
     """Return a design of the catalogue, or the class that `module:Class` names.
 
     Such a class is made without arguments, or with those of `path` and `limits` that it takes: the
@@ -50,10 +50,10 @@ def design_named(name: str, /) -> Design:
     )
 
 
-def opener_named(name: str, /) -> Opener:
+def find_opener(name: str, /) -> Opener:
     """Return what opens a file with the class that `module:Class` names, which takes a `path`.
 
-    Raises as `design_named`.
+    Raises as `find_design`.
     """
     module, _, path = name.partition(":")
     made = _class_at(name, module, path)

@@ -16,18 +16,18 @@ from .. import (
     Operation,
     Outcome,
     find_anomalies,
-    model_named,
+    find_model,
 )
 from ..linearizability.checker.partition import evidence, partition
 from .call_text import argument_of, result_of
 from .results import Bar, Picture
 
-__all__ = ["picture_of", "picture_of_an_end", "whole_picture"]
+__all__ = ["picture_of_counterexample", "picture_of_error", "picture_of_component"]
 
 S = TypeVar("S", bound=Hashable)
 
 
-def picture_of(
+def picture_of_counterexample(
     history: History,
     result: CheckResult,
     model: Model[S],
@@ -64,7 +64,7 @@ def picture_of(
     )
 
 
-def whole_picture(
+def picture_of_component(
     history: History, result: CheckResult, model: Model[S] | None = None, /
 ) -> Picture:
     """Draw all calls that had to be ordered together with the one that could not be placed.
@@ -73,8 +73,8 @@ def whole_picture(
     `ValueError` when nothing is illegal.
     """
     if model is None:
-        return whole_picture(history, result, model_named(history.header.model))
-    small = picture_of(history, result, model)
+        return picture_of_component(history, result, find_model(history.header.model))
+    small = picture_of_counterexample(history, result, model)
     example = result.counterexample
     if example is None:
         touched = {
@@ -99,7 +99,7 @@ def whole_picture(
     )
 
 
-def picture_of_an_end(
+def picture_of_error(
     history: History,
     *,
     anomaly: str,

@@ -16,11 +16,11 @@ from sessionkeeper.values.session import Session
 from .. import RecordingStore
 from .clients import add_one, new, note, together
 
-__all__ = ["CALLS", "Program", "Step"]
+__all__ = ["CALLS", "Program", "ProgramStep"]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ProgramStep:
     """One call: its name, a key of `CALLS`, and the session it is for."""
 
     call: str
@@ -31,17 +31,19 @@ class Step:
 class Program:
     """Steps one after the other, then several clients at once, then a look at everything."""
 
-    prefix: tuple[Step, ...]
-    branches: tuple[tuple[Step, ...], ...]
+    prefix: tuple[ProgramStep, ...]
+    branches: tuple[tuple[ProgramStep, ...], ...]
 
-    async def play(self, store: RecordingStore) -> None:
+    async def run_clients(self, store: RecordingStore) -> None:
         """Run it. Raises what no store should raise."""
         texts = iter(range(1_000_000))
         await _run(store, self.prefix, texts.__next__)
         await together(*(_run(store, branch, texts.__next__) for branch in self.branches))
         seen = {step.session_id for steps in (self.prefix, *self.branches) for step in steps}
-        looks = [Step(call, each) for each in sorted(seen) for call in ("get", "frames", "count")]
-        await _run(store, [*looks, Step("list", "")], texts.__next__)
+        looks = [
+            ProgramStep(call, each) for each in sorted(seen) for call in ("get", "frames", "count")
+        ]
+        await _run(store, [*looks, ProgramStep("list", "")], texts.__next__)
 
 
 class _Client:
@@ -109,7 +111,9 @@ CALLS: Mapping[str, _Call] = {
 """Every call that a program can make."""
 
 
-async def _run(store: RecordingStore, steps: Sequence[Step], number: Callable[[], int]) -> None:
+async def _run(
+    store: RecordingStore, steps: Sequence[ProgramStep], number: Callable[[], int]
+) -> None:
     client = _Client(store, number)
     for step in steps:
         try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Bar", "Cell", "Comparison", "Picture", "Row", "Verdict"]
+__all__ = ["Bar", "Cell", "Comparison", "Picture", "Row", "CellVerdict"]
 
 
-class Verdict(StrEnum):
+class CellVerdict(StrEnum):
     """What is known of one guarantee of one design."""
 
     HOLDS = "holds"
@@ -57,7 +57,7 @@ class Cell:
     """One guarantee of one design."""
 
     workload: str
-    verdict: Verdict
+    verdict: CellVerdict
     histories: int
     how: str
     """`explored`, `stress` or `killed`."""

@@ -14,7 +14,7 @@ from .failure import Failure
 from .run import Scenario
 from .strategies import Strategy
 from .stress import stress
-from .trace import Step
+from .trace import TraceStep
 
 __all__ = [
     # explore and replay
@@ -28,7 +28,7 @@ __all__ = [
     "Exploration",
     "Failure",
     "Scenario",
-    "Step",
+    "TraceStep",
     "Strategy",
     # errors
     "Deadlock",

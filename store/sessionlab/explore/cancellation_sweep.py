@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from .explore import Exploration, explored
+from .explore import Exploration, run_schedule
 from .lanes import AnyTask, Pick, Ready
 from .run import Rules, Scenario
-from .strategies import Plan, plan_of, usual
+from .strategies import Schedule, default_pick, make_schedule
 
 __all__ = ["sweep_cancellations"]
 
@@ -19,7 +19,7 @@ def sweep_cancellations(
     scenario: Scenario[T],
     *,
     check: Callable[[T], object] | None = None,
-    victims: str | None = None,
+    cancellable: str | None = None,
     seeds: int = 1,
     strict: bool = False,
     max_steps: int = 10_000,
@@ -37,20 +37,20 @@ def sweep_cancellations(
     """
     if seeds < 1 or max_steps < 1 or failures < 1:
         raise ValueError("seeds, max_steps and failures are at least 1")
-    done = explored(
+    done = run_schedule(
         scenario,
         _moments(seeds),
-        Rules(check, victims, strict, max_steps),
+        Rules(check, cancellable, strict, max_steps),
         runs=1_000_000,
         failures=failures,
         shrinks=shrink,
     )
-    if done.ok and not done.victims:
+    if done.ok and not done.cancellable:
         raise ValueError("a sweep, but no task that may be cancelled: see may_cancel")
     return done
 
 
-def _moments(seeds: int) -> Plan:
+def _moments(seeds: int) -> Schedule:
     for seed in range(seeds):
         task = 0
         while True:
@@ -61,14 +61,14 @@ def _moments(seeds: int) -> Plan:
                     break
                 moment += 1
             task += 1
-            if task >= run.victims:
+            if task >= run.cancellable:
                 break
 
 
 def _base(seed: int) -> Pick:
     if seed == 0:
-        return usual
-    plan = plan_of("random", seeds=range(seed, seed + 1), deviations=0, cancellations=0)
+        return default_pick
+    plan = make_schedule("random", seeds=range(seed, seed + 1), deviations=0, cancellations=0)
     return next(plan)[1]
 
 
@@ -76,12 +76,12 @@ def _at(number: int, moment: int, pick: Pick) -> Pick:
     """Cancel one task, after it has been there for so many steps."""
     seen = -1
 
-    def cancel(ready: Ready, victims: list[AnyTask]) -> int:
+    def cancel(ready: Ready, cancellable: list[AnyTask]) -> int:
         nonlocal seen
-        if seen < moment and number < len(victims) and not victims[number].done():
+        if seen < moment and number < len(cancellable) and not cancellable[number].done():
             seen += 1
             if seen == moment:
                 return -number - 1
-        return pick(ready, victims)
+        return pick(ready, cancellable)
 
     return cancel

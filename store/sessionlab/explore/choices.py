@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-__all__ = ["decode", "deviations", "encode", "trimmed"]
+__all__ = ["decode", "deviations", "encode", "trim_zeros"]
 
 _VERSION = "x1:"
 _PART = re.compile(r"(-?\d{1,6})(?:\*(\d{1,6}))?")
 
 
-def trimmed(choices: Sequence[int]) -> list[int]:
+def trim_zeros(choices: Sequence[int]) -> list[int]:
     """Return the choices without the zeros at the end: past the end, all are 0."""
     end = len(choices)
     while end and not choices[end - 1]:
@@ -26,13 +26,13 @@ def trimmed(choices: Sequence[int]) -> list[int]:
 
 
 def deviations(choices: Iterable[int]) -> int:
-    """Count what differs from the usual order."""
+    """Count what differs from the default order."""
     return sum(1 for choice in choices if choice)
 
 
 def encode(choices: Sequence[int]) -> str:
     """Write choices as a replay token: `x1:0*3,2,-1` is 0, 0, 0, 2, -1."""
-    groups = ((choice, len(list(same))) for choice, same in groupby(trimmed(choices)))
+    groups = ((choice, len(list(same))) for choice, same in groupby(trim_zeros(choices)))
     return _VERSION + ",".join(
         f"{choice}*{n}" if n > 2 else ",".join([f"{choice}"] * n) for choice, n in groups
     )

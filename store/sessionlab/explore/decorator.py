@@ -19,7 +19,7 @@ def interleavings(
     seeds: int = 1000,
     strategy: Strategy = "mixed",
     cancellations: int = 0,
-    victims: str | None = None,
+    cancellable: str | None = None,
     strict: bool = False,
     max_steps: int = 10_000,
 ) -> Callable[[Callable[P, Coroutine[object, None, object]]], Callable[P, None]]:
@@ -38,7 +38,7 @@ def interleavings(
                 seeds=seeds,
                 strategy=strategy,
                 cancellations=cancellations,
-                victims=victims,
+                cancellable=cancellable,
                 strict=strict,
                 max_steps=max_steps,
             ).check()

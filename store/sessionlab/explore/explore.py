@@ -11,10 +11,10 @@ from .choices import decode
 from .errors import ExplorationFailed
 from .failure import Failure, failure_of
 from .loop import ExplorerLoop
-from .run import Rules, Run, Scenario, refuse_nesting, run_once
-from .strategies import Plan, Strategy, plan_of, replaying
+from .run import Rules, RunResult, Scenario, forbid_nesting, run_once
+from .strategies import Schedule, Strategy, make_schedule, replay_choices
 
-__all__ = ["Exploration", "explore", "explored", "may_cancel", "replay"]
+__all__ = ["Exploration", "explore", "run_schedule", "may_cancel", "replay"]
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class Exploration:
     """How many different lists of choices were run."""
     cancelled: int = 0
     """Runs in which a task was cancelled by the explorer."""
-    victims: int = 0
+    cancellable: int = 0
     """How many tasks of one run could have been cancelled, at most."""
     complete: bool = False
     """Whether the plan came to its end: with `exhaustive`, that there is no other order."""
@@ -60,7 +60,7 @@ def explore(
     strategy: Strategy = "mixed",
     check: Callable[[T], object] | None = None,
     cancellations: int = 0,
-    victims: str | None = None,
+    cancellable: str | None = None,
     strict: bool = False,
     deviations: int = 2,
     first_seed: int = 0,
@@ -72,26 +72,26 @@ def explore(
 
     A failure is an error the scenario raises, an error `check` raises when given its result, a
     `Deadlock`, a `StepLimit`; if `strict`, also a task left pending and an error nobody looked at.
-    It stops at so many `failures`; each is shrunk to the fewest deviations from the usual order.
+    It stops at so many `failures`; each is shrunk to the fewest deviations from the default order.
 
-    `strategy` is `usual`, `random`, `pct`, `exhaustive` (all orders with so many `deviations` at
+    `strategy` is `default`, `random`, `pct`, `exhaustive` (all orders with so many `deviations` at
     most) or `mixed`. In each run at most `cancellations` tasks are cancelled at some await: those
-    given to `may_cancel`, and those whose name begins with `victims`.
+    given to `may_cancel`, and those whose name begins with `cancellable`.
 
     Raises `RuntimeError` on a thread where a loop runs, `ValueError` for wrong numbers and when
     there is nothing that may be cancelled, `TypeError` if the scenario gives no coroutine.
     """
     if seeds < 1 or max_steps < 1 or failures < 1 or min(cancellations, deviations) < 0:
         raise ValueError("seeds, max_steps and failures are at least 1, no number is below 0")
-    plan = plan_of(
+    plan = make_schedule(
         strategy,
         seeds=range(first_seed, first_seed + seeds),
         deviations=deviations,
         cancellations=cancellations,
     )
-    rules = Rules(check, victims, strict, max_steps)
-    done = explored(scenario, plan, rules, runs=seeds, failures=failures, shrinks=shrink)
-    if cancellations and done.ok and not done.victims:
+    rules = Rules(check, cancellable, strict, max_steps)
+    done = run_schedule(scenario, plan, rules, runs=seeds, failures=failures, shrinks=shrink)
+    if cancellations and done.ok and not done.cancellable:
         raise ValueError("cancellations, but no task that may be cancelled: see may_cancel")
     return done
 
@@ -101,7 +101,7 @@ def replay(
     token: str,
     *,
     check: Callable[[T], object] | None = None,
-    victims: str | None = None,
+    cancellable: str | None = None,
     strict: bool = False,
     max_steps: int = 10_000,
 ) -> T:
@@ -109,8 +109,10 @@ def replay(
 
     Raises `ValueError` for a token that is none, `RuntimeError` on a thread where a loop runs.
     """
-    refuse_nesting("replay()")
-    run = run_once(scenario, replaying(decode(token)), Rules(check, victims, strict, max_steps))
+    forbid_nesting("replay()")
+    run = run_once(
+        scenario, replay_choices(decode(token)), Rules(check, cancellable, strict, max_steps)
+    )
     if run.error is not None:
         raise run.error
     return run.value  # type: ignore[return-value]  # without an error there is a value
@@ -119,14 +121,14 @@ def replay(
 def may_cancel(task: asyncio.Task[T]) -> asyncio.Task[T]:
     """Let the explorer cancel a task, and return it; without effect on any other loop."""
     loop = task.get_loop()
-    if isinstance(loop, ExplorerLoop) and task not in loop.victims:
-        loop.victims.append(task)
+    if isinstance(loop, ExplorerLoop) and task not in loop.cancellable:
+        loop.cancellable.append(task)
     return task
 
 
-def explored(
+def run_schedule(
     scenario: Scenario[T],
-    plan: Plan,
+    plan: Schedule,
     rules: Rules[T],
     *,
     runs: int,
@@ -134,10 +136,10 @@ def explored(
     shrinks: bool,
 ) -> Exploration:
     """Follow a plan for so many runs, or until so many failed."""
-    refuse_nesting("explore()")
+    forbid_nesting("explore()")
     done = Exploration()
     seen: set[int] = set()
-    answer: Run[T] | None = None
+    answer: RunResult[T] | None = None
     while done.runs < runs:
         try:
             # `send(None)` begins it.
@@ -149,7 +151,7 @@ def explored(
         done.runs += 1
         seen.add(hash(tuple(run.choices)))
         done.left.update(run.left)
-        done.victims = max(done.victims, run.victims)
+        done.cancellable = max(done.cancellable, run.cancellable)
         done.cancelled += any(choice < 0 for choice in run.choices)
         if run.error is not None:
             done.failures.append(failure_of(scenario, run, rules, seed=seed, shrinks=shrinks))

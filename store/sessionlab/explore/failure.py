@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .choices import deviations, encode, trimmed
+from .choices import deviations, encode, trim_zeros
 from .errors import LeftUndone
-from .run import Rules, Run, Scenario, run_once
+from .run import Rules, RunResult, Scenario, run_once
 from .shrinking import Fails, shrink
-from .strategies import plan_of, replaying
-from .trace import Step, drawn
+from .strategies import make_schedule, replay_choices
+from .trace import TraceStep, draw_steps
 
 __all__ = ["Failure", "failure_of"]
 
@@ -34,20 +34,20 @@ class Failure:
     found: tuple[int, ...]
     """The choices as they were before they were shrunk."""
     seed: int
-    steps: tuple[Step, ...]
+    steps: tuple[TraceStep, ...]
     repeats: bool
     """Whether the same choices failed a second time."""
 
     @property
     def deviations(self) -> int:
-        """How many choices differ from the usual order."""
+        """How many choices differ from the default order."""
         return deviations(self.choices)
 
     def __str__(self) -> str:
         many, before = self.deviations, deviations(self.found)
-        head = f"{many} deviation{'' if many == 1 else 's'} from the usual order"
+        head = f"{many} deviation{'' if many == 1 else 's'} from the default order"
         if many == 0:
-            head = "no deviation: it fails in the usual order"
+            head = "no deviation: it fails in the default order"
         shrunk = f", shrunk from {before}" if before != many else ""
         lines = [f"{head} (seed {self.seed}{shrunk}); replay token {self.token}"]
         if not self.repeats:
@@ -59,27 +59,27 @@ class Failure:
         where = traceback.extract_tb(self.error.__traceback__)
         if where and where[-1].line:
             lines.append(f"  at {where[-1].name}, line {where[-1].lineno}: {where[-1].line}")
-        return "\n".join([*lines, "", *drawn(self.steps)])
+        return "\n".join([*lines, "", *draw_steps(self.steps)])
 
 
 def failure_of(
-    scenario: Scenario[T], run: Run[T], rules: Rules[T], *, seed: int, shrinks: bool
+    scenario: Scenario[T], run: RunResult[T], rules: Rules[T], *, seed: int, shrinks: bool
 ) -> Failure:
     """Shrink a run that failed, run it once more to see each step, and return all that."""
     error = run.error or LeftUndone()  # there is one
     kind = _kind(error)
 
     def fails(choices: list[int]) -> list[int] | None:
-        again = run_once(scenario, replaying(choices), rules)
+        again = run_once(scenario, replay_choices(choices), rules)
         return again.choices if _kind(again.error) == kind else None
 
-    found = choices = trimmed(run.choices)
+    found = choices = trim_zeros(run.choices)
     repeats = fails(found) is not None
     if shrinks and repeats:
         choices = shrink(found, fails, _TRIES)
         if deviations(choices) > _FEW:
             choices = min([choices, *_others(scenario, rules, found, fails)], key=deviations)
-    shown = run_once(scenario, replaying(choices), rules, trace=True)
+    shown = run_once(scenario, replay_choices(choices), rules, trace=True)
     repeats = repeats and _kind(shown.error) == kind
     return Failure(
         error=shown.error if repeats and shown.error else error,
@@ -97,8 +97,8 @@ def _others(
 ) -> Iterator[list[int]]:
     """Other runs that fail in the same way, shrunk: a small one may be far from the first."""
     cancels = sum(choice < 0 for choice in found)
-    plan = plan_of("mixed", seeds=range(_OTHERS), deviations=0, cancellations=cancels)
-    run: Run[T] | None = None
+    plan = make_schedule("mixed", seeds=range(_OTHERS), deviations=0, cancellations=cancels)
+    run: RunResult[T] | None = None
     for _ in range(_OTHERS):
         _, pick = plan.send(run)  # type: ignore[arg-type]  # `send(None)` begins it
         run = run_once(scenario, pick, rules)

@@ -46,7 +46,7 @@ class LaneLoop(SealedLoop):
         self.tasks: list[AnyTask] = []
         self.complaints: list[str] = []
 
-    def _ring(self) -> None:
+    def _fire_timers(self) -> None:
         """Make the timers that are due ready; if nothing else is, time jumps to the next one."""
         timers = self._scheduled
         while timers and (timers[0]._cancelled or timers[0].when() <= self._now or not self._ready):

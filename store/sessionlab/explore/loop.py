@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .errors import Deadlock, StepLimit
 from .lane_loop import LaneLoop
 from .lanes import AnyTask, Pick, Ready
-from .task_stacks import standing
+from .task_stacks import describe_pending
 
 if TYPE_CHECKING:
     from .trace import Tracer
@@ -25,19 +25,23 @@ class ExplorerLoop(LaneLoop):
     _stopping: bool
     _asyncgens: set[object]
 
-    def __init__(self, *, victims: str | None = None, tracer: Tracer | None = None) -> None:
+    def __init__(self, *, cancellable: str | None = None, tracer: Tracer | None = None) -> None:
         super().__init__()
         self._root: AnyTask | None = None
-        self._victims = victims
+        self._cancellable_prefix = cancellable
         self._tracer = tracer
-        self.victims: list[AnyTask] = []
+        self.cancellable: list[AnyTask] = []
         self.choices: list[int] = []
         self.verdict: AssertionError | None = None
 
     def drive(self, root: AnyTask, pick: Pick, max_steps: int) -> None:
         """Run until the root is done, nothing can go on (see `verdict`), or the limit."""
         self._root, self._max_steps = root, max_steps
-        self._pick = pick if self._victims is None else self._enlisting(pick, self._victims)
+        self._pick = (
+            pick
+            if self._cancellable_prefix is None
+            else self._collect_cancellable(pick, self._cancellable_prefix)
+        )
         try:
             self.run_forever()
         finally:
@@ -48,7 +52,7 @@ class ExplorerLoop(LaneLoop):
         self._root = None
         self._wind_up_in(1_000, ringing=False)  # what needs no time is not left behind
         left = [task for task in self.tasks if not task.done()]
-        stood = standing(left)
+        stood = describe_pending(left)
         for task in left:
             task.cancel()
         if self._asyncgens:
@@ -63,7 +67,7 @@ class ExplorerLoop(LaneLoop):
             elif task._log_traceback:
                 task._log_traceback = False
                 self.complaints.append(f"nobody looked at {task.get_name()}'s {task._exception!r}")
-        self.tasks, self.victims = [], []
+        self.tasks, self.cancellable = [], []
         return stood
 
     def _run_once(self) -> None:
@@ -81,7 +85,7 @@ class ExplorerLoop(LaneLoop):
     def _wind_up(self) -> None:
         for _ in range(self._limit):
             if not self._ready and self._scheduled and self._ringing:
-                self._ring()
+                self._fire_timers()
             if not self._ready:
                 break
             handle = self._ready.pop(0)
@@ -89,18 +93,18 @@ class ExplorerLoop(LaneLoop):
                 handle._run()
 
     def _explore(self, root: AnyTask) -> None:
-        ready, victims, pick = self._ready, self.victims, self._pick
+        ready, cancellable, pick = self._ready, self.cancellable, self._pick
         record, tracer = self.choices.append, self._tracer
         turn = 0  # what asyncio would run before it looks at the timers again
         for _ in range(self._max_steps):
             if not turn:
                 if self._scheduled:
-                    self._ring()
+                    self._fire_timers()
                 turn = len(ready)
                 if not turn:
-                    self.verdict = Deadlock(standing(self.tasks))
+                    self.verdict = Deadlock(describe_pending(self.tasks))
                     break
-            choice = pick(ready, victims)
+            choice = pick(ready, cancellable)
             if choice < 0:
                 self._cancel(-choice)
                 continue
@@ -119,28 +123,28 @@ class ExplorerLoop(LaneLoop):
             if root.done() or self._stopping:
                 break
         else:
-            self.verdict = StepLimit(self._max_steps, standing(self.tasks))
+            self.verdict = StepLimit(self._max_steps, describe_pending(self.tasks))
 
-    def _enlisting(self, pick: Pick, prefix: str) -> Pick:
+    def _collect_cancellable(self, pick: Pick, prefix: str) -> Pick:
         """Note before each choice which new tasks may be cancelled, by their names."""
         looked = 0
 
-        def enlist(ready: Ready, victims: list[AnyTask]) -> int:
+        def enlist(ready: Ready, cancellable: list[AnyTask]) -> int:
             nonlocal looked
             for task in self.tasks[looked:]:
-                if task.get_name().startswith(prefix) and task not in (self._root, *victims):
-                    victims.append(task)
+                if task.get_name().startswith(prefix) and task not in (self._root, *cancellable):
+                    cancellable.append(task)
             looked = len(self.tasks)
-            return pick(ready, victims)
+            return pick(ready, cancellable)
 
         return enlist
 
     def _cancel(self, number: int) -> None:
         """Cancel a task that may be; a choice of its own, unless there is nothing to cancel."""
-        if number <= len(self.victims) and self.victims[number - 1].cancel():
+        if number <= len(self.cancellable) and self.cancellable[number - 1].cancel():
             self.choices.append(-number)
             if self._tracer is not None:
-                self._tracer.cancelled(self.victims[number - 1])
+                self._tracer.cancelled(self.cancellable[number - 1])
 
     def _overtake(self, choice: int) -> int:
         """Bring the one chosen to the head of the queue, and return its place.

@@ -40,7 +40,7 @@ class Explorer:
         strategy: Strategy = "mixed",
         check: Callable[[T], object] | None = None,
         cancellations: int = 0,
-        victims: str | None = None,
+        cancellable: str | None = None,
         strict: bool = False,
         max_steps: int = 10_000,
     ) -> Exploration:
@@ -54,7 +54,7 @@ class Explorer:
                 scenario,
                 self._token,
                 check=check,
-                victims=victims,
+                cancellable=cancellable,
                 strict=strict,
                 max_steps=max_steps,
             )
@@ -65,7 +65,7 @@ class Explorer:
             strategy=strategy,
             check=check,
             cancellations=cancellations,
-            victims=victims,
+            cancellable=cancellable,
             strict=strict,
             max_steps=max_steps,
         )

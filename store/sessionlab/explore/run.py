@@ -10,9 +10,9 @@ from typing import Generic, TypeAlias, TypeVar
 from .errors import LeftUndone
 from .lanes import Pick
 from .loop import ExplorerLoop
-from .trace import Step, Tracer
+from .trace import Tracer, TraceStep
 
-__all__ = ["Rules", "Run", "Scenario", "refuse_nesting", "run_once"]
+__all__ = ["Rules", "RunResult", "Scenario", "forbid_nesting", "run_once"]
 
 T = TypeVar("T")
 
@@ -25,24 +25,24 @@ class Rules(Generic[T]):
     """What counts as a failure, and which tasks may be cancelled."""
 
     check: Callable[[T], object] | None = None
-    victims: str | None = None
+    cancellable: str | None = None
     strict: bool = False
     max_steps: int = 10_000
 
 
 @dataclass(slots=True)
-class Run(Generic[T]):
+class RunResult(Generic[T]):
     """What one run did, and how it ended."""
 
     choices: list[int]
     error: BaseException | None
     value: T | None
-    victims: int
+    cancellable: int
     left: list[str]
-    steps: list[Step] = field(default_factory=list[Step])
+    steps: list[TraceStep] = field(default_factory=list[TraceStep])
 
 
-def refuse_nesting(what: str) -> None:
+def forbid_nesting(what: str) -> None:
     """Raise `RuntimeError` if a loop runs on this thread."""
     try:
         asyncio.get_running_loop()
@@ -53,10 +53,12 @@ def refuse_nesting(what: str) -> None:
     )
 
 
-def run_once(scenario: Scenario[T], pick: Pick, rules: Rules[T], *, trace: bool = False) -> Run[T]:
+def run_once(
+    scenario: Scenario[T], pick: Pick, rules: Rules[T], *, trace: bool = False
+) -> RunResult[T]:
     """Run a scenario once in the order `pick` chooses; its error is returned, not raised."""
     tracer = Tracer() if trace else None
-    loop = ExplorerLoop(victims=rules.victims, tracer=tracer)
+    loop = ExplorerLoop(cancellable=rules.cancellable, tracer=tracer)
     try:
         return _run(loop, scenario, pick, rules, tracer)
     finally:
@@ -69,13 +71,13 @@ def _run(
     pick: Pick,
     rules: Rules[T],
     tracer: Tracer | None,
-) -> Run[T]:
+) -> RunResult[T]:
     coro = scenario()
     if not asyncio.iscoroutine(coro):
         raise TypeError(f"a scenario is a coroutine function, not one of {type(coro).__name__}")
     root = loop.create_task(coro, name="scenario")
     loop.drive(root, pick, rules.max_steps)
-    victims = len(loop.victims)
+    cancellable = len(loop.cancellable)
     error: BaseException | None = loop.verdict
     value: T | None = None
     if error is None:
@@ -88,7 +90,7 @@ def _run(
             rules.check(value)  # type: ignore[arg-type]  # without an error there is a value
         except Exception as raised:
             error = raised
-    return Run(loop.choices, error, value, victims, left, tracer.steps if tracer else [])
+    return RunResult(loop.choices, error, value, cancellable, left, tracer.steps if tracer else [])
 
 
 def _outcome(root: asyncio.Task[T]) -> tuple[BaseException | None, T | None]:

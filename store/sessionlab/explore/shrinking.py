@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from .choices import deviations, trimmed
+from .choices import deviations, trim_zeros
 
 __all__ = ["Fails", "shrink"]
 
@@ -18,7 +18,7 @@ def shrink(choices: list[int], fails: Fails, tries: int) -> list[int]:
 
     Unless the tries run out, none of its deviations can be left out alone.
     """
-    best = trimmed(choices)
+    best = trim_zeros(choices)
     found = True
     while found:
         found = False
@@ -28,13 +28,13 @@ def shrink(choices: list[int], fails: Fails, tries: int) -> list[int]:
                 return best
             failed = fails(smaller)
             if failed is not None and _size(failed) < _size(best):
-                best, found = trimmed(failed), True
+                best, found = trim_zeros(failed), True
                 break
     return best
 
 
 def _size(choices: list[int]) -> tuple[int, int, int]:
-    return deviations(choices), sum(map(abs, choices)), len(trimmed(choices))
+    return deviations(choices), sum(map(abs, choices)), len(trim_zeros(choices))
 
 
 def _smaller(choices: list[int]) -> Iterator[list[int]]:

@@ -12,54 +12,56 @@ from random import Random
 from typing import Any, Literal, TypeAlias
 
 from .lanes import AnyTask, Pick, Ready, heads
-from .run import Run
+from .run import RunResult
 
-__all__ = ["Plan", "Strategy", "plan_of", "replaying", "usual"]
+__all__ = ["Schedule", "Strategy", "make_schedule", "replay_choices", "default_pick"]
 
-Strategy: TypeAlias = Literal["mixed", "usual", "random", "pct", "exhaustive"]
+Strategy: TypeAlias = Literal["mixed", "default", "random", "pct", "exhaustive"]
 
 # Any: a plan looks at the choices of a run, never at its value.
-Plan: TypeAlias = "Generator[tuple[int, Pick], Run[Any], None]"
+Schedule: TypeAlias = "Generator[tuple[int, Pick], RunResult[Any], None]"
 """Hands out a seed with the order that belongs to it, and is sent the run it led to."""
 
 _DEPTHS = (1, 2, 3, 4)
 
 
-def plan_of(strategy: Strategy, *, seeds: range, deviations: int, cancellations: int) -> Plan:
+def make_schedule(
+    strategy: Strategy, *, seeds: range, deviations: int, cancellations: int
+) -> Schedule:
     """Return the plan of a strategy. Raises `ValueError` for one there is not."""
     if strategy == "exhaustive":
         return _exhaustive(deviations, cancellations)
-    if strategy not in ("mixed", "usual", "random", "pct"):
-        raise ValueError(f"no strategy {strategy!r}: mixed, usual, random, pct or exhaustive")
+    if strategy not in ("mixed", "default", "random", "pct"):
+        raise ValueError(f"no strategy {strategy!r}: mixed, default, random, pct or exhaustive")
     return _seeded(strategy, seeds, cancellations)
 
 
-def usual(ready: Ready, victims: list[AnyTask]) -> int:
+def default_pick(ready: Ready, cancellable: list[AnyTask]) -> int:
     """Choose what asyncio would run."""
     return 0
 
 
-def replaying(choices: Sequence[int]) -> Pick:
-    """Choose as was chosen before; past the end, the usual order."""
+def replay_choices(choices: Sequence[int]) -> Pick:
+    """Choose as was chosen before; past the end, the default order."""
     following = iter(choices)
-    return lambda ready, victims: next(following, 0)
+    return lambda ready, cancellable: next(following, 0)
 
 
-def _seeded(strategy: str, seeds: range, cancellations: int) -> Plan:
+def _seeded(strategy: str, seeds: range, cancellations: int) -> Schedule:
     steps = 50  # until a run has shown how long one is
     for seed in seeds:
         # A string, so that neighbouring seeds have nothing in common.
         rng = Random(f"{strategy} {seed}")  # noqa: S311  # reproducible is the point
         pick = _order(strategy, seed, rng, steps)
         if cancellations and seed:
-            pick = _cancelling(pick, rng, cancellations, steps)
+            pick = _with_cancellations(pick, rng, cancellations, steps)
         run = yield seed, pick
         steps = max(steps, len(run.choices)) if steps != 50 else len(run.choices)
 
 
 def _order(strategy: str, seed: int, rng: Random, steps: int) -> Pick:
-    if strategy == "usual" or (strategy == "mixed" and seed == 0):
-        return usual
+    if strategy == "default" or (strategy == "mixed" and seed == 0):
+        return default_pick
     if strategy == "mixed":
         strategy = ("random", "pct", "few")[seed % 3]
     if strategy == "pct":
@@ -69,13 +71,13 @@ def _order(strategy: str, seed: int, rng: Random, steps: int) -> Pick:
 
 def _random(rng: Random) -> Pick:
     draw = rng.random
-    return lambda ready, victims: int(draw() * len(ready))
+    return lambda ready, cancellable: int(draw() * len(ready))
 
 
 def _few(rng: Random, steps: int) -> Pick:
-    """The usual order but for about three steps."""
+    """The default order but for about three steps."""
     draw, rate = rng.random, 3 / max(steps, 6)
-    return lambda ready, victims: int(draw() * len(ready)) if draw() < rate else 0
+    return lambda ready, cancellable: int(draw() * len(ready)) if draw() < rate else 0
 
 
 def _pct(rng: Random, depth: int, steps: int) -> Pick:
@@ -83,7 +85,7 @@ def _pct(rng: Random, depth: int, steps: int) -> Pick:
     priority: defaultdict[int, float] = defaultdict(rng.random)  # by lane
     step = -1
 
-    def pick(ready: Ready, victims: list[AnyTask]) -> int:
+    def pick(ready: Ready, cancellable: list[AnyTask]) -> int:
         nonlocal step
         step += 1
         queue = [priority[handle.lane] for handle in ready]
@@ -97,26 +99,26 @@ def _pct(rng: Random, depth: int, steps: int) -> Pick:
     return pick
 
 
-def _cancelling(pick: Pick, rng: Random, maximum: int, steps: int) -> Pick:
+def _with_cancellations(pick: Pick, rng: Random, maximum: int, steps: int) -> Pick:
     moments = {rng.randrange(max(steps, 1)) for _ in range(rng.randint(1, maximum))}
     step = -1
 
-    def cancel(ready: Ready, victims: list[AnyTask]) -> int:
+    def cancel(ready: Ready, cancellable: list[AnyTask]) -> int:
         nonlocal step
         step += 1
         if step in moments:
-            alive = [n for n, task in enumerate(victims, 1) if not task.done()]
+            alive = [n for n, task in enumerate(cancellable, 1) if not task.done()]
             if alive:
                 moments.discard(step)
                 step -= 1  # the choice that follows belongs to the same step
                 return -rng.choice(alive)
             moments.add(step + 1)  # nobody there yet
-        return pick(ready, victims)
+        return pick(ready, cancellable)
 
     return cancel
 
 
-def _exhaustive(deviations: int, cancellations: int) -> Plan:
+def _exhaustive(deviations: int, cancellations: int) -> Schedule:
     """All orders with so many deviations at most, those with fewer first."""
     waiting: deque[tuple[list[int], int, int]] = deque([([], 0, deviations)])
     number = 0
@@ -125,7 +127,7 @@ def _exhaustive(deviations: int, cancellations: int) -> Plan:
         begin = [*earlier, choice] if choice else earlier
         menu: list[list[int]] = []
         cancels = cancellations - sum(each < 0 for each in begin)
-        run = yield number, _noting(begin, menu, cancels > 0)
+        run = yield number, _record_choices(begin, menu, cancels > 0)
         number += 1
         if left:
             for at in range(len(begin), len(menu)):
@@ -133,13 +135,13 @@ def _exhaustive(deviations: int, cancellations: int) -> Plan:
                 waiting.extend((shared, other, left - 1) for other in menu[at])
 
 
-def _noting(begin: list[int], menu: list[list[int]], cancel: bool) -> Pick:
+def _record_choices(begin: list[int], menu: list[list[int]], cancel: bool) -> Pick:
     following = iter(begin)
 
-    def pick(ready: Ready, victims: list[AnyTask]) -> int:
+    def pick(ready: Ready, cancellable: list[AnyTask]) -> int:
         others = [place for place in heads(ready) if place]
         if cancel:
-            others += [-n for n, task in enumerate(victims, 1) if not task.done()]
+            others += [-n for n, task in enumerate(cancellable, 1) if not task.done()]
         menu.append(others)
         return next(following, 0)
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from .run import Scenario, refuse_nesting
+from .run import Scenario, forbid_nesting
 
 __all__ = ["stress"]
 
@@ -27,7 +27,7 @@ def stress(
     longer than `timeout` seconds; `RuntimeError` on a thread where a loop runs. Nothing is
     reordered and nothing can be replayed: finding nothing here says little.
     """
-    refuse_nesting("stress()")
+    forbid_nesting("stress()")
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         for run in range(1, runs + 1):
             try:

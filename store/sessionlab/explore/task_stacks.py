@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 
 from .lanes import AnyTask
 
-__all__ = ["Place", "place_of", "standing"]
+__all__ = ["SourceLine", "source_line_of", "describe_pending"]
 
 _ASYNCIO = os.path.dirname(asyncio.__file__)
 _STDLIB = sysconfig.get_path("stdlib")
 # A reader looks for a line of his own: these come second.
-_NOT_HIS = (_STDLIB, sysconfig.get_path("purelib"), str(Path(__file__).parents[2]))
+_NOT_USER_CODE = (_STDLIB, sysconfig.get_path("purelib"), str(Path(__file__).parents[2]))
 
 
-class Place(NamedTuple):
+class SourceLine(NamedTuple):
     """A line of code."""
 
     file: str
@@ -39,18 +39,22 @@ class Place(NamedTuple):
         return linecache.getline(self.file, self.line).strip()
 
 
-def place_of(task: AnyTask) -> Place | None:
+def source_line_of(task: AnyTask) -> SourceLine | None:
     """Return the innermost line of the user's own at which a task stands; None if it is done."""
     frames = list(_frames(task))
-    return _innermost(frames, _NOT_HIS) or _innermost(frames, (_STDLIB,)) or _innermost(frames, ())
+    return (
+        _innermost(frames, _NOT_USER_CODE)
+        or _innermost(frames, (_STDLIB,))
+        or _innermost(frames, ())
+    )
 
 
-def standing(tasks: Iterable[AnyTask]) -> list[str]:
+def describe_pending(tasks: Iterable[AnyTask]) -> list[str]:
     """Say of every task that is not done where it stands and what it waits for."""
     pending = [task for task in tasks if not task.done()]
     lines: list[str] = []
     for task in pending:
-        place = place_of(task)
+        place = source_line_of(task)
         at = f" at {place} `{place.text}`" if place else ""
         lines.append(f"{task.get_name()} waits for {_awaited(task, pending)}{at}")
     return lines
@@ -71,11 +75,11 @@ def _frames(task: AnyTask) -> Iterator[FrameType]:
                 break
 
 
-def _innermost(frames: list[FrameType], outside: tuple[str, ...]) -> Place | None:
+def _innermost(frames: list[FrameType], outside: tuple[str, ...]) -> SourceLine | None:
     for frame in reversed(frames):
         file = frame.f_code.co_filename
         if not file.startswith(outside) or not outside:
-            return Place(file, frame.f_lineno)
+            return SourceLine(file, frame.f_lineno)
     return None
 
 

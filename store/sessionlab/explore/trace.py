@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeGuard
 
 from .lanes import CALLBACKS, THREADS, AnyTask, LaneHandle, LaneTimer
-from .task_stacks import Place, place_of
+from .task_stacks import SourceLine, source_line_of
 
-__all__ = ["Step", "Tracer", "drawn"]
+__all__ = ["TraceStep", "Tracer", "draw_steps"]
 
 _WIDTH = 100
-_MOST = 60
+_MAX = 60
 
 
-class Step(NamedTuple):
+class TraceStep(NamedTuple):
     """One step of one lane."""
 
     lane: str
@@ -31,14 +31,14 @@ class Tracer:
     """Watches a run; slow, so only the run that is shown has one."""
 
     def __init__(self) -> None:
-        self.steps: list[Step] = []
+        self.steps: list[TraceStep] = []
         self._names: dict[int, str] = {}
 
     def run(self, handle: LaneHandle | LaneTimer, choice: int) -> None:
         """Run a handle and note what it did."""
         callback = handle._callback  # type: ignore[union-attr]  # not in the stubs
         if handle.lane > 0 and _is_task(task := getattr(callback, "__self__", None)):
-            before = None if _fresh(task) else place_of(task)
+            before = None if _fresh(task) else source_line_of(task)
             handle._run()
             self._note(self._named(task), choice, _moved(task, before))
             return
@@ -49,8 +49,8 @@ class Tracer:
 
     def cancelled(self, task: AnyTask) -> None:
         """Note that a task was told to end."""
-        place = place_of(task)
-        self.steps.append(Step(self._named(task), True, f"is cancelled at {_shown(place)}"))
+        place = source_line_of(task)
+        self.steps.append(TraceStep(self._named(task), True, f"is cancelled at {_shown(place)}"))
 
     def _named(self, task: AnyTask) -> str:
         """The name of a task, with a number if another one has it already."""
@@ -64,11 +64,11 @@ class Tracer:
         return name
 
     def _note(self, lane: str, choice: int, what: str) -> None:
-        self.steps.append(Step(lane, choice != 0, what))
+        self.steps.append(TraceStep(lane, choice != 0, what))
 
 
-def drawn(steps: Sequence[Step]) -> list[str]:
-    """Draw steps, a line each, a column for each lane; `!` marks what is not the usual order."""
+def draw_steps(steps: Sequence[TraceStep]) -> list[str]:
+    """Draw steps, a line each, a column for each lane; `!` marks what is not the default order."""
     lanes = list(dict.fromkeys(step.lane for step in steps))
     wide = max(map(len, lanes), default=0)
     lines: list[str] = []
@@ -77,12 +77,12 @@ def drawn(steps: Sequence[Step]) -> list[str]:
         mark = "!" if step.deviates else " "
         line = f"{mark}{number:3} {columns} {step.lane:<{wide}}  {step.what}"
         lines.append(line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…")
-    if len(lines) > _MOST:
+    if len(lines) > _MAX:
         last = max(n for n, step in enumerate(steps) if step.deviates or n == 0)
-        start = max(0, min(last - _MOST // 2, len(lines) - _MOST))
+        start = max(0, min(last - _MAX // 2, len(lines) - _MAX))
         cut = [f"    … {start} steps before …"] if start else []
-        after = len(lines) - start - _MOST
-        lines = [*cut, *lines[start : start + _MOST]]
+        after = len(lines) - start - _MAX
+        lines = [*cut, *lines[start : start + _MAX]]
         lines += [f"    … {after} steps after …"] if after else []
     return lines
 
@@ -96,7 +96,7 @@ def _fresh(task: AnyTask) -> bool:
     return inspect.iscoroutine(coro) and inspect.getcoroutinestate(coro) == inspect.CORO_CREATED
 
 
-def _moved(task: AnyTask, before: Place | None) -> str:
+def _moved(task: AnyTask, before: SourceLine | None) -> str:
     came = f":{before.line}" if before else "begins"
     if task.done():
         if task.cancelled():
@@ -104,8 +104,8 @@ def _moved(task: AnyTask, before: Place | None) -> str:
         # Not `exception()`: that would count as somebody's having looked at it.
         error = getattr(task, "_exception", None)
         return f"{came} → ends" + (f" with {type(error).__name__}" if error else "")
-    return f"{came} → {_shown(place_of(task))}"
+    return f"{came} → {_shown(source_line_of(task))}"
 
 
-def _shown(place: Place | None) -> str:
+def _shown(place: SourceLine | None) -> str:
     return f"{place} `{place.text}`" if place else "nowhere"

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["clipped", "counted", "micros", "rate", "visible", "width_of"]
+__all__ = ["clip", "pluralize", "format_micros", "format_rate", "make_visible", "width_of"]
 
 _WIDE = frozenset("WF")
 
 
-def visible(text: str, /, limit: int = 400) -> str:
+def make_visible(text: str, /, limit: int = 400) -> str:
     """Return a text with its control characters, marks of direction and lone surrogates written
     out, and, if it is longer than `limit` characters, its beginning and how much is missing."""
-    shown = "".join(_seen(character) for character in text[:limit])
+    shown = "".join(_escape_control(character) for character in text[:limit])
     missing = len(text) - limit
     return shown if missing <= 0 else f"{shown}… ({missing:,} more)"
 
 
-def clipped(text: str, columns: int, /) -> str:
+def clip(text: str, columns: int, /) -> str:
     """Return as much of a visible text as fits, ending in … if that is not all."""
     if width_of(text[: columns + 1]) <= columns and len(text) <= columns:
         return text
@@ -38,12 +38,12 @@ def width_of(text: str, /) -> int:
     return sum(2 if unicodedata.east_asian_width(each) in _WIDE else 1 for each in text)
 
 
-def counted(number: int, one: str, many: str | None = None, /) -> str:
+def pluralize(number: int, one: str, many: str | None = None, /) -> str:
     """Return `1 history` or `12,000 histories`."""
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
-def rate(per_second: float, /) -> str:
+def format_rate(per_second: float, /) -> str:
     """Return operations per second in three digits."""
     if per_second >= 999_500:
         return f"{per_second / 1e6:.3g} M"
@@ -52,7 +52,7 @@ def rate(per_second: float, /) -> str:
     return _three(per_second)
 
 
-def micros(us: float, /) -> str:
+def format_micros(us: float, /) -> str:
     """Return a time in three digits and the unit that fits."""
     if us >= 999_500:
         return f"{_three(us / 1e6)} s"
@@ -65,5 +65,5 @@ def _three(number: float) -> str:
     return f"{number:.0f}" if number >= 99.95 else f"{number:.3g}"
 
 
-def _seen(character: str) -> str:
+def _escape_control(character: str) -> str:
     return character if character.isprintable() else repr(character)[1:-1]

@@ -16,17 +16,17 @@ from pathlib import Path
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-__all__ = ["PAGES", "render_sheet", "text_of", "write_sheet"]
+__all__ = ["PACKAGE", "render_html", "template_text", "write_html"]
 
-PAGES = "sessionlab.pages"
+PACKAGE = "sessionlab.pages"
 """The package whose `templates` hold the page that all others extend, and its style sheet."""
 
 
-def render_sheet(
+def render_html(
     template: str,
     /,
     *,
-    package: str = PAGES,
+    package: str = PACKAGE,
     style: str,
     scripts: Sequence[str] = (),
     values: dict[str, object],
@@ -49,7 +49,7 @@ def render_sheet(
     )
 
 
-def write_sheet(page: str, path: Path | str, /) -> None:
+def write_html(page: str, path: Path | str, /) -> None:
     """Write a page that only its owner may read, if it is new. Raises `OSError`."""
     target = Path(path)
     target.touch(mode=0o600)
@@ -57,7 +57,7 @@ def write_sheet(page: str, path: Path | str, /) -> None:
 
 
 @cache
-def text_of(name: str, /, package: str = PAGES) -> str:
+def template_text(name: str, /, package: str = PACKAGE) -> str:
     """Return a file of the templates of a package as it is."""
     return files(package).joinpath("templates", name).read_text(encoding="utf-8")
 
@@ -65,7 +65,7 @@ def text_of(name: str, /, package: str = PAGES) -> str:
 @cache
 def _templates(package: str) -> Environment:
     return Environment(
-        loader=ChoiceLoader([PackageLoader(each) for each in dict.fromkeys((package, PAGES))]),
+        loader=ChoiceLoader([PackageLoader(each) for each in dict.fromkeys((package, PACKAGE))]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

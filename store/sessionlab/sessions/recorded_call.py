@@ -1,12 +1,13 @@
-"""What is noted of one call while it runs, and how it becomes an operation."""
+"""The record of one call while it runs, and how it becomes an operation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from types import UnionType
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
+import msgspec
 from sessionkeeper.values.errors import OutcomeUnknown, SessionError
 from sessionkeeper.values.message import Frame, MessageEnvelope
 from sessionkeeper.values.query import SessionPage, SessionQuery
@@ -23,17 +24,54 @@ from .plain_data import (
     session_data,
     sessions_data,
 )
-from .split_calls import one_by_one
+from .split_calls import split_call
 
 __all__ = ["Effect", "RecordedCall", "as_operations"]
 
-RecordedCall: TypeAlias = list[Any]
-"""[client, method, arguments, call, return, (result,) or None, error or None, effect or None]:
-a list, because making one and writing to it is the cheapest thing there is."""
 
-Effect: TypeAlias = list[Any]
-"""[session given to a change, session returned if another one, error raised]; all None as long as
-the change has not run."""
+class Effect(msgspec.Struct, gc=False):
+    """What a change of the caller did in its last run; all None until it has run."""
+
+    given: Session | None = None
+    returned: object = None
+    """None when the change returned the session that it was given, or raised."""
+    error: BaseException | None = None
+    """Only until its call ends: a traceback refers to the call, and nothing collects that cycle."""
+
+
+class RecordedCall(msgspec.Struct, gc=False):
+    """One call. The garbage collector does not see it, so it must not be part of a cycle."""
+
+    client: int
+    name: str
+    arguments: tuple[Any, ...]
+    begun: int
+    returned: int | None = None
+    result: tuple[Any] | None = None
+    """The result in a tuple: a call that returned None has ended too."""
+    failure: tuple[Outcome, Plain] | None = None
+    """The outcome and the refusal of a call that raised."""
+    effect: Effect | None = None
+
+    def fail(self, error: BaseException) -> None:
+        """Record what an error says of the call, and let go of the error."""
+        self.failure = self._failure_of(error)
+        if self.effect is not None:
+            self.effect.error = None
+
+    def _failure_of(self, error: BaseException) -> tuple[Outcome, Plain]:
+        effect, no_effect = self.effect, _means_no_effect(error)
+        never_ran = effect is not None and effect.given is None
+        if self.name == "add_frames" and never_ran and not no_effect:
+            # Frames and change are one step: if the change never ran, neither took effect.
+            return Outcome.FAILED, ("ChangeNeverRan",)
+        if effect is not None and effect.error is error:
+            return Outcome.FAILED, ("ChangeRaised",)
+        if no_effect:
+            return Outcome.FAILED, refusal_data(error)
+        # Cancelled, out of time, or a bug in the store: it may have taken effect.
+        return Outcome.UNKNOWN, None
+
 
 _WRONG_USE = (TypeError, ValueError, NotImplementedError)
 
@@ -43,46 +81,35 @@ def as_operations(call: RecordedCall, apart: frozenset[str], sessions: int) -> I
 
     `apart` names these; no more than `sessions` were ever there.
     """
-    name, arguments = cast("str", call[1]), cast("tuple[object, ...]", call[2])
-    outcome, result = _ending(call)
-    argument = _argument(name, arguments, call[7]) if _is_well_formed(name, arguments) else None
+    name, arguments = call.name, call.arguments
+    outcome, result = _outcome_of(call)
+    argument = _argument(name, arguments, call.effect) if _is_well_formed(name, arguments) else None
     if argument is None and arguments:
         # Wrong use was refused before the store looked at it.
         return ()
     if name == "watch_frames" and outcome is not Outcome.OK:
         return ()
     whole = Operation(
-        client=call[0],
+        client=call.client,
         name=name,
         argument=argument,
         result=result,
-        call=call[3],
-        returned=call[4],
+        call=call.begun,
+        returned=call.returned,
         outcome=outcome,
     )
-    return one_by_one(whole, sessions) if name in apart else (whole,)
+    return split_call(whole, sessions) if name in apart else (whole,)
 
 
-def _ending(call: RecordedCall) -> tuple[Outcome, Plain]:
-    """Return the outcome and the reply or refusal."""
-    name, result, error, effect = cast("str", call[1]), call[5], call[6], call[7]
-    if result is not None:
-        return Outcome.OK, _RESULTS[name](result[0])
-    if error is None:
-        return Outcome.UNKNOWN, None
-    if name == "add_frames" and effect is not None and effect[0] is None and not _is_told(error):
-        # Frames and change are one step, and without running the change nobody can take it.
-        return Outcome.FAILED, ("ChangeNeverRan",)
-    if effect is not None and effect[2] is error:
-        return Outcome.FAILED, ("ChangeRaised",)
-    if _is_told(error):
-        return Outcome.FAILED, refusal_data(error)
-    # Cancelled, out of time, or a bug in the store: it may have taken effect.
-    return Outcome.UNKNOWN, None
+def _outcome_of(call: RecordedCall) -> tuple[Outcome, Plain]:
+    """Return the outcome, and the reply or the refusal."""
+    if call.result is not None:
+        return Outcome.OK, _RESULTS[call.name](call.result[0])
+    return call.failure or (Outcome.UNKNOWN, None)
 
 
-def _is_told(error: BaseException) -> bool:
-    """Whether it tells its caller that nothing was done."""
+def _means_no_effect(error: BaseException) -> bool:
+    """Whether an error tells its caller that nothing was done."""
     refused = isinstance(error, SessionError) and not isinstance(error, OutcomeUnknown)
     return refused or isinstance(error, _WRONG_USE)
 
@@ -142,11 +169,11 @@ def _argument(  # noqa: PLR0911 - a table of cases
 
 
 def _effect_data(effect: Effect | None) -> Plain:
-    if effect is None or effect[0] is None:
+    if effect is None or effect.given is None:
         return None
-    given, returned, _ = effect
-    other = isinstance(returned, Session)
-    return (session_data(given), caller_data(returned) if other else None)
+    returned = effect.returned
+    caller = caller_data(returned) if isinstance(returned, Session) else None
+    return (session_data(effect.given), caller)
 
 
 def _page_data(page: SessionPage) -> Plain:

@@ -28,7 +28,7 @@ from sessionkeeper.values.statistics import StoreStatistics
 from ..linearizability.history.operation import Header, History
 from .recorded_call import Effect, RecordedCall, as_operations
 from .recorded_watcher import RecordedWatcher
-from .split_calls import BATCHES, MERGE_AT
+from .split_calls import BATCH_CALLS, LISTING_CALLS
 
 __all__ = ["RecordingStore"]
 
@@ -68,10 +68,10 @@ class RecordingStore(AtomicSessionStore):
 
     def history(self) -> History:
         """Return what was recorded so far; a call that has not ended has an unknown outcome."""
-        apart, calls = self._done_apart(), self._calls
-        sessions = sum(call[1] in ("create_session", "get_or_create_session") for call in calls)
+        apart, calls = self._non_atomic_calls(), self._calls
+        sessions = sum(call.name in ("create_session", "get_or_create_session") for call in calls)
         operations = [each for call in calls for each in as_operations(call, apart, sessions)]
-        guarantees = self._promised()
+        guarantees = self._declared()
         return History(
             header=Header(
                 model="session-store",
@@ -88,19 +88,19 @@ class RecordingStore(AtomicSessionStore):
         """Forget what was recorded. The next history is right only if the store is empty."""
         self._calls.clear()
 
-    def _promised(self) -> Guarantees | None:
+    def _declared(self) -> Guarantees | None:
         promised: object = getattr(self._inner, "guarantees", None)
         return promised if isinstance(promised, Guarantees) else None
 
-    def _done_apart(self) -> frozenset[str]:
+    def _non_atomic_calls(self) -> frozenset[str]:
         """Return the calls that the store does not promise to do in one step."""
-        promised = self._promised()
+        promised = self._declared()
         if promised is None:
-            return BATCHES
+            return BATCH_CALLS
         apart: frozenset[str] = frozenset()
         if promised.batch is Atomicity.NONE:
-            apart |= BATCHES
-        return apart | MERGE_AT if promised.listing is Atomicity.NONE else apart
+            apart |= BATCH_CALLS
+        return apart | LISTING_CALLS if promised.listing is Atomicity.NONE else apart
 
     def _begin(self, name: str, *argument: object) -> RecordedCall:
         task = self._task()
@@ -110,7 +110,7 @@ class RecordingStore(AtomicSessionStore):
             if known is None:
                 known = self._clients[task] = self._next_client()
             client = known
-        call: RecordedCall = [client, name, argument, self._tick(), None, None, None, None]
+        call = RecordedCall(client, name, argument, self._tick())
         self._calls.append(call)
         return call
 
@@ -118,11 +118,11 @@ class RecordingStore(AtomicSessionStore):
         try:
             result = await reply
         except BaseException as error:
-            call[4] = self._tick()
-            call[6] = error
+            call.returned = self._tick()
+            call.fail(error)
             raise
-        call[4] = self._tick()
-        call[5] = (_kept(result),)
+        call.returned = self._tick()
+        call.result = (_freeze(result),)
         return result
 
     def _atomic(self, method: str) -> AtomicSessionStore:
@@ -130,20 +130,19 @@ class RecordingStore(AtomicSessionStore):
             raise NotImplementedError(f"{type(self._inner).__name__} has no {method}")
         return self._inner
 
-    def _changing(self, call: RecordedCall, change: Change) -> Change:
+    def _record_change(self, call: RecordedCall, change: Change) -> Change:
         """Wrap a change so that its effect is known; it may run more than once, the last counts."""
-        call[7] = [None, None, None]
+        call.effect = Effect()
 
         def recorded(session: Session) -> Session:
-            effect: Effect = [session, None, None]
-            call[7] = effect
+            call.effect = effect = Effect(session)
             try:
                 changed = change(session)
             except BaseException as error:
-                effect[2] = error
+                effect.error = error
                 raise
             if changed is not session:
-                effect[1] = changed
+                effect.returned = changed
             return changed
 
         return recorded
@@ -216,7 +215,7 @@ class RecordingStore(AtomicSessionStore):
     async def modify_session(self, session_id: str, change: Change, /) -> Session:
         inner = self._atomic("modify_session")
         call = self._begin("modify_session", session_id)
-        reply = inner.modify_session(session_id, self._changing(call, change))
+        reply = inner.modify_session(session_id, self._record_change(call, change))
         return await self._run(call, reply)
 
     async def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
@@ -241,7 +240,7 @@ class RecordingStore(AtomicSessionStore):
         inner = self._atomic("add_frames")
         several = tuple(envelopes)
         call = self._begin("add_frames", session_id, several, expected_last_seq)
-        wrapped = None if change is None else self._changing(call, change)
+        wrapped = None if change is None else self._record_change(call, change)
         reply = inner.add_frames(
             session_id, several, expected_last_seq=expected_last_seq, change=wrapped
         )
@@ -301,7 +300,7 @@ class RecordingStore(AtomicSessionStore):
         return await self._atomic("statistics").statistics()
 
 
-def _kept(result: object) -> object:
+def _freeze(result: object) -> object:
     """A list is its caller's to change; what is in it is not."""
     return tuple(cast("list[object]", result)) if isinstance(result, list) else result
 

@@ -10,19 +10,19 @@ import msgspec
 from ..linearizability.history.operation import Operation, Outcome, Plain
 from .layout import SessionData
 
-__all__ = ["BATCHES", "MERGE_AT", "one_by_one"]
+__all__ = ["BATCH_CALLS", "LISTING_CALLS", "split_call"]
 
 _SINGLE = {"get_sessions_batch": "get_session", "update_sessions_batch": "update_session"}
-BATCHES = frozenset(_SINGLE)
+BATCH_CALLS = frozenset(_SINGLE)
 """Calls on several sessions by name, which `Guarantees.batch` speaks of."""
 
 _SWEEPS = frozenset({"expire_sessions", "purge_sessions"})
 
-MERGE_AT = frozenset({"list_sessions", "count_sessions", "find_sessions"}) | _SWEEPS
+LISTING_CALLS = frozenset({"list_sessions", "count_sessions", "find_sessions"}) | _SWEEPS
 """Calls on all sessions, which `Guarantees.listing` speaks of."""
 
 
-def one_by_one(whole: Operation, sessions: int) -> Iterator[Operation]:
+def split_call(whole: Operation, sessions: int) -> Iterator[Operation]:
     """Yield what a call says: each part was done at some time during the call, or may have been.
 
     Which sessions are not there, and how many are, such a call does not say. No more than

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sessionlab.bench import BenchResult, Load, Plan, run_plan, target_named
+from sessionlab.bench import BenchPlan, BenchResult, Load, parse_target, run_benchmark
 
 QUICK = Load(
     mix="conversation",
@@ -48,9 +48,9 @@ def measured(subjects: Any) -> Callable[..., BenchResult]:
         named = [
             f"subjects_on_purpose:{each}" if hasattr(subjects, each) else each for each in names
         ]
-        return run_plan(
-            Plan(
-                targets=tuple(map(target_named, named)),
+        return run_benchmark(
+            BenchPlan(
+                targets=tuple(map(parse_target, named)),
                 loads=(replace(QUICK, **changes),),
                 rounds=1,
                 loop="asyncio",

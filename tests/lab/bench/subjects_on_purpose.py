@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar
 
-from sessionlab.bench import Kept, Subject, Work
+from sessionlab.bench import StoredContent, Subject, Work
 
 STALL = 0.3
 """Seconds."""
@@ -22,7 +22,7 @@ class Sound(Subject):
 
     name: ClassVar[str] = "sound"
     offers: ClassVar[frozenset[Work]] = frozenset(Work) - {Work.SET, Work.TOUCH}
-    lacks: ClassVar[tuple[str, ...]] = ("no durability", "<b>no</b> shame")
+    limitations: ClassVar[tuple[str, ...]] = ("no durability", "<b>no</b> shame")
 
     def __init__(self) -> None:
         self.logs: dict[str, list[bytes]] = {}
@@ -53,8 +53,8 @@ class Sound(Subject):
     async def modify(self, key: str) -> None:
         self.counters[key] += 1
 
-    async def kept(self, key: str) -> Kept:
-        return Kept(len(self.logs[key]), self.counters[key])
+    async def count_stored(self, key: str) -> StoredContent:
+        return StoredContent(len(self.logs[key]), self.counters[key])
 
 
 class StallsOnce(Sound):

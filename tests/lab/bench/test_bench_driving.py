@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sessionlab.bench import Latency, Load, Subject, Work
+from sessionlab.bench import LatencySummary, Load, Subject, Work
 from sessionlab.bench import driver as driving
 from sessionlab.bench.driver import LoadGenerator
 from sessionlab.bench.latencies import Histogram
-from sessionlab.bench.load_steps import steps_of
-from sessionlab.bench.loop_monitor import LoopWatch
+from sessionlab.bench.load_steps import choose_steps
+from sessionlab.bench.loop_monitor import LoopMonitor
 
 
 async def driven(subject: Subject, load: Load) -> LoadGenerator:
@@ -22,7 +22,7 @@ async def driven(subject: Subject, load: Load) -> LoadGenerator:
     keys = [f"s{number}" for number in range(load.sessions)]
     for key in keys:
         await subject.create(key)
-    return LoadGenerator(subject, load, keys, steps_of(load, subject.offers, seed=1), own="own")
+    return LoadGenerator(subject, load, keys, choose_steps(load, subject.offers, seed=1), own="own")
 
 
 async def measure_calls(drive: LoadGenerator, count: int) -> None:
@@ -36,7 +36,7 @@ async def measure_calls(drive: LoadGenerator, count: int) -> None:
     await asyncio.gather(drive.measure(60.0), stop())
 
 
-def latency_of(drive: LoadGenerator) -> Latency:
+def latency_of(drive: LoadGenerator) -> LatencySummary:
     """Of everything it asked."""
     histogram = Histogram()
     for samples in drive.samples.values():
@@ -108,7 +108,7 @@ async def test_a_round_ends_when_it_holds_enough(
     subjects: Any, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A load is no siege."""
-    monkeypatch.setattr(driving, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(driving, "MAX_ROUND_BYTES", 10_000)
     drive = await driven(subjects.Sound(), replace(load, mix="append"))
     await drive.measure(60.0)
     assert drive.ended_early
@@ -128,7 +128,7 @@ def test_a_hot_session_is_asked_for_more_often(load: Load) -> None:
     """Zipf: with exponent 1 the first of twenty gets a quarter, with 0 a twentieth."""
 
     def share(skew: float) -> float:
-        steps = steps_of(replace(load, skew=skew), [Work.GET], seed=1)
+        steps = choose_steps(replace(load, skew=skew), [Work.GET], seed=1)
         return sum(step.place == 0 for step in steps) / len(steps)
 
     assert share(1.0) == pytest.approx(0.278, abs=0.02)
@@ -138,7 +138,7 @@ def test_a_hot_session_is_asked_for_more_often(load: Load) -> None:
 @pytest.mark.parametrize("blocked", [0.05, 0.1])
 async def test_a_loop_that_is_held_up_is_seen(blocked: float) -> None:
     """The longest gap is as long as the loop was held up."""
-    with LoopWatch() as watch:
+    with LoopMonitor() as watch:
         await asyncio.sleep(0.01)
         gc.collect()
         time.sleep(blocked)
@@ -151,7 +151,7 @@ async def test_a_loop_that_is_held_up_is_seen(blocked: float) -> None:
 async def test_the_depth_of_a_queue_is_its_deepest() -> None:
     """Seen while it is watched."""
     depths = [5, 7, 3]
-    with LoopWatch(lambda: depths.pop() if depths else None) as watch:
+    with LoopMonitor(lambda: depths.pop() if depths else None) as watch:
         while depths:
             await asyncio.sleep(0.001)
     assert watch.deepest == 7

@@ -9,9 +9,9 @@ import pytest
 from sessionlab.bench import Growth, Point, Spread
 from sessionlab.bench import cost as costing
 from sessionlab.bench import growth as growing
-from sessionlab.bench.filled_subject import Filled
-from sessionlab.bench.growth import exponent_of, grow, sizes_up_to
-from sessionlab.bench.targets import subject_of, target_named
+from sessionlab.bench.filled_subject import FilledSubject
+from sessionlab.bench.growth import fit_exponent, measure_growth, sizes_up_to
+from sessionlab.bench.targets import make_subject, parse_target
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growing, "_CALLERS", (1, 64))
     monkeypatch.setattr(growing, "_BATCHES", (1, 64))
     monkeypatch.setattr(costing, "_TURNS", 5)
-    monkeypatch.setattr(costing, "_MOST", 1_000)
+    monkeypatch.setattr(costing, "_MAX", 1_000)
 
 
 def exponents(growth: Growth, over: str) -> dict[str, float | None]:
@@ -31,8 +31,8 @@ def exponents(growth: Growth, over: str) -> dict[str, float | None]:
 async def test_what_looks_at_everything_has_an_exponent_of_one(subjects: Any) -> None:
     """Three times the sessions, three times the cost."""
     for _ in range(3):  # a machine may have other work during one of them
-        growth, lacks = await grow(lambda _: subjects.Linear(), 3_162)
-        assert lacks == subjects.Linear.lacks
+        growth, limitations = await measure_growth(lambda _: subjects.Linear(), 3_162)
+        assert limitations == subjects.Linear.limitations
         exponent = exponents(growth, "sessions")["get"]
         assert exponent is not None
         if 0.7 < exponent < 1.3:
@@ -42,7 +42,7 @@ async def test_what_looks_at_everything_has_an_exponent_of_one(subjects: Any) ->
 
 async def test_what_does_not_has_one_of_nothing(subjects: Any) -> None:
     """The same cost at every size."""
-    growth, _ = await grow(lambda _: subjects.Flat(), 3_162)
+    growth, _ = await measure_growth(lambda _: subjects.Flat(), 3_162)
     exponent = exponents(growth, "sessions")["get"]
     assert exponent is not None
     assert -0.3 < exponent < 0.3
@@ -51,9 +51,9 @@ async def test_what_does_not_has_one_of_nothing(subjects: Any) -> None:
 async def test_a_store_grows_in_every_way(tmp_path: Any) -> None:
     """Sessions, frames, callers and batches, each with its works; a sweep, and a list."""
     told: list[str] = []
-    target = target_named("plain")
-    growth, lacks = await grow(
-        lambda place: subject_of(target, tmp_path, place=place), 1_000, tell=told.append
+    target = parse_target("plain")
+    growth, limitations = await measure_growth(
+        lambda place: make_subject(target, tmp_path, place=place), 1_000, tell=told.append
     )
     works = {over: set(exponents(growth, over)) for over in ("sessions", "frames", "callers")}
     every = {"get", "touch", "append", "read", "set", "modify", "create+delete", "sweep", "list"}
@@ -64,14 +64,14 @@ async def test_a_store_grows_in_every_way(tmp_path: Any) -> None:
     }
     assert set(exponents(growth, "batch")) == {"append_many"}
     assert growth.stall_ms > 0
-    assert lacks == ("no durability",)
+    assert limitations == ("no durability",)
     assert "growing to 1,000 sessions" in told
 
 
 async def test_growth_that_is_stopped_keeps_what_it_has(subjects: Any) -> None:
     """What was measured until then."""
     told: list[str] = []
-    growth, _ = await grow(
+    growth, _ = await measure_growth(
         lambda _: subjects.Flat(),
         10_000,
         tell=told.append,
@@ -86,7 +86,7 @@ async def test_some_sessions_are_asked_for_more_often_than_others(
     subjects: Any, skew: float, share: float
 ) -> None:
     """Zipf: with exponent 1 the first of a hundred gets a fifth, with 0 a hundredth."""
-    async with Filled(subjects.Sound(), small=False, skew=skew) as filled:
+    async with FilledSubject(subjects.Sound(), small=False, skew=skew) as filled:
         await filled.create(100)
         asked = Counter(filled.keys(10_000, long=False))
     assert asked.total() == 10_000
@@ -99,9 +99,9 @@ def test_an_exponent_is_the_slope_of_the_logarithms() -> None:
         Point(size, Spread(cost, cost, cost))
         for size, cost in ((10, 3.0), (100, 30.0), (1000, 300.0))
     ]
-    assert exponent_of(points) == pytest.approx(1.0)
-    assert exponent_of([Point(n, Spread(5.0, 5.0, 5.0)) for n in (1, 10)]) == pytest.approx(0.0)
-    assert exponent_of(points[:1]) is None
+    assert fit_exponent(points) == pytest.approx(1.0)
+    assert fit_exponent([Point(n, Spread(5.0, 5.0, 5.0)) for n in (1, 10)]) == pytest.approx(0.0)
+    assert fit_exponent(points[:1]) is None
 
 
 def test_sizes_are_two_a_decade_and_end_where_they_should() -> None:

@@ -18,9 +18,9 @@ from sessionlab.bench import (
     BenchResult,
     Curve,
     Growth,
-    Latency,
+    LatencySummary,
     Load,
-    Measured,
+    LoadResult,
     Point,
     Spread,
     Stored,
@@ -32,7 +32,7 @@ from sessionlab.bench.report.charts import Series, over_sizes
 
 HOSTILE = "</script></style><img src=x onerror=alert(1)>\u202e{{ 7 * 7 }}"
 CURVE = ((0.0, 1.0), (50.0, 3.0), (90.0, 12.0), (99.0, 80.0), (99.9, 900.0))
-LATENCY = Latency(10_000, 3.0, 12.0, 80.0, 900.0, 2_000.0, 2_500.0, CURVE)
+LATENCY = LatencySummary(10_000, 3.0, 12.0, 80.0, 900.0, 2_000.0, 2_500.0, CURVE)
 SOUND = Stored(800, 0, 0, 200, 0, 0, 0, checked=True)
 LOST = replace(SOUND, lost_messages=17)
 
@@ -59,9 +59,9 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
-def under(load: Load, callers: int, stored: Stored, **changes: object) -> Measured:
+def under(load: Load, callers: int, stored: Stored, **changes: object) -> LoadResult:
     """A subject under a load."""
-    measured = Measured(
+    measured = LoadResult(
         load=replace(load, callers=callers),
         rounds=3,
         per_second=Spread(20_000.0 * callers, 18_000.0 * callers, 21_000.0 * callers),

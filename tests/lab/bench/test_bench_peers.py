@@ -12,9 +12,9 @@ from redis_engines import usual_engine
 from redis_fleet import Fleet
 from redis_watchdog import Watchdog
 from sessionlab.bench import Subject, Work
-from sessionlab.bench.peers import Place, known, peer
+from sessionlab.bench.peers import PeerStorage, find_peer, peer_names
 
-INSTALLED = [name for name in known() if peer(name).installed]
+INSTALLED = [name for name in peer_names() if find_peer(name).installed]
 PAYLOAD = b'{"jsonrpc":"2.0","method":"notifications/message","params":{"x":"%s"}}' % (b"x" * 900)
 
 
@@ -25,7 +25,7 @@ def offering(*works: Work) -> list[str]:
 
 def offers(name: str) -> frozenset[Work]:
     """What a peer offers, by its class: it is not made."""
-    return peer(name).subject_class().offers
+    return find_peer(name).subject_class().offers
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +43,16 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def make(name: str, request: pytest.FixtureRequest, folder: Path) -> Subject:
     """Make a peer, with a server if it needs one."""
     url: str | None = None
-    if peer(name).place is Place.REDIS:
+    if find_peer(name).place is PeerStorage.REDIS:
         url = request.getfixturevalue("redis_url")
-    return peer(name).make(path=folder / name, redis_url=url)
+    return find_peer(name).make(path=folder / name, redis_url=url)
 
 
 @pytest.mark.parametrize("name", offering(Work.APPEND, Work.READ))
 async def test_what_a_peer_appends_can_be_read_back(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """`append`, `append_many`, `read` and `kept` agree, session by session."""
+    """`append`, `append_many`, `read` and `count_stored` agree, session by session."""
     subject = make(name, request, tmp_path)
     await subject.open()
     try:
@@ -61,7 +61,7 @@ async def test_what_a_peer_appends_can_be_read_back(
         for _ in range(3):
             await subject.append("a", PAYLOAD)
         await subject.append_many("b", [PAYLOAD] * 5)
-        assert [(await subject.kept(key)).appended for key in ("a", "b")] == [3, 5]
+        assert [(await subject.count_stored(key)).appended for key in ("a", "b")] == [3, 5]
         assert await subject.read("b", 2) == 2
     finally:
         await subject.aclose()
@@ -79,7 +79,7 @@ async def test_the_counter_of_a_peer_counts_what_one_caller_asks(
             await subject.create(key)
         for _ in range(7):
             await subject.modify("a")
-        assert [(await subject.kept(key)).counter for key in ("a", "b")] == [7, 0]
+        assert [(await subject.count_stored(key)).counter for key in ("a", "b")] == [7, 0]
     finally:
         await subject.aclose()
 
@@ -108,14 +108,16 @@ async def test_a_session_of_a_peer_is_there_until_it_is_deleted(
         await subject.aclose()
 
 
-@pytest.mark.parametrize("name", [n for n in INSTALLED if peer(n).place is Place.REDIS] or [None])
+@pytest.mark.parametrize(
+    "name", [n for n in INSTALLED if find_peer(n).place is PeerStorage.REDIS] or [None]
+)
 async def test_a_peer_in_redis_leaves_no_key_behind(
     name: str | None, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     """A run in somebody's Redis ends with the keys that were there before."""
     if name is None:
-        redis = [n for n in known() if peer(n).place is Place.REDIS]
-        assert [peer(n).missing for n in redis].count(None) == 0
+        redis = [n for n in peer_names() if find_peer(n).place is PeerStorage.REDIS]
+        assert [find_peer(n).missing for n in redis].count(None) == 0
         return
     subject = make(name, request, tmp_path)
     await subject.open()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from sessionkeeper.cli.app import run
-from sessionlab.bench.peers import Place, known, peer
+from sessionlab.bench.peers import PeerStorage, find_peer, peer_names
 
 TASKS, EACH = 64, 10
 ASKED = TASKS * EACH
@@ -17,12 +17,12 @@ KEEPING = {"pykka"}
 
 def installed(names: set[str]) -> list[str]:
     """Those of them that are installed, in order."""
-    return [name for name in known() if name in names and peer(name).installed]
+    return [name for name in peer_names() if name in names and find_peer(name).installed]
 
 
 async def counted(name: str) -> int:
     """Race 64 tasks, ten changes each, on one session; what the counter says then."""
-    subject = peer(name).make()
+    subject = find_peer(name).make()
     await subject.open()
     try:
         await subject.create("raced")
@@ -32,7 +32,7 @@ async def counted(name: str) -> int:
                 await subject.modify("raced")
 
         await asyncio.gather(*(task() for _ in range(TASKS)))
-        return (await subject.kept("raced")).counter
+        return (await subject.count_stored("raced")).counter
     finally:
         await subject.aclose()
 
@@ -41,7 +41,7 @@ async def counted(name: str) -> int:
 async def test_racing_changes_are_lost_where_a_change_is_a_read_and_a_write(name: str) -> None:
     """One await in between, and of 640 changes one in 64 is left."""
     assert await counted(name) == EACH
-    assert any("no atomic change" in lack for lack in peer(name).subject_class().lacks)
+    assert any("no atomic change" in lack for lack in find_peer(name).subject_class().limitations)
 
 
 @pytest.mark.parametrize("name", installed({"langgraph-graph"}) or [None])
@@ -50,13 +50,13 @@ async def test_messages_of_runs_side_by_side_are_lost_where_each_run_saves_all(
 ) -> None:
     """The same check of what is kept, for messages; what is not installed says so elsewhere."""
     if name is None:
-        assert not peer("langgraph-graph").installed
+        assert not find_peer("langgraph-graph").installed
         return
-    subject = peer(name).make()
+    subject = find_peer(name).make()
     await subject.open()
     await subject.create("raced")
     await asyncio.gather(*(subject.append("raced", b"{}") for _ in range(8)))
-    assert (await subject.kept("raced")).appended == 1
+    assert (await subject.count_stored("raced")).appended == 1
 
 
 @pytest.mark.parametrize("name", installed(KEEPING))
@@ -68,8 +68,8 @@ async def test_racing_changes_are_all_kept_where_one_actor_makes_them(name: str)
 @pytest.mark.parametrize("name", installed(LOSING | KEEPING))
 def test_a_peer_says_that_what_it_holds_in_memory_is_gone_with_it(name: str) -> None:
     """No peer in memory is taken for one that keeps anything."""
-    assert peer(name).place is Place.MEMORY
-    assert any("no durability" in lack for lack in peer(name).subject_class().lacks)
+    assert find_peer(name).place is PeerStorage.MEMORY
+    assert any("no durability" in lack for lack in find_peer(name).subject_class().limitations)
 
 
 def test_two_peers_that_lose_and_one_that_keeps_are_always_there_to_prove_the_check() -> None:

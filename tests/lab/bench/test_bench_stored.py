@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 from sessionlab.bench import (
+    BenchPlan,
     BenchResult,
     Load,
-    Measured,
-    MeasuringFailed,
-    Plan,
+    LoadResult,
+    MeasurementFailed,
     Work,
-    anything_lost,
-    run_plan,
-    target_named,
-    told_stored,
+    describe_losses,
+    has_losses,
+    parse_target,
+    run_benchmark,
 )
-from sessionlab.bench.load_steps import steps_of
-from sessionlab.bench.losses import stored_of
-from sessionlab.bench.round_setup import fill, found_in
+from sessionlab.bench.load_steps import choose_steps
+from sessionlab.bench.losses import compare_stored
+from sessionlab.bench.round_setup import count_all_stored, fill
 
 BAD = ("Loses", "AppendsTwice", "RefusesAppends")
 
@@ -36,7 +36,7 @@ def result(measured: Run) -> BenchResult:
     return measured(*names, frames=3)
 
 
-def under_load(result: BenchResult, name: str) -> Measured:
+def under_load(result: BenchResult, name: str) -> LoadResult:
     """One of them."""
     [subject] = [each for each in result.subjects if each.name.endswith(name)]
     [measured] = subject.measured
@@ -51,19 +51,19 @@ def test_what_is_lost_and_what_is_there_twice_is_counted(result: BenchResult) ->
     before = 3 * 20
     assert stored.lost_messages == pytest.approx((stored.messages - before) / 10, abs=2)
     assert (stored.extra_messages, stored.unknown) == (0, 0)
-    said, alarm = told_stored(stored)
+    said, alarm = describe_losses(stored)
     assert said.startswith(f"lost {stored.lost_messages:,} of {stored.messages:,} messages, ")
     assert alarm
-    assert anything_lost(result)
+    assert has_losses(result)
 
     twice = under_load(result, "AppendsTwice").stored
     assert twice.extra_messages == pytest.approx((twice.messages - before) / 10, abs=2)
     assert twice.lost_messages == 0
-    assert told_stored(twice)[1]
+    assert describe_losses(twice)[1]
 
     refuses = under_load(result, "RefusesAppends")
     assert refuses.stored.unknown == refuses.errors["ConnectionError"] > 10
-    assert not told_stored(refuses.stored)[1]
+    assert not describe_losses(refuses.stored)[1]
     assert refuses.latency is not None
     assert sum(work.count for work in refuses.works) == refuses.latency.count
 
@@ -85,11 +85,11 @@ def test_the_stores_of_this_library_lose_nothing(result: BenchResult) -> None:
         assert measured.errors == {}
         assert measured.stored.checked
         assert measured.stored.messages > 3 * 20
-        assert told_stored(measured.stored)[1] is False
+        assert describe_losses(measured.stored)[1] is False
         assert measured.per_second.median > 0
     assert [subject.measured[0].mailbox_depth is None for subject in sound] == [True, False, False]
-    lacks = [subject.lacks for subject in sound]
-    assert lacks == [("no durability", "<b>no</b> shame"), ("no durability",), ()]
+    limitations = [subject.limitations for subject in sound]
+    assert limitations == [("no durability", "<b>no</b> shame"), ("no durability",), ()]
     assert [subject.measured[0].left_out for subject in sound] == [("touch",), (), ()]
 
 
@@ -103,7 +103,7 @@ def test_a_session_that_is_gone_is_lost_with_all_its_messages(measured: Run) -> 
     assert closed.stored.checked
     assert (closed.stored.lost_messages, closed.stored.extra_messages) == (3, 0)
     assert closed.stored.messages >= 4 * 3
-    assert told_stored(closed.stored)[1]
+    assert describe_losses(closed.stored)[1]
     [refused] = never.measured
     assert refused.errors.get("ConnectionError", 0) == refused.stored.unknown
     assert (refused.stored.messages, refused.stored.lost_messages) == (12, 0)
@@ -121,15 +121,15 @@ def test_a_process_that_is_killed_takes_nothing_with_it_that_was_measured(
     def tell(_: str, /, *, done: int, total: int) -> None:
         asked[0] = stopping and done == total - 1
 
-    target = target_named("subjects_on_purpose:OpensOnce")
-    plan = Plan((target,), (load, replace(load, callers=2)), rounds=1, loop="asyncio")
+    target = parse_target("subjects_on_purpose:OpensOnce")
+    plan = BenchPlan((target,), (load, replace(load, callers=2)), rounds=1, loop="asyncio")
     if stopping:
-        result = run_plan(plan, tell=tell, stopping=lambda: asked[0])
+        result = run_benchmark(plan, tell=tell, stopping=lambda: asked[0])
     else:
-        with pytest.raises(MeasuringFailed, match="its process was ended by SIGKILL") as failed:
-            run_plan(plan, tell=tell)
-        assert failed.value.kept is not None
-        result = failed.value.kept
+        with pytest.raises(MeasurementFailed, match="its process was ended by SIGKILL") as failed:
+            run_benchmark(plan, tell=tell)
+        assert failed.value.partial_result is not None
+        result = failed.value.partial_result
     assert result.interrupted
     [subject] = result.subjects
     assert [each.load for each in subject.measured] == [load]
@@ -156,8 +156,8 @@ def test_nobody_is_measured_while_another_one_starts(
     def tell(_: str, /, *, done: int, total: int) -> None:
         assert go.exists()
 
-    plan = Plan((target_named("plain"),), (load,), rounds=1, loop="asyncio")
-    assert not run_plan(plan, tell=tell, stopping=stopping).interrupted
+    plan = BenchPlan((parse_target("plain"),), (load,), rounds=1, loop="asyncio")
+    assert not run_benchmark(plan, tell=tell, stopping=stopping).interrupted
 
 
 async def test_who_wants_to_stop_does_not_wait_until_all_is_filled_or_looked_at(
@@ -168,9 +168,9 @@ async def test_who_wants_to_stop_does_not_wait_until_all_is_filled_or_looked_at(
     keys = [f"s{number}" for number in range(1_000)]
     await fill(subject, load, keys, stopped=lambda: len(subject.logs) >= 200)
     assert 200 <= len(subject.logs) < 500
-    found = await found_in(subject, keys, before=0, stopped=lambda: True)
+    found = await count_all_stored(subject, keys, before=0, stopped=lambda: True)
     assert not found.whole
-    assert told_stored(stored_of([], None)) == ("not looked at", False)
+    assert describe_losses(compare_stored([], None)) == ("not looked at", False)
 
 
 @pytest.mark.any_loop
@@ -181,7 +181,7 @@ def test_several_processes_share_a_file(measured: Run) -> None:
     closed, half = subject.measured
     for each in (closed, half):
         assert each.stored.messages > 20
-        assert told_stored(each.stored)[1] is False
+        assert describe_losses(each.stored)[1] is False
     assert half.load == replace(
         closed.load, callers=1, rate=closed.per_second.median / 2, half=True
     )
@@ -192,7 +192,7 @@ def test_several_processes_share_a_file(measured: Run) -> None:
 @pytest.mark.any_loop
 def test_what_cannot_be_measured_is_one_line(measured: Run) -> None:
     """With its name and why."""
-    with pytest.raises(MeasuringFailed) as failed:
+    with pytest.raises(MeasurementFailed) as failed:
         measured("CannotOpen")
     said = "subjects_on_purpose:CannotOpen: OSError: nobody listens there"
     assert str(failed.value) == said
@@ -201,10 +201,10 @@ def test_what_cannot_be_measured_is_one_line(measured: Run) -> None:
 def test_a_mix_of_which_nothing_is_offered_is_refused(load: Load) -> None:
     """There would be nothing to measure."""
     with pytest.raises(ValueError, match="it offers nothing of the mix append"):
-        steps_of(replace(load, mix="append"), [Work.GET], seed=1)
+        choose_steps(replace(load, mix="append"), [Work.GET], seed=1)
 
 
 def test_a_store_of_one_process_is_not_shared(load: Load) -> None:
     """Each process would measure its own."""
     with pytest.raises(ValueError, match="plain lives in one process"):
-        Plan((target_named("plain"),), (load,), 1, "asyncio", workers=2)
+        BenchPlan((parse_target("plain"),), (load,), 1, "asyncio", workers=2)

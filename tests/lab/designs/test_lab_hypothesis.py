@@ -7,16 +7,16 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sessionlab.designs import CALLS, DESIGNS, Design, Program, Step, Trial, Workload
+from sessionlab.designs import CALLS, DESIGNS, Design, DesignRun, Program, ProgramStep, Workload
 from sessionlab.explore import ExplorationFailed, explore
 
 BUDGET = 150
 """Programs a right design; the same ones each time."""
 
-steps = st.builds(Step, st.sampled_from(sorted(CALLS)), st.sampled_from("ab"))
+steps = st.builds(ProgramStep, st.sampled_from(sorted(CALLS)), st.sampled_from("ab"))
 programs = st.builds(
     Program,
-    prefix=st.lists(steps, max_size=4).map(lambda later: (Step("create", "a"), *later)),
+    prefix=st.lists(steps, max_size=4).map(lambda later: (ProgramStep("create", "a"), *later)),
     branches=st.lists(
         st.lists(steps, min_size=1, max_size=4).map(tuple), min_size=2, max_size=3
     ).map(tuple),
@@ -36,15 +36,15 @@ def holds(design: Design, *, programs_tried: int) -> Callable[[], None]:
     )
     @given(program=programs, seed=st.integers(0, 1_000), cancellations=st.integers(0, 1))
     def no_alarm(program: Program, seed: int, cancellations: int) -> None:
-        workload = Workload("generated", "", program.play, cancellations=cancellations)
-        trial = Trial(design, workload)
+        workload = Workload("generated", "", program.run_clients, cancellations=cancellations)
+        design_run = DesignRun(design, workload)
         explore(
-            trial,
+            design_run,
             seeds=3,
             first_seed=seed,
-            check=trial.judge,
+            check=design_run.judge,
             cancellations=cancellations,
-            victims=trial.victims,
+            cancellable=design_run.cancellable,
             max_steps=2_000,
             shrink=False,
         ).check()

@@ -10,13 +10,11 @@ from sessionlab import Outcome, RecordingStore, SessionStoreModel, check
 from sessionlab.designs import (
     DESIGNS,
     WORKLOADS,
+    CellVerdict,
     Design,
-    Verdict,
+    design_run,
     explore_cell,
-    picture_of,
-)
-from sessionlab.designs import (
-    design_run as trial,
+    picture_of_counterexample,
 )
 
 
@@ -38,16 +36,16 @@ def test_a_refusal_by_a_limit_is_true() -> None:
     """Refused while there is room is as wrong as taken when there is none."""
     stingy = Design("stingy", lambda limits: Stingy(limits=limits), "", None)
     cell = explore_cell(stingy, WORKLOADS["limits"], seeds=5, loops={})
-    assert cell.verdict is Verdict.BROKEN
+    assert cell.verdict is CellVerdict.BROKEN
     right = explore_cell(DESIGNS["plain"], WORKLOADS["limits"], seeds=5, loops={})
-    assert right.verdict is Verdict.HOLDS
+    assert right.verdict is CellVerdict.HOLDS
 
 
 def test_a_checker_out_of_time_says_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     """No verdict is neither good nor bad."""
-    monkeypatch.setattr(trial, "_SECONDS_TO_JUDGE", 0.0)
+    monkeypatch.setattr(design_run, "_SECONDS_TO_JUDGE", 0.0)
     cell = explore_cell(DESIGNS["actor"], WORKLOADS["deletion"], seeds=5, loops={})
-    assert (cell.verdict, cell.picture) == (Verdict.UNKNOWN, None)
+    assert (cell.verdict, cell.picture) == (CellVerdict.UNKNOWN, None)
 
 
 def test_no_whole_id_and_no_long_metadata_is_in_a_picture() -> None:
@@ -71,7 +69,7 @@ def test_no_whole_id_and_no_long_metadata_is_in_a_picture() -> None:
     history = asyncio.run(recorded()).history()
     assert all(each.outcome is Outcome.OK for each in history.operations)
     model = SessionStoreModel()
-    shown = str(picture_of(history, check(history, model), model))
+    shown = str(picture_of_counterexample(history, check(history, model), model))
     assert "iiiiiiii…" in shown
     assert name not in shown
     assert "m" * 40 not in shown

@@ -18,10 +18,10 @@ from sessionlab import AnomalyKind
 from sessionlab.designs import (
     DESIGNS,
     RIGHT,
+    CellVerdict,
     Design,
-    Verdict,
     compare,
-    design_named,
+    find_design,
     kill_cell,
     unexpected,
 )
@@ -121,7 +121,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_no_alarm_on_the_right_store() -> None:
     """As often as it is killed, all that it acknowledged is there and no batch is torn."""
     cell = kill_cell(DESIGNS["sqlite"], kills=KILLS)
-    assert (cell.verdict, cell.picture, cell.how) == (Verdict.HOLDS, None, "killed")
+    assert (cell.verdict, cell.picture, cell.how) == (CellVerdict.HOLDS, None, "killed")
     assert 0 < cell.histories <= KILLS
 
 
@@ -145,7 +145,7 @@ def test_a_wrong_store_is_found_out_at_whatever_moments(name: str) -> None:
 
 def test_a_store_that_answers_an_instant_too_early_is_found_out(own_files: str) -> None:
     """A window as short as one commit is wide enough."""
-    cell = kill_cell(design_named(f"{own_files}:Early"), kills=200, seconds=50.0)
+    cell = kill_cell(find_design(f"{own_files}:Early"), kills=200, seconds=50.0)
     assert cell.picture is not None
     assert cell.picture.anomaly == AnomalyKind.LOST_WRITE
 
@@ -154,7 +154,7 @@ def test_a_process_is_killed_in_the_midst_of_its_work(temporary: Path) -> None:
     """It had the file open: nobody brought the log into it. Afterwards nothing is left."""
     with spawner_of("sessionkeeper:SQLiteSessionStore") as spawner:
         for _ in range(2):
-            told = spawner.killed_after(5, 0.0)
+            told = spawner.kill_after(5, 0.0)
             assert told.created
             assert len(told.acks) >= 5
             assert Path(f"{told.path}-wal").stat().st_size > 0
@@ -174,37 +174,37 @@ def test_what_the_designs_leave_is_removed(temporary: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "verdict", "anomaly"),
     [
-        ("Mine", Verdict.HOLDS, None),
-        ("Single", Verdict.HOLDS, None),
-        ("Remembers", Verdict.BROKEN, "lost write"),
-        ("Raises", Verdict.UNKNOWN, None),
+        ("Mine", CellVerdict.HOLDS, None),
+        ("Single", CellVerdict.HOLDS, None),
+        ("Remembers", CellVerdict.BROKEN, "lost write"),
+        ("Raises", CellVerdict.UNKNOWN, None),
     ],
 )
 def test_a_store_of_ones_own_that_takes_a_path_is_killed(
-    own_files: str, name: str, verdict: Verdict, anomaly: str | None
+    own_files: str, name: str, verdict: CellVerdict, anomaly: str | None
 ) -> None:
     """By its name, in a process that finds it as this one does."""
-    cell = kill_cell(design_named(f"{own_files}:{name}"), kills=10)
+    cell = kill_cell(find_design(f"{own_files}:{name}"), kills=10)
     assert (cell.workload, cell.verdict, cell.how) == ("kills", verdict, "killed")
     assert (cell.picture and cell.picture.anomaly) == anomaly
 
 
 def test_a_comparison_says_what_a_kill_shows(own_files: str) -> None:
     """A column like the others; not offered by what is not in a file."""
-    designs = [DESIGNS["plain"], design_named(f"{own_files}:Remembers")]
+    designs = [DESIGNS["plain"], find_design(f"{own_files}:Remembers")]
     comparison = compare(designs, seeds=1, loops={})
     name, promise = comparison.workloads[-1]
     assert name == "kills"
     assert "survives a kill" in promise
     plain, forgets = (row.cells[-1].verdict for row in comparison.rows)
-    assert (plain, forgets) == (Verdict.NOT_OFFERED, Verdict.BROKEN)
+    assert (plain, forgets) == (CellVerdict.NOT_OFFERED, CellVerdict.BROKEN)
     assert unexpected(comparison)[-1] == f"{own_files}:Remembers: kills is broken"
 
 
 def test_a_design_that_cannot_be_opened_is_not_said_to_hold() -> None:
     """What did not start was put to no test."""
     design = Design("gone", DESIGNS["sqlite"].make, "", None, file="sessionkeeper:no_such_store")
-    assert kill_cell(design, kills=3).verdict is Verdict.UNKNOWN
+    assert kill_cell(design, kills=3).verdict is CellVerdict.UNKNOWN
 
 
 def test_no_process_outlives_the_one_that_kills(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from sessionlab import AnomalyKind
-from sessionlab.designs.kills.losses import Found, loss_in
+from sessionlab.designs.kills.losses import FileContent, find_loss
 from sessionlab.designs.kills.protocol import BATCH, Ack, texts_of
 
 WHOLE = texts_of(1, 0)
@@ -36,14 +36,14 @@ def test_what_a_file_must_hold(
     texts: list[str] | None, acks: list[Ack], anomaly: AnomalyKind | None
 ) -> None:
     """All that was acknowledged at its number, batches whole; what was under way may be there."""
-    found = Found(None if texts is None else tuple(texts), len(texts or ()))
-    loss = loss_in(found, acks, created=True)
+    found = FileContent(None if texts is None else tuple(texts), len(texts or ()))
+    loss = find_loss(found, acks, created=True)
     assert (None if loss is None else loss.anomaly) is anomaly
 
 
 def test_a_count_and_a_session_are_looked_at_too() -> None:
     """A count that is not the log's drifts; a session nobody was told of may be missing."""
-    loss = loss_in(Found(("0-0-0",), 2), [], created=True)
+    loss = find_loss(FileContent(("0-0-0",), 2), [], created=True)
     assert loss is not None
     assert loss.anomaly is AnomalyKind.DRIFT
-    assert loss_in(Found(None), [], created=False) is None
+    assert find_loss(FileContent(None), [], created=False) is None

@@ -8,11 +8,11 @@ import threading
 import pytest
 from sessionlab.designs import (
     WORKLOADS,
+    CellVerdict,
     Comparison,
     Row,
-    Verdict,
     compare,
-    design_named,
+    find_design,
     unexpected,
 )
 
@@ -23,11 +23,11 @@ LOOPS: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
 
 def compared(name: str, seeds: int = 8) -> tuple[Row, Comparison]:
     """One store's row."""
-    comparison = compare([design_named(name)], seeds=seeds, loops=LOOPS)
+    comparison = compare([find_design(name)], seeds=seeds, loops=LOOPS)
     return comparison.rows[0], comparison
 
 
-def verdicts(row: Row) -> dict[str, Verdict]:
+def verdicts(row: Row) -> dict[str, CellVerdict]:
     """What is known of each promise."""
     return {cell.workload: cell.verdict for cell in row.cells}
 
@@ -35,9 +35,9 @@ def verdicts(row: Row) -> dict[str, Verdict]:
 def test_ten_methods_are_enough(own: str) -> None:
     """What ten methods cannot do is not offered, all else holds."""
     row, comparison = compared(f"{own}:Ten")
-    not_offered = {name for name, each in verdicts(row).items() if each is Verdict.NOT_OFFERED}
+    not_offered = {name for name, each in verdicts(row).items() if each is CellVerdict.NOT_OFFERED}
     assert not_offered == {"batches", "limits", "kills"}
-    assert set(verdicts(row).values()) == {Verdict.HOLDS, Verdict.NOT_OFFERED}
+    assert set(verdicts(row).values()) == {CellVerdict.HOLDS, CellVerdict.NOT_OFFERED}
     assert (row.summary, row.right) == ("Ten methods, passed on.", None)
     assert unexpected(comparison) == ()
 
@@ -45,7 +45,7 @@ def test_ten_methods_are_enough(own: str) -> None:
 def test_a_lost_update_in_ten_methods_is_found(own: str) -> None:
     """Compare and set that does not compare."""
     row, comparison = compared(f"{own}:Forgetful")
-    assert verdicts(row)["updates"] is Verdict.BROKEN
+    assert verdicts(row)["updates"] is CellVerdict.BROKEN
     [cell] = [cell for cell in row.cells if cell.workload == "updates"]
     assert cell.picture is not None
     assert cell.picture.anomaly == "lost update"
@@ -55,17 +55,17 @@ def test_a_lost_update_in_ten_methods_is_found(own: str) -> None:
 def test_a_job_for_the_loops_pool_is_explored(own: str) -> None:
     """`asyncio.to_thread` is a lane of the explorer."""
     row, _ = compared(f"{own}:ToThread")
-    offered = [cell for cell in row.cells if cell.verdict is not Verdict.NOT_OFFERED]
+    offered = [cell for cell in row.cells if cell.verdict is not CellVerdict.NOT_OFFERED]
     assert {cell.how for cell in offered} == {"explored"}
-    assert verdicts(row)["updates"] is Verdict.HOLDS
+    assert verdicts(row)["updates"] is CellVerdict.HOLDS
 
 
 def test_threads_of_its_own_are_run_on_real_loops(own: str) -> None:
     """What cannot be explored is said to be stress; a deadlock of the explorer is no hang of it."""
     before = threading.excepthook
     row, comparison = compared(f"{own}:OwnThread")
-    offered = [cell for cell in row.cells if cell.verdict is not Verdict.NOT_OFFERED]
-    assert {(cell.how, cell.verdict) for cell in offered} == {("stress", Verdict.HOLDS)}
+    offered = [cell for cell in row.cells if cell.verdict is not CellVerdict.NOT_OFFERED]
+    assert {(cell.how, cell.verdict) for cell in offered} == {("stress", CellVerdict.HOLDS)}
     assert all(cell.histories >= 8 for cell in offered)
     assert unexpected(comparison) == ()
     assert threading.excepthook is before
@@ -75,7 +75,7 @@ def test_stress_finds_a_lost_update_behind_threads(own: str) -> None:
     """Without a token: nobody can have this order again."""
     row, _ = compared(f"{own}:OwnThreadForgetful")
     [cell] = [cell for cell in row.cells if cell.workload == "updates"]
-    assert (cell.how, cell.verdict) == ("stress", Verdict.BROKEN)
+    assert (cell.how, cell.verdict) == ("stress", CellVerdict.BROKEN)
     assert cell.picture is not None
     assert cell.picture.token is None
 
@@ -83,7 +83,7 @@ def test_stress_finds_a_lost_update_behind_threads(own: str) -> None:
 def test_what_refuses_everything_is_not_said_to_hold(own: str) -> None:
     """A store that did nothing put no promise to the test."""
     row, comparison = compared(f"{own}:Socket")
-    assert verdicts(row)["updates"] is Verdict.UNKNOWN
+    assert verdicts(row)["updates"] is CellVerdict.UNKNOWN
     assert f"{own}:Socket: updates is unknown" in unexpected(comparison)
 
 
@@ -91,7 +91,7 @@ def test_an_error_the_contract_does_not_have_is_a_broken_promise(own: str) -> No
     """It is named, and its text, which may hold anything, is not shown."""
     row, _ = compared(f"{own}:Raises")
     [cell] = [cell for cell in row.cells if cell.workload == "creation"]
-    assert cell.verdict is Verdict.BROKEN
+    assert cell.verdict is CellVerdict.BROKEN
     assert cell.picture is not None
     assert cell.picture.anomaly == "unexpected error"
     assert "KeyError" in cell.picture.why
@@ -115,7 +115,7 @@ def test_an_error_the_contract_does_not_have_is_a_broken_promise(own: str) -> No
 def test_a_wrong_name_is_told_in_one_sentence(own: str, name: str, said: str) -> None:
     """`ValueError`, without the text of what somebody else's module raised."""
     with pytest.raises(ValueError, match=r".") as raised:
-        design_named(name)
+        find_design(name)
     assert said in str(raised.value)
     assert "secret" not in str(raised.value)
 
@@ -123,7 +123,7 @@ def test_a_wrong_name_is_told_in_one_sentence(own: str, name: str, said: str) ->
 def test_a_function_may_make_the_store_but_must_make_one(own: str) -> None:
     """What it made is looked at."""
     with pytest.raises(TypeError, match="made no SessionStore"):
-        design_named(f"{own}:makes_none").make(None)
+        find_design(f"{own}:makes_none").make(None)
     assert WORKLOADS["limits"].limits is not None
     with pytest.raises(NotImplementedError, match="takes no limits"):
-        design_named(f"{own}:Ten").make(WORKLOADS["limits"].limits)
+        find_design(f"{own}:Ten").make(WORKLOADS["limits"].limits)

@@ -14,15 +14,15 @@ from sessionlab.designs import (
     COLUMNS,
     DESIGNS,
     WORKLOADS,
+    CellVerdict,
     Comparison,
     Picture,
-    Verdict,
     compare,
     explore_cell,
-    picture_of,
+    picture_of_component,
+    picture_of_counterexample,
     replay_cell,
     unexpected,
-    whole_picture,
 )
 
 
@@ -66,12 +66,12 @@ def test_a_cell_is_replayed_by_its_token() -> None:
     assert first.deviations
     assert first.token is not None
     cell = replay_cell("listing-over-awaits", "listing", first.token)
-    assert (cell.verdict, cell.histories) == (Verdict.BROKEN, 1)
+    assert (cell.verdict, cell.histories) == (CellVerdict.BROKEN, 1)
     assert cell.picture is not None
     assert (cell.picture.anomaly, cell.picture.why) == (first.anomaly, first.why)
     assert [bar.name for bar in cell.picture.bars] == [bar.name for bar in first.bars]
-    assert replay_cell("plain", "listing", first.token).verdict is Verdict.HOLDS
-    assert replay_cell("owned", "batches", "x1:").verdict is Verdict.NOT_OFFERED
+    assert replay_cell("plain", "listing", first.token).verdict is CellVerdict.HOLDS
+    assert replay_cell("owned", "batches", "x1:").verdict is CellVerdict.NOT_OFFERED
 
 
 def test_a_cancellation_is_replayed_too() -> None:
@@ -120,7 +120,7 @@ def test_points_lie_within_their_calls_in_the_order_that_works() -> None:
     operations.append(op("get", ("x", None), "38", 90, 91))
     operations.append(op("get", ("x", None), "0", 92, 93))
     whole = history("kv", *operations)
-    shown = whole_picture(whole, check(whole, KeyValue()))
+    shown = picture_of_component(whole, check(whole, KeyValue()))
     assert len(shown.bars) == len(operations)
     placed = [bar for bar in shown.bars if bar.point is not None]
     assert len(placed) >= len(operations) - 1
@@ -139,9 +139,9 @@ def test_pictures_are_of_any_model() -> None:
         "register", *calls, op("read", None, 3, 200, 201), op("read", None, 3, 300, 301)
     )
     result = check(whole, Register())
-    small = picture_of(whole, result, cast("AnyModel", Register()))
+    small = picture_of_counterexample(whole, result, cast("AnyModel", Register()))
     assert small.anomaly == "stale read"
-    assert len(small.bars) < 5 < len(whole_picture(whole, result).bars)
+    assert len(small.bars) < 5 < len(picture_of_component(whole, result).bars)
     assert small.operations == 32
 
 
@@ -159,7 +159,7 @@ def test_a_history_of_ten_thousand_operations_has_a_picture() -> None:
             calls.append(op("get", (key, None), held[key], 2 * n, 2 * n + 1))
     calls.append(op("get", ("x", None), "never", 30_000, 30_001))
     whole = history("kv", *calls)
-    shown = whole_picture(whole, check(whole, KeyValue()))
+    shown = picture_of_component(whole, check(whole, KeyValue()))
     assert {bar.argument[1] for bar in shown.bars} == {"x"}
     assert 4_000 < len(shown.bars) < 6_000
     assert shown.bars[-1].blocked
@@ -169,14 +169,14 @@ def test_a_legal_history_has_no_picture() -> None:
     """`ValueError`."""
     whole = history("kv", op("put", ("x", "1"), None, 0, 1))
     with pytest.raises(ValueError, match="not illegal"):
-        picture_of(whole, check(whole, KeyValue()), KeyValue())
+        picture_of_counterexample(whole, check(whole, KeyValue()), KeyValue())
 
 
 def test_payloads_and_ids_are_cut_short() -> None:
     """No whole message, no whole id, no long value in a picture."""
     secret = "S" * 200
     whole = history("kv", op("put", ("x", secret), None, 0, 1), op("get", ("x", None), "no", 2, 3))
-    shown = whole_picture(whole, check(whole, KeyValue()))
+    shown = picture_of_component(whole, check(whole, KeyValue()))
     assert secret not in str(shown)
     assert all(len(bar.argument) < 60 for bar in shown.bars)
 
@@ -196,7 +196,7 @@ def test_what_is_not_as_expected_is_said(small: Comparison) -> None:
     """A right design that is broken, a wrong one that is not caught, or is under another name."""
     assert unexpected(small) == ()
     actor, flawed = small.rows
-    held = tuple(replace(cell, verdict=Verdict.HOLDS, picture=None) for cell in flawed.cells)
+    held = tuple(replace(cell, verdict=CellVerdict.HOLDS, picture=None) for cell in flawed.cells)
     [said] = unexpected(replace(small, rows=(replace(flawed, cells=held),)))
     assert said == "read-modify-write: no lost update was found in updates"
     renamed = tuple(
@@ -205,7 +205,7 @@ def test_what_is_not_as_expected_is_said(small: Comparison) -> None:
     )
     [said] = unexpected(replace(small, rows=(replace(flawed, cells=renamed),)))
     assert said == "read-modify-write: updates shows gap, not lost update"
-    broken = tuple(replace(cell, verdict=Verdict.BROKEN) for cell in actor.cells[:1])
+    broken = tuple(replace(cell, verdict=CellVerdict.BROKEN) for cell in actor.cells[:1])
     [said] = unexpected(replace(small, rows=(replace(actor, cells=broken),)))
     assert said == "actor: updates is broken"
 

@@ -1,4 +1,4 @@
-"""Seven flaws, each beside the way that is right; in the usual order, all of them work."""
+"""Seven flaws, each beside the way that is right; in the default order, all of them work."""
 
 from __future__ import annotations
 

@@ -19,12 +19,12 @@ from sessionlab.explore import (
 class Steps:
     """A task of three awaits that may be cancelled, and where that was."""
 
-    def __init__(self, victims: int = 1) -> None:
-        self.victims = victims
+    def __init__(self, cancellable: int = 1) -> None:
+        self.cancellable = cancellable
         self.reached: list[tuple[int, ...]] = []
 
     async def __call__(self) -> None:
-        reached = [0] * self.victims
+        reached = [0] * self.cancellable
 
         async def work(n: int) -> None:
             for _ in range(3):
@@ -38,7 +38,7 @@ class Steps:
 
         tasks = [
             may_cancel(asyncio.create_task(work(n), name=f"victim-{n}"))
-            for n in range(self.victims)
+            for n in range(self.cancellable)
         ]
         await asyncio.wait([*tasks, asyncio.create_task(other(), name="other")])
         assert all(
@@ -54,7 +54,7 @@ def test_a_sweep_cancels_at_every_await_and_before_the_first() -> None:
     assert done.ok
     assert {reached for (reached,) in steps.reached} == {0, 1, 2, 3, 4}
     assert done.cancelled == done.runs - 1
-    assert done.victims == 1
+    assert done.cancellable == 1
 
 
 def test_a_sweep_leaves_no_moment_out() -> None:
@@ -152,12 +152,12 @@ def test_tasks_may_be_chosen_by_name() -> None:
         await asyncio.wait(tasks)
         cancelled.update(task.get_name() for task in tasks if task.cancelled())
 
-    assert explore(scenario, cancellations=2, victims="client-").ok
+    assert explore(scenario, cancellations=2, cancellable="client-").ok
     assert cancelled == {"client-1", "client-2"}
     cancelled.clear()
-    assert explore(scenario, cancellations=2, victims="scenario").ok
+    assert explore(scenario, cancellations=2, cancellable="scenario").ok
     assert cancelled == {"scenario-helper"}
-    assert sweep_cancellations(scenario, victims="").ok
+    assert sweep_cancellations(scenario, cancellable="").ok
     assert len(cancelled) == 4
 
 

@@ -29,7 +29,7 @@ def test_an_error_of_the_scenario_fails_and_is_the_cause() -> None:
     async def scenario() -> None:
         raise KeyError("mine")
 
-    with pytest.raises(ExplorationFailed, match="no deviation: it fails in the usual order") as e:
+    with pytest.raises(ExplorationFailed, match="no deviation: it fails in the default order") as e:
         explore(scenario).check()
     assert isinstance(e.value.__cause__, KeyError)
     with pytest.raises(KeyError, match="mine"):
@@ -48,7 +48,7 @@ def test_shrinking_keeps_to_the_failure_that_was_found() -> None:
         await asyncio.gather(*map(mark, range(3)))
         if log == [2, 1, 0]:
             raise KeyError
-        raise ValueError  # in the usual order, and with fewer deviations
+        raise ValueError  # in the default order, and with fewer deviations
 
     found = explore(scenario, seeds=200, failures=200)
     kinds = {type(failure.error) for failure in found.failures}
@@ -226,7 +226,7 @@ def test_a_task_that_will_not_end_is_dropped_without_a_word() -> None:
         scenario.task = asyncio.create_task(stubborn())  # type: ignore[attr-defined]  # kept
         await asyncio.sleep(0)
 
-    done = explore(scenario, seeds=2, strategy="usual", max_steps=50)
+    done = explore(scenario, seeds=2, strategy="default", max_steps=50)
     assert done.ok
     assert seen == ["stubborn-1", "stubborn-1"]
     gc.collect()

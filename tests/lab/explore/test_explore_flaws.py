@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from tests.lab.explore.conftest import Flaw
 
 
-def test_a_flaw_does_not_show_in_the_usual_order(flaw: Flaw) -> None:
+def test_a_flaw_does_not_show_in_the_default_order(flaw: Flaw) -> None:
     """That is why these flaws live in programs whose tests pass."""
-    assert explore(flaw.flawed, strategy="usual", seeds=1).ok
+    assert explore(flaw.flawed, strategy="default", seeds=1).ok
 
 
 def test_each_flaw_is_found_within_200_seeds_and_shown(flaw: Flaw) -> None:

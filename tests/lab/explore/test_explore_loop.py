@@ -122,7 +122,7 @@ def test_a_job_may_be_done_although_its_caller_was_cancelled() -> None:
         await asyncio.wait([caller])
         seen.add((bool(done), caller.cancelled()))
 
-    explore(scenario, cancellations=1, victims="caller", strict=True).check()
+    explore(scenario, cancellations=1, cancellable="caller", strict=True).check()
     assert seen == {(True, False), (False, True), (True, True)}
 
 

@@ -115,7 +115,7 @@ def test_an_owner_that_is_cancelled_answers_everybody(make: Make) -> None:
         with pytest.raises(StoreClosed):
             await store.count_sessions()
 
-    swept = sweep_cancellations(scenario, victims="sessionkeeper owner", seeds=6)
+    swept = sweep_cancellations(scenario, cancellable="sessionkeeper owner", seeds=6)
     swept.check()
     assert swept.cancelled > 10
     assert {"int", "StoreClosed"} <= answers <= {"int", "StoreClosed", "OutcomeUnknown"}

@@ -33,7 +33,7 @@ def test_it_agrees_with_trying_every_order_of_any_values(name: str) -> None:
     for number in range(HISTORIES // len(MODELS) + 1):
         history = history_of(random)
         expected = Verdict.OK if brute_force(spec, history) else Verdict.ILLEGAL
-        verdict = check(history, make(), explained=False).verdict
+        verdict = check(history, make(), explain_illegal=False).verdict
         seen[expected] += 1
         if verdict is not expected:
             shown = [(each, each.argument, each.result) for each in history]

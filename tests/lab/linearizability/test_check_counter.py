@@ -21,7 +21,7 @@ from sessionlab import (
     find_anomalies,
     grade,
 )
-from sessionlab.linearizability.checker.counter import Placed, stuck_partitions
+from sessionlab.linearizability.checker.counter import CounterStep, stuck_partitions
 
 OK, ILLEGAL = Verdict.OK, Verdict.ILLEGAL
 
@@ -150,10 +150,10 @@ def test_a_grade_knows_of_the_counter(lab: Any) -> None:
     assert Guarantee.LINEARIZABLE not in grade(history, SessionStoreModel()).kept
 
 
-def merges(orders: Sequence[Sequence[Placed]]) -> bool:
+def merges(orders: Sequence[Sequence[CounterStep]]) -> bool:
     """Try all ways to put orders together."""
 
-    def ways(left: list[int], so_far: list[Placed]) -> Iterator[list[Placed]]:
+    def ways(left: list[int], so_far: list[CounterStep]) -> Iterator[list[CounterStep]]:
         if not any(left):
             yield so_far
         for which, count in enumerate(left):
@@ -163,7 +163,7 @@ def merges(orders: Sequence[Sequence[Placed]]) -> bool:
                     rest = [*left[:which], count - 1, *left[which + 1 :]]
                     yield from ways(rest, [*so_far, placed])
 
-    def fits(before: list[Placed], placed: Placed) -> bool:
+    def fits(before: list[CounterStep], placed: CounterStep) -> bool:
         reached = max((each.reached or 0 for each in before), default=0)
         early = all(each.call <= placed.end for each in before)
         return early and (placed.given is None or placed.given > reached)
@@ -177,16 +177,16 @@ def test_orders_are_put_together_if_there_is_a_way(seed: int) -> None:
     random = Random(seed)
     seen = {True: 0, False: 0}
     for _ in range(100):
-        orders: list[list[Placed]] = []
+        orders: list[list[CounterStep]] = []
         for _ in range(3):
-            order: list[Placed] = []
+            order: list[CounterStep] = []
             call = number = 0
             for _ in range(random.randint(1, 3)):
                 call += random.randint(0, 4)
                 number += random.randint(1, 4)
                 given = number if random.random() < 0.6 else None
                 reached = number if given is None or random.random() < 0.7 else None
-                order.append(Placed(call, call + random.randint(0, 8), given, reached))
+                order.append(CounterStep(call, call + random.randint(0, 8), given, reached))
             orders.append(order)
         numbers = [each.given for order in orders for each in order if each.given is not None]
         if any(one == other for one, other in combinations(numbers, 2)):

@@ -25,7 +25,7 @@ def test_it_agrees_with_trying_every_order(name: str, lab: Any) -> None:
     for number in range(HISTORIES // 2):
         history = make(random)
         expected = OK if lab.brute_force(lab.specs[name], history) else ILLEGAL
-        assert check(history, model, explained=False).verdict is expected, (number, history)
+        assert check(history, model, explain_illegal=False).verdict is expected, (number, history)
         seen[expected] += 1
     assert min(seen.values()) > HISTORIES // 20
 
@@ -90,7 +90,7 @@ def test_many_unknown_outcomes_are_no_obstacle(lab: Any) -> None:
     ]
     assert check(history, Register(), timeout=30).verdict is OK
     history.append(lab.op("read", result=5, at=(2000, 2000)))
-    result = check(history, Register(), timeout=30, explained=False)
+    result = check(history, Register(), timeout=30, explain_illegal=False)
     assert result.verdict is ILLEGAL
 
 

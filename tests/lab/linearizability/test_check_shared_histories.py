@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from sessionlab import Outcome, Verdict, check, model_named, read_history
+from sessionlab import Outcome, Verdict, check, find_model, read_history
 
 
 def test_every_verdict_is_the_known_one(shared_histories: Path) -> None:
@@ -14,7 +14,7 @@ def test_every_verdict_is_the_known_one(shared_histories: Path) -> None:
     wrong: list[str] = []
     for entry in known:
         history = read_history(shared_histories / entry["file"])
-        result = check(history, model_named(history.header.model), timeout=20, explained=False)
+        result = check(history, find_model(history.header.model), timeout=20, explain_illegal=False)
         expected = Verdict.OK if entry["linearizable"] else Verdict.ILLEGAL
         if result.verdict is not expected:
             wrong.append(entry["file"])
@@ -46,7 +46,7 @@ def test_every_illegal_one_is_explained(shared_histories: Path) -> None:
         if entry["linearizable"]:
             continue
         history = read_history(shared_histories / entry["file"])
-        example = check(history, model_named(history.header.model)).counterexample
+        example = check(history, find_model(history.header.model)).counterexample
         assert example is not None
         assert example.blocked
         assert 0 < len(example.shrunk) <= 12 < len(history.operations)

@@ -76,7 +76,7 @@ def test_a_register_and_a_map_answer_what_was_written(written: Any, lab: Any) ->
     def verdict(model: Model[Any], first: tuple[Any, ...], second: tuple[Any, ...]) -> Verdict:
         told = {"at": (2, 3), "outcome": second[3] if len(second) > 3 else Outcome.OK}
         history = [lab.op(*first, at=(0, 1)), lab.op(*second[:3], **told)]
-        return check(history, model, explained=False).verdict
+        return check(history, model, explain_illegal=False).verdict
 
     for read in VALUES:
         expected, other = (OK, ILLEGAL) if same(written, read) else (ILLEGAL, OK)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, cast
+from weakref import ref
 
 import pytest
 from sessionkeeper import (
@@ -253,3 +255,23 @@ async def test_what_never_ran_its_change_appended_nothing(ran: bool) -> None:
     assert last(store).result == (None if ran else ("ChangeNeverRan",))
     await store.get_frames("a")
     assert check(store.history(), SessionStoreModel()).verdict is Verdict.OK
+
+
+async def test_a_recording_with_errors_is_freed() -> None:
+    """Calls are outside of the garbage collector, so they keep no error: its traceback has them."""
+
+    def refuse(_: Session) -> Session:
+        raise ValueError("no")
+
+    async def record() -> ref[RecordingStore]:
+        store = RecordingStore(PlainSessionStore())
+        await store.create_session(new())
+        with pytest.raises(SessionNotFound):
+            await store.get_session("b")
+        with pytest.raises(ValueError, match="no"):
+            await store.modify_session("a", refuse)
+        return ref(store)
+
+    store = await record()
+    gc.collect()
+    assert store() is None

@@ -194,7 +194,7 @@ async def test_a_history_with_a_lie_is_found_illegal() -> None:
     kinds: set[str] = set()
     for kind, lie in lies(history.operations):
         kinds.add(kind)
-        result = check(lie, SessionStoreModel(), timeout=20, explained=False)
+        result = check(lie, SessionStoreModel(), timeout=20, explain_illegal=False)
         assert result.verdict is Verdict.ILLEGAL, kind
     assert len(kinds) == 9
 
@@ -208,7 +208,7 @@ async def test_two_answers_swapped_are_found() -> None:
         first, second = operations[one], operations[other]
         swapped[one] = msgspec.structs.replace(first, result=second.result)
         swapped[other] = msgspec.structs.replace(second, result=first.result)
-        result = check(swapped, SessionStoreModel(), timeout=20, explained=False)
+        result = check(swapped, SessionStoreModel(), timeout=20, explain_illegal=False)
         assert result.verdict is Verdict.ILLEGAL
 
 
@@ -218,7 +218,7 @@ async def test_a_dropped_write_is_found() -> None:
     for index, each in enumerate(operations):
         if each.name in ("add_frame", "modify_session", "create_session"):
             left = [*operations[:index], *operations[index + 1 :]]
-            result = check(left, SessionStoreModel(), timeout=20, explained=False)
+            result = check(left, SessionStoreModel(), timeout=20, explain_illegal=False)
             assert result.verdict is Verdict.ILLEGAL
 
 

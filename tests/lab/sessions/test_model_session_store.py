@@ -32,12 +32,12 @@ def frame(n: int, id: str = "a") -> Any:
 
 
 @pytest.fixture
-def play(lab: Any) -> Any:
+def run_clients(lab: Any) -> Any:
     """Whether the model accepts operations one after the other; an operation is
     (name, argument, result) or (name, argument, result, outcome).
     """
 
-    def play(*calls: Any) -> bool:
+    def run_clients(*calls: Any) -> bool:
         model = SessionStoreModel()
         states = {model.init()}
         for number, (name, argument, result, *outcome) in enumerate(calls):
@@ -47,7 +47,7 @@ def play(lab: Any) -> Any:
             states = {after for state in states for after in model.step(state, operation)}
         return bool(states)
 
-    return play
+    return run_clients
 
 
 A = ("create_session", snap(0), snap(1))
@@ -190,16 +190,16 @@ WRONG: dict[str, tuple[Any, ...]] = {
 
 
 @pytest.mark.parametrize("calls", RIGHT.values(), ids=RIGHT.keys())
-def test_what_the_contract_allows_is_accepted(calls: Any, play: Any) -> None:
+def test_what_the_contract_allows_is_accepted(calls: Any, run_clients: Any) -> None:
     """One operation after the other."""
-    assert play(*calls)
+    assert run_clients(*calls)
 
 
 @pytest.mark.parametrize("calls", WRONG.values(), ids=WRONG.keys())
-def test_what_the_contract_forbids_is_not(calls: Any, play: Any) -> None:
+def test_what_the_contract_forbids_is_not(calls: Any, run_clients: Any) -> None:
     """The last one is what goes wrong: all before it is accepted."""
-    assert play(*calls[:-1])
-    assert not play(*calls)
+    assert run_clients(*calls[:-1])
+    assert not run_clients(*calls)
 
 
 def test_whom_an_operation_touches(lab: Any) -> None:

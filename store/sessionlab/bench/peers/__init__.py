@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from .log_peer import LogPeer
 from .optional_import import PeerNotInstalled
-from .registry import PEERS, Peer, PeerNeeds, Place, UnknownPeer, known, peer
-from .value_peer import StatePeer
+from .registry import PEERS, Peer, PeerNeedsPlace, PeerStorage, UnknownPeer, find_peer, peer_names
+from .value_peer import ValuePeer
 
 __all__ = [
     "PEERS",
     "LogPeer",
     "Peer",
-    "PeerNeeds",
+    "PeerNeedsPlace",
     "PeerNotInstalled",
-    "Place",
-    "StatePeer",
+    "PeerStorage",
+    "ValuePeer",
     "UnknownPeer",
-    "known",
-    "peer",
+    "peer_names",
+    "find_peer",
 ]

@@ -6,33 +6,33 @@ from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from ..subject import Work
-from .optional_import import module_of
-from .redis_keys import forget, new_prefix
-from .value_peer import NO_ATOMIC_CHANGE, NO_LOG, State, StatePeer
+from .optional_import import import_peer_module
+from .redis_keys import delete_keys, new_prefix
+from .value_peer import NO_ATOMIC_CHANGE, NO_LOG, SessionValue, ValuePeer
 
 __all__ = ["AiocacheMemory", "AiocacheRedis"]
 
 HOUR = 3600
 PACKAGE = "aiocache"
-LACKS = (
+LIMITATIONS = (
     f"{NO_ATOMIC_CHANGE}; `increment` is atomic and counts nothing but itself",
     NO_LOG,
     "no list of sessions",
 )
 
 
-class Aiocache(StatePeer):
+class Aiocache(ValuePeer):
     """`get`, `set`, `add`, `expire` of a cache."""
 
-    offers: ClassVar[frozenset[Work]] = StatePeer.offers | {Work.TOUCH}
+    offers: ClassVar[frozenset[Work]] = ValuePeer.offers | {Work.TOUCH}
     _cache: Any
 
-    async def fetch(self, key: str) -> State | None:
+    async def fetch(self, key: str) -> SessionValue | None:
         """`get`."""
-        found: State | None = await self._cache.get(key)
+        found: SessionValue | None = await self._cache.get(key)
         return found
 
-    async def store(self, key: str, state: State) -> None:
+    async def store(self, key: str, state: SessionValue) -> None:
         """`set`."""
         await self._cache.set(key, state)
 
@@ -57,14 +57,14 @@ class AiocacheMemory(Aiocache):
     """`SimpleMemoryCache`, with its default time-out of 5 s around each call; 0 is none."""
 
     name: ClassVar[str] = "aiocache"
-    lacks: ClassVar[tuple[str, ...]] = (
-        *LACKS,
+    limitations: ClassVar[tuple[str, ...]] = (
+        *LIMITATIONS,
         "no durability",
         "no copy: a caller that changes what it was given changes what is stored",
     )
 
     def __init__(self, timeout: float = 5) -> None:
-        self._cache = module_of(PACKAGE, PACKAGE).SimpleMemoryCache(timeout=timeout)
+        self._cache = import_peer_module(PACKAGE, PACKAGE).SimpleMemoryCache(timeout=timeout)
 
     async def aclose(self) -> None:
         """End the timers of `touch` as well."""
@@ -76,13 +76,13 @@ class AiocacheRedis(Aiocache):
     """`RedisCache` with its JSON serializer."""
 
     name: ClassVar[str] = "aiocache-redis"
-    lacks: ClassVar[tuple[str, ...]] = LACKS
+    limitations: ClassVar[tuple[str, ...]] = LIMITATIONS
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._prefix = new_prefix()
         at = urlsplit(url)
-        self._cache = module_of("aiocache.backends.redis", PACKAGE).RedisCache(
+        self._cache = import_peer_module("aiocache.backends.redis", PACKAGE).RedisCache(
             endpoint=at.hostname or "127.0.0.1",
             port=at.port or 6379,
             db=int(at.path.strip("/") or 0),
@@ -95,4 +95,4 @@ class AiocacheRedis(Aiocache):
         """Leave no key behind."""
         # Its own `close` calls a method that redis-py has given up, and warns.
         await self._cache.client.aclose()
-        await forget(self._url, self._prefix)
+        await delete_keys(self._url, self._prefix)

@@ -6,9 +6,9 @@ import warnings
 from typing import Any, ClassVar
 
 from ..subject import Work
-from .optional_import import module_of
-from .redis_keys import forget, new_prefix, reached
-from .value_peer import NO_ATOMIC_CHANGE, NO_LOG, State, StatePeer
+from .optional_import import import_peer_module
+from .redis_keys import check_server, delete_keys, new_prefix
+from .value_peer import NO_ATOMIC_CHANGE, NO_LOG, SessionValue, ValuePeer
 
 __all__ = ["CashewsMemory", "CashewsRedis"]
 
@@ -16,13 +16,13 @@ HOUR = 3600
 PACKAGE = "cashews"
 # The default of 1,000 entries would drop sessions in the middle of a run.
 ENTRIES = 10_000_000
-LACKS = (f"{NO_ATOMIC_CHANGE}, inside `transaction()` too; `incr` is atomic", NO_LOG)
+LIMITATIONS = (f"{NO_ATOMIC_CHANGE}, inside `transaction()` too; `incr` is atomic", NO_LOG)
 
 
-class Cashews(StatePeer):
+class Cashews(ValuePeer):
     """`get`, `set`, `expire`, `scan` of a cache."""
 
-    offers: ClassVar[frozenset[Work]] = StatePeer.offers | {Work.TOUCH, Work.LIST}
+    offers: ClassVar[frozenset[Work]] = ValuePeer.offers | {Work.TOUCH, Work.LIST}
     _cache: Any
     _prefix: str
 
@@ -34,12 +34,12 @@ class Cashews(StatePeer):
         """Close the cache."""
         await self._cache.close()
 
-    async def fetch(self, key: str) -> State | None:
+    async def fetch(self, key: str) -> SessionValue | None:
         """`get`."""
-        found: State | None = await self._cache.get(self._prefix + key)
+        found: SessionValue | None = await self._cache.get(self._prefix + key)
         return found
 
-    async def store(self, key: str, state: State) -> None:
+    async def store(self, key: str, state: SessionValue) -> None:
         """`set`."""
         await self._cache.set(self._prefix + key, state)
 
@@ -66,14 +66,14 @@ class CashewsMemory(Cashews):
     """`mem://`, with room for all sessions."""
 
     name: ClassVar[str] = "cashews"
-    lacks: ClassVar[tuple[str, ...]] = (
-        *LACKS,
+    limitations: ClassVar[tuple[str, ...]] = (
+        *LIMITATIONS,
         "no durability",
         "drops the least recently used session when there are more than its size, 1,000 by default",
     )
 
     def __init__(self) -> None:
-        self._cache = module_of(PACKAGE, PACKAGE).Cache()
+        self._cache = import_peer_module(PACKAGE, PACKAGE).Cache()
         self._cache.setup("mem://", size=ENTRIES)
         self._prefix = ""
 
@@ -82,22 +82,22 @@ class CashewsRedis(Cashews):
     """`redis://`, with JSON in place of the pickles that are the default."""
 
     name: ClassVar[str] = "cashews-redis"
-    lacks: ClassVar[tuple[str, ...]] = (
-        *LACKS,
+    limitations: ClassVar[tuple[str, ...]] = (
+        *LIMITATIONS,
         "pickles by default: who can write to the Redis can run code here (JSON in this run)",
         "hides that its server is away: a write that failed looks like one that was made",
     )
 
     def __init__(self, url: str) -> None:
-        module_of("redis.asyncio", "redis")
+        import_peer_module("redis.asyncio", "redis")
         self._url = url
-        self._cache = module_of(PACKAGE, PACKAGE).Cache()
+        self._cache = import_peer_module(PACKAGE, PACKAGE).Cache()
         self._cache.setup(url, pickle_type="json")
         self._prefix = f"{new_prefix()}:"
 
     async def open(self) -> None:
         """Ask whether the server is there, which it would not tell."""
-        await reached(self._url)
+        await check_server(self._url)
         await super().open()
 
     async def aclose(self) -> None:
@@ -106,4 +106,4 @@ class CashewsRedis(Cashews):
             # It closes its client by a method that redis-py has given up.
             warnings.simplefilter("ignore", DeprecationWarning)
             await super().aclose()
-        await forget(self._url, self._prefix)
+        await delete_keys(self._url, self._prefix)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar
 
-from ..subject import Kept, Work
+from ..subject import StoredContent, Work
 from .log_peer import LogPeer
 from .mcp_messages import notification
-from .optional_import import module_of
+from .optional_import import import_peer_module
 from .value_peer import NO_ATOMIC_CHANGE
 
 __all__ = ["FastmcpMemory"]
@@ -29,7 +29,7 @@ class FastmcpMemory(LogPeer[Any]):
         Work.DELETE,
         Work.MODIFY,
     }
-    lacks: ClassVar[tuple[str, ...]] = (
+    limitations: ClassVar[tuple[str, ...]] = (
         f"keeps the newest {RING} messages of a session, for an hour; each rewrites their list",
         NO_ATOMIC_CHANGE,
         "no list of sessions, no touch",
@@ -38,12 +38,14 @@ class FastmcpMemory(LogPeer[Any]):
     )
 
     def __init__(self) -> None:
-        storage = module_of("key_value.aio.stores.memory", PACKAGE).MemoryStore()
-        self._events = module_of("fastmcp.server.event_store", PACKAGE).EventStore(storage)
-        self._session = module_of("fastmcp.server.sessions", PACKAGE).Session
-        self._states = module_of("key_value.aio.adapters.pydantic", PACKAGE).PydanticAdapter(
+        storage = import_peer_module("key_value.aio.stores.memory", PACKAGE).MemoryStore()
+        self._events = import_peer_module("fastmcp.server.event_store", PACKAGE).EventStore(storage)
+        self._session = import_peer_module("fastmcp.server.sessions", PACKAGE).Session
+        self._states = import_peer_module(
+            "key_value.aio.adapters.pydantic", PACKAGE
+        ).PydanticAdapter(
             key_value=storage,
-            pydantic_model=module_of("fastmcp.server.server", PACKAGE).StateValue,
+            pydantic_model=import_peer_module("fastmcp.server.server", PACKAGE).StateValue,
             default_collection="fastmcp_state",
         )
         # Replaying begins after an event one knows, as a client knows the last it saw.
@@ -90,19 +92,19 @@ class FastmcpMemory(LogPeer[Any]):
         seen = self._seen.get(key, [])
         if not seen:
             return 0
-        return await self._replayed(seen[-min(limit + 1, RING, len(seen))])
+        return await self._count_replayed(seen[-min(limit + 1, RING, len(seen))])
 
-    async def kept(self, key: str) -> Kept:
+    async def count_stored(self, key: str) -> StoredContent:
         """Replay from the oldest event that is still there, and count that one too."""
         appended = 0
         for event in self._seen.get(key, [])[-RING:]:
-            after = await self._replayed(event, missing=-1)
+            after = await self._count_replayed(event, missing=-1)
             if after >= 0:
                 appended = after + 1
                 break
-        return Kept(appended=appended, counter=await self._of(key).get("counter", 0))
+        return StoredContent(appended=appended, counter=await self._of(key).get("counter", 0))
 
-    async def _replayed(self, after: str, missing: int = 0) -> int:
+    async def _count_replayed(self, after: str, missing: int = 0) -> int:
         events: list[object] = []
 
         async def send(event: object) -> None:

@@ -6,15 +6,15 @@ import asyncio
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..subject import Kept, Work
+from ..subject import StoredContent, Work
 from .log_peer import LogPeer
-from .optional_import import module_of
+from .optional_import import import_peer_module
 
 __all__ = ["AdkDatabase", "AdkMemory", "AdkSqlite"]
 
 PACKAGE = "google-adk"
 APP, USER = "bench", "caller"
-LACKS = (
+LIMITATIONS = (
     "no number of a message; equal times are told apart by the order of storage",
     "a session is read with all its messages, or with the newest; there is no cursor",
     "no touch, and sessions never expire",
@@ -36,13 +36,13 @@ class Adk(LogPeer[Any]):
     _service: Any
 
     def __init__(self) -> None:
-        sessions = module_of("google.adk.sessions.base_session_service", PACKAGE)
+        sessions = import_peer_module("google.adk.sessions.base_session_service", PACKAGE)
         self._recent = sessions.GetSessionConfig
-        self._event = module_of("google.adk.events.event", PACKAGE).Event
-        self._actions = module_of("google.adk.events.event_actions", PACKAGE).EventActions
-        errors = module_of("google.adk.errors._stale_session_error", PACKAGE)
+        self._event = import_peer_module("google.adk.events.event", PACKAGE).Event
+        self._actions = import_peer_module("google.adk.events.event_actions", PACKAGE).EventActions
+        errors = import_peer_module("google.adk.errors._stale_session_error", PACKAGE)
         self._stale: type[Exception] = errors.StaleSessionError
-        self._types = module_of("google.genai.types", PACKAGE)
+        self._types = import_peer_module("google.genai.types", PACKAGE)
         # An invocation holds its session while it appends to it.
         self._held: dict[str, Any] = {}
 
@@ -96,11 +96,11 @@ class Adk(LogPeer[Any]):
         self._held.pop(key, None)
         await self._service.delete_session(app_name=APP, user_id=USER, session_id=key)
 
-    async def kept(self, key: str) -> Kept:
+    async def count_stored(self, key: str) -> StoredContent:
         """Count the events that carry a text; the others are changes of the state."""
         session = await self._fetch(key, None)
         appended = sum(event.content is not None for event in session.events)
-        return Kept(appended=appended, counter=session.state["counter"])
+        return StoredContent(appended=appended, counter=session.state["counter"])
 
     async def _fetch(self, key: str, events: int | None) -> Any:
         session = await self._service.get_session(
@@ -122,8 +122,8 @@ class AdkMemory(Adk):
     """`InMemorySessionService`."""
 
     name: ClassVar[str] = "google-adk"
-    lacks: ClassVar[tuple[str, ...]] = (
-        *LACKS,
+    limitations: ClassVar[tuple[str, ...]] = (
+        *LIMITATIONS,
         "no atomic change: the last writer of a key of the state wins",
         "each append looks through the whole log for its id",
         "no durability",
@@ -131,7 +131,7 @@ class AdkMemory(Adk):
 
     def __init__(self) -> None:
         super().__init__()
-        services = module_of("google.adk.sessions.in_memory_session_service", PACKAGE)
+        services = import_peer_module("google.adk.sessions.in_memory_session_service", PACKAGE)
         self._service = services.InMemorySessionService()
 
 
@@ -139,11 +139,11 @@ class AdkSqlite(Adk):
     """`SqliteSessionService`: a connection and a commit for each call."""
 
     name: ClassVar[str] = "google-adk-sqlite"
-    lacks: ClassVar[tuple[str, ...]] = (*LACKS, STALE)
+    limitations: ClassVar[tuple[str, ...]] = (*LIMITATIONS, STALE)
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        services = module_of("google.adk.sessions.sqlite_session_service", PACKAGE)
+        services = import_peer_module("google.adk.sessions.sqlite_session_service", PACKAGE)
         self._service = services.SqliteSessionService(str(path))
 
     async def aclose(self) -> None:
@@ -155,15 +155,15 @@ class AdkDatabase(Adk):
     """`DatabaseSessionService` on SQLite, by SQLAlchemy."""
 
     name: ClassVar[str] = "google-adk-database"
-    lacks: ClassVar[tuple[str, ...]] = (
-        *LACKS,
+    limitations: ClassVar[tuple[str, ...]] = (
+        *LIMITATIONS,
         "a stale write is refused in one process; between two a time stamp must do, on SQLite",
     )
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        module_of("sqlalchemy", PACKAGE)
-        services = module_of("google.adk.sessions.database_session_service", PACKAGE)
+        import_peer_module("sqlalchemy", PACKAGE)
+        services = import_peer_module("google.adk.sessions.database_session_service", PACKAGE)
         self._service = services.DatabaseSessionService(f"sqlite+aiosqlite:///{path}")
 
     async def aclose(self) -> None:

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..subject import Work
-from .optional_import import module_of
-from .redis_keys import forget, new_prefix
-from .value_peer import NO_ATOMIC_CHANGE, NO_LOG, State, StatePeer
+from .optional_import import import_peer_module
+from .redis_keys import delete_keys, new_prefix
+from .value_peer import NO_ATOMIC_CHANGE, NO_LOG, SessionValue, ValuePeer
 
 __all__ = ["KeyValueDisk", "KeyValueMemory", "KeyValueRedis"]
 
 PACKAGE = "py-key-value-aio"
-LACKS = (
+LIMITATIONS = (
     NO_ATOMIC_CHANGE,
     NO_LOG,
     "no create that refuses: of two creators both succeed",
@@ -21,7 +21,7 @@ LACKS = (
 )
 
 
-class KeyValue(StatePeer):
+class KeyValuePeer(ValuePeer):
     """`get`, `put`, `delete` of a store."""
 
     _store: Any
@@ -31,12 +31,12 @@ class KeyValue(StatePeer):
         """Make the collection before anything is measured."""
         await self._store.setup()
 
-    async def fetch(self, key: str) -> State | None:
+    async def fetch(self, key: str) -> SessionValue | None:
         """`get`."""
-        found: State | None = await self._store.get(key, collection=self._collection)
+        found: SessionValue | None = await self._store.get(key, collection=self._collection)
         return found
 
-    async def store(self, key: str, state: State) -> None:
+    async def store(self, key: str, state: SessionValue) -> None:
         """`put`."""
         await self._store.put(key, state, collection=self._collection)
 
@@ -45,52 +45,58 @@ class KeyValue(StatePeer):
         await self._store.delete(key, collection=self._collection)
 
 
-class KeyValueMemory(KeyValue):
+class KeyValueMemory(KeyValuePeer):
     """`MemoryStore`."""
 
     name: ClassVar[str] = "py-key-value"
-    offers: ClassVar[frozenset[Work]] = StatePeer.offers | {Work.LIST}
-    lacks: ClassVar[tuple[str, ...]] = (*LACKS, "no durability", "lists 10,000 sessions at most")
+    offers: ClassVar[frozenset[Work]] = ValuePeer.offers | {Work.LIST}
+    limitations: ClassVar[tuple[str, ...]] = (
+        *LIMITATIONS,
+        "no durability",
+        "lists 10,000 sessions at most",
+    )
 
     def __init__(self) -> None:
-        self._store = module_of("key_value.aio.stores.memory", PACKAGE).MemoryStore()
+        self._store = import_peer_module("key_value.aio.stores.memory", PACKAGE).MemoryStore()
 
     async def list(self) -> int:
         """`keys`."""
         return len(await self._store.keys(collection=self._collection))
 
 
-class KeyValueDisk(KeyValue):
+class KeyValueDisk(KeyValuePeer):
     """`DiskStore`: diskcache, which is SQLite, on the event loop's own thread."""
 
     name: ClassVar[str] = "py-key-value-disk"
-    lacks: ClassVar[tuple[str, ...]] = (
-        *LACKS,
+    limitations: ClassVar[tuple[str, ...]] = (
+        *LIMITATIONS,
         "no list of sessions",
         "a write does not wait for the disk (synchronous=NORMAL), and the loop waits for the write",
     )
 
     def __init__(self, path: Path) -> None:
-        module_of("diskcache", PACKAGE)
-        self._store = module_of("key_value.aio.stores.disk", PACKAGE).DiskStore(directory=path)
+        import_peer_module("diskcache", PACKAGE)
+        self._store = import_peer_module("key_value.aio.stores.disk", PACKAGE).DiskStore(
+            directory=path
+        )
 
     async def aclose(self) -> None:
         """Close the files."""
         await self._store.close()
 
 
-class KeyValueRedis(KeyValue):
+class KeyValueRedis(KeyValuePeer):
     """`RedisStore`."""
 
     name: ClassVar[str] = "py-key-value-redis"
-    lacks: ClassVar[tuple[str, ...]] = (*LACKS, "no list of sessions")
+    limitations: ClassVar[tuple[str, ...]] = (*LIMITATIONS, "no list of sessions")
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._collection = new_prefix()
-        self._store = module_of("key_value.aio.stores.redis", PACKAGE).RedisStore(url=url)
+        self._store = import_peer_module("key_value.aio.stores.redis", PACKAGE).RedisStore(url=url)
 
     async def aclose(self) -> None:
         """Leave no key behind."""
         await self._store.close()
-        await forget(self._url, self._collection)
+        await delete_keys(self._url, self._collection)

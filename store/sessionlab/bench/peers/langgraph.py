@@ -7,16 +7,16 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..subject import Kept, Work
+from ..subject import StoredContent, Work
 from .log_peer import LogPeer
-from .optional_import import module_of
+from .optional_import import import_peer_module
 
 __all__ = ["LanggraphMemory", "LanggraphSqlite"]
 
 PACKAGE = "langgraph"
 LOG, STATE = "", "state"
 """Namespaces of checkpoints, so that the newest of one is not in the way of the other."""
-LACKS = (
+LIMITATIONS = (
     "no log: a message is a checkpoint, and the history a walk over all of them",
     "no atomic change: two that begin at one checkpoint both succeed, and the later id wins",
     "a checkpoint of a session that was deleted makes it again",
@@ -37,7 +37,7 @@ class LanggraphSaver(LogPeer[str]):
     _saver: Any
 
     def __init__(self) -> None:
-        self._empty = module_of("langgraph.checkpoint.base", PACKAGE).empty_checkpoint
+        self._empty = import_peer_module("langgraph.checkpoint.base", PACKAGE).empty_checkpoint
         self._version: dict[str, Any] = {}
 
     async def create(self, key: str) -> None:
@@ -85,10 +85,10 @@ class LanggraphSaver(LogPeer[str]):
         self._version.pop(key, None)
         await self._saver.adelete_thread(key)
 
-    async def kept(self, key: str) -> Kept:
+    async def count_stored(self, key: str) -> StoredContent:
         """List all checkpoints."""
         values = await self._values(key)
-        return Kept(appended=await self._listed(key, None), counter=values["counter"])
+        return StoredContent(appended=await self._listed(key, None), counter=values["counter"])
 
     def _checkpoint(self, key: str, values: dict[str, Any]) -> Any:
         version = self._saver.get_next_version(self._version.get(key), None)
@@ -123,22 +123,24 @@ class LanggraphMemory(LanggraphSaver):
     """`InMemorySaver`."""
 
     name: ClassVar[str] = "langgraph"
-    lacks: ClassVar[tuple[str, ...]] = (*LACKS, "no durability")
+    limitations: ClassVar[tuple[str, ...]] = (*LIMITATIONS, "no durability")
 
     def __init__(self) -> None:
         super().__init__()
-        self._saver = module_of("langgraph.checkpoint.memory", PACKAGE).InMemorySaver()
+        self._saver = import_peer_module("langgraph.checkpoint.memory", PACKAGE).InMemorySaver()
 
 
 class LanggraphSqlite(LanggraphSaver):
     """`AsyncSqliteSaver`: a commit a checkpoint, one at a time."""
 
     name: ClassVar[str] = "langgraph-sqlite"
-    lacks: ClassVar[tuple[str, ...]] = LACKS
+    limitations: ClassVar[tuple[str, ...]] = LIMITATIONS
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self._savers = module_of("langgraph.checkpoint.sqlite.aio", "langgraph-checkpoint-sqlite")
+        self._savers = import_peer_module(
+            "langgraph.checkpoint.sqlite.aio", "langgraph-checkpoint-sqlite"
+        )
         self._path = path
         self._open = AsyncExitStack()
 

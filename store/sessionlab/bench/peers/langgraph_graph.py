@@ -6,9 +6,9 @@ import asyncio
 import operator
 from typing import Annotated, Any, ClassVar, TypedDict
 
-from ..subject import Kept, Work
+from ..subject import StoredContent, Work
 from .log_peer import LogPeer
-from .optional_import import module_of
+from .optional_import import import_peer_module
 
 __all__ = ["LanggraphGraph"]
 
@@ -40,7 +40,7 @@ class LanggraphGraph(LogPeer[str]):
         Work.DELETE,
         Work.MODIFY,
     }
-    lacks: ClassVar[tuple[str, ...]] = (
+    limitations: ClassVar[tuple[str, ...]] = (
         "no atomic change: two that begin together on one thread both succeed, and one is lost",
         "messages are lost the same way, and each run writes the whole list again",
         "no list of sessions, no touch, no expiry",
@@ -48,8 +48,8 @@ class LanggraphGraph(LogPeer[str]):
     )
 
     def __init__(self) -> None:
-        self._saver = module_of("langgraph.checkpoint.memory", PACKAGE).InMemorySaver()
-        graph = module_of("langgraph.graph", PACKAGE).StateGraph(Thread)
+        self._saver = import_peer_module("langgraph.checkpoint.memory", PACKAGE).InMemorySaver()
+        graph = import_peer_module("langgraph.graph", PACKAGE).StateGraph(Thread)
         graph.add_node("answer", answer)
         graph.set_entry_point("answer")
         self._graph = graph.compile(checkpointer=self._saver)
@@ -89,10 +89,10 @@ class LanggraphGraph(LogPeer[str]):
         """`adelete_thread` of the saver."""
         await self._saver.adelete_thread(key)
 
-    async def kept(self, key: str) -> Kept:
+    async def count_stored(self, key: str) -> StoredContent:
         """Get the state."""
         values = await self._values(key)
-        return Kept(appended=len(values["messages"]), counter=values["counter"])
+        return StoredContent(appended=len(values["messages"]), counter=values["counter"])
 
     async def _update(self, key: str, values: dict[str, object]) -> None:
         config = {"configurable": {"thread_id": key}}

@@ -6,18 +6,18 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..subject import Kept, Work
+from ..subject import StoredContent, Work
 from .log_peer import LogPeer
 from .mcp_messages import notification
-from .optional_import import module_of
-from .redis_keys import forget, new_prefix
+from .optional_import import import_peer_module
+from .redis_keys import delete_keys, new_prefix
 
 __all__ = ["McpPersistRedis", "McpPersistSqlite"]
 
 PACKAGE = "mcp-persist"
 HOUR = 3600
 """It asks for a time to live, and warns where there is none."""
-LACKS = (
+LIMITATIONS = (
     "no state of a session: only messages, and that the session exists",
     "events are numbered over all sessions, so a gap in one session says nothing",
     "reading begins after an event and has no limit",
@@ -36,9 +36,9 @@ class McpPersist(LogPeer[Any]):
 
     async def _begin(self, store: Any) -> None:
         self._store = await self._open.enter_async_context(store)
-        self._registry = module_of(PACKAGE.replace("-", "_"), PACKAGE).session_registry_for(
-            self._store
-        )
+        self._registry = import_peer_module(
+            PACKAGE.replace("-", "_"), PACKAGE
+        ).session_registry_for(self._store)
         await self._registry.initialize()
 
     async def aclose(self) -> None:
@@ -67,13 +67,13 @@ class McpPersist(LogPeer[Any]):
 
     async def read(self, key: str, limit: int) -> int:
         """Replay the stream from its beginning, for there is no limit, and count to ours."""
-        return min(limit, await self._replayed(key))
+        return min(limit, await self._count_replayed(key))
 
-    async def kept(self, key: str) -> Kept:
+    async def count_stored(self, key: str) -> StoredContent:
         """Replay the stream."""
-        return Kept(appended=await self._replayed(key), counter=0)
+        return StoredContent(appended=await self._count_replayed(key), counter=0)
 
-    async def _replayed(self, key: str) -> int:
+    async def _count_replayed(self, key: str) -> int:
         seen: list[object] = []
 
         async def send(event: object) -> None:
@@ -87,12 +87,12 @@ class McpPersistSqlite(McpPersist):
     """A file, one commit an event, which is its default."""
 
     name: ClassVar[str] = "mcp-persist-sqlite"
-    lacks: ClassVar[tuple[str, ...]] = LACKS
+    limitations: ClassVar[tuple[str, ...]] = LIMITATIONS
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        module_of("aiosqlite", PACKAGE)
-        self._made = module_of("mcp_persist.sqlite", PACKAGE).SQLiteEventStore.create(
+        import_peer_module("aiosqlite", PACKAGE)
+        self._made = import_peer_module("mcp_persist.sqlite", PACKAGE).SQLiteEventStore.create(
             str(path), ttl=HOUR
         )
 
@@ -105,13 +105,13 @@ class McpPersistRedis(McpPersist):
     """A script an event."""
 
     name: ClassVar[str] = "mcp-persist-redis"
-    lacks: ClassVar[tuple[str, ...]] = LACKS
+    limitations: ClassVar[tuple[str, ...]] = LIMITATIONS
 
     def __init__(self, url: str) -> None:
         super().__init__()
         self._url = url
         self._prefix = new_prefix()
-        self._made = module_of("mcp_persist.redis", PACKAGE).RedisEventStore.create(
+        self._made = import_peer_module("mcp_persist.redis", PACKAGE).RedisEventStore.create(
             url, key_prefix=f"{self._prefix}:", ttl=HOUR
         )
 
@@ -122,4 +122,4 @@ class McpPersistRedis(McpPersist):
     async def aclose(self) -> None:
         """Leave no key behind."""
         await super().aclose()
-        await forget(self._url, self._prefix)
+        await delete_keys(self._url, self._prefix)

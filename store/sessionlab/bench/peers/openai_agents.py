@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..subject import Kept, Work
+from ..subject import StoredContent, Work
 from .log_peer import LogPeer
-from .optional_import import module_of
-from .redis_keys import client_of, forget, new_prefix
+from .optional_import import import_peer_module
+from .redis_keys import client_of, delete_keys, new_prefix
 
 __all__ = ["OpenaiAgentsRedis", "OpenaiAgentsSqlite"]
 
 PACKAGE = "openai-agents"
-LACKS = (
+LIMITATIONS = (
     "no state of a session, only items",
     "items of two turns at once interleave, and taking back one's last item takes the other's",
     "no number of an item and no cursor: all, or the newest",
@@ -63,20 +63,20 @@ class OpenaiAgents(LogPeer[Any]):
         """`clear_session`."""
         await self._of(key).clear_session()
 
-    async def kept(self, key: str) -> Kept:
+    async def count_stored(self, key: str) -> StoredContent:
         """Get all items."""
-        return Kept(appended=len(await self._of(key).get_items()), counter=0)
+        return StoredContent(appended=len(await self._of(key).get_items()), counter=0)
 
 
 class OpenaiAgentsSqlite(OpenaiAgents):
     """`SQLiteSession`s in one file: a thread and a commit for each call."""
 
     name: ClassVar[str] = "openai-agents-sqlite"
-    lacks: ClassVar[tuple[str, ...]] = LACKS
+    limitations: ClassVar[tuple[str, ...]] = LIMITATIONS
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self._made = module_of("agents", PACKAGE).SQLiteSession
+        self._made = import_peer_module("agents", PACKAGE).SQLiteSession
         self._path = path
 
     def _make(self, key: str) -> Any:
@@ -92,13 +92,15 @@ class OpenaiAgentsRedis(OpenaiAgents):
     """`RedisSession`s that share one client."""
 
     name: ClassVar[str] = "openai-agents-redis"
-    lacks: ClassVar[tuple[str, ...]] = LACKS
+    limitations: ClassVar[tuple[str, ...]] = LIMITATIONS
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        module_of("agents", PACKAGE)
+        import_peer_module("agents", PACKAGE)
         self._client = client_of(url)
-        self._made = module_of("agents.extensions.memory.redis_session", PACKAGE).RedisSession
+        self._made = import_peer_module(
+            "agents.extensions.memory.redis_session", PACKAGE
+        ).RedisSession
         self._url = url
         self._prefix = new_prefix()
 
@@ -108,4 +110,4 @@ class OpenaiAgentsRedis(OpenaiAgents):
     async def aclose(self) -> None:
         """Leave no key behind."""
         await self._client.aclose()
-        await forget(self._url, self._prefix)
+        await delete_keys(self._url, self._prefix)

@@ -6,7 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
-__all__ = ["EXTRA", "PeerNotInstalled", "is_installed", "module_of"]
+__all__ = ["EXTRA", "PeerNotInstalled", "is_installed", "import_peer_module"]
 
 EXTRA = "perf-peers"
 
@@ -28,7 +28,7 @@ def is_installed(module: str) -> bool:
         return False
 
 
-def module_of(module: str, package: str) -> ModuleType:
+def import_peer_module(module: str, package: str) -> ModuleType:
     """Import a module of a peer.
 
     By name and not by a statement: a type checker that sees a statement asks for the package, and

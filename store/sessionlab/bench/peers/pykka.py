@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar
 
-from ..subject import Kept, Work
+from ..subject import StoredContent, Work
 from .log_peer import LogPeer
-from .optional_import import module_of
+from .optional_import import import_peer_module
 
 __all__ = ["PykkaActor"]
 
 PACKAGE = "pykka"
 
 
-class Session:
+class ActorState:
     """What the actor keeps of one session."""
 
     __slots__ = ("counter", "log", "state")
@@ -25,13 +25,13 @@ class Session:
         self.log: list[bytes] = []
 
 
-def answer(sessions: dict[str, Session], work: Work, key: str, value: Any) -> object:  # noqa: PLR0911  # one case for each kind of work
+def answer(sessions: dict[str, ActorState], work: Work, key: str, value: Any) -> object:  # noqa: PLR0911  # one case for each kind of work
     """Do one piece of work as the actor, the only one who touches the sessions."""
     match work:
         case Work.CREATE:
             if key in sessions:
                 raise ValueError("the session exists already")
-            sessions[key] = Session()
+            sessions[key] = ActorState()
             return None
         case Work.SET:
             sessions[key].state = value
@@ -58,7 +58,7 @@ class PykkaActor(LogPeer[bytes]):
 
     name: ClassVar[str] = "pykka"
     offers: ClassVar[frozenset[Work]] = frozenset(Work) - {Work.TOUCH}
-    lacks: ClassVar[tuple[str, ...]] = (
+    limitations: ClassVar[tuple[str, ...]] = (
         "no store: what is kept, and by which rules, is the user's own code",
         "awaiting an answer blocks the event loop until the actor's thread has it",
         "no bound on what waits for the actor, no batch",
@@ -66,14 +66,16 @@ class PykkaActor(LogPeer[bytes]):
     )
 
     def __init__(self) -> None:
-        sessions: dict[str, Session] = {}
+        sessions: dict[str, ActorState] = {}
 
         def on_receive(_: object, message: tuple[Work, str, object]) -> object:
             return answer(sessions, *message)
 
         # Made of its parts: a statement would need a base class that may not be there.
         parts = {"on_receive": on_receive, "use_daemon_thread": True}
-        self._actor: Any = type("Sessions", (module_of(PACKAGE, PACKAGE).ThreadingActor,), parts)
+        self._actor: Any = type(
+            "Sessions", (import_peer_module(PACKAGE, PACKAGE).ThreadingActor,), parts
+        )
         self._ref: Any = None
 
     async def open(self) -> None:
@@ -125,7 +127,7 @@ class PykkaActor(LogPeer[bytes]):
         """Ask to forget the session."""
         await self.ask(Work.DELETE, key)
 
-    async def kept(self, key: str) -> Kept:
+    async def count_stored(self, key: str) -> StoredContent:
         """Ask for the session."""
-        session: Session = await self.ask(Work.GET, key)
-        return Kept(appended=len(session.log), counter=session.counter)
+        session: ActorState = await self.ask(Work.GET, key)
+        return StoredContent(appended=len(session.log), counter=session.counter)

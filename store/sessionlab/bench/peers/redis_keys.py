@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from .optional_import import module_of
+from .optional_import import import_peer_module
 
-__all__ = ["client_of", "forget", "new_prefix", "reached"]
+__all__ = ["client_of", "delete_keys", "new_prefix", "check_server"]
 
 
 def new_prefix() -> str:
@@ -17,10 +17,10 @@ def new_prefix() -> str:
 
 def client_of(url: str, **options: object) -> Any:
     """Make a client of redis-py; it connects when it is first used."""
-    return module_of("redis.asyncio", "redis").Redis.from_url(url, **options)
+    return import_peer_module("redis.asyncio", "redis").Redis.from_url(url, **options)
 
 
-async def forget(url: str, prefix: str) -> None:
+async def delete_keys(url: str, prefix: str) -> None:
     """Delete all keys that have this in them: peers put names of their own before it."""
     client = client_of(url)
     try:
@@ -36,7 +36,7 @@ async def forget(url: str, prefix: str) -> None:
         await client.aclose()
 
 
-async def reached(url: str) -> None:
+async def check_server(url: str) -> None:
     """Raise what redis-py raises when no server answers."""
     client = client_of(url)
     try:

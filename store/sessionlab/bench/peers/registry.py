@@ -10,10 +10,18 @@ from pathlib import Path
 from ..subject import Subject
 from .optional_import import PeerNotInstalled, is_installed
 
-__all__ = ["PEERS", "Peer", "PeerNeeds", "Place", "UnknownPeer", "known", "peer"]
+__all__ = [
+    "PEERS",
+    "Peer",
+    "PeerNeedsPlace",
+    "PeerStorage",
+    "UnknownPeer",
+    "peer_names",
+    "find_peer",
+]
 
 
-class Place(StrEnum):
+class PeerStorage(StrEnum):
     """Where a peer keeps what it is given."""
 
     MEMORY = "memory"
@@ -36,7 +44,7 @@ class Peer:
     name: str
     module: str
     made: str
-    place: Place
+    place: PeerStorage
     needs: tuple[str, ...]
     """The modules that must be there; their parents are imported to look, so none is deep."""
 
@@ -73,24 +81,24 @@ class Peer:
         """
         self.check()
         made = self.subject_class()
-        if self.place is Place.MEMORY:
+        if self.place is PeerStorage.MEMORY:
             return made()
-        where = path if self.place is Place.FILE else redis_url
+        where = path if self.place is PeerStorage.FILE else redis_url
         if where is None:
-            raise PeerNeeds(self)
+            raise PeerNeedsPlace(self)
         return made(where)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
-class PeerNeeds(ValueError):
+class PeerNeedsPlace(ValueError):
     """A peer was to be made without its place: a file, or a Redis."""
 
     def __init__(self, peer: Peer) -> None:
-        hint = f": {peer.name}=redis://HOST" if peer.place is Place.REDIS else ""
+        hint = f": {peer.name}=redis://HOST" if peer.place is PeerStorage.REDIS else ""
         super().__init__(f"{peer.name} needs a {peer.place}{hint}")
         self.peer = peer
 
 
-_MEMORY, _FILE, _REDIS = Place.MEMORY, Place.FILE, Place.REDIS
+_MEMORY, _FILE, _REDIS = PeerStorage.MEMORY, PeerStorage.FILE, PeerStorage.REDIS
 _MCP = ("mcp", "mcp_persist")
 _ADK = ("google.adk", "google.genai")
 _ALL = (
@@ -123,12 +131,12 @@ _ALL = (
 PEERS = {each.name: each for each in _ALL}
 
 
-def known() -> tuple[str, ...]:
+def peer_names() -> tuple[str, ...]:
     """Name all peers, installed or not."""
     return tuple(PEERS)
 
 
-def peer(name: str) -> Peer:
+def find_peer(name: str) -> Peer:
     """Return the peer of this name.
 
     Raises:

@@ -6,22 +6,22 @@ import asyncio
 from abc import abstractmethod
 from typing import ClassVar, TypedDict
 
-from ..subject import Kept, Subject, Work
+from ..subject import StoredContent, Subject, Work
 
-__all__ = ["NO_ATOMIC_CHANGE", "NO_LOG", "State", "StatePeer"]
+__all__ = ["NO_ATOMIC_CHANGE", "NO_LOG", "SessionValue", "ValuePeer"]
 
 NO_LOG = "no log: a message would have to go into the value, which is read and written whole"
 NO_ATOMIC_CHANGE = "no atomic change: what was written between a read and a write is overwritten"
 
 
-class State(TypedDict):
+class SessionValue(TypedDict):
     """What is stored of a session."""
 
     state: str
     counter: int
 
 
-class StatePeer(Subject):
+class ValuePeer(Subject):
     """A session is one value; changing it means reading it, and writing it again."""
 
     offers: ClassVar[frozenset[Work]] = frozenset(
@@ -29,11 +29,11 @@ class StatePeer(Subject):
     )
 
     @abstractmethod
-    async def fetch(self, key: str) -> State | None:
+    async def fetch(self, key: str) -> SessionValue | None:
         """Return the value, or None where there is none."""
 
     @abstractmethod
-    async def store(self, key: str, state: State) -> None:
+    async def store(self, key: str, state: SessionValue) -> None:
         """Write the value, whatever was there."""
 
     async def create(self, key: str) -> None:
@@ -56,11 +56,11 @@ class StatePeer(Subject):
         await asyncio.sleep(0)
         await self.store(key, {**state, "counter": state["counter"] + 1})
 
-    async def kept(self, key: str) -> Kept:
+    async def count_stored(self, key: str) -> StoredContent:
         """Read the counter."""
-        return Kept(appended=0, counter=(await self.require(key))["counter"])
+        return StoredContent(appended=0, counter=(await self.require(key))["counter"])
 
-    async def require(self, key: str) -> State:
+    async def require(self, key: str) -> SessionValue:
         """Return the value of a session that must be there."""
         state = await self.fetch(key)
         if state is None:

@@ -6,7 +6,17 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["HEIGHT", "WIDTH", "Chart", "Line", "Series", "Tick", "chart_of", "nines", "over_sizes"]
+__all__ = [
+    "HEIGHT",
+    "WIDTH",
+    "Chart",
+    "Polyline",
+    "Series",
+    "Tick",
+    "chart_of",
+    "nines",
+    "over_sizes",
+]
 
 WIDTH, HEIGHT = 400, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 10, 34
@@ -23,7 +33,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Polyline:
     """A series in pixels."""
 
     place: int
@@ -49,7 +59,7 @@ class Chart:
     across: str
     label: str
     """For those who do not see it."""
-    lines: tuple[Line, ...]
+    lines: tuple[Polyline, ...]
     columns: tuple[Tick, ...]
     rows: tuple[Tick, ...]
     left: int = _LEFT
@@ -96,7 +106,7 @@ def chart_of(
         across=across,
         label=f"{title}: {', '.join(each.name for each in series if each.points)}",
         lines=tuple(
-            Line(
+            Polyline(
                 each.place,
                 each.name,
                 " ".join(f"{across_at(x)},{up_at(y)}" for x, y, _, _ in each.points),

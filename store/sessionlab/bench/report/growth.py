@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...pages.formatting import micros, visible
+from ...pages.formatting import format_micros, make_visible
 from ..results import BenchResult
 from .charts import Chart, Series, over_sizes
 
@@ -31,7 +31,7 @@ def growth_charts(result: BenchResult) -> Iterator[tuple[str, list[Chart]]]:
             series = [
                 Series(
                     place % COLOURS,
-                    visible(subject.name, 80),
+                    make_visible(subject.name, 80),
                     tuple(
                         (each.size, each.cost.median, each.cost.low, each.cost.high)
                         for curve in (subject.growth.curves if subject.growth else ())
@@ -41,7 +41,7 @@ def growth_charts(result: BenchResult) -> Iterator[tuple[str, list[Chart]]]:
                 )
                 for place, subject in enumerate(result.subjects)
             ]
-            chart = over_sizes(work, over, series, micros)
+            chart = over_sizes(work, over, series, format_micros)
             if chart is not None:
                 charts.append(chart)
         yield over, charts
@@ -51,7 +51,7 @@ def _works_over(result: BenchResult) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for subject in result.subjects:
         for curve in subject.growth.curves if subject.growth else ():
-            works = found.setdefault(visible(curve.over, 40), [])
+            works = found.setdefault(make_visible(curve.over, 40), [])
             if curve.what not in works:
                 works.append(curve.what)
     order = ("sessions", "frames", "callers", "batch")
@@ -69,7 +69,7 @@ def exponents_of(result: BenchResult) -> Iterator[Exponents]:
                 found = [c.exponent for c in curves if (c.what, c.over) == (work, over)]
                 exponent = found[0] if found else None
                 cells.append("–" if exponent is None else f"{exponent:+.2f}")
-            rows.append((visible(work, 40), tuple(cells)))
+            rows.append((make_visible(work, 40), tuple(cells)))
         yield Exponents(over, tuple(rows))
 
 
@@ -79,6 +79,6 @@ def memory_of(result: BenchResult) -> Iterator[tuple[str, str, str, str]]:
         growth = subject.growth
         if growth is not None:
             held = (growth.session_bytes, growth.frame_bytes)
-            gap = micros(growth.stall_ms * 1_000) if growth.stall_ms else "–"
+            gap = format_micros(growth.stall_ms * 1_000) if growth.stall_ms else "–"
             session, frame = ("–" if each is None else f"{each:,.0f} bytes" for each in held)
-            yield visible(subject.name, 80), session, frame, gap
+            yield make_visible(subject.name, 80), session, frame, gap

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...pages.formatting import counted, micros, rate, visible
-from ...pages.html_page import render_sheet, text_of, write_sheet
+from ...pages.formatting import format_micros, format_rate, make_visible, pluralize
+from ...pages.html_page import render_html, template_text, write_html
 from ..load import Load
-from ..losses import told_stored
-from ..results import BenchResult, Measured, SubjectResult
+from ..losses import describe_losses
+from ..results import BenchResult, LoadResult, SubjectResult
 from .charts import HEIGHT, WIDTH, Chart, Series, chart_of, nines, over_sizes
 from .growth import COLOURS, exponents_of, growth_charts, memory_of
 
@@ -26,7 +26,7 @@ class _Row:
 
     name: str
     place: int
-    lacks: str
+    limitations: str
     speed: str
     spread: str
     share: float
@@ -52,15 +52,15 @@ def render_page(result: BenchResult) -> str:
     loads: list[Load] = []
     for subject in result.subjects:
         loads += [each.load for each in subject.measured if each.load not in loads]
-    names = [visible(subject.name, 80) for subject in result.subjects]
-    return render_sheet(
+    names = [make_visible(subject.name, 80) for subject in result.subjects]
+    return render_html(
         "bench.html",
         package=_PACKAGE,
-        style=text_of("report.css") + text_of("bench.css", _PACKAGE),
+        style=template_text("page.css") + template_text("bench.css", _PACKAGE),
         values={
             "title": "Growth" if loads == [] else "Stores under load",
             "result": result,
-            "facts": [visible(each) for each in _facts(result)],
+            "facts": [make_visible(each) for each in _facts(result)],
             "names": [(place % COLOURS, name) for place, name in enumerate(names)],
             "sections": [_section(result, load) for load in loads],
             "overviews": [
@@ -80,7 +80,7 @@ def render_page(result: BenchResult) -> str:
 
 def write_page(result: BenchResult, path: Path | str) -> None:
     """Write a benchmark as one HTML file. Raises `OSError`."""
-    write_sheet(render_page(result), path)
+    write_html(render_page(result), path)
 
 
 def _facts(result: BenchResult) -> Iterator[str]:
@@ -100,8 +100,8 @@ def _about(loads: Sequence[Load]) -> str:
     many = sorted({each.sessions for each in loads})
     minimum = f"{many[0]:,} to " if len(many) > 1 else ""
     return (
-        f"{visible(load.mix)}: messages of {size} bytes, {minimum}{counted(many[-1], 'session')},"
-        f" Zipf's exponent {load.skew:g}"
+        f"{make_visible(load.mix)}: messages of {size} bytes,"
+        f" {minimum}{pluralize(many[-1], 'session')}, Zipf exponent {load.skew:g}"
     )
 
 
@@ -123,7 +123,7 @@ def _latencies(result: BenchResult, load: Load) -> Chart | None:
     series = [
         Series(
             place % COLOURS,
-            visible(subject.name, 80),
+            make_visible(subject.name, 80),
             tuple((x, us, us, us) for x, us in each.latency.curve) if each.latency else (),
         )
         for place, subject in enumerate(result.subjects)
@@ -137,38 +137,38 @@ def _latencies(result: BenchResult, load: Load) -> Chart | None:
         columns=_PERCENTILES,
         place=nines,
         say_x=lambda x: f"{x:g} %",
-        say_y=micros,
+        say_y=format_micros,
         dotted=False,
     )
 
 
-def _row(place: int, subject: SubjectResult, each: Measured, fastest: float) -> _Row:
+def _row(place: int, subject: SubjectResult, each: LoadResult, fastest: float) -> _Row:
     speed, latency = each.per_second, each.latency
     cells: list[tuple[str, str]] = []
     if latency is not None:
         cells = [
-            ("p50", micros(latency.p50_us)),
-            ("p90", micros(latency.p90_us)),
-            ("p99", micros(latency.p99_us)),
-            ("p99.9", micros(latency.p999_us)),
-            ("p99.99", micros(latency.p9999_us)),
-            ("longest", micros(latency.max_us)),
+            ("p50", format_micros(latency.p50_us)),
+            ("p90", format_micros(latency.p90_us)),
+            ("p99", format_micros(latency.p99_us)),
+            ("p99.9", format_micros(latency.p999_us)),
+            ("p99.99", format_micros(latency.p9999_us)),
+            ("longest", format_micros(latency.max_us)),
         ]
     else:
         cells = [(name, "–") for name in ("p50", "p90", "p99", "p99.9", "p99.99", "longest")]
     cells += [
-        ("loop gap", micros(each.stall_ms * 1_000)),
-        ("gc pause", micros(each.gc_longest_ms * 1_000) if each.gc_pauses else "–"),
+        ("loop gap", format_micros(each.stall_ms * 1_000)),
+        ("gc pause", format_micros(each.gc_longest_ms * 1_000) if each.gc_pauses else "–"),
         ("mailbox", "–" if each.mailbox_depth is None else f"{each.mailbox_depth:,}"),
         ("memory", each.memory),
     ]
-    words, alarm = told_stored(each.stored)
+    words, alarm = describe_losses(each.stored)
     return _Row(
-        name=visible(subject.name, 80),
+        name=make_visible(subject.name, 80),
         place=place % COLOURS,
-        lacks=", ".join(visible(lack, 120) for lack in subject.lacks),
-        speed=rate(speed.median),
-        spread=f"{rate(speed.low)} to {rate(speed.high)}",
+        limitations=", ".join(make_visible(lack, 120) for lack in subject.limitations),
+        speed=format_rate(speed.median),
+        spread=f"{format_rate(speed.low)} to {format_rate(speed.high)}",
         share=round(100 * speed.median / fastest, 1) if fastest > 0 else 0.0,
         cells=tuple(cells),
         stored=words,
@@ -176,32 +176,32 @@ def _row(place: int, subject: SubjectResult, each: Measured, fastest: float) -> 
         notes=tuple(_notes(each)),
         works=tuple(
             (
-                visible(work.work, 40),
+                make_visible(work.work, 40),
                 f"{work.count:,}",
-                micros(work.latency.p50_us),
-                micros(work.latency.p99_us),
-                micros(work.latency.p999_us),
-                micros(work.latency.max_us),
+                format_micros(work.latency.p50_us),
+                format_micros(work.latency.p99_us),
+                format_micros(work.latency.p999_us),
+                format_micros(work.latency.max_us),
             )
             for work in each.works
         ),
     )
 
 
-def _notes(each: Measured) -> Iterator[str]:
+def _notes(each: LoadResult) -> Iterator[str]:
     if each.left_out:
         yield f"run without {', '.join(each.left_out)}, which it does not offer"
     if each.load.half and each.latency is not None:
         yield f"p99 is {each.latency.p99_over_p50:.3g} times p50"
     for kind, count in each.errors.items():
-        yield f"{count:,} failed: {visible(kind, 80)}"
+        yield f"{count:,} failed: {make_visible(kind, 80)}"
     if each.late:
-        yield f"{counted(each.late, 'arrival')} never begun: it cannot keep up"
+        yield f"{pluralize(each.late, 'arrival')} never begun: it cannot keep up"
     if each.ended_early:
         yield "rounds ended early, at 512 MB of messages"
 
 
-def _alike(each: Measured, subject: SubjectResult) -> bool:
+def _alike(each: LoadResult, subject: SubjectResult) -> bool:
     return not each.load.half and each.load.sessions == subject.measured[0].load.sessions
 
 
@@ -214,7 +214,7 @@ def _overviews(result: BenchResult) -> Iterator[Chart | None]:
         alike = [each for each in subject.measured if _alike(each, subject)]
         closed = [each for each in alike if each.load.rate is None]
         opened = [each for each in alike if each.load.rate is not None]
-        name, colour = visible(subject.name, 80), place % COLOURS
+        name, colour = make_visible(subject.name, 80), place % COLOURS
         speeds = ((each.load.callers, each.per_second) for each in closed)
         by_callers.append(
             Series(colour, name, tuple((n, s.median, s.low, s.high) for n, s in speeds))
@@ -223,8 +223,13 @@ def _overviews(result: BenchResult) -> Iterator[Chart | None]:
         points = ((n, late.p99_us, late.p50_us, late.p999_us) for n, late in lates if late)
         by_rate.append(Series(colour, name, tuple(points)))
     for title, across, series, say in (
-        ("Throughput over callers, a second", "callers", by_callers, rate),
-        ("p99 over arrivals a second, with p50 and p99.9", "arrivals a second", by_rate, micros),
+        ("Throughput over callers, a second", "callers", by_callers, format_rate),
+        (
+            "p99 over arrivals a second, with p50 and p99.9",
+            "arrivals a second",
+            by_rate,
+            format_micros,
+        ),
     ):
         sizes = [round(point[0]) for each in series for point in each.points]
         if len(set(sizes)) > 1:

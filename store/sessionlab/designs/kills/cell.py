@@ -11,10 +11,10 @@ from sessionkeeper.interface.atomic_store import AtomicSessionStore
 from sessionkeeper.values.errors import SessionError, SessionNotFound
 
 from ..catalogue import Design
-from ..loading import opener_named
-from ..results import Cell, Picture, Verdict
-from .drawing import picture_of_a_kill
-from .losses import Found, loss_in
+from ..loading import find_opener
+from ..results import Cell, CellVerdict, Picture
+from .drawing import picture_of_kill
+from .losses import FileContent, find_loss
 from .protocol import SESSION
 from .spawner import KillReport, ProcessSpawner, SpawnerFailed, spawner_of
 
@@ -40,7 +40,7 @@ def kill_cell(design: Design, *, kills: int, seconds: float = 8.0) -> Cell:
     loop runs.
     """
     if design.file is None:
-        return Cell(KILLS[0], Verdict.NOT_OFFERED, 0, _HOW, None)
+        return Cell(KILLS[0], CellVerdict.NOT_OFFERED, 0, _HOW, None)
     random = Random(design.name)  # noqa: S311 - moments, not secrets
     begun = perf_counter()
     done = 0
@@ -49,39 +49,39 @@ def kill_cell(design: Design, *, kills: int, seconds: float = 8.0) -> Cell:
             while done < kills and perf_counter() - begun < seconds:
                 # The first says something at least; later ones may be killed before they do.
                 acks = random.randrange(_ACKS) + (not done)
-                told, picture = _killed_once(design.file, spawner, acks, random)
+                report, picture = _kill_once(design.file, spawner, acks, random)
                 done += 1
                 if picture is not None:
-                    return Cell(KILLS[0], Verdict.BROKEN, done, _HOW, picture)
-                if told.failure is not None:
-                    return Cell(KILLS[0], Verdict.UNKNOWN, done, _HOW, None)
+                    return Cell(KILLS[0], CellVerdict.BROKEN, done, _HOW, picture)
+                if report.failure is not None:
+                    return Cell(KILLS[0], CellVerdict.UNKNOWN, done, _HOW, None)
     except (SpawnerFailed, SessionError):  # it did not start, or what it left does not open
-        return Cell(KILLS[0], Verdict.UNKNOWN, done, _HOW, None)
-    return Cell(KILLS[0], Verdict.HOLDS, done, _HOW, None)
+        return Cell(KILLS[0], CellVerdict.UNKNOWN, done, _HOW, None)
+    return Cell(KILLS[0], CellVerdict.HOLDS, done, _HOW, None)
 
 
-def _killed_once(
+def _kill_once(
     name: str, spawner: ProcessSpawner, acks: int, random: Random
 ) -> tuple[KillReport, Picture | None]:
-    told = spawner.killed_after(acks, random.uniform(0, _SECONDS))
-    found = asyncio.run(_look(name, told.path))
-    loss = loss_in(found, told.acks, created=told.created)
+    report = spawner.kill_after(acks, random.uniform(0, _SECONDS))
+    found = asyncio.run(_read_file(name, report.path))
+    loss = find_loss(found, report.acks, created=report.created)
     if loss is None:
-        return told, None
-    return told, picture_of_a_kill(told, found, loss, expected=KILLS[1])
+        return report, None
+    return report, picture_of_kill(report, found, loss, expected=KILLS[1])
 
 
-async def _look(name: str, path: str) -> Found:
+async def _read_file(name: str, path: str) -> FileContent:
     """Open the file again, as any other process would."""
-    store = opener_named(name)(path)
+    store = find_opener(name)(path)
     if isinstance(store, AtomicSessionStore):
         await store.__aenter__()
     try:
         frames = await store.get_frames(SESSION)
         texts = [str(json.loads(frame.message)["params"][0]) for frame in frames]
-        return Found(tuple(texts), await store.count_frames(SESSION))
+        return FileContent(tuple(texts), await store.count_frames(SESSION))
     except SessionNotFound:
-        return Found(None)
+        return FileContent(None)
     finally:
         if isinstance(store, AtomicSessionStore):
             await store.__aexit__(None, None, None)

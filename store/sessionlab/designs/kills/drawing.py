@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..results import Bar, Picture
-from .losses import Found, Loss
+from .losses import FileContent, Loss
 from .protocol import CLIENTS, SESSION
 from .spawner import KillReport
 
-__all__ = ["picture_of_a_kill"]
+__all__ = ["picture_of_kill"]
 
 _LAST = 3
 """Calls of each client that are shown, beside those that are wrong."""
-_MOST = 24
+_MAX = 24
 
 
-def picture_of_a_kill(told: KillReport, found: Found, loss: Loss, *, expected: str) -> Picture:
+def picture_of_kill(
+    report: KillReport, found: FileContent, loss: Loss, *, expected: str
+) -> Picture:
     """Draw what was said before the kill, what was under way, and what is there afterwards."""
-    calls = list(_calls(told, loss))
-    shown = [bar for bar in calls if bar.blocked][:_MOST]
+    calls = list(_calls(report, loss))
+    shown = [bar for bar in calls if bar.blocked][:_MAX]
     for client in range(len(CLIENTS)):
         last = [bar for bar in calls if bar.client == client + 1][-_LAST:]
         shown += [bar for bar in last if bar not in shown]
@@ -41,27 +43,27 @@ def picture_of_a_kill(told: KillReport, found: Found, loss: Loss, *, expected: s
         why=loss.why,
         expected=expected,
         state="the file, opened again after the kill",
-        bars=(*_creation(told, found), *sorted(shown, key=lambda bar: bar.call), look),
+        bars=(*_creation(report, found), *sorted(shown, key=lambda bar: bar.call), look),
         token=None,
         deviations=None,
         interleaving="",
-        operations=len(calls) + 1 + told.created,
+        operations=len(calls) + 1 + report.created,
     )
 
 
-def _creation(told: KillReport, found: Found) -> Iterator[Bar]:
-    if told.created:
+def _creation(report: KillReport, found: FileContent) -> Iterator[Bar]:
+    if report.created:
         lost = found.texts is None
         point = None if lost else 0.5
         yield Bar(1, "create_session", SESSION, "", 0, 1, "ok", point, blocked=lost)
 
 
-def _calls(told: KillReport, loss: Loss) -> Iterator[Bar]:
+def _calls(report: KillReport, loss: Loss) -> Iterator[Bar]:
     """Give a bar a call: each client calls again as soon as it is answered."""
     free = [client + 2 for client in range(len(CLIENTS))]
     calls = [0] * len(CLIENTS)
     moment = len(CLIENTS) + 1
-    for ack in told.acks:
+    for ack in report.acks:
         moment += 2
         yield _bar(ack.client, ack.call, ack.first, (free[ack.client], moment), loss)
         free[ack.client], calls[ack.client] = moment + 1, ack.call + 1

@@ -21,7 +21,7 @@ from sessionkeeper.interface.atomic_store import AtomicSessionStore
 from sessionkeeper.interface.session_store import SessionStore
 
 from ..clients import new
-from ..loading import Opener, opener_named
+from ..loading import Opener, find_opener
 from .protocol import CLIENTS, SESSION, Ack, frames_of
 
 __all__ = ["CREATED", "FAILED", "KILLED", "READY", "main"]
@@ -34,7 +34,7 @@ _CALLS = 5_000
 
 def main() -> None:
     """Serve the store that the first argument names as `module:Class`, until the input ends."""
-    opener = opener_named(sys.argv[1])
+    opener = find_opener(sys.argv[1])
     with (
         suppress(BrokenPipeError, KeyboardInterrupt),
         TemporaryDirectory(prefix="sessionkeeper-kills-") as folder,
@@ -48,12 +48,12 @@ def main() -> None:
             finally:
                 os.kill(child, signal.SIGKILL)  # ours, and not waited for: the number is its own
                 os.waitpid(child, 0)
-            _say(f"{KILLED}\n".encode())
+            _write_line(f"{KILLED}\n".encode())
             rmtree(Path(folder, str(number - 1)), ignore_errors=True)
 
 
 def _start(opener: Opener, path: Path) -> int:
-    _say(f"{READY} {path}\n".encode())
+    _write_line(f"{READY} {path}\n".encode())
     child = os.fork()
     if child:
         return child
@@ -62,7 +62,7 @@ def _start(opener: Opener, path: Path) -> int:
         asyncio.run(_append(opener(str(path))))
     except BaseException as error:
         with suppress(OSError):
-            _say(f"{FAILED} {type(error).__name__}\n".encode())
+            _write_line(f"{FAILED} {type(error).__name__}\n".encode())
     finally:
         os._exit(1)  # nothing of the parent's is to be cleared away here
 
@@ -71,7 +71,7 @@ async def _append(store: SessionStore) -> None:
     if isinstance(store, AtomicSessionStore):
         await store.__aenter__()
     await store.create_session(new(SESSION))
-    _say(f"{CREATED}\n".encode())
+    _write_line(f"{CREATED}\n".encode())
     await asyncio.gather(*(_client(store, client) for client in range(len(CLIENTS))))
 
 
@@ -87,9 +87,9 @@ async def _client(store: SessionStore, client: int) -> None:
                 return  # it promises nothing of several frames
         else:
             return
-        _say(Ack(client, call, first).line())
+        _write_line(Ack(client, call, first).line())
 
 
-def _say(line: bytes) -> None:
+def _write_line(line: bytes) -> None:
     # Straight to the pipe and in one piece, which is what makes a line whole or absent.
     os.write(1, line)

@@ -9,11 +9,11 @@ from itertools import groupby
 from ... import AnomalyKind
 from .protocol import CLIENTS, Ack, texts_of
 
-__all__ = ["Found", "Loss", "loss_in"]
+__all__ = ["FileContent", "Loss", "find_loss"]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FileContent:
     """What the file holds when it is opened again."""
 
     texts: tuple[str, ...] | None
@@ -32,7 +32,7 @@ class Loss:
     """Client and call of each."""
 
 
-def loss_in(found: Found, acks: Sequence[Ack], *, created: bool) -> Loss | None:
+def find_loss(found: FileContent, acks: Sequence[Ack], *, created: bool) -> Loss | None:
     """Compare what was acknowledged with what is there; None if all is as it must be."""
     if found.texts is None:
         if not created:

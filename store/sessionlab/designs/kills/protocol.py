@@ -12,7 +12,7 @@ from sessionkeeper.values.message import MessageEnvelope
 
 from ..clients import note
 
-__all__ = ["BATCH", "CLIENTS", "SESSION", "Ack", "frames_of", "heard", "texts_of"]
+__all__ = ["BATCH", "CLIENTS", "SESSION", "Ack", "frames_of", "parse_ack", "texts_of"]
 
 SESSION = "a"
 BATCH = 8
@@ -33,7 +33,7 @@ class Ack:
         return b"%d %d %d\n" % (self.client, self.call, self.first)
 
 
-def heard(line: str, /) -> Ack:
+def parse_ack(line: str, /) -> Ack:
     """Return what a line says. Raises `ValueError`."""
     client, call, first = map(int, line.split())
     return Ack(client, call, first)

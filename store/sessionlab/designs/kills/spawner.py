@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from .kill_worker import CREATED, FAILED, KILLED, READY
-from .protocol import Ack, heard
+from .protocol import Ack, parse_ack
 
 __all__ = ["ProcessSpawner", "SpawnerFailed", "KillReport", "spawner_of"]
 
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 _WORKER = f"{__package__}.kill_worker"
 
 
@@ -42,49 +42,49 @@ class ProcessSpawner:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None  # noqa: S101 - they are pipes
         assert process.stdout is not None  # noqa: S101 - they are pipes
-        self._said = process.stdout.fileno()
-        self._orders = process.stdin.fileno()
+        self._output = process.stdout.fileno()
+        self._input = process.stdin.fileno()
         self._rest = b""
 
-    def killed_after(self, acks: int, seconds: float) -> KillReport:
+    def kill_after(self, acks: int, seconds: float) -> KillReport:
         """Have one work until it has acknowledged so much, and so long; return what it said.
 
         Raises `SpawnerFailed`.
         """
-        told = KillReport()
-        self._order(b"go\n")
-        while len(told.acks) < acks and told.failure is None:
-            self._hear(told)
+        report = KillReport()
+        self._send(b"go\n")
+        while len(report.acks) < acks and report.failure is None:
+            self._read_report(report)
         time.sleep(seconds)
-        self._order(b"kill\n")
-        while not told.killed:
-            self._hear(told)
-        return told
+        self._send(b"kill\n")
+        while not report.killed:
+            self._read_report(report)
+        return report
 
-    def _order(self, line: bytes) -> None:
+    def _send(self, line: bytes) -> None:
         try:
-            os.write(self._orders, line)
+            os.write(self._input, line)
         except BrokenPipeError:
             raise SpawnerFailed("it has ended") from None
 
-    def _hear(self, told: KillReport) -> None:
-        ready, _, _ = select.select([self._said], [], [], _PATIENCE)
-        part = os.read(self._said, 65_536) if ready else b""
+    def _read_report(self, report: KillReport) -> None:
+        ready, _, _ = select.select([self._output], [], [], _TIMEOUT)
+        part = os.read(self._output, 65_536) if ready else b""
         if not part:
             raise SpawnerFailed("it has ended" if ready else "it says nothing")
         *lines, self._rest = (self._rest + part).split(b"\n")
         for line in lines:
             word, _, more = line.decode().partition(" ")
             if word == READY:
-                told.path = more
+                report.path = more
             elif word == CREATED:
-                told.created = True
+                report.created = True
             elif word == FAILED:
-                told.failure = more
+                report.failure = more
             elif word == KILLED:
-                told.killed = True
+                report.killed = True
             else:
-                told.acks.append(heard(line.decode()))
+                report.acks.append(parse_ack(line.decode()))
 
 
 @contextmanager
@@ -107,6 +107,6 @@ def spawner_of(name: str) -> Generator[ProcessSpawner]:
                 if pipe is not None:
                     pipe.close()  # by which it ends
             try:
-                process.wait(_PATIENCE)
+                process.wait(_TIMEOUT)
             except subprocess.TimeoutExpired:
                 process.kill()

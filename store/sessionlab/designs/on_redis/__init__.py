@@ -8,13 +8,13 @@ from sessionkeeper.backends.redis.client.address import RedisAddress
 
 from ..catalogue import Design
 
-__all__ = ["ON_REDIS", "Visit", "designs_on"]
+__all__ = ["ON_REDIS", "RedisDesigns", "designs_on"]
 
 ON_REDIS = ("redis", "get-then-set", "pipeline-without-script", "client-retries")
 """Their names, the right one first."""
 
 
-class Visit:
+class RedisDesigns:
     """A comparison's stay on a server: all its keys begin with one prefix that nobody else has.
 
     Raises `ValueError` for anything but a `redis://` URL, without showing it, and
@@ -30,11 +30,11 @@ class Visit:
 
     def designs(self) -> tuple[Design, ...]:
         """Return the designs. Nothing is sent yet; each run deletes its own keys when it ends."""
-        from .designs import made_on
+        from .designs import make_designs
 
-        return made_on(self._url, self._prefix)
+        return make_designs(self._url, self._prefix)
 
-    async def begin(self) -> None:
+    async def check_server(self) -> None:
         """See that a store can be opened there. Raises `StoreUnavailable`."""
         from .actor import TemporaryRedisStore
 
@@ -46,11 +46,11 @@ class Visit:
 
         A server that cannot be reached is left as it is.
         """
-        from .client import forget
+        from .client import delete_keys
 
-        forget(self._url, self._prefix)
+        delete_keys(self._url, self._prefix)
 
 
 def designs_on(url: str, /) -> tuple[Design, ...]:
-    """Return the designs on the server of this URL. Raises as `Visit`."""
-    return Visit(url).designs()
+    """Return the designs on the server of this URL. Raises as `RedisDesigns`."""
+    return RedisDesigns(url).designs()

@@ -22,40 +22,40 @@ class TemporaryRedisStore(RedisSessionStore):
         url: str,
         *,
         prefix: str,
-        relay: FaultyProxy | None = None,
+        proxy: FaultyProxy | None = None,
         limits: StoreLimits | None = None,
     ) -> None:
-        super().__init__(url if relay is None else relay.url, prefix=prefix, limits=limits)
+        super().__init__(url if proxy is None else proxy.url, prefix=prefix, limits=limits)
         self._url = url
-        self._relay = relay
+        self._proxy = proxy
 
     async def open(self) -> Self:
         """Open it, and let the relay be unkind from then on."""
-        relay = self._relay
-        if relay is None:
+        proxy = self._proxy
+        if proxy is None:
             await super().open()
             return self
-        await relay.open()
+        await proxy.open()
         try:
             await super().open()
         except BaseException:
-            await relay.aclose()
+            await proxy.aclose()
             raise
-        relay.begin()
+        proxy.enable_faults()
         return self
 
     async def aclose(self, *, timeout: float | None = None) -> None:
         """Close it, and delete every key it made."""
         was_open = self.is_open
         await super().aclose(timeout=timeout)
-        if self._relay is not None:
-            await self._relay.aclose()
+        if self._proxy is not None:
+            await self._proxy.aclose()
         if was_open:
             resources = self._runner.resources
-            await _forget(self._url, resources.plan_context.keys, resources.writer_log.writer)
+            await _delete_keys(self._url, resources.plan_context.keys, resources.writer_log.writer)
 
 
-async def _forget(url: str, keys: Keys, writer: str) -> None:
+async def _delete_keys(url: str, keys: Keys, writer: str) -> None:
     # By name, not by a search: who compares on a server with millions of keys is not to wait.
     client = client_of(url)
     try:

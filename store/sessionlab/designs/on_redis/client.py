@@ -8,7 +8,7 @@ from typing import Any
 import redis
 from redis.asyncio import Redis
 
-__all__ = ["client_of", "forget"]
+__all__ = ["client_of", "delete_keys"]
 
 
 def client_of(url: str, **options: object) -> Any:
@@ -17,7 +17,7 @@ def client_of(url: str, **options: object) -> Any:
     return kind.from_url(url, **options)
 
 
-def forget(url: str, prefix: str) -> None:
+def delete_keys(url: str, prefix: str) -> None:
     """Delete every key whose name begins with a brace and this prefix; blocks."""
     kind: Any = redis.Redis
     with suppress(redis.RedisError), kind.from_url(url, socket_timeout=5.0) as client:

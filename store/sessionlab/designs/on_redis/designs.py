@@ -19,10 +19,10 @@ from .get_then_set import GetThenSet
 from .lists_on_server import ListsOnServer
 from .pipeline_without_script import PipelineWithoutScript
 
-__all__ = ["made_on"]
+__all__ = ["make_designs"]
 
 
-def made_on(url: str, prefix: str, /) -> tuple[Design, ...]:
+def make_designs(url: str, prefix: str, /) -> tuple[Design, ...]:
     """Return all of them, in the order of their names in `ON_REDIS`.
 
     The prefixes of their stores begin with this one, and no two are the same.
@@ -53,8 +53,8 @@ def _design(
     numbers = count()
 
     def make(limits: StoreLimits | None) -> SessionStore:
-        relay = FaultyProxy(url, Random(next(numbers)), loses=loses)  # noqa: S311 - to be repeated
-        return kind(url, prefix=next(prefixes), relay=relay, limits=limits)
+        proxy = FaultyProxy(url, Random(next(numbers)), loses=loses)  # noqa: S311 - to be repeated
+        return kind(url, prefix=next(prefixes), proxy=proxy, limits=limits)
 
     summary, right = docstring(kind), flaw is None
     return Design(name, make, summary, right, flaw, explored=False)

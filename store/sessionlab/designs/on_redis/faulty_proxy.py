@@ -1,4 +1,4 @@
-"""An unkind network, on loopback: requests arrive in pieces, and one answer is lost."""
+"""A proxy on loopback that injects faults: requests arrive in pieces, and one reply is lost."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ANSWERS = 4
 
 
 class FaultyProxy:
-    """Carries what one store and its server say to each other.
+    """Forwards requests and replies between one store and its server.
 
-    From `begin` on requests arrive in pieces, with time for others in between, and of the next few
-    answers to a request with this word in it one does not come: its connection ends instead. All
-    this is drawn from a seed; who comes first meanwhile is not.
+    After `enable_faults`, requests arrive in pieces, with time for other tasks in between. One of
+    the next few replies to a request that contains `loses` is lost: the connection ends instead.
+    The faults are drawn from a seed; the order of the tasks is not.
     """
 
-    def __init__(self, url: str, dice: Random, *, loses: bytes = b"") -> None:
+    def __init__(self, url: str, rng: Random, *, loses: bytes = b"") -> None:
         parts = urlsplit(url)
         self._server = (parts.hostname or "", parts.port or _PORT)
         # Without the protocol's number asyncio leaves Nagle on, and pieces wait 40 ms each.
@@ -34,9 +34,9 @@ class FaultyProxy:
         here = f"{user}{at}127.0.0.1:{self._socket.getsockname()[1]}"
         self.url = parts._replace(netloc=here).geturl()
         """Where the store finds the server."""
-        self._dice = dice
+        self._rng = rng
         self._loses = loses
-        self._begun = False
+        self._faults_enabled = False
         self._left = 0
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -45,9 +45,9 @@ class FaultyProxy:
         """Accept connections."""
         self._listener = await asyncio.start_server(self._accept, sock=self._socket)
 
-    def begin(self) -> None:
-        """From now on be unkind."""
-        self._begun, self._left = True, self._dice.randrange(_ANSWERS)
+    def enable_faults(self) -> None:
+        """Inject faults from now on."""
+        self._faults_enabled, self._left = True, self._rng.randrange(_ANSWERS)
 
     async def aclose(self) -> None:
         """End all connections, and give the port back."""
@@ -62,37 +62,37 @@ class FaultyProxy:
             await asyncio.wait(tasks)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.get_running_loop().create_task(self._carry(reader, writer))
+        task = asyncio.get_running_loop().create_task(self._forward(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ways: list[asyncio.Task[None]] = []
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        pumps: list[asyncio.Task[None]] = []
         writers = [writer]
         try:
             there, to_there = await asyncio.open_connection(*self._server)
             writers.append(to_there)
             loop = asyncio.get_running_loop()
-            asked = bytearray()
-            ways += (
-                loop.create_task(self._requests(reader, to_there, asked)),
-                loop.create_task(self._answers(there, writer, asked)),
+            request = bytearray()
+            pumps += (
+                loop.create_task(self._requests(reader, to_there, request)),
+                loop.create_task(self._answers(there, writer, request)),
             )
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         except OSError:
             pass  # the store finds its connection closed, and says so
         finally:
-            for way in ways:
-                way.cancel()
+            for pump in pumps:
+                pump.cancel()
             for each in writers:
                 each.transport.abort()
-            await asyncio.gather(*ways, return_exceptions=True)
+            await asyncio.gather(*pumps, return_exceptions=True)
 
     async def _requests(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, asked: bytearray
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, request: bytearray
     ) -> None:
         while data := await source.read(_CHUNK):
-            asked[:] = data
+            request[:] = data
             for piece in self._pieces(data):
                 sink.write(piece)
                 await sink.drain()
@@ -102,16 +102,16 @@ class FaultyProxy:
 
     def _pieces(self, data: bytes) -> Iterator[bytes]:
         size = len(data)
-        if self._begun:
-            size = max(self._dice.randrange(5, 50), size // _PIECES)
+        if self._faults_enabled:
+            size = max(self._rng.randrange(5, 50), size // _PIECES)
         for start in range(0, len(data), size):
             yield data[start : start + size]
 
     async def _answers(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, asked: bytearray
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, request: bytearray
     ) -> None:
         while data := await source.read(_CHUNK):
-            if self._begun and self._loses and self._loses in asked:
+            if self._faults_enabled and self._loses and self._loses in request:
                 self._left -= 1
                 if self._left == -1:
                     return

@@ -31,35 +31,35 @@ class ListsOnServer(PlainSessionStore):
         url: str,
         *,
         prefix: str,
-        relay: FaultyProxy | None = None,
+        proxy: FaultyProxy | None = None,
         limits: StoreLimits | None = None,
     ) -> None:
         super().__init__(limits=limits)
         self._url = url
-        self._relay = relay
+        self._proxy = proxy
         self._prefix = prefix
         self._keys: set[str] = set()
         self._open = False
         retry = Retry(ExponentialBackoff(cap=0.01, base=0.001), self.retries)
-        self._client = client_of(url if relay is None else relay.url, retry=retry)
+        self._client = client_of(url if proxy is None else proxy.url, retry=retry)
 
     @property
     def is_open(self) -> bool:
         return self._open
 
     async def open(self) -> Self:
-        if self._relay is not None:
-            await self._relay.open()
+        if self._proxy is not None:
+            await self._proxy.open()
             await self._client.ping()
-            self._relay.begin()
+            self._proxy.enable_faults()
         self._open = True
         return self
 
     async def aclose(self, *, timeout: float | None = None) -> None:
         await super().aclose(timeout=timeout)
         await self._client.aclose()
-        if self._relay is not None:
-            await self._relay.aclose()
+        if self._proxy is not None:
+            await self._proxy.aclose()
         if self._keys:
             async with client_of(self._url) as client:
                 await client.unlink(*self._keys)
@@ -99,8 +99,8 @@ class ListsOnServer(PlainSessionStore):
 
     async def get_frames(self, session_id: str, /) -> list[MessageEnvelope]:
         await super().get_session(session_id)
-        held = await self._client.lrange(self._key(session_id), 0, -1)
-        return [MessageEnvelope.model_validate_json(each) for each in held]
+        lines = await self._client.lrange(self._key(session_id), 0, -1)
+        return [MessageEnvelope.model_validate_json(each) for each in lines]
 
     async def count_frames(self, session_id: str, /) -> int:
         await super().get_session(session_id)

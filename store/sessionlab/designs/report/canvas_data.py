@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ...pages.formatting import visible
+from ...pages.formatting import make_visible
 from ..results import Bar
 from .timeline import Spacing, is_open, lay_out
 
-__all__ = ["around", "wide_data"]
+__all__ = ["excerpt_around", "canvas_data"]
 
 _LARGEST = 3_000_000
 """Bytes."""
@@ -21,7 +21,7 @@ _LIMITS = (400, 120, 40, 12, 4)
 _OUTCOMES = {"ok": 0, "failed": 1}
 
 
-def wide_data(bars: Sequence[Bar], whole: Sequence[Bar]) -> str:
+def canvas_data(bars: Sequence[Bar], whole: Sequence[Bar]) -> str:
     """Return JSON for a `script` element: nothing in it can end one."""
     spacing = Spacing(moment=1, point=1, between=0, tail=1, length=lambda _: 3)
     timeline = lay_out(bars, spacing, whole)
@@ -43,13 +43,13 @@ def wide_data(bars: Sequence[Bar], whole: Sequence[Bar]) -> str:
     layout = {"rows": timeline.rows, "end": timeline.end, "places": places}
     data = b""
     for limit in _LIMITS:
-        data = msgspec.json.encode({**layout, **_words(bars, limit)})
+        data = msgspec.json.encode({**layout, **_encode_texts(bars, limit)})
         if len(data) <= _LARGEST:
             break
     return data.decode().replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def around(bars: Sequence[Bar], maximum: int) -> Sequence[Bar]:
+def excerpt_around(bars: Sequence[Bar], maximum: int) -> Sequence[Bar]:
     """Return so many calls around the first that could not be placed, most of them before it."""
     if len(bars) <= maximum:
         return bars
@@ -59,11 +59,11 @@ def around(bars: Sequence[Bar], maximum: int) -> Sequence[Bar]:
     return by_call[first : first + maximum]
 
 
-def _words(bars: Sequence[Bar], limit: int) -> dict[str, object]:
+def _encode_texts(bars: Sequence[Bar], limit: int) -> dict[str, object]:
     numbers: dict[str, int] = {}
 
     def number(text: str) -> int:
-        return numbers.setdefault(visible(text, limit), len(numbers))
+        return numbers.setdefault(make_visible(text, limit), len(numbers))
 
     words = [(number(bar.name), number(bar.argument), number(bar.result)) for bar in bars]
     return {"words": words, "texts": list(numbers)}

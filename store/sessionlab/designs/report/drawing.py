@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...pages.formatting import clipped, visible, width_of
+from ...pages.formatting import clip, make_visible, width_of
 from ..results import Bar, Picture
 from .timeline import Placed, Spacing, Timeline, is_open, lay_out
 
-__all__ = ["BAR", "Drawing", "Lane", "Shape", "draw", "sign_of", "word_of"]
+__all__ = ["BAR", "Drawing", "Lane", "Shape", "draw", "outcome_sign", "outcome_word"]
 
 BAR, _ROW, _TOP, _BADGE = 42, 64, 34, 18
-_COLUMN, _PADDING, _LEAST = 7.25, 20, 76
+_COLUMN, _PADDING, _MIN = 7.25, 20, 76
 _ROOMY, _WIDE, _NARROW = 12, 60, 36
 """Up to so many calls have labels of so many columns; more have shorter ones."""
 _EDGE = 16
@@ -47,7 +47,7 @@ class Shape:
     effect: str
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """Everything in one line."""
         return f"{self.client}: {self.call} → {self.result}. {self.outcome}. {self.effect}."
 
@@ -94,26 +94,26 @@ def draw(picture: Picture, bars: Sequence[Bar]) -> Drawing:
     )
 
 
-def sign_of(bar: Bar) -> str:
+def outcome_sign(bar: Bar) -> str:
     """A sign for those who do not see the colour."""
     return "✕" if bar.blocked else _SIGNS.get(bar.outcome, "?")
 
 
-def word_of(bar: Bar) -> str:
+def outcome_word(bar: Bar) -> str:
     """The outcome in words."""
     return _WORDS.get(bar.outcome, "outcome unknown")
 
 
 def _texts(bar: Bar, columns: int) -> tuple[str, str]:
-    sign = "" if bar.outcome == "ok" and not bar.blocked else f"{sign_of(bar)} "
-    call = f"{visible(bar.name, 60)}({visible(bar.argument, 80)})"
-    result = visible(bar.result, 80) or word_of(bar)
-    return clipped(f"{sign}{call}", columns), clipped(f"→ {result}", columns)
+    sign = "" if bar.outcome == "ok" and not bar.blocked else f"{outcome_sign(bar)} "
+    call = f"{make_visible(bar.name, 60)}({make_visible(bar.argument, 80)})"
+    result = make_visible(bar.result, 80) or outcome_word(bar)
+    return clip(f"{sign}{call}", columns), clip(f"→ {result}", columns)
 
 
 def _spacing(columns: int) -> Spacing:
     def length(bar: Bar) -> float:
-        return max(_LEAST, max(map(width_of, _texts(bar, columns))) * _COLUMN + _PADDING)
+        return max(_MIN, max(map(width_of, _texts(bar, columns))) * _COLUMN + _PADDING)
 
     return Spacing(moment=16, point=30, between=8, tail=52, length=length)
 
@@ -147,10 +147,10 @@ def _shape(placed: Placed, columns: int) -> Shape:
         badge=max(_BADGE, 7 * len(str(order)) + 9),
         order=order,
         client=f"client {bar.client}",
-        call=f"{visible(bar.name, 120)}({visible(bar.argument)})",
-        result=visible(bar.result) or "–",
+        call=f"{make_visible(bar.name, 120)}({make_visible(bar.argument)})",
+        result=make_visible(bar.result) or "–",
         interval=f"{bar.call} … {end}",
-        outcome=word_of(bar),
+        outcome=outcome_word(bar),
         effect=effect,
     )
 
@@ -174,8 +174,8 @@ def _label(picture: Picture, bars: Sequence[Bar]) -> str:
     clients = len({bar.client for bar in bars})
     blocked = [bar for bar in bars if bar.blocked]
     stuck = (
-        f" Client {blocked[0].client}'s {visible(blocked[0].name, 60)} cannot be placed."
+        f" Client {blocked[0].client}'s {make_visible(blocked[0].name, 60)} cannot be placed."
         if (blocked)
         else ""
     )
-    return f"{visible(picture.anomaly, 80)}: {len(bars)} calls of {clients} clients.{stuck}"
+    return f"{make_visible(picture.anomaly, 80)}: {len(bars)} calls of {clients} clients.{stuck}"

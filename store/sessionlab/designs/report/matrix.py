@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...pages.formatting import visible
-from ..results import Cell, Comparison, Picture, Row, Verdict
+from ...pages.formatting import make_visible
+from ..results import Cell, CellVerdict, Comparison, Picture, Row
 
-__all__ = ["Column", "Line", "Matrix", "Shown", "matrix_of"]
+__all__ = ["Column", "DesignRow", "Matrix", "MatrixCell", "matrix_of"]
 
 _SIGNS = {
-    Verdict.HOLDS: "✓",
-    Verdict.BROKEN: "✕",
-    Verdict.UNKNOWN: "?",
-    Verdict.NOT_OFFERED: "–",
+    CellVerdict.HOLDS: "✓",
+    CellVerdict.BROKEN: "✕",
+    CellVerdict.UNKNOWN: "?",
+    CellVerdict.NOT_OFFERED: "–",
 }
 _CLASSES = {
-    Verdict.HOLDS: "holds",
-    Verdict.BROKEN: "broken",
-    Verdict.UNKNOWN: "unknown",
-    Verdict.NOT_OFFERED: "none",
+    CellVerdict.HOLDS: "holds",
+    CellVerdict.BROKEN: "broken",
+    CellVerdict.UNKNOWN: "unknown",
+    CellVerdict.NOT_OFFERED: "none",
 }
 
 
@@ -32,7 +32,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class MatrixCell:
     """A cell as it is shown."""
 
     workload: str
@@ -45,14 +45,14 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DesignRow:
     """A design with its cells in the order of the columns."""
 
     design: str
     summary: str
     badge: str
     alarm: bool
-    cells: tuple[Shown, ...]
+    cells: tuple[MatrixCell, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Matrix:
     """Everything above the pictures, and the pictures with their ids."""
 
     columns: tuple[Column, ...]
-    lines: tuple[Line, ...]
+    rows: tuple[DesignRow, ...]
     summary: tuple[tuple[str, str], ...]
     """Class and sentence."""
     pictures: tuple[tuple[str, str, str, Picture], ...]
@@ -74,34 +74,42 @@ def matrix_of(comparison: Comparison) -> Matrix:
     names += sorted({cell.workload for row in comparison.rows for cell in row.cells} - set(names))
     promises = dict(comparison.workloads)
     pictures: list[tuple[str, str, str, Picture]] = []
-    lines: list[Line] = []
+    rows: list[DesignRow] = []
     for number, row in enumerate(comparison.rows, 1):
         cells = {cell.workload: cell for cell in row.cells}
-        shown: list[Shown] = []
+        shown: list[MatrixCell] = []
         for place, name in enumerate(names, 1):
             cell = cells.get(name)
             target = f"picture-{number}-{place}"
             if cell is not None and cell.picture is not None:
-                pictures.append((target, visible(row.design), visible(name), cell.picture))
+                pictures.append(
+                    (target, make_visible(row.design), make_visible(name), cell.picture)
+                )
             shown.append(_shown(name, cell, target))
         badge, alarm = _badge(row)
-        lines.append(Line(visible(row.design), visible(row.summary), badge, alarm, tuple(shown)))
+        rows.append(
+            DesignRow(
+                make_visible(row.design), make_visible(row.summary), badge, alarm, tuple(shown)
+            )
+        )
     return Matrix(
-        columns=tuple(Column(visible(name), visible(promises.get(name, ""))) for name in names),
-        lines=tuple(lines),
-        summary=_summary(lines),
+        columns=tuple(
+            Column(make_visible(name), make_visible(promises.get(name, ""))) for name in names
+        ),
+        rows=tuple(rows),
+        summary=_summary(rows),
         pictures=tuple(pictures),
     )
 
 
-def _shown(workload: str, cell: Cell | None, target: str) -> Shown:
+def _shown(workload: str, cell: Cell | None, target: str) -> MatrixCell:
     if cell is None:
-        return Shown(visible(workload), "unknown", "?", "unknown", "not checked", None)
+        return MatrixCell(make_visible(workload), "unknown", "?", "unknown", "not checked", None)
     grounds = ""
-    if cell.verdict is not Verdict.NOT_OFFERED:
-        grounds = f"{cell.histories:,} {visible(cell.how, 40)}"
-    return Shown(
-        visible(workload),
+    if cell.verdict is not CellVerdict.NOT_OFFERED:
+        grounds = f"{cell.histories:,} {make_visible(cell.how, 40)}"
+    return MatrixCell(
+        make_visible(workload),
         _CLASSES[cell.verdict],
         _SIGNS[cell.verdict],
         cell.verdict.value,
@@ -112,7 +120,7 @@ def _shown(workload: str, cell: Cell | None, target: str) -> Shown:
 
 def _badge(row: Row) -> tuple[str, bool]:
     """Return what the design is meant to be, and whether what was found says otherwise."""
-    broken = any(cell.verdict is Verdict.BROKEN for cell in row.cells)
+    broken = any(cell.verdict is CellVerdict.BROKEN for cell in row.cells)
     if row.right is None:
         return "", False
     if row.right:
@@ -120,7 +128,7 @@ def _badge(row: Row) -> tuple[str, bool]:
     return ("wrong on purpose", False) if broken else ("wrong on purpose, not caught", True)
 
 
-def _summary(lines: list[Line]) -> tuple[tuple[str, str], ...]:
-    kinds = [cell.kind for line in lines for cell in line.cells]
+def _summary(rows: list[DesignRow]) -> tuple[tuple[str, str], ...]:
+    kinds = [cell.kind for line in rows for cell in line.cells]
     words = (("holds", "hold"), ("broken", "broken"), ("unknown", "unknown"))
     return tuple((kind, f"{kinds.count(kind):,} {word}") for kind, word in words)

@@ -11,16 +11,17 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from ...pages.formatting import counted, visible
-from ...pages.html_page import render_sheet, text_of, write_sheet
+from ...pages.formatting import make_visible, pluralize
+from ...pages.html_page import render_html, template_text, write_html
 from ..results import Comparison, Picture
-from .canvas_data import around, wide_data
+from .canvas_data import canvas_data, excerpt_around
 from .drawing import BAR, Drawing, draw
 from .matrix import matrix_of
 
 __all__ = ["render_pictures", "render_report", "write_pictures", "write_report"]
 
-_MOST_DRAWN, _MOST_SHOWN = 400, 20_000
+_PACKAGE = "sessionlab.designs.report"
+_MAX_DRAWN, _MAX_SHOWN = 400, 20_000
 """Bars drawn as SVG; more go on a canvas, and of more than that only those around the call."""
 _EXCERPT = 40
 _LONG = 20_000
@@ -64,7 +65,7 @@ def render_report(comparison: Comparison) -> str:
         matrix=matrix,
         seeds=comparison.seeds,
         seconds=comparison.seconds,
-        versions={visible(name): visible(of) for name, of in comparison.versions.items()},
+        versions={make_visible(name): make_visible(of) for name, of in comparison.versions.items()},
     )
 
 
@@ -74,12 +75,12 @@ def render_pictures(title: str, pictures: Sequence[tuple[str, Picture | str]]) -
     items: list[tuple[str, str | _Figure]] = []
     for number, (about, picture) in enumerate(pictures, 1):
         if isinstance(picture, str):
-            items.append((visible(about), visible(picture)))
+            items.append((make_visible(about), make_visible(picture)))
             continue
-        figure = _figure(f"picture-{number}", visible(about), "", picture)
+        figure = _figure(f"picture-{number}", make_visible(about), "", picture)
         figures.append(figure)
-        items.append((visible(about), figure))
-    return _page("pictures.html", figures, title=visible(title), items=items)
+        items.append((make_visible(about), figure))
+    return _page("pictures.html", figures, title=make_visible(title), items=items)
 
 
 def write_report(comparison: Comparison, path: Path | str) -> None:
@@ -87,7 +88,7 @@ def write_report(comparison: Comparison, path: Path | str) -> None:
 
     Raises `OSError` when the file cannot be written.
     """
-    write_sheet(render_report(comparison), path)
+    write_html(render_report(comparison), path)
 
 
 def write_pictures(
@@ -97,51 +98,55 @@ def write_pictures(
 
     Raises `OSError` when the file cannot be written.
     """
-    write_sheet(render_pictures(title, pictures), path)
+    write_html(render_pictures(title, pictures), path)
 
 
 def _figure(id: str, heading: str, about: str, picture: Picture) -> _Figure:
-    shown = around(picture.bars, _MOST_SHOWN)
-    wide = len(shown) > _MOST_DRAWN
+    shown = excerpt_around(picture.bars, _MAX_SHOWN)
+    wide = len(shown) > _MAX_DRAWN
     blocked = next((bar for bar in picture.bars if bar.blocked), None)
     call = (
         ""
         if blocked is None
-        else (f"client {blocked.client}: {visible(blocked.name, 120)}({visible(blocked.argument)})")
+        else (
+            f"client {blocked.client}:"
+            f" {make_visible(blocked.name, 120)}({make_visible(blocked.argument)})"
+        )
     )
-    facts = [f"{len(shown):,} of {counted(picture.operations, 'call')}"]
+    facts = [f"{len(shown):,} of {pluralize(picture.operations, 'call')}"]
     if picture.deviations is not None:
-        far = f"{counted(picture.deviations, 'deviation')} from" if picture.deviations else "in"
-        facts.append(f"{far} the usual order")
+        far = f"{pluralize(picture.deviations, 'deviation')} from" if picture.deviations else "in"
+        facts.append(f"{far} the default order")
     return _Figure(
         id=id,
         heading=heading,
         about=about,
-        anomaly=visible(picture.anomaly, 80),
-        why=visible(" ".join(picture.why.split()), 2_000),
+        anomaly=make_visible(picture.anomaly, 80),
+        why=make_visible(" ".join(picture.why.split()), 2_000),
         blocked=call,
         stuck=sum(bar.blocked for bar in picture.bars),
-        saw="" if blocked is None else visible(blocked.result, 2_000) or "–",
-        state=visible(picture.state, 2_000),
-        expected=visible(picture.expected, 2_000),
+        saw="" if blocked is None else make_visible(blocked.result, 2_000) or "–",
+        state=make_visible(picture.state, 2_000),
+        expected=make_visible(picture.expected, 2_000),
         facts=tuple(facts),
-        token=visible(picture.token or "", 4_000),
+        token=make_visible(picture.token or "", 4_000),
         interleaving="\n".join(
-            visible(line, 400) for line in picture.interleaving[:_LONG].splitlines()
+            make_visible(line, 400) for line in picture.interleaving[:_LONG].splitlines()
         ),
-        drawing=draw(picture, around(shown, _EXCERPT) if wide else shown),
-        data=Markup(wide_data(shown, picture.bars)) if wide else None,  # noqa: S704 - JSON without < > &
+        drawing=draw(picture, excerpt_around(shown, _EXCERPT) if wide else shown),
+        data=Markup(canvas_data(shown, picture.bars)) if wide else None,  # noqa: S704 - JSON without < > &
         count=len(shown),
     )
 
 
 def _page(template: str, figures: Sequence[_Figure], **values: object) -> str:
-    scripts = [text_of("pictures.js")]
+    scripts = [template_text("pictures.js", _PACKAGE)]
     if any(figure.data is not None for figure in figures):
-        scripts += [text_of("overview.js"), text_of("canvas.js")]
-    return render_sheet(
+        scripts += [template_text(name, _PACKAGE) for name in ("overview.js", "canvas.js")]
+    return render_html(
         template,
-        style=text_of("report.css"),
+        package=_PACKAGE,
+        style=template_text("page.css"),
         scripts=scripts,
         values={"figures": figures, "bar": BAR, **values},
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from . import failures as of_failure
 from . import frames as of_frames
 from . import sessions as of_sessions
-from .workload import Play, Workload
+from .workload import ClientScript, Workload
 
-__all__ = ["WORKLOADS", "Play", "Workload"]
+__all__ = ["WORKLOADS", "ClientScript", "Workload"]
 
 _ALL = (
     Workload("updates", "No update of a session is lost.", of_sessions.updates),
@@ -15,7 +15,7 @@ _ALL = (
     Workload("reads", "Who reads after a write was answered sees it.", of_sessions.reads),
     Workload("listing", "A listing shows all sessions at one moment.", of_sessions.listing),
     Workload(
-        "limits", "A limit is never passed, not even by one.", of_sessions.limits, most_sessions=2
+        "limits", "A limit is never passed, not even by one.", of_sessions.limits, max_sessions=2
     ),
     Workload(
         "recreation",

@@ -10,9 +10,9 @@ from sessionkeeper.values.limits import StoreLimits
 
 from ... import RecordingStore
 
-__all__ = ["Play", "Workload"]
+__all__ = ["ClientScript", "Workload"]
 
-Play: TypeAlias = "Callable[[RecordingStore], Coroutine[object, None, None]]"
+ClientScript: TypeAlias = "Callable[[RecordingStore], Coroutine[object, None, None]]"
 """Plays the clients on an empty store. A refusal ends it; it raises nothing else of its own."""
 
 
@@ -23,8 +23,8 @@ class Workload:
     name: str
     promise: str
     """One sentence."""
-    play: Play
-    most_sessions: int | None = None
+    run_clients: ClientScript
+    max_sessions: int | None = None
     """The limit the store is made with, and judged by."""
     cancellations: int = 0
     """How many clients are cancelled at some moment of their lives, at most."""
@@ -32,5 +32,5 @@ class Workload:
     @property
     def limits(self) -> StoreLimits | None:
         """What the store is made with."""
-        maximum = self.most_sessions
+        maximum = self.max_sessions
         return None if maximum is None else StoreLimits(max_sessions=maximum)

@@ -14,13 +14,13 @@ from typing import TypeVar
 
 from ..history.operation import History, Operation
 from ..models.model import Model
-from .counter import Placed, stuck_partitions
+from .counter import CounterStep, stuck_partitions
 from .invariants import contradictions, stamp_contradictions
 from .partition import evidence, partition
 from .search import Search, end_of
 from .shrink import Shrinker
 from .transitions import TooManyStates
-from .validation import validate
+from .validation import check_model
 from .verdict import Blocked, CheckResult, Counterexample, Finding, Layer, Verdict
 from .version_order import check_version_order
 
@@ -42,21 +42,21 @@ def check(
     *,
     timeout: float | None = None,
     max_configurations: int = 4_000_000,
-    explained: bool = True,
+    explain_illegal: bool = True,
 ) -> CheckResult:
     """Decide whether a history is linearizable with respect to a model.
 
-    UNKNOWN when `timeout` seconds have passed, or so many configurations are held in memory, or
-    one operation has too many possible results; in CI, treat it as a failure. With `explained`, an
-    illegal history is shrunk afterwards, which takes at most some seconds more.
+    The verdict is UNKNOWN after `timeout` seconds, when `max_configurations` are in memory, or when
+    one operation has too many possible results; treat it as a failure in CI. With
+    `explain_illegal`, an illegal history is shrunk afterwards; this takes a few seconds at most.
 
-    Raises `TypeError` when a model of yours answers with a state that is not hashable, `ValueError`
-    when it changes one.
+    Raises `TypeError` when your model returns a state that is not hashable, `ValueError` when it
+    changes a state.
     """
     if isinstance(history, History):
-        model, history = model.judging(history.header), history.operations
+        model, history = model.for_header(history.header), history.operations
     with _without_collector():
-        return _check(history, model, timeout, max_configurations, explained)
+        return _check(history, model, timeout, max_configurations, explain_illegal)
 
 
 @contextmanager
@@ -76,9 +76,9 @@ def _check(
     model: Model[S],
     timeout: float | None,
     max_configurations: int,
-    explained: bool,
+    explain_illegal: bool,
 ) -> CheckResult:
-    validate(model, operations)
+    check_model(model, operations)
     deadline = None if timeout is None else time.monotonic() + timeout
     told = evidence(operations, model)
     parts = partition(told, model)
@@ -93,7 +93,7 @@ def _check(
     findings = stamps + (contradictions(model, operations) if undecided or silent else [])
     if findings:
         example = None
-        if explained:
+        if explain_illegal:
             example = _example_of(model, undecided, findings)
         cause = tuple(findings[:_FINDINGS])
         return result(Verdict.ILLEGAL, Layer.INVARIANTS, findings=cause, counterexample=example)
@@ -106,7 +106,7 @@ def _check(
         )
         if verdict is Verdict.OK and not undecided:
             return result(Verdict.OK, Layer.VERSION_ORDER)
-    if failed is not None and explained:
+    if failed is not None and explain_illegal:
         return result(verdict, Layer.SEARCH, counterexample=explain(model, failed))
     return result(verdict, Layer.SEARCH, reason=reason)
 
@@ -156,7 +156,7 @@ def _decide_together(
         return Verdict.OK, None, None
     searched = {id(search.part): search for search in searches}
     counting: list[list[Operation]] = []
-    orders: list[list[Placed]] = []
+    orders: list[list[CounterStep]] = []
     for part in parts:
         search = searched.get(id(part))
         order: list[tuple[Operation, S]] = []
@@ -169,7 +169,7 @@ def _decide_together(
             counting.append(part)
             orders.append(
                 [
-                    Placed(operation.call, end_of(operation), *use)
+                    CounterStep(operation.call, end_of(operation), *use)
                     for (operation, _), use in zip(order, uses, strict=True)
                 ]
             )

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-__all__ = ["Placed", "stuck_partitions"]
+__all__ = ["CounterStep", "stuck_partitions"]
 
 
-class Placed(NamedTuple):
+class CounterStep(NamedTuple):
     """An operation in its partition's order: times, and how it uses the counter."""
 
     call: int
@@ -24,13 +24,13 @@ class Placed(NamedTuple):
     reached: int | None
 
 
-def stuck_partitions(orders: Sequence[Sequence[Placed]]) -> set[int]:
+def stuck_partitions(orders: Sequence[Sequence[CounterStep]]) -> set[int]:
     """Return the partitions whose orders do not go together, by their numbers; none if all do."""
     return _Merge(orders).run()
 
 
 class _Merge:
-    def __init__(self, orders: Sequence[Sequence[Placed]]) -> None:
+    def __init__(self, orders: Sequence[Sequence[CounterStep]]) -> None:
         self._orders = orders
         self._done = [0] * len(orders)
         """How many of each partition are placed."""
@@ -62,7 +62,7 @@ class _Merge:
             if self._done[partition] < len(order)
         }
 
-    def _at(self, place: tuple[int, int]) -> Placed:
+    def _at(self, place: tuple[int, int]) -> CounterStep:
         return self._orders[place[0]][place[1]]
 
     def _advance(self, partition: int) -> None:

@@ -71,19 +71,19 @@ def grade(
     An operation whose outcome is not known may have taken effect anywhere, or not at all.
     """
     if isinstance(history, History):
-        model, history = model.judging(history.header), history.operations
+        model, history = model.for_header(history.header), history.operations
     operations = history
     deadline = time.monotonic() + timeout
     open_parts = partition(evidence(operations, model), model)
     verdicts: dict[Guarantee, Verdict] = {}
     for guarantee in Guarantee:
-        answers = [_ask(model, part, guarantee, deadline) for part in open_parts]
-        verdicts[guarantee] = _worst(answers)
+        answers = [_decide(model, part, guarantee, deadline) for part in open_parts]
+        verdicts[guarantee] = _combine(answers)
         if guarantee is Guarantee.LINEARIZABLE:
             if verdicts[guarantee] is Verdict.OK and len(open_parts) > 1:
                 # What partitions share, a counter, only the whole check looks at.
                 left = max(0.0, deadline - time.monotonic())
-                whole = check(operations, model, timeout=left, explained=False)
+                whole = check(operations, model, timeout=left, explain_illegal=False)
                 verdicts[guarantee] = whole.verdict
             # A linearizable partition keeps all the others too.
             pairs = zip(open_parts, answers, strict=True)
@@ -91,14 +91,14 @@ def grade(
     return Grade(verdicts)
 
 
-def _worst(answers: Sequence[Verdict]) -> Verdict:
+def _combine(answers: Sequence[Verdict]) -> Verdict:
     for verdict in (Verdict.ILLEGAL, Verdict.UNKNOWN):
         if verdict in answers:
             return verdict
     return Verdict.OK
 
 
-def _ask(
+def _decide(
     model: Model[S], part: Sequence[Operation], guarantee: Guarantee, deadline: float
 ) -> Verdict:
     answers: list[Verdict] = []
@@ -113,7 +113,7 @@ def _ask(
         answers.append(answer or Verdict.UNKNOWN)
         if answer is Verdict.ILLEGAL:
             break
-    return _worst(answers)
+    return _combine(answers)
 
 
 def _questions(
@@ -140,7 +140,7 @@ def _in_order_of_clients(operations: Sequence[Operation]) -> Question:
     after: dict[int, int] = {}
     last: dict[int, int] = {}
     for index, operation in enumerate(operations):
-        widened.append(_widened(operation, _FIRST, _LAST))
+        widened.append(_widen(operation, _FIRST, _LAST))
         if operation.outcome is not Outcome.UNKNOWN:
             if operation.client in last:
                 after[index] = last[operation.client]
@@ -158,7 +158,7 @@ def _as_one_client_sees(
     for index, operation in enumerate(operations):
         is_read = model.is_read(operation)
         if is_read:
-            widened.append(_widened(operation, _FIRST, operation.returned))
+            widened.append(_widen(operation, _FIRST, operation.returned))
             if bound is not None:
                 after[index] = bound
         else:
@@ -169,7 +169,7 @@ def _as_one_client_sees(
     return widened, after
 
 
-def _widened(operation: Operation, call: int, returned: int | None) -> Operation:
+def _widen(operation: Operation, call: int, returned: int | None) -> Operation:
     if operation.outcome is Outcome.UNKNOWN:
         return msgspec.structs.replace(operation, call=call)
     return msgspec.structs.replace(operation, call=call, returned=returned)

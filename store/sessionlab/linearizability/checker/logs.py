@@ -9,14 +9,14 @@ from typing import NamedTuple, TypeAlias
 from ..history.exact import exact
 from ..history.operation import Operation, Plain
 from ..models.facts import (
-    Appended,
-    Counted,
-    Ended,
+    AppendFact,
+    AttemptFact,
+    CountFact,
     Fact,
-    Looked,
-    Offered,
-    Removed,
-    Shortened,
+    LastNumberFact,
+    ReadFact,
+    RemovalFact,
+    TrimFact,
 )
 from .order_in_time import inversions
 from .verdict import Finding
@@ -40,7 +40,7 @@ class _Look(NamedTuple):
 class _Log:
     appended: list[_Append] = field(default_factory=list[_Append])
     offered: list[Plain] = field(default_factory=list["Plain"])
-    looks: list[Looked] = field(default_factory=list[Looked])
+    looks: list[ReadFact] = field(default_factory=list[ReadFact])
     lookers: list[Operation] = field(default_factory=list[Operation])
     ends: list[_Moment] = field(default_factory=list[_Moment])
     counts: list[_Moment] = field(default_factory=list[_Moment])
@@ -56,7 +56,7 @@ class Logs:
 
     def note(self, fact: Fact, operation: Operation) -> None:
         """Take in one fact. What is given as a number and is none, the model refuses."""
-        if isinstance(fact, Removed):
+        if isinstance(fact, RemovalFact):
             self._removed.add(fact.log)
             return
         if not _is_sound(fact):
@@ -64,16 +64,16 @@ class Logs:
         log = self._logs.get(fact.log)
         if log is None:
             log = self._logs[fact.log] = _Log()
-        if isinstance(fact, Appended):
+        if isinstance(fact, AppendFact):
             log.appended.append((fact.first, exact(fact.items), operation))
-        elif isinstance(fact, Offered):
+        elif isinstance(fact, AttemptFact):
             log.offered.extend(exact(fact.items))
-        elif isinstance(fact, Looked):
+        elif isinstance(fact, ReadFact):
             log.looks.append(fact._replace(items=exact(fact.items)))
             log.lookers.append(operation)
-        elif isinstance(fact, Counted):
+        elif isinstance(fact, CountFact):
             log.counts.append((fact.items, operation))
-        elif isinstance(fact, Ended):
+        elif isinstance(fact, LastNumberFact):
             log.ends.append((fact.last, operation))
         else:
             log.shortened = True
@@ -85,7 +85,7 @@ class Logs:
             if None in self._removed or name in self._removed:
                 continue
             log.appended.sort(key=lambda entry: (entry[0], len(entry[1])))
-            looks = list(_resolved(log))
+            looks = list(_resolve(log))
             found.extend(_numbers(log))
             found.extend(self._contents(name, log, looks))
             found.extend(_torn(log, looks))
@@ -124,16 +124,18 @@ class Logs:
         return Finding("dirty read", text, operations)
 
 
-def _is_sound(fact: Appended | Offered | Looked | Counted | Ended | Shortened) -> bool:
+def _is_sound(
+    fact: AppendFact | AttemptFact | ReadFact | CountFact | LastNumberFact | TrimFact,
+) -> bool:
     """Whether it is a fact whose number is one."""
-    if isinstance(fact, Appended | Looked):
-        return type(fact.first) is int or (fact.first is None and isinstance(fact, Looked))
-    if isinstance(fact, Counted | Ended):
+    if isinstance(fact, AppendFact | ReadFact):
+        return type(fact.first) is int or (fact.first is None and isinstance(fact, ReadFact))
+    if isinstance(fact, CountFact | LastNumberFact):
         return type(fact[1]) is int
-    return isinstance(fact, Offered | Shortened)
+    return isinstance(fact, AttemptFact | TrimFact)
 
 
-def _resolved(log: _Log) -> Iterator[_Look]:
+def _resolve(log: _Log) -> Iterator[_Look]:
     """The looks whose numbers are known: replies without numbers count from 1, or not at all."""
     for look, operation in zip(log.looks, log.lookers, strict=True):
         first = look.first

@@ -140,7 +140,7 @@ class Search(Generic[S]):
         while steps > 0:
             steps -= 1
             dead = fresh and (
-                self._was_here(first, mask, used, state)
+                self._already_tried(first, mask, used, state)
                 if unknown
                 else (first, mask, state) in seen
             )
@@ -230,7 +230,7 @@ class Search(Generic[S]):
         self._choices.extend((first, mask, used, node, placed, state) for state in states[1:])
         return states[0]
 
-    def _was_here(self, first: int, mask: int, used: int, state: int) -> bool:
+    def _already_tried(self, first: int, mask: int, used: int, state: int) -> bool:
         """Whether this was tried with no more unknown operations used; remember it if not."""
         key = (first, mask, state)
         tried = self._failed.get(key)

@@ -84,7 +84,7 @@ class Shrinker(Generic[S]):
             needed: list[int] = []
             for start in range(0, len(candidates), chunk):
                 some = candidates[start : start + chunk]
-                weak = self._weakened(some)
+                weak = self._weaken(some)
                 if self._may_go_on() and self._is_illegal(weak):
                     self._operations = weak
                 else:
@@ -98,10 +98,10 @@ class Shrinker(Generic[S]):
     def _may_go_on(self) -> bool:
         return self._checks > 0 and time.monotonic() < self._deadline
 
-    def _weakened(self, some: Sequence[int]) -> list[Operation]:
+    def _weaken(self, some: Sequence[int]) -> list[Operation]:
         chosen = set(some)
         return [
-            _open_ended(operation) if index in chosen else operation
+            _make_open_ended(operation) if index in chosen else operation
             for index, operation in enumerate(self._operations)
         ]
 
@@ -142,7 +142,7 @@ def later_part(search: Search[S], cut: int) -> tuple[list[S], list[Operation]]:
         if first + mask.bit_length() <= cut and not ended >> first & ~mask
     }
     open_then = [
-        _open_ended(operations[i]) for i in front if not _has_ended(operations[i], moment - 1)
+        _make_open_ended(operations[i]) for i in front if not _has_ended(operations[i], moment - 1)
     ]
     return [search.state(each) for each in sorted(starts)], open_then + operations[cut:]
 
@@ -154,7 +154,7 @@ def _until(stuck: Sequence[Operation], operations: Sequence[Operation]) -> list[
         return list(operations)
     end = min(ends)
     return [
-        operation if _has_ended(operation, end) else _open_ended(operation)
+        operation if _has_ended(operation, end) else _make_open_ended(operation)
         for operation in operations
         if operation.call <= end
     ]
@@ -164,7 +164,7 @@ def _has_ended(operation: Operation, end: int) -> bool:
     return operation.returned is not None and operation.returned <= end
 
 
-def _open_ended(operation: Operation) -> Operation:
+def _make_open_ended(operation: Operation) -> Operation:
     if operation.outcome is Outcome.UNKNOWN:
         return operation
     return msgspec.structs.replace(operation, outcome=Outcome.UNKNOWN, returned=None, result=None)

@@ -14,7 +14,7 @@ __all__ = ["IMPOSSIBLE", "TooManyStates", "Transitions"]
 S = TypeVar("S", bound=Hashable)
 
 IMPOSSIBLE = -1
-_MOST_NEXT_STATES = 4096
+_MAX_NEXT_STATES = 4096
 
 
 class TooManyStates(Exception):
@@ -69,7 +69,7 @@ class Transitions(Generic[S]):
         following: dict[int, None] = {}
         for reached in self._model.step(self.states[state], operation):
             following[self.number(reached)] = None
-            if len(following) > _MOST_NEXT_STATES:
+            if len(following) > _MAX_NEXT_STATES:
                 raise TooManyStates
         if index >= self._definite and len(following) > 1:
             following.pop(state, None)  # it may never take effect anyway

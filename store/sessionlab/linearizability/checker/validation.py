@@ -11,7 +11,7 @@ from ..history.exact import exact
 from ..history.operation import Operation
 from ..models.model import Model
 
-__all__ = ["validate"]
+__all__ = ["check_model"]
 
 S = TypeVar("S", bound=Hashable)
 
@@ -19,7 +19,7 @@ _TRIED = 200
 _NEXT_STATES = 16
 
 
-def validate(model: Model[S], operations: Sequence[Operation]) -> None:
+def check_model(model: Model[S], operations: Sequence[Operation]) -> None:
     """Play the first operations and look at what the model does with its states.
 
     Raises `TypeError` for a state that is not hashable, `ValueError` for one that `step` changed.

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import msgspec
 
-__all__ = ["FALSE", "TRUE", "coarse", "exact", "shown"]
+__all__ = ["FALSE", "TRUE", "coarse", "exact", "format_exact"]
 
 TRUE, FALSE = b"true", b"false"
 _NAN = b"NaN"
@@ -84,6 +84,6 @@ def coarse(key: Hashable, /) -> Hashable:
     return _NAN if key != key else key  # noqa: PLR0124 - NaN alone
 
 
-def shown(form: object, /) -> str:
+def format_exact(form: object, /) -> str:
     """Return an exact form in words."""
     return form.decode() if isinstance(form, bytes) else repr(form)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-__all__ = ["decoded", "encoded"]
+__all__ = ["decode_line", "encode_line"]
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ _encode = msgspec.json.Encoder().encode
 _SHOWN = 40
 
 
-def encoded(line: object, values: Sequence[object], /) -> str:
+def encode_line(line: object, values: Sequence[object], /) -> str:
     """Return the text of a line, in which these are the values."""
     if all(map(_is_json, values)):
         return _encode(line).decode()
@@ -41,7 +41,7 @@ def _is_json(value: object) -> bool:
     return True
 
 
-def decoded(text: str, decoder: msgspec.json.Decoder[T], /) -> T:
+def decode_line(text: str, decoder: msgspec.json.Decoder[T], /) -> T:
     """Return what a line says, with its types: `1` is an integer, `1.0` is a float.
 
     Raises `ValueError` for what is no such line, and for a key given twice; it quotes no values.

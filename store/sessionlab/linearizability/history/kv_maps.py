@@ -35,11 +35,11 @@ def read_kv_maps(lines: Iterable[str], source: str) -> History:
             raise pairing.malformed(number, "not a map of a key-value run")
         digits, kind, name, key, shown = match.groups()
         process = pairing.number(number, digits)
-        value = None if shown is None else _unescaped(shown)
+        value = None if shown is None else _unescape(shown)
         if kind == "invoke":
             if (value is None) != (name == "get"):
                 raise pairing.malformed(number, f"not a value to {name}")
-            argument = (_unescaped(key), value)
+            argument = (_unescape(key), value)
             pairing.call(number, process, name, argument)
             continue
         if kind == "ok" and name == "get" and value is None:
@@ -49,12 +49,12 @@ def read_kv_maps(lines: Iterable[str], source: str) -> History:
     return History(header=Header(model="kv", store="kv"), operations=pairing.finish())
 
 
-def _unescaped(text: str) -> str:
-    plain = _ESCAPE.sub(_meant, text)
+def _unescape(text: str) -> str:
+    plain = _ESCAPE.sub(_unescape_one, text)
     # Two escapes may be one character: the two halves of a pair.
     return plain.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
-def _meant(match: re.Match[str]) -> str:
+def _unescape_one(match: re.Match[str]) -> str:
     number, letter = match.groups()
     return _ESCAPES.get(letter, match[0]) if number is None else chr(int(number, 16))

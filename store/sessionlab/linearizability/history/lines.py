@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
-from .json_text import decoded, encoded
+from .json_text import decode_line, encode_line
 from .operation import FORMAT, VERSION, Header, History, Operation, Outcome, Plain
 
 __all__ = ["history_lines", "read_history_lines"]
@@ -40,9 +40,9 @@ def history_lines(history: History) -> Iterator[str]:
     The format is stable: version 1 is read by every later version of this library.
     """
     head = {"format": FORMAT, "version": VERSION} | msgspec.to_builtins(history.header)
-    yield encoded(head, ())
+    yield encode_line(head, ())
     for operation in history.operations:
-        yield encoded(operation, (operation.argument, operation.result))
+        yield encode_line(operation, (operation.argument, operation.result))
 
 
 def read_history_lines(lines: Iterable[str], source: str) -> History:
@@ -66,7 +66,7 @@ def read_history_lines(lines: Iterable[str], source: str) -> History:
 
 
 def _read_header(line: str) -> Header:
-    read = decoded(line, _header)
+    read = decode_line(line, _header)
     if read.format != FORMAT:
         raise ValueError(f"not the header of a {FORMAT}")
     if read.version != VERSION:
@@ -82,7 +82,7 @@ def _read_header(line: str) -> Header:
 
 
 def _read_operation(line: str) -> Operation:
-    read = decoded(line, _operation)
+    read = decode_line(line, _operation)
     if read.returned is None and read.outcome is not Outcome.UNKNOWN:
         raise ValueError(f"an operation that is {read.outcome} has returned at some time")
     if read.returned is not None and read.returned < read.call:

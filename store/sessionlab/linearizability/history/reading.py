@@ -49,7 +49,7 @@ def read_history(path: str | Path, /, *, format: HistoryFormat | None = None) ->
         raise ValueError(f"{source}, line {line}: not UTF-8") from None
     if not text.strip():
         raise ValueError(f"{source}: empty")
-    reader = _READERS[format or _told_by(text, source)]
+    reader = _READERS[format or _detect_format(text, source)]
     # Not `splitlines`, which also ends a line inside a JSON text.
     history = reader(io.StringIO(text), source)
     if not history.operations:
@@ -66,7 +66,7 @@ def write_history(history: History, path: str | Path, /) -> None:
             file.write(f"{line}\n")
 
 
-def _told_by(text: str, source: str) -> HistoryFormat:
+def _detect_format(text: str, source: str) -> HistoryFormat:
     first = text.lstrip().partition("\n")[0]
     if first.startswith('{"'):
         return HistoryFormat.SESSIONKEEPER

@@ -10,18 +10,18 @@ from typing import NamedTuple, TypeAlias
 from ..history.operation import Plain
 
 __all__ = [
-    "Appended",
-    "Counted",
-    "Ended",
+    "AppendFact",
+    "CountFact",
+    "LastNumberFact",
     "Fact",
-    "Looked",
-    "Offered",
-    "Removed",
-    "Shortened",
+    "ReadFact",
+    "AttemptFact",
+    "RemovalFact",
+    "TrimFact",
 ]
 
 
-class Appended(NamedTuple):
+class AppendFact(NamedTuple):
     """Items were put into a log, as numbers `first` and following, in one step."""
 
     log: str
@@ -29,14 +29,14 @@ class Appended(NamedTuple):
     items: tuple[Plain, ...]
 
 
-class Offered(NamedTuple):
+class AttemptFact(NamedTuple):
     """Items that may have been put into a log: nobody knows, nor with which numbers."""
 
     log: str
     items: tuple[Plain, ...]
 
 
-class Looked(NamedTuple):
+class ReadFact(NamedTuple):
     """Items `first` and following were seen; the last of the log as well if `to_the_end`.
 
     `first` is None where the reply does not tell it: right after what was shortened away.
@@ -50,30 +50,32 @@ class Looked(NamedTuple):
     """Seen at one moment between call and return, not some time before."""
 
 
-class Counted(NamedTuple):
+class CountFact(NamedTuple):
     """So many items were in the log."""
 
     log: str
     items: int
 
 
-class Ended(NamedTuple):
+class LastNumberFact(NamedTuple):
     """The last number of the log was `last`."""
 
     log: str
     last: int
 
 
-class Shortened(NamedTuple):
+class TrimFact(NamedTuple):
     """Items at the front of the log may have been taken away."""
 
     log: str
 
 
-class Removed(NamedTuple):
+class RemovalFact(NamedTuple):
     """The log may have been removed, so that another one may take its name; None: any log."""
 
     log: str | None
 
 
-Fact: TypeAlias = Appended | Offered | Looked | Counted | Ended | Shortened | Removed
+Fact: TypeAlias = (
+    AppendFact | AttemptFact | ReadFact | CountFact | LastNumberFact | TrimFact | RemovalFact
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import ClassVar, TypeAlias, cast
 
-from ..history.exact import exact, shown
+from ..history.exact import exact, format_exact
 from ..history.operation import Operation, Outcome
 from .model import Model
 
@@ -67,17 +67,19 @@ class KeyValue(Model[Value]):
             raise ValueError("only texts are appended")
 
     def describe(self, state: Value, /) -> str:
-        return f"the value is {_shown(state)}"
+        return f"the value is {_format_value(state)}"
 
     def explain(self, state: Value, operation: Operation, /) -> str:
         if operation.name == "get":
-            return f"get answered {_shown(exact(operation.result))}, but {self.describe(state)}"
+            return (
+                f"get answered {_format_value(exact(operation.result))}, but {self.describe(state)}"
+            )
         if operation.name == "append":
             return f"append is possible to a text only, but {self.describe(state)}"
         return "put is always possible"
 
 
-def _shown(value: Value) -> str:
+def _format_value(value: Value) -> str:
     if not isinstance(value, str) or len(value) <= _SHOWN:
-        return shown(value)
+        return format_exact(value)
     return f"{len(value)} characters ending in {value[-_SHOWN:]!r}"

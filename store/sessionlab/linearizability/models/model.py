@@ -55,7 +55,7 @@ class Model(Protocol[S]):
         """
         return cast("Hashable", exact(state))
 
-    def judging(self, header: Header, /) -> Self:
+    def for_header(self, header: Header, /) -> Self:
         """Return the model for histories that come from where the header says."""
         return self
 

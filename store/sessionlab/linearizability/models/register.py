@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import ClassVar, TypeAlias, cast
 
-from ..history.exact import exact, shown
+from ..history.exact import exact, format_exact
 from ..history.operation import Operation, Outcome
 from .model import Model
 
@@ -58,21 +58,22 @@ class Register(Model[Value]):
             raise ValueError("no operation of a register")
 
     def describe(self, state: Value, /) -> str:
-        return f"the register holds {_held(state)}"
+        return f"the register holds {_format_form(state)}"
 
     def explain(self, state: Value, operation: Operation, /) -> str:
         if operation.name == "read":
-            return f"read {_shown(operation.result)}, but {self.describe(state)}"
+            return f"read {_format_value(operation.result)}, but {self.describe(state)}"
         if operation.name == "write":
-            return f"write {_shown(operation.argument)} is always possible"
+            return f"write {_format_value(operation.argument)} is always possible"
         expected, new = cast("tuple[Value, Value]", operation.argument)
         did = "failed" if operation.outcome is Outcome.FAILED else "succeeded"
-        return f"cas {_shown(expected)} to {_shown(new)} {did}, but {self.describe(state)}"
+        values = f"{_format_value(expected)} to {_format_value(new)}"
+        return f"cas {values} {did}, but {self.describe(state)}"
 
 
-def _shown(value: object) -> str:
-    return _held(exact(value))
+def _format_value(value: object) -> str:
+    return _format_form(exact(value))
 
 
-def _held(form: object) -> str:
-    return "nil" if form is None else shown(form)
+def _format_form(form: object) -> str:
+    return "nil" if form is None else format_exact(form)

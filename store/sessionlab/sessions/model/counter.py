@@ -8,7 +8,7 @@ from typing import cast
 from ...linearizability.history.operation import Operation, Outcome, Plain
 from ...linearizability.models.model import CounterUse
 from ..layout import EffectData, SessionData
-from .state import Entry, State
+from .state import Entry, ModelState
 
 __all__ = ["counter_uses", "stamps_of"]
 
@@ -43,7 +43,7 @@ def _numbers(revisions: Iterable[int]) -> tuple[int, ...]:
     return tuple(each for each in revisions if type(each) is int)
 
 
-def counter_uses(order: Sequence[tuple[Operation, State]]) -> list[CounterUse]:
+def counter_uses(order: Sequence[tuple[Operation, ModelState]]) -> list[CounterUse]:
     """Return how each operation of an order that works uses the counter.
 
     The revision of a write whose reply does not tell it, another operation may tell later: it was
@@ -52,7 +52,7 @@ def counter_uses(order: Sequence[tuple[Operation, State]]) -> list[CounterUse]:
     given: list[int | None] = []
     reached: list[int | None] = []
     open_writes: dict[str, int] = {}
-    before = State(0, ())
+    before = ModelState(0, ())
     for index, (operation, after) in enumerate(order):
         stamps = stamps_of(operation)
         told = list(_told(operation))
@@ -73,7 +73,9 @@ def counter_uses(order: Sequence[tuple[Operation, State]]) -> list[CounterUse]:
     return [CounterUse(*each) for each in zip(given, reached, strict=True)]
 
 
-def _changed(before: State, after: State) -> Iterator[tuple[str, Entry | None, Entry | None]]:
+def _changed(
+    before: ModelState, after: ModelState
+) -> Iterator[tuple[str, Entry | None, Entry | None]]:
     """Return the sessions that are not as they were: (id, entry before, entry after)."""
     if before.entries is after.entries:
         return

@@ -7,14 +7,14 @@ from typing import TypeAlias, cast
 
 from ...linearizability.history.operation import Operation, Outcome, Plain
 from ...linearizability.models.facts import (
-    Appended,
-    Counted,
-    Ended,
+    AppendFact,
+    AttemptFact,
+    CountFact,
     Fact,
-    Looked,
-    Offered,
-    Removed,
-    Shortened,
+    LastNumberFact,
+    ReadFact,
+    RemovalFact,
+    TrimFact,
 )
 from ...linearizability.models.model import OrderKey
 from ..layout import FrameData, SessionData
@@ -37,55 +37,55 @@ def _nothing(operation: Operation) -> Iterator[Fact]:
 
 def _seen(operation: Operation) -> Iterator[Fact]:
     report = cast("SessionData", operation.result)
-    yield Ended(report[0], report[4])
+    yield LastNumberFact(report[0], report[4])
 
 
 def _seen_all(operation: Operation) -> Iterator[Fact]:
     for report in cast("tuple[SessionData, ...]", operation.result):
-        yield Ended(report[0], report[4])
+        yield LastNumberFact(report[0], report[4])
 
 
 def _page(operation: Operation) -> Iterator[Fact]:
     for report in cast("tuple[tuple[SessionData, ...], str | None]", operation.result)[0]:
-        yield Ended(report[0], report[4])
+        yield LastNumberFact(report[0], report[4])
 
 
 def _got_or_created(operation: Operation) -> Iterator[Fact]:
     report, _ = cast("tuple[SessionData, bool]", operation.result)
-    yield Ended(report[0], report[4])
+    yield LastNumberFact(report[0], report[4])
 
 
 def _removed(operation: Operation) -> Iterator[Fact]:
-    yield Removed(cast("str", operation.argument))
+    yield RemovalFact(cast("str", operation.argument))
 
 
 def _purged(operation: Operation) -> Iterator[Fact]:
-    yield Removed(None)
+    yield RemovalFact(None)
 
 
 def _added(operation: Operation) -> Iterator[Fact]:
     frame = cast("FrameData", operation.argument)
-    yield Appended(frame[0], cast("int", operation.result), (frame,))
+    yield AppendFact(frame[0], cast("int", operation.result), (frame,))
 
 
 def _added_several(operation: Operation) -> Iterator[Fact]:
     session_id, frames = cast("tuple[str, tuple[FrameData, ...]]", operation.argument)[:2]
-    yield Appended(session_id, cast("tuple[int, int]", operation.result)[0], frames)
+    yield AppendFact(session_id, cast("tuple[int, int]", operation.result)[0], frames)
 
 
 def _offered(operation: Operation) -> Iterator[Fact]:
     frame = cast("FrameData", operation.argument)
-    yield Offered(frame[0], (frame,))
+    yield AttemptFact(frame[0], (frame,))
 
 
 def _offered_several(operation: Operation) -> Iterator[Fact]:
     session_id, frames = cast("tuple[str, tuple[FrameData, ...]]", operation.argument)[:2]
-    yield Offered(session_id, frames)
+    yield AttemptFact(session_id, frames)
 
 
 def _got_frames(operation: Operation) -> Iterator[Fact]:
     frames = cast("tuple[FrameData, ...]", operation.result)
-    yield Looked(cast("str", operation.argument), None, frames, to_the_end=True)
+    yield ReadFact(cast("str", operation.argument), None, frames, to_the_end=True)
 
 
 def _read_frames(operation: Operation) -> Iterator[Fact]:
@@ -93,22 +93,22 @@ def _read_frames(operation: Operation) -> Iterator[Fact]:
     numbered = cast("tuple[tuple[int, FrameData], ...]", operation.result)
     if numbered:
         frames = tuple(frame for _, frame in numbered)
-        yield Looked(session_id, numbered[0][0], frames, newest or len(frames) < limit)
+        yield ReadFact(session_id, numbered[0][0], frames, newest or len(frames) < limit)
 
 
 def _watched(operation: Operation) -> Iterator[Fact]:
     session_id, _ = cast("tuple[str, int]", operation.argument)
     seq, frame = cast("tuple[int, FrameData]", operation.result)
-    yield Looked(session_id, seq, (frame,), to_the_end=False, at_once=False)
+    yield ReadFact(session_id, seq, (frame,), to_the_end=False, at_once=False)
 
 
 def _counted(operation: Operation) -> Iterator[Fact]:
-    yield Counted(cast("str", operation.argument), cast("int", operation.result))
+    yield CountFact(cast("str", operation.argument), cast("int", operation.result))
 
 
 def _shortened(operation: Operation) -> Iterator[Fact]:
     argument = operation.argument
-    yield Shortened(cast("str", argument[0] if isinstance(argument, tuple) else argument))
+    yield TrimFact(cast("str", argument[0] if isinstance(argument, tuple) else argument))
 
 
 _UNKNOWN: dict[str, Tell] = {

@@ -10,8 +10,8 @@ from ...linearizability.history.exact import TRUE
 from ...linearizability.history.operation import Plain
 from ..layout import EffectData, FrameData
 from .logs import LogTree
-from .sessions import States, changed
-from .state import LIVE, Entry, State, find, replaced
+from .sessions import States, apply_change
+from .state import LIVE, Entry, ModelState, find, replace_entry
 
 __all__ = ["Frames"]
 
@@ -29,7 +29,7 @@ class Frames:
     def __init__(self) -> None:
         self._tree = LogTree()
 
-    def add(self, state: State, argument: Plain, result: Plain, known: bool) -> States:
+    def add(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
         """The next number, if the session has not ended."""
         frame = cast("FrameData", argument)
         entry = find(state, frame[0])
@@ -42,9 +42,9 @@ class Frames:
         new = _new_entry(
             (session_id, caller, revision, created, ended, log, last + 1, dropped, place, below)
         )
-        return (replaced(state, entry, new),)
+        return (replace_entry(state, entry, new),)
 
-    def add_several(self, state: State, argument: Plain, result: Plain, known: bool) -> States:
+    def add_several(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
         """The next numbers, all or none, with the change of the session in the same step."""
         session_id, frames, expected, effect = cast(
             "tuple[str, tuple[FrameData, ...], int | None, EffectData]", argument
@@ -60,23 +60,25 @@ class Frames:
         states = [self._extended(state, entry, frames)]
         if effect is not None:
             # The contract leaves open whether the change sees the log before or after.
-            before = changed(state, entry, effect, None)
+            before = apply_change(state, entry, effect, None)
             after = find(states[0], session_id)
-            longer = None if after is None else changed(states[0], after, effect, None)
+            longer = None if after is None else apply_change(states[0], after, effect, None)
             now = None if before is None else find(before, session_id)
             states = [] if longer is None else [longer]
             if before is not None and now is not None:
                 states.append(self._extended(before, now, frames))
         return tuple(dict.fromkeys(states))
 
-    def _extended(self, state: State, entry: Entry, frames: tuple[FrameData, ...]) -> State:
+    def _extended(
+        self, state: ModelState, entry: Entry, frames: tuple[FrameData, ...]
+    ) -> ModelState:
         log, last = entry.log, entry.last_seq
         for frame in frames:
             log = self._tree.append(log, last, frame)
             last += 1
-        return replaced(state, entry, entry._replace(log=log, last_seq=last))
+        return replace_entry(state, entry, entry._replace(log=log, last_seq=last))
 
-    def get(self, state: State, argument: Plain, result: Plain, known: bool) -> States:
+    def get(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
         """All frames, in order."""
         entry = find(state, cast("str", argument))
         frames = cast("tuple[FrameData, ...]", result)
@@ -84,7 +86,7 @@ class Frames:
             return ()
         return (state,) if self._tree.ends_with(entry.log, frames) else ()
 
-    def read(self, state: State, argument: Plain, result: Plain, known: bool) -> States:
+    def read(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
         """At most so many frames after a number, the first of them or the newest."""
         session_id, after, limit, newest = cast("tuple[str, int, int, object]", argument)
         entry = find(state, session_id)
@@ -101,28 +103,28 @@ class Frames:
         log = self._tree.prefix(entry.log, entry.last_seq, last) if numbered else 0
         return (state,) if self._tree.ends_with(log, [frame for _, frame in numbered]) else ()
 
-    def count(self, state: State, argument: Plain, result: Plain, known: bool) -> States:
+    def count(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
         """How many there are."""
         entry = find(state, cast("str", argument))
         return (state,) if entry and result == entry.last_seq - entry.dropped else ()
 
-    def delete(self, state: State, argument: Plain, result: Plain, known: bool) -> States:
+    def delete(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
         """All go; the numbering goes on."""
         entry = find(state, cast("str", argument))
         return _without(state, entry, None if entry is None else entry.last_seq, result, known)
 
-    def trim(self, state: State, argument: Plain, result: Plain, known: bool) -> States:
+    def trim(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
         """Those up to a number go."""
         session_id, up_to = cast("tuple[str, int]", argument)
         return _without(state, find(state, session_id), up_to, result, known)
 
 
 def _without(
-    state: State, entry: Entry | None, up_to: int | None, result: Plain, known: bool
+    state: ModelState, entry: Entry | None, up_to: int | None, result: Plain, known: bool
 ) -> States:
     if entry is None or up_to is None:
         return ()
     dropped = max(entry.dropped, min(up_to, entry.last_seq))
     if known and result != dropped - entry.dropped:
         return ()
-    return (replaced(state, entry, entry._replace(dropped=dropped)),)
+    return (replace_entry(state, entry, entry._replace(dropped=dropped)),)

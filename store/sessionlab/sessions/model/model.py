@@ -20,11 +20,11 @@ from .facts import facts_of, order_of
 from .frames import Frames
 from .refusals import CHECKED, refuse
 from .shapes import check_shape
-from .state import State
+from .state import ModelState
 
 __all__ = ["SessionStoreModel"]
 
-Meaning: TypeAlias = Callable[[State, Plain, Plain, bool], Iterable[State]]
+Meaning: TypeAlias = Callable[[ModelState, Plain, Plain, bool], Iterable[ModelState]]
 
 _READS = frozenset(
     {
@@ -36,7 +36,7 @@ _OF_ALL = frozenset({"list_sessions", "count_sessions", "find_sessions", "purge_
 _SHOWN = 8
 
 
-class SessionStoreModel(Model[State]):
+class SessionStoreModel(Model[ModelState]):
     """All methods of `SessionStore` and `AtomicSessionStore` but `watch_frames`, `statistics`.
 
     What a watcher yields says which frame has which number, and is no moment's read. Revisions
@@ -73,18 +73,18 @@ class SessionStoreModel(Model[State]):
             "purge_sessions": sweeps.purge,
         }
 
-    def init(self) -> State:
-        return State(0 if self._one_counter else (), ())
+    def init(self) -> ModelState:
+        return ModelState(0 if self._one_counter else (), ())
 
-    def judging(self, header: Header, /) -> SessionStoreModel:
+    def for_header(self, header: Header, /) -> SessionStoreModel:
         if header.one_counter or not self._one_counter:
             return self
         return SessionStoreModel(one_counter=False)
 
-    def state_key(self, state: State, /) -> State:
+    def state_key(self, state: ModelState, /) -> ModelState:
         return state
 
-    def step(self, state: State, operation: Operation, /) -> Iterable[State]:
+    def step(self, state: ModelState, operation: Operation, /) -> Iterable[ModelState]:
         outcome = operation.outcome
         if outcome is Outcome.FAILED:
             return refuse(state, operation)
@@ -135,7 +135,7 @@ class SessionStoreModel(Model[State]):
     def check_shape(self, operation: Operation, /) -> None:
         check_shape(operation)
 
-    def describe(self, state: State, /) -> str:
+    def describe(self, state: ModelState, /) -> str:
         if not state.entries:
             return "no session is there"
         shown = [
@@ -147,7 +147,7 @@ class SessionStoreModel(Model[State]):
         more = len(state.entries) - len(shown)
         return "; ".join(shown) + (f"; and {more} more" if more else "")
 
-    def explain(self, state: State, operation: Operation, /) -> str:
+    def explain(self, state: ModelState, operation: Operation, /) -> str:
         return f"{operation.name} answered {_reply(operation)}, but {self.describe(state)}"
 
     def facts(self, operation: Operation, /) -> Iterable[Fact]:
@@ -156,7 +156,7 @@ class SessionStoreModel(Model[State]):
     def stamps(self, operation: Operation, /) -> tuple[int, ...]:
         return stamps_of(operation) if self._one_counter else ()
 
-    def counter_uses(self, order: Sequence[tuple[Operation, State]], /) -> list[CounterUse]:
+    def counter_uses(self, order: Sequence[tuple[Operation, ModelState]], /) -> list[CounterUse]:
         return counter_uses(order) if self._one_counter else []
 
     def order(self, operation: Operation, /) -> OrderKey | None:

@@ -7,7 +7,7 @@ from typing import cast
 from ...linearizability.history.exact import exact
 from ...linearizability.history.operation import Operation, Plain
 from ..layout import EffectData
-from .state import LIVE, State, admits, find, may_follow, seen_as, told
+from .state import LIVE, ModelState, admits, find, learn_revision, match_snapshot, may_follow
 
 __all__ = ["CHECKED", "refuse"]
 
@@ -26,7 +26,7 @@ CHECKED = frozenset(
 on trust."""
 
 
-def refuse(state: State, operation: Operation) -> tuple[State, ...]:
+def refuse(state: ModelState, operation: Operation) -> tuple[ModelState, ...]:
     """Return the state if the refusal is true in it, with what it told."""
     name, *values = cast("tuple[Plain, ...]", exact(operation.result))
     if name == "ChangeRaised":
@@ -40,7 +40,7 @@ def refuse(state: State, operation: Operation) -> tuple[State, ...]:
         expected, current = cast("list[int]", values[1:])
         if expected == current or not admits(entry, current):
             return ()
-        return (told(state, entry, current)[0],)
+        return (learn_revision(state, entry, current)[0],)
     if name == "SequenceConflict":
         expected, current = cast("list[int]", values[1:])
         # That a session has ended is said before that.
@@ -56,7 +56,7 @@ def refuse(state: State, operation: Operation) -> tuple[State, ...]:
     return (state,) if true else ()
 
 
-def _raised(state: State, operation: Operation) -> tuple[State, ...]:
+def _raised(state: ModelState, operation: Operation) -> tuple[ModelState, ...]:
     """The change saw the session as it is, then raised."""
     argument = cast("tuple[Plain, ...]", exact(operation.argument))
     session_id, effect = cast("str", argument[0]), cast("EffectData", argument[-1])
@@ -68,5 +68,5 @@ def _raised(state: State, operation: Operation) -> tuple[State, ...]:
         expected = cast("int | None", argument[2])
         if entry.caller[1] not in LIVE or expected not in (None, entry.last_seq):
             return ()
-    seen = None if entry is None else seen_as(state, entry, effect[0])
+    seen = None if entry is None else match_snapshot(state, entry, effect[0])
     return () if seen is None else (seen,)

@@ -11,18 +11,18 @@ from .logs import EMPTY
 from .state import (
     LIVE,
     Entry,
-    State,
+    ModelState,
     admits,
     find,
+    learn_revision,
+    match_snapshot,
     may_follow,
-    opened,
-    seen_as,
-    told,
-    written,
+    with_open_revision,
+    write_fields,
 )
 
 __all__ = [
-    "changed",
+    "apply_change",
     "count",
     "create",
     "delete",
@@ -36,15 +36,15 @@ __all__ = [
     "update_batch",
 ]
 
-States = tuple[State, ...]
+States = tuple[ModelState, ...]
 
 
-def one(state: State | None) -> States:
+def one(state: ModelState | None) -> States:
     """Return a state as the only possible one, or none at all."""
     return () if state is None else (state,)
 
 
-def create(state: State, argument: Plain, result: Plain, known: bool) -> States:
+def create(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
     """The session must not be there."""
     session = cast("SessionData", argument)
     if find(state, session[0]) is not None:
@@ -52,13 +52,15 @@ def create(state: State, argument: Plain, result: Plain, known: bool) -> States:
     return one(_created(state, session, cast("SessionData", result) if known else None))
 
 
-def _created(state: State, session: SessionData, report: SessionData | None) -> State | None:
-    entry = opened(state, Entry(session[0], session[1], 0, None, None, EMPTY, 0, 0))
-    after = State(state.high, (*state.entries, entry))
-    return after if report is None else seen_as(after, entry, report)
+def _created(
+    state: ModelState, session: SessionData, report: SessionData | None
+) -> ModelState | None:
+    entry = with_open_revision(state, Entry(session[0], session[1], 0, None, None, EMPTY, 0, 0))
+    after = ModelState(state.high, (*state.entries, entry))
+    return after if report is None else match_snapshot(after, entry, report)
 
 
-def get_or_create(state: State, argument: Plain, result: Plain, known: bool) -> States:
+def get_or_create(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
     """Create when it is not there, and say so."""
     session = cast("SessionData", argument)
     entry = find(state, session[0])
@@ -69,16 +71,16 @@ def get_or_create(state: State, argument: Plain, result: Plain, known: bool) -> 
         return ()
     if entry is None:
         return one(_created(state, session, report))
-    return one(seen_as(state, entry, report))
+    return one(match_snapshot(state, entry, report))
 
 
-def get(state: State, argument: Plain, result: Plain, known: bool) -> States:
+def get(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
     """A snapshot of one session."""
     entry = find(state, cast("str", argument))
-    return () if entry is None else one(seen_as(state, entry, cast("SessionData", result)))
+    return () if entry is None else one(match_snapshot(state, entry, cast("SessionData", result)))
 
 
-def get_batch(state: State, argument: Plain, result: Plain, known: bool) -> States:
+def get_batch(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
     """Snapshots in the order asked, all of one moment."""
     ids = cast("tuple[str, ...]", argument)
     reports = cast("tuple[SessionData, ...]", result)
@@ -87,17 +89,17 @@ def get_batch(state: State, argument: Plain, result: Plain, known: bool) -> Stat
     return one(_all_seen(state, reports))
 
 
-def _all_seen(state: State, reports: tuple[SessionData, ...]) -> State | None:
-    after: State | None = state
+def _all_seen(state: ModelState, reports: tuple[SessionData, ...]) -> ModelState | None:
+    after: ModelState | None = state
     for report in reports:
         entry = None if after is None else find(after, report[0])
         if after is None or entry is None:
             return None
-        after = seen_as(after, entry, report)
+        after = match_snapshot(after, entry, report)
     return after
 
 
-def list_all(state: State, argument: Plain, result: Plain, known: bool) -> States:
+def list_all(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
     """All sessions, in order of creation."""
     reports = cast("tuple[SessionData, ...]", result)
     if tuple(entry.id for entry in state.entries) != tuple(report[0] for report in reports):
@@ -105,27 +107,29 @@ def list_all(state: State, argument: Plain, result: Plain, known: bool) -> State
     return one(_all_seen(state, reports))
 
 
-def count(state: State, argument: Plain, result: Plain, known: bool) -> States:
+def count(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
     """How many there are."""
     return (state,) if result == len(state.entries) else ()
 
 
-def update(state: State, argument: Plain, result: Plain, known: bool) -> States:
+def update(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
     """Replace the caller's fields of a session whose revision is the snapshot's."""
     session = cast("SessionData", argument)
     return one(_updated(state, session, cast("SessionData", result) if known else None))
 
 
-def _updated(state: State, session: SessionData, report: SessionData | None) -> State | None:
+def _updated(
+    state: ModelState, session: SessionData, report: SessionData | None
+) -> ModelState | None:
     entry = find(state, session[0])
     if entry is None or not admits(entry, session[2]) or not may_follow(entry.caller, session[1]):
         return None
     # That it was accepted tells the revision, where it was not known.
-    before, known = told(state, entry, session[2])
-    return written(before, known, session[1], report)
+    before, known = learn_revision(state, entry, session[2])
+    return write_fields(before, known, session[1], report)
 
 
-def update_batch(state: State, argument: Plain, result: Plain, known: bool) -> States:
+def update_batch(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
     """All of them or none, in one step."""
     sessions = cast("tuple[SessionData, ...]", argument)
     reports: tuple[SessionData | None, ...] = (None,) * len(sessions)
@@ -133,7 +137,7 @@ def update_batch(state: State, argument: Plain, result: Plain, known: bool) -> S
         reports = cast("tuple[SessionData, ...]", result)
         if len(reports) != len(sessions):
             return ()
-    after: State | None = state
+    after: ModelState | None = state
     if any(type(_revision(report)) is not int for report in reports):
         return ()
     # In the order of their revisions: the contract does not say in which order they are given.
@@ -148,38 +152,38 @@ def _revision(report: SessionData | None) -> int:
     return 0 if report is None else report[2]
 
 
-def modify(state: State, argument: Plain, result: Plain, known: bool) -> States:
+def modify(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
     """Replace a session by what the change made of it as it was."""
     session_id, effect = cast("tuple[str, EffectData]", argument)
     entry = find(state, session_id)
     if entry is None or effect is None:
         return ()
-    return one(changed(state, entry, effect, cast("SessionData", result) if known else None))
+    return one(apply_change(state, entry, effect, cast("SessionData", result) if known else None))
 
 
-def changed(
-    state: State, entry: Entry, effect: tuple[SessionData, CallerData | None], report: Plain
-) -> State | None:
+def apply_change(
+    state: ModelState, entry: Entry, effect: tuple[SessionData, CallerData | None], report: Plain
+) -> ModelState | None:
     """Return the state after a change that saw the session as it is."""
     given, caller = effect
-    seen = seen_as(state, entry, given)
+    seen = match_snapshot(state, entry, given)
     now = None if seen is None else find(seen, entry.id)
     if seen is None or now is None:
         return None
     answer = cast("SessionData | None", report)
     if caller is None:
-        return seen if answer is None else seen_as(seen, now, answer)
-    return written(seen, now, caller, answer) if may_follow(now.caller, caller) else None
+        return seen if answer is None else match_snapshot(seen, now, answer)
+    return write_fields(seen, now, caller, answer) if may_follow(now.caller, caller) else None
 
 
-def delete(state: State, argument: Plain, result: Plain, known: bool) -> States:
+def delete(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
     """The session goes, and its frames with it."""
     session_id = cast("str", argument)
     entries = tuple(entry for entry in state.entries if entry.id != session_id)
-    return () if len(entries) == len(state.entries) else (State(state.high, entries),)
+    return () if len(entries) == len(state.entries) else (ModelState(state.high, entries),)
 
 
-def touch(state: State, argument: Plain, result: Plain, known: bool) -> States:
+def touch(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
     """Nothing but a time that is not modelled changes; an ended session refuses."""
     entry = find(state, cast("str", argument))
     return (state,) if entry is not None and entry.caller[1] in LIVE else ()

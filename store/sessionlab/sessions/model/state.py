@@ -13,15 +13,15 @@ from ..layout import CallerData, SessionData
 __all__ = [
     "LIVE",
     "Entry",
-    "State",
+    "ModelState",
     "admits",
     "find",
     "may_follow",
-    "opened",
-    "replaced",
-    "seen_as",
-    "told",
-    "written",
+    "with_open_revision",
+    "replace_entry",
+    "match_snapshot",
+    "learn_revision",
+    "write_fields",
 ]
 
 LIVE = frozenset({"initializing", "active", "shutting-down"})
@@ -58,7 +58,7 @@ Highs: TypeAlias = "int | tuple[tuple[str, int], ...]"
 where nobody knows which sessions have a counter in common."""
 
 
-class State(NamedTuple):
+class ModelState(NamedTuple):
     """The highest revision known to have been given, and the sessions in order of creation."""
 
     high: Highs
@@ -68,7 +68,7 @@ class State(NamedTuple):
 Report: TypeAlias = "SessionData | None"
 
 
-def highest(state: State, session_id: str) -> int:
+def highest(state: ModelState, session_id: str) -> int:
     """Return the number above which the next revision of a session is."""
     high = state.high
     if isinstance(high, int):
@@ -76,7 +76,7 @@ def highest(state: State, session_id: str) -> int:
     return next((number for each, number in high if each == session_id), 0)
 
 
-def raised(state: State, session_id: str, revision: int | None) -> Highs:
+def raise_high(state: ModelState, session_id: str, revision: int | None) -> Highs:
     """Return the highest revisions after one more is known."""
     high = state.high
     if revision is None:
@@ -88,7 +88,7 @@ def raised(state: State, session_id: str, revision: int | None) -> Highs:
     return tuple(sorted(known.items()))
 
 
-def find(state: State, session_id: str) -> Entry | None:
+def find(state: ModelState, session_id: str) -> Entry | None:
     """Return the session's entry."""
     for entry in state.entries:
         if entry.id == session_id:
@@ -96,13 +96,13 @@ def find(state: State, session_id: str) -> Entry | None:
     return None
 
 
-def replaced(state: State, old: Entry, new: Entry, high: int | None = None) -> State:
+def replace_entry(state: ModelState, old: Entry, new: Entry, high: int | None = None) -> ModelState:
     """Return the state with another entry in an entry's place."""
     entries = state.entries
-    known = raised(state, new.id, high)
+    known = raise_high(state, new.id, high)
     if len(entries) == 1:
-        return State(known, (new,))
-    return State(known, tuple(new if entry is old else entry for entry in entries))
+        return ModelState(known, (new,))
+    return ModelState(known, tuple(new if entry is old else entry for entry in entries))
 
 
 def unknown_above(high: int) -> int:
@@ -119,7 +119,7 @@ def admits(entry: Entry, revision: int) -> bool:
     return revision >= -entry.revision and (not entry.below or revision < entry.below)
 
 
-def opened(state: State, entry: Entry) -> Entry:
+def with_open_revision(state: ModelState, entry: Entry) -> Entry:
     """Return the entry after a write whose new revision is not known yet."""
     place = 1
     for other in state.entries:
@@ -129,7 +129,7 @@ def opened(state: State, entry: Entry) -> Entry:
     return entry._replace(revision=revision, place=place, below=0)
 
 
-def told(state: State, entry: Entry, revision: int) -> tuple[State, Entry]:
+def learn_revision(state: ModelState, entry: Entry, revision: int) -> tuple[ModelState, Entry]:
     """Return state and entry after the entry's revision, which it admits, is known.
 
     With one counter this bounds those of other sessions that are not known yet.
@@ -137,27 +137,27 @@ def told(state: State, entry: Entry, revision: int) -> tuple[State, Entry]:
     if entry.revision == revision:
         return state, entry
     known = entry._replace(revision=revision, place=0, below=0)
-    after = replaced(state, entry, known, revision)
+    after = replace_entry(state, entry, known, revision)
     if entry.revision >= 0 or not isinstance(after.high, int) or len(after.entries) == 1:
         return after, known
     gap = (entry.revision, entry.below)
     entries = tuple(
-        _bounded(other, entry.place, revision)
+        _bound_entry(other, entry.place, revision)
         if other.revision < 0 and (other.revision, other.below) == gap
         else other
         for other in after.entries
     )
-    return State(after.high, entries), known
+    return ModelState(after.high, entries), known
 
 
-def _bounded(entry: Entry, place: int, revision: int) -> Entry:
+def _bound_entry(entry: Entry, place: int, revision: int) -> Entry:
     """Return an entry after the number at a place in its gap is known."""
     if entry.place < place:
         return entry._replace(below=revision)
     return entry._replace(revision=unknown_above(revision))
 
 
-def seen_as(state: State, entry: Entry, data: SessionData) -> State | None:
+def match_snapshot(state: ModelState, entry: Entry, data: SessionData) -> ModelState | None:
     """Return the state after a snapshot of the entry as it is, None if it is not like that.
 
     The state is the same unless the snapshot told what was open.
@@ -175,20 +175,22 @@ def seen_as(state: State, entry: Entry, data: SessionData) -> State | None:
         return None
     if (revision, created_at, ended_at) == (entry.revision, entry.created_at, entry.ended_at):
         return state
-    after, known = told(state, entry, revision)
+    after, known = learn_revision(state, entry, revision)
     if (created_at, ended_at) == (known.created_at, known.ended_at):
         return after
-    return replaced(after, known, known._replace(created_at=created_at, ended_at=ended_at))
+    return replace_entry(after, known, known._replace(created_at=created_at, ended_at=ended_at))
 
 
-def written(state: State, entry: Entry, caller: CallerData, report: Report) -> State | None:
+def write_fields(
+    state: ModelState, entry: Entry, caller: CallerData, report: Report
+) -> ModelState | None:
     """Return the state after a write of the caller's fields, None if the report is wrong.
 
     Without a report, the new revision is left open.
     """
-    new = opened(state, entry._replace(caller=caller))
-    after = replaced(state, entry, new)
-    return after if report is None else seen_as(after, new, report)
+    new = with_open_revision(state, entry._replace(caller=caller))
+    after = replace_entry(state, entry, new)
+    return after if report is None else match_snapshot(after, new, report)
 
 
 def may_follow(before: CallerData, after: CallerData) -> bool:

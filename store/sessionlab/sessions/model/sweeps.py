@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 from ...linearizability.history.operation import Plain
 from ..layout import CallerData, SessionData
 from .sessions import States
-from .state import LIVE, Entry, State, find, seen_as, written
+from .state import LIVE, Entry, ModelState, find, match_snapshot, write_fields
 
 __all__ = ["expire", "find_page", "purge"]
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 _TIMED_OUT = "timed-out"
 
 
-def find_page(state: State, argument: Plain, result: Plain, known: bool) -> States:
+def find_page(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
     """Matching sessions of one moment, in order of creation, none left out in between."""
     query, cursor, limit = cast("tuple[tuple[Plain, ...], str | None, int]", argument)
     reports, following = cast("tuple[tuple[SessionData, ...], str | None]", result)
@@ -30,10 +30,10 @@ def find_page(state: State, argument: Plain, result: Plain, known: bool) -> Stat
     shown = [index for index, entry in enumerate(state.entries) if entry.id in set(ids)]
     if [state.entries[index].id for index in shown] != ids or len(ids) > limit:
         return ()
-    after: State = state
+    after: ModelState = state
     for report in reports:
         entry = find(after, report[0])
-        seen = None if entry is None else seen_as(after, entry, report)
+        seen = None if entry is None else match_snapshot(after, entry, report)
         if seen is None or not _matches(query, report[1], report[5], report[6]):
             return ()
         after = seen
@@ -87,13 +87,13 @@ def _is_less(moment: float, other: float) -> bool:
     return float(moment) < float(other)
 
 
-def expire(state: State, argument: Plain, result: Plain, known: bool) -> Iterable[State]:
+def expire(state: ModelState, argument: Plain, result: Plain, known: bool) -> Iterable[ModelState]:
     """Live sessions end as timed out, check and change in one step."""
     limit = cast("tuple[Plain, Plain, int]", argument)[2]
     if not known:
         return _any_expired(state, limit)
     reports = cast("tuple[SessionData, ...]", result)
-    after: State | None = state
+    after: ModelState | None = state
     if len(reports) > limit or any(type(report[2]) is not int for report in reports):
         return ()
     for report in sorted(reports, key=lambda report: report[2]):
@@ -101,25 +101,25 @@ def expire(state: State, argument: Plain, result: Plain, known: bool) -> Iterabl
     return () if after is None else (after,)
 
 
-def _expired(state: State, session_id: str, report: SessionData | None) -> State | None:
+def _expired(state: ModelState, session_id: str, report: SessionData | None) -> ModelState | None:
     entry = find(state, session_id)
     if entry is None or entry.caller[1] not in LIVE:
         return None
     caller = (entry.caller[0], _TIMED_OUT, *entry.caller[2:])
-    return written(state, entry, caller, report)
+    return write_fields(state, entry, caller, report)
 
 
-def _any_expired(state: State, limit: int) -> Iterator[State]:
+def _any_expired(state: ModelState, limit: int) -> Iterator[ModelState]:
     live = [entry.id for entry in state.entries if entry.caller[1] in LIVE]
     for ids in _subsets(live, limit):
-        after: State | None = state
+        after: ModelState | None = state
         for session_id in ids:
             after = None if after is None else _expired(after, session_id, None)
         if after is not None:
             yield after
 
 
-def purge(state: State, argument: Plain, result: Plain, known: bool) -> Iterator[State]:
+def purge(state: ModelState, argument: Plain, result: Plain, known: bool) -> Iterator[ModelState]:
     """Ended sessions go, with their frames; the reply tells how many.
 
     How long ago they ended, nobody but the store's own clock knows.
@@ -134,7 +134,7 @@ def purge(state: State, argument: Plain, result: Plain, known: bool) -> Iterator
     )
     for gone in several:
         left = tuple(entry for entry in state.entries if entry not in gone)
-        yield State(state.high, left)
+        yield ModelState(state.high, left)
 
 
 def _may_go(entry: Entry, ended_before: float | None) -> bool:

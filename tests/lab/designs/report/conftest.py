@@ -15,7 +15,7 @@ from sessionkeeper import MessageEnvelope, PlainSessionStore, Session, Transport
 from sessionkeeper.interface.atomic_store import Change
 from sessionlab import Operation, RecordingStore, SessionStoreModel, check, find_anomalies
 from sessionlab.designs.report import write_pictures, write_report
-from sessionlab.designs.results import Bar, Cell, Comparison, Picture, Row, Verdict
+from sessionlab.designs.results import Bar, Cell, CellVerdict, Comparison, Picture, Row
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -82,7 +82,7 @@ async def history_of(inner: PlainSessionStore) -> Sequence[Operation]:
     return store.history().operations
 
 
-def picture_of(operations: Sequence[Operation]) -> Picture:
+def picture_of_counterexample(operations: Sequence[Operation]) -> Picture:
     """Draw a short history as far as an order works."""
     model = SessionStoreModel()
     found = check(operations, model)
@@ -122,13 +122,13 @@ def picture_of(operations: Sequence[Operation]) -> Picture:
 @pytest.fixture(scope="session")
 def lost_update() -> Picture:
     """Found by the checker in what a wrong store did."""
-    return picture_of(asyncio.run(history_of(LostUpdate())))
+    return picture_of_counterexample(asyncio.run(history_of(LostUpdate())))
 
 
 @pytest.fixture(scope="session")
 def torn_batch() -> Picture:
     """The same of another store."""
-    return picture_of(asyncio.run(history_of(TornBatch())))
+    return picture_of_counterexample(asyncio.run(history_of(TornBatch())))
 
 
 def long_picture(operations: int = 10_000, clients: int = 8) -> Picture:
@@ -190,22 +190,22 @@ def ten_thousand() -> Picture:
 def comparison(lost_update: Picture, torn_batch: Picture) -> Comparison:
     """One right design and two wrong ones, with every verdict there is."""
 
-    def cells(*verdicts: Verdict, **pictures: Picture) -> tuple[Cell, ...]:
+    def cells(*verdicts: CellVerdict, **pictures: Picture) -> tuple[Cell, ...]:
         return tuple(
             Cell(name, verdict, 200, "explored", pictures.get(name))
             for (name, _), verdict in zip(WORKLOADS, verdicts, strict=True)
         )
 
-    holds, broken = Verdict.HOLDS, Verdict.BROKEN
+    holds, broken = CellVerdict.HOLDS, CellVerdict.BROKEN
     return Comparison(
         workloads=WORKLOADS,
         rows=(
-            Row("actor", "One owner task.", True, cells(holds, holds, Verdict.UNKNOWN)),
+            Row("actor", "One owner task.", True, cells(holds, holds, CellVerdict.UNKNOWN)),
             Row(
                 "read, wait, write",
                 "Lost update: the second write undoes the first.",
                 False,
-                cells(broken, holds, Verdict.NOT_OFFERED, modify=lost_update),
+                cells(broken, holds, CellVerdict.NOT_OFFERED, modify=lost_update),
             ),
             Row(
                 "batch one by one",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from sessionlab.designs.report import render_pictures, render_report, write_pictures, write_report
-from sessionlab.designs.results import Bar, Cell, Comparison, Picture, Row, Verdict
+from sessionlab.designs.results import Bar, Cell, CellVerdict, Comparison, Picture, Row
 
 HOSTILE = [
     "</script><script>alert(1)</script>",
@@ -72,7 +72,7 @@ def small(text: str = "x", **more: object) -> Picture:
     return replace(picture, **more)  # type: ignore[arg-type]  # fields of it
 
 
-def of_one(verdict: Verdict, picture: Picture | None = None, text: str = "w") -> Comparison:
+def of_one(verdict: CellVerdict, picture: Picture | None = None, text: str = "w") -> Comparison:
     """One design, one guarantee."""
     row = Row(text, text, None, (Cell(text, verdict, 3, text, picture),))
     return Comparison(((text, text),), (row,), 1, 0.5, {text: text})
@@ -112,7 +112,7 @@ def test_designs_guarantees_and_numbers_are_there(comparison: Comparison) -> Non
 def test_what_was_not_shown_never_looks_as_if_it_held(comparison: Comparison) -> None:
     """UNKNOWN, and a guarantee without a cell, are unknown: in word, class and sum."""
     for unknown in (
-        of_one(Verdict.UNKNOWN),
+        of_one(CellVerdict.UNKNOWN),
         replace(comparison, rows=(Row("a", "", True, ()),)),
     ):
         page = render_report(unknown)
@@ -128,12 +128,12 @@ def test_what_was_not_shown_never_looks_as_if_it_held(comparison: Comparison) ->
 @pytest.mark.parametrize(
     ("right", "verdict", "told"),
     [
-        (True, Verdict.BROKEN, "meant to be right, and broken"),
-        (False, Verdict.HOLDS, "wrong on purpose, not caught"),
-        (False, Verdict.UNKNOWN, "wrong on purpose, not caught"),
+        (True, CellVerdict.BROKEN, "meant to be right, and broken"),
+        (False, CellVerdict.HOLDS, "wrong on purpose, not caught"),
+        (False, CellVerdict.UNKNOWN, "wrong on purpose, not caught"),
     ],
 )
-def test_a_surprise_is_told(right: bool, verdict: Verdict, told: str) -> None:
+def test_a_surprise_is_told(right: bool, verdict: CellVerdict, told: str) -> None:
     """A right design that breaks, a wrong one that nothing caught."""
     comparison = of_one(verdict)
     row = replace(comparison.rows[0], right=right)
@@ -153,7 +153,7 @@ def test_a_broken_cell_leads_to_its_picture(comparison: Comparison) -> None:
 
 def test_a_broken_cell_without_a_picture_is_no_link() -> None:
     """It is told all the same."""
-    page = Page(render_report(of_one(Verdict.BROKEN)))
+    page = Page(render_report(of_one(CellVerdict.BROKEN)))
     assert "✕ broken" in page.text
     assert page.named("a") == page.named("figure") == []
 
@@ -177,14 +177,14 @@ def test_the_callout_says_what_it_saw_the_state_and_what_was_expected() -> None:
         "This call cannot be placed client 7: get(key)",
         "It saw old State before it key is new Expected new because",
         "1 of 40 calls",
-        "2 deviations from the usual order",
+        "2 deviations from the default order",
         "2.0.1",
         "turns",
     ):
         assert told in text
     usual = replace(picture, deviations=0, bars=(bars[0], bars[0]))
     text = Page(render_pictures("t", [("a", usual)])).text
-    assert "2 of 40 calls in the usual order" in text
+    assert "2 of 40 calls in the default order" in text
     assert "2 calls cannot be placed; the first of them" in text
 
 
@@ -209,7 +209,7 @@ def test_no_text_becomes_markup_or_is_unseen(text: str, wide: bool) -> None:
         bars = small(text).bars * (150 if wide else 1)
         picture = small(text, bars=bars)
         return render_pictures(text, [(text, picture)]) + render_report(
-            of_one(Verdict.BROKEN, picture, text)
+            of_one(CellVerdict.BROKEN, picture, text)
         )
 
     hostile, harmless = page(text), page("x")

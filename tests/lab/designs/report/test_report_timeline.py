@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from sessionlab.designs.report.timeline import Spacing, Timeline, is_open, lay_out
 from sessionlab.designs.results import Bar
-from sessionlab.pages.formatting import clipped, micros, rate, visible, width_of
+from sessionlab.pages.formatting import clip, format_micros, format_rate, make_visible, width_of
 
 SPACING = Spacing(moment=10, point=30, between=8, tail=40, length=lambda bar: 5.0 * bar.client + 60)
 
@@ -118,30 +118,30 @@ def test_open_calls_reach_on() -> None:
 )
 def test_what_cannot_be_seen_is_written_out(text: str, shown: str) -> None:
     """And what is endless is cut, with a word on how much."""
-    assert visible(text) == shown
+    assert make_visible(text) == shown
 
 
 def test_labels_are_cut_to_columns() -> None:
     """Wide characters take two."""
-    assert clipped("abc", 3) == "abc"
-    assert clipped("abcd", 3) == "ab…"
-    assert clipped("漢字漢", 5) == "漢字…"
-    assert all(width_of(clipped("漢a" * 40, maximum)) <= maximum for maximum in range(1, 50))
+    assert clip("abc", 3) == "abc"
+    assert clip("abcd", 3) == "ab…"
+    assert clip("漢字漢", 5) == "漢字…"
+    assert all(width_of(clip("漢a" * 40, maximum)) <= maximum for maximum in range(1, 50))
 
 
 @pytest.mark.parametrize(
     ("shown", "said"),
     [
-        (rate(0), "0"),
-        (rate(12.345), "12.3"),
-        (rate(999.9), "1 k"),
-        (rate(41_234), "41.2 k"),
-        (rate(412_345), "412 k"),
-        (rate(999_700), "1 M"),
-        (micros(0.5), "0.5 µs"),
-        (micros(180.4), "180 µs"),
-        (micros(12_345), "12.3 ms"),
-        (micros(2_500_000), "2.5 s"),
+        (format_rate(0), "0"),
+        (format_rate(12.345), "12.3"),
+        (format_rate(999.9), "1 k"),
+        (format_rate(41_234), "41.2 k"),
+        (format_rate(412_345), "412 k"),
+        (format_rate(999_700), "1 M"),
+        (format_micros(0.5), "0.5 µs"),
+        (format_micros(180.4), "180 µs"),
+        (format_micros(12_345), "12.3 ms"),
+        (format_micros(2_500_000), "2.5 s"),
     ],
 )
 def test_numbers_have_three_digits_and_a_unit(shown: str, said: str) -> None:
