@@ -1,9 +1,13 @@
-"""Every limit of a store: one over is refused, and nothing has changed (Guarantees 8.1)."""
+"""What the conformance kit leaves open about limits: what the error tells, and every method.
+
+That each limit holds, and that removing makes room, is said in the kit.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from sessionkeeper import (
@@ -43,111 +47,84 @@ class Refusing:
         return True
 
 
-async def test_sessions(design: Design) -> None:
-    """`max_sessions`; deleting one makes room."""
-    async with design(limits=StoreLimits(max_sessions=2)) as store:
-        await store.create_session(new_session("a"))
-        await store.get_or_create_session(new_session("b"))
-        async with Refusing(store, "max_sessions", 2, 2):
-            await store.create_session(new_session("c"))
-        async with Refusing(store, "max_sessions", 2, 2):
-            await store.get_or_create_session(new_session("c"))
-        _, created = await store.get_or_create_session(new_session("b"))
-        assert not created
-        await store.delete_session("a")
-        await store.create_session(new_session("c"))
+def nested(levels: int) -> MessageEnvelope:
+    """A message that nests so deep, with brackets in a string that do not count."""
+    inner = "" if levels == 1 else ',"params":' + "[" * (levels - 1) + "]" * (levels - 1)
+    text = f'{{"jsonrpc":"2.0","method":"x]]}}}}[[{{{{"{inner}}}'
+    return MessageEnvelope.of("a", text, direction="client-to-server")
 
 
-async def test_frames_per_session(design: Design) -> None:
-    """`max_frames_per_session`, by one or by many; each session has its own."""
-    async with design(limits=StoreLimits(max_frames_per_session=3)) as store:
-        for key in "ab":
-            await store.create_session(new_session(key))
-        await store.add_frames("a", [note(), note()])
-        async with Refusing(store, "max_frames_per_session", 2, 3):
-            await store.add_frames("a", [note(), note()])
-        await store.add_frame(note())
-        async with Refusing(store, "max_frames_per_session", 3, 3):
-            await store.add_frame(note())
-        assert await store.add_frame(note(id="b")) == 1
-        await store.delete_frames("a")
-        assert await store.add_frames("a", [note()] * 3) == range(4, 7)
+class Excess(NamedTuple):
+    """A limit, what fits, what is one too many, and what the error tells of the state then."""
+
+    limit: str
+    maximum: int
+    fits: list[MessageEnvelope]
+    call: Callable[[AtomicSessionStore], Awaitable[object]]
+    current: int
 
 
-async def test_bytes_of_a_frame(design: Design) -> None:
-    """`max_frame_bytes`, of each frame of a batch too."""
-    async with design(limits=StoreLimits(max_frame_bytes=100)) as store:
-        await store.create_session(new_session("a"))
-        await store.add_frame(note(size=100))
-        async with Refusing(store, "max_frame_bytes", 101, 100):
-            await store.add_frame(note(size=101))
-        await store.add_frames("a", [note(size=100)] * 3)
-        async with Refusing(store, "max_frame_bytes", 101, 100):
-            await store.add_frames("a", [note(size=50), note(size=101)])
+def appending(*envelopes: MessageEnvelope) -> Callable[[AtomicSessionStore], Awaitable[object]]:
+    """One frame by `add_frame`, several by `add_frames`."""
+    if len(envelopes) == 1:
+        return lambda store: store.add_frame(envelopes[0])
+    return lambda store: store.add_frames("a", envelopes)
 
 
-async def test_bytes_of_a_session(design: Design) -> None:
-    """`max_session_bytes`: of the messages it holds now."""
-    async with design(limits=StoreLimits(max_session_bytes=200)) as store:
-        for key in "ab":
-            await store.create_session(new_session(key))
-        await store.add_frame(note(size=99))
-        async with Refusing(store, "max_session_bytes", 99, 200):
-            await store.add_frame(note(size=102))
-        await store.add_frame(note(size=101))
-        async with Refusing(store, "max_session_bytes", 200, 200):
-            await store.add_frame(note())
-        await store.add_frame(note(id="b", size=200))
-        await store.delete_frames("a")
-        await store.add_frame(note(size=200))
+def sized(*sizes: int) -> list[MessageEnvelope]:
+    """Messages of so many bytes."""
+    return [note(size=size) for size in sizes]
 
 
-async def test_bytes_in_all(design: Design) -> None:
-    """`max_total_bytes`: of all sessions; deleting one gives its bytes back."""
-    async with design(limits=StoreLimits(max_total_bytes=200)) as store:
-        for key in "abc":
-            await store.create_session(new_session(key))
-        await store.add_frame(note(id="a", size=120))
-        await store.add_frame(note(id="b", size=80))
-        async with Refusing(store, "max_total_bytes", 200, 200):
-            await store.add_frame(note(id="c"))
-        await store.delete_session("a")
-        async with Refusing(store, "max_total_bytes", 80, 200):
-            await store.add_frames("c", [note(id="c", size=60), note(id="c", size=61)])
-        await store.delete_frames("b")
-        await store.add_frame(note(id="c", size=200))
+EXCESSES = {
+    "create_session": Excess(
+        "max_sessions", 1, [], lambda store: store.create_session(new_session("b")), 1
+    ),
+    "get_or_create_session": Excess(
+        "max_sessions", 1, [], lambda store: store.get_or_create_session(new_session("b")), 1
+    ),
+    "one frame more": Excess("max_frames_per_session", 3, sized(0, 0, 0), appending(note()), 3),
+    "two frames more": Excess("max_frames_per_session", 3, sized(0, 0), appending(*sized(0, 0)), 2),
+    "a frame": Excess("max_frame_bytes", 100, sized(100, 100), appending(*sized(101)), 101),
+    "one frame of two": Excess(
+        "max_frame_bytes", 100, sized(100, 100), appending(*sized(50, 101)), 101
+    ),
+    "bytes of a session": Excess("max_session_bytes", 200, sized(99), appending(*sized(102)), 99),
+    "bytes of a full session": Excess(
+        "max_session_bytes", 200, sized(99, 101), appending(note()), 200
+    ),
+    "bytes in all": Excess("max_total_bytes", 200, sized(120, 80), appending(note()), 200),
+    "bytes in all, by two": Excess(
+        "max_total_bytes", 200, sized(80), appending(*sized(60, 61)), 80
+    ),
+    "a batch": Excess("max_frames_per_batch", 3, sized(0, 0, 0), appending(*sized(0) * 4), 4),
+    **{
+        f"depth of {depth}": Excess(
+            "max_json_depth", depth, [nested(depth)], appending(nested(depth + 1)), depth + 1
+        )
+        for depth in (1, 5, 127)
+    },
+    "depth of one of two": Excess(
+        "max_json_depth", 5, [nested(5)], appending(nested(1), nested(6)), 6
+    ),
+}
 
 
-async def test_frames_of_a_batch(design: Design) -> None:
-    """`max_frames_per_batch`: frames in one `add_frames`."""
-    async with design(limits=StoreLimits(max_frames_per_batch=3)) as store:
-        await store.create_session(new_session("a"))
-        await store.add_frames("a", [note()] * 3)
-        async with Refusing(store, "max_frames_per_batch", 4, 3):
-            await store.add_frames("a", [note()] * 4)
-
-
-@pytest.mark.parametrize("depth", [1, 5, 127])
-async def test_depth_of_a_message(design: Design, depth: int) -> None:
-    """`max_json_depth`: a tighter limit than the 128 of every message."""
-
-    def nested(levels: int) -> MessageEnvelope:
-        inner = "" if levels == 1 else ',"params":' + "[" * (levels - 1) + "]" * (levels - 1)
-        text = f'{{"jsonrpc":"2.0","method":"x]]}}}}[[{{{{"{inner}}}'
-        return MessageEnvelope.of("a", text, direction="client-to-server")
-
-    async with design(limits=StoreLimits(max_json_depth=depth)) as store:
-        await store.create_session(new_session("a"))
-        await store.add_frame(nested(depth))
-        async with Refusing(store, "max_json_depth", depth + 1, depth):
-            await store.add_frame(nested(depth + 1))
-        async with Refusing(store, "max_json_depth", depth + 1, depth):
-            await store.add_frames("a", [nested(1), nested(depth + 1)])
+@pytest.mark.parametrize("excess", EXCESSES.values(), ids=EXCESSES)
+async def test_limit_error_tells_the_limit_and_the_current_value(
+    design: Design, excess: Excess
+) -> None:
+    """`LimitExceeded` has the name, what is held and the maximum; the counters stay too."""
+    async with design(limits=StoreLimits.model_validate({excess.limit: excess.maximum})) as store:
+        await store.create_session(new_session())
+        await store.add_frames("a", excess.fits)
+        async with Refusing(store, excess.limit, excess.current, excess.maximum):
+            await excess.call(store)
 
 
 @pytest.mark.parametrize("field", ["metadata", "client_info", "server_info"])
-async def test_bytes_of_metadata(design: Design, field: str) -> None:
-    """`max_metadata_bytes`: metadata, client and server info together, as JSON."""
+async def test_metadata_limit_holds_in_every_method(design: Design, field: str) -> None:
+    """`max_metadata_bytes` counts bytes of UTF-8, in each of the three fields."""
 
     def weighing(size: int) -> dict[str, Any]:
         return {field: {"é": "x" * (size - len('{"é":""}'.encode()))}}
@@ -170,28 +147,19 @@ async def test_bytes_of_metadata(design: Design, field: str) -> None:
         await store.update_session(session.model_copy(update=weighing(99)))
 
 
-async def test_metadata_is_weighed_together(design: Design) -> None:
-    """Three small parts may be too much together."""
-    part = {"x": "y" * 32}
-    async with design(limits=StoreLimits(max_metadata_bytes=100)) as store:
-        await store.create_session(new_session("a", metadata=part, client_info=part))
-        async with Refusing(store, "max_metadata_bytes", 120, 100):
-            await store.modify_session("a", lambda s: s.model_copy(update={"server_info": part}))
-
-
 @pytest.mark.parametrize(
     "field", [name for name in StoreLimits.model_fields if name.startswith("max_")]
 )
-def test_a_limit_is_a_positive_number(field: str) -> None:
-    """Validated configuration; the outermost limits of a message cannot be widened."""
+def test_limits_are_positive_integers(field: str) -> None:
+    """Anything else is `ValueError`, which names the field."""
     for wrong in (0, -1, "many", None, 1.5):
         with pytest.raises(ValueError, match=field):
             StoreLimits.model_validate({field: wrong})
     assert getattr(StoreLimits.model_validate({field: 2}), field) == 2
 
 
-def test_no_limit_widens_what_a_message_may_be() -> None:
-    """Depth and size of a message are bounded before any store sees it."""
+def test_limits_cannot_exceed_the_bounds_of_every_message() -> None:
+    """A message is bounded in depth and size before any store sees it."""
     with pytest.raises(ValueError, match="max_json_depth"):
         StoreLimits(max_json_depth=MAX_DEPTH + 1)
     with pytest.raises(ValueError, match="max_frame_bytes"):

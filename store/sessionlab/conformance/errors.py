@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -11,6 +11,7 @@ import pytest
 from sessionkeeper.interface.atomic_store import AtomicSessionStore
 from sessionkeeper.interface.session_store import SessionStore
 from sessionkeeper.values.errors import InvalidSessionId, SessionError
+from sessionkeeper.values.message import MessageEnvelope
 from sessionkeeper.values.query import SessionQuery
 from sessionkeeper.values.session import Session
 
@@ -23,15 +24,28 @@ __all__ = ["AtomicErrorsConformance", "ErrorsConformance"]
 Call: TypeAlias = Callable[[Any, Any], Any]
 
 IDS: list[Any] = [
-    *(None, 5, True, b"a", ["a"], ("a",), {"a": 1}, object()),
+    *(None, 5, 1.5, True, b"a", ["a"], ("a",), {"a": 1}, object(), Session),
     *("", "x" * 129, "x" * 1_000_000, "a b", " a", "a\n", "a\0", "\x7f", "é", "\u0661", "\ud800"),
 ]
-THINGS: list[Any] = [None, 5, "a", b"a", ["a"], {"id": "a"}, object()]
-SEQUENCES: list[Any] = [None, 5, object(), "ab", b"ab", [None], ["a", 5], [object()]]
-NUMBERS: list[Any] = ["1", 1.0, True, -1, -(10**30), object(), [], b"1"]
-CURSORS: list[Any] = [5, True, b"1", ["1"], object()]
-SECONDS: list[Any] = ["1", b"1", True, -1, -0.001, float("nan"), float("-inf"), object()]
-MOMENTS: list[Any] = [None, 5, "2026-01-01", object(), date(2026, 1, 1), datetime(2026, 1, 1)]
+THINGS: list[Any] = [None, 5, "a", b"a", ["a"], {"id": "a"}, object(), Session, MessageEnvelope]
+SEQUENCES: list[Any] = [
+    None,
+    5,
+    object(),
+    "ab",
+    b"ab",
+    [None],
+    ["a", 5],
+    ["a b", 5],
+    [["a"]],
+    [object()],
+]
+NUMBERS: list[Any] = ["1", 1.0, True, False, -1, -(10**30), object(), [], b"1"]
+CURSORS: list[Any] = [5, 1.5, True, b"1", ["1"], object()]
+SECONDS: list[Any] = ["1", b"1", True, -1, -0.001, float("nan"), float("-inf"), object(), []]
+SECONDS += [timedelta(1)]
+MOMENTS: list[Any] = [None, 5, 1.5, "2026-01-01", b"x", object(), datetime, timedelta(1)]
+MOMENTS += [date(2026, 1, 1), datetime(2026, 1, 1)]
 
 TEN: dict[str, tuple[Call, list[Any]]] = {
     "create_session": (lambda s, x: s.create_session(x), THINGS),
