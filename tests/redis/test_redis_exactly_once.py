@@ -15,6 +15,7 @@ from redis_server import RedisServer, until
 from sessionkeeper import AtomicSessionStore, RedisSessionStore, SessionError
 from sessionkeeper.backends.redis import opening as resources
 from sessionkeeper.backends.redis.client.call import Call
+from sessionkeeper.backends.redis.delivery.request import OPEN
 from sessionkeeper.backends.redis.delivery.writer_log import WriterLog
 
 pytestmark = pytest.mark.parametrize("engine", ["redis"], indirect=True)
@@ -224,9 +225,9 @@ class Unfenced(WriterLog):
 class Blind(WriterLog):
     """Wrong on purpose: what got no answer is sent again, as a client that retries does."""
 
-    def resolved(self, ask: Any) -> tuple[bool, Any]:
-        super().resolved(ask)
-        return False, None
+    def resolve(self, request: Any) -> Any:
+        super().resolve(request)
+        return OPEN
 
 
 async def caught(

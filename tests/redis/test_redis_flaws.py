@@ -23,7 +23,7 @@ from sessionkeeper import (
     SessionError,
 )
 from sessionkeeper.backends.redis import opening as resources
-from sessionkeeper.backends.redis.delivery.request import Request
+from sessionkeeper.backends.redis.delivery.request import OPEN, Request
 from sessionkeeper.backends.redis.delivery.writer_log import WriterLog
 from sessionkeeper.interface.atomic_store import Change
 from sessionlab import (
@@ -100,9 +100,9 @@ class PipelineWithoutScript(PlainSessionStore):
 class Blind(WriterLog):
     """Duplicate: what got no answer is sent again, as clients do that retry."""
 
-    def resolved(self, ask: Request) -> tuple[bool, Any]:
-        super().resolved(ask)
-        return False, None
+    def resolve(self, request: Request) -> Any:
+        super().resolve(request)
+        return OPEN
 
 
 async def changes(store: AtomicSessionStore, dice: Random) -> None:

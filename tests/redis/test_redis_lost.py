@@ -82,7 +82,9 @@ async def test_a_session_whose_hash_somebody_deleted_is_counted_as_purged(
         alices = sum(each.principal == "alice" for each in there)
         assert await store.for_principal("alice").count_sessions() == alices
         if ttl is not None:
-            assert {*raw(server, "HKEYS", f"{tag}:kept")} == {each.id.encode() for each in there}
+            assert {*raw(server, "HKEYS", f"{tag}:expiry-records")} == {
+                each.id.encode() for each in there
+            }
 
 
 @pytest.mark.parametrize("ttl", [None, 3600], ids=["without a ttl", "with a ttl"])
@@ -233,7 +235,7 @@ async def test_news_that_somebody_else_wrote_make_nobody_deaf(
         watched = partial(server.say, "HGET", f"{bucket}:meta", "watched")
         await asyncio.to_thread(until, watched, "news are written")
         for _ in range(2):
-            server.say("XADD", f"{bucket}:news", "*", "s", b"\xff")
+            server.say("XADD", f"{bucket}:changes", "*", "s", b"\xff")
             await other.add_frame(note(4))
             assert (await hearing).seq in (4, 5)
             hearing = asyncio.ensure_future(anext(watcher))

@@ -37,7 +37,7 @@ async def on_the_way(cluster: Cluster, prefix: str) -> AsyncIterator[RedisSessio
         bucket = Keys(name, 1).buckets[0]
         slot = cluster.slot_of(bucket.meta)
         source = cluster.primary_of(slot)
-        source.say("XADD", bucket.news, "*", "s", "mine")
+        source.say("XADD", bucket.changes, "*", "s", "mine")
         target = next(node for node in cluster.primaries() if node is not source)
         move = cluster.move(slot, target)
         await asyncio.to_thread(move.begin)

@@ -22,7 +22,12 @@ from redis_server import RedisServer, until
 from sessionkeeper import RedisSessionStore, StoreUnavailable
 from sessionkeeper.backends.redis.client.address import RedisAddress
 from sessionkeeper.backends.redis.client.call import Call, Refused
-from sessionkeeper.backends.redis.client.refusals import is_transient, leaves, read_refusal, resent
+from sessionkeeper.backends.redis.client.refusals import (
+    is_not_run,
+    is_transient,
+    needs_reconnect,
+    read_refusal,
+)
 from sessionkeeper.backends.redis.client.single_server import SingleServer
 
 OLD_SCRIPT = "ERR Error running script (call to f_6b1bf486c81ceb7edf3c093f4c48582e38c0e791): "
@@ -56,9 +61,9 @@ def test_what_counts_of_an_error_is_found_however_it_is_wrapped(text: str, code:
 
 def test_a_script_that_ran_is_not_sent_again_for_what_it_was_told() -> None:
     """Only the server's own word says that a call did not run."""
-    assert resent(read_refusal("MOVED 3999 127.0.0.1:6381"))
-    assert resent(read_refusal("NOSCRIPT No matching script."))
-    assert not resent(read_refusal(OLD_SCRIPT + "@user_script:1: -MOVED 3999 127.0.0.1:6381"))
+    assert is_not_run(read_refusal("MOVED 3999 127.0.0.1:6381"))
+    assert is_not_run(read_refusal("NOSCRIPT No matching script."))
+    assert not is_not_run(read_refusal(OLD_SCRIPT + "@user_script:1: -MOVED 3999 127.0.0.1:6381"))
 
 
 async def test_an_error_deep_in_an_answer_is_seen(fleet: Fleet) -> None:
@@ -73,7 +78,7 @@ async def test_an_error_deep_in_an_answer_is_seen(fleet: Fleet) -> None:
         servers = SingleServer(RedisAddress.of(server.url))
         try:
             # Before that it is not asked what it is: only the error says so.
-            servers._ask_role_at = float("inf")
+            servers._check_role_at = float("inf")
             await servers.exchange([Call(0, words) for words in calls])
             assert "READONLY" in servers.last_error
         finally:
@@ -281,6 +286,6 @@ def test_what_leaves_a_connection_has_no_effect() -> None:
     """So the same call can be sent on the next one."""
     for code in ("READONLY", "MASTERDOWN", "NOREPLICAS", "LOADING", "BUSY", "UNBLOCKED"):
         refused = Refused(code, code)
-        assert leaves(refused)
+        assert needs_reconnect(refused)
         assert is_transient(refused)
-    assert not leaves(Refused("OOM", "OOM"))
+    assert not needs_reconnect(Refused("OOM", "OOM"))

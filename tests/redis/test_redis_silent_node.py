@@ -158,7 +158,9 @@ async def test_closing_without_a_time_out_finishes_what_was_asked(
 
 
 @pytest.mark.parametrize("engine", ["redis"], indirect=True)
-async def test_a_bug_in_one_lane_hangs_nobody(cluster: Cluster, key_prefix: str) -> None:
+async def test_a_bug_in_one_node_queue_ends_the_store_for_all(
+    cluster: Cluster, key_prefix: str
+) -> None:
     """It ends the store for all, as a bug of the owner does."""
     url = cluster.url.replace("redis://", "redis+cluster://")[:-2]
     async with (
@@ -167,14 +169,14 @@ async def test_a_bug_in_one_lane_hangs_nobody(cluster: Cluster, key_prefix: str)
     ):
         await store.create_session(session("a"))
         await store.create_session(session("b"))
-        lanes = store._runner._lanes
-        assert lanes is not None
+        queues = store._runner._queues
+        assert queues is not None
 
         async def broken(_: object) -> None:
             raise RuntimeError("broken on purpose")
 
         bucket = store._runner.resources.plan_context.keys.bucket_of("a").number
-        lanes._lane_of(bucket).rounds.run = broken  # type: ignore[method-assign]
+        queues._queue_of(bucket).executor.run = broken  # type: ignore[method-assign]
         told = await asyncio.gather(
             store.add_frame(note(1, "a")), store.list_sessions(), return_exceptions=True
         )

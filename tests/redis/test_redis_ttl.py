@@ -29,8 +29,7 @@ from sessionkeeper import (
 )
 from sessionkeeper.backends.redis.client.call import Script
 from sessionkeeper.backends.redis.delivery import writer_log
-from sessionkeeper.backends.redis.plans import append as appending
-from sessionkeeper.backends.redis.plans import statistics as counting
+from sessionkeeper.backends.redis.plans import append, statistics
 from sessionkeeper.backends.redis.scripts import with_ttl
 
 LONG = 3600.0
@@ -89,11 +88,11 @@ async def test_a_session_is_gone_everywhere_at_one_moment(
         nothing_left(server, name)
 
 
-async def test_a_store_that_does_not_reap_is_found_out(
+async def test_a_store_that_does_not_expire_is_detected(
     server: RedisServer, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The test above can fail."""
-    monkeypatch.setattr(writer_log, "with_ttl", _without_reaping)
+    monkeypatch.setattr(writer_log, "with_ttl", _without_expiry)
     async with opened(server, key_prefix, ttl=0.05) as (store, name):
         await staggered(store, ["s0", "s1"])
         until_gone(server, name, "s:s0")
@@ -101,9 +100,9 @@ async def test_a_store_that_does_not_reap_is_found_out(
             await counts_who_is_there(store, server, name, ["s0", "s1"])
 
 
-def _without_reaping(plain: Script, milliseconds: int) -> Script:
+def _without_expiry(plain: Script, milliseconds: int) -> Script:
     text = with_ttl(plain, milliseconds).text
-    broken = text.replace(b"if reap() then return MORE end", b"")
+    broken = text.replace(b"if expire_due() then return MORE end", b"")
     return Script(plain.name, lambda: broken, shared=plain.shared)
 
 
@@ -266,7 +265,7 @@ async def test_a_server_that_may_drop_keys_with_a_ttl_is_refused(fleet: Fleet) -
 
 def test_without_a_ttl_nothing_of_it_is_in_a_script() -> None:
     """No cost at all where it is not asked for."""
-    for script in (appending.APPEND, appending.APPEND_CHANGE):
-        assert not re.search(rb"ttl|TTL|EXPIRE|KEPT|DUE|reap\(|bury\(", script.text)
-        assert b"reap()" in with_ttl(script, 1).text
-    assert with_ttl(counting.COUNTED, 1) is with_ttl(counting.COUNTED, 1)
+    for script in (append.APPEND, append.APPEND_CHANGE):
+        assert not re.search(rb"ttl|TTL|EXPIR|expire_due\(|remove_lost\(", script.text)
+        assert b"expire_due()" in with_ttl(script, 1).text
+    assert with_ttl(statistics.COUNT, 1) is with_ttl(statistics.COUNT, 1)

@@ -38,7 +38,7 @@ async def test_a_session_that_has_not_moved_yet_is_not_taken_for_lost(
         bucket = Keys(name, 1).buckets[0]
         slot = cluster.slot_of(bucket.meta)
         source = cluster.primary_of(slot)
-        source.say("XADD", bucket.news, "*", "s", "a")
+        source.say("XADD", bucket.changes, "*", "s", "a")
         target = next(node for node in cluster.primaries() if node is not source)
         move = cluster.move(slot, target)
         await asyncio.to_thread(move.begin)

@@ -34,7 +34,7 @@ class Served(ClusterServers):
     def __init__(self, cluster: Cluster, prefix: str, timeout: float) -> None:
         self.keys = Keys(prefix.rstrip(":"), BUCKETS)
         url = cluster.url.replace("redis://", "redis+cluster://")
-        super().__init__(RedisAddress.of(url, timeout=timeout), self.keys)
+        super().__init__(RedisAddress.of(url, timeout=timeout), self.keys.slots())
 
     def key(self, bucket: int, name: str = "list") -> str:
         return f"{self.keys.buckets[bucket].tag}:{name}"
@@ -199,7 +199,7 @@ async def outlive(cluster: Cluster, prefix: str, *, freeze: bool) -> None:
         other = next(b for b in slots if cluster.primary_of(slots[b]) is not primary)
         with wakeups.subscribe("mine") as wakeup:
             try:
-                reader.enable_change_feed(0)
+                reader.watch(0)
                 await wakeup.wait()
                 await servers.exchange([servers.push(b, "first") for b in slots])
                 primary.say("WAIT", 1, 5_000)
@@ -217,7 +217,7 @@ async def outlive(cluster: Cluster, prefix: str, *, freeze: bool) -> None:
                 assert len(pushed) == len(set(pushed))
                 wakeup.clear()
                 await asyncio.to_thread(
-                    replica.say, "XADD", servers.keys.buckets[0].news, "*", "s", "mine"
+                    replica.say, "XADD", servers.keys.buckets[0].changes, "*", "s", "mine"
                 )
                 await wakeup.wait()
             finally:
@@ -238,7 +238,7 @@ async def test_one_server_is_not_taken_for_a_cluster(server: RedisServer, key_pr
     """The refusal names the URL to use; so does one for a cluster that is not there."""
     for url, reason in ((server.url, "use redis://"), ("redis://127.0.0.1:1", "cannot be reached")):
         target = RedisAddress.of(url.replace("redis://", "redis+cluster://"))
-        servers = ClusterServers(target, Keys(key_prefix.rstrip(":"), 1))
+        servers = ClusterServers(target, Keys(key_prefix.rstrip(":"), 1).slots())
         with pytest.raises(StoreUnavailable, match=reason):
             await servers.open()
         assert await servers.exchange([Call(0, ("PING",))]) == [DeliveryStatus.NOT_SENT]

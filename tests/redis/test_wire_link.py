@@ -85,7 +85,7 @@ async def test_a_call_whose_answer_is_dropped_is_lost_and_was_applied(
     async with linked(proxy.url, timeout=0.2) as link:
         proxy.replies.drop("INCR", times=None)
         assert await link.exchange([call("INCR", f"{key_prefix}n")]) == [DeliveryStatus.NO_REPLY]
-        assert link.ended == "the server fell silent"
+        assert link.ended == "the server was silent too long"
     assert server.say("GET", f"{key_prefix}n") == "1"
 
 
@@ -159,8 +159,8 @@ async def test_a_word_that_cannot_be_sent_is_the_callers_mistake_and_ends_the_li
 @pytest.mark.parametrize(
     ("is_status", "ended"),
     [
-        (b"+PONG\r\n+PONG\r\n", "it answered what was not asked"),
-        (b"?\r\n", "it did not speak the protocol"),
+        (b"+PONG\r\n+PONG\r\n", "it sent an answer without a call"),
+        (b"?\r\n", "it broke the protocol"),
     ],
 )
 async def test_who_does_not_keep_to_the_protocol_is_not_spoken_to_again(

@@ -43,7 +43,7 @@ class Reading:
 
     def tell(self, server: RedisServer, session_id: str, bucket: int = 0) -> None:
         """What a script does on the server when a session changes."""
-        server.say("XADD", self.keys.buckets[bucket].news, "*", "s", session_id)
+        server.say("XADD", self.keys.buckets[bucket].changes, "*", "s", session_id)
 
 
 @asynccontextmanager
@@ -64,7 +64,7 @@ async def test_news_of_a_session_rings_its_bell_and_no_other(
     async with reading(server.url, key_prefix) as it:
         with it.wakeups.subscribe("theirs") as theirs:
             it.tell(server, "mine")
-            it.reader.enable_change_feed(0)
+            it.reader.watch(0)
             await it.rings()
             await theirs.wait()
             theirs.clear()
@@ -80,8 +80,8 @@ async def test_a_bucket_is_read_while_somebody_heeds_it(
     """One connection a bucket, however many watch; it ends with the read after the last one."""
     async with reading(proxy.url, key_prefix, block=0.3) as it:
         for _ in range(3):
-            it.reader.enable_change_feed(1)
-            it.reader.enable_change_feed(0)
+            it.reader.watch(1)
+            it.reader.watch(0)
         await it.rings()
         blocked = proxy.requests.counted
         while blocked["XREAD"] < 2:
@@ -97,7 +97,7 @@ async def test_a_bucket_is_read_while_somebody_heeds_it(
             await asyncio.sleep(0)
         it.tell(server, "mine", bucket=1)
         await it.rings()
-        it.reader.enable_change_feed(0)
+        it.reader.watch(0)
         await it.rings()
         assert proxy.accepted == 3
 
@@ -107,7 +107,7 @@ async def test_after_a_cut_all_bells_ring_and_the_reading_goes_on(
 ) -> None:
     """What was told in between is seen by looking."""
     async with reading(proxy.url, key_prefix) as it:
-        it.reader.enable_change_feed(0)
+        it.reader.watch(0)
         await it.rings()
         for _ in range(3):
             proxy.refuse()
@@ -125,12 +125,12 @@ async def test_a_read_that_was_full_rings_all_bells(
 ) -> None:
     """Who is so far behind may have missed what was trimmed away."""
     async with reading(proxy.url, key_prefix) as it:
-        it.reader.enable_change_feed(0)
+        it.reader.watch(0)
         await it.rings()
         held = proxy.replies.hold("XREAD")
         it.tell(server, "somebody")
         await held.reached()
-        news = it.keys.buckets[0].news
+        news = it.keys.buckets[0].changes
         fill = "for i = 1, 1500 do redis.call('XADD', KEYS[1], '*', 's', 'other') end"
         it.tell(server, "mine")
         server.say("EVAL", fill, 1, news)
@@ -146,9 +146,9 @@ async def test_news_that_begin_anew_are_read_again(fleet: Fleet, key_prefix: str
     """FLUSHALL, or another primary: numbers lower than the last one read would never come."""
     server = fleet.start()
     async with reading(server.url, key_prefix, block=0.05) as it:
-        news = it.keys.buckets[0].news
+        news = it.keys.buckets[0].changes
         server.say("XADD", news, "9999999999999-0", "s", "mine")
-        it.reader.enable_change_feed(0)
+        it.reader.watch(0)
         await it.rings()
         server.say("FLUSHALL")
         server.say("XADD", news, "1-1", "s", "mine")
@@ -163,9 +163,9 @@ async def test_closing_does_not_wait_for_the_blocking_read(
 ) -> None:
     """Nor for who heeds it; what comes after does nothing."""
     async with reading(server.url, key_prefix, block=1_000.0) as it:
-        it.reader.enable_change_feed(0)
+        it.reader.watch(0)
         await it.rings()
         await it.reader.aclose()
         it.reader.release(0)
-        it.reader.enable_change_feed(1)
+        it.reader.watch(1)
         await it.reader.aclose()

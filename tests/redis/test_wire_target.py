@@ -136,7 +136,7 @@ async def test_a_user_needs_few_commands(server: RedisServer, key_prefix: str) -
 @pytest.mark.parametrize(
     ("option", "reason"),
     [
-        ("ssl_cert_reqs=canary", "does not take an option"),
+        ("ssl_cert_reqs=canary", "does not accept an option"),
         ("ssl_ca_certs=/canary.pem", "a file that the URL names"),
     ],
 )
@@ -243,9 +243,10 @@ def test_without_the_extra_the_error_says_which_to_install(missing: str) -> None
     code = f"""if True:
         import sys
         sys.modules[{missing!r}] = None
-        from sessionkeeper.backends.redis import cluster, news_reader, single, target
+        from sessionkeeper.backends.redis import runner, stream_reader, wakeups
+        from sessionkeeper.backends.redis.client import address, cluster, single_server
         try:
-            target.RedisTarget.of("redis://127.0.0.1:1")
+            address.RedisAddress.of("redis://127.0.0.1:1")
         except Exception as error:
             print(type(error).__name__, error)
     """

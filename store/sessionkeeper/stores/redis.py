@@ -13,7 +13,7 @@ from soleowner import Actor, Command
 from ..backends.redis.client.address import RedisAddress
 from ..backends.redis.client.server_info import ServerInfo
 from ..backends.redis.delivery.replication import ReplicationRequirement
-from ..backends.redis.keys import MOST_BUCKETS
+from ..backends.redis.keys import MAX_BUCKETS
 from ..backends.redis.opening import Settings, open_backend
 from ..backends.redis.plans.resolve import Resolve
 from ..backends.redis.runner import RedisRunner
@@ -80,8 +80,8 @@ class RedisSessionStore(ActorSessionStore):
         if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
             raise ValueError("a prefix is 1 to 64 of A-Z a-z 0-9 _ . -")
         if buckets is not None:
-            checked_count("buckets", buckets, minimum=1, maximum=MOST_BUCKETS)
-        target = RedisAddress.of(url)
+            checked_count("buckets", buckets, minimum=1, maximum=MAX_BUCKETS)
+        address = RedisAddress.of(url)
         limits = StoreLimits() if limits is None else limits
         if not isinstance(limits, StoreLimits) or not isinstance(clock, Clock | None):
             raise TypeError("limits are StoreLimits, and a clock is a Clock")
@@ -89,27 +89,28 @@ class RedisSessionStore(ActorSessionStore):
         if span is not None and not 0.001 <= span <= LONGEST_TTL:
             raise ValueError("a ttl is between a millisecond and ten years")
         if span is not None and clock is not None:
-            raise ValueError("with a ttl time is the server's: no clock can be given")
+            raise ValueError("a store with a ttl uses the server's time: no clock can be given")
         wakeups = RemoteWakeups()
         self._wakeups, self._listeners = wakeups, Listeners()
         checked_count("wait_replicas", wait_replicas, minimum=0)
-        self._waits = ReplicationRequirement(
+        self._replication = ReplicationRequirement(
             wait_replicas,
             wait_aof,
             timeout=checked_seconds("wait_timeout", wait_timeout) or 0.0,
         )
-        if not self._waits.timeout <= 86_400:
+        if not self._replication.timeout <= 86_400:
             raise ValueError("a wait_timeout is at most a day")
-        if self._waits.words() is not None:
-            target.timeout += self._waits.timeout  # who waits for others says nothing meanwhile
+        if self._replication.command() is not None:
+            # A server that waits for replicas is silent meanwhile.
+            address.timeout += self._replication.timeout
         settings = Settings(
-            target,
+            address,
             prefix,
             buckets,
             patience=checked_seconds("patience", patience) or 0.0,
             window=checked_seconds("window", window) or 1.0,
             ring=2 * capacity,
-            waits=self._waits,
+            replication=self._replication,
             allow_eviction=allow_eviction,
             must_exist=must_exist,
             ttl=None if span is None else round(span * 1000),
@@ -178,7 +179,7 @@ class RedisSessionStore(ActorSessionStore):
             cluster=server_info.cluster,
             buckets=len(resources.plan_context.keys.buckets),
             replicas=server_info.replicas,
-            acknowledged=self._waits.promise,
+            acknowledged=self._replication.promise,
             durability=server_info.durability,
             maxmemory=server_info.maxmemory,
             eviction=server_info.eviction,

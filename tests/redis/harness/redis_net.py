@@ -49,7 +49,7 @@ def net_holds(server: RedisServer, prefix: str) -> None:
     order = set(raw(server, "ZRANGE", f"{tag}:order", 0, -1))
     moments: Any = raw(server, "ZRANGE", f"{tag}:ttl", 0, -1, "WITHSCORES")
     moments = {each: int(score) for each, score in moments}
-    kept: dict[bytes, bytes] = raw(server, "HGETALL", f"{tag}:kept")
+    kept: dict[bytes, bytes] = raw(server, "HGETALL", f"{tag}:expiry-records")
     assert order == moments.keys() == kept.keys()
     for member, record in kept.items():
         name = member.decode()
@@ -70,7 +70,7 @@ def net_holds(server: RedisServer, prefix: str) -> None:
 def nothing_left(server: RedisServer, prefix: str) -> None:
     """Of no session anything is left, in no index."""
     left = {str(key).rpartition("}:")[2] for key in server.say("KEYS", f"{{{prefix}:0}}:*")}
-    assert {key for key in left if not key.startswith("w:")} <= {"meta", "layout", "news"}
+    assert {key for key in left if not key.startswith("w:")} <= {"meta", "layout", "changes"}
 
 
 def until_gone(server: RedisServer, prefix: str, key: str) -> None:

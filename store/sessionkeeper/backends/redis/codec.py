@@ -1,4 +1,4 @@
-"""Sessions and frames as the hashes and streams of a server hold them, and back."""
+"""Converts sessions and frames to the hashes and streams of a server, and back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha1
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
@@ -21,11 +21,13 @@ __all__ = [
     "COUNT",
     "ENDED",
     "FIELDS",
-    "HELD",
     "LAST",
+    "METADATA",
+    "NUMBER",
     "PRINCIPAL",
     "ROW",
     "STATE",
+    "SessionWords",
     "Stored",
     "Unreadable",
     "decoded_id",
@@ -40,25 +42,27 @@ __all__ = [
 ]
 
 ROW = ("n", "r", "c", "a", "e", "s", "p", "d", "x", "q", "k", "z", "t", "o")
-"""The fields of a session's hash, in the order every script answers them."""
-REVISION, CREATED, ACTIVE, ENDED, STATE, PRINCIPAL, FIELDS, HELD, LAST, COUNT = range(1, 11)
-"""Where in a row what is that Python reads."""
+"""The fields of a session's hash, in the order that all scripts answer them."""
+NUMBER, REVISION, CREATED, ACTIVE, ENDED, STATE, PRINCIPAL, FIELDS, METADATA, LAST, COUNT = range(
+    11
+)
+"""The places in a row of what Python reads."""
 
 Stored = Sequence[Any]
-"""The values of `ROW`."""
+"""A row: the values of the fields in `ROW`."""
 
-_NOT_OURS = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
+_DECODE_ERRORS = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
 
 
 class Unreadable(Exception):
-    """What a key of the store holds is not what this library writes there."""
+    """A key of the store holds something that this library does not write there."""
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DIRECTIONS = (Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT)
 _CACHED = 2048
-_FROMS = {
+_ALLOWED_FROM = {
     state: "".join([",", *(f"{each}," for each in SessionState if each.may_become(state))])
     for state in SessionState
 }
@@ -69,40 +73,64 @@ def micros(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def session_words(encoded_id: str, expected: str, session: Session) -> list[Any]:
-    """Make the words by which `change.lua` and `create.lua` know what a session is to be."""
+class SessionWords(NamedTuple):
+    """A session that is to be stored, as `change.lua` and `create.lua` read it: in this order."""
+
+    encoded_id: str
+    expected: str
+    """What must be there: empty for nothing, `r:` and a revision, `s:` and what a function saw."""
+    state: str
+    ends: str
+    """`1` if that state is terminal."""
+    allowed_from: str
+    """The states it may follow."""
+    principal: str
+    negotiated: str
+    transport_version: str
+    metadata_size: int
+    fields: bytes
+    metadata: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of its JSON."""
+        return len(self.fields) + len(self.metadata)
+
+
+def session_words(encoded_id: str, expected: str, session: Session) -> SessionWords:
+    """Make the words of a session that is to be stored."""
     version = session.version_state
     held = held_of(session)
     text = to_json(held) if held else b""
-    return [
+    return SessionWords(
         encoded_id,
         expected,
         session.state.value,
         "1" if session.state.is_terminal else "",
-        _FROMS[session.state],
+        _ALLOWED_FROM[session.state],
         session.principal or "",
         version.negotiated or "",
         version.transport or "",
         sum(len(to_json(part)) for part in held.values() if part),
         to_json(fields_of(session)),
         text,
-    ]
+    )
 
 
-def digest_of(words: Sequence[Any]) -> str:
-    """Digest what a session of these words holds, as `seen` in `rows.lua` does."""
-    return _digest(words[2].encode(), words[5].encode(), words[9], words[10])
+def digest_of(words: SessionWords) -> str:
+    """Digest what a session of these words holds, as `is_unchanged` in `rows.lua` does."""
+    return _digest(words.state.encode(), words.principal.encode(), words.fields, words.metadata)
 
 
 def digest_of_row(row: Stored) -> str:
-    """Digest what a session holds of which these are the values of `ROW`."""
-    return _digest(row[STATE], row[PRINCIPAL] or b"", row[FIELDS], row[HELD] or b"")
+    """Digest what the session of this row holds."""
+    return _digest(row[STATE], row[PRINCIPAL] or b"", row[FIELDS], row[METADATA] or b"")
 
 
 def read_session(session_id: str, row: Stored) -> Session:
-    """Make a session of the values of `ROW`. Raises `Unreadable`."""
+    """Make a session of a row. Raises `Unreadable`."""
     try:
-        fields, held = row[FIELDS], row[HELD] or b""
+        fields, held = row[FIELDS], row[METADATA] or b""
         decode = _decode_small if len(fields) + len(held) <= _CACHED else _decode
         values = decode(fields, held).copy()
         values["id"], values["state"] = session_id, _STATES[row[STATE]]
@@ -114,12 +142,14 @@ def read_session(session_id: str, row: Stored) -> Session:
         values["last_activity"] = _EPOCH + timedelta(microseconds=int(row[ACTIVE]))
         values["ended_at"] = None if ended is None else _EPOCH + timedelta(microseconds=int(ended))
         return Session.trusted(values)
-    except _NOT_OURS:
-        raise Unreadable(f"session {short_id(session_id)!r}") from None  # it quotes what is there
+    except _DECODE_ERRORS:
+        raise Unreadable(
+            f"session {short_id(session_id)!r}"
+        ) from None  # the cause quotes the content
 
 
 def frame_words(records: Iterable[FrameRecord]) -> list[bytes]:
-    """Make the words of records: a header and a message each."""
+    """Make the words of records: a header and a message for each."""
     words: list[bytes] = []
     for record in records:
         sent = (record.timestamp - _EPOCH) // _MICROSECOND
@@ -137,21 +167,21 @@ def read_frames(entries: Iterable[Any]) -> list[FrameRecord]:
             direction, sent, detail = _unpack(header)
             moment = _EPOCH + timedelta(microseconds=sent)
             records.append(FrameRecord(message, _DIRECTIONS[direction], moment, detail))
-    except _NOT_OURS:
+    except _DECODE_ERRORS:
         raise Unreadable("a session's log") from None
     return records
 
 
 def whole(value: Any) -> int:
-    """Make a number of what is counted. Raises `Unreadable`."""
+    """Read a counter. Raises `Unreadable`."""
     try:
         return int(value)
-    except _NOT_OURS:
-        raise Unreadable("a number it counts") from None
+    except _DECODE_ERRORS:
+        raise Unreadable("a counter") from None
 
 
 def decoded_id(word: bytes) -> str:
-    """Return the id that a key or a sorted set holds encoded."""
+    """Decode an id of a key or a sorted set."""
     return unquote(word.decode(errors="replace"))
 
 
@@ -171,5 +201,5 @@ def _decode(fields: bytes, held: bytes) -> dict[str, Any]:
     return read_fields(values)
 
 
-# Of the text alone: what another process writes is another text.
+# Cached by the text alone: what another process writes is another text.
 _decode_small = lru_cache(maxsize=1024)(_decode)

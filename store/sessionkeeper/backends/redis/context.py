@@ -1,4 +1,4 @@
-"""What all operations of one store share: its keys, its limits, who hears of what happened."""
+"""What all plans of one store share: keys, limits, wake-ups, listeners and predictions."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ __all__ = ["PlanContext"]
 
 @dataclass(slots=True)
 class PlanContext:
-    """Made once a store; the owner alone works in it."""
+    """One for each store. Only the owner uses it."""
 
     keys: Keys
     limits: StoreLimits
     clock: Clock | None
-    """A test's; otherwise the server's is used, which all processes share."""
+    """Only tests set it. Otherwise the server's clock is used, which all processes share."""
     wakeups: Wakeups
     listeners: Listeners
     ttl: int | None = None
-    """Milliseconds after which the server frees a session nobody writes to; None for never."""
+    """Milliseconds from the last write to a session until the server frees it; None for never."""
     predictions: Predictions = field(default_factory=Predictions)
     applying: bool = False
-    """Whether a caller's own code runs as the owner now."""
+    """Whether a caller's own code runs in the owner now."""
     bounds: tuple[Word, ...] = field(init=False)
-    """The words by which `log.lua` knows what no log of this store takes."""
+    """The limits of every log of this store, as `log.lua` reads them."""
 
     def __post_init__(self) -> None:
         limits = self.limits
@@ -52,26 +52,26 @@ class PlanContext:
         )
 
     def place(self, session_id: str) -> tuple[Bucket, str]:
-        """Return the bucket of a session and its id as keys have it. Raises `InvalidSessionId`."""
+        """Return the bucket of a session and its id as in keys. Raises `InvalidSessionId`."""
         if not is_session_id(session_id):
             raise InvalidSessionId
         return self.keys.bucket_of(session_id), encoded_id(session_id)
 
     @property
     def now(self) -> str:
-        """What scripts are told of the time: nothing, or both clocks in microseconds."""
+        """The time for scripts: both clocks in microseconds, or empty for the server's clock."""
         clock = self.clock
         if clock is None:
             return ""
         return f"{round(clock.wall() * 1e6)}:{round(clock.steady() * 1e6)}"
 
     def share(self, maximum: int) -> int:
-        """Return a bucket's share of a limit of the whole store."""
+        """Return the share of one bucket in a limit of the whole store."""
         return ceil(maximum / len(self.keys.buckets))
 
     @contextmanager
     def owner(self) -> Generator[None]:
-        """Let a caller's own code run as the owner, which then cannot be asked."""
+        """Run a caller's own code in the owner. Meanwhile that code cannot use the store."""
         self.applying = True
         try:
             yield
@@ -85,7 +85,7 @@ class PlanContext:
         before: SessionState | None,
         context: Context,
     ) -> None:
-        """Tell the listeners of this process what one of its callers brought about."""
+        """Tell the listeners of this process of a change that one of its callers made."""
         if self.listeners:
             with self.owner():
                 self.listeners.tell(SessionEvent(kind, session, before), context)

@@ -1,7 +1,7 @@
-"""The names of a store's keys, and which bucket a session lives in.
+"""The names of a store's keys, and the bucket of a session.
 
-All keys of a bucket share the hash tag, and with it the slot of a cluster: whatever one operation
-on one session touches is on one node. Ids are encoded: none can leave its place in a name.
+All keys of a bucket share a hash tag, and so the slot of a cluster: everything that an operation on
+one session uses is on one node. Ids are encoded, so that an id cannot change another part of a key.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from binascii import crc32
 
 from ...values.ids import encoded_id
+from .client.servers import ANYWHERE
 
-__all__ = ["MOST_BUCKETS", "Bucket", "Keys"]
+__all__ = ["MAX_BUCKETS", "Bucket", "Keys"]
 
-MOST_BUCKETS = 4096
-"""Of a store."""
+MAX_BUCKETS = 4096
+"""Maximum number of buckets of a store."""
 
 
 class Bucket:
@@ -21,12 +22,12 @@ class Bucket:
 
     __slots__ = (
         "ages",
+        "changes",
         "ended",
+        "expiry_records",
         "idle",
-        "kept",
         "log",
         "meta",
-        "news",
         "number",
         "order",
         "principals",
@@ -42,21 +43,21 @@ class Bucket:
         self.meta = f"{tag}:meta"
         """Hash: the counters of the bucket."""
         self.order = f"{tag}:order"
-        """Sorted set of all ids by the number of their creation."""
+        """Sorted set of all ids by creation number."""
         self.idle = f"{tag}:idle"
-        """Sorted set of the live ones by last activity."""
+        """Sorted set of the live sessions by last activity."""
         self.ages = f"{tag}:ages"
-        """Sorted set of the live ones by creation."""
+        """Sorted set of the live sessions by creation."""
         self.ended = f"{tag}:ended"
-        """Sorted set of the others by their end."""
+        """Sorted set of the ended sessions by their end."""
         self.principals = f"{tag}:principals"
-        """Hash: how many sessions each principal has."""
+        """Hash: the number of sessions of each principal."""
         self.ttl = f"{tag}:ttl"
-        """Sorted set of all ids by the moment they are gone, in a store with a ttl."""
-        self.kept = f"{tag}:kept"
-        """Hash: what is to be known of each session when it is gone by itself."""
-        self.news = f"{tag}:news"
-        """Stream of the ids of sessions with news, written while somebody watches."""
+        """Sorted set of all ids by the time they expire, in a store with a ttl."""
+        self.expiry_records = f"{tag}:expiry-records"
+        """Hash: what each session counts for, to be subtracted when it has expired."""
+        self.changes = f"{tag}:changes"
+        """Stream of the ids of changed sessions, written while somebody watches."""
         self.session = f"{tag}:s:"
         self.log = f"{tag}:l:"
         self.writer = f"{tag}:w:"
@@ -72,19 +73,27 @@ class Keys:
 
     @property
     def layout(self) -> str:
-        """Key of the hash that says how the store is laid out; it lives with the first bucket."""
+        """Key of the hash with the store's layout; it is on the node of the first bucket."""
         return f"{self.buckets[0].tag}:layout"
 
+    def slots(self) -> dict[int, int]:
+        """Return the cluster slot of each bucket by its number, and that of `ANYWHERE`."""
+        from redis.crc import key_slot
+
+        slots = {bucket.number: key_slot(bucket.tag.encode()) for bucket in self.buckets}
+        slots[ANYWHERE] = key_slot(self.layout.encode())
+        return slots
+
     def bucket_of(self, session_id: str, /) -> Bucket:
-        """Return the bucket of a session: the same in every process and version."""
+        """Return the bucket of a session. It is the same in every process and version."""
         if self._count == 1:
             return self.buckets[0]
         return self.buckets[crc32(session_id.encode()) % self._count]
 
     def session(self, bucket: Bucket, session_id: str, /) -> str:
-        """Key of the hash of a session."""
+        """Return the key of a session's hash."""
         return bucket.session + encoded_id(session_id)
 
     def log(self, bucket: Bucket, session_id: str, /) -> str:
-        """Key of the stream that is a session's log."""
+        """Return the key of the stream that is a session's log."""
         return bucket.log + encoded_id(session_id)

@@ -1,4 +1,4 @@
-"""How a store is laid out on its servers: the first one to open it decides, all others follow."""
+"""The layout of a store on its servers. Whoever opens the store first decides it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .client.call import Answer, Call, DeliveryStatus, Refused
 from .client.refusals import error_for
 from .client.servers import Servers
 from .codec import Unreadable, whole
-from .keys import MOST_BUCKETS, Keys
+from .keys import MAX_BUCKETS, Keys
 from .scripts import script
 
 __all__ = ["VERSION", "Layout", "agree"]
@@ -20,19 +20,19 @@ LAYOUT = script("layout")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What was decided when the store was made, for all who ever use it."""
+    """What was decided when the store was made. It never changes."""
 
     buckets: int
     ttl: int | None
-    """Milliseconds after the last write to a session until the server frees it; None for never."""
+    """Milliseconds from the last write to a session until the server frees it; None for never."""
 
     def call(self, keys: Keys) -> Call:
-        """Make the call that lays a store out so, unless it is laid out: answered as it is then."""
+        """Make the call that stores this layout, unless there is one. The answer is the layout."""
         settings = (VERSION, self.buckets, "" if self.ttl is None else self.ttl)
         return Call(0, ("EVALSHA", LAYOUT.digest, 1, keys.layout, *settings), LAYOUT)
 
-    def is_told_by(self, answer: Answer) -> bool:
-        """Whether that call says that the store is laid out like this."""
+    def matches(self, answer: Answer) -> bool:
+        """Whether the answer to `call` is this layout."""
         return _read(answer) == (VERSION, self.buckets, self.ttl)
 
 
@@ -44,11 +44,11 @@ async def agree(
     ttl: int | None = None,
     must_exist: bool = False,
 ) -> Layout:
-    """Return how the store is laid out: with the buckets of the keys and this ttl, if it is new.
+    """Return the layout of the store. A new store gets the buckets of the keys and this ttl.
 
-    Raises `StoreUnavailable` for a store of a newer version, if `strict` for one of another number
-    of buckets, for one of another ttl than was asked for, and if it `must_exist` for one that does
-    not: then nothing is written.
+    Raises `StoreUnavailable` for a store of a newer version or another ttl; with `strict` also for
+    another number of buckets. With `must_exist` it raises for a store that does not exist, and
+    writes nothing.
     """
     wanted = len(keys.buckets)
     if must_exist:
@@ -68,8 +68,8 @@ async def agree(
     except Unreadable:
         raise StoreUnavailable(f"the layout of {name} cannot be read") from None
     if version > VERSION:
-        raise StoreUnavailable(f"{name} is of version {version}, newer than this library")
-    if not 1 <= found <= MOST_BUCKETS or (kept is not None and kept < 1):
+        raise StoreUnavailable(f"{name} has version {version}, newer than this library")
+    if not 1 <= found <= MAX_BUCKETS or (kept is not None and kept < 1):
         raise StoreUnavailable(f"the layout of {name} cannot be read")
     if strict and wanted != found:
         raise StoreUnavailable(f"{name} has {found} buckets, not {wanted}")

@@ -1,4 +1,4 @@
-"""What a store on a server works with once it is open, and how that is put together."""
+"""Opens a store on a server, and holds the resources of an open store."""
 
 from __future__ import annotations
 
@@ -25,54 +25,54 @@ from .keys import Keys
 from .layout import Layout, agree
 from .wakeups import RemoteWakeups
 
-__all__ = ["Settings", "Resources", "open_backend"]
+__all__ = ["Resources", "Settings", "open_backend"]
 
-USUAL_ON_A_CLUSTER = 64
+DEFAULT_CLUSTER_BUCKETS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a store is to use its servers."""
+    """How a store uses its servers."""
 
-    target: RedisAddress
+    address: RedisAddress
     prefix: str
     buckets: int | None
-    """None for as many as there are already, or as are usual."""
+    """None for the number the store has, or for the default."""
     patience: float
-    """Seconds the servers may be away before callers are told so."""
+    """Seconds that a caller waits for servers that are away."""
     window: float
-    """Seconds for which what became of a write can be asked."""
+    """Seconds for which the outcome of a write can be looked up."""
     ring: int
-    """Writes of which it can be asked."""
-    waits: ReplicationRequirement
+    """Number of writes whose outcome can be looked up."""
+    replication: ReplicationRequirement
     allow_eviction: bool
     must_exist: bool = False
-    """Whether a store that is not there is refused instead of made."""
+    """Whether opening fails if the store does not exist, instead of making it."""
     ttl: int | None = None
-    """Milliseconds after the last write to a session until the server frees it; None for what the
-    store has already, or never."""
+    """Milliseconds from the last write to a session until the server frees it; None for the ttl the
+    store has, or for none."""
 
     def servers(self, keys: Keys) -> Servers:
-        """Make the way to the servers that hold these keys."""
-        if self.target.cluster:
-            return ClusterServers(self.target, keys, allow_eviction=self.allow_eviction)
-        return SingleServer(self.target, allow_eviction=self.allow_eviction)
+        """Make the client of the servers that hold these keys."""
+        if self.address.cluster:
+            return ClusterServers(self.address, keys.slots(), allow_eviction=self.allow_eviction)
+        return SingleServer(self.address, allow_eviction=self.allow_eviction)
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Everything of one open store."""
+    """Everything that belongs to one open store."""
 
     servers: Servers
     server_info: ServerInfo
     plan_context: PlanContext
     writer_log: WriterLog
     new_delivery: Callable[[], Delivery]
-    """Makes one for each task that delivers."""
+    """Makes a delivery for each task that needs one."""
     wakeups: RemoteWakeups
 
     async def aclose(self) -> None:
-        """Let go of the connections, and tell who watches."""
+        """Close the connections, and wake all watchers."""
         await self.wakeups.aclose()
         await self.servers.aclose()
 
@@ -87,29 +87,29 @@ async def open_backend(
 ) -> Resources:
     """Connect, read what the server promises, agree on the layout. Raises `StoreUnavailable`.
 
-    Together they take as long as a connection may take to be made, and patience; where there is
-    none, as long as a server may be silent.
+    All of it takes at most the time to make a connection plus patience. Without patience it is the
+    time that a server may be silent instead.
     """
-    limit = settings.target.connect_timeout + (settings.patience or settings.target.timeout)
+    limit = settings.address.connect_timeout + (settings.patience or settings.address.timeout)
     begun = time.monotonic()
     try:
         async with asyncio.timeout(limit):
-            return await _get_ready(settings, limits, clock, wakeups, listeners)
+            return await _open(settings, limits, clock, wakeups, listeners)
     except TimeoutError:
         waited = time.monotonic() - begun
-        reason = f"{settings.target.name}: it did not answer in time"
+        reason = f"{settings.address.name}: it did not answer in time"
         raise StoreUnavailable(reason, waited=waited) from None
 
 
-async def _get_ready(
+async def _open(
     settings: Settings,
     limits: StoreLimits,
     clock: Clock | None,
     wakeups: RemoteWakeups,
     listeners: Listeners,
 ) -> Resources:
-    usual = USUAL_ON_A_CLUSTER if settings.target.cluster else 1
-    keys = Keys(settings.prefix, usual if settings.buckets is None else settings.buckets)
+    default = DEFAULT_CLUSTER_BUCKETS if settings.address.cluster else 1
+    keys = Keys(settings.prefix, default if settings.buckets is None else settings.buckets)
     servers, server_info, layout = await _connect(settings, keys)
     try:
         if layout.buckets != len(keys.buckets):
@@ -117,7 +117,7 @@ async def _get_ready(
             keys = Keys(settings.prefix, layout.buckets)
             servers, server_info, layout = await _connect(settings, keys)
         if layout.ttl is not None:
-            _check(servers.name, server_info, clock, allow_eviction=settings.allow_eviction)
+            _check_ttl(servers.name, server_info, clock, allow_eviction=settings.allow_eviction)
         writer_log = WriterLog(keys, ring=settings.ring, window=settings.window, ttl=layout.ttl)
         new_delivery = partial(
             Delivery,
@@ -126,10 +126,10 @@ async def _get_ready(
             keys,
             layout,
             patience=settings.patience,
-            silence=settings.target.timeout,
-            waits=settings.waits,
+            silence=settings.address.timeout,
+            replication=settings.replication,
         )
-        await new_delivery().try_waiting(keys.buckets)
+        await new_delivery().check_replication(keys.buckets)
     except BaseException:
         await servers.aclose()
         raise
@@ -152,13 +152,13 @@ async def _connect(settings: Settings, keys: Keys) -> tuple[Servers, ServerInfo,
         raise
 
 
-def _check(
+def _check_ttl(
     name: str, server_info: ServerInfo, clock: Clock | None, *, allow_eviction: bool
 ) -> None:
-    """See that a store with a ttl can be used like this."""
+    """Check that a store with a ttl can be used with these settings."""
     if clock is not None:
-        raise ValueError("in a store with a ttl time is the server's: it takes no clock")
-    # Of keys without a ttl these policies take none.
+        raise ValueError("a store with a ttl uses the server's time and takes no clock")
+    # These policies only evict keys with a ttl.
     if (
         server_info.maxmemory
         and server_info.eviction.startswith("volatile-")

@@ -1,4 +1,4 @@
-"""News of sessions from other processes: blocking reads that ring the bells of who watches here."""
+"""Reads the change feed of other processes, and wakes the watchers of this one."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["StreamReader"]
 logger = logging.getLogger("sessionkeeper")
 
 _COUNT = 1000
-_LAPSED = 1
+_EXPIRED = 1
 _START = b"0-0"
 
 
 class StreamReader:
-    """Reads the news of buckets that are heeded, each on a connection of its own.
+    """Reads the change feed of each watched bucket on a connection of its own.
 
-    A bell too many does no harm, one too few loses news. So all bells are rung whenever something
-    may have been missed: after each connection, after a read that was full (what is trimmed away
-    meanwhile nobody sees), and when the numbers have gone back (another server, an empty one).
+    A needless wake-up does no harm; a missing one loses a change. So all watchers wake whenever a
+    change may have been missed: after each connect, after a full read (what was trimmed meanwhile
+    is not seen), and when the numbers went back (another server, or an empty one).
     """
 
     def __init__(
@@ -44,47 +44,49 @@ class StreamReader:
         maximum: float = 5.0,
         linger: float = 10.0,
     ) -> None:
-        self._heed = enable_change_feed
-        """Makes the call that has news written for so many seconds."""
+        self._enabling_call = enable_change_feed
+        """Makes the call that enables the change feed of a bucket for some seconds."""
         self._linger = linger
-        """Seconds a connection is kept when nobody watches: the next step of a watcher is near."""
+        """Seconds a connection stays open without watchers: a watcher may come back soon."""
         self._idle_since: dict[int, float] = {}
         self._servers = servers
         self._keys = keys
         self._wakeups = wakeups
         self._block = block
-        """Seconds a read waits on the server before it is begun anew."""
-        self._most = maximum
-        """Seconds between attempts to connect, at most."""
-        self._heeded: dict[int, int] = {}
+        """Seconds a read blocks on the server before it is repeated."""
+        self._max_pause = maximum
+        """Maximum seconds between two attempts to connect."""
+        self._watchers: dict[int, int] = {}
+        """By bucket: the number of watchers."""
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"<NewsReader buckets={len(self._tasks)}>"
+        return f"<StreamReader buckets={len(self._tasks)}>"
 
-    def enable_change_feed(self, bucket: int) -> None:
-        """Somebody watches a session of this bucket from now on: bells are rung once it is read."""
+    def watch(self, bucket: int) -> None:
+        """Add a watcher of this bucket. All watchers wake as soon as its feed is read."""
         if self._closed:
             return
-        self._heeded[bucket] = self._heeded.get(bucket, 0) + 1
+        self._watchers[bucket] = self._watchers.get(bucket, 0) + 1
         if bucket not in self._tasks:
             self._tasks[bucket] = asyncio.get_running_loop().create_task(
-                self._follow(self._keys.buckets[bucket]), name=f"sessionkeeper news of {bucket}"
+                self._follow(self._keys.buckets[bucket]),
+                name=f"sessionkeeper change feed of {bucket}",
             )
 
     def release(self, bucket: int) -> None:
-        """One who watched has gone; some time after the last one the connection is closed."""
+        """Remove a watcher. Some time after the last one the connection closes."""
         if self._closed:
             return
-        left = self._heeded.pop(bucket) - 1
+        left = self._watchers.pop(bucket) - 1
         if left:
-            self._heeded[bucket] = left
+            self._watchers[bucket] = left
         else:
             self._idle_since[bucket] = asyncio.get_running_loop().time()
 
     async def aclose(self) -> None:
-        """Close all connections at once, whatever they wait for."""
+        """Close all connections at once."""
         self._closed = True
         tasks = [*self._tasks.values()]
         for task in tasks:
@@ -95,57 +97,65 @@ class StreamReader:
     async def _follow(self, bucket: Bucket) -> None:
         from redis.backoff import ExponentialWithJitterBackoff
 
-        backoff = ExponentialWithJitterBackoff(base=0.05, cap=self._most)
+        backoff = ExponentialWithJitterBackoff(base=0.05, cap=self._max_pause)
         failures = 0
-        while self._wanted(bucket):
+        while self._is_watched(bucket):
             try:
-                link = await self._servers.link(bucket.number, patience=self._block)
+                connection = await self._servers.connect(bucket.number, patience=self._block)
             except StoreUnavailable:
                 pass
             else:
                 try:
-                    if await self._read(bucket, link):
+                    if await self._read(bucket, connection):
                         failures = 0
                 finally:
-                    await link.aclose()
-            if not self._wanted(bucket):
+                    await connection.aclose()
+            if not self._is_watched(bucket):
                 break
             self._servers.invalidate(bucket.number)
             failures += 1
             await asyncio.sleep(backoff.compute(failures))
-        # In the step that found nobody there: who comes next begins anew.
+        # In the same step in which no watcher was found: the next watcher begins again.
         del self._tasks[bucket.number]
 
-    def _wanted(self, bucket: Bucket) -> bool:
-        if bucket.number in self._heeded:
+    def _is_watched(self, bucket: Bucket) -> bool:
+        if bucket.number in self._watchers:
             return True
         idle = asyncio.get_running_loop().time() - self._idle_since.get(bucket.number, 0.0)
         return idle < self._linger
 
-    async def _read(self, bucket: Bucket, link: Connection) -> bool:
-        """Read until the connection ends; whether anything was read."""
-        words = ("XREAD", "BLOCK", int(self._block * 1000), "COUNT", _COUNT, "STREAMS", bucket.news)
-        enable_change_feed = self._heed(bucket, 4 * self._block)
-        (heeded,) = await link.exchange([enable_change_feed], _longest(link))
-        last = await self._newest(bucket, link)
-        if last is None or not _is_answer(heeded, link):
+    async def _read(self, bucket: Bucket, connection: Connection) -> bool:
+        """Read until the connection ends. Returns whether anything was read."""
+        words = (
+            "XREAD",
+            "BLOCK",
+            int(self._block * 1000),
+            "COUNT",
+            _COUNT,
+            "STREAMS",
+            bucket.changes,
+        )
+        enable = self._enabling_call(bucket, 4 * self._block)
+        (enabled,) = await connection.exchange([enable], _max_seconds(connection))
+        last = await self._read_newest(bucket, connection)
+        if last is None or not _is_answer(enabled, connection):
             return False
-        # Whatever came before is to be seen in the sessions themselves.
+        # Watchers see all earlier changes in the sessions themselves.
         self._wakeups.notify_all()
-        while self._wanted(bucket):
+        while self._is_watched(bucket):
             read = Call(bucket.number, (*words, last))
-            heeded, answer = await link.exchange([enable_change_feed, read], _longest(link))
-            if not _is_answer(heeded, link) or not _is_answer(answer, link):
+            enabled, answer = await connection.exchange([enable, read], _max_seconds(connection))
+            if not _is_answer(enabled, connection) or not _is_answer(answer, connection):
                 return True
-            if heeded == _LAPSED:
+            if enabled == _EXPIRED:
                 self._wakeups.notify_all()
             entries = _entries(answer)
-            for _, fields in entries:
-                self._wakeups.notify(decoded_id(fields[1]))
+            for _, (_, session_id) in entries:
+                self._wakeups.notify(decoded_id(session_id))
             if 0 < len(entries) < _COUNT:
-                last = entries[-1][0]
+                last, _ = entries[-1]
                 continue
-            newest = await self._newest(bucket, link)
+            newest = await self._read_newest(bucket, connection)
             if newest is None:
                 return True
             if newest != last:
@@ -153,17 +163,20 @@ class StreamReader:
                 self._wakeups.notify_all()
         return True
 
-    async def _newest(self, bucket: Bucket, link: Connection) -> bytes | None:
-        words = ("XREVRANGE", bucket.news, "+", "-", "COUNT", 1)
-        (answer,) = await link.exchange([Call(bucket.number, words)], _longest(link))
-        if not _is_answer(answer, link):
+    async def _read_newest(self, bucket: Bucket, connection: Connection) -> bytes | None:
+        words = ("XREVRANGE", bucket.changes, "+", "-", "COUNT", 1)
+        (answer,) = await connection.exchange(
+            [Call(bucket.number, words)], _max_seconds(connection)
+        )
+        if not _is_answer(answer, connection):
             return None
-        return answer[0][0] if answer else _START
+        entries = cast("list[tuple[bytes, list[bytes]]]", answer)
+        return next((number for number, _ in entries), _START)
 
 
-def _longest(link: Connection) -> float:
-    """Seconds one read may take: who answers byte by byte is never silent."""
-    return 2 * link.silence
+def _max_seconds(connection: Connection) -> float:
+    """Return how long one read may take: a server that answers byte by byte is never silent."""
+    return 2 * connection.silence
 
 
 def _entries(answer: Answer) -> list[tuple[bytes, list[bytes]]]:
@@ -171,12 +184,12 @@ def _entries(answer: Answer) -> list[tuple[bytes, list[bytes]]]:
     return next(iter(streams.values())) if streams else []
 
 
-def _is_answer(answer: Answer, link: Connection) -> bool:
+def _is_answer(answer: Answer, connection: Connection) -> bool:
     if isinstance(answer, Refused):
-        # A bucket that moved, or a primary that became a replica, is found again without a word.
+        # A bucket that moved, or a primary that became a replica, is found again: no log line.
         if is_transient(answer):
             return False
-        # Its code alone: the text may quote the command.
-        logger.warning("news of sessions on %s are refused: %s", link.name, answer.code)
+        # Only its code: the text may quote the command.
+        logger.warning("%s refuses the change feed: %s", connection.name, answer.code)
         return False
     return not isinstance(answer, DeliveryStatus)

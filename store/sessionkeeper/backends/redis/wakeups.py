@@ -1,4 +1,4 @@
-"""Bells that have other processes' news read while one of them hangs."""
+"""Wake-ups that also come from other processes while somebody watches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENABLE_CHANGE_FEED = script("enable_change_feed")
 
 
 class RemoteWakeups(Wakeups):
-    """The bells of one store, rung by its own operations and by the news of others."""
+    """The wake-ups of one store, by its own operations and by those of other processes."""
 
     __slots__ = ("_keys", "_reader")
 
@@ -30,28 +30,28 @@ class RemoteWakeups(Wakeups):
         self._reader: StreamReader | None = None
 
     def connect(self, servers: Servers, keys: Keys, writer: str, *, ttl: int | None = None) -> None:
-        """Have news read from these servers."""
+        """Read the change feed from these servers."""
         self._keys = keys
         self._reader = StreamReader(
             servers, keys, self, partial(enable_change_feed, writer, ttl=ttl)
         )
 
     async def aclose(self) -> None:
-        """Stop reading, and tell who watches that the store has ended."""
+        """Stop reading, and wake all watchers: the store has ended."""
         if self._reader is not None:
             await self._reader.aclose()
         self.notify_all()
 
     @contextmanager
     def subscribe(self, session_id: str) -> Generator[asyncio.Event]:
-        """Hang up a bell for a session while the block runs."""
+        """Subscribe to wake-ups of a session while the block runs."""
         reader = self._reader
         with super().subscribe(session_id) as wakeup:
             if reader is None:
                 yield wakeup
                 return
             bucket = self._keys.bucket_of(session_id).number
-            reader.enable_change_feed(bucket)
+            reader.watch(bucket)
             try:
                 yield wakeup
             finally:
@@ -61,7 +61,7 @@ class RemoteWakeups(Wakeups):
 def enable_change_feed(
     writer: str, bucket: Bucket, seconds: float, *, ttl: int | None = None
 ) -> Call:
-    """Make the call that has news of a bucket written for so many seconds."""
+    """Make the call that enables the change feed of a bucket for some seconds."""
     enabling = ENABLE_CHANGE_FEED if ttl is None else with_ttl(ENABLE_CHANGE_FEED, ttl)
     fixed = keys_of(bucket, writer)
     words: list[Word] = ["EVALSHA", enabling.digest, len(fixed), *fixed, "", round(seconds * 1e6)]

@@ -76,5 +76,5 @@ def _own(bucket: Bucket) -> tuple[str, ...]:
         bucket.ages,
         bucket.ended,
         bucket.principals,
-        bucket.news,
+        bucket.changes,
     )

@@ -1,4 +1,4 @@
-"""Where a server is and how one gets in: read from a URL, silent about its password."""
+"""The address of a server and its connect options, read from a URL. It never shows a password."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ _OPTIONS = frozenset(
 )
 _PORT = 6379
 _MAX_DIGITS = 10
-_PERCENT = "in a user or a password / ? # [ ] @ and : are written with %"
+_PERCENT = "write / ? # [ ] @ and : in a user or a password with %"
 
 
 class RedisAddress:
-    """One address, and what every connection of a store to it or to its cluster has in common.
+    """One address, and the options of all connections to it or to its cluster.
 
-    Nothing that shows a target (its `name`, its `repr`, an error) shows more than `host:port`.
+    Its `name`, its `repr` and its errors show only `host:port`.
     """
 
     __slots__ = (
@@ -78,21 +78,21 @@ class RedisAddress:
         self.tls = tls
         self.cluster = cluster
         self.timeout = timeout
-        """Seconds of silence, replies outstanding, after which a connection is given up."""
+        """Seconds of silence, with replies outstanding, after which a connection is closed."""
         self.connect_timeout = connect_timeout
-        """Seconds a connection may take to be made, authentication included."""
+        """Maximum seconds to make a connection, authentication included."""
         self._options = dict(options)
 
     @classmethod
     def of(cls, url: str, /, *, timeout: float = 5.0, connect_timeout: float = 5.0) -> RedisAddress:
         """Read `redis://`, `rediss://`, `redis+cluster://` or `rediss+cluster://`.
 
-        User, password and database as redis-py reads them; of its options in the query those that
-        say how to verify (`ssl_*`) and how long to wait (`socket_timeout`, seconds). Raises
-        `ValueError` without showing the URL, `BackendNotImplemented` without redis-py.
+        User, password and database are read as redis-py does. The query may have its options for
+        verification (`ssl_*`) and time-outs (`socket_timeout`, seconds). Raises `ValueError`, which
+        does not show the URL, and `BackendNotImplemented` without redis-py.
         """
         try:
-            # What is missing is said now, not when it is first used.
+            # Report a missing package now, not when it is first used.
             import hiredis  # noqa: F401  # pyright: ignore[reportUnusedImport]  # as above
             from redis.asyncio.connection import parse_url
         except ImportError:
@@ -102,20 +102,20 @@ class RedisAddress:
             raise ValueError(f"a URL of {', '.join(_SCHEMES)} with a host is expected")
         options = parse_qs(parts.query, keep_blank_values=True)
         if "prefix" in options:
-            raise ValueError("a store's prefix is said with prefix=, not in its URL")
+            raise ValueError("give a store's prefix with prefix=, not in its URL")
         if not _OPTIONS.issuperset(options):
-            # Not which: it may be the rest of a password.
+            # Do not name the option: it may be the rest of a password.
             known = ", ".join(sorted(_OPTIONS))
             raise ValueError(f"an option in a Redis URL is none of {known}; {_PERCENT}")
         database = parts.path.strip("/")
         if database and not (database.isdecimal() and len(database) <= _MAX_DIGITS):
-            # redis-py would take database 0 without a word.
-            raise ValueError("after the host comes the number of a database or nothing")
+            # redis-py would silently use database 0.
+            raise ValueError("after the host only the number of a database may follow")
         scheme, _, cluster = parts.scheme.partition("+")
         try:
             read: dict[str, Any] = dict(parse_url(f"{scheme}:{url.partition(':')[2]}"))
         except ValueError as error:
-            raise ValueError(str(error)) from None  # what it was made from shows the value
+            raise ValueError(str(error)) from None  # its cause shows the value
         for name in ("socket_timeout", "socket_connect_timeout"):
             if not 0 < read.get(name, 1) < inf:
                 raise ValueError(f"{name} is a number of seconds above 0")
@@ -142,10 +142,10 @@ class RedisAddress:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def __repr__(self) -> str:
-        return f"<RedisTarget {self.name}>"
+        return f"<RedisAddress {self.name}>"
 
     def at(self, host: str, port: int) -> RedisAddress:
-        """Another node of the same cluster."""
+        """Return the address of another node of the same cluster."""
         return RedisAddress(
             host,
             port,
@@ -164,26 +164,26 @@ class RedisAddress:
         try:
             return made(self.host, self.port, self._options)
         except Exception as error:
-            # Its own words might quote an option, and one of those is the password.
-            reason = f"redis-py does not take an option of the URL ({type(error).__name__})"
+            # Its text might quote an option, and one of the options is the password.
+            reason = f"redis-py does not accept an option of the URL ({type(error).__name__})"
             raise StoreUnavailable(f"{self.name}: {reason}") from None
 
     def warn(self) -> None:
-        """Log what is less safe than it could be; said once, when a store is opened."""
+        """Log what is less safe than it could be, once, when a store is opened."""
         for warning in self.warnings:
             logger.warning(warning)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What about this target is less safe than it could be."""
+        """What about this address is less safe than it could be."""
         if not self.tls:
             if _is_loopback(self.host):
                 return ()
-            return (f"{self.name} is spoken to in plain text; rediss:// would encrypt",)
+            return (f"{self.name} uses plain text; rediss:// would encrypt",)
         if self._options.get("ssl_cert_reqs", "required") != "required":
             return (f"ssl_cert_reqs: the certificate of {self.name} is not verified",)
         if self._options.get("ssl_check_hostname", True) is False:
-            return (f"ssl_check_hostname: any certificate of the CA passes for {self.name}",)
+            return (f"ssl_check_hostname: any certificate of the CA is accepted for {self.name}",)
         return ()
 
 
@@ -192,7 +192,7 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(url)
         if parts.port != 0 and not parts.fragment:
             return parts
-    except ValueError:  # its words quote what it took for a port or an address
+    except ValueError:  # its text quotes what it took for a port or an address
         pass
     raise ValueError(f"not a URL, or its port is not 1 to 65535; {_PERCENT}")
 

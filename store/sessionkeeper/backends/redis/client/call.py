@@ -1,4 +1,4 @@
-"""What is sent to a server, and what may come back of it."""
+"""What is sent to a server, and what may come back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Word: TypeAlias = bytes | str | int
 
 
 class Script:
-    """A Lua script by the digest of its text; a server that has lost it is given it again.
+    """A Lua script, known by the digest of its text. It is loaded again where a server lost it.
 
     The text is read when it is first needed: importing the library reads no script.
     """
@@ -27,20 +27,20 @@ class Script:
         self._text = b""
         self._digest = ""
         self.many = shared > 0
-        """Whether it does several operations in one call, each with an answer of its own."""
+        """Whether one call does several operations, each with an answer of its own."""
         self.shared = shared
-        """Of such a script: how many of an operation's first arguments are the same for all."""
+        """How many of the first arguments all operations of such a call share."""
 
     @property
     def text(self) -> bytes:
-        """What the server runs."""
+        """The source that the server runs."""
         if not self._text:
             self._text = self._read()
         return self._text
 
     @property
     def digest(self) -> str:
-        """What the server calls it; nothing is protected by it."""
+        """Its name on the server. It protects nothing."""
         if not self._digest:
             self._digest = sha1(self.text, usedforsecurity=False).hexdigest()
         return self._digest
@@ -50,7 +50,7 @@ class Script:
 
 
 class Call:
-    """One command for the node that holds a bucket; silent about its words, which hold messages."""
+    """One command for the node of a bucket. Its `repr` hides its words, which hold messages."""
 
     __slots__ = ("bucket", "reads", "script", "words")
 
@@ -64,10 +64,10 @@ class Call:
     ) -> None:
         self.bucket = bucket
         self.words = words
-        """The command whole: `EVALSHA`, the digest, the number of keys, keys, arguments."""
+        """The whole command: `EVALSHA`, the digest, the number of keys, keys, arguments."""
         self.script = script
         self.reads = reads
-        """Whether it changes nothing, so that it can be asked again although it was answered."""
+        """Whether it changes nothing, so that it can be sent again after its answer."""
 
     def __repr__(self) -> str:
         return f"<Call {self.script.name if self.script else self.words[0]!r}>"
@@ -80,16 +80,16 @@ class Refused:
     code: str
     """The first word: `OOM`, `NOPERM`, `ERR`…"""
     text: str
-    """The server's own words. They may quote a command, so they are never shown."""
+    """The server's text. It may quote a command, so it is never shown."""
 
 
 class DeliveryStatus(Enum):
-    """What became of a call nobody answered."""
+    """What is known of a call without an answer."""
 
-    NOT_SENT = "unsent"
+    NOT_SENT = "not sent"
     """It never left this process: certainly no effect."""
-    NO_REPLY = "lost"
-    """It was sent, at least in part, and the answer did not come."""
+    NO_REPLY = "no reply"
+    """It was sent, at least in part, and no answer came."""
 
 
 Answer: TypeAlias = Any

@@ -1,7 +1,7 @@
-"""One connection to one node: calls go out in order, their answers come back in that order.
+"""One connection to one node: calls go out in order, and their answers come back in that order.
 
-Nothing here tries anything twice. A link that lost its place in the stream of replies is closed
-for good (CVE-2023-28858), and says of each call without an answer whether it can have been sent.
+Nothing is sent twice here. A connection that lost its place in the stream of replies is closed for
+good (CVE-2023-28858). It then tells of each call without an answer whether it may have been sent.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 _SLICE, _BYTES = 16, 16 * 1024
-"""Calls written at a time, or bytes: the server runs the first ones while the rest is packed."""
+"""Maximum calls and bytes of one write: the server runs the first ones while the rest is packed."""
 _BUFFER = 128 * 1024
 _TICKS = 4
 
 
 class Connection(asyncio.BufferedProtocol):
-    """An open connection. Once `ended` says why, it stays so."""
+    """An open connection. It is closed for good once `ended` gives the reason."""
 
     def __init__(self, wire: Wire, name: str, timeout: float) -> None:
         from .redis_py import NOTHING, ProtocolError, PushNotification, new_reader, pack
@@ -37,89 +37,89 @@ class Connection(asyncio.BufferedProtocol):
         self.name = name
         self.ended: str | None = None
         self.loaded: set[str] = set()
-        """Digests of the scripts this connection gave the server."""
+        """Digests of the scripts that were loaded on this connection."""
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._wire = wire
         self._pack = pack
-        self._heard: list[Refused] = []
-        """Errors in the reply that is being read, however deep."""
-        self._reader = new_reader(self._heard.append)
+        self._refusals: list[Refused] = []
+        """Errors in the reply that is being read, at any depth."""
+        self._reader = new_reader(self._refusals.append)
         self._nothing = NOTHING
         self._push = PushNotification
         self._garbled = ProtocolError
         self._buffer = bytearray(_BUFFER)
-        # asyncio's TLS slices what it is given to fill it: of a bytearray that would be a copy.
+        # asyncio's TLS slices this buffer: a slice of a bytearray would be a copy.
         self._view = memoryview(self._buffer)
-        self._batches: deque[Pipeline] = deque()
+        self._pipelines: deque[Pipeline] = deque()
         self.silence = timeout
-        """Seconds it may say nothing while answers are outstanding."""
+        """Maximum seconds without a byte while answers are outstanding."""
         self._tick_seconds = timeout / _TICKS
         self._silent = 0
         self._ticker: asyncio.TimerHandle | None = None
         self._transport = wire.hand_over(self)
 
     @classmethod
-    async def open(cls, target: RedisAddress, *, patience: float = 0.0) -> Connection:
-        """Connect and authenticate, once. Raises `StoreUnavailable` with the reason.
+    async def open(cls, address: RedisAddress, *, patience: float = 0.0) -> Connection:
+        """Connect and authenticate, in one attempt. Raises `StoreUnavailable` with the reason.
 
-        `patience` is added to the seconds of silence allowed: for reads that block.
+        `patience` is added to the allowed silence: for reads that block.
         """
-        wire = target.wire()
-        connecting = asyncio.ensure_future(_connect(wire, target))
+        wire = address.wire()
+        connecting = asyncio.ensure_future(_connect(wire, address))
         try:
             await asyncio.shield(connecting)
-            return cls(wire, target.name, target.timeout + patience)
+            return cls(wire, address.name, address.timeout + patience)
         except StoreUnavailable:
-            wire.let_go()
+            wire.abort()
             raise
         except Exception as error:
             from .redis_py import reason_of
 
-            wire.let_go()
-            raise StoreUnavailable(f"{target.name}: {reason_of(error)}") from None
+            wire.abort()
+            raise StoreUnavailable(f"{address.name}: {reason_of(error)}") from None
         except BaseException:
-            wire.let_go()
-            if target.tls:
+            wire.abort()
+            if address.tls:
                 # Cancelled between TCP and TLS, asyncio would forget to close the socket.
-                _LEAVING.add(connecting)
-                connecting.add_done_callback(partial(_leave, wire))
+                _ABANDONED.add(connecting)
+                connecting.add_done_callback(partial(_close_abandoned, wire))
             else:
                 connecting.cancel()
             raise
 
     def __repr__(self) -> str:
-        return f"<Link {self.name} {self.ended or f'open waiting={len(self._batches)}'}>"
+        return f"<Connection {self.name} {self.ended or f'open waiting={len(self._pipelines)}'}>"
 
     @property
     def busy(self) -> bool:
         """Whether answers are outstanding."""
-        return bool(self._batches)
+        return bool(self._pipelines)
 
     async def exchange(self, calls: Sequence[Call], within: float | None = None) -> list[Answer]:
         """Send calls and return their answers in order. O(calls).
 
-        Exchanges may overlap: they are sent in the order they are begun. One that is cancelled, or
-        takes longer than `within` seconds, closes the link. Raises nothing of its own, but
-        `TypeError` for a word that cannot be sent.
+        Exchanges may overlap: they are sent in the order they begin. One that is cancelled, or
+        takes longer than `within` seconds, closes the connection. Raises only `TypeError`, for a
+        word that cannot be sent.
         """
-        batch = Pipeline(calls)
-        self.send(batch)
+        pipeline = Pipeline(calls)
+        self.send(pipeline)
         until = None if within is None else asyncio.get_running_loop().time() + within
-        return await batch.result(until)
+        return await pipeline.result(until)
 
-    def send(self, batch: Pipeline) -> None:
-        """Write the calls of a batch; it is settled when they are answered or cannot be."""
-        if self.ended is not None or not batch.calls:
-            batch.settle()
+    def send(self, pipeline: Pipeline) -> None:
+        """Write the calls of a pipeline. It is settled when they are answered or cannot be."""
+        if self.ended is not None or not pipeline.calls:
+            pipeline.settle()
             return
-        batch.leave(self)
-        if not self._batches:
+        pipeline.attach(self)
+        if not self._pipelines:
             self._silent = 0
             if self._ticker is None:
-                self._arm()
-        self._batches.append(batch)
+                self._start_timer()
+        self._pipelines.append(pipeline)
         pack = self._pack
-        calls = batch.calls
+        calls = pipeline.calls
         try:
             words: list[bytes] = []
             size = 0
@@ -130,26 +130,26 @@ class Connection(asyncio.BufferedProtocol):
                     continue
                 if self._transport.is_closing():
                     break
-                # Before the write: of a part of it nobody knows whether it arrived.
-                batch.sent = place
+                # Before the write: a part of it may arrive even if the write fails.
+                pipeline.sent = place
                 self._transport.write(b"".join(words))
                 words, size = [], 0
         except Exception as error:
-            # A word that cannot be packed is a mistake of the caller, and a batch half sent.
-            self._batches.pop()
+            # A word that cannot be packed is a caller's mistake, and the pipeline is half sent.
+            self._pipelines.pop()
             self.close("a call could not be packed")
-            batch.fail(error)
+            pipeline.fail(error)
 
     def close(self, why: str = "closed") -> None:
-        """End it at once: settle what is outstanding, drop what was not sent yet."""
+        """Close at once: settle what is outstanding, drop what was not sent."""
         if self.ended is None:
             self.ended = why
             if self._ticker is not None:
                 self._ticker.cancel()
                 self._ticker = None
-            self._wire.let_go()
-            while self._batches:
-                self._batches.popleft().settle()
+            self._wire.abort()
+            while self._pipelines:
+                self._pipelines.popleft().settle()
 
     async def aclose(self) -> None:
         """Close, and wait until the socket is closed."""
@@ -164,32 +164,32 @@ class Connection(asyncio.BufferedProtocol):
         try:
             feed: Any = self._reader.feed
             feed(self._buffer, 0, nbytes)
-            self._take()
+            self._read_replies()
         except self._garbled:
-            self.close("it did not speak the protocol")
+            self.close("it broke the protocol")
 
-    def _take(self) -> None:
-        gets, nothing, batches = self._reader.gets, self._nothing, self._batches
-        while batches:
-            batch = batches[0]
-            answers = batch.answers
-            missing = len(batch.calls) - len(answers)
+    def _read_replies(self) -> None:
+        gets, nothing, pipelines = self._reader.gets, self._nothing, self._pipelines
+        while pipelines:
+            pipeline = pipelines[0]
+            answers = pipeline.answers
+            missing = len(pipeline.calls) - len(answers)
             while missing:
                 reply = gets()
                 if reply is nothing:
                     return
-                # Nobody asked for pushes, but they are no answers.
+                # Push messages are not answers.
                 if type(reply) is not self._push:
                     answers.append(reply)
                     missing -= 1
-                if self._heard:
-                    batch.refusals += self._heard
-                    self._heard.clear()
-            batches.popleft()
-            batch.settle()
+                if self._refusals:
+                    pipeline.refusals += self._refusals
+                    self._refusals.clear()
+            pipelines.popleft()
+            pipeline.settle()
         while (reply := gets()) is not nothing:
             if type(reply) is not self._push:
-                self.close("it answered what was not asked")
+                self.close("it sent an answer without a call")
                 return
 
     def eof_received(self) -> None:
@@ -200,36 +200,36 @@ class Connection(asyncio.BufferedProtocol):
         if not self.closed.done():
             self.closed.set_result(None)
 
-    def _arm(self) -> None:
+    def _start_timer(self) -> None:
         self._ticker = asyncio.get_running_loop().call_later(self._tick_seconds, self._tick)
 
     def _tick(self) -> None:
-        # Counted, not measured: when the loop was blocked for long, what has arrived meanwhile
-        # is read before another tick passes.
+        # Ticks are counted, time is not measured: after the loop was blocked for long, what has
+        # arrived meanwhile is read before another tick passes.
         self._ticker = None
-        if not self._batches:
+        if not self._pipelines:
             return
         self._silent += 1
         if self._silent > _TICKS:
-            self.close("the server fell silent")
+            self.close("the server was silent too long")
         else:
-            self._arm()
+            self._start_timer()
 
 
-_LEAVING: set[asyncio.Future[None]] = set()
-"""Connections nobody waits for any more; each is closed once it was made."""
+_ABANDONED: set[asyncio.Future[None]] = set()
+"""Connections whose caller was cancelled; each is closed once it was made."""
 
 
-async def _connect(wire: Wire, target: RedisAddress) -> None:
+async def _connect(wire: Wire, address: RedisAddress) -> None:
     connect: Any = wire.connect  # redis-py names no types here
-    async with asyncio.timeout(target.connect_timeout):
+    async with asyncio.timeout(address.connect_timeout):
         await connect()
         if await wire.can_read():
-            raise StoreUnavailable(f"{target.name} said more than it was asked")
+            raise StoreUnavailable(f"{address.name} sent data before the first call")
 
 
-def _leave(wire: Wire, connecting: asyncio.Future[None]) -> None:
-    _LEAVING.discard(connecting)
+def _close_abandoned(wire: Wire, connecting: asyncio.Future[None]) -> None:
+    _ABANDONED.discard(connecting)
     if not connecting.cancelled():
         connecting.exception()
-    wire.let_go()
+    wire.abort()

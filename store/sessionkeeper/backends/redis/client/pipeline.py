@@ -1,4 +1,4 @@
-"""Calls on their way together, and what becomes of them."""
+"""Calls that are sent together, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .call import Answer, Call, DeliveryStatus, Refused
+from .refusals import wants_script
 
-__all__ = ["Pipeline", "Carrier"]
+__all__ = ["Carrier", "Pipeline"]
 
 
 class Carrier(Protocol):
-    """The connection a batch went out on."""
+    """The connection that sends a pipeline."""
 
     loaded: set[str]
-    """Digests of the scripts this connection gave the server."""
+    """Digests of the scripts that were loaded on this connection."""
 
     def close(self, why: str = ...) -> None:
         """End it."""
@@ -30,21 +31,21 @@ class Pipeline:
     def __init__(self, calls: Sequence[Call]) -> None:
         self.calls = calls
         self.loads = 0
-        """How many of the first calls give the server scripts the others need."""
+        """How many of the first calls load scripts that the others need."""
         self.answers: list[Answer] = []
         self.refusals: list[Refused] = []
-        """Every error in the answers, also those inside an answer."""
+        """All errors in the answers, also those inside an answer."""
         self.sent = 0
         """How many of the calls were handed to a transport, at least in part."""
         self.waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.carrier: Carrier | None = None
 
-    def leave(self, carrier: Carrier) -> None:
-        """Take along the scripts the server has not been given on this connection.
+    def attach(self, carrier: Carrier) -> None:
+        """Add the scripts that were not loaded on this connection yet.
 
-        A server forgets them when it ends, and so does the connection. In the same batch they cost
-        no round trip, and calls of one session keep their order, which they would lose if some
-        were refused for want of a script and sent again.
+        A server forgets scripts when it ends, and so does the connection. In the same pipeline
+        they cost no round trip. Calls of one session also keep their order, which they would lose
+        if some were refused without their script and sent again.
         """
         self.carrier = carrier
         needed = {
@@ -59,7 +60,7 @@ class Pipeline:
             self.calls = [*loads, *self.calls]
 
     def settle(self) -> None:
-        """Say of the calls without an answer what became of them, and wake who waits."""
+        """Give each call without an answer its delivery status, and wake the waiter."""
         lost = max(self.sent - len(self.answers), 0)
         self.answers += [DeliveryStatus.NO_REPLY] * lost
         self.answers += [DeliveryStatus.NOT_SENT] * (len(self.calls) - len(self.answers))
@@ -67,28 +68,28 @@ class Pipeline:
             self.waiter.set_result(None)
 
     def fail(self, error: Exception) -> None:
-        """Raise this where the answers are waited for."""
+        """Raise this error in the waiter."""
         if not self.waiter.done():
             self.waiter.set_exception(error)
 
     def abandon(self) -> None:
-        """Nobody waits any more: what is not answered yet must not be taken for another's."""
+        """Stop waiting, and close the connection: its next answers belong to these calls."""
         self.waiter.cancel()
         if self.carrier is not None and len(self.answers) < len(self.calls):
             self.carrier.close("an exchange was cancelled")
 
     def expire(self) -> None:
-        """Wait no longer: what was not sent never is, and what was sent is lost."""
+        """Stop waiting: what was not sent never will be, and what was sent is lost."""
         if self.waiter.done():
             return
         if self.carrier is None:
             self.settle()
         else:
-            # A server that has not kept the time may have lost its place, or drip for ever.
+            # A server that is too late may have lost its place, or send byte by byte for ever.
             self.carrier.close("it did not answer in time")
 
     async def wait(self, until: float | None = None) -> None:
-        """Wait until it is settled, up to a moment of the loop at which it expires."""
+        """Wait until it is settled; it expires at the loop time `until`."""
         if until is None or self.waiter.done():
             await self.waiter
             return
@@ -99,27 +100,23 @@ class Pipeline:
             timer.cancel()
 
     async def result(self, until: float | None = None) -> list[Answer]:
-        """Wait for the answers, up to a moment of the loop. A cancellation abandons the batch."""
+        """Wait for the answers until a loop time. A cancellation abandons the pipeline."""
         try:
             await self.wait(until)
         except asyncio.CancelledError:
             self.abandon()
             raise
-        return self.taken()
+        return self.own_answers()
 
-    def taken(self) -> list[Answer]:
-        """The answers to what was handed in."""
+    def own_answers(self) -> list[Answer]:
+        """Return the answers to the calls, without those to loaded scripts."""
         answers = self.answers[self.loads :]
-        if self.carrier is not None and any(map(_wants_script, answers)):
-            # SCRIPT FLUSH: all are gone, not only this one.
+        if self.carrier is not None and any(map(wants_script, answers)):
+            # After SCRIPT FLUSH all scripts are gone, not only this one.
             self.carrier.loaded.clear()
         loads = self.answers[: self.loads]
         refusal = next((answer for answer in loads if type(answer) is Refused), None)
         if refusal is None:
             return answers
-        # That the user may not load scripts says more than that there is none.
-        return [refusal if _wants_script(answer) else answer for answer in answers]
-
-
-def _wants_script(answer: Answer) -> bool:
-    return type(answer) is Refused and answer.code == "NOSCRIPT"
+        # "The user may not load scripts" says more than "there is no such script".
+        return [refusal if wants_script(answer) else answer for answer in answers]

@@ -1,9 +1,9 @@
-"""redis-py makes a connection and authenticates; then its transport is ours.
+"""redis-py makes a connection and authenticates; then this library uses its transport.
 
-A batch of 64 calls of 1 KB costs the processor a fifth of what redis-py's own packing and reading
-cost it, and with hiredis packing for redis-py two fifths (one EVALSHA each, on loopback).
-This is the only module that imports redis-py's connections and hiredis: without the extra
-`sessionkeeper[redis]` it cannot be imported, all others can.
+A batch of 64 calls of 1 KB needs a fifth of the processor time of redis-py's own packing and
+reading, and two fifths of it with hiredis packing for redis-py (one EVALSHA each, on loopback).
+Only this module imports redis-py's connections and hiredis. Without the extra
+`sessionkeeper[redis]` it cannot be imported; all other modules can.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ __all__ = [
 ]
 
 NOTHING = object()
-"""What a reader gives when it needs more bytes; replies may be None or False."""
+"""What a reader returns when it needs more bytes; replies may be None or False."""
 
 
 class _HandedOver:
-    """What both kinds of connection do beyond redis-py's."""
+    """What both kinds of connection add to redis-py's."""
 
     _reader: asyncio.StreamReader | None
     _writer: asyncio.StreamWriter | None
 
     def hand_over(self, protocol: asyncio.BaseProtocol) -> asyncio.Transport:
-        """Let `protocol` have all that comes from now on; the transport to write to."""
+        """Give all data from now on to `protocol`. Returns the transport to write to."""
         if self._writer is None:
             raise ConnectionResetError
         transport = cast("asyncio.Transport", self._writer.transport)
         transport.set_protocol(protocol)
         return transport
 
-    def let_go(self) -> None:
-        """Close at once, without waiting for anything, and whatever is still to be sent."""
+    def abort(self) -> None:
+        """Close at once. Data that was not sent is dropped."""
         if self._writer is not None:
             self._writer.transport.abort()
             self._writer = self._reader = None
@@ -71,7 +71,7 @@ class PlainWire(_HandedOver, Connection):
 
 
 class TlsWire(_HandedOver, SSLConnection):
-    """TLS. redis-py asks for a certificate that verifies and for its host name by default."""
+    """TLS. By default redis-py verifies the certificate and its host name."""
 
     def __init__(self, host: str, port: int, options: Mapping[str, Any]) -> None:
         super().__init__(  # pyright: ignore[reportUnknownMemberType]  # redis-py's **kwargs
@@ -86,15 +86,15 @@ def _settings() -> dict[str, Any]:
     return {
         "protocol": 3,
         "client_name": "sessionkeeper",
-        # A write that is tried again may be applied twice: one INCR with two lost replies ran
-        # three times with redis-py's defaults.
+        # A repeated write may be applied twice: with redis-py's defaults one INCR with two lost
+        # replies ran three times.
         "retry": Retry(NoBackoff(), 0),
         "health_check_interval": 0,
-        # Time is limited by who connects, by one `asyncio.timeout`: redis-py would use `wait_for`,
-        # which swallows a cancellation now and then before Python 3.12 (cpython#86296).
+        # `Connection.open` limits the time, with `asyncio.timeout`. redis-py would use `wait_for`,
+        # which sometimes swallows a cancellation before Python 3.12 (cpython#86296).
         "socket_timeout": None,
         "socket_connect_timeout": None,
-        # None of the commands a newer redis-py adds: CLIENT SETINFO, CLIENT MAINT_NOTIFICATIONS.
+        # Not the commands that a newer redis-py adds: CLIENT SETINFO, CLIENT MAINT_NOTIFICATIONS.
         "driver_info": None,
         "maint_notifications_config": None,
     }
@@ -102,18 +102,18 @@ def _settings() -> dict[str, Any]:
 
 Pack: TypeAlias = Callable[[tuple[Any, ...]], bytes]
 pack: Pack = cast("Any", hiredis).pack_command
-"""Write one command as it is sent."""
+"""Encode one command."""
 
 
-def new_reader(heard: Callable[[Refused], None]) -> Reader:
-    """Make a parser that gives bytes, and `Refused` for an error wherever it stands in a reply.
+def new_reader(on_refused: Callable[[Refused], None]) -> Reader:
+    """Make a parser that returns bytes, and `Refused` for an error anywhere in a reply.
 
-    `heard` is told of each, so that nobody has to look for it in nested answers.
+    It calls `on_refused` with each, so that nobody has to search nested answers.
     """
 
     def refused(text: str) -> Refused:
         found = read_refusal(text)
-        heard(found)
+        on_refused(found)
         return found
 
     return Reader(replyError=cast("Any", refused), notEnoughData=NOTHING)
@@ -128,17 +128,17 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
 )
 _WORDS = (
     ("DB index", "it has no database of that number"),
-    ("BUSY ", "it is busy with somebody's script (BUSY)"),
+    ("BUSY ", "it is busy with another script (BUSY)"),
 )
 
 
 def reason_of(error: BaseException) -> str:
-    """Say why no connection came about, without a word that may have come from us."""
+    """Return why a connection failed, without a word that may be a secret of ours."""
     cause = error.__cause__ or error.__context__ if isinstance(error, NotConnected) else None
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate was not accepted ({cause.verify_message})"
     if isinstance(cause, FileNotFoundError):
-        return "a file that the URL names is not there"
+        return "a file that the URL names does not exist"
     if isinstance(cause, OSError) and cause.strerror:
         return f"it cannot be reached ({cause.strerror})"
     reasons = [reason for words, reason in _WORDS if words in str(error)]

@@ -1,4 +1,4 @@
-"""What a server promises, read from its own words when a store is opened."""
+"""What a server is and promises, read from it when a store is opened."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ class ServerInfo:
     version: str
     cluster: bool
     replicas: int
-    """Connected to it just then."""
+    """Replicas that were connected then."""
     durability: str
-    """What is there again after the server was killed, in plain words."""
+    """What survives when the server is killed, in words."""
     maxmemory: int
     """Bytes; 0 for no limit."""
     eviction: str
     """`maxmemory-policy`."""
     warnings: tuple[str, ...]
-    """What is allowed and may still lose something, in sentences that name the setting."""
+    """Settings that are allowed and may still lose data, one sentence each."""
 
 
 def weakest(server_info: Sequence[ServerInfo]) -> ServerInfo:
-    """What all the nodes of a cluster promise: the least of each."""
+    """Return what all nodes of a cluster promise: the minimum of each promise."""
     worst = min(server_info, key=lambda one: _WEAKEST_FIRST.index(one.durability))
     return replace(
         worst,
@@ -64,7 +64,7 @@ async def read_server_info(node: Node, *, allow_eviction: bool) -> ServerInfo:
 
     The reason names the setting. What the ACL user may not ask is unknown, and no error.
     """
-    name = node.target.name
+    name = node.address.name
     info_answer, config_answer = await node.send(
         [Call(-1, ("INFO",)), Call(-1, ("CONFIG", "GET", *_SETTINGS))]
     ).result()
@@ -76,8 +76,8 @@ async def read_server_info(node: Node, *, allow_eviction: bool) -> ServerInfo:
         raise StoreUnavailable(f"{name}: {need} ({code})")
     info = _read_info(info_answer)
     config = _read_config(config_answer)
-    _check(name, info, cluster=node.target.cluster)
-    warnings = list(node.target.warnings)
+    _check(name, info, cluster=node.address.cluster)
+    warnings = list(node.address.warnings)
     maxmemory = int(info.get("maxmemory", "0"))
     eviction = info.get("maxmemory_policy", _UNKNOWN)
     if maxmemory and eviction.startswith("allkeys-"):
@@ -92,7 +92,7 @@ async def read_server_info(node: Node, *, allow_eviction: bool) -> ServerInfo:
     return ServerInfo(
         product="valkey" if valkey else "redis",
         version=valkey or info["redis_version"],
-        cluster=node.target.cluster,
+        cluster=node.address.cluster,
         replicas=int(info.get("connected_slaves", "0")),
         durability=durability,
         maxmemory=maxmemory,

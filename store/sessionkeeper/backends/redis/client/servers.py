@@ -1,4 +1,4 @@
-"""What a store needs of its server or cluster, and the rounds until every call is answered."""
+"""What a store needs of its server or cluster, and the repetition of calls that did not run."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import ClassVar
 from .address import RedisAddress
 from .call import Answer, Call
 from .connection import Connection
-from .refusals import resent
+from .refusals import is_not_run
 from .server_info import ServerInfo
 
 __all__ = ["ANYWHERE", "Servers"]
 
 ANYWHERE = -1
-"""The bucket of calls for the node that holds the store's layout."""
+"""The bucket number of calls for the node that holds the store's layout."""
 
-_ROUNDS = 5
+_ATTEMPTS = 5
 
 
 class Servers(ABC):
     """The one server, or the nodes of a cluster, that hold a store.
 
     Calls of a bucket are sent in the order they are given, also by exchanges that overlap. A call
-    that is refused as `is_transient`, or was sent again because its bucket had moved, may take
+    that is refused as `is_transient`, or that is sent again because its bucket moved, may take
     effect after calls that were given later.
     """
 
@@ -39,81 +39,80 @@ class Servers(ABC):
     @property
     @abstractmethod
     def last_error(self) -> str:
-        """Why calls were lost or unsent, where that is known; never a secret."""
+        """Why calls were lost or not sent, if that is known; never a secret."""
 
     @abstractmethod
     async def open(self) -> ServerInfo:
-        """Connect, and read what the server promises. `StoreUnavailable` if that is not enough."""
+        """Connect, and read what the server is. Raises `StoreUnavailable` if it is not fit."""
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Close all connections. What was not answered is lost."""
+        """Close all connections. Calls without an answer are lost."""
 
-    def home(self, bucket: int) -> object:
-        """What stands for the node that has the bucket, as far as is known."""
+    def node_of(self, bucket: int) -> object:
+        """Identify the node that has the bucket, as far as is known."""
         return None
 
     @abstractmethod
     def generation(self, bucket: int) -> int:
-        """Number of the connection that carried the bucket last: a higher one whenever it is new.
+        """Return the number of the connection that carried the bucket last; 0 before the first.
 
-        0 before the first. What was sent on an older connection and was lost may still be on its
-        way to the server.
+        Each new connection has a higher number. What was sent on an older connection and was lost
+        may still reach the server.
         """
 
     @abstractmethod
-    async def link(self, bucket: int, *, patience: float) -> Connection:
-        """Make a connection of its own to the node of a bucket, for reads that block `patience`.
+    async def connect(self, bucket: int, *, patience: float) -> Connection:
+        """Open a separate connection to the node of a bucket, for reads that block `patience`.
 
-        Raises `StoreUnavailable`. Who opens it closes it.
+        Raises `StoreUnavailable`. The caller closes it.
         """
 
     @abstractmethod
     def invalidate(self, bucket: int) -> None:
-        """Look again where the bucket is before the next call for it."""
+        """Find the node of the bucket again before the next call for it."""
 
     async def exchange(self, calls: Sequence[Call], until: float | None = None) -> list[Answer]:
-        """Send calls and return their answers in order: one pipeline a node, all at once.
+        """Send calls, as one pipeline to each node, and return their answers in order.
 
-        What the server answered, a `Refused`, or a `DeliveryStatus`. A call is sent a second time
-        only if the server said that it did not run it (`NOSCRIPT`, `MOVED`, `ASK`), five times at
-        most.
-        So is what reads and came after such a call of its bucket, so that it reads after it.
-        What is not answered `until` that moment of the loop is given up.
-        Raises nothing but `TypeError` for words that cannot be sent; a cancellation closes the
-        connections whose answers are outstanding.
+        An answer is what the server sent, a `Refused`, or a `DeliveryStatus`. A call is sent again
+        only if the server did not run it (`NOSCRIPT`, `MOVED`, `ASK`), at most five times. Reads
+        that follow such a call of their bucket are sent again with it, to read after it.
+        Calls without an answer at the loop time `until` are given up. A cancellation closes the
+        connections whose answers are outstanding. Raises only `TypeError`, for words that cannot
+        be sent.
         """
-        answers = await self._ask(calls, {}, until)
-        for _ in range(_ROUNDS):
-            again = _again(calls, answers)
+        answers = await self._send_once(calls, {}, until)
+        for _ in range(_ATTEMPTS):
+            again = _places_to_repeat(calls, answers)
             if not again:
                 break
             refused = [calls[place] for place in again]
-            aside = await self._redirect(refused, [answers[place] for place in again], until)
-            redone = await self._ask(refused, aside, until)
+            elsewhere = await self._redirect(refused, [answers[place] for place in again], until)
+            redone = await self._send_once(refused, elsewhere, until)
             for place, answer in zip(again, redone, strict=True):
                 answers[place] = answer
         return answers
 
     @abstractmethod
-    async def _ask(
-        self, calls: Sequence[Call], aside: Mapping[int, RedisAddress], until: float | None
+    async def _send_once(
+        self, calls: Sequence[Call], elsewhere: Mapping[int, RedisAddress], until: float | None
     ) -> list[Answer]:
-        """Send each call once. `aside` says which, by place, go to another node this once."""
+        """Send each call once. Calls at the places in `elsewhere` go to another node this once."""
 
     @abstractmethod
     async def _redirect(
         self, calls: Sequence[Call], refusals: Sequence[Answer], until: float | None
     ) -> Mapping[int, RedisAddress]:
-        """Learn from `MOVED`; return where the `ASK`s sent their calls, by place."""
+        """Learn from `MOVED`. Returns where each `ASK` sends its call, by place."""
 
 
-def _again(calls: Sequence[Call], answers: Sequence[Answer]) -> list[int]:
-    """Return the places of the calls that are to be sent again."""
+def _places_to_repeat(calls: Sequence[Call], answers: Sequence[Answer]) -> list[int]:
+    """Return the places of the calls that have to be sent again."""
     again: list[int] = []
     buckets: set[int] = set()
     for place, (call, answer) in enumerate(zip(calls, answers, strict=True)):
-        if resent(answer):
+        if is_not_run(answer):
             buckets.add(call.bucket)
             again.append(place)
         elif call.reads and call.bucket in buckets:

@@ -1,4 +1,4 @@
-"""One server."""
+"""A single server, with or without replicas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .call import Answer, Call, DeliveryStatus, Refused
 from .connection import Connection
 from .node import Node
-from .refusals import leaves, reason_of
+from .refusals import needs_reconnect, reason_of
 from .server_info import ServerInfo, read_server_info
 from .servers import Servers
 
@@ -21,35 +21,35 @@ __all__ = ["SingleServer"]
 
 
 _ROLE = Call(0, ("HELLO",))
-_ROLE_HOLDS = 1.0
-"""Seconds for which a server is taken for the primary it said it was."""
+_ROLE_CHECK_INTERVAL = 1.0
+"""Seconds between two checks that the server is still a primary."""
 _REPLICA = Refused("READONLY", "READONLY")
 
 
 class SingleServer(Servers):
-    """Everything is on one node, which may have replicas nobody here speaks to."""
+    """All buckets are on one node. Its replicas are not used."""
 
-    def __init__(self, target: RedisAddress, *, allow_eviction: bool = False) -> None:
-        self._target = target
+    def __init__(self, address: RedisAddress, *, allow_eviction: bool = False) -> None:
+        self._address = address
         self._allow_eviction = allow_eviction
-        self._node = Node(target, count(1).__next__)
+        self._node = Node(address, count(1).__next__)
         self._generation: int = 0
-        self._ask_role_at = 0.0
-        """When the server is asked again whether it is a replica: at once on a new connection."""
+        self._check_role_at = 0.0
+        """When to check the role of the server again; a new connection is checked at once."""
 
     def __repr__(self) -> str:
         return f"<SingleServer {self._node}>"
 
     @property
     def name(self) -> str:
-        return self._target.name
+        return self._address.name
 
     @property
     def last_error(self) -> str:
         return self._node.last_error
 
     async def open(self) -> ServerInfo:
-        self._target.warn()
+        self._address.warn()
         return await read_server_info(self._node, allow_eviction=self._allow_eviction)
 
     async def aclose(self) -> None:
@@ -58,33 +58,33 @@ class SingleServer(Servers):
     def generation(self, bucket: int) -> int:
         return self._node.generation
 
-    async def link(self, bucket: int, *, patience: float) -> Connection:
-        return await Connection.open(self._target, patience=patience)
+    async def connect(self, bucket: int, *, patience: float) -> Connection:
+        return await Connection.open(self._address, patience=patience)
 
     def invalidate(self, bucket: int) -> None:
-        self._ask_role_at = 0.0
+        self._check_role_at = 0.0
 
-    async def _ask(
-        self, calls: Sequence[Call], aside: Mapping[int, RedisAddress], until: float | None
+    async def _send_once(
+        self, calls: Sequence[Call], elsewhere: Mapping[int, RedisAddress], until: float | None
     ) -> list[Answer]:
-        # A replica answers reads, and says nothing of what it is: now and then it is asked.
-        requests = time.monotonic() >= self._ask_role_at
-        batch = self._node.send([*calls, _ROLE] if requests else calls)
-        answers = await batch.result(until)
-        unfit = next(filter(leaves, batch.refusals), None)
-        if requests and _is_replica(answers.pop()):
-            unfit = unfit or _REPLICA
-            # What it reads may be of long ago: that is asked for where a new connection leads.
+        # A replica answers reads and does not say what it is, so its role is checked regularly.
+        check_role = time.monotonic() >= self._check_role_at
+        pipeline = self._node.send([*calls, _ROLE] if check_role else calls)
+        answers = await pipeline.result(until)
+        unusable = next(filter(needs_reconnect, pipeline.refusals), None)
+        if check_role and _is_replica(answers.pop()):
+            unusable = unusable or _REPLICA
+            # Its data may be old: these reads are sent again on a new connection.
             answers = [
                 _REPLICA if call.reads and type(answer) not in (Refused, DeliveryStatus) else answer
                 for call, answer in zip(calls, answers, strict=True)
             ]
-        if unfit is not None:
-            self._node.drop(f"it {reason_of(unfit)}")
-        if self._node.generation != self._generation or unfit is not None:
-            self._generation, self._ask_role_at = self._node.generation, 0.0
-        elif requests:
-            self._ask_role_at = time.monotonic() + _ROLE_HOLDS
+        if unusable is not None:
+            self._node.drop(f"it {reason_of(unusable)}")
+        if self._node.generation != self._generation or unusable is not None:
+            self._generation, self._check_role_at = self._node.generation, 0.0
+        elif check_role:
+            self._check_role_at = time.monotonic() + _ROLE_CHECK_INTERVAL
         return answers
 
     async def _redirect(
@@ -94,5 +94,5 @@ class SingleServer(Servers):
 
 
 def _is_replica(answer: Answer) -> bool:
-    said: Any = answer
-    return type(answer) is dict and said.get(b"role", b"master") != b"master"
+    fields: Any = answer
+    return type(answer) is dict and fields.get(b"role", b"master") != b"master"

@@ -1,4 +1,4 @@
-"""Which node of a cluster has which slot, asked of whoever answers first."""
+"""Which node of a cluster has which slot, as the first node that answers says."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 from ....values.errors import StoreUnavailable
 from .call import Call, Refused
 from .connection import Connection
+from .refusals import error_for_slots, read_redirection
 
 if TYPE_CHECKING:
     from .address import RedisAddress
 
-__all__ = ["SlotMap", "read_slot_map", "where"]
+__all__ = ["SlotMap", "read_slot_map", "redirect_target"]
 
-_AT_ONCE = 3
+_CONCURRENT = 3
 
 
 class SlotMap:
@@ -25,7 +26,7 @@ class SlotMap:
     def __init__(self, asked: RedisAddress, ranges: Iterable[Sequence[Any]]) -> None:
         self._ranges: list[tuple[int, int, RedisAddress]] = []
         self.known: dict[str, RedisAddress] = {asked.name: asked}
-        """Every node, replicas too, by `host:port`."""
+        """All nodes by `host:port`, replicas included."""
         for first, last, primary, *replicas in ranges:
             self._ranges.append((first, last, self._node(asked, primary)))
             for replica in replicas:
@@ -34,24 +35,25 @@ class SlotMap:
     @property
     def primaries(self) -> dict[str, RedisAddress]:
         """The nodes that have slots, by `host:port`."""
-        return {target.name: target for _, _, target in self._ranges}
+        return {address.name: address for _, _, address in self._ranges}
 
     def owner(self, slot: int) -> RedisAddress | None:
-        """The node that has a slot; None if no node has. O(ranges)."""
+        """Return the node that has a slot; None if no node has it. O(ranges)."""
         return next((node for first, last, node in self._ranges if first <= slot <= last), None)
 
     def _node(self, asked: RedisAddress, words: Sequence[Any]) -> RedisAddress:
-        # A node that does not know its own address says null or nothing: the one it was asked at.
-        host = words[0].decode() if words[0] else asked.host
-        target = asked.at(host, words[1])
-        return self.known.setdefault(target.name, target)
+        encoded_host, port, *_ = words
+        # A node that does not know its own address sends null or nothing: then we know it.
+        host = encoded_host.decode() if encoded_host else asked.host
+        address = asked.at(host, port)
+        return self.known.setdefault(address.name, address)
 
 
 async def read_slot_map(known: Iterable[RedisAddress]) -> SlotMap:
-    """Ask the nodes, three at a time in random order; the first answer counts.
+    """Ask the nodes, three at a time in random order. The first answer counts.
 
-    On connections of their own: a node in trouble must not hold up the calls of others, nor this.
-    Raises `StoreUnavailable` with a reason of one of them when none answers.
+    Each has a connection of its own: a node that fails must not delay the calls of others.
+    Raises `StoreUnavailable` with the reason of one of them if none answers.
     """
     left = list(known)
     random.shuffle(left)
@@ -59,7 +61,7 @@ async def read_slot_map(known: Iterable[RedisAddress]) -> SlotMap:
     asked: set[asyncio.Task[SlotMap]] = set()
     try:
         while left or asked:
-            while left and len(asked) < _AT_ONCE:
+            while left and len(asked) < _CONCURRENT:
                 asked.add(asyncio.ensure_future(_ask(left.pop())))
             done, asked = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
             found: SlotMap | None = None
@@ -77,26 +79,24 @@ async def read_slot_map(known: Iterable[RedisAddress]) -> SlotMap:
     raise StoreUnavailable(reason)
 
 
-async def _ask(target: RedisAddress) -> SlotMap:
-    link = await Connection.open(target)
+async def _ask(address: RedisAddress) -> SlotMap:
+    connection = await Connection.open(address)
     try:
-        (answer,) = await link.exchange([Call(-1, ("CLUSTER", "SLOTS"))], 2 * link.silence)
+        (answer,) = await connection.exchange(
+            [Call(-1, ("CLUSTER", "SLOTS"))], 2 * connection.silence
+        )
     finally:
-        await link.aclose()
+        await connection.aclose()
     if isinstance(answer, Refused):
-        if "cluster support disabled" in answer.text:
-            raise StoreUnavailable(
-                f"{target.name} has cluster-enabled no: use redis:// or rediss://"
-            )
-        raise StoreUnavailable(f"{target.name} refused CLUSTER SLOTS ({answer.code})")
+        raise error_for_slots(address.name, answer)
     if not isinstance(answer, list):
-        raise StoreUnavailable(f"{target.name}: {link.ended}")
+        raise StoreUnavailable(f"{address.name}: {connection.ended}")
     if not answer:
-        raise StoreUnavailable(f"{target.name} knows of no node that has slots")
-    return SlotMap(target, cast("list[list[Any]]", answer))
+        raise StoreUnavailable(f"{address.name} knows no node that has slots")
+    return SlotMap(address, cast("list[list[Any]]", answer))
 
 
-def where(refused: Refused, asked: RedisAddress) -> RedisAddress:
-    """Read the node in `MOVED 3999 10.0.0.1:6381` or `ASK …`; no host means the one asked."""
-    host, _, port = refused.text.split(" ")[2].rpartition(":")
-    return asked.at(host or asked.host, int(port))
+def redirect_target(refused: Refused, asked: RedisAddress) -> RedisAddress:
+    """Return the node that a `MOVED` or `ASK` names; without a host it is the one asked."""
+    host, port = read_redirection(refused)
+    return asked.at(host or asked.host, port)

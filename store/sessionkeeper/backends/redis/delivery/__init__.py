@@ -1,5 +1,5 @@
-"""Exactly once, or honestly unknown.
+"""Delivers each write exactly once, or reports that its outcome is unknown.
 
-Rule: a write is numbered before it is sent, and is sent again only when it certainly was not
-applied. Read `request`, `writer_log`, `delivery`, then `replication`.
+Rule: a write gets a sequence number before it is sent, and is sent again only if it certainly was
+not applied. Read `request`, `writer_log`, `delivery`, then `replication`.
 """

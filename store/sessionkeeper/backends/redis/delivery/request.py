@@ -1,4 +1,4 @@
-"""What an operation asks of the server, before it is known how often that must be sent."""
+"""One request of a plan, and what is known of its delivery."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 from ..client.call import Script, Word, is_status
 from ..keys import Bucket
 
-__all__ = ["OPEN", "Request", "Plan"]
+__all__ = ["OPEN", "Plan", "Request"]
 
 R = TypeVar("R")
 
@@ -17,7 +17,7 @@ OPEN = object()
 
 
 class Request:
-    """One script or command for one bucket; a write is given a number and then sent once."""
+    """One script or command for one bucket. A write has a number and is applied at most once."""
 
     __slots__ = (
         "answer",
@@ -34,6 +34,7 @@ class Request:
         "since",
         "stale",
         "tries",
+        "weight",
         "write",
     )
 
@@ -45,33 +46,36 @@ class Request:
         arguments: Sequence[Word],
         *,
         write: bool = False,
+        weight: int = 0,
     ) -> None:
         self.answer: Any = OPEN
-        """What was answered, or the error its caller is to be told."""
+        """The answer, or the error for the caller."""
         self.bucket = bucket
         self.script = script
         self.keys = keys
-        """Of sessions and logs; those of the bucket come before them. None where the arguments are
-        the whole command."""
+        """Keys of sessions and logs; those of the bucket come before them. None where the arguments
+        are the whole command."""
         self.arguments = arguments
         self.write = write
+        self.weight = weight
+        """Bytes of the messages it carries: they bound what shares a call with it."""
         self.tries = 0
-        """How often it was sent, or would have been, without an answer."""
+        """Attempts without an answer."""
         self.since = self.deadline = 0.0
-        """When its caller asked, and when that one is to be told that there is no answer."""
+        """When its caller asked, and when the caller's patience ends."""
         self.number = 0
-        """Of the operation among its writer's to this bucket; 0 until it is sent."""
+        """Sequence number among its writer's writes to this bucket; 0 until it is sent."""
         self.maybe_applied = False
-        """Whether it was sent and nobody knows yet what became of it."""
+        """Whether it was sent and its outcome is not known yet."""
         self.fenced = False
-        """Whether it was refused because its epoch is over: it had no effect."""
+        """Whether it was refused because its epoch is over. It had no effect."""
         self.more = False
-        """Whether sessions whose time has passed were taken away, and more of them come first."""
+        """Whether the server only removed expired sessions, and the request has to be repeated."""
 
         self.behind: Sequence[Request] = ()
-        """Writes of the same round that are to be applied first; for a write at most one."""
+        """Writes of the same round trip that come before it; at most one for a write."""
         self.stale = False
-        """Whether it read before one of those was applied, and is to read again."""
+        """Whether it read before one of those was applied, and has to be sent again."""
 
     @property
     def changed(self) -> bool:
@@ -79,8 +83,8 @@ class Request:
         return self.write and is_status(self.answer, b"OK")
 
     @property
-    def early(self) -> bool:
-        """Whether a write it is behind has yet to come: later in this round, or in the next."""
+    def is_early(self) -> bool:
+        """Whether a write before it is not applied yet and will be sent again."""
         return any(
             before.answer is OPEN
             or is_status(before.answer, b"MOVED")
@@ -89,8 +93,8 @@ class Request:
         )
 
     def __repr__(self) -> str:
-        return f"<Ask {self.script.name if self.script else self.arguments[0]!r}>"
+        return f"<Request {self.script.name if self.script else self.arguments[0]!r}>"
 
 
 Plan: TypeAlias = Generator[list[Request], list[Any], R]
-"""The steps of one operation: yields what is to be asked at once, is sent the answers in order."""
+"""The steps of one operation: yields requests, and is sent their answers in the same order."""

@@ -1,4 +1,4 @@
-"""The writer's side of the ledger: numbers, epochs, and what the server said of lost writes."""
+"""The writer's side of its log: sequence numbers, epochs, and the outcomes of lost writes."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from ....values.errors import OutcomeUnknown
 from ..client.call import Call, Script, Word, is_status
 from ..keys import Bucket, Keys
 from ..scripts import script, with_ttl
-from .request import Request
+from .request import OPEN, Request
 
-__all__ = ["WriterLog", "OperationId", "keys_of"]
+__all__ = ["OperationId", "WriterLog", "keys_of"]
 
 FENCE = script("fence")
 _FENCED, _OK, _NEW = b"FENCED", b"OK", b"NEW"
 _TOGETHER = 16
-"""Operations in one call: a server serves nobody else meanwhile."""
+"""Maximum number of operations in one call: a server runs nothing else meanwhile."""
 _LARGE = 256 * 1024
-"""Bytes in one call of several operations."""
+"""Maximum bytes in one call of several operations."""
 _RENEWED = 0.25
-"""After which part of its window a ledger is given all of it again."""
+"""The part of its window after which a log is renewed for the whole window."""
 _NUMBER = re.compile("[0-9]{1,15}")
 _WRITER = re.compile(r"[0-9a-f]{16}")
 
 
 class OperationId(str):
-    """Which writer, in which bucket, the how manyth operation: what `OutcomeUnknown` carries."""
+    """The writer, the bucket and the sequence number of an operation, as in `OutcomeUnknown`."""
 
     __slots__ = ()
 
     @classmethod
     def of(cls, writer: str, ring: int, bucket: int, number: int) -> OperationId:
-        """Name an operation."""
+        """Make the id of an operation."""
         return cls(f"{writer}.{ring}.{bucket}.{number}")
 
     def parts(self, buckets: int) -> tuple[str, int, int, int]:
@@ -50,10 +50,10 @@ class OperationId(str):
 
 
 class WriterLog:
-    """One writer among all that share a server.
+    """The log of one writer among all that share a server.
 
-    Its answers are kept in a ring of `ring` places a bucket, each for `window` seconds at least. No
-    more than `ring` writes to one bucket may be under way at a time.
+    The server keeps the writer's answers in a ring of `ring` places for each bucket, each answer
+    for at least `window` seconds. At most `ring` writes to one bucket may be outstanding.
     """
 
     def __init__(self, keys: Keys, *, ring: int, window: float, ttl: int | None = None) -> None:
@@ -63,20 +63,22 @@ class WriterLog:
         self._ttl = ttl
         self._window = window
         self._next: dict[Bucket, int] = {}
-        """By bucket: the number of the next write. A sweep is one to each: counted together, a few
-        sweeps would go round the ring."""
+        """By bucket: the number of the next write. A sweep writes to every bucket: with one count
+        for all, a few sweeps would fill the ring."""
         self._epochs: dict[Bucket, tuple[str, float]] = {}
         """By bucket: the epoch, and when it was taken or renewed."""
-        self._found: dict[tuple[Bucket, int], Sequence[Any]] = {}
-        self._fixed: dict[Bucket, tuple[str, ...]] = {}
+        self._outcomes: dict[tuple[Bucket, int], Sequence[Any]] = {}
+        """By bucket and number: what the server says of a lost write."""
+        self._keys_of_bucket: dict[Bucket, tuple[str, ...]] = {}
         self._begun: set[Bucket] = set()
+        """Buckets in which this log exists."""
         self.lost = False
-        """Whether a server has forgotten the ledger, by the end of its window or with all else."""
+        """Whether a server has forgotten the log: its window ended, or the server lost all data."""
 
     def calls(self, requests: Sequence[Request]) -> list[tuple[Call, list[Request]]]:
-        """Make the calls for asks, in their order; neighbours share one where their script can.
+        """Make the calls for requests, in their order; neighbours share one if their script can.
 
-        A write gets its number, and the same again when it is sent again.
+        A write keeps its sequence number when it is sent again.
         """
         calls: list[tuple[Call, list[Request]]] = []
         group: list[Request] = []
@@ -84,32 +86,31 @@ class WriterLog:
         for request in requests:
             script = request.script
             if script is None or not script.many:
-                self._close(group, calls)
-                calls.append((self._one(request), [request]))
+                self._close_group(group, calls)
+                calls.append((self._single_call(request), [request]))
                 continue
-            more = _size(request)
             if group and (
                 group[0].bucket is not request.bucket
                 or len(group) == _TOGETHER
-                or size + more > _LARGE
+                or size + request.weight > _LARGE
             ):
-                self._close(group, calls)
-            size = more + (size if group else 0)
+                self._close_group(group, calls)
+            size = request.weight + (size if group else 0)
             group.append(request)
-        self._close(group, calls)
+        self._close_group(group, calls)
         return calls
 
-    def _close(self, group: list[Request], calls: list[tuple[Call, list[Request]]]) -> None:
+    def _close_group(self, group: list[Request], calls: list[tuple[Call, list[Request]]]) -> None:
         if group:
-            calls.append((self._several(group), [*group]))
+            calls.append((self._shared_call(group), [*group]))
             group.clear()
 
-    def _one(self, request: Request) -> Call:
+    def _single_call(self, request: Request) -> Call:
         script, bucket = request.script, request.bucket
         if request.keys is None or script is None:
             return Call(bucket.number, request.arguments, script, reads=not request.write)
         script = self._of_this_store(script)
-        fixed = self._fixed.get(bucket) or self._fix(bucket)
+        fixed = self._keys_of_bucket.get(bucket) or self._make_keys(bucket)
         words: list[Word] = [
             "EVALSHA",
             script.digest,
@@ -118,49 +119,49 @@ class WriterLog:
             *request.keys,
         ]
         if request.write:
-            words += (self._epochs[bucket][0], *self._number(request))
+            words += (self._epochs[bucket][0], *self._assign_number(request))
         words += request.arguments
         if request.write:
-            words.append(self._after(request))
+            words.append(self._predecessor(request))
         return Call(bucket.number, words, script, reads=not request.write)
 
-    def _several(self, requests: Sequence[Request]) -> Call:
+    def _shared_call(self, requests: Sequence[Request]) -> Call:
         script, bucket = requests[0].script, requests[0].bucket
         assert script is not None  # noqa: S101 - for the type checker
         script = self._of_this_store(script)
-        fixed = self._fixed.get(bucket) or self._fix(bucket)
+        fixed = self._keys_of_bucket.get(bucket) or self._make_keys(bucket)
         words: list[Word] = ["EVALSHA", script.digest, len(fixed) + 2 * len(requests), *fixed]
         for request in requests:
             words += request.keys or ()
         shared = script.shared
-        # The time is that of the first: they are one step of the server.
+        # All have the time of the first: they are one step of the server.
         words += (self._epochs[bucket][0], *requests[0].arguments[:shared])
         for request in requests:
-            words += (*self._number(request), self._after(request))
+            words += (*self._assign_number(request), self._predecessor(request))
             words += request.arguments[shared:]
         return Call(bucket.number, words, script)
 
     def _of_this_store(self, script: Script) -> Script:
         return script if self._ttl is None else with_ttl(script, self._ttl)
 
-    def _number(self, request: Request) -> tuple[int, int]:
+    def _assign_number(self, request: Request) -> tuple[int, int]:
         if not request.number:
             request.number = self._next.get(request.bucket, 1)
             self._next[request.bucket] = request.number + 1
         return request.number, request.number % self._ring
 
-    def _after(self, request: Request) -> Word:
-        """Say which write must have been applied before: its number and its place, or nothing."""
+    def _predecessor(self, request: Request) -> Word:
+        """Name the write that must have been applied before: its number and place, or nothing."""
         if not request.behind:
             return ""
         number = request.behind[0].number
         return f"{number}:{number % self._ring}"
 
     def fences(self, requests: Sequence[Request]) -> list[tuple[Bucket, list[Request], Call]]:
-        """Make the calls by which epochs are taken, where these asks need one.
+        """Make the calls that begin a new epoch in each bucket where these requests need one.
 
-        That is a bucket never written to, one whose ledger would soon be forgotten, and one with
-        writes of which nobody knows what became of them.
+        That is a bucket without an epoch, one whose log would soon be forgotten, and one with
+        writes whose outcome is not known.
         """
         now = time.monotonic()
         lost: dict[Bucket, list[Request]] = {}
@@ -174,8 +175,8 @@ class WriterLog:
                 lost.setdefault(request.bucket, [])
         return [(each, which, self._fence(each, which, now)) for each, which in lost.items()]
 
-    def take(self, bucket: Bucket, requests: Sequence[Request], answer: Any) -> bool:
-        """Note what a fence answered of these lost asks; say whether it holds."""
+    def accept(self, bucket: Bucket, requests: Sequence[Request], answer: Any) -> bool:
+        """Note the answer to a fence for these lost requests. Returns whether the epoch holds."""
         new = is_status(answer, _NEW)
         if not new and not is_status(answer, _OK):
             self._epochs.pop(bucket, None)
@@ -183,50 +184,55 @@ class WriterLog:
         self.lost = self.lost or (new and bucket in self._begun)
         self._begun.add(bucket)
         for request, found in zip(requests, answer[1:], strict=True):
-            self._found[bucket, request.number] = found
+            self._outcomes[bucket, request.number] = found
         return True
 
-    def resolved(self, request: Request) -> tuple[bool, Any]:
-        """Say whether a lost write is settled, and what its answer or error is; if not, send it."""
-        found = self._found.pop((request.bucket, request.number))
-        if found[0] == 1:
-            return True, found[1]
-        if found[0] == 0:
-            return False, None
-        return True, OutcomeUnknown(self.operation_id(request))
+    def resolve(self, request: Request) -> Any:
+        """Return the answer to a lost write, or its error; `OPEN` if it was not applied.
 
-    def fenced(self, answer: Any) -> bool:
-        """Whether this says that the writer needs a new epoch; nothing was applied then."""
+        What was not applied never will be, so it can be sent again.
+        """
+        match self._outcomes.pop((request.bucket, request.number)):
+            case [1, answer]:
+                return answer
+            case [0]:
+                return OPEN
+            case _:
+                return OutcomeUnknown(self.operation_id(request))
+
+    @staticmethod
+    def is_fenced(answer: Any) -> bool:
+        """Whether a write was refused because its epoch is over. It had no effect."""
         return is_status(answer, _FENCED)
 
     def forget(self, bucket: Bucket) -> None:
-        """Take a new epoch before the next write to a bucket."""
+        """Begin a new epoch before the next write to a bucket."""
         self._epochs.pop(bucket, None)
 
     def operation_id(self, request: Request) -> OperationId:
-        """Name what an ask stands for."""
+        """Return the id of a request's operation."""
         return OperationId.of(self.writer, self._ring, request.bucket.number, request.number)
 
     def _fence(self, bucket: Bucket, lost: Sequence[Request], now: float) -> Call:
         epoch = secrets.token_hex(8)
         self._epochs[bucket] = (epoch, now)
-        fixed = self._fixed.get(bucket) or self._fix(bucket)
-        # From the last write before the next fence as well.
-        kept = round(self._window * 1000 * (1 + _RENEWED))
+        fixed = self._keys_of_bucket.get(bucket) or self._make_keys(bucket)
+        # The last write before the next fence must be kept for the whole window as well.
+        milliseconds = round(self._window * 1000 * (1 + _RENEWED))
         places = [
             part for request in lost for part in (request.number, request.number % self._ring)
         ]
         words: list[Word] = ["EVALSHA", FENCE.digest, len(fixed), *fixed]
-        words += (epoch, kept, self._next.get(bucket, 1), *places)
+        words += (epoch, milliseconds, self._next.get(bucket, 1), *places)
         return Call(bucket.number, words, FENCE)
 
-    def _fix(self, bucket: Bucket) -> tuple[str, ...]:
-        fixed = self._fixed[bucket] = keys_of(bucket, self.writer)
+    def _make_keys(self, bucket: Bucket) -> tuple[str, ...]:
+        fixed = self._keys_of_bucket[bucket] = keys_of(bucket, self.writer)
         return fixed
 
 
 def keys_of(bucket: Bucket, writer: str) -> tuple[str, ...]:
-    """Return the keys every script is given, in the order of `keys.lua`."""
+    """Return the keys that every script gets, in the order of `keys.lua`."""
     return (
         bucket.writer + writer,
         bucket.meta,
@@ -235,11 +241,5 @@ def keys_of(bucket: Bucket, writer: str) -> tuple[str, ...]:
         bucket.ages,
         bucket.ended,
         bucket.principals,
-        bucket.news,
+        bucket.changes,
     )
-
-
-def _size(request: Request) -> int:
-    """Bytes an append carries, as its arguments say."""
-    size = request.arguments[8]
-    return size if isinstance(size, int) else 0

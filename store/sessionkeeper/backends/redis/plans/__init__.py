@@ -1,4 +1,8 @@
-"""What each command becomes on a server: a plan, by the class of the command."""
+"""What each command requests of the server: a plan, by the class of the command.
+
+Rule: a plan knows requests and replies, not how they are delivered. Read `requests`, `replies`,
+then one file for each kind of command; `optimistic_change` runs a caller's function.
+"""
 
 from __future__ import annotations
 
@@ -36,19 +40,17 @@ from ....operations import (
 )
 from ..context import PlanContext
 from ..delivery.request import Plan
-from . import changes as changing
-from . import frames, sessions, sweeps
-from . import statistics as counting
+from . import changes, frames, sessions, statistics, sweeps
 from .resolve import Resolve, resolve
 
 __all__ = ["plan_of"]
 
 _PLANS: dict[type, Callable[[PlanContext, Any, str], Plan[Any]]] = {
     AddFrame: frames.add_frame,
-    AddFrames: changing.add_frames,
+    AddFrames: changes.add_frames,
     CountFrames: frames.count_frames,
-    CountOwnSessions: counting.count_own_sessions,
-    CountSessions: counting.count_sessions,
+    CountOwnSessions: statistics.count_own_sessions,
+    CountSessions: statistics.count_sessions,
     CreateSession: sessions.create_session,
     DeleteFrames: frames.delete_frames,
     DeleteSession: sessions.delete_session,
@@ -59,11 +61,11 @@ _PLANS: dict[type, Callable[[PlanContext, Any, str], Plan[Any]]] = {
     GetSessionsBatch: sessions.get_sessions_batch,
     ListOwnSessions: sweeps.list_own_sessions,
     ListSessions: sweeps.list_sessions,
-    ModifySession: changing.modify_session,
+    ModifySession: changes.modify_session,
     PurgeSessions: sweeps.purge_sessions,
     ReadFrames: frames.read_frames_of,
     ReadNewFrames: frames.read_new_frames,
-    ReadStatistics: counting.read_statistics,
+    ReadStatistics: statistics.read_statistics,
     Resolve: resolve,
     TouchSession: sessions.touch_session,
     TrimFrames: frames.trim_frames,
@@ -74,11 +76,14 @@ _PLANS: dict[type, Callable[[PlanContext, Any, str], Plan[Any]]] = {
 
 def plan_of(plan_context: PlanContext, command: object) -> Plan[Any]:
     """Return the steps of a command. Raises `NotImplementedError` for one without a script."""
-    scope = ""
+    # By the exact class: commands have an abstract base, for which `isinstance` is slow.
+    plan = _PLANS.get(type(command))
+    if plan is not None:
+        return plan(plan_context, command, "")
     if isinstance(command, Scoped):
         scoped = cast("Scoped[object]", command)
-        scope, command = scoped.principal, scoped.command
-    plan = _PLANS.get(type(command))
-    if plan is None:
-        raise CallerError(NotImplementedError(f"{type(command).__name__} has no script"))
-    return plan(plan_context, command, scope)
+        command = scoped.command
+        plan = _PLANS.get(type(command))
+        if plan is not None:
+            return plan(plan_context, command, scoped.principal)
+    raise CallerError(NotImplementedError(f"{type(command).__name__} has no script"))

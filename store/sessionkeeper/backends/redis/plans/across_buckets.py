@@ -1,7 +1,7 @@
-"""Operations on several sessions, which may live in several buckets.
+"""Operations on several sessions, which may be in several buckets.
 
-What lies in one bucket is read and changed in one step. What does not cannot be: reading is
-gathered, and the store's `guarantees` say so; changing is refused.
+Sessions of one bucket are read and changed in one step. Sessions of several buckets are read bucket
+by bucket, as the store's `guarantees` say, and a change of them is refused.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from ..codec import Stored
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..keys import Bucket
-from .requests import OK
+from .replies import OK, list_of
 
-__all__ = ["gathered", "in_one_bucket"]
+__all__ = ["in_one_bucket", "read_rows"]
 
 
 def in_one_bucket(plan_context: PlanContext, session_ids: Sequence[str]) -> Bucket:
-    """Return the bucket they all live in. Raises `NotImplementedError` if that is several."""
+    """Return the bucket of all these sessions. Raises `NotImplementedError` for several."""
     buckets = {plan_context.place(session_id)[0] for session_id in session_ids}
     if len(buckets) != 1:
         raise CallerError(
@@ -31,10 +31,10 @@ def in_one_bucket(plan_context: PlanContext, session_ids: Sequence[str]) -> Buck
     return buckets.pop()
 
 
-def gathered(
+def read_rows(
     plan_context: PlanContext, sessions: Script, session_ids: Sequence[str], scope: str
 ) -> Plan[list[tuple[str, Stored]]]:
-    """Read sessions, a bucket's in one step; in the order asked. Raises `SessionNotFound`."""
+    """Read sessions in the order asked, each bucket in one step. Raises `SessionNotFound`."""
     wanted: dict[Bucket, dict[str, str]] = {}
     for session_id in session_ids:
         bucket, name = plan_context.place(session_id)
@@ -48,11 +48,12 @@ def gathered(
     missing: set[str] = set()
     for keys, answer in zip(wanted.values(), (yield requests), strict=True):
         ids = list(keys)
-        if answer[0] != OK:
-            place: int = answer[1]
+        status, *results = answer
+        if status != OK:
+            (place,) = results
             missing.add(ids[place - 1])
         else:
-            rows.update(zip(ids, answer[1:], strict=True))
+            rows.update(zip(ids, list_of(answer), strict=True))
     for session_id in session_ids:
         if session_id in missing:
             raise SessionNotFound(session_id)

@@ -1,4 +1,4 @@
-"""Appending to a log: what is checked here, and what is asked of the server."""
+"""Appends to a log: the checks on this side, and the requests."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from ..codec import ENDED, LAST, STATE, Stored, frame_words
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..scripts import script
-from .requests import bounded, checked, fetch, read, write
+from .replies import ValueReply, read_reply
+from .requests import bounded, fetch, read, write
 
 __all__ = ["Append"]
 
-# Neighbouring appends share the time and the bounds.
+# Neighbouring appends of one call share the time and the bounds.
 APPEND, APPEND_CHANGE = script("append", shared=5), script("append_change")
 LOOK = script("look")
 
@@ -36,11 +37,11 @@ class Append:
     size: int
     """Bytes of their messages."""
     expected: int | None
-    """The number the log must end with; None for any."""
+    """The number of the last frame that the log must have; None for any."""
     scope: str
 
-    def too_much(self) -> LimitExceeded | None:
-        """Return what no log takes of this; None if nothing."""
+    def check_limits(self) -> LimitExceeded | None:
+        """Return the limit that these records exceed in any log; None if there is none."""
         try:
             check_records(self.plan_context.limits, self.records, self.size)
         except LimitExceeded as error:
@@ -48,7 +49,7 @@ class Append:
         return None
 
     def refuse(self, error: LimitExceeded) -> Plan[NoReturn]:
-        """Raise that it is too much, if nothing else is wrong before that."""
+        """Raise this error, unless another one comes before it."""
         row = yield from fetch(self.plan_context, self.session_id, self.scope)
         if row[ENDED] is not None:
             raise SessionClosed(self.session_id, SessionState(row[STATE].decode()))
@@ -58,11 +59,11 @@ class Append:
         raise error
 
     def look(self) -> Plan[Stored]:
-        """Read the session, if nothing but a change can still be wrong with this.
+        """Read the session. Raises whatever is wrong with the append without its change.
 
-        Limits and all else that needs no result of a function are looked at in the same step.
+        The same step checks the limits, and everything else that needs no result of a function.
         """
-        count, settings = len(self.records), self._settings("")
+        count, requirements = len(self.records), self._requirements("")
         request = read(
             self.plan_context,
             LOOK,
@@ -70,20 +71,20 @@ class Append:
             self.scope,
             count,
             *self.plan_context.bounds,
-            *settings,
+            *requirements,
         )
         (answer,) = yield [request]
-        row: Stored = checked(answer, self.session_id)[1]
+        row: Stored = read_reply(ValueReply, answer, self.session_id).value
         return row
 
     def may_fit(self, session: Session) -> bool:
-        """Tell whether a log may have room, as far as a guess of its session shows."""
+        """Whether the log may have room, as far as a prediction of its session shows."""
         count, limits = len(self.records), self.plan_context.limits
         there = session.frame_count if limits.frames_full is FramesFull.REJECT else 0
         return not count or there + count <= limits.max_frames_per_session
 
     def request(self, seen: str = "") -> Request:
-        """Ask to append, if the session is still what a function saw."""
+        """Make the request to append; with `seen` only if the session is what a function saw."""
         plan_context = self.plan_context
         count = len(self.records)
         maximum = plan_context.limits.max_frames_per_session
@@ -94,25 +95,25 @@ class Append:
             *plan_context.bounds,
             self.scope,
             count,
-            *self._settings(seen),
+            *self._requirements(seen),
         ]
         words += frame_words(self.records)
         keys = (bucket.session + name, bucket.log + name)
-        return Request(bucket, APPEND, keys, words, write=True)
+        return Request(bucket, APPEND, keys, words, write=True, weight=self.size)
 
-    def ask_with_change(self, words: Sequence[Word]) -> Request:
-        """Ask to append and to change the session, in one step."""
+    def request_with_change(self, words: Sequence[Word]) -> Request:
+        """Make the request to append and to change the session in one step."""
         plan_context = self.plan_context
         return write(
             plan_context,
             APPEND_CHANGE,
             self.session_id,
-            *(len(self.records), *plan_context.bounds, *self._settings("")),
+            *(len(self.records), *plan_context.bounds, *self._requirements("")),
             *(plan_context.limits.max_metadata_bytes, *words),
             *frame_words(self.records),
             scope=self.scope,
         )
 
-    def _settings(self, seen: str) -> tuple[Word, ...]:
-        """Make the words by which `log.lua` knows what this append needs."""
+    def _requirements(self, seen: str) -> tuple[Word, ...]:
+        """Make the words that tell `log.lua` what this append requires."""
         return "" if self.expected is None else bounded(self.expected), self.size, seen

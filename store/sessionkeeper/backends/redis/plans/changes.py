@@ -1,8 +1,8 @@
-"""The operations with a caller's function as plans, named as their commands."""
+"""Plans of the operations with a caller's function, named as their commands."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from ....interface.atomic_store import Change
 from ....operations import AddFrames, ModifySession
@@ -13,7 +13,7 @@ from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from .append import Append
 from .optimistic_change import OptimisticChange
-from .requests import checked
+from .replies import ChangedReply, ValueReply, groups, list_of, read_reply
 from .sessions import UPDATE
 
 __all__ = ["add_frames", "modify_session"]
@@ -21,50 +21,57 @@ __all__ = ["add_frames", "modify_session"]
 
 def modify_session(plan_context: PlanContext, command: ModifySession, scope: str) -> Plan[Session]:
     session_id = command.session_id
-    attempts = OptimisticChange(plan_context, session_id, command.change, command.context, scope)
+    change = OptimisticChange(plan_context, session_id, command.change, command.context, scope)
 
-    def store(words: list[Word]) -> Request:
+    def store(words: Sequence[Word]) -> Request:
         bucket, name = plan_context.place(session_id)
         fixed = (plan_context.now, scope, plan_context.limits.max_metadata_bytes)
         return Request(bucket, UPDATE, (bucket.session + name,), (*fixed, *words), write=True)
 
-    answer = yield from attempts.run(store)
-    return attempts.current if answer is None else attempts.taken(answer[1], answer[2])
+    outcome = yield from change.run(store)
+    if not outcome.changed:
+        return change.current
+    ((state_before, row),) = groups(list_of(outcome.answer, session_id), 2)
+    return change.note_stored(state_before, row)
 
 
 def add_frames(plan_context: PlanContext, command: AddFrames, scope: str) -> Plan[range]:
     session_id, records = command.session_id, command.records
     expected = command.expected_last_seq
     append = Append(plan_context, session_id, records, command.weight, expected, scope)
-    if (error := append.too_much()) is not None:
+    if (error := append.check_limits()) is not None:
         yield from append.refuse(error)
     try:
         if command.change is None:
             (answer,) = yield [append.request()]
+            last: int = read_reply(ValueReply, answer, session_id).value
         else:
-            answer = yield from _append_changed(append, command, command.change)
-        last: int = checked(answer, session_id)[1]
+            last = yield from _append_with_change(append, command, command.change)
     except SequenceConflict as conflict:
         if expected is None or expected == conflict.expected:
             raise
-        # A script counts to 2⁵³ only, and was asked for that.
+        # A script counts to 2⁵³ only, so it got that number instead.
         raise SequenceConflict(session_id, expected=expected, current=conflict.current) from None
     if plan_context.wakeups:
         plan_context.wakeups.notify(session_id)
     return range(last - len(records) + 1, last + 1)
 
 
-def _append_changed(append: Append, command: AddFrames, change: Change) -> Plan[Any]:
-    attempts = OptimisticChange(
-        append.plan_context, append.session_id, change, command.context, append.scope
+def _append_with_change(append: Append, command: AddFrames, function: Change) -> Plan[int]:
+    session_id = append.session_id
+    change = OptimisticChange(
+        append.plan_context, session_id, function, command.context, append.scope
     )
-    answer = yield from attempts.run(
-        append.ask_with_change,
+    outcome = yield from change.run(
+        append.request_with_change,
         append.request,
         frames=len(append.records),
         look=append.look,
         may_fit=append.may_fit,
     )
-    if len(answer) > 2:
-        attempts.taken(answer[2], answer[3])
-    return answer
+    if not outcome.changed:
+        last: int = read_reply(ValueReply, outcome.answer, session_id).value
+        return last
+    reply = read_reply(ChangedReply, outcome.answer, session_id)
+    change.note_stored(reply.state_before, reply.row)
+    return reply.last_seq

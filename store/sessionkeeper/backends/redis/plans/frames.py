@@ -1,4 +1,4 @@
-"""The operations on frames as plans, named as their commands."""
+"""Plans of the operations on frames, named as their commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from ..context import PlanContext
 from ..delivery.request import Plan
 from ..scripts import script
 from .append import Append
-from .requests import bounded, checked, fetch, read, write
+from .replies import FramesReply, ValueReply, read_reply
+from .requests import bounded, fetch, read, write
 
 __all__ = [
     "add_frame",
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 _NEVER = b"-"
-"""For `read.lua`: there is, or was, no frame of that number."""
+"""For `read.lua`: there is and was no frame of that number."""
 
 CLEAR, TRIM, READ = script("clear"), script("trim"), script("read")
 
@@ -41,10 +42,10 @@ CLEAR, TRIM, READ = script("clear"), script("trim"), script("read")
 def add_frame(plan_context: PlanContext, command: AddFrame, scope: str) -> Plan[int]:
     session_id = command.session_id
     append = Append(plan_context, session_id, (command.record,), command.weight, None, scope)
-    if (error := append.too_much()) is not None:
+    if (error := append.check_limits()) is not None:
         yield from append.refuse(error)
     (answer,) = yield [append.request()]
-    last: int = checked(answer, session_id)[1]
+    last: int = read_reply(ValueReply, answer, session_id).value
     if plan_context.wakeups:
         plan_context.wakeups.notify(session_id)
     return last
@@ -59,29 +60,29 @@ def read_frames_of(
         plan_context, READ, command.session_id, scope, bounded(command.after), limit, newest, "", ""
     )
     (answer,) = yield [request]
-    _, _, first, _, entries, _ = checked(answer, command.session_id)
-    return first, read_frames(entries)
+    reply = read_reply(FramesReply, answer, command.session_id)
+    return reply.first, read_frames(reply.frames)
 
 
 def read_new_frames(
     plan_context: PlanContext, command: ReadNewFrames, scope: str
 ) -> Plan[LogPageOf]:
-    which: Word = "" if command.number is None else _text(command.number)
+    session: Word = "" if command.number is None else _text(command.number)
     after = bounded(command.after)
-    proof = command.proof if type(command.proof) is bytes else _NEVER
-    words: tuple[Word, ...] = (scope, after, command.limit, "", which, proof)
+    shown = command.proof if type(command.proof) is bytes else _NEVER
+    words: tuple[Word, ...] = (scope, after, command.limit, "", session, shown)
     (answer,) = yield [read(plan_context, READ, command.session_id, *words)]
-    if answer[0] == b"REPLACED":
+    status, *_ = answer
+    if status == b"REPLACED":
         raise LogReplaced(command.session_id, after=command.after)
-    gone = answer[0] in (b"MISSING", b"ANOTHER")
+    gone = status in (b"MISSING", b"ANOTHER")
     if gone and command.number is not None:
         return LogPageOf(command.number, command.after + 1, (), over=True)
-    _, found, first, ended, entries, shown = checked(answer, command.session_id)
-    # As a number, the text by which the script knows which session it is.
-    number = int.from_bytes(found, "big")
-    return LogPageOf(
-        number, first, read_frames(entries), bool(ended), None if shown == _NEVER else shown
-    )
+    reply = read_reply(FramesReply, answer, command.session_id)
+    # The text that identifies the session for the script, as a number.
+    number = int.from_bytes(reply.session, "big")
+    proof = None if reply.proof == _NEVER else reply.proof
+    return LogPageOf(number, reply.first, read_frames(reply.frames), bool(reply.ended), proof)
 
 
 def count_frames(plan_context: PlanContext, command: CountFrames, scope: str) -> Plan[int]:
@@ -91,14 +92,14 @@ def count_frames(plan_context: PlanContext, command: CountFrames, scope: str) ->
 
 def delete_frames(plan_context: PlanContext, command: DeleteFrames, scope: str) -> Plan[int]:
     (answer,) = yield [write(plan_context, CLEAR, command.session_id, scope=scope)]
-    removed: int = checked(answer, command.session_id)[1]
+    removed: int = read_reply(ValueReply, answer, command.session_id).value
     return removed
 
 
 def trim_frames(plan_context: PlanContext, command: TrimFrames, scope: str) -> Plan[int]:
     up_to = bounded(command.up_to)
     (answer,) = yield [write(plan_context, TRIM, command.session_id, up_to, scope=scope)]
-    removed: int = checked(answer, command.session_id)[1]
+    removed: int = read_reply(ValueReply, answer, command.session_id).value
     return removed
 
 

@@ -1,14 +1,14 @@
-"""Running a caller's function here, on what the server holds.
+"""Runs a caller's function here, on a copy of the session.
 
-Its result is taken only if the session is still what the function saw; if not, the server says what
-is there now, and the function runs again.
+The server stores the result only if the session is still what the function saw. If not, it answers
+with what is there now, and the function runs again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from soleowner import CallerError
 
@@ -19,7 +19,8 @@ from ....values.states import SessionState
 from ..client.call import Word
 from ..codec import (
     FIELDS,
-    HELD,
+    METADATA,
+    SessionWords,
     Stored,
     digest_of,
     digest_of_row,
@@ -28,19 +29,29 @@ from ..codec import (
 )
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
-from ..predictions import later
-from .requests import OK, fetch, refuse
+from ..predictions import is_later
+from .replies import OK, refuse
+from .requests import fetch
 from .sessions import note_change
 
 __all__ = ["OptimisticChange"]
 
 _Seen: TypeAlias = tuple[Session, str]
-"""What a function is given, and the digest of what that holds. The server compares both: a revision
-may be only guessed, or given again by a server that lost what it had."""
+"""The session a function gets, and the digest of its content. The server compares both, because a
+revision may be only a prediction, or a server that lost data may have used it again."""
+
+
+class ChangeOutcome(NamedTuple):
+    """How a change ended."""
+
+    answer: Any
+    """The answer to the last request; None if there was nothing to request."""
+    changed: bool
+    """Whether the function changed the session."""
 
 
 class OptimisticChange:
-    """One change of one session, tried until it meets the session it was made for."""
+    """One change of one session (compare and set), repeated until the comparison holds."""
 
     def __init__(
         self,
@@ -57,80 +68,83 @@ class OptimisticChange:
         self._context = context
         self._scope = scope
         self.current: Session
-        """What the function saw last."""
+        """The session the function saw last."""
 
     def run(
         self,
-        store: Callable[[list[Word]], Request],
-        leave: Callable[[str], Request] | None = None,
+        store: Callable[[Sequence[Word]], Request],
+        keep: Callable[[str], Request] | None = None,
         *,
         frames: int = 0,
         look: Callable[[], Plan[Stored]] | None = None,
         may_fit: Callable[[Session], bool] | None = None,
-    ) -> Plan[Any]:
-        """Ask to `store` what the function makes of the session, until that is taken.
+    ) -> Plan[ChangeOutcome]:
+        """Request to `store` the result of the function, until the server accepts it.
 
-        Where the function changes nothing, `leave` asks what else is to be done with the session
-        it saw; without it the answer is None. So many `frames` go along with the change: `look`
-        raises what is wrong with those before the function has a say, and a session is not guessed
-        in which they may not fit.
+        If the function changes nothing, `keep` makes the request for the session it saw; without
+        `keep` there is none. `frames` is the number of frames that go with the change. `look`
+        raises what is wrong with them before the function runs. A session in which they may not
+        fit is not predicted.
         """
         predictions = self._plan_context.predictions
         known: _Seen | None = None
-        believe = True
+        use_prediction = True
         while True:
-            seen = self._later(known) if believe else known
+            seen = self._latest(known) if use_prediction else known
             if seen is None or (self._scope and seen[0].principal != self._scope):
-                known, believe = (yield from self._look(look)), known is None
+                known, use_prediction = (yield from self._look(look)), known is None
                 continue
             if seen is not known and may_fit is not None and not may_fit(seen[0]):
-                known, believe = (yield from self._look(look)), False
+                known, use_prediction = (yield from self._look(look)), False
                 continue
             start, digest = seen
             self.current = start
-            changed, raised = self._try(start, surely=seen is known)
-            if seen is not known and (raised or (changed is None and leave is None)):
-                # Made of a guess alone: nobody is told before the server has said it was right.
+            changed, raised = self._try(start, certain=seen is known)
+            if seen is not known and (raised or (changed is None and keep is None)):
+                # This comes of a prediction. Nobody learns of it before the server confirmed it.
                 predictions.forget(self._id)
-                known, believe = (yield from self._look(look)), False
+                known, use_prediction = (yield from self._look(look)), False
                 continue
             mark = f"{start.revision}:{start.last_seq}:{start.frame_count}:{digest}"
             if changed is not None:
                 words = session_words(self._name, f"s:{mark}", changed)
                 self._predict(start, changed, frames, words)
                 request = store(words)
-            elif leave is not None:
-                request = leave(mark)
+            elif keep is not None:
+                request = keep(mark)
             else:
-                return None
+                return ChangeOutcome(None, changed=False)
             (answer,) = yield [request]
-            if answer[0] == OK:
-                return answer
+            status, *details = answer
+            if status == OK:
+                return ChangeOutcome(answer, changed is not None)
             predictions.discard_stale(self._id)
-            if answer[0] != b"MOVED":
+            if status != b"MOVED":
                 refuse(answer, self._id, changed)
-            known, believe = self._read(answer[1]), True
+            row, *_ = details
+            known, use_prediction = self._read(row), True
 
-    def taken(self, before: bytes, row: Stored) -> Session:
-        """Return the session as it was stored, and let those hear of it who should."""
+    def note_stored(self, state_before: bytes, row: Stored) -> Session:
+        """Return the session as it was stored. Wakes its watchers and tells listeners."""
         session, _ = self._read(row)
-        self._plan_context.predictions.given(self._bucket, session.revision)
-        note_change(self._plan_context, session, SessionState(before.decode()), self._context)
+        self._plan_context.predictions.note_assigned(self._bucket, session.revision)
+        before = SessionState(state_before.decode())
+        note_change(self._plan_context, session, before, self._context)
         return session
 
-    def _try(self, start: Session, *, surely: bool) -> tuple[Session | None, bool]:
-        """Run the function; what it made of the session, and whether it raised instead."""
+    def _try(self, start: Session, *, certain: bool) -> tuple[Session | None, bool]:
+        """Run the function. Returns its result, and whether it raised instead."""
         try:
             with self._plan_context.owner():
                 return run_change(self._change, self._context, start), False
         except CallerError:
-            if surely:
+            if certain:
                 raise
             return None, True
 
-    def _later(self, known: _Seen | None) -> _Seen | None:
+    def _latest(self, known: _Seen | None) -> _Seen | None:
         prediction = self._plan_context.predictions.get(self._id)
-        if prediction is None or (known is not None and not later(prediction[0], known[0])):
+        if prediction is None or (known is not None and not is_later(prediction[0], known[0])):
             return known
         return prediction
 
@@ -144,23 +158,24 @@ class OptimisticChange:
     def _read(self, row: Stored) -> _Seen:
         session, digest = read_session(self._id, row), digest_of_row(row)
         predictions = self._plan_context.predictions
-        predictions.see(self._bucket, session.revision)
-        predictions.note(session, len(row[FIELDS]) + len(row[HELD] or b""), digest)
+        predictions.note_revision(self._bucket, session.revision)
+        size = len(row[FIELDS]) + len(row[METADATA] or b"")
+        predictions.note_session(session, size, digest)
         return session, digest
 
-    def _predict(self, start: Session, changed: Session, frames: int, words: list[Any]) -> None:
+    def _predict(self, start: Session, changed: Session, frames: int, words: SessionWords) -> None:
         """Let the next change of this batch start from this one.
 
-        The revision it will have is guessed, and another process may be given it.
+        Its revision is a prediction: another process may get that revision first.
         """
         predictions = self._plan_context.predictions
-        kept = {name: getattr(start, name) for name in STORE_FIELDS}
-        kept["revision"] = predictions.revise(self._bucket)
-        kept["last_seq"] += frames
+        assigned = {name: getattr(start, name) for name in STORE_FIELDS}
+        assigned["revision"] = predictions.next_revision(self._bucket)
+        assigned["last_seq"] += frames
         maximum = self._plan_context.limits.max_frames_per_session  # beyond it the oldest go
-        kept["frame_count"] = min(kept["frame_count"] + frames, maximum)
+        assigned["frame_count"] = min(assigned["frame_count"] + frames, maximum)
         if changed.state.is_terminal and start.ended_at is None:
-            predictions.forget(self._id)  # when it ends, the server will say
+            predictions.forget(self._id)  # only the server knows when it ends
         else:
-            size = len(words[9]) + len(words[10])
-            predictions.note(Session.trusted(changed.__dict__ | kept), size, digest_of(words))
+            session = Session.trusted(changed.__dict__ | assigned)
+            predictions.note_session(session, words.size, digest_of(words))

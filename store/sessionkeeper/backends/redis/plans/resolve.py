@@ -1,4 +1,4 @@
-"""Asking what became of an operation whose answer was lost, as a command and its plan."""
+"""Looks up the outcome of an operation whose answer was lost: the command and its plan."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..delivery.writer_log import OperationId, keys_of
 from ..scripts import script
+from .replies import ValueReply, read_reply
 
 __all__ = ["Resolve", "resolve"]
 
@@ -26,10 +27,10 @@ class Resolve(StoreCommand[bool], frozen=True, gc=False):
 
     @property
     def touches(self) -> Sequence[str]:
-        return ()  # an operation, which is over for its caller
+        return ()  # it concerns an operation, not a session
 
     def apply(self, tables: Tables, /) -> bool:
-        raise NotImplementedError("only a store on a server has lost answers")
+        raise NotImplementedError("only a store on a server can lose an answer")
 
 
 def resolve(plan_context: PlanContext, command: Resolve, scope: str) -> Plan[bool]:
@@ -44,6 +45,7 @@ def resolve(plan_context: PlanContext, command: Resolve, scope: str) -> Plan[boo
     words: list[Word] = ["EVALSHA", RESOLVE.digest, len(fixed), *fixed]
     words += (epoch, operation, operation % ring)
     (answer,) = yield [Request(bucket, RESOLVE, None, words)]
-    if answer[1] < 0:
+    outcome: int = read_reply(ValueReply, answer, "").value
+    if outcome < 0:
         raise OutcomeUnknown(command.operation_id)
-    return bool(answer[1])
+    return bool(outcome)

@@ -1,4 +1,4 @@
-"""The operations on sessions as plans, named as their commands."""
+"""Plans of the operations on sessions, named as their commands."""
 
 from __future__ import annotations
 
@@ -19,12 +19,22 @@ from ....values.events import SessionEventKind
 from ....values.session import Session
 from ....values.states import SessionState
 from ..client.call import Word
-from ..codec import decoded_id, read_session, session_words
+from ..codec import read_session, session_words
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..scripts import script
-from .across_buckets import gathered, in_one_bucket
-from .requests import OK, bounded, checked, fetch, refuse, write
+from .across_buckets import in_one_bucket, read_rows
+from .replies import (
+    OK,
+    CreatedReply,
+    ValueReply,
+    groups,
+    list_of,
+    read_reply,
+    read_sessions,
+    refuse,
+)
+from .requests import bounded, fetch, write
 
 __all__ = [
     "create_session",
@@ -47,14 +57,14 @@ SESSIONS = script("sessions")
 
 
 def create_session(plan_context: PlanContext, command: CreateSession, scope: str) -> Plan[Session]:
-    session, _ = yield from _create(plan_context, command, scope, give_back=False)
+    session, _ = yield from _create(plan_context, command, scope, return_existing=False)
     return session
 
 
 def get_or_create_session(
     plan_context: PlanContext, command: GetOrCreateSession, scope: str
 ) -> Plan[tuple[Session, bool]]:
-    return (yield from _create(plan_context, command, scope, give_back=True))
+    return (yield from _create(plan_context, command, scope, return_existing=True))
 
 
 def get_session(plan_context: PlanContext, command: GetSession, scope: str) -> Plan[Session]:
@@ -65,7 +75,7 @@ def get_session(plan_context: PlanContext, command: GetSession, scope: str) -> P
 def get_sessions_batch(
     plan_context: PlanContext, command: GetSessionsBatch, scope: str
 ) -> Plan[list[Session]]:
-    found = yield from gathered(plan_context, SESSIONS, command.session_ids, scope)
+    found = yield from read_rows(plan_context, SESSIONS, command.session_ids, scope)
     return [read_session(*each) for each in found]
 
 
@@ -84,13 +94,13 @@ def update_sessions_batch(
 
 def touch_session(plan_context: PlanContext, command: TouchSession, scope: str) -> Plan[None]:
     (answer,) = yield [write(plan_context, TOUCH, command.session_id, scope=scope)]
-    checked(answer, command.session_id)
+    list_of(answer, command.session_id)
 
 
 def delete_session(plan_context: PlanContext, command: DeleteSession, scope: str) -> Plan[None]:
     session_id = command.session_id
     (answer,) = yield [write(plan_context, DELETE, session_id, scope=scope)]
-    session = read_session(session_id, checked(answer, session_id)[1])
+    session = read_session(session_id, read_reply(ValueReply, answer, session_id).value)
     plan_context.predictions.forget(session_id)
     plan_context.wakeups.notify(session_id)
     plan_context.tell(SessionEventKind.DELETED, session, session.state, command.context)
@@ -101,7 +111,7 @@ def _create(
     command: CreateSession | GetOrCreateSession,
     scope: str,
     *,
-    give_back: bool,
+    return_existing: bool,
 ) -> Plan[tuple[Session, bool]]:
     new, limits = command.session, plan_context.limits
     _, name = plan_context.place(new.id)
@@ -109,22 +119,23 @@ def _create(
         plan_context,
         CREATE,
         new.id,
-        "1" if give_back else "",
+        "1" if return_existing else "",
         limits.max_metadata_bytes,
         plan_context.share(limits.max_sessions),
         limits.sessions_full.value,
         *session_words(name, "", new),
         scope=scope,
     )
-    plan_context.predictions.revise(request.bucket)
+    plan_context.predictions.next_revision(request.bucket)
     (answer,) = yield [request]
-    if answer[0] == b"THERE":
-        return read_session(new.id, answer[1]), False
-    session = read_session(new.id, checked(answer, new.id, new)[1])
-    plan_context.predictions.given(request.bucket, session.revision)
-    evicted = answer[2]
-    for id_, row in zip(evicted[::2], evicted[1::2], strict=True):
-        gone = read_session(decoded_id(id_), row)
+    status, *details = answer
+    if status == b"THERE":
+        (row,) = details
+        return read_session(new.id, row), False
+    reply = read_reply(CreatedReply, answer, new.id, new)
+    session = read_session(new.id, reply.row)
+    plan_context.predictions.note_assigned(request.bucket, session.revision)
+    for gone in read_sessions(reply.evicted):
         plan_context.wakeups.notify(gone.id)
         plan_context.tell(SessionEventKind.EVICTED, gone, gone.state, command.context)
     plan_context.tell(SessionEventKind.CREATED, session, None, command.context)
@@ -141,18 +152,18 @@ def _update(
         _, name = plan_context.place(session.id)
         keys.append(bucket.session + name)
         words += session_words(name, f"r:{bounded(session.revision)}", session)
-        plan_context.predictions.revise(bucket)
+        plan_context.predictions.next_revision(bucket)
     fixed = (plan_context.now, scope, plan_context.limits.max_metadata_bytes)
     (answer,) = yield [Request(bucket, UPDATE, keys, (*fixed, *words), write=True)]
     if answer[0] != OK:
-        place: int = answer[-1]
+        *refusal, place = answer
         wrong = sessions[place - 1]
-        refuse(answer, wrong.id, wrong)
+        refuse(refusal, wrong.id, wrong)
     updated: list[Session] = []
-    for session, before, row in zip(sessions, answer[1::2], answer[2::2], strict=True):
+    for session, (before, row) in zip(sessions, groups(list_of(answer), 2), strict=True):
         after = read_session(session.id, row)
         updated.append(after)
-        plan_context.predictions.given(bucket, after.revision)
+        plan_context.predictions.note_assigned(bucket, after.revision)
         note_change(plan_context, after, SessionState(before.decode()), context)
     return updated
 
@@ -160,7 +171,7 @@ def _update(
 def note_change(
     plan_context: PlanContext, session: Session, before: SessionState, context: Context
 ) -> None:
-    """Let those hear of it who watch or listen in this process."""
+    """Wake the watchers of a session in this process, and tell listeners of a new state."""
     plan_context.wakeups.notify(session.id)
     if session.state is not before:
         plan_context.tell(SessionEventKind.STATE_CHANGED, session, before, context)

@@ -1,6 +1,7 @@
-"""The operations that only count, as plans; several buckets are added up, one after the other.
+"""Plans of the operations that count. The results of several buckets are added.
 
-A plain command a bucket; in a store with a ttl a script, which first takes away those who are gone.
+They use a plain command for each bucket. In a store with a ttl they use a script, which removes
+expired sessions first.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from ..codec import whole
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..scripts import script
-from .requests import checked
+from .replies import ValueReply, read_reply
 
 __all__ = ["count_own_sessions", "count_sessions", "read_statistics"]
 
-COUNTED, RECOUNT = script("counted"), script("recount")
+COUNT, RECOUNT = script("count"), script("recount")
 
 
 def count_sessions(plan_context: PlanContext, command: CountSessions, scope: str) -> Plan[int]:
     if plan_context.ttl is not None:
-        return sum((yield from _counted(plan_context, "sessions")))
+        return sum((yield from _counts(plan_context, "sessions")))
     requests = [
         Request(each, None, None, ("ZCARD", each.order)) for each in plan_context.keys.buckets
     ]
@@ -36,7 +37,7 @@ def count_own_sessions(
 ) -> Plan[int]:
     principal = command.principal
     if plan_context.ttl is not None:
-        return sum((yield from _counted(plan_context, "own", principal)))
+        return sum((yield from _counts(plan_context, "own", principal)))
     requests = [
         Request(each, None, None, ("HGET", each.principals, principal))
         for each in plan_context.keys.buckets
@@ -49,14 +50,14 @@ def read_statistics(
 ) -> Plan[TableStatistics]:
     buckets = plan_context.keys.buckets
     if plan_context.ttl is not None:
-        metas = [_pairs(flat) for flat in (yield from _counted(plan_context, "all"))]
+        metas = [_pairs(flat) for flat in (yield from _counts(plan_context, "all"))]
     else:
         metas = yield [Request(each, None, None, ("HGETALL", each.meta)) for each in buckets]
     lost = [place for place, meta in enumerate(metas) if b"lost" in meta]
     if lost:
         requests = [Request(buckets[place], RECOUNT, (), (plan_context.now,)) for place in lost]
         for place, answer in zip(lost, (yield requests), strict=True):
-            metas[place] = _pairs(checked(answer, "")[1])
+            metas[place] = _pairs(read_reply(ValueReply, answer, "").value)
     sums: Counter[str] = Counter()
     for meta in metas:
         sums.update({name.decode(): whole(value) for name, value in meta.items()})
@@ -79,11 +80,11 @@ def read_statistics(
     )
 
 
-def _counted(plan_context: PlanContext, what: str, principal: str = "") -> Plan[list[Any]]:
-    requests = [Request(each, COUNTED, (), (what, principal)) for each in plan_context.keys.buckets]
-    return [checked(answer, "")[1] for answer in (yield requests)]
+def _counts(plan_context: PlanContext, what: str, principal: str = "") -> Plan[list[Any]]:
+    requests = [Request(each, COUNT, (), (what, principal)) for each in plan_context.keys.buckets]
+    return [read_reply(ValueReply, answer, "").value for answer in (yield requests)]
 
 
 def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
-    """Read what `HGETALL` answers a script."""
+    """Read the answer to `HGETALL` inside a script."""
     return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -1,4 +1,4 @@
-"""The operations on all sessions as plans; on several buckets each is gathered from all of them."""
+"""Plans of the operations on all sessions. Each goes through all buckets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..keys import Bucket
 from ..scripts import script
-from .requests import bounded, checked
+from .replies import groups, list_of, read_sessions
+from .requests import bounded
 from .sessions import note_change
 
 __all__ = [
@@ -36,9 +37,9 @@ __all__ = [
 LIST, FIND, EXPIRE, PURGE = script("list"), script("find"), script("expire"), script("purge")
 
 LOOKS = 300
-"""Most sessions a page looks at beyond those it returns: nobody else is served meanwhile."""
+"""Maximum number of sessions a page reads beyond those it returns: it blocks the server."""
 _PLACE = 2**44
-"""A cursor is the bucket's number times this, and the number of a session's creation."""
+"""A cursor is the bucket's number times this, plus the number of a session's creation."""
 _ALL = float(2**53)
 
 
@@ -62,11 +63,11 @@ def find_sessions(
     buckets = plan_context.keys.buckets
     for bucket in buckets[number:]:
         (answer,) = yield [Request(bucket, FIND, (), (after, command.limit, LOOKS, *words))]
-        _, more, last, *found = checked(answer, "")
-        sessions = tuple(_sessions(found))
+        more, last, *found = list_of(answer)
+        sessions = tuple(read_sessions(found))
         if more:
             return SessionPage(sessions, str(bucket.number * _PLACE + int(last)))
-        if sessions:  # a page is one moment, so it does not go on in the next bucket
+        if sessions:  # a page is one step, so it ends with its bucket
             following = bucket.number + 1
             cursor = str(following * _PLACE) if following < len(buckets) else None
             return SessionPage(sessions, cursor)
@@ -82,8 +83,8 @@ def expire_sessions(
         for span in (command.idle, command.age)
     )
     ended: list[Session] = []
-    for answer in (yield from _in_turn(plan_context, EXPIRE, (idle, age), command.limit, 3)):
-        for id_, before, row in zip(answer[::3], answer[1::3], answer[2::3], strict=True):
+    for answer in (yield from _sweep(plan_context, EXPIRE, (idle, age), command.limit, 3)):
+        for id_, before, row in groups(answer, 3):
             session = read_session(decoded_id(id_), row)
             ended.append(session)
             plan_context.predictions.forget(session.id)
@@ -98,8 +99,8 @@ def purge_sessions(plan_context: PlanContext, command: PurgeSessions, scope: str
         round(span * 1e6) if span < _ALL else "1e300",
     )
     purged = 0
-    for answer in (yield from _in_turn(plan_context, PURGE, bounds, command.limit, 2)):
-        for session in _sessions(answer):
+    for answer in (yield from _sweep(plan_context, PURGE, bounds, command.limit, 2)):
+        for session in read_sessions(answer):
             purged += 1
             plan_context.predictions.forget(session.id)
             plan_context.wakeups.notify(session.id)
@@ -107,10 +108,13 @@ def purge_sessions(plan_context: PlanContext, command: PurgeSessions, scope: str
     return purged
 
 
-def _in_turn(
+def _sweep(
     plan_context: PlanContext, sweep: Script, spans: tuple[Word, ...], limit: int, each: int
 ) -> Plan[list[Any]]:
-    """Sweep bucket after bucket, in one round trip where the limit leaves all their share."""
+    """Sweep bucket after bucket; in one round trip if the limit leaves a share for each.
+
+    `each` is how many values the script answers for one session.
+    """
     buckets: list[Bucket] = plan_context.keys.buckets
     limit = bounded(limit)
     answers: list[Any] = []
@@ -119,7 +123,7 @@ def _in_turn(
         now, later = buckets[:limit], buckets[limit:]
         words = (plan_context.now, "", *spans, share)
         found = yield [Request(bucket, sweep, (), words, write=True) for bucket in now]
-        found = [checked(answer, "")[1:] for answer in found]
+        found = [list_of(answer) for answer in found]
         answers += found
         limit -= sum(len(answer) // each for answer in found)
         full = [b for b, answer in zip(now, found, strict=True) if len(answer) // each == share]
@@ -129,16 +133,10 @@ def _in_turn(
 
 def _list(plan_context: PlanContext, scope: str) -> Plan[list[Session]]:
     answers = yield [Request(bucket, LIST, (), (scope,)) for bucket in plan_context.keys.buckets]
-    sessions = [each for answer in answers for each in _sessions(checked(answer, "")[1:])]
+    sessions = [each for answer in answers for each in read_sessions(list_of(answer))]
     if len(answers) > 1:
         sessions.sort(key=lambda session: session.created_at)
     return sessions
-
-
-def _sessions(pairs: Any) -> list[Session]:
-    return [
-        read_session(decoded_id(id_), row) for id_, row in zip(pairs[::2], pairs[1::2], strict=True)
-    ]
 
 
 def _filters(query: SessionQuery) -> list[Word]:
@@ -148,7 +146,7 @@ def _filters(query: SessionQuery) -> list[Word]:
         states = of_status if states is None else states & of_status
     any_, all_ = sorted(query.tags_any or ()), sorted(query.tags_all or ())
     if query.tags_any is not None and not any_:
-        states = frozenset()  # at least one of none: nothing
+        states = frozenset()  # no tag can match
     times = (
         query.created_from,
         query.created_before,

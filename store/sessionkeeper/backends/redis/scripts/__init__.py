@@ -1,4 +1,8 @@
-"""The scripts of the store, each with the shared parts its first line names."""
+"""The Lua scripts of the store. The first line of each names the shared parts that it uses.
+
+Rule: a script checks everything before its first write, because a failed script keeps what it
+wrote. Read `append.lua` first, with `shared/writer.lua` and `shared/log.lua`.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +17,21 @@ _USE, _WITH_TTL = "--@use ", "--@ttl"
 
 
 def script(name: str, /, *, shared: int = 0) -> Script:
-    """Name a script; it is read with what it uses before it.
+    """Return a script by its name. The parts that it uses come before its own text.
 
-    Of the parts its first line names, those after `|` are for a store with a ttl only, as are lines
-    that end with `--@ttl`: a store without one has scripts in which nothing asks for it.
+    Parts after `|` in its first line are for a store with a ttl only, as are lines that end with
+    `--@ttl`: scripts of a store without a ttl contain nothing about it.
     """
-    return Script(name, partial(_composed, name, None), shared=shared)
+    return Script(name, partial(_compose, name, None), shared=shared)
 
 
 @lru_cache(maxsize=256)
 def with_ttl(plain: Script, milliseconds: int, /) -> Script:
-    """The same script for a store whose sessions go so long after the last write to them."""
-    return Script(plain.name, partial(_composed, plain.name, milliseconds), shared=plain.shared)
+    """Return the script for a store whose sessions expire that long after their last write."""
+    return Script(plain.name, partial(_compose, plain.name, milliseconds), shared=plain.shared)
 
 
-def _composed(name: str, ttl: int | None) -> bytes:
+def _compose(name: str, ttl: int | None) -> bytes:
     folder = files(__name__)
     text = folder.joinpath(f"{name}.lua").read_text(encoding="utf-8")
     first = text.partition("\n")[0]

@@ -1,17 +1,17 @@
 --@use keys clock rows writer check_types counters | ttl_index
--- ARGV: 4 now, 5 principal. The stream is emptied, not deleted: its last number stays.
-if fenced() then return FENCED end
-if not follows(ARGV[#ARGV]) then return BEHIND end
+-- Delete all frames of a session. ARGV: 4 time, 5 principal. Its numbers go on: the hash has the last.
+if is_fenced() then return FENCED end
+if not is_applied(ARGV[#ARGV]) then return BEHIND end
 local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end
-sound()
-local wall, steady = now(ARGV[4])
+check_types()
+local wall, steady = read_clock(ARGV[4])
 if row.count > 0 then
   call('UNLINK', KEYS[10])
-  add('removed', row.count)
-  add('bytes', -row.bytes)
+  increment('removed', row.count)
+  increment('bytes', -row.bytes)
 end
 call('HSET', row.key, 'k', 0, 'z', 0, 'a', wall)
 if not row.ended then call('ZADD', IDLE, steady, id_of(row.key)) end
-keep_as_is(row.key, wall) --@ttl
-return done({ 'OK', row.count })
+schedule_expiry_of(row.key, wall) --@ttl
+return record({ 'OK', row.count })

@@ -1,9 +1,9 @@
 --@use keys clock rows writer check_types counters changes removal | ttl_index
--- ARGV: 4 now, 5 principal.
-if fenced() then return FENCED end
-if not follows(ARGV[#ARGV]) then return BEHIND end
+-- Delete a session and its log. ARGV: 4 time, 5 principal.
+if is_fenced() then return FENCED end
+if not is_applied(ARGV[#ARGV]) then return BEHIND end
 local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end
-sound()
-remove(row, id_of(row.key), 'deleted', (now(ARGV[4])))
-return done({ 'OK', row.raw })
+check_types()
+remove_session(row, id_of(row.key), 'deleted', (read_clock(ARGV[4])))
+return record({ 'OK', row.raw })

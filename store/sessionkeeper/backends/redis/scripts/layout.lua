@@ -1,5 +1,5 @@
--- How the store is laid out; the first one to open it decides. KEYS: 1 layout. ARGV: version, buckets,
--- milliseconds of the ttl or ''. One that is there is only read: that a full server allows, too.
+-- Store the layout of a new store, or read that of an existing one. KEYS: 1 layout. ARGV: version,
+-- buckets, milliseconds of the ttl or ''. A full server allows the read.
 local FIELDS = { 'version', 'buckets', 'ttl' }
 local found = redis.call('HMGET', KEYS[1], unpack(FIELDS))
 if found[1] and found[2] then return found end

@@ -1,28 +1,28 @@
 --@use keys rows
--- ARGV: 1 principal, 2 after, 3 limit or '', 4 '1' for the newest, 5 which session or '': its number
--- and when it was created, for a server that lost what it had gives numbers again; 6 for who watches
--- what the frame of number `after` was shown by when it was read: '+' gone, '-' never there.
-local function shown(entry)
+-- Read frames. ARGV: 1 principal, 2 after, 3 limit or '', 4 '1' for the newest, 5 the session or '': its
+-- number and its time of creation, because a server that lost data uses numbers again; 6 for a watcher
+-- the proof of frame `after` from the time it was read: its digest, '+' removed, '-' never there.
+local function proof_of(entry)
   local fields = entry[2]
   return redis.sha1hex(table.concat({ fields[2], fields[4], fields[6] }, '\0'))
 end
 
 local row = find(KEYS[9], '')
 if not row then return { 'MISSING' } end
-local which = row.number .. '-' .. (row.raw[3] or '')
--- Before whose it is: one that went is over, whoever has its id now.
-if ARGV[5] ~= '' and ARGV[5] ~= which then return { 'ANOTHER' } end
+local session = row.number .. '-' .. (row.raw[3] or '')
+-- Before the principal: a session that was removed is over, whoever has its id now.
+if ARGV[5] ~= '' and ARGV[5] ~= session then return { 'ANOTHER' } end
 if ARGV[1] ~= '' and row.principal ~= ARGV[1] then return { 'FOREIGN' } end
-local proof, read = '', ARGV[6]
-if read ~= '' then
+local proof, earlier = '', ARGV[6]
+if earlier ~= '' then
   local after = tonumber(ARGV[2])
   proof = '-'
   if after > 0 and after <= row.last then
     local seq = string.format('%.0f-0', after)
     local entry = call('XRANGE', KEYS[10], seq, seq)[1]
-    proof = entry and shown(entry) or '+'
+    proof = entry and proof_of(entry) or '+'
   end
-  if read ~= '-' and (proof == '-' or (proof ~= read and proof ~= '+' and read ~= '+')) then
+  if earlier ~= '-' and (proof == '-' or (proof ~= earlier and proof ~= '+' and earlier ~= '+')) then
     return { 'REPLACED' }
   end
 end
@@ -36,12 +36,12 @@ end
 local frames = {}
 if count > 0 then
   frames = call('XRANGE', KEYS[10], string.format('%.0f-0', first), '+', 'COUNT', count)
-  -- A log that is not whole was lost, by half at least: its numbers stay right, and it is noted.
+  -- A part of this log was lost. The numbers stay right, and the loss is noted.
   local there = frames[1] and tonumber(string.match(frames[1][1], '^%d+'))
   if there ~= first then
     first = there or first
     redis.pcall('HINCRBY', META, 'lost', 1)
   end
 end
-if read ~= '' and #frames > 0 then proof = shown(frames[#frames]) end
-return { 'OK', which, first, row.ended and 1 or 0, frames, proof }
+if earlier ~= '' and #frames > 0 then proof = proof_of(frames[#frames]) end
+return { 'OK', session, first, row.ended and 1 or 0, frames, proof }

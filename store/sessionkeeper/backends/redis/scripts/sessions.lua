@@ -1,5 +1,5 @@
 --@use keys rows
--- Several sessions, all of one moment. ARGV: 1 principal.
+-- Read several sessions in one step. ARGV: 1 principal.
 local answer = { 'OK' }
 for i = PAIRS + 1, #KEYS do
   local row = find(KEYS[i], ARGV[1])

@@ -1,31 +1,32 @@
 --@use keys clock rows writer check_types counters changes change | ttl_index
--- ARGV: 4 now, 5 principal, 6 most metadata, then for each session what it is to be. All or none.
-if fenced() then return FENCED end
-if not follows(ARGV[#ARGV]) then return BEHIND end
-local most = tonumber(ARGV[6])
-local rows, news, deep = {}, {}, false
+-- Update sessions, all or none. ARGV: 4 time, 5 principal, 6 maximum bytes of metadata, then for each
+-- session what it is to be.
+if is_fenced() then return FENCED end
+if not is_applied(ARGV[#ARGV]) then return BEHIND end
+local maximum = tonumber(ARGV[6])
+local rows, wanted, check_all = {}, {}, false
 for i = 1, #KEYS - PAIRS do
-  local at = 7 + (i - 1) * WANTED
+  local at = 7 + (i - 1) * WANTED_WORDS
   local row = find(KEYS[PAIRS + i], ARGV[5])
   if not row then return { 'MISSING', i } end
-  rows[i], news[i] = row, wanted(at)
-  -- Else nothing but its hash, META and IDLE is written to.
-  deep = deep or row.state ~= news[i].state or row.principal ~= news[i].principal
-  local no = refusal(row, news[i], most)
+  rows[i], wanted[i] = row, read_wanted(at)
+  -- Otherwise only its hash, META and IDLE are written.
+  check_all = check_all or row.state ~= wanted[i].state or row.principal ~= wanted[i].principal
+  local no = find_refusal(row, wanted[i], maximum)
   if no then
     no[#no + 1] = i
     return no
   end
 end
-if deep then sound() else call('ZCARD', IDLE) end
-call('ZCARD', DUE) --@ttl
-call('HLEN', KEPT) --@ttl
-local wall, steady = now(ARGV[4])
+if check_all then check_types() else call('ZCARD', IDLE) end
+call('ZCARD', EXPIRY) --@ttl
+call('HLEN', EXPIRY_RECORDS) --@ttl
+local wall, steady = read_clock(ARGV[4])
 local answer = { 'OK' }
 for i, row in ipairs(rows) do
-  change(row, ARGV[7 + (i - 1) * WANTED], news[i], wall, steady)
+  store_change(row, ARGV[7 + (i - 1) * WANTED_WORDS], wanted[i], wall, steady)
   answer[#answer + 1] = row.state
   answer[#answer + 1] = call('HMGET', row.key, unpack(FIELDS))
-  keep_as_is(row.key, wall) --@ttl
+  schedule_expiry_of(row.key, wall) --@ttl
 end
-return done(answer)
+return record(answer)

@@ -1,10 +1,10 @@
--- What may follow what, and how a session is changed. `new` is what the client wants:
--- 1 id, 2 expected ('' for none, 'r:' a revision, 's:' what a function saw), 3 state,
--- 4 '1' if that state is an end, 5 the states it may follow, 6 principal, 7 agreed version,
--- 8 transport's version, 9 bytes of the metadata, 10 fields, 11 metadata.
-local WANTED = 11
+-- The rules of a change, and its writes. `new` is the wanted session, from the words of
+-- `SessionWords`: 1 id, 2 expected ('' for none, 'r:' a revision, 's:' what a function saw), 3 state,
+-- 4 '1' if that state is terminal, 5 the states it may follow, 6 principal, 7 agreed version,
+-- 8 version of the transport, 9 bytes of the metadata, 10 fields, 11 metadata.
+local WANTED_WORDS = 11
 
-local function wanted(at)
+local function read_wanted(at)
   return {
     expected = ARGV[at + 1], state = ARGV[at + 2], ends = ARGV[at + 3] == '1',
     froms = ARGV[at + 4], principal = ARGV[at + 5] ~= '' and ARGV[at + 5] or false,
@@ -14,11 +14,11 @@ local function wanted(at)
   }
 end
 
--- Why it may not, or nil.
-local function refusal(row, new, most)
+-- Return why a change is not allowed, or nil.
+local function find_refusal(row, new, maximum)
   local kind, value = string.sub(new.expected, 1, 1), string.sub(new.expected, 3)
   if kind == 'r' and value ~= row.revision then return { 'REVISION', row.revision } end
-  if kind == 's' and not seen(row, value) then return { 'MOVED', row.raw } end
+  if kind == 's' and not is_unchanged(row, value) then return { 'MOVED', row.raw } end
   if not string.find(new.froms, ',' .. row.state .. ',', 1, true) then
     return { 'TRANSITION', row.state, new.state }
   end
@@ -28,12 +28,12 @@ local function refusal(row, new, most)
   if new.agreed and new.transport ~= '' and new.transport ~= new.agreed then
     return { 'VERSION', new.agreed, new.transport }
   end
-  if new.size > most and new.held ~= row.raw[9] then
-    return { 'LIMIT', 'max_metadata_bytes', new.size, most }
+  if new.size > maximum and new.held ~= row.raw[9] then
+    return { 'LIMIT', 'max_metadata_bytes', new.size, maximum }
   end
 end
 
-local function set(key, field, before, after)
+local function set_field(key, field, before, after)
   if after then
     if after ~= before then call('HSET', key, field, after) end
   elseif before then
@@ -41,14 +41,14 @@ local function set(key, field, before, after)
   end
 end
 
--- Store what was checked. Answers the new revision.
-local function change(row, id, new, wall, steady)
+-- Store a change that was checked. Returns the new revision.
+local function store_change(row, id, new, wall, steady)
   local key = row.key
-  local revision = add('revision', 1)
+  local revision = increment('revision', 1)
   call('HSET', key, 'r', revision, 'a', wall, 's', new.state, 'd', new.fields)
-  set(key, 'x', row.raw[9], new.held)
-  set(key, 'p', row.principal, new.principal)
-  set(key, 'o', row.agreed, new.agreed)
+  set_field(key, 'x', row.raw[9], new.held)
+  set_field(key, 'p', row.principal, new.principal)
+  set_field(key, 'o', row.agreed, new.agreed)
   if new.ends and not row.ended then
     call('HSET', key, 'e', wall)
     call('ZREM', IDLE, id)
@@ -58,11 +58,11 @@ local function change(row, id, new, wall, steady)
     call('ZADD', IDLE, steady, id)
   end
   if row.state ~= new.state or row.principal ~= new.principal then
-    -- In this order: while a slot moves, a key that was emptied cannot be written again.
-    enter(new.state, new.principal)
-    leave(row.state, row.principal)
-    if new.ends and not row.ended then add('ended:' .. new.state, 1) end
-    announce(id, wall)
+    -- In this order: while a slot moves, an emptied key cannot be written again.
+    count_in(new.state, new.principal)
+    count_out(row.state, row.principal)
+    if new.ends and not row.ended then increment('ended:' .. new.state, 1) end
+    announce_change(id, wall)
   end
   return revision
 end

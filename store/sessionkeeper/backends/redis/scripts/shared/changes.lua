@@ -1,8 +1,8 @@
--- Who watches from another process reads this stream; it is written while somebody does.
+-- Watchers in other processes read this stream. It is written only while somebody watches.
 local watched
 
-local function announce(id, wall)
+local function announce_change(id, wall)
   watched = watched or tonumber(call('HGET', META, 'watched') or 0)
-  -- What is under the key instead of a stream is its reader's to complain of.
-  if watched >= wall then redis.pcall('XADD', NEWS, 'MAXLEN', '~', 10000, '*', 's', id) end
+  -- A key of another type is an error for its reader, not for this write.
+  if watched >= wall then redis.pcall('XADD', CHANGES, 'MAXLEN', '~', 10000, '*', 's', id) end
 end

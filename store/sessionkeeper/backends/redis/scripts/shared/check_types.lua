@@ -1,9 +1,9 @@
--- A script that fails at a line leaves what it wrote before. So each looks first at the kinds of
--- the keys it writes to: where one holds something else, it is stopped before it has any effect.
-local function sound()
+-- A script that fails at one of its lines keeps what it wrote before. So each script first checks the
+-- types of the keys that it writes: a key of another type stops it before it has any effect.
+local function check_types()
   for _, key in ipairs({ ORDER, IDLE, AGES, ENDED }) do call('ZCARD', key) end
   call('HLEN', META)
   call('HLEN', PRINCIPALS)
-  call('ZCARD', DUE) --@ttl
-  call('HLEN', KEPT) --@ttl
+  call('ZCARD', EXPIRY) --@ttl
+  call('HLEN', EXPIRY_RECORDS) --@ttl
 end

@@ -1,6 +1,6 @@
--- The time in microseconds, by the wall and by the clock ages are counted with. A test brings its
--- own; else both are the server's, which all processes share.
-local function now(given)
+-- Return the time in microseconds, by the wall clock and by the clock for ages. A test gives its own;
+-- otherwise both are the server's clock, which all processes share.
+local function read_clock(given)
   if given ~= '' then
     local wall, steady = string.match(given, '^(.+):(.+)$')
     return tonumber(wall), tonumber(steady)

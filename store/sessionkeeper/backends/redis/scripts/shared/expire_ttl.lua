@@ -1,15 +1,16 @@
--- Whoever counts or makes room takes those first whose moment has passed, so many at most: then
--- nothing else is done, and it is asked again. That a moment has passed is the server's to say, by
--- the key itself: the script's clock may be a little ahead of it. 250 take two or three milliseconds.
-local MORE, MOST = { 'MORE' }, 250
+-- Scripts that count or make room first remove expired sessions, up to a maximum. If there are more, the
+-- script does nothing else and the client sends it again. Only the server decides that a key has
+-- expired: the clock of a script may be a little ahead of it. 250 sessions take 2 to 3 milliseconds.
+local MORE, MAX_EXPIRED = { 'MORE' }, 250
 
-local function reap()
+local function expire_due()
   local time = call('TIME')
-  local moment = time[1] * 1000 + math.floor(time[2] / 1000)
-  local due, gone = call('ZRANGEBYSCORE', DUE, '-inf', string.format('%.0f', moment), 'LIMIT', 0, MOST), {}
+  local millis = time[1] * 1000 + math.floor(time[2] / 1000)
+  local until_now = string.format('%.0f', millis)
+  local due, gone = call('ZRANGEBYSCORE', EXPIRY, '-inf', until_now, 'LIMIT', 0, MAX_EXPIRED), {}
   for _, id in ipairs(due) do
-    if vanished(id) then gone[#gone + 1] = id end
+    if is_gone(id) then gone[#gone + 1] = id end
   end
-  if #gone > 0 then bury(gone, moment * 1000) end
-  return #due == MOST and #gone > 0
+  if #gone > 0 then remove_lost(gone, millis * 1000) end
+  return #due == MAX_EXPIRED and #gone > 0
 end

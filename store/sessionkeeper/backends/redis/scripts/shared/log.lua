@@ -1,27 +1,28 @@
--- What may be appended, and how. A frame's `c` is what its log held up to it since it began, so
--- what a cut frees is one subtraction. The bounds are the same for all appends of a store: most frames
--- and bytes of a log, most bytes of the bucket, '1' to drop the oldest. The terms are those of one:
--- expected last number ('' for any), bytes, what a function saw of the session ('' for none).
-local BOUNDS, TERMS = 4, 3
+-- The rules of an append, and its writes. `c` of a frame is the sum of all bytes of its log up to it,
+-- so the bytes that a trim frees are one subtraction. The limits are the same for all appends of a
+-- store: maximum frames and bytes of a log, maximum bytes of the bucket, '1' to drop the oldest frames.
+-- The requirements are those of one append: the expected last number ('' for any), its bytes, and what
+-- a function saw of the session ('' for none).
+local LIMIT_WORDS, REQUIREMENT_WORDS = 4, 3
 
-local function bounds_at(at)
+local function limits_at(at)
   return { frames = tonumber(ARGV[at]), bytes = tonumber(ARGV[at + 1]),
     total = tonumber(ARGV[at + 2]), drops = ARGV[at + 3] == '1' }
 end
 
-local function sum_at(log, row, seq)
+local function bytes_up_to(log, row, seq)
   local entry = call('XRANGE', log, seq .. '-0', seq .. '-0')[1]
   if entry then return tonumber(entry[2][2]) end
-  -- It was lost with all before it, and what comes after says what that was.
+  -- It was lost with all frames before it. The next frame tells their sum.
   local after = call('XRANGE', log, seq .. '-0', '+', 'COUNT', 1)[1]
   return after and after[2][2] - #after[2][6] or row.total
 end
 
--- How many of the oldest must go so that `size` bytes are free, at least `least`.
-local function to_drop(log, row, least, size)
+-- Return how many of the oldest frames to drop to free `size` bytes, at least `minimum`.
+local function count_oldest(log, row, minimum, size)
   local before, first = row.total - row.bytes, row.last - row.count + 1
-  local drop = math.max(0, least)
-  if drop > 0 and sum_at(log, row, first + drop - 1) - before >= size then return drop end
+  local drop = math.max(0, minimum)
+  if drop > 0 and bytes_up_to(log, row, first + drop - 1) - before >= size then return drop end
   if size <= 0 then return drop end
   while true do
     local found = call('XRANGE', log, (first + drop) .. '-0', '+', 'COUNT', 64)
@@ -33,47 +34,47 @@ local function to_drop(log, row, least, size)
   end
 end
 
--- How many make room for frames where the bucket holds so many bytes, or what limit is in the way.
-local function fitting(log, row, count, size, bounds, held)
+-- Return how many frames to drop for new ones in a bucket of `held` bytes, or the limit that forbids it.
+local function frames_to_drop(log, row, count, size, limits, held)
   local frames, bytes, total =
-    row.count + count - bounds.frames, row.bytes + size - bounds.bytes, held + size - bounds.total
+    row.count + count - limits.frames, row.bytes + size - limits.bytes, held + size - limits.total
   if frames <= 0 and bytes <= 0 and total <= 0 then return 0 end
-  local fewer, smaller = bounds.drops and row.count or 0, bounds.drops and row.bytes or 0
-  if frames > fewer then return nil, { 'LIMIT', 'max_frames_per_session', row.count, bounds.frames } end
-  if bytes > smaller then return nil, { 'LIMIT', 'max_session_bytes', row.bytes, bounds.bytes } end
-  if total > smaller then return nil, { 'LIMIT', 'max_total_bytes', held, bounds.total } end
-  return to_drop(log, row, frames, math.max(bytes, total))
+  local fewer, smaller = limits.drops and row.count or 0, limits.drops and row.bytes or 0
+  if frames > fewer then return nil, { 'LIMIT', 'max_frames_per_session', row.count, limits.frames } end
+  if bytes > smaller then return nil, { 'LIMIT', 'max_session_bytes', row.bytes, limits.bytes } end
+  if total > smaller then return nil, { 'LIMIT', 'max_total_bytes', held, limits.total } end
+  return count_oldest(log, row, frames, math.max(bytes, total))
 end
 
--- How many make room, or why nothing may be appended.
-local function room(log, row, count, bounds, terms, held)
-  local expected, size, mark = ARGV[terms], tonumber(ARGV[terms + 1]), ARGV[terms + 2]
+-- Return how many frames to drop first, or why the append is not allowed.
+local function check_append(log, row, count, limits, requirements, held)
+  local expected, size, mark = ARGV[requirements], tonumber(ARGV[requirements + 1]), ARGV[requirements + 2]
   if expected ~= '' and tonumber(expected) ~= row.last then
     return nil, { 'SEQUENCE', row.last, expected }
   end
   local drop, no = 0, nil
-  if count > 0 then drop, no = fitting(log, row, count, size, bounds, held) end
+  if count > 0 then drop, no = frames_to_drop(log, row, count, size, limits, held) end
   if no then return nil, no end
-  -- After the limits, which do not depend on what a function made of the session.
-  if mark ~= '' and not seen(row, mark) then
+  -- After the limits, which do not depend on the function.
+  if mark ~= '' and not is_unchanged(row, mark) then
     return nil, { 'MOVED', call('HMGET', row.key, unpack(FIELDS)) }
   end
   return drop
 end
 
--- Remove the first `count`; answers the bytes that went.
-local function cut(log, row, count)
+-- Drop the oldest `count` frames. Returns their bytes.
+local function drop_oldest(log, row, count)
   if count == 0 then return 0 end
   local last = row.last - row.count + count
-  local freed = sum_at(log, row, last) - (row.total - row.bytes)
+  local freed = bytes_up_to(log, row, last) - (row.total - row.bytes)
   call('XTRIM', log, 'MINID', '=', (last + 1) .. '-0')
   row.count, row.bytes = row.count - count, row.bytes - freed
   return freed
 end
 
--- Append what ARGV holds from `at` on: header, message, header, message …; answers their bytes.
--- Nothing at all is no activity.
-local function append(log, row, count, at, wall, steady)
+-- Append the frames in ARGV from `at` on: header, message, header, message, ... Returns their bytes.
+-- An append without frames is no activity.
+local function append_frames(log, row, count, at, wall, steady)
   if count == 0 then return 0 end
   local seq, total = row.last, row.total
   for i = at, at + 2 * count - 1, 2 do
@@ -85,6 +86,6 @@ local function append(log, row, count, at, wall, steady)
   call('HSET', row.key, 'q', seq, 'k', row.count, 'z', row.bytes, 't', total, 'a', wall)
   local id = id_of(row.key)
   call('ZADD', IDLE, steady, id)
-  announce(id, wall)
+  announce_change(id, wall)
   return size
 end

@@ -1,18 +1,18 @@
--- Taking a session away with its log. `kind` says why, for the counters.
-local function remove(row, id, kind, wall)
+-- Remove a session with its log. `kind` is the reason, for the counters.
+local function remove_session(row, id, kind, wall)
   call('DEL', row.key)
   call('UNLINK', log_of(id))
   call('ZREM', ORDER, id)
   call('ZREM', IDLE, id)
   call('ZREM', AGES, id)
   call('ZREM', ENDED, id)
-  call('ZREM', DUE, id) --@ttl
-  call('HDEL', KEPT, id) --@ttl
-  add('gone:' .. kind, 1)
-  leave(row.state, row.principal)
+  call('ZREM', EXPIRY, id) --@ttl
+  call('HDEL', EXPIRY_RECORDS, id) --@ttl
+  increment('gone:' .. kind, 1)
+  count_out(row.state, row.principal)
   if row.count > 0 then
-    add('removed', row.count)
-    add('bytes', -row.bytes)
+    increment('removed', row.count)
+    increment('bytes', -row.bytes)
   end
-  announce(id, wall)
+  announce_change(id, wall)
 end

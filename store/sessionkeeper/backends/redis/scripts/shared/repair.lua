@@ -1,17 +1,17 @@
--- Sessions whose hash is gone though no operation took it away: their time had passed (`ttl`),
--- somebody deleted the key, or the server evicted it. They are counted as purged.
-local function beside(name) return string.match(META, '^{.-}') .. ':' .. name end
+-- Repair after a session's hash is gone although no operation removed it: it expired (`ttl`), somebody
+-- deleted the key, or the server evicted it. Such sessions count as purged.
+local function bucket_key(name) return string.match(META, '^{.-}') .. ':' .. name end
 
--- Asked for two keys of which one is never there, a slot that is on its way says so: else a session
--- at its other end would look as if it were gone.
-local function vanished(id)
-  local there = redis.pcall('EXISTS', key_of(id), beside('none'))
-  if type(there) == 'table' then error({ err = 'TRYAGAIN the slot is on its way, in script: lost' }) end
+-- For two keys of which one never exists, a node whose slot moves answers TRYAGAIN. Otherwise a session
+-- that has moved already would look as if it were gone.
+local function is_gone(id)
+  local there = redis.pcall('EXISTS', key_of(id), bucket_key('none'))
+  if type(there) == 'table' then error({ err = 'TRYAGAIN the slot is moving, in script: repair' }) end
   return there == 0
 end
 
--- What a log holds: frames, bytes.
-local function weigh(log)
+-- Return the frames and bytes of a log.
+local function measure_log(log)
   local count = call('XLEN', log)
   if count == 0 then return 0, 0 end
   local first = call('XRANGE', log, '-', '+', 'COUNT', 1)[1][2]
@@ -19,43 +19,43 @@ local function weigh(log)
   return count, last[2] - first[2] + #first[6]
 end
 
--- Take these out of all that counts them, by what was kept of each, or else what its log says. Of
--- those without a record nobody knows the state: `lost` says that the bucket is to be counted anew.
-local function bury(ids, wall)
-  sound()
+-- Remove these sessions from indexes and counters, by their expiry record or else by their log. Without
+-- a record their state is not known: `lost` then tells that the bucket has to be counted again.
+local function remove_lost(ids, wall)
+  check_types()
   for from = 1, #ids, 1000 do
     local some, frames, size, lost = {}, 0, 0, 0
     for i = from, math.min(from + 999, #ids) do some[#some + 1] = ids[i] end
     local logs, states, principals = {}, {}, {}
-    for i, kept in ipairs(call('HMGET', beside('kept'), unpack(some))) do
+    for i, entry in ipairs(call('HMGET', bucket_key('expiry-records'), unpack(some))) do
       logs[i] = log_of(some[i])
       local count, bytes
-      if kept then
+      if entry then
         local state, principal
-        state, count, bytes, principal = unpack(cmsgpack.unpack(kept))
+        state, count, bytes, principal = unpack(cmsgpack.unpack(entry))
         states[state] = (states[state] or 0) + 1
         if principal then principals[principal] = (principals[principal] or 0) + 1 end
       else
-        count, bytes = weigh(logs[i])
+        count, bytes = measure_log(logs[i])
         lost = lost + 1
       end
       frames, size = frames + count, size + bytes
     end
-    for _, index in ipairs({ beside('ttl'), ORDER, IDLE, AGES, ENDED }) do
+    for _, index in ipairs({ bucket_key('ttl'), ORDER, IDLE, AGES, ENDED }) do
       call('ZREM', index, unpack(some))
     end
-    call('HDEL', beside('kept'), unpack(some))
+    call('HDEL', bucket_key('expiry-records'), unpack(some))
     call('UNLINK', unpack(logs))
-    add('gone:purged', #some)
-    if lost > 0 then add('lost', lost) end
-    for state, number in pairs(states) do add('state:' .. state, -number) end
+    increment('gone:purged', #some)
+    if lost > 0 then increment('lost', lost) end
+    for state, number in pairs(states) do increment('state:' .. state, -number) end
     for principal, number in pairs(principals) do
       if call('HINCRBY', PRINCIPALS, principal, -number) <= 0 then call('HDEL', PRINCIPALS, principal) end
     end
     if frames > 0 then
-      add('removed', frames)
-      add('bytes', -size)
+      increment('removed', frames)
+      increment('bytes', -size)
     end
-    for _, id in ipairs(some) do announce(id, wall) end
+    for _, id in ipairs(some) do announce_change(id, wall) end
   end
 end

@@ -1,8 +1,9 @@
--- A session as its hash holds it. Fields that are not there are `false`.
+-- The fields of a session's hash. Missing fields are `false`.
 local FIELDS = { 'n', 'r', 'c', 'a', 'e', 's', 'p', 'd', 'x', 'q', 'k', 'z', 't', 'o' }
 
--- All of a session, as the client reads it and as the rules do; or nil where there is none, or
--- where it is not the principal's who asks ('' asks for nobody); whether there is none comes second.
+-- Return a whole session: `raw` for the client, the other fields for the rules. Returns nil if there is
+-- none, or if it belongs to another principal than `scope` ('' for any). The second result tells
+-- whether there is none.
 local function find(key, scope)
   local raw = call('HMGET', key, unpack(FIELDS))
   if not raw[1] then return nil, true end
@@ -14,7 +15,7 @@ local function find(key, scope)
   }
 end
 
--- As much of a session as an append needs.
+-- Return the part of a session that an append needs.
 local function find_log(key, scope)
   local raw = call('HMGET', key, 'r', 'e', 's', 'p', 'q', 'k', 'z', 't')
   if not raw[1] or (scope ~= '' and raw[4] ~= scope) then return nil end
@@ -25,9 +26,9 @@ local function find_log(key, scope)
   }
 end
 
--- What a caller's function saw of a session is still so: its revision, where its log ends, and what
--- it holds; for a revision that was guessed, or that a server lost, may be another process's by now.
-local function seen(row, mark)
+-- Whether a session is still what a caller's function saw: its revision, the end of its log, and its
+-- content. The content counts because the revision may be a prediction, or lost and used again.
+local function is_unchanged(row, mark)
   local revision, last, count, digest = string.match(mark, '^(%d+):(%d+):(%d+):(%x*)$')
   if revision ~= row.revision or tonumber(last) ~= row.last or tonumber(count) ~= row.count then
     return false
@@ -38,7 +39,7 @@ local function seen(row, mark)
   return digest == redis.sha1hex(text)
 end
 
--- The end of a key: the encoded id, which the sorted sets hold.
+-- Return the encoded id at the end of a key, as in the sorted sets.
 local function id_of(key) return string.match(key, '}:s:(.+)$') end
 
 local function key_of(id) return string.match(META, '^{.-}') .. ':s:' .. id end

@@ -1,0 +1,216 @@
+"""The nodes of a cluster side by side: a node that does not answer delays no other node.
+
+Each node has a queue. Commands on sessions of one node run in the order they were asked, batch by
+batch. A command on several nodes goes to a queue of its own, and comes after everything that was
+asked before it. What is asked after it waits only if it concerns a bucket of the sessions that the
+command names: only there is the order promised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from soleowner import OwnerCrashed, Reply, fail
+
+from ....operations.command import StoreCommand
+from ....values.errors import StoreClosed
+from ....values.ids import is_session_id
+from ..opening import Resources
+from ..plans.resolve import Resolve
+from .executor import Entry, Executor
+from .schedule import sessions_of
+
+__all__ = ["NodeQueues"]
+
+Refuse = Callable[[Reply, BaseException], None]
+
+
+@dataclass(slots=True)
+class QueuedCommand:
+    """A command in a queue."""
+
+    entry: Entry
+    reply: Reply
+    bucket: int | None
+    """None for a command on several nodes."""
+    predecessors: dict[NodeQueue, int]
+    """How many commands of other queues have to be finished before it."""
+
+
+class NodeQueue:
+    """The commands for one node, or for several at once."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+        self.waiting: list[QueuedCommand] = []
+        self.running: list[QueuedCommand] = []
+        self.added = self.finished = 0
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def commands(self) -> list[QueuedCommand]:
+        """All commands that may have no answer yet."""
+        return [*self.running, *self.waiting]
+
+
+class NodeQueues:
+    """Assigns commands to nodes, and counts those that are not finished."""
+
+    def __init__(self, resources: Resources, refuse: Refuse) -> None:
+        self._resources = resources
+        self._refuse = refuse
+        self._queues: dict[object, NodeQueue] = {}
+        self._several_nodes = self._new_queue()
+        self._current: dict[int, NodeQueue] = {}
+        """By bucket: the queue with commands for it. Later commands go there, even if the bucket
+        has moved."""
+        self._counts: Counter[int] = Counter()
+        """By bucket: how many commands that queue has for it."""
+        self._last_shared: dict[int, int] = {}
+        """By bucket: the number of the last command on sessions of several nodes, as its queue
+        counts. Later commands for the bucket wait for it."""
+        self._changed = asyncio.Event()
+        self._crash: BaseException | None = None
+
+    @property
+    def _unfinished(self) -> int:
+        return sum(queue.added - queue.finished for queue in self._all())
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Queue each command at the node of its sessions. Raises what crashed a queue."""
+        if self._crash is not None:
+            raise self._crash
+        touched: set[NodeQueue] = set()
+        for command, reply, asked_at, _ in entries:
+            bucket = self._bucket_of(command)
+            queue = self._several_nodes if bucket is None else self._queue_of(bucket)
+            predecessors: dict[NodeQueue, int] = {}
+            if bucket is None:
+                predecessors = {each: each.added for each in self._queues.values() if each.commands}
+                for number in self._buckets_of(command):
+                    self._last_shared[number] = queue.added + 1
+            elif self._last_shared.get(bucket, 0) > self._several_nodes.finished:
+                predecessors = {self._several_nodes: self._last_shared[bucket]}
+            # The replication wait of this queue's own delivery counts, not that of the owner's.
+            entry = (command, reply, asked_at, queue.executor.delivery.waited)
+            queue.waiting.append(QueuedCommand(entry, reply, bucket, predecessors))
+            queue.added += 1
+            touched.add(queue)
+        for queue in touched:
+            if queue.task is None:
+                queue.task = asyncio.get_running_loop().create_task(
+                    self._work(queue), name="sessionkeeper node queue"
+                )
+
+    async def until_unfinished(self, maximum: int) -> None:
+        """Wait until at most `maximum` commands are not finished. Raises what crashed a queue."""
+        while self._unfinished > maximum and self._crash is None:
+            self._changed.clear()
+            await self._changed.wait()
+        if self._crash is not None:
+            raise self._crash
+
+    def holds(self, reply: Reply) -> bool:
+        """Whether a queue has the command of this reply, and it has no answer."""
+        return any(each.reply is reply for queue in self._all() for each in queue.commands)
+
+    async def aclose(self) -> None:
+        """Stop. What was sent stays unknown; the rest had no effect."""
+        tasks = [queue.task for queue in self._all() if queue.task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _all(self) -> list[NodeQueue]:
+        return [self._several_nodes, *self._queues.values()]
+
+    def _new_queue(self) -> NodeQueue:
+        return NodeQueue(Executor(self._resources, self._resources.new_delivery(), self._refuse))
+
+    def _queue_of(self, bucket: int) -> NodeQueue:
+        queue = self._current.get(bucket)
+        if queue is None:
+            node = self._resources.servers.node_of(bucket)
+            queue = self._queues.get(node)
+            if queue is None:
+                queue = self._queues[node] = self._new_queue()
+            self._current[bucket] = queue
+        self._counts[bucket] += 1
+        return queue
+
+    def _bucket_of(self, command: StoreCommand[Any]) -> int | None:
+        keys = self._resources.plan_context.keys
+        if isinstance(command, Resolve):
+            number = command.operation_id.split(".")[2:3]
+            known = number and number[0].isdecimal() and len(number[0]) < 6
+            return int(number[0]) % len(keys.buckets) if known else 0
+        if sessions_of(command) is None:
+            return None
+        buckets = self._buckets_of(command)
+        return None if len(buckets) > 1 else next(iter(buckets), 0)
+
+    def _buckets_of(self, command: StoreCommand[Any]) -> set[int]:
+        """Return the buckets of the sessions a command names."""
+        bucket_of = self._resources.plan_context.keys.bucket_of
+        sessions = sessions_of(command) or ()
+        return {bucket_of(each).number for each in sessions if is_session_id(each)}
+
+    async def _work(self, queue: NodeQueue) -> None:
+        try:
+            while queue.waiting:
+                self._take(queue)
+                await self._until_finished(queue.running[0].predecessors)
+                await queue.executor.run([each.entry for each in queue.running])
+                self._finish(queue)
+        except asyncio.CancelledError:
+            self._fail_all(queue, StoreClosed)
+            raise
+        except BaseException as crash:  # a bug: the owner raises it, at the latest when next asked
+            self._crash = crash
+            closed = OwnerCrashed(crash)
+            for each in self._all():
+                self._fail_all(each, lambda: _closed_by(closed))
+        finally:
+            queue.task = None
+            self._changed.set()
+
+    @staticmethod
+    def _take(queue: NodeQueue) -> None:
+        """Take what may run together: a command that waits for more would delay the others."""
+        first = queue.waiting[0].predecessors
+        different = (n for n, each in enumerate(queue.waiting) if each.predecessors != first)
+        count = next(different, len(queue.waiting))
+        queue.running, queue.waiting = queue.waiting[:count], queue.waiting[count:]
+
+    async def _until_finished(self, predecessors: dict[NodeQueue, int]) -> None:
+        for queue, number in predecessors.items():
+            while queue.finished < number:
+                self._changed.clear()
+                await self._changed.wait()
+
+    def _finish(self, queue: NodeQueue) -> None:
+        queue.finished += len(queue.running)
+        for each in queue.running:
+            bucket = each.bucket
+            if bucket is not None:
+                self._counts[bucket] -= 1
+                if not self._counts[bucket]:
+                    del self._counts[bucket], self._current[bucket]
+        queue.running = []
+        self._changed.set()
+
+    @staticmethod
+    def _fail_all(queue: NodeQueue, error: Callable[[], Exception]) -> None:
+        for each in queue.commands:
+            fail(each.reply, error())
+
+
+def _closed_by(cause: OwnerCrashed) -> StoreClosed:
+    closed = StoreClosed()
+    closed.__cause__ = cause
+    return closed
