@@ -64,7 +64,7 @@ def test_a_url_says_where_how_and_how_long() -> None:
         ("redis://h/" + "1" * 5000, "number of a database"),
         ("redis://h?protocol=2", "none of db, "),
         ("redis://h?retry_on_timeout=yes", "none of db, "),
-        ("redis://h?prefix=a", "said with prefix="),
+        ("redis://h?prefix=a", "with prefix="),
         ("redis://h?db=-1", "at least 0"),
         ("redis://h:0", "port"),
         ("redis://h#1", "not a URL"),
