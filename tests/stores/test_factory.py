@@ -14,15 +14,19 @@ from sessionkeeper import (
     BackendNotImplemented,
     ManagerConfig,
     MemoryBackend,
+    OwnedSessionStore,
     RedisBackend,
+    RedisSessionStore,
     Session,
     SQLiteBackend,
+    SQLiteSessionStore,
     StorageBackend,
     StorageFactory,
     StoreLimits,
     StoreUnavailable,
     backend_from_url,
 )
+from sessionkeeper.stores.owner_backed import OwnerBackedStore, OwnerLifecycle
 
 PASSWORD = "s3cr3t-canary"
 
@@ -194,3 +198,14 @@ async def test_a_bad_url_is_not_shown(form: str) -> None:
         await StorageFactory.create(form.format(PASSWORD))
     error: BaseException | None = refused.value
     assert PASSWORD not in "".join(traceback.format_exception(error)) + repr(error)
+
+
+def test_the_stores_with_an_owner_are_siblings() -> None:
+    """Each is a store of its own kind, so `isinstance` tells them apart."""
+    siblings = [ActorSessionStore, SQLiteSessionStore, RedisSessionStore]
+    for one in siblings:
+        assert issubclass(one, OwnerBackedStore)
+        assert [other for other in siblings if issubclass(one, other)] == [one]
+    # The store in front of a third party's has the same owner's half, and another facade.
+    assert issubclass(OwnedSessionStore, OwnerLifecycle)
+    assert not issubclass(OwnedSessionStore, OwnerBackedStore)

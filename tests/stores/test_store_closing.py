@@ -15,7 +15,7 @@ from sessionkeeper import (
     PlainSessionStore,
     StoreClosed,
 )
-from sessionkeeper.stores.actor import session_error
+from sessionkeeper.stores.owner_backed import session_error
 from soleowner import (
     ActorError,
     Command,

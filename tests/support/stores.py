@@ -29,6 +29,7 @@ from sessionkeeper import (
 from sessionkeeper.backends.memory import MemoryTables
 from sessionkeeper.interface.wakeups import Wakeups
 from sessionkeeper.stores.facade import CommandStore
+from sessionkeeper.stores.owner_backed import OwnerBackedStore
 
 __all__ = [
     "DESIGNS",
@@ -206,7 +207,7 @@ def wakeups_of(store: AtomicSessionStore) -> Wakeups:
 
 def tables_of(store: AtomicSessionStore) -> MemoryTables:
     """What a store holds its sessions in."""
-    if isinstance(store, ActorSessionStore):
+    if isinstance(store, OwnerBackedStore):
         runner: Any = store._actor._runner
         if isinstance(store, SQLiteSessionStore):
             return cast("MemoryTables", runner._storage._tables)

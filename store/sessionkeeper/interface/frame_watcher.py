@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self, TypeAlias
 
 from ..values.message import Frame
-from .wakeups import SessionBells
+from .wakeups import SessionWakeups
 
 __all__ = ["GONE", "FrameWatcher", "Look", "LogPage", "Proof", "is_other"]
 
@@ -63,7 +63,7 @@ class FrameWatcher(AsyncIterator[Frame]):
         "_wakeups",
     )
 
-    def __init__(self, look: Look, wakeups: SessionBells, session_id: str, after: int) -> None:
+    def __init__(self, look: Look, wakeups: SessionWakeups, session_id: str, after: int) -> None:
         self._look = look
         self._wakeups = wakeups
         self._session_id = session_id

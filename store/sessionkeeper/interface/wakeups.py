@@ -1,4 +1,4 @@
-"""Who waits for news of which session: readers are only told that there is more."""
+"""Wake-ups of those who wait for news of a session: they are only told that there is more."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-__all__ = ["Wakeups", "NarrowBells", "SessionBells"]
+__all__ = ["Wakeups", "PrincipalWakeups", "SessionWakeups"]
 
 
-class SessionBells(Protocol):
-    """What a watcher needs of the bells."""
+class SessionWakeups(Protocol):
+    """What a watcher needs of the wake-ups."""
 
     def subscribe(self, session_id: str, /) -> AbstractContextManager[asyncio.Event]:
-        """Hang up a bell for a session while the block runs."""
+        """Register for the wake-ups of a session while the block runs."""
         ...
 
     def notify(self, session_id: str, /) -> None:
@@ -23,10 +23,10 @@ class SessionBells(Protocol):
 
 
 class Wakeups:
-    """The bells of all watchers of one store, on its loop.
+    """The wake-ups of all watchers of one store, on its loop.
 
-    A wake-up too many does no harm, and none is lost (cpython#112202): a watcher hangs up its bell
-    before it looks, and looks again whenever it rang.
+    An extra wake-up does no harm, and none is lost (cpython#112202): a watcher registers before it
+    looks, and looks again after each wake-up.
     """
 
     __slots__ = ("_wakeups",)
@@ -43,7 +43,7 @@ class Wakeups:
 
     @contextmanager
     def subscribe(self, session_id: str) -> Generator[asyncio.Event]:
-        """Hang up a bell for a session while the block runs."""
+        """Register for the wake-ups of a session while the block runs."""
         wakeup = asyncio.Event()
         wakeups = self._wakeups.setdefault(session_id, set())
         wakeups.add(wakeup)
@@ -65,17 +65,17 @@ class Wakeups:
             self.notify(session_id)
 
 
-class NarrowBells:
-    """The bells as a principal's view has them: none of its attributes is the bells of all."""
+class PrincipalWakeups:
+    """The wake-ups of a principal's view: none of its attributes is the wake-ups of the store."""
 
     __slots__ = ("_all",)
 
-    def __init__(self, wakeups: SessionBells) -> None:
-        # A function: the bells as an attribute would lead to those of others.
-        self._all: Callable[[], SessionBells] = lambda: wakeups
+    def __init__(self, wakeups: SessionWakeups) -> None:
+        # A function: as an attribute they would lead to the wake-ups of others.
+        self._all: Callable[[], SessionWakeups] = lambda: wakeups
 
     def subscribe(self, session_id: str, /) -> AbstractContextManager[asyncio.Event]:
-        """Hang up a bell for a session while the block runs."""
+        """Register for the wake-ups of a session while the block runs."""
         return self._all().subscribe(session_id)
 
     def notify(self, session_id: str, /) -> None:

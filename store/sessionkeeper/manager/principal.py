@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ..interface.atomic_store import AtomicSessionStore
-from ..stores.principal import hide_others
+from ..stores.principal_methods import hide_others
 from ..values.errors import LimitExceeded
 from ..values.jsonrpc import RequestId
 from ..values.message import MessageEnvelope

@@ -81,7 +81,7 @@ class CommandStore(AtomicSessionStore):
     # An attribute, not a method: the owner's `ask` itself, without a call in between.
     _run: Run
     _wakeups: Wakeups
-    """Rung by the tables for what has news."""
+    """Notified by the tables of what has news."""
     _listeners: Listeners
     """Told by the tables what happened."""
 

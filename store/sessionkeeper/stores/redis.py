@@ -6,7 +6,7 @@ import asyncio
 import re
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from soleowner import Actor, Command
 
@@ -25,7 +25,7 @@ from ..values.clock import Clock
 from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
 from ..values.limits import LONGEST_TTL, StoreLimits
 from ..values.statistics import ServerStatistics
-from .actor import ActorSessionStore, session_error
+from .owner_backed import OwnerBackedStore, session_error
 
 __all__ = ["RedisSessionStore"]
 
@@ -35,7 +35,7 @@ R = TypeVar("R")
 _PREFIX = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
-class RedisSessionStore(ActorSessionStore):
+class RedisSessionStore(OwnerBackedStore):
     """Every operation on a session is one linearizable step among all who share the server.
 
     Use it as `async with RedisSessionStore("redis://localhost:6379") as store`. What an
@@ -90,8 +90,7 @@ class RedisSessionStore(ActorSessionStore):
             raise ValueError("a ttl is between a millisecond and ten years")
         if span is not None and clock is not None:
             raise ValueError("a store with a ttl uses the server's time: no clock can be given")
-        wakeups = RemoteWakeups()
-        self._wakeups, self._listeners = wakeups, Listeners()
+        wakeups, listeners = RemoteWakeups(), Listeners()
         checked_count("wait_replicas", wait_replicas, minimum=0)
         self._replication = ReplicationRequirement(
             wait_replicas,
@@ -121,16 +120,17 @@ class RedisSessionStore(ActorSessionStore):
             limits=limits,
             clock=clock,
             wakeups=wakeups,
-            listeners=self._listeners,
+            listeners=listeners,
         )
         self._runner = RedisRunner(ready, capacity=capacity)
-        self._actor: Actor[Tables] = Actor(
+        actor: Actor[Tables] = Actor(
             self._runner,
             name="sessionkeeper owner",
             capacity=capacity,
             capacity_bytes=capacity_bytes,
             translate=session_error,
         )
+        super().__init__(actor, wakeups=wakeups, listeners=listeners)
         self._run = self._ask
 
     def _ask(self, command: Command[Tables, R], /) -> asyncio.Future[R]:
@@ -138,7 +138,7 @@ class RedisSessionStore(ActorSessionStore):
         self._runner.arrived(reply)
         return reply
 
-    async def open(self) -> RedisSessionStore:
+    async def open(self) -> Self:
         """Connect, check the server, and start the owner. Raises `StoreUnavailable`.
 
         A store that is not there is made, unless it `must_exist`: then nothing is written.

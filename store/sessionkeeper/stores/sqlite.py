@@ -22,12 +22,12 @@ from ..values.clock import Clock
 from ..values.errors import SessionError
 from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
 from ..values.limits import StoreLimits
-from .actor import ActorSessionStore, session_error
+from .owner_backed import OwnerBackedStore, session_error
 
 __all__ = ["SQLiteSessionStore"]
 
 
-class SQLiteSessionStore(ActorSessionStore):
+class SQLiteSessionStore(OwnerBackedStore):
     """Every operation is one linearizable step among all processes that have the file open.
 
     Use it as `async with SQLiteSessionStore("sessions.db") as store`. What is acknowledged
@@ -47,7 +47,7 @@ class SQLiteSessionStore(ActorSessionStore):
         durability=Durability.DISK,
         scope=Scope.HOST,
     )
-    _ledger_type: ClassVar[type[SQLiteWriter]] = SQLiteWriter
+    _writer_type: ClassVar[type[SQLiteWriter]] = SQLiteWriter
     """What makes a batch a transaction; the lab has some that do not."""
 
     def __init__(
@@ -73,16 +73,16 @@ class SQLiteSessionStore(ActorSessionStore):
             raise TypeError("limits are StoreLimits, and a clock is a Clock")
         # Of one object: which level it is, its configuration says.
         self.guarantees = replace(type(self).guarantees, durability=level)  # type: ignore[misc]  # as above
-        self._wakeups, self._listeners = Wakeups(), Listeners()
+        wakeups, listeners = Wakeups(), Listeners()
         self._patience = patience = checked_seconds("lock_timeout", lock_timeout) or 0.0
-        self._writer = self._ledger_type(
-            SQLiteTables(limits, clock, self._listeners),
+        self._writer = self._writer_type(
+            SQLiteTables(limits, clock, listeners),
             self._path,
             self._files,
             durability=level,
             patience=patience,
-            wakeups=self._wakeups,
-            listeners=self._listeners,
+            wakeups=wakeups,
+            listeners=listeners,
         )
         reader = SQLiteReader(
             SQLiteTables(limits, clock, Listeners()),
@@ -91,19 +91,19 @@ class SQLiteSessionStore(ActorSessionStore):
             self._files,
             durability=level,
             patience=patience,
-            wakeups=self._wakeups,
+            wakeups=wakeups,
         )
-        writing = _SQLiteRunner(self._writer, self._wakeups, "sessionkeeper sqlite")
-        self._actor: ActorPair[SQLiteTables] = ActorPair(  # type: ignore[assignment]  # the base's, narrowed
+        writing = _SQLiteRunner(self._writer, wakeups, "sessionkeeper sqlite")
+        self._pair: ActorPair[SQLiteTables] = ActorPair(
             writing,
-            _ReadingRunner(reader, self._wakeups, writing),
+            _ReadingRunner(reader, wakeups, writing),
             reads=self._reads_aside,
             name="sessionkeeper owner",
             capacity=capacity,
             capacity_bytes=capacity_bytes,
             translate=session_error,
         )
-        self._run = self._actor.ask
+        super().__init__(self._pair, wakeups=wakeups, listeners=listeners)
 
     @staticmethod
     def _reads_aside(command: Command[SQLiteTables, Any], /) -> bool:
@@ -136,7 +136,7 @@ class SQLiteSessionStore(ActorSessionStore):
         Not needed: the owner does it whenever the log has grown. It holds the file's write lock,
         so writes wait meanwhile. Raises `StoreUnavailable`, `StoreClosed`.
         """
-        self._actor.check_here()
+        self._pair.check_here()
         work = partial(checkpoint, path=self._path, patience=self._patience, look=self._files.look)
         return await aside(self._path, self._files, work)
 
@@ -146,7 +146,7 @@ class SQLiteSessionStore(ActorSessionStore):
         The file appears whole or not at all, mode 0600, synced. Raises `FileExistsError`,
         `StoreUnavailable`, `StoreClosed`, `OSError`.
         """
-        self._actor.check_here()
+        self._pair.check_here()
         work = partial(back_up, target=resolved(path), look=self._files.look)
         await aside(self._path, self._files, work)
 
@@ -155,7 +155,7 @@ class SQLiteSessionStore(ActorSessionStore):
 
         Raises `StoreUnavailable`, `StoreClosed`.
         """
-        self._actor.check_here()
+        self._pair.check_here()
         return await aside(self._path, self._files, check_pages)
 
 
@@ -166,7 +166,7 @@ class _SQLiteRunner(ThreadRunner[SQLiteTables]):
 
     async def aclose(self) -> None:
         await super().aclose()
-        # However the owner ended: who watches must learn of it.
+        # However the owner ended, its watchers must learn of it.
         self._wakeups.notify_all()
 
 

@@ -87,7 +87,7 @@ class AfterTheAnswer(SQLiteWriter):
 class Early(SQLiteSessionStore):
     """Commits as soon as the answer is on its way."""
 
-    _ledger_type = AfterTheAnswer
+    _writer_type = AfterTheAnswer
 
     def __init__(self, path):
         super().__init__(path, durability="os")  # a kill while the disk syncs shows nothing

@@ -21,7 +21,7 @@ from ...interface.arguments import (
 from ...interface.atomic_store import AtomicSessionStore, Change
 from ...interface.frame_watcher import FrameWatcher, LogPage, Proof
 from ...interface.session_store import SessionStore
-from ...interface.wakeups import SessionBells
+from ...interface.wakeups import Wakeups
 from ...values.ids import checked_id
 from ...values.message import Frame, MessageEnvelope
 from ...values.query import SessionPage, SessionQuery
@@ -44,7 +44,7 @@ class AwaitedStore(AtomicSessionStore):
     """Wraps a caller's function for the owner."""
     _known: Callable[[str], SessionIndex]
     """What the owner knows of a session it has just seen."""
-    _wakeups: SessionBells
+    _wakeups: Wakeups
 
     @abstractmethod
     async def _do(self, operation: Operation[R], /) -> R:

@@ -12,7 +12,7 @@ from copy import copy
 from datetime import datetime
 from typing import ClassVar, Self, TypeVar, cast
 
-from soleowner import Actor, ActorStatistics, Command, Observer, ThreadPort
+from soleowner import Actor, Command, ThreadPort
 
 from ...interface.arguments import checked_count, checked_past, checked_seconds
 from ...interface.session_store import SessionStore
@@ -21,8 +21,8 @@ from ...values.events import Listener
 from ...values.guarantees import Atomicity, Durability, Guarantees, Scope
 from ...values.session import Session
 from ...values.statistics import StoreStatistics
-from ..actor import session_error
-from ..threads.bridge import Ask, ThreadBridge, suspend_at
+from ..owner_backed import OwnerLifecycle, session_error
+from ..threads.bridge import Ask, suspend_at
 from . import sweeps
 from .bookkeeping import Bookkeeping
 from .facade import AwaitedStore
@@ -35,7 +35,7 @@ __all__ = ["OwnedSessionStore"]
 R = TypeVar("R")
 
 
-class OwnedSessionStore(AwaitedStore, ThreadBridge):
+class OwnedSessionStore(OwnerLifecycle, AwaitedStore):
     """Makes every operation through it atomic within this process.
 
     Another process that uses the same inner store is not held back. Refused with
@@ -75,28 +75,9 @@ class OwnedSessionStore(AwaitedStore, ThreadBridge):
         )
         self._ask: Ask[SessionStore] = self._actor.ask
 
-    def __repr__(self) -> str:
-        now = self._actor.statistics()
-        return f"<OwnedSessionStore {now.state} mailbox={now.depth}/{now.capacity}>"
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it takes operations now."""
-        return self._actor.statistics().state == "open"
-
-    @property
-    def mailbox(self) -> ActorStatistics:
-        """One moment of the mailbox and its owner; O(1), never waits."""
-        return self._actor.statistics()
-
-    def observe(self, observer: Observer | None, /) -> None:
-        """Tell an observer of each batch: its size, how long it waited and took."""
-        self._actor.observe(observer)
-
     async def open(self) -> Self:
         """Start the owner; the inner store is its maker's to open and close."""
-        await self._actor.open()
-        return self
+        return await super().open()
 
     async def aclose(self, *, timeout: float | None = None) -> None:
         """Finish queued operations and stop; the inner store stays open.
@@ -104,10 +85,7 @@ class OwnedSessionStore(AwaitedStore, ThreadBridge):
         After `timeout` seconds, what is queued is answered with `StoreClosed`, and the operation
         the inner store is busy with is cancelled and answered with `OutcomeUnknown`.
         """
-        await self._actor.aclose(timeout=timeout)
-
-    async def settle(self) -> None:
-        await self._actor.settle()
+        await super().aclose(timeout=timeout)
 
     async def _do(self, operation: Callable[[TrackingStore], Awaitable[R]], /) -> R:
         notes, context = self._notes, copy_context()

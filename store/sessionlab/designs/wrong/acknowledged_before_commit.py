@@ -49,7 +49,7 @@ class _WrittenBehind(SQLiteWriter):
 class AcknowledgedBeforeCommit(SQLiteSessionStore):
     """Lost write: a process that is killed takes the answers of a moment with it."""
 
-    _ledger_type: ClassVar[type[SQLiteWriter]] = _WrittenBehind
+    _writer_type: ClassVar[type[SQLiteWriter]] = _WrittenBehind
 
     @staticmethod
     def _reads_aside(command: Command[SQLiteTables, Any], /) -> bool:

@@ -36,4 +36,4 @@ class AutocommitAFrame(SQLiteSessionStore):
     Nobody in the process can see it: the thread does all of the call before anything else.
     """
 
-    _ledger_type: ClassVar[type[SQLiteWriter]] = _Autocommit
+    _writer_type: ClassVar[type[SQLiteWriter]] = _Autocommit
