@@ -15,6 +15,7 @@ import soleowner
 # Modules of the wings below whose names are the library's own business.
 INTERNAL = {
     *("arguments", "base", "facade", "listeners", "principal", "wakeups"),
+    *("owner_backed", "principal_methods"),
     *("crossing", "fork", "mailbox", "tasks"),
 }
 WINGS = ("values", "interface", "stores")
@@ -28,7 +29,6 @@ INTERNAL_NAMES = {
         "json_size",
         "LONGEST_TTL",
         "is_session_id",
-        "session_error",
         "JsonObject",
         "StringMap",
     ),
