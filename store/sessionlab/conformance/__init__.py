@@ -1,6 +1,6 @@
-"""The conformance kit: tests that any store inherits, and that hold it to the contract.
+"""The conformance kit: tests that any store inherits, one for each promise.
 
-Rule: a test asks for a promise of the contract, and only for one that the store declares. Read
+Rule: a test checks a promise of the contract, and only one that the store declares. Read
 `kit`, `suites`, then a promise.
 """
 

@@ -1,4 +1,4 @@
-"""Appending several frames as one, at an expected place, with a change in the same step."""
+"""Appending several frames in one step, after an expected number, with a change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class AppendingConformance(StoreKit, needs={"add_frames"}):
         assert (session.frame_count, session.last_seq) == (6, 6)
 
     async def test_one_frame_or_none(self, store: AtomicSessionStore) -> None:
-        """The numbers of no frame are an empty range after the last one."""
+        """Appending no frame returns an empty range after the last number."""
         await store.create_session(new())
         assert await store.add_frames("a", [note(1)]) == range(1, 2)
         none = await store.add_frames("a", [])
@@ -73,7 +73,7 @@ class AppendingConformance(StoreKit, needs={"add_frames"}):
         assert session.ended_at is not None
 
     async def test_a_refused_change_appends_nothing(self, store: AtomicSessionStore) -> None:
-        """Whole or not at all: if the change raises or may not be, no frame is stored."""
+        """Whole or not at all: if the change raises or is refused, no frame is stored."""
         await store.create_session(new(state="active"))
         await store.add_frame(note(1))
         before = await held(store)

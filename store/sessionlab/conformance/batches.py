@@ -1,4 +1,4 @@
-"""Several sessions in one call: in order, and whole where that is declared."""
+"""Several sessions in one call: in order, and all or nothing where that is declared."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["BatchesConformance"]
 class BatchesConformance(StoreKit):
     @needs("get_sessions_batch")
     async def test_sessions_come_in_the_order_asked(self, store: SessionStore) -> None:
-        """`get_sessions_batch(ids)`: in the order asked, twice if asked twice."""
+        """`get_sessions_batch(ids)`: in the order asked; an id asked twice comes twice."""
         created = {key: await store.create_session(new(key)) for key in "abcd"}
         asked = ["c", "a", "d", "c"]
         assert await store.get_sessions_batch(asked) == [created[key] for key in asked]
@@ -32,7 +32,7 @@ class BatchesConformance(StoreKit):
 
     @needs("get_sessions_batch")
     async def test_one_unknown_session_fails_the_batch(self, store: SessionStore) -> None:
-        """`get_sessions_batch`: `SessionNotFound`, with the id that is not there."""
+        """`get_sessions_batch`: `SessionNotFound`, with the id that does not exist."""
         await store.create_session(new())
         with pytest.raises(SessionNotFound) as refused:
             await store.get_sessions_batch(["a", "nobody"])
@@ -40,7 +40,7 @@ class BatchesConformance(StoreKit):
 
     @needs("update_sessions_batch")
     async def test_updated_sessions_are_answered(self, store: SessionStore) -> None:
-        """`update_sessions_batch(sessions)`: the stored ones, in their order."""
+        """`update_sessions_batch(sessions)`: returns the stored sessions, in their order."""
         created = [await store.create_session(new(key)) for key in "abc"]
         wanted = [tagged(session, "x") for session in reversed(created)]
         stored = await store.update_sessions_batch(wanted)
@@ -53,7 +53,7 @@ class BatchesConformance(StoreKit):
 
     @needs("update_sessions_batch")
     async def test_a_batch_is_all_or_nothing(self, store: SessionStore) -> None:
-        """`batch` linearizable: all or nothing, whichever of them is refused."""
+        """`batch` linearizable: all or nothing, whichever session is refused."""
         demand(store, "batch")
         created = [await store.create_session(new(key, state="active")) for key in "abc"]
         before = await held(store)
@@ -73,7 +73,7 @@ class BatchesConformance(StoreKit):
 
     @needs("update_sessions_batch")
     async def test_a_session_is_in_a_batch_once(self, store: SessionStore) -> None:
-        """`batch` linearizable: one session twice is wrong use, `ValueError` at the call."""
+        """`batch` linearizable: naming a session twice is a `ValueError` at the call."""
         demand(store, "batch")
         created = await store.create_session(new())
         with pytest.raises(ValueError, match=r"\S"):
@@ -82,7 +82,7 @@ class BatchesConformance(StoreKit):
 
     @needs("update_sessions_batch", "get_sessions_batch")
     async def test_nobody_sees_half_a_batch(self, store: SessionStore) -> None:
-        """`batch` linearizable: it seems to happen whole, at one instant."""
+        """`batch` linearizable: it appears to happen at one instant."""
         demand(store, "batch")
         keys = [f"s{n}" for n in range(6)]
         for key in keys:
@@ -108,7 +108,7 @@ class BatchesConformance(StoreKit):
 
     @needs("update_sessions_batch")
     async def test_of_racing_batches_one_wins(self, store: SessionStore) -> None:
-        """`batch` linearizable: of many with the same snapshots one wins, whole."""
+        """`batch` linearizable: of many batches with the same snapshots, exactly one is applied."""
         demand(store, "batch")
         created = [await store.create_session(new(key)) for key in "abc"]
 

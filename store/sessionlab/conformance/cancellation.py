@@ -1,4 +1,4 @@
-"""A caller cancelled at any of his awaits leaves the operation whole or not done at all."""
+"""A caller cancelled at any await leaves the operation applied whole or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_TURNS = 2_000
 
 
 def moments() -> Iterator[int]:
-    """After how many turns of the loop to cancel: each of the first ones, then farther apart."""
+    """After how many turns of the loop to cancel: each of the first turns, then fewer."""
     turn = 0
     while turn < MOST_TURNS:
         yield turn
@@ -32,7 +32,7 @@ def moments() -> Iterator[int]:
 
 
 async def seen(store: SessionStore, key: str) -> object:
-    """All that one session's callers can see of an operation, without times and revisions."""
+    """Everything that callers can see of a session, without times and revisions."""
     try:
         session = await store.get_session(key)
         log = numbers(await store.get_frames(key))
@@ -80,7 +80,7 @@ async def prepared(store: SessionStore, key: str) -> Session:
 
 
 async def cancelled_everywhere(store: SessionStore, operation: Operation) -> None:
-    """Run it again and again on new sessions, cancelled later each time, to its end."""
+    """Run it repeatedly on new sessions, cancelled later each time, until it completes."""
     twin = await prepared(store, "twin")
     before = await seen(store, "twin")
     await operation(store, twin)
@@ -108,7 +108,7 @@ async def cancelled_everywhere(store: SessionStore, operation: Operation) -> Non
 
 
 async def settled(store: SessionStore, key: str, before: object, after: object) -> None:
-    """An operation that goes on without its caller may take a moment; wait till it is still."""
+    """An operation may continue without its caller for a moment; wait until nothing changes."""
     for _ in range(50):
         first = await seen(store, key)
         await turns(5)
@@ -117,7 +117,7 @@ async def settled(store: SessionStore, key: str, before: object, after: object) 
 
 
 def answered(task: asyncio.Future[Any]) -> None:
-    """Cancelled, done, or not known; nothing else became of it."""
+    """The call was cancelled, done, or has an unknown outcome; nothing else."""
     if not task.cancelled() and (error := task.exception()) is not None:
         assert isinstance(error, OutcomeUnknown), f"a cancelled caller was answered {error!r}"
 
@@ -131,7 +131,7 @@ class CancellationConformance(StoreKit, level="operation"):
         assert await store.add_frame(note(id="later")) == 1, "the store does not go on"
 
     async def test_creating_is_cancelled_at_any_await(self, store: SessionStore) -> None:
-        """A cancelled `create_session` left a session, or none; the id is not half taken."""
+        """A cancelled `create_session` leaves a session or none; its id is not partly taken."""
         for moment in moments():
             key = f"k{moment}"
             task = asyncio.ensure_future(store.create_session(new(key, tags={"x"})))
@@ -173,7 +173,7 @@ class CancellationConformance(StoreKit, level="operation"):
         assert await store.add_frame(note(9)) == added + 1
 
     async def test_who_waits_beside_is_served(self, store: SessionStore) -> None:
-        """The store never dies of a caller: those beside a cancelled one are all answered."""
+        """The store never dies of a caller: the other callers are all answered."""
         await store.create_session(new())
         for moment in range(8):
             tasks = [asyncio.create_task(store.add_frame(note(n))) for n in range(8)]
@@ -201,7 +201,7 @@ class AtomicCancellationConformance(StoreKit, level="operation"):
 
     @needs("update_sessions_batch")
     async def test_a_batch_is_cancelled_at_any_await(self, store: AtomicSessionStore) -> None:
-        """`batch` linearizable: cancelled anywhere, all sessions of a batch changed or none."""
+        """`batch` linearizable: cancelled anywhere, all sessions of a batch are changed or none."""
         demand(store, "batch")
         for moment in moments():
             sessions = [await store.create_session(new(f"k{moment}-{n}")) for n in range(3)]

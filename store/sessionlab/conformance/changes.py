@@ -1,4 +1,4 @@
-"""Functions sent to a session, and the two other steps of a session ten methods cannot make."""
+"""`modify_session`, `get_or_create_session` and `touch_session`."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ request: ContextVar[str] = ContextVar("sessionkeeper_conformance_request")
 
 
 class Upset(Exception):
-    """What the caller's own code raises."""
+    """An error of the caller's own code."""
 
 
 class ChangesConformance(StoreKit):
     @needs("modify_session")
     async def test_a_change_is_stored(self, store: AtomicSessionStore) -> None:
-        """`change` sees the current session, and its result is stored and answered."""
+        """`change` sees the current session, and its result is stored and returned."""
         created = await store.create_session(new(metadata={"n": 1}))
         await store.add_frame(note())
         seen: list[Session] = []
@@ -53,7 +53,7 @@ class ChangesConformance(StoreKit):
 
     @needs("modify_session")
     async def test_a_change_never_conflicts(self, store: AtomicSessionStore) -> None:
-        """Never conflicts: it is given the current session, whatever its caller has seen."""
+        """Never conflicts: it gets the current session, whatever its caller has seen."""
         created = await store.create_session(new())
         await store.update_session(tagged(created, "1"))
         changed = await store.modify_session("a", lambda s: tagged(s, *s.tags, "2"))
@@ -79,7 +79,7 @@ class ChangesConformance(StoreKit):
     async def test_returning_the_session_itself_changes_nothing(
         self, store: AtomicSessionStore
     ) -> None:
-        """Returning the very session it was given changes nothing, not even the revision."""
+        """Returning the given session changes nothing, not even the revision."""
         created = await store.create_session(new())
         assert await store.modify_session("a", lambda session: session) == created
         assert await store.get_session("a") == created
@@ -103,7 +103,7 @@ class ChangesConformance(StoreKit):
 
     @needs("modify_session")
     async def test_a_change_keeps_the_rules(self, store: AtomicSessionStore) -> None:
-        """`InvalidTransition`, `VersionConflict`: a change may do what an update may."""
+        """`InvalidTransition`, `VersionConflict`: a change keeps the rules of an update."""
         settled = VersionState(negotiated="2025-11-25")
         await store.create_session(new(state="active", version_state=settled))
         before = await held(store)
@@ -131,7 +131,7 @@ class ChangesConformance(StoreKit):
 
     @needs("modify_session")
     async def test_a_change_runs_in_its_callers_context(self, store: AtomicSessionStore) -> None:
-        """What `change` reads from context variables is what its caller set."""
+        """`change` sees the context variables of its caller."""
         await store.create_session(new())
         for name in ("one", "two"):
             token = request.set(name)
@@ -141,7 +141,7 @@ class ChangesConformance(StoreKit):
 
     @needs("modify_session")
     async def test_a_change_cannot_call_the_store(self, store: AtomicSessionStore) -> None:
-        """Calling the store from inside a `change` raises `RuntimeError`, it does not hang."""
+        """Calling the store from inside a `change` raises `RuntimeError`; it does not hang."""
         created = await store.create_session(new())
         calls: list[Callable[[], Coroutine[Any, Any, object]]] = [
             lambda: store.get_session("a"),
@@ -167,7 +167,7 @@ class ChangesConformance(StoreKit):
 
     @needs("get_or_create_session")
     async def test_get_or_create_tells_which(self, store: AtomicSessionStore) -> None:
-        """`(Session, created)`: what is there is given back and stays as it is."""
+        """`(Session, created)`: an existing session is returned unchanged."""
         stored, created = await store.get_or_create_session(new(tags={"first"}))
         assert created
         assert stored == await store.get_session("a")
@@ -191,7 +191,7 @@ class ChangesConformance(StoreKit):
 
     @needs("touch_session")
     async def test_an_ended_session_cannot_be_touched(self, store: AtomicSessionStore) -> None:
-        """`SessionClosed`: what has ended has no activity."""
+        """`SessionClosed`: a session that has ended has no activity."""
         for state in (each for each in SessionState if each.is_terminal):
             ended = await store.create_session(new(state, state=state))
             with pytest.raises(SessionClosed):

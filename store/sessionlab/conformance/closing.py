@@ -1,4 +1,4 @@
-"""Opening and closing: everyone is answered, nobody waits for ever."""
+"""Opening and closing: every caller is answered, and none waits forever."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["ClosingConformance"]
 
 
 def everything(store: AtomicSessionStore) -> dict[str, Callable[[], Coroutine[Any, Any, object]]]:
-    """A call of every method that a closed store may not answer."""
+    """A call of every method that a closed store must refuse."""
     session = new("late")
     return {
         "create_session": lambda: store.create_session(session),
@@ -61,7 +61,7 @@ class ClosingConformance(StoreKit):
                 pytest.fail(f"{method} of a closed store was answered")
 
     async def test_closing_finishes_what_is_queued(self, store: AtomicSessionStore) -> None:
-        """`aclose()`: finishes queued commands, refuses the others; everyone is answered."""
+        """`aclose()`: finishes queued commands and refuses the others; every caller is answered."""
         await store.create_session(new())
         await self._closed_among(store, timeout=None)
 
@@ -84,7 +84,7 @@ class ClosingConformance(StoreKit):
             assert len(seqs) == await store.count_frames("a")
 
     async def test_what_is_open_may_be_entered(self, store: AtomicSessionStore) -> None:
-        """`async with` of an open store is that store, and closes it at the end."""
+        """`async with` of an open store returns that store, and closes it at the end."""
         assert store.is_open
         async with store as entered:
             assert entered is store

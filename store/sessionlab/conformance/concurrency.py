@@ -1,4 +1,4 @@
-"""Races on the ten methods: what each caller was told fits one order of all the calls."""
+"""Races on the ten methods: all answers fit one order of the calls."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ CALLERS = 64
 
 
 def staggered(seed: int, count: int = CALLERS) -> list[int]:
-    """For how many turns of the loop each caller waits before he calls."""
+    """For how many turns of the loop each caller waits before its call."""
     random = Random(seed)  # noqa: S311  # a seed, not a secret
     return [random.randrange(1 + seed * 3) for _ in range(count)]
 
 
 class ConcurrencyConformance(StoreKit, level="operation"):
     async def test_exactly_one_of_many_creates(self, store: SessionStore) -> None:
-        """`create_session` is atomic: of callers with the same id one creates, once."""
+        """`create_session` is atomic: of callers with the same id, exactly one creates."""
         for seed in range(3):
 
             async def create(n: int, wait: int, key: str = f"s{seed}") -> str | None:
@@ -46,7 +46,7 @@ class ConcurrencyConformance(StoreKit, level="operation"):
             assert await store.count_sessions() == len(await store.list_sessions()) == seed + 1
 
     async def test_one_of_many_stale_writers_wins(self, store: SessionStore) -> None:
-        """`update_session` is atomic: of callers with the same snapshot one is not stale."""
+        """`update_session` is atomic: of callers with the same snapshot, exactly one succeeds."""
         for seed in range(3):
             created = await store.create_session(new(f"s{seed}"))
 
@@ -65,7 +65,7 @@ class ConcurrencyConformance(StoreKit, level="operation"):
             assert (await store.get_session(f"s{seed}")).tags == {winners[0]}
 
     async def test_no_update_is_lost(self, store: SessionStore) -> None:
-        """An update that was acknowledged stays: who is refused tries again, and all count."""
+        """An acknowledged update stays: refused callers retry, and all updates count."""
         await store.create_session(new(metadata={"n": 0}))
 
         async def count_on(wait: int) -> None:
@@ -83,7 +83,7 @@ class ConcurrencyConformance(StoreKit, level="operation"):
         assert (await store.get_session("a")).metadata == {"n": 16}, "an update was lost"
 
     async def test_racing_appends_share_one_log(self, store: SessionStore) -> None:
-        """`seq` has no gap and is assigned in the order of the log; each told is where it is."""
+        """`seq` has no gap and follows the order of the log; each caller gets its own number."""
         for seed in range(3):
             key = f"s{seed}"
             await store.create_session(new(key))
@@ -102,7 +102,7 @@ class ConcurrencyConformance(StoreKit, level="operation"):
             assert counts == (CALLERS,) * 3, f"{CALLERS} frames are counted as {counts}"
 
     async def test_what_is_read_is_a_prefix(self, store: SessionStore) -> None:
-        """Every read of a growing log is a prefix of it, none shorter than one before."""
+        """Every read of a growing log is a prefix of it; none is shorter than an earlier one."""
         await store.create_session(new())
         writing = 4
 
@@ -131,7 +131,7 @@ class ConcurrencyConformance(StoreKit, level="operation"):
                 assert seen == log[: len(seen)], "a read is no prefix of the log"
 
     async def test_deleting_frames_races_appends(self, store: SessionStore) -> None:
-        """Numbers are never used again, whoever deletes meanwhile; each frame goes once."""
+        """Numbers are never used again during deletions; each frame is deleted once."""
         await store.create_session(new())
 
         async def add(n: int, wait: int) -> int:
@@ -152,7 +152,7 @@ class ConcurrencyConformance(StoreKit, level="operation"):
         assert await store.count_frames("a") == len(left)
 
     async def test_deleting_races_appends(self, store: SessionStore) -> None:
-        """Its frames go with it in the same step: no frame outlives its session."""
+        """Frames are deleted in the same step: no frame outlives its session."""
         for seed in range(6):
             await store.create_session(new())
 
@@ -176,7 +176,7 @@ class ConcurrencyConformance(StoreKit, level="operation"):
             await store.delete_session("a")
 
     async def test_deleting_happens_once(self, store: SessionStore) -> None:
-        """Of many who delete one session one did, the others are told `SessionNotFound`."""
+        """Of many callers that delete a session, one succeeds; others get `SessionNotFound`."""
         for seed in range(3):
             await store.create_session(new())
 
@@ -192,7 +192,7 @@ class ConcurrencyConformance(StoreKit, level="operation"):
             assert await store.count_sessions() == 0
 
     async def test_a_late_update_brings_nothing_back(self, store: SessionStore) -> None:
-        """A session that was deleted is not created anew by an update that was on its way."""
+        """A late update does not recreate a deleted session."""
         for wait in range(6):
             created = await store.create_session(new())
             update = asyncio.ensure_future(store.update_session(tagged(created, "late")))
@@ -206,7 +206,7 @@ class ConcurrencyConformance(StoreKit, level="operation"):
             await store.delete_session("a")
 
     async def test_a_listing_is_one_moment(self, store: SessionStore) -> None:
-        """`list_sessions()`: one moment's snapshot, while sessions change, come and go."""
+        """`list_sessions()`: a snapshot of one moment, while sessions change, appear and go."""
         demand(store, "listing")
         keys = ["first", *(f"s{n}" for n in range(6)), "last"]
         for key in keys:

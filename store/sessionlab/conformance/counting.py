@@ -1,4 +1,4 @@
-"""What a store tells about itself: its guarantees and its numbers."""
+"""What a store reports about itself: its guarantees and its numbers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class CountingConformance(StoreKit):
 
     @needs("statistics")
     async def test_the_numbers_add_up(self, store: AtomicSessionStore) -> None:
-        """Counters always add up: what came is what is there and what went, by every way."""
+        """Counters always add up: everything created still exists or was counted as removed."""
         for n in range(6):
             await store.create_session(new(f"s{n}"))
             await store.add_frame(note(1, f"s{n}"))

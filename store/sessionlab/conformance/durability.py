@@ -1,4 +1,4 @@
-"""What an acknowledged write survives: closed and opened again, all of it is there."""
+"""What an acknowledged write survives: after closing and opening, all of it is there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["DurabilityConformance"]
 
 class DurabilityConformance(AtomicStoreKit):
     def reopen_store(self, store: AtomicSessionStore) -> AtomicSessionStore:
-        """Return another store, not yet open, on the data of one that was closed. Yours to write.
+        """Return another store, not yet open, on the data of a closed one. Write this method.
 
         Needed where `guarantees.durability` is `os`, `disk` or `server`.
         """
@@ -25,7 +25,7 @@ class DurabilityConformance(AtomicStoreKit):
         )
 
     async def test_what_was_acknowledged_is_there_again(self, store: AtomicSessionStore) -> None:
-        """An acknowledged write survives what `durability` names; closing least of all ends it."""
+        """An acknowledged write survives what `durability` names, and so it survives closing."""
         level = store.guarantees.durability
         if level in (Durability.MEMORY, Durability.INNER):
             pytest.skip(f"{type(store).__name__}.guarantees.durability is {level}")

@@ -1,4 +1,4 @@
-"""Wrong types, ill-formed ids and wrong use: told at the call, and nothing has happened."""
+"""Wrong types, ill-formed ids and wrong use raise at the call and have no effect."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ TEN: dict[str, tuple[Call, list[Any]]] = {
 
 
 def unchanged(session: Session) -> Session:
-    """A change that is none."""
+    """A change that changes nothing."""
     return session
 
 
@@ -116,7 +116,7 @@ MORE: dict[str, list[tuple[Call, list[Any]]]] = {
 
 
 async def refused(call: Call, store: SessionStore, wrong: object, method: str) -> None:
-    """Call with what is wrong; it must be told as the caller's mistake."""
+    """Make a wrong call; it must be reported as a mistake of the caller."""
     with pytest.raises((TypeError, ValueError)) as told:
         # Wrong use may be told by the call itself or by the step one awaits.
         await call(store, wrong)
@@ -129,7 +129,7 @@ class ErrorsConformance(StoreKit):
     async def test_what_is_wrong_is_told_at_the_call(
         self, store: SessionStore, method: str
     ) -> None:
-        """Wrong types are `TypeError`, ill-formed ids `ValueError`; no effect, and it lives on."""
+        """Wrong types are `TypeError`, ill-formed ids `ValueError`; the store lives on."""
         call, things = TEN[method]
         await store.create_session(new())
         await store.add_frame(note(1))
@@ -150,7 +150,7 @@ class ErrorsConformance(StoreKit):
         assert await store.count_sessions() == 1
 
     async def test_one_except_clause_suffices(self, store: SessionStore) -> None:
-        """`SessionError` is the root of all that a store raises of its own."""
+        """`SessionError` is the root of all errors of a store."""
         ended = await store.create_session(new(state="closed", metadata={"token": "pa55word"}))
         for call in (
             partial(store.create_session, new(metadata={"token": "pa55word"})),
@@ -194,7 +194,7 @@ class AtomicErrorsConformance(StoreKit):
     async def test_a_batch_with_one_wrong_thing_changes_nothing(
         self, store: AtomicSessionStore
     ) -> None:
-        """All or none: what is no envelope among envelopes is `TypeError`, and none is stored."""
+        """All or none: a value that is not an envelope is `TypeError`, and no frame is stored."""
         await store.create_session(new())
         before = await held(store)
         things: list[Any] = [None, 5, "a", object()]

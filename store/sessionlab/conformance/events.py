@@ -1,4 +1,4 @@
-"""Hearing what happens to sessions: each event once, in order."""
+"""Listening to events of sessions: each event once, in order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ caller: ContextVar[str] = ContextVar("sessionkeeper_conformance_caller")
 
 
 class EventLog:
-    """A listener that remembers."""
+    """A listener that records events."""
 
     def __init__(self) -> None:
         self.heard: list[SessionEvent] = []
@@ -31,7 +31,7 @@ class EventLog:
         self.heard.append(event)
 
     async def take(self) -> list[str]:
-        """What was heard, in words; forget it."""
+        """Return the recorded events as text, and clear them."""
         await turns(5)  # an event may be told a little after the reply
         words = [
             f"{event.session.id} {event.kind} {event.before or 'nothing'}>{event.session.state}"
@@ -60,7 +60,7 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
         ]
 
     async def test_what_is_refused_is_not_told(self, store: AtomicSessionStore) -> None:
-        """An error means certainly no effect, so there is nothing to tell."""
+        """An error means no effect, so there is no event."""
         await store.create_session(new(state="closed"))
         log = EventLog()
         store.subscribe(log)
@@ -78,7 +78,7 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
     async def test_an_event_shows_the_session_as_it_is_then(
         self, store: AtomicSessionStore
     ) -> None:
-        """The session as it is afterwards; one that is gone, as it was last."""
+        """The session after the event; for a deleted session, its last state."""
         log = EventLog()
         store.subscribe(log)
         created = await store.create_session(new())
@@ -90,7 +90,7 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
 
     @needs("expire_sessions", "purge_sessions", "get_or_create_session", "modify_session")
     async def test_every_method_tells(self, store: AtomicSessionStore) -> None:
-        """Whichever method brought it about, by the name of what happened."""
+        """Every method that causes an event reports it under its kind."""
         log = EventLog()
         store.subscribe(log)
         await store.get_or_create_session(new("a"))
@@ -123,7 +123,7 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
     async def test_a_listener_that_raises_hurts_nobody(
         self, store: AtomicSessionStore, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """What a listener raises is logged; the operation stands and others are told."""
+        """An error of a listener is logged; the operation stays, and other listeners are called."""
 
         def grumpy(event: SessionEvent, context: Context) -> None:
             raise LookupError("secret")
@@ -138,7 +138,7 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
         assert "secret" not in caplog.text
 
     async def test_who_has_left_is_not_told(self, store: AtomicSessionStore) -> None:
-        """`subscribe` returns what ends it; twice does no harm, others stay."""
+        """`subscribe` returns a function that ends it; calling it twice does no harm."""
         gone, here = EventLog(), EventLog()
         leave = store.subscribe(gone)
         store.subscribe(here)
@@ -148,7 +148,7 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
         assert (await gone.take(), await here.take()) == ([], ["a created nothing>initializing"])
 
     async def test_a_listener_is_given_its_callers_context(self, store: AtomicSessionStore) -> None:
-        """Called with the captured context of the caller who brought it about."""
+        """A listener is called in the context of the caller that caused the event."""
         seen: list[str | None] = []
         store.subscribe(lambda _, context: seen.append(context.get(caller)))
         for name in ("ann", "bob"):

@@ -26,7 +26,7 @@ FAR = timedelta(days=365)
 class ExpiryConformance(AtomicStoreKit):
     @asynccontextmanager
     async def timed(self) -> AsyncGenerator[tuple[AtomicSessionStore, FakeClock]]:
-        """A store, and the clock it goes by."""
+        """A store and its clock."""
         clock = FakeClock()
         async with self.made(clock=clock.as_clock()) as store:
             yield store, clock
@@ -51,7 +51,7 @@ class ExpiryConformance(AtomicStoreKit):
 
     @needs("expire_sessions")
     async def test_ended_sessions_never_expire(self, store: AtomicSessionStore) -> None:
-        """Whatever live state, it expires, once; what has ended stays as it ended."""
+        """Every live state expires once; an ended session stays unchanged."""
         for state in SessionState:
             await store.create_session(new(state, state=state))
         live = {state for state in SessionState if not state.is_terminal}
@@ -63,7 +63,7 @@ class ExpiryConformance(AtomicStoreKit):
 
     @needs("expire_sessions")
     async def test_at_most_so_many_expire(self, store: AtomicSessionStore) -> None:
-        """`limit`: at most that many at once, the longest idle first."""
+        """`limit`: at most that many per call, the longest idle first."""
         keys = [f"s{n}" for n in range(5)]
         for key in keys:
             await store.create_session(new(key))
@@ -75,7 +75,7 @@ class ExpiryConformance(AtomicStoreKit):
 
     @needs("expire_sessions", "clock")
     async def test_idle_counts_from_the_last_activity(self) -> None:
-        """`idle`: without activity for so many seconds; frames and changes are activity."""
+        """`idle`: seconds without activity; frames and changes are activity."""
         async with self.timed() as (store, clock):
             for key in "abc":
                 await store.create_session(new(key))
@@ -95,7 +95,7 @@ class ExpiryConformance(AtomicStoreKit):
 
     @needs("expire_sessions", "clock")
     async def test_age_counts_from_creation(self) -> None:
-        """`age`: created so many seconds ago, whatever its activity; either suffices."""
+        """`age`: seconds since creation, whatever the activity; `idle` or `age` is enough."""
         async with self.timed() as (store, clock):
             await store.create_session(new("a"))
             clock.advance(8)
@@ -109,7 +109,7 @@ class ExpiryConformance(AtomicStoreKit):
 
     @needs("expire_sessions", "clock")
     async def test_a_jump_of_the_wall_clock_ends_nobody(self) -> None:
-        """Monotonic time for ages: a wall clock that jumps ends nobody and spares nobody."""
+        """Monotonic time for ages: a jump of the wall clock neither ends nor spares a session."""
         async with self.timed() as (store, clock):
             await store.create_session(new("a"))
             clock.wall += 1e9
@@ -120,7 +120,7 @@ class ExpiryConformance(AtomicStoreKit):
 
     @needs("expire_sessions", "clock")
     async def test_a_sweep_races_active_use(self) -> None:
-        """Check and change in one step: each session was used, or ended, and never both."""
+        """Check and change in one step: each session is used or ended, never both."""
         for seed in range(3):
             random = Random(seed)  # noqa: S311  # a seed, not a secret
             async with self.timed() as (store, clock):
@@ -179,7 +179,7 @@ class ExpiryConformance(AtomicStoreKit):
 
     @needs("purge_sessions", "clock")
     async def test_a_moment_is_as_it_is_shown(self) -> None:
-        """`ended_before`: an `ended_at` somebody was given is not before itself."""
+        """`ended_before`: a reported `ended_at` is not before itself."""
         async with self.timed() as (store, clock):
             for n in range(1, 20):
                 clock.advance(n * 0.123_456_7)  # finer than a datetime shows
@@ -190,7 +190,7 @@ class ExpiryConformance(AtomicStoreKit):
 
     @needs("purge_sessions")
     async def test_those_that_ended_first_go_first(self, store: AtomicSessionStore) -> None:
-        """`limit`: at most so many, the ones that ended first."""
+        """`limit`: at most that many, those that ended first."""
         for key in "abcd":
             await store.create_session(new(key))
         for key in "cad":
@@ -202,7 +202,7 @@ class ExpiryConformance(AtomicStoreKit):
 
     @needs("purge_sessions", "clock")
     async def test_retention_counts_from_the_end(self) -> None:
-        """`ended_for` so many seconds, which no jump of the wall clock can shorten."""
+        """`ended_for`: seconds that no jump of the wall clock can shorten."""
         async with self.timed() as (store, clock):
             session = await store.create_session(new())
             clock.advance(100)

@@ -73,7 +73,7 @@ class FindingConformance(StoreKit, needs={"find_sessions"}):
             assert found == expected, f"the query {fields} found {[each.id for each in found]}"
 
     async def test_it_finds_sessions_as_they_are(self, store: AtomicSessionStore) -> None:
-        """Each page is one moment: what it shows is stored, what was changed is found anew."""
+        """Each page is one moment: it shows stored sessions, and finds changed ones again."""
         created = await store.create_session(new())
         await store.add_frame(note())
         await store.update_session(tagged(created, "x"))
@@ -86,7 +86,7 @@ class FindingConformance(StoreKit, needs={"find_sessions"}):
         assert await walk(store) == []
 
     async def test_a_walk_survives_what_comes_and_goes(self, store: AtomicSessionStore) -> None:
-        """A session that is there during all of it is seen exactly once, others at most once."""
+        """A session that exists during the walk is seen exactly once, others at most once."""
         stay = [f"stay{n}" for n in range(20)]
         for n, key in enumerate(stay):
             await store.create_session(new(key))
@@ -109,7 +109,7 @@ class FindingConformance(StoreKit, needs={"find_sessions"}):
             assert [key for key in each if key in stay] == stay, "one that stayed was missed"
 
     async def test_a_cursor_is_the_stores_own(self, store: AtomicSessionStore) -> None:
-        """`ValueError` for a cursor no page gave; one that was given can be used again."""
+        """`ValueError` for a cursor that no page gave; a given cursor can be used again."""
         for key in "abc":
             await store.create_session(new(key))
         page = await store.find_sessions(ALL, limit=1)

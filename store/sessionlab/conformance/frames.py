@@ -82,7 +82,7 @@ class FramesConformance(StoreKit):
         assert await store.delete_frames("a") == 0
 
     async def test_frames_stay_in_their_session(self, store: SessionStore) -> None:
-        """A log belongs to its session: none is shown or deleted with another's."""
+        """A log belongs to its session: no frame is shown or deleted with another session."""
         for key in ("a", "aa", "b"):
             await store.create_session(new(key))
         for n in range(1, 7):
@@ -138,7 +138,7 @@ class FramesConformance(StoreKit):
         assert numbers(await store.get_frames("a")) == [2]
 
     async def test_an_ended_session_takes_no_more_frames(self, store: SessionStore) -> None:
-        """`SessionClosed` in a terminal state, with the state; what is there can be read."""
+        """`SessionClosed` in a terminal state, with the state; existing frames can be read."""
         for state in (each for each in SessionState if each.is_terminal):
             session = await store.create_session(new(state, state="active"))
             await store.add_frame(note(1, state))

@@ -1,4 +1,4 @@
-"""Busy clients whose every call is recorded: is there one order that explains all the answers?"""
+"""Random clients with every call recorded: one order must explain all answers."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ Call: TypeAlias = Callable[[], Coroutine[Any, Any, object]]
 
 
 class Client:
-    """One of several who know the same few sessions, with what he has read of them."""
+    """One of several clients of the same few sessions, with the snapshots it has read."""
 
     def __init__(self, store: RecordingStore, random: Random, left_out: set[str]) -> None:
         self.store, self.random, self.left_out = store, random, left_out
         self.read: dict[str, Session] = {}
 
     def ten(self, key: str) -> dict[str, Call]:
-        """Calls of the ten methods; what is called often is named twice."""
+        """Calls of the ten methods; frequent ones are listed twice."""
         store, random = self.store, self.random
 
         async def read() -> None:
@@ -95,11 +95,11 @@ class Client:
         }
 
     def marked(self, session: Session) -> Session:
-        """A change nobody else makes."""
+        """A change that no other client makes."""
         return session.model_copy(update={"metadata": {"n": self.random.randrange(10**9)}})
 
     async def work(self, *, whole: bool) -> None:
-        """Call this and that; sometimes leave before the answer."""
+        """Make random calls; sometimes cancel one before its answer."""
         for _ in range(CALLS):
             key = f"s{self.random.randrange(KEYS)}"
             calls = self.ten(key) | (self.more(key) if whole else {})
@@ -118,7 +118,7 @@ class Client:
 
 
 async def explained(store: SessionStore, refuses: set[str], seed: int, *, whole: bool) -> None:
-    """Let clients work on a few sessions, and look for an order of their calls."""
+    """Let clients work on a few sessions, and search for an order of their calls."""
     says = declared(store)
     left_out = {*refuses}
     if says.listing is Atomicity.NONE:
@@ -147,12 +147,12 @@ class HistoriesConformance(StoreKit, level="operation"):
     async def test_one_order_explains_what_everyone_was_told(
         self, store: SessionStore, seed: int
     ) -> None:
-        """Linearizable: each operation seems to happen at one instant between call and return."""
+        """Linearizable: each operation appears to happen at one instant between call and return."""
         await explained(store, {*self.refuses}, seed, whole=False)
 
 
 class AtomicHistoriesConformance(StoreKit, level="operation"):
     @pytest.mark.parametrize("seed", SEEDS)
     async def test_one_order_explains_all_operations(self, store: SessionStore, seed: int) -> None:
-        """Every method is one linearizable operation, also among all the others."""
+        """Every method is one linearizable operation, also together with all others."""
         await explained(store, {*self.refuses}, seed, whole=True)

@@ -20,7 +20,7 @@ NESTED = {"list": [1, {"deep": "x"}], "n": 1}
 
 
 def meddle(thing: Any) -> None:
-    """Try to change what is inside, as careless code would."""
+    """Try to change the inside of a value, as careless code would."""
     for attempt in (
         lambda: thing.metadata.__setitem__("n", 2),
         lambda: thing.metadata["list"].append("x"),
@@ -55,7 +55,7 @@ class ImmutabilityConformance(StoreKit):
         assert (await store.get_session("a")).metadata == NESTED
 
     async def test_lists_are_the_callers_own(self, store: SessionStore) -> None:
-        """What a caller does with the list he was given, nobody else sees."""
+        """A caller may change a returned list; no other caller sees it."""
         await store.create_session(new())
         await store.add_frame(note())
         before = await held(store)
@@ -65,7 +65,7 @@ class ImmutabilityConformance(StoreKit):
         assert await held(store) == before, "the store's own list was given out"
 
     async def test_a_snapshot_stays_as_it_was(self, store: SessionStore) -> None:
-        """A snapshot: what happens in the store afterwards does not show in it."""
+        """A snapshot does not show later changes of the store."""
         created = await store.create_session(new())
         was = created.model_dump()
         listed = await store.list_sessions()
@@ -80,13 +80,13 @@ class ImmutabilityConformance(StoreKit):
 
 
 class Loose(Session):
-    """What a caller may pass for a session: it has a field that can be changed."""
+    """A mutable subclass that a caller may pass as a session."""
 
     extra: list[str] = []  # noqa: RUF012  # pydantic copies it
 
 
 class LooseEnvelope(MessageEnvelope):
-    """The same for a message."""
+    """A mutable subclass of an envelope."""
 
     extra: list[str] = []  # noqa: RUF012  # pydantic copies it
 
@@ -107,7 +107,7 @@ class AtomicImmutabilityConformance(StoreKit):
 
     @needs("modify_session")
     async def test_a_change_is_given_a_snapshot(self, store: AtomicSessionStore) -> None:
-        """What `change` sees cannot be changed in place; what it keeps stays as it was."""
+        """The session that `change` gets is immutable and stays as it was."""
         await store.create_session(new(metadata=NESTED, client_info=NESTED))
         kept: list[Session] = []
 
@@ -121,7 +121,7 @@ class AtomicImmutabilityConformance(StoreKit):
 
     @needs("read_frames")
     async def test_frames_cannot_be_changed(self, store: AtomicSessionStore) -> None:
-        """Frames are values: what a caller does with the list nobody else sees."""
+        """Frames are values: a caller may change the list; no other caller sees it."""
         await store.create_session(new())
         await store.add_frame(note(1))
         frames = await store.read_frames("a")

@@ -1,4 +1,4 @@
-"""What every part of the kit stands on: a way to a store, and what its maker declares."""
+"""The base of the kit: how to make a store, and what its author declares."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ class StoreKit(Kit):
     def make_store(
         self, *, limits: StoreLimits | None = None, clock: Clock | None = None
     ) -> SessionStore:
-        """Return a new, empty store, not yet open. Yours to write.
+        """Return a new, empty store, not yet open. Write this method.
 
-        Raises `NotImplementedError` when it is given what it cannot take, and `refuses` says so.
+        Raises `NotImplementedError` for an argument that the store cannot use; `refuses` says so.
         """
         raise NotImplementedError("give the kit a store: write `make_store` or the fixture `store`")
 
     @pytest_asyncio.fixture(loop_scope="function")
     async def store(self) -> AsyncIterator[SessionStore]:
-        """A new, empty store, open. Write your own where `make_store` does not suffice."""
+        """A new, empty, open store. Define your own fixture where `make_store` is not enough."""
         store = self.make_store()
         if isinstance(store, AtomicSessionStore):
             async with store:
@@ -80,7 +80,7 @@ class AtomicStoreKit(StoreKit):
     async def made(
         self, *, limits: StoreLimits | None = None, clock: Clock | None = None
     ) -> AsyncGenerator[AtomicSessionStore]:
-        """Make a store as the test needs it, open."""
+        """Make an open store as the test needs it."""
         store = self.make_store(limits=limits, clock=clock)
         assert isinstance(store, AtomicSessionStore), "make_store returns an AtomicSessionStore"
         async with store:

@@ -1,4 +1,4 @@
-"""Limits: at one is well, one over is refused or makes room, in the same step."""
+"""Limits: at the limit is allowed; above it a call is refused or makes room, in one step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["LimitsConformance"]
 
 
 class Refusing:
-    """Expects `LimitExceeded` naming that limit and its maximum, and the store as it was."""
+    """Expects `LimitExceeded` with that limit and its maximum, and an unchanged store."""
 
     def __init__(self, store: AtomicSessionStore, limit: str, maximum: int) -> None:
         self.store, self.expected = store, (limit, maximum)
@@ -53,7 +53,7 @@ class LimitsConformance(AtomicStoreKit, needs={"limits"}):
             await store.create_session(new("c"))
 
     async def test_frames_per_session(self) -> None:
-        """`max_frames_per_session`: of the frames it holds now; each session has its own."""
+        """`max_frames_per_session`: frames held now; each session has its own limit."""
         async with self.made(limits=StoreLimits(max_frames_per_session=2)) as store:
             for key in "ab":
                 await store.create_session(new(key))
@@ -66,7 +66,7 @@ class LimitsConformance(AtomicStoreKit, needs={"limits"}):
 
     @needs(SEVERAL, "add_frames")
     async def test_a_batch_that_does_not_fit_is_refused_whole(self) -> None:
-        """All or none: of a batch that passes a limit, no frame is stored."""
+        """All or none: of a batch that exceeds a limit, no frame is stored."""
         limits = StoreLimits(max_frames_per_session=3, max_frames_per_batch=4, max_frame_bytes=100)
         async with self.made(limits=limits) as store:
             await store.create_session(new())
@@ -88,7 +88,7 @@ class LimitsConformance(AtomicStoreKit, needs={"limits"}):
                 await store.add_frame(note(size=101))
 
     async def test_bytes_of_a_session(self) -> None:
-        """`max_session_bytes`: of the messages it holds now."""
+        """`max_session_bytes`: bytes of the messages held now."""
         async with self.made(limits=StoreLimits(max_session_bytes=200)) as store:
             for key in "ab":
                 await store.create_session(new(key))
@@ -101,7 +101,7 @@ class LimitsConformance(AtomicStoreKit, needs={"limits"}):
             await store.add_frame(note(size=200))
 
     async def test_bytes_in_all(self) -> None:
-        """`max_total_bytes`: of all sessions; deleting one gives its bytes back."""
+        """`max_total_bytes`: bytes of all sessions; deleting one frees its bytes."""
         async with self.made(limits=StoreLimits(max_total_bytes=200)) as store:
             for key in "abc":
                 await store.create_session(new(key))
@@ -145,7 +145,7 @@ class LimitsConformance(AtomicStoreKit, needs={"limits"}):
 
     @needs("update_sessions_batch")
     async def test_a_batch_of_sessions_that_does_not_fit_is_refused_whole(self) -> None:
-        """All or none: of a batch with one session that passes a limit, none is stored."""
+        """All or none: of a batch with one session that exceeds a limit, none is stored."""
         async with self.made(limits=StoreLimits(max_metadata_bytes=50)) as store:
             demand(store, "batch")
             small, large = [await store.create_session(new(key)) for key in "ab"]
@@ -155,7 +155,7 @@ class LimitsConformance(AtomicStoreKit, needs={"limits"}):
                     await store.update_sessions_batch(batch)
 
     async def test_oldest_frames_make_room(self) -> None:
-        """`drop-oldest` for frames: the oldest of its own log go, numbering goes on."""
+        """`drop-oldest`: the oldest frames of the log are dropped, and numbering goes on."""
         limits = StoreLimits(max_frames_per_session=3, frames_full=FramesFull.DROP_OLDEST)
         async with self.made(limits=limits) as store:
             for key in "ab":
@@ -195,7 +195,7 @@ class LimitsConformance(AtomicStoreKit, needs={"limits"}):
             assert {each.id for each in await store.list_sessions()} == set("cde")
 
     async def test_no_race_passes_a_limit(self) -> None:
-        """Enforced where the state lives, in the same step: a race never passes it."""
+        """Enforced where the state lives, in the same step: no race exceeds it."""
         async with self.made(
             limits=StoreLimits(max_sessions=5, max_frames_per_session=7, max_session_bytes=600)
         ) as store:

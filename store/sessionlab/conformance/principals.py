@@ -1,4 +1,4 @@
-"""The view of one principal: what is not its own does not exist."""
+"""The view of one principal: other sessions do not exist in it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ REACHES: dict[str, Callable[[AtomicSessionStore, str, Session], Coroutine[Any, A
 
 
 async def two(store: AtomicSessionStore) -> tuple[AtomicSessionStore, AtomicSessionStore]:
-    """The views of Ann, who has session `a`, and Bob, who has `b`; `nobody` is nobody's."""
+    """The views of Ann, who has session `a`, and Bob, who has `b`; `nobody` has no principal."""
     for key, principal in (("a", "ann"), ("b", "bob"), ("nobody", None)):
         await store.create_session(new(key, principal=principal))
         await store.add_frame(note(1, key))
@@ -102,7 +102,7 @@ class PrincipalsConformance(StoreKit, needs={"for_principal"}):
 
     @needs("modify_session")
     async def test_none_can_be_given_away(self, store: AtomicSessionStore) -> None:
-        """Nobody gives a session to another principal through a view, by no method."""
+        """No method of a view gives a session to another principal."""
         ann, _ = await two(store)
         before = await held(store)
         given = (await ann.get_session("a")).model_copy(update={"principal": "bob"})
@@ -123,7 +123,7 @@ class PrincipalsConformance(StoreKit, needs={"for_principal"}):
 
     @needs("find_sessions")
     async def test_a_search_finds_its_own(self, store: AtomicSessionStore) -> None:
-        """`find_sessions` in a view: also who asks for another's finds none."""
+        """`find_sessions` in a view: a query for another principal finds nothing."""
         ann, _ = await two(store)
         page = await ann.find_sessions(SessionQuery())
         assert [each.id for each in page.sessions] == ["a"]
@@ -147,7 +147,7 @@ class PrincipalsConformance(StoreKit, needs={"for_principal"}):
         assert await held(store) == before
 
     async def test_closing_a_view_closes_nothing(self, store: AtomicSessionStore) -> None:
-        """Closing it closes nothing."""
+        """Closing a view closes nothing."""
         ann, bob = await two(store)
         async with ann:
             pass
@@ -156,7 +156,7 @@ class PrincipalsConformance(StoreKit, needs={"for_principal"}):
         assert await ann.count_sessions() == await bob.count_sessions() == 1
 
     async def test_the_check_is_in_the_same_step(self, store: AtomicSessionStore) -> None:
-        """Every operation also checks, in the same step, that the session belongs to it."""
+        """Every operation checks, in the same step, that the session belongs to the principal."""
         demand(store, "operation")
         ann, bob = await two(store)
 

@@ -1,4 +1,4 @@
-"""What makes a method of the kit a test: its docstring is the promise that a failure quotes."""
+"""Makes a method of the kit a test. Its docstring is the promise that a failure quotes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Level: TypeAlias = Literal["operation", "batch", "listing"]
 
 
 class Kit:
-    """What a test may ask of the class it is run in."""
+    """What a test may read from the class that runs it."""
 
     refuses: ClassVar[Collection[str]] = frozenset()
     patience: ClassVar[float] = 20.0
@@ -52,7 +52,7 @@ _TEN_METHODS = Guarantees(
 
 
 def declared(store: SessionStore) -> Guarantees:
-    """What the store declares; the ten methods' promises where it has no `guarantees`."""
+    """The store's `guarantees`; without them, the promises of the ten methods."""
     if isinstance(store, AtomicSessionStore):
         return store.guarantees
     found = getattr(store, "guarantees", _TEN_METHODS)
@@ -61,19 +61,19 @@ def declared(store: SessionStore) -> Guarantees:
 
 
 def demand(store: SessionStore, level: Level) -> None:
-    """Go on if the store declares that it keeps this; skip the test if it declares `none`."""
+    """Continue if the store declares this promise; skip the test if it declares `none`."""
     if getattr(declared(store), level) is Atomicity.NONE:
         pytest.skip(f"{type(store).__name__}.guarantees.{level} is none, so nothing is promised")
 
 
 def skip_what_is_refused(kit: Kit, wanted: Collection[str]) -> None:
-    """Go on unless the test needs something that the store declares to refuse."""
+    """Continue unless the test needs something that the store declares as refused."""
     if refused := {*wanted}.intersection(kit.refuses):
         pytest.skip(f"the store declares that it refuses {', '.join(sorted(refused))}")
 
 
 def needs(*methods: str) -> Callable[[Test[K, P]], Test[K, P]]:
-    """Have a test skipped for a store that declares to refuse one of these."""
+    """Skip a test for a store that declares one of these as refused."""
 
     def note(test: Test[K, P]) -> Test[K, P]:
         setattr(test, _NEEDS, frozenset(methods))
@@ -87,7 +87,7 @@ def held_to_its_promise(
 ) -> Callable[Concatenate[K, P], Coroutine[object, object, None]]:
     """Return the test as pytest runs it.
 
-    Skipped with its reason where the store declares that it refuses; ended after the kit's
+    It is skipped, with the reason, where the store declares a refusal; it ends after the kit's
     patience; a failure quotes the promise.
     """
     wanted = {*needed, *getattr(test, _NEEDS, ())}
@@ -121,7 +121,7 @@ def held_to_its_promise(
 
 
 async def _leave_nobody_behind() -> None:
-    """End the callers of a test that failed: they may still wait for what will not come."""
+    """Cancel the callers of a failed test: they may wait forever."""
     callers = [task for task in asyncio.all_tasks() if _is_of_the_kit(task)]
     for task in callers:
         task.cancel()

@@ -1,4 +1,4 @@
-"""Races on the operations that were made for them: functions, batches of frames."""
+"""Races on the atomic operations: changes and batches of frames."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def count_on(session: Session) -> Session:
 class RacingConformance(StoreKit, level="operation"):
     @needs("modify_session")
     async def test_no_modification_is_lost(self, store: AtomicSessionStore) -> None:
-        """`modify_session`: atomic read-modify-write, never conflicts, whatever races it."""
+        """`modify_session`: atomic read-modify-write; it never conflicts, whatever the races."""
         await store.create_session(new())
 
         async def modify(wait: int) -> None:
@@ -42,7 +42,7 @@ class RacingConformance(StoreKit, level="operation"):
     async def test_changes_and_appends_do_not_undo_each_other(
         self, store: AtomicSessionStore
     ) -> None:
-        """One linearizable operation each: a change takes no frame back, a frame no change."""
+        """One linearizable operation each: neither a change nor a frame undoes the other."""
         await store.create_session(new())
 
         async def work(n: int, wait: int) -> None:
@@ -76,7 +76,7 @@ class RacingConformance(StoreKit, level="operation"):
 
     @needs("add_frames", SEVERAL)
     async def test_a_batch_of_frames_is_together(self, store: AtomicSessionStore) -> None:
-        """`batch` linearizable: contiguous numbers, and nobody sees a part of them."""
+        """`batch` linearizable: contiguous numbers, and no caller sees a part of the batch."""
         demand(store, "batch")
         await store.create_session(new())
         adding = True
@@ -108,7 +108,7 @@ class RacingConformance(StoreKit, level="operation"):
     async def test_one_of_many_with_the_same_expectation_wins(
         self, store: AtomicSessionStore
     ) -> None:
-        """`expected_last_seq`: of callers who expect the same number one is right."""
+        """`expected_last_seq`: of callers that expect the same number, exactly one succeeds."""
         await store.create_session(new())
 
         async def add(n: int, wait: int) -> bool:
@@ -124,7 +124,7 @@ class RacingConformance(StoreKit, level="operation"):
 
     @needs("add_frames")
     async def test_a_frame_and_its_change_stay_together(self, store: AtomicSessionStore) -> None:
-        """`change` in the same step: nobody sees the frame without it, or it without the frame."""
+        """`change` in the same step: no caller sees the frame or the change alone."""
         await store.create_session(new())
         adding = True
 
@@ -146,7 +146,7 @@ class RacingConformance(StoreKit, level="operation"):
 
     @needs("modify_session")
     async def test_nothing_comes_after_the_end(self, store: AtomicSessionStore) -> None:
-        """An ended session takes no more frames: none is appended after the end was read."""
+        """An ended session accepts no frames: none is appended after the end was read."""
         for seed in range(4):
             key = f"s{seed}"
             await store.create_session(new(key))
@@ -194,7 +194,7 @@ class RacingConformance(StoreKit, level="operation"):
 
 
 def _whole(log: list[int]) -> None:
-    """Three of a batch stand together in their order."""
+    """The three frames of a batch are adjacent and in order."""
     place = {number: index for index, number in enumerate(log)}
     for number in log:
         tens = number // 10

@@ -1,4 +1,4 @@
-"""Reading on in a log, and dropping its front."""
+"""Reading a log after a number, and trimming it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ReadingConformance(StoreKit):
 
     @needs("read_frames")
     async def test_the_newest_frames_are_read(self, store: AtomicSessionStore) -> None:
-        """`newest`: the last ones instead of the first ones, still in order."""
+        """`newest`: the last frames instead of the first ones, still in order."""
         await filled(store, 10)
         assert seqs(await store.read_frames("a", limit=3, newest=True)) == [8, 9, 10]
         assert seqs(await store.read_frames("a", after=8, limit=3, newest=True)) == [9, 10]
@@ -52,7 +52,7 @@ class ReadingConformance(StoreKit):
 
     @needs("read_frames")
     async def test_a_thousand_frames_are_read_at_once(self, store: AtomicSessionStore) -> None:
-        """`limit=1000`: who reads on after the last number reads the whole log once."""
+        """`limit=1000`: reading on after the last number reads the whole log once."""
         await filled(store, 1_003)
         first = seqs(await store.read_frames("a"))
         assert first == [*range(1, 1_001)]
@@ -60,7 +60,7 @@ class ReadingConformance(StoreKit):
 
     @needs("read_frames")
     async def test_numbers_stay_with_their_frames(self, store: AtomicSessionStore) -> None:
-        """After `delete_frames`, the frames that come have the numbers they were told."""
+        """After `delete_frames`, new frames have the numbers that their callers got."""
         await filled(store, 3)
         await store.delete_frames("a")
         assert await store.read_frames("a") == []
@@ -70,7 +70,7 @@ class ReadingConformance(StoreKit):
 
     @needs("trim_frames", "read_frames")
     async def test_trimming_drops_the_front(self, store: AtomicSessionStore) -> None:
-        """`trim_frames(id, up_to)`: drops `seq <= up_to`, and tells how many."""
+        """`trim_frames(id, up_to)`: removes `seq <= up_to`, and returns how many."""
         await filled(store, 10)
         assert await store.trim_frames("a", up_to=0) == 0
         assert await store.trim_frames("a", up_to=4) == 4
@@ -106,7 +106,7 @@ class ReadingConformance(StoreKit):
 
     @needs("trim_frames")
     async def test_a_log_is_trimmed_alone(self, store: AtomicSessionStore) -> None:
-        """It concerns one session, an ended one too, and nothing of the others."""
+        """It concerns one session, also an ended one, and no other."""
         await filled(store, 3)
         await store.create_session(new("b"))
         await store.add_frame(note(1, "b"))

@@ -1,4 +1,4 @@
-"""A store may refuse what it cannot keep, openly: what it declares as refused, it refuses."""
+"""A store may refuse what it cannot keep. What it declares as refused, it must refuse."""
 
 from __future__ import annotations
 

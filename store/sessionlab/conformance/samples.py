@@ -1,4 +1,4 @@
-"""Sessions, messages and clocks in few words, for the tests of the kit and of whoever uses it."""
+"""Short ways to make sessions, messages and clocks, for the kit and its users."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def callers_part(session: Session) -> dict[str, object]:
 
 
 async def held(store: SessionStore) -> Held:
-    """All that a store shows by its ten methods."""
+    """Everything that a store shows through its ten methods."""
     # Copies: a store that gives out its own lists must not change what was seen.
     sessions = [*await store.list_sessions()]
     assert await store.count_sessions() == len(sessions), "count_sessions and list_sessions differ"
@@ -68,13 +68,13 @@ async def held(store: SessionStore) -> Held:
 
 
 async def turns(n: int) -> None:
-    """Let the loop turn n times, so that whoever can go on does."""
+    """Let the loop turn n times, so that other tasks run."""
     for _ in range(n):
         await asyncio.sleep(0)
 
 
 class FakeClock:
-    """Both clocks of a store, set by hand."""
+    """Both clocks of a store, set by the test."""
 
     def __init__(self) -> None:
         self.wall, self.steady = 1_700_000_000.0, 50.0
@@ -88,6 +88,6 @@ class FakeClock:
         return datetime.fromtimestamp(self.wall, UTC)
 
     def advance(self, seconds: float) -> None:
-        """Let time go by on both clocks."""
+        """Advance both clocks."""
         self.wall += seconds
         self.steady += seconds

@@ -35,7 +35,7 @@ STORES = {
 
 
 def rich(id: str = "a") -> Session:
-    """A session with something in every field a caller sets."""
+    """A session with a value in every field that a caller sets."""
     return new(
         id,
         state="active",
@@ -57,14 +57,14 @@ class SessionsConformance(StoreKit):
         assert await store.count_sessions() == 0
 
     async def test_create_answers_the_stored_session(self, store: SessionStore) -> None:
-        """`create_session` answers the stored `Session`, its revision set."""
+        """`create_session` returns the stored `Session` with its revision."""
         created = await store.create_session(rich())
         assert created.revision > 0, "a stored session has a revision"
         assert callers_part(created) == callers_part(rich()), "a field of the caller was changed"
         assert await store.get_session("a") == created, "it is not what the store then shows"
 
     async def test_the_stores_fields_are_never_the_callers(self, store: SessionStore) -> None:
-        """The store's fields, which a caller reads and never sets."""
+        """The store sets its own fields; a caller only reads them."""
         created = await store.create_session(new().model_copy(update=STORES))
         assert created.revision != 77
         assert created.created_at != LONG_AGO != created.last_activity
@@ -105,7 +105,7 @@ class SessionsConformance(StoreKit):
         assert await held(store) == before, "an error means: certainly no effect"
 
     async def test_update_replaces_the_callers_fields(self, store: SessionStore) -> None:
-        """`update_session` answers the stored `Session`: the caller's fields, a new revision."""
+        """`update_session` returns the stored `Session`: the caller's fields, a new revision."""
         created = await store.create_session(new())
         await store.add_frame(note())
         wanted = rich().model_copy(update={"revision": created.revision})
@@ -156,7 +156,7 @@ class SessionsConformance(StoreKit):
         assert found == sorted(set(found)), "revisions do not grow over all sessions"
 
     async def test_only_allowed_transitions_are_made(self, store: SessionStore) -> None:
-        """Anything but an allowed transition is `InvalidTransition` and changes nothing."""
+        """A forbidden transition is `InvalidTransition` and changes nothing."""
         for before in SessionState:
             for after in SessionState:
                 key = f"{before}/{after}"
@@ -196,7 +196,7 @@ class SessionsConformance(StoreKit):
             assert born_dead.ended_at is not None
 
     async def test_deleting_takes_the_frames_along(self, store: SessionStore) -> None:
-        """Its frames go with it; a session of the same id is another one and starts at 1."""
+        """Its frames are deleted with it; a later session with that id starts at 1."""
         for key in "ab":
             await store.create_session(rich(key))
             await store.add_frame(note(1, key))
@@ -223,7 +223,7 @@ class SessionsConformance(StoreKit):
         assert await store.count_sessions() == len(keys)
 
     async def test_ids_are_the_applications(self, store: SessionStore) -> None:
-        """An id is 1-128 visible ASCII characters; none is mistaken for another."""
+        """An id is 1-128 visible ASCII characters; no two are confused."""
         visible = "".join(map(chr, range(0x21, 0x7F)))
         keys = [*visible, visible, "x" * 128, "x" * 127, "a:b", "a:b:frames", "{a}b", "a%", "%61"]
         keys += ["../a", "a/../b", "A'--", '";drop', "*", "a*", "[a-z]", "0", "00", "None", "aa"]

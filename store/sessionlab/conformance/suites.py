@@ -1,4 +1,4 @@
-"""The topics put together: the two classes a backend's tests inherit from."""
+"""The two classes that tests of a backend inherit from."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SessionStoreConformance(
 ):
     """The contract of the ten methods; inherit from it and give it a store.
 
-    A store without a `guarantees` attribute is held to what `SessionStore` says of its methods:
+    A store without a `guarantees` attribute must keep what `SessionStore` says of its methods:
     each operation and each listing atomic, batches one by one.
     """
 
@@ -68,5 +68,5 @@ class AtomicSessionStoreConformance(
 ):
     """The whole contract of an `AtomicSessionStore`, at the level its `guarantees` declare.
 
-    What the store may refuse and does, `refuses` names; all else must be kept.
+    `refuses` names what the store refuses. It must keep everything else.
     """

@@ -1,4 +1,4 @@
-"""Following a log: all that is there, then each new frame, to the end of the session."""
+"""Watching a log: all frames that exist, then each new one, until the session ends."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def grow(store: AtomicSessionStore, first: int, last: int) -> None:
 
 class WatchingConformance(StoreKit, needs={"watch_frames"}):
     async def test_all_that_is_there_then_each_new_frame(self, store: AtomicSessionStore) -> None:
-        """All that is there, then each new frame, in order, none twice, none missed."""
+        """All frames that exist, then each new one: in order, none twice, none missed."""
         await store.create_session(new())
         await grow(store, 1, 3)
         watcher = store.watch_frames("a")
@@ -57,7 +57,7 @@ class WatchingConformance(StoreKit, needs={"watch_frames"}):
         assert await seqs(watcher) == [5, 6, 7, 8, 9]
 
     async def test_it_begins_after_a_number(self, store: AtomicSessionStore) -> None:
-        """`after`: the frames numbered above it, those to come included."""
+        """`after`: the frames with higher numbers, including later ones."""
         await store.create_session(new())
         await grow(store, 1, 4)
         tasks = [asyncio.create_task(seqs(store.watch_frames("a", after=n))) for n in (0, 2, 4, 6)]
@@ -94,7 +94,7 @@ class WatchingConformance(StoreKit, needs={"watch_frames"}):
             assert each == [*range(1, MANY + 1)], f"{len(each or [])} frames were seen of {MANY}"
 
     async def test_a_long_log_is_read_to_its_end(self, store: AtomicSessionStore) -> None:
-        """Frames are read from the log some at a time; the ends of those parts do not show."""
+        """Frames are read from the log in parts; the boundaries do not show."""
         await store.create_session(new())
         await grow(store, 1, 2 * MANY)
         watching = asyncio.create_task(seqs(store.watch_frames("a")))
@@ -103,7 +103,7 @@ class WatchingConformance(StoreKit, needs={"watch_frames"}):
         assert await watching == [*range(1, 2 * MANY + 1)]
 
     async def test_the_sessions_end_ends_it(self, store: AtomicSessionStore) -> None:
-        """Ends when the session ends and all was yielded; a change that is no end does not."""
+        """It ends when the session has ended and all was yielded; no other change ends it."""
         for state in (each for each in SessionState if each.is_terminal):
             await store.create_session(new())
             watching = asyncio.create_task(seqs(store.watch_frames("a")))
@@ -118,7 +118,7 @@ class WatchingConformance(StoreKit, needs={"watch_frames"}):
             await store.delete_session("a")
 
     async def test_deleting_the_session_ends_it(self, store: AtomicSessionStore) -> None:
-        """Ends when the session is deleted; one of the same id made anew is not watched."""
+        """It ends when the session is deleted; a later session with that id is not watched."""
         for wait, made_anew in ((0, True), (10, True), (10, False)):  # about to look, or waiting
             await store.create_session(new())
             await grow(store, 1, 2)
@@ -135,7 +135,7 @@ class WatchingConformance(StoreKit, needs={"watch_frames"}):
                 await store.delete_session("a")
 
     async def test_a_cancelled_step_loses_nothing(self, store: AtomicSessionStore) -> None:
-        """A step that is cancelled loses nothing, the next one goes on."""
+        """A cancelled step loses nothing; the next one goes on."""
         await store.create_session(new())
         watcher = store.watch_frames("a")
         seen: list[int] = []
@@ -153,7 +153,7 @@ class WatchingConformance(StoreKit, needs={"watch_frames"}):
         assert seen == [*range(1, 31)]
 
     async def test_two_readers_of_one_watcher_share_it(self, store: AtomicSessionStore) -> None:
-        """None twice, none missed: also when two tasks step the same watcher."""
+        """None twice, none missed, also when two tasks share a watcher."""
         await store.create_session(new())
         watcher = store.watch_frames("a")
         seen: list[int] = []
@@ -171,7 +171,7 @@ class WatchingConformance(StoreKit, needs={"watch_frames"}):
         assert sorted(seen) == [*range(1, 31)], f"{len(seen)} frames were seen of 30"
 
     async def test_leaving_it_ends_a_step_that_waits(self, store: AtomicSessionStore) -> None:
-        """It can be left at any time; `aclose` also ends a step another task waits in."""
+        """`aclose` ends a watcher at any time, also while another task waits in a step."""
         await store.create_session(new())
         watcher = store.watch_frames("a")
         waiting = asyncio.create_task(seqs(watcher))
@@ -187,7 +187,7 @@ class WatchingConformance(StoreKit, needs={"watch_frames"}):
 
     @needs("trim_frames")
     async def test_what_was_trimmed_before_is_not_seen(self, store: AtomicSessionStore) -> None:
-        """A frame that was trimmed before it was read is not seen; the rest is."""
+        """A frame that is trimmed before it was read is skipped; the rest is seen."""
         await store.create_session(new())
         await grow(store, 1, 5)
         await store.trim_frames("a", up_to=3)
@@ -205,7 +205,7 @@ class WatchingConformance(StoreKit, needs={"watch_frames"}):
             await anext(store.watch_frames("a"))
 
     async def test_closing_the_store_ends_every_watcher(self, store: AtomicSessionStore) -> None:
-        """One that looks into a closed store raises `StoreClosed`: nobody waits for ever."""
+        """A watcher of a closed store raises `StoreClosed`: no reader waits forever."""
         await store.create_session(new())
         waiting = asyncio.create_task(seqs(store.watch_frames("a")))
         await turns(10)
