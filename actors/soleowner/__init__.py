@@ -23,7 +23,7 @@ from .mailbox import Mailbox
 from .observer import Observer
 from .pair import ActorPair
 from .runner import LoopRunner, Runner
-from .statistics import ActorStatistics
+from .statistics import ActorState, ActorStatistics
 from .thread_runner import ThreadRunner
 from .threads import ThreadPort
 from .transactions import Post, Transactions
@@ -32,6 +32,7 @@ __all__ = [
     # the engine
     "Actor",
     "ActorPair",
+    "ActorState",
     "ActorStatistics",
     "Command",
     "Mailbox",

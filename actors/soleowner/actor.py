@@ -31,7 +31,7 @@ from .fork import forget_on_fork
 from .mailbox import Mailbox
 from .observer import Observer, run_observed
 from .runner import Runner
-from .statistics import ActorStatistics
+from .statistics import ActorState, ActorStatistics
 from .tasks import start
 from .threads import ThreadPort
 
@@ -68,7 +68,7 @@ class Actor(Generic[S]):
         self._translate = translate
         self._task: asyncio.Task[None] | None = None
         self._current: Batch[S] = []
-        self._state = "new"
+        self._state = ActorState.NEW
         # Why nothing can be asked now; None while it can. One test on the hot path for all.
         self._refusal: Callable[[], Exception] | None = _not_open
         self._batches = self._commands = self._largest = self._refused = 0
@@ -85,23 +85,23 @@ class Actor(Generic[S]):
         Raises `RuntimeError` if it was opened or closed before, `MailboxClosed` if it is closed
         while it opens, and whatever the runner's opening raises.
         """
-        if self._state != "new":
+        if self._state is not ActorState.NEW:
             raise RuntimeError("an actor is opened once")
-        self._state = "opening"
+        self._state = ActorState.OPENING
         try:
             await self._get_ready()
         except BaseException:  # a cancellation too: it did not open, and never will
-            self._state = "closed"
+            self._state = ActorState.CLOSED
             self._refusal = self._closed
             raise
-        if self._state != "opening":  # `aclose` came in between
+        if self._state is not ActorState.OPENING:  # `aclose` came in between
             await self._runner.aclose()
             raise self._closed()
         self._loop = loop = asyncio.get_running_loop()
         self._create_future = loop.create_future
         self._is_running = loop.is_running
         self._thread = get_ident()
-        self._state, self._refusal = "open", None
+        self._state, self._refusal = ActorState.OPEN, None
         forget_on_fork(self)
         self._task = start(self._own(), self._name)
 
@@ -204,7 +204,7 @@ class Actor(Generic[S]):
 
     def forget(self) -> None:
         """Refuse everything from now on: this is a forked copy, the owner is elsewhere."""
-        self._state, self._refusal, self._task = "forked", self._forked, None
+        self._state, self._refusal, self._task = ActorState.FORKED, self._forked, None
 
     async def _get_ready(self) -> None:
         await self._runner.open()
@@ -214,7 +214,11 @@ class Actor(Generic[S]):
 
         A fence is no command: the runner never sees it, it falls when its batch is done.
         """
-        if self._task is None and self._refusal is not None and self._state != "closed":
+        if (
+            self._task is None
+            and self._refusal is not None
+            and self._state is not ActorState.CLOSED
+        ):
             raise self._refusal()
         if self._task is None or self._task.done():
             return []
@@ -231,17 +235,17 @@ class Actor(Generic[S]):
 
     def _begin_closing(self) -> set[asyncio.Task[None]]:
         """Refuse new commands from now on; return the task that is finishing the others, if any."""
-        if self._state in ("new", "opening"):
-            self._state, self._refusal = "closed", self._closed
+        if self._state in (ActorState.NEW, ActorState.OPENING):
+            self._state, self._refusal = ActorState.CLOSED, self._closed
         task = self._task
         if task is None or task.done():
-            if self._state == "forked":
+            if self._state is ActorState.FORKED:
                 raise self._forked()
             return set()
         if get_ident() != self._thread or not self._is_running() or self._runner.applying:
             raise self._misuse()
-        if self._state == "open":
-            self._state, self._refusal = "closing", self._closed
+        if self._state is ActorState.OPEN:
+            self._state, self._refusal = ActorState.CLOSING, self._closed
             self._mailbox.close()
         return {task}
 
@@ -249,7 +253,7 @@ class Actor(Generic[S]):
         """Cancel the owner, once, and not while the runner lets go: its work would be half done."""
         task = self._task
         self._runner.hurry()
-        if self._state == "closing" and task is not None and not task.cancelling():
+        if self._state is ActorState.CLOSING and task is not None and not task.cancelling():
             task.cancel()
 
     async def _own(self) -> None:
@@ -260,14 +264,14 @@ class Actor(Generic[S]):
             # `asyncio.run` ends so, `aclose(timeout=…)` too (arq#46). A CancelledError that comes
             # from a command, with nobody cancelling the owner, is a crash like any other.
             if isinstance(crash, asyncio.CancelledError) and self._task and self._task.cancelling():
-                self._end("closed", self._closed)
+                self._end(ActorState.CLOSED, self._closed)
                 raise
             logger.error("%s crashed with %s", self._name, type(crash).__name__)
-            self._end("crashed", partial(self._crashed, crash))
+            self._end(ActorState.CRASHED, partial(self._crashed, crash))
             if not isinstance(crash, Exception):
                 raise
         else:
-            self._end("closed", self._closed)
+            self._end(ActorState.CLOSED, self._closed)
         finally:
             await self._runner.aclose()
 
@@ -304,7 +308,7 @@ class Actor(Generic[S]):
                 self._fences.discard(reply)
                 succeed(reply, None)
 
-    def _end(self, state: str, refusal: Callable[[], Exception]) -> None:
+    def _end(self, state: ActorState, refusal: Callable[[], Exception]) -> None:
         """Refuse new commands and answer all that are left, in one step."""
         self._state, self._refusal = state, refusal
         for _, reply in [*self._current, *self._mailbox.drain()]:

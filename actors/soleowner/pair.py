@@ -17,7 +17,7 @@ from .envelope import Reply
 from .errors import ActorError
 from .observer import Observer
 from .runner import Runner
-from .statistics import ActorStatistics, together
+from .statistics import ActorState, ActorStatistics, together
 
 __all__ = ["ActorPair"]
 
@@ -30,7 +30,7 @@ class ReadingActor(Actor[S]):
 
     on_end: Callable[[Callable[[], Exception]], None]
 
-    def _end(self, state: str, refusal: Callable[[], Exception]) -> None:
+    def _end(self, state: ActorState, refusal: Callable[[], Exception]) -> None:
         super()._end(state, refusal)
         self.on_end(refusal)
 
@@ -111,7 +111,7 @@ class ActorPair(Actor[S]):
     async def _get_ready(self) -> None:
         await super()._get_ready()
         try:
-            if self._state == "opening":  # else `aclose` came in between
+            if self._state is ActorState.OPENING:  # else `aclose` came in between
                 await self._reader.open()
         except BaseException:
             await self._runner.aclose()

@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
-__all__ = ["ActorStatistics", "together"]
+__all__ = ["ActorState", "ActorStatistics", "together"]
+
+
+class ActorState(StrEnum):
+    """Where an actor is in its life."""
+
+    NEW = "new"
+    OPENING = "opening"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+    CRASHED = "crashed"
+    FORKED = "forked"
+    """The copy of a child process; the owner is in the parent."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActorStatistics:
     """One moment of an actor; counters run from its opening."""
 
-    state: str
-    """`new`, `opening`, `open`, `closing`, `closed`, `crashed`, or `forked`: a child's copy."""
+    state: ActorState
     depth: int
     """Commands queued and not yet taken by the owner."""
     depth_bytes: int
@@ -22,9 +35,9 @@ class ActorStatistics:
     waiting: int
     """Commands in line for a place in the mailbox (some may have been given up)."""
     capacity: int
-    """Most commands in the mailbox."""
+    """Maximum number of commands in the mailbox."""
     capacity_bytes: int
-    """Most bytes in the mailbox."""
+    """Maximum number of bytes in the mailbox."""
     batches: int
     """Batches the owner has taken."""
     commands: int
@@ -40,7 +53,7 @@ class ActorStatistics:
 def together(one: ActorStatistics, other: ActorStatistics) -> ActorStatistics:
     """Add up two actors that look like one; it is open as long as both are."""
     return ActorStatistics(
-        state=other.state if one.state == "open" else one.state,
+        state=other.state if one.state is ActorState.OPEN else one.state,
         depth=one.depth + other.depth,
         depth_bytes=one.depth_bytes + other.depth_bytes,
         waiting=one.waiting + other.waiting,

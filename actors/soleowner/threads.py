@@ -18,8 +18,8 @@ from threading import Lock
 from typing import Any, Generic, TypeVar, cast
 
 from .command import Command
-from .crossing import PendingCall, wake_all
 from .envelope import Reply, fail
+from .pending_call import PendingCall, wake_all
 
 __all__ = ["ThreadPort"]
 

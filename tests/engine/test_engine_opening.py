@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from soleowner import MailboxClosed
+from soleowner import ActorState, MailboxClosed
 
 if TYPE_CHECKING:
     from tests.engine.conftest import Bench
@@ -17,7 +17,7 @@ async def test_closing_before_opening_means_never(bench: Bench) -> None:
     actor = bench.actor()
     await actor.aclose()
 
-    assert actor.statistics().state == "closed"
+    assert actor.statistics().state is ActorState.CLOSED
     with pytest.raises(MailboxClosed):
         actor.ask(bench.note(1))
     with pytest.raises(RuntimeError, match="opened once"):

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from pydantic import SecretStr
@@ -46,6 +46,23 @@ async def test_without_a_store_it_makes_one_in_memory() -> None:
     with pytest.raises(StoreClosed):
         await manager.create_session(transport_type="stdio")
     await manager.aclose()
+
+
+def test_wrong_use_is_told_in_public_names() -> None:
+    """A store in place of the configuration is the likely mistake: the error says what to write."""
+    make: Any = SessionManager
+    store = PlainSessionStore()
+    for arguments, options in [
+        ((store,), {}),
+        ((store, ManagerConfig()), {}),
+        ((), {"store": store}),
+    ]:
+        with pytest.raises(TypeError, match=r"SessionManager\.with_store\(store, …\)"):
+            make(*arguments, **options)
+    with pytest.raises(TypeError, match="SessionManager has no option 'sleeep'"):
+        make(sleeep=asyncio.sleep)
+    with pytest.raises(TypeError, match="SessionManager takes a ManagerConfig"):
+        make(ManagerConfig(), ManagerConfig())
 
 
 async def test_a_given_store_stays_open() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sessionkeeper import StoreClosed
 from sessionkeeper.manager.supervised import Supervised, backed_off
-from sessionkeeper.manager.sweeper import Step, Sweeper
+from sessionkeeper.manager.sweeper import Sweeper, SweepStep
 
 if TYPE_CHECKING:
     from tests.manager.conftest import Time
@@ -25,7 +25,7 @@ class Work:
         self.left: dict[str, int] = {}
         self.errors: dict[str, BaseException] = {}
 
-    def step(self, name: str, batch: int = 10) -> Step:
+    def step(self, name: str, batch: int = 10) -> SweepStep:
         """One that fails with its error, or does a batch of what is left."""
 
         async def work() -> int:
@@ -36,7 +36,7 @@ class Work:
             self.left[name] = self.left.get(name, 0) - count
             return count
 
-        return Step(name, work, batch=batch)
+        return SweepStep(name, work, batch=batch)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def work(time: Time) -> Work:
 
 
 async def sweeping(
-    time: Time, steps: list[Step], then: Callable[[Sweeper], Awaitable[None]]
+    time: Time, steps: list[SweepStep], then: Callable[[Sweeper], Awaitable[None]]
 ) -> None:
     """Run a sweeper while something happens."""
     sweeper = Sweeper(steps, interval=1.0, clock=time, sleep=time.sleep)

@@ -146,7 +146,7 @@ async def test_a_page_looks_at_a_bounded_number(store: AtomicSessionStore) -> No
 
 @pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
 async def test_many_that_are_gone_cost_little(store: AtomicSessionStore) -> None:
-    """Where 100,000 sessions were deleted, a walk takes a look a thousand, and ends."""
+    """Where 3,000,000 sessions were deleted, a walk steps over their numbers at once."""
     tables = tables_of(store)
     await store.create_session(new_session("first"))
     await fill(store, 1, "first")
@@ -154,7 +154,7 @@ async def test_many_that_are_gone_cost_little(store: AtomicSessionStore) -> None
     await store.create_session(new_session("last"))
     walk = await pages(store, ALL, 10)
     assert ids(walk) == ["first", "last"]
-    assert len(walk) == 3
+    assert len(walk) == 1
     assert ids(await pages(store, TAGGED, 10)) == []
 
 
@@ -165,5 +165,6 @@ async def test_no_shelf_is_kept_for_nobody(store: AtomicSessionStore) -> None:
         await store.create_session(new_session(f"s{n}"))
         if n:
             await store.delete_session(f"s{n - 1}")
-    assert len(tables_of(store)._created._shelves) == 1
+    order = tables_of(store)._created
+    assert list(order._shelves) == order._indices == [3_000 // 1_024]
     assert ids(await pages(store, ALL, 1)) == ["s2999"]

@@ -16,7 +16,7 @@ import soleowner
 INTERNAL = {
     *("arguments", "base", "facade", "listeners", "principal", "wakeups"),
     *("owner_backed", "principal_methods"),
-    *("crossing", "fork", "mailbox", "tasks"),
+    *("fork", "mailbox", "pending_call", "tasks"),
 }
 WINGS = ("values", "interface", "stores")
 """Whose modules export what `sessionkeeper` exports; the manager's are its own business."""

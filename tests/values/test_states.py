@@ -68,3 +68,9 @@ def test_the_words_are_the_contracts() -> None:
     assert [*SessionStatus] == ["active", "completed", "failed", "timeout"]
     assert [*TransportType] == ["stdio", "streamable-http", "sse", "in-memory"]
     assert [*Direction] == ["client-to-server", "server-to-client"]
+
+
+def test_a_direction_has_an_opposite() -> None:
+    """A response goes the other way, and that is the only other one."""
+    assert Direction.CLIENT_TO_SERVER.opposite is Direction.SERVER_TO_CLIENT
+    assert [each.opposite.opposite for each in Direction] == [*Direction]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from ..operations.session_row import SessionRow
@@ -18,10 +19,12 @@ class CreationOrder:
     here ever takes time in proportion to all rows; one dict could not be entered in its middle.
     """
 
-    __slots__ = ("_last", "_shelves")
+    __slots__ = ("_indices", "_last", "_shelves")
 
     def __init__(self) -> None:
         self._shelves: dict[int, dict[int, SessionRow]] = {}
+        # Of the shelves there are, in order: walking on from any number steps over no empty one.
+        self._indices: list[int] = []
         self._last = 0
 
     def next_number(self) -> int:
@@ -31,28 +34,34 @@ class CreationOrder:
 
     def add(self, row: SessionRow) -> None:
         """Add a row at the end."""
-        self._shelves.setdefault(row.number // _SHELF, {})[row.number] = row
+        index = row.number // _SHELF
+        shelf = self._shelves.get(index)
+        if shelf is None:
+            shelf = self._shelves[index] = {}
+            self._indices.append(index)
+        shelf[row.number] = row
 
     def remove(self, row: SessionRow) -> None:
         """Remove a row."""
-        shelf = self._shelves[row.number // _SHELF]
+        index = row.number // _SHELF
+        shelf = self._shelves[index]
         del shelf[row.number]
         if not shelf:
-            del self._shelves[row.number // _SHELF]
+            del self._shelves[index]
+            del self._indices[bisect_left(self._indices, index)]
 
     def all(self) -> Iterator[SessionRow]:
         """All rows in order."""
         for shelf in self._shelves.values():
             yield from shelf.values()
 
-    def after(self, number: int) -> Iterator[SessionRow | int]:
-        """Rows with a greater number, in order; for a shelf that is gone, its last number."""
+    def after(self, number: int) -> Iterator[SessionRow]:
+        """Rows with a greater number, in order; the first one is found without a walk."""
         first = (number + 1) // _SHELF
-        for index in range(first, self._last // _SHELF + 1):
-            shelf = self._shelves.get(index)
-            if shelf is None:
-                yield (index + 1) * _SHELF - 1
-            elif index > first:
+        for place in range(bisect_left(self._indices, first), len(self._indices)):
+            index = self._indices[place]
+            shelf = self._shelves[index]
+            if index > first:
                 yield from shelf.values()
             else:
                 yield from (row for each, row in shelf.items() if each > number)

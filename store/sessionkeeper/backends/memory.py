@@ -100,7 +100,7 @@ class MemoryTables(Tables):
         """All rows in order of creation."""
         return self._created.all()
 
-    def rows_after(self, number: int, /) -> Iterator[SessionRow | int]:
+    def rows_after(self, number: int, /) -> Iterator[SessionRow]:
         """Rows created after that number; the first one is found at once."""
         return self._created.after(number)
 

@@ -15,14 +15,14 @@ import msgspec
 from ..values.jsonrpc import RequestId, RpcHead
 from ..values.message import MessageContext
 from .pending import PendingRequest, TrackedRequest
-from .requests import RequestKey, RequestTracker, opposite
+from .requests import RequestKey, RequestTracker
 
-__all__ = ["Exchange", "Outcome", "begin", "is_part", "is_request", "request_answered"]
+__all__ = ["Exchange", "RecordOutcome", "begin", "is_part", "is_request", "request_answered"]
 
 _CANCELLED = "notifications/cancelled"
 
 
-class Outcome(Enum):
+class RecordOutcome(Enum):
     """What became of a message that was sent to the store."""
 
     RECORDED = "recorded"
@@ -42,22 +42,22 @@ class Exchange(ABC):
         self._waiting = waiting
         requests.exchange_begun()
 
-    def settle(self, outcome: Outcome) -> None:
+    def settle(self, outcome: RecordOutcome) -> None:
         """Say what became of the message."""
         self._settle(outcome)
         self._requests.exchange_over()
 
     @abstractmethod
-    def _settle(self, outcome: Outcome) -> None: ...
+    def _settle(self, outcome: RecordOutcome) -> None: ...
 
 
 class _Asking(Exchange):
     __slots__ = ()
 
-    def _settle(self, outcome: Outcome) -> None:
+    def _settle(self, outcome: RecordOutcome) -> None:
         if self._waiting is None:
             return
-        if outcome is Outcome.REFUSED:
+        if outcome is RecordOutcome.REFUSED:
             self._requests.withdraw(self._waiting)
         else:  # it may be in the log: then a response may come, and else its time will be over
             self._requests.recorded(self._waiting)
@@ -72,8 +72,8 @@ class _Answering(Exchange):
         super().__init__(requests, waiting)
         self._of = of
 
-    def _settle(self, outcome: Outcome) -> None:
-        if outcome is Outcome.RECORDED:
+    def _settle(self, outcome: RecordOutcome) -> None:
+        if outcome is RecordOutcome.RECORDED:
             self._requests.answer(self._waiting, self._of)
         elif self._waiting is not None:
             self._requests.release(self._waiting)
@@ -82,10 +82,10 @@ class _Answering(Exchange):
 class _Cancelling(Exchange):
     __slots__ = ()
 
-    def _settle(self, outcome: Outcome) -> None:
+    def _settle(self, outcome: RecordOutcome) -> None:
         if self._waiting is None:
             return
-        if outcome is Outcome.RECORDED:
+        if outcome is RecordOutcome.RECORDED:
             self._requests.cancel(self._waiting)
         else:
             self._requests.release(self._waiting)
@@ -111,7 +111,7 @@ def request_answered(
     """Return the pending request that a message is the response to."""
     if head.method is not msgspec.UNSET or head.request_id is None:
         return None
-    return requests.find(context.session_id, opposite(context.direction), head.request_id)
+    return requests.find(context.session_id, context.direction.opposite, head.request_id)
 
 
 def begin(
@@ -125,7 +125,7 @@ def begin(
     if head.method is msgspec.UNSET:
         if request_id is None:  # an error about a request that could not be read
             return _Answering(requests, None, None)
-        of = (session_id, opposite(direction), request_id)
+        of = (session_id, direction.opposite, request_id)
         return _Answering(requests, requests.claim(*of), of)
     method = str(head.method)
     if request_id is not None:

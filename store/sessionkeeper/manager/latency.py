@@ -7,13 +7,13 @@ from statistics import median
 
 from .statistics import LatencyStatistics
 
-__all__ = ["Latency"]
+__all__ = ["LatencyWindow"]
 
 WINDOW = 1_024
 """The latest responses, for median and p99."""
 
 
-class Latency:
+class LatencyWindow:
     """Seconds from request to response, in bounded memory."""
 
     __slots__ = ("_count", "_latest", "_max", "_total")

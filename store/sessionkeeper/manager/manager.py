@@ -19,7 +19,7 @@ from .operations import SessionOperations
 from .pending import PendingRequest
 from .principal import PrincipalManager, Ways
 from .recording import append, append_settled
-from .requests import RequestTracker, opposite
+from .requests import RequestTracker
 from .statistics import ManagerStatistics
 
 __all__ = ["SessionManager"]
@@ -129,7 +129,7 @@ class SessionManager(ManagedStore, SessionOperations):
             raise TypeError(f"a request id is an int or a str, not {type(request_id).__name__}")
         if direction not in tuple(Direction):
             raise ValueError("a direction is client-to-server or server-to-client")
-        asked = opposite(Direction(direction))
+        asked = Direction(direction).opposite
         return self._tracked().sessions_awaiting(asked, request_id)
 
     async def statistics(self) -> ManagerStatistics:

@@ -6,7 +6,8 @@ Rule: whether something is refused is decided in the step that sends it, never b
 from __future__ import annotations
 
 import asyncio
-from typing import Self, TypeVar
+from collections.abc import Iterable
+from typing import Never, Self, TypeVar
 
 from ..interface.arguments import checked_seconds
 from ..interface.atomic_store import AtomicSessionStore
@@ -31,11 +32,14 @@ class ManagedStore:
     def __init__(
         self,
         config: ManagerConfig | None = None,
-        *,
+        *unexpected: Never,
         hooks: SessionHooks | None = None,
         clock: Clock | None = None,
         sleep: Sleep = asyncio.sleep,
+        **unknown: Never,
     ) -> None:
+        if isinstance(config, SessionStore) or unexpected or unknown:
+            raise TypeError(_wrong_use(config, unknown))
         self._config = _expected(config, ManagerConfig)
         self._services = Services(
             self._config, _expected(hooks, SessionHooks), _expected(clock, Clock), sleep
@@ -214,6 +218,15 @@ class ManagedStore:
         if self._closed:
             raise StoreClosed
         return self.store
+
+
+def _wrong_use(config: object, unknown: Iterable[str]) -> str:
+    # Python's own text would name the class below, which nobody uses.
+    if isinstance(config, SessionStore) or "store" in unknown:
+        return "a store is given as SessionManager.with_store(store, …)"
+    for name in unknown:
+        return f"SessionManager has no option {name!r}"
+    return "SessionManager takes a ManagerConfig, and the rest by name"
 
 
 def _expected(given: T | None, kind: type[T]) -> T:

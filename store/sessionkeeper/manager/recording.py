@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..interface.atomic_store import AtomicSessionStore, Change
 from ..values.errors import LimitExceeded, OutcomeUnknown, SessionClosed, SessionNotFound
 from ..values.message import MessageEnvelope
-from .exchanges import Exchange, Outcome
+from .exchanges import Exchange, RecordOutcome
 from .rates import RateLimiter
 
 __all__ = ["append", "append_settled"]
@@ -31,17 +31,17 @@ async def append_settled(
     rates: RateLimiter | None,
 ) -> int:
     """Append a message, and say what became of it to what it is a part of."""
-    outcome = Outcome.UNKNOWN
+    outcome = RecordOutcome.UNKNOWN
     try:
         if change is None:
             seq = await store.add_frame(envelope)
         else:
             seq = await append(store, envelope, change)
-        outcome = Outcome.RECORDED
+        outcome = RecordOutcome.RECORDED
     except OutcomeUnknown:
         raise
     except Exception as refusal:
-        outcome = Outcome.REFUSED
+        outcome = RecordOutcome.REFUSED
         # Whoever asks for sessions that are not there must not fill the memory with their rates.
         if rates is not None and isinstance(refusal, SessionNotFound | SessionClosed):
             rates.forget(envelope.context.session_id)

@@ -20,11 +20,11 @@ from ..values.errors import LimitExceeded
 from ..values.jsonrpc import RequestId
 from ..values.states import Direction
 from .given_up import GivenUp
-from .latency import Latency
+from .latency import LatencyWindow
 from .pending import PendingRequest, TrackedRequest, TypedId
 from .statistics import RequestStatistics
 
-__all__ = ["RequestKey", "RequestTracker", "opposite"]
+__all__ = ["RequestKey", "RequestTracker"]
 
 LONGEST_ID = 1_024
 """Characters, or bits, of an id; a request with a longer one is recorded and not tracked."""
@@ -35,10 +35,6 @@ RequestKey: TypeAlias = "tuple[str, Direction, RequestId]"
 
 _MAY_BE_ANSWERED = ("timed_out", "cancelled")
 _OUTCOMES = ("answered", "timed_out", "dropped", "superseded", "withdrawn", "cancelled")
-_OPPOSITE = {
-    Direction.CLIENT_TO_SERVER: Direction.SERVER_TO_CLIENT,
-    Direction.SERVER_TO_CLIENT: Direction.CLIENT_TO_SERVER,
-}
 
 
 class RequestTracker:
@@ -71,7 +67,7 @@ class RequestTracker:
         # Their time is over, but a message that settles them came before and is being recorded.
         self._overdue: dict[TrackedRequest, None] = {}
         self._given_up = GivenUp()
-        self._latency = Latency()
+        self._latency = LatencyWindow()
         self._counts: dict[str, int] = dict.fromkeys(_OUTCOMES, 0)
         self._starts = self._unmatched = self._untracked = self._ambiguous = self._late = 0
         self.when_none: Callable[[], None] = lambda: None
@@ -311,11 +307,6 @@ class RequestTracker:
             del sessions[session_id]
             if not sessions:
                 del self._by_id[key]
-
-
-def opposite(direction: Direction) -> Direction:
-    """The other way."""
-    return _OPPOSITE[direction]
 
 
 def _is_long(request_id: RequestId) -> bool:

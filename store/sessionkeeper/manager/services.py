@@ -15,7 +15,7 @@ from .closing import ShutdownReport, shut_down
 from .config import ManagerConfig
 from .dispatcher import HookDispatcher
 from .event_subscriber import EventSubscriber
-from .exchanges import Exchange, Outcome, begin
+from .exchanges import Exchange, RecordOutcome, begin
 from .handshakes import Handshakes
 from .hooks import SessionHooks
 from .owners import Owners
@@ -23,7 +23,7 @@ from .pending import TrackedRequest
 from .rates import RateLimiter
 from .requests import RequestTracker
 from .statistics import ManagerStatistics
-from .sweeper import Sleep, Step, Sweeper
+from .sweeper import Sleep, Sweeper, SweepStep
 
 __all__ = ["Services"]
 
@@ -108,7 +108,7 @@ class Services:
         except LimitExceeded:
             return
         if exchange is not None:
-            exchange.settle(Outcome.RECORDED)
+            exchange.settle(RecordOutcome.RECORDED)
 
     async def end(
         self, store: AtomicSessionStore, *, closes_store: bool, timeout: float | None
@@ -136,7 +136,7 @@ class Services:
         )
 
     def _make_sweeper(self, store: AtomicSessionStore | None) -> Sweeper:
-        steps: list[Step] = [] if store is None else self._steps(store)
+        steps: list[SweepStep] = [] if store is None else self._steps(store)
         return Sweeper(
             steps,
             interval=self._config.sweep_interval,
@@ -144,9 +144,9 @@ class Services:
             sleep=self._sleep,
         )
 
-    def _steps(self, store: AtomicSessionStore) -> list[Step]:
+    def _steps(self, store: AtomicSessionStore) -> list[SweepStep]:
         config, rates = self._config, self.rates
-        steps: list[Step] = []
+        steps: list[SweepStep] = []
 
         async def expire() -> int:
             limit = config.sweep_batch
@@ -162,13 +162,13 @@ class Services:
             return 0 if rates is None else rates.forget_full(config.sweep_batch)
 
         if config.idle is not None or config.age is not None:
-            steps.append(Step("expire", expire, batch=config.sweep_batch))
+            steps.append(SweepStep("expire", expire, batch=config.sweep_batch))
         if config.retention is not None:
-            steps.append(Step("purge", purge, batch=config.sweep_batch))
+            steps.append(SweepStep("purge", purge, batch=config.sweep_batch))
         if self.tracks and config.request_timeout is not None:
-            steps.append(Step("time-out", time_out, batch=_EVERYTHING))
+            steps.append(SweepStep("time-out", time_out, batch=_EVERYTHING))
         if rates is not None:
-            steps.append(Step("forget-rates", forget_rates, batch=config.sweep_batch))
+            steps.append(SweepStep("forget-rates", forget_rates, batch=config.sweep_batch))
         return steps
 
     def _tell_timed_out(self, waiting: TrackedRequest) -> None:

@@ -15,7 +15,7 @@ from ..values.errors import StoreClosed
 from .statistics import SweeperStatistics
 from .supervised import Supervised, backed_off
 
-__all__ = ["Sleep", "Step", "Sweeper"]
+__all__ = ["Sleep", "SweepStep", "Sweeper"]
 
 logger = logging.getLogger("sessionkeeper")
 
@@ -24,7 +24,7 @@ Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 _RESTART_AFTER = 0.1
 
 
-class Step:
+class SweepStep:
     """One thing the sweeper does: `work` does a batch and returns how many that were."""
 
     def __init__(self, name: str, work: Callable[[], Awaitable[int]], *, batch: int) -> None:
@@ -42,7 +42,7 @@ class Sweeper:
 
     def __init__(
         self,
-        steps: list[Step],
+        steps: list[SweepStep],
         *,
         interval: float,
         clock: Callable[[], float],
@@ -102,7 +102,7 @@ class Sweeper:
                 logger.error("the sweeper stops: its store is closed")
                 return
 
-    async def _one_batch(self, step: Step) -> bool:
+    async def _one_batch(self, step: SweepStep) -> bool:
         """Do one batch; tell whether there may be more."""
         try:
             done = await step.work()
@@ -119,7 +119,7 @@ class Sweeper:
         step.done += done
         return done >= step.batch
 
-    def _note(self, step: Step, error: Exception) -> None:
+    def _note(self, step: SweepStep, error: Exception) -> None:
         step.not_before = self._clock() + backed_off(self._interval, step.failures_in_a_row)
         step.failures_in_a_row += 1
         self._failures += 1

@@ -12,10 +12,10 @@ from ..values.events import SessionEventKind
 from ..values.states import SessionState
 from ..values.statistics import Counters
 
-__all__ = ["Counted", "StoreCounters", "CounterValues"]
+__all__ = ["CountedSession", "StoreCounters", "CounterValues"]
 
 
-class Counted(Protocol):
+class CountedSession(Protocol):
     """What is counted of a session."""
 
     @property
@@ -102,19 +102,19 @@ class StoreCounters:
         self._revision += 1
         return self._revision
 
-    def session_added(self, session: Counted) -> None:
+    def session_added(self, session: CountedSession) -> None:
         """Note a new session."""
         self._created += 1
         self._enter(session)
 
-    def session_changed(self, before: Counted, after: Counted) -> None:
+    def session_changed(self, before: CountedSession, after: CountedSession) -> None:
         """Note that a session is another one now."""
         if before.state is not after.state or before.principal != after.principal:
             self._leave(before)
             self._enter(after, stayed=before.state is after.state)
 
     def session_removed(
-        self, session: Counted, kind: SessionEventKind, frames: int, size: int
+        self, session: CountedSession, kind: SessionEventKind, frames: int, size: int
     ) -> None:
         """Note that a session is gone, with so many frames of so many bytes."""
         self._gone[kind] += 1
@@ -171,14 +171,14 @@ class StoreCounters:
         self._added, self._removed = numbers.added, numbers.removed
         self._dropped, self.bytes = numbers.dropped, numbers.bytes
 
-    def _enter(self, session: Counted, *, stayed: bool = False) -> None:
+    def _enter(self, session: CountedSession, *, stayed: bool = False) -> None:
         self._states[session.state] += 1
         if session.state.is_terminal and not stayed:
             self._ended[session.state] += 1
         if session.principal is not None:
             self._principals[session.principal] = self._principals.get(session.principal, 0) + 1
 
-    def _leave(self, session: Counted) -> None:
+    def _leave(self, session: CountedSession) -> None:
         self._states[session.state] -= 1
         if session.principal is not None:
             left = self._principals[session.principal] - 1

@@ -19,7 +19,7 @@ from .tables import Tables
 __all__ = ["expire_sessions", "find_sessions", "purge_sessions"]
 
 LOOKS = 1_000
-"""Most sessions one page looks at beyond those it returns."""
+"""Maximum number of sessions that one page looks at beyond those it returns."""
 
 
 def find_sessions(tables: Tables, query: SessionQuery, after: int, limit: int) -> SessionPage:
@@ -29,9 +29,6 @@ def find_sessions(tables: Tables, query: SessionQuery, after: int, limit: int) -
     for looks, row in enumerate(tables.rows_after(after)):
         if len(found) == limit or looks == LOOKS + limit:
             return SessionPage(tuple(found), str(last))
-        if isinstance(row, int):
-            last = row
-            continue
         last = row.number
         session = row.snapshot()
         if query.matches(session):

@@ -51,11 +51,8 @@ class Tables(ABC):
         """All rows in order of creation."""
 
     @abstractmethod
-    def rows_after(self, number: int, /) -> Iterator[SessionRow | int]:
-        """Rows created after that number, in order.
-
-        A number in between says that work was done and there is no row up to it.
-        """
+    def rows_after(self, number: int, /) -> Iterator[SessionRow]:
+        """Rows created after that number, in order; the work is in proportion to those taken."""
 
     @abstractmethod
     def least_active(self) -> SessionRow | None:

@@ -67,7 +67,7 @@ WATCHED_AT_ONCE = 100
 """Frames a watcher reads in one look."""
 
 
-class Run(Protocol):
+class RunCommand(Protocol):
     """How a design runs a command: whole, and alone."""
 
     def __call__(self, command: StoreCommand[R], /) -> Awaitable[R]:
@@ -79,7 +79,7 @@ class CommandStore(AtomicSessionStore):
     """An atomic store on `Tables`; a design brings its way to run a command."""
 
     # An attribute, not a method: the owner's `ask` itself, without a call in between.
-    _run: Run
+    _run: RunCommand
     _wakeups: Wakeups
     """Notified by the tables of what has news."""
     _listeners: Listeners

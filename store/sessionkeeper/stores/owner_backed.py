@@ -13,6 +13,7 @@ from typing import Any, Self
 from soleowner import (
     Actor,
     ActorError,
+    ActorState,
     ActorStatistics,
     LoopStopped,
     MailboxClosed,
@@ -47,7 +48,7 @@ class OwnerLifecycle(ThreadBridge):
     @property
     def is_open(self) -> bool:
         """Whether it takes operations now."""
-        return self._actor.statistics().state == "open"
+        return self._actor.statistics().state is ActorState.OPEN
 
     @property
     def mailbox(self) -> ActorStatistics:

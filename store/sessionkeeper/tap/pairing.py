@@ -74,7 +74,7 @@ class PendingRequests:
     def note(self, direction: Direction, heads: Iterable[Head]) -> None:
         """Take account of messages that passed this way."""
         own = self._sides[direction]
-        other = self._sides[_opposite(direction)]
+        other = self._sides[direction.opposite]
         for head in heads:
             if head.cancels is not None:
                 own.cancel(head.cancels)  # a cancelled request is not answered any more
@@ -154,12 +154,6 @@ class _Side:
             del self.pending[request_id]
             self._several.discard(request_id)
             self._initializing.discard(request_id)
-
-
-def _opposite(direction: Direction) -> Direction:
-    if direction is Direction.CLIENT_TO_SERVER:
-        return Direction.SERVER_TO_CLIENT
-    return Direction.CLIENT_TO_SERVER
 
 
 def _read_leniently(line: bytes) -> list[Head] | None:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import AwareDatetime, BeforeValidator, FailFast, Field, StringConstraints
 
 from .base import Value
-from .errors import InvalidTransition
+from .errors import InvalidTransition, short_id
 from .frozen import FrozenDict, JsonObject
 from .ids import SessionId, new_session_id
 from .states import SessionState, SessionStatus, TransportType
@@ -86,8 +86,7 @@ class Session(Value):
 
     def __repr_args__(self) -> list[tuple[str | None, object]]:
         # The id may be a bearer secret: show how it begins.
-        shown = self.id if len(self.id) <= 8 else f"{self.id[:8]}…"
-        return [("id", shown), *super().__repr_args__()]
+        return [("id", short_id(self.id)), *super().__repr_args__()]
 
 
 STORE_FIELDS = frozenset(

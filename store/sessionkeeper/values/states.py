@@ -30,6 +30,12 @@ class Direction(StrEnum):
     CLIENT_TO_SERVER = "client-to-server"
     SERVER_TO_CLIENT = "server-to-client"
 
+    @property
+    def opposite(self) -> Direction:
+        """The direction of the response."""
+        to_server = self is Direction.CLIENT_TO_SERVER
+        return Direction.SERVER_TO_CLIENT if to_server else Direction.CLIENT_TO_SERVER
+
 
 class SessionStatus(StrEnum):
     """What became of a session, coarsely: a function of its state."""
