@@ -83,24 +83,28 @@ def be(asked: str, pipe: int) -> None:
         os._exit(1)
 
 
-def answer_before_commit(execute: Callable[[str], object]) -> Callable[[str], object]:
+def answer_before_commit(execute: Callable[..., object]) -> Callable[..., object]:
     """Commit when the next batch begins."""
     late: list[str] = []
 
-    def run(statement: str) -> object:
+    def run(statement: str, *words: object) -> object:
         if statement == "COMMIT":
             late.append(statement)
             return None
         while late:
             execute(late.pop())
-        return execute(statement)
+        return execute(statement, *words)
 
     return run
 
 
-def commit_each_frame(execute: Callable[[str], object]) -> Callable[[str], object]:
+def commit_each_frame(execute: Callable[..., object]) -> Callable[..., object]:
     """Have no transaction."""
-    return lambda statement: None if statement[:3] in ("BEG", "COM") else execute(statement)
+
+    def run(statement: str, *words: object) -> object:
+        return None if statement[:3] in ("BEG", "COM") else execute(statement, *words)
+
+    return run
 
 
 FLAWS = {"late": answer_before_commit, "autocommit": commit_each_frame}
