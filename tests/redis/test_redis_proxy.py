@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import Any
 
 import pytest
@@ -250,3 +252,18 @@ async def test_who_comes_while_the_server_is_down_is_reset(proxy: FaultProxy) ->
             await client.ping()
         proxy.server_port = there
         assert await client.ping()
+
+
+async def test_a_client_that_is_gone_already_can_be_reset(proxy: FaultProxy) -> None:
+    """Both sides end the connection at once, each in its own way."""
+    proxy.silent = True
+    _, client = await asyncio.open_connection("127.0.0.1", proxy.port)
+    while not proxy.open:
+        await asyncio.sleep(0.001)
+    raw: socket.socket = client.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.transport.abort()
+    await asyncio.sleep(0.05)  # until the proxy has seen it; if later, nothing is shown
+    await proxy.cut(reset=True)
+    assert proxy.open == 0
+    await proxy.aclose()  # raises what went wrong in it

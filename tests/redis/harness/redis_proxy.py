@@ -132,9 +132,10 @@ class _Connection:
             else:
                 await self._pass_on()
         finally:
-            if self._reset:
+            raw: socket.socket = self._writer.get_extra_info("socket")
+            # One that the client has ended meanwhile is closed already.
+            if self._reset and raw.fileno() >= 0:
                 # Closing with something still to send and no time to wait for it is a reset.
-                raw: socket.socket = self._writer.get_extra_info("socket")
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self._writer.transport.abort()
             await _closed(self._writer)
