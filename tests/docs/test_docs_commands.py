@@ -11,7 +11,14 @@ import typer
 from sessionkeeper.cli.app import make_app
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("performance.md", "benchmarking.md", "peers.md", "scaling.md", "checking.md")
+PAGES = (
+    "performance.md",
+    "benchmarking.md",
+    "peers.md",
+    "scaling.md",
+    "checking.md",
+    "fault-tests.md",
+)
 PERF = ROOT / "perf"
 
 pytestmark = pytest.mark.skipif(not PERF.is_dir(), reason="perf is not part of what is installed")

@@ -1,0 +1,130 @@
+"""Stores that are wrong on purpose: what looks for faults must report each of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from sessionkeeper import MessageEnvelope, RedisSessionStore, SessionError
+from sessionkeeper.backends.redis import opening
+from sessionkeeper.backends.redis.client.pipeline import Pipeline
+from sessionkeeper.backends.redis.delivery.writer_log import WriterLog
+from sessionkeeper.backends.sqlite.writer import SQLiteWriter
+
+__all__ = ["FLAWS", "SQLITE_FLAWS", "flawed", "flawed_file"]
+
+
+class Blind(WriterLog):
+    """What got no answer is sent again, as a client that retries does."""
+
+    def resolved(self, request: Any) -> tuple[bool, Any]:
+        super().resolved(request)
+        return False, None
+
+
+class Early(RedisSessionStore):
+    """What is not answered soon is acknowledged all the same."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._asked: set[asyncio.Future[int]] = set()
+        self._last = 0
+
+    async def add_frame(self, envelope: MessageEnvelope, /) -> int:
+        asked = asyncio.ensure_future(super().add_frame(envelope))
+        self._asked.add(asked)
+        asked.add_done_callback(self._forget)
+        done, _ = await asyncio.wait({asked}, timeout=0.1)
+        self._last = asked.result() if done else self._last + 1
+        return self._last
+
+    def _forget(self, asked: asyncio.Future[int]) -> None:
+        self._asked.discard(asked)
+        if not asked.cancelled():
+            asked.exception()
+
+
+class Mute(RedisSessionStore):
+    """A caller whose answer was lost never hears of it."""
+
+    async def add_frame(self, envelope: MessageEnvelope, /) -> int:
+        try:
+            return await super().add_frame(envelope)
+        except SessionError:
+            await asyncio.Event().wait()
+            raise
+
+
+class Liar(RedisSessionStore):
+    """It says the opposite of what became of an operation."""
+
+    async def resolve(self, operation_id: str, /) -> bool:
+        return not await super().resolve(operation_id)
+
+
+def _mixed(taken: Callable[[Pipeline], list[Any]]) -> Callable[[Pipeline], list[Any]]:
+    """Give the answers to two neighbours that asked the same kind of thing to each other."""
+
+    def mixed(self: Pipeline) -> list[Any]:
+        answers = taken(self)
+        calls = self.calls[self.loads :]
+        for place in range(len(answers) - 1):
+            one, two = calls[place], calls[place + 1]
+            if one.script is not None and one.script is two.script and one.reads and two.reads:
+                answers[place : place + 2] = answers[place + 1], answers[place]
+        return answers
+
+    return mixed
+
+
+FLAWS: dict[str, type[RedisSessionStore]] = {
+    "blind": RedisSessionStore,
+    "early": Early,
+    "mixed": RedisSessionStore,
+    "mute": Mute,
+    "liar": Liar,
+}
+"""Which store has it, by name: two of them are below the store."""
+SQLITE_FLAWS = ("late",)
+"""Those of a file: it is committed when the next batch begins, after the answer."""
+
+
+@contextmanager
+def flawed(flaw: str | None) -> Iterator[type[RedisSessionStore]]:
+    """Have that flaw; the store to use."""
+    if flaw == "blind":
+        with mock.patch.object(opening, "WriterLog", Blind):
+            yield RedisSessionStore
+    elif flaw == "mixed":
+        with mock.patch.object(Pipeline, "taken", _mixed(Pipeline.taken)):
+            yield RedisSessionStore
+    else:
+        yield FLAWS.get(flaw or "", RedisSessionStore)
+
+
+def flawed_file() -> None:
+    """Have this process answer before it commits to a file."""
+    open_whole = SQLiteWriter.open
+
+    def open_flawed(self: Any, post: Any) -> None:
+        open_whole(self, post)
+        self._execute = _late(self._execute)
+
+    SQLiteWriter.open = open_flawed  # type: ignore[method-assign]  # on purpose
+
+
+def _late(execute: Callable[..., object]) -> Callable[..., object]:
+    late: list[str] = []
+
+    def run(statement: str, *words: object) -> object:
+        if statement == "COMMIT":
+            late.append(statement)
+            return None
+        while late:
+            execute(late.pop())
+        return execute(statement, *words)
+
+    return run
