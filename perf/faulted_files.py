@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import multiprocessing
+import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -15,118 +17,64 @@ from random import Random
 from typing import Any
 
 from faulted_checks import Findings, Operation, Outcome, SessionRecord
-from faulted_flaws import flawed_file
 from faulted_lanes import Tally, compare
-from faulted_load import Caller, FaultLog
+from faulted_load import FaultLog
+from faulted_writer import LOCK_TIMEOUT, PID, SESSIONS
 from sessionkeeper import Session, SQLiteSessionStore
 
 __all__ = ["FileLane"]
 
 WRITERS = 3
 """Processes at once."""
-SESSIONS, CALLERS = 6, 32
-LOCK_TIMEOUT = 2.0
-OPENING = 30.0
-"""Seconds for the lock until a writer is ready: it makes no calls that are counted."""
 FRESH = 10
 """Rounds after which another file is begun: the making of one is disturbed as well."""
 
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["sessionkeeper"])
 
+class _Nursery:
+    """The process that forks the writers."""
 
-class _Reported(SessionRecord):
-    """Tells the process that compares what was asked and answered here."""
+    def __init__(self) -> None:
+        self._link, theirs = socket.socketpair()
+        # A session of its own: Ctrl-C is for the process that compares.
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("faulted_writer.py"))],
+            stdin=theirs.fileno(),
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            start_new_session=True,
+        )
+        theirs.close()
 
-    def __init__(self, session_id: str, findings: Findings, tell: Callable[[Any], None]) -> None:
-        super().__init__(session_id, findings)
-        self._tell = tell
+    def fork(self, *words: object) -> tuple[int, Connection]:
+        """Have a writer; its process id, and what it tells."""
+        heard, pipe = os.pipe()
+        socket.send_fds(self._link, [json.dumps(words).encode()], [pipe])
+        os.close(pipe)
+        (child,) = PID.unpack(self._link.recv(PID.size, socket.MSG_WAITALL))
+        return child, Connection(heard, writable=False)
 
-    def asked(self, operation: Operation) -> None:
-        self._tell(("asked", operation))
-
-    def told(self, operation: Operation) -> None:
-        super().told(operation)
-        self._tell(("told", operation))
-
-
-class _ReportedFindings(Findings):
-    def __init__(self, tell: Callable[[Any], None]) -> None:
-        super().__init__()
-        self._tell = tell
-
-    def add(self, kind: str, what: str) -> None:
-        self._tell(("found", kind, what))
-
-
-def be_writer(path: str, name: str, seed: float, broken: bool, pipe: Connection) -> None:
-    """Write until SIGTERM, and tell everything; Ctrl-C is for the process that started this."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.disable()  # each would say the same of its SQLite
-    if broken:
-        flawed_file()
-    with suppress(BrokenPipeError):
-        asyncio.run(_write(path, name, Random(seed), pipe.send))
-
-
-async def _write(path: str, name: str, random: Random, tell: Callable[[Any], None]) -> None:
-    going = True
-
-    def end() -> None:
-        nonlocal going
-        going = False
-
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
-    findings = _ReportedFindings(tell)
-    records: dict[str, SessionRecord] = {
-        key: _Reported(key, findings, tell) for key in (f"s{n}" for n in range(SESSIONS))
-    }
-
-    def on_call(key: str, begun: float, ended: float, outcome: Outcome) -> None:
-        tell(("call", key, begun, ended, outcome))
-
-    # It opens while others hold the file, or have just been killed with it.
-    async with SQLiteSessionStore(path, lock_timeout=OPENING) as store:
-        for key in records:
-            await store.get_or_create_session(Session.new(transport_type="stdio", id=key))
-    async with SQLiteSessionStore(path, lock_timeout=LOCK_TIMEOUT) as store:
-        tell(("ready",))
-        callers = [
-            Caller(
-                f"{name}.{number}",
-                store,
-                records=records,
-                on_call=on_call,
-                findings=findings,
-                deadline=LOCK_TIMEOUT,
-                random=Random(random.random()),
-            )
-            for number in range(CALLERS)
-        ]
-        await asyncio.gather(*(caller.run(lambda: going) for caller in callers))
-    tell(("closed",))
+    def close(self) -> None:
+        """End it; its writers are ended before."""
+        self._link.close()
+        self._process.wait()
 
 
 class _Writer:
     """One such process, and all it told."""
 
-    def __init__(self, path: Path, name: str, seed: float, *, broken: bool) -> None:
-        ours, theirs = _context.Pipe(duplex=False)
-        self.process = _context.Process(
-            target=be_writer, args=(str(path), name, seed, broken, theirs), daemon=True
-        )
-        self.process.start()
-        theirs.close()
+    def __init__(self, pid: int, pipe: Connection) -> None:
+        self._pid = pid
         self.ready = asyncio.Event()
+        self.killed = False
         self._loop = asyncio.get_running_loop()
-        self.told = asyncio.ensure_future(asyncio.to_thread(self._listen, ours))
+        self.told = asyncio.ensure_future(asyncio.to_thread(self._listen, pipe))
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it is there."""
-        pid = self.process.pid
-        if pid is not None and self.process.is_alive():
+        self.killed = self.killed or number is signal.SIGKILL
+        # As long as it can tell something, its number is not another's.
+        if not self.told.done():
             with suppress(ProcessLookupError):
-                os.kill(pid, number)
+                os.kill(self._pid, number)
 
     def _listen(self, pipe: Connection) -> list[Any]:
         heard: list[Any] = []
@@ -155,6 +103,7 @@ class FileLane:
     async def run(self, goes_on: Callable[[], bool]) -> None:
         """Make rounds until that is no longer so, one at least."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._nursery = await asyncio.to_thread(_Nursery)
         try:
             while True:
                 await self._round()
@@ -163,6 +112,7 @@ class FileLane:
         finally:
             for writer in self._writers:
                 writer.signal(signal.SIGKILL)
+            await asyncio.to_thread(self._nursery.close)
 
     async def _round(self) -> None:
         number = self.tally.rounds // FRESH
@@ -197,8 +147,8 @@ class FileLane:
 
     def _start(self, path: Path) -> _Writer:
         self._started += 1
-        name, seed = f"w{self._started}", self._random.random()
-        return _Writer(path, name, seed, broken=self._broken)
+        words = (str(path), f"w{self._started}", self._random.random(), self._broken)
+        return _Writer(*self._nursery.fork(*words))
 
     async def _end(self, writers: list[_Writer]) -> None:
         """Have them come to their end, and take in what they told."""
@@ -210,11 +160,10 @@ class FileLane:
             if not done:
                 self.findings.add("hung", "a writer that was asked to end does not")
                 writer.signal(signal.SIGKILL)
-            self._take(await writer.told)
-            await asyncio.to_thread(writer.process.join)
-            code = writer.process.exitcode
-            if code not in (0, -signal.SIGTERM, -signal.SIGKILL):
-                self.findings.add("failed", f"a writer ended by itself with {code}")
+            told = await writer.told
+            if not writer.killed and ("closed",) not in told[-1:]:
+                self.findings.add("failed", "a writer ended by itself")
+            self._take(told)
 
     def _take(self, told: list[Any]) -> None:
         open_ones: dict[tuple[str, float, tuple[str, ...]], Operation] = {}

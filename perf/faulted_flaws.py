@@ -11,18 +11,18 @@ from unittest import mock
 from sessionkeeper import MessageEnvelope, RedisSessionStore, SessionError
 from sessionkeeper.backends.redis import opening
 from sessionkeeper.backends.redis.client.pipeline import Pipeline
+from sessionkeeper.backends.redis.delivery.request import OPEN
 from sessionkeeper.backends.redis.delivery.writer_log import WriterLog
-from sessionkeeper.backends.sqlite.writer import SQLiteWriter
 
-__all__ = ["FLAWS", "SQLITE_FLAWS", "flawed", "flawed_file"]
+__all__ = ["FLAWS", "SQLITE_FLAWS", "flawed"]
 
 
 class Blind(WriterLog):
     """What got no answer is sent again, as a client that retries does."""
 
-    def resolved(self, request: Any) -> tuple[bool, Any]:
-        super().resolved(request)
-        return False, None
+    def resolve(self, request: Any) -> Any:
+        super().resolve(request)
+        return OPEN
 
 
 class Early(RedisSessionStore):
@@ -65,11 +65,11 @@ class Liar(RedisSessionStore):
         return not await super().resolve(operation_id)
 
 
-def _mixed(taken: Callable[[Pipeline], list[Any]]) -> Callable[[Pipeline], list[Any]]:
+def _mixed(own_answers: Callable[[Pipeline], list[Any]]) -> Callable[[Pipeline], list[Any]]:
     """Give the answers to two neighbours that asked the same kind of thing to each other."""
 
     def mixed(self: Pipeline) -> list[Any]:
-        answers = taken(self)
+        answers = own_answers(self)
         calls = self.calls[self.loads :]
         for place in range(len(answers) - 1):
             one, two = calls[place], calls[place + 1]
@@ -99,32 +99,7 @@ def flawed(flaw: str | None) -> Iterator[type[RedisSessionStore]]:
         with mock.patch.object(opening, "WriterLog", Blind):
             yield RedisSessionStore
     elif flaw == "mixed":
-        with mock.patch.object(Pipeline, "taken", _mixed(Pipeline.taken)):
+        with mock.patch.object(Pipeline, "own_answers", _mixed(Pipeline.own_answers)):
             yield RedisSessionStore
     else:
         yield FLAWS.get(flaw or "", RedisSessionStore)
-
-
-def flawed_file() -> None:
-    """Have this process answer before it commits to a file."""
-    open_whole = SQLiteWriter.open
-
-    def open_flawed(self: Any, post: Any) -> None:
-        open_whole(self, post)
-        self._execute = _late(self._execute)
-
-    SQLiteWriter.open = open_flawed  # type: ignore[method-assign]  # on purpose
-
-
-def _late(execute: Callable[..., object]) -> Callable[..., object]:
-    late: list[str] = []
-
-    def run(statement: str, *words: object) -> object:
-        if statement == "COMMIT":
-            late.append(statement)
-            return None
-        while late:
-            execute(late.pop())
-        return execute(statement, *words)
-
-    return run
