@@ -40,12 +40,14 @@ if TYPE_CHECKING:
         PlainSessionStore,
         RedisBackend,
         RedisSessionStore,
+        RestoreReport,
         SQLiteBackend,
         SQLiteSessionStore,
         StorageBackend,
         StorageFactory,
         ThreadSafeSessionStore,
         backend_from_url,
+        restore_backup,
     )
     from .values import (
         Atomicity,
@@ -137,6 +139,9 @@ __all__ = [
     "Durability",
     "Guarantees",
     "Scope",
+    # backups
+    "RestoreReport",
+    "restore_backup",
     # which one
     "MemoryBackend",
     "RedisBackend",

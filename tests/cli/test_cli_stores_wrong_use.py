@@ -69,7 +69,9 @@ def test_bad_arguments_are_told_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["ls", "show", "tail", "stats", "export", "import", "purge"])
+@pytest.mark.parametrize(
+    "command", [*("ls", "show", "tail", "stats", "export", "import", "purge"), "restore"]
+)
 def test_each_command_on_a_store_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` names what it wants, and the program names the command."""
     assert run([command, "--help"]) == 0

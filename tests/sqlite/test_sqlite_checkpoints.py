@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sessionkeeper import Durability, SQLiteSessionStore, StoreUnavailable
 from sessionkeeper.backends.sqlite import library, opening, writer
-from sessionkeeper.backends.sqlite.opening import connect
+from sessionkeeper.backends.sqlite.raw_connection import connect
 
 if TYPE_CHECKING:
     from tests.sqlite.conftest import Kit, Neighbours

@@ -131,7 +131,10 @@ CALLS: dict[str, list[Call]] = {
 }
 REFUSED = (SessionError, ValueError, TypeError, NotImplementedError)
 """The last is what a principal's view says of what concerns the whole store."""
-SILENT = {"list_sessions", "count_sessions", "statistics", "vacuum", "checkpoint", "check", "open"}
+SILENT = {
+    *("list_sessions", "count_sessions", "statistics", "vacuum", "checkpoint", "check", "open"),
+    "settle",
+}
 """What takes nothing."""
 ELSEWHERE = {"backup", "aclose", "crossing"}
 """A path, which is tested below; a time; what the facade for threads asks for."""

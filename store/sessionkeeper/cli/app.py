@@ -32,6 +32,7 @@ _OWN = {
     "import": "export_import",
     "copy": "copy",
     "purge": "export_import",
+    "restore": "restore",
 }
 """The module of each command of this package, in the order of the help."""
 _FUNCTIONS = {"export": "export_sessions", "import": "import_sessions"}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .config import MemoryBackend, RedisBackend, SQLiteBackend, StorageBackend, backend_from_url
     from .factory import StorageFactory
     from .redis import RedisSessionStore
+    from .restore import RestoreReport, restore_backup
     from .sqlite import SQLiteSessionStore
     from .third_party.store import OwnedSessionStore
     from .threads.facade import ThreadSafeSessionStore
@@ -33,6 +34,9 @@ __all__ = [
     # for threads
     "ThreadSafeSessionStore",
     "FrameReader",
+    # backups
+    "RestoreReport",
+    "restore_backup",
     # which one
     "MemoryBackend",
     "RedisBackend",
@@ -51,6 +55,8 @@ _MODULES = {
     "backend_from_url": "config",
     "StorageFactory": "factory",
     "RedisSessionStore": "redis",
+    "RestoreReport": "restore",
+    "restore_backup": "restore",
     "SQLiteSessionStore": "sqlite",
     "OwnedSessionStore": "third_party.store",
     "ThreadSafeSessionStore": "threads.facade",

@@ -11,7 +11,7 @@ from soleowner import ActorPair, Batch, Command, ThreadRunner, Transactions
 
 from ..backends.sqlite.files import StoreFiles
 from ..backends.sqlite.maintenance import VacuumStep, aside, back_up, check_pages, checkpoint
-from ..backends.sqlite.opening import resolved
+from ..backends.sqlite.raw_connection import resolved
 from ..backends.sqlite.reader import SQLiteReader
 from ..backends.sqlite.tables import SQLiteTables
 from ..backends.sqlite.writer import SQLiteWriter

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 
-from .opening import BUSY_SLICE, connect
+from .raw_connection import BUSY_SLICE, connect
 
 __all__ = ["bring_in"]
 

@@ -12,8 +12,8 @@ from soleowner import Command, Post, Transactions
 
 from .errors import FAILURES, FilesChanged, GivenUp, LockWait, fault_of, primary_code
 from .files import Look, StoreFiles
-from .opening import connect
 from .origin import Origin, origin_in_file, origin_seen, settled
+from .raw_connection import connect
 from .store_counters import SQLiteCounters
 from .tables import SQLiteTables
 

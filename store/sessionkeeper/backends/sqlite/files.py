@@ -19,7 +19,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from .errors import FilesChanged
-from .opening import connect
+from .raw_connection import connect
 
 __all__ = ["Look", "StoreFiles"]
 

@@ -21,11 +21,21 @@ from .checkpoints import bring_in
 from .errors import FAILURES, FilesChanged, LockWait, fault_of, primary_code
 from .files import StoreFiles
 from .frame_index import listed_wrongly
-from .opening import connect, sync
 from .origin import NEW_LINE
+from .raw_connection import connect, sync
+from .schema import migrate
 from .tables import SQLiteTables
 
-__all__ = ["VacuumStep", "aside", "back_up", "check_pages", "checkpoint"]
+__all__ = [
+    "VacuumStep",
+    "aside",
+    "back_up",
+    "check_pages",
+    "checkpoint",
+    "copy_pages",
+    "remove_files",
+    "run_in_thread",
+]
 
 R = TypeVar("R")
 
@@ -68,14 +78,22 @@ async def aside(path: str, files: StoreFiles, work: Callable[[sqlite3.Connection
             answer = fault.answer()
             raise answer from answer.__cause__
 
-    task = asyncio.ensure_future(asyncio.to_thread(run))
+    return await run_in_thread(run, stop)
+
+
+async def run_in_thread(work: Callable[[], R], stop: Event) -> R:
+    """Run work on another thread; a cancellation sets `stop` and waits until the work has ended.
+
+    Raises whatever the work raises.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(task)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as error:
         stop.set()
         await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()  # heard
+        if not task.cancelled() and task.exception() is None:
+            error.add_note("it was done by then")
         raise
 
 
@@ -88,28 +106,52 @@ def back_up(
     write-ahead log cannot begin anew meanwhile, so it grows by what is written.
     """
 
-    def going_on(status: int, remaining: int, total: int) -> None:
-        if stop.is_set():
-            raise InterruptedError
-
     if os.path.lexists(target):
         raise FileExistsError(target)
     new = f"{target}.{secrets.token_hex(8)}.new"
     os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     try:
-        source.execute("BEGIN")
-        source.execute("SELECT version FROM meta").fetchone()
-        with closing(connect(new)) as copy:
-            source.backup(copy, pages=_PAGES, progress=going_on)
-            copy.execute(NEW_LINE)
+        copy_pages(source, new, stop)
         look()
         sync(new)
         os.link(new, target)  # never over another file
         sync(str(Path(target).parent))
     finally:
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            with suppress(FileNotFoundError):
-                os.unlink(new + suffix)
+        remove_files(new)
+
+
+def copy_pages(
+    source: sqlite3.Connection,
+    new: str,
+    stop: Event,
+    on_progress: Callable[[int, int], object] = lambda done, total: None,
+) -> None:
+    """Copy one moment of a file to one that nobody else knows, and give that a line of its own.
+
+    `on_progress` is called with the pages copied and the pages in all. Raises `sqlite3.Error`, and
+    `InterruptedError` once `stop` is set.
+    """
+
+    def advance(status: int, remaining: int, total: int) -> None:
+        if stop.is_set():
+            raise InterruptedError
+        on_progress(total - remaining, total)
+
+    source.execute("BEGIN")
+    source.execute("SELECT version FROM meta").fetchone()
+    with closing(connect(new)) as copy:
+        source.backup(copy, pages=_PAGES, progress=advance)
+        # Without a log: closing brings one in and hides its errors, and the line would be lost.
+        copy.execute("PRAGMA journal_mode = MEMORY").fetchall()
+        migrate(copy)
+        copy.execute(NEW_LINE)
+
+
+def remove_files(path: str) -> None:
+    """Remove a file that only we know, and what SQLite made beside it."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        with suppress(FileNotFoundError):
+            os.unlink(path + suffix)
 
 
 def checkpoint(

@@ -51,7 +51,7 @@ def origin_seen(execute: Callable[[str], Any]) -> Origin | None:
 def origin_in_file(connect: Callable[[str, str], sqlite3.Connection], path: str) -> Origin | None:
     """Read it in the file itself, as if there were no log. Raises `sqlite3.Error`."""
     with closing(connect(path, "ro&immutable=1")) as connection:
-        connection.execute("PRAGMA writable_schema = ON")  # see `opening`
+        connection.execute("PRAGMA writable_schema = ON")  # see `validation`
         return origin_seen(connection.execute)
 
 

@@ -21,8 +21,9 @@ from .connection import SQLiteConnection
 from .errors import FAILURES, FilesChanged, LockWait, fault_of
 from .files import Look, StoreFiles
 from .library import warn_once
-from .opening import connect, open_file
+from .opening import open_file
 from .origin import NEW_EPOCH
+from .raw_connection import connect
 from .schema import PAGE_BYTES, VERSION
 from .store_counters import read_meta
 from .tables import SQLiteTables
