@@ -93,10 +93,6 @@ EXCESSES = {
     "bytes of a full session": Excess(
         "max_session_bytes", 200, sized(99, 101), appending(note()), 200
     ),
-    "bytes in all": Excess("max_total_bytes", 200, sized(120, 80), appending(note()), 200),
-    "bytes in all, by two": Excess(
-        "max_total_bytes", 200, sized(80), appending(*sized(60, 61)), 80
-    ),
     "a batch": Excess("max_frames_per_batch", 3, sized(0, 0, 0), appending(*sized(0) * 4), 4),
     **{
         f"depth of {depth}": Excess(
@@ -120,6 +116,20 @@ async def test_limit_error_tells_the_limit_and_the_current_value(
         await store.add_frames("a", excess.fits)
         async with Refusing(store, excess.limit, excess.current, excess.maximum):
             await excess.call(store)
+
+
+async def test_total_bytes_error_counts_the_bytes_of_all_sessions(design: Design) -> None:
+    """`max_total_bytes`: one frame or several, in a session that holds nothing itself."""
+    async with design(limits=StoreLimits(max_total_bytes=200)) as store:
+        for key in "abc":
+            await store.create_session(new_session(key))
+        await store.add_frame(note(id="a", size=120))
+        await store.add_frame(note(id="b", size=80))
+        async with Refusing(store, "max_total_bytes", 200, 200):
+            await store.add_frame(note(id="c"))
+        await store.delete_session("a")
+        async with Refusing(store, "max_total_bytes", 80, 200):
+            await store.add_frames("c", [note(id="c", size=60), note(id="c", size=61)])
 
 
 @pytest.mark.parametrize("field", ["metadata", "client_info", "server_info"])
