@@ -193,9 +193,7 @@ def test_an_interrupt_keeps_what_was_measured(start: Any, tmp_path: Path) -> Non
 
 
 @pytest.mark.any_loop
-def test_who_is_ended_while_a_store_is_filled_keeps_the_rounds_before(
-    start: Any, tmp_path: Path
-) -> None:
+def test_an_interrupt_during_the_fill_keeps_the_earlier_rounds(start: Any, tmp_path: Path) -> None:
     """SIGTERM does as Ctrl-C; of a round in which nothing was measured yet nothing is shown."""
     (tmp_path / "fills.py").write_text(OWN)
     asked = ["--mix", "read", "--callers", "1", "--seconds", "0.05", "--warmup", "0"]

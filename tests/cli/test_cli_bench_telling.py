@@ -54,7 +54,7 @@ def test_an_output_that_is_full_is_one_line(
 
 
 @pytest.mark.parametrize("as_json", [None, "-"])
-def test_that_nobody_reads_is_no_failure(
+def test_a_missing_reader_is_no_failure(
     as_json: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`bench | head`."""
@@ -90,7 +90,7 @@ def test_few_arrivals_are_not_none(rate: float, said: str) -> None:
     ("width", "shown"),
     [(40, ["ops/s"]), (52, ["ops/s", "p50"]), (80, ["ops/s", "p50", "p99"]), (200, [*_COLUMNS])],
 )
-def test_what_is_lost_is_shown_on_a_narrow_terminal_too(width: int, shown: list[str]) -> None:
+def test_lost_frames_are_shown_on_a_narrow_terminal(width: int, shown: list[str]) -> None:
     """Speeds make room for it."""
     cells = dict.fromkeys(_COLUMNS, "9.49 µs")
     rows = [("read-modify-write", cells, ("lost 664 of 1,419 updates", True))]

@@ -87,7 +87,7 @@ def test_a_copy_is_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("target", ["memory://", "nonsense", "redis://h?prefix=a b"])
-def test_a_target_that_is_none_is_told_before_anything_is_made(
+def test_an_unknown_target_is_reported_before_anything_is_created(
     target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line, exit code 2."""

@@ -21,7 +21,7 @@ ANSWER = b'{"jsonrpc":"2.0","id":1,"result":{}}'
 
 
 @pytest.mark.timeout(180)
-def test_what_is_stored_is_what_crossed_the_pipes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_stored_frames_equal_the_bytes_of_the_pipes(capsys: pytest.CaptureFixture[str]) -> None:
     """Real clients, real servers, one client killed: all is stored, byte for byte."""
     code = run(["demo", "--sessions", "3", "--json"])
     result = json.loads(capsys.readouterr().out)

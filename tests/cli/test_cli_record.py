@@ -32,7 +32,7 @@ def server(script: str, *arguments: str) -> tuple[str, ...]:
     return ("--", sys.executable, "-I", "-S", "-c", script, *arguments)
 
 
-def test_what_passes_is_recorded_and_summed_up(start: Start) -> None:
+def test_traffic_is_recorded_and_summarised(start: Start) -> None:
     """Bytes pass unchanged, the exit code is the server's, the summary is on stderr."""
     tap = start("record", "--json", *server(ANSWERING, "0"))
     out, err = tap.communicate(PING)

@@ -192,7 +192,7 @@ def test_of_a_session_with_a_malformed_line_nothing_is_imported(
         (3, '"delivery":{', '"delivery":{"via":"stdio","pid":18446744073709551616},"was":{'),
     ],
 )
-def test_values_out_of_bounds_are_told_by_their_line(
+def test_values_out_of_bounds_are_reported_by_their_line(
     stored: Path, line: int, found: str, wrong: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Not an error of some library, and no id that was made up."""
@@ -248,7 +248,7 @@ def test_what_was_imported_and_purged_is_counted_for_programs(
         (lambda lines: lines.__delitem__(slice(1, 5)), 22),
     ],
 )
-def test_what_is_no_whole_export_is_told_by_its_line(
+def test_an_incomplete_export_is_reported_by_its_line(
     stored: Path, edit: Edit, line: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Header, session, end: each is checked, so a file cut short is known."""

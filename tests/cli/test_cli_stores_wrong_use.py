@@ -24,7 +24,7 @@ URLS = ["memory://", "redis://user:hunter2@localhost", "nonsense", "", "sqlite:/
 
 @pytest.mark.parametrize("url", URLS)
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_a_store_that_is_none_is_told_in_one_line(
+def test_an_unknown_store_is_reported_in_one_line(
     command: list[str],
     url: str,
     tmp_path: Path,
@@ -56,7 +56,7 @@ def test_a_store_that_is_none_is_told_in_one_line(
         ["import", "sqlite:///no.db", "missing.jsonl"],
     ],
 )
-def test_bad_arguments_are_told_in_one_line(
+def test_bad_arguments_are_reported_in_one_line(
     arguments: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -80,7 +80,7 @@ def test_each_command_on_a_store_has_help(command: str, capsys: pytest.CaptureFi
     assert f" {command} " in capsys.readouterr().out
 
 
-def test_what_was_noted_of_an_error_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_notes_of_an_error_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """That half a session is left, say; also where Ctrl-C was what ended it."""
 
     async def fail(error: BaseException) -> int:

@@ -27,7 +27,7 @@ from sessionkeeper.cli.app import run
         ["record", "--store", "", "--", "cat"],
     ],
 )
-def test_wrong_use_is_told_in_one_line(
+def test_wrong_use_is_reported_in_one_line(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Unknown command, bad flag, bad value: one line and exit code 2."""
@@ -72,7 +72,7 @@ def test_a_missing_extra_is_named(missing: str, arguments: list[str], extra: str
     assert ended.stderr.count("\n") == 1
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """`--version` names the program and its version."""
     assert run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("sessionkeeper 0.")

@@ -44,7 +44,7 @@ async def progress(bench: Bench, replies: list[asyncio.Future[object]]) -> list[
     return [after - before for before, after in pairwise(seen)]
 
 
-async def test_who_would_not_wait_is_told_and_nothing_is_done(bench: Bench) -> None:
+async def test_a_caller_that_does_not_wait_is_refused_without_effect(bench: Bench) -> None:
     """Hazard 9 (python-sdk#1385, #2455) and Guarantees 6.3: `*_nowait` forms raise instead."""
     actor = await bench.open(capacity=2)
     await bench.hold(actor)

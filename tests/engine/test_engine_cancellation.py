@@ -131,7 +131,7 @@ async def test_an_error_for_a_caller_that_is_gone_does_not_end_the_owner(bench: 
     assert await actor.ask(bench.note("after")) == 1
 
 
-async def test_what_is_settled_stays_settled() -> None:
+async def test_a_settled_request_stays_settled() -> None:
     """Hazard 3 (aiodataloader#55): `done()`, not only `cancelled()`."""
     reply: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -198,7 +198,7 @@ async def test_callers_may_leave_just_when_their_place_is_free(
     assert [n for n in range(5) if replies[n].cancelled()] == [who]
 
 
-async def test_a_place_given_up_goes_to_the_next_in_line(bench: Bench) -> None:
+async def test_a_freed_place_in_the_mailbox_goes_to_the_next_waiter(bench: Bench) -> None:
     """Hazard 16: everyone in front is gone, and the last one need not ask again."""
     actor = await bench.open(capacity=1)
     await bench.hold(actor)

@@ -90,7 +90,7 @@ async def test_everyone_who_closes_waits_until_it_is_closed(bench: Bench) -> Non
     assert bench.runner.events == ["open", "closing", "closed"]
 
 
-async def test_what_is_left_after_the_timeout_is_answered_and_not_applied(bench: Bench) -> None:
+async def test_commands_left_after_the_timeout_are_answered_but_not_applied(bench: Bench) -> None:
     """Guarantees 13.1 and 4.1: in hand, in the mailbox, in line."""
     actor = await bench.open(capacity=2)
     held = await bench.hold(actor)
@@ -143,7 +143,7 @@ async def test_a_timeout_does_not_tear_the_runner_from_its_letting_go(bench: Ben
     assert bench.runner.events == ["open", "closing", "closed"]
 
 
-async def test_who_gives_up_closing_does_not_stop_the_draining(bench: Bench) -> None:
+async def test_cancelling_a_close_does_not_stop_the_draining(bench: Bench) -> None:
     """Guarantees 13.1, cancelled while it waits: what was queued is finished all the same."""
     actor = await bench.open(capacity=1)
     await bench.hold(actor)

@@ -71,7 +71,7 @@ async def test_a_stop_iteration_becomes_what_a_future_can_carry(bench: Bench) ->
 
 
 @pytest.mark.parametrize("error", [KeyError("bug"), StopIteration("bug"), asyncio.CancelledError()])
-async def test_a_crash_answers_everyone(bench: Bench, error: BaseException) -> None:
+async def test_a_crash_fails_every_waiting_caller(bench: Bench, error: BaseException) -> None:
     """Hazard 4 (openai-agents-python#4199): whatever ends the owner answers all.
 
     In the batch before the crash, the one that crashes, behind it, in the mailbox, in line.
@@ -123,7 +123,7 @@ async def test_every_later_call_is_refused_at_once(bench: Bench) -> None:
     assert isinstance(caught.value.__cause__, KeyError)
 
 
-async def test_who_asks_again_at_once_is_not_left_waiting(bench: Bench) -> None:
+async def test_a_caller_that_asks_again_at_once_is_served(bench: Bench) -> None:
     """Hazards 4 and 5: `ask` checks life and enqueues in one synchronous step.
 
     Told of the crash, each caller asks again before anyone else has had a turn.

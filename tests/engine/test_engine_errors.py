@@ -68,7 +68,7 @@ async def test_every_error_of_the_engine_is_translated(bench: Bench) -> None:
     assert met[5:] == [MailboxClosed, MailboxClosed]
 
 
-async def test_what_ends_the_owner_is_translated_for_those_who_wait(bench: Bench) -> None:
+async def test_waiting_callers_get_the_translated_crash(bench: Bench) -> None:
     """Guarantees 4.3 and 13.2: in hand, in the mailbox, in line, and later."""
     for error, expected in ((KeyError("bug"), OwnerCrashed), (None, MailboxClosed)):
         actor = bench.actor(translate=mine, capacity=1)

@@ -102,7 +102,7 @@ async def test_a_long_line_is_not_searched_at_every_put() -> None:
     assert looks <= 2 * 4096
 
 
-async def test_who_gave_up_in_line_takes_no_place() -> None:
+async def test_a_cancelled_waiter_takes_no_place_in_the_mailbox() -> None:
     """Hazard 16: the next who still waits moves up instead, at once."""
     mailbox: Mailbox[None] = Mailbox(2, 10)
     line = [envelope(weight) for weight in (9, 8, 7, 1, 2, 3)]

@@ -41,7 +41,7 @@ async def test_an_actor_that_is_not_open_says_how_to_open_it(bench: Bench) -> No
 
 
 @pytest.mark.parametrize("thing", [None, "text", 3, lambda _: 1, object()])
-async def test_what_is_no_command_is_a_type_error_at_the_call(bench: Bench, thing: Any) -> None:
+async def test_a_non_command_is_a_type_error_at_the_call(bench: Bench, thing: Any) -> None:
     """Guarantees 4.3: wrong types are `TypeError` at the call, and the owner lives on."""
     actor = await bench.open(capacity=1)
 

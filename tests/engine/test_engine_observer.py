@@ -46,7 +46,7 @@ def dial(monkeypatch: pytest.MonkeyPatch) -> Dial:
     return Dial(monkeypatch)
 
 
-async def test_an_observer_hears_of_each_batch(bench: Bench, dial: Dial) -> None:
+async def test_an_observer_is_called_for_each_batch(bench: Bench, dial: Dial) -> None:
     """How many commands, how long the first waited, how long serving took."""
     ear = Ear()
     async with Actor(bench.runner, observer=ear) as actor:
@@ -61,7 +61,7 @@ async def test_an_observer_hears_of_each_batch(bench: Bench, dial: Dial) -> None
         assert ear.heard == [(1, 0.0, 5.0), (2, 5.0, 5.0)]
 
 
-async def test_who_moves_up_waits_from_its_place_on(bench: Bench, dial: Dial) -> None:
+async def test_waiting_time_counts_from_the_place_in_the_mailbox(bench: Bench, dial: Dial) -> None:
     """The next batch begins when the one before is taken."""
     ear = Ear()
     async with Actor(bench.runner, capacity=1, observer=ear) as actor:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.engine.conftest import Bench
 
 
-async def test_closing_before_opening_means_never(bench: Bench) -> None:
+async def test_an_actor_closed_before_opening_cannot_be_opened(bench: Bench) -> None:
     """An actor is opened once, and a closed one is not opened."""
     actor = bench.actor()
     await actor.aclose()
@@ -63,7 +63,7 @@ async def test_an_actor_is_opened_once(bench: Bench) -> None:
         await actor.open()
 
 
-async def test_of_two_who_open_at_once_one_is_refused(bench: Bench) -> None:
+async def test_the_second_of_two_concurrent_opens_is_refused(bench: Bench) -> None:
     """There is one owner."""
     actor = bench.actor()
 

@@ -78,7 +78,7 @@ async def test_the_callers_of_one_turn_are_one_batch(bench: Bench) -> None:
     assert actor.statistics().largest_batch == 64
 
 
-async def test_who_comes_late_does_not_overtake_the_line(bench: Bench) -> None:
+async def test_a_late_caller_does_not_overtake_waiting_ones(bench: Bench) -> None:
     """A caller that asks as soon as it is answered stands behind those who wait."""
     actor = await bench.open(capacity=1)
     replies = [actor.ask(bench.note(n)) for n in range(4)]

@@ -92,7 +92,7 @@ async def test_what_both_do_is_counted_together(
     assert (pair.statistics().batches, pair.statistics().commands) == (3, 5)
 
 
-async def test_whoever_crashes_both_are_over(bench: Bench, pair: ActorPair[list[object]]) -> None:
+async def test_a_crash_of_either_ends_both(bench: Bench, pair: ActorPair[list[object]]) -> None:
     """The reader here; a writer under way is finished and answered."""
     held = await bench.hold(pair)
     with pytest.raises(OwnerCrashed):

@@ -145,7 +145,7 @@ async def test_an_error_is_not_kept_by_its_own_traceback(bench: Bench, crowd: Cr
 
 
 @pytest.mark.parametrize("thing", [None, "text", object()])
-async def test_what_is_no_command_harms_nobody_in_the_burst(
+async def test_a_non_command_in_a_burst_affects_no_other_caller(
     bench: Bench, crowd: Crowd, thing: Any
 ) -> None:
     """Wrong types are `TypeError` at the call, and the crossing goes on."""

@@ -78,7 +78,7 @@ async def test_a_timeout_is_a_number_of_seconds(
     assert bench.state == []
 
 
-async def test_closing_the_actor_answers_who_waits(bench: Bench, crowd: Crowd) -> None:
+async def test_closing_the_actor_answers_waiting_threads(bench: Bench, crowd: Crowd) -> None:
     """Queued commands are finished; later ones refused, in the calling thread already."""
     actor = await bench.open()
     port = actor.port()
@@ -94,7 +94,9 @@ async def test_closing_the_actor_answers_who_waits(bench: Bench, crowd: Crowd) -
     assert [type(each) for each in late] == [MailboxClosed]
 
 
-async def test_closing_in_time_answers_who_is_left(bench: Bench, crowd: Crowd) -> None:
+async def test_closing_with_a_deadline_answers_every_waiting_caller(
+    bench: Bench, crowd: Crowd
+) -> None:
     """With a timeout: certainly not applied."""
     actor = await bench.open()
     port = actor.port()

@@ -35,7 +35,7 @@ async def waiting(actor: Actor[Any], count: int = 1) -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_thread_that_gives_up_wakes_who_waits_behind(bench: Bench, crowd: Crowd) -> None:
+async def test_a_thread_that_gives_up_wakes_the_next_waiter(bench: Bench, crowd: Crowd) -> None:
     """Hazard 16: threads wake one another, and one that left breaks no chain."""
     actor = await bench.open()
     port = actor.port()
@@ -50,7 +50,7 @@ async def test_a_thread_that_gives_up_wakes_who_waits_behind(bench: Bench, crowd
         assert not [n for n in range(0, 24, 3) if isinstance(got[n], TimeoutError)]
 
 
-async def test_who_leaves_in_the_moment_of_crossing_leaves_nothing(
+async def test_a_caller_cancelled_while_crossing_threads_leaves_nothing(
     bench: Bench, crowd: Crowd
 ) -> None:
     """Neither its command is applied nor anything of it kept."""

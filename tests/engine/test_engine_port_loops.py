@@ -132,7 +132,7 @@ async def test_inside_a_command_it_raises(bench: Bench, crowd: Crowd) -> None:
     assert bench.state == []
 
 
-async def test_a_runner_on_a_thread_says_that_it_would_wait(bench: Bench, crowd: Crowd) -> None:
+async def test_a_command_on_another_thread_cannot_ask_its_owner(bench: Bench, crowd: Crowd) -> None:
     """Hazard 19: a command applied on another thread cannot ask its owner through a port."""
 
     class Elsewhere(LoopRunner[Any]):

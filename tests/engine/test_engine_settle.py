@@ -100,7 +100,7 @@ async def test_a_crash_or_a_deadline_settles_everything(bench: Bench) -> None:
     bench.surfaced.clear()
 
 
-async def test_who_gives_up_waiting_leaves_nothing(bench: Bench) -> None:
+async def test_a_cancelled_waiter_leaves_nothing_behind(bench: Bench) -> None:
     """The fences that are not awaited any more are dropped from a line that does not move."""
     actor = await bench.open(capacity=1)
     await bench.hold(actor)

@@ -64,7 +64,7 @@ def test_the_end_of_the_loop_answers_everyone_who_is_queued(
     assert bench.runner.events == ["open", "closing", "closed"]
 
 
-def test_the_end_of_the_loop_answers_who_asks_while_being_cancelled(
+def test_the_end_of_the_loop_answers_a_caller_that_asks_while_cancelled(
     bench_class: Callable[[], Bench], loop_factory: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
     """Hazard 18: a caller that says goodbye in its `finally`, before the owner is gone or after."""

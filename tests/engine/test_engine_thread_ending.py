@@ -56,7 +56,7 @@ async def test_closing_in_the_middle_of_a_batch_interrupts_it(desk: Desk, bench:
     assert ended()
 
 
-async def test_a_thread_that_never_comes_back_holds_nobody(
+async def test_a_thread_that_never_returns_blocks_nobody(
     bench: Bench, desk_class: type[Desk]
 ) -> None:
     """Hazard 12: who is told "certainly not applied" is told the truth, whenever it comes back."""
@@ -75,7 +75,9 @@ async def test_a_thread_that_never_comes_back_holds_nobody(
     assert desk.book.calls[-3:] == ["rollback", "tidy", "close"]
 
 
-async def test_of_a_commit_that_hangs_nobody_knows(bench: Bench, desk_class: type[Desk]) -> None:
+async def test_a_commit_that_hangs_has_an_unknown_outcome(
+    bench: Bench, desk_class: type[Desk]
+) -> None:
     """It has begun, and may stand: "certainly not applied" would be a guess."""
     desk = desk_class(bench, grace=0.05)
     await desk.actor.open()
@@ -127,7 +129,7 @@ async def test_a_deadline_reaches_a_closing_that_waits_already(
 
 
 @pytest.mark.parametrize("where", ["tidy", "rollback"])
-async def test_a_storage_that_breaks_its_word_ends_the_owner_and_hangs_nobody(
+async def test_a_storage_that_breaks_its_contract_crashes_the_owner_only(
     desk: Desk, bench: Bench, where: str
 ) -> None:
     """It must not raise there. The thread would end with it, and nobody be answered any more."""

@@ -53,7 +53,7 @@ async def test_an_expected_error_leaves_the_others_standing(desk: Desk, bench: B
 
 
 @pytest.mark.parametrize("step", ["begin", "commit"])
-async def test_when_the_storage_fails_everyone_is_refused(
+async def test_a_storage_failure_refuses_every_command_of_the_batch(
     desk: Desk, bench: Bench, step: str
 ) -> None:
     """Nothing stands, each caller has an error of its own, and the next batch is served."""
@@ -81,7 +81,7 @@ async def test_a_bug_takes_the_whole_batch_back(desk: Desk, bench: Bench) -> Non
     assert desk.book.calls[-1] == "close"
 
 
-async def test_who_gave_up_before_the_batch_begins_has_no_effect(desk: Desk, bench: Bench) -> None:
+async def test_a_caller_cancelled_before_its_batch_has_no_effect(desk: Desk, bench: Bench) -> None:
     """Guarantees 5.2; and a batch nobody waits for is no transaction."""
     await desk.actor.open()
     replies = [desk.actor.ask(bench.note(n)) for n in range(3)]
@@ -94,7 +94,7 @@ async def test_who_gave_up_before_the_batch_begins_has_no_effect(desk: Desk, ben
     assert desk.book.kept == [0, 2]
 
 
-async def test_a_command_that_asks_its_owner_is_told_so(desk: Desk, bench: Bench) -> None:
+async def test_a_command_that_asks_its_owner_gets_reentrant(desk: Desk, bench: Bench) -> None:
     """Guarantees 2.5: from the owner's thread it is `Reentrant`, from any other `WrongLoop`."""
     await desk.actor.open()
     caught: list[Exception] = []
@@ -110,7 +110,7 @@ async def test_a_command_that_asks_its_owner_is_told_so(desk: Desk, bench: Bench
     assert [type(error) for error in caught] == [Reentrant, WrongLoop]
 
 
-async def test_who_is_told_after_the_commit_cannot_ask(
+async def test_a_callback_after_the_commit_cannot_ask_the_owner(
     desk: Desk, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the loop, as the owner: it would wait for itself. Callers are answered all the same."""

@@ -71,7 +71,7 @@ CASES: dict[str, tuple[Call, list[Any]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_what_is_wrong_is_told_at_the_call(
+async def test_wrong_arguments_are_refused_at_the_call(
     manager: SessionManager, wire: Wire, case: str
 ) -> None:
     """`TypeError` or `ValueError`; sessions and numbers as before, the store alive."""

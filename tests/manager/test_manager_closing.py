@@ -230,7 +230,7 @@ class Slow(ActorSessionStore):
         return await super().add_frame(envelope)
 
 
-async def test_what_was_let_in_is_waited_for_on_any_store() -> None:
+async def test_closing_waits_for_every_accepted_operation() -> None:
     """A message on its way to a slow store is recorded and counted before the report is made."""
     async with Slow() as store, SessionManager.with_store(store) as manager:
         await opened(manager, "a")
@@ -250,7 +250,7 @@ async def test_what_was_let_in_is_waited_for_on_any_store() -> None:
         assert (numbers.answered, numbers.dropped, numbers.unmatched) == (1, 1, 0)
 
 
-async def test_what_misses_the_deadline_is_not_counted_twice() -> None:
+async def test_a_message_that_misses_the_deadline_is_counted_once() -> None:
     """Its store stays open and answers later: answered then, and never unmatched."""
     async with Slow() as store:
         config = ManagerConfig(close_timeout=0.01)
@@ -337,7 +337,7 @@ async def test_a_report_of_a_missed_deadline_counts_what_came_to_its_end(tmp_pat
     other.close()
 
 
-async def test_hooks_are_told_before_the_store_closes() -> None:
+async def test_hooks_run_before_the_store_closes() -> None:
     """What was done before is told, and a hook may still read; nothing is lost in the queue."""
     seen: list[str] = []
 

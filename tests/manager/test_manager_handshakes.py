@@ -134,7 +134,7 @@ async def test_of_two_handshakes_the_one_answered_counts(make: Make, first: int)
         assert other.revision == session.revision
 
 
-async def test_one_id_for_both_is_told_by_the_result(make: Make) -> None:
+async def test_one_id_in_both_directions_is_resolved_by_the_result(make: Make) -> None:
     """Only `initialize` is answered with a version, so what is of which can be seen."""
     async with make() as manager:
         await opened(manager)
@@ -166,7 +166,7 @@ async def test_one_id_for_one_version_is_not(make: Make) -> None:
         assert session.version_state.negotiated == NEW
 
 
-async def test_what_answers_nothing_settles_nothing(make: Make) -> None:
+async def test_a_response_to_no_request_settles_nothing(make: Make) -> None:
     """An unknown id, another type, the wrong way, another kind of request, a refused one."""
     async with make() as manager:
         await opened(manager)
@@ -261,7 +261,7 @@ async def test_what_the_log_tells_is_recorded_in_the_order_of_asking() -> None:
             assert not manager._services.handshakes._turns
 
 
-async def test_a_look_up_that_fails_or_is_cancelled_holds_up_nobody() -> None:
+async def test_a_failed_or_cancelled_look_up_delays_nobody() -> None:
     """Nothing was recorded, the next ones go on, and asked again it works."""
 
     class Failing(ActorSessionStore):
@@ -311,7 +311,7 @@ async def test_a_refused_request_offers_nothing() -> None:
         assert (await after(manager, discovered(1))).version_state.negotiated == NEW
 
 
-async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_pending_requests_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """By ids, over all sessions; what was let go of is found in the log."""
     monkeypatch.setattr(handshakes_module, "MOST_KEPT", 50)
     async with SessionManager(ManagerConfig.recording()) as manager:
@@ -331,7 +331,7 @@ async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (kept._kept, len(kept._sessions)) == (0, 0)
 
 
-async def test_a_usual_exchange_reads_nothing() -> None:
+async def test_an_ordinary_exchange_reads_nothing_from_the_store() -> None:
     """Reads are for what another manager recorded: none while this one has seen it all."""
     reads: list[str] = []
 

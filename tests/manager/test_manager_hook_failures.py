@@ -72,7 +72,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_failing_hook_is_reported_and_hurts_nobody(
+async def test_a_failing_hook_is_reported_and_affects_nobody_else(
     kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Counted, logged by type, given to `failed`; the callers and the other hooks go on."""

@@ -108,7 +108,7 @@ async def test_a_hook_runs_in_the_context_of_who_caused_the_event(make: Make, he
     assert heard.by == [session_id for _, session_id in heard.all]
 
 
-async def test_evictions_and_time_outs_are_told() -> None:
+async def test_evictions_and_time_outs_call_hooks() -> None:
     """A session that made room is evicted; a request without a response is given up."""
     heard, time = Heard(slowly=False), [0.0]
     limits = StoreLimits.model_validate({"max_sessions": 1, "sessions_full": "evict-idle"})
@@ -183,7 +183,7 @@ async def test_without_hooks_there_is_no_task_for_them(make: Make) -> None:
 
 
 @pytest.mark.parametrize("wrong", [5, "created", object()])
-def test_what_cannot_be_called_is_no_hook(wrong: Any) -> None:
+def test_a_hook_that_is_not_callable_is_refused(wrong: Any) -> None:
     """`TypeError` when the hooks are made, and when they are none."""
     for name in ("created", "ended", "request_timed_out", "failed"):
         with pytest.raises(TypeError, match="hook"):
@@ -192,7 +192,7 @@ def test_what_cannot_be_called_is_no_hook(wrong: Any) -> None:
         SessionManager(hooks=wrong)
 
 
-async def test_hooks_on_a_store_that_tells_nothing_are_refused() -> None:
+async def test_hooks_on_a_store_without_events_are_refused() -> None:
     """Never weakened in silence: `NotImplementedError` at opening, and nothing is left open."""
     async with ActorSessionStore() as store:
         view = store.for_principal("alice")

@@ -71,7 +71,7 @@ async def test_a_line_is_written_in_the_callers_context(caplog: pytest.LogCaptur
     assert seen == ["a", "b", "c"]
 
 
-async def test_nothing_is_written_when_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
+async def test_at_its_usual_level_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """At its usual level the logger costs one question an event."""
     caplog.set_level(logging.WARNING, NAME)
     async with SessionManager() as manager:
@@ -79,7 +79,7 @@ async def test_nothing_is_written_when_nobody_listens(caplog: pytest.LogCaptureF
     assert not [record for record in caplog.records if record.name == NAME]
 
 
-async def test_a_failing_log_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failing_log_affects_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
     """Counted; the owner lives, and the caller is answered."""
     caplog.set_level(logging.INFO, NAME)
 

@@ -92,7 +92,7 @@ async def test_a_third_partys_store_is_given_an_owner(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, 5, "memory://", object(), PlainSessionStore, {}])
-def test_what_is_no_store_is_a_type_error(wrong: object) -> None:
+def test_a_store_of_the_wrong_type_is_a_type_error(wrong: object) -> None:
     """`TypeError` when it is no store, and when a configuration is none."""
     with pytest.raises(TypeError, match="SessionStore"):
         SessionManager.with_store(wrong)  # type: ignore[arg-type]  # wrong on purpose
@@ -133,7 +133,7 @@ async def test_a_manager_keeps_sessions_in_a_file(tmp_path: Path) -> None:
     assert (session.id, created) == ("a", False)
 
 
-async def test_a_backend_that_is_not_there_says_so() -> None:
+async def test_a_missing_backend_is_reported() -> None:
     """What opening the store raises; nobody listens on port 1."""
     backend = RedisBackend(url=SecretStr("redis://127.0.0.1:1"))
     manager = SessionManager(ManagerConfig(backend=backend))
@@ -180,7 +180,9 @@ async def test_closing_does_not_wait_for_ever(wire: Wire) -> None:
         await hanging
 
 
-async def test_of_two_who_open_at_once_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_second_of_two_concurrent_opens_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """No second store, no second sweeper, however long the opening takes."""
     create = StorageFactory.create
 
@@ -270,7 +272,7 @@ async def test_closing_ends_an_opening_that_hangs(wire: Wire) -> None:
     assert report == ShutdownReport(0, 0, 0, deadline_missed=False)
 
 
-async def test_an_opening_that_ignores_its_end_is_told_of(wire: Wire) -> None:
+async def test_an_opening_that_ignores_cancellation_is_reported(wire: Wire) -> None:
     """Closing takes no longer than `close_timeout`; whatever opens later is closed again."""
     gate = asyncio.Event()
 

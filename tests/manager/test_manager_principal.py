@@ -76,7 +76,7 @@ def test_every_method_is_in_a_table() -> None:
 
 @pytest.mark.parametrize("owner", ["bob", None])
 @pytest.mark.parametrize("call", REACHES)
-async def test_anothers_session_is_as_if_it_were_not_there(
+async def test_another_principals_session_looks_missing(
     manager: SessionManager, wire: Wire, call: str, owner: str | None
 ) -> None:
     """The same error in all it tells; nothing changes, neither its log nor its requests."""
@@ -111,7 +111,9 @@ async def test_anothers_requests_are_not_shown(
     assert ASKED[call](bob, wire)
 
 
-async def test_ones_own_sessions_are_used_as_ever(manager: SessionManager, wire: Wire) -> None:
+async def test_a_view_uses_its_own_sessions_as_the_manager_does(
+    manager: SessionManager, wire: Wire
+) -> None:
     """Created, recorded into, negotiated and ended through the view alone."""
     alice = manager.for_principal("alice")
     session = await alice.create_session(transport_type="stdio", id="a")
@@ -234,7 +236,7 @@ async def test_anothers_messages_on_their_way_are_no_part_of_a_sessions_requests
         assert (numbers.started, numbers.answered, numbers.unmatched) == (1, 1, 0)
 
 
-async def test_what_all_principals_have_pending_is_not_told(make: Make, wire: Wire) -> None:
+async def test_a_view_does_not_show_the_pending_requests_of_all(make: Make, wire: Wire) -> None:
     """At `max_pending`, `current` is None; at the session's own limit it is told."""
     async with make(ManagerConfig(max_pending=2, max_pending_per_session=1)) as manager:
         alice, bob = manager.for_principal("alice"), manager.for_principal("bob")
@@ -272,7 +274,7 @@ async def test_of_a_session_made_elsewhere_the_requests_are_matched_too(wire: Wi
                 await alice.record(wire.ask(method="ping"))
 
 
-async def test_a_session_that_changed_hands_is_its_new_owners(
+async def test_a_session_with_a_new_principal_belongs_to_that_principal(
     manager: SessionManager, wire: Wire
 ) -> None:
     """Its old owner is told what he would be told if it were gone; so it is with its requests."""

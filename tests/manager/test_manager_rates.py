@@ -69,7 +69,7 @@ def test_without_a_burst_it_is_one_seconds_worth(time: Time, rate: float, burst:
     assert taken(RateLimiter(time, rate=rate, burst=None), "a") == burst
 
 
-def test_it_says_when_to_come_again(time: Time) -> None:
+def test_a_rate_limit_says_when_to_retry(time: Time) -> None:
     """`retry_after` seconds later one more is taken, and not before."""
     limiter = RateLimiter(time, rate=4.0, burst=2)
     assert taken(limiter, "a") == 2
@@ -176,7 +176,7 @@ async def test_sessions_that_take_nothing_have_no_bucket(time: Time) -> None:
         assert len(rates) == 1
 
 
-async def test_what_another_limit_refuses_costs_no_rate(time: Time) -> None:
+async def test_a_message_refused_by_another_limit_costs_no_rate(time: Time) -> None:
     """An error means no effect."""
     async with (
         ActorSessionStore() as store,

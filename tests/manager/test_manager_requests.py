@@ -72,7 +72,7 @@ async def test_a_response_answers_its_request(manager: SessionManager) -> None:
     assert await numbers(manager) == {"started": 2, "answered": 2}
 
 
-async def test_what_answers_nothing_is_recorded_and_counted(manager: SessionManager) -> None:
+async def test_a_response_to_no_request_is_recorded_and_counted(manager: SessionManager) -> None:
     """Another id, another type of id, the wrong way, another session, an error without an id."""
     await opened(manager, "a", "b")
     await manager.record(request("a", 1))
@@ -194,7 +194,7 @@ async def test_a_cancelled_callers_response_leaves_the_request_waiting() -> None
 
 
 @pytest.mark.parametrize("raw", [True, False])
-async def test_who_asked_may_cancel(manager: SessionManager, raw: bool) -> None:
+async def test_the_requester_can_cancel(manager: SessionManager, raw: bool) -> None:
     """`notifications/cancelled` of the same side, with the same type of id; never `initialize`."""
     await opened(manager, "a")
     for each in (request("a", 1), request("a", "x", DOWN)):

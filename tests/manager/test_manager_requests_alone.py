@@ -249,7 +249,7 @@ def test_a_refused_request_makes_no_other_ambiguous(tracker: RequestTracker) -> 
     assert (numbers.answered, numbers.ambiguous, numbers.latency.count) == (1, 0, 1)
 
 
-def test_of_one_id_what_can_be_cancelled_is(tracker: RequestTracker) -> None:
+def test_of_requests_with_one_id_the_cancellable_one_is_cancelled(tracker: RequestTracker) -> None:
     """`initialize` is passed over, in whatever order the two came."""
     hello = tracker.start("a", UP, 1, "initialize")
     assert hello is not None
@@ -453,7 +453,7 @@ def test_which_sessions_wait_for_an_id(tracker: RequestTracker) -> None:
     assert tracker.sessions_awaiting(UP, 2) == ()
 
 
-def test_when_none_is_left_it_is_told(tracker: RequestTracker) -> None:
+def test_the_end_of_the_last_one_is_reported(tracker: RequestTracker) -> None:
     """Once the last one is settled, and not before."""
     told: list[int] = []
     tracker.when_none = lambda: told.append(len(tracker))

@@ -113,7 +113,7 @@ async def test_a_failing_step_is_reported_and_the_others_go_on(
     assert "canary" not in caplog.text
 
 
-async def test_what_the_store_cannot_do_is_told_once(
+async def test_a_missing_feature_of_the_store_is_logged_once(
     time: Time, work: Work, caplog: pytest.LogCaptureFixture
 ) -> None:
     """`NotImplementedError`: the sweeper goes on without that step, and says so."""
@@ -179,7 +179,7 @@ async def test_a_sweeper_that_dies_is_started_again(
     assert caplog.text.count("is started again") == 1
 
 
-async def test_with_nothing_ever_due_there_is_no_task(time: Time) -> None:
+async def test_without_any_deadline_there_is_no_sweeper_task(time: Time) -> None:
     """No sweeper that wakes up for nothing."""
 
     async def then(sweeper: Sweeper) -> None:

@@ -162,7 +162,7 @@ async def test_many_expire_in_batches(time: Time) -> None:
     assert all(count % 10 == 0 or count == 95 for count in seen)
 
 
-async def test_what_the_sweeper_does_is_an_event_of_nobodys_context(time: Time) -> None:
+async def test_events_of_the_sweeper_have_an_empty_context(time: Time) -> None:
     """Ended and deleted are told as any other; in an empty context."""
     told: list[tuple[str, str, str]] = []
     who.set("opener")

@@ -53,7 +53,7 @@ async def test_asked_again_the_answer_is_the_same(manager: SessionManager) -> No
     assert await manager.get_session("a") == before
 
 
-async def test_what_is_settled_is_not_changed(manager: SessionManager) -> None:
+async def test_a_settled_request_does_not_change(manager: SessionManager) -> None:
     """`VersionConflict` for another one: no renegotiation and no downgrade."""
     await opened(manager)
     await manager.negotiate_version("a", "2025-11-25")

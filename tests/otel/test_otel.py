@@ -194,7 +194,7 @@ async def test_a_store_without_a_mailbox_is_measured_without_one(export: Export)
 @pytest.mark.parametrize(
     "wrong", [{"interval": 0}, {"interval": -1}, {"interval": "x"}, {"name": ""}, {"name": 5}]
 )
-def test_wrong_configuration_is_told_at_once(wrong: dict[str, Any]) -> None:
+def test_a_wrong_configuration_is_refused_at_once(wrong: dict[str, Any]) -> None:
     """`TypeError` or `ValueError`."""
     with pytest.raises((TypeError, ValueError)):
         Telemetry(PlainSessionStore(), **wrong)

@@ -15,7 +15,7 @@ async def ended(bench: Bench, **past: float) -> list[str]:
     return [session.id for session in await bench.store.expire_sessions(**past)]  # type: ignore[arg-type]  # limit too
 
 
-async def test_activity_elsewhere_spares(bench: Bench) -> None:
+async def test_activity_elsewhere_keeps_a_session_alive(bench: Bench) -> None:
     """Another process's frame counts from when it came, though the owner was not told."""
     await bench.create(*"ab")
     bench.wait(8)
@@ -26,7 +26,7 @@ async def test_activity_elsewhere_spares(bench: Bench) -> None:
     assert await ended(bench, idle=10) == ["a"]
 
 
-async def test_a_restart_makes_nobody_younger(bench: Bench) -> None:
+async def test_a_restart_does_not_reset_the_age_of_sessions(bench: Bench) -> None:
     """What was before the owner is dated by the inner store's times."""
     await bench.create(*"ab")
     bench.wait(6)
@@ -60,9 +60,7 @@ async def test_a_wall_clock_that_jumps_ends_nothing_early(bench: Bench, jump: fl
 
 
 @pytest.mark.parametrize("skew", [-3600.0, 3600.0])
-async def test_a_store_whose_clock_is_wrong_is_measured_by_the_owners(
-    bench: Bench, skew: float
-) -> None:
+async def test_ages_use_the_clock_of_the_owner_not_of_the_store(bench: Bench, skew: float) -> None:
     """What goes through the owner: created, used, changed and ended on its own steady clock."""
     bench.skew = skew
     await bench.create(*"abcde")
@@ -83,7 +81,7 @@ async def test_a_store_whose_clock_is_wrong_is_measured_by_the_owners(
     assert await ended(bench, idle=10) == ["a", "b", "c"]
 
 
-async def test_activity_in_the_future_is_taken_for_activity_now(bench: Bench) -> None:
+async def test_activity_in_the_future_counts_as_activity_now(bench: Bench) -> None:
     """Where the inner store's clock is ahead, what it shows elsewhere is as old as its sight."""
     bench.skew = 3600.0
     await bench.elsewhere.create_session(bench.session("a"))

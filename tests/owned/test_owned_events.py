@@ -28,7 +28,7 @@ class DiskFullError(Exception):
 whose: ContextVar[str] = ContextVar("whose", default="nobody's")
 
 
-async def test_what_happens_through_the_owner_is_told_in_order(bench: Bench) -> None:
+async def test_events_through_the_owner_come_in_order(bench: Bench) -> None:
     """Created, its states, its end, deleted or purged; frames, tags and misses are no events."""
     bench.listen()
     (a,) = await bench.create("a")
@@ -70,7 +70,7 @@ async def test_the_state_before_is_the_true_one(bench: Bench) -> None:
     ]
 
 
-async def test_what_did_not_happen_is_not_told(bench: Bench) -> None:
+async def test_a_failed_operation_sends_no_event(bench: Bench) -> None:
     """An inner store that fails changed nothing: no event, no count, nobody is forgotten."""
     (a,) = await bench.create("a")
     bench.listen()
@@ -92,7 +92,7 @@ async def test_what_did_not_happen_is_not_told(bench: Bench) -> None:
     assert await bench.store.list_sessions() == [a]
 
 
-async def test_a_session_that_is_known_is_not_read_before_each_update(bench: Bench) -> None:
+async def test_a_known_session_is_not_read_before_each_update(bench: Bench) -> None:
     """The state before is noted: one round trip, not two."""
     (session,) = await bench.create("a")
     asked: list[str] = []
@@ -106,7 +106,7 @@ async def test_a_session_that_is_known_is_not_read_before_each_update(bench: Ben
     assert asked == ["update_session"] * 2
 
 
-async def test_the_session_told_is_the_one_stored(bench: Bench) -> None:
+async def test_the_session_of_an_event_is_the_one_stored(bench: Bench) -> None:
     """As it is afterwards; one that is gone, as it was last."""
     told: list[SessionEvent] = []
     bench.store.subscribe(lambda event, _: told.append(event))
@@ -120,7 +120,7 @@ async def test_the_session_told_is_the_one_stored(bench: Bench) -> None:
     assert [event.ended for event in told] == [False, True, False]
 
 
-async def test_it_is_told_once_also_if_its_caller_was_cancelled(bench: Bench) -> None:
+async def test_a_cancelled_callers_event_is_sent_once(bench: Bench) -> None:
     """Cancelled at any moment: whole and told, or not at all; in the caller's own context."""
     told: list[str] = []
 
@@ -144,7 +144,7 @@ async def test_it_is_told_once_also_if_its_caller_was_cancelled(bench: Bench) ->
     assert (await bench.counted()).created == len(there)
 
 
-async def test_a_listener_must_not_ask_the_owner_but_a_task_of_its_may(bench: Bench) -> None:
+async def test_a_listener_cannot_ask_the_owner_but_its_task_can(bench: Bench) -> None:
     """It runs as the owner: asking raises. What it starts runs later, and is nobody's caller."""
     tasks: list[asyncio.Task[int]] = []
     refused: list[str] = []
@@ -165,7 +165,7 @@ async def test_a_listener_must_not_ask_the_owner_but_a_task_of_its_may(bench: Be
     assert await tasks[1] == 0
 
 
-async def test_who_no_longer_listens_hears_nothing(bench: Bench) -> None:
+async def test_an_unsubscribed_listener_gets_no_event(bench: Bench) -> None:
     """`subscribe` returns what ends it; what happens elsewhere is not told at all."""
     stop = bench.listen()
     await bench.create("a")
@@ -179,7 +179,7 @@ async def test_who_no_longer_listens_hears_nothing(bench: Bench) -> None:
     assert bench.heard == [("created", "a", None)]
 
 
-async def test_a_batch_that_stops_at_an_error_told_what_came_before(bench: Bench) -> None:
+async def test_a_batch_stopped_by_an_error_sends_the_events_before_it(bench: Bench) -> None:
     """Where the inner store has no batch of its own, each update is known and told."""
     sessions = await bench.create(*"abc")
     bench.listen()

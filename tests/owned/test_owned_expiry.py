@@ -24,7 +24,7 @@ async def ended(bench: Bench, **past: float) -> list[str]:
     return [session.id for session in await bench.store.expire_sessions(**past)]  # type: ignore[arg-type]  # limit too
 
 
-async def test_what_is_idle_or_old_is_ended_and_answered_as_stored(bench: Bench) -> None:
+async def test_idle_or_old_sessions_are_ended_and_returned_as_stored(bench: Bench) -> None:
     """`timed-out`; the longest idle first, then the oldest; at most so many."""
     for key in "abcd":
         await bench.create(key)
@@ -40,7 +40,7 @@ async def test_what_is_idle_or_old_is_ended_and_answered_as_stored(bench: Bench)
     assert await ended(bench, idle=6, age=8) == ["b"]
 
 
-async def test_activity_through_the_owner_spares(bench: Bench) -> None:
+async def test_activity_through_the_owner_keeps_a_session_alive(bench: Bench) -> None:
     """A frame, frames deleted, a change: it is not idle, but gets no younger."""
     await bench.create(*"abcd")
     await bench.store.add_frame(bench.note(1, "b"))
@@ -77,7 +77,7 @@ async def test_a_session_in_use_elsewhere_is_left_alone(bench: Bench) -> None:
     assert (await bench.store.get_session("e")).state is SessionState.INITIALIZING
 
 
-async def test_an_error_after_some_were_ended_loses_none_of_them(
+async def test_an_error_during_a_sweep_loses_no_ended_session(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     """They have ended, so they are answered, and the error is logged by name; else it is raised."""
@@ -108,7 +108,7 @@ async def test_an_error_after_some_were_ended_loses_none_of_them(
     assert await bench.elsewhere.count_sessions() == 2
 
 
-async def test_nobody_is_in_between_in_a_sweep(bench: Bench) -> None:
+async def test_no_operation_runs_in_the_middle_of_a_sweep(bench: Bench) -> None:
     """One operation of the owner: who asks meanwhile is answered by what is after it."""
     await bench.create(*"abc")
     seen: list[int] = []
@@ -146,7 +146,7 @@ async def test_what_ended_before_is_purged_by_the_inner_stores_times(bench: Benc
     assert [s.id for s in await bench.store.list_sessions()] == ["d"]
 
 
-async def test_a_session_created_anew_elsewhere_is_not_purged(bench: Bench) -> None:
+async def test_a_session_recreated_elsewhere_is_not_purged(bench: Bench) -> None:
     """Looked at again just before: the id is that of a live session now."""
     await bench.create("a")
     await bench.turn()
@@ -161,7 +161,7 @@ async def test_a_session_created_anew_elsewhere_is_not_purged(bench: Bench) -> N
     assert await bench.elsewhere.count_sessions() == 1
 
 
-async def test_a_store_that_notes_no_end_is_purged_by_activity(bench: Bench) -> None:
+async def test_a_store_without_end_times_is_purged_by_last_activity(bench: Bench) -> None:
     """Its last activity stands for its end."""
     await bench.create("a")
     bench.wait(1)

@@ -18,7 +18,7 @@ def ids(page: SessionPage) -> list[str]:
     return [session.id for session in page.sessions]
 
 
-async def test_what_was_there_before_comes_first(bench: Bench) -> None:
+async def test_existing_sessions_come_first(bench: Bench) -> None:
     """In order of creation, whatever was looked at or created before the first page."""
     for key in "abc":
         await bench.elsewhere.create_session(bench.session(key))
@@ -28,7 +28,7 @@ async def test_what_was_there_before_comes_first(bench: Bench) -> None:
     assert ids(await bench.store.find_sessions(ALL)) == [*"abcd"]
 
 
-async def test_a_session_created_anew_elsewhere_is_another_one(bench: Bench) -> None:
+async def test_a_session_recreated_elsewhere_is_a_different_session(bench: Bench) -> None:
     """It comes after those that were there, and is not taken for the one that is gone."""
     await bench.create(*"abc")
     page = await bench.store.find_sessions(ALL, limit=2)
@@ -41,7 +41,7 @@ async def test_a_session_created_anew_elsewhere_is_another_one(bench: Bench) -> 
     assert ids(await bench.store.find_sessions(ALL)) == ["a", "c", "b"]
 
 
-async def test_a_session_created_anew_in_the_same_moment_is_another_one(bench: Bench) -> None:
+async def test_a_session_recreated_in_the_same_moment_is_a_different_session(bench: Bench) -> None:
     """Through the owner, even the time of creation may be the same."""
     await bench.create(*"ab")
     cursor = (await bench.store.find_sessions(ALL, limit=1)).cursor
@@ -50,7 +50,7 @@ async def test_a_session_created_anew_in_the_same_moment_is_another_one(bench: B
     assert ids(await bench.store.find_sessions(ALL, cursor=cursor)) == ["b", "a"]
 
 
-async def test_a_store_that_lists_in_no_order_is_walked_all_the_same(bench: Bench) -> None:
+async def test_a_store_that_lists_in_any_order_can_be_paged(bench: Bench) -> None:
     """The places are the owner's: each is seen exactly once, also if the listing is shuffled."""
     await bench.create(*"abcdefgh")
     method = type(bench.inner).list_sessions
@@ -72,7 +72,7 @@ async def test_a_store_that_lists_in_no_order_is_walked_all_the_same(bench: Benc
     assert sorted(seen) == [*"abcdefgh"]
 
 
-async def test_a_page_of_a_third_partys_store_looks_at_a_bounded_number(bench: Bench) -> None:
+async def test_a_page_of_a_third_partys_store_reads_a_bounded_number(bench: Bench) -> None:
     """Pages without a match are empty, go on, and come to an end."""
     for n in range(LOOKS + 11):
         await bench.elsewhere.create_session(
@@ -87,7 +87,7 @@ async def test_a_page_of_a_third_partys_store_looks_at_a_bounded_number(bench: B
     assert second.cursor is None
 
 
-async def test_what_the_owner_notes_is_bounded_by_the_sessions_there_are(bench: Bench) -> None:
+async def test_the_bookkeeping_of_the_owner_is_bounded_by_the_sessions(bench: Bench) -> None:
     """Sessions that come and go, here or elsewhere, leave nothing behind."""
     roll = bench.store._notes.roll
     for n in range(20):

@@ -51,7 +51,7 @@ WHOLE: dict[str, Callable[[AtomicSessionStore], object]] = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-async def test_anothers_session_is_not_there(bench: Bench, call: str) -> None:
+async def test_another_principals_session_is_not_found(bench: Bench, call: str) -> None:
     """`SessionNotFound`, told exactly as for one that never was; nothing has happened."""
     await bench.create("a", principal="alice")
     for owner in ("bob", None):
@@ -65,7 +65,7 @@ async def test_anothers_session_is_not_there(bench: Bench, call: str) -> None:
         await bench.store.delete_session("b")
 
 
-async def test_its_own_sessions_are_used_as_ever(bench: Bench) -> None:
+async def test_a_view_uses_its_own_sessions_as_the_store_does(bench: Bench) -> None:
     """Created with the principal, then everything the store can do."""
     view = bench.store.for_principal("alice")
     created = await view.create_session(bench.session("a"))
@@ -94,7 +94,7 @@ async def test_its_own_sessions_are_used_as_ever(bench: Bench) -> None:
     await bench.counted()
 
 
-async def test_nothing_is_given_away_or_taken(bench: Bench) -> None:
+async def test_a_view_cannot_give_away_or_take_a_session(bench: Bench) -> None:
     """Another's principal is `ValueError`, a taken id is told, and a forged snapshot is a miss."""
     view = bench.store.for_principal("alice")
     mine = await view.create_session(bench.session("a"))
@@ -153,7 +153,9 @@ async def test_the_check_and_the_operation_are_one_step(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("call", WHOLE)
-async def test_what_concerns_the_whole_store_is_refused_in_a_view(bench: Bench, call: str) -> None:
+async def test_a_view_refuses_operations_on_the_whole_third_party_store(
+    bench: Bench, call: str
+) -> None:
     """`NotImplementedError`, at once."""
     with pytest.raises(NotImplementedError, match="concerns the whole store"):
         WHOLE[call](bench.store.for_principal("alice"))
@@ -174,7 +176,7 @@ async def test_a_view_of_a_view_is_itself(bench: Bench) -> None:
         await view.count_sessions()
 
 
-async def test_what_a_view_does_is_told_and_counted(bench: Bench) -> None:
+async def test_operations_of_a_view_send_events_and_are_counted(bench: Bench) -> None:
     """Events and numbers are the whole store's."""
     bench.listen()
     view = bench.store.for_principal("alice")
@@ -198,7 +200,7 @@ class LastMissing(PlainSessionStore):
 
 
 @pytest.mark.parametrize("inner", [PlainSessionStore, LastMissing])
-async def test_a_batch_names_the_first_not_to_be_seen_whether_it_is_there_or_not(
+async def test_a_batch_names_the_first_session_the_principal_cannot_see(
     inner: type[PlainSessionStore], bench: Bench
 ) -> None:
     """Whatever the inner store's own batch says of those it misses."""
@@ -221,7 +223,7 @@ async def test_a_batch_names_the_first_not_to_be_seen_whether_it_is_there_or_not
     assert told == [["theirs", "none", "theirs", "theirs", "none"]] * 2
 
 
-async def test_a_view_is_not_told_how_much_all_hold(
+async def test_errors_in_a_view_do_not_show_totals_of_the_store(
     only_ten: Callable[[SessionStore], Relay], bench: Bench
 ) -> None:
     """`current` is None at every limit of the inner store but those of a session or a call."""

@@ -36,7 +36,7 @@ class OwnBatch(PlainSessionStore):
 
 @pytest.mark.parametrize("managers", [False, True], ids=["store", "manager"])
 @pytest.mark.parametrize("batch", ["of the interface", "of its own"])
-async def test_another_principals_sessions_cannot_be_told_from_none(
+async def test_another_principals_sessions_look_like_missing_ones(
     batch: str, managers: bool, only_ten: Callable[[SessionStore], Relay]
 ) -> None:
     """Random programs, as on the other stores: the same answers, errors and end."""
@@ -53,7 +53,7 @@ async def test_another_principals_sessions_cannot_be_told_from_none(
     await run_programs(make, range(10), managers=managers)
 
 
-async def test_a_view_that_says_whom_the_inner_store_misses_is_caught(
+async def test_a_view_that_leaks_missing_ids_is_caught(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The test above can fail: here the inner store's batch says which id it does not have."""

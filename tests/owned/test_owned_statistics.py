@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ENDS = (SessionState.CLOSED, SessionState.FAILED, SessionState.TIMED_OUT)
 
 
-async def test_each_thing_is_counted_once(bench: Bench) -> None:
+async def test_each_operation_is_counted_once(bench: Bench) -> None:
     """Created, deleted, purged, ended; frames added and removed, with their session too."""
     await bench.create(*"abcd")
     await bench.create("e", state="failed")
@@ -45,7 +45,7 @@ async def test_each_thing_is_counted_once(bench: Bench) -> None:
     assert (await bench.store.statistics()).bytes is None
 
 
-async def test_what_was_there_before_counts_as_created(bench: Bench) -> None:
+async def test_existing_sessions_count_as_created(bench: Bench) -> None:
     """With its frames, whether it is first met by a listing or by an operation on it."""
     for key in "abc":
         await bench.elsewhere.create_session(bench.session(key))
@@ -58,7 +58,7 @@ async def test_what_was_there_before_counts_as_created(bench: Bench) -> None:
     assert counters.ended[SessionState.CLOSED] == 1
 
 
-async def test_what_happens_elsewhere_counts_when_it_is_seen(bench: Bench) -> None:
+async def test_changes_made_elsewhere_count_when_they_are_seen(bench: Bench) -> None:
     """Sessions that come, change and go past the owner; frames too."""
     await bench.create(*"abc")
     await bench.store.add_frame(bench.note(1, "a"))
@@ -84,7 +84,7 @@ async def test_what_happens_elsewhere_counts_when_it_is_seen(bench: Bench) -> No
     assert (counters.created, counters.deleted) == (5, 2)
 
 
-async def test_what_went_through_the_owner_counts_also_if_it_is_gone_elsewhere(
+async def test_operations_through_the_owner_count_even_if_deleted_elsewhere(
     bench: Bench,
 ) -> None:
     """Frames appended here, in a session that another process deleted before anybody looked."""

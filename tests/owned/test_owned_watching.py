@@ -91,7 +91,7 @@ async def test_a_crash_of_a_third_partys_owner_ends_every_watcher(
     assert told.value.__cause__ is not None
 
 
-async def test_what_is_written_past_the_owner_is_yielded_when_the_session_is_seen(
+async def test_frames_written_elsewhere_are_yielded_when_the_session_is_read(
     bench: Bench,
 ) -> None:
     """Only this object's own writes wake at once; any look at the session brings the rest."""
@@ -142,7 +142,7 @@ async def test_frames_are_numbered_right_while_others_append(bench: Bench) -> No
     assert await bench.store.read_frames("a", after=7) == []
 
 
-async def test_a_log_that_never_holds_still_is_given_up(bench: Bench) -> None:
+async def test_copying_a_log_that_keeps_changing_is_abandoned(bench: Bench) -> None:
     """Not for ever: the frames cannot be numbered, and that is told."""
     await bench.create("a")
     await bench.store.add_frame(bench.note())
@@ -161,7 +161,7 @@ async def test_a_log_that_never_holds_still_is_given_up(bench: Bench) -> None:
     assert reads == 16
 
 
-async def test_a_watcher_is_told_that_the_log_was_replaced() -> None:
+async def test_a_watcher_gets_an_error_when_the_log_is_replaced() -> None:
     """A third party's store that came back as it was before, and took other frames since."""
     inner = PlainSessionStore()
     async with OwnedSessionStore(inner) as store:

@@ -90,7 +90,7 @@ async def test_a_change_is_applied_before_what_is_asked_after_it(
 
 
 @pytest.mark.parametrize("ttl", [None, 3600.0])
-async def test_what_is_asked_together_is_applied_in_the_order_of_asking(
+async def test_concurrent_commands_are_applied_in_the_order_of_asking(
     ttl: float | None, server: RedisServer, key_prefix: str
 ) -> None:
     """Writes and reads, by their answers and by what is there then."""

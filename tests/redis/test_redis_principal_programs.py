@@ -12,7 +12,7 @@ from sessionkeeper import RedisSessionStore, Session, SessionNotFound
 
 
 @pytest.mark.parametrize("managers", [False, True], ids=["store", "manager"])
-async def test_another_principals_sessions_cannot_be_told_from_none(
+async def test_another_principals_sessions_look_like_missing_ones(
     managers: bool, server: RedisServer, key_prefix: str
 ) -> None:
     """Random programs, as on the other stores: the same answers, errors and end."""

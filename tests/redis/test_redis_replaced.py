@@ -56,7 +56,7 @@ async def lost_tail(
 
 
 @pytest.mark.parametrize("more", [0, 1, 3, 4, 9])
-async def test_a_watcher_is_told_that_the_log_was_replaced(more: int, fleet: Fleet) -> None:
+async def test_a_watcher_gets_an_error_when_the_log_is_replaced(more: int, fleet: Fleet) -> None:
     """Whether the log is shorter than what it read, as long, or longer."""
     async with lost_tail(fleet) as (_, other, watcher), asyncio.timeout(30):
         await add(other, *(f"kept{n}" for n in range(more)))

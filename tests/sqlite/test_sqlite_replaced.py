@@ -24,7 +24,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("more", [0, 1, 4])
-async def test_a_watcher_is_told_that_the_log_was_replaced(more: int, tmp_path: Path) -> None:
+async def test_a_watcher_gets_an_error_when_the_log_is_replaced(more: int, tmp_path: Path) -> None:
     """Whether the log is shorter than what it read, or longer."""
     file, backup = tmp_path / "store.db", tmp_path / "backup.db"
     async with SQLiteSessionStore(file) as store:

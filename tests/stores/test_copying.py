@@ -111,7 +111,7 @@ for _name in STEPS.split():
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-async def test_a_copy_cut_at_any_operation_goes_on_and_doubles_nothing(*, after: bool) -> None:
+async def test_a_copy_stopped_at_any_operation_resumes_without_duplicates(*, after: bool) -> None:
     """For every k the k-th operation at the target is the last; the same call finishes the work."""
     async with ActorSessionStore() as source:
         await fill(source)
@@ -133,7 +133,7 @@ async def test_a_copy_cut_at_any_operation_goes_on_and_doubles_nothing(*, after:
         assert await held(source) == expected
 
 
-async def test_an_answer_that_is_lost_is_looked_up_and_nothing_is_doubled() -> None:
+async def test_a_lost_answer_is_looked_up_without_duplicates() -> None:
     """`OutcomeUnknown` at any operation: the copy finds out itself and goes on."""
     async with ActorSessionStore() as source:
         await fill(source)
@@ -147,7 +147,7 @@ async def test_an_answer_that_is_lost_is_looked_up_and_nothing_is_doubled() -> N
                 break
 
 
-async def test_a_copy_again_brings_nothing_and_finds_the_same() -> None:
+async def test_copying_again_adds_nothing() -> None:
     """The second run compares everything, and has the digest of the first."""
     async with ActorSessionStore() as source, ActorSessionStore() as target:
         await fill(source)
@@ -170,7 +170,7 @@ async def test_two_copies_at_once_bring_each_frame_once() -> None:
         assert await held(target) == await held(source)
 
 
-async def test_what_was_written_since_comes_along_the_next_time() -> None:
+async def test_new_frames_are_copied_the_next_time() -> None:
     """Frames, an end, and a log that has been trimmed in between."""
     async with ActorSessionStore() as source, ActorSessionStore() as target:
         await fill(source)
@@ -243,7 +243,7 @@ async def test_a_session_that_ended_at_the_target_with_another_log_is_reported()
         assert report.differences == ["session live: it has ended at the target with another log"]
 
 
-async def test_what_the_target_reads_back_is_what_is_compared() -> None:
+async def test_a_copy_compares_what_the_target_reads_back() -> None:
     """A target that loses a byte is found out."""
 
     class Forgetful(ActorSessionStore):
@@ -263,7 +263,7 @@ async def test_what_the_target_reads_back_is_what_is_compared() -> None:
         assert named == ["session closed", "session live"]
 
 
-async def test_a_log_trimmed_while_it_is_read_is_begun_again() -> None:
+async def test_reading_restarts_when_the_log_is_trimmed() -> None:
     """Both then begin at the same number, with the same frames."""
 
     class Trimming(ActorSessionStore):
@@ -300,7 +300,7 @@ class Remade(ActorSessionStore):
         return await super().read_frames(session_id, **options)
 
 
-async def test_a_log_that_is_another_one_meanwhile_is_not_copied_by_half() -> None:
+async def test_a_log_replaced_during_a_copy_is_not_copied_in_part() -> None:
     """The beginning of one and the end of another are no log: it is reported."""
     async with Remade() as source, ActorSessionStore() as target:
         await fill(source)
@@ -309,7 +309,7 @@ async def test_a_log_that_is_another_one_meanwhile_is_not_copied_by_half() -> No
         assert report.sessions == 4
 
 
-async def test_a_session_deleted_meanwhile_is_gone_at_the_target_too() -> None:
+async def test_a_session_deleted_during_a_copy_is_deleted_at_the_target() -> None:
     """What this call had made of it is taken back."""
 
     class Leaving(ActorSessionStore):

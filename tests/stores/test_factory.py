@@ -92,7 +92,7 @@ async def test_a_bad_url_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, 5, b"memory://", ["memory://"], object(), MemoryBackend])
-async def test_what_is_neither_is_a_type_error(wrong: object) -> None:
+async def test_a_value_of_another_type_is_a_type_error(wrong: object) -> None:
     """Wrong types are `TypeError`."""
     with pytest.raises(TypeError):
         await StorageFactory.create(wrong)  # type: ignore[arg-type]  # wrong on purpose
@@ -128,7 +128,7 @@ async def test_a_backend_without_its_extra_says_which(
     )
 
 
-async def test_memory_works() -> None:
+async def test_the_factory_opens_a_memory_store() -> None:
     """The store comes open; limits and capacity are the configuration's."""
     store = await StorageFactory.create("memory://")
     assert isinstance(store, ActorSessionStore)

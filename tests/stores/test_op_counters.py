@@ -199,7 +199,7 @@ class Pair:
 
 @pytest.mark.parametrize("sessions", SessionsFull)
 @pytest.mark.parametrize("frames", FramesFull)
-async def test_a_store_counts_as_a_model_does(
+async def test_counters_agree_with_a_model(
     design: Design, sessions: SessionsFull, frames: FramesFull
 ) -> None:
     """Whatever is done, in whatever order: sessions, frames, principals, counters, refusals."""

@@ -151,7 +151,7 @@ async def test_refusals_are_counted_by_their_kind(store: AtomicSessionStore) -> 
     assert refusals == {"SessionNotFound": 2, "SessionExists": 1, "InvalidTransition": 1}
 
 
-async def test_who_is_cancelled_while_queued_is_not_refused() -> None:
+async def test_a_caller_cancelled_while_queued_is_not_counted_as_refused() -> None:
     """It was not answered at all."""
     async with ActorSessionStore() as store:
         task = asyncio.create_task(store.get_session("nobody"))

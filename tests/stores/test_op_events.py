@@ -54,7 +54,7 @@ async def test_each_kind_is_told_once_in_order_of_happening(design: Design) -> N
     ]
 
 
-async def test_the_session_told_is_what_the_caller_is_answered(store: AtomicSessionStore) -> None:
+async def test_the_session_of_an_event_equals_the_reply(store: AtomicSessionStore) -> None:
     """Its revision, its end, its frames; one that is gone, as it was last."""
     log = EventLog(store)
     created = await store.create_session(new_session())
@@ -69,7 +69,7 @@ async def test_the_session_told_is_what_the_caller_is_answered(store: AtomicSess
     assert len(log.events) == 3
 
 
-async def test_a_batch_and_a_sweep_tell_of_each_session(design: Design) -> None:
+async def test_batches_and_sweeps_send_one_event_per_session(design: Design) -> None:
     """`update_sessions_batch` in its order, `expire_sessions` and `purge_sessions` in theirs."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store:
@@ -90,14 +90,14 @@ async def test_a_batch_and_a_sweep_tell_of_each_session(design: Design) -> None:
         assert log.take() == ["purged a", "purged b"]
 
 
-async def test_get_or_create_tells_only_who_creates(store: AtomicSessionStore) -> None:
+async def test_get_or_create_sends_an_event_only_for_the_creator(store: AtomicSessionStore) -> None:
     """One of many racing callers."""
     log = EventLog(store)
     await asyncio.gather(*(store.get_or_create_session(new_session()) for _ in range(16)))
     assert log.take() == ["created a"]
 
 
-async def test_what_is_no_event_is_not_told(store: AtomicSessionStore) -> None:
+async def test_operations_without_an_event_send_none(store: AtomicSessionStore) -> None:
     """Frames, activity, a change that leaves the state; and nothing that only reads."""
     held = await store.create_session(new_session())
     log = EventLog(store)
@@ -112,7 +112,7 @@ async def test_what_is_no_event_is_not_told(store: AtomicSessionStore) -> None:
     assert log.take() == []
 
 
-async def test_a_refused_operation_tells_nothing(design: Design) -> None:
+async def test_a_refused_operation_sends_no_event(design: Design) -> None:
     """Nothing happened, also in a batch of which a part would have been good."""
     limits = StoreLimits(max_sessions=2, max_frames_per_session=1)
     async with design(limits=limits) as store:
@@ -154,7 +154,7 @@ async def test_an_event_comes_with_the_context_of_its_caller(store: AtomicSessio
         assert context[whose] == context.run(whose.get) == event.session.id
 
 
-async def test_it_is_told_though_its_caller_is_cancelled_meanwhile() -> None:
+async def test_the_event_is_sent_although_its_caller_is_cancelled() -> None:
     """The owner had taken the command: it happened, so it is told, once, in its context."""
     async with ActorSessionStore() as store:
         log = EventLog(store)
@@ -182,7 +182,7 @@ async def test_it_is_told_though_its_caller_is_cancelled_meanwhile() -> None:
         assert [context[whose] for context in log.contexts] == ["the caller's"] * 3
 
 
-async def test_nothing_is_told_of_who_is_cancelled_while_queued() -> None:
+async def test_a_caller_cancelled_while_queued_sends_no_event() -> None:
     """Certainly no effect, so no event."""
     async with ActorSessionStore() as store:
         log = EventLog(store)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ERRORS = [ValueError, StopIteration, asyncio.CancelledError, GeneratorExit, RecursionError]
 
 
-async def test_listeners_are_told_in_the_order_they_came(store: CommandStore) -> None:
+async def test_listeners_get_events_in_the_order_of_subscription(store: CommandStore) -> None:
     """And the same one twice is told twice, until one of the two is taken away."""
     heard: list[str] = []
 
@@ -44,7 +44,7 @@ async def test_listeners_are_told_in_the_order_they_came(store: CommandStore) ->
     assert heard == ["twice b", "other b"]
 
 
-async def test_who_has_left_hears_nothing(store: CommandStore) -> None:
+async def test_a_listener_that_unsubscribed_gets_no_event(store: CommandStore) -> None:
     """Of what happens later; and nothing is kept of it."""
     log = EventLog(store)
     heard: list[SessionEvent] = []
@@ -73,7 +73,7 @@ async def test_a_listener_can_leave_while_it_listens(store: CommandStore) -> Non
     assert first.take() == last.take() == ["created a", "created b"]
 
 
-async def test_who_subscribes_while_one_is_told_hears_the_next(store: CommandStore) -> None:
+async def test_a_subscriber_added_during_an_event_gets_the_next_one(store: CommandStore) -> None:
     """Not the event that is being told."""
     late: list[Any] = []
     store.subscribe(lambda _, __: late.append(EventLog(store)))
@@ -83,7 +83,7 @@ async def test_who_subscribes_while_one_is_told_hears_the_next(store: CommandSto
 
 
 @pytest.mark.parametrize("error", ERRORS)
-async def test_a_listener_that_raises_hurts_nobody(
+async def test_an_error_in_a_listener_affects_nobody_else(
     store: CommandStore, error: type[BaseException], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The caller is answered, other listeners hear, the owner lives; only the type is logged."""

@@ -40,7 +40,7 @@ async def expired(store: AtomicSessionStore, **past: Any) -> list[str]:
     return [session.id for session in await store.expire_sessions(**past)]
 
 
-async def test_what_is_idle_is_ended(design: Design) -> None:
+async def test_idle_sessions_are_ended(design: Design) -> None:
     """It becomes `timed-out` and is returned as stored; `ended_at` is now, activity as it was."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store:
@@ -62,7 +62,7 @@ async def test_what_is_idle_is_ended(design: Design) -> None:
 
 
 @pytest.mark.parametrize("step", ACTIVITY)
-async def test_activity_spares_idle_ones(design: Design, step: str) -> None:
+async def test_activity_keeps_a_session_alive(design: Design, step: str) -> None:
     """Touched, appended to, changed: it is not idle; the one beside it is."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store:
@@ -77,7 +77,7 @@ async def test_activity_spares_idle_ones(design: Design, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", ACTIVITY)
-async def test_activity_does_not_make_young(design: Design, step: str) -> None:
+async def test_activity_does_not_reset_the_age(design: Design, step: str) -> None:
     """`age` counts from creation."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store:
@@ -109,7 +109,7 @@ async def test_idle_and_age_together(design: Design) -> None:
         assert (await store.get_session("fresh")).ended_at is None
 
 
-async def test_at_most_so_many_the_longest_idle_first(design: Design) -> None:
+async def test_a_sweep_is_bounded_and_takes_the_longest_idle_first(design: Design) -> None:
     """`limit`, over both kinds together."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store:
@@ -156,7 +156,7 @@ async def test_an_expired_session_is_closed(design: Design) -> None:
 
 @pytest.mark.parametrize("jump", [-1e9, 1e9])
 @owned_too
-async def test_ages_are_not_of_the_wall_clock(design: Design, jump: float) -> None:
+async def test_ages_do_not_depend_on_the_wall_clock(design: Design, jump: float) -> None:
     """A wall clock that jumps ends nobody and spares nobody."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store:

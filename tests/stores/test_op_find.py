@@ -99,7 +99,7 @@ async def walk(store: AtomicSessionStore, query: SessionQuery, limit: int) -> li
 
 
 @owned_too
-def test_a_query_finds_what_a_look_at_all_would(design: Design, loop_factory: LoopFactory) -> None:
+def test_a_query_finds_the_same_as_a_full_scan(design: Design, loop_factory: LoopFactory) -> None:
     """Each field alone and all together; all of it, in order of creation, whatever the limit."""
     clock = FakeClock()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
@@ -156,7 +156,7 @@ async def test_a_session_is_found_as_it_is_now(store: AtomicSessionStore) -> Non
     ],
     ids=str,
 )
-def test_a_wrong_query_cannot_be_made(fields: dict[str, Any]) -> None:
+def test_a_wrong_query_is_refused_by_the_constructor(fields: dict[str, Any]) -> None:
     """Told where it is made: a lone string, a time without a zone, a field there is not."""
     with pytest.raises(ValidationError):
         SessionQuery(**fields)

@@ -114,7 +114,7 @@ async def test_a_cursor_past_the_end_finds_nothing(store: AtomicSessionStore) ->
     assert await store.find_sessions(ALL, cursor="9" * 18) == SessionPage((), None)
 
 
-async def test_a_page_looks_at_a_bounded_number(store: AtomicSessionStore) -> None:
+async def test_a_page_reads_a_bounded_number_of_sessions(store: AtomicSessionStore) -> None:
     """Bounded work a page: pages without a match are empty, go on, and come to an end."""
     for n in range(3 * LOOKS):
         await store.create_session(new_session(f"s{n}", tags={"t"} if n == 2_500 else ()))
@@ -145,7 +145,7 @@ async def test_a_page_looks_at_a_bounded_number(store: AtomicSessionStore) -> No
 
 
 @pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
-async def test_many_that_are_gone_cost_little(store: AtomicSessionStore) -> None:
+async def test_many_missing_sessions_cost_little(store: AtomicSessionStore) -> None:
     """Where 3,000,000 sessions were deleted, a walk steps over their numbers at once."""
     tables = tables_of(store)
     await store.create_session(new_session("first"))
@@ -159,7 +159,7 @@ async def test_many_that_are_gone_cost_little(store: AtomicSessionStore) -> None
 
 
 @pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
-async def test_no_shelf_is_kept_for_nobody(store: AtomicSessionStore) -> None:
+async def test_no_list_is_kept_for_a_principal_without_sessions(store: AtomicSessionStore) -> None:
     """Sessions that come and go for ever leave nothing behind in the order of creation."""
     for n in range(3_000):
         await store.create_session(new_session(f"s{n}"))

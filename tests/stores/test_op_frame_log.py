@@ -54,7 +54,7 @@ def test_a_log_is_a_queue_that_can_be_read_anywhere(steps: list[tuple[str, int]]
         assert log.read(middle, 3) == [*model][middle : middle + 3]
 
 
-def test_holes_are_closed() -> None:
+def test_trimming_one_by_one_uses_no_more_memory() -> None:
     """Trimming for ever one by one costs no memory: holes are never the greater part for long."""
     log = FrameLog()
     log.extend(records(0, 10))
@@ -66,7 +66,7 @@ def test_holes_are_closed() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 64, 65, 200])
-def test_what_is_dropped_is_let_go(count: int) -> None:
+def test_dropped_frames_are_released(count: int) -> None:
     """At once, before its hole is closed."""
 
     log = FrameLog()

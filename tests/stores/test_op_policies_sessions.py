@@ -44,7 +44,7 @@ async def counted(store: AtomicSessionStore) -> tuple[int, int, int]:
     return now.counters.created, now.counters.evicted, sum(now.sessions.values())
 
 
-async def test_reject_refuses_whoever_has_ended(design: Design) -> None:
+async def test_reject_evicts_no_session_even_an_ended_one(design: Design) -> None:
     """The default: a store never evicts on its own."""
     assert StoreLimits().sessions_full is SessionsFull.REJECT
     async with design(limits=limits(SessionsFull.REJECT, 2)) as store:
@@ -118,7 +118,7 @@ async def test_the_session_being_created_is_never_evicted(design: Design) -> Non
 
 
 @pytest.mark.parametrize("ended", [True, False])
-async def test_a_refused_create_evicts_nobody(design: Design, ended: bool) -> None:
+async def test_a_refused_create_evicts_no_session(design: Design, ended: bool) -> None:
     """Too much metadata, an id that is taken, a version that may not be; counted as refusals."""
     full = limits(SessionsFull.EVICT_IDLE, 2, max_metadata_bytes=50)
     async with design(limits=full) as store:
@@ -138,7 +138,7 @@ async def test_a_refused_create_evicts_nobody(design: Design, ended: bool) -> No
         assert refusals == {"LimitExceeded": 1, "SessionExists": 1, "VersionConflict": 1}
 
 
-async def test_racing_at_the_limit_there_is_never_one_too_many(design: Design) -> None:
+async def test_racing_creators_never_exceed_max_sessions(design: Design) -> None:
     """64 callers, each answered; a full store is neither over nor below its limit."""
     async with design(limits=limits(SessionsFull.EVICT_IDLE, 10)) as store:
         log = EventLog(store)
@@ -165,7 +165,7 @@ async def test_racing_at_the_limit_there_is_never_one_too_many(design: Design) -
         assert set(created) - set(evicted) == there
 
 
-async def test_racing_to_be_refused_nobody_slips_in(design: Design) -> None:
+async def test_racing_evictions_never_exceed_the_limit(design: Design) -> None:
     """With `evict-ended` as many get in as there were ended ones, and no more."""
     async with design(limits=limits(SessionsFull.EVICT_ENDED, 20)) as store:
         for n in range(20):
@@ -210,7 +210,7 @@ async def test_an_evicted_id_can_come_back_as_another_session(design: Design) ->
         assert await store.add_frame(note()) == 1
 
 
-async def test_evicting_among_all_other_work_comes_to_an_end(design: Design) -> None:
+async def test_evicting_beside_other_work_finishes(design: Design) -> None:
     """Nobody waits for ever, whatever is being done to the evicted."""
     async with design(limits=limits(SessionsFull.EVICT_IDLE, 5)) as store:
 

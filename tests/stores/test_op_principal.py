@@ -71,7 +71,7 @@ async def test_a_session_cannot_be_given_away(store: CommandStore, to: str | Non
     assert await store.count_frames("a") == 0
 
 
-async def test_a_change_that_is_no_session_is_told_as_in_the_store(store: CommandStore) -> None:
+async def test_a_change_that_returns_no_session_raises_as_in_the_store(store: CommandStore) -> None:
     """`TypeError`; an error of its own reaches its caller; the same session changes nothing."""
     alice = store.for_principal("alice")
     held = await alice.create_session(new_session())
@@ -105,7 +105,7 @@ async def test_a_batch_with_one_foreign_session_is_refused_whole(
 
 
 @pytest.mark.parametrize("method", ["get_sessions_batch", "update_sessions_batch"])
-async def test_in_a_batch_too_anothers_session_is_as_if_it_were_not_there(
+async def test_in_a_batch_another_principals_session_looks_missing(
     store: CommandStore, method: str
 ) -> None:
     """Nor can be told by what is said first, where something else is wrong as well."""
@@ -152,7 +152,7 @@ async def test_a_watcher_of_a_session_that_changes_hands_ends_at_once(store: Com
 
 
 @pytest.mark.parametrize("taken", [True, False])
-async def test_a_watcher_is_not_told_who_has_the_id_of_a_session_that_went(
+async def test_a_watcher_does_not_learn_who_reuses_a_deleted_id(
     store: CommandStore, taken: bool
 ) -> None:
     """Its session is over: it ends, as where nobody has the id."""
@@ -168,7 +168,7 @@ async def test_a_watcher_is_not_told_who_has_the_id_of_a_session_that_went(
     assert await read_to_end(watcher) == []
 
 
-async def test_whose_a_session_is_cannot_change_between_check_and_act(store: CommandStore) -> None:
+async def test_the_principal_cannot_change_between_check_and_operation(store: CommandStore) -> None:
     """64 callers write through alice's view while the session changes hands all the time.
 
     The log says whose it is, in the same step as it changes hands: what alice wrote stands where
@@ -241,7 +241,7 @@ async def test_a_view_of_a_closed_store_is_closed() -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, 5, b"alice", ["alice"], "", "x" * 1025])
-async def test_a_principal_is_a_text(store: CommandStore, wrong: Any) -> None:
+async def test_a_principal_must_be_a_string(store: CommandStore, wrong: Any) -> None:
     """Of 1 to 1,024 characters, as a session's."""
     with pytest.raises((TypeError, ValueError), match="principal"):
         store.for_principal(wrong)
@@ -249,7 +249,7 @@ async def test_a_principal_is_a_text(store: CommandStore, wrong: Any) -> None:
         store.for_principal("alice").for_principal(wrong)
 
 
-async def test_a_view_is_a_view_of_one(store: CommandStore) -> None:
+async def test_a_view_belongs_to_one_principal(store: CommandStore) -> None:
     """It promises what its store does, shows nobody's name, and leads to nobody else's."""
     alice = store.for_principal("alice")
     assert alice.for_principal("alice") is alice
@@ -274,7 +274,7 @@ async def test_no_attribute_of_a_view_leads_to_the_store(
 
 
 @pytest.mark.parametrize("held", [4, 7])
-async def test_a_view_is_not_told_how_much_all_hold(design: Design, held: int) -> None:
+async def test_errors_in_a_view_do_not_show_totals_of_the_store(design: Design, held: int) -> None:
     """`current` is None at a limit of the whole store; at one of a session or a call it is told."""
     size = len(note().message)
     limits = StoreLimits(max_sessions=2, max_total_bytes=8 * size, max_frames_per_batch=5)
@@ -306,7 +306,7 @@ async def test_a_view_is_not_told_how_much_all_hold(design: Design, held: int) -
         ]
 
 
-async def test_a_view_weighs_as_much_in_the_mailbox() -> None:
+async def test_a_command_of_a_view_has_the_same_weight() -> None:
     """A mailbox bounded by bytes counts the frames that come through a view."""
     size = len(note().message)
     async with ActorSessionStore(capacity_bytes=2 * size) as store:

@@ -9,7 +9,7 @@ from tests.support.stores import Design
 
 
 @pytest.mark.parametrize("managers", [False, True], ids=["store", "manager"])
-async def test_another_principals_sessions_cannot_be_told_from_none(
+async def test_another_principals_sessions_look_like_missing_ones(
     design: Design, managers: bool
 ) -> None:
     """Random programs: the same answers, errors in all they hold, and end, with them or without.

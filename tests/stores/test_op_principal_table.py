@@ -97,7 +97,7 @@ def test_every_method_is_in_a_table() -> None:
 
 
 @pytest.mark.parametrize("method", [*ON_ONE, *ON_MANY])
-async def test_ones_own_session_is_as_in_the_store(design: Design, method: str) -> None:
+async def test_a_views_own_session_is_the_same_as_in_the_store(design: Design, method: str) -> None:
     """Same answer, same effect, where everything is alice's."""
     call = (ON_ONE | ON_MANY)[method]
     clock = FakeClock()
@@ -110,7 +110,7 @@ async def test_ones_own_session_is_as_in_the_store(design: Design, method: str) 
 
 
 @pytest.mark.parametrize("method", ON_ONE)
-async def test_anothers_session_is_as_if_it_were_not_there(design: Design, method: str) -> None:
+async def test_another_principals_session_looks_missing(design: Design, method: str) -> None:
     """The same `SessionNotFound`, to the letter; and nothing changes, not even a time."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store, design(clock=clock.as_clock()) as empty:
@@ -134,7 +134,9 @@ async def test_anothers_session_is_as_if_it_were_not_there(design: Design, metho
 
 
 @pytest.mark.parametrize("method", ON_ONE)
-async def test_a_session_of_nobody_is_not_ones_own(store: AtomicSessionStore, method: str) -> None:
+async def test_a_session_without_principal_belongs_to_no_view(
+    store: AtomicSessionStore, method: str
+) -> None:
     """Without a principal it is in no view."""
     await store.create_session(new_session("mine", principal="alice"))
     held = await store.create_session(new_session("a"))
@@ -144,7 +146,7 @@ async def test_a_session_of_nobody_is_not_ones_own(store: AtomicSessionStore, me
 
 
 @pytest.mark.parametrize("method", STORE_WIDE)
-async def test_what_concerns_the_whole_store_is_refused(
+async def test_a_view_refuses_operations_on_the_whole_store(
     store: AtomicSessionStore, method: str
 ) -> None:
     """`NotImplementedError`, and nothing happens."""
@@ -155,13 +157,15 @@ async def test_what_concerns_the_whole_store_is_refused(
     assert await dump(store) == before
 
 
-async def test_nobody_listens_through_a_view(store: AtomicSessionStore) -> None:
+async def test_subscribing_through_a_view_is_refused(store: AtomicSessionStore) -> None:
     """Others' sessions would be heard."""
     with pytest.raises(NotImplementedError, match="whole store"):
         store.for_principal("alice").subscribe(lambda _, __: None)
 
 
-async def test_lists_and_counts_show_ones_own(store: AtomicSessionStore) -> None:
+async def test_lists_and_counts_show_only_the_principals_sessions(
+    store: AtomicSessionStore,
+) -> None:
     """In order of creation; what another has cannot even be counted or looked for."""
     for n in range(12):
         who = ("alice", "bob", None)[n % 3]
@@ -180,7 +184,7 @@ async def test_lists_and_counts_show_ones_own(store: AtomicSessionStore) -> None
         assert (page.sessions, page.cursor) == ((), None)
 
 
-async def test_a_taken_id_is_told_and_nothing_else_of_it(store: AtomicSessionStore) -> None:
+async def test_a_taken_id_reveals_nothing_else_about_its_session(store: AtomicSessionStore) -> None:
     """The one thing a view tells of another's session: `create_session` cannot have that id."""
     await store.create_session(new_session("a", principal="bob"))
     with pytest.raises(SessionExists):

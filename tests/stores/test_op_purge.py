@@ -51,7 +51,7 @@ async def test_those_that_ended_before_are_deleted(design: Design) -> None:
 
 
 @owned_too
-async def test_at_most_so_many_the_first_ended_first(design: Design) -> None:
+async def test_a_purge_is_bounded_and_takes_the_first_ended_first(design: Design) -> None:
     """`limit`."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store:
@@ -62,7 +62,7 @@ async def test_at_most_so_many_the_first_ended_first(design: Design) -> None:
 
 
 @owned_too
-async def test_a_moment_is_one_in_every_zone(design: Design) -> None:
+async def test_a_moment_is_equal_in_every_time_zone(design: Design) -> None:
     """And an imported session, ended from the start, ended when it was created."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store:
@@ -118,7 +118,7 @@ async def test_purgers_race_without_purging_twice(design: Design) -> None:
         assert await reading == [3] * 40
 
 
-async def test_a_retention_is_not_of_the_wall_clock(design: Design) -> None:
+async def test_retention_does_not_depend_on_the_wall_clock(design: Design) -> None:
     """`ended_for`: a wall clock that jumps, forwards or back, changes nothing."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store:
@@ -134,7 +134,7 @@ async def test_a_retention_is_not_of_the_wall_clock(design: Design) -> None:
         assert await store.purge_sessions(ended_for=0) == 0
 
 
-async def test_both_retentions_must_be_over(design: Design) -> None:
+async def test_both_retention_conditions_must_hold(design: Design) -> None:
     """A moment and a span; one of them is needed."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store:

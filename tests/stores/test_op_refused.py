@@ -38,7 +38,7 @@ async def test_a_store_on_ten_methods_refuses_by_name() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_a_store_that_is_not_open_takes_none_of_them(method: str) -> None:
+async def test_an_unopened_store_refuses_these_operations(method: str) -> None:
     """Before opening `RuntimeError`, after closing `StoreClosed`, as for every other method."""
     store = ActorSessionStore()
     with pytest.raises(RuntimeError):

@@ -37,7 +37,7 @@ async def test_counts_and_bytes_follow(store: AtomicSessionStore) -> None:
     assert (now.frames, now.bytes) == (0, 0)
 
 
-async def test_what_is_trimmed_makes_room(design: Design) -> None:
+async def test_trimming_makes_room(design: Design) -> None:
     """The limits count what is held."""
     async with design(limits=StoreLimits(max_frames_per_session=2)) as store:
         await store.create_session(new_session())

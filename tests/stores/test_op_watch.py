@@ -43,7 +43,7 @@ async def test_watching_begins_after_a_number(store: AtomicSessionStore, after: 
     assert await task == [*range(after + 1, 301)]
 
 
-async def test_an_empty_session_is_waited_for(store: AtomicSessionStore) -> None:
+async def test_a_watcher_of_an_empty_session_waits(store: AtomicSessionStore) -> None:
     """A batch comes whole and in order; one of no frames is no news."""
     await store.create_session(new_session())
     task = asyncio.create_task(read_to_end(store.watch_frames("a")))
@@ -84,7 +84,9 @@ async def test_none_twice_none_missed_under_64_racing_writers(store: AtomicSessi
 
 
 @owned_too
-async def test_an_unknown_session_is_told_at_the_first_step(store: AtomicSessionStore) -> None:
+async def test_watching_an_unknown_session_fails_at_the_first_step(
+    store: AtomicSessionStore,
+) -> None:
     """`SessionNotFound`, and the watching is over."""
     watcher = store.watch_frames("nobody")
     for _ in range(2):
@@ -94,7 +96,9 @@ async def test_an_unknown_session_is_told_at_the_first_step(store: AtomicSession
 
 
 @owned_too
-async def test_a_slow_reader_holds_nobody_up_and_costs_no_memory(store: AtomicSessionStore) -> None:
+async def test_a_slow_reader_delays_nobody_and_uses_bounded_memory(
+    store: AtomicSessionStore,
+) -> None:
     """No unbounded queue: it reads from the log, a bounded number at a time."""
     await store.create_session(new_session())
     watcher = store.watch_frames("a")
@@ -135,7 +139,7 @@ async def test_watching_is_no_activity(store: AtomicSessionStore) -> None:
     assert await task == []
 
 
-async def test_a_full_mailbox_makes_watchers_wait_in_line() -> None:
+async def test_watchers_wait_in_order_for_a_full_mailbox() -> None:
     """They ask as everyone does, and all are served."""
     async with ActorSessionStore(capacity=2) as store:
         await store.create_session(new_session())

@@ -52,7 +52,7 @@ async def test_an_update_that_ends_a_session_ends_it(store: AtomicSessionStore) 
 
 
 @owned_too
-async def test_its_expiry_ends_it(design: Design) -> None:
+async def test_a_watcher_ends_when_its_session_expires(design: Design) -> None:
     """A watcher keeps no session alive, and learns that it ended."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store:
@@ -173,7 +173,7 @@ async def test_a_crash_of_the_owner_ends_every_watcher(caplog: pytest.LogCapture
         assert len(wakeups_of(store)) == 0
 
 
-async def test_a_reader_in_the_middle_of_the_end_is_told() -> None:
+async def test_a_reader_during_closing_gets_store_closed() -> None:
     """Its last look is answered while the store closes; the bell rings after it was put down."""
     for moment in range(12):
         store = await ActorSessionStore().open()

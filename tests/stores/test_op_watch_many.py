@@ -67,7 +67,7 @@ async def test_a_writer_wakes_only_those_who_watch_its_session(store: AtomicSess
 
 
 @owned_too
-async def test_a_cancelled_watcher_leaves_no_bell(store: AtomicSessionStore) -> None:
+async def test_a_cancelled_watcher_leaves_no_wake_up_behind(store: AtomicSessionStore) -> None:
     """While it waits, and before its first step."""
     await store.create_session(new_session())
     waiting = asyncio.create_task(read_to_end(store.watch_frames("a")))
@@ -85,7 +85,9 @@ async def test_a_cancelled_watcher_leaves_no_bell(store: AtomicSessionStore) -> 
 
 
 @owned_too
-async def test_a_watcher_that_breaks_off_leaves_no_bell(store: AtomicSessionStore) -> None:
+async def test_a_watcher_that_stops_early_leaves_no_wake_up_behind(
+    store: AtomicSessionStore,
+) -> None:
     """Between its steps a watcher holds nothing of the store, closed or not."""
     await store.create_session(new_session())
     await fill(store, 5)
@@ -133,7 +135,9 @@ async def test_two_tasks_that_share_a_watcher_get_each_frame_once(
 
 
 @owned_too
-async def test_a_watcher_never_begun_hangs_up_no_bell(store: AtomicSessionStore) -> None:
+async def test_a_watcher_that_never_started_leaves_no_wake_up_behind(
+    store: AtomicSessionStore,
+) -> None:
     """Nothing happens before the first step."""
     await store.create_session(new_session())
     watcher = store.watch_frames("a")
@@ -190,7 +194,7 @@ async def test_a_cancelled_step_loses_nothing(store: AtomicSessionStore) -> None
 
 
 @owned_too
-async def test_watchers_that_come_and_go_leave_nothing(store: AtomicSessionStore) -> None:
+async def test_watchers_leave_nothing_behind(store: AtomicSessionStore) -> None:
     """Cancelled at any moment, among writers."""
     await store.create_session(new_session())
     for moment in range(30):

@@ -52,7 +52,7 @@ async def test_one_operation_at_a_time_reaches_the_inner_store() -> None:
     assert inner.most_running == 1
 
 
-async def test_what_cannot_be_whole_is_refused() -> None:
+async def test_operations_that_cannot_be_atomic_are_refused() -> None:
     """A backend that cannot keep that for a method refuses the method."""
     async with OwnedSessionStore(ThirdPartyStore()) as store:
         await store.create_session(new_session("a"))
@@ -87,7 +87,7 @@ async def test_the_inner_stores_errors_reach_their_caller() -> None:
             await store.get_session("b")
 
 
-async def test_closing_in_time_tells_what_is_not_known() -> None:
+async def test_closing_with_a_deadline_reports_unknown_outcomes() -> None:
     """`OutcomeUnknown` for the operation the store hangs in, `StoreClosed` for those behind it."""
     inner = ThirdPartyStore()
     store = await OwnedSessionStore(inner).open()
@@ -125,7 +125,7 @@ async def test_a_frame_whose_change_could_not_be_kept_has_an_unknown_outcome() -
             await store.add_frames("a", [note()], expected_last_seq=0, change=active)
 
 
-async def test_what_was_asked_is_what_is_done() -> None:
+async def test_changing_an_argument_after_the_call_has_no_effect() -> None:
     """The caller's list may change while the command waits in the mailbox."""
     inner = ThirdPartyStore()
     async with OwnedSessionStore(inner) as store:

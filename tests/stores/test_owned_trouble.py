@@ -24,7 +24,7 @@ def active(session: Session) -> Session:
     return session.model_copy(update={"state": SessionState.ACTIVE})
 
 
-async def test_an_inner_store_that_ignores_its_end_does_not_hold_it_up() -> None:
+async def test_closing_does_not_wait_for_an_inner_store_that_ignores_it() -> None:
     """Nobody waits for ever: after it swallowed the cancellation, nothing more is begun."""
     inner = ThirdPartyStore()
     store = await OwnedSessionStore(inner).open()
@@ -58,7 +58,7 @@ async def test_a_cancellation_of_the_inner_stores_own_ends_nothing() -> None:
         assert await store.count_sessions() == 0
 
 
-async def test_an_inner_store_that_asks_its_owner_is_told() -> None:
+async def test_an_inner_store_that_asks_its_owner_gets_an_error() -> None:
     """Reentrancy from the inner store raises instead of hanging, from a task it started too."""
     inner = ThirdPartyStore()
     refused: list[Reentrant] = []
@@ -92,7 +92,7 @@ async def test_another_caller_may_ask_while_the_inner_store_is_busy() -> None:
         assert await asyncio.gather(*tasks) == [1] * 5
 
 
-async def test_a_modification_is_tried_again_when_another_process_was_faster() -> None:
+async def test_a_modification_is_retried_after_a_conflict() -> None:
     """`modify_session` never conflicts; `change` may run more than once."""
     inner = ThirdPartyStore()
     ran = 0
@@ -112,7 +112,7 @@ async def test_a_modification_is_tried_again_when_another_process_was_faster() -
         assert ran == 4
 
 
-async def test_a_store_that_always_conflicts_is_given_up() -> None:
+async def test_modifying_gives_up_on_a_store_that_always_conflicts() -> None:
     """Not for ever: sixteen tries, then the conflict is told."""
     ran = 0
 

@@ -8,7 +8,7 @@ from sessionkeeper import ActorSessionStore, Session
 from sessionkeeper.operations.session_row import SessionRow
 
 
-def test_what_is_shown_again_and_again_is_one_object() -> None:
+def test_repeated_reads_return_the_same_object() -> None:
     """Until something changes; what is shown once is its caller's alone."""
     session = Session.new(transport_type="stdio", id="a")
     row = SessionRow(session, number=1, revision=1, wall=0.0, steady=0.0)
@@ -25,7 +25,7 @@ def test_what_is_shown_again_and_again_is_one_object() -> None:
     assert row.snapshot() is listed
 
 
-async def test_looking_at_many_sessions_leaves_nothing_to_collect() -> None:
+async def test_reading_many_sessions_leaves_no_garbage() -> None:
     """Each changed before it is looked at again: the young objects do not pile up."""
     async with ActorSessionStore() as store:
         for n in range(2_000):

@@ -31,7 +31,7 @@ async def test_a_session_that_contradicts_itself_is_not_created(store: AtomicSes
     assert await store.count_sessions() == 0
 
 
-async def test_a_number_too_long_to_be_written_is_only_one_that_is_not_expected(
+async def test_a_number_too_long_to_print_is_an_ordinary_conflict(
     store: AtomicSessionStore,
 ) -> None:
     """Python writes none of more than 4,300 digits; the owner does not die of one."""

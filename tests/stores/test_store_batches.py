@@ -42,7 +42,9 @@ async def test_the_default_goes_one_by_one_and_stops_at_the_first_error() -> Non
         assert "Not atomic" in (method.__doc__ or "")
 
 
-async def test_a_batch_is_looked_at_once(any_store: AtomicSessionStore) -> None:
+async def test_emptying_the_list_after_the_call_changes_nothing(
+    any_store: AtomicSessionStore,
+) -> None:
     """The caller's list is the caller's: emptied after the call, it changes nothing."""
     sessions = [tagged(session) for session in await filled(any_store)]
     ids = ["a", "b"]

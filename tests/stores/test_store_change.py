@@ -61,7 +61,7 @@ async def intact(store: AtomicSessionStore, before: Session) -> bool:
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-async def test_its_error_reaches_its_caller(
+async def test_the_error_of_a_change_reaches_its_caller(
     any_store: AtomicSessionStore, changing: Changing, error: BaseException
 ) -> None:
     """Nothing is stored if it raises: its exception reaches the caller; the owner lives on."""
@@ -94,7 +94,7 @@ async def test_stop_iteration_becomes_a_runtime_error(
 
 
 @pytest.mark.parametrize("change", [5, "f", object()], ids=repr)
-async def test_what_cannot_be_called_is_a_type_error(
+async def test_a_change_that_is_not_callable_is_a_type_error(
     any_store: AtomicSessionStore, changing: Changing, change: object
 ) -> None:
     """Wrong types are `TypeError`."""
@@ -104,7 +104,9 @@ async def test_what_cannot_be_called_is_a_type_error(
     assert await intact(any_store, before)
 
 
-async def test_it_cannot_call_the_store(any_store: AtomicSessionStore, changing: Changing) -> None:
+async def test_a_change_cannot_call_the_store(
+    any_store: AtomicSessionStore, changing: Changing
+) -> None:
     """Calling the store from inside a `change` raises (`Reentrant`), it does not hang."""
     before = await any_store.create_session(new_session("a"))
 
@@ -126,7 +128,7 @@ async def test_it_cannot_call_the_store(any_store: AtomicSessionStore, changing:
 
 
 @pytest.mark.parametrize("name", ["actor", "sqlite", "owned"])
-async def test_it_cannot_close_the_store(name: str, changing: Changing) -> None:
+async def test_a_change_cannot_close_the_store(name: str, changing: Changing) -> None:
     """Nor wait for the end of the very owner that runs it."""
 
     def change(session: Session) -> Session:
@@ -151,7 +153,7 @@ async def test_a_refused_call_leaves_the_owner_open_for_the_next(
     assert await any_store.add_frame(note()) == 1
 
 
-async def test_it_runs_in_its_callers_context(
+async def test_a_change_runs_in_its_callers_context(
     any_store: AtomicSessionStore, changing: Changing
 ) -> None:
     """Context variables seen by a change are the caller's, and what it sets stays there (15)."""
@@ -173,7 +175,7 @@ async def test_it_runs_in_its_callers_context(
     assert whose.get() == "nobody's"
 
 
-async def test_a_subclass_of_session_is_no_way_in(
+async def test_a_change_that_returns_a_subclass_is_refused(
     any_store: AtomicSessionStore, changing: Changing
 ) -> None:
     """What is stored is a `Session` and nothing that pretends to be one."""
@@ -188,7 +190,7 @@ async def test_a_subclass_of_session_is_no_way_in(
     assert await intact(any_store, before)
 
 
-async def test_an_interrupt_is_no_error_of_a_change() -> None:
+async def test_an_interrupt_in_a_change_stops_the_program() -> None:
     """`KeyboardInterrupt` and `SystemExit` stop the program: nobody is answered with them."""
 
     def interrupt(_: Session) -> Session:

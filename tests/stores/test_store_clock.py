@@ -89,7 +89,7 @@ async def test_a_clock_that_jumps_back_harms_nothing(design: Design) -> None:
         assert (await store.get_session("a")).last_activity == clock.moment()
 
 
-async def test_the_times_a_caller_brings_are_not_believed(design: Design) -> None:
+async def test_times_set_by_the_caller_are_ignored(design: Design) -> None:
     """They are the store's fields, in creation too."""
     clock, other = FakeClock(), FakeClock()
     other.wall = 1.0
@@ -104,7 +104,7 @@ async def test_the_times_a_caller_brings_are_not_believed(design: Design) -> Non
         assert created.ended_at is None
 
 
-async def test_without_a_clock_time_goes_on(design: Design) -> None:
+async def test_a_store_without_a_given_clock_uses_the_real_one(design: Design) -> None:
     """The default clock is the machine's."""
     async with design() as store:
         created = await store.create_session(new_session("a"))

@@ -77,7 +77,7 @@ async def test_every_call_after_closing_is_refused(owner: AtomicSessionStore) ->
         await owner.open()
 
 
-async def test_nothing_is_asked_before_opening(owner: AtomicSessionStore) -> None:
+async def test_the_inner_store_is_not_called_before_opening(owner: AtomicSessionStore) -> None:
     """Wrong use is `RuntimeError` at the call; opened twice too."""
     for call in everything(owner):
         with pytest.raises(RuntimeError):
@@ -90,7 +90,7 @@ async def test_nothing_is_asked_before_opening(owner: AtomicSessionStore) -> Non
             await owner.open()
 
 
-async def test_what_is_open_already_may_be_entered(owner: AtomicSessionStore) -> None:
+async def test_an_open_store_can_be_entered_as_a_context_manager(owner: AtomicSessionStore) -> None:
     """As what a factory made: `async with` closes it at the end, as always."""
     assert not owner.is_open
     assert await owner.open() is owner
@@ -126,7 +126,7 @@ async def test_stores_without_an_owner_have_nothing_to_close() -> None:
     assert (await store.statistics()).mailbox is None
 
 
-async def test_after_a_crash_everyone_is_told_at_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_after_a_crash_every_call_fails_at_once(caplog: pytest.LogCaptureFixture) -> None:
     """If the owner dies, everything queued is answered with `StoreClosed`, and every later call."""
     async with ActorSessionStore() as store:
         await store.create_session(new_session("a"))
@@ -149,7 +149,7 @@ async def test_after_a_crash_everyone_is_told_at_once(caplog: pytest.LogCaptureF
 
 
 @pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning")
-async def test_another_loop_is_told_where_it_belongs(
+async def test_another_loop_gets_an_error_that_names_the_facade(
     owner: AtomicSessionStore, loop_factory: LoopFactory
 ) -> None:
     """Used from another event loop: a clear error that names the thread-safe facade."""
@@ -185,7 +185,9 @@ async def test_another_loop_is_told_where_it_belongs(
         (Reentrant(), Reentrant),
     ],
 )
-def test_the_engines_errors_in_a_stores_words(error: ActorError, said: type[Exception]) -> None:
+def test_engine_errors_are_translated_to_store_errors(
+    error: ActorError, said: type[Exception]
+) -> None:
     """`soleowner` has its own root; the facade maps it, and keeps wrong use what it is."""
     told = session_error(error)
     assert type(told) is said
@@ -207,7 +209,7 @@ async def test_a_full_mailbox_makes_callers_wait() -> None:
             assert mailbox is not None
 
 
-def test_commands_say_nothing_of_their_fields() -> None:
+def test_the_repr_of_a_command_hides_its_fields() -> None:
     """No message body in a `repr`, not even of what travels inside."""
     from sessionkeeper import operations as commands
 

@@ -164,7 +164,7 @@ async def test_no_caller_can_change_what_the_store_holds(any_store: AtomicSessio
     assert shown(await everything(any_store)) == before
 
 
-async def test_what_a_change_was_given_is_as_immutable(any_store: AtomicSessionStore) -> None:
+async def test_the_session_given_to_a_change_is_immutable(any_store: AtomicSessionStore) -> None:
     """In a `change` too, where the caller's code runs as the owner; what it makes is copied."""
     fields, _ = rich()
     await any_store.create_session(Session.new(**fields))
@@ -189,7 +189,7 @@ class Thawed(VersionState):
     __setattr__ = BaseModel.__setattr__
 
 
-def test_the_attack_finds_what_is_open() -> None:
+def test_the_attack_changes_mutable_values() -> None:
     """The walker itself can fail: it changes what may be changed."""
     for victim, after in (({"a": [1]}, {}), ([1, 2], []), ({"x", "y"}, set())):
         assail(victim)

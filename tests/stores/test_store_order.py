@@ -31,7 +31,7 @@ def make_store(kind: str, file: Path) -> AtomicSessionStore:
 
 
 @pytest.mark.parametrize("kind", ["memory", "locked", "sqlite", "owned"])
-async def test_what_is_asked_together_is_applied_in_the_order_of_asking(
+async def test_concurrent_commands_are_applied_in_the_order_of_asking(
     kind: str, tmp_path: Path
 ) -> None:
     """Writes and reads; in a file, reads and writes each in theirs."""

@@ -71,7 +71,9 @@ class Counted(bytes):
         return 0
 
 
-async def test_a_subclass_is_no_way_in(any_store: AtomicSessionStore) -> None:
+async def test_an_instance_of_a_subclass_is_rebuilt_as_the_plain_value(
+    any_store: AtomicSessionStore,
+) -> None:
     """An instance of a subclass is rebuilt as the plain value before it is kept."""
     state, own = Thawed(requested="1"), OpenDict({"a": "1"})
     session = OpenSession.new(

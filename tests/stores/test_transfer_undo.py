@@ -17,7 +17,7 @@ def stored(frames: int) -> StoredSession:
     return StoredSession(new_session("a", state="closed"), notes, trimmed=0)
 
 
-async def test_what_a_limit_refuses_is_undone() -> None:
+async def test_an_import_refused_by_a_limit_is_undone() -> None:
     """The error is the store's, and the session is not there."""
     async with ActorSessionStore(limits=StoreLimits(max_frames_per_session=2)) as store:
         with pytest.raises(LimitExceeded, match="max_frames_per_session"):
@@ -27,7 +27,7 @@ async def test_what_a_limit_refuses_is_undone() -> None:
 
 
 @pytest.mark.parametrize("cancels", [1, 3])
-async def test_what_is_cancelled_is_undone(cancels: int) -> None:
+async def test_a_cancelled_import_is_undone(cancels: int) -> None:
     """At any moment, its first step included, and again while it is undone: whole or not at all."""
     whole = 0
     for turns in range(40):
@@ -47,7 +47,7 @@ async def test_what_is_cancelled_is_undone(cancels: int) -> None:
     assert 0 < whole < 40
 
 
-async def test_a_session_that_was_there_stays() -> None:
+async def test_an_import_keeps_a_session_that_already_exists() -> None:
     """An import that finds its id taken undoes nothing."""
     async with ActorSessionStore() as store:
         await store.create_session(new_session("a"))

@@ -49,7 +49,7 @@ def test_a_head_holds_what_pairing_needs(line: bytes, expected: Head) -> None:
 
 
 @pytest.mark.parametrize("line", [b"", b"hello", b'{"id":1', b"{} {}", b"\xff{}", b'{"id":1}garb'])
-def test_what_is_no_json_has_no_heads(line: bytes) -> None:
+def test_a_line_that_is_not_json_has_no_heads(line: bytes) -> None:
     """None is the answer for a line that is no JSON."""
     assert read_heads(line) is None
 

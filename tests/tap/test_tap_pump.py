@@ -231,7 +231,7 @@ def test_what_the_source_holds_is_seen_when_the_reader_is_gone(bench: Bench) -> 
 
 
 @closable_kinds
-def test_a_reader_gone_is_noticed_without_a_write(bench: Bench, kind: str) -> None:
+def test_a_closed_reader_is_noticed_without_a_write(bench: Bench, kind: str) -> None:
     """So the very next write of the source fails, as it would without a pump."""
     pump = bench.start(kind)
     bench.close("from_pump")

@@ -76,7 +76,7 @@ async def test_the_recorder_learns_the_servers_pid_first(rig: Rig) -> None:
     assert line == b'{"pid": %d}\n' % report.pid
 
 
-async def test_what_is_no_json_passes_and_is_counted(rig: Rig) -> None:
+async def test_a_line_that_is_not_json_passes_and_is_counted(rig: Rig) -> None:
     """Blank lines, text, half a message, an unterminated rest: untouched, told at the end."""
     data = b'\n \r\n{"a":1}\nhello\n{"a":\n\xff\xfe\n{"a":2}\n{"unterm'
     report = await pass_through(rig, data)
@@ -182,7 +182,7 @@ class Broken(SessionError):
     """An error of the library, whose text is safe."""
 
 
-async def test_a_recorder_that_raises_is_told_once_a_kind(rig: Rig) -> None:
+async def test_a_recorder_error_is_logged_once_per_kind(rig: Rig) -> None:
     """The library's own text is shown, nobody else's; the traffic goes on."""
     errors = [Broken("the disk is full"), ValueError("secret"), asyncio.CancelledError("secret")]
     count = 0
@@ -232,7 +232,7 @@ class Deaf(list[str]):
         raise BrokenPipeError
 
 
-async def test_trouble_that_cannot_be_told_is_no_trouble(rig: Rig) -> None:
+async def test_an_error_that_cannot_be_logged_is_ignored(rig: Rig) -> None:
     """A closed stderr does not end the tap."""
     rig.troubles = Deaf()
     assert (await pass_through(rig, b"no json\n")).not_json == 2
@@ -253,7 +253,7 @@ async def test_a_bug_while_splitting_harms_no_byte(
 
 
 @pytest.mark.parametrize("broken", ["raises", "hangs"])
-async def test_an_end_that_cannot_be_recorded_is_told(rig: Rig, broken: str) -> None:
+async def test_an_end_that_cannot_be_recorded_is_logged(rig: Rig, broken: str) -> None:
     """The report comes all the same."""
 
     def end() -> asyncio.Future[None]:

@@ -129,7 +129,7 @@ async def test_a_third_partys_store_behind_its_owner(crowd: Crowd) -> None:
         assert (await store.get_session("a")).state == "active"
 
 
-async def test_a_users_own_methods_are_the_facades(crowd: Crowd) -> None:
+async def test_methods_of_a_users_subclass_exist_on_the_facade(crowd: Crowd) -> None:
     """The facade is the store's, its overrides included."""
     async with ByTwo() as store:
         await store.create_session(new_session())
@@ -151,9 +151,7 @@ async def test_a_store_that_is_not_open_says_so(store: ActorSessionStore) -> Non
         ThreadSafeSessionStore(store)
 
 
-async def test_a_crash_of_the_owner_is_told_to_every_thread(
-    store: ActorSessionStore, crowd: Crowd
-) -> None:
+async def test_an_owner_crash_reaches_every_thread(store: ActorSessionStore, crowd: Crowd) -> None:
     """`StoreClosed`, with the crash as its cause."""
     facade = ThreadSafeSessionStore(store)
     await store.create_session(new_session())
@@ -182,7 +180,7 @@ def test_a_stopped_loop_ends_all_waiting(
     assert service.store.mailbox.commands == commands
 
 
-def test_a_loop_stopped_under_an_operation_leaves_it_unknown(
+def test_stopping_the_loop_leaves_a_running_operation_unknown(
     loop_factory: Callable[[], asyncio.AbstractEventLoop], crowd: Crowd
 ) -> None:
     """Guarantees 4.1: `OutcomeUnknown` where the owner had begun, and only there."""

@@ -48,7 +48,7 @@ def test_every_method_is_there_with_its_parameters(name: str) -> None:
         assert mine.return_annotation == theirs.return_annotation
 
 
-def test_a_principals_view_is_for_threads_too(facade: ThreadSafeSessionStore) -> None:
+def test_a_principal_view_works_across_threads(facade: ThreadSafeSessionStore) -> None:
     """What is somebody else's does not exist; the check is in the same step."""
     alice, bob = facade.for_principal("alice"), facade.for_principal("bob")
     assert alice.create_session(new_session()).principal == "alice"

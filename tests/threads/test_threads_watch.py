@@ -89,7 +89,9 @@ async def test_another_thread_ends_a_blocked_step(store: ActorSessionStore, crow
     assert await crowd.do(lambda: [*readers[0]]) == [[]]
 
 
-async def test_breaking_off_leaves_nothing(store: ActorSessionStore, crowd: Crowd) -> None:
+async def test_stopping_a_watch_early_leaves_nothing_behind(
+    store: ActorSessionStore, crowd: Crowd
+) -> None:
     """Leaving the block takes the bell down."""
     facade = ThreadSafeSessionStore(store)
     await store.create_session(new_session())
@@ -108,7 +110,9 @@ async def test_breaking_off_leaves_nothing(store: ActorSessionStore, crowd: Crow
     await none_left(store)
 
 
-async def test_what_the_store_raises_is_raised(store: ActorSessionStore, crowd: Crowd) -> None:
+async def test_an_error_of_the_store_reaches_the_thread(
+    store: ActorSessionStore, crowd: Crowd
+) -> None:
     """Wrong arguments at once, a missing session at the first step, which ends it."""
     facade = ThreadSafeSessionStore(store)
 
@@ -124,7 +128,9 @@ async def test_what_the_store_raises_is_raised(store: ActorSessionStore, crowd: 
     await none_left(store)
 
 
-async def test_a_closed_facade_watches_no_more(store: ActorSessionStore, crowd: Crowd) -> None:
+async def test_watching_through_a_closed_facade_is_refused(
+    store: ActorSessionStore, crowd: Crowd
+) -> None:
     """A new one is refused, and so is the next step of an old one."""
     facade = ThreadSafeSessionStore(store)
     await store.create_session(new_session())

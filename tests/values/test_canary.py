@@ -190,7 +190,7 @@ def test_what_travels_inside_shows_no_payload(canary: str) -> None:
     assert repr(record) == f"<FrameRecord {len(note.message)} bytes>"
 
 
-def test_the_ear_hears(canary: str, silent: Silent) -> None:
+def test_the_canary_detects_a_leak(canary: str, silent: Silent) -> None:
     """The check itself can fail: text, notes, causes and contexts."""
     assert silent(ValueError("x"))
     assert not silent(ValueError(canary))

@@ -91,7 +91,7 @@ def test_every_copy_is_equal_and_immutable(value: Value) -> None:
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
-def test_what_is_dumped_is_the_callers(value: Value) -> None:
+def test_a_dump_belongs_to_the_caller(value: Value) -> None:
     """A dump shares nothing: changed at will, the value stays."""
 
     def ruin(thing: Any) -> None:
@@ -190,7 +190,7 @@ async def test_what_comes_from_a_store_is_a_value_like_any_other() -> None:
     values: list[Value] = [session, frame, frame.envelope, frame.envelope.context]
     for value in values:
         test_every_copy_is_equal_and_immutable(value)
-        test_what_is_dumped_is_the_callers(value)
+        test_a_dump_belongs_to_the_caller(value)
         assert value.model_fields_set == set(type(value).model_fields)
         assert value.model_dump(exclude_unset=True).keys() == value.model_dump().keys()
     assert frame.envelope == ENVELOPE

@@ -229,7 +229,7 @@ def test_a_repr_shows_no_payload() -> None:
         *((SseDelivery, "event_id"), (SseDelivery, "event_type")),
     ],
 )
-def test_what_could_not_be_written_down_is_refused_at_once(kind: Any, field: str) -> None:
+def test_text_that_cannot_be_encoded_is_refused_at_once(kind: Any, field: str) -> None:
     """A bad value is refused, never repaired: a lone surrogate fits into no file."""
     with pytest.raises(ValueError, match="string") as refused:
         kind(**{field: ("secret\ud800",) if field == "command" else "secret\ud800"})

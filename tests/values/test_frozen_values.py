@@ -149,7 +149,7 @@ class Text(str):
         (iter([]), TypeError),
     ],
 )
-def test_what_json_has_no_word_for_is_refused(value: Any, error: type[Exception]) -> None:
+def test_values_without_a_json_form_are_refused(value: Any, error: type[Exception]) -> None:
     """`TypeError` for what is no JSON value, `ValueError` for what no JSON number or text is."""
     for wrapped in (value, [value], {"a": value}, {"a": [[value]]}):
         with pytest.raises(error):

@@ -41,7 +41,7 @@ def test_a_bad_id_is_refused(id: str) -> None:
 
 
 @pytest.mark.parametrize("id", [None, 5, b"a", True, ["a"], object()])
-def test_what_is_no_string_is_no_id(id: object) -> None:
+def test_an_id_must_be_a_string(id: object) -> None:
     """Wrong types are told as such; nothing is turned into a string."""
     assert not is_session_id(id)
     with pytest.raises(TypeError):

@@ -169,7 +169,7 @@ WELL: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("what", WELL)
-def test_what_is_merely_unusual_is_kept(what: str) -> None:
+def test_unusual_but_valid_messages_are_kept(what: str) -> None:
     """At the limit, and where JSON or a recorder has no objection, the bytes are kept."""
     message = WELL[what]
     assert MessageEnvelope.of("a", message, direction="client-to-server").message == message

@@ -113,7 +113,7 @@ def test_depth_cannot_be_reached_in_parts() -> None:
     assert repr(session.metadata).count("FrozenDict") == 100
 
 
-def test_what_is_handed_in_is_copied() -> None:
+def test_arguments_are_copied() -> None:
     """`metadata` is the user's own JSON, deeply immutable once in a `Session`."""
     fields: dict[str, Any] = {
         "metadata": {"a": [1, {"b": []}]},

@@ -55,7 +55,9 @@ FOLLOWS = [
 
 
 @pytest.mark.parametrize(("before", "after", "allowed"), FOLLOWS)
-def test_what_may_come_after_what(before: VersionState, after: VersionState, allowed: bool) -> None:
+def test_state_transitions_are_the_documented_ones(
+    before: VersionState, after: VersionState, allowed: bool
+) -> None:
     """The same rules for whole values, as a store sees them."""
     if allowed:
         after.check_follows(before)

@@ -110,7 +110,9 @@ class AppendingConformance(StoreKit, needs={"add_frames"}):
                 await store.add_frames("a", [note(1, "a"), note(2, "b")])
         assert await held(store) == before, "an error means: certainly no effect"
 
-    async def test_who_takes_no_frame_takes_no_frames(self, store: AtomicSessionStore) -> None:
+    async def test_an_ended_session_takes_no_batch_of_frames(
+        self, store: AtomicSessionStore
+    ) -> None:
         """`SessionNotFound`, `SessionClosed`, as `add_frame`; the change is not made either."""
         ended = await store.create_session(new(state="closed"))
         with pytest.raises(SessionClosed) as refused:

@@ -172,7 +172,7 @@ class CancellationConformance(StoreKit, level="operation"):
         assert (session.frame_count, session.last_seq) == (added, added)
         assert await store.add_frame(note(9)) == added + 1
 
-    async def test_who_waits_beside_is_served(self, store: SessionStore) -> None:
+    async def test_other_waiting_callers_are_served(self, store: SessionStore) -> None:
         """The store never dies of a caller: the other callers are all answered."""
         await store.create_session(new())
         for moment in range(8):

@@ -166,7 +166,7 @@ class ChangesConformance(StoreKit):
         assert await store.count_sessions() == 1
 
     @needs("get_or_create_session")
-    async def test_get_or_create_tells_which(self, store: AtomicSessionStore) -> None:
+    async def test_get_or_create_says_whether_it_created(self, store: AtomicSessionStore) -> None:
         """`(Session, created)`: an existing session is returned unchanged."""
         stored, created = await store.get_or_create_session(new(tags={"first"}))
         assert created

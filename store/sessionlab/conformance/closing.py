@@ -45,7 +45,7 @@ def everything(store: AtomicSessionStore) -> dict[str, Callable[[], Coroutine[An
 
 
 class ClosingConformance(StoreKit):
-    async def test_what_is_closed_refuses(self, store: AtomicSessionStore) -> None:
+    async def test_a_closed_store_refuses_every_call(self, store: AtomicSessionStore) -> None:
         """`aclose()`: refuses new commands with `StoreClosed`. Idempotent."""
         await store.create_session(new())
         await asyncio.gather(*(store.aclose() for _ in range(3)))
@@ -83,7 +83,7 @@ class ClosingConformance(StoreKit):
         if store.is_open:
             assert len(seqs) == await store.count_frames("a")
 
-    async def test_what_is_open_may_be_entered(self, store: AtomicSessionStore) -> None:
+    async def test_an_open_store_can_be_entered(self, store: AtomicSessionStore) -> None:
         """`async with` of an open store returns that store, and closes it at the end."""
         assert store.is_open
         async with store as entered:

@@ -24,7 +24,7 @@ class DurabilityConformance(AtomicStoreKit):
             "write `reopen_store`, so that it can be seen"
         )
 
-    async def test_what_was_acknowledged_is_there_again(self, store: AtomicSessionStore) -> None:
+    async def test_acknowledged_writes_survive_reopening(self, store: AtomicSessionStore) -> None:
         """An acknowledged write survives what `durability` names, and so it survives closing."""
         level = store.guarantees.durability
         if level in (Durability.MEMORY, Durability.INNER):

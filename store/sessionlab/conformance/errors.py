@@ -126,7 +126,7 @@ async def refused(call: Call, store: SessionStore, wrong: object, method: str) -
 
 class ErrorsConformance(StoreKit):
     @pytest.mark.parametrize("method", TEN)
-    async def test_what_is_wrong_is_told_at_the_call(
+    async def test_wrong_arguments_are_refused_at_the_call(
         self, store: SessionStore, method: str
     ) -> None:
         """Wrong types are `TypeError`, ill-formed ids `ValueError`; the store lives on."""
@@ -176,7 +176,7 @@ class ErrorsConformance(StoreKit):
 
 class AtomicErrorsConformance(StoreKit):
     @pytest.mark.parametrize("method", MORE)
-    async def test_wrong_use_of_the_others_is_told_at_the_call(
+    async def test_wrong_use_of_the_other_methods_is_refused_at_the_call(
         self, store: AtomicSessionStore, method: str
     ) -> None:
         """Wrong types and wrong use are `TypeError`, `ValueError` at the call; no effect."""

@@ -42,7 +42,7 @@ class EventLog:
 
 
 class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
-    async def test_each_event_is_told_once_and_in_order(self, store: AtomicSessionStore) -> None:
+    async def test_each_event_is_sent_once_and_in_order(self, store: AtomicSessionStore) -> None:
         """Created, changed in state, deleted: once for each event and in their order."""
         log = EventLog()
         store.subscribe(log)
@@ -59,7 +59,9 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
             "a deleted closed>closed",
         ]
 
-    async def test_what_is_refused_is_not_told(self, store: AtomicSessionStore) -> None:
+    async def test_a_refused_operation_sends_no_event_to_listeners(
+        self, store: AtomicSessionStore
+    ) -> None:
         """An error means no effect, so there is no event."""
         await store.create_session(new(state="closed"))
         log = EventLog()
@@ -89,7 +91,7 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
         assert [event.ended for event in log.heard] == [False, True, False]
 
     @needs("expire_sessions", "purge_sessions", "get_or_create_session", "modify_session")
-    async def test_every_method_tells(self, store: AtomicSessionStore) -> None:
+    async def test_every_changing_method_sends_its_event(self, store: AtomicSessionStore) -> None:
         """Every method that causes an event reports it under its kind."""
         log = EventLog()
         store.subscribe(log)
@@ -106,7 +108,7 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
         ]
 
     @needs("limits")
-    async def test_an_eviction_is_told(self) -> None:
+    async def test_an_eviction_sends_an_event(self) -> None:
         """Each eviction is counted and reported, before the session it made room for."""
         limits = StoreLimits(max_sessions=1, sessions_full=SessionsFull.EVICT_IDLE)
         async with self.made(limits=limits) as store:
@@ -120,7 +122,7 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
                 "b created nothing>initializing",
             ]
 
-    async def test_a_listener_that_raises_hurts_nobody(
+    async def test_an_error_in_a_listener_affects_nobody_else(
         self, store: AtomicSessionStore, caplog: pytest.LogCaptureFixture
     ) -> None:
         """An error of a listener is logged; the operation stays, and other listeners are called."""
@@ -137,7 +139,7 @@ class EventsConformance(AtomicStoreKit, needs={"subscribe"}):
         assert await store.count_sessions() == 1
         assert "secret" not in caplog.text
 
-    async def test_who_has_left_is_not_told(self, store: AtomicSessionStore) -> None:
+    async def test_an_unsubscribed_listener_is_not_called(self, store: AtomicSessionStore) -> None:
         """`subscribe` returns a function that ends it; calling it twice does no harm."""
         gone, here = EventLog(), EventLog()
         leave = store.subscribe(gone)

@@ -32,7 +32,7 @@ class ExpiryConformance(AtomicStoreKit):
             yield store, clock
 
     @needs("expire_sessions")
-    async def test_what_is_due_is_ended(self, store: AtomicSessionStore) -> None:
+    async def test_due_sessions_are_ended(self, store: AtomicSessionStore) -> None:
         """`expire_sessions`: ends those past their time (`timed-out`) and returns them."""
         created = await store.create_session(new(tags={"x"}))
         await store.add_frame(note(1))
@@ -62,7 +62,7 @@ class ExpiryConformance(AtomicStoreKit):
         assert after == before
 
     @needs("expire_sessions")
-    async def test_at_most_so_many_expire(self, store: AtomicSessionStore) -> None:
+    async def test_a_sweep_ends_at_most_its_limit(self, store: AtomicSessionStore) -> None:
         """`limit`: at most that many per call, the longest idle first."""
         keys = [f"s{n}" for n in range(5)]
         for key in keys:
@@ -108,7 +108,7 @@ class ExpiryConformance(AtomicStoreKit):
             assert [each.id for each in await store.expire_sessions(idle=10, age=99)] == ["b"]
 
     @needs("expire_sessions", "clock")
-    async def test_a_jump_of_the_wall_clock_ends_nobody(self) -> None:
+    async def test_a_jump_of_the_wall_clock_ends_no_session(self) -> None:
         """Monotonic time for ages: a jump of the wall clock neither ends nor spares a session."""
         async with self.timed() as (store, clock):
             await store.create_session(new("a"))
@@ -157,7 +157,9 @@ class ExpiryConformance(AtomicStoreKit):
                     assert (each.ended_at is None) is (each.id in used)
 
     @needs("purge_sessions")
-    async def test_what_is_past_its_retention_is_deleted(self, store: AtomicSessionStore) -> None:
+    async def test_sessions_past_their_retention_are_deleted(
+        self, store: AtomicSessionStore
+    ) -> None:
         """`purge_sessions`: deletes ended ones past their retention, with their frames."""
         for key in "abc":
             await store.create_session(new(key))

@@ -144,9 +144,7 @@ async def explained(store: SessionStore, refuses: set[str], seed: int, *, whole:
 
 class HistoriesConformance(StoreKit, level="operation"):
     @pytest.mark.parametrize("seed", SEEDS)
-    async def test_one_order_explains_what_everyone_was_told(
-        self, store: SessionStore, seed: int
-    ) -> None:
+    async def test_one_order_explains_all_replies(self, store: SessionStore, seed: int) -> None:
         """Linearizable: each operation appears to happen at one instant between call and return."""
         await explained(store, {*self.refuses}, seed, whole=False)
 

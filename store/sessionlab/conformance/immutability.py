@@ -35,7 +35,7 @@ def meddle(thing: Any) -> None:
 
 
 class ImmutabilityConformance(StoreKit):
-    async def test_what_went_in_is_no_longer_shared(self, store: SessionStore) -> None:
+    async def test_arguments_are_not_shared_with_the_store(self, store: SessionStore) -> None:
         """`metadata` is the user's own JSON, deeply immutable once in a `Session`."""
         mine: dict[str, Any] = {"list": [1, {"deep": "x"}], "n": 1}
         created = await store.create_session(new(metadata=mine, client_info=mine))
@@ -45,7 +45,7 @@ class ImmutabilityConformance(StoreKit):
         assert (await store.get_session("a")).metadata == NESTED
         assert created.metadata == created.client_info == NESTED
 
-    async def test_what_came_out_cannot_be_changed(self, store: SessionStore) -> None:
+    async def test_returned_values_cannot_be_changed(self, store: SessionStore) -> None:
         """A snapshot is deeply immutable, whichever method gave it."""
         created = await store.create_session(new(metadata=NESTED, client_info=NESTED))
         meddle(created)
@@ -92,7 +92,7 @@ class LooseEnvelope(MessageEnvelope):
 
 
 class AtomicImmutabilityConformance(StoreKit):
-    async def test_a_subclass_brings_nothing_along(self, store: AtomicSessionStore) -> None:
+    async def test_a_subclass_is_stored_as_the_plain_value(self, store: AtomicSessionStore) -> None:
         """What is stored is a plain `Session` and a plain `MessageEnvelope`."""
         loose = Loose.new(transport_type="stdio", id="a", metadata=NESTED)
         assert type(await store.create_session(loose)) is Session

@@ -55,7 +55,7 @@ async def two(store: AtomicSessionStore) -> tuple[AtomicSessionStore, AtomicSess
 
 
 class PrincipalsConformance(StoreKit, needs={"for_principal"}):
-    async def test_its_own_is_all_there_is(self, store: AtomicSessionStore) -> None:
+    async def test_a_view_shows_only_its_own_sessions(self, store: AtomicSessionStore) -> None:
         """A view shows, lists and counts the sessions of its principal, and no others."""
         ann, bob = await two(store)
         for view, key in ((ann, "a"), (bob, "b")):
@@ -67,7 +67,9 @@ class PrincipalsConformance(StoreKit, needs={"for_principal"}):
         assert await store.for_principal("carl").list_sessions() == []
         assert await store.count_sessions() == 3
 
-    async def test_what_is_anothers_is_not_found(self, store: AtomicSessionStore) -> None:
+    async def test_sessions_of_another_principal_are_not_found(
+        self, store: AtomicSessionStore
+    ) -> None:
         """A mismatch looks exactly like `SessionNotFound`, and has no effect."""
         ann, _ = await two(store)
         before = await held(store)
@@ -101,7 +103,7 @@ class PrincipalsConformance(StoreKit, needs={"for_principal"}):
             await ann.create_session(new("b"))
 
     @needs("modify_session")
-    async def test_none_can_be_given_away(self, store: AtomicSessionStore) -> None:
+    async def test_a_view_cannot_give_a_session_away(self, store: AtomicSessionStore) -> None:
         """No method of a view gives a session to another principal."""
         ann, _ = await two(store)
         before = await held(store)
@@ -130,7 +132,7 @@ class PrincipalsConformance(StoreKit, needs={"for_principal"}):
         page = await ann.find_sessions(SessionQuery(principal="bob"))
         assert page.sessions == ()
 
-    async def test_what_concerns_the_whole_store_is_refused(
+    async def test_a_view_refuses_operations_on_the_whole_store(
         self, store: AtomicSessionStore
     ) -> None:
         """Refused with `NotImplementedError`: expiring, purging, statistics, subscribing."""

@@ -86,7 +86,7 @@ class SessionsConformance(StoreKit):
         assert refused.value.session_id == "a"
         assert await held(store) == before, "an error means: certainly no effect"
 
-    async def test_what_is_not_there_is_not_found(self, store: SessionStore) -> None:
+    async def test_a_missing_session_is_not_found(self, store: SessionStore) -> None:
         """`SessionNotFound`, with its `session_id`, by every method that names a session."""
         await store.create_session(new("b"))
         before = await held(store)
@@ -170,7 +170,7 @@ class SessionsConformance(StoreKit):
                 assert (refused.value.from_state, refused.value.to_state) == (before, after)
                 assert await store.get_session(key) == created, "it changed all the same"
 
-    async def test_what_was_negotiated_stays(self, store: SessionStore) -> None:
+    async def test_a_negotiated_version_cannot_change(self, store: SessionStore) -> None:
         """No renegotiation and no downgrade once negotiated; a transport header must match."""
         settled = VersionState(requested="2025-11-25", negotiated="2025-11-25")
         created = await store.create_session(new(version_state=settled))
@@ -183,7 +183,7 @@ class SessionsConformance(StoreKit):
                 await store.update_session(created.model_copy(update={"version_state": other}))
         assert await store.get_session("a") == created, "an error means: certainly no effect"
 
-    async def test_an_ended_session_tells_when(self, store: SessionStore) -> None:
+    async def test_an_ended_session_has_ended_at(self, store: SessionStore) -> None:
         """`ended_at` is the store's: set once, when the state becomes terminal."""
         for state in (each for each in SessionState if each.is_terminal):
             live = await store.create_session(new(state, state="active"))

@@ -186,7 +186,9 @@ class WatchingConformance(StoreKit, needs={"watch_frames"}):
         assert await store.count_frames("a") == 2
 
     @needs("trim_frames")
-    async def test_what_was_trimmed_before_is_not_seen(self, store: AtomicSessionStore) -> None:
+    async def test_frames_trimmed_before_watching_are_not_seen(
+        self, store: AtomicSessionStore
+    ) -> None:
         """A frame that is trimmed before it was read is skipped; the rest is seen."""
         await store.create_session(new())
         await grow(store, 1, 5)

@@ -169,7 +169,7 @@ TestLastWins = breaking(LastWins, "test_a_stale_snapshot_is_refused")
 
 TestCounterOfEach = breaking(CounterOfEach, "test_revisions_come_from_one_counter")
 
-TestNoEnd = breaking(NoEnd, "test_an_ended_session_tells_when")
+TestNoEnd = breaking(NoEnd, "test_an_ended_session_has_ended_at")
 
 TestBackInTime = breaking(
     BackInTime,
@@ -201,21 +201,21 @@ TestMutableForChange = breaking(MutableForChange, "test_a_change_is_given_a_snap
 
 TestTrustsChange = breaking(TrustsChange, "test_a_change_sets_nothing_of_the_stores")
 
-TestAlwaysCreated = breaking(AlwaysCreated, "test_get_or_create_tells_which")
+TestAlwaysCreated = breaking(AlwaysCreated, "test_get_or_create_says_whether_it_created")
 
 TestLax = breaking(
     Lax,
-    "test_what_is_wrong_is_told_at_the_call[delete_session]",
-    "test_what_is_wrong_is_told_at_the_call[get_frames]",
-    "test_what_is_wrong_is_told_at_the_call[delete_frames]",
-    "test_what_is_wrong_is_told_at_the_call[count_frames]",
-    "test_wrong_use_of_the_others_is_told_at_the_call[get_sessions_batch]",
-    "test_wrong_use_of_the_others_is_told_at_the_call[update_sessions_batch]",
-    "test_wrong_use_of_the_others_is_told_at_the_call[touch_session]",
-    "test_wrong_use_of_the_others_is_told_at_the_call[read_frames]",
-    "test_wrong_use_of_the_others_is_told_at_the_call[find_sessions]",
-    "test_wrong_use_of_the_others_is_told_at_the_call[expire_sessions]",
-    "test_wrong_use_of_the_others_is_told_at_the_call[purge_sessions]",
-    "test_wrong_use_of_the_others_is_told_at_the_call[subscribe]",
-    "test_wrong_use_of_the_others_is_told_at_the_call[for_principal]",
+    "test_wrong_arguments_are_refused_at_the_call[delete_session]",
+    "test_wrong_arguments_are_refused_at_the_call[get_frames]",
+    "test_wrong_arguments_are_refused_at_the_call[delete_frames]",
+    "test_wrong_arguments_are_refused_at_the_call[count_frames]",
+    "test_wrong_use_of_the_other_methods_is_refused_at_the_call[get_sessions_batch]",
+    "test_wrong_use_of_the_other_methods_is_refused_at_the_call[update_sessions_batch]",
+    "test_wrong_use_of_the_other_methods_is_refused_at_the_call[touch_session]",
+    "test_wrong_use_of_the_other_methods_is_refused_at_the_call[read_frames]",
+    "test_wrong_use_of_the_other_methods_is_refused_at_the_call[find_sessions]",
+    "test_wrong_use_of_the_other_methods_is_refused_at_the_call[expire_sessions]",
+    "test_wrong_use_of_the_other_methods_is_refused_at_the_call[purge_sessions]",
+    "test_wrong_use_of_the_other_methods_is_refused_at_the_call[subscribe]",
+    "test_wrong_use_of_the_other_methods_is_refused_at_the_call[for_principal]",
 )

@@ -205,23 +205,23 @@ TestWrongCount = breaking(WrongCount, "test_counts_follow_what_is_trimmed")
 
 TestOldCheck = breaking(OldCheck, "test_a_sweep_races_active_use")
 
-TestPurgesLive = breaking(PurgesLive, "test_what_is_due_is_ended")
+TestPurgesLive = breaking(PurgesLive, "test_due_sessions_are_ended")
 
 TestCursorRepeats = breaking(CursorRepeats, "test_pages_make_up_the_whole")
 
 TestIgnoresTags = breaking(IgnoresTags, "test_every_field_of_a_query_counts")
 
-TestLeaking = breaking(Leaking, "test_its_own_is_all_there_is")
+TestLeaking = breaking(Leaking, "test_a_view_shows_only_its_own_sessions")
 
 TestLateCheck = breaking(LateCheck, "test_the_check_is_in_the_same_step")
 
-TestTellsTwice = breaking(TellsTwice, "test_each_event_is_told_once_and_in_order")
+TestTellsTwice = breaking(TellsTwice, "test_each_event_is_sent_once_and_in_order")
 
 TestMiscounts = breaking(Miscounts, "test_the_numbers_add_up")
 
-TestNoClosing = breaking(NoClosing, "test_what_is_closed_refuses")
+TestNoClosing = breaking(NoClosing, "test_a_closed_store_refuses_every_call")
 
-TestClaimsDisk = breaking(ClaimsDisk, "test_what_was_acknowledged_is_there_again")
+TestClaimsDisk = breaking(ClaimsDisk, "test_acknowledged_writes_survive_reopening")
 
 TestRefusesInSilence = breaking(RefusesInSilence, "test_trimming_drops_the_front")
 

@@ -182,12 +182,12 @@ class SaysNothing(PlainSessionStore):
 
 
 TestNoLimit = breaking(
-    NoLimit, "test_at_most_so_many_expire", "test_those_that_ended_first_go_first"
+    NoLimit, "test_a_sweep_ends_at_most_its_limit", "test_those_that_ended_first_go_first"
 )
 TestIdleIsAge = breaking(IdleIsAge, "test_idle_counts_from_the_last_activity")
 TestAgeIsIdle = breaking(AgeIsIdle, "test_age_counts_from_creation")
 TestWallAges = breaking(
-    WallAges, "test_a_jump_of_the_wall_clock_ends_nobody", "test_retention_counts_from_the_end"
+    WallAges, "test_a_jump_of_the_wall_clock_ends_no_session", "test_retention_counts_from_the_end"
 )
 TestEndsAgain = breaking(EndsAgain, "test_ended_sessions_never_expire")
 TestFinerThanShown = breaking(FinerThanShown, "test_a_moment_is_as_it_is_shown")
@@ -197,11 +197,11 @@ TestSilentWatch = breaking(SilentWatch, "test_an_unknown_session_cannot_be_watch
 TestNeverLeaves = breaking(NeverLeaves, "test_leaving_it_ends_a_step_that_waits", patience=0.5)
 TestViewOfAll = breaking(
     ViewOfAll,
-    "test_what_is_anothers_is_not_found",
-    "test_none_can_be_given_away",
+    "test_sessions_of_another_principal_are_not_found",
+    "test_a_view_cannot_give_a_session_away",
     "test_a_search_finds_its_own",
-    "test_what_concerns_the_whole_store_is_refused",
+    "test_a_view_refuses_operations_on_the_whole_store",
     "test_closing_a_view_closes_nothing",
 )
-TestAnother = breaking(Another, "test_what_is_open_may_be_entered")
+TestAnother = breaking(Another, "test_an_open_store_can_be_entered")
 TestSaysNothing = breaking(SaysNothing, "test_guarantees_are_declared")
