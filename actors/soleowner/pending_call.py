@@ -12,7 +12,7 @@ __all__ = ["PendingCall", "wake_all"]
 
 
 class PendingCall:
-    """A command that crosses, and the reply its thread waits for.
+    """A command that a thread sent, and the reply it waits for.
 
     Settled once, on the loop, as any reply. Its thread is woken later, by its port or by another
     thread, which then wakes `others` in its turn.

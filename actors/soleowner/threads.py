@@ -1,4 +1,4 @@
-"""A way in for other threads: their commands cross in one hop, as many as there are.
+"""A way in for other threads: all their waiting commands go to the loop in one callback.
 
 The first of a burst wakes the loop, the others find it woken. No thread waits for another, and
 none is left waiting: whoever waits also looks, now and then, whether the loop still runs.
@@ -30,7 +30,7 @@ R = TypeVar("R")
 # between two `run_until_complete` a loop stands still for a moment.
 _LOOK = 0.25
 _LOOKS = 2
-# So many commands cross before the loop gets to serve others.
+# Maximum number of commands taken before the loop serves others.
 _SLICE = 256
 
 
@@ -54,7 +54,7 @@ class ThreadPort(Generic[S]):
         self._lost = lost
         self._calls: deque[PendingCall] = deque()
         # Both touched in single steps of the interpreter, the first by waiting threads as well.
-        self._crossed: set[PendingCall] = set()
+        self._handed_over: set[PendingCall] = set()
         self._settled: list[PendingCall] = []
         # Free while nobody has woken the loop: taking it is looking and setting in one step.
         self._unwoken = Lock()
@@ -157,9 +157,9 @@ class ThreadPort(Generic[S]):
                 call = calls.popleft()
             except IndexError:
                 return
-            self._crossed.add(call)
+            self._handed_over.add(call)
             if call.given_up:  # asked only now: its thread may have left a moment ago
-                self._crossed.discard(call)
+                self._handed_over.discard(call)
                 continue
             try:
                 self._accept(call.command, call)
@@ -169,9 +169,9 @@ class ThreadPort(Generic[S]):
             self._loop.call_soon(self._flush, context=self._context)
 
     def _settle(self, call: PendingCall) -> None:
-        self._crossed.discard(call)
+        self._handed_over.discard(call)
         self._settled.append(call)
-        if not self._crossed:  # nothing more to come: as a rule, the end of a batch
+        if not self._handed_over:  # nothing more to come: as a rule, the end of a batch
             self._wake_settled()
         elif len(self._settled) == 1:
             try:
@@ -210,8 +210,8 @@ class ThreadPort(Generic[S]):
     def _withdraw(self, call: PendingCall) -> None:
         """Whoever has not begun with it skips it now; nothing of it is kept."""
         call.give_up()
-        self._crossed.discard(call)
-        with suppress(ValueError):  # crossed already; the mailbox knows how to skip it
+        self._handed_over.discard(call)
+        with suppress(ValueError):  # handed over already; the mailbox skips it
             self._calls.remove(call)
 
 

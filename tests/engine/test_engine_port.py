@@ -78,7 +78,7 @@ async def test_many_waiting_threads_cost_one_wake_up(
     assert (loop.woken, actor.statistics().batches) == (1, 1)
     assert got == [*range(1, threads + 1)]
     assert bench.state == [*range(threads)]
-    assert not port._crossed
+    assert not port._handed_over
 
 
 @pytest.mark.parametrize("threads", [16, 64])

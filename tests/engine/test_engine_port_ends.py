@@ -41,7 +41,7 @@ async def test_a_timeout_withdraws_a_queued_command(bench: Bench, crowd: Crowd) 
     bench.release()
     assert await crowd.do(lambda: port.ask(bench.note("next"))) == [2]
     assert bench.state == ["held", "next"]
-    assert not port._crossed
+    assert not port._handed_over
 
 
 async def test_a_timeout_before_the_crossing_leaves_nothing(bench: Bench, crowd: Crowd) -> None:

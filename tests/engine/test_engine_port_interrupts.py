@@ -61,10 +61,10 @@ async def test_a_caller_cancelled_while_crossing_threads_leaves_nothing(
             port._withdraw(call)
             super().add(call)
 
-    port._crossed = Racing()
+    port._handed_over = Racing()
     (got,) = await crowd.do(lambda: port.ask(bench.note("never"), timeout=0.1))
     assert isinstance(got, TimeoutError)
-    assert (bench.state, port._crossed) == ([], set())
+    assert (bench.state, port._handed_over) == ([], set())
 
 
 async def test_a_thread_that_is_made_to_end_leaves_nothing(bench: Bench, crowd: Crowd) -> None:

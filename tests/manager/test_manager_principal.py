@@ -251,7 +251,7 @@ async def test_a_view_does_not_show_the_pending_requests_of_all(make: Make, wire
         with pytest.raises(LimitExceeded) as full:
             await alice.record(wire.ask(method="ping"))
         assert (full.value.limit, full.value.current) == ("max_pending", None)
-        assert str(full.value) == "limit max_pending of 2 would be passed"
+        assert str(full.value) == "max_pending exceeded: limit 2"
 
 
 async def test_of_a_session_made_elsewhere_the_requests_are_matched_too(wire: Wire) -> None:

@@ -17,7 +17,7 @@ from sessionkeeper import (
     SessionManager,
     SessionNotFound,
 )
-from sessionkeeper.manager.rates import RateLimiter
+from sessionkeeper.manager.rate_limiter import RateLimiter
 
 
 class Time:

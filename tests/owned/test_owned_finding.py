@@ -89,14 +89,14 @@ async def test_a_page_of_a_third_partys_store_reads_a_bounded_number(bench: Benc
 
 async def test_the_bookkeeping_of_the_owner_is_bounded_by_the_sessions(bench: Bench) -> None:
     """Sessions that come and go, here or elsewhere, leave nothing behind."""
-    roll = bench.store._notes.roll
+    index = bench.store._bookkeeping.index
     for n in range(20):
         await bench.create(f"s{n}")
         await bench.store.add_frame(bench.note(1, f"s{n}"))
     for n in range(10):
         await bench.store.delete_session(f"s{n}")
-    assert len(roll) == 10
+    assert len(index) == 10
     for n in range(10, 20):
         await bench.elsewhere.delete_session(f"s{n}")
     assert await bench.store.find_sessions(ALL) == SessionPage((), None)
-    assert len(roll) == 0
+    assert len(index) == 0

@@ -257,7 +257,14 @@ async def test_no_attribute_of_a_view_leads_to_the_store(bench: Bench, led_to: L
     """Nor to the inner store, to the owner's notes or the bells of all."""
     view = bench.store.for_principal("alice")
     reached = led_to(view, view.watch_frames("a"))
-    notes = bench.store._notes
-    for hidden in (bench.store, bench.inner, notes, notes.roll, notes.wakeups, bench.store._actor):
+    bookkeeping = bench.store._bookkeeping
+    for hidden in (
+        bench.store,
+        bench.inner,
+        bookkeeping,
+        bookkeeping.index,
+        bookkeeping.wakeups,
+        bench.store._actor,
+    ):
         assert not any(each is hidden for each in reached)
-    assert any(each is notes.roll for each in led_to(bench.store)), "it finds what is there"
+    assert any(each is bookkeeping.index for each in led_to(bench.store)), "it finds what is there"

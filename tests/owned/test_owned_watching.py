@@ -43,7 +43,7 @@ async def test_closing_the_owner_ends_every_watcher(bench: Bench) -> None:
     for task in (*tasks, late, asyncio.ensure_future(anext(reading))):
         with pytest.raises(StoreClosed):
             await task
-    assert len(bench.store._notes.wakeups) == 0
+    assert len(bench.store._bookkeeping.wakeups) == 0
 
 
 async def test_closing_the_owner_at_its_deadline_ends_every_watcher(bench: Bench) -> None:
@@ -168,7 +168,7 @@ async def test_a_watcher_gets_an_error_when_the_log_is_replaced() -> None:
         await store.create_session(Session.new(transport_type="stdio", id="a"))
         await store.add_frame(note("one"))
         tables = inner._tables
-        shared = [tables.clock, tables.limits, tables._ring, tables._listeners]
+        shared = [tables.clock, tables.limits, tables._notify, tables._listeners]
         shared += [row.session for row in tables.rows()]
         before = deepcopy(tables, {id(each): each for each in shared})
         await store.add_frame(note("lost2"))

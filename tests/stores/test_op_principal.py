@@ -297,11 +297,11 @@ async def test_errors_in_a_view_do_not_show_totals_of_the_store(design: Design, 
             assert error.value.__context__ is None
             told.append((error.value.limit, error.value.current, str(error.value)))
         assert told == [
-            *[("max_sessions", None, "limit max_sessions of 2 would be passed")] * 2,
-            ("max_total_bytes", None, f"limit max_total_bytes of {8 * size} would be passed"),
+            *[("max_sessions", None, "max_sessions exceeded: limit 2")] * 2,
+            ("max_total_bytes", None, f"max_total_bytes exceeded: limit {8 * size}"),
             (
                 *("max_frames_per_batch", 6),
-                "limit max_frames_per_batch of 5 would be passed (now at 6)",
+                "max_frames_per_batch exceeded: limit 5, current 6",
             ),
         ]
 

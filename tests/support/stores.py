@@ -200,7 +200,7 @@ def make_store(name: str) -> AtomicSessionStore:
 def wakeups_of(store: AtomicSessionStore) -> Wakeups:
     """Who watches a store."""
     if isinstance(store, OwnedSessionStore):
-        return store._notes.wakeups
+        return store._bookkeeping.wakeups
     assert isinstance(store, CommandStore)
     return store._wakeups
 

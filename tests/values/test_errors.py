@@ -58,7 +58,7 @@ ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
         "LimitExceeded",
         ("max_sessions",),
         {"current": 5, "maximum": 4},
-        "limit max_sessions of 4 would be passed (now at 5)",
+        "max_sessions exceeded: limit 4, current 5",
     ),
     (
         "RateLimited",

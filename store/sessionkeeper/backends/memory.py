@@ -52,7 +52,7 @@ class MemoryTables(Tables):
         self._by_activity = TimeOrder(attrgetter("active_at"))
         self._by_age = TimeOrder(attrgetter("born_at"))
         self._ended = TimeOrder(attrgetter("over_at"))
-        self._ring: Callable[[str], None] | None = None
+        self._notify: Callable[[str], None] | None = None
         self._listeners = Listeners()
 
     def find(self, session_id: str, /) -> SessionRow | None:
@@ -134,8 +134,8 @@ class MemoryTables(Tables):
 
     def announce(self, session_id: str, /) -> None:
         """Tell at once: who hears it asks, and is answered after this command."""
-        if self._ring is not None:
-            self._ring(session_id)
+        if self._notify is not None:
+            self._notify(session_id)
 
     def tell(
         self,
@@ -149,6 +149,6 @@ class MemoryTables(Tables):
         if self._listeners:
             self._listeners.tell(SessionEvent(kind, row.snapshot(), before), context)
 
-    def connect(self, ring: Callable[[str], None], listeners: Listeners, /) -> None:
-        """Have `ring` called with the id of each session that has news, and `listeners` told."""
-        self._ring, self._listeners = ring, listeners
+    def connect(self, notify: Callable[[str], None], listeners: Listeners, /) -> None:
+        """Have `notify` called with the id of each session that has news, and `listeners` told."""
+        self._notify, self._listeners = notify, listeners

@@ -104,7 +104,7 @@ class FrameWatcher(AsyncIterator[Frame]):
 
     async def _step(self) -> None:
         after = self._after
-        # Hung up before the look: what comes after it rings.
+        # Registered before the look: what is appended after it wakes us.
         with self._wakeups.subscribe(self._session_id) as wakeup:
             self._steps += 1
             try:

@@ -14,7 +14,7 @@ from .dispatcher import HookDispatcher
 from .handshakes import Handshakes
 from .hooks import SessionHooks
 from .owners import Owners
-from .rates import RateLimiter
+from .rate_limiter import RateLimiter
 from .requests import RequestTracker
 
 __all__ = ["EventSubscriber", "logger"]

@@ -17,7 +17,7 @@ from ..values.errors import InvalidMessage
 from ..values.jsonrpc import RequestId, RpcHead, read_head
 from ..values.message import MessageContext, MessageEnvelope
 from ..values.states import Direction, SessionState
-from .lifecycle import Offer, kept_offer, read_offer
+from .lifecycle import Offer, read_offer, trim_offer
 
 __all__ = ["Handshakes"]
 
@@ -147,7 +147,7 @@ class Handshakes:
             return False
         if head.method is msgspec.UNSET:
             return False
-        self._ask(session_id, key, None if offer is None else kept_offer(offer, head))
+        self._ask(session_id, key, None if offer is None else trim_offer(offer, head))
         return True
 
     def withdraw(self, context: MessageContext, head: RpcHead, offer: Offer | None) -> None:
@@ -155,7 +155,7 @@ class Handshakes:
         session_id, key = context.session_id, _key(head.request_id)
         if key is None or (same := self._same(session_id, key)) is None:
             return
-        same.withdraw(None if offer is None else kept_offer(offer, head))
+        same.withdraw(None if offer is None else trim_offer(offer, head))
         if same.is_answered:
             self._forget_id(session_id, key)
 

@@ -24,7 +24,7 @@ from ..values.message import MessageEnvelope
 from ..values.session import Session
 from ..values.states import Direction, SessionState
 
-__all__ = ["Offer", "ending", "implied_change", "Result", "kept_offer", "read_offer", "read_result"]
+__all__ = ["Offer", "ending", "implied_change", "Result", "trim_offer", "read_offer", "read_result"]
 
 _VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 _CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
@@ -92,7 +92,7 @@ def read_offer(envelope: MessageEnvelope, head: RpcHead) -> Offer | None:
     return Offer(initializes, version, client)
 
 
-def kept_offer(offer: Offer, head: RpcHead) -> Offer:
+def trim_offer(offer: Offer, head: RpcHead) -> Offer:
     """Return an offer as it may be kept: without a client that takes much room."""
     large = isinstance(head.params, msgspec.Raw) and len(bytes(head.params)) > _LONGEST_PARAMS
     return replace(offer, client=None) if large else offer

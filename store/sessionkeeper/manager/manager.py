@@ -14,7 +14,7 @@ from ..values.session import Session
 from ..values.states import Direction
 from .exchanges import is_part, is_request, request_answered
 from .lifecycle import Offer, implied_change, read_offer, read_result
-from .opening import ManagedStore
+from .managed_store import ManagedStore
 from .operations import SessionOperations
 from .pending import PendingRequest
 from .principal import PrincipalManager, Ways

@@ -12,7 +12,7 @@ from ..values.ids import checked_id
 from ..values.session import Session
 from ..values.states import SessionState, TransportType
 from .lifecycle import ending
-from .versions import negotiation
+from .version_negotiation import negotiation
 
 __all__ = ["SessionOperations"]
 

@@ -6,7 +6,7 @@ from ..interface.atomic_store import AtomicSessionStore, Change
 from ..values.errors import LimitExceeded, OutcomeUnknown, SessionClosed, SessionNotFound
 from ..values.message import MessageEnvelope
 from .exchanges import Exchange, RecordOutcome
-from .rates import RateLimiter
+from .rate_limiter import RateLimiter
 
 __all__ = ["append", "append_settled"]
 

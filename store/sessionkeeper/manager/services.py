@@ -11,7 +11,6 @@ from ..values.clock import Clock
 from ..values.errors import LimitExceeded
 from ..values.jsonrpc import RpcHead
 from ..values.message import MessageContext
-from .closing import ShutdownReport, shut_down
 from .config import ManagerConfig
 from .dispatcher import HookDispatcher
 from .event_subscriber import EventSubscriber
@@ -20,8 +19,9 @@ from .handshakes import Handshakes
 from .hooks import SessionHooks
 from .owners import Owners
 from .pending import TrackedRequest
-from .rates import RateLimiter
+from .rate_limiter import RateLimiter
 from .requests import RequestTracker
+from .shutdown import ShutdownReport, shut_down
 from .statistics import ManagerStatistics
 from .sweeper import Sleep, Sweeper, SweepStep
 

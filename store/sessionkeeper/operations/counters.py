@@ -119,19 +119,19 @@ class StoreCounters:
         """Note that a session is gone, with so many frames of so many bytes."""
         self._gone[kind] += 1
         self._leave(session)
-        self.removed(frames, size)
+        self.frames_removed(frames, size)
 
-    def added(self, frames: int, size: int) -> None:
+    def frames_added(self, frames: int, size: int) -> None:
         """Note appended frames of `size` bytes together."""
         self._added += frames
         self.bytes += size
 
-    def removed(self, frames: int, size: int) -> None:
+    def frames_removed(self, frames: int, size: int) -> None:
         """Note frames somebody removed."""
         self._removed += frames
         self.bytes -= size
 
-    def dropped(self, frames: int, size: int) -> None:
+    def frames_dropped(self, frames: int, size: int) -> None:
         """Note frames that made room for newer ones."""
         self._dropped += frames
         self.bytes -= size

@@ -82,10 +82,10 @@ def append_frames(
     if drop:
         freed = tables.trim(row, drop)
         row.shorten(drop, freed)
-        tables.counters.dropped(drop, freed)
+        tables.counters.frames_dropped(drop, freed)
     count = len(records)
     tables.append(row, records)
-    tables.counters.added(count, size)
+    tables.counters.frames_added(count, size)
     row.last_seq += count
     row.frame_count += count
     row.byte_count += size
@@ -98,7 +98,7 @@ def clear_frames(tables: Tables, row: SessionRow) -> int:
     """Remove all frames of a session; `last_seq` stays, so no number is used again."""
     removed = row.frame_count
     tables.clear(row)
-    tables.counters.removed(removed, row.byte_count)
+    tables.counters.frames_removed(removed, row.byte_count)
     row.frame_count = row.byte_count = 0
     touch(tables, row)
     return removed
@@ -110,7 +110,7 @@ def trim_frames(tables: Tables, row: SessionRow, up_to: int) -> int:
     if count:
         freed = tables.trim(row, count)
         row.shorten(count, freed)
-        tables.counters.removed(count, freed)
+        tables.counters.frames_removed(count, freed)
     return count
 
 

@@ -50,11 +50,11 @@ def expire_sessions(
             ended.append(time_out(tables, row, context))
 
     if idle is not None:
-        most_idle = micros(idle)
-        end_while(tables.least_active, lambda row: now - micros(row.active_at) >= most_idle)
+        max_idle = micros(idle)
+        end_while(tables.least_active, lambda row: now - micros(row.active_at) >= max_idle)
     if age is not None:
-        most_age = micros(age)
-        end_while(tables.oldest_live, lambda row: now - micros(row.born_at) >= most_age)
+        max_age = micros(age)
+        end_while(tables.oldest_live, lambda row: now - micros(row.born_at) >= max_age)
     return ended
 
 

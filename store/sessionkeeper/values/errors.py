@@ -155,14 +155,14 @@ class InvalidSessionId(SessionError, ValueError):
 
 
 class LimitExceeded(SessionError):
-    """The change would pass a limit of the store; `limit` names its field.
+    """The change would exceed a limit of the store; `limit` names its field.
 
     `current` is None in the view of a principal where it would tell of others' sessions.
     """
 
     def __init__(self, limit: str, *, current: int | None, maximum: int) -> None:
-        now = "" if current is None else f" (now at {current})"
-        super().__init__(f"limit {limit} of {maximum} would be passed{now}")
+        now = "" if current is None else f", current {current}"
+        super().__init__(f"{limit} exceeded: limit {maximum}{now}")
         self.limit = limit
         self.current = current
         self.maximum = maximum

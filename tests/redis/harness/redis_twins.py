@@ -124,7 +124,7 @@ class Memory:
     def after(self, operation: Operation) -> tuple[object, Memory]:
         """Apply an operation to a copy; its answer, and the copy."""
         tables = self.store._tables
-        kept: list[object] = [tables.clock, tables.limits, tables._ring, tables._listeners]
+        kept: list[object] = [tables.clock, tables.limits, tables._notify, tables._listeners]
         kept += [row.session for row in tables.rows()]
         copy = Memory(deepcopy(tables, {id(each): each for each in kept}), self.heard.copy())
         return _at_once(operation.on(copy.store)), copy

@@ -16,7 +16,7 @@ from ...values.clock import Clock
 from ...values.events import SessionEvent, SessionEventKind
 from ...values.session import Session
 from ...values.states import SessionState
-from .session_index import Roll, SessionIndex
+from .session_index import SessionEntry, SessionIndex
 
 __all__ = ["Bookkeeping"]
 
@@ -28,27 +28,27 @@ class Bookkeeping:
     counts, watchers are told, and listeners are not.
     """
 
-    __slots__ = ("clock", "counters", "listeners", "roll", "telling", "wakeups")
+    __slots__ = ("clock", "counters", "index", "listeners", "telling", "wakeups")
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.roll = Roll()
+        self.index = SessionIndex()
         self.counters = StoreCounters()
         self.wakeups = Wakeups()
         self.listeners = Listeners()
         self.telling = False
         """Whether a listener is running now; one must not ask the owner."""
 
-    def created(self, session: Session, context: Context) -> None:
+    def record_created(self, session: Session, context: Context) -> None:
         """Note a session that was created through the owner."""
-        if self.roll.find(session.id) is not None:
+        if self.index.find(session.id) is not None:
             self._lose(session.id)
         self._enter(session).begin(session, self.clock.steady())
         self._tell(SessionEventKind.CREATED, session, None, context)
 
-    def changed(self, session: Session, context: Context) -> None:
+    def record_changed(self, session: Session, context: Context) -> None:
         """Note a session that was updated through the owner, and seen before that."""
-        known, now = self.roll[session.id], self.clock.steady()
+        known, now = self.index[session.id], self.clock.steady()
         before = known.state
         known.active_at = now
         if session.state.is_terminal and known.over_at is None:
@@ -57,30 +57,30 @@ class Bookkeeping:
         if before is not session.state:
             self._tell(SessionEventKind.STATE_CHANGED, session, before, context)
 
-    def removed(self, session: Session, kind: SessionEventKind, context: Context) -> None:
+    def record_removed(self, session: Session, kind: SessionEventKind, context: Context) -> None:
         """Note that a session was deleted through the owner; it is as it was last seen."""
         self._lose(session.id, kind)
         self._tell(kind, session, session.state, context)
 
-    def appended(self, session_id: str, seq: int) -> None:
+    def record_appended(self, session_id: str, seq: int) -> None:
         """Note that a frame was appended through the owner and got this number."""
-        known = self.roll.find(session_id)
+        known = self.index.find(session_id)
         if known is not None:
             self._add(known, seq - known.last_seq)
             known.active_at = self.clock.steady()
         self.wakeups.notify(session_id)
 
-    def cleared(self, session_id: str) -> None:
+    def record_cleared(self, session_id: str) -> None:
         """Note that all frames were deleted through the owner."""
-        known = self.roll.find(session_id)
+        known = self.index.find(session_id)
         if known is not None:
-            self.counters.removed(known.frame_count, 0)
+            self.counters.frames_removed(known.frame_count, 0)
             known.frame_count = 0
             known.active_at = self.clock.steady()
 
-    def saw(self, session: Session) -> None:
+    def record_seen(self, session: Session) -> None:
         """Note how a session is."""
-        known = self.roll.find(session.id)
+        known = self.index.find(session.id)
         if known is not None and known.created_at != session.created_at:
             self._lose(session.id)
             known = None
@@ -90,39 +90,39 @@ class Bookkeeping:
         elif not known.shows(session):
             self._follow(known, session)
 
-    def listed(self, sessions: Sequence[Session]) -> None:
+    def record_listed(self, sessions: Sequence[Session]) -> None:
         """Note who is there, in order of creation; nobody else is."""
-        for session_id in self.roll.absent({session.id for session in sessions}):
+        for session_id in self.index.ids_missing_from({session.id for session in sessions}):
             self._lose(session_id)
         for session in sessions:
-            self.saw(session)
-        self.roll.seat(sessions)
+            self.record_seen(session)
+        self.index.assign_order(sessions)
 
-    def _enter(self, session: Session) -> SessionIndex:
+    def _enter(self, session: Session) -> SessionEntry:
         self.counters.session_added(session)
-        self.counters.added(session.frame_count, 0)
-        return self.roll.enter(session)
+        self.counters.frames_added(session.frame_count, 0)
+        return self.index.add(session)
 
-    def _follow(self, known: SessionIndex, session: Session) -> None:
+    def _follow(self, known: SessionEntry, session: Session) -> None:
         known.date(session, self.clock.steady(), self.clock.wall())
         news = session.last_seq > known.last_seq
         news = news or (session.state.is_terminal and not known.state.is_terminal)
         self.counters.session_changed(known, session)
         came = session.last_seq - known.last_seq
         self._add(known, max(came, session.frame_count - known.frame_count))
-        self.counters.removed(known.frame_count - session.frame_count, 0)
+        self.counters.frames_removed(known.frame_count - session.frame_count, 0)
         known.follow(session)
         if news:
             self.wakeups.notify(session.id)
 
-    def _add(self, known: SessionIndex, count: int) -> None:
+    def _add(self, known: SessionEntry, count: int) -> None:
         if count > 0:
-            self.counters.added(count, 0)
+            self.counters.frames_added(count, 0)
             known.frame_count += count
             known.last_seq += count
 
     def _lose(self, session_id: str, kind: SessionEventKind = SessionEventKind.DELETED) -> None:
-        known = self.roll.leave(session_id)
+        known = self.index.remove(session_id)
         self.counters.session_removed(known, kind, known.frame_count, 0)
         self.wakeups.notify(session_id)
 

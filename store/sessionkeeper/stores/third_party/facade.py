@@ -30,7 +30,7 @@ from ..facade import MOST_A_PAGE, WATCHED_AT_ONCE
 from . import one_session as operations
 from . import sweeps
 from .runner import Operation
-from .session_index import SessionIndex
+from .session_index import SessionEntry
 
 __all__ = ["AwaitedStore"]
 
@@ -42,7 +42,7 @@ class AwaitedStore(AtomicSessionStore):
 
     _applier: Callable[[Change], Change]
     """Wraps a caller's function for the owner."""
-    _known: Callable[[str], SessionIndex]
+    _known: Callable[[str], SessionEntry]
     """What the owner knows of a session it has just seen."""
     _wakeups: Wakeups
 

@@ -24,7 +24,7 @@ from ...values.errors import (
 )
 from ...values.message import Frame, MessageEnvelope
 from ...values.session import STORE_FIELDS, Session
-from .session_index import SessionIndex
+from .session_index import SessionEntry
 
 __all__ = ["add_one", "get_or_create", "look", "modify", "read"]
 
@@ -109,7 +109,7 @@ async def read(
 
 async def look(
     store: SessionStore,
-    known: Callable[[str], SessionIndex],
+    known: Callable[[str], SessionEntry],
     session_id: str,
     number: int | None,
     *,

@@ -12,7 +12,7 @@ from ..principal_methods import PrincipalMethods, PrincipalScope, hide_others
 from .facade import AwaitedStore
 from .principal_filter import PrincipalFilter
 from .runner import Operation
-from .session_index import SessionIndex
+from .session_index import SessionEntry
 
 __all__ = ["OwnedPrincipalStore"]
 
@@ -40,7 +40,7 @@ class OwnedPrincipalStore(PrincipalMethods, AwaitedStore):
         def apply_as_owner(change: Change) -> Change:
             return store._applier(change)
 
-        def known(session_id: str) -> SessionIndex:
+        def known(session_id: str) -> SessionEntry:
             return store._known(session_id)
 
         self._do_own, self._applier, self._known = do, apply_as_owner, known

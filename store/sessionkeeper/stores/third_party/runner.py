@@ -19,7 +19,7 @@ from ...values.errors import OutcomeUnknown, SessionError
 from ...values.session import Session
 from .bookkeeping import Bookkeeping
 
-__all__ = ["Await", "AsyncRunner", "Operation"]
+__all__ = ["AwaitOperation", "AsyncRunner", "Operation"]
 
 R = TypeVar("R")
 Operation: TypeAlias = Callable[[SessionStore], Awaitable[R]]
@@ -29,7 +29,7 @@ Operation: TypeAlias = Callable[[SessionStore], Awaitable[R]]
 _inside: ContextVar[object] = ContextVar("sessionkeeper_inside", default=None)
 
 
-class Await(msgspec.Struct, frozen=True):
+class AwaitOperation(msgspec.Struct, frozen=True):
     """The command that awaits an operation on the inner store."""
 
     operation: Operation[object]
@@ -42,15 +42,15 @@ class Await(msgspec.Struct, frozen=True):
 class AsyncRunner(Runner[SessionStore]):
     """Awaits each operation before the next one begins."""
 
-    def __init__(self, inner: SessionStore, notes: Bookkeeping) -> None:
+    def __init__(self, inner: SessionStore, bookkeeping: Bookkeeping) -> None:
         self._inner = inner
-        self._notes = notes
+        self._bookkeeping = bookkeeping
         self._changing = False
 
     @property
     def applying(self) -> bool:  # type: ignore[override]  # asked, not kept: others run meanwhile
         """Whether the asking code is a change, is told of one, or was started by an operation."""
-        return self._changing or self._notes.telling or _inside.get() is self
+        return self._changing or self._bookkeeping.telling or _inside.get() is self
 
     def inside(self) -> bool:
         """Whether a thread works for an operation of this owner, as `asyncio.to_thread` does."""
@@ -96,4 +96,4 @@ class AsyncRunner(Runner[SessionStore]):
 
     async def aclose(self) -> None:
         """Tell whoever watches that the owner has ended, however it ended."""
-        self._notes.wakeups.notify_all()
+        self._bookkeeping.wakeups.notify_all()

@@ -9,10 +9,10 @@ from math import inf
 from ...values.session import Session
 from ...values.states import SessionState
 
-__all__ = ["SessionIndex", "Roll"]
+__all__ = ["SessionEntry", "SessionIndex"]
 
 
-class SessionIndex:
+class SessionEntry:
     """One session as it was last seen, and since when by the steady clock."""
 
     __slots__ = (
@@ -88,37 +88,37 @@ class SessionIndex:
         self.frame_count, self.last_seq = session.frame_count, session.last_seq
 
 
-class Roll:
+class SessionIndex:
     """The sessions the owner knows, by id; as many as the last listing showed, and new ones."""
 
     __slots__ = ("_known", "_last_number", "_last_place")
 
     def __init__(self) -> None:
-        self._known: dict[str, SessionIndex] = {}
+        self._known: dict[str, SessionEntry] = {}
         self._last_number = self._last_place = 0
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def find(self, session_id: str) -> SessionIndex | None:
+    def find(self, session_id: str) -> SessionEntry | None:
         """Look one up."""
         return self._known.get(session_id)
 
-    def __getitem__(self, session_id: str) -> SessionIndex:
+    def __getitem__(self, session_id: str) -> SessionEntry:
         return self._known[session_id]
 
-    def enter(self, session: Session) -> SessionIndex:
-        """Write a session down that was not known."""
+    def add(self, session: Session) -> SessionEntry:
+        """Add a session that was not known."""
         self._last_number += 1
-        known = self._known[session.id] = SessionIndex(session, self._last_number)
+        known = self._known[session.id] = SessionEntry(session, self._last_number)
         return known
 
-    def leave(self, session_id: str) -> SessionIndex:
-        """Strike a session off."""
+    def remove(self, session_id: str) -> SessionEntry:
+        """Remove a session and return its entry."""
         return self._known.pop(session_id)
 
-    def seat(self, sessions: Iterable[Session]) -> None:
-        """Give those that have no place yet the next ones, in the order of a listing.
+    def assign_order(self, sessions: Iterable[Session]) -> None:
+        """Give sessions without a place the next ones, in the order of a listing.
 
         Only a listing says who was created first; none of the places comes twice.
         """
@@ -128,8 +128,8 @@ class Roll:
                 self._last_place += 1
                 known.place = self._last_place
 
-    def absent(self, present: Collection[str]) -> list[str]:
-        """The ids of those who are not among the present."""
+    def ids_missing_from(self, present: Collection[str]) -> list[str]:
+        """Return the ids that are in the index and not among the present."""
         return [session_id for session_id in self._known if session_id not in present]
 
 

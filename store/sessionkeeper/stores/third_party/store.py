@@ -27,7 +27,7 @@ from . import sweeps
 from .bookkeeping import Bookkeeping
 from .facade import AwaitedStore
 from .principal import OwnedPrincipalStore
-from .runner import AsyncRunner, Await
+from .runner import AsyncRunner, AwaitOperation
 from .tracking_store import TrackingStore
 
 __all__ = ["OwnedSessionStore"]
@@ -63,10 +63,10 @@ class OwnedSessionStore(OwnerLifecycle, AwaitedStore):
         clock = Clock() if clock is None else clock
         if not isinstance(clock, Clock):
             raise TypeError(f"a Clock is expected, not {type(clock).__name__}")
-        self._notes = Bookkeeping(clock)
-        runner = AsyncRunner(inner, self._notes)
-        self._applier, self._wakeups = runner.applier, self._notes.wakeups
-        self._known = self._notes.roll.__getitem__
+        self._bookkeeping = Bookkeeping(clock)
+        runner = AsyncRunner(inner, self._bookkeeping)
+        self._applier, self._wakeups = runner.applier, self._bookkeeping.wakeups
+        self._known = self._bookkeeping.index.__getitem__
         self._actor = Actor(
             runner,
             name="sessionkeeper owner",
@@ -88,9 +88,11 @@ class OwnedSessionStore(OwnerLifecycle, AwaitedStore):
         await super().aclose(timeout=timeout)
 
     async def _do(self, operation: Callable[[TrackingStore], Awaitable[R]], /) -> R:
-        notes, context = self._notes, copy_context()
-        await_ = Await(lambda inner: operation(TrackingStore(inner, notes, context)))
-        command: Command[SessionStore, R] = cast("Command[SessionStore, R]", await_)
+        bookkeeping, context = self._bookkeeping, copy_context()
+        waiting = AwaitOperation(
+            lambda inner: operation(TrackingStore(inner, bookkeeping, context))
+        )
+        command: Command[SessionStore, R] = cast("Command[SessionStore, R]", waiting)
         return await self._ask(command)
 
     def bridge(self) -> tuple[Self, ThreadPort[SessionStore]]:
@@ -113,7 +115,9 @@ class OwnedSessionStore(OwnerLifecycle, AwaitedStore):
         idle, age = checked_seconds("idle", idle), checked_seconds("age", age)
         if idle is None and age is None:
             raise ValueError("idle or age is needed: how long a session may be")
-        return await self._do(lambda inner: sweeps.expire(inner, self._notes, idle, age, limit))
+        return await self._do(
+            lambda inner: sweeps.expire(inner, self._bookkeeping, idle, age, limit)
+        )
 
     async def purge_sessions(
         self,
@@ -130,10 +134,12 @@ class OwnedSessionStore(OwnerLifecycle, AwaitedStore):
         """
         checked_count("limit", limit, minimum=1)
         before, span = checked_past(ended_before, ended_for)
-        return await self._do(lambda inner: sweeps.purge(inner, self._notes, before, span, limit))
+        return await self._do(
+            lambda inner: sweeps.purge(inner, self._bookkeeping, before, span, limit)
+        )
 
     def subscribe(self, listener: Listener, /) -> Callable[[], None]:
-        return self._notes.listeners.add(listener)
+        return self._bookkeeping.listeners.add(listener)
 
     def for_principal(self, principal: str, /) -> OwnedPrincipalStore:
         return OwnedPrincipalStore(self, principal)
@@ -145,7 +151,7 @@ class OwnedSessionStore(OwnerLifecycle, AwaitedStore):
         seen, and as deleted when it is missed; the sums hold. The inner store does not say how
         many bytes it holds.
         """
-        held = await self._do(lambda inner: sweeps.count_all(inner, self._notes))
+        held = await self._do(lambda inner: sweeps.count_all(inner, self._bookkeeping))
         return StoreStatistics(
             sessions=held.sessions,
             frames=held.frames,

@@ -23,7 +23,7 @@ from ...values.session import Session
 from ...values.states import SessionState
 from ...values.statistics import TableStatistics
 from .bookkeeping import Bookkeeping
-from .session_index import SessionIndex
+from .session_index import SessionEntry
 from .tracking_store import TrackingStore
 
 __all__ = ["count_all", "expire", "find", "purge"]
@@ -35,7 +35,7 @@ logger = logging.getLogger("sessionkeeper")
 
 async def find(
     store: SessionStore,
-    known: Callable[[str], SessionIndex],
+    known: Callable[[str], SessionEntry],
     query: SessionQuery,
     after: int,
     limit: int,
@@ -56,23 +56,27 @@ async def find(
 
 
 async def expire(
-    store: TrackingStore, notes: Bookkeeping, idle: float | None, age: float | None, limit: int
+    store: TrackingStore,
+    bookkeeping: Bookkeeping,
+    idle: float | None,
+    age: float | None,
+    limit: int,
 ) -> list[Session]:
     """End the live sessions that were idle or are old for so many seconds, at most `limit`."""
-    now, roll = micros(notes.clock.steady()), notes.roll
-    most_idle, most_age = inf if idle is None else micros(idle), inf if age is None else micros(age)
+    now, index = micros(bookkeeping.clock.steady()), bookkeeping.index
+    max_idle, max_age = inf if idle is None else micros(idle), inf if age is None else micros(age)
 
-    def is_idle(known: SessionIndex) -> bool:
-        return idle is not None and now - micros(known.active_at) >= most_idle
+    def is_idle(known: SessionEntry) -> bool:
+        return idle is not None and now - micros(known.active_at) >= max_idle
 
     def is_due(session: Session) -> bool:
-        known = roll[session.id]
+        known = index[session.id]
         if session.state.is_terminal:
             return False
-        return is_idle(known) or (age is not None and now - micros(known.born_at) >= most_age)
+        return is_idle(known) or (age is not None and now - micros(known.born_at) >= max_age)
 
-    def session_changed(session: Session) -> tuple[bool, float, str]:
-        known = roll[session.id]
+    def order(session: Session) -> tuple[bool, float, str]:
+        known = index[session.id]
         if is_idle(known):
             return False, micros(known.active_at), encoded_id(session.id)
         return True, micros(known.born_at), encoded_id(session.id)
@@ -81,18 +85,22 @@ async def expire(
         timed_out = session.model_copy(update={"state": SessionState.TIMED_OUT})
         return await store.update_session(timed_out)
 
-    due = sorted(filter(is_due, await store.list_sessions()), key=session_changed)
+    due = sorted(filter(is_due, await store.list_sessions()), key=order)
     return await _each(store, due, is_due, end, limit)
 
 
 async def purge(
-    store: TrackingStore, notes: Bookkeeping, ended_before: float, ended_for: float, limit: int
+    store: TrackingStore,
+    bookkeeping: Bookkeeping,
+    ended_before: float,
+    ended_for: float,
+    limit: int,
 ) -> int:
     """Delete sessions that ended before that moment and so many seconds ago, at most `limit`."""
-    now, roll = micros(notes.clock.steady()), notes.roll
+    now, index = micros(bookkeeping.clock.steady()), bookkeeping.index
 
     def is_past(session: Session) -> bool:
-        over_at = roll[session.id].over_at
+        over_at = index[session.id].over_at
         if over_at is None:
             return False
         ended = session.ended_at or session.last_activity
@@ -100,25 +108,25 @@ async def purge(
             return False
         return now - micros(over_at) >= micros(ended_for)
 
-    def session_changed(session: Session) -> tuple[float, str]:
-        over_at = roll[session.id].over_at
+    def order(session: Session) -> tuple[float, str]:
+        over_at = index[session.id].over_at
         return inf if over_at is None else micros(over_at), encoded_id(session.id)
 
     async def remove(session: Session) -> None:
         await store.remove(session, SessionEventKind.PURGED)
 
-    past = sorted(filter(is_past, await store.list_sessions()), key=session_changed)
+    past = sorted(filter(is_past, await store.list_sessions()), key=order)
     return len(await _each(store, past, is_past, remove, limit))
 
 
-async def count_all(store: TrackingStore, notes: Bookkeeping) -> TableStatistics:
+async def count_all(store: TrackingStore, bookkeeping: Bookkeeping) -> TableStatistics:
     """Count what a listing shows; what is noted agrees with it then."""
     await store.list_sessions()
     return TableStatistics(
-        sessions=notes.counters.by_state(),
-        frames=notes.counters.frames,
+        sessions=bookkeeping.counters.by_state(),
+        frames=bookkeeping.counters.frames,
         bytes=None,
-        counters=notes.counters.counters(),
+        counters=bookkeeping.counters.counters(),
     )
 
 

@@ -17,26 +17,26 @@ __all__ = ["TrackingStore"]
 class TrackingStore(SessionStore):
     """Made for one operation, with the context of the caller who asked for it."""
 
-    def __init__(self, inner: SessionStore, notes: Bookkeeping, context: Context) -> None:
+    def __init__(self, inner: SessionStore, bookkeeping: Bookkeeping, context: Context) -> None:
         self._inner = inner
-        self._notes = notes
+        self._bookkeeping = bookkeeping
         self._context = context
 
     async def create_session(self, session: Session, /) -> Session:
         created = await self._inner.create_session(session)
-        self._notes.created(created, self._context)
+        self._bookkeeping.record_created(created, self._context)
         return created
 
     async def get_session(self, session_id: str, /) -> Session:
         session = await self._inner.get_session(session_id)
-        self._notes.saw(session)
+        self._bookkeeping.record_seen(session)
         return session
 
     async def update_session(self, session: Session, /) -> Session:
         """Update as the inner store does, having seen what was there before."""
         await self._look_before(session)
         updated = await self._inner.update_session(session)
-        self._notes.changed(updated, self._context)
+        self._bookkeeping.record_changed(updated, self._context)
         return updated
 
     async def delete_session(self, session_id: str, /) -> None:
@@ -46,11 +46,11 @@ class TrackingStore(SessionStore):
     async def remove(self, session: Session, kind: SessionEventKind) -> None:
         """Delete a session that was just seen, and call it what it is."""
         await self._inner.delete_session(session.id)
-        self._notes.removed(session, kind, self._context)
+        self._bookkeeping.record_removed(session, kind, self._context)
 
     async def list_sessions(self) -> list[Session]:
         sessions = await self._inner.list_sessions()
-        self._notes.listed(sessions)
+        self._bookkeeping.record_listed(sessions)
         return sessions
 
     async def count_sessions(self) -> int:
@@ -58,7 +58,7 @@ class TrackingStore(SessionStore):
 
     async def add_frame(self, envelope: MessageEnvelope, /) -> int:
         seq = await self._inner.add_frame(envelope)
-        self._notes.appended(envelope.context.session_id, seq)
+        self._bookkeeping.record_appended(envelope.context.session_id, seq)
         return seq
 
     async def get_frames(self, session_id: str, /) -> list[MessageEnvelope]:
@@ -66,7 +66,7 @@ class TrackingStore(SessionStore):
 
     async def delete_frames(self, session_id: str, /) -> int:
         removed = await self._inner.delete_frames(session_id)
-        self._notes.cleared(session_id)
+        self._bookkeeping.record_cleared(session_id)
         return removed
 
     async def count_frames(self, session_id: str, /) -> int:
@@ -76,7 +76,7 @@ class TrackingStore(SessionStore):
         """Read with the inner store's own batch."""
         sessions = await self._inner.get_sessions_batch(session_ids)
         for session in sessions:
-            self._notes.saw(session)
+            self._bookkeeping.record_seen(session)
         return sessions
 
     async def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:
@@ -88,11 +88,11 @@ class TrackingStore(SessionStore):
             await self._look_before(session)
         updated = await self._inner.update_sessions_batch(sessions)
         for session in updated:
-            self._notes.changed(session, self._context)
+            self._bookkeeping.record_changed(session, self._context)
         return updated
 
     async def _look_before(self, session: Session) -> None:
-        known = self._notes.roll.find(session.id)
+        known = self._bookkeeping.index.find(session.id)
         # At this revision it is as it was when it was seen; at another, the update will fail.
         if known is None or known.revision != session.revision:
             await self.get_session(session.id)

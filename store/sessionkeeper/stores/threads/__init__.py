@@ -1,4 +1,5 @@
 """A store for threads: the same methods, blocking, from any thread.
 
-Rule: a call crosses to the loop of the store and back once. Read `facade`, then `bridge`.
+Rule: a call goes to the loop of the store once, and its reply comes back. Read `facade`, then
+`bridge`.
 """

@@ -1,4 +1,4 @@
-"""How a facade works away from its loop: its methods stop at the command, which crosses alone.
+"""How a facade works away from its loop: its methods stop at the command, which alone is sent.
 
 Checking arguments, packing and unpacking stay with the calling thread.
 """
@@ -14,7 +14,7 @@ from soleowner import Command, ThreadPort
 
 from ...interface.atomic_store import AtomicSessionStore
 
-__all__ = ["Ask", "ThreadBridge", "drive", "suspend_at"]
+__all__ = ["Ask", "ThreadBridge", "run_coroutine", "suspend_at"]
 
 S_co = TypeVar("S_co", covariant=True)
 R = TypeVar("R")
@@ -52,7 +52,9 @@ def suspend_at(command: Command[Any, R], /) -> Generator[Command[Any, R], R, R]:
     return (yield command)
 
 
-def drive(steps: Coroutine[Any, Any, R], port: ThreadPort[Any], *, timeout: float | None) -> R:
+def run_coroutine(
+    steps: Coroutine[Any, Any, R], port: ThreadPort[Any], *, timeout: float | None
+) -> R:
     """Run a facade's coroutine in this thread, its commands sent through the port.
 
     Raises what the coroutine raises, and through it what `ThreadPort.ask` raises.

@@ -13,7 +13,7 @@ from ...values.message import Frame, MessageEnvelope
 from ...values.query import SessionPage, SessionQuery
 from ...values.session import Session
 from ...values.statistics import StoreStatistics
-from .bridge import ThreadBridge, drive
+from .bridge import ThreadBridge, run_coroutine
 from .frame_reader import FrameReader
 
 __all__ = ["ThreadSafeSessionStore"]
@@ -79,7 +79,7 @@ class ThreadSafeSessionStore:
         self.close()
 
     def _do(self, steps: Coroutine[Any, Any, R]) -> R:
-        return drive(steps, self._port, timeout=self._timeout)
+        return run_coroutine(steps, self._port, timeout=self._timeout)
 
     def create_session(self, session: Session, /) -> Session:
         return self._do(self._facade.create_session(session))

@@ -15,10 +15,10 @@ from ..interface.session_store import SessionStore
 from ..stores.factory import StorageFactory
 from ..values.clock import Clock
 from ..values.errors import StoreClosed
-from .closing import Drain, ShutdownReport
 from .config import ManagerConfig
 from .hooks import SessionHooks
 from .services import Services
+from .shutdown import Drain, ShutdownReport
 from .sweeper import Sleep
 
 __all__ = ["ManagedStore"]
