@@ -51,8 +51,18 @@ def test_a_demo_that_breaks_says_why_in_one_line(
     monkeypatch.setattr("sessionkeeper.demo.servers._server", lambda *_: ("false",))
     assert run(["demo", "--sessions", "2"]) == 1
     output = capsys.readouterr()
-    assert output.err.startswith("sessionkeeper: the demo broke: ")
+    assert output.err.startswith("sessionkeeper: the demo failed: ")
     assert output.err.count("\n") == 1
+
+
+@pytest.mark.timeout(120)
+def test_a_conversation_that_takes_too_long_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A limit that has passed at once: exit code 1, and the line says what took too long."""
+    monkeypatch.setattr("sessionkeeper.demo.run._TIMEOUT", 0.0)
+    assert run(["demo", "--sessions", "2"]) == 1
+    assert "a conversation did not end within 0 seconds" in capsys.readouterr().err
 
 
 @pytest.mark.timeout(120)

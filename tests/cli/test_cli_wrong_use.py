@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
-from sessionkeeper.cli.app import run
+from sessionkeeper.cli.app import _commands, run
 
 
 @pytest.mark.parametrize(
@@ -54,6 +56,21 @@ def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str])
     """`--help` prints what the command does and its options."""
     assert run([command, "--help"]) == 0
     assert "--json" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", sorted(_commands(None)))
+def test_the_help_of_a_command_fills_the_lines_of_the_terminal(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line ends early only where a paragraph or a table does, not where the source's did."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run([command, "--help"]) == 0
+    text = re.split(r"^╭", capsys.readouterr().out, maxsplit=1, flags=re.M)[0]
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert max(map(len, lines)) <= 80
+    for line, after in pairwise(lines):
+        if line and after:
+            assert len(line) + 1 + len(after.split()[0]) >= 80, line
 
 
 @pytest.mark.parametrize(

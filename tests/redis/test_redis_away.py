@@ -14,7 +14,7 @@ from redis_operations import add_up, fill, note, session
 from redis_rights import few
 from redis_server import until
 from sessionkeeper import RedisSessionStore, StoreUnavailable
-from sessionkeeper.cli.stores import opened
+from sessionkeeper.cli.stores import open_store
 
 
 async def opened_soon(url: str, **options: Any) -> RedisSessionStore:
@@ -52,7 +52,7 @@ async def test_who_interrupts_a_command_does_not_wait_for_a_silent_server(fleet:
         await fill(store)
 
     async def command() -> None:
-        async with opened(url) as store:
+        async with open_store(url) as store:
             server.freeze()
             stores.append(store)
             await store.count_sessions()

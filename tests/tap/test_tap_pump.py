@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from sessionkeeper.tap.descriptors import Inlet, Outlet, release
+from sessionkeeper.tap.descriptors import Sink, Source, release
 from sessionkeeper.tap.pump import Pump, PumpEnd
 
 
@@ -54,8 +54,8 @@ class Bench:
             tty.setraw(self.sink)
         pump = make(
             "pump",
-            Inlet(self.source),
-            Outlet(self.sink),
+            Source(self.source),
+            Sink(self.sink),
             observer=self.seen,
             on_end=self.ended.set,
         )
@@ -103,12 +103,12 @@ CLOSABLE = ["pipe", "socket", LITTLE]
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """What the pump writes to; in little pieces is how it is done where there is no /proc."""
     if request.param == LITTLE:
-        monkeypatch.setattr(Outlet, "_reopen", _nothing)
+        monkeypatch.setattr(Sink, "_reopen", _nothing)
         return "pipe"
     return str(request.param)
 
 
-def _nothing(_: Outlet) -> None:
+def _nothing(_: Sink) -> None:
     return
 
 

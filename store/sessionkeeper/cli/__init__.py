@@ -15,11 +15,11 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line; what it needs beyond the library is in the extra `cli`."""
+    """Run the command line. It needs the extra `cli`."""
     prepare_streams()
     try:
         code = _run()
-    except KeyboardInterrupt:  # before there was a command to be interrupted
+    except KeyboardInterrupt:  # Ctrl-C before a command started
         code = INTERRUPTED
     sys.exit(code)
 
@@ -34,7 +34,7 @@ def _run() -> int:
         if (missing.name or "").partition(".")[0] not in ("typer", "rich"):
             raise
         sys.stderr.write(
-            "sessionkeeper: install the command line: pip install 'sessionkeeper[cli]'\n"
+            "sessionkeeper: the command line is not installed: pip install 'sessionkeeper[cli]'\n"
         )
         return 2
     return run(sys.argv[1:], on_loaded=_resume_collections)

@@ -1,7 +1,7 @@
-"""Commands and how they fail: one line on stderr, exit code 2 for wrong use, no traceback.
+"""The commands. Wrong usage prints one line on stderr, without a traceback, and exits with 2.
 
-A command's module is imported when the command is called, and all of them for the help. Other
-packages add commands by entry points of the group `sessionkeeper.commands`, as `sessionlab` does.
+A command's module is imported when the command is called; the help imports all of them. Other
+packages add commands with entry points of the group `sessionkeeper.commands`, as `sessionlab` does.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points, version
+from inspect import cleandoc
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +21,7 @@ from .console import complain
 __all__ = ["make_app", "run"]
 
 GROUP = "sessionkeeper.commands"
+_SUMMARY = "Record, inspect, copy and test sessions of the Model Context Protocol."
 
 _OWN = {
     "record": "record",
@@ -36,12 +38,12 @@ _OWN = {
 }
 """The module of each command of this package, in the order of the help."""
 _FUNCTIONS = {"export": "export_sessions", "import": "import_sessions"}
-"""Where a command's function has another name, because its own is taken in Python."""
+"""Commands whose function needs another name, because Python uses theirs."""
 _SETTINGS: dict[str, dict[str, object]] = {
-    # What follows the server's command is the server's, options too.
+    # Options after the server's command belong to the server.
     "record": {"allow_interspersed_args": False, "ignore_unknown_options": False}
 }
-_TAKING_IDS = frozenset({"show", "tail", "export"})
+_ID_COMMANDS = frozenset({"show", "tail", "export"})
 
 
 def run(arguments: Sequence[str], *, on_loaded: Callable[[], None] | None = None) -> int:
@@ -54,27 +56,33 @@ def run(arguments: Sequence[str], *, on_loaded: Callable[[], None] | None = None
         code = command.main(args=arguments, prog_name="sessionkeeper", standalone_mode=False)
     except TyperException as error:
         message = error.format_message()
-        # One id in 64 begins so, and is printed so by `ls`.
-        if arguments[0] in _TAKING_IDS and message.startswith("No such option: -"):
-            message += "; an id that begins with - goes after --"
+        # One id in 64 starts with a hyphen, and `ls` prints it.
+        if arguments[0] in _ID_COMMANDS and message.startswith("No such option: -"):
+            message += "; put -- before an id that starts with -"
         complain(message)
         return error.exit_code
     return code if isinstance(code, int) else 0
 
 
 def make_app(name: str | None = None) -> typer.Typer:
-    """Make the command line with the command of that name alone, or with all if there is none."""
+    """Return the command line with the command of this name only, or with all of them."""
     app = typer.Typer(
         name="sessionkeeper",
-        help="Keep sessions and their protocol messages.",
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    app.callback()(_root)
+    app.callback(help=_SUMMARY)(_root)
     commands = _commands(name)
     for each in [name] if name in commands else commands:
-        app.command(each, context_settings=_SETTINGS.get(each))(commands[each]())
+        function = commands[each]()
+        settings = _SETTINGS.get(each)
+        app.command(each, help=_reflow(function.__doc__), context_settings=settings)(function)
     return app
+
+
+def _reflow(text: str | None) -> str:
+    """Join the lines of each paragraph: the help would keep the source's line breaks."""
+    return "\n\n".join(" ".join(each.split()) for each in cleandoc(text or "").split("\n\n"))
 
 
 def _commands(name: str | None) -> dict[str, Callable[[], Callable[..., Any]]]:
@@ -107,4 +115,4 @@ def _root(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Keep sessions and their protocol messages."""
+    """Options of the command line itself."""

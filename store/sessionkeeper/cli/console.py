@@ -1,4 +1,4 @@
-"""What every command says to the terminal in the same way."""
+"""The standard streams, messages, Ctrl-C and the event loop, the same for every command."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ T = TypeVar("T")
 
 
 def prepare_streams() -> None:
-    """Have three standard streams that every command can use.
+    """Make sure that all three standard streams exist.
 
-    Something takes the place of a descriptor that was closed, as by `>&-`. Else the next file
-    opened would: libuv ends the process over that, and what is printed could land in a pipe of
-    ours. What is written to a closed stdout fails, as it would have; what is said on a closed
-    stderr is lost. A character that the terminal has not is escaped.
+    A closed descriptor (`>&-`) is opened on /dev/null. Otherwise the next file would get its
+    number: libuv aborts then, and output could end up in one of our pipes. Writing to a closed
+    stdout still fails; messages to a closed stderr are lost. Characters that the terminal cannot
+    encode are escaped.
     """
     for number, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_RDWR)):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, flags), True)  # the lowest that is free
-    # Open for as long as the process runs.
+            os.set_inheritable(os.open(os.devnull, flags), True)  # the lowest free number
+    # They stay open as long as the process runs.
     if sys.stdin is None:
-        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as said
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - stays open
     if sys.stdout is None:
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - as said
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - stays open
     if sys.stderr is None:
-        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - as said
-    with suppress(AttributeError):  # whatever somebody put in its place
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - stays open
+    with suppress(AttributeError):  # replaced by something else, as in a test
         cast("TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")
 
 
 def complain(text: str) -> None:
-    """Say one line on stderr, as the program."""
+    """Print one line on stderr, prefixed with the program's name."""
     say(f"sessionkeeper: {' '.join(text.split())}")
 
 
 def say(line: str) -> None:
-    """Write a line to stderr; that nobody reads it is no reason to fail."""
+    """Print a line on stderr, and ignore a closed stderr."""
     with suppress(OSError, ValueError):
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
@@ -60,9 +60,9 @@ def say(line: str) -> None:
 
 @contextmanager
 def interruptible() -> Generator[None]:
-    """Let Ctrl-C end what blocks the loop: a read of stdin, a pipe that nobody empties.
+    """Let Ctrl-C interrupt a call that blocks the loop: a read of stdin, a write to a full pipe.
 
-    The loop's own handler only cancels the task, which would hear of it afterwards.
+    The loop's own handler only cancels the task, which would notice it after the call.
     """
     handler = signal.getsignal(signal.SIGINT)
     if not callable(handler) or threading.current_thread() is not threading.main_thread():
@@ -76,7 +76,7 @@ def interruptible() -> Generator[None]:
 
 
 def run_on_loop(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine under uvloop where it is installed."""
+    """Run a coroutine, on uvloop if it is installed."""
     try:
         import uvloop
     except ModuleNotFoundError:

@@ -1,4 +1,4 @@
-"""`sessionkeeper copy FROM TO`: sessions from any store into any other."""
+"""`sessionkeeper copy FROM TO` copies all sessions of a store into another."""
 
 from __future__ import annotations
 
@@ -12,26 +12,32 @@ from ..transfer import CopyReport, copy_sessions
 from ..values.errors import OutcomeUnknown, StoreUnavailable
 from .console import INTERRUPTED, complain
 from .progress import progress
-from .stores import BAD_INPUT, NOTHING, STORES, AsJson, configured, opened, run_command
+from .stores import BAD_INPUT, NOTHING, STORES, AsJson, open_store, parse_store, run_command
 
 __all__ = ["copy"]
 
-_GO_ON = "the same command goes on where it was"
+_GO_ON = "run the same command again to continue"
 
 
 def copy(
-    source: Annotated[str, typer.Argument(metavar="FROM", help=f"{STORES}.", show_default=False)],
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help=f"Store URL: {STORES}.", show_default=False)
+    ],
     target: Annotated[
         str,
-        typer.Argument(metavar="TO", help="So too; made if it is not there.", show_default=False),
+        typer.Argument(
+            metavar="TO",
+            help="Store URL, as for FROM; created if it does not exist.",
+            show_default=False,
+        ),
     ],
     as_json: AsJson = False,
 ) -> int:
-    """Copy all sessions of a store into another, and compare both sides whole.
+    """Copy all sessions of a store into another, and compare the two.
 
-    Ids, states, metadata, frames and their numbers are kept; revisions and the times of creation,
-    activity and end are the target's own. Interrupted, it goes on when it is called again; nothing
-    is copied twice or overwritten. Exit code 1 when a session is at the target with other content.
+    Ids, states, metadata, frames and their numbers are kept. Revisions and the times of creation,
+    activity and end are the target's own. After an interruption, run the same command again; it
+    copies nothing twice and overwrites nothing. Exit code 1 if a session in TO has other content.
     """
     code = run_command(_copy(source, target, as_json=as_json))
     if code == INTERRUPTED:
@@ -40,8 +46,8 @@ def copy(
 
 
 async def _copy(source_url: str, target_url: str, *, as_json: bool) -> int:
-    configured(target_url, made=True)  # what is wrong with it is said before anything is opened
-    async with opened(source_url) as source, opened(target_url, made=True) as target:
+    parse_store(target_url, create=True)  # reports a bad URL before anything is opened
+    async with open_store(source_url) as source, open_store(target_url, create=True) as target:
         with progress("copying", await source.count_sessions()) as advance:
             try:
                 report = await copy_sessions(source, target, on_session=lambda: advance(1))
@@ -51,15 +57,15 @@ async def _copy(source_url: str, target_url: str, *, as_json: bool) -> int:
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(report)))
     else:
-        _tell(report)
+        _print_report(report)
     return NOTHING if report.differences else 0
 
 
-def _tell(report: CopyReport) -> None:
+def _print_report(report: CopyReport) -> None:
     for difference in report.differences:
         complain(f"not copied: {difference}")
-    beside = f"; {report.gone} sessions were deleted meanwhile" if report.gone else ""
+    deleted = f"; {report.gone} sessions were deleted meanwhile" if report.gone else ""
     complain(
-        f"{report.sessions} sessions with {report.frames} frames are the same on both sides,"
-        f" {report.added} frames came over now{beside}"
+        f"{report.sessions} sessions with {report.frames} frames are equal on both sides;"
+        f" {report.added} frames were copied now{deleted}"
     )

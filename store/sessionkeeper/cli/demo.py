@@ -1,4 +1,4 @@
-"""`sessionkeeper demo`: real clients, through the tap, to real servers."""
+"""`sessionkeeper demo` records real MCP clients and servers, and checks every stored byte."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ __all__ = ["demo"]
 
 T = TypeVar("T")
 
-_PATIENCE = 0.5
+_INTERRUPT_TIMEOUT = 0.5
 """Seconds."""
-_INSTALL = "install what the demo needs: pip install 'sessionkeeper[demo]'"
+_INSTALL = "the demo is not installed: pip install 'sessionkeeper[demo]'"
 
 
 def demo(
     sessions: Annotated[
-        int, typer.Option(min=2, max=200, help="How many sessions to open at once.")
+        int, typer.Option(min=2, max=200, help="Number of sessions to open at once.")
     ] = 25,
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> int:
-    """Record real MCP sessions and check that every byte is stored as it passed.
+    """Record real MCP sessions and check that every byte was stored.
 
-    The official client holds its conversations, all at once, with servers from the package
-    registry; one client is killed in the middle. Exit code 1 when the check fails.
+    Clients of the official SDK talk to public MCP servers, all at once; one client is killed in
+    the middle. Exit code 1 if the check fails.
     """
     try:
         from rich.console import Console
@@ -70,7 +70,7 @@ def demo(
             complain(_INSTALL)
             return 2
         except ExceptionGroup as broken:
-            complain(f"the demo broke: {'; '.join(sorted(set(_leaves(broken))))}")
+            complain(f"the demo failed: {'; '.join(sorted(set(_leaves(broken))))}")
             return 1
     if as_json:
         json.dump(result_as_dict(result), sys.stdout, indent=2)
@@ -81,14 +81,14 @@ def demo(
 
 
 async def _interruptible(run: Coroutine[Any, Any, T], give_up: Callable[[], None]) -> T:
-    """Run until done, or until Ctrl-C cancels it; what does not end by itself then is cut off."""
+    """Run to the end; Ctrl-C cancels the run, and kills it if it does not end soon."""
     loop = asyncio.get_running_loop()
     task = loop.create_task(run)
 
     def interrupt() -> None:
         task.cancel()
-        # A client of the SDK may wait seconds for its server; who presses Ctrl-C does not.
-        loop.call_later(_PATIENCE, give_up)
+        # A client of the SDK may wait seconds for its server; Ctrl-C must not take that long.
+        loop.call_later(_INTERRUPT_TIMEOUT, give_up)
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, interrupt)

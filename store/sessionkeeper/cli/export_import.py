@@ -1,4 +1,4 @@
-"""`sessionkeeper export`, `import` and `purge`: sessions out of a store, into one, and away."""
+"""`sessionkeeper export`, `import` and `purge`: write, read and delete sessions of a store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,16 @@ from ..values.errors import SessionError, SessionExists, SessionNotFound, short_
 from ..values.query import SessionQuery
 from .console import complain, interruptible
 from .progress import progress
-from .stores import BAD_INPUT, NOTHING, AsJson, StoreUrl, find, noted, opened, run_command
+from .stores import (
+    BAD_INPUT,
+    NOTHING,
+    AsJson,
+    StoreUrl,
+    find_session,
+    open_store,
+    run_command,
+    with_notes,
+)
 
 __all__ = ["export_sessions", "import_sessions", "purge"]
 
@@ -41,33 +50,33 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 def export_sessions(
     store: StoreUrl,
     session: Annotated[
-        list[str] | None, typer.Argument(help="Ids, or how they begin.", show_default="all")
+        list[str] | None, typer.Argument(help="Session ids or unique prefixes.", show_default="all")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A new file.", show_default="stdout")
+        Path | None, typer.Option("--output", "-o", help="File to create.", show_default="stdout")
     ] = None,
 ) -> int:
-    """Write sessions with their frames as JSON Lines, which `import` reads.
+    """Write sessions with their frames as JSON Lines, for `import`.
 
-    The file holds ids and messages whole; with -o only you can read it, and it must be new. Exit
-    code 1 when a session asked for is not there.
+    The output contains complete ids and messages. With -o the file must not exist, and only you
+    can read it. Exit code 1 if a session does not exist.
     """
     return run_command(_export(store, session or [], output))
 
 
 def import_sessions(
     store: StoreUrl,
-    file: Annotated[str, typer.Argument(help="What `export` wrote; - for stdin.")] = "-",
+    file: Annotated[str, typer.Argument(help="Output of `export`; - for stdin.")] = "-",
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave out ids that are there already.")
+        bool, typer.Option("--skip-existing", help="Skip ids that already exist.")
     ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Bring exported sessions into a store, which is made if it is not there.
+    """Import exported sessions into a store, and create the store if it does not exist.
 
-    Ids, states, metadata and the order of frames are kept; times of creation and end are the
-    store's own, of now. It stops with exit code 2 at the first line that is wrong or id that is
-    there already; the sessions before it are imported, of that one nothing is.
+    Ids, states, metadata and the order of frames are kept; creation and end times are new. The
+    import stops with exit code 2 at the first malformed line, or id that already exists. The
+    sessions before it are imported; the session at fault is not, not even in part.
     """
     return run_command(_import(store, file, skip_existing=skip_existing, as_json=as_json))
 
@@ -75,19 +84,23 @@ def import_sessions(
 def purge(
     store: StoreUrl,
     ended_before: Annotated[
-        datetime | None, typer.Option(help="Those that ended before this moment, UTC.")
+        datetime | None, typer.Option(help="Only sessions that ended before this time (UTC).")
     ] = None,
     older_than: Annotated[
-        str | None, typer.Option(help="Those that ended so long ago: 90s, 30m, 12h, 7d, 4w.")
+        str | None,
+        typer.Option(
+            help="Only sessions that ended at least this long ago: 90s, 30m, 12h, 7d, 4w."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Delete ended sessions with their frames. Exit code 1 when there was none to delete.
+    """Delete ended sessions with their frames.
 
-    With both options, both must hold. Sessions that have not ended always stay.
+    Give at least one option; with both, a session must match both. Sessions that have not ended
+    always stay. Exit code 1 if there was no session to delete.
     """
     if ended_before is None and older_than is None:
-        raise typer.BadParameter("say which", param_hint="--ended-before or --older-than")
+        raise typer.BadParameter("one is required", param_hint="--ended-before, --older-than")
     ended_for = None if older_than is None else _seconds(older_than)
     if ended_before is not None and ended_before.tzinfo is None:
         ended_before = ended_before.replace(tzinfo=UTC)
@@ -97,16 +110,18 @@ def purge(
 def _seconds(text: str) -> float:
     found = re.fullmatch(r"([0-9]{1,9})([smhdw])", text)
     if found is None:
-        raise typer.BadParameter("90s, 30m, 12h, 7d or 4w", param_hint="--older-than")
+        raise typer.BadParameter(
+            "give a number and a unit: 90s, 30m, 12h, 7d or 4w", param_hint="--older-than"
+        )
     return float(int(found[1]) * _UNITS[found[2]])
 
 
 async def _export(url: str, asked: list[str], output: Path | None) -> int:
-    async with opened(url) as store:
-        wanted = [(await find(store, each)).id for each in asked]
+    async with open_store(url) as store:
+        wanted = [(await find_session(store, each)).id for each in asked]
         ids = list(dict.fromkeys(wanted)) if asked else [each async for each in _ids(store)]
         written = 0
-        with _written(output) as stream, progress("exporting", len(ids)) as advance:
+        with _output_stream(output) as stream, progress("exporting", len(ids)) as advance:
             stream.write(f"{header_line()}\n")
             for session_id in ids:
                 try:
@@ -128,11 +143,11 @@ async def _export(url: str, asked: list[str], output: Path | None) -> int:
 async def _import(url: str, file: str, *, skip_existing: bool, as_json: bool) -> int:
     imported = skipped = 0
     problem: str | None = None
-    with _read(file) as stream:
-        async with opened(url, made=True) as store:
+    with _input_stream(file) as stream:
+        async with open_store(url, create=True) as store:
             with progress("importing", None) as advance:
                 try:
-                    async for stored in _exported(stream):
+                    async for stored in _read_sessions(stream):
                         try:
                             await import_session(store, stored)
                         except SessionExists:
@@ -144,17 +159,17 @@ async def _import(url: str, file: str, *, skip_existing: bool, as_json: bool) ->
                         advance(1)
                         if stored.trimmed:
                             complain(
-                                f"session {short_id(stored.session.id)} had lost {stored.trimmed}"
-                                " frames at the front: its frames are numbered anew, from 1"
+                                f"session {short_id(stored.session.id)} had lost its first"
+                                f" {stored.trimmed} frames: the others are renumbered from 1"
                             )
                 except (MalformedExport, SessionError) as error:
-                    problem = noted(str(error), error)
+                    problem = with_notes(str(error), error)
                 except UnicodeDecodeError:
-                    problem = "not UTF-8"
+                    problem = "the file is not UTF-8"
     if as_json:
         typer.echo(json.dumps({"imported": imported, "skipped": skipped, "problem": problem}))
         return 0 if problem is None else BAD_INPUT
-    beside = f", {skipped} there already" if skipped else ""
+    beside = f", {skipped} skipped" if skipped else ""
     if problem is not None:
         complain(f"{problem} ({imported} imported before it{beside})")
         return BAD_INPUT
@@ -162,10 +177,10 @@ async def _import(url: str, file: str, *, skip_existing: bool, as_json: bool) ->
     return 0
 
 
-async def _exported(stream: TextIO) -> AsyncIterator[StoredSession]:
+async def _read_sessions(stream: TextIO) -> AsyncIterator[StoredSession]:
     sessions = read_export(stream)
     while True:
-        await asyncio.sleep(0)  # a Ctrl-C of before is heard here
+        await asyncio.sleep(0)  # notices an earlier Ctrl-C
         with interruptible():
             stored = next(sessions, None)
         if stored is None:
@@ -177,7 +192,7 @@ async def _purge(
     url: str, ended_before: datetime | None, ended_for: float | None, *, as_json: bool
 ) -> int:
     purged = 0
-    async with opened(url) as store:
+    async with open_store(url) as store:
         with progress("purging", None) as advance:
             while count := await store.purge_sessions(
                 ended_before=ended_before, ended_for=ended_for, limit=_PURGED
@@ -203,8 +218,8 @@ async def _ids(store: AtomicSessionStore) -> AsyncIterator[str]:
 
 
 @contextmanager
-def _written(output: Path | None) -> Generator[TextIO]:
-    """The stream to write to; a file that did not come to its end is removed."""
+def _output_stream(output: Path | None) -> Generator[TextIO]:
+    """Open the stream to write to; remove the file if writing fails."""
     if output is None:
         yield sys.stdout
         return
@@ -218,11 +233,11 @@ def _written(output: Path | None) -> Generator[TextIO]:
 
 
 @contextmanager
-def _read(file: str) -> Generator[TextIO]:
+def _input_stream(file: str) -> Generator[TextIO]:
     if file == "-":
         yield sys.stdin
         return
-    with interruptible():  # a named pipe waits for its other end
+    with interruptible():  # opening a named pipe blocks until a writer opens it
         stream = open(file, encoding="utf-8")  # noqa: SIM115 - closed below
     with stream:
         yield stream

@@ -1,4 +1,4 @@
-"""`sessionkeeper ls`, `show`, `tail` and `stats`: what is in a store; they change nothing."""
+"""`sessionkeeper ls`, `show`, `tail` and `stats` show what a store contains, and change nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,16 @@ from ..values.session import Session
 from ..values.states import Direction, SessionState
 from ..values.statistics import ServerStatistics
 from .console import interruptible
-from .stores import NOTHING, AsJson, SessionId, StoreUrl, find, opened, printable, run_command
+from .stores import (
+    NOTHING,
+    AsJson,
+    SessionId,
+    StoreUrl,
+    find_session,
+    open_store,
+    printable,
+    run_command,
+)
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -31,14 +40,17 @@ _ARROWS = {Direction.CLIENT_TO_SERVER: "→", Direction.SERVER_TO_CLIENT: "←"}
 def ls(
     store: StoreUrl,
     state: Annotated[
-        list[SessionState] | None, typer.Option(help="Only in this state; can be repeated.")
+        list[SessionState] | None,
+        typer.Option(help="Only sessions in this state; may be repeated."),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Ids whole: they may be secrets.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Show complete ids (they may be secrets).")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """List the sessions of a store, in order of creation.
 
-    With --json, one line a session, with its whole id. Exit code 1 when there is none.
+    --json prints one line per session, with the complete id. Exit code 1 if there is no session.
     """
     return run_command(_ls(store, state, full=full, as_json=as_json))
 
@@ -46,12 +58,12 @@ def ls(
 def show(
     store: StoreUrl,
     session: SessionId,
-    frames: Annotated[int, typer.Option(min=0, help="How many of the last frames.")] = 20,
+    frames: Annotated[int, typer.Option(min=0, help="Number of frames to show.")] = 20,
     as_json: AsJson = False,
 ) -> int:
     """Show a session and its last frames.
 
-    Exit code 1 when there is no such session.
+    Exit code 1 if the session does not exist.
     """
     return run_command(_show(store, session, frames, as_json=as_json))
 
@@ -60,24 +72,25 @@ def tail(
     store: StoreUrl,
     session: SessionId,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with what comes, until the session ends.")
+        bool, typer.Option("--follow", "-f", help="Wait for new frames until the session ends.")
     ] = False,
     lines: Annotated[
-        int, typer.Option("--lines", "-n", min=0, help="How many to begin with.")
+        int, typer.Option("--lines", "-n", min=0, help="Number of existing frames to print first.")
     ] = 10,
     as_json: AsJson = False,
 ) -> int:
-    """Print the last frames of a session, one a line; with -f also those still to come.
+    """Print the last frames of a session, one per line; -f also prints new ones.
 
-    Also those another process writes. Exit code 1 when there is no such session.
+    -f shows frames that any process writes. Exit code 1 if the session does not exist.
     """
     return run_command(_tail(store, session, lines, follow=follow, as_json=as_json))
 
 
 def stats(store: StoreUrl, as_json: AsJson = False) -> int:
-    """Count what a store holds: sessions by state, frames, bytes, and the size of its file.
+    """Count the sessions by state, the frames and the bytes of a store.
 
-    On a server also what it promises, and what has happened to a write that was acknowledged.
+    For a file, it also shows its size. For a server, it also shows what its settings guarantee
+    for an acknowledged write.
     """
     return run_command(_stats(store, as_json=as_json))
 
@@ -90,7 +103,7 @@ async def _ls(url: str, states: list[SessionState] | None, *, full: bool, as_jso
     table = Table("id", "state", "transport", "frames", "created", "last activity", "tags")
     cursor: str | None = None
     found = 0
-    async with opened(url) as store:
+    async with open_store(url) as store:
         while True:
             page = await store.find_sessions(query, cursor=cursor, limit=_PAGE)
             for each in page.sessions:
@@ -106,7 +119,7 @@ async def _ls(url: str, states: list[SessionState] | None, *, full: bool, as_jso
     if found and not as_json:
         table.columns[0].no_wrap = True
         console = Console()
-        if full:  # asked for to be copied: never cut to the width of a terminal
+        if full:  # to be copied, so never cut to the width of the terminal
             console.width = max(console.width, _WIDE)
         console.print(table, soft_wrap=full)
     return 0 if found else NOTHING
@@ -116,8 +129,8 @@ async def _show(url: str, asked: str, count: int, *, as_json: bool) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    async with opened(url) as store:
-        session = await find(store, asked)
+    async with open_store(url) as store:
+        session = await find_session(store, asked)
         frames = await store.read_frames(session.id, limit=count, newest=True) if count else []
     if as_json:
         shown = {"session": _session_fields(session), "frames": [_frame_fields(f) for f in frames]}
@@ -136,21 +149,21 @@ async def _show(url: str, asked: str, count: int, *, as_json: bool) -> int:
 
 
 async def _tail(url: str, asked: str, count: int, *, follow: bool, as_json: bool) -> int:
-    def tell(frame: Frame) -> None:
-        # Each at once: who follows through a pipe waits for it.
+    def print_frame(frame: Frame) -> None:
+        # One write per frame: a reader of the pipe waits for it.
         with interruptible():
             typer.echo(json.dumps(_frame_fields(frame)) if as_json else _frame_text(frame))
 
-    async with opened(url) as store:
-        session = await find(store, asked)
+    async with open_store(url) as store:
+        session = await find_session(store, asked)
         frames = await store.read_frames(session.id, limit=count, newest=True) if count else []
         for frame in frames:
-            tell(frame)
+            print_frame(frame)
         if follow:
             after = frames[-1].seq if frames else session.last_seq
             async with store.watch_frames(session.id, after=after) as watcher:
                 async for frame in watcher:
-                    tell(frame)
+                    print_frame(frame)
     return 0
 
 
@@ -158,7 +171,7 @@ async def _stats(url: str, *, as_json: bool) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    async with opened(url) as store:
+    async with open_store(url) as store:
         found = await store.statistics()
     numbers: dict[str, int | None] = {
         "sessions": sum(found.sessions.values()),
@@ -183,12 +196,12 @@ async def _stats(url: str, *, as_json: bool) -> int:
         for warning in found.file.warnings:
             typer.echo(f"warning: {warning}")
     if found.server is not None:
-        for line in _promises(found.server):
+        for line in _server_lines(found.server):
             typer.echo(printable(line))
     return 0
 
 
-def _promises(server: ServerStatistics) -> Iterator[str]:
+def _server_lines(server: ServerStatistics) -> Iterator[str]:
     limit = f"{server.maxmemory:,} bytes" if server.maxmemory else "no limit"
     yield f"server: {server.product} {server.version}{', a cluster' if server.cluster else ''}"
     yield f"buckets: {server.buckets}"
@@ -217,7 +230,7 @@ def _row(session: Session, *, full: bool) -> tuple[str, ...]:
 def _cell(text: str) -> Text:
     from rich.text import Text
 
-    return Text(printable(text))  # no markup: what strangers wrote is no instruction to rich
+    return Text(printable(text))  # no markup: rich must not interpret recorded text
 
 
 def _session_fields(session: Session) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""How far a command is, shown on a terminal only."""
+"""A progress bar, shown only on a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["progress"]
 
 @contextmanager
 def progress(what: str, total: int | None) -> Generator[Callable[[int], None]]:
-    """Draw a bar on stderr; what is yielded moves it on."""
+    """Draw a bar on stderr; call the yielded function to advance it."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -1,4 +1,4 @@
-"""`sessionkeeper record -- COMMAND…`: an MCP stdio tap."""
+"""`sessionkeeper record -- COMMAND…` records an MCP server on stdio."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..tap import (
 from ..values.errors import SessionError
 from ..values.session import Session
 from .console import complain, run_on_loop, say
-from .stores import STORES, said
+from .stores import STORES, describe_error
 
 __all__ = ["record"]
 
@@ -31,25 +31,26 @@ _SWITCH_INTERVAL = 0.0005
 
 
 def record(
-    command: Annotated[list[str], typer.Argument(help="The server's command, after --.")],
+    command: Annotated[list[str], typer.Argument(help="Command of the server, after --.")],
     store: Annotated[
         str,
-        typer.Option(
-            help=f"Where to keep the session: {STORES}; in memory:// it ends with the tap."
-        ),
+        typer.Option(help=f"Store URL: {STORES}. memory:// ends with the process."),
     ] = "memory://",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary at the end.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print no summary at the end.")
+    ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="The summary as one line of JSON, on stderr.")
+        bool, typer.Option("--json", help="Print the summary as one line of JSON, on stderr.")
     ] = False,
 ) -> int:
-    """Stand between an MCP client and a server, and record what passes.
+    """Run an MCP server on stdio and record its traffic.
 
-    Use it in a client's configuration in place of the server's command. Every byte is forwarded
-    unchanged, and stderr, signals and the exit code are the server's; the summary goes to stderr.
+    Put `sessionkeeper record --` before the server's command in your client's configuration.
+    Every byte is forwarded unchanged. Standard error, signals and the exit code are the server's.
+    A summary goes to stderr at the end.
     """
-    # A busy loop gives way to a forwarding thread only after this time; five milliseconds, the
-    # default, would be felt in every round trip (measured: 385 µs against 50 µs).
+    # A busy loop lets a forwarding thread run only after this time. The default, five
+    # milliseconds, slows every round trip (measured: 385 µs instead of 50 µs).
     sys.setswitchinterval(_SWITCH_INTERVAL)
     try:
         return run_on_loop(_record(command, store, quiet=quiet, as_json=as_json))
@@ -59,7 +60,7 @@ def record(
     except SessionError as error:
         raise typer.BadParameter(str(error), param_hint="--store") from None
     except ValueError as error:
-        raise typer.BadParameter(said(error), param_hint="--store") from None
+        raise typer.BadParameter(describe_error(error), param_hint="--store") from None
 
 
 async def _record(command: list[str], store_url: str, *, quiet: bool, as_json: bool) -> int:
@@ -81,7 +82,7 @@ async def _summarise(
 ) -> None:
     try:
         session = await manager.get_session(session_id)
-    except SessionError as error:  # the exit code is the server's, whatever became of the store
+    except SessionError as error:  # the exit code stays the server's
         complain(f"no summary: {error}")
         return
     if as_json:

@@ -1,4 +1,4 @@
-"""What the commands on a store have in common: opening it, finding a session, failing."""
+"""What commands on a store share: open it, find a session, report errors, exit codes."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ __all__ = [
     "AsJson",
     "SessionId",
     "StoreUrl",
-    "configured",
-    "find",
-    "noted",
-    "opened",
+    "parse_store",
+    "find_session",
+    "with_notes",
+    "open_store",
     "printable",
     "run_command",
-    "said",
+    "describe_error",
 ]
 
 NOTHING, BAD_INPUT = 1, 2
 _PAGE = 1_000
-_LEAVING = 0.5
+_CLOSE_TIMEOUT = 0.5
 """Seconds."""
 STORES = (
     "sqlite:///tape.db, redis://host:6379/0?prefix=name, rediss:// for TLS,"
@@ -52,64 +52,63 @@ STORES = (
 )
 
 StoreUrl: TypeAlias = Annotated[
-    str, typer.Argument(help=f"Which store: {STORES}.", show_default=False)
+    str, typer.Argument(help=f"Store URL: {STORES}.", show_default=False)
 ]
 SessionId: TypeAlias = Annotated[
     str,
     typer.Argument(
-        help="A session's id, or how it alone begins; after -- if that is a -.",
+        help='Session id or unique prefix; put -- before an id that starts with "-".',
         show_default=False,
     ),
 ]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @asynccontextmanager
-async def opened(url: str, *, made: bool = False) -> AsyncGenerator[AtomicSessionStore]:
-    """Open the store of a URL; one that is not there is only `made` where that is asked for.
+async def open_store(url: str, *, create: bool = False) -> AsyncGenerator[AtomicSessionStore]:
+    """Open the store of a URL. It must exist, unless `create`.
 
     Raises `typer.BadParameter`, `StoreUnavailable`.
     """
-    backend = configured(url, made=made)
+    backend = parse_store(url, create=create)
     try:
         store = await StorageFactory.create(backend)
     except (BackendNotImplemented, ValueError) as error:
-        message = said(error) if isinstance(error, ValueError) else str(error)
+        message = describe_error(error) if isinstance(error, ValueError) else str(error)
         raise typer.BadParameter(message, param_hint="the store") from None
     async with store:
         try:
             yield store
         except asyncio.CancelledError:
-            # Ctrl-C. What a silent server owes an answer to, or another process a lock, is not
-            # waited for much longer.
-            await store.aclose(timeout=_LEAVING)
+            # Ctrl-C: do not wait much longer for a silent server, or for a lock of another process.
+            await store.aclose(timeout=_CLOSE_TIMEOUT)
             raise
 
 
-def said(error: ValueError) -> str:
-    """Say what is wrong with a configuration, without the value: it may be a secret."""
+def describe_error(error: ValueError) -> str:
+    """Describe an invalid configuration without the value, which may be a secret."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     return str(error)
 
 
-def configured(url: str, *, made: bool = False) -> StorageBackend:
-    """Read which store a URL means, one that others can look into. Raises `typer.BadParameter`."""
+def parse_store(url: str, *, create: bool = False) -> StorageBackend:
+    """Parse the URL of a store that outlives its process. Raises `typer.BadParameter`."""
     try:
         backend = backend_from_url(url)
     except ValueError as error:
-        raise typer.BadParameter(said(error), param_hint="the store") from None
+        raise typer.BadParameter(describe_error(error), param_hint="the store") from None
     if isinstance(backend, MemoryBackend):
         raise typer.BadParameter(
-            "memory:// ends with its program, nobody can look into it from here;"
+            "memory:// exists only inside the process that created it;"
             " name a file: sqlite:///tape.db",
             param_hint="the store",
         )
-    if isinstance(backend, SQLiteBackend) and not made and _is_missing(backend.path):
-        raise typer.BadParameter(f"there is no file {backend.path}", param_hint="the store")
+    if isinstance(backend, SQLiteBackend) and not create and _is_missing(backend.path):
+        raise typer.BadParameter(f"the file {backend.path} does not exist", param_hint="the store")
     if isinstance(backend, RedisBackend):
-        return backend.model_copy(update={"must_exist": not made})
+        return backend.model_copy(update={"must_exist": not create})
     return backend
 
 
@@ -119,14 +118,14 @@ def _is_missing(path: str) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
-        return False  # opening it says what is wrong
+        return False  # opening it reports the reason
     return False
 
 
-async def find(store: AtomicSessionStore, asked: str) -> Session:
-    """Return the session of this id, or the only one whose id begins so.
+async def find_session(store: AtomicSessionStore, asked: str) -> Session:
+    """Return the session with this id, or the only one whose id starts with it.
 
-    Raises `SessionNotFound`, `typer.BadParameter` when several begin so.
+    Raises `SessionNotFound`, `typer.BadParameter` if several ids start with it.
     """
     asked = asked.removesuffix("…")
     try:
@@ -144,37 +143,39 @@ async def find(store: AtomicSessionStore, asked: str) -> Session:
     if not found:
         raise SessionNotFound(asked)
     if len(found) > 1:
-        raise typer.BadParameter(f"{len(found)} ids begin so; give more of it", param_hint="the id")
+        raise typer.BadParameter(
+            f"{len(found)} ids start with it; give more characters", param_hint="the id"
+        )
     return found[0]
 
 
 def run_command(main: Coroutine[Any, Any, int]) -> int:
-    """Run a command and return its exit code: one line on stderr for what went wrong."""
+    """Run a command and return its exit code. An error prints one line on stderr."""
     try:
         code = run_on_loop(main)
         sys.stdout.flush()
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
-        complain(noted("interrupted", error))
+        complain(with_notes("interrupted", error))
         _drop_output()
         return INTERRUPTED
     except SessionNotFound as error:
-        complain(noted(str(error), error))
+        complain(with_notes(str(error), error))
         return NOTHING
     except SessionError as error:
-        complain(noted(str(error), error))
+        complain(with_notes(str(error), error))
         return BAD_INPUT
-    except BrokenPipeError:  # nobody reads on, as in `ls | head`
-        _give_up_output()
+    except BrokenPipeError:  # the reader has gone, as in `ls | head`
+        _flush_or_drop_output()
         return NOTHING
     except OSError as error:
         complain(f"{error.filename or 'output'}: {error.strerror or error}")
-        _give_up_output()
+        _flush_or_drop_output()
         return BAD_INPUT
     return code
 
 
-def noted(text: str, error: BaseException) -> str:
-    """Add what was noted of the error on its way: what could not be undone, say."""
+def with_notes(text: str, error: BaseException) -> str:
+    """Append the notes of an error: for example, what could not be undone."""
     notes: list[str] = []
     each: BaseException | None = error
     while each is not None:
@@ -183,8 +184,8 @@ def noted(text: str, error: BaseException) -> str:
     return f"{text}; {'; '.join(notes)}" if notes else text
 
 
-def _give_up_output() -> None:
-    """Drop what stdout does not take: the interpreter must not try again at its end."""
+def _flush_or_drop_output() -> None:
+    """Flush stdout, or drop its content: the interpreter must not try again when it exits."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -192,12 +193,12 @@ def _give_up_output() -> None:
 
 
 def _drop_output() -> None:
-    with suppress(OSError):  # it is no file
+    with suppress(OSError):  # stdout is not a file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def printable(text: str) -> str:
-    """Escape what a terminal would obey instead of showing: a tape holds what strangers said."""
+    """Escape control characters: recorded text must not control the terminal."""
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )

@@ -9,7 +9,8 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from .stage import Stage
 __all__ = ["STEPS", "DemoResult", "run_demo"]
 
 _ANSWERS_BEFORE_KILL = 5
-_PATIENCE = 120.0
+_TIMEOUT = 600.0
+"""Seconds for one conversation; on a busy machine 25 at once take minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,17 @@ async def _tap(plan: Plan, recorder: _Recorder, listener: socket.socket, stage: 
 
 
 async def _client(plan: Plan, stage: Stage) -> None:
-    async with asyncio.timeout(_PATIENCE):
+    async with _time_limit():
         await converse(plan.kind, str(plan.repository), plan.connector, stage)
+
+
+@asynccontextmanager
+async def _time_limit() -> AsyncGenerator[None]:
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            yield
+    except TimeoutError:
+        raise TimeoutError(f"a conversation did not end within {_TIMEOUT:g} seconds") from None
 
 
 async def _killed_client(plan: Plan, stage: Stage) -> None:
@@ -143,7 +154,7 @@ async def _killed_client(plan: Plan, stage: Stage) -> None:
     stage.pids.add(process.pid)
     try:
         assert process.stdout is not None  # noqa: S101 - asked for above
-        async with asyncio.timeout(_PATIENCE):
+        async with _time_limit():
             for _ in range(_ANSWERS_BEFORE_KILL):
                 await process.stdout.readline()
                 stage.step()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Inlet", "Outlet", "release"]
+__all__ = ["Source", "Sink", "release"]
 
 _STDERR = 2
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
@@ -40,7 +40,7 @@ def release(fd: int) -> None:
         os.close(null)
 
 
-class Inlet:
+class Source:
     """The end a pump reads from. `duplex`: the same socket is the way back as well."""
 
     def __init__(self, fd: int) -> None:
@@ -76,7 +76,7 @@ class Inlet:
             release(fd)
 
 
-class Outlet:
+class Sink:
     """The end a pump writes to; `write` raises `BlockingIOError` rather than wait.
 
     `own`: a pipe this process made, whose writing end it shares with nobody. `duplex`: the same

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .recorder import Recorder
 
-__all__ = ["Fate", "Intake", "Journal"]
+__all__ = ["LineOutcome", "LineCapture", "Journal"]
 
 # What a queued line costs beyond its bytes, so that a flood of empty objects is bounded too.
 _LINE_OVERHEAD = 128
@@ -32,7 +32,7 @@ _TURN = 64
 """Lines."""
 
 
-class Fate(enum.StrEnum):
+class LineOutcome(enum.StrEnum):
     """What became of a line."""
 
     RECORDED = "recorded"
@@ -58,7 +58,9 @@ class Journal:
     def __init__(
         self, recorder: Recorder, *, max_pending: int, report: Callable[[str], None]
     ) -> None:
-        self.fates: dict[Direction, Counter[Fate]] = {side: Counter() for side in Direction}
+        self.outcomes: dict[Direction, Counter[LineOutcome]] = {
+            side: Counter() for side in Direction
+        }
         self.requests = PendingRequests()
         self._recorder = recorder
         self._max_pending = max_pending
@@ -71,9 +73,9 @@ class Journal:
         self._handled = 0
         self._closed = False
         self._timers: list[asyncio.TimerHandle] = []
-        self._news = asyncio.Event()
+        self._arrived = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._task = self._loop.create_task(self._keep(), name="sessionkeeper-tap-journal")
+        self._task = self._loop.create_task(self._record_queued(), name="sessionkeeper-tap-journal")
 
     def offer(
         self, direction: Direction, lines: list[bytes], *, blank: int = 0, oversized: int = 0
@@ -82,13 +84,13 @@ class Journal:
         timestamp = datetime.now(UTC)
         kept: list[bytes] = []
         with self._lock:
-            fates = self.fates[direction]
-            fates[Fate.NOT_JSON] += blank
-            fates[Fate.OVERSIZED] += oversized
+            outcomes = self.outcomes[direction]
+            outcomes[LineOutcome.NOT_JSON] += blank
+            outcomes[LineOutcome.OVERSIZED] += oversized
             for line in lines:
                 cost = len(line) + _LINE_OVERHEAD
                 if self._closed or self._pending + cost > self._max_pending:
-                    fates[Fate.DROPPED] += 1
+                    outcomes[LineOutcome.DROPPED] += 1
                 else:
                     self._pending += cost
                     kept.append(line)
@@ -96,15 +98,15 @@ class Journal:
                 self._waiting[direction] += len(kept)
                 self._entries.append(_Entry(direction, timestamp, kept))
         if kept:
-            self._loop.call_soon_threadsafe(self._news.set)
+            self._loop.call_soon_threadsafe(self._arrived.set)
         if len(kept) < len(lines):
             self.complain("recording falls behind: messages are forwarded, but not recorded")
 
     def unanswered(self) -> int:
         """How many of the client's requests have no response for certain."""
         # A line of the server that nobody looked at may have been one.
-        fates = self.fates[Direction.SERVER_TO_CLIENT]
-        unseen = fates[Fate.OVERSIZED] + fates[Fate.DROPPED]
+        outcomes = self.outcomes[Direction.SERVER_TO_CLIENT]
+        unseen = outcomes[LineOutcome.OVERSIZED] + outcomes[LineOutcome.DROPPED]
         return max(0, self.requests.count(Direction.CLIENT_TO_SERVER) - unseen)
 
     def complain(self, trouble: str) -> None:
@@ -119,7 +121,7 @@ class Journal:
         Call it when the pumps have ended; again, if it was cancelled.
         """
         self._closed = True
-        self._news.set()
+        self._arrived.set()
         while not self._task.done():
             handled = self._handled
             await asyncio.wait({self._task}, timeout=patience)
@@ -127,7 +129,7 @@ class Journal:
                 break
         self.abandon()
 
-    def hurry(self, within: float) -> None:
+    def abandon_after(self, within: float) -> None:
         """Give up what is not recorded in so many seconds, however much moves meanwhile."""
         self._timers.append(self._loop.call_later(within, self.abandon))
 
@@ -140,53 +142,53 @@ class Journal:
         self._task.cancel()
         with self._lock:
             for direction, left in self._waiting.items():
-                self.fates[direction][Fate.DROPPED] += left
+                self.outcomes[direction][LineOutcome.DROPPED] += left
             self._waiting.clear()
             self._entries.clear()
 
-    async def _keep(self) -> None:
+    async def _record_queued(self) -> None:
         while True:
-            self._news.clear()
+            self._arrived.clear()
             while entry := self._next_entry():
                 for number, line in enumerate(entry.lines):
                     if number % _TURN == 0:
                         await asyncio.sleep(0)  # a recorder that never waits would keep the loop
-                    fate = await self._record(entry, line)
-                    self._handle(entry.direction, line, fate)
+                    outcome = await self._record(entry, line)
+                    self._handle(entry.direction, line, outcome)
             if self._closed:
                 return
-            await self._news.wait()
+            await self._arrived.wait()
 
     def _next_entry(self) -> _Entry | None:
         with self._lock:
             return self._entries.popleft() if self._entries else None
 
-    def _handle(self, direction: Direction, line: bytes, fate: Fate) -> None:
+    def _handle(self, direction: Direction, line: bytes, outcome: LineOutcome) -> None:
         with self._lock:
             self._handled += 1
             self._waiting[direction] -= 1
             self._pending -= len(line) + _LINE_OVERHEAD
-            self.fates[direction][fate] += 1
+            self.outcomes[direction][outcome] += 1
 
-    async def _record(self, entry: _Entry, line: bytes) -> Fate:
+    async def _record(self, entry: _Entry, line: bytes) -> LineOutcome:
         try:
             heads = read_heads(line)
             if heads is None:
-                return Fate.NOT_JSON
+                return LineOutcome.NOT_JSON
             self.requests.note(entry.direction, heads)
             await self._recorder.record(entry.direction, line, entry.timestamp)
         except InvalidMessage:
-            return Fate.REFUSED
+            return LineOutcome.REFUSED
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
             self._complain_of(asyncio.CancelledError())  # it leaked out of the recorder
-            return Fate.FAILED
+            return LineOutcome.FAILED
         except Exception as error:
             self._complain_of(error)
-            return Fate.FAILED
-        return Fate.RECORDED
+            return LineOutcome.FAILED
+        return LineOutcome.RECORDED
 
     def _complain_of(self, error: BaseException) -> None:
         kind = type(error).__name__
@@ -198,7 +200,7 @@ class Journal:
         self._report(f"recording failed: {kind}: {error}" if own else f"recording failed: {kind}")
 
 
-class Intake:
+class LineCapture:
     """One direction's way into the journal: what its pump calls, on its thread."""
 
     def __init__(self, direction: Direction, journal: Journal, *, max_line: int) -> None:

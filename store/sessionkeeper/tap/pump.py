@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .descriptors import Inlet, Outlet
+    from .descriptors import Sink, Source
 
 __all__ = ["Observer", "Pump", "PumpEnd"]
 
@@ -55,8 +55,8 @@ class Pump:
     def __init__(
         self,
         name: str,
-        inlet: Inlet,
-        outlet: Outlet,
+        source: Source,
+        sink: Sink,
         *,
         observer: Observer,
         on_end: Callable[[], None],
@@ -65,8 +65,8 @@ class Pump:
         self.ended_at = 0.0
         self.bytes = 0
         self.reader_gone = False
-        self._inlet = inlet
-        self._outlet = outlet
+        self._source = source
+        self._sink = sink
         self._observer = observer
         self._on_end = on_end
         self._stopped = False
@@ -128,14 +128,14 @@ class Pump:
             self.ended_at = time.monotonic()
             self.end = end
             self._observer.finish()
-            self.reader_gone = self.reader_gone or self._outlet.reader_is_gone()
-            self._outlet.close()
-            self._inlet.close()
+            self.reader_gone = self.reader_gone or self._sink.reader_is_gone()
+            self._sink.close()
+            self._source.close()
             self._on_end()
 
     def _carry(self) -> PumpEnd:
         while room := self._wait_for_bytes():
-            chunk = self._inlet.read(room)
+            chunk = self._source.read(room)
             if chunk is None:
                 continue
             if not chunk:
@@ -152,8 +152,8 @@ class Pump:
         return PumpEnd.BROKEN
 
     def _show_rest(self) -> None:
-        left = self._inlet.waiting()
-        while left > 0 and (chunk := self._inlet.read(min(left, _CHUNK))):
+        left = self._source.waiting()
+        while left > 0 and (chunk := self._source.read(min(left, _CHUNK))):
             left -= len(chunk)
             self._observer.feed(chunk)
 
@@ -161,7 +161,7 @@ class Pump:
         rest = memoryview(chunk)
         while rest:
             try:
-                written = self._outlet.write(rest)
+                written = self._sink.write(rest)
             except BlockingIOError:
                 if not self._wait_for_room():
                     return
@@ -174,34 +174,34 @@ class Pump:
 
     def _wait_for_bytes(self) -> int:
         """How much to read now that there is something; 0 when it is time to end."""
-        poller = self._poller(self._inlet.fd, select.POLLIN)
+        poller = self._poller(self._source.fd, select.POLLIN)
         # Of the outlet, too, it is told when the other side is gone; POLLERR needs no asking.
-        watched = self._outlet.fd not in (self._inlet.fd, -1)
+        watched = self._sink.fd not in (self._source.fd, -1)
         if watched:
-            poller.register(self._outlet.fd, 0)
+            poller.register(self._sink.fd, 0)
         while not self._stopped:
             patience = _remaining(self._read_until)
             if patience == 0:
                 # What the source holds at this moment and no more: a grandchild that keeps on
                 # writing would keep the pump for ever.
                 if self._left is None:
-                    self._left = self._inlet.waiting()
+                    self._left = self._source.waiting()
                 return min(self._left, _CHUNK)
             ready = self._poll(poller, patience)
-            if watched and self._outlet.fd in ready:
+            if watched and self._sink.fd in ready:
                 self.reader_gone = True
                 return 0
-            if self._inlet.fd in ready:
+            if self._source.fd in ready:
                 return _CHUNK
         return 0
 
     def _wait_for_room(self) -> bool:
-        poller = self._poller(self._outlet.fd, select.POLLOUT)
+        poller = self._poller(self._sink.fd, select.POLLOUT)
         while not self._stopped:
             patience = _remaining(self._write_until)
             if patience == 0:
                 self._stopped = True
-            elif self._outlet.fd in self._poll(poller, patience):
+            elif self._sink.fd in self._poll(poller, patience):
                 return True
         return False
 

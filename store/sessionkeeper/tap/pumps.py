@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..values.states import Direction
-from .descriptors import Inlet, Outlet
-from .journal import Intake
+from .descriptors import Sink, Source
+from .journal import LineCapture
 from .pump import Pump, PumpEnd
 
 if TYPE_CHECKING:
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     from .journal import Journal
     from .server import Server
 
-__all__ = ["Plumbing", "take_client"]
+__all__ = ["PumpPair", "take_client"]
 
 
-def take_client(client_in: int, client_out: int, stack: ExitStack) -> tuple[Inlet, Outlet]:
+def take_client(client_in: int, client_out: int, stack: ExitStack) -> tuple[Source, Sink]:
     """Take the client's descriptors over; the stack closes them."""
-    inlet = Inlet(client_in)
-    stack.callback(inlet.close)
-    outlet = Outlet(os.dup(client_in) if client_in == client_out else client_out)
-    stack.callback(outlet.close)
+    source = Source(client_in)
+    stack.callback(source.close)
+    sink = Sink(os.dup(client_in) if client_in == client_out else client_out)
+    stack.callback(sink.close)
     # One socket for both ways: closing one of its two descriptors would end neither.
-    same = os.path.sameopenfile(inlet.fd, outlet.fd)
-    inlet.duplex = outlet.duplex = same and stat.S_ISSOCK(os.fstat(inlet.fd).st_mode)
-    return inlet, outlet
+    same = os.path.sameopenfile(source.fd, sink.fd)
+    source.duplex = sink.duplex = same and stat.S_ISSOCK(os.fstat(source.fd).st_mode)
+    return source, sink
 
 
-class Plumbing:
+class PumpPair:
     """What runs between one client and one server; the stack stops it."""
 
     def __init__(
         self,
-        client: tuple[Inlet, Outlet],
+        client: tuple[Source, Sink],
         server: Server,
         *,
         journal: Journal,
@@ -54,7 +54,7 @@ class Plumbing:
             "sessionkeeper-tap-in",
             from_client,
             server.stdin,
-            observer=Intake(Direction.CLIENT_TO_SERVER, journal, max_line=max_line),
+            observer=LineCapture(Direction.CLIENT_TO_SERVER, journal, max_line=max_line),
             on_end=lambda: self._post(self._inbound_ended),
         )
         stack.callback(self.inbound.shut)
@@ -62,7 +62,7 @@ class Plumbing:
             "sessionkeeper-tap-out",
             server.stdout,
             to_client,
-            observer=Intake(Direction.SERVER_TO_CLIENT, journal, max_line=max_line),
+            observer=LineCapture(Direction.SERVER_TO_CLIENT, journal, max_line=max_line),
             on_end=lambda: self._post(self._outbound_ended),
         )
         stack.callback(self.outbound.shut)

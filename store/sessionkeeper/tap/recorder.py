@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder", "SessionRecorder"]
 
-_LONGEST_REASON = 1024
+_MAX_REASON = 1024
 
 
 class Recorder(Protocol):
@@ -48,7 +48,7 @@ class SessionRecorder:
     def __init__(self, manager: SessionManager, session_id: str, command: Sequence[str]) -> None:
         self.session_id = session_id
         self._manager = manager
-        self._delivery = StdioDelivery(command=tuple(map(_written, command)))
+        self._delivery = StdioDelivery(command=tuple(map(_as_text, command)))
 
     @classmethod
     async def open(
@@ -84,9 +84,9 @@ class SessionRecorder:
 
     async def fail(self, reason: str, /) -> None:
         """End the session as failed."""
-        await self._manager.fail_session(self.session_id, reason[:_LONGEST_REASON])
+        await self._manager.fail_session(self.session_id, reason[:_MAX_REASON])
 
 
-def _written(word: str) -> str:
+def _as_text(word: str) -> str:
     """Return a word of a command line as text; bytes that are not UTF-8 are shown escaped."""
     return word.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..values.states import Direction
-from .journal import Fate
+from .journal import LineOutcome
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -21,11 +21,11 @@ __all__ = ["Ending", "TapReport", "Traffic", "exit_status", "unrecorded"]
 _SIGNAL_STATUS = 128
 
 _REASONS = {
-    Fate.NOT_JSON: "no JSON",
-    Fate.REFUSED: "no JSON-RPC message",
-    Fate.OVERSIZED: "too long",
-    Fate.DROPPED: "recording fell behind",
-    Fate.FAILED: "recording failed",
+    LineOutcome.NOT_JSON: "no JSON",
+    LineOutcome.REFUSED: "no JSON-RPC message",
+    LineOutcome.OVERSIZED: "too long",
+    LineOutcome.DROPPED: "recording fell behind",
+    LineOutcome.FAILED: "recording failed",
 }
 
 
@@ -80,13 +80,15 @@ class TapReport:
         cls,
         pid: int,
         ending: Ending,
-        fates: Mapping[Direction, Counter[Fate]],
+        outcomes: Mapping[Direction, Counter[LineOutcome]],
         passed: Mapping[Direction, int],
     ) -> TapReport:
         """Sum up what became of every line."""
-        sums = fates[Direction.CLIENT_TO_SERVER] + fates[Direction.SERVER_TO_CLIENT]
+        sums = outcomes[Direction.CLIENT_TO_SERVER] + outcomes[Direction.SERVER_TO_CLIENT]
         traffic = {
-            side: Traffic(passed[side], fates[side].total() - fates[side][Fate.NOT_JSON])
+            side: Traffic(
+                passed[side], outcomes[side].total() - outcomes[side][LineOutcome.NOT_JSON]
+            )
             for side in Direction
         }
         return cls(
@@ -98,12 +100,12 @@ class TapReport:
             late=ending.late,
             client_to_server=traffic[Direction.CLIENT_TO_SERVER],
             server_to_client=traffic[Direction.SERVER_TO_CLIENT],
-            recorded=sums[Fate.RECORDED],
-            not_json=sums[Fate.NOT_JSON],
-            refused=sums[Fate.REFUSED],
-            oversized=sums[Fate.OVERSIZED],
-            dropped=sums[Fate.DROPPED],
-            failed=sums[Fate.FAILED],
+            recorded=sums[LineOutcome.RECORDED],
+            not_json=sums[LineOutcome.NOT_JSON],
+            refused=sums[LineOutcome.REFUSED],
+            oversized=sums[LineOutcome.OVERSIZED],
+            dropped=sums[LineOutcome.DROPPED],
+            failed=sums[LineOutcome.FAILED],
         )
 
 
@@ -142,13 +144,13 @@ class Ending:
         return exit_status(self.returncode) - _SIGNAL_STATUS in self.forwarded
 
 
-def unrecorded(fates: Mapping[Direction, Counter[Fate]]) -> list[str]:
+def unrecorded(outcomes: Mapping[Direction, Counter[LineOutcome]]) -> list[str]:
     """One line of text for each kind of reason why lines were not recorded."""
-    sums = fates[Direction.CLIENT_TO_SERVER] + fates[Direction.SERVER_TO_CLIENT]
+    sums = outcomes[Direction.CLIENT_TO_SERVER] + outcomes[Direction.SERVER_TO_CLIENT]
     return [
-        f"{sums[fate]} {'line' if sums[fate] == 1 else 'lines'} not recorded: {reason}"
-        for fate, reason in _REASONS.items()
-        if sums[fate]
+        f"{sums[outcome]} {'line' if sums[outcome] == 1 else 'lines'} not recorded: {reason}"
+        for outcome, reason in _REASONS.items()
+        if sums[outcome]
     ]
 
 

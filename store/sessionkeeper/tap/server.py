@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..values.errors import SessionError
-from .descriptors import Inlet, Outlet
+from .descriptors import Sink, Source
 from .parent_death import kill_with_parent
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Server:
     ) -> None:
         reads, to_server = os.pipe()
         from_server, writes = os.pipe()
-        self.stdin, self.stdout = Outlet(to_server, own=True), Inlet(from_server)
+        self.stdin, self.stdout = Sink(to_server, own=True), Source(from_server)
         try:
             # What the client left open for the server beyond 0, 1, 2 stays open for it: without
             # close_fds only descriptors somebody made inheritable pass, none of ours.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..values.jsonrpc import MAX_MESSAGE_BYTES
 from ..values.states import Direction
 from .journal import Journal
-from .pumps import Plumbing, take_client
+from .pumps import PumpPair, take_client
 from .report import Ending, TapReport, unrecorded
 from .server import CommandNotStarted, Server
 
@@ -35,7 +35,7 @@ _GRACE = 1.0
 _SHORT_GRACE = 0.1
 _PATIENCE = 5.0
 _SHORT_PATIENCE = 0.1
-_HURRY = 1.0
+_DEADLINE = 1.0
 
 _INTERRUPTS = frozenset({signal.SIGINT, signal.SIGTERM})
 _ENDS = _INTERRUPTS | {signal.SIGHUP, signal.SIGQUIT}
@@ -83,10 +83,10 @@ class Tap:
         self._early: list[int] = []
         self._forwarded: set[int] = set()
         self._interrupted = False
-        self._impatient = False
+        self._end_requested = False
         self._deadline: float | None = None
         self._timers: list[asyncio.TimerHandle] = []
-        self._telling: asyncio.Task[None] | None = None
+        self._end_task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         if self._server is None:
@@ -109,12 +109,14 @@ class Tap:
                 server = self._start(stack)
             except Exception as error:
                 own = isinstance(error, CommandNotStarted)
-                await self._tell(str(error) if own else f"cannot start: {type(error).__name__}")
+                await self._record_end(
+                    str(error) if own else f"cannot start: {type(error).__name__}"
+                )
                 raise
             try:
                 return await self._finish(server)
             except asyncio.CancelledError:
-                self._hurry()
+                self._set_deadline()
                 self._escalate(server, term_after=0.0, kill_after=0.5)
                 await self._finish(server)
                 raise
@@ -124,9 +126,9 @@ class Tap:
 
         `has_it`: the server got it already, with the rest of the process group.
         """
-        self._impatient = self._impatient or signum in _ENDS
+        self._end_requested = self._end_requested or signum in _ENDS
         if self._is_over():
-            self._wind_up()
+            self._finish_pumps()
             return
         self._forwarded.add(signum)
         self._interrupted = self._interrupted or signum in _INTERRUPTS
@@ -140,7 +142,7 @@ class Tap:
     def interrupt(self) -> None:
         """End within a second: the server sees the end of its stdin, SIGTERM, then SIGKILL."""
         if self._deadline is None:
-            self._hurry()
+            self._set_deadline()
             if self._server is not None:
                 self._escalate(self._server, term_after=0.5, kill_after=0.8)
 
@@ -162,7 +164,7 @@ class Tap:
         )
         stack.callback(self._journal.abandon)
         self._recorder.started(server.pid)
-        self._plumbing = Plumbing(
+        self._pumps = PumpPair(
             client, server, journal=self._journal, max_line=self._max_line, stack=stack
         )
         self._server = server
@@ -176,55 +178,55 @@ class Tap:
     async def _finish(self, server: Server) -> TapReport:
         """Wait for the end of everything; it can be called again after a cancellation."""
         await self._exited.wait()
-        self._wind_up()
-        await self._plumbing.ended()
+        self._finish_pumps()
+        await self._pumps.ended()
         await self._journal.settle(self._patience_left())
         ending = self._ending(server)
-        if self._telling is None:
-            for trouble in unrecorded(self._journal.fates):
+        if self._end_task is None:
+            for trouble in unrecorded(self._journal.outcomes):
                 self._complain(trouble)
-            self._telling = self._loop.create_task(self._tell(ending.failure()))
-        await asyncio.wait({self._telling}, timeout=self._patience_left())
-        if not self._telling.done():
-            self._telling.cancel()
+            self._end_task = self._loop.create_task(self._record_end(ending.failure()))
+        await asyncio.wait({self._end_task}, timeout=self._patience_left())
+        if not self._end_task.done():
+            self._end_task.cancel()
             self._complain("the end of the session was not recorded: it took too long")
-        return TapReport.of(server.pid, ending, self._journal.fates, self._plumbing.passed)
+        return TapReport.of(server.pid, ending, self._journal.outcomes, self._pumps.passed)
 
     def _ending(self, server: Server) -> Ending:
         return Ending(
             returncode=server.wait(),
             interrupted=self._interrupted,
             forwarded=frozenset(self._forwarded),
-            client_gone=self._plumbing.outbound.reader_gone,
-            client_left=self._plumbing.client_left,
+            client_gone=self._pumps.outbound.reader_gone,
+            client_left=self._pumps.client_left,
             unanswered=self._journal.unanswered(),
             is_ambiguous=self._journal.requests.is_ambiguous(Direction.CLIENT_TO_SERVER),
             ambiguous=self._journal.requests.ambiguous(),
             late=self._journal.requests.late(),
         )
 
-    def _wind_up(self) -> None:
+    def _finish_pumps(self) -> None:
         """The server has exited: let what it wrote reach the client, then end.
 
         A client that is slow to read gets everything, unless a signal asked for the end.
         """
         grace = _GRACE if self._deadline is None else _SHORT_GRACE
-        self._plumbing.inbound.stop()
-        self._plumbing.outbound.finish(within=grace, even_unwritten=self._impatient)
-        if self._impatient:
+        self._pumps.inbound.stop()
+        self._pumps.outbound.finish(within=grace, even_unwritten=self._end_requested)
+        if self._end_requested:
             # A flood leaves a backlog of a minute, and who asked for the end waits for our exit.
-            self._journal.hurry(self._patience_left())
+            self._journal.abandon_after(self._patience_left())
 
-    def _hurry(self) -> None:
-        self._deadline = time.monotonic() + _HURRY
-        self._impatient = True
+    def _set_deadline(self) -> None:
+        self._deadline = time.monotonic() + _DEADLINE
+        self._end_requested = True
         if self._is_over():
-            self._wind_up()
+            self._finish_pumps()
         else:
             self._interrupted = True
 
     def _escalate(self, server: Server, *, term_after: float, kill_after: float) -> None:
-        self._plumbing.inbound.stop()
+        self._pumps.inbound.stop()
         for delay, signum in (term_after, signal.SIGTERM), (kill_after, signal.SIGKILL):
             self._timers.append(self._loop.call_later(delay, server.send_signal, signum))
 
@@ -237,10 +239,10 @@ class Tap:
 
     def _patience_left(self) -> float:
         if self._deadline is None:
-            return min(self._patience, _HURRY) if self._impatient else self._patience
+            return min(self._patience, _DEADLINE) if self._end_requested else self._patience
         return max(_SHORT_PATIENCE, self._deadline - time.monotonic())
 
-    async def _tell(self, failure: str | None) -> None:
+    async def _record_end(self, failure: str | None) -> None:
         try:
             if failure is None:
                 await self._recorder.complete()

@@ -53,75 +53,91 @@ def bench(  # noqa: PLR0917 - as typer wants them
     store: Annotated[
         list[str] | None,
         typer.Option(
-            help="A URL, memory, sqlite, sqlite-os, a design, a peer, module:Class. Repeat it.",
+            help="Store to measure: a URL, memory, sqlite, sqlite-os, a design, a peer or"
+            " module:Class; may be repeated.",
             show_default=", ".join(DEFAULT_TARGETS),
         ),
     ] = None,
-    mix: Annotated[str, typer.Option(help=f"What is asked: {', '.join(MIXES)}.")] = "conversation",
+    mix: Annotated[
+        str, typer.Option(help=f"Mix of operations: {', '.join(MIXES)}.")
+    ] = "conversation",
     callers: Annotated[
         str | None,
         typer.Option(
-            help="Closed loop: so many callers a process, each waiting for its reply.",
+            help="Closed loop: concurrent callers per process.",
             show_default="1,64,512",
         ),
     ] = None,
     rate: Annotated[
         str | None,
         typer.Option(
-            help="Open loop: so many arrivals a second; waiting counts from when they were due.",
+            help="Open loop: arrivals per second; latency counts from the scheduled time.",
             show_default="none",
         ),
     ] = None,
     half: Annotated[
         bool,
-        typer.Option("--half", help="Then an open loop at half of the highest throughput."),
+        typer.Option("--half", help="Afterwards, run an open loop at half the peak throughput."),
     ] = False,
     sessions: Annotated[
-        str, typer.Option(help="How many, 1 to 1,000,000; several with commas.")
+        str, typer.Option(help="Number of sessions, 1 to 1,000,000; several with commas.")
     ] = f"{DEFAULT_SESSIONS}",
     frames: Annotated[
-        int, typer.Option("--frames-each", min=0, help="Messages of a session before the load.")
+        int, typer.Option("--frames-each", min=0, help="Messages in each session before the load.")
     ] = 0,
     skew: Annotated[
         float | None,
         typer.Option(
-            min=0.0, max=5.0, help="Zipf's exponent; 0 is even.", show_default="the mix's"
+            min=0.0,
+            max=5.0,
+            help="Zipf exponent of session popularity; 0 is uniform.",
+            show_default="the mix's",
         ),
     ] = None,
     payload: Annotated[
-        str, typer.Option(help="A message: 100B to 1MB, several with commas, or mixed.")
+        str, typer.Option(help="Message size: 100B to 1MB, several with commas, or mixed.")
     ] = "1KB",
     seconds: Annotated[
-        float, typer.Option(min=0.05, max=3_600, help="Of each store under each load.")
+        float,
+        typer.Option(min=0.05, max=3_600, help="Seconds to measure each store under each load."),
     ] = 1.5,
     warmup: Annotated[
-        float, typer.Option(min=0.0, max=60, help="Seconds before each round.")
+        float, typer.Option(min=0.0, max=60, help="Seconds of load before each round is measured.")
     ] = 0.2,
     rounds: Annotated[
-        int, typer.Option(min=1, max=1_000, help="In so many turns, more if they get long.")
+        int, typer.Option(min=1, max=1_000, help="Rounds per store; long runs are split into more.")
     ] = 3,
     workers: Annotated[
-        int, typer.Option(min=1, max=64, help="Processes on a store that can be shared.")
+        int, typer.Option(min=1, max=64, help="Number of processes that share a store.")
     ] = 1,
-    loop: Annotated[MeasuredLoop, typer.Option(help="The event loop.")] = MeasuredLoop.UVLOOP,
-    seed: Annotated[int, typer.Option(min=0, help="The same asks the same.")] = 1,
+    loop: Annotated[MeasuredLoop, typer.Option(help="Event loop.")] = MeasuredLoop.UVLOOP,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed; the same seed gives the same load.")
+    ] = 1,
     growth: Annotated[
-        bool, typer.Option("--growth", help="Measure cost over size in place of loads.")
+        bool,
+        typer.Option(
+            "--growth", help="Measure how cost grows with store size, instead of running loads."
+        ),
     ] = False,
     max_size: Annotated[
-        int, typer.Option(min=1_000, max=10_000_000, help="Of sessions and frames in --growth.")
+        int,
+        typer.Option(
+            min=1_000, max=10_000_000, help="Maximum number of sessions and frames in --growth."
+        ),
     ] = 100_000,
     as_json: Annotated[
-        str | None, typer.Option("--json", help="Write JSON to a file, or to stdout for -.")
+        str | None, typer.Option("--json", help="Write JSON to this file; - for stdout.")
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(help="Write a page with charts.", show_default="none")
+        Path | None,
+        typer.Option(help="Write an HTML page with charts to this file.", show_default="none"),
     ] = None,
 ) -> int:
-    """Put stores under load and show speed, latency, and what was really stored.
+    """Measure stores under load: speed, latency, and what was actually stored.
 
-    Exit code 0 when everything acknowledged is there, 1 when something is lost or there twice, 2
-    for wrong use, 130 after Ctrl-C, which shows what was measured until then.
+    Exit code 0 if everything acknowledged is stored once, 1 if something is lost or stored twice,
+    2 for wrong usage, 130 after Ctrl-C (which still shows the results so far).
     """
     _require_installed(loop)
     for option, file in (("--html", html), ("--json", _file(as_json))):

@@ -49,28 +49,34 @@ def check_files(  # noqa: PLR0917 - as typer wants them
     files: Annotated[list[Path], typer.Argument(help="History files.", show_default=False)],
     format: Annotated[
         HistoryFormat | None,
-        typer.Option(help="How the files are written.", show_default="told by their content"),
+        typer.Option(help="Format of the files.", show_default="detected"),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help=f"What judges: {', '.join(MODELS)}.", show_default="told by the file"),
+        typer.Option(
+            help=f"Model to check against: {', '.join(MODELS)}.", show_default="named in the file"
+        ),
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(min=0.0, help="Seconds a file.", show_default="no limit"),
+        typer.Option(min=0.0, help="Timeout per file, in seconds.", show_default="no limit"),
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say why.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON a file.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Explain each result.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON per file.")
+    ] = False,
     html: Annotated[
         Path | None,
-        typer.Option(help="Write a page with a picture of what is wrong.", show_default="none"),
+        typer.Option(
+            help="Write an HTML page with a picture of each violation.", show_default="none"
+        ),
     ] = None,
 ) -> int:
     """Decide whether recorded histories are linearizable.
 
-    Reads the histories this library records, Jepsen's logs of a compare-and-set register, and
-    key-value runs of one EDN map a line. Exit code 0 when all are OK, 1 when one is ILLEGAL, 3
-    when a limit left one UNKNOWN, 2 when a file could not be read as a history.
+    Reads histories that this library records, Jepsen logs of a compare-and-set register, and
+    key-value runs with one EDN map per line. Exit code 0 if all are OK, 1 if one is ILLEGAL, 3 if
+    one is UNKNOWN because of a limit, 2 if a file is not a readable history.
     """
     if model is not None and model not in MODELS:
         raise typer.BadParameter(f"there are {', '.join(MODELS)}", param_hint="--model")

@@ -48,36 +48,40 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Designs, or classes of your own as module:Class.",
-            show_default="all of the catalogue",
+            help="Designs, or your own classes as module:Class.",
+            show_default="all designs",
         ),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="In how many orders a cell is run.")
+        int, typer.Option(min=1, max=1_000_000, help="Number of interleavings to try per cell.")
     ] = DEFAULT_SEEDS,
     loop: Annotated[
-        StressLoops, typer.Option(help="Event loops to run on where a design cannot be explored.")
+        StressLoops, typer.Option(help="Event loops for designs that cannot be explored.")
     ] = StressLoops.BOTH,
-    only_right: Annotated[bool, typer.Option("--only-right", help="The right designs.")] = False,
-    only_wrong: Annotated[bool, typer.Option("--only-wrong", help="The wrong designs.")] = False,
+    only_right: Annotated[
+        bool, typer.Option("--only-right", help="Only the correct designs.")
+    ] = False,
+    only_wrong: Annotated[
+        bool, typer.Option("--only-wrong", help="Only the designs that are wrong on purpose.")
+    ] = False,
     redis: Annotated[
         str | None,
         typer.Option(
-            help="With the designs that need a server, on this one: redis://host:6379/0."
-            " Their keys are their own and go with them.",
+            help="Include the designs that need a server, on redis://host:6379/0. They use their"
+            " own keys and delete them.",
             show_default="none",
         ),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(help="Write a page with it.", show_default="none")
+        Path | None, typer.Option(help="Write an HTML page with the result.", show_default="none")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> int:
-    """Run designs of a session store through workloads, each in many interleavings.
+    """Find out which promises each design of a session store keeps.
 
-    Exit code 0 when the right designs keep every promise, the wrong ones are caught with the
-    anomaly they are known for, and your own keeps its promises; 1 otherwise, 2 for wrong use.
-    `sessionkeeper bench` measures how fast a store is.
+    Every design runs every workload in many interleavings. Exit code 0 if the correct designs and
+    your own keep every promise, and each wrong design shows its known anomaly; otherwise 1; 2 for
+    wrong usage. `sessionkeeper bench` measures how fast a store is.
     """
     if only_right and only_wrong:
         raise typer.BadParameter("one or the other", param_hint="--only-right, --only-wrong")
