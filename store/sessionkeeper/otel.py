@@ -1,6 +1,6 @@
-"""What a store tells about itself, as OpenTelemetry metrics (extra `otel`).
+"""Reports a store to OpenTelemetry (extra `otel`).
 
-Instruments are named after the semantic conventions' rules; none carries an id or a principal.
+The names follow the rules of the semantic conventions. No metric carries an id or a principal.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _SECONDS = [0.00001, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5]
 class Telemetry:
     """Measures an open store while the block runs: `async with Telemetry(store): …`.
 
-    The mailbox and its batches are measured as they are; sessions, frames and refusals are read
-    every `interval` seconds by one `statistics()`, because an exporter's thread cannot ask the
-    owner. A store without a mailbox has no metrics of one. `name` tells apart the stores of one
-    program, in the attribute `sessionkeeper.store`.
+    Mailbox and batches are measured directly. Sessions, frames and refusals are read every
+    `interval` seconds with one `statistics()`, because an exporter's thread cannot ask the owner. A
+    store without a mailbox has no mailbox metrics. `name` distinguishes the stores of one program,
+    in the attribute `sessionkeeper.store`.
 
-    Raises `TypeError`, and `ValueError` unless the interval is greater than 0.
+    Raises `TypeError`; `ValueError` unless the interval is greater than 0.
     """
 
     def __init__(
@@ -55,14 +55,14 @@ class Telemetry:
         if not isinstance(store, AtomicSessionStore):
             raise TypeError(f"an AtomicSessionStore is expected, not {type(store).__name__}")
         if not checked_seconds("interval", interval):
-            raise ValueError("interval is greater than 0 seconds")
+            raise ValueError("interval must be greater than 0 seconds")
         self._store = store
         self._interval = interval
         self._read: StoreStatistics | None = None
         self._task: asyncio.Task[None] | None = None
         self._attributes = {"sessionkeeper.store": checked_text("name", name)}
         provider = get_meter_provider() if meter_provider is None else meter_provider
-        # A scope for each name: an instrument may be made only once in one.
+        # One scope per name, because a scope may contain an instrument only once.
         self._meter = provider.get_meter("sessionkeeper", attributes=self._attributes)
         self._make_instruments()
 
@@ -72,7 +72,7 @@ class Telemetry:
 
     async def __aenter__(self) -> Self:
         if self._task is not None:
-            raise RuntimeError("a store is measured by a Telemetry once")
+            raise RuntimeError("a Telemetry can be entered only once")
         await self.refresh()
         self._store.observe(self._batches)
         self._task = asyncio.create_task(self._keep_reading(), name="sessionkeeper telemetry")
@@ -96,7 +96,7 @@ class Telemetry:
             try:
                 await self.refresh()
             except SessionError as error:
-                # A store that is closed or away has no numbers; it may come back.
+                # A store that is closed or unreachable has no numbers; it may return.
                 self._read = None
                 logger.warning("no statistics for telemetry: %s", type(error).__name__)
 
@@ -107,19 +107,19 @@ class Telemetry:
             meter.create_histogram(
                 "sessionkeeper.batch.size",
                 unit="{command}",
-                description="Commands the owner took in one turn",
+                description="Commands that the owner took in one turn",
                 explicit_bucket_boundaries_advisory=_SIZES,
             ),
             meter.create_histogram(
                 "sessionkeeper.batch.wait",
                 unit="s",
-                description="From the first command of a batch being queued until it was taken",
+                description="Time that the first command of a batch was queued",
                 explicit_bucket_boundaries_advisory=_SECONDS,
             ),
             meter.create_histogram(
                 "sessionkeeper.batch.service",
                 unit="s",
-                description="Time the owner took for a batch",
+                description="Time that the owner took for a batch",
                 explicit_bucket_boundaries_advisory=_SECONDS,
             ),
         )
@@ -127,31 +127,31 @@ class Telemetry:
             "sessionkeeper.mailbox.depth",
             [self._of_mailbox(lambda box: box.depth)],
             unit="{command}",
-            description="Commands queued",
+            description="Queued commands",
         )
         meter.create_observable_gauge(
             "sessionkeeper.mailbox.waiting",
             [self._of_mailbox(lambda box: box.waiting)],
             unit="{command}",
-            description="Commands in line for a place in the mailbox",
+            description="Commands that wait for room in the mailbox",
         )
         meter.create_observable_gauge(
             "sessionkeeper.sessions",
             [self._of_store(_sessions)],
             unit="{session}",
-            description="Sessions held, by state",
+            description="Sessions in the store, by state",
         )
         meter.create_observable_gauge(
             "sessionkeeper.frames",
             [self._of_store(lambda read: [Observation(read.frames)])],
             unit="{frame}",
-            description="Frames held",
+            description="Frames in the store",
         )
         meter.create_observable_counter(
             "sessionkeeper.refusals",
             [self._of_store(_refusals)],
             unit="{operation}",
-            description="Operations answered with an error, by its kind",
+            description="Operations that ended with an error, by type",
         )
 
     def _of_mailbox(

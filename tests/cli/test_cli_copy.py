@@ -59,7 +59,7 @@ def test_a_copy_that_was_interrupted_goes_on_where_it_was(
     assert (copy.returncode, out) == (130, b"")
     assert err.decode().splitlines() == [
         "sessionkeeper: interrupted",
-        "sessionkeeper: the same command goes on where it was",
+        "sessionkeeper: run the same command again to continue",
     ]
     before = frames_in(tmp_path / "b.db")
     assert 0 < before < 960
@@ -81,8 +81,8 @@ def test_a_copy_is_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[
         said = capsys.readouterr()
         assert said.out == ""
         assert said.err == (
-            "sessionkeeper: 2 sessions with 24 frames are the same on both sides,"
-            f" {came} frames came over now\n"
+            "sessionkeeper: 2 sessions with 24 frames are equal on both sides;"
+            f" {came} frames were copied now\n"
         )
 
 

@@ -103,7 +103,7 @@ async def test_a_hanging_recorder_delays_nothing(rig: Rig) -> None:
     assert rig.notes.endings == [None]
     assert report.dropped == 200
     assert report.client_to_server.messages == report.server_to_client.messages == 100
-    assert rig.troubles == ["200 lines not recorded: recording fell behind"]
+    assert rig.troubles == ["200 lines not recorded: recording was too slow"]
 
 
 async def test_the_end_of_the_client_reaches_the_server_and_its_last_words_the_client(

@@ -83,14 +83,14 @@ async def test_a_line_that_is_not_json_passes_and_is_counted(rig: Rig) -> None:
     assert rig.notes.sent(C2S) == [b'{"a":1}', b'{"a":2}']
     assert report.not_json == 12
     assert report.recorded == report.client_to_server.messages * 2 == 4
-    assert rig.troubles == ["12 lines not recorded: no JSON"]
+    assert rig.troubles == ["12 lines not recorded: not JSON"]
 
 
 async def test_json_the_recorder_refuses_is_counted(rig: Rig) -> None:
     """What a message is, the recorder says."""
     report = await pass_through(rig, b'[]\n5\n"text"\n{}\n')
     assert (report.refused, report.recorded) == (6, 2)
-    assert rig.troubles == ["6 lines not recorded: no JSON-RPC message"]
+    assert rig.troubles == ["6 lines not recorded: not a JSON-RPC message"]
 
 
 async def test_a_line_too_long_passes_unrecorded(rig: Rig) -> None:
@@ -112,7 +112,7 @@ async def test_the_queue_is_bounded_and_what_does_not_fit_is_dropped(rig: Rig) -
     for _ in range(10):
         await rig.send(message + b"\n")
         assert await rig.line() == message + b"\n"
-    assert rig.troubles == ["recording falls behind: messages are forwarded, but not recorded"]
+    assert rig.troubles == ["recording is too slow: some messages are forwarded but not recorded"]
     released.set()
     while len(rig.notes.messages) < 3:
         await asyncio.sleep(0)
@@ -122,7 +122,7 @@ async def test_the_queue_is_bounded_and_what_does_not_fit_is_dropped(rig: Rig) -
     report = await running
     assert [message for _, message in rig.notes.messages] == [message] * 3 + [b"{}"] * 2
     assert report.dropped == 17
-    assert rig.troubles[1:] == ["17 lines not recorded: recording fell behind"]
+    assert rig.troubles[1:] == ["17 lines not recorded: recording was too slow"]
 
 
 async def test_a_flood_of_empty_objects_is_bounded_too(rig: Rig) -> None:
@@ -135,7 +135,7 @@ async def test_a_flood_of_empty_objects_is_bounded_too(rig: Rig) -> None:
     rig.hang_up()
     assert await rig.rest() == data
     assert (await running).dropped == 10_000
-    assert rig.troubles[0].startswith("recording falls behind")
+    assert rig.troubles[0].startswith("recording is too slow")
 
 
 async def test_a_slow_recorder_is_waited_for_as_long_as_it_moves(rig: Rig) -> None:

@@ -1,7 +1,7 @@
 """The demo: real clients and servers in conversation, and a check of every stored byte.
 
-Rule: what is checked is compared with what witnesses at both ends saw. Read `run`,
-`stage`, `check`.
+Rule: the check compares the store with what witnesses at both ends saw. Read `run`, `stage`, then
+`check`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether what was stored is what crossed the pipes, as independent witnesses saw it."""
+"""Compares what was stored with what independent witnesses at the pipes saw."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Finding:
     bytes_sent: int
     """Bytes from client to server, as the witness at the server's pipe counted them."""
     bytes_received: int
-    """Bytes from server to client, counted likewise."""
+    """Bytes from server to client, counted in the same way."""
     faults: tuple[str, ...]
 
 
@@ -35,18 +35,18 @@ def check_session(plan: Plan, session: Session, frames: list[MessageEnvelope]) -
     client_received = _read(plan.folder / "client-received")
     faults: list[str] = []
     if stored_sent != sent:
-        faults.append("stored frames are not what reached the server")
+        faults.append("the stored frames differ from what the server received")
     if stored_received != received:
-        faults.append("stored frames are not what the server sent")
+        faults.append("the stored frames differ from what the server sent")
     if plan.killed:
-        # Nobody reads the end of what is sent to a killed client.
+        # A killed client does not read the last bytes that were sent to it.
         if not sent.startswith(client_sent) or not received.startswith(client_received):
-            faults.append("the tap changed what passed")
+            faults.append("the tap changed the traffic")
         if session.state is not SessionState.FAILED:
             faults.append(f"its client was killed, but the session is {session.state}")
     else:
         if sent != client_sent or received != client_received:
-            faults.append("the tap changed what passed")
+            faults.append("the tap changed the traffic")
         if session.state is not SessionState.CLOSED:
             faults.append(f"the session is {session.state}: {session.failure}")
     if not frames:

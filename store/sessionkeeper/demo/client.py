@@ -1,7 +1,7 @@
 """A realistic conversation of the official client; also a script, for the client that is killed.
 
-As a script: `python -m sessionkeeper.demo.client KIND REPOSITORY COMMAND…`. It talks for ever and
-writes a line to its standard output after each answer, until somebody kills it.
+As a script: `python -m sessionkeeper.demo.client KIND REPOSITORY COMMAND…`. It talks until
+it is killed, and prints a line after each answer.
 """
 
 from __future__ import annotations
@@ -85,13 +85,13 @@ def _bad_call(kind: str, repository: str) -> tuple[str, dict[str, object]]:
     return "git_show", {"repo_path": repository, "revision": "no-such-revision"}
 
 
-async def _talk_for_ever(kind: str, repository: str, command: tuple[str, ...]) -> None:
+async def _talk_until_killed(kind: str, repository: str, command: tuple[str, ...]) -> None:
     async with _session(command, sys.stderr) as session:
         await session.initialize()
         for number in itertools.count():
             await session.call_tool(*_call(kind, repository, number))
-            print(number, flush=True)  # noqa: T201 - the sign of life the demo waits for
+            print(number, flush=True)  # noqa: T201 - the demo waits for it
 
 
 if __name__ == "__main__":
-    asyncio.run(_talk_for_ever(sys.argv[1], sys.argv[2], tuple(sys.argv[3:])))
+    asyncio.run(_talk_until_killed(sys.argv[1], sys.argv[2], tuple(sys.argv[3:])))

@@ -1,8 +1,8 @@
-"""What a demo client starts as its "server": its pipes, joined to the tap's socket.
+"""What a demo client starts as its "server": it connects the client's pipes to the tap's socket.
 
-Run as a script: `python -I -S connector.py SOCKET SENT RECEIVED`. It copies both ways and keeps a
-copy of its own of every byte each way, in the files SENT and RECEIVED: the witness at the client's
-pipes. Standard library only, so that 25 of them start in no time.
+Run as a script: `python -I -S connector.py SOCKET SENT RECEIVED`. It copies in both
+directions and writes every byte to the files SENT and RECEIVED, as the witness at the client's
+pipes. It uses only the standard library, so that 25 of them start quickly.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def send(connection: socket.socket, log: BinaryIO) -> None:
 
 
 def receive(connection: socket.socket, log: BinaryIO) -> None:
-    """Copy what the tap answers to the client, until the tap ends or nobody reads."""
+    """Copy from the tap to the client, until the tap ends or the client has gone."""
     poll = select.poll()
     poll.register(connection, select.POLLIN)
-    poll.register(1, 0)  # no event asked: only the error of a reader that is gone
+    poll.register(1, 0)  # only errors, to notice that the reader has gone
     while True:
         ready = dict(poll.poll())
         if 1 in ready:
@@ -44,7 +44,7 @@ def receive(connection: socket.socket, log: BinaryIO) -> None:
 
 
 def main() -> None:
-    """Connect, and copy until the tap is done."""
+    """Connect, and copy until the tap ends."""
     # A client gives its server two seconds before SIGTERM; this one is as quick as the real
     # server behind it, which 25 others keep waiting. SIGKILL follows two seconds later.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -59,7 +59,7 @@ def main() -> None:
         try:
             receive(connection, received_log)
         except OSError:
-            return  # the client or the tap is gone, which is what there was to wait for
+            return  # the client or the tap has gone
 
 
 if __name__ == "__main__":

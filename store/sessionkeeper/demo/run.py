@@ -1,4 +1,4 @@
-"""Opens all sessions of the demo at once and waits for them to end."""
+"""Opens all sessions of the demo at once, and waits until they end."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DemoResult:
 
     @property
     def ok(self) -> bool:
-        """Whether every session was stored exactly as it crossed the pipes."""
+        """Whether every session was stored exactly as it was sent."""
         return not self.troubles and not any(finding.faults for finding in self.findings)
 
 
@@ -53,8 +53,8 @@ async def run_demo(
 ) -> DemoResult:
     """Run `count` sessions at once; `step` is called `STEPS` times for each of them.
 
-    Leaves nothing running and no file behind, cancelled or not. `on_stage` is given the stage,
-    for who may have to clear it before this has come to its own end.
+    It leaves no process and no file behind, even if it is cancelled. `on_stage` receives the stage,
+    for a caller that must clear it early.
     """
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sessionkeeper-", ignore_cleanup_errors=True) as name:
@@ -95,7 +95,7 @@ class _Recorder(SessionRecorder):
 
 
 async def _session(plan: Plan, manager: SessionManager, stage: Stage) -> str:
-    """Play both sides of one session: the tap, and the client that starts the connector."""
+    """Run both sides of one session: the tap, and the client that starts the connector."""
     recorder = await _Recorder.open(
         manager, plan.server, tags={"demo", plan.kind}, metadata={"name": plan.name}
     )

@@ -1,4 +1,4 @@
-"""The real servers of the demo, and something for them to work on."""
+"""The servers of the demo, and a git repository for them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Plan:
     folder: Path
     repository: Path
     killed: bool
-    """The client is a process of its own, killed in the middle of its conversation."""
+    """Whether the client is a separate process that is killed in the middle."""
 
     @property
     def socket(self) -> Path:

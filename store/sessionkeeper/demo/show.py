@@ -1,4 +1,4 @@
-"""The result of the demo, for people and for programs."""
+"""Shows the result of the demo, as tables or as JSON."""
 
 from __future__ import annotations
 
@@ -41,12 +41,13 @@ def show_result(result: DemoResult, console: Console) -> None:
     frames = result.statistics.store.frames
     if result.ok:
         console.print(
-            f"[green]ok[/] {len(result.sessions)} sessions, {frames} frames, {total} bytes: what is"
-            f" stored equals, byte for byte, what the witnesses at the pipes saw"
-            f" ({result.seconds:.1f} s)"
+            f"[green]ok[/] {len(result.sessions)} sessions, {frames} frames, {total} bytes: every"
+            f" stored byte equals what the witnesses at the pipes saw ({result.seconds:.1f} s)"
         )
     else:
-        console.print("[red]failed[/] what is stored is not what the witnesses at the pipes saw")
+        console.print(
+            "[red]failed[/] the stored bytes differ from what the witnesses at the pipes saw"
+        )
 
 
 def result_as_dict(result: DemoResult) -> dict[str, object]:

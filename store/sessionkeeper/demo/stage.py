@@ -1,4 +1,4 @@
-"""What all sessions of one demo share, and how to clear it in a hurry."""
+"""What all sessions of one demo share, and how to clean it up early."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ class Stage:
     """One run of the demo."""
 
     folder: Path
-    """Where everything of this run lies; gone at its end."""
+    """The folder of this run, deleted at its end."""
     errlog: TextIO
     """Where the servers' stderr goes."""
     step: Callable[[], None]
     """Called after each of a client's `STEPS` answers."""
     all_done: asyncio.Barrier
-    """Nobody leaves before everybody has said everything: all sessions are open at once."""
+    """No client leaves before all are done, so that all sessions are open at once."""
     exit: asyncio.Semaphore
-    """How many leave at a time: a client that waits too long for its server's end kills it."""
+    """How many clients leave at a time: a client kills a server that ends too slowly."""
     troubles: list[str] = field(default_factory=list[str])
-    """What could not be recorded, a line each."""
+    """What could not be recorded, one line each."""
     pids: set[int] = field(default_factory=set[int])
-    """Servers and clients that run now; the clients' connectors end with what they connect."""
+    """Servers and clients that run now. The connectors end with them."""
 
     def clear(self) -> None:
-        """Kill what still runs and remove the folder, without waiting for anything."""
+        """Kill all processes and remove the folder, without waiting."""
         for pid in self.pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

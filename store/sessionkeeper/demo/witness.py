@@ -1,8 +1,8 @@
-"""Stands at a server's own pipes and writes down what passes, then becomes the server.
+"""Writes down what passes through a server's pipes, and becomes the server.
 
-Run as a script: `python -I -S witness.py IN OUT COMMAND…`. Two forked copiers keep every byte that
-reaches the server in the file IN and every byte it sends in the file OUT; the process itself turns
-into COMMAND, so that its pid, its signals and its exit code are the server's own.
+Run as a script: `python -I -S witness.py IN OUT COMMAND…`. Two forked processes write every byte
+to the server to the file IN, and every byte from it to the file OUT. The process itself becomes
+COMMAND, so that its pid, signals and exit code are the server's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ CHUNK = 65536
 
 
 def copy(source: int, target: int, log: str) -> None:
-    """Copy until the end, in a process of its own."""
+    """Copy until the end, in a forked process."""
     with open(log, "wb", buffering=0) as file:
         try:
             while data := os.read(source, CHUNK):
@@ -22,12 +22,12 @@ def copy(source: int, target: int, log: str) -> None:
                 while data:
                     data = data[os.write(target, data) :]
         except BrokenPipeError:
-            pass  # nobody reads on: there is nothing left to witness
+            pass  # the reader has gone
     os._exit(0)
 
 
 def main() -> None:
-    """Put a copier before and one behind, and become the server."""
+    """Start both copiers, and become the server."""
     into, out_of, *command = sys.argv[1:]
     for_server, from_tap = os.pipe()
     to_tap, from_server = os.pipe()

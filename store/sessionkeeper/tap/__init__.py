@@ -1,6 +1,6 @@
-"""The stdio proxy: it stands between an MCP client and its server, and records what passes.
+"""The stdio proxy between an MCP client and a server. It forwards and records every message.
 
-Rule: forward first, record beside it; the life of the server is what it would be without the tap.
+Rule: forwarding never waits for recording, and the server lives as long as without the tap.
 Read `tap`, `pumps` with `pump`, `journal`, `recorder`, then `server` and `report`.
 """
 

@@ -1,7 +1,7 @@
-"""The two ends of a pump: descriptors that are read and written without ever blocking for good.
+"""The two ends of a pump: descriptors that are read and written without blocking forever.
 
-Inherited descriptors never get O_NONBLOCK: it belongs to the open file, which the terminal or
-another process may share.
+Inherited descriptors never get O_NONBLOCK, because the flag belongs to the open file, which a
+terminal or another process may share.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
 def release(fd: int) -> None:
-    """Give a descriptor up, so that the other side sees the end.
+    """Close a descriptor, so that the other side sees the end.
 
-    0, 1 and 2 are pointed at /dev/null: closed, the next file opened would take the number, and
-    a stray `print` would land in it.
+    0, 1 and 2 are pointed at /dev/null instead: if they were closed, the next opened file would
+    get the number, and a stray `print` would write into it.
     """
-    with contextlib.suppress(OSError):  # there is nobody to tell
+    with contextlib.suppress(OSError):  # nobody could handle it
         if fd > _STDERR:
             os.close(fd)
             return
@@ -41,16 +41,16 @@ def release(fd: int) -> None:
 
 
 class Source:
-    """The end a pump reads from. `duplex`: the same socket is the way back as well."""
+    """The end that a pump reads from. `duplex`: the socket also carries the other direction."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.duplex = False
 
     def read(self, size: int) -> bytes | None:
-        """Read once: b"" is the end, None means that somebody else took what was there.
+        """Read once. b"" is the end; None means that another reader took the bytes.
 
-        A broken connection or a hung-up terminal is an end too.
+        A broken connection and a closed terminal are an end, too.
         """
         try:
             return os.read(self.fd, size)
@@ -60,7 +60,7 @@ class Source:
             return b""
 
     def waiting(self) -> int:
-        """How many bytes can be read at this moment."""
+        """Return how many bytes can be read now."""
         try:
             answer = fcntl.ioctl(self.fd, termios.FIONREAD, bytes(4))
         except OSError:
@@ -68,7 +68,7 @@ class Source:
         return int(struct.unpack("i", answer)[0])
 
     def close(self) -> None:
-        """Stop reading; a writer on the other side gets EPIPE from now on. Idempotent."""
+        """Stop reading; from now on a writer on the other side gets EPIPE. Idempotent."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
             if self.duplex:
@@ -77,10 +77,10 @@ class Source:
 
 
 class Sink:
-    """The end a pump writes to; `write` raises `BlockingIOError` rather than wait.
+    """The end that a pump writes to. `write` never waits; it raises `BlockingIOError`.
 
-    `own`: a pipe this process made, whose writing end it shares with nobody. `duplex`: the same
-    socket is the way back as well.
+    `own`: a pipe that this process created and whose writing end it does not share. `duplex`: the
+    same socket also carries the other direction.
     """
 
     def __init__(self, fd: int, *, own: bool = False) -> None:
@@ -102,18 +102,18 @@ class Sink:
             self._reopen()
 
     def write(self, data: memoryview) -> int:
-        """Write what fits; return how much that was.
+        """Write as many bytes as fit, and return how many.
 
-        Raises `BlockingIOError` when nothing fits, any other `OSError` when the reader is gone.
+        Raises `BlockingIOError` if nothing fits, any other `OSError` if the reader has gone.
         """
         return self._write_once(data)
 
     def reader_is_gone(self) -> bool:
-        """Whether nobody can read what is written from now on."""
+        """Whether nobody can read what would be written now."""
         return bool(_poll_once(self.fd, 0) & _GONE)
 
     def close(self) -> None:
-        """Tell the reader that this was all. Idempotent."""
+        """Close it, so that the reader sees the end. Idempotent."""
         fd, self.fd = self.fd, -1
         if fd < 0:
             return
@@ -126,8 +126,8 @@ class Sink:
         release(fd)
 
     def _reopen(self) -> None:
-        # On Linux this opens the pipe or terminal a second time, with flags of its own;
-        # elsewhere there is no such path, and small writes have to do.
+        # On Linux this opens the pipe or terminal a second time, with its own flags. Other
+        # systems have no such path, so small writes must do.
         with contextlib.suppress(OSError):
             flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
             self._reopened = os.open(f"/proc/self/fd/{self.fd}", flags)

@@ -1,7 +1,7 @@
-"""The lines that passed, on their way from the pumps' threads to the recorder on the loop.
+"""The queue of lines between the threads of the pumps and the recorder on the loop.
 
-The threads never wait for the recorder: what does not fit the bound is dropped and counted.
-Every line seen has exactly one fate, so the counts add up.
+The threads never wait for the recorder: a line that exceeds the bound is dropped and counted.
+Every line has exactly one outcome, so the counts add up.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 __all__ = ["LineOutcome", "LineCapture", "Journal"]
 
-# What a queued line costs beyond its bytes, so that a flood of empty objects is bounded too.
+# Memory of a queued line besides its bytes: it bounds a flood of empty objects, too.
 _LINE_OVERHEAD = 128
 _TURN = 64
 """Lines."""
 
 
 class LineOutcome(enum.StrEnum):
-    """What became of a line."""
+    """What happened to a line."""
 
     RECORDED = "recorded"
     NOT_JSON = "not JSON"
@@ -50,9 +50,9 @@ class _Entry(NamedTuple):
 
 
 class Journal:
-    """A queue bounded by bytes, and the task that records from it in order, one at a time.
+    """A queue bounded by bytes, and the task that records its lines in order, one at a time.
 
-    `report` is told of trouble, on the loop: a recorder's error once per kind.
+    `report` is called on the loop with each problem; an error of the recorder once per type.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Journal:
     def offer(
         self, direction: Direction, lines: list[bytes], *, blank: int = 0, oversized: int = 0
     ) -> None:
-        """Queue lines for recording, as far as they fit. From any thread; never waits."""
+        """Queue the lines that fit. Callable from any thread; never waits."""
         timestamp = datetime.now(UTC)
         kept: list[bytes] = []
         with self._lock:
@@ -100,25 +100,25 @@ class Journal:
         if kept:
             self._loop.call_soon_threadsafe(self._arrived.set)
         if len(kept) < len(lines):
-            self.complain("recording falls behind: messages are forwarded, but not recorded")
+            self.complain("recording is too slow: some messages are forwarded but not recorded")
 
     def unanswered(self) -> int:
-        """How many of the client's requests have no response for certain."""
-        # A line of the server that nobody looked at may have been one.
+        """Return how many requests of the client certainly have no response."""
+        # A line of the server that was not parsed may have been a response.
         outcomes = self.outcomes[Direction.SERVER_TO_CLIENT]
         unseen = outcomes[LineOutcome.OVERSIZED] + outcomes[LineOutcome.DROPPED]
         return max(0, self.requests.count(Direction.CLIENT_TO_SERVER) - unseen)
 
     def complain(self, trouble: str) -> None:
-        """Report a kind of trouble, once. From any thread."""
+        """Report each problem once. Callable from any thread."""
         if trouble not in self._reported:
             self._reported.add(trouble)
             self._loop.call_soon_threadsafe(self._report, trouble)
 
     async def settle(self, patience: float) -> None:
-        """Record what is queued; give the rest up when nothing moves for `patience` seconds.
+        """Record the queue; drop the rest if nothing is recorded for `patience` seconds.
 
-        Call it when the pumps have ended; again, if it was cancelled.
+        Call it after the pumps have ended, and again if the call was cancelled.
         """
         self._closed = True
         self._arrived.set()
@@ -130,11 +130,11 @@ class Journal:
         self.abandon()
 
     def abandon_after(self, within: float) -> None:
-        """Give up what is not recorded in so many seconds, however much moves meanwhile."""
+        """Drop everything that is not recorded within this many seconds."""
         self._timers.append(self._loop.call_later(within, self.abandon))
 
     def abandon(self) -> None:
-        """Stop recording at once; what is left counts as dropped. Idempotent."""
+        """Stop recording now; the queued lines count as dropped. Idempotent."""
         self._closed = True
         for timer in self._timers:
             timer.cancel()
@@ -152,7 +152,7 @@ class Journal:
             while entry := self._next_entry():
                 for number, line in enumerate(entry.lines):
                     if number % _TURN == 0:
-                        await asyncio.sleep(0)  # a recorder that never waits would keep the loop
+                        await asyncio.sleep(0)  # a recorder that never awaits would block the loop
                     outcome = await self._record(entry, line)
                     self._handle(entry.direction, line, outcome)
             if self._closed:
@@ -183,7 +183,7 @@ class Journal:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            self._complain_of(asyncio.CancelledError())  # it leaked out of the recorder
+            self._complain_of(asyncio.CancelledError())  # raised by the recorder itself
             return LineOutcome.FAILED
         except Exception as error:
             self._complain_of(error)
@@ -195,13 +195,13 @@ class Journal:
         if kind in self._reported:
             return
         self._reported.add(kind)
-        # The text of somebody else's error may quote the message.
+        # The text of a foreign error may quote the message.
         own = isinstance(error, SessionError)
         self._report(f"recording failed: {kind}: {error}" if own else f"recording failed: {kind}")
 
 
 class LineCapture:
-    """One direction's way into the journal: what its pump calls, on its thread."""
+    """Feeds one direction into the journal. Its pump calls it on the pump's thread."""
 
     def __init__(self, direction: Direction, journal: Journal, *, max_line: int) -> None:
         self._direction = direction
@@ -209,14 +209,14 @@ class LineCapture:
         self._splitter = LineSplitter(max_line)
 
     def feed(self, chunk: bytes, /) -> None:
-        """Queue the lines that end in this chunk. Nothing that goes wrong here gets out."""
+        """Queue the lines that end in this chunk. Never raises."""
         try:
             self._offer(self._splitter.feed(chunk))
         except Exception as error:
             self._complain_of(error)
 
     def finish(self) -> None:
-        """Queue the last line, if no newline ended it."""
+        """Queue the last line if it has no newline. Never raises."""
         try:
             last = self._splitter.finish()
             self._offer([] if last is None else [last])

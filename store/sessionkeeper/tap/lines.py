@@ -1,6 +1,6 @@
-"""A stream of bytes cut into the lines it carries, in bounded memory.
+"""Splits a stream of bytes into lines, in bounded memory.
 
-Nothing here reads, writes or parses. A line too long is given up, never the lines after it.
+Nothing here reads, writes or parses. A line that is too long is skipped; the next one is not.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ __all__ = ["LineSplitter"]
 
 
 class LineSplitter:
-    """Chunks in, whole lines out: the exact bytes between newlines, less one final `\\r`.
+    """Takes chunks and returns complete lines: the bytes between newlines without a final `\\r`.
 
-    It holds at most `max_line` bytes of an unfinished line, however the chunks are cut.
+    It holds at most `max_line` bytes of an unfinished line, whatever the sizes of the chunks.
     """
 
     __slots__ = ("_held", "_max_line", "_overlong", "oversized")
@@ -26,11 +26,11 @@ class LineSplitter:
 
     @property
     def held(self) -> int:
-        """Bytes of the unfinished line kept so far."""
+        """Number of bytes of the unfinished line."""
         return len(self._held)
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Take the next bytes; return the lines that end in them, in order."""
+        """Take the next bytes, and return the lines that end in them, in order."""
         first, *whole = chunk.split(b"\n")
         self._hold(first)
         if not whole:
@@ -38,7 +38,7 @@ class LineSplitter:
         rest = whole.pop()
         begun = self._end_line()
         lines = [] if begun is None else [begun]
-        # Lines that begin and end here, of which a flood of short ones is made: nothing is held.
+        # Lines that begin and end in this chunk need no buffer.
         ended = [part.removesuffix(b"\r") for part in whole]
         fitting = [line for line in ended if len(line) <= self._max_line]
         self.oversized += len(ended) - len(fitting)
@@ -46,13 +46,13 @@ class LineSplitter:
         return lines + fitting
 
     def finish(self) -> bytes | None:
-        """End the stream; return its last line if no newline ended it."""
+        """End the stream, and return the last line if it has no newline."""
         if not self._held and not self._overlong:
             return None
         return self._end_line()
 
     def _hold(self, part: bytes) -> None:
-        # One byte over the limit may still be the "\r" that does not count.
+        # The one byte over the limit may be the "\r" that does not count.
         if self._overlong or len(self._held) + len(part) > self._max_line + 1:
             self._overlong = True
             self._held = bytearray()

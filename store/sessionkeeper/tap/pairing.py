@@ -1,8 +1,8 @@
-"""Which requests still wait for a response, read from the lines as they pass.
+"""Tracks which requests have no response yet, from the lines as they pass.
 
-An id keeps its type: 1 is not "1" (JSON-RPC 2.0, section 4). What cannot be read pairs nothing.
-An id may be in flight several times, though it must not: so many responses answer it, and which
-of them answers which request nobody can tell.
+An id keeps its type: 1 is not "1" (JSON-RPC 2.0, section 4). A line that cannot be parsed matches
+nothing. If an id is in flight several times, which the specification forbids, as many responses
+answer it, and nobody can tell which response belongs to which request.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ __all__ = ["Head", "PendingRequests", "read_heads"]
 
 RequestId: TypeAlias = str | int | float
 
-# Nobody sane uses a longer id or leaves more requests open; a client that does costs no memory.
-_LONGEST_ID = 1024
-_MOST_PENDING = 65_536
+# Limits far above normal use, so that no client can fill the memory.
+_MAX_ID_LENGTH = 1024
+_MAX_PENDING = 65_536
 _CANCELLED = "notifications/cancelled"
 _INITIALIZE = "initialize"
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What pairing needs of one JSON-RPC message."""
+    """The fields of a JSON-RPC message that pairing needs."""
 
     id: RequestId | None = None
     has_method: bool = False
@@ -41,8 +41,8 @@ class Head:
 
 
 class _Message(msgspec.Struct, gc=False):
-    # Raw fields are skipped over, not built: 10 MB take 6 ms instead of the 94 ms of json.loads,
-    # all of it with the GIL held while the pumps want to run.
+    # Raw fields are skipped, not built: 10 MB take 6 ms, and 94 ms with json.loads, which holds
+    # the GIL all that time, so that the pumps cannot run.
     id: msgspec.Raw = msgspec.Raw()
     method: msgspec.Raw = msgspec.Raw()
     params: msgspec.Raw = msgspec.Raw()
@@ -54,11 +54,11 @@ _decoder: msgspec.json.Decoder[_Message | list[_Message]] = msgspec.json.Decoder
 
 
 def read_heads(line: bytes) -> list[Head] | None:
-    """The heads of the messages in a line: one of an object, many of a batch; None: no JSON."""
+    """Return one head per message of a line (a batch has several); None if it is not JSON."""
     try:
         read = _decoder.decode(line)
     except RecursionError:
-        return []  # too deep: whether it is a message is for the recorder to say
+        return []  # too deep; the recorder decides whether it is a message
     except msgspec.DecodeError:
         return _read_leniently(line)
     messages = [read] if isinstance(read, _Message) else read
@@ -72,12 +72,12 @@ class PendingRequests:
         self._sides = {side: _Side() for side in Direction}
 
     def note(self, direction: Direction, heads: Iterable[Head]) -> None:
-        """Take account of messages that passed this way."""
+        """Count the messages of one line that passed in this direction."""
         own = self._sides[direction]
         other = self._sides[direction.opposite]
         for head in heads:
             if head.cancels is not None:
-                own.cancel(head.cancels)  # a cancelled request is not answered any more
+                own.cancel(head.cancels)  # a cancelled request gets no response
             if head.id is None:
                 continue
             if head.has_method:
@@ -86,19 +86,19 @@ class PendingRequests:
                 other.answer(head.id)
 
     def count(self, direction: Direction) -> int:
-        """How many requests sent this way have no response."""
+        """Return how many requests in this direction have no response."""
         return self._sides[direction].pending.total()
 
     def is_ambiguous(self, direction: Direction) -> bool:
-        """Tell whether it is not known which of the requests sent this way have no response."""
+        """Return whether it is unknown which requests in this direction have no response."""
         return self._sides[direction].is_ambiguous
 
     def ambiguous(self) -> int:
-        """How many requests of either side had an id with which another one was in flight."""
+        """Return how many requests of both sides used an id that was in flight."""
         return sum(side.ambiguous for side in self._sides.values())
 
     def late(self) -> int:
-        """How many responses answered a request of either side that was cancelled."""
+        """Return how many responses belonged to cancelled requests of either side."""
         return sum(side.late for side in self._sides.values())
 
 
@@ -108,7 +108,9 @@ class _Side:
     def __init__(self) -> None:
         self.pending: Counter[RequestId] = Counter()
         self.ambiguous = self.late = 0
-        self._several: set[RequestId] = set()  # were in flight together, and some still are
+        self._several: set[RequestId] = (
+            set()
+        )  # ids of several requests in flight, of which some still are
         self._initializing: set[RequestId] = set()
         self._cancelled: Counter[RequestId] = Counter()
 
@@ -119,7 +121,7 @@ class _Side:
     def ask(self, request_id: RequestId, *, initializes: bool) -> None:
         pending = self.pending
         before = pending.get(request_id, 0)
-        if not before and len(pending) >= _MOST_PENDING:
+        if not before and len(pending) >= _MAX_PENDING:
             return
         pending[request_id] = before + 1
         if initializes:
@@ -127,7 +129,7 @@ class _Side:
         if request_id in self._several:
             self.ambiguous += 1
         elif before or request_id in self._cancelled:
-            # The first one too: but one that was cancelled waits no more.
+            # The first request is ambiguous too, unless it was cancelled.
             self.ambiguous += 2 if before else 1
             self._several.add(request_id)
 
@@ -145,7 +147,7 @@ class _Side:
         if self.pending.get(request_id, 0) <= (request_id in self._initializing):
             return
         self._take(request_id)
-        if request_id in self._cancelled or len(self._cancelled) < _MOST_PENDING:
+        if request_id in self._cancelled or len(self._cancelled) < _MAX_PENDING:
             self._cancelled[request_id] += 1
 
     def _take(self, request_id: RequestId) -> None:
@@ -157,8 +159,8 @@ class _Side:
 
 
 def _read_leniently(line: bytes) -> list[Head] | None:
-    # msgspec refuses NaN and lone surrogates, which peers do send; and it looks at no more than
-    # the first byte of what is no object.
+    # msgspec refuses NaN and lone surrogates, which some peers send. If the value is not an
+    # object, it checks only the first byte.
     try:
         read: object = json.loads(line.decode())
     except RecursionError:
@@ -193,6 +195,6 @@ def _value(raw: msgspec.Raw) -> object:
 def _as_id(value: object) -> RequestId | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    if value != value:  # noqa: PLR0124 - NaN, which some encoders write, equals nothing
+    if value != value:  # noqa: PLR0124 - NaN, which some encoders write, is not equal to itself
         return None
-    return None if isinstance(value, str) and len(value) > _LONGEST_ID else value
+    return None if isinstance(value, str) and len(value) > _MAX_ID_LENGTH else value

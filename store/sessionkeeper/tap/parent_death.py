@@ -1,6 +1,6 @@
-"""A child that ends with its parent, however the parent ends: Linux's parent-death signal.
+"""Kills a child process when its parent ends for any reason, with Linux's parent-death signal.
 
-Source: prctl(2), PR_SET_PDEATHSIG. It outlasts exec, but not that of a program with set-user-ID.
+Source: prctl(2), PR_SET_PDEATHSIG. It survives exec, except of a program with set-user-ID.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _PR_SET_PDEATHSIG = 1
 
 
 def kill_with_parent() -> Callable[[], None] | None:
-    """Return what a child calls before its exec; None where there is no such signal.
+    """Return what a child calls before its exec; None if the system has no such signal.
 
     The kernel sends SIGKILL when the *thread* that started the child ends.
     """
     if sys.platform != "linux":
         return None
     try:
-        # Looked up here: between fork and exec nothing may be imported or opened.
+        # Resolved here, because nothing may be imported or opened between fork and exec.
         prctl = ctypes.CDLL(None).prctl
     except (OSError, AttributeError):
         return None
@@ -35,7 +35,7 @@ def kill_with_parent() -> Callable[[], None] | None:
 
     def ask() -> None:
         prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-        if os.getppid() != parent:  # it ended before the kernel was asked
+        if os.getppid() != parent:  # the parent ended before the call
             os.kill(os.getpid(), signal.SIGKILL)
 
     return ask

@@ -1,7 +1,7 @@
-"""Bytes carried from one descriptor to another, by a plain thread.
+"""Carries bytes from one descriptor to another, on a thread.
 
-The event loop has no part in it: a stalled loop delays no byte. What is read is shown to the
-observer first and written on at once, so a request is seen before its response can exist.
+The event loop is not involved: a stalled loop delays no byte. A pump shows bytes to its observer
+before it writes them, so a request is seen before its response can exist.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _JOIN = 1.0
 
 
 class Observer(Protocol):
-    """Who sees what passes, on the pump's thread: it neither waits nor raises."""
+    """Sees the bytes that pass, on the pump's thread. It must not wait or raise."""
 
     def feed(self, chunk: bytes, /) -> None:
-        """See the next bytes, before they are written on."""
+        """Receive the next bytes, before they are written."""
         ...
 
     def finish(self) -> None:
-        """Learn that these were all."""
+        """Learn that no more bytes follow."""
         ...
 
 
@@ -41,11 +41,11 @@ class PumpEnd(enum.Enum):
 
     EOF = "the source ended"
     BROKEN = "the sink broke"
-    STOPPED = "it was told to"
+    STOPPED = "the pump was stopped"
 
 
 class Pump:
-    """One direction: everything the inlet gives goes to the outlet, unchanged and at once.
+    """One direction: everything that the inlet gives goes to the outlet, unchanged and at once.
 
     Both ends are closed when it ends. It ends as soon as nobody can read from the outlet, also when
     nothing is there to be written: the next write of the source then fails, as it would without a
@@ -80,18 +80,18 @@ class Pump:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin to carry."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End now, whatever has not been read or written yet. From any thread."""
+        """End now, without reading or writing the rest. Callable from any thread."""
         self._stopped = True
         self._wake()
 
     def finish(self, *, within: float, even_unwritten: bool = False) -> None:
-        """End after what the source holds `within` seconds from now, or earlier at its end.
+        """End with the bytes that the source holds after `within` seconds, or at its end.
 
-        A reader that is there but slow is waited for, unless `even_unwritten`. From any thread.
+        The pump waits for a slow reader, unless `even_unwritten`. Callable from any thread.
         """
         until = time.monotonic() + within
         self._read_until = until if self._read_until is None else min(until, self._read_until)
@@ -100,12 +100,12 @@ class Pump:
         self._wake()
 
     def shut(self) -> None:
-        """Stop, wait for the thread, and free what it was woken with. Idempotent."""
+        """Stop, join the thread, and close the wake-up pipe. Idempotent."""
         self.stop()
         if self._thread.ident is not None:
             self._thread.join(_JOIN)
         if self._thread.is_alive():
-            return  # stuck in a device: it is a daemon, and what it uses stays open
+            return  # blocked in a device: the daemon thread keeps its descriptors
         with self._wake_lock:
             for fd in (self._wake_reader, self._waker):
                 if fd >= 0:
@@ -118,7 +118,7 @@ class Pump:
                 try:
                     os.write(self._waker, b"!")
                 except BlockingIOError:
-                    return  # full of wake-ups: one more would change nothing
+                    return  # full of wake-ups already
 
     def _run(self) -> None:
         end = PumpEnd.STOPPED
@@ -173,17 +173,17 @@ class Pump:
                 rest = rest[written:]
 
     def _wait_for_bytes(self) -> int:
-        """How much to read now that there is something; 0 when it is time to end."""
+        """Wait for bytes, and return how many to read; 0 means that the pump must end."""
         poller = self._poller(self._source.fd, select.POLLIN)
-        # Of the outlet, too, it is told when the other side is gone; POLLERR needs no asking.
+        # The sink is polled for errors only, to notice that its reader has gone.
         watched = self._sink.fd not in (self._source.fd, -1)
         if watched:
             poller.register(self._sink.fd, 0)
         while not self._stopped:
             patience = _remaining(self._read_until)
             if patience == 0:
-                # What the source holds at this moment and no more: a grandchild that keeps on
-                # writing would keep the pump for ever.
+                # Only the bytes that the source holds now: otherwise a grandchild that never stops
+                # writing would keep the pump alive forever.
                 if self._left is None:
                     self._left = self._source.waiting()
                 return min(self._left, _CHUNK)

@@ -1,4 +1,4 @@
-"""Both pumps of a tap, and every descriptor between the client and the server."""
+"""The two pumps of a tap, and the descriptors between the client and the server."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ __all__ = ["PumpPair", "take_client"]
 
 
 def take_client(client_in: int, client_out: int, stack: ExitStack) -> tuple[Source, Sink]:
-    """Take the client's descriptors over; the stack closes them."""
+    """Take over the client's descriptors; the stack closes them."""
     source = Source(client_in)
     stack.callback(source.close)
     sink = Sink(os.dup(client_in) if client_in == client_out else client_out)
     stack.callback(sink.close)
-    # One socket for both ways: closing one of its two descriptors would end neither.
+    # With one socket for both directions, closing one descriptor would end neither direction.
     same = os.path.sameopenfile(source.fd, sink.fd)
     source.duplex = sink.duplex = same and stat.S_ISSOCK(os.fstat(source.fd).st_mode)
     return source, sink
 
 
 class PumpPair:
-    """What runs between one client and one server; the stack stops it."""
+    """The pumps between one client and one server; the stack stops them."""
 
     def __init__(
         self,
@@ -71,20 +71,20 @@ class PumpPair:
 
     @property
     def client_left(self) -> bool:
-        """Whether the client closed its sending side before the server was at its end."""
+        """Whether the client closed its sending side before the server ended."""
         ended_first = self.inbound.ended_at <= self.outbound.ended_at
         return self.inbound.end is PumpEnd.EOF and ended_first
 
     @property
     def passed(self) -> dict[Direction, int]:
-        """How many bytes were handed on each way."""
+        """Number of bytes that were forwarded in each direction."""
         return {
             Direction.CLIENT_TO_SERVER: self.inbound.bytes,
             Direction.SERVER_TO_CLIENT: self.outbound.bytes,
         }
 
     async def ended(self) -> None:
-        """Wait until nothing can pass any more."""
+        """Wait until both pumps have ended."""
         await self._inbound_ended.wait()
         await self._outbound_ended.wait()
 

@@ -1,4 +1,4 @@
-"""Where the tap's messages go: what it needs of a recorder, and the one over a manager."""
+"""Where the messages of a tap go: the protocol of a recorder, and the one for a manager."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _MAX_REASON = 1024
 
 
 class Recorder(Protocol):
-    """What the tap needs of the store's side. It is never called twice at once."""
+    """Records the messages of a tap. The tap never calls it concurrently."""
 
     def started(self, pid: int, /) -> None:
-        """Learn the process id of the server; called once, before the first message."""
+        """Receive the process id of the server; called once, before the first message."""
         ...
 
     async def record(self, direction: Direction, message: bytes, timestamp: datetime, /) -> None:
-        """Keep one message, the exact bytes of its line.
+        """Record one message, the exact bytes of its line.
 
         Raises `InvalidMessage` if it is not one JSON-RPC object, or another `SessionError`.
         """
@@ -43,7 +43,7 @@ class Recorder(Protocol):
 
 
 class SessionRecorder:
-    """Records into one session of a manager, with the command and pid it was served by."""
+    """Records into one session of a manager, with the command and the pid of the server."""
 
     def __init__(self, manager: SessionManager, session_id: str, command: Sequence[str]) -> None:
         self.session_id = session_id
@@ -59,12 +59,12 @@ class SessionRecorder:
         id: str | None = None,
         **fields: object,
     ) -> Self:
-        """Create a stdio session to record into; raises as `SessionManager.create_session`."""
+        """Create a stdio session to record into. Raises as `SessionManager.create_session`."""
         session = await manager.create_session(transport_type=TransportType.STDIO, id=id, **fields)
         return cls(manager, session.id, command)
 
     def started(self, pid: int, /) -> None:
-        """Note the process id on every message from now on."""
+        """Add the process id to every message from now on."""
         self._delivery = StdioDelivery(command=self._delivery.command, pid=pid)
 
     async def record(self, direction: Direction, message: bytes, timestamp: datetime, /) -> None:
@@ -88,5 +88,5 @@ class SessionRecorder:
 
 
 def _as_text(word: str) -> str:
-    """Return a word of a command line as text; bytes that are not UTF-8 are shown escaped."""
+    """Return a word of a command line as text, with bytes that are not UTF-8 escaped."""
     return word.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

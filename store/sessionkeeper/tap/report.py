@@ -1,6 +1,6 @@
-"""What a tap has to say at the end: how much passed, what was recorded, how it ended.
+"""The report of a tap: how much passed, what was recorded, and how the session ended.
 
-The verdict is a function of facts; nothing here waits or reads.
+These are pure functions; nothing here waits or reads.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ __all__ = ["Ending", "TapReport", "Traffic", "exit_status", "unrecorded"]
 _SIGNAL_STATUS = 128
 
 _REASONS = {
-    LineOutcome.NOT_JSON: "no JSON",
-    LineOutcome.REFUSED: "no JSON-RPC message",
+    LineOutcome.NOT_JSON: "not JSON",
+    LineOutcome.REFUSED: "not a JSON-RPC message",
     LineOutcome.OVERSIZED: "too long",
-    LineOutcome.DROPPED: "recording fell behind",
+    LineOutcome.DROPPED: "recording was too slow",
     LineOutcome.FAILED: "recording failed",
 }
 
 
 def exit_status(returncode: int) -> int:
-    """Turn a `Popen.returncode` into what a shell would report: 128 + N for signal N."""
+    """Convert a `Popen.returncode` into a shell's exit status: 128 + N for signal N."""
     return _SIGNAL_STATUS - returncode if returncode < 0 else returncode
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What passed in one direction: bytes handed on; messages seen, that is lines of JSON."""
+    """The forwarded bytes and the messages (lines of JSON) of one direction."""
 
     bytes: int
     messages: int
@@ -44,10 +44,10 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class TapReport:
-    """What passed through a tap and what became of it.
+    """What passed through a tap, and what was recorded of it.
 
-    Each message is in exactly one of `recorded`, `refused`, `oversized`, `dropped`, `failed`;
-    a line that was too long or dropped counts as a message, since nobody looked.
+    Each message counts in exactly one of `recorded`, `refused`, `oversized`, `dropped`, `failed`.
+    A line that was too long or dropped was not parsed, and counts as a message.
     """
 
     pid: int
@@ -57,10 +57,9 @@ class TapReport:
     unanswered: int
     """Requests of the client that certainly have no response."""
     ambiguous: int
-    """Requests of either side with an id that was in flight: which of them a response answers is
-    not known."""
+    """Requests of both sides that used an id in flight, so that their responses are ambiguous."""
     late: int
-    """Responses to requests that had been cancelled."""
+    """Responses to cancelled requests."""
     client_to_server: Traffic
     server_to_client: Traffic
     recorded: int
@@ -83,7 +82,7 @@ class TapReport:
         outcomes: Mapping[Direction, Counter[LineOutcome]],
         passed: Mapping[Direction, int],
     ) -> TapReport:
-        """Sum up what became of every line."""
+        """Add up the outcomes of all lines."""
         sums = outcomes[Direction.CLIENT_TO_SERVER] + outcomes[Direction.SERVER_TO_CLIENT]
         traffic = {
             side: Traffic(
@@ -111,7 +110,7 @@ class TapReport:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How client and server came to an end, as far as it decides what became of the session."""
+    """How client and server ended, as far as it decides the final state of the session."""
 
     returncode: int
     interrupted: bool
@@ -120,12 +119,12 @@ class Ending:
     client_left: bool
     unanswered: int
     is_ambiguous: bool = False
-    """Whether it is not known which of the client's requests are unanswered."""
+    """Whether it is unknown which requests of the client are unanswered."""
     ambiguous: int = 0
     late: int = 0
 
     def failure(self) -> str | None:
-        """Why the session failed; None if it is completed. The first that applies is the reason."""
+        """Return why the session failed, the first reason that applies; None if it completed."""
         if self.interrupted:
             return None
         if self.client_gone:
@@ -145,7 +144,7 @@ class Ending:
 
 
 def unrecorded(outcomes: Mapping[Direction, Counter[LineOutcome]]) -> list[str]:
-    """One line of text for each kind of reason why lines were not recorded."""
+    """Return one line of text for each reason why lines were not recorded."""
     sums = outcomes[Direction.CLIENT_TO_SERVER] + outcomes[Direction.SERVER_TO_CLIENT]
     return [
         f"{sums[outcome]} {'line' if sums[outcome] == 1 else 'lines'} not recorded: {reason}"
@@ -160,5 +159,5 @@ def _describe(returncode: int) -> str:
     try:
         name = signal.Signals(-returncode).name
     except ValueError:
-        name = f"signal {-returncode}"  # the real-time signals have no names
+        name = f"signal {-returncode}"  # a real-time signal has no name
     return f"killed by {name}"

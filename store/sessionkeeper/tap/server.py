@@ -1,7 +1,8 @@
-"""The server the tap stands in front of: one child process, its pipes, its exit.
+"""The server behind a tap: one child process, its pipes, its exit.
 
-POSIX only. The child stays in our process group and session, so a client's `killpg` and the
-keyboard's signals reach both. On Linux it is killed when the thread that started it ends.
+POSIX only. The child stays in our process group and session, so that a client's `killpg` and
+signals from the keyboard reach both. On Linux, the child is killed when the thread that started it
+ends.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _JOIN = 1.0
 
 
 class CommandNotStarted(SessionError):
-    """The server's command cannot be run; `exit_status` is what a shell would end with."""
+    """The command of the server cannot be run. `exit_status` is what a shell would return."""
 
     def __init__(self, program: str, error: OSError) -> None:
         missing = isinstance(error, FileNotFoundError)
@@ -41,7 +42,7 @@ class CommandNotStarted(SessionError):
 
 
 class Server:
-    """A running server; `on_exit` is called on a thread of its own when it has ended.
+    """A running server. After its exit, `on_exit` is called on a separate thread.
 
     `stdin` and `stdout` are our ends of its pipes.
     """
@@ -69,7 +70,7 @@ class Server:
                 env=None if env is None else dict(env),
                 cwd=cwd,
                 close_fds=False,
-                # Who kills the tap means the server, which it stands for.
+                # Whoever kills the tap wants to kill the server, too.
                 preexec_fn=kill_with_parent(),  # noqa: PLW1509 - it takes no lock
             )
         except BaseException as error:
@@ -89,20 +90,20 @@ class Server:
 
     @property
     def returncode(self) -> int | None:
-        """As `Popen` has it: -N for signal N; None while the server runs."""
+        """As in `Popen`: -N for signal N; None while the server runs."""
         return self._process.returncode
 
     def send_signal(self, signum: int) -> None:
-        """Send a signal to the server alone; one that has ended gets none."""
-        with suppress(PermissionError):  # a server that took another user's rights
+        """Send a signal to the server only. Does nothing after its exit."""
+        with suppress(PermissionError):  # the server changed its user
             self._process.send_signal(signum)
 
     def wait(self) -> int:
-        """Wait for the exit, and return the code; at once after `on_exit`."""
+        """Wait for the exit, and return its code. Returns at once after `on_exit`."""
         return self._process.wait()
 
     def release(self) -> None:
-        """End it for sure, see its exit, and close what is open of its pipes."""
+        """Kill it if it still runs, wait for its exit, and close the pipes."""
         self.send_signal(signal.SIGKILL)
         self._thread.join(_JOIN)
         self._close_pipes()

@@ -1,6 +1,6 @@
-"""A terminal's or a client's signals, passed on to the server behind a tap.
+"""Forwards signals of a terminal or a client to the server behind a tap.
 
-Only for a program that is nothing but the tap: it takes the process's signal handlers.
+Only for a program that does nothing else: it replaces the signal handlers of the process.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _FROM_KEYBOARD = frozenset({signal.SIGINT, signal.SIGQUIT})
 
 @contextmanager
 def forwarding_signals(tap: Tap) -> Generator[None, None, None]:
-    """Pass signals on to the tap's server while the block runs; SIGINT ends the tap, too.
+    """Forward signals to the server while the block runs. SIGINT also ends the tap.
 
-    Enter it before the tap runs, in the main thread, on the tap's loop. Signals that were ignored
-    at the start (nohup) stay ignored.
+    Enter it in the main thread, on the tap's loop, before the tap runs. Signals that are ignored
+    at that time (nohup) stay ignored.
     """
     loop = asyncio.get_running_loop()
     before = {signum: signal.getsignal(signum) for signum in _FORWARDED}
     taken = [signum for signum, handler in before.items() if handler is not signal.SIG_IGN]
     children = signal.getsignal(signal.SIGCHLD)
     if children is signal.SIG_IGN:
-        # Inherited from a careless launcher, it would have the kernel throw away the exit code.
+        # Some launchers leave it ignored, and then the kernel discards the exit code.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for signum in taken:
         loop.add_signal_handler(signum, _forward, tap, signum)
@@ -61,7 +61,7 @@ def _forward(tap: Tap, signum: signal.Signals) -> None:
 
 
 def _in_foreground() -> bool:
-    """Whether the keyboard's signals reach us, and so the server, which is in our group."""
+    """Whether signals from the keyboard reach our process group, which contains the server."""
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:

@@ -1,7 +1,7 @@
-"""The tap: a server's command, started and passed through to a client, with a record kept.
+"""The tap: it starts a server, connects it to a client, and records the messages.
 
-Forwarding is the business of threads (pump.py) and goes on whatever happens to the loop, the
-recorder or the store. POSIX only.
+Threads forward the bytes (`pump`), whatever happens to the loop, the recorder or the store. POSIX
+only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["MAX_LINE", "MAX_PENDING", "Tap"]
 MAX_LINE = MAX_MESSAGE_BYTES
 MAX_PENDING = 64 * 1024 * 1024
 
-# All in seconds. After the server's exit a grandchild may hold its stdout open: it gets a grace.
+# In seconds. After the server's exit a child of it may keep its stdout open for the grace time.
 _GRACE = 1.0
 _SHORT_GRACE = 0.1
 _PATIENCE = 5.0
@@ -42,12 +42,12 @@ _ENDS = _INTERRUPTS | {signal.SIGHUP, signal.SIGQUIT}
 
 
 class Tap:
-    """One run of a server's command between a client's two descriptors.
+    """One run of a server's command between the two descriptors of a client.
 
-    It takes `client_in` and `client_out` over and closes them (0, 1 and 2 are pointed at
-    /dev/null); they may be one descriptor, a socket. `on_trouble` is told, in one line and
-    without any payload, what could not be recorded. `patience`: how many seconds a recorder may
-    stand still once all traffic has ended. To be used on one loop's thread.
+    It takes over `client_in` and `client_out` and closes them (0, 1 and 2 are pointed at
+    /dev/null). They may be the same socket. `on_trouble` is called with one line, without any
+    payload, about what could not be recorded. `patience`: how many seconds a recorder may make no
+    progress after all traffic has ended. Use a tap on the thread of one loop.
     """
 
     def __init__(
@@ -95,11 +95,11 @@ class Tap:
         return f"<Tap pid={self._server.pid} {'running' if code is None else f'ended={code}'}>"
 
     async def run(self) -> TapReport:
-        """Start the server, pass everything through until it has ended, and report.
+        """Start the server, forward everything until it has ended, and return a report.
 
-        Raises `CommandNotStarted`, or the `OSError` of a bad descriptor; the session is failed
-        then. Cancelled, it ends the server within about a second and completes the session
-        first. Whatever happens, it leaves no process, no thread and no descriptor behind.
+        Raises `CommandNotStarted`, or the `OSError` of a bad descriptor; then the session has
+        failed. If it is cancelled, it ends the server within about a second and completes the
+        session. It never leaves a process, a thread or a descriptor behind.
         """
         if self._begun:
             raise RuntimeError("a tap runs once")
@@ -122,9 +122,9 @@ class Tap:
                 raise
 
     def send_signal(self, signum: int, *, has_it: bool = False) -> None:
-        """Pass a signal on to the server; one that comes before its start is kept for it.
+        """Forward a signal to the server, or keep it until the server starts.
 
-        `has_it`: the server got it already, with the rest of the process group.
+        `has_it`: the server has received it already, with its process group.
         """
         self._end_requested = self._end_requested or signum in _ENDS
         if self._is_over():
@@ -140,14 +140,14 @@ class Tap:
             self._server.send_signal(signum)
 
     def interrupt(self) -> None:
-        """End within a second: the server sees the end of its stdin, SIGTERM, then SIGKILL."""
+        """End within a second: close the server's stdin, then send SIGTERM, then SIGKILL."""
         if self._deadline is None:
             self._set_deadline()
             if self._server is not None:
                 self._escalate(self._server, term_after=0.5, kill_after=0.8)
 
     def _start(self, stack: ExitStack) -> Server:
-        """Start the server and the pumps; the stack undoes whatever was done when this fails."""
+        """Start the server and the pumps; if this fails, the stack undoes it."""
         self._loop = asyncio.get_running_loop()
         self._exited = asyncio.Event()
         client = take_client(self._client_in, self._client_out, stack)
@@ -176,7 +176,7 @@ class Tap:
         return server
 
     async def _finish(self, server: Server) -> TapReport:
-        """Wait for the end of everything; it can be called again after a cancellation."""
+        """Wait until everything has ended. Callable again after a cancellation."""
         await self._exited.wait()
         self._finish_pumps()
         await self._pumps.ended()
@@ -206,15 +206,15 @@ class Tap:
         )
 
     def _finish_pumps(self) -> None:
-        """The server has exited: let what it wrote reach the client, then end.
+        """After the server's exit, forward the rest of its output, then end.
 
-        A client that is slow to read gets everything, unless a signal asked for the end.
+        A slow client gets everything, unless a signal asked for the end.
         """
         grace = _GRACE if self._deadline is None else _SHORT_GRACE
         self._pumps.inbound.stop()
         self._pumps.outbound.finish(within=grace, even_unwritten=self._end_requested)
         if self._end_requested:
-            # A flood leaves a backlog of a minute, and who asked for the end waits for our exit.
+            # A flood can leave a backlog of a minute, and the sender of the signal waits for us.
             self._journal.abandon_after(self._patience_left())
 
     def _set_deadline(self) -> None:
@@ -252,7 +252,7 @@ class Tap:
             self._complain(f"the end of the session was not recorded: {type(error).__name__}")
 
     def _complain(self, trouble: str) -> None:
-        with suppress(Exception):  # a closed stderr is no reason to end
+        with suppress(Exception):  # a closed stderr must not end the tap
             self._on_trouble(trouble)
 
     def _note_exit(self) -> None:
