@@ -113,6 +113,12 @@ def test_the_example_of_the_readme_has_about_twenty_lines() -> None:
     assert len([line for line in first.splitlines() if line.strip()]) <= 22
 
 
+def test_no_picture_loads_anything_from_the_network() -> None:
+    pictures = list((ROOT / "docs/images").glob("*.svg"))
+    assert pictures
+    assert not [each for each in pictures if re.search(r"(url|href=)\W*https?:", _read(each))]
+
+
 def test_the_readme_fits_one_screen() -> None:
     assert len(_read(ROOT / "README.md").splitlines()) <= 115
 
