@@ -122,10 +122,10 @@ def test_an_id_that_begins_like_an_option_can_be_asked_for(
     asyncio.run(add())
     for command in (["show"], ["tail", "-n", "1"], ["export"]):
         assert run([*command, url, "-Xsess"]) == 2
-        assert "goes after --" in capsys.readouterr().err
+        assert "put -- before an id" in capsys.readouterr().err
         assert run([*command, url, "--", "-Xsess"]) == 0
     assert run(["ls", url, "-X"]) == 2
-    assert "goes after --" not in capsys.readouterr().err
+    assert "put -- before an id" not in capsys.readouterr().err
 
 
 def test_tail_prints_the_last_frames_and_ends(url: str, capsys: pytest.CaptureFixture[str]) -> None:
