@@ -48,10 +48,10 @@ def test_a_store_is_restored_from_its_backup(
     assert run(["restore", "copy.db", "sqlite:///tape.db"]) == 2
     said = capsys.readouterr()
     assert said.err.startswith("sessionkeeper: ")
-    assert said.err.endswith("tape.db: there is a store already; --force replaces it\n")
+    assert said.err.endswith("tape.db: the store exists; --force replaces it\n")
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert run(["restore", "copy.db", "sqlite:///tape.db", "--force"]) == 0
-    assert "1 sessions with 3 frames are in " in capsys.readouterr().err
+    assert "1 sessions with 3 frames restored to " in capsys.readouterr().err
     assert asyncio.run(sessions(folder / "tape.db")) == {"a"}
     assert run(["restore", "sqlite:///copy.db", "sqlite:///new.db", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -67,7 +67,7 @@ def test_a_store_is_restored_from_its_backup(
         (["notes.txt", "sqlite:///tape.db", "--force"], "notes.txt: the file is no database"),
         (["tape.db", "sqlite:///tape.db", "--force"], "are the same file"),
         (["copy.db", "memory://"], "memory://"),
-        (["copy.db", "redis://localhost"], "only a store in a file is restored"),
+        (["copy.db", "redis://localhost"], "only a store in a file can be restored"),
         (["redis://localhost", "sqlite:///tape.db", "--force"], "No such file"),
         (["copy.db", "sqlite:///no/folder/tape.db"], "No such file"),
         (["copy.db"], "store"),

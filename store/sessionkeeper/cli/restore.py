@@ -1,4 +1,4 @@
-"""`sessionkeeper restore BACKUP STORE`: a backup in the place of a store in a file."""
+"""`sessionkeeper restore BACKUP STORE` replaces a store in a file with a backup."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..stores.config import SQLiteBackend
 from ..stores.restore import RestoreReport, restore_backup
 from .console import complain
 from .progress import progress
-from .stores import BAD_INPUT, AsJson, StoreUrl, configured, run_command
+from .stores import BAD_INPUT, AsJson, StoreUrl, parse_store, run_command
 
 __all__ = ["restore"]
 
@@ -24,24 +24,23 @@ _PAGE = 8192
 def restore(
     backup: Annotated[
         str,
-        typer.Argument(help="A file that `SQLiteSessionStore.backup` made.", show_default=False),
+        typer.Argument(help="File written by `SQLiteSessionStore.backup`.", show_default=False),
     ],
     store: StoreUrl,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace the store that is there.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing store.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Put a copy of a backup in the place of a store in a file, which nobody may have open.
+    """Replace a store in a file with a copy of a backup.
 
-    The backup is checked first and stays. Whatever happens meanwhile, the old store or the new one
-    is there afterwards, whole. A log that is not the old file's is set aside, not removed.
+    No process may have the store open. The backup is checked first, and stays. If the command
+    fails or is killed, the old store or the new one is complete. A log that does not belong to the
+    old file is moved aside, not removed.
     """
     return run_command(_restore(backup, store, force=force, as_json=as_json))
 
 
 async def _restore(backup: str, url: str, *, force: bool, as_json: bool) -> int:
-    path = _path(url, made=True)
+    path = _path(url, create=True)
     source = _path(backup) if backup.startswith("sqlite:") else backup
     with progress("restoring", max(1, os.stat(source).st_size // _PAGE)) as advance:
         copied = 0
@@ -54,26 +53,26 @@ async def _restore(backup: str, url: str, *, force: bool, as_json: bool) -> int:
         try:
             report = await restore_backup(source, path, replace=force, on_progress=on_progress)
         except FileExistsError as error:
-            complain(f"{error.filename}: there is a store already; --force replaces it")
+            complain(f"{error.filename}: the store exists; --force replaces it")
             return BAD_INPUT
     if as_json:
         typer.echo(json.dumps({"restored": path, **dataclasses.asdict(report)}))
     else:
-        _tell(path, report)
+        _print_report(path, report)
     return 0
 
 
-def _path(url: str, *, made: bool = False) -> str:
-    backend = configured(url, made=made)
+def _path(url: str, *, create: bool = False) -> str:
+    backend = parse_store(url, create=create)
     if not isinstance(backend, SQLiteBackend):
         raise typer.BadParameter(
-            "only a store in a file is restored: sqlite:///tape.db; `copy` fills the others",
+            "only a store in a file can be restored: sqlite:///tape.db; use `copy` for others",
             param_hint="the store",
         )
     return backend.path
 
 
-def _tell(path: str, report: RestoreReport) -> None:
+def _print_report(path: str, report: RestoreReport) -> None:
     for kept in report.set_aside:
-        complain(f"a log that was not the old file's is kept: {kept}")
-    complain(f"{report.sessions} sessions with {report.frames} frames are in {path} now")
+        complain(f"a log that did not belong to the old file was moved aside: {kept}")
+    complain(f"{report.sessions} sessions with {report.frames} frames restored to {path}")
