@@ -18,9 +18,9 @@ from soleowner import Command
 
 from ...values.errors import StoreUnavailable
 from .checkpoints import bring_in
+from .consistency import differences
 from .errors import FAILURES, FilesChanged, LockWait, fault_of, primary_code
 from .files import StoreFiles
-from .frame_index import listed_wrongly
 from .origin import NEW_LINE
 from .raw_connection import connect, sync
 from .schema import migrate
@@ -194,4 +194,4 @@ def check_pages(connection: sqlite3.Connection, stop: Event) -> list[str]:
         found.append(str(error))
     if found != ["ok"]:
         return found
-    return ["frames are not listed as they are"] if listed_wrongly(connection) else []
+    return differences(connection)

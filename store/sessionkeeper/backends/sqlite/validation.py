@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from ...values.errors import StoreUnavailable
+from .consistency import compare_newest_rows
 from .errors import corruption_error, primary_code
 from .origin import origin_in_file, origin_seen, settled
 from .raw_connection import connect, pragma
@@ -85,6 +86,7 @@ def check_tables(connection: sqlite3.Connection, path: str) -> None:
         for order in ("ASC", "DESC"):
             connection.execute(f"SELECT * FROM {table} ORDER BY {key} {order} LIMIT 1").fetchall()  # noqa: S608 - ours
     _check_numbers(connection)
+    compare_newest_rows(connection)
 
 
 def _check_numbers(connection: sqlite3.Connection) -> None:
