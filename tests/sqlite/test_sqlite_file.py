@@ -19,7 +19,7 @@ from sessionkeeper import (
     StorageFactory,
     StoreUnavailable,
 )
-from sessionkeeper.backends.sqlite import opening, schema
+from sessionkeeper.backends.sqlite import opening, schema, validation
 
 if TYPE_CHECKING:
     from tests.sqlite.conftest import Kit
@@ -244,7 +244,7 @@ async def test_an_older_file_is_brought_up_to_date(
     migrations = schema.MIGRATIONS
     for version, statements in ((old, steps), (new, steps[:1])):
         monkeypatch.setattr(schema, "MIGRATIONS", (*migrations, statements))
-        for module in (schema, opening):
+        for module in (schema, opening, validation):
             monkeypatch.setattr(module, "VERSION", new)
         if version == old:
             with pytest.raises(StoreUnavailable):
