@@ -97,6 +97,7 @@ async def run(asked: Namespace, folder: Path, watchdog: Watchdog) -> dict[str, A
         running = asyncio.gather(*work, return_exceptions=True)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+        print("running; Ctrl-C ends it with a report", file=sys.stderr, flush=True)
         telling = asyncio.ensure_future(_progress(lanes, asked.operations))
         interrupted = False
         try:

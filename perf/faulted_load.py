@@ -22,7 +22,7 @@ from sessionkeeper import (
 
 __all__ = ["GRACE", "Caller", "FaultLog", "OnCall", "counted"]
 
-GRACE = 15.0
+GRACE = 30.0
 """Seconds after its deadline at which a call counts as hung: a busy machine is late as well."""
 PARTS = 3
 """Frames of a batch."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Any
 
+import faulted
 import pytest
 from faulted import main
 from faulted_checks import Findings, Operation, Outcome, SessionRecord, note
@@ -52,6 +57,24 @@ def test_a_store_with_a_flaw_is_reported(
     assert code == 1
     assert expected & report["findings"].keys(), report["findings"]
     assert "broke off" not in report["findings"], report["lanes"]
+
+
+def test_ctrl_c_ends_it_with_a_report() -> None:
+    """Wherever it is; the servers end with it."""
+    words = ["--json", "--only", "kills", "--engine", usual_engine("valkey").name]
+    with subprocess.Popen(
+        [sys.executable, faulted.__file__, *words, "--operations", "1000000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as process:
+        assert process.stderr is not None
+        assert any(line.startswith("running") for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert json.loads(said)["interrupted"]
 
 
 def frames(*labels: str, first: int = 1) -> list[Frame]:
