@@ -97,7 +97,7 @@ async def test_who_watches_on_a_full_server_hears_of_what_goes(fleet: Fleet) -> 
         server.configure("maxmemory", 1)
         ended = asyncio.ensure_future(anext(store.watch_frames("a", after=3), None))
         watched = partial(server.say, "HGET", "{sessionkeeper:0}:meta", "watched")
-        await asyncio.to_thread(until, watched, "news are written")
+        await asyncio.to_thread(until, watched, "the change feed is enabled")
         await other.delete_session("a")
         assert await ended is None
 

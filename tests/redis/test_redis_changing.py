@@ -15,13 +15,13 @@ from redis_operations import counted, note, session
 from redis_server import RedisServer
 from sessionkeeper import FramesFull, RedisSessionStore, Session, StoreLimits
 from sessionkeeper.backends.redis.delivery.writer_log import WriterLog
-from sessionkeeper.backends.redis.plans import optimistic_change as attempts
+from sessionkeeper.backends.redis.plans import optimistic_change
 from sessionkeeper.interface.atomic_store import Change
 
 pytestmark = pytest.mark.parametrize("engine", ["valkey"], indirect=True)
 TIMES = 20
 CALLERS = (1, 3, 12)
-"""Of each store: what one changes has the revision that another guessed for its second change."""
+"""Of each store: its change has the revision that another predicted for its second change."""
 
 
 async def race(server: RedisServer, prefix: str) -> dict[str, Any]:
@@ -53,7 +53,7 @@ RIGHT = {f"{s}.{c}": TIMES for s, n in enumerate(CALLERS) for c in range(n)}
 
 
 async def test_no_change_is_lost_and_none_comes_twice(server: RedisServer, key_prefix: str) -> None:
-    """A guess that another process's change was given the revision of is not taken for it."""
+    """A prediction is not taken for another process's change that got its revision."""
     assert await race(server, key_prefix.rstrip(":")) == RIGHT
 
 
@@ -64,7 +64,7 @@ async def test_a_guess_that_is_only_a_revision_is_caught(
 
     And without the order of asking, by which what was made of it is refused as well.
     """
-    monkeypatch.setattr(attempts, "digest_of", lambda words: "")
+    monkeypatch.setattr(optimistic_change, "digest_of", lambda words: "")
     monkeypatch.setattr(WriterLog, "_predecessor", lambda writer_log, request: "")
     for n in range(20):
         if await race(server, f"{key_prefix.rstrip(':')}-{n}") != RIGHT:
@@ -82,7 +82,7 @@ async def test_changes_sent_together_are_few_questions_whatever_came_between(fle
         RedisSessionStore(server.url, limits=full) as other,
     ):
 
-        async def ask(change: Change, *, append: bool) -> int:
+        async def count_calls(change: Change, *, append: bool) -> int:
             before = ran(server)
             if append:
                 calls = [store.add_frames("a", [note(n)], change=change) for n in range(together)]
@@ -93,16 +93,16 @@ async def test_changes_sent_together_are_few_questions_whatever_came_between(fle
 
         large = session("a", client_info={"of": "x" * 30_000})
         await store.create_session(large)
-        assert await ask(counted, append=False) <= together + 2
+        assert await count_calls(counted, append=False) <= together + 2
         for append in (False, True):
             await other.modify_session("a", counted)
-            assert await ask(counted, append=append) <= 3 * together
-        assert await ask(counted, append=True) <= together + 2
-        assert await ask(lambda session: session, append=True) <= together
+            assert await count_calls(counted, append=append) <= 3 * together
+        assert await count_calls(counted, append=True) <= together + 2
+        assert await count_calls(lambda session: session, append=True) <= together
         server.say("FLUSHALL")
         await store.create_session(large)
-        assert await ask(counted, append=False) <= 3 * together
-        assert await ask(counted, append=False) <= together + 2
+        assert await count_calls(counted, append=False) <= 3 * together
+        assert await count_calls(counted, append=False) <= together + 2
         assert (await store.get_session("a")).metadata["n"] == 2 * together
 
 

@@ -13,7 +13,7 @@ from redis_operations import WRITES, Picture, Write, add_up, fill, heard, note, 
 from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer, until
 from sessionkeeper import AtomicSessionStore, RedisSessionStore, SessionError
-from sessionkeeper.backends.redis import opening as resources
+from sessionkeeper.backends.redis import opening
 from sessionkeeper.backends.redis.client.call import Call
 from sessionkeeper.backends.redis.delivery.request import OPEN
 from sessionkeeper.backends.redis.delivery.writer_log import WriterLog
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.parametrize("engine", ["redis"], indirect=True)
 # Seconds of silence after which a connection is given up; more of it than needed does no harm.
 SILENCE = 0.06
 SCRIPT = "EVALSHA"
-LANES = 8
+WRITERS = 8
 LAST = 24
 
 Break = Callable[[FaultProxy], Fault]
@@ -153,8 +153,8 @@ async def test_an_append_cut_at_any_byte_is_applied_once(
 ) -> None:
     """Of a request and of a reply, to the last byte. Eight at once: it is mostly waiting."""
 
-    async def lane(first: int) -> None:
-        key, at, length, told = f"lane-{first}", first, 1, 0
+    async def writer(first: int) -> None:
+        key, at, length, told = f"writer-{first}", first, 1, 0
         async with proxied(server.port) as proxy, opened(proxy.url, key_prefix[:-1]) as store:
             await store.create_session(session(key))
             while at <= length:
@@ -164,11 +164,11 @@ async def test_an_append_cut_at_any_byte_is_applied_once(
                 assert await store.add_frame(note(told, key)) == told
                 length = len(fault.units[0].data)
                 faults.lift(fault)
-                at += LANES
+                at += WRITERS
             log = await store.get_frames(key)
             assert [each.message for each in log] == [note(n + 1).message for n in range(told)]
 
-    await asyncio.gather(*map(lane, range(LANES)))
+    await asyncio.gather(*map(writer, range(WRITERS)))
     async with RedisSessionStore(server.url, prefix=key_prefix[:-1]) as store:
         await add_up(store)
 
@@ -264,7 +264,7 @@ async def test_a_store_without_a_fence_is_caught(
     server: RedisServer, key_prefix: str, expected: Expected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the late request: so the tests above would notice."""
-    monkeypatch.setattr(resources, "WriterLog", Unfenced)
+    monkeypatch.setattr(opening, "WriterLog", Unfenced)
     found = await caught(server, key_prefix, expected, lambda p: p.requests.hold(SCRIPT), late=True)
     # The others find it done already, and refuse.
     assert found == {
@@ -280,7 +280,7 @@ async def test_a_store_that_sends_again_blindly_is_caught(
     server: RedisServer, key_prefix: str, expected: Expected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the lost reply; each write that can be seen to have been applied twice."""
-    monkeypatch.setattr(resources, "WriterLog", Blind)
+    monkeypatch.setattr(opening, "WriterLog", Blind)
     found = await caught(
         server, key_prefix, expected, lambda p: p.replies.cut(SCRIPT, at=0), late=False
     )

@@ -22,7 +22,7 @@ from sessionkeeper import (
     Session,
     SessionError,
 )
-from sessionkeeper.backends.redis import opening as resources
+from sessionkeeper.backends.redis import opening
 from sessionkeeper.backends.redis.delivery.request import OPEN, Request
 from sessionkeeper.backends.redis.delivery.writer_log import WriterLog
 from sessionkeeper.interface.atomic_store import Change
@@ -228,7 +228,7 @@ async def test_a_pipeline_without_a_script_tears_a_batch(
 async def test_a_client_that_retries_doubles_an_append(
     proxy: FaultProxy, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a lost reply; a store that asks what became of it does not."""
+    """After a lost reply; a store that looks up the outcome does not."""
 
     def cut(dice: Random) -> None:
         proxy.replies.clear()
@@ -238,5 +238,5 @@ async def test_a_client_that_retries_doubles_an_append(
         return RedisSessionStore(proxy.url, prefix=prefix)
 
     assert await right(make, appends, key_prefix, cut)
-    monkeypatch.setattr(resources, "WriterLog", Blind)
+    monkeypatch.setattr(opening, "WriterLog", Blind)
     assert await caught(make, appends, key_prefix, cut, AnomalyKind.DUPLICATE)

@@ -37,7 +37,7 @@ async def test_what_was_seen_before_is_not_taken_for_what_is_there_now(
         for store, name in ((mine, "lost"), (other, "kept")):
             server.say("FLUSHALL")
             await store.create_session(session("a"))
-            await other.create_session(session("b"))  # so the revision is not the one guessed
+            await other.create_session(session("b"))  # so its revision was not predicted
             await mark(store, name)
         await mark(mine, "later")
         assert {*(await other.get_session("a")).metadata} == {"kept", "later"}

@@ -27,7 +27,7 @@ only_redis = pytest.mark.parametrize("engine", ["redis"], indirect=True)
 Trouble = Callable[[RedisServer, FaultProxy], Awaitable[object]]
 
 
-async def busy(store: RecordingStore, last_error: Callable[[], Awaitable[object]]) -> None:
+async def busy(store: RecordingStore, disturb: Callable[[], Awaitable[object]]) -> None:
     """Let clients do this and that; some are cancelled, and trouble comes when half is done."""
     done = 0
     half = asyncio.Event()
@@ -48,7 +48,7 @@ async def busy(store: RecordingStore, last_error: Callable[[], Awaitable[object]
 
     async def makes_trouble() -> None:
         await half.wait()
-        await last_error()
+        await disturb()
 
     await asyncio.gather(makes_trouble(), *map(client, range(CLIENTS)))
 

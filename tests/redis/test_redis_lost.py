@@ -171,7 +171,7 @@ def _large(session_id: str) -> MessageEnvelope:
 async def test_a_session_that_somebody_else_wrote_to_ends_nobody_elses_store(
     field: str, server: RedisServer, key_prefix: str
 ) -> None:
-    """Who asks for it is told that it cannot be read, and nothing of what is there."""
+    """The error says that it cannot be read, and nothing of its content."""
     prefix = key_prefix[:-1]
     async with RedisSessionStore(server.url, prefix=prefix) as store:
         await fill(store)
@@ -222,7 +222,7 @@ async def test_a_layout_that_somebody_else_wrote_is_refused(
 async def test_news_that_somebody_else_wrote_make_nobody_deaf(
     server: RedisServer, key_prefix: str
 ) -> None:
-    """Bytes that are no id ring nobody's bell; those after them are heard."""
+    """Bytes that are no id wake nobody; entries after them do."""
     prefix = key_prefix[:-1]
     bucket = f"{{{prefix}:0}}"
     async with (
@@ -233,7 +233,7 @@ async def test_news_that_somebody_else_wrote_make_nobody_deaf(
         watcher = store.watch_frames("a", after=3)
         hearing = asyncio.ensure_future(anext(watcher))
         watched = partial(server.say, "HGET", f"{bucket}:meta", "watched")
-        await asyncio.to_thread(until, watched, "news are written")
+        await asyncio.to_thread(until, watched, "the change feed is enabled")
         for _ in range(2):
             server.say("XADD", f"{bucket}:changes", "*", "s", b"\xff")
             await other.add_frame(note(4))

@@ -144,7 +144,7 @@ async def test_the_order_stays_when_the_server_forgets_scripts_and_epochs(fleet:
 
 
 async def refuse(client: redis.Redis, writers: list[Any]) -> None:
-    """Have the server refuse what comes next, of all or of those who have these ledgers."""
+    """Make the server refuse the next writes, of all writers or of these."""
     await asyncio.sleep(0.002)  # between two questions, and not always before the first
     for writer in writers:
         client.hset(writer, "epoch", "another")

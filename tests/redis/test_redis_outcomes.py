@@ -1,4 +1,4 @@
-"""What callers are told when nobody can know yet, and what they learn when they ask later."""
+"""The errors for outcomes that are not known yet, and what `resolve` says later."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ async def test_a_store_closes_although_its_server_is_silent(
 
 @pytest.mark.parametrize("lost", ["reply", "script", "nothing"])
 async def test_a_write_waits_for_replicas_however_it_got_there(lost: str, fleet: Fleet) -> None:
-    """Also one that was sent a second time, and one whose answer was found in the ledger."""
+    """Also one that was sent again, and one whose answer was found in the writer log."""
     server = fleet.start()
     replica = fleet.start_replica(server)
     waits: dict[str, Any] = {"wait_replicas": 1, "patience": 20.0}

@@ -227,7 +227,7 @@ async def test_who_only_reads_follows_the_new_primary(state: str, fleet: Fleet) 
 
 @pytest.mark.parametrize("state", ["READONLY", "MASTERDOWN"])
 async def test_who_only_watches_follows_the_new_primary(state: str, fleet: Fleet) -> None:
-    """The connection that waits for news is left as well, and so is the one that reads."""
+    """The connection for the change feed is closed as well, and so is the one that reads."""
     async with (
         pair(fleet, state) as (proxy, new, switch),
         RedisSessionStore(proxy.url, patience=30.0) as store,

@@ -104,7 +104,7 @@ async def test_a_watcher_that_waits_is_told_though_nobody_writes(fleet: Fleet) -
         async with store.watch_frames("a", after=2) as watcher:
             await take(watcher, 1)
             step = asyncio.ensure_future(anext(watcher))
-            await asyncio.to_thread(until, lambda: heeded(server), "somebody watches")
+            await asyncio.to_thread(until, lambda: is_watched(server), "somebody watches")
             server.kill()
             server.start()
             async with asyncio.timeout(30):
@@ -123,7 +123,7 @@ async def test_a_watcher_that_began_at_a_number_is_told_as_well(fleet: Fleet) ->
         await add(store, "lost2", "lost3")
         async with store.watch_frames("a", after=3) as watcher:
             step = asyncio.ensure_future(anext(watcher))
-            await asyncio.to_thread(until, lambda: heeded(server), "somebody watches")
+            await asyncio.to_thread(until, lambda: is_watched(server), "somebody watches")
             server.kill()
             server.start()
             await add(other, "kept2", "kept3", "kept4")
@@ -223,6 +223,6 @@ async def test_a_reader_in_a_thread_is_told(fleet: Fleet) -> None:
                 await anext(view)
 
 
-def heeded(server: RedisServer) -> bool:
-    """Whether somebody has news written."""
+def is_watched(server: RedisServer) -> bool:
+    """Whether somebody has enabled the change feed."""
     return bool(server.say("HEXISTS", "{sessionkeeper:0}:meta", "watched"))

@@ -70,7 +70,7 @@ async def test_another_kind_of_key_in_the_place_of_one_of_ours_is_refused_withou
     while writes:
         prefix = next(prefixes)
         async with opened(server.url, prefix) as store:
-            # So that news are written as well.
+            # So that the change feed is written as well.
             server.say("HSET", f"{{{prefix}:0}}:meta", "watched", 2**52)
             before = await picture(store)
             no = True

@@ -143,7 +143,7 @@ async def test_a_store_closes_beside_a_silent_node(cluster: Cluster, key_prefix:
 async def test_closing_without_a_time_out_finishes_what_was_asked(
     cluster: Cluster, key_prefix: str
 ) -> None:
-    """Also what is in the lanes of the nodes."""
+    """Also what is in the queues of the nodes."""
     url = cluster.url.replace("redis://", "redis+cluster://")[:-2]
     store = await RedisSessionStore(url, prefix=key_prefix.rstrip(":")).open()
     for n in range(8):

@@ -14,7 +14,7 @@ from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer
 from redis_twins import Call, Memory, Operation, Time, Twins
 from sessionkeeper import OutcomeUnknown, RedisSessionStore, SequenceConflict, StoreLimits
-from sessionkeeper.backends.redis.plans import optimistic_change as attempts
+from sessionkeeper.backends.redis.plans import optimistic_change
 
 STORES, STEPS, PROGRAMS = 3, 15, 12
 SCRIPT = "EVALSHA"
@@ -38,7 +38,7 @@ async def program(server: RedisServer, prefix: str, seed: int) -> None:
             hot = dice.random() < 0.5
             at_once = dice.choice((2, 3, 4, 5) if hot else (1, 1, 2, 3))
             operations = [random_operation(dice, snapshots, hot=hot) for _ in range(at_once)]
-            await twins.do(operations, dice, last_error(dice, proxy, stores, looker))
+            await twins.do(operations, dice, disturb(dice, proxy, stores, looker))
             proxy.requests.clear()
             proxy.replies.clear()
             for each in twins.memory.sessions():
@@ -46,7 +46,7 @@ async def program(server: RedisServer, prefix: str, seed: int) -> None:
             time.milliseconds += dice.choice((0, 1, 1, 3, 10, 60))
 
 
-async def last_error(
+async def disturb(
     dice: Random, proxy: FaultProxy, stores: list[RedisSessionStore], looker: RedisSessionStore
 ) -> None:
     """Nothing, mostly; or a reply or a request is cut, or all writers need new epochs."""
@@ -104,8 +104,8 @@ async def test_a_store_that_believes_a_revision_is_caught_beside_memory(
     server: RedisServer, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The test above can fail: so a session is changed that the function never saw."""
-    monkeypatch.setattr(attempts, "digest_of", lambda words: "")
-    monkeypatch.setattr(attempts, "digest_of_row", lambda row: "")
+    monkeypatch.setattr(optimistic_change, "digest_of", lambda words: "")
+    monkeypatch.setattr(optimistic_change, "digest_of_row", lambda row: "")
 
     async def one_after_the_other() -> None:
         for seed in range(200):

@@ -27,7 +27,7 @@ async def end(store: AtomicSessionStore, key: str) -> None:
 
 
 async def until_heeded(server: RedisServer, prefix: str) -> None:
-    """Wait until somebody reads the news."""
+    """Wait until somebody reads the change feed."""
     while not await asyncio.to_thread(server.say, "HEXISTS", f"{{{prefix}:0}}:meta", "watched"):
         pass
 
@@ -62,7 +62,7 @@ async def test_a_watcher_misses_nothing_while_its_server_comes_and_goes(
     """It goes on from the last number, and hears of the end."""
     server = fleet.start(appendonly="yes", appendfsync="always")
 
-    async def last_error(proxy: FaultProxy, n: int) -> None:
+    async def disturb(proxy: FaultProxy, n: int) -> None:
         if what == "cut":
             await proxy.cut(reset=n % 2 > 0)
         elif what == "held":
@@ -80,7 +80,7 @@ async def test_a_watcher_misses_nothing_while_its_server_comes_and_goes(
         watching = [asyncio.ensure_future(followed(store, "a", after)) for after in (0, 7)]
         await until_heeded(server, "sessionkeeper")
         for n in range(5):
-            await last_error(proxy, n)
+            await disturb(proxy, n)
             for k in range(8):
                 await other.add_frame(note(8 * n + k))
         await end(other, "a")

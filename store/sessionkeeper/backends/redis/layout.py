@@ -64,19 +64,19 @@ async def agree(
         raise StoreUnavailable(f"there is no store {keys.prefix!r} on {servers.name}")
     name = f"the store {keys.prefix!r} on {servers.name}"
     try:
-        version, found, kept = _read(answer)
+        version, buckets, stored_ttl = _read(answer)
     except Unreadable:
         raise StoreUnavailable(f"the layout of {name} cannot be read") from None
     if version > VERSION:
         raise StoreUnavailable(f"{name} has version {version}, newer than this library")
-    if not 1 <= found <= MAX_BUCKETS or (kept is not None and kept < 1):
+    if not 1 <= buckets <= MAX_BUCKETS or (stored_ttl is not None and stored_ttl < 1):
         raise StoreUnavailable(f"the layout of {name} cannot be read")
-    if strict and wanted != found:
-        raise StoreUnavailable(f"{name} has {found} buckets, not {wanted}")
-    if ttl is not None and kept != ttl:
-        has = "no ttl" if kept is None else f"a ttl of {kept / 1000:g} seconds"
+    if strict and wanted != buckets:
+        raise StoreUnavailable(f"{name} has {buckets} buckets, not {wanted}")
+    if ttl is not None and stored_ttl != ttl:
+        has = "no ttl" if stored_ttl is None else f"a ttl of {stored_ttl / 1000:g} seconds"
         raise StoreUnavailable(f"{name} has {has}: that was decided when it was made")
-    return Layout(found, kept)
+    return Layout(buckets, stored_ttl)
 
 
 def _read(answer: Answer) -> tuple[int, int, int | None]:

@@ -60,9 +60,9 @@ def weakest(server_info: Sequence[ServerInfo]) -> ServerInfo:
 
 
 async def read_server_info(node: Node, *, allow_eviction: bool) -> ServerInfo:
-    """Ask a node for its facts. Raises `StoreUnavailable` if a store must not be there.
+    """Read what a node is. Raises `StoreUnavailable` if a store must not be there.
 
-    The reason names the setting. What the ACL user may not ask is unknown, and no error.
+    The reason names the setting. A value that the user may not read is unknown, and no error.
     """
     name = node.address.name
     info_answer, config_answer = await node.send(
@@ -81,10 +81,10 @@ async def read_server_info(node: Node, *, allow_eviction: bool) -> ServerInfo:
     maxmemory = int(info.get("maxmemory", "0"))
     eviction = info.get("maxmemory_policy", _UNKNOWN)
     if maxmemory and eviction.startswith("allkeys-"):
-        said = f"maxmemory-policy {eviction} may drop sessions when memory is full"
+        warning = f"maxmemory-policy {eviction} may drop sessions when memory is full"
         if not allow_eviction:
-            raise StoreUnavailable(f"{name}: {said}; set noeviction, or allow_eviction=True")
-        warnings.append(said)
+            raise StoreUnavailable(f"{name}: {warning}; set noeviction, or allow_eviction=True")
+        warnings.append(warning)
     durability, warning = _durability(info, config)
     if warning:
         warnings.append(warning)

@@ -66,7 +66,7 @@ class WriterLog:
         """By bucket: the number of the next write. A sweep writes to every bucket: with one count
         for all, a few sweeps would fill the ring."""
         self._epochs: dict[Bucket, tuple[str, float]] = {}
-        """By bucket: the epoch, and when it was taken or renewed."""
+        """By bucket: the epoch, and when it began or was renewed."""
         self._outcomes: dict[tuple[Bucket, int], Sequence[Any]] = {}
         """By bucket and number: what the server says of a lost write."""
         self._keys_of_bucket: dict[Bucket, tuple[str, ...]] = {}

@@ -113,9 +113,9 @@ class Executor:
         for request in job.requests:
             if request.answer is OPEN:
                 return True
-            # Only a request behind another one can be told that it came too early.
+            # Only a request behind another one can be answered with BEHIND.
             again = again or bool(request.behind and is_status(request.answer, b"BEHIND"))
-        if again:  # a write before it was not applied, so it had no effect and begins anew
+        if again:  # a write before it was not applied, so it had no effect and begins again
             job.plan, job.requests, job.begun = plan_of(self._plan_context, job.command), [], False
             return True
         try:

@@ -143,7 +143,8 @@ def sessions_of(command: StoreCommand[Any]) -> Sequence[str] | None:
     if type(command) is CreateSession:
         return (command.session.id,)
     if type(command) is Scoped:
-        return sessions_of(command.command)
+        scoped: Scoped[Any] = command
+        return sessions_of(scoped.command)
     if type(command) in _WHOLE_STORE:
         return None
     try:

@@ -48,9 +48,8 @@ def read_rows(
     missing: set[str] = set()
     for keys, answer in zip(wanted.values(), (yield requests), strict=True):
         ids = list(keys)
-        status, *results = answer
-        if status != OK:
-            (place,) = results
+        if answer[0] != OK:
+            place: int = answer[-1]
             missing.add(ids[place - 1])
         else:
             rows.update(zip(ids, list_of(answer), strict=True))

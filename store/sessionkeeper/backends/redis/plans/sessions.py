@@ -156,9 +156,9 @@ def _update(
     fixed = (plan_context.now, scope, plan_context.limits.max_metadata_bytes)
     (answer,) = yield [Request(bucket, UPDATE, keys, (*fixed, *words), write=True)]
     if answer[0] != OK:
-        *refusal, place = answer
+        place: int = answer[-1]
         wrong = sessions[place - 1]
-        refuse(refusal, wrong.id, wrong)
+        refuse(answer, wrong.id, wrong)
     updated: list[Session] = []
     for session, (before, row) in zip(sessions, groups(list_of(answer), 2), strict=True):
         after = read_session(session.id, row)

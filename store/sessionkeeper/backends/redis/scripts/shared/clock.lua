@@ -1,8 +1,8 @@
 -- Return the time in microseconds, by the wall clock and by the clock for ages. A test gives its own;
 -- otherwise both are the server's clock, which all processes share.
-local function read_clock(given)
-  if given ~= '' then
-    local wall, steady = string.match(given, '^(.+):(.+)$')
+local function read_clock(time_of_test)
+  if time_of_test ~= '' then
+    local wall, steady = string.match(time_of_test, '^(.+):(.+)$')
     return tonumber(wall), tonumber(steady)
   end
   local time = call('TIME')

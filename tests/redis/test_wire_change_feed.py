@@ -1,4 +1,4 @@
-"""News from other processes ring the bells here, whatever happens to the connection."""
+"""Changes of other processes wake watchers here, whatever happens to the connection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sessionkeeper.interface.wakeups import Wakeups
 
 
 class Reading:
-    """A reader of two buckets' news with a bell for one session."""
+    """A reader of two buckets' change feeds, with a wake-up for one session."""
 
     def __init__(self, url: str, prefix: str, block: float) -> None:
         self.keys = Keys(prefix.rstrip(":"), 2)
@@ -37,7 +37,7 @@ class Reading:
         self.wakeup = asyncio.Event()
 
     async def rings(self) -> None:
-        """Wait for the bell, and hang it up again."""
+        """Wait for the wake-up, and subscribe again."""
         await self.wakeup.wait()
         self.wakeup.clear()
 
@@ -60,7 +60,7 @@ async def reading(url: str, prefix: str, block: float = 20.0) -> AsyncIterator[R
 async def test_news_of_a_session_rings_its_bell_and_no_other(
     server: RedisServer, key_prefix: str
 ) -> None:
-    """All bells ring once when the reading begins: what came before is not in the news."""
+    """All watchers wake once when reading begins: earlier changes are not in the feed."""
     async with reading(server.url, key_prefix) as it:
         with it.wakeups.subscribe("theirs") as theirs:
             it.tell(server, "mine")
@@ -130,11 +130,11 @@ async def test_a_read_that_was_full_rings_all_bells(
         held = proxy.replies.hold("XREAD")
         it.tell(server, "somebody")
         await held.reached()
-        news = it.keys.buckets[0].changes
+        feed = it.keys.buckets[0].changes
         fill = "for i = 1, 1500 do redis.call('XADD', KEYS[1], '*', 's', 'other') end"
         it.tell(server, "mine")
-        server.say("EVAL", fill, 1, news)
-        server.say("XTRIM", news, "MAXLEN", 1200)
+        server.say("EVAL", fill, 1, feed)
+        server.say("XTRIM", feed, "MAXLEN", 1200)
         it.wakeup.clear()
         held.release()
         await it.rings()
@@ -146,22 +146,22 @@ async def test_news_that_begin_anew_are_read_again(fleet: Fleet, key_prefix: str
     """FLUSHALL, or another primary: numbers lower than the last one read would never come."""
     server = fleet.start()
     async with reading(server.url, key_prefix, block=0.05) as it:
-        news = it.keys.buckets[0].changes
-        server.say("XADD", news, "9999999999999-0", "s", "mine")
+        feed = it.keys.buckets[0].changes
+        server.say("XADD", feed, "9999999999999-0", "s", "mine")
         it.reader.watch(0)
         await it.rings()
         server.say("FLUSHALL")
-        server.say("XADD", news, "1-1", "s", "mine")
+        server.say("XADD", feed, "1-1", "s", "mine")
         await it.rings()
         it.wakeup.clear()
-        server.say("XADD", news, "1-2", "s", "mine")
+        server.say("XADD", feed, "1-2", "s", "mine")
         await it.rings()
 
 
 async def test_closing_does_not_wait_for_the_blocking_read(
     server: RedisServer, key_prefix: str
 ) -> None:
-    """Nor for who heeds it; what comes after does nothing."""
+    """Nor for a watcher; later calls do nothing."""
     async with reading(server.url, key_prefix, block=1_000.0) as it:
         it.reader.watch(0)
         await it.rings()
