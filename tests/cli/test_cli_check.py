@@ -65,9 +65,9 @@ def test_it_says_why(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", "-v", wrong]) == 1
     shown = capsys.readouterr().out
     assert "stale read: read nil, but the register holds 1" in shown
-    assert "an order works for 1 operations" in shown
+    assert "an order exists for 1 operations" in shown
     assert "cannot come next: [2, 3] client 0 read" in shown
-    assert "these 2 cannot be in order" in shown
+    assert "no order exists for these 2 operations" in shown
 
 
 def test_json_is_one_line_a_file(

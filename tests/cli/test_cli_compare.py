@@ -77,7 +77,7 @@ def test_two_designs_as_a_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[2].split()[:3] == ["read-modify-write", "✗", "broken"]
     assert "read-modify-write, updates: lost update after 1 history" in output.out
     assert 'sessionlab.designs.replay_cell("read-modify-write", "updates", "x1:")' in output.out
-    assert "all is as expected" in output.out
+    assert "everything is as expected" in output.out
     assert output.err == ""
 
 
@@ -150,7 +150,7 @@ def test_a_wrong_design_that_is_not_caught_is_exit_code_1(
         (["no_such:Store"], "there is no module 'no_such'"),
         (["plain", "--seeds", "0"], "seeds"),
         (["plain", "--loop", "trio"], "loop"),
-        (["--only-right", "--only-wrong"], "one or the other"),
+        (["--only-right", "--only-wrong"], "use only one of them"),
         (["plain", "--html", "/no/such/folder/page.html"], "cannot be written"),
         (["plain", "--html", "."], "cannot be written"),
     ],

@@ -70,7 +70,7 @@ def test_they_are_compared_where_a_server_is_named(
     assert run(["compare", "get-then-set", "--redis", used.url, *quick]) == 0
     shown = capsys.readouterr().out
     assert "get-then-set, updates: lost update after" in shown
-    assert "all is as expected" in shown
+    assert "everything is as expected" in shown
 
 
 @pytest.mark.any_loop
@@ -87,7 +87,7 @@ def test_who_interrupts_a_comparison_leaves_no_key(used: RedisServer) -> None:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["redis"], "redis needs a server: say which with --redis"),
+        (["redis"], "redis needs a server: name one with --redis"),
         (["--redis", "redis://u:canary@127.0.0.1:1"], "127.0.0.1:1: it cannot be reached"),
         (["--redis", "rediss://u:canary@h"], "on one server"),
         (["--redis", "redis+cluster://u:canary@h"], "on one server"),

@@ -1,7 +1,9 @@
-"""The benchmark: how fast a store is under load, and what it really kept.
+"""The benchmark: how fast a store is under load, and what it actually stored.
 
-Rule: a number comes with its spread, and with what was lost. Read `load`, `subject`, `run`,
-`worker`, `results`.
+Rule: every speed is shown with its spread and with what was lost. Read `load` and `mixes` (what is
+asked), `subject` and `targets` (what is measured), `run` (the rounds), `protocol`, `worker_pool`
+and `worker` (the processes), `driver` (the load generator), `losses`, `results`; then `growth`,
+`peers/` and `report/`.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ __all__ = [
     "Target",
     "Work",
     "parse_target",
-    # how
+    # the load, and running it
     "MIXES",
     "DEFAULT_SESSIONS",
     "Load",
@@ -44,7 +46,7 @@ __all__ = [
     "make_message",
     "run_benchmark",
     "parse_sizes",
-    # what comes of it
+    # results
     "BenchResult",
     "Curve",
     "Growth",

@@ -1,4 +1,4 @@
-"""From what processes report of rounds to what is shown."""
+"""Combines the reports of all processes and rounds into results."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ _MB = 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round of one subject: a report of each process, and what was found afterwards."""
+    """One round of one subject: the report of each process, and what was stored."""
 
     reports: tuple[RoundReport, ...]
     found: StoredReport | None
 
     @property
     def per_second(self) -> float:
-        """What was done in a second, by all processes together."""
+        """Operations per second of all processes together."""
         return sum(each.completed / each.seconds for each in self.reports if each.seconds > 0)
 
 
 def measure_spread(values: Sequence[float], /) -> Spread:
-    """Return the median with the least and the largest."""
+    """Return the median, the minimum and the maximum."""
     return Spread(median(values), min(values), max(values))
 
 
 def combine_rounds(load: Load, offers: Sequence[str], rounds: Sequence[Round], /) -> LoadResult:
-    """Sum up the rounds of one load, of which there is at least one."""
+    """Combine the rounds of one load; there is at least one."""
     reports = [report for each in rounds for report in each.reports]
     histograms: dict[str, Histogram] = {}
     for report in reports:

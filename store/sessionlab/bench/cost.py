@@ -1,6 +1,6 @@
-"""What one call costs: short turns of equal work, on the subject and on a small one beside it.
+"""Measures the cost of one call in short turns, on the subject and on a small one in between.
 
-What other programs took of the processor meanwhile is not counted, as far as the system tells.
+Processor time that other programs took meanwhile is subtracted, where the system reports it.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ __all__ = ["Sample", "measure_cost"]
 
 _TURNS, _FEW_TURNS = 15, 3
 _TURN, _LONG_TURN = 0.002, 0.05
-"""Seconds that a turn should take; of those that take long in any case there are few."""
+"""Target seconds of a turn; there are few turns of work that takes longer anyway."""
 _MAX, _MAX_ON_LONG = 20_000, 400
 _LET_IN = 8
-"""A caller whose calls never wait lets others in after so many."""
+"""A caller whose calls never wait yields after this many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What is asked, and by how many."""
+    """The work to measure, and its number of callers."""
 
     work: Work | None
-    """None for a sweep."""
+    """None means a sweep."""
     callers: int
     batch: int = 0
-    """Messages in one append; 0 for those that are no batch."""
+    """Messages per append; 0 for single appends."""
     long: bool = False
-    """Of the one long log, not of any session."""
+    """On the one long log instead of random sessions."""
 
 
 async def measure_cost(
@@ -48,10 +48,10 @@ async def measure_cost(
     size: int,
     base: float | None,
 ) -> tuple[Spread, int]:
-    """Return the microseconds of a call, or of a message of a batch, and the longest gap in ns.
+    """Return the microseconds per call, or per message of a batch, and the longest gap in ns.
 
-    With a small one to compare with, and `base`, what the work cost when both were small, it is the
-    ratio of both times `base`. One turn of each is not counted.
+    With a `small` subject, the cost is `base` (the cost when both were small) times the ratio of
+    both. The first turn of each is discarded.
     """
     calls, turns = await _calls_a_turn(subject, sample)
     ours: list[float] = []
@@ -75,8 +75,7 @@ async def measure_cost(
 
 
 async def _calls_a_turn(subject: FilledSubject, sample: Sample) -> tuple[int, int]:
-    """How many calls take about as long as a turn should, at least one of each caller; and how
-    many turns."""
+    """Return the calls per turn, at least one per caller, and the number of turns."""
     before = perf_counter()
     await _turn(subject, sample, sample.callers)
     first = (perf_counter() - before) / sample.callers
@@ -86,14 +85,14 @@ async def _calls_a_turn(subject: FilledSubject, sample: Sample) -> tuple[int, in
 
 
 async def _turn(subject: FilledSubject, sample: Sample, calls: int) -> float:
-    """Microseconds of one call, when so many callers share the calls."""
+    """Return the microseconds per call when all callers share the calls."""
     call = subject.call(sample.work, sample.batch)
     each = max(1, calls // sample.callers)
-    # Whom to ask is chosen before the clock runs: choosing costs as much as a quick answer.
+    # Sessions are chosen before the clock starts: choosing costs as much as a fast call.
     keys = [subject.keys(each, long=sample.long) for _ in range(sample.callers)]
     go = asyncio.Event()
     callers = [asyncio.ensure_future(_caller(call, some, go)) for some in keys]
-    await asyncio.sleep(0)  # all of them wait now: starting ten thousand is no part of it
+    await asyncio.sleep(0)  # all callers wait now: their start is not measured
     time = OwnTime()
     go.set()
     await asyncio.gather(*callers)

@@ -1,8 +1,7 @@
-"""Drives one subject for one round: callers that wait for their replies, or arrivals that do not.
+"""The load generator of one round: callers that wait for replies, or arrivals at a fixed rate.
 
-In an open loop a latency counts from the moment a call *should* have begun. A store that stalls for
-a second then shows a second of waiting in everything that came meanwhile; callers that wait
-politely would have asked once.
+In an open loop, latency counts from the scheduled time of a call. If a store stalls for a second,
+every call that arrives meanwhile shows the wait. Callers of a closed loop would have called once.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ from .subject import Subject, Work
 __all__ = ["READ_LIMIT", "LoadGenerator"]
 
 READ_LIMIT = 20
-"""The newest messages that a `read` asks for."""
+"""How many of the newest messages a `read` requests."""
 _BACKLOG = 10_000
-"""Calls under way in an open loop; those that come on top wait for their turn, on the clock."""
+"""Maximum number of pending calls in an open loop; further calls wait, and their latency counts."""
 _GRACE = 5.0
-"""Seconds that calls under way at the end of a round are given."""
+"""Seconds that pending calls have to finish at the end of a round."""
 _TURNS = 8
-"""A caller whose calls never wait lets others in after so many: as it would in a program."""
+"""A caller whose calls never wait yields after this many, as a program would."""
 _SPIN = 2_000_000
-"""Nanoseconds before an arrival at which timers are too coarse: uvloop's count milliseconds."""
+"""Nanoseconds before an arrival when timers are too coarse: those of uvloop count milliseconds."""
 
 
 class _Call(NamedTuple):
-    """A step as it is done: everything looked up before the clock runs."""
+    """A step with everything looked up before the clock starts."""
 
     work: Work
     method: Callable[..., Awaitable[Any]]
@@ -43,7 +42,7 @@ class _Call(NamedTuple):
 
 
 class LoadGenerator:
-    """A subject, its sessions, and what has been asked of them so far; one loop, one process."""
+    """Runs a load on one subject, in one event loop, and counts what happened."""
 
     def __init__(
         self,
@@ -57,7 +56,7 @@ class LoadGenerator:
         self._subject, self._load, self._keys, self._own = subject, load, keys, own
         self._calls = [self._call(step) for step in steps]
         self.created: deque[str] = deque()
-        """Sessions that were created in the round, and not deleted since."""
+        """Sessions created in this round and not yet deleted."""
         self._number = 0
         self._until = 0
         self._stopped = False
@@ -65,30 +64,30 @@ class LoadGenerator:
         self.samples: dict[Work, array[int]] = {}
         """Nanoseconds of each call since `measure` began."""
         self.acknowledged = {work: [0] * len(keys) for work in (Work.APPEND, Work.MODIFY)}
-        """By the place of their session, warm-up included."""
+        """By number of the session, warm-up included."""
         self.unknown = {work: [0] * len(keys) for work in (Work.APPEND, Work.MODIFY)}
-        """Those that raised or were cancelled: they may be stored or not."""
+        """Calls that raised or were cancelled: they may be stored or not."""
         self.errors: Counter[str] = Counter()
         self.late = 0
-        """Arrivals that were never begun, since `measure` began."""
+        """Arrivals that were never started, since `measure` began."""
         self.completed = 0
-        """Calls that did what they were asked for, since `measure` began."""
+        """Successful calls since `measure` began."""
 
     def __repr__(self) -> str:
-        return f"<Drive {self._load.title} of {type(self._subject).__name__}>"
+        return f"<LoadGenerator {self._load.title} of {type(self._subject).__name__}>"
 
     @property
     def ended_early(self) -> bool:
-        """Whether the most bytes of a round were reached."""
+        """Whether the maximum bytes of a round were reached."""
         return self._left <= 0
 
     def stop(self) -> None:
-        """End the round now; what is under way is given its grace."""
+        """End the round now; pending calls may still finish."""
         self._stopped = True
         self._until = min(self._until, perf_counter_ns())
 
     async def measure(self, seconds: float) -> float:
-        """Drive for so long and return how long it took, in seconds. May be asked again."""
+        """Run the load for `seconds`; return the seconds it took. May be called again."""
         self.samples = {work: array("q") for work in Work}
         self.late = self.completed = 0
         begun = perf_counter_ns()
@@ -132,7 +131,7 @@ class LoadGenerator:
             ahead = due - perf_counter_ns()
             await asyncio.sleep((ahead - _SPIN) / 1e9 if ahead > 2 * _SPIN else 0)
         if not self.ended_early:
-            begin(min(self._until, now) - 1)  # those that came in the last turn of the loop
+            begin(min(self._until, now) - 1)  # arrivals in the last turn of the loop
         while due < min(end, now):
             self.samples[calls[count % len(calls)].work].append(now - due)
             self.late += 1
@@ -141,7 +140,7 @@ class LoadGenerator:
         await self._end(under_way)
 
     async def _end(self, under_way: set[asyncio.Task[None]]) -> None:
-        """Wait until all have ended; give up those that do not in their grace."""
+        """Wait for all calls; cancel those that do not finish in time."""
         work = set(under_way)
         while work:
             left = (self._until - perf_counter_ns()) / 1e9 + _GRACE
@@ -203,7 +202,7 @@ class LoadGenerator:
         self.created.append(key)
 
     async def _delete(self) -> None:
-        """Delete the oldest that was made in this round; the others are asked for all the time."""
+        """Delete the oldest session created in this round; the others are in use."""
         if not self.created:
             await self._create()
         if self.created:

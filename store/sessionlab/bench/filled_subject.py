@@ -1,4 +1,4 @@
-"""A subject that is filled to a size, and asked for things all over it."""
+"""A subject filled to a given size, with calls spread over all of it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _STRIDE = 7_919
 
 
 class FilledSubject:
-    """A subject with sessions by number, of a message each, and one long log.
+    """A subject with numbered sessions, one message in each, and one long log.
 
-    A context: opened with 1,000 sessions and 1,000 messages in the log, or with nothing when it
-    need not be `small`; with `cleanup`, what was made in it is deleted at the end.
+    A context manager. With `small` it starts with 1,000 sessions and 1,000 messages in the log,
+    otherwise empty. With `cleanup` it deletes what it made at the end.
     """
 
     payload_bytes = _PAYLOAD
@@ -70,11 +70,11 @@ class FilledSubject:
                 await self.subject.clear()
 
     async def create(self, size: int, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Let there be so many sessions, the new ones empty."""
+        """Create empty sessions up to this number."""
         await self._made(self.subject.create, size, stopped)
 
     async def fill(self, size: int, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Let there be so many sessions, the new ones with a message."""
+        """Create sessions with one message up to this number."""
 
         async def make(key: str) -> None:
             await self.subject.create(key)
@@ -84,7 +84,7 @@ class FilledSubject:
         await self._made(make, size, stopped)
 
     async def lengthen(self, size: int, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Let the long log be so long."""
+        """Extend the long log to this length."""
         while self._frames < size and not stopped():
             some = min(size - self._frames, _BATCH)
             await self.subject.append_many(_LONG, [self._message] * some)
@@ -92,18 +92,18 @@ class FilledSubject:
             await asyncio.sleep(0)
 
     async def memory_used(self) -> int:
-        """Bytes in memory, of the server or else of this process."""
+        """Return the bytes in memory of the server, or else of this process."""
         there = await self.subject.memory_used()
         return rss_bytes() if there is None else there
 
     async def read_all(self) -> None:
-        """Get each session once: the first get after a change may cost more than the next ones,
-        and a large subject would be asked for first ones only."""
+        """Get each session once: the first get after a change may cost more, and on a large
+        subject most gets would be first ones."""
         if Work.GET in self.offers:
             await self._each(self.subject.get, map(_name, range(self._sessions)))
 
     async def settle(self, size: int) -> None:
-        """Make the long log anew if what was measured has made it half as long again."""
+        """Make the long log anew if measuring has made it half as long again."""
         if self._frames > size * 3 // 2 and Work.DELETE in self.offers:
             await self.subject.delete(_LONG)
             await self.subject.create(_LONG)
@@ -111,7 +111,7 @@ class FilledSubject:
             await self.lengthen(size)
 
     def keys(self, many: int, *, long: bool) -> list[str]:
-        """Whom to ask: sessions by chance, or the one of the long log."""
+        """Return random sessions, or the one with the long log."""
         if long:
             return [_LONG] * many
         random, sessions = self._random.random, self._sessions
@@ -121,15 +121,15 @@ class FilledSubject:
             self._heat = list(accumulate(rank**-self._skew for rank in range(1, sessions + 1)))
         heat, whole = self._heat, self._heat[-1]
         ranks = (bisect(heat, random() * whole, hi=sessions - 1) for _ in range(many))
-        # Those that are asked for most were not all made one after the other.
+        # The most popular sessions are spread over the order of creation.
         return [_name(rank * _STRIDE % sessions) for rank in ranks]
 
     def call(self, work: Work | None, batch: int) -> Callable[[str], Awaitable[object]]:
-        """Return what does one thing with a session, a sweep for None; `batch` messages at once."""
+        """Return a function that does this work on a session; None means a sweep."""
         subject, message = self.subject, self._message
         if work is None:
             if not isinstance(subject, StoreSubject):
-                raise ValueError("only a store sweeps")
+                raise ValueError("only a store can sweep")
             sweep = subject.sweep
             return lambda _: sweep()
         if batch:

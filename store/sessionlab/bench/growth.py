@@ -1,7 +1,7 @@
-"""Cost against size: sessions, the length of a log, callers, the size of a batch.
+"""Measures cost by size: number of sessions, length of a log, callers, size of a batch.
 
-A cost at one size is measured in turn with the same work on a small subject beside it, and told as
-its ratio to that: what other programs take of the machine meanwhile, they take from both.
+The cost at one size is measured in turns with the same work on a small subject, and reported as
+the ratio of both: other programs on the machine slow down both alike.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ __all__ = ["MAX_SESSIONS", "fit_exponent", "measure_growth", "sizes_up_to"]
 
 MAX_SESSIONS = 1_000_000
 _MAX_LISTED = 100_000
-"""A list of more is a matter of seconds, and its growth is known by then."""
+"""A larger list takes seconds, and its growth is known by then."""
 _CALLERS = (1, 8, 64, 512, 4_096, 10_000)
 _BATCHES = (1, 4, 16, 64, 256, 1_024)
 _ONE_SESSION = (Work.GET, Work.TOUCH, Work.APPEND, Work.READ, Work.SET, Work.MODIFY)
 _CREATE_DELETE = (Work.CREATE, Work.DELETE)
 _ENOUGH = 8 * 1024**2
-"""Bytes a process or server must have grown by before they are shared out among what it holds."""
+"""Minimum growth in bytes of a process or server before bytes per item are computed."""
 
 
 class _Stopped(Exception):
-    """It was asked to end."""
+    """A stop was requested."""
 
 
 async def measure_growth(
@@ -44,11 +44,11 @@ async def measure_growth(
     tell: Callable[[str], object] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[Growth, tuple[str, ...]]:
-    """Measure a subject at sizes up to `max_size`; return that and what it lacks.
+    """Measure a subject at sizes up to `max_size`; return the growth and its limitations.
 
-    `make` makes an empty subject of a name; `alone` says that all names are one place, so that none
-    can be beside another; `skew` is Zipf's exponent for whom is asked. When `stopped` says so, what
-    was measured until then is returned.
+    `make` makes an empty subject with a name. `alone` means that all names share one place, so
+    there is no second subject to compare with. `skew` is the Zipf exponent of session popularity.
+    When `stopped` returns True, the results so far are returned.
     Raises `ValueError` for a size below 1,000, and what the subject raises.
     """
     measuring = _Measuring(make, max_size, alone=alone, skew=skew, tell=tell, stopped=stopped)
@@ -58,9 +58,9 @@ async def measure_growth(
 
 
 def sizes_up_to(maximum: int, /) -> list[int]:
-    """Return sizes from 1,000, two a decade. Raises `ValueError` for less."""
+    """Return sizes from 1,000, two per decade. Raises `ValueError` for less."""
     if maximum < SMALLEST:
-        raise ValueError(f"a size is at least {SMALLEST:,}")
+        raise ValueError(f"a size must be at least {SMALLEST:,}")
     steps = int(2 * math.log10(maximum / SMALLEST) + 1e-9)
     sizes = [round(SMALLEST * 10 ** (step / 2)) for step in range(steps + 1)]
     return [*sizes, maximum] if sizes[-1] < 0.9 * maximum else [*sizes[:-1], maximum]
@@ -76,7 +76,7 @@ def fit_exponent(points: Sequence[Point], /) -> float | None:
 
 
 class _Measuring:
-    """The measurements, in their order: what must not see a full process comes first."""
+    """The measurements in their order; those that need an empty process come first."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class _Measuring:
         self.limitations: tuple[str, ...] = ()
 
     def result(self) -> Growth:
-        """What is known by now."""
+        """Return the results so far."""
         return Growth(
             curves=tuple(
                 Curve(what, over, tuple(points), fit_exponent(points))
@@ -111,7 +111,7 @@ class _Measuring:
         )
 
     async def all(self) -> None:
-        """Memory, callers and batches, and then what grows."""
+        """Measure memory, callers and batches, then growth."""
         if not self._alone:
             async with FilledSubject(self._make("memory"), small=False) as filled:
                 await self._memory(filled)

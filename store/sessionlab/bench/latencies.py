@@ -1,4 +1,4 @@
-"""Latencies in HDR histograms: three digits from a nanosecond to an hour, whatever their number."""
+"""Latencies in HDR histograms: three digits, from a nanosecond to an hour."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CURVE = (
 
 
 class _Counts(Protocol):
-    """What is used of `hdrh`, which has no annotations."""
+    """The part of `hdrh` that is used; the package has no annotations."""
 
     total_count: int
 
@@ -37,7 +37,7 @@ class Histogram:
     """Counts of latencies in nanoseconds."""
 
     def __init__(self) -> None:
-        # By name: the package says nothing about its types.
+        # By name: the package has no types.
         made = import_module("hdrh.histogram").HdrHistogram
         self._counts = cast("_Counts", made(1, _HOUR, 3))
 
@@ -45,20 +45,20 @@ class Histogram:
         return self._counts.total_count
 
     def record(self, nanoseconds: Iterable[int], /) -> None:
-        """Count them; what is longer than an hour counts as an hour."""
+        """Count latencies; more than an hour counts as an hour."""
         for value, count in Counter(nanoseconds).items():
             self._counts.record_value(min(max(value, 1), _HOUR), count)
 
     def add(self, other: Histogram, /) -> None:
-        """Count what another one has counted."""
+        """Add the counts of another histogram."""
         self._counts.add(other._counts)
 
     def encoded(self) -> str:
-        """Return it in the compressed form that all implementations of HDR histograms read."""
+        """Return the compressed form that all implementations of HDR histograms read."""
         return self._counts.encode().decode("ascii")
 
     def add_encoded(self, text: str, /) -> None:
-        """Count what is in that form."""
+        """Add the counts of a histogram in that form."""
         self._counts.decode_and_add(text.encode("ascii"))
 
     def latency(self) -> LatencySummary | None:
@@ -71,7 +71,7 @@ class Histogram:
             return counts.get_value_at_percentile(percentile) / 1_000
 
         p50, p90, p99, p999, p9999 = map(micros, _QUANTILES)
-        # Beyond the last of so many values a percentile says nothing but the largest again.
+        # Beyond the last value, a percentile only repeats the maximum.
         known = [each for each in _CURVE if (100 - each) / 100 * counts.total_count >= 1]
         return LatencySummary(
             count=counts.total_count,

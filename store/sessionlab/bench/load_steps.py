@@ -1,4 +1,4 @@
-"""What callers will do, chosen before the clock runs: choosing costs nothing while it does."""
+"""Chooses the calls of a load before the clock starts, so that choosing is not measured."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from .subject import Work
 __all__ = ["LoadStep", "unsupported_works", "choose_steps"]
 
 _COUNT, _MAX = 16_384, 262_144
-"""As many as there are sessions, within these: so that a large store is asked all over."""
+"""Bounds of the number of steps, which is the number of sessions: all of a store is used."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadStep:
-    """One thing to do."""
+    """One call to make."""
 
     work: Work
     place: int
-    """Which of the sessions, by its number."""
+    """Number of the session."""
     payload: bytes
 
 
 def unsupported_works(mix: str, offers: Collection[Work], /) -> tuple[Work, ...]:
-    """Return what a mix has and a subject does not offer; it is run without."""
+    """Return the operations of a mix that a subject does not offer; it is run without them."""
     return tuple(work for work in MIXES[mix].shares if work not in offers)
 
 
 def choose_steps(load: Load, offers: Collection[Work], /, *, seed: int) -> list[LoadStep]:
-    """Choose, the same for the same seed. Raises `ValueError` when nothing of it is offered."""
+    """Choose steps from a seed. Raises `ValueError` when no operation of the mix is offered."""
     random = Random(seed)  # noqa: S311 - a load, no secret
     shares = {work: n for work, n in MIXES[load.mix].shares.items() if work in offers}
     if not shares:
-        raise ValueError(f"it offers nothing of the mix {load.mix}")
+        raise ValueError(f"it offers no operation of the mix {load.mix}")
     payloads = {size: make_message(size) for size in load.sizes}
     works = _works(shares, random, max(_COUNT, min(load.sessions, _MAX)))
     heat = list(accumulate(1 / rank**load.skew for rank in range(1, load.sessions + 1)))
@@ -53,7 +53,7 @@ def choose_steps(load: Load, offers: Collection[Work], /, *, seed: int) -> list[
 
 
 def _works(shares: dict[Work, int], random: Random, count: int) -> list[Work]:
-    """Each work as often as its share says, but once at least: what is rare comes too."""
+    """Return each operation in proportion to its share, but at least once."""
     whole = sum(shares.values())
     works: list[Work] = []
     for work, share in shares.items():

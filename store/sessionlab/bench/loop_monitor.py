@@ -1,4 +1,4 @@
-"""What a loop suffers while it is measured: gaps, garbage collections, a queue."""
+"""Watches an event loop while it is measured: gaps, garbage collections, queue depth."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TICK = 0.001
 
 
 class LoopMonitor:
-    """A context: while it lasts, it wakes every millisecond and notes how late it was woken."""
+    """A context manager: it wakes every millisecond and records how late it was woken."""
 
     def __init__(self, depth: Callable[[], int | None] = lambda: None) -> None:
         self._depth = depth
@@ -24,11 +24,11 @@ class LoopMonitor:
         self._due = 0
         self._collecting = 0
         self.longest = 0
-        """Nanoseconds that the loop was late at most."""
+        """Longest delay of the loop in nanoseconds."""
         self.deepest: int | None = None
-        """What `depth` returned at most."""
+        """Largest value that `depth` returned."""
         self.pauses = self.longest_pause = self.paused = 0
-        """Garbage collections: how many, the longest and all of them in nanoseconds."""
+        """Garbage collections: their number, and the longest and total pause in nanoseconds."""
 
     def __enter__(self) -> LoopMonitor:
         gc.callbacks.append(self._collects)
@@ -39,7 +39,7 @@ class LoopMonitor:
         gc.callbacks.remove(self._collects)
         if self._timer is not None:
             self._timer.cancel()
-        # What began and has not ended: the loop may have been held up until this moment.
+        # Include a gap that has not ended yet.
         self.longest = max(self.longest, perf_counter_ns() - self._due)
 
     def _wait(self) -> None:
@@ -64,7 +64,7 @@ class LoopMonitor:
 
 
 def rss_bytes() -> int:
-    """Return the memory this process holds, or what it held at most where only that is told."""
+    """Return the memory of this process, or its maximum where only that is known."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

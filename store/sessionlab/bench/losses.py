@@ -1,4 +1,4 @@
-"""What was acknowledged, and what is there: the difference is the price of some speeds."""
+"""Compares what was acknowledged with what is stored."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ NOTHING_STORED = Stored(0, 0, 0, 0, 0, 0, 0, checked=True)
 
 
 def compare_stored(reports: Sequence[RoundReport], found: StoredReport | None, /) -> Stored:
-    """Compare, session by session, what all processes of a round were promised with what is there.
+    """Compare acknowledged and stored messages and updates of a round, session by session.
 
-    Messages that were to be there before the round were promised as well.
-    What failed may have been stored or not: only what is missing beyond that is lost, and only
-    what is there beyond that is extra.
+    Initial messages count as acknowledged. A failed call may be stored or not, so only what is
+    missing beyond failed calls is lost, and only what is there beyond them is extra.
     """
     messages, maybe_messages = _sum_by_session(reports, Work.APPEND)
     updates, maybe_updates = _sum_by_session(reports, Work.MODIFY)
@@ -40,7 +39,7 @@ def compare_stored(reports: Sequence[RoundReport], found: StoredReport | None, /
 
 
 def add_stored(one: Stored, other: Stored, /) -> Stored:
-    """Return the sum of two rounds."""
+    """Add two rounds."""
     return Stored(
         messages=one.messages + other.messages,
         lost_messages=one.lost_messages + other.lost_messages,
@@ -54,26 +53,26 @@ def add_stored(one: Stored, other: Stored, /) -> Stored:
 
 
 def describe_losses(stored: Stored, /) -> tuple[str, bool]:
-    """Say what is there in a few words, and whether that is an alarm."""
+    """Return a short text about losses, and whether it is an alarm."""
     if not stored.checked:
-        return "not looked at", False
-    said: list[str] = []
+        return "not checked", False
+    texts: list[str] = []
     for what, whole, lost, extra in (
         ("messages", stored.messages, stored.lost_messages, stored.extra_messages),
         ("updates", stored.updates, stored.lost_updates, stored.extra_updates),
     ):
         if lost:
-            said.append(f"lost {lost:,} of {whole:,} {what}")
+            texts.append(f"lost {lost:,} of {whole:,} {what}")
         if extra:
-            said.append(f"{extra:,} {what} too many")
-    if said:
-        return ", ".join(said), True
+            texts.append(f"{extra:,} {what} too many")
+    if texts:
+        return ", ".join(texts), True
     perhaps = f", {stored.unknown:,} unknown" if stored.unknown else ""
     return f"all {stored.messages + stored.updates:,}{perhaps}", False
 
 
 def has_losses(result: BenchResult, /) -> bool:
-    """Whether anything acknowledged is not there, or is there more often than asked for."""
+    """Return whether anything acknowledged is missing, or stored more than once."""
     return any(
         describe_losses(each.stored)[1] for subject in result.subjects for each in subject.measured
     )

@@ -1,4 +1,4 @@
-"""What callers ask for, and how often: mixes as they are in recordings of real conversations."""
+"""Mixes of operations, as in recordings of real conversations."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["MIXES", "Mix"]
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """How often each work is asked for, in 10,000."""
+    """The frequency of each operation, out of 10,000."""
 
     name: str
     summary: str
     shares: Mapping[Work, int]
     skew: float
-    """Zipf's exponent: 0 is even, with 1 the busiest of 1,000 sessions gets a seventh of it all."""
+    """Zipf exponent: 0 is uniform; with 1, the busiest of 1,000 sessions gets a seventh of all."""
 
 
 def _mix(name: str, summary: str, skew: float, **shares: int) -> Mix:
-    """A mix of shares by the name of their work."""
+    """Make a mix from the shares of named operations."""
     return Mix(name, summary, MappingProxyType({Work(work): n for work, n in shares.items()}), skew)
 
 

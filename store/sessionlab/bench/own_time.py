@@ -1,8 +1,8 @@
-"""Time without what other programs took: what a quiet machine would have needed.
+"""Elapsed time minus the time that other programs took: the time on a quiet machine.
 
-Linux counts, for each thread, the nanoseconds in which it ran, and those in which it could have run
-and was not let. The latter are left out where one thread did all the work; where several did, one
-may have run while another waited, and the clock is all there is. Waiting for a disk always counts.
+Linux counts for each thread how long it ran and how long it waited for a processor. The waiting is
+subtracted if one thread did all the work. With several threads, one may have run while another
+waited, so the plain clock is used. Waiting for a disk always counts.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ __all__ = ["OwnTime"]
 
 _TASKS = "/proc/self/task"
 _ALONE = 0.05
-"""Of the time this thread ran: others that ran for less had no part in it."""
+"""Share of the time of this thread: threads that ran for less did no part of the work."""
 
 
 class OwnTime:
-    """A stopwatch of one thread: `lap` says how long it was since it was made, in nanoseconds."""
+    """A stopwatch of one thread: `lap` returns the nanoseconds since it was made."""
 
     __slots__ = ("_before", "_begun", "_ran", "_thread")
 
@@ -30,9 +30,9 @@ class OwnTime:
         self._begun = perf_counter_ns()
 
     def lap(self) -> int:
-        """Return nanoseconds; on other systems than Linux those of the clock."""
+        """Return nanoseconds; on systems other than Linux, those of the clock."""
         took = perf_counter_ns() - self._begun
-        # The system brings what it says of the thread that runs up to date only now and then.
+        # The system updates its statistics of a running thread only now and then.
         ran = thread_time_ns() - self._ran
         waited = others = 0
         for thread, (now_ran, now_waited) in _threads().items():
@@ -41,12 +41,12 @@ class OwnTime:
                 waited = now_waited - before_waited
             else:
                 others += now_ran - before_ran
-        # What it ran for is the least that it can have needed.
+        # The result is never less than the time that this thread ran.
         return took if others > _ALONE * ran else min(took, max(ran, took - waited))
 
 
 def _threads() -> dict[int, tuple[int, int]]:
-    """For each thread of this process, nanoseconds that it ran and that it waited to run."""
+    """Return the nanoseconds that each thread ran and waited for a processor."""
     found: dict[int, tuple[int, int]] = {}
     try:
         for thread in os.listdir(_TASKS):

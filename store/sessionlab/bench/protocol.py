@@ -1,4 +1,4 @@
-"""What a run and its processes say to each other: a line of JSON each, and nothing that runs."""
+"""Commands and reports between a run and its worker processes: one line of JSON each."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ __all__ = [
 
 
 RUN_FOLDER = "sessionkeeper-bench-"
-"""How the folder of a run begins, in which each target has one; the last process removes it."""
+"""Prefix of the folder of a run; each target has a folder in it. The last process removes it."""
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
-    """The first order: whom to measure."""
+    """The first command: the target to measure."""
 
     target: str
     folder: str
@@ -43,7 +43,7 @@ class Start(msgspec.Struct, frozen=True, tag=True):
 
 
 class Prepare(msgspec.Struct, frozen=True, tag=True):
-    """Open the subject for a round; the first of several also makes its sessions."""
+    """Open the subject for a round; the first process also creates its sessions."""
 
     load: Load
     round: int
@@ -56,42 +56,42 @@ class Measure(msgspec.Struct, frozen=True, tag=True):
 
 
 class Check(msgspec.Struct, frozen=True, tag=True):
-    """Look at what is stored."""
+    """Count what is stored."""
 
 
 class Close(msgspec.Struct, frozen=True, tag=True):
-    """End the round; delete its sessions if they would stay."""
+    """End the round; with `cleanup`, delete its sessions."""
 
     cleanup: bool
 
 
 class Grow(msgspec.Struct, frozen=True, tag=True):
-    """Measure cost over size."""
+    """Measure cost by size."""
 
     max_size: int
     skew: float
 
 
 class Stop(msgspec.Struct, frozen=True, tag=True):
-    """End what is being done now, and answer with what there is."""
+    """Stop the current command and report the results so far."""
 
 
 class OpenReport(msgspec.Struct, frozen=True, tag=True):
-    """Ready."""
+    """The subject is open."""
 
     limitations: tuple[str, ...]
     offers: tuple[str, ...]
 
 
 class RoundReport(msgspec.Struct, frozen=True, tag=True):
-    """What one process measured in one round."""
+    """The measurements of one process in one round."""
 
     seconds: float
     completed: int
     histograms: dict[str, str]
-    """By work, encoded."""
+    """Encoded, by operation."""
     acknowledged: dict[str, list[int]]
-    """Of `append` and `modify`, by the place of their session."""
+    """Of `append` and `modify`, by number of the session."""
     unknown: dict[str, list[int]]
     errors: dict[str, int]
     late: int
@@ -104,21 +104,21 @@ class RoundReport(msgspec.Struct, frozen=True, tag=True):
     rss_before: int
     rss_after: int
     server_grown: int | None
-    """Bytes, since the store was opened; None without a server, and of all but one process."""
+    """Growth in bytes since the store was opened; None without a server, and in other processes."""
 
 
 class StoredReport(msgspec.Struct, frozen=True, tag=True):
-    """Messages and counter of each session; `whole` is False when it was stopped."""
+    """Messages and counter of each session; `whole` is False after a stop."""
 
     appended: list[int]
     counters: list[int]
     before: int
-    """Messages that each of them held when the round began."""
+    """Messages in each session before the round."""
     whole: bool = True
 
 
 class GrowthReport(msgspec.Struct, frozen=True, tag=True):
-    """Cost over size; `whole` is False when it was stopped."""
+    """Cost by size; `whole` is False after a stop."""
 
     growth: Growth
     limitations: tuple[str, ...]
@@ -126,17 +126,17 @@ class GrowthReport(msgspec.Struct, frozen=True, tag=True):
 
 
 class DoneReport(msgspec.Struct, frozen=True, tag=True):
-    """Nothing to tell."""
+    """The command is done."""
 
 
 class FailureReport(msgspec.Struct, frozen=True, tag=True):
-    """It could not be done; one line says why."""
+    """The command failed; `reason` is one line."""
 
     reason: str
 
 
 class ProgressReport(msgspec.Struct, frozen=True, tag=True):
-    """Where it is."""
+    """The current step."""
 
     text: str
 

@@ -1,4 +1,4 @@
-"""What a benchmark found: plain values that the terminal, the page and programs are shown."""
+"""Results of a benchmark: plain values for the terminal, the HTML page and programs."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A number that was measured several times.
+    """A number measured several times.
 
-    From the least to the largest round of a load; the middle half of the turns of a cost.
+    `low` and `high` are the slowest and fastest round of a load, or the quartiles of a cost.
     """
 
     median: float
@@ -34,7 +34,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class LatencySummary:
-    """How long calls took, in microseconds."""
+    """Latencies in microseconds."""
 
     count: int
     p50_us: float
@@ -44,17 +44,17 @@ class LatencySummary:
     p9999_us: float
     max_us: float
     curve: tuple[tuple[float, float], ...]
-    """Percentile and microseconds, as far as there were calls enough to tell."""
+    """Percentile and microseconds, as far as there were enough calls."""
 
     @property
     def p99_over_p50(self) -> float:
-        """How much longer one call in a hundred takes than one in two."""
+        """Ratio of p99 to p50."""
         return self.p99_us / max(self.p50_us, 1e-3)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkResult:
-    """One work of a load."""
+    """One operation of a load."""
 
     work: str
     count: int
@@ -63,20 +63,20 @@ class WorkResult:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What was really stored, beside what was acknowledged."""
+    """What was stored, compared with what was acknowledged."""
 
     messages: int
-    """Acknowledged, with those that each round began with."""
+    """Acknowledged messages, including those before each round."""
     lost_messages: int
     extra_messages: int
-    """There, and never asked for."""
+    """Stored, but never sent."""
     updates: int
     lost_updates: int
     extra_updates: int
     unknown: int
-    """Messages and updates that failed or were given up: they may be there or not."""
+    """Messages and updates that failed or were abandoned: they may be stored or not."""
     checked: bool
-    """False when a run was interrupted before it could look."""
+    """False when the run was interrupted before the check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,39 +89,39 @@ class LoadResult:
     latency: LatencySummary | None
     works: tuple[WorkResult, ...]
     left_out: tuple[str, ...]
-    """Works of the mix that the subject does not offer."""
+    """Operations of the mix that the subject does not offer."""
     stall_ms: float
-    """The longest time in which the loop served nobody else."""
+    """Longest time in which the event loop served nothing else."""
     gc_pauses: int
     gc_longest_ms: float
     gc_share: float
     """Of the time, 0 to 1."""
     mailbox_depth: int | None
-    """The deepest that was seen; None without a mailbox."""
+    """Largest depth seen; None without a mailbox."""
     rss_mb: float
-    """Of all processes at the end of a round, the largest."""
+    """Memory of all processes at the end of a round, the largest."""
     rss_grown_mb: float
-    """Since the round began."""
+    """Growth during a round."""
     server_mb: float | None
-    """What its server holds more than before the round, at most; None without one."""
+    """Growth of its server during a round, the largest; None without a server."""
     errors: dict[str, int]
-    """By the name of their class."""
+    """Number of errors by class name."""
     late: int
-    """Arrivals that came and were never begun: counted with the time they waited."""
+    """Arrivals that were never started; their waiting counts as latency."""
     ended_early: bool
-    """A round reached the most bytes a round may hold."""
+    """A round reached the maximum bytes of a round."""
     stored: Stored
 
     @property
     def memory(self) -> str:
-        """`59 MB`, and with a server `59 + 14 MB`: what the round has added there."""
+        """`59 MB`, or `59 + 14 MB` with the growth of a server."""
         there = "" if self.server_mb is None else f" + {self.server_mb:,.0f}"
         return f"{self.rss_mb:,.0f}{there} MB"
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The cost at one size, in microseconds a call or a message."""
+    """The cost at one size, in microseconds per call or message."""
 
     size: int
     cost: Spread
@@ -129,35 +129,35 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Cost over size."""
+    """Cost by size."""
 
     what: str
     over: str
     """`sessions`, `frames`, `callers` or `batch`."""
     points: tuple[Point, ...]
     exponent: float | None
-    """Of the fitted power of the size; None with less than two points."""
+    """Exponent of the fitted power of the size; None with fewer than two points."""
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How a subject fares as it grows."""
+    """How the cost of a subject grows with its size."""
 
     curves: tuple[Curve, ...]
     session_bytes: float | None
-    """Memory of the process for a session; None when it did not grow enough to tell."""
+    """Bytes of memory per session; None when the process grew too little to measure."""
     frame_bytes: float | None
-    """The same of a message of `frame_payload` bytes."""
+    """Bytes of memory per message of `frame_payload` bytes."""
     frame_payload: int
     stall_ms: float
-    """The longest in all of it."""
+    """Longest gap of the event loop."""
     skew: float = 0.0
-    """Zipf's exponent for which sessions were asked for; 0 is even."""
+    """Zipf exponent of session popularity; 0 is uniform."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectResult:
-    """One subject."""
+    """Results of one subject."""
 
     name: str
     limitations: tuple[str, ...]
@@ -167,7 +167,7 @@ class SubjectResult:
 
 @dataclass(frozen=True, slots=True)
 class BenchResult:
-    """All of a run."""
+    """Results of a whole run."""
 
     subjects: tuple[SubjectResult, ...]
     loop: str

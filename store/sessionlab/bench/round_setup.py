@@ -1,4 +1,4 @@
-"""What a round begins and ends with: sessions are made, looked at and deleted."""
+"""Setup and teardown of a round: create sessions, count what is stored, delete."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _AT_ONCE = 64
 
 
 def initial_messages(subject: Subject, load: Load, /) -> int:
-    """Return how many messages each session holds before it is asked for anything."""
+    """Return the messages in each session before the load."""
     return load.frames if Work.APPEND in subject.offers else 0
 
 
 async def fill(
     subject: Subject, load: Load, keys: Sequence[str], /, *, stopped: Callable[[], bool]
 ) -> None:
-    """Make the sessions, with the messages that are to be there before; until `stopped` says so."""
+    """Create the sessions with their initial messages, until `stopped` returns True."""
     messages = [make_message(load.sizes[0])] * initial_messages(subject, load)
 
     async def make(key: str) -> None:
@@ -39,9 +39,9 @@ async def fill(
 async def count_all_stored(
     subject: Subject, keys: Sequence[str], /, *, before: int, stopped: Callable[[], bool]
 ) -> StoredReport:
-    """Look at each session, which held so many messages `before`; until `stopped` says so.
+    """Count the content of each session, until `stopped` returns True.
 
-    A session that is not there any more holds nothing.
+    `before` is the number of initial messages. A missing session counts as empty.
     """
 
     async def stored_or_nothing(key: str) -> StoredContent:
@@ -59,7 +59,8 @@ async def count_all_stored(
 
 
 async def end_round(subject: Subject, keys: Sequence[str], /, *, cleanup: bool, last: bool) -> None:
-    """Close it. With `cleanup` its sessions go before that, or afterwards all of a place apart."""
+    """Close the subject. With `cleanup`, delete its sessions before, or a whole isolated place
+    afterwards."""
 
     async def delete(key: str) -> None:
         with suppress(SessionNotFound):

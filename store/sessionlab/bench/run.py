@@ -1,4 +1,4 @@
-"""A whole run: every subject under every load, in turn, and what became of it."""
+"""A whole run: every subject under every load, in turns."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ __all__ = ["BenchPlan", "ProgressCallback", "run_benchmark"]
 
 
 class ProgressCallback(Protocol):
-    """Is told where a run is."""
+    """Receives the current step of a run."""
 
     def __call__(self, text: str, /, *, done: int, total: int) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
 class BenchPlan:
-    """What is measured: every target under every load in so many rounds, or its growth."""
+    """What to measure: every target under every load in a number of rounds, or its growth."""
 
     targets: tuple[Target, ...]
     loads: tuple[Load, ...]
@@ -55,24 +55,26 @@ class BenchPlan:
     loop: str
     workers: int = 1
     growth: int | None = None
-    """The largest size; None for loads."""
+    """The largest size for growth; None for loads."""
     half: bool = False
-    """Then an open loop for each target, at half of the highest throughput that it has shown."""
+    """Afterwards an open loop for each target, at half of its peak throughput."""
 
     def __post_init__(self) -> None:
         if not self.targets or not self.loads or self.rounds < 1 or self.workers < 1:
-            raise ValueError("at least one target, one load, one round and one process")
+            raise ValueError(
+                "a plan needs at least one target, one load, one round and one process"
+            )
         alone = [target.name for target in self.targets if not target.shared]
         if self.workers > 1 and alone:
-            raise ValueError(f"{alone[0]} lives in one process: it cannot have {self.workers}")
+            raise ValueError(f"{alone[0]} cannot be shared by {self.workers} processes")
 
 
 def _ignore_progress(text: str, /, *, done: int, total: int) -> None:
-    """Nobody wants to know where it is."""
+    """Ignore progress."""
 
 
 class _TargetProgress:
-    """What is known of a target so far."""
+    """The rounds of a target so far."""
 
     def __init__(self, target: Target, worker_pool: WorkerPool) -> None:
         self.target, self.worker_pool = target, worker_pool
@@ -80,7 +82,7 @@ class _TargetProgress:
         self.offers: tuple[str, ...] = ()
         self.rounds: dict[Load, list[Round]] = {}
         self.begun = 0
-        """Rounds."""
+        """Number of rounds begun."""
         self.growth: Growth | None = None
 
 
@@ -90,11 +92,11 @@ def run_benchmark(
     tell: ProgressCallback | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> BenchResult:
-    """Measure, and return what there is when `stopping` says so.
+    """Measure, until `stopping` returns True, and return the results.
 
-    Each target has processes of its own, and the targets take turns, round by round: what other
-    programs take of the machine meanwhile, they take from all. Raises `MeasurementFailed`, which
-    keeps what was measured until then.
+    Each target has processes of its own, and the targets take turns, round by round, so other
+    programs on the machine slow down all of them alike. Raises `MeasurementFailed`, which keeps the
+    results so far.
     """
     begun = perf_counter()
     tell = tell or _ignore_progress
@@ -131,7 +133,7 @@ def run_benchmark(
         versions=_versions(),
         machine=f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",
     )
-    if failed is None or stopping():  # who was stopped may not be able to end as it should
+    if failed is None or stopping():  # a stopped worker may fail while it ends
         return result
     if any(each.measured or each.growth for each in result.subjects):
         failed.partial_result = result
@@ -145,13 +147,13 @@ def _run_loads(
     tell: ProgressCallback,
     stopping: Callable[[], bool],
 ) -> None:
-    """Put each under as many loads of its own, round by round in turn."""
+    """Run the loads of each target, round by round in turns."""
     total = sum(map(len, loads)) * plan.rounds
     number = 0
     for at_once in zip_longest(*loads):
         turns = [pair for pair in zip(progress, at_once, strict=True) if pair[1] is not None]
         for turn in range(plan.rounds):
-            # Whoever is first has a colder machine: each is first in its turn.
+            # The first one has a colder machine, so each is first in turn.
             for each, load in [*turns[turn % len(turns) :], *turns[: turn % len(turns)]]:
                 if stopping():
                     return
@@ -163,9 +165,9 @@ def _run_loads(
 
 
 def _halves(each: _TargetProgress) -> list[Load]:
-    """For each number of sessions, half of the most that it did in a second, in an open loop.
+    """Return an open loop at half the peak throughput for each number of sessions.
 
-    Nothing for one that did nothing.
+    Returns none for a target that completed nothing.
     """
     maximum: dict[int, tuple[float, Load]] = {}
     for load, rounds in each.rounds.items():
@@ -176,9 +178,9 @@ def _halves(each: _TargetProgress) -> list[Load]:
 
 
 def _run_round(each: _TargetProgress, load: Load, stopping: Callable[[], bool]) -> Round | None:
-    """A round is a whole life of a store: opened, filled, asked, looked at, closed.
+    """Run one round, the whole life of a store: open, fill, measure, check, close.
 
-    None when somebody wanted to stop before anything of it was measured.
+    Returns None after a stop before anything was measured.
     """
     worker_pool, number = each.worker_pool, each.begun
     each.begun += 1

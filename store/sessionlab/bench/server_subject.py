@@ -1,4 +1,4 @@
-"""The subject that is a store on a Redis or Valkey server, which others may be using as well."""
+"""A store on a Redis or Valkey server, which may hold other data too."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _AT_ONCE = 1_000
 
 
 class ServerSubject(StoreSubject):
-    """A store under a prefix of its own, of which `clear` leaves nothing.
+    """A store under a prefix of its own; `clear` deletes all its keys.
 
-    Whatever else is on the server is never touched.
+    Other keys of the server are never touched.
     """
 
     is_isolated: ClassVar[bool] = True
@@ -34,7 +34,7 @@ class ServerSubject(StoreSubject):
         self._prefix = prefix
 
     async def memory_used(self) -> int | None:
-        """Ask the server, all primaries of a cluster, how much memory its data takes."""
+        """Return the memory that the server uses, or all primaries of a cluster."""
         client = self._client()
         try:
             if self._cluster:
@@ -45,11 +45,11 @@ class ServerSubject(StoreSubject):
             await client.aclose()
 
     async def clear(self) -> None:
-        """Delete all keys of the prefix, on all nodes: those that a store needs for itself too."""
+        """Delete all keys of the prefix on all nodes."""
         client = self._client()
         try:
             keys: list[bytes] = []
-            # Braces mean nothing in a pattern, and nothing else in a prefix of ours does.
+            # Braces have no meaning in a pattern, and our prefix has no other special character.
             async for key in client.scan_iter(match=f"{{{self._prefix}:*", count=_AT_ONCE):
                 keys.append(key)
                 if len(keys) == _AT_ONCE:

@@ -1,4 +1,4 @@
-"""The subject that is a store of this library, whichever: a URL, a design, a class of one's own."""
+"""Any store of this library as a subject: a URL, a design, or a class of your own."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ LIMITS = StoreLimits(
     max_total_bytes=2 * MAX_STORED_BYTES,
     max_metadata_bytes=4 * 1024**2,
 )
-"""What bounds a load is the load; a store that refuses would be measured at refusing."""
+"""Limits above those of any load: refusals must not be measured."""
 
 _PAGE = 1_000
 
 
 class StoreSubject(Subject):
-    """An `AtomicSessionStore`: every work is one of its operations, and atomic."""
+    """An `AtomicSessionStore`: every work is one atomic operation."""
 
     name: ClassVar[str] = "store"
     offers: ClassVar[frozenset[Work]] = frozenset(Work)
@@ -47,12 +47,12 @@ class StoreSubject(Subject):
 
     @property
     def more_limitations(self) -> tuple[str, ...]:
-        """What an open store says that it does not keep."""
+        """Limitations that the open store declares."""
         memory = self.store.guarantees.durability is Durability.MEMORY
         return ("no durability",) if memory else ()
 
     def depth(self) -> int | None:
-        """How many commands wait for the owner, in its mailbox and in line; None without one."""
+        """Return the number of commands that wait for the owner; None without an owner."""
         mailbox = self.store.mailbox
         return None if mailbox is None else mailbox.depth + mailbox.waiting
 
@@ -99,11 +99,11 @@ class StoreSubject(Subject):
         await self.store.modify_session(key, _one_more)
 
     async def sweep(self) -> None:
-        """Look for sessions that have been idle for a day: there are none."""
+        """Expire sessions that were idle for a day: there are none."""
         await self.store.expire_sessions(idle=86_400.0)
 
     async def count_stored(self, key: str) -> StoredContent:
-        """Read the whole log: a count that is kept beside it might say anything."""
+        """Read the whole log: a separate count could be wrong."""
         counted = after = 0
         while frames := await self.store.read_frames(key, after=after, limit=_PAGE):
             counted += len(frames)

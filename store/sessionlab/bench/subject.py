@@ -1,4 +1,4 @@
-"""What is measured: a store or a peer, behind the few things a load does to it."""
+"""The interface of what is measured: a store or a peer, with the operations of a load."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["StoredContent", "Subject", "Work"]
 
 
 class Work(StrEnum):
-    """What a load asks for."""
+    """The operations of a load."""
 
     CREATE = "create"
     GET = "get"
@@ -27,37 +27,37 @@ class Work(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredContent:
-    """What a session really holds at the end of a run."""
+    """What a session holds at the end of a round."""
 
     appended: int
     """Messages in its log."""
     counter: int
-    """What `modify` has counted."""
+    """The counter of `modify`."""
 
 
 class Subject(ABC):
-    """What is measured: a store or a peer, behind the few things a load does to it.
+    """A store or a peer, with the operations of a load.
 
-    A method that is not offered raises `NotImplementedError`; `offers` says which are. Everything
-    else that a method raises is an error of the run, counted and shown.
+    `offers` names the operations that work; the others raise `NotImplementedError`. Any other error
+    is counted and shown.
     """
 
     name: ClassVar[str]
     offers: ClassVar[frozenset[Work]]
-    """What it can do at all."""
+    """The operations that it offers."""
     is_isolated: ClassVar[bool] = False
-    """It is in a place that outlives the run and is nobody else's: `clear` deletes all of it."""
+    """Its place outlives the run and holds nothing else: `clear` deletes all of it."""
     limitations: ClassVar[tuple[str, ...]] = ()
     """What it does not do: "no atomicity", "no durability", "order lost"."""
 
     async def open(self) -> None:  # noqa: B027 - most have nothing to do
-        """Get ready; called once, on the loop that measures."""
+        """Open it; called once, on the event loop that measures."""
 
     async def aclose(self) -> None:  # noqa: B027 - the same
-        """Let go of everything that `open` took."""
+        """Close it."""
 
     async def create(self, key: str) -> None:
-        """Make a session that is not there."""
+        """Create a session."""
         raise NotImplementedError
 
     async def get(self, key: str) -> object:
@@ -65,24 +65,24 @@ class Subject(ABC):
         raise NotImplementedError
 
     async def touch(self, key: str) -> None:
-        """Note that the session is in use, and nothing more."""
+        """Mark the session as in use."""
         raise NotImplementedError
 
     async def set(self, key: str, payload: bytes) -> None:
-        """Replace the session's state; the counter of `modify` may go with it."""
+        """Replace the state of the session; this may reset the counter of `modify`."""
         raise NotImplementedError
 
     async def append(self, key: str, payload: bytes) -> None:
-        """Add one message of so many bytes to the log of the session."""
+        """Append one message to the log of the session."""
         raise NotImplementedError
 
     async def append_many(self, key: str, payloads: Sequence[bytes]) -> None:
-        """Add messages to the log, as one operation where it can."""
+        """Append messages to the log, in one operation where possible."""
         for payload in payloads:
             await self.append(key, payload)
 
     async def read(self, key: str, limit: int) -> int:
-        """Read at most so many messages of the session; return how many came."""
+        """Read at most `limit` messages of the session; return how many were read."""
         raise NotImplementedError
 
     async def list(self) -> int:
@@ -94,24 +94,24 @@ class Subject(ABC):
         raise NotImplementedError
 
     async def modify(self, key: str) -> None:
-        """Add one to the counter in the session's state.
+        """Increment the counter in the state of the session.
 
-        Where there is no atomic way: read, await once, write, as a program would that asks
-        somebody in between.
+        Without an atomic way: read, await once, write, as a program that calls a service in
+        between.
         """
         raise NotImplementedError
 
     async def memory_used(self) -> int | None:
-        """Say how many bytes a server holds in memory; None where there is no server."""
+        """Return the memory in bytes that a server uses; None without a server."""
         return None
 
     async def clear(self) -> None:
-        """Delete all that was made in a place that is `is_isolated`; asked after `aclose`."""
+        """Delete everything in an isolated place; called after `aclose`."""
         raise NotImplementedError
 
     async def count_stored(self, key: str) -> StoredContent:
-        """Say what the session really holds; asked at the end, and never timed.
+        """Return what the session holds; called at the end, and not measured.
 
-        Raises `LookupError` when it is not there.
+        Raises `LookupError` when the session is missing.
         """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What `--store` names: a URL, a design of the lab, a file in a temporary folder, a peer."""
+"""What `--store` names: a URL, a design, a file in a temporary folder, or a peer."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ _FILES = {"sqlite": "disk", "sqlite-os": "os"}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something to measure, by name."""
+    """A store or peer to measure."""
 
     spec: str
-    """As it was asked for; it may hold a password."""
+    """As given by the user; it may contain a password."""
     name: str
-    """As it is shown."""
+    """As shown; without a password."""
     shared: bool
-    """Several processes can use one."""
+    """Several processes can use it."""
     outlives_run: bool
-    """It outlives the run, so what the run made in it is deleted."""
+    """It outlives the run, so the run deletes what it made."""
     isolated: bool = True
-    """Each place is apart from the others; else all of them are one."""
+    """Its places are separate; otherwise all places are one."""
 
 
 def parse_target(text: str, /, *, new: bool = True) -> Target:
-    """Return what a name stands for; a file that it names must be `new`.
+    """Parse a name; with `new`, a file that it names must not exist.
 
-    Raises `ValueError` with one clear line.
+    Raises `ValueError` with a text of one line.
     """
     if text == "memory":
         return Target("memory://", "memory", shared=False, outlives_run=False)
@@ -56,27 +56,27 @@ def parse_target(text: str, /, *, new: bool = True) -> Target:
     if "://" in text:
         return _of_url(text, new=new)
     if ":" in text and any(sign in text for sign in "/@"):
-        raise ValueError("no URL, and no module:Class")  # not shown: it may hold a password
+        raise ValueError("neither a URL nor module:Class")  # not shown: it may contain a password
     if ":" in text:
         find_subject_class(text)
         return Target(text, text, shared=False, outlives_run=False)
-    # Not before: it brings all that checks designs, and most processes that measure need none.
+    # Late: this imports the checker, and most measuring processes do not need it.
     from ..designs import DESIGNS
 
     if text in DESIGNS:
         return Target(text, text, shared=False, outlives_run=False)
     known = [*dict.fromkeys(("memory", *_FILES, *DESIGNS, *PEERS))]
     near = get_close_matches(text, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}, and URLs"
-    raise ValueError(f"no store is called {text!r}; {hint}")
+    hint = f"did you mean {near[0]}?" if near else f"expected a URL or one of {', '.join(known)}"
+    raise ValueError(f"unknown store {text!r}; {hint}")
 
 
 def make_subject(
     target: Target, folder: Path, /, *, place: str = "store", run: str = "bench"
 ) -> Subject:
-    """Make the subject; `place` tells several of a target apart, and `run` those of several runs.
+    """Make the subject. `place` separates subjects of one target, and `run` those of several runs.
 
-    Raises `ValueError` for what cannot be made here, and what making it raises.
+    Raises `ValueError` if it cannot be made here, and what making it raises.
     """
     spec = target.spec
     if spec in _FILES:
@@ -113,7 +113,7 @@ def find_subject_class(name: str, /) -> Callable[[], Subject] | None:
 
 
 def list_limitations(subject: Subject, /) -> tuple[str, ...]:
-    """Return what an open subject does not do."""
+    """Return the limitations of an open subject."""
     own = subject.more_limitations if isinstance(subject, StoreSubject) else ()
     return tuple(dict.fromkeys((*subject.limitations, *own)))
 
@@ -130,7 +130,7 @@ def _of_peer(text: str, name: str) -> Target:
         if at.scheme not in ("redis", "rediss") or not at.hostname:
             raise PeerNeedsPlace(peer)
     elif given:
-        raise ValueError(f"{name} takes no URL: it is in a place of its own")
+        raise ValueError(f"{name} takes no URL")
     return Target(text, name, shared=False, outlives_run=False)
 
 
@@ -138,9 +138,9 @@ def _of_url(url: str, *, new: bool) -> Target:
     backend = backend_from_url(url)
     if isinstance(backend, SQLiteBackend):
         if new and os.path.exists(backend.path):
-            raise ValueError(f"{backend.path} is there already: name a file that a load may fill")
+            raise ValueError(f"{backend.path} exists already: name a new file")
         if not Path(backend.path).absolute().parent.is_dir():
-            raise ValueError(f"{backend.path} cannot be made: there is no such folder")
+            raise ValueError(f"{backend.path} cannot be created: the folder does not exist")
         return Target(url, backend.path, shared=True, outlives_run=True, isolated=False)
     if isinstance(backend, RedisBackend):
         try:
@@ -172,7 +172,7 @@ def _subject_of_url(url: str, prefix: str) -> StoreSubject:
         return StoreSubject(lambda: StorageFactory.create(backend))
     from .server_subject import ServerSubject  # it needs redis-py
 
-    # Whatever prefix the URL has: that one may be in use.
+    # Not the prefix of the URL: that one may be in use.
     own = backend.model_copy(update={"prefix": prefix})
     return ServerSubject(
         lambda: StorageFactory.create(own), url=backend.url.get_secret_value(), prefix=prefix
@@ -185,7 +185,7 @@ def _design(name: str) -> Callable[[], Awaitable[AtomicSessionStore]]:
     async def make() -> AtomicSessionStore:
         store = find_design(name).make(LIMITS if name in DESIGNS else None)
         if not isinstance(store, AtomicSessionStore):
-            raise ValueError(f"{name} is no AtomicSessionStore")
+            raise ValueError(f"{name} is not an AtomicSessionStore")
         return store
 
     return make

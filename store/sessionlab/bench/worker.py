@@ -1,7 +1,7 @@
-"""One process that measures one subject: `python -m sessionlab.bench.worker`, by a pool only.
+"""A process that measures one subject: `python -m sessionlab.bench.worker`, started by a pool.
 
-A subject has its process to itself: its memory, its garbage and its loop are its own. Orders come
-on stdin, reports go to what was stdout; what a subject prints goes to stderr.
+Each subject has a process of its own, so its memory, its garbage and its event loop are its own.
+Commands come on stdin, reports go to the original stdout; what a subject prints goes to stderr.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ from .targets import list_limitations, make_subject, parse_target
 __all__ = ["main"]
 
 _PATIENCE = 60.0
-"""Seconds to tidy up in when nobody gives orders any more."""
+"""Seconds for the cleanup after the end of the commands."""
 _LOOK = 10.0
-"""Seconds for which somebody who wants to stop waits for what is looked at."""
+"""Seconds that a check may go on after a stop."""
 
 
 class Worker:
-    """Does one order after the other; only `Stop` comes in between."""
+    """Runs one command after the other; only `Stop` interrupts."""
 
     def __init__(self, start: Start, reports: BinaryIO) -> None:
         self._start, self._reports = start, reports
@@ -70,7 +70,7 @@ class Worker:
         self._run_name = os.environ.get("SESSIONKEEPER_BENCH_RUN", "bench")
 
     async def work(self, commands: BinaryIO) -> None:
-        """Read orders on a thread until there are no more: whoever gave them has ended."""
+        """Read commands on a thread until the input ends."""
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[WorkerCommand | None] = asyncio.Queue()
         self.report(DoneReport())
@@ -80,7 +80,7 @@ class Worker:
                 loop.call_soon_threadsafe(
                     self._take, msgspec.json.decode(line, type=WorkerCommand), queue
                 )
-            # Whoever gave the orders has ended: there is nobody to measure for, whatever hangs.
+            # The pool has ended: stop, even if something hangs.
             loop.call_soon_threadsafe(self._take, Stop(), queue)
             loop.call_soon_threadsafe(queue.put_nowait, None)
             if not ended.wait(_PATIENCE):
@@ -99,7 +99,7 @@ class Worker:
         ended.set()
 
     def report(self, report: WorkerReport) -> None:
-        """Write a line; nobody may be there to read it."""
+        """Write a line; ignore a closed pipe."""
         with suppress(BrokenPipeError):
             self._reports.write(msgspec.json.encode(report) + b"\n")
             self._reports.flush()
@@ -123,7 +123,7 @@ class Worker:
             return await self._close(cleanup=command.cleanup)
         if isinstance(command, Grow):
             return await self._grow(command)
-        raise TypeError(f"no order: {type(command).__name__}")
+        raise TypeError(f"unknown command: {type(command).__name__}")
 
     async def _prepare(self, command: Prepare) -> WorkerReport:
         self._load, self._member = command.load, command.member
@@ -138,7 +138,7 @@ class Worker:
         self._generator = LoadGenerator(
             subject, command.load, self._keys, steps, own=f"{mark}-{name}-by{command.member}"
         )
-        # Of what drives nothing is garbage: a collection is to look at what the subject keeps.
+        # The load generator is not garbage: a collection should only look at the subject.
         gc.freeze()
         self._before = initial_messages(subject, command.load)
         if command.fill:
@@ -189,7 +189,7 @@ class Worker:
             self._require_subject(),
             self._keys,
             before=self._before,
-            # What was measured is still looked at, if that does not take long.
+            # After a stop, the check goes on if it does not take long.
             stopped=lambda: self._stopped and monotonic() - begun > _LOOK,
         )
 
@@ -206,10 +206,7 @@ class Worker:
         return DoneReport()
 
     async def _leave(self) -> None:
-        """Nobody gives orders any more: tidy up what they would have tidied up.
-
-        Of several processes each may be the last one.
-        """
+        """Clean up after the end of the commands; any process may be the last one."""
         subject, self._subject = self._subject, None
         try:
             if subject is not None:
@@ -220,7 +217,7 @@ class Worker:
             self._remove_folder()
 
     def _remove_folder(self) -> None:
-        """The folder of this subject, and that of the run when nobody else has one in it."""
+        """Remove the folder of this subject, and that of the run when it is empty."""
         folder = Path(self._start.folder)
         shutil.rmtree(folder, ignore_errors=True)
         if folder.parent.name.startswith(RUN_FOLDER):
@@ -261,8 +258,8 @@ def _reason(error: Exception) -> str:
 
 
 def main() -> None:
-    """Do what is ordered, until there are no more orders."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who gives the orders
+    """Run commands until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the pool handles Ctrl-C
     reports = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     commands = sys.stdin.buffer

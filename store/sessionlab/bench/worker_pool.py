@@ -1,4 +1,4 @@
-"""The processes that measure one subject, as who gives the orders sees them."""
+"""Starts the worker processes of one subject, sends commands, and collects reports."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ __all__ = ["MeasurementFailed", "WorkerPool"]
 R = TypeVar("R")
 
 _LOOK = 0.1
-"""Seconds between two looks at whether somebody wants to stop."""
+"""Seconds between two checks for a stop."""
 _PATIENCE = 20.0
-"""Seconds that what was stopped is given to answer, and what is to end to tidy up."""
+"""Seconds for a stopped command to report, and for a process to end."""
 _TIDYING = 60.0
-"""The same of orders that delete what was made, at their end."""
+"""The same for commands that delete sessions at their end."""
 _HURRY = 2.0
-"""The same when somebody waits for it."""
+"""The same after a stop."""
 
 
 class MeasurementFailed(Exception):
-    """A process could not do what it was asked for; one line says why."""
+    """A command failed in a worker; the text is one line."""
 
     partial_result: BenchResult | None = None
-    """What was measured until then, marked as interrupted; None when nothing was."""
+    """The results so far, marked as interrupted; None when there are none."""
 
 
 class WorkerPool:
-    """So many processes on one target. Close it, or leave its context: none of them stays."""
+    """Worker processes for one target. `close`, or the end of the context, ends all of them."""
 
     def __init__(
         self, name: str, start: Start, members: int, *, run: str, stopping: Callable[[], bool]
@@ -64,8 +64,8 @@ class WorkerPool:
         self._left: dict[int, bytes] = {}
         self._stop_sent = False
         for _ in range(members):
-            # A session of its own: Ctrl-C reaches who gives the orders, and nobody else. And -P:
-            # what is in the folder where one is comes last, not before the standard library.
+            # In a session of its own, so Ctrl-C reaches only the command line. With -P, the
+            # current folder comes last on the path, after the standard library.
             member = subprocess.Popen(
                 [sys.executable, "-P", "-m", "sessionlab.bench.worker"],
                 stdin=subprocess.PIPE,
@@ -91,7 +91,7 @@ class WorkerPool:
         self._reports_of(range(len(self)), DoneReport)
 
     def close(self) -> None:
-        """End the processes: those at rest by closing their orders, the others at once."""
+        """End the processes: idle ones by closing their input, the others by a kill."""
         for member in self._members:
             if member.stdin is not None:
                 with suppress(OSError):
@@ -112,10 +112,9 @@ class WorkerPool:
         kind: type[R],
         tell: Callable[[str], object] = lambda _: None,
     ) -> list[R]:
-        """Give each member its order and return their reports, in that order.
+        """Send each process its command and return the reports in that order.
 
-        Raises `MeasurementFailed`. When somebody wants to stop they are told so, once, and answer
-        with what they have.
+        After a stop, the processes report what they have. Raises `MeasurementFailed`.
         """
         for number, run_command in commands:
             self._send(number, run_command)
@@ -150,7 +149,7 @@ class WorkerPool:
                     self._send_stop()
                     given_up = given_up or monotonic() + patience
                 if given_up is not None and monotonic() > given_up:
-                    raise MeasurementFailed(f"{self._name}: it did not stop")
+                    raise MeasurementFailed(f"{self._name}: its process did not stop")
         return [reports[number] for number in members]
 
     def _send_stop(self) -> None:
@@ -180,8 +179,8 @@ class WorkerPool:
         return [msgspec.json.decode(line, type=WorkerReport) for line in lines]
 
     def _ended(self, number: int) -> MeasurementFailed:
-        """Say that a process is gone, and which signal ended it: who has no memory left is killed
-        by the system."""
+        """Return the error for a process that ended; the signal shows a kill for lack of
+        memory."""
         with suppress(subprocess.TimeoutExpired):
             code = self._members[number].wait(_HURRY)
             if code < 0:

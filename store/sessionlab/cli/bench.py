@@ -1,4 +1,4 @@
-"""`sessionkeeper bench`: how fast stores are on this machine, and what they really kept."""
+"""`sessionkeeper bench`: how fast stores are on this machine, and what they actually stored."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ __all__ = ["bench"]
 
 LOST, BAD_INPUT = 1, 2
 _LONGEST_ROUND = 2.0
-"""Seconds: the longer the rounds, the less the stores take turns, and the more they hold."""
-_OF_LOADS = (
+"""Seconds. In longer rounds stores take turns less often and hold more."""
+_LOAD_OPTIONS = (
     *("mix", "callers", "rate", "half", "sessions", "frames", "payload"),
     *("seconds", "warmup", "rounds", "workers"),
 )
 
 
 class MeasuredLoop(StrEnum):
-    """The event loop that is measured on."""
+    """The event loop of the stores that are measured."""
 
     UVLOOP = "uvloop"
     ASYNCIO = "asyncio"
@@ -144,12 +144,12 @@ def bench(  # noqa: PLR0917 - as typer wants them
         if file is not None and not _writable(file):
             raise typer.BadParameter(f"{file} cannot be written", param_hint=option)
     if html is not None and as_json is not None and html.absolute() == Path(as_json).absolute():
-        raise typer.BadParameter("two files, not one", param_hint="--html, --json")
-    _refuse_unused(context, _OF_LOADS if growth else ("max_size",), growth)
+        raise typer.BadParameter("these must be two different files", param_hint="--html, --json")
+    _refuse_unused(context, _LOAD_OPTIONS if growth else ("max_size",), growth)
     if rate is not None and callers is not None:
-        raise typer.BadParameter("one or the other", param_hint="--rate, --callers")
+        raise typer.BadParameter("use only one of them", param_hint="--rate, --callers")
     if half and rate is not None:
-        raise typer.BadParameter("it takes --callers", param_hint="--half")
+        raise typer.BadParameter("cannot be used with --rate", param_hint="--half")
     even = growth and skew is None
     rounds = max(rounds, math.ceil(seconds / _LONGEST_ROUND))
     try:
@@ -183,7 +183,7 @@ def bench(  # noqa: PLR0917 - as typer wants them
     with stop_on_signal() as asked:
         try:
             result = run_with_progress(plan, asked)
-            told = _show_and_write(result, as_json, html)
+            shown = _show_and_write(result, as_json, html)
         except MeasurementFailed as failed:
             if failed.partial_result is not None:
                 _show_and_write(failed.partial_result, as_json, html)
@@ -195,23 +195,23 @@ def bench(  # noqa: PLR0917 - as typer wants them
         if result.interrupted:
             complain("interrupted")
             return asked.code
-        return BAD_INPUT if not told else LOST if has_losses(result) else 0
+        return BAD_INPUT if not shown else LOST if has_losses(result) else 0
 
 
 def _show_and_write(result: BenchResult, as_json: str | None, html: Path | None) -> bool:
-    """Write the files and show it; return whether all of that could be done.
+    """Write the files and show the result; return whether everything succeeded.
 
-    What cannot be written keeps nothing else back: to measure it again takes its time.
+    One failure does not stop the rest: measuring again takes time.
     """
     written: list[Path] = []
-    troubles: list[str] = []
+    failures: list[str] = []
     for file, write in ((html, _write_page), (_file(as_json), _write_json)):
         try:
             if file is not None:
                 write(result, file)
                 written.append(file)
         except OSError as error:
-            troubles.append(f"{file}: {error.strerror or error}")
+            failures.append(f"{file}: {error.strerror or error}")
     try:
         if as_json == "-":
             typer.echo(msgspec.json.encode(result))
@@ -220,21 +220,21 @@ def _show_and_write(result: BenchResult, as_json: str | None, html: Path | None)
 
             show_result(result, written)
     except OSError as error:
-        # Nobody reads on, as in `bench | head`: the interpreter must not try again at its end.
+        # The reader is gone, as in `bench | head`: Python must not flush again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
-            troubles.append(f"output: {error.strerror or error}")
-    for trouble in troubles:
-        complain(trouble)
-    return not troubles
+            failures.append(f"output: {error.strerror or error}")
+    for failure in failures:
+        complain(failure)
+    return not failures
 
 
 def _refuse_unused(context: typer.Context, names: Sequence[str], growth: bool) -> None:
-    """Refuse what would change nothing, if it was asked for."""
+    """Refuse options that would have no effect."""
     for option in context.command.params:
         source = context.get_parameter_source(option.name or "")
         if option.name in names and source is not None and source.name != "DEFAULT":
-            without = "--growth does without it" if growth else "it takes --growth"
+            without = "cannot be used with --growth" if growth else "requires --growth"
             raise typer.BadParameter(without, param_hint=option.opts[0])
 
 
@@ -242,13 +242,13 @@ def _targets(names: Sequence[str]) -> tuple[Target, ...]:
     folder = str(Path.cwd())
     own = any(":" in name and "://" not in name for name in names)
     if own and folder not in sys.path:
-        sys.path.insert(0, folder)  # as `python -m` would: there is most often one's own class
+        sys.path.insert(0, folder)  # as `python -m` does: the user's class is usually there
     return tuple(map(parse_target, dict.fromkeys(names)))
 
 
 def _require_installed(loop: MeasuredLoop) -> None:
     if find_spec("hdrh") is None:
-        raise typer.BadParameter("pip install 'sessionkeeper[bench]'", param_hint="bench needs it")
+        raise typer.BadParameter("missing: pip install 'sessionkeeper[bench]'", param_hint="bench")
     if loop is MeasuredLoop.UVLOOP and find_spec("uvloop") is None:
         raise typer.BadParameter("uvloop is not installed", param_hint="--loop")
 
@@ -259,7 +259,7 @@ def _writable(file: Path) -> bool:
         if file.is_dir() or not folder.is_dir():
             return False
         return os.access(file if file.exists() else folder, os.W_OK)
-    except OSError:  # a name that is too long, a folder that nobody may look into
+    except OSError:  # the name is too long, or the folder is not accessible
         return False
 
 
@@ -270,7 +270,7 @@ def _file(as_json: str | None) -> Path | None:
 def _parse_loads(
     callers: str | None, rate: str | None
 ) -> Sequence[tuple[int, None] | tuple[None, float]]:
-    """Return how many callers, or how many arrivals a second, for each load."""
+    """Return the callers, or the arrivals per second, of each load."""
     if rate is not None:
         return [(None, each) for each in _numbers("--rate", rate, 0.1, 1_000_000)]
     return [
@@ -292,7 +292,7 @@ def _numbers(option: str, text: str, minimum: float, maximum: float) -> list[flo
             number = math.nan
         if not minimum <= number <= maximum:
             raise typer.BadParameter(
-                f"{part.strip()!r}: {minimum:,} to {maximum:,}, several with commas",
+                f"{part.strip()!r}: expected {minimum:,} to {maximum:,}, or a list with commas",
                 param_hint=option,
             )
         numbers.append(number)

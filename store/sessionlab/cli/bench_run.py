@@ -1,4 +1,4 @@
-"""Runs a benchmark with a bar on the terminal, and ends it when somebody asks."""
+"""Runs a benchmark with a progress bar, and stops it on a signal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["StopRequest", "stop_on_signal", "run_with_progress"]
 
 
 class StopRequest:
-    """Whether somebody wants it to stop, and by which signal."""
+    """Whether a signal request to stop, and which one."""
 
     number: int | None = None
 
@@ -22,12 +22,12 @@ class StopRequest:
 
     @property
     def code(self) -> int:
-        """The exit code that says so."""
+        """The exit code of the process after this signal."""
         return 128 + (self.number or signal.SIGINT)
 
 
-def run_with_progress(plan: BenchPlan, asked: StopRequest, /) -> BenchResult:
-    """Measure it; Ctrl-C ends it with what there is. Raises `MeasurementFailed`."""
+def run_with_progress(plan: BenchPlan, request: StopRequest, /) -> BenchResult:
+    """Measure; a stop request ends it with the results so far. Raises `MeasurementFailed`."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -41,26 +41,26 @@ def run_with_progress(plan: BenchPlan, asked: StopRequest, /) -> BenchResult:
         def tell(text: str, /, *, done: int, total: int) -> None:
             progress.update(bar, description=text, completed=done, total=total)
 
-        return run_benchmark(plan, tell=tell, stopping=asked)
+        return run_benchmark(plan, tell=tell, stopping=request)
 
 
 @contextmanager
 def stop_on_signal() -> Generator[StopRequest]:
-    """The first Ctrl-C, or SIGTERM, asks, so that what was measured is kept; the second one does
-    not."""
-    asked = StopRequest()
+    """Let the first Ctrl-C or SIGTERM request a stop, which keeps the results so far; the second
+    one ends the process at once."""
+    request = StopRequest()
 
     def interrupt(number: int, _: object) -> None:
-        if asked():
+        if request():
             raise KeyboardInterrupt
-        asked.number = number
+        request.number = number
 
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield request
         return
     before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked
+        yield request
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

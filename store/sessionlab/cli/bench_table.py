@@ -1,4 +1,4 @@
-"""A benchmark on the terminal: a table a load, what was stored beside the speed, and growth."""
+"""Prints a benchmark: one table per load with speed and losses, then growth."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ _COLUMNS = (
     "memory",
 )
 _DROPPED = ("from to", "gc", "p99.99", "mailbox", "max", "memory", "gap", "p99.9")
-"""What a narrow terminal is shown without, in this order."""
+"""Columns that a narrow terminal does not show, in the order in which they are dropped."""
 _LAST_DROPPED, _FOLDED = ("p99", "p50"), 12
-"""What goes when there is no room for them beside what was stored, folded to so many columns."""
+"""Dropped last, when the column `stored` is already folded to this width."""
 
 _Row: TypeAlias = tuple[str, dict[str, str], tuple[str, bool]]
-"""Name, cells by column, and what was stored with whether that is an alarm."""
+"""Name, cells by column, and the text about losses with whether it is an alarm."""
 
 
 def show_result(result: BenchResult, written: Sequence[Path] = ()) -> None:
-    """Print it, and which files were written. Raises `OSError` when nobody reads it."""
+    """Print a result and the files written. Raises `OSError` when the output is closed."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PIPE_WIDTH)
-    # At once, and not by the console: that ends the process when nobody reads, and takes fright
-    # at an encoding without µ.
+    # Not by the console itself: it ends the process when the output is closed, and it fails at an
+    # encoding without µ.
     with console.capture() as shown:
         _show(console, result)
     text = "".join([shown.get(), *(f"written: {file}\n" for file in written)])
@@ -68,7 +68,7 @@ def _show(console: Console, result: BenchResult) -> None:
                 console.print(each, soft_wrap=isinstance(each, Text))
     for line in _notes(result):
         console.print(Text(line), soft_wrap=True)
-    processes = f", {result.workers} processes each" if result.workers > 1 else ""
+    processes = f", {result.workers} processes per store" if result.workers > 1 else ""
     console.print(
         f"{result.seconds:.0f} s on {result.loop}{processes}; {result.machine}; "
         + ", ".join(f"{name} {of}" for name, of in result.versions.items()),
@@ -101,7 +101,7 @@ def _table(result: BenchResult, load: Load, width: int) -> Table:
 
 
 def _fitting(rows: Sequence[_Row], width: int) -> list[str]:
-    """The columns a terminal has room for beside names and what was stored, which always show."""
+    """Return the columns that fit beside the names and the losses, which are always shown."""
     columns: list[str] = list(_COLUMNS)
     names = max((len(name) for name, _, _ in rows), default=0)
     words = max((len(words) for _, _, (words, _) in rows), default=0)
@@ -140,14 +140,14 @@ def _cells(each: LoadResult) -> dict[str, str]:
 
 
 def _notes(result: BenchResult) -> Iterator[str]:
-    """What a reader must know beside the numbers."""
+    """Yield what a reader must know beside the numbers."""
     for subject in result.subjects:
         name = printable(subject.name)
         if subject.limitations:
             yield f"{name}: {', '.join(map(printable, subject.limitations))}"
         without = dict.fromkeys(work for each in subject.measured for work in each.left_out)
         if without:
-            yield f"{name}: does not offer {', '.join(without)}; run without"
+            yield f"{name}: does not offer {', '.join(without)}; measured without them"
         for each in subject.measured:
             at = f"{name}, {each.load.title}"
             if each.load.half and each.latency is not None:
@@ -157,7 +157,7 @@ def _notes(result: BenchResult) -> Iterator[str]:
                 yield f"{at}: failed: {told}"
             if each.late:
                 late = pluralize(each.late, "arrival was", "arrivals were")
-                yield f"{at}: {late} never begun: it cannot keep up"
+                yield f"{at}: {late} never started: the store cannot keep up"
             if each.ended_early:
                 yield f"{at}: rounds ended early, at 512 MB of messages"
 
@@ -169,10 +169,10 @@ def _growth(subject: SubjectResult) -> Iterator[Table | Text]:
     for over in dict.fromkeys(curve.over for curve in growth.curves):
         curves = [curve for curve in growth.curves if curve.over == over]
         sizes = sorted({point.size for curve in curves for point in curve.points})
-        skewed = f", Zipf's exponent {growth.skew:g}" if growth.skew else ""
-        yield Text(f"{printable(subject.name)}: cost over {over}{skewed}", style="italic")
+        skewed = f", Zipf exponent {growth.skew:g}" if growth.skew else ""
+        yield Text(f"{printable(subject.name)}: cost by number of {over}{skewed}", style="italic")
         table = Table(box=None, padding=(0, 1))
-        table.add_column("work", no_wrap=True)
+        table.add_column("operation", no_wrap=True)
         for size in sizes:
             table.add_column(f"{size:,}", justify="right", no_wrap=True)
         table.add_column("exponent", justify="right")
@@ -181,13 +181,13 @@ def _growth(subject: SubjectResult) -> Iterator[Table | Text]:
         yield table
     memory = Table(box=None, padding=(0, 1), show_header=False)
     for what, held in (
-        ("a session", growth.session_bytes),
-        (f"a frame of {growth.frame_payload} bytes", growth.frame_bytes),
+        ("session", growth.session_bytes),
+        (f"frame of {growth.frame_payload} bytes", growth.frame_bytes),
     ):
-        told = "too little to tell" if held is None else f"{held:,.0f} B"
-        memory.add_row(f"memory of {what}", told)
+        told = "too little to measure" if held is None else f"{held:,.0f} B"
+        memory.add_row(f"memory per {what}", told)
     gap = format_micros(growth.stall_ms * 1_000) if growth.stall_ms else "–"
-    memory.add_row("longest gap of the loop", gap)
+    memory.add_row("longest gap of the event loop", gap)
     yield memory
 
 

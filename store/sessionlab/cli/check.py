@@ -79,7 +79,7 @@ def check_files(  # noqa: PLR0917 - as typer wants them
     one is UNKNOWN because of a limit, 2 if a file is not a readable history.
     """
     if model is not None and model not in MODELS:
-        raise typer.BadParameter(f"there are {', '.join(MODELS)}", param_hint="--model")
+        raise typer.BadParameter(f"expected one of {', '.join(MODELS)}", param_hint="--model")
     if html is not None and (html.is_dir() or not html.absolute().parent.is_dir()):
         raise typer.BadParameter(f"{html} cannot be written", param_hint="--html")
     codes = {0}
@@ -120,7 +120,7 @@ def _checked(
     *,
     quick: bool,
 ) -> Iterator[_Checked | None]:
-    """Check the files in turn; None for one that is no history, after saying so."""
+    """Check each file; yield None for a file that is not a history, after an error message."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -167,7 +167,7 @@ def _check_shapes(file: Path, history: History, model: AnyModel) -> None:
 
 
 def _pictures(checked: _Checked) -> Iterator[tuple[str, Picture | str]]:
-    """What the page shows of a file: the smallest counterexample, then where it comes from."""
+    """Yield what the page shows of a file: the smallest counterexample, then its component."""
     from ..designs.pictures import picture_of_component, picture_of_counterexample
 
     result, name = checked.result, Path(checked.file).name
@@ -178,7 +178,7 @@ def _pictures(checked: _Checked) -> Iterator[tuple[str, Picture | str]]:
     whole = picture_of_component(checked.history, result, checked.model)
     yield name, small
     if len(whole.bars) > len(small.bars):
-        yield f"{name}: all calls that had to be in one order with it", whole
+        yield f"{name}: all calls of the same component", whole
 
 
 def _write_page(shown: list[tuple[str, Picture | str]], html: Path) -> None:
@@ -216,10 +216,10 @@ def _explanation(checked: _Checked) -> Iterator[str]:
     example = result.counterexample
     if example is None:
         return
-    yield f"an order works for {len(example.order)} operations; then {example.state}"
+    yield f"an order exists for {len(example.order)} operations; then {example.state}"
     for blocked in example.blocked:
         yield f"cannot come next: {_shown(blocked.operation)}: {blocked.why}"
-    yield f"these {len(example.shrunk)} cannot be in order, beginning where"
+    yield f"no order exists for these {len(example.shrunk)} operations, starting from"
     yield f"  {' or '.join(example.starts)}:"
     yield from (f"  {_shown(each)}" for each in example.shrunk[:_SHOWN])
     if len(example.shrunk) > _SHOWN:
@@ -227,7 +227,7 @@ def _explanation(checked: _Checked) -> Iterator[str]:
 
 
 def _shown(operation: Operation) -> str:
-    """An operation without its payloads."""
+    """Format an operation without its payloads."""
     end = "…" if operation.returned is None else str(operation.returned)
     outcome = "" if operation.outcome is Outcome.OK else f" ({operation.outcome})"
     return f"[{operation.call}, {end}] client {operation.client} {operation.name}{outcome}"

@@ -1,4 +1,4 @@
-"""`sessionkeeper compare`: which design keeps which promise."""
+"""`sessionkeeper compare`: which design keeps which guarantee."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOT_AS_EXPECTED, BAD_INPUT = 1, 2
 
 
 class StressLoops(StrEnum):
-    """Event loops for what cannot be explored."""
+    """Event loops for designs that cannot be explored."""
 
     BOTH = "both"
     ASYNCIO = "asyncio"
@@ -84,7 +84,7 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
     wrong usage. `sessionkeeper bench` measures how fast a store is.
     """
     if only_right and only_wrong:
-        raise typer.BadParameter("one or the other", param_hint="--only-right, --only-wrong")
+        raise typer.BadParameter("use only one of them", param_hint="--only-right, --only-wrong")
     if html is not None and (html.is_dir() or not html.absolute().parent.is_dir()):
         raise typer.BadParameter(f"{html} cannot be written", param_hint="--html")
     try:
@@ -96,9 +96,7 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
         redis_designs = None if redis is None else RedisDesigns(redis)
         known = dict(DESIGNS)
         if redis_designs is not None:
-            run_on_loop(
-                redis_designs.check_server()
-            )  # what is wrong there is said once, and not by each cell
+            run_on_loop(redis_designs.check_server())  # fail once here, not in each cell
             known |= {each.name: each for each in redis_designs.designs()}
         designs = _choose_designs(names or (), known, only_right=only_right, only_wrong=only_wrong)
         comparison = _compare_with_progress(
@@ -122,17 +120,20 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
     except KeyboardInterrupt:
         complain("interrupted")
         return INTERRUPTED
-    said = unexpected(comparison, list(known.values()))
+    surprises = unexpected(comparison, list(known.values()))
     if as_json:
-        shown = {**cast("dict[str, object]", msgspec.to_builtins(comparison)), "unexpected": said}
+        shown = {
+            **cast("dict[str, object]", msgspec.to_builtins(comparison)),
+            "unexpected": surprises,
+        }
         typer.echo(msgspec.json.encode(shown))
     else:
         from .compare_table import show_comparison
 
-        show_comparison(comparison, said)
+        show_comparison(comparison, surprises)
         if html is not None:
             typer.echo(f"written: {html}")
-    return NOT_AS_EXPECTED if said else 0
+    return NOT_AS_EXPECTED if surprises else 0
 
 
 def _choose_designs(
@@ -145,14 +146,14 @@ def _choose_designs(
         ]
     folder = str(Path.cwd())
     if any(":" in name for name in names) and folder not in sys.path:
-        sys.path.insert(0, folder)  # as `python -m` would: there is most often one's own class
+        sys.path.insert(0, folder)  # as `python -m` does: the user's class is usually there
     asked = [_find_design(name, known) for name in names]
     return list({each.name: each for each in (*catalogue, *asked)}.values())
 
 
 def _find_design(name: str, known: Mapping[str, Design]) -> Design:
     if name in ON_REDIS and name not in known:
-        raise ValueError(f"{name} needs a server: say which with --redis redis://host:6379/0")
+        raise ValueError(f"{name} needs a server: name one with --redis redis://host:6379/0")
     return known[name] if name in known else find_design(name)
 
 
@@ -161,7 +162,7 @@ def _compare_with_progress(
     run: Callable[[Callable[[str], object]], Comparison],
     leave: Callable[[], None],
 ) -> Comparison:
-    """Run it with a bar on the terminal that says what is being done; leave if interrupted."""
+    """Run with a progress bar that names the current step; clean up if interrupted."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -182,8 +183,8 @@ def _compare_with_progress(
 
 @contextmanager
 def _exit_on_interrupt(restore: Callable[[], object]) -> Generator[None]:
-    """End the process at Ctrl-C. An exception would come up in the middle of some store's task, in
-    a callback that only prints it perhaps; and there is nothing to be saved.
+    """End the process at Ctrl-C. An exception would surface inside some store's task, perhaps in
+    a callback that only logs it, and there is nothing to save.
     """
 
     def interrupt(*_: object) -> None:

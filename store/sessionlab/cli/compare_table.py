@@ -1,4 +1,4 @@
-"""A comparison on the terminal: the matrix, and what was broken."""
+"""Prints a comparison: the matrix, then each violation."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _GLYPHS = {
     CellVerdict.NOT_OFFERED: ("–", "dim"),
 }
 _MARKS = {"stress": "*", "killed": ""}
-"""What is not explored says after its mark how many times it was run."""
+"""A cell that was not explored shows its number of runs after this mark."""
 _PIPE_WIDTH = 240
 _COLUMN = 15
 
 
 def show_comparison(comparison: Comparison, unexpected: Sequence[str]) -> None:
-    """Print it; a terminal that is too narrow for the matrix gets it in several pieces."""
+    """Print a comparison; a narrow terminal shows the matrix in several tables."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PIPE_WIDTH)
@@ -38,13 +38,11 @@ def show_comparison(comparison: Comparison, unexpected: Sequence[str]) -> None:
     histories = sum(cell.histories for row in comparison.rows for cell in row.cells)
     console.print(f"{histories:,} histories in {comparison.seconds:.1f} s")
     if any(cell.how == "stress" for row in comparison.rows for cell in row.cells):
-        console.print(
-            "* on real loops: what it does cannot be explored, so finding nothing is less"
-        )
+        console.print("* run on real event loops, because it cannot be explored: weaker evidence")
     for sentence in unexpected:
         console.print(Text(f"not as expected: {sentence}", style="red"), soft_wrap=True)
     if not unexpected:
-        console.print("all is as expected")
+        console.print("everything is as expected")
 
 
 def _matrix(comparison: Comparison, width: int) -> Iterator[Table]:
@@ -63,10 +61,10 @@ def _matrix(comparison: Comparison, width: int) -> Iterator[Table]:
 
 def _format_cell(cell: Cell) -> Text:
     glyph, style = _GLYPHS[cell.verdict]
-    much = ""
+    runs = ""
     if cell.how in _MARKS and cell.verdict is not CellVerdict.NOT_OFFERED:
-        much = f"{_MARKS[cell.how]} {cell.histories:,}"
-    return Text(f"{glyph} {cell.verdict.value}{much}", style=style)
+        runs = f"{_MARKS[cell.how]} {cell.histories:,}"
+    return Text(f"{glyph} {cell.verdict.value}{runs}", style=style)
 
 
 def _describe_violation(row: Row, cell: Cell) -> Iterator[Text]:

@@ -1,7 +1,9 @@
-"""Designs of a store, right ones and wrong ones, and what comes of comparing them.
+"""Right and wrong designs of a session store, and the comparison that tells them apart.
 
-Rule: a wrong design is caught with the anomaly it is known for. Read `catalogue`, `workloads`,
-`cells`, `compare`, then `results`.
+Rule: each wrong design has one mistake and shows one known anomaly; a check that finds nothing
+must first find these. Read `catalogue` and `wrong/` (the designs), `workloads/` (clients that
+test one guarantee), `design_run` and `cells` (running them), `compare`, `results`; then `kills/`,
+`on_redis/` and `report/`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from .results import Bar, Cell, CellVerdict, Comparison, Picture, Row
 from .workloads import WORKLOADS, ClientScript, Workload
 
 __all__ = [
-    # what is compared
+    # designs and workloads
     "COLUMNS",
     "DESIGNS",
     "ON_REDIS",
@@ -50,14 +52,14 @@ __all__ = [
     "replay_cell",
     "stress_cell",
     "unexpected",
-    # programs that somebody else makes
+    # generated programs, and running one design
     "CALLS",
     "Violation",
     "Program",
     "ProgramStep",
     "DesignRun",
     "Undecided",
-    # what comes of it
+    # results
     "Bar",
     "Cell",
     "Comparison",

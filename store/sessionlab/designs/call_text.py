@@ -1,4 +1,4 @@
-"""Arguments and results in a few words; payloads and ids are cut short."""
+"""Formats arguments and results of calls; payloads and ids are cut short."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MANY = 4
 
 
 def argument_of(operation: Operation, /) -> str:
-    """What a call was given."""
+    """Format the arguments of a call."""
     argument = operation.argument
     if operation.name == "modify_session":
         session_id, effect = cast("tuple[str, Plain]", argument)
@@ -31,7 +31,7 @@ def argument_of(operation: Operation, /) -> str:
 
 
 def result_of(operation: Operation, /) -> str:
-    """What came back: a reply, or the name of a refusal."""
+    """Format the reply, or the name of the refusal."""
     result = operation.result
     if operation.outcome is Outcome.UNKNOWN:
         return "?"
@@ -44,7 +44,7 @@ def result_of(operation: Operation, /) -> str:
 
 
 def _effect(effect: Plain) -> str:
-    """What a change made of a session."""
+    """Format what a change did to a session."""
     if effect is None:
         return ""
     given, caller = cast("tuple[SessionData, tuple[Plain, ...] | None]", effect)

@@ -1,4 +1,4 @@
-"""The designs that are compared by default: what each promises, or which mistake it makes."""
+"""The designs that are compared by default, right and wrong."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .files import in_new_folder
 __all__ = ["DESIGNS", "RIGHT", "WRONG", "Design", "Flaw", "LimitsNotTaken", "Make", "docstring"]
 
 Make: TypeAlias = "Callable[[StoreLimits | None], SessionStore]"
-"""Makes an empty store; raises `LimitsNotTaken` if it is given limits and has none."""
+"""Makes an empty store; raises `LimitsNotTaken` if the store cannot have the limits given."""
 
 
 class LimitsNotTaken(NotImplementedError):
@@ -29,7 +29,7 @@ class LimitsNotTaken(NotImplementedError):
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """What a wrong design does wrong, and the workload that must show it."""
+    """The anomaly of a wrong design, and the workload that must show it."""
 
     anomaly: AnomalyKind
     shown_in: str
@@ -43,13 +43,13 @@ class Design:
     make: Make
     summary: str
     right: bool | None
-    """None when nobody says: a user's own."""
+    """None for a design of the user's own."""
     flaw: Flaw | None = None
     explored: bool = True
-    """False for what has a thread of its own: it is run on real loops, and not as often."""
+    """False for a store with a thread of its own: it runs on real event loops, and less often."""
     file: str | None = None
-    """`module:Class` of a store that is made with the `path` of its file and outlives its process:
-    it is put to kills."""
+    """`module:Class` of a store in a file, made with the `path` of that file: its process is
+    killed in the workload `kills`."""
 
 
 def _owned(limits: StoreLimits | None) -> SessionStore:
@@ -99,7 +99,7 @@ def _flawed_file(name: str, made: type[SQLiteSessionStore], anomaly: AnomalyKind
 
 
 def docstring(made: type[SessionStore]) -> str:
-    """Return what a class says of itself, in one line."""
+    """Return the docstring of a class in one line."""
     return " ".join((made.__doc__ or "").split())
 
 

@@ -1,7 +1,7 @@
-"""One cell of the matrix: a design under a workload, in many orders, and the first that is bad.
+"""Runs one cell of the matrix: a design under a workload, in many orders until one is wrong.
 
-What the explorer cannot run, because it is real input or output or a thread of its own, runs on
-real loops instead, again and again.
+A store with real input and output, or with a thread of its own, cannot be explored. It runs on
+real event loops instead, many times.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 
 EXPLORED, STRESS = "explored", "stress"
 UNEXPECTED_ERROR = "unexpected error"
-"""What is no anomaly of a history: the store raised what its contract does not have."""
+"""Not an anomaly of a history: the store raised an error that its contract does not allow."""
 
 _STEPS = 3_000
 _FEWER = 4
-"""What is not explored opens a file in each run: so many times fewer are run on each loop, and
-fewer still where the disk is slow."""
+"""A store that is not explored opens a file in each run: divide the runs by this, and stop after
+`_FEWER_SECONDS` where the disk is slow."""
 _STRESS_SECONDS = 1.5
 _FEWER_SECONDS = 0.3
 _STRESS_TIMEOUT = 5.0
@@ -44,9 +44,10 @@ _SLICE = 5
 def explore_cell(
     design: Design, workload: Workload, *, seeds: int, loops: Mapping[str, LoopFactory]
 ) -> Cell:
-    """Run a workload in so many orders at most, until one breaks its promise.
+    """Run a workload in at most `seeds` orders, until one breaks its promise.
 
-    On the real loops instead, if it cannot be explored. Raises `RuntimeError` where a loop runs.
+    A design that cannot be explored runs on the real loops instead. Raises `RuntimeError` on a
+    thread where a loop runs.
     """
     if not design.explored:
         runs = max(1, seeds // _FEWER)
@@ -71,7 +72,8 @@ def explore_cell(
 
 
 def _explored(design_run: DesignRun, seeds: int) -> Exploration | None:
-    """Explore; None if the store refused everything, as it may since it cannot be explored."""
+    """Explore; return None if every call was refused, which also happens to a store that cannot be
+    explored."""
     try:
         done = explore(
             design_run,
@@ -81,7 +83,7 @@ def _explored(design_run: DesignRun, seeds: int) -> Exploration | None:
             cancellable=design_run.cancellable,
             max_steps=_STEPS,
         )
-    except ValueError:  # nobody was there to be cancelled
+    except ValueError:  # there was no task to cancel
         if design_run.answered:
             raise
         return None
@@ -96,9 +98,9 @@ def stress_cell(
     loops: Mapping[str, LoopFactory],
     seconds: float = _STRESS_SECONDS,
 ) -> Cell:
-    """Run a workload so many times on each of the loops, or a few times and for so long.
+    """Run a workload `runs` times on each loop, or until `seconds` have passed.
 
-    Raises `RuntimeError` where a loop runs.
+    Raises `RuntimeError` on a thread where a loop runs.
     """
     histories = 0
     for factory in loops.values():
@@ -119,22 +121,22 @@ def stress_cell(
                 return Cell(workload.name, verdict, histories + 1, STRESS, picture)
             if perf_counter() - begun > seconds:
                 break
-        if not design_run.answered:  # refused everything: no promise was put to the test
+        if not design_run.answered:  # every call was refused, so no promise was tested
             return Cell(workload.name, CellVerdict.UNKNOWN, histories, STRESS, None)
     return Cell(workload.name, CellVerdict.HOLDS, histories, STRESS, None)
 
 
 def replay_cell(design: str, workload: str, token: str) -> Cell:
-    """Run one cell in the one order that a replay token stands for.
+    """Run one cell in the order of a replay token.
 
-    Raises `ValueError` for a design, a workload or a token there is not, `RuntimeError` on a thread
-    where a loop runs.
+    Raises `ValueError` for an unknown design, workload or token, `RuntimeError` on a thread where
+    a loop runs.
     """
     if workload not in WORKLOADS:
-        raise ValueError(f"no workload is called {workload!r}: there are {', '.join(WORKLOADS)}")
+        raise ValueError(f"unknown workload {workload!r}: expected one of {', '.join(WORKLOADS)}")
     named = find_design(design)
     if not named.explored:
-        raise ValueError(f"{design!r} cannot be explored, so no order of it can be had again")
+        raise ValueError(f"{design!r} cannot be explored, so none of its orders can be replayed")
     design_run = DesignRun(named, WORKLOADS[workload])
     try:
         replay(
@@ -145,7 +147,7 @@ def replay_cell(design: str, workload: str, token: str) -> Cell:
             max_steps=_STEPS,
         )
     except Exception as error:
-        if design_run.recording is None:  # the token, not the store
+        if design_run.recording is None:  # the token is wrong, not the store
             raise
         verdict = _verdict_of(error)
         picture = _draw(design_run, error, token=token) if verdict is CellVerdict.BROKEN else None
@@ -154,8 +156,8 @@ def replay_cell(design: str, workload: str, token: str) -> Cell:
 
 
 def _replayed(design_run: DesignRun, token: str, *, deviations: int, interleaving: str) -> Picture:
-    """Run the order that failed once more, for its own history."""
-    error: BaseException = Violation("not the same when it was replayed")
+    """Run the failed order again to record its history."""
+    error: BaseException = Violation("the replay did not fail")
     try:
         replay(
             design_run,
@@ -211,7 +213,7 @@ def _verdict_of(error: BaseException) -> CellVerdict:
 
 
 def _needs_real_loop(error: BaseException, threads: Sequence[Thread]) -> bool:
-    """Whether a run failed because it reached for what cannot be explored."""
+    """Whether a run failed because it did what cannot be explored."""
     if isinstance(error, RuntimeError) and "explor" in str(error):
         return True
     return isinstance(error, Deadlock) and bool(threads)

@@ -1,4 +1,4 @@
-"""What workloads are made of: clients that run together, and what they create, change and add."""
+"""The parts of a workload: concurrent clients, and the sessions, changes and frames they send."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from .. import RecordingStore
 __all__ = ["CLIENT", "add_one", "change", "new", "note", "together"]
 
 CLIENT = "client-"
-"""How the names of tasks begin that may be cancelled."""
+"""Prefix of the names of tasks that may be cancelled."""
 
 
 async def together(*clients: Coroutine[object, None, object]) -> None:
-    """Run clients at once and wait for all.
+    """Run clients concurrently and wait for all of them.
 
-    A refusal ends its client, and so does a cancellation; any other error is raised, since a store
-    has no business raising it.
+    A refusal or a cancellation ends its client. Any other error is raised: no store may raise it.
     """
     tasks = [
         asyncio.create_task(client, name=f"{CLIENT}{number}")
@@ -33,25 +32,25 @@ async def together(*clients: Coroutine[object, None, object]) -> None:
 
 
 def new(session_id: str) -> Session:
-    """Return a session to be created."""
+    """Return a new session."""
     return Session.new(transport_type="stdio", id=session_id)
 
 
 def note(session_id: str, text: str) -> MessageEnvelope:
-    """Return a message that says which one it is."""
+    """Return a message that can be told from others by its text."""
     message = {"jsonrpc": "2.0", "method": "note", "params": [text]}
     return MessageEnvelope.of(session_id, message, direction="client-to-server")
 
 
 def add_one(session: Session) -> Session:
-    """Count one more in a session."""
+    """Return the session with its counter incremented."""
     n = session.metadata.get("n", 0)
-    assert isinstance(n, int)  # noqa: S101 - nobody else writes it
+    assert isinstance(n, int)  # noqa: S101 - only this writes it
     return session.model_copy(update={"metadata": {"n": n + 1}})
 
 
 async def change(store: RecordingStore, session_id: str) -> None:
-    """Count one more, by what the store offers: a change sent to it, or compare and set."""
+    """Increment the counter with `modify_session`, or by compare and set without it."""
     try:
         await store.modify_session(session_id, add_one)
         return

@@ -1,4 +1,4 @@
-"""The comparison: designs down, guarantees across. `bench` measures how fast they are."""
+"""Compares designs: one row per design, one column per guarantee. `bench` measures speed."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def compare(
     loops: Mapping[str, LoopFactory] | None = None,
     progress: Callable[[str], object] = lambda _: None,
 ) -> Comparison:
-    """Run every design through every workload; one that cannot be explored, on every loop.
+    """Run every design through every workload.
 
-    `seeds` is the number of orders a cell is run in, fewer if one of them fails; `progress` is
-    told of each step before it begins, of which there are `len(COLUMNS)` a design. A store in
-    a file is put to `seeds` kills at most.
+    Each cell tries `seeds` orders, or stops at the first that fails; a design that cannot be
+    explored runs on each of `loops`. A store in a file is killed at most `seeds` times. `progress`
+    is called before each step; each design has `len(COLUMNS)` steps.
 
     Raises `ValueError` for seeds below 1, `RuntimeError` on a thread where a loop runs.
     """
     if seeds < 1:
-        raise ValueError("seeds is at least 1")
+        raise ValueError("seeds must be at least 1")
     loops = available_loops() if loops is None else loops
     begun = perf_counter()
     rows: list[Row] = []
@@ -78,15 +78,14 @@ def compare(
 def unexpected(
     comparison: Comparison, designs: Sequence[Design] = tuple(DESIGNS.values())
 ) -> tuple[str, ...]:
-    """Say what is not as it should be, a sentence each; nothing when all is.
+    """Return one sentence for each result that is not as expected.
 
-    A right design must keep every promise that it makes, a wrong one must be caught with the
-    anomaly it is known for, and a user's own must not be broken or left undecided. `designs` are
-    those of which it is known which they are.
+    A right design must keep every promise it makes. A wrong one must show its known anomaly. A
+    user's own must be neither broken nor undecided. `designs` are the known ones.
     """
     flaws = {design.name: design.flaw for design in designs}
     return tuple(
-        said for row in comparison.rows for said in _unexpected(row, flaws.get(row.design))
+        sentence for row in comparison.rows for sentence in _unexpected(row, flaws.get(row.design))
     )
 
 

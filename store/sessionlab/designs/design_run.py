@@ -1,4 +1,4 @@
-"""One design under one workload: a scenario for the explorer, and who judges what it recorded."""
+"""One design under one workload: a scenario for the explorer, and the check of its history."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ class Undecided(AssertionError):
 
 
 class DesignRun:
-    """Call it to run it once; `recording` and `history()` are those of the last run."""
+    """A scenario: each call runs it once. `recording` and `history()` are of the last run."""
 
     def __init__(self, design: Design, workload: Workload, *, rng: Random | None = None) -> None:
         self.design = design
         self.workload = workload
         self.recording: RecordingStore | None = None
         self.answered = 0
-        """Operations that took effect, in the run with the most of them."""
-        # Where the explorer is not there to cancel somebody, this does.
+        """Largest number of operations that took effect in one run."""
+        # Cancels a client when the explorer does not run the scenario.
         self._rng = rng if workload.cancellations else None
 
     @property
     def cancellable(self) -> str | None:
-        """How the names of the tasks begin that may be cancelled."""
+        """Prefix of the names of tasks that may be cancelled."""
         return CLIENT if self.workload.cancellations else None
 
     def model(self) -> AnyModel:
-        """Return a new model to judge a history by; one that is used for long holds much."""
+        """Return a new model; a model that is reused keeps growing."""
         maximum = self.workload.max_sessions
         model = SessionStoreModel() if maximum is None else LimitedStoreModel(maximum)
         return cast("AnyModel", model)
 
     def history(self) -> History:
-        """Return what the last run recorded."""
+        """Return the history of the last run."""
         assert self.recording is not None, "it was run"  # noqa: S101
         return self.recording.history()
 
     async def __call__(self) -> History:
-        """Run the workload on a new store. Raises what no store should raise."""
+        """Run the workload on a new store. Raises an error that no store may raise."""
         self.recording = store = RecordingStore(self.design.make(self.workload.limits))
         canceller = None if self._rng is None else asyncio.create_task(_cancel_one(self._rng))
         async with store:
-            with suppress(SessionError):  # it may refuse, and is judged by what it did before
+            with suppress(SessionError):  # a refusal ends the run; the history so far is checked
                 await self.workload.run_clients(store)
         if canceller is not None:
             canceller.cancel()
@@ -74,13 +74,13 @@ class DesignRun:
         self.answered = max(self.answered, answered)
         result = check(history, self.model(), timeout=_SECONDS_TO_JUDGE, explain_illegal=False)
         if result.verdict is Verdict.ILLEGAL:
-            raise Violation("no order of the calls works")
+            raise Violation("no order of the calls is valid")
         if result.verdict is Verdict.UNKNOWN:
             raise Undecided(result.reason or "unknown")
 
 
 async def _cancel_one(rng: Random) -> None:
-    """Cancel a client at some moment."""
+    """Cancel a client at a random moment."""
     for _ in range(rng.randrange(24)):
         await asyncio.sleep(0)
     clients = [task for task in asyncio.all_tasks() if task.get_name().startswith(CLIENT)]

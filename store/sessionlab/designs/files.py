@@ -1,4 +1,4 @@
-"""Stores in a file, each in a temporary folder that goes when the store goes."""
+"""Makes stores in a file, each in a temporary folder that is removed with the store."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ S = TypeVar("S", bound=SessionStore)
 
 
 def in_new_folder(make: Callable[[str], S], /) -> S:
-    """Make a store, given the path of a file that is not there yet in a folder of its own.
+    """Make a store from the path of a new file in a folder of its own.
 
-    The folder is removed when nobody holds the store any more, at the end of the process at the
-    latest. Raises `OSError`, and what `make` raises.
+    The folder is removed when the store is no longer referenced, at the latest when the process
+    ends. Raises `OSError`, and what `make` raises.
     """
     folder = tempfile.mkdtemp(prefix="sessionkeeper-lab-")
     try:

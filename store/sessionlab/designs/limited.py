@@ -1,4 +1,4 @@
-"""The model of a session store that takes only so many sessions."""
+"""The model of a session store with a limit on sessions."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ __all__ = ["LimitedStoreModel"]
 
 
 class LimitedStoreModel(SessionStoreModel):
-    """As `SessionStoreModel`; never one session too many, and none refused while there is room."""
+    """As `SessionStoreModel`, with at most `maximum` sessions and no refusal below that."""
 
     def __init__(self, maximum: int) -> None:
         super().__init__()
-        self._most = maximum
+        self._maximum = maximum
 
     def step(self, state: ModelState, operation: Operation, /) -> Iterable[ModelState]:
         if _is_refused_by_limit(operation):
-            return (state,) if len(state.entries) >= self._most else ()
+            return (state,) if len(state.entries) >= self._maximum else ()
         return [
-            after for after in super().step(state, operation) if len(after.entries) <= self._most
+            after for after in super().step(state, operation) if len(after.entries) <= self._maximum
         ]
 
     def key(self, operation: Operation, /) -> tuple[str, ...] | None:
-        return None  # the limit is one of all sessions
+        return None  # the limit concerns all sessions
 
     def is_evidence(self, operation: Operation, /) -> bool:
         return _is_refused_by_limit(operation) or super().is_evidence(operation)

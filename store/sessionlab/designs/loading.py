@@ -1,4 +1,4 @@
-"""Designs by name: those of the catalogue, and a class of the user's as `module:Class`."""
+"""Finds designs by name: in the catalogue, or the user's own class as `module:Class`."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ Opener: TypeAlias = "Callable[[str], SessionStore]"
 """Makes a store in the file at a path."""
 
 _PATH = "path"
-"""What a class calls the parameter that says where its file is."""
+"""Name of the parameter of a class that takes the path of its file."""
 
 
 def find_design(name: str, /) -> Design:
     """Return a design of the catalogue, or the class that `module:Class` names.
 
-    Such a class is made without arguments, or with those of `path` and `limits` that it takes: the
-    path of a file in a temporary folder. Importing its module runs it. Raises `ValueError` for a
-    name that is neither, and what is wrong with it.
+    The class is called without arguments, or with `path`, a file in a temporary folder, and
+    `limits` if it takes them. Importing its module runs it. Raises `ValueError`, which says what is
+    wrong with the name.
     """
     if name in DESIGNS:
         return DESIGNS[name]
     module, separator, path = name.partition(":")
     if not separator or not module or not path:
         near = get_close_matches(name, DESIGNS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else f": there are {', '.join(DESIGNS)}"
-        raise ValueError(f"no design is called {name!r}{hint} (your own: module:Class)")
+        hint = f"; did you mean {near[0]}?" if near else f"; expected one of {', '.join(DESIGNS)}"
+        raise ValueError(f"unknown design {name!r}{hint}, or your own as module:Class")
     made = _class_at(name, module, path)
     summary = next(iter((inspect.getdoc(made) or "").splitlines()), "")
     parameters = _parameters(made)
@@ -51,9 +51,9 @@ def find_design(name: str, /) -> Design:
 
 
 def find_opener(name: str, /) -> Opener:
-    """Return what opens a file with the class that `module:Class` names, which takes a `path`.
+    """Return a function that opens a file with the class `module:Class`, which takes a `path`.
 
-    Raises as `find_design`.
+    Raises like `find_design`.
     """
     module, _, path = name.partition(":")
     made = _class_at(name, module, path)
@@ -76,7 +76,7 @@ def _class_at(name: str, module: str, path: str) -> Callable[..., object]:
     if not callable(found):
         raise ValueError(f"{name!r}: the module {module!r} has no class {path!r}")
     if isinstance(found, type) and not issubclass(found, SessionStore):
-        raise ValueError(f"{name!r} is no SessionStore")
+        raise ValueError(f"{name!r} is not a SessionStore")
     return found
 
 
@@ -112,5 +112,5 @@ def _maker(name: str, made: Callable[..., object], parameters: list[inspect.Para
 
 def _checked(name: str, store: object) -> SessionStore:
     if not isinstance(store, SessionStore):
-        raise TypeError(f"{name} made no SessionStore")
+        raise TypeError(f"{name} did not make a SessionStore")
     return store

@@ -1,6 +1,6 @@
-"""Counterexamples as values to be drawn: one bar a call, and where each takes effect.
+"""Turns counterexamples into pictures: one bar per call, and the point where it takes effect.
 
-For any model: what the bars say is cut short, and where they lie is the history's own.
+Works for any model. Labels are cut short; positions are the times of the history.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def picture_of_counterexample(
     """
     found = find_anomalies(result, model, history)
     if not found:
-        raise ValueError("no counterexample: the history is not illegal")
+        raise ValueError("the history is not illegal: there is no counterexample")
     example = result.counterexample
     shown = list(found[0].operations) if example is None else list(example.shrunk)
     if example is not None and result.findings:
@@ -54,7 +54,7 @@ def picture_of_counterexample(
     return Picture(
         anomaly=found[0].kind.value,
         why=found[0].text,
-        expected=expected or "an order in which each call sees what the ones before it left",
+        expected=expected or "an order in which each call sees the effects of the calls before it",
         state="" if example is None else example.state,
         bars=_bars(shown, example),
         token=token,
@@ -67,10 +67,10 @@ def picture_of_counterexample(
 def picture_of_component(
     history: History, result: CheckResult, model: Model[S] | None = None, /
 ) -> Picture:
-    """Draw all calls that had to be ordered together with the one that could not be placed.
+    """Draw all calls of the component whose call could not be placed.
 
-    `model` is the one that judged, if it is not the one that the history names. Raises
-    `ValueError` when nothing is illegal.
+    `model` is needed if it is not the one that the history names. Raises `ValueError` when
+    nothing is illegal.
     """
     if model is None:
         return picture_of_component(history, result, find_model(history.header.model))
@@ -109,12 +109,12 @@ def picture_of_error(
     deviations: int | None = None,
     interleaving: str = "",
 ) -> Picture:
-    """Draw a run that ended in another way than with a history to judge: a hang, an error."""
+    """Draw a run that ended in a hang or an error instead of a complete history."""
     operations = history.operations
     last = max((each.call for each in operations), default=0)
 
     def waited(operation: Operation) -> bool:
-        # Who still did was cancelled when the run was cleared away, after every call.
+        # A call that still waited was cancelled at the end of the run, after every other call.
         returned = operation.returned
         return operation.outcome is Outcome.UNKNOWN and (returned is None or returned > last)
 
@@ -139,10 +139,10 @@ def _bars(operations: Iterable[Operation], example: Counterexample | None) -> tu
 
 
 def _points(order: Sequence[Operation]) -> dict[Operation, float]:
-    """Where each takes effect: after all before it in the order, between its call and its return.
+    """Return the moment at which each operation takes effect, between its call and its return.
 
-    Such moments there are, since the order agrees with real time: no earlier than the latest call
-    so far, and spread over the time up to the next number.
+    The order agrees with real time, so such moments exist: not before the latest call so far, and
+    spread over the time up to the next number.
     """
     same: list[list[Operation]] = []
     moments: list[int] = []

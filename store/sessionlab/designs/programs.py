@@ -1,7 +1,7 @@
-"""Programs made by somebody else, such as a generator of tests: what came first, then branches.
+"""Programs for generated tests: a prefix of calls, then concurrent branches.
 
-A program is data, so that whoever made it can make it smaller. Its calls are those of a store; what
-is refused or not offered is passed over.
+A program is data, so a generator can shrink it. Its calls are those of a store; a call that is
+refused or not offered is skipped.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class ProgramStep:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Steps one after the other, then several clients at once, then a look at everything."""
+    """Calls in sequence, then concurrent clients, then reads of everything."""
 
     prefix: tuple[ProgramStep, ...]
     branches: tuple[tuple[ProgramStep, ...], ...]
 
     async def run_clients(self, store: RecordingStore) -> None:
-        """Run it. Raises what no store should raise."""
+        """Run it. Raises an error that no store may raise."""
         texts = iter(range(1_000_000))
         await _run(store, self.prefix, texts.__next__)
         await together(*(_run(store, branch, texts.__next__) for branch in self.branches))
@@ -47,7 +47,7 @@ class Program:
 
 
 class _Client:
-    """What one client holds: the snapshot of each session that it saw last."""
+    """A client with the last snapshot it saw of each session."""
 
     def __init__(self, store: RecordingStore, number: Callable[[], int]) -> None:
         self.store = store
@@ -55,14 +55,14 @@ class _Client:
         self._seen: dict[str, Session] = {}
 
     def text(self) -> str:
-        """A text that no other frame has."""
+        """Return a text that no other frame has."""
         return f"t{self._number()}"
 
     async def get(self, session_id: str) -> None:
         self._seen[session_id] = await self.store.get_session(session_id)
 
     async def update(self, session_id: str) -> None:
-        """Write what was seen last, however long ago."""
+        """Write the last snapshot seen, however old it is."""
         if session_id not in self._seen:
             await self.get(session_id)
         changed = add_one(self._seen[session_id])
@@ -108,7 +108,7 @@ CALLS: Mapping[str, _Call] = {
     "trim": lambda client, each: client.store.trim_frames(each, up_to=1),
     "delete frames": lambda client, each: client.store.delete_frames(each),
 }
-"""Every call that a program can make."""
+"""The calls that a program can make, by name."""
 
 
 async def _run(

@@ -1,4 +1,4 @@
-"""What a comparison found: plain values that the terminal and the page both show."""
+"""Results of a comparison: plain values for the terminal and the HTML page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Bar", "Cell", "Comparison", "Picture", "Row", "CellVerdict"]
 
 
 class CellVerdict(StrEnum):
-    """What is known of one guarantee of one design."""
+    """The result for one guarantee of one design."""
 
     HOLDS = "holds"
     BROKEN = "broken"
@@ -30,7 +30,7 @@ class Bar:
     outcome: str
     """`ok`, `failed` or `unknown`."""
     point: float | None
-    """Where it takes effect in the longest order that works; None if it is not placed."""
+    """Where it takes effect in the longest valid order; None if it is not placed."""
     blocked: bool
     """It could not be placed."""
 
@@ -43,13 +43,13 @@ class Picture:
     why: str
     expected: str
     state: str
-    """Before the call that could not be placed."""
+    """The state before the call that could not be placed."""
     bars: tuple[Bar, ...]
     token: str | None
     deviations: int | None
     interleaving: str
     operations: int
-    """Of the whole history."""
+    """Number of operations in the whole history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Designs down, guarantees across."""
+    """One row per design, one column per guarantee."""
 
     workloads: tuple[tuple[str, str], ...]
     """Name, and the promise in one sentence."""

@@ -1,4 +1,4 @@
-"""The await that a store on a network or a disk has in the middle of its work."""
+"""The await in the middle of an operation, as in a store on a network or a disk."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ __all__ = ["round_trip"]
 
 
 async def round_trip() -> None:
-    """Wait as if for a server: others run meanwhile."""
+    """Wait as for a server; other tasks run meanwhile."""
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Who starts threads of his own cannot be explored: a look at whether that is so."""
+"""Detects stores that start threads: they cannot be explored."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from contextlib import contextmanager
 __all__ = ["watch_threads"]
 
 _TIMEOUT = 1.0
-"""Seconds to wait for such a thread before the run it belonged to is forgotten."""
+"""Seconds to wait for such a thread at the end of a run."""
 
 
 @contextmanager
 def watch_threads(enabled: bool) -> Generator[list[threading.Thread]]:
-    """Give a list of the threads started meanwhile, empty when not `enabled`; what they
-    raise is not printed.
+    """Yield a list that collects the threads started meanwhile; it stays empty unless `enabled`.
 
-    For as long as it takes, all threads of the process are watched.
+    Errors of these threads are not printed. All threads of the process are watched.
     """
     started: list[threading.Thread] = []
     if not enabled:

@@ -1,6 +1,6 @@
-"""Makes any text fit to be shown: nothing in it is invisible, turns the line round, or is endless.
+"""Makes texts safe to show: no invisible characters, no change of direction, limited length.
 
-Escaping for HTML is not done here: the templates do it, for everything.
+The templates escape HTML; this module does not.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ _WIDE = frozenset("WF")
 
 
 def make_visible(text: str, /, limit: int = 400) -> str:
-    """Return a text with its control characters, marks of direction and lone surrogates written
-    out, and, if it is longer than `limit` characters, its beginning and how much is missing."""
+    """Return a text with control characters, direction marks and lone surrogates written out.
+
+    A text longer than `limit` is cut, with the number of missing characters.
+    """
     shown = "".join(_escape_control(character) for character in text[:limit])
     missing = len(text) - limit
     return shown if missing <= 0 else f"{shown}… ({missing:,} more)"
 
 
 def clip(text: str, columns: int, /) -> str:
-    """Return as much of a visible text as fits, ending in … if that is not all."""
+    """Cut a visible text to a number of columns; a cut text ends in …."""
     if width_of(text[: columns + 1]) <= columns and len(text) <= columns:
         return text
     used, kept = 1, ""
@@ -34,7 +36,7 @@ def clip(text: str, columns: int, /) -> str:
 
 
 def width_of(text: str, /) -> int:
-    """Return how many columns of a fixed-width font a text takes."""
+    """Return the width of a text in columns of a fixed-width font."""
     return sum(2 if unicodedata.east_asian_width(each) in _WIDE else 1 for each in text)
 
 
@@ -53,7 +55,7 @@ def format_rate(per_second: float, /) -> str:
 
 
 def format_micros(us: float, /) -> str:
-    """Return a time in three digits and the unit that fits."""
+    """Return a time in three digits with a suitable unit."""
     if us >= 999_500:
         return f"{_three(us / 1e6)} s"
     if us >= 999.5:

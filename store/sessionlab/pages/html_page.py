@@ -1,7 +1,7 @@
-"""One HTML file that needs nothing else and allows nothing else, from a template.
+"""Renders a template to one self-contained HTML file.
 
-What is shown is escaped by the templates. The policy of a page names its own style and scripts by
-their hashes, so that nothing else could run or be fetched in any case.
+Templates escape everything they show. The content security policy names the style and the scripts
+of the page by their hashes, so nothing else can run or be fetched.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from markupsafe import Markup
 __all__ = ["PACKAGE", "render_html", "template_text", "write_html"]
 
 PACKAGE = "sessionlab.pages"
-"""The package whose `templates` hold the page that all others extend, and its style sheet."""
+"""The package with the base template and its style sheet."""
 
 
 def render_html(
@@ -31,7 +31,7 @@ def render_html(
     scripts: Sequence[str] = (),
     values: dict[str, object],
 ) -> str:
-    """Render a template of a package with its own style and scripts, and the policy for them."""
+    """Render a template with its style, its scripts, and the policy for them."""
     allowed = f"; script-src {' '.join(map(_hashed, scripts))}" if scripts else ""
     policy = (
         "default-src 'none'; base-uri 'none'; form-action 'none';"
@@ -50,7 +50,7 @@ def render_html(
 
 
 def write_html(page: str, path: Path | str, /) -> None:
-    """Write a page that only its owner may read, if it is new. Raises `OSError`."""
+    """Write a page; a new file is readable only by its owner. Raises `OSError`."""
     target = Path(path)
     target.touch(mode=0o600)
     target.write_text(page, encoding="utf-8")
@@ -58,7 +58,7 @@ def write_html(page: str, path: Path | str, /) -> None:
 
 @cache
 def template_text(name: str, /, package: str = PACKAGE) -> str:
-    """Return a file of the templates of a package as it is."""
+    """Return the text of a file in the templates of a package."""
     return files(package).joinpath("templates", name).read_text(encoding="utf-8")
 
 

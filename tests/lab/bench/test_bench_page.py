@@ -128,13 +128,13 @@ def test_everything_is_on_the_page(result: BenchResult) -> None:
     """Speeds, percentiles, what is lost, charts, growth; and that it was interrupted."""
     page = Page(render_page(result))
     for said in (
-        "interrupted: this is what was measured until then",
-        "2 processes each",
+        "interrupted: these are the results so far",
+        "2 processes per store",
         "no durability",
         "lost 17 of 800 messages",
         "all 1,000",
-        "run without list, which it does not offer",
-        "40 arrivals never begun: it cannot keep up",
+        "measured without list, which it does not offer",
+        "40 arrivals never started: the store cannot keep up",
         "rounds ended early",
         "1.28 M",
         "1,480 bytes",
@@ -148,7 +148,7 @@ def test_everything_is_on_the_page(result: BenchResult) -> None:
         if "aria-label" in attributes
     ]
     assert [str(label).partition(":")[0] for label in labels] == [
-        "Throughput over callers, a second",
+        "Throughput by callers, per second",
         "Latency by percentile, 1 caller, 20 sessions",
         "Latency by percentile, 64 callers, 20 sessions",
         "get",

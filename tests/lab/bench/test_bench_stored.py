@@ -170,7 +170,7 @@ async def test_who_wants_to_stop_does_not_wait_until_all_is_filled_or_looked_at(
     assert 200 <= len(subject.logs) < 500
     found = await count_all_stored(subject, keys, before=0, stopped=lambda: True)
     assert not found.whole
-    assert describe_losses(compare_stored([], None)) == ("not looked at", False)
+    assert describe_losses(compare_stored([], None)) == ("not checked", False)
 
 
 @pytest.mark.any_loop
@@ -200,11 +200,11 @@ def test_what_cannot_be_measured_is_one_line(measured: Run) -> None:
 
 def test_a_mix_of_which_nothing_is_offered_is_refused(load: Load) -> None:
     """There would be nothing to measure."""
-    with pytest.raises(ValueError, match="it offers nothing of the mix append"):
+    with pytest.raises(ValueError, match="it offers no operation of the mix append"):
         choose_steps(replace(load, mix="append"), [Work.GET], seed=1)
 
 
 def test_a_store_of_one_process_is_not_shared(load: Load) -> None:
     """Each process would measure its own."""
-    with pytest.raises(ValueError, match="plain lives in one process"):
+    with pytest.raises(ValueError, match="plain cannot be shared by"):
         BenchPlan((parse_target("plain"),), (load,), 1, "asyncio", workers=2)

@@ -103,12 +103,12 @@ def test_an_error_the_contract_does_not_have_is_a_broken_promise(own: str) -> No
     ("name", "said"),
     [
         ("plane", "did you mean plain?"),
-        ("nothing like it", "there are plain, locked"),
+        ("nothing like it", "expected one of plain, locked"),
         ("own_stores:", "module:Class"),
         ("no_such_module:Store", "no module 'no_such_module'"),
         ("own_broken:Store", "importing it raised RuntimeError"),
         ("own_stores:Missing", "has no class 'Missing'"),
-        ("own_stores:NoStore", "is no SessionStore"),
+        ("own_stores:NoStore", "is not a SessionStore"),
         ("own_stores:Demanding", "cannot be made without where"),
     ],
 )
@@ -122,7 +122,7 @@ def test_a_wrong_name_is_told_in_one_sentence(own: str, name: str, said: str) ->
 
 def test_a_function_may_make_the_store_but_must_make_one(own: str) -> None:
     """What it made is looked at."""
-    with pytest.raises(TypeError, match="made no SessionStore"):
+    with pytest.raises(TypeError, match="did not make a SessionStore"):
         find_design(f"{own}:makes_none").make(None)
     assert WORKLOADS["limits"].limits is not None
     with pytest.raises(NotImplementedError, match="takes no limits"):

@@ -1,6 +1,7 @@
-"""What one would use instead, behind the same few things; the extra is `perf-peers`.
+"""Other packages as subjects of a benchmark; they need the extra `perf-peers`.
 
-Each adapter uses its library as that library's documentation does, and says what it does not do.
+Rule: an adapter uses its library as the documentation of that library does, and names its
+limitations. Read `registry`, `value_peer`, `log_peer`, then an adapter.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def write_page(result: BenchResult, path: Path | str) -> None:
 def _facts(result: BenchResult) -> Iterator[str]:
     yield f"{result.seconds:,.0f} s on {result.loop}"
     if result.workers > 1:
-        yield f"{result.workers} processes each"
+        yield f"{result.workers} processes per store"
     yield result.machine
     for name, of in result.versions.items():
         yield f"{name} {of}"
@@ -190,13 +190,13 @@ def _row(place: int, subject: SubjectResult, each: LoadResult, fastest: float) -
 
 def _notes(each: LoadResult) -> Iterator[str]:
     if each.left_out:
-        yield f"run without {', '.join(each.left_out)}, which it does not offer"
+        yield f"measured without {', '.join(each.left_out)}, which it does not offer"
     if each.load.half and each.latency is not None:
         yield f"p99 is {each.latency.p99_over_p50:.3g} times p50"
     for kind, count in each.errors.items():
         yield f"{count:,} failed: {make_visible(kind, 80)}"
     if each.late:
-        yield f"{pluralize(each.late, 'arrival')} never begun: it cannot keep up"
+        yield f"{pluralize(each.late, 'arrival')} never started: the store cannot keep up"
     if each.ended_early:
         yield "rounds ended early, at 512 MB of messages"
 
@@ -223,9 +223,9 @@ def _overviews(result: BenchResult) -> Iterator[Chart | None]:
         points = ((n, late.p99_us, late.p50_us, late.p999_us) for n, late in lates if late)
         by_rate.append(Series(colour, name, tuple(points)))
     for title, across, series, say in (
-        ("Throughput over callers, a second", "callers", by_callers, format_rate),
+        ("Throughput by callers, per second", "callers", by_callers, format_rate),
         (
-            "p99 over arrivals a second, with p50 and p99.9",
+            "p99 by arrivals per second, with p50 and p99.9",
             "arrivals a second",
             by_rate,
             format_micros,

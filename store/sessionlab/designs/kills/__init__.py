@@ -1,4 +1,8 @@
-"""Stores whose process is killed: what was acknowledged, beside what the file holds."""
+"""Kills the process of a store, and compares what was acknowledged with what the file holds.
+
+Rule: a line about a call is written only after its acknowledgement. Read `protocol`, `kill_worker`,
+`spawner`, `losses`, then `cell` and `drawing`.
+"""
 
 from __future__ import annotations
 

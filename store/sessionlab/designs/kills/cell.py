@@ -1,4 +1,4 @@
-"""The cell of the matrix that kills: a store's process, again and again, at moments of chance."""
+"""The cell `kills` of the matrix: the process of a store is killed at random moments."""
 
 from __future__ import annotations
 
@@ -22,22 +22,21 @@ __all__ = ["KILLS", "kill_cell"]
 
 KILLS = (
     "kills",
-    "What was acknowledged survives a kill of the process, a batch whole or not at all.",
+    "Acknowledged writes survive a kill of the process; a batch is there completely or not at all.",
 )
 """Name and promise."""
 
 _HOW = "killed"
 _ACKS = 40
 _SECONDS = 0.004
-"""A process is killed after so many acknowledgements at most, and so much later at most."""
+"""A process is killed after at most `_ACKS` acknowledgements and at most this much later."""
 
 
 def kill_cell(design: Design, *, kills: int, seconds: float = 8.0) -> Cell:
-    """Kill so many processes at most, until one leaves a file that breaks the promise.
+    """Kill at most `kills` processes, for at most `seconds`, until one leaves a wrong file.
 
-    Not offered by a design that is not in a file. The moments are drawn from a seed, and yet no
-    two runs are the same. After so many seconds no more are killed. Raises `RuntimeError` where a
-    loop runs.
+    A design without a file does not offer this. The moments come from a seed, but no two runs are
+    the same. Raises `RuntimeError` on a thread where a loop runs.
     """
     if design.file is None:
         return Cell(KILLS[0], CellVerdict.NOT_OFFERED, 0, _HOW, None)
@@ -47,7 +46,7 @@ def kill_cell(design: Design, *, kills: int, seconds: float = 8.0) -> Cell:
     try:
         with spawner_of(design.file) as spawner:
             while done < kills and perf_counter() - begun < seconds:
-                # The first says something at least; later ones may be killed before they do.
+                # The first process acknowledges at least once; a later one may be killed before.
                 acks = random.randrange(_ACKS) + (not done)
                 report, picture = _kill_once(design.file, spawner, acks, random)
                 done += 1
@@ -55,7 +54,7 @@ def kill_cell(design: Design, *, kills: int, seconds: float = 8.0) -> Cell:
                     return Cell(KILLS[0], CellVerdict.BROKEN, done, _HOW, picture)
                 if report.failure is not None:
                     return Cell(KILLS[0], CellVerdict.UNKNOWN, done, _HOW, None)
-    except (SpawnerFailed, SessionError):  # it did not start, or what it left does not open
+    except (SpawnerFailed, SessionError):  # it did not start, or its file does not open
         return Cell(KILLS[0], CellVerdict.UNKNOWN, done, _HOW, None)
     return Cell(KILLS[0], CellVerdict.HOLDS, done, _HOW, None)
 

@@ -1,4 +1,4 @@
-"""A kill as a picture: the last calls of each client, and the read of the file opened again."""
+"""Draws a kill: the last calls of each client, and a read of the reopened file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .spawner import KillReport
 __all__ = ["picture_of_kill"]
 
 _LAST = 3
-"""Calls of each client that are shown, beside those that are wrong."""
+"""Number of last calls shown per client, in addition to the wrong ones."""
 _MAX = 24
 
 
 def picture_of_kill(
     report: KillReport, found: FileContent, loss: Loss, *, expected: str
 ) -> Picture:
-    """Draw what was said before the kill, what was under way, and what is there afterwards."""
+    """Draw what was acknowledged before the kill, what was pending, and what is there after it."""
     calls = list(_calls(report, loss))
     shown = [bar for bar in calls if bar.blocked][:_MAX]
     for client in range(len(CLIENTS)):
@@ -42,7 +42,7 @@ def picture_of_kill(
         anomaly=loss.anomaly.value,
         why=loss.why,
         expected=expected,
-        state="the file, opened again after the kill",
+        state="the file, reopened after the kill",
         bars=(*_creation(report, found), *sorted(shown, key=lambda bar: bar.call), look),
         token=None,
         deviations=None,
@@ -59,7 +59,7 @@ def _creation(report: KillReport, found: FileContent) -> Iterator[Bar]:
 
 
 def _calls(report: KillReport, loss: Loss) -> Iterator[Bar]:
-    """Give a bar a call: each client calls again as soon as it is answered."""
+    """Yield one bar per call: each client calls again as soon as it has a reply."""
     free = [client + 2 for client in range(len(CLIENTS))]
     calls = [0] * len(CLIENTS)
     moment = len(CLIENTS) + 1
@@ -68,7 +68,7 @@ def _calls(report: KillReport, loss: Loss) -> Iterator[Bar]:
         yield _bar(ack.client, ack.call, ack.first, (free[ack.client], moment), loss)
         free[ack.client], calls[ack.client] = moment + 1, ack.call + 1
     for client, call in enumerate(calls):
-        # A store that cannot append several frames at once is not asked to.
+        # A store without `add_frames` has no such calls.
         if call or CLIENTS[client] == 1 or (client, call) in loss.calls:
             yield _bar(client, call, None, (free[client], None), loss)
 
@@ -87,7 +87,7 @@ def _bar(
         call=when[0],
         returned=returned,
         outcome="unknown" if first is None else "ok",
-        # What is kept took effect before it was answered, in the order of the answers.
+        # A stored call took effect before its reply, in the order of the replies.
         point=None if wrong or returned is None else returned - 0.5,
         blocked=wrong,
     )

@@ -1,9 +1,9 @@
-"""The process that makes processes to be killed.
+"""The worker process that forks the processes to be killed.
 
-It imports the store once, so that a kill takes as long as a store takes to open and not as long
-as an interpreter. At each line `go` it says where a new file will be and forks a child, which
-opens a store in it and appends; at the line `kill` the child is killed, and `killed` is said when
-it is gone. At the end of its input, or when nobody listens, all of it ends, files and child.
+It imports the store once, so each kill costs the opening of a store and not the start of Python.
+On the line `go` it prints the path of a new file and forks a child that opens a store there and
+appends. On the line `kill` it kills the child and prints `killed`. At the end of its input, or when
+its output is closed, it kills the child, removes the files and exits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["CREATED", "FAILED", "KILLED", "READY", "main"]
 READY, CREATED, FAILED, KILLED = "ready", "created", "failed", "killed"
 
 _CALLS = 5_000
-"""Of each client at most: a child that nobody kills ends all the same."""
+"""Calls per client: a child that is not killed ends after these."""
 
 
 def main() -> None:
@@ -46,7 +46,9 @@ def main() -> None:
             try:
                 sys.stdin.readline()
             finally:
-                os.kill(child, signal.SIGKILL)  # ours, and not waited for: the number is its own
+                os.kill(
+                    child, signal.SIGKILL
+                )  # our child, not yet waited for: its id is not reused
                 os.waitpid(child, 0)
             _write_line(f"{KILLED}\n".encode())
             rmtree(Path(folder, str(number - 1)), ignore_errors=True)
@@ -58,13 +60,13 @@ def _start(opener: Opener, path: Path) -> int:
     if child:
         return child
     try:
-        os.close(sys.stdin.fileno())  # what the parent reads is not for its child
+        os.close(sys.stdin.fileno())  # the input belongs to the parent
         asyncio.run(_append(opener(str(path))))
     except BaseException as error:
         with suppress(OSError):
             _write_line(f"{FAILED} {type(error).__name__}\n".encode())
     finally:
-        os._exit(1)  # nothing of the parent's is to be cleared away here
+        os._exit(1)  # skip the parent's cleanup
 
 
 async def _append(store: SessionStore) -> None:
@@ -84,12 +86,12 @@ async def _client(store: SessionStore, client: int) -> None:
             try:
                 first = (await store.add_frames(SESSION, frames)).start
             except NotImplementedError:
-                return  # it promises nothing of several frames
+                return  # it does not offer batches
         else:
             return
         _write_line(Ack(client, call, first).line())
 
 
 def _write_line(line: bytes) -> None:
-    # Straight to the pipe and in one piece, which is what makes a line whole or absent.
+    # One write to the pipe: the line is there completely or not at all.
     os.write(1, line)

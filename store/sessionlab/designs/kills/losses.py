@@ -1,4 +1,4 @@
-"""What a file must hold after a kill, and how it is called when it does not."""
+"""Finds what a file lost in a kill, and names the anomaly."""
 
 from __future__ import annotations
 
@@ -14,45 +14,47 @@ __all__ = ["FileContent", "Loss", "find_loss"]
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """What the file holds when it is opened again."""
+    """The content of the reopened file."""
 
     texts: tuple[str, ...] | None
-    """Of all frames, in order; None if not even the session is there."""
+    """Texts of all frames in order; None if the session is missing."""
     count: int = 0
-    """How many frames the store says there are."""
+    """The frame count that the store reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What is wrong, in words, and the calls that show it."""
+    """An anomaly with its explanation, and the calls that show it."""
 
     anomaly: AnomalyKind
     why: str
     calls: tuple[tuple[int, int], ...]
-    """Client and call of each."""
+    """Client and call number of each."""
 
 
 def find_loss(found: FileContent, acks: Sequence[Ack], *, created: bool) -> Loss | None:
-    """Compare what was acknowledged with what is there; None if all is as it must be."""
+    """Compare what was acknowledged with what is there; return None if nothing is wrong."""
     if found.texts is None:
         if not created:
             return None
-        why = "the session, whose creation was acknowledged, is not there"
+        why = "the creation of the session was acknowledged, but the session is missing"
         return Loss(AnomalyKind.LOST_WRITE, why, ())
     lost = [ack for ack in acks if not _is_kept(ack, found.texts)]
     if lost:
         calls = tuple((ack.client, ack.call) for ack in lost)
         why = (
-            f"of {len(acks)} calls that were answered before the kill,"
-            f" {len(lost)} left nothing behind at the numbers they were answered"
+            f"{len(acks)} calls were acknowledged before the kill,"
+            f" but the frames of {len(lost)} are not at the numbers in their replies"
         )
         return Loss(AnomalyKind.LOST_WRITE, why, calls)
     for call in _torn(found.texts):
         held = sum(text.startswith("{}-{}-".format(*call)) for text in found.texts)
-        why = f"of {CLIENTS[call[0]]} frames appended by one call, {held} are there side by side"
+        why = (
+            f"one call appended {CLIENTS[call[0]]} frames, but {held} of them are there in sequence"
+        )
         return Loss(AnomalyKind.TORN_BATCH, why, (call,))
     if found.count != len(found.texts):
-        why = f"{len(found.texts)} frames are there, and the store counts {found.count}"
+        why = f"{len(found.texts)} frames are there, but the store counts {found.count}"
         return Loss(AnomalyKind.DRIFT, why, ())
     return None
 
@@ -64,7 +66,7 @@ def _is_kept(ack: Ack, texts: Sequence[str]) -> bool:
 
 
 def _torn(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Give the calls of which not all frames stand side by side, each once."""
+    """Yield each call whose frames are not all there in sequence."""
     for call, together in groupby(texts, _call_of):
         if list(together) != texts_of(*call):
             yield call

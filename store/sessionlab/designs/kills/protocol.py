@@ -1,7 +1,7 @@
-"""What a process does that is to be killed, and what it says: known to it and to who kills it.
+"""The protocol between the process to be killed and the process that kills it.
 
-Call by call, each client appends frames whose texts say which they are. Not before a call is
-answered does the process write a line about it, in one piece, so that a line is there or is not.
+Each client appends frames, call by call; the text of a frame says which one it is. The process
+writes a line about a call only after its reply, in one write, so a line is complete or absent.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ __all__ = ["BATCH", "CLIENTS", "SESSION", "Ack", "frames_of", "parse_ack", "text
 SESSION = "a"
 BATCH = 8
 CLIENTS = (1, BATCH, BATCH)
-"""How many frames a client appends in one call."""
+"""Frames per call of each client."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """A call that was answered: which one of which client, and the number of its first frame."""
+    """An acknowledged call: its client, its number, and the number of its first frame."""
 
     client: int
     call: int
     first: int
 
     def line(self) -> bytes:
-        """Return what is written of it."""
+        """Return the line that reports it."""
         return b"%d %d %d\n" % (self.client, self.call, self.first)
 
 
 def parse_ack(line: str, /) -> Ack:
-    """Return what a line says. Raises `ValueError`."""
+    """Parse a line. Raises `ValueError`."""
     client, call, first = map(int, line.split())
     return Ack(client, call, first)
 
 
 def texts_of(client: int, call: int, /) -> list[str]:
-    """Return what the frames of a call say."""
+    """Return the texts of the frames of a call."""
     return [f"{client}-{call}-{part}" for part in range(CLIENTS[client])]
 
 

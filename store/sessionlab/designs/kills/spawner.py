@@ -1,4 +1,4 @@
-"""Starting processes and killing them, and what they said before."""
+"""Starts worker processes, kills them, and collects what they reported."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _WORKER = f"{__package__}.kill_worker"
 
 
 class SpawnerFailed(RuntimeError):
-    """The process that makes the others did not start, ended, or says nothing any more."""
+    """The worker process did not start, ended, or stopped responding."""
 
 
 @dataclass(slots=True)
 class KillReport:
-    """What a process said until it was killed."""
+    """What a process reported before it was killed."""
 
     path: str = ""
     created: bool = False
     acks: list[Ack] = field(default_factory=list[Ack])
     failure: str | None = None
-    """What it raised, where it ended by itself."""
+    """Name of the error, if the process ended by itself."""
     killed: bool = False
 
 
 class ProcessSpawner:
-    """A process that makes others, one at a time."""
+    """The worker process that forks the processes to be killed, one at a time."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None  # noqa: S101 - they are pipes
@@ -47,7 +47,7 @@ class ProcessSpawner:
         self._rest = b""
 
     def kill_after(self, acks: int, seconds: float) -> KillReport:
-        """Have one work until it has acknowledged so much, and so long; return what it said.
+        """Run a process until it has reported `acks` calls, wait `seconds`, and kill it.
 
         Raises `SpawnerFailed`.
         """
@@ -65,13 +65,15 @@ class ProcessSpawner:
         try:
             os.write(self._input, line)
         except BrokenPipeError:
-            raise SpawnerFailed("it has ended") from None
+            raise SpawnerFailed("the worker process has ended") from None
 
     def _read_report(self, report: KillReport) -> None:
         ready, _, _ = select.select([self._output], [], [], _TIMEOUT)
         part = os.read(self._output, 65_536) if ready else b""
         if not part:
-            raise SpawnerFailed("it has ended" if ready else "it says nothing")
+            raise SpawnerFailed(
+                "the worker process has ended" if ready else "the worker process does not respond"
+            )
         *lines, self._rest = (self._rest + part).split(b"\n")
         for line in lines:
             word, _, more = line.decode().partition(" ")
@@ -89,14 +91,14 @@ class ProcessSpawner:
 
 @contextmanager
 def spawner_of(name: str) -> Generator[ProcessSpawner]:
-    """Start one that opens stores by this `module:Class`, and end it afterwards."""
+    """Start a worker for the store `module:Class`, and end it afterwards."""
     process = subprocess.Popen(
         [sys.executable, "-c", f"from {_WORKER} import main; main()", name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # what a store raises is told by its name, on the other pipe
+        stderr=subprocess.DEVNULL,  # errors are reported by name on stdout
         bufsize=0,
-        # As this process finds its modules, a folder of the user's own among them.
+        # The same module path as here; the user's own folder is on it.
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
     with process:
@@ -105,7 +107,7 @@ def spawner_of(name: str) -> Generator[ProcessSpawner]:
         finally:
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
-                    pipe.close()  # by which it ends
+                    pipe.close()  # the end of its input ends it
             try:
                 process.wait(_TIMEOUT)
             except subprocess.TimeoutExpired:

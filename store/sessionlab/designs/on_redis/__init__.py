@@ -1,4 +1,8 @@
-"""Designs that need a server: compared only where somebody names one, and redis-py is there."""
+"""Designs that need a Redis or Valkey server; they are compared only when a server is named.
+
+Rule: each run deletes its own keys, and no other key is touched. Read `designs`, `faulty_proxy`,
+`actor`, `lists_on_server`, then the wrong designs.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,11 @@ from ..catalogue import Design
 __all__ = ["ON_REDIS", "RedisDesigns", "designs_on"]
 
 ON_REDIS = ("redis", "get-then-set", "pipeline-without-script", "client-retries")
-"""Their names, the right one first."""
+"""Names of the designs; the first one is right."""
 
 
 class RedisDesigns:
-    """A comparison's stay on a server: all its keys begin with one prefix that nobody else has.
+    """The designs of one comparison on one server; all their keys have a unique prefix.
 
     Raises `ValueError` for anything but a `redis://` URL, without showing it, and
     `BackendNotImplemented` without redis-py.
@@ -24,27 +28,27 @@ class RedisDesigns:
     def __init__(self, url: str, /) -> None:
         target = RedisAddress.of(url)
         if target.tls or target.cluster:
-            raise ValueError("designs are compared on one server that is spoken to by redis://")
+            raise ValueError("designs are compared on a single server with a redis:// URL")
         self._url = url
         self._prefix = f"compare-{uuid4().hex}"
 
     def designs(self) -> tuple[Design, ...]:
-        """Return the designs. Nothing is sent yet; each run deletes its own keys when it ends."""
+        """Return the designs. This sends nothing; each run deletes its own keys at its end."""
         from .designs import make_designs
 
         return make_designs(self._url, self._prefix)
 
     async def check_server(self) -> None:
-        """See that a store can be opened there. Raises `StoreUnavailable`."""
+        """Check that a store can be opened there. Raises `StoreUnavailable`."""
         from .actor import TemporaryRedisStore
 
         async with TemporaryRedisStore(self._url, prefix=self._prefix):
             pass
 
     def leave(self) -> None:
-        """Delete what a run that was interrupted left, in time proportional to the server's keys.
+        """Delete the keys of an interrupted run, in time proportional to the server's keys.
 
-        A server that cannot be reached is left as it is.
+        Does nothing if the server cannot be reached.
         """
         from .client import delete_keys
 
@@ -52,5 +56,5 @@ class RedisDesigns:
 
 
 def designs_on(url: str, /) -> tuple[Design, ...]:
-    """Return the designs on the server of this URL. Raises as `RedisDesigns`."""
+    """Return the designs on the server of this URL. Raises like `RedisDesigns`."""
     return RedisDesigns(url).designs()

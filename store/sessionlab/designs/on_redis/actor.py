@@ -1,4 +1,4 @@
-"""The actor on Redis as a guest there: of its keys nothing is left when it goes."""
+"""The actor on Redis with temporary keys: it deletes them when it is closed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TemporaryRedisStore(RedisSessionStore):
         self._proxy = proxy
 
     async def open(self) -> Self:
-        """Open it, and let the relay be unkind from then on."""
+        """Open the store, then enable the faults of the proxy."""
         proxy = self._proxy
         if proxy is None:
             await super().open()
@@ -45,7 +45,7 @@ class TemporaryRedisStore(RedisSessionStore):
         return self
 
     async def aclose(self, *, timeout: float | None = None) -> None:
-        """Close it, and delete every key it made."""
+        """Close the store and delete all its keys."""
         was_open = self.is_open
         await super().aclose(timeout=timeout)
         if self._proxy is not None:
@@ -56,7 +56,7 @@ class TemporaryRedisStore(RedisSessionStore):
 
 
 async def _delete_keys(url: str, keys: Keys, writer: str) -> None:
-    # By name, not by a search: who compares on a server with millions of keys is not to wait.
+    # By name, not by a scan: the server may have millions of other keys.
     client = client_of(url)
     try:
         bucket = keys.buckets[0]

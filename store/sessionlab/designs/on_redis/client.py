@@ -1,4 +1,4 @@
-"""Clients of redis-py, which names few types."""
+"""Clients of redis-py, which has few type annotations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["client_of", "delete_keys"]
 
 
 def client_of(url: str, **options: object) -> Any:
-    """Make one; it connects when it is first used."""
+    """Make a client; it connects at its first use."""
     kind: Any = Redis
     return kind.from_url(url, **options)
 
@@ -21,6 +21,6 @@ def delete_keys(url: str, prefix: str) -> None:
     """Delete every key whose name begins with a brace and this prefix; blocks."""
     kind: Any = redis.Redis
     with suppress(redis.RedisError), kind.from_url(url, socket_timeout=5.0) as client:
-        # Braces mean nothing in a pattern, and nothing else in a prefix of ours does.
+        # Braces have no meaning in a pattern, and our prefix has no other special character.
         for key in client.scan_iter(match=f"{{{prefix}*", count=1_000):
             client.unlink(key)

@@ -1,4 +1,4 @@
-"""A client that sends again what got no answer, as redis-py does unless told otherwise."""
+"""A client that sends a command again after a lost reply, as redis-py does by default."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ __all__ = ["ClientRetries"]
 
 
 class ClientRetries(ListsOnServer):
-    """Duplicate: the answer to an append was lost, not the append, and it is done once more."""
+    """Duplicate: the reply to an append was lost, not the append; it is sent and applied again."""
 
     retries: ClassVar[int] = 3

@@ -1,4 +1,4 @@
-"""What is compared on a server: the actor, and three mistakes that are made with one."""
+"""The designs on a server: the actor, and three common mistakes."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = ["make_designs"]
 
 
 def make_designs(url: str, prefix: str, /) -> tuple[Design, ...]:
-    """Return all of them, in the order of their names in `ON_REDIS`.
+    """Return the designs in the order of `ON_REDIS`.
 
-    The prefixes of their stores begin with this one, and no two are the same.
+    Each store has a prefix of its own that begins with `prefix`.
     """
     prefixes = map(f"{prefix}-{{}}".format, count(1))
     actor, update, batch, retry = ON_REDIS
@@ -35,7 +35,7 @@ def make_designs(url: str, prefix: str, /) -> tuple[Design, ...]:
     return (
         _design(url, prefixes, actor, TemporaryRedisStore, None, loses=b"EVALSHA"),
         _design(url, prefixes, update, GetThenSet, lost, loses=b"EVALSHA"),
-        # It tries nothing twice, so it loses no answer: what it would say then is no mistake.
+        # Without faults: it never sends twice, so a lost reply would not be its mistake.
         _design(url, prefixes, batch, PipelineWithoutScript, torn),
         _design(url, prefixes, retry, ClientRetries, twice, loses=b"RPUSH"),
     )

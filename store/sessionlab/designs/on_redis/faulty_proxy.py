@@ -33,7 +33,7 @@ class FaultyProxy:
         user, at, _ = parts.netloc.rpartition("@")
         here = f"{user}{at}127.0.0.1:{self._socket.getsockname()[1]}"
         self.url = parts._replace(netloc=here).geturl()
-        """Where the store finds the server."""
+        """The URL for the store."""
         self._rng = rng
         self._loses = loses
         self._faults_enabled = False
@@ -80,7 +80,7 @@ class FaultyProxy:
             )
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         except OSError:
-            pass  # the store finds its connection closed, and says so
+            pass  # the store sees a closed connection and reports it
         finally:
             for pump in pumps:
                 pump.cancel()
@@ -96,7 +96,7 @@ class FaultyProxy:
             for piece in self._pieces(data):
                 sink.write(piece)
                 await sink.drain()
-                # One turn sends it, the next gives it to a reader on this loop, before more comes.
+                # One turn sends the piece, the next delivers it to a reader on this loop.
                 for _ in range(3):
                     await asyncio.sleep(0)
 

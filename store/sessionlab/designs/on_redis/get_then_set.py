@@ -1,4 +1,4 @@
-"""A session that is got, changed here, and set."""
+"""Reads a session, changes it in the client, and writes it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["GetThenSet"]
 
 
 class GetThenSet(TemporaryRedisStore):
-    """Lost update: between GET and SET somebody else has set, and it is written over."""
+    """Lost update: a write of another client between GET and SET is overwritten."""
 
     async def modify_session(self, session_id: str, change: Change, /) -> Session:
         changed = change(await self.get_session(session_id))
         while True:
-            # SET asks for no revision: whatever is there by now.
+            # SET does not compare revisions: it overwrites whatever is there.
             revision = (await self.get_session(session_id)).revision
             try:
                 return await self.update_session(changed.model_copy(update={"revision": revision}))

@@ -1,4 +1,4 @@
-"""Sessions in this process, and each log a list on the server, as one would begin."""
+"""A simple design: sessions in this process, and each log as a list on the server."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["ListsOnServer"]
 
 
 class ListsOnServer(PlainSessionStore):
-    """Logs as lists, by redis-py; what is wrong is in its subclasses."""
+    """Logs as lists, by redis-py; the mistakes are in subclasses."""
 
     retries: ClassVar[int] = 0
-    """How often the client sends a command again that got no answer."""
+    """How often the client sends a command again after a lost reply."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class ListsOnServer(PlainSessionStore):
         return count
 
     async def _append(self, key: str, texts: Sequence[str]) -> int:
-        """Append to a list, in one step; return how long it is then."""
+        """Append to a list in one step; return its new length."""
         length: int = await self._client.rpush(key, *texts)
         return length
 

@@ -1,4 +1,4 @@
-"""Several appends in one pipeline, which is no transaction."""
+"""Several appends in one pipeline, which is not a transaction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["PipelineWithoutScript"]
 
 
 class PipelineWithoutScript(ListsOnServer):
-    """Torn batch: a pipeline saves round trips, and lets others in between its commands."""
+    """Torn batch: a pipeline saves round trips, but other clients run between its commands."""
 
     async def _append(self, key: str, texts: Sequence[str]) -> int:
         pipeline = self._client.pipeline(transaction=False)

@@ -1,4 +1,4 @@
-"""Clients who are refused or cancelled."""
+"""Clients that are refused or cancelled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["cancellation", "refusals"]
 
 
 async def refusals(store: RecordingStore) -> None:
-    """Clients who wait for each other and clients who are out of date; then all look."""
+    """Clients that change one session, and one with a stale snapshot; then all read."""
     old = await store.create_session(new("a"))
     await change(store, "a")
 
@@ -31,7 +31,7 @@ async def refusals(store: RecordingStore) -> None:
 
 
 async def cancellation(store: RecordingStore) -> None:
-    """One of the clients is cancelled at some moment; afterwards the store is used as before."""
+    """One client is cancelled at some moment; then the store is used as before."""
     await store.create_session(new("a"))
 
     async def append_and_change() -> None:

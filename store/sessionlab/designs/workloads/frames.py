@@ -1,4 +1,4 @@
-"""Clients who append frames and read them."""
+"""Clients that append frames and read them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["batches", "counting", "isolation", "numbering"]
 
 
 async def numbering(store: RecordingStore) -> None:
-    """Three clients append to one log, a fourth one reads it."""
+    """Three clients append to one log, a fourth reads it."""
     await store.create_session(new("a"))
 
     async def append(*texts: str) -> None:
@@ -24,7 +24,7 @@ async def numbering(store: RecordingStore) -> None:
 
 
 async def batches(store: RecordingStore) -> None:
-    """Two clients append several frames at once, a third one reads the log."""
+    """Two clients append several frames at once, a third reads the log."""
     await store.create_session(new("a"))
 
     async def append(*texts: str) -> None:
@@ -39,7 +39,7 @@ async def batches(store: RecordingStore) -> None:
 
 
 async def counting(store: RecordingStore) -> None:
-    """Two clients append, a third one reads the log and asks how many frames there are."""
+    """Two clients append, a third reads the log and counts it."""
     await store.create_session(new("a"))
 
     async def append(text: str) -> None:

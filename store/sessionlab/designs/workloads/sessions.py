@@ -1,4 +1,4 @@
-"""Clients who create, change, list and delete sessions."""
+"""Clients that create, change, list and delete sessions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["creation", "deletion", "limits", "listing", "reads", "recreation", "
 
 
 async def updates(store: RecordingStore) -> None:
-    """Three clients count in one session."""
+    """Three clients increment a counter in one session."""
     await store.create_session(new("a"))
     await together(change(store, "a"), change(store, "a"), change(store, "a"))
     await store.get_session("a")
@@ -38,7 +38,7 @@ async def creation(store: RecordingStore) -> None:
 
 
 async def reads(store: RecordingStore) -> None:
-    """One writes, reads, and tells the other one, who reads as well."""
+    """One client writes and reads; another reads too."""
     await store.create_session(new("a"))
 
     async def write() -> None:
@@ -55,7 +55,7 @@ async def reads(store: RecordingStore) -> None:
 
 
 async def listing(store: RecordingStore) -> None:
-    """One changes the first session, then the second, while another one lists them."""
+    """One client changes the first session, then the second; another lists them."""
     for session_id in ("a", "b"):
         await store.create_session(new(session_id))
 
@@ -71,7 +71,7 @@ async def listing(store: RecordingStore) -> None:
 
 
 async def limits(store: RecordingStore) -> None:
-    """Three clients create sessions where there is room for two."""
+    """Three clients create sessions under a limit of two."""
 
     async def create(session_id: str) -> None:
         await store.create_session(new(session_id))
@@ -81,7 +81,7 @@ async def limits(store: RecordingStore) -> None:
 
 
 async def recreation(store: RecordingStore) -> None:
-    """One deletes a session and creates it again; the other one writes an old snapshot."""
+    """One client deletes a session and creates it again; another writes an old snapshot."""
     old = await store.create_session(new("a"))
 
     async def write_old() -> None:
@@ -98,7 +98,7 @@ async def recreation(store: RecordingStore) -> None:
 
 
 async def deletion(store: RecordingStore) -> None:
-    """One deletes a session, another one appends to it, a third one counts in it."""
+    """One client deletes a session, another appends to it, a third changes it."""
     await store.create_session(new("a"))
 
     async def append() -> None:

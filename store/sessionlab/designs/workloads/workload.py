@@ -1,4 +1,4 @@
-"""What a workload is: a guarantee, and a few clients who would notice if it did not hold."""
+"""A workload: a guarantee, and a few clients that would notice a violation."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ... import RecordingStore
 __all__ = ["ClientScript", "Workload"]
 
 ClientScript: TypeAlias = "Callable[[RecordingStore], Coroutine[object, None, None]]"
-"""Plays the clients on an empty store. A refusal ends it; it raises nothing else of its own."""
+"""Runs the clients on an empty store. A refusal ends it; it raises no other error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One guarantee, and who uses the store to see whether it holds."""
+    """One guarantee, and the clients that test it."""
 
     name: str
     promise: str
     """One sentence."""
     run_clients: ClientScript
     max_sessions: int | None = None
-    """The limit the store is made with, and judged by."""
+    """The limit of the store, and of the model that checks it."""
     cancellations: int = 0
-    """How many clients are cancelled at some moment of their lives, at most."""
+    """Maximum number of clients that are cancelled at some moment."""
 
     @property
     def limits(self) -> StoreLimits | None:
-        """What the store is made with."""
+        """The limits of the store."""
         maximum = self.max_sessions
         return None if maximum is None else StoreLimits(max_sessions=maximum)
