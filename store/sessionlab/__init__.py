@@ -1,4 +1,10 @@
-"""Atomicity that is shown, not claimed: histories, models, the checker, names of anomalies."""
+"""The laboratory: it shows whether a store is atomic, and how fast it is.
+
+Rule: the store never imports the laboratory, and a wing imports only the wings below it. This
+module exports what checks a history; the rest is exported by its wing. Read in this order:
+`linearizability/` and `explore/` (they know no session), `sessions/` and `models` (recording, and
+the model of a store), `anomalies/`, then `conformance/`, `designs/`, `bench/` and `cli/`.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +64,7 @@ __all__ = [
     "Verdict",
     "check",
     "grade",
-    # what went wrong
+    # anomalies
     "Anomaly",
     "AnomalyKind",
     "find_anomalies",

@@ -107,7 +107,7 @@ def test_what_cannot_be_explored_says_so(own: str, capsys: pytest.CaptureFixture
     assert run(["compare", f"{own}:Threaded", *QUICK]) == 0
     shown = capsys.readouterr().out
     assert "✓ holds* " in shown
-    assert "* on real loops" in shown
+    assert "* run on real event loops" in shown
 
 
 def test_a_store_in_a_file_says_how_often_it_was_run_and_killed(

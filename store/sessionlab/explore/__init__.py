@@ -1,7 +1,9 @@
-"""The explorer: it runs a coroutine in many orders of its tasks, and finds the one that fails.
+"""The explorer: it runs a coroutine in many orders of its tasks and finds one that fails.
 
-Rule: the explorer knows no session, and a run is repeated exactly by its token. Read `explore`,
-`run`, `loop`, `strategies`, then `failure`.
+Rule: the explorer knows no session and uses only the standard library; a token repeats a run
+exactly. Read `explore`, `run`, `lanes`, `lane_loop` and `loop` (the event loop), `strategies` and
+`choices` (the orders), `failure`, `shrinking` and `trace` (the report), then `stress`.
+`pytest_plugin` is loaded by name only.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ __all__ = [
     "replay",
     "stress",
     "sweep_cancellations",
-    # what comes of it
+    # results
     "Exploration",
     "Failure",
     "Scenario",

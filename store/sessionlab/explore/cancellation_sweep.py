@@ -1,4 +1,4 @@
-"""Cancel a scenario's tasks at every moment of their lives, one moment a run."""
+"""Cancels the tasks of a scenario at every moment of their lives, one moment per run."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def sweep_cancellations(
     failures: int = 1,
     shrink: bool = True,
 ) -> Exploration:
-    """Cancel each task that may be cancelled, once, at every moment of its life in turn.
+    """Cancel each cancellable task at every moment of its life, one moment per run.
 
-    A moment is between two steps of anything: before the task's first step, at each await, as soon
-    as it waits, as late as when its answer is there and not yet taken, and all between. `runs` of
-    the answer counts one more for each task, in which it came to its end; `cancelled` counts the
-    moments. With `seeds`, the same in so many orders, of which the first is the usual one.
+    A moment is between two steps of any task: before the first step of the cancelled task, at each
+    await, and up to when its result is ready but not yet delivered. `cancelled` of the result
+    counts the moments; `runs` has one more per task, in which it was not cancelled. With `seeds`,
+    this repeats in that many orders; the first is the default order.
 
-    Which tasks, what fails and what it raises: as for `explore`.
+    Tasks, failures and errors are those of `explore`.
     """
     if seeds < 1 or max_steps < 1 or failures < 1:
-        raise ValueError("seeds, max_steps and failures are at least 1")
+        raise ValueError("seeds, max_steps and failures must be at least 1")
     done = run_schedule(
         scenario,
         _moments(seeds),
@@ -46,7 +46,7 @@ def sweep_cancellations(
         shrinks=shrink,
     )
     if done.ok and not done.cancellable:
-        raise ValueError("a sweep, but no task that may be cancelled: see may_cancel")
+        raise ValueError("no task may be cancelled: see may_cancel")
     return done
 
 
@@ -73,7 +73,7 @@ def _base(seed: int) -> Pick:
 
 
 def _at(number: int, moment: int, pick: Pick) -> Pick:
-    """Cancel one task, after it has been there for so many steps."""
+    """Cancel one task, this many steps after it was created."""
     seen = -1
 
     def cancel(ready: Ready, cancellable: list[AnyTask]) -> int:

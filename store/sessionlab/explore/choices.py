@@ -1,8 +1,8 @@
 """The choices of a run: one list of small integers, which is seed, replay token and what shrinks.
 
-A choice says how many at the head of the queue are passed over, of which the tasks go to its end;
-so 0 is what asyncio would do. -n cancels the n-th task that may be cancelled, and a choice follows.
-To count those that are not 0 is delay-bounding (Emmi and others, POPL 2011).
+A choice is the number of entries at the head of the queue that are passed over; tasks among them go
+to its end. So 0 is what asyncio would do. -n cancels the n-th cancellable task, and another choice
+follows. Counting the choices that are not 0 is delay bounding (Emmi and others, POPL 2011).
 """
 
 from __future__ import annotations

@@ -23,10 +23,10 @@ def interleavings(
     strict: bool = False,
     max_steps: int = 10_000,
 ) -> Callable[[Callable[P, Coroutine[object, None, object]]], Callable[P, None]]:
-    """Make a coroutine function a plain one that runs it in so many orders.
+    """Turn a coroutine function into a plain function that runs it in many orders.
 
-    It raises `ExplorationFailed`, whose text is the report. Arguments, and with them pytest's
-    fixtures, are passed on, the same ones to each run: what a run changes, it makes itself.
+    It raises `ExplorationFailed`, whose text is the report. Arguments, including pytest fixtures,
+    are the same in each run, so create in the coroutine what a run changes.
     """
 
     def decorate(scenario: Callable[P, Coroutine[object, None, object]]) -> Callable[P, None]:

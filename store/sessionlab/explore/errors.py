@@ -1,4 +1,4 @@
-"""What a run under the explorer can end with, apart from the scenario's own errors."""
+"""The errors of a run under the explorer, besides those of the scenario."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ __all__ = ["Deadlock", "ExplorationFailed", "LeftUndone", "StepLimit"]
 
 
 class Deadlock(AssertionError):
-    """Nothing can run, no timer is set, and the scenario has not ended."""
+    """No task can run, no timer is set, and the scenario has not ended."""
 
     def __init__(self, waiting: Sequence[str]) -> None:
-        super().__init__("\n  ".join(["nothing can go on:", *waiting]))
+        super().__init__("\n  ".join(["no task can run:", *waiting]))
         self.waiting = tuple(waiting)
-        """One line for each task that is not done: where it stands and what it waits for."""
+        """One line for each pending task: its line of code, and what it waits for."""
 
 
 class StepLimit(AssertionError):
-    """The scenario has not ended after so many steps: it may turn in circles."""
+    """The scenario has not ended after `steps` steps; it may loop forever."""
 
     def __init__(self, steps: int, waiting: Sequence[str]) -> None:
         super().__init__("\n  ".join([f"not ended after {steps:,} steps:", *waiting]))
@@ -26,8 +26,8 @@ class StepLimit(AssertionError):
 
 
 class LeftUndone(AssertionError):
-    """A strict run left a task pending, or an error that nobody looked at."""
+    """A strict run left a pending task or an unretrieved error."""
 
 
 class ExplorationFailed(AssertionError):
-    """Some interleaving fails; the text is the report, the cause the error of the scenario."""
+    """An interleaving fails. The text is the report; the cause is the error of the scenario."""

@@ -1,4 +1,4 @@
-"""Run a scenario in many orders, or in one exactly."""
+"""Runs a scenario in many orders, or in the order of a token."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Exploration:
-    """What was run and what failed; `str()` of it is the report."""
+    """The result of an exploration; `str()` of it is the report."""
 
     runs: int = 0
     distinct: int = 0
-    """How many different lists of choices were run."""
+    """Number of different orders that were run."""
     cancelled: int = 0
     """Runs in which a task was cancelled by the explorer."""
     cancellable: int = 0
-    """How many tasks of one run could have been cancelled, at most."""
+    """Largest number of cancellable tasks in one run."""
     complete: bool = False
-    """Whether the plan came to its end: with `exhaustive`, that there is no other order."""
+    """Whether the schedule is finished; with `exhaustive`, no other order exists."""
     failures: list[Failure] = field(default_factory=list[Failure])
     left: set[str] = field(default_factory=set[str])
-    """Where tasks stood that were still pending when the scenario ended."""
+    """Lines of code of tasks that were still pending when the scenario ended."""
 
     @property
     def ok(self) -> bool:
@@ -68,11 +68,11 @@ def explore(
     failures: int = 1,
     shrink: bool = True,
 ) -> Exploration:
-    """Run a scenario at most `seeds` times, each time in another order, and return what failed.
+    """Run a scenario at most `seeds` times, each time in another order, and return the failures.
 
-    A failure is an error the scenario raises, an error `check` raises when given its result, a
-    `Deadlock`, a `StepLimit`; if `strict`, also a task left pending and an error nobody looked at.
-    It stops at so many `failures`; each is shrunk to the fewest deviations from the default order.
+    A failure is an error of the scenario or of `check(result)`, a `Deadlock` or a `StepLimit`; with
+    `strict`, also a pending task or an unretrieved error. It stops after `failures` failures; each
+    is shrunk to the fewest deviations from the default order.
 
     `strategy` is `default`, `random`, `pct`, `exhaustive` (all orders with so many `deviations` at
     most) or `mixed`. In each run at most `cancellations` tasks are cancelled at some await: those
@@ -82,7 +82,7 @@ def explore(
     there is nothing that may be cancelled, `TypeError` if the scenario gives no coroutine.
     """
     if seeds < 1 or max_steps < 1 or failures < 1 or min(cancellations, deviations) < 0:
-        raise ValueError("seeds, max_steps and failures are at least 1, no number is below 0")
+        raise ValueError("seeds, max_steps and failures must be at least 1, the others at least 0")
     plan = make_schedule(
         strategy,
         seeds=range(first_seed, first_seed + seeds),
@@ -92,7 +92,7 @@ def explore(
     rules = Rules(check, cancellable, strict, max_steps)
     done = run_schedule(scenario, plan, rules, runs=seeds, failures=failures, shrinks=shrink)
     if cancellations and done.ok and not done.cancellable:
-        raise ValueError("cancellations, but no task that may be cancelled: see may_cancel")
+        raise ValueError("no task may be cancelled: see may_cancel")
     return done
 
 
@@ -105,9 +105,9 @@ def replay(
     strict: bool = False,
     max_steps: int = 10_000,
 ) -> T:
-    """Run a scenario in the one order a token stands for; return its result or raise its error.
+    """Run a scenario in the order of a token; return its result or raise its error.
 
-    Raises `ValueError` for a token that is none, `RuntimeError` on a thread where a loop runs.
+    Raises `ValueError` for an invalid token, `RuntimeError` on a thread where a loop runs.
     """
     forbid_nesting("replay()")
     run = run_once(
@@ -119,7 +119,7 @@ def replay(
 
 
 def may_cancel(task: asyncio.Task[T]) -> asyncio.Task[T]:
-    """Let the explorer cancel a task, and return it; without effect on any other loop."""
+    """Allow the explorer to cancel a task; return the task. Other loops ignore this."""
     loop = task.get_loop()
     if isinstance(loop, ExplorerLoop) and task not in loop.cancellable:
         loop.cancellable.append(task)
@@ -135,7 +135,7 @@ def run_schedule(
     failures: int,
     shrinks: bool,
 ) -> Exploration:
-    """Follow a plan for so many runs, or until so many failed."""
+    """Follow a schedule for `runs` runs, or until `failures` of them failed."""
     forbid_nesting("explore()")
     done = Exploration()
     seen: set[int] = set()

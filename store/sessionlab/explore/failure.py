@@ -1,4 +1,4 @@
-"""An interleaving that fails, found, shrunk and told in words."""
+"""A failing interleaving: found, shrunk and described."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Failure:
 
     error: BaseException
     token: str
-    """Give it to `replay` to have the same again."""
+    """The argument of `replay` that repeats this run."""
     choices: tuple[int, ...]
     found: tuple[int, ...]
-    """The choices as they were before they were shrunk."""
+    """The choices before shrinking."""
     seed: int
     steps: tuple[TraceStep, ...]
     repeats: bool
@@ -52,8 +52,8 @@ class Failure:
         lines = [f"{head} (seed {self.seed}{shrunk}); replay token {self.token}"]
         if not self.repeats:
             lines.append(
-                "It did not fail again with the same choices: something else than the order"
-                " decides, a clock or a random number perhaps."
+                "It did not fail again with the same choices: it depends on more than the order,"
+                " perhaps on a clock or a random number."
             )
         lines += [f"{type(self.error).__name__}: {self.error}".rstrip(": ")]
         where = traceback.extract_tb(self.error.__traceback__)
@@ -65,7 +65,7 @@ class Failure:
 def failure_of(
     scenario: Scenario[T], run: RunResult[T], rules: Rules[T], *, seed: int, shrinks: bool
 ) -> Failure:
-    """Shrink a run that failed, run it once more to see each step, and return all that."""
+    """Shrink a failed run, run it once more with a trace, and return the failure."""
     error = run.error or LeftUndone()  # there is one
     kind = _kind(error)
 
@@ -95,7 +95,7 @@ def failure_of(
 def _others(
     scenario: Scenario[T], rules: Rules[T], found: list[int], fails: Fails
 ) -> Iterator[list[int]]:
-    """Other runs that fail in the same way, shrunk: a small one may be far from the first."""
+    """Yield other runs with the same failure, shrunk: one of them may be smaller."""
     cancels = sum(choice < 0 for choice in found)
     plan = make_schedule("mixed", seeds=range(_OTHERS), deviations=0, cancellations=cancels)
     run: RunResult[T] | None = None
@@ -110,7 +110,7 @@ def _others(
 
 
 def _kind(error: BaseException | None) -> tuple[object, ...]:
-    """What makes two failures the same one: the type, and the line that raised it."""
+    """Identify a failure by the type of its error and the line that raised it."""
     trace = error.__traceback__ if error is not None else None
     if trace is None:
         return (type(error),)

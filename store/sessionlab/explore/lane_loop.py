@@ -1,6 +1,6 @@
-"""How an event loop queues: by lanes, with virtual time, and with threads that are none.
+"""The queue of an event loop: lanes, virtual time, and thread jobs on the thread of the loop.
 
-It is asyncio's own loop but for that: tasks, futures and everything made of them are asyncio's.
+Everything else is asyncio's own: tasks, futures, and what is built on them.
 """
 
 # What asyncio schedules is private to it, and an event loop has to look at it.
@@ -27,7 +27,7 @@ _NO_TASK_OF_OURS = 1_000_000
 
 
 class LaneLoop(SealedLoop):
-    """Keeps what is ready, in lanes; running it is another's."""
+    """Keeps the ready handles in lanes; a subclass runs them."""
 
     _ready: Ready
     _scheduled: list[LaneTimer]
@@ -47,7 +47,7 @@ class LaneLoop(SealedLoop):
         self.complaints: list[str] = []
 
     def _fire_timers(self) -> None:
-        """Make the timers that are due ready; if nothing else is, time jumps to the next one."""
+        """Make due timers ready; if nothing is ready, move time to the next timer."""
         timers = self._scheduled
         while timers and (timers[0]._cancelled or timers[0].when() <= self._now or not self._ready):
             timer = heapq.heappop(timers)
@@ -123,7 +123,7 @@ class LaneLoop(SealedLoop):
     ) -> Handle:
         """Queue a call in the lane of the threads; refuses real ones, whose order nobody knows."""
         if self._thread_id not in (None, get_ident()):
-            raise RuntimeError("a thread of your own cannot take part in an exploration")
+            raise RuntimeError("a real thread cannot be explored")
         return self._queue(THREADS, callback, args, context)
 
     def run_in_executor(  # type: ignore[override]  # a future, which is what is awaited

@@ -1,6 +1,6 @@
-"""What may overtake what: handles of one lane keep their order, lanes are free of each other.
+"""Ordering domains: handles of one lane keep their order; lanes may overtake each other.
 
-A lane is a task, a thread's job, the calls that come from threads, or all plain callbacks.
+A lane is a task, a job of a thread, the calls from threads, or all plain callbacks.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class LaneHandle(Handle):
 
 
 class LaneTimer(TimerHandle):
-    """A timer; of two for the same time, the one that was set first rings first.
+    """A timer; of two timers for the same time, the one that was set first fires first.
 
     On a real clock no two times are the same, in virtual time most are.
     """

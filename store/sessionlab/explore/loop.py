@@ -1,4 +1,4 @@
-"""An event loop that runs one handle at a time, in an order that is chosen."""
+"""An event loop that runs one handle at a time, in a chosen order."""
 
 # What asyncio schedules is private to it, and an event loop has to look at it.
 # pyright: reportPrivateUsage=false
@@ -20,7 +20,7 @@ __all__ = ["ExplorerLoop"]
 
 
 class ExplorerLoop(LaneLoop):
-    """Runs one scenario, once; everything that was chosen is in `choices` afterwards."""
+    """Runs one scenario once, and records the choices."""
 
     _stopping: bool
     _asyncgens: set[object]

@@ -1,4 +1,4 @@
-"""One run of a scenario: made, driven, judged and cleared away; nothing of it reaches the next."""
+"""One run of a scenario, from its creation to its cleanup; nothing reaches the next run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Rules", "RunResult", "Scenario", "forbid_nesting", "run_once"]
 T = TypeVar("T")
 
 Scenario: TypeAlias = "Callable[[], Coroutine[object, None, T]]"
-"""A coroutine function without parameters; it makes all it needs anew each time."""
+"""A coroutine function without parameters that creates everything it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def forbid_nesting(what: str) -> None:
     except RuntimeError:
         return
     raise RuntimeError(
-        f"{what} runs event loops of its own: call it from a plain function, not from a coroutine"
+        f"{what} runs its own event loops: call it from a plain function, not from a coroutine"
     )
 
 

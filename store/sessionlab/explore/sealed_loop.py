@@ -1,4 +1,4 @@
-"""Where a scenario would reach for the world outside: each such place refuses."""
+"""A loop without input and output: every attempt raises an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["SealedLoop"]
 
 
 class SealedLoop(asyncio.SelectorEventLoop):
-    """A loop without files, sockets, names, processes and signals; it costs no descriptor."""
+    """A loop without files, sockets, names, processes and signals; it uses no file descriptor."""
 
     def __init__(self) -> None:
         super().__init__(_NoSelector())
@@ -63,6 +63,6 @@ class _NoSelector(selectors.BaseSelector):
 
 def _refuse() -> NoReturn:
     raise RuntimeError(
-        "no real input or output can be explored: what it does cannot be repeated."
-        " Put a stand-in behind it that awaits asyncio.sleep(0)"
+        "real input or output cannot be explored, because it cannot be repeated."
+        " Replace it by a stand-in that awaits asyncio.sleep(0)"
     )

@@ -1,4 +1,4 @@
-"""Which run comes next: plans that hand out one order after the other and learn from each run.
+"""Strategies: schedules that yield one order after the other and see the result of each run.
 
 PCT is Burckhardt and others, *A randomized scheduler with probabilistic guarantees of finding
 bugs* (ASPLOS 2010): a bug that needs d steps in a certain order is hit with a known probability.
@@ -20,7 +20,7 @@ Strategy: TypeAlias = Literal["mixed", "default", "random", "pct", "exhaustive"]
 
 # Any: a plan looks at the choices of a run, never at its value.
 Schedule: TypeAlias = "Generator[tuple[int, Pick], RunResult[Any], None]"
-"""Hands out a seed with the order that belongs to it, and is sent the run it led to."""
+"""Yields a seed with its order, and is sent the result of the run."""
 
 _DEPTHS = (1, 2, 3, 4)
 
@@ -28,7 +28,7 @@ _DEPTHS = (1, 2, 3, 4)
 def make_schedule(
     strategy: Strategy, *, seeds: range, deviations: int, cancellations: int
 ) -> Schedule:
-    """Return the plan of a strategy. Raises `ValueError` for one there is not."""
+    """Return the schedule of a strategy. Raises `ValueError` for an unknown strategy."""
     if strategy == "exhaustive":
         return _exhaustive(deviations, cancellations)
     if strategy not in ("mixed", "default", "random", "pct"):

@@ -1,4 +1,4 @@
-"""The same scenarios on a loop that cannot be reordered, such as uvloop: again and again."""
+"""Runs a scenario many times on a loop that cannot be reordered, such as uvloop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def stress(
     check: Callable[[T], object] | None = None,
     timeout: float = 10.0,
 ) -> int:
-    """Run a scenario so many times on one loop in real time, and return how many times.
+    """Run a scenario `runs` times on one loop in real time; return the number of runs.
 
     Raises the first error, with a note saying in which run; `TimeoutError` for a run that takes
     longer than `timeout` seconds; `RuntimeError` on a thread where a loop runs. Nothing is

@@ -1,4 +1,4 @@
-"""Where a task stands in somebody's code, and what it waits for, in words."""
+"""Describes pending tasks: the line of code, and what the task waits for."""
 
 # What a task waits for is private to asyncio, and there is no other way to know.
 # pyright: reportPrivateUsage=false
@@ -20,7 +20,7 @@ __all__ = ["SourceLine", "source_line_of", "describe_pending"]
 
 _ASYNCIO = os.path.dirname(asyncio.__file__)
 _STDLIB = sysconfig.get_path("stdlib")
-# A reader looks for a line of his own: these come second.
+# The user looks for a line of their own code: these come second.
 _NOT_USER_CODE = (_STDLIB, sysconfig.get_path("purelib"), str(Path(__file__).parents[2]))
 
 
@@ -40,7 +40,7 @@ class SourceLine(NamedTuple):
 
 
 def source_line_of(task: AnyTask) -> SourceLine | None:
-    """Return the innermost line of the user's own at which a task stands; None if it is done."""
+    """Return the innermost line of user code where a task waits; None if it is done."""
     frames = list(_frames(task))
     return (
         _innermost(frames, _NOT_USER_CODE)
@@ -50,7 +50,7 @@ def source_line_of(task: AnyTask) -> SourceLine | None:
 
 
 def describe_pending(tasks: Iterable[AnyTask]) -> list[str]:
-    """Say of every task that is not done where it stands and what it waits for."""
+    """Describe each pending task: its line of code, and what it waits for."""
     pending = [task for task in tasks if not task.done()]
     lines: list[str] = []
     for task in pending:

@@ -1,5 +1,9 @@
-"""Is a history linearizable? Histories of operations, models, and the checker.
+"""Decides whether a history is linearizable: histories of operations, models, and the checker.
 
-Rule: nothing here knows of sessions, stores or an event loop. Read `history/operation`,
-`models/model`, then `checker/check` and `checker/search`.
+Rule: nothing here knows sessions, stores or event loops. Read `history/operation`, `models/model`,
+then `checker/check` and `checker/search`. `sessionlab` exports the public names.
 """
+
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -1,7 +1,7 @@
-"""Histories of session stores: recording them, and the model that judges them.
+"""Histories of session stores: the store that records them, and the model that checks them.
 
-Rule: the model shares no rule with the store. Read `recording`, `recorded_call`, `layout`, then
-`model`.
+Rule: the model shares no rule with the store, so the two can disagree. Read `recording`,
+`recorded_call`, `plain_data` and `layout` (the data in a history), then `model/`.
 """
 
 from __future__ import annotations

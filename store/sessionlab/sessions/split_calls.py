@@ -1,4 +1,4 @@
-"""What calls on several sessions say where their store does not do them in one step."""
+"""Splits calls on several sessions of a store that does not apply them in one step."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_a_cancellation_is_replayed_too() -> None:
     """And a hang, which no history shows: those who wait are the ones that are marked."""
     found = picture("bare-set-result", "cancellation")
     assert found.anomaly == "hang"
-    assert "nothing can go on" in found.why
+    assert "no task can run" in found.why
     assert any(bar.blocked and bar.returned is None for bar in found.bars)
     assert found.token is not None
     again = replay_cell("bare-set-result", "cancellation", found.token)

@@ -58,7 +58,7 @@ def test_a_real_thread_is_refused() -> None:
         thread.join()
 
     explore(scenario, seeds=1).check()
-    assert "a thread of your own" in refused[0]
+    assert "a real thread cannot" in refused[0]
 
 
 @pytest.mark.parametrize("way", [explore, partial(replay, token="x1:"), stress])

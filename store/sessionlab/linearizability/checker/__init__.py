@@ -1,4 +1,10 @@
-"""The checker: it knows histories and models, and nothing of what is stored."""
+"""The checker: it finds an order of a history that a model accepts, or shows that there is none.
+
+Rule: it knows histories and models, and nothing about what is stored. Three layers, cheapest
+first: `version_order` proves OK, `invariants` and `logs` prove ILLEGAL, `search` proves both. Read
+`verdict`, `check`, `partition`, `search`, `transitions`, `unknown_outcomes`, then `shrink`,
+`counter` and `grades`.
+"""
 
 from __future__ import annotations
 

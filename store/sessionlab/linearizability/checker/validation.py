@@ -1,4 +1,4 @@
-"""A model that breaks its own rules is told so, before it can lead to a wrong verdict."""
+"""Checks that a user's model obeys the rules of models, before it leads to a wrong verdict."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NEXT_STATES = 16
 
 
 def check_model(model: Model[S], operations: Sequence[Operation]) -> None:
-    """Play the first operations and look at what the model does with its states.
+    """Run the first operations and check the states of the model.
 
     Raises `TypeError` for a state that is not hashable, `ValueError` for one that `step` changed.
     The library's own models are not asked: their tests do that, and they are asked very often.

@@ -1,4 +1,4 @@
-"""What the checker answers, and on what grounds."""
+"""Results of the checker, with their grounds."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Verdict(StrEnum):
 
 
 class Layer(StrEnum):
-    """What decided."""
+    """The layer that decided."""
 
     INVARIANTS = "structural invariants"
     """Numbers and contents contradict each other: proves ILLEGAL, never OK."""
     VERSION_ORDER = "version order"
-    """The order of the numbers in the results was gone through: proves OK, never ILLEGAL."""
+    """The order suggested by the numbers is valid: proves OK, never ILLEGAL."""
     SEARCH = "search"
-    """All orders were tried that could matter: proves both."""
+    """All orders that matter were tried: proves both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ class Counterexample:
     """Why no order works, for the operations of one partition."""
 
     order: tuple[Operation, ...]
-    """The longest order found that works."""
+    """The longest valid order found."""
     state: str
-    """What it leads to, in words."""
+    """The state after this order, described."""
     blocked: tuple[Blocked, ...]
-    """What had to come next, and cannot."""
+    """The operations that had to come next, but cannot."""
     starts: tuple[str, ...]
     """Some of the states, in words, that the shrunk history may begin in: where what was left out
     before it can lead. The first state of the model if nothing was."""

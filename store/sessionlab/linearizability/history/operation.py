@@ -47,7 +47,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename={"re
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a history comes from. `model` names what judges it: a key of `verify.MODELS`."""
+    """Where a history comes from. `model` names what judges it: a key of `sessionlab.MODELS`."""
 
     model: str
     store: str = ""

@@ -162,7 +162,7 @@ def test_nothing_to_show_is_said() -> None:
     """An empty comparison, no pictures, a picture without calls, a sentence for a picture."""
     empty = Page(render_report(Comparison((), (), 0, 0.0, {})))
     assert "No design was compared." in empty.text
-    assert "That alone does not say that all is well." in Page(render_pictures("t", [])).text
+    assert "This alone does not prove that the history is correct." in Page(render_pictures("t", [])).text
     assert Page(render_pictures("t", [("a", small(bars=()))])).named("figure")
     said = Page(render_pictures("t", [("a.jsonl", "UNKNOWN: time limit")]))
     assert "a.jsonl UNKNOWN: time limit" in said.text
@@ -185,7 +185,7 @@ def test_the_callout_says_what_it_saw_the_state_and_what_was_expected() -> None:
     usual = replace(picture, deviations=0, bars=(bars[0], bars[0]))
     text = Page(render_pictures("t", [("a", usual)])).text
     assert "2 of 40 calls in the default order" in text
-    assert "2 calls cannot be placed; the first of them" in text
+    assert "2 calls cannot be placed; this is the first" in text
 
 
 def test_a_part_of_a_long_history_keeps_its_numbers(ten_thousand: Picture) -> None:
