@@ -1,4 +1,4 @@
-"""What histories are judged by."""
+"""The models of histories, by name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 AnyModel: TypeAlias = Model[Hashable]
-"""A model whose states are its own business: all that whoever asks by name needs to know."""
+"""A model with states of an unknown type."""
 
 MODELS: Mapping[str, Callable[[], AnyModel]] = {
     model.name: cast("Callable[[], AnyModel]", model)
@@ -31,7 +31,7 @@ MODELS: Mapping[str, Callable[[], AnyModel]] = {
 
 
 def find_model(name: str, /) -> AnyModel:
-    """Return a model by its name. Raises `ValueError` for a name that is none."""
+    """Return a model by its name. Raises `ValueError` for an unknown name."""
     if name not in MODELS:
-        raise ValueError(f"no model is called {name!r}; there are {', '.join(MODELS)}")
+        raise ValueError(f"unknown model {name!r}: expected one of {', '.join(MODELS)}")
     return MODELS[name]()

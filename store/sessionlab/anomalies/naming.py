@@ -50,12 +50,12 @@ def _of_numbers(finding: Finding, operations: Sequence[Operation]) -> Anomaly:
 
 
 _PREFIXES = {
-    AnomalyKind.DUPLICATE: "a frame is there more often than it was appended: ",
-    AnomalyKind.DRIFT: "a count was not that of the log: ",
-    AnomalyKind.HALF_AN_OPERATION: "frames are there without the change that goes with them: ",
-    AnomalyKind.PHANTOM: "what had been refused is there: ",
-    AnomalyKind.STALE_WRITE: "a snapshot of a session deleted since was written: ",
-    AnomalyKind.TORN_BATCH: "a batch is not whole, side by side: ",
+    AnomalyKind.DUPLICATE: "a frame is stored more often than it was appended: ",
+    AnomalyKind.DRIFT: "a count does not match the log: ",
+    AnomalyKind.HALF_AN_OPERATION: "frames are stored without the change of the same call: ",
+    AnomalyKind.PHANTOM: "a refused frame is stored: ",
+    AnomalyKind.STALE_WRITE: "a snapshot of a deleted session was written: ",
+    AnomalyKind.TORN_BATCH: "a batch is not complete and in sequence: ",
 }
 
 

@@ -66,7 +66,9 @@ class ExplorerLoop(LaneLoop):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # not in the stubs
             elif task._log_traceback:
                 task._log_traceback = False
-                self.complaints.append(f"nobody looked at {task.get_name()}'s {task._exception!r}")
+                self.complaints.append(
+                    f"unretrieved error of {task.get_name()}: {task._exception!r}"
+                )
         self.tasks, self.cancellable = [], []
         return stood
 

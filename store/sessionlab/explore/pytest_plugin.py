@@ -1,7 +1,7 @@
 """A pytest fixture that runs a coroutine in many orders: `-p sessionlab.explore.pytest_plugin`.
 
 No entry point announces it: that would import this library into every run of pytest in the same
-environment. Whoever wants it names it, with `-p` or as `pytest_plugins` in a conftest.
+environment. Name it with `-p`, or as `pytest_plugins` in a conftest.
 """
 
 from __future__ import annotations

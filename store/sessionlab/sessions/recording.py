@@ -1,7 +1,7 @@
 """Records every call on a store: who, what, when it began and ended, and what came of it.
 
-An event costs two list writes and a number; values are immutable, so they are kept as they are
-and turned into plain data when somebody asks for the history.
+An event costs one struct and two numbers; values are immutable, so they are kept as they are
+and turned into plain data by `history()`.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def canvas_data(bars: Sequence[Bar], whole: Sequence[Bar]) -> str:
 
 
 def excerpt_around(bars: Sequence[Bar], maximum: int) -> Sequence[Bar]:
-    """Return so many calls around the first that could not be placed, most of them before it."""
+    """Return at most `maximum` calls around the first that could not be placed, most before it."""
     if len(bars) <= maximum:
         return bars
     by_call = sorted(bars, key=lambda bar: bar.call)

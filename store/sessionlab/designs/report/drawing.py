@@ -14,7 +14,7 @@ __all__ = ["BAR", "Drawing", "Lane", "Shape", "draw", "outcome_sign", "outcome_w
 BAR, _ROW, _TOP, _BADGE = 42, 64, 34, 18
 _COLUMN, _PADDING, _MIN = 7.25, 20, 76
 _ROOMY, _WIDE, _NARROW = 12, 60, 36
-"""Up to so many calls have labels of so many columns; more have shorter ones."""
+"""Up to `_ROOMY` calls have labels of `_WIDE` columns; more calls have shorter labels."""
 _EDGE = 16
 
 _SIGNS = {"ok": "✓", "failed": "⊘", "unknown": "?"}

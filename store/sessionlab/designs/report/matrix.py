@@ -70,7 +70,7 @@ class Matrix:
 def matrix_of(comparison: Comparison) -> Matrix:
     """Arrange a comparison. A guarantee without a cell was not checked, and is shown as unknown."""
     names = [name for name, _ in comparison.workloads]
-    # A cell of a guarantee that nobody announced is shown all the same.
+    # A cell of an unknown guarantee is shown too.
     names += sorted({cell.workload for row in comparison.rows for cell in row.cells} - set(names))
     promises = dict(comparison.workloads)
     pictures: list[tuple[str, str, str, Picture]] = []

@@ -1,4 +1,7 @@
-"""Stores that keep less than they say, each by one mistake that is really made."""
+"""The wrong designs: each breaks one guarantee by a mistake that programs really make.
+
+Rule: one file and one mistake per design, and the docstring begins with the name of its anomaly.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file that is written behind: answered now, committed soon."""
+"""Write-behind: replies first and commits later."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _WrittenBehind(SQLiteWriter):
 
 
 class AcknowledgedBeforeCommit(SQLiteSessionStore):
-    """Lost write: a process that is killed takes the answers of a moment with it."""
+    """Lost write: if the process is killed, the last acknowledged writes are gone."""
 
     _writer_type: ClassVar[type[SQLiteWriter]] = _WrittenBehind
 

@@ -12,7 +12,7 @@ __all__ = ["AppendOrCreate"]
 
 
 class AppendOrCreate(PlainSessionStore):
-    """Resurrection: a session that a sweep deletes in the middle of an append is there again."""
+    """Resurrection: a session that is deleted during an append comes back."""
 
     async def add_frame(self, envelope: MessageEnvelope, /) -> int:
         session = await self.get_session(envelope.context.session_id)

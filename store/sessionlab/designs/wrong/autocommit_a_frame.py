@@ -31,9 +31,9 @@ class _Autocommit(SQLiteWriter):
 
 
 class AutocommitAFrame(SQLiteSessionStore):
-    """Torn batch: a process that is killed between two frames of one call leaves the first behind.
+    """Torn batch: if the process is killed between two frames of one call, the first one stays.
 
-    Nobody in the process can see it: the thread does all of the call before anything else.
+    Within the process it is invisible: the thread finishes a call before the next one.
     """
 
     _writer_type: ClassVar[type[SQLiteWriter]] = _Autocommit

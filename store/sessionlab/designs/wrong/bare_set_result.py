@@ -1,4 +1,4 @@
-"""An actor that answers whoever asked, there or not."""
+"""An actor that replies to a caller even if it was cancelled."""
 
 from __future__ import annotations
 

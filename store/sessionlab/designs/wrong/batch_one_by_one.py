@@ -15,7 +15,7 @@ __all__ = ["BatchOneByOne"]
 
 
 class BatchOneByOne(PlainSessionStore):
-    """Torn batch: somebody else's frame, or nothing at all, comes between two of one batch."""
+    """Torn batch: a frame of another caller comes between two frames of a batch."""
 
     async def add_frames(
         self,

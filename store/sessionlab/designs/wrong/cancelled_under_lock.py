@@ -1,4 +1,4 @@
-"""A lock over an await, and a cancel in between."""
+"""A lock around two steps, with a cancellation between them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ R = TypeVar("R")
 
 
 class CancelledUnderLock(PlainSessionStore):
-    """Half an operation: a cancelled caller leaves the lock with the frames written and the change
-    of the session not.
+    """Half an operation: a cancelled caller releases the lock after the frames are written
+    and before the session is changed.
     """
 
     def __init__(self, *, limits: StoreLimits | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Look whether it is there; if not, create it."""
+"""Checks whether a session exists, then creates it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["CheckThenCreate"]
 
 
 class CheckThenCreate(PlainSessionStore):
-    """Two creators: both looked before either created, and both are told that they did."""
+    """Two creators: both checked before either created, and both get the reply `created`."""
 
     async def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
         try:

@@ -14,7 +14,7 @@ __all__ = ["CountApart"]
 
 
 class CountApart(PlainSessionStore):
-    """Drift: between append and count, or for ever after a cancel there, the two disagree."""
+    """Drift: count and log differ between the two steps, or forever after a cancellation."""
 
     def __init__(self, *, limits: StoreLimits | None = None) -> None:
         super().__init__(limits=limits)

@@ -1,4 +1,4 @@
-"""Frames by their number, whosever they are."""
+"""Finds frames by number, ignoring the session."""
 
 from __future__ import annotations
 

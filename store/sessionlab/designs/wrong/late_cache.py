@@ -1,4 +1,4 @@
-"""A cache that is told of a write after its writer."""
+"""A cache that is updated after the reply to a write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["LateCache"]
 
 
 class LateCache(PlainSessionStore):
-    """Stale read: a write was acknowledged, and a reader who asks afterwards sees what was."""
+    """Stale read: a read after an acknowledged write still sees the old value."""
 
     def __init__(self, *, limits: StoreLimits | None = None) -> None:
         super().__init__(limits=limits)

@@ -1,4 +1,4 @@
-"""A limit that is looked at before the store is."""
+"""Checks a limit before it waits for the store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["LimitOutside"]
 
 
 class LimitOutside(PlainSessionStore):
-    """Overshoot: many creators count the sessions before any of them has added its own."""
+    """Overshoot: many callers count the sessions before any of them has added its own."""
 
     def __init__(self, *, limits: StoreLimits | None = None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A listing that fetches one session after the other."""
+"""Lists sessions by fetching them one after the other."""
 
 from __future__ import annotations
 

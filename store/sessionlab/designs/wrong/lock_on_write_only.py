@@ -1,4 +1,4 @@
-"""A lock around the write, as if only writing needed one."""
+"""A lock around the write only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["LockOnWriteOnly"]
 
 
 class LockOnWriteOnly(PlainSessionStore):
-    """Lost update: what is written under the lock was read before it was taken."""
+    """Lost update: the value written under the lock was read before the lock was taken."""
 
     def __init__(self, *, limits: StoreLimits | None = None) -> None:
         super().__init__(limits=limits)

@@ -1,4 +1,4 @@
-"""A number that is drawn before the frame is in the log."""
+"""Takes the number before the frame is in the log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["NumberFromAClock"]
 
 
 class NumberFromAClock(PlainSessionStore):
-    """Order inversion: the frame with the greater number can be the one that comes first."""
+    """Order inversion: a frame with a higher number can come first."""
 
     def __init__(self, *, limits: StoreLimits | None = None) -> None:
         super().__init__(limits=limits)

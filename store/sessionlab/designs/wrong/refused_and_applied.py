@@ -1,4 +1,4 @@
-"""A deadline that gives up waiting, but not the command."""
+"""A deadline that stops waiting, but does not cancel the command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 
 class RefusedAndApplied(PlainSessionStore):
-    """Phantom: the caller is told that certainly nothing happened, and it happens afterwards."""
+    """Phantom: the caller gets an error that means no effect, but the command is applied later."""
 
     def __init__(self, *, limits: StoreLimits | None = None) -> None:
         super().__init__(limits=limits)

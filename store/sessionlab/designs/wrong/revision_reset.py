@@ -1,4 +1,4 @@
-"""Revisions that begin anew with each life of a session."""
+"""Revisions that restart when a session is created again."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ __all__ = ["RevisionReset"]
 
 
 class RevisionReset(PlainSessionStore):
-    """Stale write accepted: deleted and created again, a session has the revisions it had before,
-    and an old snapshot fits.
+    """Stale write: a session that is deleted and created again repeats its revisions, so an old
+    snapshot is accepted.
     """
 
     def __init__(self, *, limits: StoreLimits | None = None) -> None:

@@ -120,7 +120,7 @@ class Logs:
                         return Finding("cross-session replay", text, (operation, *operations))
                     text = f"number {number} is an item that was given another number"
                     return Finding("order inversion", text, (operation, *operations))
-        text = f"number {number} is an item that nobody is known to have appended"
+        text = f"number {number} is an item that was never appended"
         return Finding("dirty read", text, operations)
 
 
@@ -165,7 +165,7 @@ def _numbers(log: _Log) -> Iterator[Finding]:
                 missing = 0
         if first + len(items) > following:
             following, before = first + len(items), operation
-    # Who appended nothing was given no number.
+    # An append of nothing gets no number.
     given = [operation for _, items, operation in log.appended if items]
     for one, other in inversions(given):
         text = "a number was given after a higher one had been"

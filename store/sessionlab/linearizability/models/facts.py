@@ -30,7 +30,7 @@ class AppendFact(NamedTuple):
 
 
 class AttemptFact(NamedTuple):
-    """Items that may have been put into a log: nobody knows, nor with which numbers."""
+    """Items that may have been appended to a log, with unknown numbers."""
 
     log: str
     items: tuple[Plain, ...]
