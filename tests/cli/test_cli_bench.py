@@ -124,7 +124,10 @@ def test_what_is_lost_is_exit_code_1_and_json_alone_goes_to_stdout(
         (["--warmup", "inf"], "--warmup"),
         (["--store", "aiocache=redis://localhost"], "aiocache takes no URL"),
         (["--store", "cashews-redis=nonsense"], "cashews-redis=redis://HOST"),
-        (["--sessions", "1000000", "--frames-each", "20", "--payload", "1MB"], "at most 16 GB of messages"),
+        (
+            ["--sessions", "1000000", "--frames-each", "20", "--payload", "1MB"],
+            "at most 16 GB of messages",
+        ),
         (["--growth", "--workers", "2"], "--workers: cannot be used with --growth"),
         (["--growth", "--half"], "--half: cannot be used with --growth"),
         (["--max-size", "5000"], "--max-size: requires --growth"),

@@ -162,7 +162,10 @@ def test_nothing_to_show_is_said() -> None:
     """An empty comparison, no pictures, a picture without calls, a sentence for a picture."""
     empty = Page(render_report(Comparison((), (), 0, 0.0, {})))
     assert "No design was compared." in empty.text
-    assert "This alone does not prove that the history is correct." in Page(render_pictures("t", [])).text
+    assert (
+        "This alone does not prove that the history is correct."
+        in Page(render_pictures("t", [])).text
+    )
     assert Page(render_pictures("t", [("a", small(bars=()))])).named("figure")
     said = Page(render_pictures("t", [("a.jsonl", "UNKNOWN: time limit")]))
     assert "a.jsonl UNKNOWN: time limit" in said.text
