@@ -90,6 +90,23 @@ def test_a_terminal_that_has_not_every_character_gets_it_escaped(
     assert b" \\u2192 " + PING in shown
 
 
+def test_a_fault_of_sqlite_is_shown_by_stats_and_not_on_stderr(tmp_path: Path) -> None:
+    """Standard error belongs to the command, whatever SQLite this Python has."""
+    program = (
+        "import sqlite3;"
+        "sqlite3.sqlite_version, sqlite3.sqlite_version_info = '3.40.1', (3, 40, 1);"
+        "from sessionkeeper.cli import main; main()"
+    )
+    url = f"sqlite:///{tmp_path}/tape.db"
+    (tmp_path / "a.jsonl").write_text(EXPORT)
+    assert run(["import", url, str(tmp_path / "a.jsonl")]) == 0
+    for command, warns in (["ls", url], False), (["stats", url], True):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *command], capture_output=True, check=True
+        )
+        assert (done.stderr, b"WAL-reset bug" in done.stdout) == (b"", warns)
+
+
 def test_ctrl_c_ends_an_import_that_waits_for_more(start: Start, tmp_path: Path) -> None:
     """One line and 130: it is heard in a read that blocks, and no second Ctrl-C is needed."""
     url = f"sqlite:///{tmp_path}/tape.db"

@@ -6,6 +6,7 @@ packages add commands with entry points of the group `sessionkeeper.commands`, a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
@@ -44,11 +45,14 @@ _SETTINGS: dict[str, dict[str, object]] = {
     "record": {"allow_interspersed_args": False, "ignore_unknown_options": False}
 }
 _ID_COMMANDS = frozenset({"show", "tail", "export"})
+_UNHEARD = logging.NullHandler()
 
 
 def run(arguments: Sequence[str], *, on_loaded: Callable[[], None] | None = None) -> int:
     """Run one command line and return its exit code; `on_loaded` is called before the command."""
     arguments = list(arguments) or ["--help"]
+    # Standard error belongs to the command: what is known to be wrong with SQLite is in `stats`.
+    logging.getLogger("sessionkeeper.sqlite").addHandler(_UNHEARD)
     command = typer.main.get_command(make_app(arguments[0]))
     if on_loaded is not None:
         on_loaded()
