@@ -136,7 +136,7 @@ SILENT = {
     "settle",
 }
 """What takes nothing."""
-ELSEWHERE = {"backup", "aclose", "crossing"}
+ELSEWHERE = {"backup", "aclose", "bridge"}
 """A path, which is tested below; a time; what the facade for threads asks for."""
 
 
