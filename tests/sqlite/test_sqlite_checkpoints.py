@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sessionkeeper import Durability, SQLiteSessionStore, StoreUnavailable
-from sessionkeeper.backends.sqlite import library, opening, writer
+from sessionkeeper.backends.sqlite import opening, sqlite_version, writer
 from sessionkeeper.backends.sqlite.raw_connection import connect
 
 if TYPE_CHECKING:
@@ -174,15 +174,15 @@ def test_no_connection_makes_checkpoints_of_its_own(file: Path) -> None:
 )
 def test_versions_with_the_wal_reset_bug(version: tuple[int, ...], hit: bool) -> None:
     """As sqlite.org lists them."""
-    assert library.has_wal_reset_bug(version) is hit
+    assert sqlite_version.has_wal_reset_bug(version) is hit
 
 
 async def test_the_library_is_told_once_and_in_the_statistics(
     file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A process that opens a thousand stores logs one line."""
-    monkeypatch.setattr(library, "_first", threading.Lock())
-    hit = library.has_wal_reset_bug(sqlite3.sqlite_version_info)
+    monkeypatch.setattr(sqlite_version, "_first", threading.Lock())
+    hit = sqlite_version.has_wal_reset_bug(sqlite3.sqlite_version_info)
     with caplog.at_level(logging.WARNING, "sessionkeeper"):
         for _ in range(3):
             async with SQLiteSessionStore(file) as store:

@@ -199,7 +199,7 @@ async def test_readers_that_follow_each_other_let_the_log_begin_anew(
 ) -> None:
     """Each holds it for a moment; together they must not hold it for ever."""
     monkeypatch.setattr(writer, "CHECKPOINT_AT", 128 * 1024)
-    monkeypatch.setattr(writer, "LOG_AT_MOST", 512 * 1024)
+    monkeypatch.setattr(writer, "MAX_LOG_BYTES", 512 * 1024)
     await store.create_session(kit.session("b"))
     await store.add_frames("b", [kit.note(id="b", size=1_000)] * 400)
     busy = True

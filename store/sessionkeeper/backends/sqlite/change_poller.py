@@ -9,11 +9,11 @@ from typing import ClassVar
 from soleowner import Post
 
 from ...interface.wakeups import Wakeups
-from .store_counters import read_meta, read_numbers
+from .store_counters import decode_counters, read_meta
 
 __all__ = ["ChangePoller"]
 
-_MOST = 1_000
+_MAXIMUM = 1_000
 _MOVED = (
     "SELECT id FROM logs JOIN sessions ON number = session WHERE over = 0 AND place > ?1"
     " UNION ALL"
@@ -42,14 +42,14 @@ class ChangePoller:
 
     def look(self) -> None:
         """Ring for what happened since the last look, here or elsewhere; outside a transaction."""
-        numbers = read_numbers(read_meta(self._execute)[1])
+        numbers = decode_counters(read_meta(self._execute)[1])
         place, gone = self._place, self._gone
         if numbers.last_place == place and numbers.gone == gone:
             return
         # Who begins to watch after this question looks at the log after it too.
         if self._wakeups:
-            moved = self._execute(_MOVED, (place, _MOST)).fetchall()
-            if numbers.gone != gone or len(moved) == _MOST:
+            moved = self._execute(_MOVED, (place, _MAXIMUM)).fetchall()
+            if numbers.gone != gone or len(moved) == _MAXIMUM:
                 self._post(self._wakeups.notify_all)
             else:
                 self._post(partial(self._ring, [each[0] for each in moved]))

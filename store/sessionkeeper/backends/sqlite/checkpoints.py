@@ -1,10 +1,10 @@
 """Bringing the write-ahead log into the file, only ever under the write lock.
 
-Rule: who checkpoints holds the file's write lock, from before SQLite looks at the log until the
-checkpoint is over. So nobody commits meanwhile, in whatever process, and no two checkpoints of
-stores overlap: SQLite's WAL-reset bug (see `library`) needs a commit during a checkpoint. SQLite
-refuses a checkpoint on the connection that has a transaction, so it is made on one beside it.
-The last connection that closes makes one too; it has the whole file for itself then.
+Rule: a checkpoint holds the file's write lock from before SQLite looks at the log until it is over.
+So nobody commits meanwhile, in any process, and no two checkpoints of stores overlap: SQLite's
+WAL-reset bug (see `sqlite_version`) needs a commit during a checkpoint. SQLite refuses a checkpoint
+on a connection that has a transaction, so another connection makes it. The last connection that
+closes makes one too; it has the whole file for itself then.
 """
 
 from __future__ import annotations

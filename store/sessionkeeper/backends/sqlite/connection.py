@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from soleowner import Command, Post, Transactions
 
 from .errors import FAILURES, FilesChanged, GivenUp, LockWait, fault_of, primary_code
+from .file_identity import FileIdentity, identity_in_file, identity_with_log, read_until_matching
 from .files import Look, StoreFiles
-from .origin import Origin, origin_in_file, origin_seen, settled
 from .raw_connection import connect
 from .store_counters import SQLiteCounters
 from .tables import SQLiteTables
@@ -38,7 +38,7 @@ class SQLiteConnection(Transactions[SQLiteTables]):
         self._files = files
         self._seen: Look | None = None
         """The files when they were looked at last."""
-        self._origin: Origin | None = None
+        self._identity: FileIdentity | None = None
         self._epoch_is_over = False
         """Whether the file itself is of the epoch that is seen: the next change begins another."""
         self._patience = patience
@@ -83,14 +83,16 @@ class SQLiteConnection(Transactions[SQLiteTables]):
 
     def _compare(self) -> None:
         """Somebody wrote the file itself: by bringing the log in, or by copying over it."""
-        pair = settled(lambda: (origin_in_file(connect, self._path), origin_seen(self._execute)))
+        pair = read_until_matching(
+            lambda: (identity_in_file(connect, self._path), identity_with_log(self._execute))
+        )
         if pair is None:
             raise self._files.overwritten()
         file, seen = pair
-        known = self._origin
+        known = self._identity
         if known and seen and (seen.line != known.line or seen.epoch < known.epoch):
             raise self._files.overwritten()
-        self._origin = seen
+        self._identity = seen
         self._epoch_is_over = file == seen
 
     def prefetch(self, commands: Sequence[Command[SQLiteTables, Any]]) -> None:

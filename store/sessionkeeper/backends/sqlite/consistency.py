@@ -7,8 +7,8 @@ from collections import Counter
 from typing import Any
 
 from .errors import corruption_error
-from .frame_index import listed_wrongly
-from .store_counters import read_meta, read_numbers
+from .frame_index import has_wrong_entries
+from .store_counters import decode_counters, read_meta
 
 __all__ = ["compare_newest_rows", "differences"]
 
@@ -55,7 +55,7 @@ def differences(connection: sqlite3.Connection) -> list[str]:
     """
     connection.execute("BEGIN")
     try:
-        found = ["frames are not listed as they are"] if listed_wrongly(connection) else []
+        found = ["frames are not listed as they are"] if has_wrong_entries(connection) else []
         for what, query in _WRONG_ROWS.items():
             (count,) = connection.execute(query).fetchone()
             if count:
@@ -69,7 +69,7 @@ def _wrong_totals(connection: sqlite3.Connection) -> list[str]:
     def one(query: str) -> Any:
         return connection.execute(query).fetchone()[0]
 
-    counters = read_numbers(read_meta(connection.execute)[1])
+    counters = decode_counters(read_meta(connection.execute)[1])
     values = counters.counters
     states = Counter({state.value: count for state, count in values.states.items()})
     found = Counter(dict(connection.execute("SELECT state, count(*) FROM sessions GROUP BY state")))

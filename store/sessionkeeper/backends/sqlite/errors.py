@@ -18,7 +18,7 @@ __all__ = [
     "corruption_error",
     "fault_of",
     "primary_code",
-    "told",
+    "safe_cause",
 ]
 
 # What can be wrong with the request, or for a while; the next batch may fare better.
@@ -51,7 +51,7 @@ class LockWait(Exception):
     """Another process held the lock for longer than one waits."""
 
     def __init__(self, waited: float) -> None:
-        super().__init__("the lock was not to be had")
+        super().__init__("could not acquire the lock")
         self.waited = waited
 
 
@@ -92,7 +92,7 @@ def primary_code(error: BaseException) -> int | None:
     return None if code is None else code & 0xFF
 
 
-def told(cause: Exception) -> Exception | None:
+def safe_cause(cause: Exception) -> Exception | None:
     """The cause, if it quotes nothing of what is stored: the module's own quotes a text."""
     own = isinstance(cause, FAILURES) and not hasattr(cause, "sqlite_errorcode")
     return None if own else cause
@@ -138,5 +138,5 @@ def _because(
 
 
 def _caused(answer: Exception, cause: Exception) -> Exception:
-    answer.__cause__ = told(cause)
+    answer.__cause__ = safe_cause(cause)
     return answer

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-__all__ = ["LEVELS", "FrameIndex", "listed_wrongly"]
+__all__ = ["LEVELS", "FrameIndex", "has_wrong_entries"]
 
 Place: TypeAlias = tuple[int, int, int]
 """A session's number, a frame's number in it, and the key of its row."""
@@ -62,21 +62,21 @@ class FrameIndex:
 
     def forget(self) -> None:
         """Count anew what the small table lists: it was rolled back, or is another process's."""
-        self._gathered: int | None = None
+        self._new_places: int | None = None
 
     def note(self, places: Sequence[Place]) -> None:
         """List new frames; they follow all that are listed of their sessions."""
         self._executemany(_NOTE, places)
-        gathered = self._gathered
-        if gathered is None:
-            gathered = int(self._execute("SELECT count(*) FROM new_places").fetchone()[0])
+        new_places = self._new_places
+        if new_places is None:
+            new_places = int(self._execute("SELECT count(*) FROM new_places").fetchone()[0])
         else:
-            gathered += len(places)
-        if gathered >= MERGE_AT:
+            new_places += len(places)
+        if new_places >= MERGE_AT:
             self._execute(_BRING)
             self._execute("DELETE FROM new_places")
-            gathered = 0
-        self._gathered = gathered
+            new_places = 0
+        self._new_places = new_places
 
     def read(self, columns: str, session: int, first: int, last: int) -> list[Any]:
         """Return these columns of the frames from number `first` to `last`, in order."""
@@ -110,7 +110,7 @@ class FrameIndex:
         return removed
 
 
-def listed_wrongly(connection: sqlite3.Connection) -> bool:
+def has_wrong_entries(connection: sqlite3.Connection) -> bool:
     """Whether a frame is not listed, or listed twice or as another one. O(frames)."""
     counts = [connection.execute(_WRONG[level]).fetchone()[0] for level in LEVELS]
     listed, there = (

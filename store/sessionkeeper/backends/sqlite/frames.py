@@ -12,14 +12,14 @@ from .frame_index import FrameIndex
 
 __all__ = ["FrameTable"]
 
-AT_ONCE = 1_000
-"""Frames removed in the operation itself; more are buried, and swept between batches."""
-SWEPT = 500
-"""Frames removed in one sweep."""
+MAX_REMOVED_AT_ONCE = 1_000
+"""Frames removed in the operation itself; more get a tombstone, and are removed between batches."""
+COLLECTED_AT_ONCE = 500
+"""Frames removed at a time between batches."""
 
 _INSERT = f"INSERT INTO frames (key, session, seq, {FRAME_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
 _LAST = "SELECT coalesce(max(key), 0) FROM frames"
-_BURY = (
+_ADD_TOMBSTONE = (
     "INSERT INTO graves (session, up_to) VALUES (?, ?)"
     " ON CONFLICT (session) DO UPDATE SET up_to = excluded.up_to"
 )
@@ -28,9 +28,9 @@ _BURY = (
 class FrameTable:
     """Frames by session and number.
 
-    Removing many takes one line in a table of graves: a session's row says which of its frames
-    exist, and its number is never used again, so buried frames cannot be read. What a file gives
-    back of them it gives back in sweeps of bounded size.
+    Removing many takes one line in a table of tombstones (`graves`). A session's row says which of
+    its frames exist, and its number is never used again, so those frames cannot be read. They are
+    removed between batches, a bounded number at a time.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -38,8 +38,8 @@ class FrameTable:
         self._execute = connection.execute
         self._places = FrameIndex(connection)
         self._pending: dict[int, list[Columns]] = {}
-        self.buried = True
-        """Whether there may be graves; a process that was killed may have left some."""
+        self.has_tombstones = True
+        """Whether there may be tombstones; a process that was killed may have left some."""
         self.written = 0
         """Bytes written since somebody set this to nothing."""
 
@@ -63,7 +63,7 @@ class FrameTable:
         """Drop what was collected: it was rolled back."""
         self._pending = {}
         self._places.forget()
-        self.buried = True
+        self.has_tombstones = True
 
     def read(self, row: SQLiteRow, first: int, count: int) -> list[FrameRecord]:
         """Return `count` records from number `first` on. Raises `sqlite3.DatabaseError`."""
@@ -94,24 +94,24 @@ class FrameTable:
         if row.frame_count:
             self._remove(row.number, row.last_seq - row.frame_count + 1, row.last_seq)
 
-    def sweep(self) -> None:
-        """Remove some buried frames; within a transaction of its own."""
-        grave = self._execute("SELECT session, up_to FROM graves LIMIT 1").fetchone()
-        if grave is None:
-            self.buried = False
+    def collect(self) -> None:
+        """Remove some frames that have a tombstone; within a transaction of its own."""
+        tombstone = self._execute("SELECT session, up_to FROM graves LIMIT 1").fetchone()
+        if tombstone is None:
+            self.has_tombstones = False
             return
-        session, up_to = grave
-        if self._places.remove_some(session, up_to, SWEPT) < SWEPT:
+        session, up_to = tombstone
+        if self._places.remove_some(session, up_to, COLLECTED_AT_ONCE) < COLLECTED_AT_ONCE:
             self._execute("DELETE FROM graves WHERE session = ?", (session,))
-        self.written += SWEPT * 64
+        self.written += COLLECTED_AT_ONCE * 64
 
     def _settle(self, row: SQLiteRow) -> None:
         if row.number in self._pending:
             self.flush()
 
     def _remove(self, number: int, first: int, up_to: int) -> None:
-        if up_to - first < AT_ONCE:
+        if up_to - first < MAX_REMOVED_AT_ONCE:
             self._places.remove(number, first, up_to)
         else:
-            self._execute(_BURY, (number, up_to))
-            self.buried = True
+            self._execute(_ADD_TOMBSTONE, (number, up_to))
+            self.has_tombstones = True

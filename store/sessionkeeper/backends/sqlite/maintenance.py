@@ -20,8 +20,8 @@ from ...values.errors import StoreUnavailable
 from .checkpoints import bring_in
 from .consistency import differences
 from .errors import FAILURES, FilesChanged, LockWait, fault_of, primary_code
+from .file_identity import NEW_LINE
 from .files import StoreFiles
-from .origin import NEW_LINE
 from .raw_connection import connect, sync
 from .schema import migrate
 from .tables import SQLiteTables

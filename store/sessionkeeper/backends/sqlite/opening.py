@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ...values.errors import StoreUnavailable
 from ...values.guarantees import Durability
-from .errors import FAILURES, GivenUp, primary_code, told
+from .errors import FAILURES, GivenUp, primary_code, safe_cause
 from .log_resync import resync_wal
 from .raw_connection import BUSY_SLICE, connect, pragma, sync
 from .schema import PAGE_BYTES, VERSION, migrate
@@ -79,14 +79,14 @@ def _open(path: str, durability: Durability, given_up: Callable[[], bool]) -> sq
             _wait(started, given_up)
         connection = connect(path)
     except (*FAILURES, OSError) as error:
-        raise refusal(error) from told(error)
+        raise refusal(error) from safe_cause(error)
     try:
         while not _prepared(connection, path, durability):
             _wait(started, given_up)
     except BaseException as error:
         connection.close()
         if isinstance(error, (*FAILURES, OSError)):
-            raise refusal(error) from told(error)
+            raise refusal(error) from safe_cause(error)
         raise
     return connection
 

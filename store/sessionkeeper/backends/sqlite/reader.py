@@ -31,7 +31,7 @@ _LATER = 1.0
 
 
 class SQLiteReader(SQLiteConnection):
-    """Reads beside a ledger, which opened the file before; what is wrong with it, it is told.
+    """Reads beside a writer, which opened the file before; what is wrong with it, it is told.
 
     Nobody's lock is waited for but that of a process that recovers the file. The news of other
     processes are looked for here: a commit that takes its time does not hold them up.

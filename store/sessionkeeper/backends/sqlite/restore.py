@@ -23,7 +23,7 @@ from threading import Event
 
 from ...values.errors import StoreUnavailable
 from .checkpoints import bring_in
-from .errors import FAILURES, primary_code, told
+from .errors import FAILURES, primary_code, safe_cause
 from .maintenance import check_pages, copy_pages, remove_files
 from .raw_connection import connect, pragma, sync
 from .schema import APPLICATION_ID
@@ -102,7 +102,7 @@ def _named(path: str, stop: Event) -> Generator[None]:
         if stop.is_set():
             raise InterruptedError from None
         found = error if isinstance(error, StoreUnavailable) else refusal(error)
-        cause = None if isinstance(error, StoreUnavailable) else told(error)
+        cause = None if isinstance(error, StoreUnavailable) else safe_cause(error)
         raise _unavailable(path, found.reason) from cause
 
 
@@ -177,7 +177,7 @@ def _locked(target: str, token: str) -> Generator[None]:
                 if code == sqlite3.SQLITE_BUSY:
                     raise _opened_elsewhere(target) from None
                 if code not in _DAMAGED:
-                    raise _unavailable(target, refusal(error).reason) from told(error)
+                    raise _unavailable(target, refusal(error).reason) from safe_cause(error)
                 with _locked_bytes(target, link):
                     yield
             else:

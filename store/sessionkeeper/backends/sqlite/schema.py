@@ -86,7 +86,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "DROP INDEX by_seq",
     ),
     (
-        # See `origin`.
+        # See `file_identity`.
         """CREATE TABLE origin (
             id INTEGER PRIMARY KEY CHECK (id = 1),
             line INTEGER NOT NULL,

@@ -19,11 +19,11 @@ __all__ = [
     "PrincipalCounts",
     "SQLiteCounters",
     "read_meta",
-    "read_numbers",
-    "write_numbers",
+    "decode_counters",
+    "encode_counters",
 ]
 
-_MOST = 2**62  # no store gets so far; SQLite ends at twice as many
+_MAXIMUM = 2**62  # no store gets so far; SQLite ends at twice as many
 LONGEST_GAP = 86_400.0
 """Seconds a store can age while nobody can tell how long it was closed."""
 
@@ -63,18 +63,18 @@ def read_meta(execute: Callable[[str], Cursor]) -> tuple[int, bytes]:
     return found[0], found[1]
 
 
-def read_numbers(kept: bytes) -> SQLiteCounters:
-    """Read what `write_numbers` made; a new file holds nothing. Raises `sqlite3.DatabaseError`."""
+def decode_counters(kept: bytes) -> SQLiteCounters:
+    """Read the bytes of `encode_counters`; a new file has none. Raises `sqlite3.DatabaseError`."""
     try:
         numbers = _decoder.decode(kept) if kept else SQLiteCounters()
     except (msgspec.MsgspecError, ValueError):
         raise corruption_error("what the file counts") from None
-    if not (0 <= numbers.last_number < _MOST and 0 <= numbers.last_place < _MOST):
+    if not (0 <= numbers.last_number < _MAXIMUM and 0 <= numbers.last_place < _MAXIMUM):
         raise corruption_error("what the file counts")
     return numbers
 
 
-def write_numbers(numbers: SQLiteCounters) -> bytes:
+def encode_counters(numbers: SQLiteCounters) -> bytes:
     """Make the bytes to be kept."""
     return _encoder.encode(numbers)
 

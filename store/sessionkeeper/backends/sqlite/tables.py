@@ -25,17 +25,17 @@ from ...values.session import Session
 from ...values.states import SessionState
 from ...values.statistics import FileStatistics
 from .codec import LOG_COLUMNS, SESSION_COLUMNS, SQLiteRow, read_row
-from .firsts import BY_ACTIVITY, BY_AGE, BY_END, Firsts
 from .frames import FrameTable
-from .library import library_warnings
 from .schema import PAGE_BYTES
+from .session_orders import BY_ACTIVITY, BY_AGE, BY_END, FirstSessions
+from .sqlite_version import library_warnings
 from .store_counters import (
     PrincipalCounts,
     SQLiteCounters,
     StoreClock,
+    decode_counters,
+    encode_counters,
     read_meta,
-    read_numbers,
-    write_numbers,
 )
 
 __all__ = ["SQLiteTables"]
@@ -87,7 +87,7 @@ class SQLiteTables(Tables):
         self._execute, self._executemany = connection.execute, connection.executemany
         self._path = path
         self.frames = FrameTable(connection)
-        self._firsts = Firsts(connection)
+        self._first_sessions = FirstSessions(connection)
         self.counters = StoreCounters(PrincipalCounts(connection))
         self.forget()
 
@@ -95,7 +95,7 @@ class SQLiteTables(Tables):
         """Read what the store counts, within a transaction; return the file's version with it."""
         version, kept = read_meta(self._execute)
         if kept != self._kept:
-            self.numbers = read_numbers(kept)
+            self.numbers = decode_counters(kept)
             self.counters.restore(self.numbers.counters)
             self.age.follow(self.numbers.stamp)
             self._kept = kept
@@ -108,7 +108,7 @@ class SQLiteTables(Tables):
         if self._changed or always:
             self.numbers.counters = self.counters.numbers()
             self.numbers.stamp = self.age.stamp()
-            kept = write_numbers(self.numbers)
+            kept = encode_counters(self.numbers)
             self._execute("UPDATE meta SET numbers = ?", (kept,))
             self._kept = kept
 
@@ -122,7 +122,7 @@ class SQLiteTables(Tables):
         self._rows: dict[str, SQLiteRow | None] = {}
         self._by_number: dict[int, SQLiteRow] = {}
         self._dirty: dict[int, SQLiteRow] = {}
-        self._firsts.forget()
+        self._first_sessions.forget()
         self._changed = False
         self.events, self.announced = [], set()
         if all:
@@ -178,21 +178,21 @@ class SQLiteTables(Tables):
         """Give the row the last place in the order it belongs in."""
         row = _ours(row)
         if not row.over:
-            self._firsts.moved(row.number)
+            self._first_sessions.moved(row.number)
             self.numbers.last_place += 1
             row.place = self.numbers.last_place
             row.over = row.ended_at is not None
         self._mark(row)
 
     def remove(self, row: SessionRow, /) -> None:
-        """Remove the row; its frames if they are few, else they are buried."""
+        """Remove the row; its frames if they are few, else they get a tombstone."""
         row = _ours(row)
         self.frames.clear(row)
         self._dirty.pop(row.number, None)
         self._by_number.pop(row.number, None)
         self._rows[row.session.id] = None
         self._changed = True
-        self._firsts.moved(row.number)
+        self._first_sessions.moved(row.number)
         if row.kept_revision:
             self._execute("DELETE FROM sessions WHERE number = ?", (row.number,))
             self._execute("DELETE FROM logs WHERE session = ?", (row.number,))
@@ -234,7 +234,7 @@ class SQLiteTables(Tables):
         return self.frames.read(_ours(row), first, count)
 
     def clear(self, row: SessionRow, /) -> None:
-        """Remove the records if they are few, else bury them."""
+        """Remove the records if they are few, else give them a tombstone."""
         self.frames.clear(_ours(row))
         self._mark(_ours(row))
 
@@ -291,10 +291,10 @@ class SQLiteTables(Tables):
         return self._by_number.setdefault(row.number, row)
 
     def _first(self, order: str) -> SessionRow | None:
-        number = self._firsts.known(order)
+        number = self._first_sessions.known(order)
         if number is None:
             self._keep()
-            number = self._firsts.read(order)
+            number = self._first_sessions.read(order)
             if number is None:
                 return None
         row = self._by_number.get(number)

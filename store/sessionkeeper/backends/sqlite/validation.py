@@ -11,10 +11,10 @@ from pathlib import Path
 from ...values.errors import StoreUnavailable
 from .consistency import compare_newest_rows
 from .errors import corruption_error, primary_code
-from .origin import origin_in_file, origin_seen, settled
+from .file_identity import identity_in_file, identity_with_log, read_until_matching
 from .raw_connection import connect, pragma
 from .schema import APPLICATION_ID, NAMES, VERSION
-from .store_counters import read_meta, read_numbers
+from .store_counters import decode_counters, read_meta
 
 __all__ = ["LOCK_HELD", "check_tables", "is_of_one_piece", "refusal", "refuse_foreign_file"]
 
@@ -55,7 +55,9 @@ def is_of_one_piece(path: str) -> bool:
         return True
     try:
         with closing(connect(path, "ro")) as connection:
-            pair = settled(lambda: (origin_in_file(connect, path), origin_seen(connection.execute)))
+            pair = read_until_matching(
+                lambda: (identity_in_file(connect, path), identity_with_log(connection.execute))
+            )
     except sqlite3.OperationalError as error:
         # What cannot be read so is for the connection that can write to say.
         return primary_code(error) != sqlite3.SQLITE_BUSY
@@ -85,11 +87,11 @@ def check_tables(connection: sqlite3.Connection, path: str) -> None:
     for table, key in (("sessions", "number"), ("logs", "session"), ("frames", "key")):
         for order in ("ASC", "DESC"):
             connection.execute(f"SELECT * FROM {table} ORDER BY {key} {order} LIMIT 1").fetchall()  # noqa: S608 - ours
-    _check_numbers(connection)
+    _check_counters(connection)
     compare_newest_rows(connection)
 
 
-def _check_numbers(connection: sqlite3.Connection) -> None:
+def _check_counters(connection: sqlite3.Connection) -> None:
     """Refuse counters that are behind the rows: a number used again would overwrite a session."""
     used = [
         connection.execute(query).fetchone()[0] or 0
@@ -100,7 +102,7 @@ def _check_numbers(connection: sqlite3.Connection) -> None:
         )
     ]
     # After those: meanwhile other processes only count on.
-    numbers = read_numbers(read_meta(connection.execute)[1])
+    numbers = decode_counters(read_meta(connection.execute)[1])
     sound = all(type(each) is int for each in used)
     if not sound or used[0] > numbers.last_number or max(used[1:]) > numbers.last_place:
         raise corruption_error("what the file counts")

@@ -19,12 +19,12 @@ from ...values.ids import new_session_id
 from .checkpoints import bring_in
 from .connection import SQLiteConnection
 from .errors import FAILURES, FilesChanged, LockWait, fault_of
+from .file_identity import NEW_EPOCH
 from .files import Look, StoreFiles
-from .library import warn_once
 from .opening import open_file
-from .origin import NEW_EPOCH
 from .raw_connection import connect
 from .schema import PAGE_BYTES, VERSION
+from .sqlite_version import warn_once
 from .store_counters import read_meta
 from .tables import SQLiteTables
 
@@ -34,7 +34,7 @@ R = TypeVar("R")
 
 CHECKPOINT_AT = 8 * 1024 * 1024
 """Bytes in the write-ahead log, about, before they are brought into the file."""
-LOG_AT_MOST = 4 * CHECKPOINT_AT
+MAX_LOG_BYTES = 4 * CHECKPOINT_AT
 """Bytes in the log, about, before one waits for readers to let it begin anew."""
 _LATER = 1.0
 
@@ -132,15 +132,15 @@ class SQLiteWriter(SQLiteConnection):
         return fault.answer
 
     def tidy(self) -> float | None:
-        """Sweep a grave, or bring the log into the file: one at a time."""
+        """Remove frames that have a tombstone, or bring the log into the file: one at a time."""
         if self._reason is not None or time.monotonic() < self._idle_until:
             return _LATER if self._reason is None else None
         try:
             if self._tables.frames.written > CHECKPOINT_AT:
                 self._tables.frames.written = 0
                 self._checkpoint()
-            elif self._tables.frames.buried:
-                self._sweep()
+            elif self._tables.frames.has_tombstones:
+                self._collect()
                 return 0.0
         except (*FAILURES, LockWait, FilesChanged) as error:
             self._trouble(error)
@@ -162,7 +162,7 @@ class SQLiteWriter(SQLiteConnection):
 
     def _begin_epoch(self) -> bool:
         """Mark the first change since the log was brought in, if nobody else did."""
-        if self._origin is None or not self._execute(NEW_EPOCH, (self._origin.epoch,)).rowcount:
+        if self._identity is None or not self._execute(NEW_EPOCH, (self._identity.epoch,)).rowcount:
             return False
         # Writes the first page, so that the schema's cookie is in the log as well.
         self._execute(f"PRAGMA user_version = {VERSION}")
@@ -171,8 +171,8 @@ class SQLiteWriter(SQLiteConnection):
     def _note_commit(self, found: Look, *, begins: bool) -> None:
         if self._seen is not None:  # when the file was written, the next look says
             self._seen = self._seen._replace(log_bytes=found.log_bytes)
-        if begins and self._origin is not None:
-            self._origin = self._origin._replace(epoch=self._origin.epoch + 1)
+        if begins and self._identity is not None:
+            self._identity = self._identity._replace(epoch=self._identity.epoch + 1)
             self._epoch_is_over = False
 
     def _look_at_log(self) -> None:
@@ -205,14 +205,14 @@ class SQLiteWriter(SQLiteConnection):
         self._begin_own()
         try:
             # Readers that follow each other can keep a log from beginning anew.
-            bring_in(self._path, LOG_AT_MOST // PAGE_BYTES)
+            bring_in(self._path, MAX_LOG_BYTES // PAGE_BYTES)
         finally:
             self.undo()
 
-    def _sweep(self) -> None:
+    def _collect(self) -> None:
         self._begin_own()
         try:
-            self._tables.frames.sweep()
+            self._tables.frames.collect()
             self._files.look()
             self._execute("COMMIT")
         except BaseException:

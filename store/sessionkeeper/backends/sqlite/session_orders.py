@@ -8,7 +8,7 @@ from ...values.clock import micros
 from ...values.ids import encoded_id
 from .errors import corruption_error
 
-__all__ = ["BY_ACTIVITY", "BY_AGE", "BY_END", "Firsts"]
+__all__ = ["BY_ACTIVITY", "BY_AGE", "BY_END", "FirstSessions"]
 
 _OF_LOGS = (
     "FROM logs CROSS JOIN sessions ON number = session WHERE over = {} ORDER BY place LIMIT ?"
@@ -19,7 +19,7 @@ BY_AGE = "SELECT born_at, id, number FROM sessions WHERE ended_at IS NULL ORDER 
 _MORE = 16
 
 
-class Firsts:
+class FirstSessions:
     """The numbers of those that share the first moment of an order, until another one moves.
 
     They stand in the order of their ids: that of their places is not the same on every backend.

@@ -17,7 +17,15 @@ from typing import Any, NamedTuple
 
 from .errors import FAILURES
 
-__all__ = ["NEW_EPOCH", "NEW_LINE", "Origin", "belongs", "origin_in_file", "origin_seen", "settled"]
+__all__ = [
+    "NEW_EPOCH",
+    "NEW_LINE",
+    "FileIdentity",
+    "log_matches",
+    "identity_in_file",
+    "identity_with_log",
+    "read_until_matching",
+]
 
 SINCE = 3
 """The version of the file that has it."""
@@ -30,7 +38,7 @@ _TRIES = 20
 _PAUSE = 0.005
 
 
-class Origin(NamedTuple):
+class FileIdentity(NamedTuple):
     """Where a file's content comes from."""
 
     line: int
@@ -39,23 +47,25 @@ class Origin(NamedTuple):
     """Of the schema; SQLite counts it, and its copies show another."""
 
 
-def origin_seen(execute: Callable[[str], Any]) -> Origin | None:
+def identity_with_log(execute: Callable[[str], Any]) -> FileIdentity | None:
     """Read it through the log; None in a file of an older version. Raises `sqlite3.Error`."""
     if int(execute("PRAGMA user_version").fetchone()[0]) < SINCE:
         return None
     found = execute("SELECT line, epoch FROM origin WHERE id = 1").fetchone()
     cookie = execute("PRAGMA schema_version").fetchone()
-    return None if found is None else Origin(int(found[0]), int(found[1]), int(cookie[0]))
+    return None if found is None else FileIdentity(int(found[0]), int(found[1]), int(cookie[0]))
 
 
-def origin_in_file(connect: Callable[[str, str], sqlite3.Connection], path: str) -> Origin | None:
+def identity_in_file(
+    connect: Callable[[str, str], sqlite3.Connection], path: str
+) -> FileIdentity | None:
     """Read it in the file itself, as if there were no log. Raises `sqlite3.Error`."""
     with closing(connect(path, "ro&immutable=1")) as connection:
         connection.execute("PRAGMA writable_schema = ON")  # see `validation`
-        return origin_seen(connection.execute)
+        return identity_with_log(connection.execute)
 
 
-def belongs(file: Origin | None, seen: Origin | None) -> bool:
+def log_matches(file: FileIdentity | None, seen: FileIdentity | None) -> bool:
     """Whether what the file holds can be under what is seen through the log."""
     if seen is None:
         return file is None
@@ -70,7 +80,9 @@ def belongs(file: Origin | None, seen: Origin | None) -> bool:
     )
 
 
-def settled(look: Callable[[], tuple[Origin | None, Origin | None]]) -> tuple[Any, Any] | None:
+def read_until_matching(
+    look: Callable[[], tuple[FileIdentity | None, FileIdentity | None]],
+) -> tuple[Any, Any] | None:
     """Look until both belong together; None if they do not. Raises `sqlite3.Error`.
 
     Another process may bring the log in meanwhile, or be in the midst of it.
@@ -84,6 +96,6 @@ def settled(look: Callable[[], tuple[Origin | None, Origin | None]]) -> tuple[An
             if tried == _TRIES - 1:
                 raise
             continue
-        if belongs(file, seen):
+        if log_matches(file, seen):
             return file, seen
     return None
