@@ -275,7 +275,7 @@ async def test_a_store_that_was_made_anew_in_another_layout_is_not_written_to(
                     return_exceptions=True,
                 )
                 assert isinstance(told, StoreUnavailable)
-                assert "made anew" in told.reason
+                assert "made again" in told.reason
                 assert seen == 0
             assert await other.count_sessions() == 0
             await other.create_session(session("b"))
