@@ -34,8 +34,10 @@ def with_ttl(plain: Script, milliseconds: int, /) -> Script:
 def _compose(name: str, ttl: int | None) -> bytes:
     folder = files(__name__)
     text = folder.joinpath(f"{name}.lua").read_text(encoding="utf-8")
-    first = text.partition("\n")[0]
-    used = first.removeprefix(_USE) if first.startswith(_USE) else ""
+    used = ""
+    if text.startswith(_USE):
+        first, _, text = text.partition("\n")
+        used = first.removeprefix(_USE)
     always, _, only_with_ttl = used.partition("|")
     parts = always.split() + ([] if ttl is None else only_with_ttl.split())
     texts = [folder.joinpath(f"shared/{part}.lua").read_text(encoding="utf-8") for part in parts]
