@@ -240,7 +240,7 @@ def _clear_place(target: str, token: str, *, own_log: bool) -> tuple[str, ...]:
 
     Raises `StoreUnavailable` if the log is one that somebody wrote meanwhile.
     """
-    set_aside = []
+    set_aside: list[str] = []
     for suffix in ("-wal", "-journal"):
         log = f"{target}{suffix}"
         if not os.path.lexists(log):
