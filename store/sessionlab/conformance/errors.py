@@ -42,10 +42,13 @@ SEQUENCES: list[Any] = [
 ]
 NUMBERS: list[Any] = ["1", 1.0, True, False, -1, -(10**30), object(), [], b"1"]
 CURSORS: list[Any] = [5, 1.5, True, b"1", ["1"], object()]
-SECONDS: list[Any] = ["1", b"1", True, -1, -0.001, float("nan"), float("-inf"), object(), []]
-SECONDS += [timedelta(1)]
-MOMENTS: list[Any] = [None, 5, 1.5, "2026-01-01", b"x", object(), datetime, timedelta(1)]
-MOMENTS += [date(2026, 1, 1), datetime(2026, 1, 1)]
+SECONDS: list[Any] = [
+    *("1", b"1", True, -1, -0.001, float("nan"), float("-inf"), object(), [], timedelta(1)),
+]
+MOMENTS: list[Any] = [
+    *(None, 5, 1.5, "2026-01-01", b"x", object(), datetime, timedelta(1)),
+    *(date(2026, 1, 1), datetime(2026, 1, 1)),
+]
 
 TEN: dict[str, tuple[Call, list[Any]]] = {
     "create_session": (lambda s, x: s.create_session(x), THINGS),

@@ -13,7 +13,7 @@ was lost or came too early, may see some of what was asked after it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from soleowner import Reply
 
@@ -140,12 +140,12 @@ class Schedule:
 def sessions_of(command: StoreCommand[Any]) -> Sequence[str] | None:
     """Return the sessions a command concerns; None for the whole store."""
     # By the exact class: commands have an abstract base, for which `isinstance` is slow.
-    if type(command) is CreateSession:
-        return (command.session.id,)
-    if type(command) is Scoped:
-        scoped: Scoped[Any] = command
-        return sessions_of(scoped.command)
-    if type(command) in _WHOLE_STORE:
+    kind = type(command)
+    if kind is CreateSession:
+        return (cast("CreateSession", command).session.id,)
+    if kind is Scoped:
+        return sessions_of(cast("Scoped[Any]", command).command)
+    if kind in _WHOLE_STORE:
         return None
     try:
         return command.touches
