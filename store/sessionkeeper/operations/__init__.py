@@ -6,8 +6,6 @@ own. Read `command` and `tables`, then `session_rules` and `frame_rules`, then t
 
 from __future__ import annotations
 
-from .command import StoreCommand
-from .counters import CounterValues, StoreCounters
 from .frame_commands import (
     AddFrame,
     AddFrames,
@@ -17,7 +15,6 @@ from .frame_commands import (
     ReadNewFrames,
     TrimFrames,
 )
-from .frame_record import FrameRecord
 from .principal_commands import CountOwnSessions, ListOwnSessions, Scoped
 from .session_commands import (
     CreateSession,
@@ -30,7 +27,6 @@ from .session_commands import (
     UpdateSession,
     UpdateSessionsBatch,
 )
-from .session_row import SessionRow
 from .sweep_commands import (
     CountSessions,
     ExpireSessions,
@@ -39,16 +35,8 @@ from .sweep_commands import (
     PurgeSessions,
     ReadStatistics,
 )
-from .tables import Tables
 
 __all__ = [
-    # what a backend implements, and what it holds
-    "StoreCommand",
-    "Tables",
-    "SessionRow",
-    "FrameRecord",
-    "StoreCounters",
-    "CounterValues",
     # sessions
     "CreateSession",
     "DeleteSession",
