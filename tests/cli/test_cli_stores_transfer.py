@@ -117,8 +117,8 @@ def test_a_trimmed_log_is_numbered_anew_and_it_is_said(
     again = stored.parent / "again.db"
     assert run(["import", f"sqlite:///{again}", str(file)]) == 0
     said = capsys.readouterr().err
-    assert "lost 2 frames at the front" in said
-    assert said.count("numbered anew") == 1
+    assert "lost its first 2 frames" in said
+    assert said.count("renumbered") == 1
     (frame,) = asyncio.run(held(again))["id-closed"][1]
     assert (frame.seq, frame.envelope.context.metadata["number"]) == (1, "2")
 
@@ -132,7 +132,7 @@ def test_ids_that_exist_are_refused_unless_skipped(
     assert run(["import", f"sqlite:///{stored}", str(file)]) == 2
     assert "exists already" in capsys.readouterr().err
     assert run(["import", f"sqlite:///{stored}", str(file), "--skip-existing"]) == 0
-    assert "6 there already" in capsys.readouterr().err
+    assert "6 skipped" in capsys.readouterr().err
     assert asyncio.run(held(stored)) == before
 
 
