@@ -89,8 +89,8 @@ def test_who_interrupts_a_comparison_leaves_no_key(used: RedisServer) -> None:
     [
         (["redis"], "redis needs a server: name one with --redis"),
         (["--redis", "redis://u:canary@127.0.0.1:1"], "127.0.0.1:1: it cannot be reached"),
-        (["--redis", "rediss://u:canary@h"], "on one server"),
-        (["--redis", "redis+cluster://u:canary@h"], "on one server"),
+        (["--redis", "rediss://u:canary@h"], "on a single server"),
+        (["--redis", "redis+cluster://u:canary@h"], "on a single server"),
         (["--redis", "redis://u:canary#@h"], "not a URL"),
         (["--redis", "canary"], "a URL of redis"),
     ],

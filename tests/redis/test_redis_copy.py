@@ -49,7 +49,7 @@ def test_a_copy_goes_from_a_file_to_a_server_and_back(
     report = json.loads(capsys.readouterr().out)
     assert (report["sessions"], report["frames"], report["added"]) == (120, 1438, 1438)
     assert run(["copy", url, last]) == 0
-    assert "120 sessions with 1438 frames are the same" in capsys.readouterr().err
+    assert "120 sessions with 1438 frames are equal on both sides" in capsys.readouterr().err
     expected = go(held(first))
     assert go(held(url)) == expected == go(held(last))
     assert list(go(held(url))) == list(expected)
@@ -84,7 +84,7 @@ def test_a_server_killed_in_the_middle_of_a_copy_is_no_harm(
     assert 24 <= go(cut()) < 60
     server.start()
     assert run(["copy", source, url]) == 0
-    assert "60 sessions with 1198 frames are the same" in capsys.readouterr().err
+    assert "60 sessions with 1198 frames are equal on both sides" in capsys.readouterr().err
     assert go(held(url)) == go(held(source))
 
 
