@@ -147,8 +147,8 @@ def record(power: Power, monkeypatch: pytest.MonkeyPatch, durability: str, seed:
         patch.setattr(opening, "os", power.os(link=linked, unlink=unlinked, close=created))
         patch.setattr(opening, "sync", synced)
         patch.setattr(writer, "CHECKPOINT_AT", 200_000)
-        patch.setattr(frames, "AT_ONCE", 4)
-        patch.setattr(frames, "SWEPT", 2)
+        patch.setattr(frames, "MAX_REMOVED_AT_ONCE", 4)
+        patch.setattr(frames, "COLLECTED_AT_ONCE", 2)
         patch.setattr(places, "MERGE_AT", 20)
         asyncio.run(work(path, durability, events, Random(seed)))
     return events
