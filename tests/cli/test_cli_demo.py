@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,14 @@ def test_the_check_sees_a_lost_frame_and_a_wrong_state(plan: Plan) -> None:
     assert check_session(plan, CLOSED, []).faults
     still_open = CLOSED.model_copy(update={"state": SessionState.ACTIVE})
     assert check_session(plan, still_open, stored()).faults
+
+
+def test_a_killed_clients_record_may_end_early_but_not_before_what_it_read(plan: Plan) -> None:
+    """What its server writes afterwards reaches nobody; what the client read whole is stored."""
+    killed = replace(plan, killed=True)
+    failed = CLOSED.model_copy(update={"state": SessionState.FAILED})
+    with (plan.folder / "server-out").open("ab") as file:
+        file.write(ANSWER + b"\n")
+    assert check_session(killed, failed, stored()).faults == ()
+    assert check_session(plan, CLOSED, stored()).faults
+    assert check_session(killed, failed, stored()[:1]).faults

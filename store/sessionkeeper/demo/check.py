@@ -36,7 +36,12 @@ def check_session(plan: Plan, session: Session, frames: list[MessageEnvelope]) -
     faults: list[str] = []
     if stored_sent != sent:
         faults.append("the stored frames differ from what the server received")
-    if stored_received != received:
+    # What a server writes after its client has gone reaches nobody, as it would without the tap. So
+    # of a killed client's session the record may end early, but not before what the client read.
+    read_whole = client_received[: client_received.rfind(b"\n") + 1]
+    is_whole = stored_received == received
+    is_enough = received.startswith(stored_received) and stored_received.startswith(read_whole)
+    if not (is_enough if plan.killed else is_whole):
         faults.append("the stored frames differ from what the server sent")
     if plan.killed:
         # A killed client does not read the last bytes that were sent to it.

@@ -195,7 +195,7 @@ def test_a_comparison_says_what_a_kill_shows(own_files: str) -> None:
     comparison = compare(designs, seeds=1, loops={})
     name, promise = comparison.workloads[-1]
     assert name == "kills"
-    assert "survives a kill" in promise
+    assert "survive a kill" in promise
     plain, forgets = (row.cells[-1].verdict for row in comparison.rows)
     assert (plain, forgets) == (CellVerdict.NOT_OFFERED, CellVerdict.BROKEN)
     assert unexpected(comparison)[-1] == f"{own_files}:Remembers: kills is broken"
@@ -212,9 +212,9 @@ def test_no_process_outlives_the_one_that_kills(
 ) -> None:
     """Even if that one is killed itself: its children end, and so do theirs."""
     program = (
-        "from sessionlab.designs.kills.spawner import nursery_of\n"
-        f"with nursery_of('{own_files}:Tells') as nursery:\n"
-        "    nursery.killed_after(1, 3600)\n"
+        "from sessionlab.designs.kills.spawner import spawner_of\n"
+        f"with spawner_of('{own_files}:Tells') as spawner:\n"
+        "    spawner.kill_after(1, 3600)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     killer = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=environment)
