@@ -278,5 +278,7 @@ def test_the_harness_finds_an_answer_given_before_its_commit(
     monkeypatch.setattr(writer.SQLiteWriter, "close", first(close))
     monkeypatch.setattr(writer.SQLiteWriter, "tidy", lambda self: None if waiting else tidy(self))
     found = cut(power, monkeypatch, rebuilt, "disk", 200)
-    assert set(found) == {"whole", "lost"}
+    # After some cuts such a writer's file is refused at opening: its log and its file disagree.
+    refused = {each for each in found if each.startswith("corrupt: the log ")}
+    assert set(found) - refused == {"whole", "lost"}
     assert found["lost"] > 5
