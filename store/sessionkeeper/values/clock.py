@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import modf
 
 __all__ = ["Clock", "micros"]
 
@@ -25,6 +26,11 @@ class Clock:
 def micros(seconds: float) -> float:
     """Return whole microseconds: moments are compared so on every backend, and ties are there.
 
-    More than 2⁵³ seconds are as good as infinite.
+    A moment is rounded as `datetime.fromtimestamp` rounds it, so that it compares as it is shown:
+    the product of all its seconds would be rounded twice. More than 2⁵³ seconds are as good as
+    infinite.
     """
-    return round(seconds * 1e6) if -_ENDLESS < seconds < _ENDLESS else seconds
+    if not -_ENDLESS < seconds < _ENDLESS:
+        return seconds
+    fraction, whole = modf(seconds)
+    return int(whole) * 1_000_000 + round(fraction * 1e6)

@@ -10,7 +10,7 @@ from math import ceil
 
 from ...interface.listeners import Listeners
 from ...interface.wakeups import Wakeups
-from ...values.clock import Clock
+from ...values.clock import Clock, micros
 from ...values.errors import InvalidSessionId
 from ...values.events import SessionEvent, SessionEventKind
 from ...values.ids import encoded_id, is_session_id
@@ -63,7 +63,7 @@ class PlanContext:
         clock = self.clock
         if clock is None:
             return ""
-        return f"{round(clock.wall() * 1e6)}:{round(clock.steady() * 1e6)}"
+        return f"{micros(clock.wall())}:{micros(clock.steady())}"
 
     def share(self, maximum: int) -> int:
         """Return the share of one bucket in a limit of the whole store."""
