@@ -132,9 +132,9 @@ class _Connection:
             else:
                 await self._pass_on()
         finally:
-            raw: socket.socket = self._writer.get_extra_info("socket")
+            raw: socket.socket | None = self._writer.get_extra_info("socket")
             # One that the client has ended meanwhile is closed already.
-            if self._reset and raw.fileno() >= 0:
+            if self._reset and raw is not None and raw.fileno() >= 0:
                 # Closing with something still to send and no time to wait for it is a reset.
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self._writer.transport.abort()
