@@ -268,7 +268,7 @@ async def test_while_nobody_serves_callers_are_told_why(
     """Not that the server does not answer: it does."""
     async with (
         pair(fleet, state) as (proxy, _, switch),
-        RedisSessionStore(proxy.url, patience=0.5) as store,
+        RedisSessionStore(proxy.url, patience=2.0) as store,
     ):
         await fill(store)
         port = proxy.server_port
