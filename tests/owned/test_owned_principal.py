@@ -254,7 +254,7 @@ async def test_errors_in_a_view_do_not_show_totals_of_the_store(
 
 
 async def test_no_attribute_of_a_view_leads_to_the_store(bench: Bench, led_to: LedTo) -> None:
-    """Nor to the inner store, to the owner's notes or the bells of all."""
+    """Nor to the inner store, to the owner's notes or the wake-ups of all."""
     view = bench.store.for_principal("alice")
     reached = led_to(view, view.watch_frames("a"))
     bookkeeping = bench.store._bookkeeping

@@ -176,7 +176,7 @@ async def test_a_bug_in_one_node_queue_ends_the_store_for_all(
             raise RuntimeError("broken on purpose")
 
         bucket = store._runner.resources.plan_context.keys.bucket_of("a").number
-        queues._queue_of(bucket).executor.run = broken  # type: ignore[method-assign]
+        queues._queue_of(bucket).executor.run = broken  # type: ignore[method-assign]  # the fault
         told = await asyncio.gather(
             store.add_frame(note(1, "a")), store.list_sessions(), return_exceptions=True
         )

@@ -264,7 +264,7 @@ async def test_a_view_belongs_to_one_principal(store: CommandStore) -> None:
 async def test_no_attribute_of_a_view_leads_to_the_store(
     store: CommandStore, led_to: LedTo
 ) -> None:
-    """Nor to its tables, its mailbox or the bells of all; nor does an attribute of a watcher."""
+    """Nor to its tables, its mailbox or the wake-ups of all; nor does an attribute of a watcher."""
     alice = store.for_principal("alice")
     await alice.create_session(new_session())
     reached = led_to(alice, alice.watch_frames("a"))

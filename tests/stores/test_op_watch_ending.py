@@ -174,7 +174,7 @@ async def test_a_crash_of_the_owner_ends_every_watcher(caplog: pytest.LogCapture
 
 
 async def test_a_reader_during_closing_gets_store_closed() -> None:
-    """Its last look is answered while the store closes; the bell rings after it was put down."""
+    """Its last look is answered while the store closes; it is woken after it stopped waiting."""
     for moment in range(12):
         store = await ActorSessionStore().open()
         await store.create_session(new_session())

@@ -24,7 +24,7 @@ owned_too = pytest.mark.parametrize("design", ["actor", "plain", "locked", "owne
 
 @owned_too
 async def test_a_thousand_watchers_of_one_session(store: AtomicSessionStore) -> None:
-    """All see all of it, and leave no bell."""
+    """All see all of it, and leave no wake-up behind."""
     await store.create_session(new_session())
     tasks = [asyncio.create_task(read_to_end(store.watch_frames("a"))) for _ in range(1_000)]
     await settle(store)
@@ -58,7 +58,7 @@ async def test_a_thousand_sessions_with_a_watcher_each(store: AtomicSessionStore
 
 @owned_too
 async def test_a_writer_wakes_only_those_who_watch_its_session(store: AtomicSessionStore) -> None:
-    """O(its watchers): the bells of others stay silent."""
+    """O(its watchers): watchers of other sessions are not woken."""
     for key in "ab":
         await store.create_session(new_session(key))
     with wakeups_of(store).subscribe("a") as mine, wakeups_of(store).subscribe("b") as other:

@@ -28,7 +28,7 @@ async def outcome(asked: Any) -> Any:
 
 
 async def blocked(store: ActorSessionStore) -> None:
-    """Go on when a watcher waits for its bell."""
+    """Go on when a watcher waits to be woken."""
     while not len(store._wakeups):
         await asyncio.sleep(0)
     await store.count_sessions()
@@ -92,7 +92,7 @@ async def test_another_thread_ends_a_blocked_step(store: ActorSessionStore, crow
 async def test_stopping_a_watch_early_leaves_nothing_behind(
     store: ActorSessionStore, crowd: Crowd
 ) -> None:
-    """Leaving the block takes the bell down."""
+    """Leaving the block takes its wake-up away."""
     facade = ThreadSafeSessionStore(store)
     await store.create_session(new_session())
     await store.add_frame(note())

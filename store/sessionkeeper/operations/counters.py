@@ -30,7 +30,7 @@ class CountedSession(Protocol):
 
 
 class CounterValues(msgspec.Struct, array_like=True, gc=False):
-    """All of a tally but the sessions of each principal, to be written down."""
+    """The counters to be written down: all but the sessions of each principal."""
 
     revision: int = 0
     created: int = 0
