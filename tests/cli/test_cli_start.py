@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -23,17 +24,21 @@ finally:
 """
 
 
-def modules_of(*arguments: str) -> set[str]:
-    """Run a command in a process of its own; return the modules it imported."""
-    program = SHOW_MODULES.format(arguments=list(arguments))
-    ran = subprocess.run(
+def run_alone(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process that coverage does not measure: it imports `sqlite3` itself."""
+    return subprocess.run(
         [sys.executable, "-c", program],
         check=True,
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=50,
     )
+
+
+def modules_of(*arguments: str) -> set[str]:
+    """Run a command in a process of its own; return the modules it imported."""
+    ran = run_alone(SHOW_MODULES.format(arguments=list(arguments)))
     _, marker, modules = ran.stderr.rpartition("modules:\n")
     assert marker
     return set(modules.splitlines())
@@ -56,8 +61,5 @@ def test_recording_in_a_file_imports_sqlite_alone(tmp_path: object) -> None:
 @pytest.mark.parametrize("statement", ["import sessionkeeper", "from sessionkeeper import Session"])
 def test_importing_the_library_imports_no_backend(statement: str) -> None:
     """A program pays for the names it uses."""
-    program = f"import sys; {statement}; print(*sys.modules)"
-    ran = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=50
-    )
+    ran = run_alone(f"import sys; {statement}; print(*sys.modules)")
     assert set(ran.stdout.split()).isdisjoint(BACKENDS | {"sessionkeeper.backends.memory"})
