@@ -32,6 +32,11 @@ def checked_id(value: str) -> SessionId:
 
     Raises `TypeError` when it is no string, `InvalidSessionId` when it is ill-formed.
     """
+    # First the question that nearly every id answers: each operation asks it.
+    if type(value) is str and value.isascii() and value.isprintable() and 0 < len(value) <= 128:
+        if " " in value:
+            raise InvalidSessionId
+        return value
     if not isinstance(value, str):
         raise TypeError(f"a session id is a str, not {type(value).__name__}")
     # A subclass may bring its own `__hash__` or `__eq__`; those must not run inside the owner.
