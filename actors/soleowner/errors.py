@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "ActorError",
     "CallerError",
@@ -16,7 +18,11 @@ __all__ = [
 
 
 class ActorError(Exception):
-    """Root of the engine's own errors."""
+    """Root of the engine's own errors. A copy, or what is pickled, has all but the cause."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Python calls the class again with the text, where most take something else.
+        return _make_again, (type(self), self.args), vars(self)
 
 
 class MailboxClosed(ActorError):
@@ -86,3 +92,7 @@ class CallerError(ActorError):
     def __init__(self, error: BaseException) -> None:
         super().__init__("the caller's own code raised")
         self.error = error
+
+
+def _make_again(kind: type[ActorError], args: tuple[Any, ...]) -> ActorError:
+    return kind.__new__(kind, *args)

@@ -11,6 +11,7 @@ import pytest
 import sessionkeeper
 from sessionkeeper import SessionError, SessionState
 from sessionkeeper.values import errors
+from sessionkeeper.values.picklable import Picklable
 
 ID = "0123456789abcdef"
 ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
@@ -111,7 +112,7 @@ def test_the_tree_is_flat_with_one_root() -> None:
     for cls in found - {SessionError, *limits}:
         assert cls.__bases__[0] is SessionError
         assert cls.__subclasses__() == []
-    assert SessionError.__bases__ == (Exception,)
+    assert SessionError.__bases__ == (Picklable, Exception)
     assert {cls.__name__ for cls in found if issubclass(cls, ValueError)} == {"InvalidSessionId"}
 
 

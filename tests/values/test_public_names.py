@@ -46,7 +46,7 @@ INTERNAL_NAMES = {
         "encode_message",
         "nests_deeper",
     ),
-    *("read_head", "validate_message", "Tag", "Text", "not_one_string", "short_id"),
+    *("Picklable", "read_head", "validate_message", "Tag", "Text", "not_one_string", "short_id"),
 }
 
 PACKAGES = [sessionkeeper, soleowner]

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from ..interface.atomic_store import AtomicSessionStore
 from ..values.errors import InvalidMessage, SessionError, SessionNotFound
 from ..values.message import Frame, MessageContext, MessageEnvelope
+from ..values.picklable import Picklable
 from ..values.session import CALLER_FIELDS, Session
 from ..values.states import SessionState
 from .next_frames import next_frames
@@ -41,7 +42,7 @@ _NO_FIELDS: dict[str, Any] = {}
 _CONTEXT = ("direction", "timestamp", "delivery", "protocol_version", "metadata")
 
 
-class MalformedExport(ValueError):
+class MalformedExport(Picklable, ValueError):
     """A line is not what an export has there; the text quotes nothing of it."""
 
     def __init__(self, line: int, reason: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .picklable import Picklable
+
 if TYPE_CHECKING:
     from .states import SessionState
 
@@ -46,8 +48,8 @@ def _written(number: int) -> str:
     return str(number) if abs(number) < 2**64 else f"one of {number.bit_length()} bits"
 
 
-class SessionError(Exception):
-    """Root of everything a store or a manager raises of its own."""
+class SessionError(Picklable, Exception):
+    """Root of everything a store or a manager raises of its own; each can be pickled."""
 
 
 class SessionNotFound(SessionError):

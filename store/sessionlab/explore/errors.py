@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = ["Deadlock", "ExplorationFailed", "LeftUndone", "StepLimit"]
 
@@ -15,6 +16,9 @@ class Deadlock(AssertionError):
         self.waiting = tuple(waiting)
         """One line for each pending task: its line of code, and what it waits for."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.waiting,), vars(self)
+
 
 class StepLimit(AssertionError):
     """The scenario has not ended after `steps` steps; it may loop forever."""
@@ -23,6 +27,9 @@ class StepLimit(AssertionError):
         super().__init__("\n  ".join([f"not ended after {steps:,} steps:", *waiting]))
         self.steps = steps
         self.waiting = tuple(waiting)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.steps, self.waiting), vars(self)
 
 
 class LeftUndone(AssertionError):

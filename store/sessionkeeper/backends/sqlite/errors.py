@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ...values.errors import OutcomeUnknown, StoreClosed, StoreUnavailable
 from ...values.ids import new_session_id
+from ...values.picklable import Picklable
 
 __all__ = [
     "FAILURES",
@@ -47,7 +48,7 @@ FAILURES = (sqlite3.Error, UnicodeDecodeError)
 """What a statement raises; the second where SQLite names a part of a damaged schema."""
 
 
-class LockWait(Exception):
+class LockWait(Picklable, Exception):
     """Another process held the lock for longer than one waits."""
 
     def __init__(self, waited: float) -> None:

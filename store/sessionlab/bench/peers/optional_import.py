@@ -6,12 +6,14 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
+from sessionkeeper.values.picklable import Picklable
+
 __all__ = ["EXTRA", "PeerNotInstalled", "is_installed", "import_peer_module"]
 
 EXTRA = "perf-peers"
 
 
-class PeerNotInstalled(ImportError):
+class PeerNotInstalled(Picklable, ImportError):
     """A peer is known, and its package is not there."""
 
     def __init__(self, package: str, needed_by: str | None = None) -> None:

@@ -7,6 +7,8 @@ from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
 
+from sessionkeeper.values.picklable import Picklable
+
 from ..subject import Subject
 from .optional_import import PeerNotInstalled, is_installed
 
@@ -29,7 +31,7 @@ class PeerStorage(StrEnum):
     REDIS = "Redis"
 
 
-class UnknownPeer(LookupError):
+class UnknownPeer(Picklable, LookupError):
     """No peer has this name."""
 
     def __init__(self, name: str) -> None:
@@ -89,7 +91,7 @@ class Peer:
         return made(where)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
-class PeerNeedsPlace(ValueError):
+class PeerNeedsPlace(Picklable, ValueError):
     """A peer was to be made without its place: a file, or a Redis."""
 
     def __init__(self, peer: Peer) -> None:

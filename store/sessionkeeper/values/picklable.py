@@ -1,0 +1,28 @@
+"""Errors that survive a copy and the way to another process."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+__all__ = ["Picklable"]
+
+
+class Picklable:
+    """Beside `Exception`, makes an error that can be pickled and copied with all its attributes.
+
+    Python calls the class again with `args`, which fails if `__init__` takes anything else; one
+    such error, raised in a worker process, breaks a `ProcessPoolExecutor` for all. As Python's own,
+    a copy has no cause, no context and no traceback.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        _, args, *state = cast("tuple[Any, ...]", super().__reduce__())
+        return _make_again, (type(self), args), *state
+
+
+def _make_again(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
+    error = kind.__new__(kind, *args)
+    # Some built-in ones, such as `ImportError`, show what their own `__init__` was given.
+    builtin: Any = next(each for each in kind.__mro__ if each.__module__ == "builtins")
+    builtin.__init__(error, *args)
+    return error
