@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sessionkeeper import (
@@ -12,12 +14,14 @@ from sessionkeeper import (
     LimitExceeded,
     ManagerConfig,
     MessageEnvelope,
+    PlainSessionStore,
     RateLimited,
     SessionClosed,
     SessionManager,
     SessionNotFound,
+    StoreLimits,
 )
-from sessionkeeper.manager.rate_limiter import RateLimiter
+from sessionkeeper.manager.rate_limiter import RateLimiter, RateToken
 
 
 class Time:
@@ -99,6 +103,55 @@ def test_never_more_than_burst_and_rate_allow(seed: int, time: Time) -> None:
         for j in range(i, min(i + 40, len(sent))):
             assert j - i + 1 <= 3 + 5.0 * (sent[j] - first) + 1e-6
     assert len(sent) > 100
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_token_that_comes_back_was_never_taken(seed: int, time: Time) -> None:
+    """However long it was away and whatever was taken meanwhile: no more and no less is allowed.
+
+    The model computes the bucket from the beginning, without what was given back.
+    """
+    chance = random.Random(seed)
+    limiter = RateLimiter(time, rate=2.0, burst=3)
+    tokens: list[RateToken] = []
+    refused = accepted = 0
+
+    def full_at() -> float:
+        full_at = 0.0
+        for token in tokens:
+            if token.is_kept is not False:
+                full_at = max(full_at, token.taken_at) + 0.5
+        return full_at
+
+    for _ in range(600):
+        time.now += chance.choice([0.0, 0.05, 0.3, 0.3, 2.0]) * chance.random()
+        on_the_way = [token for token in tokens if token.is_kept is None]
+        if on_the_way and chance.random() < 0.5:
+            chance.choice(on_the_way).settle(kept=chance.random() < 0.4)
+            continue
+        allowed = max(full_at(), time.now) + 0.5 <= time.now + 1.5 + 1e-9
+        try:
+            tokens.append(limiter.take("a"))
+        except RateLimited:
+            refused += 1
+            assert not allowed
+        else:
+            accepted += 1
+            assert allowed
+    assert refused > 20
+    assert accepted > 100
+
+
+def test_what_comes_back_behind_a_message_that_hangs_is_not_kept(time: Time) -> None:
+    """Neither its memory nor the time to count it grows with the messages refused meanwhile."""
+    limiter = RateLimiter(time, rate=1.0, burst=5)
+    hanging = limiter.take("a")
+    for _ in range(1_000):
+        limiter.take("a").settle(kept=False)
+    assert len(hanging.bucket.tokens) <= 6
+    assert taken(limiter, "a") == 4
+    hanging.settle(kept=False)
+    assert taken(limiter, "a") == 1
 
 
 def test_full_buckets_are_forgotten_without_a_scan(time: Time) -> None:
@@ -190,5 +243,90 @@ async def test_a_message_refused_by_another_limit_costs_no_rate(time: Time) -> N
             with pytest.raises(LimitExceeded, match="max_pending_per_session"):
                 await manager.record(note("a", id=n))
         assert await manager.record(note("a")) == 2
+        with pytest.raises(RateLimited):
+            await manager.record(note("a"))
+
+
+async def test_a_message_that_the_store_refuses_costs_no_rate(time: Time) -> None:
+    """Too large, too deep, out of the store's room, for a session that is gone: all the same."""
+    limits = StoreLimits(max_frame_bytes=200, max_json_depth=5, max_frames_per_session=2)
+    deep: object = {}
+    for _ in range(9):
+        deep = [deep]
+    refused = [note("a", params={"x": "x" * 500}), note("a", params={"deep": deep})]
+    async with (
+        ActorSessionStore(limits=limits) as store,
+        SessionManager.with_store(store, config(), clock=Clock(steady=time)) as manager,
+    ):
+        for session in "ab":
+            await manager.create_session(transport_type="stdio", id=session)
+        for message in refused * 4:
+            with pytest.raises(LimitExceeded) as error:
+                await manager.record(message)
+            assert not isinstance(error.value, RateLimited)
+        assert [await manager.record(note("a")) for _ in range(2)] == [1, 2]
+        with pytest.raises(RateLimited):
+            await manager.record(note("a"))
+        time.now += 1.0  # two more of the rate, for which the log has no room
+        for _ in range(5):
+            with pytest.raises(LimitExceeded, match="max_frames_per_session"):
+                await manager.record(note("a"))
+        await store.delete_frames("a")
+        assert [await manager.record(note("a")) for _ in range(2)] == [3, 4]
+        await store.delete_session("b")
+        for _ in range(5):
+            with pytest.raises(SessionNotFound):
+                await manager.record(note("b"))
+        await manager.create_session(transport_type="stdio", id="b")
+        assert [await manager.record(note("b")) for _ in range(2)] == [1, 2]
+        assert (await manager.statistics()).rate_limited == 1
+
+
+async def test_refused_messages_side_by_side_cost_no_rate(time: Time) -> None:
+    """On their way they take their places; refused, they give them back, each its own."""
+    async with (
+        ActorSessionStore(limits=StoreLimits(max_frame_bytes=200)) as store,
+        SessionManager.with_store(
+            store, config(rate_limit=1.0, rate_burst=112), clock=Clock(steady=time)
+        ) as manager,
+    ):
+        await manager.create_session(transport_type="stdio", id="a")
+        large = note("a", params={"x": "x" * 500})
+        for _ in range(3):
+            sent = [large if n % 4 else note("a") for n in range(64)]
+            results = await asyncio.gather(*map(manager.record, sent), return_exceptions=True)
+            assert not [each for each in results if isinstance(each, RateLimited)]
+            assert sum(isinstance(each, LimitExceeded) for each in results) == 48
+        assert await store.count_frames("a") == 48
+        assert [await manager.record(note("a")) for _ in range(64)] == list(range(49, 113))
+        with pytest.raises(RateLimited):
+            await manager.record(note("a"))
+
+
+async def test_a_message_of_a_cancelled_caller_costs_rate(
+    only_ten: Callable[..., Any], time: Time
+) -> None:
+    """It may be in the log. What was refused beside it costs nothing."""
+    behind = only_ten(PlainSessionStore(limits=StoreLimits(max_frame_bytes=200)))
+    arrived, gate = asyncio.Event(), asyncio.Event()
+
+    async def hold(name: str, _: object) -> None:
+        if name == "add_frame":
+            arrived.set()
+            await gate.wait()
+
+    async with SessionManager.with_store(behind, config(), clock=Clock(steady=time)) as manager:
+        await manager.create_session(transport_type="stdio", id="a")
+        behind.before = hold
+        caller = asyncio.create_task(manager.record(note("a")))
+        await arrived.wait()
+        large = asyncio.create_task(manager.record(note("a", params={"x": "x" * 500})))
+        await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.wait([caller])
+        gate.set()
+        with pytest.raises(LimitExceeded, match="max_frame_bytes"):
+            await large
+        await manager.record(note("a"))
         with pytest.raises(RateLimited):
             await manager.record(note("a"))

@@ -78,16 +78,16 @@ class SessionManager(ManagedStore, SessionOperations):
         change = implied_change(envelope, head, offer=offer, result=result, answered=answered)
         takes_part = services.rates is not None or (services.tracks and is_part(head))
         if late:
-            seq = await append_settled(store, envelope, change, None, None)
+            seq = await append_settled(store, envelope, change)
             handshakes.pass_by(context, head, offer)
             if takes_part:
                 services.exchange_late(context, head)
             return seq
-        exchange = services.exchange(context, head) if takes_part else None
+        exchange, token = services.exchange(context, head) if takes_part else (None, None)
         waits = handshakes.pass_by(context, head, offer)
         try:
             if takes_part:
-                return await append_settled(store, envelope, change, exchange, services.rates)
+                return await append_settled(store, envelope, change, exchange, token)
             if change is None:
                 return await store.add_frame(envelope)
             return await append(store, envelope, change)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..interface.atomic_store import AtomicSessionStore, Change
-from ..values.errors import LimitExceeded, OutcomeUnknown, SessionClosed, SessionNotFound
+from ..values.errors import LimitExceeded, OutcomeUnknown
 from ..values.message import MessageEnvelope
 from .exchanges import Exchange, RecordOutcome
-from .rate_limiter import RateLimiter
+from .rate_limiter import RateToken
 
 __all__ = ["append", "append_settled"]
 
@@ -27,8 +27,8 @@ async def append_settled(
     store: AtomicSessionStore,
     envelope: MessageEnvelope,
     change: Change | None,
-    exchange: Exchange | None,
-    rates: RateLimiter | None,
+    exchange: Exchange | None = None,
+    token: RateToken | None = None,
 ) -> int:
     """Append a message, and say what became of it to what it is a part of."""
     outcome = RecordOutcome.UNKNOWN
@@ -40,13 +40,12 @@ async def append_settled(
         outcome = RecordOutcome.RECORDED
     except OutcomeUnknown:
         raise
-    except Exception as refusal:
+    except Exception:
         outcome = RecordOutcome.REFUSED
-        # Whoever asks for sessions that are not there must not fill the memory with their rates.
-        if rates is not None and isinstance(refusal, SessionNotFound | SessionClosed):
-            rates.forget(envelope.context.session_id)
         raise
     finally:
+        if token is not None:
+            token.settle(kept=outcome is not RecordOutcome.REFUSED)
         if exchange is not None:
             exchange.settle(outcome)
     return seq

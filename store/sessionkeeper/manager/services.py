@@ -19,7 +19,7 @@ from .handshakes import Handshakes
 from .hooks import SessionHooks
 from .owners import Owners
 from .pending import TrackedRequest
-from .rate_limiter import RateLimiter
+from .rate_limiter import RateLimiter, RateToken
 from .requests import RequestTracker
 from .shutdown import ShutdownReport, shut_down
 from .statistics import ManagerStatistics
@@ -84,29 +84,32 @@ class Services:
         self._sweeper.start()
         self.dispatcher.start()
 
-    def exchange(self, context: MessageContext, head: RpcHead) -> Exchange | None:
+    def exchange(
+        self, context: MessageContext, head: RpcHead
+    ) -> tuple[Exchange | None, RateToken | None]:
         """Let a message take its part, or refuse it, before it is sent.
 
         Raises `RateLimited`, `LimitExceeded`; then nothing is taken.
         """
-        if self.rates is not None:
-            self.rates.take(context.session_id)
+        token = None if self.rates is None else self.rates.take(context.session_id)
         if not self.tracks:
-            return None
+            return None, token
         keep_context = self._hooks.request_timed_out is not None
         try:
-            return begin(self.requests, context, head, keep_context=keep_context)
+            return begin(self.requests, context, head, keep_context=keep_context), token
         except BaseException:
-            if self.rates is not None:
-                self.rates.give_back(context.session_id)
+            if token is not None:
+                token.settle(kept=False)
             raise
 
     def exchange_late(self, context: MessageContext, head: RpcHead) -> None:
         """Let a message that is in its log take its part; at a limit, it takes none."""
         try:
-            exchange = self.exchange(context, head)
+            exchange, token = self.exchange(context, head)
         except LimitExceeded:
             return
+        if token is not None:
+            token.settle(kept=True)
         if exchange is not None:
             exchange.settle(RecordOutcome.RECORDED)
 
