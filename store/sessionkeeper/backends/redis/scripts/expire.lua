@@ -8,13 +8,15 @@ check_types()
 local wall, steady = read_clock(ARGV[4])
 local limit = tonumber(ARGV[8])
 local due, lost, seen = {}, {}, {}
-for i, index in ipairs({ IDLE, AGES }) do
-  local span = ARGV[5 + i]
-  if span ~= '' and #due < limit then
-    local bound = steady - tonumber(span)
-    -- Read as many more as are due already: those may be in this index as well.
-    for _, id in ipairs(call('ZRANGEBYSCORE', index, '-inf', bound, 'LIMIT', 0, limit + #due)) do
-      if #due < limit and not seen[id] then
+
+-- Page by page: an id that is due by the other index, or whose session is gone, takes no place.
+local function collect(index, bound)
+  local from = 0
+  while #due < limit do
+    local ids = call('ZRANGEBYSCORE', index, '-inf', bound, 'LIMIT', from, limit)
+    for _, id in ipairs(ids) do
+      if #due == limit or #lost == MAX_LOST then return end
+      if not seen[id] then
         seen[id] = true
         local row = find(key_of(id), '')
         if row then
@@ -24,9 +26,17 @@ for i, index in ipairs({ IDLE, AGES }) do
         end
       end
     end
+    if #ids < limit then return end
+    from = from + limit
   end
 end
+
+for i, index in ipairs({ IDLE, AGES }) do
+  local span = ARGV[5 + i]
+  if span ~= '' then collect(index, steady - tonumber(span)) end
+end
 if #lost > 0 then remove_lost(lost, wall) end
+if #lost == MAX_LOST then return MORE end
 local answer = { 'OK' }
 for _, row in ipairs(due) do
   local id = id_of(row.key)

@@ -7,18 +7,32 @@ if expire_due() then return MORE end --@ttl
 check_types()
 local wall, steady = read_clock(ARGV[4])
 local before, bound = tonumber(ARGV[6]), steady - tonumber(ARGV[7])
-local due, lost = {}, {}
-for _, id in ipairs(call('ZRANGEBYSCORE', ENDED, '-inf', bound, 'LIMIT', 0, ARGV[8])) do
-  local row = find(key_of(id), '')
-  if row then
-    if tonumber(row.ended) >= before then break end
-    call('XLEN', log_of(id))
-    due[#due + 1] = { id = id, row = row }
-  elseif is_gone(id) then
-    lost[#lost + 1] = id
+local limit, due, lost = tonumber(ARGV[8]), {}, {}
+
+-- Page by page: an id whose session is gone takes no place.
+local function collect()
+  local from = 0
+  while #due < limit do
+    local ids = call('ZRANGEBYSCORE', ENDED, '-inf', bound, 'LIMIT', from, limit)
+    for _, id in ipairs(ids) do
+      if #due == limit or #lost == MAX_LOST then return end
+      local row = find(key_of(id), '')
+      if row then
+        if tonumber(row.ended) >= before then return end
+        call('XLEN', log_of(id))
+        due[#due + 1] = { id = id, row = row }
+      elseif is_gone(id) then
+        lost[#lost + 1] = id
+      end
+    end
+    if #ids < limit then return end
+    from = from + limit
   end
 end
+
+collect()
 if #lost > 0 then remove_lost(lost, wall) end
+if #lost == MAX_LOST then return MORE end
 local answer = { 'OK' }
 for _, each in ipairs(due) do
   remove_session(each.row, each.id, 'purged', wall)

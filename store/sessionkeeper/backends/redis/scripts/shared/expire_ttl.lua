@@ -1,7 +1,7 @@
 -- Scripts that count or make room first remove expired sessions, up to a maximum. If there are more, the
 -- script does nothing else and the client sends it again. Only the server decides that a key has
 -- expired: the clock of a script may be a little ahead of it. 250 sessions take 2 to 3 milliseconds.
-local MORE, MAX_EXPIRED = { 'MORE' }, 250
+local MAX_EXPIRED = 250
 
 local function expire_due()
   local time = call('TIME')

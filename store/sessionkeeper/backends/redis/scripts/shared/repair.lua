@@ -1,5 +1,8 @@
 -- Repair after a session's hash is gone although no operation removed it: it expired (`ttl`), somebody
 -- deleted the key, or the server evicted it. Such sessions count as purged.
+-- A script that meets many of them removes only those, and the client sends it again: MORE.
+local MORE, MAX_LOST = { 'MORE' }, 250
+
 local function bucket_key(name) return string.match(META, '^{.-}') .. ':' .. name end
 
 -- For two keys of which one never exists, a node whose slot moves answers TRYAGAIN. Otherwise a session
