@@ -149,6 +149,7 @@ async def test_a_file_of_the_first_version_keeps_its_frames(
     with sqlite3.connect(file, isolation_level=None) as connection:
         for statement in (
             *(f"DROP TABLE {name}" for name in (*places.LEVELS, "origin")),
+            "DROP INDEX by_end",
             "CREATE UNIQUE INDEX by_seq ON frames (session, seq)",
             "UPDATE meta SET version = 1",
             "PRAGMA user_version = 1",
@@ -156,7 +157,7 @@ async def test_a_file_of_the_first_version_keeps_its_frames(
             connection.execute(statement)
     connection.close()
     with monkeypatch.context() as before:  # it is one, for those who know no other
-        names = schema.NAMES - {*places.LEVELS, "origin"} | {"by_seq"}
+        names = schema.NAMES - {*places.LEVELS, "origin", "by_end"} | {"by_seq"}
         before.setattr(opening, "VERSION", 1)
         before.setattr(validation, "VERSION", 1)
         before.setattr(validation, "NAMES", names)

@@ -67,6 +67,7 @@ ON_MANY: dict[str, Call] = {
     "create_session": lambda s, _: s.create_session(new_session("new", principal="alice")),
 }
 STORE_WIDE: dict[str, Call] = {
+    "archive_session": lambda s, held: s.archive_session(held, expected_last_seq=3),
     "expire_sessions": lambda s, _: s.expire_sessions(idle=0),
     "purge_sessions": lambda s, _: s.purge_sessions(ended_for=0),
     "statistics": lambda s, _: s.statistics(),

@@ -165,6 +165,7 @@ async def every_method_of_a_store(store: AtomicSessionStore, envelope: MessageEn
     assert_type(await store.modify_session(session.id, lambda s: s), Session)
     assert_type(await store.get_or_create_session(session), tuple[Session, bool])
     await store.touch_session(session.id)
+    assert_type(await store.archive_session(session, expected_last_seq=0), Session)
     assert_type(
         await store.add_frames(session.id, [envelope], expected_last_seq=0, change=lambda s: s),
         range,
@@ -195,6 +196,7 @@ def every_method_of_a_store_from_a_thread(
         assert_type(store.modify_session(session.id, close), Session)
         assert_type(store.get_or_create_session(session), tuple[Session, bool])
         store.touch_session(session.id)
+        assert_type(store.archive_session(session, expected_last_seq=0), Session)
         assert_type(store.add_frames(session.id, [envelope], change=close), range)
         assert_type(store.read_frames(session.id, after=5, newest=True), list[Frame])
         assert_type(store.trim_frames(session.id, up_to=3), int)

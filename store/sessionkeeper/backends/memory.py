@@ -84,7 +84,7 @@ class MemoryTables(Tables):
             self._by_activity.add(row)
         elif self._by_activity.remove(row):
             self._by_age.remove(row)
-            self._ended.add(row)
+            self._ended.insert(row)
 
     def remove(self, row: SessionRow, /) -> None:
         """Forget the row and its log; O(1), and freeing the log O(frames)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from heapq import heapify, heappop, heappush
 from itertools import takewhile
 
 from ..operations.session_row import SessionRow
@@ -12,28 +13,41 @@ from ..values.ids import encoded_id
 
 __all__ = ["TimeOrder"]
 
+_STALE = 64
+
 
 class TimeOrder:
     """Rows by id; whoever is added or moved to the end has the latest moment.
 
+    Rows whose moment lies before that, which only an archive brings, wait in a heap beside them.
     Moments are compared in microseconds, as a server does. A clock that stands still gives many
     rows one moment: they are put in order once, when the first of them is asked for.
     """
 
-    __slots__ = ("_moment", "_rows", "_sorted")
+    __slots__ = ("_early", "_heap", "_moment", "_rows", "_sorted")
 
     def __init__(self, moment: Callable[[SessionRow], float]) -> None:
         self._rows: OrderedDict[str, SessionRow] = OrderedDict()
         self._moment = moment
         self._sorted: float | None = None
         """The moment whose rows, the first ones, are in order."""
+        self._early: dict[int, SessionRow] = {}
+        self._heap: list[tuple[float, str, int]] = []
+        """Moment, encoded id and number of creation of the early rows, and of some that went."""
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._rows) + len(self._early)
 
     def remove(self, row: SessionRow) -> bool:
-        """Remove a row; say whether it was there. O(1)."""
-        return self._rows.pop(row.id, None) is not None
+        """Remove a row; say whether it was there. O(1), spread over calls for an early one."""
+        if self._rows.pop(row.id, None) is not None:
+            return True
+        if self._early.pop(row.number, None) is None:
+            return False
+        if len(self._heap) > 2 * len(self._early) + _STALE:
+            self._heap = [each for each in self._heap if each[2] in self._early]
+            heapify(self._heap)
+        return True
 
     def add(self, row: SessionRow) -> None:
         """Give a row the last place, whether it has one or not; O(1)."""
@@ -41,8 +55,28 @@ class TimeOrder:
         self._rows.move_to_end(row.id)
         self._sorted = None
 
+    def insert(self, row: SessionRow) -> None:
+        """Give a row that has no place the one of its moment; O(log early rows)."""
+        last = next(reversed(self._rows.values()), None)
+        if last is None or self._micros(row) >= self._micros(last):
+            self.add(row)
+            return
+        self._early[row.number] = row
+        heappush(self._heap, (self._micros(row), encoded_id(row.id), row.number))
+
     def first(self) -> SessionRow | None:
         """Return the first row; O(1), but for those that share its moment and came since."""
+        row = self._first_in_turn()
+        while self._heap and self._heap[0][2] not in self._early:
+            heappop(self._heap)
+        if not self._heap:
+            return row
+        moment, encoded, number = self._heap[0]
+        if row is None or (moment, encoded) < (self._micros(row), encoded_id(row.id)):
+            return self._early[number]
+        return row
+
+    def _first_in_turn(self) -> SessionRow | None:
         rows = iter(self._rows.values())
         row = next(rows, None)
         if row is None:

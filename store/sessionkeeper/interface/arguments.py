@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from math import inf
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from ..values.message import MessageEnvelope
 from ..values.session import Session
 
 __all__ = [
+    "checked_archive",
     "checked_count",
     "checked_cursor",
     "checked_envelopes",
@@ -28,6 +29,7 @@ __all__ = [
 T = TypeVar("T")
 
 _LONGEST_CURSOR = 18
+_FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def checked_ids(session_ids: Sequence[str]) -> list[str]:
@@ -42,6 +44,25 @@ def checked_session(session: Session) -> Session:
     if not isinstance(session, Session):
         raise TypeError(f"a Session is expected, not {type(session).__name__}")
     return Session.model_validate({name: getattr(session, name) for name in Session.model_fields})
+
+
+def checked_archive(session: Session) -> Session:
+    """Return a session with its own times.
+
+    Raises `TypeError`, and `ValueError` for times that contradict each other or its state.
+    """
+    session = checked_session(session)
+    ended = session.ended_at
+    if session.state.is_terminal != (ended is not None):
+        raise ValueError("a session has ended_at if its state is terminal, and only then")
+    times = {"created_at": session.created_at, "last_activity": session.last_activity}
+    for name, moment in (times if ended is None else times | {"ended_at": ended}).items():
+        # Earlier moments, as stores hold them, are not exact to the microsecond.
+        if moment < _FIRST_MOMENT:
+            raise ValueError(f"{name} is before 1970")
+    if ended is not None and ended < session.created_at:
+        raise ValueError("ended_at is before created_at")
+    return session
 
 
 def checked_sessions(sessions: Sequence[Session]) -> list[Session]:

@@ -91,6 +91,26 @@ class AtomicSessionStore(SessionStore):
         Raises `SessionNotFound`, `SessionClosed`. Atomic.
         """
 
+    async def archive_session(self, session: Session, /, *, expected_last_seq: int) -> Session:
+        """Make a session what it is in an archive, with its own times and its end; return it.
+
+        The last step of an import: `create_session` a session that initializes, append its frames,
+        then give it the caller's fields, `created_at`, `last_activity` and `ended_at` of `session`.
+        `session.revision` is the stored revision, and `expected_last_seq` ends its log, so that
+        nobody else has used it meanwhile. A session that initializes may become any state, another
+        one what `update_session` allows.
+
+        An ended session has the age that its `ended_at` gives it by the wall clock of now: its
+        retention goes on. A live one is active now: idle time and age count from its creation
+        here. It keeps its place in the order of creation.
+
+        Raises `SessionNotFound`, `SessionClosed`, `RevisionConflict`, `SequenceConflict`,
+        `InvalidTransition`, `VersionConflict`, `LimitExceeded`, and `ValueError` when it ended
+        before it was created, when a time is before 1970 or more than five minutes from now, or
+        when `ended_at` does not go with the state. Atomic.
+        """
+        raise _refusal(self, "archive_session")
+
     @abstractmethod
     async def add_frames(
         self,
@@ -206,8 +226,8 @@ class AtomicSessionStore(SessionStore):
         none can be given away. `docs/guarantees.md` lists what a view can learn of others: that an
         id is taken, that the store is full (`LimitExceeded.current` is None then), and how busy it
         is (revisions, cursors).
-        What concerns the whole store is refused with `NotImplementedError`: `expire_sessions`,
-        `purge_sessions`, `statistics`, `subscribe`.
+        What concerns the whole store is refused with `NotImplementedError`: `archive_session`,
+        `expire_sessions`, `purge_sessions`, `statistics`, `subscribe`.
 
         Raises `TypeError`, `ValueError`.
         """

@@ -17,6 +17,7 @@ from .frame_commands import (
 )
 from .principal_commands import CountOwnSessions, ListOwnSessions, Scoped
 from .session_commands import (
+    ArchiveSession,
     CreateSession,
     DeleteSession,
     GetOrCreateSession,
@@ -38,6 +39,7 @@ from .sweep_commands import (
 
 __all__ = [
     # sessions
+    "ArchiveSession",
     "CreateSession",
     "DeleteSession",
     "GetOrCreateSession",

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from ..interface.atomic_store import Change
 from ..values.session import Session
+from . import archive_rules
 from . import session_rules as rules
 from .change import apply_change
 from .command import OneSession, StoreCommand
@@ -18,6 +19,7 @@ from .session_row import SessionRow
 from .tables import Tables
 
 __all__ = [
+    "ArchiveSession",
     "CreateSession",
     "DeleteSession",
     "GetOrCreateSession",
@@ -134,6 +136,22 @@ class ModifySession(OneSession[Session], frozen=True, gc=False):
         changed = apply_change(tables, row, self.change, self.context)
         if changed is not None:
             rules.change_session(tables, row, changed, self.context)
+        return row.snapshot()
+
+
+class ArchiveSession(StoreCommand[Session], frozen=True, gc=False):
+    session: Session
+    expected_last_seq: int
+    context: Context
+
+    @property
+    def touches(self) -> Sequence[str]:
+        return (self.session.id,)
+
+    def apply(self, tables: Tables, /) -> Session:
+        row = rules.require_live(tables, self.session.id)
+        archive_rules.check_archive(tables, row, self.session, self.expected_last_seq)
+        archive_rules.archive_session(tables, row, self.session, self.context)
         return row.snapshot()
 
 

@@ -79,6 +79,16 @@ class SessionRow:
         self.ended_at, self.over_at = wall, steady
         self._asked = 0
 
+    def archive(self, session: Session, revision: int, steady: float, /) -> None:
+        """Take over the caller's fields and the times of `session`; it is active now."""
+        self.session = session
+        self.revision = revision
+        self.created_at, self._created = session.created_at.timestamp(), None
+        self.last_activity, self.active_at = session.last_activity.timestamp(), steady
+        if session.ended_at is not None:
+            self.ended_at = session.ended_at.timestamp()
+        self._asked = 0
+
     def shorten(self, count: int, size: int, /) -> None:
         """Note that `count` frames of `size` bytes are gone from the front of the log."""
         self.frame_count -= count

@@ -31,9 +31,11 @@ from .tables import Tables
 __all__ = [
     "change_session",
     "check_change",
+    "check_metadata",
     "check_revision",
     "create_session",
     "delete_session",
+    "note_change",
     "require",
     "require_live",
     "time_out",
@@ -62,7 +64,7 @@ def create_session(tables: Tables, session: Session, context: Context) -> Sessio
     """Add a new session. Raises `SessionExists`, `LimitExceeded`."""
     if tables.find(session.id) is not None:
         raise SessionExists(session.id)
-    _check_metadata(tables.limits, None, session)
+    check_metadata(tables.limits, None, session)
     session.version_state.check_follows(VersionState())
     _make_room(tables, context)
     row = tables.insert(session, tables.counters.next_revision())
@@ -84,7 +86,7 @@ def check_change(tables: Tables, row: SessionRow, session: Session) -> None:
     """
     before = row.session
     session.check_follows(before)
-    _check_metadata(tables.limits, before, session)
+    check_metadata(tables.limits, before, session)
 
 
 def change_session(tables: Tables, row: SessionRow, session: Session, context: Context) -> None:
@@ -93,7 +95,7 @@ def change_session(tables: Tables, row: SessionRow, session: Session, context: C
     row.touch(tables.clock.wall(), tables.clock.steady())
     row.change(session, tables.counters.next_revision())
     tables.put(row)
-    _note_change(tables, row, before, context)
+    note_change(tables, row, before, context)
 
 
 def time_out(tables: Tables, row: SessionRow, context: Context) -> Session:
@@ -103,7 +105,7 @@ def time_out(tables: Tables, row: SessionRow, context: Context) -> Session:
     revision = tables.counters.next_revision()
     row.end(session, revision, tables.clock.wall(), tables.clock.steady())
     tables.put(row)
-    _note_change(tables, row, before, context)
+    note_change(tables, row, before, context)
     return row.snapshot()
 
 
@@ -144,7 +146,8 @@ def _make_room(tables: Tables, context: Context) -> None:
             delete_session(tables, row, context, SessionEventKind.EVICTED)
 
 
-def _note_change(tables: Tables, row: SessionRow, before: Session, context: Context) -> None:
+def note_change(tables: Tables, row: SessionRow, before: Session, context: Context) -> None:
+    """Count a change of a session, and tell of it; cannot fail."""
     after = row.session
     tables.counters.session_changed(before, after)
     ended = before.state is not after.state and row.ended_at is not None
@@ -156,7 +159,8 @@ def _note_change(tables: Tables, row: SessionRow, before: Session, context: Cont
     tables.tell(SessionEventKind.STATE_CHANGED, row, before.state, context)
 
 
-def _check_metadata(limits: StoreLimits, before: Session | None, session: Session) -> None:
+def check_metadata(limits: StoreLimits, before: Session | None, session: Session) -> None:
+    """Raise `LimitExceeded` for more metadata than the limit, unless it is as it was before."""
     held = (session.metadata, session.client_info, session.server_info)
     former = None if before is None else (before.metadata, before.client_info, before.server_info)
     if former is not None and all(map(is_, held, former)):

@@ -40,7 +40,10 @@ class Tables(ABC):
 
     @abstractmethod
     def put(self, row: SessionRow, /) -> None:
-        """Keep a row that was changed: the most recently active one, or ended."""
+        """Keep a row that was changed: the most recently active one, or one that has ended.
+
+        The order of ends is that of `over_at`, which an archive sets to the past.
+        """
 
     @abstractmethod
     def remove(self, row: SessionRow, /) -> None:

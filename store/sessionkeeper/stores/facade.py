@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from ..interface.arguments import (
+    checked_archive,
     checked_count,
     checked_cursor,
     checked_envelopes,
@@ -28,6 +29,7 @@ from ..interface.wakeups import Wakeups
 from ..operations import (
     AddFrame,
     AddFrames,
+    ArchiveSession,
     CountFrames,
     CountSessions,
     CreateSession,
@@ -119,6 +121,11 @@ class CommandStore(AtomicSessionStore):
 
     async def touch_session(self, session_id: str, /) -> None:
         await self._run(TouchSession(checked_id(session_id)))
+
+    async def archive_session(self, session: Session, /, *, expected_last_seq: int) -> Session:
+        session = checked_archive(session)
+        checked_count("expected_last_seq", expected_last_seq, minimum=0)
+        return await self._run(ArchiveSession(session, expected_last_seq, copy_context()))
 
     async def add_frame(self, envelope: MessageEnvelope, /) -> int:
         if type(envelope) is not MessageEnvelope:

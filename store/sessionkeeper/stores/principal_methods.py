@@ -123,6 +123,10 @@ class PrincipalMethods(Facade):
 
     # What concerns the whole store is refused before its arguments are looked at.
 
+    async def archive_session(self, session: Session, /, *, expected_last_seq: int) -> Session:
+        # Times are the store's word: who sees a part of it cannot set them.
+        refuse_whole("archive_session")
+
     async def expire_sessions(
         self, *, idle: float | None = None, age: float | None = None, limit: int = 100
     ) -> list[Session]:

@@ -60,6 +60,13 @@ class SessionState(StrEnum):
         """Whether a session in this state may stay in it or move on to that one."""
         return state is self or state in _FOLLOWING[self]
 
+    def may_be_archived_as(self, state: SessionState) -> bool:
+        """Whether `archive_session` may give a session in this state that one.
+
+        A session that initializes may be a copy that is not whole yet: it may become anything.
+        """
+        return self is SessionState.INITIALIZING or self.may_become(state)
+
     @property
     def is_terminal(self) -> bool:
         """Whether nothing can follow this state."""

@@ -14,7 +14,7 @@ from sessionkeeper.values.session import Session
 
 from .kit import SEVERAL, StoreKit
 from .promise import demand, needs, skip_what_is_refused
-from .samples import become, callers_part, new, note, numbers, tagged, turns
+from .samples import archived, become, callers_part, new, note, numbers, tagged, turns
 
 __all__ = ["AtomicCancellationConformance", "CancellationConformance"]
 
@@ -62,6 +62,9 @@ TEN: dict[str, Operation] = {
 MORE: dict[str, Operation] = {
     "modify_session": lambda s, x: s.modify_session(x.id, closed_and_tagged),
     "touch_session": lambda s, x: s.touch_session(x.id),
+    "archive_session": lambda s, x: s.archive_session(
+        archived(x, state="closed", tags={"x"}), expected_last_seq=3
+    ),
     "add_frames": lambda s, x: s.add_frames(x.id, [note(9, x.id)], change=closed_and_tagged),
     SEVERAL: lambda s, x: s.add_frames(
         x.id, [note(n, x.id) for n in (7, 8, 9)], change=become("closed")

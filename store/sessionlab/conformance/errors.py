@@ -17,7 +17,7 @@ from sessionkeeper.values.session import Session
 
 from .kit import StoreKit
 from .promise import needs, skip_what_is_refused
-from .samples import held, new, note
+from .samples import archived, held, new, note
 
 __all__ = ["AtomicErrorsConformance", "ErrorsConformance"]
 
@@ -73,6 +73,10 @@ MORE: dict[str, list[tuple[Call, list[Any]]]] = {
     "update_sessions_batch": [(lambda s, x: s.update_sessions_batch(x), SEQUENCES)],
     "get_or_create_session": [(lambda s, x: s.get_or_create_session(x), THINGS)],
     "touch_session": [(lambda s, x: s.touch_session(x), IDS)],
+    "archive_session": [
+        (lambda s, x: s.archive_session(x, expected_last_seq=0), THINGS),
+        (lambda s, x: s.archive_session(archived(new()), expected_last_seq=x), [None, *NUMBERS]),
+    ],
     "modify_session": [
         (lambda s, x: s.modify_session(x, unchanged), IDS),
         (lambda s, x: s.modify_session("a", x), [None, 5, "f", object()]),

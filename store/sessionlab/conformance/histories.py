@@ -18,7 +18,7 @@ from sessionkeeper.values.states import SessionState
 from .. import RecordingStore, SessionStoreModel, Verdict, check, find_anomalies
 from .kit import SEVERAL, StoreKit
 from .promise import declared
-from .samples import become, new, note, turns
+from .samples import archived, become, new, note, turns
 
 __all__ = ["AtomicHistoriesConformance", "HistoriesConformance"]
 
@@ -90,9 +90,16 @@ class Client:
             "read_frames": lambda: store.read_frames(key, after=random.randrange(4), limit=3),
             "trim_frames": lambda: store.trim_frames(key, up_to=random.randrange(6)),
             "touch_session": lambda: store.touch_session(key),
+            "archive_session": lambda: self.archive(key, state),
             "find_sessions": lambda: store.find_sessions(live, limit=2),
             "expire_sessions": lambda: store.expire_sessions(idle=0, limit=1),
         }
+
+    async def archive(self, key: str, state: SessionState) -> Session:
+        """Archive a session as it was read, with a time of creation that no other client gives."""
+        session = await self.store.get_session(key)
+        session = archived(session, state=state, days=self.random.randrange(1, 1_000))
+        return await self.store.archive_session(session, expected_last_seq=session.last_seq)
 
     def marked(self, session: Session) -> Session:
         """A change that no other client makes."""

@@ -135,9 +135,11 @@ class PrincipalsConformance(StoreKit, needs={"for_principal"}):
     async def test_a_view_refuses_operations_on_the_whole_store(
         self, store: AtomicSessionStore
     ) -> None:
-        """Refused with `NotImplementedError`: expiring, purging, statistics, subscribing."""
+        """`NotImplementedError`: archiving, expiring, purging, statistics, subscribing."""
         ann, _ = await two(store)
         before = await held(store)
+        with pytest.raises(NotImplementedError):
+            await ann.archive_session(await ann.get_session("a"), expected_last_seq=1)
         with pytest.raises(NotImplementedError):
             await ann.expire_sessions(idle=0)
         with pytest.raises(NotImplementedError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sessionkeeper.interface.session_store import SessionStore
 from sessionkeeper.values.clock import Clock
@@ -14,7 +14,9 @@ from sessionkeeper.values.states import SessionState
 
 __all__ = [
     "FakeClock",
+    "LONG_AGO",
     "Held",
+    "archived",
     "become",
     "callers_part",
     "held",
@@ -24,6 +26,8 @@ __all__ = [
     "tagged",
     "turns",
 ]
+
+LONG_AGO = datetime(2020, 2, 29, 12, 0, 0, 123_457, tzinfo=UTC)
 
 Held = tuple[list[Session], dict[str, list[MessageEnvelope]]]
 
@@ -47,6 +51,21 @@ def numbers(envelopes: Collection[MessageEnvelope]) -> list[int]:
 def tagged(session: Session, *tags: str) -> Session:
     """The same session with other tags."""
     return session.model_copy(update={"tags": tags})
+
+
+def archived(
+    session: Session, *, state: SessionState | str | None = None, days: int = 0, **fields: object
+) -> Session:
+    """The session as an archive has it, created so many days after `LONG_AGO`."""
+    created = LONG_AGO + timedelta(days=days)
+    ends = SessionState(session.state if state is None else state).is_terminal
+    times = {
+        "created_at": created,
+        "last_activity": created + timedelta(hours=1),
+        "ended_at": created + timedelta(hours=2) if ends else None,
+    }
+    wanted = {} if state is None else {"state": state}
+    return session.model_copy(update=times | wanted | fields)
 
 
 def become(state: SessionState | str) -> Callable[[Session], Session]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .appending import AppendingConformance
+from .archiving import ArchivingConformance
 from .batches import BatchesConformance
 from .cancellation import AtomicCancellationConformance, CancellationConformance
 from .changes import ChangesConformance
@@ -50,6 +51,7 @@ class AtomicSessionStoreConformance(
     AtomicErrorsConformance,
     AtomicImmutabilityConformance,
     ChangesConformance,
+    ArchivingConformance,
     AppendingConformance,
     ReadingConformance,
     RacingConformance,

@@ -43,6 +43,7 @@ fields when it returned the same session or raised; None when it never ran."""
 # modify_session         (id, effect)                                session
 # get_or_create_session  session                                     (session, created)
 # touch_session          id                                          None
+# archive_session        (id, session, expected_last_seq)            session
 # add_frames             (id, frames, expected_last_seq, effect)     (first, end)
 # read_frames            (id, after, limit, newest)                  ((seq, frame), ...)
 # trim_frames            (id, up_to)                                 int

@@ -135,6 +135,7 @@ _KINDS: dict[str, tuple[type | UnionType, ...]] = {
     "modify_session": (str,),
     "get_or_create_session": (Session,),
     "touch_session": (str,),
+    "archive_session": (Session, int),
     "add_frames": (str, tuple),
     "read_frames": (str, int, int, bool),
     "trim_frames": (str, int),
@@ -149,6 +150,9 @@ def _argument(  # noqa: PLR0911 - a table of cases
 ) -> Plain:
     if name in ("create_session", "update_session", "get_or_create_session"):
         return session_data(arguments[0])
+    if name == "archive_session":
+        session, expected = arguments
+        return (session.id, session_data(session), expected)
     if name == "add_frame":
         return frame_data(arguments[0])
     if name == "update_sessions_batch":
@@ -200,6 +204,7 @@ _RESULTS: dict[str, Callable[[Any], Plain]] = {
     "modify_session": session_data,
     "get_or_create_session": lambda reply: (session_data(reply[0]), reply[1]),
     "touch_session": lambda _: None,
+    "archive_session": session_data,
     "add_frames": lambda numbers: (numbers.start, numbers.stop),
     "read_frames": numbered_data,
     "trim_frames": lambda count: cast("int", count),

@@ -228,6 +228,12 @@ class RecordingStore(AtomicSessionStore):
         call = self._begin("touch_session", session_id)
         await self._run(call, inner.touch_session(session_id))
 
+    async def archive_session(self, session: Session, /, *, expected_last_seq: int) -> Session:
+        inner = self._atomic("archive_session")
+        call = self._begin("archive_session", session, expected_last_seq)
+        reply = inner.archive_session(session, expected_last_seq=expected_last_seq)
+        return await self._run(call, reply)
+
     async def add_frames(
         self,
         session_id: str,

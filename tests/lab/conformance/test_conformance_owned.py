@@ -36,7 +36,9 @@ class TestDict(DictStores, SessionStoreConformance):
 
 
 class TestOwned(DictStores, AtomicSessionStoreConformance):
-    refuses = frozenset({"touch_session", "trim_frames", "add_frames of several", "limits"})
+    refuses = frozenset(
+        {"touch_session", "archive_session", "trim_frames", "add_frames of several", "limits"}
+    )
 
     def make_store(
         self, *, limits: StoreLimits | None = None, clock: Clock | None = None

@@ -63,6 +63,7 @@ async def test_every_method_is_recorded_and_answers_as_before(store: RecordingSt
     assert await store.get_sessions_batch(["a"]) == [session]
     [session] = await store.update_sessions_batch([session])
     await store.touch_session("a")
+    assert (await store.archive_session(session, expected_last_seq=0)).metadata == {"n": 1}
     assert await store.add_frame(note(1)) == 1
     changed = {"tags": {"x"}}
     numbers = await store.add_frames(

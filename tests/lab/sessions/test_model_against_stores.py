@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -61,6 +61,15 @@ def calls(store: RecordingStore, random: Random, id: str, held: dict[str, Sessio
     async def keep() -> None:
         held[id] = await store.get_session(id)
 
+    async def archived(state: SessionState) -> Session:
+        session = await store.get_session(id)
+        created = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=random.randrange(1_000))
+        times = {"created_at": created, "last_activity": created, "ended_at": None}
+        if state.is_terminal:
+            times["ended_at"] = created
+        session = session.model_copy(update=times | {"state": state})
+        return await store.archive_session(session, expected_last_seq=session.last_seq)
+
     several = [note(id, random.randrange(10**9)) for _ in range(random.randrange(4))]
     change = random.choice((None, marked))
     table: list[Callable[[], Any]] = [
@@ -75,6 +84,7 @@ def calls(store: RecordingStore, random: Random, id: str, held: dict[str, Sessio
         lambda: store.count_frames(id),
         lambda: store.modify_session(id, marked),
         lambda: store.modify_session(id, moved),
+        lambda: archived(random.choice(list(SessionState))),
         lambda: store.trim_frames(id, up_to=random.randrange(6)),
         lambda: store.delete_frames(id),
         lambda: store.delete_session(id),

@@ -66,6 +66,13 @@ async def _shared(store: AtomicSessionStore) -> object:
     return await _all([store.add_frame(note(n, "ab"[n % 2])) for n in range(20)])
 
 
+async def _archive(store: AtomicSessionStore) -> object:
+    current = await store.get_session("a")
+    times = {"created_at": WHEN, "last_activity": WHEN, "ended_at": WHEN, "state": "closed"}
+    session = current.model_copy(update=times)
+    return await store.archive_session(session, expected_last_seq=current.last_seq)
+
+
 async def _changes(store: AtomicSessionStore) -> object:
     return await _all([store.modify_session("a", counted) for _ in range(3)])
 
@@ -87,6 +94,7 @@ WRITES: dict[str, Write] = {
     "modify_session": lambda s: s.modify_session("a", counted),
     "modify_session, three at once": _changes,
     "touch_session": lambda s: s.touch_session("a"),
+    "archive_session": _archive,
     "delete_session": lambda s: s.delete_session("a"),
     "add_frame": lambda s: s.add_frame(note(7)),
     "add_frame, twenty at once": _shared,

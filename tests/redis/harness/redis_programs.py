@@ -158,6 +158,23 @@ def _get_batch(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Cal
     return ids, lambda store: store.get_sessions_batch(ids)
 
 
+def _archive(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
+    session = _snapshot(dice, on, snapshots)
+    created = BEGIN + timedelta(milliseconds=dice.choice((0, 20.5, -(10**6), dice.randrange(200))))
+    later = timedelta(milliseconds=dice.choice((-1, 0, 0.001, 50.5, 10**6)))
+    session = session.model_copy(
+        update={
+            "created_at": created,
+            "last_activity": created + abs(later),
+            "ended_at": created + later if session.state.is_terminal else None,
+        }
+    )
+    expected = session.last_seq if dice.random() < 0.8 else dice.randrange(6)
+    return (session.__dict__, expected), lambda store: store.archive_session(
+        session, expected_last_seq=expected
+    )
+
+
 def _modify(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
     text, change = _change(dice, "principal", "raise", "bad")
     return (on, text), lambda store: store.modify_session(on, change)
@@ -235,6 +252,7 @@ MAKERS: dict[str, Maker] = {
     "list_sessions": lambda *_: ("", lambda store: store.list_sessions()),
     "count_sessions": lambda *_: ("", lambda store: store.count_sessions()),
     "statistics": lambda *_: ("", lambda store: store.statistics()),
+    "archive_session": _archive,
     "modify_session": _modify,
     "add_frame": _add,
     "add_frames": _add_several,

@@ -30,6 +30,7 @@ __all__ = [
     "SessionWords",
     "Stored",
     "Unreadable",
+    "archive_words",
     "decoded_id",
     "digest_of",
     "digest_of_row",
@@ -64,6 +65,10 @@ _DIRECTIONS = (Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT)
 _CACHED = 2048
 _ALLOWED_FROM = {
     state: "".join([",", *(f"{each}," for each in SessionState if each.may_become(state))])
+    for state in SessionState
+}
+_ARCHIVED_FROM = {
+    state: "".join([",", *(f"{each}," for each in SessionState if each.may_be_archived_as(state))])
     for state in SessionState
 }
 
@@ -115,6 +120,12 @@ def session_words(encoded_id: str, expected: str, session: Session) -> SessionWo
         to_json(fields_of(session)),
         text,
     )
+
+
+def archive_words(encoded_id: str, expected: str, session: Session) -> SessionWords:
+    """Make the words of a session that is to become what it is in an archive."""
+    words = session_words(encoded_id, expected, session)
+    return words._replace(allowed_from=_ARCHIVED_FROM[session.state])
 
 
 def digest_of(words: SessionWords) -> str:

@@ -94,6 +94,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "INSERT INTO origin (id, line, epoch) VALUES (1, random(), 1)",
     ),
+    (
+        # An archive brings sessions that ended before others: `place` is not the order of ends.
+        "CREATE INDEX by_end ON sessions (over_at) WHERE ended_at IS NOT NULL",
+    ),
 )
 """The statements that lead from each version to the next."""
 
@@ -107,6 +111,7 @@ NAMES = frozenset(
             "live",
             "logs",
             "by_place",
+            "by_end",
             "frames",
             "graves",
             "principals",

@@ -10,11 +10,14 @@ from .errors import corruption_error
 
 __all__ = ["BY_ACTIVITY", "BY_AGE", "BY_END", "FirstSessions"]
 
-_OF_LOGS = (
-    "FROM logs CROSS JOIN sessions ON number = session WHERE over = {} ORDER BY place LIMIT ?"
+BY_ACTIVITY = (
+    "SELECT active_at, id, number FROM logs CROSS JOIN sessions ON number = session"
+    " WHERE over = 0 ORDER BY place LIMIT ?"
 )
-BY_ACTIVITY = f"SELECT active_at, id, number {_OF_LOGS.format(0)}"
-BY_END = f"SELECT over_at, id, number {_OF_LOGS.format(1)}"
+# Not by its place: an archive brings sessions that ended before others which are there.
+BY_END = (
+    "SELECT over_at, id, number FROM sessions WHERE ended_at IS NOT NULL ORDER BY over_at LIMIT ?"
+)
 BY_AGE = "SELECT born_at, id, number FROM sessions WHERE ended_at IS NULL ORDER BY number LIMIT ?"
 _MORE = 16
 

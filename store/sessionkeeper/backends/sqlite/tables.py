@@ -50,6 +50,7 @@ _AFTER = f"{_FROM} WHERE number > ? ORDER BY number LIMIT ?"
 _KEEP_SESSION = (
     f"INSERT INTO sessions ({SESSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
     " ON CONFLICT (number) DO UPDATE SET revision = excluded.revision,"
+    " created_at = excluded.created_at,"
     " ended_at = excluded.ended_at, over_at = excluded.over_at, state = excluded.state,"
     " principal = excluded.principal, fields = excluded.fields"
 )

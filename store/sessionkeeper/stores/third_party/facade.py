@@ -111,6 +111,10 @@ class AwaitedStore(AtomicSessionStore):
         """Refused: none of the ten methods sets the time of activity alone."""
         raise NotImplementedError("the inner store cannot touch a session")
 
+    async def archive_session(self, session: Session, /, *, expected_last_seq: int) -> Session:
+        """Refused: none of the ten methods sets a session's times."""
+        raise NotImplementedError("the inner store cannot set the times of a session")
+
     async def add_frames(
         self,
         session_id: str,

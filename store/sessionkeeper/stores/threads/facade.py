@@ -127,6 +127,9 @@ class ThreadSafeSessionStore:
     def touch_session(self, session_id: str, /) -> None:
         self._do(self._facade.touch_session(session_id))
 
+    def archive_session(self, session: Session, /, *, expected_last_seq: int) -> Session:
+        return self._do(self._facade.archive_session(session, expected_last_seq=expected_last_seq))
+
     def add_frames(
         self,
         session_id: str,

@@ -33,7 +33,7 @@ def stamps_of(operation: Operation) -> tuple[int, ...]:
 _STAMPED = frozenset(
     {
         *("create_session", "get_or_create_session", "update_session", "modify_session"),
-        *("update_sessions_batch", "expire_sessions"),
+        *("update_sessions_batch", "expire_sessions", "archive_session"),
     }
 )
 
@@ -110,6 +110,8 @@ def _told_by_argument(operation: Operation) -> Iterator[tuple[str, int]]:
             yield _of(effect[0])
     elif name == "update_session":
         yield _of(argument)
+    elif name == "archive_session":
+        yield _of(cast("tuple[str, SessionData]", argument)[1])
     elif name == "update_sessions_batch":
         yield from map(_of, cast("tuple[SessionData, ...]", argument))
 

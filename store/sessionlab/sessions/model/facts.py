@@ -132,6 +132,7 @@ _KNOWN: dict[str, Tell] = {
     "get_sessions_batch": _seen_all,
     "update_sessions_batch": _seen_all,
     "modify_session": _seen,
+    "archive_session": _seen,
     "get_or_create_session": _got_or_created,
     "add_frames": _added_several,
     "read_frames": _read_frames,
@@ -162,7 +163,7 @@ def _order_of(  # noqa: PLR0911 - a table of cases
 ) -> OrderKey | None:
     if name == "add_frames":
         return (cast("tuple[int, int]", result)[1] - 1, 0, 0, 0)
-    if name in ("create_session", "update_session", "modify_session"):
+    if name in ("create_session", "update_session", "modify_session", "archive_session"):
         report = cast("SessionData", result)
         return (report[4], 1, report[2], 0)
     if name == "get_or_create_session":

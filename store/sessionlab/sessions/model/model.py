@@ -1,7 +1,7 @@
 """The model of the session store: which operation means what, and whom it touches.
 
-Not modelled: times (beyond that `created_at` and `ended_at` never change), limits and what they
-evict, and which sessions are past their time.
+Not modelled: times (beyond that `created_at` and `ended_at` never change but by an archive), limits
+and what they evict, and which sessions are past their time.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ...linearizability.models.facts import Fact
 from ...linearizability.models.model import CounterUse, Model, OrderKey
 from ..layout import FrameData, SessionData
 from . import sessions, sweeps
+from .archive import archive
 from .counter import counter_uses, stamps_of
 from .facts import facts_of, order_of
 from .frames import Frames
@@ -65,6 +66,7 @@ class SessionStoreModel(Model[ModelState]):
             "modify_session": sessions.modify,
             "get_or_create_session": sessions.get_or_create,
             "touch_session": sessions.touch,
+            "archive_session": archive,
             "add_frames": frames.add_several,
             "read_frames": frames.read,
             "trim_frames": frames.trim,

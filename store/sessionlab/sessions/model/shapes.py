@@ -37,6 +37,7 @@ _SHAPES: dict[str, tuple[object, object]] = {
     "modify_session": (tuple[str, _Effect], _Session),
     "get_or_create_session": (_Session, tuple[_Session, bool]),
     "touch_session": (str, None),
+    "archive_session": (tuple[str, _Session, int], _Session),
     "add_frames": (tuple[str, tuple[_Frame, ...], int | None, _Effect], tuple[int, int]),
     "read_frames": (tuple[str, int, int, bool], tuple[_Numbered, ...]),
     "trim_frames": (tuple[str, int], int),

@@ -182,13 +182,18 @@ def match_snapshot(state: ModelState, entry: Entry, data: SessionData) -> ModelS
 
 
 def write_fields(
-    state: ModelState, entry: Entry, caller: CallerData, report: Report
+    state: ModelState,
+    entry: Entry,
+    caller: CallerData,
+    report: Report,
+    *,
+    dated: Entry | None = None,
 ) -> ModelState | None:
     """Return the state after a write of the caller's fields, None if the report is wrong.
 
-    Without a report, the new revision is left open.
+    Without a report, the new revision is left open. `dated` is the entry with other times.
     """
-    new = with_open_revision(state, entry._replace(caller=caller))
+    new = with_open_revision(state, (dated or entry)._replace(caller=caller))
     after = replace_entry(state, entry, new)
     return after if report is None else match_snapshot(after, new, report)
 

@@ -14,6 +14,7 @@ from soleowner import CallerError
 from ....operations import (
     AddFrame,
     AddFrames,
+    ArchiveSession,
     CountFrames,
     CountOwnSessions,
     CountSessions,
@@ -40,7 +41,7 @@ from ....operations import (
 )
 from ..context import PlanContext
 from ..delivery.request import Plan
-from . import changes, frames, sessions, statistics, sweeps
+from . import archive, changes, frames, sessions, statistics, sweeps
 from .resolve import Resolve, resolve
 
 __all__ = ["plan_of"]
@@ -48,6 +49,7 @@ __all__ = ["plan_of"]
 _PLANS: dict[type, Callable[[PlanContext, Any, str], Plan[Any]]] = {
     AddFrame: frames.add_frame,
     AddFrames: changes.add_frames,
+    ArchiveSession: archive.archive_session,
     CountFrames: frames.count_frames,
     CountOwnSessions: statistics.count_own_sessions,
     CountSessions: statistics.count_sessions,

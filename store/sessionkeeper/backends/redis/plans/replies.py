@@ -25,6 +25,7 @@ from ..codec import Stored, decoded_id, read_session
 __all__ = [
     "OK",
     "ChangedReply",
+    "ChangedSessionReply",
     "CreatedReply",
     "FramesReply",
     "ValueReply",
@@ -52,6 +53,14 @@ class ChangedReply(NamedTuple):
 
     status: bytes
     last_seq: int
+    state_before: bytes
+    row: Stored
+
+
+class ChangedSessionReply(NamedTuple):
+    """What `archive.lua` did."""
+
+    status: bytes
     state_before: bytes
     row: Stored
 

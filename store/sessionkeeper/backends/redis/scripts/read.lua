@@ -1,6 +1,6 @@
 --@use keys rows
 -- Read frames. ARGV: 1 principal, 2 after, 3 limit or '', 4 '1' for the newest, 5 the session or '': its
--- number and its time of creation, because a server that lost data uses numbers again; 6 for a watcher
+-- number and its first time of creation, because a server that lost data uses numbers again; 6 for a watcher
 -- the proof of frame `after` from the time it was read: its digest, '+' removed, '-' never there.
 local function proof_of(entry)
   local fields = entry[2]
@@ -9,7 +9,9 @@ end
 
 local row = find(KEYS[9], '')
 if not row then return { 'MISSING' } end
-local session = row.number .. '-' .. (row.raw[3] or '')
+local session = row.number .. '-'
+-- Only a watcher needs the rest. `b` is there if an archive gave it another time.
+if ARGV[6] ~= '' then session = session .. (call('HGET', KEYS[9], 'b') or row.raw[3] or '') end
 -- Before the principal: a session that was removed is over, whoever has its id now.
 if ARGV[5] ~= '' and ARGV[5] ~= session then return { 'ANOTHER' } end
 if ARGV[1] ~= '' and row.principal ~= ARGV[1] then return { 'FOREIGN' } end

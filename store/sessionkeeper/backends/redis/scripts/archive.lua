@@ -1,0 +1,30 @@
+--@use keys clock rows writer check_types counters changes change | ttl_index
+-- Make a session what it is in an archive. ARGV: 4 time, 5 maximum bytes of metadata, 6 the last number
+-- of its log, 7 the times of creation, 8 of activity and 9 of its end or '', 10 how far they may lie in
+-- the future, all in microseconds, 11-21 the session.
+if is_fenced() then return FENCED end
+if not is_applied(ARGV[#ARGV]) then return BEHIND end
+local row = find(KEYS[9], '')
+if not row then return { 'MISSING' } end
+if row.ended then return { 'CLOSED', row.state } end
+local new = read_wanted(11)
+local revision = string.sub(new.expected, 3)
+if revision ~= row.revision then return { 'REVISION', row.revision } end
+if tonumber(ARGV[6]) ~= row.last then return { 'SEQUENCE', row.last, ARGV[6] } end
+local wall, steady = read_clock(ARGV[4])
+local created, active, ended = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+if math.max(created, active, ended or 0) > wall + tonumber(ARGV[10]) then return { 'FUTURE' } end
+local no = find_refusal(row, new, tonumber(ARGV[5]))
+if no then return no end
+check_types()
+store_change(row, ARGV[11], new, wall, steady)
+-- A watcher knows the session by its first time of creation: this is no other session.
+call('HSETNX', row.key, 'b', row.raw[3])
+call('HSET', row.key, 'c', ARGV[7], 'a', ARGV[8])
+if ended then
+  call('HSET', row.key, 'e', ARGV[9])
+  call('ZADD', ENDED, steady - math.max(0, wall - ended), ARGV[11])
+end
+local changed = call('HMGET', row.key, unpack(FIELDS))
+schedule_expiry_of(row.key, wall) --@ttl
+return record({ 'OK', row.state, changed })

@@ -1,0 +1,57 @@
+"""The rules of an archive: a session gets the times and the end of the one it is a copy of.
+
+As in `session_rules`: check first, change last, never await.
+"""
+
+from __future__ import annotations
+
+from contextvars import Context
+
+from soleowner import CallerError
+
+from ..values.clock import micros
+from ..values.errors import InvalidTransition, SequenceConflict
+from ..values.session import Session
+from .session_row import SessionRow
+from .session_rules import check_metadata, check_revision, note_change
+from .tables import Tables
+
+__all__ = ["MAX_CLOCK_DIFFERENCE", "archive_session", "check_archive", "future_time"]
+
+MAX_CLOCK_DIFFERENCE = 300.0
+"""Seconds that a time may lie in the future: the clocks of two machines are not the same."""
+
+
+def check_archive(
+    tables: Tables, row: SessionRow, session: Session, expected_last_seq: int
+) -> None:
+    """Raise unless a live session may become `session`: as `AtomicSessionStore` says."""
+    check_revision(row, session)
+    if expected_last_seq != row.last_seq:
+        raise SequenceConflict(row.id, expected=expected_last_seq, current=row.last_seq)
+    latest = max(session.created_at, session.last_activity, session.ended_at or session.created_at)
+    if latest.timestamp() > tables.clock.wall() + MAX_CLOCK_DIFFERENCE:
+        raise future_time()
+    before = row.session
+    if not before.state.may_be_archived_as(session.state):
+        raise InvalidTransition(row.id, before.state, session.state)
+    session.version_state.check_follows(before.version_state)
+    check_metadata(tables.limits, before, session)
+
+
+def archive_session(tables: Tables, row: SessionRow, session: Session, context: Context) -> None:
+    """Store the caller's fields and the times of a checked session; cannot fail."""
+    before = row.session
+    wall, steady = tables.clock.wall(), tables.clock.steady()
+    row.archive(session, tables.counters.next_revision(), steady)
+    if row.ended_at is not None:
+        # In whole microseconds, as servers count: the same on every backend.
+        age = max(0, micros(wall) - micros(row.ended_at))
+        row.over_at = (micros(steady) - age) / 1e6
+    tables.put(row)
+    note_change(tables, row, before, context)
+
+
+def future_time() -> CallerError:
+    """Return the error for a time that is not yet, as a command raises it."""
+    return CallerError(ValueError("a time of the session lies in the future"))
