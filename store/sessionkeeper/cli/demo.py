@@ -7,8 +7,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -39,20 +39,28 @@ def demo(
     """
     try:
         from rich.console import Console
-        from rich.progress import Progress
+        from rich.progress import Progress, TimeElapsedColumn
 
-        from ..demo import result_as_dict, run_demo, show_result
-        from ..demo.run import STEPS
+        from ..demo.plan import STEPS
+        from ..demo.run import run_demo
+        from ..demo.show import result_as_dict, show_result
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in ("mcp", "rich"):
             raise
         complain(_INSTALL)
         return 2
     terminal = Console(stderr=True)
-    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
+    columns = (*Progress.get_default_columns()[:-1], TimeElapsedColumn())
+    shown = terminal.is_terminal
+    with Progress(*columns, console=terminal, transient=True, disable=not shown) as progress:
         bar = progress.add_task(f"{sessions} sessions", total=sessions * STEPS)
         stages: list[Stage] = []
-        run = run_demo(sessions, lambda: progress.advance(bar), on_stage=stages.append)
+        run = run_demo(
+            sessions,
+            lambda: progress.advance(bar),
+            say=lambda now: progress.update(bar, description=now),
+            on_stage=stages.append,
+        )
 
         def give_up() -> None:
             for stage in stages:
@@ -70,7 +78,8 @@ def demo(
             complain(_INSTALL)
             return 2
         except ExceptionGroup as broken:
-            complain(f"the demo failed: {'; '.join(sorted(set(_leaves(broken))))}")
+            # The first one; the others were cancelled, or failed because of the same.
+            complain(f"the demo failed: {broken.exceptions[0]}")
             return 1
     if as_json:
         json.dump(result_as_dict(result), sys.stdout, indent=2)
@@ -93,11 +102,3 @@ async def _interruptible(run: Coroutine[Any, Any, T], give_up: Callable[[], None
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, interrupt)
     return await task
-
-
-def _leaves(group: ExceptionGroup[Exception]) -> Iterator[str]:
-    for error in group.exceptions:
-        if isinstance(error, ExceptionGroup):
-            yield from _leaves(cast("ExceptionGroup[Exception]", error))
-        else:
-            yield f"{type(error).__name__} {error}".strip()

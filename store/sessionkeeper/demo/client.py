@@ -1,7 +1,7 @@
 """A realistic conversation of the official client; also a script, for the client that is killed.
 
-As a script: `python -m sessionkeeper.demo.client KIND REPOSITORY COMMAND…`. It talks until
-it is killed, and prints a line after each answer.
+As a script: `python -m sessionkeeper.demo.client KIND REPOSITORY COMMAND…`. It talks until it is
+killed, and prints a line after each answer.
 """
 
 from __future__ import annotations
@@ -16,38 +16,37 @@ from typing import TextIO
 from mcp import ClientSession, Implementation, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
+from .plan import CALLS, Plan
 from .stage import Stage
 
-__all__ = ["CALLS", "STEPS", "converse"]
-
-CALLS = 12
-STEPS = CALLS + 4
-"""initialize, list, the calls, a call the server fails, a tool it does not have."""
+__all__ = ["converse"]
 
 _ZONES = ("UTC", "Europe/Berlin", "Asia/Tokyo", "America/New_York", "Africa/Nairobi")
 
 
-async def converse(kind: str, repository: str, command: tuple[str, ...], stage: Stage) -> None:
-    """Hold one whole conversation."""
+async def converse(plan: Plan, stage: Stage, errlog: TextIO) -> None:
+    """Hold one whole conversation, in turn with the others; stay until all have done so."""
+    kind, repository = plan.kind, str(plan.repository)
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(_session(command, stage.errlog))
-        await session.initialize()
-        stage.step()
-        await session.list_tools()
-        stage.step()
-        for number in range(CALLS):
-            await session.call_tool(*_call(kind, repository, number))
+        async with stage.turn:
+            session = await stack.enter_async_context(_session(plan.connector, errlog))
+            await session.initialize()
             stage.step()
-        failed = await session.call_tool(*_bad_call(kind, repository))
-        if not failed.is_error:
-            raise RuntimeError("the server accepted a call it should have failed")
-        stage.step()
-        try:
-            await session.call_tool("no_such_tool", {})
-        except MCPError:
+            await session.list_tools()
             stage.step()
+            for number in range(CALLS):
+                await session.call_tool(*_call(kind, repository, number))
+                stage.step()
+            failed = await session.call_tool(*_bad_call(kind, repository))
+            if not failed.is_error:
+                raise RuntimeError("the server accepted a call it should have failed")
+            stage.step()
+            try:
+                await session.call_tool("no_such_tool", {})
+            except MCPError:
+                stage.step()
         await stage.all_done.wait()
-        async with stage.exit:
+        async with stage.turn:
             await stack.aclose()
 
 

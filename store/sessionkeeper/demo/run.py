@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TextIO, cast
 
 from ..manager import ManagerConfig, ManagerStatistics, SessionManager
 from ..tap import SessionRecorder, Tap
 from ..values.message import Frame
 from ..values.session import Session
 from .check import Finding, check_session
-from .client import STEPS, converse
-from .servers import Plan, make_plans
-from .stage import Stage
+from .launcher import Launcher
+from .plan import CLIENT, FORK_SERVER, MODULES, STEPS, Plan, make_plans
+from .stage import Stage, choose_turns
 
-__all__ = ["STEPS", "DemoResult", "run_demo"]
+__all__ = ["DemoBroken", "DemoResult", "run_demo"]
 
 _ANSWERS_BEFORE_KILL = 5
-_TIMEOUT = 600.0
-"""Seconds for one conversation; on a busy machine 25 at once take minutes."""
+_PATIENCE = 86400.0
+"""Seconds: nothing is given up because the machine is slow."""
+_LAST_WORDS = 200
+
+
+class DemoBroken(Exception):
+    """A session of the demo could not be held to its end; says which, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +55,56 @@ class DemoResult:
 
 
 async def run_demo(
-    count: int, step: Callable[[], None], *, on_stage: Callable[[Stage], None] | None = None
+    count: int,
+    step: Callable[[], None],
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    on_stage: Callable[[Stage], None] = lambda _: None,
 ) -> DemoResult:
-    """Run `count` sessions at once; `step` is called `STEPS` times for each of them.
+    """Open `count` sessions; `step` is called `STEPS` times for each of them.
 
-    It leaves no process and no file behind, even if it is cancelled. `on_stage` receives the stage,
-    for a caller that must clear it early.
+    It waits as long as they take, and leaves no process and no file behind, even if it is
+    cancelled. `say` receives what happens now. `on_stage` receives the stage, for a caller that
+    must clear it early. Raises an exception group of `DemoBroken`, or `ModuleNotFoundError` if the
+    client or the time server is not installed.
     """
+    for module in ("mcp", "mcp_server_time"):
+        if find_spec(module) is None:
+            raise ModuleNotFoundError(f"{module} is not installed", name=module)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sessionkeeper-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        plans = await asyncio.to_thread(make_plans, count, folder)
-        async with SessionManager(ManagerConfig.recording()) as manager:
-            with (folder / "stderr").open("w") as errlog:
-                stage = Stage(
-                    folder=folder,
-                    errlog=errlog,
-                    step=step,
-                    all_done=asyncio.Barrier(sum(not plan.killed for plan in plans)),
-                    exit=asyncio.Semaphore(2),
-                )
-                if on_stage is not None:
-                    on_stage(stage)
+        with (folder / "stderr").open("w") as errlog:
+            launcher = Launcher(folder / FORK_SERVER, MODULES, errlog=errlog.fileno())
+        turns = choose_turns(count)
+        stage = Stage(
+            folder=folder,
+            launcher=launcher,
+            step=step,
+            turn=asyncio.Semaphore(turns),
+            all_done=asyncio.Barrier(count - 1),  # all but the one that is killed
+        )
+        on_stage(stage)
+        try:
+            say("importing the client and the servers once")
+            plans, _ = await asyncio.gather(
+                asyncio.to_thread(make_plans, count, folder),
+                asyncio.to_thread(__import__, CLIENT),
+            )
+            say(f"{count} sessions, {turns} talk at a time")
+            async with SessionManager(ManagerConfig.recording()) as manager:
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(_session(plan, manager, stage)) for plan in plans]
-            sessions = [await manager.get_session(task.result()) for task in tasks]
-            findings = [
-                check_session(plan, session, await manager.store.get_frames(session.id))
-                for plan, session in zip(plans, sessions, strict=True)
-            ]
-            last = await manager.store.read_frames(sessions[0].id, limit=8, newest=True)
-            statistics = await manager.statistics()
+                say("comparing every stored byte")
+                sessions = [await manager.get_session(task.result()) for task in tasks]
+                findings = [
+                    check_session(plan, session, await manager.store.get_frames(session.id))
+                    for plan, session in zip(plans, sessions, strict=True)
+                ]
+                last = await manager.store.read_frames(sessions[0].id, limit=8, newest=True)
+                statistics = await manager.statistics()
+        finally:
+            await launcher.aclose()
     seconds = time.monotonic() - begun
     return DemoResult(sessions, findings, last, statistics, stage.troubles, seconds)
 
@@ -96,72 +121,97 @@ class _Recorder(SessionRecorder):
 
 async def _session(plan: Plan, manager: SessionManager, stage: Stage) -> str:
     """Run both sides of one session: the tap, and the client that starts the connector."""
-    recorder = await _Recorder.open(
-        manager, plan.server, tags={"demo", plan.kind}, metadata={"name": plan.name}
-    )
-    recorder.stage = stage
-    with socket.socket(socket.AF_UNIX) as listener:
+    with socket.socket(socket.AF_UNIX) as listener, plan.errors.open("w") as errlog:
         listener.bind(str(plan.socket))
-        listener.listen(1)
+        listener.listen(2)
         listener.setblocking(False)
         talk = _killed_client if plan.killed else _client
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_tap(plan, recorder, listener, stage))
-            group.create_task(talk(plan, stage))
-    return recorder.session_id
+        try:
+            async with asyncio.TaskGroup() as group:
+                recorded = group.create_task(_tap(plan, manager, listener, stage, errlog))
+                group.create_task(talk(plan, stage, errlog))
+        except ExceptionGroup as errors:
+            reasons = "; ".join(sorted({*_reasons(errors)}))
+            raise DemoBroken(f"{plan.name}: {reasons}{_last_words(plan.errors)}") from errors
+    return recorded.result()
 
 
-async def _tap(plan: Plan, recorder: _Recorder, listener: socket.socket, stage: Stage) -> None:
-    connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+async def _tap(
+    plan: Plan, manager: SessionManager, listener: socket.socket, stage: Stage, errlog: TextIO
+) -> str:
+    """Record the session of the client that connects, until the connector has ended."""
+    loop = asyncio.get_running_loop()
+    connection, _ = await loop.sock_accept(listener)
     connection.setblocking(True)
     client = connection.detach()
+    recorder = await _Recorder.open(
+        manager,
+        (sys.executable, *plan.server),
+        tags={"demo", plan.kind},
+        metadata={"name": plan.name},
+    )
+    recorder.stage = stage
     tap = Tap(
         plan.command,
         recorder,
         client_in=client,
         client_out=client,
-        stderr=stage.errlog.fileno(),
+        stderr=errlog.fileno(),
         on_trouble=lambda trouble: stage.troubles.append(f"{plan.name}: {trouble}"),
+        patience=_PATIENCE,
     )
     try:
         await tap.run()
     finally:
         stage.pids.discard(recorder.pid)
+    end, _ = await loop.sock_accept(listener)
+    with end:
+        await loop.sock_recv(end, 1)
+    return recorder.session_id
 
 
-async def _client(plan: Plan, stage: Stage) -> None:
-    async with _time_limit():
-        await converse(plan.kind, str(plan.repository), plan.connector, stage)
+async def _client(plan: Plan, stage: Stage, errlog: TextIO) -> None:
+    from .client import converse  # imported by now, beside the fork server
+
+    await converse(plan, stage, errlog)
 
 
-@asynccontextmanager
-async def _time_limit() -> AsyncGenerator[None]:
-    try:
-        async with asyncio.timeout(_TIMEOUT):
-            yield
-    except TimeoutError:
-        raise TimeoutError(f"a conversation did not end within {_TIMEOUT:g} seconds") from None
-
-
-async def _killed_client(plan: Plan, stage: Stage) -> None:
-    module = "sessionkeeper.demo.client"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, plan.kind, str(plan.repository), *plan.connector),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=stage.errlog,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+async def _killed_client(plan: Plan, stage: Stage, errlog: TextIO) -> None:
+    loop = asyncio.get_running_loop()
+    command = ("-m", CLIENT, plan.kind, str(plan.repository), *plan.connector)
+    reads, writes = os.pipe()
+    answers = asyncio.StreamReader()
+    pipe, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(answers), os.fdopen(reads, "rb", buffering=0)
     )
-    stage.pids.add(process.pid)
     try:
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        async with _time_limit():
-            for _ in range(_ANSWERS_BEFORE_KILL):
-                await process.stdout.readline()
-                stage.step()
+        async with stage.turn:
+            try:
+                client = stage.launcher.start(command, stdout=writes, stderr=errlog.fileno())
+            finally:
+                os.close(writes)
+            with closing(client):
+                for _ in range(_ANSWERS_BEFORE_KILL):
+                    if not await answers.readline():
+                        raise RuntimeError("the client that is to be killed has ended before")
+                    stage.step()
+                await client.kill()
     finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGKILL)
-        await process.wait()
-        stage.pids.discard(process.pid)
+        pipe.close()
     for _ in range(STEPS - _ANSWERS_BEFORE_KILL):
         stage.step()
+
+
+def _reasons(group: ExceptionGroup[Exception]) -> Iterator[str]:
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _reasons(cast("ExceptionGroup[Exception]", error))
+        else:
+            yield f"{type(error).__name__} {error}".strip()
+
+
+def _last_words(errors: Path) -> str:
+    """Return the last line that the processes of a session wrote to standard error."""
+    lines = errors.read_text(errors="replace").split("\n")
+    words = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f"; its processes said last: {words[:_LAST_WORDS]}" if words else ""

@@ -45,9 +45,19 @@ def show_result(result: DemoResult, console: Console) -> None:
             f" stored byte equals what the witnesses at the pipes saw ({result.seconds:.1f} s)"
         )
     else:
-        console.print(
-            "[red]failed[/] the stored bytes differ from what the witnesses at the pipes saw"
-        )
+        console.print(f"[red]failed[/] {escape(_verdict(result))}")
+
+
+def _verdict(result: DemoResult) -> str:
+    different = [each.name for each in result.findings if each.differences]
+    ended = [each.name for each in result.findings if each.endings]
+    if different:
+        of_all = f"{len(different)} of {len(result.findings)} sessions"
+        return f"{of_all} are not what the witnesses at the pipes saw: {', '.join(different)}"
+    equal = "every stored byte equals what the witnesses at the pipes saw, but"
+    if ended:
+        return f"{equal} not every session ended as planned: {', '.join(ended)}"
+    return f"{equal} the recorder had trouble"
 
 
 def result_as_dict(result: DemoResult) -> dict[str, object]:

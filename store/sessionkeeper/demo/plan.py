@@ -1,4 +1,4 @@
-"""The servers of the demo, and a git repository for them."""
+"""What the sessions of the demo are to be: their servers, and a git repository for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,26 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Plan", "make_plans", "make_repository"]
+__all__ = [
+    "CALLS",
+    "CLIENT",
+    "FORK_SERVER",
+    "MODULES",
+    "STEPS",
+    "Plan",
+    "make_plans",
+    "make_repository",
+]
+
+CALLS = 12
+STEPS = CALLS + 4
+"""Of one session: initialize, list, the calls, a call the server fails, a tool it does not have."""
+
+FORK_SERVER = "fork"
+"""The socket of the fork server, in the folder of the run."""
+CLIENT = "sessionkeeper.demo.client"
+MODULES = ("mcp_server_time", "mcp_server_git", CLIENT)
+"""What the fork server imports once."""
 
 _CONNECTOR = Path(__file__).with_name("connector.py")
 _WITNESS = Path(__file__).with_name("witness.py")
@@ -23,6 +42,7 @@ class Plan:
     name: str
     kind: Literal["time", "git"]
     server: tuple[str, ...]
+    """Its module and arguments, for the fork server."""
     folder: Path
     repository: Path
     killed: bool
@@ -36,14 +56,26 @@ class Plan:
     @property
     def command(self) -> tuple[str, ...]:
         """The server behind the witness at its pipes."""
-        witness = (sys.executable, "-I", "-S", str(_WITNESS))
+        witness = (
+            sys.executable,
+            "-I",
+            "-S",
+            str(_WITNESS),
+            str(self.folder.with_name(FORK_SERVER)),
+        )
         return (*witness, *self.files("server-in", "server-out"), *self.server)
 
     @property
     def connector(self) -> tuple[str, ...]:
         """What the client starts: the connector to the tap, a witness at the client's pipes."""
-        connector = (sys.executable, "-I", "-S", str(_CONNECTOR), str(self.socket))
+        how = "vanish" if self.killed else "leave"
+        connector = (sys.executable, "-I", "-S", str(_CONNECTOR), how, str(self.socket))
         return (*connector, *self.files("client-sent", "client-received"))
+
+    @property
+    def errors(self) -> Path:
+        """What its processes write to standard error."""
+        return self.folder / "stderr"
 
     def files(self, *names: str) -> tuple[str, ...]:
         """Return paths in this session's folder."""
@@ -100,5 +132,5 @@ def make_repository(path: Path) -> bool:
 
 def _server(kind: str, repository: Path) -> tuple[str, ...]:
     if kind == "git":
-        return (sys.executable, "-m", "mcp_server_git", "--repository", str(repository))
-    return (sys.executable, "-m", "mcp_server_time", "--local-timezone", "UTC")
+        return ("-m", "mcp_server_git", "--repository", str(repository))
+    return ("-m", "mcp_server_time", "--local-timezone", "UTC")
