@@ -105,12 +105,12 @@ class ClusterServers(Servers):
         pipelines: list[tuple[Pipeline, list[int]]] = []
         for node, places in groups.items():
             if elsewhere:
-                pipelines.append(_with_asking(node, calls, places, elsewhere))
+                pipelines.append(_with_asking(node, calls, places, elsewhere, until))
             else:
-                pipelines.append((node.send([calls[place] for place in places]), places))
+                pipelines.append((node.send([calls[place] for place in places], until), places))
         try:
             for pipeline, _ in pipelines:
-                await pipeline.wait(until)
+                await pipeline.waiter
         except BaseException:
             for pipeline, _ in pipelines:
                 pipeline.abandon()
@@ -212,7 +212,11 @@ class ClusterServers(Servers):
 
 
 def _with_asking(
-    node: Node, calls: Sequence[Call], places: Sequence[int], elsewhere: Container[int]
+    node: Node,
+    calls: Sequence[Call],
+    places: Sequence[int],
+    elsewhere: Container[int],
+    until: float | None,
 ) -> tuple[Pipeline, list[int]]:
     sent: list[Call] = []
     place_of_each: list[int] = []
@@ -222,4 +226,4 @@ def _with_asking(
             place_of_each.append(place)
         sent.append(calls[place])
         place_of_each.append(place)
-    return node.send(sent), place_of_each
+    return node.send(sent, until), place_of_each

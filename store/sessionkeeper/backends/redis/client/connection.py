@@ -95,6 +95,11 @@ class Connection(asyncio.BufferedProtocol):
         """Whether answers are outstanding."""
         return bool(self._pipelines)
 
+    @property
+    def outstanding(self) -> Sequence[Pipeline]:
+        """The pipelines without all answers, in the order they were sent."""
+        return self._pipelines
+
     async def exchange(self, calls: Sequence[Call], within: float | None = None) -> list[Answer]:
         """Send calls and return their answers in order. O(calls).
 
@@ -104,8 +109,13 @@ class Connection(asyncio.BufferedProtocol):
         """
         pipeline = Pipeline(calls)
         self.send(pipeline)
-        until = None if within is None else asyncio.get_running_loop().time() + within
-        return await pipeline.result(until)
+        if within is None:
+            return await pipeline.result()
+        timer = asyncio.get_running_loop().call_later(within, pipeline.expire)
+        try:
+            return await pipeline.result()
+        finally:
+            timer.cancel()
 
     def send(self, pipeline: Pipeline) -> None:
         """Write the calls of a pipeline. It is settled when they are answered or cannot be."""

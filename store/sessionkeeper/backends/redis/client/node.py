@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from math import inf
 
 from ....values.errors import StoreUnavailable
 from .address import RedisAddress
@@ -19,7 +20,8 @@ class Node:
     """Sends pipelines in the order they come, over one connection at a time.
 
     Without a connection it makes one, and pipelines wait for it in order. If that fails, none of
-    them is sent; the next pipeline begins another attempt.
+    them is sent; the next pipeline begins another attempt. Pipelines expire by one timer for all:
+    to set and cancel one for each took a sixth of the processor time of a lone call.
     """
 
     def __init__(self, address: RedisAddress, number: Callable[[], int]) -> None:
@@ -32,6 +34,8 @@ class Node:
         self._connecting: asyncio.Task[None] | None = None
         self._last_error = ""
         self._closed = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = inf
 
     def __repr__(self) -> str:
         return (
@@ -50,12 +54,17 @@ class Node:
             return f"{self.address.name}: {self._connection.ended}"
         return self._last_error
 
-    def send(self, calls: Sequence[Call]) -> Pipeline:
-        """Send calls. Nothing is awaited here, so what comes first is sent first."""
-        pipeline = Pipeline(calls)
+    def send(self, calls: Sequence[Call], until: float | None = None) -> Pipeline:
+        """Send calls. Nothing is awaited here, so what comes first is sent first.
+
+        Calls without an answer at the loop time `until` are given up.
+        """
+        pipeline = Pipeline(calls, inf if until is None else until)
         if self._closed:
             pipeline.settle()
             return pipeline
+        if pipeline.until < self._timer_at:
+            self._set_timer(pipeline.until)
         if (
             self._connection is not None
             and self._connection.ended is None
@@ -78,11 +87,31 @@ class Node:
     async def aclose(self) -> None:
         """Close the connection for good, also one that is being made."""
         self._closed = True
+        self._set_timer(inf)
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait([self._connecting])
         if self._connection is not None:
             await self._connection.aclose()
+
+    def _set_timer(self, until: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_at = None, until
+        if until < inf:
+            self._timer = asyncio.get_running_loop().call_at(until, self._expire)
+
+    def _expire(self) -> None:
+        """Give up the pipelines whose time is over, and come again for the next one."""
+        now = asyncio.get_running_loop().time()
+        for pipeline in self._unanswered():
+            if pipeline.until <= now:
+                pipeline.expire()
+        self._set_timer(min((pipeline.until for pipeline in self._unanswered()), default=inf))
+
+    def _unanswered(self) -> list[Pipeline]:
+        sent = () if self._connection is None else self._connection.outstanding
+        return [each for each in (*self._waiting, *sent) if not each.waiter.done()]
 
     async def _connect(self) -> None:
         connection: Connection | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from math import inf
 from typing import Protocol
 
 from .call import Answer, Call, DeliveryStatus, Refused
@@ -26,10 +27,12 @@ class Carrier(Protocol):
 class Pipeline:
     """Calls for one node. When `waiter` is done, `result` has an answer for each."""
 
-    __slots__ = ("answers", "calls", "carrier", "loads", "refusals", "sent", "waiter")
+    __slots__ = ("answers", "calls", "carrier", "loads", "refusals", "sent", "until", "waiter")
 
-    def __init__(self, calls: Sequence[Call]) -> None:
+    def __init__(self, calls: Sequence[Call], until: float = inf) -> None:
         self.calls = calls
+        self.until = until
+        """The loop time at which its node gives it up."""
         self.loads = 0
         """How many of the first calls load scripts that the others need."""
         self.answers: list[Answer] = []
@@ -88,21 +91,10 @@ class Pipeline:
             # A server that is too late may have lost its place, or send byte by byte for ever.
             self.carrier.close("it did not answer in time")
 
-    async def wait(self, until: float | None = None) -> None:
-        """Wait until it is settled; it expires at the loop time `until`."""
-        if until is None or self.waiter.done():
-            await self.waiter
-            return
-        timer = self.waiter.get_loop().call_at(until, self.expire)
+    async def result(self) -> list[Answer]:
+        """Wait for the answers. A cancellation abandons the pipeline."""
         try:
             await self.waiter
-        finally:
-            timer.cancel()
-
-    async def result(self, until: float | None = None) -> list[Answer]:
-        """Wait for the answers until a loop time. A cancellation abandons the pipeline."""
-        try:
-            await self.wait(until)
         except asyncio.CancelledError:
             self.abandon()
             raise

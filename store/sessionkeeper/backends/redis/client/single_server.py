@@ -69,8 +69,8 @@ class SingleServer(Servers):
     ) -> list[Answer]:
         # A replica answers reads and does not say what it is, so its role is checked regularly.
         check_role = time.monotonic() >= self._check_role_at
-        pipeline = self._node.send([*calls, _ROLE] if check_role else calls)
-        answers = await pipeline.result(until)
+        pipeline = self._node.send([*calls, _ROLE] if check_role else calls, until)
+        answers = await pipeline.result()
         unusable = next(filter(needs_reconnect, pipeline.refusals), None)
         if check_role and _is_replica(answers.pop()):
             unusable = unusable or _REPLICA
