@@ -59,8 +59,10 @@ class Scene:
     def arguments(self) -> list[bytes]:
         """What it is given besides: one frame of 1 KB, with the store's own limits."""
         words: Sequence[object] = (
+            # Epoch and time, then the limits.
             *("epoch", "", 1_000_000, 2**30, 2**33, ""),
-            *(1, 1, "", 1, "", len(MESSAGE), ""),
+            # Number, place, predecessor, principal, count, then the requirements.
+            *(1, 1, "", "", 1, "", len(MESSAGE), ""),
             b"\x93\x00\xcf\x00\x06\x0b\x24\x18\x1d\x40\x00\xc0",
             MESSAGE,
         )
