@@ -18,7 +18,8 @@ from sessionkeeper import (
     StoreLimits,
     StoreStatistics,
 )
-from sessionkeeper.values.jsonrpc import MAX_DEPTH, MAX_MESSAGE_BYTES
+from sessionkeeper.values.json_depth import MAX_DEPTH
+from sessionkeeper.values.jsonrpc import MAX_MESSAGE_BYTES
 
 from tests.support.sessions import new_session, note
 from tests.support.stores import Design

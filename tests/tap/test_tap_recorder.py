@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sessionkeeper.manager import SessionManager
 from sessionkeeper.tap import CommandNotStarted, SessionRecorder
+from sessionkeeper.values.delivery import StdioDelivery
 from sessionkeeper.values.errors import InvalidMessage
-from sessionkeeper.values.message import StdioDelivery
 from sessionkeeper.values.states import Direction, SessionState, SessionStatus, TransportType
 
 NOW = datetime.now(UTC)

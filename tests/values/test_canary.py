@@ -46,7 +46,7 @@ def attempts(canary: str) -> list[Callable[[], object]]:
     def of(
         message: Any = b'{"jsonrpc":"2.0","method":"x"}', **context: Any
     ) -> Callable[[], object]:
-        fields = {"direction": "client-to-server"} | context
+        fields: dict[str, Any] = {"direction": "client-to-server", "strict": True} | context
         return lambda: MessageEnvelope.of("a", message, **fields)
 
     return [
@@ -61,6 +61,8 @@ def attempts(canary: str) -> list[Callable[[], object]]:
         new(id=canary + " "),
         of(canary),
         of(canary.encode() + b"\xff"),
+        of(canary + "\ud800", strict=False),
+        of({"jsonrpc": "2.0", "method": "x", 1: canary, "1": canary}, strict=False),
         of({"jsonrpc": canary}),
         of({"jsonrpc": "2.0", "method": "x", "id": [canary]}),
         of({"jsonrpc": "2.0", "method": canary, "x": object()}),
@@ -83,6 +85,10 @@ def attempts(canary: str) -> list[Callable[[], object]]:
         lambda: Session.model_validate_json(f'{{"id": "{canary} ", "transport_type": 1}}'),
         lambda: MessageContext.model_validate({"session_id": canary + " ", "direction": canary}),
         lambda: MessageEnvelope.model_validate({"message": canary.encode(), "context": canary}),
+        lambda: MessageEnvelope.model_validate({"message_base64": canary, "context": note.context}),
+        lambda: note.model_copy(update={"message": canary.encode()}),
+        lambda: note.model_copy(update={"oddity": canary * 100}),
+        lambda: note.model_copy(update={"media_type": canary + "\n"}),
         lambda: VersionState().negotiate(canary * 10),
         lambda: VersionState(negotiated=canary).negotiate("1"),
         lambda: freeze({canary: object()}),

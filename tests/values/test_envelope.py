@@ -82,7 +82,7 @@ def test_what_is_none_of_the_three_is_a_type_error(wrong: object) -> None:
 def test_a_dict_that_is_not_json_is_no_message(wrong: dict[Any, Any]) -> None:
     """`InvalidMessage` for what JSON has no word for."""
     with pytest.raises(InvalidMessage) as refused:
-        envelope({"jsonrpc": "2.0", "method": "x"} | wrong)
+        envelope({"jsonrpc": "2.0", "method": "x"} | wrong)  # odd bytes are kept, these are none
     twice = "a name is used twice in one object"
     assert refused.value.reason in ("holds something that is not JSON", twice)
 
@@ -109,6 +109,7 @@ KINDS = [
     ({"result": {"method": "m"}, "id": "é"}, "result", None, "é"),
     ({"error": {"code": 1}, "id": 1}, "error", None, 1),
     ({"error": {"code": 1}, "id": None}, "error", None, None),
+    ({"error": {"code": 1}}, "error", None, None),
 ]
 
 

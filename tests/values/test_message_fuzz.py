@@ -1,4 +1,4 @@
-"""Whatever is thrown at an envelope: a valid message, or `InvalidMessage`, and nothing else."""
+"""Whatever is thrown at an envelope is kept byte for byte; only a valid message has no oddity."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import json
 from typing import Any
 
+import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sessionkeeper import InvalidMessage, MessageEnvelope, MessageKind
@@ -49,7 +50,7 @@ PIECES = st.sampled_from(
 
 def of(message: Any) -> MessageEnvelope:
     """An envelope of it."""
-    return MessageEnvelope.of("a", message, direction="client-to-server")
+    return MessageEnvelope.of("a", message, direction="client-to-server", strict=True)
 
 
 @given(MESSAGES)
@@ -69,14 +70,32 @@ def test_any_message_comes_back(message: dict[str, Any]) -> None:
     assert of(spaced).message == spaced.encode()
 
 
+def keep(message: bytes | str, reason: str) -> None:
+    """Keep what is no message; text that cannot be bytes never crossed a wire."""
+    if isinstance(message, bytes):
+        odd = MessageEnvelope.of("a", message, direction="client-to-server")
+        assert (odd.message, odd.oddity, odd.kind) == (message, reason, "odd")
+        assert MessageEnvelope.model_validate_json(odd.model_dump_json()) == odd
+        assert MessageEnvelope.model_validate(odd.model_dump()) == odd
+
+
 def answer(message: bytes | str) -> None:
-    """Take or refuse; what is taken must be readable."""
+    """Take or refuse; what is taken must be readable, and what is refused is odd, and kept."""
     try:
         envelope = of(message)
-    except InvalidMessage:
+    except InvalidMessage as invalid:
+        keep(message, invalid.reason)
         return
     assert isinstance(envelope.kind, MessageKind)
+    assert envelope.oddity is None
+    assert MessageEnvelope.model_validate_json(envelope.model_dump_json()) == envelope
     parsed = json.loads(envelope.message)
+    if isinstance(parsed, list):
+        assert envelope.kind is MessageKind.BATCH
+        assert [each.get("method") for each in parsed] == [
+            None if head.method is msgspec.UNSET else head.method for head in envelope.heads()
+        ]
+        return
     assert parsed["jsonrpc"] == "2.0"
     assert parsed.get("method") == envelope.method
 
@@ -86,7 +105,7 @@ def answer(message: bytes | str) -> None:
 @example(b"\xef\xbb\xbf{}")
 @example("\ud800")
 def test_garbage_has_one_answer(message: bytes | str) -> None:
-    """Any garbage gives `InvalidMessage` or a valid envelope, but no other exception."""
+    """Any garbage is a valid message or odd, and nothing raises but `InvalidMessage`."""
     answer(message)
 
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sessionkeeper import InvalidMessage, Session
 from sessionkeeper.transfer.json_lines import MalformedExport, header_line, read_export
-from sessionkeeper.values.jsonrpc import MAX_DEPTH, nests_deeper, validate_message
+from sessionkeeper.values.json_depth import MAX_DEPTH, nests_deeper
+from sessionkeeper.values.jsonrpc import validate_message
 from sessionlab.linearizability.history.jepsen import read_jepsen
 from sessionlab.linearizability.history.kv_maps import read_kv_maps
 
@@ -74,17 +75,21 @@ def reason_of(message: bytes) -> str | None:
         json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, NotJson):
         return "not JSON"
-    if not isinstance(found, dict):
-        return "not a JSON object"
-    if type(found.get("jsonrpc")) is not str or type(found.get("method", "")) is not str:
-        return "not JSON-RPC 2.0"
-    if type(found.get("id")) not in (int, float, str, type(None)) or found["jsonrpc"] != "2.0":
-        return "not JSON-RPC 2.0"
-    return kind_of(found) or ("a name is used twice in one object" if repeats else None)
+    again = "a name is used twice in one object" if repeats else None
+    if isinstance(found, list):
+        if not found:
+            return "an empty batch"
+        parts = [kind_of(each) if isinstance(each, dict) else "no object" for each in found]
+        return "a batch with a part that is no message" if any(parts) else again
+    return (kind_of(found) if isinstance(found, dict) else "not a JSON object") or again
 
 
 def kind_of(found: dict[str, Any]) -> str | None:
     """Why an object is none of the four messages."""
+    if type(found.get("jsonrpc")) is not str or type(found.get("method", "")) is not str:
+        return "not JSON-RPC 2.0"
+    if type(found.get("id")) not in (int, float, str, type(None)) or found["jsonrpc"] != "2.0":
+        return "not JSON-RPC 2.0"
     if type(found.get("id")) is float:
         return "an id is a string or an integer"
     answers = found.keys() & {"result", "error"}
@@ -94,7 +99,7 @@ def kind_of(found: dict[str, Any]) -> str | None:
         return "a request's id is not null" if found.get("id", 0) is None else None
     if len(answers) != 1:
         return "neither a request nor a response"
-    if "id" not in found or (found["id"] is None and "error" not in found):
+    if "result" in found and found.get("id") is None:
         return "a response without an id"
     return None
 
@@ -121,7 +126,8 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=30).map(b"".join))
 def test_each_text_has_the_reason_of_a_slow_reader(text: bytes) -> None:
     """The same answer as a reader that goes byte by byte and lets `json` build everything."""
-    for message in text, params(text), params(b"[" * 9000 + b'"",' + text + b"]" * 9000):
+    batch = b"[" + params(text) + b"," + params(b"1") + b"]"
+    for message in text, params(text), batch, params(b"[" * 9000 + b'"",' + text + b"]" * 9000):
         assert answer(message) == reason_of(message)
     assert nests_deeper(text, 3) is (depth(text) > 3)
 
@@ -195,6 +201,8 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
     "open brackets": lambda n: b"[" * n,
     "closing brackets": lambda n: b"]" * n,
     "brackets the wrong way round": lambda n: b"][" * (n // 2),
+    "a batch cut off": lambda n: b"[" + (HEAD + b"1},") * (n // 41),
+    "a batch of objects": lambda n: b"[" + b"{}," * (n // 3) + b"{}]",
 }
 
 

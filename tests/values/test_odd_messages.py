@@ -1,19 +1,21 @@
-"""Every odd message has one documented answer, and none quotes it (hazards, "Messages")."""
+"""Every odd message has one documented answer, and none quotes it (hazards, "Messages").
+
+Each is kept byte for byte with its reason (Guarantees 1.4), or refused with it where that is asked.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import pytest
-from sessionkeeper import InvalidMessage, MessageEnvelope
-from sessionkeeper.values.jsonrpc import (
-    MAX_DEPTH,
-    MAX_MESSAGE_BYTES,
-    nests_deeper,
-    validate_message,
-)
+import sessionkeeper.values.message
+from sessionkeeper import InvalidMessage, MessageContext, MessageEnvelope
+from sessionkeeper.values import jsonrpc, oddities
+from sessionkeeper.values.json_depth import MAX_DEPTH, nests_deeper
+from sessionkeeper.values.jsonrpc import read_heads, validate_message
 
 CANARY = "c4n4ry-s3cr3t"  # also in each of the messages below
+CONTEXT = MessageContext(session_id="a", direction="client-to-server")  # type: ignore[arg-type]  # it is made one
 
 
 def head(rest: str) -> bytes:
@@ -60,8 +62,28 @@ ODD: dict[str, tuple[bytes, str]] = {
     "surrogates the wrong way round": (params('["\\udc00\\ud800"]'), "not JSON"),
     "a lone surrogate as a name": (params('{"\\udfff":1}'), "not JSON"),
     "a vertical tab": (b"\x0b" + head(""), "not JSON"),
-    "an array": (b"[" + head("") + b"]", "not a JSON object"),
-    "an empty array": (b"[]", "not a JSON object"),
+    "an empty array": (b" []", "an empty batch"),
+    "a batch with an array": (
+        b"[" + head("") + b",[]]",
+        "a batch with a part that is no message",
+    ),
+    "a batch with an object that is no message": (
+        b"[" + head("") + b",{}]",
+        "a batch with a part that is no message",
+    ),
+    "a batch with a request of id null": (
+        b"[" + head(',"id":null') + b"]",
+        "a batch with a part that is no message",
+    ),
+    "a batch with a name twice": (
+        b"[" + head(',"params":{"a":1,"a":2}') + b"]",
+        "a name is used twice in one object",
+    ),
+    "a batch that is cut off": (b"[" + head(""), "not JSON"),
+    "a batch that is too deep": (
+        b"[" + nested(MAX_DEPTH) + b"]",
+        f"nested deeper than {MAX_DEPTH}",
+    ),
     "a string": (f'"{CANARY}"'.encode(), "not a JSON object"),
     "a number": (b"5", "not a JSON object"),
     "a boolean": (b"true", "not a JSON object"),
@@ -91,7 +113,6 @@ ODD: dict[str, tuple[bytes, str]] = {
         b'{"jsonrpc":"2.0","result":1,"id":null}',
         "a response without an id",
     ),
-    "an error without an id": (b'{"jsonrpc":"2.0","error":{}}', "a response without an id"),
     "a name twice at the top": (head(',"method":"b"'), "a name is used twice in one object"),
     "a name twice, the same value": (
         head(',"jsonrpc":"2.0"'),
@@ -120,16 +141,34 @@ ODD: dict[str, tuple[bytes, str]] = {
     "brackets the wrong way round": (b"][" * 1_000_000, "not JSON"),
     "brackets that cross": (params("[{" * 200 + "]}" * 200), f"nested deeper than {MAX_DEPTH}"),
     "an unfinished string of brackets": (head(',"a":"' + "[" * 300)[:-1], ""),
-    "too large": (head(" " * MAX_MESSAGE_BYTES), f"larger than {MAX_MESSAGE_BYTES} bytes"),
 }
 
 
 @pytest.mark.parametrize("what", ODD)
+def test_it_is_kept_with_its_reason(what: str) -> None:
+    """Byte for byte, of kind `odd`, with what it is instead; it has no method and no id."""
+    message, reason = ODD[what]
+    kept = MessageEnvelope.of("a", message, direction="client-to-server")
+    assert kept.message == message
+    assert (kept.kind, kept.method, kept.request_id, kept.heads()) == ("odd", None, None, ())
+    assert kept.oddity is not None
+    assert kept.oddity == (reason or kept.oddity)
+    assert CANARY not in repr(kept) + kept.oddity
+    try:
+        message.decode()
+    except UnicodeDecodeError:
+        assert kept.media_type == "application/octet-stream"
+    else:
+        plain = "text/plain; charset=utf-8"
+        assert kept.media_type == (plain if kept.oddity == "not JSON" else "application/json")
+
+
+@pytest.mark.parametrize("what", ODD)
 def test_it_is_refused_with_its_reason(what: str, silent: Callable[[BaseException], bool]) -> None:
-    """`InvalidMessage.reason`, which never quotes the message."""
+    """`InvalidMessage.reason`, which never quotes the message, where a message is demanded."""
     message, reason = ODD[what]
     with pytest.raises(InvalidMessage) as refused:
-        MessageEnvelope.of("a", message, direction="client-to-server")
+        MessageEnvelope.of("a", message, direction="client-to-server", strict=True)
     if reason:
         assert refused.value.reason == reason
         assert str(refused.value) == f"invalid message: {reason}"
@@ -139,8 +178,12 @@ def test_it_is_refused_with_its_reason(what: str, silent: Callable[[BaseExceptio
     except UnicodeDecodeError:
         return
     with pytest.raises(InvalidMessage) as again:
-        MessageEnvelope.of("a", text, direction="client-to-server")
+        MessageEnvelope.of("a", text, direction="client-to-server", strict=True)
     assert again.value.reason == refused.value.reason
+    with pytest.raises(InvalidMessage):  # the constructor demands one, unless it is told why not
+        MessageEnvelope(message=message, context=CONTEXT)
+    told = MessageEnvelope(message=message, context=CONTEXT, oddity="seen elsewhere")
+    assert (told.message, told.oddity, told.kind) == (message, "seen elsewhere", "odd")
 
 
 def test_text_that_cannot_be_bytes_is_no_message() -> None:
@@ -156,11 +199,12 @@ WELL: dict[str, bytes] = {
     "many brackets side by side": params("[" + ",".join(["[{}]"] * 10_000) + "]"),
     "brackets in strings": params('["' + "[{" * 1000 + '\\"' + "[" * 500 + '\\\\"]'),
     "brackets in a name": params('{"' + "[" * 500 + '":1}'),
-    "the largest": head("").ljust(MAX_MESSAGE_BYTES),
     "a number of a million digits": params("1" * 1_000_000),
     "a number out of range": params("[1e999, -1e-999]"),
     "an escaped surrogate pair": params('["\\ud83d\\ude00"]'),
     "an escaped NUL": params('["\\u0000"]'),
+    "an error without an id": b'{"jsonrpc":"2.0","error":{"code":-32700,"message":"x"}}',
+    "a batch": b" [" + head("") + b',{"jsonrpc":"2.0","id":1,"result":{}}]',
     "the same name in two objects": params('[{"a":1},{"a":{"a":1}}]'),
     "members nobody knows": head(',"x":1,"_meta":{}'),
     "parameters that are no structure": params("5"),
@@ -172,7 +216,21 @@ WELL: dict[str, bytes] = {
 def test_unusual_but_valid_messages_are_kept(what: str) -> None:
     """At the limit, and where JSON or a recorder has no objection, the bytes are kept."""
     message = WELL[what]
-    assert MessageEnvelope.of("a", message, direction="client-to-server").message == message
+    kept = MessageEnvelope.of("a", message, direction="client-to-server", strict=True)
+    assert (kept.message, kept.media_type, kept.oddity) == (message, "application/json", None)
+
+
+def test_more_than_any_frame_may_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is, and whatever is said of it; exactly as much is kept."""
+    for module in jsonrpc, oddities, sessionkeeper.values.message:
+        monkeypatch.setattr(module, "MAX_MESSAGE_BYTES", 1000)
+    for message in head("").ljust(1000), b"x" * 1000:
+        assert MessageEnvelope.of("a", message, direction="client-to-server").message == message
+        larger = message + b" "
+        with pytest.raises(InvalidMessage, match="larger than 1000 bytes"):
+            MessageEnvelope.of("a", larger, direction="client-to-server")
+        with pytest.raises(InvalidMessage, match="larger than 1000 bytes"):
+            MessageEnvelope(message=larger, context=CONTEXT, oddity="said so")
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3, 10, 127, 128])
@@ -186,7 +244,8 @@ def test_depth_is_counted_exactly(levels: int) -> None:
         else head(""),
     ):
         assert not nests_deeper(message, levels)
-        assert validate_message(message).method == CANARY
+        validate_message(message)
+        assert read_heads(message)[0].method == CANARY
     if levels > 1:
         assert nests_deeper(nested(levels), levels - 1)
         assert nests_deeper(head(',"params":' + "[" * levels)[:-1], levels)

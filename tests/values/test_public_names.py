@@ -46,7 +46,9 @@ INTERNAL_NAMES = {
         "encode_message",
         "nests_deeper",
     ),
-    *("Picklable", "read_head", "validate_message", "Tag", "Text", "not_one_string", "short_id"),
+    *("Picklable", "read_heads", "validate_message", "Tag", "Text", "not_one_string", "short_id"),
+    *("NOT_JSON", "NOT_UTF8", "REPEATED_NAME", "TOO_DEEP", "is_batch"),
+    *("GAP", "JSON", "KEPT_BYTES", "as_text", "classify"),
 }
 
 PACKAGES = [sessionkeeper, soleowner]

@@ -79,7 +79,8 @@ def plain_envelope(envelope: MessageEnvelope) -> MessageEnvelope:
         return envelope
     if not isinstance(envelope, MessageEnvelope):
         raise TypeError(f"a frame is a MessageEnvelope, not {type(envelope).__name__}")
-    return MessageEnvelope(message=envelope.message, context=envelope.context)
+    fields = MessageEnvelope.model_fields
+    return MessageEnvelope.model_validate({name: getattr(envelope, name) for name in fields})
 
 
 def checked_envelopes(

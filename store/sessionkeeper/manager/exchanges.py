@@ -7,17 +7,20 @@ gives it back when the message is refused.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextvars import Context, copy_context
 from enum import Enum
+from typing import Protocol
 
 import msgspec
 
+from ..values.errors import LimitExceeded
 from ..values.jsonrpc import RequestId, RpcHead
 from ..values.message import MessageContext
 from .pending import PendingRequest, TrackedRequest
 from .requests import RequestKey, RequestTracker
 
-__all__ = ["Exchange", "RecordOutcome", "begin", "is_part", "is_request", "request_answered"]
+__all__ = ["Exchange", "RecordOutcome", "begin_all", "is_part", "is_request", "request_answered"]
 
 _CANCELLED = "notifications/cancelled"
 
@@ -32,9 +35,15 @@ class RecordOutcome(Enum):
     """The caller was cancelled, or the store cannot tell."""
 
 
-class Exchange(ABC):
-    """A message on its way to the log; settled once."""
+class Exchange(Protocol):
+    """A message, or several in one frame, on the way to the log; settled once."""
 
+    def settle(self, outcome: RecordOutcome) -> None:
+        """Say what became of it."""
+        ...
+
+
+class _OfOne(ABC):
     __slots__ = ("_requests", "_waiting")
 
     def __init__(self, requests: RequestTracker, waiting: TrackedRequest | None) -> None:
@@ -43,7 +52,6 @@ class Exchange(ABC):
         requests.exchange_begun()
 
     def settle(self, outcome: RecordOutcome) -> None:
-        """Say what became of the message."""
         self._settle(outcome)
         self._requests.exchange_over()
 
@@ -51,7 +59,7 @@ class Exchange(ABC):
     def _settle(self, outcome: RecordOutcome) -> None: ...
 
 
-class _Asking(Exchange):
+class _Asking(_OfOne):
     __slots__ = ()
 
     def _settle(self, outcome: RecordOutcome) -> None:
@@ -63,7 +71,7 @@ class _Asking(Exchange):
             self._requests.recorded(self._waiting)
 
 
-class _Answering(Exchange):
+class _Answering(_OfOne):
     __slots__ = ("_of",)
 
     def __init__(
@@ -79,7 +87,7 @@ class _Answering(Exchange):
             self._requests.release(self._waiting)
 
 
-class _Cancelling(Exchange):
+class _Cancelling(_OfOne):
     __slots__ = ()
 
     def _settle(self, outcome: RecordOutcome) -> None:
@@ -89,6 +97,19 @@ class _Cancelling(Exchange):
             self._requests.cancel(self._waiting)
         else:
             self._requests.release(self._waiting)
+
+
+class _Batch:
+    """The exchanges of the messages of one batch, which is recorded or not as a whole."""
+
+    __slots__ = ("_exchanges",)
+
+    def __init__(self, exchanges: Sequence[Exchange]) -> None:
+        self._exchanges = exchanges
+
+    def settle(self, outcome: RecordOutcome) -> None:
+        for exchange in self._exchanges:
+            exchange.settle(outcome)
 
 
 class _Cancelled(msgspec.Struct, frozen=True, rename={"request_id": "requestId"}):
@@ -114,13 +135,31 @@ def request_answered(
     return requests.find(context.session_id, context.direction.opposite, head.request_id)
 
 
-def begin(
-    requests: RequestTracker, context: MessageContext, head: RpcHead, *, keep_context: bool
+def begin_all(
+    requests: RequestTracker, context: MessageContext, heads: Sequence[RpcHead], *, keep: bool
 ) -> Exchange | None:
-    """Take part in what a message means; None for what is no part of an exchange.
+    """Take part in what the messages of a frame mean; None for what is no part of an exchange.
 
-    Raises `LimitExceeded` for a request too many.
+    `keep` the caller's context for whoever learns of a time-out. Raises `LimitExceeded` for a
+    request too many; then none takes part.
     """
+    begun: list[Exchange] = []
+    try:
+        for head in heads:
+            exchange = _begin(requests, context, head, keep=keep)
+            if exchange is not None:
+                begun.append(exchange)
+    except LimitExceeded:
+        _Batch(begun).settle(RecordOutcome.REFUSED)
+        raise
+    if len(begun) <= 1:
+        return begun[0] if begun else None
+    return _Batch(begun)
+
+
+def _begin(
+    requests: RequestTracker, context: MessageContext, head: RpcHead, *, keep: bool
+) -> Exchange | None:
     session_id, direction, request_id = context.session_id, context.direction, head.request_id
     if head.method is msgspec.UNSET:
         if request_id is None:  # an error about a request that could not be read
@@ -129,7 +168,7 @@ def begin(
         return _Answering(requests, requests.claim(*of), of)
     method = str(head.method)
     if request_id is not None:
-        caller: Context | None = copy_context() if keep_context else None
+        caller: Context | None = copy_context() if keep else None
         waiting = requests.start(session_id, direction, request_id, method, caller)
         return _Asking(requests, waiting)
     if method == _CANCELLED:

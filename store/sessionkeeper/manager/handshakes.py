@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
 
 from ..interface.atomic_store import AtomicSessionStore
-from ..values.errors import InvalidMessage
-from ..values.jsonrpc import RequestId, RpcHead, read_head
+from ..values.jsonrpc import RequestId, RpcHead
 from ..values.message import MessageContext, MessageEnvelope
 from ..values.states import Direction, SessionState
 from .lifecycle import Offer, read_offer, trim_offer
@@ -105,12 +105,11 @@ class Handshakes:
         self,
         store: AtomicSessionStore,
         context: MessageContext,
-        head: RpcHead,
+        results: Sequence[RpcHead],
         *,
-        matters: bool,
         principal: str = "",
-    ) -> tuple[Offer, ...]:
-        """Find out what a result is of, where it `matters`.
+    ) -> list[tuple[Offer, ...]]:
+        """Find out what each of these results of one frame is of.
 
         For a `principal` whose session it is not known to be, only the log says it, which is read
         through his view. Messages of one session leave this in the order in which they came.
@@ -122,10 +121,13 @@ class Handshakes:
         turn.users += 1
         try:
             async with turn.lock:
-                if not matters:
-                    return ()
-                found = None if principal else self.answered(context, head)
-                return await _read(store, session_id, head) if found is None else found
+                if not results:
+                    return []
+                found = [None if principal else self.answered(context, each) for each in results]
+                if None not in found:
+                    return [each or () for each in found]
+                read = await _read(store, session_id, results)
+                return [b if a is None else a for a, b in zip(found, read, strict=True)]
         finally:
             turn.users -= 1
             if not turn.users:
@@ -195,12 +197,15 @@ class Handshakes:
             del self._sessions[session_id]
 
 
-async def _read(store: AtomicSessionStore, session_id: str, head: RpcHead) -> tuple[Offer, ...]:
-    """Return what the log says that a result may be of."""
+async def _read(
+    store: AtomicSessionStore, session_id: str, results: Sequence[RpcHead]
+) -> list[tuple[Offer, ...]]:
+    """Return what the log says that each result may be of."""
     session = await store.get_session(session_id)
     if session.state is not SessionState.INITIALIZING:
-        return ()
-    same, request_id = SameId(), head.request_id
+        return [()] * len(results)
+    keys = [_key(head.request_id) for head in results]
+    asked = {key: SameId() for key in keys if key is not None}
     after = max(0, session.last_seq - MOST_READ)
     while after < session.last_seq:
         page = await store.read_frames(session_id, after=after, limit=PAGE)
@@ -208,22 +213,20 @@ async def _read(store: AtomicSessionStore, session_id: str, head: RpcHead) -> tu
             break
         after = page[-1].seq
         for frame in page:
-            _replay(same, frame.envelope, request_id)
-    return same.offers()
+            _replay(asked, frame.envelope)
+    return [() if key is None else asked[key].offers() for key in keys]
 
 
-def _replay(same: SameId, envelope: MessageEnvelope, request_id: RequestId | None) -> None:
-    try:
-        head = read_head(envelope.message)
-    except InvalidMessage:
-        return  # no JSON-RPC message
-    if head.request_id != request_id or type(head.request_id) is not type(request_id):
-        return
-    if envelope.context.direction is Direction.CLIENT_TO_SERVER:
-        if head.method is not msgspec.UNSET:
-            same.ask(read_offer(envelope, head))
-    elif head.method is msgspec.UNSET:
-        same.answer(error=head.error is not msgspec.UNSET)
+def _replay(asked: Mapping[_Id, SameId], envelope: MessageEnvelope) -> None:
+    for head in envelope.heads():
+        key = _key(head.request_id)
+        if key is None or (same := asked.get(key)) is None:
+            continue
+        if envelope.context.direction is Direction.CLIENT_TO_SERVER:
+            if head.method is not msgspec.UNSET:
+                same.ask(read_offer(envelope, head))
+        elif head.method is msgspec.UNSET:
+            same.answer(error=head.error is not msgspec.UNSET)
 
 
 def _key(request_id: RequestId | None) -> _Id | None:

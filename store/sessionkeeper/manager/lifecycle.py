@@ -24,7 +24,16 @@ from ..values.message import MessageEnvelope
 from ..values.session import Session
 from ..values.states import Direction, SessionState
 
-__all__ = ["Offer", "ending", "implied_change", "Result", "trim_offer", "read_offer", "read_result"]
+__all__ = [
+    "Offer",
+    "Result",
+    "all_of",
+    "ending",
+    "implied_change",
+    "read_offer",
+    "read_result",
+    "trim_offer",
+]
 
 _VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 _CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
@@ -72,7 +81,7 @@ def read_offer(envelope: MessageEnvelope, head: RpcHead) -> Offer | None:
     initializes = head.method == "initialize"
     # A cheap test on the bytes first: most messages are not worth parsing further. Only the ends
     # of the keys: some encoders write the slash in them as `\/`.
-    if not initializes and b'protocolVersion"' not in envelope.message:
+    if not initializes and b'protocolVersion"' not in _text(envelope, head.params):
         return None
     if head.method is msgspec.UNSET:
         return None
@@ -102,16 +111,37 @@ def read_result(envelope: MessageEnvelope, head: RpcHead) -> Result | None:
     """Return what a result of the server says that can settle a version; None for nearly all."""
     if envelope.context.direction is Direction.CLIENT_TO_SERVER:
         return None
-    message = envelope.message
-    if not isinstance(head.result, msgspec.Raw) or (
-        b'protocolVersion"' not in message and b'serverInfo"' not in message
-    ):
+    if not isinstance(head.result, msgspec.Raw):
+        return None
+    text = _text(envelope, head.result)
+    if b'protocolVersion"' not in text and b'serverInfo"' not in text:
         return None
     try:
         result = msgspec.json.decode(head.result, type=Result)
     except msgspec.MsgspecError:
         return None
     return None if result.version is None and result.meta.server is None else result
+
+
+def _text(envelope: MessageEnvelope, part: msgspec.Raw | msgspec.UnsetType) -> bytes:
+    """Return what is to be looked through: of a batch only the part, once for each of many."""
+    message = envelope.message
+    if message[:1] == b"{":
+        return message
+    return bytes(part) if isinstance(part, msgspec.Raw) else b""
+
+
+def all_of(changes: Sequence[Change]) -> Change | None:
+    """Return the change that makes several, one after the other; None for none."""
+    if len(changes) <= 1:
+        return changes[0] if changes else None
+
+    def change(session: Session) -> Session:
+        for each in changes:
+            session = each(session)
+        return session
+
+    return change
 
 
 def implied_change(

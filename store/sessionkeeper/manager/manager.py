@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..interface.arguments import plain_envelope
-from ..interface.atomic_store import AtomicSessionStore
+from ..interface.atomic_store import AtomicSessionStore, Change
 from ..values.errors import OutcomeUnknown, SessionNotFound
 from ..values.ids import checked_id
-from ..values.jsonrpc import RequestId, read_head
+from ..values.jsonrpc import RequestId, RpcHead
 from ..values.message import MessageEnvelope
 from ..values.session import Session
 from ..values.states import Direction
 from .exchanges import is_part, is_request, request_answered
-from .lifecycle import Offer, implied_change, read_offer, read_result
+from .lifecycle import Offer, Result, all_of, implied_change, read_offer, read_result
 from .managed_store import ManagedStore
 from .operations import SessionOperations
 from .pending import PendingRequest
@@ -37,6 +37,8 @@ class SessionManager(ManagedStore, SessionOperations):
     async def record(self, envelope: MessageEnvelope, /) -> int:
         """Append a message and make the change of state it implies, in one atomic step.
 
+        A batch is one frame, and implies what each of its messages does. What is odd is recorded
+        and implies nothing: who wants to refuse it makes the envelope with `strict=True`.
         `initialize` and its result bring names and versions, `initialized` makes the session
         active. A result settles what its own request offered, never what another one did. A request
         is pending from now on until it is answered, cancelled or timed out, or its session ends.
@@ -58,33 +60,31 @@ class SessionManager(ManagedStore, SessionOperations):
         noted of the session is looked at, since it may be another's.
         """
         envelope = plain_envelope(envelope)
-        head = read_head(envelope.message)
         context, services = envelope.context, self._services
         handshakes = services.handshakes
-        result = read_result(envelope, head)
-        answered: tuple[Offer, ...] | None = ()
-        if result is not None:
-            answered = None if late else handshakes.answered(context, head)
-        if answered is None or handshakes.is_looking_up(context.session_id, late):
+        heads = envelope.heads()  # of a batch several, of what is odd none
+        results = [read_result(envelope, head) for head in heads]
+        settling = [head for head, each in zip(heads, results, strict=True) if each is not None]
+        known = [None if late else handshakes.answered(context, head) for head in settling]
+        if None in known or handshakes.is_looking_up(context.session_id, late):
             reader = self.store if view is None else view
-            matters = result is not None
-            answered = await handshakes.look_up(
-                reader, context, head, matters=matters, principal=late
-            )
+            known = [*await handshakes.look_up(reader, context, settling, principal=late)]
         # From here to the store's mailbox nothing awaits: what is checked holds when it is sent.
-        store = self._to_begin() if is_request(head) else self._to_write()
+        store = self._to_begin() if any(map(is_request, heads)) else self._to_write()
         store = store if view is None else view
-        offer = read_offer(envelope, head)
-        change = implied_change(envelope, head, offer=offer, result=result, answered=answered)
-        takes_part = services.rates is not None or (services.tracks and is_part(head))
+        offers = [read_offer(envelope, head) for head in heads]
+        change = _implied_by_all(envelope, heads, offers, results, known)
+        takes_part = services.rates is not None or (services.tracks and any(map(is_part, heads)))
         if late:
             seq = await append_settled(store, envelope, change)
-            handshakes.pass_by(context, head, offer)
+            for head, offer in zip(heads, offers, strict=True):
+                handshakes.pass_by(context, head, offer)
             if takes_part:
-                services.exchange_late(context, head)
+                services.exchange_late(context, heads)
             return seq
-        exchange, token = services.exchange(context, head) if takes_part else (None, None)
-        waits = handshakes.pass_by(context, head, offer)
+        exchange, token = services.exchange(context, heads) if takes_part else (None, None)
+        both = list(zip(heads, offers, strict=True))
+        waiting = [(h, offer) for h, offer in both if handshakes.pass_by(context, h, offer)]
         try:
             if takes_part:
                 return await append_settled(store, envelope, change, exchange, token)
@@ -94,7 +94,7 @@ class SessionManager(ManagedStore, SessionOperations):
         except OutcomeUnknown:
             raise
         except Exception:
-            if waits:
+            for head, offer in waiting:
                 handshakes.withdraw(context, head, offer)
             raise
 
@@ -110,11 +110,12 @@ class SessionManager(ManagedStore, SessionOperations):
     def match(self, envelope: MessageEnvelope, /) -> PendingRequest | None:
         """Return the pending request that a response answers; it stays pending.
 
-        None for what is no response, or answers none of its session. Raises `TypeError`,
-        `RuntimeError` when requests are not tracked.
+        The first of a batch. None for what is no response, or answers none of its session. Raises
+        `TypeError`, `RuntimeError` when requests are not tracked.
         """
-        envelope = plain_envelope(envelope)
-        return request_answered(self._tracked(), envelope.context, read_head(envelope.message))
+        envelope, requests = plain_envelope(envelope), self._tracked()
+        found = (request_answered(requests, envelope.context, head) for head in envelope.heads())
+        return next((each for each in found if each is not None), None)
 
     def sessions_awaiting(
         self, request_id: RequestId, /, *, direction: Direction | str
@@ -206,3 +207,21 @@ class SessionManager(ManagedStore, SessionOperations):
         if not self._services.tracks:
             raise RuntimeError("requests are not tracked: see ManagerConfig.track_requests")
         return self._services.requests
+
+
+def _implied_by_all(
+    envelope: MessageEnvelope,
+    heads: Sequence[RpcHead],
+    offers: Sequence[Offer | None],
+    results: Sequence[Result | None],
+    known: Sequence[tuple[Offer, ...] | None],
+) -> Change | None:
+    """Return the change that the messages of a frame imply; `known` is of those with a result."""
+    changes: list[Change] = []
+    left = iter(known)
+    for head, offer, result in zip(heads, offers, results, strict=True):
+        of = None if result is None else next(left)
+        change = implied_change(envelope, head, offer=offer, result=result, answered=of or ())
+        if change is not None:
+            changes.append(change)
+    return all_of(changes)

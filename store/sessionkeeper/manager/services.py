@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 
 from ..interface.atomic_store import AtomicSessionStore
@@ -14,7 +14,7 @@ from ..values.message import MessageContext
 from .config import ManagerConfig
 from .dispatcher import HookDispatcher
 from .event_subscriber import EventSubscriber
-from .exchanges import Exchange, RecordOutcome, begin
+from .exchanges import Exchange, RecordOutcome, begin_all
 from .handshakes import Handshakes
 from .hooks import SessionHooks
 from .owners import Owners
@@ -85,27 +85,27 @@ class Services:
         self.dispatcher.start()
 
     def exchange(
-        self, context: MessageContext, head: RpcHead
+        self, context: MessageContext, heads: Sequence[RpcHead]
     ) -> tuple[Exchange | None, RateToken | None]:
-        """Let a message take its part, or refuse it, before it is sent.
+        """Let a frame take its part, or refuse it, before it is sent; a batch is one to its rate.
 
         Raises `RateLimited`, `LimitExceeded`; then nothing is taken.
         """
         token = None if self.rates is None else self.rates.take(context.session_id)
         if not self.tracks:
             return None, token
-        keep_context = self._hooks.request_timed_out is not None
+        keep = self._hooks.request_timed_out is not None
         try:
-            return begin(self.requests, context, head, keep_context=keep_context), token
+            return begin_all(self.requests, context, heads, keep=keep), token
         except BaseException:
             if token is not None:
                 token.settle(kept=False)
             raise
 
-    def exchange_late(self, context: MessageContext, head: RpcHead) -> None:
-        """Let a message that is in its log take its part; at a limit, it takes none."""
+    def exchange_late(self, context: MessageContext, heads: Sequence[RpcHead]) -> None:
+        """Let a frame that is in its log take its part; at a limit, it takes none."""
         try:
-            exchange, token = self.exchange(context, head)
+            exchange, token = self.exchange(context, heads)
         except LimitExceeded:
             return
         if token is not None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..values.errors import LimitExceeded, SequenceConflict
-from ..values.jsonrpc import MAX_DEPTH, nests_deeper
+from ..values.json_depth import MAX_DEPTH, nests_deeper
 from ..values.limits import FramesFull, StoreLimits
-from .frame_record import FrameRecord
+from .frame_record import FrameRecord, count_odd, is_odd
 from .session_row import SessionRow
 from .session_rules import touch
 from .tables import Tables
@@ -84,18 +84,21 @@ def append_frames(
         row.shorten(drop, freed)
         tables.counters.frames_dropped(drop, freed)
     count = len(records)
+    odd, gaps = count_odd(records)
     tables.append(row, records)
     tables.counters.frames_added(count, size)
     row.last_seq += count
     row.frame_count += count
     row.byte_count += size
+    row.odd_frames += odd
+    row.gap_frames += gaps
     touch(tables, row)
     tables.announce(row.id)
     return row.last_seq
 
 
 def clear_frames(tables: Tables, row: SessionRow) -> int:
-    """Remove all frames of a session; `last_seq` stays, so no number is used again."""
+    """Remove all frames of a session; what was counted of all it ever had stays, as its numbers."""
     removed = row.frame_count
     tables.clear(row)
     tables.counters.frames_removed(removed, row.byte_count)
@@ -134,5 +137,5 @@ def _check_each(limits: StoreLimits, records: Sequence[FrameRecord]) -> None:
             raise LimitExceeded("max_frame_bytes", current=size, maximum=limits.max_frame_bytes)
         # No message nests deeper than MAX_DEPTH; only a tighter limit needs another look.
         depth = limits.max_json_depth
-        if depth < MAX_DEPTH and nests_deeper(record.message, depth):
+        if depth < MAX_DEPTH and not is_odd(record) and nests_deeper(record.message, depth):
             raise LimitExceeded("max_json_depth", current=depth + 1, maximum=depth)

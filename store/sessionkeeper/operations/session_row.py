@@ -26,10 +26,12 @@ class SessionRow:
         "created_at",
         "ended_at",
         "frame_count",
+        "gap_frames",
         "id",
         "last_activity",
         "last_seq",
         "number",
+        "odd_frames",
         "over_at",
         "revision",
         "session",
@@ -55,6 +57,7 @@ class SessionRow:
         self.last_seq = 0
         self.byte_count = 0
         """Bytes of the messages in the log."""
+        self.odd_frames = self.gap_frames = 0
         self._asked = 0  # how often it was shown since it changed
         self._created: datetime | None = None  # as it is shown, once it was
 
@@ -116,6 +119,8 @@ class SessionRow:
                 "ended_at": None if ended_at is None else _moment(ended_at),
                 "frame_count": self.frame_count,
                 "last_seq": self.last_seq,
+                "odd_frames": self.odd_frames,
+                "gap_frames": self.gap_frames,
             }
         )
         self._asked += _OFTEN if again else 1

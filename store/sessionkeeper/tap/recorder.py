@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, Self
 
-from ..values.message import MessageEnvelope, StdioDelivery
+from ..values.delivery import StdioDelivery
+from ..values.message import MessageEnvelope
 from ..values.states import TransportType
 
 if TYPE_CHECKING:

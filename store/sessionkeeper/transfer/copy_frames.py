@@ -35,7 +35,9 @@ class Digest:
         for frame in frames:
             message = frame.envelope.message
             context = frame.envelope.context.model_dump_json()
-            self._sum.update(f"{frame.seq} {len(message)} {len(context)} {context}".encode())
+            odd = json.dumps([frame.envelope.media_type, frame.envelope.oddity])
+            head = f"{frame.seq} {len(message)} {len(context)} {context}{odd}"
+            self._sum.update(head.encode())
             self._sum.update(message)
 
     def so_far(self) -> bytes:

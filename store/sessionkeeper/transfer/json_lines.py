@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 from ..interface.atomic_store import AtomicSessionStore
 from ..values.errors import InvalidMessage, SessionError, SessionNotFound
 from ..values.message import Frame, MessageContext, MessageEnvelope
+from ..values.oddities import JSON, as_text
 from ..values.picklable import Picklable
 from ..values.session import CALLER_FIELDS, Session
 from ..values.states import SessionState
@@ -39,6 +41,8 @@ _KIND = "sessionkeeper-export"
 _PAGE = 1_000
 _NO_NUMBER = 2**63
 _NO_FIELDS: dict[str, Any] = {}
+_ODD = ("media_type", "oddity")
+"""Only of what is no message; its bytes are `message_base64` if they are not UTF-8."""
 _CONTEXT = ("direction", "timestamp", "delivery", "protocol_version", "metadata")
 
 
@@ -174,13 +178,17 @@ def _read_session(
 
 
 def _read_frame(at: int, session_id: str, found: dict[str, Any]) -> MessageEnvelope:
-    message = found.get("message")
-    if found.keys() != {"seq", "message", *_CONTEXT} or not isinstance(message, str):
+    encoded = "message_base64" in found
+    message = found.get("message_base64" if encoded else "message")
+    own = found.keys() - {"seq", "message_base64" if encoded else "message", *_ODD}
+    if own != set(_CONTEXT) or not isinstance(message, str):
         raise MalformedExport(at, "a frame is expected")
     fields = {name: found[name] for name in _CONTEXT}
+    odd = {name: found[name] for name in _ODD if name in found}
     try:
         context = MessageContext.model_validate({"session_id": session_id, **fields})
-        return MessageEnvelope(message=message.encode(), context=context)
+        content = b64decode(message, validate=True) if encoded else message.encode()
+        return MessageEnvelope.model_validate({"message": content, "context": context, **odd})
     except (TypeError, ValueError, InvalidMessage) as error:
         raise MalformedExport(at, f"no frame: {_fault(error)}") from None
 
@@ -229,8 +237,17 @@ async def _undo(store: AtomicSessionStore, creating: asyncio.Future[Session]) ->
 
 
 def _frame_line(frame: Frame) -> str:
-    context = frame.envelope.context.model_dump(mode="json", include=set(_CONTEXT))
-    return _line({"seq": frame.seq, "message": frame.envelope.message.decode(), **context})
+    envelope = frame.envelope
+    context = envelope.context.model_dump(mode="json", include=set(_CONTEXT))
+    text = as_text(envelope.message)
+    fields: dict[str, object] = {"seq": frame.seq}
+    if text is None:
+        fields["message_base64"] = b64encode(envelope.message).decode()
+    else:
+        fields["message"] = text
+    if envelope.oddity is not None or envelope.media_type != JSON:
+        fields |= {"media_type": envelope.media_type, "oddity": envelope.oddity}
+    return _line({**fields, **context})
 
 
 def _line(fields: dict[str, object]) -> str:

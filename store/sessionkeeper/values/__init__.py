@@ -7,6 +7,7 @@ wing. Read `states`, `errors`, `session`, `message`, then what interests you.
 from __future__ import annotations
 
 from .clock import Clock
+from .delivery import Delivery, HttpDelivery, SseDelivery, StdioDelivery
 from .errors import (
     BackendNotImplemented,
     InvalidMessage,
@@ -29,19 +30,12 @@ from .errors import (
 )
 from .events import Listener, SessionEvent, SessionEventKind
 from .frozen import FrozenDict, FrozenList, JsonValue, freeze, thaw
+from .gap import Gap
 from .guarantees import Atomicity, Durability, Guarantees, Scope
 from .ids import SessionId, checked_id, new_session_id
 from .jsonrpc import MessageKind, RequestId
 from .limits import FramesFull, SessionsFull, StoreLimits
-from .message import (
-    Delivery,
-    Frame,
-    HttpDelivery,
-    MessageContext,
-    MessageEnvelope,
-    SseDelivery,
-    StdioDelivery,
-)
+from .message import Frame, MessageContext, MessageEnvelope
 from .query import SessionPage, SessionQuery
 from .session import Session
 from .states import Direction, SessionState, SessionStatus, TransportType
@@ -64,6 +58,7 @@ __all__ = [
     # messages
     "Delivery",
     "Frame",
+    "Gap",
     "HttpDelivery",
     "MessageContext",
     "MessageEnvelope",

@@ -142,7 +142,7 @@ class VersionConflict(SessionError):
 
 
 class InvalidMessage(SessionError):
-    """Not one JSON-RPC object, too deep, or too large; `reason` never quotes it."""
+    """No JSON-RPC message where one is demanded, or too large; `reason` never quotes it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"invalid message: {reason}")

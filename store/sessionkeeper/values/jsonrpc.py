@@ -1,56 +1,73 @@
-"""What one JSON-RPC message must be before it is kept, and what can be read from its bytes.
+"""What makes bytes a JSON-RPC message or a batch of them, and what can be read from them.
 
 Limits are checked before anything is parsed. The bytes are kept as they came, so one answer for
 each oddity is enough: not UTF-8, not JSON, not an object, NaN, a lone surrogate, a name used twice
-in one object, too deep, too large are refused. A number of any length is kept: nothing reads it.
+in one object, too deep, too large are no message. A number of any length is: nothing reads it.
 
 A peer sends the bytes: nothing here takes more than linear time, whatever they are.
 
-Source: JSON-RPC 2.0 specification, sections 4 and 5; RFC 8259.
+Source: JSON-RPC 2.0 specification, sections 4 to 6; RFC 8259; MCP specification 2025-03-26, "Base
+protocol", "Batching". An error without an id is what the official SDK takes for one, too.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from enum import StrEnum
-from itertools import accumulate
-from operator import add
 from typing import TypeAlias
 
 import msgspec
 
 from .errors import InvalidMessage
+from .json_depth import MAX_DEPTH, nests_deeper
 
 __all__ = [
-    "MAX_DEPTH",
     "MAX_MESSAGE_BYTES",
+    "NOT_JSON",
+    "NOT_UTF8",
+    "REPEATED_NAME",
+    "TOO_DEEP",
     "MessageKind",
     "RequestId",
     "RpcHead",
     "encode_message",
-    "nests_deeper",
-    "read_head",
+    "is_batch",
+    "read_heads",
     "validate_message",
 ]
 
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-"""No message is larger, whatever a store's limits say."""
+MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+"""No frame is larger, whatever a store's limits say.
 
-MAX_DEPTH = 128
-"""No message nests deeper, whatever a store's limits say."""
+Half of what a Redis server takes as one value by default (`proto-max-bulk-len`), a quarter of what
+SQLite takes (`SQLITE_MAX_LENGTH`).
+"""
+
+NOT_JSON = "not JSON"
+NOT_UTF8 = "not UTF-8"
+REPEATED_NAME = "a name is used twice in one object"
+TOO_DEEP = f"nested deeper than {MAX_DEPTH}"
+_WRONG_PART = "a batch with a part that is no message"
 
 RequestId: TypeAlias = "int | str"
 """The type is part of the id: `1` is not `"1"`."""
 
 
 class MessageKind(StrEnum):
-    """Which of the four JSON-RPC messages it is."""
+    """Which of the four JSON-RPC messages it is, or what else was there."""
 
     REQUEST = "request"
     NOTIFICATION = "notification"
     RESULT = "result"
     ERROR = "error"
+    BATCH = "batch"
+    """Several messages in one JSON array."""
+    ODD = "odd"
+    """No JSON-RPC message; `MessageEnvelope.oddity` says why."""
+    GAP = "gap"
+    """What a recorder knows of what it did not keep."""
 
 
 class RpcHead(msgspec.Struct, frozen=True, gc=False):
@@ -84,63 +101,60 @@ class RpcHead(msgspec.Struct, frozen=True, gc=False):
             return MessageKind.NOTIFICATION if self.id is unset else MessageKind.REQUEST
         if (self.result is unset) == (self.error is unset):
             raise InvalidMessage("neither a request nor a response")
+        if self.result is unset:
+            return MessageKind.ERROR
         # Only an error may answer a request whose id could not be read.
-        if self.id is unset or (self.id is None and self.error is unset):
+        if self.id is unset or self.id is None:
             raise InvalidMessage("a response without an id")
-        return MessageKind.RESULT if self.error is unset else MessageKind.ERROR
+        return MessageKind.RESULT
 
 
 _decode_head = msgspec.json.Decoder(RpcHead).decode
+_decode_heads = msgspec.json.Decoder(list[RpcHead]).decode
 _decode_any = msgspec.json.Decoder(msgspec.Raw).decode
 # Only for valid JSON: in other text each quote may begin a string that never ends.
 _members = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"([ \t\n\r]*+:)?|[{}]', re.DOTALL)
 _LARGE = 65_536
 _BYTES_AN_ARRAY = 16
-_SHALLOW = 8
-_quotes_and_brackets = bytes(byte for byte in range(256) if byte not in b'"[]{}')
-_one_if_open = bytes.maketrans(b"[{]}", b"\1\1\0\0")
-_changes = tuple(2 * byte.bit_count() - 8 for byte in range(256))
-_peaks = tuple(
-    max(0, *accumulate(1 if byte >> bit & 1 else -1 for bit in range(8))) for byte in range(256)
-)
 
 
-def read_head(message: bytes) -> RpcHead:
-    """Read the members that say what a valid message is. Raises `InvalidMessage`."""
+def is_batch(message: bytes) -> bool:
+    """Tell whether a message, which must be valid, is a batch."""
+    return message[:1] != b"{" and message.lstrip()[:1] == b"["
+
+
+def read_heads(message: bytes) -> Sequence[RpcHead]:
+    """Read the members that say what each message of a frame is: one, or those of a batch.
+
+    Raises `InvalidMessage`.
+    """
+    if not is_batch(message):
+        return (_read_head(message),)
     try:
-        return _decode_head(message)
+        return _decode_heads(message)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise InvalidMessage(_why_unreadable(message)) from None
 
 
-def validate_message(message: bytes) -> RpcHead:
-    """Check that the bytes are one JSON-RPC message.
+def validate_message(message: bytes) -> None:
+    """Check that the bytes are one JSON-RPC message, or a batch of them.
 
     Raises `InvalidMessage`, whose reason never quotes the message.
     """
     if len(message) > MAX_MESSAGE_BYTES:
         raise InvalidMessage(f"larger than {MAX_MESSAGE_BYTES} bytes")
-    # The number of brackets bounds the depth: nearly every message is done here.
-    arrays = message.count(b"[")
-    if message.count(b"{") + arrays > MAX_DEPTH and _depth_exceeds(message, MAX_DEPTH):
-        raise InvalidMessage(f"nested deeper than {MAX_DEPTH}")
+    if nests_deeper(message, MAX_DEPTH):
+        raise InvalidMessage(TOO_DEEP)
     try:
         message.decode()
     except UnicodeDecodeError:
-        raise InvalidMessage("not UTF-8") from None
-    head = read_head(message)
-    head.kind  # noqa: B018 - raises for what is no message
-    if _repeats_a_member(message, arrays):
-        raise InvalidMessage("a name is used twice in one object")
-    return head
-
-
-def nests_deeper(message: bytes, than: int) -> bool:
-    """Tell whether a message nests deeper than so many levels; O(bytes).
-
-    A string that never ends takes the rest. Of what is no JSON, either answer may be given.
-    """
-    return message.count(b"{") + message.count(b"[") > than and _depth_exceeds(message, than)
+        raise InvalidMessage(NOT_UTF8) from None
+    if is_batch(message):
+        _check_batch(message)
+    else:
+        _read_head(message).kind  # noqa: B018 - raises for what is no message
+    if _repeats_a_member(message):
+        raise InvalidMessage(REPEATED_NAME)
 
 
 def encode_message(message: object) -> bytes:
@@ -152,57 +166,44 @@ def encode_message(message: object) -> bytes:
         text = json.dumps(message, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         return text.encode()
     except RecursionError:
-        raise InvalidMessage(f"nested deeper than {MAX_DEPTH}") from None
+        raise InvalidMessage(TOO_DEEP) from None
     except (TypeError, ValueError):  # UnicodeEncodeError is one
         raise InvalidMessage("holds something that is not JSON") from None
+
+
+def _read_head(message: bytes) -> RpcHead:
+    try:
+        return _decode_head(message)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise InvalidMessage(_why_unreadable(message)) from None
+
+
+def _check_batch(message: bytes) -> None:
+    heads = read_heads(message)
+    if not heads:
+        raise InvalidMessage("an empty batch")
+    try:
+        for head in heads:
+            head.kind  # noqa: B018 - raises for what is no message
+    except InvalidMessage:
+        raise InvalidMessage(_WRONG_PART) from None
 
 
 def _why_unreadable(message: bytes) -> str:
     try:
         _decode_any(message)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return "not JSON"
-    if not message.lstrip().startswith(b"{"):
-        return "not a JSON object"
-    return "not JSON-RPC 2.0"
+        return NOT_JSON
+    start = message.lstrip()[:1]
+    if start == b"[":
+        return _WRONG_PART
+    return "not JSON-RPC 2.0" if start == b"{" else "not a JSON object"
 
 
-def _depth_exceeds(message: bytes, than: int) -> bool:
-    brackets = rest = _brackets(message)
-    for _ in range(min(than, _SHALLOW)):
-        rest = rest.replace(b"\1\0", b"")  # peels the innermost level
-        if not rest:
-            return False
-    return _depth(brackets) > than
-
-
-def _brackets(message: bytes) -> bytes:
-    """Return the brackets outside of strings, opening ones as 1 and closing ones as 0."""
-    # A pass in C for each step, and no step for each string: a message may hold five million.
-    if b"\\" in message:
-        message = message.replace(b"\\\\", b"").replace(b'\\"', b"")
-    message = message.translate(None, _quotes_and_brackets)
-    # Two quotes side by side leave everything else inside or outside, as it was.
-    outside = message.replace(b'""', b"").split(b'"')[::2]
-    return b"".join(outside).translate(_one_if_open)
-
-
-def _depth(brackets: bytes) -> int:
-    """Return how many are open at most."""
-    # Eight brackets become one byte, so that what is done in Python is done an eighth as often.
-    brackets += bytes(-len(brackets) % 8)
-    packed = 0
-    for bit in range(8):
-        packed |= int.from_bytes(brackets[bit::8], "little") << bit
-    eights = packed.to_bytes(len(brackets) // 8, "little")
-    before = accumulate(map(_changes.__getitem__, eights), initial=0)
-    return max(map(add, before, map(_peaks.__getitem__, eights)), default=0)
-
-
-def _repeats_a_member(message: bytes, arrays: int) -> bool:
+def _repeats_a_member(message: bytes) -> bool:
     # The decoder builds each array. Millions of them would take seconds, most of it in the
     # garbage collector, and a hundred times the message's memory.
-    if len(message) > _LARGE and arrays * _BYTES_AN_ARRAY > len(message):
+    if len(message) > _LARGE and message.count(b"[") * _BYTES_AN_ARRAY > len(message):
         return _repeats_a_member_beside_arrays(message)
     try:
         _strict_decode(message.decode())

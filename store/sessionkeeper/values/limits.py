@@ -7,7 +7,8 @@ from enum import StrEnum
 from pydantic import Field
 
 from .base import Value
-from .jsonrpc import MAX_DEPTH, MAX_MESSAGE_BYTES
+from .json_depth import MAX_DEPTH
+from .jsonrpc import MAX_MESSAGE_BYTES
 
 __all__ = ["LONGEST_TTL", "FramesFull", "SessionsFull", "StoreLimits"]
 
@@ -49,7 +50,7 @@ class StoreLimits(Value):
     max_sessions: int = Field(default=1_000_000, ge=1)
     max_frames_per_session: int = Field(default=1_000_000, ge=1)
     max_frame_bytes: int = Field(default=4 * 1024 * 1024, ge=1, le=MAX_MESSAGE_BYTES)
-    """Bytes of one message."""
+    """Bytes of one frame."""
     max_session_bytes: int = Field(default=1024**3, ge=1)
     """Bytes of the messages of one session."""
     max_total_bytes: int = Field(default=8 * 1024**3, ge=1)
@@ -57,6 +58,6 @@ class StoreLimits(Value):
     max_frames_per_batch: int = Field(default=10_000, ge=1)
     """Frames in one `add_frames`."""
     max_json_depth: int = Field(default=MAX_DEPTH, ge=1, le=MAX_DEPTH)
-    """Levels a message may nest."""
+    """Levels a message may nest; what is odd may nest as it likes."""
     max_metadata_bytes: int = Field(default=1024 * 1024, ge=2)
     """Bytes of a session's metadata, client and server info together, as JSON."""

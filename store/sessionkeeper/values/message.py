@@ -2,65 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Self, cast
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
 
 from .base import Value
+from .delivery import Delivery
 from .errors import InvalidMessage
 from .frozen import FrozenDict, StringMap
+from .gap import Gap
 from .ids import SessionId
-from .jsonrpc import MessageKind, RequestId, encode_message, read_head, validate_message
+from .jsonrpc import (
+    MAX_MESSAGE_BYTES,
+    NOT_UTF8,
+    REPEATED_NAME,
+    MessageKind,
+    RequestId,
+    RpcHead,
+    encode_message,
+    is_batch,
+    read_heads,
+    validate_message,
+)
+from .oddities import GAP, JSON, as_text, classify
 from .states import Direction
 from .version import ProtocolVersion
 
-__all__ = [
-    "Delivery",
-    "Frame",
-    "HttpDelivery",
-    "MessageContext",
-    "MessageEnvelope",
-    "SseDelivery",
-    "StdioDelivery",
-]
-
-
-Detail = Annotated[str, StringConstraints(strict=True, max_length=65_536)]
-"""One that can be written down: a lone surrogate could not, and the constraint finds it."""
-
-
-class StdioDelivery(Value):
-    """Crossed the pipes of a server process."""
-
-    via: Literal["stdio"] = "stdio"
-    command: tuple[Detail, ...] | None = Field(default=None, repr=False)  # may hold a token
-    pid: int | None = Field(default=None, ge=-(2**63), lt=2**64)
-
-
-class HttpDelivery(Value):
-    """Was the body of an HTTP request or response."""
-
-    via: Literal["http"] = "http"
-    method: Detail | None = None
-    path: Detail | None = Field(default=None, repr=False)  # may hold a token
-    status: int | None = Field(default=None, ge=100, le=599)
-
-
-class SseDelivery(Value):
-    """Was a server-sent event. Source: WHATWG HTML, "Server-sent events"."""
-
-    via: Literal["sse"] = "sse"
-    event_id: Detail | None = None
-    event_type: Detail | None = None
-    retry: int | None = Field(default=None, ge=0, lt=2**64)
-    """Milliseconds to wait before reconnecting."""
-
-
-Delivery: TypeAlias = Annotated[
-    StdioDelivery | HttpDelivery | SseDelivery, Field(discriminator="via")
-]
+__all__ = ["Frame", "MessageContext", "MessageEnvelope"]
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -87,23 +68,66 @@ class MessageContext(Value):
     metadata: StringMap = Field(default_factory=FrozenDict, repr=False)
 
 
-def _valid_message(message: bytes) -> bytes:
-    if type(message) is not bytes:
-        # A subclass may bring its own `__len__`, and a store counts bytes.
-        message = memoryview(message).tobytes()
-    validate_message(message)
-    return message
+MediaType = Annotated[str, StringConstraints(strict=True, pattern=r"^[ -~]{1,255}$")]
+Oddity = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=255)]
+
+
+def _plain(message: bytes) -> bytes:
+    # A subclass may bring its own `__len__`, and a store counts bytes.
+    return message if type(message) is bytes else memoryview(message).tobytes()
 
 
 class MessageEnvelope(Value):
-    """One JSON-RPC message, byte for byte, with its context.
+    """What crossed the wire, byte for byte, with its context.
 
-    Raises `InvalidMessage` when the bytes are not one JSON-RPC object, nest too deep or are too
-    large; `ValueError` for a bad context.
+    Nearly always a JSON-RPC message or a batch of them. What is none has an `oddity`: the reason.
+    In JSON, bytes that are not UTF-8 are the member `message_base64`, others `message`.
+
+    Raises `InvalidMessage` without an oddity for what is no message, and for more than 256 MiB;
+    `ValueError` for a bad context, media type or oddity.
     """
 
-    message: Annotated[bytes, Field(strict=True, repr=False), AfterValidator(_valid_message)]
+    message: Annotated[bytes, Field(strict=True, repr=False), AfterValidator(_plain)]
     context: MessageContext
+    media_type: MediaType = JSON
+    oddity: Oddity | None = Field(default=None, repr=False)  # another's may say anything
+    """Why the bytes are no JSON-RPC message; None if they are one, or a batch of them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_json(cls, found: Any, info: ValidationInfo) -> Any:
+        if info.mode != "json" or not isinstance(found, dict):
+            return found
+        fields = dict(cast("dict[str, object]", found))
+        text, encoded = fields.get("message"), fields.pop("message_base64", None)
+        if isinstance(encoded, str) and text is None:
+            fields["message"] = b64decode(encoded, validate=True)
+        elif isinstance(text, str) and encoded is None:
+            fields["message"] = text.encode()
+        return fields
+
+    @model_validator(mode="after")
+    def _check_message(self) -> Self:
+        if self.oddity is None:
+            validate_message(self.message)
+        elif len(self.message) > MAX_MESSAGE_BYTES:
+            raise InvalidMessage(f"larger than {MAX_MESSAGE_BYTES} bytes")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _write_json(
+        self, write: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, object]:
+        if not info.mode_is_json() or as_text(self.message) is not None:
+            return cast("dict[str, object]", write(self))
+        rest = write(self.trusted(self.__dict__ | {"message": b""}))
+        encoded = b64encode(self.message).decode()
+        return {
+            ("message_base64" if name == "message" else name): (
+                encoded if name == "message" else value
+            )
+            for name, value in rest.items()
+        }
 
     @classmethod
     def of(
@@ -112,38 +136,80 @@ class MessageEnvelope(Value):
         message: bytes | str | Mapping[str, object],
         *,
         direction: Direction | str,
+        strict: bool = False,
         **context: object,
     ) -> Self:
-        """Make one from bytes, a str or a dict; `context` takes the fields of `MessageContext`.
+        """Make one of whatever crossed the wire; `context` takes the fields of `MessageContext`.
 
-        Bytes and a str are kept as they are, a dict is written as compact JSON. Raises
-        `InvalidMessage` for the message, `TypeError` when it is none of the three, `ValueError`
-        for the rest.
+        Bytes and a str are kept as they are, a dict is written as compact JSON. What is no
+        JSON-RPC message is kept with its oddity, or, if `strict`, raises `InvalidMessage`. So do a
+        str with a lone surrogate, a dict that JSON cannot hold, and more than 256 MiB. Raises
+        `TypeError` when it is none of the three, `ValueError` for the rest.
         """
+        built = isinstance(message, Mapping)
         if isinstance(message, str):
             message = _utf8(message)
         elif isinstance(message, Mapping):
             message = encode_message(dict(message))
         elif not isinstance(message, bytes):
             raise TypeError(f"a message is bytes, str or a dict, not {type(message).__name__}")
+        message = _plain(message)
+        media_type, oddity = classify(message)
+        # A dict has two names that JSON writes alike, as 1 and "1": so it cannot hold it.
+        if oddity is not None and (strict or (built and oddity == REPEATED_NAME)):
+            raise InvalidMessage(oddity)
         fields = {"session_id": session_id, "direction": direction} | context
-        return cls(message=message, context=MessageContext.model_validate(fields))
+        known = {
+            "message": message,
+            "context": MessageContext.model_validate(fields),
+            "media_type": media_type,
+            "oddity": oddity,
+        }
+        # Everything is checked; a subclass may have checks of its own.
+        return cls.trusted(known) if cls is MessageEnvelope else cls.model_validate(known)
+
+    @classmethod
+    def of_gap(
+        cls, session_id: str, gap: Gap, *, direction: Direction | str, **context: object
+    ) -> Self:
+        """Make the frame that a recorder leaves for what it did not keep. Raises `ValueError`."""
+        fields = {"session_id": session_id, "direction": direction} | context
+        return cls(
+            message=gap.to_json(),
+            context=MessageContext.model_validate(fields),
+            media_type=GAP,
+            oddity=gap.reason,
+        )
 
     @property
     def kind(self) -> MessageKind:
-        """Request, notification, result or error; read from the bytes, O(bytes)."""
-        return read_head(self.message).kind
+        """What it is; of a message read from the bytes, O(bytes)."""
+        if self.oddity is not None:
+            return MessageKind.GAP if self.media_type == GAP else MessageKind.ODD
+        return MessageKind.BATCH if is_batch(self.message) else self.heads()[0].kind
 
     @property
     def method(self) -> str | None:
         """The method of a request or notification; read from the bytes, O(bytes)."""
-        method = read_head(self.message).method
+        method = None if (head := self._only_head()) is None else head.method
         return method if isinstance(method, str) else None
 
     @property
     def request_id(self) -> RequestId | None:
         """The id with its type kept (`1` is not `"1"`); read from the bytes, O(bytes)."""
-        return read_head(self.message).request_id
+        return None if (head := self._only_head()) is None else head.request_id
+
+    def heads(self) -> Sequence[RpcHead]:
+        """Read what says what each message is: one, those of a batch, or none of what is odd.
+
+        O(bytes).
+        """
+        return read_heads(self.message) if self.oddity is None else ()
+
+    def _only_head(self) -> RpcHead | None:
+        if self.oddity is not None or is_batch(self.message):
+            return None
+        return self.heads()[0]
 
 
 class Frame(Value):
@@ -157,4 +223,4 @@ def _utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise InvalidMessage("not UTF-8") from None
+        raise InvalidMessage(NOT_UTF8) from None

@@ -56,6 +56,10 @@ class Session(Value):
     ended_at: AwareDatetime | None = None
     frame_count: int = 0
     last_seq: int = 0
+    odd_frames: int = 0
+    """Frames that were no JSON-RPC message, of all it ever had; it never gets less."""
+    gap_frames: int = 0
+    """Frames that stand for what a recorder could not keep, of all it ever had."""
 
     @classmethod
     def new(
@@ -90,6 +94,9 @@ class Session(Value):
 
 
 STORE_FIELDS = frozenset(
-    {"revision", "created_at", "last_activity", "ended_at", "frame_count", "last_seq"}
+    {
+        *("revision", "created_at", "last_activity", "ended_at"),
+        *("frame_count", "last_seq", "odd_frames", "gap_frames"),
+    }
 )
 CALLER_FIELDS = frozenset(Session.model_fields) - STORE_FIELDS

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from sessionkeeper.interface.session_store import SessionStore
+from sessionkeeper.values.delivery import HttpDelivery, SseDelivery, StdioDelivery
 from sessionkeeper.values.errors import SessionClosed
-from sessionkeeper.values.message import HttpDelivery, MessageEnvelope, SseDelivery, StdioDelivery
+from sessionkeeper.values.message import MessageEnvelope
 from sessionkeeper.values.states import SessionState
 
 from .kit import StoreKit
@@ -27,7 +29,7 @@ MESSAGES = (
 )
 
 EAST = timezone(timedelta(hours=5, minutes=45))
-CONTEXTS: tuple[dict[str, object], ...] = (
+CONTEXTS: tuple[dict[str, Any], ...] = (
     {},
     {"delivery": StdioDelivery(command=("server", "--flag", ""), pid=7)},
     {"delivery": HttpDelivery(method="POST", path="/mcp?x=1", status=202)},

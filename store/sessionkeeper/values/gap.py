@@ -1,0 +1,49 @@
+"""What a recorder leaves in the place of what it could not keep."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Self
+
+import msgspec
+
+__all__ = ["KEPT_BYTES", "Gap"]
+
+KEPT_BYTES = 1024
+"""Bytes that are kept of each end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """One or more lines in a row of which the record has no bytes, or only both ends."""
+
+    reason: str
+    """Why they were not kept, in words that quote nothing of them."""
+    size: int
+    """Bytes of all of them, without the ends of the lines."""
+    lines: int = 1
+    digest: str | None = None
+    """SHA-256 of the one line, in hexadecimal; None where it was not taken."""
+    first: bytes = b""
+    last: bytes = b""
+
+    @classmethod
+    def of(cls, message: bytes, reason: str) -> Self:
+        """Make the gap of bytes that are at hand."""
+        digest = sha256(message).hexdigest()
+        first, last = message[:KEPT_BYTES], message[-KEPT_BYTES:]
+        return cls(reason, len(message), digest=digest, first=first, last=last)
+
+    def __repr__(self) -> str:
+        return f"<Gap of {self.lines} lines, {self.size} bytes>"
+
+    def to_json(self) -> bytes:
+        """Write what is known: the bytes of a gap frame."""
+        known: dict[str, object] = {"lines": self.lines, "size": self.size}
+        if self.digest is not None:
+            known["sha256"] = self.digest
+            known["first"] = b64encode(self.first).decode()
+            known["last"] = b64encode(self.last).decode()
+        return msgspec.json.encode(known)

@@ -1,0 +1,38 @@
+"""What bytes are that are no JSON-RPC message: a media type, and the reason in a fixed sentence."""
+
+from __future__ import annotations
+
+from .errors import InvalidMessage
+from .jsonrpc import MAX_MESSAGE_BYTES, NOT_JSON, validate_message
+
+__all__ = ["GAP", "JSON", "as_text", "classify"]
+
+JSON = "application/json"
+GAP = "application/vnd.sessionkeeper.gap+json"
+"""JSON about what a recorder did not keep; see `Gap`."""
+_TEXT = "text/plain; charset=utf-8"
+_BYTES = "application/octet-stream"
+
+
+def classify(message: bytes) -> tuple[str, str | None]:
+    """Return the media type of what crossed the wire, and why it is no message; None if it is one.
+
+    Raises `InvalidMessage` for what is larger than any frame.
+    """
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise InvalidMessage(f"larger than {MAX_MESSAGE_BYTES} bytes")
+    try:
+        validate_message(message)
+    except InvalidMessage as invalid:
+        if as_text(message) is None:
+            return _BYTES, invalid.reason
+        return (_TEXT if invalid.reason == NOT_JSON else JSON), invalid.reason
+    return JSON, None
+
+
+def as_text(message: bytes) -> str | None:
+    """Return the text of bytes that are UTF-8, else None."""
+    try:
+        return message.decode()
+    except UnicodeDecodeError:
+        return None
