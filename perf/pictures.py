@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
-from rich.text import Text
+from rich.text import Text  # noqa: TID251 - it draws what the command printed
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 DESIGNS = ("actor", "sqlite", "read-modify-write", "listing-over-awaits")

@@ -19,7 +19,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start `sessionkeeper ARGUMENTS…` in a process of its own; ended with the test.
 
     With `closed`, without that one of its standard descriptors; with `encoding`, on a terminal
-    that has another.
+    that has another; with more environment `variables`.
     """
     roots = [str(Path(sessionkeeper.__file__).parents[1]), *sys.path]
     environment = {
@@ -30,7 +30,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(
-        *arguments: str, closed: int | None = None, encoding: str = ""
+        *arguments: str,
+        closed: int | None = None,
+        encoding: str = "",
+        variables: dict[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "sessionkeeper", *arguments]
         if closed is not None:
@@ -40,7 +43,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment | {"PYTHONIOENCODING": encoding},
+            env=environment | {"PYTHONIOENCODING": encoding} | (variables or {}),
             cwd=tmp_path,
         )
         started.append(process)

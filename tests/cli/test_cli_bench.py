@@ -59,7 +59,7 @@ def test_a_table_a_file_of_json_and_a_page(
     monkeypatch.setattr(sys, "path", [*sys.path])
     page, numbers = tmp_path / "page.html", tmp_path / "bench.json"
     asked = ["--store", "plain", "--store", "sqlite:///own.db", "--callers", "1,8"]
-    assert run(["bench", *asked, *QUICK, "--json", str(numbers), "--html", str(page)]) == 0
+    assert run(["bench", *asked, *QUICK, "--output", str(numbers), "--html", str(page)]) == 0
     output = capsys.readouterr()
     assert output.err == ""
     lines = output.out.splitlines()
@@ -91,7 +91,7 @@ def test_what_is_lost_is_exit_code_1_and_json_alone_goes_to_stdout(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     asked = ["--store", "loses_of_mine:Loses", "--mix", "append", "--rate", "200"]
-    sizes = ["--loop", "asyncio", "--payload", "100B,2KB", "--json", "-"]
+    sizes = ["--loop", "asyncio", "--payload", "100B,2KB", "--json"]
     assert run(["bench", *asked, *QUICK, *sizes]) == 1
     told = json.loads(capsys.readouterr().out)
     [measured] = told["subjects"][0]["measured"]
@@ -108,7 +108,8 @@ def test_what_is_lost_is_exit_code_1_and_json_alone_goes_to_stdout(
         (["--store", "zzz"], "expected a URL or one of memory, sqlite"),
         (["--store", "no_such_module:Store"], "there is no module 'no_such_module'"),
         (["--store", "pathlib:Path"], "'pathlib:Path' is not a SessionStore"),
-        (["--store", "http://x"], "a store URL begins with"),
+        (["--store", "http://x"], "did you mean redis://x ?"),
+        (["--store", "own.db"], "did you mean sqlite:///own.db ?"),
         (["--store", "redis:/user:hunter2@host"], "neither a URL nor module:Class"),
         (["--store", "sqlite:///no/such/folder/x.db"], "the folder does not exist"),
         (["--store", "pykka"], "pykka is not installed: pip install 'sessionkeeper[perf-peers]'"),
@@ -131,8 +132,8 @@ def test_what_is_lost_is_exit_code_1_and_json_alone_goes_to_stdout(
         (["--growth", "--workers", "2"], "--workers: cannot be used with --growth"),
         (["--growth", "--half"], "--half: cannot be used with --growth"),
         (["--max-size", "5000"], "--max-size: requires --growth"),
-        (["--json", "both", "--html", "./both"], "two different files"),
-        (["--json", "x" * 300], "cannot be written"),
+        (["--output", "both", "--html", "./both"], "two different files"),
+        (["--output", "x" * 300], "cannot be written"),
         (["--workers", "2"], "memory cannot be shared by"),
         (["--seconds", "0"], "--seconds"),
         (["--loop", "trio"], "--loop"),
@@ -142,7 +143,7 @@ def test_what_is_lost_is_exit_code_1_and_json_alone_goes_to_stdout(
         (["--store", "redis://"], "with a host"),
         (["--growth", "--max-size", "10"], "--max-size"),
         (["--html", "/no/such/folder/page.html"], "cannot be written"),
-        (["--json", "/no/such/folder/bench.json"], "cannot be written"),
+        (["--output", "/no/such/folder/bench.json"], "cannot be written"),
         (["surplus"], "surplus"),
     ],
 )
@@ -177,7 +178,7 @@ def test_a_file_that_is_there_is_not_filled(
 def test_an_interrupt_keeps_what_was_measured(start: Any, tmp_path: Path) -> None:
     """Ctrl-C in the first round of many: it is shown and written, marked, and 130 is returned."""
     (tmp_path / "begins.py").write_text(OWN)
-    files = ["--json", "bench.json", "--html", "page.html"]
+    files = ["--output", "bench.json", "--html", "page.html"]
     asked = ["--callers", "4", "--seconds", "3600", "--warmup", "0"]
     process = start("bench", "--store", "begins:Begins", *asked, *files)
     until_there(tmp_path / "begun", process)
@@ -200,7 +201,7 @@ def test_an_interrupt_during_the_fill_keeps_the_earlier_rounds(start: Any, tmp_p
     """SIGTERM does as Ctrl-C; of a round in which nothing was measured yet nothing is shown."""
     (tmp_path / "fills.py").write_text(OWN)
     asked = ["--mix", "read", "--callers", "1", "--seconds", "0.05", "--warmup", "0"]
-    sizes = ["--rounds", "1", "--sessions", "10,30000", "--json", "-"]
+    sizes = ["--rounds", "1", "--sessions", "10,30000", "--json"]
     process = start("bench", "--store", "fills:Fills", *asked, *sizes)
     until_there(tmp_path / "filling", process)
     process.send_signal(signal.SIGTERM)

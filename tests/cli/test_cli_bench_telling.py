@@ -32,7 +32,7 @@ def test_a_file_that_cannot_be_written_keeps_nothing_else_back(
 ) -> None:
     """A full disk is told in one line; the other file and the table are there."""
     numbers = tmp_path / "bench.json"
-    assert not _show_and_write(RESULT, str(numbers), FULL)
+    assert not _show_and_write(RESULT, numbers, FULL, as_json=False)
     assert json.loads(numbers.read_bytes())["machine"] == "2 cores"
     output = capsys.readouterr()
     assert "mine: µ, no durability" in output.out
@@ -41,28 +41,28 @@ def test_a_file_that_cannot_be_written_keeps_nothing_else_back(
 
 
 @needs_full
-@pytest.mark.parametrize("as_json", [None, "-"])
+@pytest.mark.parametrize("as_json", [False, True])
 def test_an_output_that_is_full_is_one_line(
-    as_json: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And no code that says that something was lost."""
     with FULL.open("w") as full:
         monkeypatch.setattr(sys, "stdout", full)
-        assert not _show_and_write(RESULT, as_json, None)
+        assert not _show_and_write(RESULT, None, None, as_json=as_json)
         monkeypatch.undo()
     assert capsys.readouterr().err == "sessionkeeper: output: No space left on device\n"
 
 
-@pytest.mark.parametrize("as_json", [None, "-"])
+@pytest.mark.parametrize("as_json", [False, True])
 def test_a_missing_reader_is_no_failure(
-    as_json: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`bench | head`."""
     reads, writes = os.pipe()
     os.close(reads)
     with open(writes, "w", encoding="utf-8") as broken:
         monkeypatch.setattr(sys, "stdout", broken)
-        assert _show_and_write(RESULT, as_json, None)
+        assert _show_and_write(RESULT, None, None, as_json=as_json)
         monkeypatch.undo()
     assert capsys.readouterr().err == ""
 
@@ -72,7 +72,7 @@ def test_a_terminal_that_knows_no_greek_is_told_the_rest(monkeypatch: pytest.Mon
     shown = io.BytesIO()
     with io.TextIOWrapper(shown, "ascii") as ascii_only:
         monkeypatch.setattr(sys, "stdout", ascii_only)
-        assert _show_and_write(RESULT, None, None)
+        assert _show_and_write(RESULT, None, None, as_json=False)
         monkeypatch.undo()
         assert b"mine: \\xb5, no durability" in shown.getvalue()
 

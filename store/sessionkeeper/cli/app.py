@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from .console import complain
+from .console import complain, print_line
 
 __all__ = ["make_app", "run"]
 
@@ -72,7 +72,8 @@ def make_app(name: str | None = None) -> typer.Typer:
     """Return the command line with the command of this name only, or with all of them."""
     app = typer.Typer(
         name="sessionkeeper",
-        add_completion=False,
+        add_completion=name not in _OWN,  # a command starts sooner without it
+        context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
     )
     app.callback(help=_SUMMARY)(_root)
@@ -109,7 +110,7 @@ def _load_own(name: str) -> Callable[..., Any]:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"sessionkeeper {version('sessionkeeper')}")
+        print_line(f"sessionkeeper {version('sessionkeeper')}")
         raise typer.Exit
 
 

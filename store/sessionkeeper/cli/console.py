@@ -11,10 +11,20 @@ from collections.abc import Coroutine, Generator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from ..printing import PrintableStream, printable
+
 if TYPE_CHECKING:
     from io import TextIOWrapper
 
-__all__ = ["INTERRUPTED", "complain", "interruptible", "prepare_streams", "run_on_loop", "say"]
+__all__ = [
+    "INTERRUPTED",
+    "complain",
+    "interruptible",
+    "prepare_streams",
+    "print_line",
+    "run_on_loop",
+    "say",
+]
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of SIGINT."""
@@ -28,7 +38,7 @@ def prepare_streams() -> None:
     A closed descriptor (`>&-`) is opened on /dev/null. Otherwise the next file would get its
     number: libuv aborts then, and output could end up in one of our pipes. Writing to a closed
     stdout still fails; messages to a closed stderr are lost. Characters that the terminal cannot
-    encode are escaped.
+    encode are escaped, and on stderr all that do not print: a traceback may quote anything.
     """
     for number, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_RDWR)):
         try:
@@ -44,6 +54,7 @@ def prepare_streams() -> None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - stays open
     with suppress(AttributeError):  # replaced by something else, as in a test
         cast("TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")
+    sys.stderr = cast("TextIOWrapper", PrintableStream(sys.stderr))
 
 
 def complain(text: str) -> None:
@@ -54,8 +65,14 @@ def complain(text: str) -> None:
 def say(line: str) -> None:
     """Print a line on stderr, and ignore a closed stderr."""
     with suppress(OSError, ValueError):
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{printable(line)}\n")
         sys.stderr.flush()
+
+
+def print_line(line: str) -> None:
+    """Print a line on stdout, in one write. Raises `OSError` when it is closed."""
+    sys.stdout.write(f"{printable(line)}\n")
+    sys.stdout.flush()
 
 
 @contextmanager

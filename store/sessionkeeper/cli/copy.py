@@ -10,9 +10,18 @@ import typer
 
 from ..transfer import CopyReport, copy_sessions
 from ..values.errors import OutcomeUnknown, StoreUnavailable
-from .console import INTERRUPTED, complain
+from .console import INTERRUPTED, complain, print_line
 from .progress import progress
-from .stores import BAD_INPUT, NOTHING, STORES, AsJson, open_store, parse_store, run_command
+from .stores import (
+    BAD_INPUT,
+    NOTHING,
+    STORES,
+    AsJson,
+    open_store,
+    parse_store,
+    run_command,
+    store_name,
+)
 
 __all__ = ["copy"]
 
@@ -52,10 +61,13 @@ async def _copy(source_url: str, target_url: str, *, as_json: bool) -> int:
             try:
                 report = await copy_sessions(source, target, on_session=lambda: advance(1))
             except (StoreUnavailable, OutcomeUnknown) as error:
-                complain(f"{error}; {_GO_ON}")
+                complain(
+                    f"copying {store_name(source_url)} to {store_name(target_url)}:"
+                    f" {error}; {_GO_ON}"
+                )
                 return BAD_INPUT
     if as_json:
-        typer.echo(json.dumps(dataclasses.asdict(report)))
+        print_line(json.dumps(dataclasses.asdict(report)))
     else:
         _print_report(report)
     return NOTHING if report.differences else 0

@@ -6,13 +6,13 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from .console import INTERRUPTED, complain, run_on_loop
+from .console import INTERRUPTED, complain, print_line, run_on_loop
+from .progress import progress_bar
 
 if TYPE_CHECKING:
     from ..demo.stage import Stage
@@ -39,7 +39,6 @@ def demo(
     """
     try:
         from rich.console import Console
-        from rich.progress import Progress, TimeElapsedColumn
 
         from ..demo.plan import STEPS
         from ..demo.run import run_demo
@@ -49,23 +48,14 @@ def demo(
             raise
         complain(_INSTALL)
         return 2
-    terminal = Console(stderr=True)
-    columns = (*Progress.get_default_columns()[:-1], TimeElapsedColumn())
-    shown = terminal.is_terminal
-    with Progress(*columns, console=terminal, transient=True, disable=not shown) as progress:
-        bar = progress.add_task(f"{sessions} sessions", total=sessions * STEPS)
+    with progress_bar(f"{sessions} sessions", sessions * STEPS) as bar:
         stages: list[Stage] = []
-        run = run_demo(
-            sessions,
-            lambda: progress.advance(bar),
-            say=lambda now: progress.update(bar, description=now),
-            on_stage=stages.append,
-        )
+        run = run_demo(sessions, bar.advance, say=bar.update, on_stage=stages.append)
 
         def give_up() -> None:
             for stage in stages:
                 stage.clear()
-            progress.stop()
+            bar.stop()
             complain("interrupted")
             os._exit(INTERRUPTED)
 
@@ -82,8 +72,7 @@ def demo(
             complain(f"the demo failed: {broken.exceptions[0]}")
             return 1
     if as_json:
-        json.dump(result_as_dict(result), sys.stdout, indent=2)
-        sys.stdout.write("\n")
+        print_line(json.dumps(result_as_dict(result)))
     else:
         show_result(result, Console())
     return 0 if result.ok else 1

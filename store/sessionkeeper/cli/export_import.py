@@ -27,7 +27,8 @@ from ..transfer.json_lines import (
 )
 from ..values.errors import SessionError, SessionExists, SessionNotFound, short_id
 from ..values.query import SessionQuery
-from .console import complain, interruptible
+from .console import complain, interruptible, print_line
+from .file_kinds import FileKind, refuse_other_file
 from .progress import progress
 from .stores import (
     BAD_INPUT,
@@ -143,6 +144,8 @@ async def _export(url: str, asked: list[str], output: Path | None) -> int:
 async def _import(url: str, file: str, *, skip_existing: bool, as_json: bool) -> int:
     imported = skipped = 0
     problem: str | None = None
+    if file != "-":
+        refuse_other_file(file, FileKind.EXPORT, hint="FILE")
     with _input_stream(file) as stream:
         async with open_store(url, create=True) as store:
             with progress("importing", None) as advance:
@@ -163,11 +166,11 @@ async def _import(url: str, file: str, *, skip_existing: bool, as_json: bool) ->
                                 f" {stored.trimmed} frames: the others are renumbered from 1"
                             )
                 except (MalformedExport, SessionError) as error:
-                    problem = with_notes(str(error), error)
+                    problem = f"{_name(file)}: {with_notes(str(error), error)}"
                 except UnicodeDecodeError:
-                    problem = "the file is not UTF-8"
+                    problem = f"{_name(file)}: not UTF-8"
     if as_json:
-        typer.echo(json.dumps({"imported": imported, "skipped": skipped, "problem": problem}))
+        print_line(json.dumps({"imported": imported, "skipped": skipped, "problem": problem}))
         return 0 if problem is None else BAD_INPUT
     beside = f", {skipped} skipped" if skipped else ""
     if problem is not None:
@@ -175,6 +178,10 @@ async def _import(url: str, file: str, *, skip_existing: bool, as_json: bool) ->
         return BAD_INPUT
     complain(f"{imported} sessions imported{beside}")
     return 0
+
+
+def _name(file: str) -> str:
+    return "standard input" if file == "-" else file
 
 
 async def _read_sessions(stream: TextIO) -> AsyncIterator[StoredSession]:
@@ -200,7 +207,7 @@ async def _purge(
                 purged += count
                 advance(count)
     if as_json:
-        typer.echo(json.dumps({"purged": purged}))
+        print_line(json.dumps({"purged": purged}))
     else:
         complain(f"{purged} sessions purged")
     return 0 if purged else NOTHING

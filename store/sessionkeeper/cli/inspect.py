@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from ..printing import styled
 from ..values.errors import short_id
 from ..values.message import Frame
 from ..values.query import SessionQuery
 from ..values.session import Session
 from ..values.states import Direction, SessionState
 from ..values.statistics import ServerStatistics
-from .console import interruptible
+from .console import interruptible, print_line
 from .stores import (
     NOTHING,
     AsJson,
@@ -23,12 +24,8 @@ from .stores import (
     StoreUrl,
     find_session,
     open_store,
-    printable,
     run_command,
 )
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 __all__ = ["ls", "show", "stats", "tail"]
 
@@ -110,9 +107,9 @@ async def _ls(url: str, states: list[SessionState] | None, *, full: bool, as_jso
                 found += 1
                 if as_json:
                     with interruptible():
-                        typer.echo(json.dumps(_session_fields(each)))
+                        print_line(json.dumps(_session_fields(each)))
                 else:
-                    table.add_row(*map(_cell, _row(each, full=full)))
+                    table.add_row(*map(styled, _row(each, full=full)))
             cursor = page.cursor
             if cursor is None:
                 break
@@ -134,17 +131,17 @@ async def _show(url: str, asked: str, count: int, *, as_json: bool) -> int:
         frames = await store.read_frames(session.id, limit=count, newest=True) if count else []
     if as_json:
         shown = {"session": _session_fields(session), "frames": [_frame_fields(f) for f in frames]}
-        typer.echo(json.dumps(shown))
+        print_line(json.dumps(shown))
         return 0
     table = Table(show_header=False, box=None)
     for name, value in _session_fields(session).items():
         if value not in (None, [], {}):
             shown_value = short_id(session.id) if name == "id" else value
             text = shown_value if isinstance(shown_value, str) else json.dumps(shown_value)
-            table.add_row(_cell(name.replace("_", " ")), _cell(text))
+            table.add_row(styled(name.replace("_", " ")), styled(text))
     Console().print(table)
     for frame in frames:
-        typer.echo(_frame_text(frame))
+        print_line(_frame_text(frame))
     return 0
 
 
@@ -152,7 +149,7 @@ async def _tail(url: str, asked: str, count: int, *, follow: bool, as_json: bool
     def print_frame(frame: Frame) -> None:
         # One write per frame: a reader of the pipe waits for it.
         with interruptible():
-            typer.echo(json.dumps(_frame_fields(frame)) if as_json else _frame_text(frame))
+            print_line(json.dumps(_frame_fields(frame)) if as_json else _frame_text(frame))
 
     async with open_store(url) as store:
         session = await find_session(store, asked)
@@ -182,7 +179,7 @@ async def _stats(url: str, *, as_json: bool) -> int:
     file = {} if found.file is None else dataclasses.asdict(found.file)
     server = {} if found.server is None else dataclasses.asdict(found.server)
     if as_json:
-        typer.echo(json.dumps({**numbers, "file": file, "server": server}))
+        print_line(json.dumps({**numbers, "file": file, "server": server}))
         return 0
     table = Table(show_header=False, box=None)
     table.add_column()
@@ -192,12 +189,12 @@ async def _stats(url: str, *, as_json: bool) -> int:
         table.add_row(name.replace("_", " "), "unknown" if number is None else f"{number:,}")
     Console().print(table)
     if found.file is not None and found.file.library:
-        typer.echo(f"SQLite: {found.file.library}")
+        print_line(f"SQLite: {found.file.library}")
         for warning in found.file.warnings:
-            typer.echo(f"warning: {warning}")
+            print_line(f"warning: {warning}")
     if found.server is not None:
         for line in _server_lines(found.server):
-            typer.echo(printable(line))
+            print_line(line)
     return 0
 
 
@@ -227,12 +224,6 @@ def _row(session: Session, *, full: bool) -> tuple[str, ...]:
     )
 
 
-def _cell(text: str) -> Text:
-    from rich.text import Text
-
-    return Text(printable(text))  # no markup: rich must not interpret recorded text
-
-
 def _session_fields(session: Session) -> dict[str, object]:
     fields = session.model_dump(mode="json")
     return {**fields, "tags": sorted(session.tags), "status": session.status.value}
@@ -245,5 +236,5 @@ def _frame_fields(frame: Frame) -> dict[str, object]:
 
 def _frame_text(frame: Frame) -> str:
     context = frame.envelope.context
-    message = printable(frame.envelope.message.decode())
+    message = frame.envelope.message.decode()
     return f"{frame.seq} {context.timestamp:%H:%M:%S} {_ARROWS[context.direction]} {message}"

@@ -22,7 +22,7 @@ from ..tap import (
 from ..values.errors import SessionError
 from ..values.session import Session
 from .console import complain, run_on_loop, say
-from .stores import STORES, describe_error
+from .stores import STORES, describe_error, parse_store, store_name
 
 __all__ = ["record"]
 
@@ -52,13 +52,16 @@ def record(
     # A busy loop lets a forwarding thread run only after this time. The default, five
     # milliseconds, slows every round trip (measured: 385 µs instead of 50 µs).
     sys.setswitchinterval(_SWITCH_INTERVAL)
+    if not store.startswith("memory:"):
+        parse_store(store, create=True)  # says what else a file is
     try:
         return run_on_loop(_record(command, store, quiet=quiet, as_json=as_json))
     except CommandNotStarted as error:
         complain(str(error))
         return error.exit_status
     except SessionError as error:
-        raise typer.BadParameter(str(error), param_hint="--store") from None
+        reason = f"{store_name(store)}: {error}"
+        raise typer.BadParameter(reason, param_hint="--store") from None
     except ValueError as error:
         raise typer.BadParameter(describe_error(error), param_hint="--store") from None
 

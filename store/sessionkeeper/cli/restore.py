@@ -11,7 +11,8 @@ import typer
 
 from ..stores.config import SQLiteBackend
 from ..stores.restore import RestoreReport, restore_backup
-from .console import complain
+from .console import complain, print_line
+from .file_kinds import FileKind, refuse_other_file
 from .progress import progress
 from .stores import BAD_INPUT, AsJson, StoreUrl, parse_store, run_command
 
@@ -42,6 +43,7 @@ def restore(
 async def _restore(backup: str, url: str, *, force: bool, as_json: bool) -> int:
     path = _path(url, create=True)
     source = _path(backup) if backup.startswith("sqlite:") else backup
+    refuse_other_file(source, FileKind.STORE, hint="BACKUP")
     with progress("restoring", max(1, os.stat(source).st_size // _PAGE)) as advance:
         copied = 0
 
@@ -56,7 +58,7 @@ async def _restore(backup: str, url: str, *, force: bool, as_json: bool) -> int:
             complain(f"{error.filename}: the store exists; --force replaces it")
             return BAD_INPUT
     if as_json:
-        typer.echo(json.dumps({"restored": path, **dataclasses.asdict(report)}))
+        print_line(json.dumps({"restored": path, **dataclasses.asdict(report)}))
     else:
         _print_report(path, report)
     return 0

@@ -13,6 +13,7 @@ import typer
 from pydantic import ValidationError
 
 from ..interface.atomic_store import AtomicSessionStore
+from ..printing import printable
 from ..stores.config import (
     MemoryBackend,
     RedisBackend,
@@ -21,10 +22,18 @@ from ..stores.config import (
     backend_from_url,
 )
 from ..stores.factory import StorageFactory
-from ..values.errors import BackendNotImplemented, InvalidSessionId, SessionError, SessionNotFound
+from ..values.errors import (
+    BackendNotImplemented,
+    InvalidSessionId,
+    OutcomeUnknown,
+    SessionError,
+    SessionNotFound,
+    StoreUnavailable,
+)
 from ..values.query import SessionQuery
 from ..values.session import Session
 from .console import INTERRUPTED, complain, run_on_loop
+from .file_kinds import FileKind, refuse_other_file
 
 __all__ = [
     "BAD_INPUT",
@@ -39,6 +48,7 @@ __all__ = [
     "open_store",
     "printable",
     "run_command",
+    "store_name",
     "describe_error",
 ]
 
@@ -76,6 +86,9 @@ async def open_store(url: str, *, create: bool = False) -> AsyncGenerator[Atomic
     except (BackendNotImplemented, ValueError) as error:
         message = describe_error(error) if isinstance(error, ValueError) else str(error)
         raise typer.BadParameter(message, param_hint="the store") from None
+    except SessionError as error:
+        _add_file(error, backend)
+        raise
     async with store:
         try:
             yield store
@@ -83,6 +96,21 @@ async def open_store(url: str, *, create: bool = False) -> AsyncGenerator[Atomic
             # Ctrl-C: do not wait much longer for a silent server, or for a lock of another process.
             await store.aclose(timeout=_CLOSE_TIMEOUT)
             raise
+        except (StoreUnavailable, OutcomeUnknown) as error:
+            _add_file(error, backend)
+            raise
+
+
+def _add_file(error: SessionError, backend: StorageBackend) -> None:
+    """Add which file an error is about, for `with_notes`."""
+    if isinstance(backend, SQLiteBackend):
+        error.add_note(f"the store is {backend.path}")
+
+
+def store_name(url: str) -> str:
+    """Return the file of a store, or that it is on a server: its URL may hold a password."""
+    backend = backend_from_url(url)
+    return backend.path if isinstance(backend, SQLiteBackend) else "the server"
 
 
 def describe_error(error: ValueError) -> str:
@@ -105,11 +133,21 @@ def parse_store(url: str, *, create: bool = False) -> StorageBackend:
             " name a file: sqlite:///tape.db",
             param_hint="the store",
         )
-    if isinstance(backend, SQLiteBackend) and not create and _is_missing(backend.path):
-        raise typer.BadParameter(f"the file {backend.path} does not exist", param_hint="the store")
+    if isinstance(backend, SQLiteBackend):
+        refuse_other_file(backend.path, FileKind.STORE, hint="the store")
+        if not create and _is_missing(backend.path):
+            raise typer.BadParameter(_missing(backend.path), param_hint="the store")
     if isinstance(backend, RedisBackend):
         return backend.model_copy(update={"must_exist": not create})
     return backend
+
+
+def _missing(path: str) -> str:
+    rooted = f"/{path}"
+    hint = (
+        f"; did you mean sqlite:///{rooted}, with four slashes?" if os.path.isfile(rooted) else ""
+    )
+    return f"the file {path} does not exist{hint}"
 
 
 def _is_missing(path: str) -> bool:
@@ -195,10 +233,3 @@ def _flush_or_drop_output() -> None:
 def _drop_output() -> None:
     with suppress(OSError):  # stdout is not a file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def printable(text: str) -> str:
-    """Escape control characters: recorded text must not control the terminal."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )

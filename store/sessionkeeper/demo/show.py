@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from ..printing import styled
 from ..values.frozen import FrozenDict
 from ..values.message import Frame
 from ..values.session import Session
@@ -33,10 +33,10 @@ def show_result(result: DemoResult, console: Console) -> None:
             f" now {mailbox.depth} queued, {mailbox.refused} refused"
         )
     for trouble in result.troubles:
-        console.print(f"[red]trouble[/] {escape(trouble)}")
+        console.print(styled("trouble", "red"), styled(trouble))
     for finding in result.findings:
         for fault in finding.faults:
-            console.print(f"[red]fault[/] {finding.name}: {escape(fault)}")
+            console.print(styled("fault", "red"), styled(f"{finding.name}: {fault}"))
     total = sum(finding.bytes_sent + finding.bytes_received for finding in result.findings)
     frames = result.statistics.store.frames
     if result.ok:
@@ -45,7 +45,7 @@ def show_result(result: DemoResult, console: Console) -> None:
             f" stored byte equals what the witnesses at the pipes saw ({result.seconds:.1f} s)"
         )
     else:
-        console.print(f"[red]failed[/] {escape(_verdict(result))}")
+        console.print(styled("failed", "red"), styled(_verdict(result)))
 
 
 def _verdict(result: DemoResult) -> str:
@@ -98,10 +98,10 @@ def _sessions(result: DemoResult) -> Table:
         colour = "green" if session.state is SessionState.CLOSED else "yellow"
         state = f"{session.state}: {session.failure}" if session.failure else str(session.state)
         table.add_row(
-            str(session.metadata["name"]),
-            f"[{colour}]{escape(state)}[/]",
-            escape(_name(session.client_info)),
-            escape(_name(session.server_info)),
+            styled(str(session.metadata["name"])),
+            styled(state, colour),
+            styled(_name(session.client_info)),
+            styled(_name(session.server_info)),
             str(session.frame_count),
             str(finding.bytes_sent + finding.bytes_received),
             f"{_seconds(session):.2f}",
@@ -123,9 +123,9 @@ def _frames(result: DemoResult) -> Table:
         table.add_row(
             str(frame.seq),
             arrow,
-            escape(envelope.method or f"{envelope.kind} of {envelope.request_id!r}"),
+            styled(envelope.method or f"{envelope.kind} of {envelope.request_id!r}"),
             str(len(envelope.message)),
-            escape(_preview(frame)),
+            styled(_preview(frame)),
         )
     return table
 

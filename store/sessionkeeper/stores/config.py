@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from ..values.base import Value
 from ..values.limits import LONGEST_TTL, StoreLimits
+from .url_hints import suggest_url
 
 __all__ = ["MemoryBackend", "RedisBackend", "SQLiteBackend", "StorageBackend", "backend_from_url"]
 
@@ -102,15 +103,26 @@ def backend_from_url(url: str, /) -> StorageBackend:
             raise ValueError("memory:// takes nothing after it")
         return MemoryBackend()
     if parts.scheme in REDIS_SCHEMES:
+        if not parts.netloc and parts.path.strip("/"):
+            raise ValueError(
+                f"{parts.scheme}://HOST:PORT is expected, with two slashes{_hint(url)}"
+            )
         return _redis(parts)
-    raise ValueError(f"a store URL begins with memory:, sqlite:, {':, '.join(REDIS_SCHEMES)}:")
+    known = f"that begins with memory:, sqlite:, {':, '.join(REDIS_SCHEMES)}:"
+    raise ValueError(f"a store URL is expected{_hint(url) or f', {known}'}")
+
+
+def _hint(url: str) -> str:
+    suggested = suggest_url(url, REDIS_SCHEMES)
+    return "" if suggested is None else f"; did you mean {suggested} ?"
 
 
 def _file(rest: str) -> str:
     """Read the path of a URL as it is: `urlsplit` drops an empty query, tabs and line breaks."""
     path = rest[3:]
     if not rest.startswith("///") or "?" in path or "#" in path or not path.strip("/"):
-        raise ValueError("sqlite:///file.db is expected, with three slashes")
+        hint = _hint(f"sqlite:{rest}")
+        raise ValueError(f"sqlite:///file.db is expected, with three slashes{hint}")
     try:
         return unquote(path, errors="strict")
     except UnicodeDecodeError:

@@ -23,6 +23,7 @@ from .subject import Subject
 __all__ = ["DEFAULT_TARGETS", "Target", "list_limitations", "make_subject", "parse_target"]
 
 DEFAULT_TARGETS = ("memory", "plain", "locked", "sqlite")
+_ENDINGS = (".db", ".sqlite", ".sqlite3")
 _FILES = {"sqlite": "disk", "sqlite-os": "os"}
 
 
@@ -53,6 +54,8 @@ def parse_target(text: str, /, *, new: bool = True) -> Target:
         return Target(text, text, shared=True, outlives_run=False)
     if (name := text.partition("=")[0]) in PEERS:
         return _of_peer(text, name)
+    if _looks_like_a_path(text):
+        backend_from_url(text)  # raises, and says which URL was meant
     if "://" in text:
         return _of_url(text, new=new)
     if ":" in text and any(sign in text for sign in "/@"):
@@ -116,6 +119,10 @@ def list_limitations(subject: Subject, /) -> tuple[str, ...]:
     """Return the limitations of an open subject."""
     own = subject.more_limitations if isinstance(subject, StoreSubject) else ()
     return tuple(dict.fromkeys((*subject.limitations, *own)))
+
+
+def _looks_like_a_path(text: str) -> bool:
+    return "\\" in text or text.endswith(_ENDINGS) or ("/" in text and ":" not in text)
 
 
 def _of_peer(text: str, name: str) -> Target:

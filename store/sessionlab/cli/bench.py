@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sys
@@ -13,7 +14,7 @@ from typing import Annotated
 
 import msgspec
 import typer
-from sessionkeeper.cli.console import complain
+from sessionkeeper.cli.console import complain, print_line
 
 from ..bench import (
     DEFAULT_SESSIONS,
@@ -126,8 +127,12 @@ def bench(  # noqa: PLR0917 - as typer wants them
             min=1_000, max=10_000_000, help="Maximum number of sessions and frames in --growth."
         ),
     ] = 100_000,
-    as_json: Annotated[
-        str | None, typer.Option("--json", help="Write JSON to this file; - for stdout.")
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Write the result as JSON to this file.", show_default="none"
+        ),
     ] = None,
     html: Annotated[
         Path | None,
@@ -140,11 +145,11 @@ def bench(  # noqa: PLR0917 - as typer wants them
     2 for wrong usage, 130 after Ctrl-C (which still shows the results so far).
     """
     _require_installed(loop)
-    for option, file in (("--html", html), ("--json", _file(as_json))):
+    for option, file in (("--html", html), ("--output", output)):
         if file is not None and not _writable(file):
             raise typer.BadParameter(f"{file} cannot be written", param_hint=option)
-    if html is not None and as_json is not None and html.absolute() == Path(as_json).absolute():
-        raise typer.BadParameter("these must be two different files", param_hint="--html, --json")
+    if html is not None and output is not None and html.absolute() == output.absolute():
+        raise typer.BadParameter("these must be two different files", param_hint="--html, --output")
     _refuse_unused(context, _LOAD_OPTIONS if growth else ("max_size",), growth)
     if rate is not None and callers is not None:
         raise typer.BadParameter("use only one of them", param_hint="--rate, --callers")
@@ -183,10 +188,10 @@ def bench(  # noqa: PLR0917 - as typer wants them
     with stop_on_signal() as asked:
         try:
             result = run_with_progress(plan, asked)
-            shown = _show_and_write(result, as_json, html)
+            shown = _show_and_write(result, output, html, as_json=as_json)
         except MeasurementFailed as failed:
             if failed.partial_result is not None:
-                _show_and_write(failed.partial_result, as_json, html)
+                _show_and_write(failed.partial_result, output, html, as_json=as_json)
             complain(str(failed))
             return BAD_INPUT
         except KeyboardInterrupt:
@@ -198,14 +203,16 @@ def bench(  # noqa: PLR0917 - as typer wants them
         return BAD_INPUT if not shown else LOST if has_losses(result) else 0
 
 
-def _show_and_write(result: BenchResult, as_json: str | None, html: Path | None) -> bool:
+def _show_and_write(
+    result: BenchResult, output: Path | None, html: Path | None, *, as_json: bool
+) -> bool:
     """Write the files and show the result; return whether everything succeeded.
 
     One failure does not stop the rest: measuring again takes time.
     """
     written: list[Path] = []
     failures: list[str] = []
-    for file, write in ((html, _write_page), (_file(as_json), _write_json)):
+    for file, write in ((html, _write_page), (output, _write_json)):
         try:
             if file is not None:
                 write(result, file)
@@ -213,8 +220,8 @@ def _show_and_write(result: BenchResult, as_json: str | None, html: Path | None)
         except OSError as error:
             failures.append(f"{file}: {error.strerror or error}")
     try:
-        if as_json == "-":
-            typer.echo(msgspec.json.encode(result))
+        if as_json:
+            print_line(json.dumps(msgspec.to_builtins(result)))
         else:
             from .bench_table import show_result
 
@@ -261,10 +268,6 @@ def _writable(file: Path) -> bool:
         return os.access(file if file.exists() else folder, os.W_OK)
     except OSError:  # the name is too long, or the folder is not accessible
         return False
-
-
-def _file(as_json: str | None) -> Path | None:
-    return None if as_json in (None, "-") else Path(as_json or "")
 
 
 def _parse_loads(

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from sessionkeeper.cli.progress import progress_bar
+
 from ..bench import BenchPlan, BenchResult, run_benchmark
 
 __all__ = ["StopRequest", "stop_on_signal", "run_with_progress"]
@@ -28,18 +30,10 @@ class StopRequest:
 
 def run_with_progress(plan: BenchPlan, request: StopRequest, /) -> BenchResult:
     """Measure; a stop request ends it with the results so far. Raises `MeasurementFailed`."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    terminal = Console(stderr=True)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    with Progress(
-        *columns, console=terminal, transient=True, disable=not terminal.is_terminal
-    ) as progress:
-        bar = progress.add_task("starting", total=None)
+    with progress_bar("starting", None) as bar:
 
         def tell(text: str, /, *, done: int, total: int) -> None:
-            progress.update(bar, description=text, completed=done, total=total)
+            bar.update(text, done=done, total=total)
 
         return run_benchmark(plan, tell=tell, stopping=request)
 

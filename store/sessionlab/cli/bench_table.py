@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
-from sessionkeeper.cli.stores import printable
+from rich.text import Text  # noqa: TID251 - as a type
+from sessionkeeper.printing import printable, styled
 
 from ..bench import BenchResult, Curve, Load, LoadResult, SubjectResult, describe_losses
 from ..pages.formatting import format_micros, format_rate, pluralize
@@ -50,9 +49,10 @@ def show_result(result: BenchResult, written: Sequence[Path] = ()) -> None:
     # encoding without µ.
     with console.capture() as shown:
         _show(console, result)
-    text = "".join([shown.get(), *(f"written: {file}\n" for file in written)])
+    text = "".join([shown.get(), *(f"written: {printable(str(file))}\n" for file in written)])
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    typer.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=True)
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.flush()
 
 
 def _show(console: Console, result: BenchResult) -> None:
@@ -60,14 +60,14 @@ def _show(console: Console, result: BenchResult) -> None:
     for subject in result.subjects:
         loads += [each.load for each in subject.measured if each.load not in loads]
     for load in loads:
-        console.print(Text(f"{load.mix}, {load.title}", style="italic"), soft_wrap=True)
+        console.print(styled(f"{load.mix}, {load.title}", style="italic"), soft_wrap=True)
         console.print(_table(result, load, console.width))
     for subject in result.subjects:
         if subject.growth is not None:
             for each in _growth(subject):
                 console.print(each, soft_wrap=isinstance(each, Text))
     for line in _notes(result):
-        console.print(Text(line), soft_wrap=True)
+        console.print(styled(line), soft_wrap=True)
     processes = f", {result.workers} processes per store" if result.workers > 1 else ""
     console.print(
         f"{result.seconds:.0f} s on {result.loop}{processes}; {result.machine}; "
@@ -91,12 +91,12 @@ def _table(result: BenchResult, load: Load, width: int) -> Table:
     table.add_column("stored")
     for name, cells, (words, alarm) in rows:
         shown = [
-            Text(
+            styled(
                 cells[each], style="bold" if each == "ops/s" else "dim" if each == "from to" else ""
             )
             for each in columns
         ]
-        table.add_row(Text(name), *shown, Text(words, style="bold red" if alarm else ""))
+        table.add_row(styled(name), *shown, styled(words, style="bold red" if alarm else ""))
     return table
 
 
@@ -170,7 +170,7 @@ def _growth(subject: SubjectResult) -> Iterator[Table | Text]:
         curves = [curve for curve in growth.curves if curve.over == over]
         sizes = sorted({point.size for curve in curves for point in curve.points})
         skewed = f", Zipf exponent {growth.skew:g}" if growth.skew else ""
-        yield Text(f"{printable(subject.name)}: cost by number of {over}{skewed}", style="italic")
+        yield styled(f"{printable(subject.name)}: cost by number of {over}{skewed}", style="italic")
         table = Table(box=None, padding=(0, 1))
         table.add_column("operation", no_wrap=True)
         for size in sizes:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sessionkeeper.cli.console import INTERRUPTED, complain
+from sessionkeeper.cli.console import INTERRUPTED, complain, print_line
+from sessionkeeper.cli.file_kinds import FileKind, kind_of_file
+from sessionkeeper.cli.progress import progress_bar
 
 from .. import (
     MODELS,
@@ -95,12 +97,12 @@ def check_files(  # noqa: PLR0917 - as typer wants them
             if html is not None:
                 shown += _pictures(checked)
             if as_json:
-                typer.echo(_as_json(checked))
+                print_line(_as_json(checked))
             else:
-                typer.echo(_summary(checked))
+                print_line(_summary(checked))
                 if verbose:
                     for line in _explanation(checked):
-                        typer.echo(f"  {line}")
+                        print_line(f"  {line}")
         if html is not None:
             _write_page(shown, html)
     except KeyboardInterrupt:
@@ -121,16 +123,11 @@ def _checked(
     quick: bool,
 ) -> Iterator[_Checked | None]:
     """Check each file; yield None for a file that is not a history, after an error message."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    terminal = Console(stderr=True)
-    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
-        bar = progress.add_task("checking", total=len(files))
+    with progress_bar("checking", len(files)) as bar:
         for file in files:
-            progress.update(bar, description=file.name)
+            bar.update(file.name)
             yield _check_file(file, format, model, timeout, quick=quick)
-            progress.advance(bar)
+            bar.advance()
 
 
 def _check_file(
@@ -142,6 +139,10 @@ def _check_file(
     quick: bool,
 ) -> _Checked | None:
     begun = time.perf_counter()
+    kind = kind_of_file(file)
+    if format is None and kind is not None and kind is not FileKind.HISTORY:
+        complain(f"{file} is {kind.describe(str(file))}")
+        return None
     try:
         history = read_history(file, format=format)
         judge = find_model(model or history.header.model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -14,7 +15,8 @@ from typing import Annotated, cast
 
 import msgspec
 import typer
-from sessionkeeper.cli.console import INTERRUPTED, complain, run_on_loop
+from sessionkeeper.cli.console import INTERRUPTED, complain, print_line, run_on_loop
+from sessionkeeper.cli.progress import progress_bar
 from sessionkeeper.values.errors import SessionError
 
 from ..designs import (
@@ -126,13 +128,13 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
             **cast("dict[str, object]", msgspec.to_builtins(comparison)),
             "unexpected": surprises,
         }
-        typer.echo(msgspec.json.encode(shown))
+        print_line(json.dumps(shown))
     else:
         from .compare_table import show_comparison
 
         show_comparison(comparison, surprises)
         if html is not None:
-            typer.echo(f"written: {html}")
+            print_line(f"written: {html}")
     return NOT_AS_EXPECTED if surprises else 0
 
 
@@ -163,18 +165,14 @@ def _compare_with_progress(
     leave: Callable[[], None],
 ) -> Comparison:
     """Run with a progress bar that names the current step; clean up if interrupted."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    terminal = Console(stderr=True)
-    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
-        bar = progress.add_task("comparing", total=len(designs) * len(COLUMNS))
+    with progress_bar("comparing", len(designs) * len(COLUMNS)) as bar:
 
         def tell(step: str) -> None:
-            progress.update(bar, description=step, advance=1)
+            bar.update(step)
+            bar.advance()
 
         def restore() -> None:
-            progress.stop()
+            bar.stop()
             leave()
 
         with _exit_on_interrupt(restore):

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
+from rich.text import Text  # noqa: TID251 - as a type
+from sessionkeeper.printing import styled
 
 from ..designs import Cell, CellVerdict, Comparison, Row
 
@@ -34,13 +35,14 @@ def show_comparison(comparison: Comparison, unexpected: Sequence[str]) -> None:
     for row in comparison.rows:
         for cell in row.cells:
             if cell.picture is not None:
-                console.print(Text("\n").join(_describe_violation(row, cell)), soft_wrap=True)
+                for line in _describe_violation(row, cell):
+                    console.print(line, soft_wrap=True)
     histories = sum(cell.histories for row in comparison.rows for cell in row.cells)
     console.print(f"{histories:,} histories in {comparison.seconds:.1f} s")
     if any(cell.how == "stress" for row in comparison.rows for cell in row.cells):
         console.print("* run on real event loops, because it cannot be explored: weaker evidence")
     for sentence in unexpected:
-        console.print(Text(f"not as expected: {sentence}", style="red"), soft_wrap=True)
+        console.print(styled(f"not as expected: {sentence}", "red"), soft_wrap=True)
     if not unexpected:
         console.print("everything is as expected")
 
@@ -55,7 +57,7 @@ def _matrix(comparison: Comparison, width: int) -> Iterator[Table]:
             table.add_column(name, no_wrap=True)
         for row in comparison.rows:
             cells = (_format_cell(cell) for cell in row.cells[start : start + many])
-            table.add_row(Text(row.design, no_wrap=True), *cells)
+            table.add_row(styled(row.design), *cells)
         yield table
 
 
@@ -64,7 +66,7 @@ def _format_cell(cell: Cell) -> Text:
     runs = ""
     if cell.how in _MARKS and cell.verdict is not CellVerdict.NOT_OFFERED:
         runs = f"{_MARKS[cell.how]} {cell.histories:,}"
-    return Text(f"{glyph} {cell.verdict.value}{runs}", style=style)
+    return styled(f"{glyph} {cell.verdict.value}{runs}", style=style)
 
 
 def _describe_violation(row: Row, cell: Cell) -> Iterator[Text]:
@@ -74,11 +76,11 @@ def _describe_violation(row: Row, cell: Cell) -> Iterator[Text]:
     one, many = ("kill", "kills") if cell.how == "killed" else ("history", "histories")
     after = f"{cell.histories:,} {one if cell.histories == 1 else many}"
     yield Text.assemble(
-        (f"{row.design}, {cell.workload}: ", "bold"),
-        (picture.anomaly, "bold red"),
+        styled(f"{row.design}, {cell.workload}: ", "bold"),
+        styled(picture.anomaly, "bold red"),
         f" after {after}",
     )
-    yield Text(f"  {' '.join(picture.why.split())}")
+    yield styled(f"  {' '.join(picture.why.split())}")
     if picture.token is not None:
         call = f'replay_cell("{row.design}", "{cell.workload}", "{picture.token}")'
-        yield Text(f"  sessionlab.designs.{call}", style="dim")
+        yield styled(f"  sessionlab.designs.{call}", "dim")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from sessionkeeper.printing import printable
+
 __all__ = ["clip", "pluralize", "format_micros", "format_rate", "make_visible", "width_of"]
 
 _WIDE = frozenset("WF")
@@ -17,7 +19,7 @@ def make_visible(text: str, /, limit: int = 400) -> str:
 
     A text longer than `limit` is cut, with the number of missing characters.
     """
-    shown = "".join(_escape_control(character) for character in text[:limit])
+    shown = printable(text[:limit])
     missing = len(text) - limit
     return shown if missing <= 0 else f"{shown}… ({missing:,} more)"
 
@@ -65,7 +67,3 @@ def format_micros(us: float, /) -> str:
 
 def _three(number: float) -> str:
     return f"{number:.0f}" if number >= 99.95 else f"{number:.3g}"
-
-
-def _escape_control(character: str) -> str:
-    return character if character.isprintable() else repr(character)[1:-1]
