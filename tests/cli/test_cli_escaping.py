@@ -72,7 +72,7 @@ def test_what_python_writes_itself_is_escaped(tmp_path: Path) -> None:
     """A traceback, a warning, a log."""
     with (tmp_path / "written").open("w+", encoding="utf-8") as file:
         stream = PrintableStream(file)
-        print("first\x1b[2J\n\tsecond\u202e", file=stream)  # type: ignore[call-overload]  # a stream
+        print("first\x1b[2J\n\tsecond\u202e", file=stream)
         stream.writelines(["third\x9b\n"])
         stream.flush()
         file.seek(0)
@@ -138,6 +138,10 @@ def _stores() -> list[str]:
     ]
 
 
+def _a_store(store: str) -> list[list[str]]:
+    return [[store], [store, HOSTILE]]
+
+
 def _all(command: str) -> list[list[str]]:
     """Return command lines with hostile words for a command: known ones where it is known."""
     history = [f"{name}{FOR_A_FILE[:40]}" for name in ("illegal", "name", "model")]
@@ -176,7 +180,7 @@ def _all(command: str) -> list[list[str]]:
             ["--output", f"{FOR_A_FILE}/x"],
         ],
     }
-    lines = known.get(command, lambda store: [[store], [store, HOSTILE]])
+    lines = known.get(command, _a_store)
     found = [line for store in _stores() for line in lines(store)]
     plain = [line for line in found if "--json" not in line and "--" not in line]
     return [[HOSTILE], [f"--{HOSTILE}"], *found, *(["--json", *line] for line in plain)]
