@@ -24,6 +24,7 @@ from ...values.errors import (
 )
 from ...values.message import Frame, MessageEnvelope
 from ...values.session import STORE_FIELDS, Session
+from .principal_filter import PrincipalFilter
 from .session_index import SessionEntry
 
 __all__ = ["add_one", "get_or_create", "look", "modify", "read"]
@@ -119,7 +120,8 @@ async def look(
 ) -> LogPage:
     """Look for frames as a watcher does; the number is that of the session watched so far.
 
-    The proof is of the frame they come after, as it was read. Raises `LogReplaced`.
+    The proof is of the frame they come after, as it was read. Raises `LogReplaced`, and
+    `SessionNotFound` where the session watched is another principal's by now.
     """
     try:
         session = await store.get_session(session_id)
@@ -131,7 +133,8 @@ async def look(
         wanted = session.last_seq > start
         frames = await read(store, session_id, start, limit + 1) if wanted else []
     except SessionNotFound:
-        if number is None:
+        hidden = isinstance(store, PrincipalFilter) and store.hides(session_id)
+        if number is None or (hidden and known(session_id).number == number):
             raise
         return LogPage(number, (), over=True)
     before: Proof = None

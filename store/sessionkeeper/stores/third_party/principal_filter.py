@@ -18,6 +18,11 @@ class PrincipalFilter(SessionStore):
     def __init__(self, inner: SessionStore, principal: str) -> None:
         self._inner = inner
         self._principal = principal
+        self._hidden: set[str] = set()
+
+    def hides(self, session_id: str, /) -> bool:
+        """Tell whether this operation found a session of this id that is another principal's."""
+        return session_id in self._hidden
 
     async def create_session(self, session: Session, /) -> Session:
         return await self._inner.create_session(session)
@@ -74,5 +79,6 @@ class PrincipalFilter(SessionStore):
 
     def _seen(self, session: Session) -> Session:
         if session.principal != self._principal:
+            self._hidden.add(session.id)
             raise SessionNotFound(session.id)
         return session
