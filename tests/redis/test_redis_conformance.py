@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from itertools import count
 
 import pytest
+from redis_backup import back_up_keys
 from redis_cluster import SharedClusters
 from redis_engines import usual_engine
 from redis_fleet import Fleet
 from redis_rights import few
 from redis_server import RedisServer
 from redis_watchdog import Watchdog
-from sessionkeeper import AtomicSessionStore, Clock, RedisSessionStore, StoreLimits
-from sessionlab.conformance import AtomicSessionStoreConformance
+from sessionkeeper import (
+    AtomicSessionStore,
+    Clock,
+    RedisSessionStore,
+    SessionStore,
+    StoreLimits,
+)
+from sessionlab.conformance import AtomicSessionStoreConformance, Restore
 
 _STORES = count(1)
 
@@ -22,6 +30,7 @@ class RedisKit(AtomicSessionStoreConformance):
     """Every store has a prefix of its own."""
 
     url: str
+    server: RedisServer
 
     def make_store(
         self, *, limits: StoreLimits | None = None, clock: Clock | None = None
@@ -29,8 +38,16 @@ class RedisKit(AtomicSessionStoreConformance):
         self.prefix = f"kit-{next(_STORES)}"
         return RedisSessionStore(self.url, prefix=self.prefix, limits=limits, clock=clock)
 
-    def reopen_store(self, store: AtomicSessionStore) -> AtomicSessionStore:
+    def reopen_store(self, store: SessionStore) -> SessionStore:
         return RedisSessionStore(self.url, prefix=self.prefix)
+
+    async def back_up(self, store: AtomicSessionStore) -> Restore:
+        restore_keys = await asyncio.to_thread(back_up_keys, self.server, self.prefix)
+
+        async def restore() -> None:
+            await asyncio.to_thread(restore_keys)
+
+        return restore
 
 
 @pytest.mark.parametrize("engine", ["valkey"], indirect=True)
@@ -39,11 +56,13 @@ class TestValkeyStore(RedisKit):
 
     @pytest.fixture(autouse=True)
     def _server(self, server: RedisServer) -> None:
-        self.url = server.url
+        self.url, self.server = server.url, server
 
 
 class TestClusterWithOneBucket(RedisKit):
     """On a cluster, where a store that is one bucket keeps the whole contract."""
+
+    refuses = frozenset({"backups"})  # they are tried on one server
 
     @pytest.fixture(autouse=True)
     def _cluster(self, shared_clusters: SharedClusters) -> None:
@@ -56,6 +75,9 @@ class TestClusterWithOneBucket(RedisKit):
         return RedisSessionStore(
             self.url, prefix=self.prefix, buckets=1, limits=limits, clock=clock
         )
+
+    async def back_up(self, store: AtomicSessionStore) -> Restore:
+        raise NotImplementedError("the nodes of a cluster are not put back together")
 
 
 @pytest.fixture(scope="module")
@@ -73,4 +95,4 @@ class TestRedisStoreOverTlsWithFewRights(RedisKit):
 
     @pytest.fixture(autouse=True)
     def _server(self, guarded: RedisServer) -> None:
-        self.url = few(guarded, "kit-*")
+        self.url, self.server = few(guarded, "kit-*"), guarded

@@ -15,7 +15,12 @@ pytest.register_assert_rewrite(
     *(f"{__name__}.{each.name}" for each in pkgutil.iter_modules(__path__))
 )
 
-from .kit import REFUSABLE  # noqa: E402
+from .kit import REFUSABLE, Restore  # noqa: E402
 from .suites import AtomicSessionStoreConformance, SessionStoreConformance  # noqa: E402
 
-__all__ = ["REFUSABLE", "AtomicSessionStoreConformance", "SessionStoreConformance"]
+__all__ = [
+    "REFUSABLE",
+    "AtomicSessionStoreConformance",
+    "Restore",
+    "SessionStoreConformance",
+]

@@ -2,48 +2,130 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from inspect import isawaitable
+from typing import Any
+
 import pytest
 from sessionkeeper.interface.atomic_store import AtomicSessionStore
-from sessionkeeper.values.errors import RevisionConflict
+from sessionkeeper.interface.session_store import SessionStore
+from sessionkeeper.values.errors import RevisionConflict, SessionClosed
 from sessionkeeper.values.guarantees import Durability
 
-from .kit import AtomicStoreKit
-from .samples import held, new, note, tagged
+from .kit import SEVERAL, StoreKit
+from .promise import declared
+from .samples import become, held, new, note, rich, tagged
 
-__all__ = ["DurabilityConformance"]
+__all__ = ["AtomicDurabilityConformance", "DurabilityConformance"]
 
 
-class DurabilityConformance(AtomicStoreKit):
-    def reopen_store(self, store: AtomicSessionStore) -> AtomicSessionStore:
-        """Return another store, not yet open, on the data of a closed one. Write this method.
+class ReopeningKit(StoreKit):
+    """Tests of a store that is closed and opened again on the same data."""
 
-        Needed where `guarantees.durability` is `os`, `disk` or `server`.
+    @asynccontextmanager
+    async def reopened(self, store: SessionStore) -> AsyncGenerator[Any]:
+        """Close a store and open another one on its data.
+
+        Skips the test where nothing is declared to survive and no `reopen_store` is written.
         """
-        raise NotImplementedError(
-            f"{type(store).__name__} declares durability {store.guarantees.durability}: "
-            "write `reopen_store`, so that it can be seen"
-        )
+        level = declared(store).durability
+        written = type(self).reopen_store is not StoreKit.reopen_store
+        if level in (Durability.MEMORY, Durability.INNER) and not written:
+            pytest.skip(
+                f"{type(store).__name__} declares durability {level}, and no `reopen_store` is"
+                " written"
+            )
+        old: Any = store
+        if hasattr(old, "aclose"):
+            await old.aclose()
+        made = self.reopen_store(store)
+        again: Any = await made if isawaitable(made) else made
+        if isinstance(again, AbstractAsyncContextManager):
+            async with again:
+                yield again
+        else:
+            yield again
 
-    async def test_acknowledged_writes_survive_reopening(self, store: AtomicSessionStore) -> None:
+
+class DurabilityConformance(ReopeningKit):
+    async def test_acknowledged_writes_survive_reopening(self, store: SessionStore) -> None:
         """An acknowledged write survives what `durability` names, and so it survives closing."""
-        level = store.guarantees.durability
-        if level in (Durability.MEMORY, Durability.INNER):
-            pytest.skip(f"{type(store).__name__}.guarantees.durability is {level}")
         for key in ("a", "gone", "b"):
             await store.create_session(new(key, metadata={"n": 1}, principal="p"))
             await store.add_frame(note(1, key))
-        old = await store.get_session("a")
-        await store.update_session(tagged(old, "x"))
+        await store.update_session(tagged(await store.get_session("a"), "x"))
         await store.add_frame(note(2, "a"))
         await store.delete_frames("b")
         await store.delete_session("gone")
         before = await held(store)
-        await store.aclose()
-        async with self.reopen_store(store) as again:
+        async with self.reopened(store) as again:
             assert await held(again) == before
+            assert await again.count_sessions() == 2
+            assert [await again.count_frames(key) for key in "ab"] == [2, 0]
+            await again.create_session(new("gone"))
+            assert await again.get_frames("gone") == [], "frames of a deleted session came back"
+
+    async def test_numbers_go_on_after_reopening(self, store: SessionStore) -> None:
+        """No number of a frame and no revision is used again, also not by a store opened later."""
+        created = await store.create_session(new())
+        for n in (1, 2, 3):
+            await store.add_frame(note(n))
+        await store.delete_frames("a")
+        await store.create_session(new("gone"))
+        newest = await store.update_session(tagged(await store.get_session("gone"), "x"))
+        await store.delete_session("gone")
+        async with self.reopened(store) as again:
+            assert await again.add_frame(note(4)) == 4, "the number of a frame was used again"
+            later = await again.create_session(new("gone"))
+            assert later.revision > newest.revision, "a revision was used again"
+            await again.update_session(tagged(await again.get_session("a"), "y"))
             with pytest.raises(RevisionConflict):
-                await again.update_session(old)
-            assert await again.add_frame(note(2, "b")) == 2, "a number was used again"
-            newest = await again.create_session(new("gone"))
-            assert newest.revision > max(each.revision for each in before[0])
-            assert await again.get_frames("gone") == []
+                await again.update_session(created)
+
+    async def test_every_field_survives_reopening(self, store: SessionStore) -> None:
+        """A session and its messages come back as they were, to the byte, in their order."""
+        for key in ("z", "a", "m"):
+            await store.create_session(rich(key))
+        messages = [note(n, "a", size=60 + n) for n in range(5)]
+        for message in messages:
+            await store.add_frame(message)
+        await store.update_session(become("closed")(await store.get_session("z")))
+        before = await held(store)
+        async with self.reopened(store) as again:
+            after = await held(again)
+            assert [each.id for each in after[0]] == ["z", "a", "m"]
+            assert after == before
+            assert [each.message for each in after[1]["a"]] == [each.message for each in messages]
+            with pytest.raises(SessionClosed):
+                await again.add_frame(note(9, "z"))
+            assert await held(again) == before
+
+
+class AtomicDurabilityConformance(ReopeningKit):
+    async def test_every_kind_of_write_survives_reopening(self, store: AtomicSessionStore) -> None:
+        """What any method has acknowledged survives closing."""
+        for key in "abcde":
+            await store.create_session(new(key, state="active"))
+            for n in (1, 2, 3):
+                await store.add_frame(note(n, key))
+        refuses = {*self.refuses}
+        if "modify_session" not in refuses:
+            await store.modify_session("a", lambda session: tagged(session, "modified"))
+        if not refuses & {"add_frames", SEVERAL}:
+            await store.add_frames("b", [note(4, "b"), note(5, "b")], change=become("closed"))
+        if "trim_frames" not in refuses:
+            await store.trim_frames("c", up_to=2)
+        if "update_sessions_batch" not in refuses:
+            both = [await store.get_session(key) for key in "cd"]
+            await store.update_sessions_batch([tagged(each, "batch") for each in both])
+        if "get_or_create_session" not in refuses:
+            await store.get_or_create_session(new("f"))
+        if "purge_sessions" not in refuses:
+            await store.update_session(become("failed")(await store.get_session("e")))
+            await store.purge_sessions(ended_for=0, limit=1)
+        if "expire_sessions" not in refuses:
+            await store.expire_sessions(idle=0, limit=2)
+        before = await held(store)
+        async with self.reopened(store) as again:
+            assert await held(again) == before

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import pytest_asyncio
 from sessionkeeper.interface.atomic_store import AtomicSessionStore
@@ -12,11 +12,15 @@ from sessionkeeper.interface.session_store import SessionStore
 from sessionkeeper.values.clock import Clock
 from sessionkeeper.values.limits import StoreLimits
 
-from .promise import Kit, Level, held_to_its_promise
+from .promise import Kit, Level, declared, held_to_its_promise
 
-__all__ = ["REFUSABLE", "AtomicStoreKit", "StoreKit"]
+__all__ = ["REFUSABLE", "AtomicStoreKit", "Restore", "StoreKit"]
 
 SEVERAL = "add_frames of several"
+BACKUPS = "backups"
+
+Restore: TypeAlias = Callable[[], Awaitable[None]]
+"""Puts the data of an open store back to what they were when it was made."""
 
 REFUSABLE = frozenset(
     {
@@ -25,12 +29,13 @@ REFUSABLE = frozenset(
         *("add_frames", SEVERAL, "read_frames", "trim_frames"),
         *("find_sessions", "expire_sessions", "purge_sessions", "watch_frames"),
         *("statistics", "subscribe", "for_principal"),
-        *("limits", "clock"),
+        *("limits", "clock", BACKUPS),
     }
 )
 """What the `refuses` of a test class may name: the methods that are more than the ten.
 
-`limits` and `clock` are what `make_store` may refuse; `add_frames of several` is more than one.
+`limits` and `clock` are what `make_store` may refuse; `add_frames of several` is more than one;
+`backups` says that no test can put old data beneath an open store (`back_up`).
 """
 
 
@@ -62,6 +67,19 @@ class StoreKit(Kit):
         """
         raise NotImplementedError("give the kit a store: write `make_store` or the fixture `store`")
 
+    def reopen_store(self, store: SessionStore) -> SessionStore | Awaitable[SessionStore]:
+        """Return another store on the data of `store`. Write this method, or a coroutine function.
+
+        The kit has closed `store` before, if it has an `aclose`; otherwise it is closed here. What
+        is returned is entered with `async with`, if it can be. Needed where
+        `guarantees.durability` is `os`, `disk` or `server`; with any other store that has this
+        method, what it keeps is tested all the same.
+        """
+        raise NotImplementedError(
+            f"{type(store).__name__} declares durability {declared(store).durability}: "
+            "write `reopen_store`, so that it can be seen"
+        )
+
     @pytest_asyncio.fixture(loop_scope="function")
     async def store(self) -> AsyncIterator[SessionStore]:
         """A new, empty, open store. Define your own fixture where `make_store` is not enough."""
@@ -75,6 +93,17 @@ class StoreKit(Kit):
 
 class AtomicStoreKit(StoreKit):
     """The same for stores that can be opened, limited, and given a clock."""
+
+    async def back_up(self, store: AtomicSessionStore) -> Restore:
+        """Copy the data of an open store; return what puts the copy back beneath it.
+
+        As a restored file does, or a server that lost what it had not saved. Write this method
+        where `guarantees.durability` is `os`, `disk` or `server` and the store can be watched, or
+        declare that it `refuses` "backups".
+        """
+        raise NotImplementedError(
+            f"{type(store).__name__} can be watched, and its data can be replaced: write `back_up`"
+        )
 
     @asynccontextmanager
     async def made(

@@ -13,7 +13,7 @@ from sessionkeeper.values.events import SessionEvent
 from sessionkeeper.values.limits import StoreLimits
 from sessionkeeper.values.query import SessionQuery
 
-from .kit import REFUSABLE, SEVERAL, AtomicStoreKit
+from .kit import BACKUPS, REFUSABLE, SEVERAL, AtomicStoreKit
 from .samples import held, new, note
 
 __all__ = ["RefusalsConformance"]
@@ -57,6 +57,8 @@ class RefusalsConformance(AtomicStoreKit):
                     self.make_store(limits=StoreLimits())
                 elif method == "clock":
                     self.make_store(clock=Clock())
+                elif method == BACKUPS:
+                    await self.back_up(store)
                 else:
                     await CALLS[method](store)
                 pytest.fail(f"{method} is declared as refused, and works: test it")

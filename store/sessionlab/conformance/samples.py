@@ -11,6 +11,7 @@ from sessionkeeper.values.clock import Clock
 from sessionkeeper.values.message import MessageEnvelope
 from sessionkeeper.values.session import CALLER_FIELDS, Session
 from sessionkeeper.values.states import SessionState
+from sessionkeeper.values.version import VersionState
 
 __all__ = [
     "FakeClock",
@@ -23,6 +24,7 @@ __all__ = [
     "new",
     "note",
     "numbers",
+    "rich",
     "tagged",
     "turns",
 ]
@@ -35,6 +37,22 @@ Held = tuple[list[Session], dict[str, list[MessageEnvelope]]]
 def new(id: str = "a", **fields: object) -> Session:
     """A session to be created."""
     return Session.new(transport_type="stdio", id=id, **fields)
+
+
+def rich(id: str = "a") -> Session:
+    """A session with a value in every field that a caller sets."""
+    return new(
+        id,
+        state="active",
+        failure="none yet",
+        principal="somebody",
+        client_info={"name": "client", "version": "1"},
+        server_info={"name": "server", "deep": [1, {"two": [None, True, 2.5, "drei"]}]},
+        version_state=VersionState(requested="2025-06-18", negotiated="2025-11-25"),
+        tags={"x", "é"},
+        metadata={"n": 1, "nested": {"list": [[1], {"": 2}, "\u2028\U0001f600"]}, "": None},
+        upstream_session_id="up/1",
+    )
 
 
 def note(n: int = 0, id: str = "a", *, size: int = 0) -> MessageEnvelope:

@@ -19,7 +19,7 @@ from sessionkeeper.values.states import SessionState
 from sessionkeeper.values.version import VersionState
 
 from .kit import StoreKit
-from .samples import become, callers_part, held, new, note, numbers, tagged
+from .samples import become, callers_part, held, new, note, numbers, rich, tagged
 
 __all__ = ["SessionsConformance"]
 
@@ -32,22 +32,6 @@ STORES = {
     "frame_count": 7,
     "last_seq": 9,
 }
-
-
-def rich(id: str = "a") -> Session:
-    """A session with a value in every field that a caller sets."""
-    return new(
-        id,
-        state="active",
-        failure="none yet",
-        principal="somebody",
-        client_info={"name": "client", "version": "1"},
-        server_info={"name": "server", "deep": [1, {"two": [None, True, 2.5, "drei"]}]},
-        version_state=VersionState(requested="2025-06-18", negotiated="2025-11-25"),
-        tags={"x", "é"},
-        metadata={"n": 1, "nested": {"list": [[1], {"": 2}, "\u2028\U0001f600"]}, "": None},
-        upstream_session_id="up/1",
-    )
 
 
 class SessionsConformance(StoreKit):

@@ -8,9 +8,10 @@ from .batches import BatchesConformance
 from .cancellation import AtomicCancellationConformance, CancellationConformance
 from .changes import ChangesConformance
 from .closing import ClosingConformance
+from .concealment import ConcealmentConformance
 from .concurrency import ConcurrencyConformance
 from .counting import CountingConformance
-from .durability import DurabilityConformance
+from .durability import AtomicDurabilityConformance, DurabilityConformance
 from .errors import AtomicErrorsConformance, ErrorsConformance
 from .events import EventsConformance
 from .expiry import ExpiryConformance
@@ -23,7 +24,11 @@ from .principals import PrincipalsConformance
 from .racing import RacingConformance
 from .reading import ReadingConformance
 from .refusals import RefusalsConformance
+from .removing import RemovingConformance, TrimmingConformance
+from .replaced_logs import ReplacedLogsConformance
 from .sessions import SessionsConformance
+from .sweeping import SweepingConformance
+from .waking import WakingConformance
 from .watching import WatchingConformance
 
 __all__ = ["AtomicSessionStoreConformance", "SessionStoreConformance"]
@@ -38,6 +43,8 @@ class SessionStoreConformance(
     ConcurrencyConformance,
     HistoriesConformance,
     CancellationConformance,
+    RemovingConformance,
+    DurabilityConformance,
 ):
     """The contract of the ten methods; inherit from it and give it a store.
 
@@ -60,12 +67,17 @@ class AtomicSessionStoreConformance(
     LimitsConformance,
     ExpiryConformance,
     FindingConformance,
+    TrimmingConformance,
+    SweepingConformance,
     WatchingConformance,
+    WakingConformance,
+    ReplacedLogsConformance,
     PrincipalsConformance,
+    ConcealmentConformance,
     EventsConformance,
     CountingConformance,
     ClosingConformance,
-    DurabilityConformance,
+    AtomicDurabilityConformance,
     RefusalsConformance,
 ):
     """The whole contract of an `AtomicSessionStore`, at the level its `guarantees` declare.

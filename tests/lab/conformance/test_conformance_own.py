@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -12,10 +15,19 @@ from sessionkeeper import (
     Clock,
     LockedSessionStore,
     PlainSessionStore,
+    SessionStore,
     SQLiteSessionStore,
     StoreLimits,
 )
-from sessionlab.conformance import AtomicSessionStoreConformance
+from sessionlab.conformance import AtomicSessionStoreConformance, Restore
+
+from tests.lab.conformance.memory_backup import back_up_memory
+
+
+def copy(source: Path, target: Path) -> None:
+    """Have SQLite copy a database into another, which may be in use."""
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
+        one.backup(other)
 
 
 class TestActor(AtomicSessionStoreConformance):
@@ -30,6 +42,9 @@ class TestPlain(AtomicSessionStoreConformance):
         self, *, limits: StoreLimits | None = None, clock: Clock | None = None
     ) -> AtomicSessionStore:
         return PlainSessionStore(limits=limits, clock=clock)
+
+    async def back_up(self, store: AtomicSessionStore) -> Restore:
+        return back_up_memory(store)
 
 
 class TestLocked(AtomicSessionStoreConformance):
@@ -52,5 +67,14 @@ class TestSQLite(AtomicSessionStoreConformance):
         self.file = self.folder / f"store-{next(self.files)}.db"
         return SQLiteSessionStore(self.file, durability="os", limits=limits, clock=clock)
 
-    def reopen_store(self, store: AtomicSessionStore) -> AtomicSessionStore:
+    def reopen_store(self, store: SessionStore) -> SessionStore:
         return SQLiteSessionStore(self.file, durability="os")
+
+    async def back_up(self, store: AtomicSessionStore) -> Restore:
+        backup = self.file.with_suffix(".backup")
+        await asyncio.to_thread(copy, self.file, backup)
+
+        async def restore() -> None:
+            await asyncio.to_thread(copy, backup, self.file)
+
+        return restore
