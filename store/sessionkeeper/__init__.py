@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         InvalidSessionId,
         InvalidTransition,
         JsonValue,
+        Lease,
         LimitExceeded,
         Listener,
         LogReplaced,
@@ -107,6 +108,7 @@ if TYPE_CHECKING:
         VersionState,
         checked_id,
         freeze,
+        lease_of,
         new_session_id,
         thaw,
     )
@@ -174,6 +176,7 @@ __all__ = [
     "Gap",
     "HttpDelivery",
     "JsonValue",
+    "Lease",
     "MessageContext",
     "MessageEnvelope",
     "MessageKind",
@@ -190,6 +193,7 @@ __all__ = [
     "VersionState",
     "checked_id",
     "freeze",
+    "lease_of",
     "new_session_id",
     "thaw",
     # errors

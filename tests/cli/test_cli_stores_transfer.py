@@ -231,8 +231,8 @@ def test_what_was_imported_and_purged_is_counted_for_programs(
     stopped = counted("import", url, str(file), code=2)
     assert stopped == {"imported": 0, "skipped": 0, "problem": stopped["problem"]}
     assert "exists already" in str(stopped["problem"])
-    assert counted("purge", url, "--older-than", "0s") == {"purged": 3}
-    assert counted("purge", url, "--older-than", "0s", code=1) == {"purged": 0}
+    assert counted("purge", url, "--older-than", "0s") == {"ended": 0, "purged": 3}
+    assert counted("purge", url, "--older-than", "0s", code=1) == {"ended": 0, "purged": 0}
 
 
 @pytest.mark.parametrize(

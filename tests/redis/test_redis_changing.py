@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from redis_fleet import Fleet
 from redis_operations import counted, note, session
 from redis_server import RedisServer
-from sessionkeeper import FramesFull, RedisSessionStore, Session, StoreLimits
+from sessionkeeper import FramesFull, RedisSessionStore, Session, StoreLimits, lease_of
 from sessionkeeper.backends.redis.delivery.writer_log import WriterLog
 from sessionkeeper.backends.redis.plans import optimistic_change
 from sessionkeeper.interface.atomic_store import Change
+from sessionkeeper.leases import own_lease
+from sessionkeeper.values.lease import with_lease
+
+from tests.support.sessions import FakeClock
 
 pytestmark = pytest.mark.parametrize("engine", ["valkey"], indirect=True)
 TIMES = 20
@@ -110,3 +115,24 @@ def ran(server: RedisServer) -> int:
     """How many scripts the server has run."""
     stats: Any = server.say("INFO", "commandstats")
     return int(stats["cmdstat_evalsha"]["calls"])
+
+
+async def test_a_heartbeat_is_no_activity(server: RedisServer, key_prefix: str) -> None:
+    """Its script leaves the time of the last activity and the order of expiry as they are."""
+    clock = FakeClock()
+    lease = own_lease()
+    later = lease.renewed(lease.seen + timedelta(seconds=8))
+    name = key_prefix.rstrip(":")
+    async with RedisSessionStore(server.url, prefix=name, clock=clock.as_clock()) as store:
+        for id_ in "ab":
+            session = with_lease(Session.new(transport_type="stdio", id=id_), lease)
+            created = await store.create_session(session)
+        clock.advance(8)
+        beaten = await store.modify_session("a", lambda each: with_lease(each, later))
+        assert beaten == await store.get_session("a")
+        assert lease_of(beaten) == later
+        assert beaten.last_activity == created.last_activity
+        tagged = {"tags": {"x"}}
+        await store.modify_session("b", lambda s: with_lease(s, later).model_copy(update=tagged))
+        clock.advance(2)
+        assert [each.id for each in await store.expire_sessions(idle=10)] == ["a"]

@@ -46,6 +46,7 @@ INTERNAL_NAMES = {
         "encode_message",
         "nests_deeper",
     ),
+    *("LEASE_KEY", "is_heartbeat", "with_lease", "without_lease"),
     *("Picklable", "read_heads", "validate_message", "Tag", "Text", "not_one_string", "short_id"),
     *("NOT_JSON", "NOT_UTF8", "REPEATED_NAME", "TOO_DEEP", "is_batch"),
     *("GAP", "JSON", "KEPT_BYTES", "as_text", "classify"),

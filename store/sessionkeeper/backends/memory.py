@@ -86,6 +86,9 @@ class MemoryTables(Tables):
             self._by_age.remove(row)
             self._ended.insert(row)
 
+    def keep(self, row: SessionRow, /) -> None:
+        """Do nothing: the row is the one that is held."""
+
     def remove(self, row: SessionRow, /) -> None:
         """Forget the row and its log; O(1), and freeing the log O(frames)."""
         del self._rows[row.id]

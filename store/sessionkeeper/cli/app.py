@@ -34,7 +34,9 @@ _OWN = {
     "export": "export_import",
     "import": "export_import",
     "copy": "copy",
-    "purge": "export_import",
+    "end": "removal",
+    "rm": "removal",
+    "purge": "removal",
     "restore": "restore",
 }
 """The module of each command of this package, in the order of the help."""
@@ -44,7 +46,7 @@ _SETTINGS: dict[str, dict[str, object]] = {
     # Options after the server's command belong to the server.
     "record": {"allow_interspersed_args": False, "ignore_unknown_options": False}
 }
-_ID_COMMANDS = frozenset({"show", "tail", "export"})
+_ID_COMMANDS = frozenset({"show", "tail", "export", "end", "rm"})
 _UNHEARD = logging.NullHandler()
 
 

@@ -1,15 +1,13 @@
-"""`sessionkeeper export`, `import` and `purge`: write, read and delete sessions of a store."""
+"""`sessionkeeper export` and `import`: write and read sessions of a store."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import re
 import sys
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -32,7 +30,6 @@ from .file_kinds import FileKind, refuse_other_file
 from .progress import progress
 from .stores import (
     BAD_INPUT,
-    NOTHING,
     AsJson,
     StoreUrl,
     find_session,
@@ -41,11 +38,9 @@ from .stores import (
     with_notes,
 )
 
-__all__ = ["export_sessions", "import_sessions", "purge"]
+__all__ = ["export_sessions", "import_sessions"]
 
 _PAGE = 1_000
-_PURGED = 100
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def export_sessions(
@@ -80,41 +75,6 @@ def import_sessions(
     sessions before it are imported; the session at fault is not, not even in part.
     """
     return run_command(_import(store, file, skip_existing=skip_existing, as_json=as_json))
-
-
-def purge(
-    store: StoreUrl,
-    ended_before: Annotated[
-        datetime | None, typer.Option(help="Only sessions that ended before this time (UTC).")
-    ] = None,
-    older_than: Annotated[
-        str | None,
-        typer.Option(
-            help="Only sessions that ended at least this long ago: 90s, 30m, 12h, 7d, 4w."
-        ),
-    ] = None,
-    as_json: AsJson = False,
-) -> int:
-    """Delete ended sessions with their frames.
-
-    Give at least one option; with both, a session must match both. Sessions that have not ended
-    always stay. Exit code 1 if there was no session to delete.
-    """
-    if ended_before is None and older_than is None:
-        raise typer.BadParameter("one is required", param_hint="--ended-before, --older-than")
-    ended_for = None if older_than is None else _seconds(older_than)
-    if ended_before is not None and ended_before.tzinfo is None:
-        ended_before = ended_before.replace(tzinfo=UTC)
-    return run_command(_purge(store, ended_before, ended_for, as_json=as_json))
-
-
-def _seconds(text: str) -> float:
-    found = re.fullmatch(r"([0-9]{1,9})([smhdw])", text)
-    if found is None:
-        raise typer.BadParameter(
-            "give a number and a unit: 90s, 30m, 12h, 7d or 4w", param_hint="--older-than"
-        )
-    return float(int(found[1]) * _UNITS[found[2]])
 
 
 async def _export(url: str, asked: list[str], output: Path | None) -> int:
@@ -193,24 +153,6 @@ async def _read_sessions(stream: TextIO) -> AsyncIterator[StoredSession]:
         if stored is None:
             return
         yield stored
-
-
-async def _purge(
-    url: str, ended_before: datetime | None, ended_for: float | None, *, as_json: bool
-) -> int:
-    purged = 0
-    async with open_store(url) as store:
-        with progress("purging", None) as advance:
-            while count := await store.purge_sessions(
-                ended_before=ended_before, ended_for=ended_for, limit=_PURGED
-            ):
-                purged += count
-                advance(count)
-    if as_json:
-        print_line(json.dumps({"purged": purged}))
-    else:
-        complain(f"{purged} sessions purged")
-    return 0 if purged else NOTHING
 
 
 async def _ids(store: AtomicSessionStore) -> AsyncIterator[str]:

@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
+from ..leases import RecorderState, recorder_state
 from ..printing import styled
 from ..values.errors import short_id
+from ..values.lease import lease_of, without_lease
 from ..values.message import Frame
 from ..values.query import SessionQuery
 from ..values.session import Session
@@ -93,11 +95,13 @@ def stats(store: StoreUrl, as_json: AsJson = False) -> int:
 
 
 async def _ls(url: str, states: list[SessionState] | None, *, full: bool, as_json: bool) -> int:
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.table import Table
 
     query = SessionQuery(states=frozenset(states) if states else None)
-    table = Table("id", "state", "transport", "frames", "created", "last activity", "tags")
+    table = Table(show_edge=False, pad_edge=False)
+    for name in ("id", "state", "transport", "frames", "created", "last activity", "tags"):
+        table.add_column(name)
     cursor: str | None = None
     found = 0
     async with open_store(url) as store:
@@ -109,12 +113,13 @@ async def _ls(url: str, states: list[SessionState] | None, *, full: bool, as_jso
                     with interruptible():
                         print_line(json.dumps(_session_fields(each)))
                 else:
-                    table.add_row(*map(styled, _row(each, full=full)))
+                    first, *rest = map(styled, _row(each, full=full))
+                    table.add_row(first, Group(*map(styled, _state_lines(each))), *rest)
             cursor = page.cursor
             if cursor is None:
                 break
     if found and not as_json:
-        table.columns[0].no_wrap = True
+        table.columns[0].no_wrap = table.columns[1].no_wrap = True
         console = Console()
         if full:  # to be copied, so never cut to the width of the terminal
             console.width = max(console.width, _WIDE)
@@ -134,10 +139,9 @@ async def _show(url: str, asked: str, count: int, *, as_json: bool) -> int:
         print_line(json.dumps(shown))
         return 0
     table = Table(show_header=False, box=None)
-    for name, value in _session_fields(session).items():
+    for name, value in _shown_fields(session).items():
         if value not in (None, [], {}):
-            shown_value = short_id(session.id) if name == "id" else value
-            text = shown_value if isinstance(shown_value, str) else json.dumps(shown_value)
+            text = value if isinstance(value, str) else json.dumps(value)
             table.add_row(styled(name.replace("_", " ")), styled(text))
     Console().print(table)
     for frame in frames:
@@ -215,7 +219,6 @@ def _server_lines(server: ServerStatistics) -> Iterator[str]:
 def _row(session: Session, *, full: bool) -> tuple[str, ...]:
     return (
         session.id if full else short_id(session.id),
-        session.state.value,
         session.transport_type.value,
         str(session.frame_count),
         f"{session.created_at:%Y-%m-%d %H:%M:%S}",
@@ -224,9 +227,35 @@ def _row(session: Session, *, full: bool) -> tuple[str, ...]:
     )
 
 
+def _state_lines(session: Session) -> tuple[str, ...]:
+    recorder = recorder_state(session)
+    if recorder in (None, RecorderState.RUNNING):
+        return (session.state.value,)
+    return session.state.value, f"recorder {recorder}"
+
+
 def _session_fields(session: Session) -> dict[str, object]:
     fields = session.model_dump(mode="json")
-    return {**fields, "tags": sorted(session.tags), "status": session.status.value}
+    return {
+        **fields,
+        "tags": sorted(session.tags),
+        "status": session.status.value,
+        "recorder": recorder_state(session),
+    }
+
+
+def _shown_fields(session: Session) -> dict[str, object]:
+    """Return the fields as a reader wants them: the recorder in words, and not as metadata."""
+    fields = _session_fields(session)
+    lease, recorder = lease_of(session), fields["recorder"]
+    if lease is not None:
+        fields["metadata"] = without_lease(session).model_dump(mode="json")["metadata"]
+        if recorder is not None:
+            fields["recorder"] = (
+                f"{recorder}: process {lease.pid} on {lease.host},"
+                f" last sign {lease.seen:%Y-%m-%d %H:%M:%S}"
+            )
+    return {**fields, "id": short_id(session.id)}
 
 
 def _frame_fields(frame: Frame) -> dict[str, object]:

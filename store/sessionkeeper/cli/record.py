@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from ..interface.atomic_store import AtomicSessionStore
+from ..leases import end_gone_sessions
 from ..manager import ManagerConfig, SessionManager
 from ..stores.factory import StorageFactory
 from ..tap import (
@@ -73,11 +77,19 @@ async def _record(command: list[str], store_url: str, *, quiet: bool, as_json: b
     ):
         recorder = await SessionRecorder.open(manager, command)
         tap = Tap(command, recorder, client_in=0, client_out=1, on_trouble=complain)
+        ending = asyncio.create_task(_end_gone_sessions(store))
         with forwarding_signals(tap):
             report = await tap.run()
+        ending.cancel()
         if not quiet:
             await _summarise(manager, recorder.session_id, report, as_json=as_json)
     return exit_status(report.returncode)
+
+
+async def _end_gone_sessions(store: AtomicSessionStore) -> None:
+    """End the sessions of recorders that are gone, beside the recording."""
+    with suppress(SessionError):  # the next recorder tries again
+        await end_gone_sessions(store)
 
 
 async def _summarise(

@@ -7,12 +7,13 @@ from contextvars import Context
 from soleowner import CallerError
 
 from ..interface.atomic_store import Change
+from ..values.lease import is_heartbeat
 from ..values.session import Session
 from . import session_rules as rules
 from .session_row import SessionRow
 from .tables import Tables
 
-__all__ = ["apply_change", "run_change"]
+__all__ = ["apply_change", "run_change", "store_change"]
 
 
 def apply_change(
@@ -26,6 +27,14 @@ def apply_change(
     if changed is not None:
         rules.check_change(tables, row, changed)
     return changed
+
+
+def store_change(tables: Tables, row: SessionRow, changed: Session, context: Context) -> None:
+    """Store what `apply_change` returned; cannot fail."""
+    if is_heartbeat(row.session, changed):
+        rules.renew_lease(tables, row, changed)
+    else:
+        rules.change_session(tables, row, changed, context)
 
 
 def run_change(change: Change, context: Context, current: Session) -> Session | None:

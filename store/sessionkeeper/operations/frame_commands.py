@@ -16,7 +16,7 @@ from ..interface.frame_watcher import GONE, Proof, is_other
 from ..values.errors import LogReplaced
 from . import frame_rules as log_rules
 from . import session_rules as rules
-from .change import apply_change
+from .change import apply_change, store_change
 from .command import OneSession
 from .frame_record import FrameRecord
 from .session_row import SessionRow
@@ -62,7 +62,7 @@ class AddFrames(OneSession[range], frozen=True, gc=False):
             changed = apply_change(tables, row, self.change, self.context)
         last = log_rules.append_frames(tables, row, self.records, size, drop)
         if changed is not None:
-            rules.change_session(tables, row, changed, self.context)
+            store_change(tables, row, changed, self.context)
         return range(last - len(self.records) + 1, last + 1)
 
 

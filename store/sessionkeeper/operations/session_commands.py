@@ -13,7 +13,7 @@ from ..interface.atomic_store import Change
 from ..values.session import Session
 from . import archive_rules
 from . import session_rules as rules
-from .change import apply_change
+from .change import apply_change, store_change
 from .command import OneSession, StoreCommand
 from .session_row import SessionRow
 from .tables import Tables
@@ -135,7 +135,7 @@ class ModifySession(OneSession[Session], frozen=True, gc=False):
         row = rules.require(tables, self.session_id)
         changed = apply_change(tables, row, self.change, self.context)
         if changed is not None:
-            rules.change_session(tables, row, changed, self.context)
+            store_change(tables, row, changed, self.context)
         return row.snapshot()
 
 

@@ -46,6 +46,10 @@ class Tables(ABC):
         """
 
     @abstractmethod
+    def keep(self, row: SessionRow, /) -> None:
+        """Keep a row that was changed, in the place that it has among the others."""
+
+    @abstractmethod
     def remove(self, row: SessionRow, /) -> None:
         """Remove a session and its frames."""
 

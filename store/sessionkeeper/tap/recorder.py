@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, Self
 
+from ..leases import Heartbeat, own_lease
 from ..values.delivery import StdioDelivery
+from ..values.errors import LimitExceeded
+from ..values.lease import LEASE_KEY, without_lease
 from ..values.message import MessageEnvelope
-from ..values.states import TransportType
+from ..values.states import SessionState, TransportType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from ..manager import SessionManager
+    from ..values.lease import Lease
+    from ..values.session import Session
     from ..values.states import Direction
 
 __all__ = ["Recorder", "SessionRecorder"]
@@ -44,12 +50,17 @@ class Recorder(Protocol):
 
 
 class SessionRecorder:
-    """Records into one session of a manager, with the command and the pid of the server."""
+    """Records into one session of a manager, with the command and the pid of the server.
+
+    While it runs, the session holds its `Lease`, so that others can tell a session that is being
+    recorded from one whose recorder is gone.
+    """
 
     def __init__(self, manager: SessionManager, session_id: str, command: Sequence[str]) -> None:
         self.session_id = session_id
         self._manager = manager
         self._delivery = StdioDelivery(command=tuple(map(_as_text, command)))
+        self._heartbeat: Heartbeat | None = None
 
     @classmethod
     async def open(
@@ -60,9 +71,26 @@ class SessionRecorder:
         id: str | None = None,
         **fields: object,
     ) -> Self:
-        """Create a stdio session to record into. Raises as `SessionManager.create_session`."""
-        session = await manager.create_session(transport_type=TransportType.STDIO, id=id, **fields)
-        return cls(manager, session.id, command)
+        """Create a stdio session to record into. Raises as `SessionManager.create_session`.
+
+        The lease is in its metadata under `LEASE_KEY`. Metadata that leave no room for it, by
+        `max_metadata_bytes`, are more important: then the session has none.
+        """
+
+        async def create(fields: dict[str, object]) -> str:
+            stdio = TransportType.STDIO
+            return (await manager.create_session(transport_type=stdio, id=id, **fields)).id
+
+        lease = own_lease()
+        try:
+            recorder = cls(manager, await create(_with_lease(fields, lease)), command)
+        except LimitExceeded as full:
+            if full.limit != "max_metadata_bytes":
+                raise
+            return cls(manager, await create(fields), command)
+        recorder._heartbeat = Heartbeat(manager.modify_session, recorder.session_id, lease)
+        recorder._heartbeat.start()
+        return recorder
 
     def started(self, pid: int, /) -> None:
         """Add the process id to every message from now on."""
@@ -81,11 +109,30 @@ class SessionRecorder:
 
     async def complete(self) -> None:
         """End the session in order."""
-        await self._manager.complete_session(self.session_id)
+        await self._end(SessionState.CLOSED, None)
 
     async def fail(self, reason: str, /) -> None:
         """End the session as failed."""
-        await self._manager.fail_session(self.session_id, reason[:_MAX_REASON])
+        await self._end(SessionState.FAILED, reason[:_MAX_REASON])
+
+    async def _end(self, state: SessionState, failure: str | None) -> None:
+        if self._heartbeat is not None:
+            await self._heartbeat.stop()
+
+        def end(session: Session) -> Session:
+            session = without_lease(session)
+            if session.state is state:
+                return session
+            return session.model_copy(update={"state": state, "failure": failure})
+
+        await self._manager.modify_session(self.session_id, end)
+
+
+def _with_lease(fields: dict[str, object], lease: Lease) -> dict[str, object]:
+    metadata = fields.get("metadata", {})
+    if not isinstance(metadata, Mapping):
+        return fields  # creating the session refuses it
+    return {**fields, "metadata": {**metadata, LEASE_KEY: lease.model_dump(mode="json")}}
 
 
 def _as_text(word: str) -> str:

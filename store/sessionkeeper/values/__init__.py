@@ -34,6 +34,7 @@ from .gap import Gap
 from .guarantees import Atomicity, Durability, Guarantees, Scope
 from .ids import SessionId, checked_id, new_session_id
 from .jsonrpc import MessageKind, RequestId
+from .lease import Lease, lease_of
 from .limits import FramesFull, SessionsFull, StoreLimits
 from .message import Frame, MessageContext, MessageEnvelope
 from .query import SessionPage, SessionQuery
@@ -45,6 +46,8 @@ from .version import VersionState
 __all__ = [
     # sessions
     "Session",
+    "Lease",
+    "lease_of",
     "SessionId",
     "checked_id",
     "new_session_id",

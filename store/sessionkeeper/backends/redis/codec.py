@@ -85,8 +85,8 @@ class SessionWords(NamedTuple):
     expected: str
     """What must be there: empty for nothing, `r:` and a revision, `s:` and what a function saw."""
     state: str
-    ends: str
-    """`1` if that state is terminal."""
+    activity: str
+    """`1` if that state is terminal, `-` if the change is no activity."""
     allowed_from: str
     """The states it may follow."""
     principal: str
@@ -102,8 +102,10 @@ class SessionWords(NamedTuple):
         return len(self.fields) + len(self.metadata)
 
 
-def session_words(encoded_id: str, expected: str, session: Session) -> SessionWords:
-    """Make the words of a session that is to be stored."""
+def session_words(
+    encoded_id: str, expected: str, session: Session, *, quiet: bool = False
+) -> SessionWords:
+    """Make the words of a session that is to be stored; if `quiet`, that is no activity."""
     version = session.version_state
     held = held_of(session)
     text = to_json(held) if held else b""
@@ -111,7 +113,7 @@ def session_words(encoded_id: str, expected: str, session: Session) -> SessionWo
         encoded_id,
         expected,
         session.state.value,
-        "1" if session.state.is_terminal else "",
+        "-" if quiet else "1" if session.state.is_terminal else "",
         _ALLOWED_FROM[session.state],
         session.principal or "",
         version.negotiated or "",

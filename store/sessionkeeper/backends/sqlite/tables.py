@@ -185,6 +185,10 @@ class SQLiteTables(Tables):
             row.over = row.ended_at is not None
         self._mark(row)
 
+    def keep(self, row: SessionRow, /) -> None:
+        """Write the row at the end of the batch."""
+        self._mark(_ours(row))
+
     def remove(self, row: SessionRow, /) -> None:
         """Remove the row; its frames if they are few, else they get a tombstone."""
         row = _ours(row)

@@ -14,6 +14,7 @@ from soleowner import CallerError
 
 from ....interface.atomic_store import Change
 from ....operations.change import run_change
+from ....values.lease import is_heartbeat
 from ....values.session import STORE_FIELDS, Session
 from ....values.states import SessionState
 from ..client.call import Word
@@ -107,7 +108,8 @@ class OptimisticChange:
                 continue
             mark = f"{start.revision}:{start.last_seq}:{start.frame_count}:{digest}"
             if changed is not None:
-                words = session_words(self._name, f"s:{mark}", changed)
+                quiet = is_heartbeat(start, changed)
+                words = session_words(self._name, f"s:{mark}", changed, quiet=quiet)
                 self._predict(start, changed, frames, words)
                 request = store(words)
             elif keep is not None:

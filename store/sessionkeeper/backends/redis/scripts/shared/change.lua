@@ -1,12 +1,14 @@
 -- The rules of a change, and its writes. `new` is the wanted session, from the words of
 -- `SessionWords`: 1 id, 2 expected ('' for none, 'r:' a revision, 's:' what a function saw), 3 state,
--- 4 '1' if that state is terminal, 5 the states it may follow, 6 principal, 7 agreed version,
--- 8 version of the transport, 9 bytes of the metadata, 10 fields, 11 metadata.
+-- 4 '1' if that state is terminal, '-' if the change is no activity, 5 the states it may follow,
+-- 6 principal, 7 agreed version, 8 version of the transport, 9 bytes of the metadata, 10 fields,
+-- 11 metadata.
 local WANTED_WORDS = 11
 
 local function read_wanted(at)
   return {
     expected = ARGV[at + 1], state = ARGV[at + 2], ends = ARGV[at + 3] == '1',
+    quiet = ARGV[at + 3] == '-',
     froms = ARGV[at + 4], principal = ARGV[at + 5] ~= '' and ARGV[at + 5] or false,
     agreed = ARGV[at + 6] ~= '' and ARGV[at + 6] or false,
     transport = ARGV[at + 7], size = tonumber(ARGV[at + 8]), fields = ARGV[at + 9],
@@ -45,7 +47,8 @@ end
 local function store_change(row, id, new, wall, steady)
   local key = row.key
   local revision = increment('revision', 1)
-  call('HSET', key, 'r', revision, 'a', wall, 's', new.state, 'd', new.fields)
+  call('HSET', key, 'r', revision, 's', new.state, 'd', new.fields)
+  if not new.quiet then call('HSET', key, 'a', wall) end
   set_field(key, 'x', row.raw[9], new.held)
   set_field(key, 'p', row.principal, new.principal)
   set_field(key, 'o', row.agreed, new.agreed)
@@ -54,7 +57,7 @@ local function store_change(row, id, new, wall, steady)
     call('ZREM', IDLE, id)
     call('ZREM', AGES, id)
     call('ZADD', ENDED, steady, id)
-  elseif not row.ended then
+  elseif not row.ended and not new.quiet then
     call('ZADD', IDLE, steady, id)
   end
   if row.state ~= new.state or row.principal ~= new.principal then
