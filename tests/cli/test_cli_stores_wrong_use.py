@@ -16,6 +16,8 @@ COMMANDS = [
     ["tail", "id", "-f"],
     ["stats"],
     ["export"],
+    ["end", "id"],
+    ["rm", "id"],
     ["purge", "--older-than", "1d"],
     ["copy", "sqlite:///target.db"],
 ]
@@ -70,7 +72,8 @@ def test_bad_arguments_are_reported_in_one_line(
 
 
 @pytest.mark.parametrize(
-    "command", [*("ls", "show", "tail", "stats", "export", "import", "purge"), "restore"]
+    "command",
+    [*("ls", "show", "tail", "stats", "export", "import", "end", "rm", "purge"), "restore"],
 )
 def test_each_command_on_a_store_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` names what it wants, and the program names the command."""
