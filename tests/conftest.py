@@ -1,4 +1,4 @@
-"""`--loop` chooses the event loop the whole suite runs on (hazard 23: uvloop differs)."""
+"""`--loop` chooses the event loop, `--long` adds the long tests; the suite has a worker a core."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -20,11 +21,24 @@ from sessionkeeper import SessionStore
 
 pytest_plugins = ["sessionlab.explore.pytest_plugin"]
 
+LINUX = sys.platform == "linux"
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--loop", choices=("asyncio", "uvloop"), default="asyncio")
+    parser.addoption("--long", action="store_true", help="run the tests marked `long` as well")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run the whole suite side by side, one worker a core; what is named, in this process."""
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    if named or config.option.usepdb or config.getoption("numprocesses", 0) is not None:
+        return
+    config.option.numprocesses = len(os.sched_getaffinity(0)) if LINUX else os.cpu_count()
+    config.option.dist = "loadgroup"
+    config.option.loadscopereorder = False  # what takes long would come last: it has few tests
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,6 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
     config.addinivalue_line(
+        "markers", "long: takes long and shows a promise that a shorter test shows; needs --long"
+    )
+    config.addinivalue_line(
         "markers", "any_loop: shows the same on any loop; set on every test that needs no loop"
     )
     # They were for this run; tests that run pytest themselves say what they want.
@@ -48,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what shows the same on any loop: what is no coroutine and asks for no loop to be made.
 
     Before `-m` chooses: `--loop=uvloop -m "not any_loop"` leaves out what stock asyncio has shown.
@@ -56,6 +73,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not _depends_on_the_loop(item):
             item.add_marker(pytest.mark.any_loop)
+        if hasattr(config, "workerinput"):
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
+    if not config.getoption("--long"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
+def _group(item: pytest.Item) -> str:
+    """What runs on one worker: a file, or all that needs one costly thing."""
+    for costly in ("shared_clusters", "browser"):
+        if costly in getattr(item, "fixturenames", ()):
+            return costly
+    return item.nodeid.partition("::")[0]
 
 
 def _depends_on_the_loop(item: pytest.Item) -> bool:

@@ -109,7 +109,6 @@ def untrue(
                 yield "out of order, or twice"
 
 
-@pytest.mark.timeout(300)
 def test_after_any_failed_sync_what_was_said_stays_true(
     power: Power, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -119,7 +118,6 @@ def test_after_any_failed_sync_what_was_said_stays_true(
     assert failed == {"store.db", "store.db-wal"}
 
 
-@pytest.mark.timeout(300)
 def test_the_harness_finds_a_failed_sync_that_is_tried_again(
     power: Power, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -130,7 +128,6 @@ def test_the_harness_finds_a_failed_sync_that_is_tried_again(
     assert "damaged" in found
 
 
-@pytest.mark.timeout(300)
 def test_the_harness_finds_an_unknown_outcome_that_is_called_refused(
     power: Power, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

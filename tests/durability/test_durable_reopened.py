@@ -161,7 +161,6 @@ def losses(power: Power, monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple
     raise AssertionError
 
 
-@pytest.mark.timeout(300)
 def test_what_the_next_process_finds_after_a_failed_sync_stays(
     power: Power, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -171,7 +170,6 @@ def test_what_the_next_process_finds_after_a_failed_sync_stays(
     assert found == 0
 
 
-@pytest.mark.timeout(300)
 def test_the_harness_finds_what_the_disk_never_got(
     power: Power, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -134,7 +134,6 @@ async def outcome(step: Step, store: AtomicSessionStore, kit: Kit) -> type[Excep
     return None
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "code",
     [

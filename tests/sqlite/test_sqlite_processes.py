@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tests.sqlite.conftest import Kit, Neighbours
 
 
-@pytest.mark.timeout(120)
 async def test_racing_processes_lose_nothing(file: Path, neighbours: Neighbours) -> None:
     """One creator, no update lost, numbers without a gap, no limit passed by anyone."""
     names, rounds, tasks = "xyz", 15, 4
@@ -179,7 +178,6 @@ async def test_nothing_is_asked_of_the_file_while_nobody_watches(
         assert len(looks) <= seen + 1
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("durability", ["disk", "os"])
 def test_a_killed_writer_loses_nothing_acknowledged(
     file: Path, neighbours: Neighbours, durability: str

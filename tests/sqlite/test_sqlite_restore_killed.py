@@ -65,7 +65,6 @@ async def test_ended_at_any_step_it_leaves_the_old_store_or_the_new_one(
     assert found == [OLD] * change + [NEW] * (len(found) - change)
 
 
-@pytest.mark.timeout(120)
 async def test_a_kill_leaves_the_old_store_or_the_new_one(
     file: Path, backup: Path, kit: Kit, tmp_path: Path
 ) -> None:

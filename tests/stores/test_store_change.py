@@ -93,7 +93,7 @@ async def test_stop_iteration_becomes_a_runtime_error(
     assert await intact(any_store, before)
 
 
-@pytest.mark.parametrize("change", [5, "f", object()], ids=repr)
+@pytest.mark.parametrize("change", [5, "f", object()], ids=["number", "text", "object"])
 async def test_a_change_that_is_not_callable_is_a_type_error(
     any_store: AtomicSessionStore, changing: Changing, change: object
 ) -> None:

@@ -155,7 +155,7 @@ class Moment(datetime):
     """A time with something of its own."""
 
 
-@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=1)), Zone()], ids=str)
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=1)), Zone()])
 @pytest.mark.parametrize("of", [datetime, Moment])
 def test_a_time_is_kept_as_plain_utc(zone: tzinfo, of: type[datetime]) -> None:
     """`timestamp` (aware UTC), to the microsecond."""

@@ -39,7 +39,7 @@ def test_new_needs_a_transport_and_nothing_more() -> None:
         Session.new()  # type: ignore[call-arg]  # wrong on purpose
 
 
-@pytest.mark.parametrize("field", [*STORE_FIELDS, "status", "colour", "Id"])
+@pytest.mark.parametrize("field", [*sorted(STORE_FIELDS), "status", "colour", "Id"])
 def test_new_takes_no_field_that_is_not_the_callers(field: str) -> None:
     """`TypeError` for a field that is the store's or that does not exist."""
     fields: dict[str, Any] = {"transport_type": "stdio", field: 1}

@@ -206,7 +206,6 @@ LASTING = ("read", "write", "full", "sync", "corrupt")
 CASES = [(kind, False) for kind in ANSWERS] + [(kind, True) for kind in LASTING]
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("kind", "lasting"), CASES)
 async def test_every_call_of_the_file_system_fails(
     tmp_path: Path, faulty: Faulty, pytestconfig: pytest.Config, kind: str, lasting: bool

@@ -34,7 +34,6 @@ async def left_by_a_kill(file: Path) -> None:
     made.unlink()
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", ["read", "write", "full", "sync", "corrupt", "busy", "gone"])
 @pytest.mark.parametrize("found", [False, True], ids=["a-new-one", "one-that-was-killed"])
 async def test_every_call_fails_while_a_store_is_opened(

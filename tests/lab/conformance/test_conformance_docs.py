@@ -9,10 +9,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.lab.conformance.conftest import Backend, RunKit
 
+
 # Each runs pytest in a process of its own.
-pytestmark = pytest.mark.timeout(240)
-
-
 def test_the_backend_of_the_docs_passes(run_kit: RunKit, docs: Backend) -> None:
     """From an empty file to a passing backend: without an owner on ten methods, with one on all."""
     ten, whole = docs.tests
