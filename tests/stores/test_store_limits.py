@@ -159,6 +159,66 @@ async def test_metadata_limit_holds_in_every_method(design: Design, field: str) 
 
 
 @pytest.mark.parametrize(
+    ("count", "size", "limit", "current", "maximum"),
+    [(21, 10, "max_tags", 21, 20), (20, 51, "max_metadata_bytes", 1_020, 1_000)],
+    ids=["in number", "in bytes"],
+)
+async def test_tags_are_bounded(
+    design: Design, count: int, size: int, limit: str, current: int, maximum: int
+) -> None:
+    """By `max_tags` and `max_metadata_bytes`, in every method; the error names the field."""
+
+    def tags(count: int, size: int) -> dict[str, Any]:
+        return {"tags": frozenset(f"{n:04}é".ljust(size - 1, "x") for n in range(count))}
+
+    wrong = tags(count, size)
+
+    def change(session: Session) -> Session:
+        return session.model_copy(update=wrong)
+
+    async with design(limits=StoreLimits(max_tags=20, max_metadata_bytes=1_000)) as store:
+        session = await store.create_session(new_session("a", **tags(20, 50)))
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: store.create_session(new_session("b", **wrong)),
+            lambda: store.get_or_create_session(new_session("b", **wrong)),
+            lambda: store.update_session(change(session)),
+            lambda: store.modify_session("a", change),
+            lambda: store.add_frames("a", [note()], change=change),
+        ]
+        for call in calls:
+            async with Refusing(store, limit, current, maximum):
+                await call()
+        text = f"{limit} exceeded by tags: limit {maximum}, current {current}"
+        with pytest.raises(LimitExceeded, match=text):
+            await store.update_session(change(session))
+
+
+LONG = {"failure": 1_024, "principal": 1_024, "upstream_session_id": 1_024}
+
+
+@pytest.mark.parametrize("field", LONG)
+def test_the_error_for_a_text_that_is_too_long_says_which_how_long_and_what_is_allowed(
+    field: str,
+) -> None:
+    """And nothing of the text."""
+    new_session("a", **{field: "y" * LONG[field]})
+    for wrong in ("y" * (LONG[field] + 1), "é" * 5_000_000):
+        with pytest.raises(ValueError, match=field) as error:
+            new_session("a", **{field: wrong})
+        assert f"{len(wrong):,} characters, and at most {LONG[field]:,}" in str(error.value)
+        assert "yy" not in str(error.value)
+
+
+def test_so_does_the_error_for_a_tag_and_a_version() -> None:
+    with pytest.raises(ValueError, match="50,000,000 characters, and at most 128") as error:
+        new_session("a", tags=["t", "y" * 50_000_000])
+    assert "tags" in str(error.value)
+    with pytest.raises(ValueError, match="65 characters, and at most 64") as error:
+        new_session("a", version_state={"requested": "y" * 65})
+    assert "requested" in str(error.value)
+
+
+@pytest.mark.parametrize(
     "field", [name for name in StoreLimits.model_fields if name.startswith("max_")]
 )
 def test_limits_are_positive_integers(field: str) -> None:

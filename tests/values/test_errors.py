@@ -58,7 +58,7 @@ ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     (
         "LimitExceeded",
         ("max_sessions",),
-        {"current": 5, "maximum": 4},
+        {"current": 5, "maximum": 4, "field": None},
         "max_sessions exceeded: limit 4, current 5",
     ),
     (
@@ -90,7 +90,8 @@ def test_values_travel_as_attributes(
     assert str(error) == text
     if name != "StoreUnavailable":
         named = inspect.signature(cls.__init__).bind(error, *args, **kwargs).arguments
-        known = {"limit": "rate_limit", "current": 5} if name == "RateLimited" else {}
+        known = {"limit": "rate_limit", "current": 5, "field": None}
+        known = known if name == "RateLimited" else {}
         assert vars(error) == known | {k: v for k, v in named.items() if k != "self"}
     assert cls.__doc__
 

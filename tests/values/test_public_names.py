@@ -47,6 +47,7 @@ INTERNAL_NAMES = {
         "nests_deeper",
     ),
     *("LEASE_KEY", "is_heartbeat", "with_lease", "without_lease"),
+    *("MAX_ID", "MAX_TAG", "MAX_TAG_BYTES", "MAX_TEXT", "MAX_VERSION", "at_most"),
     *("Picklable", "read_heads", "validate_message", "Tag", "Text", "not_one_string", "short_id"),
     *("NOT_JSON", "NOT_UTF8", "REPEATED_NAME", "TOO_DEEP", "is_batch"),
     *("GAP", "JSON", "KEPT_BYTES", "as_text", "classify"),

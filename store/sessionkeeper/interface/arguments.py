@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from math import inf
 from typing import TypeVar
 
+from ..values.bounds import MAX_TEXT
 from ..values.ids import checked_id
 from ..values.message import MessageEnvelope
 from ..values.session import Session
@@ -114,8 +115,8 @@ def checked_text(name: str, value: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} is a str, not {type(value).__name__}")
     value = str.__str__(value)
-    if not 1 <= len(value) <= 1024:
-        raise ValueError(f"{name} is 1 to 1,024 characters")
+    if not 1 <= len(value) <= MAX_TEXT:
+        raise ValueError(f"{name} is 1 to {MAX_TEXT:,} characters, not {len(value):,}")
     return value
 
 

@@ -13,7 +13,8 @@ from ..values.clock import micros
 from ..values.errors import InvalidTransition, SequenceConflict
 from ..values.session import Session
 from .session_row import SessionRow
-from .session_rules import check_metadata, check_revision, note_change
+from .session_rules import check_revision, note_change
+from .session_size import check_size
 from .tables import Tables
 
 __all__ = ["MAX_CLOCK_DIFFERENCE", "archive_session", "check_archive", "future_time"]
@@ -36,7 +37,7 @@ def check_archive(
     if not before.state.may_be_archived_as(session.state):
         raise InvalidTransition(row.id, before.state, session.state)
     session.version_state.check_follows(before.version_state)
-    check_metadata(tables.limits, before, session)
+    check_size(tables.limits, before, session)
 
 
 def archive_session(tables: Tables, row: SessionRow, session: Session, context: Context) -> None:

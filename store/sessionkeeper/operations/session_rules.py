@@ -8,7 +8,6 @@ tables as they were. Nothing here awaits.
 from __future__ import annotations
 
 from contextvars import Context
-from operator import is_
 
 from ..values.errors import (
     InvalidSessionId,
@@ -19,19 +18,18 @@ from ..values.errors import (
     SessionNotFound,
 )
 from ..values.events import SessionEventKind
-from ..values.frozen import json_size, json_text
 from ..values.ids import is_session_id
-from ..values.limits import SessionsFull, StoreLimits
+from ..values.limits import SessionsFull
 from ..values.session import Session
 from ..values.states import SessionState
 from ..values.version import VersionState
 from .session_row import SessionRow
+from .session_size import check_size
 from .tables import Tables
 
 __all__ = [
     "change_session",
     "check_change",
-    "check_metadata",
     "check_revision",
     "create_session",
     "delete_session",
@@ -65,7 +63,7 @@ def create_session(tables: Tables, session: Session, context: Context) -> Sessio
     """Add a new session. Raises `SessionExists`, `LimitExceeded`."""
     if tables.find(session.id) is not None:
         raise SessionExists(session.id)
-    check_metadata(tables.limits, None, session)
+    check_size(tables.limits, None, session)
     session.version_state.check_follows(VersionState())
     _make_room(tables, context)
     row = tables.insert(session, tables.counters.next_revision())
@@ -87,7 +85,7 @@ def check_change(tables: Tables, row: SessionRow, session: Session) -> None:
     """
     before = row.session
     session.check_follows(before)
-    check_metadata(tables.limits, before, session)
+    check_size(tables.limits, before, session)
 
 
 def change_session(tables: Tables, row: SessionRow, session: Session, context: Context) -> None:
@@ -164,17 +162,3 @@ def note_change(tables: Tables, row: SessionRow, before: Session, context: Conte
     if before.state is after.state:
         return
     tables.tell(SessionEventKind.STATE_CHANGED, row, before.state, context)
-
-
-def check_metadata(limits: StoreLimits, before: Session | None, session: Session) -> None:
-    """Raise `LimitExceeded` for more metadata than the limit, unless it is as it was before."""
-    held = (session.metadata, session.client_info, session.server_info)
-    former = None if before is None else (before.metadata, before.client_info, before.server_info)
-    if former is not None and all(map(is_, held, former)):
-        return
-    size = sum([json_size(part) for part in held if part])
-    if size <= limits.max_metadata_bytes:
-        return
-    # The same JSON is no change, whatever object it comes in; that is all a server can compare.
-    if former is None or [*map(json_text, held)] != [*map(json_text, former)]:
-        raise LimitExceeded("max_metadata_bytes", current=size, maximum=limits.max_metadata_bytes)

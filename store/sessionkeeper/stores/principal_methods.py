@@ -24,7 +24,8 @@ __all__ = ["PrincipalMethods", "PrincipalScope", "hide_others", "refuse_whole"]
 _OF_ONE_SESSION = frozenset(
     {
         *("max_frame_bytes", "max_frames_per_batch", "max_frames_per_session", "max_json_depth"),
-        *("max_metadata_bytes", "max_pending_per_session", "max_session_bytes", "rate_limit"),
+        *("max_metadata_bytes", "max_pending_per_session", "max_session_bytes", "max_tags"),
+        "rate_limit",
     }
 )
 """The limits whose `current` is of one session or one call. All others are taken for shared ones:

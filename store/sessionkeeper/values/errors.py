@@ -159,15 +159,20 @@ class InvalidSessionId(SessionError, ValueError):
 class LimitExceeded(SessionError):
     """The change would exceed a limit of the store; `limit` names its field.
 
-    `current` is None in the view of a principal where it would tell of others' sessions.
+    `current` is None in the view of a principal where it would tell of others' sessions. `field` is
+    that of the session, where it is one: `metadata` stands for itself with client and server info.
     """
 
-    def __init__(self, limit: str, *, current: int | None, maximum: int) -> None:
+    def __init__(
+        self, limit: str, *, current: int | None, maximum: int, field: str | None = None
+    ) -> None:
+        what = "" if field is None else f" by {field}"
         now = "" if current is None else f", current {current}"
-        super().__init__(f"{limit} exceeded: limit {maximum}{now}")
+        super().__init__(f"{limit} exceeded{what}: limit {maximum}{now}")
         self.limit = limit
         self.current = current
         self.maximum = maximum
+        self.field = field
 
 
 class RateLimited(LimitExceeded):

@@ -9,11 +9,14 @@ from urllib.parse import quote
 
 from pydantic import StringConstraints
 
+from .bounds import MAX_ID
 from .errors import InvalidSessionId
 
 __all__ = ["SessionId", "checked_id", "encoded_id", "is_session_id", "new_session_id"]
 
-SessionId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$", strict=True)]
+SessionId: TypeAlias = Annotated[
+    str, StringConstraints(pattern=rf"^[!-~]{{1,{MAX_ID}}}$", strict=True)
+]
 """1 to 128 visible ASCII characters (0x21-0x7E)."""
 
 
@@ -57,4 +60,4 @@ def encoded_id(session_id: str) -> str:
 
 def _is_visible(text: str) -> bool:
     # Not by a pattern: each call asks this of its id, and a pattern takes twice as long.
-    return 0 < len(text) <= 128 and text.isascii() and text.isprintable() and " " not in text
+    return 0 < len(text) <= MAX_ID and text.isascii() and text.isprintable() and " " not in text

@@ -60,4 +60,10 @@ class StoreLimits(Value):
     max_json_depth: int = Field(default=MAX_DEPTH, ge=1, le=MAX_DEPTH)
     """Levels a message may nest; what is odd may nest as it likes."""
     max_metadata_bytes: int = Field(default=1024 * 1024, ge=2)
-    """Bytes of a session's metadata, client and server info together, as JSON."""
+    """Bytes of a session's metadata, client and server info together, as JSON.
+
+    Also of all its tags, which are counted for themselves. What is above a limit that was lowered
+    may stay if it does not change.
+    """
+    max_tags: int = Field(default=1_000, ge=1)
+    """Tags of one session."""

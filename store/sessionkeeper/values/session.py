@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import AwareDatetime, BeforeValidator, FailFast, Field, StringConstraints
 
 from .base import Value
+from .bounds import MAX_TAG, MAX_TEXT, at_most
 from .errors import InvalidTransition, short_id
 from .frozen import FrozenDict, JsonObject
 from .ids import SessionId, new_session_id
@@ -16,8 +17,8 @@ from .version import VersionState
 
 __all__ = ["CALLER_FIELDS", "STORE_FIELDS", "Session", "Tag", "Text", "not_one_string"]
 
-Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=1024)]
-Tag = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128)]
+Text = Annotated[str, StringConstraints(strict=True, min_length=1), at_most(MAX_TEXT)]
+Tag = Annotated[str, StringConstraints(strict=True, min_length=1), at_most(MAX_TAG)]
 
 
 def not_one_string(value: object) -> object:

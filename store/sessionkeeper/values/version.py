@@ -7,11 +7,12 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from .base import Value
+from .bounds import MAX_VERSION, at_most
 from .errors import VersionConflict
 
 __all__ = ["ProtocolVersion", "VersionState"]
 
-ProtocolVersion = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+ProtocolVersion = Annotated[str, StringConstraints(strict=True, min_length=1), at_most(MAX_VERSION)]
 
 
 class VersionState(Value):

@@ -143,6 +143,25 @@ class LimitsConformance(AtomicStoreKit, needs={"limits"}):
             async with Refusing(store, "max_metadata_bytes", 100):
                 await store.modify_session("a", lambda s: s.model_copy(update=more))
 
+    @needs("modify_session")
+    async def test_tags(self) -> None:
+        """`max_tags`: tags of a session; `max_metadata_bytes`: the bytes of all of them, too."""
+        async with self.made(limits=StoreLimits(max_tags=3, max_metadata_bytes=10)) as store:
+            created = await store.create_session(new(tags=["aaa", "bbb", "ccc"]))
+            many = {"tags": frozenset("defg")}
+            async with Refusing(store, "max_tags", 3):
+                await store.create_session(new("b", tags=list("defg")))
+            async with Refusing(store, "max_tags", 3):
+                await store.update_session(created.model_copy(update=many))
+            async with Refusing(store, "max_tags", 3):
+                await store.modify_session("a", lambda s: s.model_copy(update=many))
+            large = {"tags": frozenset({"é" * 5, "x"})}
+            async with Refusing(store, "max_metadata_bytes", 10):
+                await store.create_session(new("b", tags=["é" * 5, "x"]))
+            async with Refusing(store, "max_metadata_bytes", 10):
+                await store.update_session(created.model_copy(update=large))
+            await store.update_session(created.model_copy(update={"tags": {"é" * 5}}))
+
     @needs("update_sessions_batch")
     async def test_a_batch_of_sessions_that_does_not_fit_is_refused_whole(self) -> None:
         """All or none: of a batch with one session that exceeds a limit, none is stored."""

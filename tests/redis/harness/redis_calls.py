@@ -107,6 +107,7 @@ def _limits(draw: Draw) -> StoreLimits:
         max_frame_bytes=draw(st.sampled_from((1000, 80))),
         max_json_depth=draw(st.sampled_from((100, 3))),
         max_metadata_bytes=draw(st.sampled_from((100_000, 1000, 40))),
+        max_tags=draw(st.sampled_from((1_000, 1_000, 1))),
     )
 
 

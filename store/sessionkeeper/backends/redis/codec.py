@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import msgspec
 
 from ...operations.frame_record import FrameRecord
+from ...operations.session_size import tag_bytes
 from ...values.errors import short_id
 from ...values.session import Session
 from ...values.states import Direction, SessionState
@@ -93,6 +94,8 @@ class SessionWords(NamedTuple):
     negotiated: str
     transport_version: str
     metadata_size: int
+    tags: int
+    tag_bytes: int
     fields: bytes
     metadata: bytes
 
@@ -119,6 +122,8 @@ def session_words(
         version.negotiated or "",
         version.transport or "",
         sum(len(to_json(part)) for part in held.values() if part),
+        len(session.tags),
+        tag_bytes(session),
         to_json(fields_of(session)),
         text,
     )

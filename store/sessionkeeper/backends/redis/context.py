@@ -51,6 +51,11 @@ class PlanContext:
             "1" if limits.frames_full is FramesFull.DROP_OLDEST else "",
         )
 
+    @property
+    def session_bounds(self) -> tuple[Word, ...]:
+        """The limits of every session of this store, as `change.lua` reads them."""
+        return self.limits.max_metadata_bytes, self.limits.max_tags
+
     def place(self, session_id: str) -> tuple[Bucket, str]:
         """Return the bucket of a session and its id as in keys. Raises `InvalidSessionId`."""
         if not is_session_id(session_id):

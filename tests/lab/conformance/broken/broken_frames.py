@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from sessionkeeper import (
     Change,
+    Clock,
     Frame,
     MessageEnvelope,
     PlainSessionStore,
@@ -14,6 +15,7 @@ from sessionkeeper import (
     SessionClosed,
     SessionNotFound,
     SessionState,
+    StoreLimits,
 )
 
 from tests.lab.conformance.broken.breaking import breaking
@@ -126,6 +128,14 @@ class LimitOneByOne(PlainSessionStore):
             return await super().update_sessions_batch(sessions)
         return [await self.update_session(session) for session in sessions]
 
+
+class TagsUncounted(PlainSessionStore):
+    def __init__(self, *, limits: StoreLimits | None = None, clock: Clock | None = None) -> None:
+        super().__init__(limits=StoreLimits() if limits is None else limits, clock=clock)
+        self._tables.limits = self._tables.limits.model_copy(update={"max_tags": 1_000})
+
+
+TestTagsUncounted = breaking(TagsUncounted, "test_tags")
 
 TestOnlyActive = breaking(OnlyActive, "test_a_session_that_has_not_ended_takes_frames")
 

@@ -109,7 +109,7 @@ class Append:
             APPEND_CHANGE,
             self.session_id,
             *(len(self.records), *plan_context.bounds, *self._requirements("")),
-            *(plan_context.limits.max_metadata_bytes, *words),
+            *(*plan_context.session_bounds, *words),
             *frame_words(self.records),
             scope=self.scope,
         )

@@ -29,7 +29,7 @@ def archive_session(
     ended = wanted.ended_at
     words: tuple[Word, ...] = (
         plan_context.now,
-        plan_context.limits.max_metadata_bytes,
+        *plan_context.session_bounds,
         bounded(command.expected_last_seq),
         micros(wanted.created_at),
         micros(wanted.last_activity),

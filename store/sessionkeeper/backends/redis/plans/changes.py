@@ -25,7 +25,7 @@ def modify_session(plan_context: PlanContext, command: ModifySession, scope: str
 
     def store(words: Sequence[Word]) -> Request:
         bucket, name = plan_context.place(session_id)
-        fixed = (plan_context.now, scope, plan_context.limits.max_metadata_bytes)
+        fixed = (plan_context.now, scope, *plan_context.session_bounds)
         return Request(bucket, UPDATE, (bucket.session + name,), (*fixed, *words), write=True)
 
     outcome = yield from change.run(store)

@@ -136,6 +136,9 @@ def refuse(answer: Sequence[Any], session_id: str, session: Session | None = Non
             raise InvalidTransition(session_id, *states)
         case [b"VERSION", negotiated, offered, *_]:
             raise VersionConflict(negotiated=negotiated.decode(), offered=offered.decode())
+        case [b"LIMIT", limit, current, maximum, bytes(field), *_]:
+            counted = {"current": int(current), "maximum": int(maximum)}
+            raise LimitExceeded(limit.decode(), field=field.decode(), **counted)
         case [b"LIMIT", limit, current, maximum, *_]:
             raise LimitExceeded(limit.decode(), current=int(current), maximum=int(maximum))
         case _:

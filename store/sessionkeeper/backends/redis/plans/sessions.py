@@ -120,7 +120,7 @@ def _create(
         CREATE,
         new.id,
         "1" if return_existing else "",
-        limits.max_metadata_bytes,
+        *plan_context.session_bounds,
         plan_context.share(limits.max_sessions),
         limits.sessions_full.value,
         *session_words(name, "", new),
@@ -153,7 +153,7 @@ def _update(
         keys.append(bucket.session + name)
         words += session_words(name, f"r:{bounded(session.revision)}", session)
         plan_context.predictions.next_revision(bucket)
-    fixed = (plan_context.now, scope, plan_context.limits.max_metadata_bytes)
+    fixed = (plan_context.now, scope, *plan_context.session_bounds)
     (answer,) = yield [Request(bucket, UPDATE, keys, (*fixed, *words), write=True)]
     if answer[0] != OK:
         place: int = answer[-1]

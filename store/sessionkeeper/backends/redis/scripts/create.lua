@@ -1,10 +1,10 @@
 --@use keys clock rows writer check_types counters changes change removal repair | ttl_index expire_ttl
--- Create a session. ARGV: 4 time, 5 principal, 6 '1' to return an existing one, 7 maximum bytes of
--- metadata, 8 maximum sessions, 9 the eviction policy, 10-20 the session.
+-- Create a session. ARGV: 4 time, 5 principal, 6 '1' to return an existing one, 7-8 what it may hold,
+-- 9 maximum sessions, 10 the eviction policy, 11-23 the session.
 if is_fenced() then return FENCED end
 if not is_applied(ARGV[#ARGV]) then return BEHIND end
 if expire_due() then return MORE end --@ttl
-local key, id = KEYS[9], ARGV[10]
+local key, id = KEYS[9], ARGV[11]
 if ARGV[6] == '1' then
   local there = find(key, '')
   if there and ARGV[5] ~= '' and there.principal ~= ARGV[5] then return { 'MISSING' } end
@@ -12,10 +12,9 @@ if ARGV[6] == '1' then
 elseif call('EXISTS', key) == 1 then
   return { 'EXISTS' }
 end
-local new = read_wanted(10)
-if new.size > tonumber(ARGV[7]) then
-  return { 'LIMIT', 'max_metadata_bytes', new.size, tonumber(ARGV[7]) }
-end
+local new = read_wanted(11)
+local no = find_excess(nil, new, bounds_at(7))
+if no then return no end
 if new.agreed and new.transport ~= '' and new.transport ~= new.agreed then
   return { 'VERSION', new.agreed, new.transport }
 end
@@ -23,7 +22,7 @@ check_types()
 local wall, steady = read_clock(ARGV[4])
 
 -- Choose the sessions to evict; read them before anything is changed.
-local maximum, policy = tonumber(ARGV[8]), ARGV[9]
+local maximum, policy = tonumber(ARGV[9]), ARGV[10]
 local sessions, ended = call('ZCARD', ORDER), call('ZCARD', ENDED)
 local missing = sessions - maximum + 1
 local victims = {}

@@ -1,9 +1,9 @@
 -- The rules of a change, and its writes. `new` is the wanted session, from the words of
 -- `SessionWords`: 1 id, 2 expected ('' for none, 'r:' a revision, 's:' what a function saw), 3 state,
 -- 4 '1' if that state is terminal, '-' if the change is no activity, 5 the states it may follow,
--- 6 principal, 7 agreed version, 8 version of the transport, 9 bytes of the metadata, 10 fields,
--- 11 metadata.
-local WANTED_WORDS = 11
+-- 6 principal, 7 agreed version, 8 version of the transport, 9 bytes of the metadata, 10 number and
+-- 11 bytes of the tags, 12 fields, 13 metadata.
+local WANTED_WORDS = 13
 
 local function read_wanted(at)
   return {
@@ -11,13 +11,37 @@ local function read_wanted(at)
     quiet = ARGV[at + 3] == '-',
     froms = ARGV[at + 4], principal = ARGV[at + 5] ~= '' and ARGV[at + 5] or false,
     agreed = ARGV[at + 6] ~= '' and ARGV[at + 6] or false,
-    transport = ARGV[at + 7], size = tonumber(ARGV[at + 8]), fields = ARGV[at + 9],
-    held = ARGV[at + 10] ~= '' and ARGV[at + 10] or false,
+    transport = ARGV[at + 7], size = tonumber(ARGV[at + 8]), tags = tonumber(ARGV[at + 9]),
+    tag_bytes = tonumber(ARGV[at + 10]), fields = ARGV[at + 11],
+    held = ARGV[at + 12] ~= '' and ARGV[at + 12] or false,
   }
 end
 
+-- What a session may hold: maximum bytes of its metadata, and so of its tags, and maximum tags.
+local function bounds_at(at) return { bytes = tonumber(ARGV[at]), tags = tonumber(ARGV[at + 1]) } end
+
+local function has_same_tags(row, new)
+  local before, after = cjson.decode(row.raw[8]).tags or {}, cjson.decode(new.fields).tags or {}
+  if #before ~= #after then return false end
+  for i, tag in ipairs(after) do
+    if before[i] ~= tag then return false end
+  end
+  return true
+end
+
+-- Return why a session is too large, or nil. What `row` holds already may stay; `row` is nil for a new one.
+local function find_excess(row, new, bounds)
+  if new.size > bounds.bytes and not (row and new.held == row.raw[9]) then
+    return { 'LIMIT', 'max_metadata_bytes', new.size, bounds.bytes, 'metadata' }
+  end
+  if new.tags <= bounds.tags and new.tag_bytes <= bounds.bytes then return nil end
+  if row and has_same_tags(row, new) then return nil end
+  if new.tags > bounds.tags then return { 'LIMIT', 'max_tags', new.tags, bounds.tags, 'tags' } end
+  return { 'LIMIT', 'max_metadata_bytes', new.tag_bytes, bounds.bytes, 'tags' }
+end
+
 -- Return why a change is not allowed, or nil.
-local function find_refusal(row, new, maximum)
+local function find_refusal(row, new, bounds)
   local kind, value = string.sub(new.expected, 1, 1), string.sub(new.expected, 3)
   if kind == 'r' and value ~= row.revision then return { 'REVISION', row.revision } end
   if kind == 's' and not is_unchanged(row, value) then return { 'MOVED', row.raw } end
@@ -30,9 +54,7 @@ local function find_refusal(row, new, maximum)
   if new.agreed and new.transport ~= '' and new.transport ~= new.agreed then
     return { 'VERSION', new.agreed, new.transport }
   end
-  if new.size > maximum and new.held ~= row.raw[9] then
-    return { 'LIMIT', 'max_metadata_bytes', new.size, maximum }
-  end
+  return find_excess(row, new, bounds)
 end
 
 local function set_field(key, field, before, after)

@@ -1,0 +1,34 @@
+"""How long each text of a session may be, before any store sees it.
+
+This is the one place that says so. What is not here (metadata, client and server info, the number
+of tags and their bytes together) is bounded by `StoreLimits`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from pydantic import AfterValidator
+
+__all__ = ["MAX_ID", "MAX_TAG", "MAX_TAG_BYTES", "MAX_TEXT", "MAX_VERSION", "at_most"]
+
+MAX_ID = 128
+"""Characters of a session's id, all of them ASCII."""
+MAX_TEXT = 1_024
+"""Characters of a failure, a principal or an upstream session id; at most 4,096 bytes."""
+MAX_TAG = 128
+"""Characters of one tag."""
+MAX_TAG_BYTES = 4 * MAX_TAG
+MAX_VERSION = 64
+"""Characters of a protocol version; at most 256 bytes."""
+
+
+def at_most(maximum: int) -> AfterValidator:
+    """Bound a text. The error says how long it is, which pydantic's own does not."""
+    return AfterValidator(partial(_checked, maximum))
+
+
+def _checked(maximum: int, text: str) -> str:
+    if len(text) > maximum:
+        raise ValueError(f"it has {len(text):,} characters, and at most {maximum:,} are allowed")
+    return text
