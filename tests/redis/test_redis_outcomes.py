@@ -113,6 +113,26 @@ async def test_what_was_said_not_to_be_applied_never_is(
         await add_up(other)
 
 
+async def test_what_was_resolved_is_not_applied_although_nobody_writes_after_it(
+    server: RedisServer, proxy: FaultProxy, key_prefix: str
+) -> None:
+    """`resolve` itself ends the writer's epoch: it does not wait for a later write to do so."""
+    async with (
+        opened(f"{proxy.url}?socket_timeout=0.05", key_prefix, patience=0.0) as store,
+        RedisSessionStore(server.url, prefix=key_prefix[:-1]) as other,
+    ):
+        before = await picture(other)
+        held = proxy.requests.hold(SCRIPT)
+        with pytest.raises(OutcomeUnknown) as told:
+            await store.add_frame(note(7))
+        assert await other.resolve(told.value.operation_id) is False
+        calls = ran(server)
+        held.release()
+        await asyncio.to_thread(until, partial(more, server, calls), "it has arrived")
+        assert await picture(other) == before
+        assert await other.resolve(told.value.operation_id) is False
+
+
 def more(server: RedisServer, before: int) -> bool:
     return ran(server) > before
 
@@ -262,6 +282,35 @@ async def test_a_write_waits_for_replicas_however_it_got_there(lost: str, fleet:
             await store.touch_session("a")
         replica.thaw()
         assert await store.resolve(told.value.operation_id) is True
+
+
+async def test_waiting_on_another_connection_counts_for_nothing(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may lead to another server, which has replicas and waits for none: it wrote nothing."""
+    server, successor = fleet.start(), fleet.start()
+    replica = fleet.start_replica(server)
+    fleet.start_replica(successor)
+    async with (
+        proxied(server.port) as proxy,
+        RedisSessionStore(proxy.url, prefix="p", wait_replicas=1, wait_timeout=20.0) as store,
+    ):
+        await store.create_session(session("a"))
+        servers: Any = store._runner.resources.servers
+        exchange = servers.exchange
+
+        async def take_over(calls: Any, until: float | None = None) -> Any:
+            if calls[0].words[0] == "WAIT":  # the write has been answered
+                proxy.server_port = successor.port
+                servers._node.drop("another server has the name")
+            return await exchange(calls, until)
+
+        replica.freeze()
+        monkeypatch.setattr(servers, "exchange", take_over)
+        with pytest.raises(OutcomeUnknown):
+            await store.touch_session("a")
+        assert int(successor.say("INFO", "commandstats")["cmdstat_wait"]["calls"]) == 1
+        replica.thaw()
 
 
 async def test_writes_to_many_buckets_wait_once_for_their_replicas(cluster: Cluster) -> None:

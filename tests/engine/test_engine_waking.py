@@ -1,0 +1,78 @@
+"""Threads that wait for a reply are woken by each other: all of them, and nobody twice."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import soleowner.threads
+from soleowner.pending_call import PendingCall, wake_all
+
+if TYPE_CHECKING:
+    from tests.conftest import Crowd
+    from tests.engine.conftest import Bench
+
+SIZES = [*range(1, 18), 64]
+
+
+def settled(count: int) -> list[PendingCall]:
+    """Calls whose replies are there, and whose threads still wait."""
+    calls = [PendingCall(Any, lambda _: None) for _ in range(count)]  # type: ignore[arg-type]  # asks nothing
+    for number, call in enumerate(calls):
+        call.set_result(number)
+    return calls
+
+
+@pytest.mark.parametrize("count", SIZES)
+def test_each_call_is_woken_by_one_other(count: int) -> None:
+    """A tree with two branches: each thread that is woken wakes two, until none is left."""
+    calls = settled(count)
+    wake_all(calls)
+    woken = 0
+    awake = [calls[0]]
+    while awake:
+        call = awake.pop(0)
+        assert call.lock.acquire(blocking=False), "a thread was sent on that was not woken"
+        woken += 1
+        call.wake_others()
+        awake += call.others
+    assert woken == count
+    assert not any(call.lock.acquire(blocking=False) for call in calls), "one was woken twice"
+
+
+@pytest.mark.parametrize("count", SIZES)
+def test_those_who_left_pass_the_wake_up_on(count: int) -> None:
+    """Every second thread has given up: the others are woken all the same."""
+    calls = settled(count)
+    for call in calls[::2]:
+        call.give_up()
+    wake_all(calls)
+    waiting = set(calls[1::2])
+    while woken := {call for call in waiting if call.lock.acquire(blocking=False)}:
+        waiting -= woken
+        for call in woken:
+            call.wake_others()
+    assert not waiting, f"{len(waiting)} of {count} still wait"
+
+
+@pytest.mark.parametrize("threads", [3, 7, 16])
+async def test_nobody_finds_a_reply_by_looking(
+    bench: Bench, crowd: Crowd, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """Each is woken: the look now and then, which would find the reply too, is out of the way."""
+    monkeypatch.setattr(soleowner.threads, "_LOOK", 3600.0)
+    port = (await bench.open()).port()
+    asked: list[Any] = []
+    for number in range(threads):  # the loop stands still here, so all of it is one burst
+        asked.append(crowd.begin(partial(port.ask, bench.note(number))))
+        crowd.until(partial(queued, port, number + 1))
+    async with asyncio.timeout(30):
+        got = await asyncio.gather(*map(asyncio.wrap_future, asked))
+    assert got == [*range(1, threads + 1)]
+
+
+def queued(port: Any, count: int) -> bool:
+    """Whether so many commands wait for the crossing."""
+    return len(port._calls) >= count
