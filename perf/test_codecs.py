@@ -19,7 +19,7 @@ SESSION = Session.new(
     transport_type="stdio", id="s", client_info=INFO, tags={"a", "b"}, metadata={"turn": 1}
 )
 ROW = SQLiteRow(SESSION, number=1, revision=1, wall=1e9, steady=1.0)
-ROW.kept_revision, ROW.over, ROW.place = 1, False, 1
+ROW.stored_revision, ROW.ended, ROW.position = 1, False, 1
 COLUMNS = (*ROW.session_columns(), *ROW.log_columns()[:5], *ROW.log_columns()[5:])
 
 

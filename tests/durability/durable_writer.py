@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sessionkeeper import MessageEnvelope, Session, SQLiteSessionStore
-from sessionkeeper.backends.sqlite import frame_index as places
+from sessionkeeper.backends.sqlite import frame_index
 from sessionkeeper.backends.sqlite.writer import SQLiteWriter
 
 PARTS = 12
@@ -30,7 +30,7 @@ def note(text: str) -> MessageEnvelope:
 
 async def write(path: str, durability: str, name: str, say: Callable[[str], None]) -> None:
     """Single frames, and batches, from several tasks."""
-    places.MERGE_AT = 40  # often enough to be killed at
+    frame_index.MERGE_AT = 40  # often enough to be killed at
     say("0 opening.\n")
     async with SQLiteSessionStore(path, durability=durability) as store:
         await store.get_or_create_session(Session.new(transport_type="stdio", id="a"))

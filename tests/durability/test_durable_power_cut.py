@@ -28,8 +28,7 @@ from sessionkeeper import (
     SQLiteSessionStore,
     StoreUnavailable,
 )
-from sessionkeeper.backends.sqlite import frame_index as places
-from sessionkeeper.backends.sqlite import frames, opening, writer
+from sessionkeeper.backends.sqlite import frame_index, frames, opening, writer
 from sessionkeeper.values.guarantees import Durability
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ POINTS = int(os.environ.get("SESSIONKEEPER_POWER_CUTS", "200"))
 """Power cuts for each durability; 5,000 before a release."""
 TOGETHER = 250
 """Power cuts for each recording."""
-TABLES = ("meta", "sessions", "logs", "frames", "graves", "principals")
+TABLES = ("meta", "sessions", "logs", "frames", "tombstones", "principals")
 LAST = "SELECT last_seq FROM logs JOIN sessions ON number = session WHERE id = 'acks'"
 
 BEYOND = "SELECT count(*) FROM frames JOIN logs USING (session) WHERE seq > last_seq"
@@ -149,7 +148,7 @@ def record(power: Power, monkeypatch: pytest.MonkeyPatch, durability: str, seed:
         patch.setattr(writer, "CHECKPOINT_AT", 200_000)
         patch.setattr(frames, "MAX_REMOVED_AT_ONCE", 4)
         patch.setattr(frames, "COLLECTED_AT_ONCE", 2)
-        patch.setattr(places, "MERGE_AT", 20)
+        patch.setattr(frame_index, "MERGE_AT", 20)
         asyncio.run(work(path, durability, events, Random(seed)))
     return events
 

@@ -72,11 +72,11 @@ async def test_sixty_four_callers_cost_one_commit(file: Path, kit: Kit, asked: l
     assert seqs == [*range(1, 65)]
     assert asked[: asked.index("COMMIT") + 1] == [
         "BEGIN IMMEDIATE",
-        "SELECT version, numbers",
+        "SELECT version, counters",
         "SELECT number, id,",
         "SELECT coalesce(max(key), 0)",
         "many INSERT INTO frames",
-        "many INSERT INTO new_places",
+        "many INSERT INTO new_frame_keys",
         "SELECT count(*) FROM",  # the first time
         "many INSERT INTO logs",
         "UPDATE meta SET",
@@ -185,7 +185,13 @@ async def test_no_query_scans(file: Path, kit: Kit, monkeypatch: pytest.MonkeyPa
             for step in plan:
                 small = any(
                     f"SCAN {name}" in step[3]
-                    for name in ("meta", "graves", "new_places", "sqlite_master", "CONSTANT ROW")
+                    for name in (
+                        "meta",
+                        "tombstones",
+                        "new_frame_keys",
+                        "sqlite_master",
+                        "CONSTANT ROW",
+                    )
                 )
                 # The least in an index are found without going through it.
                 first = "LIMIT 1" in statement or "IS NULL ORDER BY number LIMIT ?" in statement
@@ -212,7 +218,7 @@ async def test_many_frames_are_removed_in_one_step_and_swept_later(file: Path, k
             left = await store._actor.ask(Ask("SELECT count(*) FROM frames"))
             if left == [(1,)]:
                 break
-        assert await store._actor.ask(Ask("SELECT count(*) FROM graves")) in ([(0,)], [(1,)])
+        assert await store._actor.ask(Ask("SELECT count(*) FROM tombstones")) in ([(0,)], [(1,)])
         assert [frame.seq for frame in await store.read_frames("a")] == [5_001]
         before = (await store.statistics()).file
         freed = await store.vacuum()

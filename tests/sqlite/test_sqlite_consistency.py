@@ -50,7 +50,7 @@ DAMAGES = {
     "DELETE FROM logs WHERE session = 2 ": "total of its sessions is wrong",
     "UPDATE logs SET frame_count = 9 WHERE session = 3": "total of its frames is wrong",
     "UPDATE logs SET byte_count = 9 WHERE session = 3": "total of its bytes is wrong",
-    "DELETE FROM new_places WHERE session = 2": "frames are not listed as they are",
+    "DELETE FROM new_frame_keys WHERE session = 2": "frames are not listed as they are",
 }
 
 

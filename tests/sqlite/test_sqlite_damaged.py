@@ -31,20 +31,28 @@ WORDS: tuple[object, ...] = ("x", b"\xff", -1, 2**62, 1.5)
 ROWS = {
     "meta": ("version", "numbers"),
     "sessions": (
-        *("id", "revision", "created_at", "born_at", "ended_at", "over_at", "state"),
+        *(
+            "id",
+            "revision",
+            "created_at",
+            "steady_created_at",
+            "ended_at",
+            "steady_ended_at",
+            "state",
+        ),
         *("principal", "fields"),
     ),
     "logs": (
-        *("over", "place", "active_at", "last_activity", "frame_count", "last_seq"),
+        *("ended", "position", "steady_active_at", "last_activity", "frame_count", "last_seq"),
         "byte_count",
     ),
     "frames": ("session", "seq", "direction", "sent_at", "detail", "message"),
-    "new_places": ("session", "seq", "key"),
-    "graves": ("up_to",),
+    "new_frame_keys": ("session", "seq", "key"),
+    "tombstones": ("up_to",),
     "principals": ("sessions",),
 }
 WHICH = {"sessions": "id = 'b'", "logs": "session = 2"} | dict.fromkeys(
-    ("frames", "new_places"), "session = 2 AND seq = 2"
+    ("frames", "new_frame_keys"), "session = 2 AND seq = 2"
 )
 WHOLE = (
     "DELETE FROM meta",
@@ -52,8 +60,8 @@ WHOLE = (
     "DELETE FROM logs WHERE session = 2",
     "DELETE FROM sessions WHERE number = 2",
     "DELETE FROM frames WHERE session = 2 AND seq = 2",
-    "DELETE FROM new_places WHERE session = 2 AND seq = 2",
-    "UPDATE new_places SET key = 1 WHERE session = 2 AND seq = 2",
+    "DELETE FROM new_frame_keys WHERE session = 2 AND seq = 2",
+    "UPDATE new_frame_keys SET key = 1 WHERE session = 2 AND seq = 2",
     "UPDATE logs SET last_seq = 2, frame_count = 2 WHERE session = 2",
     "UPDATE sessions SET id = CAST(x'ff' AS TEXT) WHERE number = 2",
     "UPDATE sessions SET fields = CAST(x'ff' AS TEXT) WHERE number = 2",
@@ -149,21 +157,21 @@ async def test_a_damaged_row_is_called_so_and_ends_nothing(
         damage(file, statement, *values)
         got = await outcomes(file, kit)
         assert await held(file) == before, (statement, values)
-        if values[:1] == ("x",) and table in {"frames", "new_places"}:
+        if values[:1] == ("x",) and table in {"frames", "new_frame_keys"}:
             assert any(isinstance(each, StoreUnavailable) for each in got), statement
 
 
-@pytest.mark.parametrize("table", ["places", "new_places"])
+@pytest.mark.parametrize("table", ["frame_keys", "new_frame_keys"])
 async def test_a_damaged_place_removes_no_other_sessions_frame(
     file: Path, kit: Kit, table: str
 ) -> None:
     """It lists a frame of another session; deleting the one leaves the other whole."""
     await made(file, kit)
     before = await held(file)
-    damage(file, "UPDATE new_places SET key = 1 WHERE session = 2 AND seq = 2")
-    if table == "places":
-        damage(file, "INSERT INTO places SELECT session, seq, key FROM new_places")
-        damage(file, "DELETE FROM new_places")
+    damage(file, "UPDATE new_frame_keys SET key = 1 WHERE session = 2 AND seq = 2")
+    if table == "frame_keys":
+        damage(file, "INSERT INTO frame_keys SELECT session, seq, key FROM new_frame_keys")
+        damage(file, "DELETE FROM new_frame_keys")
     async with SQLiteSessionStore(file) as store:
         await store.delete_session("b")
     assert await held(file) == before
@@ -175,7 +183,7 @@ async def test_counters_that_are_behind_are_refused_untouched(
 ) -> None:
     """A number that is used again would write a new session over an old one."""
     await made(file, kit)
-    damage(file, "UPDATE meta SET numbers = ?", kept)
+    damage(file, "UPDATE meta SET counters = ?", kept)
     before = file.read_bytes()
     with pytest.raises(StoreUnavailable, match="damaged"):
         await SQLiteSessionStore(file).open()

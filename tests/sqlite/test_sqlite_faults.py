@@ -222,7 +222,7 @@ async def test_a_full_disk_refuses_the_batch_and_the_store_goes_on(
                 await store.add_frame(kit.note(1))
             assert store.write_failure is None
             assert await store.count_frames("a") == 0
-            # Behind the look for graves that follows a rollback, whose commit is not meant here.
+            # After the collection that follows a rollback: its commit is not meant here.
             await store.touch_session("a")
         assert await store.add_frame(kit.note(2)) == 1
 

@@ -19,7 +19,7 @@ from sessionkeeper import (
     StorageFactory,
     StoreUnavailable,
 )
-from sessionkeeper.backends.sqlite import opening, schema, validation
+from sessionkeeper.backends.sqlite import opening, schema
 
 if TYPE_CHECKING:
     from tests.sqlite.conftest import Kit
@@ -232,28 +232,3 @@ async def test_a_damaged_page_is_found_by_a_check(file: Path, kit: Kit) -> None:
             await store.add_frame(kit.note())
         assert store.write_failure == "the file is damaged"
         assert (await store.get_session("a")).frame_count == 400
-
-
-async def test_an_older_file_is_brought_up_to_date(
-    file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In one transaction: all its steps, or none and the file stays of its version."""
-    await made(file, kit)
-    steps = ("ALTER TABLE logs ADD COLUMN extra INTEGER", "CREATE TABLE wrong wrong")
-    old, new = schema.VERSION, schema.VERSION + 1
-    migrations = schema.MIGRATIONS
-    for version, statements in ((old, steps), (new, steps[:1])):
-        monkeypatch.setattr(schema, "MIGRATIONS", (*migrations, statements))
-        for module in (schema, opening, validation):
-            monkeypatch.setattr(module, "VERSION", new)
-        if version == old:
-            with pytest.raises(StoreUnavailable):
-                opening.open_file(str(file), Durability.DISK)
-        else:
-            opening.open_file(str(file), Durability.DISK).close()
-        with sqlite3.connect(file) as connection:
-            columns = [row[1] for row in connection.execute("PRAGMA table_info(logs)")]
-            assert ("extra" in columns) == (version == new)
-            assert connection.execute("PRAGMA user_version").fetchone() == (version,)
-            assert connection.execute("SELECT version FROM meta").fetchone() == (version,)
-        connection.close()

@@ -202,7 +202,7 @@ def newer(backup: Path) -> None:
 
 
 def unlisted_frame(backup: Path) -> None:
-    statement(backup, "DELETE FROM new_places WHERE seq = 2")
+    statement(backup, "DELETE FROM new_frame_keys WHERE seq = 2")
 
 
 def another_table(backup: Path) -> None:

@@ -49,9 +49,9 @@ class MemoryTables(Tables):
         self._rows: dict[str, SessionRow] = {}
         self._created = CreationOrder()
         # Every session stands either in the first two or in the third.
-        self._by_activity = TimeOrder(attrgetter("active_at"))
-        self._by_age = TimeOrder(attrgetter("born_at"))
-        self._ended = TimeOrder(attrgetter("over_at"))
+        self._by_activity = TimeOrder(attrgetter("steady_active_at"))
+        self._by_age = TimeOrder(attrgetter("steady_created_at"))
+        self._ended = TimeOrder(attrgetter("steady_ended_at"))
         self._notify: Callable[[str], None] | None = None
         self._listeners = Listeners()
 

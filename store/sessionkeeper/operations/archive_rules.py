@@ -48,7 +48,7 @@ def archive_session(tables: Tables, row: SessionRow, session: Session, context: 
     if row.ended_at is not None:
         # In whole microseconds, as servers count: the same on every backend.
         age = max(0, micros(wall) - micros(row.ended_at))
-        row.over_at = (micros(steady) - age) / 1e6
+        row.steady_ended_at = (micros(steady) - age) / 1e6
     tables.put(row)
     note_change(tables, row, before, context)
 

@@ -1,4 +1,4 @@
-"""The numbers of a store, kept where its state is: what they count cannot happen without them."""
+"""The counters of a store; every change of a session or a log changes them in the same step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["CountedSession", "StoreCounters", "CounterValues"]
 
 
 class CountedSession(Protocol):
-    """What is counted of a session."""
+    """The part of a session that is counted."""
 
     @property
     def state(self) -> SessionState:
@@ -30,11 +30,11 @@ class CountedSession(Protocol):
 
 
 class CounterValues(msgspec.Struct, array_like=True, gc=False):
-    """The counters to be written down: all but the sessions of each principal."""
+    """The counters that a backend stores: all but the sessions of each principal."""
 
     revision: int = 0
     created: int = 0
-    gone: dict[SessionEventKind, int] = {}
+    removed_sessions: dict[SessionEventKind, int] = {}
     ended: dict[SessionState, int] = {}
     states: dict[SessionState, int] = {}
     added: int = 0
@@ -46,8 +46,8 @@ class CounterValues(msgspec.Struct, array_like=True, gc=False):
 class StoreCounters:
     """Only the rules change it, as the owner, in the step that changes what is counted.
 
-    How many sessions and frames there are is what came less what went, so the numbers add up at
-    every moment.
+    The number of sessions is those created minus those removed, and so with frames: the counters
+    add up at every moment.
     """
 
     __slots__ = (
@@ -55,9 +55,9 @@ class StoreCounters:
         "_created",
         "_dropped",
         "_ended",
-        "_gone",
         "_principals",
         "_removed",
+        "_removed_sessions",
         "_revision",
         "_states",
         "bytes",
@@ -66,7 +66,7 @@ class StoreCounters:
     def __init__(self, principals: MutableMapping[str, int] | None = None) -> None:
         self._revision = 0
         self._created = 0
-        self._gone: Counter[SessionEventKind] = Counter()
+        self._removed_sessions: Counter[SessionEventKind] = Counter()
         self._ended: Counter[SessionState] = Counter()
         self._states: Counter[SessionState] = Counter()
         self._principals: MutableMapping[str, int] = {} if principals is None else principals
@@ -77,7 +77,7 @@ class StoreCounters:
     @property
     def sessions(self) -> int:
         """How many sessions there are."""
-        return self._created - self._gone.total()
+        return self._created - self._removed_sessions.total()
 
     @property
     def ended(self) -> int:
@@ -98,7 +98,7 @@ class StoreCounters:
         return {state: self._states[state] for state in SessionState}
 
     def next_revision(self) -> int:
-        """Advance the store's one counter of revisions; deleting does not count back."""
+        """Advance the store's one counter of revisions, which never goes back."""
         self._revision += 1
         return self._revision
 
@@ -108,7 +108,7 @@ class StoreCounters:
         self._enter(session)
 
     def session_changed(self, before: CountedSession, after: CountedSession) -> None:
-        """Note that a session is another one now."""
+        """Note a changed session."""
         if before.state is not after.state or before.principal != after.principal:
             self._leave(before)
             self._enter(after, stayed=before.state is after.state)
@@ -116,8 +116,8 @@ class StoreCounters:
     def session_removed(
         self, session: CountedSession, kind: SessionEventKind, frames: int, size: int
     ) -> None:
-        """Note that a session is gone, with so many frames of so many bytes."""
-        self._gone[kind] += 1
+        """Note a removed session, with its number of frames and their bytes."""
+        self._removed_sessions[kind] += 1
         self._leave(session)
         self.frames_removed(frames, size)
 
@@ -127,34 +127,34 @@ class StoreCounters:
         self.bytes += size
 
     def frames_removed(self, frames: int, size: int) -> None:
-        """Note frames somebody removed."""
+        """Note removed frames."""
         self._removed += frames
         self.bytes -= size
 
     def frames_dropped(self, frames: int, size: int) -> None:
-        """Note frames that made room for newer ones."""
+        """Note frames that were dropped for newer ones."""
         self._dropped += frames
         self.bytes -= size
 
     def counters(self) -> Counters:
-        """What was counted since the store began."""
+        """The counters since the store was made."""
         return Counters(
             created=self._created,
-            deleted=self._gone[SessionEventKind.DELETED],
-            purged=self._gone[SessionEventKind.PURGED],
-            evicted=self._gone[SessionEventKind.EVICTED],
+            deleted=self._removed_sessions[SessionEventKind.DELETED],
+            purged=self._removed_sessions[SessionEventKind.PURGED],
+            evicted=self._removed_sessions[SessionEventKind.EVICTED],
             ended={state: self._ended[state] for state in SessionState if state.is_terminal},
             frames_added=self._added,
             frames_removed=self._removed,
             frames_dropped=self._dropped,
         )
 
-    def numbers(self) -> CounterValues:
-        """All but the sessions of each principal."""
+    def values(self) -> CounterValues:
+        """All counters but the sessions of each principal."""
         return CounterValues(
             self._revision,
             self._created,
-            self._gone,
+            self._removed_sessions,
             self._ended,
             self._states,
             self._added,
@@ -163,13 +163,13 @@ class StoreCounters:
             self.bytes,
         )
 
-    def restore(self, numbers: CounterValues) -> None:
-        """Go on from what was written down."""
-        self._revision, self._created = numbers.revision, numbers.created
-        self._gone = Counter(numbers.gone)
-        self._ended, self._states = Counter(numbers.ended), Counter(numbers.states)
-        self._added, self._removed = numbers.added, numbers.removed
-        self._dropped, self.bytes = numbers.dropped, numbers.bytes
+    def restore(self, values: CounterValues) -> None:
+        """Go on from stored counters."""
+        self._revision, self._created = values.revision, values.created
+        self._removed_sessions = Counter(values.removed_sessions)
+        self._ended, self._states = Counter(values.ended), Counter(values.states)
+        self._added, self._removed = values.added, values.removed
+        self._dropped, self.bytes = values.dropped, values.bytes
 
     def _enter(self, session: CountedSession, *, stayed: bool = False) -> None:
         self._states[session.state] += 1

@@ -20,8 +20,6 @@ class SessionRow:
     __slots__ = (
         "_asked",
         "_created",
-        "active_at",
-        "born_at",
         "byte_count",
         "created_at",
         "ended_at",
@@ -32,9 +30,11 @@ class SessionRow:
         "last_seq",
         "number",
         "odd_frames",
-        "over_at",
         "revision",
         "session",
+        "steady_active_at",
+        "steady_created_at",
+        "steady_ended_at",
     )
 
     def __init__(
@@ -49,9 +49,9 @@ class SessionRow:
         self.revision = revision
         self.created_at = wall
         self.last_activity = wall
-        self.active_at = self.born_at = steady
+        self.steady_active_at = self.steady_created_at = steady
         self.ended_at = wall if session.state.is_terminal else None
-        self.over_at = steady
+        self.steady_ended_at = steady
         """When it ended, by the steady clock; nothing before that."""
         self.frame_count = 0
         self.last_seq = 0
@@ -64,7 +64,7 @@ class SessionRow:
     def touch(self, wall: float, steady: float, /) -> None:
         """Note activity, in seconds since the epoch and by the steady clock."""
         self.last_activity = wall
-        self.active_at = steady
+        self.steady_active_at = steady
         self._asked = 0
 
     def change(self, session: Session, revision: int, /) -> None:
@@ -72,14 +72,14 @@ class SessionRow:
         self.session = session
         self.revision = revision
         if session.state.is_terminal and self.ended_at is None:
-            self.ended_at, self.over_at = self.last_activity, self.active_at
+            self.ended_at, self.steady_ended_at = self.last_activity, self.steady_active_at
         self._asked = 0
 
     def end(self, session: Session, revision: int, wall: float, steady: float, /) -> None:
         """Take over the caller's fields of an ended `session`, without calling that activity."""
         self.session = session
         self.revision = revision
-        self.ended_at, self.over_at = wall, steady
+        self.ended_at, self.steady_ended_at = wall, steady
         self._asked = 0
 
     def archive(self, session: Session, revision: int, steady: float, /) -> None:
@@ -87,7 +87,7 @@ class SessionRow:
         self.session = session
         self.revision = revision
         self.created_at, self._created = session.created_at.timestamp(), None
-        self.last_activity, self.active_at = session.last_activity.timestamp(), steady
+        self.last_activity, self.steady_active_at = session.last_activity.timestamp(), steady
         if session.ended_at is not None:
             self.ended_at = session.ended_at.timestamp()
         self._asked = 0

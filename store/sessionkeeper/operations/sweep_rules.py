@@ -51,10 +51,10 @@ def expire_sessions(
 
     if idle is not None:
         max_idle = micros(idle)
-        end_while(tables.least_active, lambda row: now - micros(row.active_at) >= max_idle)
+        end_while(tables.least_active, lambda row: now - micros(row.steady_active_at) >= max_idle)
     if age is not None:
         max_age = micros(age)
-        end_while(tables.oldest_live, lambda row: now - micros(row.born_at) >= max_age)
+        end_while(tables.oldest_live, lambda row: now - micros(row.steady_created_at) >= max_age)
     return ended
 
 
@@ -68,7 +68,7 @@ def purge_sessions(
         if row is None or row.ended_at is None:
             return purged
         # In microseconds, as it is shown: `ended_before` may be an `ended_at` somebody was given.
-        if micros(row.ended_at) >= micros(ended_before) or now - micros(row.over_at) < span:
+        if micros(row.ended_at) >= micros(ended_before) or now - micros(row.steady_ended_at) < span:
             return purged
         delete_session(tables, row, context, SessionEventKind.PURGED)
     return limit

@@ -42,7 +42,7 @@ class Tables(ABC):
     def put(self, row: SessionRow, /) -> None:
         """Keep a row that was changed: the most recently active one, or one that has ended.
 
-        The order of ends is that of `over_at`, which an archive sets to the past.
+        The order of ends is that of `steady_ended_at`, which an archive sets to the past.
         """
 
     @abstractmethod

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 import pytest
-from sessionkeeper.backends.sqlite import frame_index as places
-from sessionkeeper.backends.sqlite import opening, writer
+from sessionkeeper.backends.sqlite import frame_index, opening, writer
 
 if TYPE_CHECKING:
     from tests.durability.conftest import Power
@@ -161,7 +160,7 @@ def faulty(power: Power, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
 
     monkeypatch.setattr(sqlite3, "connect", connect)
     monkeypatch.setattr(writer, "CHECKPOINT_AT", 60_000)
-    monkeypatch.setattr(places, "MERGE_AT", 5)
+    monkeypatch.setattr(frame_index, "MERGE_AT", 5)
     monkeypatch.setattr(opening, "BUSY_SLICE", 0.001)
     faulty.statements = Statements
     yield faulty

@@ -30,9 +30,12 @@ __all__ = [
 Columns: TypeAlias = tuple[Any, ...]
 
 SESSION_COLUMNS = (
-    "number, id, revision, created_at, born_at, ended_at, over_at, state, principal, fields"
+    "number, id, revision, created_at, steady_created_at, ended_at, steady_ended_at, state,"
+    " principal, fields"
 )
-LOG_COLUMNS = "session, over, place, active_at, last_activity, frame_count, last_seq, byte_count"
+LOG_COLUMNS = (
+    "session, ended, position, steady_active_at, last_activity, frame_count, last_seq, byte_count"
+)
 FRAME_COLUMNS = "direction, sent_at, detail, message"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,14 +57,14 @@ _CACHED = 2048  # bytes; what is larger is decoded each time, so that the cache 
 
 
 class SQLiteRow(SessionRow):
-    """A row of the batch under way; what it knows of the file makes it be written once."""
+    """A row of the current batch, and what the file holds of it."""
 
-    __slots__ = ("kept_revision", "over", "place")
-    kept_revision: int
-    """The revision the file holds; 0 for none."""
-    over: bool
-    """Whether its place is one among those that ended."""
-    place: int
+    __slots__ = ("ended", "position", "stored_revision")
+    stored_revision: int
+    """The revision in the file; 0 for none."""
+    ended: bool
+    """Whether `position` is in the order of ends; otherwise it is in the order of activity."""
+    position: int
 
     def session_columns(self) -> Columns:
         """What changes with a revision."""
@@ -71,9 +74,9 @@ class SQLiteRow(SessionRow):
             session.id,
             self.revision,
             self.created_at,
-            self.born_at,
+            self.steady_created_at,
             self.ended_at,
-            self.over_at,
+            self.steady_ended_at,
             session.state.value,
             session.principal,
             _encode(session),
@@ -83,9 +86,9 @@ class SQLiteRow(SessionRow):
         """What changes with every frame."""
         return (
             self.number,
-            self.over,
-            self.place,
-            self.active_at,
+            self.ended,
+            self.position,
+            self.steady_active_at,
             self.last_activity,
             self.frame_count,
             self.last_seq,
@@ -100,10 +103,21 @@ def read_row(columns: Columns) -> SQLiteRow:
     row must not be taken for a bug.
     """
     try:
-        number, id_, revision, created_at, born_at, ended_at, over_at, state, principal, fields = (
-            columns[:10]
+        (
+            number,
+            id_,
+            revision,
+            created_at,
+            steady_created_at,
+            ended_at,
+            steady_ended_at,
+            state,
+            principal,
+            fields,
+        ) = columns[:10]
+        _, ended, position, steady_active_at, last_activity, frame_count, last_seq, byte_count = (
+            columns[10:]
         )
-        _, over, place, active_at, last_activity, frame_count, last_seq, byte_count = columns[10:]
         decode = _decode_small if len(fields) <= _CACHED else _decode
         held = decode(fields).copy()
         held["id"], held["state"], held["principal"] = id_, _STATES[state], principal
@@ -111,8 +125,8 @@ def read_row(columns: Columns) -> SQLiteRow:
             type(id_) is str
             and (principal is None or type(principal) is str)
             # A text among numbers raises, and a fraction makes the sum one.
-            and type(number + revision + place + frame_count + last_seq + byte_count) is int
-            and type(born_at + over_at + active_at) is float
+            and type(number + revision + position + frame_count + last_seq + byte_count) is int
+            and type(steady_created_at + steady_ended_at + steady_active_at) is float
             and 0 <= frame_count <= last_seq
             and _FIRST <= created_at <= _LAST
             and _FIRST <= last_activity <= _LAST
@@ -123,12 +137,16 @@ def read_row(columns: Columns) -> SQLiteRow:
     if not sound:
         raise corruption_error("a session")
     row = SQLiteRow(
-        Session.trusted(held), number=number, revision=revision, wall=created_at, steady=born_at
+        Session.trusted(held),
+        number=number,
+        revision=revision,
+        wall=created_at,
+        steady=steady_created_at,
     )
-    row.ended_at, row.over_at = ended_at, over_at
-    row.kept_revision = revision
-    row.over, row.place = bool(over), place
-    row.active_at, row.last_activity = active_at, last_activity
+    row.ended_at, row.steady_ended_at = ended_at, steady_ended_at
+    row.stored_revision = revision
+    row.ended, row.position = bool(ended), position
+    row.steady_active_at, row.last_activity = steady_active_at, last_activity
     row.frame_count, row.last_seq, row.byte_count = frame_count, last_seq, byte_count
     return row
 

@@ -90,7 +90,7 @@ class SQLiteConnection(Transactions[SQLiteTables]):
             raise self._files.overwritten()
         file, seen = pair
         known = self._identity
-        if known and seen and (seen.line != known.line or seen.epoch < known.epoch):
+        if known and seen and (seen.file_id != known.file_id or seen.epoch < known.epoch):
             raise self._files.overwritten()
         self._identity = seen
         self._epoch_is_over = file == seen

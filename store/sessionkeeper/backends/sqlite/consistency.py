@@ -29,7 +29,7 @@ _WRONG_ROWS = {
     ),
     "frames that belong to no session": (
         "SELECT count(*) FROM frames LEFT JOIN logs ON logs.session = frames.session"  # noqa: S608 - ours
-        " LEFT JOIN graves ON graves.session = frames.session"
+        " LEFT JOIN tombstones ON tombstones.session = frames.session"
         f" WHERE NOT ifnull({_IN_LOG}, 0) AND NOT ifnull(seq <= up_to, 0)"
     ),
     "principals whose sessions are counted wrongly": (
@@ -70,11 +70,12 @@ def _wrong_totals(connection: sqlite3.Connection) -> list[str]:
         return connection.execute(query).fetchone()[0]
 
     counters = decode_counters(read_meta(connection.execute)[1])
-    values = counters.counters
+    values = counters.values
     states = Counter({state.value: count for state, count in values.states.items()})
     found = Counter(dict(connection.execute("SELECT state, count(*) FROM sessions GROUP BY state")))
     equal = {
-        "sessions": values.created - sum(values.gone.values()) == one("SELECT count(*) FROM logs"),
+        "sessions": values.created - sum(values.removed_sessions.values())
+        == one("SELECT count(*) FROM logs"),
         "states": +states == +found,
         "frames": values.added - values.removed - values.dropped
         == one("SELECT total(frame_count) FROM logs"),

@@ -1,4 +1,4 @@
-"""The frames of a file: collected over a batch, written at once, removed little by little."""
+"""The frames of a file: a batch collects them and writes them with one call."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .frame_index import FrameIndex
 __all__ = ["FrameTable"]
 
 MAX_REMOVED_AT_ONCE = 1_000
-"""Frames removed in the operation itself; more get a tombstone, and are removed between batches."""
+"""The most frames an operation deletes itself; more get a tombstone."""
 COLLECTED_AT_ONCE = 500
-"""Frames removed at a time between batches."""
+"""Frames with a tombstone that are deleted at a time, between batches."""
 
 _INSERT = f"INSERT INTO frames (key, session, seq, {FRAME_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
 _LAST = "SELECT coalesce(max(key), 0) FROM frames"
 _ADD_TOMBSTONE = (
-    "INSERT INTO graves (session, up_to) VALUES (?, ?)"
+    "INSERT INTO tombstones (session, up_to) VALUES (?, ?)"
     " ON CONFLICT (session) DO UPDATE SET up_to = excluded.up_to"
 )
 
@@ -28,90 +28,90 @@ _ADD_TOMBSTONE = (
 class FrameTable:
     """Frames by session and number.
 
-    Removing many takes one line in a table of tombstones (`graves`). A session's row says which of
-    its frames exist, and its number is never used again, so those frames cannot be read. They are
-    removed between batches, a bounded number at a time.
+    Removing many frames adds one row to the table `tombstones`. A session's row tells which of its
+    frames exist, and its number is never used again, so removed frames cannot be read. They are
+    deleted between batches, a bounded number at a time.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._execute = connection.execute
-        self._places = FrameIndex(connection)
+        self._index = FrameIndex(connection)
         self._pending: dict[int, list[Columns]] = {}
         self.has_tombstones = True
-        """Whether there may be tombstones; a process that was killed may have left some."""
+        """Whether there may be tombstones; a killed process may have left some."""
         self.written = 0
-        """Bytes written since somebody set this to nothing."""
+        """Bytes written since this was last set to 0."""
 
     def append(self, row: SQLiteRow, records: Sequence[FrameRecord]) -> None:
-        """Collect records that follow the last number of a row."""
+        """Collect records for `flush`; their numbers follow the last one of the row."""
         columns = frame_columns(row.number, row.last_seq + 1, records)
         self._pending.setdefault(row.number, []).extend(columns)
 
     def flush(self) -> None:
-        """Write what was collected, with one call."""
+        """Write all collected records with one call."""
         if self._pending:
             together = [each for frames in self._pending.values() for each in frames]
             (last,) = self._execute(_LAST).fetchone()
             keyed = [(key, *each) for key, each in enumerate(together, last + 1)]
             self._connection.executemany(_INSERT, keyed)
-            self._places.note([(session, seq, key) for key, session, seq, *_ in keyed])
+            self._index.add([(session, seq, key) for key, session, seq, *_ in keyed])
             self.written += sum(len(each[-1]) for each in together)
             self._pending = {}
 
     def forget(self) -> None:
-        """Drop what was collected: it was rolled back."""
+        """Drop all collected records: they were rolled back."""
         self._pending = {}
-        self._places.forget()
+        self._index.forget()
         self.has_tombstones = True
 
     def read(self, row: SQLiteRow, first: int, count: int) -> list[FrameRecord]:
         """Return `count` records from number `first` on. Raises `sqlite3.DatabaseError`."""
         if not count:
             return []
-        self._settle(row)
-        found = self._places.read(FRAME_COLUMNS, row.number, first, first + count - 1)
+        self._flush_row(row)
+        found = self._index.read(FRAME_COLUMNS, row.number, first, first + count - 1)
         if len(found) != count:
             raise corruption_error("a log with frames missing")
         return [read_frame(columns) for columns in found]
 
     def trim(self, row: SQLiteRow, count: int) -> int:
-        """Remove the first `count` frames; return their bytes. O(count), as every trim."""
+        """Remove the first `count` frames; return their bytes. O(count)."""
         if not count:
             return 0
-        self._settle(row)
+        self._flush_row(row)
         first = row.last_seq - row.frame_count + 1
         up_to = first + count - 1
-        size, found = self._places.measure(row.number, first, up_to)
+        size, found = self._index.measure(row.number, first, up_to)
         if found != count:
             raise corruption_error("a log with frames missing")
         self._remove(row.number, first, up_to)
         return size
 
     def clear(self, row: SQLiteRow) -> None:
-        """Remove all frames of a row, collected ones too."""
+        """Remove all frames of a row, also the collected ones."""
         self._pending.pop(row.number, None)
         if row.frame_count:
             self._remove(row.number, row.last_seq - row.frame_count + 1, row.last_seq)
 
     def collect(self) -> None:
-        """Remove some frames that have a tombstone; within a transaction of its own."""
-        tombstone = self._execute("SELECT session, up_to FROM graves LIMIT 1").fetchone()
+        """Delete some frames that have a tombstone, within a transaction of its own."""
+        tombstone = self._execute("SELECT session, up_to FROM tombstones LIMIT 1").fetchone()
         if tombstone is None:
             self.has_tombstones = False
             return
         session, up_to = tombstone
-        if self._places.remove_some(session, up_to, COLLECTED_AT_ONCE) < COLLECTED_AT_ONCE:
-            self._execute("DELETE FROM graves WHERE session = ?", (session,))
+        if self._index.remove_some(session, up_to, COLLECTED_AT_ONCE) < COLLECTED_AT_ONCE:
+            self._execute("DELETE FROM tombstones WHERE session = ?", (session,))
         self.written += COLLECTED_AT_ONCE * 64
 
-    def _settle(self, row: SQLiteRow) -> None:
+    def _flush_row(self, row: SQLiteRow) -> None:
         if row.number in self._pending:
             self.flush()
 
     def _remove(self, number: int, first: int, up_to: int) -> None:
         if up_to - first < MAX_REMOVED_AT_ONCE:
-            self._places.remove(number, first, up_to)
+            self._index.remove(number, first, up_to)
         else:
             self._execute(_ADD_TOMBSTONE, (number, up_to))
             self.has_tombstones = True

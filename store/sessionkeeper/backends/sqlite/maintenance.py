@@ -20,11 +20,11 @@ from ...values.errors import StoreUnavailable
 from .checkpoints import bring_in
 from .consistency import differences
 from .errors import FAILURES, FilesChanged, LockWait, fault_of, primary_code
-from .file_identity import NEW_LINE
+from .file_identity import NEW_FILE_ID
 from .files import StoreFiles
 from .raw_connection import connect, sync
-from .schema import migrate
 from .tables import SQLiteTables
+from .upgrades import make_current
 
 __all__ = [
     "VacuumStep",
@@ -126,7 +126,7 @@ def copy_pages(
     stop: Event,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> None:
-    """Copy one moment of a file to one that nobody else knows, and give that a line of its own.
+    """Copy one moment of a file to one that nobody else knows, and give the copy an id of its own.
 
     `on_progress` is called with the pages copied and the pages in all. Raises `sqlite3.Error`, and
     `InterruptedError` once `stop` is set.
@@ -141,10 +141,10 @@ def copy_pages(
     source.execute("SELECT version FROM meta").fetchone()
     with closing(connect(new)) as copy:
         source.backup(copy, pages=_PAGES, progress=advance)
-        # Without a log: closing brings one in and hides its errors, and the line would be lost.
+        # Without a log: closing brings one in and hides its errors, and the new id would be lost.
         copy.execute("PRAGMA journal_mode = MEMORY").fetchall()
-        migrate(copy)
-        copy.execute(NEW_LINE)
+        make_current(copy)
+        copy.execute(NEW_FILE_ID)
 
 
 def remove_files(path: str) -> None:

@@ -19,7 +19,8 @@ from ...values.guarantees import Durability
 from .errors import FAILURES, GivenUp, primary_code, safe_cause
 from .log_resync import resync_wal
 from .raw_connection import BUSY_SLICE, connect, pragma, sync
-from .schema import PAGE_BYTES, VERSION, migrate
+from .schema import PAGE_BYTES, VERSION
+from .upgrades import make_current
 from .validation import LOCK_HELD, check_tables, is_of_one_piece, refusal, refuse_foreign_file
 
 __all__ = ["open_file", "open_to_read"]
@@ -106,7 +107,7 @@ def _prepared(connection: sqlite3.Connection, path: str, durability: Durability)
         _settle(connection, durability)
         resync_wal(connection, path)
         if pragma(connection, "user_version") < VERSION:
-            migrate(connection)
+            make_current(connection)
         check_tables(connection, path)
         _set(connection, "busy_timeout", int(BUSY_SLICE * 1000))
     except sqlite3.OperationalError as error:
@@ -138,7 +139,7 @@ def _create(path: str) -> None:
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA synchronous = OFF")
-            migrate(connection)
+            make_current(connection)
             connection.execute("PRAGMA incremental_vacuum").fetchall()
             connection.execute("PRAGMA journal_mode = WAL")
         sync(new)  # once, before anyone can see it

@@ -111,7 +111,7 @@ class SQLiteReader(SQLiteConnection):
         self._look_at = now + ChangePoller.PAUSE
         try:
             self._files.look()
-            self._news.look()
+            self._change_poller.poll()
         except (*FAILURES, FilesChanged) as error:
             self.refuse(error)
             self._look_at = now + _LATER
@@ -126,4 +126,4 @@ class SQLiteReader(SQLiteConnection):
         connection = open_to_read(self._path, self._durability, self.given_up)
         self._spoiled = False
         self.connect(connection)
-        self._news = ChangePoller(connection, self._wakeups, self._post)
+        self._change_poller = ChangePoller(connection, self._wakeups, self._post)

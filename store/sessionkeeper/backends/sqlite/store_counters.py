@@ -1,4 +1,4 @@
-"""What a store counts as a whole, and how old it is: one row of the file."""
+"""The counters and the clock of the whole store: one row of the file."""
 
 from __future__ import annotations
 
@@ -23,69 +23,69 @@ __all__ = [
     "encode_counters",
 ]
 
-_MAXIMUM = 2**62  # no store gets so far; SQLite ends at twice as many
+_MAXIMUM = 2**62  # no store counts so far; SQLite ends at twice as many
 LONGEST_GAP = 86_400.0
-"""Seconds a store can age while nobody can tell how long it was closed."""
+"""The most seconds a store ages over a restart of the machine."""
 
 
 class ClockStamp(msgspec.Struct, array_like=True, gc=False):
-    """A moment of the store's age, by both clocks of the machine."""
+    """The store's age at one moment, by both clocks of the machine."""
 
     boot: str = ""
-    """Which start of the machine the steady clock counts from."""
+    """The start of the machine from which the steady clock counts."""
     offset: float = 0.0
-    """The store's age less the steady clock; the same for every process since that start."""
-    wall: float = inf  # of a new store: nothing to bridge
+    """The store's age minus the steady clock; the same for all processes since that start."""
+    wall: float = inf  # of a new store: it was never closed
     steady: float = 0.0
 
 
 class SQLiteCounters(msgspec.Struct, array_like=True, gc=False):
-    """The counters no two processes may disagree on."""
+    """The counters that all processes share."""
 
     last_number: int = 0
-    """Of creation; none is used twice."""
-    last_place: int = 0
-    """In the orders of activity and of ends."""
-    counters: CounterValues = msgspec.field(default_factory=CounterValues)
+    """The last number of a session; none is used twice."""
+    last_position: int = 0
+    """The last position in the orders of activity and of ends."""
+    values: CounterValues = msgspec.field(default_factory=CounterValues)
     stamp: ClockStamp = msgspec.field(default_factory=ClockStamp)
 
     @property
-    def gone(self) -> int:
-        """How many sessions were removed since the store began."""
-        return sum(self.counters.gone.values())
+    def removed(self) -> int:
+        """How many sessions were removed since the store was made."""
+        return sum(self.values.removed_sessions.values())
 
 
 def read_meta(execute: Callable[[str], Cursor]) -> tuple[int, bytes]:
-    """Read the version of the file, and what it counts. Raises `sqlite3.DatabaseError`."""
-    found = execute("SELECT version, numbers FROM meta").fetchone()
+    """Read the version of the file and its counters. Raises `sqlite3.DatabaseError`."""
+    found = execute("SELECT version, counters FROM meta").fetchone()
     if found is None or type(found[0]) is not int or type(found[1]) is not bytes:
         raise corruption_error("what the file counts")
     return found[0], found[1]
 
 
-def decode_counters(kept: bytes) -> SQLiteCounters:
+def decode_counters(encoded: bytes) -> SQLiteCounters:
     """Read the bytes of `encode_counters`; a new file has none. Raises `sqlite3.DatabaseError`."""
     try:
-        numbers = _decoder.decode(kept) if kept else SQLiteCounters()
+        counters = _decoder.decode(encoded) if encoded else SQLiteCounters()
     except (msgspec.MsgspecError, ValueError):
         raise corruption_error("what the file counts") from None
-    if not (0 <= numbers.last_number < _MAXIMUM and 0 <= numbers.last_place < _MAXIMUM):
+    if not (0 <= counters.last_number < _MAXIMUM and 0 <= counters.last_position < _MAXIMUM):
         raise corruption_error("what the file counts")
-    return numbers
+    return counters
 
 
-def encode_counters(numbers: SQLiteCounters) -> bytes:
-    """Make the bytes to be kept."""
-    return _encoder.encode(numbers)
+def encode_counters(counters: SQLiteCounters) -> bytes:
+    """Make the bytes for the file."""
+    return _encoder.encode(counters)
 
 
 class StoreClock:
     """The steady clock of a store, which outlives processes and starts of the machine.
 
-    While the machine runs it is the machine's own steady clock, shifted, so all processes agree
+    While the machine runs it is the machine's steady clock plus an offset, so all processes agree
     and no jump of the wall clock shows. Over a restart only the wall clock can tell how long the
-    store was closed; it is believed between nothing and a day, so that a wrong one ends no session
-    but such as might have ended in a day.
+    store was closed. It counts for at most a day, so that a wrong clock ends only sessions that
+    could have ended within a day.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -98,11 +98,11 @@ class StoreClock:
         return self._clock.steady() + self._offset
 
     def stamp(self) -> ClockStamp:
-        """This moment, to be written down."""
+        """The store's age now, for the file."""
         return ClockStamp(self._boot, self._offset, self._clock.wall(), self._clock.steady())
 
     def follow(self, stamp: ClockStamp) -> bool:
-        """Go on from what was written down; say whether that needs to be written anew."""
+        """Go on from the stamp in the file; return whether a new one must be written."""
         steady = self._clock.steady()
         if stamp.boot == self._boot and steady >= stamp.steady:
             self._offset = stamp.offset
@@ -113,21 +113,21 @@ class StoreClock:
 
 
 class PrincipalCounts(MutableMapping[str, int]):
-    """How many sessions each principal has: a table, since there may be as many as sessions.
+    """How many sessions each principal has: a table, because there may be as many as sessions.
 
-    `get` looks for one that may have none. Subscribing is for one that has some: its row is there,
-    or the file is damaged.
+    `counts.get(principal)` is for a principal that may have none. `counts[principal]` requires a
+    row: if there is none, the file is damaged.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._execute = connection.execute
 
     def get(self, principal: str, default: Any = None, /) -> Any:
-        """Return how many sessions it has. Raises `sqlite3.DatabaseError`."""
+        """Return how many sessions the principal has. Raises `sqlite3.DatabaseError`."""
         if not principal.isascii():
             try:
                 principal.encode()
-            except UnicodeEncodeError:  # nobody's, and nothing SQLite could look for
+            except UnicodeEncodeError:  # no session has it, and SQLite cannot look for it
                 return default
         found = self._execute(
             "SELECT sessions FROM principals WHERE principal = ?", (principal,)

@@ -1,6 +1,6 @@
-"""The primitives on one SQLite file, for the batch under way. No rule is here.
+"""The primitives on one SQLite file, for one batch at a time. No rule is here.
 
-A row is read once in a batch and written once, at its end. Nothing is kept from batch to batch:
+A batch reads a row once and writes it once, at its end. No row is cached from batch to batch:
 another process may have written in between.
 """
 
@@ -25,9 +25,9 @@ from ...values.session import Session
 from ...values.states import SessionState
 from ...values.statistics import FileStatistics
 from .codec import LOG_COLUMNS, SESSION_COLUMNS, SQLiteRow, read_row
+from .first_sessions import BY_ACTIVITY, BY_AGE, BY_END, FirstSessions
 from .frames import FrameTable
 from .schema import PAGE_BYTES
-from .session_orders import BY_ACTIVITY, BY_AGE, BY_END, FirstSessions
 from .sqlite_version import library_warnings
 from .store_counters import (
     PrincipalCounts,
@@ -42,26 +42,26 @@ __all__ = ["SQLiteTables"]
 
 _FROM = f"SELECT {SESSION_COLUMNS}, {LOG_COLUMNS} FROM sessions JOIN logs ON session = number"  # noqa: S608 - our columns
 _BY_ID = f"{_FROM} WHERE id = ?"
-_TOGETHER = 64
-_WORTH_IT = 8
-_BY_IDS = f"{_FROM} WHERE id IN ({', '.join('?' * _TOGETHER)})"
+_IDS_A_QUERY = 64
+_MIN_PREFETCHED = 8
+_BY_IDS = f"{_FROM} WHERE id IN ({', '.join('?' * _IDS_A_QUERY)})"
 _BY_NUMBER = f"{_FROM} WHERE number = ?"
 _AFTER = f"{_FROM} WHERE number > ? ORDER BY number LIMIT ?"
-_KEEP_SESSION = (
+_WRITE_SESSION = (
     f"INSERT INTO sessions ({SESSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
     " ON CONFLICT (number) DO UPDATE SET revision = excluded.revision,"
     " created_at = excluded.created_at,"
-    " ended_at = excluded.ended_at, over_at = excluded.over_at, state = excluded.state,"
-    " principal = excluded.principal, fields = excluded.fields"
+    " ended_at = excluded.ended_at, steady_ended_at = excluded.steady_ended_at,"
+    " state = excluded.state, principal = excluded.principal, fields = excluded.fields"
 )
-_KEEP_LOG = (
+_WRITE_LOG = (
     f"INSERT INTO logs ({LOG_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
-    " ON CONFLICT (session) DO UPDATE SET over = excluded.over, place = excluded.place,"
-    " active_at = excluded.active_at, last_activity = excluded.last_activity,"
+    " ON CONFLICT (session) DO UPDATE SET ended = excluded.ended, position = excluded.position,"
+    " steady_active_at = excluded.steady_active_at, last_activity = excluded.last_activity,"
     " frame_count = excluded.frame_count, last_seq = excluded.last_seq,"
     " byte_count = excluded.byte_count"
 )
-_FETCHED = 256
+_ROWS_A_QUERY = 256
 _LOGS_A_PAGE = 100
 _GREATEST = 2**63 - 1
 
@@ -71,7 +71,7 @@ def _ours(row: SessionRow) -> SQLiteRow:
 
 
 class SQLiteTables(Tables):
-    """What one transaction sees and changes; `load` begins a batch and `save` ends it."""
+    """What one transaction reads and changes: `load` begins a batch, and `save` ends it."""
 
     def __init__(self, limits: StoreLimits, clock: Clock, listeners: Listeners) -> None:
         self.limits = limits
@@ -80,8 +80,8 @@ class SQLiteTables(Tables):
         self._listeners = listeners
         self.events: list[tuple[SessionEvent, Context]] = []
         self.announced: set[str] = set()
-        self.numbers = SQLiteCounters()
-        self._kept: bytes = b""
+        self.stored_counters = SQLiteCounters()
+        self._encoded_counters: bytes = b""
 
     def attach(self, connection: sqlite3.Connection, path: str) -> None:
         """Work on this connection, of the thread that calls."""
@@ -93,25 +93,25 @@ class SQLiteTables(Tables):
         self.forget()
 
     def load(self) -> tuple[int, SQLiteCounters]:
-        """Read what the store counts, within a transaction; return the file's version with it."""
-        version, kept = read_meta(self._execute)
-        if kept != self._kept:
-            self.numbers = decode_counters(kept)
-            self.counters.restore(self.numbers.counters)
-            self.age.follow(self.numbers.stamp)
-            self._kept = kept
-        return version, self.numbers
+        """Read the file's version and counters, within a transaction."""
+        version, encoded = read_meta(self._execute)
+        if encoded != self._encoded_counters:
+            self.stored_counters = decode_counters(encoded)
+            self.counters.restore(self.stored_counters.values)
+            self.age.follow(self.stored_counters.stamp)
+            self._encoded_counters = encoded
+        return version, self.stored_counters
 
     def save(self, *, always: bool = False) -> None:
-        """Write what the batch changed, and if anything did, the counters."""
+        """Write what the batch changed; the counters too if it changed anything."""
         self.frames.flush()
-        self._keep()
+        self._write_rows()
         if self._changed or always:
-            self.numbers.counters = self.counters.numbers()
-            self.numbers.stamp = self.age.stamp()
-            kept = encode_counters(self.numbers)
-            self._execute("UPDATE meta SET numbers = ?", (kept,))
-            self._kept = kept
+            self.stored_counters.values = self.counters.values()
+            self.stored_counters.stamp = self.age.stamp()
+            encoded = encode_counters(self.stored_counters)
+            self._execute("UPDATE meta SET counters = ?", (encoded,))
+            self._encoded_counters = encoded
 
     @property
     def changed(self) -> bool:
@@ -119,7 +119,7 @@ class SQLiteTables(Tables):
         return self._changed
 
     def forget(self, *, all: bool = True) -> None:
-        """Drop what was read; after a rollback also what was counted."""
+        """Drop the rows of the batch; after a rollback also the counters."""
         self._rows: dict[str, SQLiteRow | None] = {}
         self._by_number: dict[int, SQLiteRow] = {}
         self._dirty: dict[int, SQLiteRow] = {}
@@ -128,61 +128,61 @@ class SQLiteTables(Tables):
         self.events, self.announced = [], set()
         if all:
             self.frames.forget()
-            self._kept = b"?"  # no file holds this
+            self._encoded_counters = b"?"  # no file holds this
 
     def prefetch(self, session_ids: Set[str]) -> None:
-        """Look up rows a batch will ask for, with one question for many."""
-        if len(session_ids) < _WORTH_IT:
+        """Read the rows a batch will ask for, many with one query."""
+        if len(session_ids) < _MIN_PREFETCHED:
             return
         wanted = [each for each in session_ids if is_session_id(each)]
-        for start in range(0, len(wanted), _TOGETHER):
-            some = wanted[start : start + _TOGETHER]
-            # Always as many, so that SQLite knows the statement already.
-            asked = (*some, *some[:1] * (_TOGETHER - len(some)))
-            found = self._execute(_BY_IDS, asked).fetchall()
+        for start in range(0, len(wanted), _IDS_A_QUERY):
+            some = wanted[start : start + _IDS_A_QUERY]
+            # Always the same number of ids, so that SQLite has the statement prepared.
+            parameters = (*some, *some[:1] * (_IDS_A_QUERY - len(some)))
+            found = self._execute(_BY_IDS, parameters).fetchall()
             self._rows.update(dict.fromkeys(some))
             for columns in found:
-                row = self._known(read_row(columns))
+                row = self._cached(read_row(columns))
                 self._rows[row.session.id] = row
 
     def find(self, session_id: str, /) -> SessionRow | None:
-        """Look the row up, in the file once a batch."""
+        """Find the row; a batch reads it once in the file."""
         try:
             return self._rows[session_id]
         except KeyError:
             pass
         row = None
-        # What is no id is in no file; a lone surrogate is not even text to SQLite.
+        # SQLite takes no lone surrogate for text, and no such id is in a file.
         if is_session_id(session_id):
             columns = self._execute(_BY_ID, (session_id,)).fetchone()
             if columns is not None:
-                row = self._known(read_row(columns))
+                row = self._cached(read_row(columns))
         self._rows[session_id] = row
         return row
 
     def insert(self, session: Session, revision: int, /) -> SessionRow:
         """Add a row, in the file at the end of the batch."""
-        self.numbers.last_number += 1
+        self.stored_counters.last_number += 1
         row = SQLiteRow(
             session,
-            number=self.numbers.last_number,
+            number=self.stored_counters.last_number,
             revision=revision,
             wall=self.clock.wall(),
             steady=self.clock.steady(),
         )
-        row.kept_revision, row.over, row.place = 0, False, 0
+        row.stored_revision, row.ended, row.position = 0, False, 0
         self._rows[session.id] = self._by_number[row.number] = row
         self.put(row)
         return row
 
     def put(self, row: SessionRow, /) -> None:
-        """Give the row the last place in the order it belongs in."""
+        """Give the row the last position in its order."""
         row = _ours(row)
-        if not row.over:
-            self._first_sessions.moved(row.number)
-            self.numbers.last_place += 1
-            row.place = self.numbers.last_place
-            row.over = row.ended_at is not None
+        if not row.ended:
+            self._first_sessions.drop(row.number)
+            self.stored_counters.last_position += 1
+            row.position = self.stored_counters.last_position
+            row.ended = row.ended_at is not None
         self._mark(row)
 
     def keep(self, row: SessionRow, /) -> None:
@@ -190,15 +190,15 @@ class SQLiteTables(Tables):
         self._mark(_ours(row))
 
     def remove(self, row: SessionRow, /) -> None:
-        """Remove the row; its frames if they are few, else they get a tombstone."""
+        """Remove the row, and its frames if they are few; many get a tombstone."""
         row = _ours(row)
         self.frames.clear(row)
         self._dirty.pop(row.number, None)
         self._by_number.pop(row.number, None)
         self._rows[row.session.id] = None
         self._changed = True
-        self._first_sessions.moved(row.number)
-        if row.kept_revision:
+        self._first_sessions.drop(row.number)
+        if row.stored_revision:
             self._execute("DELETE FROM sessions WHERE number = ?", (row.number,))
             self._execute("DELETE FROM logs WHERE session = ?", (row.number,))
 
@@ -208,13 +208,13 @@ class SQLiteTables(Tables):
 
     def rows_after(self, number: int, /) -> Iterator[SessionRow]:
         """Rows created after that number; the first one is found at once."""
-        self._keep()
+        self._write_rows()
         while True:
-            found = self._execute(_AFTER, (min(number, _GREATEST), _FETCHED)).fetchall()
+            found = self._execute(_AFTER, (min(number, _GREATEST), _ROWS_A_QUERY)).fetchall()
             for columns in found:
                 number = columns[0]
                 yield self._by_number.get(number) or read_row(columns)
-            if len(found) < _FETCHED:
+            if len(found) < _ROWS_A_QUERY:
                 return
 
     def least_active(self) -> SessionRow | None:
@@ -239,7 +239,7 @@ class SQLiteTables(Tables):
         return self.frames.read(_ours(row), first, count)
 
     def clear(self, row: SessionRow, /) -> None:
-        """Remove the records if they are few, else give them a tombstone."""
+        """Remove the records if they are few; many get a tombstone."""
         self.frames.clear(_ours(row))
         self._mark(_ours(row))
 
@@ -250,7 +250,7 @@ class SQLiteTables(Tables):
         return size
 
     def announce(self, session_id: str, /) -> None:
-        """Note it; who watches is told after the commit."""
+        """Note it; watchers are notified after the commit."""
         self.announced.add(session_id)
 
     def tell(
@@ -261,7 +261,7 @@ class SQLiteTables(Tables):
         context: Context,
         /,
     ) -> None:
-        """Note it if somebody listens; they are told after the commit, on the loop."""
+        """Note it if there are listeners; they are called after the commit, on the loop."""
         if self._listeners:
             self.events.append((SessionEvent(kind, row.snapshot(), before), context))
 
@@ -279,7 +279,7 @@ class SQLiteTables(Tables):
         )
 
     def shrink(self, pages: int) -> tuple[int, int]:
-        """Give some free pages back; return by how many the file shrinks, and how many are left."""
+        """Free some pages; return how many pages the file lost, and how many are still free."""
         before = self._pragma("page_count")
         self._execute(f"PRAGMA incremental_vacuum({pages:d})").fetchall()
         return before - self._pragma("page_count"), self._pragma("freelist_count")
@@ -291,35 +291,35 @@ class SQLiteTables(Tables):
         self._dirty[row.number] = row
         self._changed = True
 
-    def _known(self, row: SQLiteRow) -> SQLiteRow:
-        """The row of this batch, which may know more than the file."""
+    def _cached(self, row: SQLiteRow) -> SQLiteRow:
+        """Return the row of this batch, which may be newer than the file's."""
         return self._by_number.setdefault(row.number, row)
 
     def _first(self, order: str) -> SessionRow | None:
-        number = self._first_sessions.known(order)
+        number = self._first_sessions.cached(order)
         if number is None:
-            self._keep()
+            self._write_rows()
             number = self._first_sessions.read(order)
             if number is None:
                 return None
         row = self._by_number.get(number)
         if row is None:
-            row = self._known(read_row(self._execute(_BY_NUMBER, (number,)).fetchone()))
+            row = self._cached(read_row(self._execute(_BY_NUMBER, (number,)).fetchone()))
             self._rows[row.session.id] = row
         return row
 
-    def _keep(self) -> None:
+    def _write_rows(self) -> None:
         """Write the rows that changed."""
         if not self._dirty:
             return
         rows = self._dirty.values()
-        changed = [row for row in rows if row.kept_revision != row.revision]
+        changed = [row for row in rows if row.stored_revision != row.revision]
         if changed:
-            self._executemany(_KEEP_SESSION, [row.session_columns() for row in changed])
+            self._executemany(_WRITE_SESSION, [row.session_columns() for row in changed])
             for row in changed:
-                row.kept_revision = row.revision
-        self._executemany(_KEEP_LOG, [row.log_columns() for row in rows])
-        # About: what all batches change, logs of many on pages of their own, a session and its id.
+                row.stored_revision = row.revision
+        self._executemany(_WRITE_LOG, [row.log_columns() for row in rows])
+        # Estimated: pages of every batch, of the logs, and of changed sessions and their ids.
         pages = 8 + 2 * min(len(rows), self.counters.sessions // _LOGS_A_PAGE) + 2 * len(changed)
         self.frames.written += PAGE_BYTES * pages
         self._dirty = {}

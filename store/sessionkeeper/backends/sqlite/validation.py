@@ -97,14 +97,14 @@ def _check_counters(connection: sqlite3.Connection) -> None:
         connection.execute(query).fetchone()[0] or 0
         for query in (
             "SELECT max(number) FROM sessions",
-            "SELECT max(place) FROM logs WHERE over = 0",
-            "SELECT max(place) FROM logs WHERE over = 1",
+            "SELECT max(position) FROM logs WHERE ended = 0",
+            "SELECT max(position) FROM logs WHERE ended = 1",
         )
     ]
     # After those: meanwhile other processes only count on.
-    numbers = decode_counters(read_meta(connection.execute)[1])
+    counters = decode_counters(read_meta(connection.execute)[1])
     sound = all(type(each) is int for each in used)
-    if not sound or used[0] > numbers.last_number or max(used[1:]) > numbers.last_place:
+    if not sound or used[0] > counters.last_number or max(used[1:]) > counters.last_position:
         raise corruption_error("what the file counts")
 
 

@@ -193,7 +193,7 @@ class SQLiteWriter(SQLiteConnection):
         """Note which start of the machine the clock counts from, so that all agree."""
         for self._writing in (False, True):  # most often looking is enough
             self._begin()
-            new = self._tables.age.follow(self._tables.numbers.stamp)
+            new = self._tables.age.follow(self._tables.stored_counters.stamp)
             if self._writing and new:
                 self._tables.save(always=True)
             self._execute("COMMIT")

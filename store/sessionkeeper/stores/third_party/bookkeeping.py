@@ -50,9 +50,9 @@ class Bookkeeping:
         """Note a session that was updated through the owner, and seen before that."""
         known, now = self.index[session.id], self.clock.steady()
         before = known.state
-        known.active_at = now
-        if session.state.is_terminal and known.over_at is None:
-            known.over_at = now
+        known.steady_active_at = now
+        if session.state.is_terminal and known.steady_ended_at is None:
+            known.steady_ended_at = now
         self._follow(known, session)
         if before is not session.state:
             self._tell(SessionEventKind.STATE_CHANGED, session, before, context)
@@ -67,7 +67,7 @@ class Bookkeeping:
         known = self.index.find(session_id)
         if known is not None:
             self._add(known, seq - known.last_seq)
-            known.active_at = self.clock.steady()
+            known.steady_active_at = self.clock.steady()
         self.wakeups.notify(session_id)
 
     def record_cleared(self, session_id: str) -> None:
@@ -76,7 +76,7 @@ class Bookkeeping:
         if known is not None:
             self.counters.frames_removed(known.frame_count, 0)
             known.frame_count = 0
-            known.active_at = self.clock.steady()
+            known.steady_active_at = self.clock.steady()
 
     def record_seen(self, session: Session) -> None:
         """Note how a session is."""

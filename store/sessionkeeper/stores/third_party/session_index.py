@@ -16,18 +16,18 @@ class SessionEntry:
     """One session as it was last seen, and since when by the steady clock."""
 
     __slots__ = (
-        "active_at",
-        "born_at",
         "created_at",
         "frame_count",
         "last_activity",
         "last_seq",
         "number",
-        "over_at",
         "place",
         "principal",
         "revision",
         "state",
+        "steady_active_at",
+        "steady_created_at",
+        "steady_ended_at",
     )
 
     def __init__(self, session: Session, number: int) -> None:
@@ -43,17 +43,17 @@ class SessionEntry:
         self.last_seq = session.last_seq
         self.last_activity: datetime | None = None
         """As the inner store last showed it."""
-        self.active_at = -inf
-        """When it was last used, by the steady clock; so `born_at` and `over_at`."""
-        self.born_at = -inf
-        self.over_at: float | None = None
+        self.steady_active_at = -inf
+        """When it was last used, by the steady clock."""
+        self.steady_created_at = -inf
+        self.steady_ended_at: float | None = None
         """When it ended; None while it lives."""
 
     def begin(self, session: Session, now: float, /) -> None:
         """Note that it was created through the owner at this moment."""
-        self.active_at = self.born_at = now
+        self.steady_active_at = self.steady_created_at = now
         self.last_activity = session.last_activity
-        self.over_at = now if session.state.is_terminal else None
+        self.steady_ended_at = now if session.state.is_terminal else None
 
     def date(self, session: Session, now: float, wall: float, /) -> None:
         """Find out how long ago was what happened elsewhere: only the wall clock can say.
@@ -61,16 +61,18 @@ class SessionEntry:
         What was noted here is never made older by it, so a clock that jumps ends nothing early
         that was used through the owner.
         """
-        if self.born_at == -inf:
-            self.born_at = _ago(session.created_at, now, wall)
+        if self.steady_created_at == -inf:
+            self.steady_created_at = _ago(session.created_at, now, wall)
         if session.last_activity != self.last_activity:
             # If nothing else is new, it is the trace of what was done, and dated, here.
             news = (session.revision, session.last_seq) != (self.revision, self.last_seq)
             if news or self.last_activity is None:
-                self.active_at = max(self.active_at, _ago(session.last_activity, now, wall))
+                self.steady_active_at = max(
+                    self.steady_active_at, _ago(session.last_activity, now, wall)
+                )
             self.last_activity = session.last_activity
-        if session.state.is_terminal and self.over_at is None:
-            self.over_at = _ago(session.ended_at or session.last_activity, now, wall)
+        if session.state.is_terminal and self.steady_ended_at is None:
+            self.steady_ended_at = _ago(session.ended_at or session.last_activity, now, wall)
 
     def shows(self, session: Session, /) -> bool:
         """Whether it is still as it was last seen, in all that is noted."""

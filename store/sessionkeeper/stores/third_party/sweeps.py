@@ -67,19 +67,21 @@ async def expire(
     max_idle, max_age = inf if idle is None else micros(idle), inf if age is None else micros(age)
 
     def is_idle(known: SessionEntry) -> bool:
-        return idle is not None and now - micros(known.active_at) >= max_idle
+        return idle is not None and now - micros(known.steady_active_at) >= max_idle
 
     def is_due(session: Session) -> bool:
         known = index[session.id]
         if session.state.is_terminal:
             return False
-        return is_idle(known) or (age is not None and now - micros(known.born_at) >= max_age)
+        return is_idle(known) or (
+            age is not None and now - micros(known.steady_created_at) >= max_age
+        )
 
     def order(session: Session) -> tuple[bool, float, str]:
         known = index[session.id]
         if is_idle(known):
-            return False, micros(known.active_at), encoded_id(session.id)
-        return True, micros(known.born_at), encoded_id(session.id)
+            return False, micros(known.steady_active_at), encoded_id(session.id)
+        return True, micros(known.steady_created_at), encoded_id(session.id)
 
     async def end(session: Session) -> Session:
         timed_out = session.model_copy(update={"state": SessionState.TIMED_OUT})
@@ -100,17 +102,17 @@ async def purge(
     now, index = micros(bookkeeping.clock.steady()), bookkeeping.index
 
     def is_past(session: Session) -> bool:
-        over_at = index[session.id].over_at
-        if over_at is None:
+        steady_ended_at = index[session.id].steady_ended_at
+        if steady_ended_at is None:
             return False
         ended = session.ended_at or session.last_activity
         if micros(ended.timestamp()) >= micros(ended_before):
             return False
-        return now - micros(over_at) >= micros(ended_for)
+        return now - micros(steady_ended_at) >= micros(ended_for)
 
     def order(session: Session) -> tuple[float, str]:
-        over_at = index[session.id].over_at
-        return inf if over_at is None else micros(over_at), encoded_id(session.id)
+        steady_ended_at = index[session.id].steady_ended_at
+        return inf if steady_ended_at is None else micros(steady_ended_at), encoded_id(session.id)
 
     async def remove(session: Session) -> None:
         await store.remove(session, SessionEventKind.PURGED)

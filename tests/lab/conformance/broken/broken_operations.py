@@ -75,7 +75,7 @@ class OldCheck(PlainSessionStore):
 
     def _row(self, key: str) -> float:
         row = self._tables.find(key)
-        return 0.0 if row is None else row.active_at
+        return 0.0 if row is None else row.steady_active_at
 
 
 def _timed_out(session: Session) -> Session:

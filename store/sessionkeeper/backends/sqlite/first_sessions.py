@@ -1,4 +1,4 @@
-"""Who comes first in each order of the sessions, for the batch under way."""
+"""The first session in each order of the sessions, for the current batch."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ from .errors import corruption_error
 __all__ = ["BY_ACTIVITY", "BY_AGE", "BY_END", "FirstSessions"]
 
 BY_ACTIVITY = (
-    "SELECT active_at, id, number FROM logs CROSS JOIN sessions ON number = session"
-    " WHERE over = 0 ORDER BY place LIMIT ?"
+    "SELECT steady_active_at, id, number FROM logs CROSS JOIN sessions ON number = session"
+    " WHERE ended = 0 ORDER BY position LIMIT ?"
 )
-# Not by its place: an archive brings sessions that ended before others which are there.
+# Not by position: an archive brings sessions that ended before others which are there.
 BY_END = (
-    "SELECT over_at, id, number FROM sessions WHERE ended_at IS NOT NULL ORDER BY over_at LIMIT ?"
+    "SELECT steady_ended_at, id, number FROM sessions WHERE ended_at IS NOT NULL"
+    " ORDER BY steady_ended_at LIMIT ?"
 )
-BY_AGE = "SELECT born_at, id, number FROM sessions WHERE ended_at IS NULL ORDER BY number LIMIT ?"
+BY_AGE = (
+    "SELECT steady_created_at, id, number FROM sessions WHERE ended_at IS NULL"
+    " ORDER BY number LIMIT ?"
+)
 _MORE = 16
 
 
 class FirstSessions:
-    """The numbers of those that share the first moment of an order, until another one moves.
+    """The numbers of the sessions that share the first time in an order, until another one moves.
 
-    They stand in the order of their ids: that of their places is not the same on every backend.
+    They are sorted by id, as on every backend.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -36,15 +40,15 @@ class FirstSessions:
         """Drop what was read."""
         self._tied: dict[str, list[int]] = {}
 
-    def known(self, order: str) -> int | None:
-        """Return the number of the first one, if that is known."""
+    def cached(self, order: str) -> int | None:
+        """Return the number of the first session, if it was read."""
         tied = self._tied.get(order)
         return tied[-1] if tied else None
 
     def read(self, order: str) -> int | None:
-        """Look for the first one in the file, which holds all that changed.
+        """Find the first session in the file, which holds every change.
 
-        Raises `sqlite3.DatabaseError` for what is no moment, or no id.
+        Raises `sqlite3.DatabaseError` for a damaged time or id.
         """
         limit = 2
         while True:
@@ -54,13 +58,13 @@ class FirstSessions:
                 if len(tied) < limit:
                     tied.sort(key=lambda each: encoded_id(each[1]), reverse=True)
                     self._tied[order] = [number for *_, number in tied]
-                    return self.known(order)
+                    return self.cached(order)
             except TypeError:
                 raise corruption_error("a session") from None
             limit *= _MORE
 
-    def moved(self, number: int) -> None:
-        """Note that a row has another place, or none."""
+    def drop(self, number: int) -> None:
+        """Note that a row moved or was removed."""
         for order, tied in self._tied.items():
             if tied and tied[-1] == number:
                 tied.pop()

@@ -1,4 +1,4 @@
-"""The index of frames in two levels: it finds all that is there, whichever level lists it."""
+"""The index of frames: it finds every frame, in whichever of its two levels the entry is."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import ActorSessionStore, AtomicSessionStore, Frame, SQLiteSessionStore
-from sessionkeeper.backends.sqlite import frame_index as places
-from sessionkeeper.backends.sqlite import opening, schema, validation
+from sessionkeeper.backends.sqlite import frame_index, opening
 from sessionkeeper.values.guarantees import Durability
 
 if TYPE_CHECKING:
@@ -21,16 +20,16 @@ IDS = ("a", "b", "c")
 
 
 def levels(file: Path) -> tuple[int, ...]:
-    """How many frames each level lists."""
+    """How many entries each level has."""
     with sqlite3.connect(file) as connection:
         count = "SELECT count(*) FROM"
-        found = [connection.execute(f"{count} {name}").fetchone()[0] for name in places.LEVELS]
+        found = [connection.execute(f"{count} {name}").fetchone()[0] for name in frame_index.LEVELS]
     connection.close()
     return tuple(found)
 
 
 def plain(frame: Frame) -> tuple[int, bytes]:
-    """What both stores must agree on: all but the time."""
+    """The part of a frame that is the same in both stores: all but its time."""
     return frame.seq, frame.envelope.message
 
 
@@ -55,8 +54,8 @@ async def step(store: AtomicSessionStore, kit: Kit, seed: int) -> object:
 async def test_both_levels_together_are_one_log(
     file: Path, kit: Kit, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A small level makes every read, trim and delete fall on either side, and between them."""
-    monkeypatch.setattr(places, "MERGE_AT", 16)
+    """With a small level, every read, trim and delete meets one level, the other, or both."""
+    monkeypatch.setattr(frame_index, "MERGE_AT", 16)
     async with SQLiteSessionStore(file, durability="os") as store, ActorSessionStore() as model:
         for id_ in IDS:
             for each in (store, model):
@@ -73,11 +72,11 @@ async def test_both_levels_together_are_one_log(
     assert small < 16
 
 
-async def test_a_sweep_removes_what_either_level_lists(
+async def test_collecting_deletes_frames_of_both_levels(
     file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the buried frames none stays, and of the others none goes."""
-    monkeypatch.setattr(places, "MERGE_AT", 1_600)
+    """All frames with a tombstone are deleted, and no other frame is."""
+    monkeypatch.setattr(frame_index, "MERGE_AT", 1_600)
     async with SQLiteSessionStore(file, durability="os") as store:
         for id_ in ("a", "b"):
             await store.create_session(kit.session(id_))
@@ -86,7 +85,7 @@ async def test_a_sweep_removes_what_either_level_lists(
         assert levels(file) == (4 * 499, 2 * 499)
         assert await store.delete_frames("a") == 3 * 499
         assert await store.add_frame(kit.note()) == 3 * 499 + 1
-        for _ in kit.until("swept"):
+        for _ in kit.until("collected"):
             await store.touch_session("a")
             if sum(levels(file)) == 3 * 499 + 1:
                 break
@@ -95,14 +94,16 @@ async def test_a_sweep_removes_what_either_level_lists(
         assert await store.check() == []
 
 
-def test_some_are_removed_and_no_more(file: Path) -> None:
-    """A sweep is of bounded size, also where it goes from one level to the other."""
+def test_collecting_deletes_at_most_a_given_number_of_frames(file: Path) -> None:
+    """Also where it goes from one level to the other."""
     with closing(opening.open_file(str(file), Durability.DISK)) as connection:
-        table = places.FrameIndex(connection)
+        table = frame_index.FrameIndex(connection)
         for key in range(1, 11):
             connection.execute("INSERT INTO frames VALUES (?, 1, ?, 0, 0, NULL, x'')", (key, key))
-        connection.executemany("INSERT INTO places VALUES (1, ?, ?)", [(n, n) for n in range(1, 6)])
-        table.note([(1, n, n) for n in range(6, 11)])
+        connection.executemany(
+            "INSERT INTO frame_keys VALUES (1, ?, ?)", [(n, n) for n in range(1, 6)]
+        )
+        table.add([(1, n, n) for n in range(6, 11)])
         left = range(1, 11)
         for up_to, limit, removed in ((9, 3, 3), (9, 4, 4), (7, 5, 0), (9, 5, 2), (10, 5, 1)):
             assert table.remove_some(1, up_to, limit) == removed
@@ -114,15 +115,13 @@ def test_some_are_removed_and_no_more(file: Path) -> None:
 @pytest.mark.parametrize(
     "harm",
     [
-        "DELETE FROM new_places WHERE seq = 2",
-        "UPDATE new_places SET key = key + 1 WHERE seq = 2",
+        "DELETE FROM new_frame_keys WHERE seq = 2",
+        "UPDATE new_frame_keys SET key = key + 1 WHERE seq = 2",
         "DELETE FROM frames WHERE seq = 2",
-        "INSERT INTO places SELECT session, seq, key FROM new_places WHERE seq = 2",
+        "INSERT INTO frame_keys SELECT session, seq, key FROM new_frame_keys WHERE seq = 2",
     ],
 )
-async def test_a_check_finds_a_frame_that_is_not_listed_as_it_is(
-    file: Path, kit: Kit, harm: str
-) -> None:
+async def test_a_check_finds_a_frame_with_a_wrong_entry(file: Path, kit: Kit, harm: str) -> None:
     """SQLite cannot know that these tables belong together."""
     async with SQLiteSessionStore(file) as store:
         await store.create_session(kit.session())
@@ -133,39 +132,3 @@ async def test_a_check_finds_a_frame_that_is_not_listed_as_it_is(
     connection.close()
     async with SQLiteSessionStore(file) as store:
         assert "frames are not listed as they are" in await store.check()
-
-
-async def test_a_file_of_the_first_version_keeps_its_frames(
-    file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It had one index; what it listed is found, removed and followed as before."""
-    async with SQLiteSessionStore(file) as store:
-        for id_ in IDS:
-            await store.create_session(kit.session(id_))
-        for n in range(40):
-            await store.add_frame(kit.note(n, IDS[n % 3]))
-        await store.trim_frames("b", up_to=3)
-        held = [await store.read_frames(id_) for id_ in IDS]
-    with sqlite3.connect(file, isolation_level=None) as connection:
-        for statement in (
-            *(f"DROP TABLE {name}" for name in (*places.LEVELS, "origin")),
-            "DROP INDEX by_end",
-            "CREATE UNIQUE INDEX by_seq ON frames (session, seq)",
-            "UPDATE meta SET version = 1",
-            "PRAGMA user_version = 1",
-        ):
-            connection.execute(statement)
-    connection.close()
-    with monkeypatch.context() as before:  # it is one, for those who know no other
-        names = schema.NAMES - {*places.LEVELS, "origin", "by_end"} | {"by_seq"}
-        before.setattr(opening, "VERSION", 1)
-        before.setattr(validation, "VERSION", 1)
-        before.setattr(validation, "NAMES", names)
-        opening.open_file(str(file), Durability.DISK).close()
-    async with SQLiteSessionStore(file) as store:
-        assert [await store.read_frames(id_) for id_ in IDS] == held
-        assert await store.add_frame(kit.note(99)) == 15
-        assert await store.trim_frames("b", up_to=5) == 2
-        assert await store.delete_frames("c") == 13
-        assert await store.check() == []
-    assert levels(file) == (14 + 8, 1)

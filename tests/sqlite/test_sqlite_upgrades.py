@@ -1,0 +1,132 @@
+"""A file of an older version is upgraded when it is opened, whole or not at all."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sessionkeeper import SQLiteSessionStore, StoreUnavailable
+from sessionkeeper.backends.sqlite import opening, schema, upgrades, validation
+from sessionkeeper.values.guarantees import Durability
+
+if TYPE_CHECKING:
+    from tests.sqlite.conftest import Kit
+
+IDS = ("a", "b", "c")
+
+DOWNGRADES = {
+    5: (
+        "ALTER TABLE meta RENAME COLUMN counters TO numbers",
+        "ALTER TABLE sessions RENAME COLUMN steady_created_at TO born_at",
+        "ALTER TABLE sessions RENAME COLUMN steady_ended_at TO over_at",
+        'ALTER TABLE logs RENAME COLUMN ended TO "over"',
+        "ALTER TABLE logs RENAME COLUMN position TO place",
+        "ALTER TABLE logs RENAME COLUMN steady_active_at TO active_at",
+        "DROP INDEX by_position",
+        "CREATE INDEX by_place ON logs (over, place)",
+        "ALTER TABLE frame_keys RENAME TO places",
+        "ALTER TABLE new_frame_keys RENAME TO new_places",
+        "ALTER TABLE tombstones RENAME TO graves",
+        "ALTER TABLE origin RENAME COLUMN file_id TO line",
+    ),
+    4: ("DROP INDEX by_end",),
+    3: ("DROP TABLE origin",),
+    2: (
+        "DROP TABLE places",
+        "DROP TABLE new_places",
+        "CREATE UNIQUE INDEX by_seq ON frames (session, seq)",
+    ),
+}
+"""The statements that make the tables of the version before."""
+
+
+def downgrade(file: Path, version: int) -> None:
+    """Make a file of an older version, as the library of that time wrote it."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        for newer in range(schema.VERSION, version, -1):
+            for statement in DOWNGRADES[newer]:
+                connection.execute(statement)
+        connection.execute("UPDATE meta SET version = ?", (version,))
+        connection.execute(f"PRAGMA user_version = {version}")
+
+
+def columns(file: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Describe the columns of each table and index."""
+    with closing(sqlite3.connect(file)) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
+        return {
+            name: connection.execute(f"PRAGMA table_xinfo({name})").fetchall()
+            + connection.execute(f"PRAGMA index_xinfo({name})").fetchall()
+            for name in names
+        }
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+async def test_a_file_of_an_older_version_keeps_everything(
+    file: Path, kit: Kit, version: int
+) -> None:
+    """Its frames can be read and removed, and its tables are those of a new file."""
+    async with SQLiteSessionStore(file) as store:
+        for id_ in IDS:
+            await store.create_session(kit.session(id_))
+        for n in range(40):
+            await store.add_frame(kit.note(n, IDS[n % 3]))
+        await store.trim_frames("b", up_to=3)
+        before = [await store.read_frames(id_) for id_ in IDS]
+        sessions = await store.list_sessions()
+    new = columns(file)
+    downgrade(file, version)
+    assert columns(file) != new
+    async with SQLiteSessionStore(file) as store:
+        assert [await store.read_frames(id_) for id_ in IDS] == before
+        assert await store.list_sessions() == sessions
+        assert await store.add_frame(kit.note(99)) == 15
+        assert await store.trim_frames("b", up_to=5) == 2
+        assert await store.delete_frames("c") == 13
+        assert await store.check() == []
+    assert columns(file) == new
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+async def test_an_upgrade_that_is_only_in_the_log_belongs_to_its_file(
+    file: Path, kit: Kit, version: int
+) -> None:
+    """The log of the upgrade is not taken for that of another file."""
+    async with SQLiteSessionStore(file) as store:
+        await store.create_session(kit.session())
+        await store.add_frame(kit.note())
+    downgrade(file, version)
+    first = opening.open_file(str(file), Durability.DISK)
+    try:
+        for seq in (2, 3):
+            async with SQLiteSessionStore(file) as store:
+                assert await store.add_frame(kit.note(seq)) == seq
+                assert await store.check() == []
+    finally:
+        first.close()
+
+
+async def test_a_failed_upgrade_changes_nothing(
+    file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upgrade is one transaction: all its steps, or none and the file keeps its version."""
+    async with SQLiteSessionStore(file) as store:
+        await store.create_session(kit.session())
+    steps = ("ALTER TABLE logs ADD COLUMN extra INTEGER", "CREATE TABLE wrong wrong")
+    old, new = schema.VERSION, schema.VERSION + 1
+    for version, statements in ((old, steps), (new, steps[:1])):
+        monkeypatch.setitem(upgrades.UPGRADES, old, statements)
+        for module in (upgrades, opening, validation):
+            monkeypatch.setattr(module, "VERSION", new)
+        if version == old:
+            with pytest.raises(StoreUnavailable):
+                opening.open_file(str(file), Durability.DISK)
+        else:
+            opening.open_file(str(file), Durability.DISK).close()
+        assert ("extra" in str(columns(file)["logs"])) == (version == new)
+        with closing(sqlite3.connect(file)) as connection:
+            assert connection.execute("PRAGMA user_version").fetchone() == (version,)
+            assert connection.execute("SELECT version FROM meta").fetchone() == (version,)
