@@ -14,7 +14,7 @@ from harness import Operation
 from ratios import MESSAGE, envelope
 from redis.asyncio import Redis
 from sessionkeeper import MessageEnvelope, RedisSessionStore, Session
-from sessionkeeper.backends.redis.delivery.writer_log import keys_of
+from sessionkeeper.backends.redis.delivery.writer_log import fixed_keys
 from sessionkeeper.backends.redis.keys import Keys
 from sessionkeeper.backends.redis.scripts import script
 from sessionlab.bench.peers import LogPeer, find_peer
@@ -38,7 +38,7 @@ class Scene:
         self.ids = [f"s{number}" for number in range(sessions)]
         self.envelopes: list[MessageEnvelope] = [envelope(each) for each in self.ids]
         self.bucket = Keys(prefix, 1).buckets[0]
-        self._fixed = keys_of(self.bucket, "beside")
+        self._fixed = fixed_keys(self.bucket, "beside")
 
     def add(self, caller: int) -> Awaitable[int]:
         """Append by the store."""

@@ -69,7 +69,7 @@ async def test_a_guess_that_is_only_a_revision_is_caught(
 
     And without the order of asking, by which what was made of it is refused as well.
     """
-    monkeypatch.setattr(optimistic_change, "digest_of", lambda words: "")
+    monkeypatch.setattr(optimistic_change, "digest_session", lambda session: "")
     monkeypatch.setattr(WriterLog, "_predecessor", lambda writer_log, request: "")
     for n in range(20):
         if await race(server, f"{key_prefix.rstrip(':')}-{n}") != RIGHT:

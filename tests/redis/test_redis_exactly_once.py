@@ -216,10 +216,10 @@ class Unfenced(WriterLog):
 
     def _fence(self, bucket: Any, lost: Any, now: float) -> Call:
         call = super()._fence(bucket, lost, now)
-        words = [*call.words]
-        words[3 + int(words[2])] = "same"
+        command = [*call.command]
+        command[3 + int(command[2])] = "same"
         self._epochs[bucket] = ("same", now)
-        return Call(call.bucket, words, call.script)
+        return Call(call.bucket, command, call.script)
 
 
 class Blind(WriterLog):

@@ -104,7 +104,7 @@ async def test_a_store_that_believes_a_revision_is_caught_beside_memory(
     server: RedisServer, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The test above can fail: so a session is changed that the function never saw."""
-    monkeypatch.setattr(optimistic_change, "digest_of", lambda words: "")
+    monkeypatch.setattr(optimistic_change, "digest_session", lambda session: "")
     monkeypatch.setattr(optimistic_change, "digest_of_row", lambda row: "")
 
     async def one_after_the_other() -> None:

@@ -28,27 +28,32 @@ __all__ = [
     "PRINCIPAL",
     "ROW",
     "STATE",
-    "SessionWords",
+    "SessionArguments",
     "Stored",
     "Unreadable",
-    "archive_words",
-    "decoded_id",
-    "digest_of",
-    "digest_of_row",
-    "frame_words",
+    "decode_id",
+    "digest_row",
+    "digest_session",
+    "encode_archived",
+    "encode_frames",
     "micros",
     "read_frames",
     "read_session",
-    "session_words",
-    "whole",
+    "encode_session",
+    "read_counter",
 ]
 
 ROW = ("n", "r", "c", "a", "e", "s", "p", "d", "x", "q", "k", "z", "t", "o")
-"""The fields of a session's hash, in the order that all scripts answer them."""
+"""The fields of a session's hash, in the order of `rows.lua`.
+
+n number in order of creation, r revision, c creation, a last activity, e end, s state, p principal,
+d the small fields as JSON, x metadata as JSON, q last sequence number, k frames in the log, z bytes
+in the log, t bytes ever appended, o negotiated protocol version. Times are microseconds.
+"""
 NUMBER, REVISION, CREATED, ACTIVE, ENDED, STATE, PRINCIPAL, FIELDS, METADATA, LAST, COUNT = range(
     11
 )
-"""The places in a row of what Python reads."""
+"""The positions in a row of the fields that Python reads."""
 
 Stored = Sequence[Any]
 """A row: the values of the fields in `ROW`."""
@@ -79,12 +84,12 @@ def micros(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-class SessionWords(NamedTuple):
-    """A session that is to be stored, as `change.lua` and `create.lua` read it: in this order."""
+class SessionArguments(NamedTuple):
+    """A session to be stored, in the order in which `change.lua` reads it."""
 
     encoded_id: str
     expected: str
-    """What must be there: empty for nothing, `r:` and a revision, `s:` and what a function saw."""
+    """The session it replaces: `r:` and its revision, `s:` and what a function saw, or empty."""
     state: str
     activity: str
     """`1` if that state is terminal, `-` if the change is no activity."""
@@ -105,14 +110,14 @@ class SessionWords(NamedTuple):
         return len(self.fields) + len(self.metadata)
 
 
-def session_words(
+def encode_session(
     encoded_id: str, expected: str, session: Session, *, quiet: bool = False
-) -> SessionWords:
-    """Make the words of a session that is to be stored; if `quiet`, that is no activity."""
+) -> SessionArguments:
+    """Encode a session to be stored. A `quiet` change is no activity."""
     version = session.version_state
     held = held_of(session)
     text = to_json(held) if held else b""
-    return SessionWords(
+    return SessionArguments(
         encoded_id,
         expected,
         session.state.value,
@@ -129,19 +134,21 @@ def session_words(
     )
 
 
-def archive_words(encoded_id: str, expected: str, session: Session) -> SessionWords:
-    """Make the words of a session that is to become what it is in an archive."""
-    words = session_words(encoded_id, expected, session)
-    return words._replace(allowed_from=_ARCHIVED_FROM[session.state])
+def encode_archived(encoded_id: str, expected: str, session: Session) -> SessionArguments:
+    """Encode a session that is to become what it is in an archive."""
+    encoded = encode_session(encoded_id, expected, session)
+    return encoded._replace(allowed_from=_ARCHIVED_FROM[session.state])
 
 
-def digest_of(words: SessionWords) -> str:
-    """Digest what a session of these words holds, as `is_unchanged` in `rows.lua` does."""
-    return _digest(words.state.encode(), words.principal.encode(), words.fields, words.metadata)
+def digest_session(session: SessionArguments) -> str:
+    """Digest the content of an encoded session, as `is_unchanged` in `rows.lua` does."""
+    return _digest(
+        session.state.encode(), session.principal.encode(), session.fields, session.metadata
+    )
 
 
-def digest_of_row(row: Stored) -> str:
-    """Digest what the session of this row holds."""
+def digest_row(row: Stored) -> str:
+    """Digest the content of the session of a row."""
     return _digest(row[STATE], row[PRINCIPAL] or b"", row[FIELDS], row[METADATA] or b"")
 
 
@@ -166,15 +173,15 @@ def read_session(session_id: str, row: Stored) -> Session:
         ) from None  # the cause quotes the content
 
 
-def frame_words(records: Iterable[FrameRecord]) -> list[bytes]:
-    """Make the words of records: a header and a message for each."""
-    words: list[bytes] = []
+def encode_frames(records: Iterable[FrameRecord]) -> list[bytes]:
+    """Encode records: a header and a message for each."""
+    arguments: list[bytes] = []
     for record in records:
         sent = (record.timestamp - _EPOCH) // _MICROSECOND
         direction = 0 if record.direction is Direction.CLIENT_TO_SERVER else 1
-        words.append(_pack((direction, sent, record.detail)))
-        words.append(record.message)
-    return words
+        arguments.append(_pack((direction, sent, record.detail)))
+        arguments.append(record.message)
+    return arguments
 
 
 def read_frames(entries: Iterable[Any]) -> list[FrameRecord]:
@@ -190,7 +197,7 @@ def read_frames(entries: Iterable[Any]) -> list[FrameRecord]:
     return records
 
 
-def whole(value: Any) -> int:
+def read_counter(value: Any) -> int:
     """Read a counter. Raises `Unreadable`."""
     try:
         return int(value)
@@ -198,9 +205,9 @@ def whole(value: Any) -> int:
         raise Unreadable("a counter") from None
 
 
-def decoded_id(word: bytes) -> str:
+def decode_id(encoded: bytes) -> str:
     """Decode an id of a key or a sorted set."""
-    return unquote(word.decode(errors="replace"))
+    return unquote(encoded.decode(errors="replace"))
 
 
 def _digest(*parts: bytes) -> str:

@@ -17,7 +17,7 @@ from ...values.ids import encoded_id, is_session_id
 from ...values.limits import FramesFull, StoreLimits
 from ...values.session import Session
 from ...values.states import SessionState
-from .client.call import Word
+from .client.call import Argument
 from .keys import Bucket, Keys
 from .predictions import Predictions
 
@@ -39,7 +39,7 @@ class PlanContext:
     predictions: Predictions = field(default_factory=Predictions)
     applying: bool = False
     """Whether a caller's own code runs in the owner now."""
-    bounds: tuple[Word, ...] = field(init=False)
+    bounds: tuple[Argument, ...] = field(init=False)
     """The limits of every log of this store, as `log.lua` reads them."""
 
     def __post_init__(self) -> None:
@@ -52,11 +52,11 @@ class PlanContext:
         )
 
     @property
-    def session_bounds(self) -> tuple[Word, ...]:
+    def session_bounds(self) -> tuple[Argument, ...]:
         """The limits of every session of this store, as `change.lua` reads them."""
         return self.limits.max_metadata_bytes, self.limits.max_tags
 
-    def place(self, session_id: str) -> tuple[Bucket, str]:
+    def locate(self, session_id: str) -> tuple[Bucket, str]:
         """Return the bucket of a session and its id as in keys. Raises `InvalidSessionId`."""
         if not is_session_id(session_id):
             raise InvalidSessionId

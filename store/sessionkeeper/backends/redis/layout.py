@@ -8,7 +8,7 @@ from ...values.errors import StoreUnavailable
 from .client.call import Answer, Call, DeliveryStatus, Refused
 from .client.refusals import error_for
 from .client.servers import Servers
-from .codec import Unreadable, whole
+from .codec import Unreadable, read_counter
 from .keys import MAX_BUCKETS, Keys
 from .scripts import script
 
@@ -81,4 +81,4 @@ async def agree(
 
 def _read(answer: Answer) -> tuple[int, int, int | None]:
     version, buckets, ttl = answer
-    return whole(version), whole(buckets), None if ttl is None else whole(ttl)
+    return read_counter(version), read_counter(buckets), None if ttl is None else read_counter(ttl)

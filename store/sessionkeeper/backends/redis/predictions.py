@@ -16,7 +16,7 @@ from .keys import Bucket
 
 __all__ = ["Predictions"]
 
-_KEPT, _BYTES = 1024, 16 * 1024 * 1024
+_MAX_SESSIONS, _BYTES = 1024, 16 * 1024 * 1024
 """Maximum number of sessions, and of bytes of their JSON."""
 
 
@@ -76,7 +76,7 @@ class Predictions:
             self._bytes += size - (0 if kept is None else kept.size)
             sessions[session.id] = _Prediction(session, digest, self._round_trip, size)
         sessions.move_to_end(session.id)
-        while self._bytes > _BYTES or len(sessions) > _KEPT:
+        while self._bytes > _BYTES or len(sessions) > _MAX_SESSIONS:
             self.forget(next(iter(sessions)))
 
     def append(self, session_id: str, count: int, maximum: int, *, scope: str) -> None:

@@ -13,7 +13,7 @@ from .client.call import Answer, Call, DeliveryStatus, Refused
 from .client.connection import Connection
 from .client.refusals import is_transient
 from .client.servers import Servers
-from .codec import decoded_id
+from .codec import decode_id
 from .keys import Bucket, Keys
 
 __all__ = ["StreamReader"]
@@ -126,7 +126,7 @@ class StreamReader:
 
     async def _read(self, bucket: Bucket, connection: Connection) -> bool:
         """Read until the connection ends. Returns whether anything was read."""
-        words = (
+        command = (
             "XREAD",
             "BLOCK",
             int(self._block * 1000),
@@ -143,7 +143,7 @@ class StreamReader:
         # Watchers see all earlier changes in the sessions themselves.
         self._wakeups.notify_all()
         while self._is_watched(bucket):
-            read = Call(bucket.number, (*words, last))
+            read = Call(bucket.number, (*command, last))
             enabled, answer = await connection.exchange([enable, read], _max_seconds(connection))
             if not _is_answer(enabled, connection) or not _is_answer(answer, connection):
                 return True
@@ -151,7 +151,7 @@ class StreamReader:
                 self._wakeups.notify_all()
             entries = _entries(answer)
             for _, (_, session_id) in entries:
-                self._wakeups.notify(decoded_id(session_id))
+                self._wakeups.notify(decode_id(session_id))
             if 0 < len(entries) < _COUNT:
                 last, _ = entries[-1]
                 continue
@@ -164,9 +164,9 @@ class StreamReader:
         return True
 
     async def _read_newest(self, bucket: Bucket, connection: Connection) -> bytes | None:
-        words = ("XREVRANGE", bucket.changes, "+", "-", "COUNT", 1)
+        command = ("XREVRANGE", bucket.changes, "+", "-", "COUNT", 1)
         (answer,) = await connection.exchange(
-            [Call(bucket.number, words)], _max_seconds(connection)
+            [Call(bucket.number, command)], _max_seconds(connection)
         )
         if not _is_answer(answer, connection):
             return None

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from functools import partial
 
 from ...interface.wakeups import Wakeups
-from .client.call import Call, Word
+from .client.call import Argument, Call
 from .client.servers import Servers
-from .delivery.writer_log import keys_of
+from .delivery.writer_log import fixed_keys
 from .keys import Bucket, Keys
 from .scripts import script, with_ttl
 from .stream_reader import StreamReader
@@ -63,6 +63,13 @@ def enable_change_feed(
 ) -> Call:
     """Make the call that enables the change feed of a bucket for some seconds."""
     enabling = ENABLE_CHANGE_FEED if ttl is None else with_ttl(ENABLE_CHANGE_FEED, ttl)
-    fixed = keys_of(bucket, writer)
-    words: list[Word] = ["EVALSHA", enabling.digest, len(fixed), *fixed, "", round(seconds * 1e6)]
-    return Call(bucket.number, words, enabling)
+    fixed = fixed_keys(bucket, writer)
+    command: list[Argument] = [
+        "EVALSHA",
+        enabling.digest,
+        len(fixed),
+        *fixed,
+        "",
+        round(seconds * 1e6),
+    ]
+    return Call(bucket.number, command, enabling)

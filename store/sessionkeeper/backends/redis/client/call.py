@@ -8,9 +8,10 @@ from enum import Enum
 from hashlib import sha1
 from typing import Any, TypeAlias
 
-__all__ = ["Answer", "Call", "DeliveryStatus", "Refused", "Script", "Word", "is_status"]
+__all__ = ["Answer", "Call", "DeliveryStatus", "Refused", "Script", "Argument", "is_status"]
 
-Word: TypeAlias = bytes | str | int
+Argument: TypeAlias = bytes | str | int
+"""One part of a command, its name included."""
 
 
 class Script:
@@ -50,27 +51,27 @@ class Script:
 
 
 class Call:
-    """One command for the node of a bucket. Its `repr` hides its words, which hold messages."""
+    """One command for the node of a bucket. Its `repr` shows no argument: some are messages."""
 
-    __slots__ = ("bucket", "reads", "script", "words")
+    __slots__ = ("bucket", "command", "reads", "script")
 
     def __init__(
         self,
         bucket: int,
-        words: Sequence[Word],
+        command: Sequence[Argument],
         script: Script | None = None,
         *,
         reads: bool = False,
     ) -> None:
         self.bucket = bucket
-        self.words = words
-        """The whole command: `EVALSHA`, the digest, the number of keys, keys, arguments."""
+        self.command = command
+        """The command with its arguments, as it is sent."""
         self.script = script
         self.reads = reads
         """Whether it changes nothing, so that it can be sent again after its answer."""
 
     def __repr__(self) -> str:
-        return f"<Call {self.script.name if self.script else self.words[0]!r}>"
+        return f"<Call {self.script.name if self.script else self.command[0]!r}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,5 +99,5 @@ Answer: TypeAlias = Any
 
 def is_status(answer: Answer, word: bytes) -> bool:
     """Whether a script answered a list that begins with this word."""
-    words: Any = answer
-    return type(answer) is list and bool(words) and bool(words[0] == word)
+    parts: Any = answer
+    return type(answer) is list and bool(parts) and bool(parts[0] == word)

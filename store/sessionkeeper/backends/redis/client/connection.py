@@ -73,10 +73,10 @@ class Connection(asyncio.BufferedProtocol):
             wire.abort()
             raise
         except Exception as error:
-            from .redis_py import reason_of
+            from .redis_py import describe_failure
 
             wire.abort()
-            raise StoreUnavailable(f"{address.name}: {reason_of(error)}") from None
+            raise StoreUnavailable(f"{address.name}: {describe_failure(error)}") from None
         except BaseException:
             wire.abort()
             if address.tls:
@@ -105,7 +105,7 @@ class Connection(asyncio.BufferedProtocol):
 
         Exchanges may overlap: they are sent in the order they begin. One that is cancelled, or
         takes longer than `within` seconds, closes the connection. Raises only `TypeError`, for a
-        word that cannot be sent.
+        argument that cannot be sent.
         """
         pipeline = Pipeline(calls)
         self.send(pipeline)
@@ -131,21 +131,22 @@ class Connection(asyncio.BufferedProtocol):
         pack = self._pack
         calls = pipeline.calls
         try:
-            words: list[bytes] = []
+            packed: list[bytes] = []
             size = 0
             for place, call in enumerate(calls, 1):
-                words.append(pack(tuple(call.words)))
-                size += len(words[-1])
-                if size < _BYTES and len(words) < _SLICE and place < len(calls):
+                packed.append(pack(tuple(call.command)))
+                size += len(packed[-1])
+                if size < _BYTES and len(packed) < _SLICE and place < len(calls):
                     continue
                 if self._transport.is_closing():
                     break
                 # Before the write: a part of it may arrive even if the write fails.
                 pipeline.sent = place
-                self._transport.write(b"".join(words))
-                words, size = [], 0
+                self._transport.write(b"".join(packed))
+                packed, size = [], 0
         except Exception as error:
-            # A word that cannot be packed is a caller's mistake, and the pipeline is half sent.
+            # An argument that cannot be packed is a caller's mistake, and the pipeline is half
+            # sent.
             self._pipelines.pop()
             self.close("a call could not be packed")
             pipeline.fail(error)

@@ -33,7 +33,7 @@ __all__ = [
     "Wire",
     "new_reader",
     "pack",
-    "reason_of",
+    "describe_failure",
 ]
 
 NOTHING = object()
@@ -126,14 +126,14 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (NotConnected, "it cannot be reached or closed the connection"),
     (RedisError, "it refused the connection"),
 )
-_WORDS = (
+_TEXTS = (
     ("DB index", "it has no database of that number"),
     ("BUSY ", "it is busy with another script (BUSY)"),
 )
 
 
-def reason_of(error: BaseException) -> str:
-    """Return why a connection failed, without a word that may be a secret of ours."""
+def describe_failure(error: BaseException) -> str:
+    """Return why a connection failed, without any secret of ours."""
     cause = error.__cause__ or error.__context__ if isinstance(error, NotConnected) else None
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate was not accepted ({cause.verify_message})"
@@ -141,6 +141,6 @@ def reason_of(error: BaseException) -> str:
         return "a file that the URL names does not exist"
     if isinstance(cause, OSError) and cause.strerror:
         return f"it cannot be reached ({cause.strerror})"
-    reasons = [reason for words, reason in _WORDS if words in str(error)]
+    reasons = [reason for text, reason in _TEXTS if text in str(error)]
     reasons += [reason for kind, reason in _REASONS if isinstance(error, kind)]
     return reasons[0] if reasons else f"{type(error).__name__} when connecting"

@@ -23,7 +23,7 @@ __all__ = [
     "needs_reconnect",
     "read_redirection",
     "read_refusal",
-    "reason_of",
+    "describe_failure",
     "wants_script",
 ]
 
@@ -73,8 +73,8 @@ def read_refusal(text: str, /) -> Refused:
     if text.startswith("ERR "):
         # Not further in: what follows may quote the arguments of a command.
         begins = text[:120]
-        for words, code in _CODES_OF_TEXTS:
-            if words in begins:
+        for phrase, code in _CODES_OF_TEXTS:
+            if phrase in begins:
                 return Refused(code, text)
     found = _CODE.match(text)
     return Refused(found[1] if found else text.partition(" ")[0], text)
@@ -124,10 +124,10 @@ def is_partial(refused: Refused) -> bool:
 
 def error_for(name: str, refused: Refused) -> SessionError:
     """Make the error for a refused command. The command had no effect."""
-    return StoreUnavailable(f"{name} {reason_of(refused)}")
+    return StoreUnavailable(f"{name} {describe_failure(refused)}")
 
 
-def reason_of(refused: Refused) -> str:
+def describe_failure(refused: Refused) -> str:
     """Return why a server refuses, as a phrase that follows its name."""
     return _REASONS.get(refused.code, f"refused a command ({refused.code})")
 

@@ -77,10 +77,10 @@ class Servers(ABC):
 
         An answer is what the server sent, a `Refused`, or a `DeliveryStatus`. A call is sent again
         only if the server did not run it (`NOSCRIPT`, `MOVED`, `ASK`), at most five times. Reads
-        that follow such a call of their bucket are sent again with it, to read after it.
-        Calls without an answer at the loop time `until` are given up. A cancellation closes the
-        connections whose answers are outstanding. Raises only `TypeError`, for words that cannot
-        be sent.
+        that follow such a call of their bucket are sent again with it, to read after it. Calls
+        without an answer at the loop time `until` are given up. A cancellation closes the
+        connections whose answers are outstanding. Raises only `TypeError`, for arguments that
+        cannot be sent.
         """
         answers = await self._send_once(calls, {}, until)
         for _ in range(_ATTEMPTS):

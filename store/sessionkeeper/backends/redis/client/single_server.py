@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .call import Answer, Call, DeliveryStatus, Refused
 from .connection import Connection
 from .node import Node
-from .refusals import needs_reconnect, reason_of
+from .refusals import describe_failure, needs_reconnect
 from .server_info import ServerInfo, read_server_info
 from .servers import Servers
 
@@ -80,7 +80,7 @@ class SingleServer(Servers):
                 for call, answer in zip(calls, answers, strict=True)
             ]
         if unusable is not None:
-            self._node.drop(f"it {reason_of(unusable)}")
+            self._node.drop(f"it {describe_failure(unusable)}")
         if self._node.generation != self._generation or unusable is not None:
             self._generation, self._check_role_at = self._node.generation, 0.0
         elif check_role:

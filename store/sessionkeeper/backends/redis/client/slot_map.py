@@ -41,8 +41,8 @@ class SlotMap:
         """Return the node that has a slot; None if no node has it. O(ranges)."""
         return next((node for first, last, node in self._ranges if first <= slot <= last), None)
 
-    def _node(self, asked: RedisAddress, words: Sequence[Any]) -> RedisAddress:
-        encoded_host, port, *_ = words
+    def _node(self, asked: RedisAddress, described: Sequence[Any]) -> RedisAddress:
+        encoded_host, port, *_ = described
         # A node that does not know its own address sends null or nothing: then we know it.
         host = encoded_host.decode() if encoded_host else asked.host
         address = asked.at(host, port)

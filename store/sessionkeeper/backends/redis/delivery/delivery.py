@@ -15,12 +15,12 @@ from math import inf
 from ....values.errors import OutcomeUnknown, StoreUnavailable
 from ..client.call import Answer, Call, DeliveryStatus, Refused, is_status
 from ..client.refusals import (
+    describe_failure,
     error_for,
     error_for_wait,
     is_misplaced,
     is_partial,
     is_transient,
-    reason_of,
 )
 from ..client.servers import Servers
 from ..keys import Bucket, Keys
@@ -169,7 +169,7 @@ class Delivery:
     def _reason(self) -> str:
         name, refused = self._servers.name, self._refused
         if refused is not None:
-            return f"{name} {reason_of(refused)}"
+            return f"{name} {describe_failure(refused)}"
         return self._servers.last_error or f"{name} does not answer"
 
     async def _fence(self, requests: Sequence[Request]) -> bool:

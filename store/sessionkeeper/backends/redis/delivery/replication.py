@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..client.call import Word
+from ..client.call import Argument
 
 __all__ = ["ReplicationRequirement"]
 
@@ -20,14 +20,14 @@ class ReplicationRequirement:
     timeout: float = 1.0
     """Seconds after which the write is answered with `OutcomeUnknown`."""
 
-    def command(self) -> tuple[Word, ...] | None:
+    def command(self) -> tuple[Argument, ...] | None:
         """Return the command that waits; None if nothing is required."""
         milliseconds = max(1, round(self.timeout * 1000))
         if self.aof:
             return ("WAITAOF", 1, self.replicas, milliseconds)
         return ("WAIT", self.replicas, milliseconds) if self.replicas else None
 
-    def probe(self) -> tuple[Word, ...] | None:
+    def probe(self) -> tuple[Argument, ...] | None:
         """Return the same command with a requirement that a store without writes satisfies."""
         if self.aof:
             return ("WAITAOF", 1, 0, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from ..client.call import Script, Word, is_status
+from ..client.call import Argument, Script, is_status
 from ..keys import Bucket
 
 __all__ = ["OPEN", "Plan", "Request"]
@@ -43,7 +43,7 @@ class Request:
         bucket: Bucket,
         script: Script | None,
         keys: Sequence[str] | None,
-        arguments: Sequence[Word],
+        arguments: Sequence[Argument],
         *,
         write: bool = False,
         weight: int = 0,

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ....values.errors import OutcomeUnknown
-from ..client.call import Call, Script, Word, is_status
+from ..client.call import Argument, Call, Script, is_status
 from ..keys import Bucket, Keys
 from ..scripts import script, with_ttl
 from .request import OPEN, Request
 
-__all__ = ["OperationId", "WriterLog", "keys_of"]
+__all__ = ["OperationId", "WriterLog", "fixed_keys"]
 
 FENCE = script("fence")
 _FENCED, _OK, _NEW = b"FENCED", b"OK", b"NEW"
@@ -111,7 +111,7 @@ class WriterLog:
             return Call(bucket.number, request.arguments, script, reads=not request.write)
         script = self._of_this_store(script)
         fixed = self._keys_of_bucket.get(bucket) or self._make_keys(bucket)
-        words: list[Word] = [
+        command: list[Argument] = [
             "EVALSHA",
             script.digest,
             len(fixed) + len(request.keys),
@@ -119,27 +119,32 @@ class WriterLog:
             *request.keys,
         ]
         if request.write:
-            words += (self._epochs[bucket][0], *self._assign_number(request))
-        words += request.arguments
+            command += (self._epochs[bucket][0], *self._assign_number(request))
+        command += request.arguments
         if request.write:
-            words.append(self._predecessor(request))
-        return Call(bucket.number, words, script, reads=not request.write)
+            command.append(self._predecessor(request))
+        return Call(bucket.number, command, script, reads=not request.write)
 
     def _shared_call(self, requests: Sequence[Request]) -> Call:
         script, bucket = requests[0].script, requests[0].bucket
         assert script is not None  # noqa: S101 - for the type checker
         script = self._of_this_store(script)
         fixed = self._keys_of_bucket.get(bucket) or self._make_keys(bucket)
-        words: list[Word] = ["EVALSHA", script.digest, len(fixed) + 2 * len(requests), *fixed]
+        command: list[Argument] = [
+            "EVALSHA",
+            script.digest,
+            len(fixed) + 2 * len(requests),
+            *fixed,
+        ]
         for request in requests:
-            words += request.keys or ()
+            command += request.keys or ()
         shared = script.shared
         # All have the time of the first: they are one step of the server.
-        words += (self._epochs[bucket][0], *requests[0].arguments[:shared])
+        command += (self._epochs[bucket][0], *requests[0].arguments[:shared])
         for request in requests:
-            words += (*self._assign_number(request), self._predecessor(request))
-            words += request.arguments[shared:]
-        return Call(bucket.number, words, script)
+            command += (*self._assign_number(request), self._predecessor(request))
+            command += request.arguments[shared:]
+        return Call(bucket.number, command, script)
 
     def _of_this_store(self, script: Script) -> Script:
         return script if self._ttl is None else with_ttl(script, self._ttl)
@@ -150,7 +155,7 @@ class WriterLog:
             self._next[request.bucket] = request.number + 1
         return request.number, request.number % self._ring
 
-    def _predecessor(self, request: Request) -> Word:
+    def _predecessor(self, request: Request) -> Argument:
         """Name the write that must have been applied before: its number and place, or nothing."""
         if not request.behind:
             return ""
@@ -222,16 +227,16 @@ class WriterLog:
         places = [
             part for request in lost for part in (request.number, request.number % self._ring)
         ]
-        words: list[Word] = ["EVALSHA", FENCE.digest, len(fixed), *fixed]
-        words += (epoch, milliseconds, self._next.get(bucket, 1), *places)
-        return Call(bucket.number, words, FENCE)
+        command: list[Argument] = ["EVALSHA", FENCE.digest, len(fixed), *fixed]
+        command += (epoch, milliseconds, self._next.get(bucket, 1), *places)
+        return Call(bucket.number, command, FENCE)
 
     def _make_keys(self, bucket: Bucket) -> tuple[str, ...]:
-        fixed = self._keys_of_bucket[bucket] = keys_of(bucket, self.writer)
+        fixed = self._keys_of_bucket[bucket] = fixed_keys(bucket, self.writer)
         return fixed
 
 
-def keys_of(bucket: Bucket, writer: str) -> tuple[str, ...]:
+def fixed_keys(bucket: Bucket, writer: str) -> tuple[str, ...]:
     """Return the keys that every script gets, in the order of `keys.lua`."""
     return (
         bucket.writer + writer,

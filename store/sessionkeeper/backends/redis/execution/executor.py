@@ -15,7 +15,7 @@ from ..codec import Unreadable
 from ..delivery.delivery import Delivery
 from ..delivery.request import OPEN, Request
 from ..opening import Resources
-from ..plans import plan_of
+from ..plans import make_plan
 from .schedule import Job, Schedule
 
 __all__ = ["Entry", "Executor"]
@@ -48,7 +48,7 @@ class Executor:
         context = self._plan_context
         for command, reply, asked_at, waited in entries:
             try:
-                jobs.append(Job(command, plan_of(context, command), reply, asked_at, waited))
+                jobs.append(Job(command, make_plan(context, command), reply, asked_at, waited))
             except CallerError as error:
                 fail(reply, error)
         try:
@@ -116,7 +116,11 @@ class Executor:
             # Only a request behind another one can be answered with BEHIND.
             again = again or bool(request.behind and is_status(request.answer, b"BEHIND"))
         if again:  # a write before it was not applied, so it had no effect and begins again
-            job.plan, job.requests, job.begun = plan_of(self._plan_context, job.command), [], False
+            job.plan, job.requests, job.begun = (
+                make_plan(self._plan_context, job.command),
+                [],
+                False,
+            )
             return True
         try:
             job.requests = self._take_step(job)

@@ -22,7 +22,7 @@ from ....values.ids import is_session_id
 from ..opening import Resources
 from ..plans.resolve import Resolve
 from .executor import Entry, Executor
-from .schedule import sessions_of
+from .schedule import named_sessions
 
 __all__ = ["NodeQueues"]
 
@@ -149,7 +149,7 @@ class NodeQueues:
             number = command.operation_id.split(".")[2:3]
             known = number and number[0].isdecimal() and len(number[0]) < 6
             return int(number[0]) % len(keys.buckets) if known else 0
-        if sessions_of(command) is None:
+        if named_sessions(command) is None:
             return None
         buckets = self._buckets_of(command)
         return None if len(buckets) > 1 else next(iter(buckets), 0)
@@ -157,7 +157,7 @@ class NodeQueues:
     def _buckets_of(self, command: StoreCommand[Any]) -> set[int]:
         """Return the buckets of the sessions a command names."""
         bucket_of = self._resources.plan_context.keys.bucket_of
-        sessions = sessions_of(command) or ()
+        sessions = named_sessions(command) or ()
         return {bucket_of(each).number for each in sessions if is_session_id(each)}
 
     async def _work(self, queue: NodeQueue) -> None:

@@ -21,7 +21,7 @@ from ....operations import CountOwnSessions, CreateSession, FindSessions, ListOw
 from ....operations.command import StoreCommand
 from ..delivery.request import Plan, Request
 
-__all__ = ["Job", "Schedule", "sessions_of"]
+__all__ = ["Job", "Schedule", "named_sessions"]
 
 # These say that they touch no session, because they pass over those of others.
 _WHOLE_STORE = (FindSessions, ListOwnSessions, CountOwnSessions)
@@ -58,7 +58,7 @@ class Job:
         """When its caller asked."""
         self.waited = waited
         """Seconds of replication wait in total at that time."""
-        self.sessions = sessions_of(command)
+        self.sessions = named_sessions(command)
         """The sessions it concerns; None for the whole store."""
         self.read_only = command.read_only
         self.requests: list[Request] = []
@@ -137,14 +137,14 @@ class Schedule:
             self._blocked.update(job.sessions)
 
 
-def sessions_of(command: StoreCommand[Any]) -> Sequence[str] | None:
+def named_sessions(command: StoreCommand[Any]) -> Sequence[str] | None:
     """Return the sessions a command concerns; None for the whole store."""
     # By the exact class: commands have an abstract base, for which `isinstance` is slow.
     kind = type(command)
     if kind is CreateSession:
         return (cast("CreateSession", command).session.id,)
     if kind is Scoped:
-        return sessions_of(cast("Scoped[Any]", command).command)
+        return named_sessions(cast("Scoped[Any]", command).command)
     if kind in _WHOLE_STORE:
         return None
     try:

@@ -44,7 +44,7 @@ from ..delivery.request import Plan
 from . import archive, changes, frames, sessions, statistics, sweeps
 from .resolve import Resolve, resolve
 
-__all__ = ["plan_of"]
+__all__ = ["make_plan"]
 
 _PLANS: dict[type, Callable[[PlanContext, Any, str], Plan[Any]]] = {
     AddFrame: frames.add_frame,
@@ -76,7 +76,7 @@ _PLANS: dict[type, Callable[[PlanContext, Any, str], Plan[Any]]] = {
 }
 
 
-def plan_of(plan_context: PlanContext, command: object) -> Plan[Any]:
+def make_plan(plan_context: PlanContext, command: object) -> Plan[Any]:
     """Return the steps of a command. Raises `NotImplementedError` for one without a script."""
     # By the exact class: commands have an abstract base, for which `isinstance` is slow.
     plan = _PLANS.get(type(command))

@@ -16,14 +16,14 @@ from ..codec import Stored
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..keys import Bucket
-from .replies import OK, list_of
+from .replies import OK, read_list
 
 __all__ = ["in_one_bucket", "read_rows"]
 
 
 def in_one_bucket(plan_context: PlanContext, session_ids: Sequence[str]) -> Bucket:
     """Return the bucket of all these sessions. Raises `NotImplementedError` for several."""
-    buckets = {plan_context.place(session_id)[0] for session_id in session_ids}
+    buckets = {plan_context.locate(session_id)[0] for session_id in session_ids}
     if len(buckets) != 1:
         raise CallerError(
             NotImplementedError("sessions of several buckets cannot be changed in one step")
@@ -37,7 +37,7 @@ def read_rows(
     """Read sessions in the order asked, each bucket in one step. Raises `SessionNotFound`."""
     wanted: dict[Bucket, dict[str, str]] = {}
     for session_id in session_ids:
-        bucket, name = plan_context.place(session_id)
+        bucket, name = plan_context.locate(session_id)
         wanted.setdefault(bucket, {})[session_id] = bucket.session + name
     requests = [
         Request(bucket, sessions, list(keys.values()), (scope,)) for bucket, keys in wanted.items()
@@ -52,7 +52,7 @@ def read_rows(
             place: int = answer[-1]
             missing.add(ids[place - 1])
         else:
-            rows.update(zip(ids, list_of(answer), strict=True))
+            rows.update(zip(ids, read_list(answer), strict=True))
     for session_id in session_ids:
         if session_id in missing:
             raise SessionNotFound(session_id)

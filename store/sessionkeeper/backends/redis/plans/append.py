@@ -12,8 +12,8 @@ from ....values.errors import LimitExceeded, SequenceConflict, SessionClosed
 from ....values.limits import FramesFull
 from ....values.session import Session
 from ....values.states import SessionState
-from ..client.call import Word
-from ..codec import ENDED, LAST, STATE, Stored, frame_words
+from ..client.call import Argument
+from ..codec import ENDED, LAST, STATE, Stored, encode_frames
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..scripts import script
@@ -89,19 +89,19 @@ class Append:
         count = len(self.records)
         maximum = plan_context.limits.max_frames_per_session
         plan_context.predictions.append(self.session_id, count, maximum, scope=self.scope)
-        bucket, name = plan_context.place(self.session_id)
-        words: list[Word] = [
+        bucket, name = plan_context.locate(self.session_id)
+        arguments: list[Argument] = [
             plan_context.now,
             *plan_context.bounds,
             self.scope,
             count,
             *self._requirements(seen),
         ]
-        words += frame_words(self.records)
+        arguments += encode_frames(self.records)
         keys = (bucket.session + name, bucket.log + name)
-        return Request(bucket, APPEND, keys, words, write=True, weight=self.size)
+        return Request(bucket, APPEND, keys, arguments, write=True, weight=self.size)
 
-    def request_with_change(self, words: Sequence[Word]) -> Request:
+    def request_with_change(self, arguments: Sequence[Argument]) -> Request:
         """Make the request to append and to change the session in one step."""
         plan_context = self.plan_context
         return write(
@@ -109,11 +109,11 @@ class Append:
             APPEND_CHANGE,
             self.session_id,
             *(len(self.records), *plan_context.bounds, *self._requirements("")),
-            *(*plan_context.session_bounds, *words),
-            *frame_words(self.records),
+            *(*plan_context.session_bounds, *arguments),
+            *encode_frames(self.records),
             scope=self.scope,
         )
 
-    def _requirements(self, seen: str) -> tuple[Word, ...]:
-        """Make the words that tell `log.lua` what this append requires."""
+    def _requirements(self, seen: str) -> tuple[Argument, ...]:
+        """Make the arguments that tell `log.lua` what this append requires."""
         return "" if self.expected is None else bounded(self.expected), self.size, seen

@@ -7,8 +7,8 @@ from ....operations.archive_rules import MAX_CLOCK_DIFFERENCE, future_time
 from ....values.errors import SequenceConflict
 from ....values.session import Session
 from ....values.states import SessionState
-from ..client.call import Word
-from ..codec import archive_words, micros, read_session
+from ..client.call import Argument
+from ..codec import encode_archived, micros, read_session
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..scripts import script
@@ -25,9 +25,9 @@ def archive_session(
     plan_context: PlanContext, command: ArchiveSession, scope: str
 ) -> Plan[Session]:
     wanted = command.session
-    bucket, name = plan_context.place(wanted.id)
+    bucket, name = plan_context.locate(wanted.id)
     ended = wanted.ended_at
-    words: tuple[Word, ...] = (
+    arguments: tuple[Argument, ...] = (
         plan_context.now,
         *plan_context.session_bounds,
         bounded(command.expected_last_seq),
@@ -35,10 +35,10 @@ def archive_session(
         micros(wanted.last_activity),
         "" if ended is None else micros(ended),
         round(MAX_CLOCK_DIFFERENCE * 1e6),
-        *archive_words(name, f"r:{bounded(wanted.revision)}", wanted),
+        *encode_archived(name, f"r:{bounded(wanted.revision)}", wanted),
     )
     plan_context.predictions.next_revision(bucket)
-    (answer,) = yield [Request(bucket, ARCHIVE, (bucket.session + name,), words, write=True)]
+    (answer,) = yield [Request(bucket, ARCHIVE, (bucket.session + name,), arguments, write=True)]
     if answer[0] == b"FUTURE":
         raise future_time()
     try:

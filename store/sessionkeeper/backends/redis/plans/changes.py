@@ -8,12 +8,12 @@ from ....interface.atomic_store import Change
 from ....operations import AddFrames, ModifySession
 from ....values.errors import SequenceConflict
 from ....values.session import Session
-from ..client.call import Word
+from ..client.call import Argument
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from .append import Append
 from .optimistic_change import OptimisticChange
-from .replies import ChangedReply, ValueReply, groups, list_of, read_reply
+from .replies import ChangedReply, ValueReply, groups, read_list, read_reply
 from .sessions import UPDATE
 
 __all__ = ["add_frames", "modify_session"]
@@ -23,15 +23,15 @@ def modify_session(plan_context: PlanContext, command: ModifySession, scope: str
     session_id = command.session_id
     change = OptimisticChange(plan_context, session_id, command.change, command.context, scope)
 
-    def store(words: Sequence[Word]) -> Request:
-        bucket, name = plan_context.place(session_id)
+    def store(arguments: Sequence[Argument]) -> Request:
+        bucket, name = plan_context.locate(session_id)
         fixed = (plan_context.now, scope, *plan_context.session_bounds)
-        return Request(bucket, UPDATE, (bucket.session + name,), (*fixed, *words), write=True)
+        return Request(bucket, UPDATE, (bucket.session + name,), (*fixed, *arguments), write=True)
 
     outcome = yield from change.run(store)
     if not outcome.changed:
         return change.current
-    ((state_before, row),) = groups(list_of(outcome.answer, session_id), 2)
+    ((state_before, row),) = groups(read_list(outcome.answer, session_id), 2)
     return change.note_stored(state_before, row)
 
 

@@ -15,8 +15,8 @@ from ....operations import (
 from ....operations.frame_commands import LogPageOf
 from ....operations.frame_record import FrameRecord
 from ....values.errors import LogReplaced
-from ..client.call import Word
-from ..codec import COUNT, read_frames, whole
+from ..client.call import Argument
+from ..codec import COUNT, read_counter, read_frames
 from ..context import PlanContext
 from ..delivery.request import Plan
 from ..scripts import script
@@ -54,7 +54,7 @@ def add_frame(plan_context: PlanContext, command: AddFrame, scope: str) -> Plan[
 def read_frames_of(
     plan_context: PlanContext, command: ReadFrames, scope: str
 ) -> Plan[tuple[int, Sequence[FrameRecord]]]:
-    limit: Word = "" if command.limit is None else bounded(command.limit)
+    limit: Argument = "" if command.limit is None else bounded(command.limit)
     newest = "1" if command.newest else ""
     request = read(
         plan_context, READ, command.session_id, scope, bounded(command.after), limit, newest, "", ""
@@ -67,11 +67,11 @@ def read_frames_of(
 def read_new_frames(
     plan_context: PlanContext, command: ReadNewFrames, scope: str
 ) -> Plan[LogPageOf]:
-    session: Word = "" if command.number is None else _text(command.number)
+    session: Argument = "" if command.number is None else _text(command.number)
     after = bounded(command.after)
     shown = command.proof if type(command.proof) is bytes else _NEVER
-    words: tuple[Word, ...] = (scope, after, command.limit, "", session, shown)
-    (answer,) = yield [read(plan_context, READ, command.session_id, *words)]
+    arguments: tuple[Argument, ...] = (scope, after, command.limit, "", session, shown)
+    (answer,) = yield [read(plan_context, READ, command.session_id, *arguments)]
     status, *_ = answer
     if status == b"REPLACED":
         raise LogReplaced(command.session_id, after=command.after)
@@ -87,7 +87,7 @@ def read_new_frames(
 
 def count_frames(plan_context: PlanContext, command: CountFrames, scope: str) -> Plan[int]:
     row = yield from fetch(plan_context, command.session_id, scope)
-    return whole(row[COUNT])
+    return read_counter(row[COUNT])
 
 
 def delete_frames(plan_context: PlanContext, command: DeleteFrames, scope: str) -> Plan[int]:

@@ -17,16 +17,16 @@ from ....operations.change import run_change
 from ....values.lease import is_heartbeat
 from ....values.session import STORE_FIELDS, Session
 from ....values.states import SessionState
-from ..client.call import Word
+from ..client.call import Argument
 from ..codec import (
     FIELDS,
     METADATA,
-    SessionWords,
+    SessionArguments,
     Stored,
-    digest_of,
-    digest_of_row,
+    digest_row,
+    digest_session,
+    encode_session,
     read_session,
-    session_words,
 )
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
@@ -64,7 +64,7 @@ class OptimisticChange:
     ) -> None:
         self._plan_context = plan_context
         self._id = session_id
-        self._bucket, self._name = plan_context.place(session_id)
+        self._bucket, self._name = plan_context.locate(session_id)
         self._change = change
         self._context = context
         self._scope = scope
@@ -73,7 +73,7 @@ class OptimisticChange:
 
     def run(
         self,
-        store: Callable[[Sequence[Word]], Request],
+        store: Callable[[Sequence[Argument]], Request],
         keep: Callable[[str], Request] | None = None,
         *,
         frames: int = 0,
@@ -109,9 +109,9 @@ class OptimisticChange:
             mark = f"{start.revision}:{start.last_seq}:{start.frame_count}:{digest}"
             if changed is not None:
                 quiet = is_heartbeat(start, changed)
-                words = session_words(self._name, f"s:{mark}", changed, quiet=quiet)
-                self._predict(start, changed, frames, words)
-                request = store(words)
+                encoded = encode_session(self._name, f"s:{mark}", changed, quiet=quiet)
+                self._predict(start, changed, frames, encoded)
+                request = store(encoded)
             elif keep is not None:
                 request = keep(mark)
             else:
@@ -158,14 +158,16 @@ class OptimisticChange:
         return self._read(row)
 
     def _read(self, row: Stored) -> _Seen:
-        session, digest = read_session(self._id, row), digest_of_row(row)
+        session, digest = read_session(self._id, row), digest_row(row)
         predictions = self._plan_context.predictions
         predictions.note_revision(self._bucket, session.revision)
         size = len(row[FIELDS]) + len(row[METADATA] or b"")
         predictions.note_session(session, size, digest)
         return session, digest
 
-    def _predict(self, start: Session, changed: Session, frames: int, words: SessionWords) -> None:
+    def _predict(
+        self, start: Session, changed: Session, frames: int, encoded: SessionArguments
+    ) -> None:
         """Let the next change of this batch start from this one.
 
         Its revision is a prediction: another process may get that revision first.
@@ -180,4 +182,4 @@ class OptimisticChange:
             predictions.forget(self._id)  # only the server knows when it ends
         else:
             session = Session.trusted(changed.__dict__ | assigned)
-            predictions.note_session(session, words.size, digest_of(words))
+            predictions.note_session(session, encoded.size, digest_session(encoded))

@@ -20,7 +20,7 @@ from ....values.errors import (
 )
 from ....values.session import Session
 from ....values.states import SessionState
-from ..codec import Stored, decoded_id, read_session
+from ..codec import Stored, decode_id, read_session
 
 __all__ = [
     "OK",
@@ -30,7 +30,7 @@ __all__ = [
     "FramesReply",
     "ValueReply",
     "groups",
-    "list_of",
+    "read_list",
     "read_reply",
     "read_sessions",
     "refuse",
@@ -98,7 +98,7 @@ def read_reply(
     return kind(*answer)
 
 
-def list_of(answer: Sequence[Any], session_id: str = "") -> Sequence[Any]:
+def read_list(answer: Sequence[Any], session_id: str = "") -> Sequence[Any]:
     """Return the results of a script that has any number of them. Raises as `read_reply`."""
     status, *results = answer
     if status != OK:
@@ -114,7 +114,7 @@ def groups(flat: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
 
 def read_sessions(flat: Iterable[Any]) -> list[Session]:
     """Make sessions of ids and rows in turns. Raises `Unreadable`."""
-    return [read_session(decoded_id(id_), row) for id_, row in groups(flat, 2)]
+    return [read_session(decode_id(id_), row) for id_, row in groups(flat, 2)]
 
 
 def refuse(answer: Sequence[Any], session_id: str, session: Session | None = None) -> NoReturn:

@@ -10,10 +10,10 @@ from soleowner import CallerError
 from ....operations.command import StoreCommand
 from ....operations.tables import Tables
 from ....values.errors import OutcomeUnknown
-from ..client.call import Word
+from ..client.call import Argument
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
-from ..delivery.writer_log import OperationId, keys_of
+from ..delivery.writer_log import OperationId, fixed_keys
 from ..scripts import script
 from .replies import ValueReply, read_reply
 
@@ -40,11 +40,11 @@ def resolve(plan_context: PlanContext, command: Resolve, scope: str) -> Plan[boo
     except ValueError as error:
         raise CallerError(error) from None
     bucket = buckets[number]
-    fixed = keys_of(bucket, writer)
+    fixed = fixed_keys(bucket, writer)
     epoch = secrets.token_hex(8)
-    words: list[Word] = ["EVALSHA", RESOLVE.digest, len(fixed), *fixed]
-    words += (epoch, operation, operation % ring)
-    (answer,) = yield [Request(bucket, RESOLVE, None, words)]
+    command: list[Argument] = ["EVALSHA", RESOLVE.digest, len(fixed), *fixed]
+    command += (epoch, operation, operation % ring)
+    (answer,) = yield [Request(bucket, RESOLVE, None, command)]
     outcome: int = read_reply(ValueReply, answer, "").value
     if outcome < 0:
         raise OutcomeUnknown(command.operation_id)

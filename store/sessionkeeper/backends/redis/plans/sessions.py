@@ -18,8 +18,8 @@ from ....operations import (
 from ....values.events import SessionEventKind
 from ....values.session import Session
 from ....values.states import SessionState
-from ..client.call import Word
-from ..codec import read_session, session_words
+from ..client.call import Argument
+from ..codec import encode_session, read_session
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..scripts import script
@@ -29,7 +29,7 @@ from .replies import (
     CreatedReply,
     ValueReply,
     groups,
-    list_of,
+    read_list,
     read_reply,
     read_sessions,
     refuse,
@@ -94,7 +94,7 @@ def update_sessions_batch(
 
 def touch_session(plan_context: PlanContext, command: TouchSession, scope: str) -> Plan[None]:
     (answer,) = yield [write(plan_context, TOUCH, command.session_id, scope=scope)]
-    list_of(answer, command.session_id)
+    read_list(answer, command.session_id)
 
 
 def delete_session(plan_context: PlanContext, command: DeleteSession, scope: str) -> Plan[None]:
@@ -114,7 +114,7 @@ def _create(
     return_existing: bool,
 ) -> Plan[tuple[Session, bool]]:
     new, limits = command.session, plan_context.limits
-    _, name = plan_context.place(new.id)
+    _, name = plan_context.locate(new.id)
     request = write(
         plan_context,
         CREATE,
@@ -123,7 +123,7 @@ def _create(
         *plan_context.session_bounds,
         plan_context.share(limits.max_sessions),
         limits.sessions_full.value,
-        *session_words(name, "", new),
+        *encode_session(name, "", new),
         scope=scope,
     )
     plan_context.predictions.next_revision(request.bucket)
@@ -147,20 +147,20 @@ def _update(
 ) -> Plan[list[Session]]:
     bucket = in_one_bucket(plan_context, [session.id for session in sessions])
     keys: list[str] = []
-    words: list[Word] = []
+    arguments: list[Argument] = []
     for session in sessions:
-        _, name = plan_context.place(session.id)
+        _, name = plan_context.locate(session.id)
         keys.append(bucket.session + name)
-        words += session_words(name, f"r:{bounded(session.revision)}", session)
+        arguments += encode_session(name, f"r:{bounded(session.revision)}", session)
         plan_context.predictions.next_revision(bucket)
     fixed = (plan_context.now, scope, *plan_context.session_bounds)
-    (answer,) = yield [Request(bucket, UPDATE, keys, (*fixed, *words), write=True)]
+    (answer,) = yield [Request(bucket, UPDATE, keys, (*fixed, *arguments), write=True)]
     if answer[0] != OK:
         place: int = answer[-1]
         wrong = sessions[place - 1]
         refuse(answer, wrong.id, wrong)
     updated: list[Session] = []
-    for session, (before, row) in zip(sessions, groups(list_of(answer), 2), strict=True):
+    for session, (before, row) in zip(sessions, groups(read_list(answer), 2), strict=True):
         after = read_session(session.id, row)
         updated.append(after)
         plan_context.predictions.note_assigned(bucket, after.revision)

@@ -12,7 +12,7 @@ from typing import Any
 from ....operations import CountOwnSessions, CountSessions, ReadStatistics
 from ....values.states import SessionState
 from ....values.statistics import Counters, TableStatistics
-from ..codec import whole
+from ..codec import read_counter
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..scripts import script
@@ -42,7 +42,7 @@ def count_own_sessions(
         Request(each, None, None, ("HGET", each.principals, principal))
         for each in plan_context.keys.buckets
     ]
-    return sum(whole(count or 0) for count in (yield requests))
+    return sum(read_counter(count or 0) for count in (yield requests))
 
 
 def read_statistics(
@@ -60,7 +60,7 @@ def read_statistics(
             metas[place] = _pairs(read_reply(ValueReply, answer, "").value)
     sums: Counter[str] = Counter()
     for meta in metas:
-        sums.update({name.decode(): whole(value) for name, value in meta.items()})
+        sums.update({name.decode(): read_counter(value) for name, value in meta.items()})
     return TableStatistics(
         sessions={state: sums[f"state:{state.value}"] for state in SessionState},
         frames=sums["added"] - sums["removed"] - sums["dropped"],

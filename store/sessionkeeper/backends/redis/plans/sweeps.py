@@ -16,13 +16,13 @@ from ....values.events import SessionEventKind
 from ....values.query import SessionPage, SessionQuery
 from ....values.session import Session
 from ....values.states import SessionState
-from ..client.call import Script, Word
-from ..codec import decoded_id, micros, read_session
+from ..client.call import Argument, Script
+from ..codec import decode_id, micros, read_session
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..keys import Bucket
 from ..scripts import script
-from .replies import groups, list_of, read_sessions
+from .replies import groups, read_list, read_sessions
 from .requests import bounded
 from .sessions import note_change
 
@@ -59,11 +59,11 @@ def find_sessions(
     plan_context: PlanContext, command: FindSessions, scope: str
 ) -> Plan[SessionPage]:
     number, after = divmod(command.after, _PLACE)
-    words = _filters(command.query)
+    arguments = _filters(command.query)
     buckets = plan_context.keys.buckets
     for bucket in buckets[number:]:
-        (answer,) = yield [Request(bucket, FIND, (), (after, command.limit, LOOKS, *words))]
-        more, last, *found = list_of(answer)
+        (answer,) = yield [Request(bucket, FIND, (), (after, command.limit, LOOKS, *arguments))]
+        more, last, *found = read_list(answer)
         sessions = tuple(read_sessions(found))
         if more:
             return SessionPage(sessions, str(bucket.number * _PLACE + int(last)))
@@ -85,7 +85,7 @@ def expire_sessions(
     ended: list[Session] = []
     for answer in (yield from _sweep(plan_context, EXPIRE, (idle, age), command.limit, 3)):
         for id_, before, row in groups(answer, 3):
-            session = read_session(decoded_id(id_), row)
+            session = read_session(decode_id(id_), row)
             ended.append(session)
             plan_context.predictions.forget(session.id)
             note_change(plan_context, session, SessionState(before.decode()), command.context)
@@ -109,7 +109,7 @@ def purge_sessions(plan_context: PlanContext, command: PurgeSessions, scope: str
 
 
 def _sweep(
-    plan_context: PlanContext, sweep: Script, spans: tuple[Word, ...], limit: int, each: int
+    plan_context: PlanContext, sweep: Script, spans: tuple[Argument, ...], limit: int, each: int
 ) -> Plan[list[Any]]:
     """Sweep bucket after bucket; in one round trip if the limit leaves a share for each.
 
@@ -121,9 +121,9 @@ def _sweep(
     while buckets and limit > 0:
         share = max(1, limit // len(buckets))
         now, later = buckets[:limit], buckets[limit:]
-        words = (plan_context.now, "", *spans, share)
-        found = yield [Request(bucket, sweep, (), words, write=True) for bucket in now]
-        found = [list_of(answer) for answer in found]
+        arguments = (plan_context.now, "", *spans, share)
+        found = yield [Request(bucket, sweep, (), arguments, write=True) for bucket in now]
+        found = [read_list(answer) for answer in found]
         answers += found
         limit -= sum(len(answer) // each for answer in found)
         full = [b for b, answer in zip(now, found, strict=True) if len(answer) // each == share]
@@ -133,13 +133,13 @@ def _sweep(
 
 def _list(plan_context: PlanContext, scope: str) -> Plan[list[Session]]:
     answers = yield [Request(bucket, LIST, (), (scope,)) for bucket in plan_context.keys.buckets]
-    sessions = [each for answer in answers for each in read_sessions(list_of(answer))]
+    sessions = [each for answer in answers for each in read_sessions(read_list(answer))]
     if len(answers) > 1:
         sessions.sort(key=lambda session: session.created_at)
     return sessions
 
 
-def _filters(query: SessionQuery) -> list[Word]:
+def _filters(query: SessionQuery) -> list[Argument]:
     states: frozenset[SessionState] | None = query.states
     if query.statuses is not None:
         of_status = frozenset(each for each in SessionState if each.status in query.statuses)

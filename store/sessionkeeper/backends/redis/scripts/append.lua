@@ -11,7 +11,7 @@ call('ZCARD', EXPIRY) --@ttl
 call('HLEN', EXPIRY_RECORDS) --@ttl
 local touched = {} --@ttl
 local held, added, dropped = before, 0, 0
-local answers, records, at = {}, {}, 3 + LIMIT_WORDS
+local answers, records, at = {}, {}, 3 + LIMIT_COUNT
 local final = {} -- numbers of this call whose answer is final
 
 local function append_one(pair, predecessor, scope, count, requirements, frames)
@@ -33,7 +33,7 @@ end
 
 for pair = PAIRS + 1, #KEYS, 2 do
   local count = tonumber(ARGV[at + 4])
-  local frames = at + 5 + REQUIREMENT_WORDS
+  local frames = at + 5 + REQUIREMENT_COUNT
   -- An append that fails at its first write does not affect the others of this call.
   local ok, answer = pcall(append_one, pair, ARGV[at + 2], ARGV[at + 3], count, at + 5, frames)
   if not ok then answer = { err = (answer.err or answer) .. ', in script: append' } end

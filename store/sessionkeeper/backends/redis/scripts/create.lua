@@ -25,26 +25,26 @@ local wall, steady = read_clock(ARGV[4])
 local maximum, policy = tonumber(ARGV[9]), ARGV[10]
 local sessions, ended = call('ZCARD', ORDER), call('ZCARD', ENDED)
 local missing = sessions - maximum + 1
-local victims = {}
+local chosen = {}
 if missing > 0 then
   local evictable = policy == 'reject' and 0 or (policy == 'evict-ended' and ended or sessions)
   if evictable < missing then return { 'LIMIT', 'max_sessions', sessions, maximum } end
   local first = call('ZRANGE', ENDED, 0, missing - 1)
-  for _, each in ipairs(first) do victims[#victims + 1] = each end
-  if #victims < missing then
-    for _, each in ipairs(call('ZRANGE', IDLE, 0, missing - #victims - 1)) do
-      victims[#victims + 1] = each
+  for _, each in ipairs(first) do chosen[#chosen + 1] = each end
+  if #chosen < missing then
+    for _, each in ipairs(call('ZRANGE', IDLE, 0, missing - #chosen - 1)) do
+      chosen[#chosen + 1] = each
     end
   end
-  for i, each in ipairs(victims) do
+  for i, each in ipairs(chosen) do
     local row = find(key_of(each), '')
     if not row then is_gone(each) end -- fails if it is only on the other node of its slot
-    victims[i] = { id = each, row = row }
+    chosen[i] = { id = each, row = row }
     call('XLEN', log_of(each))
   end
 end
 local evicted = {}
-for _, each in ipairs(victims) do
+for _, each in ipairs(chosen) do
   if each.row then
     remove_session(each.row, each.id, 'evicted', wall)
     evicted[#evicted + 1] = each.id

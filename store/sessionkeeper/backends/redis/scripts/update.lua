@@ -6,7 +6,7 @@ if not is_applied(ARGV[#ARGV]) then return BEHIND end
 local bounds = bounds_at(6)
 local rows, wanted, check_all = {}, {}, false
 for i = 1, #KEYS - PAIRS do
-  local at = 8 + (i - 1) * WANTED_WORDS
+  local at = 8 + (i - 1) * WANTED_FIELDS
   local row = find(KEYS[PAIRS + i], ARGV[5])
   if not row then return { 'MISSING', i } end
   rows[i], wanted[i] = row, read_wanted(at)
@@ -24,7 +24,7 @@ call('HLEN', EXPIRY_RECORDS) --@ttl
 local wall, steady = read_clock(ARGV[4])
 local answer = { 'OK' }
 for i, row in ipairs(rows) do
-  store_change(row, ARGV[8 + (i - 1) * WANTED_WORDS], wanted[i], wall, steady)
+  store_change(row, ARGV[8 + (i - 1) * WANTED_FIELDS], wanted[i], wall, steady)
   answer[#answer + 1] = row.state
   answer[#answer + 1] = call('HMGET', row.key, unpack(FIELDS))
   schedule_expiry_of(row.key, wall) --@ttl

@@ -1,9 +1,9 @@
--- The rules of a change, and its writes. `new` is the wanted session, from the words of
--- `SessionWords`: 1 id, 2 expected ('' for none, 'r:' a revision, 's:' what a function saw), 3 state,
+-- The rules of a change, and its writes. `new` is the wanted session, from the fields of
+-- `SessionArguments`: 1 id, 2 expected ('' for none, 'r:' a revision, 's:' what a function saw), 3 state,
 -- 4 '1' if that state is terminal, '-' if the change is no activity, 5 the states it may follow,
 -- 6 principal, 7 agreed version, 8 version of the transport, 9 bytes of the metadata, 10 number and
 -- 11 bytes of the tags, 12 fields, 13 metadata.
-local WANTED_WORDS = 13
+local WANTED_FIELDS = 13
 
 local function read_wanted(at)
   return {

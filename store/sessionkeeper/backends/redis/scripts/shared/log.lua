@@ -3,7 +3,7 @@
 -- store: maximum frames and bytes of a log, maximum bytes of the bucket, '1' to drop the oldest frames.
 -- The requirements are those of one append: the expected last number ('' for any), its bytes, and what
 -- a function saw of the session ('' for none).
-local LIMIT_WORDS, REQUIREMENT_WORDS = 4, 3
+local LIMIT_COUNT, REQUIREMENT_COUNT = 4, 3
 
 local function limits_at(at)
   return { frames = tonumber(ARGV[at]), bytes = tonumber(ARGV[at + 1]),
