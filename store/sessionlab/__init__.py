@@ -12,8 +12,8 @@ from .anomalies.naming import Anomaly, AnomalyKind, find_anomalies
 from .linearizability.checker import (
     Blocked,
     CheckResult,
+    Contradiction,
     Counterexample,
-    Finding,
     Grade,
     Guarantee,
     Layer,
@@ -57,7 +57,7 @@ __all__ = [
     "Blocked",
     "CheckResult",
     "Counterexample",
-    "Finding",
+    "Contradiction",
     "Grade",
     "Guarantee",
     "Layer",

@@ -15,7 +15,7 @@ from sessionkeeper.backends.redis.client.single_server import SingleServer
 from sessionkeeper.backends.redis.keys import Keys
 from sessionkeeper.backends.redis.stream_reader import StreamReader
 from sessionkeeper.backends.redis.wakeups import enable_change_feed
-from sessionkeeper.interface.wakeups import Wakeups
+from sessionkeeper.interface.wakeups import StoreWakeups
 
 
 class Reading:
@@ -23,7 +23,7 @@ class Reading:
 
     def __init__(self, url: str, prefix: str, block: float) -> None:
         self.keys = Keys(prefix.rstrip(":"), 2)
-        self.wakeups = Wakeups()
+        self.wakeups = StoreWakeups()
         self.servers = SingleServer(RedisAddress.of(url))
         self.reader = StreamReader(
             self.servers,

@@ -21,7 +21,7 @@ from sessionkeeper.backends.redis.client.servers import ANYWHERE
 from sessionkeeper.backends.redis.keys import Keys
 from sessionkeeper.backends.redis.stream_reader import StreamReader
 from sessionkeeper.backends.redis.wakeups import enable_change_feed
-from sessionkeeper.interface.wakeups import Wakeups
+from sessionkeeper.interface.wakeups import StoreWakeups
 
 TEXT = b"return redis.call('RPUSH', KEYS[1], ARGV[1])"
 PUSH = Script("push", lambda: TEXT)
@@ -190,7 +190,7 @@ async def until_pushed(servers: Served, bucket: int) -> list[Answer]:
 async def outlive(cluster: Cluster, prefix: str, *, freeze: bool) -> None:
     """A primary goes; its replica is found, and nothing has run twice."""
     async with served(cluster, prefix, timeout=0.5) as servers:
-        wakeups = Wakeups()
+        wakeups = StoreWakeups()
         reader = StreamReader(
             servers, servers.keys, wakeups, partial(enable_change_feed, "w"), block=0.2, maximum=0.1
         )

@@ -151,31 +151,31 @@ async def test_a_deletion_by_another_process_ends_a_watch(
 async def test_nothing_is_asked_of_the_file_while_nobody_watches(
     file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An idle store is idle; one that is watched looks whether others wrote."""
-    looks: list[bool] = []
-    look = ChangePoller.look
+    """An idle store is idle; one that is watched polls whether others wrote."""
+    polls: list[bool] = []
+    poll = ChangePoller.poll
 
-    def counted(news: ChangePoller) -> None:
-        looks.append(True)
-        look(news)
+    def counted(poller: ChangePoller) -> None:
+        polls.append(True)
+        poll(poller)
 
-    monkeypatch.setattr(ChangePoller, "look", counted)
+    monkeypatch.setattr(ChangePoller, "poll", counted)
     async with SQLiteSessionStore(file) as store:
         await store.create_session(kit.session())
         await store.get_session("a")
         await asyncio.sleep(3 * ChangePoller.PAUSE)
-        assert not looks
+        assert not polls
         waiting = asyncio.ensure_future(anext(store.watch_frames("a")))
         for _ in kit.until("looked twice"):
-            if len(looks) > 1:
+            if len(polls) > 1:
                 break
             await asyncio.sleep(0)
         waiting.cancel()
         with suppress(asyncio.CancelledError):
             await waiting
-        seen = len(looks)
+        seen = len(polls)
         await asyncio.sleep(3 * ChangePoller.PAUSE)
-        assert len(looks) <= seen + 1
+        assert len(polls) <= seen + 1
 
 
 @pytest.mark.parametrize("durability", ["disk", "os"])

@@ -27,7 +27,7 @@ from sessionkeeper import (
     StoreLimits,
 )
 from sessionkeeper.backends.memory import MemoryTables
-from sessionkeeper.interface.wakeups import Wakeups
+from sessionkeeper.interface.wakeups import StoreWakeups
 from sessionkeeper.stores.facade import CommandStore
 from sessionkeeper.stores.owner_backed import OwnerBackedStore
 
@@ -197,7 +197,7 @@ def make_store(name: str) -> AtomicSessionStore:
     return OwnedSessionStore(ThirdPartyStore()) if name == "owned" else DESIGNS[name]()
 
 
-def wakeups_of(store: AtomicSessionStore) -> Wakeups:
+def wakeups_of(store: AtomicSessionStore) -> StoreWakeups:
     """Who watches a store."""
     if isinstance(store, OwnedSessionStore):
         return store._bookkeeping.wakeups

@@ -26,7 +26,7 @@ from sessionkeeper import (
     StoreLimits,
     VersionState,
 )
-from sessionkeeper.values.base import Value
+from sessionkeeper.values.value import Value
 
 SESSION = Session.new(
     transport_type="sse",

@@ -14,7 +14,7 @@ import soleowner
 
 # Modules of the wings below whose names are the library's own business.
 INTERNAL = {
-    *("arguments", "base", "facade", "listeners", "principal", "wakeups"),
+    *("arguments", "facade", "listeners", "principal", "value", "wakeups"),
     *("owner_backed", "principal_methods"),
     *("fork", "mailbox", "pending_call", "tasks"),
 }
@@ -32,14 +32,14 @@ INTERNAL_NAMES = {
         "JsonObject",
         "StringMap",
     ),
-    *("CALLER_FIELDS", "STORE_FIELDS", "ProtocolVersion", "TableStatistics", "Look", "LogPage"),
+    *("CALLER_FIELDS", "STORE_FIELDS", "ProtocolVersion", "TableStatistics", "ReadPage", "LogPage"),
     *(
         "MAX_DEPTH",
         "MAX_MESSAGE_BYTES",
         "micros",
-        "is_other",
+        "is_replaced",
         "Proof",
-        "GONE",
+        "REMOVED",
         "encoded_id",
         "json_text",
         "RpcHead",

@@ -1,4 +1,4 @@
-"""Who hears what happens to the sessions of one store object."""
+"""The listeners of one store object: functions that are called with its events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger("sessionkeeper")
 
 
 class Listeners:
-    """Listeners in the order they came; one that raises is reported and hurts nobody."""
+    """Listeners in the order they were added. If one raises, the others are still called."""
 
     __slots__ = ("_listeners",)
 
@@ -25,24 +25,24 @@ class Listeners:
         return bool(self._listeners)
 
     def add(self, listener: Listener) -> Callable[[], None]:
-        """Add a listener; return what takes it away again. Raises `TypeError`."""
+        """Add a listener; return a function that removes it. Raises `TypeError`."""
         if not callable(listener):
             raise TypeError("a listener is a function of an event and a context")
 
-        def hear(event: SessionEvent, context: Context) -> None:
+        def call(event: SessionEvent, context: Context) -> None:
             listener(event, context)
 
-        # A new tuple, so that whoever is being told is told in peace; and a function of its own,
-        # so that the same listener may come twice and go once.
-        self._listeners = (*self._listeners, hear)
+        # A new tuple, because `tell` may be iterating over the old one. A function of its own, so
+        # that a listener that was added twice can be removed once.
+        self._listeners = (*self._listeners, call)
 
-        def forget() -> None:
-            self._listeners = tuple(each for each in self._listeners if each is not hear)
+        def remove() -> None:
+            self._listeners = tuple(each for each in self._listeners if each is not call)
 
-        return forget
+        return remove
 
     def tell(self, event: SessionEvent, context: Context) -> None:
-        """Tell everyone. Cannot fail: what a listener raises is its own trouble."""
+        """Call all listeners. Never raises: an exception of a listener is logged."""
         for listener in self._listeners:
             try:
                 listener(event, context)

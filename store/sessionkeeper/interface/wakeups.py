@@ -1,4 +1,4 @@
-"""Wake-ups of those who wait for news of a session: they are only told that there is more."""
+"""Wake-ups of watchers: a wake-up tells that a session may have changed, not how."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-__all__ = ["Wakeups", "PrincipalWakeups", "SessionWakeups"]
+__all__ = ["StoreWakeups", "PrincipalWakeups", "Wakeups"]
 
 
-class SessionWakeups(Protocol):
-    """What a watcher needs of the wake-ups."""
+class Wakeups(Protocol):
+    """The wake-ups that a watcher uses."""
 
     def subscribe(self, session_id: str, /) -> AbstractContextManager[asyncio.Event]:
         """Register for the wake-ups of a session while the block runs."""
         ...
 
     def notify(self, session_id: str, /) -> None:
-        """Tell the watchers of a session that something happened to it."""
+        """Wake the watchers of a session."""
         ...
 
 
-class Wakeups:
+class StoreWakeups:
     """The wake-ups of all watchers of one store, on its loop.
 
     An extra wake-up does no harm, and none is lost (cpython#112202): a watcher registers before it
-    looks, and looks again after each wake-up.
+    reads, and reads again after each wake-up.
     """
 
     __slots__ = ("_wakeups",)
@@ -55,29 +55,29 @@ class Wakeups:
                 del self._wakeups[session_id]
 
     def notify(self, session_id: str) -> None:
-        """Tell the watchers of a session that something happened to it. O(its watchers)."""
+        """Wake the watchers of a session. O(its watchers)."""
         for wakeup in self._wakeups.get(session_id, ()):
             wakeup.set()
 
     def notify_all(self) -> None:
-        """Tell every watcher: the store has ended, and asking it will say so."""
+        """Wake all watchers: the store has ended, which their next read reports."""
         for session_id in self._wakeups:
             self.notify(session_id)
 
 
 class PrincipalWakeups:
-    """The wake-ups of a principal's view: none of its attributes is the wake-ups of the store."""
+    """The wake-ups of a principal's view. No attribute leads to those of the whole store."""
 
     __slots__ = ("_all",)
 
-    def __init__(self, wakeups: SessionWakeups) -> None:
-        # A function: as an attribute they would lead to the wake-ups of others.
-        self._all: Callable[[], SessionWakeups] = lambda: wakeups
+    def __init__(self, wakeups: Wakeups) -> None:
+        # A function: an attribute would lead to the wake-ups of others.
+        self._all: Callable[[], Wakeups] = lambda: wakeups
 
     def subscribe(self, session_id: str, /) -> AbstractContextManager[asyncio.Event]:
         """Register for the wake-ups of a session while the block runs."""
         return self._all().subscribe(session_id)
 
     def notify(self, session_id: str, /) -> None:
-        """Tell the watchers of a session that something happened to it."""
+        """Wake the watchers of a session."""
         self._all().notify(session_id)

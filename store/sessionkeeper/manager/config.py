@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, FiniteFloat, field_validator
 
 from ..stores.config import MemoryBackend, RedisBackend, SQLiteBackend
-from ..values.base import Value
+from ..values.value import Value
 from ..values.version import ProtocolVersion
 
 __all__ = ["KNOWN_VERSIONS", "ManagerConfig"]

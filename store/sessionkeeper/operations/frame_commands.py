@@ -12,7 +12,7 @@ from typing import ClassVar
 import msgspec
 
 from ..interface.atomic_store import Change
-from ..interface.frame_watcher import GONE, Proof, is_other
+from ..interface.frame_watcher import REMOVED, Proof, is_replaced
 from ..values.errors import LogReplaced
 from . import frame_rules as log_rules
 from . import session_rules as rules
@@ -23,7 +23,7 @@ from .session_row import SessionRow
 from .tables import Tables
 
 __all__ = [
-    "LogPageOf",
+    "RecordPage",
     "ReadNewFrames",
     "TrimFrames",
     "AddFrame",
@@ -105,20 +105,20 @@ class TrimFrames(OneSession[int], frozen=True, gc=False):
         return log_rules.trim_frames(tables, rules.require(tables, self.session_id), self.up_to)
 
 
-class LogPageOf(msgspec.Struct, frozen=True, gc=False):
+class RecordPage(msgspec.Struct, frozen=True, gc=False):
     """What a watcher finds when it looks."""
 
     number: int
     """Of the session's creation: another session of the same id is another one."""
     first: int
     records: Sequence[FrameRecord]
-    over: bool
+    ended: bool
     """Nothing more will come."""
     proof: Proof = None
     """Of the last of the records, or else of the frame they come after."""
 
 
-class ReadNewFrames(OneSession[LogPageOf], frozen=True, gc=False):
+class ReadNewFrames(OneSession[RecordPage], frozen=True, gc=False):
     read_only: ClassVar[bool] = True
     number: int | None
     """The session watched so far; None when watching begins."""
@@ -131,22 +131,22 @@ class ReadNewFrames(OneSession[LogPageOf], frozen=True, gc=False):
         # In a view, one that went is over, whoever has its id now.
         return self.number is None or row.number == self.number
 
-    def apply(self, tables: Tables, /) -> LogPageOf:
+    def apply(self, tables: Tables, /) -> RecordPage:
         row = tables.find(self.session_id)
         if self.number is None:
             row = rules.require(tables, self.session_id)
         elif row is None or row.number != self.number:
-            return LogPageOf(self.number, self.after + 1, (), over=True)
+            return RecordPage(self.number, self.after + 1, (), ended=True)
         # With the frame it comes after, where that is still there.
         look = ReadFrames(self.session_id, max(self.after - 1, 0), self.limit + 1, newest=False)
         first, records = look.apply(tables)
         before: Proof = None
         if 0 < self.after <= row.last_seq:
-            before = hash(records[0]) if first == self.after else GONE
-        if is_other(self.proof, before):
+            before = hash(records[0]) if first == self.after else REMOVED
+        if is_replaced(self.proof, before):
             raise LogReplaced(self.session_id, after=self.after)
         if first == self.after:
             first, records = first + 1, records[1:]
         records = records[: self.limit]
         proof = hash(records[-1]) if records else before
-        return LogPageOf(row.number, first, records, row.ended_at is not None, proof)
+        return RecordPage(row.number, first, records, row.ended_at is not None, proof)

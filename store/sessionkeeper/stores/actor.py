@@ -8,7 +8,7 @@ from soleowner import Actor, LoopRunner, Runner
 
 from ..backends.memory import MemoryTables
 from ..interface.listeners import Listeners
-from ..interface.wakeups import Wakeups
+from ..interface.wakeups import StoreWakeups
 from ..operations.tables import Tables
 from ..values.clock import Clock
 from ..values.errors import SessionError
@@ -43,7 +43,7 @@ class ActorSessionStore(OwnerBackedStore):
         clock: Clock | None = None,
     ) -> None:
         tables = MemoryTables(limits, clock)
-        wakeups, listeners = Wakeups(), Listeners()
+        wakeups, listeners = StoreWakeups(), Listeners()
         tables.connect(wakeups.notify, listeners)
         runner: Runner[Tables] = _MemoryRunner(tables, wakeups)
         actor = Actor(
@@ -57,7 +57,7 @@ class ActorSessionStore(OwnerBackedStore):
 
 
 class _MemoryRunner(LoopRunner[Tables]):
-    def __init__(self, tables: Tables, wakeups: Wakeups) -> None:
+    def __init__(self, tables: Tables, wakeups: StoreWakeups) -> None:
         super().__init__(tables, expected=(SessionError,))
         self._wakeups = wakeups
 

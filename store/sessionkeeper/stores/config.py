@@ -7,7 +7,6 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, u
 
 from pydantic import Field, SecretStr, field_validator
 
-from ..values.base import Value
 from ..values.limits import LONGEST_TTL, StoreLimits
 from .url_hints import suggest_url
 

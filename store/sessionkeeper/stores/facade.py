@@ -25,7 +25,7 @@ from ..interface.arguments import (
 from ..interface.atomic_store import AtomicSessionStore, Change
 from ..interface.frame_watcher import FrameWatcher, LogPage, Proof
 from ..interface.listeners import Listeners
-from ..interface.wakeups import Wakeups
+from ..interface.wakeups import StoreWakeups
 from ..operations import (
     AddFrame,
     AddFrames,
@@ -66,7 +66,7 @@ R = TypeVar("R")
 
 MOST_A_PAGE = 1_000
 WATCHED_AT_ONCE = 100
-"""Frames a watcher reads in one look."""
+"""Frames that a watcher reads at once."""
 
 
 class RunCommand(Protocol):
@@ -82,7 +82,7 @@ class CommandStore(AtomicSessionStore):
 
     # An attribute, not a method: the owner's `ask` itself, without a call in between.
     _run: RunCommand
-    _wakeups: Wakeups
+    _wakeups: StoreWakeups
     """Notified by the tables of what has news."""
     _listeners: Listeners
     """Told by the tables what happened."""
@@ -208,19 +208,19 @@ class CommandStore(AtomicSessionStore):
         session_id = checked_id(session_id)
         checked_count("after", after, minimum=0)
 
-        # What the last look found at its end, and the number of that.
+        # The proof of the last frame that was read, and its number.
         seen: tuple[int, Proof] = 0, None
 
-        async def look(number: int | None, after: int) -> LogPage:
+        async def read_page(number: int | None, after: int) -> LogPage:
             nonlocal seen
             proof = seen[1] if seen[0] == after else None
             command = ReadNewFrames(session_id, number, after, WATCHED_AT_ONCE, proof)
             found = await self._run(command)
             frames = _frames(session_id, found.first, found.records)
             seen = frames[-1].seq if frames else after, found.proof
-            return LogPage(found.number, frames, found.over)
+            return LogPage(found.number, frames, found.ended)
 
-        return FrameWatcher(look, self._wakeups, session_id, after)
+        return FrameWatcher(read_page, self._wakeups, session_id, after)
 
     def subscribe(self, listener: Listener, /) -> Callable[[], None]:
         return self._listeners.add(listener)

@@ -26,7 +26,7 @@ from soleowner import (
 )
 
 from ..interface.listeners import Listeners
-from ..interface.wakeups import Wakeups
+from ..interface.wakeups import StoreWakeups
 from ..values.errors import OutcomeUnknown, Overloaded, StoreClosed
 from ..values.ids import new_session_id
 from .facade import CommandStore
@@ -81,7 +81,7 @@ class OwnerLifecycle(ThreadBridge):
 class OwnerBackedStore(OwnerLifecycle, CommandStore):
     """A store whose commands are sent to an owner, which applies them to its tables."""
 
-    def __init__(self, actor: Actor[Any], *, wakeups: Wakeups, listeners: Listeners) -> None:
+    def __init__(self, actor: Actor[Any], *, wakeups: StoreWakeups, listeners: Listeners) -> None:
         self._actor = actor
         self._wakeups, self._listeners = wakeups, listeners
         self._run = actor.ask

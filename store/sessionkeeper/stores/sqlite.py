@@ -17,7 +17,7 @@ from ..backends.sqlite.tables import SQLiteTables
 from ..backends.sqlite.writer import SQLiteWriter
 from ..interface.arguments import checked_seconds
 from ..interface.listeners import Listeners
-from ..interface.wakeups import Wakeups
+from ..interface.wakeups import StoreWakeups
 from ..values.clock import Clock
 from ..values.errors import SessionError
 from ..values.guarantees import Atomicity, Durability, Guarantees, Scope
@@ -73,7 +73,7 @@ class SQLiteSessionStore(OwnerBackedStore):
             raise TypeError("limits are StoreLimits, and a clock is a Clock")
         # Of one object: which level it is, its configuration says.
         self.guarantees = replace(type(self).guarantees, durability=level)  # type: ignore[misc]  # as above
-        wakeups, listeners = Wakeups(), Listeners()
+        wakeups, listeners = StoreWakeups(), Listeners()
         self._patience = patience = checked_seconds("lock_timeout", lock_timeout) or 0.0
         self._writer = self._writer_type(
             SQLiteTables(limits, clock, listeners),
@@ -160,7 +160,9 @@ class SQLiteSessionStore(OwnerBackedStore):
 
 
 class _SQLiteRunner(ThreadRunner[SQLiteTables]):
-    def __init__(self, storage: Transactions[SQLiteTables], wakeups: Wakeups, name: str) -> None:
+    def __init__(
+        self, storage: Transactions[SQLiteTables], wakeups: StoreWakeups, name: str
+    ) -> None:
         super().__init__(storage, expected=(SessionError,), name=name)
         self._wakeups = wakeups
 
@@ -171,7 +173,7 @@ class _SQLiteRunner(ThreadRunner[SQLiteTables]):
 
 
 class _ReadingRunner(_SQLiteRunner):
-    def __init__(self, reader: SQLiteReader, wakeups: Wakeups, writing: _SQLiteRunner) -> None:
+    def __init__(self, reader: SQLiteReader, wakeups: StoreWakeups, writing: _SQLiteRunner) -> None:
         super().__init__(reader, wakeups, "sessionkeeper sqlite reading")
         self._writing = writing
 

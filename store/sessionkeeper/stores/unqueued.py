@@ -14,7 +14,7 @@ from soleowner import CallerError, Command
 
 from ..backends.memory import MemoryTables
 from ..interface.listeners import Listeners
-from ..interface.wakeups import Wakeups
+from ..interface.wakeups import StoreWakeups
 from ..operations.tables import Tables
 from ..values.clock import Clock
 from ..values.errors import SessionError
@@ -46,7 +46,7 @@ class PlainSessionStore(CommandStore):
 
     def __init__(self, *, limits: StoreLimits | None = None, clock: Clock | None = None) -> None:
         self._tables = MemoryTables(limits, clock)
-        self._wakeups, self._listeners = Wakeups(), Listeners()
+        self._wakeups, self._listeners = StoreWakeups(), Listeners()
         self._tables.connect(self._wakeups.notify, self._listeners)
         self._refused: Counter[str] = Counter()
         self._applying = False

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints
 
-from .base import Value
+from .value import Value
 
 __all__ = ["Delivery", "HttpDelivery", "SseDelivery", "StdioDelivery"]
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
 
-from .base import Value
 from .session import CALLER_FIELDS, Session
+from .value import Value
 
 __all__ = ["LEASE_KEY", "Lease", "is_heartbeat", "lease_of", "with_lease", "without_lease"]
 

@@ -6,9 +6,9 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from .base import Value
 from .json_depth import MAX_DEPTH
 from .jsonrpc import MAX_MESSAGE_BYTES
+from .value import Value
 
 __all__ = ["LONGEST_TTL", "FramesFull", "SessionsFull", "StoreLimits"]
 

@@ -19,7 +19,6 @@ from pydantic import (
     model_validator,
 )
 
-from .base import Value
 from .delivery import Delivery
 from .errors import InvalidMessage
 from .frozen import FrozenDict, StringMap
@@ -39,6 +38,7 @@ from .jsonrpc import (
 )
 from .oddities import GAP, JSON, as_text, classify
 from .states import Direction
+from .value import Value
 from .version import ProtocolVersion
 
 __all__ = ["Frame", "MessageContext", "MessageEnvelope"]

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BeforeValidator, Field
 
-from .base import Value
 from .session import Session, Tag, Text, not_one_string
 from .states import SessionState, SessionStatus, TransportType
+from .value import Value
 
 __all__ = ["SessionPage", "SessionQuery"]
 

@@ -7,12 +7,12 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import AwareDatetime, BeforeValidator, FailFast, Field, StringConstraints
 
-from .base import Value
 from .bounds import MAX_TAG, MAX_TEXT, at_most
 from .errors import InvalidTransition, short_id
 from .frozen import FrozenDict, JsonObject
 from .ids import SessionId, new_session_id
 from .states import SessionState, SessionStatus, TransportType
+from .value import Value
 from .version import VersionState
 
 __all__ = ["CALLER_FIELDS", "STORE_FIELDS", "Session", "Tag", "Text", "not_one_string"]

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from .base import Value
 from .bounds import MAX_VERSION, at_most
 from .errors import VersionConflict
+from .value import Value
 
 __all__ = ["ProtocolVersion", "VersionState"]
 

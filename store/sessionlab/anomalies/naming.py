@@ -7,12 +7,18 @@ from typing import TypeVar
 
 import msgspec
 
-from ..linearizability.checker.verdict import CheckResult, Counterexample, Finding, Verdict
+from ..linearizability.checker.verdict import CheckResult, Contradiction, Counterexample, Verdict
 from ..linearizability.history.exact import exact
 from ..linearizability.history.operation import History, Operation, Outcome
 from ..linearizability.models.model import Model
 from .kinds import Anomaly, AnomalyKind
-from .sessions import name_by_content, partial_effects, read_by_change, rename_finding, single_reads
+from .sessions import (
+    name_by_content,
+    partial_effects,
+    read_by_change,
+    rename_contradiction,
+    single_reads,
+)
 
 __all__ = ["Anomaly", "AnomalyKind", "find_anomalies"]
 
@@ -36,17 +42,17 @@ def find_anomalies(
     if isinstance(history, History):
         model, history = model.for_header(history.header), history.operations
     operations = history
-    named = [_of_numbers(finding, operations) for finding in result.findings]
+    named = [_of_numbers(contradiction, operations) for contradiction in result.contradictions]
     example = result.counterexample
     if example is not None and not named:
         named.append(_named(example, model, operations))
     return tuple(named)
 
 
-def _of_numbers(finding: Finding, operations: Sequence[Operation]) -> Anomaly:
-    kind = rename_finding(finding, operations)
-    said = "" if kind == finding.kind else _PREFIXES.get(kind, "")
-    return Anomaly(kind, f"{said}{finding.text}", finding.operations)
+def _of_numbers(contradiction: Contradiction, operations: Sequence[Operation]) -> Anomaly:
+    kind = rename_contradiction(contradiction, operations)
+    prefix = "" if kind == contradiction.kind else _PREFIXES.get(kind, "")
+    return Anomaly(kind, f"{prefix}{contradiction.text}", contradiction.operations)
 
 
 _PREFIXES = {

@@ -11,13 +11,19 @@ from typing import cast
 
 import msgspec
 
-from ..linearizability.checker.verdict import Counterexample, Finding
+from ..linearizability.checker.verdict import Contradiction, Counterexample
 from ..linearizability.history.exact import exact
 from ..linearizability.history.operation import Operation, Outcome, Plain
 from ..sessions.layout import EffectData, FrameData, SessionData
 from .kinds import AnomalyKind
 
-__all__ = ["partial_effects", "name_by_content", "read_by_change", "rename_finding", "single_reads"]
+__all__ = [
+    "partial_effects",
+    "name_by_content",
+    "read_by_change",
+    "rename_contradiction",
+    "single_reads",
+]
 
 _OF_A_SESSION = frozenset({"get_session", "get_frames", "read_frames", "count_frames"})
 _COUNTS = frozenset({"count_frames", "count_sessions"})
@@ -26,16 +32,16 @@ _LISTS = frozenset({"list_sessions", "get_sessions_batch", "find_sessions"})
 _CREATES = frozenset({"create_session", "get_or_create_session"})
 
 
-def rename_finding(  # noqa: PLR0911 - a table of cases
-    finding: Finding, operations: Sequence[Operation]
+def rename_contradiction(  # noqa: PLR0911 - a table of cases
+    contradiction: Contradiction, operations: Sequence[Operation]
 ) -> AnomalyKind:
-    """Return the name of a finding, which the checker gave without knowing what is stored."""
-    kind = AnomalyKind(finding.kind)
-    last = finding.operations[-1]
+    """Name a contradiction, which the checker found without knowing what is stored."""
+    kind = AnomalyKind(contradiction.kind)
+    last = contradiction.operations[-1]
     if kind is AnomalyKind.STALE_READ and last.name in _COUNTS:
         return AnomalyKind.DRIFT
     if kind in (AnomalyKind.STALE_READ, AnomalyKind.DIRTY_READ) and any(
-        _is_too_high(each, operations) for each in finding.operations
+        _is_too_high(each, operations) for each in contradiction.operations
     ):
         return AnomalyKind.DRIFT
     if kind in (AnomalyKind.DIRTY_READ, AnomalyKind.GAP):
@@ -45,11 +51,11 @@ def rename_finding(  # noqa: PLR0911 - a table of cases
             return refused
     if kind in (AnomalyKind.GAP, AnomalyKind.ORDER_INVERSION) and _is_there_twice(last, operations):
         return AnomalyKind.DUPLICATE
-    if any(_is_apart(each, operations) for each in finding.operations):
+    if any(_is_apart(each, operations) for each in contradiction.operations):
         return AnomalyKind.TORN_BATCH
     if kind is AnomalyKind.DUPLICATE and last.name in _CREATES:
         # A revision given again after a deletion is harmless until somebody writes with it.
-        ids = {_session_of(each) for each in finding.operations}
+        ids = {_session_of(each) for each in contradiction.operations}
         if any(_is_of_a_former_life(each) for each in operations if _session_of(each) in ids):
             return AnomalyKind.STALE_WRITE
     return kind

@@ -212,7 +212,7 @@ def _explanation(checked: _Checked) -> Iterator[str]:
     result = checked.result
     for anomaly in find_anomalies(result, checked.model, checked.history)[:_SHOWN]:
         yield f"{anomaly.kind}: {anomaly.text}"
-        if result.findings:
+        if result.contradictions:
             yield from (f"  {_shown(each)}" for each in anomaly.operations)
     example = result.counterexample
     if example is None:

@@ -182,7 +182,9 @@ def _draw(
     history, model = design_run.history(), design_run.model()
     promise = design_run.workload.promise
     result = check(history, model)
-    if (isinstance(error, Violation) and result.counterexample is not None) or result.findings:
+    if (
+        isinstance(error, Violation) and result.counterexample is not None
+    ) or result.contradictions:
         return picture_of_counterexample(
             history,
             result,

@@ -47,7 +47,7 @@ def picture_of_counterexample(
         raise ValueError("the history is not illegal: there is no counterexample")
     example = result.counterexample
     shown = list(found[0].operations) if example is None else list(example.shrunk)
-    if example is not None and result.findings:
+    if example is not None and result.contradictions:
         shown += [each for each in found[0].operations if each not in shown]
     if example is not None:
         shown += [each.operation for each in example.blocked if each.operation not in shown]

@@ -31,7 +31,7 @@ def kinds(history: Any) -> set[str]:
     """What the structural layer finds."""
     result = check(history, SessionStoreModel(), explain_illegal=False)
     assert (result.verdict, result.layer) == (Verdict.ILLEGAL, Layer.INVARIANTS)
-    return {finding.kind for finding in result.findings}
+    return {contradiction.kind for contradiction in result.contradictions}
 
 
 def test_an_append_log_needs_no_search(lab: Any, opened: Any) -> None:

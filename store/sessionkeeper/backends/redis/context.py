@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from ...interface.listeners import Listeners
-from ...interface.wakeups import Wakeups
+from ...interface.wakeups import StoreWakeups
 from ...values.clock import Clock, micros
 from ...values.errors import InvalidSessionId
 from ...values.events import SessionEvent, SessionEventKind
@@ -32,7 +32,7 @@ class PlanContext:
     limits: StoreLimits
     clock: Clock | None
     """Only tests set it. Otherwise the server's clock is used, which all processes share."""
-    wakeups: Wakeups
+    wakeups: StoreWakeups
     listeners: Listeners
     ttl: int | None = None
     """Milliseconds from the last write to a session until the server frees it; None for never."""

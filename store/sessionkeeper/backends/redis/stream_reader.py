@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
-from ...interface.wakeups import Wakeups
+from ...interface.wakeups import StoreWakeups
 from ...values.errors import StoreUnavailable
 from .client.call import Answer, Call, DeliveryStatus, Refused
 from .client.connection import Connection
@@ -37,7 +37,7 @@ class StreamReader:
         self,
         servers: Servers,
         keys: Keys,
-        wakeups: Wakeups,
+        wakeups: StoreWakeups,
         enable_change_feed: Callable[[Bucket, float], Call],
         *,
         block: float = 5.0,

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 
-from ...interface.wakeups import Wakeups
+from ...interface.wakeups import StoreWakeups
 from .client.call import Argument, Call
 from .client.servers import Servers
 from .delivery.writer_log import fixed_keys
@@ -20,7 +20,7 @@ __all__ = ["RemoteWakeups", "enable_change_feed"]
 ENABLE_CHANGE_FEED = script("enable_change_feed")
 
 
-class RemoteWakeups(Wakeups):
+class RemoteWakeups(StoreWakeups):
     """The wake-ups of one store, by its own operations and by those of other processes."""
 
     __slots__ = ("_keys", "_reader")

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from soleowner import Post
 
-from ...interface.wakeups import Wakeups
+from ...interface.wakeups import StoreWakeups
 from .store_counters import decode_counters, read_meta
 
 __all__ = ["ChangePoller"]
@@ -33,7 +33,7 @@ class ChangePoller:
     PAUSE: ClassVar[float] = 0.02
     """Seconds between two reads of the counters while somebody watches."""
 
-    def __init__(self, connection: sqlite3.Connection, wakeups: Wakeups, post: Post) -> None:
+    def __init__(self, connection: sqlite3.Connection, wakeups: StoreWakeups, post: Post) -> None:
         self._execute = connection.execute
         self._wakeups = wakeups
         self._post = post

@@ -13,7 +13,7 @@ from typing import Any
 
 from soleowner import Command, Post
 
-from ...interface.wakeups import Wakeups
+from ...interface.wakeups import StoreWakeups
 from ...values.errors import StoreClosed, StoreUnavailable
 from ...values.guarantees import Durability
 from .change_poller import ChangePoller
@@ -46,7 +46,7 @@ class SQLiteReader(SQLiteConnection):
         *,
         durability: Durability,
         patience: float,
-        wakeups: Wakeups,
+        wakeups: StoreWakeups,
     ) -> None:
         super().__init__(tables, path, files, patience=patience)
         self._writer = writer

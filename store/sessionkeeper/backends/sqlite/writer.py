@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from soleowner import Command, Post
 
 from ...interface.listeners import Listeners
-from ...interface.wakeups import Wakeups
+from ...interface.wakeups import StoreWakeups
 from ...values.errors import OutcomeUnknown, StoreUnavailable
 from ...values.guarantees import Durability
 from ...values.ids import new_session_id
@@ -54,7 +54,7 @@ class SQLiteWriter(SQLiteConnection):
         *,
         durability: Durability,
         patience: float,
-        wakeups: Wakeups,
+        wakeups: StoreWakeups,
         listeners: Listeners,
     ) -> None:
         super().__init__(tables, path, files, patience=patience)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextvars import Context
 
 from ...interface.listeners import Listeners
-from ...interface.wakeups import Wakeups
+from ...interface.wakeups import StoreWakeups
 from ...operations.counters import StoreCounters
 from ...values.clock import Clock
 from ...values.events import SessionEvent, SessionEventKind
@@ -34,7 +34,7 @@ class Bookkeeping:
         self.clock = clock
         self.index = SessionIndex()
         self.counters = StoreCounters()
-        self.wakeups = Wakeups()
+        self.wakeups = StoreWakeups()
         self.listeners = Listeners()
         self.telling = False
         """Whether a listener is running now; one must not ask the owner."""

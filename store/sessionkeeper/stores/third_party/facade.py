@@ -21,7 +21,7 @@ from ...interface.arguments import (
 from ...interface.atomic_store import AtomicSessionStore, Change
 from ...interface.frame_watcher import FrameWatcher, LogPage, Proof
 from ...interface.session_store import SessionStore
-from ...interface.wakeups import Wakeups
+from ...interface.wakeups import StoreWakeups
 from ...values.ids import checked_id
 from ...values.message import Frame, MessageEnvelope
 from ...values.query import SessionPage, SessionQuery
@@ -44,7 +44,7 @@ class AwaitedStore(AtomicSessionStore):
     """Wraps a caller's function for the owner."""
     _known: Callable[[str], SessionEntry]
     """What the owner knows of a session it has just seen."""
-    _wakeups: Wakeups
+    _wakeups: StoreWakeups
 
     @abstractmethod
     async def _do(self, operation: Operation[R], /) -> R:
@@ -176,10 +176,10 @@ class AwaitedStore(AtomicSessionStore):
         checked_count("after", after, minimum=0)
         known = self._known
 
-        # What the last look found at its end, and the number of that.
+        # The proof of the last frame that was read, and its number.
         seen: tuple[int, Proof] = 0, None
 
-        async def look(number: int | None, after: int) -> LogPage:
+        async def read_page(number: int | None, after: int) -> LogPage:
             nonlocal seen
             proof = seen[1] if seen[0] == after else None
             news = await self._do(
@@ -196,4 +196,4 @@ class AwaitedStore(AtomicSessionStore):
             seen = news.frames[-1].seq if news.frames else after, news.proof
             return news
 
-        return FrameWatcher(look, self._wakeups, session_id, after)
+        return FrameWatcher(read_page, self._wakeups, session_id, after)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...interface.atomic_store import Change
-from ...interface.frame_watcher import GONE, LogPage, Proof, is_other
+from ...interface.frame_watcher import REMOVED, LogPage, Proof, is_replaced
 from ...interface.session_store import SessionStore
 from ...operations.frame_record import pack
 from ...values.errors import (
@@ -127,7 +127,7 @@ async def look(
         session = await store.get_session(session_id)
         watched = known(session_id).number
         if number is not None and number != watched:
-            return LogPage(number, (), over=True)
+            return LogPage(number, (), ended=True)
         # With the frame they come after, where that is still there.
         start = max(after - 1, 0)
         wanted = session.last_seq > start
@@ -136,13 +136,13 @@ async def look(
         hidden = isinstance(store, PrincipalFilter) and store.hides(session_id)
         if number is None or (hidden and known(session_id).number == number):
             raise
-        return LogPage(number, (), over=True)
+        return LogPage(number, (), ended=True)
     before: Proof = None
     if 0 < after <= session.last_seq:
-        before = GONE
+        before = REMOVED
         if frames and frames[0].seq == after:
             before = hash(pack(frames.pop(0).envelope))
-    if is_other(proof, before):
+    if is_replaced(proof, before):
         raise LogReplaced(session_id, after=after)
     frames = frames[:limit]
     last = hash(pack(frames[-1].envelope)) if frames else before

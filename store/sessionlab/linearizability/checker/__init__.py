@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from .check import check
 from .grades import Grade, Guarantee, grade
-from .verdict import Blocked, CheckResult, Counterexample, Finding, Layer, Verdict
+from .verdict import Blocked, CheckResult, Contradiction, Counterexample, Layer, Verdict
 
 __all__ = [
     "Blocked",
     "CheckResult",
     "Counterexample",
-    "Finding",
+    "Contradiction",
     "Grade",
     "Guarantee",
     "Layer",

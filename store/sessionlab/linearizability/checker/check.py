@@ -15,13 +15,13 @@ from typing import TypeVar
 from ..history.operation import History, Operation
 from ..models.model import Model
 from .counter import CounterStep, stuck_partitions
-from .invariants import contradictions, stamp_contradictions
+from .invariants import find_contradictions, find_stamp_contradictions
 from .partition import evidence, partition
 from .search import Search, end_of
 from .shrink import Shrinker
 from .transitions import TooManyStates
 from .validation import check_model
-from .verdict import Blocked, CheckResult, Counterexample, Finding, Layer, Verdict
+from .verdict import Blocked, CheckResult, Contradiction, Counterexample, Layer, Verdict
 from .version_order import check_version_order
 
 __all__ = ["check", "explain"]
@@ -31,7 +31,7 @@ S = TypeVar("S", bound=Hashable)
 _FIRST_SLICE = 2_000
 _LARGEST_SLICE = 100_000
 _SECONDS_TO_EXPLAIN = 3.0
-_FINDINGS = 100
+_MAX_CONTRADICTIONS = 100
 _BLOCKED = 8
 
 
@@ -82,7 +82,7 @@ def _check(
     deadline = None if timeout is None else time.monotonic() + timeout
     told = evidence(operations, model)
     parts = partition(told, model)
-    stamps = stamp_contradictions(model, told)
+    stamps = find_stamp_contradictions(model, told)
 
     def result(verdict: Verdict, layer: Layer, **more: object) -> CheckResult:
         return CheckResult(verdict, layer, len(operations), len(parts), **more)  # type: ignore[arg-type]  # fields of it
@@ -90,13 +90,17 @@ def _check(
     undecided = [part for part in parts if not check_version_order(model, part)]
     # What an order needs no place for may still say something about numbers.
     silent = len(told) < len(operations)
-    findings = stamps + (contradictions(model, operations) if undecided or silent else [])
-    if findings:
+    contradictions = stamps + (
+        find_contradictions(model, operations) if undecided or silent else []
+    )
+    if contradictions:
         example = None
         if explain_illegal:
-            example = _example_of(model, undecided, findings)
-        cause = tuple(findings[:_FINDINGS])
-        return result(Verdict.ILLEGAL, Layer.INVARIANTS, findings=cause, counterexample=example)
+            example = _example_of(model, undecided, contradictions)
+        cause = tuple(contradictions[:_MAX_CONTRADICTIONS])
+        return result(
+            Verdict.ILLEGAL, Layer.INVARIANTS, contradictions=cause, counterexample=example
+        )
     searches = [Search(model, part) for part in undecided]
     verdict, failed, reason = _decide(searches, deadline, max_configurations)
     if verdict is Verdict.OK:
@@ -216,10 +220,12 @@ def explain(model: Model[S], failed: Search[S], /) -> Counterexample:
 
 
 def _example_of(
-    model: Model[S], parts: Sequence[list[Operation]], findings: Sequence[Finding]
+    model: Model[S], parts: Sequence[list[Operation]], contradictions: Sequence[Contradiction]
 ) -> Counterexample | None:
-    """Look for a counterexample to go with findings, where they are, for a short time."""
-    touched = {id(operation) for finding in findings for operation in finding.operations}
+    """Search briefly for a counterexample in the partitions of the contradictions."""
+    touched = {
+        id(operation) for contradiction in contradictions for operation in contradiction.operations
+    }
     searches = [
         Search(model, part) for part in parts if any(id(operation) in touched for operation in part)
     ]

@@ -1,6 +1,6 @@
 """What must hold of numbers and logs in every history, whatever else its operations do.
 
-Each finding is a proof that no order works; that nothing is found proves nothing. O(n log n).
+Each contradiction proves that no order works. To find none proves nothing. O(n log n).
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ from ..history.operation import Operation
 from ..models.model import Model
 from .logs import Logs
 from .order_in_time import inversions
-from .verdict import Finding
+from .verdict import Contradiction
 
-__all__ = ["contradictions", "stamp_contradictions"]
+__all__ = ["find_contradictions", "find_stamp_contradictions"]
 
 S = TypeVar("S", bound=Hashable)
 
 
-def contradictions(model: Model[S], operations: Iterable[Operation]) -> list[Finding]:
+def find_contradictions(model: Model[S], operations: Iterable[Operation]) -> list[Contradiction]:
     """Return what contradicts itself in the logs that these operations touch."""
     logs = Logs()
     for operation in operations:
         for fact in model.facts(operation):
             logs.note(fact, operation)
-    return logs.contradictions()
+    return logs.find_contradictions()
 
 
-def stamp_contradictions(model: Model[S], operations: Iterable[Operation]) -> list[Finding]:
+def find_stamp_contradictions(
+    model: Model[S], operations: Iterable[Operation]
+) -> list[Contradiction]:
     """Return numbers of the store's counter that were given twice, or not in order."""
     stamps: list[tuple[int, int, Operation]] = []
     stamps_of = model.stamps
@@ -38,11 +40,11 @@ def stamp_contradictions(model: Model[S], operations: Iterable[Operation]) -> li
             stamps.append((number, len(stamps), operation))
     stamps.sort()
     found = [
-        Finding("duplicate", f"number {number} was given twice", (one, other))
+        Contradiction("duplicate", f"number {number} was given twice", (one, other))
         for (number, _, one), (again, _, other) in pairwise(stamps)
         if number == again
     ]
     for later, earlier in inversions([operation for _, _, operation in stamps]):
         text = "a number was given after a higher one had been"
-        found.append(Finding("order inversion", text, (earlier, later)))
+        found.append(Contradiction("order inversion", text, (earlier, later)))
     return found

@@ -19,7 +19,7 @@ from ..models.facts import (
     TrimFact,
 )
 from .order_in_time import inversions
-from .verdict import Finding
+from .verdict import Contradiction
 
 __all__ = ["Logs"]
 
@@ -78,9 +78,9 @@ class Logs:
         else:
             log.shortened = True
 
-    def contradictions(self) -> list[Finding]:
+    def find_contradictions(self) -> list[Contradiction]:
         """Return what cannot be. A log that may have had a namesake is passed over."""
-        found: list[Finding] = []
+        found: list[Contradiction] = []
         for name, log in self._logs.items():
             if None in self._removed or name in self._removed:
                 continue
@@ -92,7 +92,7 @@ class Logs:
             found.extend(_times(log, looks))
         return found
 
-    def _contents(self, name: str, log: _Log, looks: list[_Look]) -> Iterator[Finding]:
+    def _contents(self, name: str, log: _Log, looks: list[_Look]) -> Iterator[Contradiction]:
         written: dict[int, tuple[Plain, Operation]] = {}
         for first, items, operation in log.appended:
             for number, item in enumerate(items, first):
@@ -111,17 +111,17 @@ class Logs:
 
     def _stranger(
         self, name: str, item: Plain, number: int, operations: tuple[Operation, ...]
-    ) -> Finding:
+    ) -> Contradiction:
         for other, log in self._logs.items():
             for _, items, operation in log.appended:
                 if item in items:
                     if other != name:
                         text = f"number {number} is an item of another log"
-                        return Finding("cross-session replay", text, (operation, *operations))
+                        return Contradiction("cross-session replay", text, (operation, *operations))
                     text = f"number {number} is an item that was given another number"
-                    return Finding("order inversion", text, (operation, *operations))
+                    return Contradiction("order inversion", text, (operation, *operations))
         text = f"number {number} is an item that was never appended"
-        return Finding("dirty read", text, operations)
+        return Contradiction("dirty read", text, operations)
 
 
 def _is_sound(
@@ -149,19 +149,19 @@ def _resolve(log: _Log) -> Iterator[_Look]:
         yield _Look(first, look.items, end, look.at_once, operation)
 
 
-def _numbers(log: _Log) -> Iterator[Finding]:
+def _numbers(log: _Log) -> Iterator[Contradiction]:
     following, before = 1, None
     missing = 0
     for first, items, operation in log.appended:
         if not items:
             continue
         if first < following and before is not None:
-            yield Finding("duplicate", f"number {first} was given twice", (before, operation))
+            yield Contradiction("duplicate", f"number {first} was given twice", (before, operation))
         elif first > following:
             missing += first - following
             if missing > len(log.offered):
                 pair = (operation,) if before is None else (before, operation)
-                yield Finding("gap", f"number {first} came after {following - 1}", pair)
+                yield Contradiction("gap", f"number {first} came after {following - 1}", pair)
                 missing = 0
         if first + len(items) > following:
             following, before = first + len(items), operation
@@ -169,10 +169,10 @@ def _numbers(log: _Log) -> Iterator[Finding]:
     given = [operation for _, items, operation in log.appended if items]
     for one, other in inversions(given):
         text = "a number was given after a higher one had been"
-        yield Finding("order inversion", text, (other, one))
+        yield Contradiction("order inversion", text, (other, one))
 
 
-def _torn(log: _Log, looks: list[_Look]) -> Iterator[Finding]:
+def _torn(log: _Log, looks: list[_Look]) -> Iterator[Contradiction]:
     inside = {
         number: operation
         for first, items, operation in log.appended
@@ -183,7 +183,9 @@ def _torn(log: _Log, looks: list[_Look]) -> Iterator[Finding]:
     for end, operation in _moments(log, looks):
         batch = inside.get(end)
         if batch is not None:
-            yield Finding("torn batch", f"the log ended at {end}, in a batch", (batch, operation))
+            yield Contradiction(
+                "torn batch", f"the log ended at {end}, in a batch", (batch, operation)
+            )
 
 
 def _moments(log: _Log, looks: list[_Look]) -> Iterator[tuple[int, Operation]]:
@@ -196,7 +198,7 @@ def _moments(log: _Log, looks: list[_Look]) -> Iterator[tuple[int, Operation]]:
             yield look.end, look.operation
 
 
-def _times(log: _Log, looks: list[_Look]) -> Iterator[Finding]:
+def _times(log: _Log, looks: list[_Look]) -> Iterator[Contradiction]:
     """Reads of the end, among the appends, in the order of numbers."""
     appends = {id(operation) for _, _, operation in log.appended}
     placed = [
@@ -213,7 +215,7 @@ def _times(log: _Log, looks: list[_Look]) -> Iterator[Finding]:
     for one, other in inversions(ordered):
         if id(one) not in appends:
             text = "an older end of the log was seen after a newer one had been"
-            yield Finding("stale read", text, (other, one))
+            yield Contradiction("stale read", text, (other, one))
         elif id(other) not in appends:
             text = "it was seen before it was appended"
-            yield Finding("dirty read", text, (other, one))
+            yield Contradiction("dirty read", text, (other, one))

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from ..history.operation import Operation
 
-__all__ = ["Blocked", "CheckResult", "Counterexample", "Finding", "Layer", "Verdict"]
+__all__ = ["Blocked", "CheckResult", "Counterexample", "Contradiction", "Layer", "Verdict"]
 
 
 class Verdict(StrEnum):
@@ -33,7 +33,7 @@ class Layer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Contradiction:
     """Operations that contradict each other, whatever the rest of the history may be."""
 
     kind: str
@@ -78,5 +78,5 @@ class CheckResult:
     partitions: int
     reason: str | None = None
     """Why the verdict is UNKNOWN."""
-    findings: tuple[Finding, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
     counterexample: Counterexample | None = None

@@ -111,12 +111,12 @@ class OldPages(PlainSessionStore):
 
 class SilentWatch(PlainSessionStore):
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        look = super().watch_frames(session_id, after=after)._look
+        read_page = super().watch_frames(session_id, after=after)._read_page
 
         async def silent(number: int | None, after: int) -> LogPage:
             if self._tables.find(session_id) is None:
-                return LogPage(0, (), over=True)
-            return await look(number, after)
+                return LogPage(0, (), ended=True)
+            return await read_page(number, after)
 
         return FrameWatcher(silent, self._wakeups, session_id, after)
 
@@ -128,8 +128,8 @@ class Staying(FrameWatcher):
 
 class NeverLeaves(PlainSessionStore):
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        look = super().watch_frames(session_id, after=after)._look
-        return Staying(look, self._wakeups, session_id, after)
+        read_page = super().watch_frames(session_id, after=after)._read_page
+        return Staying(read_page, self._wakeups, session_id, after)
 
 
 class OpenView(PrincipalStore):

@@ -19,48 +19,48 @@ R = TypeVar("R")
 class Watching(PlainSessionStore):
     """What a watcher is shown, with a fault put in."""
 
-    def shown(self, news: LogPage, after: int) -> LogPage:
+    def shown(self, page: LogPage, after: int) -> LogPage:
         """Return what the watcher is told instead."""
         raise NotImplementedError
 
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
         watcher = super().watch_frames(session_id, after=after)
-        look = watcher._look
+        read_page = watcher._read_page
 
         async def wrong(number: int | None, after: int) -> LogPage:
-            return self.shown(await look(number, after), after)
+            return self.shown(await read_page(number, after), after)
 
         return FrameWatcher(wrong, self._wakeups, session_id, after)
 
 
 class MissesFrames(Watching):
-    def shown(self, news: LogPage, after: int) -> LogPage:
-        return replace(news, frames=news.frames[1:]) if after and len(news.frames) > 1 else news
+    def shown(self, page: LogPage, after: int) -> LogPage:
+        return replace(page, frames=page.frames[1:]) if after and len(page.frames) > 1 else page
 
 
 class RepeatsFrames(Watching):
-    def shown(self, news: LogPage, after: int) -> LogPage:
-        return replace(news, frames=[news.frames[0], *news.frames]) if news.frames else news
+    def shown(self, page: LogPage, after: int) -> LogPage:
+        return replace(page, frames=[page.frames[0], *page.frames]) if page.frames else page
 
 
 class EndsEarly(Watching):
-    def shown(self, news: LogPage, after: int) -> LogPage:
-        return replace(news, over=True)
+    def shown(self, page: LogPage, after: int) -> LogPage:
+        return replace(page, ended=True)
 
 
 class NeverEnds(Watching):
-    def shown(self, news: LogPage, after: int) -> LogPage:
-        return replace(news, over=False)
+    def shown(self, page: LogPage, after: int) -> LogPage:
+        return replace(page, ended=False)
 
 
 class WatchesAnother(Watching):
     """Goes on with the next session of the same id."""
 
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        look = super(Watching, self).watch_frames(session_id, after=after)._look
+        read_page = super(Watching, self).watch_frames(session_id, after=after)._read_page
 
         async def wrong(_: int | None, after: int) -> LogPage:
-            return await look(None, after)
+            return await read_page(None, after)
 
         return FrameWatcher(wrong, self._wakeups, session_id, after)
 

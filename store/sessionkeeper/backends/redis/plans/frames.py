@@ -12,7 +12,7 @@ from ....operations import (
     ReadNewFrames,
     TrimFrames,
 )
-from ....operations.frame_commands import LogPageOf
+from ....operations.frame_commands import RecordPage
 from ....operations.frame_record import FrameRecord
 from ....values.errors import LogReplaced
 from ..client.call import Argument
@@ -66,7 +66,7 @@ def read_frames_of(
 
 def read_new_frames(
     plan_context: PlanContext, command: ReadNewFrames, scope: str
-) -> Plan[LogPageOf]:
+) -> Plan[RecordPage]:
     session: Argument = "" if command.number is None else _text(command.number)
     after = bounded(command.after)
     shown = command.proof if type(command.proof) is bytes else _NEVER
@@ -77,12 +77,12 @@ def read_new_frames(
         raise LogReplaced(command.session_id, after=command.after)
     gone = status in (b"MISSING", b"ANOTHER")
     if gone and command.number is not None:
-        return LogPageOf(command.number, command.after + 1, (), over=True)
+        return RecordPage(command.number, command.after + 1, (), ended=True)
     reply = read_reply(FramesReply, answer, command.session_id)
     # The text that identifies the session for the script, as a number.
     number = int.from_bytes(reply.session, "big")
     proof = None if reply.proof == _NEVER else reply.proof
-    return LogPageOf(number, reply.first, read_frames(reply.frames), bool(reply.ended), proof)
+    return RecordPage(number, reply.first, read_frames(reply.frames), bool(reply.ended), proof)
 
 
 def count_frames(plan_context: PlanContext, command: CountFrames, scope: str) -> Plan[int]:

@@ -42,9 +42,9 @@ def resolve(plan_context: PlanContext, command: Resolve, scope: str) -> Plan[boo
     bucket = buckets[number]
     fixed = fixed_keys(bucket, writer)
     epoch = secrets.token_hex(8)
-    command: list[Argument] = ["EVALSHA", RESOLVE.digest, len(fixed), *fixed]
-    command += (epoch, operation, operation % ring)
-    (answer,) = yield [Request(bucket, RESOLVE, None, command)]
+    request: list[Argument] = ["EVALSHA", RESOLVE.digest, len(fixed), *fixed]
+    request += (epoch, operation, operation % ring)
+    (answer,) = yield [Request(bucket, RESOLVE, None, request)]
     outcome: int = read_reply(ValueReply, answer, "").value
     if outcome < 0:
         raise OutcomeUnknown(command.operation_id)

@@ -1,4 +1,4 @@
-"""The common ground of all values: validated once when made, frozen, and silent about payloads."""
+"""The base class of all values: validated when made, frozen, and without payloads in errors."""
 
 from __future__ import annotations
 
