@@ -29,7 +29,7 @@ Operation: TypeAlias = Callable[[SQLiteSessionStore], Awaitable[object]]
 
 WORDS: tuple[object, ...] = ("x", b"\xff", -1, 2**62, 1.5)
 ROWS = {
-    "meta": ("version", "numbers"),
+    "meta": ("version", "counters"),
     "sessions": (
         *(
             "id",
@@ -219,7 +219,7 @@ async def test_counters_damaged_underneath_are_found_while_somebody_watches(
         async with store.watch_frames("a", after=3) as watcher:
             step = asyncio.ensure_future(anext(watcher))
             await asyncio.sleep(0)
-            damage(file, "UPDATE meta SET numbers = 'x'")
+            damage(file, "UPDATE meta SET counters = 'x'")
             with pytest.raises(StoreUnavailable, match="damaged"):
                 await step
         with pytest.raises(StoreUnavailable, match="damaged"):

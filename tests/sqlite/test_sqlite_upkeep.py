@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import Clock, SQLiteSessionStore, StoreClosed, StoreUnavailable
-from sessionkeeper.backends.sqlite import maintenance, writer
-from sessionkeeper.backends.sqlite import store_counters as numbers
+from sessionkeeper.backends.sqlite import maintenance, store_counters, writer
 from sessionkeeper.backends.sqlite.maintenance import aside
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ class Machine:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.wall, self.steady, self.starts = 1_700_000_000.0, 5_000.0, 0
-        monkeypatch.setattr(numbers, "_boot_id", lambda: f"boot {self.starts}")
+        monkeypatch.setattr(store_counters, "_boot_id", lambda: f"boot {self.starts}")
 
     def clock(self) -> Clock:
         """What it shows."""

@@ -75,9 +75,10 @@ def check_tables(connection: sqlite3.Connection, path: str) -> None:
     if version > VERSION:  # in the log, where `refuse_foreign_file` does not see it
         raise _newer(version)
     rows = connection.execute("SELECT type, name FROM sqlite_master").fetchall()
-    names: set[str] = {name for _, name in rows if not name.startswith("sqlite_")}
+    # A damaged schema can hold bytes where it held a text.
+    names = {name for _, name in rows if not str(name).startswith("sqlite_")}
     # A trigger or a view would run with what we write: ours has none.
-    if sorted(names) != sorted(NAMES) or not {kind for kind, _ in rows} <= {"table", "index"}:
+    if names != NAMES or not {kind for kind, _ in rows} <= {"table", "index"}:
         raise StoreUnavailable("the file's tables are not a store's")
     if not os.path.exists(f"{path}-wal") or not os.path.getsize(f"{path}-wal"):
         pages = pragma(connection, "page_count")
