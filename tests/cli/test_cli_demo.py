@@ -15,7 +15,7 @@ import pytest
 from sessionkeeper import MessageEnvelope, Session, SessionState
 from sessionkeeper.cli.app import run
 from sessionkeeper.demo.check import check_session
-from sessionkeeper.demo.plan import Plan
+from sessionkeeper.demo.session_setup import SessionSetup
 from sessionkeeper.demo.stage import choose_turns
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -49,7 +49,9 @@ def test_a_demo_that_breaks_says_in_one_line_which_session_and_why(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A server that ends at once: exit code 1, the session and the server's last words."""
-    monkeypatch.setattr("sessionkeeper.demo.plan._server", lambda *_: ("-m", "no_such_server"))
+    monkeypatch.setattr(
+        "sessionkeeper.demo.session_setup._server", lambda *_: ("-m", "no_such_server")
+    )
     assert run(["demo", "--sessions", "2"]) == 1
     output = capsys.readouterr()
     assert re.match(r"sessionkeeper: the demo failed: (time-00|git-01|time-01): ", output.err)
@@ -100,13 +102,13 @@ def running(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> Plan:
+def setup(tmp_path: Path) -> SessionSetup:
     """A session whose witnesses saw one request and its answer."""
     for name, seen in (("server-in", SENT), ("client-sent", SENT)):
         (tmp_path / name).write_bytes(seen + b"\n")
     for name in ("server-out", "client-received"):
         (tmp_path / name).write_bytes(ANSWER + b"\n")
-    return Plan("time-00", "time", (), tmp_path, tmp_path, killed=False)
+    return SessionSetup("time-00", "time", (), tmp_path, tmp_path, killed=False)
 
 
 def stored(sent: bytes = SENT, answer: bytes = ANSWER) -> list[MessageEnvelope]:
@@ -120,76 +122,78 @@ def stored(sent: bytes = SENT, answer: bytes = ANSWER) -> list[MessageEnvelope]:
 CLOSED = Session.new(transport_type="stdio", id="s", state=SessionState.CLOSED)
 
 
-def test_the_check_passes_what_is_right(plan: Plan) -> None:
+def test_the_check_passes_what_is_right(setup: SessionSetup) -> None:
     """Stored equals seen."""
-    finding = check_session(plan, CLOSED, stored())
-    assert finding.faults == ()
-    assert finding.bytes_sent == len(SENT) + 1
+    check = check_session(setup, CLOSED, stored())
+    assert check.faults == ()
+    assert check.bytes_sent == len(SENT) + 1
 
 
 @pytest.mark.parametrize("name", ["server-in", "server-out", "client-sent", "client-received"])
-def test_the_check_sees_one_changed_byte(plan: Plan, name: str) -> None:
+def test_the_check_sees_one_changed_byte(setup: SessionSetup, name: str) -> None:
     """One byte changed at any witness is a fault."""
-    seen = bytearray((plan.folder / name).read_bytes())
+    seen = bytearray((setup.folder / name).read_bytes())
     seen[10] ^= 1
-    (plan.folder / name).write_bytes(seen)
-    assert check_session(plan, CLOSED, stored()).faults
+    (setup.folder / name).write_bytes(seen)
+    assert check_session(setup, CLOSED, stored()).faults
 
 
-def test_a_changed_frame_is_named_with_its_sizes_and_without_its_bytes(plan: Plan) -> None:
+def test_a_changed_frame_is_named_with_its_sizes_and_without_its_bytes(setup: SessionSetup) -> None:
     """Which frame, how long it is stored and was seen, and where the difference begins."""
-    finding = check_session(plan, CLOSED, stored(answer=ANSWER[:-2] + b" }}"))
-    assert finding.faults == (
+    check = check_session(setup, CLOSED, stored(answer=ANSWER[:-2] + b" }}"))
+    assert check.faults == (
         "frame 2, message 1 to the client: 37 bytes are stored, the witness saw 36;"
         " they differ at byte 34",
     )
 
 
-def test_a_lost_frame_and_one_too_many_are_named(plan: Plan) -> None:
+def test_a_lost_frame_and_one_too_many_are_named(setup: SessionSetup) -> None:
     """The number of the message, its size, and how many more there are."""
-    with (plan.folder / "server-out").open("ab") as file:
+    with (setup.folder / "server-out").open("ab") as file:
         file.write(ANSWER + b"\n" + ANSWER + b"\n")
-    (plan.folder / "client-received").write_bytes((plan.folder / "server-out").read_bytes())
-    assert check_session(plan, CLOSED, stored()).faults == (
+    (setup.folder / "client-received").write_bytes((setup.folder / "server-out").read_bytes())
+    assert check_session(setup, CLOSED, stored()).faults == (
         "message 2 to the client is not stored: 36 bytes, 1 more follow",
     )
     twice = [*stored(), *stored()[:1]]
-    assert check_session(plan, CLOSED, twice).differences[0] == (
+    assert check_session(setup, CLOSED, twice).differences[0] == (
         "frame 3 was never sent to the server: 40 bytes"
     )
 
 
-def test_changed_traffic_is_named(plan: Plan) -> None:
+def test_changed_traffic_is_named(setup: SessionSetup) -> None:
     """Direction, sizes, and where the difference begins."""
-    (plan.folder / "client-received").write_bytes(ANSWER)
-    assert check_session(plan, CLOSED, stored()).faults == (
+    (setup.folder / "client-received").write_bytes(ANSWER)
+    assert check_session(setup, CLOSED, stored()).faults == (
         "the tap changed the traffic to the client: 37 bytes were written, 36 read;"
         " they differ at byte 36",
     )
 
 
-def test_an_ending_that_was_not_planned_is_no_difference_of_bytes(plan: Plan) -> None:
+def test_an_ending_that_was_not_planned_is_no_difference_of_bytes(setup: SessionSetup) -> None:
     """The state and the reason are named apart from what was stored."""
     lost = CLOSED.model_copy(update={"state": SessionState.FAILED, "failure": "client vanished"})
-    finding = check_session(plan, lost, stored())
-    assert finding.differences == ()
-    assert finding.endings == ("the session is failed: client vanished; it should be closed",)
+    check = check_session(setup, lost, stored())
+    assert check.differences == ()
+    assert check.endings == ("the session is failed: client vanished; it should be closed",)
 
 
-def test_the_check_sees_a_lost_frame_and_a_wrong_state(plan: Plan) -> None:
+def test_the_check_sees_a_lost_frame_and_a_wrong_state(setup: SessionSetup) -> None:
     """A frame too few, nothing stored, a session that did not end in order: faults."""
-    assert check_session(plan, CLOSED, stored()[:1]).faults
-    assert check_session(plan, CLOSED, []).faults
+    assert check_session(setup, CLOSED, stored()[:1]).faults
+    assert check_session(setup, CLOSED, []).faults
     still_open = CLOSED.model_copy(update={"state": SessionState.ACTIVE})
-    assert check_session(plan, still_open, stored()).faults
+    assert check_session(setup, still_open, stored()).faults
 
 
-def test_a_killed_clients_record_may_end_early_but_not_before_what_it_read(plan: Plan) -> None:
+def test_a_killed_clients_record_may_end_early_but_not_before_what_it_read(
+    setup: SessionSetup,
+) -> None:
     """What its server writes afterwards reaches nobody; what the client read whole is stored."""
-    killed = replace(plan, killed=True)
+    killed = replace(setup, killed=True)
     failed = CLOSED.model_copy(update={"state": SessionState.FAILED})
-    with (plan.folder / "server-out").open("ab") as file:
+    with (setup.folder / "server-out").open("ab") as file:
         file.write(ANSWER + b"\n")
     assert check_session(killed, failed, stored()).faults == ()
-    assert check_session(plan, CLOSED, stored()).faults
+    assert check_session(setup, CLOSED, stored()).faults
     assert check_session(killed, failed, stored()[:1]).faults

@@ -40,8 +40,8 @@ def demo(
     try:
         from rich.console import Console
 
-        from ..demo.plan import STEPS
         from ..demo.run import run_demo
+        from ..demo.session_setup import STEPS
         from ..demo.show import result_as_dict, show_result
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in ("mcp", "rich"):

@@ -1,6 +1,6 @@
 """The demo: real clients and servers in conversation, and a check of every stored byte.
 
 Rule: the check compares the store with what witnesses at both ends saw. Importing this package
-imports nothing else, so that the fork server starts before everything heavy. Read `run`, `plan`,
-`launcher` with `fork_server`, `witness`, `connector` and `client`, then `check`.
+imports nothing else, so that the fork server starts before everything heavy. Read `run`,
+`session_setup`, `launcher` with `fork_server`, `witness`, `connector` and `client`, then `check`.
 """

@@ -10,15 +10,15 @@ from pathlib import Path
 from ..values.message import MessageEnvelope
 from ..values.session import Session
 from ..values.states import Direction, SessionState
-from .plan import Plan
+from .session_setup import SessionSetup
 
-__all__ = ["Finding", "check_session"]
+__all__ = ["SessionCheck", "check_session"]
 
 _NAMES = {Direction.CLIENT_TO_SERVER: "to the server", Direction.SERVER_TO_CLIENT: "to the client"}
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SessionCheck:
     """What the check of one session found. Faults name frames and sizes, and no payload."""
 
     name: str
@@ -37,16 +37,18 @@ class Finding:
         return self.differences + self.endings
 
 
-def check_session(plan: Plan, session: Session, frames: list[MessageEnvelope]) -> Finding:
+def check_session(
+    setup: SessionSetup, session: Session, frames: list[MessageEnvelope]
+) -> SessionCheck:
     """Compare the stored frames byte for byte with what the witnesses of a session wrote down."""
-    sent = _read(plan.folder / "server-in")
-    received = _read(plan.folder / "server-out")
-    client_sent = _read(plan.folder / "client-sent")
-    client_received = _read(plan.folder / "client-received")
+    sent = _read(setup.folder / "server-in")
+    received = _read(setup.folder / "server-out")
+    client_sent = _read(setup.folder / "client-sent")
+    client_received = _read(setup.folder / "client-received")
     stored = {each: _stored(frames, each) for each in Direction}
     to_server = stored[Direction.CLIENT_TO_SERVER]
     to_client = stored[Direction.SERVER_TO_CLIENT]
-    if plan.killed:
+    if setup.killed:
         # What a server writes after its client has gone reaches nobody, as it would without the
         # tap. So of a killed client's session the record may end early, but not before what the
         # client read. And the client does not read the last bytes that were sent to it.
@@ -70,12 +72,12 @@ def check_session(plan: Plan, session: Session, frames: list[MessageEnvelope]) -
         ]
     if not frames:
         differences.append("nothing was stored")
-    planned = SessionState.FAILED if plan.killed else SessionState.CLOSED
+    planned = SessionState.FAILED if setup.killed else SessionState.CLOSED
     endings: list[str] = []
     if session.state is not planned:
         ended = f"{session.state}: {session.failure}" if session.failure else f"{session.state}"
         endings.append(f"the session is {ended}; it should be {planned}")
-    return Finding(plan.name, len(sent), len(received), tuple(differences), tuple(endings))
+    return SessionCheck(setup.name, len(sent), len(received), tuple(differences), tuple(endings))
 
 
 def _stored(frames: list[MessageEnvelope], direction: Direction) -> list[tuple[int, bytes]]:

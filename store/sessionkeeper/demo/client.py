@@ -16,7 +16,7 @@ from typing import TextIO
 from mcp import ClientSession, Implementation, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from .plan import CALLS, Plan
+from .session_setup import CALLS, SessionSetup
 from .stage import Stage
 
 __all__ = ["converse"]
@@ -24,12 +24,12 @@ __all__ = ["converse"]
 _ZONES = ("UTC", "Europe/Berlin", "Asia/Tokyo", "America/New_York", "Africa/Nairobi")
 
 
-async def converse(plan: Plan, stage: Stage, errlog: TextIO) -> None:
+async def converse(setup: SessionSetup, stage: Stage, errlog: TextIO) -> None:
     """Hold one whole conversation, in turn with the others; stay until all have done so."""
-    kind, repository = plan.kind, str(plan.repository)
+    kind, repository = setup.kind, str(setup.repository)
     async with AsyncExitStack() as stack:
         async with stage.turn:
-            session = await stack.enter_async_context(_session(plan.connector, errlog))
+            session = await stack.enter_async_context(_session(setup.connector, errlog))
             await session.initialize()
             stage.step()
             await session.list_tools()

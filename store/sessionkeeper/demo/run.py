@@ -19,9 +19,9 @@ from ..manager import ManagerConfig, ManagerStatistics, SessionManager
 from ..tap import SessionRecorder, Tap
 from ..values.message import Frame
 from ..values.session import Session
-from .check import Finding, check_session
+from .check import SessionCheck, check_session
 from .launcher import Launcher
-from .plan import CLIENT, FORK_SERVER, MODULES, STEPS, Plan, make_plans
+from .session_setup import CLIENT, FORK_SERVER, MODULES, STEPS, SessionSetup, make_setups
 from .stage import Stage, choose_turns
 
 __all__ = ["DemoBroken", "DemoResult", "run_demo"]
@@ -41,7 +41,7 @@ class DemoResult:
     """What the demo stored and found."""
 
     sessions: list[Session]
-    findings: list[Finding]
+    checks: list[SessionCheck]
     last_frames: list[Frame]
     """The newest frames of the first session."""
     statistics: ManagerStatistics
@@ -51,7 +51,7 @@ class DemoResult:
     @property
     def ok(self) -> bool:
         """Whether every session was stored exactly as it was sent."""
-        return not self.troubles and not any(finding.faults for finding in self.findings)
+        return not self.troubles and not any(check.faults for check in self.checks)
 
 
 async def run_demo(
@@ -87,26 +87,26 @@ async def run_demo(
         on_stage(stage)
         try:
             say("importing the client and the servers once")
-            plans, _ = await asyncio.gather(
-                asyncio.to_thread(make_plans, count, folder),
+            setups, _ = await asyncio.gather(
+                asyncio.to_thread(make_setups, count, folder),
                 asyncio.to_thread(__import__, CLIENT),
             )
             say(f"{count} sessions, {turns} talk at a time")
             async with SessionManager(ManagerConfig.recording()) as manager:
                 async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(_session(plan, manager, stage)) for plan in plans]
+                    tasks = [group.create_task(_session(setup, manager, stage)) for setup in setups]
                 say("comparing every stored byte")
                 sessions = [await manager.get_session(task.result()) for task in tasks]
-                findings = [
-                    check_session(plan, session, await manager.store.get_frames(session.id))
-                    for plan, session in zip(plans, sessions, strict=True)
+                checks = [
+                    check_session(setup, session, await manager.store.get_frames(session.id))
+                    for setup, session in zip(setups, sessions, strict=True)
                 ]
                 last = await manager.store.read_frames(sessions[0].id, limit=8, newest=True)
                 statistics = await manager.statistics()
         finally:
             await launcher.aclose()
     seconds = time.monotonic() - begun
-    return DemoResult(sessions, findings, last, statistics, stage.troubles, seconds)
+    return DemoResult(sessions, checks, last, statistics, stage.troubles, seconds)
 
 
 class _Recorder(SessionRecorder):
@@ -119,25 +119,29 @@ class _Recorder(SessionRecorder):
         self.stage.pids.add(pid)
 
 
-async def _session(plan: Plan, manager: SessionManager, stage: Stage) -> str:
+async def _session(setup: SessionSetup, manager: SessionManager, stage: Stage) -> str:
     """Run both sides of one session: the tap, and the client that starts the connector."""
-    with socket.socket(socket.AF_UNIX) as listener, plan.errors.open("w") as errlog:
-        listener.bind(str(plan.socket))
+    with socket.socket(socket.AF_UNIX) as listener, setup.errors.open("w") as errlog:
+        listener.bind(str(setup.socket))
         listener.listen(2)
         listener.setblocking(False)
-        talk = _killed_client if plan.killed else _client
+        talk = _killed_client if setup.killed else _client
         try:
             async with asyncio.TaskGroup() as group:
-                recorded = group.create_task(_tap(plan, manager, listener, stage, errlog))
-                group.create_task(talk(plan, stage, errlog))
+                recorded = group.create_task(_tap(setup, manager, listener, stage, errlog))
+                group.create_task(talk(setup, stage, errlog))
         except ExceptionGroup as errors:
             reasons = "; ".join(sorted({*_reasons(errors)}))
-            raise DemoBroken(f"{plan.name}: {reasons}{_last_words(plan.errors)}") from errors
+            raise DemoBroken(f"{setup.name}: {reasons}{_last_words(setup.errors)}") from errors
     return recorded.result()
 
 
 async def _tap(
-    plan: Plan, manager: SessionManager, listener: socket.socket, stage: Stage, errlog: TextIO
+    setup: SessionSetup,
+    manager: SessionManager,
+    listener: socket.socket,
+    stage: Stage,
+    errlog: TextIO,
 ) -> str:
     """Record the session of the client that connects, until the connector has ended."""
     loop = asyncio.get_running_loop()
@@ -146,18 +150,18 @@ async def _tap(
     client = connection.detach()
     recorder = await _Recorder.open(
         manager,
-        (sys.executable, *plan.server),
-        tags={"demo", plan.kind},
-        metadata={"name": plan.name},
+        (sys.executable, *setup.server),
+        tags={"demo", setup.kind},
+        metadata={"name": setup.name},
     )
     recorder.stage = stage
     tap = Tap(
-        plan.command,
+        setup.command,
         recorder,
         client_in=client,
         client_out=client,
         stderr=errlog.fileno(),
-        on_trouble=lambda trouble: stage.troubles.append(f"{plan.name}: {trouble}"),
+        on_trouble=lambda trouble: stage.troubles.append(f"{setup.name}: {trouble}"),
         patience=_PATIENCE,
     )
     try:
@@ -170,15 +174,15 @@ async def _tap(
     return recorder.session_id
 
 
-async def _client(plan: Plan, stage: Stage, errlog: TextIO) -> None:
+async def _client(setup: SessionSetup, stage: Stage, errlog: TextIO) -> None:
     from .client import converse  # imported by now, beside the fork server
 
-    await converse(plan, stage, errlog)
+    await converse(setup, stage, errlog)
 
 
-async def _killed_client(plan: Plan, stage: Stage, errlog: TextIO) -> None:
+async def _killed_client(setup: SessionSetup, stage: Stage, errlog: TextIO) -> None:
     loop = asyncio.get_running_loop()
-    command = ("-m", CLIENT, plan.kind, str(plan.repository), *plan.connector)
+    command = ("-m", CLIENT, setup.kind, str(setup.repository), *setup.connector)
     reads, writes = os.pipe()
     answers = asyncio.StreamReader()
     pipe, _ = await loop.connect_read_pipe(

@@ -34,10 +34,10 @@ def show_result(result: DemoResult, console: Console) -> None:
         )
     for trouble in result.troubles:
         console.print(styled("trouble", "red"), styled(trouble))
-    for finding in result.findings:
-        for fault in finding.faults:
-            console.print(styled("fault", "red"), styled(f"{finding.name}: {fault}"))
-    total = sum(finding.bytes_sent + finding.bytes_received for finding in result.findings)
+    for check in result.checks:
+        for fault in check.faults:
+            console.print(styled("fault", "red"), styled(f"{check.name}: {fault}"))
+    total = sum(check.bytes_sent + check.bytes_received for check in result.checks)
     frames = result.statistics.store.frames
     if result.ok:
         console.print(
@@ -49,10 +49,10 @@ def show_result(result: DemoResult, console: Console) -> None:
 
 
 def _verdict(result: DemoResult) -> str:
-    different = [each.name for each in result.findings if each.differences]
-    ended = [each.name for each in result.findings if each.endings]
+    different = [each.name for each in result.checks if each.differences]
+    ended = [each.name for each in result.checks if each.endings]
     if different:
-        of_all = f"{len(different)} of {len(result.findings)} sessions"
+        of_all = f"{len(different)} of {len(result.checks)} sessions"
         return f"{of_all} are not what the witnesses at the pipes saw: {', '.join(different)}"
     equal = "every stored byte equals what the witnesses at the pipes saw, but"
     if ended:
@@ -75,11 +75,11 @@ def result_as_dict(result: DemoResult) -> dict[str, object]:
                 "server": _name(session.server_info),
                 "protocol_version": session.version_state.negotiated,
                 "frames": session.frame_count,
-                "bytes": finding.bytes_sent + finding.bytes_received,
+                "bytes": check.bytes_sent + check.bytes_received,
                 "seconds": round(_seconds(session), 3),
-                "faults": list(finding.faults),
+                "faults": list(check.faults),
             }
-            for session, finding in zip(result.sessions, result.findings, strict=True)
+            for session, check in zip(result.sessions, result.checks, strict=True)
         ],
         "frames": store.frames,
         "bytes": store.bytes,
@@ -94,7 +94,7 @@ def _sessions(result: DemoResult) -> Table:
         table.add_column(column)
     for column in ("frames", "bytes", "seconds"):
         table.add_column(column, justify="right")
-    for session, finding in zip(result.sessions, result.findings, strict=True):
+    for session, check in zip(result.sessions, result.checks, strict=True):
         colour = "green" if session.state is SessionState.CLOSED else "yellow"
         state = f"{session.state}: {session.failure}" if session.failure else str(session.state)
         table.add_row(
@@ -103,7 +103,7 @@ def _sessions(result: DemoResult) -> Table:
             styled(_name(session.client_info)),
             styled(_name(session.server_info)),
             str(session.frame_count),
-            str(finding.bytes_sent + finding.bytes_received),
+            str(check.bytes_sent + check.bytes_received),
             f"{_seconds(session):.2f}",
         )
     return table

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, u
 from pydantic import Field, SecretStr, field_validator
 
 from ..values.limits import LONGEST_TTL, StoreLimits
+from ..values.value import Value
 from .url_hints import suggest_url
 
 __all__ = ["MemoryBackend", "RedisBackend", "SQLiteBackend", "StorageBackend", "backend_from_url"]

@@ -16,8 +16,8 @@ __all__ = [
     "FORK_SERVER",
     "MODULES",
     "STEPS",
-    "Plan",
-    "make_plans",
+    "SessionSetup",
+    "make_setups",
     "make_repository",
 ]
 
@@ -36,7 +36,7 @@ _WITNESS = Path(__file__).with_name("witness.py")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SessionSetup:
     """One session of the demo: which server, what kind of client, and where its witnesses write."""
 
     name: str
@@ -82,8 +82,8 @@ class Plan:
         return tuple(str(self.folder / name) for name in names)
 
 
-def make_plans(count: int, folder: Path) -> list[Plan]:
-    """Plan `count` sessions: time and git servers in turn, the second one's client killed.
+def make_setups(count: int, folder: Path) -> list[SessionSetup]:
+    """Set up `count` sessions: time and git servers in turn; the second client will be killed.
 
     Raises `ModuleNotFoundError` when the time server is not installed.
     """
@@ -91,13 +91,13 @@ def make_plans(count: int, folder: Path) -> list[Plan]:
         raise ModuleNotFoundError("mcp_server_time is not installed", name="mcp_server_time")
     repository = folder / "repository"
     git = make_repository(repository)
-    plans: list[Plan] = []
+    setups: list[SessionSetup] = []
     for index in range(count):
         kind: Literal["time", "git"] = "git" if git and index % 2 else "time"
         own = folder / f"{index:02d}"
         own.mkdir()
-        plans.append(
-            Plan(
+        setups.append(
+            SessionSetup(
                 name=f"{kind}-{index:02d}",
                 kind=kind,
                 server=_server(kind, repository),
@@ -106,7 +106,7 @@ def make_plans(count: int, folder: Path) -> list[Plan]:
                 killed=index == 1,
             )
         )
-    return plans
+    return setups
 
 
 def make_repository(path: Path) -> bool:
