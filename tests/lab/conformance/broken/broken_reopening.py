@@ -104,7 +104,7 @@ class ReadsOn(PlainSessionStore):
             command = ReadNewFrames(session_id, number, after, WATCHED_AT_ONCE)
             found = await self._run(command)
             frames = await self.read_frames(session_id, after=after)
-            return LogPage(found.number, frames, found.over)
+            return LogPage(found.number, frames, found.ended)
 
         return FrameWatcher(look, self._wakeups, session_id, after)
 
@@ -113,7 +113,7 @@ class AlarmedByRemovals(PlainSessionStore):
     """Takes a frame that was removed for one that was lost."""
 
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        look = super().watch_frames(session_id, after=after)._look
+        look = super().watch_frames(session_id, after=after)._read_page
 
         async def wrong(number: int | None, after: int) -> LogPage:
             page = await look(number, after)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from sessionkeeper import Change, FrameWatcher, MessageEnvelope, PlainSessionStore, Session
-from sessionkeeper.interface.wakeups import Wakeups
+from sessionkeeper.interface.wakeups import StoreWakeups
 from sessionlab.conformance.samples import turns
 
 from tests.lab.conformance.broken.breaking import breaking
@@ -42,17 +42,17 @@ class SelfishWhenClosed(Selfish):
 
 class CancelledTakesAll(PlainSessionStore):
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        look = super().watch_frames(session_id, after=after)._look
+        look = super().watch_frames(session_id, after=after)._read_page
         return SelfishWhenCancelled(look, self._wakeups, session_id, after)
 
 
 class ClosedTakesAll(PlainSessionStore):
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        look = super().watch_frames(session_id, after=after)._look
+        look = super().watch_frames(session_id, after=after)._read_page
         return SelfishWhenClosed(look, self._wakeups, session_id, after)
 
 
-class OneAfterAnother(Wakeups):
+class OneAfterAnother(StoreWakeups):
     """Wakes one watcher, which wakes the next when it has looked; one that left wakes nobody."""
 
     def __init__(self) -> None:
@@ -85,11 +85,11 @@ class OneWakeUp(PlainSessionStore):
         self._tables.connect(self._wakeups.notify, self._listeners)
 
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        look = super().watch_frames(session_id, after=after)._look
+        look = super().watch_frames(session_id, after=after)._read_page
         return Polite(look, self._wakeups, session_id, after)
 
 
-class EverySecond(Wakeups):
+class EverySecond(StoreWakeups):
     def notify(self, session_id: str) -> None:
         wakeups = [*self._wakeups.get(session_id, ())]
         for wakeup in wakeups[:1] + wakeups[1::2]:
