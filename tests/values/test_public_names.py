@@ -15,7 +15,7 @@ import soleowner
 # Modules of the wings below whose names are the library's own business.
 INTERNAL = {
     *("arguments", "facade", "listeners", "principal", "value", "wakeups"),
-    *("owner_backed", "principal_methods"),
+    *("owner_backed", "principal_methods", "url_hints"),
     *("fork", "mailbox", "pending_call", "tasks"),
 }
 WINGS = ("values", "interface", "stores")
