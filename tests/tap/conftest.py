@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from sessionkeeper.tap import Recorder, Tap, TapReport
 from sessionkeeper.values.errors import InvalidMessage
+from sessionkeeper.values.gap import Gap
 from sessionkeeper.values.states import Direction
 
 _PRELUDE = """
@@ -32,6 +33,7 @@ class Notes:
 
     def __init__(self) -> None:
         self.messages: list[tuple[Direction, bytes]] = []
+        self.gaps: list[tuple[Direction, Gap]] = []
         self.timestamps: list[datetime] = []
         self.endings: list[str | None] = []
         self.pid: int | None = None
@@ -41,13 +43,22 @@ class Notes:
     def started(self, pid: int, /) -> None:
         self.pid = pid
 
-    async def record(self, direction: Direction, message: bytes, timestamp: datetime, /) -> None:
+    async def record(
+        self, direction: Direction, message: bytes, timestamp: datetime, /, *, ended: bool = True
+    ) -> None:
         if (waiting := self.hook(message)) is not None:
             await waiting
-        if not isinstance(json.loads(message), dict):
+        try:
+            found = json.loads(message)
+        except ValueError:
+            raise InvalidMessage("not JSON") from None
+        if not isinstance(found, dict):
             raise InvalidMessage("not an object")
         self.messages.append((direction, message))
         self.timestamps.append(timestamp)
+
+    async def record_gap(self, direction: Direction, gap: Gap, timestamp: datetime, /) -> None:
+        self.gaps.append((direction, gap))
 
     async def complete(self) -> None:
         await self._end(None)

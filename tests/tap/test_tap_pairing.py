@@ -54,12 +54,22 @@ def test_a_line_that_is_not_json_has_no_heads(line: bytes) -> None:
     assert read_heads(line) is None
 
 
-@pytest.mark.parametrize(
-    "line", [b"5", b'"text"', b"null", b"[]", b"[1]", DEEP, b'{"a":' + DEEP + b"}"], ids=range(7)
-)
-def test_what_may_be_json_without_a_message_has_no_heads(line: bytes) -> None:
-    """It is JSON (or too deep to tell), so the recorder decides."""
+@pytest.mark.parametrize("line", [b"5", b'"text"', b"null", b"[]", b"[1]"], ids=range(5))
+def test_what_is_json_without_a_message_has_no_heads(line: bytes) -> None:
+    """It was read, and is no response."""
     assert read_heads(line) == []
+
+
+@pytest.mark.parametrize("line", [DEEP, b'{"a":' + DEEP + b"}"], ids=range(2))
+def test_what_is_too_deep_cannot_be_read(line: bytes) -> None:
+    """It may be a response as well as not."""
+    assert read_heads(line) is None
+
+
+def test_the_id_of_a_response_that_is_not_utf_8_is_read() -> None:
+    """So that it answers its request, and no other."""
+    assert read_heads(b'{"id":7,"result":"\xb0\xa1"}') == [Head(7)]
+    assert read_heads(b'\xef\xbb\xbf{"id":"a","result":1}') == [Head("a")]
 
 
 def test_a_response_answers_the_other_sides_request() -> None:

@@ -10,7 +10,7 @@ import pytest
 from sessionkeeper.manager import SessionManager
 from sessionkeeper.tap import CommandNotStarted, SessionRecorder
 from sessionkeeper.values.delivery import StdioDelivery
-from sessionkeeper.values.errors import InvalidMessage
+from sessionkeeper.values.jsonrpc import MessageKind
 from sessionkeeper.values.states import Direction, SessionState, SessionStatus, TransportType
 
 NOW = datetime.now(UTC)
@@ -41,12 +41,15 @@ async def test_a_tapped_session_is_in_the_store(rig: Rig) -> None:
     assert session.state is SessionState.CLOSED
     assert session.transport_type is TransportType.STDIO
     assert session.tags == {"demo"}
-    assert [frame.message for frame in frames] == [asked[:-1], answered[:-1]]
-    assert [frame.context.direction for frame in frames] == list(Direction)
+    odd = [b"no json", b"[]", b'{"no":"rpc"}']
+    assert {frame.message for frame in frames} == {asked[:-1], answered[:-1], *odd}
+    assert [frame.message for frame in frames if frame.oddity is not None] == odd
+    assert {frame.context.direction for frame in frames} == set(Direction)
     assert {frame.context.timestamp.tzinfo for frame in frames} == {UTC}
     delivery = StdioDelivery(command=tuple(command), pid=report.pid)
-    assert [frame.context.delivery for frame in frames] == [delivery] * 2
-    assert (report.recorded, report.not_json, report.refused) == (2, 1, 2)
+    assert [frame.context.delivery for frame in frames] == [delivery] * 5
+    assert (report.recorded, report.odd, report.not_json, report.refused) == (5, 3, 0, 0)
+    assert session.odd_frames == 3
 
 
 async def test_a_session_whose_server_cannot_start_has_failed(rig: Rig) -> None:
@@ -62,14 +65,14 @@ async def test_a_session_whose_server_cannot_start_has_failed(rig: Rig) -> None:
     assert session.failure.startswith("cannot start 'no-such-command")
 
 
-async def test_the_recorder_refuses_what_is_no_message() -> None:
-    """`InvalidMessage`, and nothing is recorded."""
+async def test_the_recorder_keeps_what_is_no_message() -> None:
+    """Whatever it is, and says that it was odd."""
     async with SessionManager() as manager:
         recorder = await SessionRecorder.open(manager, ["server"])
         for line in (b"[]", b"{}", b"5", json.dumps({"jsonrpc": "1.0", "id": 1}).encode()):
-            with pytest.raises(InvalidMessage):
-                await recorder.record(Direction.CLIENT_TO_SERVER, line, datetime.now(UTC))
-        assert await manager.store.count_frames(recorder.session_id) == 0
+            kind = await recorder.record(Direction.CLIENT_TO_SERVER, line, datetime.now(UTC))
+            assert kind is MessageKind.ODD
+        assert await manager.store.count_frames(recorder.session_id) == 4
 
 
 async def test_a_command_that_is_no_text_is_recorded_as_one_can_read_it() -> None:

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from sessionkeeper.tap.lines import TOO_LARGE
 from sessionkeeper.values.errors import SessionError
+from sessionkeeper.values.gap import Gap
 from sessionkeeper.values.states import Direction
 
 if TYPE_CHECKING:
@@ -29,9 +31,9 @@ async def pass_through(rig: Rig, data: bytes, *, max_line: int = 1 << 20) -> Tap
 
 
 async def test_a_message_is_the_exact_bytes_of_its_line(rig: Rig) -> None:
-    """Spaces, escapes and odd order stay; the newline and one "\\r" are not part of it."""
-    lines = [b'{ "id" : 1 }', b'{"a":"\\u00e9\xc3\xa9"}', b'\t{"b":1.0} ', b'{"last":true}']
-    report = await pass_through(rig, lines[0] + b"\n" + lines[1] + b"\r\n" + b"\n".join(lines[2:]))
+    """Spaces, escapes, odd order and "\\r" stay; only the newline is not part of it."""
+    lines = [b'{ "id" : 1 }', b'{"a":"\\u00e9\xc3\xa9"}\r', b'\t{"b":1.0} ', b'{"last":true}']
+    report = await pass_through(rig, b"\n".join(lines))
     assert rig.notes.sent(C2S) == rig.notes.sent(S2C) == lines
     assert report.recorded == 8
     assert rig.troubles == []
@@ -93,14 +95,16 @@ async def test_json_the_recorder_refuses_is_counted(rig: Rig) -> None:
     assert rig.troubles == ["6 lines not recorded: not a JSON-RPC message"]
 
 
-async def test_a_line_too_long_passes_unrecorded(rig: Rig) -> None:
-    """It is counted, told, and harms no other line."""
+async def test_a_line_too_long_passes_and_is_recorded_as_a_gap(rig: Rig) -> None:
+    """With its size, digest and ends; it is counted, told, and harms no other line."""
     long = b'{"a":"' + b"x" * 200_000 + b'"}'
     report = await pass_through(rig, b"{}\n" + long + b"\n{}\n", max_line=1000)
     assert rig.notes.sent(C2S) == rig.notes.sent(S2C) == [b"{}", b"{}"]
     assert report.oversized == 2
     assert report.client_to_server.messages == 3
-    assert rig.troubles == ["2 lines not recorded: too long"]
+    assert rig.notes.gaps == [(side, Gap.of(long, TOO_LARGE)) for side in (C2S, S2C)]
+    assert (report.recorded, report.gaps, report.dropped) == (6, 2, 0)
+    assert rig.troubles == ["2 lines not recorded: too large, each is a gap in the record"]
 
 
 async def test_the_queue_is_bounded_and_what_does_not_fit_is_dropped(rig: Rig) -> None:
@@ -122,6 +126,9 @@ async def test_the_queue_is_bounded_and_what_does_not_fit_is_dropped(rig: Rig) -
     report = await running
     assert [message for _, message in rig.notes.messages] == [message] * 3 + [b"{}"] * 2
     assert report.dropped == 17
+    assert sum(gap.lines for _, gap in rig.notes.gaps) == 17
+    assert {gap.size for _, gap in rig.notes.gaps} <= {n * len(message) for n in range(18)}
+    assert (report.gaps, report.recorded) == (len(rig.notes.gaps), 5)
     assert rig.troubles[1:] == ["17 lines not recorded: recording was too slow"]
 
 
@@ -220,8 +227,7 @@ async def test_every_line_has_one_fate(rig: Rig) -> None:
     report = await pass_through(rig, data, max_line=100)
     messages = report.client_to_server.messages + report.server_to_client.messages
     assert messages + report.not_json == 2 * 100
-    known = report.recorded + report.refused + report.failed + report.oversized + report.dropped
-    assert known == messages
+    assert report.recorded + report.refused + report.failed + report.dropped == messages
     assert min(report.recorded, report.refused, report.failed, report.oversized) > 0
 
 

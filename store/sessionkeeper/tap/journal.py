@@ -1,30 +1,30 @@
 """The queue of lines between the threads of the pumps and the recorder on the loop.
 
-The threads never wait for the recorder: a line that exceeds the bound is dropped and counted.
-Every line has exactly one outcome, so the counts add up.
+The threads never wait for the recorder: a line that exceeds the bound is dropped and counted, and
+a gap says in its place how many were. Every line has exactly one outcome, so the counts add up.
 """
 
 from __future__ import annotations
 
 import asyncio
-import enum
 import threading
 from collections import Counter, deque
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..values.errors import InvalidMessage, SessionError
+from ..values.gap import Gap
+from ..values.jsonrpc import MessageKind
 from ..values.states import Direction
-from .lines import LineSplitter
-from .pairing import PendingRequests, read_heads
+from .outcomes import LineOutcome
+from .pairing import PendingRequests, count_possible_answers, read_heads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .recorder import Recorder
 
-__all__ = ["LineOutcome", "LineCapture", "Journal"]
+__all__ = ["Journal"]
 
 # Memory of a queued line besides its bytes: it bounds a flood of empty objects, too.
 _LINE_OVERHEAD = 128
@@ -32,21 +32,28 @@ _TURN = 64
 """Lines."""
 
 
-class LineOutcome(enum.StrEnum):
-    """What happened to a line."""
-
-    RECORDED = "recorded"
-    NOT_JSON = "not JSON"
-    REFUSED = "refused"
-    OVERSIZED = "oversized"
-    DROPPED = "dropped"
-    FAILED = "failed"
+_TOO_SLOW = "recording was too slow"
 
 
 class _Entry(NamedTuple):
     direction: Direction
     timestamp: datetime
-    lines: list[bytes]
+    lines: list[bytes | Gap]
+    ended: bool
+    """Whether its lines have a newline each; else it is one line."""
+    missed: Gap | None
+    """The lines that were dropped before these."""
+
+
+_OUTCOMES: dict[MessageKind | None, LineOutcome] = {
+    MessageKind.ODD: LineOutcome.ODD,
+    MessageKind.GAP: LineOutcome.OVERSIZED,
+}
+
+
+def _cost(line: bytes | Gap) -> int:
+    held = len(line.first) + len(line.last) if isinstance(line, Gap) else len(line)
+    return held + _LINE_OVERHEAD
 
 
 class Journal:
@@ -69,6 +76,8 @@ class Journal:
         self._lock = threading.Lock()
         self._entries: deque[_Entry] = deque()
         self._waiting: Counter[Direction] = Counter()
+        self._missed: dict[Direction, Gap] = {}
+        self._gaps_of_missed = self._unread = 0
         self._pending = 0
         self._handled = 0
         self._closed = False
@@ -78,35 +87,44 @@ class Journal:
         self._task = self._loop.create_task(self._record_queued(), name="sessionkeeper-tap-journal")
 
     def offer(
-        self, direction: Direction, lines: list[bytes], *, blank: int = 0, oversized: int = 0
+        self, direction: Direction, lines: Sequence[bytes | Gap], *, ended: bool = True
     ) -> None:
-        """Queue the lines that fit. Callable from any thread; never waits."""
+        """Queue the lines that fit; `ended` says whether the last one has a newline.
+
+        Callable from any thread; never waits.
+        """
         timestamp = datetime.now(UTC)
-        kept: list[bytes] = []
+        dropped = False
         with self._lock:
-            outcomes = self.outcomes[direction]
-            outcomes[LineOutcome.NOT_JSON] += blank
-            outcomes[LineOutcome.OVERSIZED] += oversized
+            queued = [_Entry(direction, timestamp, [], ended, self._missed.pop(direction, None))]
             for line in lines:
-                cost = len(line) + _LINE_OVERHEAD
-                if self._closed or self._pending + cost > self._max_pending:
-                    outcomes[LineOutcome.DROPPED] += 1
-                else:
-                    self._pending += cost
-                    kept.append(line)
-            if kept:
-                self._waiting[direction] += len(kept)
-                self._entries.append(_Entry(direction, timestamp, kept))
+                if self._closed or self._pending + _cost(line) > self._max_pending:
+                    dropped = True
+                    self._drop(direction, line)
+                    continue
+                if direction in self._missed:
+                    missed = self._missed.pop(direction)
+                    queued.append(_Entry(direction, timestamp, [], ended, missed))
+                self._pending += _cost(line)
+                self._waiting[direction] += 1
+                queued[-1].lines.append(line)
+            kept = [entry for entry in queued if entry.lines or entry.missed is not None]
+            self._entries.extend(kept)
         if kept:
             self._loop.call_soon_threadsafe(self._arrived.set)
-        if len(kept) < len(lines):
+        if dropped:
             self.complain("recording is too slow: some messages are forwarded but not recorded")
+
+    @property
+    def gaps(self) -> int:
+        """Number of gap frames: of lines that were too large, and of lines that were dropped."""
+        sums = self.outcomes[Direction.CLIENT_TO_SERVER] + self.outcomes[Direction.SERVER_TO_CLIENT]
+        return sums[LineOutcome.OVERSIZED] + self._gaps_of_missed
 
     def unanswered(self) -> int:
         """Return how many requests of the client certainly have no response."""
-        # A line of the server that was not parsed may have been a response.
-        outcomes = self.outcomes[Direction.SERVER_TO_CLIENT]
-        unseen = outcomes[LineOutcome.OVERSIZED] + outcomes[LineOutcome.DROPPED]
+        # What could not be read may have been a response.
+        unseen = self._unread + self.outcomes[Direction.SERVER_TO_CLIENT][LineOutcome.DROPPED]
         return max(0, self.requests.count(Direction.CLIENT_TO_SERVER) - unseen)
 
     def complain(self, trouble: str) -> None:
@@ -150,10 +168,12 @@ class Journal:
         while True:
             self._arrived.clear()
             while entry := self._next_entry():
+                if entry.missed is not None:
+                    await self._record_missed(entry, entry.missed)
                 for number, line in enumerate(entry.lines):
                     if number % _TURN == 0:
                         await asyncio.sleep(0)  # a recorder that never awaits would block the loop
-                    outcome = await self._record(entry, line)
+                    outcome = await self._record_line(entry, line)
                     self._handle(entry.direction, line, outcome)
             if self._closed:
                 return
@@ -163,22 +183,50 @@ class Journal:
         with self._lock:
             return self._entries.popleft() if self._entries else None
 
-    def _handle(self, direction: Direction, line: bytes, outcome: LineOutcome) -> None:
+    def _handle(self, direction: Direction, line: bytes | Gap, outcome: LineOutcome) -> None:
         with self._lock:
             self._handled += 1
             self._waiting[direction] -= 1
-            self._pending -= len(line) + _LINE_OVERHEAD
+            self._pending -= _cost(line)
             self.outcomes[direction][outcome] += 1
 
-    async def _record(self, entry: _Entry, line: bytes) -> LineOutcome:
-        try:
+    def _drop(self, direction: Direction, line: bytes | Gap) -> None:
+        self.outcomes[direction][LineOutcome.DROPPED] += 1
+        size = line.size if isinstance(line, Gap) else len(line)
+        before = self._missed.get(direction, Gap(_TOO_SLOW, 0, lines=0))
+        self._missed[direction] = Gap(_TOO_SLOW, before.size + size, lines=before.lines + 1)
+
+    async def _record_missed(self, entry: _Entry, missed: Gap) -> None:
+        outcome = await self._record(entry, missed)
+        self._gaps_of_missed += outcome is LineOutcome.OVERSIZED
+
+    async def _record_line(self, entry: _Entry, line: bytes | Gap) -> LineOutcome:
+        from_server = entry.direction is Direction.SERVER_TO_CLIENT
+        if isinstance(line, Gap) and from_server:
+            self._unread += 1
+        elif isinstance(line, bytes):
             heads = read_heads(line)
+            self.requests.note(entry.direction, heads or ())
+            if heads is None and from_server:
+                self._unread += count_possible_answers(line, ended=entry.ended)
             if heads is None:
-                return LineOutcome.NOT_JSON
-            self.requests.note(entry.direction, heads)
-            await self._recorder.record(entry.direction, line, entry.timestamp)
+                return await self._record(entry, line, refused=LineOutcome.NOT_JSON)
+        return await self._record(entry, line)
+
+    async def _record(
+        self, entry: _Entry, line: bytes | Gap, *, refused: LineOutcome = LineOutcome.REFUSED
+    ) -> LineOutcome:
+        direction, timestamp, recorder = entry.direction, entry.timestamp, self._recorder
+        try:
+            if isinstance(line, Gap):
+                await recorder.record_gap(direction, line, timestamp)
+                return LineOutcome.OVERSIZED
+            if entry.ended:
+                kind = await recorder.record(direction, line, timestamp)
+            else:
+                kind = await recorder.record(direction, line, timestamp, ended=False)
         except InvalidMessage:
-            return LineOutcome.REFUSED
+            return refused
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -188,7 +236,7 @@ class Journal:
         except Exception as error:
             self._complain_of(error)
             return LineOutcome.FAILED
-        return LineOutcome.RECORDED
+        return _OUTCOMES.get(kind, LineOutcome.RECORDED)
 
     def _complain_of(self, error: BaseException) -> None:
         kind = type(error).__name__
@@ -198,38 +246,3 @@ class Journal:
         # The text of a foreign error may quote the message.
         own = isinstance(error, SessionError)
         self._report(f"recording failed: {kind}: {error}" if own else f"recording failed: {kind}")
-
-
-class LineCapture:
-    """Feeds one direction into the journal. Its pump calls it on the pump's thread."""
-
-    def __init__(self, direction: Direction, journal: Journal, *, max_line: int) -> None:
-        self._direction = direction
-        self._journal = journal
-        self._splitter = LineSplitter(max_line)
-
-    def feed(self, chunk: bytes, /) -> None:
-        """Queue the lines that end in this chunk. Never raises."""
-        try:
-            self._offer(self._splitter.feed(chunk))
-        except Exception as error:
-            self._complain_of(error)
-
-    def finish(self) -> None:
-        """Queue the last line if it has no newline. Never raises."""
-        try:
-            last = self._splitter.finish()
-            self._offer([] if last is None else [last])
-        except Exception as error:
-            self._complain_of(error)
-
-    def _offer(self, lines: list[bytes]) -> None:
-        oversized, self._splitter.oversized = self._splitter.oversized, 0
-        whole = [line for line in lines if line and not line.isspace()]
-        if lines or oversized:
-            blank = len(lines) - len(whole)
-            self._journal.offer(self._direction, whole, blank=blank, oversized=oversized)
-
-    def _complain_of(self, error: Exception) -> None:
-        with suppress(RuntimeError):  # the loop is closed
-            self._journal.complain(f"recording failed: {type(error).__name__}")

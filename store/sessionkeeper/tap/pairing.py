@@ -1,8 +1,8 @@
 """Tracks which requests have no response yet, from the lines as they pass.
 
 An id keeps its type: 1 is not "1" (JSON-RPC 2.0, section 4). A line that cannot be parsed matches
-nothing. If an id is in flight several times, which the specification forbids, as many responses
-answer it, and nobody can tell which response belongs to which request.
+nothing, but may have been a response. If an id is in flight several times, which the specification
+forbids, as many responses answer it, and nobody can tell which response belongs to which request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..values.states import Direction
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Head", "PendingRequests", "read_heads"]
+__all__ = ["Head", "PendingRequests", "count_possible_answers", "read_heads"]
 
 RequestId: TypeAlias = str | int | float
 
@@ -54,15 +54,22 @@ _decoder: msgspec.json.Decoder[_Message | list[_Message]] = msgspec.json.Decoder
 
 
 def read_heads(line: bytes) -> list[Head] | None:
-    """Return one head per message of a line (a batch has several); None if it is not JSON."""
+    """Return one head per message of a line (a batch has several); None if it cannot be read."""
     try:
         read = _decoder.decode(line)
     except RecursionError:
-        return []  # too deep; the recorder decides whether it is a message
+        return None
     except msgspec.DecodeError:
         return _read_leniently(line)
     messages = [read] if isinstance(read, _Message) else read
     return [_head(_value(m.id), _value(m.method), m.params) for m in messages]
+
+
+def count_possible_answers(line: bytes, *, ended: bool) -> int:
+    """Return how many responses a line may hold of which nothing could be read."""
+    found = line.count(b'"result"') + line.count(b'"error"')
+    # Half a line at the end of the stream is no whole response, unless it shows one.
+    return max(found, 1) if ended and b"{" in line else found
 
 
 class PendingRequests:
@@ -159,13 +166,11 @@ class _Side:
 
 
 def _read_leniently(line: bytes) -> list[Head] | None:
-    # msgspec refuses NaN and lone surrogates, which some peers send. If the value is not an
-    # object, it checks only the first byte.
+    # msgspec refuses NaN, lone surrogates, a byte order mark and what is not UTF-8, which some
+    # peers send. If the value is not an object, it checks only the first byte.
     try:
-        read: object = json.loads(line.decode())
-    except RecursionError:
-        return []
-    except ValueError:
+        read: object = json.loads(line.decode("utf-8-sig", errors="replace"))
+    except (RecursionError, ValueError):
         return None
     messages = cast("list[object]", read) if isinstance(read, list) else [read]
     heads: list[Head] = []

@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..values.states import Direction
+from .capture import LineCapture
 from .descriptors import Sink, Source
-from .journal import LineCapture
 from .pump import Pump, PumpEnd
 
 if TYPE_CHECKING:

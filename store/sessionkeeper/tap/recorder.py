@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Protocol, Self
 from ..leases import Heartbeat, own_lease
 from ..values.delivery import StdioDelivery
 from ..values.errors import LimitExceeded
+from ..values.frozen import FrozenDict
+from ..values.gap import Gap
+from ..values.jsonrpc import MessageKind
 from ..values.lease import LEASE_KEY, without_lease
 from ..values.message import MessageEnvelope
 from ..values.states import SessionState, TransportType
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Recorder", "SessionRecorder"]
 
 _MAX_REASON = 1024
+_TOO_LARGE = "larger than the store takes"
+_ENDED = FrozenDict()
+_NOT_ENDED = FrozenDict({"line_end": "none"})
 
 
 class Recorder(Protocol):
@@ -33,11 +39,19 @@ class Recorder(Protocol):
         """Receive the process id of the server; called once, before the first message."""
         ...
 
-    async def record(self, direction: Direction, message: bytes, timestamp: datetime, /) -> None:
-        """Record one message, the exact bytes of its line.
+    async def record(
+        self, direction: Direction, message: bytes, timestamp: datetime, /, *, ended: bool = True
+    ) -> MessageKind | None:
+        """Record the exact bytes of one line, whatever they are, without its newline.
 
-        Raises `InvalidMessage` if it is not one JSON-RPC object, or another `SessionError`.
+        `ended` is false for what follows the last newline of a stream. Returns `ODD` or `GAP` if
+        that is what was recorded. Raises `InvalidMessage` for what it does not record, or another
+        `SessionError`.
         """
+        ...
+
+    async def record_gap(self, direction: Direction, gap: Gap, timestamp: datetime, /) -> None:
+        """Record what is known of lines that were too large, or came too fast."""
         ...
 
     async def complete(self) -> None:
@@ -96,16 +110,42 @@ class SessionRecorder:
         """Add the process id to every message from now on."""
         self._delivery = StdioDelivery(command=self._delivery.command, pid=pid)
 
-    async def record(self, direction: Direction, message: bytes, timestamp: datetime, /) -> None:
-        """Append one message; raises `InvalidMessage` or what `SessionManager.record` raises."""
+    async def record(
+        self, direction: Direction, message: bytes, timestamp: datetime, /, *, ended: bool = True
+    ) -> MessageKind | None:
+        """Append one line as a frame; a gap, if it is larger than the store's frames may be.
+
+        The newline is not part of a frame: each line has one, but for a frame whose metadata have
+        `line_end` `none`. Raises what `SessionManager.record` raises.
+        """
         envelope = MessageEnvelope.of(
             self.session_id,
             message,
             direction=direction,
             timestamp=timestamp,
             delivery=self._delivery,
+            metadata=_ENDED if ended else _NOT_ENDED,
         )
-        await self._manager.record(envelope)
+        try:
+            await self._manager.record(envelope)
+        except LimitExceeded as full:
+            if full.limit != "max_frame_bytes":
+                raise
+            await self.record_gap(direction, Gap.of(message, _TOO_LARGE), timestamp)
+            return MessageKind.GAP
+        return None if envelope.oddity is None else envelope.kind
+
+    async def record_gap(self, direction: Direction, gap: Gap, timestamp: datetime, /) -> None:
+        """Append a gap frame, without the ends of the line if the store takes no more.
+
+        Raises what `SessionManager.record` raises.
+        """
+        try:
+            await self._append_gap(direction, gap, timestamp)
+        except LimitExceeded as full:
+            if full.limit != "max_frame_bytes":
+                raise
+            await self._append_gap(direction, gap.without_ends(), timestamp)
 
     async def complete(self) -> None:
         """End the session in order."""
@@ -126,6 +166,16 @@ class SessionRecorder:
             return session.model_copy(update={"state": state, "failure": failure})
 
         await self._manager.modify_session(self.session_id, end)
+
+    async def _append_gap(self, direction: Direction, gap: Gap, timestamp: datetime) -> None:
+        envelope = MessageEnvelope.of_gap(
+            self.session_id,
+            gap,
+            direction=direction,
+            timestamp=timestamp,
+            delivery=self._delivery,
+        )
+        await self._manager.record(envelope)
 
 
 def _with_lease(fields: dict[str, object], lease: Lease) -> dict[str, object]:

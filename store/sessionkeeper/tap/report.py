@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..values.states import Direction
-from .journal import LineOutcome
+from .outcomes import LineOutcome
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -20,10 +20,12 @@ __all__ = ["Ending", "TapReport", "Traffic", "exit_status", "unrecorded"]
 
 _SIGNAL_STATUS = 128
 
+_RECORDED = (LineOutcome.RECORDED, LineOutcome.ODD, LineOutcome.OVERSIZED)
+_NO_MESSAGES = (LineOutcome.ODD, LineOutcome.NOT_JSON)
 _REASONS = {
+    LineOutcome.OVERSIZED: "too large, each is a gap in the record",
     LineOutcome.NOT_JSON: "not JSON",
     LineOutcome.REFUSED: "not a JSON-RPC message",
-    LineOutcome.OVERSIZED: "too long",
     LineOutcome.DROPPED: "recording was too slow",
     LineOutcome.FAILED: "recording failed",
 }
@@ -36,7 +38,7 @@ def exit_status(returncode: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """The forwarded bytes and the messages (lines of JSON) of one direction."""
+    """The forwarded bytes and the messages of one direction, batches counting as one."""
 
     bytes: int
     messages: int
@@ -46,8 +48,8 @@ class Traffic:
 class TapReport:
     """What passed through a tap, and what was recorded of it.
 
-    Each message counts in exactly one of `recorded`, `refused`, `oversized`, `dropped`, `failed`.
-    A line that was too long or dropped was not parsed, and counts as a message.
+    Each line counts in exactly one of `recorded`, `not_json`, `refused`, `dropped`, `failed`. One
+    that was too long or dropped was not parsed, and counts as a message of its direction.
     """
 
     pid: int
@@ -63,10 +65,18 @@ class TapReport:
     client_to_server: Traffic
     server_to_client: Traffic
     recorded: int
-    not_json: int
-    refused: int
+    """Lines that have a frame of their own."""
+    odd: int
+    """Of the recorded: those that are no JSON-RPC message, kept byte for byte."""
     oversized: int
+    """Of the recorded: those that were too large, of which a gap frame is kept."""
+    gaps: int
+    """Gap frames: of those too large, and one for each run of dropped lines."""
+    not_json: int
+    """Refused by a recorder that takes JSON only, as `refused` is what it takes for no message."""
+    refused: int
     dropped: int
+    """Lines that came too fast."""
     failed: int
 
     @property
@@ -81,14 +91,13 @@ class TapReport:
         ending: Ending,
         outcomes: Mapping[Direction, Counter[LineOutcome]],
         passed: Mapping[Direction, int],
+        gaps: int,
     ) -> TapReport:
         """Add up the outcomes of all lines."""
         sums = outcomes[Direction.CLIENT_TO_SERVER] + outcomes[Direction.SERVER_TO_CLIENT]
         traffic = {
-            side: Traffic(
-                passed[side], outcomes[side].total() - outcomes[side][LineOutcome.NOT_JSON]
-            )
-            for side in Direction
+            side: Traffic(passed[side], counts.total() - sum(counts[each] for each in _NO_MESSAGES))
+            for side, counts in outcomes.items()
         }
         return cls(
             pid=pid,
@@ -99,10 +108,12 @@ class TapReport:
             late=ending.late,
             client_to_server=traffic[Direction.CLIENT_TO_SERVER],
             server_to_client=traffic[Direction.SERVER_TO_CLIENT],
-            recorded=sums[LineOutcome.RECORDED],
+            recorded=sum(sums[each] for each in _RECORDED),
+            odd=sums[LineOutcome.ODD],
+            oversized=sums[LineOutcome.OVERSIZED],
+            gaps=gaps,
             not_json=sums[LineOutcome.NOT_JSON],
             refused=sums[LineOutcome.REFUSED],
-            oversized=sums[LineOutcome.OVERSIZED],
             dropped=sums[LineOutcome.DROPPED],
             failed=sums[LineOutcome.FAILED],
         )

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_LINE", "MAX_PENDING", "Tap"]
 
-MAX_LINE = MAX_MESSAGE_BYTES
+MAX_LINE = 64 * 1024 * 1024
+"""Bytes of a line; of a longer one a gap frame is recorded."""
 MAX_PENDING = 64 * 1024 * 1024
+"""Bytes that wait to be recorded, where no line is longer than half as much."""
 
 # In seconds. After the server's exit a child of it may keep its stdout open for the grace time.
 _GRACE = 1.0
@@ -46,7 +48,9 @@ class Tap:
 
     It takes over `client_in` and `client_out` and closes them (0, 1 and 2 are pointed at
     /dev/null). They may be the same socket. `on_trouble` is called with one line, without any
-    payload, about what could not be recorded. `patience`: how many seconds a recorder may make no
+    payload, about what could not be recorded. A line of more than `max_line` bytes is recorded as a
+    gap; `max_pending` bytes wait to be recorded at most, enough for two such lines unless it is
+    given, and what comes then is dropped. `patience`: how many seconds a recorder may make no
     progress after all traffic has ended. Use a tap on the thread of one loop.
     """
 
@@ -62,11 +66,13 @@ class Tap:
         cwd: str | os.PathLike[str] | None = None,
         stderr: int | None = None,
         max_line: int = MAX_LINE,
-        max_pending: int = MAX_PENDING,
+        max_pending: int | None = None,
         patience: float = _PATIENCE,
     ) -> None:
         if not command:
             raise ValueError("the command is empty")
+        if not 1 <= max_line <= MAX_MESSAGE_BYTES:
+            raise ValueError(f"max_line is 1 to {MAX_MESSAGE_BYTES} bytes")
         self._command = tuple(command)
         self._recorder = recorder
         self._client_in = client_in
@@ -76,7 +82,7 @@ class Tap:
         self._cwd = cwd
         self._stderr = stderr
         self._max_line = max_line
-        self._max_pending = max_pending
+        self._max_pending = max(MAX_PENDING, 2 * max_line) if max_pending is None else max_pending
         self._patience = patience
         self._begun = False
         self._server: Server | None = None
@@ -190,7 +196,8 @@ class Tap:
         if not self._end_task.done():
             self._end_task.cancel()
             self._complain("the end of the session was not recorded: it took too long")
-        return TapReport.of(server.pid, ending, self._journal.outcomes, self._pumps.passed)
+        outcomes, passed = self._journal.outcomes, self._pumps.passed
+        return TapReport.of(server.pid, ending, outcomes, passed, self._journal.gaps)
 
     def _ending(self, server: Server) -> Ending:
         return Ending(

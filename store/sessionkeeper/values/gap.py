@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Self
 
@@ -36,6 +36,10 @@ class Gap:
         first, last = message[:KEPT_BYTES], message[-KEPT_BYTES:]
         return cls(reason, len(message), digest=digest, first=first, last=last)
 
+    def without_ends(self) -> Self:
+        """Return it with less than 200 bytes."""
+        return replace(self, first=b"", last=b"")
+
     def __repr__(self) -> str:
         return f"<Gap of {self.lines} lines, {self.size} bytes>"
 
@@ -44,6 +48,7 @@ class Gap:
         known: dict[str, object] = {"lines": self.lines, "size": self.size}
         if self.digest is not None:
             known["sha256"] = self.digest
+        if self.first:
             known["first"] = b64encode(self.first).decode()
             known["last"] = b64encode(self.last).decode()
         return msgspec.json.encode(known)

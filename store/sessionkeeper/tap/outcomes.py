@@ -1,0 +1,21 @@
+"""What becomes of the lines of a tap."""
+
+from __future__ import annotations
+
+import enum
+
+__all__ = ["LineOutcome"]
+
+
+class LineOutcome(enum.StrEnum):
+    """What happened to a line."""
+
+    RECORDED = "recorded"
+    ODD = "odd"
+    """Recorded, too, but no JSON-RPC message."""
+    OVERSIZED = "oversized"
+    """Recorded as a gap."""
+    NOT_JSON = "not JSON"
+    REFUSED = "refused"
+    DROPPED = "dropped"
+    FAILED = "failed"
