@@ -211,7 +211,7 @@ class Crowd:
 
     def until(self, condition: Callable[[], object]) -> None:
         """Block this thread until something is so."""
-        give_up = time.monotonic() + 20
+        give_up = time.monotonic() + 300
         while not condition():
             assert time.monotonic() < give_up, "it never came to be"
             time.sleep(0.0005)

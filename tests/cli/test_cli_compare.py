@@ -200,11 +200,11 @@ def test_an_interrupt_is_one_line_and_exit_code_130(start: Any, tmp_path: Path) 
     """Ctrl-C in the middle of it: no traceback, nothing of what was under way."""
     (tmp_path / "begins.py").write_text(BEGINS)
     process = start("compare", "begins:Begins", "--seeds", "1000000")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not (tmp_path / "begun").exists():
         assert time.monotonic() < deadline
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert (out, err.decode().splitlines()) == (b"", ["sessionkeeper: interrupted"])

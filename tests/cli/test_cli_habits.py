@@ -87,7 +87,7 @@ def test_a_shell_gets_a_script_that_completes(shell: str, start: Any) -> None:
     process = start(
         "--show-completion", shell, variables={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     )
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (0, b"")
     assert b"_SESSIONKEEPER_COMPLETE" in out
 
@@ -110,7 +110,7 @@ def test_words_are_completed(words: str, expected: set[str], start: Any) -> None
             "COMP_CWORD": str(words.count(" ")),
         }
     )
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert expected <= set(out.decode().split())
 
@@ -120,6 +120,6 @@ def test_the_completion_of_bash_is_valid(start: Any) -> None:
     process = start(
         "--show-completion", "bash", variables={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     )
-    script, _ = process.communicate(timeout=30)
+    script, _ = process.communicate(timeout=300)
     read = subprocess.run(["bash", "-n"], input=script, capture_output=True, check=False)
     assert (read.returncode, read.stderr) == (0, b"")

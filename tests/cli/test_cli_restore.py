@@ -91,7 +91,7 @@ async def test_a_store_that_is_open_is_refused(tmp_path: Path, start: Start) -> 
     await fill(tmp_path)
     async with SQLiteSessionStore(tmp_path / "tape.db") as store:
         restore = start("restore", "copy.db", "sqlite:///tape.db", "--force")
-        _, error = await asyncio.to_thread(restore.communicate, timeout=60)
+        _, error = await asyncio.to_thread(restore.communicate, timeout=300)
         assert restore.returncode == 2
         assert error.decode().splitlines() == [
             "sessionkeeper: tape.db: somebody has the store open; close it everywhere first"
@@ -109,7 +109,7 @@ def test_a_restore_that_is_interrupted_leaves_the_store_as_it_was(
     while not any(each.suffix == ".new" for each in tmp_path.iterdir()):
         assert restore.poll() is None
     restore.send_signal(signal.SIGINT)
-    _, error = restore.communicate(timeout=60)
+    _, error = restore.communicate(timeout=300)
     assert restore.returncode == 130
     assert error.decode().splitlines() == ["sessionkeeper: interrupted"]
     assert {each.name for each in tmp_path.iterdir()} == before

@@ -144,7 +144,7 @@ class Bench:
         """Open every gate and close every actor that was opened."""
         self.runner.gate.set()
         self.runner.exit.set()
-        async with asyncio.timeout(10):  # after a failed test pytest-timeout no longer watches
+        async with asyncio.timeout(300):  # after a failed test pytest-timeout no longer watches
             for actor in self._actors:
                 await actor.aclose()
 
@@ -204,19 +204,19 @@ class Book(Transactions[State]):
 
     def open(self, post: Post, /) -> None:
         self.post = post
-        assert self.hold.wait(30)
+        assert self.hold.wait(1800)
         self._note("open")
 
     def begin(self, commands: Sequence[Command[State, Any]], /) -> None:
         self._note("begin")
-        assert self.hold.wait(30)
+        assert self.hold.wait(1800)
 
     def apply(self, command: Command[State, R], /) -> R:
         return command.apply(self.state)
 
     def commit(self) -> Callable[[], None] | None:
         self._note("commit")
-        assert self.hold_commit.wait(30)
+        assert self.hold_commit.wait(1800)
         self.kept = [*self.state]
         return lambda: self.calls.append("after")
 
@@ -233,7 +233,7 @@ class Book(Transactions[State]):
 
     def close(self) -> None:
         self._note("close")
-        assert self.hold_close.wait(30)
+        assert self.hold_close.wait(1800)
 
     def interrupt(self) -> None:
         self.interrupted.set()

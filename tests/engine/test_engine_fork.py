@@ -77,7 +77,7 @@ def test_a_forked_child_is_refused_and_the_parent_goes_on(pytestconfig: pytest.C
         env={"PYTHONPATH": str(Path(soleowner.__file__).parents[1])},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=600,
         check=False,
     )
 

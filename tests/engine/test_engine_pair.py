@@ -55,7 +55,7 @@ async def pair(bench: Bench) -> AsyncIterator[ActorPair[list[object]]]:
     await pair.open()
     yield pair
     bench.release()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(300):
         await pair.aclose()
     assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("owner")]
 
@@ -153,7 +153,7 @@ async def test_closing_in_time_gives_up_on_the_reader(bench: Bench) -> None:
     bench.runner.gate.clear()
     look = pair.ask(Look())
     await bench.runner.at_gate.wait()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(300):
         await pair.aclose(timeout=0.01)
     with pytest.raises(MailboxClosed):
         await look

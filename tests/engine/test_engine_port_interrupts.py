@@ -103,7 +103,7 @@ def test_ctrl_c_withdraws_the_command(
     serving.start()
 
     def run(work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, loop).result(300)
 
     async def begin() -> Bench:
         return bench_class()
@@ -120,7 +120,7 @@ def test_ctrl_c_withdraws_the_command(
     interrupting = crowd.begin(interrupt)
     with pytest.raises(KeyboardInterrupt):
         actor.port().ask(bench.note("never"))
-    interrupting.result(20)
+    interrupting.result(300)
     loop.call_soon_threadsafe(bench.release)
     run(bench.aclose())
     loop.call_soon_threadsafe(loop.stop)

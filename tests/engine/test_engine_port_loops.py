@@ -69,13 +69,13 @@ def test_a_loop_that_stops_ends_all_waiting(
     task = actor._task
     if close:
         loop.close()
-    errors = [each.exception(timeout=20) for each in asked]
+    errors = [each.exception(timeout=300) for each in asked]
     expected = MailboxClosed if where == "not crossed" else LoopStopped
     assert type(errors[0]) is expected
     assert [type(each) for each in errors[1:]] == [MailboxClosed] * (len(errors) - 1)
     if close:
         later = crowd.begin(lambda: port.ask(bench.note("later")))
-        assert type(later.exception(timeout=20)) is MailboxClosed
+        assert type(later.exception(timeout=300)) is MailboxClosed
         task._log_destroy_pending = False  # type: ignore[union-attr]  # left on purpose
         return
     assert task is not None
@@ -107,7 +107,7 @@ def test_the_end_of_asyncio_run_ends_all_waiting(
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(main())
-    assert {type(each.exception(timeout=20)) for each in asked} == {MailboxClosed}
+    assert {type(each.exception(timeout=300)) for each in asked} == {MailboxClosed}
 
 
 async def test_on_the_loops_own_thread_it_raises(bench: Bench) -> None:

@@ -31,7 +31,7 @@ def ended() -> bool:
     """Whether every runner's thread comes to its end now."""
     threads = owners()
     for thread in threads:
-        thread.join(30)
+        thread.join(300)
     return not any(thread.is_alive() for thread in threads)
 
 
@@ -43,7 +43,7 @@ async def test_closing_in_the_middle_of_a_batch_interrupts_it(desk: Desk, bench:
 
     def wait() -> object:
         loop.call_soon_threadsafe(begun.set)
-        assert desk.book.interrupted.wait(30)
+        assert desk.book.interrupted.wait(1800)
         bench.state.append("waited")
         return "waited"
 
@@ -104,7 +104,7 @@ async def test_a_deadline_of_closing_bounds_the_wait_for_the_thread(
     reply = desk.actor.ask(bench.note(0))
     while {"hold": "begin", "hold_commit": "commit"}[where] not in desk.book.calls:
         await asyncio.sleep(0)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(300):
         await desk.actor.aclose(timeout=0.01)
     assert (await outcomes([reply]))[0] in (MailboxClosed, LookupError)
     held.set()
@@ -121,7 +121,7 @@ async def test_a_deadline_reaches_a_closing_that_waits_already(
     patient = asyncio.create_task(desk.actor.aclose())
     while "close" not in desk.book.calls:
         await asyncio.sleep(0)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(300):
         await desk.actor.aclose(timeout=0.01)
         await patient
     desk.book.hold_close.set()
@@ -160,7 +160,7 @@ async def test_an_opening_that_is_cancelled_closes_what_it_opened(desk: Desk) ->
         await asyncio.sleep(0)
     opening.cancel()
     await asyncio.sleep(0)
-    assert desk.book.interrupted.wait(30)
+    assert desk.book.interrupted.wait(1800)
     desk.book.hold.set()
     with pytest.raises(asyncio.CancelledError):
         await opening

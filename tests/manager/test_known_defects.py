@@ -73,7 +73,7 @@ async def test_eviction_deadlock() -> None:
     hooks = SessionHooks(evicted=recreate, failed=lambda failure: evicted.append("failed"))
     async with SessionManager(small("evict-idle", 2), hooks=hooks) as manager:
         await asyncio.gather(*(manager.create_session(transport_type="stdio") for _ in range(8)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(300):
             await manager._services.dispatcher.flush()
         assert await manager.store.count_sessions() == 2
     assert len(evicted) == 15

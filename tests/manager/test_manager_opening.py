@@ -237,7 +237,7 @@ async def test_closing_while_it_opens_ends_the_opening(
             manager = SessionManager(ManagerConfig(backend=SQLiteBackend(path=path)))
         else:
             manager = SessionManager()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(300):
             opened, report = await _close_after(manager, turns)
         assert opened is manager or isinstance(opened, StoreClosed), (turns, opened)
         cut_short += opened is not manager
@@ -252,7 +252,7 @@ async def test_closing_while_it_opens_ends_the_opening(
         assert asyncio.all_tasks() == tasks
     assert cut_short
     for thread in set(threading.enumerate()) - threads:
-        thread.join(30)
+        thread.join(300)
         assert not thread.is_alive()
 
 
@@ -266,7 +266,7 @@ async def test_closing_ends_an_opening_that_hangs(wire: Wire) -> None:
 
     manager = SessionManager()
     manager._given = Hanging(wire.TenMethods())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         opened, report = await _close_after(manager, 3)
     assert isinstance(opened, StoreClosed)
     assert report == ShutdownReport(0, 0, 0, deadline_missed=False)
@@ -288,7 +288,7 @@ async def test_an_opening_that_ignores_cancellation_is_reported(wire: Wire) -> N
     opening = asyncio.create_task(manager.open())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         assert (await manager.aclose()).deadline_missed
     gate.set()
     with pytest.raises(StoreClosed):
@@ -337,5 +337,5 @@ async def test_a_store_that_is_closed_while_it_opens_stays_closed(
             await store.count_sessions()
     assert asyncio.all_tasks() == tasks
     for thread in set(threading.enumerate()) - threads:
-        thread.join(30)
+        thread.join(300)
         assert not thread.is_alive()

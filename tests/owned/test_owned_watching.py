@@ -172,7 +172,7 @@ async def test_a_watcher_gets_an_error_when_the_log_is_replaced() -> None:
         shared += [row.session for row in tables.rows()]
         before = deepcopy(tables, {id(each): each for each in shared})
         await store.add_frame(note("lost2"))
-        async with store.watch_frames("a") as watcher, asyncio.timeout(30):
+        async with store.watch_frames("a") as watcher, asyncio.timeout(300):
             assert [(await anext(watcher)).seq for _ in range(2)] == [1, 2]
             inner._tables = before
             for label in ("kept2", "kept3"):

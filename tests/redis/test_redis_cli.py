@@ -120,7 +120,7 @@ def test_what_other_processes_write_there_is_recorded_and_followed(stored: str) 
                 await store.modify_session("id-0", lambda it: it.model_copy(update=CLOSED))
 
         go(end())
-        followed, _ = tail.communicate(timeout=40)
+        followed, _ = tail.communicate(timeout=300)
     assert [line[:2] for line in followed.splitlines()] == [b"6 "]
     assert tail.returncode == 0
 

@@ -118,5 +118,5 @@ async def test_a_history_survives_a_resharding_and_the_death_of_a_primary(
     async with RedisSessionStore(url, prefix=prefix) as after:
         await add_up(after)
     for store in stores:
-        result = check(store.history(), SessionStoreModel(), timeout=30)
+        result = check(store.history(), SessionStoreModel(), timeout=600)
         assert result.verdict is Verdict.OK, result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def test_a_mistake_that_is_made_with_a_server_is_caught_by_its_name(
     wrong = design(name, used)
     assert wrong.flaw is not None
     workload = WORKLOADS[wrong.flaw.shown_in]
-    cell = stress_cell(wrong, workload, runs=200, loops=LOOPS, seconds=40)
+    cell = stress_cell(wrong, workload, runs=200, loops=LOOPS, seconds=math.inf)
     assert cell.verdict is CellVerdict.BROKEN
     assert cell.picture is not None
     assert cell.picture.anomaly == wrong.flaw.anomaly
@@ -81,7 +82,7 @@ def test_who_interrupts_a_comparison_leaves_no_key(used: RedisServer) -> None:
     with subprocess.Popen([*program, "--seeds", "100000"]) as running:
         until(lambda: used.say("KEYS", "{compare-*:s:a"), "a run has begun")
         running.send_signal(signal.SIGINT)
-        assert running.wait(40) == 130
+        assert running.wait(300) == 130
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_ctrl_c_ends_it_with_a_report() -> None:
         assert process.stderr is not None
         assert any(line.startswith("running") for line in process.stderr)
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=300)
     assert process.returncode == 130
     assert json.loads(said)["interrupted"]
 

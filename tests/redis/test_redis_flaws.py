@@ -173,7 +173,7 @@ async def found(
             break_(dice)
             await work(store, dice)
         model, history = SessionStoreModel(), store.history()
-        result = check(history, model, timeout=10)
+        result = check(history, model, timeout=600)
         assert result.verdict is not Verdict.UNKNOWN
         yield {each.kind for each in find_anomalies(result, model, history)}
 

@@ -13,7 +13,7 @@ from redis_operations import add_up, note, session
 from redis_server import RedisServer
 from sessionkeeper import OutcomeUnknown, RedisSessionStore, StoreClosed, StoreUnavailable
 
-ALL_ENDS = 40.0
+ALL_ENDS = 300.0
 
 
 @contextmanager
@@ -65,10 +65,10 @@ async def half_silent(
 
 
 async def test_sessions_of_other_nodes_go_on(cluster: Cluster, key_prefix: str) -> None:
-    """Hundreds of calls of theirs end before the patience of one for the silent node."""
+    """Hundreds of calls of theirs end while others wait for the silent node."""
     async with (
         asyncio.timeout(ALL_ENDS),
-        half_silent(cluster, key_prefix, 8.0) as (store, well, silent),
+        half_silent(cluster, key_prefix, 1000.0) as (store, well, silent),
     ):
         waiting = [asyncio.ensure_future(store.add_frame(note(0, each))) for each in silent]
         listing = asyncio.ensure_future(store.list_sessions())
@@ -78,9 +78,10 @@ async def test_sessions_of_other_nodes_go_on(cluster: Cluster, key_prefix: str) 
             await store.get_session(key)
         assert not any(each.done() for each in waiting)
         assert not listing.done()
-        told: list[Any] = await asyncio.gather(*waiting, listing, return_exceptions=True)
-        assert {type(each) for each in told} <= {OutcomeUnknown, StoreUnavailable}
-        assert isinstance(told[-1], StoreUnavailable)
+        for node in cluster.nodes:
+            node.thaw()
+        assert await asyncio.gather(*waiting) == [1] * len(silent)
+        assert {each.id for each in await listing} == {*well, *silent}
 
 
 async def test_what_is_said_of_the_silent_node_is_true_and_the_store_recovers(

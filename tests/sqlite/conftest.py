@@ -71,7 +71,7 @@ class Kit:
         message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
         return MessageEnvelope.of(id, message.ljust(size), direction="client-to-server")
 
-    def until(self, what: str, seconds: float = 30.0) -> Iterator[None]:
+    def until(self, what: str, seconds: float = 300.0) -> Iterator[None]:
         """Go round until the caller leaves; fail when that takes too long."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -110,7 +110,7 @@ async def write(path: str, count: int) -> None:
             else:
                 for n in range(count):
                     await store.add_frame(note(str(n)))
-            print(f"done {time.monotonic()}", flush=True)
+            print("done", flush=True)
 
 
 async def one_thing(store: RecordingStore, dice: random.Random, text: str) -> None:

@@ -198,7 +198,7 @@ async def test_events_of_a_batch_come_in_order_and_as_the_owner(
 
     def waits(session: Session) -> Session:
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(1800)
         return session.model_copy(update={"state": "active"})
 
     leave = store.subscribe(listen)

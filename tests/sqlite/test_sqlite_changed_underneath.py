@@ -157,7 +157,7 @@ async def test_while_somebody_watches_the_watcher_is_told(
         waiting = asyncio.ensure_future(anext(watcher))
         await asyncio.sleep(0)
         do(file)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(300):
             with pytest.raises(StoreUnavailable, match=said):
                 await waiting
 

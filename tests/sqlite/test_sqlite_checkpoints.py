@@ -39,7 +39,7 @@ class Checkpoints:
         self.within.set()
         try:
             found = work()
-            assert self.go_on.wait(60)
+            assert self.go_on.wait(1800)
             return found
         finally:
             with self._lock:
@@ -73,7 +73,7 @@ def checkpoints(monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkpoints]:
 
 async def held(checkpoints: Checkpoints) -> None:
     """Wait until a checkpoint is in its midst."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         while not checkpoints.within.is_set():
             await asyncio.sleep(0.001)
 

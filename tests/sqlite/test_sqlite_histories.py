@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 WORKERS = 3
 ROUNDS = 40
+TRIES = 20
 
 
 def counted(session: Session) -> Session:
@@ -77,7 +78,7 @@ async def test_eight_clients_of_one_store(file: Path, kit: Kit) -> None:
     """Batches of callers, some of them cancelled: linearizable by the model."""
     history = await eight_clients(file, kit)
     assert len(history.operations) > 250  # but for those cancelled before they began
-    assert check(history, SessionStoreModel(), timeout=20).verdict is Verdict.OK
+    assert check(history, SessionStoreModel(), timeout=600).verdict is Verdict.OK
 
 
 def keeps_its_moment(reader: SQLiteReader, commands: Sequence[Any]) -> None:
@@ -110,11 +111,13 @@ async def test_the_checker_finds_what_is_wrong_with(
     """The clients are the same: they would show a read that does not see what was answered."""
     for name, instead in WRONG[wrong].items():
         monkeypatch.setattr(SQLiteReader, name, instead)
-    for n in range(5):  # a history in which nobody happened to look at the wrong moment is legal
+    for n in range(
+        TRIES
+    ):  # a history in which nobody happened to look at the wrong moment is legal
         history = await eight_clients(file.with_name(f"{n}.db"), kit)
-        if check(history, SessionStoreModel(), timeout=20).verdict is Verdict.ILLEGAL:
+        if check(history, SessionStoreModel(), timeout=600).verdict is Verdict.ILLEGAL:
             return
-    pytest.fail("five histories, and none of them shows it")
+    pytest.fail("no history shows it")
 
 
 async def test_clients_of_three_processes_are_one_history(
@@ -122,22 +125,28 @@ async def test_clients_of_three_processes_are_one_history(
 ) -> None:
     """Each process notes the machine's clock at call and return: together they are linearizable."""
     files = [tmp_path / f"history-{n}" for n in range(WORKERS)]
-    processes = [neighbours.start("record", path, f"w{n}", ROUNDS) for n, path in enumerate(files)]
-    for process in processes:
-        neighbours.hear(process, "ready")
-    for process in processes:
-        neighbours.tell(process)
-    for process in processes:
-        neighbours.hear(process, "done")
-    operations = [
-        msgspec.structs.replace(each, client=100 * n + each.client)
-        for n, path in enumerate(files)
-        for each in read_history(path).operations
-    ]
-    operations.sort(key=lambda each: each.call)
-    assert len(operations) == WORKERS * 2 * ROUNDS
-    assert _turns(operations) > WORKERS, "the processes did not work side by side"
-    assert check(operations, SessionStoreModel(), timeout=20).verdict is Verdict.OK
+    for _ in range(TRIES):
+        processes = [
+            neighbours.start("record", path, f"w{n}", ROUNDS) for n, path in enumerate(files)
+        ]
+        for process in processes:
+            neighbours.hear(process, "ready")
+        for process in processes:
+            neighbours.tell(process)
+        for process in processes:
+            neighbours.hear(process, "done")
+        operations = [
+            msgspec.structs.replace(each, client=100 * n + each.client)
+            for n, path in enumerate(files)
+            for each in read_history(path).operations
+        ]
+        operations.sort(key=lambda each: each.call)
+        assert len(operations) == WORKERS * 2 * ROUNDS
+        assert check(operations, SessionStoreModel(), timeout=600).verdict is Verdict.OK
+        if _turns(operations) > WORKERS:
+            return
+        file.unlink()
+    pytest.fail("the processes never worked side by side")
 
 
 def _turns(operations: list[Operation]) -> int:

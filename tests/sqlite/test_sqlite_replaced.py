@@ -33,7 +33,7 @@ async def test_a_watcher_gets_an_error_when_the_log_is_replaced(more: int, tmp_p
         await asyncio.to_thread(copy, file, backup)
         await store.add_frame(note("lost2"))
         await store.add_frame(note("lost3"))
-        async with store.watch_frames("a") as watcher, asyncio.timeout(30):
+        async with store.watch_frames("a") as watcher, asyncio.timeout(300):
             assert [(await anext(watcher)).seq for _ in range(3)] == [1, 2, 3]
             await asyncio.to_thread(copy, backup, file)
             async with SQLiteSessionStore(file) as other:

@@ -228,7 +228,7 @@ async def test_evicting_beside_other_work_finishes(design: Design) -> None:
                     work += [store.delete_session(key), store.purge_sessions(ended_for=0, limit=1)]
                 await asyncio.gather(*work, return_exceptions=True)
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(300):
             await asyncio.gather(*(caller(n) for n in range(16)))
         now = await store.statistics()
         assert now.counters.evicted > 0

@@ -70,11 +70,11 @@ async def test_a_stalled_loop_delays_nothing(rig: Rig) -> None:
 
     def stall(_: bytes) -> None:
         stalled.set()
-        in_time.append(answered.wait(20))
+        in_time.append(answered.wait(300))
 
     def talk() -> bytes:
         os.write(rig.to_tap, rig.request(1))
-        stalled.wait(20)
+        stalled.wait(300)
         os.read(rig.from_tap, 65536)
         os.write(rig.to_tap, rig.request(2))
         answer = os.read(rig.from_tap, 65536)

@@ -25,7 +25,7 @@ class Service:
 
     def run(self, work: Coroutine[Any, Any, R]) -> R:
         """Do something on the loop."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(300)
 
     def stop(self) -> None:
         """Stop the loop under everybody's feet."""

@@ -174,7 +174,7 @@ def test_a_stopped_loop_ends_all_waiting(
     facade.create_session(new_session())
     service.stop()
     asked = [crowd.begin(lambda: facade.delete_session("a")) for _ in range(16)]
-    assert {type(each.exception(timeout=20)) for each in asked} == {StoreClosed}
+    assert {type(each.exception(timeout=300)) for each in asked} == {StoreClosed}
     commands = service.store.mailbox.commands
     service.loop.run_until_complete(asyncio.sleep(0.01))  # even if it goes on later
     assert service.store.mailbox.commands == commands
@@ -197,6 +197,6 @@ def test_stopping_the_loop_leaves_a_running_operation_unknown(
     facade = ThreadSafeSessionStore(store)
     asked = crowd.begin(facade.count_sessions)
     loop.run_until_complete(entered.wait())
-    assert type(asked.exception(timeout=20)) is OutcomeUnknown
+    assert type(asked.exception(timeout=300)) is OutcomeUnknown
     loop.run_until_complete(store.aclose(timeout=0))
     loop.close()

@@ -70,7 +70,7 @@ def test_a_process_ends_though_threads_wait(pytestconfig: pytest.Config, how: st
         env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
         capture_output=True,
         text=True,
-        timeout=40,
+        timeout=600,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

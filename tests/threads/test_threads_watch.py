@@ -166,7 +166,7 @@ def test_the_end_of_asyncio_run_ends_a_blocked_step(
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         asked = runner.run(main())
-    assert isinstance(asked.exception(timeout=20), StoreClosed)
+    assert isinstance(asked.exception(timeout=300), StoreClosed)
 
 
 def test_a_stopped_loop_ends_a_blocked_step(
@@ -177,4 +177,4 @@ def test_a_stopped_loop_ends_a_blocked_step(
     asked = crowd.begin(lambda: [*facade.watch_frames("a")])
     crowd.until(lambda: len(service.store._wakeups))
     service.stop()
-    assert isinstance(asked.exception(timeout=20), StoreClosed)
+    assert isinstance(asked.exception(timeout=300), StoreClosed)

@@ -58,7 +58,7 @@ def run_kit(tmp_path: Path) -> RunKit:
             | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "160"},
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=600,
             check=False,
         )
 

@@ -44,7 +44,7 @@ def noticed(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 1, done.stdout + done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import subprocess
 import sys
@@ -145,7 +146,7 @@ def test_a_wrong_store_is_found_out_at_whatever_moments(name: str) -> None:
 
 def test_a_store_that_answers_an_instant_too_early_is_found_out(own_files: str) -> None:
     """A window as short as one commit is wide enough."""
-    cell = kill_cell(find_design(f"{own_files}:Early"), kills=200, seconds=50.0)
+    cell = kill_cell(find_design(f"{own_files}:Early"), kills=200, seconds=math.inf)
     assert cell.picture is not None
     assert cell.picture.anomaly == AnomalyKind.LOST_WRITE
 
@@ -228,7 +229,7 @@ def test_no_process_outlives_the_one_that_kills(
 
 def wait_until(is_so: Callable[[], bool]) -> None:
     """Look again and again, for as long as a busy machine may need."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -57,7 +57,7 @@ def test_the_fixture_works_in_anybodys_pytest(tmp_path: Path) -> None:
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr

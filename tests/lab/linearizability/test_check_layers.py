@@ -223,5 +223,5 @@ def test_the_first_illegal_partition_wins(lab: Any) -> None:
     hard_part.append(lab.op("get", ("hard", None), "none", at=(2000, 2001)))
     easy = [lab.op("get", ("easy", None), "none", at=(0, 1))]
     Random(1).shuffle(hard_part)
-    result = check([*hard_part, *easy], KeyValue(), timeout=50, explain_illegal=False)
+    result = check([*hard_part, *easy], KeyValue(), timeout=600, explain_illegal=False)
     assert result.verdict is Verdict.ILLEGAL

@@ -14,7 +14,9 @@ def test_every_verdict_is_the_known_one(shared_histories: Path) -> None:
     wrong: list[str] = []
     for entry in known:
         history = read_history(shared_histories / entry["file"])
-        result = check(history, find_model(history.header.model), timeout=20, explain_illegal=False)
+        result = check(
+            history, find_model(history.header.model), timeout=600, explain_illegal=False
+        )
         expected = Verdict.OK if entry["linearizable"] else Verdict.ILLEGAL
         if result.verdict is not expected:
             wrong.append(entry["file"])

@@ -126,7 +126,7 @@ async def test_a_right_store_is_linearizable(name: str) -> None:
         history = await run(RecordingStore(STORES[name]()), seed)
         for operation in history.operations:
             SessionStoreModel().check_shape(operation)
-        result = check(history, SessionStoreModel(), timeout=20)
+        result = check(history, SessionStoreModel(), timeout=600)
         assert result.verdict is Verdict.OK, (seed, result)
         unknown = [each for each in history.operations if each.outcome is Outcome.UNKNOWN]
         refused = [each for each in history.operations if each.outcome is Outcome.FAILED]
@@ -204,7 +204,7 @@ async def test_a_history_with_a_lie_is_found_illegal() -> None:
     kinds: set[str] = set()
     for kind, lie in lies(history.operations):
         kinds.add(kind)
-        result = check(lie, SessionStoreModel(), timeout=20, explain_illegal=False)
+        result = check(lie, SessionStoreModel(), timeout=600, explain_illegal=False)
         assert result.verdict is Verdict.ILLEGAL, kind
     assert len(kinds) == 9
 
@@ -218,7 +218,7 @@ async def test_two_answers_swapped_are_found() -> None:
         first, second = operations[one], operations[other]
         swapped[one] = msgspec.structs.replace(first, result=second.result)
         swapped[other] = msgspec.structs.replace(second, result=first.result)
-        result = check(swapped, SessionStoreModel(), timeout=20, explain_illegal=False)
+        result = check(swapped, SessionStoreModel(), timeout=600, explain_illegal=False)
         assert result.verdict is Verdict.ILLEGAL
 
 
@@ -228,7 +228,7 @@ async def test_a_dropped_write_is_found() -> None:
     for index, each in enumerate(operations):
         if each.name in ("add_frame", "modify_session", "create_session"):
             left = [*operations[:index], *operations[index + 1 :]]
-            result = check(left, SessionStoreModel(), timeout=20, explain_illegal=False)
+            result = check(left, SessionStoreModel(), timeout=600, explain_illegal=False)
             assert result.verdict is Verdict.ILLEGAL
 
 

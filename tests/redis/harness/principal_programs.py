@@ -212,7 +212,7 @@ async def _taken(world: World) -> set[str]:
 async def _told(step: Step, world: World, beside: Beside) -> object:
     """What alice is told, as plain values."""
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(300):
             return _plain(world.keep(await step(world)), beside)
     except Exception as error:
         return _plain_error(error, beside)

@@ -35,7 +35,7 @@ _DEFAULTS = {
 
 
 def until(
-    condition: Callable[[], object], what: str, seconds: float = 20.0, pause: float = 0.002
+    condition: Callable[[], object], what: str, seconds: float = 300.0, pause: float = 0.002
 ) -> None:
     """Block this thread until something is so; AssertionError when that takes too long."""
     give_up = time.monotonic() + seconds
@@ -180,7 +180,7 @@ class RedisServer:
         """A plain synchronous client that tries nothing twice, here or at another URL."""
         if url is None:
             url = self.url if self.administrator is None else self.url_of(*self.administrator)
-        options = {"decode_responses": True, "socket_timeout": 20, **options}
+        options = {"decode_responses": True, "socket_timeout": 300, **options}
         client = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
         try:
             yield client
