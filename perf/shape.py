@@ -2,7 +2,8 @@
 
 A room is a module or package directly in `sessionkeeper`, an arrow an import between two of them,
 and the floors are the rooms of the longest chain of imports. The way of a frame is the folders in
-which functions are called for one recorded message, in memory, in the order of calling.
+which functions are called for one recorded message, in the order of calling: in memory, then on a
+Redis server of this run's own.
 
     python perf/shape.py
 """
@@ -17,7 +18,8 @@ from pathlib import Path
 from types import FrameType
 
 import grimp
-from sessionkeeper import MessageEnvelope, SessionManager
+from own_server import own_server
+from sessionkeeper import MessageEnvelope, SessionManager, StorageFactory
 
 PACKAGES = ("sessionkeeper", "soleowner")
 
@@ -44,8 +46,8 @@ def count_floors(arrows: set[tuple[str, str]]) -> int:
     return max(height(room) for room, _ in arrows)
 
 
-async def follow_frame() -> list[str]:
-    """Record one message in memory; return the folders of the functions called, in order."""
+async def follow_frame(url: str) -> list[str]:
+    """Record one message in a store; return the folders of the functions called, in order."""
     calls: list[str] = []
 
     def profile(frame: FrameType, event: str, _: object) -> None:
@@ -54,7 +56,10 @@ async def follow_frame() -> list[str]:
             if package in parts:
                 calls.append("/".join(parts[parts.index(package) : -1]))
 
-    async with SessionManager() as manager:
+    async with (
+        await StorageFactory.create(url) as store,
+        SessionManager.with_store(store) as manager,
+    ):
         session = await manager.create_session(transport_type="stdio")
         message = {"jsonrpc": "2.0", "method": "notifications/progress"}
         envelope = MessageEnvelope.of(session.id, message, direction="client-to-server")
@@ -71,8 +76,16 @@ def main() -> None:
     arrows = find_arrows()
     rooms = {room for arrow in arrows for room in arrow}
     print(f"{len(rooms)} rooms, {count_floors(arrows)} floors, {len(arrows)} arrows")
-    way = asyncio.run(follow_frame())
-    print(f"a frame passes {len(set(way))} folders, with {len(way) - 1} moves between them:")
+    show_way("in memory", "memory://")
+    with own_server("redis") as server:
+        show_way("on Redis", server.url)
+
+
+def show_way(where: str, url: str) -> None:
+    """Print the way of a frame in a store."""
+    way = asyncio.run(follow_frame(url))
+    moves = len(way) - 1
+    print(f"{where}, a frame passes {len(set(way))} folders, with {moves} moves between them:")
     print(" > ".join(way))
 
 
