@@ -163,11 +163,11 @@ class ServerLane:
         async def ask() -> None:
             while waiting:
                 operation = waiting.pop()
-                operation.resolved = await self._outcome_of(control, operation)
+                operation.resolved = await self._read_outcome(control, operation)
 
         await asyncio.gather(*(ask() for _ in range(8)))
 
-    async def _outcome_of(self, control: RedisSessionStore, operation: Operation) -> bool | None:
+    async def _read_outcome(self, control: RedisSessionStore, operation: Operation) -> bool | None:
         for _ in range(5):
             try:
                 found = await control.resolve(operation.operation_id)

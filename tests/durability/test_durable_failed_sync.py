@@ -132,10 +132,10 @@ def test_the_harness_finds_an_unknown_outcome_that_is_called_refused(
     power: Power, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A commit whose sync failed may be found in the log."""
-    judge = faults.fault_of
+    judge = faults.judge_error
 
     def too_sure(error: Exception, *, committing: bool, writing: bool) -> Any:
         return judge(error, committing=False, writing=writing)
 
-    monkeypatch.setattr(writer, "fault_of", too_sure)
+    monkeypatch.setattr(writer, "judge_error", too_sure)
     assert any("refused" in each for each in untrue(power, monkeypatch, tmp_path, set()))

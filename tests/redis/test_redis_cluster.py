@@ -15,7 +15,7 @@ from redis_nodes import read_nodes
 
 
 @asynccontextmanager
-async def client_of(cluster: Cluster) -> AsyncIterator[Any]:
+async def make_client(cluster: Cluster) -> AsyncIterator[Any]:
     """redis-py's own client of clusters."""
     client: Any = RedisCluster.from_url(cluster.url, decode_responses=True)
     try:
@@ -50,7 +50,7 @@ async def test_every_slot_has_a_primary_and_a_replica(cluster: Cluster, key_pref
     assert {cluster.replica_of(node) for node in primaries} | set(primaries) == set(cluster.nodes)
     view = cluster.view(cluster.nodes[0])
     assert sorted(slot for node in view for part in node.slots for slot in part) == [*range(SLOTS)]
-    async with client_of(cluster) as client:
+    async with make_client(cluster) as client:
         for slot in (0, SLOTS // 2, SLOTS - 1):
             key = f"{key_prefix}{{{cluster.tag_in(slot)}}}"
             assert cluster.slot_of(key) == slot
@@ -107,7 +107,7 @@ async def test_a_client_counts_on_while_its_slot_moves(cluster: Cluster, key_pre
     home = cluster.primary_of(slot)
     away = next(node for node in cluster.primaries() if node is not home)
     counted = 0
-    async with client_of(cluster) as client:
+    async with make_client(cluster) as client:
         for target in (away, home):
             move = cluster.move(slot, target)
             for step in (move.begin, move.keys, move.finish, cluster.until_agreed):
@@ -138,7 +138,7 @@ async def test_a_replica_takes_over_from_a_killed_primary(
         slot = 16_000
         key = f"{key_prefix}{{{cluster.tag_in(slot)}}}"
         primary = cluster.primary_of(slot)
-        async with client_of(cluster) as client:
+        async with make_client(cluster) as client:
             with primary.client() as same:
                 same.set(key, "kept")
                 assert same.wait(1, 20_000) == 1

@@ -97,7 +97,7 @@ async def test_a_history_survives_a_resharding_and_the_death_of_a_primary(
     # Each bucket has an order, and revisions, of its own.
     ids = [f"s{n}" for n in range(SESSIONS)]
     stores = {
-        recording(inner): [each for each in ids if keys.bucket_of(each) is bucket]
+        recording(inner): [each for each in ids if keys.find_bucket(each) is bucket]
         for bucket in keys.buckets
     }
     assert all(stores.values())

@@ -33,9 +33,9 @@ def partial_outage(cluster: Cluster) -> Iterator[None]:
                 node.configure(option, value)
 
 
-def node_of(cluster: Cluster, store: RedisSessionStore, key: str) -> RedisServer:
+def find_node(cluster: Cluster, store: RedisSessionStore, key: str) -> RedisServer:
     """The primary that has a session."""
-    tag = store._runner.resources.plan_context.keys.bucket_of(key).tag
+    tag = store._runner.resources.plan_context.keys.find_bucket(key).tag
     return cluster.primary_of(cluster.slot_of(tag))
 
 
@@ -53,8 +53,8 @@ async def half_silent(
             names = [f"s{n}" for n in range(12)]
             for name in names:
                 await store.create_session(session(name))
-            victim = node_of(cluster, store, names[0])
-            silent = [each for each in names if node_of(cluster, store, each) is victim]
+            victim = find_node(cluster, store, names[0])
+            silent = [each for each in names if find_node(cluster, store, each) is victim]
             well = [each for each in names if each not in silent]
             assert well
             victim.freeze()
@@ -176,8 +176,8 @@ async def test_a_bug_in_one_node_queue_ends_the_store_for_all(
         async def broken(_: object) -> None:
             raise RuntimeError("broken on purpose")
 
-        bucket = store._runner.resources.plan_context.keys.bucket_of("a").number
-        queues._queue_of(bucket).executor.run = broken  # type: ignore[method-assign]  # the fault
+        bucket = store._runner.resources.plan_context.keys.find_bucket("a").number
+        queues._choose_queue(bucket).executor.run = broken  # type: ignore[method-assign]  # the fault
         told = await asyncio.gather(
             store.add_frame(note(1, "a")), store.list_sessions(), return_exceptions=True
         )

@@ -13,7 +13,7 @@ from sessionkeeper.backends.redis.client.server_info import ServerInfo
 from sessionkeeper.backends.redis.client.single_server import SingleServer
 
 
-async def facts_of(url: str, *, allow_eviction: bool = False) -> ServerInfo:
+async def read_facts(url: str, *, allow_eviction: bool = False) -> ServerInfo:
     servers = SingleServer(RedisAddress.of(url), allow_eviction=allow_eviction)
     try:
         return await servers.open()
@@ -23,20 +23,20 @@ async def facts_of(url: str, *, allow_eviction: bool = False) -> ServerInfo:
 
 async def refusal_of(url: str) -> str:
     with pytest.raises(StoreUnavailable) as refused:
-        await facts_of(url)
+        await read_facts(url)
     return refused.value.reason
 
 
 async def test_the_product_and_what_a_restart_brings_back_are_read(fleet: Fleet) -> None:
     """As the server's settings say, in plain words."""
     server = fleet.start()
-    server_info = await facts_of(server.url)
+    server_info = await read_facts(server.url)
     assert server_info.product == fleet.engine.name
     assert int(server_info.version.split(".")[0]) >= 7
     assert server_info.durability == "nothing"
     assert "appendonly" in server_info.warnings[0]
     server.configure("save", "60 1")
-    assert (await facts_of(server.url)).durability == "the last snapshot"
+    assert (await read_facts(server.url)).durability == "the last snapshot"
     server.configure("appendonly", "yes")
     words = {
         "no": "all but what the system had not written yet (appendfsync no)",
@@ -45,7 +45,7 @@ async def test_the_product_and_what_a_restart_brings_back_are_read(fleet: Fleet)
     }
     for plan_context, durability in words.items():
         server.configure("appendfsync", plan_context)
-        server_info = await facts_of(server.url)
+        server_info = await read_facts(server.url)
         assert (server_info.durability, server_info.warnings) == (durability, ())
 
 
@@ -56,14 +56,14 @@ async def test_a_policy_that_may_drop_sessions_is_refused_by_name_unless_it_is_a
     server = fleet.start(maxmemory="100mb")
     for policy in ("noeviction", "volatile-lru", "volatile-ttl"):
         server.configure("maxmemory-policy", policy)
-        assert (await facts_of(server.url)).eviction == policy
+        assert (await read_facts(server.url)).eviction == policy
     for policy in ("allkeys-lru", "allkeys-lfu", "allkeys-random"):
         server.configure("maxmemory-policy", policy)
         assert f"maxmemory-policy {policy}" in await refusal_of(server.url)
-        allowed = await facts_of(server.url, allow_eviction=True)
+        allowed = await read_facts(server.url, allow_eviction=True)
         assert any(policy in warning for warning in allowed.warnings)
     server.configure("maxmemory", 0)
-    assert (await facts_of(server.url)).maxmemory == 0
+    assert (await read_facts(server.url)).maxmemory == 0
 
 
 async def test_a_replica_is_refused_and_a_primary_counts_its_replicas(fleet: Fleet) -> None:
@@ -71,7 +71,7 @@ async def test_a_replica_is_refused_and_a_primary_counts_its_replicas(fleet: Fle
     primary = fleet.start()
     replica = fleet.start_replica(primary)
     assert "replica" in await refusal_of(replica.url)
-    assert (await facts_of(primary.url)).replicas == 1
+    assert (await read_facts(primary.url)).replicas == 1
 
 
 async def test_a_node_of_a_cluster_is_not_taken_for_one_server(fleet: Fleet) -> None:
@@ -88,10 +88,10 @@ async def test_what_the_user_may_not_ask_is_unknown_and_no_error(fleet: Fleet) -
     """CONFIG is often forbidden; INFO is needed."""
     server = fleet.start(appendonly="yes")
     url = server.add_user("some", "pass", "~*", "+@all", "-config")
-    server_info = await facts_of(url)
+    server_info = await read_facts(url)
     assert server_info.durability == "the append-only file (appendfsync unknown)"
     server.configure("appendonly", "no")
-    assert (await facts_of(url)).durability == "unknown"
+    assert (await read_facts(url)).durability == "unknown"
     url = server.add_user("less", "pass", "~*", "+@all", "-info")
     assert "INFO" in await refusal_of(url)
 

@@ -11,12 +11,12 @@ from ..values.session import Session
 from ..values.states import TransportType
 from ..values.version import VersionState
 
-__all__ = ["fields_of", "held_of", "read_fields", "to_json"]
+__all__ = ["dump_fields", "dump_metadata", "read_fields", "to_json"]
 
 _BLANK: dict[str, Any] = dict.fromkeys(Session.model_fields)
 
 
-def fields_of(session: Session) -> dict[str, Any]:
+def dump_fields(session: Session) -> dict[str, Any]:
     """Return the small fields that are set, but for id, state and principal."""
     fields: dict[str, Any] = {"transport_type": session.transport_type}
     for name in ("failure", "upstream_session_id"):
@@ -31,7 +31,7 @@ def fields_of(session: Session) -> dict[str, Any]:
     return fields
 
 
-def held_of(session: Session) -> dict[str, Any]:
+def dump_metadata(session: Session) -> dict[str, Any]:
     """Return what the limit on metadata counts, where there is any."""
     held: dict[str, Any] = {}
     for name in ("client_info", "server_info"):

@@ -27,7 +27,7 @@ from ..values.states import Direction, SessionState
 __all__ = [
     "Offer",
     "Result",
-    "all_of",
+    "combine_changes",
     "ending",
     "implied_change",
     "read_offer",
@@ -131,7 +131,7 @@ def _text(envelope: MessageEnvelope, part: msgspec.Raw | msgspec.UnsetType) -> b
     return bytes(part) if isinstance(part, msgspec.Raw) else b""
 
 
-def all_of(changes: Sequence[Change]) -> Change | None:
+def combine_changes(changes: Sequence[Change]) -> Change | None:
     """Return the change that makes several, one after the other; None for none."""
     if len(changes) <= 1:
         return changes[0] if changes else None

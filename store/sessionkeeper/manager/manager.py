@@ -13,7 +13,7 @@ from ..values.message import MessageEnvelope
 from ..values.session import Session
 from ..values.states import Direction
 from .exchanges import is_part, is_request, request_answered
-from .lifecycle import Offer, Result, all_of, implied_change, read_offer, read_result
+from .lifecycle import Offer, Result, combine_changes, implied_change, read_offer, read_result
 from .managed_store import ManagedStore
 from .operations import SessionOperations
 from .pending import PendingRequest
@@ -224,4 +224,4 @@ def _implied_by_all(
         change = implied_change(envelope, head, offer=offer, result=result, answered=of or ())
         if change is not None:
             changes.append(change)
-    return all_of(changes)
+    return combine_changes(changes)

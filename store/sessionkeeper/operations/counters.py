@@ -89,7 +89,7 @@ class StoreCounters:
         """How many frames there are."""
         return self._added - self._removed - self._dropped
 
-    def sessions_of(self, principal: str) -> int:
+    def count_own_sessions(self, principal: str) -> int:
         """How many sessions belong to a principal."""
         return self._principals.get(principal, 0)
 

@@ -65,4 +65,4 @@ class CountOwnSessions(StoreCommand[int], frozen=True, gc=False):
         return ()
 
     def apply(self, tables: Tables, /) -> int:
-        return tables.counters.sessions_of(self.principal)
+        return tables.counters.count_own_sessions(self.principal)

@@ -28,7 +28,7 @@ class LineCapture:
             if lines := self._splitter.feed(chunk):
                 self._journal.offer(self._direction, lines)
         except Exception as error:
-            self._complain_of(error)
+            self._complain(error)
 
     def finish(self) -> None:
         """Queue what follows the last newline. Never raises."""
@@ -36,8 +36,8 @@ class LineCapture:
             last = self._splitter.finish()
             self._journal.offer(self._direction, [] if last is None else [last], ended=False)
         except Exception as error:
-            self._complain_of(error)
+            self._complain(error)
 
-    def _complain_of(self, error: Exception) -> None:
+    def _complain(self, error: Exception) -> None:
         with suppress(RuntimeError):  # the loop is closed
             self._journal.complain(f"recording failed: {type(error).__name__}")

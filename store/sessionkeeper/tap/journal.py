@@ -231,14 +231,14 @@ class Journal:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            self._complain_of(asyncio.CancelledError())  # raised by the recorder itself
+            self._complain(asyncio.CancelledError())  # raised by the recorder itself
             return LineOutcome.FAILED
         except Exception as error:
-            self._complain_of(error)
+            self._complain(error)
             return LineOutcome.FAILED
         return _OUTCOMES.get(kind, LineOutcome.RECORDED)
 
-    def _complain_of(self, error: BaseException) -> None:
+    def _complain(self, error: BaseException) -> None:
         kind = type(error).__name__
         if kind in self._reported:
             return

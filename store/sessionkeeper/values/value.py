@@ -99,14 +99,14 @@ def _checked(kind: type[Value], changes: dict[Any, Any]) -> dict[str, Any] | Non
         for name, field in changes.items():
             if type(name) is not str:  # it may take itself for another one
                 return None
-            checked[name] = _check_of(kind, name)(field)
+            checked[name] = _make_validator(kind, name)(field)
     except (KeyError, ValidationError):
         return None
     return checked
 
 
 @cache
-def _check_of(kind: type[Value], name: str) -> Callable[[object], object]:
+def _make_validator(kind: type[Value], name: str) -> Callable[[object], object]:
     field = kind.model_fields[name]
     # `None` says nothing; it is there for a field without metadata, which `Annotated` refuses.
     annotated = cast("Any", Annotated)[field.annotation, None, *field.metadata]

@@ -55,8 +55,10 @@ def rename_contradiction(  # noqa: PLR0911 - a table of cases
         return AnomalyKind.TORN_BATCH
     if kind is AnomalyKind.DUPLICATE and last.name in _CREATES:
         # A revision given again after a deletion is harmless until somebody writes with it.
-        ids = {_session_of(each) for each in contradiction.operations}
-        if any(_is_of_a_former_life(each) for each in operations if _session_of(each) in ids):
+        ids = {_read_session_id(each) for each in contradiction.operations}
+        if any(
+            _is_of_an_earlier_session(each) for each in operations if _read_session_id(each) in ids
+        ):
             return AnomalyKind.STALE_WRITE
     return kind
 
@@ -68,14 +70,14 @@ def _is_there_twice(found: Operation, operations: Sequence[Operation]) -> bool:
         count > sent[frame] > 0
         for look in operations
         if look.name in _LOOKS_AT_FRAMES and look.outcome is Outcome.OK
-        for frame, count in Counter(_frames_of(look)).items()
-        if frame[0] == _log_of(found)
+        for frame, count in Counter(_read_frames(look)).items()
+        if frame[0] == _identify_log(found)
     )
 
 
-def _log_of(operation: Operation) -> Plain:
+def _identify_log(operation: Operation) -> Plain:
     frames = _offered(operation)
-    return frames[0][0] if frames else _session_of(operation)
+    return frames[0][0] if frames else _read_session_id(operation)
 
 
 def _is_too_high(count: Operation, operations: Sequence[Operation]) -> bool:
@@ -97,7 +99,7 @@ def _is_apart(batch: Operation, operations: Sequence[Operation]) -> bool:
         return False
     for look in operations:
         if look.name == "get_frames" and look.outcome is Outcome.OK:
-            shown = _frames_of(look)
+            shown = _read_frames(look)
             places = [place for place, frame in enumerate(shown) if frame in frames]
             if places and places != list(range(places[0], places[0] + len(frames))):
                 return True
@@ -112,7 +114,7 @@ def _of_what_was_refused(
     for look in looks if refused else ():
         if look.name not in _LOOKS_AT_FRAMES or look.outcome is not Outcome.OK:
             continue
-        shown = set(_frames_of(look))
+        shown = set(_read_frames(look))
         for other in refused:
             if shown.isdisjoint(_offered(other)):
                 continue
@@ -140,14 +142,14 @@ def name_by_content(  # noqa: PLR0911 - a table of cases
         return _of_numbers(operation, example)
     if name in _OF_A_SESSION and _is_gone(operation, example):
         return AnomalyKind.RESURRECTION
-    if _is_of_a_former_life(operation):
+    if _is_of_an_earlier_session(operation):
         return AnomalyKind.STALE_WRITE
     if name in _COUNTS:
         return AnomalyKind.DRIFT
     if name in _LOOKS_AT_FRAMES:
         argument = operation.argument
         session_id = argument if name == "get_frames" else cast("tuple[str]", argument)[0]
-        frames = _frames_of(operation)
+        frames = _read_frames(operation)
         if any(frame[0] != session_id for frame in frames):
             return AnomalyKind.CROSS_SESSION_REPLAY
         if frames and _is_inside_a_batch(frames[-1], operations or _known(example)):
@@ -203,7 +205,7 @@ def _of_numbers(operation: Operation, example: Counterexample) -> AnomalyKind | 
     first = operation.result
     last = 0
     for other in example.order:
-        if other.outcome is Outcome.OK and _session_of(other) == _session_of(operation):
+        if other.outcome is Outcome.OK and _read_session_id(other) == _read_session_id(operation):
             if other.name == "add_frame":
                 last = max(last, cast("int", other.result))
             elif other.name == "add_frames":
@@ -216,7 +218,7 @@ def _of_numbers(operation: Operation, example: Counterexample) -> AnomalyKind | 
     return AnomalyKind.DUPLICATE if number <= last else AnomalyKind.GAP
 
 
-def _is_of_a_former_life(operation: Operation) -> bool:
+def _is_of_an_earlier_session(operation: Operation) -> bool:
     """Whether a write was accepted whose snapshot is of another session than the one it changed:
     the store alone says when a session was created.
     """
@@ -231,7 +233,9 @@ def _is_gone(operation: Operation, example: Counterexample, *, at_first: bool = 
     """Whether the session was deleted last, of all that the order does to its life."""
     gone = at_first
     for other in example.order:
-        if other.outcome is Outcome.FAILED or _session_of(other) != _session_of(operation):
+        if other.outcome is Outcome.FAILED or _read_session_id(other) != _read_session_id(
+            operation
+        ):
             continue
         if other.name == "delete_session":
             gone = True
@@ -248,7 +252,7 @@ def _known(example: Counterexample) -> Sequence[Operation]:
     return (*example.order, *(each.operation for each in example.blocked), *example.shrunk)
 
 
-def _frames_of(look: Operation) -> list[FrameData]:
+def _read_frames(look: Operation) -> list[FrameData]:
     shown = cast("tuple[tuple[Plain, ...], ...]", look.result)
     numbered = look.name == "read_frames"
     return [exact(each[1] if numbered else each) for each in shown]
@@ -264,6 +268,6 @@ def _offered(operation: Operation) -> tuple[FrameData, ...]:
     return ()
 
 
-def _session_of(operation: Operation) -> Plain:
+def _read_session_id(operation: Operation) -> Plain:
     argument = operation.argument
     return argument[0] if isinstance(argument, tuple) and argument else argument

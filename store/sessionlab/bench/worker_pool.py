@@ -88,7 +88,7 @@ class WorkerPool:
 
     def wait_until_started(self) -> None:
         """Wait until all processes have started. Raises `MeasurementFailed`."""
-        self._reports_of(range(len(self)), DoneReport)
+        self._collect_reports(range(len(self)), DoneReport)
 
     def close(self) -> None:
         """End the processes: idle ones by closing their input, the others by a kill."""
@@ -120,9 +120,9 @@ class WorkerPool:
             self._send(number, run_command)
         tidies = any(isinstance(run_command, Close | Grow) for _, run_command in commands)
         members = [number for number, _ in commands]
-        return self._reports_of(members, kind, tell, _TIDYING if tidies else _PATIENCE)
+        return self._collect_reports(members, kind, tell, _TIDYING if tidies else _PATIENCE)
 
-    def _reports_of(
+    def _collect_reports(
         self,
         members: Sequence[int],
         kind: type[R],

@@ -7,7 +7,7 @@ from typing import TypeGuard, cast
 from .. import Operation, Outcome, Plain
 from ..sessions.layout import FrameData, SessionData
 
-__all__ = ["argument_of", "result_of"]
+__all__ = ["describe_argument", "describe_result"]
 
 _ID = 8
 _TEXT = 24
@@ -15,7 +15,7 @@ _TAIL = 16
 _MANY = 4
 
 
-def argument_of(operation: Operation, /) -> str:
+def describe_argument(operation: Operation, /) -> str:
     """Format the arguments of a call."""
     argument = operation.argument
     if operation.name == "modify_session":
@@ -30,7 +30,7 @@ def argument_of(operation: Operation, /) -> str:
     return "" if argument is None else _shown(argument)
 
 
-def result_of(operation: Operation, /) -> str:
+def describe_result(operation: Operation, /) -> str:
     """Format the reply, or the name of the refusal."""
     result = operation.result
     if operation.outcome is Outcome.UNKNOWN:

@@ -62,7 +62,7 @@ def explore_cell(
         return Cell(workload.name, CellVerdict.HOLDS, done.runs, EXPLORED, None)
     if _needs_real_loop(failure.error, threads):
         return stress_cell(design, workload, runs=seeds, loops=loops)
-    verdict = _verdict_of(failure.error)
+    verdict = _judge_error(failure.error)
     picture = None
     if verdict is CellVerdict.BROKEN:
         picture = _replayed(
@@ -116,7 +116,7 @@ def stress_cell(
                     timeout=_STRESS_TIMEOUT,
                 )
             except Exception as error:
-                verdict = _verdict_of(error)
+                verdict = _judge_error(error)
                 picture = _draw(design_run, error) if verdict is CellVerdict.BROKEN else None
                 return Cell(workload.name, verdict, histories + 1, STRESS, picture)
             if perf_counter() - begun > seconds:
@@ -149,7 +149,7 @@ def replay_cell(design: str, workload: str, token: str) -> Cell:
     except Exception as error:
         if design_run.recording is None:  # the token is wrong, not the store
             raise
-        verdict = _verdict_of(error)
+        verdict = _judge_error(error)
         picture = _draw(design_run, error, token=token) if verdict is CellVerdict.BROKEN else None
         return Cell(workload, verdict, 1, EXPLORED, picture)
     return Cell(workload, CellVerdict.HOLDS, 1, EXPLORED, None)
@@ -208,7 +208,7 @@ def _draw(
     )
 
 
-def _verdict_of(error: BaseException) -> CellVerdict:
+def _judge_error(error: BaseException) -> CellVerdict:
     if isinstance(error, NotImplementedError):
         return CellVerdict.NOT_OFFERED
     return CellVerdict.UNKNOWN if isinstance(error, Undecided) else CellVerdict.BROKEN

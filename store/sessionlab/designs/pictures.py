@@ -19,7 +19,7 @@ from .. import (
     find_model,
 )
 from ..linearizability.checker.partition import evidence, partition
-from .call_text import argument_of, result_of
+from .call_text import describe_argument, describe_result
 from .results import Bar, Picture
 
 __all__ = ["picture_of_counterexample", "picture_of_error", "picture_of_component"]
@@ -163,8 +163,8 @@ def _bar(operation: Operation, point: float | None, *, blocked: bool) -> Bar:
     return Bar(
         client=operation.client,
         name=operation.name,
-        argument=argument_of(operation),
-        result=result_of(operation),
+        argument=describe_argument(operation),
+        result=describe_result(operation),
         call=operation.call,
         returned=operation.returned if ended else None,
         outcome=operation.outcome.value,

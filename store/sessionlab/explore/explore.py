@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from .choices import decode
 from .errors import ExplorationFailed
-from .failure import Failure, failure_of
+from .failure import Failure, make_failure
 from .loop import ExplorerLoop
 from .run import Rules, RunResult, Scenario, forbid_nesting, run_once
 from .strategies import Schedule, Strategy, make_schedule, replay_choices
@@ -154,7 +154,7 @@ def run_schedule(
         done.cancellable = max(done.cancellable, run.cancellable)
         done.cancelled += any(choice < 0 for choice in run.choices)
         if run.error is not None:
-            done.failures.append(failure_of(scenario, run, rules, seed=seed, shrinks=shrinks))
+            done.failures.append(make_failure(scenario, run, rules, seed=seed, shrinks=shrinks))
             if len(done.failures) >= failures:
                 break
     plan.close()

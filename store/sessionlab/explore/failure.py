@@ -14,7 +14,7 @@ from .shrinking import Fails, shrink
 from .strategies import make_schedule, replay_choices
 from .trace import TraceStep, draw_steps
 
-__all__ = ["Failure", "failure_of"]
+__all__ = ["Failure", "make_failure"]
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class Failure:
         return "\n".join([*lines, "", *draw_steps(self.steps)])
 
 
-def failure_of(
+def make_failure(
     scenario: Scenario[T], run: RunResult[T], rules: Rules[T], *, seed: int, shrinks: bool
 ) -> Failure:
     """Shrink a failed run, run it once more with a trace, and return the failure."""

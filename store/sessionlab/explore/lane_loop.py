@@ -97,7 +97,7 @@ class LaneLoop(SealedLoop):
         """Queue a call: a task's steps and wake-ups, which are bound to it, in its lane."""
         bound = getattr(callback, "__self__", None)
         if type(bound) is not LaneTask:
-            return self._queue(self._lane_of(bound), callback, args, context)
+            return self._queue(self._choose_lane(bound), callback, args, context)
         handle = LaneHandle(callback, args, self, context)
         handle.lane = bound.lane
         self._ready.append(handle)
@@ -172,7 +172,7 @@ class LaneLoop(SealedLoop):
         self._ready.append(handle)
         return handle
 
-    def _lane_of(self, bound: object) -> int:
+    def _choose_lane(self, bound: object) -> int:
         if isinstance(bound, asyncio.Task):  # of the scenario's own factory
             return _NO_TASK_OF_OURS + self._number(cast("object", bound))
         return CALLBACKS

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from .lanes import AnyTask
 
-__all__ = ["SourceLine", "source_line_of", "describe_pending"]
+__all__ = ["SourceLine", "find_source_line", "describe_pending"]
 
 _ASYNCIO = os.path.dirname(asyncio.__file__)
 _STDLIB = sysconfig.get_path("stdlib")
@@ -39,7 +39,7 @@ class SourceLine(NamedTuple):
         return linecache.getline(self.file, self.line).strip()
 
 
-def source_line_of(task: AnyTask) -> SourceLine | None:
+def find_source_line(task: AnyTask) -> SourceLine | None:
     """Return the innermost line of user code where a task waits; None if it is done."""
     frames = list(_frames(task))
     return (
@@ -54,7 +54,7 @@ def describe_pending(tasks: Iterable[AnyTask]) -> list[str]:
     pending = [task for task in tasks if not task.done()]
     lines: list[str] = []
     for task in pending:
-        place = source_line_of(task)
+        place = find_source_line(task)
         at = f" at {place} `{place.text}`" if place else ""
         lines.append(f"{task.get_name()} waits for {_awaited(task, pending)}{at}")
     return lines

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeGuard
 
 from .lanes import CALLBACKS, THREADS, AnyTask, LaneHandle, LaneTimer
-from .task_stacks import SourceLine, source_line_of
+from .task_stacks import SourceLine, find_source_line
 
 __all__ = ["TraceStep", "Tracer", "draw_steps"]
 
@@ -38,7 +38,7 @@ class Tracer:
         """Run a handle and note what it did."""
         callback = handle._callback  # type: ignore[union-attr]  # not in the stubs
         if handle.lane > 0 and _is_task(task := getattr(callback, "__self__", None)):
-            before = None if _fresh(task) else source_line_of(task)
+            before = None if _fresh(task) else find_source_line(task)
             handle._run()
             self._note(self._named(task), choice, _moved(task, before))
             return
@@ -49,7 +49,7 @@ class Tracer:
 
     def cancelled(self, task: AnyTask) -> None:
         """Note that a task was told to end."""
-        place = source_line_of(task)
+        place = find_source_line(task)
         self.steps.append(TraceStep(self._named(task), True, f"is cancelled at {_shown(place)}"))
 
     def _named(self, task: AnyTask) -> str:
@@ -104,7 +104,7 @@ def _moved(task: AnyTask, before: SourceLine | None) -> str:
         # Not `exception()`: that would count as somebody's having looked at it.
         error = getattr(task, "_exception", None)
         return f"{came} → ends" + (f" with {type(error).__name__}" if error else "")
-    return f"{came} → {_shown(source_line_of(task))}"
+    return f"{came} → {_shown(find_source_line(task))}"
 
 
 def _shown(place: SourceLine | None) -> str:

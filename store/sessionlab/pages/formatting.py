@@ -9,7 +9,7 @@ import unicodedata
 
 from sessionkeeper.printing import printable
 
-__all__ = ["clip", "pluralize", "format_micros", "format_rate", "make_visible", "width_of"]
+__all__ = ["clip", "pluralize", "format_micros", "format_rate", "make_visible", "measure_width"]
 
 _WIDE = frozenset("WF")
 
@@ -26,18 +26,18 @@ def make_visible(text: str, /, limit: int = 400) -> str:
 
 def clip(text: str, columns: int, /) -> str:
     """Cut a visible text to a number of columns; a cut text ends in …."""
-    if width_of(text[: columns + 1]) <= columns and len(text) <= columns:
+    if measure_width(text[: columns + 1]) <= columns and len(text) <= columns:
         return text
     used, kept = 1, ""
     for character in text[:columns]:
-        used += width_of(character)
+        used += measure_width(character)
         if used > columns:
             break
         kept += character
     return f"{kept}…"
 
 
-def width_of(text: str, /) -> int:
+def measure_width(text: str, /) -> int:
     """Return the width of a text in columns of a fixed-width font."""
     return sum(2 if unicodedata.east_asian_width(each) in _WIDE else 1 for each in text)
 

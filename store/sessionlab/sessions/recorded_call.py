@@ -55,11 +55,11 @@ class RecordedCall(msgspec.Struct, gc=False):
 
     def fail(self, error: BaseException) -> None:
         """Record what an error says of the call, and let go of the error."""
-        self.failure = self._failure_of(error)
+        self.failure = self._describe_failure(error)
         if self.effect is not None:
             self.effect.error = None
 
-    def _failure_of(self, error: BaseException) -> tuple[Outcome, Plain]:
+    def _describe_failure(self, error: BaseException) -> tuple[Outcome, Plain]:
         effect, no_effect = self.effect, _means_no_effect(error)
         never_ran = effect is not None and effect.given is None
         if self.name == "add_frames" and never_ran and not no_effect:
@@ -82,7 +82,7 @@ def as_operations(call: RecordedCall, apart: frozenset[str], sessions: int) -> I
     `apart` names these; no more than `sessions` were ever there.
     """
     name, arguments = call.name, call.arguments
-    outcome, result = _outcome_of(call)
+    outcome, result = _read_outcome(call)
     argument = _argument(name, arguments, call.effect) if _is_well_formed(name, arguments) else None
     if argument is None and arguments:
         # Wrong use was refused before the store looked at it.
@@ -101,7 +101,7 @@ def as_operations(call: RecordedCall, apart: frozenset[str], sessions: int) -> I
     return split_call(whole, sessions) if name in apart else (whole,)
 
 
-def _outcome_of(call: RecordedCall) -> tuple[Outcome, Plain]:
+def _read_outcome(call: RecordedCall) -> tuple[Outcome, Plain]:
     """Return the outcome, and the reply or the refusal."""
     if call.result is not None:
         return Outcome.OK, _RESULTS[call.name](call.result[0])

@@ -26,7 +26,7 @@ from sessionlab.designs import (
     kill_cell,
     unexpected,
 )
-from sessionlab.designs.kills.spawner import spawner_of
+from sessionlab.designs.kills.spawner import start_spawner
 
 KILLS = 40
 
@@ -153,7 +153,7 @@ def test_a_store_that_answers_an_instant_too_early_is_found_out(own_files: str) 
 
 def test_a_process_is_killed_in_the_midst_of_its_work(temporary: Path) -> None:
     """It had the file open: nobody brought the log into it. Afterwards nothing is left."""
-    with spawner_of("sessionkeeper:SQLiteSessionStore") as spawner:
+    with start_spawner("sessionkeeper:SQLiteSessionStore") as spawner:
         for _ in range(2):
             told = spawner.kill_after(5, 0.0)
             assert told.created
@@ -214,7 +214,7 @@ def test_no_process_outlives_the_one_that_kills(
     """Even if that one is killed itself: its children end, and so do theirs."""
     program = (
         "from sessionlab.designs.kills.spawner import spawner_of\n"
-        f"with spawner_of('{own_files}:Tells') as spawner:\n"
+        f"with start_spawner('{own_files}:Tells') as spawner:\n"
         "    spawner.kill_after(1, 3600)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sessionlab import AnomalyKind
 from sessionlab.designs.kills.losses import FileContent, find_loss
-from sessionlab.designs.kills.protocol import BATCH, Ack, texts_of
+from sessionlab.designs.kills.protocol import BATCH, Ack, make_texts
 
-WHOLE = texts_of(1, 0)
+WHOLE = make_texts(1, 0)
 TWO = [*WHOLE, "0-0-0"]
 FIRST = Ack(client=1, call=0, first=1)
 SECOND = Ack(client=0, call=0, first=BATCH + 1)

@@ -16,7 +16,7 @@ from ...operations.session_size import tag_bytes
 from ...values.errors import short_id
 from ...values.session import Session
 from ...values.states import Direction, SessionState
-from ..session_fields import fields_of, held_of, read_fields, to_json
+from ..session_fields import dump_fields, dump_metadata, read_fields, to_json
 
 __all__ = [
     "COUNT",
@@ -37,8 +37,8 @@ __all__ = [
     "encode_archived",
     "encode_frames",
     "micros",
-    "read_frames",
-    "read_session",
+    "decode_frames",
+    "decode_session",
     "encode_session",
     "read_counter",
 ]
@@ -115,7 +115,7 @@ def encode_session(
 ) -> SessionArguments:
     """Encode a session to be stored. A `quiet` change is no activity."""
     version = session.version_state
-    held = held_of(session)
+    held = dump_metadata(session)
     text = to_json(held) if held else b""
     return SessionArguments(
         encoded_id,
@@ -129,7 +129,7 @@ def encode_session(
         sum(len(to_json(part)) for part in held.values() if part),
         len(session.tags),
         tag_bytes(session),
-        to_json(fields_of(session)),
+        to_json(dump_fields(session)),
         text,
     )
 
@@ -152,7 +152,7 @@ def digest_row(row: Stored) -> str:
     return _digest(row[STATE], row[PRINCIPAL] or b"", row[FIELDS], row[METADATA] or b"")
 
 
-def read_session(session_id: str, row: Stored) -> Session:
+def decode_session(session_id: str, row: Stored) -> Session:
     """Make a session of a row. Raises `Unreadable`."""
     try:
         fields, held = row[FIELDS], row[METADATA] or b""
@@ -184,7 +184,7 @@ def encode_frames(records: Iterable[FrameRecord]) -> list[bytes]:
     return arguments
 
 
-def read_frames(entries: Iterable[Any]) -> list[FrameRecord]:
+def decode_frames(entries: Iterable[Any]) -> list[FrameRecord]:
     """Make records of the entries of a stream. Raises `Unreadable`."""
     records: list[FrameRecord] = []
     try:

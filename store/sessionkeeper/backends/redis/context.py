@@ -60,7 +60,7 @@ class PlanContext:
         """Return the bucket of a session and its id as in keys. Raises `InvalidSessionId`."""
         if not is_session_id(session_id):
             raise InvalidSessionId
-        return self.keys.bucket_of(session_id), encoded_id(session_id)
+        return self.keys.find_bucket(session_id), encoded_id(session_id)
 
     @property
     def now(self) -> str:

@@ -84,7 +84,7 @@ class Keys:
         slots[ANYWHERE] = key_slot(self.layout.encode())
         return slots
 
-    def bucket_of(self, session_id: str, /) -> Bucket:
+    def find_bucket(self, session_id: str, /) -> Bucket:
         """Return the bucket of a session. It is the same in every process and version."""
         if self._count == 1:
             return self.buckets[0]

@@ -50,7 +50,7 @@ class RemoteWakeups(StoreWakeups):
             if reader is None:
                 yield wakeup
                 return
-            bucket = self._keys.bucket_of(session_id).number
+            bucket = self._keys.find_bucket(session_id).number
             reader.watch(bucket)
             try:
                 yield wakeup

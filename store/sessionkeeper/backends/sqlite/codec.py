@@ -13,7 +13,7 @@ from ...operations.frame_record import FrameRecord
 from ...operations.session_row import SessionRow
 from ...values.session import Session
 from ...values.states import Direction, SessionState
-from ..session_fields import fields_of, held_of, read_fields, to_json
+from ..session_fields import dump_fields, dump_metadata, read_fields, to_json
 from .errors import corruption_error
 
 __all__ = [
@@ -185,7 +185,7 @@ def _microseconds(since: timedelta) -> int:
 
 
 def _encode(session: Session) -> str:
-    return to_json(fields_of(session) | held_of(session)).decode()
+    return to_json(dump_fields(session) | dump_metadata(session)).decode()
 
 
 def _decode(text: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from soleowner import Command, Post, Transactions
 
-from .errors import FAILURES, FilesChanged, GivenUp, LockWait, fault_of, primary_code
+from .errors import FAILURES, FilesChanged, GivenUp, LockWait, judge_error, primary_code
 from .file_identity import FileIdentity, identity_in_file, identity_with_log, read_until_matching
 from .files import Look, StoreFiles
 from .raw_connection import connect
@@ -114,7 +114,7 @@ class SQLiteConnection(Transactions[SQLiteTables]):
         self.close()
         fault = None
         if isinstance(error, Exception):
-            fault = fault_of(error, committing=False, writing=False)
+            fault = judge_error(error, committing=False, writing=False)
         return error if fault is None else fault.answer()
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ __all__ = [
     "GivenUp",
     "LockWait",
     "corruption_error",
-    "fault_of",
+    "judge_error",
     "primary_code",
     "safe_cause",
 ]
@@ -99,7 +99,7 @@ def safe_cause(cause: Exception) -> Exception | None:
     return None if own else cause
 
 
-def fault_of(  # noqa: PLR0911 - a judgement each
+def judge_error(  # noqa: PLR0911 - a judgement each
     error: Exception, *, committing: bool, writing: bool
 ) -> Fault | None:
     """Judge the error a batch failed with; None if only a bug can raise it.

@@ -19,7 +19,7 @@ from soleowner import Command
 from ...values.errors import StoreUnavailable
 from .checkpoints import bring_in
 from .consistency import differences
-from .errors import FAILURES, FilesChanged, LockWait, fault_of, primary_code
+from .errors import FAILURES, FilesChanged, LockWait, judge_error, primary_code
 from .file_identity import NEW_FILE_ID
 from .files import StoreFiles
 from .raw_connection import connect, sync
@@ -72,7 +72,7 @@ async def aside(path: str, files: StoreFiles, work: Callable[[sqlite3.Connection
                 files.look()
                 return found
         except (*FAILURES, FilesChanged, LockWait) as error:
-            fault = fault_of(error, committing=False, writing=False)
+            fault = judge_error(error, committing=False, writing=False)
             if fault is None:
                 raise StoreUnavailable(f"SQLite refused ({type(error).__name__})") from error
             answer = fault.answer()

@@ -18,7 +18,7 @@ from ...values.errors import StoreClosed, StoreUnavailable
 from ...values.guarantees import Durability
 from .change_poller import ChangePoller
 from .connection import SQLiteConnection
-from .errors import FAILURES, FilesChanged, fault_of
+from .errors import FAILURES, FilesChanged, judge_error
 from .files import StoreFiles
 from .opening import open_to_read
 from .schema import VERSION
@@ -94,7 +94,7 @@ class SQLiteReader(SQLiteConnection):
         if isinstance(error, StoreUnavailable):  # it could not be opened anew
             reason = error.reason
             return lambda: StoreUnavailable(reason)
-        fault = fault_of(error, committing=False, writing=False)
+        fault = judge_error(error, committing=False, writing=False)
         if fault is None:
             return None
         if fault.reason is not None:

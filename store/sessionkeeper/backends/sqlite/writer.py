@@ -18,7 +18,7 @@ from ...values.guarantees import Durability
 from ...values.ids import new_session_id
 from .checkpoints import bring_in
 from .connection import SQLiteConnection
-from .errors import FAILURES, FilesChanged, LockWait, fault_of
+from .errors import FAILURES, FilesChanged, LockWait, judge_error
 from .file_identity import NEW_EPOCH
 from .files import Look, StoreFiles
 from .opening import open_file
@@ -123,7 +123,7 @@ class SQLiteWriter(SQLiteConnection):
 
     def refuse(self, error: Exception, /) -> Callable[[], Exception] | None:
         """Judge the error, and close for writing if it says so."""
-        fault = fault_of(error, committing=self._committing, writing=self._writing)
+        fault = judge_error(error, committing=self._committing, writing=self._writing)
         self._committing = False
         if fault is None:
             return None

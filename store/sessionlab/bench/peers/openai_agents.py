@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from ..subject import StoredContent, Work
 from .log_peer import LogPeer
 from .optional_import import import_peer_module
-from .redis_keys import client_of, delete_keys, new_prefix
+from .redis_keys import delete_keys, make_client, new_prefix
 
 __all__ = ["OpenaiAgentsRedis", "OpenaiAgentsSqlite"]
 
@@ -97,7 +97,7 @@ class OpenaiAgentsRedis(OpenaiAgents):
     def __init__(self, url: str) -> None:
         super().__init__()
         import_peer_module("agents", PACKAGE)
-        self._client = client_of(url)
+        self._client = make_client(url)
         self._made = import_peer_module(
             "agents.extensions.memory.redis_session", PACKAGE
         ).RedisSession

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from .optional_import import import_peer_module
 
-__all__ = ["client_of", "delete_keys", "new_prefix", "check_server"]
+__all__ = ["make_client", "delete_keys", "new_prefix", "check_server"]
 
 
 def new_prefix() -> str:
@@ -15,14 +15,14 @@ def new_prefix() -> str:
     return f"peer-{uuid4().hex}"
 
 
-def client_of(url: str, **options: object) -> Any:
+def make_client(url: str, **options: object) -> Any:
     """Make a client of redis-py; it connects when it is first used."""
     return import_peer_module("redis.asyncio", "redis").Redis.from_url(url, **options)
 
 
 async def delete_keys(url: str, prefix: str) -> None:
     """Delete all keys that have this in them: peers put names of their own before it."""
-    client = client_of(url)
+    client = make_client(url)
     try:
         batch: list[bytes] = []
         async for key in client.scan_iter(match=f"*{prefix}*", count=1000):
@@ -38,7 +38,7 @@ async def delete_keys(url: str, prefix: str) -> None:
 
 async def check_server(url: str) -> None:
     """Raise what redis-py raises when no server answers."""
-    client = client_of(url)
+    client = make_client(url)
     try:
         await client.ping()
     finally:

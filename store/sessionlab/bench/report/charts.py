@@ -13,7 +13,7 @@ __all__ = [
     "Polyline",
     "Series",
     "Tick",
-    "chart_of",
+    "make_chart",
     "nines",
     "over_sizes",
 ]
@@ -68,7 +68,7 @@ class Chart:
     bottom: int = HEIGHT - _BOTTOM
 
 
-def chart_of(
+def make_chart(
     title: str,
     across: str,
     series: Sequence[Series],
@@ -143,7 +143,7 @@ def over_sizes(
 ) -> Chart | None:
     """Lay out lines over sizes, which differ by factors too."""
     sizes = [max(1, round(point[0])) for each in series for point in each.points]
-    return chart_of(
+    return make_chart(
         title,
         across,
         series,

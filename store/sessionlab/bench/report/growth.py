@@ -9,7 +9,7 @@ from ...pages.formatting import format_micros, make_visible
 from ..results import BenchResult
 from .charts import Chart, Series, over_sizes
 
-__all__ = ["COLOURS", "Exponents", "exponents_of", "growth_charts", "memory_of"]
+__all__ = ["COLOURS", "Exponents", "list_exponents", "growth_charts", "list_memory"]
 
 COLOURS = 8
 """Of the style sheet; more subjects begin with the first one again."""
@@ -58,7 +58,7 @@ def _works_over(result: BenchResult) -> dict[str, list[str]]:
     return {over: found[over] for over in (*order, *found) if over in found}
 
 
-def exponents_of(result: BenchResult) -> Iterator[Exponents]:
+def list_exponents(result: BenchResult) -> Iterator[Exponents]:
     """Yield the exponents over each kind of size."""
     for over, works in _works_over(result).items():
         rows: list[tuple[str, tuple[str, ...]]] = []
@@ -73,7 +73,7 @@ def exponents_of(result: BenchResult) -> Iterator[Exponents]:
         yield Exponents(over, tuple(rows))
 
 
-def memory_of(result: BenchResult) -> Iterator[tuple[str, str, str, str]]:
+def list_memory(result: BenchResult) -> Iterator[tuple[str, str, str, str]]:
     """Yield name, bytes of a session and of a frame, the longest gap."""
     for subject in result.subjects:
         growth = subject.growth

@@ -11,8 +11,8 @@ from ...pages.html_page import render_html, template_text, write_html
 from ..load import Load
 from ..losses import describe_losses
 from ..results import BenchResult, LoadResult, SubjectResult
-from .charts import HEIGHT, WIDTH, Chart, Series, chart_of, nines, over_sizes
-from .growth import COLOURS, exponents_of, growth_charts, memory_of
+from .charts import HEIGHT, WIDTH, Chart, Series, make_chart, nines, over_sizes
+from .growth import COLOURS, growth_charts, list_exponents, list_memory
 
 __all__ = ["render_page", "write_page"]
 
@@ -69,8 +69,8 @@ def render_page(result: BenchResult) -> str:
                 if chart is not None
             ],
             "growths": list(growth_charts(result)),
-            "exponents": list(exponents_of(result)),
-            "memory": list(memory_of(result)),
+            "exponents": list(list_exponents(result)),
+            "memory": list(list_memory(result)),
             "loads": [_about(loads)] if loads else [],
             "wide": WIDTH,
             "high": HEIGHT,
@@ -130,7 +130,7 @@ def _latencies(result: BenchResult, load: Load) -> Chart | None:
         for each in subject.measured
         if each.load == load
     ]
-    return chart_of(
+    return make_chart(
         f"Latency by percentile, {load.title}",
         "percentile",
         series,

@@ -16,7 +16,7 @@ from ..results import Cell, CellVerdict, Picture
 from .drawing import picture_of_kill
 from .losses import FileContent, find_loss
 from .protocol import SESSION
-from .spawner import KillReport, ProcessSpawner, SpawnerFailed, spawner_of
+from .spawner import KillReport, ProcessSpawner, SpawnerFailed, start_spawner
 
 __all__ = ["KILLS", "kill_cell"]
 
@@ -44,7 +44,7 @@ def kill_cell(design: Design, *, kills: int, seconds: float = 8.0) -> Cell:
     begun = perf_counter()
     done = 0
     try:
-        with spawner_of(design.file) as spawner:
+        with start_spawner(design.file) as spawner:
             while done < kills and perf_counter() - begun < seconds:
                 # The first process acknowledges at least once; a later one may be killed before.
                 acks = random.randrange(_ACKS) + (not done)

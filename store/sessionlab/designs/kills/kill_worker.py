@@ -22,7 +22,7 @@ from sessionkeeper.interface.session_store import SessionStore
 
 from ..clients import new
 from ..loading import Opener, find_opener
-from .protocol import CLIENTS, SESSION, Ack, frames_of
+from .protocol import CLIENTS, SESSION, Ack, make_frames
 
 __all__ = ["CREATED", "FAILED", "KILLED", "READY", "main"]
 
@@ -79,7 +79,7 @@ async def _append(store: SessionStore) -> None:
 
 async def _client(store: SessionStore, client: int) -> None:
     for call in range(_CALLS):
-        frames = frames_of(client, call)
+        frames = make_frames(client, call)
         if len(frames) == 1:
             first = await store.add_frame(frames[0])
         elif isinstance(store, AtomicSessionStore):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ... import AnomalyKind
-from .protocol import CLIENTS, Ack, texts_of
+from .protocol import CLIENTS, Ack, make_texts
 
 __all__ = ["FileContent", "Loss", "find_loss"]
 
@@ -61,17 +61,17 @@ def find_loss(found: FileContent, acks: Sequence[Ack], *, created: bool) -> Loss
 
 def _is_kept(ack: Ack, texts: Sequence[str]) -> bool:
     place = ack.first - 1
-    wanted = texts_of(ack.client, ack.call)
+    wanted = make_texts(ack.client, ack.call)
     return list(texts[place : place + len(wanted)]) == wanted
 
 
 def _torn(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Yield each call whose frames are not all there in sequence."""
-    for call, together in groupby(texts, _call_of):
-        if list(together) != texts_of(*call):
+    for call, together in groupby(texts, _parse_call):
+        if list(together) != make_texts(*call):
             yield call
 
 
-def _call_of(text: str) -> tuple[int, int]:
+def _parse_call(text: str) -> tuple[int, int]:
     client, call, _ = map(int, text.split("-"))
     return client, call

@@ -12,7 +12,7 @@ from sessionkeeper.values.message import MessageEnvelope
 
 from ..clients import note
 
-__all__ = ["BATCH", "CLIENTS", "SESSION", "Ack", "frames_of", "parse_ack", "texts_of"]
+__all__ = ["BATCH", "CLIENTS", "SESSION", "Ack", "make_frames", "parse_ack", "make_texts"]
 
 SESSION = "a"
 BATCH = 8
@@ -39,11 +39,11 @@ def parse_ack(line: str, /) -> Ack:
     return Ack(client, call, first)
 
 
-def texts_of(client: int, call: int, /) -> list[str]:
+def make_texts(client: int, call: int, /) -> list[str]:
     """Return the texts of the frames of a call."""
     return [f"{client}-{call}-{part}" for part in range(CLIENTS[client])]
 
 
-def frames_of(client: int, call: int, /) -> list[MessageEnvelope]:
+def make_frames(client: int, call: int, /) -> list[MessageEnvelope]:
     """Return the frames of a call."""
-    return [note(SESSION, text) for text in texts_of(client, call)]
+    return [note(SESSION, text) for text in make_texts(client, call)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from .kill_worker import CREATED, FAILED, KILLED, READY
 from .protocol import Ack, parse_ack
 
-__all__ = ["ProcessSpawner", "SpawnerFailed", "KillReport", "spawner_of"]
+__all__ = ["ProcessSpawner", "SpawnerFailed", "KillReport", "start_spawner"]
 
 _TIMEOUT = 10.0
 _WORKER = f"{__package__}.kill_worker"
@@ -90,7 +90,7 @@ class ProcessSpawner:
 
 
 @contextmanager
-def spawner_of(name: str) -> Generator[ProcessSpawner]:
+def start_spawner(name: str) -> Generator[ProcessSpawner]:
     """Start a worker for the store `module:Class`, and end it afterwards."""
     process = subprocess.Popen(
         [sys.executable, "-c", f"from {_WORKER} import main; main()", name],

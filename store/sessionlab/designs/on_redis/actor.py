@@ -8,7 +8,7 @@ from sessionkeeper.backends.redis.keys import Bucket, Keys
 from sessionkeeper.stores.redis import RedisSessionStore
 from sessionkeeper.values.limits import StoreLimits
 
-from .client import client_of
+from .client import make_client
 from .faulty_proxy import FaultyProxy
 
 __all__ = ["TemporaryRedisStore"]
@@ -57,7 +57,7 @@ class TemporaryRedisStore(RedisSessionStore):
 
 async def _delete_keys(url: str, keys: Keys, writer: str) -> None:
     # By name, not by a scan: the server may have millions of other keys.
-    client = client_of(url)
+    client = make_client(url)
     try:
         bucket = keys.buckets[0]
         ids = [each.decode() for each in await client.zrange(bucket.order, 0, -1)]

@@ -8,10 +8,10 @@ from typing import Any
 import redis
 from redis.asyncio import Redis
 
-__all__ = ["client_of", "delete_keys"]
+__all__ = ["make_client", "delete_keys"]
 
 
-def client_of(url: str, **options: object) -> Any:
+def make_client(url: str, **options: object) -> Any:
     """Make a client; it connects at its first use."""
     kind: Any = Redis
     return kind.from_url(url, **options)

@@ -14,7 +14,7 @@ from sessionkeeper.values.limits import StoreLimits
 from sessionkeeper.values.message import MessageEnvelope
 from sessionkeeper.values.session import Session
 
-from .client import client_of
+from .client import make_client
 from .faulty_proxy import FaultyProxy
 
 __all__ = ["ListsOnServer"]
@@ -41,7 +41,7 @@ class ListsOnServer(PlainSessionStore):
         self._keys: set[str] = set()
         self._open = False
         retry = Retry(ExponentialBackoff(cap=0.01, base=0.001), self.retries)
-        self._client = client_of(url if proxy is None else proxy.url, retry=retry)
+        self._client = make_client(url if proxy is None else proxy.url, retry=retry)
 
     @property
     def is_open(self) -> bool:
@@ -61,7 +61,7 @@ class ListsOnServer(PlainSessionStore):
         if self._proxy is not None:
             await self._proxy.aclose()
         if self._keys:
-            async with client_of(self._url) as client:
+            async with make_client(self._url) as client:
                 await client.unlink(*self._keys)
         self._keys.clear()
         self._open = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...pages.formatting import clip, make_visible, width_of
+from ...pages.formatting import clip, make_visible, measure_width
 from ..results import Bar, Picture
 from .timeline import Placed, Spacing, Timeline, is_open, lay_out
 
@@ -82,7 +82,7 @@ def draw(picture: Picture, bars: Sequence[Bar]) -> Drawing:
     shapes = tuple(_shape(placed, columns) for placed in timeline.placed)
     points = sorted((p for p in timeline.placed if p.order is not None), key=lambda p: p.order or 0)
     line = [(p.point + _EDGE, _y(p.row) + BAR) for p in points if p.point is not None]
-    ends = any(bar.blocked for bar in bars) and _end_of(bars) == _end_of(picture.bars)
+    ends = any(bar.blocked for bar in bars) and _find_end(bars) == _find_end(picture.bars)
     return Drawing(
         width=round(timeline.end + 2 * _EDGE, 1),
         height=_TOP + len(timeline.rows) * _ROW + 6,
@@ -113,7 +113,7 @@ def _texts(bar: Bar, columns: int) -> tuple[str, str]:
 
 def _spacing(columns: int) -> Spacing:
     def length(bar: Bar) -> float:
-        return max(_MIN, max(map(width_of, _texts(bar, columns))) * _COLUMN + _PADDING)
+        return max(_MIN, max(map(measure_width, _texts(bar, columns))) * _COLUMN + _PADDING)
 
     return Spacing(moment=16, point=30, between=8, tail=52, length=length)
 
@@ -155,7 +155,7 @@ def _shape(placed: Placed, columns: int) -> Shape:
     )
 
 
-def _end_of(bars: Sequence[Bar]) -> float | None:
+def _find_end(bars: Sequence[Bar]) -> float | None:
     return max((bar.point for bar in bars if bar.point is not None), default=None)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ...pages.formatting import make_visible
 from ..results import Cell, CellVerdict, Comparison, Picture, Row
 
-__all__ = ["Column", "DesignRow", "Matrix", "MatrixCell", "matrix_of"]
+__all__ = ["Column", "DesignRow", "Matrix", "MatrixCell", "make_matrix"]
 
 _SIGNS = {
     CellVerdict.HOLDS: "✓",
@@ -67,7 +67,7 @@ class Matrix:
     """Id, design, guarantee, picture."""
 
 
-def matrix_of(comparison: Comparison) -> Matrix:
+def make_matrix(comparison: Comparison) -> Matrix:
     """Arrange a comparison. A guarantee without a cell was not checked, and is shown as unknown."""
     names = [name for name, _ in comparison.workloads]
     # A cell of an unknown guarantee is shown too.

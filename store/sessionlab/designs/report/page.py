@@ -16,7 +16,7 @@ from ...pages.html_page import render_html, template_text, write_html
 from ..results import Comparison, Picture
 from .canvas_data import canvas_data, excerpt_around
 from .drawing import BAR, Drawing, draw
-from .matrix import matrix_of
+from .matrix import make_matrix
 
 __all__ = ["render_pictures", "render_report", "write_pictures", "write_report"]
 
@@ -53,7 +53,7 @@ class _Figure:
 
 def render_report(comparison: Comparison) -> str:
     """Return a comparison as one HTML page."""
-    matrix = matrix_of(comparison)
+    matrix = make_matrix(comparison)
     figures = [
         _figure(target, design, guarantee, picture)
         for target, design, guarantee, picture in matrix.pictures

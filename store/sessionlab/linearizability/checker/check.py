@@ -17,7 +17,7 @@ from ..models.model import Model
 from .counter import CounterStep, stuck_partitions
 from .invariants import find_contradictions, find_stamp_contradictions
 from .partition import evidence, partition
-from .search import Search, end_of
+from .search import Search, find_end
 from .shrink import Shrinker
 from .transitions import TooManyStates
 from .validation import check_model
@@ -96,7 +96,7 @@ def _check(
     if contradictions:
         example = None
         if explain_illegal:
-            example = _example_of(model, undecided, contradictions)
+            example = _search_counterexample(model, undecided, contradictions)
         cause = tuple(contradictions[:_MAX_CONTRADICTIONS])
         return result(
             Verdict.ILLEGAL, Layer.INVARIANTS, contradictions=cause, counterexample=example
@@ -173,7 +173,7 @@ def _decide_together(
             counting.append(part)
             orders.append(
                 [
-                    CounterStep(operation.call, end_of(operation), *use)
+                    CounterStep(operation.call, find_end(operation), *use)
                     for (operation, _), use in zip(order, uses, strict=True)
                 ]
             )
@@ -219,7 +219,7 @@ def explain(model: Model[S], failed: Search[S], /) -> Counterexample:
     )
 
 
-def _example_of(
+def _search_counterexample(
     model: Model[S], parts: Sequence[list[Operation]], contradictions: Sequence[Contradiction]
 ) -> Counterexample | None:
     """Search briefly for a counterexample in the partitions of the contradictions."""

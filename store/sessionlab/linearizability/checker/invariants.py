@@ -34,9 +34,9 @@ def find_stamp_contradictions(
 ) -> list[Contradiction]:
     """Return numbers of the store's counter that were given twice, or not in order."""
     stamps: list[tuple[int, int, Operation]] = []
-    stamps_of = model.stamps
+    read_stamps = model.stamps
     for operation in operations:
-        for number in stamps_of(operation):
+        for number in read_stamps(operation):
             stamps.append((number, len(stamps), operation))
     stamps.sort()
     found = [

@@ -23,7 +23,7 @@ from .transitions import IMPOSSIBLE, Transitions
 from .unknown_outcomes import Order, UnknownOutcomes
 from .verdict import Verdict
 
-__all__ = ["Search", "end_of"]
+__all__ = ["Search", "find_end"]
 
 S = TypeVar("S", bound=Hashable)
 
@@ -59,7 +59,7 @@ class Search(Generic[S]):
         self.operations = [operations[i] for i in definite + unknown]
         self.definite = len(definite)
         self._call = [operation.call for operation in self.operations]
-        self._return = [end_of(operation) for operation in self.operations]
+        self._return = [find_end(operation) for operation in self.operations]
         self._reads = [model.is_read(operation) for operation in self.operations]
         self._after: list[int] | None = None
         if after:
@@ -284,7 +284,7 @@ class Search(Generic[S]):
         return before < first or mask >> (before - first) & 1 == 1
 
 
-def end_of(operation: Operation) -> int:
+def find_end(operation: Operation) -> int:
     """Return when it had certainly taken effect: at no time if nobody knows whether it did."""
     known = operation.outcome is not Outcome.UNKNOWN and operation.returned is not None
     return operation.returned if known else _FOREVER  # type: ignore[return-value]  # not None here

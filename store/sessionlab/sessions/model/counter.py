@@ -10,10 +10,10 @@ from ...linearizability.models.model import CounterUse
 from ..layout import EffectData, SessionData
 from .state import Entry, ModelState
 
-__all__ = ["counter_uses", "stamps_of"]
+__all__ = ["counter_uses", "read_stamps"]
 
 
-def stamps_of(operation: Operation) -> tuple[int, ...]:
+def read_stamps(operation: Operation) -> tuple[int, ...]:
     """Return the revisions that an operation was given."""
     name, result = operation.name, operation.result
     if operation.outcome is not Outcome.OK or name not in _STAMPED:
@@ -54,7 +54,7 @@ def counter_uses(order: Sequence[tuple[Operation, ModelState]]) -> list[CounterU
     open_writes: dict[str, int] = {}
     before = ModelState(0, ())
     for index, (operation, after) in enumerate(order):
-        stamps = stamps_of(operation)
+        stamps = read_stamps(operation)
         told = list(_told(operation))
         seen = {session_id for session_id, _ in told}
         given.append(min(stamps, default=None))
@@ -128,7 +128,7 @@ def _told_by_reply(operation: Operation) -> Iterator[tuple[str, int]]:
         yield from map(_of, cast("tuple[SessionData, ...]", result))
     elif name == "find_sessions":
         yield from map(_of, cast("tuple[tuple[SessionData, ...]]", result)[0])
-    elif name == "modify_session" and not stamps_of(operation):
+    elif name == "modify_session" and not read_stamps(operation):
         yield _of(result)
 
 

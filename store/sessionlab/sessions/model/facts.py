@@ -19,12 +19,12 @@ from ...linearizability.models.facts import (
 from ...linearizability.models.model import OrderKey
 from ..layout import FrameData, SessionData
 
-__all__ = ["facts_of", "order_of"]
+__all__ = ["read_facts", "read_order_key"]
 
 Tell: TypeAlias = Callable[[Operation], Iterator[Fact]]
 
 
-def facts_of(operation: Operation) -> Iterator[Fact]:
+def read_facts(operation: Operation) -> Iterator[Fact]:
     """Return the facts of an operation that was not refused."""
     if operation.outcome is Outcome.UNKNOWN:
         return _UNKNOWN.get(operation.name, _nothing)(operation)
@@ -144,7 +144,7 @@ _KNOWN: dict[str, Tell] = {
 }
 
 
-def order_of(operation: Operation) -> OrderKey | None:
+def read_order_key(operation: Operation) -> OrderKey | None:
     """Return (last number of the log, write of a frame or not, revision, read or not).
 
     Good for one session that is never deleted: others the checker finds not to work.
@@ -154,11 +154,11 @@ def order_of(operation: Operation) -> OrderKey | None:
         return None
     if name == "add_frame":
         return (result, 0, 0, 0) if type(result) is int else None
-    key = _order_of(name, result)
+    key = _read_order_key(name, result)
     return None if key is None or any(type(each) is not int for each in key) else key
 
 
-def _order_of(  # noqa: PLR0911 - a table of cases
+def _read_order_key(  # noqa: PLR0911 - a table of cases
     name: str, result: Plain
 ) -> OrderKey | None:
     if name == "add_frames":

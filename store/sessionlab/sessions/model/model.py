@@ -16,8 +16,8 @@ from ...linearizability.models.model import CounterUse, Model, OrderKey
 from ..layout import FrameData, SessionData
 from . import sessions, sweeps
 from .archive import archive
-from .counter import counter_uses, stamps_of
-from .facts import facts_of, order_of
+from .counter import counter_uses, read_stamps
+from .facts import read_facts, read_order_key
 from .frames import Frames
 from .refusals import CHECKED, refuse
 from .shapes import check_shape
@@ -153,16 +153,16 @@ class SessionStoreModel(Model[ModelState]):
         return f"{operation.name} answered {_reply(operation)}, but {self.describe(state)}"
 
     def facts(self, operation: Operation, /) -> Iterable[Fact]:
-        return () if operation.outcome is Outcome.FAILED else facts_of(operation)
+        return () if operation.outcome is Outcome.FAILED else read_facts(operation)
 
     def stamps(self, operation: Operation, /) -> tuple[int, ...]:
-        return stamps_of(operation) if self._one_counter else ()
+        return read_stamps(operation) if self._one_counter else ()
 
     def counter_uses(self, order: Sequence[tuple[Operation, ModelState]], /) -> list[CounterUse]:
         return counter_uses(order) if self._one_counter else []
 
     def order(self, operation: Operation, /) -> OrderKey | None:
-        return order_of(operation)
+        return read_order_key(operation)
 
 
 def _effect(operation: Operation) -> Plain:

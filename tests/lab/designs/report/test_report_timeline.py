@@ -8,7 +8,13 @@ from random import Random
 import pytest
 from sessionlab.designs.report.timeline import Spacing, Timeline, is_open, lay_out
 from sessionlab.designs.results import Bar
-from sessionlab.pages.formatting import clip, format_micros, format_rate, make_visible, width_of
+from sessionlab.pages.formatting import (
+    clip,
+    format_micros,
+    format_rate,
+    make_visible,
+    measure_width,
+)
 
 SPACING = Spacing(moment=10, point=30, between=8, tail=40, length=lambda bar: 5.0 * bar.client + 60)
 
@@ -126,7 +132,7 @@ def test_labels_are_cut_to_columns() -> None:
     assert clip("abc", 3) == "abc"
     assert clip("abcd", 3) == "ab…"
     assert clip("漢字漢", 5) == "漢字…"
-    assert all(width_of(clip("漢a" * 40, maximum)) <= maximum for maximum in range(1, 50))
+    assert all(measure_width(clip("漢a" * 40, maximum)) <= maximum for maximum in range(1, 50))
 
 
 @pytest.mark.parametrize(

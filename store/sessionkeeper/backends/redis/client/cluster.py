@@ -72,7 +72,7 @@ class ClusterServers(Servers):
         for node in list(self._nodes.values()):
             await node.aclose()
 
-    def node_of(self, bucket: int) -> object:
+    def find_node(self, bucket: int) -> object:
         node = self._owners.get(bucket)
         return None if node is None else node.address.name
 

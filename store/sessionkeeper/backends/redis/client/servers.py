@@ -49,7 +49,7 @@ class Servers(ABC):
     async def aclose(self) -> None:
         """Close all connections. Calls without an answer are lost."""
 
-    def node_of(self, bucket: int) -> object:
+    def find_node(self, bucket: int) -> object:
         """Identify the node that has the bucket, as far as is known."""
         return None
 

@@ -86,12 +86,12 @@ class NodeQueues:
             raise self._crash
         touched: set[NodeQueue] = set()
         for command, reply, asked_at, _ in entries:
-            bucket = self._bucket_of(command)
-            queue = self._several_nodes if bucket is None else self._queue_of(bucket)
+            bucket = self._find_bucket(command)
+            queue = self._several_nodes if bucket is None else self._choose_queue(bucket)
             predecessors: dict[NodeQueue, int] = {}
             if bucket is None:
                 predecessors = {each: each.added for each in self._queues.values() if each.commands}
-                for number in self._buckets_of(command):
+                for number in self._find_buckets(command):
                     self._last_shared[number] = queue.added + 1
             elif self._last_shared.get(bucket, 0) > self._several_nodes.finished:
                 predecessors = {self._several_nodes: self._last_shared[bucket]}
@@ -132,10 +132,10 @@ class NodeQueues:
     def _new_queue(self) -> NodeQueue:
         return NodeQueue(Executor(self._resources, self._resources.new_delivery(), self._refuse))
 
-    def _queue_of(self, bucket: int) -> NodeQueue:
+    def _choose_queue(self, bucket: int) -> NodeQueue:
         queue = self._current.get(bucket)
         if queue is None:
-            node = self._resources.servers.node_of(bucket)
+            node = self._resources.servers.find_node(bucket)
             queue = self._queues.get(node)
             if queue is None:
                 queue = self._queues[node] = self._new_queue()
@@ -143,7 +143,7 @@ class NodeQueues:
         self._counts[bucket] += 1
         return queue
 
-    def _bucket_of(self, command: StoreCommand[Any]) -> int | None:
+    def _find_bucket(self, command: StoreCommand[Any]) -> int | None:
         keys = self._resources.plan_context.keys
         if isinstance(command, Resolve):
             number = command.operation_id.split(".")[2:3]
@@ -151,14 +151,14 @@ class NodeQueues:
             return int(number[0]) % len(keys.buckets) if known else 0
         if named_sessions(command) is None:
             return None
-        buckets = self._buckets_of(command)
+        buckets = self._find_buckets(command)
         return None if len(buckets) > 1 else next(iter(buckets), 0)
 
-    def _buckets_of(self, command: StoreCommand[Any]) -> set[int]:
+    def _find_buckets(self, command: StoreCommand[Any]) -> set[int]:
         """Return the buckets of the sessions a command names."""
-        bucket_of = self._resources.plan_context.keys.bucket_of
+        find_bucket = self._resources.plan_context.keys.find_bucket
         sessions = named_sessions(command) or ()
-        return {bucket_of(each).number for each in sessions if is_session_id(each)}
+        return {find_bucket(each).number for each in sessions if is_session_id(each)}
 
     async def _work(self, queue: NodeQueue) -> None:
         try:

@@ -65,7 +65,7 @@ _PLANS: dict[type, Callable[[PlanContext, Any, str], Plan[Any]]] = {
     ListSessions: sweeps.list_sessions,
     ModifySession: changes.modify_session,
     PurgeSessions: sweeps.purge_sessions,
-    ReadFrames: frames.read_frames_of,
+    ReadFrames: frames.read_frames,
     ReadNewFrames: frames.read_new_frames,
     ReadStatistics: statistics.read_statistics,
     Resolve: resolve,

@@ -8,7 +8,7 @@ from ....values.errors import SequenceConflict
 from ....values.session import Session
 from ....values.states import SessionState
 from ..client.call import Argument
-from ..codec import encode_archived, micros, read_session
+from ..codec import decode_session, encode_archived, micros
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..scripts import script
@@ -48,7 +48,7 @@ def archive_session(
         raise SequenceConflict(
             wanted.id, expected=command.expected_last_seq, current=conflict.current
         ) from None
-    session = read_session(wanted.id, reply.row)
+    session = decode_session(wanted.id, reply.row)
     plan_context.predictions.forget(wanted.id)
     plan_context.predictions.note_assigned(bucket, session.revision)
     note_change(plan_context, session, SessionState(reply.state_before.decode()), command.context)

@@ -16,7 +16,7 @@ from ....operations.frame_commands import RecordPage
 from ....operations.frame_record import FrameRecord
 from ....values.errors import LogReplaced
 from ..client.call import Argument
-from ..codec import COUNT, read_counter, read_frames
+from ..codec import COUNT, decode_frames, read_counter
 from ..context import PlanContext
 from ..delivery.request import Plan
 from ..scripts import script
@@ -28,7 +28,7 @@ __all__ = [
     "add_frame",
     "count_frames",
     "delete_frames",
-    "read_frames_of",
+    "read_frames",
     "read_new_frames",
     "trim_frames",
 ]
@@ -51,7 +51,7 @@ def add_frame(plan_context: PlanContext, command: AddFrame, scope: str) -> Plan[
     return last
 
 
-def read_frames_of(
+def read_frames(
     plan_context: PlanContext, command: ReadFrames, scope: str
 ) -> Plan[tuple[int, Sequence[FrameRecord]]]:
     limit: Argument = "" if command.limit is None else bounded(command.limit)
@@ -61,7 +61,7 @@ def read_frames_of(
     )
     (answer,) = yield [request]
     reply = read_reply(FramesReply, answer, command.session_id)
-    return reply.first, read_frames(reply.frames)
+    return reply.first, decode_frames(reply.frames)
 
 
 def read_new_frames(
@@ -82,7 +82,7 @@ def read_new_frames(
     # The text that identifies the session for the script, as a number.
     number = int.from_bytes(reply.session, "big")
     proof = None if reply.proof == _NEVER else reply.proof
-    return RecordPage(number, reply.first, read_frames(reply.frames), bool(reply.ended), proof)
+    return RecordPage(number, reply.first, decode_frames(reply.frames), bool(reply.ended), proof)
 
 
 def count_frames(plan_context: PlanContext, command: CountFrames, scope: str) -> Plan[int]:

@@ -23,10 +23,10 @@ from ..codec import (
     METADATA,
     SessionArguments,
     Stored,
+    decode_session,
     digest_row,
     digest_session,
     encode_session,
-    read_session,
 )
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
@@ -158,7 +158,7 @@ class OptimisticChange:
         return self._read(row)
 
     def _read(self, row: Stored) -> _Seen:
-        session, digest = read_session(self._id, row), digest_row(row)
+        session, digest = decode_session(self._id, row), digest_row(row)
         predictions = self._plan_context.predictions
         predictions.note_revision(self._bucket, session.revision)
         size = len(row[FIELDS]) + len(row[METADATA] or b"")

@@ -20,7 +20,7 @@ from ....values.errors import (
 )
 from ....values.session import Session
 from ....values.states import SessionState
-from ..codec import Stored, decode_id, read_session
+from ..codec import Stored, decode_id, decode_session
 
 __all__ = [
     "OK",
@@ -114,7 +114,7 @@ def groups(flat: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
 
 def read_sessions(flat: Iterable[Any]) -> list[Session]:
     """Make sessions of ids and rows in turns. Raises `Unreadable`."""
-    return [read_session(decode_id(id_), row) for id_, row in groups(flat, 2)]
+    return [decode_session(decode_id(id_), row) for id_, row in groups(flat, 2)]
 
 
 def refuse(answer: Sequence[Any], session_id: str, session: Session | None = None) -> NoReturn:

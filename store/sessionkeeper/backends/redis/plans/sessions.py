@@ -19,7 +19,7 @@ from ....values.events import SessionEventKind
 from ....values.session import Session
 from ....values.states import SessionState
 from ..client.call import Argument
-from ..codec import encode_session, read_session
+from ..codec import decode_session, encode_session
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..scripts import script
@@ -69,14 +69,14 @@ def get_or_create_session(
 
 def get_session(plan_context: PlanContext, command: GetSession, scope: str) -> Plan[Session]:
     row = yield from fetch(plan_context, command.session_id, scope)
-    return read_session(command.session_id, row)
+    return decode_session(command.session_id, row)
 
 
 def get_sessions_batch(
     plan_context: PlanContext, command: GetSessionsBatch, scope: str
 ) -> Plan[list[Session]]:
     found = yield from read_rows(plan_context, SESSIONS, command.session_ids, scope)
-    return [read_session(*each) for each in found]
+    return [decode_session(*each) for each in found]
 
 
 def update_session(plan_context: PlanContext, command: UpdateSession, scope: str) -> Plan[Session]:
@@ -100,7 +100,7 @@ def touch_session(plan_context: PlanContext, command: TouchSession, scope: str) 
 def delete_session(plan_context: PlanContext, command: DeleteSession, scope: str) -> Plan[None]:
     session_id = command.session_id
     (answer,) = yield [write(plan_context, DELETE, session_id, scope=scope)]
-    session = read_session(session_id, read_reply(ValueReply, answer, session_id).value)
+    session = decode_session(session_id, read_reply(ValueReply, answer, session_id).value)
     plan_context.predictions.forget(session_id)
     plan_context.wakeups.notify(session_id)
     plan_context.tell(SessionEventKind.DELETED, session, session.state, command.context)
@@ -131,9 +131,9 @@ def _create(
     status, *details = answer
     if status == b"THERE":
         (row,) = details
-        return read_session(new.id, row), False
+        return decode_session(new.id, row), False
     reply = read_reply(CreatedReply, answer, new.id, new)
-    session = read_session(new.id, reply.row)
+    session = decode_session(new.id, reply.row)
     plan_context.predictions.note_assigned(request.bucket, session.revision)
     for gone in read_sessions(reply.evicted):
         plan_context.wakeups.notify(gone.id)
@@ -161,7 +161,7 @@ def _update(
         refuse(answer, wrong.id, wrong)
     updated: list[Session] = []
     for session, (before, row) in zip(sessions, groups(read_list(answer), 2), strict=True):
-        after = read_session(session.id, row)
+        after = decode_session(session.id, row)
         updated.append(after)
         plan_context.predictions.note_assigned(bucket, after.revision)
         note_change(plan_context, after, SessionState(before.decode()), context)

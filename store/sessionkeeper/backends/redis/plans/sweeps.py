@@ -17,7 +17,7 @@ from ....values.query import SessionPage, SessionQuery
 from ....values.session import Session
 from ....values.states import SessionState
 from ..client.call import Argument, Script
-from ..codec import decode_id, micros, read_session
+from ..codec import decode_id, decode_session, micros
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..keys import Bucket
@@ -85,7 +85,7 @@ def expire_sessions(
     ended: list[Session] = []
     for answer in (yield from _sweep(plan_context, EXPIRE, (idle, age), command.limit, 3)):
         for id_, before, row in groups(answer, 3):
-            session = read_session(decode_id(id_), row)
+            session = decode_session(decode_id(id_), row)
             ended.append(session)
             plan_context.predictions.forget(session.id)
             note_change(plan_context, session, SessionState(before.decode()), command.context)
