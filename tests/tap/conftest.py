@@ -124,6 +124,7 @@ class Rig:
         patience: float = 5.0,
         stderr: int | None = subprocess.DEVNULL,
         cwd: Path | None = None,
+        on_traffic_end: Callable[[], None] | None = None,
     ) -> Tap:
         """Make a tap on pipes, if the client brings no descriptors of its own."""
         if client is None:
@@ -141,6 +142,7 @@ class Rig:
             max_line=max_line,
             max_pending=max_pending,
             patience=patience,
+            on_traffic_end=on_traffic_end,
         )
 
     def run(self, tap: Tap) -> asyncio.Task[TapReport]:

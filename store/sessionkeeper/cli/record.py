@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict
 from typing import Annotated
 
@@ -14,24 +14,29 @@ import typer
 from ..interface.atomic_store import AtomicSessionStore
 from ..leases import end_gone_sessions
 from ..manager import ManagerConfig, SessionManager
+from ..stores.config import SQLiteBackend, StorageBackend, backend_from_url
 from ..stores.factory import StorageFactory
 from ..tap import (
     CommandNotStarted,
+    LateRecorder,
     SessionRecorder,
     Tap,
     TapReport,
     exit_status,
     forwarding_signals,
 )
-from ..values.errors import SessionError
+from ..values.errors import SessionError, StoreUnavailable
 from ..values.session import Session
 from .console import complain, run_on_loop, say
-from .stores import STORES, describe_error, parse_store, store_name
+from .file_kinds import FileKind, refuse_other_file
+from .stores import BAD_INPUT, STORES, describe_error
 
 __all__ = ["record"]
 
 _SWITCH_INTERVAL = 0.0005
 """Seconds."""
+_OPENING = 1.0
+"""Seconds that the start of a server may wait for its store."""
 
 
 def record(
@@ -40,6 +45,11 @@ def record(
         str,
         typer.Option(help=f"Store URL: {STORES}. memory:// ends with the process."),
     ] = "memory://",
+    *,
+    require_store: Annotated[
+        bool,
+        typer.Option("--require-store", help="Do not start the server if the store cannot open."),
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print no summary at the end.")
     ] = False,
@@ -51,39 +61,113 @@ def record(
 
     Put `sessionkeeper record --` before the server's command in your client's configuration.
     Every byte is forwarded unchanged. Standard error, signals and the exit code are the server's.
-    A summary goes to stderr at the end.
+    A summary goes to stderr at the end. If the store cannot be opened, the server runs
+    nevertheless, and the store is tried again.
     """
     # A busy loop lets a forwarding thread run only after this time. The default, five
     # milliseconds, slows every round trip (measured: 385 µs instead of 50 µs).
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    if not store.startswith("memory:"):
-        parse_store(store, create=True)  # says what else a file is
     try:
-        return run_on_loop(_record(command, store, quiet=quiet, as_json=as_json))
+        recording = _Recording(backend_from_url(store), command)
+        return run_on_loop(
+            _record(recording, must_open=require_store, quiet=quiet, as_json=as_json)
+        )
     except CommandNotStarted as error:
         complain(str(error))
         return error.exit_status
     except SessionError as error:
-        reason = f"{store_name(store)}: {error}"
-        raise typer.BadParameter(reason, param_hint="--store") from None
+        complain(f"{error}; the server was not started (--require-store)")
+        return BAD_INPUT
     except ValueError as error:
         raise typer.BadParameter(describe_error(error), param_hint="--store") from None
 
 
-async def _record(command: list[str], store_url: str, *, quiet: bool, as_json: bool) -> int:
-    async with (
-        await StorageFactory.create(store_url) as store,
-        SessionManager.with_store(store, ManagerConfig.recording()) as manager,
-    ):
-        recorder = await SessionRecorder.open(manager, command)
-        tap = Tap(command, recorder, client_in=0, client_out=1, on_trouble=complain)
-        ending = asyncio.create_task(_end_gone_sessions(store))
+class _Recording:
+    """What is open behind a recorder: a store, a manager, a session."""
+
+    def __init__(self, backend: StorageBackend, command: list[str]) -> None:
+        self.command = command
+        self.session_id: str | None = None
+        self.manager: SessionManager | None = None
+        self.troubles: list[str] = []
+        """What was told on stderr."""
+        self._backend = backend
+        self._open = AsyncExitStack()
+
+    async def open(self) -> SessionRecorder:
+        """Open everything or nothing.
+
+        Raises `StoreUnavailable` that names the store, `ValueError` for its options.
+        """
+        try:
+            async with AsyncExitStack() as stack:
+                if isinstance(self._backend, SQLiteBackend):
+                    _check_file(self._backend.path)
+                store = await stack.enter_async_context(await StorageFactory.create(self._backend))
+                manager = SessionManager.with_store(store, ManagerConfig.recording())
+                await stack.enter_async_context(manager)
+                recorder = await SessionRecorder.open(manager, self.command)
+                ending = asyncio.create_task(_end_gone_sessions(store))
+                stack.callback(ending.cancel)
+                self._open = stack.pop_all()
+        except SessionError as error:
+            path = self._backend.path if isinstance(self._backend, SQLiteBackend) else "the store"
+            raise StoreUnavailable(f"{path}: {error}") from error
+        self.manager, self.session_id = manager, recorder.session_id
+        return recorder
+
+    async def aclose(self) -> None:
+        """Close what is open."""
+        await self._open.aclose()
+
+    async def session(self) -> Session | None:
+        """Return the session as it is now; None if there is none, or if it cannot be read."""
+        if self.manager is None or self.session_id is None:
+            return None
+        try:
+            return await self.manager.get_session(self.session_id)
+        except SessionError as error:
+            self.tell(f"the session cannot be read: {error}")
+            return None
+
+    def tell(self, trouble: str) -> None:
+        """Print a line on stderr, and keep it for the summary."""
+        self.troubles.append(trouble)
+        complain(trouble)
+
+
+async def _record(recording: _Recording, *, must_open: bool, quiet: bool, as_json: bool) -> int:
+    recorder: LateRecorder | SessionRecorder
+    late = LateRecorder(recording.open, report=recording.tell)
+    try:
+        if must_open:
+            recorder = await recording.open()
+        else:
+            recorder = late
+            await late.start(within=_OPENING)
+        tap = Tap(
+            recording.command,
+            recorder,
+            client_in=0,
+            client_out=1,
+            on_trouble=recording.tell,
+            on_traffic_end=late.finish,
+        )
         with forwarding_signals(tap):
             report = await tap.run()
-        ending.cancel()
         if not quiet:
-            await _summarise(manager, recorder.session_id, report, as_json=as_json)
+            _summarise(recording, await recording.session(), report, as_json=as_json)
+    finally:
+        await late.aclose()
+        await recording.aclose()
     return exit_status(report.returncode)
+
+
+def _check_file(path: str) -> None:
+    try:
+        refuse_other_file(path, FileKind.STORE, hint="--store")
+    except typer.BadParameter as error:
+        raise StoreUnavailable(error.message) from None
 
 
 async def _end_gone_sessions(store: AtomicSessionStore) -> None:
@@ -92,30 +176,28 @@ async def _end_gone_sessions(store: AtomicSessionStore) -> None:
         await end_gone_sessions(store)
 
 
-async def _summarise(
-    manager: SessionManager, session_id: str, report: TapReport, *, as_json: bool
+def _summarise(
+    recording: _Recording, session: Session | None, report: TapReport, *, as_json: bool
 ) -> None:
-    try:
-        session = await manager.get_session(session_id)
-    except SessionError as error:  # the exit code stays the server's
-        complain(f"no summary: {error}")
-        return
+    lost = report.not_json + report.refused + report.dropped + report.failed
     if as_json:
-        say(json.dumps(_as_dict(session, report)))
-    else:
-        passed = report.client_to_server.bytes + report.server_to_client.bytes
+        summary: dict[str, object] = {
+            "session": recording.session_id,
+            "state": None if session is None else session.state.value,
+            "failure": None if session is None else session.failure,
+            "frames": None if session is None else session.frame_count,
+            "not_recorded": lost,
+            "troubles": recording.troubles,
+            "report": asdict(report),
+        }
+        say(json.dumps(summary))
+        return
+    passed = report.client_to_server.bytes + report.server_to_client.bytes
+    what, frames = "nothing recorded, the store did not open", report.recorded
+    if session is not None:
         reason = f" ({session.failure})" if session.failure else ""
-        complain(
-            f"session {session.id} {session.state}{reason}: {session.frame_count} frames recorded,"
-            f" {passed} bytes forwarded"
-        )
-
-
-def _as_dict(session: Session, report: TapReport) -> dict[str, object]:
-    return {
-        "session": session.id,
-        "state": session.state.value,
-        "failure": session.failure,
-        "frames": session.frame_count,
-        "report": asdict(report),
-    }
+        what, frames = f"session {session.id} {session.state}{reason}", session.frame_count
+    elif recording.session_id is not None:
+        what = f"session {recording.session_id}"
+    beside = f", {lost} lines not recorded" if lost else ""
+    complain(f"{what}: {frames} frames recorded{beside}, {passed} bytes forwarded")

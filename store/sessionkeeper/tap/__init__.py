@@ -6,6 +6,7 @@ Read `tap`, `pumps` with `pump`, `journal`, `recorder`, then `server` and `repor
 
 from __future__ import annotations
 
+from .late_recorder import LateRecorder
 from .recorder import Recorder, SessionRecorder
 from .report import TapReport, Traffic, exit_status
 from .server import CommandNotStarted
@@ -16,6 +17,7 @@ __all__ = [
     "MAX_LINE",
     "MAX_PENDING",
     "CommandNotStarted",
+    "LateRecorder",
     "Recorder",
     "SessionRecorder",
     "Tap",

@@ -12,6 +12,7 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
+from ..values.errors import SessionError
 from ..values.jsonrpc import MAX_MESSAGE_BYTES
 from ..values.states import Direction
 from .journal import Journal
@@ -48,10 +49,11 @@ class Tap:
 
     It takes over `client_in` and `client_out` and closes them (0, 1 and 2 are pointed at
     /dev/null). They may be the same socket. `on_trouble` is called with one line, without any
-    payload, about what could not be recorded. A line of more than `max_line` bytes is recorded as a
-    gap; `max_pending` bytes wait to be recorded at most, enough for two such lines unless it is
-    given, and what comes then is dropped. `patience`: how many seconds a recorder may make no
-    progress after all traffic has ended. Use a tap on the thread of one loop.
+    payload, about what could not be recorded, and `on_traffic_end` when all traffic has ended. A
+    line of more than `max_line` bytes is recorded as a gap; `max_pending` bytes wait to be recorded
+    at most, enough for two such lines unless it is given, and what comes then is dropped.
+    `patience`: how many seconds a recorder may make no progress after all traffic has ended. Use a
+    tap on the thread of one loop.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Tap:
         max_line: int = MAX_LINE,
         max_pending: int | None = None,
         patience: float = _PATIENCE,
+        on_traffic_end: Callable[[], None] | None = None,
     ) -> None:
         if not command:
             raise ValueError("the command is empty")
@@ -84,6 +87,7 @@ class Tap:
         self._max_line = max_line
         self._max_pending = max(MAX_PENDING, 2 * max_line) if max_pending is None else max_pending
         self._patience = patience
+        self._on_traffic_end = on_traffic_end
         self._begun = False
         self._server: Server | None = None
         self._early: list[int] = []
@@ -186,6 +190,8 @@ class Tap:
         await self._exited.wait()
         self._finish_pumps()
         await self._pumps.ended()
+        if self._on_traffic_end is not None:
+            self._on_traffic_end()
         await self._journal.settle(self._patience_left())
         ending = self._ending(server)
         if self._end_task is None:
@@ -256,7 +262,9 @@ class Tap:
             else:
                 await self._recorder.fail(failure)
         except Exception as error:
-            self._complain(f"the end of the session was not recorded: {type(error).__name__}")
+            reason = f": {error}" if isinstance(error, SessionError) else ""
+            kind = type(error).__name__
+            self._complain(f"the end of the session was not recorded: {kind}{reason}")
 
     def _complain(self, trouble: str) -> None:
         with suppress(Exception):  # a closed stderr must not end the tap

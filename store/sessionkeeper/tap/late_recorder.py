@@ -1,0 +1,170 @@
+"""A recorder that opens beside the traffic, so that a server runs whether there is a store or not.
+
+Rule: what waits for the store is in the queue of the tap, which is bounded; nothing is kept here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ..values.errors import SessionError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from ..values.gap import Gap
+    from ..values.jsonrpc import MessageKind
+    from ..values.states import Direction
+    from .recorder import Recorder
+
+__all__ = ["LateRecorder"]
+
+_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+"""Seconds between two attempts: doubled each time."""
+_LAST_ATTEMPT = 1.0
+"""Seconds for an attempt after all traffic has ended."""
+
+
+class LateRecorder:
+    """Opens a recorder with `open`, and tries again while that fails.
+
+    Messages wait meanwhile, and are recorded with the timestamps that they have. `report` is
+    called with one line when the first attempt fails or takes long, and with one when a later one
+    succeeds. Call `finish` when all traffic has ended: `Tap(on_traffic_end=)`.
+    """
+
+    def __init__(
+        self,
+        open: Callable[[], Awaitable[Recorder]],
+        *,
+        report: Callable[[str], None],
+        pause: float = _PAUSE,
+    ) -> None:
+        self._open = open
+        self._report = report
+        self._pause = pause
+        self._recorder: Recorder | None = None
+        self._pid: int | None = None
+        self._told = False
+        self._tried = asyncio.Event()
+        self._finishing = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.failure: str | None = None
+        """Why it is not open; None when it is."""
+
+    async def start(self, *, within: float) -> None:
+        """Begin to open it, and wait at most so many seconds for the first attempt.
+
+        Raises what `open` raises in this time, but no `SessionError`: that is reported.
+        """
+        self._task = asyncio.get_running_loop().create_task(self._open_at_last())
+        self.failure = "it takes long to open"
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._tried.wait()
+        if self._task.done():
+            self._task.result()
+        if self.failure is not None:
+            self._told = True
+            self._report(
+                f"cannot record yet: {self.failure}; the server runs, and its messages wait in"
+                " memory until the store is open"
+            )
+
+    def finish(self) -> None:
+        """Try once more, for a second; then what waits is lost. Idempotent."""
+        if not self._finishing.is_set():
+            self._finishing.set()
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(_LAST_ATTEMPT, self._give_up)
+
+    async def aclose(self) -> None:
+        """Stop trying. Idempotent."""
+        self._give_up()
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    def started(self, pid: int, /) -> None:
+        """Keep the process id for the recorder."""
+        self._pid = pid
+        if self._recorder is not None:
+            self._recorder.started(pid)
+
+    async def record(
+        self, direction: Direction, message: bytes, timestamp: datetime, /, *, ended: bool = True
+    ) -> MessageKind | None:
+        """Record as the recorder does, when it is open.
+
+        Raises `StoreUnavailable` if it could not be opened until the end.
+        """
+        recorder = await self._opened()
+        return await recorder.record(direction, message, timestamp, ended=ended)
+
+    async def record_gap(self, direction: Direction, gap: Gap, timestamp: datetime, /) -> None:
+        """Record as the recorder does, when it is open. Raises as `record`."""
+        await (await self._opened()).record_gap(direction, gap, timestamp)
+
+    async def complete(self) -> None:
+        """End the session in order, if there is one."""
+        if (recorder := await self._at_end()) is not None:
+            await recorder.complete()
+
+    async def fail(self, reason: str, /) -> None:
+        """End the session as failed, if there is one."""
+        if (recorder := await self._at_end()) is not None:
+            await recorder.fail(reason)
+
+    async def _opened(self) -> Recorder:
+        await self._settled.wait()
+        if self._recorder is None:
+            raise StoreUnavailable("the store could not be opened until the end")
+        return self._recorder
+
+    async def _at_end(self) -> Recorder | None:
+        self.finish()
+        await self._settled.wait()
+        return self._recorder
+
+    async def _open_at_last(self) -> None:
+        pause = self._pause
+        try:
+            while not await self._attempt() and not self._finishing.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._finishing.wait()
+                pause = min(2 * pause, _LONGEST_PAUSE)
+        finally:
+            self._tried.set()
+            self._settled.set()
+
+    async def _attempt(self) -> bool:
+        late = self._tried.is_set()
+        try:
+            recorder = await self._open()
+        except SessionError as error:
+            self.failure = str(error)
+            return False
+        except Exception as error:
+            if not late:
+                raise
+            self.failure = type(error).__name__  # its text may quote anything
+            return False
+        finally:
+            self._tried.set()
+        if self._pid is not None:
+            recorder.started(self._pid)
+        if self._told:
+            self._report("the store is open: the messages that waited are recorded")
+        self._recorder, self.failure = recorder, None
+        return True
+
+    def _give_up(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()

@@ -1,0 +1,203 @@
+"""`sessionkeeper record` with a store that is away, refuses or fills up: the server runs anyway."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sessionkeeper import Frame, Session, SQLiteSessionStore
+
+from tests.cli.test_cli_record import ANSWERING, PING, server
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+ANSWER = b'{"jsonrpc":"2.0","id":1,"result":{}}\n'
+GARBAGE = b"this is no database" * 100
+FULL_DISK = Path(__file__).with_name("record_on_full_disk.sh")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a store should be, and something else is."""
+    path = tmp_path / "tape.db"
+    path.write_bytes(GARBAGE)
+    return path
+
+
+def read(path: Path) -> tuple[Session, list[Frame]]:
+    """The one session of a store, and its frames."""
+
+    async def look() -> tuple[Session, list[Frame]]:
+        async with SQLiteSessionStore(path) as store:
+            (session,) = await store.list_sessions()
+            return session, await store.read_frames(session.id)
+
+    return asyncio.run(look())
+
+
+def test_a_store_that_cannot_be_opened_is_told_and_the_server_runs(
+    start: Start, path: Path
+) -> None:
+    """Bytes pass, the exit code is the server's, and the summary says how much is lost, and why."""
+    tap = start("record", "--store", f"sqlite:///{path}", "--json", *server(ANSWERING, "3"))
+    out, err = tap.communicate(PING)
+    told, *_, last = err.decode().splitlines()
+    assert (tap.returncode, out) == (3, ANSWER)
+    assert told.startswith(f"sessionkeeper: cannot record yet: {path}: ")
+    summary = json.loads(last)
+    assert (summary["session"], summary["state"], summary["not_recorded"]) == (None, None, 2)
+    assert summary["report"]["failed"] == 2
+    assert f"sessionkeeper: {summary['troubles'][0]}" == told
+    assert path.read_bytes() == GARBAGE
+
+
+def test_the_loss_is_told_in_words(start: Start, path: Path) -> None:
+    """In the summary, and with --quiet at least that it happened."""
+    for options in ([], ["--quiet"]):
+        tap = start("record", "--store", f"sqlite:///{path}", *options, *server(ANSWERING, "0"))
+        _, err = tap.communicate(PING)
+        assert b"cannot record yet" in err
+        assert b"2 lines not recorded" in err
+        assert (b" frames recorded, 2 lines not recorded" in err) == (not options)
+        assert err.count(b"\n") == 4 - len(options)
+
+
+def test_a_store_that_opens_later_has_everything(start: Start, path: Path) -> None:
+    """What passed before it opened too, with the times at which it passed."""
+    tap = start("record", "--store", f"sqlite:///{path}", "--json", *server(ANSWERING, "0"))
+    assert tap.stdin is not None
+    assert tap.stdout is not None
+    assert tap.stderr is not None
+    assert b"cannot record yet" in tap.stderr.readline()
+    tap.stdin.write(PING)
+    tap.stdin.flush()
+    assert tap.stdout.readline() == ANSWER
+    path.unlink()
+    assert b"the store is open" in tap.stderr.readline()
+    out, err = tap.communicate(PING)
+    assert (tap.returncode, out) == (0, ANSWER)
+    summary = json.loads(err)
+    assert (summary["state"], summary["frames"], summary["not_recorded"]) == ("closed", 4, 0)
+    session, frames = read(path)
+    assert len(frames) == 4
+    assert frames[0].envelope.context.timestamp < session.created_at
+
+
+def test_a_locked_store_does_not_hold_up_the_server(start: Start, tmp_path: Path) -> None:
+    """It is asked for as long as it takes; the server answers meanwhile."""
+    path = tmp_path / "tape.db"
+    asyncio.run(make(path))
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        tap = start("record", "--store", f"sqlite:///{path}", *server(ANSWERING, "0"))
+        assert tap.stdin is not None
+        assert tap.stdout is not None
+        tap.stdin.write(PING)
+        tap.stdin.flush()
+        assert tap.stdout.readline() == ANSWER
+        other.rollback()
+    tap.communicate(b"")
+    assert tap.returncode == 0
+    _, frames = read(path)
+    assert len(frames) == 2
+
+
+async def make(path: Path) -> None:
+    async with SQLiteSessionStore(path):
+        pass
+
+
+def test_a_required_store_that_cannot_be_opened_starts_no_server(
+    start: Start, path: Path, tmp_path: Path
+) -> None:
+    """One line that names the store and the option, and exit code 2."""
+    started = tmp_path / "started"
+    command = server("import sys; open(sys.argv[1], 'w')", str(started))
+    tap = start("record", "--store", f"sqlite:///{path}", "--require-store", *command)
+    out, err = tap.communicate()
+    assert (tap.returncode, out) == (2, b"")
+    assert err.count(b"\n") == 1
+    assert str(path).encode() in err
+    assert b"the server was not started (--require-store)" in err
+    assert not started.exists()
+
+
+def test_a_required_store_that_opens_changes_nothing(start: Start, tmp_path: Path) -> None:
+    """The traffic is recorded as without the option."""
+    url = f"sqlite:///{tmp_path}/new.db"
+    tap = start("record", "--store", url, "--require-store", "--json", *server(ANSWERING, "3"))
+    out, err = tap.communicate(PING)
+    assert (tap.returncode, out) == (3, ANSWER)
+    assert (json.loads(err)["frames"], json.loads(err)["not_recorded"]) == (2, 0)
+
+
+@pytest.mark.parametrize("options", [[], ["--require-store"]])
+@pytest.mark.parametrize(
+    "url", ["nonsense", "mysql://host/db", "sqlite://two", "redis://", "redis://host/0?nonsense=1"]
+)
+def test_a_bad_url_is_wrong_use_in_either_case(
+    url: str, options: list[str], start: Start, tmp_path: Path
+) -> None:
+    """One line and exit code 2, before a server is started."""
+    started = tmp_path / "started"
+    command = server("import sys; open(sys.argv[1], 'w')", str(started))
+    tap = start("record", "--store", url, *options, *command)
+    _, err = tap.communicate()
+    assert tap.returncode == 2
+    assert err.count(b"\n") == 1
+    assert b"--store" in err
+    assert not started.exists()
+
+
+def record_until_full(folder: Path, *way: str) -> list[str]:
+    """What the script prints, its session ended afterwards; nothing where it may not work so."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    script = ["sh", str(FULL_DISK), str(folder), sys.executable, "" if way else "limit"]
+    done = subprocess.run(
+        [*way, *script], capture_output=True, text=True, env=environment, check=False, timeout=60
+    )
+    return done.stdout.splitlines()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs unshare(1)")
+def test_a_disk_that_fills_up_costs_what_did_not_fit(tmp_path: Path) -> None:
+    """What fitted is kept, the exit code is the server's, and the session has ended."""
+    lines: list[str] = []
+    for namespace in ("-m", "-Urm"):  # as root, or as one who may be root among themselves
+        lines = lines or record_until_full(tmp_path, "unshare", namespace)
+    if not lines:
+        pytest.skip("no file system may be mounted here")
+    code, summary, _, _, after = lines
+    report, session = json.loads(summary), json.loads(after)
+    lost = report["not_recorded"]
+    assert code == "3"
+    assert 0 < lost < 40
+    assert report["report"]["recorded"] == session["frame_count"] == 40 - lost
+    assert report["troubles"][:2] == [
+        "recording failed: StoreUnavailable: the disk is full",
+        f"{lost} lines not recorded: recording failed",
+    ]
+    assert session["state"] == "failed"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the session of a killed recorder is not known")
+def test_a_session_whose_end_could_not_be_written_is_ended_later(tmp_path: Path) -> None:
+    """The file may not grow, which the store takes for a disk that failed: nothing more fits."""
+    code, summary, before, ended, after = record_until_full(tmp_path)
+    report, live, session = json.loads(summary), json.loads(before), json.loads(after)
+    lost = report["not_recorded"]
+    assert code == "3"
+    assert 0 < lost < 40
+    assert f"{lost} lines not recorded: recording failed" in report["troubles"]
+    assert report["troubles"][-1].startswith("the end of the session was not recorded: ")
+    assert (live["state"], live["recorder"]) == ("initializing", "gone")
+    assert json.loads(ended) == {"ended": 1}
+    assert (session["state"], session["frame_count"]) == ("failed", live["frame_count"])

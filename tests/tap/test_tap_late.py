@@ -1,0 +1,166 @@
+"""A recorder that opens beside the traffic: what waits, what is told, and how the tap ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from sessionkeeper import StoreUnavailable
+from sessionkeeper.tap import CommandNotStarted, LateRecorder, Recorder
+from sessionkeeper.values.states import Direction
+
+if TYPE_CHECKING:
+    from tests.tap.conftest import Rig
+
+ASKED = Direction.CLIENT_TO_SERVER
+
+
+class Door:
+    """A store that opens when it may; until then each attempt fails, or waits."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.attempts = 0
+        self.error: Exception | None = None
+        self.may_open = asyncio.Event()
+        self.tried = asyncio.Event()
+
+    async def open(self) -> Recorder:
+        self.attempts += 1
+        self.tried.set()
+        if self.error is not None:
+            raise self.error
+        await self.may_open.wait()
+        return self.recorder
+
+
+@pytest.fixture
+def door(rig: Rig) -> Door:
+    """A door to the rig's recorder."""
+    return Door(rig.notes)
+
+
+def late(rig: Rig, door: Door) -> LateRecorder:
+    """A late recorder that the rig's tap records into."""
+    recorder = LateRecorder(door.open, report=rig.troubles.append, pause=0.0)
+    rig.use(recorder)
+    return recorder
+
+
+async def test_a_store_that_opens_at_once_is_not_noticed(rig: Rig, door: Door) -> None:
+    """Everything is recorded, and nothing is told."""
+    door.may_open.set()
+    recorder = late(rig, door)
+    await recorder.start(within=60)
+    running = rig.run(rig.tap(rig.ANSWER, on_traffic_end=recorder.finish))
+    await rig.send(rig.request(1))
+    await rig.line()
+    rig.hang_up()
+    report = await running
+    await recorder.aclose()
+    assert (report.recorded, report.failed, rig.troubles) == (2, 0, [])
+    assert (rig.notes.pid, rig.notes.endings) == (report.pid, [None])
+
+
+@pytest.mark.parametrize("how", ["fails", "waits"])
+async def test_what_waits_is_recorded_when_the_store_opens(rig: Rig, door: Door, how: str) -> None:
+    """In order, with the time at which it passed; the server answers meanwhile."""
+    if how == "fails":
+        door.error = StoreUnavailable("away")
+    recorder = late(rig, door)
+    await recorder.start(within=0.0)
+    running = rig.run(rig.tap(rig.ANSWER, on_traffic_end=recorder.finish))
+    asked = [rig.request(n) for n in range(3)]
+    for each in asked:
+        await rig.send(each)
+        assert b"result" in await rig.line()
+    assert rig.notes.messages == []
+    door.error = None
+    door.may_open.set()
+    while len(rig.notes.messages) < 6:
+        await asyncio.sleep(0)
+    rig.hang_up()
+    report = await running
+    await recorder.aclose()
+    assert (report.recorded, rig.notes.pid) == (6, report.pid)
+    assert rig.notes.sent(ASKED) == [each[:-1] for each in asked]
+    assert rig.notes.timestamps == sorted(rig.notes.timestamps)
+    told = "away" if how == "fails" else "it takes long to open"
+    assert rig.troubles == [
+        f"cannot record yet: {told}; the server runs, and its messages wait in memory until the"
+        " store is open",
+        "the store is open: the messages that waited are recorded",
+    ]
+
+
+@pytest.mark.parametrize("how", ["fails", "waits"])
+async def test_a_store_that_never_opens_loses_what_passed(rig: Rig, door: Door, how: str) -> None:
+    """Each message counts; the tap ends without the patience for a slow recorder."""
+    if how == "fails":
+        door.error = StoreUnavailable("away")
+    recorder = late(rig, door)
+    await recorder.start(within=0.0)
+    tap = rig.tap(rig.ANSWER, on_traffic_end=recorder.finish, patience=3600)
+    running = rig.run(tap)
+    await rig.send(rig.request(1))
+    await rig.line()
+    rig.hang_up()
+    report = await running
+    await recorder.aclose()
+    assert (report.recorded, report.failed, report.unanswered) == (0, 2, 0)
+    assert (report.returncode, rig.notes.endings) == (0, [])
+    assert rig.troubles[1:] == [
+        "recording failed: StoreUnavailable: the store could not be opened until the end",
+        "2 lines not recorded: recording failed",
+    ]
+
+
+async def test_the_end_of_the_traffic_is_the_time_of_a_last_attempt(rig: Rig, door: Door) -> None:
+    """A store that came back while the recorder paused is used."""
+    door.error = StoreUnavailable("away")
+    recorder = LateRecorder(door.open, report=rig.troubles.append, pause=3600)
+    rig.use(recorder)
+    await recorder.start(within=60)
+    running = rig.run(rig.tap(rig.ANSWER, on_traffic_end=recorder.finish))
+    await rig.send(rig.request(1))
+    await rig.line()
+    door.error = None
+    door.may_open.set()
+    rig.hang_up()
+    report = await running
+    await recorder.aclose()
+    assert (report.recorded, door.attempts, rig.notes.endings) == (2, 2, [None])
+
+
+async def test_what_is_wrong_with_the_call_is_raised_at_once(rig: Rig, door: Door) -> None:
+    """A bad configuration is no store that is away; later, nothing can be raised any more."""
+    door.error = ValueError("no such option")
+    recorder = late(rig, door)
+    with pytest.raises(ValueError, match="no such option"):
+        await recorder.start(within=60)
+    await recorder.aclose()
+    assert rig.troubles == []
+
+
+async def test_an_unknown_error_of_a_later_attempt_is_one_more_failure(
+    rig: Rig, door: Door
+) -> None:
+    """Only its type is told."""
+    door.error = StoreUnavailable("away")
+    recorder = late(rig, door)
+    await recorder.start(within=60)
+    door.error = RuntimeError("payload")
+    while recorder.failure != "RuntimeError":
+        await asyncio.sleep(0)
+    await recorder.aclose()
+
+
+async def test_a_server_that_cannot_start_needs_no_store(rig: Rig, door: Door) -> None:
+    """Its error is raised, and the attempt to open has ended."""
+    door.error = StoreUnavailable("away")
+    recorder = late(rig, door)
+    await recorder.start(within=60)
+    with pytest.raises(CommandNotStarted):
+        await rig.run(rig.tap(["no-such-command"], on_traffic_end=recorder.finish))
+    await recorder.aclose()
