@@ -83,7 +83,7 @@ async def test_a_peer_that_hides_that_its_server_is_away_says_so_and_is_not_open
     with pytest.raises(RedisError):
         await subject.open()
     await subject.store("a", {"state": "", "counter": 1})
-    assert any("hides that its server is away" in lack for lack in subject.limitations)
+    assert any("hides that its server is unreachable" in each for each in subject.limitations)
 
 
 @pytest.mark.parametrize("name", peer_names())

@@ -15,7 +15,7 @@ __all__ = ["AiocacheMemory", "AiocacheRedis"]
 HOUR = 3600
 PACKAGE = "aiocache"
 LIMITATIONS = (
-    f"{NO_ATOMIC_CHANGE}; `increment` is atomic and counts nothing but itself",
+    f"{NO_ATOMIC_CHANGE}; `increment` is atomic, but changes only a number",
     NO_LOG,
     "no list of sessions",
 )
@@ -60,7 +60,7 @@ class AiocacheMemory(Aiocache):
     limitations: ClassVar[tuple[str, ...]] = (
         *LIMITATIONS,
         "no durability",
-        "no copy: a caller that changes what it was given changes what is stored",
+        "no copy: a caller that changes a returned value changes the stored one",
     )
 
     def __init__(self, timeout: float = 5) -> None:

@@ -84,8 +84,9 @@ class CashewsRedis(Cashews):
     name: ClassVar[str] = "cashews-redis"
     limitations: ClassVar[tuple[str, ...]] = (
         *LIMITATIONS,
-        "pickles by default: who can write to the Redis can run code here (JSON in this run)",
-        "hides that its server is away: a write that failed looks like one that was made",
+        "pickles by default: anyone who can write to that Redis can run code here"
+        " (JSON in this run)",
+        "hides that its server is unreachable: a failed write looks successful",
     )
 
     def __init__(self, url: str) -> None:

@@ -33,7 +33,7 @@ class FastmcpMemory(LogPeer[Any]):
         f"keeps the newest {RING} messages of a session, for an hour; each rewrites their list",
         NO_ATOMIC_CHANGE,
         "no list of sessions, no touch",
-        "state and messages know nothing of each other: deleting a session leaves its messages",
+        "state and messages are separate: deleting a session leaves its messages",
         "no durability in memory, its default",
     )
 

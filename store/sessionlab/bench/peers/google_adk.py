@@ -15,11 +15,11 @@ __all__ = ["AdkDatabase", "AdkMemory", "AdkSqlite"]
 PACKAGE = "google-adk"
 APP, USER = "bench", "caller"
 LIMITATIONS = (
-    "no number of a message; equal times are told apart by the order of storage",
-    "a session is read with all its messages, or with the newest; there is no cursor",
+    "no number of a message; messages with equal times have the order of storage",
+    "a session is read with all its messages or with the newest ones; no cursor",
     "no touch, and sessions never expire",
 )
-STALE = "a stale write is known by a time stamp, which lets some through"
+STALE = "a time stamp detects stale writes, but misses some"
 
 
 class Adk(LogPeer[Any]):
@@ -125,7 +125,7 @@ class AdkMemory(Adk):
     limitations: ClassVar[tuple[str, ...]] = (
         *LIMITATIONS,
         "no atomic change: the last writer of a key of the state wins",
-        "each append looks through the whole log for its id",
+        "each append searches the whole log for its id",
         "no durability",
     )
 
@@ -157,7 +157,8 @@ class AdkDatabase(Adk):
     name: ClassVar[str] = "google-adk-database"
     limitations: ClassVar[tuple[str, ...]] = (
         *LIMITATIONS,
-        "a stale write is refused in one process; between two a time stamp must do, on SQLite",
+        "a stale write is refused within one process; between processes only a time stamp is"
+        " compared, on SQLite",
     )
 
     def __init__(self, path: Path) -> None:

@@ -16,8 +16,8 @@ PACKAGE = "py-key-value-aio"
 LIMITATIONS = (
     NO_ATOMIC_CHANGE,
     NO_LOG,
-    "no create that refuses: of two creators both succeed",
-    "no touch: a life is prolonged by writing the value again",
+    "no create that refuses: two concurrent creators both succeed",
+    "no touch: to extend a lifetime, the value is written again",
 )
 
 
@@ -71,7 +71,7 @@ class KeyValueDisk(KeyValuePeer):
     limitations: ClassVar[tuple[str, ...]] = (
         *LIMITATIONS,
         "no list of sessions",
-        "a write does not wait for the disk (synchronous=NORMAL), and the loop waits for the write",
+        "a write does not wait for the disk (synchronous=NORMAL), but blocks the event loop",
     )
 
     def __init__(self, path: Path) -> None:

@@ -17,9 +17,10 @@ PACKAGE = "langgraph"
 LOG, STATE = "", "state"
 """Namespaces of checkpoints, so that the newest of one is not in the way of the other."""
 LIMITATIONS = (
-    "no log: a message is a checkpoint, and the history a walk over all of them",
-    "no atomic change: two that begin at one checkpoint both succeed, and the later id wins",
-    "a checkpoint of a session that was deleted makes it again",
+    "no log: a message is a checkpoint, and reading the history walks over all of them",
+    "no atomic change: two changes that begin at one checkpoint both succeed, and the later id"
+    " wins",
+    "a checkpoint of a deleted session creates it again",
     "no list of sessions, no touch, no expiry",
 )
 

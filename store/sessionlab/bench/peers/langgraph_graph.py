@@ -41,7 +41,7 @@ class LanggraphGraph(LogPeer[str]):
         Work.MODIFY,
     }
     limitations: ClassVar[tuple[str, ...]] = (
-        "no atomic change: two that begin together on one thread both succeed, and one is lost",
+        "no atomic change: two concurrent changes of one thread both succeed, and one is lost",
         "messages are lost the same way, and each run writes the whole list again",
         "no list of sessions, no touch, no expiry",
         "no durability with the saver in memory",

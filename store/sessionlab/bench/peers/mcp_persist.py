@@ -18,9 +18,9 @@ PACKAGE = "mcp-persist"
 HOUR = 3600
 """It asks for a time to live, and warns where there is none."""
 LIMITATIONS = (
-    "no state of a session: only messages, and that the session exists",
-    "events are numbered over all sessions, so a gap in one session says nothing",
-    "reading begins after an event and has no limit",
+    "no state of a session: only messages and the existence of a session",
+    "events are numbered across all sessions, so a gap in one session has no meaning",
+    "a read starts after an event and has no limit",
 )
 
 

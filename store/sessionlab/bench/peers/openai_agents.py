@@ -16,8 +16,9 @@ __all__ = ["OpenaiAgentsRedis", "OpenaiAgentsSqlite"]
 PACKAGE = "openai-agents"
 LIMITATIONS = (
     "no state of a session, only items",
-    "items of two turns at once interleave, and taking back one's last item takes the other's",
-    "no number of an item and no cursor: all, or the newest",
+    "items of two concurrent turns interleave, and removing the last item may remove the other"
+    " turn's",
+    "no item numbers and no cursor: a read returns all items, or the newest",
     "no list of sessions, no touch",
 )
 

@@ -59,9 +59,9 @@ class PykkaActor(LogPeer[bytes]):
     name: ClassVar[str] = "pykka"
     offers: ClassVar[frozenset[Work]] = frozenset(Work) - {Work.TOUCH}
     limitations: ClassVar[tuple[str, ...]] = (
-        "no store: what is kept, and by which rules, is the user's own code",
-        "awaiting an answer blocks the event loop until the actor's thread has it",
-        "no bound on what waits for the actor, no batch",
+        "no store: the user's own code decides what is stored, and by which rules",
+        "waiting for an answer blocks the event loop until the actor's thread has answered",
+        "no limit on waiting messages, no batches",
         "no durability",
     )
 

@@ -10,8 +10,10 @@ from ..subject import StoredContent, Subject, Work
 
 __all__ = ["NO_ATOMIC_CHANGE", "NO_LOG", "SessionValue", "ValuePeer"]
 
-NO_LOG = "no log: a message would have to go into the value, which is read and written whole"
-NO_ATOMIC_CHANGE = "no atomic change: what was written between a read and a write is overwritten"
+NO_LOG = "no log: a message would be part of the value, which is read and written as a whole"
+NO_ATOMIC_CHANGE = (
+    "no atomic change: a write between another caller's read and write is overwritten"
+)
 
 
 class SessionValue(TypedDict):
