@@ -13,8 +13,8 @@ import threading
 import msgspec
 
 from ..cells import explore_cell
-from ..compare import KILLS, available_loops
-from ..kills import kill_cell
+from ..compare import available_loops
+from ..kills import KILLS, kill_cell
 from ..loading import find_design
 from ..misbehaviour import describe_error, picture_of_end
 from ..results import Cell, CellVerdict
