@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -110,19 +111,19 @@ def test_a_killed_recorder_is_seen_and_its_session_purged(
 def test_a_recorder_that_opens_a_store_ends_the_sessions_of_those_that_are_gone(
     recorder: subprocess.Popen[bytes], start: Start, url: str, capsys: Capture
 ) -> None:
-    """And leaves alone those of recorders that run."""
-    other = start("record", "--store", url, "--", "cat")
+    """And leaves alone the session of one that runs, although it is stopped."""
+    stopped = start("record", "--store", url, "--", "cat")
+    while len(listed(url, capsys)) < 2:
+        pass
+    stopped.send_signal(signal.SIGSTOP)
     kill(recorder)
     third = start("record", "--store", url, "--", "cat")
-    assert other.poll() is None
-    while True:
-        sessions = listed(url, capsys)
-        if [each["state"] for each in sessions].count("failed"):
-            break
-    assert sessions[0]["state"] == "failed"
-    assert {each["recorder"] for each in sessions[1:]} <= {"running"}
-    for each in (other, third):
-        each.communicate(b"")
+    while (sessions := listed(url, capsys))[0]["state"] != "failed":
+        pass
+    assert [each["recorder"] for each in sessions[1:]] == ["running", "running"]
+    third.communicate(b"")
+    stopped.send_signal(signal.SIGCONT)
+    stopped.communicate(b"")
     assert [each["state"] for each in listed(url, capsys)] == ["failed", "closed", "closed"]
 
 
