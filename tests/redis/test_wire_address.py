@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import subprocess
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 import pytest
@@ -55,9 +57,49 @@ def test_a_url_says_where_how_and_how_long() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "name", "tls", "cluster"),
+    [
+        ("valkey://h", "h:6379", False, False),
+        ("valkeys://h:1/2", "h:1", True, False),
+        ("VALKEY+cluster://h", "h:6379", False, True),
+        ("redis://[fe80::1%25eth0]", "[fe80::1%eth0]:6379", False, False),
+        ("unix:///run/a%20b.sock?db=3", "unix:/run/a b.sock", False, False),
+        ("redis+unix:///s", "unix:/s", False, False),
+        ("valkey+socket://u:p@/s", "unix:/s", False, False),
+        ("redis+sentinel://h,g:1/m/0", "m of h:26379,g:1", False, False),
+        ("rediss+sentinel://u:p@[::1],h/m-1", "m-1 of [::1]:26379,h:26379", True, False),
+    ],
+)
+def test_a_server_a_socket_and_sentinels_have_urls(
+    url: str, name: str, tls: bool, cluster: bool
+) -> None:
+    """`valkey` and `valkeys` mean what `redis` and `rediss` do."""
+    target = RedisAddress.of(url)
+    assert (target.name, target.tls, target.cluster) == (name, tls, cluster)
+
+
+@pytest.mark.parametrize(
     ("url", "reason"),
     [
         ("http://h", "a URL of redis, rediss"),
+        ("redis+tls://h", "a URL of redis, rediss"),
+        ("redis://h,g", "only sentinels are several"),
+        ("redis://h/1?db=2", "two databases"),
+        ("redis://h?db=1&db=2", "given twice"),
+        ("redis://h?db=one", "number of a database"),
+        ("redis://h\n", "not a URL"),
+        ("redis://a b", "not a URL"),
+        ("redis://::1", "not a URL"),
+        ("redis://h?sentinel_password=a", "need redis\\+sentinel"),
+        ("unix://h/s", "unix:///path is expected"),
+        ("unix:///", "unix:///path is expected"),
+        ("unix:///s?ssl_ca_certs=a", "rediss://"),
+        ("redis+sentinel://h", "the name of their primary"),
+        ("redis+sentinel://h/a b", "not a URL"),
+        ("redis+sentinel://h/a%20b", "the name of their primary"),
+        ("redis+sentinel://h/m/one", "number of a database"),
+        ("redis+sentinel://h,/m", "not a URL"),
+        ("redis+sentinel:///m", "with a host"),
         ("redis://", "with a host"),
         ("redis+cluster://h/1", "only database 0"),
         ("redis://h/one", "number of a database"),
@@ -93,6 +135,11 @@ def test_what_a_url_may_not_say_is_refused_without_showing_it(url: str, reason: 
         "redis://user:a/canary@h",
         "redis://user:a[canary]@h",
         "redis://h:canary",
+        "unix://user:a/canary@/s",
+        "unix://user:canary/s",
+        "redis+sentinel://user:12/canary@h/m",
+        "redis+sentinel://user:12/canary@h",
+        "redis+sentinel://h,canary:x/m",
         "redis://h?password=a&canary=b",
         "rediss://h?ssl_min_version=canary",
     ],
@@ -101,7 +148,7 @@ def test_a_password_that_was_not_escaped_is_not_shown_by_what_it_was_taken_for(u
     """A port, an address, an option, a value: the error says what is to be written with %."""
     reads: tuple[Callable[[str], object], ...] = (RedisAddress.of, RedisSessionStore)
     for read in reads:
-        with pytest.raises(ValueError, match="URL") as refused:
+        with pytest.raises(ValueError, match=r"URL|expected") as refused:
             read(url)
         assert "canary" not in "".join(traceback.format_exception(refused.value, limit=0))
 
@@ -173,6 +220,41 @@ async def test_no_password_is_to_be_seen_wherever_something_goes_wrong(
     assert any("user or the password" in text for text in seen)
     seen.append(caplog.text)
     assert not [text for text in seen if "canary" in text.replace("canary_", "")]
+
+
+async def test_a_socket_of_this_host_is_reached(fleet: Fleet) -> None:
+    """With user, password and database; without one that is there, the error says where."""
+    with TemporaryDirectory() as folder:  # the path of a socket has at most 107 bytes
+        path = f"{folder}/a b.sock"
+        server = fleet.start(unixsocket=f"'{path}'")
+        server.add_user("some", CANARY, "~*", "+@all")
+        login = f"some:{quote(CANARY, safe='')}@"
+        for url in (f"unix://{login}{quote(path)}?db=3", f"redis+unix://{login}{quote(path)}?db=3"):
+            async with served(url) as servers:
+                await servers.open()
+                (client,) = await servers.exchange([Call(0, ("CLIENT", "INFO"))])
+                assert {b"db=3", b"user=some"} <= set(client.split())
+                connection = await servers.connect(0, patience=1.0)
+                await connection.aclose()
+        async with RedisSessionStore(f"unix://{quote(path)}", prefix="s") as store:
+            assert await store.count_sessions() == 0
+        error = await refusal_of(f"unix://{folder}/other.sock")
+        assert error.reason == f"unix:{folder}/other.sock: a file that the URL names does not exist"
+
+
+async def test_a_server_with_ipv6_alone_is_reached_by_address_and_by_name(fleet: Fleet) -> None:
+    """`localhost` has two families, and the server listens to one."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    server = fleet.start()
+    server.configure("bind", "::1")
+    for host in ("[::1]", "localhost"):
+        async with served(f"redis://{host}:{server.port}") as servers:
+            await servers.open()
+            assert await servers.exchange([Call(0, ("PING",))]) == [b"PONG"]
 
 
 @only_redis

@@ -43,7 +43,21 @@ PASSWORD = "s3cr3t-canary"
         ("rediss://u:p@host:6380/1", RedisBackend(url=SecretStr("rediss://u:p@host:6380/1"))),
         ("redis+cluster://host:1", RedisBackend(url=SecretStr("redis+cluster://host:1"))),
         ("rediss+cluster://host:1", RedisBackend(url=SecretStr("rediss+cluster://host:1"))),
-        ("redis://[::1]:6379", RedisBackend(url=SecretStr("redis://[::1]:6379"))),
+        *(
+            (url, RedisBackend(url=SecretStr(url)))
+            for url in (
+                "redis://[::1]:6379",
+                "valkey://host",
+                "valkeys+cluster://host",
+                "unix:///run/redis.sock",
+                "redis+unix:///run/redis.sock?db=3",
+                "redis+sentinel://host,[::1]:26380/mymaster/2",
+            )
+        ),
+        (
+            "unix:///s.sock?prefix=a&db=3",
+            RedisBackend(url=SecretStr("unix:///s.sock?db=3"), prefix="a"),
+        ),
     ],
 )
 def test_a_url_is_read(url: str, backend: StorageBackend) -> None:
@@ -78,7 +92,7 @@ BAD = [
         "http://h",
         "postgres://h",
     ),
-    *("rediss+sentinel://h", "redis+sentinel://h", " memory://", "unix:///s", "::", "\0"),
+    *("rediss+sentinel://h", "redis+sentinel://h", " memory://", "unix:///", "::", "\0"),
 ]
 
 

@@ -58,7 +58,7 @@ _CLOSE_TIMEOUT = 0.5
 """Seconds."""
 STORES = (
     "sqlite:///tape.db, redis://host:6379/0?prefix=name, rediss:// for TLS,"
-    " redis+cluster:// or rediss+cluster:// for a cluster"
+    " redis+cluster:// for a cluster, unix:///path, redis+sentinel://host:26379/name"
 )
 
 StoreUrl: TypeAlias = Annotated[

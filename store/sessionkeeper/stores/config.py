@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode
 
 from pydantic import Field, SecretStr, field_validator
 
+from ..backends.redis_url import SCHEMES, split_url
 from ..values.limits import LONGEST_TTL, StoreLimits
 from ..values.value import Value
 from .url_hints import suggest_url
 
 __all__ = ["MemoryBackend", "RedisBackend", "SQLiteBackend", "StorageBackend", "backend_from_url"]
-
-REDIS_SCHEMES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 
 
 class MemoryBackend(Value):
@@ -76,9 +75,7 @@ class RedisBackend(Value):
     @field_validator("url")
     @classmethod
     def _a_redis_url(cls, url: SecretStr) -> SecretStr:
-        parts = _split(url.get_secret_value())
-        if parts.scheme not in REDIS_SCHEMES or not parts.hostname:
-            raise ValueError(f"a URL of {', '.join(REDIS_SCHEMES)} with a host is expected")
+        split_url(url.get_secret_value())
         return url
 
 
@@ -86,7 +83,9 @@ StorageBackend: TypeAlias = MemoryBackend | SQLiteBackend | RedisBackend
 
 
 def backend_from_url(url: str, /) -> StorageBackend:
-    """Read `memory://`, `sqlite:///file.db`, `redis://…` or `redis+cluster://…`; `rediss` for TLS.
+    """Read `memory://`, `sqlite:///file.db`, `redis://…`, or another URL of a server.
+
+    Those are of Redis or Valkey, of a cluster, of a socket, and of sentinels: see `docs/redis.md`.
 
     `sqlite:///file.db` is relative to the working folder, `sqlite:////var/file.db` absolute. A
     Redis URL takes `?prefix=…` beside the options that say how to connect. Raises `TypeError`, and
@@ -94,26 +93,23 @@ def backend_from_url(url: str, /) -> StorageBackend:
     """
     if not isinstance(url, str):
         raise TypeError(f"a URL is a str, not {type(url).__name__}")
-    scheme, _, rest = url.partition(":")
+    scheme, colon, rest = url.partition(":")
     if scheme.lower() == "sqlite":
         return SQLiteBackend(path=_file(rest))
-    parts = _split(url)
-    if parts.scheme == "memory":
-        if url not in ("memory://", "memory:"):
+    if colon and scheme.lower() == "memory":
+        if url.lower() not in ("memory://", "memory:"):
             raise ValueError("memory:// takes nothing after it")
         return MemoryBackend()
-    if parts.scheme in REDIS_SCHEMES:
-        if not parts.netloc and parts.path.strip("/"):
-            raise ValueError(
-                f"{parts.scheme}://HOST:PORT is expected, with two slashes{_hint(url)}"
-            )
-        return _redis(parts)
-    known = f"that begins with memory:, sqlite:, {':, '.join(REDIS_SCHEMES)}:"
+    if colon and scheme.lower() in SCHEMES:
+        if not rest.startswith("//") and rest.strip("/"):
+            raise ValueError(f"{scheme}://HOST:PORT is expected, with two slashes{_hint(url)}")
+        return _redis(url)
+    known = "that begins with memory:, sqlite:, redis:, rediss:, valkey:, valkeys: or unix:"
     raise ValueError(f"a store URL is expected{_hint(url) or f', {known}'}")
 
 
 def _hint(url: str) -> str:
-    suggested = suggest_url(url, REDIS_SCHEMES)
+    suggested = suggest_url(url, SCHEMES)
     return "" if suggested is None else f"; did you mean {suggested} ?"
 
 
@@ -129,22 +125,12 @@ def _file(rest: str) -> str:
         raise ValueError("the path is not UTF-8 where it is quoted") from None
 
 
-def _redis(parts: SplitResult) -> RedisBackend:
-    options = parse_qsl(parts.query, keep_blank_values=True)
+def _redis(url: str) -> RedisBackend:
+    head, _, query = url.partition("?")
+    options = parse_qsl(query, keep_blank_values=True)
     prefixes = [value for name, value in options if name == "prefix"]
     if len(prefixes) > 1:
         raise ValueError("a Redis URL has one prefix")
     rest = urlencode([option for option in options if option[0] != "prefix"])
-    url = SecretStr(urlunsplit(parts._replace(query=rest)))
-    return RedisBackend(url=url, prefix=prefixes[0]) if prefixes else RedisBackend(url=url)
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - reading it checks it
-    except ValueError:
-        raise ValueError(
-            "not a URL, or its port is not one; what is special in a password is written with %"
-        ) from None
-    return parts
+    secret = SecretStr(f"{head}?{rest}" if rest else head)
+    return RedisBackend(url=secret, prefix=prefixes[0]) if prefixes else RedisBackend(url=secret)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from redis_certificates import Certificates
 from redis_engines import Engine, find_engine
+from redis_sentinel import Sentinel
 from redis_server import RedisServer, until
 from redis_watchdog import Watchdog
 
@@ -52,6 +53,25 @@ class Fleet:
         """One that is not started yet: its port refuses whoever comes."""
         return self._prepared(None, options)
 
+    def start_sentinels(
+        self, primary: RedisServer, count: int, *, replicas: int = 0, **options: object
+    ) -> list[Sentinel]:
+        """Start sentinels of a primary, and wait until each knows the others and its replicas."""
+        sentinels = [
+            Sentinel(self.engine, self._new_folder(), self._watchdog, primary.port, options)
+            for _ in range(count)
+        ]
+        self._servers += sentinels
+        for each in sentinels:
+            each.start()
+        for each in sentinels:
+            until(
+                lambda each=each: each.knows(sentinels=count, replicas=replicas),  # type: ignore[misc]
+                "the sentinels know each other",
+                pause=0.05,
+            )
+        return sentinels
+
     def close(self) -> None:
         """End them all."""
         for server in self._servers:
@@ -62,13 +82,16 @@ class Fleet:
     ) -> RedisServer:
         server = RedisServer(
             self.engine,
-            self._folder / f"{self.engine.name}-{next(self._numbers)}",
+            self._new_folder(),
             self._watchdog,
             {name.replace("_", "-"): str(value) for name, value in options.items()},
             certificates,
         )
         self._servers.append(server)
         return server
+
+    def _new_folder(self) -> Path:
+        return self._folder / f"{self.engine.name}-{next(self._numbers)}"
 
 
 class SharedServers:

@@ -202,14 +202,9 @@ class RedisServer:
     def _started(self) -> str:
         self._forget()
         before = len(self.log())
-        words = [
-            word
-            for option, value in self.options.items()
-            for word in (f"--{option}", *shlex.split(value))
-        ]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self.engine.program, *words],
+                [self.engine.program, *self._arguments()],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -219,6 +214,13 @@ class RedisServer:
         self._watchdog.watch(self.pid)
         until(lambda: not self.running or self._answers(), f"{self} answers")
         return self.log()[before:]
+
+    def _arguments(self) -> list[str]:
+        return [
+            word
+            for option, value in self.options.items()
+            for word in (f"--{option}", *shlex.split(value))
+        ]
 
     def _answers(self) -> bool:
         try:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from math import inf
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import urlencode
 
 from ....values.errors import BackendNotImplemented, StoreUnavailable
+from ...redis_url import PERCENT, RedisUrl, ServerKind, split_url
 
 if TYPE_CHECKING:
     from .redis_py import Wire
@@ -18,7 +19,6 @@ __all__ = ["RedisAddress"]
 
 logger = logging.getLogger("sessionkeeper")
 
-_SCHEMES = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 _OPTIONS = frozenset(
     {
         "db",
@@ -41,15 +41,16 @@ _OPTIONS = frozenset(
         "username",
     }
 )
-_PORT = 6379
-_MAX_DIGITS = 10
-_PERCENT = "write / ? # [ ] @ and : in a user or a password with %"
+_OF_DATA = frozenset({"db", "password", "username"})
+"""What is not for sentinels, which have users of their own."""
+_OF_SENTINELS = {"sentinel_username": "username", "sentinel_password": "password"}
 
 
 class RedisAddress:
     """One address, and the options of all connections to it or to its cluster.
 
-    Its `name`, its `repr` and its errors show only `host:port`.
+    With `sentinels` it is that of whatever server is their primary, which `sentinel.py` finds. Its
+    `name`, its `repr` and its errors show hosts and ports, a path, or the name of a primary.
     """
 
     __slots__ = (
@@ -57,7 +58,10 @@ class RedisAddress:
         "cluster",
         "connect_timeout",
         "host",
+        "path",
         "port",
+        "sentinels",
+        "service",
         "timeout",
         "tls",
     )
@@ -72,9 +76,17 @@ class RedisAddress:
         timeout: float,
         connect_timeout: float,
         options: Mapping[str, Any],
+        path: str = "",
+        service: str = "",
+        sentinels: tuple[RedisAddress, ...] = (),
     ) -> None:
         self.host = host
         self.port = port
+        self.path = path
+        """Of a socket of this host, in place of host and port."""
+        self.service = service
+        """What the sentinels call the primary."""
+        self.sentinels = sentinels
         self.tls = tls
         self.cluster = cluster
         self.timeout = timeout
@@ -85,67 +97,70 @@ class RedisAddress:
 
     @classmethod
     def of(cls, url: str, /, *, timeout: float = 5.0, connect_timeout: float = 5.0) -> RedisAddress:
-        """Read `redis://`, `rediss://`, `redis+cluster://` or `rediss+cluster://`.
+        """Read one of the URLs that `backends/redis_url.py` describes.
 
         User, password and database are read as redis-py does. The query may have its options for
-        verification (`ssl_*`) and time-outs (`socket_timeout`, seconds). Raises `ValueError`, which
-        does not show the URL, and `BackendNotImplemented` without redis-py.
+        verification (`ssl_*`) and time-outs (`socket_timeout`, seconds), and `sentinel_username`
+        and `sentinel_password`. Raises `ValueError`, which does not show the URL, and
+        `BackendNotImplemented` without redis-py.
         """
         try:
             # Report a missing package now, not when it is first used.
             import hiredis  # noqa: F401  # pyright: ignore[reportUnusedImport]  # as above
-            from redis.asyncio.connection import parse_url
+            import redis  # noqa: F401  # pyright: ignore[reportUnusedImport]  # as above
         except ImportError:
             raise _not_installed() from None
-        parts = _split(url)
-        if parts.scheme not in _SCHEMES or not parts.hostname:
-            raise ValueError(f"a URL of {', '.join(_SCHEMES)} with a host is expected")
-        options = parse_qs(parts.query, keep_blank_values=True)
-        if "prefix" in options:
+        parts = split_url(url)
+        given = dict(parts.options)
+        own = {name: given.pop(option) for option, name in _OF_SENTINELS.items() if option in given}
+        if "prefix" in given:
             raise ValueError("give a store's prefix with prefix=, not in its URL")
-        if not _OPTIONS.issuperset(options):
+        if not _OPTIONS.issuperset(given):
             # Do not name the option: it may be the rest of a password.
-            known = ", ".join(sorted(_OPTIONS))
-            raise ValueError(f"an option in a Redis URL is none of {known}; {_PERCENT}")
-        database = parts.path.strip("/")
-        if database and not (database.isdecimal() and len(database) <= _MAX_DIGITS):
-            # redis-py would silently use database 0.
-            raise ValueError("after the host only the number of a database may follow")
-        scheme, _, cluster = parts.scheme.partition("+")
-        try:
-            read: dict[str, Any] = dict(parse_url(f"{scheme}:{url.partition(':')[2]}"))
-        except ValueError as error:
-            raise ValueError(str(error)) from None  # its cause shows the value
-        for name in ("socket_timeout", "socket_connect_timeout"):
-            if not 0 < read.get(name, 1) < inf:
-                raise ValueError(f"{name} is a number of seconds above 0")
-        if read.get("db", 0) < 0:
-            raise ValueError("the number of a database is at least 0")
-        if cluster and read.get("db"):
-            raise ValueError("a cluster has only database 0")
-        tls = read.pop("connection_class", None) is not None
-        if not tls and any(option.startswith("ssl_") for option in read):
-            raise ValueError("options that begin with ssl_ need rediss:// or rediss+cluster://")
-        return cls(
-            read.pop("host"),
-            read.pop("port", _PORT),
-            tls=tls,
-            cluster=bool(cluster),
-            timeout=read.pop("socket_timeout", timeout),
-            connect_timeout=read.pop("socket_connect_timeout", connect_timeout),
-            options=read,
-        )
+            known = ", ".join(sorted(_OPTIONS | _OF_SENTINELS.keys()))
+            raise ValueError(f"an option in a Redis URL is none of {known}; {PERCENT}")
+        is_sentinel = parts.kind is ServerKind.SENTINEL
+        if own and not is_sentinel:
+            raise ValueError("options that begin with sentinel_ need redis+sentinel://")
+        if not parts.tls and any(option.startswith("ssl_") for option in given):
+            raise ValueError("options that begin with ssl_ need rediss:// or valkeys://")
+        read = _read_options(parts, given)
+        shared: dict[str, Any] = {
+            "tls": parts.tls,
+            "timeout": read.pop("socket_timeout", timeout),
+            "connect_timeout": read.pop("socket_connect_timeout", connect_timeout),
+        }
+        if is_sentinel:
+            options = {name: option for name, option in read.items() if name not in _OF_DATA} | own
+            sentinels = tuple(
+                cls(*each, cluster=False, options=options, **shared) for each in parts.hosts
+            )
+            return cls(
+                *("", 0),
+                cluster=False,
+                options=read,
+                service=parts.service,
+                sentinels=sentinels,
+                **shared,
+            )
+        host, port = parts.hosts[0] if parts.hosts else ("", 0)
+        cluster = parts.kind is ServerKind.CLUSTER
+        return cls(host, port, cluster=cluster, options=read, path=parts.path, **shared)
 
     @property
     def name(self) -> str:
         """`host:port`, for errors and logs."""
+        if self.sentinels:
+            return f"{self.service} of {','.join(each.name for each in self.sentinels)}"
+        if self.path:
+            return f"unix:{self.path}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def __repr__(self) -> str:
         return f"<RedisAddress {self.name}>"
 
     def at(self, host: str, port: int) -> RedisAddress:
-        """Return the address of another node of the same cluster."""
+        """Return the address of another node of the same cluster, or of the primary."""
         return RedisAddress(
             host,
             port,
@@ -158,10 +173,12 @@ class RedisAddress:
 
     def wire(self) -> Wire:
         """Make a connection that is not connected yet. Raises `StoreUnavailable`."""
-        from .redis_py import PlainWire, TlsWire
+        from .redis_py import PlainWire, SocketWire, TlsWire
 
-        made = TlsWire if self.tls else PlainWire
         try:
+            if self.path:
+                return SocketWire(self.path, self._options)
+            made = TlsWire if self.tls else PlainWire
             return made(self.host, self.port, self._options)
         except Exception as error:
             # Its text might quote an option, and one of the options is the password.
@@ -176,8 +193,10 @@ class RedisAddress:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What about this address is less safe than it could be."""
+        if self.sentinels:
+            return tuple(warning for each in self.sentinels for warning in each.warnings)
         if not self.tls:
-            if _is_loopback(self.host):
+            if self.path or _is_loopback(self.host):
                 return ()
             return (f"{self.name} uses plain text; rediss:// would encrypt",)
         if self._options.get("ssl_cert_reqs", "required") != "required":
@@ -187,14 +206,26 @@ class RedisAddress:
         return ()
 
 
-def _split(url: str) -> SplitResult:
+def _read_options(parts: RedisUrl, given: Mapping[str, str]) -> dict[str, Any]:
+    """Read user, password, database and the options of the query, as redis-py does."""
+    from redis.asyncio.connection import parse_url
+
+    query = urlencode({name: value for name, value in given.items() if name != "db"})
     try:
-        parts = urlsplit(url)
-        if parts.port != 0 and not parts.fragment:
-            return parts
-    except ValueError:  # its text quotes what it took for a port or an address
-        pass
-    raise ValueError(f"not a URL, or its port is not 1 to 65535; {_PERCENT}")
+        read: dict[str, Any] = dict(parse_url(f"redis://host?{query}"))
+    except ValueError as error:
+        raise ValueError(str(error)) from None  # its cause shows the value
+    if parts.user:
+        read["username"] = parts.user
+    if parts.password:
+        read["password"] = parts.password
+    if parts.database is not None:
+        read["db"] = parts.database
+    for name in ("socket_timeout", "socket_connect_timeout"):
+        if not 0 < read.get(name, 1) < inf:
+            raise ValueError(f"{name} is a number of seconds above 0")
+    del read["host"]
+    return read
 
 
 def _is_loopback(host: str) -> bool:

@@ -12,6 +12,7 @@ from .address import RedisAddress
 from .call import Call
 from .connection import Connection
 from .pipeline import Pipeline
+from .sentinel import open_connection
 
 __all__ = ["Node"]
 
@@ -116,7 +117,7 @@ class Node:
     async def _connect(self) -> None:
         connection: Connection | None = None
         try:
-            connection = self._connection = await Connection.open(self.address)
+            connection = self._connection = await open_connection(self.address)
             self.generation = self._number()
             self._last_error = ""
         except StoreUnavailable as error:

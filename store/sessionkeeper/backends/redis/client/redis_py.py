@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeAlias, cast
 
 import hiredis
 from hiredis import ProtocolError, PushNotification, Reader
-from redis.asyncio.connection import Connection, SSLConnection
+from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
@@ -29,6 +30,7 @@ __all__ = [
     "PlainWire",
     "ProtocolError",
     "PushNotification",
+    "SocketWire",
     "TlsWire",
     "Wire",
     "new_reader",
@@ -61,7 +63,40 @@ class _HandedOver:
             self._writer = self._reader = None
 
 
-class PlainWire(_HandedOver, Connection):
+class _LoopbackConnection(Connection):
+    """Reaches `localhost` in both families, whichever of them the system resolves it to.
+
+    Source: RFC 6761, "localhost"; a server may listen to one of `127.0.0.1` and `::1`.
+    """
+
+    _loopback: str | None = None
+
+    def _connection_arguments(self) -> Mapping[str, Any]:
+        arguments: dict[str, Any] = dict(super()._connection_arguments())
+        if self._loopback is not None:
+            if "ssl" in arguments:
+                arguments.setdefault("server_hostname", self.host)
+            arguments["host"] = self._loopback
+        return arguments
+
+    async def _connect(self) -> None:
+        connect: Any = super()._connect  # redis-py names no types here
+        try:
+            await connect()
+        except OSError:
+            if self.host != "localhost" or not await self._connect_otherwise():
+                raise
+
+    async def _connect_otherwise(self) -> bool:
+        connect: Any = super()._connect
+        for self._loopback in ("::1", "127.0.0.1"):
+            with suppress(OSError):
+                await connect()
+                return True
+        return False
+
+
+class PlainWire(_HandedOver, _LoopbackConnection):
     """Plain text."""
 
     def __init__(self, host: str, port: int, options: Mapping[str, Any]) -> None:
@@ -70,7 +105,7 @@ class PlainWire(_HandedOver, Connection):
         )
 
 
-class TlsWire(_HandedOver, SSLConnection):
+class TlsWire(_HandedOver, SSLConnection, _LoopbackConnection):
     """TLS. By default redis-py verifies the certificate and its host name."""
 
     def __init__(self, host: str, port: int, options: Mapping[str, Any]) -> None:
@@ -79,7 +114,16 @@ class TlsWire(_HandedOver, SSLConnection):
         )
 
 
-Wire: TypeAlias = PlainWire | TlsWire
+class SocketWire(_HandedOver, UnixDomainSocketConnection):
+    """A socket of this host, named by its path."""
+
+    def __init__(self, path: str, options: Mapping[str, Any]) -> None:
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]  # redis-py's **kwargs
+            path=path, **{**options, **_settings()}
+        )
+
+
+Wire: TypeAlias = PlainWire | TlsWire | SocketWire
 
 
 def _settings() -> dict[str, Any]:

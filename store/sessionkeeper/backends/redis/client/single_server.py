@@ -11,6 +11,7 @@ from .call import Answer, Call, DeliveryStatus, Refused
 from .connection import Connection
 from .node import Node
 from .refusals import describe_failure, needs_reconnect
+from .sentinel import open_connection
 from .server_info import ServerInfo, read_server_info
 from .servers import Servers
 
@@ -59,7 +60,7 @@ class SingleServer(Servers):
         return self._node.generation
 
     async def connect(self, bucket: int, *, patience: float) -> Connection:
-        return await Connection.open(self._address, patience=patience)
+        return await open_connection(self._address, patience=patience)
 
     def invalidate(self, bucket: int) -> None:
         self._check_role_at = 0.0
