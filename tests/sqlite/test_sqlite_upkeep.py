@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sessionkeeper import Clock, SQLiteSessionStore, StoreClosed, StoreUnavailable
 from sessionkeeper.backends.sqlite import maintenance, store_counters, writer
-from sessionkeeper.backends.sqlite.maintenance import aside
+from sessionkeeper.backends.sqlite.maintenance import run_aside
 
 if TYPE_CHECKING:
     from tests.sqlite.conftest import Kit
@@ -253,7 +253,7 @@ async def test_upkeep_that_is_given_up_is_stopped(file: Path) -> None:
         ).fetchone()
 
     async with SQLiteSessionStore(file) as store:
-        working = asyncio.ensure_future(aside(str(file), store._files, endless))
+        working = asyncio.ensure_future(run_aside(str(file), store._files, endless))
         assert await asyncio.to_thread(begun.wait, 30)
         working.cancel()
         with pytest.raises(asyncio.CancelledError):  # or the test would never end

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from soleowner import ActorPair, Batch, Command, ThreadRunner, Transactions
 
 from ..backends.sqlite.files import StoreFiles
-from ..backends.sqlite.maintenance import VacuumStep, aside, back_up, check_pages, checkpoint
+from ..backends.sqlite.maintenance import VacuumStep, back_up, check_pages, checkpoint, run_aside
 from ..backends.sqlite.raw_connection import resolved
 from ..backends.sqlite.reader import SQLiteReader
 from ..backends.sqlite.tables import SQLiteTables
@@ -138,7 +138,7 @@ class SQLiteSessionStore(OwnerBackedStore):
         """
         self._pair.check_here()
         work = partial(checkpoint, path=self._path, patience=self._patience, look=self._files.look)
-        return await aside(self._path, self._files, work)
+        return await run_aside(self._path, self._files, work)
 
     async def backup(self, path: str | os.PathLike[str], /) -> None:
         """Copy the store to a new file, as it is at one moment, while it goes on being used.
@@ -148,7 +148,7 @@ class SQLiteSessionStore(OwnerBackedStore):
         """
         self._pair.check_here()
         work = partial(back_up, target=resolved(path), look=self._files.look)
-        await aside(self._path, self._files, work)
+        await run_aside(self._path, self._files, work)
 
     async def check(self) -> list[str]:
         """Read the whole file; return what is wrong with it, nothing if all is well.
@@ -156,7 +156,7 @@ class SQLiteSessionStore(OwnerBackedStore):
         Raises `StoreUnavailable`, `StoreClosed`.
         """
         self._pair.check_here()
-        return await aside(self._path, self._files, check_pages)
+        return await run_aside(self._path, self._files, check_pages)
 
 
 class _SQLiteRunner(ThreadRunner[SQLiteTables]):

@@ -43,7 +43,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATES = {state.value: state for state in SessionState}
 _DIRECTIONS = {0: Direction.CLIENT_TO_SERVER, 1: Direction.SERVER_TO_CLIENT}
 _FIRST, _LAST = -62_135_596_800.0, 253_402_300_799.0  # the years 1 to 9999
-# What reading a value raises that is not what was written.
+# The errors of reading a damaged value.
 _UNREADABLE = (
     AttributeError,
     KeyError,
@@ -53,7 +53,7 @@ _UNREADABLE = (
     ValueError,
     msgspec.MsgspecError,
 )
-_CACHED = 2048  # bytes; what is larger is decoded each time, so that the cache stays small
+_CACHED = 2048  # maximum bytes of a cached value, so that the cache stays small
 
 
 class SQLiteRow(SessionRow):
@@ -67,7 +67,7 @@ class SQLiteRow(SessionRow):
     position: int
 
     def session_columns(self) -> Columns:
-        """What changes with a revision."""
+        """The columns that change with a revision."""
         session = self.session
         return (
             self.number,
@@ -83,7 +83,7 @@ class SQLiteRow(SessionRow):
         )
 
     def log_columns(self) -> Columns:
-        """What changes with every frame."""
+        """The columns that change with every frame."""
         return (
             self.number,
             self.ended,
@@ -99,8 +99,8 @@ class SQLiteRow(SessionRow):
 def read_row(columns: Columns) -> SQLiteRow:
     """Make a row of `SESSION_COLUMNS` and `LOG_COLUMNS`.
 
-    Raises `sqlite3.DatabaseError` for what no row can be: SQLite has no checksums, and a damaged
-    row must not be taken for a bug.
+    Raises `sqlite3.DatabaseError` for a damaged row: SQLite has no checksums, and such a row must
+    not look like a bug.
     """
     try:
         (
@@ -121,10 +121,10 @@ def read_row(columns: Columns) -> SQLiteRow:
         decode = _decode_small if len(fields) <= _CACHED else _decode
         held = decode(fields).copy()
         held["id"], held["state"], held["principal"] = id_, _STATES[state], principal
-        sound = (
+        is_valid = (
             type(id_) is str
             and (principal is None or type(principal) is str)
-            # A text among numbers raises, and a fraction makes the sum one.
+            # A text among them raises, and a float makes the sum a float.
             and type(number + revision + position + frame_count + last_seq + byte_count) is int
             and type(steady_created_at + steady_ended_at + steady_active_at) is float
             and 0 <= frame_count <= last_seq
@@ -134,7 +134,7 @@ def read_row(columns: Columns) -> SQLiteRow:
         )
     except _UNREADABLE:
         raise corruption_error("a session") from None
-    if not sound:
+    if not is_valid:
         raise corruption_error("a session")
     row = SQLiteRow(
         Session.trusted(held),
@@ -168,7 +168,7 @@ def frame_columns(number: int, first: int, records: Iterable[FrameRecord]) -> li
 
 
 def read_frame(columns: tuple[int, int, bytes | None, bytes]) -> FrameRecord:
-    """Make a record of `FRAME_COLUMNS`. Raises `sqlite3.DatabaseError` for what can be none."""
+    """Make a record of `FRAME_COLUMNS`. Raises `sqlite3.DatabaseError` for a damaged one."""
     direction, sent_at, detail, message = columns
     try:
         timestamp, way = _EPOCH + timedelta(microseconds=sent_at), _DIRECTIONS[direction]
@@ -180,7 +180,7 @@ def read_frame(columns: tuple[int, int, bytes | None, bytes]) -> FrameRecord:
 
 
 def _microseconds(since: timedelta) -> int:
-    """As a whole number: exact, which a float is not, and five times as fast as dividing."""
+    """Return whole microseconds: exact, unlike a float, and five times as fast as a division."""
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
@@ -192,5 +192,5 @@ def _decode(text: str) -> dict[str, Any]:
     return read_fields(msgspec.json.decode(text))
 
 
-# Of a text alone, so not a cache of the file: what another process writes is another text.
+# Cached by the text alone, so it never hides what another process writes.
 _decode_small = lru_cache(maxsize=1024)(_decode)

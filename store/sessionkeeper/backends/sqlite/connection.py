@@ -1,4 +1,4 @@
-"""What reading and writing a file have in common: to wait for a lock, to give up, to let go."""
+"""The part that reading and writing share: waiting for a lock, giving up, closing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SQLiteConnection(Transactions[SQLiteTables]):
     """Transactions on one connection to the file, of one thread."""
 
     _post: Post
-    """Has a function called on the owner's loop."""
+    """Calls a function on the owner's loop."""
 
     def __init__(
         self, tables: SQLiteTables, path: str, files: StoreFiles, *, patience: float
@@ -37,10 +37,10 @@ class SQLiteConnection(Transactions[SQLiteTables]):
         self._path = path
         self._files = files
         self._seen: Look | None = None
-        """The files when they were looked at last."""
+        """The files at the last check."""
         self._identity: FileIdentity | None = None
         self._epoch_is_over = False
-        """Whether the file itself is of the epoch that is seen: the next change begins another."""
+        """Whether the file itself is of the current epoch: then the next change begins another."""
         self._patience = patience
         self._interrupted = False
         self._connection: sqlite3.Connection | None = None
@@ -52,7 +52,7 @@ class SQLiteConnection(Transactions[SQLiteTables]):
         self._tables.attach(connection, self._path)
 
     def given_up(self) -> bool:
-        """Whether the store is being closed, and a lock is waited for no longer."""
+        """Whether the store is being closed, so that no lock is waited for."""
         return self._interrupted
 
     def start(self, statement: str) -> tuple[int, SQLiteCounters]:
@@ -74,7 +74,7 @@ class SQLiteConnection(Transactions[SQLiteTables]):
                     raise LockWait(waited) from error
 
     def look(self) -> None:
-        """Look at the files, within a transaction. Raises `FilesChanged`."""
+        """Check the files, within a transaction. Raises `FilesChanged`."""
         found = self._files.look()
         before, self._seen = self._seen, None
         if before is None or found.written != before.written:
@@ -82,7 +82,7 @@ class SQLiteConnection(Transactions[SQLiteTables]):
         self._seen = found
 
     def _compare(self) -> None:
-        """Somebody wrote the file itself: by bringing the log in, or by copying over it."""
+        """Tell a checkpoint from a copy over the file. Raises `FilesChanged` for a copy."""
         pair = read_until_matching(
             lambda: (identity_in_file(connect, self._path), identity_with_log(self._execute))
         )
@@ -96,7 +96,7 @@ class SQLiteConnection(Transactions[SQLiteTables]):
         self._epoch_is_over = file == seen
 
     def prefetch(self, commands: Sequence[Command[SQLiteTables, Any]]) -> None:
-        """Look up the sessions the commands are about, with one question for many."""
+        """Read the sessions of the commands, many with one query."""
         # Not `isinstance`, which for an abstract class costs half a microsecond a command.
         self._tables.prefetch({getattr(command, "session_id", "") for command in commands})
 
@@ -110,7 +110,7 @@ class SQLiteConnection(Transactions[SQLiteTables]):
             self._execute("ROLLBACK")
 
     def not_opened(self, error: BaseException) -> BaseException:
-        """Let go, and say what is to be raised."""
+        """Close, and return the exception to raise."""
         self.close()
         fault = None
         if isinstance(error, Exception):
@@ -118,10 +118,10 @@ class SQLiteConnection(Transactions[SQLiteTables]):
         return error if fault is None else fault.answer()
 
     def close(self) -> None:
-        """Close the connection; SQLite brings the log into the file if nobody else has it open."""
+        """Close the connection; SQLite makes a checkpoint if no other connection is open."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            # SQLite brings the log into whatever has become of the file.
+            # Check first: SQLite would copy the log into whatever file is there now.
             with suppress(*FAILURES, FilesChanged):
                 if self._seen is not None and not connection.in_transaction:
                     connection.execute("BEGIN")
@@ -130,7 +130,7 @@ class SQLiteConnection(Transactions[SQLiteTables]):
             self._files.part(connection)
 
     def interrupt(self) -> None:
-        """Stop waiting for a lock, and the statement that runs."""
+        """Stop waiting for a lock, and stop the running statement."""
         self._interrupted = True
         connection = self._connection
         if connection is not None:

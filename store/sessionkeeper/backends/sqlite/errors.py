@@ -1,4 +1,4 @@
-"""What an error of SQLite means: for the commands of the batch, and for the store afterwards."""
+"""Tells what an error of SQLite means for the commands of the batch, and for the store."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ __all__ = [
     "safe_cause",
 ]
 
-# What can be wrong with the request, or for a while; the next batch may fare better.
-_PASSING = {
+# Wrong with the request, or temporary: the next batch may succeed.
+_TEMPORARY = {
     sqlite3.SQLITE_BUSY: "another process holds the file's lock",
     sqlite3.SQLITE_LOCKED: "another connection holds a lock",
     sqlite3.SQLITE_PROTOCOL: "another process holds the file's lock",
@@ -33,23 +33,23 @@ _PASSING = {
     sqlite3.SQLITE_PERM: "the file cannot be written",
     sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
 }
-# What writing on would make worse.
-_LASTING = {
+# Writing on would make it worse.
+_PERMANENT = {
     sqlite3.SQLITE_IOERR: "the disk failed",
     sqlite3.SQLITE_CORRUPT: "the file is damaged",
     sqlite3.SQLITE_NOTADB: "the file is damaged",
-    # Two rows for what the counters say is one: nothing that this library wrote.
+    # Two rows where the counters allow one: this library wrote no such thing.
     sqlite3.SQLITE_CONSTRAINT: "the file is damaged",
     sqlite3.SQLITE_ERROR: "the file is not as it was",
 }
 
 
 FAILURES = (sqlite3.Error, UnicodeDecodeError)
-"""What a statement raises; the second where SQLite names a part of a damaged schema."""
+"""The errors of a statement; the second when SQLite quotes a damaged schema."""
 
 
 class LockWait(Picklable, Exception):
-    """Another process held the lock for longer than one waits."""
+    """Another process held the lock for too long."""
 
     def __init__(self, waited: float) -> None:
         super().__init__("could not acquire the lock")
@@ -57,7 +57,7 @@ class LockWait(Picklable, Exception):
 
 
 class FilesChanged(Exception):
-    """The store's files are not those it opened any more."""
+    """The store's files are no longer those it opened."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -65,53 +65,53 @@ class FilesChanged(Exception):
 
 
 class GivenUp(Exception):
-    """The store is being closed, and nobody waits for the lock any longer."""
+    """The store is being closed, so it stopped waiting for the lock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What becomes of a batch that failed."""
+    """The consequences of a failed batch."""
 
     answer: Callable[[], Exception]
-    """Makes what each of its callers is told."""
+    """Makes the error for each caller."""
     reason: str | None
-    """Why nothing may be written any more; None if the store goes on."""
+    """Why the store must write nothing any more; None if it goes on."""
 
 
 def corruption_error(what: str) -> sqlite3.DatabaseError:
-    """Make the error for a row that SQLite takes for a good one."""
+    """Make the error for damage that SQLite did not notice."""
     error = sqlite3.DatabaseError(f"{what} cannot be what was written")
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return error
 
 
 def primary_code(error: BaseException) -> int | None:
-    """The result code of an error that a statement raised."""
+    """Return the primary result code of an error."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None and isinstance(error, sqlite3.OperationalError | UnicodeDecodeError):
-        return sqlite3.SQLITE_CORRUPT  # the module's own: a text that is not UTF-8
+        return sqlite3.SQLITE_CORRUPT  # raised by Python's module: a text is not UTF-8
     return None if code is None else code & 0xFF
 
 
 def safe_cause(cause: Exception) -> Exception | None:
-    """The cause, if it quotes nothing of what is stored: the module's own quotes a text."""
+    """Return the cause if it quotes no stored text, as errors of Python's module do."""
     own = isinstance(cause, FAILURES) and not hasattr(cause, "sqlite_errorcode")
     return None if own else cause
 
 
-def judge_error(  # noqa: PLR0911 - a judgement each
+def judge_error(  # noqa: PLR0911 - one return per kind
     error: Exception, *, committing: bool, writing: bool
 ) -> Fault | None:
-    """Judge the error a batch failed with; None if only a bug can raise it.
+    """Judge the error of a failed batch; None if only a bug can raise it.
 
-    A commit that failed for want of space or of the lock did not happen. After any other failure
-    it may stand: what was not known to be synced can still be found in the log after a crash. It
-    is never tried again on the same handle: the kernel may have dropped the pages it could not
-    write, and a second sync would not tell (the fsync surprise PostgreSQL met in 2018).
+    A commit that failed because of space or the lock did not happen. After any other failure it may
+    have happened: what was not synced can still be found in the log after a crash. A commit is
+    never repeated on the same handle: the kernel may have dropped the pages it could not write, and
+    a second sync would not report that (the fsync problem of PostgreSQL in 2018).
     """
     if isinstance(error, LockWait):
         waited = error.waited
-        busy = _PASSING[sqlite3.SQLITE_BUSY]
+        busy = _TEMPORARY[sqlite3.SQLITE_BUSY]
         return Fault(lambda: StoreUnavailable(busy, waited=waited), None)
     if isinstance(error, FilesChanged):
         reason = error.reason
@@ -121,11 +121,11 @@ def judge_error(  # noqa: PLR0911 - a judgement each
     code = primary_code(error)
     if isinstance(error, GivenUp) or code == sqlite3.SQLITE_INTERRUPT:
         return Fault(StoreClosed, None)
-    if code in _PASSING:
-        return Fault(_because(StoreUnavailable, error, _PASSING[code]), None)
-    if code not in _LASTING:
+    if code in _TEMPORARY:
+        return Fault(_because(StoreUnavailable, error, _TEMPORARY[code]), None)
+    if code not in _PERMANENT:
         return None
-    reason = _LASTING[code]
+    reason = _PERMANENT[code]
     if committing and writing:
         return Fault(lambda: _caused(OutcomeUnknown(new_session_id()), error), reason)
     lasting = writing or code != sqlite3.SQLITE_IOERR

@@ -1,13 +1,14 @@
 """The three files of a store as they were opened, and whether their names still lead to them.
 
-Whoever removes, moves or replaces one leaves the store with a file that nobody finds again, or
-with a lock that nobody else takes. So they are looked at once the lock is taken, before a commit,
-and after it, before it is acknowledged: device and number of each.
+If somebody removes, moves or replaces one, the store has a file that no other process finds, or a
+lock that no other process respects. So device and inode of each are checked after the lock is
+taken, before a commit, and after it, before it is acknowledged.
 
-Rule: where another log or index has taken the name, or the file was written over, no connection
-that could write may be the last to close. SQLite's last one would bring in a log that is not the
-file's, and remove what is another's. A connection that cannot write is kept for that, closed first
-where all is well and last where not. A log that is merely gone is brought in: only we have it.
+Rule: if another log or index has the name, or the file was overwritten, the last connection to
+close must not be able to write. Otherwise SQLite would copy a log into a file that it does not
+belong to, and remove the files of another store. So one connection that cannot write is kept, the
+anchor. It is closed first if all is well, and last if not. A log that was only removed is copied
+into the file: this store alone has it.
 """
 
 from __future__ import annotations
@@ -30,30 +31,30 @@ class Look(NamedTuple):
     """The files at one moment."""
 
     numbers: tuple[tuple[int, int], ...]
-    """Device and number of the file, its log, and the log's index."""
+    """Device and inode of the file, its log, and the log's index."""
     written: tuple[int, int]
-    """When the file itself was written last, and its size."""
+    """When the file itself was last written, and its size."""
     log_bytes: int
 
 
 class StoreFiles:
-    """What a store's connections have in common: which files they are on. From any thread."""
+    """The files of a store, shared by its connections. From any thread."""
 
     def __init__(self, path: str, name: str) -> None:
         self._path = path
-        # As it was spelled: a link on the way may come to lead elsewhere.
+        # As it was given: a symbolic link in it may be changed.
         self._name = name
         self._numbers: tuple[tuple[int, int], ...] | None = None
         self._before: tuple[int, int] | None = None
-        self._users = 0
-        self._spoilt = ""
-        """What was written over, the file or its log; nothing while all is well."""
+        self._open_connections = 0
+        self._overwritten = ""
+        """What was overwritten, the file or its log; empty while all is well."""
         self._anchor: sqlite3.Connection | None = None
         self.closing = Lock()
-        """Held while a connection is closed; of all that one store has on the file."""
+        """Held while a connection of the store is closed."""
 
     def expect(self) -> None:
-        """Note which file is to be opened, if it is there."""
+        """Note which file will be opened, if it exists."""
         self._before = None
         with suppress(OSError):
             found = os.stat(self._name)
@@ -63,7 +64,7 @@ class StoreFiles:
         """Note which files were opened. Raises `FilesChanged`, `sqlite3.Error`."""
         anchor = connect(self._path, "ro", shared=True)
         try:
-            anchor.execute("SELECT version FROM meta").fetchone()  # it has the file's lock now
+            anchor.execute("SELECT version FROM meta").fetchone()  # takes the file's lock
             found = self._look()
             if self._before is not None and found.numbers[0] != self._before:
                 raise self._changed("", "another file has its name now")
@@ -73,9 +74,9 @@ class StoreFiles:
         self._numbers, self._anchor = found.numbers, anchor
 
     def look(self) -> Look:
-        """Look whether the names lead to the files that were opened. Raises `FilesChanged`."""
-        if self._spoilt:
-            raise FilesChanged(self._spoilt)
+        """Check that the names lead to the opened files. Raises `FilesChanged`."""
+        if self._overwritten:
+            raise FilesChanged(self._overwritten)
         found = self._look()
         if self._numbers is not None and found.numbers != self._numbers:
             for suffix, now, then in zip(_SUFFIXES, found.numbers, self._numbers, strict=True):
@@ -84,33 +85,33 @@ class StoreFiles:
         return found
 
     def overwritten(self, suffix: str = "") -> FilesChanged:
-        """Make the error for a file that holds what no store wrote there."""
+        """Make the error for a file that another program wrote."""
         name = os.path.basename(self._path)
         how = "overwritten or cut" if not suffix else "cut"
-        self._spoilt = f"the file was {how} underneath the store: {name}{suffix}"
-        return FilesChanged(self._spoilt)
+        self._overwritten = f"the file was {how} underneath the store: {name}{suffix}"
+        return FilesChanged(self._overwritten)
 
     def join(self) -> None:
-        """Count a connection that is open."""
-        self._users += 1
+        """Count an open connection."""
+        self._open_connections += 1
 
     def part(self, connection: sqlite3.Connection) -> None:
-        """Close a connection; the last one brings the log into the file, if that is its own."""
+        """Close a connection; the last one copies the log into the file if it belongs to it."""
         with self.closing:
-            self._users -= 1
+            self._open_connections -= 1
             anchor = None
-            if self._users == 0:
+            if self._open_connections == 0:
                 anchor, self._anchor = self._anchor, None
-            safe = not self._spoilt and self._names_are_ours()
+            safe = not self._overwritten and self._names_are_ours()
             together = (anchor, connection) if safe else (connection, anchor)
             for each in together:
                 if each is not None:
-                    # Closed at once, each would find others still there, and leave the log behind.
+                    # One after the other: if both closed at once, neither would copy the log.
                     with suppress(sqlite3.Error):
                         each.close()
 
     def _names_are_ours(self) -> bool:
-        """Whether no other log or index is where ours were."""
+        """Whether no other log or index has the name of this store's."""
         for at, suffix in enumerate(_SUFFIXES[1:], 1):
             with suppress(OSError):
                 found = os.stat(f"{self._path}{suffix}")

@@ -1,11 +1,10 @@
-"""What the log shows at opening is brought to the disk once more, before anyone builds on it.
+"""Writes and syncs the log again at opening, before any process appends to it.
 
-A sync fails, and the process is killed. Until the machine is switched off, the kernel may go on
-showing what the disk never got, and call it synced (the fsync surprise PostgreSQL met in 2018): a
-commit whose caller was told `OutcomeUnknown` is found, others are appended behind it, acknowledged,
-and lost with it. To sync again is of no use, for the kernel takes its pages for clean; to write the
-same bytes again makes them dirty. A checkpoint would not do: it changes the file by a log that may
-not be there when the power goes.
+Suppose a sync fails and its process is killed. The kernel may still show data that the disk never
+got, and treat it as synced (the fsync problem of PostgreSQL in 2018). Another process would find
+the commit, append after it, acknowledge that, and lose all of it in a power cut. A second sync has
+no effect, because the kernel takes the pages for clean; writing the same bytes again makes them
+dirty. A checkpoint is no solution: it would change the file by a log that may be lost.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ __all__ = ["resync_wal"]
 
 _PIECE = 1024 * 1024
 _PATIENCE = 500  # milliseconds
-_LEFT_ALONE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY)
+_SKIPPED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY)
 
 
 def resync_wal(connection: sqlite3.Connection, path: str) -> None:
-    """Write the log's bytes again, as they are, and sync them; nothing to do if there are none.
+    """Write the bytes of the log again, unchanged, and sync them.
 
-    Nobody can append meanwhile: it holds the write lock. Raises `sqlite3.Error`, `OSError`.
+    It holds the write lock, so no process appends meanwhile. Raises `sqlite3.Error`, `OSError`.
     """
     log = f"{path}-wal"
     if not _size(log):
@@ -35,14 +34,14 @@ def resync_wal(connection: sqlite3.Connection, path: str) -> None:
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
-        # Who holds the lock for so long was here before, and did this; who may not write the file
-        # cannot, and appends nothing.
-        if primary_code(error) not in _LEFT_ALONE:
+        # Another process that holds the lock this long has already done this step. A process that
+        # may not write the file cannot do it, and appends nothing.
+        if primary_code(error) not in _SKIPPED:
             raise
         return
     try:
-        # Opening and closing it drops no lock: SQLite has none on the log, only on the file and on
-        # the log's index.
+        # Closing this descriptor drops no lock: SQLite locks the file and the log's index, not the
+        # log.
         descriptor = os.open(log, os.O_RDWR | os.O_CLOEXEC)
         try:
             _write_again(descriptor)

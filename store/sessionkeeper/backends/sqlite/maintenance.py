@@ -1,4 +1,4 @@
-"""Work on a store's file beside its owner: on a connection and a thread of its own."""
+"""Work on a store's file outside its owner, on another connection and thread."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import TypeVar
 from soleowner import Command
 
 from ...values.errors import StoreUnavailable
-from .checkpoints import bring_in
+from .checkpoints import copy_log
 from .consistency import differences
 from .errors import FAILURES, FilesChanged, LockWait, judge_error, primary_code
 from .file_identity import NEW_FILE_ID
@@ -28,7 +28,7 @@ from .upgrades import make_current
 
 __all__ = [
     "VacuumStep",
-    "aside",
+    "run_aside",
     "back_up",
     "check_pages",
     "checkpoint",
@@ -40,15 +40,15 @@ __all__ = [
 R = TypeVar("R")
 
 _PAGES = 256
-"""Copied at a time; between them one can be told to stop."""
+"""Pages that are copied at a time; a copy can be stopped in between."""
 _STEPS = 10_000
-"""Of SQLite's machine, between looks whether a statement is to be stopped."""
+"""Instructions of SQLite between two checks whether to stop a statement."""
 _FREED = 64
-"""Pages given back in one step of the owner's."""
+"""Pages that are freed in one command."""
 
 
 class VacuumStep(Command[SQLiteTables, tuple[int, int]]):
-    """Gives some free pages back; its reply is how many, and how many are left."""
+    """Frees some pages; the reply is how many were freed, and how many are still free."""
 
     __slots__ = ()
 
@@ -56,8 +56,10 @@ class VacuumStep(Command[SQLiteTables, tuple[int, int]]):
         return tables.shrink(_FREED)
 
 
-async def aside(path: str, files: StoreFiles, work: Callable[[sqlite3.Connection, Event], R]) -> R:
-    """Run work on a connection of its own on another thread; a cancellation stops it first.
+async def run_aside(
+    path: str, files: StoreFiles, work: Callable[[sqlite3.Connection, Event], R]
+) -> R:
+    """Run work on a new connection in another thread; a cancellation stops the work first.
 
     Raises `StoreUnavailable`, and whatever else the work raises.
     """
@@ -100,10 +102,10 @@ async def run_in_thread(work: Callable[[], R], stop: Event) -> R:
 def back_up(
     source: sqlite3.Connection, stop: Event, target: str, look: Callable[[], object]
 ) -> None:
-    """Copy one moment of the file to a new one. Raises `FileExistsError`, `FilesChanged`.
+    """Copy a snapshot of the file to a new file. Raises `FileExistsError`, `FilesChanged`.
 
-    A read transaction holds that moment: SQLite would begin again whenever somebody writes. The
-    write-ahead log cannot begin anew meanwhile, so it grows by what is written.
+    A read transaction keeps the snapshot: otherwise SQLite would restart after each write.
+    Meanwhile the write-ahead log cannot restart, so it grows by what is written.
     """
 
     if os.path.lexists(target):
@@ -126,7 +128,7 @@ def copy_pages(
     stop: Event,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> None:
-    """Copy one moment of a file to one that nobody else knows, and give the copy an id of its own.
+    """Copy a snapshot of a file to one that no other process knows, and give it a new file id.
 
     `on_progress` is called with the pages copied and the pages in all. Raises `sqlite3.Error`, and
     `InterruptedError` once `stop` is set.
@@ -141,14 +143,14 @@ def copy_pages(
     source.execute("SELECT version FROM meta").fetchone()
     with closing(connect(new)) as copy:
         source.backup(copy, pages=_PAGES, progress=advance)
-        # Without a log: closing brings one in and hides its errors, and the new id would be lost.
+        # Without a log: closing would copy it, hide the errors of that, and lose the new id.
         copy.execute("PRAGMA journal_mode = MEMORY").fetchall()
         make_current(copy)
         copy.execute(NEW_FILE_ID)
 
 
 def remove_files(path: str) -> None:
-    """Remove a file that only we know, and what SQLite made beside it."""
+    """Remove a file of this process, and what SQLite made beside it."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         with suppress(FileNotFoundError):
             os.unlink(path + suffix)
@@ -161,7 +163,7 @@ def checkpoint(
     patience: float,
     look: Callable[[], object],
 ) -> int:
-    """Bring the write-ahead log into the file; return how many pages are left in it.
+    """Copy the write-ahead log into the file; return how many pages are left in it.
 
     Raises `LockWait`.
     """
@@ -178,13 +180,13 @@ def checkpoint(
                 raise LockWait(waited) from error
     try:
         look()
-        return bring_in(path, sys.maxsize)
+        return copy_log(path, sys.maxsize)
     finally:
         connection.execute("ROLLBACK")
 
 
 def check_pages(connection: sqlite3.Connection, stop: Event) -> list[str]:
-    """Read the whole file; return what is wrong with it, nothing if all is well."""
+    """Read the whole file; return what is wrong with it, empty if all is well."""
     found: list[str] = []
     try:
         found += (row[0] for row in connection.execute("PRAGMA integrity_check(100)"))

@@ -1,6 +1,6 @@
-"""Opening a store's file: what is made, what is set, and what is refused untouched.
+"""Opens a store's file, or makes it, and refuses other files without changing them.
 
-See `validation` for what a file must be, and `log_resync` for what is done to its log.
+See `validation` for the checks, and `log_resync` for the treatment of the log.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from .log_resync import resync_wal
 from .raw_connection import BUSY_SLICE, connect, pragma, sync
 from .schema import PAGE_BYTES, VERSION
 from .upgrades import make_current
-from .validation import LOCK_HELD, check_tables, is_of_one_piece, refusal, refuse_foreign_file
+from .validation import LOCK_HELD, check_tables, has_own_log, refusal, refuse_foreign_file
 
 __all__ = ["open_file", "open_to_read"]
 
-_OLDEST = (3, 31, 0)  # the first with trusted_schema
+_OLDEST = (3, 31, 0)  # the first version with trusted_schema
 
 _SETTINGS: dict[str, int] = {
     "foreign_keys": 1,
     "trusted_schema": 0,
     "cell_size_check": 1,
-    "fullfsync": 1,  # only macOS knows a difference
+    "fullfsync": 1,  # differs only on macOS
     "checkpoint_fullfsync": 1,
     "temp_store": 2,
     "journal_size_limit": 64 * 1024 * 1024,
-    # Checkpoints are the owner's: SQLite's own hide their errors.
+    # The owner makes checkpoints: SQLite's own hide their errors.
     "wal_autocheckpoint": 0,
 }
 _PATIENCE = 5.0  # seconds for a lock, while opening
@@ -46,10 +46,10 @@ _SYNCHRONOUS = {Durability.DISK: 2, Durability.OS: 1}
 def open_file(
     path: str, durability: Durability, given_up: Callable[[], bool] = lambda: False
 ) -> sqlite3.Connection:
-    """Open the store in this file, made if it is not there.
+    """Open the store in this file; make the file if it does not exist.
 
-    Raises `StoreUnavailable` with the reason, `GivenUp` where a lock is waited for and nobody wants
-    it any more; a file that is not ours, of a newer version, or damaged is left as it was.
+    Raises `StoreUnavailable` with the reason, and `GivenUp` if `given_up` is true while it waits
+    for a lock. A foreign, newer or damaged file is left unchanged.
     """
     if sqlite3.sqlite_version_info < _OLDEST:
         raise StoreUnavailable("SQLite 3.31 or newer is needed")
@@ -65,7 +65,7 @@ def open_file(
 def open_to_read(
     path: str, durability: Durability, given_up: Callable[[], bool] = lambda: False
 ) -> sqlite3.Connection:
-    """Open an existing store; what is written on the connection fails. Raises as `open_file`."""
+    """Open an existing store for reading; writes fail. Raises as `open_file`."""
     connection = _open(path, durability, given_up)
     connection.execute("PRAGMA query_only = ON")
     return connection
@@ -75,8 +75,8 @@ def _open(path: str, durability: Durability, given_up: Callable[[], bool]) -> sq
     started = time.monotonic()
     try:
         refuse_foreign_file(path)
-        _close_to_others(path)
-        while not is_of_one_piece(path):
+        _restrict_access(path)
+        while not has_own_log(path):
             _wait(started, given_up)
         connection = connect(path)
     except (*FAILURES, OSError) as error:
@@ -98,13 +98,13 @@ def _wait(started: float, given_up: Callable[[], bool]) -> None:
     waited = time.monotonic() - started
     if waited >= _PATIENCE:
         raise StoreUnavailable(LOCK_HELD, waited=waited)
-    time.sleep(_PAUSE)  # not every busy file is waited for by SQLite
+    time.sleep(_PAUSE)  # SQLite itself does not wait for every busy file
 
 
 def _prepared(connection: sqlite3.Connection, path: str, durability: Durability) -> bool:
-    """Make it ready for use, from the beginning; False if another process holds a lock."""
+    """Prepare the connection; False if another process holds a lock, to begin again."""
     try:
-        _settle(connection, durability)
+        _apply_settings(connection, durability)
         resync_wal(connection, path)
         if pragma(connection, "user_version") < VERSION:
             make_current(connection)
@@ -127,7 +127,7 @@ def _refuse_log_alone(path: str) -> None:
 
 
 def _create(path: str) -> None:
-    """Make the file whole beside its place and link it there: nobody ever sees half of one."""
+    """Make the file completely under another name, then link it: no process sees a partial file."""
     folder = Path(path).parent
     for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
         with suppress(FileExistsError):
@@ -142,29 +142,29 @@ def _create(path: str) -> None:
             make_current(connection)
             connection.execute("PRAGMA incremental_vacuum").fetchall()
             connection.execute("PRAGMA journal_mode = WAL")
-        sync(new)  # once, before anyone can see it
-        with suppress(FileExistsError):  # another process was faster
+        sync(new)  # once, before another process can see it
+        with suppress(FileExistsError):  # another process made it first
             os.link(new, path)
     finally:
         os.unlink(new)
-    sync(str(folder))  # its name too survives a power cut
+    sync(str(folder))  # so that its name survives a power cut
 
 
-def _close_to_others(path: str) -> None:
-    # The log and its index take over the mode of the file when SQLite makes them.
+def _restrict_access(path: str) -> None:
+    # SQLite gives the log and its index the mode of the file.
     for each in (path, f"{path}-wal", f"{path}-shm"):
         with suppress(FileNotFoundError, PermissionError):
             mode = stat.S_IMODE(os.stat(each).st_mode)
             if mode & 0o077:
-                os.chmod(each, mode & 0o700)  # one that is only to be read stays so
+                os.chmod(each, mode & 0o700)  # a read-only file stays so
 
 
-def _settle(connection: sqlite3.Connection, durability: Durability) -> None:
-    """Set what matters and read it back: the defaults differ from build to build."""
+def _apply_settings(connection: sqlite3.Connection, durability: Durability) -> None:
+    """Set the important settings and read them back: defaults differ between builds."""
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise StoreUnavailable("the file cannot have a write-ahead log where it lies")
-    # What is deleted is overwritten where that costs no further page.
+    # Overwrite deleted data where that writes no further page.
     _set(connection, "secure_delete", 2, "FAST")
     for name, value in (*_SETTINGS.items(), ("synchronous", _SYNCHRONOUS[durability])):
         _set(connection, name, value)

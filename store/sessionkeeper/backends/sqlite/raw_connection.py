@@ -1,7 +1,7 @@
-"""Connections to a file as SQLite makes them, and what they need of paths and the disk.
+"""Connections to a file, paths as SQLite needs them, and syncs.
 
-SQLite alone opens an existing file, never this package: closing a second descriptor of it would
-drop the locks of every other connection in this process (sqlite.org, "How To Corrupt", 2.2).
+Only SQLite opens an existing file, never this package: closing a second descriptor would drop the
+locks of all other connections in this process (sqlite.org, "How To Corrupt", 2.2).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from urllib.parse import quote
 __all__ = ["BUSY_SLICE", "connect", "pragma", "resolved", "sync"]
 
 BUSY_SLICE = 0.05
-"""Seconds SQLite waits for a lock at a time; between them one can be told to give up."""
+"""Seconds SQLite waits for a lock at a time; the store can give up in between."""
 
 
 def resolved(path: str | os.PathLike[str], /) -> str:
-    """The file's own absolute path, so that no spelling of it means anything else to SQLite.
+    """Return the absolute path, so that SQLite gives no other meaning to a part of it.
 
     Raises `TypeError`, `ValueError`.
     """
@@ -33,7 +33,7 @@ def connect(
     path: str, mode: str = "rw", *, timeout: float = BUSY_SLICE, shared: bool = False
 ) -> sqlite3.Connection:
     """Connect to an existing file; a `shared` connection for any thread. Raises `sqlite3.Error`."""
-    # A URI of ours: every character of the path that means something in one is quoted.
+    # Every character of the path that has a meaning in a URI is quoted.
     uri = "file:///" + quote(os.fsencode(path.lstrip("/"))) + f"?mode={mode}"
     connection = sqlite3.connect(
         uri,
@@ -43,13 +43,13 @@ def connect(
         cached_statements=256,
         check_same_thread=not shared,
     )
-    # On every connection: SQLite's own come inside a commit, when others commit too.
+    # On every connection: SQLite's own checkpoints run in a commit, while others may commit.
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     return connection
 
 
 def sync(path: str) -> None:
-    """Have the disk hold a file nobody has open, or a folder. Raises `OSError`."""
+    """Sync a file that no process has open, or a folder. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -58,6 +58,6 @@ def sync(path: str) -> None:
 
 
 def pragma(connection: sqlite3.Connection, name: str) -> int:
-    """Read a number that SQLite keeps. Raises `sqlite3.Error`."""
+    """Read a number of SQLite. Raises `sqlite3.Error`."""
     (value,) = connection.execute(f"PRAGMA {name}").fetchone()
     return int(value)

@@ -1,7 +1,8 @@
 """A batch of commands that only read, on a connection that cannot write.
 
-What it sees is one moment between its beginning and its end: all that was acknowledged before, by
-whatever process, and nothing that is not yet synced, for SQLite shows a commit after its sync.
+It reads a snapshot from between its begin and its end. The snapshot has every write that any
+process acknowledged before, and no write that is not synced, because SQLite shows a commit after
+its sync.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ _LATER = 1.0
 
 
 class SQLiteReader(SQLiteConnection):
-    """Reads beside a writer, which opened the file before; what is wrong with it, it is told.
+    """Reads beside a writer, which opened the file before and learns of damage found here.
 
-    Nobody's lock is waited for but that of a process that recovers the file. The news of other
-    processes are looked for here: a commit that takes its time does not hold them up.
+    It waits only for the lock of a process that recovers the file. It also polls for changes of
+    other processes, so that a slow commit does not delay their wake-ups.
     """
 
     def __init__(
@@ -52,9 +53,9 @@ class SQLiteReader(SQLiteConnection):
         self._writer = writer
         self._durability = durability
         self._wakeups = wakeups
-        self._look_at = 0.0
-        self._spoiled = False
-        """Whether the connection is still in the midst of something that failed."""
+        self._poll_at = 0.0
+        self._must_reopen = False
+        """Whether the connection may still be in a failed transaction."""
 
     def open(self, post: Post, /) -> None:
         """Open the file a second time. Raises `StoreUnavailable`."""
@@ -66,8 +67,8 @@ class SQLiteReader(SQLiteConnection):
             raise self.not_opened(error) from None
 
     def begin(self, commands: Sequence[Command[SQLiteTables, Any]], /) -> None:
-        """Begin to read; the first look at the file fixes the moment. Raises `LockWait`."""
-        if self._spoiled:
+        """Begin to read; the first statement fixes the snapshot. Raises `LockWait`."""
+        if self._must_reopen:
             self.close()
             self._connect()
         version, _ = self.start("BEGIN")
@@ -77,21 +78,21 @@ class SQLiteReader(SQLiteConnection):
         self.prefetch(commands)
 
     def commit(self) -> None:
-        """Let go of the moment, so that the log can begin anew."""
+        """Release the snapshot, so that the log can restart."""
         self._execute("COMMIT")
         self._tables.forget(all=False)
 
     def rollback(self) -> None:
-        """Let go of the moment however far it came; where that fails, with the connection."""
+        """Release the snapshot; if that fails, drop the connection."""
         try:
             self.undo()
         except sqlite3.Error:
-            self._spoiled = True
+            self._must_reopen = True
         self._tables.forget()
 
     def refuse(self, error: Exception, /) -> Callable[[], Exception] | None:
         """Judge the error, and close for writing if it says so."""
-        if isinstance(error, StoreUnavailable):  # it could not be opened anew
+        if isinstance(error, StoreUnavailable):  # it could not be opened again
             reason = error.reason
             return lambda: StoreUnavailable(reason)
         fault = judge_error(error, committing=False, writing=False)
@@ -102,28 +103,28 @@ class SQLiteReader(SQLiteConnection):
         return fault.answer
 
     def tidy(self) -> float | None:
-        """Look for others' news, while somebody watches."""
+        """Poll for changes of other processes, while somebody watches."""
         if not self._wakeups:
             return None
         now = time.monotonic()
-        if now < self._look_at:
-            return self._look_at - now
-        self._look_at = now + ChangePoller.PAUSE
+        if now < self._poll_at:
+            return self._poll_at - now
+        self._poll_at = now + ChangePoller.PAUSE
         try:
             self._files.look()
             self._change_poller.poll()
         except (*FAILURES, FilesChanged) as error:
             self.refuse(error)
-            self._look_at = now + _LATER
-            self._post(self._wakeups.notify_all)  # who watches looks, and is told the same
-        return self._look_at - now
+            self._poll_at = now + _LATER
+            self._post(self._wakeups.notify_all)  # watchers read, and get the same error
+        return self._poll_at - now
 
     def lost(self) -> Exception:
-        """Nothing was changed, whatever the thread is about."""
+        """A read changes nothing, so there is no unknown outcome."""
         return StoreClosed()
 
     def _connect(self) -> None:
         connection = open_to_read(self._path, self._durability, self.given_up)
-        self._spoiled = False
+        self._must_reopen = False
         self.connect(connection)
         self._change_poller = ChangePoller(connection, self._wakeups, self._post)

@@ -1,9 +1,9 @@
-"""Puts a backup in the place of a store: afterwards the old file or the new one opens whole.
+"""Replaces a store with a backup: afterwards the old file or the new one opens, complete.
 
 The new file is made and checked beside the store, and takes its name with one rename. The log of
-the old file must not be read with the new one. So it is brought into the old file before the
-rename; a log that is not the old file's is set aside. The old file is locked as SQLite locks a file
-that has a single user.
+the old file must not be read with the new one, so it is copied into the old file before the rename.
+A log that does not belong to the old file is set aside. The old file is locked as SQLite locks a
+file with a single user.
 """
 
 from __future__ import annotations
@@ -22,30 +22,31 @@ from pathlib import Path
 from threading import Event
 
 from ...values.errors import StoreUnavailable
-from .checkpoints import bring_in
+from .checkpoints import copy_log
 from .errors import FAILURES, primary_code, safe_cause
 from .maintenance import check_pages, copy_pages, remove_files
 from .raw_connection import connect, pragma, sync
 from .schema import APPLICATION_ID
-from .validation import LOCK_HELD, check_tables, is_of_one_piece, refusal, refuse_foreign_file
+from .validation import LOCK_HELD, check_tables, has_own_log, refusal, refuse_foreign_file
 
 __all__ = ["RestoreReport", "restore_file"]
 
 _STEPS = 10_000
-"""Of SQLite's machine, between looks whether a statement is to be stopped."""
+"""Instructions of SQLite between two checks whether to stop a statement."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-# What SQLite locks (sqlite.org, "File Locking And Concurrency"): pending, reserved, shared.
+# The bytes that SQLite locks (sqlite.org, "File Locking And Concurrency"): pending, reserved,
+# shared.
 _LOCK_START, _LOCK_LENGTH = 0x4000_0000, 512
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """What a restored store holds, and what was set aside for it."""
+    """The content of a restored store, and the logs that were set aside."""
 
     sessions: int
     frames: int
     set_aside: tuple[str, ...]
-    """Paths of logs that were beside the old file and were not its own."""
+    """Paths of logs that did not belong to the old file."""
 
 
 def restore_file(
@@ -56,46 +57,46 @@ def restore_file(
     stop: Event,
     on_progress: Callable[[int, int], object],
 ) -> RestoreReport:
-    """Put a copy of `backup` in the place of `target`; both are absolute paths.
+    """Replace `target` with a copy of `backup`; both are absolute paths.
 
-    Raises `FileExistsError`, `InterruptedError`, `StoreUnavailable`, `OSError`. The store that was
-    there is as it was then; only a failed sync of the folder leaves the new one in its place.
+    Raises `FileExistsError`, `InterruptedError`, `StoreUnavailable`, `OSError`. After an error the
+    old store is unchanged, except that a failed sync of the folder may leave the new one.
     """
     _refuse_target(backup, target, replace=replace)
     with _named(backup, stop):
         refuse_foreign_file(backup, writable=False)
-        if not is_of_one_piece(backup):
+        if not has_own_log(backup):
             raise StoreUnavailable(LOCK_HELD)
     token = secrets.token_hex(8)
     new = f"{target}.{token}.new"
     os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     try:
-        with _locked(target, token):  # said at once, not after a long copy
+        with _locked(target, token):  # refuse a store that is open before the long copy
             with _named(backup, stop):
                 _copy(backup, new, stop, on_progress)
                 sessions, frames = _checked(new, stop)
             sync(new)
-        _stop_here(stop)
+        _raise_if_stopped(stop)
         with _named(target, stop):
-            own_log = _bring_log_in(target)
+            own_log = _copy_log_in(target)
         with _locked(target, token):
-            set_aside = _clear_place(target, token, own_log=own_log)
-            _stop_here(stop)
-            _take_place(new, target)
+            set_aside = _remove_logs(target, token, own_log=own_log)
+            _raise_if_stopped(stop)
+            _move_in(new, target)
         sync(str(Path(target).parent))
         return RestoreReport(sessions, frames, set_aside)
     finally:
         remove_files(new)
 
 
-def _stop_here(stop: Event) -> None:
+def _raise_if_stopped(stop: Event) -> None:
     if stop.is_set():
         raise InterruptedError
 
 
 @contextmanager
 def _named(path: str, stop: Event) -> Generator[None]:
-    """Say in each error which file it is about."""
+    """Name the file in each error."""
     try:
         yield
     except (*FAILURES, StoreUnavailable) as error:
@@ -111,8 +112,8 @@ def _unavailable(path: str, reason: str) -> StoreUnavailable:
 
 
 def _refuse_target(backup: str, target: str, *, replace: bool) -> None:
-    """Refuse what must not be replaced."""
-    os.stat(os.path.dirname(target))  # else the error would name a file of ours
+    """Refuse a target that must not be replaced."""
+    os.stat(os.path.dirname(target))  # otherwise the error would name a temporary file
     if os.path.exists(target) and os.path.exists(backup) and os.path.samefile(backup, target):
         raise _unavailable(target, "the backup and the store are the same file")
     for path in (target, f"{target}-wal"):
@@ -156,10 +157,10 @@ def _checked(new: str, stop: Event) -> tuple[int, int]:
 
 @contextmanager
 def _locked(target: str, token: str) -> Generator[None]:
-    """Hold the file's lock as its only user. Raises `StoreUnavailable` if somebody has it open.
+    """Lock the file as its only user. Raises `StoreUnavailable` if a process has it open.
 
-    By a second name of the file: SQLite looks for no log of the store's beside that, so it changes
-    none. Its locks are the file's, whatever name it was opened by.
+    It opens the file by a second name, for which SQLite finds no log, so it changes none. Locks
+    belong to the file, whatever name it was opened by.
     """
     if not os.path.lexists(target):
         yield
@@ -188,7 +189,7 @@ def _locked(target: str, token: str) -> Generator[None]:
 
 @contextmanager
 def _locked_bytes(target: str, link: str) -> Generator[None]:
-    """Lock what SQLite would lock, in a file that it takes for no database."""
+    """Lock the bytes that SQLite locks, in a file that is no valid database."""
     descriptor = os.open(link, os.O_RDWR | os.O_CLOEXEC)
     try:
         try:
@@ -204,10 +205,10 @@ def _opened_elsewhere(target: str) -> StoreUnavailable:
     return _unavailable(target, "somebody has the store open; close it everywhere first")
 
 
-def _bring_log_in(target: str) -> bool:
-    """Bring the store's log into its file, if that is its own; return whether it is.
+def _copy_log_in(target: str) -> bool:
+    """Copy the store's log into its file, if it belongs to it; return whether it does.
 
-    So the old store stays whole when its log is removed. Raises `StoreUnavailable` and
+    So the old store stays complete when its log is removed. Raises `StoreUnavailable` and
     `sqlite3.Error`.
     """
     log = f"{target}-wal"
@@ -216,7 +217,7 @@ def _bring_log_in(target: str) -> bool:
     if not os.path.getsize(log):
         return True
     try:
-        alone = is_of_one_piece(target)
+        alone = has_own_log(target)
     except (StoreUnavailable, *FAILURES):
         return False
     if not alone:
@@ -224,7 +225,7 @@ def _bring_log_in(target: str) -> bool:
     try:
         with closing(connect(target)) as connection:
             connection.execute("BEGIN IMMEDIATE")  # see `checkpoints`
-            left = bring_in(target, sys.maxsize)
+            left = copy_log(target, sys.maxsize)
             connection.execute("ROLLBACK")
     except FAILURES as error:
         if primary_code(error) in _DAMAGED:
@@ -235,10 +236,10 @@ def _bring_log_in(target: str) -> bool:
     return True
 
 
-def _clear_place(target: str, token: str, *, own_log: bool) -> tuple[str, ...]:
-    """Leave nothing that SQLite would read with another file; return what was set aside.
+def _remove_logs(target: str, token: str, *, own_log: bool) -> tuple[str, ...]:
+    """Leave no file that SQLite would read with the new one; return what was set aside.
 
-    Raises `StoreUnavailable` if the log is one that somebody wrote meanwhile.
+    Raises `StoreUnavailable` if a process wrote the log meanwhile.
     """
     set_aside: list[str] = []
     for suffix in ("-wal", "-journal"):
@@ -250,20 +251,20 @@ def _clear_place(target: str, token: str, *, own_log: bool) -> tuple[str, ...]:
         elif suffix == "-wal" and own_log:
             raise _opened_elsewhere(target)
         else:
-            kept = f"{target}.{token}.old{suffix}"
-            os.rename(log, kept)
-            set_aside.append(kept)
+            aside = f"{target}.{token}.old{suffix}"
+            os.rename(log, aside)
+            set_aside.append(aside)
     with suppress(FileNotFoundError):
         os.unlink(f"{target}-shm")
     sync(str(Path(target).parent))  # the rename must not reach the disk before this
     return tuple(set_aside)
 
 
-def _take_place(new: str, target: str) -> None:
+def _move_in(new: str, target: str) -> None:
     if os.path.lexists(target):
         os.replace(new, target)
         return
     try:
-        os.link(new, target)  # never over a file that came meanwhile
+        os.link(new, target)  # never over a file that was made meanwhile
     except FileExistsError as error:
         raise FileExistsError(error.errno, error.strerror, target) from None

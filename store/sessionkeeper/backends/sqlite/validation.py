@@ -1,4 +1,4 @@
-"""What a file must be to be taken for a store: looked at without a change, refused in words."""
+"""Checks whether a file is a store, without changing it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .raw_connection import connect, pragma
 from .schema import APPLICATION_ID, NAMES, VERSION
 from .store_counters import decode_counters, read_meta
 
-__all__ = ["LOCK_HELD", "check_tables", "is_of_one_piece", "refusal", "refuse_foreign_file"]
+__all__ = ["LOCK_HELD", "check_tables", "has_own_log", "refusal", "refuse_foreign_file"]
 
 LOCK_HELD = "another process holds the file's lock"
 _NOT_WRITABLE = "the file or its folder cannot be written"
 
 
 def refuse_foreign_file(path: str, *, writable: bool = True) -> None:
-    """Refuse what is not ours, without a lock, a log or a change beside it."""
+    """Refuse a foreign or newer file, without a lock, a log or a change."""
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
         raise StoreUnavailable("not a regular file")
@@ -33,8 +33,8 @@ def refuse_foreign_file(path: str, *, writable: bool = True) -> None:
     if not found.st_size:
         raise StoreUnavailable("the file is empty, so no store; remove it to have one made")
     with closing(connect(path, "ro&immutable=1")) as connection:
-        # A crash while the log was brought in leaves a file shorter than its header says, which
-        # the log mends. Without this, which writes nothing, SQLite would call it malformed.
+        # A crash during a checkpoint leaves a file shorter than its header says, which the log
+        # repairs. Without this setting, which writes nothing, SQLite would call it malformed.
         connection.execute("PRAGMA writable_schema = ON")
         whose = pragma(connection, "application_id")
         version = pragma(connection, "user_version")
@@ -44,11 +44,11 @@ def refuse_foreign_file(path: str, *, writable: bool = True) -> None:
         raise _newer(version)
 
 
-def is_of_one_piece(path: str) -> bool:
-    """Whether the log is the file's; False if another process holds a lock.
+def has_own_log(path: str) -> bool:
+    """Return True if the log belongs to the file, False if another process holds a lock.
 
-    On a connection that cannot write: one that could would bring a foreign log in as it closes.
-    Raises `StoreUnavailable`.
+    It uses a connection that cannot write: another one would copy a foreign log when it closes.
+    Raises `StoreUnavailable` for a foreign log.
     """
     log = Path(f"{path}-wal")
     if not log.exists() or not log.stat().st_size:
@@ -59,7 +59,7 @@ def is_of_one_piece(path: str) -> bool:
                 lambda: (identity_in_file(connect, path), identity_with_log(connection.execute))
             )
     except sqlite3.OperationalError as error:
-        # What cannot be read so is for the connection that can write to say.
+        # The connection that can write will report any other error.
         return primary_code(error) != sqlite3.SQLITE_BUSY
     if pair is None:
         raise StoreUnavailable(
@@ -70,21 +70,21 @@ def is_of_one_piece(path: str) -> bool:
 
 
 def check_tables(connection: sqlite3.Connection, path: str) -> None:
-    """Look at a few pages; a look at all of them takes as long as reading the file."""
+    """Check a few pages; to check all of them takes as long as reading the file."""
     version = pragma(connection, "user_version")
-    if version > VERSION:  # in the log, where `refuse_foreign_file` does not see it
+    if version > VERSION:  # in the log, which `refuse_foreign_file` does not read
         raise _newer(version)
     rows = connection.execute("SELECT type, name FROM sqlite_master").fetchall()
     # A damaged schema can hold bytes where it held a text.
     names = {name for _, name in rows if not str(name).startswith("sqlite_")}
-    # A trigger or a view would run with what we write: ours has none.
+    # A store has no trigger or view: they would run with its writes.
     if names != NAMES or not {kind for kind, _ in rows} <= {"table", "index"}:
         raise StoreUnavailable("the file's tables are not a store's")
     if not os.path.exists(f"{path}-wal") or not os.path.getsize(f"{path}-wal"):
         pages = pragma(connection, "page_count")
         if os.path.getsize(path) < pages * pragma(connection, "page_size"):
             raise StoreUnavailable("the file is damaged: its end is missing")
-    # The way down to both ends of each tree.
+    # Read the path to both ends of each tree.
     for table, key in (("sessions", "number"), ("logs", "session"), ("frames", "key")):
         for order in ("ASC", "DESC"):
             connection.execute(f"SELECT * FROM {table} ORDER BY {key} {order} LIMIT 1").fetchall()  # noqa: S608 - ours
@@ -93,7 +93,7 @@ def check_tables(connection: sqlite3.Connection, path: str) -> None:
 
 
 def _check_counters(connection: sqlite3.Connection) -> None:
-    """Refuse counters that are behind the rows: a number used again would overwrite a session."""
+    """Refuse counters that are behind the rows: a reused number would overwrite a session."""
     used = [
         connection.execute(query).fetchone()[0] or 0
         for query in (
@@ -102,7 +102,7 @@ def _check_counters(connection: sqlite3.Connection) -> None:
             "SELECT max(position) FROM logs WHERE ended = 1",
         )
     ]
-    # After those: meanwhile other processes only count on.
+    # Read after the rows: other processes only increase them.
     counters = decode_counters(read_meta(connection.execute)[1])
     sound = all(type(each) is int for each in used)
     if not sound or used[0] > counters.last_number or max(used[1:]) > counters.last_position:

@@ -1,4 +1,4 @@
-"""A batch as one transaction on the file, and what the file needs between batches."""
+"""A batch as one transaction on the file, and the work on the file between batches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...interface.wakeups import StoreWakeups
 from ...values.errors import OutcomeUnknown, StoreUnavailable
 from ...values.guarantees import Durability
 from ...values.ids import new_session_id
-from .checkpoints import bring_in
+from .checkpoints import copy_log
 from .connection import SQLiteConnection
 from .errors import FAILURES, FilesChanged, LockWait, judge_error
 from .file_identity import NEW_EPOCH
@@ -33,17 +33,17 @@ __all__ = ["SQLiteWriter"]
 R = TypeVar("R")
 
 CHECKPOINT_AT = 8 * 1024 * 1024
-"""Bytes in the write-ahead log, about, before they are brought into the file."""
+"""About so many bytes are in the write-ahead log when a checkpoint is made."""
 MAX_LOG_BYTES = 4 * CHECKPOINT_AT
-"""Bytes in the log, about, before one waits for readers to let it begin anew."""
+"""About so many bytes are in the log when a checkpoint waits for readers."""
 _LATER = 1.0
 
 
 class SQLiteWriter(SQLiteConnection):
-    """Every promise across processes rests on two things: a batch that may write begins with the
-    file's write lock, and what it reads it reads after that.
+    """Every guarantee across processes needs two things: a batch that may write begins with the
+    file's write lock, and it reads only after that.
 
-    After a failure that may have reached the disk nothing is written any more; reads go on.
+    After a failure that may have reached the disk, nothing is written any more; reads go on.
     """
 
     def __init__(
@@ -78,35 +78,35 @@ class SQLiteWriter(SQLiteConnection):
             self._files.expect()
             self.connect(open_file(self._path, self._durability, self.given_up))
             self._files.remember()
-            self._date()
+            self._write_stamp()
             warn_once()
         except BaseException as error:
             raise self.not_opened(error) from None
 
     def begin(self, commands: Sequence[Command[SQLiteTables, Any]], /) -> None:
-        """Begin to write, if anything may be written still. Raises `LockWait`."""
+        """Begin a batch, with the write lock unless writing was stopped. Raises `LockWait`."""
         self._writing = self._reason is None
-        # After a rollback that failed, the connection is not to be trusted with anything.
+        # After a failed rollback this connection must not be used.
         if self._writing:
             self._begin()
             self.prefetch(commands)
 
     def apply(self, command: Command[SQLiteTables, R], /) -> R:
-        """Apply one command. Raises `StoreUnavailable` for one that may not write any more."""
+        """Apply one command. Raises `StoreUnavailable` if writing was stopped."""
         if self._reason is not None:
             raise StoreUnavailable(f"closed for writing: {self._reason}")
         return command.apply(self._tables)
 
     def commit(self) -> Callable[[], None] | None:
-        """Write what was collected, and commit; then the watchers and listeners may be told."""
+        """Write and commit; return the function that notifies watchers and listeners."""
         if not self._writing:
             return None
         begins = self._begin_epoch() if self._epoch_is_over and self._tables.changed else False
         self._tables.save()
-        self._files.look()  # who took the place of a file since would be written over
+        self._files.look()  # a file that took the name since would be overwritten
         self._committing = True
         self._execute("COMMIT")
-        found = self._files.look()  # before anybody is told that it stands
+        found = self._files.look()  # before it is acknowledged
         self._committing = False
         self._note_commit(found, begins=begins)
         events, announced = self._tables.events, self._tables.announced
@@ -114,7 +114,7 @@ class SQLiteWriter(SQLiteConnection):
         return partial(self._tell, events, announced) if events or announced else None
 
     def rollback(self) -> None:
-        """Undo the batch. Where even that fails, the connection is not used again for writing."""
+        """Undo the batch. If even that fails, writing stops."""
         try:
             self.undo()
         except sqlite3.Error as error:
@@ -122,7 +122,7 @@ class SQLiteWriter(SQLiteConnection):
         self._tables.forget()
 
     def refuse(self, error: Exception, /) -> Callable[[], Exception] | None:
-        """Judge the error, and close for writing if it says so."""
+        """Judge the error, and stop writing if necessary."""
         fault = judge_error(error, committing=self._committing, writing=self._writing)
         self._committing = False
         if fault is None:
@@ -132,7 +132,7 @@ class SQLiteWriter(SQLiteConnection):
         return fault.answer
 
     def tidy(self) -> float | None:
-        """Remove frames that have a tombstone, or bring the log into the file: one at a time."""
+        """Delete frames that have a tombstone, or make a checkpoint: one step at a time."""
         if self._reason is not None or time.monotonic() < self._idle_until:
             return _LATER if self._reason is None else None
         try:
@@ -143,12 +143,12 @@ class SQLiteWriter(SQLiteConnection):
                 self._collect()
                 return 0.0
         except (*FAILURES, LockWait, FilesChanged) as error:
-            self._trouble(error)
+            self._note_failure(error)
             return _LATER
         return None
 
     def lost(self) -> Exception:
-        """Nobody knows what the disk will make of it."""
+        """The outcome of the batch is not known."""
         return OutcomeUnknown(new_session_id())
 
     def _begin(self) -> None:
@@ -158,28 +158,28 @@ class SQLiteWriter(SQLiteConnection):
         before = self._seen
         self.look()
         if before and self._seen and self._seen.log_bytes < before.log_bytes:
-            self._look_at_log()
+            self._check_log()
 
     def _begin_epoch(self) -> bool:
-        """Mark the first change since the log was brought in, if nobody else did."""
+        """Begin an epoch with the first change after a checkpoint, unless another process did."""
         if self._identity is None or not self._execute(NEW_EPOCH, (self._identity.epoch,)).rowcount:
             return False
-        # Writes the first page, so that the schema's cookie is in the log as well.
+        # Writes the first page, so that the schema cookie is in the log, too.
         self._execute(f"PRAGMA user_version = {VERSION}")
         return True
 
     def _note_commit(self, found: Look, *, begins: bool) -> None:
-        if self._seen is not None:  # when the file was written, the next look says
+        if self._seen is not None:  # the next check tells when the file was written
             self._seen = self._seen._replace(log_bytes=found.log_bytes)
         if begins and self._identity is not None:
             self._identity = self._identity._replace(epoch=self._identity.epoch + 1)
             self._epoch_is_over = False
 
-    def _look_at_log(self) -> None:
-        """It is shorter than it was: begun anew, or cut by somebody? Raises `FilesChanged`.
+    def _check_log(self) -> None:
+        """Tell whether the log, now shorter, was restarted or cut. Raises `FilesChanged` if cut.
 
-        What SQLite knows of the log's pages is in memory, so one that remembers nothing reads the
-        row that is in every commit.
+        This connection has pages of the log in memory. So a new connection reads the row that every
+        commit writes.
         """
         try:
             with closing(connect(self._path, "ro")) as fresh:
@@ -189,9 +189,9 @@ class SQLiteWriter(SQLiteConnection):
         if not same:
             raise self._files.overwritten("-wal")
 
-    def _date(self) -> None:
-        """Note which start of the machine the clock counts from, so that all agree."""
-        for self._writing in (False, True):  # most often looking is enough
+    def _write_stamp(self) -> None:
+        """Write from which start of the machine the clock counts, so that all processes agree."""
+        for self._writing in (False, True):  # usually reading is enough
             self._begin()
             new = self._tables.age.follow(self._tables.stored_counters.stamp)
             if self._writing and new:
@@ -202,15 +202,15 @@ class SQLiteWriter(SQLiteConnection):
                 return
 
     def _checkpoint(self) -> None:
-        self._begin_own()
+        self._begin_alone()
         try:
-            # Readers that follow each other can keep a log from beginning anew.
-            bring_in(self._path, MAX_LOG_BYTES // PAGE_BYTES)
+            # Readers that overlap one another can keep a log from restarting.
+            copy_log(self._path, MAX_LOG_BYTES // PAGE_BYTES)
         finally:
             self.undo()
 
     def _collect(self) -> None:
-        self._begin_own()
+        self._begin_alone()
         try:
             self._tables.frames.collect()
             self._files.look()
@@ -219,8 +219,8 @@ class SQLiteWriter(SQLiteConnection):
             self.rollback()
             raise
 
-    def _begin_own(self) -> None:
-        """Begin what no caller asked for. Raises `FilesChanged`, `sqlite3.Error`."""
+    def _begin_alone(self) -> None:
+        """Begin a transaction without commands. Raises `FilesChanged`, `sqlite3.Error`."""
         self._execute("BEGIN IMMEDIATE")
         try:
             self.look()
@@ -228,14 +228,14 @@ class SQLiteWriter(SQLiteConnection):
             self.rollback()
             raise
 
-    def _trouble(self, error: Exception) -> None:
+    def _note_failure(self, error: Exception) -> None:
         self._idle_until = time.monotonic() + _LATER
         self._writing = True
         self._committing = False
         self.refuse(error)
 
     def stop_writing(self, reason: str) -> None:
-        """Write nothing from the next batch on; from any thread."""
+        """Write nothing from the next batch on. From any thread."""
         self._reason = self._reason or reason
 
     def _tell(self, events: list[Any], announced: set[str]) -> None:
