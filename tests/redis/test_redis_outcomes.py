@@ -300,7 +300,7 @@ async def test_waiting_on_another_connection_counts_for_nothing(
         exchange = servers.exchange
 
         async def take_over(calls: Any, until: float | None = None) -> Any:
-            if calls[0].words[0] == "WAIT":  # the write has been answered
+            if calls[0].command[0] == "WAIT":  # the write has been answered
                 proxy.server_port = successor.port
                 servers._node.drop("another server has the name")
             return await exchange(calls, until)
