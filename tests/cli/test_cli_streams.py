@@ -122,7 +122,7 @@ def test_ctrl_c_ends_an_import_that_waits_for_more(start: Start, tmp_path: Path)
     process.send_signal(signal.SIGINT)
     assert process.wait(1800) == 130
     assert process.stderr is not None
-    assert process.stderr.read() == b"sessionkeeper: interrupted\n"
+    assert process.stderr.read() == b"sessionkeeper: interrupted; 1 imported before it\n"
 
 
 @pytest.mark.parametrize("command", [["export"], ["tail", "a", "-n", "1000", "-f"]])

@@ -44,8 +44,8 @@ def copy(
 ) -> int:
     """Copy all sessions of a store into another, and compare the two.
 
-    Ids, states, metadata, frames and their numbers are kept. Revisions and the times of creation,
-    activity and end are the target's own. After an interruption, run the same command again; it
+    Ids, states, times, metadata, frames and their numbers are kept; revisions are the target's own.
+    After an interruption, run the same command again; it
     copies nothing twice and overwrites nothing. Exit code 1 if a session in TO has other content.
     """
     code = run_command(_copy(source, target, as_json=as_json))
@@ -57,9 +57,12 @@ def copy(
 async def _copy(source_url: str, target_url: str, *, as_json: bool) -> int:
     parse_store(target_url, create=True)  # reports a bad URL before anything is opened
     async with open_store(source_url) as source, open_store(target_url, create=True) as target:
-        with progress("copying", await source.count_sessions()) as advance:
+        held = await source.statistics()
+        with progress("copying", held.frames + sum(held.sessions.values())) as advance:
             try:
-                report = await copy_sessions(source, target, on_session=lambda: advance(1))
+                report = await copy_sessions(
+                    source, target, on_session=lambda: advance(1), on_frames=advance
+                )
             except (StoreUnavailable, OutcomeUnknown) as error:
                 complain(
                     f"copying {store_name(source_url)} to {store_name(target_url)}:"

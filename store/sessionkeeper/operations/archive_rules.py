@@ -9,7 +9,7 @@ from contextvars import Context
 
 from soleowner import CallerError
 
-from ..values.clock import micros
+from ..values.clock import MAX_CLOCK_DIFFERENCE, micros
 from ..values.errors import InvalidTransition, SequenceConflict
 from ..values.session import Session
 from .session_row import SessionRow
@@ -17,10 +17,7 @@ from .session_rules import check_revision, note_change
 from .session_size import check_size
 from .tables import Tables
 
-__all__ = ["MAX_CLOCK_DIFFERENCE", "archive_session", "check_archive", "future_time"]
-
-MAX_CLOCK_DIFFERENCE = 300.0
-"""Seconds that a time may lie in the future: the clocks of two machines are not the same."""
+__all__ = ["archive_session", "check_archive", "future_time"]
 
 
 def check_archive(

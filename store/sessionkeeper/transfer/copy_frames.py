@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterable
+from datetime import UTC
 from hashlib import sha256
 
 from ..interface.atomic_store import AtomicSessionStore
 from ..values.message import Frame
 from ..values.session import CALLER_FIELDS, Session
 from .next_frames import next_frames
+from .same_session import TIMES
 
 __all__ = ["Digest", "Missing", "slices"]
 
@@ -22,9 +24,9 @@ class Missing(Exception):
 
 
 class Digest:
-    """SHA-256 of a session's frames, their numbers, and its fields, whatever store it is read from.
+    """SHA-256 of a session's frames, their numbers, its fields and its times.
 
-    The store's times and the revision are left out: they are each store's own.
+    The same whatever store it is read from; the revision, which is each store's own, is left out.
     """
 
     def __init__(self) -> None:
@@ -48,6 +50,10 @@ class Digest:
         """Return the digest of these frames and this session."""
         fields = session.model_dump(mode="json", include=set(CALLER_FIELDS))
         fields["tags"] = sorted(session.tags)
+        fields["times"] = [
+            None if moment is None else moment.astimezone(UTC).isoformat()
+            for moment in (getattr(session, name) for name in TIMES)
+        ]
         fields["log"] = [session.frame_count, session.last_seq, self._sum.hexdigest()]
         return sha256(json.dumps(fields, sort_keys=True).encode()).digest()
 

@@ -6,17 +6,24 @@ again, because its answer was lost or the program was, changes nothing twice.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from ..interface.atomic_store import AtomicSessionStore
+from ..values.errors import OutcomeUnknown, RevisionConflict, SessionClosed
 from ..values.message import MessageEnvelope
-from ..values.session import CALLER_FIELDS, Session
-from ..values.states import Direction, SessionState
+from ..values.session import Session
+from .append_frames import TRIES, BatchSizes, append_frames
 from .copy_frames import Digest, Missing, slices
+from .import_session import UNFINISHED, unfinished
+from .same_session import difference, is_same
+from .used_numbers import FILLER, use_numbers
 
 __all__ = ["Differs", "SessionCopy", "begin"]
 
-_FIELDS = sorted(CALLER_FIELDS - {"state"})
-_FILLER = b'{"jsonrpc":"2.0","method":"notifications/sessionkeeper/trimmed"}'
-_FILLERS = 1_000
+_GIVEN_LAST = frozenset({"state", "failure", "tags", "created_at", "last_activity", "ended_at"})
+"""What a session that is not whole yet has not got."""
+_MOVES_ON = frozenset({"state", "failure", "last_activity", "ended_at"})
+"""What may be of a later moment at the source, if the copy has not ended."""
 
 
 class Differs(Exception):
@@ -24,9 +31,8 @@ class Differs(Exception):
 
 
 async def begin(target: AtomicSessionStore, session: Session) -> bool:
-    """Make the session at the target, live, so that frames can follow; say whether this did."""
-    state = session.state if not session.state.is_terminal else SessionState.ACTIVE
-    _, created = await target.get_or_create_session(session.model_copy(update={"state": state}))
+    """Make the session at the target, so that frames can follow; say whether this did."""
+    _, created = await target.get_or_create_session(unfinished(session))
     return created
 
 
@@ -38,10 +44,13 @@ class SessionCopy:
         source: AtomicSessionStore,
         target: AtomicSessionStore,
         session: Session,
+        sizes: BatchSizes,
         *,
         known: int = 0,
+        on_frames: Callable[[int], None] = lambda count: None,
     ) -> None:
         self._source, self._target = source, target
+        self._sizes, self._on_frames = sizes, on_frames
         self.session = session
         self.known = known
         """Up to here the log at the target was compared or written by this call."""
@@ -62,12 +71,7 @@ class SessionCopy:
         rest = slices(self._source, session.id, after=there.last_seq, last=session.last_seq)
         async for frames in rest:
             ours.add(frames)
-            envelopes = [frame.envelope for frame in frames]
-            before = frames[0].seq - 1
-            await self._target.add_frames(session.id, envelopes, expected_last_seq=before)
-            self.added += len(frames)
-            self.known = frames[-1].seq
-        await self._target.modify_session(session.id, self._finished)
+            await self._append([frame.envelope for frame in frames], frames[0].seq - 1)
         # What was just written is read again: only what the target gives back counts.
         rest = slices(self._target, session.id, after=there.last_seq, last=session.last_seq)
         try:
@@ -75,22 +79,59 @@ class SessionCopy:
                 theirs.add(frames)
         except Missing:
             raise Differs("frames are missing at the target") from None
+        if ours.so_far() == theirs.so_far():
+            await self._finish()
         digest = ours.of(session)
         if theirs.of(await self._target.get_session(session.id)) != digest:
             raise Differs("what was copied is not the same at the target")
         return digest
 
-    def _finished(self, there: Session) -> Session:
-        self._check_fields(there)
-        state = self.session.state
-        return there if there.state is state else there.model_copy(update={"state": state})
+    async def _append(self, envelopes: Sequence[MessageEnvelope], after: int) -> None:
+        def count(frames: int) -> None:
+            self.added += frames
+            self.known += frames
+            self._on_frames(frames)
+
+        self.known = after
+        await append_frames(
+            self._target,
+            self.session.id,
+            envelopes,
+            after=after,
+            sizes=self._sizes,
+            on_frames=count,
+        )
+
+    async def _finish(self) -> None:
+        """Give the copy what it has not got yet: its state, tags, times and end."""
+        session = self.session
+        for attempt in range(TRIES):
+            there = await self._target.get_session(session.id)
+            self._check_fields(there)
+            if is_same(there, session):
+                return
+            if there.state.is_terminal:
+                name = difference(there, session)
+                raise Differs(f"its {name} at the target is not the same")
+            wanted = session.model_copy(update={"revision": there.revision})
+            try:
+                await self._target.archive_session(wanted, expected_last_seq=session.last_seq)
+            except ValueError as error:
+                raise Differs(f"the target cannot take its times: {error}") from None
+            except (OutcomeUnknown, RevisionConflict, SessionClosed):
+                if attempt == TRIES - 1:
+                    raise
+                continue
+            return
 
     def _check_fields(self, there: Session) -> None:
-        for name in _FIELDS:
-            if getattr(there, name) != getattr(self.session, name):
-                raise Differs(f"its {name} at the target is not the same")
+        begun = UNFINISHED in there.tags
+        later = _GIVEN_LAST if begun else _MOVES_ON
+        name = difference(there, self.session, but=later)
+        if name is not None:
+            raise Differs(f"its {name} at the target is not the same")
         state = self.session.state
-        if there.state is not state and not there.state.may_become(state):
+        if not there.state.may_be_archived_as(state):
             raise Differs(f"it is {there.state} at the target, and {state} at the source")
 
     async def _brought_to(self, there: Session) -> Session:
@@ -106,15 +147,9 @@ class SessionCopy:
             return there
         if there.frame_count:
             await self._check_front(there, begins)
-        # Numbers whose frames are gone are used up by fillers that go at once: a log begins at 1,
-        # and there is no other way to begin later.
-        last = there.last_seq
-        filler = MessageEnvelope.of(session.id, _FILLER, direction=Direction.CLIENT_TO_SERVER)
-        while last < gone:
-            fillers = [filler] * min(_FILLERS, gone - last)
-            added = await self._target.add_frames(session.id, fillers, expected_last_seq=last)
-            last = added[-1]
-            await self._target.trim_frames(session.id, up_to=last)
+        await use_numbers(
+            self._target, session.id, after=there.last_seq, up_to=gone, sizes=self._sizes
+        )
         await self._target.trim_frames(session.id, up_to=gone)
         return await self._target.get_session(session.id)
 
@@ -127,7 +162,7 @@ class SessionCopy:
             return
         front = slices(self._target, there.id, after=begins, last=there.last_seq)
         async for frames in front:
-            if any(frame.envelope.message != _FILLER for frame in frames):
+            if any(frame.envelope.message != FILLER for frame in frames):
                 raise Differs("its log at the target has frames the source has not")
 
     async def _both(self, last: int) -> tuple[Digest, Digest]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -18,14 +19,15 @@ from ..values.errors import (
 )
 from ..values.query import SessionQuery
 from ..values.session import Session
+from .append_frames import TRIES, BatchSizes
 from .copy_frames import Missing
 from .copy_session import Differs, SessionCopy, begin
+from .next_frames import is_same_life
 
 __all__ = ["CopyReport", "copy_sessions"]
 
 _PAGE = 100
 _AT_ONCE = 16
-_TRIES = 5
 
 T = TypeVar("T")
 
@@ -35,7 +37,7 @@ class CopyReport:
     """What became of the sessions of a source."""
 
     sessions: int = 0
-    """Found the same on both sides, in every field of the caller's and every frame."""
+    """Found the same on both sides, in every field of the caller's, every time and every frame."""
     frames: int = 0
     """Of these sessions."""
     added: int = 0
@@ -54,18 +56,23 @@ async def copy_sessions(
     /,
     *,
     on_session: Callable[[], None] = lambda: None,
+    on_frames: Callable[[int], None] = lambda count: None,
 ) -> CopyReport:
     """Bring every session of `source` into `target`, and compare both sides whole.
 
     Called again after it was interrupted, it goes on where it was. Ids, the caller's fields,
-    states, frames and their numbers are kept; revisions and times are the target's own. What is
+    states, times, frames and their numbers are kept; revisions are the target's own. What is
     written to the source meanwhile may or may not come along: each session is copied as it was at
-    one moment after this call began. A session that is at the target with other content stays as
-    it is and is reported. `on_session` is called after each session.
+    one moment after this call began. Until a session is whole at the target, it initializes and has
+    the tag `UNFINISHED`. A session that is at the target with other content stays as it is and is
+    reported. `on_session` is called after each session, `on_frames` with the number of frames that
+    were appended.
 
-    Raises what the stores raise; what was copied until then stays. Not atomic.
+    Raises what the stores raise, and `NotImplementedError` for a target that archives no session;
+    what was copied until then stays. Not atomic.
     """
     report = CopyReport()
+    both = _Stores(source, target, BatchSizes(), on_frames)
     whole = sha256()
     async for page in _pages(source):
         # In the source's order, which is then the order of creation at the target as well.
@@ -73,7 +80,7 @@ async def copy_sessions(
         for start in range(0, len(page), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
             pairs = zip(page[part], begun[part], strict=True)
-            for digest in await _all([_copy(source, target, *pair, report) for pair in pairs]):
+            for digest in await _all([_copy(both, *pair, report) for pair in pairs]):
                 whole.update(digest)
                 on_session()
     report.digest = whole.hexdigest()
@@ -81,24 +88,31 @@ async def copy_sessions(
     return report
 
 
-async def _copy(
-    source: AtomicSessionStore,
-    target: AtomicSessionStore,
-    session: Session,
-    created: bool,
-    report: CopyReport,
-) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    source: AtomicSessionStore
+    target: AtomicSessionStore
+    sizes: BatchSizes
+    on_frames: Callable[[int], None]
+
+
+async def _copy(both: _Stores, session: Session, created: bool, report: CopyReport) -> bytes:
     """Copy one session; return its digest, which is empty if the sides are not the same."""
+    source, target = both.source, both.target
     reason, known = "", 0
-    for _ in range(_TRIES):
-        attempt = SessionCopy(source, target, session, known=known)
+    for _ in range(TRIES):
+        attempt = SessionCopy(
+            source, target, session, both.sizes, known=known, on_frames=both.on_frames
+        )
         try:
             digest = await attempt.run()
+            if not await is_same_life(source, session):
+                raise Missing  # what was read after the session may be another one's
         except Differs as error:
             reason = str(error)
             break
         except Missing:
-            reason = "its log is trimmed faster than it can be copied"
+            reason = "it is trimmed or made anew faster than it can be copied"
         except (SequenceConflict, SessionClosed):
             reason = "somebody else writes to it at the target"
         except OutcomeUnknown as error:
@@ -112,13 +126,18 @@ async def _copy(
         finally:
             report.added += attempt.added
             known = attempt.known
+        before = session
         try:
             session = await source.get_session(session.id)
         except SessionNotFound:
             report.gone += 1
             if created:
-                await _forget(target, session.id)
+                await _certain(_forget, target, session)
             return b""
+        if created and session.created_at != before.created_at:
+            # Another session has its id by now: what this call made is of the one that is gone.
+            await _certain(_forget, target, session)
+            created, known = False, 0
         created = created or await _certain(begin, target, session)
     report.differences.append(f"session {short_id(session.id)}: {reason}")
     return b""
@@ -130,7 +149,7 @@ async def _certain(
     session: Session,
 ) -> T:
     """Take a step that may be taken twice, until its outcome is known or hope is lost."""
-    for _ in range(_TRIES - 1):
+    for _ in range(TRIES - 1):
         try:
             return await step(store, session)
         except OutcomeUnknown:
@@ -138,12 +157,10 @@ async def _certain(
     return await step(store, session)
 
 
-async def _forget(target: AtomicSessionStore, session_id: str) -> None:
+async def _forget(target: AtomicSessionStore, session: Session) -> None:
     """Take back what this call made of a session that is not to be copied after all."""
-    try:
-        await target.delete_session(session_id)
-    except SessionNotFound:
-        return
+    with suppress(SessionNotFound):
+        await target.delete_session(session.id)
 
 
 async def _pages(store: AtomicSessionStore) -> AsyncIterator[Sequence[Session]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..interface.atomic_store import AtomicSessionStore
 from ..values.message import Frame
+from ..values.session import Session
 
-__all__ = ["next_frames"]
+__all__ = ["is_same_life", "next_frames"]
 
 
 async def next_frames(
@@ -21,3 +22,15 @@ async def next_frames(
     if frames and frames[0].seq == after and frames.pop(0) != before:
         return []
     return frames[:limit] if frames and frames[0].seq == after + 1 else []
+
+
+async def is_same_life(store: AtomicSessionStore, session: Session) -> bool:
+    """Whether a session that was read before is still there, and not another one of its id.
+
+    What was read in between is its own then. Raises `SessionNotFound`.
+    """
+    now = await store.get_session(session.id)
+    if now.revision == session.revision:
+        return True
+    # Revisions only grow; a session that was made anew begins with a later time, or a shorter log.
+    return now.created_at == session.created_at and now.last_seq >= session.last_seq

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import modf
 
-__all__ = ["Clock", "micros"]
+__all__ = ["MAX_CLOCK_DIFFERENCE", "Clock", "micros"]
 
+MAX_CLOCK_DIFFERENCE = 300.0
+"""Seconds that a time of an archive may lie in the future: clocks of two machines differ."""
 
 _ENDLESS = float(2**53)
 

@@ -9,7 +9,7 @@ from sessionkeeper import AtomicSessionStore, MessageEnvelope, Session, StorageF
 
 __all__ = ["filled", "held", "sent"]
 
-NOT_KEPT = {"revision", "created_at", "last_activity", "ended_at"}
+NOT_KEPT = {"revision"}
 
 
 def sent(session_id: str, number: int) -> MessageEnvelope:

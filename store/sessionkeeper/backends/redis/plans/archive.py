@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ....operations import ArchiveSession
-from ....operations.archive_rules import MAX_CLOCK_DIFFERENCE, future_time
+from ....operations.archive_rules import future_time
+from ....values.clock import MAX_CLOCK_DIFFERENCE
 from ....values.errors import SequenceConflict
 from ....values.session import Session
 from ....values.states import SessionState

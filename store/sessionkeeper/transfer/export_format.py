@@ -1,0 +1,211 @@
+"""What a line of an export says: a header, a session, one of its frames, or the end.
+
+Only ASCII, one spelling for one value.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from ..interface.arguments import checked_archive
+from ..values.clock import MAX_CLOCK_DIFFERENCE
+from ..values.errors import InvalidMessage, SessionError
+from ..values.message import Frame, MessageContext, MessageEnvelope
+from ..values.oddities import JSON, as_text
+from ..values.picklable import Picklable
+from ..values.session import CALLER_FIELDS, Session
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MalformedExport",
+    "MalformedLine",
+    "SessionHead",
+    "StoredSession",
+    "check_header",
+    "frame_line",
+    "header_line",
+    "last_line",
+    "read_frame",
+    "read_head",
+    "session_line",
+]
+
+FORMAT_VERSION = 2
+"""Version 1 had no times of sessions; it is read as well."""
+
+_KIND = "sessionkeeper-export"
+_NO_NUMBER = 2**63
+_TIMES = ("created_at", "last_activity", "ended_at")
+_ODD = ("media_type", "oddity")
+"""Only of what is no message; its bytes are `message_base64` if they are not UTF-8."""
+_CONTEXT = ("direction", "timestamp", "delivery", "protocol_version", "metadata")
+
+
+class MalformedExport(Picklable, ValueError):
+    """A line is not what an export has there; the text quotes nothing of it."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}")
+        self.line = line
+        self.reason = reason
+
+
+class MalformedLine(Exception):
+    """What is wrong with a line whose number only its reader knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A session as read from an export."""
+
+    session: Session
+    """With its own times. Those of an export of version 1 are of now, and it ends when it is
+    imported."""
+    frames: Sequence[MessageEnvelope]
+    trimmed: int
+    """How many frames its log had lost at the front."""
+    missing: tuple[tuple[int, int], ...] = ()
+    """First and last numbers of the frames that a damaged file has lost."""
+    line: int = 0
+    """Of the file, where it begins; 0 if it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionHead:
+    """What the line of a session says: the frames follow."""
+
+    session: Session
+    frames: int
+    trimmed: int
+
+    @property
+    def last(self) -> int:
+        """The number of its last frame."""
+        return self.trimmed + self.frames
+
+
+def header_line() -> str:
+    """Return the line every export begins with."""
+    return _line({"format": _KIND, "version": FORMAT_VERSION})
+
+
+def last_line(sessions: int) -> str:
+    """Return the line every whole export ends with."""
+    return _line({"end": {"sessions": sessions}})
+
+
+def session_line(session: Session, frames: int) -> str:
+    """Return the line of a session with so many frames."""
+    fields = session.model_dump(mode="json", include=set(CALLER_FIELDS))
+    fields["tags"] = sorted(session.tags)
+    times = {name: _moment(getattr(session, name)) for name in _TIMES}
+    log = {"frames": frames, "trimmed": session.last_seq - frames}
+    return _line({"session": fields, "times": times, **log})
+
+
+def frame_line(frame: Frame) -> str:
+    """Return the line of a frame."""
+    envelope = frame.envelope
+    context = envelope.context.model_dump(mode="json", include=set(_CONTEXT))
+    text = as_text(envelope.message)
+    fields: dict[str, object] = {"seq": frame.seq}
+    if text is None:
+        fields["message_base64"] = b64encode(envelope.message).decode()
+    else:
+        fields["message"] = text
+    if envelope.oddity is not None or envelope.media_type != JSON:
+        fields |= {"media_type": envelope.media_type, "oddity": envelope.oddity}
+    return _line({**fields, **context})
+
+
+def check_header(fields: Mapping[str, object]) -> None:
+    """Raise `MalformedLine` unless an export of a version that is read here begins so."""
+    if fields.get("format") != _KIND:
+        raise MalformedLine("not the first line of an export")
+    version = fields.get("version")
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+        raise MalformedLine(f"only versions 1 to {FORMAT_VERSION} of the format are read here")
+
+
+def read_head(fields: dict[str, Any]) -> SessionHead:
+    """Return what the line of a session says. Raises `MalformedLine`."""
+    count, trimmed = fields.get("frames"), fields.get("trimmed")
+    names = fields.keys() - {"times"}
+    if names != {"session", "frames", "trimmed"} or not isinstance(fields["session"], dict):
+        raise MalformedLine("a session is expected")
+    if type(count) is not int or type(trimmed) is not int or min(count, trimmed) < 0:
+        raise MalformedLine("frames and trimmed are numbers from 0 on")
+    if count + trimmed >= _NO_NUMBER:
+        raise MalformedLine("frames and trimmed are numbers below 2^63 together")
+    values = cast("dict[str, object]", fields["session"])
+    if not isinstance(values.get("id"), str):  # without one it would get a new one
+        raise MalformedLine("no session: bad id")
+    try:
+        session = Session.new(**values)  # type: ignore[arg-type]  # it checks each
+        return SessionHead(_with_times(session, fields.get("times")), count, trimmed)
+    except (TypeError, ValueError, SessionError) as error:
+        raise MalformedLine(f"no session: {_fault(error)}") from None
+
+
+def read_frame(session_id: str, found: dict[str, Any]) -> MessageEnvelope:
+    """Return the frame of a line. Raises `MalformedLine`."""
+    encoded = "message_base64" in found
+    message = found.get("message_base64" if encoded else "message")
+    own = found.keys() - {"seq", "message_base64" if encoded else "message", *_ODD}
+    if own != set(_CONTEXT) or not isinstance(message, str):
+        raise MalformedLine("a frame is expected")
+    fields = {name: found[name] for name in _CONTEXT}
+    odd = {name: found[name] for name in _ODD if name in found}
+    try:
+        context = MessageContext.model_validate({"session_id": session_id, **fields})
+        content = b64decode(message, validate=True) if encoded else message.encode()
+        return MessageEnvelope.model_validate({"message": content, "context": context, **odd})
+    except (TypeError, ValueError, InvalidMessage) as error:
+        raise MalformedLine(f"no frame: {_fault(error)}") from None
+
+
+class _BadTimes(ValueError):
+    pass
+
+
+def _with_times(session: Session, times: object) -> Session:
+    if times is None:
+        return session
+    if not isinstance(times, dict) or cast("dict[str, object]", times).keys() != set(_TIMES):
+        raise _BadTimes("bad times")
+    moments = cast("dict[str, object]", times)
+    if not all(each is None or isinstance(each, str) for each in moments.values()):
+        raise _BadTimes("bad times")
+    session = session.model_copy(update=moments)
+    latest = max(session.created_at, session.last_activity, session.ended_at or session.created_at)
+    if latest.timestamp() > time.time() + MAX_CLOCK_DIFFERENCE:
+        raise _BadTimes("bad times: one lies in the future")
+    try:
+        return checked_archive(session)
+    except ValueError as error:
+        raise _BadTimes(f"bad times: {error}") from None
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong, without the value: it may be a secret."""
+    if isinstance(error, ValidationError):
+        return f"bad {'.'.join(map(str, error.errors()[0]['loc']))}"
+    if isinstance(error, SessionError | _BadTimes):
+        return str(error)
+    return "fields are missing, too many or of the wrong kind"
+
+
+def _line(fields: dict[str, object]) -> str:
+    return json.dumps(fields, separators=(",", ":"))

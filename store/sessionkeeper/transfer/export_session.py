@@ -1,0 +1,48 @@
+"""One session of a store as the lines of an export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..interface.atomic_store import AtomicSessionStore
+from ..values.errors import StoreUnavailable, short_id
+from ..values.message import Frame
+from ..values.session import Session
+from .export_format import frame_line, session_line
+from .next_frames import is_same_life, next_frames
+
+__all__ = ["export_session"]
+
+_PAGE = 1_000
+_TRIES = 16
+
+
+async def export_session(store: AtomicSessionStore, session_id: str, /) -> list[str]:
+    """Return the lines of a session and of its frames up to now.
+
+    One moment's log of one session, also if it is trimmed, or deleted and made anew, meanwhile:
+    then it is read again. Raises `SessionNotFound`, and `StoreUnavailable` if it is trimmed or
+    made anew again and again.
+    """
+    for _ in range(_TRIES):
+        session = await store.get_session(session_id)
+        frames = await _frames_until(store, session)
+        if len(frames) == session.frame_count and await is_same_life(store, session):
+            return [session_line(session, len(frames)), *map(frame_line, frames)]
+    raise StoreUnavailable(
+        f"session {short_id(session_id)!r} is trimmed or made anew faster than it can be read"
+    )
+
+
+async def _frames_until(store: AtomicSessionStore, session: Session) -> Sequence[Frame]:
+    frames: list[Frame] = []
+    after = session.last_seq - session.frame_count
+    while after < session.last_seq:
+        limit = min(_PAGE, session.last_seq - after)
+        before = frames[-1] if frames else None
+        page = await next_frames(store, session.id, before, after, limit)
+        if not page:
+            return ()  # trimmed meanwhile, or another log by now
+        frames += page
+        after = page[-1].seq
+    return frames

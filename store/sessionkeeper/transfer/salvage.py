@@ -1,0 +1,330 @@
+"""Brings what is whole out of an export that is torn, padded or glued, and names what is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from ..values.errors import short_id
+from .export_format import (
+    MalformedLine,
+    SessionHead,
+    StoredSession,
+    check_header,
+    read_frame,
+    read_head,
+)
+from .line_reader import SourceLine
+from .packed_frames import PackedFrames
+from .read_export import too_long
+from .strict_json import NotJson, read_objects
+
+__all__ = ["SALVAGED", "Damage", "DamageKind", "salvage_sessions"]
+
+SALVAGED = "sessionkeeper:salvaged"
+"""Tag of a session that a damaged file did not hold whole."""
+
+_RECORD = re.compile(rb'\{"(?:format|session|seq|end)":')
+"""How a record begins; within a record it can only be a member of its metadata."""
+_PIECES = 10_000
+"""Records that are looked for in one line."""
+_NAMED = 20
+"""Spans of missing frames that are named."""
+
+
+class DamageKind(StrEnum):
+    """What is wrong with a place of a file."""
+
+    NOT_EXPORTED = "not-exported"
+    """A line that is no record, or not whole: torn."""
+    NUL_BYTES = "nul-bytes"
+    GLUED = "glued"
+    """Several records on one line; those that are whole count."""
+    TOO_LONG = "too-long"
+    WRONG_RECORD = "wrong-record"
+    """JSON, but not what a record may say."""
+    OUT_OF_ORDER = "out-of-order"
+    """A frame at another place than its own, or twice. It counts once."""
+    NO_SESSION = "no-session"
+    """A frame whose session's line is missing or wrong: it is lost."""
+    MISSING_FRAMES = "missing-frames"
+    MISSING_SESSIONS = "missing-sessions"
+    NO_HEADER = "no-header"
+    NO_END = "no-end"
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One thing that is wrong with a file; the text quotes nothing of it but how an id begins."""
+
+    line: int
+    """From 1; where it was noticed."""
+    offset: int
+    """Bytes of the file before it."""
+    kind: DamageKind
+    text: str
+
+
+def salvage_sessions(lines: Iterator[SourceLine], /) -> Iterator[StoredSession | Damage]:
+    """Yield the sessions of a damaged export, and in between what is wrong with it.
+
+    A session that has lost frames comes with those that are left, in their order; `missing` names
+    the others, and it has the tag `SALVAGED`. Raises `NotText`.
+    """
+    yield from _Salvage().run(lines)
+
+
+class _Salvage:
+    def __init__(self) -> None:
+        self._open: _OpenSession | None = None
+        self._found: list[StoredSession | Damage] = []
+        self._at = SourceLine(1, 0, 0, b"", 0)
+        self._records = self._sessions = 0
+        self._lost_frames: tuple[SourceLine, int, int, int] | None = None
+        """Frames without a session: where they begin, the first and the last number, how many."""
+        self._ended = False
+
+    def run(self, lines: Iterator[SourceLine]) -> Iterator[StoredSession | Damage]:
+        for self._at in lines:
+            self._read(self._at)
+            yield from self._take()
+        self._close_session()
+        if not self._ended:
+            after = SourceLine(self._at.number + 1, self._at.offset + self._at.size, 0, b"", 0)
+            text = "the export ends here without its last line"
+            self._note(DamageKind.NO_END, text, after)
+        yield from self._take()
+
+    def _take(self) -> list[StoredSession | Damage]:
+        found, self._found = self._found, []
+        return found
+
+    def _note(self, kind: DamageKind, text: str, at: SourceLine | None = None) -> None:
+        at = self._at if at is None else at
+        self._found.append(Damage(at.number, at.offset, kind, text))
+
+    def _read(self, line: SourceLine) -> None:
+        text = line.text
+        if text is None:
+            self._note(DamageKind.TOO_LONG, too_long(line))
+            return
+        if b"\0" in text:
+            self._note(DamageKind.NUL_BYTES, f"{text.count(0)} NUL bytes")
+            text = text.strip(b"\0")
+        if not text.strip():
+            return
+        try:
+            records = read_objects(text)
+        except NotJson as error:
+            if _RECORD.search(text, 1) is None:
+                self._note(DamageKind.NOT_EXPORTED, f"not a whole record: {error}")
+                return
+            records = self._pieces(text)
+        else:
+            if len(records) > 1:
+                self._note(
+                    DamageKind.GLUED, f"{len(records)} records on one line, all of them whole"
+                )
+        for record in records:
+            self._take_record(record)
+
+    def _pieces(self, text: bytes) -> list[dict[str, Any]]:
+        """Return the records of a line of which at least one is not whole."""
+        starts = [match.start() for match in _RECORD.finditer(text)][:_PIECES]
+        parts = [text[a:b] for a, b in zip([0, *starts], [*starts, len(text)], strict=True)]
+        records: list[dict[str, Any]] = []
+        torn = 0
+        for piece in parts:
+            if not piece.strip(b"\0 \t\r"):
+                continue
+            try:
+                records += read_objects(piece)
+            except NotJson:
+                torn += 1
+        pieces = "1 piece that is" if torn == 1 else f"{torn} pieces that are"
+        self._note(
+            DamageKind.NOT_EXPORTED,
+            f"{pieces} no whole record, beside {len(records)} whole on the same line",
+        )
+        return records
+
+    def _take_record(self, record: dict[str, Any]) -> None:
+        first, self._records = not self._records, self._records + 1
+        if "format" in record:
+            self._take_header(record, first=first)
+            return
+        if first:
+            self._note(DamageKind.NO_HEADER, "the export begins here without its first line")
+        if "end" in record:
+            self._take_end(record)
+        elif "seq" in record:
+            self._take_frame(record)
+        else:
+            self._take_session(record)
+
+    def _take_header(self, record: dict[str, Any], *, first: bool) -> None:
+        try:
+            check_header(record)
+        except MalformedLine as error:
+            self._note(DamageKind.WRONG_RECORD, str(error))
+            return
+        if not first:
+            self._close_session()
+            if not self._ended:
+                self._note(DamageKind.NO_END, "another export begins here before the end of one")
+            self._sessions = 0
+        self._ended = False
+
+    def _take_end(self, record: dict[str, Any]) -> None:
+        self._close_session()
+        self._ended = True
+        end = record["end"]
+        count = end.get("sessions") if isinstance(end, dict) else None
+        if type(count) is not int or count < 0:
+            self._note(DamageKind.WRONG_RECORD, "the number of sessions is expected at the end")
+        elif count > self._sessions:
+            missing = f"{count - self._sessions} of {count} sessions are missing"
+            self._note(DamageKind.MISSING_SESSIONS, missing)
+
+    def _take_session(self, record: dict[str, Any]) -> None:
+        self._close_session()
+        self._ended = False
+        try:
+            head = read_head(record)
+        except MalformedLine as error:
+            self._note(DamageKind.WRONG_RECORD, str(error))
+            return
+        self._open = _OpenSession(head, self._at)
+
+    def _take_frame(self, record: dict[str, Any]) -> None:
+        seq, session = record["seq"], self._open
+        if type(seq) is not int:
+            self._note(DamageKind.WRONG_RECORD, "a frame without a number")
+            return
+        if session is None or not session.may_have(seq):
+            self._lose(seq)
+            return
+        try:
+            envelope = read_frame(session.head.session.id, record)
+        except MalformedLine as error:
+            self._note(DamageKind.WRONG_RECORD, f"frame {seq}: {error}")
+            return
+        if seq in session.frames:
+            if session.frames[seq] != envelope:
+                # The line of the session it belongs to is missing, and so for those after it.
+                self._close_session()
+                self._lose(seq)
+                return
+            self._note(DamageKind.OUT_OF_ORDER, f"frame {seq} is there twice")
+        elif seq < session.highest:
+            self._note(DamageKind.OUT_OF_ORDER, f"frame {seq} comes after frame {session.highest}")
+        session.add(seq, envelope)
+
+    def _lose(self, seq: int) -> None:
+        if self._lost_frames is None:
+            self._lost_frames = (self._at, seq, seq, 1)
+            return
+        at, first, last, count = self._lost_frames
+        self._lost_frames = (at, min(first, seq), max(last, seq), count + 1)
+
+    def _close_session(self) -> None:
+        if self._lost_frames is not None:
+            at, first, last, count = self._lost_frames
+            self._lost_frames = None
+            numbers = _numbers((first, last))
+            self._note(
+                DamageKind.NO_SESSION,
+                f"{count} frames ({numbers}) belong to a session whose line is missing or wrong",
+                at,
+            )
+        session, self._open = self._open, None
+        if session is None:
+            return
+        self._sessions += 1
+        stored = session.stored()
+        if stored.missing:
+            name = short_id(stored.session.id)
+            self._note(
+                DamageKind.MISSING_FRAMES, f"session {name}: {_missing(stored.missing)}", session.at
+            )
+        self._found.append(stored)
+
+
+class _OpenSession:
+    """A session whose frames are being read."""
+
+    def __init__(self, head: SessionHead, at: SourceLine) -> None:
+        self.head, self.at = head, at
+        self.frames = _Frames()
+        self.highest = head.trimmed
+
+    def may_have(self, seq: int) -> bool:
+        """Whether the session's log has this number."""
+        return self.head.trimmed < seq <= self.head.last
+
+    def add(self, seq: int, envelope: Any) -> None:
+        """Take a frame in; one that is there already stays."""
+        self.frames.add(seq, envelope)
+        self.highest = max(self.highest, seq)
+
+    def stored(self) -> StoredSession:
+        """Return the session with what there is of its log."""
+        missing: list[tuple[int, int]] = []
+        before = self.head.trimmed
+        numbers = self.frames.numbers()
+        for seq in [*numbers, self.head.last + 1]:
+            if seq > before + 1:
+                missing.append((before + 1, seq - 1))
+            before = seq
+        session = self.head.session
+        if missing:
+            with suppress(ValueError):  # it has as many tags as a session can have
+                session = session.model_copy(update={"tags": session.tags | {SALVAGED}})
+        trimmed = self.head.trimmed
+        frames = self.frames.in_order(numbers)
+        return StoredSession(session, frames, trimmed, tuple(missing), self.at.number)
+
+
+class _Frames:
+    """Frames by their number."""
+
+    def __init__(self) -> None:
+        self._packed = PackedFrames()
+        self._places: dict[int, int] = {}
+
+    def __contains__(self, seq: int) -> bool:
+        return seq in self._places
+
+    def __getitem__(self, seq: int) -> Any:
+        return self._packed[self._places[seq]]
+
+    def add(self, seq: int, envelope: Any) -> None:
+        if seq not in self._places:
+            self._places[seq] = len(self._packed)
+            self._packed.append(envelope)
+
+    def numbers(self) -> list[int]:
+        return sorted(self._places)
+
+    def in_order(self, numbers: list[int]) -> PackedFrames:
+        places = [self._places[seq] for seq in numbers]
+        if places == [*range(len(places))]:
+            return self._packed
+        return PackedFrames(self._packed[place] for place in places)
+
+
+def _missing(spans: Sequence[tuple[int, int]]) -> str:
+    numbers = ", ".join(map(_numbers, spans[:_NAMED]))
+    more = f" and {len(spans) - _NAMED} more spans" if len(spans) > _NAMED else ""
+    if len(spans) == 1 and spans[0][0] == spans[0][1]:
+        return f"frame {numbers} is missing"
+    return f"frames {numbers}{more} are missing"
+
+
+def _numbers(span: tuple[int, int]) -> str:
+    first, last = span
+    return str(first) if first == last else f"{first} to {last}"
