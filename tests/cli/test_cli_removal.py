@@ -220,6 +220,7 @@ def test_rm_asks_on_a_terminal(answer: str | None, options: list[str], left: int
         ["end", "--gone", "--reason", "x"],
         ["end", "one", "--reason", ""],
         ["end", "one", "--reason", "x" * 1_025],
+        ["end", "one", "--reason", "\udce9"],
         ["rm"],
         ["purge"],
         ["purge", "--older-than", "soon"],
@@ -231,3 +232,32 @@ def test_wrong_use_is_one_line(arguments: list[str], url: str, capsys: Capture) 
     assert run([arguments[0], url, *arguments[1:]]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert listed(url, capsys)[0]["state"] == "initializing"
+
+
+def test_a_dry_run_counts_what_purge_deletes(url: str, capsys: Capture) -> None:
+    """By the same bounds, however long ago; nothing changes."""
+    add(url, live("one"), live("two"))
+    assert run(["end", url, "one"]) == 0
+    for bounds, count in {
+        ("--older-than", "0s"): 1,
+        ("--older-than", "999999999w"): 0,
+        ("--ended-before", "2020-01-01"): 0,
+        ("--ended-before", "2100-01-01", "--older-than", "1d"): 0,
+        ("--ended-before", "2100-01-01"): 1,
+    }.items():
+        capsys.readouterr()
+        assert run(["purge", url, *bounds, "--dry-run"]) == 1 - count
+        sessions = "session" if count == 1 else "sessions"
+        assert f"and purge {count} {sessions}" in capsys.readouterr().err
+    assert len(listed(url, capsys)) == 2
+    assert run(["purge", url, "--older-than", "999999999w"]) == 1
+
+
+@on_linux
+def test_a_recorder_that_ends_at_once_has_looked_for_those_that_are_gone(
+    recorder: subprocess.Popen[bytes], start: Start, url: str, capsys: Capture
+) -> None:
+    """Its server need not run for long."""
+    kill(recorder)
+    start("record", "--store", url, "--", "true").communicate(b"")
+    assert [each["state"] for each in listed(url, capsys)] == ["failed", "closed"]

@@ -37,6 +37,8 @@ _SWITCH_INTERVAL = 0.0005
 """Seconds."""
 _OPENING = 1.0
 """Seconds that the start of a server may wait for its store."""
+_PAUSE, _FINISHING = 0.05, 0.5
+"""Seconds between pages of sessions whose recorders may be gone, and to finish after the server."""
 
 
 def record(
@@ -107,8 +109,7 @@ class _Recording:
                 manager = SessionManager.with_store(store, ManagerConfig.recording())
                 await stack.enter_async_context(manager)
                 recorder = await SessionRecorder.open(manager, self.command)
-                ending = asyncio.create_task(_end_gone_sessions(store))
-                stack.callback(ending.cancel)
+                stack.push_async_callback(_finish, asyncio.create_task(_end_gone_sessions(store)))
                 self._open = stack.pop_all()
         except SessionError as error:
             path = self._backend.path if isinstance(self._backend, SQLiteBackend) else "the store"
@@ -173,7 +174,12 @@ def _check_file(path: str) -> None:
 async def _end_gone_sessions(store: AtomicSessionStore) -> None:
     """End the sessions of recorders that are gone, beside the recording."""
     with suppress(SessionError):  # the next recorder tries again
-        await end_gone_sessions(store)
+        await end_gone_sessions(store, pause=_PAUSE)
+
+
+async def _finish(task: asyncio.Task[None]) -> None:
+    await asyncio.wait({task}, timeout=_FINISHING)
+    task.cancel()
 
 
 def _summarise(

@@ -73,8 +73,9 @@ def end(
         if reason is not None:
             raise typer.BadParameter("--gone says why by itself", param_hint="--reason")
         return run_command(_end_gone(store, as_json=as_json))
-    if reason is not None and not 1 <= len(reason) <= _LONGEST_REASON:
-        raise typer.BadParameter(f"1 to {_LONGEST_REASON:,} characters", param_hint="--reason")
+    if reason is not None and not _is_reason(reason):
+        limits = f"1 to {_LONGEST_REASON:,} characters of UTF-8"
+        raise typer.BadParameter(limits, param_hint="--reason")
     return run_command(_end(store, session, reason, force=force, as_json=as_json))
 
 
@@ -129,6 +130,14 @@ def purge(
         ended_before = ended_before.replace(tzinfo=UTC)
     purging = _would_purge if dry_run else _purge
     return run_command(purging(store, ended_before, ended_for, as_json=as_json))
+
+
+def _is_reason(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of the command line that are not UTF-8
+        return False
+    return 1 <= len(text) <= _LONGEST_REASON
 
 
 def _seconds(text: str) -> float:
@@ -215,7 +224,10 @@ async def _would_purge(
     url: str, ended_before: datetime | None, ended_for: float | None, *, as_json: bool
 ) -> int:
     now = datetime.now(UTC)
-    latest = now if ended_for is None else now - timedelta(seconds=ended_for)
+    try:
+        latest = now if ended_for is None else now - timedelta(seconds=ended_for)
+    except OverflowError:  # before the first year
+        latest = datetime.min.replace(tzinfo=UTC)
 
     def is_due(ended_at: datetime | None) -> bool:
         if ended_at is None or ended_at > latest:

@@ -63,12 +63,16 @@ async def end_if_gone(store: AtomicSessionStore, session: Session) -> bool:
 
 
 async def end_gone_sessions(
-    store: AtomicSessionStore, *, on_seen: Callable[[int], None] | None = None
+    store: AtomicSessionStore,
+    *,
+    on_seen: Callable[[int], None] | None = None,
+    pause: float = 0.0,
 ) -> int:
     """End all sessions whose recorders are gone, and return how many.
 
     A session without a lease is never touched. Each one is ended in a step of its own; the walk is
-    not atomic. `on_seen` is called with the number of live sessions of each page, when it is done.
+    not atomic. `on_seen` is called with the number of live sessions of each page, when it is done;
+    `pause` seconds pass then, for a walk beside other work.
     Raises as `statistics`, `find_sessions` and `modify_session`.
     """
     ended = 0
@@ -76,4 +80,5 @@ async def end_gone_sessions(
         ended += sum(await asyncio.gather(*(end_if_gone(store, each) for each in sessions)))
         if on_seen is not None:
             on_seen(len(sessions))
+        await asyncio.sleep(pause)
     return ended
