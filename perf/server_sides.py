@@ -62,7 +62,7 @@ class Scene:
             # Epoch and time, then the limits.
             *("epoch", "", 1_000_000, 2**30, 2**33, ""),
             # Number, place, predecessor, principal, count, then the requirements.
-            *(1, 1, "", "", 1, "", len(MESSAGE), ""),
+            *(1, 1, "", "", 1, "", len(MESSAGE), "", ""),
             b"\x93\x00\xcf\x00\x06\x0b\x24\x18\x1d\x40\x00\xc0",
             MESSAGE,
         )

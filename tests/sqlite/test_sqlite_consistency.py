@@ -39,6 +39,8 @@ DAMAGES = {
     "DELETE FROM sessions WHERE number = 2": "counters without a session: 1",
     "UPDATE logs SET frame_count = 2 WHERE session = 2": "not those of their frames: 1",
     "UPDATE logs SET byte_count = 1 WHERE session = 2": "not those of their frames: 1",
+    "UPDATE logs SET odd_frames = -1 WHERE session = 2": "than they had frames: 1",
+    "UPDATE logs SET gap_frames = last_seq + 1 WHERE session = 2": "than they had frames: 1",
     "UPDATE frames SET message = x'00' WHERE session = 2 AND seq = 4": "of their frames: 1",
     "DELETE FROM frames WHERE session = 2 AND seq = 4": "not those of their frames: 1",
     "UPDATE frames SET seq = 1 WHERE session = 2 AND seq = 4": "belong to no session: 1",

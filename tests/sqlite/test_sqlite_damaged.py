@@ -44,7 +44,7 @@ ROWS = {
     ),
     "logs": (
         *("ended", "position", "steady_active_at", "last_activity", "frame_count", "last_seq"),
-        "byte_count",
+        *("byte_count", "odd_frames", "gap_frames"),
     ),
     "frames": ("session", "seq", "direction", "sent_at", "detail", "message"),
     "new_frame_keys": ("session", "seq", "key"),

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 IDS = ("a", "b", "c")
 
 DOWNGRADES = {
+    6: (
+        "ALTER TABLE logs DROP COLUMN odd_frames",
+        "ALTER TABLE logs DROP COLUMN gap_frames",
+    ),
     5: (
         "ALTER TABLE meta RENAME COLUMN counters TO numbers",
         "ALTER TABLE sessions RENAME COLUMN steady_created_at TO born_at",
@@ -64,7 +68,7 @@ def columns(file: Path) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
 async def test_a_file_of_an_older_version_keeps_everything(
     file: Path, kit: Kit, version: int
 ) -> None:

@@ -16,9 +16,10 @@ from ..values.lease import lease_of, without_lease
 from ..values.message import Frame
 from ..values.query import SessionQuery
 from ..values.session import Session
-from ..values.states import Direction, SessionState
+from ..values.states import SessionState
 from ..values.statistics import ServerStatistics
 from .console import interruptible, print_line
+from .frame_text import count_parts, frame_fields, frame_text
 from .stores import (
     NOTHING,
     AsJson,
@@ -33,7 +34,6 @@ __all__ = ["ls", "show", "stats", "tail"]
 
 _PAGE = 1_000
 _WIDE = 260  # an id has at most 128 characters
-_ARROWS = {Direction.CLIENT_TO_SERVER: "→", Direction.SERVER_TO_CLIENT: "←"}
 
 
 def ls(
@@ -113,8 +113,10 @@ async def _ls(url: str, states: list[SessionState] | None, *, full: bool, as_jso
                     with interruptible():
                         print_line(json.dumps(_session_fields(each)))
                 else:
-                    first, *rest = map(styled, _row(each, full=full))
-                    table.add_row(first, Group(*map(styled, _state_lines(each))), *rest)
+                    state_cell = Group(*map(styled, _state_lines(each)))
+                    count_cell = Group(*map(styled, count_parts(each)))
+                    first, transport, *rest = map(styled, _row(each, full=full))
+                    table.add_row(first, state_cell, transport, count_cell, *rest)
             cursor = page.cursor
             if cursor is None:
                 break
@@ -135,7 +137,7 @@ async def _show(url: str, asked: str, count: int, *, as_json: bool) -> int:
         session = await find_session(store, asked)
         frames = await store.read_frames(session.id, limit=count, newest=True) if count else []
     if as_json:
-        shown = {"session": _session_fields(session), "frames": [_frame_fields(f) for f in frames]}
+        shown = {"session": _session_fields(session), "frames": [frame_fields(f) for f in frames]}
         print_line(json.dumps(shown))
         return 0
     table = Table(show_header=False, box=None)
@@ -145,7 +147,7 @@ async def _show(url: str, asked: str, count: int, *, as_json: bool) -> int:
             table.add_row(styled(name.replace("_", " ")), styled(text))
     Console().print(table)
     for frame in frames:
-        print_line(_frame_text(frame))
+        print_line(frame_text(frame))
     return 0
 
 
@@ -153,7 +155,7 @@ async def _tail(url: str, asked: str, count: int, *, follow: bool, as_json: bool
     def print_frame(frame: Frame) -> None:
         # One write per frame: a reader of the pipe waits for it.
         with interruptible():
-            print_line(json.dumps(_frame_fields(frame)) if as_json else _frame_text(frame))
+            print_line(json.dumps(frame_fields(frame)) if as_json else frame_text(frame))
 
     async with open_store(url) as store:
         session = await find_session(store, asked)
@@ -178,6 +180,8 @@ async def _stats(url: str, *, as_json: bool) -> int:
         "sessions": sum(found.sessions.values()),
         **{state.value: count for state, count in found.sessions.items()},
         "frames": found.frames,
+        "odd_frames_added": found.counters.odd_frames_added,
+        "gap_frames_added": found.counters.gap_frames_added,
         "bytes": found.bytes,
     }
     file = {} if found.file is None else dataclasses.asdict(found.file)
@@ -220,7 +224,6 @@ def _row(session: Session, *, full: bool) -> tuple[str, ...]:
     return (
         session.id if full else short_id(session.id),
         session.transport_type.value,
-        str(session.frame_count),
         f"{session.created_at:%Y-%m-%d %H:%M:%S}",
         f"{session.last_activity:%Y-%m-%d %H:%M:%S}",
         ", ".join(sorted(session.tags)),
@@ -256,14 +259,3 @@ def _shown_fields(session: Session) -> dict[str, object]:
                 f" last sign {lease.seen:%Y-%m-%d %H:%M:%S}"
             )
     return {**fields, "id": short_id(session.id)}
-
-
-def _frame_fields(frame: Frame) -> dict[str, object]:
-    context = frame.envelope.context.model_dump(mode="json", exclude={"session_id"})
-    return {"seq": frame.seq, **context, "message": frame.envelope.message.decode()}
-
-
-def _frame_text(frame: Frame) -> str:
-    context = frame.envelope.context
-    message = frame.envelope.message.decode()
-    return f"{frame.seq} {context.timestamp:%H:%M:%S} {_ARROWS[context.direction]} {message}"

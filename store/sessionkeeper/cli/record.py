@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict
@@ -26,15 +27,18 @@ from ..tap import (
     forwarding_signals,
 )
 from ..values.errors import SessionError, StoreUnavailable
+from ..values.jsonrpc import MAX_MESSAGE_BYTES
 from ..values.session import Session
 from .console import complain, run_on_loop, say
 from .file_kinds import FileKind, refuse_other_file
+from .frame_text import count_parts
 from .stores import BAD_INPUT, STORES, describe_error
 
 __all__ = ["record"]
 
 _SWITCH_INTERVAL = 0.0005
 """Seconds."""
+_UNITS = {"b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _OPENING = 1.0
 """Seconds that the start of a server may wait for its store."""
 _PAUSE, _FINISHING = 0.05, 0.5
@@ -52,6 +56,13 @@ def record(
         bool,
         typer.Option("--require-store", help="Do not start the server if the store cannot open."),
     ] = False,
+    max_message: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE",
+            help="Bytes of the largest message to record, as 64MiB; a larger one leaves a gap.",
+        ),
+    ] = "64MiB",
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print no summary at the end.")
     ] = False,
@@ -63,14 +74,15 @@ def record(
 
     Put `sessionkeeper record --` before the server's command in your client's configuration.
     Every byte is forwarded unchanged. Standard error, signals and the exit code are the server's.
-    A summary goes to stderr at the end. If the store cannot be opened, the server runs
-    nevertheless, and the store is tried again.
+    What is no JSON-RPC message is recorded, too. A summary goes to stderr at the end. If the store
+    cannot be opened, the server runs nevertheless, and the store is tried again.
     """
     # A busy loop lets a forwarding thread run only after this time. The default, five
     # milliseconds, slows every round trip (measured: 385 µs instead of 50 µs).
     sys.setswitchinterval(_SWITCH_INTERVAL)
+    max_line = _size(max_message)
     try:
-        recording = _Recording(backend_from_url(store), command)
+        recording = _Recording(_backend(store, max_line), command, max_line)
         return run_on_loop(
             _record(recording, must_open=require_store, quiet=quiet, as_json=as_json)
         )
@@ -87,8 +99,9 @@ def record(
 class _Recording:
     """What is open behind a recorder: a store, a manager, a session."""
 
-    def __init__(self, backend: StorageBackend, command: list[str]) -> None:
+    def __init__(self, backend: StorageBackend, command: list[str], max_line: int) -> None:
         self.command = command
+        self.max_line = max_line
         self.session_id: str | None = None
         self.manager: SessionManager | None = None
         self.troubles: list[str] = []
@@ -153,6 +166,7 @@ async def _record(recording: _Recording, *, must_open: bool, quiet: bool, as_jso
             client_out=1,
             on_trouble=recording.tell,
             on_traffic_end=late.finish,
+            max_line=recording.max_line,
         )
         with forwarding_signals(tap):
             report = await tap.run()
@@ -162,6 +176,29 @@ async def _record(recording: _Recording, *, must_open: bool, quiet: bool, as_jso
         await late.aclose()
         await recording.aclose()
     return exit_status(report.returncode)
+
+
+def _size(text: str) -> int:
+    """Read a number of bytes with its unit. Raises `typer.BadParameter`."""
+    found = re.fullmatch(r"([0-9]{1,12}) ?(B|KiB|MiB|GiB)?", text, re.IGNORECASE)
+    size = 0 if found is None else int(found[1]) * _UNITS[(found[2] or "B").lower()]
+    if not 1 <= size <= MAX_MESSAGE_BYTES:
+        most = MAX_MESSAGE_BYTES // _UNITS["mib"]
+        raise typer.BadParameter(
+            f"give 1 to {MAX_MESSAGE_BYTES} bytes, as 500000, 512KiB or {most}MiB",
+            param_hint="--max-message",
+        )
+    return size
+
+
+def _backend(store_url: str, max_line: int) -> StorageBackend:
+    """Return the store, with limits under which a line of that many bytes is a frame."""
+    backend = backend_from_url(store_url)
+    limits = backend.limits
+    largest = max(limits.max_frame_bytes, max_line)
+    return backend.model_copy(
+        update={"limits": limits.model_copy(update={"max_frame_bytes": largest})}
+    )
 
 
 def _check_file(path: str) -> None:
@@ -192,6 +229,8 @@ def _summarise(
             "state": None if session is None else session.state.value,
             "failure": None if session is None else session.failure,
             "frames": None if session is None else session.frame_count,
+            "odd_frames": None if session is None else session.odd_frames,
+            "gap_frames": None if session is None else session.gap_frames,
             "not_recorded": lost,
             "troubles": recording.troubles,
             "report": asdict(report),
@@ -199,11 +238,13 @@ def _summarise(
         say(json.dumps(summary))
         return
     passed = report.client_to_server.bytes + report.server_to_client.bytes
-    what, frames = "nothing recorded, the store did not open", report.recorded
+    what, frames = "nothing recorded, the store did not open", [str(report.recorded)]
     if session is not None:
         reason = f" ({session.failure})" if session.failure else ""
-        what, frames = f"session {session.id} {session.state}{reason}", session.frame_count
+        what, frames = f"session {session.id} {session.state}{reason}", count_parts(session)
     elif recording.session_id is not None:
         what = f"session {recording.session_id}"
-    beside = f", {lost} lines not recorded" if lost else ""
-    complain(f"{what}: {frames} frames recorded{beside}, {passed} bytes forwarded")
+    count, *odd = frames
+    beside = f" ({', '.join(odd)})" if odd else ""
+    beside += f", {lost} lines not recorded" if lost else ""
+    complain(f"{what}: {count} frames recorded{beside}, {passed} bytes forwarded")

@@ -131,7 +131,7 @@ def _frames(result: DemoResult) -> Table:
 
 
 def _preview(frame: Frame) -> str:
-    text = frame.envelope.message.decode()
+    text = frame.envelope.message.decode(errors="backslashreplace")
     return text if len(text) <= _PREVIEW else f"{text[: _PREVIEW - 1]}…"
 
 

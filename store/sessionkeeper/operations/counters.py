@@ -41,6 +41,8 @@ class CounterValues(msgspec.Struct, array_like=True, gc=False):
     removed: int = 0
     dropped: int = 0
     bytes: int = 0
+    odd: int = 0
+    gaps: int = 0
 
 
 class StoreCounters:
@@ -55,6 +57,8 @@ class StoreCounters:
         "_created",
         "_dropped",
         "_ended",
+        "_gaps",
+        "_odd",
         "_principals",
         "_removed",
         "_removed_sessions",
@@ -71,6 +75,7 @@ class StoreCounters:
         self._states: Counter[SessionState] = Counter()
         self._principals: MutableMapping[str, int] = {} if principals is None else principals
         self._added = self._removed = self._dropped = 0
+        self._odd = self._gaps = 0
         self.bytes = 0
         """Bytes of all messages held."""
 
@@ -121,10 +126,12 @@ class StoreCounters:
         self._leave(session)
         self.frames_removed(frames, size)
 
-    def frames_added(self, frames: int, size: int) -> None:
-        """Note appended frames of `size` bytes together."""
+    def frames_added(self, frames: int, size: int, odd: int = 0, gaps: int = 0) -> None:
+        """Note appended frames of `size` bytes together, of which so many were no message."""
         self._added += frames
         self.bytes += size
+        self._odd += odd
+        self._gaps += gaps
 
     def frames_removed(self, frames: int, size: int) -> None:
         """Note removed frames."""
@@ -147,6 +154,8 @@ class StoreCounters:
             frames_added=self._added,
             frames_removed=self._removed,
             frames_dropped=self._dropped,
+            odd_frames_added=self._odd,
+            gap_frames_added=self._gaps,
         )
 
     def values(self) -> CounterValues:
@@ -161,6 +170,8 @@ class StoreCounters:
             self._removed,
             self._dropped,
             self.bytes,
+            self._odd,
+            self._gaps,
         )
 
     def restore(self, values: CounterValues) -> None:
@@ -170,6 +181,7 @@ class StoreCounters:
         self._ended, self._states = Counter(values.ended), Counter(values.states)
         self._added, self._removed = values.added, values.removed
         self._dropped, self.bytes = values.dropped, values.bytes
+        self._odd, self._gaps = values.odd, values.gaps
 
     def _enter(self, session: CountedSession, *, stayed: bool = False) -> None:
         self._states[session.state] += 1

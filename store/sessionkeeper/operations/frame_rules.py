@@ -86,7 +86,7 @@ def append_frames(
     count = len(records)
     odd, gaps = count_odd(records)
     tables.append(row, records)
-    tables.counters.frames_added(count, size)
+    tables.counters.frames_added(count, size, odd, gaps)
     row.last_seq += count
     row.frame_count += count
     row.byte_count += size

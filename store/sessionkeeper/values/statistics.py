@@ -33,6 +33,10 @@ class Counters:
     """Deleted, trimmed, or gone with their session."""
     frames_dropped: int
     """Dropped to make room for newer ones."""
+    odd_frames_added: int = 0
+    """Of the added: those that were no JSON-RPC message."""
+    gap_frames_added: int = 0
+    """Of the added: those that stand for what a recorder could not keep."""
 
 
 @dataclass(frozen=True, slots=True)

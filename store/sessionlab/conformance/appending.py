@@ -17,7 +17,7 @@ from sessionkeeper.values.states import SessionState
 
 from .kit import SEVERAL, StoreKit
 from .promise import needs
-from .samples import become, held, new, note, numbers, tagged
+from .samples import become, gap, held, new, note, numbers, odd, tagged
 
 __all__ = ["AppendingConformance"]
 
@@ -57,6 +57,41 @@ class AppendingConformance(StoreKit, needs={"add_frames"}):
         assert await held(store) == before, "an error means: certainly no effect"
         await store.delete_frames("a")
         assert await store.add_frames("a", [note(3)], expected_last_seq=2) == range(3, 4)
+
+    @needs(SEVERAL)  # so a store of ten methods may leave them uncounted
+    async def test_odd_frames_and_gaps_are_counted_for_good(
+        self, store: AtomicSessionStore
+    ) -> None:
+        """`odd_frames`, `gap_frames`: of all that were ever appended, in the same step."""
+        await store.create_session(new())
+        await store.add_frame(note(1))
+        for envelope in odd():
+            await store.add_frame(envelope)
+        assert await store.add_frames("a", [gap()]) == range(7, 8)
+        session = await store.get_session("a")
+        assert (session.odd_frames, session.gap_frames, session.frame_count) == (5, 1, 7)
+        with pytest.raises(SequenceConflict):
+            await store.add_frames("a", odd()[:1], expected_last_seq=1)
+        assert await store.get_session("a") == session, "what is refused is not counted"
+        await store.delete_frames("a")
+        session = await store.get_session("a")
+        assert (session.odd_frames, session.gap_frames, session.frame_count) == (5, 1, 0)
+        await store.add_frames("a", odd()[:1], change=lambda each: tagged(each, "odd"))
+        (session,) = await store.list_sessions()
+        assert (session.odd_frames, session.gap_frames, session.last_seq) == (6, 1, 8)
+        await store.delete_session("a")
+        created = await store.create_session(new())
+        assert (created.odd_frames, created.gap_frames) == (0, 0), "another session"
+
+    @needs(SEVERAL)
+    async def test_what_is_odd_among_several_frames_is_counted(
+        self, store: AtomicSessionStore
+    ) -> None:
+        """Of one batch with messages beside it."""
+        await store.create_session(new())
+        await store.add_frames("a", [note(1), *odd(), gap(), note(2), gap()])
+        session = await store.get_session("a")
+        assert (session.odd_frames, session.gap_frames, session.last_seq) == (5, 2, 9)
 
     async def test_frames_and_change_are_one_step(self, store: AtomicSessionStore) -> None:
         """`change` as in `modify_session`, in the same step."""

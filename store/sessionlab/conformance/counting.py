@@ -8,7 +8,7 @@ from sessionkeeper.values.states import SessionState
 
 from .kit import StoreKit
 from .promise import needs
-from .samples import become, new, note
+from .samples import become, gap, new, note, odd
 
 __all__ = ["CountingConformance"]
 
@@ -37,6 +37,21 @@ class CountingConformance(StoreKit):
         wanted = dict.fromkeys(SessionState, 1) | {"active": 0, "closed": 2, "failed": 0}
         assert dict(held.sessions) == wanted
         assert (held.frames, held.bytes) in ((0, 0), (0, None))
+
+    @needs("statistics")
+    async def test_odd_frames_and_gaps_are_among_the_numbers(
+        self, store: AtomicSessionStore
+    ) -> None:
+        """`odd_frames_added`, `gap_frames_added`: of the frames added, whatever became of them."""
+        for key in "ab":
+            await store.create_session(new(key))
+            for each in (note(1, key), *odd(key), gap(key)):
+                await store.add_frame(each)
+        await store.delete_session("a")
+        await store.delete_frames("b")
+        counted = (await store.statistics()).counters
+        assert counted.frames_added == 14
+        assert (counted.odd_frames_added, counted.gap_frames_added) == (10, 2)
 
     @needs("statistics")
     async def test_the_numbers_add_up(self, store: AtomicSessionStore) -> None:

@@ -15,7 +15,7 @@ from sessionkeeper.values.guarantees import Durability
 
 from .kit import SEVERAL, StoreKit
 from .promise import declared
-from .samples import become, held, new, note, rich, tagged
+from .samples import become, gap, held, new, note, odd, rich, tagged
 
 __all__ = ["AtomicDurabilityConformance", "DurabilityConformance"]
 
@@ -55,14 +55,15 @@ class DurabilityConformance(ReopeningKit):
             await store.create_session(new(key, metadata={"n": 1}, principal="p"))
             await store.add_frame(note(1, key))
         await store.update_session(tagged(await store.get_session("a"), "x"))
-        await store.add_frame(note(2, "a"))
+        for each in (note(2, "a"), *odd("a"), gap("a")):
+            await store.add_frame(each)
         await store.delete_frames("b")
         await store.delete_session("gone")
         before = await held(store)
         async with self.reopened(store) as again:
             assert await held(again) == before
             assert await again.count_sessions() == 2
-            assert [await again.count_frames(key) for key in "ab"] == [2, 0]
+            assert [await again.count_frames(key) for key in "ab"] == [8, 0]
             await again.create_session(new("gone"))
             assert await again.get_frames("gone") == [], "frames of a deleted session came back"
 

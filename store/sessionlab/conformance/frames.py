@@ -13,7 +13,7 @@ from sessionkeeper.values.message import MessageEnvelope
 from sessionkeeper.values.states import SessionState
 
 from .kit import StoreKit
-from .samples import become, held, new, note, numbers
+from .samples import become, gap, held, new, note, numbers, odd
 
 __all__ = ["FramesConformance"]
 
@@ -61,6 +61,17 @@ class FramesConformance(StoreKit):
         for message, back in zip(MESSAGES, found, strict=True):
             assert back == message, f"stored {message[:60]!r}, gave back {back[:60]!r}"
             assert type(back) is bytes
+
+    async def test_what_is_no_message_comes_back_whole(self, store: SessionStore) -> None:
+        """An odd frame or a gap: its bytes, its media type, and the reason why it is no message."""
+        await store.create_session(new())
+        sent = [*odd(), gap(), note(7)]
+        for envelope in sent:
+            await store.add_frame(envelope)
+        for envelope, back in zip(sent, await store.get_frames("a"), strict=True):
+            assert back.message == envelope.message
+            assert (back.media_type, back.oddity) == (envelope.media_type, envelope.oddity)
+            assert back == envelope
 
     async def test_the_context_comes_back_whole(self, store: SessionStore) -> None:
         """`context`: session, direction, aware UTC time, delivery, version and metadata."""

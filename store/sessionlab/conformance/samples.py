@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from sessionkeeper.interface.session_store import SessionStore
 from sessionkeeper.values.clock import Clock
+from sessionkeeper.values.gap import Gap
 from sessionkeeper.values.message import MessageEnvelope
 from sessionkeeper.values.session import CALLER_FIELDS, Session
 from sessionkeeper.values.states import SessionState
@@ -20,10 +21,12 @@ __all__ = [
     "archived",
     "become",
     "callers_part",
+    "gap",
     "held",
     "new",
     "note",
     "numbers",
+    "odd",
     "rich",
     "tagged",
     "turns",
@@ -59,6 +62,24 @@ def note(n: int = 0, id: str = "a", *, size: int = 0) -> MessageEnvelope:
     """A numbered notification, padded to `size` bytes if that is given."""
     message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
     return MessageEnvelope.of(id, message.ljust(size), direction="client-to-server")
+
+
+def odd(id: str = "a") -> list[MessageEnvelope]:
+    """Frames that are no JSON-RPC message, of every media type, and one that is empty."""
+    lines = (
+        b'{"id":1,"id":2}',
+        b'{"jsonrpc":"2.0","id":1.5,"method":"x"}',
+        b"noise\0\r",
+        b"\xff",
+        b"",
+    )
+    return [MessageEnvelope.of(id, line, direction="server-to-client") for line in lines]
+
+
+def gap(id: str = "a") -> MessageEnvelope:
+    """A frame that stands for a line which was too large."""
+    found = Gap.of(bytes(range(256)) * 20, "too large")
+    return MessageEnvelope.of_gap(id, found, direction="server-to-client")
 
 
 def numbers(envelopes: Collection[MessageEnvelope]) -> list[int]:

@@ -20,16 +20,14 @@ CLIENT = "client-"
 async def together(*clients: Coroutine[object, None, object]) -> None:
     """Run clients concurrently and wait for all of them.
 
-    A refusal or a cancellation ends its client. Any other error is raised: no store may raise it,
-    whatever it is derived from.
+    A refusal or a cancellation ends its client. Any other error is raised: no store may raise it.
     """
     tasks = [
         asyncio.create_task(client, name=f"{CLIENT}{number}")
         for number, client in enumerate(clients, 1)
     ]
     for ended in await asyncio.gather(*tasks, return_exceptions=True):
-        expected = SessionError | asyncio.CancelledError
-        if isinstance(ended, BaseException) and not isinstance(ended, expected):
+        if isinstance(ended, Exception) and not isinstance(ended, SessionError):
             raise ended
 
 

@@ -60,10 +60,8 @@ class Cell:
     verdict: CellVerdict
     histories: int
     how: str
-    """`explored`, `stress` or `killed`; `ended` if the process of the store did not survive it."""
+    """`explored`, `stress` or `killed`."""
     picture: Picture | None
-    note: str = ""
-    """What the store did in place of an answer: `raised SystemExit`; empty for an anomaly."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
 __all__ = ["watch_threads"]
 
 _TIMEOUT = 1.0
-"""Seconds to wait for such threads at the end of the runs."""
+"""Seconds to wait for such a thread at the end of a run."""
 
 
 @contextmanager
@@ -36,7 +35,6 @@ def watch_threads(enabled: bool) -> Generator[list[threading.Thread]]:
         yield started
     finally:
         threading.Thread.start = start  # type: ignore[method-assign]  # as it was
-        deadline = time.monotonic() + _TIMEOUT
         for thread in started:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(_TIMEOUT)
         threading.excepthook = excepthook

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
 
-from sessionkeeper import MessageContext, MessageEnvelope, Session
+from sessionkeeper import MessageEnvelope, Session
 
 from tests.lab.conformance.conftest import Backend
 
@@ -35,18 +34,12 @@ class FileSessionStore(DictSessionStore):  # type: ignore[misc]  # the page is n
         for fields, log in kept["sessions"]:
             session = Session.model_validate_json(fields)
             self._sessions[session.id] = session
-            self._logs[session.id] = [self.envelope(*each) for each in log]
+            self._logs[session.id] = [MessageEnvelope.model_validate_json(each) for each in log]
 
     def clear(self) -> None:
         """Forget everything but the file."""
         self._sessions.clear()
         self._logs.clear()
-
-    def envelope(self, message: str, context: str) -> MessageEnvelope:
-        """Return a message as it was written."""
-        return MessageEnvelope(
-            message=b64decode(message), context=MessageContext.model_validate_json(context)
-        )
 
     def dump(self) -> dict[str, Any]:
         """Return what the file is to hold."""
@@ -55,10 +48,7 @@ class FileSessionStore(DictSessionStore):  # type: ignore[misc]  # the page is n
             "sessions": [
                 (
                     session.model_dump_json(),
-                    [
-                        (b64encode(each.message).decode(), each.context.model_dump_json())
-                        for each in self._logs[session.id]
-                    ],
+                    [each.model_dump_json() for each in self._logs[session.id]],
                 )
                 for session in self._sessions.values()
             ],

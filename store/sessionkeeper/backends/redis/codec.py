@@ -43,7 +43,7 @@ __all__ = [
     "read_counter",
 ]
 
-ROW = ("n", "r", "c", "a", "e", "s", "p", "d", "x", "q", "k", "z", "t", "o")
+ROW = ("n", "r", "c", "a", "e", "s", "p", "d", "x", "q", "k", "z", "t", "o", "u", "g")
 """The fields of a session's hash, in the order of `rows.lua`.
 
 n number in order of creation, r revision, c creation, a last activity, e end, s state, p principal,
@@ -53,6 +53,7 @@ in the log, t bytes ever appended, o negotiated protocol version. Times are micr
 NUMBER, REVISION, CREATED, ACTIVE, ENDED, STATE, PRINCIPAL, FIELDS, METADATA, LAST, COUNT = range(
     11
 )
+ODD, GAPS = 14, 15
 """The positions in a row of the fields that Python reads."""
 
 Stored = Sequence[Any]
@@ -163,6 +164,7 @@ def decode_session(session_id: str, row: Stored) -> Session:
         values["principal"] = None if principal is None else principal.decode()
         values["revision"] = int(row[REVISION])
         values["last_seq"], values["frame_count"] = int(row[LAST]), int(row[COUNT])
+        values["odd_frames"], values["gap_frames"] = int(row[ODD] or 0), int(row[GAPS] or 0)
         values["created_at"] = _EPOCH + timedelta(microseconds=int(row[CREATED]))
         values["last_activity"] = _EPOCH + timedelta(microseconds=int(row[ACTIVE]))
         values["ended_at"] = None if ended is None else _EPOCH + timedelta(microseconds=int(ended))

@@ -79,9 +79,12 @@ class Predictions:
         while self._bytes > _BYTES or len(sessions) > _MAX_SESSIONS:
             self.forget(next(iter(sessions)))
 
-    def append(self, session_id: str, count: int, maximum: int, *, scope: str) -> None:
+    def append(
+        self, session_id: str, count: int, maximum: int, *, odd: tuple[int, int], scope: str
+    ) -> None:
         """Expect `count` more frames in a log that holds `maximum` at most.
 
+        `odd` says how many of them are odd, and how many are gaps.
         Nothing changes if `scope` is another principal than the session's: the server refuses that.
         """
         kept = self._sessions.get(session_id)
@@ -90,6 +93,8 @@ class Predictions:
             longer = {
                 "last_seq": session.last_seq + count,
                 "frame_count": min(session.frame_count + count, maximum),
+                "odd_frames": session.odd_frames + odd[0],
+                "gap_frames": session.gap_frames + odd[1],
             }
             session = Session.trusted(session.__dict__ | longer)
             self._sessions[session_id] = kept._replace(session=session)

@@ -34,7 +34,8 @@ SESSION_COLUMNS = (
     " principal, fields"
 )
 LOG_COLUMNS = (
-    "session, ended, position, steady_active_at, last_activity, frame_count, last_seq, byte_count"
+    "session, ended, position, steady_active_at, last_activity, frame_count, last_seq, byte_count,"
+    " odd_frames, gap_frames"
 )
 FRAME_COLUMNS = "direction, sent_at, detail, message"
 
@@ -93,6 +94,8 @@ class SQLiteRow(SessionRow):
             self.frame_count,
             self.last_seq,
             self.byte_count,
+            self.odd_frames,
+            self.gap_frames,
         )
 
 
@@ -115,9 +118,8 @@ def read_row(columns: Columns) -> SQLiteRow:
             principal,
             fields,
         ) = columns[:10]
-        _, ended, position, steady_active_at, last_activity, frame_count, last_seq, byte_count = (
-            columns[10:]
-        )
+        _, ended, position, steady_active_at, last_activity, *counts = columns[10:]
+        frame_count, last_seq, byte_count, odd_frames, gap_frames = counts
         decode = _decode_small if len(fields) <= _CACHED else _decode
         held = decode(fields).copy()
         held["id"], held["state"], held["principal"] = id_, _STATES[state], principal
@@ -125,9 +127,10 @@ def read_row(columns: Columns) -> SQLiteRow:
             type(id_) is str
             and (principal is None or type(principal) is str)
             # A text among them raises, and a float makes the sum a float.
-            and type(number + revision + position + frame_count + last_seq + byte_count) is int
+            and type(number + revision + position + sum(counts)) is int
             and type(steady_created_at + steady_ended_at + steady_active_at) is float
             and 0 <= frame_count <= last_seq
+            and 0 <= odd_frames <= last_seq - gap_frames <= last_seq
             and _FIRST <= created_at <= _LAST
             and _FIRST <= last_activity <= _LAST
             and (ended_at is None or _FIRST <= ended_at <= _LAST)
@@ -148,6 +151,7 @@ def read_row(columns: Columns) -> SQLiteRow:
     row.ended, row.position = bool(ended), position
     row.steady_active_at, row.last_activity = steady_active_at, last_activity
     row.frame_count, row.last_seq, row.byte_count = frame_count, last_seq, byte_count
+    row.odd_frames, row.gap_frames = odd_frames, gap_frames
     return row
 
 

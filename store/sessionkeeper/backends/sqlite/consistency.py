@@ -27,6 +27,10 @@ _WRONG_ROWS = {
         f" WHERE {_IN_LOG} GROUP BY frames.session) ON whose = session"
         " WHERE ifnull(found, 0) IS NOT frame_count OR ifnull(size, 0) IS NOT byte_count"
     ),
+    "sessions with more odd frames and gaps than they had frames": (
+        "SELECT count(*) FROM logs WHERE odd_frames < 0 OR gap_frames < 0"
+        " OR odd_frames + gap_frames > last_seq"
+    ),
     "frames that belong to no session": (
         "SELECT count(*) FROM frames LEFT JOIN logs ON logs.session = frames.session"  # noqa: S608 - ours
         " LEFT JOIN tombstones ON tombstones.session = frames.session"

@@ -13,7 +13,7 @@ __all__ = ["APPLICATION_ID", "NAMES", "PAGE_BYTES", "TABLES", "VERSION"]
 APPLICATION_ID = 0x736B7072
 """`skpr` in the file's header: the file belongs to this library."""
 
-VERSION = 5
+VERSION = 6
 """The version of these tables; `upgrades` changes the tables of an older file."""
 
 # Three messages of 1 KB in a page of 4 KB leave a quarter of it empty, seven in 8 KB an eighth.
@@ -52,7 +52,9 @@ TABLES: tuple[str, ...] = (
         last_activity REAL NOT NULL,
         frame_count INTEGER NOT NULL,
         last_seq INTEGER NOT NULL,
-        byte_count INTEGER NOT NULL
+        byte_count INTEGER NOT NULL,
+        odd_frames INTEGER NOT NULL DEFAULT 0,
+        gap_frames INTEGER NOT NULL DEFAULT 0
     )""",
     "CREATE INDEX by_position ON logs (ended, position)",
     # An integer key of its own: frames are written one after the other whatever session they

@@ -55,11 +55,12 @@ _WRITE_SESSION = (
     " state = excluded.state, principal = excluded.principal, fields = excluded.fields"
 )
 _WRITE_LOG = (
-    f"INSERT INTO logs ({LOG_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
+    f"INSERT INTO logs ({LOG_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
     " ON CONFLICT (session) DO UPDATE SET ended = excluded.ended, position = excluded.position,"
     " steady_active_at = excluded.steady_active_at, last_activity = excluded.last_activity,"
     " frame_count = excluded.frame_count, last_seq = excluded.last_seq,"
-    " byte_count = excluded.byte_count"
+    " byte_count = excluded.byte_count, odd_frames = excluded.odd_frames,"
+    " gap_frames = excluded.gap_frames"
 )
 _ROWS_A_QUERY = 256
 _LOGS_A_PAGE = 100

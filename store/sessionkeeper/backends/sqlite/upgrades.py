@@ -48,6 +48,10 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         "ALTER TABLE graves RENAME TO tombstones",
         "ALTER TABLE origin RENAME COLUMN line TO file_id",
     ),
+    5: tuple(
+        f"ALTER TABLE logs ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0"
+        for name in ("odd_frames", "gap_frames")
+    ),
 }
 """The statements that lead from each older version to the next one."""
 

@@ -12,8 +12,10 @@ from contextvars import Context
 from ...interface.listeners import Listeners
 from ...interface.wakeups import StoreWakeups
 from ...operations.counters import StoreCounters
+from ...operations.frame_record import count_odd, pack
 from ...values.clock import Clock
 from ...values.events import SessionEvent, SessionEventKind
+from ...values.message import MessageEnvelope
 from ...values.session import Session
 from ...values.states import SessionState
 from .session_index import SessionEntry, SessionIndex
@@ -62,9 +64,11 @@ class Bookkeeping:
         self._lose(session.id, kind)
         self._tell(kind, session, session.state, context)
 
-    def record_appended(self, session_id: str, seq: int) -> None:
+    def record_appended(self, envelope: MessageEnvelope, seq: int) -> None:
         """Note that a frame was appended through the owner and got this number."""
+        session_id = envelope.context.session_id
         known = self.index.find(session_id)
+        self.counters.frames_added(0, 0, *count_odd((pack(envelope),)))
         if known is not None:
             self._add(known, seq - known.last_seq)
             known.steady_active_at = self.clock.steady()

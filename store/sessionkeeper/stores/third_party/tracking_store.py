@@ -58,7 +58,7 @@ class TrackingStore(SessionStore):
 
     async def add_frame(self, envelope: MessageEnvelope, /) -> int:
         seq = await self._inner.add_frame(envelope)
-        self._bookkeeping.record_appended(envelope.context.session_id, seq)
+        self._bookkeeping.record_appended(envelope, seq)
         return seq
 
     async def get_frames(self, session_id: str, /) -> list[MessageEnvelope]:

@@ -34,6 +34,24 @@ class EmptyIsUnknown(PlainSessionStore):
         return found
 
 
+class ForgetsWhy(PlainSessionStore):
+    async def get_frames(self, session_id: str, /) -> list[MessageEnvelope]:
+        found = await super().get_frames(session_id)
+        return [
+            each if each.oddity is None else each.model_copy(update={"oddity": "odd"})
+            for each in found
+        ]
+
+
+class CountsOnlyWhatIsThere(PlainSessionStore):
+    async def delete_frames(self, session_id: str, /) -> int:
+        removed = await super().delete_frames(session_id)
+        row = self._tables.find(session_id)
+        if row is not None:
+            row.odd_frames = row.gap_frames = 0
+        return removed
+
+
 class ByPrefix(PlainSessionStore):
     async def delete_frames(self, session_id: str, /) -> int:
         removed = await super().delete_frames(session_id)
@@ -162,3 +180,9 @@ TestAfterIncluded = breaking(AfterIncluded, "test_frames_are_read_after_a_number
 TestHundredAtMost = breaking(HundredAtMost, "test_a_thousand_frames_are_read_at_once")
 
 TestSharedFrames = breaking(SharedFrames, "test_frames_cannot_be_changed")
+
+TestForgetsWhy = breaking(ForgetsWhy, "test_what_is_no_message_comes_back_whole")
+
+TestCountsOnlyWhatIsThere = breaking(
+    CountsOnlyWhatIsThere, "test_odd_frames_and_gaps_are_counted_for_good"
+)

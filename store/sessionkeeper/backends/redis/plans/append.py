@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
-from ....operations.frame_record import FrameRecord
+from ....operations.frame_record import FrameRecord, count_odd
 from ....operations.frame_rules import check_records
 from ....values.errors import LimitExceeded, SequenceConflict, SessionClosed
 from ....values.limits import FramesFull
@@ -39,6 +39,11 @@ class Append:
     expected: int | None
     """The number of the last frame that the log must have; None for any."""
     scope: str
+    odd: tuple[int, int] = field(init=False)
+    """How many of the records are odd, and how many are gaps."""
+
+    def __post_init__(self) -> None:
+        self.odd = count_odd(self.records)
 
     def check_limits(self) -> LimitExceeded | None:
         """Return the limit that these records exceed in any log; None if there is none."""
@@ -88,7 +93,9 @@ class Append:
         plan_context = self.plan_context
         count = len(self.records)
         maximum = plan_context.limits.max_frames_per_session
-        plan_context.predictions.append(self.session_id, count, maximum, scope=self.scope)
+        plan_context.predictions.append(
+            self.session_id, count, maximum, odd=self.odd, scope=self.scope
+        )
         bucket, name = plan_context.locate(self.session_id)
         arguments: list[Argument] = [
             plan_context.now,
@@ -116,4 +123,6 @@ class Append:
 
     def _requirements(self, seen: str) -> tuple[Argument, ...]:
         """Make the arguments that tell `log.lua` what this append requires."""
-        return "" if self.expected is None else bounded(self.expected), self.size, seen
+        expected = "" if self.expected is None else bounded(self.expected)
+        odd, gaps = self.odd
+        return expected, self.size, seen, f"{odd}:{gaps}" if odd or gaps else ""

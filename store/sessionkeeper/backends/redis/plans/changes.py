@@ -66,6 +66,7 @@ def _append_with_change(append: Append, command: AddFrames, function: Change) ->
         append.request_with_change,
         append.request,
         frames=len(append.records),
+        odd=append.odd,
         look=append.look,
         may_fit=append.may_fit,
     )

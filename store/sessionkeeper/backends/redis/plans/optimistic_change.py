@@ -77,13 +77,14 @@ class OptimisticChange:
         keep: Callable[[str], Request] | None = None,
         *,
         frames: int = 0,
+        odd: tuple[int, int] = (0, 0),
         look: Callable[[], Plan[Stored]] | None = None,
         may_fit: Callable[[Session], bool] | None = None,
     ) -> Plan[ChangeOutcome]:
         """Request to `store` the result of the function, until the server accepts it.
 
         If the function changes nothing, `keep` makes the request for the session it saw; without
-        `keep` there is none. `frames` is the number of frames that go with the change. `look`
+        `keep` there is none. `frames` go with the change, of which `odd` and gaps are none. `look`
         raises what is wrong with them before the function runs. A session in which they may not
         fit is not predicted.
         """
@@ -106,11 +107,12 @@ class OptimisticChange:
                 predictions.forget(self._id)
                 known, use_prediction = (yield from self._look(look)), False
                 continue
-            mark = f"{start.revision}:{start.last_seq}:{start.frame_count}:{digest}"
+            counts = f"{start.frame_count}:{start.odd_frames}:{start.gap_frames}"
+            mark = f"{start.revision}:{start.last_seq}:{counts}:{digest}"
             if changed is not None:
                 quiet = is_heartbeat(start, changed)
                 encoded = encode_session(self._name, f"s:{mark}", changed, quiet=quiet)
-                self._predict(start, changed, frames, encoded)
+                self._predict(start, changed, frames, odd, encoded)
                 request = store(encoded)
             elif keep is not None:
                 request = keep(mark)
@@ -166,7 +168,12 @@ class OptimisticChange:
         return session, digest
 
     def _predict(
-        self, start: Session, changed: Session, frames: int, encoded: SessionArguments
+        self,
+        start: Session,
+        changed: Session,
+        frames: int,
+        odd: tuple[int, int],
+        encoded: SessionArguments,
     ) -> None:
         """Let the next change of this batch start from this one.
 
@@ -176,6 +183,8 @@ class OptimisticChange:
         assigned = {name: getattr(start, name) for name in STORE_FIELDS}
         assigned["revision"] = predictions.next_revision(self._bucket)
         assigned["last_seq"] += frames
+        assigned["odd_frames"] += odd[0]
+        assigned["gap_frames"] += odd[1]
         maximum = self._plan_context.limits.max_frames_per_session  # beyond it the oldest go
         assigned["frame_count"] = min(assigned["frame_count"] + frames, maximum)
         if changed.state.is_terminal and start.ended_at is None:

@@ -76,6 +76,8 @@ def read_statistics(
             frames_added=sums["added"],
             frames_removed=sums["removed"],
             frames_dropped=sums["dropped"],
+            odd_frames_added=sums["odd"],
+            gap_frames_added=sums["gaps"],
         ),
     )
 

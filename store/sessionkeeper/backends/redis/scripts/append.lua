@@ -25,7 +25,7 @@ local function append_one(pair, predecessor, scope, count, requirements, frames)
     dropped = dropped + drop
     held = held - drop_oldest(log, row, drop)
   end
-  held = held + append_frames(log, row, count, frames, wall, steady)
+  held = held + append_frames(log, row, count, frames, wall, steady, ARGV[requirements + 3])
   added = added + count
   if count > 0 then touched[row.key] = row end --@ttl
   return { 'OK', row.last }

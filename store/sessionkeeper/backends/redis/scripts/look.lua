@@ -1,6 +1,6 @@
 --@use keys clock rows changes log
 -- Read a session if an append to its log would be accepted now. ARGV: 1 principal, 2 count, 3-6 limits,
--- 7-9 requirements.
+-- 7-10 requirements.
 local row = find(KEYS[9], ARGV[1])
 if not row then return { 'MISSING' } end
 if row.ended then return { 'CLOSED', row.state } end

@@ -1,9 +1,9 @@
 -- The rules of an append, and its writes. `c` of a frame is the sum of all bytes of its log up to it,
 -- so the bytes that a trim frees are one subtraction. The limits are the same for all appends of a
 -- store: maximum frames and bytes of a log, maximum bytes of the bucket, '1' to drop the oldest frames.
--- The requirements are those of one append: the expected last number ('' for any), its bytes, and what
--- a function saw of the session ('' for none).
-local LIMIT_COUNT, REQUIREMENT_COUNT = 4, 3
+-- The requirements are those of one append: the expected last number ('' for any), its bytes, what a
+-- function saw of the session ('' for none), and how many of its frames are odd and gaps ('' for none).
+local LIMIT_COUNT, REQUIREMENT_COUNT = 4, 4
 
 local function limits_at(at)
   return { frames = tonumber(ARGV[at]), bytes = tonumber(ARGV[at + 1]),
@@ -72,9 +72,20 @@ local function drop_oldest(log, row, count)
   return freed
 end
 
+-- Count frames that are no message, given as `odd:gaps`, of all the session and the bucket ever had.
+local function count_odd(key, odd)
+  local frames, gaps = string.match(odd, '^(%d+):(%d+)$')
+  for field, number in pairs({ u = frames, g = gaps }) do
+    if number ~= '0' then
+      call('HINCRBY', key, field, number)
+      call('HINCRBY', META, field == 'u' and 'odd' or 'gaps', number)
+    end
+  end
+end
+
 -- Append the frames in ARGV from `at` on: header, message, header, message, ... Returns their bytes.
 -- An append without frames is no activity.
-local function append_frames(log, row, count, at, wall, steady)
+local function append_frames(log, row, count, at, wall, steady, odd)
   if count == 0 then return 0 end
   local seq, total = row.last, row.total
   for i = at, at + 2 * count - 1, 2 do
@@ -84,6 +95,7 @@ local function append_frames(log, row, count, at, wall, steady)
   local size = total - row.total
   row.last, row.count, row.bytes, row.total = seq, row.count + count, row.bytes + size, total
   call('HSET', row.key, 'q', seq, 'k', row.count, 'z', row.bytes, 't', total, 'a', wall)
+  if odd ~= '' then count_odd(row.key, odd) end
   local id = id_of(row.key)
   call('ZADD', IDLE, steady, id)
   announce_change(id, wall)

@@ -1,5 +1,5 @@
 -- The fields of a session's hash. Missing fields are `false`.
-local FIELDS = { 'n', 'r', 'c', 'a', 'e', 's', 'p', 'd', 'x', 'q', 'k', 'z', 't', 'o' }
+local FIELDS = { 'n', 'r', 'c', 'a', 'e', 's', 'p', 'd', 'x', 'q', 'k', 'z', 't', 'o', 'u', 'g' }
 
 -- Return a whole session: `raw` for the client, the other fields for the rules. Returns nil if there is
 -- none, or if it belongs to another principal than `scope` ('' for any). The second result tells
@@ -26,15 +26,17 @@ local function find_log(key, scope)
   }
 end
 
--- Whether a session is still what a caller's function saw: its revision, the end of its log, and its
--- content. The content counts because the revision may be a prediction, or lost and used again.
+-- Whether a session is still what a caller's function saw: its revision, the end and counts of its log,
+-- and its content. The content counts because the revision may be a prediction, or lost and used again.
 local function is_unchanged(row, mark)
-  local revision, last, count, digest = string.match(mark, '^(%d+):(%d+):(%d+):(%x*)$')
+  local revision, last, count, odd, gaps, digest =
+    string.match(mark, '^(%d+):(%d+):(%d+):(%d+):(%d+):(%x*)$')
   if revision ~= row.revision or tonumber(last) ~= row.last or tonumber(count) ~= row.count then
     return false
   end
+  local held = call('HMGET', row.key, 's', 'p', 'd', 'x', 'u', 'g')
+  if tonumber(odd) ~= tonumber(held[5] or 0) or tonumber(gaps) ~= tonumber(held[6] or 0) then return false end
   if digest == '' then return true end
-  local held = call('HMGET', row.key, 's', 'p', 'd', 'x')
   local text = table.concat({ held[1], held[2] or '', held[3], held[4] or '' }, '\0')
   return digest == redis.sha1hex(text)
 end

@@ -1,0 +1,79 @@
+"""Frames as the commands print them: as JSON, and as one line of text."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+import msgspec
+
+from ..values.jsonrpc import MessageKind
+from ..values.message import Frame, MessageEnvelope
+from ..values.oddities import as_text
+from ..values.session import Session
+from ..values.states import Direction
+
+__all__ = ["count_parts", "frame_fields", "frame_text"]
+
+_ARROWS = {Direction.CLIENT_TO_SERVER: "→", Direction.SERVER_TO_CLIENT: "←"}
+
+
+def count_parts(session: Session) -> list[str]:
+    """Return the number of a session's frames, and of those it had that were no message."""
+    odd, gaps = session.odd_frames, session.gap_frames
+    parts = [str(session.frame_count)]
+    if odd:
+        parts.append(f"{odd} odd")
+    if gaps:
+        parts.append(f"{gaps} {'gap' if gaps == 1 else 'gaps'}")
+    return parts
+
+
+def frame_fields(frame: Frame) -> dict[str, object]:
+    """Return a frame as JSON has it: bytes that are not UTF-8 as `message_base64`."""
+    envelope = frame.envelope
+    fields: dict[str, object] = {
+        "seq": frame.seq,
+        **envelope.context.model_dump(mode="json", exclude={"session_id"}),
+    }
+    if envelope.oddity is not None:
+        fields["kind"] = envelope.kind.value
+        fields["media_type"], fields["oddity"] = envelope.media_type, envelope.oddity
+    text = as_text(envelope.message)
+    if text is None:
+        return {**fields, "message_base64": b64encode(envelope.message).decode()}
+    return {**fields, "message": text}
+
+
+def frame_text(frame: Frame) -> str:
+    """Return a frame as one line, which may contain anything: it is to be escaped.
+
+    What is no message has its kind and the reason in front, and bytes that are no text as `\\xNN`.
+    """
+    context = frame.envelope.context
+    shown = _content(frame.envelope)
+    return f"{frame.seq} {context.timestamp:%H:%M:%S} {_ARROWS[context.direction]} {shown}"
+
+
+def _content(envelope: MessageEnvelope) -> str:
+    text = envelope.message.decode(errors="backslashreplace")
+    if envelope.oddity is None:
+        return text
+    kind = envelope.kind
+    if kind is MessageKind.GAP:
+        text = _gap_text(envelope.message) or text
+    return f"[{kind}: {envelope.oddity}] {text}"
+
+
+class _Gap(msgspec.Struct):
+    size: int
+    lines: int = 1
+    sha256: str | None = None
+
+
+def _gap_text(message: bytes) -> str | None:
+    try:
+        gap = msgspec.json.decode(message, type=_Gap)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    digest = "" if gap.sha256 is None else f", SHA-256 {gap.sha256}"
+    return f"{gap.lines} {'line' if gap.lines == 1 else 'lines'}, {gap.size} bytes{digest}"
