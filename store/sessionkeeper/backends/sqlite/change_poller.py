@@ -15,10 +15,10 @@ __all__ = ["ChangePoller"]
 
 _MAXIMUM = 1_000
 _CHANGED = (
-    "SELECT id FROM logs JOIN sessions ON number = session WHERE ended = 0 AND position > ?1"
+    "SELECT id FROM logs JOIN sessions ON number = session WHERE ended = 0 AND position > :at"
     " UNION ALL"
-    " SELECT id FROM logs JOIN sessions ON number = session WHERE ended = 1 AND position > ?1"
-    " LIMIT ?2"
+    " SELECT id FROM logs JOIN sessions ON number = session WHERE ended = 1 AND position > :at"
+    " LIMIT :limit"
 )
 
 
@@ -48,7 +48,7 @@ class ChangePoller:
             return
         # A watcher that registers after this question reads the log after it, too.
         if self._wakeups:
-            changed = self._execute(_CHANGED, (position, _MAXIMUM)).fetchall()
+            changed = self._execute(_CHANGED, {"at": position, "limit": _MAXIMUM}).fetchall()
             if counters.removed != removed or len(changed) == _MAXIMUM:
                 self._post(self._wakeups.notify_all)
             else:

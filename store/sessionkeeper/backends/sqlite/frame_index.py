@@ -23,7 +23,7 @@ LEVELS = ("frame_keys", "new_frame_keys")
 MERGE_AT = 2_048
 """About so many entries are in the small table when they are moved to the large one."""
 
-_HERE = "session = ?1 AND seq BETWEEN ?2 AND ?3"
+_HERE = "session = :session AND seq BETWEEN :first AND :last"
 # Compared with the frame's own row: a damaged entry must not show or remove another frame.
 _ITS_FRAME = "frames.key = entry.key AND frames.session = entry.session AND frames.seq = entry.seq"
 _ADD = "INSERT INTO new_frame_keys (session, seq, key) VALUES (?, ?, ?)"
@@ -35,7 +35,8 @@ _READ = {
 _SIZE = {level: _READ[level] % "sum(length(message)), count(*)" for level in LEVELS}
 _REMOVE = {
     level: (
-        f"DELETE FROM frames WHERE session = ?1 AND key IN (SELECT key FROM {level} WHERE {_HERE})",  # noqa: S608 - our tables
+        "DELETE FROM frames WHERE session = :session"  # noqa: S608 - our tables
+        f" AND key IN (SELECT key FROM {level} WHERE {_HERE})",
         f"DELETE FROM {level} WHERE {_HERE}",  # noqa: S608 - our tables
     )
     for level in LEVELS
@@ -96,7 +97,7 @@ class FrameIndex:
         """Remove these frames and their entries."""
         for level in LEVELS:
             for statement in _REMOVE[level]:
-                self._execute(statement, (session, first, last))
+                self._execute(statement, {"session": session, "first": first, "last": last})
 
     def remove_some(self, session: int, up_to: int, limit: int) -> int:
         """Remove the first `limit` frames up to a number; return how many were removed."""
@@ -105,7 +106,7 @@ class FrameIndex:
             some = (session, up_to, limit - removed)
             count, last = self._execute(_FIRST[level], some).fetchone()
             for statement in _REMOVE[level] if count else ():
-                self._execute(statement, (session, 0, last))
+                self._execute(statement, {"session": session, "first": 0, "last": last})
             removed += count
         return removed
 
