@@ -156,8 +156,11 @@ class RedisSessionStore(OwnerBackedStore):
 
     @property
     def server_info(self) -> ServerInfo:
-        """What the server promised when the store was opened. Raises `RuntimeError` before that."""
-        return self._runner.resources.server_info
+        """What the server promised when the store was opened, and what it does now when it is full.
+
+        Raises `RuntimeError` before opening.
+        """
+        return self._runner.resources.servers.server_info
 
     async def resolve(self, operation_id: str, /) -> bool:
         """Find out whether the operation of an `OutcomeUnknown` was applied, once and for all.
@@ -172,7 +175,7 @@ class RedisSessionStore(OwnerBackedStore):
 
     def _server(self) -> ServerStatistics:
         resources = self._runner.resources
-        server_info = resources.server_info
+        server_info = resources.servers.server_info
         return ServerStatistics(
             product=server_info.product,
             version=server_info.version,

@@ -59,7 +59,10 @@ class FileStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ServerStatistics:
-    """The server a store lives on, as it was when the store was opened; of a cluster, the least."""
+    """The server a store lives on, as it was when the store was opened; of a cluster, the least.
+
+    What it does when its memory is full is read again while the store works.
+    """
 
     product: str
     version: str

@@ -14,7 +14,7 @@ from ...values.errors import StoreUnavailable
 from ...values.limits import StoreLimits
 from .client.address import RedisAddress
 from .client.cluster import ClusterServers
-from .client.server_info import ServerInfo
+from .client.eviction import MemoryPolicy
 from .client.servers import Servers
 from .client.single_server import SingleServer
 from .context import PlanContext
@@ -64,7 +64,6 @@ class Resources:
     """Everything that belongs to one open store."""
 
     servers: Servers
-    server_info: ServerInfo
     plan_context: PlanContext
     writer_log: WriterLog
     new_delivery: Callable[[], Delivery]
@@ -110,14 +109,14 @@ async def _open(
 ) -> Resources:
     default = DEFAULT_CLUSTER_BUCKETS if settings.address.cluster else 1
     keys = Keys(settings.prefix, default if settings.buckets is None else settings.buckets)
-    servers, server_info, layout = await _connect(settings, keys)
+    servers, layout = await _connect(settings, keys)
     try:
         if layout.buckets != len(keys.buckets):
             await servers.aclose()
             keys = Keys(settings.prefix, layout.buckets)
-            servers, server_info, layout = await _connect(settings, keys)
+            servers, layout = await _connect(settings, keys)
         if layout.ttl is not None:
-            _check_ttl(servers.name, server_info, clock, allow_eviction=settings.allow_eviction)
+            _check_ttl(servers, clock)
         writer_log = WriterLog(keys, ring=settings.ring, window=settings.window, ttl=layout.ttl)
         new_delivery = partial(
             Delivery,
@@ -135,36 +134,30 @@ async def _open(
         raise
     plan_context = PlanContext(keys, limits, clock, wakeups, listeners, ttl=layout.ttl)
     wakeups.connect(servers, keys, writer_log.writer, ttl=layout.ttl)
-    return Resources(servers, server_info, plan_context, writer_log, new_delivery, wakeups)
+    return Resources(servers, plan_context, writer_log, new_delivery, wakeups)
 
 
-async def _connect(settings: Settings, keys: Keys) -> tuple[Servers, ServerInfo, Layout]:
+async def _connect(settings: Settings, keys: Keys) -> tuple[Servers, Layout]:
     servers = settings.servers(keys)
     try:
-        server_info = await servers.open()
+        await servers.open()
         strict = settings.buckets is not None
         layout = await agree(
             servers, keys, strict=strict, ttl=settings.ttl, must_exist=settings.must_exist
         )
-        return servers, server_info, layout
+        return servers, layout
     except BaseException:
         await servers.aclose()
         raise
 
 
-def _check_ttl(
-    name: str, server_info: ServerInfo, clock: Clock | None, *, allow_eviction: bool
-) -> None:
+def _check_ttl(servers: Servers, clock: Clock | None) -> None:
     """Check that a store with a ttl can be used with these settings."""
     if clock is not None:
         raise ValueError("a store with a ttl uses the server's time and takes no clock")
     # These policies only evict keys with a ttl.
-    if (
-        server_info.maxmemory
-        and server_info.eviction.startswith("volatile-")
-        and not allow_eviction
-    ):
-        raise StoreUnavailable(
-            f"{name}: maxmemory-policy {server_info.eviction} may drop sessions with a ttl when"
-            " memory is full; set noeviction, or allow_eviction=True"
-        )
+    servers.rule.policies += ("volatile-",)
+    server_info = servers.server_info
+    memory = MemoryPolicy(server_info.maxmemory, server_info.eviction)
+    if refusal := servers.rule.refusal(memory):
+        raise StoreUnavailable(f"{servers.name}: {refusal}")

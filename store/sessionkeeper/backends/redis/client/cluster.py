@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from ....values.errors import StoreUnavailable
 from .call import Answer, Call, DeliveryStatus, Refused
 from .connection import Connection
+from .eviction import EvictionRule, EvictionWatch
 from .node import Node
 from .pipeline import Pipeline
 from .refusals import is_misplaced
-from .server_info import ServerInfo, read_server_info, weakest
+from .server_info import ServerInfo, read_server_info, weakest, with_memory
 from .servers import Servers
 from .slot_map import SlotMap, read_slot_map, redirect_target
 
@@ -31,8 +32,8 @@ class ClusterServers(Servers):
     def __init__(
         self, address: RedisAddress, slots: Mapping[int, int], *, allow_eviction: bool = False
     ) -> None:
+        super().__init__(EvictionRule(allowed=allow_eviction))
         self._address = address
-        self._allow_eviction = allow_eviction
         self._slots = slots
         """By bucket, `ANYWHERE` included: the slot of all its keys."""
         self._number = count(1).__next__
@@ -63,10 +64,20 @@ class ClusterServers(Servers):
         self._address.warn()
         slot_map = await self._read_slot_map()
         server_info = [
-            await read_server_info(self._node(address), allow_eviction=self._allow_eviction)
+            await read_server_info(self._node(address), self.rule)
             for address in slot_map.primaries.values()
         ]
-        return weakest(server_info)
+        self._info = weakest(server_info)
+        return self.server_info
+
+    def eviction(self, bucket: int) -> EvictionWatch | None:
+        node = self._owners.get(bucket)
+        return None if node is None else node.eviction
+
+    @property
+    def server_info(self) -> ServerInfo:
+        memory = [node.eviction.memory for node in self._nodes.values()]
+        return with_memory(self._info, self.rule, memory)
 
     async def aclose(self) -> None:
         for node in list(self._nodes.values()):
@@ -207,7 +218,7 @@ class ClusterServers(Servers):
 
     def _node(self, address: RedisAddress) -> Node:
         if address.name not in self._nodes:
-            self._nodes[address.name] = Node(address, self._number)
+            self._nodes[address.name] = Node(address, self._number, self.rule)
         return self._nodes[address.name]
 
 

@@ -11,10 +11,14 @@ from ....values.errors import StoreUnavailable
 from .address import RedisAddress
 from .call import Call
 from .connection import Connection
+from .eviction import READ_MEMORY, EvictionRule, EvictionWatch
 from .pipeline import Pipeline
 from .sentinel import open_connection
 
 __all__ = ["Node"]
+
+_LOOK_INTERVAL = 5.0
+"""Seconds between two looks at what a node does when its memory is full."""
 
 
 class Node:
@@ -25,8 +29,13 @@ class Node:
     to set and cancel one for each took a sixth of the processor time of a lone call.
     """
 
-    def __init__(self, address: RedisAddress, number: Callable[[], int]) -> None:
+    def __init__(
+        self, address: RedisAddress, number: Callable[[], int], rule: EvictionRule | None = None
+    ) -> None:
         self.address = address
+        self.eviction = EvictionWatch(address.name, rule or EvictionRule(allowed=False))
+        self._look_at = inf
+        """The loop time at which its policy is read again, with the next calls."""
         self.generation = 0
         """Number of the connection, from `number`: a new one for each."""
         self._number = number
@@ -72,6 +81,8 @@ class Node:
             and self._connecting is None
         ):
             self._connection.send(pipeline)
+            if asyncio.get_running_loop().time() >= self._look_at:
+                self._look(self._connection)
             return pipeline
         self._waiting.append(pipeline)
         if self._connecting is None:
@@ -79,6 +90,17 @@ class Node:
                 self._connect(), name=f"sessionkeeper connects to {self.address.name}"
             )
         return pipeline
+
+    def _look(self, connection: Connection) -> None:
+        """Read the policy for a full memory, behind what was sent; nobody waits for it."""
+        self._look_at = asyncio.get_running_loop().time() + _LOOK_INTERVAL
+        pipeline = Pipeline([Call(-1, READ_MEMORY)])
+
+        def note(_: asyncio.Future[None]) -> None:
+            self.eviction.note(pipeline.own_answers()[0])
+
+        pipeline.waiter.add_done_callback(note)
+        connection.send(pipeline)
 
     def drop(self, why: str) -> None:
         """Close the connection unless answers are outstanding. The next pipeline makes another."""
@@ -119,6 +141,7 @@ class Node:
         try:
             connection = self._connection = await open_connection(self.address)
             self.generation = self._number()
+            self._look_at = asyncio.get_running_loop().time() + _LOOK_INTERVAL
             self._last_error = ""
         except StoreUnavailable as error:
             self._connection = None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from ....values.errors import StoreUnavailable
 from .call import Answer, Call, DeliveryStatus, Refused
+from .eviction import EvictionRule, MemoryPolicy, read_info
 
 if TYPE_CHECKING:
     from .node import Node
 
-__all__ = ["ServerInfo", "read_server_info", "weakest"]
+__all__ = ["ServerInfo", "read_server_info", "weakest", "with_memory"]
 
 _FLOOR = (7, 0)
 _UNKNOWN = "unknown"
@@ -59,7 +60,7 @@ def weakest(server_info: Sequence[ServerInfo]) -> ServerInfo:
     )
 
 
-async def read_server_info(node: Node, *, allow_eviction: bool) -> ServerInfo:
+async def read_server_info(node: Node, rule: EvictionRule) -> ServerInfo:
     """Read what a node is. Raises `StoreUnavailable` if a store must not be there.
 
     The reason names the setting. A value that the user may not read is unknown, and no error.
@@ -74,17 +75,13 @@ async def read_server_info(node: Node, *, allow_eviction: bool) -> ServerInfo:
         code = info_answer.code
         need = "the ACL user needs the command INFO" if code == "NOPERM" else "it refused INFO"
         raise StoreUnavailable(f"{name}: {need} ({code})")
-    info = _read_info(info_answer)
+    info = read_info(info_answer)
     config = _read_config(config_answer)
     _check(name, info, cluster=node.address.cluster)
     warnings = list(node.address.warnings)
-    maxmemory = int(info.get("maxmemory", "0"))
-    eviction = info.get("maxmemory_policy", _UNKNOWN)
-    if maxmemory and eviction.startswith("allkeys-"):
-        warning = f"maxmemory-policy {eviction} may drop sessions when memory is full"
-        if not allow_eviction:
-            raise StoreUnavailable(f"{name}: {warning}; set noeviction, or allow_eviction=True")
-        warnings.append(warning)
+    node.eviction.memory = memory = MemoryPolicy.of(info)
+    if refusal := rule.refusal(memory):
+        raise StoreUnavailable(f"{name}: {refusal}")
     durability, warning = _durability(info, config)
     if warning:
         warnings.append(warning)
@@ -95,9 +92,26 @@ async def read_server_info(node: Node, *, allow_eviction: bool) -> ServerInfo:
         cluster=node.address.cluster,
         replicas=int(info.get("connected_slaves", "0")),
         durability=durability,
-        maxmemory=maxmemory,
-        eviction=eviction,
+        maxmemory=memory.maxmemory,
+        eviction=memory.policy,
         warnings=tuple(warnings),
+    )
+
+
+def with_memory(
+    server_info: ServerInfo, rule: EvictionRule, memory: Iterable[MemoryPolicy | None]
+) -> ServerInfo:
+    """Return it with what the nodes do now when their memory is full: the worst of them."""
+    known = [each for each in memory if each is not None]
+    if not known:
+        return server_info
+    worst = max(known, key=lambda each: bool(rule.warning(each)))
+    warning = rule.warning(worst)
+    return replace(
+        server_info,
+        maxmemory=worst.maxmemory,
+        eviction=worst.policy,
+        warnings=(*server_info.warnings, warning) if warning else server_info.warnings,
     )
 
 
@@ -132,11 +146,6 @@ def _durability(info: dict[str, str], config: dict[str, str]) -> tuple[str, str]
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdecimal())
-
-
-def _read_info(answer: Answer) -> dict[str, str]:
-    lines = (line.partition(":") for line in answer.decode("utf-8", "replace").splitlines())
-    return {key: value for key, colon, value in lines if colon}
 
 
 def _read_config(answer: Answer) -> dict[str, str]:

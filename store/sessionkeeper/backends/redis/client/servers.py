@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from .address import RedisAddress
 from .call import Answer, Call
 from .connection import Connection
+from .eviction import READ_MEMORY, EvictionRule, EvictionWatch
 from .refusals import is_not_run
 from .server_info import ServerInfo
 
@@ -31,6 +32,10 @@ class Servers(ABC):
     several: ClassVar[bool] = False
     """Whether there may be more than one node."""
 
+    def __init__(self, rule: EvictionRule) -> None:
+        self.rule = rule
+        """Which policies of a full server are refused."""
+
     @property
     @abstractmethod
     def name(self) -> str:
@@ -44,6 +49,33 @@ class Servers(ABC):
     @abstractmethod
     async def open(self) -> ServerInfo:
         """Connect, and read what the server is. Raises `StoreUnavailable` if it is not fit."""
+
+    @property
+    @abstractmethod
+    def server_info(self) -> ServerInfo:
+        """What `open` returned, with what was noticed since."""
+
+    @abstractmethod
+    def eviction(self, bucket: int) -> EvictionWatch | None:
+        """Return what is known of the policy of the node that has the bucket."""
+
+    async def refusals(self, buckets: Iterable[int], until: float | None = None) -> dict[int, str]:
+        """Return the buckets that nothing may be written to, and why, as it is now.
+
+        The policy of a node is read every few seconds. Only where it is a wrong one, or was, it is
+        read here: a store goes on as soon as the policy is set right.
+        """
+        suspected = [each for each in buckets if (w := self.eviction(each)) and w.refusal]
+        if not suspected:
+            return {}
+        calls = [Call(each, READ_MEMORY, reads=True) for each in suspected]
+        found: dict[int, str] = {}
+        for bucket, answer in zip(suspected, await self.exchange(calls, until), strict=True):
+            watch = self.eviction(bucket)
+            if watch is not None:
+                watch.note(answer)
+                found[bucket] = watch.refusal
+        return {bucket: refusal for bucket, refusal in found.items() if refusal}
 
     @abstractmethod
     async def aclose(self) -> None:

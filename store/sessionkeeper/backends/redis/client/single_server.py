@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from .call import Answer, Call, DeliveryStatus, Refused
 from .connection import Connection
+from .eviction import EvictionRule, EvictionWatch
 from .node import Node
 from .refusals import describe_failure, needs_reconnect
 from .sentinel import open_connection
-from .server_info import ServerInfo, read_server_info
+from .server_info import ServerInfo, read_server_info, with_memory
 from .servers import Servers
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ class SingleServer(Servers):
     """All buckets are on one node. Its replicas are not used."""
 
     def __init__(self, address: RedisAddress, *, allow_eviction: bool = False) -> None:
+        super().__init__(EvictionRule(allowed=allow_eviction))
         self._address = address
-        self._allow_eviction = allow_eviction
-        self._node = Node(address, count(1).__next__)
+        self._node = Node(address, count(1).__next__, self.rule)
         self._generation: int = 0
         self._check_role_at = 0.0
         """When to check the role of the server again; a new connection is checked at once."""
@@ -51,7 +52,15 @@ class SingleServer(Servers):
 
     async def open(self) -> ServerInfo:
         self._address.warn()
-        return await read_server_info(self._node, allow_eviction=self._allow_eviction)
+        self._info = await read_server_info(self._node, self.rule)
+        return self.server_info
+
+    def eviction(self, bucket: int) -> EvictionWatch:
+        return self._node.eviction
+
+    @property
+    def server_info(self) -> ServerInfo:
+        return with_memory(self._info, self.rule, [self._node.eviction.memory])
 
     async def aclose(self) -> None:
         await self._node.aclose()

@@ -98,6 +98,7 @@ class Delivery:
             min(request.deadline for request in requests) if self._patience else now + self._silence
         )
         self._refused = None
+        await self._refuse_writes(requests)
         await self._send_once(requests)
         fenced = [request for request in requests if request.fenced]
         if fenced:
@@ -112,6 +113,16 @@ class Delivery:
         stale = [request for request in requests if request.stale and not request.is_early]
         if stale:
             await self._send_once(stale)
+
+    async def _refuse_writes(self, requests: Sequence[Request]) -> None:
+        """Answer new writes to a node whose policy may drop what they write."""
+        writes = [each for each in requests if each.write and not each.maybe_applied]
+        buckets = {each.bucket.number for each in writes}
+        refusals = await self._servers.refusals(buckets, self._until)
+        for request in writes if refusals else ():
+            if request.bucket.number in refusals:
+                reason = refusals[request.bucket.number]
+                request.answer = StoreUnavailable(f"{self._servers.name}: {reason}")
 
     async def _send_once(self, requests: Sequence[Request]) -> None:
         if await self._fence(requests) and await self._is_laid_out(requests):
