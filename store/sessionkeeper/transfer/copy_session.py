@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from ..interface.atomic_store import AtomicSessionStore
 from ..values.errors import OutcomeUnknown, RevisionConflict, SessionClosed
+from ..values.lease import without_lease
 from ..values.message import MessageEnvelope
 from ..values.session import Session
 from .append_frames import TRIES, BatchSizes, append_frames
@@ -32,7 +33,7 @@ class Differs(Exception):
 
 async def begin(target: AtomicSessionStore, session: Session) -> bool:
     """Make the session at the target, so that frames can follow; say whether this did."""
-    _, created = await target.get_or_create_session(unfinished(session))
+    _, created = await target.get_or_create_session(unfinished(without_lease(session)))
     return created
 
 
@@ -51,7 +52,8 @@ class SessionCopy:
     ) -> None:
         self._source, self._target = source, target
         self._sizes, self._on_frames = sizes, on_frames
-        self.session = session
+        self.session = without_lease(session)
+        """Nobody records into the copy."""
         self.known = known
         """Up to here the log at the target was compared or written by this call."""
         self._gone = session.last_seq - session.frame_count

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from ..interface.arguments import checked_archive
 from ..values.clock import MAX_CLOCK_DIFFERENCE
 from ..values.errors import InvalidMessage, SessionError
+from ..values.lease import without_lease
 from ..values.message import Frame, MessageContext, MessageEnvelope
 from ..values.oddities import JSON, as_text
 from ..values.picklable import Picklable
@@ -103,8 +104,8 @@ def last_line(sessions: int) -> str:
 
 
 def session_line(session: Session, frames: int) -> str:
-    """Return the line of a session with so many frames."""
-    fields = session.model_dump(mode="json", include=set(CALLER_FIELDS))
+    """Return the line of a session with so many frames; nobody records into what it becomes."""
+    fields = without_lease(session).model_dump(mode="json", include=set(CALLER_FIELDS))
     fields["tags"] = sorted(session.tags)
     times = {name: _moment(getattr(session, name)) for name in _TIMES}
     log = {"frames": frames, "trimmed": session.last_seq - frames}

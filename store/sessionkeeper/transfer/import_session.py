@@ -22,6 +22,7 @@ from ..values.errors import (
     SessionNotFound,
     short_id,
 )
+from ..values.lease import without_lease
 from ..values.session import Session
 from ..values.states import SessionState
 from .append_frames import TRIES, BatchSizes, append_frames
@@ -118,7 +119,7 @@ class _Import:
         self._sizes, self._on_frames = sizes, on_frames
         self._id = stored.session.id
         self._own_tag = f"sessionkeeper:import-{token_urlsafe(12)}"
-        session = stored.session
+        session = without_lease(stored.session)
         if session.state.is_terminal and session.ended_at is None:
             session = session.model_copy(update={"ended_at": datetime.now(UTC)})
         self._wanted = session
