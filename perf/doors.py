@@ -19,7 +19,7 @@ from sessionkeeper.interface.arguments import checked_cursor
 from sessionkeeper.stores.config import backend_from_url
 from sessionkeeper.tap.lines import LineSplitter
 from sessionkeeper.tap.pairing import read_heads
-from sessionkeeper.transfer.json_lines import header_line, read_export
+from sessionkeeper.transfer import header_line, read_export
 from sessionkeeper.values.ids import checked_id
 from sessionlab.linearizability.history.jepsen import read_jepsen
 from sessionlab.linearizability.history.kv_maps import read_kv_maps

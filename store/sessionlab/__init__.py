@@ -56,8 +56,8 @@ __all__ = [
     # the checker
     "Blocked",
     "CheckResult",
-    "Counterexample",
     "Contradiction",
+    "Counterexample",
     "Grade",
     "Guarantee",
     "Layer",

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from sessionkeeper import ActorSessionStore, LimitExceeded, SessionExists, StoreLimits
-from sessionkeeper.transfer.json_lines import StoredSession, import_session
+from sessionkeeper.transfer import StoredSession, import_session
 
 from tests.support.sessions import new_session, note
 

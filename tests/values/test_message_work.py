@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from sessionkeeper import InvalidMessage, Session
-from sessionkeeper.transfer.json_lines import MalformedExport, header_line, read_export
+from sessionkeeper.transfer import MalformedExport, header_line, read_export
 from sessionkeeper.values.json_depth import MAX_DEPTH, nests_deeper
 from sessionkeeper.values.jsonrpc import validate_message
 from sessionlab.linearizability.history.jepsen import read_jepsen

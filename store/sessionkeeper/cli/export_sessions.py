@@ -12,7 +12,7 @@ from typing import Annotated, TextIO
 import typer
 
 from ..interface.atomic_store import AtomicSessionStore
-from ..transfer.json_lines import (
+from ..transfer import (
     export_session,
     header_line,
     last_line,
