@@ -70,7 +70,7 @@ def _shown(value: Plain) -> str:
 
 
 def _is_session(value: tuple[Plain, ...]) -> TypeGuard[SessionData]:
-    return len(value) == 8 and isinstance(value[1], tuple) and len(value[1]) == 10
+    return len(value) in (8, 10) and isinstance(value[1], tuple) and len(value[1]) == 10
 
 
 def _is_frame(value: tuple[Plain, ...]) -> TypeGuard[FrameData]:

@@ -18,10 +18,11 @@ transport version), tags, metadata, upstream_session_id); JSON objects as their 
 
 SessionData: TypeAlias = "tuple[str, CallerData, int, int, int, float, float, float | None]"
 """(id, caller's fields, revision, frame_count, last_seq, created_at, last_activity, ended_at);
-times in seconds since the epoch."""
+times in seconds since the epoch. Where there are any, odd_frames and gap_frames follow."""
 
 FrameData: TypeAlias = "tuple[str, str, str, str]"
-"""(session id of the envelope, direction, message, the rest of the context as JSON)."""
+"""(session id of the envelope, direction, message, the rest of the context as JSON); of what is no
+message that JSON has `media_type` and `oddity`, too."""
 
 EffectData: TypeAlias = "tuple[SessionData, CallerData | None] | None"
 """What a `change` was given and what it returned, the last time it ran: None for the caller's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import msgspec
 from sessionkeeper.values.errors import (
@@ -53,7 +54,8 @@ def caller_data(session: Session) -> CallerData:
 def session_data(session: Session) -> SessionData:
     """Return a snapshot."""
     ended_at = session.ended_at
-    return (
+    odd = (session.odd_frames, session.gap_frames)
+    data: SessionData = (
         session.id,
         caller_data(session),
         session.revision,
@@ -63,6 +65,7 @@ def session_data(session: Session) -> SessionData:
         session.last_activity.timestamp(),
         None if ended_at is None else ended_at.timestamp(),
     )
+    return cast("SessionData", (*data, *odd)) if any(odd) else data
 
 
 def sessions_data(sessions: Iterable[Session]) -> tuple[SessionData, ...]:
@@ -74,6 +77,9 @@ def frame_data(envelope: MessageEnvelope) -> FrameData:
     """Return a message with what is known of its crossing."""
     context = envelope.context
     rest = context.model_dump_json(exclude={"session_id", "direction"})
+    if envelope.oddity is not None:
+        odd = msgspec.json.encode({"media_type": envelope.media_type, "oddity": envelope.oddity})
+        rest = f"{rest[:-1]},{odd.decode()[1:]}"
     # Surrogates keep the text and its bytes apart where a broken store brings bytes of its own.
     message = envelope.message.decode(errors="surrogateescape")
     return (context.session_id, context.direction.value, message, rest)

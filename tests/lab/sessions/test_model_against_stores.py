@@ -14,6 +14,7 @@ import pytest
 from sessionkeeper import (
     ActorSessionStore,
     Change,
+    Gap,
     LockedSessionStore,
     MessageEnvelope,
     OwnedSessionStore,
@@ -44,8 +45,15 @@ STORES: dict[str, Callable[[], Any]] = {
 
 
 def note(id: str, n: int) -> MessageEnvelope:
-    """A numbered notification."""
+    """A numbered notification, or sometimes what is none: an odd frame, or a gap."""
     message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
+    if n % 5 == 0:
+        message = b"noise \xff %d" % n
+    elif n % 5 == 1:
+        gap = Gap("too large", n)
+        return MessageEnvelope.of_gap(
+            id, gap, direction="client-to-server", metadata={"oddity": ""}
+        )
     return MessageEnvelope.of(id, message, direction="client-to-server")
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -31,6 +32,14 @@ def frame(n: int, id: str = "a") -> Any:
     return (id, "client-to-server", f'{{"n":{n}}}', "{}")
 
 
+def odd_frame(n: int, media_type: str = "text/plain") -> Any:
+    """What is no message: an odd frame, or by its media type a gap."""
+    rest = json.dumps(
+        {"metadata": {}, "media_type": media_type, "oddity": "not JSON"}, separators=(",", ":")
+    )
+    return ("a", "client-to-server", f"noise {n}", rest)
+
+
 @pytest.fixture
 def run_clients(lab: Any) -> Any:
     """Whether the model accepts operations one after the other; an operation is
@@ -55,6 +64,9 @@ B = ("create_session", snap(0, id="b"), snap(2, id="b"))
 CLOSE = ("update_session", snap(1, state="closed"), snap(2, state="closed"))
 ADD_1 = ("add_frame", frame(1), 1)
 ADD_2 = ("add_frame", frame(2), 2)
+ADD_ODD = ("add_frame", odd_frame(1), 1)
+ADD_GAP = ("add_frame", odd_frame(2, "application/vnd.sessionkeeper.gap+json"), 2)
+NAMED_ODD = ("add_frame", ("a", "client-to-server", "{}", '{"metadata":{"oddity":"x"}}'), 1)
 NUMBERED = ((1, frame(1)), (2, frame(2)))
 ALL = (None, None, None, None, None, None, None, None, None, None)
 ACTIVE = (("active",), *ALL[1:])
@@ -63,6 +75,10 @@ RIGHT: dict[str, tuple[Any, ...]] = {
     "get": (A, ("get_session", "a", snap(1))),
     "not there": (("get_session", "a", ("SessionNotFound", "a"), FAILED),),
     "exists": (A, ("create_session", snap(0), ("SessionExists", "a"), FAILED)),
+    "odd frames are counted": (A, ADD_ODD, ADD_GAP, ("get_session", "a", (*snap(1, frames=2), 1, 1))),
+    "odd frames are counted for good": (A, ADD_ODD, ("delete_frames", "a", 1), ("get_session", "a", (*snap(1, last=1), 1, 0))),
+    "odd frames of several": (A, ("add_frames", ("a", (odd_frame(1), frame(2)), None, None), (1, 3)), ("list_sessions", None, ((*snap(1, frames=2), 1, 0),))),
+    "a message is not odd": (A, NAMED_ODD, ("get_session", "a", snap(1, frames=1))),
     "got": (A, ("get_or_create_session", snap(0, n=3), (snap(1), False))),
     "created": (("get_or_create_session", snap(0), (snap(7), True)),),
     "updated": (A, ("update_session", snap(1, n=1), snap(2, n=1)), ("get_session", "a", snap(2, n=1))),
@@ -116,6 +132,11 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "get of another revision": (A, ("get_session", "a", snap(2))),
     "get of other fields": (A, ("get_session", "a", snap(1, n=1))),
     "get of other frames": (A, ADD_1, ("get_session", "a", snap(1))),
+    "odd frames not counted": (A, ADD_ODD, ("get_session", "a", snap(1, frames=1))),
+    "odd frames counted as gaps": (A, ADD_ODD, ("get_session", "a", (*snap(1, frames=1), 0, 1))),
+    "odd frames counted twice": (A, ADD_ODD, ("get_session", "a", (*snap(1, frames=1), 2, 0))),
+    "odd frames forgotten": (A, ADD_ODD, ("delete_frames", "a", 1), ("get_session", "a", snap(1, last=1))),
+    "a message counted as odd": (A, ADD_1, ("get_session", "a", (*snap(1, frames=1), 1, 0))),
     "get of another creation": (A, ("get_session", "a", (*snap(1)[:5], 1.5, 2.0, None))),
     "ended yet live": (A, ("get_session", "a", (*snap(1)[:7], 3.0))),
     "ended at another time": (A, CLOSE, ("get_session", "a", (*snap(2, state="closed")[:7], 8.0))),

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
+import msgspec
+
 from ...linearizability.history.exact import TRUE
 from ...linearizability.history.operation import Plain
 from ..layout import EffectData, FrameData
@@ -15,6 +17,8 @@ from .state import LIVE, Entry, ModelState, find, replace_entry
 
 __all__ = ["Frames"]
 
+_ODDITY = '"oddity":'
+_GAP = "application/vnd.sessionkeeper.gap+json"
 
 # Past the constructor of a named tuple, which would cost as much as all the rest of an append.
 _new_entry: Callable[[tuple[object, ...]], Entry] = partial(
@@ -35,12 +39,25 @@ class Frames:
         entry = find(state, frame[0])
         if entry is None:
             return ()
-        session_id, caller, revision, created, ended, log, last, dropped, place, below = entry
+        session_id, caller, revision, created, ended, log, last, dropped, place, below, odd = entry
         if caller[1] not in LIVE or (known and result != last + 1):
             return ()
         log = self._tree.append(log, last, frame)
+        odd = _with_frame(odd, frame)
         new = _new_entry(
-            (session_id, caller, revision, created, ended, log, last + 1, dropped, place, below)
+            (
+                session_id,
+                caller,
+                revision,
+                created,
+                ended,
+                log,
+                last + 1,
+                dropped,
+                place,
+                below,
+                odd,
+            )
         )
         return (replace_entry(state, entry, new),)
 
@@ -72,11 +89,12 @@ class Frames:
     def _extended(
         self, state: ModelState, entry: Entry, frames: tuple[FrameData, ...]
     ) -> ModelState:
-        log, last = entry.log, entry.last_seq
+        log, last, odd = entry.log, entry.last_seq, entry.odd
         for frame in frames:
             log = self._tree.append(log, last, frame)
             last += 1
-        return replace_entry(state, entry, entry._replace(log=log, last_seq=last))
+            odd = _with_frame(odd, frame)
+        return replace_entry(state, entry, entry._replace(log=log, last_seq=last, odd=odd))
 
     def get(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
         """All frames, in order."""
@@ -117,6 +135,23 @@ class Frames:
         """Those up to a number go."""
         session_id, up_to = cast("tuple[str, int]", argument)
         return _without(state, find(state, session_id), up_to, result, known)
+
+
+def _with_frame(odd: tuple[int, int], frame: FrameData) -> tuple[int, int]:
+    """Return how many odd frames and gaps there are with one frame more."""
+    # Nearly all are messages: of those nothing is read.
+    if _ODDITY not in frame[3] or (kind := _kind_of(frame[3])) is None:
+        return odd
+    return odd[0] + (kind != _GAP), odd[1] + (kind == _GAP)
+
+
+def _kind_of(rest: str) -> str | None:
+    """Return the media type of what is no message; None of a message."""
+    try:
+        fields = msgspec.json.decode(rest, type=dict[str, object])
+    except msgspec.MsgspecError:
+        return None
+    return None if fields.get("oddity") is None else str(fields.get("media_type"))
 
 
 def _without(

@@ -4,6 +4,9 @@ that does something wrong. Positions as in `history.layout`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import msgspec
 
 from ...linearizability.history.operation import Operation, Outcome
@@ -13,7 +16,23 @@ __all__ = ["check_shape"]
 _Text = str | None
 _Versions = tuple[_Text, _Text, _Text]
 _Caller = tuple[str, str, _Text, _Text, _Text, _Text, _Versions, tuple[str, ...], _Text, _Text]
-_Session = tuple[str, _Caller, int, int, int, float, float, float | None]
+_SESSION = tuple[str, _Caller, int, int, int, float, float, float | None]
+
+
+class _Session:
+    """A snapshot: with or without the counts of odd frames and gaps at its end."""
+
+
+def _read_session(_: type, value: object) -> _Session:
+    if not isinstance(value, tuple | list):
+        raise ValueError("a snapshot is expected")
+    parts = cast("Sequence[object]", value)
+    msgspec.convert(parts[:8], _SESSION)
+    if len(parts) > 8:
+        msgspec.convert(parts[8:], tuple[int, int])
+    return _Session()
+
+
 _Frame = tuple[str, str, str, str]
 _Numbered = tuple[int, _Frame]
 _Effect = tuple[_Session, _Caller | None] | None
@@ -64,9 +83,9 @@ def check_shape(operation: Operation) -> None:
         raise ValueError(f"no operation of a session store: {operation.name[:40]}")
     result = operation.result
     try:
-        msgspec.convert(operation.argument, shapes[0])
+        msgspec.convert(operation.argument, shapes[0], dec_hook=_read_session)
         if operation.outcome is Outcome.OK:
-            msgspec.convert(result, shapes[1])
+            msgspec.convert(result, shapes[1], dec_hook=_read_session)
         elif operation.outcome is Outcome.FAILED:
             name = result[0] if isinstance(result, tuple) and result else None
             shape = _REFUSALS.get(name, tuple[str, ...]) if isinstance(name, str) else tuple[str]

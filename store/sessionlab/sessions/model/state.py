@@ -34,6 +34,9 @@ _FOLLOWING = {
 }
 
 
+NONE_ODD = (0, 0)
+
+
 class Entry(NamedTuple):
     """One session. What no reply has told yet is left open until one does."""
 
@@ -51,6 +54,8 @@ class Entry(NamedTuple):
     """While the revision is not known: its place among those above the same number."""
     below: int = 0
     """While the revision is not known: a number that was given later, 0 if none is known."""
+    odd: tuple[int, int] = NONE_ODD
+    """How many odd frames and how many gaps it ever had."""
 
 
 Highs: TypeAlias = "int | tuple[tuple[str, int], ...]"
@@ -162,11 +167,12 @@ def match_snapshot(state: ModelState, entry: Entry, data: SessionData) -> ModelS
 
     The state is the same unless the snapshot told what was open.
     """
-    _, caller, revision, frame_count, last_seq, created_at, _, ended_at = data
+    _, caller, revision, frame_count, last_seq, created_at, _, ended_at = data[:8]
     if (
         caller != entry.caller
         or last_seq != entry.last_seq
         or frame_count != last_seq - entry.dropped
+        or (data[8:] or NONE_ODD) != entry.odd
         or not admits(entry, revision)
         or (ended_at is None) != (caller[1] in LIVE)
         or entry.created_at not in (None, created_at)
