@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
+from collections import deque
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sessionkeeper.cli.app import run
+from sessionlab import check
+from sessionlab.cli.alarm import alarm
+from sessionlab.linearizability import time_limit
+from sessionlab.linearizability.time_limit import OutOfTime
 
 HEADER = '{"format":"sessionkeeper-history","version":1,"model":"register"}\n'
 WRITE = '{"client":0,"name":"write","argument":1,"call":0,"return":1}\n'
@@ -82,17 +89,56 @@ def test_json_is_one_line_a_file(
 
 
 def test_only_unknown_in_the_way_is_exit_code_3(
-    right: str, wrong: str, file: Any, capsys: pytest.CaptureFixture[str]
+    right: str, wrong: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """UNKNOWN fails, with a code of its own; ILLEGAL goes before it."""
-    assert run(["check", right, "--timeout", "0"]) == 3
+    assert run(["check", right, "--timeout", "0", "-v"]) == 3
     assert "UNKNOWN" in capsys.readouterr().out
-    numbered = (
-        '{"format":"sessionkeeper-history","version":1,"model":"session-store"}\n'
-        '{"client":0,"name":"count_sessions","result":1,"call":0,"return":1}\n'
-        '{"client":0,"name":"add_frame","argument":["a","","",""],"result":2,"call":0,"return":1}\n'
-    )
-    assert run(["check", right, file("gap", numbered), "--timeout", "0"]) == 1
+    seconds = chain([0.0], repeat(100.0))  # the time of the first file passes, that of others not
+    monkeypatch.setattr(time_limit, "monotonic", lambda: next(seconds))
+    assert run(["check", right, wrong, "--timeout", "5"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["UNKNOWN", "ILLEGAL"]
+
+
+def test_an_explanation_without_time_is_left_out(
+    wrong: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verdict stays, and the page says the same."""
+    looks = iter(range(10**9))
+    real = check
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        result = real(*arguments, **options)
+        monkeypatch.setattr(time_limit, "monotonic", lambda: 100.0)
+        return result
+
+    monkeypatch.setattr(time_limit, "monotonic", lambda: next(looks) * 1e-6)
+    monkeypatch.setattr("sessionlab.cli.check.check", slow)
+    page = tmp_path / "page.html"
+    assert run(["check", wrong, "--timeout", "60", "-v", "--html", str(page)]) == 1
+    assert "  not explained: time limit\n" in capsys.readouterr().out
+    assert "not explained: time limit" in page.read_text()
+
+
+@pytest.mark.timeout(0)  # its own alarm would be kept
+def test_an_alarm_ends_what_does_not_look_at_the_clock() -> None:
+    """A model of one's own, or drawing; and the handler before it is put back."""
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(OutOfTime), alarm(0.01):
+        deque((each for each in repeat(0)), maxlen=0)
+    with pytest.raises(OutOfTime), alarm(0):
+        pytest.fail("no time is left")
+    with alarm(None), alarm(3600):
+        pass
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    signal.setitimer(signal.ITIMER_REAL, 3600)
+    try:
+        with alarm(1800):
+            assert signal.getitimer(signal.ITIMER_REAL)[0] > 1800, "the alarm of the host stays"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,10 @@ READERS = {
     "restore": (["restore", "FILE", "sqlite:///other.db"], FileKind.STORE),
     "ls": (["ls", "sqlite:///FILE"], FileKind.STORE),
     "export": (["export", "sqlite:///FILE"], FileKind.STORE),
-    "record": (["record", "--store", "sqlite:///FILE", "--", "true"], FileKind.STORE),
+    "record": (
+        ["record", "--require-store", "--store", "sqlite:///FILE", "--", "true"],
+        FileKind.STORE,
+    ),
     "copy": (["copy", "sqlite:///tape.db", "sqlite:///FILE"], FileKind.STORE),
 }
 
@@ -235,7 +238,7 @@ def test_a_file_that_cannot_be_written_is_named(
         ["ls", "sqlite:///tape.jsonl/file"],
         ["copy", "sqlite:///tape.db", "sqlite:///tape.jsonl/file"],
         ["import", "sqlite:///tape.jsonl/file", "tape.jsonl"],
-        ["record", "--store", "sqlite:///tape.jsonl/file", "--", "true"],
+        ["record", "--require-store", "--store", "sqlite:///tape.jsonl/file", "--", "true"],
     ]
     capsys.readouterr()
     for line in lines:

@@ -20,6 +20,7 @@ from .. import (
     CheckResult,
     History,
     HistoryFormat,
+    Layer,
     Operation,
     Outcome,
     Verdict,
@@ -28,6 +29,8 @@ from .. import (
     find_model,
     read_history,
 )
+from ..linearizability.time_limit import OutOfTime, TimeLimit
+from .alarm import alarm
 
 if TYPE_CHECKING:
     from ..designs.results import Picture
@@ -36,15 +39,21 @@ __all__ = ["check_files"]
 
 ILLEGAL, BAD_INPUT, UNDECIDED = 1, 2, 3
 _SHOWN = 20
+_MARGIN = 0.5
+"""Seconds after the time limit until what did not look at the clock is ended."""
+_NOT_EXPLAINED = "not explained: time limit"
 
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
     file: str
-    model: AnyModel
+    model: AnyModel | None
+    """None if the time limit passed before the file was read; so is the history."""
     result: CheckResult
     seconds: float
-    history: History
+    history: History | None
+    limit: TimeLimit
+    """What is left of it is for the explanation."""
 
 
 def check_files(  # noqa: PLR0917 - as typer wants them
@@ -139,15 +148,21 @@ def _check_file(
     quick: bool,
 ) -> _Checked | None:
     begun = time.perf_counter()
+    limit = TimeLimit(timeout)
     kind = kind_of_file(file)
     if format is None and kind is not None and kind is not FileKind.HISTORY:
         complain(f"{file} is {kind.describe(str(file))}")
         return None
+    history = judge = None
     try:
-        history = read_history(file, format=format)
-        judge = find_model(model or history.header.model)
-        _check_shapes(file, history, judge)
-        result = check(history, judge, timeout=timeout, explain_illegal=not quick)
+        with alarm(None if timeout is None else timeout + _MARGIN):
+            history = read_history(file, format=format, limit=limit)
+            judge = find_model(model or history.header.model)
+            _check_shapes(file, history, judge, limit)
+            result = check(history, judge, timeout=limit.left, explain_illegal=not quick)
+    except OutOfTime:
+        operations = 0 if history is None else len(history.operations)
+        result = CheckResult(Verdict.UNKNOWN, Layer.SEARCH, operations, 0, reason="time limit")
     except OSError as error:
         complain(f"{file}: {error.strerror or error}")
         return None
@@ -155,12 +170,12 @@ def _check_file(
         complain(str(error))
         return None
     seconds = time.perf_counter() - begun
-    return _Checked(str(file), judge, result, seconds, history)
+    return _Checked(str(file), judge, result, seconds, history, limit)
 
 
-def _check_shapes(file: Path, history: History, model: AnyModel) -> None:
-    """Raise `ValueError` for an operation that the model cannot judge."""
-    for number, operation in enumerate(history.operations, 1):
+def _check_shapes(file: Path, history: History, model: AnyModel, limit: TimeLimit) -> None:
+    """Raise `ValueError` for an operation that the model cannot judge; `OutOfTime`."""
+    for number, operation in enumerate(limit.watch(history.operations), 1):
         try:
             model.check_shape(operation)
         except ValueError as error:
@@ -172,11 +187,17 @@ def _pictures(checked: _Checked) -> Iterator[tuple[str, Picture | str]]:
     from ..designs.pictures import picture_of_component, picture_of_counterexample
 
     result, name = checked.result, Path(checked.file).name
-    if result.verdict is not Verdict.ILLEGAL:
+    history, model = checked.history, checked.model
+    if result.verdict is not Verdict.ILLEGAL or history is None or model is None:
         yield name, _summary(checked)
         return
-    small = picture_of_counterexample(checked.history, result, checked.model)
-    whole = picture_of_component(checked.history, result, checked.model)
+    try:
+        with alarm(checked.limit.left):
+            small = picture_of_counterexample(history, result, model)
+            whole = picture_of_component(history, result, model)
+    except OutOfTime:
+        yield name, f"{_summary(checked)}; {_NOT_EXPLAINED}"
+        return
     yield name, small
     if len(whole.bars) > len(small.bars):
         yield f"{name}: all calls of the same component", whole
@@ -202,14 +223,26 @@ def _as_json(checked: _Checked) -> str:
 def _summary(checked: _Checked) -> str:
     result = checked.result
     by = result.reason or result.layer.value
+    model = checked.model
     return (
         f"{result.verdict:<7}  {checked.file}  {result.operations} operations"
-        f"  {checked.seconds:.2f} s  ({checked.model.name}, {by})"
+        f"  {checked.seconds:.2f} s  ({'' if model is None else f'{model.name}, '}{by})"
     )
 
 
-def _explanation(checked: _Checked) -> Iterator[str]:
+def _explanation(checked: _Checked) -> list[str]:
+    """Explain a result in lines, as far as there is time left for it."""
+    try:
+        with alarm(checked.limit.left):
+            return list(_explain(checked))
+    except OutOfTime:
+        return [_NOT_EXPLAINED] if checked.result.verdict is Verdict.ILLEGAL else []
+
+
+def _explain(checked: _Checked) -> Iterator[str]:
     result = checked.result
+    if checked.history is None or checked.model is None:
+        return
     for anomaly in find_anomalies(result, checked.model, checked.history)[:_SHOWN]:
         yield f"{anomaly.kind}: {anomaly.text}"
         if result.contradictions:

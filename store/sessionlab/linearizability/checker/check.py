@@ -6,7 +6,6 @@ Three layers, cheapest first; each says what it proves. Nothing here knows what 
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Generator, Hashable, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -14,6 +13,7 @@ from typing import TypeVar
 
 from ..history.operation import History, Operation
 from ..models.model import Model
+from ..time_limit import UNLIMITED, OutOfTime, TimeLimit
 from .counter import CounterStep, stuck_partitions
 from .invariants import find_contradictions, find_stamp_contradictions
 from .partition import evidence, partition
@@ -48,7 +48,8 @@ def check(
 
     The verdict is UNKNOWN after `timeout` seconds, when `max_configurations` are in memory, or when
     one operation has too many possible results; treat it as a failure in CI. With
-    `explain_illegal`, an illegal history is shrunk afterwards; this takes a few seconds at most.
+    `explain_illegal`, an illegal history is shrunk afterwards; this takes a few seconds at most,
+    and no longer than is left of `timeout`.
 
     Raises `TypeError` when your model returns a state that is not hashable, `ValueError` when it
     changes a state.
@@ -78,45 +79,61 @@ def _check(
     max_configurations: int,
     explain_illegal: bool,
 ) -> CheckResult:
-    check_model(model, operations)
-    deadline = None if timeout is None else time.monotonic() + timeout
-    told = evidence(operations, model)
-    parts = partition(told, model)
-    stamps = find_stamp_contradictions(model, told)
+    limit = TimeLimit(timeout)
+    try:
+        return _check_within(operations, model, limit, max_configurations, explain_illegal)
+    except OutOfTime:
+        reason = "time limit"
+        return CheckResult(Verdict.UNKNOWN, Layer.SEARCH, len(operations), 0, reason=reason)
+
+
+def _check_within(
+    operations: Sequence[Operation],
+    model: Model[S],
+    limit: TimeLimit,
+    max_configurations: int,
+    explain_illegal: bool,
+) -> CheckResult:
+    check_model(model, operations, limit)
+    told = evidence(limit.watch(operations), model)
+    parts = partition(limit.watch(told), model)
+    stamps = find_stamp_contradictions(model, limit.watch(told))
 
     def result(verdict: Verdict, layer: Layer, **more: object) -> CheckResult:
         return CheckResult(verdict, layer, len(operations), len(parts), **more)  # type: ignore[arg-type]  # fields of it
 
-    undecided = [part for part in parts if not check_version_order(model, part)]
+    undecided = [
+        part for part in limit.watch(parts) if not check_version_order(model, part, limit=limit)
+    ]
     # What an order needs no place for may still say something about numbers.
     silent = len(told) < len(operations)
     contradictions = stamps + (
-        find_contradictions(model, operations) if undecided or silent else []
+        find_contradictions(model, operations, limit) if undecided or silent else []
     )
     if contradictions:
         example = None
         if explain_illegal:
-            example = _search_counterexample(model, undecided, contradictions)
+            example = _search_counterexample(model, undecided, contradictions, limit)
         cause = tuple(contradictions[:_MAX_CONTRADICTIONS])
         return result(
             Verdict.ILLEGAL, Layer.INVARIANTS, contradictions=cause, counterexample=example
         )
-    searches = [Search(model, part) for part in undecided]
-    verdict, failed, reason = _decide(searches, deadline, max_configurations)
+    searches = [Search(model, part, limit=limit) for part in undecided]
+    verdict, failed, reason = _decide(searches, limit, max_configurations)
     if verdict is Verdict.OK:
         # Each has an order; the one counter may still tell that they do not go together.
         verdict, failed, reason = _decide_together(
-            model, parts, searches, deadline, max_configurations
+            model, parts, searches, limit, max_configurations
         )
         if verdict is Verdict.OK and not undecided:
             return result(Verdict.OK, Layer.VERSION_ORDER)
     if failed is not None and explain_illegal:
-        return result(verdict, Layer.SEARCH, counterexample=explain(model, failed))
+        return result(verdict, Layer.SEARCH, counterexample=explain(model, failed, limit))
     return result(verdict, Layer.SEARCH, reason=reason)
 
 
 def _decide(
-    searches: Sequence[Search[S]], deadline: float | None, maximum: int
+    searches: Sequence[Search[S]], limit: TimeLimit, maximum: int
 ) -> tuple[Verdict, Search[S] | None, str | None]:
     """Search all partitions in turn, in growing slices: the first illegal one wins.
 
@@ -128,10 +145,11 @@ def _decide(
     while going:
         still: list[Search[S]] = []
         for search in going:
-            if deadline is not None and time.monotonic() > deadline:
-                return Verdict.UNKNOWN, None, "time limit"
             try:
+                limit.look()
                 verdict = search.run(steps)
+            except OutOfTime:
+                return Verdict.UNKNOWN, None, "time limit"
             except TooManyStates:
                 reason = "an operation with too many possible results"
                 continue
@@ -150,7 +168,7 @@ def _decide_together(
     model: Model[S],
     parts: Sequence[list[Operation]],
     searches: Sequence[Search[S]],
-    deadline: float | None,
+    limit: TimeLimit,
     maximum: int,
 ) -> tuple[Verdict, Search[S] | None, str | None]:
     """Decide whether partitions that each have an order have one together: the counter that gives
@@ -161,13 +179,13 @@ def _decide_together(
     searched = {id(search.part): search for search in searches}
     counting: list[list[Operation]] = []
     orders: list[list[CounterStep]] = []
-    for part in parts:
+    for part in limit.watch(parts):
         search = searched.get(id(part))
         order: list[tuple[Operation, S]] = []
         if search is not None:
             order = search.order()
         else:
-            check_version_order(model, part, order)
+            check_version_order(model, part, order, limit=limit)
         uses = model.counter_uses(order)
         if any(use != (None, None) for use in uses):
             counting.append(part)
@@ -177,14 +195,15 @@ def _decide_together(
                     for (operation, _), use in zip(order, uses, strict=True)
                 ]
             )
-    stuck = stuck_partitions(orders)
+    stuck = stuck_partitions(orders, limit)
     if not stuck:
         return Verdict.OK, None, None
     # Few of them are searched sooner, and may be enough to show that there is no order.
     verdict: tuple[Verdict, Search[S] | None, str | None] = (Verdict.OK, None, None)
     for some in [sorted(stuck), range(len(counting))]:
-        together = _in_order_of_numbers(model, [each for i in some for each in counting[i]])
-        verdict = _decide([together], deadline, maximum)
+        chosen = [each for i in some for each in counting[i]]
+        together = _in_order_of_numbers(model, chosen, limit)
+        verdict = _decide([together], limit, maximum)
         if verdict[0] is not Verdict.OK or len(some) == len(counting):
             break
     return verdict
@@ -197,18 +216,20 @@ def _has_counter(model: Model[S]) -> bool:
     )
 
 
-def _in_order_of_numbers(model: Model[S], operations: list[Operation]) -> Search[S]:
+def _in_order_of_numbers(
+    model: Model[S], operations: list[Operation], limit: TimeLimit
+) -> Search[S]:
     """Search operations whose numbers come from one counter: those are in the order of numbers."""
     stamps = ((model.stamps(operation), index) for index, operation in enumerate(operations))
     numbered = sorted((min(each), index) for each, index in stamps if each)
     after = {index: before for (_, before), (_, index) in pairwise(numbered)}
-    return Search(model, operations, after=after)
+    return Search(model, operations, after=after, limit=limit)
 
 
-def explain(model: Model[S], failed: Search[S], /) -> Counterexample:
+def explain(model: Model[S], failed: Search[S], /, limit: TimeLimit = UNLIMITED) -> Counterexample:
     """Say why no order works, after a search that found none; takes a few seconds at most."""
     stuck = failed.blocked()
-    starts, shrunk = Shrinker(model, failed, seconds=_SECONDS_TO_EXPLAIN).shrink()
+    starts, shrunk = Shrinker(model, failed, limit.within(_SECONDS_TO_EXPLAIN)).shrink()
     state = failed.state()
     return Counterexample(
         order=tuple(operation for operation, _ in failed.order()),
@@ -220,15 +241,23 @@ def explain(model: Model[S], failed: Search[S], /) -> Counterexample:
 
 
 def _search_counterexample(
-    model: Model[S], parts: Sequence[list[Operation]], contradictions: Sequence[Contradiction]
+    model: Model[S],
+    parts: Sequence[list[Operation]],
+    contradictions: Sequence[Contradiction],
+    limit: TimeLimit,
 ) -> Counterexample | None:
     """Search briefly for a counterexample in the partitions of the contradictions."""
     touched = {
         id(operation) for contradiction in contradictions for operation in contradiction.operations
     }
-    searches = [
-        Search(model, part) for part in parts if any(id(operation) in touched for operation in part)
-    ]
-    deadline = time.monotonic() + _SECONDS_TO_EXPLAIN
-    _, failed, _ = _decide(searches, deadline, 1_000_000)
-    return None if failed is None else explain(model, failed)
+    brief = limit.within(_SECONDS_TO_EXPLAIN)
+    try:
+        searches = [
+            Search(model, part, limit=brief)
+            for part in brief.watch(parts)
+            if any(id(operation) in touched for operation in part)
+        ]
+        _, failed, _ = _decide(searches, brief, 1_000_000)
+    except OutOfTime:
+        return None  # what was found is proof enough
+    return None if failed is None else explain(model, failed, limit)

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
+from ..time_limit import UNLIMITED, TimeLimit
+
 __all__ = ["CounterStep", "stuck_partitions"]
 
 
@@ -24,13 +26,16 @@ class CounterStep(NamedTuple):
     reached: int | None
 
 
-def stuck_partitions(orders: Sequence[Sequence[CounterStep]]) -> set[int]:
+def stuck_partitions(
+    orders: Sequence[Sequence[CounterStep]], limit: TimeLimit = UNLIMITED
+) -> set[int]:
     """Return the partitions whose orders do not go together, by their numbers; none if all do."""
-    return _Merge(orders).run()
+    return _Merge(orders, limit).run()
 
 
 class _Merge:
-    def __init__(self, orders: Sequence[Sequence[CounterStep]]) -> None:
+    def __init__(self, orders: Sequence[Sequence[CounterStep]], limit: TimeLimit) -> None:
+        self._limit = limit
         self._orders = orders
         self._done = [0] * len(orders)
         """How many of each partition are placed."""
@@ -69,6 +74,7 @@ class _Merge:
         """Place the next operations of a partition, up to one that has to wait."""
         order = self._orders[partition]
         while self._done[partition] < len(order):
+            self._limit.spend(1)
             placed = order[self._done[partition]]
             if placed.call > self._earliest_end():
                 heappush(self._early, (placed.call, partition))
@@ -116,6 +122,7 @@ class _Merge:
         self._lowest_given()
         own = (partition, self._done[partition])
         for index in range(self._first_given, len(self._given)):
+            self._limit.spend(1)
             place = self._given[index]
             if self._number(place) > number:
                 return False

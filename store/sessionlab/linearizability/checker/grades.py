@@ -6,8 +6,7 @@ names: Terry and others, "Session guarantees for weakly consistent replicated da
 
 from __future__ import annotations
 
-import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias, TypeVar
@@ -16,6 +15,7 @@ import msgspec
 
 from ..history.operation import History, Operation, Outcome
 from ..models.model import Model
+from ..time_limit import OutOfTime, TimeLimit
 from .check import check
 from .partition import evidence, partition
 from .search import Search
@@ -73,17 +73,19 @@ def grade(
     if isinstance(history, History):
         model, history = model.for_header(history.header), history.operations
     operations = history
-    deadline = time.monotonic() + timeout
-    open_parts = partition(evidence(operations, model), model)
+    limit = TimeLimit(timeout)
+    try:
+        open_parts = partition(evidence(limit.watch(operations), model), model)
+    except OutOfTime:
+        return Grade(dict.fromkeys(Guarantee, Verdict.UNKNOWN))
     verdicts: dict[Guarantee, Verdict] = {}
     for guarantee in Guarantee:
-        answers = [_decide(model, part, guarantee, deadline) for part in open_parts]
+        answers = [_decide(model, part, guarantee, limit) for part in open_parts]
         verdicts[guarantee] = _combine(answers)
         if guarantee is Guarantee.LINEARIZABLE:
             if verdicts[guarantee] is Verdict.OK and len(open_parts) > 1:
                 # What partitions share, a counter, only the whole check looks at.
-                left = max(0.0, deadline - time.monotonic())
-                whole = check(operations, model, timeout=left, explain_illegal=False)
+                whole = check(operations, model, timeout=limit.left, explain_illegal=False)
                 verdicts[guarantee] = whole.verdict
             # A linearizable partition keeps all the others too.
             pairs = zip(open_parts, answers, strict=True)
@@ -99,25 +101,33 @@ def _combine(answers: Sequence[Verdict]) -> Verdict:
 
 
 def _decide(
-    model: Model[S], part: Sequence[Operation], guarantee: Guarantee, deadline: float
+    model: Model[S], part: Sequence[Operation], guarantee: Guarantee, limit: TimeLimit
 ) -> Verdict:
     answers: list[Verdict] = []
-    for operations, after in _questions(model, part, guarantee):
-        search = Search(model, operations, after=after)
-        answer: Verdict | None = None
-        try:
-            while answer is None and time.monotonic() < deadline:
-                answer = search.run(_SLICE)
-        except TooManyStates:
-            answer = None
-        answers.append(answer or Verdict.UNKNOWN)
-        if answer is Verdict.ILLEGAL:
-            break
+    try:
+        for operations, after in _questions(model, limit.watch(part), guarantee, limit):
+            search = Search(model, operations, after=after, limit=limit)
+            answers.append(_answer(search, limit))
+            if answers[-1] is Verdict.ILLEGAL:
+                break
+    except OutOfTime:
+        answers.append(Verdict.UNKNOWN)
     return _combine(answers)
 
 
+def _answer(search: Search[S], limit: TimeLimit) -> Verdict:
+    answer: Verdict | None = None
+    try:
+        while answer is None:
+            limit.look()
+            answer = search.run(_SLICE)
+    except TooManyStates:
+        return Verdict.UNKNOWN
+    return answer
+
+
 def _questions(
-    model: Model[S], part: Sequence[Operation], guarantee: Guarantee
+    model: Model[S], part: Iterable[Operation], guarantee: Guarantee, limit: TimeLimit
 ) -> Iterator[Question]:
     """Return what must all have an order for the guarantee to hold."""
     ordered = sorted(part, key=lambda operation: operation.call)
@@ -130,8 +140,12 @@ def _questions(
     else:
         yield [each for each in ordered if not model.is_read(each)], {}
         for client in sorted({each.client for each in ordered if model.is_read(each)}):
-            told = [each for each in ordered if each.client == client or not model.is_read(each)]
-            yield _as_one_client_sees(model, told, client, guarantee)
+            told = [
+                each
+                for each in limit.watch(ordered)
+                if each.client == client or not model.is_read(each)
+            ]
+            yield _as_one_client_sees(model, limit.watch(told), client, guarantee)
 
 
 def _in_order_of_clients(operations: Sequence[Operation]) -> Question:
@@ -149,7 +163,7 @@ def _in_order_of_clients(operations: Sequence[Operation]) -> Question:
 
 
 def _as_one_client_sees(
-    model: Model[S], operations: Sequence[Operation], client: int, guarantee: Guarantee
+    model: Model[S], operations: Iterable[Operation], client: int, guarantee: Guarantee
 ) -> Question:
     """Let the client's reads be stale, but for what the guarantee says."""
     widened: list[Operation] = []

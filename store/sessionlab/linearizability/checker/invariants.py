@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from ..history.operation import Operation
 from ..models.model import Model
+from ..time_limit import UNLIMITED, TimeLimit
 from .logs import Logs
 from .order_in_time import inversions
 from .verdict import Contradiction
@@ -20,10 +21,15 @@ __all__ = ["find_contradictions", "find_stamp_contradictions"]
 S = TypeVar("S", bound=Hashable)
 
 
-def find_contradictions(model: Model[S], operations: Iterable[Operation]) -> list[Contradiction]:
-    """Return what contradicts itself in the logs that these operations touch."""
-    logs = Logs()
-    for operation in operations:
+def find_contradictions(
+    model: Model[S], operations: Iterable[Operation], limit: TimeLimit = UNLIMITED
+) -> list[Contradiction]:
+    """Return what contradicts itself in the logs that these operations touch.
+
+    Raises `OutOfTime`.
+    """
+    logs = Logs(limit)
+    for operation in limit.watch(operations):
         for fact in model.facts(operation):
             logs.note(fact, operation)
     return logs.find_contradictions()

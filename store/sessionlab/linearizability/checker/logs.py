@@ -18,6 +18,7 @@ from ..models.facts import (
     RemovalFact,
     TrimFact,
 )
+from ..time_limit import UNLIMITED, TimeLimit
 from .order_in_time import inversions
 from .verdict import Contradiction
 
@@ -50,7 +51,8 @@ class _Log:
 class Logs:
     """What the operations of a partition say of its logs."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: TimeLimit = UNLIMITED) -> None:
+        self._limit = limit
         self._logs: dict[str, _Log] = {}
         self._removed: set[str | None] = set()
 
@@ -69,6 +71,7 @@ class Logs:
         elif isinstance(fact, AttemptFact):
             log.offered.extend(exact(fact.items))
         elif isinstance(fact, ReadFact):
+            self._limit.spend(len(fact.items))
             log.looks.append(fact._replace(items=exact(fact.items)))
             log.lookers.append(operation)
         elif isinstance(fact, CountFact):
@@ -81,7 +84,7 @@ class Logs:
     def find_contradictions(self) -> list[Contradiction]:
         """Return what cannot be. A log that may have had a namesake is passed over."""
         found: list[Contradiction] = []
-        for name, log in self._logs.items():
+        for name, log in self._limit.watch(self._logs.items()):
             if None in self._removed or name in self._removed:
                 continue
             log.appended.sort(key=lambda entry: (entry[0], len(entry[1])))
@@ -95,10 +98,12 @@ class Logs:
     def _contents(self, name: str, log: _Log, looks: list[_Look]) -> Iterator[Contradiction]:
         written: dict[int, tuple[Plain, Operation]] = {}
         for first, items, operation in log.appended:
+            self._limit.spend(len(items))
             for number, item in enumerate(items, first):
                 written[number] = (item, operation)
         offered = set(log.offered)
         for look in looks:
+            self._limit.spend(len(look.items))
             for number, item in enumerate(look.items, look.first):
                 known = written.get(number)
                 if known is None:
@@ -114,6 +119,7 @@ class Logs:
     ) -> Contradiction:
         for other, log in self._logs.items():
             for _, items, operation in log.appended:
+                self._limit.spend(len(items))
                 if item in items:
                     if other != name:
                         text = f"number {number} is an item of another log"

@@ -19,6 +19,7 @@ from typing import Generic, TypeAlias, TypeVar, cast
 
 from ..history.operation import Operation, Outcome
 from ..models.model import Model
+from ..time_limit import UNLIMITED, TimeLimit
 from .transitions import IMPOSSIBLE, Transitions
 from .unknown_outcomes import Order, UnknownOutcomes
 from .verdict import Verdict
@@ -49,8 +50,10 @@ class Search(Generic[S]):
         *,
         starts: Sequence[S] | None = None,
         after: Mapping[int, int] | None = None,
+        limit: TimeLimit = UNLIMITED,
     ) -> None:
         self._model = model
+        self._limit = limit
         self.part = operations
         indexes = sorted(range(len(operations)), key=lambda i: operations[i].call)
         definite = [i for i in indexes if operations[i].outcome is not Outcome.UNKNOWN]
@@ -60,13 +63,13 @@ class Search(Generic[S]):
         self.definite = len(definite)
         self._call = [operation.call for operation in self.operations]
         self._return = [find_end(operation) for operation in self.operations]
-        self._reads = [model.is_read(operation) for operation in self.operations]
+        self._reads = [model.is_read(operation) for operation in limit.watch(self.operations)]
         self._after: list[int] | None = None
         if after:
             place = {i: position for position, i in enumerate(definite)}
             self._after = [place.get(after.get(i, -1), -1) for i in definite]
-        self._transitions = Transitions(model, self.operations, self.definite)
-        self._unknown = UnknownOutcomes(self._transitions, self.operations, self.definite)
+        self._transitions = Transitions(model, self.operations, self.definite, limit)
+        self._unknown = UnknownOutcomes(self._transitions, self.operations, self.definite, limit)
         self._cost = 0
         self._seen: set[tuple[int, int, int]] = set()
         self._failed: dict[tuple[int, int, int], list[int]] = {}
@@ -125,14 +128,14 @@ class Search(Generic[S]):
     def run(self, steps: int) -> Verdict | None:  # noqa: PLR0912, PLR0915 - the hot loop
         """Go on for about so many steps; None when neither verdict is reached.
 
-        Raises `TooManyStates`.
+        Raises `TooManyStates`, `OutOfTime`.
         """
         if self._verdict is not None:
             return self._verdict
         calls, returns, chain = self._call, self._return, self._after
         tables, step = self._transitions.tables, self._transitions.step
         seen, choices, total = self._seen, self._choices, self.definite
-        reads = self._reads
+        reads, spend = self._reads, self._limit.spend
         unknown = len(self.operations) > total
         node: Order
         first, mask, used, state, node = self._now
@@ -169,6 +172,8 @@ class Search(Generic[S]):
                     i += 1
                     if i == total:
                         break
+                # Of many that are open at once, a step looks at all.
+                spend(i - first + 1)
                 if chosen >= 0:
                     fresh = False
                     node = cast("Order", (node, chosen, state))

@@ -8,14 +8,15 @@ and isolating failure-inducing input" (2002).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 import msgspec
 
 from ..history.operation import Operation, Outcome
 from ..models.model import Model
+from ..time_limit import OutOfTime, TimeLimit
 from .search import Search
 from .transitions import TooManyStates
 from .verdict import Verdict
@@ -31,24 +32,25 @@ _MANY = 200
 
 
 class Shrinker(Generic[S]):
-    """Shrinks one partition, after a search that found no order; bounded in checks and seconds."""
+    """Shrinks one partition, after a search that found no order; bounded in checks and in time."""
 
-    def __init__(self, model: Model[S], failed: Search[S], *, seconds: float) -> None:
+    def __init__(self, model: Model[S], failed: Search[S], limit: TimeLimit) -> None:
         self._model = model
         self._failed = failed
         self._starts = [model.init()]
         self._operations = list(failed.operations)
         self._checks = _CHECKS
-        self._deadline = time.monotonic() + seconds
+        self._limit = limit
 
     def shrink(self) -> tuple[list[S], list[Operation]]:
         """Return what cannot be done without, and the states it may begin in."""
-        self._cut_around()
-        # Reads first: with fewer of them, the rest is quicker to search.
-        self._halve([i for i, each in enumerate(self._operations) if self._model.is_read(each)])
-        if len(self._operations) > _FEW:
-            self._cut_before()
-        self._halve(list(range(len(self._operations))))
+        with suppress(OutOfTime):
+            self._cut_around()
+            # Reads first: with fewer of them, the rest is quicker to search.
+            self._halve([i for i, each in enumerate(self._operations) if self._model.is_read(each)])
+            if len(self._operations) > _FEW:
+                self._cut_before()
+            self._halve(list(range(len(self._operations))))
         told = [each for each in self._operations if each.outcome is not Outcome.UNKNOWN]
         return self._starts, sorted(told, key=lambda operation: operation.call)
 
@@ -58,7 +60,7 @@ class Shrinker(Generic[S]):
         if len(operations) > _MANY:
             for back in (32, 128, 512, 2048):
                 cut = max(0, self._failed.stuck_at - back)
-                starts, later = later_part(self._failed, cut)
+                starts, later = later_part(self._failed, cut, self._limit)
                 later = _until(self._failed.blocked(), later)
                 if starts and self._is_illegal(later, starts):
                     self._starts, self._operations = starts, self._without_silent(later)
@@ -68,11 +70,11 @@ class Shrinker(Generic[S]):
 
     def _cut_before(self) -> None:
         """Leave out the front, as much of it as the history can do without."""
-        search = Search(self._model, self._operations, starts=self._starts)
+        search = Search(self._model, self._operations, starts=self._starts, limit=self._limit)
         if search.run(_STEPS * 5) is not Verdict.ILLEGAL:
             return
         for keep in (2, 4, 8, 16, 32):
-            starts, later = later_part(search, max(0, search.definite - keep))
+            starts, later = later_part(search, max(0, search.definite - keep), self._limit)
             if starts and self._is_illegal(later, starts):
                 self._starts, self._operations = starts, self._without_silent(later)
                 return
@@ -96,7 +98,8 @@ class Shrinker(Generic[S]):
         self._operations = self._without_silent(self._operations)
 
     def _may_go_on(self) -> bool:
-        return self._checks > 0 and time.monotonic() < self._deadline
+        self._limit.look()
+        return self._checks > 0
 
     def _weaken(self, some: Sequence[int]) -> list[Operation]:
         chosen = set(some)
@@ -119,13 +122,13 @@ class Shrinker(Generic[S]):
         self._checks -= 1
         told = self._without_silent(operations)
         try:
-            search = Search(self._model, told, starts=starts or self._starts)
+            search = Search(self._model, told, starts=starts or self._starts, limit=self._limit)
             return search.run(_STEPS) is Verdict.ILLEGAL
         except TooManyStates:
             return False
 
 
-def later_part(search: Search[S], cut: int) -> tuple[list[S], list[Operation]]:
+def later_part(search: Search[S], cut: int, limit: TimeLimit) -> tuple[list[S], list[Operation]]:
     """Return the operations from number `cut` on of a history that the search found illegal, and
     the states they may begin in: if they are illegal from all of these, so is the whole.
 
@@ -138,7 +141,7 @@ def later_part(search: Search[S], cut: int) -> tuple[list[S], list[Operation]]:
     ended = sum(1 << i for i in front if _has_ended(operations[i], moment - 1) and search.writes(i))
     starts = {
         state
-        for first, mask, state in search.seen()
+        for first, mask, state in limit.watch(search.seen())
         if first + mask.bit_length() <= cut and not ended >> first & ~mask
     }
     open_then = [

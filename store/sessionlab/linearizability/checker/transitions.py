@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from ..history.exact import exact
 from ..history.operation import Operation, Outcome
 from ..models.model import Model
+from ..time_limit import UNLIMITED, TimeLimit
 
 __all__ = ["IMPOSSIBLE", "TooManyStates", "Transitions"]
 
@@ -15,6 +16,8 @@ S = TypeVar("S", bound=Hashable)
 
 IMPOSSIBLE = -1
 _MAX_NEXT_STATES = 4096
+_STATE = 200
+"""Work to compare a state with those known, which may be large."""
 
 
 class TooManyStates(Exception):
@@ -27,10 +30,17 @@ class Transitions(Generic[S]):
     A number below -1 stands for `several` next states. Operations alike share a table.
     """
 
-    def __init__(self, model: Model[S], operations: Sequence[Operation], definite: int) -> None:
+    def __init__(
+        self,
+        model: Model[S],
+        operations: Sequence[Operation],
+        definite: int,
+        limit: TimeLimit = UNLIMITED,
+    ) -> None:
         self._model = model
         self._operations = operations
         self._definite = definite
+        self._limit = limit
         self._several: list[tuple[int, ...]] = []
         self._numbers: dict[Hashable, int] = {}
         self.states: list[S] = []
@@ -39,7 +49,7 @@ class Transitions(Generic[S]):
         """For those of unknown outcome, the number of the last one alike before, or -1."""
         shared: dict[Hashable, dict[int, int]] = {}
         last: dict[int, int] = {}
-        for index, operation in enumerate(operations):
+        for index, operation in enumerate(limit.watch(operations)):
             known = operation.outcome is not Outcome.UNKNOWN
             seen = operation.result if known else None
             key = (operation.name, exact(operation.argument), exact(seen), operation.outcome)
@@ -63,12 +73,14 @@ class Transitions(Generic[S]):
     def step(self, index: int, state: int) -> int:
         """Ask the model for the next states, and remember them.
 
-        Raises `TooManyStates`.
+        Raises `TooManyStates`, `OutOfTime`.
         """
+        self._limit.look()
         operation = self._operations[index]
         following: dict[int, None] = {}
         for reached in self._model.step(self.states[state], operation):
             following[self.number(reached)] = None
+            self._limit.spend(_STATE)
             if len(following) > _MAX_NEXT_STATES:
                 raise TooManyStates
         if index >= self._definite and len(following) > 1:

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
 from ..history.operation import Operation
+from ..time_limit import UNLIMITED, TimeLimit
 from .transitions import IMPOSSIBLE, Transitions
 
 __all__ = ["Order", "UnknownOutcomes"]
@@ -29,11 +30,16 @@ class UnknownOutcomes(Generic[S]):
     """Those of one search; the last ones of its operations."""
 
     def __init__(
-        self, transitions: Transitions[S], operations: Sequence[Operation], definite: int
+        self,
+        transitions: Transitions[S],
+        operations: Sequence[Operation],
+        definite: int,
+        limit: TimeLimit = UNLIMITED,
     ) -> None:
         self._transitions = transitions
         self._calls = [operation.call for operation in operations[definite:]]
         self._definite = definite
+        self._limit = limit
 
     def before(
         self, waiting: Sequence[int], bound: int, used: int, state: int, order: Order
@@ -41,7 +47,7 @@ class UnknownOutcomes(Generic[S]):
         """Return how one of `waiting` can come next after some of unknown outcome that were called
         by `bound`, few of them first; and what it cost to find out, in steps.
 
-        Raises `TooManyStates`.
+        Raises `TooManyStates`, `OutOfTime`.
         """
         tables = self._transitions.tables
         found: list[Jump] = []
@@ -52,6 +58,7 @@ class UnknownOutcomes(Generic[S]):
             used, state, order = queue.popleft()
             for number, index, after in self._next(bound, used, state):
                 cost += len(waiting)
+                self._limit.spend(len(waiting) + len(reached.get(after, ())))
                 now = used | 1 << number
                 others = reached.setdefault(after, [])
                 if any(other & ~now == 0 for other in others):
@@ -71,6 +78,7 @@ class UnknownOutcomes(Generic[S]):
         """Return (number, index, next state) of those that may take effect and change something."""
         transitions = self._transitions
         found: list[tuple[int, int, int]] = []
+        self._limit.spend(len(self._calls))
         for number, call in enumerate(self._calls):
             if call > bound:
                 break

@@ -10,6 +10,7 @@ from typing import TypeVar
 from ..history.exact import exact
 from ..history.operation import Operation
 from ..models.model import Model
+from ..time_limit import UNLIMITED, TimeLimit
 
 __all__ = ["check_model"]
 
@@ -19,7 +20,9 @@ _TRIED = 200
 _NEXT_STATES = 16
 
 
-def check_model(model: Model[S], operations: Sequence[Operation]) -> None:
+def check_model(
+    model: Model[S], operations: Sequence[Operation], limit: TimeLimit = UNLIMITED
+) -> None:
     """Run the first operations and check the states of the model.
 
     Raises `TypeError` for a state that is not hashable, `ValueError` for one that `step` changed.
@@ -30,6 +33,7 @@ def check_model(model: Model[S], operations: Sequence[Operation]) -> None:
     state = model.init()
     _check_hashable(state, "init()")
     for index, operation in enumerate(operations[:_TRIED]):
+        limit.look()
         where = f"step() of operation {index} ({operation.name} by client {operation.client})"
         before = deepcopy(state)
         following = list(islice(model.step(state, operation), _NEXT_STATES))

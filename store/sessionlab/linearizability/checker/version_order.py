@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from ..history.operation import Operation, Outcome
 from ..models.model import Model, OrderKey
+from ..time_limit import UNLIMITED, TimeLimit
 
 __all__ = ["check_version_order"]
 
@@ -20,15 +21,17 @@ def check_version_order(
     model: Model[S],
     operations: Sequence[Operation],
     order: list[tuple[Operation, S]] | None = None,
+    *,
+    limit: TimeLimit = UNLIMITED,
 ) -> bool:
     """Whether the suggested order agrees with real time and with the model.
 
     What has an unknown outcome is taken not to have happened. The order is appended to `order`,
-    each operation with the state after it.
+    each operation with the state after it. Raises `OutOfTime`.
     """
     suggest, unknown = model.order, Outcome.UNKNOWN
     keyed: list[tuple[OrderKey, int, int]] = []
-    for index, operation in enumerate(operations):
+    for index, operation in enumerate(limit.watch(operations)):
         if operation.outcome is unknown:
             continue
         key = suggest(operation)
@@ -38,7 +41,7 @@ def check_version_order(
     keyed.sort()
     latest_call = -1
     step, state = model.step, model.init()
-    for _, call, index in keyed:
+    for _, call, index in limit.watch(keyed):
         operation = operations[index]
         returned = operation.returned
         if returned is not None and returned < latest_call:

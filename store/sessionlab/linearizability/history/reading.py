@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
+from ..time_limit import UNLIMITED, TimeLimit
 from .jepsen import read_jepsen
 from .kv_maps import read_kv_maps
 from .lines import history_lines, read_history_lines
@@ -27,6 +28,8 @@ class HistoryFormat(StrEnum):
     """Key-value operations as one EDN map a line."""
 
 
+_PIECE = 64 * 1024
+
 Reader: TypeAlias = Callable[[Iterable[str], str], History]
 
 _READERS: dict[HistoryFormat, Reader] = {
@@ -36,14 +39,17 @@ _READERS: dict[HistoryFormat, Reader] = {
 }
 
 
-def read_history(path: str | Path, /, *, format: HistoryFormat | None = None) -> History:
+def read_history(
+    path: str | Path, /, *, format: HistoryFormat | None = None, limit: TimeLimit = UNLIMITED
+) -> History:
     """Return the history in a file, whose format its content tells unless it is given.
 
-    Raises `ValueError`, which names the file and the line, for what is not one; `OSError`.
+    Raises `ValueError`, which names the file and the line, for what is not one; `OSError`;
+    `OutOfTime` when `limit` passes, which is looked at between lines.
     """
     source = str(path)
     try:
-        text = Path(path).read_bytes().decode()
+        text = _read_bytes(path, limit).decode()
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ValueError(f"{source}, line {line}: not UTF-8") from None
@@ -51,10 +57,15 @@ def read_history(path: str | Path, /, *, format: HistoryFormat | None = None) ->
         raise ValueError(f"{source}: empty")
     reader = _READERS[format or _detect_format(text, source)]
     # Not `splitlines`, which also ends a line inside a JSON text.
-    history = reader(io.StringIO(text), source)
+    history = reader(limit.watch(io.StringIO(text)), source)
     if not history.operations:
         raise ValueError(f"{source}: no operation in it")
     return history
+
+
+def _read_bytes(path: str | Path, limit: TimeLimit) -> bytes:
+    with open(path, "rb") as file:
+        return b"".join(limit.watch(iter(lambda: file.read(_PIECE), b"")))
 
 
 def write_history(history: History, path: str | Path, /) -> None:
