@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sys
@@ -44,7 +45,7 @@ class Threaded(PlainSessionStore):
 """
 
 BEGINS = """
-from pathlib import Path
+import os
 
 from sessionlab.designs.wrong import BareSetResult
 
@@ -52,7 +53,17 @@ from sessionlab.designs.wrong import BareSetResult
 class Begins(BareSetResult):
     def __init__(self):
         super().__init__()
-        Path("begun").touch()
+        with open("begun", "w") as file:
+            file.write(str(os.getpid()))
+"""
+
+LEAVES = """
+from sessionkeeper import PlainSessionStore
+
+
+class Leaves(PlainSessionStore):
+    async def add_frame(self, envelope, /):
+        raise SystemExit(0)
 """
 
 
@@ -201,10 +212,28 @@ def test_an_interrupt_is_one_line_and_exit_code_130(start: Any, tmp_path: Path) 
     (tmp_path / "begins.py").write_text(BEGINS)
     process = start("compare", "begins:Begins", "--seeds", "1000000")
     deadline = time.monotonic() + 300
-    while not (tmp_path / "begun").exists():
+    begun = tmp_path / "begun"
+    while not (begun.exists() and begun.read_text()):
         assert time.monotonic() < deadline
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert (out, err.decode().splitlines()) == (b"", ["sessionkeeper: interrupted"])
+    with pytest.raises(ProcessLookupError):  # the store's own process went first
+        os.kill(int(begun.read_text()), 0)
+
+
+def test_a_store_that_ends_its_process_is_exit_code_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a whole table, in which it says what the store did."""
+    (tmp_path / "leaving.py").write_text(LEAVES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert run(["compare", "leaving:Leaves", "--seeds", "1", "--loop", "asyncio"]) == 1
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert "✗ raised SystemExit" in output.out
+    assert "not as expected: leaving:Leaves: numbering is broken (raised SystemExit)" in output.out
+    assert "leaving" not in sys.modules

@@ -103,7 +103,9 @@ def find_subject_class(name: str, /) -> Callable[[], Subject] | None:
         found: object = importlib.import_module(module)
     except ModuleNotFoundError as missing:
         raise ValueError(f"{name!r}: there is no module {missing.name!r}") from None
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also `SystemExit`, which would end the command with its code
         raise ValueError(f"{name!r}: importing it raised {type(error).__name__}") from error
     for part in path.split("."):
         found = getattr(found, part, None)

@@ -30,8 +30,10 @@ from ..designs import (
     available_loops,
     compare,
     find_design,
+    load_own,
     unexpected,
 )
+from ..designs.own import DEFAULT_TIMEOUT, end_all
 
 __all__ = ["compare_designs"]
 
@@ -74,6 +76,10 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
             show_default="none",
         ),
     ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(min=0.1, max=86_400, help="Seconds that one run of your own class may take."),
+    ] = DEFAULT_TIMEOUT,
     html: Annotated[
         Path | None, typer.Option(help="Write an HTML page with the result.", show_default="none")
     ] = None,
@@ -83,7 +89,8 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
 
     Every design runs every workload in many interleavings. Exit code 0 if the correct designs and
     your own keep every promise, and each wrong design shows its known anomaly; otherwise 1; 2 for
-    wrong usage. `sessionkeeper bench` measures how fast a store is.
+    wrong usage. Your own class runs in a process of its own: whatever it does is in the table.
+    `sessionkeeper bench` measures how fast a store is.
     """
     if only_right and only_wrong:
         raise typer.BadParameter("use only one of them", param_hint="--only-right, --only-wrong")
@@ -100,13 +107,16 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
         if redis_designs is not None:
             run_on_loop(redis_designs.check_server())  # fail once here, not in each cell
             known |= {each.name: each for each in redis_designs.designs()}
-        designs = _choose_designs(names or (), known, only_right=only_right, only_wrong=only_wrong)
+        designs = _choose_designs(
+            names or (), known, timeout, only_right=only_right, only_wrong=only_wrong
+        )
         comparison = _compare_with_progress(
             designs,
             lambda tell: compare(
                 designs,
                 seeds=seeds,
                 loops=loops,
+                timeout=timeout,
                 progress=tell,
             ),
             leave=lambda: None if redis_designs is None else redis_designs.leave(),
@@ -139,7 +149,12 @@ def compare_designs(  # noqa: PLR0917 - as typer wants them
 
 
 def _choose_designs(
-    names: Sequence[str], known: Mapping[str, Design], *, only_right: bool, only_wrong: bool
+    names: Sequence[str],
+    known: Mapping[str, Design],
+    timeout: float,
+    *,
+    only_right: bool,
+    only_wrong: bool,
 ) -> list[Design]:
     catalogue: list[Design] = []
     if only_right or only_wrong or not names:
@@ -149,14 +164,17 @@ def _choose_designs(
     folder = str(Path.cwd())
     if any(":" in name for name in names) and folder not in sys.path:
         sys.path.insert(0, folder)  # as `python -m` does: the user's class is usually there
-    asked = [_find_design(name, known) for name in names]
+    asked = [_find_design(name, known, timeout) for name in names]
     return list({each.name: each for each in (*catalogue, *asked)}.values())
 
 
-def _find_design(name: str, known: Mapping[str, Design]) -> Design:
+def _find_design(name: str, known: Mapping[str, Design], timeout: float) -> Design:
     if name in ON_REDIS and name not in known:
         raise ValueError(f"{name} needs a server: name one with --redis redis://host:6379/0")
-    return known[name] if name in known else find_design(name)
+    if name in known:
+        return known[name]
+    module, _, path = name.partition(":")
+    return load_own(name, timeout=timeout) if module and path else find_design(name)
 
 
 def _compare_with_progress(
@@ -173,6 +191,7 @@ def _compare_with_progress(
 
         def restore() -> None:
             bar.stop()
+            end_all()
             leave()
 
         with _exit_on_interrupt(restore):

@@ -52,9 +52,10 @@ def _matrix(comparison: Comparison, width: int) -> Iterator[Table]:
     first = max((len(row.design) for row in comparison.rows), default=0) + 3
     many = max(1, (width - first) // _COLUMN)
     for start in range(0, len(names), many):
-        table = Table("design", box=None, padding=(0, 1))
+        table = Table(box=None, padding=(0, 1))
+        table.add_column("design", no_wrap=True, min_width=first - 3)
         for name in names[start : start + many]:
-            table.add_column(name, no_wrap=True)
+            table.add_column(name, min_width=len(name), overflow="fold")
         for row in comparison.rows:
             cells = (_format_cell(cell) for cell in row.cells[start : start + many])
             table.add_row(styled(row.design), *cells)
@@ -66,7 +67,7 @@ def _format_cell(cell: Cell) -> Text:
     runs = ""
     if cell.how in _MARKS and cell.verdict is not CellVerdict.NOT_OFFERED:
         runs = f"{_MARKS[cell.how]} {cell.histories:,}"
-    return styled(f"{glyph} {cell.verdict.value}{runs}", style=style)
+    return styled(f"{glyph} {cell.note or cell.verdict.value}{runs}", style=style)
 
 
 def _describe_violation(row: Row, cell: Cell) -> Iterator[Text]:

@@ -2,8 +2,8 @@
 
 Rule: each wrong design has one mistake and shows one known anomaly; a check that finds nothing
 must first find these. Read `catalogue` and `wrong/` (the designs), `workloads/` (clients that
-test one guarantee), `design_run` and `cells` (running them), `compare`, `results`; then `kills/`,
-`on_redis/` and `report/`.
+test one guarantee), `design_run` and `cells` (running them), `misbehaviour`, `compare`, `results`;
+then `kills/`, `own/` (a process for what is not ours), `on_redis/` and `report/`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from .compare import (
 from .design_run import DesignRun, Undecided, Violation
 from .kills import kill_cell
 from .loading import find_design
+from .misbehaviour import WrongAnswer
 from .on_redis import ON_REDIS, RedisDesigns, designs_on
+from .own import load_own
 from .pictures import picture_of_component, picture_of_counterexample
 from .programs import CALLS, Program, ProgramStep
 from .results import Bar, Cell, CellVerdict, Comparison, Picture, Row
@@ -41,6 +43,7 @@ __all__ = [
     "ClientScript",
     "Workload",
     "find_design",
+    "load_own",
     "designs_on",
     # comparing
     "DEFAULT_SEEDS",
@@ -59,6 +62,7 @@ __all__ = [
     "ProgramStep",
     "DesignRun",
     "Undecided",
+    "WrongAnswer",
     # results
     "Bar",
     "Cell",

@@ -18,6 +18,13 @@ from ..explore import Deadlock, Exploration, StepLimit, explore, replay, stress
 from .catalogue import Design
 from .design_run import DesignRun, Undecided, Violation
 from .loading import find_design
+from .misbehaviour import (
+    UNEXPECTED_ANSWER,
+    UNEXPECTED_ERROR,
+    WrongAnswer,
+    describe_error,
+    picture_of_end,
+)
 from .pictures import picture_of_counterexample, picture_of_error
 from .results import Cell, CellVerdict, Picture
 from .threads import watch_threads
@@ -28,9 +35,6 @@ __all__ = ["LoopFactory", "explore_cell", "replay_cell", "stress_cell"]
 LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 
 EXPLORED, STRESS = "explored", "stress"
-UNEXPECTED_ERROR = "unexpected error"
-"""Not an anomaly of a history: the store raised an error that its contract does not allow."""
-
 _STEPS = 3_000
 _FEWER = 4
 """A store that is not explored opens a file in each run: divide the runs by this, and stop after
@@ -42,33 +46,41 @@ _SLICE = 5
 
 
 def explore_cell(
-    design: Design, workload: Workload, *, seeds: int, loops: Mapping[str, LoopFactory]
+    design: Design,
+    workload: Workload,
+    *,
+    seeds: int,
+    loops: Mapping[str, LoopFactory],
+    on_run: Callable[[], object] = lambda: None,
 ) -> Cell:
     """Run a workload in at most `seeds` orders, until one breaks its promise.
 
-    A design that cannot be explored runs on the real loops instead. Raises `RuntimeError` on a
-    thread where a loop runs.
+    A design that cannot be explored runs on the real loops instead. `on_run` is called at the
+    beginning and at the end of each run. Raises `RuntimeError` on a thread where a loop runs.
     """
     if not design.explored:
         runs = max(1, seeds // _FEWER)
-        return stress_cell(design, workload, runs=runs, loops=loops, seconds=_FEWER_SECONDS)
-    design_run = DesignRun(design, workload)
+        return stress_cell(
+            design, workload, runs=runs, loops=loops, seconds=_FEWER_SECONDS, on_run=on_run
+        )
+    design_run = DesignRun(design, workload, on_run=on_run)
     with watch_threads(design.right is None) as threads:
         done = _explored(design_run, seeds)
     if done is None:
-        return stress_cell(design, workload, runs=seeds, loops=loops)
+        return stress_cell(design, workload, runs=seeds, loops=loops, on_run=on_run)
     failure = done.failures[0] if done.failures else None
     if failure is None:
         return Cell(workload.name, CellVerdict.HOLDS, done.runs, EXPLORED, None)
     if _needs_real_loop(failure.error, threads):
-        return stress_cell(design, workload, runs=seeds, loops=loops)
+        return stress_cell(design, workload, runs=seeds, loops=loops, on_run=on_run)
     verdict = _judge_error(failure.error)
     picture = None
     if verdict is CellVerdict.BROKEN:
         picture = _replayed(
             design_run, failure.token, deviations=failure.deviations, interleaving=str(failure)
         )
-    return Cell(workload.name, verdict, done.runs, EXPLORED, picture)
+    note = _note_of(failure.error)
+    return Cell(workload.name, verdict, done.runs, EXPLORED, picture, note)
 
 
 def _explored(design_run: DesignRun, seeds: int) -> Exploration | None:
@@ -97,6 +109,7 @@ def stress_cell(
     runs: int,
     loops: Mapping[str, LoopFactory],
     seconds: float = _STRESS_SECONDS,
+    on_run: Callable[[], object] = lambda: None,
 ) -> Cell:
     """Run a workload `runs` times on each loop, or until `seconds` have passed.
 
@@ -104,7 +117,7 @@ def stress_cell(
     """
     histories = 0
     for factory in loops.values():
-        design_run = DesignRun(design, workload, rng=Random(0))  # noqa: S311 - to be repeated
+        design_run = DesignRun(design, workload, rng=Random(0), on_run=on_run)  # noqa: S311 - to be repeated
         begun = perf_counter()
         for _ in range(-(-runs // _SLICE)):
             try:
@@ -118,7 +131,8 @@ def stress_cell(
             except Exception as error:
                 verdict = _judge_error(error)
                 picture = _draw(design_run, error) if verdict is CellVerdict.BROKEN else None
-                return Cell(workload.name, verdict, histories + 1, STRESS, picture)
+                note = _note_of(error)
+                return Cell(workload.name, verdict, histories + 1, STRESS, picture, note)
             if perf_counter() - begun > seconds:
                 break
         if not design_run.answered:  # every call was refused, so no promise was tested
@@ -179,9 +193,14 @@ def _draw(
     deviations: int | None = None,
     interleaving: str = "",
 ) -> Picture:
-    history, model = design_run.history(), design_run.model()
     promise = design_run.workload.promise
-    result = check(history, model)
+    try:
+        history, model = design_run.history(), design_run.model()
+        result = check(history, model)
+    except Exception:
+        if design_run.design.right is not None:
+            raise
+        return picture_of_end(describe_error(error), expected=promise)
     if (
         isinstance(error, Violation) and result.counterexample is not None
     ) or result.contradictions:
@@ -194,7 +213,9 @@ def _draw(
             deviations=deviations,
             interleaving=interleaving,
         )
-    anomaly, why = UNEXPECTED_ERROR, f"the store raised {type(error).__name__}"
+    anomaly, why = UNEXPECTED_ERROR, f"the store {describe_error(error)}"
+    if isinstance(error, WrongAnswer):
+        anomaly, why = UNEXPECTED_ANSWER, str(error)
     if isinstance(error, Deadlock | StepLimit | TimeoutError):
         anomaly, why = AnomalyKind.HANG.value, str(error) or "it did not end in time"
     return picture_of_error(
@@ -212,6 +233,12 @@ def _judge_error(error: BaseException) -> CellVerdict:
     if isinstance(error, NotImplementedError):
         return CellVerdict.NOT_OFFERED
     return CellVerdict.UNKNOWN if isinstance(error, Undecided) else CellVerdict.BROKEN
+
+
+def _note_of(error: BaseException) -> str:
+    """Say what the store did; nothing if it is an anomaly or a limit, which have names."""
+    known = Violation | Undecided | Deadlock | StepLimit | TimeoutError | NotImplementedError
+    return "" if isinstance(error, known) else describe_error(error)
 
 
 def _needs_real_loop(error: BaseException, threads: Sequence[Thread]) -> bool:

@@ -20,14 +20,16 @@ CLIENT = "client-"
 async def together(*clients: Coroutine[object, None, object]) -> None:
     """Run clients concurrently and wait for all of them.
 
-    A refusal or a cancellation ends its client. Any other error is raised: no store may raise it.
+    A refusal or a cancellation ends its client. Any other error is raised: no store may raise it,
+    whatever it is derived from.
     """
     tasks = [
         asyncio.create_task(client, name=f"{CLIENT}{number}")
         for number, client in enumerate(clients, 1)
     ]
     for ended in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(ended, Exception) and not isinstance(ended, SessionError):
+        expected = SessionError | asyncio.CancelledError
+        if isinstance(ended, BaseException) and not isinstance(ended, expected):
             raise ended
 
 

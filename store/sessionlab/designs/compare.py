@@ -11,6 +11,7 @@ from time import perf_counter
 from .catalogue import DESIGNS, Design, Flaw
 from .cells import LoopFactory, explore_cell
 from .kills import KILLS, kill_cell
+from .own import DEFAULT_TIMEOUT, compare_own
 from .results import Cell, CellVerdict, Comparison, Row
 from .workloads import WORKLOADS
 
@@ -43,13 +44,15 @@ def compare(
     *,
     seeds: int = DEFAULT_SEEDS,
     loops: Mapping[str, LoopFactory] | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
     progress: Callable[[str], object] = lambda _: None,
 ) -> Comparison:
     """Run every design through every workload.
 
     Each cell tries `seeds` orders, or stops at the first that fails; a design that cannot be
-    explored runs on each of `loops`. A store in a file is killed at most `seeds` times. `progress`
-    is called before each step; each design has `len(COLUMNS)` steps.
+    explored runs on each of `loops`. A store in a file is killed at most `seeds` times. An isolated
+    design runs in a process of its own, where one run may take `timeout` seconds. `progress` is
+    called before each step; each design has `len(COLUMNS)` steps.
 
     Raises `ValueError` for seeds below 1, `RuntimeError` on a thread where a loop runs.
     """
@@ -59,6 +62,13 @@ def compare(
     begun = perf_counter()
     rows: list[Row] = []
     for design in designs:
+        if design.isolated:
+            names = [name for name, _ in COLUMNS]
+            row = compare_own(
+                design, names, seeds=seeds, loops=[*loops], timeout=timeout, progress=progress
+            )
+            rows.append(row)
+            continue
         cells: list[Cell] = []
         for workload in WORKLOADS.values():
             progress(f"{design.name}: {workload.name}")
@@ -93,6 +103,7 @@ def _unexpected(row: Row, flaw: Flaw | None) -> list[str]:
     if flaw is None:
         return [
             f"{row.design}: {cell.workload} is {cell.verdict.value}"
+            + (f" ({cell.note})" if cell.note else "")
             for cell in row.cells
             if cell.verdict in (CellVerdict.BROKEN, CellVerdict.UNKNOWN)
         ]

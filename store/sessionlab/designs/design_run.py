@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from random import Random
 from typing import cast
 
 from sessionkeeper.values.errors import SessionError
 
-from .. import AnyModel, History, Outcome, RecordingStore, SessionStoreModel, Verdict, check
+from .. import AnyModel, Header, History, Outcome, RecordingStore, SessionStoreModel, Verdict, check
 from .catalogue import Design
 from .clients import CLIENT
 from .limited import LimitedStoreModel
+from .misbehaviour import CheckedRecording, WrongAnswer
 from .workloads import Workload
 
 __all__ = ["Violation", "DesignRun", "Undecided"]
@@ -31,7 +33,14 @@ class Undecided(AssertionError):
 class DesignRun:
     """A scenario: each call runs it once. `recording` and `history()` are of the last run."""
 
-    def __init__(self, design: Design, workload: Workload, *, rng: Random | None = None) -> None:
+    def __init__(
+        self,
+        design: Design,
+        workload: Workload,
+        *,
+        rng: Random | None = None,
+        on_run: Callable[[], object] = lambda: None,
+    ) -> None:
         self.design = design
         self.workload = workload
         self.recording: RecordingStore | None = None
@@ -39,6 +48,9 @@ class DesignRun:
         """Largest number of operations that took effect in one run."""
         # Cancels a client when the explorer does not run the scenario.
         self._rng = rng if workload.cancellations else None
+        self._on_run = on_run
+        # What is known to be of the right type costs no look at it.
+        self._recording = CheckedRecording if design.right is None else RecordingStore
 
     @property
     def cancellable(self) -> str | None:
@@ -52,13 +64,16 @@ class DesignRun:
         return cast("AnyModel", model)
 
     def history(self) -> History:
-        """Return the history of the last run."""
-        assert self.recording is not None, "it was run"  # noqa: S101
+        """Return the history of the last run, which is empty if no store could be made."""
+        if self.recording is None:
+            return History(header=Header(model="session-store"), operations=())
         return self.recording.history()
 
     async def __call__(self) -> History:
         """Run the workload on a new store. Raises an error that no store may raise."""
-        self.recording = store = RecordingStore(self.design.make(self.workload.limits))
+        self._on_run()
+        self.recording = None
+        self.recording = store = self._recording(self.design.make(self.workload.limits))
         canceller = None if self._rng is None else asyncio.create_task(_cancel_one(self._rng))
         async with store:
             with suppress(SessionError):  # a refusal ends the run; the history so far is checked
@@ -70,9 +85,16 @@ class DesignRun:
 
     def judge(self, history: History) -> None:
         """Raise `Violation` or `Undecided` unless the history is linearizable."""
+        self._on_run()
         answered = sum(each.outcome is Outcome.OK for each in history.operations)
         self.answered = max(self.answered, answered)
-        result = check(history, self.model(), timeout=_SECONDS_TO_JUDGE, explain_illegal=False)
+        try:
+            result = check(history, self.model(), timeout=_SECONDS_TO_JUDGE, explain_illegal=False)
+        except Exception as error:
+            if self.design.right is not None:
+                raise
+            kind = type(error).__name__
+            raise WrongAnswer(f"returned values that cannot be judged ({kind})") from error
         if result.verdict is Verdict.ILLEGAL:
             raise Violation("no order of the calls is valid")
         if result.verdict is Verdict.UNKNOWN:

@@ -15,13 +15,17 @@ from sessionkeeper.values.limits import StoreLimits
 from .catalogue import DESIGNS, Design, LimitsNotTaken, Make
 from .files import in_new_folder
 
-__all__ = ["Opener", "find_design", "find_opener"]
+__all__ = ["NotAStore", "Opener", "find_design", "find_opener"]
 
 Opener: TypeAlias = "Callable[[str], SessionStore]"
 """Makes a store in the file at a path."""
 
 _PATH = "path"
 """Name of the parameter of a class that takes the path of its file."""
+
+
+class NotAStore(TypeError):
+    """What was called to make a store made something else."""
 
 
 def find_design(name: str, /) -> Design:
@@ -69,7 +73,9 @@ def _class_at(name: str, module: str, path: str) -> Callable[..., object]:
         found: object = importlib.import_module(module)
     except ModuleNotFoundError as missing:
         raise ValueError(f"{name!r}: there is no module {missing.name!r}") from None
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also `SystemExit`, which would end the command with its code
         raise ValueError(f"{name!r}: importing it raised {type(error).__name__}") from error
     for part in path.split("."):
         found = getattr(found, part, None)
@@ -112,5 +118,5 @@ def _maker(name: str, made: Callable[..., object], parameters: list[inspect.Para
 
 def _checked(name: str, store: object) -> SessionStore:
     if not isinstance(store, SessionStore):
-        raise TypeError(f"{name} did not make a SessionStore")
+        raise NotAStore(f"{name} did not make a SessionStore")
     return store

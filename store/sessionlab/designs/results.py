@@ -60,8 +60,10 @@ class Cell:
     verdict: CellVerdict
     histories: int
     how: str
-    """`explored`, `stress` or `killed`."""
+    """`explored`, `stress` or `killed`; `ended` if the process of the store did not survive it."""
     picture: Picture | None
+    note: str = ""
+    """What the store did in place of an answer: `raised SystemExit`; empty for an anomaly."""
 
 
 @dataclass(frozen=True, slots=True)

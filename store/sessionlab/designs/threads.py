@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
 __all__ = ["watch_threads"]
 
 _TIMEOUT = 1.0
-"""Seconds to wait for such a thread at the end of a run."""
+"""Seconds to wait for such threads at the end of the runs."""
 
 
 @contextmanager
@@ -35,6 +36,7 @@ def watch_threads(enabled: bool) -> Generator[list[threading.Thread]]:
         yield started
     finally:
         threading.Thread.start = start  # type: ignore[method-assign]  # as it was
+        deadline = time.monotonic() + _TIMEOUT
         for thread in started:
-            thread.join(_TIMEOUT)
+            thread.join(max(0.0, deadline - time.monotonic()))
         threading.excepthook = excepthook

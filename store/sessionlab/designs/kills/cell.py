@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from random import Random
 from time import perf_counter
 
@@ -32,11 +33,17 @@ _SECONDS = 0.004
 """A process is killed after at most `_ACKS` acknowledgements and at most this much later."""
 
 
-def kill_cell(design: Design, *, kills: int, seconds: float = 8.0) -> Cell:
+def kill_cell(
+    design: Design,
+    *,
+    kills: int,
+    seconds: float = 8.0,
+    on_run: Callable[[], object] = lambda: None,
+) -> Cell:
     """Kill at most `kills` processes, for at most `seconds`, until one leaves a wrong file.
 
     A design without a file does not offer this. The moments come from a seed, but no two runs are
-    the same. Raises `RuntimeError` on a thread where a loop runs.
+    the same. `on_run` is called before each. Raises `RuntimeError` on a thread where a loop runs.
     """
     if design.file is None:
         return Cell(KILLS[0], CellVerdict.NOT_OFFERED, 0, _HOW, None)
@@ -48,14 +55,17 @@ def kill_cell(design: Design, *, kills: int, seconds: float = 8.0) -> Cell:
             while done < kills and perf_counter() - begun < seconds:
                 # The first process acknowledges at least once; a later one may be killed before.
                 acks = random.randrange(_ACKS) + (not done)
+                on_run()
                 report, picture = _kill_once(design.file, spawner, acks, random)
                 done += 1
                 if picture is not None:
                     return Cell(KILLS[0], CellVerdict.BROKEN, done, _HOW, picture)
                 if report.failure is not None:
-                    return Cell(KILLS[0], CellVerdict.UNKNOWN, done, _HOW, None)
-    except (SpawnerFailed, SessionError):  # it did not start, or its file does not open
-        return Cell(KILLS[0], CellVerdict.UNKNOWN, done, _HOW, None)
+                    note = f"raised {report.failure}"
+                    return Cell(KILLS[0], CellVerdict.UNKNOWN, done, _HOW, None, note)
+    except (SpawnerFailed, SessionError) as error:  # it did not start, or its file does not open
+        note = str(error) if isinstance(error, SpawnerFailed) else f"raised {type(error).__name__}"
+        return Cell(KILLS[0], CellVerdict.UNKNOWN, done, _HOW, None, note)
     return Cell(KILLS[0], CellVerdict.HOLDS, done, _HOW, None)
 
 
