@@ -33,12 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Run the whole suite side by side, one worker a core; what is named, in this process."""
-    named = config.args_source is pytest.Config.ArgsSource.ARGS
-    if named or config.option.usepdb or config.getoption("numprocesses", 0) is not None:
-        return
-    config.option.numprocesses = len(os.sched_getaffinity(0)) if LINUX else os.cpu_count()
-    config.option.dist = "loadgroup"
-    config.option.loadscopereorder = False  # what takes long would come last: it has few tests
+    if config.getoption("numprocesses", 0) is None and not config.option.usepdb:
+        named = config.args_source is pytest.Config.ArgsSource.ARGS
+        cores = len(os.sched_getaffinity(0)) if LINUX else os.cpu_count()
+        config.option.numprocesses = 0 if named else cores
+    if config.getoption("dist", "") == "no":
+        config.option.dist = "loadgroup"
+        config.option.loadscopereorder = False  # what takes long would come last: it has few tests
 
 
 def pytest_configure(config: pytest.Config) -> None:
