@@ -33,6 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Run the whole suite side by side, one worker a core; what is named, in this process."""
+    if hasattr(config, "workerinput"):
+        return  # this is a worker
     if config.getoption("numprocesses", 0) is None and not config.option.usepdb:
         named = config.args_source is pytest.Config.ArgsSource.ARGS
         cores = len(os.sched_getaffinity(0)) if LINUX else os.cpu_count()
