@@ -30,6 +30,8 @@ class ServerSubject(StoreSubject):
         super().__init__(make)
         scheme, _, rest = url.partition("://")
         plain, _, cluster = scheme.partition("+")
+        # redis-py does not know the schemes of Valkey.
+        plain = plain.replace("valkeys", "rediss").replace("valkey", "redis")
         self._cluster, self._url = bool(cluster), f"{plain}://{rest}"
         self._prefix = prefix
 

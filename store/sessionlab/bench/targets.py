@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from sessionkeeper.backends.redis_url import ServerKind, split_url
 from sessionkeeper.interface.atomic_store import AtomicSessionStore
 from sessionkeeper.stores.config import RedisBackend, SQLiteBackend, backend_from_url
 from sessionkeeper.stores.factory import StorageFactory
@@ -135,9 +135,9 @@ def _of_peer(text: str, name: str) -> Target:
         raise ValueError(str(missing)) from None
     _, given, url = text.partition("=")
     if peer.place is PeerStorage.REDIS:
-        at = urlsplit(url)
-        if at.scheme not in ("redis", "rediss") or not at.hostname:
+        if url.partition(":")[0] not in ("redis", "rediss"):
             raise PeerNeedsPlace(peer)
+        split_url(url)  # some peers read its numbers with less care
     elif given:
         raise ValueError(f"{name} takes no URL")
     return Target(text, name, shared=False, outlives_run=False)
@@ -156,11 +156,16 @@ def _of_url(url: str, *, new: bool) -> Target:
             RedisSessionStore(backend.url.get_secret_value())
         except BackendNotImplemented as missing:
             raise ValueError(str(missing)) from None
-        split = urlsplit(url)
-        port = "" if split.port is None else f":{split.port}"
-        base = "" if split.path in ("", "/", "/0") else split.path
-        name = f"{split.scheme}://{split.hostname}{port}{base}"
-        return Target(url, name, shared=True, outlives_run=True)
+        if split_url(backend.url.get_secret_value()).kind in (
+            ServerKind.SOCKET,
+            ServerKind.SENTINEL,
+        ):
+            raise ValueError(
+                "a server is measured by its host and port, not by a socket or sentinels"
+            )
+        scheme, _, rest = url.partition("?")[0].partition("://")
+        place = rest.rpartition("@")[2].removesuffix("/0").rstrip("/")
+        return Target(url, f"{scheme}://{place}", shared=True, outlives_run=True)
     return Target(url, "memory", shared=False, outlives_run=False)
 
 

@@ -197,3 +197,42 @@ def test_what_is_no_history_is_told_by_file_and_line(text: str | bytes, write: A
     assert type(caught.value) is ValueError
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+LONG = "9" * 5_000
+LONG_NUMBERS = {
+    **{
+        f"{field} of an operation": (
+            f'{HEADER}\n{{"client":0,"name":"write","argument":1,"call":0,"return":1}}'.replace(
+                f'"{field}":{number}', f'"{field}":{LONG}'
+            ),
+            2,
+        )
+        for field, number in [("client", 0), ("argument", 1), ("call", 0), ("return", 1)]
+    },
+    "beside an escape": (
+        f'{HEADER}\n{{"client":0,"name":"\\u0077rite","argument":[-{LONG}],"call":0,"return":1}}',
+        2,
+    ),
+    "beside NaN": (
+        f'{HEADER}\n{{"client":0,"name":"write","argument":[NaN,{LONG}],"call":0,"return":1}}',
+        2,
+    ),
+    "version of the format": (HEADER.replace('"version":1', f'"version":{LONG}'), 1),
+    "seed": (HEADER.replace('"model"', f'"seed":-{LONG},"model"'), 1),
+    "value of Jepsen": (f"INFO  jepsen.util - 0\t:invoke\t:write\t{LONG}", 1),
+    "process of Jepsen": (f"INFO  jepsen.util - {LONG}\t:invoke\t:write\t1", 1),
+    "process of key-values": (KV.replace(":process 0", f":process {LONG}", 1), 1),
+}
+
+
+@pytest.mark.parametrize(("text", "line"), LONG_NUMBERS.values(), ids=LONG_NUMBERS)
+def test_a_number_that_is_too_long_is_told_by_file_line_and_length(
+    write: Any, text: str, line: int
+) -> None:
+    """Before it is read, in our words; the digits are not repeated."""
+    path = write(text)
+    with pytest.raises(ValueError, match="5,000 digits") as error:
+        read_history(path)
+    expected = f"{path}, line {line}: a number of 5,000 digits, and at most 4,300 are read"
+    assert str(error.value) == expected

@@ -13,6 +13,8 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
+from .integers import read_integer
+
 __all__ = ["decode_line", "encode_line"]
 
 T = TypeVar("T")
@@ -53,6 +55,8 @@ def decode_line(text: str, decoder: msgspec.json.Decoder[T], /) -> T:
             return decoder.decode(text)
         except msgspec.MsgspecError as raised:
             error = raised
+        except ValueError:  # Python's own, for a number that is too long: said better below
+            pass
     try:
         read = _all_words.decode(text.strip())
     except json.JSONDecodeError:
@@ -77,4 +81,4 @@ def _float(text: str) -> float:
     return number
 
 
-_all_words = json.JSONDecoder(object_pairs_hook=_once, parse_float=_float)
+_all_words = json.JSONDecoder(object_pairs_hook=_once, parse_float=_float, parse_int=read_integer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .integers import read_integer
 from .operation import Operation, Outcome, Plain
 
 __all__ = ["Pairing"]
@@ -22,9 +23,9 @@ class Pairing:
     def number(self, line: int, digits: str) -> int:
         """Return a number that is written so. Raises `ValueError` when it is too long to read."""
         try:
-            return int(digits)
-        except ValueError:  # Python reads 4,300 digits; more would take quadratic time
-            raise self.malformed(line, f"a number of {len(digits)} digits") from None
+            return read_integer(digits)
+        except ValueError as error:
+            raise self.malformed(line, str(error)) from None
 
     def call(self, line: int, client: int, name: str, argument: Plain) -> None:
         """Note a call. Raises `ValueError` when the client has one open."""
