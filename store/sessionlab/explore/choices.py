@@ -1,7 +1,7 @@
-"""The choices of a run: one list of small integers, which is seed, replay token and what shrinks.
+"""The choices of a run: a list of small integers. It is the seed, the replay token, and is shrunk.
 
-A choice is the number of entries at the head of the queue that are passed over; tasks among them go
-to its end. So 0 is what asyncio would do. -n cancels the n-th cancellable task, and another choice
+A choice is the number of entries at the head of the queue that are skipped; tasks among them go to
+the end. So 0 is what asyncio would do. -n cancels the n-th cancellable task, and another choice
 follows. Counting the choices that are not 0 is delay bounding (Emmi and others, POPL 2011).
 """
 

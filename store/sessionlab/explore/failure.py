@@ -1,4 +1,4 @@
-"""A failing interleaving: found, shrunk and described."""
+"""A failing interleaving, shrunk and described."""
 
 from __future__ import annotations
 

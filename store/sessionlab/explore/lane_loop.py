@@ -40,8 +40,8 @@ class LaneLoop(SealedLoop):
         self._ready = []
         self._now = 0.0
         self._timers = 0
-        self._shared = 0  # how many are ready of lanes that can have more than one
-        self._lanes: dict[object, int] = {}  # of what is no task of ours
+        self._shared = 0  # ready handles of lanes that can have more than one
+        self._lanes: dict[object, int] = {}  # of callbacks that belong to no task
         self._names: dict[str, int] = {}
         self.tasks: list[AnyTask] = []
         self.complaints: list[str] = []
@@ -60,7 +60,7 @@ class LaneLoop(SealedLoop):
             self._shared += 1
 
     def time(self) -> float:
-        """Return the virtual time, which begins at 0 and moves when nothing else can."""
+        """Return the virtual time. It begins at 0 and moves only when nothing is ready."""
         return self._now
 
     def create_task(
@@ -71,9 +71,9 @@ class LaneLoop(SealedLoop):
         context: Context | None = None,
         **_: object,
     ) -> asyncio.Task[T]:
-        """Make a task; one without a name gets that of its coroutine, and a number."""
+        """Make a task; without a name it gets that of its coroutine, with a number."""
         called = getattr(coro, "__name__", "task")
-        # Counted with a name too: on 3.11, asyncio gives it later.
+        # Counted even with a name: on 3.11, asyncio sets the name later.
         number = self._names[called] = self._names.get(called, 0) + 1
         if name is None:
             name = f"{called}-{number}"
@@ -94,7 +94,7 @@ class LaneLoop(SealedLoop):
     def call_soon(  # type: ignore[override]  # typed with Ts, which 3.11 has not
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> Handle:
-        """Queue a call: a task's steps and wake-ups, which are bound to it, in its lane."""
+        """Queue a call; steps and wake-ups of a task are bound to it and go to its lane."""
         bound = getattr(callback, "__self__", None)
         if type(bound) is not LaneTask:
             return self._queue(self._choose_lane(bound), callback, args, context)
@@ -121,7 +121,7 @@ class LaneLoop(SealedLoop):
     def call_soon_threadsafe(  # type: ignore[override]  # as above
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> Handle:
-        """Queue a call in the lane of the threads; refuses real ones, whose order nobody knows."""
+        """Queue a call in the lane of the threads; refuse a real thread: its order is unknown."""
         if self._thread_id not in (None, get_ident()):
             raise RuntimeError("a real thread cannot be explored")
         return self._queue(THREADS, callback, args, context)
@@ -129,7 +129,7 @@ class LaneLoop(SealedLoop):
     def run_in_executor(  # type: ignore[override]  # a future, which is what is awaited
         self, executor: object, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
-        """Queue a job as a lane of its own; those of a pool with one thread share a lane."""
+        """Queue a job in its own lane; jobs of a pool with one thread share a lane."""
         reply: asyncio.Future[T] = self.create_future()
         if getattr(executor, "_max_workers", 0) == 1:
             lane = THREADS - self._number(executor)
@@ -150,10 +150,10 @@ class LaneLoop(SealedLoop):
                 done = (reply.set_exception, error)
             finally:
                 asyncio._set_running_loop(self)
-            # The answer comes later: the caller may be cancelled when the work is done.
+            # The result comes later: the caller may be cancelled when the work is done.
             self._queue(lane, deliver, done, None)
 
-        self._queue(lane, job, (), Context())  # a thread has a context of its own
+        self._queue(lane, job, (), Context())  # a thread has its own context
         return reply
 
     def _queue(
@@ -181,7 +181,7 @@ class LaneLoop(SealedLoop):
         return self._lanes.setdefault(thing, len(self._lanes) + 1)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Keep what asyncio would log."""
+        """Keep an error that asyncio would log."""
         error = context.get("exception")
         self.complaints.append(
             f"{context.get('message')}" + (f": {error!r}" if error is not None else "")

@@ -27,7 +27,8 @@ AnyTask: TypeAlias = "asyncio.Task[Any]"
 
 CALLBACKS: Final = 0
 THREADS: Final = -1
-"""A positive lane, of a task or a thread's job, has one handle at a time; others may have more."""
+"""A positive lane is of a task or a thread's job and has one handle at a time; others may have
+more."""
 
 
 class LaneTask(asyncio.Task[Any]):
@@ -52,7 +53,7 @@ class LaneTask(asyncio.Task[Any]):
 
 
 class LaneHandle(Handle):
-    """A handle that knows its lane, which is set after it is made: once less to call."""
+    """A handle that knows its lane. The lane is set afterwards, which saves a call."""
 
     __slots__ = ("lane",)
     lane: int
@@ -61,7 +62,7 @@ class LaneHandle(Handle):
 class LaneTimer(TimerHandle):
     """A timer; of two timers for the same time, the one that was set first fires first.
 
-    On a real clock no two times are the same, in virtual time most are.
+    On a real clock no two times are equal; in virtual time most are.
     """
 
     __slots__ = ("lane", "number")
@@ -87,11 +88,11 @@ class LaneTimer(TimerHandle):
 Ready: TypeAlias = "list[LaneHandle | LaneTimer]"
 
 Pick: TypeAlias = "Callable[[Ready, list[AnyTask]], int]"
-"""Choose from what is ready and from the tasks that may be cancelled."""
+"""Chooses from the ready handles and the cancellable tasks."""
 
 
 def heads(ready: Ready) -> list[int]:
-    """Return the places of what may run next: the first handle of each lane."""
+    """Return the positions of what may run next: the first handle of each lane."""
     first: dict[int, int] = {}
     for place, handle in enumerate(ready):
         first.setdefault(handle.lane, place)

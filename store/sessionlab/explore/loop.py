@@ -35,7 +35,7 @@ class ExplorerLoop(LaneLoop):
         self.verdict: AssertionError | None = None
 
     def drive(self, root: AnyTask, pick: Pick, max_steps: int) -> None:
-        """Run until the root is done, nothing can go on (see `verdict`), or the limit."""
+        """Run until the root task is done, no task can run (see `verdict`), or the step limit."""
         self._root, self._max_steps = root, max_steps
         self._pick = (
             pick
@@ -48,9 +48,9 @@ class ExplorerLoop(LaneLoop):
             self._root = None
 
     def finish(self, limit: int = 10_000) -> list[str]:
-        """Cancel the tasks that are left, end what is open; return where those tasks stood."""
+        """Cancel the remaining tasks, close the rest; return where those tasks were suspended."""
         self._root = None
-        self._wind_up_in(1_000, ringing=False)  # what needs no time is not left behind
+        self._wind_up_in(1_000, ringing=False)  # run what needs no time
         left = [task for task in self.tasks if not task.done()]
         stood = describe_pending(left)
         for task in left:
@@ -60,8 +60,8 @@ class ExplorerLoop(LaneLoop):
         if self._ready:
             self._wind_up_in(limit, ringing=True)
         for task in self.tasks:
-            if not task.done():  # it will not be cancelled
-                with suppress(RuntimeError):  # nor closed
+            if not task.done():  # it ignores cancellation
+                with suppress(RuntimeError):  # it cannot be closed either
                     task.get_coro().close()
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # not in the stubs
             elif task._log_traceback:
@@ -97,7 +97,7 @@ class ExplorerLoop(LaneLoop):
     def _explore(self, root: AnyTask) -> None:
         ready, cancellable, pick = self._ready, self.cancellable, self._pick
         record, tracer = self.choices.append, self._tracer
-        turn = 0  # what asyncio would run before it looks at the timers again
+        turn = 0  # the handles that asyncio would run before it checks the timers
         for _ in range(self._max_steps):
             if not turn:
                 if self._scheduled:
@@ -128,7 +128,7 @@ class ExplorerLoop(LaneLoop):
             self.verdict = StepLimit(self._max_steps, describe_pending(self.tasks))
 
     def _collect_cancellable(self, pick: Pick, prefix: str) -> Pick:
-        """Note before each choice which new tasks may be cancelled, by their names."""
+        """Before each choice, note by their names which new tasks may be cancelled."""
         looked = 0
 
         def enlist(ready: Ready, cancellable: list[AnyTask]) -> int:
@@ -142,17 +142,17 @@ class ExplorerLoop(LaneLoop):
         return enlist
 
     def _cancel(self, number: int) -> None:
-        """Cancel a task that may be; a choice of its own, unless there is nothing to cancel."""
+        """Cancel a cancellable task. This is a choice, unless no task can be cancelled."""
         if number <= len(self.cancellable) and self.cancellable[number - 1].cancel():
             self.choices.append(-number)
             if self._tracer is not None:
                 self._tracer.cancelled(self.cancellable[number - 1])
 
     def _overtake(self, choice: int) -> int:
-        """Bring the one chosen to the head of the queue, and return its place.
+        """Move the chosen handle to the head of the queue, and return its position.
 
-        The tasks before it go to the end. Of a lane that can have more than one handle ready, the
-        first is chosen, and those passed over keep their place: the order within it is kept.
+        The tasks before it go to the end. If a lane can have more than one handle ready, its first
+        one is chosen, and skipped handles keep their position: the order within a lane is kept.
         """
         ready = self._ready
         choice = min(choice, len(ready) - 1)

@@ -1,4 +1,4 @@
-"""Make a failing list of choices small: fewest deviations, each as little as may be."""
+"""Shrinks a failing list of choices: the fewest deviations, each as small as possible."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .choices import deviations, trim_zeros
 __all__ = ["Fails", "shrink"]
 
 Fails: TypeAlias = "Callable[[list[int]], list[int] | None]"
-"""Runs choices and returns what was chosen if that failed in the same way; else None."""
+"""Runs choices; returns the choices made if the run failed in the same way, else None."""
 
 
 def shrink(choices: list[int], fails: Fails, tries: int) -> list[int]:
     """Return the smallest choices found that still fail, in so many tries at most.
 
-    Unless the tries run out, none of its deviations can be left out alone.
+    Unless the tries run out, no single deviation can be left out.
     """
     best = trim_zeros(choices)
     found = True
@@ -38,17 +38,17 @@ def _size(choices: list[int]) -> tuple[int, int, int]:
 
 
 def _smaller(choices: list[int]) -> Iterator[list[int]]:
-    """What to try in place of choices, the boldest first."""
+    """Yield smaller choices to try, the smallest first."""
     places = [place for place, choice in enumerate(choices) if choice]
     size = len(places)
     while size:
         for start in range(0, len(places), size):
-            gone = set(places[start : start + size])
+            removed = set(places[start : start + size])
             yield [
-                0 if place in gone else choice
+                0 if place in removed else choice
                 for place, choice in enumerate(choices)
-                # A cancellation takes no step, so nothing stands in for it.
-                if not (place in gone and choice < 0)
+                # A cancellation takes no step, so it is removed, not replaced.
+                if not (place in removed and choice < 0)
             ]
         size //= 2
     for place in places:  # without the step, the later ones move up

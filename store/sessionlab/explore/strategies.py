@@ -37,7 +37,7 @@ def make_schedule(
 
 
 def default_pick(ready: Ready, cancellable: list[AnyTask]) -> int:
-    """Choose what asyncio would run."""
+    """Choose the order of asyncio."""
     return 0
 
 
@@ -48,9 +48,9 @@ def replay_choices(choices: Sequence[int]) -> Pick:
 
 
 def _seeded(strategy: str, seeds: range, cancellations: int) -> Schedule:
-    steps = 50  # until a run has shown how long one is
+    steps = 50  # until the first run has shown the length
     for seed in seeds:
-        # A string, so that neighbouring seeds have nothing in common.
+        # A string, so that adjacent seeds are unrelated.
         rng = Random(f"{strategy} {seed}")  # noqa: S311  # reproducible is the point
         pick = _order(strategy, seed, rng, steps)
         if cancellations and seed:
@@ -75,7 +75,7 @@ def _random(rng: Random) -> Pick:
 
 
 def _few(rng: Random, steps: int) -> Pick:
-    """The default order but for about three steps."""
+    """The default order, except for about three steps."""
     draw, rate = rng.random, 3 / max(steps, 6)
     return lambda ready, cancellable: int(draw() * len(ready)) if draw() < rate else 0
 
@@ -90,7 +90,7 @@ def _pct(rng: Random, depth: int, steps: int) -> Pick:
         step += 1
         queue = [priority[handle.lane] for handle in ready]
         best = queue.index(max(queue))
-        if step in drops:  # whoever would run now goes behind all others from now on
+        if step in drops:  # the task that would run now comes last from now on
             priority[ready[best].lane] = drops[step]
             queue = [priority[handle.lane] for handle in ready]
             best = queue.index(max(queue))
@@ -119,7 +119,7 @@ def _with_cancellations(pick: Pick, rng: Random, maximum: int, steps: int) -> Pi
 
 
 def _exhaustive(deviations: int, cancellations: int) -> Schedule:
-    """All orders with so many deviations at most, those with fewer first."""
+    """All orders with at most so many deviations, those with fewer first."""
     waiting: deque[tuple[list[int], int, int]] = deque([([], 0, deviations)])
     number = 0
     while waiting:

@@ -20,7 +20,7 @@ __all__ = ["SourceLine", "find_source_line", "describe_pending"]
 
 _ASYNCIO = os.path.dirname(asyncio.__file__)
 _STDLIB = sysconfig.get_path("stdlib")
-# The user looks for a line of their own code: these come second.
+# The user looks for a line of their own code, so these come second.
 _NOT_USER_CODE = (_STDLIB, sysconfig.get_path("purelib"), str(Path(__file__).parents[2]))
 
 
@@ -61,7 +61,7 @@ def describe_pending(tasks: Iterable[AnyTask]) -> list[str]:
 
 
 def _frames(task: AnyTask) -> Iterator[FrameType]:
-    """The frames of a task that is suspended, outermost first."""
+    """Return the frames of a suspended task, outermost first."""
     coro: Any = task.get_coro()  # Any: coroutines and generators name the same thing differently
     while coro is not None:
         frame = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None)
@@ -116,7 +116,7 @@ def _awaited(task: AnyTask, pending: list[AnyTask]) -> str:
 
 
 def _name(thing: object, task: AnyTask) -> str | None:
-    """What a task's variable, or an attribute of its `self`, calls a thing."""
+    """Return the name of a thing in a task: a variable, or an attribute of its `self`."""
     frames = list(_frames(task))
     for frame in reversed(frames):
         names = frame.f_locals

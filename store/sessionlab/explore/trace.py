@@ -28,7 +28,7 @@ class TraceStep(NamedTuple):
 
 
 class Tracer:
-    """Watches a run; slow, so only the run that is shown has one."""
+    """Records a run. It is slow, so only the reported run has one."""
 
     def __init__(self) -> None:
         self.steps: list[TraceStep] = []
@@ -48,12 +48,12 @@ class Tracer:
         self._note(name, choice, called.rpartition("<locals>.")[2])
 
     def cancelled(self, task: AnyTask) -> None:
-        """Note that a task was told to end."""
+        """Note that a task was cancelled."""
         place = find_source_line(task)
         self.steps.append(TraceStep(self._named(task), True, f"is cancelled at {_shown(place)}"))
 
     def _named(self, task: AnyTask) -> str:
-        """The name of a task, with a number if another one has it already."""
+        """Return the name of a task, with a number if another task has the same name."""
         name = self._names.get(id(task))
         if name is None:
             name, number = task.get_name(), 1
@@ -68,7 +68,7 @@ class Tracer:
 
 
 def draw_steps(steps: Sequence[TraceStep]) -> list[str]:
-    """Draw steps, a line each, a column for each lane; `!` marks what is not the default order."""
+    """Draw a line for each step and a column for each lane; `!` marks a deviation."""
     lanes = list(dict.fromkeys(step.lane for step in steps))
     wide = max(map(len, lanes), default=0)
     lines: list[str] = []
@@ -101,7 +101,7 @@ def _moved(task: AnyTask, before: SourceLine | None) -> str:
     if task.done():
         if task.cancelled():
             return f"{came} → ends, cancelled"
-        # Not `exception()`: that would count as somebody's having looked at it.
+        # Not `exception()`: it would mark the exception as retrieved.
         error = getattr(task, "_exception", None)
         return f"{came} → ends" + (f" with {type(error).__name__}" if error else "")
     return f"{came} → {_shown(find_source_line(task))}"

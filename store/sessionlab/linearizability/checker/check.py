@@ -1,6 +1,7 @@
-"""Is there an order of the operations, agreeing with real time, that the model accepts?
+"""Decides whether an order of the operations agrees with real time and with the model.
 
-Three layers, cheapest first; each says what it proves. Nothing here knows what is stored.
+There are three layers, cheapest first; `Layer` says what each proves. No layer knows what is
+stored.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def check(
 
 @contextmanager
 def _without_collector() -> Generator[None]:
-    """Keep the garbage collector from walking millions of tuples, none of which is in a cycle."""
+    """Stop the garbage collector: it would walk millions of tuples, none of them in a cycle."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -95,9 +96,9 @@ def _check_within(
     explain_illegal: bool,
 ) -> CheckResult:
     check_model(model, operations, limit)
-    told = evidence(limit.watch(operations), model)
-    parts = partition(limit.watch(told), model)
-    stamps = find_stamp_contradictions(model, limit.watch(told))
+    relevant = evidence(limit.watch(operations), model)
+    parts = partition(limit.watch(relevant), model)
+    stamps = find_stamp_contradictions(model, limit.watch(relevant))
 
     def result(verdict: Verdict, layer: Layer, **more: object) -> CheckResult:
         return CheckResult(verdict, layer, len(operations), len(parts), **more)  # type: ignore[arg-type]  # fields of it
@@ -105,8 +106,8 @@ def _check_within(
     undecided = [
         part for part in limit.watch(parts) if not check_version_order(model, part, limit=limit)
     ]
-    # What an order needs no place for may still say something about numbers.
-    silent = len(told) < len(operations)
+    # Operations that need no place in an order may still contradict each other in numbers.
+    silent = len(relevant) < len(operations)
     contradictions = stamps + (
         find_contradictions(model, operations, limit) if undecided or silent else []
     )
@@ -121,7 +122,7 @@ def _check_within(
     searches = [Search(model, part, limit=limit) for part in undecided]
     verdict, failed, reason = _decide(searches, limit, max_configurations)
     if verdict is Verdict.OK:
-        # Each has an order; the one counter may still tell that they do not go together.
+        # Each has an order, but their shared counter may show that they have none together.
         verdict, failed, reason = _decide_together(
             model, parts, searches, limit, max_configurations
         )
@@ -137,7 +138,7 @@ def _decide(
 ) -> tuple[Verdict, Search[S] | None, str | None]:
     """Search all partitions in turn, in growing slices: the first illegal one wins.
 
-    One after the other, a hard partition would hide that another one is illegal at a glance.
+    Without turns, a hard partition would delay the verdict of an obviously illegal one.
     """
     reason = None
     steps = _FIRST_SLICE
@@ -171,8 +172,8 @@ def _decide_together(
     limit: TimeLimit,
     maximum: int,
 ) -> tuple[Verdict, Search[S] | None, str | None]:
-    """Decide whether partitions that each have an order have one together: the counter that gives
-    numbers to all of them knows no partitions.
+    """Decide whether partitions that each have an order have one together, because they share the
+    counter that gives their numbers.
     """
     if len(parts) < 2 or not _has_counter(model):
         return Verdict.OK, None, None
@@ -198,7 +199,7 @@ def _decide_together(
     stuck = stuck_partitions(orders, limit)
     if not stuck:
         return Verdict.OK, None, None
-    # Few of them are searched sooner, and may be enough to show that there is no order.
+    # Search the stuck ones first: that is faster, and may show that there is no order.
     verdict: tuple[Verdict, Search[S] | None, str | None] = (Verdict.OK, None, None)
     for some in [sorted(stuck), range(len(counting))]:
         chosen = [each for i in some for each in counting[i]]
@@ -219,7 +220,7 @@ def _has_counter(model: Model[S]) -> bool:
 def _in_order_of_numbers(
     model: Model[S], operations: list[Operation], limit: TimeLimit
 ) -> Search[S]:
-    """Search operations whose numbers come from one counter: those are in the order of numbers."""
+    """Make the search of operations with numbers from one counter, in the order of numbers."""
     stamps = ((model.stamps(operation), index) for index, operation in enumerate(operations))
     numbered = sorted((min(each), index) for each, index in stamps if each)
     after = {index: before for (_, before), (_, index) in pairwise(numbered)}
@@ -227,7 +228,7 @@ def _in_order_of_numbers(
 
 
 def explain(model: Model[S], failed: Search[S], /, limit: TimeLimit = UNLIMITED) -> Counterexample:
-    """Say why no order works, after a search that found none; takes a few seconds at most."""
+    """Explain why no order works, after a search that found none. Takes a few seconds at most."""
     stuck = failed.blocked()
     starts, shrunk = Shrinker(model, failed, limit.within(_SECONDS_TO_EXPLAIN)).shrink()
     state = failed.state()

@@ -1,9 +1,9 @@
-"""Does one order of all partitions agree with the one counter that they share?
+"""Merges the orders of all partitions into one that agrees with their shared counter.
 
-Each partition has an order of its own that works. They go together if no operation has to come
-both before and after another: by its partition's order, by real time, or because a number was
-given before all that show the counter to be there. Kahn's algorithm, O(n log n). That it finds no
-order says nothing about other orders of the partitions: then all must be searched as one.
+Each partition has a valid order of its own. They can be merged if no operation has to come both
+before and after another: by its partition's order, by real time, or because a number was given
+before operations that show the counter at that number. Kahn's algorithm, O(n log n). If there is no
+merged order, other orders of the partitions may still have one: then all are searched as one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class CounterStep(NamedTuple):
 def stuck_partitions(
     orders: Sequence[Sequence[CounterStep]], limit: TimeLimit = UNLIMITED
 ) -> set[int]:
-    """Return the partitions whose orders do not go together, by their numbers; none if all do."""
+    """Return the numbers of the partitions whose orders cannot be merged; empty if all can."""
     return _Merge(orders, limit).run()
 
 
@@ -38,7 +38,7 @@ class _Merge:
         self._limit = limit
         self._orders = orders
         self._done = [0] * len(orders)
-        """How many of each partition are placed."""
+        """By partition: how many of its operations are placed."""
         places = [(which, i) for which, order in enumerate(orders) for i in range(len(order))]
         self._ends = sorted(places, key=lambda place: self._at(place).end)
         self._first_end = 0
@@ -48,19 +48,20 @@ class _Merge:
         )
         self._first_given = 0
         self._early: list[tuple[int, int]] = []
-        """Partitions whose next operation was called too late to come now: (call, partition)."""
+        """Partitions whose next operation was called too late to come now, as (call, partition)."""
         self._high: list[tuple[int, int]] = []
-        """Those whose next one shows a number above one not given yet: (number, partition)."""
+        """Partitions whose next operation shows a number above one that is not given yet, as
+        (number, partition)."""
         self._too_high: dict[int, int] = {}
-        """The same by partition: what is in the heap and not in here waits no longer."""
+        """The same by partition; an entry of the heap that is not here no longer waits."""
 
     def run(self) -> set[int]:
-        """Place whatever may come next until all are placed, or none may."""
+        """Place operations until all are placed, or none can be."""
         going = list(range(len(self._orders)))
         while going:
             for partition in going:
                 self._advance(partition)
-            going = self._freed()
+            going = self._take_freed()
         return {
             partition
             for partition, order in enumerate(self._orders)
@@ -71,7 +72,7 @@ class _Merge:
         return self._orders[place[0]][place[1]]
 
     def _advance(self, partition: int) -> None:
-        """Place the next operations of a partition, up to one that has to wait."""
+        """Place operations of a partition up to the first one that has to wait."""
         order = self._orders[partition]
         while self._done[partition] < len(order):
             self._limit.spend(1)
@@ -85,8 +86,8 @@ class _Merge:
                 return
             self._done[partition] += 1
 
-    def _freed(self) -> list[int]:
-        """Return partitions that wait no longer."""
+    def _take_freed(self) -> list[int]:
+        """Return the partitions that no longer wait."""
         freed: list[int] = []
         end = self._earliest_end()
         while self._early and self._early[0][0] <= end:
@@ -98,7 +99,7 @@ class _Merge:
                 del self._too_high[partition]
                 freed.append(partition)
         if lowest is not None and lowest[0] in self._too_high:
-            # Its own number does not hold it up.
+            # It does not have to wait for its own number.
             partition = lowest[0]
             if not self._is_too_high(partition, self._too_high[partition]):
                 del self._too_high[partition]
@@ -118,7 +119,7 @@ class _Merge:
         return given[self._first_given] if self._first_given < len(given) else None
 
     def _is_too_high(self, partition: int, number: int) -> bool:
-        """Whether a number up to this one is still to be given to another operation."""
+        """Whether another operation still has to be given a number up to this one."""
         self._lowest_given()
         own = (partition, self._done[partition])
         for index in range(self._first_given, len(self._given)):

@@ -1,7 +1,7 @@
-"""Weaker guarantees by name: what a history that is not linearizable still keeps.
+"""Decides which weaker guarantees a history keeps if it is not linearizable.
 
-Each is the same question with times widened, asked for every partition on its own. Source of the
-names: Terry and others, "Session guarantees for weakly consistent replicated data" (1994).
+Each guarantee is the same search with wider times, for each partition alone. Source of the names:
+Terry and others, "Session guarantees for weakly consistent replicated data" (1994).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _LAST = 1 << 61
 
 
 class Guarantee(StrEnum):
-    """What clients can rely on. The first implies all others; of those none implies another,
-    because reading one's own writes and monotonic reads are asked of writes in real time."""
+    """What clients can rely on. The first implies all others. None of the others implies another,
+    because read your writes and monotonic reads require writes in real time."""
 
     LINEARIZABLE = "linearizable"
     """One order of all operations, in agreement with real time."""
@@ -60,15 +60,15 @@ class Grade:
 
 
 Question: TypeAlias = tuple[list[Operation], dict[int, int]]
-"""Operations with other times, and which must come after which."""
+"""Operations with wider times, and for an index the one that must come before it."""
 
 
 def grade(
     history: History | Sequence[Operation], model: Model[S], /, *, timeout: float = 10.0
 ) -> Grade:
-    """Decide which guarantees a history keeps, within so many seconds in all.
+    """Decide which guarantees a history keeps, within `timeout` seconds in total.
 
-    An operation whose outcome is not known may have taken effect anywhere, or not at all.
+    An operation of unknown outcome may have taken effect at any time after its call, or never.
     """
     if isinstance(history, History):
         model, history = model.for_header(history.header), history.operations
@@ -84,10 +84,10 @@ def grade(
         verdicts[guarantee] = _combine(answers)
         if guarantee is Guarantee.LINEARIZABLE:
             if verdicts[guarantee] is Verdict.OK and len(open_parts) > 1:
-                # What partitions share, a counter, only the whole check looks at.
+                # Only the whole check covers the counter that partitions share.
                 whole = check(operations, model, timeout=limit.left, explain_illegal=False)
                 verdicts[guarantee] = whole.verdict
-            # A linearizable partition keeps all the others too.
+            # A linearizable partition keeps all other guarantees, too.
             pairs = zip(open_parts, answers, strict=True)
             open_parts = [part for part, answer in pairs if answer is not Verdict.OK]
     return Grade(verdicts)
@@ -129,7 +129,7 @@ def _answer(search: Search[S], limit: TimeLimit) -> Verdict:
 def _questions(
     model: Model[S], part: Iterable[Operation], guarantee: Guarantee, limit: TimeLimit
 ) -> Iterator[Question]:
-    """Return what must all have an order for the guarantee to hold."""
+    """Yield the searches that must all find an order for the guarantee to hold."""
     ordered = sorted(part, key=lambda operation: operation.call)
     if guarantee is Guarantee.LINEARIZABLE:
         yield ordered, {}
@@ -149,7 +149,7 @@ def _questions(
 
 
 def _in_order_of_clients(operations: Sequence[Operation]) -> Question:
-    """Widen all times, so that nothing but the order of each client is left."""
+    """Widen all times, so that only the order of each client remains."""
     widened: list[Operation] = []
     after: dict[int, int] = {}
     last: dict[int, int] = {}
@@ -165,7 +165,7 @@ def _in_order_of_clients(operations: Sequence[Operation]) -> Question:
 def _as_one_client_sees(
     model: Model[S], operations: Iterable[Operation], client: int, guarantee: Guarantee
 ) -> Question:
-    """Let the client's reads be stale, but for what the guarantee says."""
+    """Let the client's reads be stale, as far as the guarantee allows."""
     widened: list[Operation] = []
     after: dict[int, int] = {}
     bound: int | None = None

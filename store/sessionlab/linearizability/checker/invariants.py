@@ -1,4 +1,4 @@
-"""What must hold of numbers and logs in every history, whatever else its operations do.
+"""Checks what must hold for numbers and logs in every history.
 
 Each contradiction proves that no order works. To find none proves nothing. O(n log n).
 """
@@ -51,6 +51,6 @@ def find_stamp_contradictions(
         if number == again
     ]
     for later, earlier in inversions([operation for _, _, operation in stamps]):
-        text = "a number was given after a higher one had been"
+        text = "a number was given after a higher one"
         found.append(Contradiction("order inversion", text, (earlier, later)))
     return found

@@ -1,4 +1,4 @@
-"""Numbered logs: no gap, no number twice, batches whole, every read a piece of the one log."""
+"""Checks numbered logs: no gap, no duplicate number, no torn batch, no read of another log."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = ["Logs"]
 
 
 _Append: TypeAlias = tuple[int, tuple["Plain", ...], Operation]
-_Moment: TypeAlias = tuple[int, Operation]
+_End: TypeAlias = tuple[int, Operation]
 
 
-class _Look(NamedTuple):
+class _Read(NamedTuple):
     first: int
     items: tuple[Plain, ...]
     end: int | None
@@ -41,15 +41,15 @@ class _Look(NamedTuple):
 class _Log:
     appended: list[_Append] = field(default_factory=list[_Append])
     offered: list[Plain] = field(default_factory=list["Plain"])
-    looks: list[ReadFact] = field(default_factory=list[ReadFact])
-    lookers: list[Operation] = field(default_factory=list[Operation])
-    ends: list[_Moment] = field(default_factory=list[_Moment])
-    counts: list[_Moment] = field(default_factory=list[_Moment])
+    reads: list[ReadFact] = field(default_factory=list[ReadFact])
+    readers: list[Operation] = field(default_factory=list[Operation])
+    ends: list[_End] = field(default_factory=list[_End])
+    counts: list[_End] = field(default_factory=list[_End])
     shortened: bool = False
 
 
 class Logs:
-    """What the operations of a partition say of its logs."""
+    """The logs of a partition, as its operations show them."""
 
     def __init__(self, limit: TimeLimit = UNLIMITED) -> None:
         self._limit = limit
@@ -57,11 +57,11 @@ class Logs:
         self._removed: set[str | None] = set()
 
     def note(self, fact: Fact, operation: Operation) -> None:
-        """Take in one fact. What is given as a number and is none, the model refuses."""
+        """Add one fact. One with a wrong number is skipped: the model refuses its operation."""
         if isinstance(fact, RemovalFact):
             self._removed.add(fact.log)
             return
-        if not _is_sound(fact):
+        if not _has_number(fact):
             return
         log = self._logs.get(fact.log)
         if log is None:
@@ -72,8 +72,8 @@ class Logs:
             log.offered.extend(exact(fact.items))
         elif isinstance(fact, ReadFact):
             self._limit.spend(len(fact.items))
-            log.looks.append(fact._replace(items=exact(fact.items)))
-            log.lookers.append(operation)
+            log.reads.append(fact._replace(items=exact(fact.items)))
+            log.readers.append(operation)
         elif isinstance(fact, CountFact):
             log.counts.append((fact.items, operation))
         elif isinstance(fact, LastNumberFact):
@@ -82,39 +82,39 @@ class Logs:
             log.shortened = True
 
     def find_contradictions(self) -> list[Contradiction]:
-        """Return what cannot be. A log that may have had a namesake is passed over."""
+        """Return the contradictions. A log that may have been removed and made again is skipped."""
         found: list[Contradiction] = []
         for name, log in self._limit.watch(self._logs.items()):
             if None in self._removed or name in self._removed:
                 continue
             log.appended.sort(key=lambda entry: (entry[0], len(entry[1])))
-            looks = list(_resolve(log))
-            found.extend(_numbers(log))
-            found.extend(self._contents(name, log, looks))
-            found.extend(_torn(log, looks))
-            found.extend(_times(log, looks))
+            reads = list(_resolve(log))
+            found.extend(_check_numbers(log))
+            found.extend(self._check_contents(name, log, reads))
+            found.extend(_check_batches(log, reads))
+            found.extend(_check_times(log, reads))
         return found
 
-    def _contents(self, name: str, log: _Log, looks: list[_Look]) -> Iterator[Contradiction]:
+    def _check_contents(self, name: str, log: _Log, reads: list[_Read]) -> Iterator[Contradiction]:
         written: dict[int, tuple[Plain, Operation]] = {}
         for first, items, operation in log.appended:
             self._limit.spend(len(items))
             for number, item in enumerate(items, first):
                 written[number] = (item, operation)
         offered = set(log.offered)
-        for look in looks:
-            self._limit.spend(len(look.items))
-            for number, item in enumerate(look.items, look.first):
+        for read in reads:
+            self._limit.spend(len(read.items))
+            for number, item in enumerate(read.items, read.first):
                 known = written.get(number)
                 if known is None:
                     if item not in offered:
-                        yield self._stranger(name, item, number, (look.operation,))
+                        yield self._foreign_item(name, item, number, (read.operation,))
                         break
                 elif known[0] != item:
-                    yield self._stranger(name, item, number, (known[1], look.operation))
+                    yield self._foreign_item(name, item, number, (known[1], read.operation))
                     break
 
-    def _stranger(
+    def _foreign_item(
         self, name: str, item: Plain, number: int, operations: tuple[Operation, ...]
     ) -> Contradiction:
         for other, log in self._logs.items():
@@ -130,10 +130,10 @@ class Logs:
         return Contradiction("dirty read", text, operations)
 
 
-def _is_sound(
+def _has_number(
     fact: AppendFact | AttemptFact | ReadFact | CountFact | LastNumberFact | TrimFact,
 ) -> bool:
-    """Whether it is a fact whose number is one."""
+    """Whether the number of a fact is an integer."""
     if isinstance(fact, AppendFact | ReadFact):
         return type(fact.first) is int or (fact.first is None and isinstance(fact, ReadFact))
     if isinstance(fact, CountFact | LastNumberFact):
@@ -141,21 +141,22 @@ def _is_sound(
     return isinstance(fact, AttemptFact | TrimFact)
 
 
-def _resolve(log: _Log) -> Iterator[_Look]:
-    """The looks whose numbers are known: replies without numbers count from 1, or not at all."""
-    for look, operation in zip(log.looks, log.lookers, strict=True):
-        first = look.first
+def _resolve(log: _Log) -> Iterator[_Read]:
+    """Yield the reads whose numbers are known. Replies without numbers start at 1, unless frames
+    may have been removed."""
+    for read, operation in zip(log.reads, log.readers, strict=True):
+        first = read.first
         if first is None:
             if log.shortened:
                 continue
             first = 1
-        # An empty reply tells where the log ends only if nothing was ever taken away.
-        ends = look.to_the_end and (bool(look.items) or not log.shortened)
-        end = first + len(look.items) - 1 if ends and (look.items or look.first is None) else None
-        yield _Look(first, look.items, end, look.at_once, operation)
+        # An empty reply tells where the log ends only if nothing was ever removed.
+        ends = read.to_the_end and (bool(read.items) or not log.shortened)
+        end = first + len(read.items) - 1 if ends and (read.items or read.first is None) else None
+        yield _Read(first, read.items, end, read.at_once, operation)
 
 
-def _numbers(log: _Log) -> Iterator[Contradiction]:
+def _check_numbers(log: _Log) -> Iterator[Contradiction]:
     following, before = 1, None
     missing = 0
     for first, items, operation in log.appended:
@@ -171,14 +172,14 @@ def _numbers(log: _Log) -> Iterator[Contradiction]:
                 missing = 0
         if first + len(items) > following:
             following, before = first + len(items), operation
-    # An append of nothing gets no number.
+    # An append without items gets no number.
     given = [operation for _, items, operation in log.appended if items]
     for one, other in inversions(given):
-        text = "a number was given after a higher one had been"
+        text = "a number was given after a higher one"
         yield Contradiction("order inversion", text, (other, one))
 
 
-def _torn(log: _Log, looks: list[_Look]) -> Iterator[Contradiction]:
+def _check_batches(log: _Log, reads: list[_Read]) -> Iterator[Contradiction]:
     inside = {
         number: operation
         for first, items, operation in log.appended
@@ -186,7 +187,7 @@ def _torn(log: _Log, looks: list[_Look]) -> Iterator[Contradiction]:
     }
     if not inside:
         return
-    for end, operation in _moments(log, looks):
+    for end, operation in _ends(log, reads):
         batch = inside.get(end)
         if batch is not None:
             yield Contradiction(
@@ -194,33 +195,33 @@ def _torn(log: _Log, looks: list[_Look]) -> Iterator[Contradiction]:
             )
 
 
-def _moments(log: _Log, looks: list[_Look]) -> Iterator[tuple[int, Operation]]:
-    """Where the log ended at some moment of an operation."""
+def _ends(log: _Log, reads: list[_Read]) -> Iterator[tuple[int, Operation]]:
+    """Yield the ends of the log, each at some time during an operation."""
     yield from log.ends
     if not log.shortened:
         yield from log.counts
-    for look in looks:
-        if look.end is not None and look.at_once:
-            yield look.end, look.operation
+    for read in reads:
+        if read.end is not None and read.at_once:
+            yield read.end, read.operation
 
 
-def _times(log: _Log, looks: list[_Look]) -> Iterator[Contradiction]:
-    """Reads of the end, among the appends, in the order of numbers."""
+def _check_times(log: _Log, reads: list[_Read]) -> Iterator[Contradiction]:
+    """Compare reads of the end with appends, in the order of numbers."""
     appends = {id(operation) for _, _, operation in log.appended}
     placed = [
         (first + len(items) - 1, 0, operation.call, index)
         for index, (first, items, operation) in enumerate(log.appended)
         if items
     ]
-    moments = list(_moments(log, looks))
+    moments = list(_ends(log, reads))
     placed += [(end, 1, operation.call, i) for i, (end, operation) in enumerate(moments)]
     placed.sort()
     ordered = [
-        moments[index][1] if is_look else log.appended[index][2] for _, is_look, _, index in placed
+        moments[index][1] if is_read else log.appended[index][2] for _, is_read, _, index in placed
     ]
     for one, other in inversions(ordered):
         if id(one) not in appends:
-            text = "an older end of the log was seen after a newer one had been"
+            text = "an older end of the log was seen after a newer one"
             yield Contradiction("stale read", text, (other, one))
         elif id(other) not in appends:
             text = "it was seen before it was appended"

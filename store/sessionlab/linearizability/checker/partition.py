@@ -19,7 +19,7 @@ S = TypeVar("S", bound=Hashable)
 
 
 def evidence(operations: Iterable[Operation], model: Model[S]) -> list[Operation]:
-    """Leave out what says nothing: refusals the model does not check, reads without an answer."""
+    """Leave out refusals that the model does not check, and reads without an answer."""
     unknown, is_read, is_evidence = Outcome.UNKNOWN, model.is_read, model.is_evidence
     return [
         operation
@@ -60,7 +60,7 @@ def partition(operations: Iterable[Operation], model: Model[S]) -> list[list[Ope
 
 def _root(joined: dict[Hashable, Hashable], key: Hashable) -> Hashable:
     while (above := joined.get(key, key)) != key:
-        joined[key] = joined.get(above, above)  # halve the way for who comes next
+        joined[key] = joined.get(above, above)  # path halving: later lookups are shorter
         key = above
     return key
 

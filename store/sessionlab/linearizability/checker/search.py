@@ -1,15 +1,15 @@
-"""Is there an order that agrees with real time and that the model accepts? Wing & Gong's search.
+"""Searches for an order that agrees with real time and that the model accepts (Wing & Gong).
 
 Sources: Wing and Gong, "Testing and Verifying Concurrent Objects" (1993); Lowe, "Testing for
-linearizability" (2017), which keeps the configurations seen. A configuration is the first
-operation not placed yet, a mask of later ones that are, *relative to it*, those of unknown outcome
-that were used, and the state. Three things keep it small, and none loses an order:
+linearizability" (2017), which remembers configurations. A configuration is the first operation that
+is not placed yet, a mask of later ones that are placed, *relative to it*, the operations of unknown
+outcome that were used, and the state. Three rules keep the search small, and none loses an order:
 
-- A read that is possible takes its place at once: whatever order works with it later works with
-  it here. (Not so a write that changes nothing *here*: later it may.)
-- Those of unknown outcome are used right before an operation that needs them, and of those alike
+- A possible read is placed at once: an order that works with it later works with it here, too. A
+  write that changes nothing *here* is not, because it may change something later.
+- Operations of unknown outcome are used right before an operation that needs them. Of equal ones,
   the one called first is used first.
-- What failed with some unknown operations used fails with more of them used.
+- A configuration that failed with some unknown operations used also fails with more of them used.
 """
 
 from __future__ import annotations
@@ -32,15 +32,14 @@ Choice: TypeAlias = tuple[int, int, int, Order, int, int]
 
 _FOREVER = 1 << 62
 _UNKNOWN_FIRST = -1
-"""In place of an operation: some of unknown outcome are to be placed before the next one."""
+"""Stands for operations of unknown outcome that are placed before the next operation."""
 
 
 class Search(Generic[S]):
-    """The search through one partition; it can be interrupted and go on.
+    """The search through one partition; it can be interrupted and continued.
 
-    It begins in any of `starts`, which is the model's first state unless given. `after` names, for
-    an index in `operations`, another one that must be placed before: an order that times do not
-    tell.
+    It begins in any of `starts`, by default the model's first state. `after` maps an index in
+    `operations` to another one that must come before it: an order that does not follow from times.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class Search(Generic[S]):
         indexes = sorted(range(len(operations)), key=lambda i: operations[i].call)
         definite = [i for i in indexes if operations[i].outcome is not Outcome.UNKNOWN]
         unknown = [i for i in indexes if operations[i].outcome is Outcome.UNKNOWN]
-        # Those of unknown outcome come last: they need no place and never end.
+        # Operations of unknown outcome come last: they need no place and never end.
         self.operations = [operations[i] for i in definite + unknown]
         self.definite = len(definite)
         self._call = [operation.call for operation in self.operations]
@@ -87,11 +86,11 @@ class Search(Generic[S]):
 
     @property
     def configurations(self) -> int:
-        """How many it keeps in memory."""
+        """The number of configurations in memory."""
         return len(self._seen) + len(self._failed) + len(self._choices)
 
     def order(self) -> list[tuple[Operation, S]]:
-        """Return the longest order found that works, each operation with the state after it."""
+        """Return the longest valid order found, each operation with the state after it."""
         found: list[tuple[Operation, S]] = []
         node = self._best
         while node is not None:
@@ -110,9 +109,9 @@ class Search(Generic[S]):
         return self._transitions.states[self._dead_end[2] if number is None else number]
 
     def seen(self) -> Iterable[tuple[int, int, int]]:
-        """Return the configurations visited: first open operation, mask, number of the state.
+        """Return the visited configurations: first open operation, mask, number of the state.
 
-        Where a read led, the configuration before it stands for both.
+        A configuration before a read also stands for the one after it.
         """
         return self._failed if len(self.operations) > self.definite else self._seen
 
@@ -121,12 +120,12 @@ class Search(Generic[S]):
         return not self._reads[index]
 
     def blocked(self) -> list[Operation]:
-        """Return what had to come next in it, and could not, what returned first first."""
+        """Return the operations that had to come next and cannot, in order of their ends."""
         first, mask, _ = self._dead_end
         return [self.operations[i] for i in self._waiting(first, mask)[0]]
 
     def run(self, steps: int) -> Verdict | None:  # noqa: PLR0912, PLR0915 - the hot loop
-        """Go on for about so many steps; None when neither verdict is reached.
+        """Search for about `steps` steps; return None if there is no verdict yet.
 
         Raises `TooManyStates`, `OutOfTime`.
         """
@@ -186,7 +185,7 @@ class Search(Generic[S]):
                         dead = True
                     else:
                         if len(found) > 1:
-                            # What must return first is tried first.
+                            # Try the operation that returns first.
                             found.sort(reverse=True)
                             choices.extend(
                                 (first, mask, used, node, index, following)
@@ -230,13 +229,13 @@ class Search(Generic[S]):
     def _spread(  # noqa: PLR0917 - a configuration
         self, first: int, mask: int, used: int, node: Order, placed: int, several: int
     ) -> int:
-        """Keep all but one of several next states for later, and return that one."""
+        """Return one of several next states, and keep the others for later."""
         states = self._transitions.several(several)
         self._choices.extend((first, mask, used, node, placed, state) for state in states[1:])
         return states[0]
 
     def _already_tried(self, first: int, mask: int, used: int, state: int) -> bool:
-        """Whether this was tried with no more unknown operations used; remember it if not."""
+        """Whether this failed with a subset of the unknown operations used; remember it if not."""
         key = (first, mask, state)
         tried = self._failed.get(key)
         if tried is None:
@@ -249,7 +248,7 @@ class Search(Generic[S]):
         return False
 
     def _next_choice(self) -> Choice | None:
-        """Take the choice made last; unknown operations are looked at when nothing else is left."""
+        """Take the latest choice; unknown operations are tried when nothing else is left."""
         while self._choices:
             choice = self._choices.pop()
             first, mask, used, node, placed, state = choice
@@ -265,7 +264,7 @@ class Search(Generic[S]):
         return None
 
     def _waiting(self, first: int, mask: int) -> tuple[list[int], int]:
-        """Return the operations that may come next as far as times tell, and when one must."""
+        """Return the operations that may come next by their times, and when one has to."""
         bound = _FOREVER
         found: list[int] = []
         for i in range(first, self.definite):
@@ -278,7 +277,7 @@ class Search(Generic[S]):
         return sorted(found, key=lambda i: self._return[i]), bound
 
     def _note(self, first: int, mask: int, node: Order, state: int) -> None:
-        """Keep the longest order: what a dead end shows."""
+        """Keep the longest order, for the counterexample."""
         count = first + mask.bit_count()
         if count > self._best_count:
             self._best_count, self._best = count, node
@@ -290,6 +289,6 @@ class Search(Generic[S]):
 
 
 def find_end(operation: Operation) -> int:
-    """Return when it had certainly taken effect: at no time if nobody knows whether it did."""
+    """Return when an operation certainly had taken effect; never, for an unknown outcome."""
     known = operation.outcome is not Outcome.UNKNOWN and operation.returned is not None
     return operation.returned if known else _FOREVER  # type: ignore[return-value]  # not None here

@@ -1,9 +1,9 @@
 """Makes an illegal history small without making it illegal for another reason.
 
-An operation is left out only if the history stays illegal when it may take effect at any time
-after its call, or never: whatever it did could not help. (To simply leave out a write would make
-every read of its value look wrong.) Source of the halving: Zeller and Hildebrandt, "Simplifying
-and isolating failure-inducing input" (2002).
+An operation is left out only if the history stays illegal when that operation may take effect at
+any time after its call, or never. (Without this rule, leaving out a write would make every read of
+its value look wrong.) Source of the halving: Zeller and Hildebrandt, "Simplifying and isolating
+failure-inducing input" (2002).
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ class Shrinker(Generic[S]):
         self._limit = limit
 
     def shrink(self) -> tuple[list[S], list[Operation]]:
-        """Return what cannot be done without, and the states it may begin in."""
+        """Return the operations that are needed, and the states they may begin in."""
         with suppress(OutOfTime):
             self._cut_around()
-            # Reads first: with fewer of them, the rest is quicker to search.
+            # Reads first: with fewer of them, the search is faster.
             self._halve([i for i, each in enumerate(self._operations) if self._model.is_read(each)])
             if len(self._operations) > _FEW:
                 self._cut_before()
             self._halve(list(range(len(self._operations))))
-        told = [each for each in self._operations if each.outcome is not Outcome.UNKNOWN]
-        return self._starts, sorted(told, key=lambda operation: operation.call)
+        needed = [each for each in self._operations if each.outcome is not Outcome.UNKNOWN]
+        return self._starts, sorted(needed, key=lambda operation: operation.call)
 
     def _cut_around(self) -> None:
-        """Leave out what comes after the place where the search got stuck, and much before it."""
+        """Leave out what comes after the point where the search got stuck, and much before it."""
         operations = _until(self._failed.blocked(), self._operations)
         if len(operations) > _MANY:
             for back in (32, 128, 512, 2048):
@@ -69,7 +69,7 @@ class Shrinker(Generic[S]):
             self._operations = self._without_silent(operations)
 
     def _cut_before(self) -> None:
-        """Leave out the front, as much of it as the history can do without."""
+        """Leave out as much of the front as possible."""
         search = Search(self._model, self._operations, starts=self._starts, limit=self._limit)
         if search.run(_STEPS * 5) is not Verdict.ILLEGAL:
             return
@@ -80,7 +80,7 @@ class Shrinker(Generic[S]):
                 return
 
     def _halve(self, candidates: list[int]) -> None:
-        """Weaken as many of the candidates as the history can do without."""
+        """Weaken as many candidates as possible."""
         chunk = max(1, len(candidates) // 2)
         while candidates and self._may_go_on():
             needed: list[int] = []
@@ -109,7 +109,7 @@ class Shrinker(Generic[S]):
         ]
 
     def _without_silent(self, operations: Sequence[Operation]) -> list[Operation]:
-        """Leave out reads without an answer."""
+        """Leave out reads of unknown outcome."""
         return [
             operation
             for operation in operations
@@ -120,9 +120,9 @@ class Shrinker(Generic[S]):
         self, operations: Sequence[Operation], starts: Sequence[S] | None = None
     ) -> bool:
         self._checks -= 1
-        told = self._without_silent(operations)
+        checked = self._without_silent(operations)
         try:
-            search = Search(self._model, told, starts=starts or self._starts, limit=self._limit)
+            search = Search(self._model, checked, starts=starts or self._starts, limit=self._limit)
             return search.run(_STEPS) is Verdict.ILLEGAL
         except TooManyStates:
             return False
@@ -132,8 +132,9 @@ def later_part(search: Search[S], cut: int, limit: TimeLimit) -> tuple[list[S], 
     """Return the operations from number `cut` on of a history that the search found illegal, and
     the states they may begin in: if they are illegal from all of these, so is the whole.
 
-    In any order, look at the moment before the first of them: all that returned before they were
-    called is placed, and what is open may be. That moment led to a state the search has seen.
+    In any order, take the moment before the first of them: every operation that returned before
+    they were called is placed, and open ones may be. The search has visited the state of that
+    moment.
     """
     operations = search.operations
     moment = operations[cut].call
@@ -151,7 +152,7 @@ def later_part(search: Search[S], cut: int, limit: TimeLimit) -> tuple[list[S], 
 
 
 def _until(stuck: Sequence[Operation], operations: Sequence[Operation]) -> list[Operation]:
-    """Return the history as it was when the first of the stuck ones returned."""
+    """Return the history as it was when the first stuck operation returned."""
     ends = [each.returned for each in stuck if each.returned is not None]
     if not ends:
         return list(operations)

@@ -1,4 +1,4 @@
-"""States and transitions as numbers: what a model has answered once is not asked again."""
+"""States and transitions as numbers, so that the model is called once for each transition."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _STATE = 200
 
 
 class TooManyStates(Exception):
-    """One operation may lead to more states than can be tried."""
+    """One operation leads to more states than can be tried."""
 
 
 class Transitions(Generic[S]):
     """The tables of a search: for each operation, from the number of a state to that of the next.
 
-    A number below -1 stands for `several` next states. Operations alike share a table.
+    A number below -1 stands for `several` next states. Equal operations share a table.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Transitions(Generic[S]):
         self.states: list[S] = []
         self.tables: list[dict[int, int]] = []
         self.alike_before: list[int] = []
-        """For those of unknown outcome, the number of the last one alike before, or -1."""
+        """By operation of unknown outcome: the number of the last equal one before it, or -1."""
         shared: dict[Hashable, dict[int, int]] = {}
         last: dict[int, int] = {}
         for index, operation in enumerate(limit.watch(operations)):
@@ -71,7 +71,7 @@ class Transitions(Generic[S]):
         return self._several[IMPOSSIBLE - number - 1]
 
     def step(self, index: int, state: int) -> int:
-        """Ask the model for the next states, and remember them.
+        """Compute the next states with the model, and remember them.
 
         Raises `TooManyStates`, `OutOfTime`.
         """
@@ -84,7 +84,7 @@ class Transitions(Generic[S]):
             if len(following) > _MAX_NEXT_STATES:
                 raise TooManyStates
         if index >= self._definite and len(following) > 1:
-            following.pop(state, None)  # it may never take effect anyway
+            following.pop(state, None)  # an unknown outcome may also be none
         if len(following) > 1:
             self._several.append(tuple(following))
             number = IMPOSSIBLE - len(self._several)

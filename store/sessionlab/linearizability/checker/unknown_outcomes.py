@@ -1,7 +1,7 @@
 """Operations of unknown outcome: which of them may have taken effect before the next known one.
 
-They are placed nowhere else. What took effect after the last known operation no one saw, and it
-may as well not have happened.
+They are placed nowhere else. No operation saw what took effect after the last known one, so it can
+be left out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Jump: TypeAlias = tuple[int, Order, int, int]
 
 
 class UnknownOutcomes(Generic[S]):
-    """Those of one search; the last ones of its operations."""
+    """The operations of unknown outcome of one search; they are the last of its operations."""
 
     def __init__(
         self,
@@ -44,8 +44,8 @@ class UnknownOutcomes(Generic[S]):
     def before(
         self, waiting: Sequence[int], bound: int, used: int, state: int, order: Order
     ) -> tuple[list[Jump], int]:
-        """Return how one of `waiting` can come next after some of unknown outcome that were called
-        by `bound`, few of them first; and what it cost to find out, in steps.
+        """Return how one of `waiting` can come next after some operations of unknown outcome that
+        were called by `bound`, fewest first; and the number of steps this took.
 
         Raises `TooManyStates`, `OutOfTime`.
         """
@@ -62,7 +62,7 @@ class UnknownOutcomes(Generic[S]):
                 now = used | 1 << number
                 others = reached.setdefault(after, [])
                 if any(other & ~now == 0 for other in others):
-                    continue  # fewer lead to the same state
+                    continue  # fewer operations lead to the same state
                 others.append(now)
                 way: Order = (order, index, after)
                 queue.append((now, after, way))
@@ -75,7 +75,7 @@ class UnknownOutcomes(Generic[S]):
         return found, cost
 
     def _next(self, bound: int, used: int, state: int) -> list[tuple[int, int, int]]:
-        """Return (number, index, next state) of those that may take effect and change something."""
+        """Return (number, index, next state) of those that can take effect and change the state."""
         transitions = self._transitions
         found: list[tuple[int, int, int]] = []
         self._limit.spend(len(self._calls))

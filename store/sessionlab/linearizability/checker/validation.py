@@ -26,7 +26,7 @@ def check_model(
     """Run the first operations and check the states of the model.
 
     Raises `TypeError` for a state that is not hashable, `ValueError` for one that `step` changed.
-    The library's own models are not asked: their tests do that, and they are asked very often.
+    The library's own models are skipped: their tests check this, and they are used very often.
     """
     if type(model).__module__.partition(".")[0] == __name__.partition(".")[0]:
         return

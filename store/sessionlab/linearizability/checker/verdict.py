@@ -1,4 +1,4 @@
-"""Results of the checker, with their grounds."""
+"""The results of the checker, with their reasons."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Verdict(StrEnum):
     """Whether there is an order of the operations that the model accepts."""
 
     OK = "OK"
-    """There is one."""
+    """There is such an order."""
     ILLEGAL = "ILLEGAL"
-    """There is none."""
+    """There is no such order."""
     UNKNOWN = "UNKNOWN"
     """A limit was reached before either was shown."""
 
@@ -34,7 +34,7 @@ class Layer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Operations that contradict each other, whatever the rest of the history may be."""
+    """Operations that contradict each other, whatever the rest of the history is."""
 
     kind: str
     text: str
@@ -60,16 +60,16 @@ class Counterexample:
     blocked: tuple[Blocked, ...]
     """The operations that had to come next, but cannot."""
     starts: tuple[str, ...]
-    """Some of the states, in words, that the shrunk history may begin in: where what was left out
-    before it can lead. The first state of the model if nothing was."""
+    """Some of the states in which the shrunk history may begin, described: the states after the
+    operations that were left out before it. Without those, the first state of the model."""
     shrunk: tuple[Operation, ...]
-    """Still illegal; that the others may have taken effect at any time after their calls, or
-    never, does not help."""
+    """Operations that are illegal even if all others may have taken effect at any time after their
+    calls, or never."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """A verdict with its grounds."""
+    """A verdict with its reasons."""
 
     verdict: Verdict
     layer: Layer

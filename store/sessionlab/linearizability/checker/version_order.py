@@ -1,4 +1,4 @@
-"""Numbers in the results suggest an order; going through it step by step may show that it works.
+"""Checks the order that numbers in the results suggest, step by step.
 
 It proves OK and nothing else: that this order fails says nothing about others. O(n log n).
 """

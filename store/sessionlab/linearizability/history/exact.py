@@ -1,4 +1,4 @@
-"""The one rule for when two values are the same: when everybody takes them for the same.
+"""The rule for when two values are the same: when a person would call them the same.
 
 Python's `==` takes `1`, `True` and `1.0` for one value, `0.0` and `-0.0` for one, and `NaN` for
 none. Whatever compares values of a history, or keeps them as keys, does so by their exact forms.
@@ -75,9 +75,9 @@ def _other(value: object) -> Hashable:  # noqa: PLR0911 - a table of types
 
 
 def coarse(key: Hashable, /) -> Hashable:
-    """Return a key such that two are equal if the keys are equal to Python, or the same.
+    """Return a key; two keys are equal if the originals are equal to Python, or the same.
 
-    For what may be kept together without need, but never apart.
+    For values that may be grouped without need, but must never be separated.
     """
     if type(key) is tuple:
         return tuple(map(coarse, cast("tuple[Hashable, ...]", key)))
@@ -85,5 +85,5 @@ def coarse(key: Hashable, /) -> Hashable:
 
 
 def format_exact(form: object, /) -> str:
-    """Return an exact form in words."""
+    """Return a description of an exact form."""
     return form.decode() if isinstance(form, bytes) else repr(form)

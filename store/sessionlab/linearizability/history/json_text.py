@@ -1,4 +1,4 @@
-"""One line of a history file as text: JSON, and as much more as values of a history need.
+"""One line of a history file as text: JSON, extended for the values of a history.
 
 What JSON has no word for is written as others do it: `NaN`, `Infinity`, and half of a surrogate
 pair by its escape. An object that names a key twice says two things, and is refused.
@@ -24,7 +24,7 @@ _SHOWN = 40
 
 
 def encode_line(line: object, values: Sequence[object], /) -> str:
-    """Return the text of a line, in which these are the values."""
+    """Return the text of a line with these values."""
     if all(map(_is_json, values)):
         return _encode(line).decode()
     return json.dumps(msgspec.to_builtins(line), separators=(",", ":"))
@@ -44,9 +44,9 @@ def _is_json(value: object) -> bool:
 
 
 def decode_line(text: str, decoder: msgspec.json.Decoder[T], /) -> T:
-    """Return what a line says, with its types: `1` is an integer, `1.0` is a float.
+    """Return the values of a line, with their types: `1` is an integer, `1.0` is a float.
 
-    Raises `ValueError` for what is no such line, and for a key given twice; it quotes no values.
+    Raises `ValueError` for a malformed line, and for a duplicate key; it quotes no values.
     """
     keys = cast("Any", decoder.type).__struct_encode_fields__
     error: msgspec.MsgspecError | None = None
@@ -60,7 +60,7 @@ def decode_line(text: str, decoder: msgspec.json.Decoder[T], /) -> T:
     try:
         read = _all_words.decode(text.strip())
     except json.JSONDecodeError:
-        # Of a text that is no JSON the other decoder says more.
+        # For text that is no JSON, the other decoder reports more.
         raise error or ValueError("not JSON") from None
     return cast("T", msgspec.convert(read, decoder.type))
 

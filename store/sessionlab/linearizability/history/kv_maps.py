@@ -12,7 +12,7 @@ from .pairing import Pairing
 
 __all__ = ["read_kv_maps"]
 
-# Possessive: a text that does not end is not tried again, and nothing is kept to go back to.
+# Possessive: an unterminated text is not tried again, and no position is kept for backtracking.
 _TEXT = r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
 _LINE = re.compile(
     r"\{:process (\d+), :type :(invoke|ok|fail|info), :f :(get|put|append), "

@@ -58,7 +58,7 @@ def read_history_lines(lines: Iterable[str], source: str) -> History:
             else:
                 operations.append(_read_operation(line))
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            # Of a text that is no JSON the decoder says where; it does not quote it.
+            # For text that is no JSON, the decoder reports the position and does not quote it.
             raise ValueError(f"{source}, line {number}: {error}") from None
     if header is None:
         raise ValueError(f"{source}: empty")

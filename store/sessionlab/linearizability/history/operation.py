@@ -1,4 +1,4 @@
-"""A call as its client saw it, and a history of such calls: plain data, nothing of the store."""
+"""A call as its client saw it, and a history of such calls: plain data without a store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 __all__ = ["FORMAT", "VERSION", "Header", "History", "Operation", "Outcome", "Plain"]
 
 Plain: TypeAlias = "None | bool | int | float | str | tuple[Plain, ...]"
-"""What arguments and results are made of: hashable, and the same after a trip through JSON."""
+"""The values of arguments and results: hashable, and the same after a round trip through JSON."""
 
 FORMAT = "sessionkeeper-history"
 VERSION = 1
@@ -37,7 +37,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename={"re
     result: Plain = None
     call: int
     returned: int | None
-    """None when it never did."""
+    """None when it never returned."""
     outcome: Outcome = Outcome.OK
 
     def __repr__(self) -> str:
@@ -47,7 +47,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename={"re
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a history comes from. `model` names what judges it: a key of `sessionlab.MODELS`."""
+    """Where a history comes from. `model` is the key in `sessionlab.MODELS` of the model for it."""
 
     model: str
     store: str = ""
@@ -59,7 +59,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
-    """Operations in the order of their calls. It holds payloads: keep it as you keep the store."""
+    """Operations in the order of their calls. It holds payloads: protect it like the store."""
 
     header: Header
     operations: tuple[Operation, ...]

@@ -1,4 +1,4 @@
-"""Puts calls and their ends together, for logs that have a line for each."""
+"""Pairs calls with their ends, for logs that have a line for each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Pairing"]
 
 
 class Pairing:
-    """The open call of each client; the number of its line is an event's time."""
+    """The open call of each client. The time of an event is the number of its line."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -21,7 +21,7 @@ class Pairing:
         return ValueError(f"{self._source}, line {line}: {why}")
 
     def number(self, line: int, digits: str) -> int:
-        """Return a number that is written so. Raises `ValueError` when it is too long to read."""
+        """Return the number of a text. Raises `ValueError` when it is too long to read."""
         try:
             return read_integer(digits)
         except ValueError as error:
@@ -41,7 +41,7 @@ class Pairing:
         self._add(client, begun, line, outcome, result)
 
     def finish(self) -> tuple[Operation, ...]:
-        """Return the operations in order of their calls; what is open has an unknown outcome."""
+        """Return the operations in order of their calls; open ones have an unknown outcome."""
         for client, begun in self._open.items():
             self._add(client, begun, None, Outcome.UNKNOWN, None)
         self._open.clear()

@@ -69,7 +69,7 @@ def _read_bytes(path: str | Path, limit: TimeLimit) -> bytes:
 
 
 def write_history(history: History, path: str | Path, /) -> None:
-    """Write a history as JSON Lines. It holds payloads: only its owner may read the file."""
+    """Write a history as JSON Lines. It holds payloads: only its owner can read the file."""
     target = Path(path)
     target.touch(mode=0o600)
     with target.open("w", encoding="utf-8") as file:

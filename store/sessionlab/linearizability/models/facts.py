@@ -1,4 +1,4 @@
-"""What an operation says about numbered things, whatever the rest of the state may be.
+"""What an operation shows about numbered items, independent of the rest of the state.
 
 A model translates its operations into these; the checker knows logs and counters, not sessions.
 """
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class AppendFact(NamedTuple):
-    """Items were put into a log, as numbers `first` and following, in one step."""
+    """Items were appended to a log in one step, with the numbers from `first` on."""
 
     log: str
     first: int
@@ -47,11 +47,11 @@ class ReadFact(NamedTuple):
     items: tuple[Plain, ...]
     to_the_end: bool
     at_once: bool = True
-    """Seen at one moment between call and return, not some time before."""
+    """Whether it shows one moment between call and return, not an earlier one."""
 
 
 class CountFact(NamedTuple):
-    """So many items were in the log."""
+    """The number of items in the log."""
 
     log: str
     items: int
@@ -65,13 +65,13 @@ class LastNumberFact(NamedTuple):
 
 
 class TrimFact(NamedTuple):
-    """Items at the front of the log may have been taken away."""
+    """Items at the front of the log may have been removed."""
 
     log: str
 
 
 class RemovalFact(NamedTuple):
-    """The log may have been removed, so that another one may take its name; None: any log."""
+    """The log may have been removed, so that another one may have its name; None for any log."""
 
     log: str | None
 

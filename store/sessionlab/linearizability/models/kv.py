@@ -1,4 +1,4 @@
-"""A map, empty at first, with get, put and append; keys do not know each other."""
+"""A map, empty at first, with get, put and append; its keys are independent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model is: the sequential behaviour that a history is judged by."""
+"""The interface of a model: the sequential behaviour that a history is checked against."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ OrderKey = tuple[int, ...]
 
 
 class CounterUse(NamedTuple):
-    """What an operation shows of the one counter of the store; None where it shows nothing."""
+    """What an operation shows of the store's counter; None where it shows nothing."""
 
     given: int | None
-    """The first number that it was given: the counter had given only lower ones before."""
+    """The first number it was given: the counter had given only lower ones before."""
     reached: int | None
     """The highest number known to have been given after it."""
 
@@ -44,57 +44,57 @@ class Model(Protocol[S]):
     def step(self, state: S, operation: Operation, /) -> Iterable[S]:
         """Return the states in which the operation may leave `state`; none if it cannot be next.
 
-        The result of an operation whose outcome is not known says nothing.
+        The result of an operation of unknown outcome is ignored.
         """
         ...
 
     def state_key(self, state: S, /) -> Hashable:
-        """Return what two states have in common exactly if they are the same state.
+        """Return a key that is equal exactly for equal states.
 
         A model whose states are `==` only then may return the state, which costs less.
         """
         return cast("Hashable", exact(state))
 
     def for_header(self, header: Header, /) -> Self:
-        """Return the model for histories that come from where the header says."""
+        """Return the model for histories with this header."""
         return self
 
     @abstractmethod
     def key(self, operation: Operation, /) -> tuple[Hashable, ...] | None:
         """Return the keys an operation touches; None when it touches all of them.
 
-        Operations without a key in common, not even over others, must not influence each other.
+        Operations that share no key, not even through others, must not influence each other.
         """
         ...
 
     @abstractmethod
     def is_read(self, operation: Operation, /) -> bool:
-        """Whether it never changes what other operations see."""
+        """Whether the operation never changes what others see."""
         ...
 
     def is_evidence(self, operation: Operation, /) -> bool:
-        """Whether the model checks it; what is refused without saying why, it does not."""
+        """Whether the model checks the operation. A refusal without a reason is not checked."""
         return True
 
     def check_shape(self, operation: Operation, /) -> None:
-        """Raise `ValueError` unless it is an operation that the model can judge.
+        """Raise `ValueError` unless the model can check the operation.
 
-        For what comes from a file; the other methods rely on it.
+        Called for operations from a file; the other methods rely on it.
         """
         return
 
     @abstractmethod
     def describe(self, state: S, /) -> str:
-        """Return the state in words, without payloads."""
+        """Describe the state, without payloads."""
         ...
 
     @abstractmethod
     def explain(self, state: S, operation: Operation, /) -> str:
-        """Say what the operation saw or did, and what `state` would have answered."""
+        """Explain what the operation saw or did, and what `state` would have answered."""
         ...
 
     def facts(self, operation: Operation, /) -> Iterable[Fact]:
-        """Return what the operation says about numbered things in logs."""
+        """Return what the operation shows about numbered items in logs."""
         return ()
 
     def stamps(self, operation: Operation, /) -> Sequence[int]:

@@ -1,4 +1,4 @@
-"""A register with compare-and-set, as in the logs of Jepsen: nil at first."""
+"""A register with compare-and-set, as in the logs of Jepsen; nil at first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Value: TypeAlias = Hashable
 class Register(Model[Value]):
     """`read` answers the value, `write` sets it, `cas` (from, to) sets it if it is `from`.
 
-    A failed `cas` says that the value was another one. States are exact forms of values.
+    A failed `cas` shows that the value was another one. States are exact forms of values.
     """
 
     name: ClassVar[str] = "register"

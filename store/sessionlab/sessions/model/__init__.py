@@ -1,4 +1,4 @@
-"""The session store as its contract describes it, one operation after the other."""
+"""A sequential model of the session store, written from its contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What calls of the session store show of the one counter that gives revisions."""
+"""What calls of the session store show about the counter that gives revisions."""
 
 from __future__ import annotations
 
@@ -39,15 +39,14 @@ _STAMPED = frozenset(
 
 
 def _numbers(revisions: Iterable[int]) -> tuple[int, ...]:
-    """Leave out what no counter gives: the model refuses it."""
+    """Leave out values that no counter gives: the model refuses them."""
     return tuple(each for each in revisions if type(each) is int)
 
 
 def counter_uses(order: Sequence[tuple[Operation, ModelState]]) -> list[CounterUse]:
-    """Return how each operation of an order that works uses the counter.
+    """Return how each operation of a valid order uses the counter.
 
-    The revision of a write whose reply does not tell it, another operation may tell later: it was
-    given to the write all the same.
+    If the reply of a write does not show its revision, a later operation may show it.
     """
     given: list[int | None] = []
     reached: list[int | None] = []
@@ -76,7 +75,7 @@ def counter_uses(order: Sequence[tuple[Operation, ModelState]]) -> list[CounterU
 def _changed(
     before: ModelState, after: ModelState
 ) -> Iterator[tuple[str, Entry | None, Entry | None]]:
-    """Return the sessions that are not as they were: (id, entry before, entry after)."""
+    """Return the changed sessions: (id, entry before, entry after)."""
     if before.entries is after.entries:
         return
     left = {entry.id: entry for entry in after.entries}
@@ -89,7 +88,7 @@ def _changed(
 
 
 def _told(operation: Operation) -> Iterator[tuple[str, int]]:
-    """Return revisions of sessions as they were before the operation changed them, if it did."""
+    """Return the revisions of sessions from before the operation changed them, if it did."""
     if operation.outcome is not Outcome.FAILED:
         yield from _told_by_argument(operation)
         if operation.outcome is Outcome.OK:

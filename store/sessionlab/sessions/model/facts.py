@@ -1,4 +1,4 @@
-"""What a call of the session store says about frame numbers, and the order they suggest."""
+"""What a call of the session store shows about frame numbers, and the order they suggest."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ _KNOWN: dict[str, Tell] = {
 def read_order_key(operation: Operation) -> OrderKey | None:
     """Return (last number of the log, write of a frame or not, revision, read or not).
 
-    Good for one session that is never deleted: others the checker finds not to work.
+    This is right for a session that is never deleted; for others the checker rejects the order.
     """
     name, result = operation.name, operation.result
     if operation.outcome is not Outcome.OK:

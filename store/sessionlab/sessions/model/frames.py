@@ -1,4 +1,4 @@
-"""What the operations on frames mean. Each returns the states it may lead to."""
+"""The operations on frames. Each returns the states it may lead to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Frames"]
 _ODDITY = '"oddity":'
 _GAP = "application/vnd.sessionkeeper.gap+json"
 
-# Past the constructor of a named tuple, which would cost as much as all the rest of an append.
+# Without the constructor of the named tuple, which would take as long as the rest of an append.
 _new_entry: Callable[[tuple[object, ...]], Entry] = partial(
     tuple.__new__,  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]  # typeshed
     Entry,
@@ -28,13 +28,13 @@ _new_entry: Callable[[tuple[object, ...]], Entry] = partial(
 
 
 class Frames:
-    """The operations on logs; it holds the tree that makes logs numbers."""
+    """The operations on logs; it has the tree that numbers the logs."""
 
     def __init__(self) -> None:
         self._tree = LogTree()
 
     def add(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-        """The next number, if the session has not ended."""
+        """Append a frame: it gets the next number, if the session has not ended."""
         frame = cast("FrameData", argument)
         entry = find(state, frame[0])
         if entry is None:
@@ -62,7 +62,7 @@ class Frames:
         return (replace_entry(state, entry, new),)
 
     def add_several(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-        """The next numbers, all or none, with the change of the session in the same step."""
+        """Append frames: all or none, with the change of the session in the same step."""
         session_id, frames, expected, effect = cast(
             "tuple[str, tuple[FrameData, ...], int | None, EffectData]", argument
         )
@@ -97,7 +97,7 @@ class Frames:
         return replace_entry(state, entry, entry._replace(log=log, last_seq=last, odd=odd))
 
     def get(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-        """All frames, in order."""
+        """Return all frames, in order."""
         entry = find(state, cast("str", argument))
         frames = cast("tuple[FrameData, ...]", result)
         if entry is None or len(frames) != entry.last_seq - entry.dropped:
@@ -105,7 +105,7 @@ class Frames:
         return (state,) if self._tree.ends_with(entry.log, frames) else ()
 
     def read(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-        """At most so many frames after a number, the first of them or the newest."""
+        """Return at most `limit` frames after a number, the first or the newest."""
         session_id, after, limit, newest = cast("tuple[str, int, int, object]", argument)
         entry = find(state, session_id)
         if entry is None:
@@ -122,17 +122,17 @@ class Frames:
         return (state,) if self._tree.ends_with(log, [frame for _, frame in numbered]) else ()
 
     def count(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-        """How many there are."""
+        """Return the number of frames."""
         entry = find(state, cast("str", argument))
         return (state,) if entry and result == entry.last_seq - entry.dropped else ()
 
     def delete(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-        """All go; the numbering goes on."""
+        """Delete all frames; the numbering continues."""
         entry = find(state, cast("str", argument))
         return _without(state, entry, None if entry is None else entry.last_seq, result, known)
 
     def trim(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-        """Those up to a number go."""
+        """Delete the frames up to a number."""
         session_id, up_to = cast("tuple[str, int]", argument)
         return _without(state, find(state, session_id), up_to, result, known)
 

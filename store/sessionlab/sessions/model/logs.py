@@ -1,6 +1,6 @@
-"""Frame logs as numbers: equal logs are the same number, and to append costs one look-up.
+"""Frame logs as numbers: equal logs have the same number, and an append costs one look-up.
 
-A model of tuples would copy a log with every append; here a state holds one `int` a log.
+A model with tuples would copy a log for every append; here a state has one `int` per log.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _STRIDE = 256
 
 
 class LogTree:
-    """All logs a model has met, as a tree: each is a shorter one and one item more."""
+    """All logs that a model has met, as a tree: each is a shorter log plus one item."""
 
     __slots__ = ("_items", "_longer", "_milestones", "_shorter")
 
@@ -26,10 +26,10 @@ class LogTree:
         self._items: list[Item] = [()]
         self._longer: dict[tuple[int, Item], int] = {}
         self._milestones: dict[int, int] = {EMPTY: EMPTY}
-        """The log 256 items shorter, for logs whose length is a multiple of that."""
+        """The log that is 256 items shorter, for logs whose length is a multiple of 256."""
 
     def append(self, log: int, length: int, item: Item) -> int:
-        """Return the log with one item more; `length` is its length before. O(1)."""
+        """Return the log plus one item; `length` is its length before. O(1)."""
         key = (log, item)
         longer = self._longer.get(key)
         if longer is None:

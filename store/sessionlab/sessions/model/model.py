@@ -1,7 +1,7 @@
-"""The model of the session store: which operation means what, and whom it touches.
+"""The model of the session store: the meaning of each operation, and the sessions it touches.
 
-Not modelled: times (beyond that `created_at` and `ended_at` never change but by an archive), limits
-and what they evict, and which sessions are past their time.
+Not modelled: times (except that only an archive changes `created_at` and `ended_at`), limits and
+evictions, and which sessions have expired.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _SHOWN = 8
 class SessionStoreModel(Model[ModelState]):
     """All methods of `SessionStore` and `AtomicSessionStore` but `watch_frames`, `statistics`.
 
-    What a watcher yields says which frame has which number, and is no moment's read. Revisions
-    are judged as `Guarantees.one_counter` says: with it, later ones are higher in all the store;
-    without, in each session only. The header of a history tells, unless you do.
+    A frame that a watcher yields shows only which frame has which number, not a state. Revisions
+    are checked according to `Guarantees.one_counter`: with it, later ones are higher in the whole
+    store; without it, in each session. The header of a history tells which, unless you do.
     """
 
     name: ClassVar[str] = "session-store"
@@ -108,7 +108,7 @@ class SessionStoreModel(Model[ModelState]):
         if name == "expire_sessions":
             if operation.outcome is not Outcome.OK:
                 return None
-            # What was ended says all; that others were not ended is not checked.
+            # Only the ended sessions are checked, not that the others did not end.
             return tuple(report[0] for report in cast("tuple[SessionData, ...]", operation.result))
         if name == "get_sessions_batch":
             return cast("tuple[str, ...]", argument)
@@ -129,9 +129,9 @@ class SessionStoreModel(Model[ModelState]):
             refusal = cast("tuple[Plain, ...]", operation.result)[0]
             return refusal in CHECKED
         if operation.outcome is Outcome.UNKNOWN:
-            # A change that never ran cannot have had an effect.
+            # A change that never ran had no effect.
             return name != "modify_session" or _effect(operation) is not None
-        # Whom a sweep of nothing passed by, and for how long each was idle, is not modelled.
+        # Which sessions an empty sweep skipped, and how long they were idle, is not modelled.
         return name not in ("expire_sessions", "purge_sessions") or bool(operation.result)
 
     def check_shape(self, operation: Operation, /) -> None:
@@ -174,7 +174,7 @@ def _short(session_id: str) -> str:
 
 
 def _reply(operation: Operation) -> str:
-    """A reply in words, without payloads."""
+    """Describe a reply, without payloads."""
     result = operation.result
     if operation.outcome is Outcome.FAILED:
         return str(cast("tuple[Plain, ...]", result)[0])

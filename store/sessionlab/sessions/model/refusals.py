@@ -1,4 +1,4 @@
-"""What a refusal says of the state: it is an observation like a read, and changes nothing."""
+"""What a refusal shows about the state: it is an observation like a read, and changes nothing."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ CHECKED = frozenset(
         "ChangeRaised",
     }
 )
-"""What the model checks. What has to do with limits, versions or the store's own health it takes
-on trust."""
+"""The refusals that the model checks. It trusts those about limits, versions and the store's
+health."""
 
 
 def refuse(state: ModelState, operation: Operation) -> tuple[ModelState, ...]:
-    """Return the state if the refusal is true in it, with what it told."""
+    """Return the state if the refusal is true in it, with what the refusal showed."""
     name, *values = cast("tuple[Plain, ...]", exact(operation.result))
     if name == "ChangeRaised":
         return _raised(state, operation)
@@ -43,7 +43,7 @@ def refuse(state: ModelState, operation: Operation) -> tuple[ModelState, ...]:
         return (learn_revision(state, entry, current)[0],)
     if name == "SequenceConflict":
         expected, current = cast("list[int]", values[1:])
-        # That a session has ended is said before that.
+        # The store reports an ended session first.
         true = entry.caller[1] in LIVE and expected != current == entry.last_seq
     elif name == "SessionClosed":
         true = entry.caller[1] == values[1] and values[1] not in LIVE
@@ -57,14 +57,14 @@ def refuse(state: ModelState, operation: Operation) -> tuple[ModelState, ...]:
 
 
 def _raised(state: ModelState, operation: Operation) -> tuple[ModelState, ...]:
-    """The change saw the session as it is, then raised."""
+    """Check a change that saw the current session and then raised."""
     argument = cast("tuple[Plain, ...]", exact(operation.argument))
     session_id, effect = cast("str", argument[0]), cast("EffectData", argument[-1])
     if effect is None:
         return (state,)
     entry = find(state, session_id)
     if entry is not None and operation.name == "add_frames":
-        # An end, and a log that has moved on, are said before the change runs.
+        # The store reports an ended session and a longer log before the change runs.
         expected = cast("int | None", argument[2])
         if entry.caller[1] not in LIVE or expected not in (None, entry.last_seq):
             return ()

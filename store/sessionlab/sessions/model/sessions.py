@@ -1,4 +1,4 @@
-"""What the operations on sessions mean. Each returns the states it may lead to."""
+"""The operations on sessions. Each returns the states it may lead to."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ States = tuple[ModelState, ...]
 
 
 def one(state: ModelState | None) -> States:
-    """Return a state as the only possible one, or none at all."""
+    """Return a list of this state, empty for None."""
     return () if state is None else (state,)
 
 
 def create(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-    """The session must not be there."""
+    """Create a session that does not exist."""
     session = cast("SessionData", argument)
     if find(state, session[0]) is not None:
         return ()
@@ -61,7 +61,7 @@ def _created(
 
 
 def get_or_create(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-    """Create when it is not there, and say so."""
+    """Create the session if it does not exist, and report which."""
     session = cast("SessionData", argument)
     entry = find(state, session[0])
     if not known:
@@ -75,13 +75,13 @@ def get_or_create(state: ModelState, argument: Plain, result: Plain, known: bool
 
 
 def get(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-    """A snapshot of one session."""
+    """Return a snapshot of one session."""
     entry = find(state, cast("str", argument))
     return () if entry is None else one(match_snapshot(state, entry, cast("SessionData", result)))
 
 
 def get_batch(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-    """Snapshots in the order asked, all of one moment."""
+    """Return snapshots in the given order, all of one moment."""
     ids = cast("tuple[str, ...]", argument)
     reports = cast("tuple[SessionData, ...]", result)
     if ids != tuple(report[0] for report in reports):
@@ -100,7 +100,7 @@ def _all_seen(state: ModelState, reports: tuple[SessionData, ...]) -> ModelState
 
 
 def list_all(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-    """All sessions, in order of creation."""
+    """Return all sessions, in order of creation."""
     reports = cast("tuple[SessionData, ...]", result)
     if tuple(entry.id for entry in state.entries) != tuple(report[0] for report in reports):
         return ()
@@ -108,7 +108,7 @@ def list_all(state: ModelState, argument: Plain, result: Plain, known: bool) -> 
 
 
 def count(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-    """How many there are."""
+    """Return the number of sessions."""
     return (state,) if result == len(state.entries) else ()
 
 
@@ -124,13 +124,13 @@ def _updated(
     entry = find(state, session[0])
     if entry is None or not admits(entry, session[2]) or not may_follow(entry.caller, session[1]):
         return None
-    # That it was accepted tells the revision, where it was not known.
+    # An accepted update shows the revision, if it was not known.
     before, known = learn_revision(state, entry, session[2])
     return write_fields(before, known, session[1], report)
 
 
 def update_batch(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-    """All of them or none, in one step."""
+    """Update all sessions or none, in one step."""
     sessions = cast("tuple[SessionData, ...]", argument)
     reports: tuple[SessionData | None, ...] = (None,) * len(sessions)
     if known:
@@ -140,7 +140,7 @@ def update_batch(state: ModelState, argument: Plain, result: Plain, known: bool)
     after: ModelState | None = state
     if any(type(_revision(report)) is not int for report in reports):
         return ()
-    # In the order of their revisions: the contract does not say in which order they are given.
+    # In the order of their revisions: the contract leaves their order open.
     order = sorted(range(len(sessions)), key=lambda i: _revision(reports[i]))
     for index in order:
         if after is not None:
@@ -153,7 +153,7 @@ def _revision(report: SessionData | None) -> int:
 
 
 def modify(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-    """Replace a session by what the change made of it as it was."""
+    """Replace a session by the result of a change of the current session."""
     session_id, effect = cast("tuple[str, EffectData]", argument)
     entry = find(state, session_id)
     if entry is None or effect is None:
@@ -164,7 +164,7 @@ def modify(state: ModelState, argument: Plain, result: Plain, known: bool) -> St
 def apply_change(
     state: ModelState, entry: Entry, effect: tuple[SessionData, CallerData | None], report: Plain
 ) -> ModelState | None:
-    """Return the state after a change that saw the session as it is."""
+    """Return the state after a change that saw the current session."""
     given, caller = effect
     seen = match_snapshot(state, entry, given)
     now = None if seen is None else find(seen, entry.id)
@@ -177,13 +177,13 @@ def apply_change(
 
 
 def delete(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-    """The session goes, and its frames with it."""
+    """Delete the session and its frames."""
     session_id = cast("str", argument)
     entries = tuple(entry for entry in state.entries if entry.id != session_id)
     return () if len(entries) == len(state.entries) else (ModelState(state.high, entries),)
 
 
 def touch(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-    """Nothing but a time that is not modelled changes; an ended session refuses."""
+    """Change only a time that is not modelled; an ended session refuses this."""
     entry = find(state, cast("str", argument))
     return (state,) if entry is not None and entry.caller[1] in LIVE else ()

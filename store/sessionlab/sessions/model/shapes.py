@@ -1,5 +1,6 @@
-"""The shapes of arguments and results, so that a file which has others is told apart from a store
-that does something wrong. Positions as in `history.layout`.
+"""The shapes of arguments and results, to tell a malformed file from a faulty store.
+
+Positions are those of `sessions.layout`.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ _REFUSALS: dict[str, object] = {
 
 
 def check_shape(operation: Operation) -> None:
-    """Raise `ValueError` unless it has the shape of a call on a session store."""
+    """Raise `ValueError` unless the operation has the shape of a call on a session store."""
     shapes = _SHAPES.get(operation.name)
     if shapes is None:
         raise ValueError(f"no operation of a session store: {operation.name[:40]}")

@@ -1,7 +1,8 @@
-"""The state of the session store's model, and how a snapshot of a session bears on it.
+"""The state of the session store's model, and what a snapshot of a session adds to it.
 
-Positions of the plain data are those of `history.layout`. Written from the contract, apart from
-the store's own rules, so that the two can disagree. All values in a state are exact forms.
+Positions of the plain data are those of `sessions.layout`. The model is written from the contract,
+independent of the store's own rules, so that the two can disagree. All values in a state are exact
+forms.
 """
 
 from __future__ import annotations
@@ -38,20 +39,20 @@ NONE_ODD = (0, 0)
 
 
 class Entry(NamedTuple):
-    """One session. What no reply has told yet is left open until one does."""
+    """One session. Values that no reply has shown yet are open."""
 
     id: str
     caller: CallerData
     revision: int
-    """Below zero: not known, but above -(it + 1)."""
+    """A negative value means: not known, but above -(value + 1)."""
     created_at: float | None
     ended_at: float | None
     log: int
     last_seq: int
     dropped: int
-    """Frames up to this number are gone."""
+    """Frames up to this number were removed."""
     place: int = 0
-    """While the revision is not known: its place among those above the same number."""
+    """While the revision is not known: its position among those above the same number."""
     below: int = 0
     """While the revision is not known: a number that was given later, 0 if none is known."""
     odd: tuple[int, int] = NONE_ODD
@@ -59,12 +60,12 @@ class Entry(NamedTuple):
 
 
 Highs: TypeAlias = "int | tuple[tuple[str, int], ...]"
-"""The highest revision known to have been given: by the one counter of the store, or to each id
-where nobody knows which sessions have a counter in common."""
+"""The highest revision known to have been given: by the counter of the whole store, or for each id
+if it is not known which sessions share a counter."""
 
 
 class ModelState(NamedTuple):
-    """The highest revision known to have been given, and the sessions in order of creation."""
+    """The highest known revision, and the sessions in order of creation."""
 
     high: Highs
     entries: tuple[Entry, ...]
@@ -74,7 +75,7 @@ Report: TypeAlias = "SessionData | None"
 
 
 def highest(state: ModelState, session_id: str) -> int:
-    """Return the number above which the next revision of a session is."""
+    """Return the number that the next revision of a session is above."""
     high = state.high
     if isinstance(high, int):
         return high
@@ -82,7 +83,7 @@ def highest(state: ModelState, session_id: str) -> int:
 
 
 def raise_high(state: ModelState, session_id: str, revision: int | None) -> Highs:
-    """Return the highest revisions after one more is known."""
+    """Return the highest revisions, with one more revision known."""
     high = state.high
     if revision is None:
         return high
@@ -102,7 +103,7 @@ def find(state: ModelState, session_id: str) -> Entry | None:
 
 
 def replace_entry(state: ModelState, old: Entry, new: Entry, high: int | None = None) -> ModelState:
-    """Return the state with another entry in an entry's place."""
+    """Return the state with one entry replaced."""
     entries = state.entries
     known = raise_high(state, new.id, high)
     if len(entries) == 1:
@@ -118,7 +119,7 @@ def unknown_above(high: int) -> int:
 def admits(entry: Entry, revision: int) -> bool:
     """Whether the entry's revision may be this one."""
     if type(revision) is not int:
-        return False  # a broken store's: no revision
+        return False  # of a faulty store: no revision
     if entry.revision >= 0:
         return entry.revision == revision
     return revision >= -entry.revision and (not entry.below or revision < entry.below)
@@ -135,9 +136,9 @@ def with_open_revision(state: ModelState, entry: Entry) -> Entry:
 
 
 def learn_revision(state: ModelState, entry: Entry, revision: int) -> tuple[ModelState, Entry]:
-    """Return state and entry after the entry's revision, which it admits, is known.
+    """Return state and entry with the entry's revision known; the entry must allow it.
 
-    With one counter this bounds those of other sessions that are not known yet.
+    With one counter this also bounds the open revisions of other sessions.
     """
     if entry.revision == revision:
         return state, entry
@@ -156,16 +157,16 @@ def learn_revision(state: ModelState, entry: Entry, revision: int) -> tuple[Mode
 
 
 def _bound_entry(entry: Entry, place: int, revision: int) -> Entry:
-    """Return an entry after the number at a place in its gap is known."""
+    """Return an entry after the number at a position in its gap is known."""
     if entry.place < place:
         return entry._replace(below=revision)
     return entry._replace(revision=unknown_above(revision))
 
 
 def match_snapshot(state: ModelState, entry: Entry, data: SessionData) -> ModelState | None:
-    """Return the state after a snapshot of the entry as it is, None if it is not like that.
+    """Return the state after a snapshot of the entry; None if the snapshot contradicts it.
 
-    The state is the same unless the snapshot told what was open.
+    The state changes only if the snapshot shows values that were open.
     """
     _, caller, revision, frame_count, last_seq, created_at, _, ended_at = data[:8]
     if (
@@ -205,7 +206,7 @@ def write_fields(
 
 
 def may_follow(before: CallerData, after: CallerData) -> bool:
-    """Whether these caller's fields may come after those: state and protocol versions."""
+    """Whether these caller's fields may follow those: state and protocol versions."""
     if after[1] != before[1] and after[1] not in _FOLLOWING.get(cast("str", before[1]), ()):
         return False
     _, negotiated, _ = cast("tuple[str | None, str | None, str | None]", before[6])

@@ -1,6 +1,6 @@
-"""What finding, expiring and purging mean. Each returns the states it may lead to.
+"""Finding, expiring and purging. Each operation returns the states it may lead to.
 
-Which sessions are past their time is not modelled: what the reply says is accepted if it may be.
+Which sessions have expired is not modelled: a reply is accepted if it is possible.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TIMED_OUT = "timed-out"
 
 
 def find_page(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-    """Matching sessions of one moment, in order of creation, none left out in between."""
+    """Return matching sessions of one moment, in order of creation, without a gap."""
     query, cursor, limit = cast("tuple[tuple[Plain, ...], str | None, int]", argument)
     reports, following = cast("tuple[tuple[SessionData, ...], str | None]", result)
     ids = [report[0] for report in reports]
@@ -37,8 +37,8 @@ def find_page(state: ModelState, argument: Plain, result: Plain, known: bool) ->
         if seen is None or not _matches(query, report[1], report[5], report[6]):
             return ()
         after = seen
-    # Nothing that matches may be left out between the first and the last, nor before the first
-    # of the first page, nor after the last of the last one.
+    # No match may be missing between the first and the last, before the first of the first page,
+    # or after the last of the last page.
     begin = 0 if cursor is None else min(shown, default=len(state.entries))
     end = len(state.entries) if following is None else max(shown, default=-1) + 1
     if following is None and cursor is not None and not shown:
@@ -52,7 +52,7 @@ def find_page(state: ModelState, argument: Plain, result: Plain, known: bool) ->
 def _matches(  # noqa: PLR0911 - a list of reasons
     query: tuple[Plain, ...], caller: CallerData, created: float | None, active: float | None
 ) -> bool:
-    """Whether a session certainly matches; a time that is not known certainly does not."""
+    """Whether a session certainly matches; with an open time it does not."""
     states, statuses, transports, any_of, combine_changes, principal, *times = query
     tags = set(cast("tuple[str, ...]", caller[7]))
     if states is not None and caller[1] not in cast("tuple[str, ...]", states):
@@ -85,12 +85,12 @@ def _within(moment: float | None, begin: float | None, end: float | None) -> boo
 
 
 def _is_less(moment: float, other: float) -> bool:
-    """Compare times, which are exact forms here: bytes where they are whole."""
+    """Compare times, which are exact forms here: bytes if they are integers."""
     return float(moment) < float(other)
 
 
 def expire(state: ModelState, argument: Plain, result: Plain, known: bool) -> Iterable[ModelState]:
-    """Live sessions end as timed out, check and change in one step."""
+    """End live sessions as timed out; check and change are one step."""
     limit = cast("tuple[Plain, Plain, int]", argument)[2]
     if not known:
         return _any_expired(state, limit)
@@ -122,9 +122,9 @@ def _any_expired(state: ModelState, limit: int) -> Iterator[ModelState]:
 
 
 def purge(state: ModelState, argument: Plain, result: Plain, known: bool) -> Iterator[ModelState]:
-    """Ended sessions go, with their frames; the reply tells how many.
+    """Remove ended sessions with their frames; the reply tells how many.
 
-    How long ago they ended, nobody but the store's own clock knows.
+    Only the store's own clock knows how long ago they ended.
     """
     ended_before, _, limit = cast("tuple[float | None, float | None, int]", argument)
     ended = [entry for entry in state.entries if _may_go(entry, ended_before)]
