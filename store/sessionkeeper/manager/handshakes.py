@@ -18,6 +18,7 @@ from ..values.jsonrpc import RequestId, RpcHead
 from ..values.message import MessageContext, MessageEnvelope
 from ..values.states import Direction, SessionState
 from .lifecycle import Offer, read_offer, trim_offer
+from .meaning import Part
 
 __all__ = ["Handshakes"]
 
@@ -151,6 +152,13 @@ class Handshakes:
             return False
         self._ask(session_id, key, None if offer is None else trim_offer(offer, head))
         return True
+
+    def pass_by_all(self, context: MessageContext, parts: Sequence[Part]) -> list[Part]:
+        """Take account of the messages of a frame; return those to be taken back if it is refused.
+
+        As `pass_by` says of each.
+        """
+        return [part for part in parts if self.pass_by(context, part[0], part[1])]
 
     def withdraw(self, context: MessageContext, head: RpcHead, offer: Offer | None) -> None:
         """Take a request back: it was refused, and is in no log."""

@@ -27,7 +27,6 @@ from ..values.states import Direction, SessionState
 __all__ = [
     "Offer",
     "Result",
-    "combine_changes",
     "ending",
     "implied_change",
     "read_offer",
@@ -129,19 +128,6 @@ def _text(envelope: MessageEnvelope, part: msgspec.Raw | msgspec.UnsetType) -> b
     if message[:1] == b"{":
         return message
     return bytes(part) if isinstance(part, msgspec.Raw) else b""
-
-
-def combine_changes(changes: Sequence[Change]) -> Change | None:
-    """Return the change that makes several, one after the other; None for none."""
-    if len(changes) <= 1:
-        return changes[0] if changes else None
-
-    def change(session: Session) -> Session:
-        for each in changes:
-            session = each(session)
-        return session
-
-    return change
 
 
 def implied_change(

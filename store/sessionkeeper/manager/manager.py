@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..interface.arguments import plain_envelope
-from ..interface.atomic_store import AtomicSessionStore, Change
+from ..interface.atomic_store import AtomicSessionStore
 from ..values.errors import OutcomeUnknown, SessionNotFound
 from ..values.ids import checked_id
 from ..values.jsonrpc import RequestId, RpcHead
@@ -13,8 +13,9 @@ from ..values.message import MessageEnvelope
 from ..values.session import Session
 from ..values.states import Direction
 from .exchanges import is_part, is_request, request_answered
-from .lifecycle import Offer, Result, combine_changes, implied_change, read_offer, read_result
+from .lifecycle import Offer
 from .managed_store import ManagedStore
+from .meaning import combine_changes, read_parts
 from .operations import SessionOperations
 from .pending import PendingRequest
 from .principal import PrincipalManager, Ways
@@ -62,29 +63,31 @@ class SessionManager(ManagedStore, SessionOperations):
         envelope = plain_envelope(envelope)
         context, services = envelope.context, self._services
         handshakes = services.handshakes
-        heads = envelope.heads()  # of a batch several, of what is odd none
-        results = [read_result(envelope, head) for head in heads]
-        settling = [head for head, each in zip(heads, results, strict=True) if each is not None]
-        known = [None if late else handshakes.answered(context, head) for head in settling]
+        parts = read_parts(envelope)
+        begins, takes_part = False, services.rates is not None
+        results: list[RpcHead] = []
+        known: list[tuple[Offer, ...] | None] = []
+        for head, _, result in parts:
+            begins = begins or is_request(head)
+            takes_part = takes_part or (services.tracks and is_part(head))
+            if result is not None:
+                results.append(head)
+                known.append(None if late else handshakes.answered(context, head))
         if None in known or handshakes.is_looking_up(context.session_id, late):
             reader = self.store if view is None else view
-            known = [*await handshakes.look_up(reader, context, settling, principal=late)]
+            known = [*await handshakes.look_up(reader, context, results, principal=late)]
         # From here to the store's mailbox nothing awaits: what is checked holds when it is sent.
-        store = self._to_begin() if any(map(is_request, heads)) else self._to_write()
+        store = self._to_begin() if begins else self._to_write()
         store = store if view is None else view
-        offers = [read_offer(envelope, head) for head in heads]
-        change = _implied_by_all(envelope, heads, offers, results, known)
-        takes_part = services.rates is not None or (services.tracks and any(map(is_part, heads)))
+        change = combine_changes(envelope, parts, known)
         if late:
             seq = await append_settled(store, envelope, change)
-            for head, offer in zip(heads, offers, strict=True):
-                handshakes.pass_by(context, head, offer)
+            handshakes.pass_by_all(context, parts)
             if takes_part:
-                services.exchange_late(context, heads)
+                services.exchange_late(context, parts)
             return seq
-        exchange, token = services.exchange(context, heads) if takes_part else (None, None)
-        both = list(zip(heads, offers, strict=True))
-        waiting = [(h, offer) for h, offer in both if handshakes.pass_by(context, h, offer)]
+        exchange, token = services.exchange(context, parts) if takes_part else (None, None)
+        waiting = handshakes.pass_by_all(context, parts)
         try:
             if takes_part:
                 return await append_settled(store, envelope, change, exchange, token)
@@ -94,7 +97,7 @@ class SessionManager(ManagedStore, SessionOperations):
         except OutcomeUnknown:
             raise
         except Exception:
-            for head, offer in waiting:
+            for head, offer, _ in waiting:
                 handshakes.withdraw(context, head, offer)
             raise
 
@@ -207,21 +210,3 @@ class SessionManager(ManagedStore, SessionOperations):
         if not self._services.tracks:
             raise RuntimeError("requests are not tracked: see ManagerConfig.track_requests")
         return self._services.requests
-
-
-def _implied_by_all(
-    envelope: MessageEnvelope,
-    heads: Sequence[RpcHead],
-    offers: Sequence[Offer | None],
-    results: Sequence[Result | None],
-    known: Sequence[tuple[Offer, ...] | None],
-) -> Change | None:
-    """Return the change that the messages of a frame imply; `known` is of those with a result."""
-    changes: list[Change] = []
-    left = iter(known)
-    for head, offer, result in zip(heads, offers, results, strict=True):
-        of = None if result is None else next(left)
-        change = implied_change(envelope, head, offer=offer, result=result, answered=of or ())
-        if change is not None:
-            changes.append(change)
-    return combine_changes(changes)

@@ -9,7 +9,6 @@ from contextvars import Context
 from ..interface.atomic_store import AtomicSessionStore
 from ..values.clock import Clock
 from ..values.errors import LimitExceeded
-from ..values.jsonrpc import RpcHead
 from ..values.message import MessageContext
 from .config import ManagerConfig
 from .dispatcher import HookDispatcher
@@ -17,6 +16,7 @@ from .event_subscriber import EventSubscriber
 from .exchanges import Exchange, RecordOutcome, begin_all
 from .handshakes import Handshakes
 from .hooks import SessionHooks
+from .meaning import Part
 from .owners import Owners
 from .pending import TrackedRequest
 from .rate_limiter import RateLimiter, RateToken
@@ -85,7 +85,7 @@ class Services:
         self.dispatcher.start()
 
     def exchange(
-        self, context: MessageContext, heads: Sequence[RpcHead]
+        self, context: MessageContext, parts: Sequence[Part]
     ) -> tuple[Exchange | None, RateToken | None]:
         """Let a frame take its part, or refuse it, before it is sent; a batch is one to its rate.
 
@@ -96,16 +96,16 @@ class Services:
             return None, token
         keep = self._hooks.request_timed_out is not None
         try:
-            return begin_all(self.requests, context, heads, keep=keep), token
+            return begin_all(self.requests, context, [part[0] for part in parts], keep=keep), token
         except BaseException:
             if token is not None:
                 token.settle(kept=False)
             raise
 
-    def exchange_late(self, context: MessageContext, heads: Sequence[RpcHead]) -> None:
+    def exchange_late(self, context: MessageContext, parts: Sequence[Part]) -> None:
         """Let a frame that is in its log take its part; at a limit, it takes none."""
         try:
-            exchange, token = self.exchange(context, heads)
+            exchange, token = self.exchange(context, parts)
         except LimitExceeded:
             return
         if token is not None:

@@ -1,0 +1,49 @@
+"""What the messages of a frame say about the life of their session: one message, or a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from ..interface.atomic_store import Change
+from ..values.jsonrpc import RpcHead
+from ..values.message import MessageEnvelope
+from ..values.session import Session
+from .lifecycle import Offer, Result, implied_change, read_offer, read_result
+
+__all__ = ["Part", "combine_changes", "read_parts"]
+
+Part: TypeAlias = "tuple[RpcHead, Offer | None, Result | None]"
+"""A message of a frame, and what it offers or settles: nothing, for nearly all."""
+
+
+def read_parts(envelope: MessageEnvelope) -> list[Part]:
+    """Return the messages of a frame: one, those of a batch, or none of what is odd."""
+    return [
+        (head, read_offer(envelope, head), read_result(envelope, head)) for head in envelope.heads()
+    ]
+
+
+def combine_changes(
+    envelope: MessageEnvelope, parts: Sequence[Part], answered: Iterable[Sequence[Offer] | None]
+) -> Change | None:
+    """Return the change that the messages of a frame imply, one after the other; None for none.
+
+    `answered` are the offers that each result among them may be of.
+    """
+    changes: list[Change] = []
+    of = iter(answered)
+    for head, offer, result in parts:
+        offers = None if result is None else next(of)
+        change = implied_change(envelope, head, offer=offer, result=result, answered=offers or ())
+        if change is not None:
+            changes.append(change)
+    if len(changes) <= 1:
+        return changes[0] if changes else None
+
+    def change_all(session: Session) -> Session:
+        for each in changes:
+            session = each(session)
+        return session
+
+    return change_all
