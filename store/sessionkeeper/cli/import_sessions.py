@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -16,11 +14,12 @@ import typer
 
 from ..interface.atomic_store import AtomicSessionStore
 from ..transfer.append_frames import BatchSizes
+from ..transfer.damage import Damage
 from ..transfer.export_format import MalformedExport, StoredSession
 from ..transfer.import_session import UnfinishedSession, first_number, import_session
 from ..transfer.line_reader import MAX_LINE_BYTES, NotText, SourceLine, read_lines
 from ..transfer.read_export import read_sessions
-from ..transfer.salvage import Damage, salvage_sessions
+from ..transfer.salvage import salvage_sessions
 from ..values.errors import (
     OutcomeUnknown,
     SessionError,
@@ -29,18 +28,17 @@ from ..values.errors import (
     StoreUnavailable,
     short_id,
 )
-from .console import complain, interruptible, print_line
+from .console import complain, interruptible
 from .file_kinds import FileKind, refuse_other_file
+from .import_report import ImportReport
 from .progress import progress
-from .stores import BAD_INPUT, NOTHING, AsJson, StoreUrl, open_store, run_command, with_notes
+from .stores import AsJson, StoreUrl, open_store, run_command, with_notes
 
 __all__ = ["import_sessions"]
 
 _MEBIBYTE = 1024 * 1024
 _ENDS = (StoreUnavailable, StoreClosed, OutcomeUnknown)
 """After these the next session cannot be imported either."""
-_SHOWN = 100
-"""Damages that are told one by one; all of them are counted."""
 
 
 def import_sessions(  # noqa: PLR0917 - typer calls it
@@ -92,76 +90,92 @@ class _Input:
         return "standard input" if self.file == "-" else self.file
 
 
-@dataclass(slots=True)
-class _Report:
-    imported: int = 0
-    skipped: int = 0
-    partial: int = 0
-    """Sessions among the imported that have lost frames."""
-    problem: str | None = None
-    refused: list[str] = field(default_factory=list[str])
-    """Why the store did not take sessions that are whole enough, with --salvage."""
-    damages: int = 0
-    damage: list[Damage] = field(default_factory=list[Damage])
-    """The first ones."""
+class _Meter:
+    """Moves the bar by the bytes of the lines: once when they are read, once when stored."""
 
-    @property
-    def code(self) -> int:
-        """The exit code."""
-        if self.problem is not None:
-            return BAD_INPUT
-        return NOTHING if self.damages or self.refused else 0
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        self._advance = advance
+        self._read = 0
+        """Bytes read since the last session began to be stored."""
+
+    def read(self, line: SourceLine) -> None:
+        """Note a line that was read."""
+        self._read += line.size
+        self._advance(line.size)
+
+    def of_frames(self, count: int) -> Callable[[int], None]:
+        """Return what to call with the frames that were stored, of `count` that were read."""
+        size, self._read = self._read, 0
+        return lambda frames: self._advance(size * frames // max(1, count))
 
 
 async def _import(source: _Input, url: str, *, skip_existing: bool, as_json: bool) -> int:
-    report, sizes = _Report(), BatchSizes()
+    report = ImportReport()
     if source.file != "-":
         refuse_other_file(source.file, FileKind.EXPORT, hint="FILE")
-    with _input_stream(source.file) as stream, progress("importing", _size(stream)) as advance:
+    with _input_stream(source.file) as stream, progress("importing", _steps(stream)) as advance:
         async with open_store(url, create=True) as store:
+            work = _Work(store, source, report, _Meter(advance), skip_existing, as_json)
             try:
-                async for found in _found(source, _counted(stream, source, advance)):
-                    if isinstance(found, Damage):
-                        _note(source, report, found, as_json=as_json)
-                        continue
-                    try:
-                        await _import_one(store, found, sizes, report, skip_existing=skip_existing)
-                    except (SessionError, ValueError) as error:
-                        text = f"line {found.line}: {with_notes(str(error), error)}"
-                        if not source.salvage or isinstance(error, _ENDS):
-                            report.problem = f"{source.name}: {text}"
-                            break
-                        report.refused.append(text)
-                        if not as_json:
-                            complain(f"{source.name}: {text}")
+                await work.run(stream)
             except (MalformedExport, NotText) as error:
                 report.problem = f"{source.name}: {error}"
             except (asyncio.CancelledError, KeyboardInterrupt) as error:
                 error.add_note(f"{report.imported} imported before it")
                 raise
-    _print(report, as_json=as_json)
+    report.print(as_json=as_json)
     return report.code
 
 
-async def _import_one(
-    store: AtomicSessionStore,
-    stored: StoredSession,
-    sizes: BatchSizes,
-    report: _Report,
-    *,
-    skip_existing: bool,
-) -> None:
-    try:
-        await import_session(store, stored, sizes=sizes)
-    except UnfinishedSession:
-        raise
-    except SessionExists:
-        if not skip_existing:
-            raise
-        report.skipped += 1
-        return
-    report.imported += 1
-    report.partial += bool(stored.missing)
+@dataclass(frozen=True, slots=True)
+class _Work:
+    store: AtomicSessionStore
+    source: _Input
+    report: ImportReport
+    meter: _Meter
+    skip_existing: bool
+    quiet: bool
+    sizes: BatchSizes = field(default_factory=BatchSizes)
+
+    async def run(self, stream: BinaryIO) -> None:
+        """Import one session after the other, to the end or to a problem."""
+        name, report = self.source.name, self.report
+        async for found in _found(self.source, self._lines(stream)):
+            if isinstance(found, Damage):
+                report.note_damage(name, found, quiet=self.quiet)
+                continue
+            try:
+                await self._import_one(found)
+            except (SessionError, ValueError) as error:
+                text = f"line {found.line}: {with_notes(str(error), error)}"
+                if not self.source.salvage or isinstance(error, _ENDS):
+                    report.problem = f"{name}: {text}"
+                    return
+                report.note_refused(name, text, quiet=self.quiet)
+
+    async def _import_one(self, stored: StoredSession) -> None:
+        stored_frames = self.meter.of_frames(len(stored.frames))
+        try:
+            await import_session(self.store, stored, sizes=self.sizes, on_frames=stored_frames)
+        except UnfinishedSession:
+            raise  # it is no session that is there already
+        except SessionExists:
+            if not self.skip_existing:
+                raise
+            self.report.skipped += 1
+            return
+        self.report.imported += 1
+        self.report.partial += bool(stored.missing)
+        _say_numbers(stored)
+
+    def _lines(self, stream: BinaryIO) -> Iterator[SourceLine]:
+        for line in read_lines(stream, self.source.max_line_bytes):
+            self.meter.read(line)
+            yield line
+
+
+def _say_numbers(stored: StoredSession) -> None:
+    """Say so if the frames of a session have other numbers than in the file."""
     name, first = short_id(stored.session.id), first_number(stored)
     if stored.missing:
         complain(f"session {name} has lost frames: the others are numbered on from {first}")
@@ -170,34 +184,6 @@ async def _import_one(
             f"session {name} had lost its first {stored.trimmed} frames:"
             " the others are renumbered from 1"
         )
-
-
-def _note(source: _Input, report: _Report, damage: Damage, *, as_json: bool) -> None:
-    report.damages += 1
-    if len(report.damage) < _SHOWN:
-        report.damage.append(damage)
-        if not as_json:
-            complain(
-                f"{source.name}: line {damage.line}, byte {damage.offset}: {damage.text}"
-                f" ({damage.kind})"
-            )
-
-
-def _print(report: _Report, *, as_json: bool) -> None:
-    if as_json:
-        print_line(json.dumps(dataclasses.asdict(report)))
-        return
-    beside = f", {report.skipped} skipped" if report.skipped else ""
-    partial = f", {report.partial} of them in part" if report.partial else ""
-    places = "1 place" if report.damages == 1 else f"{report.damages} places"
-    damages = f"; the file is damaged in {places}" if report.damages else ""
-    beside += f", {len(report.refused)} refused" if report.refused else ""
-    if report.problem is not None:
-        complain(
-            f"{report.problem} ({report.imported} imported before it{partial}{beside}{damages})"
-        )
-    else:
-        complain(f"{report.imported} sessions imported{partial}{beside}{damages}")
 
 
 async def _found(
@@ -215,18 +201,10 @@ async def _found(
         yield each
 
 
-def _counted(
-    stream: BinaryIO, source: _Input, advance: Callable[[int], None]
-) -> Iterator[SourceLine]:
-    for line in read_lines(stream, source.max_line_bytes):
-        advance(line.size)
-        yield line
-
-
-def _size(stream: BinaryIO) -> int | None:
-    """The bytes of a regular file, for the progress bar."""
+def _steps(stream: BinaryIO) -> int | None:
+    """The steps of the bar for a regular file: each byte is read and stored."""
     try:
-        return os.fstat(stream.fileno()).st_size or None
+        return 2 * os.fstat(stream.fileno()).st_size or None
     except (OSError, ValueError):
         return None
 

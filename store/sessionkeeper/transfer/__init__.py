@@ -1,8 +1,9 @@
 """Export, import and copy of sessions, in bounded memory.
 
-Rule: a session arrives completely or not at all. Read `json_lines`, then `copy_store`,
-`copy_session`, `copy_frames`, and `next_frames`, which notices that a log was replaced between two
-pages.
+Rule: a session arrives completely or not at all; until then it has the tag `UNFINISHED`. Read
+`json_lines` with `export_format`, `read_export` and `salvage`, then `import_session`, then
+`copy_store`, `copy_session` and `copy_frames`, and `next_frames`, which notices that a log was
+replaced between two pages.
 """
 
 from __future__ import annotations

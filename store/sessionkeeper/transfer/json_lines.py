@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from .damage import Damage, DamageKind
 from .export_format import (
     FORMAT_VERSION,
     MalformedExport,
@@ -18,8 +19,9 @@ from .export_format import (
 from .export_session import export_session
 from .import_session import UNFINISHED, UnfinishedSession, import_session
 from .line_reader import MAX_LINE_BYTES, lines_of
+from .partial_session import SALVAGED
 from .read_export import read_sessions
-from .salvage import SALVAGED, Damage, DamageKind, salvage_sessions
+from .salvage import salvage_sessions
 
 __all__ = [
     # the format

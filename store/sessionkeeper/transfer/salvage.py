@@ -3,70 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
 from ..values.errors import short_id
-from .export_format import (
-    MalformedLine,
-    SessionHead,
-    StoredSession,
-    check_header,
-    read_frame,
-    read_head,
-)
+from .damage import Damage, DamageKind, describe_missing, describe_numbers
+from .export_format import MalformedLine, StoredSession, check_header, read_frame, read_head
 from .line_reader import SourceLine
-from .packed_frames import PackedFrames
+from .partial_session import PartialSession
 from .read_export import too_long
 from .strict_json import NotJson, read_objects
 
-__all__ = ["SALVAGED", "Damage", "DamageKind", "salvage_sessions"]
-
-SALVAGED = "sessionkeeper:salvaged"
-"""Tag of a session that a damaged file did not hold whole."""
+__all__ = ["salvage_sessions"]
 
 _RECORD = re.compile(rb'\{"(?:format|session|seq|end)":')
 """How a record begins; within a record it can only be a member of its metadata."""
 _PIECES = 10_000
 """Records that are looked for in one line."""
-_NAMED = 20
-"""Spans of missing frames that are named."""
-
-
-class DamageKind(StrEnum):
-    """What is wrong with a place of a file."""
-
-    NOT_EXPORTED = "not-exported"
-    """A line that is no record, or not whole: torn."""
-    NUL_BYTES = "nul-bytes"
-    GLUED = "glued"
-    """Several records on one line; those that are whole count."""
-    TOO_LONG = "too-long"
-    WRONG_RECORD = "wrong-record"
-    """JSON, but not what a record may say."""
-    OUT_OF_ORDER = "out-of-order"
-    """A frame at another place than its own, or twice. It counts once."""
-    NO_SESSION = "no-session"
-    """A frame whose session's line is missing or wrong: it is lost."""
-    MISSING_FRAMES = "missing-frames"
-    MISSING_SESSIONS = "missing-sessions"
-    NO_HEADER = "no-header"
-    NO_END = "no-end"
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """One thing that is wrong with a file; the text quotes nothing of it but how an id begins."""
-
-    line: int
-    """From 1; where it was noticed."""
-    offset: int
-    """Bytes of the file before it."""
-    kind: DamageKind
-    text: str
 
 
 def salvage_sessions(lines: Iterator[SourceLine], /) -> Iterator[StoredSession | Damage]:
@@ -80,7 +33,7 @@ def salvage_sessions(lines: Iterator[SourceLine], /) -> Iterator[StoredSession |
 
 class _Salvage:
     def __init__(self) -> None:
-        self._open: _OpenSession | None = None
+        self._open: PartialSession | None = None
         self._found: list[StoredSession | Damage] = []
         self._at = SourceLine(1, 0, 0, b"", 0)
         self._records = self._sessions = 0
@@ -183,7 +136,7 @@ class _Salvage:
         self._close_session()
         self._ended = True
         end = record["end"]
-        count = end.get("sessions") if isinstance(end, dict) else None
+        count = cast("dict[str, object]", end).get("sessions") if isinstance(end, dict) else None
         if type(count) is not int or count < 0:
             self._note(DamageKind.WRONG_RECORD, "the number of sessions is expected at the end")
         elif count > self._sessions:
@@ -198,7 +151,7 @@ class _Salvage:
         except MalformedLine as error:
             self._note(DamageKind.WRONG_RECORD, str(error))
             return
-        self._open = _OpenSession(head, self._at)
+        self._open = PartialSession(head, self._at)
 
     def _take_frame(self, record: dict[str, Any]) -> None:
         seq, session = record["seq"], self._open
@@ -235,7 +188,7 @@ class _Salvage:
         if self._lost_frames is not None:
             at, first, last, count = self._lost_frames
             self._lost_frames = None
-            numbers = _numbers((first, last))
+            numbers = describe_numbers((first, last))
             self._note(
                 DamageKind.NO_SESSION,
                 f"{count} frames ({numbers}) belong to a session whose line is missing or wrong",
@@ -249,82 +202,8 @@ class _Salvage:
         if stored.missing:
             name = short_id(stored.session.id)
             self._note(
-                DamageKind.MISSING_FRAMES, f"session {name}: {_missing(stored.missing)}", session.at
+                DamageKind.MISSING_FRAMES,
+                f"session {name}: {describe_missing(stored.missing)}",
+                session.at,
             )
         self._found.append(stored)
-
-
-class _OpenSession:
-    """A session whose frames are being read."""
-
-    def __init__(self, head: SessionHead, at: SourceLine) -> None:
-        self.head, self.at = head, at
-        self.frames = _Frames()
-        self.highest = head.trimmed
-
-    def may_have(self, seq: int) -> bool:
-        """Whether the session's log has this number."""
-        return self.head.trimmed < seq <= self.head.last
-
-    def add(self, seq: int, envelope: Any) -> None:
-        """Take a frame in; one that is there already stays."""
-        self.frames.add(seq, envelope)
-        self.highest = max(self.highest, seq)
-
-    def stored(self) -> StoredSession:
-        """Return the session with what there is of its log."""
-        missing: list[tuple[int, int]] = []
-        before = self.head.trimmed
-        numbers = self.frames.numbers()
-        for seq in [*numbers, self.head.last + 1]:
-            if seq > before + 1:
-                missing.append((before + 1, seq - 1))
-            before = seq
-        session = self.head.session
-        if missing:
-            with suppress(ValueError):  # it has as many tags as a session can have
-                session = session.model_copy(update={"tags": session.tags | {SALVAGED}})
-        trimmed = self.head.trimmed
-        frames = self.frames.in_order(numbers)
-        return StoredSession(session, frames, trimmed, tuple(missing), self.at.number)
-
-
-class _Frames:
-    """Frames by their number."""
-
-    def __init__(self) -> None:
-        self._packed = PackedFrames()
-        self._places: dict[int, int] = {}
-
-    def __contains__(self, seq: int) -> bool:
-        return seq in self._places
-
-    def __getitem__(self, seq: int) -> Any:
-        return self._packed[self._places[seq]]
-
-    def add(self, seq: int, envelope: Any) -> None:
-        if seq not in self._places:
-            self._places[seq] = len(self._packed)
-            self._packed.append(envelope)
-
-    def numbers(self) -> list[int]:
-        return sorted(self._places)
-
-    def in_order(self, numbers: list[int]) -> PackedFrames:
-        places = [self._places[seq] for seq in numbers]
-        if places == [*range(len(places))]:
-            return self._packed
-        return PackedFrames(self._packed[place] for place in places)
-
-
-def _missing(spans: Sequence[tuple[int, int]]) -> str:
-    numbers = ", ".join(map(_numbers, spans[:_NAMED]))
-    more = f" and {len(spans) - _NAMED} more spans" if len(spans) > _NAMED else ""
-    if len(spans) == 1 and spans[0][0] == spans[0][1]:
-        return f"frame {numbers} is missing"
-    return f"frames {numbers}{more} are missing"
-
-
-def _numbers(span: tuple[int, int]) -> str:
-    first, last = span
-    return str(first) if first == last else f"{first} to {last}"

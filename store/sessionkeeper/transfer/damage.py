@@ -1,0 +1,60 @@
+"""What can be wrong with a file of exported sessions, and how it is said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Damage", "DamageKind", "describe_missing", "describe_numbers"]
+
+_NAMED = 20
+"""Spans of missing frames that are named."""
+
+
+class DamageKind(StrEnum):
+    """What is wrong with a place of a file."""
+
+    NOT_EXPORTED = "not-exported"
+    """A line that is no record, or not whole: torn."""
+    NUL_BYTES = "nul-bytes"
+    GLUED = "glued"
+    """Several records on one line; those that are whole count."""
+    TOO_LONG = "too-long"
+    WRONG_RECORD = "wrong-record"
+    """JSON, but not what a record may say."""
+    OUT_OF_ORDER = "out-of-order"
+    """A frame at another place than its own, or twice. It counts once."""
+    NO_SESSION = "no-session"
+    """A frame whose session's line is missing or wrong: it is lost."""
+    MISSING_FRAMES = "missing-frames"
+    MISSING_SESSIONS = "missing-sessions"
+    NO_HEADER = "no-header"
+    NO_END = "no-end"
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One thing that is wrong with a file; the text quotes nothing of it but how an id begins."""
+
+    line: int
+    """From 1; where it was noticed."""
+    offset: int
+    """Bytes of the file before it."""
+    kind: DamageKind
+    text: str
+
+
+def describe_missing(spans: Sequence[tuple[int, int]]) -> str:
+    """Say which frames are missing, by first and last numbers."""
+    numbers = ", ".join(map(describe_numbers, spans[:_NAMED]))
+    more = f" and {len(spans) - _NAMED} more spans" if len(spans) > _NAMED else ""
+    if len(spans) == 1 and spans[0][0] == spans[0][1]:
+        return f"frame {numbers} is missing"
+    return f"frames {numbers}{more} are missing"
+
+
+def describe_numbers(span: tuple[int, int]) -> str:
+    """Say the numbers of a span."""
+    first, last = span
+    return str(first) if first == last else f"{first} to {last}"
