@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sessionkeeper import Frame, Gap, MessageEnvelope, Session, SQLiteSessionStore
+from sessionkeeper import Frame, Gap, MessageEnvelope, Session, SQLiteSessionStore, StoreLimits
 from sessionkeeper.cli.app import run
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -111,6 +111,35 @@ def test_an_export_brings_odd_frames_back(path: Path, tmp_path: Path) -> None:
     assert back == [frame.envelope for frame in asyncio.run(read(path))]
     lines = [text.read_text().splitlines()[2:-1] for text in (first, second)]
     assert lines[0] == lines[1]
+
+
+def test_large_frames_are_exported_imported_and_copied(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Larger than a store takes that nobody told of them; in a line of a bounded length."""
+    first, lines = f"sqlite:///{tmp_path}/a.db", tmp_path / "a.jsonl"
+    large = [
+        b'{"jsonrpc":"2.0","method":"' + b"x" * 5_000_000 + b'"}',
+        bytes(5_000_000),
+        b"\xff" * 5_000_000,
+    ]
+
+    async def fill() -> None:
+        limits = StoreLimits(max_frame_bytes=6_000_000)
+        async with SQLiteSessionStore(tmp_path / "a.db", limits=limits) as store:
+            await store.create_session(Session.new(id="a", transport_type="stdio"))
+            for each in large:
+                await store.add_frame(MessageEnvelope.of("a", each, direction="client-to-server"))
+
+    asyncio.run(fill())
+    assert run(["export", first, "-o", str(lines)]) == 0
+    assert max(map(len, lines.read_text().splitlines())) < 7_000_000
+    assert run(["import", f"sqlite:///{tmp_path}/b.db", str(lines)]) == 0
+    assert run(["copy", first, f"sqlite:///{tmp_path}/c.db"]) == 0
+    for other in "bc":
+        back = asyncio.run(read(tmp_path / f"{other}.db"))
+        assert [frame.envelope.message for frame in back] == large
+        assert [frame.envelope.kind for frame in back] == ["notification", "odd", "odd"]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from ..values.session import Session
 from .console import complain, run_on_loop, say
 from .file_kinds import FileKind, refuse_other_file
 from .frame_text import count_parts
-from .stores import BAD_INPUT, STORES, describe_error
+from .stores import BAD_INPUT, STORES, describe_error, take_frames_of
 
 __all__ = ["record"]
 
@@ -82,7 +82,7 @@ def record(
     sys.setswitchinterval(_SWITCH_INTERVAL)
     max_line = _size(max_message)
     try:
-        recording = _Recording(_backend(store, max_line), command, max_line)
+        recording = _Recording(take_frames_of(max_line, backend_from_url(store)), command, max_line)
         return run_on_loop(
             _record(recording, must_open=require_store, quiet=quiet, as_json=as_json)
         )
@@ -189,16 +189,6 @@ def _size(text: str) -> int:
             param_hint="--max-message",
         )
     return size
-
-
-def _backend(store_url: str, max_line: int) -> StorageBackend:
-    """Return the store, with limits under which a line of that many bytes is a frame."""
-    backend = backend_from_url(store_url)
-    limits = backend.limits
-    largest = max(limits.max_frame_bytes, max_line)
-    return backend.model_copy(
-        update={"limits": limits.model_copy(update={"max_frame_bytes": largest})}
-    )
 
 
 def _check_file(path: str) -> None:

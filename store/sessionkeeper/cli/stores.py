@@ -30,6 +30,7 @@ from ..values.errors import (
     SessionNotFound,
     StoreUnavailable,
 )
+from ..values.jsonrpc import MAX_MESSAGE_BYTES
 from ..values.query import SessionQuery
 from ..values.session import Session
 from .console import INTERRUPTED, complain, run_on_loop
@@ -48,6 +49,7 @@ __all__ = [
     "open_store",
     "printable",
     "run_command",
+    "take_frames_of",
     "store_name",
     "describe_error",
 ]
@@ -78,9 +80,11 @@ AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 async def open_store(url: str, *, create: bool = False) -> AsyncGenerator[AtomicSessionStore]:
     """Open the store of a URL. It must exist, unless `create`.
 
+    It takes frames of any size: what is written here comes out of another store.
+
     Raises `typer.BadParameter`, `StoreUnavailable`.
     """
-    backend = parse_store(url, create=create)
+    backend = take_frames_of(MAX_MESSAGE_BYTES, parse_store(url, create=create))
     try:
         store = await StorageFactory.create(backend)
     except (BackendNotImplemented, ValueError) as error:
@@ -111,6 +115,15 @@ def store_name(url: str) -> str:
     """Return the file of a store, or that it is on a server: its URL may hold a password."""
     backend = backend_from_url(url)
     return backend.path if isinstance(backend, SQLiteBackend) else "the server"
+
+
+def take_frames_of(size: int, backend: StorageBackend) -> StorageBackend:
+    """Return the store with a limit that lets frames of so many bytes in."""
+    limits = backend.limits
+    largest = max(limits.max_frame_bytes, size)
+    return backend.model_copy(
+        update={"limits": limits.model_copy(update={"max_frame_bytes": largest})}
+    )
 
 
 def describe_error(error: ValueError) -> str:

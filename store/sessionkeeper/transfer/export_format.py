@@ -47,6 +47,8 @@ _NO_NUMBER = 2**63
 _TIMES = ("created_at", "last_activity", "ended_at")
 _ODD = ("media_type", "oddity")
 """Only of what is no message; its bytes are `message_base64` if they are not UTF-8."""
+_READABLE = 1024 * 1024
+"""Bytes up to which a text is always written as text."""
 _CONTEXT = ("direction", "timestamp", "delivery", "protocol_version", "metadata")
 
 
@@ -118,13 +120,18 @@ def frame_line(frame: Frame) -> str:
     context = envelope.context.model_dump(mode="json", include=set(_CONTEXT))
     text = as_text(envelope.message)
     fields: dict[str, object] = {"seq": frame.seq}
-    if text is None:
+    if text is None or _is_shorter_in_base64(text, len(envelope.message)):
         fields["message_base64"] = b64encode(envelope.message).decode()
     else:
         fields["message"] = text
     if envelope.oddity is not None or envelope.media_type != JSON:
         fields |= {"media_type": envelope.media_type, "oddity": envelope.oddity}
     return _line({**fields, **context})
+
+
+def _is_shorter_in_base64(text: str, size: int) -> bool:
+    """Whether a large text is nothing to read, so that its line has a bounded length."""
+    return size > _READABLE and len(json.dumps(text)) > 4 * size / 3 + 4
 
 
 def check_header(fields: Mapping[str, object]) -> None:

@@ -9,7 +9,8 @@ from typing import BinaryIO
 __all__ = ["MAX_LINE_BYTES", "NotText", "SourceLine", "lines_of", "read_lines"]
 
 MAX_LINE_BYTES = 128 * 1024 * 1024
-"""No line of an export is longer: 16 MiB of control characters, each written with six bytes."""
+"""No line of an export is longer, unless a frame has more than 90 MiB or so: the largest are in
+Base64, where their text would be longer."""
 
 _CHUNK = 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
