@@ -41,6 +41,42 @@ async def fill(store: SQLiteSessionStore) -> tuple[int, str]:
             return kept, str(refused)
 
 
+async def add_until_full(store: SQLiteSessionStore) -> int:
+    """Append until it is refused; return how many frames there are then."""
+    while True:
+        last = (await store.get_session("a")).last_seq
+        try:
+            await store.add_frame(note(last))
+        except StoreUnavailable as refused:
+            if not refused.reason.startswith("the disk is full, but for a reserve: "):
+                raise
+            return await store.count_frames("a")
+
+
+async def make_room(path: Path) -> None:
+    """Fill the disk again and again, and each time remove what is there."""
+    async with SQLiteSessionStore(path) as store:
+        await store.create_session(Session.new(transport_type="stdio", id="a"))
+        rounds = []
+        for _ in range(3):
+            kept = await add_until_full(store)
+            last = (await store.get_session("a")).last_seq
+            assert await store.trim_frames("a", up_to=last - 2) == kept - 2
+            while True:  # until the removed frames are deleted, between two batches
+                try:
+                    assert await store.add_frame(note(last)) == last + 1
+                    break
+                except StoreUnavailable:
+                    await asyncio.sleep(0.01)
+            rounds.append(kept)
+        assert await add_until_full(store) > 3
+        await store.delete_session("a")
+        print(f"rounds: {min(rounds) * 2 > max(rounds) > 20}")
+    async with SQLiteSessionStore(path) as store:
+        assert await store.check() == []
+        print(f"whole: {await store.count_sessions() == 0}")
+
+
 async def main(path: Path, *, full: bool) -> None:
     """Fill the disk, or reach the size a file may have; then have room again."""
     writer.CHECKPOINT_AT = 300_000
@@ -67,4 +103,5 @@ async def main(path: Path, *, full: bool) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[2]), full=sys.argv[1] == "disk"))
+    what, file = sys.argv[1], Path(sys.argv[2])
+    asyncio.run(make_room(file) if what == "room" else main(file, full=what == "disk"))

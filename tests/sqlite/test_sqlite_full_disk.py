@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 WORKER = str(Path(__file__).with_name("full_disk_worker.py"))
 MOUNT = 'mount -t tmpfs -o size=5m none "$0" && exec "$@"'
 
@@ -23,22 +25,42 @@ def work(*command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def work_on_small_disk(folder: Path, what: str) -> list[str]:
+    """Run the worker on a small file system of its own, which goes with the process.
+
+    Returns the lines that it prints; none where nobody may mount one.
+    """
+    arguments = (sys.executable, WORKER, what, str(folder / "store.db"))
+    for namespace in ("-m", "-Urm"):  # as root, or as one who may be root among themselves
+        done = work("unshare", namespace, "sh", "-c", MOUNT, str(folder), *arguments)
+        if done.stdout or "Traceback" in done.stderr:
+            assert done.returncode == 0, done.stderr
+            assert list(folder.iterdir()) == []  # it was on the other file system
+            return done.stdout.splitlines()
+    return []
+
+
 def test_a_full_disk_refuses_what_it_cannot_hold(tmp_path: Path) -> None:
     """Nothing of what was refused is there, reads go on, and with room again so do writes.
 
-    On a small file system of its own, which goes with the process; where nobody may mount one, the
-    files may not grow, which the store takes for a disk that failed.
+    Where nobody may mount a file system, the files may not grow, which the store takes for a disk
+    that failed.
     """
-    arguments = (sys.executable, WORKER, "disk", str(tmp_path / "store.db"))
-    for namespace in ("-m", "-Urm"):  # as root, or as one who may be root among themselves
-        done = work("unshare", namespace, "sh", "-c", MOUNT, str(tmp_path), *arguments)
-        if done.stdout or "Traceback" in done.stderr:
-            assert done.stdout.splitlines() == ["refused: the disk is full; None", "whole: True"], (
-                done.stderr
-            )
-            assert list(tmp_path.iterdir()) == []  # it was on the other file system
-            return
-    test_a_file_that_may_not_grow_closes_the_store_for_writing(tmp_path)
+    if lines := work_on_small_disk(tmp_path, "disk"):
+        refused, whole = lines
+        assert refused.startswith("refused: the disk is full")
+        assert refused.endswith("; None")
+        assert whole == "whole: True"
+    else:
+        test_a_file_that_may_not_grow_closes_the_store_for_writing(tmp_path)
+
+
+def test_a_full_disk_takes_what_makes_room(tmp_path: Path) -> None:
+    """Frames and sessions can be removed on it, and what is freed can be used again and again."""
+    lines = work_on_small_disk(tmp_path, "room")
+    if not lines:
+        pytest.skip("no file system may be mounted here")
+    assert lines == ["rounds: True", "whole: True"]
 
 
 def test_a_file_that_may_not_grow_closes_the_store_for_writing(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from ...values.picklable import Picklable
 
 __all__ = [
     "FAILURES",
+    "DiskNearlyFull",
     "Fault",
     "FilesChanged",
     "GivenUp",
@@ -33,6 +34,9 @@ _TEMPORARY = {
     sqlite3.SQLITE_PERM: "the file cannot be written",
     sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
 }
+_NEARLY_FULL = (
+    "the disk is full, but for a reserve: delete sessions or frames, or make room on the disk"
+)
 # Writing on would make it worse.
 _PERMANENT = {
     sqlite3.SQLITE_IOERR: "the disk failed",
@@ -62,6 +66,10 @@ class FilesChanged(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class DiskNearlyFull(Exception):
+    """A batch that adds something would leave less than the reserve of the disk."""
 
 
 class GivenUp(Exception):
@@ -118,6 +126,8 @@ def judge_error(  # noqa: PLR0911 - one return per kind
         if committing and writing:
             return Fault(lambda: OutcomeUnknown(new_session_id()), reason)
         return Fault(lambda: StoreUnavailable(reason), reason)
+    if isinstance(error, DiskNearlyFull):
+        return Fault(lambda: StoreUnavailable(_NEARLY_FULL), None)
     code = primary_code(error)
     if isinstance(error, GivenUp) or code == sqlite3.SQLITE_INTERRUPT:
         return Fault(StoreClosed, None)

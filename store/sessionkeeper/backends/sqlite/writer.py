@@ -18,6 +18,7 @@ from ...values.guarantees import Durability
 from ...values.ids import new_session_id
 from .checkpoints import copy_log
 from .connection import SQLiteConnection
+from .disk_room import DiskRoom
 from .errors import FAILURES, FilesChanged, LockWait, judge_error
 from .file_identity import NEW_EPOCH
 from .files import Look, StoreFiles
@@ -65,6 +66,8 @@ class SQLiteWriter(SQLiteConnection):
         """Why nothing can be written any more."""
         self._committing = self._writing = False
         self._idle_until = 0.0
+        self._room = DiskRoom(path)
+        self._held = self._written = 0
 
     @property
     def reason(self) -> str | None:
@@ -89,6 +92,7 @@ class SQLiteWriter(SQLiteConnection):
         # After a failed rollback this connection must not be used.
         if self._writing:
             self._begin()
+            self._held, self._written = self._count_held(), self._tables.frames.written
             self.prefetch(commands)
 
     def apply(self, command: Command[SQLiteTables, R], /) -> R:
@@ -104,6 +108,8 @@ class SQLiteWriter(SQLiteConnection):
         begins = self._begin_epoch() if self._epoch_is_over and self._tables.changed else False
         self._tables.save()
         self._files.look()  # a file that took the name since would be overwritten
+        if self._count_held() > self._held:
+            self._room.check_batch(self._execute, self._tables.frames.written - self._written)
         self._committing = True
         self._execute("COMMIT")
         found = self._files.look()  # before it is acknowledged
@@ -136,7 +142,8 @@ class SQLiteWriter(SQLiteConnection):
         if self._reason is not None or time.monotonic() < self._idle_until:
             return _LATER if self._reason is None else None
         try:
-            if self._tables.frames.written > CHECKPOINT_AT:
+            written = self._tables.frames.written
+            if written > CHECKPOINT_AT or (written and self._room.is_short(self._execute, written)):
                 self._tables.frames.written = 0
                 self._checkpoint()
             elif self._tables.frames.has_tombstones:
@@ -159,6 +166,10 @@ class SQLiteWriter(SQLiteConnection):
         self.look()
         if before and self._seen and self._seen.log_bytes < before.log_bytes:
             self._check_log()
+
+    def _count_held(self) -> int:
+        """Count what the store holds: more of it needs room."""
+        return self._tables.counters.bytes + self._tables.counters.sessions
 
     def _begin_epoch(self) -> bool:
         """Begin an epoch with the first change after a checkpoint, unless another process did."""
