@@ -88,7 +88,8 @@ def commands(folder: str) -> Iterator[tuple[str, str]]:
         conversation = "".join(f"{json.dumps(each)}\n" for each in messages(length))
         run("record", "-q", "--store", url, "--", sys.executable, "-c", SERVER, stdin=conversation)
     listing = run("ls", url)
-    session_id = Text.from_ansi(listing).plain.split("│")[1].split()[0]
+    first = json.loads(run("ls", url, "--json").splitlines()[0])
+    session_id = first["id"][:8]
     yield f"sessionkeeper ls {shown}", listing
     yield f"sessionkeeper show {shown} {session_id}", run("show", url, session_id)
 

@@ -54,7 +54,7 @@ class LateRecorder:
         self._settled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.failure: str | None = None
+        self.failure: str | None = "it takes long to open"
         """Why it is not open; None when it is."""
 
     async def start(self, *, within: float) -> None:
@@ -63,7 +63,6 @@ class LateRecorder:
         Raises what `open` raises in this time, but no `SessionError`: that is reported.
         """
         self._task = asyncio.get_running_loop().create_task(self._open_at_last())
-        self.failure = "it takes long to open"
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await self._tried.wait()
