@@ -83,7 +83,7 @@ def test_a_table_a_file_of_json_and_a_page(
 
 
 @pytest.mark.any_loop
-def test_what_is_lost_is_exit_code_1_and_json_alone_goes_to_stdout(
+def test_a_loss_is_exit_code_1_and_only_json_goes_to_stdout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A store of one's own, found where one is, in an open loop on stock asyncio."""

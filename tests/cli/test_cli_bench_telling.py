@@ -67,7 +67,7 @@ def test_a_missing_reader_is_no_failure(
     assert capsys.readouterr().err == ""
 
 
-def test_a_terminal_that_knows_no_greek_is_told_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_without_greek_letters_shows_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be said in its encoding is escaped."""
     shown = io.BytesIO()
     with io.TextIOWrapper(shown, "ascii") as ascii_only:

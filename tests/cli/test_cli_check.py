@@ -67,7 +67,9 @@ def test_one_illegal_is_exit_code_1(
     assert [line.split()[:2] for line in lines] == [["ILLEGAL", wrong], ["OK", right]]
 
 
-def test_it_says_why(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_verbose_check_explains_its_verdict(
+    wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`-v`: the name, how far one gets, what could not come next, the smallest history."""
     assert run(["check", "-v", wrong]) == 1
     shown = capsys.readouterr().out

@@ -103,7 +103,7 @@ def test_json_is_the_comparison(capsys: pytest.CaptureFixture[str]) -> None:
     assert [name for name, _ in told["workloads"]] == list(dict(COLUMNS))
 
 
-def test_a_store_of_ones_own(own: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_third_party_store_can_be_measured(own: str, capsys: pytest.CaptureFixture[str]) -> None:
     """0 when it holds, 1 when a cell is broken; its module is looked for where one is."""
     assert run(["compare", f"{own}:Right", *QUICK]) == 0
     assert run(["compare", f"{own}:Right", f"{own}:Wrong", "actor", *QUICK]) == 1
@@ -113,7 +113,9 @@ def test_a_store_of_ones_own(own: str, capsys: pytest.CaptureFixture[str]) -> No
     assert f'replay_cell("{own}:Wrong", "counting"' in shown
 
 
-def test_what_cannot_be_explored_says_so(own: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_design_that_cannot_be_explored_is_reported(
+    own: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A star at each cell, and what it means."""
     assert run(["compare", f"{own}:Threaded", *QUICK]) == 0
     shown = capsys.readouterr().out

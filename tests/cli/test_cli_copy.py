@@ -72,7 +72,7 @@ def test_a_copy_that_was_interrupted_goes_on_where_it_was(
     assert frames_in(tmp_path / "b.db") == 960
 
 
-def test_a_copy_is_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_copy_reports_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What came over, and that both sides are the same."""
     asyncio.run(fill(tmp_path / "a.db", 2))
     arguments = ["copy", f"sqlite:///{tmp_path}/a.db", f"sqlite:///{tmp_path}/b.db"]

@@ -91,7 +91,7 @@ async def test_a_process_is_killed_when_it_is_asked_for_or_its_requester_has_gon
     process.close()
 
 
-async def test_who_waits_for_a_process_hears_of_the_end_of_the_fork_server(launch: Launch) -> None:
+async def test_a_waiting_caller_gets_an_error_when_the_fork_server_ends(launch: Launch) -> None:
     """No wait without an end."""
     launcher = launch("")
     with open(os.devnull, "w") as nothing:

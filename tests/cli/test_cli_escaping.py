@@ -48,7 +48,7 @@ def test_escapes_are_written_out(escape: str) -> None:
     assert printable(f"before{escape}after").startswith("before\\")
 
 
-def test_what_prints_is_left_alone() -> None:
+def test_printable_text_is_unchanged() -> None:
     """Letters of every script and the symbols of the tables."""
     text = "Größe 漢字 ✓ µs → Ω"
     assert printable(text) == text

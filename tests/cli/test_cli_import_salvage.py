@@ -41,7 +41,7 @@ def damage(export: Path) -> list[bytes]:
     return lines
 
 
-def test_a_salvaged_file_is_told_by_its_places(export: Path, capsys: Capture) -> None:
+def test_a_salvaged_file_reports_its_damaged_positions(export: Path, capsys: Capture) -> None:
     """Exit code 1; each damage with file, line and offset; the sessions are there."""
     lines = damage(export)
     url = f"sqlite:///{export.parent}/again.db"
@@ -59,7 +59,7 @@ def test_a_salvaged_file_is_told_by_its_places(export: Path, capsys: Capture) ->
     assert {each["id"] for each in listed} == {"a", "b", "c"}
 
 
-def test_a_salvaged_file_is_told_to_programs(export: Path, capsys: Capture) -> None:
+def test_a_salvaged_file_is_reported_as_json(export: Path, capsys: Capture) -> None:
     """One JSON object; a session that the store refuses is named, and the others are imported."""
     damage(export)
     url = f"sqlite:///{export.parent}/again.db"
@@ -85,7 +85,7 @@ def test_a_whole_file_is_salvaged_as_it_is(export: Path, capsys: Capture) -> Non
 @pytest.mark.parametrize(
     "content", [gzip.compress(b"x"), b"SQLite format 3\0" + bytes(100), b"PK\x03\x04"]
 )
-def test_what_is_no_text_is_refused_with_what_it_is(
+def test_bytes_that_are_no_text_are_refused_with_the_reason(
     content: bytes,
     options: list[str],
     tmp_path: Path,

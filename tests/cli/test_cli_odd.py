@@ -155,7 +155,7 @@ def test_large_frames_are_exported_imported_and_copied(
     ],
     ids=str,
 )
-def test_a_wrong_odd_frame_is_told_by_its_line(
+def test_a_wrong_odd_frame_is_reported_with_its_line(
     path: Path, tmp_path: Path, changed: dict[str, object], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without an oddity, bytes must be a message; what is wrong is never quoted."""

@@ -59,7 +59,7 @@ def test_a_store_that_cannot_be_opened_is_told_and_the_server_runs(
     assert path.read_bytes() == GARBAGE
 
 
-def test_the_loss_is_told_in_words(start: Start, path: Path) -> None:
+def test_lost_frames_are_reported_in_words(start: Start, path: Path) -> None:
     """In the summary, and with --quiet at least that it happened."""
     for options in ([], ["--quiet"]):
         tap = start("record", "--store", f"sqlite:///{path}", *options, *server(ANSWERING, "0"))

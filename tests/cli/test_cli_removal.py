@@ -128,7 +128,7 @@ def test_a_recorder_that_opens_a_store_ends_the_sessions_of_those_that_are_gone(
 
 
 @on_linux
-def test_end_gone_ends_all_of_them_and_nothing_else(
+def test_end_gone_ends_exactly_the_abandoned_sessions(
     recorder: subprocess.Popen[bytes], url: str, capsys: Capture
 ) -> None:
     """Exit code 1 if there was none."""

@@ -73,7 +73,7 @@ def test_a_store_is_restored_from_its_backup(
         (["copy.db"], "store"),
     ],
 )
-def test_what_cannot_be_restored_is_told_in_one_line(
+def test_a_failed_restore_is_reported_in_one_line(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
     """Exit code 2, the file's name, and nothing changed."""

@@ -175,7 +175,7 @@ def drop_end(lines: list[str]) -> None:
 @pytest.mark.parametrize(
     "edit", [break_json, change_number, break_message, break_context, drop_end]
 )
-def test_of_a_session_with_a_malformed_line_nothing_is_imported(
+def test_a_session_with_a_malformed_line_is_not_imported(
     stored: Path, edit: Edit, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The line is named, the sessions before it are imported, nothing is quoted."""
@@ -221,7 +221,7 @@ def test_values_out_of_bounds_are_reported_by_their_line(
     assert asyncio.run(held(again)) == {}
 
 
-def test_what_was_imported_and_purged_is_counted_for_programs(
+def test_json_counts_imported_and_purged_sessions(
     stored: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With --json, also when it was stopped by what is wrong."""

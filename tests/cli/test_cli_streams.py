@@ -61,7 +61,7 @@ def test_a_tap_records_whatever_descriptor_is_closed(
     assert json.loads(capsys.readouterr().out)["state"] == state
 
 
-def test_what_cannot_be_written_is_an_error(start: Start, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_an_error(start: Start, tmp_path: Path) -> None:
     """One line and exit code 2, not an export that went nowhere, and no second complaint."""
     (tmp_path / "a.jsonl").write_text(
         '{"format":"sessionkeeper-export","version":1}\n{"end":{"sessions":0}}\n'

@@ -109,7 +109,7 @@ def untrue(
                 yield "out of order, or twice"
 
 
-def test_after_any_failed_sync_what_was_said_stays_true(
+def test_after_a_failed_sync_every_answer_stays_true(
     power: Power, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What was acknowledged is there, what was refused is not; of a log or of the file."""
@@ -118,7 +118,7 @@ def test_after_any_failed_sync_what_was_said_stays_true(
     assert failed == {"store.db", "store.db-wal"}
 
 
-def test_the_harness_finds_a_failed_sync_that_is_tried_again(
+def test_the_harness_finds_a_repeated_sync(
     power: Power, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The second one says that all is well, and what the first one forgot is lost."""

@@ -150,7 +150,7 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(
 
 
 @pytest.mark.parametrize("flaw", ["late", "autocommit"])
-def test_the_harness_finds_what_a_kill_shows(
+def test_the_harness_finds_faults_that_a_kill_shows(
     tmp_path: Path, pytestconfig: pytest.Config, flaw: str
 ) -> None:
     """A ledger that answers before it commits, and one that commits frame by frame."""

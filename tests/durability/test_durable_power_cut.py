@@ -218,7 +218,7 @@ def rebuilt(tmp_path: Path) -> Path:
 
 
 @pytest.mark.timeout(1800)
-def test_a_power_cut_loses_nothing_acknowledged_at_disk(
+def test_a_power_cut_at_level_disk_loses_nothing_acknowledged(
     power: Power, monkeypatch: pytest.MonkeyPatch, rebuilt: Path
 ) -> None:
     """Whatever part of the unsynced sectors, sizes and names gets to the disk."""
@@ -226,7 +226,7 @@ def test_a_power_cut_loses_nothing_acknowledged_at_disk(
 
 
 @pytest.mark.timeout(1800)
-def test_a_power_cut_at_os_loses_the_last_batches_and_nothing_else(
+def test_a_power_cut_at_level_os_loses_only_the_last_batches(
     power: Power, monkeypatch: pytest.MonkeyPatch, rebuilt: Path
 ) -> None:
     """What is found stood after some earlier commit; the harness does find that some is lost."""
@@ -236,7 +236,7 @@ def test_a_power_cut_at_os_loses_the_last_batches_and_nothing_else(
 
 
 @pytest.mark.timeout(1800)
-def test_the_harness_finds_what_comes_of_not_syncing(
+def test_the_harness_finds_a_missing_sync(
     power: Power, monkeypatch: pytest.MonkeyPatch, rebuilt: Path
 ) -> None:
     """A store that says `disk` and does not sync: answers lost, and files damaged."""

@@ -161,7 +161,7 @@ def losses(power: Power, monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple
     raise AssertionError
 
 
-def test_what_the_next_process_finds_after_a_failed_sync_stays(
+def test_content_found_after_a_failed_sync_is_kept(
     power: Power, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What it saw, and what it was acknowledged behind that, outlive a power cut."""
@@ -170,7 +170,7 @@ def test_what_the_next_process_finds_after_a_failed_sync_stays(
     assert found == 0
 
 
-def test_the_harness_finds_what_the_disk_never_got(
+def test_the_harness_finds_writes_that_never_reached_the_disk(
     power: Power, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A store that takes the log for what it shows."""

@@ -128,7 +128,7 @@ async def test_the_shortest_of_several_timeouts_counts(bench: Bench) -> None:
     assert bench.runner.events == ["open", "closing", "closed"]
 
 
-async def test_a_timeout_does_not_tear_the_runner_from_its_letting_go(bench: Bench) -> None:
+async def test_a_timeout_does_not_interrupt_the_closing_of_the_runner(bench: Bench) -> None:
     """All is answered by then; a thread half joined or a file half closed helps nobody."""
     actor = await bench.open()
     bench.runner.exit.clear()
@@ -179,7 +179,7 @@ async def test_closing_does_not_swallow_a_cancellation(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "ending", ["close", "time out", "crash", "crash while closing", "be cancelled", "twice"]
 )
-async def test_the_runner_lets_go_once_whatever_the_ending(bench: Bench, ending: str) -> None:
+async def test_the_runner_closes_once_however_the_actor_ends(bench: Bench, ending: str) -> None:
     """`Runner.aclose`: called once, after the last batch."""
     actor = await bench.open(capacity=1)
     await bench.hold(actor)

@@ -164,7 +164,7 @@ async def test_a_call_at_any_moment_around_a_crash_is_answered(bench: Bench, tur
     assert isinstance(bug.exception(), OwnerCrashed)
 
 
-async def test_callers_are_answered_before_the_runner_lets_go(bench: Bench) -> None:
+async def test_callers_are_answered_before_the_runner_closes(bench: Bench) -> None:
     """Guarantees 13.2: at once, however long a disk or a thread takes to close."""
     actor = await bench.open()
     bench.runner.exit.clear()
@@ -174,7 +174,7 @@ async def test_callers_are_answered_before_the_runner_lets_go(bench: Bench) -> N
     assert bench.runner.events == ["open", "closing"]
 
 
-async def test_closing_a_crashed_actor_waits_until_the_runner_lets_go(bench: Bench) -> None:
+async def test_closing_a_crashed_actor_waits_until_the_runner_has_closed(bench: Bench) -> None:
     """`aclose` stops the owner: afterwards nothing of it is left, and it is no misuse."""
     actor = await bench.open()
     bench.runner.exit.clear()

@@ -114,7 +114,7 @@ async def test_the_owner_has_a_name(bench: Bench) -> None:
         assert repr(actor) == "<Actor sessions open mailbox=0/1024>"
 
 
-async def test_a_command_sees_no_context_of_who_opened_or_asked(bench: Bench) -> None:
+async def test_a_command_sees_no_context_of_its_caller_or_opener(bench: Bench) -> None:
     """Hazard 15 (LightRAG#3382): the owner's context is empty."""
     request.set("the opener's")
     actor = await bench.open()

@@ -73,9 +73,7 @@ async def test_a_read_overtakes_a_write_that_waits(
     assert await held == await pair.ask(Look()) == 2
 
 
-async def test_what_both_do_is_counted_together(
-    bench: Bench, pair: ActorPair[list[object]]
-) -> None:
+async def test_statistics_add_both_owners(bench: Bench, pair: ActorPair[list[object]]) -> None:
     """Batches, commands, places and refusals; an observer is told of either."""
     observed = Observed()
     pair.observe(observed)
@@ -133,7 +131,7 @@ async def test_closing_closes_both_at_once(bench: Bench, pair: ActorPair[list[ob
     assert await held == 1
 
 
-async def test_closing_in_time_gives_up_on_the_writer(
+async def test_closing_at_its_deadline_abandons_the_writer(
     bench: Bench, pair: ActorPair[list[object]]
 ) -> None:
     """What is left is answered: certainly not applied."""
@@ -146,7 +144,7 @@ async def test_closing_in_time_gives_up_on_the_writer(
     assert bench.state == []
 
 
-async def test_closing_in_time_gives_up_on_the_reader(bench: Bench) -> None:
+async def test_closing_at_its_deadline_abandons_the_reader(bench: Bench) -> None:
     """What is left is answered."""
     pair = ActorPair(LoopRunner(bench.state), bench.runner, reads=looks)
     await pair.open()
@@ -159,7 +157,7 @@ async def test_closing_in_time_gives_up_on_the_reader(bench: Bench) -> None:
         await look
 
 
-async def test_inside_of_a_write_neither_can_be_asked(
+async def test_during_a_write_no_command_can_be_asked(
     bench: Bench, pair: ActorPair[list[object]]
 ) -> None:
     """Reads would be answered here, and not on a store with one owner."""

@@ -52,7 +52,7 @@ async def test_a_thread_gets_the_reply(bench: Bench, crowd: Crowd) -> None:
     assert bench.state == ["a", "b"]
 
 
-async def test_another_loop_asks_by_way_of_a_thread(bench: Bench, crowd: Crowd) -> None:
+async def test_another_loop_can_ask_through_a_thread(bench: Bench, crowd: Crowd) -> None:
     """Hazard 10: the sentence of the docs."""
     port = (await bench.open()).port()
 
@@ -174,7 +174,7 @@ async def test_a_crash_of_the_owner_ends_all_waiting(bench: Bench, crowd: Crowd)
     ]
 
 
-async def test_crossing_gives_way_to_the_loop(bench: Bench, crowd: Crowd) -> None:
+async def test_handing_over_to_the_loop_lets_others_run(bench: Bench, crowd: Crowd) -> None:
     """Hazard 21: a great many threads do not hold the loop; it serves others in between."""
     port = (await bench.open()).port()
     asked = []
@@ -198,7 +198,7 @@ async def test_no_thread_is_forgotten_when_a_wake_up_is_lost(bench: Bench, crowd
     assert loop.woken == 1
 
 
-async def test_nothing_of_the_caller_is_kept(bench: Bench, crowd: Crowd) -> None:
+async def test_no_reference_to_the_caller_is_kept(bench: Bench, crowd: Crowd) -> None:
     """A command and its reply are gone when its thread has the reply."""
     port = (await bench.open()).port()
 

@@ -55,7 +55,7 @@ async def test_a_timeout_before_the_crossing_leaves_nothing(bench: Bench, crowd:
 
 
 @pytest.mark.parametrize("timeout", [0, 0.0])
-async def test_no_time_at_all_is_a_timeout_or_a_reply(
+async def test_a_timeout_of_zero_gives_a_timeout_or_a_reply(
     bench: Bench, crowd: Crowd, timeout: float
 ) -> None:
     """Whole or not at all, whichever it is."""

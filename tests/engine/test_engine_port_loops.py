@@ -110,7 +110,7 @@ def test_the_end_of_asyncio_run_ends_all_waiting(
     assert {type(each.exception(timeout=300)) for each in asked} == {MailboxClosed}
 
 
-async def test_on_the_loops_own_thread_it_raises(bench: Bench) -> None:
+async def test_a_call_on_the_loops_own_thread_raises(bench: Bench) -> None:
     """It would wait for itself: a `RuntimeError` that says what to do."""
     port = (await bench.open()).port()
     with pytest.raises(WouldBlock, match="await the actor itself") as caught:
@@ -119,7 +119,7 @@ async def test_on_the_loops_own_thread_it_raises(bench: Bench) -> None:
     assert isinstance(caught.value, RuntimeError)
 
 
-async def test_inside_a_command_it_raises(bench: Bench, crowd: Crowd) -> None:
+async def test_waiting_inside_a_command_raises(bench: Bench, crowd: Crowd) -> None:
     """Hazard 19: `Reentrant`, and the owner lives on."""
     port = (await bench.open()).port()
 

@@ -30,7 +30,7 @@ async def some_turns() -> None:
         await asyncio.sleep(0)
 
 
-async def test_it_waits_for_all_that_was_asked_before(bench: Bench) -> None:
+async def test_settle_waits_for_all_commands_before_it(bench: Bench) -> None:
     """Queued, in line for a place, or in the owner's hands; not for what is asked later."""
     actor = await bench.open(capacity=2)
     held = await bench.hold(actor)
@@ -49,7 +49,7 @@ async def test_it_waits_for_all_that_was_asked_before(bench: Bench) -> None:
     assert actor.statistics().commands == 7
 
 
-async def test_it_waits_for_those_whose_callers_are_gone(bench: Bench) -> None:
+async def test_settle_waits_for_commands_of_cancelled_callers(bench: Bench) -> None:
     """The owner had taken the command: it is applied whole, and settled means that too."""
     actor = await bench.open()
     bench.runner.gate.clear()

@@ -75,7 +75,7 @@ async def test_a_thread_that_never_returns_blocks_nobody(
     assert desk.book.calls[-3:] == ["rollback", "tidy", "close"]
 
 
-async def test_a_commit_that_hangs_has_an_unknown_outcome(
+async def test_a_hanging_commit_has_an_unknown_outcome(
     bench: Bench, desk_class: type[Desk]
 ) -> None:
     """It has begun, and may stand: "certainly not applied" would be a guess."""

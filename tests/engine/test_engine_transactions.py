@@ -42,7 +42,7 @@ async def test_no_reply_before_the_commit(desk: Desk, bench: Bench) -> None:
     assert desk.book.calls.index("after") > desk.book.calls.index("commit")
 
 
-async def test_an_expected_error_leaves_the_others_standing(desk: Desk, bench: Bench) -> None:
+async def test_an_expected_error_does_not_affect_other_commands(desk: Desk, bench: Bench) -> None:
     """Hazard 7."""
     await desk.actor.open()
     wrong = bench.fail(ValueError())
@@ -68,7 +68,7 @@ async def test_a_storage_failure_refuses_every_command_of_the_batch(
     assert desk.book.kept == ["before", "after"]
 
 
-async def test_a_bug_takes_the_whole_batch_back(desk: Desk, bench: Bench) -> None:
+async def test_a_bug_rolls_back_the_whole_batch(desk: Desk, bench: Bench) -> None:
     """The owner crashes as on the loop, and what was said to have no effect has none."""
     await desk.actor.open()
     replies: list[asyncio.Future[Any]] = [desk.actor.ask(bench.note(1))]

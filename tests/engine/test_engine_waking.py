@@ -26,7 +26,7 @@ def settled(count: int) -> list[PendingCall]:
 
 
 @pytest.mark.parametrize("count", SIZES)
-def test_each_call_is_woken_by_one_other(count: int) -> None:
+def test_each_call_is_woken_by_exactly_one_other(count: int) -> None:
     """A tree with two branches: each thread that is woken wakes two, until none is left."""
     calls = settled(count)
     wake_all(calls)
@@ -43,7 +43,7 @@ def test_each_call_is_woken_by_one_other(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", SIZES)
-def test_those_who_left_pass_the_wake_up_on(count: int) -> None:
+def test_cancelled_waiters_pass_the_wake_up_on(count: int) -> None:
     """Every second thread has given up: the others are woken all the same."""
     calls = settled(count)
     for call in calls[::2]:
@@ -58,7 +58,7 @@ def test_those_who_left_pass_the_wake_up_on(count: int) -> None:
 
 
 @pytest.mark.parametrize("threads", [3, 7, 16])
-async def test_nobody_finds_a_reply_by_looking(
+async def test_no_reply_is_found_by_polling(
     bench: Bench, crowd: Crowd, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
     """Each is woken: the look now and then, which would find the reply too, is out of the way."""

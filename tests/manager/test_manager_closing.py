@@ -402,7 +402,7 @@ async def test_no_check_comes_before_an_await() -> None:
             assert report.live_sessions == await store.count_sessions() == turn
 
 
-async def test_nothing_of_a_closed_manager_is_left() -> None:
+async def test_a_closed_manager_leaves_nothing_behind() -> None:
     """No task, no listener on the store it was given."""
     before = asyncio.all_tasks()
     async with ActorSessionStore() as store:

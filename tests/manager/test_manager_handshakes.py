@@ -235,7 +235,7 @@ async def test_two_managers_share_a_session(config: ManagerConfig) -> None:
         assert session.version_state == VersionState(requested=NEW, negotiated=NEW)
 
 
-async def test_what_the_log_tells_is_recorded_in_the_order_of_asking() -> None:
+async def test_messages_are_recorded_in_the_order_of_the_calls() -> None:
     """Whoever asks behind a result that is looked up does not overtake it."""
 
     class Slow(ActorSessionStore):

@@ -154,7 +154,7 @@ async def test_a_hook_may_call_the_manager(make: Make) -> None:
     assert seen == ["a not today", "b not today", "c not today"]
 
 
-async def test_a_cancelled_callers_event_is_told(heard: Heard) -> None:
+async def test_a_cancelled_callers_event_is_sent(heard: Heard) -> None:
     """Once the owner has taken the command, the event is as certain as its effect."""
     async with (
         ActorSessionStore() as store,

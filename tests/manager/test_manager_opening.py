@@ -48,7 +48,7 @@ async def test_without_a_store_it_makes_one_in_memory() -> None:
     await manager.aclose()
 
 
-def test_wrong_use_is_told_in_public_names() -> None:
+def test_errors_about_wrong_use_name_public_things() -> None:
     """A store in place of the configuration is the likely mistake: the error says what to write."""
     make: Any = SessionManager
     store = PlainSessionStore()
@@ -103,7 +103,7 @@ def test_a_store_of_the_wrong_type_is_a_type_error(wrong: object) -> None:
             SessionManager.with_store(PlainSessionStore(), wrong)  # type: ignore[arg-type]  # wrong
 
 
-async def test_it_is_opened_once(wire: Wire) -> None:
+async def test_a_manager_is_opened_once(wire: Wire) -> None:
     """`RuntimeError` when open already, and before it is open."""
     for manager in (
         SessionManager(),
@@ -163,7 +163,7 @@ def test_a_configuration_is_validated() -> None:
     assert made.backend == MemoryBackend(capacity=5)
 
 
-async def test_closing_does_not_wait_for_ever(wire: Wire) -> None:
+async def test_closing_does_not_wait_forever(wire: Wire) -> None:
     """Close what the manager opened, within `close_timeout`."""
 
     class Hanging(wire.TenMethods):  # type: ignore[name-defined,misc]  # a class from a fixture

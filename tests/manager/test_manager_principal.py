@@ -172,7 +172,7 @@ async def test_get_or_create_hands_nobody_anothers_session(
         assert await manager.get_or_create_session(principal=of, **fields) == (held, False)
 
 
-async def test_of_racing_principals_one_has_the_session(manager: SessionManager) -> None:
+async def test_exactly_one_of_racing_principals_gets_the_session(manager: SessionManager) -> None:
     """The others are told that it is not there, and none is handed it."""
     fields: Any = {"transport_type": "stdio", "id": "a"}
     who = [f"user-{n % 4}" for n in range(32)]
@@ -254,7 +254,7 @@ async def test_a_view_does_not_show_the_pending_requests_of_all(make: Make, wire
         assert str(full.value) == "max_pending exceeded: limit 2"
 
 
-async def test_of_a_session_made_elsewhere_the_requests_are_matched_too(wire: Wire) -> None:
+async def test_requests_of_a_session_created_elsewhere_are_matched_too(wire: Wire) -> None:
     """Though whose it is, the manager learns only when the store has taken its first message."""
     async with ActorSessionStore() as store:
         async with SessionManager.with_store(store) as other:
@@ -311,7 +311,7 @@ async def test_a_view_is_refused_what_its_manager_refuses(make: Make, wire: Wire
 
 
 @pytest.mark.parametrize("call", [*REACHES, "record a handshake's result"])
-async def test_what_a_closed_manager_says_does_not_depend_on_others(
+async def test_the_error_of_a_closed_manager_does_not_depend_on_other_callers(
     make: Make, wire: Wire, call: str
 ) -> None:
     """Not even by what is looked at first: whether it is closed, or whether a session is there."""

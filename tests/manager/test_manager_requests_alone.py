@@ -249,7 +249,9 @@ def test_a_refused_request_makes_no_other_ambiguous(tracker: RequestTracker) -> 
     assert (numbers.answered, numbers.ambiguous, numbers.latency.count) == (1, 0, 1)
 
 
-def test_of_requests_with_one_id_the_cancellable_one_is_cancelled(tracker: RequestTracker) -> None:
+def test_of_two_requests_with_one_id_the_cancellable_one_is_cancelled(
+    tracker: RequestTracker,
+) -> None:
     """`initialize` is passed over, in whatever order the two came."""
     hello = tracker.start("a", UP, 1, "initialize")
     assert hello is not None
@@ -263,7 +265,7 @@ def test_of_requests_with_one_id_the_cancellable_one_is_cancelled(tracker: Reque
 
 
 @pytest.mark.parametrize("how", ["cancelled", "timed out"])
-def test_a_late_response_is_told_from_one_to_nothing(
+def test_a_late_response_differs_from_one_without_a_request(
     tracker: RequestTracker, time: Time, how: str
 ) -> None:
     """Unmatched both; only the one is late, and once."""
@@ -303,7 +305,7 @@ def test_the_id_of_a_cancelled_request_is_ambiguous_when_used_again(
     assert not ask(tracker, "a", 1).ambiguous
 
 
-def test_what_is_kept_of_late_responses_is_bounded(time: Time) -> None:
+def test_the_record_of_late_responses_is_bounded(time: Time) -> None:
     """A session that has every request time out costs no memory; nor do many sessions."""
     tracker = RequestTracker(time, timeout=1.0, max_per_session=9, max_pending=9)
     for n in range(3_000):
@@ -443,7 +445,7 @@ def test_an_id_too_long_to_keep_is_not_kept(tracker: RequestTracker) -> None:
     assert (numbers.untracked, numbers.started) == (3, 1)
 
 
-def test_which_sessions_wait_for_an_id(tracker: RequestTracker) -> None:
+def test_the_sessions_waiting_for_an_id_are_found(tracker: RequestTracker) -> None:
     """For a transport that has lost the session: of one id and direction, several possible."""
     for session, request_id, way in (("a", 1, UP), ("b", 1, UP), ("c", 1, DOWN), ("a", "1", UP)):
         ask(tracker, session, request_id, way)

@@ -58,7 +58,7 @@ async def sweeping(
     assert sweeper.statistics().state == ("stopped" if steps else "off")
 
 
-async def test_it_goes_on_while_a_batch_is_full(time: Time, work: Work) -> None:
+async def test_the_sweeper_continues_while_a_batch_is_full(time: Time, work: Work) -> None:
     """Within one sweep, in turns with the other steps, and yielding in between."""
     work.left = {"expire": 25, "purge": 10}
 
@@ -130,7 +130,7 @@ async def test_a_missing_feature_of_the_store_is_logged_once(
     assert caplog.text.count("goes on without expire") == 1
 
 
-async def test_it_stops_when_its_store_is_closed(
+async def test_the_sweeper_stops_when_its_store_is_closed(
     time: Time, work: Work, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By itself, and not in silence."""

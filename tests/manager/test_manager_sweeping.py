@@ -110,7 +110,7 @@ async def test_ended_sessions_are_deleted_after_their_retention(time: Time) -> N
         assert (counters.purged, counters.deleted) == (2, 0)
 
 
-async def test_the_sweeper_times_requests_out_and_tells(time: Time, wire: Wire) -> None:
+async def test_the_sweeper_times_requests_out_and_reports_it(time: Time, wire: Wire) -> None:
     """Without anybody asking."""
     told: list[str] = []
     hooks = SessionHooks(request_timed_out=lambda request: told.append(request.session_id))

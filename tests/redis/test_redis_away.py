@@ -44,7 +44,7 @@ async def test_a_server_that_accepts_and_says_nothing_is_not_waited_for_without_
 
 
 @pytest.mark.parametrize("engine", ["redis"], indirect=True)
-async def test_who_interrupts_a_command_does_not_wait_for_a_silent_server(fleet: Fleet) -> None:
+async def test_an_interrupted_command_does_not_wait_for_a_silent_server(fleet: Fleet) -> None:
     """However long the server may be silent: here, longer than any test."""
     server = fleet.start()
     url = f"{server.url}?socket_timeout=1000"
@@ -69,7 +69,7 @@ async def test_who_interrupts_a_command_does_not_wait_for_a_silent_server(fleet:
     assert running.cancelled()
 
 
-async def test_a_full_server_lets_in_who_reads_and_makes_room(fleet: Fleet) -> None:
+async def test_a_full_server_allows_reads_and_deletes(fleet: Fleet) -> None:
     """A new process, too: it needs nothing that takes memory but what a store is made of."""
     server = fleet.start(maxmemory_policy="noeviction")
     async with RedisSessionStore(server.url) as store:
@@ -89,7 +89,7 @@ async def test_a_full_server_lets_in_who_reads_and_makes_room(fleet: Fleet) -> N
         await RedisSessionStore(server.url, prefix="new").open()
 
 
-async def test_who_watches_on_a_full_server_hears_of_what_goes(fleet: Fleet) -> None:
+async def test_a_watcher_on_a_full_server_sees_deletions(fleet: Fleet) -> None:
     """To be told takes no room worth refusing."""
     server = fleet.start(maxmemory_policy="noeviction")
     async with RedisSessionStore(server.url) as other, RedisSessionStore(server.url) as store:
@@ -120,7 +120,7 @@ async def test_a_write_is_waited_for_however_long_the_server_is_silent_meanwhile
         assert await adding == 1
 
 
-async def test_what_no_write_could_wait_for_is_said_when_a_store_is_opened(fleet: Fleet) -> None:
+async def test_opening_refuses_a_requirement_that_no_write_could_meet(fleet: Fleet) -> None:
     """Otherwise each would be applied, and its outcome unknown."""
     server = fleet.start()
     major, minor, *_ = server.info("redis_version").split(".")
@@ -137,7 +137,7 @@ async def test_what_no_write_could_wait_for_is_said_when_a_store_is_opened(fleet
 
 
 @pytest.mark.parametrize("engine", ["redis"], indirect=True)
-async def test_why_a_server_lets_nobody_in_is_said(fleet: Fleet) -> None:
+async def test_the_error_says_why_a_server_refuses_connections(fleet: Fleet) -> None:
     """A database it has not; a script that does not end."""
     server = fleet.start(busy_reply_threshold=1)
     with pytest.raises(StoreUnavailable, match="no database of that number"):

@@ -64,7 +64,7 @@ def test_a_load_leaves_a_server_as_it_was(
 
 
 @pytest.mark.any_loop
-def test_a_cluster_is_left_as_it_was_and_so_is_a_server_with_a_peer(
+def test_a_load_leaves_a_cluster_and_another_librarys_server_as_they_were(
     used: RedisServer, shared_clusters: SharedClusters, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All primaries are asked how much they hold, and to forget it."""
@@ -105,7 +105,7 @@ def test_a_load_that_is_ended_leaves_neither_keys_nor_a_folder(
         process.wait()
 
 
-async def test_what_grows_on_a_server_is_measured_there(used: RedisServer, tmp_path: Path) -> None:
+async def test_growth_on_a_server_is_measured_there(used: RedisServer, tmp_path: Path) -> None:
     """Bytes are those of the server, and none of them stay."""
     subject = make_subject(parse_target(used.url), tmp_path, place="grown")
     before = keys(used)
@@ -117,7 +117,7 @@ async def test_what_grows_on_a_server_is_measured_there(used: RedisServer, tmp_p
     assert keys(used) == before
 
 
-def test_a_server_that_is_not_there_is_one_line(
+def test_an_unreachable_server_is_reported_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With its name, without the password."""

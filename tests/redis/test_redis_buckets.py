@@ -33,7 +33,9 @@ async def fill(keeper: RedisSessionStore | RecordingStore) -> list[Session]:
     return [await keeper.create_session(Session.new(transport_type="stdio", id=i)) for i in IDS]
 
 
-async def test_what_it_declares_is_what_it_can_keep(server: RedisServer, key_prefix: str) -> None:
+async def test_a_store_declares_the_guarantees_it_keeps(
+    server: RedisServer, key_prefix: str
+) -> None:
     """Across buckets nothing is one step, and `guarantees` says so; also of who records it."""
     recording = RecordingStore(store(server, key_prefix))
     async with recording:
@@ -93,7 +95,7 @@ async def test_sweeps_go_round_all_buckets_and_keep_their_limit(
         assert (counters.created, counters.purged) == (12, 12)
 
 
-async def test_each_bucket_has_its_own_numbers_in_the_ledger(
+async def test_each_bucket_has_its_own_numbers_in_the_writer_log(
     server: RedisServer, key_prefix: str
 ) -> None:
     """Two sweeps are eight writes, in a ring of four: after lost replies none is forgotten."""
@@ -137,7 +139,7 @@ async def test_the_number_of_buckets_is_decided_once(server: RedisServer, key_pr
             assert (await other.get_session("s3")).id == "s3"
 
 
-async def test_a_history_of_several_buckets_is_judged_by_what_they_promise(
+async def test_a_history_of_several_buckets_is_checked_against_their_guarantees(
     server: RedisServer, key_prefix: str
 ) -> None:
     """Each bucket gives revisions of its own and gathers at its own moment; no alarm is raised."""

@@ -62,7 +62,7 @@ async def test_no_change_is_lost_and_none_comes_twice(server: RedisServer, key_p
     assert await race(server, key_prefix.rstrip(":")) == RIGHT
 
 
-async def test_a_guess_that_is_only_a_revision_is_caught(
+async def test_a_prediction_of_the_revision_alone_is_detected(
     server: RedisServer, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The test above can fail: without the digest, what one process was refused stays.

@@ -57,7 +57,7 @@ def keys_of(server: RedisServer, url: str) -> list[str]:
     [["ls"], ["show", "id"], ["tail", "id", "-f"], ["stats"], ["export"]],
     ids=lambda command: command[0],
 )
-def test_where_no_store_is_none_is_made(
+def test_a_missing_store_is_not_created(
     command: list[str], url: str, server: RedisServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line says so, exit code 2, and the server holds what it held."""
@@ -100,7 +100,7 @@ def test_a_store_on_a_server_is_looked_into_as_a_file_is(
 
 
 @pytest.mark.parametrize("engine", ["valkey"], indirect=True)  # processes take long to start
-def test_what_other_processes_write_there_is_recorded_and_followed(stored: str) -> None:
+def test_writes_of_other_processes_are_recorded_and_followed(stored: str) -> None:
     """`record --store` from one process, `tail -f` in another."""
     program = [sys.executable, "-m", "sessionkeeper"]
     message = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
@@ -143,7 +143,7 @@ def test_statistics_say_what_an_acknowledgement_means(
 
 
 @pytest.mark.parametrize("engine", ["valkey"], indirect=True)  # WAITAOF is not in Redis 7.0
-async def test_what_a_write_waits_for_is_said(fleet: Fleet) -> None:
+async def test_the_statistics_name_what_a_write_waits_for(fleet: Fleet) -> None:
     """`statistics().server.acknowledged` follows the options."""
     url = fleet.start(appendonly="yes").url
     applied = RedisSessionStore(url, wait_replicas=1)
@@ -183,7 +183,7 @@ def test_no_password_is_shown(
         assert "validation error" not in said.err  # pydantic's own words are for programmers
 
 
-def test_a_session_that_cannot_be_begun_is_said_in_one_line(
+def test_a_session_that_cannot_be_created_is_reported_in_one_line(
     server: RedisServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """`record`: nobody knows whether it was, and the command was not started."""

@@ -24,7 +24,7 @@ async def make_client(cluster: Cluster) -> AsyncIterator[Any]:
         await client.aclose()
 
 
-def test_the_view_of_a_node_is_read_whole() -> None:
+def test_a_nodes_slot_map_is_read_completely() -> None:
     """Ranges, single slots, slots on their way, replicas and failed nodes."""
     nodes = read_nodes(
         "b 127.0.0.1:2@12 myself,master - 0 0 2 connected 0-1 5 [7->-a] [9-<-a]\n"
@@ -100,7 +100,9 @@ def _has(node: Any, key: str) -> bool:
         return False
 
 
-async def test_a_client_counts_on_while_its_slot_moves(cluster: Cluster, key_prefix: str) -> None:
+async def test_a_client_continues_its_numbers_while_its_slot_moves(
+    cluster: Cluster, key_prefix: str
+) -> None:
     """Between all steps, there and back; nothing is lost and nothing done twice."""
     slot = 200
     key = f"{key_prefix}{{{cluster.tag_in(slot)}}}"
@@ -117,7 +119,7 @@ async def test_a_client_counts_on_while_its_slot_moves(cluster: Cluster, key_pre
         assert int(await client.get(key)) == counted == 8
 
 
-def test_a_slot_left_on_its_way_is_put_right(cluster: Cluster) -> None:
+def test_an_unfinished_move_of_a_slot_is_repaired(cluster: Cluster) -> None:
     """What a test leaves behind is healed."""
     slot = 300
     source = cluster.primary_of(slot)

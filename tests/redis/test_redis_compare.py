@@ -35,9 +35,7 @@ def design(name: str, server: RedisServer) -> Design:
 
 @pytest.mark.any_loop
 @pytest.mark.parametrize("name", ON_REDIS[1:])
-def test_a_mistake_that_is_made_with_a_server_is_caught_by_its_name(
-    name: str, used: RedisServer
-) -> None:
+def test_each_wrong_design_on_a_server_is_detected(name: str, used: RedisServer) -> None:
     """Within 200 runs; and nothing is left on the server."""
     wrong = design(name, used)
     assert wrong.flaw is not None
@@ -51,7 +49,7 @@ def test_a_mistake_that_is_made_with_a_server_is_caught_by_its_name(
 @pytest.mark.any_loop
 @once
 @pytest.mark.parametrize("workload", WORKLOADS)
-def test_the_actor_on_a_server_keeps_every_promise_behind_the_same_relay(
+def test_the_actor_on_a_server_keeps_every_promise_behind_the_faulty_proxy(
     workload: str, used: RedisServer
 ) -> None:
     """Its requests come in pieces, and one of its answers does not come."""
@@ -63,7 +61,7 @@ def test_the_actor_on_a_server_keeps_every_promise_behind_the_same_relay(
 
 @pytest.mark.any_loop
 @once
-def test_they_are_compared_where_a_server_is_named(
+def test_designs_on_a_server_are_compared_if_a_server_is_named(
     used: RedisServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Beside the others, and what is expected of each is known."""
@@ -76,7 +74,7 @@ def test_they_are_compared_where_a_server_is_named(
 
 @pytest.mark.any_loop
 @once
-def test_who_interrupts_a_comparison_leaves_no_key(used: RedisServer) -> None:
+def test_an_interrupted_comparison_leaves_no_key(used: RedisServer) -> None:
     """In the middle of a run."""
     program = [sys.executable, "-m", "sessionkeeper", "compare", "redis", "--redis", used.url]
     with subprocess.Popen([*program, "--seeds", "100000"]) as running:
@@ -96,7 +94,7 @@ def test_who_interrupts_a_comparison_leaves_no_key(used: RedisServer) -> None:
         (["--redis", "canary"], "a URL of redis"),
     ],
 )
-def test_what_is_wrong_with_the_server_is_said_in_one_line(
+def test_a_wrong_server_is_reported_in_one_line(
     words: list[str], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before anything is compared; exit code 2, and no password."""

@@ -55,7 +55,7 @@ def test_a_copy_goes_from_a_file_to_a_server_and_back(
     assert list(go(held(url))) == list(expected)
 
 
-def test_a_server_killed_in_the_middle_of_a_copy_is_no_harm(
+def test_a_copy_survives_a_killed_server(
     fleet: Fleet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command says how to go on; the same command does, and nothing is there twice."""
@@ -88,7 +88,7 @@ def test_a_server_killed_in_the_middle_of_a_copy_is_no_harm(
     assert go(held(url)) == go(held(source))
 
 
-def test_other_content_is_named_by_its_short_id_and_left_alone(
+def test_other_content_is_named_by_its_short_id_and_unchanged(
     stored: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 1; the rest comes over."""

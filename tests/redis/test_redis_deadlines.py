@@ -115,7 +115,7 @@ async def test_every_call_ends_when_patience_is_over_whatever_the_server_does(
                 await add_up(other)
 
 
-async def test_a_full_mailbox_and_a_line_before_it_wait_no_longer(fleet: Fleet) -> None:
+async def test_callers_of_a_full_mailbox_wait_no_longer_than_patience(fleet: Fleet) -> None:
     """From this loop and from other threads: time in line is time waited."""
     server = fleet.start()
     url = server.url + SLOW

@@ -243,7 +243,7 @@ async def update_all(store: AtomicSessionStore, ids: str) -> object:
 
 
 @pytest.mark.parametrize("decided", DECIDED)
-async def test_what_is_decided(
+async def test_the_decided_differences_are_these(
     decided: str,
     server: RedisServer,
     key_prefix: str,

@@ -66,7 +66,7 @@ async def test_a_policy_that_drops_keys_is_noticed_and_writes_are_refused(
         assert caplog.text.count(WARNING) == 1
 
 
-async def test_where_eviction_is_allowed_it_is_told_and_nothing_is_refused(
+async def test_allowed_eviction_is_a_warning_and_not_refused(
     fleet: Fleet, look_often: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As when a store is opened."""

@@ -260,7 +260,7 @@ async def caught(
     return found
 
 
-async def test_a_store_without_a_fence_is_caught(
+async def test_a_store_without_epochs_is_detected(
     server: RedisServer, key_prefix: str, expected: Expected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the late request: so the tests above would notice."""
@@ -276,7 +276,7 @@ async def test_a_store_without_a_fence_is_caught(
     }
 
 
-async def test_a_store_that_sends_again_blindly_is_caught(
+async def test_a_store_that_repeats_every_lost_call_is_detected(
     server: RedisServer, key_prefix: str, expected: Expected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the lost reply; each write that can be seen to have been applied twice."""

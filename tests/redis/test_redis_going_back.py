@@ -21,9 +21,7 @@ def marking(name: str) -> Change:
 
 
 @pytest.mark.parametrize("how", ["modify_session", "add_frames"])
-async def test_what_was_seen_before_is_not_taken_for_what_is_there_now(
-    how: str, fleet: Fleet
-) -> None:
+async def test_an_earlier_state_is_not_mistaken_for_the_current_one(how: str, fleet: Fleet) -> None:
     """A revision is given again, to another's change of a session of that name: it is not lost."""
     server = fleet.start()
     async with RedisSessionStore(server.url) as mine, RedisSessionStore(server.url) as other:

@@ -158,7 +158,7 @@ async def test_a_replica_takes_over_with_all_that_was_waited_for(fleet: Fleet) -
 
 @only_redis
 @pytest.mark.parametrize("how", ["emptied", "restarted without its data"])
-async def test_a_server_that_loses_everything_is_begun_anew(how: str, fleet: Fleet) -> None:
+async def test_a_server_that_lost_everything_starts_empty(how: str, fleet: Fleet) -> None:
     """Nothing is half there afterwards; who was under way is told the truth or not to know."""
     server = fleet.start()
 

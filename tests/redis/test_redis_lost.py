@@ -88,7 +88,7 @@ async def test_a_session_whose_hash_somebody_deleted_is_counted_as_purged(
 
 
 @pytest.mark.parametrize("ttl", [None, 3600], ids=["without a ttl", "with a ttl"])
-async def test_a_log_that_somebody_deleted_reads_as_what_is_left_of_it(
+async def test_a_log_with_deleted_frames_is_read_without_them(
     ttl: float | None, server: RedisServer, key_prefix: str
 ) -> None:
     """Numbers are not used again, nor those of other frames; the sums hold once it was read."""
@@ -124,7 +124,7 @@ async def test_a_full_log_that_was_lost_takes_frames_again(
         await add_up(store)
 
 
-async def test_what_a_full_server_evicts_is_missing_and_nothing_else(fleet: Fleet) -> None:
+async def test_evicted_keys_are_missing_and_nothing_else(fleet: Fleet) -> None:
     """`allkeys-lru` takes hashes, logs or both of who was idle; the rest works and adds up."""
     server = fleet.start(maxmemory_policy="allkeys-lru", maxmemory_samples=10)
     options: dict[str, Any] = {"allow_eviction": True}
@@ -168,7 +168,7 @@ def _large(session_id: str) -> MessageEnvelope:
 
 
 @pytest.mark.parametrize("field", ["r", "q", "k", "s", "d", "x", "c"])
-async def test_a_session_that_somebody_else_wrote_to_ends_nobody_elses_store(
+async def test_a_corrupt_session_ends_no_store(
     field: str, server: RedisServer, key_prefix: str
 ) -> None:
     """The error says that it cannot be read, and nothing of its content."""
@@ -186,7 +186,7 @@ async def test_a_session_that_somebody_else_wrote_to_ends_nobody_elses_store(
         assert [each.id for each in await store.list_sessions()] == ["b", "ended", "over"]
 
 
-async def test_numbers_and_a_log_that_somebody_else_wrote_to_are_said_to_be_unreadable(
+async def test_corrupt_counters_and_logs_are_reported_as_unreadable(
     server: RedisServer, key_prefix: str
 ) -> None:
     """By those operations alone that need them."""
@@ -207,7 +207,7 @@ async def test_numbers_and_a_log_that_somebody_else_wrote_to_are_said_to_be_unre
     ("field", "value"),
     [("version", "x"), ("buckets", "0"), ("buckets", "4097"), ("buckets", "x"), ("ttl", "x")],
 )
-async def test_a_layout_that_somebody_else_wrote_is_refused(
+async def test_a_foreign_layout_is_refused(
     field: str, value: str, server: RedisServer, key_prefix: str
 ) -> None:
     """In one sentence, whoever opens the store."""
@@ -219,7 +219,7 @@ async def test_a_layout_that_somebody_else_wrote_is_refused(
         await RedisSessionStore(server.url, prefix=prefix).open()
 
 
-async def test_news_that_somebody_else_wrote_make_nobody_deaf(
+async def test_foreign_entries_in_the_feed_stop_no_watcher(
     server: RedisServer, key_prefix: str
 ) -> None:
     """Bytes that are no id wake nobody; entries after them do."""
@@ -259,7 +259,7 @@ async def test_a_store_whose_server_lost_everything_is_still_laid_out_as_it_was(
             assert (told.buckets, told.ttl) == (8, 3600)
 
 
-async def test_a_store_that_was_made_anew_in_another_layout_is_not_written_to(
+async def test_a_store_recreated_with_another_layout_is_not_written_to(
     fleet: Fleet,
 ) -> None:
     """By who opened the one before: they would not see each other's sessions."""

@@ -8,7 +8,7 @@ from sessionkeeper import RedisSessionStore
 from tests.support.lowered_limits import check_lowered_limits
 
 
-async def test_what_is_above_a_lowered_limit_can_be_read_ended_and_deleted(
+async def test_content_above_a_lowered_limit_can_be_read_ended_and_deleted(
     server: RedisServer, key_prefix: str
 ) -> None:
     prefix = key_prefix[:-1]

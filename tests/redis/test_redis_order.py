@@ -213,7 +213,7 @@ async def test_a_call_on_the_whole_store_comes_after_all_before_it(
         assert rest[1] == 1
 
 
-async def test_what_is_asked_together_takes_one_round_trip(fleet: Fleet) -> None:
+async def test_concurrent_calls_take_one_round_trip(fleet: Fleet) -> None:
     """Appends and changes of one session go out together, each behind the one before."""
     server = fleet.start()
     async with RedisSessionStore(server.url) as store:

@@ -89,7 +89,7 @@ async def test_any_process_can_ask(server: RedisServer, proxy: FaultProxy, key_p
         processes.close()
 
 
-async def test_what_was_said_not_to_be_applied_never_is(
+async def test_a_write_reported_as_not_applied_is_never_applied(
     server: RedisServer, proxy: FaultProxy, key_prefix: str
 ) -> None:
     """However late it comes out of some socket; nor is what was given up, after a later write."""
@@ -113,7 +113,7 @@ async def test_what_was_said_not_to_be_applied_never_is(
         await add_up(other)
 
 
-async def test_what_was_resolved_is_not_applied_although_nobody_writes_after_it(
+async def test_a_resolved_write_is_not_applied_later_even_without_another_write(
     server: RedisServer, proxy: FaultProxy, key_prefix: str
 ) -> None:
     """`resolve` itself ends the writer's epoch: it does not wait for a later write to do so."""
@@ -143,7 +143,7 @@ def ran(server: RedisServer) -> int:
     return int(stats["cmdstat_evalsha"]["calls"])
 
 
-async def test_nobody_can_tell_when_the_server_has_forgotten(fleet: Fleet) -> None:
+async def test_an_outcome_is_unknown_when_the_server_has_forgotten_it(fleet: Fleet) -> None:
     """Its data, or, after a time or many more writes, that operation."""
     server = fleet.start()
 
@@ -204,7 +204,7 @@ async def test_an_id_that_no_store_gave_is_refused(server: RedisServer, key_pref
             await store.resolve(f"{writer}.2.0.1")
 
 
-async def test_what_was_not_sent_is_certainly_not_applied(
+async def test_a_call_that_was_not_sent_is_not_applied(
     server: RedisServer, proxy: FaultProxy, key_prefix: str
 ) -> None:
     """`StoreUnavailable`, for every kind; and the store recovers without being opened again."""
@@ -220,7 +220,7 @@ async def test_what_was_not_sent_is_certainly_not_applied(
         assert await picture(store) == before
 
 
-async def test_who_has_an_answer_does_not_wait_for_those_without(
+async def test_an_answered_caller_does_not_wait_for_the_others(
     proxy: FaultProxy, key_prefix: str
 ) -> None:
     """Of one batch: and who has none when the store is closed is not told that nothing was done."""

@@ -26,7 +26,7 @@ async def test_another_principals_sessions_look_like_missing_ones(
     )
 
 
-async def test_what_is_sent_to_anothers_session_makes_no_change_of_it_run_again(
+async def test_writes_to_another_principals_session_do_not_repeat_its_changes(
     server: RedisServer, key_prefix: str
 ) -> None:
     """A refused append is not expected to have made the log longer."""

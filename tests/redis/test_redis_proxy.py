@@ -122,7 +122,7 @@ async def test_a_reply_cut_anywhere_is_an_error_unless_all_of_it_arrived(
         assert await client.incr(key) == 5
 
 
-async def test_the_end_of_a_stream_and_a_reset_are_two_things(proxy: FaultProxy) -> None:
+async def test_the_end_of_a_stream_differs_from_a_reset(proxy: FaultProxy) -> None:
     """As the client's socket sees them."""
     proxy.replies.cut("PING")
     ended = await speak(proxy.port, b"*1\r\n$4\r\nPING\r\n")
@@ -244,7 +244,7 @@ async def test_all_connections_can_be_cut_at_once(proxy: FaultProxy) -> None:
         await packets.lost.wait()
 
 
-async def test_who_comes_while_the_server_is_down_is_reset(proxy: FaultProxy) -> None:
+async def test_a_client_that_connects_while_the_server_is_down_is_reset(proxy: FaultProxy) -> None:
     """And gets through when the proxy leads to one that is there."""
     there, proxy.server_port = proxy.server_port, 1
     async with once(proxy.url) as client:

@@ -54,12 +54,12 @@ OLD_SCRIPT = "ERR Error running script (call to f_6b1bf486c81ceb7edf3c093f4c4858
         ("user_script:31: attempt to index nil, in script: append", "user_script:31:"),
     ],
 )
-def test_what_counts_of_an_error_is_found_however_it_is_wrapped(text: str, code: str) -> None:
+def test_the_code_of_an_error_is_found_however_it_is_wrapped(text: str, code: str) -> None:
     """As the versions write it, and never in what they quote."""
     assert read_refusal(text).code == code
 
 
-def test_a_script_that_ran_is_not_sent_again_for_what_it_was_told() -> None:
+def test_an_error_inside_a_script_does_not_repeat_it() -> None:
     """Only the server's own word says that a call did not run."""
     assert is_not_run(read_refusal("MOVED 3999 127.0.0.1:6381"))
     assert is_not_run(read_refusal("NOSCRIPT No matching script."))
@@ -207,7 +207,7 @@ async def test_every_write_follows_the_new_primary(state: str, fleet: Fleet) -> 
 
 
 @pytest.mark.parametrize("state", ["READONLY", "MASTERDOWN", "BUSY", "LOADING"])
-async def test_who_only_reads_follows_the_new_primary(state: str, fleet: Fleet) -> None:
+async def test_a_reader_follows_the_new_primary(state: str, fleet: Fleet) -> None:
     """A replica answers reads, so it is asked what it is; what it read is not believed."""
     async with (
         pair(fleet, state) as (proxy, new, switch),
@@ -226,7 +226,7 @@ async def test_who_only_reads_follows_the_new_primary(state: str, fleet: Fleet) 
 
 
 @pytest.mark.parametrize("state", ["READONLY", "MASTERDOWN"])
-async def test_who_only_watches_follows_the_new_primary(state: str, fleet: Fleet) -> None:
+async def test_a_watcher_follows_the_new_primary(state: str, fleet: Fleet) -> None:
     """The connection for the change feed is closed as well, and so is the one that reads."""
     async with (
         pair(fleet, state) as (proxy, new, switch),
@@ -262,7 +262,7 @@ async def test_who_only_watches_follows_the_new_primary(state: str, fleet: Fleet
         ("NOREPLICAS", "too few replicas"),
     ],
 )
-async def test_while_nobody_serves_callers_are_told_why(
+async def test_without_a_server_callers_get_the_reason(
     state: str, reason: str, fleet: Fleet
 ) -> None:
     """Not that the server does not answer: it does."""
@@ -282,7 +282,7 @@ async def test_while_nobody_serves_callers_are_told_why(
                 await store.count_frames("a")
 
 
-def test_what_leaves_a_connection_has_no_effect() -> None:
+def test_a_late_message_of_a_closed_connection_has_no_effect() -> None:
     """So the same call can be sent on the next one."""
     for code in ("READONLY", "MASTERDOWN", "NOREPLICAS", "LOADING", "BUSY", "UNBLOCKED"):
         refused = Refused(code, code)

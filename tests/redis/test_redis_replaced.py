@@ -69,7 +69,7 @@ async def test_a_watcher_gets_an_error_when_the_log_is_replaced(more: int, fleet
 
 
 @valkey
-async def test_a_watcher_in_another_process_is_told(fleet: Fleet) -> None:
+async def test_a_watcher_in_another_process_is_woken(fleet: Fleet) -> None:
     """It knows of the loss only what it sees."""
     server = fleet.start(save="")
     processes = Processes()
@@ -93,7 +93,7 @@ async def test_a_watcher_in_another_process_is_told(fleet: Fleet) -> None:
 
 
 @valkey
-async def test_a_watcher_that_waits_is_told_though_nobody_writes(fleet: Fleet) -> None:
+async def test_a_waiting_watcher_gets_the_error_even_if_nobody_writes(fleet: Fleet) -> None:
     """It looks again when its server is back."""
     server = fleet.start(save="")
     async with RedisSessionStore(server.url) as store:
@@ -113,7 +113,7 @@ async def test_a_watcher_that_waits_is_told_though_nobody_writes(fleet: Fleet) -
 
 
 @valkey
-async def test_a_watcher_that_began_at_a_number_is_told_as_well(fleet: Fleet) -> None:
+async def test_a_watcher_that_began_at_a_number_gets_the_error_too(fleet: Fleet) -> None:
     """It read no frame itself: the frame of that number was there when it began."""
     server = fleet.start(save="")
     async with RedisSessionStore(server.url) as store, RedisSessionStore(server.url) as other:
@@ -133,7 +133,7 @@ async def test_a_watcher_that_began_at_a_number_is_told_as_well(fleet: Fleet) ->
 
 
 @valkey
-async def test_nothing_is_said_where_nothing_was_lost(fleet: Fleet) -> None:
+async def test_nothing_is_reported_if_nothing_was_lost(fleet: Fleet) -> None:
     """A restart with all frames; and frames removed under the watcher."""
     server = fleet.start(save="", appendonly="yes", appendfsync="always")
     async with RedisSessionStore(server.url) as store:
@@ -200,7 +200,7 @@ async def test_a_replica_without_the_tail_takes_over(fleet: Fleet) -> None:
 
 
 @valkey
-async def test_a_reader_in_a_thread_is_told(fleet: Fleet) -> None:
+async def test_a_watcher_in_a_thread_is_woken(fleet: Fleet) -> None:
     """As is a principal's watcher."""
     server = fleet.start(save="")
     async with RedisSessionStore(server.url) as store, RedisSessionStore(server.url) as other:

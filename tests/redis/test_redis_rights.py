@@ -131,9 +131,7 @@ def test_the_documented_commands_are_those_of_the_scripts() -> None:
 
 
 @pytest.mark.parametrize("engine", ["redis"], indirect=True)
-async def test_such_a_user_sees_nothing_of_anybody_else(
-    server: RedisServer, key_prefix: str
-) -> None:
+async def test_this_user_sees_no_foreign_key(server: RedisServer, key_prefix: str) -> None:
     """Not another store, not another key; and a missing right is said without effect."""
     prefix = key_prefix[:-1]
     url = few(server, prefix)
@@ -154,7 +152,7 @@ async def test_such_a_user_sees_nothing_of_anybody_else(
             pass
 
 
-async def test_no_password_and_no_message_is_to_be_seen_wherever_something_goes_wrong(
+async def test_no_error_shows_a_password_or_a_message(
     server: RedisServer, key_prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither in a `repr`, an error with all its causes, nor in the log."""
@@ -198,7 +196,7 @@ async def test_no_password_and_no_message_is_to_be_seen_wherever_something_goes_
     assert not [text for text in shown if CANARY in text]
 
 
-async def test_hostile_ids_stay_in_their_place(server: RedisServer, key_prefix: str) -> None:
+async def test_hostile_ids_cannot_change_a_key(server: RedisServer, key_prefix: str) -> None:
     """Each is a session of its own, with its own log, and all keys are within the prefix."""
     prefix = key_prefix[:-1]
     before = set(server.say("KEYS", "*"))
@@ -228,7 +226,7 @@ async def test_hostile_ids_stay_in_their_place(server: RedisServer, key_prefix: 
 
 
 @pytest.mark.parametrize("prefix", ["", "{", "a}", "a:b", "*", "a b", "é", "a" * 65, "a\n"])
-def test_a_prefix_that_could_leave_its_place_is_refused(prefix: str) -> None:
+def test_a_prefix_with_a_brace_is_refused(prefix: str) -> None:
     """It is a part of every key, and of a pattern."""
     with pytest.raises(ValueError, match="a prefix is"):
         RedisSessionStore("redis://127.0.0.1:1", prefix=prefix)

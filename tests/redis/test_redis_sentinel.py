@@ -96,7 +96,7 @@ async def test_a_failover_is_followed(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("engine", ["valkey"], indirect=True)  # it is demoted ten seconds later
-async def test_a_primary_that_was_replaced_and_still_answers_is_left(fleet: Fleet) -> None:
+async def test_a_replaced_primary_that_still_answers_is_disconnected(fleet: Fleet) -> None:
     """Its connection stays open: its role says that the sentinels are to be asked again."""
     primary = fleet.start()
     replica = fleet.start_replica(primary)
@@ -161,7 +161,7 @@ async def test_users_and_passwords_are_for_the_primary_or_for_the_sentinels(
         ("silence", "it did not answer in time"),
     ],
 )
-async def test_why_no_primary_was_found_is_said_of_each_sentinel(
+async def test_the_error_says_for_each_sentinel_why_no_primary_was_found(
     what: str, reason: str, fleet: Fleet
 ) -> None:
     """By its host and port, in one sentence."""

@@ -60,7 +60,7 @@ async def refused(store: RedisSessionStore, write: Write, reason: str) -> bool:
 
 @pytest.mark.parametrize("engine", ["redis"], indirect=True)
 @pytest.mark.parametrize("key", ONE_KEY_EACH)
-async def test_another_kind_of_key_in_the_place_of_one_of_ours_is_refused_without_effect(
+async def test_a_key_of_another_type_is_refused_without_effect(
     key: str, server: RedisServer, key_prefix: str
 ) -> None:
     """WRONGTYPE: scripts look before they write. What does not need the key is done, whole."""
@@ -87,7 +87,7 @@ async def test_another_kind_of_key_in_the_place_of_one_of_ours_is_refused_withou
     assert refusals > 0
 
 
-async def test_of_appends_in_one_call_one_that_cannot_be_done_is_nothing_to_the_others(
+async def test_an_append_that_fails_does_not_affect_others_of_its_call(
     server: RedisServer, key_prefix: str
 ) -> None:
     """Each is an operation of its own: told that it had no effect, or its number."""

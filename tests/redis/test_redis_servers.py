@@ -118,7 +118,7 @@ def test_nobody_gets_the_port_of_a_server_that_is_down(fleet: Fleet) -> None:
     assert server.say("PING") is True
 
 
-def test_a_frozen_server_answers_once_it_is_thawed(fleet: Fleet) -> None:
+def test_a_stopped_server_answers_when_it_continues(fleet: Fleet) -> None:
     """It has the connection and the command all the while."""
     server = fleet.start()
     with server.client(socket_timeout=0.2) as client:
@@ -161,7 +161,7 @@ def test_a_replica_has_what_its_primary_has(fleet: Fleet) -> None:
         replica.say("SET", "key", "2")
 
 
-def test_tls_is_spoken_to_those_who_trust_the_authority(
+def test_tls_works_for_clients_that_trust_the_authority(
     redis_watchdog: Watchdog, tmp_path: Path
 ) -> None:
     """Nobody else gets in, and nobody without a certificate where one is asked for."""

@@ -84,7 +84,7 @@ async def test_sessions_of_other_nodes_go_on(cluster: Cluster, key_prefix: str) 
         assert {each.id for each in await listing} == {*well, *silent}
 
 
-async def test_what_is_said_of_the_silent_node_is_true_and_the_store_recovers(
+async def test_the_errors_about_a_silent_node_are_true_and_the_store_recovers(
     cluster: Cluster, key_prefix: str
 ) -> None:
     """Commands on the whole store end within patience as well; nothing is lost or done twice."""

@@ -146,7 +146,7 @@ async def test_when_all_processes_are_gone_the_server_frees_all(
 
 
 @pytest.mark.parametrize("engine", ["redis"], indirect=True)
-async def test_many_that_go_at_once_are_taken_in_turns(
+async def test_many_sessions_that_expire_together_are_removed_in_several_calls(
     server: RedisServer, key_prefix: str
 ) -> None:
     """250 in a step at most, for others are served in between; who counts, waits for all."""
@@ -169,7 +169,7 @@ async def test_many_that_go_at_once_are_taken_in_turns(
         assert (await add_up(store)).counters.purged == 600
 
 
-async def test_who_is_gone_takes_no_place_and_no_bytes(
+async def test_expired_sessions_free_their_slot_and_bytes(
     server: RedisServer, key_prefix: str
 ) -> None:
     """Limits count who is there, and nobody is evicted for one who is gone."""
@@ -185,7 +185,7 @@ async def test_who_is_gone_takes_no_place_and_no_bytes(
 
 
 @pytest.mark.parametrize("alone", [False, True], ids=["told by another", "alone"])
-async def test_who_watches_learns_that_the_session_is_gone(
+async def test_a_watcher_ends_when_its_session_expires_on_the_server(
     alone: bool, server: RedisServer, key_prefix: str
 ) -> None:
     """From whoever counts next, or else from the next look of its own reader."""
@@ -212,9 +212,7 @@ async def test_who_watches_learns_that_the_session_is_gone(
         assert heard == [1]
 
 
-async def test_a_page_and_sweeps_pass_over_who_is_gone(
-    server: RedisServer, key_prefix: str
-) -> None:
+async def test_pages_and_sweeps_skip_expired_sessions(server: RedisServer, key_prefix: str) -> None:
     """And take what is left of them out of the indexes."""
     for walk in ("find", "expire", "purge"):
         async with filled(server, key_prefix, ttl=0.05) as (store, name):

@@ -100,7 +100,7 @@ async def test_a_number_of_any_size_is_as_in_memory(
 
 
 @pytest.mark.parametrize("engine", ["valkey"], indirect=True)
-async def test_a_store_that_believes_a_revision_is_caught_beside_memory(
+async def test_a_store_that_trusts_a_predicted_revision_differs_from_memory(
     server: RedisServer, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The test above can fail: so a session is changed that the function never saw."""

@@ -116,7 +116,7 @@ def test_a_server_a_socket_and_sentinels_have_urls(
         ("redis://h?socket_connect_timeout=nan", "above 0"),
     ],
 )
-def test_what_a_url_may_not_say_is_refused_without_showing_it(url: str, reason: str) -> None:
+def test_a_wrong_url_is_refused_without_being_shown(url: str, reason: str) -> None:
     """Options of redis-py that would try again, or speak otherwise, too."""
     secret = url.replace("://", f"://:{quote(CANARY, safe='')}@")
     with pytest.raises(ValueError, match=reason) as refused:
@@ -144,7 +144,7 @@ def test_what_a_url_may_not_say_is_refused_without_showing_it(url: str, reason: 
         "rediss://h?ssl_min_version=canary",
     ],
 )
-def test_a_password_that_was_not_escaped_is_not_shown_by_what_it_was_taken_for(url: str) -> None:
+def test_an_unescaped_password_is_not_shown_as_another_part_of_the_url(url: str) -> None:
     """A port, an address, an option, a value: the error says what is to be written with %."""
     reads: tuple[Callable[[str], object], ...] = (RedisAddress.of, RedisSessionStore)
     for read in reads:
@@ -199,7 +199,7 @@ async def test_an_option_that_cannot_be_used_is_said_when_connecting(
         assert await servers.exchange([Call(0, ("PING",))]) == [DeliveryStatus.NOT_SENT]
 
 
-async def test_no_password_is_to_be_seen_wherever_something_goes_wrong(
+async def test_no_error_shows_a_password(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither in a `repr`, an error with all its causes, nor in the log."""
@@ -306,7 +306,7 @@ async def test_cancelled_and_overlapping_exchanges_are_the_same_in_tls(fleet: Fl
         assert await servers.exchange([Call(0, ("ECHO", "mine"))]) == [b"mine"]
 
 
-async def test_plain_text_to_another_host_is_warned_of_once_and_loopback_is_not(
+async def test_plain_text_to_another_host_is_warned_about_once(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """0.0.0.0 leads here, and is not loopback for all who read it."""

@@ -57,7 +57,7 @@ async def reading(url: str, prefix: str, block: float = 20.0) -> AsyncIterator[R
             await it.servers.aclose()
 
 
-async def test_news_of_a_session_rings_its_bell_and_no_other(
+async def test_a_change_of_a_session_wakes_only_its_watchers(
     server: RedisServer, key_prefix: str
 ) -> None:
     """All watchers wake once when reading begins: earlier changes are not in the feed."""
@@ -74,7 +74,7 @@ async def test_news_of_a_session_rings_its_bell_and_no_other(
             assert not theirs.is_set()
 
 
-async def test_a_bucket_is_read_while_somebody_heeds_it(
+async def test_the_change_feed_is_read_while_somebody_watches(
     proxy: FaultProxy, server: RedisServer, key_prefix: str
 ) -> None:
     """One connection a bucket, however many watch; it ends with the read after the last one."""
@@ -102,7 +102,7 @@ async def test_a_bucket_is_read_while_somebody_heeds_it(
         assert proxy.accepted == 3
 
 
-async def test_after_a_cut_all_bells_ring_and_the_reading_goes_on(
+async def test_after_a_lost_connection_all_watchers_wake_and_the_feed_is_read_again(
     proxy: FaultProxy, server: RedisServer, key_prefix: str
 ) -> None:
     """What was told in between is seen by looking."""
@@ -120,7 +120,7 @@ async def test_after_a_cut_all_bells_ring_and_the_reading_goes_on(
             await it.rings()
 
 
-async def test_a_read_that_was_full_rings_all_bells(
+async def test_a_full_read_of_the_feed_wakes_all_watchers(
     proxy: FaultProxy, server: RedisServer, key_prefix: str
 ) -> None:
     """Who is so far behind may have missed what was trimmed away."""
@@ -142,7 +142,7 @@ async def test_a_read_that_was_full_rings_all_bells(
         await it.rings()
 
 
-async def test_news_that_begin_anew_are_read_again(fleet: Fleet, key_prefix: str) -> None:
+async def test_a_feed_that_starts_again_is_read_again(fleet: Fleet, key_prefix: str) -> None:
     """FLUSHALL, or another primary: numbers lower than the last one read would never come."""
     server = fleet.start()
     async with reading(server.url, key_prefix, block=0.05) as it:

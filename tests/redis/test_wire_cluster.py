@@ -113,7 +113,7 @@ async def test_keys_on_their_way_are_asked_for_where_they_are(
         assert await servers.exchange([servers.push(0, 2, "new")]) == [2]
 
 
-async def test_keys_of_one_call_on_both_sides_are_passing_and_without_effect(
+async def test_keys_on_two_nodes_are_transient_and_have_no_effect(
     cluster: Cluster, key_prefix: str
 ) -> None:
     """`TRYAGAIN` is for who waits between attempts."""

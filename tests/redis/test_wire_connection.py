@@ -40,7 +40,7 @@ async def test_answers_come_in_the_order_of_their_calls_also_when_exchanges_over
         assert await link.exchange([]) == []
 
 
-async def test_an_error_is_an_answer_wherever_it_stands(server: RedisServer) -> None:
+async def test_an_error_is_an_answer_at_any_position(server: RedisServer) -> None:
     """Its code is the first word; the calls after it are not held up."""
     async with linked(server.url) as link:
         script = "return {1, redis.error_reply('MINE own words')}"
@@ -102,7 +102,7 @@ async def test_silence_counts_only_while_answers_are_outstanding(proxy: FaultPro
         assert link.ended is None
 
 
-async def test_a_black_hole_is_given_up_when_connecting(proxy: FaultProxy) -> None:
+async def test_connecting_to_a_silent_address_ends(proxy: FaultProxy) -> None:
     """Accepted, and then nothing."""
     proxy.silent = True
     with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:\d+: it did not answer in time"):
@@ -110,7 +110,7 @@ async def test_a_black_hole_is_given_up_when_connecting(proxy: FaultProxy) -> No
             pass
 
 
-async def test_a_port_where_nobody_listens_is_said_so(proxy: FaultProxy) -> None:
+async def test_the_error_says_that_nobody_listens_on_the_port(proxy: FaultProxy) -> None:
     """With the system's reason."""
     proxy.refuse()
     with pytest.raises(StoreUnavailable, match="cannot be reached"):
@@ -118,7 +118,7 @@ async def test_a_port_where_nobody_listens_is_said_so(proxy: FaultProxy) -> None
             pass
 
 
-async def test_a_cancelled_exchange_closes_the_link_and_loses_the_others(
+async def test_a_cancelled_exchange_closes_the_connection_and_loses_the_others(
     proxy: FaultProxy,
 ) -> None:
     """CVE-2023-28858: its answers must not be taken for those of the next."""
@@ -135,7 +135,7 @@ async def test_a_cancelled_exchange_closes_the_link_and_loses_the_others(
         assert await second == [DeliveryStatus.NO_REPLY]
 
 
-async def test_a_push_is_not_taken_for_an_answer(server: RedisServer, key_prefix: str) -> None:
+async def test_a_push_message_is_not_an_answer(server: RedisServer, key_prefix: str) -> None:
     """Nobody asks for any; an administrator or a module might."""
     async with linked(server.url) as link:
         key = f"{key_prefix}watched"
@@ -146,7 +146,7 @@ async def test_a_push_is_not_taken_for_an_answer(server: RedisServer, key_prefix
             assert echoed == [str(turn).encode()] * 2
 
 
-async def test_a_word_that_cannot_be_sent_is_the_callers_mistake_and_ends_the_link(
+async def test_an_argument_that_cannot_be_encoded_raises_and_closes_the_connection(
     server: RedisServer,
 ) -> None:
     """Part of the batch may be with the server already."""
@@ -163,7 +163,7 @@ async def test_a_word_that_cannot_be_sent_is_the_callers_mistake_and_ends_the_li
         (b"?\r\n", "it broke the protocol"),
     ],
 )
-async def test_who_does_not_keep_to_the_protocol_is_not_spoken_to_again(
+async def test_a_connection_that_breaks_the_protocol_is_closed(
     is_status: bytes, ended: str
 ) -> None:
     """Answers nobody asked for would be taken for those to the next calls."""

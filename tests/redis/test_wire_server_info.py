@@ -84,7 +84,7 @@ async def test_a_node_of_a_cluster_is_not_taken_for_one_server(fleet: Fleet) -> 
         bus.free()
 
 
-async def test_what_the_user_may_not_ask_is_unknown_and_no_error(fleet: Fleet) -> None:
+async def test_facts_the_user_may_not_read_are_unknown(fleet: Fleet) -> None:
     """CONFIG is often forbidden; INFO is needed."""
     server = fleet.start(appendonly="yes")
     url = server.add_user("some", "pass", "~*", "+@all", "-config")

@@ -33,7 +33,7 @@ async def served(url: str, timeout: float = 20.0) -> AsyncIterator[SingleServer]
         await servers.aclose()
 
 
-async def test_a_script_is_given_to_the_server_with_its_first_call(
+async def test_a_script_is_loaded_with_its_first_call(
     server: RedisServer, proxy: FaultProxy, key_prefix: str
 ) -> None:
     """In the same batch, once a connection."""
@@ -45,7 +45,7 @@ async def test_a_script_is_given_to_the_server_with_its_first_call(
         assert proxy.requests.counted["SCRIPT"] == 1
 
 
-async def test_a_flushed_script_is_given_again_and_only_what_did_not_run_is_sent_again(
+async def test_a_flushed_script_is_loaded_again_and_only_calls_that_did_not_run_are_repeated(
     server: RedisServer, key_prefix: str
 ) -> None:
     """`NOSCRIPT` says that it did not run; what was answered stays answered."""
@@ -111,7 +111,7 @@ async def test_exchanges_begun_while_connecting_are_sent_in_their_order(
     assert server.say("LRANGE", key, 0, -1) == [*pushed, "late"]
 
 
-async def test_while_nobody_listens_calls_are_unsent_and_each_exchange_tries_once(
+async def test_without_a_server_calls_are_not_sent_and_each_exchange_tries_once(
     proxy: FaultProxy,
 ) -> None:
     """Who wants to wait in between does so."""
@@ -143,7 +143,7 @@ async def test_a_server_that_was_killed_and_started_again_is_found_with_its_scri
         assert answers == [2]
 
 
-async def test_a_primary_that_became_a_replica_is_passing_and_connected_to_anew(
+async def test_a_primary_that_became_a_replica_is_transient_and_reconnected(
     fleet: Fleet,
 ) -> None:
     """A name may lead to the new primary by then."""
@@ -162,7 +162,7 @@ async def test_a_primary_that_became_a_replica_is_passing_and_connected_to_anew(
         assert servers.generation(0) > before or refused.code == "MASTERDOWN"
 
 
-async def test_what_a_full_server_refuses_is_not_passing(fleet: Fleet) -> None:
+async def test_a_refusal_of_a_full_server_is_not_transient(fleet: Fleet) -> None:
     """It may stay full: `OOM` is for the caller."""
     server = fleet.start(maxmemory_policy="noeviction")
     server.configure("maxmemory", 1)
@@ -186,7 +186,9 @@ async def test_a_user_who_may_not_load_scripts_is_told_that(
         assert refused.code == "NOPERM"
 
 
-async def test_a_mistake_of_one_caller_while_connecting_hangs_nobody(server: RedisServer) -> None:
+async def test_a_callers_mistake_while_connecting_blocks_no_other_caller(
+    server: RedisServer,
+) -> None:
     """It is raised where it was made; the others hear that their connection is gone."""
     async with served(server.url) as servers:
         words: list[Any] = ["a", object(), "b"]

@@ -117,7 +117,7 @@ async def test_a_refused_batch_writes_nothing(file: Path, kit: Kit, asked: list[
         assert not [each for each in asked if "INSERT" in each or "UPDATE" in each]
 
 
-async def test_what_a_batch_writes_is_read_whole_afterwards(file: Path, kit: Kit) -> None:
+async def test_each_command_sees_the_writes_before_it_in_its_batch(file: Path, kit: Kit) -> None:
     """Each command sees what those before it wrote, though rows are written at the end."""
     async with SQLiteSessionStore(file) as store:
         got: list[Any] = await asyncio.gather(
@@ -202,7 +202,7 @@ async def test_no_query_scans(file: Path, kit: Kit, monkeypatch: pytest.MonkeyPa
     assert len(statements) > 15
 
 
-async def test_many_frames_are_removed_in_one_step_and_swept_later(file: Path, kit: Kit) -> None:
+async def test_many_frames_are_removed_in_one_step_and_deleted_later(file: Path, kit: Kit) -> None:
     """They cannot be read from that moment on; what they held comes back little by little."""
     async with SQLiteSessionStore(file, durability="os") as store:
         await store.create_session(kit.session())

@@ -101,7 +101,7 @@ async def filled(store: SQLiteSessionStore, file: Path, kit: Kit) -> None:
     await store.add_frames("a", [kit.note(n) for n in range(3, 6)])
 
 
-async def test_while_idle_the_next_write_and_read_are_refused(
+async def test_a_change_while_idle_refuses_the_next_write_and_read(
     file: Path, kit: Kit, change: tuple[Callable[[Path], None], str]
 ) -> None:
     """Nothing is acknowledged into a file that nobody finds again."""
@@ -125,7 +125,7 @@ async def test_while_idle_the_next_write_and_read_are_refused(
                 await store.backup(file.parent.parent / "later.db")
 
 
-async def test_while_a_write_waits_for_the_lock_it_is_refused(
+async def test_a_change_during_a_wait_for_the_lock_refuses_the_write(
     file: Path, kit: Kit, change: tuple[Callable[[Path], None], str]
 ) -> None:
     """The files are looked at once the lock is there, not before."""
@@ -144,7 +144,7 @@ async def test_while_a_write_waits_for_the_lock_it_is_refused(
         holder.close()
 
 
-async def test_while_somebody_watches_the_watcher_is_told(
+async def test_a_change_is_reported_to_a_watcher(
     file: Path, kit: Kit, change: tuple[Callable[[Path], None], str]
 ) -> None:
     """A watcher of a file that is gone would wait for ever."""
@@ -162,7 +162,7 @@ async def test_while_somebody_watches_the_watcher_is_told(
                 await waiting
 
 
-async def test_in_the_midst_of_a_change_it_is_rolled_back(file: Path, kit: Kit) -> None:
+async def test_closing_during_a_change_rolls_it_back(file: Path, kit: Kit) -> None:
     """Who came meanwhile would be written over by the commit."""
     async with SQLiteSessionStore(file) as store:
         await filled(store, file, kit)
@@ -204,7 +204,7 @@ async def test_two_processes_never_write_without_a_common_lock(
 
 
 @pytest.mark.parametrize("put", [rename_over, copy_over])
-async def test_a_backup_beside_the_log_of_a_crash_is_refused_and_nothing_is_touched(
+async def test_a_backup_beside_the_log_of_a_crash_is_refused_and_nothing_is_changed(
     file: Path, kit: Kit, tmp_path: Path, put: Callable[[Path], None]
 ) -> None:
     """It would open as a mixture, in which no page looks wrong."""
@@ -223,7 +223,7 @@ async def test_a_backup_beside_the_log_of_a_crash_is_refused_and_nothing_is_touc
     assert (Path(f"{crashed}-wal").read_bytes(), crashed.read_bytes()) == before
 
 
-async def test_the_log_of_a_crash_beside_its_own_file_is_brought_in(
+async def test_the_log_of_a_crash_is_read_with_its_own_file(
     file: Path, kit: Kit, tmp_path: Path
 ) -> None:
     """After however many checkpoints, made by the store or by another program."""

@@ -177,7 +177,7 @@ def test_versions_with_the_wal_reset_bug(version: tuple[int, ...], hit: bool) ->
     assert sqlite_version.has_wal_reset_bug(version) is hit
 
 
-async def test_the_library_is_told_once_and_in_the_statistics(
+async def test_the_sqlite_version_is_warned_about_once_and_in_the_statistics(
     file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A process that opens a thousand stores logs one line."""

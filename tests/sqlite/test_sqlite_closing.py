@@ -62,7 +62,7 @@ def let_go(slow: SlowChange) -> None:
             assert not thread.is_alive()
 
 
-async def test_a_slow_change_does_not_hold_up_a_closing_with_a_deadline(
+async def test_a_slow_change_does_not_delay_closing_with_a_deadline(
     file: Path, kit: Kit, slow: SlowChange
 ) -> None:
     """Who was told "no effect" finds none, though the change ended long after the closing."""
@@ -102,7 +102,7 @@ async def test_a_manager_keeps_its_close_timeout(file: Path, slow: SlowChange) -
         assert not (await again.get_session(session.id)).metadata
 
 
-async def test_an_opening_that_is_given_up_is_not_waited_for(
+async def test_a_cancelled_opening_is_not_waited_for(
     file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever its thread hangs in; the thread closes what it opened when it comes back."""

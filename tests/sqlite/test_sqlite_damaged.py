@@ -137,7 +137,7 @@ def damage(file: Path, statement: str, *values: object) -> None:
 
 
 @pytest.mark.parametrize("table", [*ROWS, "whole"])
-async def test_a_damaged_row_is_called_so_and_ends_nothing(
+async def test_a_damaged_row_is_reported_and_ends_no_store(
     tmp_path: Path, kit: Kit, table: str
 ) -> None:
     """At opening or by the operation that finds it: `StoreUnavailable`, and all that is sound
@@ -162,7 +162,7 @@ async def test_a_damaged_row_is_called_so_and_ends_nothing(
 
 
 @pytest.mark.parametrize("table", ["frame_keys", "new_frame_keys"])
-async def test_a_damaged_place_removes_no_other_sessions_frame(
+async def test_a_damaged_index_entry_removes_no_other_sessions_frame(
     file: Path, kit: Kit, table: str
 ) -> None:
     """It lists a frame of another session; deleting the one leaves the other whole."""
@@ -227,7 +227,7 @@ async def test_counters_damaged_underneath_are_found_while_somebody_watches(
         assert store.is_open
 
 
-async def test_no_error_quotes_what_is_stored(file: Path, kit: Kit) -> None:
+async def test_no_error_quotes_stored_content(file: Path, kit: Kit) -> None:
     """Where SQLite's module cannot read a text, its own error shows it."""
     await made(file, kit)
     damage(file, "UPDATE sessions SET fields = CAST(? AS TEXT) WHERE id = 'b'", b'"hunter2\xff"')

@@ -190,7 +190,7 @@ async def test_every_call_fails_once(tmp_path: Path, kit: Kit, fault: Fault, cod
 
 
 @pytest.mark.parametrize("after", [False, True])
-async def test_a_failed_sync_is_never_tried_again(
+async def test_a_failed_sync_is_never_repeated(
     file: Path, kit: Kit, fault: Fault, after: bool
 ) -> None:
     """The batch may be found after a crash, so nobody knows; reads go on, writing is over."""

@@ -81,7 +81,7 @@ def test_a_setting_that_is_not_taken_is_refused(
         opening.open_file(str(file), Durability.DISK)
 
 
-async def test_nobody_else_can_read_it(tmp_path: Path, kit: Kit) -> None:
+async def test_no_other_user_can_read_the_file(tmp_path: Path, kit: Kit) -> None:
     """The file and its log are 0600, a folder we make 0700; what was open to others is closed."""
     previous = os.umask(0)
     try:
@@ -163,7 +163,7 @@ REFUSED: dict[Callable[[Path], None], str] = {
 
 
 @pytest.mark.parametrize("make", REFUSED, ids=lambda make: make.__name__)
-async def test_what_is_no_store_is_refused_untouched(
+async def test_a_file_that_is_no_store_is_refused_unchanged(
     file: Path, make: Callable[[Path], None]
 ) -> None:
     """A clear error; the file is left as it was, and nothing beside it."""
@@ -187,7 +187,7 @@ async def test_tables_that_are_not_ours_are_refused(file: Path, kit: Kit, extra:
         await SQLiteSessionStore(file).open()
 
 
-async def test_a_crash_while_the_log_was_brought_in_is_mended(
+async def test_a_crash_during_a_checkpoint_is_repaired(
     file: Path, tmp_path: Path, kit: Kit
 ) -> None:
     """The file is shorter than its header says, and the log beside it has what is missing."""

@@ -9,5 +9,5 @@ from sessionkeeper import SQLiteSessionStore
 from tests.support.lowered_limits import check_lowered_limits
 
 
-async def test_what_is_above_a_lowered_limit_can_be_read_ended_and_deleted(tmp_path: Path) -> None:
+async def test_content_above_a_lowered_limit_can_be_read_ended_and_deleted(tmp_path: Path) -> None:
     await check_lowered_limits(lambda limits: SQLiteSessionStore(tmp_path / "s.db", limits=limits))

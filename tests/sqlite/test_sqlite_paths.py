@@ -36,7 +36,7 @@ async def made(file: Path, kit: Kit, frames: int = 3) -> None:
         await store.add_frames("a", [kit.note(n, size=1000) for n in range(frames)])
 
 
-async def test_a_folder_one_may_not_write_is_told(tmp_path: Path, kit: Kit) -> None:
+async def test_a_read_only_folder_is_reported(tmp_path: Path, kit: Kit) -> None:
     """Not a hang, not a traceback from SQLite; a file that is there already stays as it is."""
     closed = tmp_path / "closed"
     await made(closed / "there.db", kit)
@@ -58,7 +58,7 @@ async def test_a_folder_one_may_not_write_is_told(tmp_path: Path, kit: Kit) -> N
     assert digest(closed) == before
 
 
-async def test_a_parent_that_is_a_file_is_told(file: Path) -> None:
+async def test_a_parent_that_is_a_file_is_reported(file: Path) -> None:
     """What the operating system says, in words."""
     file.write_text("x")
     with pytest.raises(StoreUnavailable, match="cannot be opened"):
@@ -78,7 +78,7 @@ async def test_a_path_is_nothing_but_a_path(tmp_path: Path, kit: Kit, name: str)
         assert await store.count_frames("a") == 3
 
 
-def test_wrong_use_is_told_at_the_call(file: Path) -> None:
+def test_wrong_use_raises_at_the_call(file: Path) -> None:
     """`TypeError` or `ValueError`, before anything is opened."""
     make: Any = SQLiteSessionStore
     for path in ("", "a\0b"):

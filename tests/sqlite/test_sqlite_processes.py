@@ -79,7 +79,9 @@ async def test_a_snapshot_of_another_process_can_be_stale(file: Path, kit: Kit) 
         assert again.revision > changed.revision
 
 
-async def test_news_of_another_process_arrive(file: Path, kit: Kit, neighbours: Neighbours) -> None:
+async def test_changes_of_another_process_wake_watchers(
+    file: Path, kit: Kit, neighbours: Neighbours
+) -> None:
     """Each frame once and in order, soon after its commit; the end of the session as well."""
     worker = neighbours.start("write", 3)
     async with SQLiteSessionStore(file) as store:
@@ -105,7 +107,9 @@ async def test_news_of_another_process_arrive(file: Path, kit: Kit, neighbours: 
             await watching
 
 
-async def test_news_are_not_lost_to_a_batch_of_ones_own(file: Path, kit: Kit) -> None:
+async def test_changes_of_others_are_not_missed_because_of_an_own_batch(
+    file: Path, kit: Kit
+) -> None:
     """What others wrote before it began is told: what one wrote oneself does not stand for it."""
     async with SQLiteSessionStore(file) as store, SQLiteSessionStore(file) as other:
         await store.create_session(kit.session())
@@ -142,7 +146,7 @@ async def test_a_deletion_by_another_process_ends_a_watch(
             assert await watching == []
 
 
-async def test_nothing_is_asked_of_the_file_while_nobody_watches(
+async def test_the_file_is_not_polled_while_nobody_watches(
     file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An idle store is idle; one that is watched polls whether others wrote."""
@@ -208,9 +212,7 @@ def test_a_killed_writer_loses_nothing_acknowledged(
     asyncio.run(look())
 
 
-def test_an_interpreter_that_ends_with_an_open_store_does_not_hang(
-    file: Path, neighbours: Neighbours
-) -> None:
+def test_an_interpreter_with_an_open_store_exits(file: Path, neighbours: Neighbours) -> None:
     """And what was acknowledged is there."""
     worker = neighbours.start("leave")
     neighbours.hear(worker, "seq 1")

@@ -99,7 +99,7 @@ async def test_reads_are_answered_while_another_process_holds_the_lock(
     assert await asyncio.gather(*writing) == [2, 3, 4, 5, 6]
 
 
-async def test_reads_are_answered_while_a_write_takes_its_time(
+async def test_reads_are_answered_during_a_slow_write(
     store: SQLiteSessionStore, slow: Slow
 ) -> None:
     """They see the moment before it; tasks and threads alike."""
@@ -131,7 +131,7 @@ async def test_a_read_sees_what_was_answered_before_it(store: SQLiteSessionStore
     await thread
 
 
-async def test_who_gave_up_on_a_write_then_reads_what_became_of_it(
+async def test_a_caller_that_abandoned_a_write_reads_its_outcome(
     store: SQLiteSessionStore, slow: Slow, file: Path
 ) -> None:
     """The one thing a read waits for: else it might be told "not yet" of what then is done."""
@@ -148,7 +148,7 @@ async def test_who_gave_up_on_a_write_then_reads_what_became_of_it(
     assert (await looking).tags == {"changed"}
 
 
-async def test_what_reads_cannot_write(store: SQLiteSessionStore) -> None:
+async def test_the_readers_connection_cannot_write(store: SQLiteSessionStore) -> None:
     """SQLite itself refuses it on the connection that reads."""
     with pytest.raises(StoreUnavailable, match="cannot be written"):
         await store._run(Reading("DELETE FROM frames"))
@@ -194,7 +194,7 @@ async def test_both_connections_close_without_leaving_the_log(file: Path) -> Non
         assert not Path(f"{file}-wal").exists()
 
 
-async def test_readers_that_follow_each_other_let_the_log_begin_anew(
+async def test_overlapping_readers_do_not_stop_the_log_from_restarting(
     store: SQLiteSessionStore, kit: Kit, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each holds it for a moment; together they must not hold it for ever."""

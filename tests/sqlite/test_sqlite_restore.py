@@ -88,7 +88,7 @@ async def test_a_store_is_replaced_only_when_that_is_asked_for(
     assert await held(file) == {"a": 3}
 
 
-async def test_where_there_is_no_store_one_is_made(file: Path, backup: Path, kit: Kit) -> None:
+async def test_a_missing_store_is_created(file: Path, backup: Path, kit: Kit) -> None:
     """Not over a log whose file is gone, unless that is asked for: it is set aside then."""
     await fill(file, backup, kit, crashed=True)
     file.unlink()
@@ -160,7 +160,9 @@ async def test_a_store_that_somebody_has_open_is_refused(
     assert await held(file) == {"a": 3}
 
 
-async def test_nobody_can_open_the_store_meanwhile(file: Path, backup: Path, kit: Kit) -> None:
+async def test_no_process_can_open_the_store_during_a_restore(
+    file: Path, backup: Path, kit: Kit
+) -> None:
     """Who opens it then would write into a file that is about to be replaced."""
     await fill(file, backup, kit)
     refused: list[str] = []
@@ -238,7 +240,7 @@ def statement(file: Path, text: str) -> None:
     ],
 )
 @pytest.mark.parametrize("crashed", [False, True])
-async def test_a_backup_that_is_none_is_refused_and_nothing_is_touched(
+async def test_a_file_that_is_no_backup_is_refused_and_nothing_is_changed(
     file: Path, backup: Path, kit: Kit, spoil: Callable[[Path], None], said: str, crashed: bool
 ) -> None:
     """The store and its log are byte for byte what they were."""
@@ -251,7 +253,7 @@ async def test_a_backup_that_is_none_is_refused_and_nothing_is_touched(
     assert await held(file) == {"a": 4, "b": 5}
 
 
-async def test_a_place_that_is_none_is_refused(file: Path, backup: Path, kit: Kit) -> None:
+async def test_an_address_that_is_none_is_refused(file: Path, backup: Path, kit: Kit) -> None:
     """The backup itself, a folder, another program's database, a folder that is not there."""
     await fill(file, backup, kit)
     with pytest.raises(StoreUnavailable, match="the same file"):

@@ -89,7 +89,7 @@ async def test_a_kill_leaves_the_old_store_or_the_new_one(
 
 
 @pytest.mark.parametrize("crashed", [False, True])
-async def test_whichever_call_to_the_system_fails_the_old_store_stays(
+async def test_the_old_store_stays_whichever_system_call_fails(
     file: Path, backup: Path, kit: Kit, tmp_path: Path, crashed: bool
 ) -> None:
     """An error, and nothing of ours is left beside it."""

@@ -56,7 +56,7 @@ async def expires(store: SQLiteSessionStore, idle: float) -> bool:
     return bool(await store.expire_sessions(idle=idle))
 
 
-async def test_ages_go_on_over_a_close(file: Path, kit: Kit, machine: Machine) -> None:
+async def test_ages_continue_after_a_close(file: Path, kit: Kit, machine: Machine) -> None:
     """On a machine that runs, closed or open makes no difference, and no jump of the wall shows."""
     async with SQLiteSessionStore(file, clock=machine.clock()) as store:
         await store.create_session(kit.session())
@@ -74,7 +74,7 @@ async def test_ages_go_on_over_a_close(file: Path, kit: Kit, machine: Machine) -
     ("off", "counted"), [(500.0, 500.0), (0.0, 0.0), (-9_999.0, 0.0), (400 * DAY, DAY)]
 )
 @pytest.mark.parametrize("steady", [10.0, 99 * DAY])
-async def test_over_a_restart_the_wall_clock_is_believed_for_a_day(
+async def test_over_a_restart_the_wall_clock_counts_for_at_most_a_day(
     file: Path, kit: Kit, machine: Machine, off: float, counted: float, steady: float
 ) -> None:
     """Nothing else can tell how long it was off; a wrong one makes nobody older than a day."""
@@ -168,7 +168,7 @@ async def test_a_backup_never_replaces_a_file(file: Path, tmp_path: Path, kit: K
         await store.backup(tmp_path / "late.db")
 
 
-async def test_the_log_beside_the_file_does_not_grow_for_ever(
+async def test_the_log_does_not_grow_forever(
     file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The owner brings it into the file between batches, also when every frame is small."""
@@ -242,7 +242,7 @@ async def test_a_disk_that_is_really_full(small_disk: Path, kit: Kit) -> None:
         assert await store.check() == []
 
 
-async def test_upkeep_that_is_given_up_is_stopped(file: Path) -> None:
+async def test_cancelled_maintenance_is_stopped(file: Path) -> None:
     """A check of a large file takes long; a deadline on it holds."""
     begun = threading.Event()
 

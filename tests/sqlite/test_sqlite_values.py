@@ -47,7 +47,7 @@ OBJECTS = st.dictionaries(st.text(), JSON, max_size=4)
     sent=st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=st.timezones()),
     metadata=st.dictionaries(TEXT, TEXT, max_size=2),
 )
-def test_what_is_read_back_is_what_was_written(
+def test_content_is_read_back_as_it_was_written(
     tmp_path: Path, fields: dict[str, Any], sent: datetime, metadata: dict[str, str]
 ) -> None:
     """Every value of every field, to the last bit."""

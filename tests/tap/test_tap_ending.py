@@ -167,7 +167,7 @@ def test_an_exit_status_is_what_a_shell_would_report(returncode: int, status: in
     assert exit_status(returncode) == status
 
 
-async def test_a_missing_command_is_told_and_fails_the_session(rig: Rig) -> None:
+async def test_a_missing_command_is_reported_and_fails_the_session(rig: Rig) -> None:
     """127, one line, and the client's descriptors are given up as at any end."""
     with pytest.raises(CommandNotStarted, match="cannot start") as e:
         await rig.run(rig.tap(["no-such-command", "--token", "secret"]))
@@ -176,7 +176,7 @@ async def test_a_missing_command_is_told_and_fails_the_session(rig: Rig) -> None
     assert await rig.rest() == b""
 
 
-async def test_a_command_that_cannot_be_executed_is_told(rig: Rig, tmp_path: Path) -> None:
+async def test_a_command_that_cannot_be_executed_is_reported(rig: Rig, tmp_path: Path) -> None:
     """126: it is there, but it is no program."""
     file = tmp_path / "text"
     file.write_text("no program")

@@ -183,9 +183,7 @@ async def test_a_signal_ends_the_wait_for_a_client_that_never_reads(
 
 @pytest.mark.parametrize("when", ["while it runs", "after its end"])
 @pytest.mark.parametrize("how", ["SIGTERM", "interrupt", "cancel"])
-async def test_a_backlog_is_given_up_when_the_end_is_asked_for(
-    rig: Rig, how: str, when: str
-) -> None:
+async def test_a_backlog_is_dropped_when_the_tap_has_to_end(rig: Rig, how: str, when: str) -> None:
     """A flood leaves what would take minutes to record, though it moves all the time."""
     recording = asyncio.Event()
 

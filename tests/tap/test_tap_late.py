@@ -64,7 +64,9 @@ async def test_a_store_that_opens_at_once_is_not_noticed(rig: Rig, door: Door) -
 
 
 @pytest.mark.parametrize("how", ["fails", "waits"])
-async def test_what_waits_is_recorded_when_the_store_opens(rig: Rig, door: Door, how: str) -> None:
+async def test_waiting_lines_are_recorded_when_the_store_opens(
+    rig: Rig, door: Door, how: str
+) -> None:
     """In order, with the time at which it passed; the server answers meanwhile."""
     if how == "fails":
         door.error = StoreUnavailable("away")
@@ -133,7 +135,7 @@ async def test_the_end_of_the_traffic_is_the_time_of_a_last_attempt(rig: Rig, do
     assert (report.recorded, door.attempts, rig.notes.endings) == (2, 2, [None])
 
 
-async def test_what_is_wrong_with_the_call_is_raised_at_once(rig: Rig, door: Door) -> None:
+async def test_wrong_arguments_raise_at_once(rig: Rig, door: Door) -> None:
     """A bad configuration is no store that is away; later, nothing can be raised any more."""
     door.error = ValueError("no such option")
     recorder = late(rig, door)

@@ -65,7 +65,7 @@ def test_a_gap_is_the_same_however_the_bytes_are_cut(pieces: int) -> None:
     ]
 
 
-def test_a_line_too_long_is_given_up_in_bounded_memory() -> None:
+def test_a_line_too_long_is_dropped_in_bounded_memory() -> None:
     """It is one gap, however long it is, and the next line is found again."""
     splitter = LineSplitter(100)
     assert splitter.feed(b"first\n" + b"x" * 50) == [b"first"]

@@ -128,7 +128,7 @@ async def test_a_line_too_large_is_a_gap(rig: Rig) -> None:
     assert json.loads(gap.message)["size"] == len(large)
 
 
-async def test_what_the_store_does_not_take_is_a_gap(rig: Rig) -> None:
+async def test_a_message_the_store_refuses_is_recorded_as_a_gap(rig: Rig) -> None:
     """Instead of a line that failed; the next one is recorded whole."""
     limits = StoreLimits(max_frame_bytes=1_000)
     large = b'{"a":"' + b"x" * 2_000 + b'"}'

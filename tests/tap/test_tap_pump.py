@@ -219,7 +219,7 @@ def test_a_pump_ends_when_its_reader_is_gone(bench: Bench) -> None:
         os.write(bench.to_pump, b"more")
 
 
-def test_what_the_source_holds_is_seen_when_the_reader_is_gone(bench: Bench) -> None:
+def test_unread_bytes_of_the_source_are_recorded_when_the_reader_has_gone(bench: Bench) -> None:
     """Nobody gets it, but it was said."""
     pump = bench.make()
     os.write(bench.to_pump, b"to nobody" * 5_000)
@@ -252,7 +252,7 @@ def test_a_finishing_pump_passes_what_is_there(bench: Bench) -> None:
     assert pump.end is PumpEnd.STOPPED
 
 
-def test_a_finishing_pump_outlasts_a_chatterbox(bench: Bench) -> None:
+def test_a_finishing_pump_ends_although_its_source_keeps_writing(bench: Bench) -> None:
     """Somebody who holds the source and keeps on writing does not keep the pump."""
     pump = bench.make()
     bench.seen.hook = lambda: os.write(bench.to_pump, b"and another thing")
@@ -304,7 +304,7 @@ def test_a_slow_reader_gets_everything_from_a_finishing_pump(bench: Bench) -> No
     assert bench.receive() == b"x" * filled + b"end"
 
 
-def test_a_reader_that_never_reads_can_be_given_up(bench: Bench) -> None:
+def test_a_reader_that_never_reads_can_be_abandoned(bench: Bench) -> None:
     """`even_unwritten`: time is up for the reader as well."""
     pump = bench.make()
     fill(bench.sink)

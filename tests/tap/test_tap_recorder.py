@@ -75,7 +75,7 @@ async def test_the_recorder_keeps_what_is_no_message() -> None:
         assert await manager.store.count_frames(recorder.session_id) == 4
 
 
-async def test_a_command_that_is_no_text_is_recorded_as_one_can_read_it() -> None:
+async def test_a_command_that_is_no_text_is_recorded_readably() -> None:
     """Bytes of a command line need not be UTF-8; Python hands them on as lone surrogates."""
     async with SessionManager() as manager:
         recorder = await SessionRecorder.open(manager, ["run", "caf\udce9"])

@@ -107,7 +107,7 @@ async def test_a_line_too_long_passes_and_is_recorded_as_a_gap(rig: Rig) -> None
     assert rig.troubles == ["2 lines not recorded: too large, each is a gap in the record"]
 
 
-async def test_the_queue_is_bounded_and_what_does_not_fit_is_dropped(rig: Rig) -> None:
+async def test_the_queue_is_bounded_and_drops_what_does_not_fit(rig: Rig) -> None:
     """Forwarding goes on, the user is told at once, and recording goes on when it can."""
     released = asyncio.Event()
     rig.notes.hook = lambda _: released.wait()
@@ -212,7 +212,7 @@ async def test_a_recorder_error_is_logged_once_per_kind(rig: Rig) -> None:
     assert rig.notes.endings == [None]
 
 
-async def test_every_line_has_one_fate(rig: Rig) -> None:
+async def test_every_line_is_recorded_or_reported_once(rig: Rig) -> None:
     """The counts add up."""
     count = 0
 

@@ -264,7 +264,7 @@ async def hopeful(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("flaw", [late, deaf, hopeful])
-async def test_the_harness_finds_a_ledger_that_is_wrong(
+async def test_the_harness_finds_a_wrong_writer(
     tmp_path: Path, faulty: Faulty, monkeypatch: pytest.MonkeyPatch, flaw: Any
 ) -> None:
     """One that answers too early, one that hides a failed sync, one that writes on."""

@@ -78,7 +78,7 @@ async def test_every_call_fails_while_a_store_is_opened(
 
 
 @pytest.mark.parametrize("call", ["fsync", "pwrite", "pread"])
-async def test_a_log_that_cannot_be_made_certain_is_refused(
+async def test_a_log_that_cannot_be_synced_again_is_refused(
     power: Power, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     """As long as it is not on the disk, nobody may build on it."""

@@ -187,7 +187,7 @@ def test_an_order_inversion(lab: Any, opened: Any) -> None:
     assert name(history) is AnomalyKind.ORDER_INVERSION
 
 
-def test_what_nobody_wrote_is_not_given_a_wrong_name(lab: Any) -> None:
+def test_a_value_that_nobody_wrote_gets_no_wrong_name(lab: Any) -> None:
     """No name is better than a wrong one."""
     assert name([lab.op("read", result=5, at=(0, 1))], Register()) is AnomalyKind.UNEXPLAINED
 

@@ -83,7 +83,7 @@ async def test_arrivals_that_are_never_begun_are_counted_with_their_wait(
     assert 0.5 * seconds < max(waits) / 1e9 <= seconds
 
 
-async def test_what_hangs_is_given_up_and_may_be_stored_or_not(
+async def test_a_hanging_call_is_abandoned_and_may_be_stored_or_not(
     subjects: Any, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The round ends, and nothing of it counts as done."""

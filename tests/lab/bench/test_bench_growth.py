@@ -28,7 +28,7 @@ def exponents(growth: Growth, over: str) -> dict[str, float | None]:
     return {curve.what: curve.exponent for curve in growth.curves if curve.over == over}
 
 
-async def test_what_looks_at_everything_has_an_exponent_of_one(subjects: Any) -> None:
+async def test_an_operation_on_all_sessions_has_an_exponent_of_one(subjects: Any) -> None:
     """Three times the sessions, three times the cost."""
     for _ in range(3):  # a machine may have other work during one of them
         growth, limitations = await measure_growth(lambda _: subjects.Linear(), 3_162)

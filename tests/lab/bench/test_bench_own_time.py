@@ -31,7 +31,7 @@ def test_work_counts_and_so_does_waiting_for_something() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
-def test_what_others_took_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_of_other_programs_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that could have run, and was not let."""
     mine = threading.get_native_id()
     assert own_time._threads()[mine][0] > 0
@@ -44,7 +44,7 @@ def test_what_others_took_does_not_count(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("others", [{}, {1: (900_000, 0)}], ids=["not told", "several threads"])
-def test_where_it_cannot_be_told_the_clock_counts(
+def test_without_processor_times_the_clock_counts(
     others: dict[int, tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One may have run while another waited."""

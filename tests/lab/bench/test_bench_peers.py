@@ -49,7 +49,7 @@ def make(name: str, request: pytest.FixtureRequest, folder: Path) -> Subject:
 
 
 @pytest.mark.parametrize("name", offering(Work.APPEND, Work.READ))
-async def test_what_a_peer_appends_can_be_read_back(
+async def test_appended_messages_of_a_peer_can_be_read_back(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     """`append`, `append_many`, `read` and `count_stored` agree, session by session."""

@@ -87,7 +87,7 @@ async def test_a_peer_that_hides_that_its_server_is_away_says_so_and_is_not_open
 
 
 @pytest.mark.parametrize("name", peer_names())
-def test_what_a_peer_offers_it_has_a_method_for(name: str) -> None:
+def test_a_peer_has_a_method_for_each_operation_it_offers(name: str) -> None:
     """And it says what it does not do."""
     made = find_peer(name).subject_class()
     assert made.name == name

@@ -44,7 +44,7 @@ def under_load(result: BenchResult, name: str) -> LoadResult:
 
 
 @pytest.mark.any_loop
-def test_what_is_lost_and_what_is_there_twice_is_counted(result: BenchResult) -> None:
+def test_lost_and_duplicate_messages_are_counted(result: BenchResult) -> None:
     """Each tenth was forgotten, or retried, or stored and called a failure, which may be either."""
     stored = under_load(result, "Loses").stored
     assert stored.messages > 100
@@ -160,7 +160,7 @@ def test_nobody_is_measured_while_another_one_starts(
     assert not run_benchmark(plan, tell=tell, stopping=stopping).interrupted
 
 
-async def test_who_wants_to_stop_does_not_wait_until_all_is_filled_or_looked_at(
+async def test_an_interrupt_does_not_wait_for_filling_or_checking(
     subjects: Any, load: Load
 ) -> None:
     """A million sessions take minutes."""
@@ -190,7 +190,7 @@ def test_several_processes_share_a_file(measured: Run) -> None:
 
 
 @pytest.mark.any_loop
-def test_what_cannot_be_measured_is_one_line(measured: Run) -> None:
+def test_an_unmeasurable_store_is_reported_in_one_line(measured: Run) -> None:
     """With its name and why."""
     with pytest.raises(MeasurementFailed) as failed:
         measured("CannotOpen")

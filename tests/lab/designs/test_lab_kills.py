@@ -127,7 +127,7 @@ def test_no_alarm_on_the_right_store() -> None:
 
 
 @pytest.mark.parametrize("name", ["autocommit-a-frame", "acknowledged-before-commit"])
-def test_a_wrong_store_is_found_out_at_whatever_moments(name: str) -> None:
+def test_a_wrong_store_is_found_at_any_random_moment(name: str) -> None:
     """Not by luck of one seed; and the picture marks what is wrong, and the look afterwards."""
     design = DESIGNS[name]
     assert design.flaw is not None
@@ -151,7 +151,7 @@ def test_a_store_that_answers_an_instant_too_early_is_found_out(own_files: str) 
     assert cell.picture.anomaly == AnomalyKind.LOST_WRITE
 
 
-def test_a_process_is_killed_in_the_midst_of_its_work(temporary: Path) -> None:
+def test_a_process_is_killed_in_the_middle_of_its_work(temporary: Path) -> None:
     """It had the file open: nobody brought the log into it. Afterwards nothing is left."""
     with start_spawner("sessionkeeper:SQLiteSessionStore") as spawner:
         for _ in range(2):
@@ -162,7 +162,7 @@ def test_a_process_is_killed_in_the_midst_of_its_work(temporary: Path) -> None:
     assert files_left(temporary) == []
 
 
-def test_what_the_designs_leave_is_removed(temporary: Path) -> None:
+def test_the_content_of_the_designs_is_removed(temporary: Path) -> None:
     """A store in a file has a folder to itself, for as long as there is the store."""
     for design in RIGHT:
         store = design.make(StoreLimits())
@@ -181,7 +181,7 @@ def test_what_the_designs_leave_is_removed(temporary: Path) -> None:
         ("Raises", CellVerdict.UNKNOWN, None),
     ],
 )
-def test_a_store_of_ones_own_that_takes_a_path_is_killed(
+def test_a_third_party_store_with_a_path_can_be_killed(
     own_files: str, name: str, verdict: CellVerdict, anomaly: str | None
 ) -> None:
     """By its name, in a process that finds it as this one does."""

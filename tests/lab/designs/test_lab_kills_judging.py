@@ -32,7 +32,7 @@ SECOND = Ack(client=0, call=0, first=BATCH + 1)
         ([*WHOLE, *WHOLE], [FIRST], AnomalyKind.TORN_BATCH),
     ],
 )
-def test_what_a_file_must_hold(
+def test_a_history_file_must_have_these_fields(
     texts: list[str] | None, acks: list[Ack], anomaly: AnomalyKind | None
 ) -> None:
     """All that was acknowledged at its number, batches whole; what was under way may be there."""

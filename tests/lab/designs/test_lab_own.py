@@ -60,7 +60,7 @@ def test_a_job_for_the_loops_pool_is_explored(own: str) -> None:
     assert verdicts(row)["updates"] is CellVerdict.HOLDS
 
 
-def test_threads_of_its_own_are_run_on_real_loops(own: str) -> None:
+def test_a_store_with_threads_runs_on_real_loops(own: str) -> None:
     """What cannot be explored is said to be stress; a deadlock of the explorer is no hang of it."""
     before = threading.excepthook
     row, comparison = compared(f"{own}:OwnThread")
@@ -80,7 +80,7 @@ def test_stress_finds_a_lost_update_behind_threads(own: str) -> None:
     assert cell.picture.token is None
 
 
-def test_what_refuses_everything_is_not_said_to_hold(own: str) -> None:
+def test_a_store_that_refuses_everything_is_not_reported_as_right(own: str) -> None:
     """A store that did nothing put no promise to the test."""
     row, comparison = compared(f"{own}:Socket")
     assert verdicts(row)["updates"] is CellVerdict.UNKNOWN

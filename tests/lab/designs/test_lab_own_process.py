@@ -213,7 +213,7 @@ def compared(name: str, *columns: str, timeout: float = 60.0) -> Row:
         ("makes_none", "did not make a SessionStore"),
     ],
 )
-def test_what_a_store_did_is_in_the_table(hostile: str, name: str, note: str) -> None:
+def test_the_table_shows_what_each_store_did(hostile: str, name: str, note: str) -> None:
     """Two broken cells, each with a picture: the second is run although the first one ended it."""
     row = compared(f"{hostile}:{name}", "numbering", "isolation")
     for cell in row.cells:
@@ -244,7 +244,7 @@ def test_what_does_no_harm_is_no_broken_promise(
 
 
 @pytest.mark.parametrize("name", ["CannotBeClosed", "EvilTypes"])
-def test_what_never_ends_and_what_lies_about_its_type_is_broken(hostile: str, name: str) -> None:
+def test_a_store_that_never_ends_or_lies_about_its_type_is_broken(hostile: str, name: str) -> None:
     """The explorer knows that nothing can happen any more."""
     [cell] = compared(f"{hostile}:{name}", "updates").cells
     assert cell.verdict is CellVerdict.BROKEN
@@ -319,7 +319,7 @@ ANSWERS: list[tuple[str, object, str | None]] = [
 
 
 @pytest.mark.parametrize(("method", "value", "wrong"), ANSWERS)
-async def test_every_answer_is_looked_at(method: str, value: object, wrong: str | None) -> None:
+async def test_every_answer_is_checked(method: str, value: object, wrong: str | None) -> None:
     """A list also inside; what is right passes."""
 
     async def answer(*_: object, **__: object) -> object:

@@ -95,13 +95,13 @@ def test_a_cancellation_is_replayed_too() -> None:
         ("sqlite", "updates", "x1:"),
     ],
 )
-def test_what_there_is_not_cannot_be_replayed(names: tuple[str, str, str]) -> None:
+def test_an_unknown_cell_cannot_be_replayed(names: tuple[str, str, str]) -> None:
     """`ValueError`, which is not taken for something the store raised."""
     with pytest.raises(ValueError, match=r"."):
         replay_cell(*names)
 
 
-def test_a_picture_shows_the_call_that_could_not_be_placed() -> None:
+def test_a_picture_shows_the_call_that_fits_nowhere() -> None:
     """Red, unplaced, with the state before it, and the order the tasks ran in."""
     found = picture("read-modify-write", "updates")
     blocked = [bar for bar in found.bars if bar.blocked]
@@ -192,7 +192,7 @@ def test_a_comparison_is_plain_data(small: Comparison) -> None:
     assert small.seeds == 5
 
 
-def test_what_is_not_as_expected_is_said(small: Comparison) -> None:
+def test_an_unexpected_result_is_reported(small: Comparison) -> None:
     """A right design that is broken, a wrong one that is not caught, or is under another name."""
     assert unexpected(small) == ()
     actor, flawed = small.rows

@@ -51,7 +51,7 @@ def test_a_shrunk_failure_needs_each_of_its_deviations(flaw: Flaw) -> None:
 
 
 @pytest.mark.timeout(1800)  # with `--explore-seeds 100000`
-def test_what_is_right_raises_no_alarm(flaw: Flaw, explorer: Explorer) -> None:
+def test_a_right_history_raises_no_alarm(flaw: Flaw, explorer: Explorer) -> None:
     """The same programs without their flaw, in 2,000 schedules each."""
     done = explorer(flaw.right, seeds=2_000, cancellations=flaw.cancellations, strict=True)
     assert done.runs >= 2_000

@@ -167,7 +167,7 @@ def test_time_is_virtual_and_goes_on_when_nothing_else_can() -> None:
     assert time.monotonic() - begun < 31_536_000
 
 
-def test_timers_of_the_same_time_ring_in_every_order_of_their_tasks() -> None:
+def test_timers_of_the_same_time_fire_in_every_order() -> None:
     """What they wake up is free again."""
     orders: set[tuple[int, ...]] = set()
 

@@ -95,7 +95,7 @@ def test_no_change_is_lost(make: Make, explorer: Explorer) -> None:
 
 
 @every
-def test_of_many_who_create_one_does(make: Make, explorer: Explorer) -> None:
+def test_exactly_one_of_many_creators_succeeds(make: Make, explorer: Explorer) -> None:
     """`get_or_create_session` and `create_session` racing: one creator, one session."""
 
     async def scenario() -> None:
@@ -253,7 +253,7 @@ def test_a_watcher_misses_nothing_and_sees_nothing_twice(make: Make, explorer: E
 
 
 @pytest.mark.parametrize("capacity", [1, 1024])
-def test_closing_answers_everybody(capacity: int, explorer: Explorer) -> None:
+def test_closing_answers_every_caller(capacity: int, explorer: Explorer) -> None:
     """Whoever asks while it closes is served or told, in every order; nobody waits for ever."""
 
     async def scenario() -> None:

@@ -98,7 +98,7 @@ def test_nothing_is_done_for_a_caller_who_was_cancelled(capacity: int) -> None:
 
 
 @with_an_owner
-def test_an_owner_that_is_cancelled_answers_everybody(make: Make) -> None:
+def test_a_cancelled_owner_answers_every_caller(make: Make) -> None:
     """As when `asyncio.run` ends: whoever waits is served or told, and closing ends."""
     answers: set[str] = set()
 

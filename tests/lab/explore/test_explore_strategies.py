@@ -147,7 +147,7 @@ def test_a_token_is_short_and_says_the_same_as_the_choices(choices: list[int], t
 
 
 @pytest.mark.parametrize("token", ["", "1,2", "x2:1", "x1:a", "x1:1.5", "x1:9*999999,9*999999"])
-def test_what_is_no_token_is_refused(token: str) -> None:
+def test_a_text_that_is_no_token_is_refused(token: str) -> None:
     """With an error, before anything runs."""
     with pytest.raises(ValueError, match="token"):
         replay(Orders(1, 1), token)
@@ -171,7 +171,7 @@ def test_wrong_numbers_are_refused(wrong: dict[str, object]) -> None:
         explore(Orders(2, 2), **wrong)  # type: ignore[arg-type]  # wrong on purpose
 
 
-def test_what_is_no_scenario_is_refused() -> None:
+def test_a_function_that_is_no_scenario_is_refused() -> None:
     """A function that is no coroutine function."""
     with pytest.raises(TypeError, match="coroutine function"):
         explore(lambda: 7)  # type: ignore[arg-type,return-value]  # wrong on purpose

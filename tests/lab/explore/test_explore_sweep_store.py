@@ -113,7 +113,7 @@ async def picture(store: AtomicSessionStore) -> object:
     return [(each, await store.read_frames(each.id)) for each in sessions]
 
 
-def test_every_method_is_swept() -> None:
+def test_every_method_is_cancelled_at_every_moment() -> None:
     """A method that is added without a line above is found here."""
     public = {
         name

@@ -45,7 +45,7 @@ def look(lab: Any, id: str, revision: int, at: tuple[int, int]) -> Operation:
     return seen
 
 
-def test_a_number_given_later_is_higher_although_nobody_was_told(lab: Any) -> None:
+def test_a_number_given_later_is_higher_even_if_no_client_saw_it(lab: Any) -> None:
     """The answer to the first write did not arrive, and a read tells what it was given."""
     history = [
         create(lab, "a", 10, (0, 1)),
@@ -72,7 +72,7 @@ def test_a_read_of_a_number_is_after_the_lower_ones(lab: Any) -> None:
     assert check(history, SessionStoreModel()).verdict is OK
 
 
-def test_two_numbers_nobody_was_told_keep_their_order(lab: Any) -> None:
+def test_two_numbers_that_no_client_saw_keep_their_order(lab: Any) -> None:
     """Within one partition, which a listing makes of all sessions, as across two."""
     both = [
         create(lab, "a", None, (0, None)),
@@ -101,7 +101,7 @@ def test_a_conflict_tells_a_number_too(lab: Any) -> None:
     assert check(history, SessionStoreModel()).verdict is ILLEGAL
 
 
-def test_the_order_of_a_session_may_have_to_give_way(lab: Any) -> None:
+def test_the_order_of_one_session_may_have_to_change(lab: Any) -> None:
     """The first order found of each does not go with the other; another one does."""
     change = lab.op(
         "modify_session",
@@ -172,7 +172,7 @@ def merges(orders: Sequence[Sequence[CounterStep]]) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_orders_are_put_together_if_there_is_a_way(seed: int) -> None:
+def test_orders_are_merged_if_that_is_possible(seed: int) -> None:
     """Equal to trying all ways, on random orders of three sessions."""
     random = Random(seed)
     seen = {True: 0, False: 0}

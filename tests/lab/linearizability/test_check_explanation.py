@@ -106,7 +106,7 @@ def test_one_wrong_answer_in_a_long_history_is_shown_alone(wrong: int, lab: Any)
     assert all(text.startswith("the register holds") for text in example.starts)
 
 
-def test_nobody_has_to_wait_for_an_explanation(lab: Any) -> None:
+def test_an_explanation_takes_bounded_time(lab: Any) -> None:
     """`explained=False` leaves it out."""
     result = check([lab.op("read", result=1, at=(0, 1))], Register(), explain_illegal=False)
     assert (result.verdict, result.counterexample) == (Verdict.ILLEGAL, None)

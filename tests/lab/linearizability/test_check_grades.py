@@ -22,7 +22,7 @@ def kept(history: Any, model: Any = None) -> set[Guarantee]:
     return set(found.kept)
 
 
-def test_what_is_linearizable_keeps_all(lab: Any) -> None:
+def test_a_linearizable_history_keeps_all_guarantees(lab: Any) -> None:
     """The strongest implies the others."""
     history = [lab.op("write", 1, at=(0, 1)), lab.op("read", result=1, at=(2, 3))]
     assert kept(history) == set(Guarantee)
@@ -49,7 +49,7 @@ def test_going_back_breaks_monotonic_reads(lab: Any) -> None:
     assert kept(history) == {OWN, WRITES}
 
 
-def test_missing_ones_own_write_breaks_read_your_writes(lab: Any) -> None:
+def test_a_client_that_misses_its_own_write_breaks_read_your_writes(lab: Any) -> None:
     """A read shows what its client wrote before."""
     history = [
         lab.op("write", 1, at=(0, 1), client=1),

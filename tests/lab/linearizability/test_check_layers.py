@@ -123,7 +123,7 @@ def test_frames_that_nobody_wrote_or_that_are_another_sessions_are_found(lab: An
         assert kinds([*history, read]) == {kind}
 
 
-def test_what_a_watcher_was_shown_is_checked(lab: Any, opened: Any) -> None:
+def test_the_frames_of_a_watcher_are_checked(lab: Any, opened: Any) -> None:
     """It is no moment's read, but number and content belong together."""
     added = lab.op("add_frame", frame(1), 1, at=(2, 3))
     right = lab.op("watch_frames", ("a", 0), (1, frame(1)), at=(4, 5), client=1)
@@ -177,7 +177,7 @@ def test_equal_times_are_no_contradiction(silent: bool, lab: Any, opened: Any) -
     assert (result.verdict, result.layer) == (Verdict.OK, Layer.VERSION_ORDER)
 
 
-def test_what_a_batch_touches_is_ordered_together(lab: Any) -> None:
+def test_all_sessions_of_a_batch_are_ordered_together(lab: Any) -> None:
     """Components: a batch joins its sessions, and leaves the others alone."""
     history = [
         lab.op("create_session", session(0, id=name), session(n, id=name), at=(2 * n, 2 * n + 1))

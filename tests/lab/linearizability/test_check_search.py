@@ -70,7 +70,7 @@ def test_an_unknown_outcome_takes_effect_once_and_not_before_its_call(lab: Any) 
     assert check(early, Register()).verdict is ILLEGAL
 
 
-def test_two_alike_with_unknown_outcomes_may_both_take_effect(lab: Any) -> None:
+def test_two_equal_calls_with_unknown_outcomes_may_both_take_effect(lab: Any) -> None:
     """What the search does once for those alike, it does for each."""
     history = [
         lab.maybe("write", 7, call=0, client=8),
@@ -82,7 +82,7 @@ def test_two_alike_with_unknown_outcomes_may_both_take_effect(lab: Any) -> None:
     assert check(history, Register()).verdict is OK
 
 
-def test_many_unknown_outcomes_are_no_obstacle(lab: Any) -> None:
+def test_many_unknown_outcomes_are_decided_quickly(lab: Any) -> None:
     """A store that failed for a while leaves many: only those that were needed are tried."""
     history = [lab.maybe("write", n, call=n, client=n) for n in range(80)]
     history += [
@@ -104,7 +104,7 @@ def test_a_refusal_is_evidence_if_the_model_checks_it(lab: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["read", "write"])
-def test_what_failed_without_saying_why_is_left_out(name: str, lab: Any) -> None:
+def test_a_failure_without_a_reason_is_left_out(name: str, lab: Any) -> None:
     """A failed read is removed; a rejected write had no effect."""
     failed = lab.op(name, 5, at=(0, 1), outcome=Outcome.FAILED)
     assert check([failed, lab.op("read", at=(2, 3))], Register()).verdict is OK

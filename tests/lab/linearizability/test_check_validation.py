@@ -45,7 +45,7 @@ class Mutating(Register):
         (Mutating(), ValueError, r"operation 0 \(write by client 0\)"),
     ],
 )
-def test_a_model_that_breaks_its_rules_is_told_where(
+def test_a_model_that_breaks_the_rules_is_reported_with_the_step(
     model: Register, error: type[Exception], where: str
 ) -> None:
     """A clear error that names the operation; never a wrong verdict."""
@@ -53,7 +53,7 @@ def test_a_model_that_breaks_its_rules_is_told_where(
         check(IMPOSSIBLE, model)
 
 
-def test_a_model_of_ones_own_that_keeps_them_is_used() -> None:
+def test_a_custom_model_that_keeps_the_rules_is_used() -> None:
     """Only the mistake is refused."""
 
     class Mine(Register):

@@ -63,7 +63,7 @@ def test_arrays_and_objects_are_the_same_by_what_is_in_them() -> None:
     assert exact(frozenset({1})) != exact(frozenset({True}))
 
 
-def test_a_key_for_what_may_be_kept_together_never_keeps_apart() -> None:
+def test_equal_values_never_get_different_keys() -> None:
     """What is equal to Python is not told apart, and NaN is itself."""
     assert coarse((1, NAN)) == coarse((True, float("nan")))
     assert coarse("1") != coarse(1)
@@ -121,7 +121,7 @@ class Memory(Model[Any]):
 
 @pytest.mark.parametrize("hold", [lambda value: value, Point, Box, lambda value: (value,)])
 @pytest.mark.parametrize(("one", "other"), [(1, True), (1, 1.0), (0.0, -0.0), ((1,), (True,))])
-def test_what_a_model_said_of_one_value_is_not_taken_for_another(
+def test_a_models_reply_for_one_value_is_not_reused_for_another(
     hold: Any, one: Any, other: Any, lab: Any
 ) -> None:
     """Neither its answers nor its states are shared among values equal to Python alone."""
@@ -210,7 +210,7 @@ def test_frames_are_compared_as_everybody_does(lab: Any) -> None:
             assert each.kind is AnomalyKind.DIRTY_READ
 
 
-def test_who_appended_nothing_was_given_no_number(lab: Any) -> None:
+def test_an_append_of_nothing_gets_no_number(lab: Any) -> None:
     """Two empty appends are in no order but that of time."""
     created = lab.op("create_session", session(0), session(1), at=(0, 1))
     later = lab.op("add_frames", ("a", (), None, None), (1, 1), at=(4, 5), client=1)

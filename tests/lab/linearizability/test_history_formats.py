@@ -43,7 +43,7 @@ def write(tmp_path: Path) -> Any:
     return write
 
 
-def test_what_was_written_is_read_back(tmp_path: Path, lab: Any) -> None:
+def test_a_written_history_is_read_back(tmp_path: Path, lab: Any) -> None:
     """JSON Lines with a versioned header; nothing is lost, whatever the text."""
     history = History(
         header=Header(
@@ -190,7 +190,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD.keys())
-def test_what_is_no_history_is_told_by_file_and_line(text: str | bytes, write: Any) -> None:
+def test_a_file_that_is_no_history_is_reported_with_file_and_line(
+    text: str | bytes, write: Any
+) -> None:
     """A clear `ValueError`; never another error, never a guess."""
     with pytest.raises(ValueError, match=r"/history(, line \d+)?: .") as caught:
         read_history(write(text))

@@ -114,7 +114,7 @@ async def test_events_are_numbered_in_their_order(store: RecordingStore) -> None
     assert len({each.client for each in adds}) == 3
 
 
-async def test_a_refusal_is_kept_with_what_it_told(store: RecordingStore) -> None:
+async def test_a_refusal_is_recorded_with_its_values(store: RecordingStore) -> None:
     """A `SessionError` is certainly no effect, and an observation."""
     with pytest.raises(SessionNotFound):
         await store.get_session("b")
@@ -158,7 +158,9 @@ class Failing(PlainSessionStore):
         (NotImplementedError(), Outcome.FAILED),
     ],
 )
-async def test_what_an_error_says_of_the_outcome(error: Exception, outcome: Outcome) -> None:
+async def test_each_error_means_a_known_or_unknown_outcome(
+    error: Exception, outcome: Outcome
+) -> None:
     """OutcomeUnknown and a bug leave it open; wrong use is refused."""
     inner = Failing()
     inner.error = error
@@ -218,7 +220,9 @@ def ten_methods() -> SessionStore:
     return cast("SessionStore", type("TenMethods", (SessionStore,), methods)())
 
 
-async def test_what_it_promises_is_what_the_inner_store_promises(store: RecordingStore) -> None:
+async def test_a_recording_store_has_the_guarantees_of_its_inner_store(
+    store: RecordingStore,
+) -> None:
     """A wrapper, no store of its own."""
     assert store.guarantees is ActorSessionStore.guarantees
     assert store.is_open
@@ -233,7 +237,7 @@ def test_only_a_store_can_be_recorded() -> None:
 
 
 @pytest.mark.parametrize("ran", [False, True])
-async def test_what_never_ran_its_change_appended_nothing(ran: bool) -> None:
+async def test_an_append_whose_change_never_ran_appended_nothing(ran: bool) -> None:
     """Frames and change are one step: cancelled before the change ran, it had no effect."""
 
     class Stuck(PlainSessionStore):

@@ -211,19 +211,19 @@ WRONG: dict[str, tuple[Any, ...]] = {
 
 
 @pytest.mark.parametrize("calls", RIGHT.values(), ids=RIGHT.keys())
-def test_what_the_contract_allows_is_accepted(calls: Any, run_clients: Any) -> None:
+def test_histories_that_the_contract_allows_are_accepted(calls: Any, run_clients: Any) -> None:
     """One operation after the other."""
     assert run_clients(*calls)
 
 
 @pytest.mark.parametrize("calls", WRONG.values(), ids=WRONG.keys())
-def test_what_the_contract_forbids_is_not(calls: Any, run_clients: Any) -> None:
+def test_histories_that_the_contract_forbids_are_refused(calls: Any, run_clients: Any) -> None:
     """The last one is what goes wrong: all before it is accepted."""
     assert run_clients(*calls[:-1])
     assert not run_clients(*calls)
 
 
-def test_whom_an_operation_touches(lab: Any) -> None:
+def test_the_sessions_an_operation_touches_are_known(lab: Any) -> None:
     """Components: one session, several, or all."""
     model = SessionStoreModel()
 

@@ -91,7 +91,7 @@ def test_all_texts_of_a_picture_fit_their_bars(
 
 
 @looks
-def test_what_is_wide_scrolls_by_itself(
+def test_a_wide_table_scrolls_on_its_own(
     show: Show, comparison: Comparison, size: tuple[int, int], scheme: str
 ) -> None:
     """Twenty guarantees and a picture wider than a phone: the page stays as wide as the window."""

@@ -109,7 +109,7 @@ def test_designs_guarantees_and_numbers_are_there(comparison: Comparison) -> Non
         assert told in text
 
 
-def test_what_was_not_shown_never_looks_as_if_it_held(comparison: Comparison) -> None:
+def test_an_undecided_cell_never_looks_as_if_it_held(comparison: Comparison) -> None:
     """UNKNOWN, and a guarantee without a cell, are unknown: in word, class and sum."""
     for unknown in (
         of_one(CellVerdict.UNKNOWN),
@@ -133,7 +133,7 @@ def test_what_was_not_shown_never_looks_as_if_it_held(comparison: Comparison) ->
         (False, CellVerdict.UNKNOWN, "wrong on purpose, not caught"),
     ],
 )
-def test_a_surprise_is_told(right: bool, verdict: CellVerdict, told: str) -> None:
+def test_an_unexpected_loss_is_reported(right: bool, verdict: CellVerdict, told: str) -> None:
     """A right design that breaks, a wrong one that nothing caught."""
     comparison = of_one(verdict)
     row = replace(comparison.rows[0], right=right)
@@ -158,7 +158,7 @@ def test_a_broken_cell_without_a_picture_is_no_link() -> None:
     assert page.named("a") == page.named("figure") == []
 
 
-def test_nothing_to_show_is_said() -> None:
+def test_an_empty_result_is_reported() -> None:
     """An empty comparison, no pictures, a picture without calls, a sentence for a picture."""
     empty = Page(render_report(Comparison((), (), 0, 0.0, {})))
     assert "No design was compared." in empty.text

@@ -51,7 +51,7 @@ def drawn(request: pytest.FixtureRequest) -> tuple[list[Bar], Timeline]:
     return bars, lay_out(bars, SPACING)
 
 
-def test_places_agree_with_time(drawn: tuple[list[Bar], Timeline]) -> None:
+def test_positions_agree_with_time(drawn: tuple[list[Bar], Timeline]) -> None:
     """What is later is further right; a return is never left of a call at the same time."""
     bars, timeline = drawn
     placed = timeline.placed
@@ -122,7 +122,7 @@ def test_open_calls_reach_on() -> None:
         ("a" * 401, "a" * 400 + "… (1 more)"),
     ],
 )
-def test_what_cannot_be_seen_is_written_out(text: str, shown: str) -> None:
+def test_invisible_characters_are_escaped(text: str, shown: str) -> None:
     """And what is endless is cut, with a word on how much."""
     assert make_visible(text) == shown
 
