@@ -32,13 +32,6 @@ def url(server: RedisServer) -> str:
     return f"{server.url}?prefix=copy-{next(PREFIXES)}"
 
 
-@pytest.fixture
-def stored(url: str) -> str:
-    """A store with three sessions."""
-    go(filled(url))
-    return url
-
-
 def test_a_copy_goes_from_a_file_to_a_server_and_back(
     url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,23 +82,24 @@ def test_a_copy_survives_a_killed_server(
 
 
 def test_other_content_is_named_by_its_short_id_and_unchanged(
-    stored: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 1; the rest comes over."""
     source = f"sqlite:///{tmp_path}/a.db"
     go(filled(source))
+    assert run(["copy", source, url]) == 0
 
     async def change() -> None:
-        async with await StorageFactory.create(stored) as store:
+        async with await StorageFactory.create(url) as store:
             await store.add_frame(sent("id-0", 99))
             await store.delete_session("id-2")
 
     go(change())
-    before = go(held(stored))
-    assert run(["copy", source, stored]) == 1
+    before = go(held(url))
+    assert run(["copy", source, url]) == 1
     said = capsys.readouterr().err
     assert "not copied: session id-0: its log at the target" in said
-    after = go(held(stored))
+    after = go(held(url))
     assert after.pop("id-2") == go(held(source))["id-2"]
     before.pop("id-2", None)
     assert after == before

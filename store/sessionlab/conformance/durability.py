@@ -15,7 +15,7 @@ from sessionkeeper.values.guarantees import Durability
 
 from .kit import SEVERAL, StoreKit
 from .promise import declared
-from .samples import become, gap, held, new, note, odd, rich, tagged
+from .samples import archived, become, gap, held, new, note, odd, rich, tagged
 
 __all__ = ["AtomicDurabilityConformance", "DurabilityConformance"]
 
@@ -127,6 +127,9 @@ class AtomicDurabilityConformance(ReopeningKit):
             await store.purge_sessions(ended_for=0, limit=1)
         if "expire_sessions" not in refuses:
             await store.expire_sessions(idle=0, limit=2)
+        if "archive_session" not in refuses:
+            created = await store.create_session(new("archived"))
+            await store.archive_session(archived(created, state="closed"), expected_last_seq=0)
         before = await held(store)
         async with self.reopened(store) as again:
             assert await held(again) == before
