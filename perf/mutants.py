@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
@@ -93,8 +94,10 @@ def _change(before: Sequence[str], after: Sequence[str]) -> str:
 def _meaning(source: str) -> str | None:
     """What a module does, without its annotations; None for what does not compile."""
     try:
-        tree = ast.parse(source)
-        compile(source, "mutant", "exec", dont_inherit=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of `is` with a literal, which is such a change
+            tree = ast.parse(source)
+            compile(source, "mutant", "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return None
     for node in ast.walk(tree):

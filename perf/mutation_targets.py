@@ -98,7 +98,7 @@ TARGETS = (
         "store/sessionkeeper/backends/sqlite",
         tests=(f"{_KIT}::TestSQLite",),
         rest=("tests/sqlite", "tests/durability/test_durable_reopened.py", "tests/stores"),
-        planted=("frame_index.py", "ORDER BY place.seq", "ORDER BY place.seq DESC"),
+        planted=("tables.py", "ORDER BY number LIMIT", "ORDER BY number DESC LIMIT"),
         first={
             "checkpoints.py": _sqlite("checkpoints", "upkeep"),
             "codec.py": _sqlite("values", "damaged"),
