@@ -217,3 +217,17 @@ async def test_overlapping_readers_do_not_stop_the_log_from_restarting(
     busy = False
     await asyncio.gather(*readers)
     assert largest < 1536 * 1024
+
+
+async def test_who_gave_up_on_a_write_reads_what_became_of_it(store: SQLiteSessionStore) -> None:
+    """The owner had taken it, so it is applied; a read that comes then waits for that."""
+    slow = Slow()
+    writing = asyncio.ensure_future(store.modify_session("a", slow))
+    await asyncio.to_thread(slow.begun.wait)
+    writing.cancel()
+    await asyncio.wait({writing})
+    reading = asyncio.ensure_future(store.get_session("a"))
+    for _ in range(50):  # time for a read that does not wait
+        await asyncio.to_thread(threading.Event().is_set)
+    slow.go.set()
+    assert (await reading).tags == {"changed"}
