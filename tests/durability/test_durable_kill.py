@@ -21,8 +21,8 @@ from random import Random
 import pytest
 from sessionkeeper import SQLiteSessionStore, StoreUnavailable
 
-CYCLES = int(os.environ.get("SESSIONKEEPER_KILLS", "0"))
-"""Kills for each durability; nothing: 200, and 40 on uvloop."""
+CYCLES = int(os.environ.get("SESSIONKEEPER_KILLS", "200"))
+"""Kills for each durability in a long run."""
 LANES = 2
 """Writers at work at once, each on a file of its own."""
 FRESH = 25
@@ -134,13 +134,13 @@ def lane(folder: Path, durability: str, loop: str, cycles: int, flaw: str = "non
 
 
 @pytest.mark.timeout(1800)
+@pytest.mark.parametrize("cycles", [20, pytest.param(CYCLES, marks=pytest.mark.long)])
 @pytest.mark.parametrize("durability", ["disk", "os"])
 def test_a_killed_writer_loses_nothing_it_acknowledged(
-    tmp_path: Path, pytestconfig: pytest.Config, durability: str
+    tmp_path: Path, pytestconfig: pytest.Config, durability: str, cycles: int
 ) -> None:
     """Killed while it opens, makes the file, writes: whole batches, and all it was told of."""
     loop = pytestconfig.getoption("--loop")
-    cycles = CYCLES or (200 if loop == "asyncio" else 40)
     folders = [tmp_path / str(number) for number in range(LANES)]
     for folder in folders:
         folder.mkdir()

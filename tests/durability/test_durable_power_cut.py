@@ -217,22 +217,27 @@ def rebuilt(tmp_path: Path) -> Path:
     return folder
 
 
+points = pytest.mark.parametrize("points", [40, pytest.param(POINTS, marks=pytest.mark.long)])
+
+
 @pytest.mark.timeout(1800)
+@points
 def test_a_power_cut_at_level_disk_loses_nothing_acknowledged(
-    power: Power, monkeypatch: pytest.MonkeyPatch, rebuilt: Path
+    power: Power, monkeypatch: pytest.MonkeyPatch, rebuilt: Path, points: int
 ) -> None:
     """Whatever part of the unsynced sectors, sizes and names gets to the disk."""
-    assert cut(power, monkeypatch, rebuilt, "disk", POINTS) == {"whole": POINTS}
+    assert cut(power, monkeypatch, rebuilt, "disk", points) == {"whole": points}
 
 
 @pytest.mark.timeout(1800)
+@points
 def test_a_power_cut_at_level_os_loses_only_the_last_batches(
-    power: Power, monkeypatch: pytest.MonkeyPatch, rebuilt: Path
+    power: Power, monkeypatch: pytest.MonkeyPatch, rebuilt: Path, points: int
 ) -> None:
     """What is found stood after some earlier commit; the harness does find that some is lost."""
-    found = cut(power, monkeypatch, rebuilt, "os", POINTS)
+    found = cut(power, monkeypatch, rebuilt, "os", points)
     assert set(found) == {"whole", "lost"}
-    assert found["lost"] > POINTS // 10
+    assert found["lost"] > points // 10
 
 
 @pytest.mark.timeout(1800)

@@ -59,6 +59,7 @@ class TestValkeyStore(RedisKit):
         self.url, self.server = server.url, server
 
 
+@pytest.mark.long
 class TestClusterWithOneBucket(RedisKit):
     """On a cluster, where a store that is one bucket keeps the whole contract."""
 
@@ -90,6 +91,7 @@ def guarded(
     fleet.close()
 
 
+@pytest.mark.long
 class TestRedisStoreOverTlsWithFewRights(RedisKit):
     """In TLS, as the user of docs/redis.md."""
 

@@ -30,10 +30,9 @@ SEED = int(os.environ.get("DIFFERENCES_SEED", "0"))
 _numbers = count()
 
 
-@pytest.mark.timeout(60 + PROGRAMS)
 @pytest.mark.parametrize("engine", ["valkey"], indirect=True)
 @seed(SEED)
-@settings(max_examples=PROGRAMS, database=None, deadline=None, suppress_health_check=[*HealthCheck])
+@settings(max_examples=25, database=None, deadline=None, suppress_health_check=[*HealthCheck])
 @given(program=programs())
 async def test_every_store_answers_the_same(
     server: RedisServer,
@@ -43,6 +42,34 @@ async def test_every_store_answers_the_same(
     program: Program,
 ) -> None:
     """Which error wins, ties, activity, what is unchanged: all this is decided once."""
+    await answers_agree(server, key_prefix, tmp_path, only_ten, program)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900 + PROGRAMS)
+@pytest.mark.parametrize("engine", ["valkey"], indirect=True)
+@seed(SEED)
+@settings(max_examples=PROGRAMS, database=None, deadline=None, suppress_health_check=[*HealthCheck])
+@given(program=programs())
+async def test_every_store_answers_the_same_in_many_programs(
+    server: RedisServer,
+    key_prefix: str,
+    tmp_path: Path,
+    only_ten: Callable[[SessionStore], SessionStore],
+    program: Program,
+) -> None:
+    """The same, as often as `DIFFERENCES` says."""
+    await answers_agree(server, key_prefix, tmp_path, only_ten, program)
+
+
+async def answers_agree(
+    server: RedisServer,
+    key_prefix: str,
+    tmp_path: Path,
+    only_ten: Callable[[SessionStore], SessionStore],
+    program: Program,
+) -> None:
+    """Run a program on all stores."""
     number = next(_numbers)
     file = tmp_path / f"{number}.db"
     place = Place(server.url, f"{key_prefix[:-1]}-{number}", file)

@@ -63,7 +63,7 @@ async def disturb(
                 await looker.resolve(f"{store._runner.resources.writer_log.writer}.2048.0.1")
 
 
-@pytest.mark.parametrize("part", [0, 1])
+@pytest.mark.parametrize("part", [0, pytest.param(1, marks=pytest.mark.long)])
 async def test_stores_on_a_server_do_what_memory_does(
     part: int, server: RedisServer, key_prefix: str
 ) -> None:

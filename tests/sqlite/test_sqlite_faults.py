@@ -134,6 +134,7 @@ async def outcome(step: Step, store: AtomicSessionStore, kit: Kit) -> type[Excep
     return None
 
 
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     "code",
     [
@@ -144,7 +145,9 @@ async def outcome(step: Step, store: AtomicSessionStore, kit: Kit) -> type[Excep
         sqlite3.SQLITE_INTERRUPT,
     ],
 )
-async def test_every_call_fails_once(tmp_path: Path, kit: Kit, fault: Fault, code: int) -> None:
+async def test_every_call_fails_once(
+    tmp_path: Path, kit: Kit, fault: Fault, code: int, every: int
+) -> None:
     """For every k until none fails any more; what was said of each step is true afterwards."""
     k = 0
     while True:
@@ -185,7 +188,7 @@ async def test_every_call_fails_once(tmp_path: Path, kit: Kit, fault: Fault, cod
                 assert await again.check() == []
         if not struck:
             break
-        k += 1
+        k += every
     assert k > 50
 
 

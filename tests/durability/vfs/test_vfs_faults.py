@@ -206,13 +206,13 @@ LASTING = ("read", "write", "full", "sync", "corrupt")
 CASES = [(kind, False) for kind in ANSWERS] + [(kind, True) for kind in LASTING]
 
 
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize(("kind", "lasting"), CASES)
 async def test_every_call_of_the_file_system_fails(
-    tmp_path: Path, faulty: Faulty, pytestconfig: pytest.Config, kind: str, lasting: bool
+    tmp_path: Path, faulty: Faulty, kind: str, lasting: bool, every: int
 ) -> None:
     """Once, or from then on; what was said of each step is true, then and when it is reopened."""
-    # What is tested here happens on the store's own thread, whatever the loop.
-    trial = Trial(tmp_path, faulty, 1 if pytestconfig.getoption("--loop") == "asyncio" else 7)
+    trial = Trial(tmp_path, faulty, every)
     assert await trial.strikes(kind, lasting=lasting) > 3
     assert trial.told <= ANSWERS[kind]
     assert trial.told

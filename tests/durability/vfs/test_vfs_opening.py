@@ -34,15 +34,16 @@ async def left_by_a_kill(file: Path) -> None:
     made.unlink()
 
 
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", ["read", "write", "full", "sync", "corrupt", "busy", "gone"])
 @pytest.mark.parametrize("found", [False, True], ids=["a-new-one", "one-that-was-killed"])
 async def test_every_call_fails_while_a_store_is_opened(
     tmp_path: Path,
     faulty: Faulty,
-    pytestconfig: pytest.Config,
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
     found: bool,
+    every: int,
 ) -> None:
     """An error or a store; nothing is left lying beside it, and what was there is there."""
     k = refused = 0
@@ -72,7 +73,7 @@ async def test_every_call_fails_while_a_store_is_opened(
                 assert await again.check() == []
         if not faulty.struck:
             break
-        k += 1 if pytestconfig.getoption("--loop") == "asyncio" else 5
+        k += every
     # A lock is waited for; we sync ourselves; what is found is only read.
     assert refused or kind in ("busy", "sync") or (found and kind in ("write", "full"))
 

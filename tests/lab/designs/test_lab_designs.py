@@ -53,15 +53,16 @@ def test_each_wrong_design_is_caught_by_its_name(design: Design) -> None:
     assert cell.how == ("explored" if design.file is None else "killed")
 
 
+@pytest.mark.parametrize("seeds", [20, pytest.param(SEEDS, marks=pytest.mark.long)])
 @explored
 @workloads
-def test_no_alarm_on_a_right_design(design: Design, workload: Workload) -> None:
+def test_no_alarm_on_a_right_design(design: Design, workload: Workload, seeds: int) -> None:
     """All promises hold in every order; what is not offered says so, and is only this."""
-    cell = explore_cell(design, workload, seeds=SEEDS, loops={})
+    cell = explore_cell(design, workload, seeds=seeds, loops={})
     if (design.name, workload.name) == ("owned", "batches"):
         assert cell.verdict is CellVerdict.NOT_OFFERED
     else:
-        assert (cell.verdict, cell.histories) == (CellVerdict.HOLDS, SEEDS)
+        assert (cell.verdict, cell.histories) == (CellVerdict.HOLDS, seeds)
         assert cell.picture is None
 
 
