@@ -34,12 +34,16 @@ class FileSessionStore(DictSessionStore):  # type: ignore[misc]  # the page is n
         for fields, log in kept["sessions"]:
             session = Session.model_validate_json(fields)
             self._sessions[session.id] = session
-            self._logs[session.id] = [MessageEnvelope.model_validate_json(each) for each in log]
+            self._logs[session.id] = [self.envelope(each) for each in log]
 
     def clear(self) -> None:
         """Forget everything but the file."""
         self._sessions.clear()
         self._logs.clear()
+
+    def envelope(self, written: str) -> MessageEnvelope:
+        """Return a frame as it was written."""
+        return MessageEnvelope.model_validate_json(written)
 
     def dump(self) -> dict[str, Any]:
         """Return what the file is to hold."""

@@ -9,7 +9,13 @@ from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import pytest
-from sessionkeeper import AtomicSessionStore, FrameWatcher, LogReplaced, PlainSessionStore
+from sessionkeeper import (
+    AtomicSessionStore,
+    FrameWatcher,
+    LogReplaced,
+    MessageEnvelope,
+    PlainSessionStore,
+)
 from sessionkeeper.interface.frame_watcher import LogPage
 from sessionkeeper.operations import ReadNewFrames
 from sessionkeeper.stores.facade import WATCHED_AT_ONCE
@@ -80,8 +86,8 @@ class SortsWhenOpened(FileSessionStore):
 
 
 class WritesJson(FileSessionStore):
-    def envelope(self, message: str, context: str) -> Any:
-        envelope = super().envelope(message, context)
+    def envelope(self, written: str) -> MessageEnvelope:
+        envelope = super().envelope(written)
         compact = json.dumps(json.loads(envelope.message)).encode()
         return envelope.model_copy(update={"message": compact})
 
