@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from soleowner import Actor, LoopRunner, MailboxClosed, MailboxFull
+from soleowner import Actor, ActorPair, LoopRunner, MailboxClosed, MailboxFull
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,15 @@ async def progress(bench: Bench, replies: list[asyncio.Future[object]]) -> list[
             seen.append(len(bench.state))
     assert all(reply.done() for reply in replies)
     return [after - before for before, after in pairwise(seen)]
+
+
+def test_a_mailbox_holds_1024_commands_and_64_mebibytes_unless_said() -> None:
+    """A pair has two of them."""
+    one: Actor[list[object]] = Actor(LoopRunner([]))
+    pair: Actor[list[object]] = ActorPair(LoopRunner([]), LoopRunner([]), reads=lambda _: False)
+    for actor, boxes in ((one, 1), (pair, 2)):
+        now = actor.statistics()
+        assert (now.capacity, now.capacity_bytes) == (boxes * 1024, boxes * 67_108_864)
 
 
 async def test_a_caller_that_does_not_wait_is_refused_without_effect(bench: Bench) -> None:

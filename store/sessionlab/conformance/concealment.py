@@ -236,12 +236,15 @@ class ConcealmentConformance(AtomicStoreKit, needs={"for_principal"}):
         for wait in (0, 5):
             ann = store.for_principal("ann")
             await ann.create_session(new())
+            await ann.add_frame(note(1))
             watcher = ann.watch_frames("a")
+            assert (await anext(watcher)).seq == 1
             step = asyncio.ensure_future(anext(watcher, None))
             await turns(20)
             await store.delete_session("a")
             await turns(wait)
             await store.create_session(new(principal="bob"))
-            await store.add_frame(note(1))
+            for n in (1, 2):
+                await store.add_frame(note(n))
             assert await step is None, "a frame of another principal's session was shown"
             await store.delete_session("a")

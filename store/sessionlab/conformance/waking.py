@@ -101,10 +101,12 @@ class WakingConformance(StoreKit, needs={"watch_frames"}):
         """It ends when the session ends or is deleted, whichever method ends it."""
         skip_what_is_refused(self, {method})
         await store.create_session(new())
+        await store.add_frame(note(1))
         readers = [Reader(store, "a") for _ in range(WATCHERS)]
+        await asyncio.gather(*(reader.until(1) for reader in readers))
         await turns(20)
         await ENDS[method](store, "a")
-        assert await asyncio.gather(*(reader.end() for reader in readers)) == [[]] * WATCHERS
+        assert await asyncio.gather(*(reader.end() for reader in readers)) == [[1]] * WATCHERS
 
     @pytest.mark.parametrize("way", ["cancelled", "closed", "timed out"])
     async def test_a_watcher_that_leaves_takes_no_wake_up_along(
