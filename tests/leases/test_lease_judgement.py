@@ -21,6 +21,7 @@ from sessionkeeper.leases import (
     own_lease,
     recorder_state,
 )
+from sessionkeeper.leases import process as own_process
 from sessionkeeper.leases.process import own_place, process_exists
 from sessionkeeper.values.lease import LEASE_KEY, with_lease
 
@@ -189,3 +190,17 @@ def test_a_session_that_has_ended_has_no_recorder() -> None:
     """Whatever lease it was left with."""
     ended = session(own_lease()).model_copy(update={"state": "closed"})
     assert recorder_state(ended) is None
+
+
+def test_without_proc_only_the_host_and_the_pid_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS: its recorders are judged by their signs, by others and by themselves."""
+    monkeypatch.setattr(own_process, "_PROC", Path("/no/such/folder"))
+    own_place.cache_clear()
+    try:
+        lease = own_lease()
+        assert (lease.boot, lease.namespace, lease.started) == (None, None, None)
+        assert (lease.pid, lease.host) == (os.getpid(), own_place().host)
+        assert state_after(lease, SILENCE) is RUNNING
+        assert state_after(lease, ABSENCE + A_WHILE) is GONE
+    finally:
+        own_place.cache_clear()

@@ -166,3 +166,29 @@ async def test_a_server_that_cannot_start_needs_no_store(rig: Rig, door: Door) -
     with pytest.raises(CommandNotStarted):
         await rig.run(rig.tap(["no-such-command"], on_traffic_end=recorder.finish))
     await recorder.aclose()
+
+
+async def test_an_attempt_that_is_given_up_closes_what_is_half_open(rig: Rig) -> None:
+    """It is cancelled once; nothing that was passed waits for it."""
+    closing, closed = asyncio.Event(), asyncio.Event()
+
+    async def open_half() -> Recorder:
+        try:
+            return await asyncio.Future()
+        finally:
+            await closing.wait()
+            closed.set()
+
+    recorder = LateRecorder(open_half, report=rig.troubles.append)
+    rig.use(recorder)
+    await recorder.start(within=0.0)
+    running = rig.run(rig.tap(rig.ANSWER, on_traffic_end=recorder.finish, patience=3600))
+    await rig.send(rig.request(1))
+    await rig.line()
+    rig.hang_up()
+    assert (await running).failed == 2
+    ending = asyncio.create_task(recorder.aclose())
+    await asyncio.sleep(0)
+    closing.set()
+    await ending
+    assert closed.is_set()

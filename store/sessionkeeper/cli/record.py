@@ -43,6 +43,8 @@ _OPENING = 1.0
 """Seconds that the start of a server may wait for its store."""
 _PAUSE, _FINISHING = 0.05, 0.5
 """Seconds between pages of sessions whose recorders may be gone, and to finish after the server."""
+_CLOSING = 0.5
+"""Seconds to let go of a store that was not open in time."""
 
 
 def record(
@@ -121,7 +123,11 @@ class _Recording:
                 store = await stack.enter_async_context(await StorageFactory.create(self._backend))
                 manager = SessionManager.with_store(store, ManagerConfig.recording())
                 await stack.enter_async_context(manager)
-                recorder = await SessionRecorder.open(manager, self.command)
+                try:
+                    recorder = await SessionRecorder.open(manager, self.command)
+                except asyncio.CancelledError:
+                    await store.aclose(timeout=_CLOSING)  # a lock of others is waited for
+                    raise
                 stack.push_async_callback(_finish, asyncio.create_task(_end_gone_sessions(store)))
                 self._open = stack.pop_all()
         except SessionError as error:
@@ -236,5 +242,6 @@ def _summarise(
         what = f"session {recording.session_id}"
     count, *odd = frames
     beside = f" ({', '.join(odd)})" if odd else ""
-    beside += f", {lost} lines not recorded" if lost else ""
+    if lost:
+        beside += f", {lost} {'line' if lost == 1 else 'lines'} not recorded"
     complain(f"{what}: {count} frames recorded{beside}, {passed} bytes forwarded")

@@ -165,5 +165,6 @@ class LateRecorder:
     def _give_up(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
+        if self._task is not None and not self._settled.is_set():
+            self._task.cancel()  # once: what is half open takes its time to close
+        self._settled.set()
