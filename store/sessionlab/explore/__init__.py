@@ -1,9 +1,9 @@
 """The explorer: it runs a coroutine in many orders of its tasks and finds one that fails.
 
 Rule: the explorer knows no session and uses only the standard library; a token repeats a run
-exactly. Read `explore`, `run`, `lanes`, `lane_loop` and `loop` (the event loop), `strategies` and
-`choices` (the orders), `failure`, `shrinking` and `trace` (the report), then `stress`.
-`pytest_plugin` is loaded by name only.
+exactly. Read `explore`, `run`, `lanes`, `lane_loop` and `loop` (the event loop), `strategies`,
+`order_tree` and `choices` (the orders), `failure`, `shrinking` and `trace` (the report), then
+`stress`. `pytest_plugin` is loaded by name only.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from .choices import decode
 from .errors import ExplorationFailed
 from .failure import Failure, make_failure
 from .loop import ExplorerLoop
+from .order_tree import OrderTree
 from .run import Rules, RunResult, Scenario, forbid_nesting, run_once
 from .strategies import Schedule, Strategy, make_schedule, replay_choices
 
@@ -31,7 +32,12 @@ class Exploration:
     cancellable: int = 0
     """Largest number of cancellable tasks in one run."""
     complete: bool = False
-    """Whether the schedule is finished; with `exhaustive`, no other order exists."""
+    """Whether no other order exists, with `systematic`, and with `mixed` where there are so few;
+    with `exhaustive`, none with so few deviations."""
+    at_least: int | None = None
+    """How many orders exist at least, where `systematic` counts them; otherwise None."""
+    coverage: str = "coverage unknown"
+    """What part of all orders was run, in words."""
     failures: list[Failure] = field(default_factory=list[Failure])
     left: set[str] = field(default_factory=set[str])
     """Lines of code of tasks that were still pending when the scenario ended."""
@@ -44,7 +50,7 @@ class Exploration:
     def __str__(self) -> str:
         much = f"{self.runs:,} runs, {self.distinct:,} different orders"
         if self.ok:
-            return f"{much}, no failure"
+            return f"{much}, no failure; {self.coverage}"
         return "\n\n".join([f"{much}, {len(self.failures)} failing", *map(str, self.failures)])
 
     def check(self) -> None:
@@ -75,25 +81,45 @@ def explore(
     is shrunk to the fewest deviations from the default order.
 
     `strategy` is `default`, `random`, `pct`, `exhaustive` (all orders with so many `deviations` at
-    most) or `mixed`. In each run at most `cancellations` tasks are cancelled at some await: those
-    given to `may_cancel`, and those whose name begins with `cancellable`.
+    most), `systematic` (each order once, all of them if `seeds` allow) or `mixed`, which begins
+    with all orders where there are no more than `seeds`. In each run at most `cancellations` tasks
+    are cancelled at some await: those given to `may_cancel`, and those whose name begins with
+    `cancellable`.
 
     Raises `RuntimeError` on a thread where a loop runs, `ValueError` for wrong numbers and when
     there is nothing that may be cancelled, `TypeError` if the scenario gives no coroutine.
     """
     if seeds < 1 or max_steps < 1 or failures < 1 or min(cancellations, deviations) < 0:
         raise ValueError("seeds, max_steps and failures must be at least 1, the others at least 0")
+    tree = OrderTree(first_seed, cancellations)
     plan = make_schedule(
         strategy,
         seeds=range(first_seed, first_seed + seeds),
         deviations=deviations,
         cancellations=cancellations,
+        tree=tree,
     )
     rules = Rules(check, cancellable, strict, max_steps)
     done = run_schedule(scenario, plan, rules, runs=seeds, failures=failures, shrinks=shrink)
+    _describe_coverage(done, tree, strategy, deviations)
     if cancellations and done.ok and not done.cancellable:
         raise ValueError("no task may be cancelled: see may_cancel")
     return done
+
+
+def _describe_coverage(
+    done: Exploration, tree: OrderTree, strategy: Strategy, deviations: int
+) -> None:
+    """Say what part of all orders was run, as far as it is known."""
+    if tree.complete:
+        done.complete, done.at_least = True, tree.runs
+        done.coverage = f"all {tree.runs:,} orders of the tasks were run"
+    elif strategy == "systematic":
+        done.at_least = tree.at_least
+        part = min(99.9, 100 * tree.runs / tree.at_least)
+        done.coverage = f"coverage at most {part:.2g} %, of at least {tree.at_least:,} orders"
+    elif strategy == "exhaustive" and done.complete:
+        done.coverage = f"all orders with at most {deviations} deviations were run"
 
 
 def replay(

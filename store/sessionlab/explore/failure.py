@@ -100,7 +100,10 @@ def _others(
     plan = make_schedule("mixed", seeds=range(_OTHERS), deviations=0, cancellations=cancels)
     run: RunResult[T] | None = None
     for _ in range(_OTHERS):
-        _, pick = plan.send(run)  # type: ignore[arg-type]  # `send(None)` begins it
+        try:
+            _, pick = plan.send(run)  # type: ignore[arg-type]  # `send(None)` begins it
+        except StopIteration:
+            return
         run = run_once(scenario, pick, rules)
         if run.error is not None and fails(run.choices) is not None:
             smaller = shrink(run.choices, fails, _TRIES // 4)

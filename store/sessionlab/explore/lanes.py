@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Handle, TimerHandle
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
 from typing import Any, Final, TypeAlias
 
@@ -20,6 +20,7 @@ __all__ = [
     "LaneTimer",
     "Pick",
     "Ready",
+    "find_commuting",
     "heads",
 ]
 
@@ -97,3 +98,34 @@ def heads(ready: Ready) -> list[int]:
     for place, handle in enumerate(ready):
         first.setdefault(handle.lane, place)
     return list(first.values())
+
+
+_COMMUTING = frozenset(
+    {
+        ("asyncio.tasks", "gather.<locals>._done_callback"),
+        ("asyncio.tasks", "_wait.<locals>._on_completion"),
+        ("asyncio.tasks", "_release_waiter"),
+        ("asyncio.futures", "_set_result_unless_cancelled"),
+    }
+)
+"""Callbacks of asyncio that only count, and complete a future that one task waits for."""
+
+
+def find_commuting(ready: Ready, places: Sequence[int]) -> int | None:
+    """Return the place of a callback that no step of a task can tell from running it later."""
+    for place in places:
+        handle = ready[place]
+        if handle.lane == CALLBACKS and _commutes(handle):
+            return place
+    return None
+
+
+def _commutes(handle: LaneHandle | LaneTimer) -> bool:
+    callback: Any = handle._callback  # type: ignore[union-attr]  # not in the stubs
+    callback = getattr(callback, "func", callback)  # of a `partial`
+    name = getattr(callback, "__module__", None), getattr(callback, "__qualname__", None)
+    if name == ("asyncio.taskgroups", "TaskGroup._on_task_done"):
+        # After an error it cancels the other tasks, which is no small thing.
+        done: Any = handle._args[0]
+        return not done.cancelled() and done.exception() is None
+    return name in _COMMUTING

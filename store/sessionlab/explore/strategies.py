@@ -11,29 +11,49 @@ from collections.abc import Generator, Sequence
 from random import Random
 from typing import Any, Literal, TypeAlias
 
-from .lanes import AnyTask, Pick, Ready, heads
+from .lanes import AnyTask, Pick, Ready, find_commuting, heads
+from .order_tree import OrderTree
+from .remaining_steps import RemainingSteps
 from .run import RunResult
 
 __all__ = ["Schedule", "Strategy", "make_schedule", "replay_choices", "default_pick"]
 
-Strategy: TypeAlias = Literal["mixed", "default", "random", "pct", "exhaustive"]
+Strategy: TypeAlias = Literal["mixed", "default", "random", "pct", "exhaustive", "systematic"]
 
 # Any: a plan looks at the choices of a run, never at its value.
 Schedule: TypeAlias = "Generator[tuple[int, Pick], RunResult[Any], None]"
 """Yields a seed with its order, and is sent the result of the run."""
 
 _DEPTHS = (1, 2, 3, 4)
+_ENOUGH_TO_PROBE = 20
+"""Seeds; with fewer, none are spent on finding out how many orders there are."""
+_PROBES = 3
+"""Runs, after the first one, that show how many orders there are; the largest number counts."""
 
 
 def make_schedule(
-    strategy: Strategy, *, seeds: range, deviations: int, cancellations: int
+    strategy: Strategy,
+    *,
+    seeds: range,
+    deviations: int,
+    cancellations: int,
+    tree: OrderTree | None = None,
 ) -> Schedule:
-    """Return the schedule of a strategy. Raises `ValueError` for an unknown strategy."""
+    """Return the schedule of a strategy; `tree` is told what is covered, where that is known.
+
+    Raises `ValueError` for an unknown strategy.
+    """
     if strategy == "exhaustive":
         return _exhaustive(deviations, cancellations)
-    if strategy not in ("mixed", "default", "random", "pct"):
-        raise ValueError(f"no strategy {strategy!r}: mixed, default, random, pct or exhaustive")
-    return _seeded(strategy, seeds, cancellations)
+    if strategy not in ("mixed", "default", "random", "pct", "systematic"):
+        names = "mixed, default, random, pct, exhaustive or systematic"
+        raise ValueError(f"no strategy {strategy!r}: {names}")
+    tree = OrderTree(seeds.start, cancellations) if tree is None else tree
+    if strategy == "systematic":
+        return tree.schedule(seeds.start, default=True)
+    if strategy == "mixed":
+        return _mixed(seeds, cancellations, tree)
+    return _seeded(strategy, seeds, cancellations, tree.remaining)
 
 
 def default_pick(ready: Ready, cancellable: list[AnyTask]) -> int:
@@ -47,31 +67,56 @@ def replay_choices(choices: Sequence[int]) -> Pick:
     return lambda ready, cancellable: next(following, 0)
 
 
-def _seeded(strategy: str, seeds: range, cancellations: int) -> Schedule:
+def _mixed(seeds: range, cancellations: int, tree: OrderTree) -> Schedule:
+    """All orders first, if there are no more than seeds; then those of three strategies in turn.
+
+    It goes on after all orders: a scenario may depend on more than the order.
+    """
+    if not cancellations and len(seeds) >= _ENOUGH_TO_PROBE:
+        orders = tree.schedule(seeds.start, default=seeds.start == 0)
+        for number, order in enumerate(orders):
+            if number > _PROBES and tree.estimate > len(seeds):
+                break
+            yield order
+        seeds = seeds[tree.runs :]
+    yield from _seeded("mixed", seeds, cancellations, tree.remaining)
+
+
+def _seeded(strategy: str, seeds: range, cancellations: int, remaining: RemainingSteps) -> Schedule:
     steps = 50  # until the first run has shown the length
     for seed in seeds:
+        remaining.begin()
         # A string, so that adjacent seeds are unrelated.
         rng = Random(f"{strategy} {seed}")  # noqa: S311  # reproducible is the point
-        pick = _order(strategy, seed, rng, steps)
+        pick = _order(strategy, seed, rng, steps, remaining)
         if cancellations and seed:
             pick = _with_cancellations(pick, rng, cancellations, steps)
         run = yield seed, pick
         steps = max(steps, len(run.choices)) if steps != 50 else len(run.choices)
 
 
-def _order(strategy: str, seed: int, rng: Random, steps: int) -> Pick:
+def _order(strategy: str, seed: int, rng: Random, steps: int, remaining: RemainingSteps) -> Pick:
     if strategy == "default" or (strategy == "mixed" and seed == 0):
         return default_pick
     if strategy == "mixed":
         strategy = ("random", "pct", "few")[seed % 3]
     if strategy == "pct":
         return _pct(rng, _DEPTHS[seed // 3 % len(_DEPTHS)], steps)
-    return _random(rng) if strategy == "random" else _few(rng, steps)
+    return _random(rng, remaining) if strategy == "random" else _few(rng, steps)
 
 
-def _random(rng: Random) -> Pick:
-    draw = rng.random
-    return lambda ready, cancellable: int(draw() * len(ready))
+def _random(rng: Random, remaining: RemainingSteps) -> Pick:
+    """All orders alike, as far as earlier runs have shown how long each task is."""
+
+    def pick(ready: Ready, cancellable: list[AnyTask]) -> int:
+        places = heads(ready)
+        choice = find_commuting(ready, places)
+        if choice is None:
+            choice, _ = remaining.draw(ready, places, rng)
+        remaining.take(ready[choice].lane)
+        return choice
+
+    return pick
 
 
 def _few(rng: Random, steps: int) -> Pick:
