@@ -105,7 +105,7 @@ async def test_a_store_that_trusts_a_predicted_revision_differs_from_memory(
 ) -> None:
     """The test above can fail: so a session is changed that the function never saw."""
     monkeypatch.setattr(optimistic_change, "digest_session", lambda session: "")
-    monkeypatch.setattr(optimistic_change, "digest_of_row", lambda row: "")
+    monkeypatch.setattr(optimistic_change, "digest_row", lambda row: "")
 
     async def one_after_the_other() -> None:
         for seed in range(200):
