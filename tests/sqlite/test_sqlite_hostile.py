@@ -73,6 +73,10 @@ CALLS: dict[str, list[Call]] = {
     ],
     "get_or_create_session": [lambda store, text: store.get_or_create_session(text)],
     "touch_session": [lambda store, text: store.touch_session(text)],
+    "archive_session": [
+        lambda store, text: store.archive_session(text, expected_last_seq=0),
+        lambda store, text: store.archive_session(session("a"), expected_last_seq=text),
+    ],
     "add_frame": [lambda store, text: store.add_frame(text)],
     "add_frames": [
         lambda store, text: store.add_frames(text, []),
