@@ -7,17 +7,16 @@ import gc
 import os
 import signal
 import sys
-import threading
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from inspect import iscoroutinefunction
 from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import Any, Protocol, TypeAlias
 
 import pytest
 from sessionkeeper import SessionStore
+
+from tests.support.thread_group import ThreadGroup
 
 pytest_plugins = ["sessionlab.explore.pytest_plugin"]
 
@@ -189,41 +188,10 @@ def _loop_factory(config: pytest.Config) -> LoopFactory:
     return uvloop.new_event_loop
 
 
-class Crowd:
-    """Threads that do something each, while the loop of the test goes on."""
-
-    async def do(self, *actions: Callable[[], Any]) -> list[Any]:
-        """Do each action in a thread of its own; the values and errors, in order."""
-        with ThreadPoolExecutor(len(actions)) as pool:
-            loop = asyncio.get_running_loop()
-            work = [loop.run_in_executor(pool, action) for action in actions]
-            return await asyncio.gather(*work, return_exceptions=True)
-
-    def begin(self, action: Callable[[], Any]) -> Future[Any]:
-        """Do an action in a thread that does not keep the process."""
-        future: Future[Any] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(action())
-            except BaseException as error:
-                future.set_exception(error)
-
-        threading.Thread(target=work, daemon=True).start()
-        return future
-
-    def until(self, condition: Callable[[], object]) -> None:
-        """Block this thread until something is so."""
-        give_up = time.monotonic() + 300
-        while not condition():
-            assert time.monotonic() < give_up, "it never came to be"
-            time.sleep(0.0005)
-
-
 @pytest.fixture
-def crowd() -> Crowd:
-    """Threads."""
-    return Crowd()
+def thread_group() -> ThreadGroup:
+    """Threads of a test."""
+    return ThreadGroup()
 
 
 def pytest_collection_finish() -> None:

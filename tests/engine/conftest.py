@@ -1,4 +1,4 @@
-"""The bench on which actors are tried: commands, a runner with a gate, a watch on what surfaces."""
+"""Actors to test: commands, a runner with a gate, and a list of errors that surface."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Note(Command[State, int]):
-    """Append a value; answer how many there are."""
+    """Append a value; the reply is the number of values."""
 
     value: object
     weight: int = 0
@@ -39,7 +39,7 @@ class Note(Command[State, int]):
 
 @dataclass(frozen=True, slots=True)
 class Do(Command[State, object]):
-    """Whatever a test wants done as the owner."""
+    """Call a function of the test as the owner."""
 
     action: Callable[[], object]
 
@@ -48,7 +48,7 @@ class Do(Command[State, object]):
 
 
 class GatedRunner(LoopRunner[State]):
-    """Expects `ValueError`; stops before a batch, or before letting go, while a gate is shut."""
+    """Expects `ValueError`; waits before a batch, or before it closes, while its gate is closed."""
 
     def __init__(self, state: State) -> None:
         super().__init__(state, expected=(ValueError,))
@@ -74,7 +74,7 @@ class GatedRunner(LoopRunner[State]):
         self.events.append("closed")
 
 
-class Bench:
+class ActorFactory:
     """Makes actors on one state, and closes them when the test is over."""
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Bench:
         capacity_bytes: int = 1024,
         translate: Callable[[ActorError], Exception] = lambda error: error,
     ) -> Actor[State]:
-        """Make an actor, not yet open, on the gated runner if no other is given."""
+        """Make an actor, not yet open, by default on the gated runner."""
         actor = Actor(
             self.runner if runner is None else runner,
             capacity=capacity,
@@ -108,7 +108,7 @@ class Bench:
         return actor
 
     async def hold(self, actor: Actor[State]) -> asyncio.Future[int]:
-        """Shut the gate and wait until the owner stands there, the note "held" in its hands."""
+        """Close the gate and wait until the owner waits there with the note "held"."""
         self.runner.gate.clear()
         self.runner.at_gate.clear()
         held = actor.ask(Note("held"))
@@ -120,7 +120,7 @@ class Bench:
         self.runner.gate.set()
 
     def note(self, value: object, weight: int = 0) -> Note:
-        """Append a value; answer how many there are."""
+        """Append a value; the reply is the number of values."""
         return Note(value, weight)
 
     def do(self, action: Callable[[], object]) -> Do:
@@ -150,35 +150,35 @@ class Bench:
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    """A bench; afterwards no owner may be left, and no error nobody asked for."""
-    bench = Bench()
+async def actors() -> AsyncIterator[ActorFactory]:
+    """A factory of actors; afterwards no owner may be left, and no error may have surfaced."""
+    actors = ActorFactory()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(
-        lambda _, context: bench.surfaced.append(f"{context['message']}: {context}")
+        lambda _, context: actors.surfaced.append(f"{context['message']}: {context}")
     )
-    yield bench
-    await bench.aclose()
+    yield actors
+    await actors.aclose()
     assert "owner" not in {task.get_name() for task in asyncio.all_tasks()}
-    assert bench.surfaced == []
+    assert actors.surfaced == []
 
 
 @pytest.fixture
-def bench_class() -> type[Bench]:
-    """For tests that run a loop of their own."""
-    return Bench
+def actors_class() -> type[ActorFactory]:
+    """The class, for tests that run their own loop."""
+    return ActorFactory
 
 
-class Trouble(Exception):
-    """What the storage fails with."""
+class StorageError(Exception):
+    """The error with which the storage fails."""
 
 
 class Refused(Exception):
-    """What callers are told of it."""
+    """The error that callers get for it."""
 
 
-class Book(Transactions[State]):
-    """A list with transactions, which notes what is asked of it and fails when it is told to."""
+class ListStorage(Transactions[State]):
+    """A list with transactions that records its calls and fails where the test says."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -200,7 +200,7 @@ class Book(Transactions[State]):
         self.calls.append(name)
         self.threads.add(threading.get_ident())
         if name in self.fails:
-            raise Trouble(name)
+            raise StorageError(name)
 
     def open(self, post: Post, /) -> None:
         self.post = post
@@ -225,7 +225,7 @@ class Book(Transactions[State]):
         self.state[:] = self.kept
 
     def refuse(self, error: Exception, /) -> Callable[[], Exception] | None:
-        return Refused if isinstance(error, Trouble) else None
+        return Refused if isinstance(error, StorageError) else None
 
     def tidy(self) -> float | None:
         self._note("tidy")
@@ -242,24 +242,24 @@ class Book(Transactions[State]):
         return LookupError("lost")
 
 
-class Desk:
-    """An actor on a book, with the errors of both."""
+class ThreadedActor:
+    """An actor on a thread with a storage, and the errors of both."""
 
-    Trouble, Refused = Trouble, Refused
+    StorageError, Refused = StorageError, Refused
 
-    def __init__(self, bench: Bench, *, grace: float = 10.0) -> None:
-        self.book = Book(bench.state)
-        self.runner = ThreadRunner(self.book, expected=(ValueError,), grace=grace)
-        self.actor: Actor[State] = bench.actor(self.runner)
+    def __init__(self, actors: ActorFactory, *, grace: float = 10.0) -> None:
+        self.storage = ListStorage(actors.state)
+        self.runner = ThreadRunner(self.storage, expected=(ValueError,), grace=grace)
+        self.actor: Actor[State] = actors.actor(self.runner)
 
 
 @pytest.fixture
-def desk(bench: Bench) -> Desk:
+def threaded(actors: ActorFactory) -> ThreadedActor:
     """An actor, not yet open."""
-    return Desk(bench)
+    return ThreadedActor(actors)
 
 
 @pytest.fixture
-def desk_class() -> type[Desk]:
-    """For tests that make it themselves."""
-    return Desk
+def threaded_class() -> type[ThreadedActor]:
+    """The class, for tests that make it themselves."""
+    return ThreadedActor

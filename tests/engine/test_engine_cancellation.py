@@ -18,117 +18,121 @@ from soleowner import MailboxClosed, fail, succeed
 if TYPE_CHECKING:
     from soleowner import Actor, Command
 
-    from tests.engine.conftest import Bench, State
+    from tests.engine.conftest import ActorFactory, State
 
 
 async def call(actor: Actor[State], command: Command[State, int]) -> int:
     return await actor.ask(command)
 
 
-async def test_a_caller_cancelled_while_queued_has_no_effect(bench: Bench) -> None:
+async def test_a_caller_cancelled_while_queued_has_no_effect(actors: ActorFactory) -> None:
     """Guarantees 5.2: certainly no effect."""
-    actor = await bench.open()
-    await bench.hold(actor)
-    caller = asyncio.create_task(call(actor, bench.note("queued")))
+    actor = await actors.open()
+    await actors.hold(actor)
+    caller = asyncio.create_task(call(actor, actors.note("queued")))
     await asyncio.sleep(0)
     assert actor.statistics().depth == 1
 
     caller.cancel()
-    bench.release()
-    await actor.ask(bench.note("after"))
+    actors.release()
+    await actor.ask(actors.note("after"))
 
     assert caller.cancelled()
-    assert bench.state == ["held", "after"]
+    assert actors.state == ["held", "after"]
 
 
-async def test_a_caller_cancelled_in_line_has_no_effect(bench: Bench) -> None:
+async def test_a_caller_cancelled_in_line_has_no_effect(actors: ActorFactory) -> None:
     """Guarantees 5.2, while it waits for a place."""
-    actor = await bench.open(capacity=1)
-    await bench.hold(actor)
-    actor.ask(bench.note("queued"))
-    caller = asyncio.create_task(call(actor, bench.note("in line")))
+    actor = await actors.open(capacity=1)
+    await actors.hold(actor)
+    actor.ask(actors.note("queued"))
+    caller = asyncio.create_task(call(actor, actors.note("in line")))
     await asyncio.sleep(0)
     assert actor.statistics().waiting == 1
 
     caller.cancel()
-    bench.release()
-    await actor.ask(bench.note("after"))
+    actors.release()
+    await actor.ask(actors.note("after"))
 
     assert caller.cancelled()
-    assert bench.state == ["held", "queued", "after"]
+    assert actors.state == ["held", "queued", "after"]
 
 
-async def test_a_deadline_is_a_timeout_around_the_call(bench: Bench) -> None:
+async def test_a_deadline_is_a_timeout_around_the_call(actors: ActorFactory) -> None:
     """Guarantees 5.2; hazard 2 (cpython#86296): `asyncio.timeout` only."""
-    actor = await bench.open()
-    await bench.hold(actor)
+    actor = await actors.open()
+    await actors.hold(actor)
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
-            await actor.ask(bench.note("too late"))
+            await actor.ask(actors.note("too late"))
 
-    bench.release()
-    await actor.ask(bench.note("after"))
-    assert bench.state == ["held", "after"]
+    actors.release()
+    await actor.ask(actors.note("after"))
+    assert actors.state == ["held", "after"]
 
 
 @pytest.mark.parametrize("turns", range(6))
 async def test_a_caller_cancelled_at_any_moment_is_served_whole_or_not(
-    bench: Bench, turns: int
+    actors: ActorFactory, turns: int
 ) -> None:
     """Guarantees 5.2 and 5.3: between any two turns of the loop; the owner never dies of it."""
-    actor = await bench.open(capacity=1)
-    first = actor.ask(bench.note("first"))
-    caller = asyncio.create_task(call(actor, bench.note("whole")))
+    actor = await actors.open(capacity=1)
+    first = actor.ask(actors.note("first"))
+    caller = asyncio.create_task(call(actor, actors.note("whole")))
     for _ in range(turns):
         await asyncio.sleep(0)
 
     caller.cancel()
     await asyncio.wait({caller})
-    await actor.ask(bench.note("after"))
+    await actor.ask(actors.note("after"))
 
     assert await first == 1
-    assert bench.state in (["first", "after"], ["first", "whole", "after"])
-    assert caller.cancelled() or "whole" in bench.state
+    assert actors.state in (["first", "after"], ["first", "whole", "after"])
+    assert caller.cancelled() or "whole" in actors.state
 
 
-async def test_a_command_that_cancels_its_own_caller_does_not_end_the_owner(bench: Bench) -> None:
+async def test_a_command_that_cancels_its_own_caller_does_not_end_the_owner(
+    actors: ActorFactory,
+) -> None:
     """Hazard 3 (websockets#634, aiosqlite#80, aio-pika#133): settling checks `done()`.
 
     The caller was there when the command began and is gone when its reply is ready.
     """
-    actor = await bench.open()
+    actor = await actors.open()
 
     def cancel_my_caller() -> object:
-        bench.state.append("applied")
+        actors.state.append("applied")
         return caller.cancel()
 
     async def asking() -> object:
-        return await actor.ask(bench.do(cancel_my_caller))
+        return await actor.ask(actors.do(cancel_my_caller))
 
     caller = asyncio.create_task(asking())
     await asyncio.wait({caller})
 
     assert caller.cancelled()
-    assert await actor.ask(bench.note("after")) == 2
+    assert await actor.ask(actors.note("after")) == 2
 
 
-async def test_an_error_for_a_caller_that_is_gone_does_not_end_the_owner(bench: Bench) -> None:
+async def test_an_error_for_a_caller_that_is_gone_does_not_end_the_owner(
+    actors: ActorFactory,
+) -> None:
     """Hazard 3, for `set_exception`."""
-    actor = await bench.open()
+    actor = await actors.open()
 
     def cancel_my_caller() -> object:
         caller.cancel()
         raise ValueError
 
     async def asking() -> object:
-        return await actor.ask(bench.do(cancel_my_caller))
+        return await actor.ask(actors.do(cancel_my_caller))
 
     caller = asyncio.create_task(asking())
     await asyncio.wait({caller})
 
     assert caller.cancelled()
-    assert await actor.ask(bench.note("after")) == 1
+    assert await actor.ask(actors.note("after")) == 1
 
 
 async def test_a_settled_request_stays_settled() -> None:
@@ -142,35 +146,35 @@ async def test_a_settled_request_stays_settled() -> None:
     assert await reply == 1
 
 
-async def test_a_reply_nobody_awaits_does_not_end_the_owner(bench: Bench) -> None:
+async def test_a_reply_nobody_awaits_does_not_end_the_owner(actors: ActorFactory) -> None:
     """Guarantees 5.3: the command is applied all the same."""
-    actor = await bench.open()
-    actor.ask(bench.note("forgotten"))
+    actor = await actors.open()
+    actor.ask(actors.note("forgotten"))
     gc.collect()
 
-    assert await actor.ask(bench.note("after")) == 2
-    assert bench.state == ["forgotten", "after"]
+    assert await actor.ask(actors.note("after")) == 2
+    assert actors.state == ["forgotten", "after"]
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 3])
 @pytest.mark.parametrize("gone", [who for n in range(6) for who in combinations(range(5), n)])
 async def test_callers_may_leave_the_line_from_any_position(
-    bench: Bench, gone: tuple[int, ...], capacity: int
+    actors: ActorFactory, gone: tuple[int, ...], capacity: int
 ) -> None:
     """Hazard 16 (cpython#112202, #90155): the rest is served in order, and nobody is lost."""
-    actor = await bench.open(capacity=capacity)
-    await bench.hold(actor)
-    callers = [asyncio.create_task(call(actor, bench.note(n))) for n in range(5)]
+    actor = await actors.open(capacity=capacity)
+    await actors.hold(actor)
+    callers = [asyncio.create_task(call(actor, actors.note(n))) for n in range(5)]
     await asyncio.sleep(0)
     assert actor.statistics().waiting == 5 - capacity
 
     for n in gone:
         callers[n].cancel()
-    bench.release()
+    actors.release()
     await asyncio.wait(callers)
 
     rest = [n for n in range(5) if n not in gone]
-    assert bench.state == ["held", *rest]
+    assert actors.state == ["held", *rest]
     assert [callers[n].result() for n in rest] == [*range(2, 2 + len(rest))]
     assert all(callers[n].cancelled() for n in gone)
 
@@ -178,59 +182,59 @@ async def test_callers_may_leave_the_line_from_any_position(
 @pytest.mark.parametrize("capacity", [1, 2])
 @pytest.mark.parametrize(("when", "who"), [*combinations(range(5), 2)])
 async def test_callers_may_leave_just_when_their_place_is_free(
-    bench: Bench, when: int, who: int, capacity: int
+    actors: ActorFactory, when: int, who: int, capacity: int
 ) -> None:
     """Hazard 16 (cpython#111693): the hand-off survives the cancellation of who was told.
 
     While command `when` is applied, those behind it have moved up into the mailbox.
     """
-    actor = await bench.open(capacity=capacity)
+    actor = await actors.open(capacity=capacity)
     replies: list[asyncio.Future[object]] = []
 
     def apply(n: int) -> object:
-        bench.state.append(n)
+        actors.state.append(n)
         return n == when and replies[who].cancel()
 
-    replies += [actor.ask(bench.do(partial(apply, n))) for n in range(5)]
+    replies += [actor.ask(actors.do(partial(apply, n))) for n in range(5)]
     await asyncio.wait(replies)
 
-    assert bench.state == [n for n in range(5) if n != who]
+    assert actors.state == [n for n in range(5) if n != who]
     assert [n for n in range(5) if replies[n].cancelled()] == [who]
 
 
-async def test_a_freed_place_in_the_mailbox_goes_to_the_next_waiter(bench: Bench) -> None:
+async def test_a_freed_place_in_the_mailbox_goes_to_the_next_waiter(actors: ActorFactory) -> None:
     """Hazard 16: everyone in front is gone, and the last one need not ask again."""
-    actor = await bench.open(capacity=1)
-    await bench.hold(actor)
-    replies = [actor.ask(bench.note(n)) for n in range(100)]
+    actor = await actors.open(capacity=1)
+    await actors.hold(actor)
+    replies = [actor.ask(actors.note(n)) for n in range(100)]
 
     for reply in replies[:-1]:
         reply.cancel()
-    bench.release()
+    actors.release()
 
     assert await replies[-1] == 2
-    assert bench.state == ["held", 99]
+    assert actors.state == ["held", 99]
 
 
 async def test_a_cancelled_owner_answers_a_caller_that_catches_its_own_cancellation(
-    bench: Bench,
+    actors: ActorFactory,
 ) -> None:
     """Guarantees 13.2: nobody waits for ever, not even in a `finally`."""
-    actor = await bench.open()
-    await bench.hold(actor)
+    actor = await actors.open()
+    await actors.hold(actor)
 
     async def stubborn() -> None:
         try:
-            await actor.ask(bench.note("first"))
+            await actor.ask(actors.note("first"))
         except asyncio.CancelledError:
-            await actor.ask(bench.note("second"))
+            await actor.ask(actors.note("second"))
 
     caller = asyncio.create_task(stubborn())
     await asyncio.sleep(0)
     caller.cancel()
     await asyncio.sleep(0)
-    bench.owner().cancel()
+    actors.owner().cancel()
 
     with pytest.raises(MailboxClosed):
         await caller
-    assert bench.state == []
+    assert actors.state == []

@@ -13,48 +13,48 @@ import pytest
 from soleowner import MailboxClosed, OwnerCrashed
 
 if TYPE_CHECKING:
-    from tests.engine.conftest import Bench
+    from tests.engine.conftest import ActorFactory
 
 
-async def test_closing_finishes_what_is_queued_and_refuses_the_rest(bench: Bench) -> None:
+async def test_closing_finishes_what_is_queued_and_refuses_the_rest(actors: ActorFactory) -> None:
     """Guarantees 13.1: those in line are served too; hazard 5: refused from the very first step."""
-    actor = await bench.open(capacity=2)
-    await bench.hold(actor)
-    replies = [actor.ask(bench.note(n)) for n in range(5)]
+    actor = await actors.open(capacity=2)
+    await actors.hold(actor)
+    replies = [actor.ask(actors.note(n)) for n in range(5)]
     closing = asyncio.create_task(actor.aclose())
     await asyncio.sleep(0)
 
     assert actor.statistics().state == "closing"
     with pytest.raises(MailboxClosed):
-        actor.ask(bench.note("too late"))
+        actor.ask(actors.note("too late"))
     with pytest.raises(MailboxClosed):
-        actor.ask_nowait(bench.note("too late"))
-    bench.release()
+        actor.ask_nowait(actors.note("too late"))
+    actors.release()
     await closing
 
     assert [reply.result() for reply in replies] == [2, 3, 4, 5, 6]
-    assert bench.state == ["held", *range(5)]
+    assert actors.state == ["held", *range(5)]
     assert actor.statistics().state == "closed"
     with pytest.raises(MailboxClosed):
-        actor.ask(bench.note("too late"))
+        actor.ask(actors.note("too late"))
 
 
-async def test_closing_an_idle_actor_stops_it(bench: Bench) -> None:
+async def test_closing_an_idle_actor_stops_it(actors: ActorFactory) -> None:
     """Guarantees 13.1."""
-    async with bench.actor() as actor:
-        await actor.ask(bench.note(1))
+    async with actors.actor() as actor:
+        await actor.ask(actors.note(1))
 
     assert actor.statistics().state == "closed"
-    assert bench.runner.events == ["open", "closing", "closed"]
+    assert actors.runner.events == ["open", "closing", "closed"]
 
 
-async def test_an_error_in_the_body_still_finishes_what_is_queued(bench: Bench) -> None:
+async def test_an_error_in_the_body_still_finishes_what_is_queued(actors: ActorFactory) -> None:
     """Leaving the context closes, whatever the reason, and hides nothing."""
     replies: list[asyncio.Future[int]] = []
 
     async def use() -> None:
-        async with bench.actor(capacity=1) as actor:
-            replies.extend(actor.ask(bench.note(n)) for n in range(3))
+        async with actors.actor(capacity=1) as actor:
+            replies.extend(actor.ask(actors.note(n)) for n in range(3))
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -63,20 +63,20 @@ async def test_an_error_in_the_body_still_finishes_what_is_queued(bench: Bench) 
     assert [reply.result() for reply in replies] == [1, 2, 3]
 
 
-async def test_closing_again_does_nothing(bench: Bench) -> None:
+async def test_closing_again_does_nothing(actors: ActorFactory) -> None:
     """Guarantees 13.1: idempotent."""
-    actor = await bench.open()
+    actor = await actors.open()
     for timeout in (None, 0, None):
         await actor.aclose(timeout=timeout)
 
-    assert bench.runner.events == ["open", "closing", "closed"]
+    assert actors.runner.events == ["open", "closing", "closed"]
 
 
-async def test_everyone_who_closes_waits_until_it_is_closed(bench: Bench) -> None:
+async def test_everyone_who_closes_waits_until_it_is_closed(actors: ActorFactory) -> None:
     """Guarantees 13.1: idempotent does not mean that the second one returns early."""
-    actor = await bench.open(capacity=1)
-    await bench.hold(actor)
-    replies = [actor.ask(bench.note(n)) for n in range(3)]
+    actor = await actors.open(capacity=1)
+    await actors.hold(actor)
+    replies = [actor.ask(actors.note(n)) for n in range(3)]
 
     async def close() -> list[bool]:
         await actor.aclose()
@@ -84,40 +84,42 @@ async def test_everyone_who_closes_waits_until_it_is_closed(bench: Bench) -> Non
 
     closing = [asyncio.create_task(close()) for _ in range(3)]
     await asyncio.sleep(0)
-    bench.release()
+    actors.release()
 
     assert await asyncio.gather(*closing) == [[True] * 3] * 3
-    assert bench.runner.events == ["open", "closing", "closed"]
+    assert actors.runner.events == ["open", "closing", "closed"]
 
 
-async def test_commands_left_after_the_timeout_are_answered_but_not_applied(bench: Bench) -> None:
+async def test_commands_left_after_the_timeout_are_answered_but_not_applied(
+    actors: ActorFactory,
+) -> None:
     """Guarantees 13.1 and 4.1: in hand, in the mailbox, in line."""
-    actor = await bench.open(capacity=2)
-    held = await bench.hold(actor)
-    replies = [held, *(actor.ask(bench.note(n)) for n in range(5))]
+    actor = await actors.open(capacity=2)
+    held = await actors.hold(actor)
+    replies = [held, *(actor.ask(actors.note(n)) for n in range(5))]
 
     await actor.aclose(timeout=0)
 
     assert [type(reply.exception()) for reply in replies] == [MailboxClosed] * 6
-    assert bench.state == []
+    assert actors.state == []
     assert actor.statistics().state == "closed"
-    assert bench.runner.events == ["open", "closing", "closed"]
+    assert actors.runner.events == ["open", "closing", "closed"]
 
 
-async def test_a_timeout_that_does_not_pass_changes_nothing(bench: Bench) -> None:
+async def test_a_timeout_that_does_not_pass_changes_nothing(actors: ActorFactory) -> None:
     """Guarantees 13.1."""
-    actor = await bench.open(capacity=1)
-    replies = [actor.ask(bench.note(n)) for n in range(5)]
+    actor = await actors.open(capacity=1)
+    replies = [actor.ask(actors.note(n)) for n in range(5)]
 
     await actor.aclose(timeout=3600)
 
     assert [reply.result() for reply in replies] == [1, 2, 3, 4, 5]
 
 
-async def test_the_shortest_of_several_timeouts_counts(bench: Bench) -> None:
+async def test_the_shortest_of_several_timeouts_counts(actors: ActorFactory) -> None:
     """Who would wait for ever is released as well."""
-    actor = await bench.open()
-    held = await bench.hold(actor)
+    actor = await actors.open()
+    held = await actors.hold(actor)
     patient = asyncio.create_task(actor.aclose())
     await asyncio.sleep(0)
 
@@ -125,52 +127,52 @@ async def test_the_shortest_of_several_timeouts_counts(bench: Bench) -> None:
     await patient
 
     assert isinstance(held.exception(), MailboxClosed)
-    assert bench.runner.events == ["open", "closing", "closed"]
+    assert actors.runner.events == ["open", "closing", "closed"]
 
 
-async def test_a_timeout_does_not_interrupt_the_closing_of_the_runner(bench: Bench) -> None:
+async def test_a_timeout_does_not_interrupt_the_closing_of_the_runner(actors: ActorFactory) -> None:
     """All is answered by then; a thread half joined or a file half closed helps nobody."""
-    actor = await bench.open()
-    bench.runner.exit.clear()
+    actor = await actors.open()
+    actors.runner.exit.clear()
     closing = [asyncio.create_task(actor.aclose(timeout=0)) for _ in range(3)]
-    await bench.runner.at_exit.wait()
+    await actors.runner.at_exit.wait()
     closing += [asyncio.create_task(actor.aclose(timeout=0)) for _ in range(3)]
     await asyncio.wait(closing, timeout=0)
 
-    bench.runner.exit.set()
+    actors.runner.exit.set()
     await asyncio.gather(*closing)
 
-    assert bench.runner.events == ["open", "closing", "closed"]
+    assert actors.runner.events == ["open", "closing", "closed"]
 
 
-async def test_cancelling_a_close_does_not_stop_the_draining(bench: Bench) -> None:
+async def test_cancelling_a_close_does_not_stop_the_draining(actors: ActorFactory) -> None:
     """Guarantees 13.1, cancelled while it waits: what was queued is finished all the same."""
-    actor = await bench.open(capacity=1)
-    await bench.hold(actor)
-    replies = [actor.ask(bench.note(n)) for n in range(3)]
+    actor = await actors.open(capacity=1)
+    await actors.hold(actor)
+    replies = [actor.ask(actors.note(n)) for n in range(3)]
     closing = asyncio.create_task(actor.aclose())
     await asyncio.sleep(0)
 
     closing.cancel()
     await asyncio.wait({closing})
     with pytest.raises(MailboxClosed):
-        actor.ask(bench.note("too late"))
-    bench.release()
+        actor.ask(actors.note("too late"))
+    actors.release()
     await actor.aclose()
 
     assert closing.cancelled()
     assert [reply.result() for reply in replies] == [2, 3, 4]
 
 
-async def test_closing_does_not_swallow_a_cancellation(bench: Bench) -> None:
+async def test_closing_does_not_swallow_a_cancellation(actors: ActorFactory) -> None:
     """Hazard 2 (cpython#86296): also when it arrives in the turn in which the owner ends."""
-    actor = await bench.open()
-    await bench.hold(actor)
+    actor = await actors.open()
+    await actors.hold(actor)
     closing = asyncio.create_task(actor.aclose(timeout=3600))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    bench.owner().add_done_callback(lambda _: closing.cancel())
-    bench.release()
+    actors.owner().add_done_callback(lambda _: closing.cancel())
+    actors.release()
     await asyncio.wait({closing})
 
     assert closing.cancelled()
@@ -179,47 +181,49 @@ async def test_closing_does_not_swallow_a_cancellation(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "ending", ["close", "time out", "crash", "crash while closing", "be cancelled", "twice"]
 )
-async def test_the_runner_closes_once_however_the_actor_ends(bench: Bench, ending: str) -> None:
+async def test_the_runner_closes_once_however_the_actor_ends(
+    actors: ActorFactory, ending: str
+) -> None:
     """`Runner.aclose`: called once, after the last batch."""
-    actor = await bench.open(capacity=1)
-    await bench.hold(actor)
-    replies = [actor.ask(bench.fail(KeyError("bug") if "crash" in ending else ValueError()))]
-    replies += [actor.ask(bench.do(lambda: 1)) for _ in range(3)]
+    actor = await actors.open(capacity=1)
+    await actors.hold(actor)
+    replies = [actor.ask(actors.fail(KeyError("bug") if "crash" in ending else ValueError()))]
+    replies += [actor.ask(actors.do(lambda: 1)) for _ in range(3)]
 
     match ending:
         case "time out":
             await actor.aclose(timeout=0)
         case "be cancelled":
-            bench.owner().cancel()
+            actors.owner().cancel()
         case "crash":
-            bench.release()
+            actors.release()
             await asyncio.wait(replies)
         case _:
             closing = [asyncio.create_task(actor.aclose()) for _ in range(2)]
             await asyncio.sleep(0)
-            bench.release()
+            actors.release()
             await asyncio.gather(*closing)
     await actor.aclose()
 
     assert all(isinstance(reply.exception(), Exception) for reply in replies[:1])
     assert all(reply.done() and (reply.exception() or reply.result()) for reply in replies)
-    assert bench.runner.events == ["open", "closing", "closed"]
+    assert actors.runner.events == ["open", "closing", "closed"]
 
 
-async def test_a_crash_stays_a_crash_when_it_is_closed(bench: Bench) -> None:
+async def test_a_crash_stays_a_crash_when_it_is_closed(actors: ActorFactory) -> None:
     """Later callers go on hearing why."""
-    actor = await bench.open()
-    await asyncio.wait({actor.ask(bench.fail(KeyError("bug")))})
+    actor = await actors.open()
+    await asyncio.wait({actor.ask(actors.fail(KeyError("bug")))})
     await actor.aclose()
 
     assert actor.statistics().state == "crashed"
     with pytest.raises(OwnerCrashed):
-        actor.ask(bench.note(1))
+        actor.ask(actors.note(1))
 
 
-async def test_a_timeout_that_is_no_number_closes_nothing(bench: Bench) -> None:
+async def test_a_timeout_that_is_no_number_closes_nothing(actors: ActorFactory) -> None:
     """Wrong types are `TypeError` at the call, and the actor goes on."""
-    actor = await bench.open()
+    actor = await actors.open()
     with pytest.raises(TypeError):
         await actor.aclose(timeout="soon")  # type: ignore[arg-type]  # what is tested
     assert actor.statistics().state == "open"

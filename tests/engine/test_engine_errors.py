@@ -20,7 +20,7 @@ from soleowner import (
 )
 
 if TYPE_CHECKING:
-    from tests.engine.conftest import Bench
+    from tests.engine.conftest import ActorFactory
 
 
 def finish(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -37,7 +37,7 @@ def mine(error: ActorError) -> Exception:
     return Mine(error)
 
 
-async def test_every_error_of_the_engine_is_translated(bench: Bench) -> None:
+async def test_every_error_of_the_engine_is_translated(actors: ActorFactory) -> None:
     """Guarantees 4.3: the facade maps the engine's errors, wherever they come from."""
     met: list[type[object]] = []
 
@@ -47,37 +47,37 @@ async def test_every_error_of_the_engine_is_translated(bench: Bench) -> None:
         met.append(type(caught.value.args[0]))
 
     def misuse() -> None:
-        meets(lambda: actor.ask(bench.note(1)))
+        meets(lambda: actor.ask(actors.note(1)))
         meets(lambda: finish(actor.aclose()))
 
-    actor = bench.actor(translate=mine, capacity=1)
+    actor = actors.actor(translate=mine, capacity=1)
     await actor.open()
-    held = await bench.hold(actor)
-    actor.ask(bench.note(1))
-    meets(lambda: actor.ask_nowait(bench.note(1)))
+    held = await actors.hold(actor)
+    actor.ask(actors.note(1))
+    meets(lambda: actor.ask_nowait(actors.note(1)))
     assert met == [MailboxFull]
-    bench.release()
+    actors.release()
     await held
-    await actor.ask(bench.do(misuse))
+    await actor.ask(actors.do(misuse))
     assert met[1:] == [Reentrant, Reentrant]
     await asyncio.to_thread(misuse)
     assert met[3:] == [WrongLoop, WrongLoop]
     await actor.aclose()
-    meets(lambda: actor.ask(bench.note(1)))
-    meets(lambda: actor.ask_nowait(bench.note(1)))
+    meets(lambda: actor.ask(actors.note(1)))
+    meets(lambda: actor.ask_nowait(actors.note(1)))
     assert met[5:] == [MailboxClosed, MailboxClosed]
 
 
-async def test_waiting_callers_get_the_translated_crash(bench: Bench) -> None:
+async def test_waiting_callers_get_the_translated_crash(actors: ActorFactory) -> None:
     """Guarantees 4.3 and 13.2: in hand, in the mailbox, in line, and later."""
     for error, expected in ((KeyError("bug"), OwnerCrashed), (None, MailboxClosed)):
-        actor = bench.actor(translate=mine, capacity=1)
+        actor = actors.actor(translate=mine, capacity=1)
         await actor.open()
-        await bench.hold(actor)
-        replies = [actor.ask(bench.fail(error or ValueError())) for _ in range(3)]
+        await actors.hold(actor)
+        replies = [actor.ask(actors.fail(error or ValueError())) for _ in range(3)]
         if error is None:
             await actor.aclose(timeout=0)
-        bench.release()
+        actors.release()
         await asyncio.wait(replies)
 
         for reply in replies:
@@ -85,17 +85,17 @@ async def test_waiting_callers_get_the_translated_crash(bench: Bench) -> None:
             assert isinstance(caught, Mine)
             assert isinstance(caught.args[0], expected)
         with pytest.raises(Mine):
-            actor.ask(bench.note(1))
+            actor.ask(actors.note(1))
 
 
-async def test_a_forgotten_actors_error_is_translated(bench: Bench) -> None:
+async def test_a_forgotten_actors_error_is_translated(actors: ActorFactory) -> None:
     """Guarantees 4.3 and 14.1, as a forked child would meet it."""
-    actor = Actor(LoopRunner(bench.state), translate=mine)
+    actor = Actor(LoopRunner(actors.state), translate=mine)
     await actor.open()
-    owner = bench.owner()
+    owner = actors.owner()
     actor.forget()
 
-    for use in (lambda: actor.ask(bench.note(1)), lambda: finish(actor.aclose())):
+    for use in (lambda: actor.ask(actors.note(1)), lambda: finish(actor.aclose())):
         with pytest.raises(Mine) as caught:
             use()
         assert isinstance(caught.value.args[0], WrongLoop)

@@ -86,12 +86,12 @@ async def test_an_offer_does_not_overtake_those_in_line() -> None:
 
 async def test_a_long_line_is_not_searched_at_every_put() -> None:
     """Looking for those who gave up costs a constant a caller, however many wait."""
-    looks = 0
+    reads = 0
 
     class Reply(asyncio.Future[None]):
         def done(self) -> bool:
-            nonlocal looks
-            looks += 1
+            nonlocal reads
+            reads += 1
             return super().done()
 
     mailbox: Mailbox[None] = Mailbox(8, 100)
@@ -99,7 +99,7 @@ async def test_a_long_line_is_not_searched_at_every_put() -> None:
         mailbox.put((Parcel(), Reply()))
 
     assert mailbox.waiting == 4088
-    assert looks <= 2 * 4096
+    assert reads <= 2 * 4096
 
 
 async def test_a_cancelled_waiter_takes_no_place_in_the_mailbox() -> None:

@@ -19,7 +19,7 @@ from soleowner import (
 )
 
 if TYPE_CHECKING:
-    from tests.engine.conftest import Bench
+    from tests.engine.conftest import ActorFactory
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Look(Command[list[object], int]):
         return len(state)
 
 
-def looks(command: Command[Any, Any]) -> bool:
+def reads(command: Command[Any, Any]) -> bool:
     return isinstance(command, Look)
 
 
@@ -49,76 +49,82 @@ class Observed:
 
 
 @pytest.fixture
-async def pair(bench: Bench) -> AsyncIterator[ActorPair[list[object]]]:
+async def pair(actors: ActorFactory) -> AsyncIterator[ActorPair[list[object]]]:
     """Open, its writer behind the gate of the bench."""
-    pair = ActorPair(bench.runner, LoopRunner(bench.state), reads=looks, capacity=2)
+    pair = ActorPair(actors.runner, LoopRunner(actors.state), reads=reads, capacity=2)
     await pair.open()
     yield pair
-    bench.release()
+    actors.release()
     async with asyncio.timeout(300):
         await pair.aclose()
     assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("owner")]
 
 
 async def test_a_read_overtakes_a_write_that_waits(
-    bench: Bench, pair: ActorPair[list[object]]
+    actors: ActorFactory, pair: ActorPair[list[object]]
 ) -> None:
     """What was answered before, it sees."""
-    await pair.ask(bench.note(1))
-    held = await bench.hold(pair)
+    await pair.ask(actors.note(1))
+    held = await actors.hold(pair)
     assert await pair.ask(Look()) == await pair.ask_nowait(Look()) == 1
     assert await asyncio.to_thread(pair.port().ask, Look()) == 1
     assert not held.done()
-    bench.release()
+    actors.release()
     assert await held == await pair.ask(Look()) == 2
 
 
-async def test_statistics_add_both_owners(bench: Bench, pair: ActorPair[list[object]]) -> None:
+async def test_statistics_add_both_owners(
+    actors: ActorFactory, pair: ActorPair[list[object]]
+) -> None:
     """Batches, commands, places and refusals; an observer is told of either."""
     observed = Observed()
     pair.observe(observed)
-    held = await bench.hold(pair)
-    for command in (bench.note(0), Look()):
+    held = await actors.hold(pair)
+    for command in (actors.note(0), Look()):
         replies = [pair.ask_nowait(command) for _ in range(2)]
         with pytest.raises(MailboxFull):
             pair.ask_nowait(command)
     now = pair.statistics()
     assert (now.state, now.depth, now.capacity, now.refused) == ("open", 4, 4, 2)
-    bench.release()
+    actors.release()
     await asyncio.gather(held, *replies)
     assert sorted(observed.sizes) == [1, 2, 2]
     assert (pair.statistics().batches, pair.statistics().commands) == (3, 5)
 
 
-async def test_a_crash_of_either_ends_both(bench: Bench, pair: ActorPair[list[object]]) -> None:
+async def test_a_crash_of_either_ends_both(
+    actors: ActorFactory, pair: ActorPair[list[object]]
+) -> None:
     """The reader here; a writer under way is finished and answered."""
-    held = await bench.hold(pair)
+    held = await actors.hold(pair)
     with pytest.raises(OwnerCrashed):
         await pair.ask(Look(broken=True))
-    for command in (Look(), bench.note(1)):
+    for command in (Look(), actors.note(1)):
         with pytest.raises(OwnerCrashed):
             pair.ask(command)
     assert pair.statistics().state == "crashed"
-    bench.release()
+    actors.release()
     assert await held == 1
 
 
 async def test_a_writer_that_crashes_takes_the_reader_along(
-    bench: Bench, pair: ActorPair[list[object]]
+    actors: ActorFactory, pair: ActorPair[list[object]]
 ) -> None:
     """What was asked is answered, what comes later is refused."""
-    broken, look = pair.ask(bench.fail(ZeroDivisionError())), pair.ask(Look())
+    broken, look = pair.ask(actors.fail(ZeroDivisionError())), pair.ask(Look())
     with pytest.raises(OwnerCrashed):
         await broken
     assert await look == 0
-    for command in (Look(), bench.note(1)):
+    for command in (Look(), actors.note(1)):
         with pytest.raises(OwnerCrashed):
             pair.ask(command)
 
 
-async def test_closing_closes_both_at_once(bench: Bench, pair: ActorPair[list[object]]) -> None:
+async def test_closing_closes_both_at_once(
+    actors: ActorFactory, pair: ActorPair[list[object]]
+) -> None:
     """Nothing is taken from then on, everything queued is answered."""
-    held = await bench.hold(pair)
+    held = await actors.hold(pair)
     look = pair.ask(Look())
     closing = asyncio.ensure_future(pair.aclose())
     await asyncio.sleep(0)
@@ -126,31 +132,31 @@ async def test_closing_closes_both_at_once(bench: Bench, pair: ActorPair[list[ob
         pair.ask(Look())
     assert await look == 0
     assert not closing.done()
-    bench.release()
+    actors.release()
     await closing
     assert await held == 1
 
 
 async def test_closing_at_its_deadline_abandons_the_writer(
-    bench: Bench, pair: ActorPair[list[object]]
+    actors: ActorFactory, pair: ActorPair[list[object]]
 ) -> None:
     """What is left is answered: certainly not applied."""
-    held = await bench.hold(pair)
-    left = pair.ask(bench.note(1))
+    held = await actors.hold(pair)
+    left = pair.ask(actors.note(1))
     await pair.aclose(timeout=0.01)
     for reply in (held, left):
         with pytest.raises(MailboxClosed):
             await reply
-    assert bench.state == []
+    assert actors.state == []
 
 
-async def test_closing_at_its_deadline_abandons_the_reader(bench: Bench) -> None:
+async def test_closing_at_its_deadline_abandons_the_reader(actors: ActorFactory) -> None:
     """What is left is answered."""
-    pair = ActorPair(LoopRunner(bench.state), bench.runner, reads=looks)
+    pair = ActorPair(LoopRunner(actors.state), actors.runner, reads=reads)
     await pair.open()
-    bench.runner.gate.clear()
+    actors.runner.gate.clear()
     look = pair.ask(Look())
-    await bench.runner.at_gate.wait()
+    await actors.runner.at_gate.wait()
     async with asyncio.timeout(300):
         await pair.aclose(timeout=0.01)
     with pytest.raises(MailboxClosed):
@@ -158,25 +164,25 @@ async def test_closing_at_its_deadline_abandons_the_reader(bench: Bench) -> None
 
 
 async def test_during_a_write_no_command_can_be_asked(
-    bench: Bench, pair: ActorPair[list[object]]
+    actors: ActorFactory, pair: ActorPair[list[object]]
 ) -> None:
     """Reads would be answered here, and not on a store with one owner."""
     with pytest.raises(OwnerCrashed) as crashed:
-        await pair.ask(bench.do(lambda: pair.ask(Look())))
+        await pair.ask(actors.do(lambda: pair.ask(Look())))
     assert isinstance(crashed.value.__cause__, Reentrant)
 
 
-async def test_a_reader_that_cannot_open_leaves_nothing_open(bench: Bench) -> None:
+async def test_a_reader_that_cannot_open_leaves_nothing_open(actors: ActorFactory) -> None:
     """Its error is the opening's, and the writer's runner lets go."""
 
     class Broken(LoopRunner[list[object]]):
         async def open(self) -> None:
             raise FileNotFoundError
 
-    pair = ActorPair(bench.runner, Broken(bench.state), reads=looks)
+    pair = ActorPair(actors.runner, Broken(actors.state), reads=reads)
     with pytest.raises(FileNotFoundError):
         await pair.open()
-    assert bench.runner.events == ["open", "closing", "closed"]
+    assert actors.runner.events == ["open", "closing", "closed"]
     with pytest.raises(MailboxClosed):
         pair.ask(Look())
     await pair.aclose()

@@ -13,8 +13,8 @@ import pytest
 from soleowner import CallerError, Command, OwnerCrashed, ThreadPort
 
 if TYPE_CHECKING:
-    from tests.conftest import Crowd
-    from tests.engine.conftest import Bench
+    from tests.engine.conftest import ActorFactory
+    from tests.support.thread_group import ThreadGroup
 
 
 class CountingLoop:
@@ -44,68 +44,74 @@ def queued(port: ThreadPort[Any], count: int) -> bool:
     return len(port._calls) >= count
 
 
-async def test_a_thread_gets_the_reply(bench: Bench, crowd: Crowd) -> None:
+async def test_a_thread_gets_the_reply(actors: ActorFactory, thread_group: ThreadGroup) -> None:
     """From any thread, blocking, in the actor's own mailbox."""
-    port = (await bench.open()).port()
-    assert await crowd.do(lambda: port.ask(bench.note("a"))) == [1]
-    assert await crowd.do(lambda: port.ask(bench.note("b"), timeout=30)) == [2]
-    assert bench.state == ["a", "b"]
+    port = (await actors.open()).port()
+    assert await thread_group.do(lambda: port.ask(actors.note("a"))) == [1]
+    assert await thread_group.do(lambda: port.ask(actors.note("b"), timeout=30)) == [2]
+    assert actors.state == ["a", "b"]
 
 
-async def test_another_loop_can_ask_through_a_thread(bench: Bench, crowd: Crowd) -> None:
+async def test_another_loop_can_ask_through_a_thread(
+    actors: ActorFactory, thread_group: ThreadGroup
+) -> None:
     """Hazard 10: the sentence of the docs."""
-    port = (await bench.open()).port()
+    port = (await actors.open()).port()
 
     async def elsewhere() -> int:
-        return await asyncio.to_thread(port.ask, bench.note("x"))
+        return await asyncio.to_thread(port.ask, actors.note("x"))
 
-    assert await crowd.do(lambda: asyncio.run(elsewhere())) == [1]
+    assert await thread_group.do(lambda: asyncio.run(elsewhere())) == [1]
 
 
 @pytest.mark.parametrize("threads", [16, 64])
 async def test_many_waiting_threads_cost_one_wake_up(
-    bench: Bench, crowd: Crowd, threads: int
+    actors: ActorFactory, thread_group: ThreadGroup, threads: int
 ) -> None:
     """A burst is one hop and one batch, in the order of asking."""
-    actor = await bench.open()
+    actor = await actors.open()
     port = actor.port()
     loop = counting(port)
     asked: list[Any] = []
     for number in range(threads):  # the loop stands still here, so all of it is one burst
-        asked.append(crowd.begin(partial(port.ask, bench.note(number))))
-        crowd.until(partial(queued, port, number + 1))
+        asked.append(thread_group.begin(partial(port.ask, actors.note(number))))
+        thread_group.until(partial(queued, port, number + 1))
     got = await asyncio.gather(*map(asyncio.wrap_future, asked))
     assert (loop.woken, actor.statistics().batches) == (1, 1)
     assert got == [*range(1, threads + 1)]
-    assert bench.state == [*range(threads)]
+    assert actors.state == [*range(threads)]
     assert not port._handed_over
 
 
 @pytest.mark.parametrize("threads", [16, 64])
-async def test_each_thread_is_served_in_its_order(bench: Bench, crowd: Crowd, threads: int) -> None:
+async def test_each_thread_is_served_in_its_order(
+    actors: ActorFactory, thread_group: ThreadGroup, threads: int
+) -> None:
     """One total order, in which each thread's commands stand as it asked them."""
-    port = (await bench.open(capacity=8)).port()
+    port = (await actors.open(capacity=8)).port()
 
     def work(thread: int) -> list[int]:
-        return [port.ask(bench.note((thread, n))) for n in range(30)]
+        return [port.ask(actors.note((thread, n))) for n in range(30)]
 
-    got = await crowd.do(*(lambda t=t: work(t) for t in range(threads)))
+    got = await thread_group.do(*(lambda t=t: work(t) for t in range(threads)))
     assert sorted(place for places in got for place in places) == [*range(1, 30 * threads + 1)]
     assert all(places == sorted(places) for places in got)
     for thread in range(threads):
-        mine = [note for note in bench.state if isinstance(note, tuple) and note[0] == thread]
+        mine = [note for note in actors.state if isinstance(note, tuple) and note[0] == thread]
         assert mine == [(thread, n) for n in range(30)]
 
 
-async def test_an_error_reaches_its_thread_alone(bench: Bench, crowd: Crowd) -> None:
+async def test_an_error_reaches_its_thread_alone(
+    actors: ActorFactory, thread_group: ThreadGroup
+) -> None:
     """Hazard 7; what it is told of is its own code, not somebody else's waiting."""
-    port = (await bench.open()).port()
+    port = (await actors.open()).port()
     error = ValueError("expected")
-    got = await crowd.do(
-        lambda: port.ask(bench.fail(error)),
-        lambda: port.ask(bench.note(1)),
-        lambda: port.ask(bench.fail(CallerError(KeyError("mine")))),
-        lambda: port.ask(bench.fail(CallerError(StopIteration("mine")))),
+    got = await thread_group.do(
+        lambda: port.ask(actors.fail(error)),
+        lambda: port.ask(actors.note(1)),
+        lambda: port.ask(actors.fail(CallerError(KeyError("mine")))),
+        lambda: port.ask(actors.fail(CallerError(StopIteration("mine")))),
     )
     assert got[0] is error
     assert got[1] == 1
@@ -115,12 +121,14 @@ async def test_an_error_reaches_its_thread_alone(bench: Bench, crowd: Crowd) -> 
     frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
     assert frames.count("ask") == 1
     assert "_wait" not in frames
-    assert await crowd.do(lambda: port.ask(bench.note(2))) == [2]
+    assert await thread_group.do(lambda: port.ask(actors.note(2))) == [2]
 
 
-async def test_an_error_is_not_kept_by_its_own_traceback(bench: Bench, crowd: Crowd) -> None:
+async def test_an_error_is_not_kept_by_its_own_traceback(
+    actors: ActorFactory, thread_group: ThreadGroup
+) -> None:
     """Neither it nor what its frames hold waits for the garbage collector."""
-    port = (await bench.open()).port()
+    port = (await actors.open()).port()
     gone: list[weakref.ref[Any]] = []
 
     class Mine(ValueError):
@@ -131,14 +139,14 @@ async def test_an_error_is_not_kept_by_its_own_traceback(bench: Bench, crowd: Cr
             raise Mine
 
         try:
-            port.ask(bench.do(action))
+            port.ask(actors.do(action))
         except Mine as error:
             gone.append(weakref.ref(error))
 
     gc.collect()
     gc.disable()
     try:
-        assert await crowd.do(work) == [None]
+        assert await thread_group.do(work) == [None]
         assert [ref() for ref in gone] == [None]
     finally:
         gc.enable()
@@ -146,61 +154,69 @@ async def test_an_error_is_not_kept_by_its_own_traceback(bench: Bench, crowd: Cr
 
 @pytest.mark.parametrize("thing", [None, "text", object()])
 async def test_a_non_command_in_a_burst_affects_no_other_caller(
-    bench: Bench, crowd: Crowd, thing: Any
+    actors: ActorFactory, thread_group: ThreadGroup, thing: Any
 ) -> None:
     """Wrong types are `TypeError` at the call, and the crossing goes on."""
-    port = (await bench.open()).port()
-    got = await crowd.do(
-        lambda: port.ask(thing), *(lambda n=n: port.ask(bench.note(n)) for n in range(3))
+    port = (await actors.open()).port()
+    got = await thread_group.do(
+        lambda: port.ask(thing), *(lambda n=n: port.ask(actors.note(n)) for n in range(3))
     )
     assert isinstance(got[0], TypeError)
     assert sorted(got[1:]) == [1, 2, 3]
 
 
-async def test_a_crash_of_the_owner_ends_all_waiting(bench: Bench, crowd: Crowd) -> None:
+async def test_a_crash_of_the_owner_ends_all_waiting(
+    actors: ActorFactory, thread_group: ThreadGroup
+) -> None:
     """Guarantees 13.2: everyone queued is answered at once, and so is every later call."""
-    actor = await bench.open(capacity=2)
+    actor = await actors.open(capacity=2)
     port = actor.port()
-    await bench.hold(actor)
-    asked = [crowd.begin(lambda: port.ask(bench.fail(KeyError("bug")))) for _ in range(5)]
+    await actors.hold(actor)
+    asked = [thread_group.begin(lambda: port.ask(actors.fail(KeyError("bug")))) for _ in range(5)]
     while actor.statistics().depth + actor.statistics().waiting < 5:
         await asyncio.sleep(0)
-    bench.release()
+    actors.release()
     got = await asyncio.gather(*map(asyncio.wrap_future, asked), return_exceptions=True)
     assert [type(each) for each in got] == [OwnerCrashed] * 5
     assert len({id(each) for each in got}) == 5
-    assert [type(each) for each in await crowd.do(lambda: port.ask(bench.note(1)))] == [
+    assert [type(each) for each in await thread_group.do(lambda: port.ask(actors.note(1)))] == [
         OwnerCrashed
     ]
 
 
-async def test_handing_over_to_the_loop_lets_others_run(bench: Bench, crowd: Crowd) -> None:
+async def test_handing_over_to_the_loop_lets_others_run(
+    actors: ActorFactory, thread_group: ThreadGroup
+) -> None:
     """Hazard 21: a great many threads do not hold the loop; it serves others in between."""
-    port = (await bench.open()).port()
+    port = (await actors.open()).port()
     asked = []
     for number in range(300):
-        asked.append(crowd.begin(partial(port.ask, bench.note(1))))
-        crowd.until(partial(queued, port, number + 1))
+        asked.append(thread_group.begin(partial(port.ask, actors.note(1))))
+        thread_group.until(partial(queued, port, number + 1))
     port._flush()
     assert len(port._calls) == 300 - 256
     assert port._unwoken.locked()  # it comes again by itself
     await asyncio.gather(*map(asyncio.wrap_future, asked))
-    assert len(bench.state) == 300
+    assert len(actors.state) == 300
 
 
-async def test_no_thread_is_forgotten_when_a_wake_up_is_lost(bench: Bench, crowd: Crowd) -> None:
+async def test_no_thread_is_forgotten_when_a_wake_up_is_lost(
+    actors: ActorFactory, thread_group: ThreadGroup
+) -> None:
     """An interrupt between taking the right to wake and waking is set right by who waits."""
-    port = (await bench.open()).port()
+    port = (await actors.open()).port()
     assert port._unwoken.acquire(blocking=False)
-    assert await crowd.do(lambda: port.ask(bench.note(1))) == [1]
+    assert await thread_group.do(lambda: port.ask(actors.note(1))) == [1]
     loop = counting(port)
-    assert await crowd.do(lambda: port.ask(bench.note(2))) == [2]
+    assert await thread_group.do(lambda: port.ask(actors.note(2))) == [2]
     assert loop.woken == 1
 
 
-async def test_no_reference_to_the_caller_is_kept(bench: Bench, crowd: Crowd) -> None:
+async def test_no_reference_to_the_caller_is_kept(
+    actors: ActorFactory, thread_group: ThreadGroup
+) -> None:
     """A command and its reply are gone when its thread has the reply."""
-    port = (await bench.open()).port()
+    port = (await actors.open()).port()
 
     class Mine(Command[Any, int]):
         __slots__ = ("__weakref__",)
@@ -215,7 +231,7 @@ async def test_no_reference_to_the_caller_is_kept(bench: Bench, crowd: Crowd) ->
         gone.append(weakref.ref(command))
         return port.ask(command)
 
-    assert await crowd.do(*[work] * 8) == [1] * 8
-    assert await crowd.do(lambda: port.ask(bench.note(2))) == [1]
+    assert await thread_group.do(*[work] * 8) == [1] * 8
+    assert await thread_group.do(lambda: port.ask(actors.note(2))) == [1]
     await asyncio.sleep(0)
     assert [ref() for ref in gone] == [None] * 8

@@ -13,8 +13,8 @@ from soleowner import (
 )
 
 if TYPE_CHECKING:
-    from tests.conftest import Crowd
-    from tests.engine.conftest import Bench
+    from tests.engine.conftest import ActorFactory
+    from tests.support.thread_group import ThreadGroup
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -30,99 +30,110 @@ async def outcome(asked: Any) -> Any:
     return (await asyncio.gather(asyncio.wrap_future(asked), return_exceptions=True))[0]
 
 
-async def test_a_timeout_withdraws_a_queued_command(bench: Bench, crowd: Crowd) -> None:
+async def test_a_timeout_withdraws_a_queued_command(
+    actors: ActorFactory, thread_group: ThreadGroup
+) -> None:
     """Still queued: certainly no effect. The next thread is served."""
-    actor = await bench.open()
+    actor = await actors.open()
     port = actor.port()
-    await bench.hold(actor)
+    await actors.hold(actor)
     assert isinstance(
-        (await crowd.do(lambda: port.ask(bench.note("late"), timeout=0.01)))[0], TimeoutError
+        (await thread_group.do(lambda: port.ask(actors.note("late"), timeout=0.01)))[0],
+        TimeoutError,
     )
-    bench.release()
-    assert await crowd.do(lambda: port.ask(bench.note("next"))) == [2]
-    assert bench.state == ["held", "next"]
+    actors.release()
+    assert await thread_group.do(lambda: port.ask(actors.note("next"))) == [2]
+    assert actors.state == ["held", "next"]
     assert not port._handed_over
 
 
-async def test_a_timeout_before_the_crossing_leaves_nothing(bench: Bench, crowd: Crowd) -> None:
+async def test_a_timeout_before_the_crossing_leaves_nothing(
+    actors: ActorFactory, thread_group: ThreadGroup
+) -> None:
     """While the loop stands still: no effect, and threads that try again pile nothing up."""
-    port = (await bench.open()).port()
-    asked = [crowd.begin(lambda: port.ask(bench.note("no"), timeout=0.01)) for _ in range(20)]
-    crowd.until(lambda: all(each.done() for each in asked))  # the loop stands still
+    port = (await actors.open()).port()
+    asked = [
+        thread_group.begin(lambda: port.ask(actors.note("no"), timeout=0.01)) for _ in range(20)
+    ]
+    thread_group.until(lambda: all(each.done() for each in asked))  # the loop stands still
     assert {type(each.exception()) for each in asked} == {TimeoutError}
     assert not port._calls
-    assert await crowd.do(lambda: port.ask(bench.note("yes"))) == [1]
+    assert await thread_group.do(lambda: port.ask(actors.note("yes"))) == [1]
 
 
 @pytest.mark.parametrize("timeout", [0, 0.0])
 async def test_a_timeout_of_zero_gives_a_timeout_or_a_reply(
-    bench: Bench, crowd: Crowd, timeout: float
+    actors: ActorFactory, thread_group: ThreadGroup, timeout: float
 ) -> None:
     """Whole or not at all, whichever it is."""
-    port = (await bench.open()).port()
-    got = await crowd.do(*[lambda: port.ask(bench.note(1), timeout=timeout)] * 8)
+    port = (await actors.open()).port()
+    got = await thread_group.do(*[lambda: port.ask(actors.note(1), timeout=timeout)] * 8)
     served = sum(not isinstance(each, TimeoutError) for each in got)
-    assert len(bench.state) >= served
+    assert len(actors.state) >= served
 
 
 @pytest.mark.parametrize(
     ("timeout", "kind"), [("1", TypeError), (True, TypeError), (-1, ValueError)]
 )
 async def test_a_timeout_is_a_number_of_seconds(
-    bench: Bench, crowd: Crowd, timeout: Any, kind: type[Exception]
+    actors: ActorFactory, thread_group: ThreadGroup, timeout: Any, kind: type[Exception]
 ) -> None:
     """Wrong use is told at the call; nothing crosses."""
-    port = (await bench.open()).port()
-    (got,) = await crowd.do(lambda: port.ask(bench.note(1), timeout=timeout))
+    port = (await actors.open()).port()
+    (got,) = await thread_group.do(lambda: port.ask(actors.note(1), timeout=timeout))
     assert type(got) is kind
-    assert bench.state == []
+    assert actors.state == []
 
 
-async def test_closing_the_actor_answers_waiting_threads(bench: Bench, crowd: Crowd) -> None:
+async def test_closing_the_actor_answers_waiting_threads(
+    actors: ActorFactory, thread_group: ThreadGroup
+) -> None:
     """Queued commands are finished; later ones refused, in the calling thread already."""
-    actor = await bench.open()
+    actor = await actors.open()
     port = actor.port()
-    held = await bench.hold(actor)
-    asked = crowd.begin(lambda: port.ask(bench.note("queued")))
+    held = await actors.hold(actor)
+    asked = thread_group.begin(lambda: port.ask(actors.note("queued")))
     await waiting(actor)
     closing = asyncio.create_task(actor.aclose())
     await asyncio.sleep(0)
-    late = await crowd.do(lambda: port.ask(bench.note("late")))
-    bench.release()
+    late = await thread_group.do(lambda: port.ask(actors.note("late")))
+    actors.release()
     await closing
     assert (await held, await outcome(asked)) == (1, 2)
     assert [type(each) for each in late] == [MailboxClosed]
 
 
 async def test_closing_with_a_deadline_answers_every_waiting_caller(
-    bench: Bench, crowd: Crowd
+    actors: ActorFactory, thread_group: ThreadGroup
 ) -> None:
     """With a timeout: certainly not applied."""
-    actor = await bench.open()
+    actor = await actors.open()
     port = actor.port()
-    held = await bench.hold(actor)
-    asked = crowd.begin(lambda: port.ask(bench.note("left")))
+    held = await actors.hold(actor)
+    asked = thread_group.begin(lambda: port.ask(actors.note("left")))
     await waiting(actor)
     await actor.aclose(timeout=0)
     assert isinstance(await outcome(asked), MailboxClosed)
     assert isinstance(held.exception(), MailboxClosed)
-    assert bench.state == []
+    assert actors.state == []
 
 
-async def test_a_closed_port_refuses_and_its_actor_goes_on(bench: Bench, crowd: Crowd) -> None:
+async def test_a_closed_port_refuses_and_its_actor_goes_on(
+    actors: ActorFactory, thread_group: ThreadGroup
+) -> None:
     """Idempotent; another port of the same actor is open."""
-    actor = await bench.open()
+    actor = await actors.open()
     port, other = actor.port(), actor.port()
     port.close()
     port.close()
-    got = await crowd.do(lambda: port.ask(bench.note(1)))
+    got = await thread_group.do(lambda: port.ask(actors.note(1)))
     assert [type(each) for each in got] == [MailboxClosed]
-    assert await crowd.do(lambda: other.ask(bench.note(1))) == [1]
+    assert await thread_group.do(lambda: other.ask(actors.note(1))) == [1]
 
 
-async def test_a_port_needs_an_open_actor(bench: Bench) -> None:
+async def test_a_port_needs_an_open_actor(actors: ActorFactory) -> None:
     """Wrong use is told when it is made."""
-    actor = bench.actor()
+    actor = actors.actor()
     with pytest.raises(RuntimeError, match="async with"):
         actor.port()
     await actor.aclose()

@@ -15,8 +15,8 @@ from soleowner import (
 )
 
 if TYPE_CHECKING:
-    from tests.conftest import Crowd
-    from tests.engine.conftest import Bench
+    from tests.engine.conftest import ActorFactory
+    from tests.support.thread_group import ThreadGroup
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -35,14 +35,16 @@ async def waiting(actor: Actor[Any], count: int = 1) -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_thread_that_gives_up_wakes_the_next_waiter(bench: Bench, crowd: Crowd) -> None:
+async def test_a_thread_that_gives_up_wakes_the_next_waiter(
+    actors: ActorFactory, thread_group: ThreadGroup
+) -> None:
     """Hazard 16: threads wake one another, and one that left breaks no chain."""
-    actor = await bench.open()
+    actor = await actors.open()
     port = actor.port()
     for _ in range(20):
-        got = await crowd.do(
+        got = await thread_group.do(
             *(
-                lambda n=n: port.ask(bench.note(n), timeout=0.0002 if n % 3 else None)
+                lambda n=n: port.ask(actors.note(n), timeout=0.0002 if n % 3 else None)
                 for n in range(24)
             )
         )
@@ -51,10 +53,10 @@ async def test_a_thread_that_gives_up_wakes_the_next_waiter(bench: Bench, crowd:
 
 
 async def test_a_caller_cancelled_while_crossing_threads_leaves_nothing(
-    bench: Bench, crowd: Crowd
+    actors: ActorFactory, thread_group: ThreadGroup
 ) -> None:
     """Neither its command is applied nor anything of it kept."""
-    port = (await bench.open()).port()
+    port = (await actors.open()).port()
 
     class Racing(set[Any]):
         def add(self, call: Any, /) -> None:
@@ -62,23 +64,25 @@ async def test_a_caller_cancelled_while_crossing_threads_leaves_nothing(
             super().add(call)
 
     port._handed_over = Racing()
-    (got,) = await crowd.do(lambda: port.ask(bench.note("never"), timeout=0.1))
+    (got,) = await thread_group.do(lambda: port.ask(actors.note("never"), timeout=0.1))
     assert isinstance(got, TimeoutError)
-    assert (bench.state, port._handed_over) == ([], set())
+    assert (actors.state, port._handed_over) == ([], set())
 
 
-async def test_a_thread_that_is_made_to_end_leaves_nothing(bench: Bench, crowd: Crowd) -> None:
+async def test_a_thread_that_is_made_to_end_leaves_nothing(
+    actors: ActorFactory, thread_group: ThreadGroup
+) -> None:
     """Its queued command is withdrawn; the others are served."""
-    actor = await bench.open()
+    actor = await actors.open()
     port = actor.port()
-    await bench.hold(actor)
+    await actors.hold(actor)
     ident: list[int] = []
 
     def work() -> None:
         ident.append(threading.get_ident())
-        port.ask(bench.note("never"))
+        port.ask(actors.note("never"))
 
-    asked = crowd.begin(work)
+    asked = thread_group.begin(work)
     await waiting(actor)
     assert ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(ident[0]), ctypes.py_object(SystemExit)
@@ -86,14 +90,14 @@ async def test_a_thread_that_is_made_to_end_leaves_nothing(bench: Bench, crowd: 
     while not asked.done():
         await asyncio.sleep(0.01)
     assert isinstance(asked.exception(), SystemExit)
-    bench.release()
-    assert await crowd.do(lambda: port.ask(bench.note("next"))) == [2]
-    assert bench.state == ["held", "next"]
+    actors.release()
+    assert await thread_group.do(lambda: port.ask(actors.note("next"))) == [2]
+    assert actors.state == ["held", "next"]
 
 
 def test_ctrl_c_withdraws_the_command(
-    bench_class: Callable[[], Bench],
-    crowd: Crowd,
+    actors_class: Callable[[], ActorFactory],
+    thread_group: ThreadGroup,
     loop_factory: LoopFactory,
     heeded_interrupts: None,
 ) -> None:
@@ -105,25 +109,25 @@ def test_ctrl_c_withdraws_the_command(
     def run(work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, loop).result(300)
 
-    async def begin() -> Bench:
-        return bench_class()
+    async def begin() -> ActorFactory:
+        return actors_class()
 
-    bench = run(begin())
-    actor = run(bench.open())
+    actors = run(begin())
+    actor = run(actors.open())
 
-    run(bench.hold(actor))
+    run(actors.hold(actor))
 
     def interrupt() -> None:
         run(waiting(actor))
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
-    interrupting = crowd.begin(interrupt)
+    interrupting = thread_group.begin(interrupt)
     with pytest.raises(KeyboardInterrupt):
-        actor.port().ask(bench.note("never"))
+        actor.port().ask(actors.note("never"))
     interrupting.result(300)
-    loop.call_soon_threadsafe(bench.release)
-    run(bench.aclose())
+    loop.call_soon_threadsafe(actors.release)
+    run(actors.aclose())
     loop.call_soon_threadsafe(loop.stop)
     serving.join()
     loop.close()
-    assert bench.state == ["held"]
+    assert actors.state == ["held"]

@@ -19,8 +19,8 @@ from soleowner import (
 )
 
 if TYPE_CHECKING:
-    from tests.conftest import Crowd
-    from tests.engine.conftest import Bench
+    from tests.engine.conftest import ActorFactory
+    from tests.support.thread_group import ThreadGroup
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -34,14 +34,14 @@ async def waiting(actor: Actor[Any], count: int = 1) -> None:
 @pytest.mark.parametrize("close", [False, True], ids=["stopped", "closed"])
 @pytest.mark.parametrize("where", ["queued", "taken", "not crossed"])
 def test_a_loop_that_stops_ends_all_waiting(
-    bench_class: Callable[[], Bench],
-    crowd: Crowd,
+    actors_class: Callable[[], ActorFactory],
+    thread_group: ThreadGroup,
     loop_factory: LoopFactory,
     where: str,
     close: bool,
 ) -> None:
     """Hazard 12: within about a second, and it says what may have been applied."""
-    loop, bench = loop_factory(), bench_class()
+    loop, actors = loop_factory(), actors_class()
 
     class Stuck(LoopRunner[list[object]]):
         async def run(self, batch: Any, /) -> None:
@@ -54,14 +54,14 @@ def test_a_loop_that_stops_ends_all_waiting(
 
     actor = loop.run_until_complete(begin())
     port = actor.port()
-    first = crowd.begin(lambda: port.ask(bench.note("taken")))
+    first = thread_group.begin(lambda: port.ask(actors.note("taken")))
     asked = [first]
 
     async def taken() -> None:
         while not actor._current:
             await asyncio.sleep(0)
         if where == "queued":
-            asked.append(crowd.begin(lambda: port.ask(bench.note("queued"))))
+            asked.append(thread_group.begin(lambda: port.ask(actors.note("queued"))))
             await waiting(actor)
 
     if where != "not crossed":
@@ -74,7 +74,7 @@ def test_a_loop_that_stops_ends_all_waiting(
     assert type(errors[0]) is expected
     assert [type(each) for each in errors[1:]] == [MailboxClosed] * (len(errors) - 1)
     if close:
-        later = crowd.begin(lambda: port.ask(bench.note("later")))
+        later = thread_group.begin(lambda: port.ask(actors.note("later")))
         assert type(later.exception(timeout=300)) is MailboxClosed
         task._log_destroy_pending = False  # type: ignore[union-attr]  # left on purpose
         return
@@ -85,12 +85,12 @@ def test_a_loop_that_stops_ends_all_waiting(
 
 
 def test_the_end_of_asyncio_run_ends_all_waiting(
-    bench_class: Callable[[], Bench], crowd: Crowd, loop_factory: LoopFactory
+    actors_class: Callable[[], ActorFactory], thread_group: ThreadGroup, loop_factory: LoopFactory
 ) -> None:
     """Hazard 18: threads that never stop asking are all told, and none hangs."""
     asked: list[Any] = []
-    bench = bench_class()
-    state = bench.state
+    actors = actors_class()
+    state = actors.state
 
     async def main() -> None:
         actor = Actor(LoopRunner(state))
@@ -99,9 +99,9 @@ def test_the_end_of_asyncio_run_ends_all_waiting(
 
         def work() -> None:
             while True:
-                port.ask(bench.note(1))
+                port.ask(actors.note(1))
 
-        asked.extend(crowd.begin(work) for _ in range(16))
+        asked.extend(thread_group.begin(work) for _ in range(16))
         while len(state) < 200:
             await asyncio.sleep(0)
 
@@ -110,29 +110,33 @@ def test_the_end_of_asyncio_run_ends_all_waiting(
     assert {type(each.exception(timeout=300)) for each in asked} == {MailboxClosed}
 
 
-async def test_a_call_on_the_loops_own_thread_raises(bench: Bench) -> None:
+async def test_a_call_on_the_loops_own_thread_raises(actors: ActorFactory) -> None:
     """It would wait for itself: a `RuntimeError` that says what to do."""
-    port = (await bench.open()).port()
+    port = (await actors.open()).port()
     with pytest.raises(WouldBlock, match="await the actor itself") as caught:
-        port.ask(bench.note(1))
+        port.ask(actors.note(1))
     assert isinstance(caught.value, WrongLoop)
     assert isinstance(caught.value, RuntimeError)
 
 
-async def test_waiting_inside_a_command_raises(bench: Bench, crowd: Crowd) -> None:
+async def test_waiting_inside_a_command_raises(
+    actors: ActorFactory, thread_group: ThreadGroup
+) -> None:
     """Hazard 19: `Reentrant`, and the owner lives on."""
-    port = (await bench.open()).port()
+    port = (await actors.open()).port()
 
     def inner() -> object:
         with pytest.raises(Reentrant):
-            port.ask(bench.note("inner"))
+            port.ask(actors.note("inner"))
         return "raised"
 
-    assert await crowd.do(lambda: port.ask(bench.do(inner))) == ["raised"]
-    assert bench.state == []
+    assert await thread_group.do(lambda: port.ask(actors.do(inner))) == ["raised"]
+    assert actors.state == []
 
 
-async def test_a_command_on_another_thread_cannot_ask_its_owner(bench: Bench, crowd: Crowd) -> None:
+async def test_a_command_on_another_thread_cannot_ask_its_owner(
+    actors: ActorFactory, thread_group: ThreadGroup
+) -> None:
     """Hazard 19: a command applied on another thread cannot ask its owner through a port."""
 
     class Elsewhere(LoopRunner[Any]):
@@ -147,11 +151,11 @@ async def test_a_command_on_another_thread_cannot_ask_its_owner(bench: Bench, cr
         def _begin(self, batch: Any) -> None:
             self.inside_of = threading.get_ident()
             with pytest.raises(Reentrant):
-                port.ask(bench.note("inner"))
+                port.ask(actors.note("inner"))
             self.inside_of = None
             loop.call_soon_threadsafe(self._apply, batch)
 
     loop = asyncio.get_running_loop()
-    async with Actor(Elsewhere(bench.state)) as actor:
+    async with Actor(Elsewhere(actors.state)) as actor:
         port = actor.port()
-        assert await crowd.do(lambda: port.ask(bench.note("outer"))) == [1]
+        assert await thread_group.do(lambda: port.ask(actors.note("outer"))) == [1]

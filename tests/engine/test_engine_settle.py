@@ -10,7 +10,7 @@ import pytest
 from soleowner import ActorPair, Command, LoopRunner, MailboxClosed, Reentrant
 
 if TYPE_CHECKING:
-    from tests.engine.conftest import Bench
+    from tests.engine.conftest import ActorFactory
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Look(Command[list[object], int]):
         return len(state)
 
 
-def looks(command: Command[Any, Any]) -> bool:
+def reads(command: Command[Any, Any]) -> bool:
     return isinstance(command, Look)
 
 
@@ -30,80 +30,80 @@ async def some_turns() -> None:
         await asyncio.sleep(0)
 
 
-async def test_settle_waits_for_all_commands_before_it(bench: Bench) -> None:
+async def test_settle_waits_for_all_commands_before_it(actors: ActorFactory) -> None:
     """Queued, in line for a place, or in the owner's hands; not for what is asked later."""
-    actor = await bench.open(capacity=2)
-    held = await bench.hold(actor)
-    replies = [actor.ask(bench.note(n)) for n in range(5)]
+    actor = await actors.open(capacity=2)
+    held = await actors.hold(actor)
+    replies = [actor.ask(actors.note(n)) for n in range(5)]
     settling = asyncio.create_task(actor.settle())
     await some_turns()
-    later = actor.ask(bench.note("later"))
+    later = actor.ask(actors.note("later"))
     assert not settling.done()
-    bench.release()
+    actors.release()
     await settling
     assert all(reply.done() for reply in [held, *replies])
-    assert bench.state[:6] == ["held", *range(5)]
+    assert actors.state[:6] == ["held", *range(5)]
     await later
     await actor.settle()
     assert not actor._fences
     assert actor.statistics().commands == 7
 
 
-async def test_settle_waits_for_commands_of_cancelled_callers(bench: Bench) -> None:
+async def test_settle_waits_for_commands_of_cancelled_callers(actors: ActorFactory) -> None:
     """The owner had taken the command: it is applied whole, and settled means that too."""
-    actor = await bench.open()
-    bench.runner.gate.clear()
-    reply = actor.ask(bench.note(1))
-    await bench.runner.at_gate.wait()
+    actor = await actors.open()
+    actors.runner.gate.clear()
+    reply = actor.ask(actors.note(1))
+    await actors.runner.at_gate.wait()
     settling = asyncio.create_task(actor.settle())
     await some_turns()
     reply.cancel()
     await some_turns()
     assert not settling.done()
-    bench.release()
+    actors.release()
     await settling
 
 
-async def test_an_idle_or_ended_owner_has_settled_everything(bench: Bench) -> None:
+async def test_an_idle_or_ended_owner_has_settled_everything(actors: ActorFactory) -> None:
     """At once; while it closes, when it has."""
-    actor = await bench.open()
+    actor = await actors.open()
     await actor.settle()
-    await bench.hold(actor)
+    await actors.hold(actor)
     closing = asyncio.create_task(actor.aclose())
     await asyncio.sleep(0)
     settling = asyncio.create_task(actor.settle())
     await some_turns()
     assert not settling.done()
-    bench.release()
+    actors.release()
     await settling
     await closing
     await actor.settle()
-    never = bench.actor()
+    never = actors.actor()
     with pytest.raises(RuntimeError, match="not open"):
         await never.settle()
 
 
-async def test_a_crash_or_a_deadline_settles_everything(bench: Bench) -> None:
+async def test_a_crash_or_a_deadline_settles_everything(actors: ActorFactory) -> None:
     """Everybody was answered, so there is nothing to wait for, and nothing to raise."""
-    actor = await bench.open()
-    await bench.hold(actor)
+    actor = await actors.open()
+    await actors.hold(actor)
     settling = asyncio.create_task(actor.settle())
     await some_turns()
     await actor.aclose(timeout=0)
     await settling
-    crashing = bench.actor(LoopRunner[list[object]]([]))
+    crashing = actors.actor(LoopRunner[list[object]]([]))
     await crashing.open()
-    reply = crashing.ask(bench.fail(ZeroDivisionError()))
+    reply = crashing.ask(actors.fail(ZeroDivisionError()))
     await crashing.settle()
     with pytest.raises(Exception, match="ZeroDivisionError"):
         await reply
-    bench.surfaced.clear()
+    actors.surfaced.clear()
 
 
-async def test_a_cancelled_waiter_leaves_nothing_behind(bench: Bench) -> None:
+async def test_a_cancelled_waiter_leaves_nothing_behind(actors: ActorFactory) -> None:
     """The fences that are not awaited any more are dropped from a line that does not move."""
-    actor = await bench.open(capacity=1)
-    await bench.hold(actor)
+    actor = await actors.open(capacity=1)
+    await actors.hold(actor)
     for _ in range(100):
         settling = asyncio.create_task(actor.settle())
         await asyncio.sleep(0)
@@ -111,22 +111,22 @@ async def test_a_cancelled_waiter_leaves_nothing_behind(bench: Bench) -> None:
         await asyncio.gather(settling, return_exceptions=True)
     assert len(actor._fences) == 1
     assert actor.statistics().waiting < 10
-    bench.release()
+    actors.release()
     await actor.settle()
-    assert await actor.ask(bench.note(1)) == 2
+    assert await actor.ask(actors.note(1)) == 2
 
 
-async def test_a_pair_has_settled_when_both_have(bench: Bench) -> None:
+async def test_a_pair_has_settled_when_both_have(actors: ActorFactory) -> None:
     """A read that is answered says nothing of the writes that were asked before it."""
-    pair = ActorPair(bench.runner, LoopRunner(bench.state), reads=looks)
+    pair = ActorPair(actors.runner, LoopRunner(actors.state), reads=reads)
     async with pair:
-        bench.runner.gate.clear()
-        write = pair.ask(bench.note(1))
+        actors.runner.gate.clear()
+        write = pair.ask(actors.note(1))
         assert await pair.ask(Look()) == 0
         settling = asyncio.create_task(pair.settle())
         await some_turns()
         assert not settling.done()
-        bench.release()
+        actors.release()
         await settling
         assert write.done()
         assert await pair.ask(Look()) == 1
@@ -135,9 +135,9 @@ async def test_a_pair_has_settled_when_both_have(bench: Bench) -> None:
         await pair.ask(Look())
 
 
-async def test_a_command_cannot_wait_for_itself(bench: Bench) -> None:
+async def test_a_command_cannot_wait_for_itself(actors: ActorFactory) -> None:
     """Asked from inside a command it raises, as `ask` does."""
-    actor = await bench.open()
+    actor = await actors.open()
     raised: list[BaseException] = []
 
     def ask() -> None:
@@ -146,5 +146,5 @@ async def test_a_command_cannot_wait_for_itself(bench: Bench) -> None:
         except Reentrant as error:
             raised.append(error)
 
-    await actor.ask(bench.do(ask))
+    await actor.ask(actors.do(ask))
     assert len(raised) == 1

@@ -25,7 +25,7 @@ from soleowner import (
 )
 
 if TYPE_CHECKING:
-    from tests.engine.conftest import Bench
+    from tests.engine.conftest import ActorFactory
 
 Outcome = tuple[Reply, object, Exception | None]
 
@@ -77,8 +77,8 @@ class ThreadRunner(Runner[list[object]]):
 class Slow:
     """A command's action that tells when it has begun, and ends when it is told."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
+    def __init__(self, actors: ActorFactory) -> None:
+        self._actors = actors
         self._loop = asyncio.get_running_loop()
         self._go_on = threading.Event()
         self.begun = asyncio.Event()
@@ -86,36 +86,36 @@ class Slow:
     def __call__(self) -> object:
         self._loop.call_soon_threadsafe(self.begun.set)
         assert self._go_on.wait(1800)
-        self._bench.state.append("slow")
-        return len(self._bench.state)
+        self._actors.state.append("slow")
+        return len(self._actors.state)
 
     def finish(self) -> None:
         self._go_on.set()
 
 
 @pytest.fixture
-async def actor(bench: Bench) -> AsyncIterator[Actor[list[object]]]:
-    async with Actor(ThreadRunner(bench.state), capacity=3) as actor:
+async def actor(actors: ActorFactory) -> AsyncIterator[Actor[list[object]]]:
+    async with Actor(ThreadRunner(actors.state), capacity=3) as actor:
         yield actor
 
 
 async def test_commands_on_a_thread_are_applied_in_order(
-    bench: Bench, actor: Actor[list[object]]
+    actors: ActorFactory, actor: Actor[list[object]]
 ) -> None:
     """The seam does not show."""
-    replies: list[asyncio.Future[Any]] = [actor.ask(bench.note(n)) for n in range(50)]
+    replies: list[asyncio.Future[Any]] = [actor.ask(actors.note(n)) for n in range(50)]
 
     assert await asyncio.gather(*replies) == [*range(1, 51)]
-    assert bench.state == [*range(50)]
+    assert actors.state == [*range(50)]
 
 
 async def test_an_expected_error_on_a_thread_reaches_its_caller_alone(
-    bench: Bench, actor: Actor[list[object]]
+    actors: ActorFactory, actor: Actor[list[object]]
 ) -> None:
     """Hazard 7."""
     replies: list[asyncio.Future[Any]] = [
-        actor.ask(bench.fail(ValueError())),
-        actor.ask(bench.do(lambda: 1)),
+        actor.ask(actors.fail(ValueError())),
+        actor.ask(actors.do(lambda: 1)),
     ]
     await asyncio.wait(replies)
 
@@ -124,14 +124,14 @@ async def test_an_expected_error_on_a_thread_reaches_its_caller_alone(
 
 
 async def test_a_caller_cancelled_in_mid_batch_is_served_whole_or_not(
-    bench: Bench, actor: Actor[list[object]]
+    actors: ActorFactory, actor: Actor[list[object]]
 ) -> None:
     """Hazard 3 and Guarantees 5.2: the first is under way, the second not yet begun."""
-    slow = Slow(bench)
+    slow = Slow(actors)
     replies: list[asyncio.Future[Any]] = [
-        actor.ask(bench.do(slow)),
-        actor.ask(bench.note(2)),
-        actor.ask(bench.note(3)),
+        actor.ask(actors.do(slow)),
+        actor.ask(actors.note(2)),
+        actor.ask(actors.note(3)),
     ]
     await slow.begun.wait()
 
@@ -140,18 +140,18 @@ async def test_a_caller_cancelled_in_mid_batch_is_served_whole_or_not(
     slow.finish()
 
     assert await replies[2] == 2
-    assert bench.state == ["slow", 3]
+    assert actors.state == ["slow", 3]
 
 
 async def test_a_caller_cancelled_between_its_command_and_its_answer_harms_nobody(
-    bench: Bench, actor: Actor[list[object]]
+    actors: ActorFactory, actor: Actor[list[object]]
 ) -> None:
     """Hazard 3 (aiosqlite#80): applied whole, and nobody is there to hear it."""
-    slow = Slow(bench)
+    slow = Slow(actors)
     replies: list[asyncio.Future[Any]] = [
-        actor.ask(bench.note(1)),
-        actor.ask(bench.do(slow)),
-        actor.ask(bench.note(3)),
+        actor.ask(actors.note(1)),
+        actor.ask(actors.do(slow)),
+        actor.ask(actors.note(3)),
     ]
     await slow.begun.wait()
 
@@ -159,14 +159,14 @@ async def test_a_caller_cancelled_between_its_command_and_its_answer_harms_nobod
     slow.finish()
 
     assert await asyncio.gather(*replies[1:]) == [2, 3]
-    assert bench.state == [1, "slow", 3]
+    assert actors.state == [1, "slow", 3]
 
 
 async def test_a_crash_on_a_thread_answers_everyone(
-    bench: Bench, actor: Actor[list[object]]
+    actors: ActorFactory, actor: Actor[list[object]]
 ) -> None:
     """Hazard 4: what was applied before is answered with its value, the rest is told."""
-    commands = [bench.do(lambda: 1), bench.fail(KeyError("bug")), *[bench.do(lambda: 3)] * 4]
+    commands = [actors.do(lambda: 1), actors.fail(KeyError("bug")), *[actors.do(lambda: 3)] * 4]
     replies: list[asyncio.Future[Any]] = [actor.ask(command) for command in commands]
     await asyncio.wait(replies)
 
@@ -175,7 +175,7 @@ async def test_a_crash_on_a_thread_answers_everyone(
 
 
 async def test_closing_with_a_timeout_finishes_the_command_under_way(
-    bench: Bench, actor: Actor[list[object]]
+    actors: ActorFactory, actor: Actor[list[object]]
 ) -> None:
     """Guarantees 13.1: what is left is answered with `MailboxClosed`, certainly not applied.
 
@@ -183,9 +183,9 @@ async def test_closing_with_a_timeout_finishes_the_command_under_way(
     """
     runner = actor._runner
     assert isinstance(runner, ThreadRunner)
-    slow = Slow(bench)
-    replies: list[asyncio.Future[Any]] = [actor.ask(bench.do(slow))]
-    replies += [actor.ask(bench.note(n)) for n in range(5)]
+    slow = Slow(actors)
+    replies: list[asyncio.Future[Any]] = [actor.ask(actors.do(slow))]
+    replies += [actor.ask(actors.note(n)) for n in range(5)]
     await slow.begun.wait()
     closing = [asyncio.create_task(actor.aclose(timeout=0)) for _ in range(3)]
     await runner.cancelled.wait()
@@ -198,16 +198,16 @@ async def test_closing_with_a_timeout_finishes_the_command_under_way(
 
     assert replies[0].result() == 1
     assert [type(reply.exception()) for reply in replies[1:]] == [MailboxClosed] * 5
-    assert bench.state == ["slow"]
+    assert actors.state == ["slow"]
 
 
 async def test_closing_without_a_timeout_finishes_all(
-    bench: Bench, actor: Actor[list[object]]
+    actors: ActorFactory, actor: Actor[list[object]]
 ) -> None:
     """Guarantees 13.1."""
-    slow = Slow(bench)
-    replies: list[asyncio.Future[Any]] = [actor.ask(bench.do(slow))]
-    replies += [actor.ask(bench.note(n)) for n in range(5)]
+    slow = Slow(actors)
+    replies: list[asyncio.Future[Any]] = [actor.ask(actors.do(slow))]
+    replies += [actor.ask(actors.note(n)) for n in range(5)]
     closing = asyncio.create_task(actor.aclose())
     await slow.begun.wait()
     assert not closing.done()
@@ -219,20 +219,20 @@ async def test_closing_without_a_timeout_finishes_all(
 
 
 async def test_a_command_on_a_thread_cannot_ask_its_owner(
-    bench: Bench, actor: Actor[list[object]]
+    actors: ActorFactory, actor: Actor[list[object]]
 ) -> None:
     """Hazards 10 and 19: it raises, it does not hang; the loop's own callers are not refused."""
-    slow = Slow(bench)
+    slow = Slow(actors)
 
     def ask() -> object:
         try:
-            return actor.ask(bench.note("inner"))
+            return actor.ask(actors.note("inner"))
         except WrongLoop as error:
             raise ValueError from error
 
-    replies: list[asyncio.Future[Any]] = [actor.ask(bench.do(slow)), actor.ask(bench.do(ask))]
+    replies: list[asyncio.Future[Any]] = [actor.ask(actors.do(slow)), actor.ask(actors.do(ask))]
     await slow.begun.wait()
-    replies.append(actor.ask(bench.do(lambda: 1)))
+    replies.append(actor.ask(actors.do(lambda: 1)))
     slow.finish()
     await asyncio.wait(replies)
 

@@ -11,7 +11,7 @@ import pytest
 from soleowner import OwnerCrashed, Reentrant, WrongLoop
 
 if TYPE_CHECKING:
-    from tests.engine.conftest import Bench, Desk
+    from tests.engine.conftest import ActorFactory, ThreadedActor
 
 
 async def outcomes(replies: Sequence[asyncio.Future[Any]]) -> list[object]:
@@ -20,125 +20,142 @@ async def outcomes(replies: Sequence[asyncio.Future[Any]]) -> list[object]:
     return [type(each) if isinstance(each, BaseException) else each for each in got]
 
 
-async def test_a_batch_is_one_transaction_on_one_other_thread(desk: Desk, bench: Bench) -> None:
+async def test_a_batch_is_one_transaction_on_one_other_thread(
+    threaded: ThreadedActor, actors: ActorFactory
+) -> None:
     """Begin, every command, commit; told on the loop before the replies; then tidied up."""
-    await desk.actor.open()
-    assert await outcomes([desk.actor.ask(bench.note(n)) for n in range(50)]) == [*range(1, 51)]
-    await desk.actor.aclose()
-    calls = [call for call in desk.book.calls if call != "tidy"]
+    await threaded.actor.open()
+    assert await outcomes([threaded.actor.ask(actors.note(n)) for n in range(50)]) == [
+        *range(1, 51)
+    ]
+    await threaded.actor.aclose()
+    calls = [call for call in threaded.storage.calls if call != "tidy"]
     assert calls == ["open", "begin", "commit", "after", "close"]
-    assert len(desk.book.threads) == 1
-    assert threading.get_ident() not in desk.book.threads
+    assert len(threaded.storage.threads) == 1
+    assert threading.get_ident() not in threaded.storage.threads
 
 
-async def test_no_reply_before_the_commit(desk: Desk, bench: Bench) -> None:
+async def test_no_reply_before_the_commit(threaded: ThreadedActor, actors: ActorFactory) -> None:
     """Acknowledged means that it stands."""
-    await desk.actor.open()
+    await threaded.actor.open()
     seen: list[list[object]] = []
-    reply = desk.actor.ask(bench.note("a"))
-    reply.add_done_callback(lambda _: seen.append([*desk.book.kept]))
+    reply = threaded.actor.ask(actors.note("a"))
+    reply.add_done_callback(lambda _: seen.append([*threaded.storage.kept]))
     await reply
     assert seen == [["a"]]
-    assert desk.book.calls.index("after") > desk.book.calls.index("commit")
+    assert threaded.storage.calls.index("after") > threaded.storage.calls.index("commit")
 
 
-async def test_an_expected_error_does_not_affect_other_commands(desk: Desk, bench: Bench) -> None:
+async def test_an_expected_error_does_not_affect_other_commands(
+    threaded: ThreadedActor, actors: ActorFactory
+) -> None:
     """Hazard 7."""
-    await desk.actor.open()
-    wrong = bench.fail(ValueError())
-    replies: list[asyncio.Future[Any]] = [desk.actor.ask(c) for c in (bench.note(1), wrong)]
-    replies.append(desk.actor.ask(bench.note(2)))
+    await threaded.actor.open()
+    wrong = actors.fail(ValueError())
+    replies: list[asyncio.Future[Any]] = [threaded.actor.ask(c) for c in (actors.note(1), wrong)]
+    replies.append(threaded.actor.ask(actors.note(2)))
     assert await outcomes(replies) == [1, ValueError, 2]
-    assert desk.book.kept == [1, 2]
+    assert threaded.storage.kept == [1, 2]
 
 
 @pytest.mark.parametrize("step", ["begin", "commit"])
 async def test_a_storage_failure_refuses_every_command_of_the_batch(
-    desk: Desk, bench: Bench, step: str
+    threaded: ThreadedActor, actors: ActorFactory, step: str
 ) -> None:
     """Nothing stands, each caller has an error of its own, and the next batch is served."""
-    await desk.actor.open()
-    await desk.actor.ask(bench.note("before"))
-    desk.book.fails = {step}
-    replies = [desk.actor.ask(bench.note(n)) for n in range(3)]
-    assert await outcomes(replies) == [desk.Refused] * 3
+    await threaded.actor.open()
+    await threaded.actor.ask(actors.note("before"))
+    threaded.storage.fails = {step}
+    replies = [threaded.actor.ask(actors.note(n)) for n in range(3)]
+    assert await outcomes(replies) == [threaded.Refused] * 3
     assert len({id(reply.exception()) for reply in replies}) == 3
-    desk.book.fails = set()
-    assert await desk.actor.ask(bench.note("after")) == 2
-    assert desk.book.kept == ["before", "after"]
+    threaded.storage.fails = set()
+    assert await threaded.actor.ask(actors.note("after")) == 2
+    assert threaded.storage.kept == ["before", "after"]
 
 
-async def test_a_bug_rolls_back_the_whole_batch(desk: Desk, bench: Bench) -> None:
+async def test_a_bug_rolls_back_the_whole_batch(
+    threaded: ThreadedActor, actors: ActorFactory
+) -> None:
     """The owner crashes as on the loop, and what was said to have no effect has none."""
-    await desk.actor.open()
-    replies: list[asyncio.Future[Any]] = [desk.actor.ask(bench.note(1))]
-    replies += [desk.actor.ask(bench.fail(KeyError("bug"))), desk.actor.ask(bench.note(3))]
+    await threaded.actor.open()
+    replies: list[asyncio.Future[Any]] = [threaded.actor.ask(actors.note(1))]
+    replies += [
+        threaded.actor.ask(actors.fail(KeyError("bug"))),
+        threaded.actor.ask(actors.note(3)),
+    ]
     assert await outcomes(replies) == [OwnerCrashed] * 3
     with pytest.raises(OwnerCrashed):
-        desk.actor.ask(bench.note(4))
-    await desk.actor.aclose()
-    assert desk.book.kept == []
-    assert desk.book.calls[-1] == "close"
+        threaded.actor.ask(actors.note(4))
+    await threaded.actor.aclose()
+    assert threaded.storage.kept == []
+    assert threaded.storage.calls[-1] == "close"
 
 
-async def test_a_caller_cancelled_before_its_batch_has_no_effect(desk: Desk, bench: Bench) -> None:
+async def test_a_caller_cancelled_before_its_batch_has_no_effect(
+    threaded: ThreadedActor, actors: ActorFactory
+) -> None:
     """Guarantees 5.2; and a batch nobody waits for is no transaction."""
-    await desk.actor.open()
-    replies = [desk.actor.ask(bench.note(n)) for n in range(3)]
+    await threaded.actor.open()
+    replies = [threaded.actor.ask(actors.note(n)) for n in range(3)]
     replies[1].cancel()
     assert await outcomes(replies) == [1, asyncio.CancelledError, 2]
-    desk.book.calls.clear()
-    desk.actor.ask(bench.note("nobody")).cancel()
-    await desk.actor.aclose()
-    assert "begin" not in desk.book.calls
-    assert desk.book.kept == [0, 2]
+    threaded.storage.calls.clear()
+    threaded.actor.ask(actors.note("nobody")).cancel()
+    await threaded.actor.aclose()
+    assert "begin" not in threaded.storage.calls
+    assert threaded.storage.kept == [0, 2]
 
 
-async def test_a_command_that_asks_its_owner_gets_reentrant(desk: Desk, bench: Bench) -> None:
+async def test_a_command_that_asks_its_owner_gets_reentrant(
+    threaded: ThreadedActor, actors: ActorFactory
+) -> None:
     """Guarantees 2.5: from the owner's thread it is `Reentrant`, from any other `WrongLoop`."""
-    await desk.actor.open()
+    await threaded.actor.open()
     caught: list[Exception] = []
 
     def ask() -> None:
         try:
-            desk.actor.ask(bench.note("inner"))
+            threaded.actor.ask(actors.note("inner"))
         except RuntimeError as error:
             caught.append(error)
 
-    await desk.actor.ask(bench.do(ask))
+    await threaded.actor.ask(actors.do(ask))
     await asyncio.to_thread(ask)
     assert [type(error) for error in caught] == [Reentrant, WrongLoop]
 
 
 async def test_a_callback_after_the_commit_cannot_ask_the_owner(
-    desk: Desk, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    threaded: ThreadedActor, actors: ActorFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the loop, as the owner: it would wait for itself. Callers are answered all the same."""
-    await desk.actor.open()
+    await threaded.actor.open()
     caught: list[str] = []
 
     def after() -> None:
         try:
-            desk.actor.ask(bench.note("inner"))
+            threaded.actor.ask(actors.note("inner"))
         except Reentrant as error:
             caught.append(type(error).__name__)
 
-    monkeypatch.setattr(desk.book, "commit", lambda: after)
-    assert await desk.actor.ask(bench.note(1)) == 1
-    assert await desk.actor.ask(bench.note(2)) == 2
+    monkeypatch.setattr(threaded.storage, "commit", lambda: after)
+    assert await threaded.actor.ask(actors.note(1)) == 1
+    assert await threaded.actor.ask(actors.note(2)) == 2
     assert caught == ["Reentrant"] * 2
 
 
-async def test_the_storage_has_its_turn_between_batches(desk: Desk, bench: Bench) -> None:
+async def test_the_storage_has_its_turn_between_batches(
+    threaded: ThreadedActor, actors: ActorFactory
+) -> None:
     """After each batch, and again after the pause it asks for, until a batch comes."""
-    desk.book.pauses = [0.0, 0.0, None]
-    await desk.actor.open()
-    while desk.book.pauses:
+    threaded.storage.pauses = [0.0, 0.0, None]
+    await threaded.actor.open()
+    while threaded.storage.pauses:
         await asyncio.sleep(0)
-    await desk.actor.ask(bench.note(1))
-    await desk.actor.aclose()
-    assert desk.book.calls[:4] == ["open", "tidy", "tidy", "tidy"]
-    assert [call for call in desk.book.calls[4:] if call != "after"] == [
+    await threaded.actor.ask(actors.note(1))
+    await threaded.actor.aclose()
+    assert threaded.storage.calls[:4] == ["open", "tidy", "tidy", "tidy"]
+    assert [call for call in threaded.storage.calls[4:] if call != "after"] == [
         "begin",
         "commit",
         "tidy",

@@ -11,8 +11,8 @@ import soleowner.threads
 from soleowner.pending_call import PendingCall, wake_all
 
 if TYPE_CHECKING:
-    from tests.conftest import Crowd
-    from tests.engine.conftest import Bench
+    from tests.engine.conftest import ActorFactory
+    from tests.support.thread_group import ThreadGroup
 
 SIZES = [*range(1, 18), 64]
 
@@ -59,15 +59,15 @@ def test_cancelled_waiters_pass_the_wake_up_on(count: int) -> None:
 
 @pytest.mark.parametrize("threads", [3, 7, 16])
 async def test_no_reply_is_found_by_polling(
-    bench: Bench, crowd: Crowd, monkeypatch: pytest.MonkeyPatch, threads: int
+    actors: ActorFactory, thread_group: ThreadGroup, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
     """Each is woken: the look now and then, which would find the reply too, is out of the way."""
     monkeypatch.setattr(soleowner.threads, "_LOOK", 3600.0)
-    port = (await bench.open()).port()
+    port = (await actors.open()).port()
     asked: list[Any] = []
     for number in range(threads):  # the loop stands still here, so all of it is one burst
-        asked.append(crowd.begin(partial(port.ask, bench.note(number))))
-        crowd.until(partial(queued, port, number + 1))
+        asked.append(thread_group.begin(partial(port.ask, actors.note(number))))
+        thread_group.until(partial(queued, port, number + 1))
     async with asyncio.timeout(30):
         got = await asyncio.gather(*map(asyncio.wrap_future, asked))
     assert got == [*range(1, threads + 1)]

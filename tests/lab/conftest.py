@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 from sessionlab import Operation, Outcome
 
-ROOT = Path(__file__).parents[2]
+from tests.support.brute_force import Spec, brute_force
 
-Spec: TypeAlias = Callable[[Any, Operation], Iterator[Any]]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -58,27 +58,6 @@ def kv(state: Any, operation: Operation) -> Iterator[Any]:
 
 
 SPECS: dict[str, Spec] = {"register": register, "kv": kv}
-
-
-def brute_force(spec: Spec, operations: Sequence[Operation]) -> bool:
-    """Try every order there is."""
-    told = [each for each in operations if each.outcome is not Outcome.FAILED or each.name == "cas"]
-
-    def must_come_first(one: Operation, other: Operation) -> bool:
-        known = one.outcome is not Outcome.UNKNOWN and one.returned is not None
-        return known and one.returned < other.call  # type: ignore[operator]  # not None here
-
-    def go(left: frozenset[int], state: Any) -> bool:
-        if all(told[i].outcome is Outcome.UNKNOWN for i in left):
-            return True
-        return any(
-            go(left - {i}, after)
-            for i in left
-            if not any(must_come_first(told[j], told[i]) for j in left if j != i)
-            for after in spec(state, told[i])
-        )
-
-    return go(frozenset(range(len(told))), None)
 
 
 def random_register(random: Random) -> list[Operation]:

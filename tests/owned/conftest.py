@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,6 @@ from sessionkeeper import (
     AtomicSessionStore,
     Clock,
     Counters,
-    MessageEnvelope,
     OwnedSessionStore,
     PlainSessionStore,
     Session,
@@ -21,11 +19,13 @@ from sessionkeeper import (
     SessionStore,
 )
 
+from tests.support.sessions import new_session
+
 if TYPE_CHECKING:
     from tests.conftest import Relay
 
 
-class Bench:
+class StoreSetup:
     """A store under test: `store` is the owner's, `elsewhere` what another process would hold."""
 
     def __init__(self, only_ten: Callable[[SessionStore], Relay]) -> None:
@@ -37,7 +37,7 @@ class Bench:
         self.elsewhere = PlainSessionStore(clock=theirs)
         self.inner = only_ten(self.elsewhere)
         self.store = self.owner()
-        self.heard: list[tuple[str, str, str | None]] = []
+        self.events: list[tuple[str, str, str | None]] = []
         """Kind, id and the state before, of each event."""
 
     def owner(self) -> OwnedSessionStore:
@@ -53,22 +53,13 @@ class Bench:
         """Write down what the store tells."""
 
         def hear(event: SessionEvent, _: Context) -> None:
-            self.heard.append((event.kind.value, event.session.id, event.before))
+            self.events.append((event.kind.value, event.session.id, event.before))
 
         return self.store.subscribe(hear)
 
-    def session(self, id: str = "a", **fields: object) -> Session:
-        """A session to be created."""
-        return Session.new(transport_type="stdio", id=id, **fields)
-
     async def create(self, *ids: str, **fields: object) -> list[Session]:
         """Create sessions through the owner."""
-        return [await self.store.create_session(self.session(key, **fields)) for key in ids]
-
-    def note(self, n: int = 0, id: str = "a") -> MessageEnvelope:
-        """A numbered notification."""
-        message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
-        return MessageEnvelope.of(id, message, direction="client-to-server")
+        return [await self.store.create_session(new_session(key, **fields)) for key in ids]
 
     async def turn(
         self, id: str = "a", state: str = "closed", store: AtomicSessionStore | None = None
@@ -89,11 +80,6 @@ class Bench:
 
         self.inner.before = before
 
-    async def turns(self, n: int = 20) -> None:
-        """Let the loop turn, so that whoever can go on does."""
-        for _ in range(n):
-            await asyncio.sleep(0)
-
     async def counted(self) -> Counters:
         """The counters, having checked that they add up to what there is."""
         now = await self.store.statistics()
@@ -109,8 +95,8 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(only_ten: Callable[[SessionStore], Relay]) -> AsyncIterator[Bench]:
+async def setup(only_ten: Callable[[SessionStore], Relay]) -> AsyncIterator[StoreSetup]:
     """A bench whose store is open."""
-    bench = Bench(only_ten)
-    async with bench.store:
-        yield bench
+    setup = StoreSetup(only_ten)
+    async with setup.store:
+        yield setup

@@ -1,16 +1,14 @@
-"""A file for each test, other processes that use it, and sessions in few words."""
+"""A file for each test, and other processes that use it."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sessionkeeper import MessageEnvelope, Session
 
 
 class Neighbours:
@@ -57,32 +55,6 @@ class Neighbours:
         for process in self._processes:
             process.kill()
             process.communicate()
-
-
-class Kit:
-    """What a test of the file needs in every second line."""
-
-    def session(self, id: str = "a", **fields: object) -> Session:
-        """A session to be created."""
-        return Session.new(transport_type="stdio", id=id, **fields)
-
-    def note(self, n: int = 0, id: str = "a", size: int = 0) -> MessageEnvelope:
-        """A numbered notification, of `size` bytes if that is given."""
-        message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
-        return MessageEnvelope.of(id, message.ljust(size), direction="client-to-server")
-
-    def until(self, what: str, seconds: float = 300.0) -> Iterator[None]:
-        """Go round until the caller leaves; fail when that takes too long."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            yield
-        raise AssertionError(f"never {what}")
-
-
-@pytest.fixture
-def kit() -> Kit:
-    """Sessions and messages in few words."""
-    return Kit()
 
 
 @pytest.fixture

@@ -26,9 +26,11 @@ from sessionkeeper import (
 from sessionkeeper.otel import Telemetry
 from soleowner import Reentrant, WouldBlock, WrongLoop
 
+from tests.support.sessions import new_session, note
+from tests.support.waiting import until
+
 if TYPE_CHECKING:
-    from tests.conftest import Crowd
-    from tests.sqlite.conftest import Kit
+    from tests.support.thread_group import ThreadGroup
 
 
 @pytest.fixture
@@ -45,56 +47,56 @@ def counted(session: Session) -> Session:
 
 
 async def test_no_modification_of_threads_and_tasks_is_lost(
-    store: SQLiteSessionStore, kit: Kit, crowd: Crowd
+    store: SQLiteSessionStore, thread_group: ThreadGroup
 ) -> None:
     """Sixteen threads by the facade and a task beside them; frames have no gap."""
     facade = ThreadSafeSessionStore(store)
-    await store.create_session(kit.session())
+    await store.create_session(new_session())
 
     def work() -> list[int]:
         for _ in range(10):
             facade.modify_session("a", counted)
-        return [facade.add_frame(kit.note(n)) for n in range(10)]
+        return [facade.add_frame(note(n)) for n in range(10)]
 
     async def beside() -> None:
         for _ in range(50):
             await store.modify_session("a", counted)
 
-    got, _ = await asyncio.gather(crowd.do(*[work] * 16), beside())
+    got, _ = await asyncio.gather(thread_group.do(*[work] * 16), beside())
     assert sorted(n for numbers in got for n in numbers) == [*range(1, 161)]
     assert (await store.get_session("a")).metadata == {"n": 210}
 
 
 async def test_the_facade_has_the_stores_errors_and_views(
-    store: SQLiteSessionStore, kit: Kit, crowd: Crowd
+    store: SQLiteSessionStore, thread_group: ThreadGroup
 ) -> None:
     """A principal's view, a watch, a refusal, the loop's own thread, and a closed store."""
     facade = ThreadSafeSessionStore(store)
 
     def work() -> int:
         alice, bob = facade.for_principal("alice"), facade.for_principal("bob")
-        assert alice.create_session(kit.session()).principal == "alice"
-        alice.add_frame(kit.note())
+        assert alice.create_session(new_session()).principal == "alice"
+        alice.add_frame(note())
         with alice.watch_frames("a") as frames:
             assert next(frames).seq == 1
         with pytest.raises(SessionNotFound):
             bob.get_session("a")
         return facade.statistics().frames
 
-    assert await crowd.do(work) == [1]
+    assert await thread_group.do(work) == [1]
     with pytest.raises(WouldBlock):
         facade.count_sessions()
     await store.aclose()
-    (closed,) = await crowd.do(facade.count_sessions)
+    (closed,) = await thread_group.do(facade.count_sessions)
     assert isinstance(closed, StoreClosed)
 
 
 async def test_a_change_cannot_ask_from_the_databases_thread(
-    store: SQLiteSessionStore, kit: Kit, crowd: Crowd
+    store: SQLiteSessionStore, thread_group: ThreadGroup
 ) -> None:
     """Neither the store nor its facade: the owner would wait for itself. It goes on after."""
     facade = ThreadSafeSessionStore(store)
-    await store.create_session(kit.session())
+    await store.create_session(new_session())
 
     def by_facade(session: Session) -> Session:
         facade.count_sessions()
@@ -111,9 +113,9 @@ async def test_a_change_cannot_ask_from_the_databases_thread(
     for change in (by_facade, by_store):
         with pytest.raises(Reentrant):
             await store.modify_session("a", change)
-        (got,) = await crowd.do(partial(facade.modify_session, "a", change))
+        (got,) = await thread_group.do(partial(facade.modify_session, "a", change))
         assert isinstance(got, Reentrant)
-    assert await store.add_frame(kit.note()) == 1
+    assert await store.add_frame(note()) == 1
 
 
 async def test_elsewhere_the_store_names_the_facade(
@@ -130,25 +132,25 @@ async def test_elsewhere_the_store_names_the_facade(
     await asyncio.to_thread(ask)
 
 
-async def test_refusals_are_counted_whoever_is_refused(file: Path, kit: Kit) -> None:
+async def test_refusals_are_counted_whoever_is_refused(file: Path) -> None:
     """By their kind, those of a batch that could not be committed too; not a change's own error."""
 
     def raises(_: Session) -> Session:
         raise SessionNotFound("the caller's own")
 
     async with SQLiteSessionStore(file, durability="os", lock_timeout=0) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         for call in (
             store.get_session("nobody"),
             store.for_principal("p").get_session("a"),
-            store.create_session(kit.session()),
+            store.create_session(new_session()),
             store.modify_session("a", raises),
         ):
             with pytest.raises(Exception, match=r"."):
                 await call
         other = sqlite3.connect(file, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        calls = [store.add_frame(kit.note()) for _ in range(3)]
+        calls = [store.add_frame(note()) for _ in range(3)]
         refused = await asyncio.gather(*calls, return_exceptions=True)
         assert [type(each) for each in refused] == [StoreUnavailable] * 3
         other.close()
@@ -159,12 +161,12 @@ async def test_refusals_are_counted_whoever_is_refused(file: Path, kit: Kit) -> 
         }
 
 
-async def test_metrics_are_those_of_any_store(store: SQLiteSessionStore, kit: Kit) -> None:
+async def test_metrics_are_those_of_any_store(store: SQLiteSessionStore) -> None:
     """Batches, sessions and refusals, by the real SDK."""
     reader = InMemoryMetricReader()
     async with Telemetry(store, meter_provider=MeterProvider([reader])) as telemetry:
-        await store.create_session(kit.session())
-        await store.add_frame(kit.note())
+        await store.create_session(new_session())
+        await store.add_frame(note())
         with pytest.raises(SessionNotFound):
             await store.get_session("b")
         await telemetry.refresh()
@@ -179,9 +181,7 @@ async def test_metrics_are_those_of_any_store(store: SQLiteSessionStore, kit: Ki
     assert getattr(size, "sum", 0) >= 3
 
 
-async def test_events_of_a_batch_come_in_order_and_as_the_owner(
-    store: SQLiteSessionStore, kit: Kit
-) -> None:
+async def test_events_of_a_batch_come_in_order_and_as_the_owner(store: SQLiteSessionStore) -> None:
     """One for each, of a caller who is cancelled too; a listener cannot call the store."""
     heard: list[str] = []
     refused: list[str] = []
@@ -202,10 +202,10 @@ async def test_events_of_a_batch_come_in_order_and_as_the_owner(
         return session.model_copy(update={"state": "active"})
 
     leave = store.subscribe(listen)
-    await store.create_session(kit.session())
-    creating = asyncio.create_task(store.create_session(kit.session("b")))
+    await store.create_session(new_session())
+    creating = asyncio.create_task(store.create_session(new_session("b")))
     changing = asyncio.create_task(store.modify_session("a", waits))
-    for _ in kit.until("begun"):
+    for _ in until("begun"):
         await asyncio.sleep(0)
         if begun.is_set():
             break

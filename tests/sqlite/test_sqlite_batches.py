@@ -18,10 +18,12 @@ from sessionkeeper import (
 )
 from soleowner import Command
 
+from tests.support.sessions import new_session, note
+from tests.support.waiting import until
+
 if TYPE_CHECKING:
     from sessionkeeper.backends.sqlite.tables import SQLiteTables
 
-    from tests.sqlite.conftest import Kit
 
 CONNECT = "sessionkeeper.backends.sqlite.opening.sqlite3.connect"
 
@@ -63,12 +65,12 @@ class Ask(Command["SQLiteTables", Any]):
         return tables._execute(self.statement).fetchall()
 
 
-async def test_sixty_four_callers_cost_one_commit(file: Path, kit: Kit, asked: list[str]) -> None:
+async def test_sixty_four_callers_cost_one_commit(file: Path, asked: list[str]) -> None:
     """And a session touched by all of them is read once and written once."""
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         asked.clear()
-        seqs = await asyncio.gather(*(store.add_frame(kit.note(n)) for n in range(64)))
+        seqs = await asyncio.gather(*(store.add_frame(note(n)) for n in range(64)))
     assert seqs == [*range(1, 65)]
     assert asked[: asked.index("COMMIT") + 1] == [
         "BEGIN IMMEDIATE",
@@ -84,12 +86,10 @@ async def test_sixty_four_callers_cost_one_commit(file: Path, kit: Kit, asked: l
     ]
 
 
-async def test_a_batch_that_only_reads_takes_no_lock(
-    file: Path, kit: Kit, asked: list[str]
-) -> None:
+async def test_a_batch_that_only_reads_takes_no_lock(file: Path, asked: list[str]) -> None:
     """So readers do not wait for another process that writes; one change, and it takes it."""
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session(principal="me"))
+        await store.create_session(new_session(principal="me"))
         view = store.for_principal("me")
         asked.clear()
         await asyncio.gather(
@@ -108,26 +108,26 @@ async def test_a_batch_that_only_reads_takes_no_lock(
         assert asked.count("BEGIN IMMEDIATE") == 1
 
 
-async def test_a_refused_batch_writes_nothing(file: Path, kit: Kit, asked: list[str]) -> None:
+async def test_a_refused_batch_writes_nothing(file: Path, asked: list[str]) -> None:
     """Checked first, changed last: there is nothing to sync."""
     async with SQLiteSessionStore(file) as store:
         asked.clear()
         with pytest.raises(SessionNotFound):
-            await store.add_frame(kit.note())
+            await store.add_frame(note())
         assert not [each for each in asked if "INSERT" in each or "UPDATE" in each]
 
 
-async def test_each_command_sees_the_writes_before_it_in_its_batch(file: Path, kit: Kit) -> None:
+async def test_each_command_sees_the_writes_before_it_in_its_batch(file: Path) -> None:
     """Each command sees what those before it wrote, though rows are written at the end."""
     async with SQLiteSessionStore(file) as store:
         got: list[Any] = await asyncio.gather(
-            store.create_session(kit.session()),
-            store.add_frame(kit.note(1)),
-            store.add_frame(kit.note(2)),
+            store.create_session(new_session()),
+            store.add_frame(note(1)),
+            store.add_frame(note(2)),
             store.trim_frames("a", up_to=1),
             store.modify_session("a", lambda s: s.model_copy(update={"tags": {str(s.last_seq)}})),
             store.delete_session("a"),
-            store.create_session(kit.session(tags={"again"})),
+            store.create_session(new_session(tags={"again"})),
             store.expire_sessions(idle=0),
         )
         assert got[1:4] == [1, 2, 1]
@@ -138,16 +138,14 @@ async def test_each_command_sees_the_writes_before_it_in_its_batch(file: Path, k
         assert await store.check() == []
         (session,) = await store.list_sessions()
         assert session.tags == {"again"}
-        await store.create_session(kit.session("b"))
-        added, gone = await asyncio.gather(
-            store.add_frame(kit.note(1, "b")), store.delete_frames("b")
-        )
+        await store.create_session(new_session("b"))
+        added, gone = await asyncio.gather(store.add_frame(note(1, "b")), store.delete_frames("b"))
         assert (added, gone) == (1, 1)
         assert await store._actor.ask(Ask("SELECT count(*) FROM frames")) == [(0,)]
         assert session.state == "timed-out"
 
 
-async def test_no_query_scans(file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_query_scans(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each finds its rows by an index; work is in proportion to what it gives."""
     statements: set[str] = set()
 
@@ -160,8 +158,8 @@ async def test_no_query_scans(file: Path, kit: Kit, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(CONNECT, lambda *a, **k: connect(*a, **k, factory=Noting))
     Recording.asked = []
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session(principal="me"))
-        await store.add_frames("a", [kit.note()] * 5)
+        await store.create_session(new_session(principal="me"))
+        await store.add_frames("a", [note()] * 5)
         statements.clear()
         watching = asyncio.ensure_future(anext(store.watch_frames("a", after=5)))
         await store.trim_frames("a", up_to=1)
@@ -172,7 +170,7 @@ async def test_no_query_scans(file: Path, kit: Kit, monkeypatch: pytest.MonkeyPa
         await store.purge_sessions(ended_for=0)
         await store.delete_frames("a")
         async with SQLiteSessionStore(file) as other:
-            await other.add_frame(kit.note())
+            await other.add_frame(note())
         await watching
         await store.delete_session("a")
     with connect(file) as connection:
@@ -202,20 +200,20 @@ async def test_no_query_scans(file: Path, kit: Kit, monkeypatch: pytest.MonkeyPa
     assert len(statements) > 15
 
 
-async def test_many_frames_are_removed_in_one_step_and_deleted_later(file: Path, kit: Kit) -> None:
+async def test_many_frames_are_removed_in_one_step_and_deleted_later(file: Path) -> None:
     """They cannot be read from that moment on; what they held comes back little by little."""
     async with SQLiteSessionStore(file, durability="os") as store:
-        await store.create_session(kit.session())
-        await store.create_session(kit.session("b"))
-        await store.add_frames("a", [kit.note(n, size=500) for n in range(5_000)])
-        await store.add_frames("b", [kit.note(n, "b", size=500) for n in range(3_000)])
+        await store.create_session(new_session())
+        await store.create_session(new_session("b"))
+        await store.add_frames("a", [note(n, size=500) for n in range(5_000)])
+        await store.add_frames("b", [note(n, "b", size=500) for n in range(3_000)])
         assert await store.delete_frames("a") == 5_000
-        assert await store.add_frame(kit.note()) == 5_001
+        assert await store.add_frame(note()) == 5_001
         assert await store.trim_frames("b", up_to=2_999) == 2_999
         assert [frame.seq for frame in await store.read_frames("b")] == [3_000]
         await store.delete_session("b")
         assert (await store.statistics()).frames == 1
-        for _ in kit.until("swept"):
+        for _ in until("swept"):
             left = await store._actor.ask(Ask("SELECT count(*) FROM frames"))
             if left == [(1,)]:
                 break
@@ -231,7 +229,7 @@ async def test_many_frames_are_removed_in_one_step_and_deleted_later(file: Path,
         assert await store.check() == []
 
 
-async def test_listeners_hear_after_the_commit_on_the_loop(file: Path, kit: Kit) -> None:
+async def test_listeners_hear_after_the_commit_on_the_loop(file: Path) -> None:
     """Before the reply; and nothing of what was rolled back."""
     heard: list[tuple[str, int]] = []
     loop = asyncio.get_running_loop()
@@ -245,10 +243,10 @@ async def test_listeners_hear_after_the_commit_on_the_loop(file: Path, kit: Kit)
 
     async with SQLiteSessionStore(file) as store:
         store.subscribe(listen)
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         assert heard == [("created", 1)]
         await store._actor.ask(Ask("PRAGMA max_page_count = 1"))
-        large = kit.session("b", metadata={"x": "x" * 500_000})
+        large = new_session("b", metadata={"x": "x" * 500_000})
         with pytest.raises(StoreUnavailable, match="the disk is full"):
             await store.create_session(large)
         assert heard == [("created", 1)]

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sessionkeeper import SQLiteSessionStore, StoreUnavailable
 
+from tests.support.sessions import new_session, note
+
 if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit, Neighbours
+    from tests.sqlite.conftest import Neighbours
 
 
 def remove(end: str) -> Callable[[Path], None]:
@@ -93,26 +95,26 @@ def change(request: pytest.FixtureRequest) -> tuple[Callable[[Path], None], str]
     return CHANGES[request.param]
 
 
-async def filled(store: SQLiteSessionStore, file: Path, kit: Kit) -> None:
+async def filled(store: SQLiteSessionStore, file: Path) -> None:
     """Make a session, a backup, and more of it."""
-    await store.create_session(kit.session())
-    await store.add_frames("a", [kit.note(n) for n in range(3)])
+    await store.create_session(new_session())
+    await store.add_frames("a", [note(n) for n in range(3)])
     await store.backup(file.parent / "backup.db")
-    await store.add_frames("a", [kit.note(n) for n in range(3, 6)])
+    await store.add_frames("a", [note(n) for n in range(3, 6)])
 
 
 async def test_a_change_while_idle_refuses_the_next_write_and_read(
-    file: Path, kit: Kit, change: tuple[Callable[[Path], None], str]
+    file: Path, change: tuple[Callable[[Path], None], str]
 ) -> None:
     """Nothing is acknowledged into a file that nobody finds again."""
     do, said = change
     async with SQLiteSessionStore(file.parent.parent / "link.db") as store:
-        await filled(store, file, kit)
+        await filled(store, file)
         do(file)
         with pytest.raises(StoreUnavailable, match=said):
-            await store.add_frame(kit.note(9))
+            await store.add_frame(note(9))
         with pytest.raises(StoreUnavailable):
-            await store.add_frame(kit.note(9))
+            await store.add_frame(note(9))
         assert store.write_failure is not None
         if "cut" not in said:  # a page in memory may be read still
             with pytest.raises(StoreUnavailable):
@@ -126,15 +128,15 @@ async def test_a_change_while_idle_refuses_the_next_write_and_read(
 
 
 async def test_a_change_during_a_wait_for_the_lock_refuses_the_write(
-    file: Path, kit: Kit, change: tuple[Callable[[Path], None], str]
+    file: Path, change: tuple[Callable[[Path], None], str]
 ) -> None:
     """The files are looked at once the lock is there, not before."""
     do, said = change
     async with SQLiteSessionStore(file.parent.parent / "link.db", lock_timeout=60) as store:
-        await filled(store, file, kit)
+        await filled(store, file)
         holder = sqlite3.connect(file, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
-        waiting = [asyncio.ensure_future(store.add_frame(kit.note(n))) for n in range(3)]
+        waiting = [asyncio.ensure_future(store.add_frame(note(n))) for n in range(3)]
         await asyncio.sleep(0.05)  # most often it waits by then; either way it must hold
         do(file)
         holder.execute("ROLLBACK")
@@ -145,14 +147,14 @@ async def test_a_change_during_a_wait_for_the_lock_refuses_the_write(
 
 
 async def test_a_change_is_reported_to_a_watcher(
-    file: Path, kit: Kit, change: tuple[Callable[[Path], None], str]
+    file: Path, change: tuple[Callable[[Path], None], str]
 ) -> None:
     """A watcher of a file that is gone would wait for ever."""
     do, said = change
     if "cut" in said:
         pytest.skip("what is in memory can be read; the next write says it")
     async with SQLiteSessionStore(file.parent.parent / "link.db") as store:
-        await filled(store, file, kit)
+        await filled(store, file)
         watcher = store.watch_frames("a", after=6)
         waiting = asyncio.ensure_future(anext(watcher))
         await asyncio.sleep(0)
@@ -162,10 +164,10 @@ async def test_a_change_is_reported_to_a_watcher(
                 await waiting
 
 
-async def test_closing_during_a_change_rolls_it_back(file: Path, kit: Kit) -> None:
+async def test_closing_during_a_change_rolls_it_back(file: Path) -> None:
     """Who came meanwhile would be written over by the commit."""
     async with SQLiteSessionStore(file) as store:
-        await filled(store, file, kit)
+        await filled(store, file)
 
         def change(session: object) -> None:
             os.unlink(f"{file}-shm")
@@ -177,26 +179,26 @@ async def test_closing_during_a_change_rolls_it_back(file: Path, kit: Kit) -> No
         assert await again.check() == []
 
 
-async def test_moved_away_and_back_nothing_is_lost(file: Path, kit: Kit) -> None:
+async def test_moved_away_and_back_nothing_is_lost(file: Path) -> None:
     """Nobody looked meanwhile, and the file is the same."""
     async with SQLiteSessionStore(file) as store:
-        await filled(store, file, kit)
+        await filled(store, file)
         os.rename(file, f"{file}.moved")
         os.rename(f"{file}.moved", file)
-        assert await store.add_frame(kit.note(7)) == 7
+        assert await store.add_frame(note(7)) == 7
 
 
 async def test_two_processes_never_write_without_a_common_lock(
-    file: Path, kit: Kit, neighbours: Neighbours
+    file: Path, neighbours: Neighbours
 ) -> None:
     """The index holds the locks; without it the next process makes one of its own."""
     async with SQLiteSessionStore(file) as store:
-        await filled(store, file, kit)
+        await filled(store, file)
         os.unlink(f"{file}-shm")
         other = neighbours.start("checkpoint")
         assert await asyncio.to_thread(neighbours.hear, other, "write", "refused") == "write 7"
         with pytest.raises(StoreUnavailable, match=r"store\.db-shm: another file"):
-            await store.add_frame(kit.note(9))
+            await store.add_frame(note(9))
     # Closing brought in nothing that it knew from before.
     async with SQLiteSessionStore(file) as again:
         assert await again.count_frames("a") == 7
@@ -205,13 +207,13 @@ async def test_two_processes_never_write_without_a_common_lock(
 
 @pytest.mark.parametrize("put", [rename_over, copy_over])
 async def test_a_backup_beside_the_log_of_a_crash_is_refused_and_nothing_is_changed(
-    file: Path, kit: Kit, tmp_path: Path, put: Callable[[Path], None]
+    file: Path, tmp_path: Path, put: Callable[[Path], None]
 ) -> None:
     """It would open as a mixture, in which no page looks wrong."""
     crashed = tmp_path / "crashed" / "store.db"
     crashed.parent.mkdir()
     async with SQLiteSessionStore(file) as store:
-        await filled(store, file, kit)
+        await filled(store, file)
         for end in ("", "-wal"):
             shutil.copyfile(f"{file}{end}", f"{crashed}{end}")
         shutil.copyfile(file.parent / "backup.db", crashed.parent / "backup.db")
@@ -223,15 +225,13 @@ async def test_a_backup_beside_the_log_of_a_crash_is_refused_and_nothing_is_chan
     assert (Path(f"{crashed}-wal").read_bytes(), crashed.read_bytes()) == before
 
 
-async def test_the_log_of_a_crash_is_read_with_its_own_file(
-    file: Path, kit: Kit, tmp_path: Path
-) -> None:
+async def test_the_log_of_a_crash_is_read_with_its_own_file(file: Path, tmp_path: Path) -> None:
     """After however many checkpoints, made by the store or by another program."""
     async with SQLiteSessionStore(file) as store, SQLiteSessionStore(file) as two:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         outside = sqlite3.connect(file, isolation_level=None)
         for n in range(12):
-            await (store if n % 2 else two).add_frame(kit.note(n))
+            await (store if n % 2 else two).add_frame(note(n))
             if n % 3 == 1:
                 await store.checkpoint()
             if n % 4 == 3:
@@ -246,12 +246,12 @@ async def test_the_log_of_a_crash_is_read_with_its_own_file(
 
 @pytest.mark.parametrize("how", ["sqlite", "vacuum"])
 async def test_older_copies_beside_the_log_are_refused_however_they_were_made(
-    file: Path, kit: Kit, tmp_path: Path, how: str
+    file: Path, tmp_path: Path, how: str
 ) -> None:
     """By SQLite's backup, by VACUUM INTO."""
     copy = tmp_path / "copy.db"
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
     connection = sqlite3.connect(file)
     if how == "sqlite":
         target = sqlite3.connect(copy)
@@ -261,18 +261,18 @@ async def test_older_copies_beside_the_log_are_refused_however_they_were_made(
         connection.execute("VACUUM INTO ?", (str(copy),))
     connection.close()
     async with SQLiteSessionStore(file) as store:
-        await store.add_frames("a", [kit.note(n, size=500) for n in range(50)])
+        await store.add_frames("a", [note(n, size=500) for n in range(50)])
         await store.checkpoint()
-        await store.add_frame(kit.note(50))
+        await store.add_frame(note(50))
         shutil.copyfile(f"{file}-wal", f"{copy}-wal")
     with pytest.raises(StoreUnavailable, match="not the file's"):
         await SQLiteSessionStore(copy).open()
 
 
-async def test_a_log_without_its_file_is_refused(file: Path, kit: Kit, tmp_path: Path) -> None:
+async def test_a_log_without_its_file_is_refused(file: Path, tmp_path: Path) -> None:
     """A new file beside it would take its pages for its own."""
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         alone = tmp_path / "alone.db"
         shutil.copyfile(f"{file}-wal", f"{alone}-wal")
     with pytest.raises(StoreUnavailable, match=r"its log alone\.db-wal is there"):

@@ -15,8 +15,10 @@ from sessionkeeper import Durability, SQLiteSessionStore, StoreUnavailable
 from sessionkeeper.backends.sqlite import opening, sqlite_version, writer
 from sessionkeeper.backends.sqlite.raw_connection import connect
 
+from tests.support.sessions import new_session, note
+
 if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit, Neighbours
+    from tests.sqlite.conftest import Neighbours
 
 CONNECT = "sessionkeeper.backends.sqlite.opening.sqlite3.connect"
 
@@ -79,12 +81,12 @@ async def held(checkpoints: Checkpoints) -> None:
 
 
 async def test_no_two_checkpoints_overlap_and_nobody_commits_meanwhile(
-    file: Path, kit: Kit, neighbours: Neighbours, checkpoints: Checkpoints
+    file: Path, neighbours: Neighbours, checkpoints: Checkpoints
 ) -> None:
     """While one is under way, another process can neither make one nor commit."""
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
-        await store.add_frames("a", [kit.note(n, size=1000) for n in range(50)])
+        await store.create_session(new_session())
+        await store.add_frames("a", [note(n, size=1000) for n in range(50)])
         checkpoints.go_on.clear()
         working = asyncio.create_task(store.checkpoint())
         await held(checkpoints)
@@ -105,18 +107,18 @@ async def test_no_two_checkpoints_overlap_and_nobody_commits_meanwhile(
 
 
 async def test_the_owners_checkpoints_hold_the_write_lock(
-    file: Path, kit: Kit, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+    file: Path, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those it makes by itself, between batches, and those asked for, exclude each other."""
     monkeypatch.setattr(writer, "CHECKPOINT_AT", 1)
     checkpoints.go_on.clear()
     async with SQLiteSessionStore(file) as store, SQLiteSessionStore(file, lock_timeout=0.2) as two:
-        await store.create_session(kit.session())  # its owner brings the log in afterwards
+        await store.create_session(new_session())  # its owner brings the log in afterwards
         await held(checkpoints)
         with pytest.raises(StoreUnavailable, match="holds the file's lock"):
             await two.checkpoint()
         with pytest.raises(StoreUnavailable, match="holds the file's lock"):
-            await two.add_frame(kit.note())
+            await two.add_frame(note())
         outside = sqlite3.connect(file, timeout=0, isolation_level=None)
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             outside.execute("BEGIN IMMEDIATE")
@@ -127,17 +129,17 @@ async def test_the_owners_checkpoints_hold_the_write_lock(
 
 
 async def test_many_checkpoints_of_two_stores_are_one_after_the_other(
-    file: Path, kit: Kit, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+    file: Path, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However they meet."""
     monkeypatch.setattr(writer, "CHECKPOINT_AT", 20_000)
     async with SQLiteSessionStore(file) as one, SQLiteSessionStore(file) as two:
         for store, key in ((one, "a"), (two, "b")):
-            await store.create_session(kit.session(key))
+            await store.create_session(new_session(key))
 
         async def write(store: SQLiteSessionStore, id: str) -> None:
             for n in range(40):
-                await store.add_frame(kit.note(n, id, size=4000))
+                await store.add_frame(note(n, id, size=4000))
                 await store.checkpoint()
 
         await asyncio.gather(write(one, "a"), write(two, "b"))

@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import (
@@ -19,8 +18,7 @@ from sessionkeeper import (
 )
 from sessionkeeper.backends.sqlite import opening
 
-if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit
+from tests.support.sessions import new_session, note
 
 
 class SlowChange:
@@ -63,14 +61,14 @@ def let_go(slow: SlowChange) -> None:
 
 
 async def test_a_slow_change_does_not_delay_closing_with_a_deadline(
-    file: Path, kit: Kit, slow: SlowChange
+    file: Path, slow: SlowChange
 ) -> None:
     """Who was told "no effect" finds none, though the change ended long after the closing."""
     store = await SQLiteSessionStore(file).open()
-    await store.create_session(kit.session())
+    await store.create_session(new_session())
     changing = asyncio.create_task(store.modify_session("a", slow))
     await under_way(slow)
-    queued = asyncio.create_task(store.add_frame(kit.note()))
+    queued = asyncio.create_task(store.add_frame(note()))
     await asyncio.sleep(0)
     async with asyncio.timeout(300):
         await store.aclose(timeout=0.05)
@@ -103,7 +101,7 @@ async def test_a_manager_keeps_its_close_timeout(file: Path, slow: SlowChange) -
 
 
 async def test_a_cancelled_opening_is_not_waited_for(
-    file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
+    file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever its thread hangs in; the thread closes what it opened when it comes back."""
     free, hung = threading.Event(), threading.Event()

@@ -5,30 +5,28 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import SQLiteSessionStore, StoreLimits, StoreUnavailable
 
-if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit
+from tests.support.sessions import new_session, note
 
 
-async def fill(file: Path, kit: Kit) -> None:
+async def fill(file: Path) -> None:
     """Sessions of two principals and of nobody, ended, trimmed, deleted and emptied ones."""
     async with SQLiteSessionStore(file, limits=StoreLimits(max_frames_per_session=5_000)) as store:
         for name, principal in (("a", "p"), ("b", "p"), ("c", "q"), ("d", None), ("e", None)):
-            await store.create_session(kit.session(name, principal=principal))
-            await store.add_frames(name, [kit.note(n, name) for n in range(4)])
+            await store.create_session(new_session(name, principal=principal))
+            await store.add_frames(name, [note(n, name) for n in range(4)])
         await store.trim_frames("b", up_to=2)
         await store.delete_frames("d")
         await store.delete_session("e")
         await store.modify_session("c", lambda s: s.model_copy(update={"state": "closed"}))
-        await store.add_frames("a", [kit.note(n) for n in range(1_500)])
+        await store.add_frames("a", [note(n) for n in range(1_500)])
         assert await store.check() == []
         await store.delete_frames("a")  # swept little by little, while it is checked
         assert await store.check() == []
-        await store.add_frame(kit.note(7, "b"))
+        await store.add_frame(note(7, "b"))
         assert await store.check() == []
     async with SQLiteSessionStore(file) as store:
         assert await store.check() == []
@@ -57,11 +55,9 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-async def test_a_contradiction_between_the_tables_is_found(
-    file: Path, kit: Kit, damage: str
-) -> None:
+async def test_a_contradiction_between_the_tables_is_found(file: Path, damage: str) -> None:
     """Whatever two of them say differently, when no page looks wrong."""
-    await fill(file, kit)
+    await fill(file)
     with closing(sqlite3.connect(file)) as connection, connection:
         assert connection.execute(damage).rowcount > 0
     async with SQLiteSessionStore(file) as store:
@@ -78,10 +74,10 @@ async def test_a_contradiction_between_the_tables_is_found(
     ],
 )
 async def test_newest_rows_that_contradict_each_other_are_refused_at_opening(
-    file: Path, kit: Kit, damage: str
+    file: Path, damage: str
 ) -> None:
     """A look at a few pages, however large the file is; nothing is changed."""
-    await fill(file, kit)
+    await fill(file)
     with closing(sqlite3.connect(file)) as connection, connection:
         assert connection.execute(damage).rowcount == 1
     before = file.read_bytes()

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from sessionkeeper import (
@@ -22,8 +22,7 @@ from sessionkeeper import (
     StoreUnavailable,
 )
 
-if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit
+from tests.support.sessions import new_session, note
 
 Operation: TypeAlias = Callable[[SQLiteSessionStore], Awaitable[object]]
 
@@ -71,19 +70,19 @@ WHOLE = (
 )
 
 
-async def made(file: Path, kit: Kit) -> None:
+async def made(file: Path) -> None:
     """Make a store of three sessions with three frames each, all on few pages."""
     async with SQLiteSessionStore(file) as store:
         for name in ("a", "b", "c"):
-            await store.create_session(kit.session(name, principal="p", tags={name}))
-            notes = [kit.note(n, name) for n in range(3)]
+            await store.create_session(new_session(name, principal="p", tags={name}))
+            notes = [note(n, name) for n in range(3)]
             context = notes[0].context.model_copy(update={"delivery": StdioDelivery(pid=7)})
             notes[0] = notes[0].model_copy(update={"context": context})
             await store.add_frames(name, notes)
         await store.modify_session("c", lambda s: s.model_copy(update={"state": "closed"}))
 
 
-def operations(kit: Kit) -> list[Operation]:
+def operations() -> list[Operation]:
     """One of each kind, about the damaged session and about all."""
     return [
         lambda store: store.get_session("b"),
@@ -91,18 +90,18 @@ def operations(kit: Kit) -> list[Operation]:
         lambda store: store.list_sessions(),
         lambda store: store.find_sessions(SessionQuery()),
         lambda store: store.statistics(),
-        lambda store: store.add_frame(kit.note(9, "b")),
+        lambda store: store.add_frame(note(9, "b")),
         lambda store: store.trim_frames("b", up_to=1),
         lambda store: store.modify_session("b", lambda session: session),
         lambda store: store.expire_sessions(idle=1e9),
         lambda store: store.purge_sessions(ended_for=1e9),
         lambda store: store.create_session(Session.new(id="b", transport_type="sse")),
-        lambda store: store.create_session(kit.session("new", principal="p")),
+        lambda store: store.create_session(new_session("new", principal="p")),
         lambda store: store.delete_session("b"),
     ]
 
 
-async def outcomes(file: Path, kit: Kit) -> list[object]:
+async def outcomes(file: Path) -> list[object]:
     """Ask all of it of the file; whatever is wrong with it, nothing but errors of the contract."""
     store = SQLiteSessionStore(file, durability="os")
     try:
@@ -110,7 +109,7 @@ async def outcomes(file: Path, kit: Kit) -> list[object]:
     except StoreUnavailable as error:
         return [error]
     got: list[object] = []
-    for operation in operations(kit):
+    for operation in operations():
         try:
             got.append(await operation(store))
         except SessionError as error:
@@ -137,14 +136,12 @@ def damage(file: Path, statement: str, *values: object) -> None:
 
 
 @pytest.mark.parametrize("table", [*ROWS, "whole"])
-async def test_a_damaged_row_is_reported_and_ends_no_store(
-    tmp_path: Path, kit: Kit, table: str
-) -> None:
+async def test_a_damaged_row_is_reported_and_ends_no_store(tmp_path: Path, table: str) -> None:
     """At opening or by the operation that finds it: `StoreUnavailable`, and all that is sound
     stays. It was a bare `TypeError`, or ended the owner for everybody.
     """
     sound = tmp_path / "sound.db"
-    await made(sound, kit)
+    await made(sound)
     before = await held(sound)
     cases: list[tuple[str, tuple[object, ...]]] = [
         (f"UPDATE {table} SET {column} = ? WHERE {WHICH.get(table, '1')}", (value,))
@@ -155,7 +152,7 @@ async def test_a_damaged_row_is_reported_and_ends_no_store(
         file = tmp_path / f"{number}.db"
         file.write_bytes(sound.read_bytes())
         damage(file, statement, *values)
-        got = await outcomes(file, kit)
+        got = await outcomes(file)
         assert await held(file) == before, (statement, values)
         if values[:1] == ("x",) and table in {"frames", "new_frame_keys"}:
             assert any(isinstance(each, StoreUnavailable) for each in got), statement
@@ -163,10 +160,10 @@ async def test_a_damaged_row_is_reported_and_ends_no_store(
 
 @pytest.mark.parametrize("table", ["frame_keys", "new_frame_keys"])
 async def test_a_damaged_index_entry_removes_no_other_sessions_frame(
-    file: Path, kit: Kit, table: str
+    file: Path, table: str
 ) -> None:
     """It lists a frame of another session; deleting the one leaves the other whole."""
-    await made(file, kit)
+    await made(file)
     before = await held(file)
     damage(file, "UPDATE new_frame_keys SET key = 1 WHERE session = 2 AND seq = 2")
     if table == "frame_keys":
@@ -178,11 +175,9 @@ async def test_a_damaged_index_entry_removes_no_other_sessions_frame(
 
 
 @pytest.mark.parametrize("kept", [b"", b"\x94\x01\x01\x90\x90"])
-async def test_counters_that_are_behind_are_refused_untouched(
-    file: Path, kit: Kit, kept: bytes
-) -> None:
+async def test_counters_that_are_behind_are_refused_untouched(file: Path, kept: bytes) -> None:
     """A number that is used again would write a new session over an old one."""
-    await made(file, kit)
+    await made(file)
     damage(file, "UPDATE meta SET counters = ?", kept)
     before = file.read_bytes()
     with pytest.raises(StoreUnavailable, match="damaged"):
@@ -191,12 +186,10 @@ async def test_counters_that_are_behind_are_refused_untouched(
 
 
 @pytest.mark.parametrize("first", range(0, 80, 20))
-async def test_a_flipped_byte_is_refused_or_does_no_harm(
-    tmp_path: Path, kit: Kit, first: int
-) -> None:
+async def test_a_flipped_byte_is_refused_or_does_no_harm(tmp_path: Path, first: int) -> None:
     """Anywhere in the file, the names in its schema too, which SQLite quotes in its errors."""
     sound = tmp_path / "sound.db"
-    await made(sound, kit)
+    await made(sound)
     bytes_ = sound.read_bytes()
     used = [at for at, byte in enumerate(bytes_) if byte]
     for seed in range(first, first + 20):
@@ -207,14 +200,12 @@ async def test_a_flipped_byte_is_refused_or_does_no_harm(
         changed[at] = chosen.choice([0xFF, changed[at] ^ 1 << chosen.randrange(8)])
         file = tmp_path / f"{seed}.db"
         file.write_bytes(changed)
-        await outcomes(file, kit)
+        await outcomes(file)
 
 
-async def test_counters_damaged_underneath_are_found_while_somebody_watches(
-    file: Path, kit: Kit
-) -> None:
+async def test_counters_damaged_underneath_are_found_while_somebody_watches(file: Path) -> None:
     """Who watches is told; the thread that looked goes on, and answers who reads."""
-    await made(file, kit)
+    await made(file)
     async with SQLiteSessionStore(file) as store:
         async with store.watch_frames("a", after=3) as watcher:
             step = asyncio.ensure_future(anext(watcher))
@@ -227,9 +218,9 @@ async def test_counters_damaged_underneath_are_found_while_somebody_watches(
         assert store.is_open
 
 
-async def test_no_error_quotes_stored_content(file: Path, kit: Kit) -> None:
+async def test_no_error_quotes_stored_content(file: Path) -> None:
     """Where SQLite's module cannot read a text, its own error shows it."""
-    await made(file, kit)
+    await made(file)
     damage(file, "UPDATE sessions SET fields = CAST(? AS TEXT) WHERE id = 'b'", b'"hunter2\xff"')
     async with SQLiteSessionStore(file) as store:
         with pytest.raises(StoreUnavailable, match="damaged") as refused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from sessionkeeper import (
@@ -18,10 +18,10 @@ from sessionkeeper import (
     StoreUnavailable,
 )
 
-if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit
+from tests.support.sessions import new_session, note
+from tests.support.waiting import until
 
-Step: TypeAlias = Callable[[AtomicSessionStore, "Kit"], Awaitable[object]]
+Step: TypeAlias = Callable[[AtomicSessionStore], Awaitable[object]]
 
 CONNECT = "sessionkeeper.backends.sqlite.opening.sqlite3.connect"
 
@@ -94,23 +94,21 @@ def fault(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fault]:
 
 
 def tag(name: str) -> Step:
-    return lambda store, _: store.modify_session(
-        "a", lambda s: s.model_copy(update={"tags": {name}})
-    )
+    return lambda store: store.modify_session("a", lambda s: s.model_copy(update={"tags": {name}}))
 
 
 STEPS: list[Step] = [
-    lambda store, kit: store.create_session(kit.session("b", principal="me")),
-    lambda store, kit: store.add_frame(kit.note(1)),
+    lambda store: store.create_session(new_session("b", principal="me")),
+    lambda store: store.add_frame(note(1)),
     tag("one"),
-    lambda store, kit: store.add_frames("a", [kit.note(n) for n in (2, 3, 4)]),
-    lambda store, kit: store.add_frame(kit.note(5, "b")),
-    lambda store, kit: store.trim_frames("a", up_to=2),
-    lambda store, kit: store.read_frames("a", after=1),
-    lambda store, kit: store.expire_sessions(idle=0, limit=1),
-    lambda store, kit: store.delete_session("b"),
+    lambda store: store.add_frames("a", [note(n) for n in (2, 3, 4)]),
+    lambda store: store.add_frame(note(5, "b")),
+    lambda store: store.trim_frames("a", up_to=2),
+    lambda store: store.read_frames("a", after=1),
+    lambda store: store.expire_sessions(idle=0, limit=1),
+    lambda store: store.delete_session("b"),
     tag("two"),
-    lambda store, kit: store.statistics(),
+    lambda store: store.statistics(),
 ]
 
 
@@ -125,10 +123,10 @@ async def held(store: AtomicSessionStore) -> object:
     ]
 
 
-async def outcome(step: Step, store: AtomicSessionStore, kit: Kit) -> type[Exception] | None:
+async def outcome(step: Step, store: AtomicSessionStore) -> type[Exception] | None:
     """What a caller is told."""
     try:
-        await step(store, kit)
+        await step(store)
     except SessionError as error:
         return type(error)
     return None
@@ -145,9 +143,7 @@ async def outcome(step: Step, store: AtomicSessionStore, kit: Kit) -> type[Excep
         sqlite3.SQLITE_INTERRUPT,
     ],
 )
-async def test_every_call_fails_once(
-    tmp_path: Path, kit: Kit, fault: Fault, code: int, every: int
-) -> None:
+async def test_every_call_fails_once(tmp_path: Path, fault: Fault, code: int, every: int) -> None:
     """For every k until none fails any more; what was said of each step is true afterwards."""
     k = 0
     while True:
@@ -156,31 +152,31 @@ async def test_every_call_fails_once(
             store = await SQLiteSessionStore(file, durability="os", lock_timeout=0).open()
             models = [with_it, without]
             for each in (store, *models):
-                await each.create_session(kit.session("a"))
+                await each.create_session(new_session("a"))
             fault.arm(code, left=k)
             unknown = False
             for step in STEPS:
-                told = await outcome(step, store, kit)
+                told = await outcome(step, store)
                 if told in (StoreUnavailable, StoreClosed):
                     continue
                 if told is OutcomeUnknown:
                     assert not unknown
                     unknown = True
-                    await step(with_it, kit)
+                    await step(with_it)
                     models = [without]  # as the store that goes on sees it
                     continue
                 for each in models:
-                    assert await outcome(step, each, kit) == told
+                    assert await outcome(step, each) == told
             struck = fault.done
             fault.disarm()
             assert await held(store)  # reads go on, whatever happened
             if store.write_failure is None:
-                told = await outcome(STEPS[1], store, kit)
+                told = await outcome(STEPS[1], store)
                 for each in models:
-                    assert await outcome(STEPS[1], each, kit) == told
+                    assert await outcome(STEPS[1], each) == told
             else:
                 with pytest.raises(StoreUnavailable, match="closed for writing"):
-                    await store.add_frame(kit.note(9))
+                    await store.add_frame(note(9))
             await store.aclose()
             async with SQLiteSessionStore(file) as again:
                 possible = [await held(each) for each in (without, with_it)]
@@ -193,77 +189,75 @@ async def test_every_call_fails_once(
 
 
 @pytest.mark.parametrize("after", [False, True])
-async def test_a_failed_sync_is_never_repeated(
-    file: Path, kit: Kit, fault: Fault, after: bool
-) -> None:
+async def test_a_failed_sync_is_never_repeated(file: Path, fault: Fault, after: bool) -> None:
     """The batch may be found after a crash, so nobody knows; reads go on, writing is over."""
     store = await SQLiteSessionStore(file).open()
-    await store.create_session(kit.session())
+    await store.create_session(new_session())
     fault.arm(sqlite3.SQLITE_IOERR_FSYNC, statement="COMMIT", after=after)
     with pytest.raises(OutcomeUnknown) as told:
-        await store.add_frame(kit.note(1))
+        await store.add_frame(note(1))
     assert isinstance(told.value.__cause__, sqlite3.OperationalError)
     assert store.write_failure == "the disk failed"
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="closed for writing: the disk failed"):
-            await store.add_frame(kit.note(2))
+            await store.add_frame(note(2))
     assert await store.count_frames("a") == int(after)
     await store.aclose()
     async with SQLiteSessionStore(file) as again:
-        assert await again.add_frame(kit.note(3)) == 1 + after
+        assert await again.add_frame(note(3)) == 1 + after
 
 
 async def test_a_full_disk_refuses_the_batch_and_the_store_goes_on(
-    file: Path, kit: Kit, fault: Fault
+    file: Path, fault: Fault
 ) -> None:
     """Everything in the batch is refused, nothing was acknowledged."""
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         for statement in ("INSERT INTO frames", "COMMIT"):
             fault.arm(sqlite3.SQLITE_FULL, statement=statement)
             with pytest.raises(StoreUnavailable, match="the disk is full"):
-                await store.add_frame(kit.note(1))
+                await store.add_frame(note(1))
             assert store.write_failure is None
             assert await store.count_frames("a") == 0
             # After the collection that follows a rollback: its commit is not meant here.
             await store.touch_session("a")
-        assert await store.add_frame(kit.note(2)) == 1
+        assert await store.add_frame(note(2)) == 1
 
 
 async def test_a_checkpoint_that_fails_closes_the_store_for_writing(
-    file: Path, kit: Kit, fault: Fault, monkeypatch: pytest.MonkeyPatch
+    file: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite's own checkpoint would hide it in a commit that succeeds, and try again."""
     monkeypatch.setattr("sessionkeeper.backends.sqlite.writer.CHECKPOINT_AT", 1)
     async with SQLiteSessionStore(file) as store:
         fault.arm(sqlite3.SQLITE_IOERR_FSYNC, statement="PRAGMA wal_checkpoint")
-        await store.create_session(kit.session())
-        for _ in kit.until("closed for writing"):
+        await store.create_session(new_session())
+        for _ in until("closed for writing"):
             if store.write_failure:
                 break
             await store.get_session("a")
         with pytest.raises(StoreUnavailable, match="closed for writing"):
-            await store.add_frame(kit.note())
+            await store.add_frame(note())
 
 
 @pytest.mark.parametrize("which", ["", "-wal", "-shm"])
-async def test_a_file_removed_underneath_is_noticed(file: Path, kit: Kit, which: str) -> None:
+async def test_a_file_removed_underneath_is_noticed(file: Path, which: str) -> None:
     """The system would go on writing to a file nobody finds again."""
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         Path(f"{file}{which}").unlink()
         with pytest.raises(StoreUnavailable, match=f"removed or replaced.*store.db{which}: it is"):
-            await store.add_frame(kit.note())
+            await store.add_frame(note())
         with pytest.raises(StoreUnavailable, match="removed or replaced"):
             await store.get_session("a")
 
 
-async def test_a_newer_version_coming_underneath_is_noticed(file: Path, kit: Kit) -> None:
+async def test_a_newer_version_coming_underneath_is_noticed(file: Path) -> None:
     """Another program brought the file to a version this one does not know."""
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         with sqlite3.connect(file) as connection:
             connection.execute("UPDATE meta SET version = 9")
         connection.close()
         with pytest.raises(StoreUnavailable, match="of version 9 now"):
-            await store.add_frame(kit.note())
+            await store.add_frame(note())

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from sessionkeeper import (
@@ -21,8 +21,7 @@ from sessionkeeper import (
 )
 from sessionkeeper.backends.sqlite import opening, schema
 
-if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit
+from tests.support.sessions import new_session, note
 
 
 def mode(path: Path | str) -> int:
@@ -39,11 +38,11 @@ def digest(folder: Path) -> dict[str, str]:
     }
 
 
-async def made(file: Path, kit: Kit, frames: int = 3) -> None:
+async def made(file: Path, frames: int = 3) -> None:
     """Make a store with a session."""
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
-        await store.add_frames("a", [kit.note(n, size=1000) for n in range(frames)])
+        await store.create_session(new_session())
+        await store.add_frames("a", [note(n, size=1000) for n in range(frames)])
 
 
 @pytest.mark.parametrize(("durability", "synchronous"), [("disk", 2), ("os", 1)])
@@ -81,18 +80,18 @@ def test_a_setting_that_is_not_taken_is_refused(
         opening.open_file(str(file), Durability.DISK)
 
 
-async def test_no_other_user_can_read_the_file(tmp_path: Path, kit: Kit) -> None:
+async def test_no_other_user_can_read_the_file(tmp_path: Path) -> None:
     """The file and its log are 0600, a folder we make 0700; what was open to others is closed."""
     previous = os.umask(0)
     try:
         file = tmp_path / "new" / "deep" / "store.db"
         async with SQLiteSessionStore(file) as store:
-            await store.create_session(kit.session())
+            await store.create_session(new_session())
             assert [mode(f"{file}{end}") for end in ("", "-wal", "-shm")] == [0o600] * 3
         assert [mode(file.parent), mode(file.parent.parent)] == [0o700] * 2
         os.chmod(file, 0o666)
         async with SQLiteSessionStore(file) as store:
-            await store.create_session(kit.session("b"))
+            await store.create_session(new_session("b"))
             assert [mode(f"{file}{end}") for end in ("", "-wal", "-shm")] == [0o600] * 3
             await store.backup(tmp_path / "copy.db")
         assert mode(tmp_path / "copy.db") == 0o600
@@ -100,9 +99,9 @@ async def test_no_other_user_can_read_the_file(tmp_path: Path, kit: Kit) -> None
         os.umask(previous)
 
 
-async def test_a_file_that_is_only_to_be_read_stays_so(file: Path, kit: Kit) -> None:
+async def test_a_file_that_is_only_to_be_read_stays_so(file: Path) -> None:
     """Closing it to others gives its owner no right it did not have."""
-    await made(file, kit)
+    await made(file)
     file.chmod(0o444)
     with suppress(StoreUnavailable):  # an administrator may write it all the same
         async with SQLiteSessionStore(file) as store:
@@ -177,9 +176,9 @@ async def test_a_file_that_is_no_store_is_refused_unchanged(
 @pytest.mark.parametrize(
     "extra", ["TRIGGER t AFTER INSERT ON frames BEGIN SELECT 1; END", "TABLE x (y)"]
 )
-async def test_tables_that_are_not_ours_are_refused(file: Path, kit: Kit, extra: str) -> None:
+async def test_tables_that_are_not_ours_are_refused(file: Path, extra: str) -> None:
     """A trigger would run with what we write."""
-    await made(file, kit)
+    await made(file)
     with sqlite3.connect(file) as connection:
         connection.execute(f"CREATE {extra}")
     connection.close()
@@ -187,15 +186,13 @@ async def test_tables_that_are_not_ours_are_refused(file: Path, kit: Kit, extra:
         await SQLiteSessionStore(file).open()
 
 
-async def test_a_crash_during_a_checkpoint_is_repaired(
-    file: Path, tmp_path: Path, kit: Kit
-) -> None:
+async def test_a_crash_during_a_checkpoint_is_repaired(file: Path, tmp_path: Path) -> None:
     """The file is shorter than its header says, and the log beside it has what is missing."""
     crashed = tmp_path / "crashed.db"
     async with SQLiteSessionStore(file) as store:
         size = file.stat().st_size
-        await store.create_session(kit.session())
-        await store.add_frames("a", [kit.note(n, size=1000) for n in range(200)])
+        await store.create_session(new_session())
+        await store.add_frames("a", [note(n, size=1000) for n in range(200)])
         assert await store.checkpoint() == 0
         for end in ("", "-wal"):
             Path(f"{crashed}{end}").write_bytes(Path(f"{file}{end}").read_bytes())
@@ -206,9 +203,9 @@ async def test_a_crash_during_a_checkpoint_is_repaired(
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.7, 0.95])
-async def test_a_file_cut_short_is_reported(file: Path, kit: Kit, keep: float) -> None:
+async def test_a_file_cut_short_is_reported(file: Path, keep: float) -> None:
     """At opening, whatever part of it is missing."""
-    await made(file, kit, 200)
+    await made(file, 200)
     os.truncate(file, int(file.stat().st_size * keep))
     before = digest(file.parent)
     with pytest.raises(StoreUnavailable, match=r"damaged|no database"):
@@ -216,11 +213,11 @@ async def test_a_file_cut_short_is_reported(file: Path, kit: Kit, keep: float) -
     assert digest(file.parent)["store.db"] == before["store.db"]
 
 
-async def test_a_damaged_page_is_found_by_a_check(file: Path, kit: Kit) -> None:
+async def test_a_damaged_page_is_found_by_a_check(file: Path) -> None:
     """Opening looks at a few pages; `check` reads them all. Reading it says so, and nothing is
     written to a damaged file any more.
     """
-    await made(file, kit, 400)
+    await made(file, 400)
     with file.open("r+b") as opened:
         opened.seek(8192 * 30)
         opened.write(os.urandom(8192))
@@ -229,6 +226,6 @@ async def test_a_damaged_page_is_found_by_a_check(file: Path, kit: Kit) -> None:
         with pytest.raises(StoreUnavailable, match="damaged"):
             await store.get_frames("a")
         with pytest.raises(StoreUnavailable, match="closed for writing: the file is damaged"):
-            await store.add_frame(kit.note())
+            await store.add_frame(note())
         assert store.write_failure == "the file is damaged"
         assert (await store.get_session("a")).frame_count == 400

@@ -6,15 +6,14 @@ import random
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import ActorSessionStore, AtomicSessionStore, Frame, SQLiteSessionStore
 from sessionkeeper.backends.sqlite import frame_index, opening
 from sessionkeeper.values.guarantees import Durability
 
-if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit
+from tests.support.sessions import new_session, note
+from tests.support.waiting import until
 
 IDS = ("a", "b", "c")
 
@@ -33,13 +32,13 @@ def plain(frame: Frame) -> tuple[int, bytes]:
     return frame.seq, frame.envelope.message
 
 
-async def step(store: AtomicSessionStore, kit: Kit, seed: int) -> object:
+async def step(store: AtomicSessionStore, seed: int) -> object:
     """One step of a program that adds, reads and removes; the same for the same seed."""
     chance = random.Random(seed)
     id_ = chance.choice(IDS)
     kind = chance.random()
     if kind < 0.6:
-        notes = [kit.note(seed * 100 + n, id_) for n in range(chance.randrange(1, 9))]
+        notes = [note(seed * 100 + n, id_) for n in range(chance.randrange(1, 9))]
         return await store.add_frames(id_, notes)
     if kind < 0.8:
         after, limit = chance.randrange(60), chance.randrange(1, 40)
@@ -52,17 +51,17 @@ async def step(store: AtomicSessionStore, kit: Kit, seed: int) -> object:
 
 @pytest.mark.parametrize("seed", range(5))
 async def test_both_levels_together_are_one_log(
-    file: Path, kit: Kit, seed: int, monkeypatch: pytest.MonkeyPatch
+    file: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a small level, every read, trim and delete meets one level, the other, or both."""
     monkeypatch.setattr(frame_index, "MERGE_AT", 16)
     async with SQLiteSessionStore(file, durability="os") as store, ActorSessionStore() as model:
         for id_ in IDS:
             for each in (store, model):
-                await each.create_session(kit.session(id_))
+                await each.create_session(new_session(id_))
         for number in range(150):
-            told = await step(model, kit, seed * 1_000 + number)
-            assert await step(store, kit, seed * 1_000 + number) == told
+            told = await step(model, seed * 1_000 + number)
+            assert await step(store, seed * 1_000 + number) == told
         assert await store.check() == []
         for id_ in IDS:
             ours, theirs = [await each.read_frames(id_) for each in (store, model)]
@@ -73,19 +72,19 @@ async def test_both_levels_together_are_one_log(
 
 
 async def test_collecting_deletes_frames_of_both_levels(
-    file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
+    file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All frames with a tombstone are deleted, and no other frame is."""
     monkeypatch.setattr(frame_index, "MERGE_AT", 1_600)
     async with SQLiteSessionStore(file, durability="os") as store:
         for id_ in ("a", "b"):
-            await store.create_session(kit.session(id_))
+            await store.create_session(new_session(id_))
         for id_ in ("a", "b") * 3:
-            await store.add_frames(id_, [kit.note(n, id_) for n in range(499)])
+            await store.add_frames(id_, [note(n, id_) for n in range(499)])
         assert levels(file) == (4 * 499, 2 * 499)
         assert await store.delete_frames("a") == 3 * 499
-        assert await store.add_frame(kit.note()) == 3 * 499 + 1
-        for _ in kit.until("collected"):
+        assert await store.add_frame(note()) == 3 * 499 + 1
+        for _ in until("collected"):
             await store.touch_session("a")
             if sum(levels(file)) == 3 * 499 + 1:
                 break
@@ -121,11 +120,11 @@ def test_collecting_deletes_at_most_a_given_number_of_frames(file: Path) -> None
         "INSERT INTO frame_keys SELECT session, seq, key FROM new_frame_keys WHERE seq = 2",
     ],
 )
-async def test_a_check_finds_a_frame_with_a_wrong_entry(file: Path, kit: Kit, harm: str) -> None:
+async def test_a_check_finds_a_frame_with_a_wrong_entry(file: Path, harm: str) -> None:
     """SQLite cannot know that these tables belong together."""
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
-        await store.add_frames("a", [kit.note(n) for n in range(3)])
+        await store.create_session(new_session())
+        await store.add_frames("a", [note(n) for n in range(3)])
         assert await store.check() == []
     with sqlite3.connect(file) as connection:
         connection.execute(harm)

@@ -23,8 +23,10 @@ from sessionlab import (
     read_history,
 )
 
+from tests.support.sessions import new_session, note
+
 if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit, Neighbours
+    from tests.sqlite.conftest import Neighbours
 
 WORKERS = 3
 ROUNDS = 40
@@ -37,7 +39,7 @@ def counted(session: Session) -> Session:
     return session.model_copy(update={"metadata": {"n": n + 1}})
 
 
-async def eight_clients(file: Path, kit: Kit) -> History:
+async def eight_clients(file: Path) -> History:
     """What eight clients of one store saw, some of whose calls were cancelled."""
     dice = Random(7)
     store = RecordingStore(SQLiteSessionStore(file, durability="os"))
@@ -45,11 +47,11 @@ async def eight_clients(file: Path, kit: Kit) -> History:
     def call(n: int) -> Any:
         key = f"s{dice.randrange(3)}"
         calls: list[Any] = [
-            lambda: store.get_or_create_session(kit.session(key)),
+            lambda: store.get_or_create_session(new_session(key)),
             lambda: store.get_session(key),
             lambda: store.modify_session(key, counted),
-            lambda: store.add_frame(kit.note(n, key)),
-            lambda: store.add_frames(key, [kit.note(n, key)] * 3, change=counted),
+            lambda: store.add_frame(note(n, key)),
+            lambda: store.add_frames(key, [note(n, key)] * 3, change=counted),
             lambda: store.get_frames(key),
             lambda: store.trim_frames(key, up_to=dice.randrange(9)),
             lambda: store.delete_session(key),
@@ -74,9 +76,9 @@ async def eight_clients(file: Path, kit: Kit) -> History:
     return store.history()
 
 
-async def test_eight_clients_of_one_store(file: Path, kit: Kit) -> None:
+async def test_eight_clients_of_one_store(file: Path) -> None:
     """Batches of callers, some of them cancelled: linearizable by the model."""
-    history = await eight_clients(file, kit)
+    history = await eight_clients(file)
     assert len(history.operations) > 250  # but for those cancelled before they began
     assert check(history, SessionStoreModel(), timeout=600).verdict is Verdict.OK
 
@@ -106,7 +108,7 @@ WRONG: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("wrong", WRONG)
 async def test_the_checker_finds_what_is_wrong_with(
-    file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch, wrong: str
+    file: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
     """The clients are the same: they would show a read that does not see what was answered."""
     for name, instead in WRONG[wrong].items():
@@ -114,7 +116,7 @@ async def test_the_checker_finds_what_is_wrong_with(
     for n in range(
         TRIES
     ):  # a history in which nobody happened to look at the wrong moment is legal
-        history = await eight_clients(file.with_name(f"{n}.db"), kit)
+        history = await eight_clients(file.with_name(f"{n}.db"))
         if check(history, SessionStoreModel(), timeout=600).verdict is Verdict.ILLEGAL:
             return
     pytest.fail("no history shows it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from sessionkeeper import (
@@ -20,8 +20,7 @@ from sessionkeeper import (
     StdioDelivery,
 )
 
-if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit
+from tests.support.sessions import new_session, note
 
 Call: TypeAlias = Callable[[Any, str], Any]
 
@@ -34,13 +33,9 @@ HOSTILE = [
 ]
 
 
-def note(text: str, id: str = "a", **context: Any) -> MessageEnvelope:
+def hostile_note(text: str, id: str = "a", **context: Any) -> MessageEnvelope:
     message = {"jsonrpc": "2.0", "method": text, "params": {text: text}}
     return MessageEnvelope.of(id, message, direction="client-to-server", **context)
-
-
-def session(id: str, **fields: object) -> Session:
-    return Session.new(transport_type="stdio", id=id, **fields)
 
 
 def tagged(text: str) -> Callable[[Session], Session]:
@@ -75,16 +70,16 @@ CALLS: dict[str, list[Call]] = {
     "touch_session": [lambda store, text: store.touch_session(text)],
     "archive_session": [
         lambda store, text: store.archive_session(text, expected_last_seq=0),
-        lambda store, text: store.archive_session(session("a"), expected_last_seq=text),
+        lambda store, text: store.archive_session(new_session("a"), expected_last_seq=text),
     ],
     "add_frame": [lambda store, text: store.add_frame(text)],
     "add_frames": [
         lambda store, text: store.add_frames(text, []),
         lambda store, text: store.add_frames("a", text),
         lambda store, text: store.add_frames("a", [text]),
-        lambda store, text: store.add_frames(text, [note("x")]),
-        lambda store, text: store.add_frames("a", [note("x")], expected_last_seq=text),
-        lambda store, text: store.add_frames("a", [note("x")], change=text),
+        lambda store, text: store.add_frames(text, [hostile_note("x")]),
+        lambda store, text: store.add_frames("a", [hostile_note("x")], expected_last_seq=text),
+        lambda store, text: store.add_frames("a", [hostile_note("x")], change=text),
     ],
     "get_frames": [lambda store, text: store.get_frames(text)],
     "read_frames": [
@@ -161,11 +156,11 @@ async def held(store: AtomicSessionStore) -> object:
 
 
 @pytest.mark.parametrize("whose", [None, "me"])
-async def test_a_hostile_string_does_nothing(file: Path, kit: Kit, whose: str | None) -> None:
+async def test_a_hostile_string_does_nothing(file: Path, whose: str | None) -> None:
     """Everywhere, through the store and through a principal's view; nothing is stored or lost."""
     async with SQLiteSessionStore(file) as whole:
-        await whole.create_session(kit.session(principal="me"))
-        await whole.add_frames("a", [kit.note(n) for n in range(3)])
+        await whole.create_session(new_session(principal="me"))
+        await whole.add_frames("a", [note(n) for n in range(3)])
         before = await held(whole)
         store = whole if whose is None else whole.for_principal(whose)
         for text in HOSTILE:
@@ -183,7 +178,7 @@ async def test_a_hostile_string_does_nothing(file: Path, kit: Kit, whose: str | 
                     )
             assert await held(whole) == before, ascii(text[:20])
         assert await whole.check() == []
-        assert await whole.add_frame(kit.note()) == 4
+        assert await whole.add_frame(note()) == 4
 
 
 FIELDS = [
@@ -213,21 +208,24 @@ async def test_a_hostile_string_comes_back_as_it_was(file: Path, text: str) -> N
         kept = 0
         for field in FIELDS:
             try:
-                made = session(f"of-{field}", **{field: of(field, text)})
+                made = new_session(f"of-{field}", **{field: of(field, text)})
             except ValueError:
                 continue
             kept += 1
             assert getattr(await store.create_session(made), field) == getattr(made, field)
-        await store.create_session(session("a"))
+        await store.create_session(new_session("a"))
         envelopes: list[MessageEnvelope] = []
         deliveries = [
             lambda: HttpDelivery(method=text, path=text),
             lambda: SseDelivery(event_id=text, event_type=text),
         ]
         makers: list[Callable[[], MessageEnvelope]] = [
-            lambda: note(text),
-            *(lambda name=name: note("x", **{name: CONTEXTS[name](text)}) for name in CONTEXTS),
-            *(lambda make=make: note("x", delivery=make()) for make in deliveries),
+            lambda: hostile_note(text),
+            *(
+                lambda name=name: hostile_note("x", **{name: CONTEXTS[name](text)})
+                for name in CONTEXTS
+            ),
+            *(lambda make=make: hostile_note("x", delivery=make()) for make in deliveries),
         ]
         for make in makers:
             try:
@@ -243,12 +241,12 @@ async def test_a_hostile_string_comes_back_as_it_was(file: Path, text: str) -> N
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:12])
-async def test_a_backup_goes_where_it_is_told(tmp_path: Path, kit: Kit, text: str) -> None:
+async def test_a_backup_goes_where_it_is_told(tmp_path: Path, text: str) -> None:
     """No spelling of a path is an address, an option or a statement."""
     there = tmp_path / "a" / "b" / "c"
     there.mkdir(parents=True)
     async with SQLiteSessionStore(tmp_path / "store.db") as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         target = there / text
         try:
             await store.backup(target)

@@ -12,12 +12,14 @@ import pytest
 from sessionkeeper import SQLiteSessionStore, StoreClosed, StoreUnavailable
 from sessionkeeper.backends.sqlite import opening
 
+from tests.support.sessions import new_session, note
+
 if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit, Neighbours
+    from tests.sqlite.conftest import Neighbours
 
 
 async def test_a_lock_held_elsewhere_never_holds_the_loop(
-    file: Path, kit: Kit, neighbours: Neighbours
+    file: Path, neighbours: Neighbours
 ) -> None:
     """Writes wait on the database's thread; reads do not wait at all.
 
@@ -26,11 +28,11 @@ async def test_a_lock_held_elsewhere_never_holds_the_loop(
     measured, not tested: `perf/sqlite_stall.py`.
     """
     async with SQLiteSessionStore(file, lock_timeout=60) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         holder = neighbours.start("hold")
         await asyncio.to_thread(neighbours.hear, holder, "ready")
         assert (await store.get_session("a")).frame_count == 0
-        writing = [asyncio.create_task(store.add_frame(kit.note(n))) for n in range(5)]
+        writing = [asyncio.create_task(store.add_frame(note(n))) for n in range(5)]
         over = asyncio.get_running_loop().time() + 1.0
         turns = 0
         while turns < 1_000 or asyncio.get_running_loop().time() < over:
@@ -42,11 +44,11 @@ async def test_a_lock_held_elsewhere_never_holds_the_loop(
 
 
 async def test_opening_does_not_wait_for_a_lock_held_elsewhere(
-    file: Path, kit: Kit, neighbours: Neighbours
+    file: Path, neighbours: Neighbours
 ) -> None:
     """Who holds it brought the log to the disk; one can read at once."""
     async with SQLiteSessionStore(file) as first:
-        await first.create_session(kit.session())
+        await first.create_session(new_session())
         holder = neighbours.start("hold")
         await asyncio.to_thread(neighbours.hear, holder, "ready")
         async with SQLiteSessionStore(file) as second:  # or the test would never end
@@ -55,33 +57,29 @@ async def test_opening_does_not_wait_for_a_lock_held_elsewhere(
         await asyncio.to_thread(neighbours.hear, holder, "let go")
 
 
-async def test_a_lock_held_too_long_is_unavailable(
-    file: Path, kit: Kit, neighbours: Neighbours
-) -> None:
+async def test_a_lock_held_too_long_is_unavailable(file: Path, neighbours: Neighbours) -> None:
     """With the time waited; nothing was applied, and the store goes on."""
     async with SQLiteSessionStore(file, lock_timeout=0.2) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         holder = neighbours.start("hold")
         await asyncio.to_thread(neighbours.hear, holder, "ready")
         with pytest.raises(StoreUnavailable, match=r"lock \(waited 0\.") as refused:
-            await store.add_frame(kit.note())
+            await store.add_frame(note())
         assert refused.value.waited is not None
         assert refused.value.waited >= 0.2
         assert await store.count_frames("a") == 0
         neighbours.tell(holder)
         await asyncio.to_thread(neighbours.hear, holder, "let go")
-        assert await store.add_frame(kit.note()) == 1
+        assert await store.add_frame(note()) == 1
 
 
-async def test_closing_does_not_wait_for_the_lock(
-    file: Path, kit: Kit, neighbours: Neighbours
-) -> None:
+async def test_closing_does_not_wait_for_the_lock(file: Path, neighbours: Neighbours) -> None:
     """`aclose(timeout=…)` answers who waits for it with `StoreClosed`: certainly not applied."""
     store = await SQLiteSessionStore(file, lock_timeout=60).open()
-    await store.create_session(kit.session())
+    await store.create_session(new_session())
     holder = neighbours.start("hold")
     await asyncio.to_thread(neighbours.hear, holder, "ready")
-    writing = [asyncio.create_task(store.add_frame(kit.note(n))) for n in range(3)]
+    writing = [asyncio.create_task(store.add_frame(note(n))) for n in range(3)]
     await asyncio.sleep(0)
     async with asyncio.timeout(300):
         await store.aclose(timeout=0.1)
@@ -95,12 +93,12 @@ async def test_closing_does_not_wait_for_the_lock(
 
 
 async def test_an_opening_that_waits_for_a_lock_can_be_cancelled(
-    file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
+    file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who has the file for itself keeps everybody out; a deadline on opening ends the wait."""
     monkeypatch.setattr(opening, "_PATIENCE", 10_000.0)  # or the test would never end
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
     with closing(sqlite3.connect(file, isolation_level=None)) as holder:
         holder.execute("PRAGMA locking_mode = EXCLUSIVE")
         holder.execute("BEGIN EXCLUSIVE")

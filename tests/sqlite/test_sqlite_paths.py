@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from sessionkeeper import (
@@ -16,8 +16,7 @@ from sessionkeeper import (
     StoreUnavailable,
 )
 
-if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit
+from tests.support.sessions import new_session, note
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -29,17 +28,17 @@ def digest(folder: Path) -> dict[str, str]:
     }
 
 
-async def made(file: Path, kit: Kit, frames: int = 3) -> None:
+async def made(file: Path, frames: int = 3) -> None:
     """Make a store with a session."""
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
-        await store.add_frames("a", [kit.note(n, size=1000) for n in range(frames)])
+        await store.create_session(new_session())
+        await store.add_frames("a", [note(n, size=1000) for n in range(frames)])
 
 
-async def test_a_read_only_folder_is_reported(tmp_path: Path, kit: Kit) -> None:
+async def test_a_read_only_folder_is_reported(tmp_path: Path) -> None:
     """Not a hang, not a traceback from SQLite; a file that is there already stays as it is."""
     closed = tmp_path / "closed"
-    await made(closed / "there.db", kit)
+    await made(closed / "there.db")
     before = digest(closed)
     user = os.geteuid()
     if user == 0:  # who may write anywhere; so for a moment somebody else
@@ -68,10 +67,10 @@ async def test_a_parent_that_is_a_file_is_reported(file: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["file:x?mode=memory", ":memory:", "a?b#c%41 d", "ü\udc80", "'; DROP TABLE x", "-wal"]
 )
-async def test_a_path_is_nothing_but_a_path(tmp_path: Path, kit: Kit, name: str) -> None:
+async def test_a_path_is_nothing_but_a_path(tmp_path: Path, name: str) -> None:
     """No spelling of it is a URI, an option or a place in memory."""
     file = tmp_path / name
-    await made(file, kit)
+    await made(file)
     assert file.stat().st_size > 8192
     assert [each.name for each in tmp_path.iterdir()] == [name]
     async with SQLiteSessionStore(file) as store:
@@ -118,7 +117,7 @@ async def test_a_url_that_names_no_file_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_the_factory_makes_what_is_configured(file: Path, kit: Kit) -> None:
+async def test_the_factory_makes_what_is_configured(file: Path) -> None:
     """`sqlite:///file.db`, or a configuration with durability, limits and capacity."""
     store = await StorageFactory.create(f"sqlite:///{file}")
     assert isinstance(store, SQLiteSessionStore)
@@ -129,9 +128,9 @@ async def test_the_factory_makes_what_is_configured(file: Path, kit: Kit) -> Non
     )
     store = await StorageFactory.create(backend)
     assert store.guarantees.durability == "os"
-    await store.create_session(kit.session())
+    await store.create_session(new_session())
     with pytest.raises(Exception, match="max_sessions"):
-        await store.create_session(kit.session("b"))
+        await store.create_session(new_session("b"))
     mailbox = (await store.statistics()).mailbox
     assert mailbox is not None
     assert mailbox.capacity == 7 + 7  # of writes, and of reads

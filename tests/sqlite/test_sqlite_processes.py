@@ -17,8 +17,11 @@ from sessionkeeper import (
 )
 from sessionkeeper.backends.sqlite.change_poller import ChangePoller
 
+from tests.support.sessions import new_session, note
+from tests.support.waiting import until
+
 if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit, Neighbours
+    from tests.sqlite.conftest import Neighbours
 
 
 async def test_racing_processes_lose_nothing(file: Path, neighbours: Neighbours) -> None:
@@ -55,37 +58,33 @@ async def test_racing_processes_lose_nothing(file: Path, neighbours: Neighbours)
         assert await store.check() == []
 
 
-async def test_a_snapshot_of_another_process_can_be_stale(file: Path, kit: Kit) -> None:
+async def test_a_snapshot_of_another_process_can_be_stale(file: Path) -> None:
     """Two stores on one file are two processes to each other: nothing is kept between batches."""
     async with SQLiteSessionStore(file) as one, SQLiteSessionStore(file) as other:
-        created = await one.create_session(kit.session())
+        created = await one.create_session(new_session())
         assert await other.get_session("a") == created
         changed = await other.modify_session("a", lambda s: s.model_copy(update={"tags": {"x"}}))
         with pytest.raises(Exception, match="revision"):
             await one.update_session(created)
         assert await one.get_session("a") == changed
-        assert [
-            await store.add_frame(kit.note(n)) for n, store in enumerate([one, other, one])
-        ] == [
+        assert [await store.add_frame(note(n)) for n, store in enumerate([one, other, one])] == [
             1,
             2,
             3,
         ]
         await one.delete_session("a")
         with pytest.raises(SessionNotFound):
-            await other.add_frame(kit.note())
+            await other.add_frame(note())
         assert await other.count_sessions() == await one.count_sessions() == 0
-        again = await other.create_session(kit.session())
+        again = await other.create_session(new_session())
         assert again.revision > changed.revision
 
 
-async def test_changes_of_another_process_wake_watchers(
-    file: Path, kit: Kit, neighbours: Neighbours
-) -> None:
+async def test_changes_of_another_process_wake_watchers(file: Path, neighbours: Neighbours) -> None:
     """Each frame once and in order, soon after its commit; the end of the session as well."""
     worker = neighbours.start("write", 3)
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         neighbours.hear(worker, "ready")
         seen: list[int] = []
 
@@ -107,31 +106,29 @@ async def test_changes_of_another_process_wake_watchers(
             await watching
 
 
-async def test_changes_of_others_are_not_missed_because_of_an_own_batch(
-    file: Path, kit: Kit
-) -> None:
+async def test_changes_of_others_are_not_missed_because_of_an_own_batch(file: Path) -> None:
     """What others wrote before it began is told: what one wrote oneself does not stand for it."""
     async with SQLiteSessionStore(file) as store, SQLiteSessionStore(file) as other:
-        await store.create_session(kit.session())
-        await store.create_session(kit.session("b"))
+        await store.create_session(new_session())
+        await store.create_session(new_session("b"))
         for n in range(1, 6):
             watching = asyncio.ensure_future(anext(store.watch_frames("a", after=n - 1)))
             while not store._wakeups:
                 await asyncio.sleep(0)
             await store.count_sessions()  # so the watcher's own look is over
-            await other.add_frame(kit.note(n))
-            await store.add_frame(kit.note(n, "b"))
+            await other.add_frame(note(n))
+            await store.add_frame(note(n, "b"))
             async with asyncio.timeout(300):
                 assert (await watching).seq == n
 
 
 async def test_a_deletion_by_another_process_ends_a_watch(
-    file: Path, kit: Kit, neighbours: Neighbours
+    file: Path, neighbours: Neighbours
 ) -> None:
     """Though a session that is gone has no place in any order."""
     worker = neighbours.start("write", 1)
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         neighbours.hear(worker, "ready")
 
         async def watch() -> list[Frame]:
@@ -147,7 +144,7 @@ async def test_a_deletion_by_another_process_ends_a_watch(
 
 
 async def test_the_file_is_not_polled_while_nobody_watches(
-    file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
+    file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An idle store is idle; one that is watched polls whether others wrote."""
     polls: list[bool] = []
@@ -159,12 +156,12 @@ async def test_the_file_is_not_polled_while_nobody_watches(
 
     monkeypatch.setattr(ChangePoller, "poll", counted)
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         await store.get_session("a")
         await asyncio.sleep(3 * ChangePoller.PAUSE)
         assert not polls
         waiting = asyncio.ensure_future(anext(store.watch_frames("a")))
-        for _ in kit.until("looked twice"):
+        for _ in until("looked twice"):
             if len(polls) > 1:
                 break
             await asyncio.sleep(0)

@@ -21,8 +21,10 @@ from sessionkeeper.backends.sqlite import writer
 from sessionkeeper.backends.sqlite.tables import SQLiteTables
 from sessionkeeper.operations.command import StoreCommand
 
+from tests.support.sessions import new_session, note
+
 if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit, Neighbours
+    from tests.sqlite.conftest import Neighbours
 
 
 class Reading(StoreCommand[Any], frozen=True, gc=False):
@@ -49,11 +51,11 @@ class Slow:
 
 
 @pytest.fixture
-async def store(file: Path, kit: Kit) -> AsyncIterator[SQLiteSessionStore]:
+async def store(file: Path) -> AsyncIterator[SQLiteSessionStore]:
     """With a session and a frame."""
     async with SQLiteSessionStore(file, durability="os", lock_timeout=60) as store:
-        await store.create_session(kit.session(principal="me"))
-        await store.add_frame(kit.note())
+        await store.create_session(new_session(principal="me"))
+        await store.add_frame(note())
         yield store
 
 
@@ -84,12 +86,12 @@ def reads(store: SQLiteSessionStore) -> list[Awaitable[object]]:
 
 
 async def test_reads_are_answered_while_another_process_holds_the_lock(
-    store: SQLiteSessionStore, kit: Kit, neighbours: Neighbours
+    store: SQLiteSessionStore, neighbours: Neighbours
 ) -> None:
     """All of them, though writes were asked before and wait."""
     holder = neighbours.start("hold")
     await asyncio.to_thread(neighbours.hear, holder, "ready")
-    writing = [asyncio.ensure_future(store.add_frame(kit.note(n))) for n in range(5)]
+    writing = [asyncio.ensure_future(store.add_frame(note(n))) for n in range(5)]
     while store.mailbox.depth:
         await asyncio.sleep(0)
     async with asyncio.timeout(300):  # far less than the lock is held
@@ -114,19 +116,19 @@ async def test_reads_are_answered_during_a_slow_write(
     assert (await changing).tags == (await store.get_session("a")).tags == {"changed"}
 
 
-async def test_a_read_sees_what_was_answered_before_it(store: SQLiteSessionStore, kit: Kit) -> None:
+async def test_a_read_sees_what_was_answered_before_it(store: SQLiteSessionStore) -> None:
     """Whoever wrote it, task or thread."""
     facade = ThreadSafeSessionStore(store)
 
     def by_thread() -> None:
         for n in range(50):
-            facade.add_frame(kit.note(n, "b"))
+            facade.add_frame(note(n, "b"))
             assert facade.count_frames("b") == n + 1
 
-    await store.create_session(kit.session("b"))
+    await store.create_session(new_session("b"))
     thread = asyncio.ensure_future(asyncio.to_thread(by_thread))
     for n in range(1, 200):
-        assert await store.add_frame(kit.note(n)) == n + 1
+        assert await store.add_frame(note(n)) == n + 1
         assert await store.count_frames("a") == n + 1
     await thread
 
@@ -155,24 +157,24 @@ async def test_the_readers_connection_cannot_write(store: SQLiteSessionStore) ->
     assert await store.count_frames("a") == 1
 
 
-async def test_a_bug_in_reading_ends_the_store(store: SQLiteSessionStore, kit: Kit) -> None:
+async def test_a_bug_in_reading_ends_the_store(store: SQLiteSessionStore) -> None:
     """Everybody is answered, writers too; nobody has half a store."""
     bug: Any = None
     with pytest.raises(StoreClosed):
         await store._run(Reading(bug))
-    for call in (store.add_frame(kit.note()), store.get_session("a")):
+    for call in (store.add_frame(note()), store.get_session("a")):
         with pytest.raises(StoreClosed):
             await call
     assert not store.is_open
 
 
 async def test_closing_answers_both_who_write_and_who_read(
-    store: SQLiteSessionStore, kit: Kit, slow: Slow
+    store: SQLiteSessionStore, slow: Slow
 ) -> None:
     """Nothing new is taken, and what is queued is finished."""
     changing = asyncio.ensure_future(store.modify_session("a", slow))
     await asyncio.to_thread(slow.begun.wait)
-    adding = asyncio.ensure_future(store.add_frame(kit.note()))
+    adding = asyncio.ensure_future(store.add_frame(note()))
     reading = [asyncio.ensure_future(each) for each in reads(store)]
     await asyncio.sleep(0)
     closing = asyncio.ensure_future(store.aclose())
@@ -195,13 +197,13 @@ async def test_both_connections_close_without_leaving_the_log(file: Path) -> Non
 
 
 async def test_overlapping_readers_do_not_stop_the_log_from_restarting(
-    store: SQLiteSessionStore, kit: Kit, file: Path, monkeypatch: pytest.MonkeyPatch
+    store: SQLiteSessionStore, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each holds it for a moment; together they must not hold it for ever."""
     monkeypatch.setattr(writer, "CHECKPOINT_AT", 128 * 1024)
     monkeypatch.setattr(writer, "MAX_LOG_BYTES", 512 * 1024)
-    await store.create_session(kit.session("b"))
-    await store.add_frames("b", [kit.note(id="b", size=1_000)] * 400)
+    await store.create_session(new_session("b"))
+    await store.add_frames("b", [note(id="b", size=1_000)] * 400)
     busy = True
 
     async def read() -> None:
@@ -211,7 +213,7 @@ async def test_overlapping_readers_do_not_stop_the_log_from_restarting(
     readers = [asyncio.ensure_future(read()) for _ in range(8)]
     largest, log = 0, Path(f"{file}-wal")
     for n in range(80):
-        await store.add_frames("a", [kit.note(n, size=1_000)] * 4)
+        await store.add_frames("a", [note(n, size=1_000)] * 4)
         await store.trim_frames("a", up_to=4 * n)
         largest = max(largest, log.stat().st_size)
     busy = False

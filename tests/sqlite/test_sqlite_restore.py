@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sessionkeeper import SQLiteSessionStore, StoreUnavailable, restore_backup
 
+from tests.support.sessions import new_session, note
+
 if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit, Neighbours
+    from tests.sqlite.conftest import Neighbours
 
 
 @pytest.fixture
@@ -32,18 +34,18 @@ def file(tmp_path: Path) -> Path:
     return folder / "store.db"
 
 
-async def fill(file: Path, backup: Path, kit: Kit, *, crashed: bool = False) -> None:
+async def fill(file: Path, backup: Path, *, crashed: bool = False) -> None:
     """Make a store of sessions `a` and `b`, and a backup of when there was only `a`."""
     backup.parent.mkdir()
     made = backup.parent / "made.db"
     async with SQLiteSessionStore(made) as store:
-        await store.create_session(kit.session())
-        await store.add_frames("a", [kit.note(n) for n in range(3)])
+        await store.create_session(new_session())
+        await store.add_frames("a", [note(n) for n in range(3)])
         await store.backup(backup)
-        await store.add_frame(kit.note(3))  # the file without its log is neither of the two
+        await store.add_frame(note(3))  # the file without its log is neither of the two
         await store.checkpoint()
-        await store.create_session(kit.session("b"))
-        await store.add_frames("b", [kit.note(n, "b") for n in range(5)])
+        await store.create_session(new_session("b"))
+        await store.add_frames("b", [note(n, "b") for n in range(5)])
         if crashed:
             for end in ("", "-wal", "-shm"):
                 shutil.copyfile(f"{made}{end}", f"{file}{end}")
@@ -66,10 +68,10 @@ async def held(file: Path) -> dict[str, int]:
 
 @pytest.mark.parametrize("crashed", [False, True])
 async def test_a_store_is_replaced_only_when_that_is_asked_for(
-    file: Path, backup: Path, kit: Kit, crashed: bool
+    file: Path, backup: Path, crashed: bool
 ) -> None:
     """Its log goes with it, the backup stays, and nothing is left beside."""
-    await fill(file, backup, kit, crashed=crashed)
+    await fill(file, backup, crashed=crashed)
     before = content(file.parent)
     with pytest.raises(FileExistsError):
         await restore_backup(backup, file)
@@ -88,9 +90,9 @@ async def test_a_store_is_replaced_only_when_that_is_asked_for(
     assert await held(file) == {"a": 3}
 
 
-async def test_a_missing_store_is_created(file: Path, backup: Path, kit: Kit) -> None:
+async def test_a_missing_store_is_created(file: Path, backup: Path) -> None:
     """Not over a log whose file is gone, unless that is asked for: it is set aside then."""
-    await fill(file, backup, kit, crashed=True)
+    await fill(file, backup, crashed=True)
     file.unlink()
     before = content(file.parent)
     with pytest.raises(FileExistsError, match=r"store\.db-wal"):
@@ -104,11 +106,9 @@ async def test_a_missing_store_is_created(file: Path, backup: Path, kit: Kit) ->
     assert await held(file.parent / "new.db") == {"a": 3}
 
 
-async def test_a_log_that_is_not_the_old_files_is_set_aside(
-    file: Path, backup: Path, kit: Kit
-) -> None:
+async def test_a_log_that_is_not_the_old_files_is_set_aside(file: Path, backup: Path) -> None:
     """As after a restore by hand, which opening refuses."""
-    await fill(file, backup, kit, crashed=True)
+    await fill(file, backup, crashed=True)
     log = Path(f"{file}-wal").read_bytes()
     shutil.copyfile(backup, file)
     with pytest.raises(StoreUnavailable, match="not the file's"):
@@ -119,9 +119,9 @@ async def test_a_log_that_is_not_the_old_files_is_set_aside(
     assert await held(file) == {"a": 3}
 
 
-async def test_a_journal_is_set_aside(file: Path, backup: Path, kit: Kit) -> None:
+async def test_a_journal_is_set_aside(file: Path, backup: Path) -> None:
     """SQLite would play it back into the new file."""
-    await fill(file, backup, kit)
+    await fill(file, backup)
     other = file.parent / "other.db"
     with closing(sqlite3.connect(other, isolation_level=None)) as connection:
         connection.execute("PRAGMA cache_spill = 1")
@@ -136,16 +136,16 @@ async def test_a_journal_is_set_aside(file: Path, backup: Path, kit: Kit) -> Non
 
 
 async def test_a_store_that_somebody_has_open_is_refused(
-    file: Path, backup: Path, kit: Kit, neighbours: Neighbours
+    file: Path, backup: Path, neighbours: Neighbours
 ) -> None:
     """In this process or another, whatever they do at that moment; nothing is touched."""
-    await fill(file, backup, kit)
+    await fill(file, backup)
     for _ in range(2):
         async with SQLiteSessionStore(file) as store:
             await store.touch_session("a")
             with pytest.raises(StoreUnavailable, match=r"store\.db: somebody has the store open"):
                 await restore_backup(backup, file, replace=True)
-            await store.add_frame(kit.note(9))  # its locks are still there
+            await store.add_frame(note(9))  # its locks are still there
             with pytest.raises(StoreUnavailable, match="open"):
                 await restore_backup(backup, file, replace=True)
     other = neighbours.start("checkpoint")
@@ -160,11 +160,9 @@ async def test_a_store_that_somebody_has_open_is_refused(
     assert await held(file) == {"a": 3}
 
 
-async def test_no_process_can_open_the_store_during_a_restore(
-    file: Path, backup: Path, kit: Kit
-) -> None:
+async def test_no_process_can_open_the_store_during_a_restore(file: Path, backup: Path) -> None:
     """Who opens it then would write into a file that is about to be replaced."""
-    await fill(file, backup, kit)
+    await fill(file, backup)
     refused: list[str] = []
 
     def during(*_: int) -> None:
@@ -241,10 +239,10 @@ def statement(file: Path, text: str) -> None:
 )
 @pytest.mark.parametrize("crashed", [False, True])
 async def test_a_file_that_is_no_backup_is_refused_and_nothing_is_changed(
-    file: Path, backup: Path, kit: Kit, spoil: Callable[[Path], None], said: str, crashed: bool
+    file: Path, backup: Path, spoil: Callable[[Path], None], said: str, crashed: bool
 ) -> None:
     """The store and its log are byte for byte what they were."""
-    await fill(file, backup, kit, crashed=crashed)
+    await fill(file, backup, crashed=crashed)
     spoil(backup)
     before = content(file.parent)
     with pytest.raises((StoreUnavailable, FileNotFoundError), match=said):
@@ -253,9 +251,9 @@ async def test_a_file_that_is_no_backup_is_refused_and_nothing_is_changed(
     assert await held(file) == {"a": 4, "b": 5}
 
 
-async def test_an_address_that_is_none_is_refused(file: Path, backup: Path, kit: Kit) -> None:
+async def test_an_address_that_is_none_is_refused(file: Path, backup: Path) -> None:
     """The backup itself, a folder, another program's database, a folder that is not there."""
-    await fill(file, backup, kit)
+    await fill(file, backup)
     with pytest.raises(StoreUnavailable, match="the same file"):
         await restore_backup(backup, backup, replace=True)
     with pytest.raises(StoreUnavailable, match="not a regular file"):
@@ -270,20 +268,18 @@ async def test_an_address_that_is_none_is_refused(file: Path, backup: Path, kit:
 
 @pytest.mark.parametrize("spoil", [text, cut, flipped_byte, newer])
 async def test_a_damaged_store_is_replaced(
-    file: Path, backup: Path, kit: Kit, spoil: Callable[[Path], None]
+    file: Path, backup: Path, spoil: Callable[[Path], None]
 ) -> None:
     """That is what a backup is for."""
-    await fill(file, backup, kit)
+    await fill(file, backup)
     spoil(file)
     await restore_backup(backup, file, replace=True)
     assert await held(file) == {"a": 3}
 
 
-async def test_the_file_of_a_crashed_store_is_read_with_its_log(
-    file: Path, backup: Path, kit: Kit
-) -> None:
+async def test_the_file_of_a_crashed_store_is_read_with_its_log(file: Path, backup: Path) -> None:
     """A copy of its files is a backup too; one beside another's log is none."""
-    await fill(file, backup, kit, crashed=True)
+    await fill(file, backup, crashed=True)
     await restore_backup(file, file.parent / "new.db")
     assert await held(file.parent / "new.db") == {"a": 4, "b": 5}
     shutil.copyfile(f"{file}-wal", f"{backup}-wal")
@@ -293,10 +289,10 @@ async def test_the_file_of_a_crashed_store_is_read_with_its_log(
 
 
 async def test_a_restore_that_is_cancelled_leaves_the_store_as_it_was(
-    file: Path, backup: Path, kit: Kit
+    file: Path, backup: Path
 ) -> None:
     """And nothing beside it."""
-    await fill(file, backup, kit, crashed=True)
+    await fill(file, backup, crashed=True)
     before = content(file.parent)
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(

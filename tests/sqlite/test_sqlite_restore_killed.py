@@ -6,16 +6,12 @@ import multiprocessing
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import StoreUnavailable
 
 from tests.sqlite.restore_worker import restore, restore_failing, restore_killed
 from tests.sqlite.test_sqlite_restore import content, fill, held
-
-if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit
 
 OLD, NEW = {"a": 4, "b": 5}, {"a": 3}
 
@@ -41,10 +37,10 @@ def again(file: Path, made: Path) -> None:
 
 @pytest.mark.parametrize("crashed", [False, True])
 async def test_ended_at_any_step_it_leaves_the_old_store_or_the_new_one(
-    file: Path, backup: Path, kit: Kit, tmp_path: Path, crashed: bool
+    file: Path, backup: Path, tmp_path: Path, crashed: bool
 ) -> None:
     """With a log beside the old file and without, before and after each call."""
-    await fill(file, backup, kit, crashed=crashed)
+    await fill(file, backup, crashed=crashed)
     states: list[dict[str, bytes]] = []
 
     def look(event: str, called: object) -> None:
@@ -66,10 +62,10 @@ async def test_ended_at_any_step_it_leaves_the_old_store_or_the_new_one(
 
 
 async def test_a_kill_leaves_the_old_store_or_the_new_one(
-    file: Path, backup: Path, kit: Kit, tmp_path: Path
+    file: Path, backup: Path, tmp_path: Path
 ) -> None:
     """As above, with real kills, at some of the steps."""
-    await fill(file, backup, kit, crashed=True)
+    await fill(file, backup, crashed=True)
     shutil.copytree(file.parent, tmp_path / "made")
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["tests.sqlite.restore_worker"])
@@ -90,10 +86,10 @@ async def test_a_kill_leaves_the_old_store_or_the_new_one(
 
 @pytest.mark.parametrize("crashed", [False, True])
 async def test_the_old_store_stays_whichever_system_call_fails(
-    file: Path, backup: Path, kit: Kit, tmp_path: Path, crashed: bool
+    file: Path, backup: Path, tmp_path: Path, crashed: bool
 ) -> None:
     """An error, and nothing of ours is left beside it."""
-    await fill(file, backup, kit, crashed=crashed)
+    await fill(file, backup, crashed=crashed)
     shutil.copytree(file.parent, tmp_path / "made")
     found: list[dict[str, int]] = []
     for k in range(1_000):

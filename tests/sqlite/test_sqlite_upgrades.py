@@ -5,15 +5,13 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import SQLiteSessionStore, StoreUnavailable
 from sessionkeeper.backends.sqlite import opening, schema, upgrades, validation
 from sessionkeeper.values.guarantees import Durability
 
-if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit
+from tests.support.sessions import new_session, note
 
 IDS = ("a", "b", "c")
 
@@ -69,15 +67,13 @@ def columns(file: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 @pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
-async def test_a_file_of_an_older_version_keeps_everything(
-    file: Path, kit: Kit, version: int
-) -> None:
+async def test_a_file_of_an_older_version_keeps_everything(file: Path, version: int) -> None:
     """Its frames can be read and removed, and its tables are those of a new file."""
     async with SQLiteSessionStore(file) as store:
         for id_ in IDS:
-            await store.create_session(kit.session(id_))
+            await store.create_session(new_session(id_))
         for n in range(40):
-            await store.add_frame(kit.note(n, IDS[n % 3]))
+            await store.add_frame(note(n, IDS[n % 3]))
         await store.trim_frames("b", up_to=3)
         before = [await store.read_frames(id_) for id_ in IDS]
         sessions = await store.list_sessions()
@@ -87,7 +83,7 @@ async def test_a_file_of_an_older_version_keeps_everything(
     async with SQLiteSessionStore(file) as store:
         assert [await store.read_frames(id_) for id_ in IDS] == before
         assert await store.list_sessions() == sessions
-        assert await store.add_frame(kit.note(99)) == 15
+        assert await store.add_frame(note(99)) == 15
         assert await store.trim_frames("b", up_to=5) == 2
         assert await store.delete_frames("c") == 13
         assert await store.check() == []
@@ -96,29 +92,29 @@ async def test_a_file_of_an_older_version_keeps_everything(
 
 @pytest.mark.parametrize("version", [1, 2, 3, 4])
 async def test_an_upgrade_that_is_only_in_the_log_belongs_to_its_file(
-    file: Path, kit: Kit, version: int
+    file: Path, version: int
 ) -> None:
     """The log of the upgrade is not taken for that of another file."""
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
-        await store.add_frame(kit.note())
+        await store.create_session(new_session())
+        await store.add_frame(note())
     downgrade(file, version)
     first = opening.open_file(str(file), Durability.DISK)
     try:
         for seq in (2, 3):
             async with SQLiteSessionStore(file) as store:
-                assert await store.add_frame(kit.note(seq)) == seq
+                assert await store.add_frame(note(seq)) == seq
                 assert await store.check() == []
     finally:
         first.close()
 
 
 async def test_a_failed_upgrade_changes_nothing(
-    file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
+    file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An upgrade is one transaction: all its steps, or none and the file keeps its version."""
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
     steps = ("ALTER TABLE logs ADD COLUMN extra INTEGER", "CREATE TABLE wrong wrong")
     old, new = schema.VERSION, schema.VERSION + 1
     for version, statements in ((old, steps), (new, steps[:1])):

@@ -9,15 +9,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import Clock, SQLiteSessionStore, StoreClosed, StoreUnavailable
 from sessionkeeper.backends.sqlite import maintenance, store_counters, writer
 from sessionkeeper.backends.sqlite.maintenance import run_aside
 
-if TYPE_CHECKING:
-    from tests.sqlite.conftest import Kit
+from tests.support.sessions import new_session, note
+from tests.support.waiting import until
 
 DAY = 86_400.0
 
@@ -56,10 +55,10 @@ async def expires(store: SQLiteSessionStore, idle: float) -> bool:
     return bool(await store.expire_sessions(idle=idle))
 
 
-async def test_ages_continue_after_a_close(file: Path, kit: Kit, machine: Machine) -> None:
+async def test_ages_continue_after_a_close(file: Path, machine: Machine) -> None:
     """On a machine that runs, closed or open makes no difference, and no jump of the wall shows."""
     async with SQLiteSessionStore(file, clock=machine.clock()) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         machine.run(100)
     machine.run(100)
     machine.wall += 30 * DAY
@@ -75,13 +74,13 @@ async def test_ages_continue_after_a_close(file: Path, kit: Kit, machine: Machin
 )
 @pytest.mark.parametrize("steady", [10.0, 99 * DAY])
 async def test_over_a_restart_the_wall_clock_counts_for_at_most_a_day(
-    file: Path, kit: Kit, machine: Machine, off: float, counted: float, steady: float
+    file: Path, machine: Machine, off: float, counted: float, steady: float
 ) -> None:
     """Nothing else can tell how long it was off; a wrong one makes nobody older than a day."""
     async with SQLiteSessionStore(file, clock=machine.clock()) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         machine.run(100)
-        await store.create_session(kit.session("b"))  # a last sign of life, written down
+        await store.create_session(new_session("b"))  # a last sign of life, written down
         await store.delete_session("b")
     machine.restart(off, steady=steady)
     async with SQLiteSessionStore(file, clock=machine.clock()) as store:
@@ -93,10 +92,10 @@ async def test_over_a_restart_the_wall_clock_counts_for_at_most_a_day(
         assert await expires(store, counted + 149)
 
 
-async def test_all_processes_agree_on_an_age(file: Path, kit: Kit, machine: Machine) -> None:
+async def test_all_processes_agree_on_an_age(file: Path, machine: Machine) -> None:
     """Whoever looks, whenever it opened the file."""
     async with SQLiteSessionStore(file, clock=machine.clock()) as one:
-        await one.create_session(kit.session())
+        await one.create_session(new_session())
         machine.run(60)
         async with SQLiteSessionStore(file, clock=machine.clock()) as other:
             machine.run(40)
@@ -109,20 +108,20 @@ async def test_all_processes_agree_on_an_age(file: Path, kit: Kit, machine: Mach
 
 
 async def test_a_backup_is_one_moment_while_it_is_written_to(
-    file: Path, tmp_path: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whole batches, a prefix of the log, a store like any other; writers go on meanwhile."""
     # So small steps that a copy which began again at each write would never end.
     monkeypatch.setattr(maintenance, "_PAGES", 1)
     async with SQLiteSessionStore(file, durability="os") as store:
-        await store.create_session(kit.session())
-        await store.add_frames("a", [kit.note(n, size=2_000) for n in range(2_000)])
+        await store.create_session(new_session())
+        await store.add_frames("a", [note(n, size=2_000) for n in range(2_000)])
         stop = False
 
         async def write() -> int:
             written = 0
             while not stop:
-                await store.add_frames("a", [kit.note(n) for n in range(7)])
+                await store.add_frames("a", [note(n) for n in range(7)])
                 written += 7
             return written
 
@@ -144,18 +143,18 @@ async def test_a_backup_is_one_moment_while_it_is_written_to(
         assert left == {"store.db", *(f"copy-{n}.db" for n in range(5))}
 
 
-async def test_a_backup_never_replaces_a_file(file: Path, tmp_path: Path, kit: Kit) -> None:
+async def test_a_backup_never_replaces_a_file(file: Path, tmp_path: Path) -> None:
     """And one that is given up leaves nothing behind."""
     other = tmp_path / "other"
     other.write_text("mine")
     async with SQLiteSessionStore(file, durability="os") as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         with pytest.raises(FileExistsError):
             await store.backup(other)
         assert other.read_text() == "mine"
-        await store.add_frames("a", [kit.note(n, size=4_000) for n in range(8_000)])
+        await store.add_frames("a", [note(n, size=4_000) for n in range(8_000)])
         giving_up = asyncio.create_task(store.backup(tmp_path / "copy.db"))
-        for _ in kit.until("began"):
+        for _ in until("began"):
             if [*tmp_path.glob("copy.db*")]:
                 break
             await asyncio.sleep(0)
@@ -168,16 +167,14 @@ async def test_a_backup_never_replaces_a_file(file: Path, tmp_path: Path, kit: K
         await store.backup(tmp_path / "late.db")
 
 
-async def test_the_log_does_not_grow_forever(
-    file: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_log_does_not_grow_forever(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The owner brings it into the file between batches, also when every frame is small."""
     monkeypatch.setattr(writer, "CHECKPOINT_AT", 512 * 1024)
     largest = 0
     async with SQLiteSessionStore(file, durability="os") as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         for n in range(600):
-            await store.add_frame(kit.note(n))
+            await store.add_frame(note(n))
             held = (await store.statistics()).file
             assert held is not None
             largest = max(largest, held.log_bytes)
@@ -186,12 +183,12 @@ async def test_the_log_does_not_grow_forever(
         assert (await store.get_session("a")).frame_count == 600
 
 
-async def test_statistics_tell_of_the_file(file: Path, kit: Kit) -> None:
+async def test_statistics_tell_of_the_file(file: Path) -> None:
     """Its size, the log's, pages and free pages; batches are the mailbox's."""
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         before = await store.statistics()
-        await store.add_frames("a", [kit.note(size=8_000)] * 20)
+        await store.add_frames("a", [note(size=8_000)] * 20)
         await store.delete_frames("a")
         after = await store.statistics()
         assert before.file is not None
@@ -218,25 +215,25 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
-async def test_a_disk_that_is_really_full(small_disk: Path, kit: Kit) -> None:
+async def test_a_disk_that_is_really_full(small_disk: Path) -> None:
     """Batches are refused and nothing acknowledged is lost; with room again it goes on."""
     file = small_disk / "store.db"
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(300_000))
     async with SQLiteSessionStore(file) as store:
-        await store.create_session(kit.session())
+        await store.create_session(new_session())
         stood = 0
         with suppress(StoreUnavailable):
             while stood < 1_000:
-                await store.add_frame(kit.note(size=30_000))
+                await store.add_frame(note(size=30_000))
                 stood += 1
         assert 5 < stood < 100
         assert await store.count_frames("a") == stood
         with pytest.raises(StoreUnavailable, match="disk is full"):
-            await store.add_frame(kit.note(size=30_000))
+            await store.add_frame(note(size=30_000))
         assert store.write_failure is None
         ballast.unlink()
-        assert await store.add_frame(kit.note(size=3_000)) == stood + 1
+        assert await store.add_frame(note(size=3_000)) == stood + 1
     async with SQLiteSessionStore(file) as store:
         assert await store.count_frames("a") == stood + 1
         assert await store.check() == []

@@ -16,7 +16,7 @@ from sessionkeeper.tap.descriptors import Sink, Source, release
 from sessionkeeper.tap.pump import Pump, PumpEnd
 
 
-class Seen:
+class RecordedBytes:
     """An observer; `hook` runs before a chunk is written on."""
 
     def __init__(self) -> None:
@@ -32,12 +32,12 @@ class Seen:
         self.finished = True
 
 
-class Bench:
+class PumpSetup:
     """One pump between two kinds of descriptors, with the far ends in hand."""
 
     def __init__(self, stack: ExitStack) -> None:
         self.stack = stack
-        self.seen = Seen()
+        self.seen = RecordedBytes()
         self.ended = threading.Event()
         self.source, self.to_pump = os.pipe()
         self.from_pump = self.sink = -1
@@ -82,16 +82,16 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
+def setup() -> Iterator[PumpSetup]:
     before = set(os.listdir("/proc/self/fd"))
     with ExitStack() as stack:
-        bench = Bench(stack)
-        yield bench
-    for fd in (bench.to_pump, bench.from_pump):
+        setup = PumpSetup(stack)
+        yield setup
+    for fd in (setup.to_pump, setup.from_pump):
         if fd >= 0:
             os.close(fd)
-    assert bench.ended.is_set()
-    assert bench.seen.finished
+    assert setup.ended.is_set()
+    assert setup.seen.finished
     assert set(os.listdir("/proc/self/fd")) == before
 
 
@@ -116,12 +116,12 @@ every_kind = pytest.mark.parametrize("kind", [*CLOSABLE, "terminal"], indirect=T
 closable_kinds = pytest.mark.parametrize("kind", CLOSABLE, indirect=True)
 
 
-def send(bench: Bench, data: bytes) -> None:
+def send(setup: PumpSetup, data: bytes) -> None:
     """Send everything, then the end."""
     rest = memoryview(data)
     while rest:
-        rest = rest[os.write(bench.to_pump, rest) :]
-    bench.close("to_pump")
+        rest = rest[os.write(setup.to_pump, rest) :]
+    setup.close("to_pump")
 
 
 def fill(fd: int) -> int:
@@ -136,133 +136,135 @@ def fill(fd: int) -> int:
     return filled
 
 
-def test_the_observer_sees_a_chunk_before_the_reader(bench: Bench) -> None:
+def test_the_observer_sees_a_chunk_before_the_reader(setup: PumpSetup) -> None:
     """A request is queued for recording before its response can exist."""
     early: list[object] = []
-    bench.seen.hook = lambda: early.extend(select.select([bench.from_pump], [], [], 0)[0])
-    bench.start()
-    os.write(bench.to_pump, b"request")
-    assert os.read(bench.from_pump, 100) == b"request"
-    assert bench.seen.data == b"request"
+    setup.seen.hook = lambda: early.extend(select.select([setup.from_pump], [], [], 0)[0])
+    setup.start()
+    os.write(setup.to_pump, b"request")
+    assert os.read(setup.from_pump, 100) == b"request"
+    assert setup.seen.data == b"request"
     assert early == []
 
 
-def test_an_end_passes_with_everything_before_it(bench: Bench) -> None:
+def test_an_end_passes_with_everything_before_it(setup: PumpSetup) -> None:
     """The source's EOF closes the sink, after the last byte."""
-    pump = bench.start()
-    os.write(bench.to_pump, b"last words")
-    bench.close("to_pump")
-    assert bench.receive() == b"last words"
-    assert bench.ended.wait(1800)
+    pump = setup.start()
+    os.write(setup.to_pump, b"last words")
+    setup.close("to_pump")
+    assert setup.receive() == b"last words"
+    assert setup.ended.wait(1800)
     assert pump.end is PumpEnd.EOF
     assert pump.bytes == 10
     assert not pump.reader_gone
 
 
-def test_a_pump_stops_while_it_waits_for_bytes(bench: Bench) -> None:
+def test_a_pump_stops_while_it_waits_for_bytes(setup: PumpSetup) -> None:
     """Reads are wakeable."""
-    pump = bench.start()
+    pump = setup.start()
     pump.stop()
-    assert bench.ended.wait(1800)
+    assert setup.ended.wait(1800)
     assert pump.end is PumpEnd.STOPPED
-    assert bench.receive() == b""
+    assert setup.receive() == b""
 
 
 @every_kind
-def test_a_pump_stops_while_it_waits_for_a_reader_that_never_reads(bench: Bench, kind: str) -> None:
+def test_a_pump_stops_while_it_waits_for_a_reader_that_never_reads(
+    setup: PumpSetup, kind: str
+) -> None:
     """A write to a full pipe, socket or terminal is wakeable."""
-    pump = bench.make(kind)
-    fill(bench.sink)
+    pump = setup.make(kind)
+    fill(setup.sink)
     about_to_write = threading.Event()
-    bench.seen.hook = about_to_write.set
+    setup.seen.hook = about_to_write.set
     pump.start()
-    os.write(bench.to_pump, b"x" * 65536)  # a terminal makes a little room as time goes by
+    os.write(setup.to_pump, b"x" * 65536)  # a terminal makes a little room as time goes by
     assert about_to_write.wait(1800)
     pump.stop()
-    assert bench.ended.wait(1800)
+    assert setup.ended.wait(1800)
     assert pump.end is PumpEnd.STOPPED
     assert pump.bytes < 65536
 
 
 @every_kind
-def test_an_inherited_descriptor_stays_blocking(bench: Bench, kind: str) -> None:
+def test_an_inherited_descriptor_stays_blocking(setup: PumpSetup, kind: str) -> None:
     """O_NONBLOCK would leak to whoever shares the open file."""
-    bench.start(kind)
-    os.write(bench.to_pump, b"x" * 1000)
-    assert os.read(bench.from_pump, 1000)
-    assert os.get_blocking(bench.sink)
-    assert os.get_blocking(bench.source)
+    setup.start(kind)
+    os.write(setup.to_pump, b"x" * 1000)
+    assert os.read(setup.from_pump, 1000)
+    assert os.get_blocking(setup.sink)
+    assert os.get_blocking(setup.source)
 
 
 @closable_kinds
-def test_big_data_passes_whole(bench: Bench, kind: str) -> None:
+def test_big_data_passes_whole(setup: PumpSetup, kind: str) -> None:
     """Two megabytes, through whatever is smaller than that."""
     data = os.urandom(1 << 21)
-    pump = bench.start(kind)
-    sender = threading.Thread(target=send, args=(bench, data))
+    pump = setup.start(kind)
+    sender = threading.Thread(target=send, args=(setup, data))
     sender.start()
-    assert bench.receive() == data
+    assert setup.receive() == data
     sender.join()
-    assert bench.ended.wait(1800)
+    assert setup.ended.wait(1800)
     assert pump.bytes == len(data)
-    assert bench.seen.data == data
+    assert setup.seen.data == data
 
 
-def test_a_pump_ends_when_its_reader_is_gone(bench: Bench) -> None:
+def test_a_pump_ends_when_its_reader_is_gone(setup: PumpSetup) -> None:
     """EPIPE: the source is closed too, so that its writer learns of it."""
-    pump = bench.start()
-    bench.close("from_pump")
-    os.write(bench.to_pump, b"to nobody")
-    assert bench.ended.wait(1800)
+    pump = setup.start()
+    setup.close("from_pump")
+    os.write(setup.to_pump, b"to nobody")
+    assert setup.ended.wait(1800)
     assert pump.end is PumpEnd.BROKEN
     with pytest.raises(BrokenPipeError):
-        os.write(bench.to_pump, b"more")
+        os.write(setup.to_pump, b"more")
 
 
-def test_unread_bytes_of_the_source_are_recorded_when_the_reader_has_gone(bench: Bench) -> None:
+def test_unread_bytes_of_the_source_are_recorded_when_the_reader_has_gone(setup: PumpSetup) -> None:
     """Nobody gets it, but it was said."""
-    pump = bench.make()
-    os.write(bench.to_pump, b"to nobody" * 5_000)
-    bench.close("from_pump")
+    pump = setup.make()
+    os.write(setup.to_pump, b"to nobody" * 5_000)
+    setup.close("from_pump")
     pump.start()
-    assert bench.ended.wait(1800)
+    assert setup.ended.wait(1800)
     assert pump.end is PumpEnd.BROKEN
-    assert bench.seen.data == b"to nobody" * 5_000
+    assert setup.seen.data == b"to nobody" * 5_000
 
 
 @closable_kinds
-def test_a_closed_reader_is_noticed_without_a_write(bench: Bench, kind: str) -> None:
+def test_a_closed_reader_is_noticed_without_a_write(setup: PumpSetup, kind: str) -> None:
     """So the very next write of the source fails, as it would without a pump."""
-    pump = bench.start(kind)
-    bench.close("from_pump")
-    assert bench.ended.wait(1800)
+    pump = setup.start(kind)
+    setup.close("from_pump")
+    assert setup.ended.wait(1800)
     assert pump.reader_gone
     assert pump.end is PumpEnd.BROKEN
     with pytest.raises(BrokenPipeError):
-        os.write(bench.to_pump, b"more")
+        os.write(setup.to_pump, b"more")
 
 
-def test_a_finishing_pump_passes_what_is_there(bench: Bench) -> None:
+def test_a_finishing_pump_passes_what_is_there(setup: PumpSetup) -> None:
     """What was written before is not lost, though the source never ends."""
-    pump = bench.make()
-    os.write(bench.to_pump, b"x" * 65536)
+    pump = setup.make()
+    os.write(setup.to_pump, b"x" * 65536)
     pump.finish(within=0)
     pump.start()
-    assert bench.receive() == b"x" * 65536
+    assert setup.receive() == b"x" * 65536
     assert pump.end is PumpEnd.STOPPED
 
 
-def test_a_finishing_pump_ends_although_its_source_keeps_writing(bench: Bench) -> None:
+def test_a_finishing_pump_ends_although_its_source_keeps_writing(setup: PumpSetup) -> None:
     """Somebody who holds the source and keeps on writing does not keep the pump."""
-    pump = bench.make()
-    bench.seen.hook = lambda: os.write(bench.to_pump, b"and another thing")
-    os.write(bench.to_pump, b"one thing")
+    pump = setup.make()
+    setup.seen.hook = lambda: os.write(setup.to_pump, b"and another thing")
+    os.write(setup.to_pump, b"one thing")
     pump.finish(within=0)
     pump.start()
-    assert bench.receive() == b"one thing"
+    assert setup.receive() == b"one thing"
 
 
-def test_a_finishing_pump_does_not_spin_while_it_waits(bench: Bench) -> None:
+def test_a_finishing_pump_does_not_spin_while_it_waits(setup: PumpSetup) -> None:
     """One wake-up is one look, not a busy loop until the time is up."""
     looks: list[set[int]] = []
 
@@ -271,47 +273,47 @@ def test_a_finishing_pump_does_not_spin_while_it_waits(bench: Bench) -> None:
             looks.append(super()._poll(poller, patience))
             return looks[-1]
 
-    pump = bench.make(make=Watched)
+    pump = setup.make(make=Watched)
     pump.start()
     pump.finish(within=0.05)
-    assert bench.ended.wait(1800)
+    assert setup.ended.wait(1800)
     assert len(looks) <= 3
 
 
-def test_a_connection_reset_is_an_end(bench: Bench) -> None:
+def test_a_connection_reset_is_an_end(setup: PumpSetup) -> None:
     """As is any other failure to read: the reader learns of it by EOF."""
     near, far = socket.socketpair()
     near.send(b"never read")
     far.close()
-    os.close(bench.source)
-    bench.source = near.detach()
-    pump = bench.start()
-    assert bench.receive() == b""
-    assert bench.ended.wait(1800)
+    os.close(setup.source)
+    setup.source = near.detach()
+    pump = setup.start()
+    assert setup.receive() == b""
+    assert setup.ended.wait(1800)
     assert pump.end is PumpEnd.EOF
 
 
-def test_a_slow_reader_gets_everything_from_a_finishing_pump(bench: Bench) -> None:
+def test_a_slow_reader_gets_everything_from_a_finishing_pump(setup: PumpSetup) -> None:
     """Time is up for the source only: a reader that is there is waited for."""
-    pump = bench.make()
-    filled = fill(bench.sink)
+    pump = setup.make()
+    filled = fill(setup.sink)
     about_to_write = threading.Event()
-    bench.seen.hook = about_to_write.set
+    setup.seen.hook = about_to_write.set
     pump.start()
-    os.write(bench.to_pump, b"end")
+    os.write(setup.to_pump, b"end")
     assert about_to_write.wait(1800)
     pump.finish(within=0)
-    assert bench.receive() == b"x" * filled + b"end"
+    assert setup.receive() == b"x" * filled + b"end"
 
 
-def test_a_reader_that_never_reads_can_be_abandoned(bench: Bench) -> None:
+def test_a_reader_that_never_reads_can_be_abandoned(setup: PumpSetup) -> None:
     """`even_unwritten`: time is up for the reader as well."""
-    pump = bench.make()
-    fill(bench.sink)
+    pump = setup.make()
+    fill(setup.sink)
     pump.start()
-    os.write(bench.to_pump, b"end")
+    os.write(setup.to_pump, b"end")
     pump.finish(within=0.01, even_unwritten=True)
-    assert bench.ended.wait(1800)
+    assert setup.ended.wait(1800)
     assert pump.end is PumpEnd.STOPPED
     assert not pump.reader_gone
 

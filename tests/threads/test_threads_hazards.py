@@ -22,7 +22,7 @@ from soleowner import Command, OwnerCrashed, Reentrant, WouldBlock, WrongLoop
 from tests.support.sessions import new_session, note
 
 if TYPE_CHECKING:
-    from tests.conftest import Crowd
+    from tests.support.thread_group import ThreadGroup
     from tests.threads.conftest import Service
 
 
@@ -73,7 +73,9 @@ async def test_elsewhere_the_store_names_the_facade(store: ActorSessionStore) ->
     await asyncio.to_thread(ask)
 
 
-async def test_inside_a_change_the_facade_raises(store: ActorSessionStore, crowd: Crowd) -> None:
+async def test_inside_a_change_the_facade_raises(
+    store: ActorSessionStore, thread_group: ThreadGroup
+) -> None:
     """Guarantees 14.2: the owner would wait for itself."""
     facade = ThreadSafeSessionStore(store)
     await store.create_session(new_session())
@@ -81,11 +83,11 @@ async def test_inside_a_change_the_facade_raises(store: ActorSessionStore, crowd
     def change(session: Any) -> Any:
         facade.count_sessions()
 
-    (got,) = await crowd.do(lambda: facade.modify_session("a", change))
+    (got,) = await thread_group.do(lambda: facade.modify_session("a", change))
     assert isinstance(got, Reentrant)
     with pytest.raises(Reentrant):
         await store.modify_session("a", change)
-    assert await crowd.do(facade.count_sessions) == [1]
+    assert await thread_group.do(facade.count_sessions) == [1]
 
 
 class Inner(PlainSessionStore):
@@ -97,17 +99,17 @@ class Inner(PlainSessionStore):
         return await asyncio.to_thread(self.facade.count_sessions)
 
 
-async def test_an_inner_store_cannot_ask_its_owner_from_a_thread(crowd: Crowd) -> None:
+async def test_an_inner_store_cannot_ask_its_owner_from_a_thread(thread_group: ThreadGroup) -> None:
     """Hazard 19, in a thread the operation started: the context tells."""
     inner = Inner()
     async with OwnedSessionStore(inner) as store:
         inner.facade = ThreadSafeSessionStore(store)
         with pytest.raises(Reentrant):
             await store.count_sessions()
-        assert await crowd.do(inner.facade.list_sessions) == [[]]
+        assert await thread_group.do(inner.facade.list_sessions) == [[]]
 
 
-async def test_a_third_partys_store_behind_its_owner(crowd: Crowd) -> None:
+async def test_a_third_partys_store_behind_its_owner(thread_group: ThreadGroup) -> None:
     """`OwnedSessionStore` has a facade as well, with its refusals."""
     async with OwnedSessionStore(PlainSessionStore()) as store:
         facade = ThreadSafeSessionStore(store)
@@ -125,17 +127,17 @@ async def test_a_third_partys_store_behind_its_owner(crowd: Crowd) -> None:
                     refused()
             return facade.add_frame(note()) + facade.statistics().frames
 
-        assert await crowd.do(work) == [2]
+        assert await thread_group.do(work) == [2]
         assert (await store.get_session("a")).state == "active"
 
 
-async def test_methods_of_a_users_subclass_exist_on_the_facade(crowd: Crowd) -> None:
+async def test_methods_of_a_users_subclass_exist_on_the_facade(thread_group: ThreadGroup) -> None:
     """The facade is the store's, its overrides included."""
     async with ByTwo() as store:
         await store.create_session(new_session())
         facade = ThreadSafeSessionStore(store)
-        assert await crowd.do(facade.count_sessions) == [2]
-        assert await crowd.do(lambda: facade.count_frames("b")) == [2]  # it caught the error
+        assert await thread_group.do(facade.count_sessions) == [2]
+        assert await thread_group.do(lambda: facade.count_frames("b")) == [2]  # it caught the error
 
 
 async def test_a_store_that_is_not_open_says_so(store: ActorSessionStore) -> None:
@@ -151,29 +153,31 @@ async def test_a_store_that_is_not_open_says_so(store: ActorSessionStore) -> Non
         ThreadSafeSessionStore(store)
 
 
-async def test_an_owner_crash_reaches_every_thread(store: ActorSessionStore, crowd: Crowd) -> None:
+async def test_an_owner_crash_reaches_every_thread(
+    store: ActorSessionStore, thread_group: ThreadGroup
+) -> None:
     """`StoreClosed`, with the crash as its cause."""
     facade = ThreadSafeSessionStore(store)
     await store.create_session(new_session())
 
     crash = store._actor.ask(Bug())
-    asked = [crowd.begin(lambda: facade.get_session("a")) for _ in range(8)]
-    crowd.until(lambda: len(facade._port._calls) == 8)
+    asked = [thread_group.begin(lambda: facade.get_session("a")) for _ in range(8)]
+    thread_group.until(lambda: len(facade._port._calls) == 8)
     with pytest.raises(StoreClosed):
         await crash
     errors = await asyncio.gather(*map(asyncio.wrap_future, asked), return_exceptions=True)
     assert {type(error) for error in errors} == {StoreClosed}
-    (late,) = await crowd.do(facade.count_sessions)
+    (late,) = await thread_group.do(facade.count_sessions)
     assert isinstance(late.__cause__, OwnerCrashed)
 
 
 def test_a_stopped_loop_ends_all_waiting(
-    facade: ThreadSafeSessionStore, service: Service, crowd: Crowd
+    facade: ThreadSafeSessionStore, service: Service, thread_group: ThreadGroup
 ) -> None:
     """Within about a second: `StoreClosed`, and the command has no effect."""
     facade.create_session(new_session())
     service.stop()
-    asked = [crowd.begin(lambda: facade.delete_session("a")) for _ in range(16)]
+    asked = [thread_group.begin(lambda: facade.delete_session("a")) for _ in range(16)]
     assert {type(each.exception(timeout=300)) for each in asked} == {StoreClosed}
     commands = service.store.mailbox.commands
     service.loop.run_until_complete(asyncio.sleep(0.01))  # even if it goes on later
@@ -181,7 +185,7 @@ def test_a_stopped_loop_ends_all_waiting(
 
 
 def test_stopping_the_loop_leaves_a_running_operation_unknown(
-    loop_factory: Callable[[], asyncio.AbstractEventLoop], crowd: Crowd
+    loop_factory: Callable[[], asyncio.AbstractEventLoop], thread_group: ThreadGroup
 ) -> None:
     """Guarantees 4.1: `OutcomeUnknown` where the owner had begun, and only there."""
     loop = loop_factory()
@@ -195,7 +199,7 @@ def test_stopping_the_loop_leaves_a_running_operation_unknown(
 
     store: AtomicSessionStore = loop.run_until_complete(OwnedSessionStore(Slow()).open())
     facade = ThreadSafeSessionStore(store)
-    asked = crowd.begin(facade.count_sessions)
+    asked = thread_group.begin(facade.count_sessions)
     loop.run_until_complete(entered.wait())
     assert type(asked.exception(timeout=300)) is OutcomeUnknown
     loop.run_until_complete(store.aclose(timeout=0))

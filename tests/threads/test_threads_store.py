@@ -24,7 +24,7 @@ from sessionkeeper import (
 from tests.support.sessions import new_session, note
 
 if TYPE_CHECKING:
-    from tests.conftest import Crowd
+    from tests.support.thread_group import ThreadGroup
     from tests.threads.conftest import Service
 
 LIFE = {"open", "aclose", "is_open", "guarantees", "mailbox", "observe", "subscribe"}
@@ -133,7 +133,7 @@ def test_what_a_change_raises_reaches_its_thread(facade: ThreadSafeSessionStore)
 
 @pytest.mark.parametrize("threads", [16, 64])
 async def test_no_modification_of_racing_threads_is_lost(
-    store: ActorSessionStore, crowd: Crowd, threads: int
+    store: ActorSessionStore, thread_group: ThreadGroup, threads: int
 ) -> None:
     """`modify_session` never conflicts, whoever calls it, tasks of the loop included."""
     facade = ThreadSafeSessionStore(store)
@@ -150,38 +150,42 @@ async def test_no_modification_of_racing_threads_is_lost(
         for _ in range(50):
             await store.modify_session("a", more)
 
-    got, _ = await asyncio.gather(crowd.do(*[work] * threads), beside())
+    got, _ = await asyncio.gather(thread_group.do(*[work] * threads), beside())
     assert got == [None] * threads
     assert (await store.get_session("a")).metadata == {"n": 10 * threads + 50}
 
 
-async def test_frames_of_racing_threads_have_no_gap(store: ActorSessionStore, crowd: Crowd) -> None:
+async def test_frames_of_racing_threads_have_no_gap(
+    store: ActorSessionStore, thread_group: ThreadGroup
+) -> None:
     """Each thread sees its numbers grow; together they are all the numbers."""
     facade = ThreadSafeSessionStore(store)
     await store.create_session(new_session())
-    got = await crowd.do(
+    got = await thread_group.do(
         *[lambda: [facade.add_frame(note(n)) for n in range(20)] for _ in range(16)]
     )
     assert all(numbers == sorted(numbers) for numbers in got)
     assert sorted(n for numbers in got for n in numbers) == [*range(1, 321)]
 
 
-async def test_exactly_one_of_many_threads_creates(store: ActorSessionStore, crowd: Crowd) -> None:
+async def test_exactly_one_of_many_threads_creates(
+    store: ActorSessionStore, thread_group: ThreadGroup
+) -> None:
     """`get_or_create_session`, from threads."""
     facade = ThreadSafeSessionStore(store)
-    got = await crowd.do(*[lambda: facade.get_or_create_session(new_session())[1]] * 16)
+    got = await thread_group.do(*[lambda: facade.get_or_create_session(new_session())[1]] * 16)
     assert sorted(got) == [False] * 15 + [True]
 
 
 async def test_threads_that_wait_together_are_one_batch(
-    store: ActorSessionStore, crowd: Crowd
+    store: ActorSessionStore, thread_group: ThreadGroup
 ) -> None:
     """One wake-up of the loop, one batch of the owner."""
     facade = ThreadSafeSessionStore(store)
     await store.create_session(new_session())
     before = store.mailbox.batches
-    asked = [crowd.begin(lambda: facade.get_session("a")) for _ in range(32)]
-    crowd.until(lambda: len(facade._port._calls) == 32)  # the loop stands still meanwhile
+    asked = [thread_group.begin(lambda: facade.get_session("a")) for _ in range(32)]
+    thread_group.until(lambda: len(facade._port._calls) == 32)  # the loop stands still meanwhile
     await asyncio.gather(*map(asyncio.wrap_future, asked))
     assert store.mailbox.batches == before + 1
 
@@ -209,14 +213,16 @@ def test_closing_the_facade_leaves_the_store_open(
     assert "closed" in repr(facade)
 
 
-def test_a_facade_has_a_timeout_and_so_have_its_copies(service: Service, crowd: Crowd) -> None:
+def test_a_facade_has_a_timeout_and_so_have_its_copies(
+    service: Service, thread_group: ThreadGroup
+) -> None:
     """The command still queued has no effect; `within` shares the port."""
     patient = ThreadSafeSessionStore(service.store)
     facade = patient.within(0.01)
 
     async def standing_still() -> None:
-        asked = crowd.begin(lambda: facade.create_session(new_session()))
-        crowd.until(asked.done)
+        asked = thread_group.begin(lambda: facade.create_session(new_session()))
+        thread_group.until(asked.done)
         assert isinstance(asked.exception(), TimeoutError)
 
     service.run(standing_still())

@@ -18,7 +18,7 @@ from sessionkeeper import (
 from tests.support.sessions import new_session, note
 
 if TYPE_CHECKING:
-    from tests.conftest import Crowd
+    from tests.support.thread_group import ThreadGroup
     from tests.threads.conftest import Service
 
 
@@ -42,13 +42,13 @@ async def none_left(store: ActorSessionStore) -> None:
 
 
 async def test_all_that_is_there_then_each_new_frame(
-    store: ActorSessionStore, crowd: Crowd
+    store: ActorSessionStore, thread_group: ThreadGroup
 ) -> None:
     """In order, none twice, none missed; it ends when the session ends."""
     facade = ThreadSafeSessionStore(store)
     await store.create_session(new_session())
     await store.add_frames("a", [note(n) for n in range(3)])
-    asked = crowd.begin(lambda: [frame.seq for frame in facade.watch_frames("a", after=1)])
+    asked = thread_group.begin(lambda: [frame.seq for frame in facade.watch_frames("a", after=1)])
     await blocked(store)
     await store.add_frame(note(4))
     closed = {"state": SessionState.CLOSED}
@@ -58,18 +58,20 @@ async def test_all_that_is_there_then_each_new_frame(
 
 
 async def test_closing_the_store_ends_a_blocked_step(
-    store: ActorSessionStore, crowd: Crowd
+    store: ActorSessionStore, thread_group: ThreadGroup
 ) -> None:
     """It raises `StoreClosed`."""
     facade = ThreadSafeSessionStore(store)
     await store.create_session(new_session())
-    asked = crowd.begin(lambda: next(facade.watch_frames("a")))
+    asked = thread_group.begin(lambda: next(facade.watch_frames("a")))
     await blocked(store)
     await store.aclose()
     assert isinstance(await outcome(asked), StoreClosed)
 
 
-async def test_another_thread_ends_a_blocked_step(store: ActorSessionStore, crowd: Crowd) -> None:
+async def test_another_thread_ends_a_blocked_step(
+    store: ActorSessionStore, thread_group: ThreadGroup
+) -> None:
     """`close` from anywhere, the loop's thread included; the iteration is over, without error."""
     facade = ThreadSafeSessionStore(store)
     await store.create_session(new_session())
@@ -80,17 +82,17 @@ async def test_another_thread_ends_a_blocked_step(store: ActorSessionStore, crow
             readers.append(frames)
             return [frame.seq for frame in frames]
 
-    asked = crowd.begin(watch)
+    asked = thread_group.begin(watch)
     await blocked(store)
     readers[0].close()
     readers[0].close()
     assert await outcome(asked) == []
     await none_left(store)
-    assert await crowd.do(lambda: [*readers[0]]) == [[]]
+    assert await thread_group.do(lambda: [*readers[0]]) == [[]]
 
 
 async def test_stopping_a_watch_early_leaves_nothing_behind(
-    store: ActorSessionStore, crowd: Crowd
+    store: ActorSessionStore, thread_group: ThreadGroup
 ) -> None:
     """Leaving the block takes its wake-up away."""
     facade = ThreadSafeSessionStore(store)
@@ -106,12 +108,12 @@ async def test_stopping_a_watch_early_leaves_nothing_behind(
                 return frame.seq
         return 0
 
-    assert await crowd.do(watch) == [1]
+    assert await thread_group.do(watch) == [1]
     await none_left(store)
 
 
 async def test_an_error_of_the_store_reaches_the_thread(
-    store: ActorSessionStore, crowd: Crowd
+    store: ActorSessionStore, thread_group: ThreadGroup
 ) -> None:
     """Wrong arguments at once, a missing session at the first step, which ends it."""
     facade = ThreadSafeSessionStore(store)
@@ -124,12 +126,12 @@ async def test_an_error_of_the_store_reaches_the_thread(
             next(frames)
         return [frame.seq for frame in frames]
 
-    assert await crowd.do(work) == [[]]
+    assert await thread_group.do(work) == [[]]
     await none_left(store)
 
 
 async def test_watching_through_a_closed_facade_is_refused(
-    store: ActorSessionStore, crowd: Crowd
+    store: ActorSessionStore, thread_group: ThreadGroup
 ) -> None:
     """A new one is refused, and so is the next step of an old one."""
     facade = ThreadSafeSessionStore(store)
@@ -147,12 +149,12 @@ async def test_watching_through_a_closed_facade_is_refused(
                 refused()
         return "refused"
 
-    assert await crowd.do(work) == ["refused"]
+    assert await thread_group.do(work) == ["refused"]
     await none_left(store)
 
 
 def test_the_end_of_asyncio_run_ends_a_blocked_step(
-    loop_factory: Callable[[], asyncio.AbstractEventLoop], crowd: Crowd
+    loop_factory: Callable[[], asyncio.AbstractEventLoop], thread_group: ThreadGroup
 ) -> None:
     """It does not look like the end of the session: `StoreClosed`."""
 
@@ -160,7 +162,7 @@ def test_the_end_of_asyncio_run_ends_a_blocked_step(
         store = await ActorSessionStore().open()
         facade = ThreadSafeSessionStore(store)
         await store.create_session(new_session())
-        asked = crowd.begin(lambda: [*facade.watch_frames("a")])
+        asked = thread_group.begin(lambda: [*facade.watch_frames("a")])
         await blocked(store)
         return asked
 
@@ -170,11 +172,11 @@ def test_the_end_of_asyncio_run_ends_a_blocked_step(
 
 
 def test_a_stopped_loop_ends_a_blocked_step(
-    facade: ThreadSafeSessionStore, service: Service, crowd: Crowd
+    facade: ThreadSafeSessionStore, service: Service, thread_group: ThreadGroup
 ) -> None:
     """Hazard 12: within about a second."""
     facade.create_session(new_session())
-    asked = crowd.begin(lambda: [*facade.watch_frames("a")])
-    crowd.until(lambda: len(service.store._wakeups))
+    asked = thread_group.begin(lambda: [*facade.watch_frames("a")])
+    thread_group.until(lambda: len(service.store._wakeups))
     service.stop()
     assert isinstance(asked.exception(timeout=300), StoreClosed)

@@ -89,14 +89,14 @@ class Last(Command[list[str], str | None]):
         return state[-1] if state else None
 
 
-class Ear:
+class BatchObserver:
     """An observer needs no base class."""
 
     def batch(self, commands: int, waited: float, served: float, /) -> None:
         assert_type(waited, float)
 
 
-an_observer: Observer = Ear()
+an_observer: Observer = BatchObserver()
 
 
 async def an_actor_answers_what_its_command_says() -> None:
@@ -111,7 +111,7 @@ async def an_actor_answers_what_its_command_says() -> None:
         assert_type(actor.port(), ThreadPort[list[str]])
         assert_type(actor.port().ask(Push("x"), timeout=1), int)
         assert_type(actor.port().ask(Last()), str | None)
-        actor.observe(Ear())
+        actor.observe(BatchObserver())
         await actor.aclose(timeout=1.5)
 
 

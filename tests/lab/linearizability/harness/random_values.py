@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any
 
 from sessionlab import Operation, Outcome
 
+from tests.support.brute_force import brute_force
+
 __all__ = ["VALUES", "brute_force", "kv", "random_kv", "random_register", "register", "same"]
 
-Spec: TypeAlias = Callable[[Any, Operation], Iterator[Any]]
 
 VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 0.0, -0.0, 1.0, 1.5, 2**53, 2**53 + 1, float(2**53)),
@@ -65,31 +66,6 @@ def kv(state: Any, operation: Operation) -> Iterator[Any]:
         yield (*others, (key, value))
     elif isinstance(before, str) and isinstance(value, str):
         yield (*others, (key, before + value))
-
-
-def brute_force(spec: Spec, operations: Sequence[Operation]) -> bool:
-    """Try every order there is, of all operations together."""
-    told = [
-        each
-        for each in operations
-        if each.outcome is not Outcome.FAILED or each.name in ("cas", "update_session")
-    ]
-
-    def must_come_first(one: Operation, other: Operation) -> bool:
-        ended = one.outcome is not Outcome.UNKNOWN and one.returned is not None
-        return ended and one.returned < other.call  # type: ignore[operator]  # not None here
-
-    def go(left: frozenset[int], state: Any) -> bool:
-        if all(told[i].outcome is Outcome.UNKNOWN for i in left):
-            return True
-        return any(
-            go(left - {i}, after)
-            for i in left
-            if not any(must_come_first(told[j], told[i]) for j in left if j != i)
-            for after in spec(state, told[i])
-        )
-
-    return go(frozenset(range(len(told))), None)
 
 
 def random_register(random: Random) -> list[Operation]:
