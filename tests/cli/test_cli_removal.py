@@ -91,7 +91,7 @@ def test_a_killed_recorder_is_seen_and_its_session_purged(
     assert (shown["state"], shown["recorder"]) == ("initializing", "gone")
     assert run(["ls", url]) == 0
     assert "recorder gone" in capsys.readouterr().out
-    assert run(["show", url, str(shown["id"])]) == 0
+    assert run(["show", url, "--", str(shown["id"])]) == 0
     assert f"gone: process {recorder.pid} on " in capsys.readouterr().out
     assert run(["purge", url, "--older-than", "0s", "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"dry_run": True, "ended": 1, "purged": 1}
@@ -148,10 +148,10 @@ def test_what_is_being_recorded_is_ended_and_deleted_by_force_only(
     """Without --force it is one line that says how to, and exit code 2."""
     (shown,) = listed(url, capsys)
     for command in ("end", "rm"):
-        assert run([command, url, str(shown["id"])]) == 2
+        assert run([command, url, "--", str(shown["id"])]) == 2
         assert "its recorder is running; give --force to" in capsys.readouterr().err
-    assert run(["end", url, str(shown["id"]), "--force"]) == 0
-    assert run(["rm", url, str(shown["id"]), "--force"]) == 0
+    assert run(["end", url, "--force", "--", str(shown["id"])]) == 0
+    assert run(["rm", url, "--force", "--", str(shown["id"])]) == 0
     assert listed(url, capsys) == []
     _, err = recorder.communicate()
     assert recorder.returncode == 0

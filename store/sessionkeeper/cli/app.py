@@ -34,9 +34,9 @@ _OWN = {
     "export": "export_sessions",
     "import": "import_sessions",
     "copy": "copy",
-    "end": "removal",
-    "rm": "removal",
-    "purge": "removal",
+    "end": "end",
+    "rm": "rm",
+    "purge": "purge",
     "restore": "restore",
 }
 """The module of each command of this package, in the order of the help."""
