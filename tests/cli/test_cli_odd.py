@@ -188,6 +188,16 @@ def test_the_recorder_says_what_was_odd(start: Start) -> None:
     assert "1 gap" in shown
 
 
+def test_a_message_of_five_megabytes_is_recorded(start: Start) -> None:
+    """As a screenshot has; a store takes four, unless it is told of more."""
+    message = b'{"jsonrpc":"2.0","method":"m","params":{"d":"' + b"x" * 5_000_000 + b'"}}\n'
+    tap = start("record", "--json", "--", "cat")
+    out, err = tap.communicate(message)
+    summary = json.loads(err)
+    assert out == message
+    assert (summary["frames"], summary["gap_frames"], summary["state"]) == (2, 0, "closed")
+
+
 @pytest.mark.parametrize("size", ["0", "257MiB", "1TiB", "-1", "", "1.5MiB", "9" * 5000, "x"])
 def test_a_size_that_is_none_is_wrong_use(size: str, capsys: pytest.CaptureFixture[str]) -> None:
     """One line, which says what is possible."""

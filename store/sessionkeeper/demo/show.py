@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ..printing import styled
 from ..values.frozen import FrozenDict
-from ..values.message import Frame
+from ..values.message import Frame, MessageEnvelope
 from ..values.session import Session
 from ..values.states import Direction, SessionState
 from .run import DemoResult
@@ -123,11 +123,17 @@ def _frames(result: DemoResult) -> Table:
         table.add_row(
             str(frame.seq),
             arrow,
-            styled(envelope.method or f"{envelope.kind} of {envelope.request_id!r}"),
+            styled(_what(envelope)),
             str(len(envelope.message)),
             styled(_preview(frame)),
         )
     return table
+
+
+def _what(envelope: MessageEnvelope) -> str:
+    if envelope.request_id is None or envelope.method is not None:
+        return envelope.method or str(envelope.kind)
+    return f"{envelope.kind} of {envelope.request_id!r}"
 
 
 def _preview(frame: Frame) -> str:
