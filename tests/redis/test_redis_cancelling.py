@@ -75,12 +75,12 @@ async def test_no_answer_reaches_another_whoever_is_cancelled_when(
         tries = 0
         while tries < AT_LEAST or (tries < AT_MOST and len(outcomes) < 4):
             tries += 1
-            victims = [asyncio.ensure_future(CALLS[name](store)) for name in names]
-            dice.shuffle(victims)
-            for victim in victims:
+            cancelled = [asyncio.ensure_future(CALLS[name](store)) for name in names]
+            dice.shuffle(cancelled)
+            for chosen in cancelled:
                 await turns(dice.randrange(3))
-                victim.cancel()
-            for answer in await asyncio.gather(*victims, return_exceptions=True):
+                chosen.cancel()
+            for answer in await asyncio.gather(*cancelled, return_exceptions=True):
                 assert not isinstance(answer, Exception) or isinstance(answer, SessionError)
                 outcomes.add(type(answer).__name__)
         over.set()

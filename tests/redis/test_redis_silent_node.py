@@ -53,15 +53,15 @@ async def half_silent(
             names = [f"s{n}" for n in range(12)]
             for name in names:
                 await store.create_session(session(name))
-            victim = find_node(cluster, store, names[0])
-            silent = [each for each in names if find_node(cluster, store, each) is victim]
+            chosen = find_node(cluster, store, names[0])
+            silent = [each for each in names if find_node(cluster, store, each) is chosen]
             well = [each for each in names if each not in silent]
             assert well
-            victim.freeze()
+            chosen.freeze()
             try:
                 yield store, well, silent
             finally:
-                victim.thaw()
+                chosen.thaw()
 
 
 async def test_sessions_of_other_nodes_go_on(cluster: Cluster, key_prefix: str) -> None:
