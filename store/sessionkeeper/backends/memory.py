@@ -37,7 +37,7 @@ def _log(row: SessionRow) -> FrameLog:
 
 
 class MemoryTables(Tables):
-    """Everything in this process's memory; gone with it."""
+    """Everything is in the memory of this process, and is lost with it."""
 
     def __init__(self, limits: StoreLimits | None = None, clock: Clock | None = None) -> None:
         self.limits = StoreLimits() if limits is None else limits
@@ -136,7 +136,7 @@ class MemoryTables(Tables):
         return _log(row).drop(count)
 
     def announce(self, session_id: str, /) -> None:
-        """Tell at once: who hears it asks, and is answered after this command."""
+        """Notify at once: the watchers' reads are answered after this command."""
         if self._notify is not None:
             self._notify(session_id)
 
@@ -148,10 +148,10 @@ class MemoryTables(Tables):
         context: Context,
         /,
     ) -> None:
-        """Tell at once; a snapshot is made only if somebody listens."""
+        """Call the listeners at once; without listeners no snapshot is made."""
         if self._listeners:
             self._listeners.tell(SessionEvent(kind, row.snapshot(), before), context)
 
     def connect(self, notify: Callable[[str], None], listeners: Listeners, /) -> None:
-        """Have `notify` called with the id of each session that has news, and `listeners` told."""
+        """Call `notify` with the id of each changed session, and `listeners` with each event."""
         self._notify, self._listeners = notify, listeners

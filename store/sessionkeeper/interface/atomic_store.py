@@ -58,7 +58,7 @@ class AtomicSessionStore(SessionStore):
         """Stop taking operations and let go of everything. Idempotent. Nothing to do here."""
 
     async def __aenter__(self) -> Self:
-        # What a factory made is open already, and may be entered all the same.
+        # A store from a factory is open already, and may be entered, too.
         return self if self.is_open else await self.open()
 
     async def __aexit__(self, *_: object) -> None:
@@ -68,10 +68,10 @@ class AtomicSessionStore(SessionStore):
     async def modify_session(self, session_id: str, change: Change, /) -> Session:
         """Replace a session by `change(session)` and return what is stored. Atomic.
 
-        `change` runs where the state lives and sees the current session, so it never conflicts.
-        What it raises reaches the caller and nothing is stored. It must be pure and quick: it may
-        run more than once, and calling the store from it raises. Returning the very session it
-        was given changes nothing, not even the revision.
+        `change` runs where the state is and sees the current session, so it never conflicts. If it
+        raises, the caller gets the error and nothing is stored. It must be pure and quick: it may
+        run more than once, and calling the store from it raises. If it returns the same session
+        object, nothing changes, not even the revision.
 
         Raises `SessionNotFound`, `InvalidTransition`, `VersionConflict`, `LimitExceeded`,
         `TypeError` when `change` returns no session, `ValueError` when it returns another one.
@@ -124,8 +124,8 @@ class AtomicSessionStore(SessionStore):
         """Append messages, all or none, and return their numbers, which have no gap.
 
         `expected_last_seq` is the number the log must end with; `change` modifies the session in
-        the same step, as `modify_session` does. It has no say where a limit of the log is in the
-        way. With no envelope nothing is appended: that needs no room, and is no activity.
+        the same step, as `modify_session` does. It cannot avoid a limit of the log. Without an
+        envelope nothing is appended: that needs no room, and is no activity.
 
         Raises `SessionNotFound`, `SessionClosed`, `SequenceConflict`, `LimitExceeded`, what
         `change` raises, `ValueError` when an envelope belongs to another session. Atomic.
@@ -153,11 +153,11 @@ class AtomicSessionStore(SessionStore):
     ) -> SessionPage:
         """Return a page of at most `limit` (1 to 1,000) matching sessions, in order of creation.
 
-        Each page is one moment, the whole walk is not: a session that is there during all of it is
-        seen exactly once, one that comes or goes meanwhile at most once. A page looks at a bounded
-        number of sessions, so it may be short, even empty, and still have a `cursor`.
+        Each page shows one moment; the whole walk does not. A session that exists during the whole
+        walk is seen exactly once, one that is created or removed meanwhile at most once. A page
+        reads a bounded number of sessions, so it may be short, even empty, and have a `cursor`.
 
-        Raises `TypeError`, `ValueError` for a cursor no page gave. Atomic.
+        Raises `TypeError`, `ValueError` for a cursor that no page returned. Atomic.
         """
         raise _refusal(self, "find_sessions")
 
@@ -166,9 +166,9 @@ class AtomicSessionStore(SessionStore):
     ) -> list[Session]:
         """End live sessions without activity for `idle` seconds, or created `age` seconds ago.
 
-        They become `timed-out`, in one step with the look at their time, and are returned; at
-        most `limit` of them, the longest idle first, and by id those with one moment. The work is
-        in proportion to what expires.
+        They become `timed-out` in the same step as the check, and are returned: at most `limit`,
+        the longest idle first, and by id for equal times. The cost is proportional to the number
+        of expired sessions.
 
         Raises `TypeError`, `ValueError` when neither is given. Atomic.
         """
@@ -183,38 +183,39 @@ class AtomicSessionStore(SessionStore):
     ) -> int:
         """Delete sessions that ended before a moment, with their frames; return how many.
 
-        Or `ended_for` so many seconds, which no jump of the wall clock can shorten; when both are
-        given, both must hold. At most `limit`, the ones that ended first, and by id those that
-        ended at one moment. Raises `TypeError`,
-        `ValueError` when neither is given and for a moment without a zone. Atomic.
+        `ended_for` is the time since their end in seconds, which no jump of the wall clock can
+        shorten. If both are given, both must hold. At most `limit` are deleted, the ones that ended
+        first, and by id for equal times. Raises `TypeError`, and `ValueError` when neither is given
+        or for a moment without a time zone. Atomic.
         """
         raise _refusal(self, "purge_sessions")
 
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
         """Yield the frames numbered above `after`: those there are, then each new one.
 
-        In order, none twice, none missed. Ends when the session ends or is deleted and all was
-        yielded. Frames are read from the log when they are asked for, some at a time, so a slow
-        reader holds nothing up and costs no memory; one that was trimmed before is not seen.
+        They come in order, each exactly once. The watcher ends after the last frame of a session
+        that ended or was deleted. Frames are read from the log when they are requested, some at a
+        time, so a slow reader delays nobody and uses no memory. A frame that was trimmed before is
+        not seen.
 
-        A step that is cancelled loses nothing, the next one goes on. The first step raises
-        `SessionNotFound`, one that looks into a closed store `StoreClosed`. A step raises
-        `LogReplaced` where the frame read last is not in the log any more and was not removed: a
-        server or a file came back without it.
+        A cancelled step loses nothing; the next one continues. The first step raises
+        `SessionNotFound`; a step on a closed store raises `StoreClosed`. A step raises
+        `LogReplaced` if the last frame it read is missing and was not removed: a server or a file
+        was restored without it.
         """
         raise _refusal(self, "watch_frames")
 
     @abstractmethod
     async def statistics(self) -> StoreStatistics:
-        """Return one moment's numbers: sessions by state, frames, bytes, counters, the mailbox."""
+        """Return sessions by state, frames, bytes, counters and the mailbox, all of one moment."""
 
     def subscribe(self, listener: Listener, /) -> Callable[[], None]:
-        """Have `listener` called with each `SessionEvent`; return what ends that.
+        """Call `listener` with each `SessionEvent`; return a function that ends that.
 
-        It is called on the loop, as the owner, once for each event and in their order, also if
-        the caller who brought it about was cancelled meanwhile. It must be quick and must not
-        call the store; what it raises is logged. It hears of what is done through this store
-        object. Raises `TypeError`.
+        It is called on the loop, as the owner, once for each event and in their order, even if the
+        caller that caused the event was cancelled. It must be quick and must not call the store;
+        its exceptions are logged. It gets the events of operations through this store object.
+        Raises `TypeError`.
         """
         raise _refusal(self, "subscribe")
 
@@ -226,7 +227,7 @@ class AtomicSessionStore(SessionStore):
         none can be given away. `docs/guarantees.md` lists what a view can learn of others: that an
         id is taken, that the store is full (`LimitExceeded.current` is None then), and how busy it
         is (revisions, cursors).
-        What concerns the whole store is refused with `NotImplementedError`: `archive_session`,
+        Operations on the whole store raise `NotImplementedError`: `archive_session`,
         `expire_sessions`, `purge_sessions`, `statistics`, `subscribe`.
 
         Raises `TypeError`, `ValueError`.

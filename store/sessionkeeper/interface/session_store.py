@@ -1,4 +1,4 @@
-"""What a session store promises, whatever is behind it."""
+"""The interface of every session store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SessionStore(ABC):
 
     @abstractmethod
     async def get_session(self, session_id: str, /) -> Session:
-        """Return the session as it is now. Raises `SessionNotFound`. Atomic."""
+        """Return the current session. Raises `SessionNotFound`. Atomic."""
 
     @abstractmethod
     async def update_session(self, session: Session, /) -> Session:
@@ -43,7 +43,7 @@ class SessionStore(ABC):
 
     @abstractmethod
     async def list_sessions(self) -> list[Session]:
-        """Return all sessions in order of creation: one moment's snapshot. O(sessions)."""
+        """Return all sessions in order of creation, all of one moment. O(sessions)."""
 
     @abstractmethod
     async def count_sessions(self) -> int:
@@ -63,7 +63,7 @@ class SessionStore(ABC):
 
     @abstractmethod
     async def delete_frames(self, session_id: str, /) -> int:
-        """Delete all frames of a session and return how many; numbering goes on.
+        """Delete all frames of a session and return how many; the numbering continues.
 
         Raises `SessionNotFound`. Atomic.
         """

@@ -11,7 +11,7 @@ from collections import OrderedDict
 __all__ = ["Owners"]
 
 MOST = 65_536
-"""Sessions kept; of one used longer ago the store is asked first."""
+"""The number of cached sessions; for others the store is asked first."""
 
 
 class Owners:
@@ -38,6 +38,6 @@ class Owners:
             self._owners.popitem(last=False)
 
     def forget(self, session_id: str, principal: str | None = None) -> None:
-        """Forget a session that is gone, or that is not the principal's any more."""
+        """Forget a session that was removed or has another principal now."""
         if principal is None or self.has(session_id, principal):
             self._owners.pop(session_id, None)

@@ -21,7 +21,7 @@ class PendingRequest:
 
     session_id: str = field(repr=False)
     direction: Direction
-    """Which way the request went; its response goes the other way."""
+    """The direction of the request; its response has the other one."""
     request_id: RequestId = field(repr=False)
     """With its type: `1` is not `"1"`."""
     method: str = field(repr=False)
@@ -69,7 +69,7 @@ class TrackedRequest:
         self.ambiguous = False
         """Whether a response with its id may be another request's."""
         self.arrived: float | None = None
-        """When the response came that is being recorded now."""
+        """When the response that is being recorded arrived."""
         self.orphaned = False
         """Whether its session ended, or the manager closed, while that was being recorded."""
         self.overdue = False
@@ -79,7 +79,7 @@ class TrackedRequest:
 
     @property
     def request(self) -> PendingRequest:
-        """What others may know of it; made when asked for, which for most requests nobody does."""
+        """The public view of the request, made on demand: most requests never need it."""
         direction, _, request_id = self.key
         return PendingRequest(
             self.session_id, direction, request_id, self.method, self.started_at, self.ambiguous

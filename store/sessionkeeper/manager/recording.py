@@ -1,4 +1,4 @@
-"""A message on its way into the log, with what it means for its session and for the requests."""
+"""Appends a message, with its meaning for its session and for the requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def append(store: AtomicSessionStore, envelope: MessageEnvelope, change: C
     except LimitExceeded as full:
         if full.limit != "max_metadata_bytes":
             raise
-        # A name too large to keep is no reason to lose the message that told it.
+        # A client name that is too large must not lose its message.
         return await store.add_frame(envelope)
 
 
@@ -30,7 +30,7 @@ async def append_settled(
     exchange: Exchange | None = None,
     token: RateToken | None = None,
 ) -> int:
-    """Append a message, and say what became of it to what it is a part of."""
+    """Append a message, and report the outcome to its exchange."""
     outcome = RecordOutcome.UNKNOWN
     try:
         if change is None:

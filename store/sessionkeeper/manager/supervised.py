@@ -1,4 +1,4 @@
-"""A task that does not end by surprise: whoever or whatever ends it, it is started again."""
+"""A task that is restarted whenever it ends unexpectedly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agreeing on a protocol version, as a change of the session: who comes second finds it settled.
+"""The negotiation of a protocol version, as a change of the session: the first one decides.
 
 Source: MCP specification 2025-11-25, lifecycle, "Version Negotiation".
 """
@@ -16,15 +16,15 @@ __all__ = ["agreed_version", "negotiation"]
 
 
 def agreed_version(requested: str, supported: Sequence[str]) -> str:
-    """Return the version requested if it is supported, else the newest that is."""
+    """Return the requested version if it is supported, else the newest supported one."""
     return requested if requested in supported else max(supported)
 
 
 def negotiation(requested: str, supported: Sequence[str]) -> Change:
-    """Return the change that settles on a version.
+    """Return the change that sets the negotiated version.
 
-    Raises `TypeError`, `ValueError` for what is no version. The change raises `VersionConflict`
-    when another one is settled already, `SessionClosed` when the session has ended.
+    Raises `TypeError`, `ValueError` for a malformed version. The change raises `VersionConflict` if
+    another version is negotiated already, `SessionClosed` if the session has ended.
     """
     if not isinstance(requested, str):
         raise TypeError(f"a protocol version is a str, not {type(requested).__name__}")
@@ -37,7 +37,7 @@ def negotiation(requested: str, supported: Sequence[str]) -> Change:
         before = session.version_state
         if before.negotiated == version:
             return session
-        # Negotiated first: with another one settled, asking for this one is the conflict.
+        # Negotiate first: with another version negotiated, this request is the conflict.
         after = before.negotiate(version).model_copy(update={"requested": requested})
         return session.model_copy(update={"version_state": after})
 

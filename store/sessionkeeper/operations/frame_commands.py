@@ -113,9 +113,9 @@ class RecordPage(msgspec.Struct, frozen=True, gc=False):
     first: int
     records: Sequence[FrameRecord]
     ended: bool
-    """Nothing more will come."""
+    """Whether no more frames will come."""
     proof: Proof = None
-    """Of the last of the records, or else of the frame they come after."""
+    """Of the last of these records; without records, of the frame they would follow."""
 
 
 class ReadNewFrames(OneSession[RecordPage], frozen=True, gc=False):

@@ -35,7 +35,7 @@ __all__ = [
 class CreateSession(StoreCommand[Session], frozen=True, gc=False):
     session: Session
     context: Context
-    """The caller's, for those who hear of what happened; so in every command that has one."""
+    """The context of the caller, for listeners; so in every command that has one."""
 
     @property
     def touches(self) -> Sequence[str]:

@@ -18,8 +18,8 @@ class SessionRow:
     """
 
     __slots__ = (
-        "_asked",
         "_created",
+        "_snapshots",
         "byte_count",
         "created_at",
         "ended_at",
@@ -58,14 +58,14 @@ class SessionRow:
         self.byte_count = 0
         """Bytes of the messages in the log."""
         self.odd_frames = self.gap_frames = 0
-        self._asked = 0  # how often it was shown since it changed
+        self._snapshots = 0  # how many snapshots were made since it changed
         self._created: datetime | None = None  # as it is shown, once it was
 
     def touch(self, wall: float, steady: float, /) -> None:
         """Note activity, in seconds since the epoch and by the steady clock."""
         self.last_activity = wall
         self.steady_active_at = steady
-        self._asked = 0
+        self._snapshots = 0
 
     def change(self, session: Session, revision: int, /) -> None:
         """Take over the caller's fields of `session`."""
@@ -73,14 +73,14 @@ class SessionRow:
         self.revision = revision
         if session.state.is_terminal and self.ended_at is None:
             self.ended_at, self.steady_ended_at = self.last_activity, self.steady_active_at
-        self._asked = 0
+        self._snapshots = 0
 
     def end(self, session: Session, revision: int, wall: float, steady: float, /) -> None:
         """Take over the caller's fields of an ended `session`, without calling that activity."""
         self.session = session
         self.revision = revision
         self.ended_at, self.steady_ended_at = wall, steady
-        self._asked = 0
+        self._snapshots = 0
 
     def archive(self, session: Session, revision: int, steady: float, /) -> None:
         """Take over the caller's fields and the times of `session`; it is active now."""
@@ -90,22 +90,22 @@ class SessionRow:
         self.last_activity, self.steady_active_at = session.last_activity.timestamp(), steady
         if session.ended_at is not None:
             self.ended_at = session.ended_at.timestamp()
-        self._asked = 0
+        self._snapshots = 0
 
     def shorten(self, count: int, size: int, /) -> None:
-        """Note that `count` frames of `size` bytes are gone from the front of the log."""
+        """Note that `count` frames of `size` bytes were removed from the front of the log."""
         self.frame_count -= count
         self.byte_count -= size
-        self._asked = 0
+        self._snapshots = 0
 
     def snapshot(self, *, again: bool = False) -> Session:
-        """Return the session as it is now; after the second time the same object each time.
+        """Return the current session; from the second call on, the same object until it changes.
 
         What is shown once is not kept: it would be one more young object for the garbage collector
         to look at, and among many sessions most are changed before they are looked at again. Who
         looks at all of them knows that it will be shown `again`.
         """
-        if self._asked >= _OFTEN:
+        if self._snapshots >= _OFTEN:
             return self.session
         if self._created is None:
             self._created = _moment(self.created_at)
@@ -123,8 +123,8 @@ class SessionRow:
                 "gap_frames": self.gap_frames,
             }
         )
-        self._asked += _OFTEN if again else 1
-        if self._asked >= _OFTEN:
+        self._snapshots += _OFTEN if again else 1
+        if self._snapshots >= _OFTEN:
             self.session = shown
         return shown
 

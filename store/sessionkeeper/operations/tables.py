@@ -94,7 +94,7 @@ class Tables(ABC):
 
     @abstractmethod
     def announce(self, session_id: str, /) -> None:
-        """Tell who watches a session that it has news, once they can be read."""
+        """Wake the watchers of a changed session, once they can read the change."""
 
     @abstractmethod
     def tell(

@@ -83,7 +83,7 @@ class CommandStore(AtomicSessionStore):
     # An attribute, not a method: the owner's `ask` itself, without a call in between.
     _run: RunCommand
     _wakeups: StoreWakeups
-    """Notified by the tables of what has news."""
+    """The tables notify it of changed sessions."""
     _listeners: Listeners
     """Told by the tables what happened."""
 

@@ -131,19 +131,19 @@ class SQLiteSessionStore(OwnerBackedStore):
         return given
 
     async def checkpoint(self) -> int:
-        """Bring the write-ahead log into the file now; return how many pages are left in it.
+        """Copy the write-ahead log into the file now; return how many pages are left in it.
 
-        Not needed: the owner does it whenever the log has grown. It holds the file's write lock,
-        so writes wait meanwhile. Raises `StoreUnavailable`, `StoreClosed`.
+        This is optional: the owner does it whenever the log has grown. It holds the file's write
+        lock, so writes wait meanwhile. Raises `StoreUnavailable`, `StoreClosed`.
         """
         self._pair.check_here()
         work = partial(checkpoint, path=self._path, patience=self._patience, look=self._files.look)
         return await run_aside(self._path, self._files, work)
 
     async def backup(self, path: str | os.PathLike[str], /) -> None:
-        """Copy the store to a new file, as it is at one moment, while it goes on being used.
+        """Copy a snapshot of the store to a new file, while the store stays in use.
 
-        The file appears whole or not at all, mode 0600, synced. Raises `FileExistsError`,
+        The file appears completely or not at all, with mode 0600, synced. Raises `FileExistsError`,
         `StoreUnavailable`, `StoreClosed`, `OSError`.
         """
         self._pair.check_here()

@@ -1,4 +1,4 @@
-"""What somebody meant who gave a store's URL that is none: a path, a missing slash, HTTP.
+"""Suggests the intended URL of a store for a wrong one: a path, a missing slash, HTTP.
 
 A text with an `@` or a `?` is not repeated: it may hold a password.
 """

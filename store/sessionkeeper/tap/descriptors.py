@@ -109,7 +109,7 @@ class Sink:
         return self._write_once(data)
 
     def reader_is_gone(self) -> bool:
-        """Whether nobody can read what would be written now."""
+        """Whether no process can read what would be written now."""
         return bool(_poll_once(self.fd, 0) & _GONE)
 
     def close(self) -> None:

@@ -99,7 +99,7 @@ class LineSplitter:
 
 
 class _LongLine:
-    """What is kept of a line that is too long."""
+    """The part of a line that is kept if the line is too long."""
 
     def __init__(self, taken: _Hash, held: bytearray) -> None:
         self._hash = taken

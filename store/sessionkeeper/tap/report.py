@@ -67,16 +67,16 @@ class TapReport:
     recorded: int
     """Lines that have a frame of their own."""
     odd: int
-    """Of the recorded: those that are no JSON-RPC message, kept byte for byte."""
+    """The recorded lines that are no JSON-RPC message, kept byte for byte."""
     oversized: int
-    """Of the recorded: those that were too large, of which a gap frame is kept."""
+    """The recorded lines that were too large: a gap frame stands for each."""
     gaps: int
     """Gap frames: of those too large, and one for each run of dropped lines."""
     not_json: int
     """Refused by a recorder that takes JSON only, as `refused` is what it takes for no message."""
     refused: int
     dropped: int
-    """Lines that came too fast."""
+    """Lines that arrived faster than they could be recorded."""
     failed: int
 
     @property

@@ -1,7 +1,7 @@
-"""How long each text of a session may be, before any store sees it.
+"""The maximum length of each text of a session, on every store.
 
-This is the one place that says so. What is not here (metadata, client and server info, the number
-of tags and their bytes together) is bounded by `StoreLimits`.
+Other sizes (metadata, client and server info, the number of tags and their bytes together) are
+limited by `StoreLimits`.
 """
 
 from __future__ import annotations

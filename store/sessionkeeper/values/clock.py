@@ -22,7 +22,7 @@ class Clock:
     wall: Callable[[], float] = time.time
     """Seconds since the epoch. It may jump, so nothing is measured with it."""
     steady: Callable[[], float] = time.monotonic
-    """Seconds since some start; never goes back."""
+    """Seconds since an arbitrary start; never goes back."""
 
 
 def micros(seconds: float) -> float:

@@ -1,4 +1,4 @@
-"""What happens to sessions, as values for those who want to hear of it."""
+"""Events of sessions, for listeners."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SessionEvent:
 
     kind: SessionEventKind
     session: Session
-    """As it is afterwards; one that is gone, as it was last."""
+    """The session after the event; a removed session as it was last."""
     before: SessionState | None
     """The state it was in; None for a new one."""
 
@@ -45,4 +45,4 @@ class SessionEvent:
 
 
 Listener: TypeAlias = Callable[[SessionEvent, Context], None]
-"""Called with what happened and the captured context of the caller who brought it about."""
+"""A function that is called with an event and the context of the caller that caused it."""

@@ -1,4 +1,4 @@
-"""JSON values nobody can change: what a session holds is never shared and never mutable.
+"""Immutable JSON values, so that the content of a session is never shared and mutable.
 
 They compare equal to the dicts and lists they were made from; `thaw` gives those back.
 """

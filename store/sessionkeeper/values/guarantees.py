@@ -33,7 +33,7 @@ class Durability(StrEnum):
 
 
 class Scope(StrEnum):
-    """Among whom the promises hold."""
+    """The callers among which the guarantees hold."""
 
     PROCESS = "process"
     HOST = "host"

@@ -1,4 +1,4 @@
-"""Who records a session: a value under one reserved key of its metadata, on every store."""
+"""The recorder of a session: a value under a reserved key of its metadata, on every store."""
 
 from __future__ import annotations
 

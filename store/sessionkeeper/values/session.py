@@ -84,7 +84,7 @@ class Session(Value):
         return self.state.status
 
     def check_follows(self, before: Session) -> None:
-        """Raise unless this may come after `before`: `InvalidTransition` or `VersionConflict`."""
+        """Raise `InvalidTransition` or `VersionConflict` unless this may follow `before`."""
         if not before.state.may_become(self.state):
             raise InvalidTransition(self.id, before.state, self.state)
         self.version_state.check_follows(before.version_state)

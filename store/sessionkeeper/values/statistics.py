@@ -30,7 +30,7 @@ class Counters:
     """How many sessions ever reached each of the three terminal states."""
     frames_added: int
     frames_removed: int
-    """Deleted, trimmed, or gone with their session."""
+    """Deleted, trimmed, or removed with their session."""
     frames_dropped: int
     """Dropped to make room for newer ones."""
     odd_frames_added: int = 0

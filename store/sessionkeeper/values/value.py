@@ -30,7 +30,7 @@ class Value(BaseModel):
 
     _every_field: ClassVar[set[str]] = set()
     _fields_apart: ClassVar[bool] = False
-    """Whether each field is checked without a look at the others; to be said by each class anew."""
+    """Whether each field is checked independently of the others; each class sets it itself."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -69,7 +69,8 @@ class Value(BaseModel):
     def trusted(cls, fields: dict[str, Any], /) -> Self:
         """Make one from all its fields without validating them: they come from a value.
 
-        For the store's own reading back; pydantic's `model_construct` costs six times as much.
+        Used when a store reads its own content; pydantic's `model_construct` takes six times as
+        long.
         """
         value = _new(cls)
         _set_fields(value, fields)

@@ -44,7 +44,7 @@ class VersionState(Value):
         return self.model_copy(update={"transport": version})
 
     def check_follows(self, before: VersionState) -> None:
-        """Raise `VersionConflict` unless this may come after `before`."""
+        """Raise `VersionConflict` unless this may follow `before`."""
         if before.negotiated is not None and self.negotiated != before.negotiated:
             raise VersionConflict(negotiated=before.negotiated, offered=self.negotiated or "none")
         if self.negotiated is not None and self.transport not in (None, self.negotiated):

@@ -1,4 +1,4 @@
-"""What the owner of a third party's store notes: who is there, what happened, how often.
+"""The bookkeeping of an owner around a third party's store: sessions, events, counters.
 
 Everything here is synchronous and cannot fail: it runs in the owner's step, right after the inner
 store did its part, whoever asked for that and whether he still waits or not.
@@ -95,7 +95,7 @@ class Bookkeeping:
             self._follow(known, session)
 
     def record_listed(self, sessions: Sequence[Session]) -> None:
-        """Note who is there, in order of creation; nobody else is."""
+        """Note the listed sessions, in order of creation; others do not exist."""
         for session_id in self.index.ids_missing_from({session.id for session in sessions}):
             self._lose(session_id)
         for session in sessions:

@@ -1,6 +1,6 @@
-"""How an owner works for a store it must await: one operation after the other.
+"""The runner of an owner around an asynchronous store: one operation after the other.
 
-Others run while it waits; nobody else's operation on this store does.
+Other tasks run while it waits, but no other operation on this store.
 """
 
 from __future__ import annotations
@@ -95,5 +95,5 @@ class AsyncRunner(Runner[SessionStore]):
                 raise asyncio.CancelledError
 
     async def aclose(self) -> None:
-        """Tell whoever watches that the owner has ended, however it ended."""
+        """Wake all watchers when the owner has ended, however it ended."""
         self._bookkeeping.wakeups.notify_all()

@@ -40,9 +40,9 @@ class ThreadBridge(ABC):
 
     @abstractmethod
     async def settle(self) -> None:
-        """Wait until all that was asked before has come to its end, its caller gone or not.
+        """Wait until all commands before this call have ended, even those of cancelled callers.
 
-        A read that is answered says less: on some stores it overtakes the writes that wait.
+        An answered read does not show that: on some stores it overtakes waiting writes.
         """
 
 

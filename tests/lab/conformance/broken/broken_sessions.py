@@ -25,7 +25,7 @@ class ReusedNumber(PlainSessionStore):
         removed = await super().delete_frames(session_id)
         row = self._tables.find(session_id)
         assert row is not None
-        row.last_seq, row._asked = 0, 0
+        row.last_seq, row._snapshots = 0, 0
         return removed
 
 
@@ -106,7 +106,7 @@ class ErrorWithEffect(PlainSessionStore):
             row = self._tables.find(envelope.context.session_id)
             assert row is not None
             row.last_seq += 1
-            row._asked = 0
+            row._snapshots = 0
             raise
 
 
@@ -154,7 +154,7 @@ class Trusting(PlainSessionStore):
         row = self._tables.find(session.id)
         assert row is not None
         row.created_at = session.created_at.timestamp()
-        row._asked = 0
+        row._snapshots = 0
         return created.model_copy(update={"created_at": session.created_at})
 
 
