@@ -127,8 +127,9 @@ async def test_the_queue_is_bounded_and_drops_what_does_not_fit(rig: Rig) -> Non
     assert [message for _, message in rig.notes.messages] == [message] * 3 + [b"{}"] * 2
     assert report.dropped == 17
     assert sum(gap.lines for _, gap in rig.notes.gaps) == 17
+    assert {side for side, _ in rig.notes.gaps} == {C2S, S2C}, "one for each run"
     assert {gap.size for _, gap in rig.notes.gaps} <= {n * len(message) for n in range(18)}
-    assert (report.gaps, report.recorded) == (len(rig.notes.gaps), 5)
+    assert (report.gaps, report.recorded, len(rig.notes.gaps)) == (2, 5, 2)
     assert rig.troubles[1:] == ["17 lines not recorded: recording was too slow"]
 
 

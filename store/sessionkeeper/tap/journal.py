@@ -89,28 +89,29 @@ class Journal:
     def offer(
         self, direction: Direction, lines: Sequence[bytes | Gap], *, ended: bool = True
     ) -> None:
-        """Queue the lines that fit; `ended` says whether the last one has a newline.
+        """Queue the lines that fit; not `ended` is what follows the last newline, if anything does.
 
         Callable from any thread; never waits.
         """
         timestamp = datetime.now(UTC)
         dropped = False
+        queued: list[_Entry] = []
         with self._lock:
-            queued = [_Entry(direction, timestamp, [], ended, self._missed.pop(direction, None))]
             for line in lines:
                 if self._closed or self._pending + _cost(line) > self._max_pending:
                     dropped = True
                     self._drop(direction, line)
                     continue
-                if direction in self._missed:
-                    missed = self._missed.pop(direction)
+                missed = self._missed.pop(direction, None)
+                if missed is not None or not queued:
                     queued.append(_Entry(direction, timestamp, [], ended, missed))
                 self._pending += _cost(line)
                 self._waiting[direction] += 1
                 queued[-1].lines.append(line)
-            kept = [entry for entry in queued if entry.lines or entry.missed is not None]
-            self._entries.extend(kept)
-        if kept:
+            if not ended and direction in self._missed:  # nothing will come that could tell it
+                queued.append(_Entry(direction, timestamp, [], ended, self._missed.pop(direction)))
+            self._entries.extend(queued)
+        if queued:
             self._loop.call_soon_threadsafe(self._arrived.set)
         if dropped:
             self.complain("recording is too slow: some messages are forwarded but not recorded")
