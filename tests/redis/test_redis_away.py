@@ -69,10 +69,14 @@ async def test_an_interrupted_command_does_not_wait_for_a_silent_server(fleet: F
     assert running.cancelled()
 
 
-async def test_a_full_server_allows_reads_and_deletes(fleet: Fleet) -> None:
-    """A new process, too: it needs nothing that takes memory but what a store is made of."""
+@pytest.mark.parametrize("ttl", [None, 3600.0], ids=["without a ttl", "with a ttl"])
+async def test_a_full_server_allows_reads_and_deletes(ttl: float | None, fleet: Fleet) -> None:
+    """A new process, too: it needs nothing that takes memory but what a store is made of.
+
+    The error says how to make room.
+    """
     server = fleet.start(maxmemory_policy="noeviction")
-    async with RedisSessionStore(server.url) as store:
+    async with RedisSessionStore(server.url, ttl=ttl) as store:
         await fill(store)
     server.configure("maxmemory", 1)
     async with RedisSessionStore(server.url) as store:
@@ -80,10 +84,13 @@ async def test_a_full_server_allows_reads_and_deletes(fleet: Fleet) -> None:
         with pytest.raises(StoreUnavailable, match="maxmemory"):
             await store.add_frame(note(7))
         assert await store.trim_frames("a", up_to=1) == 1
+        assert await store.delete_frames("a") == 2
         assert await store.purge_sessions(ended_for=0) == 2
         await store.delete_session("b")
-        with pytest.raises(StoreUnavailable, match="maxmemory"):
-            await store.add_frame(note(8))
+        assert [each.id for each in await store.expire_sessions(age=0)] == ["a"]
+        assert await store.purge_sessions(ended_for=0) == 1
+        with pytest.raises(StoreUnavailable, match="delete, trim, expire or purge to make room"):
+            await store.create_session(session("z"))
         await add_up(store)
     with pytest.raises(StoreUnavailable, match="maxmemory"):
         await RedisSessionStore(server.url, prefix="new").open()

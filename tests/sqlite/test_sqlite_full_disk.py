@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+ROOM_WORKER = str(Path(__file__).with_name("disk_room_worker.py"))
 WORKER = str(Path(__file__).with_name("full_disk_worker.py"))
 MOUNT = 'mount -t tmpfs -o size=5m none "$0" && exec "$@"'
 
@@ -73,3 +74,17 @@ def test_a_file_that_may_not_grow_closes_the_store_for_writing(tmp_path: Path) -
         "refused: the outcome of the operation is not known; the disk failed",
     )
     assert whole == "whole: True"
+
+
+@pytest.mark.parametrize("size", [2_000, 60_000], ids=["small frames", "large frames"])
+@pytest.mark.parametrize("who", ["own", "others"])
+def test_room_can_be_made_whoever_filled_the_disk(who: str, size: int, tmp_path: Path) -> None:
+    """Trimming, ending, purging and deleting; also after opening the store again."""
+    arguments = (sys.executable, ROOM_WORKER, who, str(tmp_path), str(size))
+    for namespace in ("-m", "-Urm"):
+        done = work("unshare", namespace, "sh", "-c", MOUNT, str(tmp_path), *arguments)
+        if done.stdout or "Traceback" in done.stderr:
+            lines = ["trimmed", "ended and purged", "deleted", "whole"]
+            assert done.stdout.splitlines() == lines, done.stderr
+            return
+    pytest.skip("no file system may be mounted here")

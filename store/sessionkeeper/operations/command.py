@@ -33,6 +33,8 @@ class StoreCommand(
 
     read_only: ClassVar[bool] = False
     """Whether it changes nothing, so that it needs no right to write."""
+    adds: ClassVar[bool] = False
+    """Whether it adds a session or frames: it may not take the last room of a disk."""
 
     @property
     def touches(self) -> Sequence[str]:

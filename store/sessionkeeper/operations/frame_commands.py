@@ -35,6 +35,7 @@ __all__ = [
 
 
 class AddFrame(OneSession[int], frozen=True, gc=False):
+    adds: ClassVar[bool] = True
     record: FrameRecord
     weight: int
     """Bytes of the message."""
@@ -47,6 +48,7 @@ class AddFrame(OneSession[int], frozen=True, gc=False):
 
 
 class AddFrames(OneSession[range], frozen=True, gc=False):
+    adds: ClassVar[bool] = True
     records: Sequence[FrameRecord]
     expected_last_seq: int | None
     change: Change | None

@@ -27,6 +27,10 @@ class Scoped(StoreCommand[R], frozen=True, gc=False):
     def read_only(self) -> bool:  # type: ignore[override]  # as the command is
         return self.command.read_only
 
+    @property
+    def adds(self) -> bool:  # type: ignore[override]  # as the command does
+        return self.command.adds
+
     def apply(self, tables: Tables, /) -> R:
         for place, session_id in enumerate(self.touched):
             row = tables.find(session_id)

@@ -33,6 +33,7 @@ __all__ = [
 
 
 class CreateSession(StoreCommand[Session], frozen=True, gc=False):
+    adds: ClassVar[bool] = True
     session: Session
     context: Context
     """The context of the caller, for listeners; so in every command that has one."""
@@ -46,6 +47,7 @@ class CreateSession(StoreCommand[Session], frozen=True, gc=False):
 
 
 class GetOrCreateSession(StoreCommand[tuple[Session, bool]], frozen=True, gc=False):
+    adds: ClassVar[bool] = True
     session: Session
     context: Context
 

@@ -2,8 +2,8 @@
 
 Rule: frames and sessions are added only while a checkpoint, and then as much as the reserve, still
 fit. So on a disk that this store has filled, frames and sessions can be removed, the log can be
-copied into the file, and what was freed can be used again. What others put on the disk can use up
-the reserve.
+copied into the file, and what was freed can be used again. See `disk_reserve` for a disk that
+others have filled.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from .disk_reserve import DiskReserve
 from .errors import DiskNearlyFull
 from .schema import PAGE_BYTES
 
@@ -26,8 +27,9 @@ _PLENTY = 256 * 1024 * 1024
 class DiskRoom:
     """The free room of the disk of a file, and how much a checkpoint of its log needs."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, reserve: DiskReserve) -> None:
         self._path = path
+        self._reserve = reserve
 
     def check_batch(self, execute: Callable[[str], Any], size: int) -> None:
         """Raise `DiskNearlyFull` unless a batch of about `size` bytes may be added.
@@ -64,7 +66,8 @@ class DiskRoom:
             found = os.statvfs(self._path)
         except OSError:  # not known: the disk itself refuses what does not fit
             return 2 * _PLENTY
-        return found.f_bavail * found.f_frsize
+        free = found.f_bavail * found.f_frsize
+        return free if free >= _PLENTY else free + self._reserve.bytes
 
 
 def _read_pragma(execute: Callable[[str], Any], name: str) -> int:

@@ -16,6 +16,8 @@ MAX_REMOVED_AT_ONCE = 1_000
 """The most frames an operation deletes itself; more get a tombstone."""
 COLLECTED_AT_ONCE = 500
 """Frames with a tombstone that are deleted at a time, between batches."""
+FEW_AT_ONCE = 32
+"""Both, where the disk is nearly full: each may change a page of its own."""
 
 _INSERT = f"INSERT INTO frames (key, session, seq, {FRAME_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
 _LAST = "SELECT coalesce(max(key), 0) FROM frames"
@@ -42,6 +44,8 @@ class FrameTable:
         """Whether there may be tombstones; a killed process may have left some."""
         self.written = 0
         """Bytes written since this was last set to 0."""
+        self.is_careful = False
+        """Whether as few pages as possible are written at a time."""
 
     def append(self, row: SQLiteRow, records: Sequence[FrameRecord]) -> None:
         """Collect records for `flush`; their numbers follow the last one of the row."""
@@ -101,16 +105,17 @@ class FrameTable:
             self.has_tombstones = False
             return
         session, up_to = tombstone
-        if self._index.remove_some(session, up_to, COLLECTED_AT_ONCE) < COLLECTED_AT_ONCE:
+        count = FEW_AT_ONCE if self.is_careful else COLLECTED_AT_ONCE
+        if self._index.remove_some(session, up_to, count) < count:
             self._execute("DELETE FROM tombstones WHERE session = ?", (session,))
-        self.written += COLLECTED_AT_ONCE * 64
+        self.written += count * 64
 
     def _flush_row(self, row: SQLiteRow) -> None:
         if row.number in self._pending:
             self.flush()
 
     def _remove(self, number: int, first: int, up_to: int) -> None:
-        if up_to - first < MAX_REMOVED_AT_ONCE:
+        if up_to - first < (FEW_AT_ONCE if self.is_careful else MAX_REMOVED_AT_ONCE):
             self._index.remove(number, first, up_to)
         else:
             self._execute(_ADD_TOMBSTONE, (number, up_to))

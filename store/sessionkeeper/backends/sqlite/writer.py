@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from ...values.guarantees import Durability
 from ...values.ids import new_session_id
 from .checkpoints import copy_log
 from .connection import SQLiteConnection
+from .disk_reserve import DiskReserve
 from .disk_room import DiskRoom
 from .errors import FAILURES, FilesChanged, LockWait, judge_error
 from .file_identity import NEW_EPOCH
@@ -38,6 +39,8 @@ CHECKPOINT_AT = 8 * 1024 * 1024
 MAX_LOG_BYTES = 4 * CHECKPOINT_AT
 """About so many bytes are in the log when a checkpoint waits for readers."""
 _LATER = 1.0
+_SHRUNK_AT_ONCE = 16
+"""Pages."""
 
 
 class SQLiteWriter(SQLiteConnection):
@@ -66,7 +69,10 @@ class SQLiteWriter(SQLiteConnection):
         """Why nothing can be written any more."""
         self._committing = self._writing = False
         self._idle_until = 0.0
-        self._room = DiskRoom(path)
+        self._reserve = DiskReserve(path)
+        self._may_shrink = False
+        """Whether the file may have free pages that a disk without room for the reserve needs."""
+        self._room = DiskRoom(path, self._reserve)
         self._held = self._written = 0
 
     @property
@@ -79,6 +85,8 @@ class SQLiteWriter(SQLiteConnection):
         self._post = post
         try:
             self._files.expect()
+            if self._reserve.is_needed:  # the log and its index need room, too
+                self._reserve.release()
             self.connect(open_file(self._path, self._durability, self.given_up))
             self._files.remember()
             self._write_stamp()
@@ -91,6 +99,7 @@ class SQLiteWriter(SQLiteConnection):
         self._writing = self._reason is None
         # After a failed rollback this connection must not be used.
         if self._writing:
+            self._make_way(commands)
             self._begin()
             self._held, self._written = self._count_held(), self._tables.frames.written
             self.prefetch(commands)
@@ -149,6 +158,10 @@ class SQLiteWriter(SQLiteConnection):
             elif self._tables.frames.has_tombstones:
                 self._collect()
                 return 0.0
+            elif not self._reserve.hold() and self._may_shrink:
+                self._may_shrink = self._shrink()
+                self._checkpoint()
+                return 0.0
         except (*FAILURES, LockWait, FilesChanged) as error:
             self._note_failure(error)
             return _LATER
@@ -157,6 +170,28 @@ class SQLiteWriter(SQLiteConnection):
     def lost(self) -> Exception:
         """The outcome of the batch is not known."""
         return OutcomeUnknown(new_session_id())
+
+    def _make_way(self, commands: Sequence[Command[SQLiteTables, Any]]) -> None:
+        """Give up the reserve of a full disk for a batch that may remove something."""
+        self._tables.frames.is_careful = is_full = self._reserve.is_needed
+        if is_full and not all(map(_adds, commands)):
+            self._reserve.release()
+            self._may_shrink = True
+            # Then the log is written from its beginning, which takes no further room.
+            with suppress(*FAILURES):
+                self._checkpoint()
+
+    def _shrink(self) -> bool:
+        """Give some free pages of the file to the disk; return whether there may be more."""
+        self._begin_alone()
+        try:
+            freed, left = self._tables.shrink(_SHRUNK_AT_ONCE)
+            self._files.look()
+            self._execute("COMMIT")
+        except BaseException:
+            self.rollback()
+            raise
+        return bool(freed and left)
 
     def _begin(self) -> None:
         version, _ = self.start("BEGIN IMMEDIATE" if self._writing else "BEGIN")
@@ -254,3 +289,7 @@ class SQLiteWriter(SQLiteConnection):
             self._listeners.tell(event, context)
         for session_id in announced:
             self._wakeups.notify(session_id)
+
+
+def _adds(command: Command[SQLiteTables, Any]) -> bool:
+    return bool(getattr(command, "adds", False))

@@ -60,7 +60,7 @@ _REASONS = {
     "NOAUTH": "needs a password (NOAUTH)",
     "NOPERM": "does not let this user run a command or touch a key that the store needs (NOPERM)",
     "NOREPLICAS": "has too few replicas to accept writes (NOREPLICAS)",
-    "OOM": "is out of memory (maxmemory)",
+    "OOM": "is out of memory (maxmemory): delete, trim, expire or purge to make room",
     "READONLY": "is a replica (READONLY)",
     "TRYAGAIN": "is moving a slot to another node (TRYAGAIN)",
     "UNBLOCKED": "ended a blocking command (UNBLOCKED)",

@@ -40,9 +40,10 @@ if #lost == MAX_LOST then return MORE end
 local answer = { 'OK' }
 for _, row in ipairs(due) do
   local id = id_of(row.key)
-  call('HSET', row.key, 'r', increment('revision', 1), 's', 'timed-out', 'e', wall)
+  -- First, as a server without memory refuses a script whose first write may need some.
   call('ZREM', IDLE, id)
   call('ZREM', AGES, id)
+  call('HSET', row.key, 'r', increment('revision', 1), 's', 'timed-out', 'e', wall)
   call('ZADD', ENDED, steady, id)
   -- In this order: while a slot moves, an emptied key cannot be written again.
   count_in('timed-out', row.principal)
