@@ -134,7 +134,8 @@ TARGETS = (
         ),
         planted=("writer_log.py", "return is_status(answer, _FENCED)", "return False"),
         first={
-            "replication.py": _redis("outcomes", "away"),
+            "replication.py": _redis("writer_log", "outcomes", "away"),
+            "writer_log.py": _redis("writer_log"),
         },
     ),
 )
