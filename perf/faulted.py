@@ -87,7 +87,7 @@ async def run(asked: Namespace, folder: Path, watchdog: Watchdog) -> dict[str, A
         begun = time.monotonic()
 
         def goes_on() -> bool:
-            faulted = sum(lane.tally.faulted for lane in lanes)
+            faulted = sum(lane.counters.faulted for lane in lanes)
             if asked.broken and any(lane.findings.counted for lane in lanes):
                 return False  # that is all one wants to know of it
             return bool(faulted < asked.operations and time.monotonic() - begun < asked.seconds)
@@ -151,7 +151,7 @@ def _lanes(asked: Namespace, folder: Path, watchdog: Watchdog, make: Any) -> lis
 async def _progress(lanes: Sequence[Lane], wanted: int) -> None:
     while True:
         await asyncio.sleep(10)
-        faulted = sum(lane.tally.faulted for lane in lanes)
+        faulted = sum(lane.counters.faulted for lane in lanes)
         found = sum(lane.findings.counted.total() for lane in lanes)
         text = f"{faulted:,} of {wanted:,} faulted operations, {found} findings"
         print(text, file=sys.stderr, flush=True)
@@ -164,17 +164,17 @@ def _report(lanes: Sequence[Lane], asked: Namespace, seconds: float) -> dict[str
     return {
         "seed": asked.seed,
         "seconds": round(seconds, 1),
-        "operations": sum(lane.tally.operations for lane in lanes),
-        "faulted": sum(lane.tally.faulted for lane in lanes),
+        "operations": sum(lane.counters.operations for lane in lanes),
+        "faulted": sum(lane.counters.faulted for lane in lanes),
         "findings": dict(found),
         "lanes": {
             lane.name: {
-                "rounds": lane.tally.rounds,
-                "operations": lane.tally.operations,
-                "faulted": lane.tally.faulted,
-                "faults": dict(lane.tally.faults),
-                "outcomes": dict(lane.tally.outcomes),
-                "late": round(lane.tally.latest, 2),
+                "rounds": lane.counters.rounds,
+                "operations": lane.counters.operations,
+                "faulted": lane.counters.faulted,
+                "faults": dict(lane.counters.faults),
+                "outcomes": dict(lane.counters.outcomes),
+                "late": round(lane.counters.latest, 2),
                 "findings": dict(lane.findings.counted),
                 "shown": lane.findings.shown,
             }

@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 
 from faulted_checks import Findings, Operation, Outcome, SessionRecord
-from faulted_lanes import Tally, compare
+from faulted_lanes import LaneCounters, compare
 from faulted_load import FaultLog
 from faulted_writer import LOCK_TIMEOUT, PID, SESSIONS
 from sessionkeeper import Session, SQLiteSessionStore
@@ -30,7 +30,7 @@ FRESH = 10
 """Rounds after which another file is begun: the making of one is disturbed as well."""
 
 
-class _Nursery:
+class _Spawner:
     """The process that forks the writers."""
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class FileLane:
     def __init__(self, name: str, folder: Path, *, random: Random, broken: bool = False) -> None:
         self.name = name
         self.findings = Findings()
-        self.tally = Tally()
+        self.counters = LaneCounters()
         self._folder, self._random, self._broken = folder, random, broken
         self._faults = FaultLog()
         self._records: dict[str, SessionRecord] = {}
@@ -103,7 +103,7 @@ class FileLane:
     async def run(self, goes_on: Callable[[], bool]) -> None:
         """Make rounds until that is no longer so, one at least."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._nursery = await asyncio.to_thread(_Nursery)
+        self._spawner = await asyncio.to_thread(_Spawner)
         try:
             while True:
                 await self._round()
@@ -112,12 +112,12 @@ class FileLane:
         finally:
             for writer in self._writers:
                 writer.signal(signal.SIGKILL)
-            await asyncio.to_thread(self._nursery.close)
+            await asyncio.to_thread(self._spawner.close)
 
     async def _round(self) -> None:
-        number = self.tally.rounds // FRESH
+        number = self.counters.rounds // FRESH
         path = self._folder / f"{number}.db"
-        if self.tally.rounds % FRESH == 0:
+        if self.counters.rounds % FRESH == 0:
             keys = [f"s{n}" for n in range(SESSIONS)]
             self._records = {key: SessionRecord(key, self.findings) for key in keys}
         self._writers = [self._start(path) for _ in range(WRITERS)]
@@ -131,7 +131,7 @@ class FileLane:
             if self._random.random() < 0.6:
                 writer.signal(signal.SIGKILL)
                 end()
-                self.tally.faults["writer killed"] += 1
+                self.counters.faults["writer killed"] += 1
                 self._writers[place] = self._start(path)
                 all_writers.append(self._writers[place])
             else:
@@ -139,16 +139,16 @@ class FileLane:
                 await asyncio.sleep(self._random.random() * LOCK_TIMEOUT * 0.75)
                 writer.signal(signal.SIGCONT)
                 end()
-                self.tally.faults["writer paused"] += 1
+                self.counters.faults["writer paused"] += 1
         await self._end(all_writers)
         await self._compare(path)
         self._faults.clear()
-        self.tally.rounds += 1
+        self.counters.rounds += 1
 
     def _start(self, path: Path) -> _Writer:
         self._started += 1
         words = (str(path), f"w{self._started}", self._random.random(), self._broken)
-        return _Writer(*self._nursery.fork(*words))
+        return _Writer(*self._spawner.fork(*words))
 
     async def _end(self, writers: list[_Writer]) -> None:
         """Have them come to their end, and take in what they told."""
@@ -178,13 +178,13 @@ class FileLane:
             elif kind == "call":
                 key, begun, ended, outcome = rest
                 met = self._faults.met(key, begun, ended)
-                self.tally.count(outcome, met=met, late=ended - begun - LOCK_TIMEOUT)
+                self.counters.count(outcome, met=met, late=ended - begun - LOCK_TIMEOUT)
             elif kind == "found":
                 self.findings.add(*rest)
         # A killed process heard no answer to these: they are there whole, or not at all.
         for operation in open_ones.values():
             self._records[operation.session].asked(operation)
-            self.tally.count(Outcome.UNKNOWN, met=True)
+            self.counters.count(Outcome.UNKNOWN, met=True)
 
     async def _compare(self, path: Path) -> None:
         async with SQLiteSessionStore(path) as store:

@@ -20,7 +20,7 @@ from sessionkeeper import (
     StoreUnavailable,
 )
 
-__all__ = ["ServerLane", "Tally", "compare"]
+__all__ = ["ServerLane", "LaneCounters", "compare"]
 
 PATIENCES = (0.4, 2.0, 5.0)
 """Seconds, of each store: faults take longer than the first and less than the last."""
@@ -31,7 +31,7 @@ _ATTEMPTS = 20
 
 
 @dataclass
-class Tally:
+class LaneCounters:
     """How much was done, and how it ended."""
 
     operations: int = 0
@@ -65,7 +65,7 @@ class ServerLane:
     ) -> None:
         self.name = name
         self.findings = Findings()
-        self.tally = Tally()
+        self.counters = LaneCounters()
         self._target, self._random, self._make, self._grace = target, random, make, grace
         keys = [f"s{number}" for number in range(SESSIONS)]
         self._records = {key: SessionRecord(key, self.findings) for key in keys}
@@ -117,7 +117,7 @@ class ServerLane:
                 await compare(control, record)
             for log in self._target.logs:
                 log.clear()
-            self.tally.rounds += 1
+            self.counters.rounds += 1
             if not goes_on():
                 return
 
@@ -131,7 +131,7 @@ class ServerLane:
                 for _ in range(faults):
                     fault = await self._target.fault(self._random)
                     # A cut may find nothing to cut: all may wait for another connection.
-                    self.tally.faults[fault] += fault != "none"
+                    self.counters.faults[fault] += fault != "none"
             finally:
                 begun = False
 
@@ -143,7 +143,7 @@ class ServerLane:
 
         def on_call(key: str, begun: float, ended: float, outcome: Outcome) -> None:
             met = faults.met(key, begun, ended)
-            self.tally.count(outcome, met=met, late=ended - begun - deadline)
+            self.counters.count(outcome, met=met, late=ended - begun - deadline)
 
         return Caller(
             name,
@@ -178,9 +178,9 @@ class ServerLane:
                 if self._target.options:
                     continue
                 break
-            self.tally.outcomes[f"resolved: {'applied' if found else 'not applied'}"] += 1
+            self.counters.outcomes[f"resolved: {'applied' if found else 'not applied'}"] += 1
             return found
-        self.tally.outcomes["resolved: nobody can tell"] += 1
+        self.counters.outcomes["resolved: nobody can tell"] += 1
         return None
 
 

@@ -90,7 +90,7 @@ class Patient:
 
     async def weigh(self) -> None:
         """Bytes of a session, and of a frame over its payload."""
-        # The ledger's ring is full of what it holds longest before the scales are read.
+        # The writer log is full before its memory is measured.
         await self.create(-1)
         await waves(3 * AT_ONCE, lambda number: self.create(-2 - number))
         start = used(self.server)

@@ -33,7 +33,7 @@ async def bytes_a_frame(url: str) -> list[Number]:
         for node in NODE_BYTES:
             await client.config_set("stream-node-max-bytes", node)
             async with opened(url, SESSIONS) as scene:
-                # The writer's ledger is full then, and does not grow any more.
+                # The writer log is full then, and no longer grows.
                 await throughput(scene.add, SESSIONS, 4_096)
                 before = await used(client)
                 await throughput(scene.add, SESSIONS, FRAMES)

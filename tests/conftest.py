@@ -108,20 +108,20 @@ def loop_factory(pytestconfig: pytest.Config) -> LoopFactory:
     return _loop_factory(pytestconfig)
 
 
-class Relay(SessionStore):
+class TenMethodStore(SessionStore):
     """Ten methods and nothing more, each a round trip to another store."""
 
     Visit: TypeAlias = Callable[[str, tuple[Any, ...]], Awaitable[None]]
 
     def __init__(self, behind: SessionStore) -> None:
         self.behind = behind
-        self.before: Relay.Visit | None = None
+        self.before: TenMethodStore.Visit | None = None
         """Awaited before a call is passed on; tests put other processes and errors here."""
-        self.after: Relay.Visit | None = None
+        self.after: TenMethodStore.Visit | None = None
 
 
-def _relayed(name: str) -> Callable[..., Awaitable[Any]]:
-    async def method(self: Relay, *arguments: Any) -> Any:
+def _pass_on(name: str) -> Callable[..., Awaitable[Any]]:
+    async def method(self: TenMethodStore, *arguments: Any) -> Any:
         await asyncio.sleep(0)
         if self.before is not None:
             await self.before(name, arguments)
@@ -135,15 +135,17 @@ def _relayed(name: str) -> Callable[..., Awaitable[Any]]:
 
 
 @pytest.fixture
-def only_ten() -> Callable[[SessionStore], Relay]:
+def only_ten() -> Callable[[SessionStore], TenMethodStore]:
     """Put a store behind the ten methods of the interface."""
     ten: Any = type(
-        "TenMethods", (Relay,), {name: _relayed(name) for name in SessionStore.__abstractmethods__}
+        "TenMethods",
+        (TenMethodStore,),
+        {name: _pass_on(name) for name in SessionStore.__abstractmethods__},
     )
     return ten  # type: ignore[no-any-return]  # a class made of names
 
 
-class LedTo(Protocol):
+class ReachableObjects(Protocol):
     """What can be reached from some objects by their attributes alone."""
 
     def __call__(self, *objects: object) -> list[object]:
@@ -152,12 +154,12 @@ class LedTo(Protocol):
 
 
 @pytest.fixture
-def led_to() -> LedTo:
+def reachable_objects() -> ReachableObjects:
     """Walk from object to object, from attribute to attribute."""
-    return _led_to
+    return _find_reachable
 
 
-def _led_to(*objects: object) -> list[object]:
+def _find_reachable(*objects: object) -> list[object]:
     reached: dict[int, object] = {}
     left: list[object] = [*objects]
     while left:

@@ -20,7 +20,7 @@ from sessionkeeper.backends.sqlite.writer import SQLiteWriter
 PARTS = 12
 """Frames of a batch."""
 STATUS = struct.Struct("<i")
-"""How the nursery tells a process id, and when that process has ended, how it ended."""
+"""The message of the spawner: a process id, or how that process ended."""
 
 
 def note(text: str) -> MessageEnvelope:
@@ -111,7 +111,7 @@ FLAWS = {"late": answer_before_commit, "autocommit": commit_each_frame}
 
 
 def flawed(flaw: Callable[[Any], Any]) -> Callable[[SQLiteWriter, Any], None]:
-    """How a ledger opens that has this flaw."""
+    """Open a writer with this fault."""
     open_whole = SQLiteWriter.open
 
     def open_flawed(self: Any, post: Any) -> None:

@@ -153,6 +153,6 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(
 def test_the_harness_finds_faults_that_a_kill_shows(
     tmp_path: Path, pytestconfig: pytest.Config, flaw: str
 ) -> None:
-    """A ledger that answers before it commits, and one that commits frame by frame."""
+    """A writer that answers before it commits, and one that commits frame by frame."""
     with pytest.raises(AssertionError):
         lane(tmp_path, "disk", pytestconfig.getoption("--loop"), 400, flaw)

@@ -1,6 +1,6 @@
 """A power cut at any moment: what was acknowledged at `disk` is there, and nothing is half there.
 
-The store itself runs, owner, ledger and tables, on an adapter that has SQLite write through a
+The store itself runs, owner, writer and tables, on an adapter that has SQLite write through a
 recording file system. A replay of traced statements would prove the same of the statements, but not
 of the order of commit, reply and checkpoint, which is where an owner can go wrong. The rebuilt disk
 is opened by the store's own code on the SQLite of the standard library, and every row compared with

@@ -22,7 +22,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 @pytest.fixture
-def heeded_interrupts() -> Iterator[None]:
+def default_interrupts() -> Iterator[None]:
     """SIGINT as Python sets it up, whatever ran before and whoever started this."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
@@ -99,7 +99,7 @@ def test_ctrl_c_withdraws_the_command(
     actors_class: Callable[[], ActorFactory],
     thread_group: ThreadGroup,
     loop_factory: LoopFactory,
-    heeded_interrupts: None,
+    default_interrupts: None,
 ) -> None:
     """`KeyboardInterrupt` reaches a main thread that waits, and its command has no effect."""
     loop = loop_factory()

@@ -23,7 +23,7 @@ from sessionkeeper import (
 )
 
 if TYPE_CHECKING:
-    from tests.conftest import LedTo
+    from tests.conftest import ReachableObjects
     from tests.manager.conftest import Make, Time, Wire
 
 Call: TypeAlias = Callable[[PrincipalManager, "Wire"], Any]
@@ -345,13 +345,15 @@ async def test_anothers_messages_hold_nothing_up(only_ten: Any, wire: Wire) -> N
 
 
 async def test_no_attribute_of_a_view_leads_to_its_manager(
-    manager: SessionManager, led_to: LedTo
+    manager: SessionManager, reachable_objects: ReachableObjects
 ) -> None:
     """Nor to its store, its requests or its rates; and its `repr` shows nobody's name."""
     alice = manager.for_principal("alice")
-    reached = led_to(alice)
+    reached = reachable_objects(alice)
     services = manager._services
     for hidden in (manager, manager.store, services, services.requests, services.owners):
         assert not any(each is hidden for each in reached)
-    assert any(each is services.owners for each in led_to(manager)), "it finds what is there"
+    assert any(each is services.owners for each in reachable_objects(manager)), (
+        "it finds what is there"
+    )
     assert repr(alice) == "<PrincipalManager open>"

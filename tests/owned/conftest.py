@@ -22,13 +22,13 @@ from sessionkeeper import (
 from tests.support.sessions import new_session
 
 if TYPE_CHECKING:
-    from tests.conftest import Relay
+    from tests.conftest import TenMethodStore
 
 
 class StoreSetup:
     """A store under test: `store` is the owner's, `elsewhere` what another process would hold."""
 
-    def __init__(self, only_ten: Callable[[SessionStore], Relay]) -> None:
+    def __init__(self, only_ten: Callable[[SessionStore], TenMethodStore]) -> None:
         self.wall, self.steady = 1_700_000_000.0, 50.0
         self.skew = 0.0
         """By how much the clock of the inner store's machine is ahead."""
@@ -95,7 +95,7 @@ class StoreSetup:
 
 
 @pytest.fixture
-async def setup(only_ten: Callable[[SessionStore], Relay]) -> AsyncIterator[StoreSetup]:
+async def setup(only_ten: Callable[[SessionStore], TenMethodStore]) -> AsyncIterator[StoreSetup]:
     """A bench whose store is open."""
     setup = StoreSetup(only_ten)
     async with setup.store:

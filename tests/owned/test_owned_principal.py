@@ -27,7 +27,7 @@ from sessionkeeper import (
 from tests.support.sessions import new_session, note, turns
 
 if TYPE_CHECKING:
-    from tests.conftest import LedTo, Relay
+    from tests.conftest import ReachableObjects, TenMethodStore
     from tests.owned.conftest import StoreSetup
 
 CALLS: dict[str, Callable[[AtomicSessionStore, StoreSetup], Awaitable[object]]] = {
@@ -224,7 +224,7 @@ async def test_a_batch_names_the_first_session_the_principal_cannot_see(
 
 
 async def test_errors_in_a_view_do_not_show_totals_of_the_store(
-    only_ten: Callable[[SessionStore], Relay], setup: StoreSetup
+    only_ten: Callable[[SessionStore], TenMethodStore], setup: StoreSetup
 ) -> None:
     """`current` is None at every limit of the inner store but those of a session or a call."""
 
@@ -253,10 +253,12 @@ async def test_errors_in_a_view_do_not_show_totals_of_the_store(
     assert told == maximum
 
 
-async def test_no_attribute_of_a_view_leads_to_the_store(setup: StoreSetup, led_to: LedTo) -> None:
+async def test_no_attribute_of_a_view_leads_to_the_store(
+    setup: StoreSetup, reachable_objects: ReachableObjects
+) -> None:
     """Nor to the inner store, to the owner's notes or the wake-ups of all."""
     view = setup.store.for_principal("alice")
-    reached = led_to(view, view.watch_frames("a"))
+    reached = reachable_objects(view, view.watch_frames("a"))
     bookkeeping = setup.store._bookkeeping
     for hidden in (
         setup.store,
@@ -267,4 +269,6 @@ async def test_no_attribute_of_a_view_leads_to_the_store(setup: StoreSetup, led_
         setup.store._actor,
     ):
         assert not any(each is hidden for each in reached)
-    assert any(each is bookkeeping.index for each in led_to(setup.store)), "it finds what is there"
+    assert any(each is bookkeeping.index for each in reachable_objects(setup.store)), (
+        "it finds what is there"
+    )

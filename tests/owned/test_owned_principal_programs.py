@@ -20,7 +20,7 @@ from sessionkeeper import (
 from sessionkeeper.stores.third_party.principal_filter import PrincipalFilter
 
 if TYPE_CHECKING:
-    from tests.conftest import Relay
+    from tests.conftest import TenMethodStore
 
 
 class OwnBatch(PlainSessionStore):
@@ -37,7 +37,7 @@ class OwnBatch(PlainSessionStore):
 @pytest.mark.parametrize("managers", [False, True], ids=["store", "manager"])
 @pytest.mark.parametrize("batch", ["of the interface", "of its own"])
 async def test_another_principals_sessions_look_like_missing_ones(
-    batch: str, managers: bool, only_ten: Callable[[SessionStore], Relay]
+    batch: str, managers: bool, only_ten: Callable[[SessionStore], TenMethodStore]
 ) -> None:
     """Random programs, as on the other stores: the same answers, errors and end."""
 

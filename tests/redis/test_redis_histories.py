@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from redis_fleet import Fleet
 from redis_operations import add_up
-from redis_processes import Processes
+from redis_processes import redis_workers
 from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer
 from redis_worker import one_thing, recording
@@ -183,7 +183,7 @@ async def test_clients_of_three_processes_are_one_history(
     files = [tmp_path / f"history-{n}" for n in range(WORKERS)]
     for turn in range(TRIES):
         prefix = f"{key_prefix[:-1]}-{turn}"
-        processes = Processes()
+        processes = redis_workers()
         try:
             workers = [
                 processes.start("record", server.url, prefix, path, f"w{n}", ROUNDS)

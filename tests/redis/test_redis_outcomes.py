@@ -12,7 +12,7 @@ import pytest
 from redis_cluster import Cluster
 from redis_fleet import Fleet
 from redis_operations import WRITES, add_up, fill, note, picture, session
-from redis_processes import Processes
+from redis_processes import redis_workers
 from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer, until
 from sessionkeeper import (
@@ -79,7 +79,7 @@ async def test_it_can_be_asked_later_whether_a_write_was_applied(
 
 async def test_any_process_can_ask(server: RedisServer, proxy: FaultProxy, key_prefix: str) -> None:
     """An id is all it needs."""
-    processes = Processes()
+    processes = redis_workers()
     try:
         async with opened(proxy.url, key_prefix) as store:
             lost = await lose(proxy, lambda: store.add_frame(note(7)), applied=True)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from redis_fleet import Fleet
 from redis_operations import note, session
-from redis_processes import Processes
+from redis_processes import redis_workers
 from redis_proxy import proxied
 from redis_server import RedisServer, until
 from sessionkeeper import (
@@ -72,7 +72,7 @@ async def test_a_watcher_gets_an_error_when_the_log_is_replaced(more: int, fleet
 async def test_a_watcher_in_another_process_is_woken(fleet: Fleet) -> None:
     """It knows of the loss only what it sees."""
     server = fleet.start(save="")
-    processes = Processes()
+    processes = redis_workers()
     try:
         async with RedisSessionStore(server.url, prefix="p") as store:
             await store.create_session(session("watched"))

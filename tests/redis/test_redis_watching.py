@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis_fleet import Fleet
 from redis_operations import note, session
-from redis_processes import Processes
+from redis_processes import redis_workers
 from redis_proxy import FaultProxy, proxied
 from redis_server import RedisServer
 from sessionkeeper import AtomicSessionStore, RedisSessionStore, StoreClosed
@@ -37,7 +37,7 @@ async def test_frames_of_other_processes_are_seen_until_the_session_ends(
 ) -> None:
     """Each once and in order, from two of them, to the last one."""
     prefix = key_prefix[:-1]
-    processes = Processes()
+    processes = redis_workers()
     try:
         async with RedisSessionStore(server.url, prefix=prefix) as store:
             await store.create_session(session("watched"))

@@ -36,7 +36,7 @@ class Reading:
         )
         self.wakeup = asyncio.Event()
 
-    async def rings(self) -> None:
+    async def wait(self) -> None:
         """Wait for the wake-up, and subscribe again."""
         await self.wakeup.wait()
         self.wakeup.clear()
@@ -65,12 +65,12 @@ async def test_a_change_of_a_session_wakes_only_its_watchers(
         with it.wakeups.subscribe("theirs") as theirs:
             it.tell(server, "mine")
             it.reader.watch(0)
-            await it.rings()
+            await it.wait()
             await theirs.wait()
             theirs.clear()
             for _ in range(10):
                 it.tell(server, "mine")
-                await it.rings()
+                await it.wait()
             assert not theirs.is_set()
 
 
@@ -82,7 +82,7 @@ async def test_the_change_feed_is_read_while_somebody_watches(
         for _ in range(3):
             it.reader.watch(1)
             it.reader.watch(0)
-        await it.rings()
+        await it.wait()
         blocked = proxy.requests.counted
         while blocked["XREAD"] < 2:
             await asyncio.sleep(0)
@@ -91,14 +91,14 @@ async def test_the_change_feed_is_read_while_somebody_watches(
         it.reader.release(0)
         it.wakeup.clear()
         it.tell(server, "mine", bucket=0)
-        await it.rings()
+        await it.wait()
         it.reader.release(0)
         while proxy.open > 1:
             await asyncio.sleep(0)
         it.tell(server, "mine", bucket=1)
-        await it.rings()
+        await it.wait()
         it.reader.watch(0)
-        await it.rings()
+        await it.wait()
         assert proxy.accepted == 3
 
 
@@ -108,16 +108,16 @@ async def test_after_a_lost_connection_all_watchers_wake_and_the_feed_is_read_ag
     """What was told in between is seen by looking."""
     async with reading(proxy.url, key_prefix) as it:
         it.reader.watch(0)
-        await it.rings()
+        await it.wait()
         for _ in range(3):
             proxy.refuse()
             await proxy.cut()
             it.tell(server, "somebody")
             it.wakeup.clear()
             await proxy.listen()
-            await it.rings()
+            await it.wait()
             it.tell(server, "mine")
-            await it.rings()
+            await it.wait()
 
 
 async def test_a_full_read_of_the_feed_wakes_all_watchers(
@@ -126,7 +126,7 @@ async def test_a_full_read_of_the_feed_wakes_all_watchers(
     """Who is so far behind may have missed what was trimmed away."""
     async with reading(proxy.url, key_prefix) as it:
         it.reader.watch(0)
-        await it.rings()
+        await it.wait()
         held = proxy.replies.hold("XREAD")
         it.tell(server, "somebody")
         await held.reached()
@@ -137,9 +137,9 @@ async def test_a_full_read_of_the_feed_wakes_all_watchers(
         server.say("XTRIM", feed, "MAXLEN", 1200)
         it.wakeup.clear()
         held.release()
-        await it.rings()
+        await it.wait()
         it.tell(server, "mine")
-        await it.rings()
+        await it.wait()
 
 
 async def test_a_feed_that_starts_again_is_read_again(fleet: Fleet, key_prefix: str) -> None:
@@ -149,13 +149,13 @@ async def test_a_feed_that_starts_again_is_read_again(fleet: Fleet, key_prefix: 
         feed = it.keys.buckets[0].changes
         server.say("XADD", feed, "9999999999999-0", "s", "mine")
         it.reader.watch(0)
-        await it.rings()
+        await it.wait()
         server.say("FLUSHALL")
         server.say("XADD", feed, "1-1", "s", "mine")
-        await it.rings()
+        await it.wait()
         it.wakeup.clear()
         server.say("XADD", feed, "1-2", "s", "mine")
-        await it.rings()
+        await it.wait()
 
 
 async def test_closing_does_not_wait_for_the_blocking_read(
@@ -164,7 +164,7 @@ async def test_closing_does_not_wait_for_the_blocking_read(
     """Nor for a watcher; later calls do nothing."""
     async with reading(server.url, key_prefix, block=1_000.0) as it:
         it.reader.watch(0)
-        await it.rings()
+        await it.wait()
         await it.reader.aclose()
         it.reader.release(0)
         it.reader.watch(1)

@@ -16,7 +16,7 @@ from sessionkeeper import SQLiteSessionStore, StoreUnavailable
 from tests.support.sessions import new_session, note
 
 if TYPE_CHECKING:
-    from tests.sqlite.conftest import Neighbours
+    from tests.support.worker_processes import WorkerProcesses
 
 
 def remove(end: str) -> Callable[[Path], None]:
@@ -189,14 +189,14 @@ async def test_moved_away_and_back_nothing_is_lost(file: Path) -> None:
 
 
 async def test_two_processes_never_write_without_a_common_lock(
-    file: Path, neighbours: Neighbours
+    file: Path, other_processes: WorkerProcesses
 ) -> None:
     """The index holds the locks; without it the next process makes one of its own."""
     async with SQLiteSessionStore(file) as store:
         await filled(store, file)
         os.unlink(f"{file}-shm")
-        other = neighbours.start("checkpoint")
-        assert await asyncio.to_thread(neighbours.hear, other, "write", "refused") == "write 7"
+        other = other_processes.start("checkpoint")
+        assert await asyncio.to_thread(other_processes.hear, other, "write", "refused") == "write 7"
         with pytest.raises(StoreUnavailable, match=r"store\.db-shm: another file"):
             await store.add_frame(note(9))
     # Closing brought in nothing that it knew from before.

@@ -18,7 +18,7 @@ from sessionkeeper.backends.sqlite.raw_connection import connect
 from tests.support.sessions import new_session, note
 
 if TYPE_CHECKING:
-    from tests.sqlite.conftest import Neighbours
+    from tests.support.worker_processes import WorkerProcesses
 
 CONNECT = "sessionkeeper.backends.sqlite.opening.sqlite3.connect"
 
@@ -81,7 +81,7 @@ async def held(checkpoints: Checkpoints) -> None:
 
 
 async def test_no_two_checkpoints_overlap_and_nobody_commits_meanwhile(
-    file: Path, neighbours: Neighbours, checkpoints: Checkpoints
+    file: Path, other_processes: WorkerProcesses, checkpoints: Checkpoints
 ) -> None:
     """While one is under way, another process can neither make one nor commit."""
     async with SQLiteSessionStore(file) as store:
@@ -90,20 +90,22 @@ async def test_no_two_checkpoints_overlap_and_nobody_commits_meanwhile(
         checkpoints.go_on.clear()
         working = asyncio.create_task(store.checkpoint())
         await held(checkpoints)
-        other = neighbours.start("checkpoint")
-        assert await asyncio.to_thread(neighbours.hear, other, "checkpoint", "refused") == (
+        other = other_processes.start("checkpoint")
+        assert await asyncio.to_thread(other_processes.hear, other, "checkpoint", "refused") == (
             "refused checkpoint"
         )
-        assert await asyncio.to_thread(neighbours.hear, other, "write", "refused") == (
+        assert await asyncio.to_thread(other_processes.hear, other, "write", "refused") == (
             "refused write"
         )
         checkpoints.go_on.set()
         assert await working == 0
-        neighbours.tell(other)
-        assert await asyncio.to_thread(neighbours.hear, other, "checkpoint", "refused") == (
+        other_processes.tell(other)
+        assert await asyncio.to_thread(other_processes.hear, other, "checkpoint", "refused") == (
             "checkpoint 0"
         )
-        assert await asyncio.to_thread(neighbours.hear, other, "write", "refused") == "write 51"
+        assert (
+            await asyncio.to_thread(other_processes.hear, other, "write", "refused") == "write 51"
+        )
 
 
 async def test_the_owners_checkpoints_hold_the_write_lock(

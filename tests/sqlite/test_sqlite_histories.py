@@ -26,7 +26,7 @@ from sessionlab import (
 from tests.support.sessions import new_session, note
 
 if TYPE_CHECKING:
-    from tests.sqlite.conftest import Neighbours
+    from tests.support.worker_processes import WorkerProcesses
 
 WORKERS = 3
 ROUNDS = 40
@@ -123,20 +123,20 @@ async def test_the_checker_finds_what_is_wrong_with(
 
 
 async def test_clients_of_three_processes_are_one_history(
-    file: Path, tmp_path: Path, neighbours: Neighbours
+    file: Path, tmp_path: Path, other_processes: WorkerProcesses
 ) -> None:
     """Each process notes the machine's clock at call and return: together they are linearizable."""
     files = [tmp_path / f"history-{n}" for n in range(WORKERS)]
     for _ in range(TRIES):
         processes = [
-            neighbours.start("record", path, f"w{n}", ROUNDS) for n, path in enumerate(files)
+            other_processes.start("record", path, f"w{n}", ROUNDS) for n, path in enumerate(files)
         ]
         for process in processes:
-            neighbours.hear(process, "ready")
+            other_processes.hear(process, "ready")
         for process in processes:
-            neighbours.tell(process)
+            other_processes.tell(process)
         for process in processes:
-            neighbours.hear(process, "done")
+            other_processes.hear(process, "done")
         operations = [
             msgspec.structs.replace(each, client=100 * n + each.client)
             for n, path in enumerate(files)

@@ -15,11 +15,11 @@ from sessionkeeper.backends.sqlite import opening
 from tests.support.sessions import new_session, note
 
 if TYPE_CHECKING:
-    from tests.sqlite.conftest import Neighbours
+    from tests.support.worker_processes import WorkerProcesses
 
 
 async def test_a_lock_held_elsewhere_never_holds_the_loop(
-    file: Path, neighbours: Neighbours
+    file: Path, other_processes: WorkerProcesses
 ) -> None:
     """Writes wait on the database's thread; reads do not wait at all.
 
@@ -29,8 +29,8 @@ async def test_a_lock_held_elsewhere_never_holds_the_loop(
     """
     async with SQLiteSessionStore(file, lock_timeout=60) as store:
         await store.create_session(new_session())
-        holder = neighbours.start("hold")
-        await asyncio.to_thread(neighbours.hear, holder, "ready")
+        holder = other_processes.start("hold")
+        await asyncio.to_thread(other_processes.hear, holder, "ready")
         assert (await store.get_session("a")).frame_count == 0
         writing = [asyncio.create_task(store.add_frame(note(n))) for n in range(5)]
         over = asyncio.get_running_loop().time() + 1.0
@@ -39,46 +39,50 @@ async def test_a_lock_held_elsewhere_never_holds_the_loop(
             await asyncio.sleep(0)
             turns += 1
         assert not any(task.done() for task in writing)
-        neighbours.tell(holder)
+        other_processes.tell(holder)
         assert await asyncio.gather(*writing) == [1, 2, 3, 4, 5]
 
 
 async def test_opening_does_not_wait_for_a_lock_held_elsewhere(
-    file: Path, neighbours: Neighbours
+    file: Path, other_processes: WorkerProcesses
 ) -> None:
     """Who holds it brought the log to the disk; one can read at once."""
     async with SQLiteSessionStore(file) as first:
         await first.create_session(new_session())
-        holder = neighbours.start("hold")
-        await asyncio.to_thread(neighbours.hear, holder, "ready")
+        holder = other_processes.start("hold")
+        await asyncio.to_thread(other_processes.hear, holder, "ready")
         async with SQLiteSessionStore(file) as second:  # or the test would never end
             assert await second.count_sessions() == 1
-        neighbours.tell(holder)
-        await asyncio.to_thread(neighbours.hear, holder, "let go")
+        other_processes.tell(holder)
+        await asyncio.to_thread(other_processes.hear, holder, "let go")
 
 
-async def test_a_lock_held_too_long_is_unavailable(file: Path, neighbours: Neighbours) -> None:
+async def test_a_lock_held_too_long_is_unavailable(
+    file: Path, other_processes: WorkerProcesses
+) -> None:
     """With the time waited; nothing was applied, and the store goes on."""
     async with SQLiteSessionStore(file, lock_timeout=0.2) as store:
         await store.create_session(new_session())
-        holder = neighbours.start("hold")
-        await asyncio.to_thread(neighbours.hear, holder, "ready")
+        holder = other_processes.start("hold")
+        await asyncio.to_thread(other_processes.hear, holder, "ready")
         with pytest.raises(StoreUnavailable, match=r"lock \(waited 0\.") as refused:
             await store.add_frame(note())
         assert refused.value.waited is not None
         assert refused.value.waited >= 0.2
         assert await store.count_frames("a") == 0
-        neighbours.tell(holder)
-        await asyncio.to_thread(neighbours.hear, holder, "let go")
+        other_processes.tell(holder)
+        await asyncio.to_thread(other_processes.hear, holder, "let go")
         assert await store.add_frame(note()) == 1
 
 
-async def test_closing_does_not_wait_for_the_lock(file: Path, neighbours: Neighbours) -> None:
+async def test_closing_does_not_wait_for_the_lock(
+    file: Path, other_processes: WorkerProcesses
+) -> None:
     """`aclose(timeout=…)` answers who waits for it with `StoreClosed`: certainly not applied."""
     store = await SQLiteSessionStore(file, lock_timeout=60).open()
     await store.create_session(new_session())
-    holder = neighbours.start("hold")
-    await asyncio.to_thread(neighbours.hear, holder, "ready")
+    holder = other_processes.start("hold")
+    await asyncio.to_thread(other_processes.hear, holder, "ready")
     writing = [asyncio.create_task(store.add_frame(note(n))) for n in range(3)]
     await asyncio.sleep(0)
     async with asyncio.timeout(300):
@@ -86,8 +90,8 @@ async def test_closing_does_not_wait_for_the_lock(file: Path, neighbours: Neighb
     for task in writing:
         with pytest.raises(StoreClosed):
             await task
-    neighbours.tell(holder)
-    await asyncio.to_thread(neighbours.hear, holder, "let go")
+    other_processes.tell(holder)
+    await asyncio.to_thread(other_processes.hear, holder, "let go")
     async with SQLiteSessionStore(file) as store:
         assert await store.count_frames("a") == 0
 

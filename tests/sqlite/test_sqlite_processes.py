@@ -21,19 +21,19 @@ from tests.support.sessions import new_session, note
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from tests.sqlite.conftest import Neighbours
+    from tests.support.worker_processes import WorkerProcesses
 
 
-async def test_racing_processes_lose_nothing(file: Path, neighbours: Neighbours) -> None:
+async def test_racing_processes_lose_nothing(file: Path, other_processes: WorkerProcesses) -> None:
     """One creator, no update lost, numbers without a gap, no limit passed by anyone."""
     names, rounds, tasks = "xyz", 15, 4
-    workers = [neighbours.start("race", name, rounds) for name in names]
-    firsts = [neighbours.hear(worker, "created", "found") for worker in workers]
+    workers = [other_processes.start("race", name, rounds) for name in names]
+    firsts = [other_processes.hear(worker, "created", "found") for worker in workers]
     assert sorted(firsts) == ["created", "found", "found"]
     for worker in workers:
-        neighbours.hear(worker, "ready")
+        other_processes.hear(worker, "ready")
     for worker in workers:
-        neighbours.tell(worker)
+        other_processes.tell(worker)
     said = [line for worker in workers for line in worker.communicate()[0].splitlines()]
     assert [worker.returncode for worker in workers] == [0] * 3
 
@@ -80,12 +80,14 @@ async def test_a_snapshot_of_another_process_can_be_stale(file: Path) -> None:
         assert again.revision > changed.revision
 
 
-async def test_changes_of_another_process_wake_watchers(file: Path, neighbours: Neighbours) -> None:
+async def test_changes_of_another_process_wake_watchers(
+    file: Path, other_processes: WorkerProcesses
+) -> None:
     """Each frame once and in order, soon after its commit; the end of the session as well."""
-    worker = neighbours.start("write", 3)
+    worker = other_processes.start("write", 3)
     async with SQLiteSessionStore(file) as store:
         await store.create_session(new_session())
-        neighbours.hear(worker, "ready")
+        other_processes.hear(worker, "ready")
         seen: list[int] = []
 
         async def watch() -> None:
@@ -94,14 +96,14 @@ async def test_changes_of_another_process_wake_watchers(file: Path, neighbours: 
 
         watching = asyncio.create_task(watch())
         for n in range(1, 11):
-            neighbours.tell(worker)
-            await asyncio.to_thread(neighbours.hear, worker, "done")
+            other_processes.tell(worker)
+            await asyncio.to_thread(other_processes.hear, worker, "done")
             async with asyncio.timeout(300):
                 while len(seen) < 3 * n:
                     await asyncio.sleep(0.001)
         assert seen == [*range(1, 31)]
         assert ChangePoller.PAUSE < 0.1  # so soon it is seen, if the machine has time
-        neighbours.tell(worker, "end")
+        other_processes.tell(worker, "end")
         async with asyncio.timeout(300):
             await watching
 
@@ -123,13 +125,13 @@ async def test_changes_of_others_are_not_missed_because_of_an_own_batch(file: Pa
 
 
 async def test_a_deletion_by_another_process_ends_a_watch(
-    file: Path, neighbours: Neighbours
+    file: Path, other_processes: WorkerProcesses
 ) -> None:
     """Though a session that is gone has no place in any order."""
-    worker = neighbours.start("write", 1)
+    worker = other_processes.start("write", 1)
     async with SQLiteSessionStore(file) as store:
         await store.create_session(new_session())
-        neighbours.hear(worker, "ready")
+        other_processes.hear(worker, "ready")
 
         async def watch() -> list[Frame]:
             return [frame async for frame in store.watch_frames("a")]
@@ -138,7 +140,7 @@ async def test_a_deletion_by_another_process_ends_a_watch(
         while not store._wakeups:
             await asyncio.sleep(0)
         await store.count_sessions()  # so the watcher's own first look is over
-        neighbours.tell(worker, "delete")
+        other_processes.tell(worker, "delete")
         async with asyncio.timeout(300):
             assert await watching == []
 
@@ -176,13 +178,13 @@ async def test_the_file_is_not_polled_while_nobody_watches(
 @pytest.mark.parametrize("cycles", [3, pytest.param(10, marks=pytest.mark.long)])
 @pytest.mark.parametrize("durability", ["disk", "os"])
 def test_a_killed_writer_loses_nothing_acknowledged(
-    file: Path, neighbours: Neighbours, durability: str, cycles: int
+    file: Path, other_processes: WorkerProcesses, durability: str, cycles: int
 ) -> None:
     """kill −9 again and again: every acknowledged write is there, no batch torn, the file opens."""
     said: list[str] = []
     for cycle in range(cycles):
-        worker = neighbours.start("append", durability)
-        neighbours.hear(worker, "ready")
+        worker = other_processes.start("append", durability)
+        other_processes.hear(worker, "ready")
         assert worker.stdout is not None
         for _ in range(10 + 7 * cycle):
             said.append(worker.stdout.readline())
@@ -210,10 +212,12 @@ def test_a_killed_writer_loses_nothing_acknowledged(
     asyncio.run(look())
 
 
-def test_an_interpreter_with_an_open_store_exits(file: Path, neighbours: Neighbours) -> None:
+def test_an_interpreter_with_an_open_store_exits(
+    file: Path, other_processes: WorkerProcesses
+) -> None:
     """And what was acknowledged is there."""
-    worker = neighbours.start("leave")
-    neighbours.hear(worker, "seq 1")
+    worker = other_processes.start("leave")
+    other_processes.hear(worker, "seq 1")
     assert worker.wait(1800) == 0
 
     async def look() -> None:

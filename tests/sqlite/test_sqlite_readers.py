@@ -24,7 +24,7 @@ from sessionkeeper.operations.command import StoreCommand
 from tests.support.sessions import new_session, note
 
 if TYPE_CHECKING:
-    from tests.sqlite.conftest import Neighbours
+    from tests.support.worker_processes import WorkerProcesses
 
 
 class Reading(StoreCommand[Any], frozen=True, gc=False):
@@ -86,18 +86,18 @@ def reads(store: SQLiteSessionStore) -> list[Awaitable[object]]:
 
 
 async def test_reads_are_answered_while_another_process_holds_the_lock(
-    store: SQLiteSessionStore, neighbours: Neighbours
+    store: SQLiteSessionStore, other_processes: WorkerProcesses
 ) -> None:
     """All of them, though writes were asked before and wait."""
-    holder = neighbours.start("hold")
-    await asyncio.to_thread(neighbours.hear, holder, "ready")
+    holder = other_processes.start("hold")
+    await asyncio.to_thread(other_processes.hear, holder, "ready")
     writing = [asyncio.ensure_future(store.add_frame(note(n))) for n in range(5)]
     while store.mailbox.depth:
         await asyncio.sleep(0)
     async with asyncio.timeout(300):  # far less than the lock is held
         await asyncio.gather(*reads(store))
     assert not any(task.done() for task in writing)
-    neighbours.tell(holder)
+    other_processes.tell(holder)
     assert await asyncio.gather(*writing) == [2, 3, 4, 5, 6]
 
 

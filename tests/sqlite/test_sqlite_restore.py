@@ -17,7 +17,7 @@ from sessionkeeper import SQLiteSessionStore, StoreUnavailable, restore_backup
 from tests.support.sessions import new_session, note
 
 if TYPE_CHECKING:
-    from tests.sqlite.conftest import Neighbours
+    from tests.support.worker_processes import WorkerProcesses
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ async def test_a_journal_is_set_aside(file: Path, backup: Path) -> None:
 
 
 async def test_a_store_that_somebody_has_open_is_refused(
-    file: Path, backup: Path, neighbours: Neighbours
+    file: Path, backup: Path, other_processes: WorkerProcesses
 ) -> None:
     """In this process or another, whatever they do at that moment; nothing is touched."""
     await fill(file, backup)
@@ -148,8 +148,8 @@ async def test_a_store_that_somebody_has_open_is_refused(
             await store.add_frame(note(9))  # its locks are still there
             with pytest.raises(StoreUnavailable, match="open"):
                 await restore_backup(backup, file, replace=True)
-    other = neighbours.start("checkpoint")
-    await asyncio.to_thread(neighbours.hear, other, "write")
+    other = other_processes.start("checkpoint")
+    await asyncio.to_thread(other_processes.hear, other, "write")
     before = content(file.parent)
     with pytest.raises(StoreUnavailable, match="open"):
         await restore_backup(backup, file, replace=True)

@@ -18,7 +18,7 @@ from sessionkeeper import (
 from tests.support.stores import DESIGNS, Design, FileStore, make_store
 
 if TYPE_CHECKING:
-    from tests.conftest import Relay
+    from tests.conftest import TenMethodStore
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,9 @@ def _folder(tmp_path: Path) -> None:
 
 
 @pytest.fixture(params=DESIGNS)
-def design(request: pytest.FixtureRequest, only_ten: Callable[[SessionStore], Relay]) -> Design:
+def design(
+    request: pytest.FixtureRequest, only_ten: Callable[[SessionStore], TenMethodStore]
+) -> Design:
     """How each store is made, with limits or a clock by the test itself.
 
     The designs that refuse nothing; "owned" where a test asks for it.

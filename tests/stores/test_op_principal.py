@@ -31,7 +31,7 @@ from tests.support.stores import Design
 if TYPE_CHECKING:
     from sessionkeeper.stores.facade import CommandStore
 
-    from tests.conftest import LedTo
+    from tests.conftest import ReachableObjects
 
 
 def given(to: str | None) -> Callable[[Session], Session]:
@@ -262,15 +262,17 @@ async def test_a_view_belongs_to_one_principal(store: CommandStore) -> None:
 
 
 async def test_no_attribute_of_a_view_leads_to_the_store(
-    store: CommandStore, led_to: LedTo
+    store: CommandStore, reachable_objects: ReachableObjects
 ) -> None:
     """Nor to its tables, its mailbox or the wake-ups of all; nor does an attribute of a watcher."""
     alice = store.for_principal("alice")
     await alice.create_session(new_session())
-    reached = led_to(alice, alice.watch_frames("a"))
+    reached = reachable_objects(alice, alice.watch_frames("a"))
     for hidden in (store, store._wakeups, store._listeners, vars(store).get("_actor")):
         assert hidden is None or not any(each is hidden for each in reached)
-    assert any(each is store._wakeups for each in led_to(store)), "the search finds what is there"
+    assert any(each is store._wakeups for each in reachable_objects(store)), (
+        "the search finds what is there"
+    )
 
 
 @pytest.mark.parametrize("held", [4, 7])

@@ -50,7 +50,7 @@ class ExplorerLoop(LaneLoop):
     def finish(self, limit: int = 10_000) -> list[str]:
         """Cancel the remaining tasks, close the rest; return where those tasks were suspended."""
         self._root = None
-        self._wind_up_in(1_000, ringing=False)  # run what needs no time
+        self._wind_up_in(1_000, timers=False)  # run what needs no time
         left = [task for task in self.tasks if not task.done()]
         stood = describe_pending(left)
         for task in left:
@@ -58,7 +58,7 @@ class ExplorerLoop(LaneLoop):
         if self._asyncgens:
             self.create_task(self.shutdown_asyncgens())
         if self._ready:
-            self._wind_up_in(limit, ringing=True)
+            self._wind_up_in(limit, timers=True)
         for task in self.tasks:
             if not task.done():  # it ignores cancellation
                 with suppress(RuntimeError):  # it cannot be closed either
@@ -79,9 +79,9 @@ class ExplorerLoop(LaneLoop):
             self._explore(self._root)
         self._stopping = True
 
-    def _wind_up_in(self, limit: int, *, ringing: bool) -> None:
-        if self._ready or ringing:
-            self._limit, self._ringing = limit, ringing
+    def _wind_up_in(self, limit: int, *, timers: bool) -> None:
+        if self._ready or timers:
+            self._limit, self._ringing = limit, timers
             self.run_forever()
 
     def _wind_up(self) -> None:
