@@ -48,7 +48,9 @@ class Exploration:
         return not self.failures
 
     def __str__(self) -> str:
-        much = f"{self.runs:,} runs, {self.distinct:,} different orders"
+        runs = "1 run" if self.runs == 1 else f"{self.runs:,} runs"
+        orders = "1 order" if self.distinct == 1 else f"{self.distinct:,} different orders"
+        much = f"{runs}, {orders}"
         if self.ok:
             return f"{much}, no failure; {self.coverage}"
         return "\n\n".join([f"{much}, {len(self.failures)} failing", *map(str, self.failures)])
@@ -114,6 +116,8 @@ def _describe_coverage(
     if tree.complete:
         done.complete, done.at_least = True, tree.runs
         done.coverage = f"all {tree.runs:,} orders of the tasks were run"
+        if tree.runs == 1:
+            done.coverage = "there is no other order of the tasks"
     elif strategy == "systematic":
         done.at_least = tree.at_least
         part = min(99.9, 100 * tree.runs / tree.at_least)

@@ -7,30 +7,45 @@ environment. Name it with `-p`, or as `pytest_plugins` in a conftest.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import TypeVar, get_args
 
 import pytest
 
 from . import Exploration, Scenario, Strategy, explore, replay
 
-__all__ = ["Explorer", "explorer", "pytest_addoption"]
+__all__ = ["Explorer", "explorer", "pytest_addoption", "pytest_terminal_summary"]
 
 T = TypeVar("T")
 
+_REPORTS = pytest.StashKey[list[str]]()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Offer to explore more, or to replay one order."""
+    """Offer to explore more, by another strategy, or to replay one order."""
     group = parser.getgroup("explorer", "orders of tasks (sessionkeeper)")
     group.addoption("--explore-seeds", type=int, metavar="N", help="run N orders a scenario")
+    group.addoption(
+        "--explore-strategy", choices=get_args(Strategy), help="choose the orders in this way"
+    )
     group.addoption("--explore-replay", metavar="TOKEN", help="run one order, that of a report")
 
 
 class Explorer:
     """Explores what it is called with, and fails with the report."""
 
-    def __init__(self, seeds: int | None = None, token: str | None = None) -> None:
+    def __init__(
+        self,
+        seeds: int | None = None,
+        token: str | None = None,
+        *,
+        strategy: Strategy | None = None,
+        report: Callable[[Exploration], object] = lambda _: None,
+    ) -> None:
         self._seeds = seeds
         self._token = token
+        self._strategy: Strategy | None = strategy
+        self._report = report
 
     def __call__(
         self,
@@ -46,8 +61,8 @@ class Explorer:
     ) -> Exploration:
         """Do as `explore` does, and raise `ExplorationFailed` if something failed.
 
-        `--explore-seeds` takes the place of `seeds`; with `--explore-replay` only that order is
-        run, and its error raised as it is.
+        `--explore-seeds` and `--explore-strategy` take the place of `seeds` and `strategy`; with
+        `--explore-replay` only that order is run, and its error raised as it is.
         """
         if self._token is not None:
             replay(
@@ -62,7 +77,7 @@ class Explorer:
         done = explore(
             scenario,
             seeds=self._seeds or seeds,
-            strategy=strategy,
+            strategy=self._strategy or strategy,
             check=check,
             cancellations=cancellations,
             cancellable=cancellable,
@@ -70,12 +85,32 @@ class Explorer:
             max_steps=max_steps,
         )
         done.check()
+        self._report(done)
         return done
 
 
 @pytest.fixture
-def explorer(pytestconfig: pytest.Config) -> Explorer:
+def explorer(request: pytest.FixtureRequest) -> Explorer:
     """Run a coroutine function in many orders: `explorer(scenario, seeds=1000)`."""
+    config, test = request.config, request.node.nodeid
     return Explorer(
-        pytestconfig.getoption("--explore-seeds"), pytestconfig.getoption("--explore-replay")
+        config.getoption("--explore-seeds"),
+        config.getoption("--explore-replay"),
+        strategy=config.getoption("--explore-strategy"),
+        report=partial(_keep_report, config, test),
     )
+
+
+def _keep_report(config: pytest.Config, test: str, done: Exploration) -> None:
+    config.stash.setdefault(_REPORTS, []).append(f"{test}: {done}")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """With `-v`, show what each passing test covered."""
+    reports = config.stash.get(_REPORTS, [])
+    if reports and terminalreporter.verbosity > 0:
+        terminalreporter.section("orders of tasks")
+        for report in reports:
+            terminalreporter.write_line(report)

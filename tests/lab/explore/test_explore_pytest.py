@@ -66,6 +66,24 @@ def test_the_fixture_works_in_anybodys_pytest(tmp_path: Path) -> None:
     assert "add-2" in done.stdout
 
 
+def test_a_strategy_may_be_asked_for_and_coverage_is_shown(tmp_path: Path) -> None:
+    """`--explore-strategy systematic -v`: every order of the scenario, and how many there are."""
+    (tmp_path / "test_it.py").write_text(TESTS)
+    options = ["-p", "sessionlab.explore.pytest_plugin", "-p", "no:cacheprovider", "-v"]
+    options += ["--explore-strategy", "systematic", "-k", "right"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--rootdir", tmp_path, *options],
+        cwd=tmp_path,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    covered = "1 run, 1 order, no failure; there is no other order of the tasks"
+    assert f"test_it.py::test_right: {covered}" in done.stdout, done.stdout + done.stderr
+
+
 def test_the_fixture_returns_what_was_run(explorer: Explorer) -> None:
     """And raises, with the scenario's error as the cause."""
 
