@@ -64,7 +64,9 @@ def test_a_salvaged_file_is_reported_as_json(export: Path, capsys: Capture) -> N
     damage(export)
     url = f"sqlite:///{export.parent}/again.db"
     assert run(["import", url, str(export)]) == 2
-    capsys.readouterr()
+    assert (
+        "line 10: not JSON; --salvage brings what is whole (1 imported" in capsys.readouterr().err
+    )
     assert run(["import", url, str(export), "--salvage", "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
     assert (report["imported"], report["partial"], report["problem"]) == (2, 2, None)

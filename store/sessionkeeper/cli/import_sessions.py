@@ -118,7 +118,11 @@ async def _import(source: _Input, url: str, *, skip_existing: bool, as_json: boo
             work = _Work(store, source, report, _Meter(advance), skip_existing, as_json)
             try:
                 await work.run(stream)
-            except (MalformedExport, NotText) as error:
+            except MalformedExport as error:
+                # Without a first line it is no export at all.
+                hint = "; --salvage brings what is whole" if error.line > 1 else ""
+                report.problem = f"{source.name}: {error}{hint}"
+            except NotText as error:
                 report.problem = f"{source.name}: {error}"
             except (asyncio.CancelledError, KeyboardInterrupt) as error:
                 error.add_note(f"{report.imported} imported before it")
