@@ -70,6 +70,32 @@ async def test_a_handshake_in_batches_is_a_handshake() -> None:
         assert (session.frame_count, session.odd_frames) == (3, 0)
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("together", [False, True])
+async def test_a_client_that_does_not_wait_for_the_result(
+    tmp_path: Path, *, restarted: bool, together: bool
+) -> None:
+    """It sends `initialized` with its first batch: the result settles the version all the same."""
+    first = [INITIALIZE, READY, {"id": 1, "method": "tools/list"}]
+    async with SQLiteSessionStore(tmp_path / "s.db") as store:
+        async with SessionManager.with_store(store) as manager:
+            await manager.create_session(transport_type="stdio", id="a")
+            for each in [batch(*first)] if together else [one(**each) for each in first]:
+                await manager.record(each)
+            assert (await manager.get_session("a")).state is SessionState.ACTIVE
+            if not restarted:
+                await manager.record(one(DOWN, **INITIALIZED))
+        async with SessionManager.with_store(store) as manager:
+            if restarted:
+                await manager.record(one(DOWN, **INITIALIZED))
+            session = await manager.get_session("a")
+            assert session.version_state == VersionState(requested=VERSION, negotiated=VERSION)
+            assert session.server_info == INITIALIZED["result"]["serverInfo"]
+            other = INITIALIZED["result"] | {"protocolVersion": "2024-11-05"}
+            await manager.record(one(DOWN, id=0, result=other))
+            assert (await manager.get_session("a")).revision == session.revision
+
+
 async def test_after_a_restart_the_log_tells_of_batches(tmp_path: Path) -> None:
     """A result alone is of a request that came in a batch, and the other way round."""
     async with SQLiteSessionStore(tmp_path / "s.db") as store:

@@ -13,6 +13,7 @@ from ..values.events import SessionEvent, SessionEventKind
 from .dispatcher import HookDispatcher
 from .handshakes import Handshakes
 from .hooks import SessionHooks
+from .lifecycle import is_settled
 from .owners import Owners
 from .rate_limiter import RateLimiter
 from .requests import RequestTracker
@@ -53,8 +54,8 @@ class EventSubscriber:
             self._owners.forget(session.id)
         else:
             self._owners.note(session.id, session.principal)
-        if event.kind is not SessionEventKind.CREATED:
-            self._handshakes.forget(session.id)  # it initializes no more, or is gone
+        if event.kind in _GONE or is_settled(session):
+            self._handshakes.forget(session.id)
         if event.ended or event.kind in _GONE:
             self._requests.drop_session(event.session.id)
             if self._rates is not None:

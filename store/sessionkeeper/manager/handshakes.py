@@ -16,8 +16,8 @@ import msgspec
 from ..interface.atomic_store import AtomicSessionStore
 from ..values.jsonrpc import RequestId, RpcHead
 from ..values.message import MessageContext, MessageEnvelope
-from ..values.states import Direction, SessionState
-from .lifecycle import Offer, read_offer, trim_offer
+from ..values.states import Direction
+from .lifecycle import Offer, is_settled, read_offer, trim_offer
 from .meaning import Part
 
 __all__ = ["Handshakes"]
@@ -210,7 +210,7 @@ async def _read(
 ) -> list[tuple[Offer, ...]]:
     """Return what the log says that each result may be of."""
     session = await store.get_session(session_id)
-    if session.state is not SessionState.INITIALIZING:
+    if is_settled(session):
         return [()] * len(results)
     keys = [_key(head.request_id) for head in results]
     asked = {key: SameId() for key in keys if key is not None}

@@ -29,6 +29,7 @@ __all__ = [
     "Result",
     "ending",
     "implied_change",
+    "is_settled",
     "read_offer",
     "read_result",
     "trim_offer",
@@ -163,6 +164,18 @@ def ending(state: SessionState, failure: str | None) -> Change:
     return end
 
 
+def is_settled(session: Session) -> bool:
+    """Whether no result settles its version any more.
+
+    A client that does not wait sends `initialized` before the result that it is about: then the
+    session is active, and its version still open.
+    """
+    versions, state = session.version_state, session.state
+    asked = versions.requested is not None and versions.negotiated is None
+    is_open = state is SessionState.INITIALIZING or (state is SessionState.ACTIVE and asked)
+    return not is_open
+
+
 def _settle(result: Result, answered: Sequence[Offer]) -> Change | None:
     # No request but `initialize` is answered with a version.
     handshakes = [offer for offer in answered if offer.initializes]
@@ -204,7 +217,7 @@ def _request(session: Session, version: str | None, client: dict[str, Any] | Non
 def _negotiate(
     session: Session, version: str | None, server: dict[str, Any] | None, offer: Offer | None
 ) -> Session:
-    if session.state is not SessionState.INITIALIZING or version is None:
+    if version is None or is_settled(session):
         return session
     versions, client = session.version_state, session.client_info
     try:
