@@ -72,7 +72,8 @@ class _LoopbackConnection(Connection):
     _loopback: str | None = None
 
     def _connection_arguments(self) -> Mapping[str, Any]:
-        arguments: dict[str, Any] = dict(super()._connection_arguments())
+        own: Any = super()  # redis-py names no types here
+        arguments: dict[str, Any] = dict(own._connection_arguments())
         if self._loopback is not None:
             if "ssl" in arguments:
                 arguments.setdefault("server_hostname", self.host)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from ....values.errors import StoreUnavailable
 from .address import RedisAddress
@@ -93,14 +93,18 @@ async def _ask(sentinel: RedisAddress, service: str) -> _Primary:
         raise StoreUnavailable(f"{sentinel.name} {_refusal(address)}")
     if address is None:
         raise StoreUnavailable(f"{sentinel.name} knows no primary of this name")
-    host, port = cast("tuple[bytes, bytes]", address)
-    return _Primary(_epoch(details), host.decode(), int(port))
+    try:
+        host, port = cast("tuple[bytes, bytes]", address)
+        return _Primary(_epoch(details), host.decode(), int(port))
+    except (ValueError, TypeError, AttributeError):
+        raise StoreUnavailable(f"{sentinel.name} sent an answer that is none") from None
 
 
 def _epoch(details: Answer) -> int:
     # A user may be allowed the first question only.
-    known: Any = details if isinstance(details, dict) else {}
-    return int(known.get(b"config-epoch", 0))
+    if not isinstance(details, dict):
+        return 0
+    return int(cast("dict[bytes, bytes]", details).get(b"config-epoch", 0))
 
 
 def _refusal(refused: Refused) -> str:
