@@ -209,8 +209,11 @@ def test_the_bar_goes_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(steps) == len(COLUMNS)
 
 
-def test_an_interrupt_is_one_line_and_exit_code_130(start: Any, tmp_path: Path) -> None:
-    """Ctrl-C in the middle of it: no traceback, nothing of what was under way."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_an_interrupt_is_one_line_and_exit_code_130(
+    number: signal.Signals, start: Any, tmp_path: Path
+) -> None:
+    """In the middle of it: no traceback, nothing of what was under way; 143 after SIGTERM."""
     (tmp_path / "begins.py").write_text(BEGINS)
     process = start("compare", "begins:Begins", "--seeds", "1000000")
     deadline = time.monotonic() + 300
@@ -218,9 +221,9 @@ def test_an_interrupt_is_one_line_and_exit_code_130(start: Any, tmp_path: Path) 
     while not (begun.exists() and begun.read_text()):
         assert time.monotonic() < deadline
         assert process.poll() is None
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=300)
-    assert process.returncode == 130, err
+    assert process.returncode == 128 + number, err
     assert (out, err.decode().splitlines()) == (b"", ["sessionkeeper: interrupted"])
     with pytest.raises(ProcessLookupError):  # the store's own process went first
         os.kill(int(begun.read_text()), 0)

@@ -200,23 +200,24 @@ def _compare_with_progress(
 
 @contextmanager
 def _exit_on_interrupt(restore: Callable[[], object]) -> Generator[None]:
-    """End the process at Ctrl-C. An exception would surface inside some store's task, perhaps in
-    a callback that only logs it, and there is nothing to save.
+    """End the process at Ctrl-C or SIGTERM, and what it started. An exception would surface inside
+    some store's task, perhaps in a callback that only logs it, and there is nothing to save.
     """
 
-    def interrupt(*_: object) -> None:
+    def interrupt(number: int, _: object) -> None:
         restore()
         complain("interrupted")
-        os._exit(INTERRUPTED)
+        os._exit(128 + number)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _write_page(comparison: Comparison, file: Path) -> None:

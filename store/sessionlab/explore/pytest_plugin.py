@@ -109,7 +109,7 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """With `-v`, show what each passing test covered."""
-    reports = config.stash.get(_REPORTS, [])
+    reports = config.stash.get(_REPORTS, list[str]())
     if reports and terminalreporter.verbosity > 0:
         terminalreporter.section("orders of tasks")
         for report in reports:

@@ -1,5 +1,8 @@
 """Notices that no run ends any more, says why, and ends the process."""
 
+# Python shows the frame of another thread in no other way.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import os

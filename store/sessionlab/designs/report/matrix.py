@@ -105,8 +105,8 @@ def make_matrix(comparison: Comparison) -> Matrix:
 def _shown(workload: str, cell: Cell | None, target: str) -> MatrixCell:
     if cell is None:
         return MatrixCell(make_visible(workload), "unknown", "?", "unknown", "not checked", None)
-    grounds = ""
-    if cell.verdict is not CellVerdict.NOT_OFFERED:
+    grounds = make_visible(cell.note, 80)
+    if not grounds and cell.verdict is not CellVerdict.NOT_OFFERED:
         grounds = f"{cell.histories:,} {make_visible(cell.how, 40)}"
     return MatrixCell(
         make_visible(workload),

@@ -96,6 +96,15 @@ def test_every_cell_is_there_with_its_verdict(comparison: Comparison) -> None:
     assert len({kind for _, kind in cells}) == 4
 
 
+def test_what_a_store_did_in_place_of_an_answer_is_in_its_cell() -> None:
+    """Without a number of histories, which says nothing then."""
+    cell = Cell("w", CellVerdict.BROKEN, 3, "ended", small(bars=()), note="raised SystemExit")
+    row = Row("mine", "", None, (cell,))
+    text = Page(render_report(Comparison((("w", "p"),), (row,), 1, 0.5, {}))).text
+    assert "broken raised SystemExit" in text
+    assert "3 ended" not in text
+
+
 def test_designs_guarantees_and_numbers_are_there(comparison: Comparison) -> None:
     """Names, promises, histories, versions."""
     text = Page(render_report(comparison)).text
