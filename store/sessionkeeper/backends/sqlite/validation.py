@@ -76,7 +76,7 @@ def check_tables(connection: sqlite3.Connection, path: str) -> None:
         raise _newer(version)
     rows = connection.execute("SELECT type, name FROM sqlite_master").fetchall()
     # A damaged schema can hold bytes where it held a text.
-    names = {name for _, name in rows if not str(name).startswith("sqlite_")}
+    names = frozenset(name for _, name in rows if not str(name).startswith("sqlite_"))
     # A store has no trigger or view: they would run with its writes.
     if names != NAMES or not {kind for kind, _ in rows} <= {"table", "index"}:
         raise StoreUnavailable("the file's tables are not a store's")
