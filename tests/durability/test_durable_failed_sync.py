@@ -118,6 +118,7 @@ def test_after_a_failed_sync_every_answer_stays_true(
     assert failed == {"store.db", "store.db-wal"}
 
 
+@pytest.mark.long
 def test_the_harness_finds_a_repeated_sync(
     power: Power, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -240,6 +240,7 @@ def test_a_power_cut_at_level_os_loses_only_the_last_batches(
     assert found["lost"] > points // 10
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_the_harness_finds_a_missing_sync(
     power: Power, monkeypatch: pytest.MonkeyPatch, rebuilt: Path

@@ -147,7 +147,7 @@ async def test_packets_of_one_byte_make_no_difference(
                 assert (answer, told, await picture(store)) == expected[name], name
 
 
-@pytest.mark.parametrize("way", ["requests", "replies"])
+@pytest.mark.parametrize("way", ["requests", pytest.param("replies", marks=pytest.mark.long)])
 async def test_an_append_cut_at_any_byte_is_applied_once(
     way: str, server: RedisServer, key_prefix: str
 ) -> None:

@@ -25,7 +25,13 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str,
     return code, report
 
 
-@pytest.mark.parametrize("kinds", ["cuts,kills", "pauses,names", "clusters", "files"])
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        "cuts,kills",
+        *(pytest.param(k, marks=pytest.mark.long) for k in ("pauses,names", "clusters", "files")),
+    ],
+)
 def test_nothing_is_found_under_faults(kinds: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A round of each kind, and every fault met operations."""
     engine = "sqlite" if kinds == "files" else usual_engine("valkey").name

@@ -61,7 +61,9 @@ async def check_swept(
 
 
 @pytest.mark.parametrize("ttl", [None, 3600], ids=["without a ttl", "with a ttl"])
-@pytest.mark.parametrize("number", [1, 249, 250, 600])
+@pytest.mark.parametrize(
+    "number", [1, 250, *(pytest.param(n, marks=pytest.mark.long) for n in (249, 600))]
+)
 @pytest.mark.parametrize("sweep", SWEEPS, ids=lambda sweep: sweep.__name__)
 async def test_a_sweep_passes_ids_whose_session_is_gone(
     sweep: Sweep, number: int, ttl: float | None, server: RedisServer, key_prefix: str

@@ -20,6 +20,7 @@ _STORES = count(1)
 LONG = 3600.0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("engine", ["redis"], indirect=True)
 class TestRedisStoreWithTtl(AtomicSessionStoreConformance):
     """Where a test brings a clock the store has no ttl: there time is the server's."""

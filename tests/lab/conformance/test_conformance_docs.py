@@ -21,7 +21,7 @@ def test_the_backend_of_the_docs_passes(run_kit: RunKit, docs: Backend) -> None:
     assert "declares that it refuses trim_frames" in done.stdout
 
 
-@pytest.mark.parametrize("mode", ["auto", "strict"])
+@pytest.mark.parametrize("mode", ["auto", pytest.param("strict", marks=pytest.mark.long)])
 def test_the_kit_runs_in_both_modes_of_pytest_asyncio(
     run_kit: RunKit, docs: Backend, mode: str
 ) -> None:

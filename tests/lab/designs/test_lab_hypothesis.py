@@ -63,9 +63,9 @@ def test_no_generated_program_raises_an_alarm(name: str, programs_tried: int) ->
     "name",
     [
         "read-modify-write",
-        "check-then-create",
-        "count-apart",
-        "batch-one-by-one",
+        pytest.param("check-then-create", marks=pytest.mark.long),
+        pytest.param("count-apart", marks=pytest.mark.long),
+        pytest.param("batch-one-by-one", marks=pytest.mark.long),
         "bare-set-result",
     ],
 )

@@ -126,7 +126,10 @@ def test_no_alarm_on_the_right_store() -> None:
     assert 0 < cell.histories <= KILLS
 
 
-@pytest.mark.parametrize("name", ["autocommit-a-frame", "acknowledged-before-commit"])
+@pytest.mark.parametrize(
+    "name",
+    ["autocommit-a-frame", pytest.param("acknowledged-before-commit", marks=pytest.mark.long)],
+)
 def test_a_wrong_store_is_found_at_any_random_moment(name: str) -> None:
     """Not by luck of one seed; and the picture marks what is wrong, and the look afterwards."""
     design = DESIGNS[name]

@@ -197,17 +197,29 @@ def compared(name: str, *columns: str, timeout: float = 60.0) -> Row:
     ("name", "note"),
     [
         ("create_session_NoneType", "create_session returned None where Session is promised"),
-        ("add_frame_str", "add_frame returned a str where int is promised"),
-        ("get_frames_list", "a list with an object where list[MessageEnvelope] is promised"),
-        ("NoCoroutines", "create_session returned a Session where an awaitable is promised"),
-        ("OtherSignature", "raised TypeError"),
+        pytest.param(
+            "add_frame_str",
+            "add_frame returned a str where int is promised",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "get_frames_list",
+            "a list with an object where list[MessageEnvelope] is promised",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "NoCoroutines",
+            "create_session returned a Session where an awaitable is promised",
+            marks=pytest.mark.long,
+        ),
+        pytest.param("OtherSignature", "raised TypeError", marks=pytest.mark.long),
         ("RaisesSystemExit", "raised SystemExit"),
-        ("RaisesKeyboardInterrupt", "raised KeyboardInterrupt"),
-        ("RaisesGeneratorExit", "raised GeneratorExit"),
-        ("RaisesOdd", "raised Odd"),
+        pytest.param("RaisesKeyboardInterrupt", "raised KeyboardInterrupt", marks=pytest.mark.long),
+        pytest.param("RaisesGeneratorExit", "raised GeneratorExit", marks=pytest.mark.long),
+        pytest.param("RaisesOdd", "raised Odd", marks=pytest.mark.long),
         ("RaisesCancelledError", "create_session raised CancelledError, and nobody had cancelled"),
         ("ExitsHard", "exited with code 3"),
-        ("EndsQuietly", "exited with code 0"),
+        pytest.param("EndsQuietly", "exited with code 0", marks=pytest.mark.long),
         ("Segfaults", "was killed by SIGSEGV"),
         ("WritesEverywhere", "wrote into the pipe of the comparison"),
         ("makes_none", "did not make a SessionStore"),
@@ -273,7 +285,9 @@ def test_a_store_that_closes_every_descriptor_is_ended(hostile: str) -> None:
     ("name", "reason"),
     [
         ("fails_at_import:X", "importing it raised ZeroDivisionError"),
-        ("leaves_at_import:X", "importing it raised SystemExit"),
+        pytest.param(
+            "leaves_at_import:X", "importing it raised SystemExit", marks=pytest.mark.long
+        ),
         ("dies_at_import:X", "importing it exited with code 7"),
         ("hangs_at_import:X", "importing it blocked the loop for 0.5 s"),
         ("hostile_stores:Missing", "has no class 'Missing'"),
