@@ -205,9 +205,14 @@ def test_a_password_is_never_shown() -> None:
     assert backend.url.get_secret_value() == url
 
 
-@pytest.mark.parametrize("form", ["http://:{}@h", "redis://:{}@", "redis://:{}@h:x", "{}", "r:{}"])
+@pytest.mark.parametrize(
+    "form", ["http://:{}@h", "redis://:{}@", "redis://:{}@h:x", "u:{}@h", "r:{}@h", "unix:///a?{}"]
+)
 async def test_a_bad_url_is_not_shown(form: str) -> None:
-    """`ValueError` without showing the URL: it may hold a password."""
+    """`ValueError` without showing the URL: it may hold a password.
+
+    What has neither an `@` nor a `?` is taken for a path, which is suggested.
+    """
     with pytest.raises(ValueError, match=r".") as refused:
         await StorageFactory.create(form.format(PASSWORD))
     error: BaseException | None = refused.value

@@ -112,7 +112,8 @@ def test_the_tree_is_flat_with_one_root() -> None:
     assert limits[0].__subclasses__() == [limits[1]]
     for cls in found - {SessionError, *limits}:
         assert cls.__bases__[0] is SessionError
-        assert cls.__subclasses__() == []
+        # Other wings have their own below some of them.
+        assert not [each for each in cls.__subclasses__() if each in found]
     assert SessionError.__bases__ == (Picklable, Exception)
     assert {cls.__name__ for cls in found if issubclass(cls, ValueError)} == {"InvalidSessionId"}
 
