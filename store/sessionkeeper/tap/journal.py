@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter, deque
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -206,7 +207,9 @@ class Journal:
         if isinstance(line, Gap) and from_server:
             self._unread += 1
         elif isinstance(line, bytes):
-            heads = read_heads(line)
+            heads = None
+            with suppress(MemoryError):  # it takes several times its line
+                heads = read_heads(line)
             self.requests.note(entry.direction, heads or ())
             if heads is None and from_server:
                 self._unread += count_possible_answers(line, ended=entry.ended)
