@@ -24,6 +24,7 @@ class DiskReserve:
     def __init__(self, path: str) -> None:
         self._folder = os.path.dirname(path) or "."
         self._path = f"{path}-reserve"
+        self._may_be_there = True  # left by a process before
 
     @property
     def is_needed(self) -> bool:
@@ -45,8 +46,11 @@ class DiskReserve:
         """
         free = self._free()
         if free >= _NEARLY_FULL:
-            self.release()
+            if self._may_be_there:
+                self.release()
+                self._may_be_there = False
             return True
+        self._may_be_there = True
         size = min(_MAXIMUM, free // 3)
         if size < _MINIMUM or self.bytes:
             return bool(self.bytes)
