@@ -58,8 +58,9 @@ class TrialTree:
             shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         for name in _FILES:
             shutil.copy(root / name, copy / name)
-        for path in sorted(path for path in copy.rglob("*") if path.is_file()):
-            digest.update(f"{path.relative_to(copy)} ".encode() + path.read_bytes())
+        for path in sorted(path for name in _TREES[:3] for path in (copy / name).rglob("*")):
+            if path.is_file():
+                digest.update(f"{path.relative_to(copy)} ".encode() + path.read_bytes())
         self.digest = digest.hexdigest()[:12]
         """What tells this tree from another."""
         for name in ("actors", "store"):
@@ -106,7 +107,7 @@ class TrialTree:
         by = failed[1] if failed else "\n".join(text.splitlines()[-5:])
         if status is None:
             return Trial("timed out", seconds, "")
-        if "Timeout (>" in text or "Failed: Timeout" in text:
+        if "++ Timeout ++" in text:
             return Trial("timed out", seconds, by)
         return Trial("survived" if status == 0 else "killed", seconds, by if status else "")
 
@@ -158,7 +159,9 @@ class TrialTree:
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         sys.dont_write_bytecode = True
         there = [test for test in tests if Path(test.partition("::")[0]).exists()]
-        usual = ["-q", "-p", "no:cacheprovider", "--tb=line", "-o", f"timeout={_A_TEST}"]
+        usual = ["-q", "-p", "no:cacheprovider", "--tb=line"]
+        # By the thread, which ends the process: a loop that hangs would hang again at the end.
+        usual += ["-o", f"timeout={_A_TEST}", "-o", "timeout_method=thread"]
         left_out = [f"--deselect={test}" for test in self.left_out]
         return int(pytest.main([*usual, *options, *left_out, *there]))
 

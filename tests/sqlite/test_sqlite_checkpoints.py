@@ -6,13 +6,15 @@ import asyncio
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sessionkeeper import Durability, SQLiteSessionStore, StoreUnavailable
-from sessionkeeper.backends.sqlite import opening, sqlite_version, writer
+from sessionkeeper.backends.sqlite import checkpoints as copying
+from sessionkeeper.backends.sqlite import opening, raw_connection, sqlite_version, writer
 from sessionkeeper.backends.sqlite.raw_connection import connect
 
 from tests.support.sessions import new_session, note
@@ -195,3 +197,42 @@ async def test_the_sqlite_version_is_warned_about_once_and_in_the_statistics(
     assert found.library == sqlite3.sqlite_version
     assert [each.getMessage() for each in caplog.records] == list(found.warnings)
     assert len(found.warnings) == int(hit)
+
+
+class Moments:
+    """Stands in for the module `time`: only sleeping takes time, and then something happens."""
+
+    def __init__(self, happens: Callable[[], object] = lambda: None, after: int = 0) -> None:
+        self.now, self.slept = 100.0, [0.0]
+        self._happens, self._after = happens, after
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        if len(self.slept) - 1 == self._after:
+            self._happens()
+
+
+def test_copying_waits_a_moment_for_readers(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as the log is longer than it may be, and a reader needs it; then it gives up."""
+    opening.open_file(str(file), Durability.OS).close()
+    with closing(connect(str(file))) as writer, closing(connect(str(file))) as reader:
+        writer.execute("CREATE TABLE extra (n)")
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM extra").fetchall()
+        writer.execute("INSERT INTO extra VALUES (1)")
+        moments = Moments()
+        monkeypatch.setattr(copying, "time", moments)
+        assert copying.copy_log(str(file), 1_000) > 0
+        assert moments.slept == [0.0], "the log may be that long"
+        assert copying.copy_log(str(file), 0) > 0
+        assert sum(moments.slept) == pytest.approx(raw_connection.BUSY_SLICE, abs=0.003)
+        moments = Moments(lambda: reader.execute("ROLLBACK"), after=3)
+        monkeypatch.setattr(copying, "time", moments)
+        assert copying.copy_log(str(file), 0) == 0
+        assert len(moments.slept) == 1 + 3 + 1
+        # One more wait, for readers that began before all was copied.
+        assert moments.slept[-1] == pytest.approx(raw_connection.BUSY_SLICE / 2)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sessionkeeper import ActorSessionStore, AtomicSessionStore, Frame, SQLiteSessionStore
 from sessionkeeper.backends.sqlite import frame_index, opening
+from sessionkeeper.backends.sqlite.frames import FrameTable
 from sessionkeeper.values.guarantees import Durability
 
 from tests.support.sessions import new_session, note
@@ -91,6 +92,18 @@ async def test_collecting_deletes_frames_of_both_levels(
         assert len(await store.get_frames("a")) == 1
         assert len(await store.get_frames("b")) == 3 * 499
         assert await store.check() == []
+
+
+@pytest.mark.parametrize(
+    ("first", "up_to", "left"), [(1, 1_000, 0), (1, 1_001, 1), (5_001, 6_000, 0), (5_001, 6_001, 1)]
+)
+def test_a_thousand_frames_are_deleted_at_once(
+    file: Path, first: int, up_to: int, left: int
+) -> None:
+    """Wherever they are in the log; more of them get a tombstone, and are collected later."""
+    with closing(opening.open_file(str(file), Durability.DISK)) as connection:
+        FrameTable(connection)._remove(1, first, up_to)
+        assert connection.execute("SELECT count(*) FROM tombstones").fetchone() == (left,)
 
 
 def test_collecting_deletes_at_most_a_given_number_of_frames(file: Path) -> None:
