@@ -164,6 +164,23 @@ async def test_a_change_is_reported_to_a_watcher(
                 await waiting
 
 
+async def test_a_watcher_that_waits_is_told_of_a_file_that_is_gone(file: Path) -> None:
+    """By the look now and then at the file; the store goes on, and says the same to everyone."""
+    async with SQLiteSessionStore(file) as store:
+        await filled(store, file)
+        waiting = asyncio.ensure_future(anext(store.watch_frames("a", after=6)))
+        await asyncio.sleep(0)
+        for _ in range(5):  # so the watcher's own looks are over, for news of what was written too
+            await store.count_sessions()
+        os.unlink(file)
+        async with asyncio.timeout(300):
+            with pytest.raises(StoreUnavailable, match="it is gone"):
+                await waiting
+        assert store.is_open
+        with pytest.raises(StoreUnavailable, match="it is gone"):
+            await store.get_session("a")
+
+
 async def test_closing_during_a_change_rolls_it_back(file: Path) -> None:
     """Who came meanwhile would be written over by the commit."""
     async with SQLiteSessionStore(file) as store:
