@@ -189,11 +189,25 @@ def test_a_session_that_cannot_be_created_is_reported_in_one_line(
     """`record`: nobody knows whether it was, and the command was not started."""
     prefix = f"cli-{next(PREFIXES)}"
     url = few(server, prefix, without="+zadd")  # what creates a session is stopped halfway
-    assert run(["record", "--store", f"{url}?prefix={prefix}", "--", "echo", "started"]) == 2
+    assert (
+        run(
+            [
+                "record",
+                "--require-store",
+                "--store",
+                f"{url}?prefix={prefix}",
+                "--",
+                "echo",
+                "started",
+            ]
+        )
+        == 2
+    )
     said = capfd.readouterr()
     assert said.out == ""
     assert said.err == (
-        "sessionkeeper: Invalid value for --store: the outcome of the operation is not known\n"
+        "sessionkeeper: the store: the outcome of the operation is not known;"
+        " the server was not started (--require-store)\n"
     )
 
 
