@@ -26,6 +26,7 @@ import socket
 import sys
 import traceback
 from contextlib import suppress
+from types import FrameType
 from typing import NoReturn
 
 _STREAMS = 3
@@ -45,7 +46,7 @@ class ForkServer:
         self._wake, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, _heed)  # what is ignored wakes nobody
         # Ctrl-C in a terminal reaches every process of the demo; only the demo decides.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._selector = selectors.DefaultSelector()
@@ -158,6 +159,10 @@ def _read_request(connection: socket.socket) -> tuple[list[str], list[int]]:
             raise EOFError
         data += more
     return data[_LENGTH:].decode(errors="surrogateescape").split("\0"), streams
+
+
+def _heed(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: the wake-up pipe has the number."""
 
 
 def _kill_with_parent() -> None:
