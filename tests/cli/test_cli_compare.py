@@ -234,6 +234,7 @@ def test_a_store_that_ends_its_process_is_exit_code_1(
 ) -> None:
     """With a whole table, in which it says what the store did."""
     (tmp_path / "leaving.py").write_text(LEAVES)
+    (tmp_path / "random.py").write_text("raise RuntimeError('this is no standard library')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     assert run(["compare", "leaving:Leaves", "--seeds", "1", "--loop", "asyncio"]) == 1

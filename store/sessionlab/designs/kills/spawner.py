@@ -92,14 +92,16 @@ class ProcessSpawner:
 @contextmanager
 def start_spawner(name: str) -> Generator[ProcessSpawner]:
     """Start a worker for the store `module:Class`, and end it afterwards."""
+    here = os.getcwd()
+    others = [each for each in sys.path if each not in ("", here)]
     process = subprocess.Popen(
-        [sys.executable, "-c", f"from {_WORKER} import main; main()", name],
+        [sys.executable, "-P", "-c", f"from {_WORKER} import main; main()", name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # errors are reported by name on stdout
         bufsize=0,
-        # The same module path as here; the user's own folder is on it.
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        # The same module path as here, but the user's folder after the standard library.
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*others, here])},
     )
     with process:
         try:

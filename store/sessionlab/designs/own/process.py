@@ -48,17 +48,20 @@ class OwnProcess:
         self._mark = token_hex(16)
         self._folder = tempfile.mkdtemp(prefix="sessionkeeper-compare-")
         self._pipe, theirs = os.pipe()
+        here = os.getcwd()
+        # The laboratory is imported first: the user's folder may have a `random.py` of its own.
+        others = [each for each in sys.path if each not in ("", here)]
         environment = {
             **os.environ,
-            # The same module path as here; the user's own folder is on it.
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "PYTHONPATH": os.pathsep.join([*others, here]),
             "TMPDIR": self._folder,
             _MARK: self._mark,
         }
-        argument = msgspec.json.encode(msgspec.structs.replace(task, pipe=theirs)).decode()
+        task = msgspec.structs.replace(task, pipe=theirs, path=tuple(sys.path))
+        argument = msgspec.json.encode(task).decode()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", f"from {_WORKER} import main; main()", argument],
+                [sys.executable, "-P", "-c", f"from {_WORKER} import main; main()", argument],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

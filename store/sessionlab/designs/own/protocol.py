@@ -29,6 +29,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     pipe: int
     """The descriptor that messages are written to."""
     timeout: float
+    path: tuple[str, ...] = ()
+    """Where modules are looked for, from the import of the user's module on."""
     seeds: int = 1
     loops: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()

@@ -58,6 +58,7 @@ def main() -> None:
 
 
 def _run(task: Task, reporter: _Reporter, watchdog: Watchdog) -> None:
+    sys.path[:] = task.path
     try:
         design = find_design(task.name)
     except ValueError as error:
