@@ -216,7 +216,7 @@ def test_no_process_outlives_the_one_that_kills(
 ) -> None:
     """Even if that one is killed itself: its children end, and so do theirs."""
     program = (
-        "from sessionlab.designs.kills.spawner import spawner_of\n"
+        "from sessionlab.designs.kills.spawner import start_spawner\n"
         f"with start_spawner('{own_files}:Tells') as spawner:\n"
         "    spawner.kill_after(1, 3600)\n"
     )
