@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from soleowner import (
     MailboxFull,
     OwnerCrashed,
     Reentrant,
+    WrongLoop,
 )
 
 if TYPE_CHECKING:
@@ -71,6 +73,21 @@ async def test_a_read_overtakes_a_write_that_waits(
     assert not held.done()
     actors.release()
     assert await held == await pair.ask(Look()) == 2
+
+
+@pytest.mark.parametrize("other", [-1, 1])
+async def test_a_call_from_another_thread_is_refused(
+    actors: ActorFactory,
+    pair: ActorPair[list[object]],
+    monkeypatch: pytest.MonkeyPatch,
+    other: int,
+) -> None:
+    """Whether the number of that thread is lower or higher; a read, too."""
+    monkeypatch.setattr("soleowner.pair.get_ident", lambda: threading.get_ident() + other)
+    with pytest.raises(WrongLoop):
+        pair.ask(Look())
+    with pytest.raises(WrongLoop):
+        pair.check_here()
 
 
 async def test_statistics_add_both_owners(

@@ -6,8 +6,9 @@ import hashlib
 import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from sessionkeeper import (
     StorageFactory,
     StoreUnavailable,
 )
-from sessionkeeper.backends.sqlite import opening, schema
+from sessionkeeper.backends.sqlite import opening, raw_connection, schema
 
 from tests.support.sessions import new_session, note
 
@@ -229,3 +230,22 @@ async def test_a_damaged_page_is_found_by_a_check(file: Path) -> None:
             await store.add_frame(note())
         assert store.write_failure == "the file is damaged"
         assert (await store.get_session("a")).frame_count == 400
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_only_a_shared_connection_serves_other_threads(file: Path, shared: bool) -> None:
+    """Any other belongs to the thread that has made it."""
+    opening.open_file(str(file), Durability.OS).close()
+    with closing(raw_connection.connect(str(file), shared=shared)) as connection:
+        told: list[object] = []
+
+        def ask() -> None:
+            try:
+                told.append(connection.execute("SELECT 1").fetchone())
+            except sqlite3.ProgrammingError as error:
+                told.append(type(error))
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+        assert told == [(1,) if shared else sqlite3.ProgrammingError]
