@@ -53,7 +53,7 @@ def _matches(  # noqa: PLR0911 - a list of reasons
     query: tuple[Plain, ...], caller: CallerData, created: float | None, active: float | None
 ) -> bool:
     """Whether a session certainly matches; with an open time it does not."""
-    states, statuses, transports, any_of, combine_changes, principal, *times = query
+    states, statuses, transports, any_of, all_of, principal, *times = query
     tags = set(cast("tuple[str, ...]", caller[7]))
     if states is not None and caller[1] not in cast("tuple[str, ...]", states):
         return False
@@ -64,9 +64,7 @@ def _matches(  # noqa: PLR0911 - a list of reasons
         return False
     if any_of is not None and tags.isdisjoint(cast("tuple[str, ...]", any_of)):
         return False
-    if combine_changes is not None and not tags.issuperset(
-        cast("tuple[str, ...]", combine_changes)
-    ):
+    if all_of is not None and not tags.issuperset(cast("tuple[str, ...]", all_of)):
         return False
     if principal is not None and principal != caller[3]:
         return False
