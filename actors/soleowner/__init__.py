@@ -1,6 +1,6 @@
 """One task owns the state; everyone else sends it commands and awaits the replies.
 
-A small actor engine for asyncio. It knows nothing of what it is used for.
+A small actor engine for asyncio. It does not depend on the library that uses it.
 """
 
 from __future__ import annotations

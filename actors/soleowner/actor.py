@@ -1,7 +1,7 @@
-"""The owner task, and the handle through which everyone else asks it.
+"""The owner task, and the handle through which everyone else sends it commands.
 
-Rules: looking whether the owner lives and queueing the command are one synchronous step; whatever
-ends the owner answers everyone who waits; nothing here ever waits with `wait_for` or `join`.
+Rules: checking that the owner lives and queueing the command are one synchronous step; whatever
+ends the owner answers every waiting caller; nothing here ever waits with `wait_for` or `join`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ logger = logging.getLogger("soleowner")
 class Actor(Generic[S]):
     """One owner task and its mailbox, bound to the loop it was opened on.
 
-    Every command asked is applied whole and alone, in the order of asking. Use it as
+    Every command is applied whole and alone, in the order of the calls. Use it as
     `async with Actor(LoopRunner(state)) as actor`, and `await actor.ask(command)`.
 
     `translate` turns the engine's errors into those of the library built on it.
@@ -69,7 +69,7 @@ class Actor(Generic[S]):
         self._task: asyncio.Task[None] | None = None
         self._current: Batch[S] = []
         self._state = ActorState.NEW
-        # Why nothing can be asked now; None while it can. One test on the hot path for all.
+        # Why no command is accepted now; None while commands are. One test on the hot path for all.
         self._refusal: Callable[[], Exception] | None = _not_open
         self._batches = self._commands = self._largest = self._refused = 0
         self._fences: set[Reply] = set()
@@ -113,7 +113,7 @@ class Actor(Generic[S]):
         await self.aclose()
 
     def ask(self, command: Command[S, R], /) -> asyncio.Future[R]:
-        """Queue a command and return its reply, to be awaited at once; waits in line if full.
+        """Queue a command and return its reply, to be awaited at once; wait in line if full.
 
         Cancelling the caller while the command is queued means certainly no effect; after the
         owner has taken it, whole or not at all.
@@ -132,7 +132,7 @@ class Actor(Generic[S]):
         return reply
 
     def ask_nowait(self, command: Command[S, R], /) -> asyncio.Future[R]:
-        """Do as `ask` does, but raise `MailboxFull` where `ask` would wait for a place."""
+        """Queue a command like `ask`, but raise `MailboxFull` if `ask` would have to wait."""
         if self._refusal is not None:
             raise self._refusal()
         if get_ident() != self._thread or not self._is_running() or self._runner.applying:
@@ -144,15 +144,15 @@ class Actor(Generic[S]):
         return reply
 
     async def settle(self) -> None:
-        """Wait until all that was asked before has come to its end, its caller gone or not.
+        """Wait until all earlier commands have ended, whether their callers still wait or not.
 
-        Also what is queued behind a full mailbox. An owner that has ended has settled everything.
-        Raises `WrongLoop` and `Reentrant`, as `ask` does, and what that raises before opening.
+        This includes commands in line for a full mailbox. An owner that has ended has settled
+        everything. Raises `WrongLoop` and `Reentrant`, and what `ask` raises before opening.
         """
         fences = self._raise_fences()
         try:
             for fence in fences:
-                with suppress(Exception):  # it ended meanwhile: everybody was answered
+                with suppress(Exception):  # it ended meanwhile: every caller was answered
                     await fence
         finally:
             for fence in fences:
@@ -176,12 +176,12 @@ class Actor(Generic[S]):
         )
 
     def observe(self, observer: Observer | None) -> None:
-        """Tell this observer of each batch from now on, in place of the one before."""
+        """Notify this observer of each batch from now on; it replaces the previous one."""
         self._observer = observer
         self._mailbox.time(None if observer is None else time.perf_counter)
 
     def port(self) -> ThreadPort[S]:
-        """Return a way to ask from other threads, blocking. Raises as `ask` does if not open."""
+        """Return a blocking port for other threads. Raises as `ask` does if not open."""
         if self._refusal is not None:
             raise self._refusal()
         return ThreadPort(
@@ -191,7 +191,7 @@ class Actor(Generic[S]):
     async def aclose(self, *, timeout: float | None = None) -> None:
         """Refuse new commands, finish queued ones, stop the owner. Idempotent.
 
-        After `timeout` seconds, what is left is answered with `MailboxClosed`: certainly not
+        After `timeout` seconds, the commands left are answered with `MailboxClosed` and are not
         applied. Raises `WrongLoop` and `Reentrant`, as `ask` does, `TypeError` for the timeout.
         """
         if timeout is not None and not isinstance(timeout, int | float):
@@ -210,9 +210,9 @@ class Actor(Generic[S]):
         await self._runner.open()
 
     def _raise_fences(self) -> list[asyncio.Future[None]]:
-        """Queue a fence behind all that was asked; return it, or the end of an owner that closes.
+        """Queue a fence behind all commands; return it, or the end of an owner that closes.
 
-        A fence is no command: the runner never sees it, it falls when its batch is done.
+        A fence is not a command: the runner never sees it. It is settled when its batch is done.
         """
         if (
             self._task is None
@@ -226,7 +226,7 @@ class Actor(Generic[S]):
             raise self._misuse()
         fence: asyncio.Future[None] = self._create_future()
         if self._refusal is None:
-            # Those whose callers left may never be taken: the mailbox drops them from its line.
+            # A fence whose caller left may never be taken: the mailbox drops it from its line.
             self._fences = {each for each in self._fences if not each.done()} | {fence}
             self._mailbox.put((_FENCE, fence))
         else:
@@ -250,7 +250,7 @@ class Actor(Generic[S]):
         return {task}
 
     def _give_up(self) -> None:
-        """Cancel the owner, once, and not while the runner lets go: its work would be half done."""
+        """Cancel the owner, once, and not while the runner closes: that would be left half done."""
         task = self._task
         self._runner.hurry()
         if self._state is ActorState.CLOSING and task is not None and not task.cancelling():
@@ -258,7 +258,7 @@ class Actor(Generic[S]):
 
     async def _own(self) -> None:
         try:
-            await asyncio.sleep(0)  # `open` brings it to here
+            await asyncio.sleep(0)  # `open` returns when the owner is here
             await self._serve()
         except BaseException as crash:
             # `asyncio.run` ends so, `aclose(timeout=…)` too (arq#46). A CancelledError that comes
@@ -309,7 +309,7 @@ class Actor(Generic[S]):
                 succeed(reply, None)
 
     def _end(self, state: ActorState, refusal: Callable[[], Exception]) -> None:
-        """Refuse new commands and answer all that are left, in one step."""
+        """Refuse new commands and answer all remaining ones, in one step."""
         self._state, self._refusal = state, refusal
         for _, reply in [*self._current, *self._mailbox.drain()]:
             fail(reply, refusal())
@@ -323,7 +323,7 @@ class Actor(Generic[S]):
         return self._translate(WrongLoop("another event loop or thread"))
 
     def _check_foreign(self) -> None:
-        """Raise why the calling thread cannot ask through a port."""
+        """Raise the error for a thread that cannot use a port."""
         if self._refusal is not None:
             raise self._refusal()
         # Idents are used again: once the loop has stopped, this may be another thread.
@@ -339,7 +339,7 @@ class Actor(Generic[S]):
         self._runner.arrived(reply)
 
     def _lost(self, reply: Reply | None) -> Exception:
-        """Say what became of a command whose loop does not run any more."""
+        """Return the error for a command whose loop does not run any more."""
         left = reply is not None and self._runner.holds(reply)
         if left or any(taken is reply for _, taken in self._current):
             return self._translate(LoopStopped())

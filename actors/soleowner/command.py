@@ -1,4 +1,4 @@
-"""What one asks of an owner."""
+"""The commands that an owner applies."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ R_co = TypeVar("R_co", covariant=True)
 class Command(ABC, Generic[S_contra, R_co]):
     """One atomic operation on a state S whose reply is an R.
 
-    Write it as a frozen, slotted class; what it needs are its fields. The types travel: asking
-    for a `Command[S, int]` gives an `int`.
+    Write it as a frozen, slotted class whose fields are the arguments. The reply has the type of
+    the command: asking for a `Command[S, int]` gives an `int`.
     """
 
     __slots__ = ()

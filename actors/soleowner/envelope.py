@@ -1,4 +1,4 @@
-"""A command on its way, and the one place where replies are settled.
+"""A queued command with its reply, and the one place where replies are settled.
 
 Nothing else sets a result or an exception: a caller may have been cancelled at any moment, and
 `set_result` on a cancelled future would end the owner (websockets#634, aiosqlite#80).
@@ -17,7 +17,7 @@ S = TypeVar("S")
 
 
 class Reply(Protocol):
-    """What a runner may use of a reply: a future of the loop, or what a waiting thread has."""
+    """The part of a reply that a runner may use: a future, or the reply of a waiting thread."""
 
     def done(self) -> bool:
         """Whether it is settled, or nobody waits for it any more."""
@@ -38,13 +38,13 @@ Batch: TypeAlias = "list[Envelope[S]]"
 
 
 def succeed(reply: Reply, value: object) -> None:
-    """Answer, unless nobody is there to hear it."""
+    """Answer, unless nobody waits any more."""
     if not reply.done():
         reply.set_result(value)
 
 
 def fail(reply: Reply, error: BaseException) -> None:
-    """Answer with an error, unless nobody is there to hear it."""
+    """Answer with an error, unless nobody waits any more."""
     if reply.done():
         return
     if isinstance(error, CallerError):

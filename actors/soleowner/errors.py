@@ -1,4 +1,4 @@
-"""What can go wrong between a caller and an owner."""
+"""Errors between a caller and an owner."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = [
 
 
 class ActorError(Exception):
-    """Root of the engine's own errors. A copy, or what is pickled, has all but the cause."""
+    """Root of the engine's own errors. A copy, also a pickled one, has everything but the cause."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Python calls the class again with the text, where most take something else.
+        # Python calls the class again with the text, but most of these take other arguments.
         return _make_again, (type(self), self.args), vars(self)
 
 
@@ -33,7 +33,7 @@ class MailboxClosed(ActorError):
 
 
 class MailboxFull(ActorError):
-    """There is no room and the caller would not wait; nothing was done."""
+    """The mailbox is full and the caller chose not to wait; nothing was done."""
 
     def __init__(self, capacity: int) -> None:
         super().__init__(f"the mailbox is full (capacity {capacity})")
@@ -41,9 +41,9 @@ class MailboxFull(ActorError):
 
 
 class OwnerCrashed(ActorError):
-    """The owner met an error nobody expected and is gone; the error is the cause.
+    """The owner has ended with an unexpected error, which is the cause.
 
-    The text names the error's type only: its message may hold what must not be shown.
+    The text names only the type of the error, because its message may contain secrets.
     """
 
     def __init__(self, cause: BaseException) -> None:
@@ -52,7 +52,7 @@ class OwnerCrashed(ActorError):
 
 
 class WrongLoop(ActorError, RuntimeError):
-    """Asked from another event loop, another thread, or a forked process."""
+    """The call came from another event loop, another thread, or a forked process."""
 
     def __init__(self, where: str, advice: str = "") -> None:
         advice = advice or "from elsewhere use a thread-safe port (soleowner.ThreadPort)"
@@ -70,14 +70,14 @@ class WouldBlock(WrongLoop):
 
 
 class LoopStopped(ActorError):
-    """The owner's loop stopped with a thread's command under way: applied whole or not at all."""
+    """The owner's loop stopped during a thread's command, which was applied whole or not at all."""
 
     def __init__(self) -> None:
         super().__init__("the loop of the owner stopped while it had the command")
 
 
 class Reentrant(ActorError, RuntimeError):
-    """Asked from inside a command: the owner would wait for itself."""
+    """The call came from inside a command: the owner would wait for itself."""
 
     def __init__(self) -> None:
         super().__init__("a command cannot ask the owner that is applying it")

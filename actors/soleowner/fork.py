@@ -1,4 +1,4 @@
-"""Tell objects of a forked child that they are copies: their event loop stayed with the parent.
+"""Notify objects of a forked child that they are copies: their event loop stayed in the parent.
 
 A loop's file descriptors and threads do not survive `fork`, yet its Python state looks alive in
 the child (cpython#66197, redis-py#2910).
@@ -14,7 +14,7 @@ __all__ = ["Forgettable", "forget_on_fork"]
 
 
 class Forgettable(Protocol):
-    """Something that can be told it is a copy."""
+    """An object that must know when it is a copy."""
 
     def forget(self) -> None:
         """Refuse everything from now on."""

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class _OwnersQueue(asyncio.Queue[T]):
-    """A queue that one task waits on, so that it looks the loop up once.
+    """A queue that only one task waits on, so it looks up the event loop once.
 
     Before 3.12 the base class does so at each wait, and that asks the kernel for the pid: up to a
     quarter of a round trip. Should asyncio call this method no longer, only that time is lost.
@@ -68,7 +68,7 @@ class Mailbox(Generic[S]):
         self._waiting: deque[Envelope[S]] = deque()
         self._sweep_at = capacity
         self._closed = False
-        # Only read while somebody observes; not for a command, but for a batch.
+        # Read only while there is an observer, and once for each batch, not for each command.
         self.clock: Callable[[], float] | None = None
         self._begun = 0.0
         self.waited = 0.0  # how long the batch taken last had waited
@@ -89,7 +89,7 @@ class Mailbox(Generic[S]):
         return len(self._waiting)
 
     def offer(self, envelope: Envelope[S]) -> bool:
-        """Queue a command if there is room and nobody stands in line; say whether."""
+        """Queue a command if there is room and nobody waits in line; return whether it did."""
         try:
             weight = envelope[0].weight
         except AttributeError:
@@ -130,12 +130,12 @@ class Mailbox(Generic[S]):
         return batch
 
     def time(self, clock: Callable[[], float] | None) -> None:
-        """Time from now on how long batches wait, or no longer."""
+        """Start or stop measuring how long batches wait."""
         self._begun = 0.0 if clock is None else clock()
         self.clock = clock
 
     def close(self) -> None:
-        """Let `take` come to an end once all is taken. Putting is the actor's to refuse."""
+        """Let `take` end once everything is taken. The actor refuses new commands itself."""
         if not self._closed:
             self._closed = True
             if self._batch is None:

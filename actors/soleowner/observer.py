@@ -1,4 +1,4 @@
-"""Who is told how long batches wait and take; without one, no clock is read."""
+"""Observers learn how long batches wait and take; without one, no clock is read."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ logger = logging.getLogger("soleowner")
 
 
 class Observer(Protocol):
-    """Told by the owner, on its loop, of each batch after it was served.
+    """Called by the owner, on its loop, after each batch was served.
 
     It must be quick and must not block. One that raises is logged by its type and dropped.
     """
 
     def batch(self, commands: int, waited: float, served: float, /) -> None:
-        """Hear of a batch of so many commands.
+        """Receive the numbers of a batch with this many commands.
 
         `waited`: seconds from its first command's place in the mailbox until the owner took it.
         `served`: seconds the runner took, the replies included.
@@ -34,7 +34,7 @@ class Observer(Protocol):
 async def run_observed(
     runner: Runner[S], batch: Batch[S], observer: Observer, *, waited: float
 ) -> bool:
-    """Run a batch and tell the observer; say whether it is to be kept."""
+    """Run a batch and notify the observer; return whether to keep the observer."""
     begun = time.perf_counter()
     await runner.run(batch)
     try:

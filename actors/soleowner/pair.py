@@ -1,7 +1,7 @@
-"""Two owners that look like one: what only reads does not wait for what writes.
+"""Two owners that look like one: reads do not wait for writes.
 
-Rules: once either of them takes nothing more, neither does; who is inside a command of the writer
-can ask neither.
+Rules: once either of them accepts no more commands, neither does; code inside a command of the
+writer can call neither.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 
 class ReadingActor(Actor[S]):
-    """The half that reads; the other half is told when it ends."""
+    """The half that reads; the other half learns when it ends."""
 
     on_end: Callable[[Callable[[], Exception]], None]
 
@@ -36,15 +36,15 @@ class ReadingActor(Actor[S]):
 
 
 class ActorPair(Actor[S]):
-    """An actor that has the commands that only read applied by an owner of their own.
+    """An actor with a second owner for the commands that only read.
 
-    Commands of one kind are applied in the order of asking. Between the kinds there is only the
-    order a caller can see: a read sees all that was answered before it was asked. That holds if
-    the reader's runner looks at what both share after it has taken the command, and the writer's
-    shows it there before it answers.
+    Commands of one kind are applied in the order of the calls. Between the kinds only this
+    order holds: a read sees every write that was answered before the read was called. This
+    requires that the reader's runner reads the shared state after it has taken the command, and
+    that the writer's runner publishes its changes before it answers.
 
     Each owner has a mailbox of `capacity` and `capacity_bytes`. The reader is opened after the
-    writer's runner, so it finds what that made.
+    writer's runner, so it finds what the writer created.
     """
 
     def __init__(
@@ -76,23 +76,23 @@ class ActorPair(Actor[S]):
         self._reader.on_end = self._follow
 
     def ask(self, command: Command[S, R], /) -> asyncio.Future[R]:
-        """Queue a command where it belongs, and return its reply. Raises as `Actor.ask`."""
+        """Queue a command with its owner, and return its reply. Raises as `Actor.ask`."""
         if not self._reads(command):
             return super().ask(command)
         self.check_here()
         return self._reader.ask(command)
 
     def ask_nowait(self, command: Command[S, R], /) -> asyncio.Future[R]:
-        """Do as `ask` does, but raise `MailboxFull` where `ask` would wait for a place."""
+        """Queue a command like `ask`, but raise `MailboxFull` if `ask` would have to wait."""
         if not self._reads(command):
             return super().ask_nowait(command)
         self.check_here()
         return self._reader.ask_nowait(command)
 
     def check_here(self) -> None:
-        """Raise what the writer would at once; also for work that is done beside both.
+        """Raise the error with which the writer would refuse a call now, if any.
 
-        The reader would not: for it, the writer's thread is one like any other.
+        The reader would not refuse it: to the reader, the writer's thread is an ordinary thread.
         """
         if self._refusal is not None:
             raise self._refusal()
@@ -100,11 +100,11 @@ class ActorPair(Actor[S]):
             raise self._misuse()
 
     def statistics(self) -> ActorStatistics:
-        """One moment of both; what is counted is added up."""
+        """One moment of both; counters are added up."""
         return together(super().statistics(), self._reader.statistics())
 
     def observe(self, observer: Observer | None) -> None:
-        """Tell this observer of each batch of either owner, in place of the one before."""
+        """Notify this observer of each batch of either owner; it replaces the previous one."""
         super().observe(observer)
         self._reader.observe(observer)
 
@@ -121,7 +121,7 @@ class ActorPair(Actor[S]):
         return super()._raise_fences() + self._reader._raise_fences()
 
     def _begin_closing(self) -> set[asyncio.Task[None]]:
-        # The writer first: it knows whether who asks may close.
+        # The writer first: it knows whether the caller may close.
         return super()._begin_closing() | self._reader._begin_closing()
 
     def _give_up(self) -> None:

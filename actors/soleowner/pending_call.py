@@ -1,4 +1,4 @@
-"""A command on its way from a thread, and how the threads that wait are woken."""
+"""A command that a thread has sent, and how waiting threads are woken."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["PendingCall", "wake_all"]
 class PendingCall:
     """A command that a thread sent, and the reply it waits for.
 
-    Settled once, on the loop, as any reply. Its thread is woken later, by its port or by another
-    thread, which then wakes `others` in its turn.
+    Settled once, on the loop, like any reply. Its thread is woken later, by its port or by another
+    thread, and then wakes `others`.
     """
 
     __slots__ = (
@@ -38,7 +38,7 @@ class PendingCall:
         self.error: BaseException | None = None
         self.settled = self.given_up = False
         self.others: tuple[PendingCall, ...] = ()
-        # A bare lock, taken once here and once by who waits: the cheapest thing that blocks.
+        # A bare lock, acquired once here and once by the waiting thread: the cheapest way to block.
         self.lock = Lock()
         self.lock.acquire()
 
@@ -56,13 +56,13 @@ class PendingCall:
         self._settled_by(self)
 
     def give_up(self) -> None:
-        """Say that nobody waits any more; whoever was to be woken next is."""
+        """Note that nobody waits any more, and wake the threads that this one would have woken."""
         self.given_up = True
         if self.lock.acquire(blocking=False) or self.settled:
             self.wake_others()
 
     def wake(self) -> None:
-        """Let its thread go on."""
+        """Wake its thread."""
         try:
             self.lock.release()
         except RuntimeError:  # woken before
@@ -72,7 +72,7 @@ class PendingCall:
             self.wake_others()
 
     def wake_others(self) -> None:
-        """Do what a thread that was woken does first."""
+        """Wake the other threads; a woken thread calls this first."""
         for other in self.others:
             other.wake()
 

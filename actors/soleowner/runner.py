@@ -28,24 +28,24 @@ class Runner(ABC, Generic[S]):
     """Applies batches for one owner, one batch at a time."""
 
     applying: bool = False
-    """Whether the loop's own thread works as the owner now, which then cannot be asked."""
+    """Whether the loop's own thread is applying a command now, so that it cannot call the owner."""
 
     thread: int | None = None
-    """The thread that applies commands, where that is not the loop's."""
+    """The thread that applies commands, if that is not the loop's."""
 
     # Made at the first refusal: a runner need not call an `__init__` here.
     _refusals: Counter[str] | None = None
 
     def inside(self) -> bool:
-        """Whether the calling thread, not the loop's, works for a command of this runner.
+        """Whether the calling thread, which is not the loop's, runs a command of this runner.
 
-        A runner that applies on a thread of its own says so here: who asks from there through a
-        thread-safe port would wait for itself.
+        A runner with a thread of its own overrides this: a command that used a thread-safe port
+        from that thread would wait for itself.
         """
         return self.thread is not None and get_ident() == self.thread
 
     def refuse(self, reply: Reply, error: BaseException, /) -> None:
-        """Answer a command with an error it is expected to raise, and count it."""
+        """Answer a command with an expected error, and count it."""
         if self._refusals is None:
             self._refusals = Counter()
         self._refusals[type(error).__name__] += 1
@@ -57,7 +57,7 @@ class Runner(ABC, Generic[S]):
         return dict(self._refusals or {})
 
     def arrived(self, reply: Reply, /) -> None:
-        """Hear of a command from another thread at the moment it is put into the mailbox."""
+        """Learn of a command from another thread when it is put into the mailbox."""
 
     async def open(self) -> None:
         """Get ready; an error here is raised by `Actor.open`."""
@@ -66,26 +66,27 @@ class Runner(ABC, Generic[S]):
     async def run(self, batch: Batch[S], /) -> None:
         """Apply a batch in order and settle its replies.
 
-        Skips a command whose reply is already done: its caller gave up while it was queued, and
-        was promised that it has no effect. When this raises, or is cancelled, every reply not
+        Skips a command whose reply is already done: its caller gave up while the command was
+        queued, so it must have no effect. When this raises, or is cancelled, every reply not
         settled belongs to a command that had no effect; the actor answers those.
         """
 
     async def finish(self) -> None:
-        """Answer what `run` left under way; called before an orderly closing, and may be cancelled.
+        """Answer commands that `run` left unfinished; called before an orderly closing.
 
-        Who leaves something answers it, whatever happens: the actor knows only its last batch.
+        It may be cancelled. A runner that leaves commands must answer them in every case: the
+        actor knows only its last batch.
         """
 
     def holds(self, reply: Reply, /) -> bool:
-        """Whether the command of this reply was left under way."""
+        """Whether the command of this reply was left unfinished."""
         return False
 
     async def aclose(self) -> None:
-        """Let go of everything; called once, after the last batch."""
+        """Release everything; called once, after the last batch."""
 
     def hurry(self) -> None:
-        """Take as little time as possible from now on: the deadline of closing has passed."""
+        """Finish as fast as possible from now on: the deadline of closing has passed."""
 
 
 class LoopRunner(Runner[S]):

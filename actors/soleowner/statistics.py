@@ -1,4 +1,4 @@
-"""What an actor tells about itself."""
+"""The statistics of an actor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ActorState(StrEnum):
     CLOSED = "closed"
     CRASHED = "crashed"
     FORKED = "forked"
-    """The copy of a child process; the owner is in the parent."""
+    """A copy in a forked child; the owner is in the parent."""
 
 
 @dataclass(frozen=True, slots=True)

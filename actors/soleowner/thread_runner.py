@@ -29,11 +29,11 @@ _HURRY = 0.5
 
 
 class _GivenUp(Exception):
-    """Nobody waits for the batch any more: it is rolled back."""
+    """No caller waits for the batch any more: it is rolled back."""
 
 
 class _Work(Generic[S]):
-    """A batch on its way to the thread and back."""
+    """A batch that is handed to the thread and back."""
 
     __slots__ = ("_deciding", "_fate", "after", "batch", "crash", "done", "outcomes", "refuse")
 
@@ -41,19 +41,19 @@ class _Work(Generic[S]):
         self.batch = batch
         self.done = done
         self.outcomes: list[tuple[Reply, object, Exception | None]] = []
-        """What those commands are answered that stand."""
+        """The answers of the commands that were applied."""
         self.after: Callable[[], None] | None = None
         self.refuse: Callable[[], Exception] | None = None
-        """Makes the answer of everyone, when nothing stands."""
+        """Makes the answer of every caller, when nothing was applied."""
         self.crash: BaseException | None = None
         self._deciding = Lock()
         self._fate = ""
 
     def decide(self, fate: str) -> bool:
-        """Fix that the batch is committed, or given up; say whether that is its fate.
+        """Decide that the batch is committed or given up; return whether this call decided it.
 
-        The first one decides, the thread or the loop: a batch whose callers were told that it has
-        no effect is never committed afterwards.
+        The first call decides, from the thread or the loop: a batch that was reported as having no
+        effect is never committed afterwards.
         """
         with self._deciding:
             self._fate = self._fate or fate
@@ -63,15 +63,15 @@ class _Work(Generic[S]):
 class ThreadRunner(Runner[S]):
     """Applies each batch on one dedicated thread, as one transaction.
 
-    `expected` errors answer their caller alone, and the others' commands stand. When the storage
-    fails, all are told what `Transactions.refuse` says, and nothing stands; any other error is a
-    bug: nothing of the batch stands, and the owner crashes.
+    `expected` errors answer their caller alone, and the other commands are applied. When the
+    storage fails, all callers get the error of `Transactions.refuse`, and nothing is applied. Any
+    other error is a bug: nothing of the batch is applied, and the owner crashes.
 
-    Being cancelled, as by `aclose(timeout=…)`, interrupts the thread: what was applied is
-    committed and answered, or all is rolled back. If the thread does not come back within `grace`
-    seconds, or half a second after a deadline has passed, it is left alone. A batch whose commit
-    has not begun by then is rolled back whenever the thread comes to it, so it certainly has no
-    effect; of a commit that has begun the callers are told what `Transactions.lost` says.
+    A cancellation, as by `aclose(timeout=…)`, interrupts the thread: what was applied is committed
+    and answered, or everything is rolled back. If the thread does not come back within `grace`
+    seconds, or half a second after a deadline has passed, it is abandoned. A batch whose commit has
+    not begun by then is rolled back later, so it certainly has no effect. If the commit has begun,
+    the callers get the error of `Transactions.lost`.
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class ThreadRunner(Runner[S]):
         self._until = inf
         """When the loop stops waiting for the thread, by the loop's clock."""
         self._bug: BaseException | None = None
-        """What the storage raised where it must not: the next batch crashes with it."""
+        """An error that the storage must not raise: the next batch crashes with it."""
         self._work: _Work[S] | None = None
 
     async def open(self) -> None:
-        """Start the thread and open the storage on it; raise what that raises."""
+        """Start the thread and open the storage on it. Raises what opening raises."""
         self._loop = asyncio.get_running_loop()
         opened: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -114,7 +114,7 @@ class ThreadRunner(Runner[S]):
             raise
 
     async def run(self, batch: Batch[S], /) -> None:
-        """Hand the batch over and wait until it stands, or does not."""
+        """Hand the batch over and wait until it is committed or rolled back."""
         self._work = work = _Work(batch, self._loop.create_future())
         self._queue.put(work)
         try:
@@ -122,7 +122,7 @@ class ThreadRunner(Runner[S]):
         except asyncio.CancelledError:
             self._stopping = True
             self._storage.interrupt()
-            # Where it is given up, the actor says of all that they have no effect.
+            # If it is given up, the actor answers all its commands as having no effect.
             if not await self._wait(work.done) and not work.decide("given up"):
                 for _, reply in batch:
                     fail(reply, self._storage.lost())
@@ -133,7 +133,7 @@ class ThreadRunner(Runner[S]):
     async def settled(self) -> None:
         """Wait while a command that its caller gave up on is under way.
 
-        Who gave up is not told what came of it; whoever looks after this can see it.
+        The caller that gave up does not learn the outcome here; a read after this can see it.
         """
         work = self._work
         if work is None or work.done.done():
@@ -143,17 +143,17 @@ class ThreadRunner(Runner[S]):
             await asyncio.wait({work.done})
 
     async def aclose(self) -> None:
-        """Let the thread close the storage and end; wait for it, but not for ever."""
+        """Let the thread close the storage and end; wait for it with a deadline."""
         self._queue.put(None)
         await self._wait(self._ended)
 
     def hurry(self) -> None:
-        """Let the thread be waited for only a moment longer."""
+        """Shorten the wait for the thread to a moment."""
         self._until = min(self._until, self._loop.time() + _HURRY)
         succeed(self._hurried, None)
 
     async def _wait(self, future: asyncio.Future[None]) -> bool:
-        """Wait with a deadline, whoever cancels meanwhile; say whether it is done.
+        """Wait with a deadline, despite cancellations; return whether it is done.
 
         All waits share the deadline: a thread that is hung is not waited for twice.
         """
@@ -165,11 +165,11 @@ class ThreadRunner(Runner[S]):
         return future.done()
 
     def _post(self, function: Callable[[], None]) -> None:
-        # Closed while the thread worked: nobody is there to hear it (aiosqlite#290, #387).
+        # Closed while the thread worked: no loop is left to receive it (aiosqlite#290, #387).
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function)
 
-    # What follows runs on the thread, but for what it posts.
+    # The methods below run on the thread; callbacks that they post run on the loop.
 
     def _serve(self, opened: asyncio.Future[None]) -> None:
         self.thread = get_ident()
@@ -198,7 +198,7 @@ class ThreadRunner(Runner[S]):
                 return
             try:
                 self._apply(work)
-            except BaseException as error:  # not even the rollback came to its end
+            except BaseException as error:  # not even the rollback finished
                 self._bug = work.crash = error
                 work.outcomes, work.refuse = [], None
             self._post(partial(self._deliver, work))
@@ -219,7 +219,7 @@ class ThreadRunner(Runner[S]):
             work.crash = self._bug
             return
         try:
-            # Who gave up before the batch begins was promised no effect.
+            # A caller that gave up before the batch begins was promised no effect.
             live = [envelope for envelope in work.batch if not envelope[1].done()]
             if not live or self._stopping:
                 return
@@ -243,7 +243,7 @@ class ThreadRunner(Runner[S]):
         apply, expected, outcomes = self._storage.apply, self._expected, work.outcomes
         for command, reply in live:
             if self._stopping:
-                return  # those that were applied stand; the owner answers the others
+                return  # the applied commands are kept; the owner answers the others
             if reply.done():
                 continue
             try:
@@ -252,10 +252,10 @@ class ThreadRunner(Runner[S]):
                 outcomes.append((reply, None, error))
 
     def _deliver(self, work: _Work[S]) -> None:
-        """Run on the loop: let what stands be heard of, then settle the replies."""
+        """Run on the loop: notify listeners of what was committed, then settle the replies."""
         try:
             if work.after is not None:
-                # Who hears of it hears it as the owner, which cannot wait for itself.
+                # Listeners run as the owner, which cannot wait for itself.
                 self.applying = True
                 work.after()
         finally:
@@ -271,7 +271,7 @@ class ThreadRunner(Runner[S]):
                 for _, reply in work.batch:
                     if not reply.done():
                         self.refuse(reply, work.refuse())
-            # Last: those who were answered ask again before the owner takes its next batch.
+            # Last: answered callers send their next commands before the owner takes its next batch.
             succeed(work.done, None)
 
 

@@ -1,7 +1,7 @@
 """A way in for other threads: all their waiting commands go to the loop in one callback.
 
-The first of a burst wakes the loop, the others find it woken. No thread waits for another, and
-none is left waiting: whoever waits also looks, now and then, whether the loop still runs.
+The first command of a burst wakes the loop; the others find it awake. No thread waits for
+another, and none waits forever: a waiting thread checks from time to time that the loop still runs.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _SLICE = 256
 
 
 class ThreadPort(Generic[S]):
-    """Asks an actor from any thread but its loop's, blocking; made by `Actor.port`.
+    """Sends commands to an actor from any thread but its loop's, and blocks; made by `Actor.port`.
 
-    A thread has at most one command on its way, so their number is bounded by that of the threads.
+    A thread has at most one command in flight, so there are no more commands than threads.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ThreadPort(Generic[S]):
         # Both touched in single steps of the interpreter, the first by waiting threads as well.
         self._handed_over: set[PendingCall] = set()
         self._settled: list[PendingCall] = []
-        # Free while nobody has woken the loop: taking it is looking and setting in one step.
+        # Free while nobody has woken the loop: acquiring it tests and sets in one step.
         self._unwoken = Lock()
         self._context = contextvars.Context()  # nothing of the thread that wakes leaks in
         self._is_closed = False
@@ -65,12 +65,12 @@ class ThreadPort(Generic[S]):
         """Send a command, wait for its reply and return it, or raise what it raised.
 
         After `timeout` seconds it raises `TimeoutError`. A command still queued by then has
-        certainly no effect; one the owner had taken is applied whole or not at all. An exception
-        that strikes the waiting thread, such as `KeyboardInterrupt`, means the same.
+        certainly no effect; one that the owner had taken is applied whole or not at all. The same
+        holds for an exception in the waiting thread, such as `KeyboardInterrupt`.
 
         Raises `MailboxClosed` and `OwnerCrashed` as `Actor.ask` does, the first also when the loop
-        has stopped for about half a second; `LoopStopped` when it stopped with the command under
-        way; `WrongLoop` on the loop's own thread; `Reentrant` from inside a command; `TypeError`
+        has stopped for about half a second; `LoopStopped` when it stopped during the command;
+        `WrongLoop` on the loop's own thread; `Reentrant` from inside a command; `TypeError`
         and `ValueError` for the timeout.
         """
         deadline = None if timeout is None else time.monotonic() + _seconds(timeout)
@@ -117,7 +117,7 @@ class ThreadPort(Generic[S]):
             work.cancel()
 
     def check(self) -> None:
-        """Raise why this thread cannot ask now, if so."""
+        """Raise the error for a call that this thread cannot make now."""
         if self._is_closed:
             raise self._lost(None)
         self._check()
@@ -144,13 +144,13 @@ class ThreadPort(Generic[S]):
             raise self._lost(None) from None
 
     def _rest(self) -> None:
-        # However it was left: an interrupt may have struck between taking and waking, and those
-        # who wait set that right.
+        # In any state: an interrupt may have struck between acquiring and waking. Waiting
+        # threads repair that.
         self._unwoken.acquire(blocking=False)
         self._unwoken.release()
 
     def _flush(self) -> None:
-        self._rest()  # before looking: who comes later wakes the loop again
+        self._rest()  # before looking: a later command wakes the loop again
         calls = self._calls
         for _ in range(_SLICE):
             try:
@@ -158,7 +158,7 @@ class ThreadPort(Generic[S]):
             except IndexError:
                 return
             self._handed_over.add(call)
-            if call.given_up:  # asked only now: its thread may have left a moment ago
+            if call.given_up:  # checked only now: its thread may have left a moment ago
                 self._handed_over.discard(call)
                 continue
             try:
@@ -184,7 +184,7 @@ class ThreadPort(Generic[S]):
         wake_all(settled)
 
     def _wait(self, call: PendingCall, deadline: float | None) -> Exception | None:
-        """Wait for a reply; return why there is none."""
+        """Wait for a reply; return the error if there is none."""
         looks = 0
         while True:
             left = _LOOK if deadline is None else min(_LOOK, deadline - time.monotonic())
@@ -202,13 +202,13 @@ class ThreadPort(Generic[S]):
                 self._wake()
 
     def _looks(self, looks: int) -> int:
-        """How often in a row the loop was seen standing still."""
+        """How many times in a row the loop was seen stopped."""
         if self._loop.is_closed():
             return _LOOKS
         return 0 if self._loop.is_running() else looks + 1
 
     def _withdraw(self, call: PendingCall) -> None:
-        """Whoever has not begun with it skips it now; nothing of it is kept."""
+        """Withdraw a command: it is skipped unless it has begun, and nothing of it is kept."""
         call.give_up()
         self._handed_over.discard(call)
         with suppress(ValueError):  # handed over already; the mailbox skips it

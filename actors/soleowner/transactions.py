@@ -1,4 +1,4 @@
-"""What a thread runner works on: storage that applies a batch as one transaction."""
+"""The storage of a thread runner: it applies a batch as one transaction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ S = TypeVar("S")
 R = TypeVar("R")
 
 Post: TypeAlias = Callable[[Callable[[], None]], None]
-"""Has a function called on the owner's loop, if that is still there; from any thread."""
+"""Calls a function on the owner's loop, if that still exists; usable from any thread."""
 
 
 class Transactions(ABC, Generic[S]):
@@ -37,16 +37,16 @@ class Transactions(ABC, Generic[S]):
 
     @abstractmethod
     def commit(self) -> Callable[[], None] | None:
-        """Make it stand, and return what is to be done on the loop before the replies."""
+        """Commit, and return what to call on the loop before the replies."""
 
     @abstractmethod
     def rollback(self) -> None:
-        """Undo all since `begin`, whatever became of it; must not raise."""
+        """Undo everything since `begin`, in any state; must not raise."""
 
     def refuse(self, error: Exception, /) -> Callable[[], Exception] | None:
-        """Say what each caller of a failed batch is told; None for what only a bug can raise.
+        """Return the error for each caller of a failed batch; None for an error that is a bug.
 
-        Asked after the rollback.
+        Called after the rollback.
         """
         return None
 
@@ -60,14 +60,14 @@ class Transactions(ABC, Generic[S]):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of everything; must not raise."""
+        """Release everything; must not raise."""
 
     def interrupt(self) -> None:
-        """Make what runs on the thread give up; called on the loop, when the owner is cancelled.
+        """Interrupt the work on the thread; called on the loop, when the owner is cancelled.
 
-        What was under way then raises in `begin`, `apply` or `commit`, or is finished.
+        The interrupted work then raises in `begin`, `apply` or `commit`, or is finished.
         """
 
     @abstractmethod
     def lost(self) -> Exception:
-        """Say what a caller is told whose command the thread neither finished nor gave up."""
+        """Return the error for a command that the thread neither finished nor gave up."""

@@ -27,40 +27,40 @@ class ManagerConfig(Value):
     """The store to make, unless one is given with `with_store`."""
 
     close_timeout: float | None = Field(default=10.0, gt=0)
-    """To tell the hooks what is left and finish queued operations when closing."""
+    """Seconds to call the remaining hooks and finish queued operations when closing."""
     drain_timeout: FiniteFloat = Field(default=0.0, ge=0)
-    """To wait for responses that are due when an `async with` block ends."""
+    """Seconds to wait for pending responses when an `async with` block ends."""
 
     idle: _Seconds | None = 300.0
-    """After so long without activity a session is ended as `timed-out`."""
+    """Seconds without activity until a session is ended as `timed-out`."""
     age: _Seconds | None = 86_400.0
-    """So long after its creation a session is ended as `timed-out`."""
+    """Seconds after its creation until a session is ended as `timed-out`."""
     retention: _Seconds | None = 86_400.0
-    """So long after its end a session is deleted."""
+    """Seconds after its end until a session is deleted."""
     sweep_interval: _Seconds = 1.0
-    """Between two looks for what is due."""
+    """Seconds between two sweeps."""
     sweep_batch: int = Field(default=100, ge=1, le=10_000)
     """Sessions ended or deleted in one step of the store."""
 
     track_requests: bool = True
     """Whether requests are matched with their responses."""
     request_timeout: _Seconds | None = 300.0
-    """After so long without a response a request is given up."""
+    """Seconds without a response until a request times out."""
     max_pending_per_session: int = Field(default=1_000, ge=1)
     """Requests of one session that wait for their responses."""
     max_pending: int = Field(default=10_000, ge=1)
     """Requests of all sessions that wait for their responses."""
 
     rate_limit: _Seconds | None = None
-    """Messages a second and session."""
+    """Messages per second of one session."""
     rate_burst: int | None = Field(default=None, ge=1)
-    """Messages at once after a rest; None for those of one second."""
+    """Messages in one burst after a pause; None for the messages of one second."""
 
     supported_versions: tuple[ProtocolVersion, ...] = Field(default=KNOWN_VERSIONS, min_length=1)
-    """What `negotiate_version` agrees to; the newest, as text, is offered for what it does not."""
+    """Versions that `negotiate_version` accepts; instead of any other it offers the newest."""
 
     hook_timeout: _Seconds | None = 30.0
-    """After so long an asynchronous hook is cancelled."""
+    """Seconds until an asynchronous hook is cancelled."""
     max_events: int = Field(default=10_000, ge=1)
     """Events that wait for their hooks; beyond, the oldest are dropped and counted."""
 
@@ -73,7 +73,7 @@ class ManagerConfig(Value):
 
     @classmethod
     def recording(cls, **fields: object) -> Self:
-        """Make one for a recorder, which nothing may be refused to or taken away from.
+        """Make the configuration of a recorder: nothing is refused and nothing is removed.
 
         Sessions never expire and are never purged, requests are not tracked and no rate is
         limited, unless `fields` say otherwise. Raises `ValueError`.

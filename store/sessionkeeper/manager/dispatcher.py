@@ -45,7 +45,7 @@ class HookDispatcher:
         self._timeout = timeout
         self._most = maximum
         self._queue: deque[tuple[tuple[str, ...], _About, Context]] = deque()
-        # What is being delivered: the runs that are left of it, and the one that is awaited.
+        # The event being delivered: its remaining runs, and the one that is awaited.
         self._runs: deque[tuple[str, _About | HookFailure]] = deque()
         self._context: Context | None = None
         self._awaited: tuple[asyncio.Task[None], str, _About | HookFailure] | None = None
@@ -67,7 +67,7 @@ class HookDispatcher:
 
     @property
     def is_asking(self) -> bool:
-        """Whether the asking code is a hook that is being run."""
+        """Whether the calling code is a hook that is being run."""
         if self._awaited is None:
             return self._starting
         return self._awaited[0] is asyncio.current_task()
@@ -78,7 +78,7 @@ class HookDispatcher:
             self._task.start()
 
     def offer(self, names: tuple[str, ...], about: _About, context: Context) -> None:
-        """Queue an event for the hooks named. When full, the oldest gives way. O(1)."""
+        """Queue an event for these hooks. When full, the oldest event is dropped. O(1)."""
         self._events += 1
         if len(self._queue) >= self._most:
             self._queue.popleft()
@@ -95,7 +95,7 @@ class HookDispatcher:
         await self._idle.wait()
 
     async def stop(self) -> None:
-        """Stop, and cancel a hook that runs; what is `waiting` from now on is not delivered."""
+        """Stop, and cancel a hook that runs; events still `waiting` are not delivered."""
         await self._task.stop()
         if self._awaited is not None:
             task = self._awaited[0]
@@ -119,7 +119,7 @@ class HookDispatcher:
         )
 
     async def _serve(self) -> None:
-        # All that must not be lost when this task dies is in attributes; a new one goes on there.
+        # State that must outlive this task is in attributes; a new task continues from there.
         while True:
             if self._awaited is not None:
                 await self._finish(*self._awaited)
@@ -146,7 +146,7 @@ class HookDispatcher:
         except BaseException as error:
             self._fail(name, about, error)
             if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise  # meant for the program, not for us
+                raise  # meant for the program, not for this task
             return
         if inspect.isawaitable(result):
             loop = asyncio.get_running_loop()
@@ -192,4 +192,4 @@ async def _await(result: Awaitable[object]) -> None:
 def _forget(task: asyncio.Task[None]) -> None:
     _left_behind.discard(task)
     if not task.cancelled():
-        task.exception()  # seen: nobody is there to be told
+        task.exception()  # retrieved, so that asyncio does not log it

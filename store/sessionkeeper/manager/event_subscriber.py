@@ -1,4 +1,4 @@
-"""What a manager does about each event of its store, as the owner's listener.
+"""The listener with which a manager follows the events of its store.
 
 Quick and synchronous, and it cannot fail: the owner calls it between two operations.
 """
@@ -26,7 +26,7 @@ _GONE = frozenset({SessionEventKind.DELETED, SessionEventKind.PURGED, SessionEve
 
 
 class EventSubscriber:
-    """Lets go of what belonged to a session that is over, writes a line, and calls the hooks."""
+    """Forgets the state kept for a session that is over, logs a line, and calls the hooks."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class EventSubscriber:
         self._hooks = hooks
         self._dispatcher = dispatcher
         self.log_failures = 0
-        """Lines that the program's logging failed to take."""
+        """Lines that the program's logging failed to write."""
 
     def __call__(self, event: SessionEvent, context: Context) -> None:
         """Follow one event."""

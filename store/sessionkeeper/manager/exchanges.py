@@ -1,7 +1,7 @@
-"""What a message means for the requests that wait: it is one, answers one, or cancels one.
+"""The effect of a message on the pending requests: it is one, answers one, or cancels one.
 
-Whatever it is, it counts only once the message is in its log: until then it holds its place, and
-gives it back when the message is refused.
+The effect counts only once the message is in its log. Until then the message holds its place, and
+gives it back if it is refused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CANCELLED = "notifications/cancelled"
 
 
 class RecordOutcome(Enum):
-    """What became of a message that was sent to the store."""
+    """The outcome of a message that was sent to the store."""
 
     RECORDED = "recorded"
     REFUSED = "refused"
@@ -36,10 +36,10 @@ class RecordOutcome(Enum):
 
 
 class Exchange(Protocol):
-    """A message, or several in one frame, on the way to the log; settled once."""
+    """One message, or several in one frame, being recorded; settled once."""
 
     def settle(self, outcome: RecordOutcome) -> None:
-        """Say what became of it."""
+        """Report its outcome."""
         ...
 
 
@@ -67,7 +67,7 @@ class _Asking(_OfOne):
             return
         if outcome is RecordOutcome.REFUSED:
             self._requests.withdraw(self._waiting)
-        else:  # it may be in the log: then a response may come, and else its time will be over
+        else:  # it may be in the log: then a response may come; otherwise it times out
             self._requests.recorded(self._waiting)
 
 
@@ -138,10 +138,10 @@ def request_answered(
 def begin_all(
     requests: RequestTracker, context: MessageContext, heads: Sequence[RpcHead], *, keep: bool
 ) -> Exchange | None:
-    """Take part in what the messages of a frame mean; None for what is no part of an exchange.
+    """Begin the exchanges of the messages of a frame; None if it has none.
 
-    `keep` the caller's context for whoever learns of a time-out. Raises `LimitExceeded` for a
-    request too many; then none takes part.
+    `keep` the caller's context for the hook that learns of a time-out. Raises `LimitExceeded`
+    for one request too many; then no exchange begins.
     """
     begun: list[Exchange] = []
     try:
@@ -172,7 +172,7 @@ def _begin(
         waiting = requests.start(session_id, direction, request_id, method, caller)
         return _Asking(requests, waiting)
     if method == _CANCELLED:
-        # Only who asked may cancel, and never `initialize`. Source: MCP 2025-11-25, "Cancellation".
+        # Only the requester may cancel, never `initialize`. MCP 2025-11-25, "Cancellation".
         cancelled = _cancelled_id(head)
         if cancelled is not None:
             claimed = requests.claim(session_id, direction, cancelled, but="initialize")

@@ -1,4 +1,4 @@
-"""Requests that wait no more and had no response: one may come all the same, and late."""
+"""Requests that were cancelled or timed out; a late response may still come."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from .pending import TypedId
 __all__ = ["GivenUp"]
 
 MOST_GIVEN_UP = 1_024
-"""Ids that are kept, of all sessions together."""
+"""Maximum number of ids kept, of all sessions together."""
 
 
 class GivenUp:
-    """How many requests of an id were cancelled or timed out; the latest ids are kept."""
+    """Counts the requests of each id that were cancelled or timed out, for the latest ids."""
 
     def __init__(self) -> None:
         self._count = 0
         self._sessions: OrderedDict[str, dict[TypedId, int]] = OrderedDict()
 
     def add(self, session_id: str, key: TypedId) -> None:
-        """Keep one more; the oldest session's give way."""
+        """Add one; beyond the maximum, those of the oldest session are dropped."""
         of = self._sessions.setdefault(session_id, {})
         self._sessions.move_to_end(session_id)
         if key not in of:
@@ -31,11 +31,11 @@ class GivenUp:
             self._remove(oldest, next(iter(self._sessions[oldest])))
 
     def holds(self, session_id: str, key: TypedId) -> bool:
-        """Tell whether there is one."""
+        """Return whether there is one."""
         return key in self._sessions.get(session_id, ())
 
     def take(self, session_id: str, key: TypedId) -> bool:
-        """Take one out, if there is one."""
+        """Remove one, if there is one."""
         of = self._sessions.get(session_id, {})
         if key not in of:
             return False
@@ -45,7 +45,7 @@ class GivenUp:
         return True
 
     def forget(self, session_id: str) -> None:
-        """Let go of a session's."""
+        """Remove those of a session."""
         self._count -= len(self._sessions.pop(session_id, ()))
 
     def _remove(self, session_id: str, key: TypedId) -> None:

@@ -1,7 +1,7 @@
-"""Which requests that offer a version wait for their results, so that each settles its own.
+"""Requests that offer a version and wait for their results, so that each settles its own.
 
-Kept in memory for what this manager records, and bounded; what is not known here, since another
-process or an earlier one recorded it, is read from the log of the session while it initializes.
+The requests that this manager records are kept in memory, up to a bound. Requests recorded by
+another or an earlier process are read from the log of the session while it initializes.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = ["Handshakes"]
 MOST_KEPT = 10_000
 """Ids of requests, of all sessions together."""
 MOST_ALIKE = 8
-"""Requests with one id that are told apart; of more nobody can say what a result is of."""
+"""Requests with one id that are kept apart; with more, a result cannot be assigned."""
 MOST_READ = 1_000
-"""Frames of a log, the newest, among which a request is looked for."""
+"""Number of newest frames of a log that are searched for a request."""
 PAGE = 100
 LONGEST_ID = 1_024
 
@@ -43,11 +43,11 @@ class SameId:
 
     @property
     def is_answered(self) -> bool:
-        """Whether all of them are."""
+        """Whether all of them have their result."""
         return self._answered >= self._asked
 
     def ask(self, offer: Offer | None) -> None:
-        """Note a request; the id of answered ones is free for it."""
+        """Note a request; it may reuse the id of answered ones."""
         if self.is_answered:
             self._offers, self._asked, self._answered = [], 0, 0
         self._asked += 1
@@ -56,7 +56,7 @@ class SameId:
     def answer(self, *, error: bool) -> None:
         """Note a response."""
         self._answered += 1
-        if error and self._asked == 1:  # it certainly was the one that was refused
+        if error and self._asked == 1:  # this request was certainly the refused one
             self._offers = []
 
     def withdraw(self, offer: Offer | None) -> None:
@@ -66,7 +66,7 @@ class SameId:
             self._asked -= 1
 
     def offers(self) -> tuple[Offer, ...]:
-        """Return what a result may be of."""
+        """Return the offers that a result may belong to."""
         if len(self._offers) > MOST_ALIKE:
             return ()
         return tuple(offer for offer in self._offers if offer is not None)
@@ -79,7 +79,7 @@ class _Turn:
 
 
 class Handshakes:
-    """The offers of all sessions, by session and id with its type; the oldest give way."""
+    """The offers of all sessions, by session and id with its type; the oldest are dropped."""
 
     def __init__(self) -> None:
         self._sessions: OrderedDict[str, OrderedDict[_Id, SameId]] = OrderedDict()
@@ -87,7 +87,7 @@ class Handshakes:
         self._turns: dict[tuple[str, str], _Turn] = {}
 
     def answered(self, context: MessageContext, head: RpcHead) -> tuple[Offer, ...] | None:
-        """Return the offers that a result may be of; None when its request is not known here."""
+        """Return the offers that a result may belong to; None if its request is not known here."""
         key = _key(head.request_id)
         if key is None:
             return ()
@@ -95,10 +95,10 @@ class Handshakes:
         return None if same is None else same.offers()
 
     def is_looking_up(self, session_id: str, principal: str = "") -> bool:
-        """Whether a message of the session waits for what is read: the next ones wait behind it.
+        """Whether a message of the session waits for a read of its log; later ones wait behind it.
 
-        Those of a `principal` whose session it is not known to be wait among themselves: they may
-        hold nobody else up.
+        Messages of a `principal` that is not known to own the session wait among themselves: they
+        must not delay the messages of others.
         """
         return (session_id, principal) in self._turns
 
@@ -110,10 +110,10 @@ class Handshakes:
         *,
         principal: str = "",
     ) -> list[tuple[Offer, ...]]:
-        """Find out what each of these results of one frame is of.
+        """Find the offers that each of these results of one frame belongs to.
 
-        For a `principal` whose session it is not known to be, only the log says it, which is read
-        through his view. Messages of one session leave this in the order in which they came.
+        For a `principal` that is not known to own the session, only the log counts, which is read
+        through that principal's view. Messages of one session leave this in the order of arrival.
         Raises what reading from the store raises.
         """
         session_id = context.session_id
@@ -135,9 +135,10 @@ class Handshakes:
                 del self._turns[key]
 
     def pass_by(self, context: MessageContext, head: RpcHead, offer: Offer | None) -> bool:
-        """Take account of a message that is sent to the log; tell whether it is to be taken back.
+        """Note a message that is sent to the log; return whether a refusal must take it back.
 
-        Those without an offer too, while an offer of their session waits: they can have its id.
+        Messages without an offer are noted, too, while an offer of their session waits: they can
+        have its id.
         """
         session_id = context.session_id
         if offer is None and session_id not in self._sessions:
@@ -154,9 +155,9 @@ class Handshakes:
         return True
 
     def pass_by_all(self, context: MessageContext, parts: Sequence[Part]) -> list[Part]:
-        """Take account of the messages of a frame; return those to be taken back if it is refused.
+        """Note the messages of a frame; return those to take back if the frame is refused.
 
-        As `pass_by` says of each.
+        Each is handled as by `pass_by`.
         """
         return [part for part in parts if self.pass_by(context, part[0], part[1])]
 
@@ -170,7 +171,7 @@ class Handshakes:
             self._forget_id(session_id, key)
 
     def forget(self, session_id: str) -> None:
-        """Let go of a session's: it is over, or its version is settled."""
+        """Forget the offers of a session that is over or whose version is settled."""
         self._kept -= len(self._sessions.pop(session_id, ()))
 
     def _same(self, session_id: str, key: _Id) -> SameId | None:
@@ -208,7 +209,7 @@ class Handshakes:
 async def _read(
     store: AtomicSessionStore, session_id: str, results: Sequence[RpcHead]
 ) -> list[tuple[Offer, ...]]:
-    """Return what the log says that each result may be of."""
+    """Return the offers in the log that each result may belong to."""
     session = await store.get_session(session_id)
     if is_settled(session):
         return [()] * len(results)

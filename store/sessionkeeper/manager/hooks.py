@@ -1,4 +1,4 @@
-"""What a program may have called when something happens to its sessions."""
+"""The functions that a program has called when something happens to its sessions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class HookFailure:
     hook: str
     """Its field in `SessionHooks`."""
     about: SessionEvent | PendingRequest
-    """What the hook was given."""
+    """The arguments of the hook."""
     error: BaseException = field(repr=False)
 
 

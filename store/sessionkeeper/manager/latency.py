@@ -31,7 +31,7 @@ class LatencyWindow:
         self._latest.append(seconds)
 
     def statistics(self) -> LatencyStatistics:
-        """Sum up; None where nothing was counted. O(window)."""
+        """Summarize; None if nothing was counted. O(window)."""
         if not self._count:
             return LatencyStatistics(count=0, mean=None, max=None, median=None, p99=None)
         latest = sorted(self._latest)

@@ -1,8 +1,8 @@
-"""What the messages of a session say about its life.
+"""The effect of messages on the state of their session.
 
-Every function here reads a message that is valid already, and none refuses one: a recorder keeps
-what crossed the wire, however odd. What does not fit the session's state changes nothing. Requests
-overlap, so what a result settles follows from the request that it answers, never from the last one.
+Every function here reads a valid message, and none refuses one: a recorder keeps everything that
+crossed the wire. A message that does not fit the session's state changes nothing. Requests overlap,
+so the effect of a result follows from the request that it answers, never from the last request.
 
 Sources: MCP specification 2025-11-25, "Lifecycle" (the `initialize` handshake); 2026-07-28, where
 a client states version and name in `_meta` of each request and there is no handshake.
@@ -41,7 +41,7 @@ _SERVER_KEY = "io.modelcontextprotocol/serverInfo"
 
 _LONGEST_VERSION = 64
 _LONGEST_PARAMS = 4_096
-"""Bytes; who the client says it is in longer ones is not kept with its offer."""
+"""Bytes of a message; the client info of a longer one is not kept with its offer."""
 
 
 class _Meta(msgspec.Struct, frozen=True):
@@ -57,7 +57,7 @@ class _Params(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a result may say of the server and the version it speaks."""
+    """The server and the version that a result names."""
 
     version: str | None = msgspec.field(default=None, name="protocolVersion")
     server: dict[str, Any] | None = msgspec.field(default=None, name="serverInfo")
@@ -66,16 +66,16 @@ class Result(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a request of a client says of the version it speaks, kept until it is answered."""
+    """The version that a client's request names, kept until the request is answered."""
 
     initializes: bool
-    """Whether it is `initialize`; else it states its version as those of 2026-07-28 do."""
+    """Whether it is `initialize`; otherwise it names its version as in 2026-07-28."""
     version: str | None
     client: dict[str, Any] | None
 
 
 def read_offer(envelope: MessageEnvelope, head: RpcHead) -> Offer | None:
-    """Return what a request of the client offers; None for nearly all messages."""
+    """Return the offer in a request of the client; None for nearly all messages."""
     if envelope.context.direction is not Direction.CLIENT_TO_SERVER or head.id is msgspec.UNSET:
         return None
     initializes = head.method == "initialize"
@@ -102,13 +102,13 @@ def read_offer(envelope: MessageEnvelope, head: RpcHead) -> Offer | None:
 
 
 def trim_offer(offer: Offer, head: RpcHead) -> Offer:
-    """Return an offer as it may be kept: without a client that takes much room."""
+    """Return an offer to be kept: without client info that is too large."""
     large = isinstance(head.params, msgspec.Raw) and len(bytes(head.params)) > _LONGEST_PARAMS
     return replace(offer, client=None) if large else offer
 
 
 def read_result(envelope: MessageEnvelope, head: RpcHead) -> Result | None:
-    """Return what a result of the server says that can settle a version; None for nearly all."""
+    """Return the part of a server's result that can settle a version; None for nearly all."""
     if envelope.context.direction is Direction.CLIENT_TO_SERVER:
         return None
     if not isinstance(head.result, msgspec.Raw):
@@ -124,7 +124,7 @@ def read_result(envelope: MessageEnvelope, head: RpcHead) -> Result | None:
 
 
 def _text(envelope: MessageEnvelope, part: msgspec.Raw | msgspec.UnsetType) -> bytes:
-    """Return what is to be looked through: of a batch only the part, once for each of many."""
+    """Return the bytes to parse: of a batch only the part of this message."""
     message = envelope.message
     if message[:1] == b"{":
         return message
@@ -141,7 +141,7 @@ def implied_change(
 ) -> Change | None:
     """Return the change of its session that a message implies; None for nearly all of them.
 
-    `offer` or `result` is the message's own. `answered` are the offers that a result may be of:
+    `offer` or `result` is the message's own. `answered` are the offers that a result may belong to:
     several only if their requests had one id, and then it settles what they have in common.
     """
     if envelope.context.direction is Direction.CLIENT_TO_SERVER:
@@ -154,7 +154,7 @@ def implied_change(
 
 
 def ending(state: SessionState, failure: str | None) -> Change:
-    """Return the change that ends a session; one that ended so already stays as it is."""
+    """Return the change that ends a session; a session that has ended in this way is unchanged."""
 
     def end(session: Session) -> Session:
         if session.state is state:
@@ -165,10 +165,10 @@ def ending(state: SessionState, failure: str | None) -> Change:
 
 
 def is_settled(session: Session) -> bool:
-    """Whether no result settles its version any more.
+    """Whether no result can settle the version of the session any more.
 
-    A client that does not wait sends `initialized` before the result that it is about: then the
-    session is active, and its version still open.
+    A client that does not wait sends `initialized` before the result of `initialize`. Then the
+    session is active, and its version is not yet settled.
     """
     versions, state = session.version_state, session.state
     asked = versions.requested is not None and versions.negotiated is None
@@ -191,7 +191,7 @@ def _settle(result: Result, answered: Sequence[Offer]) -> Change | None:
 
 
 def _in_common(offers: Sequence[Offer]) -> Offer | None:
-    """Return what all say; None where they differ in their version, for nobody can tell them."""
+    """Return what all offers have in common; None if they differ in their version."""
     if len({offer.version for offer in offers}) != 1:
         return None
     first = offers[0]
@@ -221,7 +221,7 @@ def _negotiate(
         return session
     versions, client = session.version_state, session.client_info
     try:
-        # Another request may have been seen since: what was answered is what was requested.
+        # Another request may have come since: the answered one is the one that counts.
         if offer is not None and offer.version is not None and versions.requested is not None:
             versions = versions.request(offer.version)
             if client is not None and offer.client is not None:
@@ -239,7 +239,7 @@ def _negotiate(
 
 def _discover(session: Session, offer: Offer, server: dict[str, Any] | None) -> Session:
     if session.version_state.requested is None:
-        return session  # what it stated was no version, or no client
+        return session  # it named no valid version, or no valid client
     changed = _negotiate(session, offer.version, server, offer)
     return changed if changed is session else _activate(changed)
 

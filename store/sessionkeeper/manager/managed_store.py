@@ -1,6 +1,6 @@
-"""The store of a manager, from its opening to its closing, and who may still use it.
+"""The store of a manager, from opening to closing, and which calls may still use it.
 
-Rule: whether something is refused is decided in the step that sends it, never before an await.
+Rule: a call is refused in the step that sends it, never before an await.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class ManagedStore:
-    """What a `SessionManager` is besides its operations."""
+    """The part of a `SessionManager` besides its operations."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class ManagedStore:
             raise RuntimeError("a manager is opened once")
         self._loop = asyncio.get_running_loop()
         self._opened.clear()
-        # A task of its own, so that closing can end it; a caller that is cancelled cancels it too.
+        # A separate task, so that closing can end it; a cancelled caller cancels it, too.
         self._opening = opening = self._loop.create_task(self._open_store())
         try:
             store = await self._opened_store(opening)
@@ -129,7 +129,7 @@ class ManagedStore:
             return await opening
         except BaseException as error:
             made = opening.done() and not opening.cancelled() and opening.exception() is None
-            if made and self._closes_store:  # it was open, and nobody will have it
+            if made and self._closes_store:  # it was open, and no caller will use it
                 await opening.result().aclose()
             caller = asyncio.current_task()
             if not self._draining or (caller is not None and caller.cancelling()):
@@ -155,8 +155,8 @@ class ManagedStore:
         refused. Within `close_timeout` the sweeper stops, the hooks are told what is left, and a
         store that the manager made finishes and closes; what misses it is cut short.
 
-        Whoever calls meanwhile or later gets the same report, and may cut the wait short by a
-        smaller `drain`; a caller that is cancelled interrupts nothing: call again.
+        A caller that calls meanwhile or later gets the same report, and may shorten the wait with a
+        smaller `drain`. A cancelled caller interrupts nothing: call again.
 
         Raises `TypeError`, `ValueError` for `drain`, and `RuntimeError` from a hook, which would
         wait for itself, or on another event loop.
@@ -182,7 +182,7 @@ class ManagedStore:
         return await asyncio.shield(task)
 
     async def _end_opening(self) -> ShutdownReport:
-        """Have the `open` that is under way raise, and wait until it has let go of everything."""
+        """Make the running `open` raise, and wait until it has released everything."""
         self._draining = self._closed = True
         if self._opening is not None:
             self._opening.cancel()

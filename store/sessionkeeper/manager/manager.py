@@ -1,4 +1,4 @@
-"""The life of sessions: opened, recorded, ended. It knows its store only by the interface."""
+"""The manager of sessions: it creates, records and ends them through the store's interface."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class SessionManager(ManagedStore, SessionOperations):
 
     Use it as `async with SessionManager() as manager`, which keeps sessions in memory, or with
     any store: `SessionManager.with_store(store)`. Beside the store it matches requests with their
-    responses, limits rates, calls `hooks`, and sweeps away what is past its time, as its
-    configuration says. `clock` and `sleep` are for tests.
+    responses, limits rates, calls `hooks`, and sweeps expired sessions, as its configuration
+    says. `clock` and `sleep` are for tests.
     """
 
     async def record(self, envelope: MessageEnvelope, /) -> int:
         """Append a message and make the change of state it implies, in one atomic step.
 
-        A batch is one frame, and implies what each of its messages does. What is odd is recorded
-        and implies nothing: who wants to refuse it makes the envelope with `strict=True`.
+        A batch is one frame and has the effect of each of its messages. An odd frame is recorded
+        and has no effect; to refuse it instead, make the envelope with `strict=True`.
         `initialize` and its result bring names and versions, `initialized` makes the session
         active. A result settles what its own request offered, never what another one did. A request
         is pending from now on until it is answered, cancelled or timed out, or its session ends.
@@ -56,9 +56,9 @@ class SessionManager(ManagedStore, SessionOperations):
     ) -> int:
         """Append to the store or to the view of a principal.
 
-        `late` names a principal whose session it is not known to be. Then what the message means
-        for requests, rates and handshakes counts only once it is in the log, and nothing that is
-        noted of the session is looked at, since it may be another's.
+        `late` names a principal that is not known to own the session. Then the message affects
+        requests, rates and handshakes only once it is in the log, and no state noted for the
+        session is used, because the session may be another principal's.
         """
         envelope = plain_envelope(envelope)
         context, services = envelope.context, self._services
@@ -76,7 +76,7 @@ class SessionManager(ManagedStore, SessionOperations):
         if None in known or handshakes.is_looking_up(context.session_id, late):
             reader = self.store if view is None else view
             known = [*await handshakes.look_up(reader, context, results, principal=late)]
-        # From here to the store's mailbox nothing awaits: what is checked holds when it is sent.
+        # From here to the store's mailbox nothing awaits: the checks still hold when it is sent.
         store = self._to_begin() if begins else self._to_write()
         store = store if view is None else view
         change = combine_changes(envelope, parts, known)
@@ -104,7 +104,7 @@ class SessionManager(ManagedStore, SessionOperations):
     def pending_requests(self, session_id: str | None = None, /) -> list[PendingRequest]:
         """Return the requests without a response, of one session or of all, oldest first.
 
-        None of a session that is not known. Raises `TypeError`, `ValueError` for the id,
+        An unknown session has none. Raises `TypeError`, `ValueError` for the id,
         `RuntimeError` when requests are not tracked.
         """
         checked = None if session_id is None else checked_id(session_id)
@@ -113,8 +113,8 @@ class SessionManager(ManagedStore, SessionOperations):
     def match(self, envelope: MessageEnvelope, /) -> PendingRequest | None:
         """Return the pending request that a response answers; it stays pending.
 
-        The first of a batch. None for what is no response, or answers none of its session. Raises
-        `TypeError`, `RuntimeError` when requests are not tracked.
+        Of a batch, the first such request. None if the message is no response, or answers no
+        request of its session. Raises `TypeError`, `RuntimeError` when requests are not tracked.
         """
         envelope, requests = plain_envelope(envelope), self._tracked()
         found = (request_answered(requests, envelope.context, head) for head in envelope.heads())
@@ -137,15 +137,15 @@ class SessionManager(ManagedStore, SessionOperations):
         return self._tracked().sessions_awaiting(asked, request_id)
 
     async def statistics(self) -> ManagerStatistics:
-        """Return what the store holds and did, and what became of requests, hooks and sweeps."""
+        """Return the statistics of the store, and of requests, hooks and sweeps."""
         return await self._services.statistics(self.store)
 
     def for_principal(self, principal: str, /) -> PrincipalManager:
         """Return a view of the sessions of one principal, as the store's `for_principal` does.
 
-        In it every operation also checks, in its own step, that the session belongs to the
-        principal; another's is not found. What a view can learn of others is in
-        `docs/guarantees.md`. It needs no closing.
+        In the view every operation also checks, in its own step, that the session belongs to the
+        principal; any other session is not found. `docs/guarantees.md` says what a view can learn
+        about others. A view needs no closing.
 
         Raises `RuntimeError` before opening, `TypeError`, `ValueError`, and `NotImplementedError`
         when the store has no such view.

@@ -1,4 +1,4 @@
-"""What the messages of a frame say about the life of their session: one message, or a batch."""
+"""The effect of a frame on the state of its session: of one message, or of a batch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .lifecycle import Offer, Result, implied_change, read_offer, read_result
 __all__ = ["Part", "combine_changes", "read_parts"]
 
 Part: TypeAlias = "tuple[RpcHead, Offer | None, Result | None]"
-"""A message of a frame, and what it offers or settles: nothing, for nearly all."""
+"""A message of a frame, with its offer and its result; nearly all have neither."""
 
 
 def read_parts(envelope: MessageEnvelope) -> list[Part]:
-    """Return the messages of a frame: one, those of a batch, or none of what is odd."""
+    """Return the messages of a frame: one, those of a batch, or none for an odd frame."""
     return [
         (head, read_offer(envelope, head), read_result(envelope, head)) for head in envelope.heads()
     ]
@@ -29,7 +29,7 @@ def combine_changes(
 ) -> Change | None:
     """Return the change that the messages of a frame imply, one after the other; None for none.
 
-    `answered` are the offers that each result among them may be of.
+    `answered` are the offers that each result among them may belong to.
     """
     changes: list[Change] = []
     of = iter(answered)

@@ -1,4 +1,4 @@
-"""What can be done with the sessions of a manager, or with those of one principal in it."""
+"""The operations on the sessions of a manager, or on those of one principal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SessionOperations(ABC):
     @property
     @abstractmethod
     def _versions(self) -> Sequence[str]:
-        """The protocol versions that are agreed to."""
+        """The supported protocol versions."""
 
     @abstractmethod
     def _to_begin(self) -> AtomicSessionStore:
@@ -40,7 +40,7 @@ class SessionOperations(ABC):
 
     @abstractmethod
     def _note(self, session: Session) -> Session:
-        """Note whose a session is that the store has just shown, and return it."""
+        """Note the principal of a session that the store has returned; return the session."""
 
     async def create_session(
         self, *, transport_type: TransportType | str, id: str | None = None, **fields: object
@@ -67,7 +67,7 @@ class SessionOperations(ABC):
         """
         new = Session.new(transport_type=transport_type, id=checked_id(id), **fields)
         session, created = await self._to_begin().get_or_create_session(new)
-        # The answer is of the same step: whose it is was not asked for in another one.
+        # The principal comes from the same step as the answer, not from a second read.
         if new.principal is not None and session.principal != new.principal:
             raise SessionNotFound(new.id)
         return self._note(session), created
@@ -79,16 +79,17 @@ class SessionOperations(ABC):
     async def negotiate_version(self, session_id: str, requested: str, /) -> str:
         """Settle on a protocol version and return it.
 
-        The one requested if it is supported, else the newest that is. Asked again, the answer is
-        the same. Raises `VersionConflict` when another one is settled or the transport's header
-        says another, `SessionNotFound`, `SessionClosed`, `TypeError`, `ValueError`. Atomic.
+        It is the requested version if that is supported, else the newest supported one. A second
+        call returns the same. Raises `VersionConflict` when another version is settled or named by
+        the transport's header, `SessionNotFound`, `SessionClosed`, `TypeError`, `ValueError`.
+        Atomic.
         """
         change = negotiation(requested, self._versions)
         session = await self._to_write().modify_session(session_id, change)
         return str(session.version_state.negotiated)
 
     async def complete_session(self, session_id: str, /) -> Session:
-        """End a session in good order; ending one so twice changes nothing.
+        """End a session in good order; a second call changes nothing.
 
         Raises `SessionNotFound`, `InvalidTransition` when it ended otherwise. Atomic.
         """

@@ -1,7 +1,7 @@
-"""Whose the sessions are that were used lately: what a principal's view may count with.
+"""The principals of recently used sessions, cached for the views of principals.
 
-Rule: nothing is allowed because of what is noted here. The store checks, in its own step; this says
-only whether the requests and the rate of a session may be touched before it has answered.
+Rule: this cache grants no access. The store checks, in its own step. The cache decides only whether
+the requests and the rate of a session may be touched before the store has answered.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections import OrderedDict
 __all__ = ["Owners"]
 
 MOST = 65_536
-"""The number of cached sessions; for others the store is asked first."""
+"""The number of cached sessions; for any other session, the store answers first."""
 
 
 class Owners:
-    """Principals by session; what changed hands elsewhere is put right when the store refuses."""
+    """Principals by session; an entry that is out of date is corrected when the store refuses."""
 
     def __init__(self) -> None:
         self._owners: OrderedDict[str, str] = OrderedDict()
@@ -28,7 +28,7 @@ class Owners:
         return self._owners.get(session_id) == principal
 
     def note(self, session_id: str, principal: str | None) -> None:
-        """Note whose a session is."""
+        """Note the principal of a session."""
         if principal is None:
             self._owners.pop(session_id, None)
             return

@@ -12,12 +12,12 @@ from ..values.states import Direction
 __all__ = ["PendingRequest", "TypedId", "TrackedRequest"]
 
 TypedId: TypeAlias = "tuple[Direction, type, RequestId]"
-"""What tells the requests of a session apart: `1` is not `"1"`, and each side has its own ids."""
+"""The key of a request in its session: `1` is not `"1"`, and each side has its own ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingRequest:
-    """What is known of a request without its response."""
+    """A request whose response has not come yet."""
 
     session_id: str = field(repr=False)
     direction: Direction
@@ -29,7 +29,7 @@ class PendingRequest:
     started_at: float
     """Seconds of the manager's steady clock when it was recorded."""
     ambiguous: bool = False
-    """Whether another with its id was in flight: nobody can tell which of them was answered."""
+    """Whether another request with its id was in flight: a response may belong to either."""
 
 
 class TrackedRequest:
@@ -63,19 +63,19 @@ class TrackedRequest:
         self.method = method
         self.started_at = started_at
         self.context = context
-        """Of whoever recorded it, for the hook that learns of its time-out."""
+        """The context of its caller, for the hook that learns of its time-out."""
         self.recorded = False
-        """Whether it is in its log, as far as anybody can tell."""
+        """Whether it is in its log, as far as is known."""
         self.ambiguous = False
         """Whether a response with its id may be another request's."""
         self.arrived: float | None = None
-        """When the response that is being recorded arrived."""
+        """The arrival time of the response that is being recorded."""
         self.orphaned = False
         """Whether its session ended, or the manager closed, while that was being recorded."""
         self.overdue = False
-        """Whether its time passed while that was being recorded."""
+        """Whether it timed out while the response was being recorded."""
         self.settled = False
-        """Whether it waits no more: then it is counted, once."""
+        """Whether it is settled: then it is counted, once."""
 
     @property
     def request(self) -> PendingRequest:

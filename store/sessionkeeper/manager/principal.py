@@ -1,4 +1,4 @@
-"""The view of one principal on a manager: what is not its own does not exist."""
+"""The view of one principal on a manager: sessions of others do not exist in it."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ __all__ = ["PrincipalManager", "Ways"]
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """The functions by which a view works on its manager; none gives it what is another's."""
+    """The functions through which a view uses its manager; none returns data of others."""
 
     versions: Sequence[str]
     check_begin: Callable[[], None]
     check_write: Callable[[], None]
     record: Callable[[MessageEnvelope], Awaitable[int]]
     seen: Callable[[str], None]
-    """Notes that a session was seen to be the principal's."""
+    """Notes that a session belongs to the principal."""
     pending: Callable[[str | None], list[PendingRequest]]
     match: Callable[[MessageEnvelope], PendingRequest | None]
     awaiting: Callable[[RequestId, Direction | str], tuple[str, ...]]
 
 
 class PrincipalManager(SessionOperations):
-    """Made by `SessionManager.for_principal`; every operation checks whose the session is.
+    """Made by `SessionManager.for_principal`; every operation checks the session's principal.
 
     The check is in the operation's own step. A session created through it belongs to the
     principal, and none can be given away. `statistics`, opening and closing are the manager's.
@@ -55,8 +55,8 @@ class PrincipalManager(SessionOperations):
     async def record(self, envelope: MessageEnvelope, /) -> int:
         """Append a message and make the change it implies; see `SessionManager.record`.
 
-        What is sent to another's session leaves no trace, neither with its requests nor with its
-        rate. Raises as `SessionManager.record`. Atomic.
+        A message to another principal's session affects neither its requests nor its rate. Raises
+        as `SessionManager.record`. Atomic.
         """
         try:
             return await self._ways.record(envelope)

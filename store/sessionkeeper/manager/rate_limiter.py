@@ -1,9 +1,9 @@
-"""How many messages a session may send: a token bucket each, on the steady clock.
+"""Limits how many messages a session may send: a token bucket each, on the steady clock.
 
 Kept as the time at which the bucket is full again (the generic cell rate algorithm, ITU-T I.371):
-one number a session, nothing to refill, and a full bucket need not be kept at all. Only while a
-message is on its way are the tokens taken since kept too: one that comes back must leave the bucket
-as if it had never been taken, and by then others were, and the bucket may have been full.
+one number a session, nothing to refill, and a full bucket need not be kept at all. While a message
+is being recorded, the tokens taken since are kept, too: if the message is refused, its token must
+be given back as if it had never been taken, although others were taken since.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ..values.errors import RateLimited
 __all__ = ["RateLimiter", "RateToken"]
 
 _FORGOTTEN_AT_ONCE = 2
-"""For each one that comes two may go, so the old ones cannot pile up."""
+"""For each new bucket up to two are dropped, so that old ones cannot accumulate."""
 
 
 class RateToken:
-    """What one message took of its session's rate; settled once."""
+    """The token that one message took; settled once."""
 
     __slots__ = ("_limiter", "bucket", "is_kept", "taken_at")
 
@@ -33,7 +33,7 @@ class RateToken:
         """None while it is not known."""
 
     def settle(self, *, kept: bool) -> None:
-        """Keep it, as its message is in the log or may be; or give it back, as it was refused."""
+        """Keep it if its message is or may be in the log; give it back if that was refused."""
         self.is_kept = kept
         self.bucket.settle(self)
         if not kept:
@@ -52,7 +52,7 @@ class _Bucket:
         self._full_at: float | None = now
         """When it is full again; None until that is computed anew."""
         self.tokens: deque[RateToken] = deque()
-        """From the oldest one of which it is not known whether it is kept."""
+        """The tokens taken, from the oldest one that is not settled."""
 
     def take(self, token: RateToken) -> None:
         self._full_at = self.full_after_one(token.taken_at)
@@ -60,7 +60,7 @@ class _Bucket:
         self.tokens.append(token)
 
     def full_after_one(self, now: float) -> float:
-        """When it would be full again if one was taken now."""
+        """The time at which it would be full again if one were taken now."""
         if self._full_at is None:
             self.tokens = deque(token for token in self.tokens if token.is_kept is not False)
             self._full_at = self._settled_full_at

@@ -1,12 +1,12 @@
-"""Which requests wait for their responses, and how long those took.
+"""The pending requests, and how long their responses take.
 
 Rules: a request is settled once, and counted in the same step, so that the counters add up at every
 moment; a refused message leaves no trace. Nothing here awaits, and nothing here scans, but those
 few that have one id.
 
 Several requests with one id may be in flight, though JSON-RPC forbids it: clients do that. Each of
-them waits. A response with that id settles the one that began first, since a time-out then is told
-only of what is certainly overdue; it is counted as ambiguous and its time is not measured.
+them waits. A response with that id settles the one that began first, so that a time-out is reported
+only for a request that is certainly overdue. It is counted as ambiguous and its time not measured.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ class RequestTracker:
         self._max_per_session = max_per_session
         self._max_pending = max_pending
         self._timed_out = timed_out
-        # By id first, so that the sessions which wait for one id are at hand; in order of start.
+        # By id first, to find the sessions that wait for one id; in order of start.
         self._by_id: dict[TypedId, dict[str, list[TrackedRequest]]] = {}
         self._sessions: dict[str, dict[TrackedRequest, None]] = {}
         # One time-out for all, so the order of start is the order in which they are due.
         self._started: OrderedDict[TrackedRequest, None] = OrderedDict()
-        # Their time is over, but a message that settles them came before and is being recorded.
+        # They have timed out, but a message that settles them came before and is being recorded.
         self._overdue: dict[TrackedRequest, None] = {}
         self._given_up = GivenUp()
         self._latency = LatencyWindow()
@@ -74,7 +74,7 @@ class RequestTracker:
         """Called whenever the last pending request is settled."""
         self._exchanges = 0
         self.when_recorded: Callable[[], None] = lambda: None
-        """Called whenever no message is on its way to its log any more."""
+        """Called whenever the last message that was being recorded is settled."""
 
     def __len__(self) -> int:
         return len(self._started) + len(self._overdue)
@@ -114,20 +114,20 @@ class RequestTracker:
         _mark_ambiguous([each for each in self._alike(waiting) if each.recorded])
 
     def withdraw(self, waiting: TrackedRequest) -> None:
-        """Give a place back: the request was refused; others of its id wait on."""
+        """Give a place back: the request was refused; other requests with its id still wait."""
         self._settle(waiting, "withdrawn")
 
     @property
     def is_recording(self) -> bool:
-        """Whether a message that was let in is on its way to its log."""
+        """Whether an accepted message is being recorded."""
         return self._exchanges > 0
 
     def exchange_begun(self) -> None:
-        """Note that a message is on its way."""
+        """Note that a message is being recorded."""
         self._exchanges += 1
 
     def exchange_over(self) -> None:
-        """Note that it is known what became of a message."""
+        """Note that the outcome of a message is known."""
         self._exchanges -= 1
         if not self._exchanges:
             self.when_recorded()
@@ -175,7 +175,7 @@ class RequestTracker:
         self._settle(waiting, "cancelled")
 
     def release(self, waiting: TrackedRequest) -> None:
-        """Let a claimed request wait on: the message that claimed it was not recorded."""
+        """Release a claimed request: the message that claimed it was not recorded."""
         waiting.arrived = None
         if waiting.settled:
             return
@@ -198,7 +198,7 @@ class RequestTracker:
             self._drop(waiting)
 
     def expire(self) -> int:
-        """Give up the requests whose time is over; return how many. O(those)."""
+        """Time out the requests that are overdue; return how many. O(overdue requests)."""
         before = self._counts["timed_out"]
         self._expire()
         return self._counts["timed_out"] - before

@@ -1,4 +1,4 @@
-"""All that works for a manager beside its store: requests, rates, hooks, the sweeper."""
+"""The services of a manager beside its store: requests, rates, hooks, the sweeper."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Services:
     def exchange(
         self, context: MessageContext, parts: Sequence[Part]
     ) -> tuple[Exchange | None, RateToken | None]:
-        """Let a frame take its part, or refuse it, before it is sent; a batch is one to its rate.
+        """Begin the exchanges of a frame, or refuse it, before it is sent; a batch takes one token.
 
         Raises `RateLimited`, `LimitExceeded`; then nothing is taken.
         """
@@ -103,7 +103,7 @@ class Services:
             raise
 
     def exchange_late(self, context: MessageContext, parts: Sequence[Part]) -> None:
-        """Let a frame that is in its log take its part; at a limit, it takes none."""
+        """Begin the exchanges of a frame that is in its log already; at a limit, it has none."""
         try:
             exchange, token = self.exchange(context, parts)
         except LimitExceeded:
@@ -116,7 +116,7 @@ class Services:
     async def end(
         self, store: AtomicSessionStore, *, closes_store: bool, timeout: float | None
     ) -> ShutdownReport:
-        """Stop everything, and say what was left."""
+        """Stop everything, and return what was left."""
         return await shut_down(
             store,
             self.requests,
@@ -128,7 +128,7 @@ class Services:
         )
 
     async def statistics(self, store: AtomicSessionStore) -> ManagerStatistics:
-        """Collect everybody's numbers."""
+        """Collect the statistics of all services."""
         return ManagerStatistics(
             store=await store.statistics(),
             requests=self.requests.statistics(),

@@ -30,7 +30,7 @@ class ShutdownReport:
 
 
 class Drain:
-    """The wait for the responses that are due; whoever closes may shorten it."""
+    """The wait for pending responses; each caller of `aclose` may shorten it."""
 
     def __init__(self, requests: RequestTracker) -> None:
         self._requests = requests
@@ -38,7 +38,7 @@ class Drain:
         self._limit: asyncio.Timeout | None = None
 
     def shorten(self, seconds: float) -> None:
-        """Let the wait end so many seconds from now, unless it ends earlier; it may begin later."""
+        """Let the wait end within this many seconds from now; the wait may begin later."""
         end = asyncio.get_running_loop().time() + seconds
         self._end = end if self._end is None else min(self._end, end)
         if self._limit is not None and not self._limit.expired():
@@ -76,7 +76,7 @@ async def shut_down(
     time = asyncio.get_running_loop().time
     deadline = None if timeout is None else time() + timeout
     missed = not await _within(deadline, sweeper.stop())
-    # A read that is answered would not do: on some stores it overtakes the writes that wait.
+    # A read is no proof: on some stores it overtakes the waiting writes.
     missed |= not await _within(deadline, _settle(store, requests))
     live: list[int] = []
     missed |= not await _within(deadline, _count_live(store, live))
@@ -89,7 +89,7 @@ async def shut_down(
             missed |= deadline is not None and time() > deadline
     finally:
         unsubscribe()
-        # Last of all: what came to its end while the store closed is in the report as well.
+        # Last: the report includes operations that finished while the store closed.
         pending = len(requests)
         requests.drop_all()
     return ShutdownReport(
@@ -101,7 +101,7 @@ async def shut_down(
 
 
 async def _settle(store: AtomicSessionStore, requests: RequestTracker) -> None:
-    """Wait until all that was let in has come to its end, and was told of."""
+    """Wait until everything that was accepted has finished and was reported."""
     recorded = asyncio.Event()
     requests.when_recorded = recorded.set
     try:

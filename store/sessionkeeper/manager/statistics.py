@@ -1,4 +1,4 @@
-"""What a manager tells about itself; every block of numbers is of one moment and adds up."""
+"""The statistics of a manager; every block of numbers is of one moment and adds up."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LatencyStatistics:
 
 @dataclass(frozen=True, slots=True)
 class RequestStatistics:
-    """What became of the requests recorded.
+    """The outcomes of the recorded requests.
 
     `started == pending + answered + timed_out + dropped + superseded + withdrawn + cancelled`, and
     `answered == ambiguous + latency.count`.
@@ -43,8 +43,8 @@ class RequestStatistics:
     pending: int
     answered: int
     ambiguous: int
-    """Of the answered: those with whose id another request was in flight. Which of them the
-    response was for is not known, so they have no latency."""
+    """Of the answered: those whose id another request in flight had, too. It is not known which
+    of them the response was for, so they have no latency."""
     timed_out: int
     dropped: int
     """Their session ended or went before a response came."""
@@ -53,9 +53,9 @@ class RequestStatistics:
     withdrawn: int
     """The store refused the message: it was never recorded."""
     cancelled: int
-    """By `notifications/cancelled` of who had asked."""
+    """By `notifications/cancelled` of the requester."""
     unmatched: int
-    """Recorded responses that no pending request was for."""
+    """Recorded responses that matched no pending request."""
     late: int
     """Of the unmatched: those with the id of a request that was cancelled or given up before."""
     untracked: int
@@ -83,7 +83,7 @@ class HookStatistics:
 
 @dataclass(frozen=True, slots=True)
 class SweeperStatistics:
-    """How the sweeper fares."""
+    """The state of the sweeper."""
 
     state: SweeperState
     """`off` when nothing is ever due; `stopped` by closing, or when the store is closed."""
@@ -113,4 +113,4 @@ class ManagerStatistics:
     rate_limited: int
     """Messages refused by the rate limit."""
     log_failures: int
-    """Lines about sessions that the program's logging failed to take."""
+    """Lines about sessions that the program's logging failed to write."""

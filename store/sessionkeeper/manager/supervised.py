@@ -20,9 +20,9 @@ _LONGEST_WAIT = 60.0
 class Supervised:
     """Keeps one task running from `start` to `stop`, unless it returns by itself.
 
-    It is started again `delay` seconds after its death, after deaths in a row each time twice as
-    late, up to a minute: at once would be a busy loop, and a task started while `asyncio.run`
-    cancels all of them would be left behind. `died` is told each death.
+    It is started again `delay` seconds after its death; the delay doubles with each death in a
+    row, up to a minute. An immediate restart would be a busy loop, and a task started while
+    `asyncio.run` cancels all tasks would be left behind. `died` is called with each death.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Supervised:
 
     @property
     def state(self) -> TaskState:
-        """Whether the task lives, is about to be started again, or ended as it should."""
+        """Whether the task runs, is about to be started again, or ended by itself."""
         if self._task is not None:
             return "running"
         return "stopped" if self._timer is None else "restarting"
@@ -68,7 +68,7 @@ class Supervised:
 
     def _begin(self) -> None:
         self._timer = None
-        # An empty context: it serves nobody's request.
+        # An empty context: it serves no single caller.
         loop = asyncio.get_running_loop()
         self._begun = loop.time()
         task = loop.create_task(self._run(), name=self._name, context=contextvars.Context())

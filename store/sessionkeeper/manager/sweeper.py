@@ -1,7 +1,7 @@
-"""The sweeper: what is due is ended, deleted or given up, in batches, without a scan.
+"""The sweeper ends, deletes or times out what is due, in batches, without a scan.
 
-Rules: a step that fails is counted and told, tried again later and later, and the others go on;
-nothing ends the sweeper but closing the manager, or a store that is closed.
+Rules: a step that fails is counted, logged and tried again with growing delays, and the others go
+on; only closing the manager, or its store, ends the sweeper.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _RESTART_AFTER = 0.1
 
 
 class SweepStep:
-    """One thing the sweeper does: `work` does a batch and returns how many that were."""
+    """One step of the sweeper: `work` does a batch and returns its size."""
 
     def __init__(self, name: str, work: Callable[[], Awaitable[int]], *, batch: int) -> None:
         self.name = name
@@ -75,7 +75,7 @@ class Sweeper:
         while due:
             due = [step for step in due if await self._one_batch(step)]
             if due:
-                await asyncio.sleep(0)  # whoever waits for the loop comes in between
+                await asyncio.sleep(0)  # other tasks of the loop run in between
         self._sweeps += 1
         self._last_sweep = self._clock()
 
@@ -103,7 +103,7 @@ class Sweeper:
                 return
 
     async def _one_batch(self, step: SweepStep) -> bool:
-        """Do one batch; tell whether there may be more."""
+        """Do one batch; return whether there may be more."""
         try:
             done = await step.work()
         except NotImplementedError:
