@@ -21,6 +21,7 @@ from sessionkeeper import (
 from sessionlab.explore import may_cancel, sweep_cancellations
 
 NOW = 1_700_000_000.0
+EARLIER = datetime.fromtimestamp(NOW - 100, UTC)
 LATER = datetime.fromtimestamp(NOW + 100, UTC)
 
 Call = Callable[[ActorSessionStore], Awaitable[object]]
@@ -53,6 +54,14 @@ async def update_batch(store: ActorSessionStore) -> object:
     return await store.update_sessions_batch([tag("x", each) for each in both])
 
 
+async def archive(store: ActorSessionStore) -> object:
+    """Read, then give the times and the end: only the second operation changes anything."""
+    current = await store.get_session("a")
+    ended = {"state": "closed", "created_at": EARLIER, "ended_at": EARLIER}
+    changed = current.model_copy(update=ended | {"last_activity": EARLIER})
+    return await store.archive_session(changed, expected_last_seq=current.last_seq)
+
+
 async def watch(store: ActorSessionStore) -> object:
     """All that is there and all that comes, until the session is deleted."""
     seen = 0
@@ -72,6 +81,7 @@ CALLS: dict[str, Call] = {
     "delete_session": lambda store: store.delete_session("a"),
     "list_sessions": lambda store: store.list_sessions(),
     "count_sessions": lambda store: store.count_sessions(),
+    "archive_session": archive,
     "add_frame": lambda store: store.add_frame(note(7)),
     "get_frames": lambda store: store.get_frames("a"),
     "delete_frames": lambda store: store.delete_frames("a"),
