@@ -158,12 +158,11 @@ class TrialTree:
         os.environ["PYTHONPATH"] = os.pathsep.join(str(self._copy / each) for each in _TREES[:2])
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         sys.dont_write_bytecode = True
-        there = [test for test in tests if Path(test.partition("::")[0]).exists()]
         usual = ["-q", "-p", "no:cacheprovider", "--tb=line"]
         # By the thread, which ends the process: a loop that hangs would hang again at the end.
         usual += ["-o", f"timeout={_A_TEST}", "-o", "timeout_method=thread"]
         left_out = [f"--deselect={test}" for test in self.left_out]
-        return int(pytest.main([*usual, *options, *left_out, *there]))
+        return int(pytest.main([*usual, *options, *left_out, *tests]))
 
     def _wait(self, child: int, until: float) -> int | None:
         while True:
