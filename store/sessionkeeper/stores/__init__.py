@@ -66,8 +66,8 @@ _MODULES = {
 }
 
 
-# A store's module is imported when the store is asked for (PEP 562): who keeps sessions in memory
-# pays nothing for SQLite and Redis. A test holds the table to the imports above.
+# A store's module is imported when its name is used (PEP 562): a program with sessions in memory
+# does not load SQLite and Redis. A test compares the table with the imports above.
 def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The store this library is about: one task owns the tables, everyone else asks it."""
+"""The main store of this library: one task owns the tables, and callers send it commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which store one wants, as validated configuration or as a URL."""
+"""The choice of a store, as validated configuration or as a URL."""
 
 from __future__ import annotations
 
@@ -54,23 +54,23 @@ class RedisBackend(Value):
     capacity: int = Field(default=1024, ge=1)
     capacity_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
     buckets: int | None = Field(default=None, ge=1, le=4096)
-    """Parts of the store, each on one node. None for as many as it has; a new one gets one on a
-    server and 64 on a cluster."""
+    """Parts of the store, each on one node. None keeps the number of an existing store; a new store
+    gets one part on a server and 64 on a cluster."""
     patience: float = Field(default=5.0, ge=0)
-    """Seconds the servers may be away before an operation is refused."""
+    """Seconds that the servers may be away before an operation is refused."""
     wait_replicas: int = Field(default=0, ge=0)
     """Replicas that must have a write before it is acknowledged."""
     wait_aof: bool = False
-    """Whether it must be synced to the append-only file before that."""
+    """Whether a write must be synced to the append-only file before it is acknowledged."""
     wait_timeout: float = Field(default=1.0, gt=0)
-    """Seconds to wait for that; then the outcome is unknown."""
+    """Seconds to wait for the replicas; then the outcome is unknown."""
     allow_eviction: bool = False
-    """Whether a server is taken that may drop keys when it is full."""
+    """Whether to accept a server that may drop keys when it is full."""
     ttl: float | None = Field(default=None, gt=0, le=LONGEST_TTL)
-    """Seconds after the last write to a session until the server frees it. Decided when the store
-    is made; None for what it has already, and a new one gets none."""
+    """Seconds after the last write to a session until the server frees it. It is fixed when the
+    store is created; None keeps it, and gives a new store none."""
     must_exist: bool = False
-    """Whether a store that is not there is refused; otherwise opening makes it."""
+    """Whether opening refuses a store that does not exist, instead of creating it."""
 
     @field_validator("url")
     @classmethod
@@ -85,7 +85,7 @@ StorageBackend: TypeAlias = MemoryBackend | SQLiteBackend | RedisBackend
 def backend_from_url(url: str, /) -> StorageBackend:
     """Read `memory://`, `sqlite:///file.db`, `redis://…`, or another URL of a server.
 
-    Those are of Redis or Valkey, of a cluster, of a socket, and of sentinels: see `docs/redis.md`.
+    A server is Redis or Valkey, a cluster, a socket, or sentinels: see `docs/redis.md`.
 
     `sqlite:///file.db` is relative to the working folder, `sqlite:////var/file.db` absolute. A
     Redis URL takes `?prefix=…` beside the options that say how to connect. Raises `TypeError`, and
@@ -114,7 +114,7 @@ def _hint(url: str) -> str:
 
 
 def _file(rest: str) -> str:
-    """Read the path of a URL as it is: `urlsplit` drops an empty query, tabs and line breaks."""
+    """Read the path of a URL unchanged: `urlsplit` drops an empty query, tabs and line breaks."""
     path = rest[3:]
     if not rest.startswith("///") or "?" in path or "#" in path or not path.strip("/"):
         hint = _hint(f"sqlite:{rest}")

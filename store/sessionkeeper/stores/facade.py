@@ -1,6 +1,6 @@
 """The facade: one short method per operation, which sends a command. No rule lives here.
 
-What differs from design to design is how a command is run, and that each brings along.
+The designs differ only in how a command is run, which each provides itself.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ R = TypeVar("R")
 
 MOST_A_PAGE = 1_000
 WATCHED_AT_ONCE = 100
-"""Frames that a watcher reads at once."""
+"""Number of frames that a watcher reads at once."""
 
 
 class RunCommand(Protocol):
-    """How a design runs a command: whole, and alone."""
+    """Runs a command whole and alone; each design has its own."""
 
     def __call__(self, command: StoreCommand[R], /) -> Awaitable[R]:
         """Apply a command and give its reply."""
@@ -85,7 +85,7 @@ class CommandStore(AtomicSessionStore):
     _wakeups: StoreWakeups
     """The tables notify it of changed sessions."""
     _listeners: Listeners
-    """Told by the tables what happened."""
+    """The tables call them with each event."""
 
     async def create_session(self, session: Session, /) -> Session:
         return await self._run(CreateSession(checked_session(session), copy_context()))
@@ -106,7 +106,7 @@ class CommandStore(AtomicSessionStore):
         return await self._run(CountSessions())
 
     async def get_sessions_batch(self, session_ids: Sequence[str], /) -> list[Session]:
-        """Return sessions in the order asked, all of one moment. Raises `SessionNotFound`."""
+        """Return sessions in the requested order, all of one moment. Raises `SessionNotFound`."""
         return await self._run(GetSessionsBatch(checked_ids(session_ids)))
 
     async def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:

@@ -1,6 +1,6 @@
 """From configuration to an open store.
 
-Only the module of the backend that is asked for is imported.
+Only the module of the requested backend is imported.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ class StorageFactory:
 
     @staticmethod
     async def create(backend: StorageBackend | str, /) -> AtomicSessionStore:
-        """Open the store a configuration or a URL asks for; close it with `aclose`.
+        """Open the store of a configuration or a URL; close it with `aclose`.
 
         Raises `TypeError`, `ValueError` for a bad configuration, `StoreUnavailable` for a file
-        or server that cannot be opened or is no store's, `BackendNotImplemented` where what the
-        backend needs is not installed.
+        or server that cannot be opened or holds no store, `BackendNotImplemented` if a package of
+        the backend is not installed.
         """
         if isinstance(backend, str):
             backend = backend_from_url(backend)

@@ -1,7 +1,7 @@
-"""What all stores with an owner have: opening and closing, the mailbox, and the way in for threads.
+"""The common part of stores with an owner: opening, closing, the mailbox, the port for threads.
 
-The backends are siblings on `OwnerBackedStore`. `OwnerLifecycle` is the half of it that a store in
-front of a third party's shares.
+The backends subclass `OwnerBackedStore`. A store in front of a third party's store shares only
+`OwnerLifecycle`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["OwnerBackedStore", "OwnerLifecycle", "session_error"]
 
 
 class OwnerLifecycle(ThreadBridge):
-    """The methods of a store that concern its owner and no session."""
+    """The methods of a store that concern only its owner."""
 
     _actor: Actor[Any]
 
@@ -47,7 +47,7 @@ class OwnerLifecycle(ThreadBridge):
 
     @property
     def is_open(self) -> bool:
-        """Whether it takes operations now."""
+        """Whether it accepts operations now."""
         return self._actor.statistics().state is ActorState.OPEN
 
     @property
@@ -56,7 +56,7 @@ class OwnerLifecycle(ThreadBridge):
         return self._actor.statistics()
 
     def observe(self, observer: Observer | None, /) -> None:
-        """Tell an observer of each batch: its size, how long it waited and took."""
+        """Notify an observer of each batch: its size, how long it waited and how long it took."""
         self._actor.observe(observer)
 
     async def open(self) -> Self:
@@ -90,7 +90,7 @@ class OwnerBackedStore(OwnerLifecycle, CommandStore):
         return PrincipalStore(self, principal)
 
     def bridge(self) -> tuple[Self, ThreadPort[Any]]:
-        """Return a facade that stops at its commands, and the way in for them."""
+        """Return a facade that only makes commands, and the port that sends them."""
         facade = copy(self)
         facade._run = suspend_at
         return facade, self._actor.port()
@@ -100,7 +100,7 @@ class OwnerBackedStore(OwnerLifecycle, CommandStore):
 
 
 def session_error(error: ActorError) -> Exception:
-    """Say an engine's error in the words of a store; wrong use stays what it is."""
+    """Translate an error of the engine into one of a store; errors of wrong use are kept."""
     if isinstance(error, MailboxFull):
         return Overloaded()
     if isinstance(error, MailboxClosed | OwnerCrashed):

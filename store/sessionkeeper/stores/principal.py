@@ -1,4 +1,4 @@
-"""The view of one principal on a store: what is not its own does not exist."""
+"""The view of one principal on a store: sessions of others do not exist in it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ R = TypeVar("R")
 class PrincipalStore(PrincipalMethods, CommandStore):
     """Made by `for_principal`; sends the store's own commands, each with its check.
 
-    It has the store in two functions and not in an attribute: whoever writes `view._store` by
-    mistake gets nothing. Python hides nothing from code that goes looking.
+    It holds the store in two functions and not in an attribute, so `view._store` does not exist.
+    Python hides nothing from code that searches for it.
     """
 
     def __init__(self, store: CommandStore, principal: str) -> None:
@@ -57,6 +57,6 @@ class PrincipalStore(PrincipalMethods, CommandStore):
             of = query.principal or of
             query = query.model_copy(update={"principal": self._principal})
         page = await super().find_sessions(query, cursor=cursor, limit=limit)
-        # A query for another's sessions tells no more than if there were none: it even takes as
+        # A query for the sessions of others returns what it would without them, and takes as
         # long as a query for the principal's own.
         return page if of == self._principal else SessionPage((), None)

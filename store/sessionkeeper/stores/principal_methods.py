@@ -1,4 +1,4 @@
-"""What both views of a principal do: claim what is new, keep what is its own, refuse the rest."""
+"""The common part of both views of a principal: every session in them belongs to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..values.statistics import StoreStatistics
 if TYPE_CHECKING:
     from .facade import CommandStore as Facade
 else:
-    Facade = object  # it stands before a facade, whose methods `super` finds
+    Facade = object  # a mixin before a facade, whose methods `super` finds
 
 __all__ = ["PrincipalMethods", "PrincipalScope", "hide_others", "refuse_whole"]
 
@@ -28,19 +28,19 @@ _OF_ONE_SESSION = frozenset(
         "rate_limit",
     }
 )
-"""The limits whose `current` is of one session or one call. All others are taken for shared ones:
-a third party's store may have limits of its own."""
+"""The limits whose `current` is of one session or one call. All others count as shared: a third
+party's store may have other limits."""
 
 
 def hide_others(full: LimitExceeded) -> None:
-    """Take out of an error how much all principals hold together."""
+    """Remove the total of all principals from an error."""
     if full.limit not in _OF_ONE_SESSION:
-        # In place: an error made of this one would have it as its context.
+        # In place: a new error would have this one as its context.
         LimitExceeded.__init__(full, full.limit, current=None, maximum=full.maximum)
 
 
 class PrincipalScope:
-    """What a principal's view lets pass: sessions that belong to the principal, and stay so."""
+    """Checks that sessions belong to the principal before and after a change."""
 
     __slots__ = ("principal",)
 
@@ -64,7 +64,7 @@ class PrincipalScope:
 
         def change_within(session: Session) -> Session:
             changed = change(session)
-            # What is no Session at all is the command's to refuse.
+            # The command refuses what is not a Session.
             return self.checked(changed) if isinstance(changed, Session) else changed
 
         return change_within
@@ -82,12 +82,12 @@ class PrincipalMethods(Facade):
     _asks_open: Callable[[], bool]
 
     def __repr__(self) -> str:
-        # Not the store's: how full its mailbox is tells of others.
+        # Not that of the store: the depth of its mailbox would reveal other callers.
         return f"<{type(self).__name__} {'open' if self.is_open else 'closed'}>"
 
     @property
     def is_open(self) -> bool:
-        """Whether the store takes operations now."""
+        """Whether the store accepts operations now."""
         return self._asks_open()
 
     async def create_session(self, session: Session, /) -> Session:
@@ -122,10 +122,10 @@ class PrincipalMethods(Facade):
             change=None if change is None else self._scope.wrap_change(change),
         )
 
-    # What concerns the whole store is refused before its arguments are looked at.
+    # Methods of the whole store are refused before their arguments are checked.
 
     async def archive_session(self, session: Session, /, *, expected_last_seq: int) -> Session:
-        # Times are the store's word: who sees a part of it cannot set them.
+        # A view cannot set times: they are the store's.
         refuse_whole("archive_session")
 
     async def expire_sessions(

@@ -31,22 +31,22 @@ __all__ = ["RedisSessionStore"]
 
 R = TypeVar("R")
 
-# What a pattern of an ACL takes literally, and what cannot end a hash tag.
+# Characters that are literal in a pattern of an ACL and cannot end a hash tag.
 _PREFIX = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class RedisSessionStore(OwnerBackedStore):
-    """Every operation on a session is one linearizable step among all who share the server.
+    """Every operation on a session is one linearizable step among all users of the server.
 
-    Use it as `async with RedisSessionStore("redis://localhost:6379") as store`. What an
-    acknowledged write survives is the server's to say: see `server_info`. `patience` is how many
+    Use it as `async with RedisSessionStore("redis://localhost:6379") as store`. The settings of the
+    server decide what an acknowledged write survives: see `server_info`. `patience` is how many
     seconds a server may be away before an operation raises `StoreUnavailable`, or `OutcomeUnknown`
     if it may have been applied; `resolve` finds out which. A `change` runs on the event loop, may
-    run more than once, and sees the store's own fields of a session as of a moment before.
+    run more than once, and may see slightly older values in the fields that the store sets.
 
-    `ttl` is a net below `expire_sessions` and `purge_sessions`, for what no process sweeps any
-    more: so many seconds after the last write to a session the server frees it by itself. It is
-    the store's, decided when that is made; who opens it later without one gets it.
+    `ttl` complements `expire_sessions` and `purge_sessions`, for sessions that no process sweeps
+    any more: the server frees a session this many seconds after the last write to it. It is fixed
+    when the store is created; opening the store without a `ttl` keeps it.
     """
 
     guarantees: ClassVar[Guarantees] = Guarantees(
@@ -141,11 +141,11 @@ class RedisSessionStore(OwnerBackedStore):
     async def open(self) -> Self:
         """Connect, check the server, and start the owner. Raises `StoreUnavailable`.
 
-        A store that is not there is made, unless it `must_exist`: then nothing is written.
+        A store that does not exist is created, unless `must_exist`: then nothing is written.
         """
         await super().open()
         if len(self._runner.resources.plan_context.keys.buckets) > 1:
-            # Of one object: across buckets nothing is one step.
+            # Per store object: across buckets no operation is one step.
             self.guarantees = replace(  # type: ignore[misc]  # as above
                 type(self).guarantees,
                 batch=Atomicity.NONE,
@@ -156,7 +156,7 @@ class RedisSessionStore(OwnerBackedStore):
 
     @property
     def server_info(self) -> ServerInfo:
-        """What the server promised when the store was opened, and what it does now when it is full.
+        """The server's promises at opening, and its current eviction policy.
 
         Raises `RuntimeError` before opening.
         """
@@ -165,9 +165,9 @@ class RedisSessionStore(OwnerBackedStore):
     async def resolve(self, operation_id: str, /) -> bool:
         """Find out whether the operation of an `OutcomeUnknown` was applied, once and for all.
 
-        False means that it was not and never will be. Raises `OutcomeUnknown` again when nobody can
-        tell any more: it was too long ago, or the server lost its data; `ValueError` for an id that
-        no store has given; `StoreUnavailable`. Atomic. Any process can ask.
+        False means that it was not and never will be. Raises `OutcomeUnknown` again when that is no
+        longer known, because it was too long ago or the server lost its data; `ValueError` for an
+        id that no store has given; `StoreUnavailable`. Atomic. Any process can call it.
         """
         if not isinstance(operation_id, str):
             raise TypeError("an operation's id is a str")

@@ -1,4 +1,4 @@
-"""Putting a backup in the place of a store in a file."""
+"""Restores a store in a file from a backup."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def restore_backup(
     replace: bool = False,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> RestoreReport:
-    """Put a copy of a SQLite store's backup at `path`; `replace` allows that a store is there.
+    """Put a copy of a SQLite store's backup at `path`; `replace` permits replacing a store.
 
     Atomic: the old store or the new one is there afterwards, whole, however it ends, also after a
     kill or a power cut. Nobody may have the store open. The backup is checked first, and its copy

@@ -35,9 +35,9 @@ class SQLiteSessionStore(OwnerBackedStore):
     database's thread. `lock_timeout` is how many seconds an operation waits for another process
     before it raises `StoreUnavailable`. Limits are each process's own: open a file with the same.
 
-    What only reads has a connection, a thread and a mailbox of its own: it waits for no writer and
-    sees all that was answered before it was called. Calls that do not wait for each other have no
-    order, whatever the order of calling: await a write before the read that must see it.
+    Reads have a connection, a thread and a mailbox of their own: a read waits for no writer and
+    sees every write that was answered before it was called. A read and a write that run at the same
+    time have no order: await a write before the read that must see it.
     """
 
     guarantees: ClassVar[Guarantees] = Guarantees(
@@ -48,7 +48,7 @@ class SQLiteSessionStore(OwnerBackedStore):
         scope=Scope.HOST,
     )
     _writer_type: ClassVar[type[SQLiteWriter]] = SQLiteWriter
-    """What makes a batch a transaction; the lab has some that do not."""
+    """The class that makes a batch a transaction; the lab has wrong ones."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class SQLiteSessionStore(OwnerBackedStore):
         clock = Clock() if clock is None else clock
         if not isinstance(limits, StoreLimits) or not isinstance(clock, Clock):
             raise TypeError("limits are StoreLimits, and a clock is a Clock")
-        # Of one object: which level it is, its configuration says.
+        # Per store object: its configuration decides the level.
         self.guarantees = replace(type(self).guarantees, durability=level)  # type: ignore[misc]  # as above
         wakeups, listeners = StoreWakeups(), Listeners()
         self._patience = patience = checked_seconds("lock_timeout", lock_timeout) or 0.0
@@ -108,16 +108,16 @@ class SQLiteSessionStore(OwnerBackedStore):
     @staticmethod
     def _reads_aside(command: Command[SQLiteTables, Any], /) -> bool:
         """Whether a command goes to the connection that only reads."""
-        # Not `isinstance`: of an abstract class it costs as much as the whole way to the mailbox.
+        # Not `isinstance`: with an abstract class it costs as much as the rest of the call.
         return bool(getattr(command, "read_only", False))
 
     @property
     def write_failure(self) -> str | None:
-        """Why it refuses to write since a failure of the disk or the file; None if it does not."""
+        """Why it refuses writes after a failure of the disk or the file, or None."""
         return self._writer.reason
 
     async def vacuum(self) -> int:
-        """Give the file's free pages back to the file system; return how many.
+        """Return the file's free pages to the file system; return how many.
 
         In small steps, each one a batch, so that other operations run in between; not atomic, and
         nothing anyone can observe changes. Raises as every operation.
@@ -178,6 +178,6 @@ class _ReadingRunner(_SQLiteRunner):
         self._writing = writing
 
     async def run(self, batch: Batch[SQLiteTables], /) -> None:
-        # Who gave up on a write looks next what became of it, and must not look too early.
+        # A caller that gave up on a write reads its outcome next, and must not read too early.
         await self._writing.settled()
         await super().run(batch)

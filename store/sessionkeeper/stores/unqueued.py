@@ -1,6 +1,6 @@
-"""Two stores without an owner, to compare with: the same rules and tables, run differently.
+"""Two stores without an owner, for comparison: the same rules and tables, run differently.
 
-On one event loop both are atomic. What they lack is what `docs/why.md` says the owner buys.
+On one event loop both are atomic. `docs/why.md` says what they lack without an owner.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class PlainSessionStore(CommandStore):
             return command.apply(self._tables)
         except CallerError as raised:
             if isinstance(raised.error, StopIteration):
-                # A coroutine cannot raise one; said as an owner says it.
+                # A coroutine cannot raise one; the text is that of an owner.
                 raise RuntimeError("the caller's own code raised StopIteration") from raised.error
             raise raised.error from None
         except SessionError as refusal:

@@ -1,7 +1,7 @@
 """The values that travel: sessions, messages, errors, limits, events.
 
-Rule: a value is frozen and knows no store. Nothing here awaits, and nothing here imports another
-wing. Read `states`, `errors`, `session`, `message`, then what interests you.
+Rule: a value is frozen and depends on no store. Nothing here awaits, and nothing here imports
+another wing. Read `states`, `errors`, `session`, `message`, then the rest as needed.
 """
 
 from __future__ import annotations

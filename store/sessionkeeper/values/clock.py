@@ -1,4 +1,4 @@
-"""Where a store gets the time: a wall clock for what is shown, a steady one for ages."""
+"""The clocks of a store: a wall clock for times that are shown, a steady one for ages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ENDLESS = float(2**53)
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Two clocks, both in seconds; tests bring their own."""
+    """Two clocks, both in seconds; tests provide their own."""
 
     wall: Callable[[], float] = time.time
     """Seconds since the epoch. It may jump, so nothing is measured with it."""
@@ -26,11 +26,10 @@ class Clock:
 
 
 def micros(seconds: float) -> float:
-    """Return whole microseconds: moments are compared so on every backend, and ties are there.
+    """Return whole microseconds: every backend compares moments, and finds ties, in this unit.
 
-    A moment is rounded as `datetime.fromtimestamp` rounds it, so that it compares as it is shown:
-    the product of all its seconds would be rounded twice. More than 2⁵³ seconds are as good as
-    infinite.
+    A moment is rounded as `datetime.fromtimestamp` rounds it, so that it compares as it is shown;
+    multiplying all its seconds would round twice. More than 2⁵³ seconds count as infinite.
     """
     if not -_ENDLESS < seconds < _ENDLESS:
         return seconds

@@ -1,4 +1,4 @@
-"""How a message was delivered, beside its bytes."""
+"""The context in which a message was delivered."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .value import Value
 __all__ = ["Delivery", "HttpDelivery", "SseDelivery", "StdioDelivery"]
 
 Detail = Annotated[str, StringConstraints(strict=True, max_length=65_536)]
-"""One that can be written down: a lone surrogate could not, and the constraint finds it."""
+"""Text that can be encoded: the constraint refuses a lone surrogate."""
 
 
 class StdioDelivery(Value):

@@ -1,7 +1,7 @@
-"""What can go wrong with a session, as flat errors with one reason each.
+"""The errors of stores and managers: a flat tree, one class for each reason.
 
-Values travel as attributes; the text is made here and nowhere else. A session's id can be a
-bearer secret, so a text shows only how it begins; a message's content is never shown.
+Values are attributes; the text is made here and nowhere else. A session's id can be a bearer
+secret, so a text shows only its beginning. It never shows the content of a message.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ _SHOWN = 8
 
 
 def short_id(session_id: str) -> str:
-    """Return how an id begins: it can be a bearer secret, so no text shows more of it."""
+    """Return the beginning of an id: it can be a bearer secret, so no text shows more."""
     return session_id if len(session_id) <= _SHOWN else f"{session_id[:_SHOWN]}…"
 
 
 def _written(number: int) -> str:
-    # Python writes no number of more than 4,300 digits: raising would raise another error.
+    # Python does not print a number of more than 4,300 digits: it would raise another error.
     return str(number) if abs(number) < 2**64 else f"one of {number.bit_length()} bits"
 
 
 class SessionError(Picklable, Exception):
-    """Root of everything a store or a manager raises of its own; each can be pickled."""
+    """Root of the errors of stores and managers; each can be pickled."""
 
 
 class SessionNotFound(SessionError):
@@ -69,7 +69,7 @@ class SessionExists(SessionError):
 
 
 class SessionClosed(SessionError):
-    """The session has ended and takes no more frames."""
+    """The session has ended and accepts no more frames."""
 
     def __init__(self, session_id: str, state: SessionState) -> None:
         super().__init__(f"session {short_id(session_id)!r} has ended ({state})")
@@ -78,7 +78,7 @@ class SessionClosed(SessionError):
 
 
 class RevisionConflict(SessionError):
-    """The snapshot is stale: somebody changed the session after it was read."""
+    """The snapshot is stale: the session was changed after it was read."""
 
     def __init__(self, session_id: str, *, expected: int, current: int) -> None:
         super().__init__(
@@ -90,7 +90,7 @@ class RevisionConflict(SessionError):
 
 
 class SequenceConflict(SessionError):
-    """The log has moved on: its last number is not the one expected."""
+    """The log has moved on: its last number is not the expected one."""
 
     def __init__(self, session_id: str, *, expected: int, current: int) -> None:
         super().__init__(
@@ -105,7 +105,8 @@ class SequenceConflict(SessionError):
 class LogReplaced(SessionError):
     """The log is not the one that was read: its server or file came back without its last frames.
 
-    Their numbers are given to others then. Read it from its beginning, or from what is known good.
+    Other frames may have their numbers now. Read the log again, from its beginning or from a
+    frame that is known to be right.
     """
 
     def __init__(self, session_id: str, *, after: int) -> None:
@@ -142,7 +143,7 @@ class VersionConflict(SessionError):
 
 
 class InvalidMessage(SessionError):
-    """No JSON-RPC message where one is demanded, or too large; `reason` never quotes it."""
+    """A message is no JSON-RPC message or too large; `reason` never quotes it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"invalid message: {reason}")
@@ -150,7 +151,7 @@ class InvalidMessage(SessionError):
 
 
 class InvalidSessionId(SessionError, ValueError):
-    """Not 1–128 visible ASCII characters. The id is not shown: it was not ours."""
+    """The id is not 1–128 visible ASCII characters. The text does not show it."""
 
     def __init__(self) -> None:
         super().__init__("a session id is 1 to 128 visible ASCII characters (0x21-0x7E)")
@@ -159,8 +160,8 @@ class InvalidSessionId(SessionError, ValueError):
 class LimitExceeded(SessionError):
     """The change would exceed a limit of the store; `limit` names its field.
 
-    `current` is None in the view of a principal where it would tell of others' sessions. `field` is
-    that of the session, where it is one: `metadata` stands for itself with client and server info.
+    In the view of a principal, `current` is None if it would reveal the sessions of others. `field`
+    names the field of the session, if there is one; `metadata` includes client and server info.
     """
 
     def __init__(
@@ -176,7 +177,7 @@ class LimitExceeded(SessionError):
 
 
 class RateLimited(LimitExceeded):
-    """The session sends too many messages; `retry_after` seconds later one more is taken."""
+    """The session sends too many messages; one more is accepted after `retry_after` seconds."""
 
     def __init__(self, maximum: int, *, retry_after: float) -> None:
         super().__init__("rate_limit", current=maximum, maximum=maximum)
@@ -185,7 +186,7 @@ class RateLimited(LimitExceeded):
 
 
 class Overloaded(SessionError):
-    """The mailbox is full and the caller would not wait; nothing was done."""
+    """The mailbox is full and the caller chose not to wait; nothing was done."""
 
     def __init__(self) -> None:
         super().__init__("the store's mailbox is full")
@@ -199,20 +200,20 @@ class StoreClosed(SessionError):
 
 
 class StoreUnavailable(SessionError):
-    """The engine behind the store cannot be reached or refused; nothing was applied."""
+    """The storage behind the store cannot be reached, or refused; nothing was applied."""
 
     def __init__(self, reason: str, *, waited: float | None = None) -> None:
         super().__init__(reason if waited is None else f"{reason} (waited {waited:.1f} s)")
         self.reason = reason
         self.waited = waited
-        """Seconds it was tried for, where waiting might have helped."""
+        """Seconds of waiting before this was raised."""
 
 
 class OutcomeUnknown(SessionError):
     """The only error after which the operation may or may not have been applied.
 
-    `operation_id` names it to a store that can be asked later what became of it; it is empty where
-    nobody can tell: read what is there now.
+    A store with `resolve` finds the outcome by `operation_id`. If that is empty, no store can find
+    the outcome: read the current content.
     """
 
     def __init__(self, operation_id: str = "") -> None:
@@ -221,7 +222,7 @@ class OutcomeUnknown(SessionError):
 
 
 class BackendNotImplemented(SessionError):
-    """A backend this installation cannot run: what it needs is not installed."""
+    """This installation cannot run the backend: a package is not installed."""
 
     def __init__(self, backend: str) -> None:
         super().__init__(

@@ -33,9 +33,9 @@ class SessionEvent:
 
     kind: SessionEventKind
     session: Session
-    """The session after the event; a removed session as it was last."""
+    """The session after the event; a removed session in its last state."""
     before: SessionState | None
-    """The state it was in; None for a new one."""
+    """The state before the event; None for a new session."""
 
     @property
     def ended(self) -> bool:

@@ -134,7 +134,7 @@ class FrozenList(Sequence[JsonValue]):
 def freeze(value: object) -> JsonValue:
     """Copy a JSON value into an immutable one.
 
-    Raises `TypeError` for what JSON has no word for, `ValueError` for NaN, infinities, lone
+    Raises `TypeError` for a value that is not JSON, `ValueError` for NaN, infinities, lone
     surrogates, integers of more than 8,192 bits and nesting deeper than 100.
     """
     return _freeze(value, 0)
@@ -155,7 +155,7 @@ def json_size(value: JsonValue) -> int:
 
 
 def json_text(value: JsonValue) -> bytes:
-    """Write a frozen value as compact JSON, by which two are the same; O(bytes)."""
+    """Write a frozen value as compact JSON, which is equal for equal values; O(bytes)."""
     return _encode(value)
 
 
@@ -179,7 +179,7 @@ def _freeze(value: object, depth: int) -> JsonValue:
     if kind in _ATOMS:
         _check_number(value)  # type: ignore[arg-type]  # an atom, by the test above
         return value  # type: ignore[return-value]  # so it is
-    # A subclass of ours may be mutable: only the very classes are taken as they are.
+    # A subclass of these may be mutable: only the exact classes are returned unchanged.
     if type(value) is FrozenDict or type(value) is FrozenList:
         if depth + value.levels > _MAX_DEPTH:
             raise _too_deep()
@@ -203,7 +203,7 @@ def _fill_dict(frozen: FrozenDict, items: Mapping[str, Any], depth: int) -> Froz
         if not key.isascii():
             _check_text(key)
         held[key] = _freeze(item, depth)
-    # A proxy, not a dict: even who reaches for the private attribute cannot change it.
+    # A proxy, not a dict: even code that uses the private attribute cannot change it.
     _set_slot(frozen, "_view", MappingProxyType(held))
     _set_slot(frozen, "levels", _levels(held.values()))
     return frozen
@@ -220,7 +220,7 @@ _set_slot = object.__setattr__
 
 
 def _levels(items: Iterable[JsonValue]) -> int:
-    # Kept, so that wrapping what is frozen already cannot nest without end.
+    # Kept, so that wrapping a frozen value cannot exceed the maximum depth.
     nested = [i.levels for i in items if type(i) is FrozenDict or type(i) is FrozenList]
     return 1 + max(nested, default=0)
 
@@ -230,7 +230,7 @@ def _too_deep() -> ValueError:
 
 
 def _check_text(text: str) -> None:
-    # Python knows of a string whether it is ASCII: only another one comes here.
+    # Python knows whether a string is ASCII; only others come here.
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -241,7 +241,7 @@ def _check_number(value: float | None) -> None:
     if type(value) is float and not isfinite(value):
         raise ValueError("NaN and infinities are not JSON")
     if type(value) is int and value.bit_length() > _MAX_BITS:
-        # Python refuses to write one of 4,300 digits, and it would do so inside the owner.
+        # Python refuses to print one of more than 4,300 digits, and would raise inside the owner.
         raise ValueError(f"an integer of more than {_MAX_BITS} bits")
 
 

@@ -1,4 +1,4 @@
-"""What a recorder leaves in the place of what it could not keep."""
+"""The value that a recorder stores in place of lines that it could not keep."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Gap:
     """One or more lines in a row of which the record has no bytes, or only both ends."""
 
     reason: str
-    """Why they were not kept, in words that quote nothing of them."""
+    """The reason why they were not kept; it quotes nothing of them."""
     size: int
     """Bytes of all of them, without the ends of the lines."""
     lines: int = 1
     digest: str | None = None
-    """SHA-256 of the one line, in hexadecimal; None where it was not taken."""
+    """SHA-256 of the one line, in hexadecimal; None if it was not computed."""
     first: bytes = b""
     last: bytes = b""
 
     @classmethod
     def of(cls, message: bytes, reason: str) -> Self:
-        """Make the gap of bytes that are at hand."""
+        """Make the gap for bytes that are in memory."""
         digest = sha256(message).hexdigest()
         first, last = message[:KEPT_BYTES], message[-KEPT_BYTES:]
         return cls(reason, len(message), digest=digest, first=first, last=last)
@@ -44,7 +44,7 @@ class Gap:
         return f"<Gap of {self.lines} lines, {self.size} bytes>"
 
     def to_json(self) -> bytes:
-        """Write what is known: the bytes of a gap frame."""
+        """Return the bytes of a gap frame."""
         known: dict[str, object] = {"lines": self.lines, "size": self.size}
         if self.digest is not None:
             known["sha256"] = self.digest

@@ -9,7 +9,7 @@ __all__ = ["Atomicity", "Durability", "Guarantees", "Scope"]
 
 
 class Atomicity(StrEnum):
-    """How an operation looks to everyone else."""
+    """How an operation looks to other callers."""
 
     LINEARIZABLE = "linearizable"
     """It seems to happen whole, at one instant between call and return."""
@@ -21,7 +21,7 @@ class Durability(StrEnum):
     """What an acknowledged write survives."""
 
     MEMORY = "memory"
-    """Nothing but its caller."""
+    """Nothing: it is lost with its process."""
     OS = "os"
     """A killed process."""
     DISK = "disk"
@@ -53,5 +53,5 @@ class Guarantees:
     durability: Durability
     scope: Scope
     one_counter: bool = True
-    """Whether revisions come from one counter of the store. If not, each part of it has its own:
-    a session's revisions grow all the same, those of two sessions say nothing of each other."""
+    """Whether revisions come from one counter of the store. If not, each part of it has its own
+    counter: revisions of one session still grow, those of two sessions are not comparable."""

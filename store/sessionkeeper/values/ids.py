@@ -35,14 +35,14 @@ def checked_id(value: str) -> SessionId:
 
     Raises `TypeError` when it is no string, `InvalidSessionId` when it is ill-formed.
     """
-    # First the question that nearly every id answers: each operation asks it.
+    # First the check that nearly every id passes: each operation makes it.
     if type(value) is str and value.isascii() and value.isprintable() and 0 < len(value) <= 128:
         if " " in value:
             raise InvalidSessionId
         return value
     if not isinstance(value, str):
         raise TypeError(f"a session id is a str, not {type(value).__name__}")
-    # A subclass may bring its own `__hash__` or `__eq__`; those must not run inside the owner.
+    # A subclass may have its own `__hash__` or `__eq__`; those must not run inside the owner.
     value = str.__str__(value)
     if not _is_visible(value):
         raise InvalidSessionId
@@ -53,11 +53,11 @@ def checked_id(value: str) -> SessionId:
 def encoded_id(session_id: str) -> str:
     """Write an id with letters, digits and `-._~%` only.
 
-    As keys of a server have it, and the order of this text settles ties on every backend.
+    Keys on a server have this form, and ties are ordered by it on every backend.
     """
     return quote(session_id, safe="")
 
 
 def _is_visible(text: str) -> bool:
-    # Not by a pattern: each call asks this of its id, and a pattern takes twice as long.
+    # Not by a pattern: each call does this with its id, and a pattern takes twice as long.
     return 0 < len(text) <= MAX_ID and text.isascii() and text.isprintable() and " " not in text

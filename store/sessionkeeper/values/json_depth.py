@@ -22,9 +22,10 @@ _peaks = tuple(
 def nests_deeper(message: bytes, than: int) -> bool:
     """Tell whether a message nests deeper than so many levels; O(bytes).
 
-    A string that never ends takes the rest. Of what is no JSON, either answer may be given.
+    An unterminated string extends to the end. For bytes that are not JSON, either answer is
+    possible.
     """
-    # The number of brackets bounds the depth: nearly every message is done here.
+    # The number of brackets bounds the depth: for nearly every message this is enough.
     return message.count(b"{") + message.count(b"[") > than and _depth_exceeds(message, than)
 
 
@@ -49,7 +50,7 @@ def _brackets(message: bytes) -> bytes:
 
 
 def _depth(brackets: bytes) -> int:
-    """Return how many are open at most."""
+    """Return the largest number of brackets that are open at once."""
     # Eight brackets become one byte, so that what is done in Python is done an eighth as often.
     brackets += bytes(-len(brackets) % 8)
     packed = 0

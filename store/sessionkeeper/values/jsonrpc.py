@@ -1,13 +1,13 @@
 """What makes bytes a JSON-RPC message or a batch of them, and what can be read from them.
 
-Limits are checked before anything is parsed. The bytes are kept as they came, so one answer for
-each oddity is enough: not UTF-8, not JSON, not an object, NaN, a lone surrogate, a name used twice
-in one object, too deep, too large are no message. A number of any length is: nothing reads it.
+Limits are checked before anything is parsed. These are no message: bytes that are not UTF-8, not
+JSON, not an object, with NaN, a lone surrogate or a name used twice in one object, too deep, or too
+large. A number may have any length, because it is never converted.
 
-A peer sends the bytes: nothing here takes more than linear time, whatever they are.
+A peer may send any bytes, so nothing here takes more than linear time.
 
 Source: JSON-RPC 2.0 specification, sections 4 to 6; RFC 8259; MCP specification 2025-03-26, "Base
-protocol", "Batching". An error without an id is what the official SDK takes for one, too.
+protocol", "Batching". Like the official SDK, it accepts an error without an id.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ __all__ = [
 ]
 
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
-"""No frame is larger, whatever a store's limits say.
+"""The maximum size of a frame, independent of a store's limits.
 
-Half of what a Redis server takes as one value by default (`proto-max-bulk-len`), a quarter of what
-SQLite takes (`SQLITE_MAX_LENGTH`).
+Half of the default maximum of a value in Redis (`proto-max-bulk-len`), a quarter of that in SQLite
+(`SQLITE_MAX_LENGTH`).
 """
 
 NOT_JSON = "not JSON"
@@ -56,7 +56,7 @@ RequestId: TypeAlias = "int | str"
 
 
 class MessageKind(StrEnum):
-    """Which of the four JSON-RPC messages it is, or what else was there."""
+    """The kind of a frame: one of the four JSON-RPC messages, or something else."""
 
     REQUEST = "request"
     NOTIFICATION = "notification"
@@ -67,11 +67,11 @@ class MessageKind(StrEnum):
     ODD = "odd"
     """No JSON-RPC message; `MessageEnvelope.oddity` says why."""
     GAP = "gap"
-    """What a recorder knows of what it did not keep."""
+    """A description of lines that the recorder did not keep."""
 
 
 class RpcHead(msgspec.Struct, frozen=True, gc=False):
-    """The members of a message that say what it is; the rest is left as bytes."""
+    """The members of a message that determine its kind; the rest is left as bytes."""
 
     jsonrpc: str
     id: int | float | str | msgspec.UnsetType | None = msgspec.UNSET
@@ -82,12 +82,12 @@ class RpcHead(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def request_id(self) -> RequestId | None:
-        """The id, if it is one a request can be known by."""
+        """The id, if a request may have it."""
         return self.id if isinstance(self.id, int | str) else None
 
     @property
     def kind(self) -> MessageKind:
-        """Which kind of message it is. Raises `InvalidMessage` if it is none."""
+        """The kind of the message. Raises `InvalidMessage` if it is none."""
         unset = msgspec.UNSET
         if self.jsonrpc != "2.0":
             raise InvalidMessage("not JSON-RPC 2.0")
@@ -119,12 +119,12 @@ _BYTES_AN_ARRAY = 16
 
 
 def is_batch(message: bytes) -> bool:
-    """Tell whether a message, which must be valid, is a batch."""
+    """Return whether a valid message is a batch."""
     return message[:1] != b"{" and message.lstrip()[:1] == b"["
 
 
 def read_heads(message: bytes) -> Sequence[RpcHead]:
-    """Read the members that say what each message of a frame is: one, or those of a batch.
+    """Read the head of each message of a frame: of the one message, or of those of a batch.
 
     Raises `InvalidMessage`.
     """
@@ -160,7 +160,7 @@ def validate_message(message: bytes) -> None:
 def encode_message(message: object) -> bytes:
     """Write a dict as compact JSON.
 
-    Raises `InvalidMessage` for what JSON has no word for.
+    Raises `InvalidMessage` for a value that is not JSON.
     """
     try:
         text = json.dumps(message, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -21,19 +21,20 @@ _Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=2
 
 
 class Lease(Value):
-    """The process that records a session, and when it last said that it does.
+    """The process that records a session, and the time of its last heartbeat.
 
-    What the system does not tell is None. All leases of one process have the same size as JSON.
+    Values that the system does not provide are None. All leases of one process have the same size
+    as JSON.
     """
 
     pid: int = Field(ge=1)
     host: _Name
     machine: _Name | None = None
-    """A digest that stays the same when the machine starts again."""
+    """A digest of the machine, which stays the same after a restart."""
     boot: _Name | None = None
-    """One start of the machine."""
+    """A digest of the current start of the machine."""
     namespace: _Name | None = None
-    """Where `pid` and `started` mean something."""
+    """The namespace in which `pid` and `started` are valid."""
     started: int | None = None
     """When the process began, in ticks after the boot: a pid is used again, the pair is not."""
     seen: AwareDatetime
@@ -71,7 +72,7 @@ def without_lease(session: Session) -> Session:
 
 
 def is_heartbeat(before: Session, after: Session) -> bool:
-    """Whether a live session changes in its lease and in nothing else: that is no activity."""
+    """Whether a live session changes only in its lease, which is no activity."""
     if LEASE_KEY not in before.metadata and LEASE_KEY not in after.metadata:
         return False
     if before.state.is_terminal:

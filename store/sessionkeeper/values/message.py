@@ -1,4 +1,4 @@
-"""A protocol message as it crossed the wire, and what is known of its crossing."""
+"""A protocol message as it crossed the wire, with its context."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ __all__ = ["Frame", "MessageContext", "MessageEnvelope"]
 def _in_utc(moment: datetime) -> datetime:
     if type(moment) is datetime and moment.tzinfo is UTC:
         return moment
-    # Combined anew: a subclass may carry what can be changed.
+    # Rebuilt: a subclass may have mutable attributes.
     try:
         there = moment.astimezone(UTC)
     except OverflowError:
@@ -56,7 +56,7 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 class MessageContext(Value):
-    """Whose message it is, which way it went, when and how. The timestamp is aware UTC."""
+    """The session, direction, time and delivery of a message. The timestamp is aware UTC."""
 
     session_id: SessionId = Field(repr=False)
     direction: Direction
@@ -73,24 +73,24 @@ Oddity = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=
 
 
 def _plain(message: bytes) -> bytes:
-    # A subclass may bring its own `__len__`, and a store counts bytes.
+    # A subclass may have its own `__len__`, but a store counts bytes.
     return message if type(message) is bytes else memoryview(message).tobytes()
 
 
 class MessageEnvelope(Value):
-    """What crossed the wire, byte for byte, with its context.
+    """The bytes that crossed the wire, with their context.
 
-    Nearly always a JSON-RPC message or a batch of them. What is none has an `oddity`: the reason.
+    Nearly always a JSON-RPC message or a batch of them. Anything else has an `oddity`: the reason.
     In JSON, bytes that are not UTF-8 are the member `message_base64`, others `message`.
 
-    Raises `InvalidMessage` without an oddity for what is no message, and for more than 256 MiB;
-    `ValueError` for a bad context, media type or oddity.
+    Raises `InvalidMessage` for bytes that are no message and have no oddity, and for more than
+    256 MiB; `ValueError` for a bad context, media type or oddity.
     """
 
     message: Annotated[bytes, Field(strict=True, repr=False), AfterValidator(_plain)]
     context: MessageContext
     media_type: MediaType = JSON
-    oddity: Oddity | None = Field(default=None, repr=False)  # another's may say anything
+    oddity: Oddity | None = Field(default=None, repr=False)  # any, for another media type
     """Why the bytes are no JSON-RPC message; None if they are one, or a batch of them."""
 
     @model_validator(mode="before")
@@ -139,12 +139,12 @@ class MessageEnvelope(Value):
         strict: bool = False,
         **context: object,
     ) -> Self:
-        """Make one of whatever crossed the wire; `context` takes the fields of `MessageContext`.
+        """Make an envelope for any message; `context` takes the fields of `MessageContext`.
 
-        Bytes and a str are kept as they are, a dict is written as compact JSON. What is no
-        JSON-RPC message is kept with its oddity, or, if `strict`, raises `InvalidMessage`. So do a
-        str with a lone surrogate, a dict that JSON cannot hold, and more than 256 MiB. Raises
-        `TypeError` when it is none of the three, `ValueError` for the rest.
+        Bytes and a str are kept unchanged; a dict is written as compact JSON. Bytes that are no
+        JSON-RPC message are kept with their oddity, or, if `strict`, raise `InvalidMessage`. A
+        str with a lone surrogate, a dict that is not JSON, and more than 256 MiB always raise it.
+        Raises `TypeError` for any other type, `ValueError` for a bad context.
         """
         built = isinstance(message, Mapping)
         if isinstance(message, str):
@@ -155,7 +155,7 @@ class MessageEnvelope(Value):
             raise TypeError(f"a message is bytes, str or a dict, not {type(message).__name__}")
         message = _plain(message)
         media_type, oddity = classify(message)
-        # A dict has two names that JSON writes alike, as 1 and "1": so it cannot hold it.
+        # The dict has two keys with the same JSON name, such as 1 and "1".
         if oddity is not None and (strict or (built and oddity == REPEATED_NAME)):
             raise InvalidMessage(oddity)
         fields = {"session_id": session_id, "direction": direction} | context
@@ -172,7 +172,7 @@ class MessageEnvelope(Value):
     def of_gap(
         cls, session_id: str, gap: Gap, *, direction: Direction | str, **context: object
     ) -> Self:
-        """Make the frame that a recorder leaves for what it did not keep. Raises `ValueError`."""
+        """Make the gap frame for lines that were not kept. Raises `ValueError`."""
         fields = {"session_id": session_id, "direction": direction} | context
         return cls(
             message=gap.to_json(),
@@ -183,7 +183,7 @@ class MessageEnvelope(Value):
 
     @property
     def kind(self) -> MessageKind:
-        """What it is; of a message read from the bytes, O(bytes)."""
+        """The kind of the frame; read from the bytes, O(bytes)."""
         if self.oddity is not None:
             return MessageKind.GAP if self.media_type == GAP else MessageKind.ODD
         return MessageKind.BATCH if is_batch(self.message) else self.heads()[0].kind
@@ -200,7 +200,7 @@ class MessageEnvelope(Value):
         return None if (head := self._only_head()) is None else head.request_id
 
     def heads(self) -> Sequence[RpcHead]:
-        """Read what says what each message is: one, those of a batch, or none of what is odd.
+        """Read the head of each message: one, those of a batch, or none for an odd frame.
 
         O(bytes).
         """

@@ -1,4 +1,4 @@
-"""What bytes are that are no JSON-RPC message: a media type, and the reason in a fixed sentence."""
+"""Bytes that are no JSON-RPC message get a media type and a reason, which is a fixed sentence."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ __all__ = ["GAP", "JSON", "as_text", "classify"]
 
 JSON = "application/json"
 GAP = "application/vnd.sessionkeeper.gap+json"
-"""JSON about what a recorder did not keep; see `Gap`."""
+"""JSON about lines that a recorder did not keep; see `Gap`."""
 _TEXT = "text/plain; charset=utf-8"
 _BYTES = "application/octet-stream"
 
 
 def classify(message: bytes) -> tuple[str, str | None]:
-    """Return the media type of what crossed the wire, and why it is no message; None if it is one.
+    """Return the media type of bytes, and why they are no message; None if they are one.
 
-    Raises `InvalidMessage` for what is larger than any frame.
+    Raises `InvalidMessage` for bytes larger than the maximum of a frame.
     """
     if len(message) > MAX_MESSAGE_BYTES:
         raise InvalidMessage(f"larger than {MAX_MESSAGE_BYTES} bytes")

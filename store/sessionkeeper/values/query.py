@@ -1,4 +1,4 @@
-"""What one looks for among sessions, and a page of what was found."""
+"""A query for sessions, and a page of its results."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SessionQuery(Value):
     active_before: AwareDatetime | None = None
 
     def matches(self, session: Session) -> bool:
-        """Tell whether a session, as it is at this moment, is one of those looked for."""
+        """Return whether a session matches at this moment."""
         return (
             (self.states is None or session.state in self.states)
             and (self.statuses is None or session.status in self.statuses)
@@ -57,5 +57,5 @@ class SessionPage:
 
     sessions: tuple[Session, ...]
     cursor: str | None
-    """Where the next page begins; None when there is no more. A page may be short, even empty,
-    and not be the last: a store looks at a bounded number of sessions a page."""
+    """The start of the next page; None if there is none. A page may be short, even empty, without
+    being the last: a store examines a bounded number of sessions for each page."""

@@ -22,7 +22,7 @@ Tag = Annotated[str, StringConstraints(strict=True, min_length=1), at_most(MAX_T
 
 
 def not_one_string(value: object) -> object:
-    """Refuse a string where a set of strings is meant: it would be taken letter by letter."""
+    """Refuse a string for a set of strings: it would be split into letters."""
     if isinstance(value, str | bytes):
         raise ValueError("a set is expected, not one string")
     return value
@@ -31,8 +31,8 @@ def not_one_string(value: object) -> object:
 class Session(Value):
     """A keyed, owned record with a state; its append-only log of frames is in the store.
 
-    A snapshot: what happens in the store afterwards does not show in it. `revision` says which
-    one, and `update_session` refuses a stale one.
+    It is a snapshot: later changes in the store do not show in it. `revision` identifies it, and
+    `update_session` refuses a stale one.
     """
 
     _fields_apart: ClassVar[bool] = True
@@ -45,12 +45,12 @@ class Session(Value):
     client_info: JsonObject | None = Field(default=None, repr=False)
     server_info: JsonObject | None = Field(default=None, repr=False)
     version_state: VersionState = VersionState()
-    # The first wrong one is enough: an import may bring millions.
+    # The first wrong one is enough: an import may have millions.
     tags: Annotated[frozenset[Tag], FailFast(), BeforeValidator(not_one_string)] = frozenset()
     metadata: JsonObject = Field(default_factory=FrozenDict, repr=False)
     upstream_session_id: Text | None = Field(default=None, repr=False)
 
-    # The store's: a caller reads them and never sets them.
+    # The fields of the store: a caller reads them and never sets them.
     revision: int = 0
     created_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     last_activity: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
@@ -58,9 +58,9 @@ class Session(Value):
     frame_count: int = 0
     last_seq: int = 0
     odd_frames: int = 0
-    """Frames that were no JSON-RPC message, of all it ever had; it never gets less."""
+    """Number of all frames it ever had that were no JSON-RPC message; it never decreases."""
     gap_frames: int = 0
-    """Frames that stand for what a recorder could not keep, of all it ever had."""
+    """Number of all gap frames it ever had, which stand for lines that were not kept."""
 
     @classmethod
     def new(
@@ -68,8 +68,8 @@ class Session(Value):
     ) -> Self:
         """Make a session to be created, with a fresh random id when none is given.
 
-        Raises `TypeError` for a field that is the store's or that does not exist, `ValueError`
-        for a bad value.
+        Raises `TypeError` for a field that only the store sets or that does not exist,
+        `ValueError` for a bad value.
         """
         if wrong := fields.keys() - CALLER_FIELDS:
             raise TypeError(f"not a field a caller sets: {', '.join(sorted(wrong))}")
@@ -80,7 +80,7 @@ class Session(Value):
 
     @property
     def status(self) -> SessionStatus:
-        """What became of it, derived from the state: the two cannot disagree."""
+        """The outcome of the session, derived from its state."""
         return self.state.status
 
     def check_follows(self, before: Session) -> None:

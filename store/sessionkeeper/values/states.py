@@ -1,4 +1,4 @@
-"""What a session can be, and which state may follow which.
+"""The states of a session, and which state may follow which.
 
 The status is derived from the state, so the two can never disagree.
 """
@@ -38,7 +38,7 @@ class Direction(StrEnum):
 
 
 class SessionStatus(StrEnum):
-    """What became of a session, coarsely: a function of its state."""
+    """The coarse outcome of a session: a function of its state."""
 
     ACTIVE = "active"
     COMPLETED = "completed"
@@ -47,7 +47,7 @@ class SessionStatus(StrEnum):
 
 
 class SessionState(StrEnum):
-    """Where a session is in its life; the last three are terminal."""
+    """The state of a session; the last three are terminal."""
 
     INITIALIZING = "initializing"
     ACTIVE = "active"
@@ -57,13 +57,13 @@ class SessionState(StrEnum):
     TIMED_OUT = "timed-out"
 
     def may_become(self, state: SessionState) -> bool:
-        """Whether a session in this state may stay in it or move on to that one."""
+        """Whether a session in this state may stay in it, or change to that state."""
         return state is self or state in _FOLLOWING[self]
 
     def may_be_archived_as(self, state: SessionState) -> bool:
-        """Whether `archive_session` may give a session in this state that one.
+        """Whether `archive_session` may give a session in this state that state.
 
-        A session that initializes may be a copy that is not whole yet: it may become anything.
+        A session that initializes may be an unfinished copy, so it may get any state.
         """
         return self is SessionState.INITIALIZING or self.may_become(state)
 

@@ -1,4 +1,4 @@
-"""What a store tells about itself."""
+"""The statistics of a store."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Counters", "FileStatistics", "ServerStatistics", "StoreStatistics", 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What was counted since the store began; the sums hold at every moment.
+    """Counters since the store was created; the sums hold at every moment.
 
-    `created` is the sessions there are, and those `deleted`, `purged` and `evicted`;
-    `frames_added` is the frames there are, and those removed and dropped.
+    `created` equals the sessions that exist plus those `deleted`, `purged` and `evicted`;
+    `frames_added` equals the frames that exist plus those removed and dropped.
     """
 
     created: int
@@ -36,32 +36,32 @@ class Counters:
     odd_frames_added: int = 0
     """Of the added: those that were no JSON-RPC message."""
     gap_frames_added: int = 0
-    """Of the added: those that stand for what a recorder could not keep."""
+    """Of the added: gap frames, which stand for lines that were not kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileStatistics:
-    """The file a store lives in."""
+    """The file of a store."""
 
     bytes: int
-    """Of the file itself."""
+    """Bytes of the file itself."""
     log_bytes: int
-    """Of the write-ahead log beside it; what was written comes into the file from there."""
+    """Bytes of the write-ahead log beside it, from which changes are copied into the file."""
     page_bytes: int
     pages: int
     free_pages: int
-    """Pages of the file that hold nothing; `vacuum` gives them back."""
+    """Unused pages of the file; `vacuum` returns them to the file system."""
     library: str = field(default="", kw_only=True)
     """The version of SQLite in use."""
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
-    """What that library may still do to the file, in sentences."""
+    """Known bugs of that version that can affect the file, in sentences."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerStatistics:
-    """The server a store lives on, as it was when the store was opened; of a cluster, the least.
+    """The server of a store, as it was at opening; of a cluster, the weakest values.
 
-    What it does when its memory is full is read again while the store works.
+    The eviction policy is read again while the store works.
     """
 
     product: str
@@ -71,28 +71,28 @@ class ServerStatistics:
     """Parts of the store; within one, everything is one step."""
     replicas: int
     acknowledged: str
-    """What has happened to a write that was acknowledged, in plain words."""
+    """What an acknowledgement of a write means, in plain words."""
     durability: str
-    """What is there again after the server was killed, in plain words."""
+    """What survives a kill of the server, in plain words."""
     maxmemory: int
     """Bytes; 0 for no limit."""
     eviction: str
     """What the server does when that is reached: its `maxmemory-policy`."""
     warnings: tuple[str, ...]
-    """What may still lose something, in sentences that name the setting."""
+    """Settings that may lose data, in sentences that name the setting."""
     ttl: float | None = None
     """Seconds after the last write to a session until the server frees it; None for never."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableStatistics:
-    """What the tables hold at one moment."""
+    """The content of the tables at one moment."""
 
     sessions: Mapping[SessionState, int]
     """Sessions by state, all six states."""
     frames: int
     bytes: int | None
-    """Bytes of all messages held; None where the store cannot tell."""
+    """Bytes of all stored messages; None if the store does not know."""
     counters: Counters
     file: FileStatistics | None = field(default=None, kw_only=True)
     """None where there is no file."""
@@ -100,10 +100,10 @@ class TableStatistics:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatistics(TableStatistics):
-    """What a store holds, and how its mailbox fares if it has one."""
+    """The content of a store, and the state of its mailbox if it has one."""
 
     mailbox: ActorStatistics | None
     refusals: Mapping[str, int]
-    """How often an operation was answered with which error, by the name of its class."""
+    """The number of refused operations, by the name of the error's class."""
     server: ServerStatistics | None = field(default=None, kw_only=True)
     """None where there is no server."""

@@ -21,7 +21,7 @@ class Value(BaseModel):
         frozen=True,
         extra="forbid",
         hide_input_in_errors=True,
-        # A subclass may thaw what is frozen here; an instance of one is rebuilt as the plain value.
+        # A subclass may be mutable; an instance of one is rebuilt as the plain value.
         revalidate_instances="subclass-instances",
         ser_json_inf_nan="strings",
         # Most programs use a few of the values: each builds its validator at its first use.
@@ -38,7 +38,7 @@ class Value(BaseModel):
         cls._fields_apart = cls.__dict__.get("_fields_apart", False)
 
     if not TYPE_CHECKING:  # as pydantic does, so that a type checker sees a frozen class
-        # Pydantic's own refusal shows the value one tried to set.
+        # Pydantic's own error shows the rejected value.
         def __setattr__(self, name, value):
             raise _frozen(self, name)
 
@@ -46,7 +46,7 @@ class Value(BaseModel):
             raise _frozen(self, name)
 
         def copy(self, *, update=None, deep=False):
-            """Do as `model_copy` does; pydantic's old method would not validate."""
+            """Copy like `model_copy`; pydantic's old method would not validate."""
             return self.model_copy(update=update, deep=deep)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -94,7 +94,7 @@ _set_private = vars(BaseModel)["__pydantic_private__"].__set__
 
 
 def _checked(kind: type[Value], changes: dict[Any, Any]) -> dict[str, Any] | None:
-    # None if something is wrong: what, the whole will say.
+    # None if something is wrong: the full validation then says what.
     checked: dict[str, Any] = {}
     try:
         for name, field in changes.items():
@@ -109,7 +109,7 @@ def _checked(kind: type[Value], changes: dict[Any, Any]) -> dict[str, Any] | Non
 @cache
 def _make_validator(kind: type[Value], name: str) -> Callable[[object], object]:
     field = kind.model_fields[name]
-    # `None` says nothing; it is there for a field without metadata, which `Annotated` refuses.
+    # `None` has no effect; `Annotated` refuses a field without metadata.
     annotated = cast("Any", Annotated)[field.annotation, None, *field.metadata]
     return TypeAdapter[Any](annotated).validator.validate_python
 

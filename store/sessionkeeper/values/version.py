@@ -1,4 +1,4 @@
-"""Which protocol version a session speaks, and that it cannot be talked out of it."""
+"""The protocol version of a session, which cannot change once it is negotiated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ProtocolVersion = Annotated[str, StringConstraints(strict=True, min_length=1), a
 
 
 class VersionState(Value):
-    """What was asked for, what was agreed on, what the transport's header says.
+    """The requested version, the negotiated one, and the one in the transport's header.
 
     Once negotiated there is no renegotiation and no downgrade, and a transport header must match.
     Source: MCP specification 2025-11-25, lifecycle and transports, "Protocol Version Header".

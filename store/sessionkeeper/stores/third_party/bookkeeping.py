@@ -1,7 +1,7 @@
 """The bookkeeping of an owner around a third party's store: sessions, events, counters.
 
-Everything here is synchronous and cannot fail: it runs in the owner's step, right after the inner
-store did its part, whoever asked for that and whether he still waits or not.
+Everything here is synchronous and cannot fail: it runs in the owner's step, right after the
+operation of the inner store, whether the caller still waits or not.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ __all__ = ["Bookkeeping"]
 class Bookkeeping:
     """Kept by one owner; only its operations write here.
 
-    What happened elsewhere, past the owner, is noted when a session or a listing is next seen: it
-    counts, watchers are told, and listeners are not.
+    Changes made directly in the inner store are noted when a session or a listing is next seen:
+    they are counted and wake watchers, but listeners are not called.
     """
 
     __slots__ = ("clock", "counters", "index", "listeners", "telling", "wakeups")
@@ -83,7 +83,7 @@ class Bookkeeping:
             known.steady_active_at = self.clock.steady()
 
     def record_seen(self, session: Session) -> None:
-        """Note how a session is."""
+        """Note the current session."""
         known = self.index.find(session.id)
         if known is not None and known.created_at != session.created_at:
             self._lose(session.id)

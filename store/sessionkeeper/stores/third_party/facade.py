@@ -1,6 +1,6 @@
-"""The facade of a store that is awaited: one short method per operation, which says what to do.
+"""The facade of an awaited store: one short method per operation.
 
-What differs between the whole store and the view of one principal is which store is asked.
+The whole store and the view of one principal differ only in the store that they call.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ R = TypeVar("R")
 
 
 class AwaitedStore(AtomicSessionStore):
-    """Turns methods into operations on a store of ten methods, and has them done by its owner."""
+    """Turns methods into operations on a store of ten methods, which its owner runs."""
 
     _applier: Callable[[Change], Change]
     """Wraps a caller's function for the owner."""
@@ -89,7 +89,7 @@ class AwaitedStore(AtomicSessionStore):
         return await self._do(lambda inner: inner.count_frames(session_id))
 
     async def get_sessions_batch(self, session_ids: Sequence[str], /) -> list[Session]:
-        """Return sessions in the order asked, all of one moment. Raises `SessionNotFound`."""
+        """Return sessions in the requested order, all of one moment. Raises `SessionNotFound`."""
         ids = checked_ids(session_ids)
         return await self._do(lambda inner: inner.get_sessions_batch(ids))
 
@@ -158,7 +158,7 @@ class AwaitedStore(AtomicSessionStore):
     ) -> SessionPage:
         """Return a page as the interface says, at the cost of listing all sessions.
 
-        A cursor is of this store object: the places it counts are the owner's own.
+        A cursor is valid only for this store object, whose owner numbers the sessions.
         """
         if type(query) is not SessionQuery:
             raise TypeError(f"a SessionQuery is expected, not {type(query).__name__}")
@@ -169,8 +169,8 @@ class AwaitedStore(AtomicSessionStore):
     def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
         """Yield frames as the interface says, at the cost of reading the whole log for each look.
 
-        What others write past this object is yielded when this object next sees the session: only
-        what goes through it wakes a watcher at once.
+        Frames written directly to the inner store are yielded when this object next sees the
+        session: only writes through this object wake a watcher at once.
         """
         session_id = checked_id(session_id)
         checked_count("after", after, minimum=0)

@@ -1,4 +1,4 @@
-"""What the newer operations on one session are in ten methods, awaited with nobody in between.
+"""The newer operations on one session, made from ten methods that run without interruption.
 
 Each is a function of a store; that the inner store's owner awaits them one at a time makes them
 atomic within the process.
@@ -30,11 +30,11 @@ from .session_index import SessionEntry
 __all__ = ["add_one", "get_or_create", "look", "modify", "read"]
 
 _TRIES = 16
-"""How often another process may be in between before that is told."""
+"""How many times another process may intervene before an error is raised."""
 
 
 async def modify(store: SessionStore, session_id: str, apply: Change) -> Session:
-    """Change a session as it is; read it again when another process was in between."""
+    """Change the current session; read it again when another process changed it in between."""
     tries = 0
     while True:
         session = await store.get_session(session_id)
@@ -57,7 +57,7 @@ async def get_or_create(store: SessionStore, session: Session) -> tuple[Session,
         pass
     try:
         return await store.create_session(session), True
-    except SessionExists:  # another process was faster, or it is there and not to be seen
+    except SessionExists:  # another process was faster, or the session is not visible to the caller
         pass
     return await store.get_session(session.id), False
 
@@ -100,7 +100,7 @@ async def read(
             return []
         envelopes = await store.get_frames(session_id)
         first = _first(before)
-        # Another process may append meanwhile; only if the front moved, the numbers are not known.
+        # Another process may append meanwhile; only if the front moved are the numbers unknown.
         if first == _first(await store.get_session(session_id)):
             start = max(after - first + 1, len(envelopes) - limit if newest else 0, 0)
             part = envelopes[start : start + limit]
@@ -118,17 +118,17 @@ async def look(
     limit: int,
     proof: Proof,
 ) -> LogPage:
-    """Look for frames as a watcher does; the number is that of the session watched so far.
+    """Read frames for a watcher; the number is that of the session watched so far.
 
-    The proof is of the frame they come after, as it was read. Raises `LogReplaced`, and
-    `SessionNotFound` where the session watched is another principal's by now.
+    The proof is that of the last frame before them, as it was read. Raises `LogReplaced`, and
+    `SessionNotFound` if the session belongs to another principal by now.
     """
     try:
         session = await store.get_session(session_id)
         watched = known(session_id).number
         if number is not None and number != watched:
             return LogPage(number, (), ended=True)
-        # With the frame they come after, where that is still there.
+        # With the last frame before them, if that still exists.
         start = max(after - 1, 0)
         wanted = session.last_seq > start
         frames = await read(store, session_id, start, limit + 1) if wanted else []
@@ -162,5 +162,5 @@ def _changed(session: Session, apply: Change) -> Session:
     if changed.id != session.id:
         raise ValueError("change returned another session")
     changed.check_follows(session)
-    # What is the store's, a change cannot set; the inner store would take it for a stale snapshot.
+    # A change cannot set the store's fields; the inner store would see a stale snapshot.
     return changed.model_copy(update={name: getattr(session, name) for name in STORE_FIELDS})

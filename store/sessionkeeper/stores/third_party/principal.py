@@ -1,4 +1,4 @@
-"""The view of one principal on a third party's store: what is not its own does not exist."""
+"""The view of one principal on a third party's store: sessions of others do not exist in it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class OwnedPrincipalStore(PrincipalMethods, AwaitedStore):
-    """Made by `for_principal`; the store's own owner does its operations, each with its check.
+    """Made by `for_principal`; the store's owner runs its operations, each with its check.
 
     `count_sessions` lists all sessions: O(sessions). Another process may give a session away
     between the check and the operation.

@@ -1,4 +1,4 @@
-"""The sessions of one principal in a store of ten methods: the others are not there."""
+"""The sessions of one principal in a store of ten methods: the others do not exist in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["PrincipalFilter"]
 
 
 class PrincipalFilter(SessionStore):
-    """Made for one operation, which sees through it nothing that is not the principal's."""
+    """Made for one operation, which sees only the principal's sessions through it."""
 
     def __init__(self, inner: SessionStore, principal: str) -> None:
         self._inner = inner
@@ -21,7 +21,7 @@ class PrincipalFilter(SessionStore):
         self._hidden: set[str] = set()
 
     def hides(self, session_id: str, /) -> bool:
-        """Tell whether this operation found a session of this id that is another principal's."""
+        """Return whether this operation found a session of another principal with this id."""
         return session_id in self._hidden
 
     async def create_session(self, session: Session, /) -> Session:
@@ -67,8 +67,8 @@ class PrincipalFilter(SessionStore):
             sessions = await self._inner.get_sessions_batch(session_ids)
             return [self._seen(each) for each in sessions]
         except SessionNotFound:
-            pass  # and forgotten: which one the inner store misses says what it does not miss
-        # One by one, the first that is not to be seen is told, whether it is there or not.
+            pass  # and dropped: the error's id would reveal which sessions exist
+        # One by one: the first invisible session is reported, whether it exists or not.
         return [await self.get_session(session_id) for session_id in session_ids]
 
     async def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:

@@ -49,11 +49,11 @@ class AsyncRunner(Runner[SessionStore]):
 
     @property
     def applying(self) -> bool:  # type: ignore[override]  # asked, not kept: others run meanwhile
-        """Whether the asking code is a change, is told of one, or was started by an operation."""
+        """Whether the calling code is a change, a listener, or was started by an operation."""
         return self._changing or self._bookkeeping.telling or _inside.get() is self
 
     def inside(self) -> bool:
-        """Whether a thread works for an operation of this owner, as `asyncio.to_thread` does."""
+        """Whether the thread runs for an operation of this owner, as with `asyncio.to_thread`."""
         return _inside.get() is self
 
     def applier(self, change: Change) -> Change:
@@ -85,12 +85,12 @@ class AsyncRunner(Runner[SessionStore]):
             except asyncio.CancelledError:
                 self.refuse(reply, OutcomeUnknown())
             except Exception as error:
-                # Only what a store refuses is a refusal; the rest is its caller's trouble.
+                # Only errors of a store count as refusals; others only reach their caller.
                 (self.refuse if isinstance(error, SessionError) else fail)(reply, error)
             else:
                 succeed(reply, value)
-            # Asked of the task: an inner store may raise a CancelledError nobody sent it, and
-            # may swallow the one that ends the owner.
+            # The task knows: an inner store may raise a CancelledError by itself, and may swallow
+            # the one that ends the owner.
             if owner is not None and owner.cancelling():
                 raise asyncio.CancelledError
 

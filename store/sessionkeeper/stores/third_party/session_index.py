@@ -1,4 +1,4 @@
-"""What the owner knows of a session in a store that is not its own: a few numbers, no payload."""
+"""The owner's record of a session in a third party's store: a few numbers, no payload."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class SessionEntry:
 
     def __init__(self, session: Session, number: int) -> None:
         self.number = number
-        """Of its first sight: another session of the same id is another one."""
+        """A number from its first sight: another session of the same id has another one."""
         self.place = 0
-        """In the order of creation, as the first listing with it said; 0 before that."""
+        """Its place in the order of creation, from the first listing with it; 0 before that."""
         self.created_at = session.created_at
         self.principal = session.principal
         self.state: SessionState = session.state
@@ -42,7 +42,7 @@ class SessionEntry:
         self.frame_count = session.frame_count
         self.last_seq = session.last_seq
         self.last_activity: datetime | None = None
-        """As the inner store last showed it."""
+        """The session as the inner store last returned it."""
         self.steady_active_at = -inf
         """When it was last used, by the steady clock."""
         self.steady_created_at = -inf
@@ -56,15 +56,15 @@ class SessionEntry:
         self.steady_ended_at = now if session.state.is_terminal else None
 
     def date(self, session: Session, now: float, wall: float, /) -> None:
-        """Find out how long ago was what happened elsewhere: only the wall clock can say.
+        """Date changes made elsewhere, which only the wall clock can do.
 
-        What was noted here is never made older by it, so a clock that jumps ends nothing early
-        that was used through the owner.
+        Times noted here are never made older, so a clock that jumps ends nothing early that was
+        used through the owner.
         """
         if self.steady_created_at == -inf:
             self.steady_created_at = _ago(session.created_at, now, wall)
         if session.last_activity != self.last_activity:
-            # If nothing else is new, it is the trace of what was done, and dated, here.
+            # If nothing else is new, the change was made, and dated, here.
             news = (session.revision, session.last_seq) != (self.revision, self.last_seq)
             if news or self.last_activity is None:
                 self.steady_active_at = max(
@@ -75,7 +75,7 @@ class SessionEntry:
             self.steady_ended_at = _ago(session.ended_at or session.last_activity, now, wall)
 
     def shows(self, session: Session, /) -> bool:
-        """Whether it is still as it was last seen, in all that is noted."""
+        """Whether everything that is noted is unchanged since the session was last seen."""
         return (
             self.revision == session.revision
             and self.last_seq == session.last_seq
@@ -84,14 +84,14 @@ class SessionEntry:
         )
 
     def follow(self, session: Session, /) -> None:
-        """Take over what it is now."""
+        """Note the session as it is now."""
         self.principal, self.state = session.principal, session.state
         self.revision = session.revision
         self.frame_count, self.last_seq = session.frame_count, session.last_seq
 
 
 class SessionIndex:
-    """The sessions the owner knows, by id; as many as the last listing showed, and new ones."""
+    """The sessions that the owner knows, by id: those of the last listing, and new ones."""
 
     __slots__ = ("_known", "_last_number", "_last_place")
 
@@ -122,7 +122,7 @@ class SessionIndex:
     def assign_order(self, sessions: Iterable[Session]) -> None:
         """Give sessions without a place the next ones, in the order of a listing.
 
-        Only a listing says who was created first; none of the places comes twice.
+        Only a listing shows the order of creation; no place is used twice.
         """
         for session in sessions:
             known = self._known[session.id]

@@ -1,7 +1,7 @@
 """The store that gives any third-party store an owner.
 
-What the ten methods of `SessionStore` cannot do whole, this store refuses: it never weakens a
-promise in silence.
+This store refuses operations that the ten methods of `SessionStore` cannot do whole: it never
+weakens a promise silently.
 """
 
 from __future__ import annotations
@@ -38,13 +38,12 @@ R = TypeVar("R")
 class OwnedSessionStore(OwnerLifecycle, AwaitedStore):
     """Makes every operation through it atomic within this process.
 
-    Another process that uses the same inner store is not held back. Refused with
+    It does not control other processes that use the same inner store. Refused with
     `NotImplementedError`: `touch_session`, `trim_frames`, and `add_frames` of more than one frame.
 
-    What the inner store cannot tell, the owner notes for each session it saw, without its payload.
-    Ages are measured by the steady clock from what went through this object; for what happened
-    before or elsewhere the inner store's times are compared with the wall clock, once, when they
-    are first seen.
+    For each session it saw, the owner notes what the inner store does not provide, without payload.
+    Ages use the steady clock for operations through this object. For earlier and other changes, the
+    inner store's times are compared with the wall clock once, when they are first seen.
     """
 
     guarantees: ClassVar[Guarantees] = Guarantees(
@@ -76,14 +75,14 @@ class OwnedSessionStore(OwnerLifecycle, AwaitedStore):
         self._ask: Ask[SessionStore] = self._actor.ask
 
     async def open(self) -> Self:
-        """Start the owner; the inner store is its maker's to open and close."""
+        """Start the owner; the caller opens and closes the inner store."""
         return await super().open()
 
     async def aclose(self, *, timeout: float | None = None) -> None:
         """Finish queued operations and stop; the inner store stays open.
 
-        After `timeout` seconds, what is queued is answered with `StoreClosed`, and the operation
-        the inner store is busy with is cancelled and answered with `OutcomeUnknown`.
+        After `timeout` seconds, queued operations are answered with `StoreClosed`, and the running
+        operation of the inner store is cancelled and answered with `OutcomeUnknown`.
         """
         await super().aclose(timeout=timeout)
 
@@ -96,7 +95,7 @@ class OwnedSessionStore(OwnerLifecycle, AwaitedStore):
         return await self._ask(command)
 
     def bridge(self) -> tuple[Self, ThreadPort[SessionStore]]:
-        """Return a facade that stops at its commands, and the way in for them."""
+        """Return a facade that only makes commands, and the port that sends them."""
         facade = copy(self)
         facade._ask = suspend_at
         return facade, self._actor.port()
@@ -106,10 +105,10 @@ class OwnedSessionStore(OwnerLifecycle, AwaitedStore):
     ) -> list[Session]:
         """End sessions as the interface says, at the cost of listing them all.
 
-        Their `last_activity` is what the inner store makes of an update. A session that another
-        process changes or deletes meanwhile is left alone. An error after some were ended is
-        logged, and those are returned: they have ended. Raises `TypeError`, `ValueError`, and what
-        the inner store raises.
+        The inner store sets their `last_activity`, as in an update. A session that another process
+        changes or deletes meanwhile is left unchanged. An error after some were ended is logged,
+        and those are returned: they have ended. Raises `TypeError`, `ValueError`, and what the
+        inner store raises.
         """
         checked_count("limit", limit, minimum=1)
         idle, age = checked_seconds("idle", idle), checked_seconds("age", age)
@@ -128,7 +127,7 @@ class OwnedSessionStore(OwnerLifecycle, AwaitedStore):
     ) -> int:
         """Delete sessions as the interface says, at the cost of listing them all.
 
-        One of which the inner store does not say when it ended, ended with its last activity. An
+        If the inner store has no end time for a session, its last activity counts as its end. An
         error after some were deleted is logged, and their number returned: they are gone. Raises
         `TypeError`, `ValueError`, and what the inner store raises.
         """
@@ -145,11 +144,10 @@ class OwnedSessionStore(OwnerLifecycle, AwaitedStore):
         return OwnedPrincipalStore(self, principal)
 
     async def statistics(self) -> StoreStatistics:
-        """Return one moment's numbers, by listing all sessions.
+        """Return the statistics of one moment, by listing all sessions.
 
-        What was there before this object, or came past it, counts as created when it is first
-        seen, and as deleted when it is missed; the sums hold. The inner store does not say how
-        many bytes it holds.
+        A session created before this object, or directly in the inner store, counts as created when
+        it is first seen, and as deleted when it is first missed; the sums hold. Bytes are unknown.
         """
         held = await self._do(lambda inner: sweeps.count_all(inner, self._bookkeeping))
         return StoreStatistics(

@@ -1,7 +1,7 @@
-"""What the newer operations on many sessions are in ten methods: each lists them all.
+"""The newer operations on many sessions, made from ten methods: each lists all sessions.
 
-A session that is due is looked at again just before it is ended or deleted, so that another
-process is overlooked for one round trip and not for a whole sweep.
+A session that is due is read again just before it is ended or deleted, so that a change by another
+process can be missed only during one round trip, not during a whole sweep.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ async def find(
     limit: int,
 ) -> SessionPage:
     """Return the first sessions after that place which match, at most `limit`."""
-    # The inner store lists in order of creation; the places hold even if it should not.
+    # The inner store should list in order of creation; the places hold even if it does not.
     sessions = sorted(await store.list_sessions(), key=lambda session: known(session.id).place)
     start = bisect_right(sessions, after, key=lambda session: known(session.id).place)
     found: list[Session] = []
@@ -122,7 +122,7 @@ async def purge(
 
 
 async def count_all(store: TrackingStore, bookkeeping: Bookkeeping) -> TableStatistics:
-    """Count what a listing shows; what is noted agrees with it then."""
+    """Count the sessions of a listing; the owner's notes then agree with it."""
     await store.list_sessions()
     return TableStatistics(
         sessions=bookkeeping.counters.by_state(),
@@ -152,7 +152,7 @@ async def _each(
         except Exception as error:
             if not done:
                 raise
-            # What was done has happened and must be told; the next sweep meets the error again.
+            # The finished part must be returned; the next sweep meets the error again.
             logger.warning("a sweep ended early with %s", type(error).__name__)
             break
     return done

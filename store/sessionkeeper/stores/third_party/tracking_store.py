@@ -1,4 +1,4 @@
-"""The inner store as operations see it: its ten methods, with what they do written down."""
+"""The inner store as operations see it: its ten methods, whose effects are noted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["TrackingStore"]
 
 
 class TrackingStore(SessionStore):
-    """Made for one operation, with the context of the caller who asked for it."""
+    """Made for one operation, with the context of its caller."""
 
     def __init__(self, inner: SessionStore, bookkeeping: Bookkeeping, context: Context) -> None:
         self._inner = inner
@@ -44,7 +44,7 @@ class TrackingStore(SessionStore):
         await self.remove(await self.get_session(session_id), SessionEventKind.DELETED)
 
     async def remove(self, session: Session, kind: SessionEventKind) -> None:
-        """Delete a session that was just seen, and call it what it is."""
+        """Delete a session that was just seen, and note the kind of the removal."""
         await self._inner.delete_session(session.id)
         self._bookkeeping.record_removed(session, kind, self._context)
 
@@ -82,7 +82,7 @@ class TrackingStore(SessionStore):
     async def update_sessions_batch(self, sessions: Sequence[Session], /) -> list[Session]:
         """Update with the inner store's own batch, or one by one where it has none."""
         if type(self._inner).update_sessions_batch is SessionStore.update_sessions_batch:
-            # The same as the inner store would do; but those before an error are known.
+            # As the inner store would do, but the updates before an error are known.
             return await super().update_sessions_batch(sessions)
         for session in sessions:
             await self._look_before(session)
@@ -93,6 +93,6 @@ class TrackingStore(SessionStore):
 
     async def _look_before(self, session: Session) -> None:
         known = self._bookkeeping.index.find(session.id)
-        # At this revision it is as it was when it was seen; at another, the update will fail.
+        # At this revision it is unchanged since it was seen; at another, the update will fail.
         if known is None or known.revision != session.revision:
             await self.get_session(session.id)
