@@ -1,4 +1,4 @@
-"""Rows in order of creation, with a place to go on from."""
+"""Rows in order of creation, which can be walked from any number."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class CreationOrder:
 
     def __init__(self) -> None:
         self._shelves: dict[int, dict[int, SessionRow]] = {}
-        # Of the shelves there are, in order: walking on from any number steps over no empty one.
+        # The existing shelves in order: a walk from any number visits no empty shelf.
         self._indices: list[int] = []
         self._last = 0
 
     def next_number(self) -> int:
-        """Return the number of the next row, from 1; none comes twice."""
+        """Return the number of the next row, from 1; no number is used twice."""
         self._last += 1
         return self._last
 

@@ -15,8 +15,8 @@ class FrameLog(list[FrameRecord | None]):
     """A list whose front can be dropped in constant time a record; `extend` appends.
 
     Dropped records leave holes, which are closed when they are the greater part; a deque would
-    not need that, but takes longer the deeper one reads into it. It is the list and does not hold
-    one: with a million sessions each object less on the way is a cache miss less a frame.
+    not need that, but reading near its middle takes longer. This is a list and does not contain
+    one: with a million sessions each object less saves a cache miss per frame.
     """
 
     __slots__ = ("_dropped",)

@@ -1,7 +1,7 @@
 """Sessions and frames in dicts and lists.
 
-Sessions stand in order of creation in one dict and in order of last activity in another, so that
-the least recently active one is at hand without a scan.
+Sessions are in order of creation in one dict and in order of last activity in another, so that
+the least recently active one is found without a scan.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ def _log(row: SessionRow) -> FrameLog:
 
 
 class MemoryTables(Tables):
-    """Everything is in the memory of this process, and is lost with it."""
+    """Keeps everything in the memory of this process; it is lost with the process."""
 
     def __init__(self, limits: StoreLimits | None = None, clock: Clock | None = None) -> None:
         self.limits = StoreLimits() if limits is None else limits
         self.clock = Clock() if clock is None else clock
-        # Told now, and not to the owner by an operation that fails in its middle.
+        # Raised now, not later by an operation in the owner.
         if not isinstance(self.limits, StoreLimits) or not isinstance(self.clock, Clock):
             raise TypeError("limits are StoreLimits, and a clock is a Clock")
         self.counters = StoreCounters()
         self._rows: dict[str, SessionRow] = {}
         self._created = CreationOrder()
-        # Every session stands either in the first two or in the third.
+        # Every session is either in the first two or in the third.
         self._by_activity = TimeOrder(attrgetter("steady_active_at"))
         self._by_age = TimeOrder(attrgetter("steady_created_at"))
         self._ended = TimeOrder(attrgetter("steady_ended_at"))
@@ -87,7 +87,7 @@ class MemoryTables(Tables):
             self._ended.insert(row)
 
     def keep(self, row: SessionRow, /) -> None:
-        """Do nothing: the row is the one that is held."""
+        """Do nothing: the row is the stored object itself."""
 
     def remove(self, row: SessionRow, /) -> None:
         """Forget the row and its log; O(1), and freeing the log O(frames)."""

@@ -1,4 +1,4 @@
-"""What the URL of a server says, before it is known how to connect. No error shows any of it.
+"""Parses the URL of a server. No error shows any part of it.
 
 A server, a cluster, a socket of this host, or the sentinels that know where a primary is:
 
@@ -26,7 +26,7 @@ _NO_URL = f"not a URL, or its port is not 1 to 65535; {PERCENT}"
 
 
 class ServerKind(Enum):
-    """What is at the address."""
+    """The kind of server at the address."""
 
     SERVER = ""
     CLUSTER = "cluster"
@@ -42,7 +42,7 @@ _KINDS = {
     "unix": ServerKind.SOCKET,
 }
 SCHEMES = tuple(_KINDS)
-"""Of the URLs that are accepted."""
+"""The schemes of accepted URLs."""
 _EXPECTED = (
     f"a URL of {', '.join(_BASES)} with a host is expected, also with +cluster or +sentinel, or"
     " unix:///path"
@@ -61,9 +61,9 @@ class RedisUrl(NamedTuple):
     hosts: tuple[tuple[str, int], ...]
     """Empty for a socket; several only for sentinels."""
     path: str
-    """Of a socket."""
+    """The path of a socket."""
     service: str
-    """What the sentinels call the primary."""
+    """The name of the primary at the sentinels."""
     database: int | None
     options: dict[str, str]
 

@@ -1,4 +1,4 @@
-"""What of a session is stored but never looked for, as JSON, which a person can read."""
+"""The fields of a session that are stored but never queried, as readable JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BLANK: dict[str, Any] = dict.fromkeys(Session.model_fields)
 
 
 def dump_fields(session: Session) -> dict[str, Any]:
-    """Return the small fields that are set, but for id, state and principal."""
+    """Return the small fields that are set, except id, state and principal."""
     fields: dict[str, Any] = {"transport_type": session.transport_type}
     for name in ("failure", "upstream_session_id"):
         value = getattr(session, name)
@@ -32,7 +32,7 @@ def dump_fields(session: Session) -> dict[str, Any]:
 
 
 def dump_metadata(session: Session) -> dict[str, Any]:
-    """Return what the limit on metadata counts, where there is any."""
+    """Return the fields that the limit on metadata counts, if they are set."""
     held: dict[str, Any] = {}
     for name in ("client_info", "server_info"):
         value = getattr(session, name)
@@ -44,12 +44,12 @@ def dump_metadata(session: Session) -> dict[str, Any]:
 
 
 def to_json(value: object) -> bytes:
-    """Write JSON, frozen values as what they were made from."""
+    """Write JSON, with frozen values as plain dicts and lists."""
     return msgspec.json.encode(value, enc_hook=_thaw)
 
 
 def read_fields(fields: dict[str, Any]) -> dict[str, Any]:
-    """Make all fields of a session of those that were set; the store's are None."""
+    """Make all fields of a session from those that were set; the store's fields are None."""
     client, server = fields.get("client_info"), fields.get("server_info")
     requested, negotiated, transport = fields.get("version_state", (None, None, None))
     # In the order of the model's own fields: so a session is written out the same everywhere.

@@ -1,4 +1,4 @@
-"""Rows in order of a moment, and where two share it, of their ids."""
+"""Rows in order of a moment, and with equal moments in order of their ids."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STALE = 64
 
 
 class TimeOrder:
-    """Rows by id; whoever is added or moved to the end has the latest moment.
+    """Rows by id; a row that is added or moved to the end has the latest moment.
 
     Rows whose moment lies before that, which only an archive brings, wait in a heap beside them.
     Moments are compared in microseconds, as a server does. A clock that stands still gives many
@@ -30,16 +30,16 @@ class TimeOrder:
         self._rows: OrderedDict[str, SessionRow] = OrderedDict()
         self._moment = moment
         self._sorted: float | None = None
-        """The moment whose rows, the first ones, are in order."""
+        """The earliest moment, whose rows have been sorted."""
         self._early: dict[int, SessionRow] = {}
         self._heap: list[tuple[float, str, int]] = []
-        """Moment, encoded id and number of creation of the early rows, and of some that went."""
+        """Moment, encoded id and creation number of the early rows, and of some removed ones."""
 
     def __len__(self) -> int:
         return len(self._rows) + len(self._early)
 
     def remove(self, row: SessionRow) -> bool:
-        """Remove a row; say whether it was there. O(1), spread over calls for an early one."""
+        """Remove a row; return whether it existed. O(1), spread over calls for an early one."""
         if self._rows.pop(row.id, None) is not None:
             return True
         if self._early.pop(row.number, None) is None:
@@ -50,13 +50,13 @@ class TimeOrder:
         return True
 
     def add(self, row: SessionRow) -> None:
-        """Give a row the last place, whether it has one or not; O(1)."""
+        """Move a row to the last place, or add it there; O(1)."""
         self._rows[row.id] = row
         self._rows.move_to_end(row.id)
         self._sorted = None
 
     def insert(self, row: SessionRow) -> None:
-        """Give a row that has no place the one of its moment; O(log early rows)."""
+        """Add a row at the place of its moment; O(log early rows)."""
         last = next(reversed(self._rows.values()), None)
         if last is None or self._micros(row) >= self._micros(last):
             self.add(row)
@@ -65,7 +65,7 @@ class TimeOrder:
         heappush(self._heap, (self._micros(row), encoded_id(row.id), row.number))
 
     def first(self) -> SessionRow | None:
-        """Return the first row; O(1), but for those that share its moment and came since."""
+        """Return the first row; O(1), plus sorting new rows with the same moment."""
         row = self._first_in_turn()
         while self._heap and self._heap[0][2] not in self._early:
             heappop(self._heap)

@@ -53,7 +53,7 @@ _UNHEARD = logging.NullHandler()
 def run(arguments: Sequence[str], *, on_loaded: Callable[[], None] | None = None) -> int:
     """Run one command line and return its exit code; `on_loaded` is called before the command."""
     arguments = list(arguments) or ["--help"]
-    # Standard error belongs to the command: what is known to be wrong with SQLite is in `stats`.
+    # Standard error belongs to the command: `stats` shows known bugs of SQLite instead.
     logging.getLogger("sessionkeeper.sqlite").addHandler(_UNHEARD)
     command = typer.main.get_command(make_app(arguments[0]))
     if on_loaded is not None:
@@ -71,7 +71,7 @@ def run(arguments: Sequence[str], *, on_loaded: Callable[[], None] | None = None
 
 
 def make_app(name: str | None = None) -> typer.Typer:
-    """Return the command line with the command of this name only, or with all of them."""
+    """Return the command line with only the command of this name, or with all of them."""
     app = typer.Typer(
         name="sessionkeeper",
         add_completion=name not in _OWN,  # a command starts sooner without it
@@ -93,12 +93,12 @@ def _reflow(text: str | None) -> str:
 
 
 def _commands(name: str | None) -> dict[str, Callable[[], Callable[..., Any]]]:
-    """How to load each command, by its name; the others' only if that is not one of our own."""
+    """How to load each command, by name; those of other packages only for an unknown name."""
     commands: dict[str, Callable[[], Callable[..., Any]]] = {
         own: partial(_load_own, own) for own in _OWN
     }
     if name not in commands:
-        # Looking for entry points reads the metadata of all that is installed.
+        # Searching entry points reads the metadata of all installed packages.
         for entry_point in sorted(entry_points(group=GROUP)):
             commands.setdefault(entry_point.name, entry_point.load)
     return commands

@@ -68,7 +68,7 @@ def demo(
             complain(_INSTALL)
             return 2
         except ExceptionGroup as broken:
-            # The first one; the others were cancelled, or failed because of the same.
+            # The first one; the others were cancelled, or failed for the same reason.
             complain(f"the demo failed: {broken.exceptions[0]}")
             return 1
     if as_json:

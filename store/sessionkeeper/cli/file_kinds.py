@@ -1,4 +1,4 @@
-"""Tells what a file is that was given to the wrong command, by its first bytes."""
+"""Recognizes a file that was given to the wrong command, by its first bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEAD = 4_096
 
 
 class FileKind(Enum):
-    """What a file of this project is, and what to do with it."""
+    """The kinds of files, and what to do with each."""
 
     STORE = "a store; name it as {url}, to `ls`, `show`, `tail`, `stats`, `export` or `copy`"
     OTHER_DATABASE = "a SQLite database, but no store"
@@ -31,7 +31,7 @@ class FileKind(Enum):
     FOLDER = "a directory"
 
     def describe(self, file: str) -> str:
-        """Say what it is and which command reads it."""
+        """Return what it is and which command reads it."""
         return self.value.format(file=file, url=f"sqlite:///{file}")
 
 
@@ -53,9 +53,9 @@ _SIGNS = tuple(
 
 
 def kind_of_file(path: str | Path) -> FileKind | None:
-    """Return what a file is; None if it is nothing known, or not a regular file that can be read.
+    """Return the kind of a file; None if it is unknown, or not a readable regular file.
 
-    A named pipe is not opened: its writer would be told that its reader has gone.
+    A named pipe is not opened: closing it would end its writer.
     """
     try:
         if os.path.isdir(path):
@@ -72,7 +72,7 @@ def kind_of_file(path: str | Path) -> FileKind | None:
 def refuse_other_file(path: str | Path, wanted: FileKind, *, hint: str) -> None:
     """Raise `typer.BadParameter` if a file is one of this project's, but not of the kind `wanted`.
 
-    What is unknown passes: who reads it says what is wrong with it.
+    An unknown kind passes: its reader reports what is wrong.
     """
     kind = kind_of_file(path)
     if kind is not None and kind is not wanted:

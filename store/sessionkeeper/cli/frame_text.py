@@ -18,7 +18,7 @@ _ARROWS = {Direction.CLIENT_TO_SERVER: "→", Direction.SERVER_TO_CLIENT: "←"}
 
 
 def count_parts(session: Session) -> list[str]:
-    """Return the number of a session's frames, and of those it had that were no message."""
+    """Return the number of a session's frames, and of its odd frames and gaps."""
     odd, gaps = session.odd_frames, session.gap_frames
     parts = [str(session.frame_count)]
     if odd:
@@ -45,9 +45,10 @@ def frame_fields(frame: Frame) -> dict[str, object]:
 
 
 def frame_text(frame: Frame) -> str:
-    """Return a frame as one line, which may contain anything: it is to be escaped.
+    """Return a frame as one line, which the caller must escape: it may contain anything.
 
-    What is no message has its kind and the reason in front, and bytes that are no text as `\\xNN`.
+    A frame that is no message begins with its kind and the reason. Bytes that are no text are
+    written as `\\xNN`.
     """
     context = frame.envelope.context
     shown = _content(frame.envelope)

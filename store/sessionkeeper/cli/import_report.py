@@ -1,4 +1,4 @@
-"""What an import tells: its damages as they are found, and its sums in the end."""
+"""The report of an import: each damage when it is found, and the sums at the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .stores import BAD_INPUT, NOTHING
 __all__ = ["ImportReport"]
 
 _SHOWN = 100
-"""Damages that are told one by one; all of them are counted."""
+"""Maximum number of damages that are printed; all of them are counted."""
 
 
 @dataclass(slots=True)
@@ -23,14 +23,14 @@ class ImportReport:
     imported: int = 0
     skipped: int = 0
     partial: int = 0
-    """Sessions among the imported that have lost frames."""
+    """Number of imported sessions that have lost frames."""
     problem: str | None = None
-    """What ended the import, with its file and line."""
+    """The problem that ended the import, with its file and line."""
     refused: list[str] = field(default_factory=list[str])
-    """Why the store did not take sessions that are whole enough, with --salvage."""
+    """Why the store refused sessions that could be salvaged."""
     damages: int = 0
     damage: list[Damage] = field(default_factory=list[Damage])
-    """The first ones."""
+    """The first damages."""
 
     @property
     def code(self) -> int:
@@ -40,7 +40,7 @@ class ImportReport:
         return NOTHING if self.damages or self.refused else 0
 
     def note_damage(self, file: str, damage: Damage, *, quiet: bool) -> None:
-        """Count a damage, and tell it unless `quiet`."""
+        """Count a damage, and print it unless `quiet`."""
         self.damages += 1
         if len(self.damage) < _SHOWN:
             self.damage.append(damage)
@@ -49,7 +49,7 @@ class ImportReport:
                 complain(f"{file}: {place}: {damage.text} ({damage.kind})")
 
     def note_refused(self, file: str, text: str, *, quiet: bool) -> None:
-        """Note a session that the store did not take, and tell it unless `quiet`."""
+        """Note a session that the store refused, and print it unless `quiet`."""
         self.refused.append(text)
         if not quiet:
             complain(f"{file}: {text}")

@@ -119,7 +119,7 @@ async def _import(source: _Input, url: str, *, skip_existing: bool, as_json: boo
             try:
                 await work.run(stream)
             except MalformedExport as error:
-                # Without a first line it is no export at all.
+                # Without a first line it is not an export.
                 hint = "; --salvage brings what is whole" if error.line > 1 else ""
                 report.problem = f"{source.name}: {error}{hint}"
             except NotText as error:
@@ -162,7 +162,7 @@ class _Work:
         try:
             await import_session(self.store, stored, sizes=self.sizes, on_frames=stored_frames)
         except UnfinishedSession:
-            raise  # it is no session that is there already
+            raise  # it is not about a session that exists already
         except SessionExists:
             if not self.skip_existing:
                 raise
@@ -179,7 +179,7 @@ class _Work:
 
 
 def _say_numbers(stored: StoredSession) -> None:
-    """Say so if the frames of a session have other numbers than in the file."""
+    """Print a line if the frames of a session have other numbers than in the file."""
     name, first = short_id(stored.session.id), first_number(stored)
     if stored.missing:
         complain(f"session {name} has lost frames: the others are numbered on from {first}")

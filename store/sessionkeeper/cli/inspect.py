@@ -248,7 +248,7 @@ def _session_fields(session: Session) -> dict[str, object]:
 
 
 def _shown_fields(session: Session) -> dict[str, object]:
-    """Return the fields as a reader wants them: the recorder in words, and not as metadata."""
+    """Return the fields for a reader: the recorder in words, and not as metadata."""
     fields = _session_fields(session)
     lease, recorder = lease_of(session), fields["recorder"]
     if lease is not None:

@@ -31,7 +31,7 @@ class ProgressBar:
         self._bars.update(self._bar, description=printable(what), completed=done, total=total)
 
     def stop(self) -> None:
-        """Remove the bar before its time: the process ends at once."""
+        """Remove the bar early: the process ends immediately."""
         self._bars.stop()
 
 
@@ -60,7 +60,7 @@ def progress_bar(what: str, total: int | None) -> Generator[ProgressBar]:
         console=terminal,
         transient=True,
         disable=not terminal.is_terminal,
-        redirect_stdout=sys.stdout.isatty(),  # what is printed into a file stays there
+        redirect_stdout=sys.stdout.isatty(),  # output to a file cannot be erased
     ) as bars:
         yield ProgressBar(bars, what, total)
 

@@ -44,7 +44,7 @@ _OPENING = 1.0
 _PAUSE, _FINISHING = 0.05, 0.5
 """Seconds between pages of sessions whose recorders may be gone, and to finish after the server."""
 _CLOSING = 0.5
-"""Seconds to let go of a store that was not open in time."""
+"""Seconds to close a store that was not open in time."""
 
 
 def record(
@@ -76,8 +76,8 @@ def record(
 
     Put `sessionkeeper record --` before the server's command in your client's configuration.
     Every byte is forwarded unchanged. Standard error, signals and the exit code are the server's.
-    What is no JSON-RPC message is recorded, too. A summary goes to stderr at the end. If the store
-    cannot be opened, the server runs nevertheless, and the store is tried again.
+    Lines that are no JSON-RPC message are recorded, too. A summary goes to stderr at the end. If
+    the store cannot be opened, the server runs nevertheless, and the store is tried again.
     """
     # A busy loop lets a forwarding thread run only after this time. The default, five
     # milliseconds, slows every round trip (measured: 385 µs instead of 50 µs).
@@ -99,7 +99,7 @@ def record(
 
 
 class _Recording:
-    """What is open behind a recorder: a store, a manager, a session."""
+    """The open store, manager and session behind a recorder."""
 
     def __init__(self, backend: StorageBackend, command: list[str], max_line: int) -> None:
         self.command = command
@@ -107,7 +107,7 @@ class _Recording:
         self.session_id: str | None = None
         self.manager: SessionManager | None = None
         self.troubles: list[str] = []
-        """What was told on stderr."""
+        """The lines printed on stderr."""
         self._backend = backend
         self._open = AsyncExitStack()
 
@@ -126,7 +126,7 @@ class _Recording:
                 try:
                     recorder = await SessionRecorder.open(manager, self.command)
                 except asyncio.CancelledError:
-                    await store.aclose(timeout=_CLOSING)  # a lock of others is waited for
+                    await store.aclose(timeout=_CLOSING)  # it waits for locks of other processes
                     raise
                 stack.push_async_callback(_finish, asyncio.create_task(_end_gone_sessions(store)))
                 self._open = stack.pop_all()

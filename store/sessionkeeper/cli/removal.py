@@ -1,4 +1,4 @@
-"""What `end`, `rm` and `purge` share: recorders that are gone, or that may still run."""
+"""The common part of `end`, `rm` and `purge`: recorders that are gone, or that may still run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands on a store share: open it, find a session, report errors, exit codes."""
+"""The common part of commands on a store: open it, find a session, report errors, exit codes."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 async def open_store(url: str, *, create: bool = False) -> AsyncGenerator[AtomicSessionStore]:
     """Open the store of a URL. It must exist, unless `create`.
 
-    It takes frames of any size: what is written here comes out of another store.
+    It accepts frames of any size, because they come from another store.
 
     Raises `typer.BadParameter`, `StoreUnavailable`.
     """
@@ -118,7 +118,7 @@ def store_name(url: str) -> str:
 
 
 def take_frames_of(size: int, backend: StorageBackend) -> StorageBackend:
-    """Return the store with a limit that lets frames of so many bytes in."""
+    """Return the store with a limit that accepts frames of this many bytes."""
     limits = backend.limits
     largest = max(limits.max_frame_bytes, size)
     return backend.model_copy(
@@ -215,7 +215,7 @@ def run_command(main: Coroutine[Any, Any, int]) -> int:
     except SessionError as error:
         complain(with_notes(str(error), error))
         return BAD_INPUT
-    except BrokenPipeError:  # the reader has gone, as in `ls | head`
+    except BrokenPipeError:  # the reader has exited, as in `ls | head`
         _flush_or_drop_output()
         return NOTHING
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Appends many frames to a session at a target, in steps that the target takes."""
+"""Appends many frames to a session of a target, in steps that the target accepts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..values.message import MessageEnvelope
 __all__ = ["TRIES", "BatchSizes", "append_frames"]
 
 TRIES = 5
-"""How often a step is taken whose outcome is not known."""
+"""How many times a step with an unknown outcome is tried."""
 _MAX_BYTES = 1024 * 1024
 _OF_A_LOG = frozenset(
     {
@@ -22,7 +22,7 @@ _OF_A_LOG = frozenset(
 
 
 class BatchSizes:
-    """How many frames a target takes at once, as its refusals tell; one for each target."""
+    """How many frames a target accepts at once, learned from its refusals; one for each target."""
 
     __slots__ = ("frames",)
 
@@ -30,7 +30,7 @@ class BatchSizes:
         self.frames = 1_000
 
     def first(self, envelopes: Sequence[MessageEnvelope], start: int) -> list[MessageEnvelope]:
-        """Return the envelopes of the next step: about a megabyte, and one at least."""
+        """Return the envelopes of the next step: about a megabyte, and at least one."""
         part: list[MessageEnvelope] = []
         size = 0
         for index in range(start, min(start + self.frames, len(envelopes))):
@@ -42,7 +42,7 @@ class BatchSizes:
         return part
 
     def lower(self, refusal: LimitExceeded, count: int) -> bool:
-        """Take less at once from now on; False if fewer than `count` would be refused as well."""
+        """Make the steps smaller; False if fewer than `count` would be refused as well."""
         if count == 1 or refusal.limit in _OF_A_LOG:
             return False
         fewer = count // 2
@@ -61,7 +61,7 @@ async def append_frames(
     sizes: BatchSizes,
     on_frames: Callable[[int], None] = lambda count: None,
 ) -> None:
-    """Append the envelopes behind number `after`; each comes once, also if an answer is lost.
+    """Append the envelopes after number `after`, each once, also if an answer is lost.
 
     Raises `SequenceConflict` if somebody else writes to the log, `OutcomeUnknown` if the answer is
     lost again and again, and what the store raises. Not atomic: a step is.
@@ -90,7 +90,7 @@ async def _append(
             if attempt == TRIES - 1:
                 raise
         except SequenceConflict:
-            # After an answer that was lost, it may be this very step that the log went on by.
+            # After a lost answer, this very step may have extended the log.
             if not attempt or not await _is_there(store, session_id, part, after):
                 raise
             return

@@ -1,4 +1,4 @@
-"""The frames of a log a slice at a time, and what they come to."""
+"""The frames of a log, a slice at a time, and their digest."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _FIRST, _LARGEST = 4, 1_000
 
 
 class Missing(Exception):
-    """Frames that were there are not any more."""
+    """Frames that existed were removed."""
 
 
 class Digest:
     """SHA-256 of a session's frames, their numbers, its fields and its times.
 
-    The same whatever store it is read from; the revision, which is each store's own, is left out.
+    It is the same for every store; it leaves out the revision, which each store sets itself.
     """
 
     def __init__(self) -> None:
         self._sum = sha256()
 
     def add(self, frames: Iterable[Frame]) -> None:
-        """Take the next frames in."""
+        """Add the next frames."""
         for frame in frames:
             message = frame.envelope.message
             context = frame.envelope.context.model_dump_json()
@@ -63,7 +63,7 @@ async def slices(
 ) -> AsyncIterator[list[Frame]]:
     """Yield the frames from the one after `after` up to `last`, about a megabyte at a time.
 
-    Raises `Missing` when one is not there, and what the store raises.
+    Raises `Missing` when a frame does not exist, and what the store raises.
     """
     limit = _FIRST
     before: Frame | None = None

@@ -1,7 +1,7 @@
 """One session from one store into another, as it was at one moment.
 
-Every step at the target is conditional, on its id or on where its log ends: a step that is taken
-again, because its answer was lost or the program was, changes nothing twice.
+Every step at the target is conditional, on the id or on the end of the log: a step that is repeated
+after a lost answer or a crash changes nothing twice.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from .used_numbers import FILLER, use_numbers
 __all__ = ["Differs", "SessionCopy", "begin"]
 
 _GIVEN_LAST = frozenset({"state", "failure", "tags", "created_at", "last_activity", "ended_at"})
-"""What a session that is not whole yet has not got."""
+"""Fields that an unfinished session does not have yet."""
 _MOVES_ON = frozenset({"state", "failure", "last_activity", "ended_at"})
-"""What may be of a later moment at the source, if the copy has not ended."""
+"""Fields that may be newer at the source, if the copy has not ended."""
 
 
 class Differs(Exception):
-    """What is at the target under this id is another session, or was changed there."""
+    """The target has another session with this id, or the session was changed there."""
 
 
 async def begin(target: AtomicSessionStore, session: Session) -> bool:
-    """Make the session at the target, so that frames can follow; say whether this did."""
+    """Create the session at the target, before its frames; return whether this call did."""
     _, created = await target.get_or_create_session(unfinished(without_lease(session)))
     return created
 
@@ -53,16 +53,16 @@ class SessionCopy:
         self._source, self._target = source, target
         self._sizes, self._on_frames = sizes, on_frames
         self.session = without_lease(session)
-        """Nobody records into the copy."""
+        """The source session without its lease: nobody records into the copy."""
         self.known = known
-        """Up to here the log at the target was compared or written by this call."""
+        """The last number of the target's log that this call compared or wrote."""
         self._gone = session.last_seq - session.frame_count
-        """The last number that is gone from the front of the log."""
+        """The last number that was trimmed from the front of the log."""
         self.added = 0
-        """Frames brought over by this attempt."""
+        """Number of frames that this attempt copied."""
 
     async def run(self) -> bytes:
-        """Bring over what is missing, compare both sides whole, and return their digest.
+        """Copy what is missing, compare both sides completely, and return their digest.
 
         Raises `Differs` if they are not the same; `Missing` if the source was trimmed meanwhile;
         `SequenceConflict` if somebody else writes at the target; what the stores raise.
@@ -74,7 +74,7 @@ class SessionCopy:
         async for frames in rest:
             ours.add(frames)
             await self._append([frame.envelope for frame in frames], frames[0].seq - 1)
-        # What was just written is read again: only what the target gives back counts.
+        # The written frames are read again: only what the target returns counts.
         rest = slices(self._target, session.id, after=there.last_seq, last=session.last_seq)
         try:
             async for frames in rest:
@@ -105,7 +105,7 @@ class SessionCopy:
         )
 
     async def _finish(self) -> None:
-        """Give the copy what it has not got yet: its state, tags, times and end."""
+        """Give the copy its remaining fields: state, tags, times and end."""
         session = self.session
         for attempt in range(TRIES):
             there = await self._target.get_session(session.id)
@@ -156,7 +156,7 @@ class SessionCopy:
         return await self._target.get_session(session.id)
 
     async def _check_front(self, there: Session, begins: int) -> None:
-        """Find out whether what is to be trimmed at the target is from an earlier copy."""
+        """Check whether the frames to trim at the target come from an earlier copy."""
         if there.last_seq > self._gone:  # the source was trimmed since: the rest must agree
             await self._both(there.last_seq)
             return
@@ -168,7 +168,7 @@ class SessionCopy:
                 raise Differs("its log at the target has frames the source has not")
 
     async def _both(self, last: int) -> tuple[Digest, Digest]:
-        """Read what both have up to this number. Raises `Differs` unless it is the same."""
+        """Compare the frames of both logs up to this number. Raises `Differs`."""
         ours, theirs = Digest(), Digest()
         both = ((self._source, ours), (self._target, theirs))
         for store, digest in both:

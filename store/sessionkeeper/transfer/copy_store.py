@@ -1,4 +1,4 @@
-"""All sessions of a store into another."""
+"""Copies all sessions of a store into another."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class CopyReport:
-    """What became of the sessions of a source."""
+    """The result of copying the sessions of a source."""
 
     sessions: int = 0
-    """Found the same on both sides, in every field of the caller's, every time and every frame."""
+    """Sessions that are equal on both sides, in every caller's field, time and frame."""
     frames: int = 0
-    """Of these sessions."""
+    """Frames of these sessions."""
     added: int = 0
-    """Frames this call brought over; the others were at the target before."""
+    """Frames that this call copied; the others were at the target before."""
     gone: int = 0
     """Sessions deleted at the source meanwhile."""
     digest: str = ""
     """SHA-256 over the digests of these sessions, in the order they were read."""
     differences: list[str] = field(default_factory=list[str])
-    """What could not be copied, a sentence each, with the beginning of the id only."""
+    """A sentence for each session that could not be copied, with the beginning of its id."""
 
 
 async def copy_sessions(
@@ -58,15 +58,14 @@ async def copy_sessions(
     on_session: Callable[[], None] = lambda: None,
     on_frames: Callable[[int], None] = lambda count: None,
 ) -> CopyReport:
-    """Bring every session of `source` into `target`, and compare both sides whole.
+    """Copy every session of `source` into `target`, and compare both sides completely.
 
-    Called again after it was interrupted, it goes on where it was. Ids, the caller's fields,
-    states, times, frames and their numbers are kept; revisions are the target's own. What is
-    written to the source meanwhile may or may not come along: each session is copied as it was at
-    one moment after this call began. Until a session is whole at the target, it initializes and has
-    the tag `UNFINISHED`. A session that is at the target with other content stays as it is and is
-    reported. `on_session` is called after each session, `on_frames` with the number of frames that
-    were appended.
+    After an interruption, a new call continues. Ids, the caller's fields, states, times, frames and
+    their numbers are kept; the target sets its own revisions. Each session is copied as it was at
+    one moment after this call began, so later writes to the source may be missing. Until a session
+    is complete at the target, it initializes and has the tag `UNFINISHED`. A session that exists at
+    the target with other content is not changed, and is reported. `on_session` is called after each
+    session, `on_frames` with the number of frames that were appended.
 
     Raises what the stores raise, and `NotImplementedError` for a target that archives no session;
     what was copied until then stays. Not atomic.
@@ -107,7 +106,7 @@ async def _copy(both: _Stores, session: Session, created: bool, report: CopyRepo
         try:
             digest = await attempt.run()
             if not await is_same_life(source, session):
-                raise Missing  # what was read after the session may be another one's
+                raise Missing  # the frames read after the session may belong to another one
         except Differs as error:
             reason = str(error)
             break
@@ -135,7 +134,7 @@ async def _copy(both: _Stores, session: Session, created: bool, report: CopyRepo
                 await _certain(_forget, target, session)
             return b""
         if created and session.created_at != before.created_at:
-            # Another session has its id by now: what this call made is of the one that is gone.
+            # Another session has its id by now: this call copied the one that was deleted.
             await _certain(_forget, target, session)
             created, known = False, 0
         created = created or await _certain(begin, target, session)
@@ -148,7 +147,7 @@ async def _certain(
     store: AtomicSessionStore,
     session: Session,
 ) -> T:
-    """Take a step that may be taken twice, until its outcome is known or hope is lost."""
+    """Repeat a step that may be applied twice, until its outcome is known or attempts run out."""
     for _ in range(TRIES - 1):
         try:
             return await step(store, session)
@@ -158,7 +157,7 @@ async def _certain(
 
 
 async def _forget(target: AtomicSessionStore, session: Session) -> None:
-    """Take back what this call made of a session that is not to be copied after all."""
+    """Delete what this call created of a session that will not be copied."""
     with suppress(SessionNotFound):
         await target.delete_session(session.id)
 
@@ -174,7 +173,7 @@ async def _pages(store: AtomicSessionStore) -> AsyncIterator[Sequence[Session]]:
 
 
 async def _all(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Do it all at once; the first error ends the rest, and is raised as it is."""
+    """Run all concurrently; the first error ends the rest, and is raised unchanged."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(each) for each in work]

@@ -1,4 +1,4 @@
-"""What can be wrong with a file of exported sessions, and how it is said."""
+"""The damages that a file of exported sessions can have, and their texts."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from enum import StrEnum
 __all__ = ["Damage", "DamageKind", "describe_missing", "describe_numbers"]
 
 _NAMED = 20
-"""Spans of missing frames that are named."""
+"""Maximum number of spans of missing frames that are named."""
 
 
 class DamageKind(StrEnum):
-    """What is wrong with a place of a file."""
+    """The kinds of damage."""
 
     NOT_EXPORTED = "not-exported"
     """A line that is no record, or not whole: torn."""
     NUL_BYTES = "nul-bytes"
     GLUED = "glued"
-    """Several records on one line; those that are whole count."""
+    """Several records on one line; the complete ones count."""
     TOO_LONG = "too-long"
     WRONG_RECORD = "wrong-record"
-    """JSON, but not what a record may say."""
+    """JSON, but not a valid record."""
     OUT_OF_ORDER = "out-of-order"
-    """A frame at another place than its own, or twice. It counts once."""
+    """A frame in the wrong place, or repeated. It counts once."""
     NO_SESSION = "no-session"
     """A frame whose session's line is missing or wrong: it is lost."""
     MISSING_FRAMES = "missing-frames"
@@ -35,10 +35,10 @@ class DamageKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One thing that is wrong with a file; the text quotes nothing of it but how an id begins."""
+    """One damage of a file; the text quotes nothing of the file but the beginning of an id."""
 
     line: int
-    """From 1; where it was noticed."""
+    """Number of the line where it was noticed, from 1."""
     offset: int
     """Bytes of the file before it."""
     kind: DamageKind
@@ -46,7 +46,7 @@ class Damage:
 
 
 def describe_missing(spans: Sequence[tuple[int, int]]) -> str:
-    """Say which frames are missing, by first and last numbers."""
+    """Describe the missing frames, by first and last numbers."""
     numbers = ", ".join(map(describe_numbers, spans[:_NAMED]))
     more = f" and {len(spans) - _NAMED} more spans" if len(spans) > _NAMED else ""
     if len(spans) == 1 and spans[0][0] == spans[0][1]:
@@ -55,6 +55,6 @@ def describe_missing(spans: Sequence[tuple[int, int]]) -> str:
 
 
 def describe_numbers(span: tuple[int, int]) -> str:
-    """Say the numbers of a span."""
+    """Describe the numbers of a span."""
     first, last = span
     return str(first) if first == last else f"{first} to {last}"

@@ -1,6 +1,6 @@
-"""What a line of an export says: a header, a session, one of its frames, or the end.
+"""The lines of an export: a header, a session, one of its frames, or the end.
 
-Only ASCII, one spelling for one value.
+Lines are ASCII, and each value has one spelling.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ _KIND = "sessionkeeper-export"
 _NO_NUMBER = 2**63
 _TIMES = ("created_at", "last_activity", "ended_at")
 _ODD = ("media_type", "oddity")
-"""Only of what is no message; its bytes are `message_base64` if they are not UTF-8."""
+"""Only in odd frames and gaps; bytes that are not UTF-8 are in `message_base64`."""
 _READABLE = 1024 * 1024
-"""Bytes up to which a text is always written as text."""
+"""Size in bytes up to which a text is always written as text."""
 _CONTEXT = ("direction", "timestamp", "delivery", "protocol_version", "metadata")
 
 
 class MalformedExport(Picklable, ValueError):
-    """A line is not what an export has there; the text quotes nothing of it."""
+    """A line is not what an export must have there; the text does not quote it."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(f"line {line}: {reason}")
@@ -62,7 +62,7 @@ class MalformedExport(Picklable, ValueError):
 
 
 class MalformedLine(Exception):
-    """What is wrong with a line whose number only its reader knows."""
+    """A line is malformed; only its reader knows its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +70,20 @@ class StoredSession:
     """A session as read from an export."""
 
     session: Session
-    """With its own times. Those of an export of version 1 are of now, and it ends when it is
-    imported."""
+    """The session with its own times. An export of version 1 has none: the session gets the current
+    time, and ends when it is imported."""
     frames: Sequence[MessageEnvelope]
     trimmed: int
-    """How many frames its log had lost at the front."""
+    """How many frames were trimmed from the front of its log."""
     missing: tuple[tuple[int, int], ...] = ()
     """First and last numbers of the frames that a damaged file has lost."""
     line: int = 0
-    """Of the file, where it begins; 0 if it is not known."""
+    """The line of the file where it begins; 0 if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionHead:
-    """What the line of a session says: the frames follow."""
+    """The content of the line of a session; its frames follow."""
 
     session: Session
     frames: int
@@ -106,7 +106,7 @@ def last_line(sessions: int) -> str:
 
 
 def session_line(session: Session, frames: int) -> str:
-    """Return the line of a session with so many frames; nobody records into what it becomes."""
+    """Return the line of a session with this many frames, without its lease."""
     fields = without_lease(session).model_dump(mode="json", include=set(CALLER_FIELDS))
     fields["tags"] = sorted(session.tags)
     times = {name: _moment(getattr(session, name)) for name in _TIMES}
@@ -130,7 +130,7 @@ def frame_line(frame: Frame) -> str:
 
 
 def _is_shorter_in_base64(text: str, size: int) -> bool:
-    """Whether a large text is nothing to read, so that its line has a bounded length."""
+    """Whether a large text would need too many escapes, so that its line would be too long."""
     return size > _READABLE and len(json.dumps(text)) > 4 * size / 3 + 4
 
 
@@ -144,7 +144,7 @@ def check_header(fields: Mapping[str, object]) -> None:
 
 
 def read_head(fields: dict[str, Any]) -> SessionHead:
-    """Return what the line of a session says. Raises `MalformedLine`."""
+    """Return the content of the line of a session. Raises `MalformedLine`."""
     count, trimmed = fields.get("frames"), fields.get("trimmed")
     names = fields.keys() - {"times"}
     if names != {"session", "frames", "trimmed"} or not isinstance(fields["session"], dict):
@@ -207,7 +207,7 @@ def _moment(moment: datetime | None) -> str | None:
 
 
 def _fault(error: Exception) -> str:
-    """What is wrong, without the value: it may be a secret."""
+    """Describe the error without the value, which may be a secret."""
     if isinstance(error, ValidationError):
         return f"bad {'.'.join(map(str, error.errors()[0]['loc']))}"
     if isinstance(error, SessionError | _BadTimes):

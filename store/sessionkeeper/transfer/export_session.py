@@ -20,9 +20,9 @@ _TRIES = 16
 async def export_session(store: AtomicSessionStore, session_id: str, /) -> list[str]:
     """Return the lines of a session and of its frames up to now.
 
-    One moment's log of one session, also if it is trimmed, or deleted and made anew, meanwhile:
-    then it is read again. Raises `SessionNotFound`, and `StoreUnavailable` if it is trimmed or
-    made anew again and again.
+    They are the log of one session at one moment. If the session is trimmed, or deleted and created
+    again, meanwhile, it is read again. Raises `SessionNotFound`, and `StoreUnavailable` if that
+    happens repeatedly.
     """
     for _ in range(_TRIES):
         session = await store.get_session(session_id)

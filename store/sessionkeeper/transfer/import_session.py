@@ -1,7 +1,7 @@
-"""One session of an export into a store: whole, with its own times, or not at all.
+"""Imports one session of an export into a store: whole, with its own times, or not at all.
 
-A session that is not whole yet initializes and has two tags: one by which all of its kind are
-found, and one of this very import, which can tell it from any other also when an answer is lost.
+An unfinished session initializes and has two tags: one by which all unfinished sessions are found,
+and one of this import, which identifies its session also when an answer is lost.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ __all__ = [
 ]
 
 KEPT_NUMBERS = 100_000
-"""Numbers of trimmed frames that an import uses up, which costs as much as to append as many."""
+"""Maximum number of trimmed frames whose numbers an import uses up, by appending as many."""
 
 UNFINISHED = "sessionkeeper:unfinished"
 """Tag of a session whose import or copy is under way, or was killed."""
 
 
 class UnfinishedSession(SessionExists):
-    """A session with this id is there, but it is not whole: its import or copy was killed, or is
-    under way."""
+    """A session with this id exists, but it is unfinished: its import or copy was killed, or still
+    runs."""
 
     def __init__(self, session_id: str) -> None:
         super().__init__(session_id)
@@ -90,7 +90,7 @@ async def import_session(
     for times that a store does not take, and `NotImplementedError` if it archives no session.
     """
     importing = _Import(store, stored, BatchSizes() if sizes is None else sizes, on_frames)
-    # A task of its own: who is cancelled while it is answered could not tell whether it was made.
+    # A separate task: a caller cancelled during the answer would not know whether it was created.
     creating = asyncio.ensure_future(importing.begin())
     try:
         return await importing.finish(await asyncio.shield(creating))
@@ -125,7 +125,7 @@ class _Import:
         self._wanted = session
 
     async def begin(self) -> Session:
-        """Create the session; done twice, it is as done once. Raises `SessionExists`."""
+        """Create the session; a repeated call has no effect. Raises `SessionExists`."""
         begun = unfinished(self._wanted, self._own_tag)
         for attempt in range(TRIES):
             try:
@@ -162,7 +162,7 @@ class _Import:
                 if attempt == TRIES - 1:
                     raise
             except (RevisionConflict, SessionClosed):
-                # After an answer that was lost, it may be this very step that changed it.
+                # After a lost answer, this very step may have changed it.
                 there = await self._store.get_session(self._id)
                 if not attempt or not is_same(there, wanted):
                     raise
@@ -170,13 +170,13 @@ class _Import:
         raise AssertionError  # as above
 
     async def undo(self, creating: asyncio.Future[Session]) -> None:
-        """Delete what this import made. Raises what the store raises, if it could not find out."""
+        """Delete what this import created. Raises the store's error if the outcome is unknown."""
         try:
             await creating
         except OutcomeUnknown:
             pass
         except (SessionError, ValueError):
-            return  # it was not made
+            return  # it was not created
         for attempt in range(TRIES):
             try:
                 there = await self._store.get_session(self._id)

@@ -1,7 +1,7 @@
-"""Sessions as JSON Lines: a file that outlives the store, and goes into another one.
+"""Sessions as JSON Lines: a file that is independent of the store and can be imported.
 
 A header line; for each session a line of its own and one for each of its frames, in order; an end
-line, so that a file that was cut short is known. `export_format` says what a line holds.
+line, so that a file that was cut short is noticed. `export_format` defines the lines.
 """
 
 from __future__ import annotations
@@ -58,5 +58,5 @@ def read_export(
 def salvage_export(
     lines: Iterable[str | bytes], /, *, max_line_bytes: int = MAX_LINE_BYTES
 ) -> Iterator[StoredSession | Damage]:
-    """Yield what is whole of a damaged export, and what is wrong with it; raises nothing for it."""
+    """Yield the intact part of a damaged export, and its damages, instead of raising."""
     return salvage_sessions(lines_of(lines, max_line_bytes))

@@ -1,4 +1,4 @@
-"""Lines of a file, each with its number and its place, of a bounded size."""
+"""Reads lines of bounded size from a file, each with its number and its offset."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import BinaryIO
 __all__ = ["MAX_LINE_BYTES", "NotText", "SourceLine", "lines_of", "read_lines"]
 
 MAX_LINE_BYTES = 128 * 1024 * 1024
-"""No line of an export is longer, unless a frame has more than 90 MiB or so: the largest are in
-Base64, where their text would be longer."""
+"""The maximum length of a line of an export, unless a frame has more than about 90 MiB. The
+largest frames are in Base64 where their text would be longer."""
 
 _CHUNK = 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
@@ -28,7 +28,7 @@ _KINDS = {
 
 
 class NotText(Exception):
-    """The bytes are no text; says what they are."""
+    """The bytes are not text; the error says what they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +42,16 @@ class SourceLine:
     size: int
     """Bytes with its end."""
     text: bytes | None
-    """Without its end; None if it is too long to be read."""
+    """Bytes without its end; None if it is too long to be read."""
     max_bytes: int
-    """What a line may have."""
+    """The maximum bytes of a line."""
 
 
 def read_lines(stream: BinaryIO, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[SourceLine]:
     """Yield the lines of a file, never more than `max_line_bytes` of one in memory.
 
-    A byte order mark before the first is left out. Raises `NotText` for what is compressed or a
-    database, and what reading raises.
+    A byte order mark before the first line is skipped. Raises `NotText` for compressed files and
+    databases, and what reading raises.
     """
     offset, number = 0, 0
     while True:

@@ -1,4 +1,4 @@
-"""The frames of a session that was read, in a tenth of the memory that envelopes take."""
+"""The frames of a session that was read, in a tenth of the memory of envelopes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ..values.message import MessageContext, MessageEnvelope
 __all__ = ["PackedFrames"]
 
 _SHARED = 256
-"""Kinds of context that are looked for among the frames before."""
+"""Number of different contexts that are searched for one to share."""
 
 _Context: TypeAlias = dict[str, Any]
 
 
 class PackedFrames(Sequence[MessageEnvelope]):
-    """Envelopes of one session; each is made anew when it is asked for.
+    """Envelopes of one session; each access makes a new one.
 
-    An envelope of a small message takes 3.5 KB. Here it is its bytes, its moment, and a context
-    that frames alike in everything else share.
+    An envelope of a small message takes 3.5 KB. Here a frame is its bytes, its time, and a context
+    that it shares with frames that are otherwise equal.
     """
 
     __slots__ = ("_contexts", "_known", "_messages", "_moments")

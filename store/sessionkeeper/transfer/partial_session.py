@@ -12,7 +12,7 @@ from .packed_frames import PackedFrames
 __all__ = ["SALVAGED", "PartialSession"]
 
 SALVAGED = "sessionkeeper:salvaged"
-"""Tag of a session that a damaged file did not hold whole."""
+"""Tag of a session that was incomplete in a damaged file."""
 
 
 class PartialSession:
@@ -28,12 +28,12 @@ class PartialSession:
         return self.head.trimmed < seq <= self.head.last
 
     def add(self, seq: int, envelope: MessageEnvelope) -> None:
-        """Take a frame in; one that is there already stays."""
+        """Add a frame; an existing one stays."""
         self.frames.add(seq, envelope)
         self.highest = max(self.highest, seq)
 
     def stored(self) -> StoredSession:
-        """Return the session with what there is of its log."""
+        """Return the session with the existing part of its log."""
         missing: list[tuple[int, int]] = []
         before = self.head.trimmed
         numbers = self.frames.numbers()

@@ -44,7 +44,7 @@ def read_sessions(lines: Iterator[SourceLine], /) -> Iterator[StoredSession]:
 
 
 def too_long(line: SourceLine) -> str:
-    """Say that a line is too long to be read."""
+    """Return the error for a line that is too long to be read."""
     return f"{line.size} bytes, more than the {line.max_bytes} that a line may have"
 
 
@@ -60,7 +60,7 @@ def _read_session(reader: _Reader, fields: dict[str, Any]) -> StoredSession:
 
 
 class _Reader:
-    """Gives one object after the other, and says where it is."""
+    """Reads one object after the other, with its line number."""
 
     def __init__(self, lines: Iterator[SourceLine]) -> None:
         self._lines = lines
@@ -86,7 +86,7 @@ class _Reader:
             raise self.fault(str(error)) from None
 
     def is_done(self) -> bool:
-        """Whether no line is left; otherwise it is the one faults are about now."""
+        """Whether no line is left; otherwise errors name the next line from now on."""
         self.number += 1
         return next(self._lines, None) is None
 

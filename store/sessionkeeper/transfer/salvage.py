@@ -1,4 +1,4 @@
-"""Brings what is whole out of an export that is torn, padded or glued, and names what is not."""
+"""Salvages the intact records of an export that is torn, padded or glued, and names the damages."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .strict_json import NotJson, read_objects
 __all__ = ["salvage_sessions"]
 
 _RECORD = re.compile(rb'\{"(?:format|session|seq|end)":')
-"""How a record begins; within a record it can only be a member of its metadata."""
+"""The beginning of a record; inside a record it can only be a member of its metadata."""
 _PIECES = 10_000
-"""Records that are looked for in one line."""
+"""Maximum number of records that are searched in one line."""
 
 
 def salvage_sessions(lines: Iterator[SourceLine], /) -> Iterator[StoredSession | Damage]:
-    """Yield the sessions of a damaged export, and in between what is wrong with it.
+    """Yield the sessions of a damaged export, and its damages in between.
 
-    A session that has lost frames comes with those that are left, in their order; `missing` names
-    the others, and it has the tag `SALVAGED`. Raises `NotText`.
+    A session that has lost frames has the remaining ones, in order; `missing` names the others, and
+    the session has the tag `SALVAGED`. Raises `NotText`.
     """
     yield from _Salvage().run(lines)
 
@@ -86,7 +86,7 @@ class _Salvage:
             self._take_record(record)
 
     def _pieces(self, text: bytes) -> list[dict[str, Any]]:
-        """Return the records of a line of which at least one is not whole."""
+        """Return the records of a line that has at least one incomplete record."""
         starts = [match.start() for match in _RECORD.finditer(text)][:_PIECES]
         parts = [text[a:b] for a, b in zip([0, *starts], [*starts, len(text)], strict=True)]
         records: list[dict[str, Any]] = []
@@ -168,7 +168,7 @@ class _Salvage:
             return
         if seq in session.frames:
             if session.frames[seq] != envelope:
-                # The line of the session it belongs to is missing, and so for those after it.
+                # The line of its session is missing; the same holds for the frames after it.
                 self._close_session()
                 self._lose(seq)
                 return

@@ -1,4 +1,4 @@
-"""Reads one JSON object from a line that somebody else wrote.
+"""Reads one JSON object from an untrusted line.
 
 Everything that could take more than linear time, or much more memory than the line, is refused
 before it is converted: depth, structure outside of strings, and numbers of many digits.
@@ -15,21 +15,21 @@ from ..values.json_depth import MAX_DEPTH, nests_deeper
 __all__ = ["NotJson", "read_object", "read_objects"]
 
 _SMALL = 64 * 1024
-"""Bytes up to which a line is parsed without a look at its structure."""
+"""Size in bytes up to which a line is parsed without a check of its structure."""
 _MAX_STRUCTURE = 4 * 1024 * 1024
 """Bytes outside of strings. Each `[]` there becomes an object of 56 bytes and more."""
 _MAX_STRINGS = 500_000
 _MAX_DIGITS = 2_466
-"""Of an integer of 8,192 bits, the largest that metadata holds."""
+"""Digits of an integer of 8,192 bits, the largest in metadata."""
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class NotJson(Exception):
-    """Why bytes are not one JSON object; the text quotes nothing of them."""
+    """The bytes are not one JSON object; the text does not quote them."""
 
 
 def read_object(text: bytes) -> dict[str, Any]:
-    """Return the object that the bytes are. Raises `NotJson`."""
+    """Return the object in the bytes. Raises `NotJson`."""
     decoded = _checked(text)
     try:
         found: object = _decoder.decode(decoded)
@@ -89,7 +89,7 @@ def _reason(error: Exception) -> str:
         if error.msg == "Extra data" and error.doc[error.pos :].lstrip()[:1] == "{":
             return "two records on one line"
         return "not JSON"
-    # A `ValueError` of ours says more; a `RecursionError` cannot come after the look at depth.
+    # Our own `ValueError` says more; no `RecursionError` is possible after the check of depth.
     return str(error) if type(error) is _Refused else "not JSON"
 
 

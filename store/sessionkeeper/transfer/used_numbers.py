@@ -1,4 +1,4 @@
-"""Uses up the numbers of frames that are gone, so that those that follow keep theirs."""
+"""Uses up the numbers of removed frames, so that later frames keep theirs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _AT_ONCE = 1_000
 async def use_numbers(
     store: AtomicSessionStore, session_id: str, *, after: int, up_to: int, sizes: BatchSizes
 ) -> None:
-    """Append frames without a meaning from number `after` to `up_to`, and trim them at once.
+    """Append placeholder frames from number `after` to `up_to`, and trim them immediately.
 
-    A log begins at 1, and there is no other way to begin later; the cost is in proportion to the
+    A log begins at 1, and this is the only way to begin later. The cost is proportional to the
     numbers. Raises as `append_frames` and `trim_frames` do. Not atomic.
     """
     filler = MessageEnvelope.of(session_id, FILLER, direction=Direction.CLIENT_TO_SERVER)
@@ -35,6 +35,6 @@ async def _trim(store: AtomicSessionStore, session_id: str, up_to: int) -> None:
         try:
             await store.trim_frames(session_id, up_to=up_to)
             return
-        except OutcomeUnknown:  # trimmed twice, it is as trimmed once
+        except OutcomeUnknown:  # repeating the trim has no effect
             if attempt == TRIES - 1:
                 raise

@@ -90,7 +90,7 @@ class PlanContext:
         before: SessionState | None,
         context: Context,
     ) -> None:
-        """Tell the listeners of this process of a change that one of its callers made."""
+        """Call the listeners of this process with a change that one of its callers made."""
         if self.listeners:
             with self.owner():
                 self.listeners.tell(SessionEvent(kind, session, before), context)

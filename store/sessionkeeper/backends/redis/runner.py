@@ -35,7 +35,7 @@ class RedisRunner(Runner[Tables]):
 
     @property
     def resources(self) -> Resources:
-        """What an open store works with. Raises `RuntimeError` before it was opened."""
+        """The resources of an open store. Raises `RuntimeError` before it was opened."""
         if self._resources is None:
             raise RuntimeError("not open")
         return self._resources
@@ -45,7 +45,7 @@ class RedisRunner(Runner[Tables]):
         return self._resources is not None and self._resources.plan_context.applying
 
     def arrived(self, reply: Reply, /) -> None:
-        """Note when a command was asked: the patience of its caller begins in the mailbox."""
+        """Note when a command was sent: the patience of its caller begins in the mailbox."""
         self._arrivals[reply] = (self._now(), self._executor.delivery.waited)
 
     async def open(self) -> None:

@@ -42,7 +42,7 @@ class SessionEntry:
         self.frame_count = session.frame_count
         self.last_seq = session.last_seq
         self.last_activity: datetime | None = None
-        """The session as the inner store last returned it."""
+        """The time that the inner store last returned."""
         self.steady_active_at = -inf
         """When it was last used, by the steady clock."""
         self.steady_created_at = -inf
