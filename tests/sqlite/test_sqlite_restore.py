@@ -106,6 +106,15 @@ async def test_a_missing_store_is_created(file: Path, backup: Path) -> None:
     assert await held(file.parent / "new.db") == {"a": 3}
 
 
+async def test_an_empty_log_is_not_set_aside(file: Path, backup: Path) -> None:
+    """There is nothing in it."""
+    await fill(file, backup)
+    Path(f"{file}-wal").touch()
+    report = await restore_backup(backup, file, replace=True)
+    assert report.set_aside == ()
+    assert [each.name for each in file.parent.iterdir()] == ["store.db"]
+
+
 async def test_a_log_that_is_not_the_old_files_is_set_aside(file: Path, backup: Path) -> None:
     """As after a restore by hand, which opening refuses."""
     await fill(file, backup, crashed=True)

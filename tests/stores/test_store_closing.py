@@ -217,3 +217,12 @@ def test_the_repr_of_a_command_hides_its_fields() -> None:
     assert len(classes) == 26
     assert all(issubclass(each, Command) for each in classes)
     assert repr(commands.GetSession("secret-id")) == "<GetSession>"
+
+
+def test_a_command_cannot_be_changed_and_is_not_tracked() -> None:
+    """It lives for one turn, and several tasks may hold it."""
+    from sessionkeeper import operations as commands
+
+    for name in commands.__all__:
+        config = getattr(commands, name).__struct_config__
+        assert (config.frozen, config.gc) == (True, False), name
