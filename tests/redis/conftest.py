@@ -20,7 +20,7 @@ _PREFIXES = count(1)
 
 @pytest.fixture(scope="session")
 def redis_watchdog() -> Iterator[Watchdog]:
-    """Who ends the servers if this process cannot."""
+    """The process that ends the servers if this one cannot."""
     watchdog = Watchdog()
     yield watchdog
     watchdog.close()
@@ -53,7 +53,7 @@ def server(engine: Engine, shared_servers: SharedServers) -> RedisServer:
 
 @pytest.fixture
 def key_prefix() -> str:
-    """What the keys of one test begin with."""
+    """The prefix of the keys of one test."""
     return f"test-{next(_PREFIXES)}:"
 
 
@@ -86,7 +86,7 @@ def shared_clusters(
 
 @pytest.fixture
 def cluster(engine: Engine, shared_clusters: SharedClusters) -> Iterator[Cluster]:
-    """Six nodes, to be killed and resharded: what is broken is healed after the test."""
+    """Six nodes to be killed and resharded; they are repaired after the test."""
     cluster = shared_clusters.cluster(engine.name)
     yield cluster
     cluster.heal()

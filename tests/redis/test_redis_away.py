@@ -1,4 +1,4 @@
-"""A server that is silent, full, or not what was asked for: one clear word, and never for ever."""
+"""A server that is silent, full or wrong: a clear error, and no endless wait."""
 
 from __future__ import annotations
 

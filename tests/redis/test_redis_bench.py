@@ -67,7 +67,7 @@ def test_a_load_leaves_a_server_as_it_was(
 def test_a_load_leaves_a_cluster_and_another_librarys_server_as_they_were(
     used: RedisServer, shared_clusters: SharedClusters, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All primaries are asked how much they hold, and to forget it."""
+    """The memory of all primaries is read, and their data deleted."""
     cluster = shared_clusters.cluster("valkey")
     before = keys(used), [keys(node) for node in cluster.nodes]
     stores = ["--store", f"redis+cluster://127.0.0.1:{cluster.nodes[0].port}"]
@@ -86,7 +86,7 @@ def test_a_load_leaves_a_cluster_and_another_librarys_server_as_they_were(
 def test_a_load_that_is_ended_leaves_neither_keys_nor_a_folder(
     ended_by: signal.Signals, used: RedisServer, tmp_path: Path
 ) -> None:
-    """Who is left tidies up: after Ctrl-C all are, after a kill the processes that measured."""
+    """The remaining processes clean up: after Ctrl-C all, after a kill the workers."""
     process = subprocess.Popen(
         [sys.executable, "-m", "sessionkeeper", "bench", "--store", used.url, "--seconds", "3600"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)},

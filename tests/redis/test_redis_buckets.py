@@ -1,4 +1,4 @@
-"""A store of several buckets: each session whole, and what concerns several says what it is."""
+"""A store of several buckets: each session is whole, and guarantees say what is not."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def test_a_limit_of_the_store_is_shared_among_its_buckets(
 
 
 async def test_the_number_of_buckets_is_decided_once(server: RedisServer, key_prefix: str) -> None:
-    """By who opens the store first; another number is refused, no number takes what is there."""
+    """The first opening decides; another number is refused, no number uses the stored one."""
     async with store(server, key_prefix) as keeper:
         await fill(keeper)
         with pytest.raises(StoreUnavailable, match="4 buckets, not 2"):

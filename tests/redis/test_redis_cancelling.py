@@ -46,7 +46,7 @@ async def turns(count: int) -> None:
 
 
 async def neighbour(store: RedisSessionStore, number: int, over: asyncio.Event) -> None:
-    """Ask for one's own things until it is over, and see that they are what is answered."""
+    """Read one's own data until the end, and check the answers."""
     key = f"mine-{number}"
     await store.create_session(session(key, tags={key}))
     n = 0
@@ -96,7 +96,7 @@ async def test_no_answer_reaches_another_whoever_is_cancelled_when(
 async def test_a_store_closed_at_any_moment_tells_everybody_the_truth(
     server: RedisServer, key_prefix: str
 ) -> None:
-    """What was acknowledged is there, what was `StoreClosed` is not, and the rest can be asked."""
+    """Acknowledged writes exist, those with `StoreClosed` do not, and `resolve` knows the rest."""
     told: set[str] = set()
     async with (
         proxied(server.port) as proxy,

@@ -60,7 +60,7 @@ def keys_of(server: RedisServer, url: str) -> list[str]:
 def test_a_missing_store_is_not_created(
     command: list[str], url: str, server: RedisServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line says so, exit code 2, and the server holds what it held."""
+    """One line says so, the exit code is 2, and the server is unchanged."""
     assert run([command[0], url, *command[1:]]) == 2
     said = capsys.readouterr()
     assert said.out == ""
@@ -165,7 +165,7 @@ async def test_the_statistics_name_what_a_write_waits_for(fleet: Fleet) -> None:
 def test_no_password_is_shown(
     command: str, server: RedisServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Refused, unreachable or misspelt: only host and port are said."""
+    """Refused, unreachable or misspelt: the error shows only host and port."""
     place = f"127.0.0.1:{server.port}"
     more = [f"sqlite:///{tmp_path}/b.db"] if command == "copy" else []
     for wrong in (

@@ -1,4 +1,4 @@
-"""The clusters that the tests of Redis stand on: who has what, failover, slots on their way."""
+"""The clusters for the tests of Redis: owners of slots, failover, slots that move."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_nodes_slot_map_is_read_completely() -> None:
 
 
 async def test_every_slot_has_a_primary_and_a_replica(cluster: Cluster, key_prefix: str) -> None:
-    """And keys come to all of them."""
+    """Every node has keys."""
     primaries = cluster.primaries()
     assert len(primaries) == 3
     assert {cluster.replica_of(node) for node in primaries} | set(primaries) == set(cluster.nodes)
@@ -59,7 +59,7 @@ async def test_every_slot_has_a_primary_and_a_replica(cluster: Cluster, key_pref
 
 
 def test_a_slot_on_its_way_answers_ask_and_then_moved(cluster: Cluster, key_prefix: str) -> None:
-    """Key by key; one command for keys on both sides is to be tried again."""
+    """Keys move one by one; a command for keys on both sides must be tried again."""
     slot = 100
     source = cluster.primary_of(slot)
     target = next(node for node in cluster.primaries() if node is not source)
@@ -120,7 +120,7 @@ async def test_a_client_continues_its_numbers_while_its_slot_moves(
 
 
 def test_an_unfinished_move_of_a_slot_is_repaired(cluster: Cluster) -> None:
-    """What a test leaves behind is healed."""
+    """The cluster is repaired after a test."""
     slot = 300
     source = cluster.primary_of(slot)
     target = next(node for node in cluster.primaries() if node is not source)
@@ -134,7 +134,7 @@ def test_an_unfinished_move_of_a_slot_is_repaired(cluster: Cluster) -> None:
 async def test_a_replica_takes_over_from_a_killed_primary(
     clusters: list[Cluster], key_prefix: str
 ) -> None:
-    """With what it had; the killed one comes back as its replica. Both engines at once."""
+    """It has the data; the killed node returns as its replica. Both engines run at once."""
 
     async def fail_over(cluster: Cluster) -> None:
         slot = 16_000

@@ -38,7 +38,7 @@ class Clients:
             await asyncio.sleep(PAUSE)
 
     async def end(self) -> None:
-        """Let them finish what they are at."""
+        """Let them finish their calls."""
         self._over = True
         await asyncio.gather(*self._tasks)
 

@@ -64,7 +64,7 @@ def test_the_actor_on_a_server_keeps_every_promise_behind_the_faulty_proxy(
 def test_designs_on_a_server_are_compared_if_a_server_is_named(
     used: RedisServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Beside the others, and what is expected of each is known."""
+    """They run beside the others, and each has an expected result."""
     quick = ["--seeds", "20", "--loop", "asyncio"]
     assert run(["compare", "get-then-set", "--redis", used.url, *quick]) == 0
     shown = capsys.readouterr().out

@@ -52,7 +52,7 @@ class RedisKit(AtomicSessionStoreConformance):
 
 @pytest.mark.parametrize("engine", ["valkey"], indirect=True)
 class TestValkeyStore(RedisKit):
-    """As one finds it: in plain text, with a user who may do all."""
+    """The default: without TLS, with a user who has all rights."""
 
     @pytest.fixture(autouse=True)
     def _server(self, server: RedisServer) -> None:

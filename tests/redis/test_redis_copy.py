@@ -108,7 +108,7 @@ def test_other_content_is_named_by_its_short_id_and_unchanged(
 def test_a_cluster_is_copied_to_and_looked_into(
     cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Over all buckets; what one is told of it is the least any node promises."""
+    """It spans all buckets; the reported promise is that of the weakest node."""
     source = f"sqlite:///{tmp_path}/a.db"
     nodes = cluster.url.replace("redis:", "redis+cluster:")
     url = f"{nodes}?prefix=copy-{next(PREFIXES)}"

@@ -60,7 +60,7 @@ SILENCES = {"frozen": _frozen, "hole": _hole, "unanswered": _unanswered, "greete
 
 
 async def timed(call: Awaitable[object]) -> tuple[object, float]:
-    """What became of a call, and how long it took."""
+    """The outcome of a call, and its duration."""
     begun = asyncio.get_running_loop().time()
     try:
         told: object = await call
@@ -73,7 +73,7 @@ async def timed(call: Awaitable[object]) -> tuple[object, float]:
 async def test_every_call_ends_when_patience_is_over_whatever_the_server_does(
     silence: str, fleet: Fleet
 ) -> None:
-    """Of every kind, one after another: what is told is true, and so is the time it names."""
+    """For every kind of call: the answer is true, and so is the time in the error."""
     server = fleet.start()
     async with (
         proxied(server.port) as proxy,
@@ -136,7 +136,7 @@ async def test_callers_of_a_full_mailbox_wait_no_longer_than_patience(fleet: Fle
 
 
 async def test_a_call_from_another_thread_ends_as_well(fleet: Fleet) -> None:
-    """Its time begins where it is asked."""
+    """Its time begins at the call."""
     server = fleet.start()
 
     def blocked(store: ThreadSafeSessionStore) -> None:
@@ -223,7 +223,7 @@ async def test_an_answer_of_single_bytes_is_not_waited_for_without_end(
 async def test_opening_ends_whatever_the_server_does(
     held: str, scheme: str, proxy: FaultProxy, key_prefix: str
 ) -> None:
-    """It accepts, and does not answer at TLS, at authentication, or at one of our questions."""
+    """It accepts the connection, but does not answer TLS, authentication, or a command."""
     if held == "all" or scheme == "rediss":
         proxy.silent = True
     else:

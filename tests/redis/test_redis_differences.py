@@ -41,7 +41,7 @@ async def test_every_store_answers_the_same(
     only_ten: Callable[[SessionStore], SessionStore],
     program: Program,
 ) -> None:
-    """Which error wins, ties, activity, what is unchanged: all this is decided once."""
+    """Which error wins, ties, activity and unchanged fields are decided in one place."""
     await answers_agree(server, key_prefix, tmp_path, only_ten, program)
 
 
@@ -58,7 +58,7 @@ async def test_every_store_answers_the_same_in_many_programs(
     only_ten: Callable[[SessionStore], SessionStore],
     program: Program,
 ) -> None:
-    """The same, as often as `DIFFERENCES` says."""
+    """The same with `DIFFERENCES` programs."""
     await answers_agree(server, key_prefix, tmp_path, only_ten, program)
 
 

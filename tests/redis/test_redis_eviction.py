@@ -22,7 +22,7 @@ def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def server_of(store: RedisSessionStore) -> ServerStatistics:
-    """What the statistics say of the server."""
+    """The server's part of the statistics."""
     told = (await store.statistics()).server
     assert told is not None
     return told
@@ -38,7 +38,7 @@ async def until_noticed(store: RedisSessionStore, policy: str) -> None:
 async def test_a_policy_that_drops_keys_is_noticed_and_writes_are_refused(
     fleet: Fleet, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As when a store is opened: it is logged once, told, and the error says what to set."""
+    """As at opening: it is logged once and reported, and the error says what to set."""
     caplog.set_level(logging.WARNING)
     server = fleet.start()
     async with RedisSessionStore(server.url) as store:

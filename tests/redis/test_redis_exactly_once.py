@@ -62,7 +62,7 @@ Expected = dict[str, tuple[object, object, Picture]]
 
 
 async def undisturbed(server: RedisServer, prefix: str, write: Write) -> tuple[Any, Any, Picture]:
-    """What is answered, heard and there when nothing goes wrong."""
+    """Answers, events and content without faults."""
     async with RedisSessionStore(server.url, prefix=f"{prefix[:-1]}-twin") as twin:
         await fill(twin)
         answer, told = await heard(twin, write)
@@ -71,7 +71,7 @@ async def undisturbed(server: RedisServer, prefix: str, write: Write) -> tuple[A
 
 @pytest.fixture
 async def expected(server: RedisServer, key_prefix: str) -> Expected:
-    """The same of every write."""
+    """The same for every write."""
     twins = [undisturbed(server, f"{own(key_prefix, name)}:", WRITES[name]) for name in WRITES]
     return dict(zip(WRITES, await asyncio.gather(*twins), strict=True))
 
@@ -134,7 +134,7 @@ async def arrived(server: RedisServer, *held: Fault) -> None:
 async def test_packets_of_one_byte_make_no_difference(
     server: RedisServer, key_prefix: str, expected: Expected
 ) -> None:
-    """Of requests and of replies."""
+    """For requests and for replies."""
     async with proxied(server.port) as proxy:
         for name, write in WRITES.items():
             async with opened(proxy.url, own(key_prefix, name)) as store:
@@ -151,7 +151,7 @@ async def test_packets_of_one_byte_make_no_difference(
 async def test_an_append_cut_at_any_byte_is_applied_once(
     way: str, server: RedisServer, key_prefix: str
 ) -> None:
-    """Of a request and of a reply, to the last byte. Eight at once: it is mostly waiting."""
+    """For each byte of a request and of a reply. Eight run at once: they mostly wait."""
 
     async def writer(first: int) -> None:
         key, at, length, told = f"writer-{first}", first, 1, 0

@@ -56,7 +56,7 @@ def test_nothing_is_found_under_faults(kinds: str, capsys: pytest.CaptureFixture
 def test_a_store_with_a_flaw_is_reported(
     flaw: str, kinds: str, expected: set[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One that sends again blindly, answers early, mixes answers, gives none, or lies after."""
+    """Wrong stores: one repeats blindly, answers early, mixes answers, gives none, or lies."""
     engine = "sqlite" if kinds == "files" else usual_engine("valkey").name
     words = ("--broken", flaw, "--only", kinds, "--engine", engine, "--operations", "1000000")
     code, report = run(capsys, *words)
@@ -84,7 +84,7 @@ def test_ctrl_c_ends_it_with_a_report() -> None:
 
 
 def frames(*labels: str, first: int = 1) -> list[Frame]:
-    """What a session holds."""
+    """The content of a session."""
     return [Frame(seq=seq, envelope=note("s", label)) for seq, label in enumerate(labels, first)]
 
 
@@ -108,7 +108,7 @@ A, B = "s|a", "s|b"
 
 
 def test_a_comparison_accepts_what_agrees() -> None:
-    """Also what is not known, as long as it is there whole or not at all."""
+    """Unknown outcomes are accepted if they are stored whole or not at all."""
     both = [applied(A, at=1), applied(B, at=2)]
     unknown = Operation("s", (B, "s|c"), counts=True)
     assert found(both, frames(A, B)) == set()

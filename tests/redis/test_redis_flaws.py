@@ -118,7 +118,7 @@ async def changes(store: AtomicSessionStore, dice: Random) -> None:
 
 
 async def batches(store: AtomicSessionStore, dice: Random) -> None:
-    """One caller with batches of three, one who reads."""
+    """One caller appends batches of three, another reads."""
 
     async def writes() -> None:
         for n in range(4):
@@ -194,7 +194,7 @@ def nothing(_: Random) -> None:
 
 
 async def test_get_then_set_loses_an_update(server: RedisServer, key_prefix: str) -> None:
-    """And the store itself does not, under the same work."""
+    """The store itself does not, under the same load."""
 
     def wrong(prefix: str) -> AtomicSessionStore:
         return GetThenSet(server.url, prefix=prefix)

@@ -1,4 +1,4 @@
-"""A server that lost what it had gives its numbers again: they are not taken for those before."""
+"""A server that lost its data uses numbers again: they are not mistaken for the old ones."""
 
 from __future__ import annotations
 

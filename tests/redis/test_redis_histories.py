@@ -1,4 +1,4 @@
-"""What clients of one server saw is explained by one order of all their operations."""
+"""One order of all operations explains what the clients of one server saw."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ async def test_eight_clients_of_one_store(name: str, fleet: Fleet) -> None:
 
 @only_redis
 async def test_a_replica_takes_over_with_all_that_was_waited_for(fleet: Fleet) -> None:
-    """`wait_replicas=1`: what was acknowledged is there, and what was read."""
+    """`wait_replicas=1`: everything that was acknowledged or read still exists."""
     primary = fleet.start()
     replica = fleet.start_replica(primary)
     async with proxied(primary.port) as proxy:
@@ -159,7 +159,7 @@ async def test_a_replica_takes_over_with_all_that_was_waited_for(fleet: Fleet) -
 @only_redis
 @pytest.mark.parametrize("how", ["emptied", "restarted without its data"])
 async def test_a_server_that_lost_everything_starts_empty(how: str, fleet: Fleet) -> None:
-    """Nothing is half there afterwards; who was under way is told the truth or not to know."""
+    """Nothing is half done afterwards; unfinished calls get a true or an unknown outcome."""
     server = fleet.start()
 
     async def lose() -> None:

@@ -62,7 +62,7 @@ async def opened(
 async def test_a_session_whose_hash_somebody_deleted_is_counted_as_purged(
     walk: str, ttl: float | None, server: RedisServer, key_prefix: str
 ) -> None:
-    """By whoever comes upon it, one that lives and one that has ended; its frames as removed."""
+    """The first call that finds it counts it, live or ended; its frames count as removed."""
     async with opened(server, key_prefix, ttl=ttl) as (store, tag):
         before = await add_up(store)
         server.say("DEL", f"{tag}:s:a", f"{tag}:s:ended")
@@ -246,7 +246,7 @@ async def test_foreign_entries_in_the_feed_stop_no_watcher(
 async def test_a_store_whose_server_lost_everything_is_still_laid_out_as_it_was(
     fleet: Fleet,
 ) -> None:
-    """Who writes on puts its layout back, so who comes later finds the same store."""
+    """The next write restores the layout, so a store opened later finds the same store."""
     server = fleet.start()
     async with RedisSessionStore(server.url, buckets=8, ttl=3600) as store:
         await store.create_session(session("a"))
@@ -262,7 +262,7 @@ async def test_a_store_whose_server_lost_everything_is_still_laid_out_as_it_was(
 async def test_a_store_recreated_with_another_layout_is_not_written_to(
     fleet: Fleet,
 ) -> None:
-    """By who opened the one before: they would not see each other's sessions."""
+    """Stores opened before are refused: they would not see the sessions of the new ones."""
     server = fleet.start()
     async with RedisSessionStore(server.url, buckets=8) as store:
         await store.create_session(session("a"))

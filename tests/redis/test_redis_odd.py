@@ -38,7 +38,7 @@ def test_any_bytes_at_all_come_back_from_a_server(
 
 
 async def test_a_change_sees_the_odd_frames_before_it(server: RedisServer) -> None:
-    """Also of appends that are on their way with it: what was predicted is what the server has."""
+    """This includes appends in the same round trip: the prediction equals the server's state."""
     seen: list[tuple[int, int, int]] = []
 
     def look(session: Session) -> Session:

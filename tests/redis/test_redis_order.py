@@ -1,4 +1,4 @@
-"""The order of asking: what is asked together comes to what comes of it one after the other."""
+"""The order of calls: concurrent calls have the same results as consecutive ones."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_a_change_is_applied_before_what_is_asked_after_it(
 async def test_concurrent_commands_are_applied_in_the_order_of_asking(
     ttl: float | None, server: RedisServer, key_prefix: str
 ) -> None:
-    """Writes and reads, by their answers and by what is there then."""
+    """Compares the answers of writes and reads, and the final content."""
     for seed in range(PROGRAMS):
         prefix = f"{key_prefix[:-1]}.{seed}"
         async with RedisSessionStore(server.url, prefix=prefix, ttl=ttl) as store:
@@ -104,7 +104,7 @@ async def test_concurrent_commands_are_applied_in_the_order_of_asking(
 async def test_the_order_stays_while_another_process_changes_the_sessions(
     server: RedisServer, key_prefix: str
 ) -> None:
-    """A change that has to be made anew holds up what was asked after it."""
+    """A change that must run again delays the later calls."""
     for seed in range(PROGRAMS):
         prefix = f"{key_prefix[:-1]}.{seed}"
         async with (
@@ -156,7 +156,7 @@ async def refuse(client: redis.Redis, writers: list[Any]) -> None:
 async def test_the_order_stays_when_connections_are_cut(
     how: str, proxy: FaultProxy, key_prefix: str
 ) -> None:
-    """Writes find their place again; a read whose answer was lost may see what came after it."""
+    """Writes keep their order; a read whose answer was lost may see later writes."""
     for seed in range(PROGRAMS):
         random = Random(seed)
         async with RedisSessionStore(proxy.url, prefix=f"{key_prefix[:-1]}.{seed}") as store:
@@ -186,7 +186,7 @@ async def test_the_order_stays_on_a_cluster(cluster: Cluster, key_prefix: str) -
 async def test_a_call_on_the_whole_store_comes_after_all_before_it(
     server: RedisServer, key_prefix: str
 ) -> None:
-    """A first change is read before it is written; a sweep holds up what is asked after it."""
+    """A first change is read before it is written; a sweep delays the calls after it."""
     prefix = key_prefix[:-1]
     async with (
         RedisSessionStore(server.url, prefix=prefix) as store,

@@ -58,7 +58,7 @@ async def lose(
 async def test_it_can_be_asked_later_whether_a_write_was_applied(
     applied: bool, server: RedisServer, key_prefix: str
 ) -> None:
-    """Of every kind; by the same store and by another one, again and again."""
+    """For every kind of write, repeatedly, by the same store and by another one."""
 
     async def ask(name: str) -> None:
         prefix = f"{key_prefix[:-1]}-{[*WRITES].index(name)}"
@@ -92,7 +92,7 @@ async def test_any_process_can_ask(server: RedisServer, proxy: FaultProxy, key_p
 async def test_a_write_reported_as_not_applied_is_never_applied(
     server: RedisServer, proxy: FaultProxy, key_prefix: str
 ) -> None:
-    """However late it comes out of some socket; nor is what was given up, after a later write."""
+    """However late it arrives; a write that was given up is not applied after a later write."""
     async with (
         opened(f"{proxy.url}?socket_timeout=0.05", key_prefix, patience=0.0) as store,
         RedisSessionStore(server.url, prefix=key_prefix[:-1]) as other,
@@ -223,7 +223,7 @@ async def test_a_call_that_was_not_sent_is_not_applied(
 async def test_an_answered_caller_does_not_wait_for_the_others(
     proxy: FaultProxy, key_prefix: str
 ) -> None:
-    """Of one batch: and who has none when the store is closed is not told that nothing was done."""
+    """In one batch: a caller without an outcome at closing is not told "no effect"."""
     async with opened(proxy.url, key_prefix, patience=60.0) as store:
         cut = proxy.replies.cut(SCRIPT, at=0, skip=1)
         first = asyncio.ensure_future(store.create_session(session("new")))
@@ -243,7 +243,7 @@ async def test_an_answered_caller_does_not_wait_for_the_others(
 async def test_a_store_closes_although_its_server_is_silent(
     server: RedisServer, proxy: FaultProxy, key_prefix: str
 ) -> None:
-    """What was sent is unknown and can be asked; what was queued had no effect."""
+    """Sent writes have an unknown outcome that `resolve` finds; queued ones had no effect."""
     async with opened(proxy.url, key_prefix, patience=60.0) as store:
         held = proxy.requests.hold()
         sent = asyncio.ensure_future(store.add_frame(note(7)))
@@ -287,7 +287,7 @@ async def test_a_write_waits_for_replicas_however_it_got_there(lost: str, fleet:
 async def test_waiting_on_another_connection_counts_for_nothing(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may lead to another server, which has replicas and waits for none: it wrote nothing."""
+    """It may lead to another server with replicas: it has written nothing."""
     server, successor = fleet.start(), fleet.start()
     replica = fleet.start_replica(server)
     fleet.start_replica(successor)

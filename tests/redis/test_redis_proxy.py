@@ -1,4 +1,4 @@
-"""The proxy between a client and a server does what it is told, and else nothing."""
+"""The proxy between a client and a server injects the requested faults and no others."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_a_dropped_reply_leaves_the_client_waiting(
 async def test_a_swallowed_command_never_arrives(
     proxy: FaultProxy, server: RedisServer, key_prefix: str
 ) -> None:
-    """And the replies that follow still belong to their commands."""
+    """The later replies still belong to their commands."""
     key = f"{key_prefix}count"
     proxy.requests.drop("INCRBY")
     async with once(proxy.url, socket_timeout=0.1) as client:
@@ -110,7 +110,7 @@ async def test_a_command_cut_anywhere_is_done_only_if_all_of_it_arrived(
 async def test_a_reply_cut_anywhere_is_an_error_unless_all_of_it_arrived(
     proxy: FaultProxy, key_prefix: str
 ) -> None:
-    """What was done is done."""
+    """The server has applied the command."""
     key = f"{key_prefix}count"
     for at in range(len(b":1\r\n")):
         proxy.replies.cut("INCRBY", at=at)
@@ -123,7 +123,7 @@ async def test_a_reply_cut_anywhere_is_an_error_unless_all_of_it_arrived(
 
 
 async def test_the_end_of_a_stream_differs_from_a_reset(proxy: FaultProxy) -> None:
-    """As the client's socket sees them."""
+    """Seen from the client's socket."""
     proxy.replies.cut("PING")
     ended = await speak(proxy.port, b"*1\r\n$4\r\nPING\r\n")
     await ended.lost.wait()
@@ -150,7 +150,7 @@ async def test_packets_arrive_as_they_were_split(proxy: FaultProxy) -> None:
 
 
 async def test_splitting_at_every_byte_changes_nothing(proxy: FaultProxy, key_prefix: str) -> None:
-    """Neither of the commands nor of the replies, the handshake too."""
+    """This holds for commands, replies and the handshake."""
     proxy.requests.split(every=1)
     proxy.replies.split(every=1)
     async with once(proxy.url) as client:
@@ -221,7 +221,7 @@ async def test_nobody_answers_in_a_black_hole(proxy: FaultProxy) -> None:
 
 
 async def test_connections_are_refused_for_a_while(proxy: FaultProxy) -> None:
-    """And accepted on the same port later."""
+    """Later they are accepted on the same port."""
     async with once(proxy.url) as client:
         proxy.refuse()
         for _ in range(50):
@@ -245,7 +245,7 @@ async def test_all_connections_can_be_cut_at_once(proxy: FaultProxy) -> None:
 
 
 async def test_a_client_that_connects_while_the_server_is_down_is_reset(proxy: FaultProxy) -> None:
-    """And gets through when the proxy leads to one that is there."""
+    """It connects when the proxy leads to a running server."""
     there, proxy.server_port = proxy.server_port, 1
     async with once(proxy.url) as client:
         with pytest.raises(redis.ConnectionError):

@@ -55,7 +55,7 @@ OLD_SCRIPT = "ERR Error running script (call to f_6b1bf486c81ceb7edf3c093f4c4858
     ],
 )
 def test_the_code_of_an_error_is_found_however_it_is_wrapped(text: str, code: str) -> None:
-    """As the versions write it, and never in what they quote."""
+    """In the wording of each version, and never in quoted text."""
     assert read_refusal(text).code == code
 
 
@@ -91,7 +91,7 @@ async def _demoted(old: RedisServer, new: RedisServer) -> None:
 
 
 async def _stale(old: RedisServer, _: RedisServer) -> None:
-    """It follows somebody who is not there, and says nothing old meanwhile."""
+    """It follows a missing primary, and returns no old data meanwhile."""
     await asyncio.to_thread(old.configure, "replica-serve-stale-data", "no")
     await asyncio.to_thread(old.say, "REPLICAOF", "127.0.0.1", 1)
 
@@ -102,7 +102,7 @@ async def _lonely(old: RedisServer, _: RedisServer) -> None:
 
 
 async def _busy(old: RedisServer, _: RedisServer) -> None:
-    """It hangs in somebody's script; who watches servers replaced it."""
+    """It hangs in another client's script, and was replaced by a failover."""
 
     def endless() -> None:
         with suppress(redis.RedisError):
@@ -115,7 +115,7 @@ async def _busy(old: RedisServer, _: RedisServer) -> None:
 
 
 async def _loading(old: RedisServer, _: RedisServer) -> None:
-    """It reads its file again, slowly."""
+    """It loads its file again, slowly."""
     old.configure("key-load-delay", 100_000)
     old.configure("loading-process-events-interval-bytes", 1024)
     for n in range(60):
@@ -208,7 +208,7 @@ async def test_every_write_follows_the_new_primary(state: str, fleet: Fleet) -> 
 
 @pytest.mark.parametrize("state", ["READONLY", "MASTERDOWN", "BUSY", "LOADING"])
 async def test_a_reader_follows_the_new_primary(state: str, fleet: Fleet) -> None:
-    """A replica answers reads, so it is asked what it is; what it read is not believed."""
+    """A replica answers reads, so its role is checked and its answer is discarded."""
     async with (
         pair(fleet, state) as (proxy, new, switch),
         RedisSessionStore(proxy.url, patience=30.0) as store,
@@ -265,7 +265,7 @@ async def test_a_watcher_follows_the_new_primary(state: str, fleet: Fleet) -> No
 async def test_without_a_server_callers_get_the_reason(
     state: str, reason: str, fleet: Fleet
 ) -> None:
-    """Not that the server does not answer: it does."""
+    """The error does not say that the server is silent, because it answers."""
     async with (
         pair(fleet, state) as (proxy, _, switch),
         RedisSessionStore(proxy.url, patience=2.0) as store,
@@ -283,7 +283,7 @@ async def test_without_a_server_callers_get_the_reason(
 
 
 def test_a_late_message_of_a_closed_connection_has_no_effect() -> None:
-    """So the same call can be sent on the next one."""
+    """Then the same call can be sent on the next connection."""
     for code in ("READONLY", "MASTERDOWN", "NOREPLICAS", "LOADING", "BUSY", "UNBLOCKED"):
         refused = Refused(code, code)
         assert needs_reconnect(refused)

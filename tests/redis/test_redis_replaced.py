@@ -1,4 +1,4 @@
-"""A server that comes back without its last frames: who watched them is told."""
+"""A server comes back without its last frames: their watchers get an error."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def lost_tail(
 
 @pytest.mark.parametrize("more", [0, 1, 3, 4, 9])
 async def test_a_watcher_gets_an_error_when_the_log_is_replaced(more: int, fleet: Fleet) -> None:
-    """Whether the log is shorter than what it read, as long, or longer."""
+    """The log is shorter than what it read, as long, or longer."""
     async with lost_tail(fleet) as (_, other, watcher), asyncio.timeout(300):
         await add(other, *(f"kept{n}" for n in range(more)))
         with pytest.raises(LogReplaced) as told:
@@ -70,7 +70,7 @@ async def test_a_watcher_gets_an_error_when_the_log_is_replaced(more: int, fleet
 
 @valkey
 async def test_a_watcher_in_another_process_is_woken(fleet: Fleet) -> None:
-    """It knows of the loss only what it sees."""
+    """It can only notice a loss that it sees."""
     server = fleet.start(save="")
     processes = redis_workers()
     try:
@@ -94,7 +94,7 @@ async def test_a_watcher_in_another_process_is_woken(fleet: Fleet) -> None:
 
 @valkey
 async def test_a_waiting_watcher_gets_the_error_even_if_nobody_writes(fleet: Fleet) -> None:
-    """It looks again when its server is back."""
+    """It reads again when its server is back."""
     server = fleet.start(save="")
     async with RedisSessionStore(server.url) as store:
         await store.create_session(session("a"))
@@ -164,7 +164,7 @@ async def test_frames_removed_before_the_loss_are_no_way_past_others(fleet: Flee
 
 @valkey
 async def test_a_frame_of_the_same_message_and_time_is_another(fleet: Fleet) -> None:
-    """What the log held up to it is compared as well."""
+    """The size of the log up to it is compared, too."""
     async with lost_tail(fleet) as (_, other, watcher), asyncio.timeout(300):
         await add(other, "kept three", "kept four", "lost5", "kept6")
         with pytest.raises(LogReplaced):
@@ -201,7 +201,7 @@ async def test_a_replica_without_the_tail_takes_over(fleet: Fleet) -> None:
 
 @valkey
 async def test_a_watcher_in_a_thread_is_woken(fleet: Fleet) -> None:
-    """As is a principal's watcher."""
+    """The same holds for a principal's watcher."""
     server = fleet.start(save="")
     async with RedisSessionStore(server.url) as store, RedisSessionStore(server.url) as other:
         await store.create_session(session("a", principal="alice"))

@@ -117,7 +117,7 @@ async def test_the_documented_user_may_do_what_is_needed_and_no_more(fleet: Flee
 
 
 def test_the_documented_commands_are_those_of_the_scripts() -> None:
-    """Whoever adds one to a script is told to document it."""
+    """A new command in a script must be documented."""
     scripts = files("sessionkeeper.backends.redis.scripts")
     texts = [
         each.read_text()
@@ -132,7 +132,7 @@ def test_the_documented_commands_are_those_of_the_scripts() -> None:
 
 @pytest.mark.parametrize("engine", ["redis"], indirect=True)
 async def test_this_user_sees_no_foreign_key(server: RedisServer, key_prefix: str) -> None:
-    """Not another store, not another key; and a missing right is said without effect."""
+    """No other store and no other key; a missing right is an error without effect."""
     prefix = key_prefix[:-1]
     url = few(server, prefix)
     async with RedisSessionStore(server.url, prefix=f"{prefix}0") as other:

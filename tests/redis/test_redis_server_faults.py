@@ -1,4 +1,4 @@
-"""What a server refuses has no effect, not even by half; and the numbers add up afterwards."""
+"""A refused write has no effect, not even in part; the counters add up afterwards."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def opened(url: str, prefix: str, **options: Any) -> AsyncIterator[RedisSe
 
 @contextmanager
 def taken(server: RedisServer, key: str) -> Iterator[None]:
-    """Another kind of thing under a key of the store, while the block runs."""
+    """Put a value of another type under a key of the store while the block runs."""
     with server.client() as client:
         is_status: Any = client
         (name,) = is_status.keys(key)
@@ -166,7 +166,7 @@ async def test_a_server_busy_with_anothers_script_is_waited_for(
 
 
 async def test_a_server_whose_snapshot_failed_refuses_writes_without_effect(fleet: Fleet) -> None:
-    """`MISCONF` is said at a script's first write or never; reading goes on."""
+    """`MISCONF` comes at a script's first write or never; reads go on."""
     server = fleet.start(save="3600 1")
     async with opened(server.url, "p:") as store:
         before = await picture(store)

@@ -1,4 +1,4 @@
-"""The servers that the tests of Redis stand on do what is said of them."""
+"""The servers for the tests of Redis work as documented."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_both_servers_are_the_real_ones(server: RedisServer, engine: Engine) -> 
 def test_a_shared_server_is_the_same_for_every_test(
     server: RedisServer, key_prefix: str, request: pytest.FixtureRequest
 ) -> None:
-    """And a prefix keeps the keys apart."""
+    """A prefix keeps the keys apart."""
     server.say("SET", f"{key_prefix}key", "here")
     shared: Any = request.getfixturevalue("shared_servers")
     assert shared.server(server.engine.name) is server
@@ -152,7 +152,7 @@ def test_a_full_server_refuses_to_write(fleet: Fleet) -> None:
 
 
 def test_a_replica_has_what_its_primary_has(fleet: Fleet) -> None:
-    """And takes no writes."""
+    """It accepts no writes."""
     primary = fleet.start()
     primary.say("SET", "key", "1")
     replica = fleet.start_replica(primary)
@@ -164,7 +164,7 @@ def test_a_replica_has_what_its_primary_has(fleet: Fleet) -> None:
 def test_tls_works_for_clients_that_trust_the_authority(
     redis_watchdog: Watchdog, tmp_path: Path
 ) -> None:
-    """Nobody else gets in, and nobody without a certificate where one is asked for."""
+    """Other clients are refused, also those without a required certificate."""
     fleet = Fleet(usual_engine(), tmp_path, redis_watchdog)
     try:
         server = fleet.start_with_tls()
@@ -204,7 +204,7 @@ def test_a_user_may_do_what_its_rules_say(fleet: Fleet) -> None:
 
 
 def test_users_may_come_from_a_file(fleet: Fleet, tmp_path: Path) -> None:
-    """And the server starts although the default user may not even ask whether it is there."""
+    """The server starts although the default user may not even send PING."""
     users = tmp_path / "users.acl"
     users.write_text("user default off\nuser admin on >pass ~* +@all\n")
     server = fleet.start(aclfile=users)

@@ -126,7 +126,7 @@ async def _resolved(store: RedisSessionStore, operation_id: str) -> bool:
 
 @pytest.mark.parametrize("engine", ["redis"], indirect=True)
 async def test_a_store_closes_beside_a_silent_node(cluster: Cluster, key_prefix: str) -> None:
-    """With a time-out at once; what was under way is answered with what is known."""
+    """With a timeout it ends immediately; unfinished calls get the known outcome."""
     async with (
         asyncio.timeout(ALL_ENDS),
         half_silent(cluster, key_prefix, 1000.0) as (store, well, silent),
@@ -144,7 +144,7 @@ async def test_a_store_closes_beside_a_silent_node(cluster: Cluster, key_prefix:
 async def test_closing_without_a_time_out_finishes_what_was_asked(
     cluster: Cluster, key_prefix: str
 ) -> None:
-    """Also what is in the queues of the nodes."""
+    """This includes calls in the queues of the nodes."""
     url = cluster.url.replace("redis://", "redis+cluster://")[:-2]
     store = await RedisSessionStore(url, prefix=key_prefix.rstrip(":")).open()
     for n in range(8):
@@ -162,7 +162,7 @@ async def test_closing_without_a_time_out_finishes_what_was_asked(
 async def test_a_bug_in_one_node_queue_ends_the_store_for_all(
     cluster: Cluster, key_prefix: str
 ) -> None:
-    """It ends the store for all, as a bug of the owner does."""
+    """It ends the store for all callers, like a bug in the owner."""
     url = cluster.url.replace("redis://", "redis+cluster://")[:-2]
     async with (
         asyncio.timeout(ALL_ENDS),

@@ -60,7 +60,7 @@ async def filled(
 
 
 async def staggered(store: RedisSessionStore, ids: list[str]) -> None:
-    """Sessions of which each is written to a little later than the one before."""
+    """Sessions, each written to a little later than the one before."""
     for each in ids:
         await store.create_session(session(each, principal="alice"))
         with suppress(SessionNotFound):
@@ -71,7 +71,7 @@ async def staggered(store: RedisSessionStore, ids: list[str]) -> None:
 async def test_a_session_is_gone_everywhere_at_one_moment(
     server: RedisServer, key_prefix: str
 ) -> None:
-    """While they go one by one: what the server says is there is what is counted and listed."""
+    """While they expire one by one, counts and listings agree with the server."""
     async with opened(server, key_prefix, ttl=0.1) as (store, name):
         seen: set[int] = set()
         rounds = 0
@@ -130,7 +130,7 @@ async def test_every_write_moves_the_moment(
 async def test_when_all_processes_are_gone_the_server_frees_all(
     server: RedisServer, key_prefix: str
 ) -> None:
-    """And who opens the store next, without a ttl of its own, finds numbers that add up."""
+    """A store opened next without a ttl finds counters that add up."""
     async with filled(server, key_prefix, ttl=0.05) as (_, name):
         pass
     until_gone(server, name, "[sl]:*")
@@ -149,7 +149,7 @@ async def test_when_all_processes_are_gone_the_server_frees_all(
 async def test_many_sessions_that_expire_together_are_removed_in_several_calls(
     server: RedisServer, key_prefix: str
 ) -> None:
-    """250 in a step at most, for others are served in between; who counts, waits for all."""
+    """At most 250 per step, because other calls run in between; a count waits for all."""
     async with opened(server, key_prefix, ttl=LONG, limits=StoreLimits(max_sessions=600)) as (
         store,
         name,
@@ -172,7 +172,7 @@ async def test_many_sessions_that_expire_together_are_removed_in_several_calls(
 async def test_expired_sessions_free_their_slot_and_bytes(
     server: RedisServer, key_prefix: str
 ) -> None:
-    """Limits count who is there, and nobody is evicted for one who is gone."""
+    """Limits count existing sessions, and no session is evicted for an expired one."""
     limits = StoreLimits(max_sessions=1, max_total_bytes=100, sessions_full=SessionsFull.EVICT_IDLE)
     async with opened(server, key_prefix, ttl=0.05, limits=limits) as (store, name):
         for each in ("a", "b", "c"):
@@ -188,7 +188,7 @@ async def test_expired_sessions_free_their_slot_and_bytes(
 async def test_a_watcher_ends_when_its_session_expires_on_the_server(
     alone: bool, server: RedisServer, key_prefix: str
 ) -> None:
-    """From whoever counts next, or else from the next look of its own reader."""
+    """From the next call that counts, or from the next read of its own feed."""
     async with opened(server, key_prefix, ttl=0.5) as (store, name):
         reader = store._runner.resources.wakeups._reader
         assert reader is not None
@@ -213,7 +213,7 @@ async def test_a_watcher_ends_when_its_session_expires_on_the_server(
 
 
 async def test_pages_and_sweeps_skip_expired_sessions(server: RedisServer, key_prefix: str) -> None:
-    """And take what is left of them out of the indexes."""
+    """Their entries are removed from the indexes."""
     for walk in ("find", "expire", "purge"):
         async with filled(server, key_prefix, ttl=0.05) as (store, name):
             until_gone(server, name, "s:*")
@@ -229,7 +229,7 @@ async def test_pages_and_sweeps_skip_expired_sessions(server: RedisServer, key_p
 async def test_the_ttl_is_decided_when_the_store_is_made(
     server: RedisServer, key_prefix: str
 ) -> None:
-    """Another one is refused, and so is a clock; none takes what there is."""
+    """Another ttl is refused, and so is a clock; without a ttl the stored one is used."""
     async with opened(server, key_prefix, ttl=LONG) as (_, name):
         backend = RedisBackend(url=SecretStr(server.url), prefix=name, ttl=LONG)
         async with await StorageFactory.create(backend) as same:
@@ -262,7 +262,7 @@ async def test_a_server_that_may_drop_keys_with_a_ttl_is_refused(fleet: Fleet) -
 
 
 def test_without_a_ttl_nothing_of_it_is_in_a_script() -> None:
-    """No cost at all where it is not asked for."""
+    """Without a ttl there is no cost."""
     for script in (append.APPEND, append.APPEND_CHANGE):
         assert not re.search(rb"ttl|TTL|EXPIR|expire_due\(|remove_lost\(", script.text)
         assert b"expire_due()" in with_ttl(script, 1).text

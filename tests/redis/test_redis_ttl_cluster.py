@@ -1,4 +1,4 @@
-"""On a cluster, whoever is at the other end of a slot is not taken for gone."""
+"""On a cluster, a session whose slot moves does not count as expired."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def url_of(cluster: Cluster) -> str:
 
 
 def ran(node: RedisServer) -> int:
-    """How many scripts a node was asked to run."""
+    """The number of scripts that a node ran."""
     stats = node.say("INFO", "commandstats")
     return int(stats.get("cmdstat_evalsha", {"calls": 0})["calls"])
 

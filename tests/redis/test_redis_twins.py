@@ -1,4 +1,4 @@
-"""Whatever is asked of stores on a server, by whom and at once with what: it is as in memory."""
+"""Any concurrent calls on stores of a server have the results of a store in memory."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def disturb(
 async def test_stores_on_a_server_do_what_memory_does(
     part: int, server: RedisServer, key_prefix: str
 ) -> None:
-    """Answers, errors, events and all that is there: some order of what was asked explains them."""
+    """Some order of the calls explains the answers, errors, events and the content."""
     seeds = range(part * PROGRAMS, (part + 1) * PROGRAMS)
     await asyncio.gather(*(program(server, key_prefix, seed) for seed in seeds))
 

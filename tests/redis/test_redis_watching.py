@@ -59,7 +59,7 @@ async def test_frames_of_other_processes_are_seen_until_the_session_ends(
 async def test_a_watcher_misses_nothing_while_its_server_comes_and_goes(
     what: str, fleet: Fleet
 ) -> None:
-    """It goes on from the last number, and hears of the end."""
+    """It goes on from the last number, and notices the end."""
     server = fleet.start(appendonly="yes", appendfsync="always")
 
     async def disturb(proxy: FaultProxy, n: int) -> None:
@@ -127,7 +127,7 @@ async def test_many_watchers_need_one_connection_and_leave_none(fleet: Fleet) ->
 async def test_watchers_end_with_the_session_or_the_store(
     server: RedisServer, key_prefix: str
 ) -> None:
-    """Deleted elsewhere: it is over. Closed here: they are told so."""
+    """After a deletion elsewhere they end; after closing here they get an error."""
     prefix = key_prefix[:-1]
     async with RedisSessionStore(server.url, prefix=prefix) as other:
         async with RedisSessionStore(server.url, prefix=prefix) as store:

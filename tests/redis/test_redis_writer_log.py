@@ -1,4 +1,4 @@
-"""The writer log and what a write waits for, by themselves: what is sent, and what answers mean."""
+"""Unit tests of the writer log and of waiting for replicas: requests and answers."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def sizes(log: WriterLog, requests: list[Request]) -> list[int]:
 
 
 def words(call: Call) -> list[Any]:
-    """What is sent after the keys, as text."""
+    """The arguments after the keys, as text."""
     command: Any = call.command
     return [str(word) for word in command[3 + int(command[2]) :]]
 
@@ -83,7 +83,7 @@ def test_sixteen_operations_share_a_call(log: WriterLog) -> None:
 
 
 def test_a_quarter_of_a_mebibyte_is_the_most_in_a_shared_call(log: WriterLog) -> None:
-    """What is larger goes alone."""
+    """A larger write is sent alone."""
     assert sizes(log, [append(weight=131_072) for _ in range(5)]) == [2, 2, 1]
     assert sizes(log, [append(weight=262_144), append(weight=0), append(weight=1)]) == [2, 1]
     assert sizes(log, [append(weight=9_000_000), append(), append()]) == [1, 2]
@@ -132,7 +132,7 @@ def test_an_epoch_is_renewed_after_a_quarter_of_its_window(log: WriterLog, clock
 
 
 def test_a_forgotten_epoch_is_begun_again(log: WriterLog) -> None:
-    """Of that bucket alone."""
+    """Only the epoch of that bucket."""
     log.forget(KEYS.buckets[0])
     assert [bucket for bucket, _, _ in log.fences([touch(0), touch(1)])] == [KEYS.buckets[0]]
 
@@ -149,7 +149,7 @@ def test_a_log_that_is_new_again_was_lost(log: WriterLog) -> None:
 
 
 def test_a_fence_that_failed_is_raised_again(log: WriterLog) -> None:
-    """What holds is not known."""
+    """It is not known whether the fence holds."""
     assert not log.accept(KEYS.buckets[0], [], [b"ERROR"])
     assert [bucket for bucket, _, _ in log.fences([touch(0), touch(1)])] == [KEYS.buckets[0]]
 
@@ -205,7 +205,7 @@ def test_what_a_write_waits_for_is_a_command() -> None:
 
 
 def test_an_answer_meets_the_requirement_or_not() -> None:
-    """As many replicas, and the primary's own file."""
+    """It needs this many replicas, and the primary's own file."""
     assert [REPLICAS.is_satisfied_by(n) for n in (0, 1, 2, 3)] == [False, False, True, True]
     assert [FILES.is_satisfied_by([n, 0]) for n in (0, 1, 2)] == [False, True, True]
     assert [BOTH.is_satisfied_by(each) for each in ([1, 0], [0, 1], [1, 1], [1, 2])] == [
@@ -215,7 +215,7 @@ def test_an_answer_meets_the_requirement_or_not() -> None:
 
 
 def test_what_is_promised_is_said_in_words() -> None:
-    """What has happened to a write when it is acknowledged."""
+    """The meaning of an acknowledgement."""
     memory = "applied in the primary's memory"
     assert ReplicationRequirement().promise == memory
     assert REPLICAS.promise == f"{memory}, applied by 2 replicas"

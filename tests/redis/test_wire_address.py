@@ -145,7 +145,7 @@ def test_a_wrong_url_is_refused_without_being_shown(url: str, reason: str) -> No
     ],
 )
 def test_an_unescaped_password_is_not_shown_as_another_part_of_the_url(url: str) -> None:
-    """A port, an address, an option, a value: the error says what is to be written with %."""
+    """A port, an address, an option, a value: the error says which characters need %."""
     reads: tuple[Callable[[str], object], ...] = (RedisAddress.of, RedisSessionStore)
     for read in reads:
         with pytest.raises(ValueError, match=r"URL|expected") as refused:
@@ -169,7 +169,7 @@ async def test_a_user_a_password_and_a_database_are_as_in_the_url(server: RedisS
 
 
 async def test_a_user_needs_few_commands(server: RedisServer, key_prefix: str) -> None:
-    """What is sent here beyond what scripts do; `CONFIG GET` may be missing."""
+    """The commands sent besides those of scripts; `CONFIG GET` may be missing."""
     commands = "+hello +client|setname +info +script|load +evalsha +xread +xrevrange"
     url = server.add_user("few", "pass", f"~{key_prefix}*", *commands.split(), "+rpush")
     text = b"return redis.call('RPUSH', KEYS[1], 1)"
@@ -190,7 +190,7 @@ async def test_a_user_needs_few_commands(server: RedisServer, key_prefix: str) -
 async def test_an_option_that_cannot_be_used_is_said_when_connecting(
     option: str, reason: str, proxy: FaultProxy
 ) -> None:
-    """And every call is unsent."""
+    """Every call is unsent."""
     url = proxy.url.replace("redis", "rediss", 1) + f"?{option}"
     error = await refusal_of(url)
     assert reason in error.reason
@@ -292,7 +292,7 @@ async def test_a_server_may_ask_for_a_certificate_of_ours(fleet: Fleet) -> None:
 
 @only_redis
 async def test_cancelled_and_overlapping_exchanges_are_the_same_in_tls(fleet: Fleet) -> None:
-    """The transport is another one; what is promised is not."""
+    """Only the transport differs, not the promises."""
     server = fleet.start_with_tls()
     async with served(server.url) as servers:
         calls = [[Call(0, ("ECHO", f"{b}-{n}" * 50)) for n in range(40)] for b in range(5)]
@@ -309,7 +309,7 @@ async def test_cancelled_and_overlapping_exchanges_are_the_same_in_tls(fleet: Fl
 async def test_plain_text_to_another_host_is_warned_about_once(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """0.0.0.0 leads here, and is not loopback for all who read it."""
+    """0.0.0.0 reaches this host, but not every program treats it as loopback."""
     async with served(server.url) as servers:
         await servers.open()
     assert caplog.text == ""
@@ -321,7 +321,7 @@ async def test_plain_text_to_another_host_is_warned_about_once(
 
 @pytest.mark.parametrize("missing", ["redis", "hiredis"])
 def test_without_the_extra_the_error_says_which_to_install(missing: str) -> None:
-    """And every module of the backend but one can be imported."""
+    """Every module of the backend except one can be imported."""
     code = f"""if True:
         import sys
         sys.modules[{missing!r}] = None

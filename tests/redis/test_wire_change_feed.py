@@ -42,7 +42,7 @@ class Reading:
         self.wakeup.clear()
 
     def tell(self, server: RedisServer, session_id: str, bucket: int = 0) -> None:
-        """What a script does on the server when a session changes."""
+        """The effect of a script on the server when a session changes."""
         server.say("XADD", self.keys.buckets[bucket].changes, "*", "s", session_id)
 
 
@@ -105,7 +105,7 @@ async def test_the_change_feed_is_read_while_somebody_watches(
 async def test_after_a_lost_connection_all_watchers_wake_and_the_feed_is_read_again(
     proxy: FaultProxy, server: RedisServer, key_prefix: str
 ) -> None:
-    """What was told in between is seen by looking."""
+    """Changes announced in between are found by reading."""
     async with reading(proxy.url, key_prefix) as it:
         it.reader.watch(0)
         await it.wait()
@@ -123,7 +123,7 @@ async def test_after_a_lost_connection_all_watchers_wake_and_the_feed_is_read_ag
 async def test_a_full_read_of_the_feed_wakes_all_watchers(
     proxy: FaultProxy, server: RedisServer, key_prefix: str
 ) -> None:
-    """Who is so far behind may have missed what was trimmed away."""
+    """A reader so far behind may have missed trimmed entries."""
     async with reading(proxy.url, key_prefix) as it:
         it.reader.watch(0)
         await it.wait()

@@ -116,7 +116,7 @@ async def test_keys_on_their_way_are_asked_for_where_they_are(
 async def test_keys_on_two_nodes_are_transient_and_have_no_effect(
     cluster: Cluster, key_prefix: str
 ) -> None:
-    """`TRYAGAIN` is for who waits between attempts."""
+    """The caller gets `TRYAGAIN` and waits between attempts."""
     async with served(cluster, key_prefix) as servers:
         keys = [servers.key(0, name) for name in "ab"]
         await servers.exchange([servers.push(0, 1, name) for name in "ab"])
@@ -227,7 +227,7 @@ async def outlive(cluster: Cluster, prefix: str, *, freeze: bool) -> None:
 async def test_a_primary_that_dies_or_falls_silent_is_followed_by_its_replica(
     clusters: list[Cluster], key_prefix: str
 ) -> None:
-    """A connection refused, or nothing but silence: the others know who has taken over."""
+    """The connection is refused or silent: the other nodes know the new primary."""
     killed, frozen = clusters
     await asyncio.gather(
         outlive(killed, key_prefix, freeze=False), outlive(frozen, key_prefix, freeze=True)

@@ -54,7 +54,7 @@ async def test_an_error_is_an_answer_at_any_position(server: RedisServer) -> Non
 
 
 async def test_packets_of_one_byte_make_no_difference(proxy: FaultProxy) -> None:
-    """Neither of a call nor of an answer."""
+    """Neither in a call nor in an answer."""
     async with linked(proxy.url) as link:
         proxy.requests.split(every=1)
         proxy.replies.split(every=1)
@@ -65,7 +65,7 @@ async def test_packets_of_one_byte_make_no_difference(proxy: FaultProxy) -> None
 async def test_an_answer_cut_at_any_byte_is_lost_and_those_before_it_are_not(
     proxy: FaultProxy,
 ) -> None:
-    """Byte by byte: what came whole counts, what did not is lost, and the link is over."""
+    """Byte by byte: complete answers count, others are lost, and the connection ends."""
     whole = len(b"$5\r\nhello\r\n")
     for at in range(whole + 1):
         async with linked(proxy.url) as link:
@@ -91,7 +91,7 @@ async def test_a_call_whose_answer_is_dropped_is_lost_and_was_applied(
 
 @pytest.mark.parametrize("engine", ["redis"], indirect=True)
 async def test_silence_counts_only_while_answers_are_outstanding(proxy: FaultProxy) -> None:
-    """And any answer breaks it: six that come slowly one by one are no silence."""
+    """Any answer resets it: six that come slowly one by one are no silence."""
     async with linked(proxy.url, timeout=0.6) as link:
         proxy.replies.delay(0.15, "ECHO")
         assert await link.exchange([call("ECHO", n) for n in range(6)]) == [
@@ -136,7 +136,7 @@ async def test_a_cancelled_exchange_closes_the_connection_and_loses_the_others(
 
 
 async def test_a_push_message_is_not_an_answer(server: RedisServer, key_prefix: str) -> None:
-    """Nobody asks for any; an administrator or a module might."""
+    """The library requests none; an administrator or a module might."""
     async with linked(server.url) as link:
         key = f"{key_prefix}watched"
         await link.exchange([call("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", key_prefix)])
@@ -166,7 +166,7 @@ async def test_an_argument_that_cannot_be_encoded_raises_and_closes_the_connecti
 async def test_a_connection_that_breaks_the_protocol_is_closed(
     is_status: bytes, ended: str
 ) -> None:
-    """Answers nobody asked for would be taken for those to the next calls."""
+    """Unrequested answers would be mistaken for those to the next calls."""
 
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"HELLO\r\n$1\r\n3\r\n")

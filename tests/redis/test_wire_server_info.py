@@ -1,4 +1,4 @@
-"""What a server must be before a store is opened on it, and what is reported of it."""
+"""The requirements on a server for opening a store, and the report about it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def refusal_of(url: str) -> str:
 
 
 async def test_the_product_and_what_a_restart_brings_back_are_read(fleet: Fleet) -> None:
-    """As the server's settings say, in plain words."""
+    """The settings of the server are described in plain words."""
     server = fleet.start()
     server_info = await read_facts(server.url)
     assert server_info.product == fleet.engine.name
@@ -67,7 +67,7 @@ async def test_a_policy_that_may_drop_sessions_is_refused_by_name_unless_it_is_a
 
 
 async def test_a_replica_is_refused_and_a_primary_counts_its_replicas(fleet: Fleet) -> None:
-    """Whoever writes to a replica is refused for ever."""
+    """Writes to a replica would be refused forever."""
     primary = fleet.start()
     replica = fleet.start_replica(primary)
     assert "replica" in await refusal_of(replica.url)
@@ -108,7 +108,7 @@ async def test_facts_the_user_may_not_read_are_unknown(fleet: Fleet) -> None:
 async def test_an_old_server_a_sentinel_and_one_that_loads_are_refused(
     info: str, reason: str
 ) -> None:
-    """By what they say of themselves; nobody has all of these to be started."""
+    """Only their descriptions are tested; these servers cannot all be started here."""
 
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"HELLO\r\n$1\r\n3\r\n")

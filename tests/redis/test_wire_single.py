@@ -48,7 +48,7 @@ async def test_a_script_is_loaded_with_its_first_call(
 async def test_a_flushed_script_is_loaded_again_and_only_calls_that_did_not_run_are_repeated(
     server: RedisServer, key_prefix: str
 ) -> None:
-    """`NOSCRIPT` says that it did not run; what was answered stays answered."""
+    """`NOSCRIPT` means that it did not run; earlier answers stay valid."""
     async with served(server.url) as servers:
         key = f"{key_prefix}list"
         flush = Call(0, ("SCRIPT", "FLUSH"))
@@ -60,7 +60,7 @@ async def test_a_flushed_script_is_loaded_again_and_only_calls_that_did_not_run_
 async def test_a_lost_call_is_not_sent_again(
     server: RedisServer, proxy: FaultProxy, key_prefix: str
 ) -> None:
-    """Nor is what was answered before it."""
+    """Earlier answers are not lost, either."""
     async with served(proxy.url) as servers:
         key = f"{key_prefix}list"
         await servers.exchange([push(key, 0)])
@@ -114,7 +114,7 @@ async def test_exchanges_begun_while_connecting_are_sent_in_their_order(
 async def test_without_a_server_calls_are_not_sent_and_each_exchange_tries_once(
     proxy: FaultProxy,
 ) -> None:
-    """Who wants to wait in between does so."""
+    """The caller may wait in between."""
     async with served(proxy.url) as servers:
         await servers.exchange([Call(0, ("PING",))])
         proxy.refuse()
@@ -163,7 +163,7 @@ async def test_a_primary_that_became_a_replica_is_transient_and_reconnected(
 
 
 async def test_a_refusal_of_a_full_server_is_not_transient(fleet: Fleet) -> None:
-    """It may stay full: `OOM` is for the caller."""
+    """It may stay full: the caller gets `OOM`."""
     server = fleet.start(maxmemory_policy="noeviction")
     server.configure("maxmemory", 1)
     async with served(server.url) as servers:
@@ -189,7 +189,7 @@ async def test_a_user_who_may_not_load_scripts_is_told_that(
 async def test_a_callers_mistake_while_connecting_blocks_no_other_caller(
     server: RedisServer,
 ) -> None:
-    """It is raised where it was made; the others hear that their connection is gone."""
+    """The caller at fault gets it; the others get an error of the connection."""
     async with served(server.url) as servers:
         words: list[Any] = ["a", object(), "b"]
         calls = [Call(0, ("ECHO", word)) for word in words]
@@ -203,7 +203,7 @@ async def test_a_callers_mistake_while_connecting_blocks_no_other_caller(
 
 
 async def test_after_closing_nothing_is_sent(server: RedisServer) -> None:
-    """And no connection is made."""
+    """No connection is made."""
     async with served(server.url) as servers:
         await servers.exchange([Call(0, ("PING",))])
     assert await servers.exchange([Call(0, ("PING",))]) == [DeliveryStatus.NOT_SENT]

@@ -210,7 +210,7 @@ async def _taken(world: World) -> set[str]:
 
 
 async def _told(step: Step, world: World, beside: Beside) -> object:
-    """What alice is told, as plain values."""
+    """The answers to alice, as plain values."""
     try:
         async with asyncio.timeout(300):
             return _plain(world.keep(await step(world)), beside)

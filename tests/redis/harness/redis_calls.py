@@ -261,7 +261,7 @@ def _seconds() -> st.SearchStrategy[Any]:
 
 
 def _call(name: str, *args: st.SearchStrategy[Any], **named: st.SearchStrategy[Any]) -> Any:
-    """Make steps that call a method with what is drawn."""
+    """Make steps that call a method with drawn arguments."""
 
     @st.composite
     def make(draw: Draw, ten: bool) -> Step:
@@ -400,7 +400,7 @@ def _purge(draw: Draw, ten: bool) -> Step:
 
 @st.composite
 def _watch(draw: Draw, ten: bool) -> Step:
-    """What a watcher yields of what is there already."""
+    """The existing frames that a watcher yields."""
     on, after = draw(_any_id), draw(_count(0))
 
     async def call(store: AtomicSessionStore, _: Snapshots) -> object:

@@ -1,4 +1,4 @@
-"""An authority that nobody else trusts, and what it signed for a server and a client."""
+"""A private authority, with certificates for a server and a client."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ async def once(url: str, **options: Any) -> AsyncIterator[Any]:
 
 
 class Packets(asyncio.Protocol):
-    """What came, as it came."""
+    """The received bytes."""
 
     def __init__(self) -> None:
         self.came: list[bytes] = []
@@ -44,7 +44,7 @@ class Packets(asyncio.Protocol):
         self.lost.set()
 
     async def until(self, end: bytes) -> list[bytes]:
-        """Wait until what came ends like this."""
+        """Wait until the received bytes end like this."""
         while not b"".join(self.came).endswith(end):
             self._new.clear()
             await self._new.wait()

@@ -48,7 +48,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        """Of one node that runs; it knows the others."""
+        """The URL of a running node; it knows the others."""
         return self._running()[0].url
 
     def start(self) -> None:
@@ -82,7 +82,7 @@ class Cluster:
         return [self._at(node.port) for node in self._seen() if node.slots]
 
     def primary_of(self, slot: int) -> RedisServer:
-        """Who has this slot."""
+        """The node that owns this slot."""
         return next(self._at(node.port) for node in self._seen() if node.has(slot))
 
     def replica_of(self, primary: RedisServer) -> RedisServer:
@@ -96,7 +96,7 @@ class Cluster:
         return int(key_slot(key.encode()))
 
     def tag_in(self, slot: int) -> str:
-        """What a key has in braces to be in this slot."""
+        """A hash tag of this slot."""
         return next(str(n) for n in count() if key_slot(str(n).encode()) == slot)
 
     def move(self, slot: int, to: RedisServer) -> Move:
@@ -121,11 +121,11 @@ class Cluster:
         )
 
     def until_agreed(self) -> None:
-        """Wait until all nodes run, agree on who has what, and replicas are linked."""
+        """Wait until all nodes run, agree on the slots, and replicas are linked."""
         until(self._agreed, "all nodes agree", pause=0.02)
 
     def heal(self) -> None:
-        """Start what is down, thaw what is frozen, end what is being moved; wait until agreed."""
+        """Start stopped nodes, resume paused ones, finish moving slots; wait until all agree."""
         for node in self.nodes:
             if not node.running:
                 node.start()

@@ -1,4 +1,4 @@
-"""What a test puts into a store, and all that is in one."""
+"""Fills a store for a test, and reads all of its content."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def sent(session_id: str, number: int) -> MessageEnvelope:
 
 
 async def _fill(store: AtomicSessionStore, sessions: int = 3, frames: int = 5) -> None:
-    """Sessions of which the second has ended and the third lost two frames."""
+    """Create sessions: the second has ended, the third has lost two frames."""
     ids = [f"id-{number}" for number in range(sessions)]
     new = [Session.new(id=each, transport_type="stdio", state="active", tags={"a"}) for each in ids]
     await asyncio.gather(*map(store.create_session, new))
@@ -37,7 +37,7 @@ async def filled(url: str, **size: int) -> None:
 
 
 async def held(url: str) -> dict[str, Any]:
-    """All a store holds but what is each store's own."""
+    """The content of a store, without values that differ between stores."""
     async with await StorageFactory.create(url) as store:
         return {
             each.id: (

@@ -60,7 +60,7 @@ class Told(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What a store counted."""
+    """The counters of a store."""
 
     sessions: object
     frames: object
@@ -76,19 +76,19 @@ class Time:
         self.seconds = 0.0
 
     def clock(self) -> Clock:
-        """As a store wants it; the two clocks begin at different times."""
+        """The clock as a store needs it; the two clocks begin at different times."""
         return Clock(wall=lambda: BEGIN + self.seconds, steady=lambda: 100 + self.seconds)
 
 
 class Place:
-    """Where the stores of one program keep what they keep."""
+    """The storage of the stores of one program."""
 
     def __init__(self, url: str, prefix: str, file: Path) -> None:
         self.url, self.prefix, self.file = url, prefix, file
 
 
 class Subject:
-    """One kind of store; limits are what it was made with, or is told to go on with."""
+    """One kind of store, with its initial or changed limits."""
 
     def __init__(self, name: str, time: Time) -> None:
         self.name = name
@@ -115,7 +115,7 @@ class Subject:
         store.subscribe(self._listen)
 
     async def do(self, step: Step) -> object:
-        """Take a step; what was answered or raised, as plain values."""
+        """Take a step; return the answer or the error as plain values."""
         try:
             view = self.store
             if step.principal is not None:
@@ -158,7 +158,7 @@ class Subject:
 
 
 class InMemory(Subject):
-    """A store in memory, whose tables are told the new limits."""
+    """A store in memory, whose tables get the new limits."""
 
     def __init__(self, name: str, time: Time, kind: Any = ActorSessionStore) -> None:
         super().__init__(name, time)
@@ -248,7 +248,7 @@ class Reopened(Subject):
         return *shown, self._all(counts), heard
 
     def _all(self, answer: object) -> object:
-        """Add what was refused before the store was opened again."""
+        """Add the refusals from before the store was opened again."""
         if not isinstance(answer, Counts):
             return answer
         return answer._replace(refusals=dict(self._refused + Counter(answer.refusals)))
@@ -302,7 +302,7 @@ def plain(value: Any) -> object:
 async def differences(
     program: Program, place: Place, only_ten: Callable[[SessionStore], SessionStore]
 ) -> str | None:
-    """Do a program on every kind of store; return the first difference, None if there is none."""
+    """Run a program on every kind of store; return the first difference, or None."""
     time = Time()
     memory = InMemory("memory", time)
     others: list[Subject] = [

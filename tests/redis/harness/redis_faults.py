@@ -1,4 +1,4 @@
-"""What the proxy is told to do to commands or replies on their way."""
+"""The faults that the proxy applies to commands or replies."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Fault:
         self.gate.set()
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """What is sent as packets of their own."""
+        """The parts that are sent as separate packets."""
         steps = range(self.step, len(data), self.step) if self.step else ()
         at = sorted({0, len(data), *steps, *(cut for cut in self.split if cut < len(data))})
         for start, end in pairwise(at):
@@ -131,7 +131,7 @@ class Faults:
         return self._add(Fault(command, split=at, step=every, **which))
 
     def lift(self, fault: Fault) -> None:
-        """Have it happen no more; what it holds passes."""
+        """Remove the fault; held units pass."""
         self._faults.remove(fault)
         if fault.gate is not None:
             fault.gate.set()

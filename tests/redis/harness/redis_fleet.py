@@ -50,7 +50,7 @@ class Fleet:
         return replica
 
     def prepare(self, **options: object) -> RedisServer:
-        """One that is not started yet: its port refuses whoever comes."""
+        """A server that is not started yet: its port refuses connections."""
         return self._prepared(None, options)
 
     def start_sentinels(
@@ -104,7 +104,7 @@ class SharedServers:
         self._servers: dict[str, RedisServer] = {}
 
     def server(self, name: str) -> RedisServer:
-        """The one of this engine, started when first asked for."""
+        """The server of this engine, started at its first use."""
         if name not in self._servers:
             fleet = Fleet(find_engine(name), self._folder, self._watchdog)
             self._fleets[name] = fleet

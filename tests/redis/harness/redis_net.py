@@ -1,4 +1,4 @@
-"""What a store with a ttl, or one that lost keys, must agree on with its server."""
+"""Checks that a store with a ttl, or with lost keys, agrees with its server."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def net_holds(server: RedisServer, prefix: str) -> None:
 
 
 def nothing_left(server: RedisServer, prefix: str) -> None:
-    """Of no session anything is left, in no index."""
+    """No index contains anything of a session."""
     left = {str(key).rpartition("}:")[2] for key in server.say("KEYS", f"{{{prefix}:0}}:*")}
     assert {key for key in left if not key.startswith("w:")} <= {"meta", "layout", "changes"}
 

@@ -1,4 +1,4 @@
-"""What a node of a cluster says of all nodes, read from CLUSTER NODES."""
+"""A node's view of its cluster, from CLUSTER NODES."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Node:
 
     @property
     def is_primary(self) -> bool:
-        """As this view has it; one that failed may still be."""
+        """A primary in this view; a failed one may still count."""
         return "master" in self.flags
 
     def has(self, slot: int) -> bool:

@@ -78,7 +78,7 @@ async def _changes(store: AtomicSessionStore) -> object:
 
 
 async def _all(calls: list[Any]) -> object:
-    """Wait until all are answered, also when one is refused: none is to be done later."""
+    """Wait until all are answered, also when one is refused, so that none is applied later."""
     told = await asyncio.gather(*calls, return_exceptions=True)
     for each in told:
         if isinstance(each, BaseException):
@@ -118,7 +118,7 @@ async def fill(store: AtomicSessionStore) -> None:
 
 
 def seen(value: Any) -> object:
-    """What was answered, but for times."""
+    """The answers without times."""
     if isinstance(value, Session):
         return value.model_dump(exclude=_TIMES)
     if isinstance(value, list | tuple):
@@ -129,7 +129,7 @@ def seen(value: Any) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All that a store tells, but for times: what was done twice, or by half, shows in it."""
+    """The content of a store without times: it shows repeated and half-done operations."""
 
     sessions: object
     frames: object
@@ -146,7 +146,7 @@ async def picture(store: AtomicSessionStore) -> Picture:
 
 
 async def add_up(store: AtomicSessionStore) -> Any:
-    """See that what was counted is what is there, in every way one can count; the statistics."""
+    """Check that all ways of counting agree with the content; return the statistics."""
     now = await store.statistics()
     there = await store.list_sessions()
     logs = [await store.get_frames(each.id) for each in there]
@@ -165,7 +165,7 @@ async def add_up(store: AtomicSessionStore) -> Any:
 
 
 async def heard(store: RedisSessionStore, write: Write) -> tuple[object, list[object]]:
-    """Apply a write; what was answered, and what listeners were told."""
+    """Apply a write; return the answer and the events."""
     told: list[object] = []
 
     def listen(event: SessionEvent, _: Context) -> None:

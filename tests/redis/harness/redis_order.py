@@ -1,4 +1,4 @@
-"""Random calls of which none is awaited before the next, and what they must have come to."""
+"""Random concurrent calls, and their expected results."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Call:
         return f"{OWNER}'s {self.name}" if self.scoped else self.name
 
     async def on(self, store: AtomicSessionStore) -> object:
-        """Make it; what was answered or raised, without what another store has a part in."""
+        """Make the call; return the answer or the error, without values of other stores."""
         view = store.for_principal(OWNER) if self.scoped else store
         try:
             return _plain(await self.make(view))
@@ -48,7 +48,7 @@ Maker: TypeAlias = Callable[[Random, str, str], tuple[str, Callable[[AtomicSessi
 
 
 def mark(label: str, **fields: object) -> Change:
-    """A change that can be told from others, and of which the place among them shows."""
+    """A change that is distinct from others and shows its position."""
 
     def change(session: Session) -> Session:
         marks: Any = session.metadata.get("marks", ())
@@ -167,7 +167,7 @@ async def ask_together(store: AtomicSessionStore, program: Sequence[Call]) -> li
 
 
 async def apply_in_turn(program: Sequence[Call]) -> tuple[list[object], object]:
-    """Make one call after the other, in memory: the answers, and what is there then."""
+    """Make one call after the other, in memory; return the answers and the content."""
     async with ActorSessionStore() as store:
         await begin(store)
         answers = [await call.on(store) for call in program]
@@ -183,7 +183,7 @@ async def look_at(store: AtomicSessionStore) -> object:
 async def same_order(
     store: AtomicSessionStore, program: Sequence[Call], *, reads: bool = True
 ) -> None:
-    """See that what is asked together comes to what comes of it one after the other."""
+    """Check that concurrent calls have the same results as consecutive ones."""
     expected, there = await apply_in_turn(program)
     answers = await ask_together(store, program)
     for call, answer, right in zip(program, answers, expected, strict=True):

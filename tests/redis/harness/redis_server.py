@@ -95,7 +95,7 @@ class RedisServer:
         return f"rediss://127.0.0.1:{self.port}/0?ssl_ca_certs={quote(str(self.certificates.ca))}"
 
     def url_of(self, user: str, password: str) -> str:
-        """The same for an ACL user."""
+        """The URL for an ACL user."""
         return self.url.replace("://", f"://{quote(user, safe='')}:{quote(password, safe='')}@")
 
     @property
@@ -105,7 +105,7 @@ class RedisServer:
 
     @property
     def pid(self) -> int:
-        """Of its process."""
+        """The id of its process."""
         assert self._process is not None
         return self._process.pid
 
@@ -130,11 +130,11 @@ class RedisServer:
         raise AssertionError(f"it did not start: {log[-2000:]}")
 
     def stop(self) -> None:
-        """SIGTERM: it ends as it does for its administrator, and saves what it is told to save."""
+        """SIGTERM: it ends in order, and saves as configured."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL: what it has not given to the operating system is lost."""
+        """SIGKILL: data not yet passed to the operating system are lost."""
         self._end(signal.SIGKILL)
 
     def restart(self, *, keep_data: bool = True) -> None:
@@ -188,7 +188,7 @@ class RedisServer:
             client.close()
 
     def log(self) -> str:
-        """What it wrote about itself."""
+        """The server's log."""
         log = self.folder / "server.log"
         return log.read_text(errors="replace") if log.exists() else ""
 

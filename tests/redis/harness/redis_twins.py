@@ -43,7 +43,7 @@ class Time:
         self.milliseconds = 1_764_000_000_000
 
     def clock(self) -> Clock:
-        """As a store wants it."""
+        """The clock as a store needs it."""
         return Clock(wall=self._seconds, steady=self._seconds)
 
     def _seconds(self) -> float:
@@ -62,7 +62,7 @@ class Operation:
         return self.text if self.principal is None else f"{self.principal}'s {self.text}"
 
     async def on(self, store: AtomicSessionStore) -> object:
-        """Make it; what was answered or raised, as plain values."""
+        """Make the call; return the answer or the error as plain values."""
         view = store if self.principal is None else store.for_principal(self.principal)
         try:
             return _plain(await self.call(view))
@@ -107,7 +107,7 @@ def _listener(heard: Heard) -> Callable[[SessionEvent, Context], None]:
 
 
 class Memory:
-    """What a store must be like: the rules on tables in memory, which can be copied."""
+    """The expected store: the rules on tables in memory, which can be copied."""
 
     def __init__(self, tables: MemoryTables, heard: Heard) -> None:
         self.heard = heard

@@ -34,7 +34,7 @@ class UnitReader:
         """What came of a unit that is not whole yet."""
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, Any]]:
-        """Each unit that is now whole: its bytes, and what they mean."""
+        """Each complete unit: its bytes, and their meaning."""
         start = 0
         while start < len(data):
             # Everything in RESP ends with a line, so at most one unit ends in a line.

@@ -34,11 +34,11 @@ class Watchdog:
         self._tell(f"+{pid}")
 
     def forget(self, pid: int) -> None:
-        """Leave it alone from now on; to be said while its number cannot be another's."""
+        """Stop watching a process; call this before its pid can be reused."""
         self._tell(f"-{pid}")
 
     def close(self) -> None:
-        """Kill who is left, and end."""
+        """Kill the remaining processes, and end."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()

@@ -1,4 +1,4 @@
-"""What one of several processes does with a store on a server, and writes down."""
+"""One of several processes that use a store on a server and record the results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def counted(session: Session) -> Session:
 
 
 def recording(store: RedisSessionStore) -> RecordingStore:
-    """Note what it is asked and answers by the machine's clock, which all processes share."""
+    """Record calls and answers by the machine's clock, which all processes share."""
     recorder = RecordingStore(store)
     recorder._tick = time.monotonic_ns
     return recorder
@@ -63,7 +63,7 @@ async def one_thing(
 
 
 async def record(url: str, prefix: str, history: str, name: str, rounds: int) -> None:
-    """Let two clients be busy, and write down what they saw."""
+    """Run two clients, and record what they saw."""
     dice = random.Random(name)
     store = recording(RedisSessionStore(url, prefix=prefix))
 
@@ -92,7 +92,7 @@ async def append(url: str, prefix: str, name: str, rounds: int) -> None:
 
 
 async def watch(url: str, prefix: str) -> None:
-    """Say what is read of one session, and how it ends."""
+    """Print what is read of one session, and how it ends."""
     async with RedisSessionStore(url, prefix=prefix) as store:
         try:
             async for frame in store.watch_frames("watched"):
