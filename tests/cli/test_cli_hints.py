@@ -166,7 +166,7 @@ def test_the_text_of_a_kind_is_a_command_that_works(
     assert run(["check", "history.jsonl"]) == 0
     assert run(["import", "sqlite:///other.db", "tape.jsonl"]) == 0
     assert run(["ls", "sqlite:///tape.db"]) == 0
-    assert capsys.readouterr().err == "sessionkeeper: 1 sessions imported\n"
+    assert capsys.readouterr().err == "sessionkeeper: 1 session imported\n"
 
 
 def test_a_file_that_is_absent_or_a_pipe_is_of_no_kind(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ..transfer.damage import Damage
 from .console import complain, print_line
+from .removal import format_count
 from .stores import BAD_INPUT, NOTHING
 
 __all__ = ["ImportReport"]
@@ -65,7 +66,7 @@ class ImportReport:
         places = "1 place" if self.damages == 1 else f"{self.damages} places"
         damages = f"; the file is damaged in {places}" if self.damages else ""
         if self.problem is None:
-            complain(f"{self.imported} sessions imported{partial}{beside}{damages}")
+            complain(f"{format_count(self.imported)} imported{partial}{beside}{damages}")
         else:
             before = f"{self.imported} imported before it{partial}{beside}{damages}"
             complain(f"{self.problem} ({before})")
