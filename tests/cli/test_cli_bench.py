@@ -153,7 +153,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Told before anything is run."""
+    """The error comes before anything runs."""
     monkeypatch.setitem(sys.modules, "pykka", None)
     assert run(["bench", *arguments]) == 2
     output = capsys.readouterr()

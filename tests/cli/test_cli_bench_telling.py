@@ -1,4 +1,4 @@
-"""What was measured is told, whatever cannot be written; nothing is measured here."""
+"""Measurements are shown although a file cannot be written; nothing is measured here."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ needs_full = pytest.mark.skipif(not FULL.exists(), reason="only Linux has it")
 def test_a_file_that_cannot_be_written_keeps_nothing_else_back(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A full disk is told in one line; the other file and the table are there."""
+    """A full disk is reported in one line; the other file and the table are written."""
     numbers = tmp_path / "bench.json"
     assert not _show_and_write(RESULT, numbers, FULL, as_json=False)
     assert json.loads(numbers.read_bytes())["machine"] == "2 cores"
@@ -45,7 +45,7 @@ def test_a_file_that_cannot_be_written_keeps_nothing_else_back(
 def test_an_output_that_is_full_is_one_line(
     as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And no code that says that something was lost."""
+    """The exit code does not say that something was lost."""
     with FULL.open("w") as full:
         monkeypatch.setattr(sys, "stdout", full)
         assert not _show_and_write(RESULT, None, None, as_json=as_json)
@@ -68,7 +68,7 @@ def test_a_missing_reader_is_no_failure(
 
 
 def test_a_terminal_without_greek_letters_shows_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be said in its encoding is escaped."""
+    """Characters that its encoding lacks are escaped."""
     shown = io.BytesIO()
     with io.TextIOWrapper(shown, "ascii") as ascii_only:
         monkeypatch.setattr(sys, "stdout", ascii_only)

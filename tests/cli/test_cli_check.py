@@ -46,7 +46,7 @@ def right(file: Any) -> str:
 
 @pytest.fixture
 def wrong(file: Any) -> str:
-    """One that is not."""
+    """A history that is not linearizable."""
     return str(file("wrong", HEADER + WRITE + READ % "null"))
 
 
@@ -61,7 +61,7 @@ def test_all_ok_is_exit_code_0(right: str, file: Any, capsys: pytest.CaptureFixt
 def test_one_illegal_is_exit_code_1(
     right: str, wrong: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A line for each file, explained only when asked."""
+    """A line for each file, explained only with an option."""
     assert run(["check", wrong, right]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines] == [["ILLEGAL", wrong], ["OK", right]]
@@ -163,7 +163,7 @@ def test_bad_input_is_exit_code_2(
 def test_a_history_that_the_model_cannot_read_is_bad_input(
     right: str, file: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Another model's operations, or a strange shape: told in one line, no traceback."""
+    """Operations of another model, or a wrong shape: one line, no traceback."""
     odd = HEADER.replace("register", "session-store") + READ % 1
     for arguments in ([right, "--model", "kv"], [file("odd", odd)]):
         assert run(["check", *arguments]) == 2
@@ -192,13 +192,13 @@ def test_wrong_use_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFi
 
 
 def test_a_folder_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Not a file: said so."""
+    """The error says that it is not a file."""
     assert run(["check", str(tmp_path)]) == 2
     assert "directory" in capsys.readouterr().err.lower()
 
 
 def test_format_and_model_can_be_given(file: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """What the content tells can be told by hand."""
+    """An option can give what the content would tell."""
     assert run(["check", file("kv", KV), "--format", "kv", "--model", "kv"]) == 0
     assert run(["check", file("kv", KV), "--format", "jepsen"]) == 2
     assert "not a line of a Jepsen log" in capsys.readouterr().err
@@ -207,7 +207,7 @@ def test_format_and_model_can_be_given(file: Any, capsys: pytest.CaptureFixture[
 def test_html_writes_a_page_with_pictures(
     wrong: str, right: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is wrong as a picture, the rest in a sentence; output and exit code as without it."""
+    """Errors as pictures, the rest as sentences; output and exit code stay the same."""
     page = tmp_path / "page.html"
     assert run(["check", wrong, right, "--html", str(page)]) == 1
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["ILLEGAL", "OK"]
@@ -240,7 +240,7 @@ def test_html_shows_the_whole_history_too_where_there_is_more(
 def test_a_page_that_cannot_be_written_is_wrong_use(
     wrong: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Told before the work, in one line."""
+    """The error comes before the work, in one line."""
     for page in (tmp_path, tmp_path / "none" / "page.html"):
         assert run(["check", wrong, "--html", str(page)]) == 2
         output = capsys.readouterr()
@@ -266,7 +266,7 @@ def test_a_page_that_cannot_be_written_is_wrong_use(
     ],
 )
 def test_values_are_read_with_their_types(written: str, read: str, code: int, file: Any) -> None:
-    """What a file says is what is judged; of a key given twice nobody knows what it says."""
+    """The content of a file is judged; a key given twice has no clear value."""
     name = file("values", HEADER + WRITE.replace(":1,", f":{written},", 1) + READ % read)
     assert run(["check", name]) == code
     assert run(["check", "-v", name]) == code

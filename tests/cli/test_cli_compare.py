@@ -116,7 +116,7 @@ def test_a_third_party_store_can_be_measured(own: str, capsys: pytest.CaptureFix
 def test_a_design_that_cannot_be_explored_is_reported(
     own: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A star at each cell, and what it means."""
+    """Each cell has a star, which is explained."""
     assert run(["compare", f"{own}:Threaded", *QUICK]) == 0
     shown = capsys.readouterr().out
     assert "✓ holds* " in shown
@@ -171,7 +171,7 @@ def test_a_wrong_design_that_is_not_caught_is_exit_code_1(
 def test_wrong_use_is_one_line_and_exit_code_2(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Told before anything is run."""
+    """The error comes before anything runs."""
     assert run(["compare", *arguments]) == 2
     output = capsys.readouterr()
     assert output.out == ""
@@ -197,7 +197,7 @@ def test_the_page_is_written(
 
 
 def test_the_bar_goes_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many steps as were announced."""
+    """There are as many steps as announced."""
     steps: list[str] = []
 
     def compared(designs: Any, run: Any, **_: Any) -> Any:
@@ -213,7 +213,7 @@ def test_the_bar_goes_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_interrupt_is_one_line_and_exit_code_130(
     number: signal.Signals, start: Any, tmp_path: Path
 ) -> None:
-    """In the middle of it: no traceback, nothing of what was under way; 143 after SIGTERM."""
+    """An interrupt in the middle: no traceback, no partial result; 143 after SIGTERM."""
     (tmp_path / "begins.py").write_text(BEGINS)
     process = start("compare", "begins:Begins", "--seeds", "1000000")
     deadline = time.monotonic() + 300

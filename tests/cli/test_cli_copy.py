@@ -31,7 +31,7 @@ async def fill(path: Path, sessions: int) -> None:
 
 
 def frames_in(path: Path) -> int:
-    """How many frames a file holds now, read beside whoever writes it; 0 before it is one."""
+    """The number of frames in a file that is being written; 0 before it is a store."""
     if not path.exists():
         return 0
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)
@@ -73,7 +73,7 @@ def test_a_copy_that_was_interrupted_goes_on_where_it_was(
 
 
 def test_a_copy_reports_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What came over, and that both sides are the same."""
+    """The output shows what was copied, and that both sides are equal."""
     asyncio.run(fill(tmp_path / "a.db", 2))
     arguments = ["copy", f"sqlite:///{tmp_path}/a.db", f"sqlite:///{tmp_path}/b.db"]
     for came in (24, 0):

@@ -112,7 +112,7 @@ def setup(tmp_path: Path) -> SessionSetup:
 
 
 def stored(sent: bytes = SENT, answer: bytes = ANSWER) -> list[MessageEnvelope]:
-    """What the store would give back."""
+    """The frames that the store would return."""
     return [
         MessageEnvelope.of("s", sent, direction="client-to-server"),
         MessageEnvelope.of("s", answer, direction="server-to-client"),
@@ -171,7 +171,7 @@ def test_changed_traffic_is_named(setup: SessionSetup) -> None:
 
 
 def test_an_ending_that_was_not_planned_is_no_difference_of_bytes(setup: SessionSetup) -> None:
-    """The state and the reason are named apart from what was stored."""
+    """The state and the reason are reported apart from the content."""
     lost = CLOSED.model_copy(update={"state": SessionState.FAILED, "failure": "client vanished"})
     check = check_session(setup, lost, stored())
     assert check.differences == ()
@@ -189,7 +189,7 @@ def test_the_check_sees_a_lost_frame_and_a_wrong_state(setup: SessionSetup) -> N
 def test_a_killed_clients_record_may_end_early_but_not_before_what_it_read(
     setup: SessionSetup,
 ) -> None:
-    """What its server writes afterwards reaches nobody; what the client read whole is stored."""
+    """Later output of its server reaches nobody; every line that the client read is stored."""
     killed = replace(setup, killed=True)
     failed = CLOSED.model_copy(update={"state": SessionState.FAILED})
     with (setup.folder / "server-out").open("ab") as file:

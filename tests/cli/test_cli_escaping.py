@@ -1,4 +1,4 @@
-"""What others wrote is printed, but does not control the terminal."""
+"""Text of others is printed, but does not control the terminal."""
 
 from __future__ import annotations
 
@@ -208,13 +208,13 @@ def test_no_command_lets_a_text_control_the_terminal(
 def test_an_unknown_command_is_repeated_without_its_escapes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Also what is no command at all."""
+    """This includes an unknown command."""
     assert run([HOSTILE]) == 2
     assert_printable(capsys.readouterr().err)
 
 
 def test_a_traceback_of_an_unforeseen_error_is_escaped() -> None:
-    """What no command expects ends in a traceback, whose last line quotes anything."""
+    """An unexpected error ends in a traceback, whose last line may quote anything."""
     broken = f"def run(*_, **__): raise RuntimeError({FOR_A_STORE!r})"
     call = "import sessionkeeper.cli.app as app; app.run = run; import sessionkeeper.cli as cli"
     ended = subprocess.run(

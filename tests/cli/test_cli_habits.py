@@ -36,7 +36,7 @@ def test_every_command_has_help_under_both_names(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_json_is_a_flag_of_every_command_that_prints_data(command: str) -> None:
-    """It takes no value: a file goes by --output."""
+    """It takes no value: --output names a file."""
     found = [each for each in parameters(command) if "--json" in each.opts]
     if command in PRINTS_NO_DATA:
         assert not found

@@ -1,4 +1,4 @@
-"""A store's URL that is none, and a file for another command: what was meant is said."""
+"""A malformed store URL, or a file for another command: the error suggests what to use."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SECRET = [
 
 @pytest.mark.parametrize(("given", "meant"), MEANT.items())
 def test_a_url_that_is_none_is_answered_with_the_one_that_was_meant(given: str, meant: str) -> None:
-    """A path, a missing slash, another scheme; what is suggested is a URL."""
+    """A path, a missing slash, another scheme; the suggestion is a URL."""
     with pytest.raises(ValueError, match="did you mean") as raised:
         backend_from_url(given)
     assert f"did you mean {meant} ?" in str(raised.value)
@@ -57,7 +57,7 @@ def test_a_url_that_is_none_is_answered_with_the_one_that_was_meant(given: str, 
 
 @pytest.mark.parametrize("given", SECRET)
 def test_what_may_be_a_password_is_not_repeated(given: str) -> None:
-    """Neither in the reason nor in what is suggested."""
+    """It is neither in the reason nor in the suggestion."""
     with pytest.raises(ValueError, match="expected") as raised:
         backend_from_url(given)
     assert "hunter2" not in str(raised.value)
@@ -161,7 +161,7 @@ def test_a_file_of_another_command_is_named_with_the_one_that_reads_it(
 def test_the_text_of_a_kind_is_a_command_that_works(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What it says reads the file, reads it."""
+    """The suggested command reads the file."""
     assert folder.is_dir()
     assert run(["check", "history.jsonl"]) == 0
     assert run(["import", "sqlite:///other.db", "tape.jsonl"]) == 0
@@ -170,7 +170,7 @@ def test_the_text_of_a_kind_is_a_command_that_works(
 
 
 def test_a_file_that_is_absent_or_a_pipe_is_of_no_kind(tmp_path: Path) -> None:
-    """A pipe is not opened, so nobody who writes into it is disturbed."""
+    """A pipe is not opened, so its writer is not disturbed."""
     import os
 
     os.mkfifo(tmp_path / "pipe")

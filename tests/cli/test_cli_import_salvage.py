@@ -77,7 +77,7 @@ def test_a_salvaged_file_is_reported_as_json(export: Path, capsys: Capture) -> N
 
 
 def test_a_whole_file_is_salvaged_as_it_is(export: Path, capsys: Capture) -> None:
-    """Exit code 0, and nothing is said of damage."""
+    """The exit code is 0, and no damage is reported."""
     url = f"sqlite:///{export.parent}/again.db"
     assert run(["import", url, str(export), "--salvage"]) == 0
     assert capsys.readouterr().err == "sessionkeeper: 3 sessions imported\n"
@@ -137,7 +137,7 @@ def test_a_hostile_line_is_named(
 def test_a_session_that_the_store_refuses_is_named_by_its_line(
     export: Path, capsys: Capture
 ) -> None:
-    """As a malformed line is."""
+    """It is reported like a malformed line."""
     lines = export.read_bytes().splitlines()
     fields = json.loads(lines[7])
     fields["session"]["metadata"] = {"x": "y" * 2_000_000}

@@ -34,7 +34,7 @@ out.write(b'\\n[{"jsonrpc":"2.0","id":1,"result":{}}]')
 
 
 def frames() -> list[MessageEnvelope]:
-    """What is no single message, of session "a"."""
+    """Frames of session "a" that are no single message."""
     odd = [MessageEnvelope.of("a", line, direction="server-to-client") for line in LINES]
     return [*odd, MessageEnvelope.of_gap("a", GAP, direction="server-to-client")]
 
@@ -75,7 +75,7 @@ def test_odd_frames_are_marked_and_escaped(path: Path, capsys: pytest.CaptureFix
 
 
 def test_stats_count_what_was_no_message(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of all frames that were ever added."""
+    """The counts of all frames that were ever added."""
     assert run(["stats", f"sqlite:///{path}", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["odd_frames_added"], shown["gap_frames_added"], shown["frames"]) == (4, 1, 6)
@@ -84,7 +84,7 @@ def test_stats_count_what_was_no_message(path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_json_has_every_byte(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is not UTF-8 is `message_base64`, all else is `message`."""
+    """Bytes that are not UTF-8 are in `message_base64`, others in `message`."""
     assert run(["show", f"sqlite:///{path}", "a", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     for frame, envelope in zip(shown["frames"], frames(), strict=True):
@@ -158,7 +158,7 @@ def test_large_frames_are_exported_imported_and_copied(
 def test_a_wrong_odd_frame_is_reported_with_its_line(
     path: Path, tmp_path: Path, changed: dict[str, object], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without an oddity, bytes must be a message; what is wrong is never quoted."""
+    """Without an oddity, bytes must be a message; the error never quotes them."""
     file = tmp_path / "1.jsonl"
     assert run(["export", f"sqlite:///{path}", "-o", str(file)]) == 0
     lines = file.read_text().splitlines()
@@ -169,7 +169,7 @@ def test_a_wrong_odd_frame_is_reported_with_its_line(
 
 
 def test_the_recorder_says_what_was_odd(start: Start) -> None:
-    """In its summary, and in the session; `--max-message` bounds what is kept whole."""
+    """The summary and the session show them; `--max-message` bounds what is kept whole."""
     tap = start(
         *("record", "--json", "--store", "sqlite:///tape.db", "--max-message", "64KiB"),
         *("--", sys.executable, "-I", "-S", "-c", SERVER),
@@ -189,7 +189,7 @@ def test_the_recorder_says_what_was_odd(start: Start) -> None:
 
 
 def test_a_message_of_five_megabytes_is_recorded(start: Start) -> None:
-    """As a screenshot has; a store takes four, unless it is told of more."""
+    """The size of a screenshot; a store accepts four MiB by default."""
     message = b'{"jsonrpc":"2.0","method":"m","params":{"d":"' + b"x" * 5_000_000 + b'"}}\n'
     tap = start("record", "--json", "--", "cat")
     out, err = tap.communicate(message)
@@ -200,6 +200,6 @@ def test_a_message_of_five_megabytes_is_recorded(start: Start) -> None:
 
 @pytest.mark.parametrize("size", ["0", "257MiB", "1TiB", "-1", "", "1.5MiB", "9" * 5000, "x"])
 def test_a_size_that_is_none_is_wrong_use(size: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line, which says what is possible."""
+    """One line says what is possible."""
     assert run(["record", f"--max-message={size}", "--", "true"]) == 2
     assert "give 1 to 268435456 bytes" in capsys.readouterr().err

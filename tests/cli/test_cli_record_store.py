@@ -71,7 +71,7 @@ def test_lost_frames_are_reported_in_words(start: Start, path: Path) -> None:
 
 
 def test_a_store_that_opens_later_has_everything(start: Start, path: Path) -> None:
-    """What passed before it opened too, with the times at which it passed."""
+    """This includes messages from before it opened, with their own times."""
     tap = start("record", "--store", f"sqlite:///{path}", "--json", *server(ANSWERING, "0"))
     assert tap.stdin is not None
     assert tap.stdout is not None
@@ -92,7 +92,7 @@ def test_a_store_that_opens_later_has_everything(start: Start, path: Path) -> No
 
 
 def test_a_locked_store_does_not_hold_up_the_server(start: Start, tmp_path: Path) -> None:
-    """It is asked for as long as it takes; the server answers meanwhile."""
+    """It is tried as long as needed; the server answers meanwhile."""
     path = tmp_path / "tape.db"
     asyncio.run(make(path))
     with closing(sqlite3.connect(path)) as other:
@@ -169,7 +169,7 @@ def record_until_full(folder: Path, *way: str) -> list[str]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs unshare(1)")
 def test_a_disk_that_fills_up_costs_what_did_not_fit(tmp_path: Path) -> None:
-    """What fitted is kept, the exit code is the server's, and the session has ended."""
+    """Lines that fitted are kept, the exit code is the server's, and the session has ended."""
     lines: list[str] = []
     for namespace in ("-m", "-Urm"):  # as root, or as one who may be root among themselves
         lines = lines or record_until_full(tmp_path, "unshare", namespace)

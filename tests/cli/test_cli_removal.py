@@ -57,7 +57,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def listed(url: str, capsys: Capture) -> list[dict[str, object]]:
-    """What `ls --json` says."""
+    """The output of `ls --json`."""
     capsys.readouterr()
     run(["ls", url, "--json"])
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -75,7 +75,7 @@ def add(url: str, *sessions: Session) -> None:
 
 
 def live(name: str) -> Session:
-    """A session of which nobody says that it is recorded."""
+    """A session without a lease."""
     return Session.new(id=name, transport_type="stdio")
 
 
@@ -111,7 +111,7 @@ def test_a_killed_recorder_is_seen_and_its_session_purged(
 def test_a_recorder_that_opens_a_store_ends_the_sessions_of_those_that_are_gone(
     recorder: subprocess.Popen[bytes], start: Start, url: str, capsys: Capture
 ) -> None:
-    """And leaves alone the session of one that runs, although it is stopped."""
+    """It does not end the session of a recorder that exists but is stopped."""
     stopped = start("record", "--store", url, "--", "cat")
     while len(listed(url, capsys)) < 2:
         pass

@@ -1,4 +1,4 @@
-"""A command imports what it needs, and nothing for another one."""
+"""A command imports only what it needs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_recording_in_memory_imports_no_other_backend_and_no_pictures() -> None:
 
 
 def test_recording_in_a_file_imports_sqlite_alone(tmp_path: object) -> None:
-    """The backend that is asked for, and not the third one."""
+    """It imports the requested backend, and not the third one."""
     modules = modules_of("record", "-q", "--store", f"sqlite:///{tmp_path}/tape.db", "--", "true")
     assert "sessionkeeper.backends.sqlite" in modules
     assert "sessionkeeper.backends.redis" not in modules

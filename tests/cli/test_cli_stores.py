@@ -84,7 +84,7 @@ def test_nothing_strangers_wrote_commands_the_terminal(
 def test_show_finds_a_session_by_how_its_id_begins(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As `ls` prints it; 1 when none begins so."""
+    """The prefix that `ls` prints works; the exit code is 1 if no id begins with it."""
     assert run(["show", url, f"{ID[:8]}…"]) == 0
     shown = capsys.readouterr().out
     assert shown.count('"method":"ping"') == 3
@@ -98,7 +98,7 @@ def test_show_finds_a_session_by_how_its_id_begins(
 
 
 def test_an_id_that_begins_several_is_refused(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Which one is meant is asked, not guessed."""
+    """An ambiguous prefix is refused, not guessed."""
 
     async def add() -> None:
         async with SQLiteSessionStore(url.removeprefix("sqlite:///")) as store:
@@ -113,7 +113,7 @@ def test_an_id_that_begins_several_is_refused(url: str, capsys: pytest.CaptureFi
 def test_an_id_that_begins_like_an_option_can_be_asked_for(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One in 64 does; who copies it from `ls` is told how."""
+    """One id in 64 does; the error says how to give it."""
 
     async def add() -> None:
         async with SQLiteSessionStore(url.removeprefix("sqlite:///")) as store:

@@ -106,7 +106,7 @@ def test_long_logs_keep_their_order(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_frames_of_a_trimmed_log_keep_their_numbers(
     stored: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Unless too many are gone before them: then they are numbered from 1, and it is said."""
+    """If too many before them are gone, they are numbered from 1, and a line says so."""
 
     async def trim() -> None:
         async with SQLiteSessionStore(stored) as store:
@@ -136,7 +136,7 @@ def test_frames_of_a_trimmed_log_keep_their_numbers(
 def test_ids_that_exist_are_refused_unless_skipped(
     stored: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is there is never overwritten, and stays as it was."""
+    """An existing session is never overwritten or changed."""
     file = exported(stored, "a.jsonl")
     before = asyncio.run(held(stored))
     assert run(["import", f"sqlite:///{stored}", str(file)]) == 2
@@ -205,7 +205,7 @@ def test_a_session_with_a_malformed_line_is_not_imported(
 def test_values_out_of_bounds_are_reported_by_their_line(
     stored: Path, line: int, found: str, wrong: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Not an error of some library, and no id that was made up."""
+    """It raises no error of another library, and invents no id."""
     file = exported(stored, "a.jsonl")
     lines = file.read_text().splitlines()
     assert found in lines[line - 1]
@@ -224,7 +224,7 @@ def test_values_out_of_bounds_are_reported_by_their_line(
 def test_json_counts_imported_and_purged_sessions(
     stored: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With --json, also when it was stopped by what is wrong."""
+    """It prints them with --json, also when an error stopped it."""
     file = exported(stored, "a.jsonl")
     url = f"sqlite:///{stored.parent}/again.db"
 

@@ -76,7 +76,7 @@ def test_bad_arguments_are_reported_in_one_line(
     [*("ls", "show", "tail", "stats", "export", "import", "end", "rm", "purge"), "restore"],
 )
 def test_each_command_on_a_store_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--help` names what it wants, and the program names the command."""
+    """`--help` shows the arguments, and the error names the command."""
     assert run([command, "--help"]) == 0
     assert "sqlite:///tape.db" in capsys.readouterr().out
     assert run([]) == 0

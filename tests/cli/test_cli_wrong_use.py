@@ -78,7 +78,7 @@ def test_the_help_of_a_command_fills_the_lines_of_the_terminal(
     [("typer", [], "cli"), ("mcp", ["demo"], "demo"), ("mcp_server_time", ["demo"], "demo")],
 )
 def test_a_missing_extra_is_named(missing: str, arguments: list[str], extra: str) -> None:
-    """What is not installed is told with the command that installs it."""
+    """The error for a missing package names the command that installs it."""
     hide = f"import sys; sys.modules[{missing!r}] = None; sys.path[:] = {sys.path!r}"
     call = f"sys.argv[1:] = {arguments!r}; from sessionkeeper.cli import main; main()"
     ended = subprocess.run(

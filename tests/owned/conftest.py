@@ -1,4 +1,4 @@
-"""An owner around ten methods, clocks set by hand, and another who uses the inner store."""
+"""An owner around ten methods, clocks set by the test, and another user of the inner store."""
 
 from __future__ import annotations
 

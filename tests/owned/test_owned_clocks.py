@@ -18,7 +18,7 @@ async def ended(setup: StoreSetup, **past: float) -> list[str]:
 
 
 async def test_activity_elsewhere_keeps_a_session_alive(setup: StoreSetup) -> None:
-    """Another process's frame counts from when it came, though the owner was not told."""
+    """Another process's frame counts from its arrival, though the owner did not append it."""
     await setup.create(*"ab")
     setup.wait(8)
     await setup.elsewhere.add_frame(note())
@@ -29,7 +29,7 @@ async def test_activity_elsewhere_keeps_a_session_alive(setup: StoreSetup) -> No
 
 
 async def test_a_restart_does_not_reset_the_age_of_sessions(setup: StoreSetup) -> None:
-    """What was before the owner is dated by the inner store's times."""
+    """Changes before the owner are dated by the inner store's times."""
     await setup.create(*"ab")
     setup.wait(6)
     await setup.store.add_frame(note())
@@ -46,7 +46,7 @@ async def test_a_restart_does_not_reset_the_age_of_sessions(setup: StoreSetup) -
 
 @pytest.mark.parametrize("jump", [-1e6, 1e6])
 async def test_a_wall_clock_that_jumps_ends_nothing_early(setup: StoreSetup, jump: float) -> None:
-    """What went through the owner is measured by the steady clock."""
+    """Operations through the owner are measured by the steady clock."""
     await setup.create(*"abc")
     await setup.turn("c")
     setup.wait(5)
@@ -65,7 +65,7 @@ async def test_a_wall_clock_that_jumps_ends_nothing_early(setup: StoreSetup, jum
 async def test_ages_use_the_clock_of_the_owner_not_of_the_store(
     setup: StoreSetup, skew: float
 ) -> None:
-    """What goes through the owner: created, used, changed and ended on its own steady clock."""
+    """Sessions created, used, changed and ended through the owner use its steady clock."""
     setup.skew = skew
     await setup.create(*"abcde")
     await setup.create("x", state="failed")
@@ -86,7 +86,7 @@ async def test_ages_use_the_clock_of_the_owner_not_of_the_store(
 
 
 async def test_activity_in_the_future_counts_as_activity_now(setup: StoreSetup) -> None:
-    """Where the inner store's clock is ahead, what it shows elsewhere is as old as its sight."""
+    """If the inner store's clock is ahead, changes made elsewhere date from their first sight."""
     setup.skew = 3600.0
     await setup.elsewhere.create_session(new_session("a"))
     await setup.elsewhere.create_session(new_session("b", state="closed"))

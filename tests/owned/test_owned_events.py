@@ -60,7 +60,7 @@ async def test_events_through_the_owner_come_in_order(setup: StoreSetup) -> None
 
 
 async def test_the_state_before_is_the_true_one(setup: StoreSetup) -> None:
-    """Of a session the owner never saw, or that was changed elsewhere since."""
+    """This holds for a session that the owner never saw, or that was changed elsewhere since."""
     before = await setup.elsewhere.create_session(new_session("a"))
     setup.listen()
     await setup.store.update_session(before.model_copy(update={"state": "active"}))
@@ -109,7 +109,7 @@ async def test_a_known_session_is_not_read_before_each_update(setup: StoreSetup)
 
 
 async def test_the_session_of_an_event_is_the_one_stored(setup: StoreSetup) -> None:
-    """As it is afterwards; one that is gone, as it was last."""
+    """The session after the event; a deleted one in its last state."""
     told: list[SessionEvent] = []
     setup.store.subscribe(lambda event, _: told.append(event))
     await setup.create("a")
@@ -147,7 +147,7 @@ async def test_a_cancelled_callers_event_is_sent_once(setup: StoreSetup) -> None
 
 
 async def test_a_listener_cannot_ask_the_owner_but_its_task_can(setup: StoreSetup) -> None:
-    """It runs as the owner: asking raises. What it starts runs later, and is nobody's caller."""
+    """It runs as the owner: a call raises. A task that it starts runs later and may call."""
     tasks: list[asyncio.Task[int]] = []
     refused: list[str] = []
 

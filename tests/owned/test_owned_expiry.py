@@ -1,4 +1,4 @@
-"""Ending and deleting a third party's sessions: how ages are measured, what is left alone."""
+"""Ending and deleting a third party's sessions: how ages are measured, which ones stay."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_activity_through_the_owner_keeps_a_session_alive(setup: StoreSetu
 
 
 async def test_a_session_in_use_elsewhere_is_left_alone(setup: StoreSetup) -> None:
-    """Another process changed, used or deleted it just then: it is skipped, the others are not."""
+    """A session that another process changed, used or deleted meanwhile is skipped."""
     await setup.create(*"abcd")
     setup.wait(10)
 
@@ -111,7 +111,7 @@ async def test_an_error_during_a_sweep_loses_no_ended_session(
 
 
 async def test_no_operation_runs_in_the_middle_of_a_sweep(setup: StoreSetup) -> None:
-    """One operation of the owner: who asks meanwhile is answered by what is after it."""
+    """It is one operation of the owner: concurrent calls see the state after it."""
     await setup.create(*"abc")
     seen: list[int] = []
 

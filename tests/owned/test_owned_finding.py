@@ -16,7 +16,7 @@ ALL = SessionQuery()
 
 
 def ids(page: SessionPage) -> list[str]:
-    """What was found."""
+    """The ids that were found."""
     return [session.id for session in page.sessions]
 
 
@@ -31,7 +31,7 @@ async def test_existing_sessions_come_first(setup: StoreSetup) -> None:
 
 
 async def test_a_session_recreated_elsewhere_is_a_different_session(setup: StoreSetup) -> None:
-    """It comes after those that were there, and is not taken for the one that is gone."""
+    """It comes after the existing ones, and is not mistaken for the deleted one."""
     await setup.create(*"abc")
     page = await setup.store.find_sessions(ALL, limit=2)
     assert ids(page) == ["a", "b"]

@@ -1,4 +1,4 @@
-"""`for_principal` on a third party's store: what is not its own does not exist."""
+"""`for_principal` on a third party's store: sessions of others do not exist in it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_a_view_uses_its_own_sessions_as_the_store_does(setup: StoreSetup)
 
 
 async def test_a_view_cannot_give_away_or_take_a_session(setup: StoreSetup) -> None:
-    """Another's principal is `ValueError`, a taken id is told, and a forged snapshot is a miss."""
+    """Another principal is a `ValueError`, a taken id is shown, a forged snapshot is not found."""
     view = setup.store.for_principal("alice")
     mine = await view.create_session(new_session("a"))
     (theirs,) = await setup.create("b", principal="bob")
@@ -256,7 +256,7 @@ async def test_errors_in_a_view_do_not_show_totals_of_the_store(
 async def test_no_attribute_of_a_view_leads_to_the_store(
     setup: StoreSetup, reachable_objects: ReachableObjects
 ) -> None:
-    """Nor to the inner store, to the owner's notes or the wake-ups of all."""
+    """It does not lead to the inner store, the owner's notes or all wake-ups, either."""
     view = setup.store.for_principal("alice")
     reached = reachable_objects(view, view.watch_frames("a"))
     bookkeeping = setup.store._bookkeeping

@@ -100,7 +100,7 @@ async def test_operations_through_the_owner_count_even_if_deleted_elsewhere(
 
 @pytest.mark.parametrize("seed", range(5))
 async def test_the_sums_hold_with_callers_that_are_cancelled(setup: StoreSetup, seed: int) -> None:
-    """At every moment: each look at the numbers adds up, whoever gave up in the middle."""
+    """The sums hold at every moment, also with cancelled callers."""
     random = Random(seed)
     keys = [f"s{n}" for n in range(6)]
     calls: list[Callable[[str], Awaitable[object]]] = [

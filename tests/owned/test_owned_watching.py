@@ -72,13 +72,13 @@ async def test_closing_the_owner_at_its_deadline_ends_every_watcher(setup: Store
 async def test_a_crash_of_a_third_partys_owner_ends_every_watcher(
     setup: StoreSetup, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nobody waits for ever; the cause is the crash."""
+    """No watcher waits forever; the cause is the crash."""
     await setup.create("a")
     task = asyncio.create_task(seqs(setup.store.watch_frames("a")))
     await turns(60)
 
     class Bug(BaseException):
-        """What no operation should raise."""
+        """An error that no operation should raise."""
 
     async def crash() -> None:
         raise Bug
@@ -120,7 +120,7 @@ async def test_frames_written_elsewhere_are_yielded_when_the_session_is_read(
 
 
 async def test_frames_are_numbered_right_while_others_append(setup: StoreSetup) -> None:
-    """Another process between reading the session and its log shifts no number."""
+    """A write of another process between reading the session and its log shifts no number."""
     await setup.create("a")
     for n in range(1, 6):
         await setup.store.add_frame(note(n))
@@ -145,7 +145,7 @@ async def test_frames_are_numbered_right_while_others_append(setup: StoreSetup) 
 
 
 async def test_copying_a_log_that_keeps_changing_is_abandoned(setup: StoreSetup) -> None:
-    """Not for ever: the frames cannot be numbered, and that is told."""
+    """It does not try forever: an error says that the frames cannot be numbered."""
     await setup.create("a")
     await setup.store.add_frame(note())
     reads = 0

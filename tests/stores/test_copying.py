@@ -66,7 +66,7 @@ def other_metadata(session: Session) -> Session:
 
 
 async def held(store: ActorSessionStore) -> list[Any]:
-    """All a store holds but what is each store's own."""
+    """The content of a store, without values that differ between stores."""
     return [
         (each.model_dump(exclude=NOT_KEPT), await store.read_frames(each.id))
         for each in await store.list_sessions()
@@ -74,7 +74,7 @@ async def held(store: ActorSessionStore) -> list[Any]:
 
 
 def by_id(one: Any) -> str:
-    """What to sort by where the order of creation is not meant."""
+    """The sort key if the order of creation does not matter."""
     return str(one[0]["id"])
 
 
@@ -160,7 +160,7 @@ async def test_copying_again_adds_nothing() -> None:
 
 
 async def test_two_copies_at_once_bring_each_frame_once() -> None:
-    """Each step depends on where the log at the target ends: whoever comes second is refused."""
+    """Each step depends on the end of the target's log: the second copier is refused."""
     async with ActorSessionStore() as source, ActorSessionStore() as target:
         await fill(source)
         await source.add_frames("live", [sent("live", number) for number in range(20, 400)])
@@ -310,7 +310,7 @@ async def test_a_log_replaced_during_a_copy_is_not_copied_in_part() -> None:
 
 
 async def test_a_session_deleted_during_a_copy_is_deleted_at_the_target() -> None:
-    """What this call had made of it is taken back."""
+    """This call deletes what it had created of it."""
 
     class Leaving(ActorSessionStore):
         async def read_frames(self, session_id: str, /, **options: Any) -> Any:

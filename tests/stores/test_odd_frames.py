@@ -120,7 +120,7 @@ def test_any_bytes_at_all_come_back_from_a_third_partys_store(
 
 
 async def test_a_copy_brings_odd_frames_over(tmp_path: Path) -> None:
-    """From memory to a file, with what they are and how many they are."""
+    """From memory to a file, with their reasons and counts."""
     async with ActorSessionStore() as source, SQLiteSessionStore(tmp_path / "a.db") as target:
         await source.create_session(new_session("a"))
         await source.add_frames("a", [note(1), *odd(), gap()])

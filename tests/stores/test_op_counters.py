@@ -1,4 +1,4 @@
-"""What a store holds and counts is what a model says which shares nothing with it."""
+"""A store's content and counters equal those of an independent model."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Model:
 
 
 class Pair:
-    """A store and its model, asked for the same."""
+    """A store and its model, which get the same calls."""
 
     def __init__(self, store: AtomicSessionStore, limits: StoreLimits, clock: FakeClock) -> None:
         self.store, self.model, self.clock = store, Model(limits), clock

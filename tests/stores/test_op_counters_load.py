@@ -130,7 +130,7 @@ async def test_each_end_is_counted_once(store: AtomicSessionStore) -> None:
 
 
 async def test_refusals_are_counted_by_their_kind(store: AtomicSessionStore) -> None:
-    """What a store answered with an error of its own, and not what a change raised."""
+    """Errors of the store are counted, not those that a change raised."""
     await store.create_session(new_session())
     assert (await store.statistics()).refusals == {}
 
@@ -152,7 +152,7 @@ async def test_refusals_are_counted_by_their_kind(store: AtomicSessionStore) -> 
 
 
 async def test_a_caller_cancelled_while_queued_is_not_counted_as_refused() -> None:
-    """It was not answered at all."""
+    """It got no answer."""
     async with ActorSessionStore() as store:
         task = asyncio.create_task(store.get_session("nobody"))
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""`subscribe`: each thing that happens to a session is told once, in order, and nothing else is."""
+"""`subscribe`: each event of a session is reported once, in order, and nothing else."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ async def test_operations_without_an_event_send_none(store: AtomicSessionStore) 
 
 
 async def test_a_refused_operation_sends_no_event(design: Design) -> None:
-    """Nothing happened, also in a batch of which a part would have been good."""
+    """Nothing happened, also in a batch that was valid in part."""
     limits = StoreLimits(max_sessions=2, max_frames_per_session=1)
     async with design(limits=limits) as store:
         held = await store.create_session(new_session())
@@ -138,7 +138,7 @@ async def test_a_refused_operation_sends_no_event(design: Design) -> None:
 
 
 async def test_an_event_comes_with_the_context_of_its_caller(store: AtomicSessionStore) -> None:
-    """Captured at the call: of each of many at once its own, and not of who subscribed."""
+    """It is captured at each call: every caller has its own, not that of the subscriber."""
     whose.set("the subscriber's")
     log = EventLog(store)
 
@@ -155,7 +155,7 @@ async def test_an_event_comes_with_the_context_of_its_caller(store: AtomicSessio
 
 
 async def test_the_event_is_sent_although_its_caller_is_cancelled() -> None:
-    """The owner had taken the command: it happened, so it is told, once, in its context."""
+    """The owner had taken the command, so its event is reported once, in its context."""
     async with ActorSessionStore() as store:
         log = EventLog(store)
         callers: list[asyncio.Task[object]] = []

@@ -23,7 +23,7 @@ ERRORS = [ValueError, StopIteration, asyncio.CancelledError, GeneratorExit, Recu
 
 
 async def test_listeners_get_events_in_the_order_of_subscription(store: CommandStore) -> None:
-    """And the same one twice is told twice, until one of the two is taken away."""
+    """A listener that subscribed twice is called twice, until one is removed."""
     heard: list[str] = []
 
     def other(event: SessionEvent, _: Context) -> None:
@@ -45,7 +45,7 @@ async def test_listeners_get_events_in_the_order_of_subscription(store: CommandS
 
 
 async def test_a_listener_that_unsubscribed_gets_no_event(store: CommandStore) -> None:
-    """Of what happens later; and nothing is kept of it."""
+    """It gets no later events, and nothing of it is kept."""
     log = EventLog(store)
     heard: list[SessionEvent] = []
     leave = store.subscribe(lambda event, _: heard.append(event))
@@ -56,7 +56,7 @@ async def test_a_listener_that_unsubscribed_gets_no_event(store: CommandStore) -
 
 
 async def test_a_listener_can_leave_while_it_listens(store: CommandStore) -> None:
-    """Nobody is passed over: the others hear this event, and it no later one."""
+    """No other is skipped: they get this event, and it gets no later one."""
     heard: list[str] = []
     leave: list[Callable[[], None]] = []
 
@@ -74,7 +74,7 @@ async def test_a_listener_can_leave_while_it_listens(store: CommandStore) -> Non
 
 
 async def test_a_subscriber_added_during_an_event_gets_the_next_one(store: CommandStore) -> None:
-    """Not the event that is being told."""
+    """It does not get the event that is being delivered."""
     late: list[Any] = []
     store.subscribe(lambda _, __: late.append(EventLog(store)))
     await store.create_session(new_session("a"))
@@ -107,7 +107,7 @@ async def test_an_error_in_a_listener_affects_nobody_else(
 
 
 async def test_a_listener_cannot_call_the_store(store: CommandStore) -> None:
-    """It is told so, whatever it asks, and does not hang; the owner lives."""
+    """Every call raises and does not hang; the owner lives on."""
     refused: list[str] = []
 
     def calls(event: SessionEvent, _: Context) -> None:
@@ -146,7 +146,7 @@ async def test_a_listener_can_have_the_store_called_later(store: CommandStore) -
 
 @pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
 async def test_without_listeners_no_snapshot_is_made(store: CommandStore) -> None:
-    """What nobody hears costs nothing."""
+    """Without listeners, events cost nothing."""
     await store.create_session(new_session())
     await store.touch_session("a")
     row = tables_of(store).find("a")
@@ -156,7 +156,7 @@ async def test_without_listeners_no_snapshot_is_made(store: CommandStore) -> Non
 
 
 async def test_two_stores_have_listeners_of_their_own(store: CommandStore) -> None:
-    """One hears of what is done through its store object."""
+    """A listener gets the events of its own store object."""
     async with type(store)() as other:
         here, there = EventLog(store), EventLog(other)
         await other.create_session(new_session("b"))

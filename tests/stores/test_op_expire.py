@@ -91,7 +91,7 @@ async def test_activity_does_not_reset_the_age(design: Design, step: str) -> Non
 
 
 async def test_idle_and_age_together(design: Design) -> None:
-    """Either suffices; who is both is ended once; one of them is needed."""
+    """Either suffices; a session that is both is ended once; one of them is needed."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store:
         for key in ("old", "both"):
@@ -125,7 +125,7 @@ async def test_a_sweep_is_bounded_and_takes_the_longest_idle_first(design: Desig
 @pytest.mark.parametrize("state", SessionState)
 @owned_too
 async def test_ended_sessions_never_expire_again(design: Design, state: SessionState) -> None:
-    """Not those closed or failed, nor the timed-out; whatever live state, one expires."""
+    """Closed, failed and timed-out sessions do not expire; those in every live state do."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store:
         created = await store.create_session(new_session(state=state))

@@ -1,4 +1,4 @@
-"""Sweeps that race active use: who comes first wins, and nothing ended comes back."""
+"""Sweeps race active use: the first wins, and no ended session comes back."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def activated(session: Session) -> Session:
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_sweep_racing_active_use(design: Design, use: str, seed: int) -> None:
-    """Each session was either used, and lives, or ended, and its user is told; never both."""
+    """Each session was either used and lives, or ended and its user got an error."""
     clock, random = FakeClock(), Random(seed)
     keys = [f"s{n}" for n in range(64)]
     async with design(clock=clock.as_clock()) as store:

@@ -51,7 +51,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
 
 
 def expected(query: Mapping[str, Any], session: Session) -> bool:
-    """The same said another way, a field at a time."""
+    """An independent check of a query, field by field."""
     tests: dict[str, Callable[[Any], bool]] = {
         "states": lambda wanted: any(session.state == each for each in wanted),
         "statuses": lambda wanted: any(session.status == each for each in wanted),
@@ -157,7 +157,7 @@ async def test_a_session_is_found_as_it_is_now(store: AtomicSessionStore) -> Non
     ids=str,
 )
 def test_a_wrong_query_is_refused_by_the_constructor(fields: dict[str, Any]) -> None:
-    """Told where it is made: a lone string, a time without a zone, a field there is not."""
+    """It raises when it is made: a lone string, a time without a zone, an unknown field."""
     with pytest.raises(ValidationError):
         SessionQuery(**fields)
 

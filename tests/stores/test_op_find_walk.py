@@ -30,7 +30,7 @@ async def pages(store: AtomicSessionStore, query: SessionQuery, limit: int) -> l
 
 
 def ids(walk: list[SessionPage]) -> list[str]:
-    """What was found."""
+    """The ids that were found."""
     return [session.id for page in walk for session in page.sessions]
 
 
@@ -53,7 +53,7 @@ async def test_pages_are_whole_and_the_last_has_no_cursor(
 async def test_a_session_present_during_the_walk_is_seen_exactly_once(
     store: AtomicSessionStore, seed: int
 ) -> None:
-    """One that comes or goes meanwhile at most once; ended and touched ones stay in place."""
+    """A session created or deleted meanwhile comes at most once; others keep their place."""
     random = Random(seed)
     stay = [f"stay{n}" for n in range(60)]
     go = [f"go{n}" for n in range(60)]
@@ -109,7 +109,7 @@ async def test_a_cursor_outlives_the_session_it_stands_on(store: AtomicSessionSt
 
 @owned_too
 async def test_a_cursor_past_the_end_finds_nothing(store: AtomicSessionStore) -> None:
-    """It was another store's."""
+    """It came from another store."""
     await store.create_session(new_session())
     assert await store.find_sessions(ALL, cursor="9" * 18) == SessionPage((), None)
 

@@ -38,7 +38,7 @@ STEPS = st.lists(
 @settings(max_examples=100, deadline=None)
 @given(STEPS)
 def test_a_log_is_a_queue_that_can_be_read_anywhere(steps: list[tuple[str, int]]) -> None:
-    """As a deque would, whatever comes in which order; bytes are those of what was dropped."""
+    """It behaves like a deque in any order of calls; it returns the dropped bytes."""
     log, model, number = FrameLog(), deque[FrameRecord](), 0
     for step, count in steps:
         if step == "extend":

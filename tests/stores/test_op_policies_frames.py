@@ -1,4 +1,4 @@
-"""`frames_full`: what is dropped from a full log, and that a refused append drops nothing."""
+"""`frames_full`: which frames a full log drops, and that a refused append drops none."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def test_the_oldest_make_room_in_number(design: Design) -> None:
 
 @pytest.mark.parametrize("limit", ["max_session_bytes", "max_total_bytes"])
 async def test_the_oldest_make_room_in_bytes(design: Design, limit: str) -> None:
-    """As many as the new one's bytes ask for, and no more."""
+    """It drops as many as the new frame's bytes need, and no more."""
     small, large = note(0), note(10**40)
     one, many = len(small.message), len(large.message)
     assert one < many < 2 * one
@@ -145,7 +145,7 @@ async def test_more_than_a_whole_log_may_hold_is_refused(
 
 
 async def test_a_change_that_is_refused_drops_nothing(design: Design) -> None:
-    """Frames, what they push out, and the change: all or none."""
+    """New frames, dropped frames, and the change: all or none."""
     async with design(limits=dropping(max_frames_per_session=2)) as store:
         await store.create_session(new_session())
         await fill(store, 2)
@@ -172,7 +172,7 @@ async def test_the_expected_number_is_the_last_whatever_was_dropped(design: Desi
 
 
 async def test_trimming_and_dropping_count_apart(design: Design) -> None:
-    """And a log that was trimmed drops only what its limit asks for."""
+    """A log that was trimmed drops only as many as its limit needs."""
     async with design(limits=dropping(max_frames_per_session=4)) as store:
         await store.create_session(new_session())
         await fill(store, 4)
@@ -185,7 +185,7 @@ async def test_trimming_and_dropping_count_apart(design: Design) -> None:
 
 
 async def test_a_watcher_sees_no_dropped_frame(design: Design) -> None:
-    """It goes on with the oldest that is left: in order, none twice."""
+    """It goes on with the oldest frame left: in order, none twice."""
     async with design(limits=dropping(max_frames_per_session=5)) as store:
         await store.create_session(new_session())
         await fill(store, 3)

@@ -1,4 +1,4 @@
-"""`sessions_full`: who makes room for a new session, and that nobody does for a refused one."""
+"""`sessions_full`: which session is evicted for a new one, and none for a refused one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EVICTING = [SessionsFull.EVICT_ENDED, SessionsFull.EVICT_IDLE]
 
 
 def limits(policy: SessionsFull, maximum: int = 4, **more: Any) -> StoreLimits:
-    """So many sessions at most."""
+    """Limits with at most this many sessions."""
     return StoreLimits(max_sessions=maximum, sessions_full=policy, **more)
 
 
@@ -109,7 +109,7 @@ async def test_evict_idle_takes_the_least_recently_active(design: Design) -> Non
 
 
 async def test_the_session_being_created_is_never_evicted(design: Design) -> None:
-    """Not even where it is the only one there may be, nor when it has ended already."""
+    """This holds even if it is the only one allowed, and if it has ended already."""
     async with design(limits=limits(SessionsFull.EVICT_IDLE, 1)) as store:
         for key, state in zip("abcd", ("active", "closed", "closed", "active"), strict=True):
             created = await store.create_session(new_session(key, state=state))
@@ -179,7 +179,7 @@ async def test_racing_evictions_never_exceed_the_limit(design: Design) -> None:
 
 
 async def test_watchers_of_an_evicted_session_end(design: Design) -> None:
-    """As when it is deleted; whoever waits is woken."""
+    """They end as at a deletion; waiting ones are woken."""
     async with design(limits=limits(SessionsFull.EVICT_IDLE, 1)) as store:
         await store.create_session(new_session("a"))
         await fill(store, 2)
@@ -211,7 +211,7 @@ async def test_an_evicted_id_can_come_back_as_another_session(design: Design) ->
 
 
 async def test_evicting_beside_other_work_finishes(design: Design) -> None:
-    """Nobody waits for ever, whatever is being done to the evicted."""
+    """No caller waits forever, whatever runs on the evicted session."""
     async with design(limits=limits(SessionsFull.EVICT_IDLE, 5)) as store:
 
         async def caller(n: int) -> None:

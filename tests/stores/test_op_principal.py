@@ -1,4 +1,4 @@
-"""A principal's view: what it creates is its own, and nothing changes hands through it."""
+"""A principal's view: it owns what it creates, and no session changes its principal."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_what_a_view_creates_is_its_own(store: CommandStore) -> None:
 
 @pytest.mark.parametrize("to", ["bob", None])
 async def test_a_session_cannot_be_given_away(store: CommandStore, to: str | None) -> None:
-    """Not by any of the four methods that change one; and nothing is stored."""
+    """None of the four methods that change one can; and nothing is stored."""
     alice = store.for_principal("alice")
     held = [await alice.create_session(new_session(key)) for key in "ab"]
     away = given(to)
@@ -87,7 +87,7 @@ async def test_a_change_that_returns_no_session_raises_as_in_the_store(store: Co
 async def test_a_batch_with_one_foreign_session_is_refused_whole(
     store: CommandStore, method: str
 ) -> None:
-    """As if it were not there, wherever it stands."""
+    """It looks missing at every position of the batch."""
     alice = store.for_principal("alice")
     held = [await alice.create_session(new_session(key)) for key in "ab"]
     foreign = await store.create_session(new_session("c", principal="bob"))
@@ -212,7 +212,7 @@ async def test_the_principal_cannot_change_between_check_and_operation(store: Co
 
 
 async def test_closing_a_view_closes_nothing(store: CommandStore) -> None:
-    """Nor does `async with`; the view says whether its store is open."""
+    """`async with` does not, either; the view shows whether its store is open."""
     async with store.for_principal("alice") as alice:
         await alice.create_session(new_session())
     await alice.aclose(timeout=0)
@@ -242,7 +242,7 @@ async def test_a_view_of_a_closed_store_is_closed() -> None:
 
 @pytest.mark.parametrize("wrong", [None, 5, b"alice", ["alice"], "", "x" * 1025])
 async def test_a_principal_must_be_a_string(store: CommandStore, wrong: Any) -> None:
-    """Of 1 to 1,024 characters, as a session's."""
+    """It has 1 to 1,024 characters, as in a session."""
     with pytest.raises((TypeError, ValueError), match="principal"):
         store.for_principal(wrong)
     with pytest.raises((TypeError, ValueError), match="principal"):
@@ -250,7 +250,7 @@ async def test_a_principal_must_be_a_string(store: CommandStore, wrong: Any) -> 
 
 
 async def test_a_view_belongs_to_one_principal(store: CommandStore) -> None:
-    """It promises what its store does, shows nobody's name, and leads to nobody else's."""
+    """It has its store's guarantees, shows no principal, and leads to no other session."""
     alice = store.for_principal("alice")
     assert alice.for_principal("alice") is alice
     with pytest.raises(ValueError, match="nobody else's"):
@@ -277,7 +277,7 @@ async def test_no_attribute_of_a_view_leads_to_the_store(
 
 @pytest.mark.parametrize("held", [4, 7])
 async def test_errors_in_a_view_do_not_show_totals_of_the_store(design: Design, held: int) -> None:
-    """`current` is None at a limit of the whole store; at one of a session or a call it is told."""
+    """`current` is None at a limit of the whole store, and given at one of a session or a call."""
     size = len(note().message)
     limits = StoreLimits(max_sessions=2, max_total_bytes=8 * size, max_frames_per_batch=5)
     async with design(limits=limits) as store:

@@ -31,7 +31,7 @@ Call: TypeAlias = Callable[[AtomicSessionStore, Session], Awaitable[object]]
 
 @cache
 def note(n: int, id: str = "a") -> MessageEnvelope:
-    """The same message, of the same moment, for whichever store."""
+    """The same message, with the same time, for every store."""
     message = {"jsonrpc": "2.0", "method": "note", "params": [n]}
     return MessageEnvelope.of(id, message, direction="client-to-server")
 
@@ -92,7 +92,7 @@ async def dump(store: AtomicSessionStore) -> list[object]:
 
 
 def test_every_method_is_in_a_table() -> None:
-    """Who adds a method to the interface says here what a principal's view makes of it."""
+    """A new method of the interface needs an entry for its behaviour in a view."""
     public = {name for name in dir(AtomicSessionStore) if not name.startswith("_")}
     assert public == ON_ONE.keys() | ON_MANY.keys() | STORE_WIDE.keys() | OTHERS
 
@@ -112,7 +112,7 @@ async def test_a_views_own_session_is_the_same_as_in_the_store(design: Design, m
 
 @pytest.mark.parametrize("method", ON_ONE)
 async def test_another_principals_session_looks_missing(design: Design, method: str) -> None:
-    """The same `SessionNotFound`, to the letter; and nothing changes, not even a time."""
+    """It raises an identical `SessionNotFound`, and nothing changes, not even a time."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store, design(clock=clock.as_clock()) as empty:
         held = await filled(store, "bob")
@@ -203,7 +203,7 @@ class Silent(StoreCommand[int], frozen=True, gc=False):
 async def test_a_command_that_does_not_say_what_it_touches_is_refused(
     store: AtomicSessionStore,
 ) -> None:
-    """So that a new one is not open to everybody by oversight."""
+    """Then a new command cannot be left unchecked by mistake."""
     view: Any = store.for_principal("alice")
     with pytest.raises(NotImplementedError, match="Silent"):
         await view._run(Silent())

@@ -63,7 +63,7 @@ async def test_a_purge_is_bounded_and_takes_the_first_ended_first(design: Design
 
 @owned_too
 async def test_a_moment_is_equal_in_every_time_zone(design: Design) -> None:
-    """And an imported session, ended from the start, ended when it was created."""
+    """An imported session that has ended from the start counts from its creation."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store:
         await store.create_session(new_session(state="failed"))
@@ -87,7 +87,7 @@ async def test_late_changes_do_not_keep_an_ended_session(design: Design) -> None
 
 @owned_too
 async def test_the_expired_can_be_purged(design: Design) -> None:
-    """What ended by a sweep is retained from then on."""
+    """The retention of a session that a sweep ended begins then."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store:
         await store.create_session(new_session())

@@ -28,7 +28,7 @@ METHODS: dict[str, Callable[[AtomicSessionStore], Any]] = {
 
 
 async def test_a_store_on_ten_methods_refuses_by_name() -> None:
-    """`NotImplementedError`, which says what is refused and by whom; the inner is not asked."""
+    """`NotImplementedError` names the method and the store; the inner store is not called."""
     inner = type("Inner", (SessionStore,), dict.fromkeys(SessionStore.__abstractmethods__))()
     async with OwnedSessionStore(inner) as store:
         for asked in (store, store.for_principal("alice")):

@@ -38,7 +38,7 @@ async def test_counts_and_bytes_follow(store: AtomicSessionStore) -> None:
 
 
 async def test_trimming_makes_room(design: Design) -> None:
-    """The limits count what is held."""
+    """The limits count the frames that are stored now."""
     async with design(limits=StoreLimits(max_frames_per_session=2)) as store:
         await store.create_session(new_session())
         await fill(store, 2)
@@ -64,7 +64,7 @@ async def test_trimming_is_no_activity_and_no_change(design: Design) -> None:
 
 
 async def test_reading_page_by_page_while_trimmed(store: AtomicSessionStore) -> None:
-    """A reader skips what is gone and sees the rest once, in order."""
+    """A reader skips removed frames and sees the rest once, in order."""
     await store.create_session(new_session())
     await fill(store, 300)
     seen: list[int] = []
@@ -86,7 +86,7 @@ async def test_reading_page_by_page_while_trimmed(store: AtomicSessionStore) -> 
 
 
 async def test_writers_and_trimmers_race(store: AtomicSessionStore) -> None:
-    """Every number is given once, the counts agree, and what is left is the end of the log."""
+    """Every number is used once, the counts agree, and the end of the log is left."""
     await store.create_session(new_session())
     trimmed = 0
 

@@ -112,7 +112,7 @@ async def test_a_slow_reader_delays_nobody_and_uses_bounded_memory(
 
 
 async def test_trimming_under_a_watcher(store: AtomicSessionStore) -> None:
-    """What was trimmed before it was read is skipped; the rest comes once, in order."""
+    """Frames trimmed before they were read are skipped; the rest comes once, in order."""
     await store.create_session(new_session())
     await fill(store, 5)
     watcher = store.watch_frames("a")

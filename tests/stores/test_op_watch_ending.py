@@ -1,4 +1,4 @@
-"""What ends a watcher: the session's end, its deletion, the store's end."""
+"""The ends of a watcher: its session ends or is deleted, or its store ends."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ async def test_closing_with_a_deadline_ends_every_watcher() -> None:
 
 
 async def test_a_crash_of_the_owner_ends_every_watcher(caplog: pytest.LogCaptureFixture) -> None:
-    """Nobody waits for ever; the cause is the crash."""
+    """No watcher waits forever; the cause is the crash."""
     async with ActorSessionStore() as store:
         await store.create_session(new_session())
         tasks = [asyncio.create_task(read_to_end(store.watch_frames("a"))) for _ in range(3)]

@@ -104,7 +104,7 @@ async def test_a_watcher_that_stops_early_leaves_no_wake_up_behind(
 
 @owned_too
 async def test_closing_a_watcher_ends_the_step_somebody_waits_in(store: AtomicSessionStore) -> None:
-    """As if the session had ended; other watchers of it stay."""
+    """It ends as if the session had ended; other watchers stay."""
     await store.create_session(new_session())
     watcher, other = store.watch_frames("a"), store.watch_frames("a")
     step, stays = asyncio.ensure_future(anext(watcher)), asyncio.ensure_future(anext(other))

@@ -66,7 +66,7 @@ async def test_operations_that_cannot_be_atomic_are_refused() -> None:
 
 
 async def test_the_inner_stores_errors_reach_their_caller() -> None:
-    """Any error belongs to its caller; a conflict from outside is told as it is."""
+    """Any error reaches its caller; a conflict from outside is raised unchanged."""
     inner = ThirdPartyStore()
 
     class DiskFull(Exception):

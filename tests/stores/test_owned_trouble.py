@@ -113,7 +113,7 @@ async def test_a_modification_is_retried_after_a_conflict() -> None:
 
 
 async def test_modifying_gives_up_on_a_store_that_always_conflicts() -> None:
-    """Not for ever: sixteen tries, then the conflict is told."""
+    """After sixteen tries it raises the conflict."""
     ran = 0
 
     class Moving(ThirdPartyStore):

@@ -1,4 +1,4 @@
-"""What a row keeps of what it shows."""
+"""The snapshot that a row keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`get_sessions_batch` and `update_sessions_batch`: what is whole, and what says it is not."""
+"""`get_sessions_batch` and `update_sessions_batch`: atomic ones, and those declared not."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ whose: ContextVar[str] = ContextVar("whose", default="nobody's")
 
 
 class Furious(BaseException):
-    """What no sensible code raises."""
+    """An error that no sensible code raises."""
 
 
 ERRORS = [
@@ -56,7 +56,7 @@ def changing(request: pytest.FixtureRequest) -> Changing:
 
 
 async def intact(store: AtomicSessionStore, before: Session) -> bool:
-    """Whether the store works and holds what it held."""
+    """Check that the store works and its content is unchanged."""
     return await store.list_sessions() == [before] and await store.get_frames("a") == []
 
 
@@ -129,7 +129,7 @@ async def test_a_change_cannot_call_the_store(
 
 @pytest.mark.parametrize("name", ["actor", "sqlite", "owned"])
 async def test_a_change_cannot_close_the_store(name: str, changing: Changing) -> None:
-    """Nor wait for the end of the very owner that runs it."""
+    """It cannot wait for the end of its own owner, either."""
 
     def change(session: Session) -> Session:
         with pytest.raises(RuntimeError):
@@ -156,7 +156,7 @@ async def test_a_refused_call_leaves_the_owner_open_for_the_next(
 async def test_a_change_runs_in_its_callers_context(
     any_store: AtomicSessionStore, changing: Changing
 ) -> None:
-    """Context variables seen by a change are the caller's, and what it sets stays there (15)."""
+    """A change sees its caller's context variables, and its settings stay there (15)."""
     await any_store.create_session(new_session("a"))
     seen: list[str] = []
 
@@ -178,7 +178,7 @@ async def test_a_change_runs_in_its_callers_context(
 async def test_a_change_that_returns_a_subclass_is_refused(
     any_store: AtomicSessionStore, changing: Changing
 ) -> None:
-    """What is stored is a `Session` and nothing that pretends to be one."""
+    """The stored value is a `Session`, not an object that pretends to be one."""
     before = await any_store.create_session(new_session("a"))
 
     class Pretending(Session):

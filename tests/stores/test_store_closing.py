@@ -1,4 +1,4 @@
-"""Closed, crashed, or asked from elsewhere: always answered, never hanging (Guarantees 13)."""
+"""Closed, crashed, or called from elsewhere: always answered, never hanging (Guarantees 13)."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_the_inner_store_is_not_called_before_opening(owner: AtomicSession
 
 
 async def test_an_open_store_can_be_entered_as_a_context_manager(owner: AtomicSessionStore) -> None:
-    """As what a factory made: `async with` closes it at the end, as always."""
+    """A store from a factory: `async with` closes it at the end, as always."""
     assert not owner.is_open
     assert await owner.open() is owner
     assert owner.is_open
@@ -188,7 +188,7 @@ async def test_another_loop_gets_an_error_that_names_the_facade(
 def test_engine_errors_are_translated_to_store_errors(
     error: ActorError, said: type[Exception]
 ) -> None:
-    """`soleowner` has its own root; the facade maps it, and keeps wrong use what it is."""
+    """`soleowner` has its own root of errors; the facade maps it, except for wrong use."""
     told = session_error(error)
     assert type(told) is said
     assert (told.__cause__ is error) is isinstance(error, OwnerCrashed)

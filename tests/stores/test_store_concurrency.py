@@ -25,7 +25,7 @@ def count_on(session: Session) -> Session:
 
 
 async def test_creating_and_deleting_race_to_one_outcome(any_store: AtomicSessionStore) -> None:
-    """Every step succeeds or says why not; what is left agrees with the counts."""
+    """Every step succeeds or raises a known error; the content agrees with the counts."""
 
     async def worker(seed: int) -> int:
         rng, balance = random.Random(seed), 0

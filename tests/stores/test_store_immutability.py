@@ -38,7 +38,7 @@ MUTATORS: dict[str, tuple[Any, ...]] = {
 
 
 def parts(thing: Any) -> Iterator[Any]:
-    """What can be reached from a thing in one step."""
+    """The objects that can be reached from one in one step."""
     if isinstance(thing, BaseModel):
         yield thing.model_dump()
         yield thing.model_fields_set
@@ -110,7 +110,7 @@ async def everything(store: AtomicSessionStore) -> list[Any]:
 
 
 def shown(things: list[Any]) -> list[str]:
-    """The same as text that shares nothing with it."""
+    """The value as text, which shares nothing with it."""
     texts = []
     for thing in things:
         for each in thing if isinstance(thing, list | tuple) else [thing]:
@@ -165,7 +165,7 @@ async def test_no_caller_can_change_what_the_store_holds(any_store: AtomicSessio
 
 
 async def test_the_session_given_to_a_change_is_immutable(any_store: AtomicSessionStore) -> None:
-    """In a `change` too, where the caller's code runs as the owner; what it makes is copied."""
+    """This holds in a `change`, too, which runs as the owner; its result is copied."""
     fields, _ = rich()
     await any_store.create_session(Session.new(**fields))
     mine: dict[str, Any] = {"list": [1]}

@@ -26,7 +26,7 @@ from tests.support.stores import Design
 
 
 async def moment(store: AtomicSessionStore) -> tuple[StoreStatistics, list[Session]]:
-    """What the store holds, without the counters of its mailbox."""
+    """The content of the store, without the counters of its mailbox."""
     held = replace(await store.statistics(), mailbox=None, refusals={})
     return held, await store.list_sessions()
 
@@ -56,7 +56,7 @@ def nested(levels: int) -> MessageEnvelope:
 
 
 class Excess(NamedTuple):
-    """A limit, what fits, what is one too many, and what the error tells of the state then."""
+    """A limit, a call that fits, one that exceeds it, and the values in its error."""
 
     limit: str
     maximum: int
@@ -111,7 +111,7 @@ EXCESSES = {
 async def test_limit_error_tells_the_limit_and_the_current_value(
     design: Design, excess: Excess
 ) -> None:
-    """`LimitExceeded` has the name, what is held and the maximum; the counters stay too."""
+    """`LimitExceeded` has the name, the current value and the maximum; counters are unchanged."""
     async with design(limits=StoreLimits.model_validate({excess.limit: excess.maximum})) as store:
         await store.create_session(new_session())
         await store.add_frames("a", excess.fits)
@@ -200,7 +200,7 @@ LONG = {"failure": 1_024, "principal": 1_024, "upstream_session_id": 1_024}
 def test_the_error_for_a_text_that_is_too_long_says_which_how_long_and_what_is_allowed(
     field: str,
 ) -> None:
-    """And nothing of the text."""
+    """The error shows nothing of the text."""
     new_session("a", **{field: "y" * LONG[field]})
     for wrong in ("y" * (LONG[field] + 1), "é" * 5_000_000):
         with pytest.raises(ValueError, match=field) as error:

@@ -1,4 +1,4 @@
-"""What a store tells about itself: what it holds, and what it promises (Guarantees 12.3)."""
+"""The statistics and the guarantees of a store (Guarantees 12.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows in order of a moment, some of which come with a moment of the past."""
+"""Rows in order of a moment, some of which are added with an earlier moment."""
 
 from __future__ import annotations
 

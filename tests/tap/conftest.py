@@ -29,7 +29,7 @@ def say(message):
 
 
 class Notes:
-    """A recorder that keeps what it is given; `hook` runs first, and may raise or wait."""
+    """A recorder that keeps its messages; `hook` runs first, and may raise or wait."""
 
     def __init__(self) -> None:
         self.messages: list[tuple[Direction, bytes]] = []
@@ -185,7 +185,7 @@ class Rig:
         self.from_tap = _closed(self.from_tap)
 
     async def aclose(self) -> None:
-        """Stop what is left."""
+        """Stop the tap and its client."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError, Exception):

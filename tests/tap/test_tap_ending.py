@@ -53,7 +53,7 @@ async def test_a_server_that_ends_by_itself_fails_the_session_unless_with_0(
 
 
 async def test_a_server_that_fails_after_the_client_left_fails_the_session(rig: Rig) -> None:
-    """Its status counts, not who ended first."""
+    """Its status counts, not the order of the ends."""
     running = rig.run(rig.tap("sys.stdin.read(); sys.exit(1)"))
     rig.hang_up()
     assert (await running).failure == "server exited with status 1"
@@ -218,7 +218,7 @@ async def test_a_bad_descriptor_leaves_nothing_behind(rig: Rig) -> None:
 async def test_a_start_that_fails_half_way_leaves_nothing_behind(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    """Out of descriptors, say: the server, the threads and what was open are gone."""
+    """For example without descriptors: no server, thread or open file is left."""
     made = 0
 
     def make_some(*args: object, **kwargs: object) -> Pump:

@@ -134,7 +134,7 @@ async def test_the_end_of_the_servers_stdout_reaches_the_client_while_the_server
 
 
 async def test_a_server_that_closes_its_stdin_breaks_the_clients_pipe(rig: Rig) -> None:
-    """As without a tap: who writes to nobody gets EPIPE."""
+    """As without a tap: a writer without a reader gets EPIPE."""
     tap = rig.tap("""
         os.close(0)
         say("closed")
@@ -251,7 +251,7 @@ async def test_a_file_of_requests_can_be_the_client(rig: Rig, tmp_path: Path) ->
 
 
 async def test_dev_null_can_be_the_client(rig: Rig) -> None:
-    """It is at its end at once, takes everything, and never vanishes."""
+    """It ends immediately when read, accepts every write, and never closes."""
     null = os.open(os.devnull, os.O_RDWR)
     report = await rig.run(rig.tap("sys.stdin.read(); say('x' * 100_000)", client=(null, null)))
     assert report.failure is None

@@ -31,7 +31,7 @@ ENDS_ON_SIGTERM = """
 
 
 async def test_a_signal_reaches_the_server_once(rig: Rig) -> None:
-    """And a server that lives on with it keeps its client."""
+    """A server that ignores the signal keeps its client."""
     tap = rig.tap("""
         signal.signal(signal.SIGUSR1, lambda *_: say("signalled"))
         say("ready")
@@ -52,7 +52,7 @@ async def test_a_signal_reaches_the_server_once(rig: Rig) -> None:
 async def test_a_server_ended_by_a_signal_we_passed_on_completed_its_session(
     rig: Rig, signum: int
 ) -> None:
-    """It ended because somebody wanted it to."""
+    """It ended on request."""
     tap = rig.tap(ENDS_ON_SIGTERM)
     running = rig.run(tap)
     await rig.line()
@@ -100,7 +100,7 @@ async def test_an_interrupt_before_the_start_ends_the_server_too(rig: Rig) -> No
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
 @pytest.mark.parametrize("server", [ENDS_ON_SIGTERM, STUBBORN], ids=["deaf", "stubborn"])
 async def test_a_cancelled_tap_leaves_nothing_behind(rig: Rig, server: str, times: int) -> None:
-    """The rig looks for what is left; cancelled once, it completes the session first."""
+    """The fixture checks for leftovers; cancelled once, the tap completes the session first."""
     running = rig.run(rig.tap(server))
     await rig.line()
     running.cancel()
@@ -117,7 +117,7 @@ async def test_a_cancelled_tap_leaves_nothing_behind(rig: Rig, server: str, time
 
 
 async def test_a_cancelled_tap_does_not_wait_for_a_hanging_recorder(rig: Rig) -> None:
-    """Neither for a message nor for the end of the session."""
+    """It waits neither for a message nor for the end of the session."""
     recording = asyncio.Event()
 
     def hang(*_: object) -> asyncio.Future[None]:

@@ -1,4 +1,4 @@
-"""A recorder that opens beside the traffic: what waits, what is told, and how the tap ends."""
+"""A recorder that opens beside the traffic: waiting messages, reports, and the tap's end."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def late(rig: Rig, door: Door) -> LateRecorder:
 
 
 async def test_a_store_that_opens_at_once_is_not_noticed(rig: Rig, door: Door) -> None:
-    """Everything is recorded, and nothing is told."""
+    """Everything is recorded, and nothing is reported."""
     door.may_open.set()
     recorder = late(rig, door)
     await recorder.start(within=60)
@@ -148,7 +148,7 @@ async def test_wrong_arguments_raise_at_once(rig: Rig, door: Door) -> None:
 async def test_an_unknown_error_of_a_later_attempt_is_one_more_failure(
     rig: Rig, door: Door
 ) -> None:
-    """Only its type is told."""
+    """Only its type is reported."""
     door.error = StoreUnavailable("away")
     recorder = late(rig, door)
     await recorder.start(within=60)
@@ -169,7 +169,7 @@ async def test_a_server_that_cannot_start_needs_no_store(rig: Rig, door: Door) -
 
 
 async def test_an_attempt_that_is_given_up_closes_what_is_half_open(rig: Rig) -> None:
-    """It is cancelled once; nothing that was passed waits for it."""
+    """It is cancelled once; no forwarded byte waits for it."""
     closing, closed = asyncio.Event(), asyncio.Event()
 
     async def open_half() -> Recorder:

@@ -99,7 +99,7 @@ def is_alive(pid: int) -> bool:
 
 
 def close_as_the_sdk_does(started: Started) -> None:
-    """The TypeScript SDK: the end of stdin, then SIGTERM, then SIGKILL, to what it started."""
+    """The TypeScript SDK ends its child by the end of stdin, then SIGTERM, then SIGKILL."""
     assert started.stdin is not None
     started.stdin.close()
     for signum in signal.SIGTERM, signal.SIGKILL:
@@ -170,7 +170,7 @@ def test_a_server_ends_when_it_would_without_the_tap(
     act: Callable[[Started], None],
     ends: bool,
 ) -> None:
-    """And goes on when it would: whatever its client does to the process that it started."""
+    """It lives on as without a tap, whatever its client does to the process that it started."""
     outcomes: list[bool] = []
     for life in lives(setting, step):
         with life.start() as started:
@@ -210,7 +210,7 @@ def test_a_server_outlives_a_killed_client_only_as_without_the_tap(
 def test_the_exit_status_is_what_a_shell_would_report(
     lives: Callable[[str, str], list[Life]], how: str
 ) -> None:
-    """Of a server that exits, and of one that a signal ended."""
+    """For a server that exits, and for one that a signal ended."""
     statuses: list[int] = []
     for life in lives("os.write(1, b'{}')", f"os.path.exists(sys.argv[1] + '!') and {how}"):
         with life.start() as started:

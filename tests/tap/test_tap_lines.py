@@ -35,7 +35,7 @@ def test_lines_are_the_same_however_the_bytes_are_cut(seed: int) -> None:
 
 
 def test_a_carriage_return_is_part_of_its_line() -> None:
-    """So that the stream can be written again from its lines."""
+    """Then the stream can be rebuilt from its lines."""
     assert split(b"a\r\nb\r\r\nc\rd\n\r\ne\r", []) == [b"a\r", b"b\r\r", b"c\rd", b"\r", b"e\r"]
 
 
@@ -50,7 +50,7 @@ def test_a_line_of_just_the_limit_is_kept_and_one_more_byte_is_a_gap() -> None:
 
 @pytest.mark.parametrize("pieces", [1, 7, 1000, 65_536, 3_000_000])
 def test_a_gap_is_the_same_however_the_bytes_are_cut(pieces: int) -> None:
-    """Size, SHA-256, and the first and last kilobyte of what was never held whole."""
+    """Size, SHA-256, and the first and last kilobyte of a line that is never held whole."""
     data = random.Random(1).randbytes(3_000_000).replace(b"\n", b" ")
     data = data if pieces > 100 else data[:5000]
     cuts = list(range(pieces, len(data), pieces))

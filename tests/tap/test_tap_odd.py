@@ -70,7 +70,7 @@ def written(frames: list[Frame], side: Direction) -> bytes:
 async def answered_with(
     rig: Rig, stream: bytes, *, max_line: int = 1 << 24
 ) -> tuple[TapReport, list[Frame], Session]:
-    """One request, then these bytes of the server; what was reported and recorded."""
+    """Send one request, then these bytes of the server; return the report and the record."""
     script = rig.folder / "stream"
     script.write_bytes(stream)
     command = rig.script(f"""
@@ -110,7 +110,7 @@ async def test_each_line_of_an_odd_stream_is_recorded(rig: Rig, what: str) -> No
     [b"", b"Starting up...\n", b'{"level":"info"}\n', OK[:20], b"\n", b"42\n", b'"{}"\n' + OK[:9]],
 )
 async def test_noise_answers_no_request(rig: Rig, noise: bytes) -> None:
-    """What cannot be a response leaves the request unanswered for certain."""
+    """After a line that cannot be a response, the request is certainly unanswered."""
     report, _, session = await answered_with(rig, noise)
     assert (report.unanswered, session.state) == (1, SessionState.FAILED)
     assert session.failure == "server exited with 1 request unanswered"

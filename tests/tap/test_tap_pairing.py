@@ -44,19 +44,19 @@ def unanswered(*passed: tuple[Direction, bytes]) -> tuple[int, int]:
     ],
 )
 def test_a_head_holds_what_pairing_needs(line: bytes, expected: Head) -> None:
-    """What cannot be an id is none; what msgspec refuses and peers send anyway is read."""
+    """Invalid ids are ignored; JSON that msgspec refuses but peers send is read."""
     assert read_heads(line) == [expected]
 
 
 @pytest.mark.parametrize("line", [b"", b"hello", b'{"id":1', b"{} {}", b"\xff{}", b'{"id":1}garb'])
 def test_a_line_that_is_not_json_has_no_heads(line: bytes) -> None:
-    """None is the answer for a line that is no JSON."""
+    """The result for a line that is no JSON is None."""
     assert read_heads(line) is None
 
 
 @pytest.mark.parametrize("line", [b"5", b'"text"', b"null", b"[]", b"[1]"], ids=range(5))
 def test_what_is_json_without_a_message_has_no_heads(line: bytes) -> None:
-    """It was read, and is no response."""
+    """It was read, and is not a response."""
     assert read_heads(line) == []
 
 
@@ -67,7 +67,7 @@ def test_what_is_too_deep_cannot_be_read(line: bytes) -> None:
 
 
 def test_the_id_of_a_response_that_is_not_utf_8_is_read() -> None:
-    """So that it answers its request, and no other."""
+    """Then it answers its own request, and no other."""
     assert read_heads(b'{"id":7,"result":"\xb0\xa1"}') == [Head(7)]
     assert read_heads(b'\xef\xbb\xbf{"id":"a","result":1}') == [Head("a")]
 
@@ -88,7 +88,7 @@ def test_an_id_keeps_its_type() -> None:
 
 
 def test_a_malformed_line_breaks_no_pairing() -> None:
-    """It pairs nothing, and what comes after is paired."""
+    """It pairs nothing, and later lines are paired."""
     ask, answer = b'{"id":1,"method":"m"}', b'{"id":1,"result":{}}'
     assert unanswered((C2S, b'{"id":1,"meth'), (C2S, ask), (S2C, b"{{"), (S2C, answer)) == (0, 0)
 
@@ -120,7 +120,7 @@ def noted(*passed: tuple[Direction, bytes]) -> tuple[int, int, int]:
 
 
 def test_an_id_in_flight_twice_is_answered_twice() -> None:
-    """Three asked and one answered: two are unanswered, and which is not known."""
+    """Three requests and one response: two are unanswered, and it is not known which."""
     ask, answer = (C2S, b'{"id":1,"method":"m"}'), (S2C, b'{"id":1,"result":{}}')
     assert noted(ask, ask, ask, answer) == (2, 3, 0)
     assert noted(ask, ask, ask, answer, answer, answer) == (0, 3, 0)
@@ -154,7 +154,7 @@ def test_the_verdict_says_what_is_ambiguous(twice: bool) -> None:
 
 
 def test_a_response_that_crosses_a_cancellation_is_late() -> None:
-    """Not taken for another's, and the id says less when it is used again."""
+    """It does not answer another request; if the id is used again, responses are ambiguous."""
     ask, answer = (C2S, b'{"id":1,"method":"m"}'), (S2C, b'{"id":1,"result":{}}')
     cancel = (C2S, CANCEL % b"1")
     assert noted(ask, cancel, answer, answer) == (0, 0, 1)
@@ -178,7 +178,7 @@ def test_an_id_that_equals_nothing_is_none() -> None:
 
 
 def test_a_flood_of_one_id_is_bounded() -> None:
-    """And counted exactly; cancelled ids are kept up to the same bound."""
+    """They are counted exactly; cancelled ids are kept up to the same bound."""
     requests = PendingRequests()
     requests.note(C2S, [Head(1, has_method=True)] * 100_000)
     assert (requests.count(C2S), requests.ambiguous()) == (100_000, 100_000)

@@ -101,7 +101,7 @@ CLOSABLE = ["pipe", "socket", LITTLE]
 
 @pytest.fixture
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What the pump writes to; in little pieces is how it is done where there is no /proc."""
+    """The sinks of the pump; without /proc it writes in small pieces."""
     if request.param == LITTLE:
         monkeypatch.setattr(Sink, "_reopen", _nothing)
         return "pipe"
@@ -188,7 +188,7 @@ def test_a_pump_stops_while_it_waits_for_a_reader_that_never_reads(
 
 @every_kind
 def test_an_inherited_descriptor_stays_blocking(setup: PumpSetup, kind: str) -> None:
-    """O_NONBLOCK would leak to whoever shares the open file."""
+    """O_NONBLOCK would leak to other processes that share the open file."""
     setup.start(kind)
     os.write(setup.to_pump, b"x" * 1000)
     assert os.read(setup.from_pump, 1000)
@@ -223,7 +223,7 @@ def test_a_pump_ends_when_its_reader_is_gone(setup: PumpSetup) -> None:
 
 
 def test_unread_bytes_of_the_source_are_recorded_when_the_reader_has_gone(setup: PumpSetup) -> None:
-    """Nobody gets it, but it was said."""
+    """Nobody receives the bytes, but they were sent."""
     pump = setup.make()
     os.write(setup.to_pump, b"to nobody" * 5_000)
     setup.close("from_pump")
@@ -235,7 +235,7 @@ def test_unread_bytes_of_the_source_are_recorded_when_the_reader_has_gone(setup:
 
 @closable_kinds
 def test_a_closed_reader_is_noticed_without_a_write(setup: PumpSetup, kind: str) -> None:
-    """So the very next write of the source fails, as it would without a pump."""
+    """Then the next write of the source fails, as it would without a pump."""
     pump = setup.start(kind)
     setup.close("from_pump")
     assert setup.ended.wait(1800)
@@ -246,7 +246,7 @@ def test_a_closed_reader_is_noticed_without_a_write(setup: PumpSetup, kind: str)
 
 
 def test_a_finishing_pump_passes_what_is_there(setup: PumpSetup) -> None:
-    """What was written before is not lost, though the source never ends."""
+    """Bytes written before are not lost, though the source never ends."""
     pump = setup.make()
     os.write(setup.to_pump, b"x" * 65536)
     pump.finish(within=0)
@@ -256,7 +256,7 @@ def test_a_finishing_pump_passes_what_is_there(setup: PumpSetup) -> None:
 
 
 def test_a_finishing_pump_ends_although_its_source_keeps_writing(setup: PumpSetup) -> None:
-    """Somebody who holds the source and keeps on writing does not keep the pump."""
+    """A process that keeps writing to the source does not keep the pump alive."""
     pump = setup.make()
     setup.seen.hook = lambda: os.write(setup.to_pump, b"and another thing")
     os.write(setup.to_pump, b"one thing")
@@ -282,7 +282,7 @@ def test_a_finishing_pump_does_not_spin_while_it_waits(setup: PumpSetup) -> None
 
 
 def test_a_connection_reset_is_an_end(setup: PumpSetup) -> None:
-    """As is any other failure to read: the reader learns of it by EOF."""
+    """This holds for any failure to read: the reader gets EOF."""
     near, far = socket.socketpair()
     near.send(b"never read")
     far.close()

@@ -1,4 +1,4 @@
-"""What passes is recorded line by line, in order; what cannot be is counted and told."""
+"""Lines are recorded in order; lines that cannot be recorded are counted and reported."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_a_line_that_is_not_json_passes_and_is_counted(rig: Rig) -> None:
 
 
 async def test_json_the_recorder_refuses_is_counted(rig: Rig) -> None:
-    """What a message is, the recorder says."""
+    """The recorder decides what counts as a message."""
     report = await pass_through(rig, b'[]\n5\n"text"\n{}\n')
     assert (report.refused, report.recorded) == (6, 2)
     assert rig.troubles == ["6 lines not recorded: not a JSON-RPC message"]
@@ -108,7 +108,7 @@ async def test_a_line_too_long_passes_and_is_recorded_as_a_gap(rig: Rig) -> None
 
 
 async def test_the_queue_is_bounded_and_drops_what_does_not_fit(rig: Rig) -> None:
-    """Forwarding goes on, the user is told at once, and recording goes on when it can."""
+    """Forwarding goes on, the user is warned immediately, and recording resumes when it can."""
     released = asyncio.Event()
     rig.notes.hook = lambda _: released.wait()
     running = rig.run(rig.tap(rig.ECHO, max_pending=3_000))
@@ -147,7 +147,7 @@ async def test_a_flood_of_empty_objects_is_bounded_too(rig: Rig) -> None:
 
 
 async def test_a_slow_recorder_is_waited_for_as_long_as_it_moves(rig: Rig) -> None:
-    """`patience` is for one that stands still: what is queued is recorded after the end."""
+    """`patience` ends only a recorder without progress: queued lines are recorded at the end."""
     rig.notes.hook = lambda _: asyncio.sleep(0.01)
     running = rig.run(rig.tap(rig.ECHO, patience=0.1))
     await rig.send(b"{}\n" * 20)
