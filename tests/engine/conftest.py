@@ -124,7 +124,7 @@ class ActorFactory:
         return Note(value, weight)
 
     def do(self, action: Callable[[], object]) -> Do:
-        """Call a function as the owner; answer what it returns."""
+        """Call a function as the owner; reply with its result."""
         return Do(action)
 
     def fail(self, error: BaseException) -> Do:

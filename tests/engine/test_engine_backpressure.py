@@ -72,7 +72,7 @@ async def test_a_caller_that_does_not_wait_is_refused_without_effect(actors: Act
 
 
 async def test_a_full_mailbox_makes_callers_wait_in_order(actors: ActorFactory) -> None:
-    """Guarantees 6.3: back-pressure; nobody overtakes who stands in line, not even `ask_nowait`."""
+    """Guarantees 6.3: no command overtakes one in line, not even with `ask_nowait`."""
     actor = await actors.open(capacity=2, capacity_bytes=10)
     await actors.hold(actor)
     replies = [actor.ask(actors.note(n, weight=6)) for n in range(4)]
@@ -166,7 +166,7 @@ async def test_statistics_are_right_at_every_step(actors: ActorFactory) -> None:
 
 
 async def test_an_actor_shows_its_life(actors: ActorFactory) -> None:
-    """A `repr` for who debugs: name, state, mailbox."""
+    """The `repr` shows name, state and mailbox."""
     actor = await actors.open(capacity=4)
     await actors.hold(actor)
     actor.ask(actors.note(1))

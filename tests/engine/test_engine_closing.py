@@ -117,7 +117,7 @@ async def test_a_timeout_that_does_not_pass_changes_nothing(actors: ActorFactory
 
 
 async def test_the_shortest_of_several_timeouts_counts(actors: ActorFactory) -> None:
-    """Who would wait for ever is released as well."""
+    """A caller that would wait forever is released, too."""
     actor = await actors.open()
     held = await actors.hold(actor)
     patient = asyncio.create_task(actor.aclose())
@@ -146,7 +146,7 @@ async def test_a_timeout_does_not_interrupt_the_closing_of_the_runner(actors: Ac
 
 
 async def test_cancelling_a_close_does_not_stop_the_draining(actors: ActorFactory) -> None:
-    """Guarantees 13.1, cancelled while it waits: what was queued is finished all the same."""
+    """Guarantees 13.1, cancelled while it waits: queued commands are still finished."""
     actor = await actors.open(capacity=1)
     await actors.hold(actor)
     replies = [actor.ask(actors.note(n)) for n in range(3)]

@@ -24,7 +24,7 @@ class Unlikely(BaseException):
 
 
 async def outcomes(replies: list[asyncio.Future[object]]) -> list[object]:
-    """What each caller got: its value, or the type of its error."""
+    """The result of each caller: its value, or the type of its error."""
     got = await asyncio.gather(*replies, return_exceptions=True)
     return [type(each) if isinstance(each, BaseException) else each for each in got]
 

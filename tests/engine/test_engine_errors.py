@@ -30,7 +30,7 @@ def finish(coroutine: Coroutine[Any, Any, None]) -> None:
 
 
 class Mine(Exception):
-    """What a library built on the engine raises instead."""
+    """The error that a library built on the engine raises instead."""
 
 
 def mine(error: ActorError) -> Exception:

@@ -1,4 +1,4 @@
-"""What keeps an owner alive, what it carries with it, and what is left when it is gone."""
+"""What keeps an owner alive, what it holds, and what is left after it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def test_a_caller_is_served_although_nobody_refers_to_the_actor(actors: Ac
 async def test_an_actor_closed_and_dropped_leaves_nothing_behind(
     actors: ActorFactory, crash: bool
 ) -> None:
-    """What keeps it alive, and what remembers it in case of a fork, lets it go."""
+    """The references that keep it alive, and those for a fork, are released."""
 
     async def use() -> weakref.ref[Actor[State]]:
         async with Actor(LoopRunner(actors.state)) as actor:

@@ -1,4 +1,4 @@
-"""The mailbox alone: what it lets in, what comes out, and that nothing is lost."""
+"""The mailbox alone: what it accepts, what comes out, and that nothing is lost."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test_a_full_mailbox_refuses_an_offer_and_lines_up_a_put() -> None:
 
 
 async def test_a_command_heavier_than_the_mailbox_travels_alone() -> None:
-    """It is not refused for ever, and it does not overtake."""
+    """It is not refused forever, and it does not overtake."""
     mailbox: Mailbox[None] = Mailbox(8, 10)
     for weight in (4, 99, 0, 5, 5, 1):
         mailbox.put(envelope(weight))
@@ -85,7 +85,7 @@ async def test_an_offer_does_not_overtake_those_in_line() -> None:
 
 
 async def test_a_long_line_is_not_searched_at_every_put() -> None:
-    """Looking for those who gave up costs a constant a caller, however many wait."""
+    """Removing callers that gave up costs a constant per caller, however many wait."""
     reads = 0
 
     class Reply(asyncio.Future[None]):

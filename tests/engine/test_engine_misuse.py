@@ -1,4 +1,4 @@
-"""Wrong use is told at the call, by name, and harms nobody else."""
+"""Wrong use raises a named error at the call, and affects no other caller."""
 
 from __future__ import annotations
 

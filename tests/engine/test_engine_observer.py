@@ -97,7 +97,7 @@ async def test_an_open_actor_can_be_observed_and_left_alone(
 
 
 async def test_without_an_observer_no_clock_is_read(actors: ActorFactory, clock: FakeClock) -> None:
-    """It costs nothing that nobody asked for."""
+    """Without an observer it costs nothing."""
     actor = await actors.open(capacity=2)
     await asyncio.gather(*(actor.ask(actors.note(n)) for n in range(20)))
     assert clock.reads == 0
@@ -120,7 +120,7 @@ async def test_an_observer_that_raises_is_dropped(
 
 
 async def test_an_observer_put_in_place_by_the_one_that_failed_stays(actors: ActorFactory) -> None:
-    """Only who failed is dropped."""
+    """Only the failed observer is dropped."""
     actor = await actors.open()
     after = RecordingObserver()
 
@@ -147,7 +147,7 @@ async def test_refusals_are_counted_by_kind(actors: ActorFactory) -> None:
 
 
 async def test_each_owner_counts_its_own(actors: ActorFactory) -> None:
-    """And what one was given does not move."""
+    """Statistics that were returned do not change."""
     actor = await actors.open()
     await asyncio.gather(actor.ask(actors.fail(ValueError())), return_exceptions=True)
     before = actor.statistics()

@@ -1,4 +1,4 @@
-"""An actor is opened once; what was closed, or could not open, stays closed."""
+"""An actor is opened once; after closing, or a failed opening, it stays closed."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def test_commands_are_applied_in_the_order_of_asking(actors: ActorFactory) -> None:
-    """The global order: whoever asks first is served first, and every reply is its own."""
+    """The global order: the first command is served first, and every caller gets its own reply."""
     actor = await actors.open(capacity=3)
 
     replies = [actor.ask(actors.note(n)) for n in range(100)]
@@ -83,7 +83,7 @@ async def test_the_callers_of_one_turn_are_one_batch(actors: ActorFactory) -> No
 
 
 async def test_a_late_caller_does_not_overtake_waiting_ones(actors: ActorFactory) -> None:
-    """A caller that asks as soon as it is answered stands behind those who wait."""
+    """A caller that sends a command after its reply is queued behind the waiting ones."""
     actor = await actors.open(capacity=1)
     replies = [actor.ask(actors.note(n)) for n in range(4)]
     late: list[asyncio.Future[int]] = []

@@ -65,7 +65,7 @@ async def pair(actors: ActorFactory) -> AsyncIterator[ActorPair[list[object]]]:
 async def test_a_read_overtakes_a_write_that_waits(
     actors: ActorFactory, pair: ActorPair[list[object]]
 ) -> None:
-    """What was answered before, it sees."""
+    """It sees everything that was answered before."""
     await pair.ask(actors.note(1))
     held = await actors.hold(pair)
     assert await pair.ask(Look()) == await pair.ask_nowait(Look()) == 1
@@ -93,7 +93,7 @@ async def test_a_call_from_another_thread_is_refused(
 async def test_statistics_add_both_owners(
     actors: ActorFactory, pair: ActorPair[list[object]]
 ) -> None:
-    """Batches, commands, places and refusals; an observer is told of either."""
+    """Batches, commands, places and refusals; an observer is called for both owners."""
     observed = Observed()
     pair.observe(observed)
     held = await actors.hold(pair)
@@ -127,7 +127,7 @@ async def test_a_crash_of_either_ends_both(
 async def test_a_writer_that_crashes_takes_the_reader_along(
     actors: ActorFactory, pair: ActorPair[list[object]]
 ) -> None:
-    """What was asked is answered, what comes later is refused."""
+    """Earlier commands are answered, later ones are refused."""
     broken, look = pair.ask(actors.fail(ZeroDivisionError())), pair.ask(Look())
     with pytest.raises(OwnerCrashed):
         await broken
@@ -157,7 +157,7 @@ async def test_closing_closes_both_at_once(
 async def test_closing_at_its_deadline_abandons_the_writer(
     actors: ActorFactory, pair: ActorPair[list[object]]
 ) -> None:
-    """What is left is answered: certainly not applied."""
+    """The remaining commands are answered as certainly not applied."""
     held = await actors.hold(pair)
     left = pair.ask(actors.note(1))
     await pair.aclose(timeout=0.01)
@@ -168,7 +168,7 @@ async def test_closing_at_its_deadline_abandons_the_writer(
 
 
 async def test_closing_at_its_deadline_abandons_the_reader(actors: ActorFactory) -> None:
-    """What is left is answered."""
+    """The remaining commands are answered."""
     pair = ActorPair(LoopRunner(actors.state), actors.runner, reads=reads)
     await pair.open()
     actors.runner.gate.clear()

@@ -87,7 +87,7 @@ async def test_many_waiting_threads_cost_one_wake_up(
 async def test_each_thread_is_served_in_its_order(
     actors: ActorFactory, thread_group: ThreadGroup, threads: int
 ) -> None:
-    """One total order, in which each thread's commands stand as it asked them."""
+    """One total order, in which each thread's commands keep their order."""
     port = (await actors.open(capacity=8)).port()
 
     def work(thread: int) -> list[int]:
@@ -203,7 +203,7 @@ async def test_handing_over_to_the_loop_lets_others_run(
 async def test_no_thread_is_forgotten_when_a_wake_up_is_lost(
     actors: ActorFactory, thread_group: ThreadGroup
 ) -> None:
-    """An interrupt between taking the right to wake and waking is set right by who waits."""
+    """Waiting threads repair an interrupt between acquiring the lock and waking."""
     port = (await actors.open()).port()
     assert port._unwoken.acquire(blocking=False)
     assert await thread_group.do(lambda: port.ask(actors.note(1))) == [1]

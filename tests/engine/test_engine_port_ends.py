@@ -1,4 +1,4 @@
-"""What ends a thread's waiting when there is no reply: never nothing."""
+"""The ends of a thread's wait without a reply: it never waits forever."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_a_timeout_of_zero_gives_a_timeout_or_a_reply(
 async def test_a_timeout_is_a_number_of_seconds(
     actors: ActorFactory, thread_group: ThreadGroup, timeout: Any, kind: type[Exception]
 ) -> None:
-    """Wrong use is told at the call; nothing crosses."""
+    """Wrong use raises at the call; nothing is sent."""
     port = (await actors.open()).port()
     (got,) = await thread_group.do(lambda: port.ask(actors.note(1), timeout=timeout))
     assert type(got) is kind
@@ -132,7 +132,7 @@ async def test_a_closed_port_refuses_and_its_actor_goes_on(
 
 
 async def test_a_port_needs_an_open_actor(actors: ActorFactory) -> None:
-    """Wrong use is told when it is made."""
+    """Wrong use raises when the port is made."""
     actor = actors.actor()
     with pytest.raises(RuntimeError, match="async with"):
         actor.port()

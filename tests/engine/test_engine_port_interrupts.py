@@ -55,7 +55,7 @@ async def test_a_thread_that_gives_up_wakes_the_next_waiter(
 async def test_a_caller_cancelled_while_crossing_threads_leaves_nothing(
     actors: ActorFactory, thread_group: ThreadGroup
 ) -> None:
-    """Neither its command is applied nor anything of it kept."""
+    """Its command is not applied, and nothing of it is kept."""
     port = (await actors.open()).port()
 
     class Racing(set[Any]):

@@ -11,7 +11,7 @@ import soleowner
 
 
 def test_all_lists_every_public_name_once() -> None:
-    """What `soleowner` offers is what `__all__` says, no more and no less."""
+    """`soleowner` offers exactly the names in `__all__`."""
     names = {name for name, value in vars(soleowner).items() if not isinstance(value, ModuleType)}
     public = {name for name in names if not name.startswith("_")} - {"annotations"}
 

@@ -1,4 +1,4 @@
-"""Waiting for what was asked: it has come to its end, whoever asked is still there or not."""
+"""Waiting until all commands have ended, whether their callers still wait or not."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def some_turns() -> None:
 
 
 async def test_settle_waits_for_all_commands_before_it(actors: ActorFactory) -> None:
-    """Queued, in line for a place, or in the owner's hands; not for what is asked later."""
+    """It waits for commands that are queued, in line or being applied, not for later ones."""
     actor = await actors.open(capacity=2)
     held = await actors.hold(actor)
     replies = [actor.ask(actors.note(n)) for n in range(5)]
@@ -117,7 +117,7 @@ async def test_a_cancelled_waiter_leaves_nothing_behind(actors: ActorFactory) ->
 
 
 async def test_a_pair_has_settled_when_both_have(actors: ActorFactory) -> None:
-    """A read that is answered says nothing of the writes that were asked before it."""
+    """An answered read is no proof that earlier writes have ended."""
     pair = ActorPair(actors.runner, LoopRunner(actors.state), reads=reads)
     async with pair:
         actors.runner.gate.clear()
@@ -136,7 +136,7 @@ async def test_a_pair_has_settled_when_both_have(actors: ActorFactory) -> None:
 
 
 async def test_a_command_cannot_wait_for_itself(actors: ActorFactory) -> None:
-    """Asked from inside a command it raises, as `ask` does."""
+    """Inside a command it raises, as `ask` does."""
     actor = await actors.open()
     raised: list[BaseException] = []
 

@@ -38,7 +38,7 @@ def ended() -> bool:
 async def test_closing_in_the_middle_of_a_batch_interrupts_it(
     threaded: ThreadedActor, actors: ActorFactory
 ) -> None:
-    """What was applied stands and is answered; what was not is answered with `MailboxClosed`."""
+    """Applied commands are kept and answered; the others are answered with `MailboxClosed`."""
     await threaded.actor.open()
     begun = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -61,7 +61,7 @@ async def test_closing_in_the_middle_of_a_batch_interrupts_it(
 async def test_a_thread_that_never_returns_blocks_nobody(
     actors: ActorFactory, threaded_class: type[ThreadedActor]
 ) -> None:
-    """Hazard 12: who is told "certainly not applied" is told the truth, whenever it comes back."""
+    """Hazard 12: the answer "certainly not applied" stays true, whenever the thread returns."""
     threaded = threaded_class(actors, grace=0.05)
     await threaded.actor.open()
     threaded.storage.hold.clear()
@@ -80,7 +80,7 @@ async def test_a_thread_that_never_returns_blocks_nobody(
 async def test_a_hanging_commit_has_an_unknown_outcome(
     actors: ActorFactory, threaded_class: type[ThreadedActor]
 ) -> None:
-    """It has begun, and may stand: "certainly not applied" would be a guess."""
+    """It has begun, and may be applied: "certainly not applied" would be a guess."""
     threaded = threaded_class(actors, grace=0.05)
     await threaded.actor.open()
     threaded.storage.hold_commit.clear()
@@ -155,7 +155,7 @@ async def test_an_opening_that_fails_leaves_no_thread(threaded: ThreadedActor) -
 
 
 async def test_an_opening_that_is_cancelled_closes_what_it_opened(threaded: ThreadedActor) -> None:
-    """And ends its thread."""
+    """It ends its thread."""
     threaded.storage.hold.clear()
     opening = asyncio.create_task(threaded.actor.open())
     while not owners():

@@ -75,7 +75,7 @@ class ThreadRunner(Runner[list[object]]):
 
 
 class Slow:
-    """A command's action that tells when it has begun, and ends when it is told."""
+    """An action of a command that signals its beginning and ends at a signal."""
 
     def __init__(self, actors: ActorFactory) -> None:
         self._actors = actors
@@ -165,7 +165,7 @@ async def test_a_caller_cancelled_between_its_command_and_its_answer_harms_nobod
 async def test_a_crash_on_a_thread_answers_everyone(
     actors: ActorFactory, actor: Actor[list[object]]
 ) -> None:
-    """Hazard 4: what was applied before is answered with its value, the rest is told."""
+    """Hazard 4: applied commands are answered with their values, the others with the error."""
     commands = [actors.do(lambda: 1), actors.fail(KeyError("bug")), *[actors.do(lambda: 3)] * 4]
     replies: list[asyncio.Future[Any]] = [actor.ask(command) for command in commands]
     await asyncio.wait(replies)

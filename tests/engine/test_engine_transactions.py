@@ -77,7 +77,7 @@ async def test_a_storage_failure_refuses_every_command_of_the_batch(
 async def test_a_bug_rolls_back_the_whole_batch(
     threaded: ThreadedActor, actors: ActorFactory
 ) -> None:
-    """The owner crashes as on the loop, and what was said to have no effect has none."""
+    """The owner crashes as on the loop, and commands answered as having no effect have none."""
     await threaded.actor.open()
     replies: list[asyncio.Future[Any]] = [threaded.actor.ask(actors.note(1))]
     replies += [

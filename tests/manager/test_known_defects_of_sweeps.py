@@ -30,7 +30,7 @@ def note(session_id: str) -> MessageEnvelope:
 
 
 async def create(manager: SessionManager, count: int) -> None:
-    """So many new sessions, named by numbers."""
+    """Create this many sessions, named by numbers."""
     for n in range(count):
         await manager.create_session(transport_type="stdio", id=str(n))
 

@@ -90,7 +90,7 @@ async def test_wrong_arguments_are_refused_at_the_call(
 
 
 def test_the_table_names_every_method_with_an_argument() -> None:
-    """What is added to the manager must be added here."""
+    """A new method of the manager must be added here."""
     tried = {case.split()[0] for case in CASES}
     without = {"open", "statistics", "store", "with_store"}
     assert {name for name in dir(SessionManager) if not name.startswith("_")} - without == tried

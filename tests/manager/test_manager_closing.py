@@ -66,7 +66,7 @@ async def test_the_report_says_what_was_left(make: Make) -> None:
 
 
 async def test_a_clean_end_is_reported_clean(make: Make) -> None:
-    """And before opening there is nothing left either."""
+    """Before opening nothing is left, either."""
     assert await SessionManager().aclose() == CLEAN
     async with make() as manager:
         await opened(manager, "a")
@@ -100,7 +100,7 @@ async def test_draining_waits_for_the_last_response(make: Make) -> None:
 
 
 async def test_draining_has_an_end(make: Make) -> None:
-    """What is pending after `drain` seconds is in the report; it is no missed deadline."""
+    """Requests pending after `drain` seconds are in the report; that is no missed deadline."""
     async with make() as manager:
         await opened(manager, "a")
         await manager.record(request("a", 1))
@@ -119,7 +119,7 @@ async def test_a_session_that_ends_is_not_waited_for() -> None:
 
 
 async def test_the_end_of_a_block_drains_as_configured() -> None:
-    """`drain_timeout`, 0 unless said otherwise."""
+    """`drain_timeout` is 0 by default."""
     async with SessionManager(ManagerConfig(drain_timeout=1_000.0)) as manager:
         await opened(manager, "a")
         await manager.record(request("a", 1))
@@ -191,7 +191,7 @@ async def test_everybody_who_closes_gets_the_same_report() -> None:
 
 
 async def test_a_second_call_may_cut_the_wait_short() -> None:
-    """Whoever has less patience decides; whoever has more changes nothing."""
+    """The shorter timeout decides; a longer one changes nothing."""
     async with SessionManager() as manager:
         await opened(manager, "a")
         await manager.record(request("a", 1))
@@ -205,7 +205,7 @@ async def test_a_second_call_may_cut_the_wait_short() -> None:
 
 
 async def test_the_least_patience_decides_in_the_same_turn_too() -> None:
-    """Two who close at once: the wait of the first has not even begun."""
+    """Two concurrent calls: the wait of the first has not begun yet."""
     for first, second in ((1_000.0, 0.0), (1_000.0, 0.001), (0.001, 1_000.0)):
         async with SessionManager() as manager:
             await opened(manager, "a")
@@ -338,7 +338,7 @@ async def test_a_report_of_a_missed_deadline_counts_what_came_to_its_end(tmp_pat
 
 
 async def test_hooks_run_before_the_store_closes() -> None:
-    """What was done before is told, and a hook may still read; nothing is lost in the queue."""
+    """Earlier events are delivered, and a hook may still read; the queue loses nothing."""
     seen: list[str] = []
 
     async def created(event: SessionEvent) -> None:
@@ -358,7 +358,7 @@ async def test_hooks_run_before_the_store_closes() -> None:
 
 
 async def test_a_missed_deadline_is_reported(wire: Wire) -> None:
-    """A store that hangs: closed all the same, and the report says what is not known."""
+    """A store that hangs is closed, too, and the report says what is not known."""
 
     class Hanging(wire.TenMethods):  # type: ignore[name-defined,misc]  # a class from a fixture
         async def count_sessions(self) -> int:

@@ -1,4 +1,4 @@
-"""What is negotiated follows from the answer to its own request, however requests overlap."""
+"""The negotiated version follows from the answer to its own request, despite overlaps."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def config(request: pytest.FixtureRequest) -> ManagerConfig:
 
 
 async def test_discover_beside_a_refused_initialize(make: Make, config: ManagerConfig) -> None:
-    """The version of `server/discover` is settled by its result, whatever was asked since."""
+    """The result of `server/discover` settles its version, despite later requests."""
     async with make(config) as manager:
         await opened(manager)
         session = await after(manager, discover(1), initialize(2), discovered(1), refused(2))
@@ -122,7 +122,7 @@ async def test_the_first_result_settles_its_own_request(
 
 @pytest.mark.parametrize("first", [1, 2])
 async def test_of_two_handshakes_the_one_answered_counts(make: Make, first: int) -> None:
-    """`initialize` twice with two ids: requested is what was answered."""
+    """`initialize` twice with two ids: the answered request decides."""
     async with make() as manager:
         await opened(manager)
         await after(manager, initialize(1, OLD), initialize(2, OTHER))
@@ -135,7 +135,7 @@ async def test_of_two_handshakes_the_one_answered_counts(make: Make, first: int)
 
 
 async def test_one_id_in_both_directions_is_resolved_by_the_result(make: Make) -> None:
-    """Only `initialize` is answered with a version, so what is of which can be seen."""
+    """Only `initialize` is answered with a version, so the results can be told apart."""
     async with make() as manager:
         await opened(manager)
         session = await after(manager, discover(1), initialize(1), refused(1), discovered(1))
@@ -209,7 +209,7 @@ async def test_both_sides_use_the_same_ids(make: Make) -> None:
 
 @pytest.mark.parametrize("answer", [1, 2, 3, "1"])
 async def test_after_a_restart_the_log_tells(tmp_path: Path, answer: Any) -> None:
-    """What another manager recorded is read from the log: its own request, or none."""
+    """Requests recorded by another manager are read from the log."""
     path = tmp_path / "store.db"
     async with SQLiteSessionStore(path) as store, SessionManager.with_store(store) as manager:
         await opened(manager)
@@ -236,7 +236,7 @@ async def test_two_managers_share_a_session(config: ManagerConfig) -> None:
 
 
 async def test_messages_are_recorded_in_the_order_of_the_calls() -> None:
-    """Whoever asks behind a result that is looked up does not overtake it."""
+    """A message behind a result that is being looked up does not overtake it."""
 
     class Slow(ActorSessionStore):
         async def read_frames(self, *args: Any, **options: Any) -> Any:
@@ -262,7 +262,7 @@ async def test_messages_are_recorded_in_the_order_of_the_calls() -> None:
 
 
 async def test_a_failed_or_cancelled_look_up_delays_nobody() -> None:
-    """Nothing was recorded, the next ones go on, and asked again it works."""
+    """Nothing was recorded, later messages go on, and a retry works."""
 
     class Failing(ActorSessionStore):
         broken = True
@@ -290,7 +290,7 @@ async def test_a_failed_or_cancelled_look_up_delays_nobody() -> None:
 
 
 async def test_a_refused_request_offers_nothing() -> None:
-    """It is in no log: its id is free, and its version was never asked for."""
+    """It is in no log: its id is free, and its version was never requested."""
     limits = StoreLimits(max_frame_bytes=400)
     async with (
         ActorSessionStore(limits=limits) as store,
@@ -312,7 +312,7 @@ async def test_a_refused_request_offers_nothing() -> None:
 
 
 async def test_the_number_of_pending_requests_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By ids, over all sessions; what was let go of is found in the log."""
+    """It is bounded by ids, over all sessions; dropped ones are found in the log."""
     monkeypatch.setattr(handshakes_module, "MOST_KEPT", 50)
     async with SessionManager(ManagerConfig.recording()) as manager:
         kept = manager._services.handshakes

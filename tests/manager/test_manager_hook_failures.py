@@ -233,7 +233,7 @@ async def test_a_hook_that_ignores_its_cancellation_is_waited_for_and_left_behin
 
 
 async def test_a_dispatcher_that_is_cancelled_goes_on_where_it_was() -> None:
-    """Whoever cancels it from outside loses no event; its death is counted."""
+    """A cancellation from outside loses no event; the death is counted."""
     told: list[str] = []
     gate = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Hooks: who is told what, in which order and context (Guarantees 15.3)."""
+"""Hooks: which are called, in which order and context (Guarantees 15.3)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ who: ContextVar[str] = ContextVar("who", default="nobody")
 
 
 class Heard:
-    """Hooks that note what they are told, and in which context."""
+    """Hooks that record their events and contexts."""
 
     def __init__(self, *, slowly: bool) -> None:
         self.all: list[tuple[str, str]] = []
@@ -93,7 +93,7 @@ async def test_each_event_reaches_its_hooks_in_order(make: Make, heard: Heard) -
 
 
 async def test_a_hook_runs_in_the_context_of_who_caused_the_event(make: Make, heard: Heard) -> None:
-    """Not in that of whoever opened the manager, nor of the last caller (LightRAG#3382)."""
+    """Not in the context of the opener, nor of the last caller (LightRAG#3382)."""
     async with make(hooks=heard.hooks) as manager:
 
         async def handle(name: str) -> None:
@@ -132,7 +132,7 @@ async def test_evictions_and_time_outs_call_hooks() -> None:
 
 
 async def test_a_hook_may_call_the_manager(make: Make) -> None:
-    """It runs outside of the owner: no deadlock, and what it does is an event as well."""
+    """It runs outside the owner: there is no deadlock, and its calls cause events, too."""
     seen: list[str] = []
 
     async def created(event: SessionEvent) -> None:

@@ -1,4 +1,4 @@
-"""What the messages of a session say about its life (Guarantees 15.1)."""
+"""The effect of messages on the state of their session (Guarantees 15.1)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_a_legacy_handshake_makes_a_session_active(
 
 
 async def test_a_server_may_negotiate_down(manager: SessionManager, wire: Wire) -> None:
-    """What the server answers is what is spoken."""
+    """The server's answer decides the version."""
     await opened(manager)
     await manager.record(wire.initialize("2099-01-01"))
     await manager.record(wire.initialized_result(wire.OLD))
@@ -162,7 +162,7 @@ async def test_a_malformed_handshake_changes_nothing_but_is_recorded(
 async def test_a_handshake_out_of_time_changes_nothing(
     manager: SessionManager, wire: Wire, state: str, spoken: VersionState
 ) -> None:
-    """What does not fit the session's state changes nothing: no renegotiation by message."""
+    """A message that does not fit the session's state changes nothing: no renegotiation."""
     before = await opened(manager, state=state, version_state=spoken)
     for envelope in (
         *(wire.initialize(), wire.initialized_result(), wire.initialized()),

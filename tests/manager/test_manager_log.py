@@ -23,7 +23,7 @@ def fields(record: logging.LogRecord) -> tuple[object, ...]:
 
 
 async def test_each_event_is_one_line(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """What happened, to which session (how its id begins), its state now and before."""
+    """The event, the beginning of the session's id, its state now and before."""
     caplog.set_level(logging.INFO, NAME)
     async with make() as manager:
         secret = "0123456789abcdef"
@@ -48,7 +48,7 @@ async def test_each_event_is_one_line(make: Make, caplog: pytest.LogCaptureFixtu
 
 
 async def test_a_line_is_written_in_the_callers_context(caplog: pytest.LogCaptureFixture) -> None:
-    """So that a program's own fields (a request id, a trace) are those of the right request."""
+    """Then a program's own fields (a request id, a trace) are those of the right request."""
     caplog.set_level(logging.INFO, NAME)
     seen: list[str] = []
 

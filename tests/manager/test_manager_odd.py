@@ -1,4 +1,4 @@
-"""What is no single message: a batch means what its messages do, odd frames mean nothing."""
+"""Frames of no single message: a batch has the effects of its messages, odd frames none."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_a_handshake_in_batches_is_a_handshake() -> None:
 async def test_a_client_that_does_not_wait_for_the_result(
     tmp_path: Path, *, restarted: bool, together: bool
 ) -> None:
-    """It sends `initialized` with its first batch: the result settles the version all the same."""
+    """It sends `initialized` with its first batch: the result still settles the version."""
     first = [INITIALIZE, READY, {"id": 1, "method": "tools/list"}]
     async with SQLiteSessionStore(tmp_path / "s.db") as store:
         async with SessionManager.with_store(store) as manager:
@@ -179,7 +179,7 @@ async def test_a_rate_counts_each_frame_whatever_it_is() -> None:
 
 
 async def test_the_depth_a_store_allows_is_of_messages() -> None:
-    """Of what is odd nobody can say how deep it nests."""
+    """The depth of an odd frame is not known."""
     limits = StoreLimits(max_json_depth=3)
     async with ActorSessionStore(limits=limits) as store, SessionManager.with_store(store) as m:
         await m.create_session(transport_type="stdio", id="a")

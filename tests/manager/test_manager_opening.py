@@ -1,4 +1,4 @@
-"""A manager's store: made, adopted, given an owner; closed by who opened it (Guarantees 15.6)."""
+"""A manager's store: created, adopted, or given an owner (Guarantees 15.6)."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ async def test_a_manager_keeps_sessions_in_a_file(tmp_path: Path) -> None:
 
 
 async def test_a_missing_backend_is_reported() -> None:
-    """What opening the store raises; nobody listens on port 1."""
+    """The error of opening the store; no server listens on port 1."""
     backend = RedisBackend(url=SecretStr("redis://127.0.0.1:1"))
     manager = SessionManager(ManagerConfig(backend=backend))
     with pytest.raises(StoreUnavailable):
@@ -318,7 +318,7 @@ async def test_an_opening_whose_caller_is_cancelled_leaves_nothing_open(turns: i
 async def test_a_store_that_is_closed_while_it_opens_stays_closed(
     wire: Wire, tmp_path: Path, kind: str
 ) -> None:
-    """The store by itself: whoever closes has the last word, at whichever step."""
+    """The store by itself: closing wins, at whichever step."""
     tasks, threads = asyncio.all_tasks(), set(threading.enumerate())
     for turns in range(20):
         store: AtomicSessionStore = ActorSessionStore()

@@ -1,4 +1,4 @@
-"""The view of one principal on a manager: what is not its own does not exist."""
+"""The view of one principal on a manager: sessions of others do not exist in it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_every_method_is_in_a_table() -> None:
 async def test_another_principals_session_looks_missing(
     manager: SessionManager, wire: Wire, call: str, owner: str | None
 ) -> None:
-    """The same error in all it tells; nothing changes, neither its log nor its requests."""
+    """The error is the same in every attribute; its log and its requests do not change."""
     alice = manager.for_principal("alice")
     missing = await told(REACHES[call](alice, wire))
     assert missing[0] is SessionNotFound
@@ -100,7 +100,7 @@ async def test_another_principals_session_looks_missing(
 async def test_anothers_requests_are_not_shown(
     manager: SessionManager, wire: Wire, call: str
 ) -> None:
-    """Who asks gets what he would get of a session that is not there."""
+    """The caller gets the answer for a session that does not exist."""
     alice, bob = manager.for_principal("alice"), manager.for_principal("bob")
     missing = ASKED[call](alice, wire)
     await bob.create_session(transport_type="stdio", id="a")
@@ -151,7 +151,7 @@ async def _until(view: PrincipalManager, last: int) -> Any:
 async def test_get_or_create_hands_nobody_anothers_session(
     manager: SessionManager, of: str | None
 ) -> None:
-    """In a view and, with a principal, on the manager itself; that the id is taken is told."""
+    """In a view and, with a principal, on the manager itself; the error shows a taken id."""
     held = await manager.create_session(transport_type="stdio", id="a", principal=of)
     alice = manager.for_principal("alice")
     fields: Any = {"transport_type": "sse", "id": "a"}
@@ -173,7 +173,7 @@ async def test_get_or_create_hands_nobody_anothers_session(
 
 
 async def test_exactly_one_of_racing_principals_gets_the_session(manager: SessionManager) -> None:
-    """The others are told that it is not there, and none is handed it."""
+    """The others get `SessionNotFound`, and none gets the session."""
     fields: Any = {"transport_type": "stdio", "id": "a"}
     who = [f"user-{n % 4}" for n in range(32)]
     calls = [
@@ -237,7 +237,7 @@ async def test_anothers_messages_on_their_way_are_no_part_of_a_sessions_requests
 
 
 async def test_a_view_does_not_show_the_pending_requests_of_all(make: Make, wire: Wire) -> None:
-    """At `max_pending`, `current` is None; at the session's own limit it is told."""
+    """At `max_pending`, `current` is None; at the session's own limit it is given."""
     async with make(ManagerConfig(max_pending=2, max_pending_per_session=1)) as manager:
         alice, bob = manager.for_principal("alice"), manager.for_principal("bob")
         await bob.create_session(transport_type="stdio", id="b")

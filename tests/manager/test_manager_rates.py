@@ -25,7 +25,7 @@ from sessionkeeper.manager.rate_limiter import RateLimiter, RateToken
 
 
 class Time:
-    """A clock that is told what time it is."""
+    """A clock that the test sets."""
 
     now = 1_000.0
 
@@ -143,7 +143,7 @@ def test_a_token_that_comes_back_was_never_taken(seed: int, time: Time) -> None:
 
 
 def test_what_comes_back_behind_a_message_that_hangs_is_not_kept(time: Time) -> None:
-    """Neither its memory nor the time to count it grows with the messages refused meanwhile."""
+    """Neither memory nor time grows with the messages refused meanwhile."""
     limiter = RateLimiter(time, rate=1.0, burst=5)
     hanging = limiter.take("a")
     for _ in range(1_000):
@@ -206,7 +206,7 @@ async def test_a_message_too_many_is_refused_with_no_effect(time: Time) -> None:
 
 
 async def test_sessions_that_take_nothing_have_no_bucket(time: Time) -> None:
-    """Neither unknown ones, however many are tried, nor those that have ended or gone."""
+    """This holds for unknown sessions, however many, and for ended or deleted ones."""
     async with (
         ActorSessionStore() as store,
         SessionManager.with_store(store, config(), clock=Clock(steady=time)) as manager,
@@ -306,7 +306,7 @@ async def test_refused_messages_side_by_side_cost_no_rate(time: Time) -> None:
 async def test_a_message_of_a_cancelled_caller_costs_rate(
     only_ten: Callable[..., Any], time: Time
 ) -> None:
-    """It may be in the log. What was refused beside it costs nothing."""
+    """It may be in the log. Messages refused beside it cost nothing."""
     behind = only_ten(PlainSessionStore(limits=StoreLimits(max_frame_bytes=200)))
     arrived, gate = asyncio.Event(), asyncio.Event()
 

@@ -85,7 +85,7 @@ async def test_a_response_to_no_request_is_recorded_and_counted(manager: Session
 
 
 async def test_matching_consumes_nothing(manager: SessionManager) -> None:
-    """Which request a response answers; None for what is no response."""
+    """The request that a response answers; None for other messages."""
     await opened(manager, "a")
     await manager.record(request("a", 7))
     for _ in range(2):
@@ -222,7 +222,7 @@ async def test_the_requester_can_cancel(manager: SessionManager, raw: bool) -> N
 
 
 async def test_one_id_for_every_request(manager: SessionManager) -> None:
-    """Clients do that: what is in flight together is counted and never told apart."""
+    """Clients do that: requests in flight together are counted as ambiguous."""
     await opened(manager, "a")
     for _ in range(3):
         await manager.record(request("a", 1))
@@ -251,7 +251,7 @@ async def test_one_id_for_every_request(manager: SessionManager) -> None:
 
 
 async def test_a_response_in_time_counts_however_slow_its_write() -> None:
-    """It came at 299.9 s of 300: answered, and no hook is told of a time-out."""
+    """It came at 299.9 s of 300: it counts as answered, and no hook gets a time-out."""
     time, gate = [0.0], asyncio.Event()
     told: list[PendingRequest] = []
 

@@ -11,7 +11,7 @@ UP, DOWN = Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT
 
 
 class Time:
-    """A clock that is told what time it is."""
+    """A clock that the test sets."""
 
     now = 0.0
 
@@ -103,7 +103,7 @@ def test_the_window_of_latencies_is_bounded(tracker: RequestTracker, time: Time)
 
 
 def test_nothing_answered_has_no_latency(tracker: RequestTracker) -> None:
-    """None, not nought."""
+    """The value is None, not 0."""
     latency = tracker.statistics().latency
     assert (latency.count, latency.mean, latency.median, latency.p99) == (0, None, None, None)
 
@@ -341,7 +341,7 @@ def test_a_response_in_time_is_in_time_however_slow_its_record(
 
 
 def test_a_cancellation_in_time_is_in_time(tracker: RequestTracker, time: Time) -> None:
-    """As a response is; and when its record is refused, the time is over."""
+    """It counts like a response; if it is refused, the request times out."""
     told: list[TrackedRequest] = []
     tracker._timed_out = told.append
     for n in (1, 2):

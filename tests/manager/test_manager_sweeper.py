@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Work:
-    """Steps that do what they are told, and note when they did it."""
+    """Steps that follow a script, and record their times."""
 
     def __init__(self, time: Time) -> None:
         self._time = time
@@ -26,7 +26,7 @@ class Work:
         self.errors: dict[str, BaseException] = {}
 
     def step(self, name: str, batch: int = 10) -> SweepStep:
-        """One that fails with its error, or does a batch of what is left."""
+        """A step that fails with its error, or does a batch of the rest."""
 
         async def work() -> int:
             self.done.append((name, self._time.now))
@@ -211,7 +211,7 @@ async def test_stopping_while_it_waits_to_be_restarted(caplog: pytest.LogCapture
 
 
 def test_waits_grow_to_a_minute() -> None:
-    """Doubled for each failure in a row; never shorter than what it began with."""
+    """It doubles with each failure in a row, and is never shorter than at first."""
     assert [backed_off(1.0, n) for n in (0, 1, 2, 5, 6, 10_000)] == [1, 2, 4, 32, 60, 60]
     assert backed_off(300.0, 7) == 300
 

@@ -1,4 +1,4 @@
-"""What the manager's sweeper does to sessions, requests and rates (Guarantees 15.4)."""
+"""The effect of the manager's sweeper on sessions, requests and rates (Guarantees 15.4)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def create(manager: SessionManager, *ids: str) -> None:
 
 
 async def states(manager: SessionManager) -> dict[str, str]:
-    """What is there, and its state."""
+    """The existing sessions, with their states."""
     return {session.id: str(session.state) for session in await manager.store.list_sessions()}
 
 
@@ -163,7 +163,7 @@ async def test_many_expire_in_batches(time: Time) -> None:
 
 
 async def test_events_of_the_sweeper_have_an_empty_context(time: Time) -> None:
-    """Ended and deleted are told as any other; in an empty context."""
+    """Ends and deletions are events like any other, in an empty context."""
     told: list[tuple[str, str, str]] = []
     who.set("opener")
 

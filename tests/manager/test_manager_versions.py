@@ -27,7 +27,7 @@ async def opened(manager: SessionManager, **fields: object) -> None:
 
 @pytest.mark.parametrize("requested", KNOWN_VERSIONS)
 async def test_a_supported_version_is_taken(manager: SessionManager, requested: str) -> None:
-    """And kept: the session says what was asked and what is spoken."""
+    """It is kept: the session has the requested and the negotiated version."""
     await opened(manager)
     assert await manager.negotiate_version("a", requested) == requested
     state = (await manager.get_session("a")).version_state
@@ -45,7 +45,7 @@ async def test_for_another_the_newest_is_offered(make: Make) -> None:
 
 
 async def test_asked_again_the_answer_is_the_same(manager: SessionManager) -> None:
-    """And nothing is written: the revision stays."""
+    """Nothing is written: the revision stays."""
     await opened(manager)
     await manager.negotiate_version("a", "2025-06-18")
     before = await manager.get_session("a")
@@ -66,7 +66,7 @@ async def test_a_settled_request_does_not_change(manager: SessionManager) -> Non
 
 
 async def test_racing_callers_settle_on_one(make: Make) -> None:
-    """Of many with different wishes one decides, the others are told."""
+    """Of many different requests one decides, the others get an error."""
     async with make() as manager:
         await opened(manager)
         wishes = list(KNOWN_VERSIONS) * 8
@@ -82,7 +82,7 @@ async def test_racing_callers_settle_on_one(make: Make) -> None:
 
 
 async def test_a_transports_header_must_match(manager: SessionManager) -> None:
-    """What the header says cannot be negotiated away."""
+    """The version in the header cannot be changed by negotiation."""
     await opened(manager, version_state=VersionState(transport="2025-06-18"))
     with pytest.raises(VersionConflict):
         await manager.negotiate_version("a", "2025-11-25")
@@ -122,7 +122,7 @@ async def test_an_ended_or_unknown_session_agrees_on_nothing(manager: SessionMan
     ],
 )
 def test_a_configuration_out_of_bounds_is_refused(wrong: dict[str, object]) -> None:
-    """Told when it is made, a `ValueError`; a recording one takes the same fields."""
+    """It raises `ValueError` when it is made; `recording` takes the same fields."""
     with pytest.raises(ValueError, match="validation error"):
         ManagerConfig.model_validate(wrong)
     with pytest.raises(ValueError, match="validation error"):
@@ -130,7 +130,7 @@ def test_a_configuration_out_of_bounds_is_refused(wrong: dict[str, object]) -> N
 
 
 def test_a_recording_configuration_takes_nothing_away() -> None:
-    """Nothing expires, is purged, tracked or limited, unless said otherwise."""
+    """By default nothing expires, is purged, tracked or limited."""
     config = ManagerConfig.recording(close_timeout=1.0)
     never = (config.idle, config.age, config.retention, config.rate_limit)
     assert never == (None, None, None, None)

@@ -54,7 +54,7 @@ async def add_until_full(store: SQLiteSessionStore) -> int:
 
 
 async def make_room(path: Path) -> None:
-    """Fill the disk again and again, and each time remove what is there."""
+    """Fill the disk repeatedly, and each time remove the content."""
     async with SQLiteSessionStore(path) as store:
         await store.create_session(Session.new(transport_type="stdio", id="a"))
         rounds = []

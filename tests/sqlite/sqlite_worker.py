@@ -1,4 +1,4 @@
-"""What another process does with a store's file; it tells of what was acknowledged."""
+"""Another process that uses a store's file and reports acknowledged writes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def counted(session: Session) -> Session:
 
 
 async def race(path: str, name: str, rounds: int) -> None:
-    """Increments, appends and creations, from several tasks; says what was given."""
+    """Increments, appends and creations, from several tasks; prints the answers."""
     limits = StoreLimits(max_sessions=40, max_frames_per_session=200)
     async with SQLiteSessionStore(path, limits=limits, lock_timeout=60) as store:
         _, created = await store.get_or_create_session(Session.new(transport_type="stdio", id="a"))
@@ -80,7 +80,7 @@ async def bring_in(path: str) -> None:
 
 
 async def append(path: str, durability: str) -> None:
-    """Append batches of three and single frames for ever; says what was acknowledged."""
+    """Append batches of three and single frames forever; print what was acknowledged."""
     async with SQLiteSessionStore(path, durability=durability) as store:
         await store.get_or_create_session(Session.new(transport_type="stdio", id="a"))
         print("ready", flush=True)
@@ -133,7 +133,7 @@ async def one_thing(store: RecordingStore, dice: random.Random, text: str) -> No
 
 
 async def record(path: str, history: str, name: str, rounds: int) -> None:
-    """Let two clients be busy, and write down what they saw."""
+    """Run two clients, and record what they saw."""
     dice = random.Random(name)
     store = RecordingStore(SQLiteSessionStore(path, durability="os", lock_timeout=60))
     # One clock for all processes of the machine, so that their histories are one.

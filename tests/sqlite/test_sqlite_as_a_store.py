@@ -121,7 +121,7 @@ async def test_a_change_cannot_ask_from_the_databases_thread(
 async def test_elsewhere_the_store_names_the_facade(
     store: SQLiteSessionStore, tmp_path: Path
 ) -> None:
-    """A thread that is neither the loop's nor the database's is told what to use; upkeep too."""
+    """The error for another thread names the facade, also for the methods of upkeep."""
     copy = partial(store.backup, tmp_path / "copy.db")
 
     def ask() -> None:

@@ -29,7 +29,7 @@ CONNECT = "sessionkeeper.backends.sqlite.opening.sqlite3.connect"
 
 
 class Recording(sqlite3.Connection):
-    """A connection that notes what it is asked."""
+    """A connection that records its statements."""
 
     asked: list[str]
 
@@ -46,7 +46,7 @@ class Recording(sqlite3.Connection):
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What stores opened in this test ask SQLite."""
+    """The statements of the stores opened in this test."""
     connect = sqlite3.connect
     monkeypatch.setattr(CONNECT, lambda *a, **k: connect(*a, **k, factory=Recording))
     Recording.asked = []
@@ -66,7 +66,7 @@ class Ask(Command["SQLiteTables", Any]):
 
 
 async def test_sixty_four_callers_cost_one_commit(file: Path, asked: list[str]) -> None:
-    """And a session touched by all of them is read once and written once."""
+    """A session that all of them touch is read once and written once."""
     async with SQLiteSessionStore(file) as store:
         await store.create_session(new_session())
         asked.clear()
@@ -87,7 +87,7 @@ async def test_sixty_four_callers_cost_one_commit(file: Path, asked: list[str]) 
 
 
 async def test_a_batch_that_only_reads_takes_no_lock(file: Path, asked: list[str]) -> None:
-    """So readers do not wait for another process that writes; one change, and it takes it."""
+    """A batch of reads takes no write lock; one with a change does."""
     async with SQLiteSessionStore(file) as store:
         await store.create_session(new_session(principal="me"))
         view = store.for_principal("me")

@@ -1,4 +1,4 @@
-"""Files changed underneath: no acknowledged write is lost, and what happened is said by name."""
+"""Files changed by others: no acknowledged write is lost, and the error names the change."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=CHANGES)
 def change(request: pytest.FixtureRequest) -> tuple[Callable[[Path], None], str]:
-    """What somebody does to the files, and what is said of it."""
+    """A change of the files, and the expected error."""
     return CHANGES[request.param]
 
 
@@ -182,7 +182,7 @@ async def test_a_watcher_that_waits_is_told_of_a_file_that_is_gone(file: Path) -
 
 
 async def test_closing_during_a_change_rolls_it_back(file: Path) -> None:
-    """Who came meanwhile would be written over by the commit."""
+    """The commit would overwrite the writes of another process."""
     async with SQLiteSessionStore(file) as store:
         await filled(store, file)
 

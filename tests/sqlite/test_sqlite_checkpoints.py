@@ -113,7 +113,7 @@ async def test_no_two_checkpoints_overlap_and_nobody_commits_meanwhile(
 async def test_the_owners_checkpoints_hold_the_write_lock(
     file: Path, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those it makes by itself, between batches, and those asked for, exclude each other."""
+    """Automatic checkpoints between batches and requested ones exclude each other."""
     monkeypatch.setattr(writer, "CHECKPOINT_AT", 1)
     checkpoints.go_on.clear()
     async with SQLiteSessionStore(file) as store, SQLiteSessionStore(file, lock_timeout=0.2) as two:
@@ -179,7 +179,7 @@ def test_no_connection_makes_checkpoints_of_its_own(file: Path) -> None:
     ],
 )
 def test_versions_with_the_wal_reset_bug(version: tuple[int, ...], hit: bool) -> None:
-    """As sqlite.org lists them."""
+    """The versions that sqlite.org lists."""
     assert sqlite_version.has_wal_reset_bug(version) is hit
 
 

@@ -1,4 +1,4 @@
-"""Closing keeps its deadline, and what it says of a change is true afterwards (Guarantees 13.1)."""
+"""Closing keeps its deadline, and its answer about a change stays true (Guarantees 13.1)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def let_go(slow: SlowChange) -> None:
 async def test_a_slow_change_does_not_delay_closing_with_a_deadline(
     file: Path, slow: SlowChange
 ) -> None:
-    """Who was told "no effect" finds none, though the change ended long after the closing."""
+    """A caller with the answer "no effect" finds none, though the change ended much later."""
     store = await SQLiteSessionStore(file).open()
     await store.create_session(new_session())
     changing = asyncio.create_task(store.modify_session("a", slow))
@@ -83,7 +83,7 @@ async def test_a_slow_change_does_not_delay_closing_with_a_deadline(
 
 
 async def test_a_manager_keeps_its_close_timeout(file: Path, slow: SlowChange) -> None:
-    """And its report says that the deadline was missed."""
+    """Its report says that the deadline was missed."""
     config = ManagerConfig(backend=SQLiteBackend(path=str(file)), close_timeout=0.05)
     manager = SessionManager(config)
     await manager.open()

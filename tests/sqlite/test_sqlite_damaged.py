@@ -1,4 +1,4 @@
-"""A file whose pages SQLite takes for good ones, and whose rows are not what was written."""
+"""A file whose pages SQLite accepts, but whose rows are not what was written."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def outcomes(file: Path) -> list[object]:
 
 
 async def held(file: Path) -> list[tuple[Any, ...]]:
-    """What the sound sessions hold."""
+    """The content of the sound sessions."""
     with closing(sqlite3.connect(file)) as connection:
         return connection.execute(
             "SELECT s.id, s.fields, s.state, f.seq, f.message FROM sessions s"
@@ -204,7 +204,7 @@ async def test_a_flipped_byte_is_refused_or_does_no_harm(tmp_path: Path, first: 
 
 
 async def test_counters_damaged_underneath_are_found_while_somebody_watches(file: Path) -> None:
-    """Who watches is told; the thread that looked goes on, and answers who reads."""
+    """Watchers get an error; the thread goes on and answers readers."""
     await made(file)
     async with SQLiteSessionStore(file) as store:
         async with store.watch_frames("a", after=3) as watcher:

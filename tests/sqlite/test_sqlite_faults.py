@@ -113,7 +113,7 @@ STEPS: list[Step] = [
 
 
 async def held(store: AtomicSessionStore) -> object:
-    """What a store holds, without times and revisions."""
+    """The content of a store, without times and revisions."""
     return [
         (s.id, s.state, sorted(s.tags), s.frame_count, s.last_seq)
         for s in await store.list_sessions()
@@ -124,7 +124,7 @@ async def held(store: AtomicSessionStore) -> object:
 
 
 async def outcome(step: Step, store: AtomicSessionStore) -> type[Exception] | None:
-    """What a caller is told."""
+    """The answer to a caller."""
     try:
         await step(store)
     except SessionError as error:
@@ -144,7 +144,7 @@ async def outcome(step: Step, store: AtomicSessionStore) -> type[Exception] | No
     ],
 )
 async def test_every_call_fails_once(tmp_path: Path, fault: Fault, code: int, every: int) -> None:
-    """For every k until none fails any more; what was said of each step is true afterwards."""
+    """For every k until none fails any more; the answer of each step stays true."""
     k = 0
     while True:
         file = tmp_path / f"store-{k}.db"

@@ -1,4 +1,4 @@
-"""The file: what is set, who may read it, what is refused and left as it was (hazards, SQLite)."""
+"""The file: settings, permissions, and files that are refused unchanged (hazards, SQLite)."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tests.support.sessions import new_session, note
 
 
 def mode(path: Path | str) -> int:
-    """Who may do what with a file."""
+    """The permissions of a file."""
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
 def digest(folder: Path) -> dict[str, str]:
-    """What lies in a folder, byte for byte."""
+    """The files of a folder, byte for byte."""
     return {
         each.name: hashlib.sha256(each.read_bytes()).hexdigest()
         for each in sorted(folder.iterdir())

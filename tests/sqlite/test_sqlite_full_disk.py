@@ -57,7 +57,7 @@ def test_a_full_disk_refuses_what_it_cannot_hold(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_takes_what_makes_room(tmp_path: Path) -> None:
-    """Frames and sessions can be removed on it, and what is freed can be used again and again."""
+    """Frames and sessions can be removed, and the freed room is used again, repeatedly."""
     lines = work_on_small_disk(tmp_path, "room")
     if not lines:
         pytest.skip("no file system may be mounted here")

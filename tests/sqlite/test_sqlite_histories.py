@@ -1,4 +1,4 @@
-"""What clients of one file saw is explained by one order of all their operations."""
+"""One order of all operations explains what the clients of one file saw."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def keeps_its_moment(reader: SQLiteReader, commands: Sequence[Any]) -> None:
 
 
 def keeps_its_rows(reader: SQLiteReader) -> None:
-    """Commit, but remember what was read."""
+    """Commit, but keep the content that was read."""
     reader._execute("COMMIT")
 
 
@@ -110,7 +110,7 @@ WRONG: dict[str, dict[str, Any]] = {
 async def test_the_checker_finds_what_is_wrong_with(
     file: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
-    """The clients are the same: they would show a read that does not see what was answered."""
+    """The same clients would notice a read that misses an answered write."""
     for name, instead in WRONG[wrong].items():
         monkeypatch.setattr(SQLiteReader, name, instead)
     for n in range(

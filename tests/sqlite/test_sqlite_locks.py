@@ -1,4 +1,4 @@
-"""While another process holds the file's lock: who waits, how long, and what is answered."""
+"""While another process holds the file's lock: who waits, how long, and the answers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_a_lock_held_elsewhere_never_holds_the_loop(
 async def test_opening_does_not_wait_for_a_lock_held_elsewhere(
     file: Path, other_processes: WorkerProcesses
 ) -> None:
-    """Who holds it brought the log to the disk; one can read at once."""
+    """The holder of the lock has synced the log; reads work immediately."""
     async with SQLiteSessionStore(file) as first:
         await first.create_session(new_session())
         holder = other_processes.start("hold")
@@ -78,7 +78,7 @@ async def test_a_lock_held_too_long_is_unavailable(
 async def test_closing_does_not_wait_for_the_lock(
     file: Path, other_processes: WorkerProcesses
 ) -> None:
-    """`aclose(timeout=…)` answers who waits for it with `StoreClosed`: certainly not applied."""
+    """`aclose(timeout=…)` answers waiting calls with `StoreClosed`: certainly not applied."""
     store = await SQLiteSessionStore(file, lock_timeout=60).open()
     await store.create_session(new_session())
     holder = other_processes.start("hold")

@@ -1,4 +1,4 @@
-"""Where a store's file may lie, and how a store is asked for: paths, arguments, URLs."""
+"""Where a store's file may be, and how a store is named: paths, arguments, URLs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.sessions import new_session, note
 
 
 def digest(folder: Path) -> dict[str, str]:
-    """What lies in a folder, byte for byte."""
+    """The files of a folder, byte for byte."""
     return {
         each.name: hashlib.sha256(each.read_bytes()).hexdigest()
         for each in sorted(folder.iterdir())
@@ -36,7 +36,7 @@ async def made(file: Path, frames: int = 3) -> None:
 
 
 async def test_a_read_only_folder_is_reported(tmp_path: Path) -> None:
-    """Not a hang, not a traceback from SQLite; a file that is there already stays as it is."""
+    """No hang, and no traceback from SQLite; an existing file stays unchanged."""
     closed = tmp_path / "closed"
     await made(closed / "there.db")
     before = digest(closed)
@@ -58,7 +58,7 @@ async def test_a_read_only_folder_is_reported(tmp_path: Path) -> None:
 
 
 async def test_a_parent_that_is_a_file_is_reported(file: Path) -> None:
-    """What the operating system says, in words."""
+    """The error of the operating system, in words."""
     file.write_text("x")
     with pytest.raises(StoreUnavailable, match="cannot be opened"):
         await SQLiteSessionStore(file / "store.db").open()
@@ -101,7 +101,7 @@ def test_wrong_use_raises_at_the_call(file: Path) -> None:
     [("a%20b%3F%23.db", "a b?#.db"), ("a\tb\n.db", "a\tb\n.db"), ("%C3%BC[x]", "ü[x]")],
 )
 async def test_the_path_of_a_url_is_taken_as_it_is(tmp_path: Path, path: str, name: str) -> None:
-    """What is quoted is unquoted, and nothing is dropped: another name is another file."""
+    """Quoted characters are unquoted, and none is dropped: another name is another file."""
     await (await StorageFactory.create(f"sqlite:///{tmp_path}/{path}")).aclose()
     assert [each.name for each in tmp_path.iterdir()] == [name]
 
@@ -110,7 +110,7 @@ async def test_the_path_of_a_url_is_taken_as_it_is(tmp_path: Path, path: str, na
 async def test_a_url_that_names_no_file_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    """And not mended: nothing is made."""
+    """It is not corrected, and no file is created."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r"sqlite:///|UTF-8|NUL"):
         await StorageFactory.create(f"sqlite:///{path}")

@@ -109,7 +109,7 @@ async def test_changes_of_another_process_wake_watchers(
 
 
 async def test_changes_of_others_are_not_missed_because_of_an_own_batch(file: Path) -> None:
-    """What others wrote before it began is told: what one wrote oneself does not stand for it."""
+    """It yields what others wrote before it began, not only one's own writes."""
     async with SQLiteSessionStore(file) as store, SQLiteSessionStore(file) as other:
         await store.create_session(new_session())
         await store.create_session(new_session("b"))
@@ -215,7 +215,7 @@ def test_a_killed_writer_loses_nothing_acknowledged(
 def test_an_interpreter_with_an_open_store_exits(
     file: Path, other_processes: WorkerProcesses
 ) -> None:
-    """And what was acknowledged is there."""
+    """Everything acknowledged is there."""
     worker = other_processes.start("leave")
     other_processes.hear(worker, "seq 1")
     assert worker.wait(1800) == 0

@@ -1,4 +1,4 @@
-"""What only reads waits for nobody who writes, and sees all that was answered before."""
+"""Reads wait for no writer, and see every write that was answered before."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Reading(StoreCommand[Any], frozen=True, gc=False):
 
 
 class Slow:
-    """A change that begins when it is asked and ends when it is told."""
+    """A change that signals its beginning and ends at a signal."""
 
     def __init__(self) -> None:
         self.begun, self.go = threading.Event(), threading.Event()
@@ -88,7 +88,7 @@ def reads(store: SQLiteSessionStore) -> list[Awaitable[object]]:
 async def test_reads_are_answered_while_another_process_holds_the_lock(
     store: SQLiteSessionStore, other_processes: WorkerProcesses
 ) -> None:
-    """All of them, though writes were asked before and wait."""
+    """All reads are answered, though earlier writes wait."""
     holder = other_processes.start("hold")
     await asyncio.to_thread(other_processes.hear, holder, "ready")
     writing = [asyncio.ensure_future(store.add_frame(note(n))) for n in range(5)]
@@ -117,7 +117,7 @@ async def test_reads_are_answered_during_a_slow_write(
 
 
 async def test_a_read_sees_what_was_answered_before_it(store: SQLiteSessionStore) -> None:
-    """Whoever wrote it, task or thread."""
+    """This holds for writes of tasks and of threads."""
     facade = ThreadSafeSessionStore(store)
 
     def by_thread() -> None:
@@ -171,7 +171,7 @@ async def test_a_bug_in_reading_ends_the_store(store: SQLiteSessionStore) -> Non
 async def test_closing_answers_both_who_write_and_who_read(
     store: SQLiteSessionStore, slow: Slow
 ) -> None:
-    """Nothing new is taken, and what is queued is finished."""
+    """New calls are refused, and queued ones are finished."""
     changing = asyncio.ensure_future(store.modify_session("a", slow))
     await asyncio.to_thread(slow.begun.wait)
     adding = asyncio.ensure_future(store.add_frame(note()))

@@ -1,4 +1,4 @@
-"""A file that is filled from a backup while a log of it is watched: the watcher is told."""
+"""A file is filled from a backup while a log is watched: the watcher gets an error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def copy(source: Path, target: Path) -> None:
 
 @pytest.mark.parametrize("more", [0, 1, 4])
 async def test_a_watcher_gets_an_error_when_the_log_is_replaced(more: int, tmp_path: Path) -> None:
-    """Whether the log is shorter than what it read, or longer."""
+    """The log is shorter than what it read, or longer."""
     file, backup = tmp_path / "store.db", tmp_path / "backup.db"
     async with SQLiteSessionStore(file) as store:
         await store.create_session(Session.new(transport_type="stdio", id="a"))

@@ -91,7 +91,7 @@ async def test_a_store_is_replaced_only_when_that_is_asked_for(
 
 
 async def test_a_missing_store_is_created(file: Path, backup: Path) -> None:
-    """Not over a log whose file is gone, unless that is asked for: it is set aside then."""
+    """A log without its file is refused without `replace`; with it, the log is set aside."""
     await fill(file, backup, crashed=True)
     file.unlink()
     before = content(file.parent)
@@ -116,7 +116,7 @@ async def test_an_empty_log_is_not_set_aside(file: Path, backup: Path) -> None:
 
 
 async def test_a_log_that_is_not_the_old_files_is_set_aside(file: Path, backup: Path) -> None:
-    """As after a restore by hand, which opening refuses."""
+    """The state after a restore by hand, which opening refuses."""
     await fill(file, backup, crashed=True)
     log = Path(f"{file}-wal").read_bytes()
     shutil.copyfile(backup, file)
@@ -170,7 +170,7 @@ async def test_a_store_that_somebody_has_open_is_refused(
 
 
 async def test_no_process_can_open_the_store_during_a_restore(file: Path, backup: Path) -> None:
-    """Who opens it then would write into a file that is about to be replaced."""
+    """A store opened then would write into a file that is about to be replaced."""
     await fill(file, backup)
     refused: list[str] = []
 
@@ -250,7 +250,7 @@ def statement(file: Path, text: str) -> None:
 async def test_a_file_that_is_no_backup_is_refused_and_nothing_is_changed(
     file: Path, backup: Path, spoil: Callable[[Path], None], said: str, crashed: bool
 ) -> None:
-    """The store and its log are byte for byte what they were."""
+    """The store and its log stay byte for byte as they were."""
     await fill(file, backup, crashed=crashed)
     spoil(backup)
     before = content(file.parent)
@@ -300,7 +300,7 @@ async def test_the_file_of_a_crashed_store_is_read_with_its_log(file: Path, back
 async def test_a_restore_that_is_cancelled_leaves_the_store_as_it_was(
     file: Path, backup: Path
 ) -> None:
-    """And nothing beside it."""
+    """Nothing is left beside it."""
     await fill(file, backup, crashed=True)
     before = content(file.parent)
     loop = asyncio.get_running_loop()

@@ -64,7 +64,7 @@ async def test_ended_at_any_step_it_leaves_the_old_store_or_the_new_one(
 async def test_a_kill_leaves_the_old_store_or_the_new_one(
     file: Path, backup: Path, tmp_path: Path
 ) -> None:
-    """As above, with real kills, at some of the steps."""
+    """The same with real kills, at some of the steps."""
     await fill(file, backup, crashed=True)
     shutil.copytree(file.parent, tmp_path / "made")
     processes = multiprocessing.get_context("forkserver")

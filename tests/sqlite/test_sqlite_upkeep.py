@@ -93,7 +93,7 @@ async def test_over_a_restart_the_wall_clock_counts_for_at_most_a_day(
 
 
 async def test_all_processes_agree_on_an_age(file: Path, machine: Machine) -> None:
-    """Whoever looks, whenever it opened the file."""
+    """This holds for every reader, whenever it opened the file."""
     async with SQLiteSessionStore(file, clock=machine.clock()) as one:
         await one.create_session(new_session())
         machine.run(60)
@@ -144,7 +144,7 @@ async def test_a_backup_is_one_moment_while_it_is_written_to(
 
 
 async def test_a_backup_never_replaces_a_file(file: Path, tmp_path: Path) -> None:
-    """And one that is given up leaves nothing behind."""
+    """An abandoned one leaves nothing behind."""
     other = tmp_path / "other"
     other.write_text("mine")
     async with SQLiteSessionStore(file, durability="os") as store:
