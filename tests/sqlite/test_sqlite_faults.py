@@ -124,7 +124,7 @@ async def held(store: AtomicSessionStore) -> object:
 
 
 async def outcome(step: Step, store: AtomicSessionStore) -> type[Exception] | None:
-    """The answer to a caller."""
+    """The type of the error that a caller gets, or None."""
     try:
         await step(store)
     except SessionError as error:
