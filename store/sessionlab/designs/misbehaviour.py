@@ -1,4 +1,4 @@
-"""What a store did that no contract foresees: a wrong type, any error, an end of its process."""
+"""Violations outside any contract: a wrong type, an unknown error, an end of the process."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ __all__ = [
 UNEXPECTED_ERROR = "unexpected error"
 """Not an anomaly of a history: the store raised an error that its contract does not allow."""
 UNEXPECTED_ANSWER = "unexpected answer"
-"""Neither: what it returned is not of the type that the contract promises."""
+"""Not an anomaly of a history: the store returned a value of a wrong type."""
 UNEXPECTED_END = "unexpected end"
-"""Nor that it ended its process."""
+"""Not an anomaly of a history: the store ended its process."""
 
 _NO_CALLS = ("open", "aclose", "__aenter__", "__aexit__")
 
@@ -38,11 +38,11 @@ R = TypeVar("R")
 
 
 class WrongAnswer(Exception):
-    """A call did not return what is promised; the text says what it did."""
+    """A call returned a value of a wrong type; the text says what it did."""
 
 
 class CheckedRecording(RecordingStore):
-    """A recording that looks at the type of every answer. Raises `WrongAnswer`."""
+    """A recording that checks the type of every answer. Raises `WrongAnswer`."""
 
     async def _run(self, call: RecordedCall, reply: Awaitable[R]) -> R:
         if not inspect.isawaitable(reply):
@@ -72,7 +72,7 @@ async def _checked(method: str, reply: Awaitable[R]) -> R:
 
 @cache
 def _promised() -> Mapping[str, Any]:
-    """Return what each method is declared to return."""
+    """Return the declared return type of each method."""
     methods = {name: getattr(AtomicSessionStore, name) for name in dir(AtomicSessionStore)}
     return {
         name: get_type_hints(method)["return"]
@@ -82,9 +82,9 @@ def _promised() -> Mapping[str, Any]:
 
 
 def _difference(value: object, promised: Any) -> str | None:
-    """Say what a value is if it is not of a type; None if it is."""
+    """Describe a value that is not of a type; return None if it is."""
     origin, arguments = get_origin(promised) or promised, get_args(promised)
-    # A truth value is an int to Python, and no number to a caller.
+    # A boolean is an int in Python, but not a number to a caller.
     if not isinstance(value, origin) or (origin is int and isinstance(value, bool)):
         return _a(value)
     if origin is list:
@@ -118,7 +118,7 @@ def _name(promised: Any) -> str:
 
 
 def describe_error(error: BaseException) -> str:
-    """Say what a store did, in words that follow its name; the text of an error may be a secret."""
+    """Describe what a store did, to follow its name; the text of an error may be a secret."""
     if isinstance(error, NotAStore):
         return "did not make a SessionStore"
     return str(error) if isinstance(error, WrongAnswer) else f"raised {type(error).__name__}"

@@ -1,4 +1,4 @@
-"""What went wrong has a name, taken from the counterexample or from numbers."""
+"""An anomaly has a name, found from the counterexample or from numbers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_lost_update(lab: Any, opened: Any) -> None:
 
 
 def test_a_stale_read(lab: Any, opened: Any) -> None:
-    """What had been replaced before."""
+    """The read returns a value that had been replaced before."""
     history = [
         opened,
         lab.op("update_session", session(1, n=1), session(2, n=1), at=(2, 3)),
@@ -81,7 +81,7 @@ def test_a_stale_read(lab: Any, opened: Any) -> None:
 
 
 def test_a_dirty_read_of_what_was_refused(lab: Any) -> None:
-    """What was going to be refused, and shown before that."""
+    """The value of a write that was refused later is visible before that."""
     history = [
         lab.op("put", ("x", "bad"), at=(0, 9), outcome=Outcome.FAILED),
         lab.op("get", ("x", None), "bad", at=(2, 3)),
@@ -90,7 +90,7 @@ def test_a_dirty_read_of_what_was_refused(lab: Any) -> None:
 
 
 def test_a_phantom(lab: Any) -> None:
-    """What had been refused, one thing or several, and is there all the same."""
+    """One or several refused values exist nevertheless."""
     history = [
         lab.op("append", ("x", "b"), at=(0, 1), outcome=Outcome.FAILED),
         lab.op("append", ("x", "a"), at=(0, 1), outcome=Outcome.FAILED),
@@ -101,7 +101,7 @@ def test_a_phantom(lab: Any) -> None:
 
 
 def test_a_dirty_read_of_what_was_not_written_yet(lab: Any) -> None:
-    """What was called only afterwards."""
+    """The value of a call that began only afterwards."""
     history = [
         lab.op("get", ("x", None), "new", at=(0, 1)),
         lab.op("put", ("x", "new"), at=(2, 3)),
@@ -135,7 +135,7 @@ def test_a_gap_and_a_duplicate(
 
 
 def test_a_frame_that_was_stored_twice(lab: Any, opened: Any) -> None:
-    """As by a client that retries: the number it was told is that of the second."""
+    """As with a client that retries: the returned number is that of the second append."""
     history = [
         opened,
         lab.op("add_frame", frame(1), 1, at=(2, 3)),
@@ -157,7 +157,7 @@ def test_two_creators(lab: Any, opened: Any) -> None:
 
 
 def test_a_resurrection(lab: Any, opened: Any) -> None:
-    """What had been deleted was there again."""
+    """A deleted session exists again."""
     deleted = lab.op("delete_session", "a", at=(2, 3))
     shown = lab.op("get_session", "a", session(1), at=(4, 5))
     assert name([opened, deleted, shown]) is AnomalyKind.RESURRECTION

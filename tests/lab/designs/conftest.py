@@ -1,4 +1,4 @@
-"""Stores as a user would bring them: some keep what they promise, some do not."""
+"""Stores like those of users: some keep their promises, some do not."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_each_wrong_design_is_caught_by_its_name(design: Design) -> None:
 @explored
 @workloads
 def test_no_alarm_on_a_right_design(design: Design, workload: Workload, seeds: int) -> None:
-    """All promises hold in every order; what is not offered says so, and is only this."""
+    """All promises hold in every order; only the known methods are not offered."""
     cell = explore_cell(design, workload, seeds=seeds, loops={})
     if (design.name, workload.name) == ("owned", "batches"):
         assert cell.verdict is CellVerdict.NOT_OFFERED
@@ -71,7 +71,7 @@ def test_no_alarm_on_a_right_design(design: Design, workload: Workload, seeds: i
 def test_no_alarm_on_a_right_design_on_a_real_loop(
     design: Design, workload: Workload, loop_factory: LoopFactory
 ) -> None:
-    """The same on the loop the suite runs on, which cannot be reordered."""
+    """The same on the loop of the suite, whose order cannot be changed."""
     cell = stress_cell(design, workload, runs=10, loops={"loop": loop_factory}, seconds=math.inf)
     if (design.name, workload.name) == ("owned", "batches"):
         assert cell.verdict is CellVerdict.NOT_OFFERED
@@ -98,7 +98,7 @@ def test_stress_finds_what_happens_in_the_default_order(
 
 @wrong
 def test_a_wrong_design_is_right_in_what_it_does_not_get_wrong(design: Design) -> None:
-    """Isolation is broken by one design only, and by the one that takes back what it said."""
+    """Only one design breaks isolation, besides the one that undoes acknowledged writes."""
     loops = {"asyncio": asyncio.new_event_loop}
     cell = explore_cell(design, WORKLOADS["isolation"], seeds=20, loops=loops)
     blamed = design.name in ("frames-without-session", "refused-and-applied")
@@ -123,7 +123,7 @@ def test_each_wrong_design_is_short_and_says_what_it_does() -> None:
 
 
 def test_every_design_can_be_made_with_limits() -> None:
-    """So that the workload of limits says something of each."""
+    """Then the workload of limits tests each of them."""
     limits = WORKLOADS["limits"].limits
     assert limits is not None
     assert all(design.make(limits) is not None for design in DESIGNS.values())

@@ -55,7 +55,7 @@ def holds(design: Design, *, programs_tried: int) -> Callable[[], None]:
 @pytest.mark.parametrize("programs_tried", [30, pytest.param(BUDGET, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", ["actor", "locked", "plain"])
 def test_no_generated_program_raises_an_alarm(name: str, programs_tried: int) -> None:
-    """A right design is linearizable whatever it is asked, by whom, in which order."""
+    """A right design is linearizable with any calls, clients and orders."""
     holds(DESIGNS[name], programs_tried=programs_tried)()
 
 
@@ -70,7 +70,7 @@ def test_no_generated_program_raises_an_alarm(name: str, programs_tried: int) ->
     ],
 )
 def test_generated_programs_find_wrong_designs(name: str) -> None:
-    """The property can fail: what is right above is not right because nothing is asked."""
+    """The property can fail: the test above is not trivially true."""
     with pytest.raises(ExplorationFailed) as failed:
         holds(DESIGNS[name], programs_tried=BUDGET)()
     assert isinstance(failed.value.__cause__, AssertionError)

@@ -33,7 +33,7 @@ class Stingy(PlainSessionStore):
 
 
 def test_a_refusal_by_a_limit_is_true() -> None:
-    """Refused while there is room is as wrong as taken when there is none."""
+    """A refusal while there is room is as wrong as an acceptance without room."""
     stingy = Design("stingy", lambda limits: Stingy(limits=limits), "", None)
     cell = explore_cell(stingy, WORKLOADS["limits"], seeds=5, loops={})
     assert cell.verdict is CellVerdict.BROKEN

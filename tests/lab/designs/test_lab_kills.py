@@ -1,4 +1,4 @@
-"""Kills of the process: the right store keeps what it said, and what is lost or torn is named."""
+"""Kills of the process: the right store loses nothing acknowledged; faults are named."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def files_left(folder: Path) -> list[str]:
-    """What is in a folder for temporary files."""
+    """The content of the folder for temporary files."""
     return [each.name for each in folder.iterdir()]
 
 
@@ -120,7 +120,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_no_alarm_on_the_right_store() -> None:
-    """As often as it is killed, all that it acknowledged is there and no batch is torn."""
+    """However often it is killed, everything acknowledged exists and no batch is torn."""
     cell = kill_cell(DESIGNS["sqlite"], kills=KILLS)
     assert (cell.verdict, cell.picture, cell.how) == (CellVerdict.HOLDS, None, "killed")
     assert 0 < cell.histories <= KILLS
@@ -131,7 +131,7 @@ def test_no_alarm_on_the_right_store() -> None:
     ["autocommit-a-frame", pytest.param("acknowledged-before-commit", marks=pytest.mark.long)],
 )
 def test_a_wrong_store_is_found_at_any_random_moment(name: str) -> None:
-    """Not by luck of one seed; and the picture marks what is wrong, and the look afterwards."""
+    """It is found with every seed; the picture marks the wrong calls and the read afterwards."""
     design = DESIGNS[name]
     assert design.flaw is not None
     for seed in range(3):
@@ -194,7 +194,7 @@ def test_a_third_party_store_with_a_path_can_be_killed(
 
 
 def test_a_comparison_says_what_a_kill_shows(own_files: str) -> None:
-    """A column like the others; not offered by what is not in a file."""
+    """It is a column like the others; a store without a file does not offer it."""
     designs = [DESIGNS["plain"], find_design(f"{own_files}:Remembers")]
     comparison = compare(designs, seeds=1, loops={})
     name, promise = comparison.workloads[-1]
@@ -206,7 +206,7 @@ def test_a_comparison_says_what_a_kill_shows(own_files: str) -> None:
 
 
 def test_a_design_that_cannot_be_opened_is_not_said_to_hold() -> None:
-    """What did not start was put to no test."""
+    """A store that did not start was not tested."""
     design = Design("gone", DESIGNS["sqlite"].make, "", None, file="sessionkeeper:no_such_store")
     assert kill_cell(design, kills=3).verdict is CellVerdict.UNKNOWN
 

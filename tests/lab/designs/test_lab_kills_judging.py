@@ -1,4 +1,4 @@
-"""What is found in a file after a kill, beside what was acknowledged before it."""
+"""Compares the content of a file after a kill with the acknowledged calls."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SECOND = Ack(client=0, call=0, first=BATCH + 1)
 def test_a_history_file_must_have_these_fields(
     texts: list[str] | None, acks: list[Ack], anomaly: AnomalyKind | None
 ) -> None:
-    """All that was acknowledged at its number, batches whole; what was under way may be there."""
+    """Acknowledged frames have their numbers, batches are whole; unfinished ones may exist."""
     found = FileContent(None if texts is None else tuple(texts), len(texts or ()))
     loss = find_loss(found, acks, created=True)
     assert (None if loss is None else loss.anomaly) is anomaly

@@ -1,4 +1,4 @@
-"""A user's own store is compared like the others, by what it offers."""
+"""A user's own store is compared like the others, by the methods it offers."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def compared(name: str, seeds: int = 8) -> tuple[Row, Comparison]:
 
 
 def verdicts(row: Row) -> dict[str, CellVerdict]:
-    """What is known of each promise."""
+    """The verdict for each promise."""
     return {cell.workload: cell.verdict for cell in row.cells}
 
 
 def test_ten_methods_are_enough(own: str) -> None:
-    """What ten methods cannot do is not offered, all else holds."""
+    """Operations beyond ten methods are not offered; all other promises hold."""
     row, comparison = compared(f"{own}:Ten")
     not_offered = {name for name, each in verdicts(row).items() if each is CellVerdict.NOT_OFFERED}
     assert not_offered == {"batches", "limits", "kills"}
@@ -88,7 +88,7 @@ def test_a_store_that_refuses_everything_is_not_reported_as_right(own: str) -> N
 
 
 def test_an_error_the_contract_does_not_have_is_a_broken_promise(own: str) -> None:
-    """It is named, and its text, which may hold anything, is not shown."""
+    """The error is named, but its text, which may contain anything, is not shown."""
     row, _ = compared(f"{own}:Raises")
     [cell] = [cell for cell in row.cells if cell.workload == "creation"]
     assert cell.verdict is CellVerdict.BROKEN
@@ -121,7 +121,7 @@ def test_a_wrong_name_is_told_in_one_sentence(own: str, name: str, said: str) ->
 
 
 def test_a_function_may_make_the_store_but_must_make_one(own: str) -> None:
-    """What it made is looked at."""
+    """The object that it made is checked."""
     with pytest.raises(TypeError, match="did not make a SessionStore"):
         find_design(f"{own}:makes_none").make(None)
     assert WORKLOADS["limits"].limits is not None

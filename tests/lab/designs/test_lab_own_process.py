@@ -264,7 +264,7 @@ def test_a_store_that_never_ends_or_lies_about_its_type_is_broken(hostile: str, 
 
 
 def test_a_store_that_blocks_is_ended_and_said_to_block(hostile: str) -> None:
-    """After the time limit, with the line; what is left is not run."""
+    """It is ended after the time limit, with the line; the remaining columns are not run."""
     row = compared(f"{hostile}:BlocksAtOnce", *dict(COLUMNS), timeout=0.5)
     first, *others = row.cells
     assert first.note.startswith("blocked the loop for 0.5 s, in sleep, line ")
@@ -275,7 +275,7 @@ def test_a_store_that_blocks_is_ended_and_said_to_block(hostile: str) -> None:
 
 
 def test_a_store_that_closes_every_descriptor_is_ended(hostile: str) -> None:
-    """It has no pipe left to say anything."""
+    """It has no pipe to report on."""
     [cell] = compared(f"{hostile}:ClosesEverything", "updates", timeout=0.5).cells
     assert cell.note in ("hung for 0.5 s", "exited with code 1")
     assert cell.verdict is CellVerdict.BROKEN
@@ -334,7 +334,7 @@ ANSWERS: list[tuple[str, object, str | None]] = [
 
 @pytest.mark.parametrize(("method", "value", "wrong"), ANSWERS)
 async def test_every_answer_is_checked(method: str, value: object, wrong: str | None) -> None:
-    """A list also inside; what is right passes."""
+    """Lists are checked inside, too; right answers pass."""
 
     async def answer(*_: object, **__: object) -> object:
         return value
@@ -363,7 +363,7 @@ async def test_every_answer_is_checked(method: str, value: object, wrong: str | 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a process is found by /proc")
 def test_no_process_is_left(hostile: str, tmp_path: Path) -> None:
-    """Neither of the store's own group nor in a session of its own."""
+    """No process is left, in the store's own group or in another session."""
     compared(f"{hostile}:LeavesProcesses", "updates")
     pids = list(map(int, (tmp_path / "pids").read_text().split()))
     assert len(pids) >= 3
@@ -383,7 +383,7 @@ def test_files_of_a_killed_process_are_removed(
 
 
 def test_all_processes_can_be_ended_at_once(hostile: str) -> None:
-    """As a handler of Ctrl-C does."""
+    """The handler of Ctrl-C does the same."""
     process = OwnProcess(Task(name=f"{hostile}:BlocksAtOnce", pipe=-1, timeout=60))
     process.receive()
     end_all()
@@ -391,7 +391,7 @@ def test_all_processes_can_be_ended_at_once(hostile: str) -> None:
 
 
 def test_a_process_that_is_stopped_has_hung(hostile: str) -> None:
-    """It cannot say so itself."""
+    """It cannot report this itself."""
     task = Task(name=f"{hostile}:Floods", pipe=-1, timeout=0.1)
     with OwnProcess(task) as process:
         process.receive()

@@ -1,4 +1,4 @@
-"""What a comparison returns: cells that can be replayed, pictures that can be drawn, plain data."""
+"""The result of a comparison: replayable cells, pictures, plain data."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_cell_is_replayed_by_its_token() -> None:
 
 
 def test_a_cancellation_is_replayed_too() -> None:
-    """And a hang, which no history shows: those who wait are the ones that are marked."""
+    """A hang, which no history shows: the waiting calls are marked."""
     found = picture("bare-set-result", "cancellation")
     assert found.anomaly == "hang"
     assert "no task can run" in found.why
@@ -133,7 +133,7 @@ def test_points_lie_within_their_calls_in_the_order_that_works() -> None:
 
 
 def test_pictures_are_of_any_model() -> None:
-    """A register too; the smallest history first, all of it when asked."""
+    """This includes a register; the smallest history comes first, the whole one on request."""
     calls = [op("write", n, None, 4 * n, 4 * n + 1) for n in range(30)]
     whole = history(
         "register", *calls, op("read", None, 3, 200, 201), op("read", None, 3, 300, 301)

@@ -1,4 +1,4 @@
-"""What counts as a failure, and what the report says of it."""
+"""The kinds of failures, and their reports."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_scenario_that_ends_cancelled_fails() -> None:
 
 
 def test_an_interrupt_ends_the_exploration() -> None:
-    """It is the user's, not the scenario's."""
+    """It belongs to the user, not to the scenario."""
     runs = itertools.count()
 
     async def scenario() -> None:
@@ -82,7 +82,7 @@ def test_an_interrupt_ends_the_exploration() -> None:
 
 
 def test_a_check_is_given_the_result() -> None:
-    """What the scenario returns may be judged outside; `replay` returns it."""
+    """The caller may judge the result of the scenario; `replay` returns it."""
 
     async def scenario() -> int:
         log: list[int] = []
@@ -137,7 +137,7 @@ def test_a_deadlock_says_who_waits_for_what() -> None:
 
 
 def test_a_deadlock_behind_an_async_with_names_the_line() -> None:
-    """And a task that waits for a task says which."""
+    """A task that waits for another task names it."""
 
     async def scenario() -> None:
         lock = asyncio.Lock()
@@ -189,7 +189,7 @@ def test_if_strict_a_task_left_pending_fails() -> None:
 
 
 def test_if_strict_an_error_nobody_looked_at_fails() -> None:
-    """Of a task, and of a plain callback."""
+    """This holds for a task and for a plain callback."""
 
     kept: list[asyncio.Task[None]] = []
 
@@ -233,7 +233,7 @@ def test_a_task_that_will_not_end_is_dropped_without_a_word() -> None:
 
 
 def test_a_scenario_that_is_not_repeatable_is_reported_as_such() -> None:
-    """A failure that a second run with the same choices does not show is told, not shrunk."""
+    """A failure that a second run with the same choices lacks is reported, not shrunk."""
     runs = itertools.count()
 
     async def scenario() -> None:

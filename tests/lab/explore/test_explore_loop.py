@@ -97,7 +97,7 @@ def test_a_lane_keeps_its_order_and_lanes_overtake_each_other(strategy: str) -> 
 
 
 def test_jobs_of_a_pool_with_many_threads_overtake_each_other() -> None:
-    """And each of them is done when its answer comes, an error included."""
+    """Each of them is done when its answer or error comes."""
     orders: set[tuple[int, ...]] = set()
 
     async def scenario() -> None:
@@ -127,7 +127,7 @@ def test_a_job_may_be_done_although_its_caller_was_cancelled() -> None:
 
 
 def test_a_job_that_is_cancelled_before_a_thread_takes_it_is_not_done() -> None:
-    """As a pool does it."""
+    """It behaves like a pool."""
 
     async def scenario() -> None:
         done: list[int] = []

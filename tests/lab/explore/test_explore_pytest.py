@@ -85,7 +85,7 @@ def test_a_strategy_may_be_asked_for_and_coverage_is_shown(tmp_path: Path) -> No
 
 
 def test_the_fixture_returns_what_was_run(explorer: Explorer) -> None:
-    """And raises, with the scenario's error as the cause."""
+    """It raises, with the scenario's error as the cause."""
 
     async def scenario() -> None:
         await asyncio.sleep(0)

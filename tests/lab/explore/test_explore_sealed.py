@@ -35,13 +35,13 @@ async def _file() -> None:
 
 @pytest.mark.parametrize("outside", [_connect, _name, _subprocess, _signal, _file])
 def test_the_world_outside_is_refused(outside: Callable[[], Coroutine[object, None, None]]) -> None:
-    """What it does could not be repeated; the error says what to do instead."""
+    """Its effects could not be repeated; the error says what to do instead."""
     with pytest.raises(RuntimeError, match="stand-in"):
         replay(outside, "x1:")
 
 
 def test_a_real_thread_is_refused() -> None:
-    """Nobody knows when it calls."""
+    """The time of its callback is not known."""
     refused: list[str] = []
 
     async def scenario() -> None:
@@ -63,7 +63,7 @@ def test_a_real_thread_is_refused() -> None:
 
 @pytest.mark.parametrize("way", [explore, partial(replay, token="x1:"), stress])
 async def test_inside_a_running_loop_it_refuses(way: Callable[[object], object]) -> None:
-    """It runs loops of its own, and says from where to call it."""
+    """It runs its own loops, and the error says from where to call it."""
 
     async def scenario() -> None:
         """Nothing."""
@@ -73,7 +73,7 @@ async def test_inside_a_running_loop_it_refuses(way: Callable[[object], object])
 
 
 def test_a_job_may_run_a_loop_of_its_own() -> None:
-    """As in a thread, no loop runs there."""
+    """No loop runs there, as in a thread."""
 
     async def answer() -> int:
         return 42

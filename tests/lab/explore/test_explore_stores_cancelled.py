@@ -1,4 +1,4 @@
-"""Whoever is cancelled, a caller or the owner itself: nobody hangs, and nothing happens late."""
+"""A caller or the owner is cancelled: no caller hangs, and nothing is applied late."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def note() -> MessageEnvelope:
 
 @with_an_owner
 def test_the_owner_outlives_every_cancelled_caller(make: Make) -> None:
-    """Cancelled at any moment, one caller stops no other one, and what it did is whole."""
+    """A caller cancelled at any moment stops no other one, and its operation is whole."""
 
     async def scenario() -> None:
         store = await filled(make)
@@ -99,7 +99,7 @@ def test_nothing_is_done_for_a_caller_who_was_cancelled(capacity: int) -> None:
 
 @with_an_owner
 def test_a_cancelled_owner_answers_every_caller(make: Make) -> None:
-    """As when `asyncio.run` ends: whoever waits is served or told, and closing ends."""
+    """As at the end of `asyncio.run`: waiting callers get an answer, and closing ends."""
     answers: set[str] = set()
 
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""Which orders are run: by seed, the same again; all of them, where that is asked for."""
+"""The orders that are run: the same ones for a seed; all of them on request."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Orders:
 
 @pytest.mark.parametrize("strategy", NAMES)
 def test_a_seed_gives_the_same_order_again(strategy: Strategy) -> None:
-    """The same seeds, the same orders; other seeds, other ones."""
+    """The same seeds give the same orders; other seeds give other ones."""
     first, second, other = Orders(4, 4), Orders(4, 4), Orders(4, 4)
     explore(first, seeds=30, strategy=strategy)
     explore(second, seeds=30, strategy=strategy)
@@ -46,7 +46,7 @@ def test_a_seed_gives_the_same_order_again(strategy: Strategy) -> None:
 
 
 def test_the_first_order_of_the_mixed_strategy_is_the_usual_one() -> None:
-    """What fails without a deviation is found at once."""
+    """A failure without a deviation is found immediately."""
     orders = Orders(3, 2)
     explore(orders, seeds=1)
     assert orders.seen == ["abcabc"]
@@ -62,7 +62,7 @@ def test_without_a_bound_that_is_reached_all_orders_are_run() -> None:
 
 
 def test_all_orders_with_one_deviation_are_those_with_one() -> None:
-    """None twice, fewer deviations first, and the bound on runs is kept."""
+    """No order runs twice, fewer deviations come first, and the bound on runs is kept."""
     none, one, cut = Orders(3, 2), Orders(3, 2), Orders(3, 2)
     assert explore(none, strategy="exhaustive", deviations=0).complete
     assert none.seen == ["abcabc"]

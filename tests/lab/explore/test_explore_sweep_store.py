@@ -44,7 +44,7 @@ def tag(name: str, session: Session) -> Session:
 
 
 async def update(store: ActorSessionStore) -> object:
-    """Read, change, write: two operations, of which only the second changes anything."""
+    """Read, change, write: two operations; only the second one changes anything."""
     return await store.update_session(tag("x", await store.get_session("a")))
 
 
@@ -188,7 +188,7 @@ def test_a_method_cancelled_at_any_moment_is_whole_or_not_at_all(
 def test_closing_that_is_cancelled_leaves_a_store_that_can_be_closed(
     timeout: float | None,
 ) -> None:
-    """Nobody waits for ever: what was asked is answered, and closing again ends."""
+    """No caller waits forever: every call is answered, and closing again ends."""
 
     async def scenario() -> None:
         store = await filled(1)

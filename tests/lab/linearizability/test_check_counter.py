@@ -46,7 +46,7 @@ def look(lab: Any, id: str, revision: int, at: tuple[int, int]) -> Operation:
 
 
 def test_a_number_given_later_is_higher_even_if_no_client_saw_it(lab: Any) -> None:
-    """The answer to the first write did not arrive, and a read tells what it was given."""
+    """The answer to the first write did not arrive, and a read shows its revision."""
     history = [
         create(lab, "a", 10, (0, 1)),
         create(lab, "b", None, (2, None)),
@@ -120,7 +120,7 @@ def test_the_order_of_one_session_may_have_to_change(lab: Any) -> None:
 
 
 def test_without_one_counter_only_a_session_has_an_order(lab: Any) -> None:
-    """As the header says, which has it from the guarantees of the store, or as you say."""
+    """The header, from the guarantees of the store, or an argument decides."""
     history = [create(lab, "a", 1, (0, 1)), create(lab, "b", 1, (2, 3))]
     apart = SessionStoreModel(one_counter=False)
     assert check(history, SessionStoreModel()).verdict is ILLEGAL
@@ -141,7 +141,7 @@ def test_without_one_counter_only_a_session_has_an_order(lab: Any) -> None:
 
 
 def test_a_grade_knows_of_the_counter(lab: Any) -> None:
-    """What is not linearizable as a whole is not called so because each session is."""
+    """Linearizable sessions do not make the whole history linearizable."""
     history = [
         create(lab, "a", 10, (0, 1)),
         create(lab, "b", None, (2, None)),

@@ -89,7 +89,7 @@ def test_leaving_out_a_write_never_makes_a_read_look_wrong(lab: Any) -> None:
 
 @pytest.mark.parametrize("wrong", [77, 0])
 def test_one_wrong_answer_in_a_long_history_is_shown_alone(wrong: int, lab: Any) -> None:
-    """Of thousands of operations a handful is left, and where they may begin is said."""
+    """A handful of thousands of operations is left, with the states they may begin in."""
     history = steady(lab, 6_000)
     state = next(each.argument for each in reversed(history[:4_000]) if each.name == "write")
     answer = wrong if wrong != state else 4

@@ -61,7 +61,7 @@ def test_a_client_that_misses_its_own_write_breaks_read_your_writes(lab: Any) ->
 
 
 def test_two_clients_may_not_see_opposite_orders(lab: Any) -> None:
-    """Sequential is one order for all clients; each of the weaker ones is asked per client."""
+    """Sequential means one order for all clients; the weaker grades are checked per client."""
     history = [
         lab.op("write", 1, at=(0, 100), client=1),
         lab.op("write", 2, at=(0, 100), client=2),
@@ -90,7 +90,7 @@ def test_partitions_are_graded_apart_and_the_worst_counts(lab: Any) -> None:
 
 
 def test_no_time_leaves_the_grade_open(lab: Any) -> None:
-    """UNKNOWN is said, not guessed."""
+    """The grade is UNKNOWN, not a guess."""
     history = [lab.op("read", result=1, at=(0, 1))]
     found = grade(history, Register(), timeout=0)
     assert set(found.verdicts.values()) == {Verdict.UNKNOWN}

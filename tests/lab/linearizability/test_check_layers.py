@@ -1,4 +1,4 @@
-"""Each layer proves what it says, and a limit leads to UNKNOWN, never to a wrong verdict."""
+"""Each layer is right by itself, and a limit leads to UNKNOWN, never to a wrong verdict."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def opened(lab: Any) -> Any:
 
 
 def kinds(history: Any) -> set[str]:
-    """What the structural layer finds."""
+    """The finding of the structural layer."""
     result = check(history, SessionStoreModel(), explain_illegal=False)
     assert (result.verdict, result.layer) == (Verdict.ILLEGAL, Layer.INVARIANTS)
     return {contradiction.kind for contradiction in result.contradictions}
@@ -111,7 +111,7 @@ def test_an_old_end_of_the_log_is_found(lab: Any, opened: Any) -> None:
 
 
 def test_frames_that_nobody_wrote_or_that_are_another_sessions_are_found(lab: Any) -> None:
-    """What is read was written there."""
+    """Every value that is read was written there."""
     history = [
         lab.op("create_session", session(0), session(1), at=(0, 1)),
         lab.op("create_session", session(0, id="b"), session(2, id="b"), at=(2, 3)),

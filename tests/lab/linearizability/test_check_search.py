@@ -183,7 +183,7 @@ class Coin(Model[int | None]):
 def test_all_results_of_an_operation_are_tried(
     one: int, other: int, outcome: Outcome, lab: Any
 ) -> None:
-    """A model may allow several; once it is told which, it stays."""
+    """A model may allow several results; once one is observed, it stays."""
     history = [
         lab.op("flip", at=(0, 9), outcome=outcome),
         lab.op("see", result=one, at=(10, 11)),

@@ -25,7 +25,7 @@ def test_every_verdict_is_the_known_one(shared_histories: Path) -> None:
 
 
 def test_nothing_is_lost_in_reading(shared_histories: Path) -> None:
-    """As many operations, clients, kinds and unknown outcomes as were counted elsewhere."""
+    """The numbers of operations, clients, kinds and unknown outcomes are the known ones."""
     for entry in json.loads((shared_histories / "verdicts.json").read_text())["files"]:
         operations = read_history(shared_histories / entry["file"]).operations
         kinds = [operation.name for operation in operations]
@@ -43,7 +43,7 @@ def test_nothing_is_lost_in_reading(shared_histories: Path) -> None:
 
 
 def test_every_illegal_one_is_explained(shared_histories: Path) -> None:
-    """What is shown is smaller, and something in it could not come next."""
+    """The counterexample is smaller, and one of its operations cannot come next."""
     for entry in json.loads((shared_histories / "verdicts.json").read_text())["files"]:
         if entry["linearizable"]:
             continue

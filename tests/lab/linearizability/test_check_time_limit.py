@@ -67,7 +67,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[LineClock]:
 
 
 def op(name: str, argument: Any = None, result: Any = None, **more: Any) -> Operation:
-    """Make an operation of which only what matters is given."""
+    """Make an operation from the fields that matter."""
     unknown = more.get("returned", 0) is None
     outcome = Outcome.UNKNOWN if unknown else more.pop("outcome", Outcome.OK)
     return Operation(name=name, argument=argument, result=result, outcome=outcome, **more)
@@ -184,7 +184,7 @@ def test_a_check_ends_a_bounded_number_of_steps_after_its_limit(
 
 
 def test_no_time_is_no_verdict() -> None:
-    """Even what is quick is UNKNOWN."""
+    """Even a quick check is UNKNOWN."""
     assert check(long(10), Register(), timeout=0).reason == "time limit"
 
 

@@ -1,4 +1,4 @@
-"""A model that breaks its own rules is told which operation it broke them with."""
+"""The error for a model that breaks its own rules names the operation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Python takes for equal and nobody else does, the checker takes for different values."""
+"""Values that only Python considers equal are different for the checker."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Box:
     "wrap", [lambda x: x, lambda x: (0, x), Point, Box, lambda x: (Box((x,)),)]
 )
 def test_forms_are_equal_exactly_if_values_are_the_same(wrap: Any) -> None:
-    """Of all pairs, in whatever they lie."""
+    """For all pairs of values, in any container."""
     for one, other in product(VALUES, repeat=2):
         equal = exact(wrap(one)) == exact(wrap(other))
         assert equal is same(one, other), (one, other)
@@ -64,14 +64,14 @@ def test_arrays_and_objects_are_the_same_by_what_is_in_them() -> None:
 
 
 def test_equal_values_never_get_different_keys() -> None:
-    """What is equal to Python is not told apart, and NaN is itself."""
+    """Values that Python considers equal are not distinguished, and NaN equals itself."""
     assert coarse((1, NAN)) == coarse((True, float("nan")))
     assert coarse("1") != coarse(1)
 
 
 @pytest.mark.parametrize("written", VALUES)
 def test_a_register_and_a_map_answer_what_was_written(written: Any, lab: Any) -> None:
-    """The same value, or the history is illegal."""
+    """Only the same value is legal."""
 
     def verdict(model: Model[Any], first: tuple[Any, ...], second: tuple[Any, ...]) -> Verdict:
         told = {"at": (2, 3), "outcome": second[3] if len(second) > 3 else Outcome.OK}
@@ -124,7 +124,7 @@ class Memory(Model[Any]):
 def test_a_models_reply_for_one_value_is_not_reused_for_another(
     hold: Any, one: Any, other: Any, lab: Any
 ) -> None:
-    """Neither its answers nor its states are shared among values equal to Python alone."""
+    """Values that only Python considers equal share neither answers nor states."""
     model = Memory(hold)
 
     def verdict(*calls: tuple[str, Any]) -> Verdict:

@@ -1,4 +1,4 @@
-"""A history file is read as it was written; what is not one is told by file and line."""
+"""A history file is read as it was written; other input is an error with file and line."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ VALUES_IN_FILES = {
 
 @pytest.mark.parametrize("text", VALUES_IN_FILES)
 def test_a_value_in_a_file_has_the_type_it_is_written_in(text: str, write: Any) -> None:
-    """An integer is no float, and no truth; NaN is read from who writes it."""
+    """An integer is neither a float nor a boolean; NaN is read if a file has it."""
     line = f'{READ[:-1]},"result":{text}}}'
     (read,) = read_history(write(f"{HEADER}\n{line}")).operations
     value, kind = VALUES_IN_FILES[text]

@@ -141,7 +141,7 @@ async def test_a_cancelled_call_has_an_unknown_outcome(store: RecordingStore) ->
 
 
 class Failing(PlainSessionStore):
-    """Raises what it is told to."""
+    """Raises the given error."""
 
     error: BaseException = OutcomeUnknown("1")
 
@@ -171,7 +171,7 @@ async def test_each_error_means_a_known_or_unknown_outcome(
 
 
 async def test_a_change_is_recorded_as_its_effect(store: RecordingStore) -> None:
-    """The session it was given and what it returned, of its last run."""
+    """The session and the result of its last run."""
     session = await store.create_session(new())
     changed = await store.modify_session("a", lambda s: s.model_copy(update={"failure": "x"}))
     session_id, (given, returned) = cast("Any", last(store).argument)
@@ -189,7 +189,7 @@ async def test_a_change_is_recorded_as_its_effect(store: RecordingStore) -> None
 
 
 async def test_a_list_that_its_caller_changes_is_recorded_as_it_was(store: RecordingStore) -> None:
-    """What was answered counts."""
+    """The answer counts."""
     await store.create_session(new())
     (await store.list_sessions()).clear()
     assert len(values(last(store))) == 1

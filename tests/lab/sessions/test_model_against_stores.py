@@ -45,7 +45,7 @@ STORES: dict[str, Callable[[], Any]] = {
 
 
 def note(id: str, n: int) -> MessageEnvelope:
-    """A numbered notification, or sometimes what is none: an odd frame, or a gap."""
+    """A numbered notification, or sometimes an odd frame or a gap."""
     message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
     if n % 5 == 0:
         message = b"noise \xff %d" % n
@@ -231,7 +231,7 @@ async def test_two_answers_swapped_are_found() -> None:
 
 
 async def test_a_dropped_write_is_found() -> None:
-    """What was read must have been written."""
+    """Every value that is read must have been written."""
     operations = (await told_all()).operations
     for index, each in enumerate(operations):
         if each.name in ("add_frame", "modify_session", "create_session"):

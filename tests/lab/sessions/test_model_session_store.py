@@ -33,7 +33,7 @@ def frame(n: int, id: str = "a") -> Any:
 
 
 def odd_frame(n: int, media_type: str = "text/plain") -> Any:
-    """What is no message: an odd frame, or by its media type a gap."""
+    """Frames that are no message: odd frames, and gaps by their media type."""
     rest = json.dumps(
         {"metadata": {}, "media_type": media_type, "oddity": "not JSON"}, separators=(",", ":")
     )

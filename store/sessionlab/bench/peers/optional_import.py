@@ -1,4 +1,4 @@
-"""Imports of packages that need not be there, and the one line said where they are not."""
+"""Imports of optional packages, and the one-line error if they are missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXTRA = "perf-peers"
 
 
 class PeerNotInstalled(Picklable, ImportError):
-    """A peer is known, and its package is not there."""
+    """A peer is known, but its package is not installed."""
 
     def __init__(self, package: str, needed_by: str | None = None) -> None:
         what = package if needed_by in (None, package) else f"{package}, which {needed_by} needs,"
@@ -23,7 +23,7 @@ class PeerNotInstalled(Picklable, ImportError):
 
 
 def is_installed(module: str) -> bool:
-    """Say whether a module could be imported, without importing what it names."""
+    """Return whether a module could be imported, without importing it."""
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:
@@ -33,8 +33,8 @@ def is_installed(module: str) -> bool:
 def import_peer_module(module: str, package: str) -> ModuleType:
     """Import a module of a peer.
 
-    By name and not by a statement: a type checker that sees a statement asks for the package, and
-    nobody should need eight of them to check ours.
+    By name and not by a statement: for a statement a type checker needs the package, and checking
+    this project should not need eight of them.
 
     Raises:
         PeerNotInstalled: the package is not there.

@@ -1,4 +1,4 @@
-"""Which peers there are, what each needs, and how it is made. Nothing is imported before."""
+"""The known peers, their requirements, and how they are made. Nothing is imported before."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 class PeerStorage(StrEnum):
-    """Where a peer keeps what it is given."""
+    """Where a peer stores its data."""
 
     MEMORY = "memory"
     FILE = "file"
@@ -52,16 +52,16 @@ class Peer:
 
     @property
     def installed(self) -> bool:
-        """Whether what it needs could be imported."""
+        """Whether its modules could be imported."""
         return self.missing is None
 
     @property
     def missing(self) -> str | None:
-        """The first module that it needs and that is not there."""
+        """The first required module that is missing."""
         return next((module for module in self.needs if not is_installed(module)), None)
 
     def check(self) -> None:
-        """Raise `PeerNotInstalled` if something is not there that it needs."""
+        """Raise `PeerNotInstalled` if a required module is missing."""
         if (missing := self.missing) is not None:
             raise PeerNotInstalled(missing, self.name)
 

@@ -1,4 +1,4 @@
-"""A chart as lines in a box: what the template needs to draw it, in pixels and in words."""
+"""A chart as lines in a box: the data for the template, in pixels and in words."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Polyline:
     name: str
     path: str
     dots: tuple[tuple[float, float, float, float, str], ...]
-    """x, y, the ends of its whisker, and what is said of it."""
+    """x, y, the ends of its whisker, and its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Chart:
     title: str
     across: str
     label: str
-    """For those who do not see it."""
+    """The description for readers who do not see the chart."""
     lines: tuple[Polyline, ...]
     columns: tuple[Tick, ...]
     rows: tuple[Tick, ...]
@@ -81,7 +81,7 @@ def make_chart(
 ) -> Chart | None:
     """Lay out lines over an axis that `place` makes even; None when there is nothing to draw.
 
-    The upright axis is logarithmic: what is compared here differs by factors.
+    The vertical axis is logarithmic: the compared values differ by factors.
     """
     points = [point for each in series for point in each.points]
     heights = [height for point in points for height in point[1:] if height > 0]
@@ -97,7 +97,7 @@ def make_chart(
         return round(_LEFT + share * (WIDTH - _LEFT - _RIGHT), 1)
 
     def up_at(y: float) -> float:
-        # No logarithm has a place for 0, which is what a store that answers nothing reaches.
+        # A logarithmic axis has no 0, which is the throughput of a store without answers.
         share = (math.log10(y) - low) / (high - low) if y > 0 else 0.0
         return round(HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM), 1)
 

@@ -1,4 +1,4 @@
-"""Puts the page together: tables of each load, charts, and growth."""
+"""Builds the page: tables of each load, charts, and growth."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _facts(result: BenchResult) -> Iterator[str]:
 
 
 def _about(loads: Sequence[Load]) -> str:
-    """They differ in nothing that is said here but the number of sessions."""
+    """Describe loads that differ only in the number of sessions."""
     load = loads[0]
     sizes = sorted(set(load.sizes))
     size = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"

@@ -46,7 +46,7 @@ def compare_own(
     timeout: float,
     progress: Callable[[str], object],
 ) -> Row:
-    """Run every column; one in which the process ended is broken, and says what it did.
+    """Run every column; a column in which the process ended is broken, with the reason.
 
     A new process goes on with the next column. After a process that hung, the columns that are left
     are not run: each would take the whole time limit.

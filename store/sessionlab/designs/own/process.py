@@ -121,7 +121,7 @@ class OwnProcess:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _ended(self, deadline: float) -> Ended:
-        """Say how the process ended; its pipe is closed."""
+        """Describe how the process ended; its pipe is closed."""
         while self._exit_status() is None:
             if time.monotonic() > deadline:
                 return Ended(f"hung for {self._timeout:g} s", hung=True)

@@ -1,4 +1,4 @@
-"""What the two processes tell each other: a task at the start, then one line of JSON a message."""
+"""The messages between the two processes: a task at the start, then one line of JSON each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process has to do."""
+    """The task of a process."""
 
     name: str
     """`module:Class`."""

@@ -1,4 +1,4 @@
-"""Notices that no run ends any more, says why, and ends the process."""
+"""Notices that no run ends any more, reports why, and ends the process."""
 
 # Python shows the frame of another thread in no other way.
 # pyright: reportPrivateUsage=false
@@ -30,7 +30,7 @@ class Watchdog:
         # Made before the user's module can replace anything.
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self.stage = ""
-        """What is under way, as the subject of a sentence; empty for a run."""
+        """The current activity, as the subject of a sentence; empty for a run."""
 
     def start(self) -> None:
         """Watch from now on."""
@@ -53,7 +53,7 @@ class Watchdog:
 
 
 def describe_stuck(frame: FrameType | None, module: str, timeout: float) -> str:
-    """Say whether a thread blocks its loop or waits in it, from its innermost frame."""
+    """Return whether a thread blocks its loop or waits in it, from its innermost frame."""
     waits = frame is None or _module_of(frame).startswith(_WAITING)
     while frame is not None and _module_of(frame) != module:
         frame = frame.f_back

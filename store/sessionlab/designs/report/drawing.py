@@ -23,7 +23,7 @@ _WORDS = {"ok": "ok", "failed": "refused", "unknown": "outcome unknown"}
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A call: its bar, its badge, and everything that is said of it."""
+    """A call: its bar, its badge, and its texts."""
 
     index: int
     kind: str
@@ -71,7 +71,7 @@ class Drawing:
     shapes: tuple[Shape, ...]
     line: str
     stop: float | None
-    """Where the order cannot go on."""
+    """The position at which the order cannot go on."""
     label: str
 
 
@@ -95,7 +95,7 @@ def draw(picture: Picture, bars: Sequence[Bar]) -> Drawing:
 
 
 def outcome_sign(bar: Bar) -> str:
-    """A sign for those who do not see the colour."""
+    """A sign for readers who do not see the colour."""
     return "✕" if bar.blocked else _SIGNS.get(bar.outcome, "?")
 
 

@@ -1,4 +1,4 @@
-"""The comparison as a table: a row a design, a cell a guarantee, and links to what broke it."""
+"""The comparison as a table: a row per design, a cell per guarantee, links to counterexamples."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class MatrixCell:
-    """A cell as it is shown."""
+    """A cell of the table."""
 
     workload: str
     kind: str
@@ -119,7 +119,7 @@ def _shown(workload: str, cell: Cell | None, target: str) -> MatrixCell:
 
 
 def _badge(row: Row) -> tuple[str, bool]:
-    """Return what the design is meant to be, and whether what was found says otherwise."""
+    """Return the expectation of a design, and whether the results contradict it."""
     broken = any(cell.verdict is CellVerdict.BROKEN for cell in row.cells)
     if row.right is None:
         return "", False

@@ -1,4 +1,4 @@
-"""Puts a page together: what a comparison found, as the templates show it.
+"""Builds a page from the results of a comparison, for the templates.
 
 Everything that comes from a history is escaped by the templates.
 """
@@ -34,7 +34,7 @@ class _Figure:
     id: str
     heading: str
     about: str
-    """What it is a picture of."""
+    """The subject of the picture."""
     anomaly: str
     why: str
     blocked: str

@@ -1,8 +1,8 @@
 """Puts calls on a line from left to right, and into rows in which they do not overlap.
 
-Only the order of moments counts, so each gets a place of its own, as near to the one before as
-what must fit between them allows. At equal times calls come first and returns last: closed
-intervals that touch are concurrent, and are seen to be.
+Only the order of moments counts, so each moment has its own place, as near to the previous one as
+the bars and labels between them allow. At equal times calls come first and returns last: closed
+intervals that touch are concurrent, and are drawn so.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _Moment: TypeAlias = "tuple[float, int, int]"
 
 @dataclass(frozen=True, slots=True)
 class Spacing:
-    """The least distances, in whatever unit the picture is drawn in."""
+    """The minimum distances, in the unit of the picture."""
 
     moment: float
     """From one moment to the next."""
@@ -31,9 +31,9 @@ class Spacing:
     between: float
     """From the end of a bar to the next one in its row."""
     tail: float
-    """What an open bar shows after the last that is known of it."""
+    """The length of an open bar after its last known moment."""
     length: Callable[[Bar], float]
-    """Of a bar, so that its label fits."""
+    """The minimum length of a bar, so that its label fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,10 @@ class Placed:
     start: float
     end: float
     returned: float | None
-    """Where the client heard of it, if it did."""
+    """The position of the reply, if there was one."""
     point: float | None
     order: int | None
-    """The how-manieth to take effect, from 1."""
+    """Its position in the order of effect, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,14 @@ class Timeline:
 
 
 def is_open(bar: Bar) -> bool:
-    """Return whether a call may still take effect after all that is known of it."""
+    """Return whether a call may still take effect after its last known moment."""
     return bar.returned is None or bar.outcome == "unknown"
 
 
 def lay_out(bars: Sequence[Bar], spacing: Spacing, whole: Sequence[Bar] | None = None) -> Timeline:
     """Place the calls; rows go by client, and a client whose calls overlap has several.
 
-    Where they are a part of a `whole`, they keep the numbers they have in its order.
+    If they are a part of a `whole`, they keep their numbers in its order.
     """
     at = _positions(bars, spacing)
     labels = (at[_call(bar)] + spacing.length(bar) for bar in bars if is_open(bar))
@@ -126,7 +126,7 @@ def _rows(
 ) -> tuple[tuple[int, ...], list[int], list[float]]:
     """Return the client of each row, the row of each bar, and where each bar ends.
 
-    The tail of an open call gives way to the next call in its row: it would fill a row each.
+    The tail of an open call ends at the next call in its row; otherwise each would fill a row.
     """
     by_client: dict[int, list[int]] = {}
     for index in sorted(range(len(bars)), key=lambda index: (bars[index].call, index)):

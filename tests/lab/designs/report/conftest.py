@@ -182,7 +182,7 @@ def long_picture(operations: int = 10_000, clients: int = 8) -> Picture:
 
 @pytest.fixture(scope="session")
 def ten_thousand() -> Picture:
-    """As many calls as one may want to look at."""
+    """A large number of calls."""
     return long_picture()
 
 
@@ -222,7 +222,7 @@ def comparison(lost_update: Picture, torn_batch: Picture) -> Comparison:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium; that there is none is a failure in CI."""
+    """Chromium; in CI it must be installed."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         missing = "no chromium on the PATH: the report was not looked at in a browser"

@@ -107,7 +107,7 @@ def test_a_wide_table_scrolls_on_its_own(
 def test_without_scripts_the_pictures_are_there(
     show: Show, comparison: Comparison, ten_thousand: Picture
 ) -> None:
-    """A link opens what it leads to; of a long history, what is around the call."""
+    """A link opens its target; in a long history, the part around the call."""
     page = show(comparison, scripts=False)
     page.locator("td.broken a").last.click()
     page.locator("figure.picture").last.locator(".call.blocked .bar").wait_for(state="visible")

@@ -34,7 +34,7 @@ def tone(page: Page, name: str) -> str:
 
 
 def settle(page: Page) -> None:
-    """Wait until what was asked for is drawn."""
+    """Wait until the requested part is drawn."""
     page.evaluate(
         "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
     )
@@ -64,7 +64,7 @@ def colours(page: Page, selector: str) -> dict[str, int]:
 def test_10_000_calls_are_drawn_scrolled_and_zoomed(
     show: Show, ten_thousand: Picture, size: tuple[int, int], scheme: str
 ) -> None:
-    """All of them counted and the blocked one seen; what is in view is drawn, far and near."""
+    """All are counted and the blocked one is visible; the visible part is drawn at any zoom."""
     page = show(ten_thousand, size, scheme)
     wide = page.locator(".wide[data-ready]")
     wide.wait_for()

@@ -85,7 +85,7 @@ def test_every_shape_has_enough_contrast(scheme: str) -> None:
 
 
 def test_both_schemes_have_the_same_colours() -> None:
-    """None is forgotten, and each differs."""
+    """No colour is missing, and each differs."""
     light, dark = sheet()["light"], sheet()["dark"]
     assert light.keys() == dark.keys()
     assert not [name for name in light if light[name] == dark[name]]

@@ -181,7 +181,7 @@ def test_an_empty_result_is_reported() -> None:
 
 
 def test_the_callout_says_what_it_saw_the_state_and_what_was_expected() -> None:
-    """And why, with the facts of the run."""
+    """It says why, with the facts of the run."""
     bars = (Bar(7, "get", "key", "old", 0, 1, "ok", None, blocked=True),)
     picture = Picture("stale read", "because", "new", "key is new", bars, "2.0.1", 2, "turns", 40)
     text = Page(render_pictures("t", [("a", picture)])).text
@@ -271,7 +271,7 @@ def test_a_history_of_10_000_calls_stays_a_small_file(ten_thousand: Picture) -> 
 
 @pytest.mark.parametrize("name", ["a", "b"])
 def test_files_are_for_their_owner(name: str, tmp_path: Path, comparison: Comparison) -> None:
-    """They hold payloads; what was there is replaced."""
+    """They contain payloads; an existing file is replaced."""
     path = tmp_path / name
     for _ in range(2):
         write_report(comparison, path)

@@ -52,7 +52,7 @@ def drawn(request: pytest.FixtureRequest) -> tuple[list[Bar], Timeline]:
 
 
 def test_positions_agree_with_time(drawn: tuple[list[Bar], Timeline]) -> None:
-    """What is later is further right; a return is never left of a call at the same time."""
+    """Later moments are further right; a return is never left of a call at the same time."""
     bars, timeline = drawn
     placed = timeline.placed
     assert [each.bar for each in placed] == bars
@@ -123,7 +123,7 @@ def test_open_calls_reach_on() -> None:
     ],
 )
 def test_invisible_characters_are_escaped(text: str, shown: str) -> None:
-    """And what is endless is cut, with a word on how much."""
+    """A very long text is cut, and the page says by how much."""
     assert make_visible(text) == shown
 
 

@@ -138,7 +138,7 @@ _LATER = (
 
 
 def _lie(random: Random, few: Sequence[Any], operation: Operation) -> Operation:
-    """An operation with something else in its answer, or in what it says that it was given."""
+    """An operation with a changed answer or a changed argument."""
 
     def other(value: Any) -> Any:
         if isinstance(value, tuple) and value:

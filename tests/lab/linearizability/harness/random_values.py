@@ -53,7 +53,7 @@ def register(state: Any, operation: Operation) -> Iterator[Any]:
 
 
 def kv(state: Any, operation: Operation) -> Iterator[Any]:
-    """A map as pairs of a key and a value; what was never put is the empty text."""
+    """A map as pairs of a key and a value; a missing value is the empty text."""
     pair: Any = operation.argument
     key, value = pair
     pairs: tuple[Any, ...] = state or ()
@@ -83,7 +83,7 @@ def random_register(random: Random) -> list[Operation]:
 
 
 def random_kv(random: Random) -> list[Operation]:
-    """The same on keys that are values too."""
+    """The same with keys that are values, too."""
     few = some_values(random)
     keys = some_values(random)[:2] if random.random() < 0.5 else ("x",)
 
