@@ -1,4 +1,4 @@
-"""One total order: the order of asking."""
+"""One total order: the order of the calls."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ async def test_another_loop_can_ask_through_a_thread(
 async def test_many_waiting_threads_cost_one_wake_up(
     actors: ActorFactory, thread_group: ThreadGroup, threads: int
 ) -> None:
-    """A burst is one hop and one batch, in the order of asking."""
+    """A burst is one hop and one batch, in the order of the calls."""
     actor = await actors.open()
     port = actor.port()
     loop = counting(port)

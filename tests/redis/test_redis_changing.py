@@ -65,9 +65,9 @@ async def test_no_change_is_lost_and_none_comes_twice(server: RedisServer, key_p
 async def test_a_prediction_of_the_revision_alone_is_detected(
     server: RedisServer, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The test above can fail: without the digest, what one process was refused stays.
+    """The test above can fail: without the digest, a refused change stays.
 
-    And without the order of asking, by which what was made of it is refused as well.
+    The order of calls is switched off, too: it would refuse the changes that depend on it.
     """
     monkeypatch.setattr(optimistic_change, "digest_session", lambda session: "")
     monkeypatch.setattr(WriterLog, "_predecessor", lambda writer_log, request: "")

@@ -1,4 +1,4 @@
-"""The order of asking, on stores in this process: memory, a file, and a third party's store."""
+"""The order of calls, on stores in this process: memory, a file, and a third party's store."""
 
 from __future__ import annotations
 

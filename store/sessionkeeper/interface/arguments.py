@@ -1,4 +1,4 @@
-"""What a caller passes in, checked before it becomes a command: wrong use is told at the call."""
+"""Checks the arguments of a call before they become a command: wrong use raises at the call."""
 
 from __future__ import annotations
 

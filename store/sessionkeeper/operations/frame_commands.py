@@ -130,7 +130,7 @@ class ReadNewFrames(OneSession[RecordPage], frozen=True, gc=False):
     """Of the frame it comes after, as it was when it was read."""
 
     def means(self, row: SessionRow, /) -> bool:
-        # In a view, one that went is over, whoever has its id now.
+        # In a view, a deleted session is over, even if its id is used again.
         return self.number is None or row.number == self.number
 
     def apply(self, tables: Tables, /) -> RecordPage:

@@ -70,7 +70,7 @@ class Server:
                 env=None if env is None else dict(env),
                 cwd=cwd,
                 close_fds=False,
-                # Whoever kills the tap wants to kill the server, too.
+                # A client that kills the tap wants to kill the server, too.
                 preexec_fn=kill_with_parent(),  # noqa: PLW1509 - it takes no lock
             )
         except BaseException as error:

@@ -96,7 +96,7 @@ async def import_session(
         return await importing.finish(await asyncio.shield(creating))
     except BaseException as error:
         undoing = asyncio.ensure_future(importing.undo(creating))
-        while not undoing.done():  # whoever cancels meanwhile
+        while not undoing.done():  # despite cancellations
             with suppress(asyncio.CancelledError):
                 await asyncio.wait({undoing})
         if undoing.cancelled() or undoing.exception() is not None:

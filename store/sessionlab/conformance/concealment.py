@@ -93,7 +93,7 @@ PROBES: dict[str, Probe] = {
 
 
 async def answered(call: Awaitable[object], key: str) -> tuple[object, ...]:
-    """What a caller is told, with the id taken out: the kind of error, its text, all it holds."""
+    """The error that a caller gets, without the id: its class, its text, its attributes."""
     try:
         answer = await call
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Waking those who wait for frames: all of them, whoever of them leaves meanwhile."""
+"""Waking all watchers that wait for frames, even if some of them leave meanwhile."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_stress_finds_what_happens_in_the_default_order(
 
 @wrong
 def test_a_wrong_design_is_right_in_what_it_does_not_get_wrong(design: Design) -> None:
-    """Only one design breaks isolation, besides the one that undoes acknowledged writes."""
+    """Two designs break isolation: one ignores the session, one applies refused commands."""
     loops = {"asyncio": asyncio.new_event_loop}
     cell = explore_cell(design, WORKLOADS["isolation"], seeds=20, loops=loops)
     blamed = design.name in ("frames-without-session", "refused-and-applied")

@@ -1,4 +1,4 @@
-"""The layout of a store on its servers. Whoever opens the store first decides it."""
+"""The layout of a store on its servers. The first opening decides it."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ def long_picture(operations: int = 10_000, clients: int = 8) -> Picture:
 
 @pytest.fixture(scope="session")
 def ten_thousand() -> Picture:
-    """A large number of calls."""
+    """A history of 10,000 calls."""
     return long_picture()
 
 
