@@ -47,8 +47,6 @@ class MemoryTables(Tables):
             raise TypeError("limits are StoreLimits, and a clock is a Clock")
         self.counters = StoreCounters()
         self._rows: dict[str, SessionRow] = {}
-        # The look-up itself, without a call in between: every operation begins with it.
-        self.find = self._rows.get  # type: ignore[method-assign]
         self._created = CreationOrder()
         # Every session is either in the first two or in the third.
         self._by_activity = TimeOrder(attrgetter("steady_active_at"))
