@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import soleowner.threads
+from soleowner import Actor, Batch, LoopRunner
 from soleowner.pending_call import PendingCall, wake_all
 
 if TYPE_CHECKING:
@@ -71,6 +72,40 @@ async def test_no_reply_is_found_by_polling(
     async with asyncio.timeout(30):
         got = await asyncio.gather(*map(asyncio.wrap_future, asked))
     assert got == [*range(1, threads + 1)]
+
+
+class OneFirst(LoopRunner[Any]):
+    """Answers the first command of a batch, and the rest when it may go on."""
+
+    def __init__(self, state: Any) -> None:
+        super().__init__(state)
+        self.go_on = asyncio.Event()
+
+    async def run(self, batch: Batch[Any], /) -> None:
+        await super().run(batch[:1])
+        await self.go_on.wait()
+        await super().run(batch[1:])
+
+
+async def test_a_reply_does_not_wait_for_the_rest_of_its_batch(
+    actors: ActorFactory, thread_group: ThreadGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread is woken although another command of the batch still runs."""
+    monkeypatch.setattr(soleowner.threads, "_LOOK", 3600.0)
+    runner = OneFirst(actors.state)
+    async with Actor(runner) as actor:
+        port = actor.port()
+        asked: list[Any] = []
+        for number in range(2):
+            asked.append(thread_group.begin(partial(port.ask, actors.note(number))))
+            thread_group.until(partial(queued, port, number + 1))
+        try:
+            async with asyncio.timeout(300):
+                assert await asyncio.wrap_future(asked[0]) == 1
+            assert not asked[1].done()
+        finally:
+            runner.go_on.set()
+        assert await asyncio.wrap_future(asked[1]) == 2
 
 
 def queued(port: Any, count: int) -> bool:

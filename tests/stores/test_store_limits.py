@@ -191,6 +191,9 @@ async def test_tags_are_bounded(
         text = f"{limit} exceeded by tags: limit {maximum}, current {current}"
         with pytest.raises(LimitExceeded, match=text):
             await store.update_session(change(session))
+        more = session.tags | {"one more than there may be"}
+        async with Refusing(store, "max_tags", 21, 20):
+            await store.modify_session("a", lambda s: s.model_copy(update={"tags": more}))
 
 
 LONG = {"failure": 1_024, "principal": 1_024, "upstream_session_id": 1_024}
