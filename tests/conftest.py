@@ -36,8 +36,10 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         return  # this is a worker
     if config.getoption("numprocesses", 0) is None and not config.option.usepdb:
         named = config.args_source is pytest.Config.ArgsSource.ARGS
+        # pytest-cov has begun by now, and would not measure workers that it was not told of.
+        alone = named or config.pluginmanager.hasplugin("_cov")
         cores = len(os.sched_getaffinity(0)) if LINUX else os.cpu_count()
-        config.option.numprocesses = 0 if named else cores
+        config.option.numprocesses = 0 if alone else cores
     if config.getoption("dist", "") == "no":
         config.option.dist = "loadgroup"
         config.option.loadscopereorder = False  # what takes long would come last: it has few tests

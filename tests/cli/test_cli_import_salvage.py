@@ -85,7 +85,9 @@ def test_a_whole_file_is_salvaged_as_it_is(export: Path, capsys: Capture) -> Non
 
 @pytest.mark.parametrize("options", [[], ["--salvage"]])
 @pytest.mark.parametrize(
-    "content", [gzip.compress(b"x"), b"SQLite format 3\0" + bytes(100), b"PK\x03\x04"]
+    "content",
+    [gzip.compress(b"x"), b"SQLite format 3\0" + bytes(100), b"PK\x03\x04"],
+    ids=["gzip", "sqlite", "zip"],
 )
 def test_bytes_that_are_no_text_are_refused_with_the_reason(
     content: bytes,
