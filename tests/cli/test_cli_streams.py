@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
 import termios
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sessionkeeper.cli.app import run
+from sessionkeeper.cli.console import interruptible, run_on_loop
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -123,6 +127,23 @@ def test_ctrl_c_ends_an_import_that_waits_for_more(start: Start, tmp_path: Path)
     assert process.wait(1800) == 130
     assert process.stderr is not None
     assert process.stderr.read() == b"sessionkeeper: interrupted; 1 imported before it\n"
+
+
+@pytest.mark.parametrize("run_main", [asyncio.run, run_on_loop])
+def test_ctrl_c_just_before_a_call_that_blocks_is_not_lost(
+    run_main: Callable[[Coroutine[Any, Any, None]], None],
+) -> None:
+    """The loop's handler has cancelled the task, which would notice it only after the call."""
+    began: list[str] = []
+
+    async def main() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        with interruptible():
+            began.append("a call that blocks")
+
+    with pytest.raises(KeyboardInterrupt):
+        run_main(main())
+    assert began == []
 
 
 @pytest.mark.parametrize("command", [["export"], ["tail", "a", "-n", "1000", "-f"]])

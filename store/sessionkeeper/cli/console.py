@@ -87,9 +87,19 @@ def interruptible() -> Generator[None]:
         return
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        if _is_cancelled():  # by a Ctrl-C a moment ago: after the call it could be too late
+            raise KeyboardInterrupt
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
+
+
+def _is_cancelled() -> bool:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no loop runs here
+        return False
+    return task is not None and task.cancelling() > 0
 
 
 def run_on_loop(main: Coroutine[Any, Any, T]) -> T:
