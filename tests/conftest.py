@@ -62,8 +62,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "any_loop: shows the same on any loop; set on every test that needs no loop"
     )
-    # They were for this run; tests that run pytest themselves say what they want.
-    os.environ.pop("PYTEST_ADDOPTS", None)
+    # They were for this run; tests that run pytest themselves say what they want. Workers are
+    # still to be started with them: pytest-cov would measure nothing in those.
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", 0):
+        os.environ.pop("PYTEST_ADDOPTS", None)
     if config.getoption("--loop") == "uvloop" and not config.getoption("timeout_method"):
         config.option.timeout_method = "thread"
 

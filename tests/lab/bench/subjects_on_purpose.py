@@ -126,7 +126,8 @@ class Linear(Sound):
     offers: ClassVar[frozenset[Work]] = frozenset({Work.CREATE, Work.GET})
 
     async def get(self, key: str) -> object:
-        return sorted(self.logs)[:1]
+        # Four times, so that what a call costs anyway counts little, also when lines are traced.
+        return sorted([*self.logs] * 4)[:1]
 
 
 class Flat(Linear):

@@ -32,7 +32,7 @@ def exponents(growth: Growth, over: str) -> dict[str, float | None]:
 async def is_found(subject: Callable[[], Any], low: float, high: float) -> bool:
     """Whether one of twenty measurements of `get` has an exponent between the two.
 
-    The machine may have other work during some of them, or count each line for coverage.
+    The machine may have other work during some of them.
     """
     for _ in range(20):
         growth, limitations = await measure_growth(lambda _: subject(), 3_162)
@@ -46,12 +46,12 @@ async def is_found(subject: Callable[[], Any], low: float, high: float) -> bool:
 
 async def test_an_operation_on_all_sessions_has_an_exponent_of_one(subjects: Any) -> None:
     """Three times the sessions, three times the cost."""
-    assert await is_found(subjects.Linear, 0.6, 1.4)
+    assert await is_found(subjects.Linear, 0.7, 1.3)
 
 
 async def test_what_does_not_has_one_of_nothing(subjects: Any) -> None:
     """The same cost at every size."""
-    assert await is_found(subjects.Flat, -0.4, 0.4)
+    assert await is_found(subjects.Flat, -0.3, 0.3)
 
 
 async def test_a_store_grows_in_every_way(tmp_path: Any) -> None:
