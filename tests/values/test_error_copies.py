@@ -65,7 +65,7 @@ def example(kind: type[BaseException]) -> BaseException:
         named = {p.name: argument(p.annotation) for p in parameters if p.kind is p.KEYWORD_ONLY}
     error = kind(*given, **named)
     error.add_note("a note")
-    error.attribute = ["of a caller"]  # type: ignore[attr-defined]
+    error.attribute = ["of a caller"]  # type: ignore[attr-defined]  # errors take any attribute
     return error
 
 

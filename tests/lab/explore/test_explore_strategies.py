@@ -10,27 +10,9 @@ import pytest
 from sessionlab.explore import Strategy, explore, replay
 from sessionlab.explore.choices import decode, encode
 
+from tests.support.task_orders import Orders
+
 NAMES: tuple[Strategy, ...] = get_args(Strategy)
-
-
-class Orders:
-    """A scenario of some tasks with some steps each, and the orders it was run in."""
-
-    def __init__(self, tasks: int, steps: int) -> None:
-        self.tasks, self.steps = tasks, steps
-        self.seen: list[str] = []
-
-    async def __call__(self) -> None:
-        log: list[str] = []
-
-        async def work(name: str) -> None:
-            for _ in range(self.steps - 1):
-                log.append(name)
-                await asyncio.sleep(0)
-            log.append(name)
-
-        await asyncio.gather(*(work(name) for name in "abcdefghij"[: self.tasks]))
-        self.seen.append("".join(log))
 
 
 @pytest.mark.parametrize("strategy", NAMES)

@@ -66,7 +66,7 @@ class Fleet:
             each.start()
         for each in sentinels:
             until(
-                lambda each=each: each.knows(sentinels=count, replicas=replicas),  # type: ignore[misc]
+                lambda each=each: each.knows(sentinels=count, replicas=replicas),  # type: ignore[misc]  # a default has no type to infer
                 "the sentinels know each other",
                 pause=0.05,
             )
