@@ -26,7 +26,7 @@ class Node:
 
     Without a connection it makes one, and pipelines wait for it in order. If that fails, none of
     them is sent; the next pipeline begins another attempt. Pipelines expire by one timer for all:
-    to set and cancel one for each took a sixth of the processor time of a lone call.
+    to set and cancel one for each took a tenth of the processor time of a lone call.
     """
 
     def __init__(
