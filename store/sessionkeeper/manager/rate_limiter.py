@@ -130,7 +130,7 @@ class RateLimiter:
             del self._buckets[bucket.session_id]
 
     def forget_full(self, maximum: int) -> int:
-        """Drop at most so many full buckets; return how many."""
+        """Drop at most `maximum` full buckets; return how many."""
         return self._forget_full(self._clock(), maximum)
 
     def _forget_full(self, now: float, maximum: int) -> int:

@@ -97,5 +97,5 @@ class Supervised:
 
 
 def backed_off(delay: float, failures: int) -> float:
-    """Return the wait after so many failures in a row: doubled each time, a minute at most."""
+    """Return the wait after `failures` in a row: doubled each time, a minute at most."""
     return max(delay, min(delay * 2.0 ** min(failures, 64), _LONGEST_WAIT))

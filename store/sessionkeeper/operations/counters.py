@@ -127,7 +127,7 @@ class StoreCounters:
         self.frames_removed(frames, size)
 
     def frames_added(self, frames: int, size: int, odd: int = 0, gaps: int = 0) -> None:
-        """Note appended frames of `size` bytes together, of which so many were no message."""
+        """Note appended frames of `size` bytes together, with how many are odd, and are gaps."""
         self._added += frames
         self.bytes += size
         self._odd += odd

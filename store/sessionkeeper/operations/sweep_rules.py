@@ -39,7 +39,7 @@ def find_sessions(tables: Tables, query: SessionQuery, after: int, limit: int) -
 def expire_sessions(
     tables: Tables, idle: float | None, age: float | None, limit: int, context: Context
 ) -> list[Session]:
-    """End the live sessions that were idle or are old for so many seconds, at most `limit`."""
+    """End the live sessions that are idle for `idle` or old for `age` seconds, at most `limit`."""
     now = micros(tables.clock.steady())
     ended: list[Session] = []
 

@@ -58,7 +58,7 @@ class LateRecorder:
         """Why it is not open; None when it is."""
 
     async def start(self, *, within: float) -> None:
-        """Begin to open it, and wait at most so many seconds for the first attempt.
+        """Begin to open it, and wait at most `within` seconds for the first attempt.
 
         Raises what `open` raises in this time, but no `SessionError`: that is reported.
         """

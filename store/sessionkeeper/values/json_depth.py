@@ -20,7 +20,7 @@ _peaks = tuple(
 
 
 def nests_deeper(message: bytes, than: int) -> bool:
-    """Tell whether a message nests deeper than so many levels; O(bytes).
+    """Tell whether a message nests deeper than `than` levels; O(bytes).
 
     An unterminated string extends to the end. For bytes that are not JSON, either answer is
     possible.

@@ -14,7 +14,7 @@ __all__ = ["alarm"]
 
 @contextmanager
 def alarm(seconds: float | None) -> Generator[None]:
-    """Raise `OutOfTime` in the block after so many seconds; at once if none are left.
+    """Raise `OutOfTime` in the block after `seconds`; at once if none are left.
 
     By a signal, so between two steps of the interpreter; only in the main thread of a process that
     has no alarm of its own. Elsewhere, and without a number, the block runs as long as it takes.

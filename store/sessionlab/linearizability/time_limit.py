@@ -38,7 +38,7 @@ class TimeLimit:
         return None if self._deadline == inf else max(0.0, self._deadline - monotonic())
 
     def within(self, seconds: float) -> TimeLimit:
-        """Return a limit of so many seconds from now that does not pass later than this one."""
+        """Return a limit of `seconds` from now that does not pass later than this one."""
         inner = TimeLimit(seconds)
         inner._deadline = min(inner._deadline, self._deadline)
         return inner

@@ -12,9 +12,9 @@ from contextlib import suppress
 __all__ = ["DiskReserve"]
 
 _NEARLY_FULL = 64 * 1024 * 1024
-"""With less than so many bytes free the reserve is held."""
+"""Bytes: with less free than that, the reserve is held."""
 _NEEDED = 384 * 1024
-"""With less than so many bytes free it is needed."""
+"""Bytes: with less free than that, the reserve is needed."""
 _MAXIMUM, _MINIMUM = 1024 * 1024, 128 * 1024
 
 

@@ -21,7 +21,7 @@ __all__ = ["RESERVE", "DiskRoom"]
 RESERVE = 1024 * 1024
 """Bytes."""
 _PLENTY = 256 * 1024 * 1024
-"""With so many bytes free, nothing is counted."""
+"""Bytes: with more free than that, nothing is counted."""
 
 
 class DiskRoom:
@@ -43,7 +43,7 @@ class DiskRoom:
             raise DiskNearlyFull
 
     def is_short(self, execute: Callable[[str], Any], written: int) -> bool:
-        """Whether a log of about so many bytes should be copied into the file while that fits.
+        """Whether a log of about `written` bytes should be copied into the file while that fits.
 
         The next batch then writes to the beginning of the log, which needs no more room.
         """

@@ -21,7 +21,7 @@ FrameKey: TypeAlias = tuple[int, int, int]
 LEVELS = ("frame_keys", "new_frame_keys")
 """The large table and the small one; a session's numbers are in that order."""
 MERGE_AT = 2_048
-"""About so many entries are in the small table when they are moved to the large one."""
+"""Entries in the small table, about, when they are moved to the large one."""
 
 _HERE = "session = :session AND seq BETWEEN :first AND :last"
 # Compared with the frame's own row: a damaged entry must not show or remove another frame.

@@ -35,9 +35,9 @@ __all__ = ["SQLiteWriter"]
 R = TypeVar("R")
 
 CHECKPOINT_AT = 8 * 1024 * 1024
-"""About so many bytes are in the write-ahead log when a checkpoint is made."""
+"""Bytes in the write-ahead log, about, when a checkpoint is made."""
 MAX_LOG_BYTES = 4 * CHECKPOINT_AT
-"""About so many bytes are in the log when a checkpoint waits for readers."""
+"""Bytes in the log, about, when a checkpoint waits for readers."""
 _LATER = 1.0
 _SHRUNK_AT_ONCE = 16
 """Pages."""

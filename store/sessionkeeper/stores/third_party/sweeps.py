@@ -62,7 +62,7 @@ async def expire(
     age: float | None,
     limit: int,
 ) -> list[Session]:
-    """End the live sessions that were idle or are old for so many seconds, at most `limit`."""
+    """End the live sessions that are idle for `idle` or old for `age` seconds, at most `limit`."""
     now, index = micros(bookkeeping.clock.steady()), bookkeeping.index
     max_idle, max_age = inf if idle is None else micros(idle), inf if age is None else micros(age)
 
