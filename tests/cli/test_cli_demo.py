@@ -25,8 +25,14 @@ ANSWER = b'{"jsonrpc":"2.0","id":1,"result":{}}'
 
 
 def test_the_stored_frames_equal_the_bytes_of_the_pipes(capsys: pytest.CaptureFixture[str]) -> None:
-    """Real clients, real servers, one client killed: all is stored, byte for byte."""
+    """Real clients, real servers, one client killed: all is stored, byte for byte.
+
+    The handlers of signals are afterwards what they were.
+    """
+    ends = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(signum) for signum in ends]
     code = run(["demo", "--sessions", "3", "--json"])
+    assert [signal.getsignal(signum) for signum in ends] == before
     result = json.loads(capsys.readouterr().out)
     assert code == 0, result
     assert result["ok"]

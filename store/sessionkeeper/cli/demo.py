@@ -21,6 +21,7 @@ __all__ = ["demo"]
 
 T = TypeVar("T")
 
+_ENDS = (signal.SIGINT, signal.SIGTERM)
 _INTERRUPT_TIMEOUT = 0.5
 """Seconds."""
 _INSTALL = "the demo is not installed: pip install 'sessionkeeper[demo]'"
@@ -88,6 +89,10 @@ async def _interruptible(run: Coroutine[Any, Any, T], give_up: Callable[[], None
         # A client of the SDK may wait seconds for its server; Ctrl-C must not take that long.
         loop.call_later(_INTERRUPT_TIMEOUT, give_up)
 
-    for signum in (signal.SIGINT, signal.SIGTERM):
+    for signum in _ENDS:
         loop.add_signal_handler(signum, interrupt)
-    return await task
+    try:
+        return await task
+    finally:
+        for signum in _ENDS:  # otherwise a signal would go to the loop that has ended
+            loop.remove_signal_handler(signum)
