@@ -110,6 +110,7 @@ if TYPE_CHECKING:
         freeze,
         lease_of,
         new_session_id,
+        session_id_for,
         thaw,
     )
 
@@ -195,6 +196,7 @@ __all__ = [
     "freeze",
     "lease_of",
     "new_session_id",
+    "session_id_for",
     "thaw",
     # errors
     "BackendNotImplemented",

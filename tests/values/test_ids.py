@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import TypeAdapter
-from sessionkeeper import InvalidSessionId, Session, SessionError, SessionId, new_session_id
+from sessionkeeper import (
+    InvalidSessionId,
+    Session,
+    SessionError,
+    SessionId,
+    new_session_id,
+    session_id_for,
+)
 from sessionkeeper.values.ids import checked_id, is_session_id
 
 ADAPTER: TypeAdapter[str] = TypeAdapter(SessionId)
@@ -70,3 +81,62 @@ def test_a_subclass_is_read_as_a_plain_string() -> None:
 
     assert checked_id(Id("a")) == "a"
     assert type(checked_id(Id("a"))) is str
+
+
+SPELLED = {
+    ("support", "chat-7"): "support:chat-7",
+    ("a:b",): "a%3Ab",
+    ("a", "b"): "a:b",
+    ("",): "%",
+    ("", ""): "%:%",
+    ("%",): "%25",
+    ("å b\0",): "%C3%A5%20b%00",
+    ("\ud800",): "%ED%A0%80",
+    ("\U00010000",): "%F0%90%80%80",
+    ("\ud800\udc00",): "%ED%A0%80%ED%B0%80",  # two lone surrogates are not the character above
+    ("sha256=" + "0" * 64,): "sha256%3D" + "0" * 64,
+    ("x" * 128,): "x" * 128,
+}
+
+
+@pytest.mark.parametrize(("parts", "id"), SPELLED.items())
+def test_short_texts_are_spelled_out(parts: tuple[str, ...], id: str) -> None:
+    """The spelling is part of the interface: ids are stored."""
+    assert session_id_for(*parts) == checked_id(id) == id
+
+
+def test_long_texts_are_hashed() -> None:
+    """And no hash is the spelling of other texts."""
+    made = session_id_for("x" * 129)
+    assert made == "sha256=" + hashlib.sha256(b"x" * 129).hexdigest()
+    assert session_id_for(made) != made
+    assert checked_id(session_id_for("é" * 1_000_000, "\0"))
+    assert session_id_for("x" * 64, "x" * 64) != session_id_for("x" * 129)
+
+
+ANY_PARTS = st.lists(st.text(st.characters(), max_size=40), min_size=1, max_size=4).map(tuple)
+CLOSE_PARTS = st.lists(st.text("a%:=\0\ud800", max_size=3), min_size=1, max_size=3).map(tuple)
+
+
+@given(ANY_PARTS | CLOSE_PARTS, ANY_PARTS | CLOSE_PARTS)
+def test_different_texts_have_different_valid_ids(
+    parts: tuple[str, ...], others: tuple[str, ...]
+) -> None:
+    """Whatever the texts are: separators, escapes, NUL, surrogates, nothing."""
+    assert is_session_id(session_id_for(*parts))
+    assert (session_id_for(*parts) == session_id_for(*others)) is (parts == others)
+
+
+def test_what_is_no_text_makes_no_id() -> None:
+    """No parts at all, and what is not a string; a subclass is read as a plain string."""
+
+    class Shout(str):
+        def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+            return b"another"
+
+    assert session_id_for(Shout("a")) == "a"
+    with pytest.raises(ValueError, match="at least one text"):
+        session_id_for()
+    for wrong in (None, 5, b"a", ["a"]):
+        with pytest.raises(TypeError, match="is a str, not"):
+            session_id_for("a", wrong)  # type: ignore[arg-type]  # wrong on purpose

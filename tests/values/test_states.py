@@ -66,7 +66,9 @@ def test_the_words_are_the_contracts() -> None:
     """The values travel to other programs: they are part of the interface."""
     assert [*S] == ["initializing", "active", "shutting-down", "closed", "failed", "timed-out"]
     assert [*SessionStatus] == ["active", "completed", "failed", "timeout"]
-    assert [*TransportType] == ["stdio", "streamable-http", "sse", "in-memory"]
+    assert [*TransportType] == [
+        *("stdio", "streamable-http", "sse", "in-memory", "in-process"),
+    ]
     assert [*Direction] == ["client-to-server", "server-to-client"]
 
 

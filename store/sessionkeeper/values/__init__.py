@@ -32,7 +32,7 @@ from .events import Listener, SessionEvent, SessionEventKind
 from .frozen import FrozenDict, FrozenList, JsonValue, freeze, thaw
 from .gap import Gap
 from .guarantees import Atomicity, Durability, Guarantees, Scope
-from .ids import SessionId, checked_id, new_session_id
+from .ids import SessionId, checked_id, new_session_id, session_id_for
 from .jsonrpc import MessageKind, RequestId
 from .lease import Lease, lease_of
 from .limits import FramesFull, SessionsFull, StoreLimits
@@ -51,6 +51,7 @@ __all__ = [
     "SessionId",
     "checked_id",
     "new_session_id",
+    "session_id_for",
     "Direction",
     "SessionState",
     "SessionStatus",

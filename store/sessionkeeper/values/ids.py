@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from functools import lru_cache
 from typing import Annotated, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, quote_from_bytes
 
 from pydantic import StringConstraints
 
 from .bounds import MAX_ID
 from .errors import InvalidSessionId
 
-__all__ = ["SessionId", "checked_id", "encoded_id", "is_session_id", "new_session_id"]
+__all__ = [
+    "SessionId",
+    "checked_id",
+    "encoded_id",
+    "is_session_id",
+    "new_session_id",
+    "session_id_for",
+]
 
 SessionId: TypeAlias = Annotated[
     str, StringConstraints(pattern=rf"^[!-~]{{1,{MAX_ID}}}$", strict=True)
@@ -23,6 +31,24 @@ SessionId: TypeAlias = Annotated[
 def new_session_id() -> SessionId:
     """Make an id of 256 random bits, 43 URL-safe characters."""
     return secrets.token_urlsafe(32)
+
+
+def session_id_for(*parts: str) -> SessionId:
+    """Make the id that belongs to some texts: of any length, with any characters.
+
+    Equal parts give the same id, in every process and release. Different parts give different
+    ids: short ones are spelled out, percent-encoded and separated by `:`; those that do not fit
+    are hashed with SHA-256. Whoever knows the parts knows the id, so it is no secret.
+
+    Raises `TypeError` for a part that is no string, `ValueError` without parts.
+    """
+    if not parts:
+        raise ValueError("an id is made of at least one text")
+    spelled = ":".join(_spelled(part) for part in parts)
+    if len(spelled) <= MAX_ID:
+        return spelled
+    # An equals sign never occurs above, so a hash is never the spelling of other parts.
+    return f"sha256={hashlib.sha256(spelled.encode()).hexdigest()}"
 
 
 def is_session_id(value: object) -> bool:
@@ -56,6 +82,14 @@ def encoded_id(session_id: str) -> str:
     Keys on a server have this form, and ties are ordered by it on every backend.
     """
     return quote(session_id, safe="")
+
+
+def _spelled(part: str) -> str:
+    if not isinstance(part, str):
+        raise TypeError(f"a part of a session id is a str, not {type(part).__name__}")
+    # Lone surrogates are no Unicode text, but a str may have them. A bare percent sign is no
+    # escape, so it stands for the empty text.
+    return quote_from_bytes(str.encode(part, "utf-8", "surrogatepass"), safe="") or "%"
 
 
 def _is_visible(text: str) -> bool:

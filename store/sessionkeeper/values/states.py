@@ -22,6 +22,8 @@ class TransportType(StrEnum):
     STREAMABLE_HTTP = "streamable-http"
     SSE = "sse"
     IN_MEMORY = "in-memory"
+    IN_PROCESS = "in-process"
+    """No transport at all: an agent or a graph calls the store in its own process."""
 
 
 class Direction(StrEnum):
