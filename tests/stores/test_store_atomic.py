@@ -77,7 +77,7 @@ async def test_an_envelope_of_another_session_is_refused(any_store: AtomicSessio
 
 
 async def test_read_frames_reads_on(any_store: AtomicSessionStore) -> None:
-    """`list[Frame]` with `seq > after`, at most `limit`; also the newest n."""
+    """`list[Frame]` with `after < seq < before`, at most `limit`; also the newest n, and back."""
     await any_store.create_session(new_session("a"))
     assert await any_store.read_frames("a") == []
     for n in range(1, 4):
@@ -86,18 +86,31 @@ async def test_read_frames_reads_on(any_store: AtomicSessionStore) -> None:
     for n in range(4, 11):
         await any_store.add_frame(note(n))
 
-    async def read(after: int, limit: int, newest: bool) -> list[int]:
-        frames = await any_store.read_frames("a", after=after, limit=limit, newest=newest)
+    async def read(
+        after: int,
+        limit: int,
+        *,
+        before: int | None = None,
+        newest: bool = False,
+        back: bool = False,
+    ) -> list[int]:
+        frames = await any_store.read_frames(
+            "a", after=after, before=before, limit=limit, newest=newest, reverse=back
+        )
         seqs = [frame.seq for frame in frames]
         assert numbers([frame.envelope for frame in frames]) == seqs
         return seqs
 
     everything = range(4, 11)
     for after in range(13):
-        later = [n for n in everything if n > after]
-        for limit in range(1, 9):
-            assert await read(after, limit, newest=False) == later[:limit]
-            assert await read(after, limit, newest=True) == later[-limit:]
+        for before in (None, 1, 4, 5, 9, 11, 99):
+            between = [n for n in everything if n > after and (before is None or n < before)]
+            for limit in range(1, 9):
+                assert await read(after, limit, before=before) == between[:limit]
+                assert await read(after, limit, before=before, newest=True) == between[-limit:]
+                backwards = between[::-1][:limit]
+                assert await read(after, limit, before=before, back=True) == backwards
+    assert await read(0, 10**30, before=10**30, back=True) == [*everything][::-1]
     assert [f.seq for f in await any_store.read_frames("a", after=10**30, limit=10**30)] == []
     with pytest.raises(SessionNotFound):
         await any_store.read_frames("b")

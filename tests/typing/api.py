@@ -171,6 +171,7 @@ async def every_method_of_a_store(store: AtomicSessionStore, envelope: MessageEn
         range,
     )
     assert_type(await store.read_frames(session.id, after=5, limit=10, newest=True), list[Frame])
+    assert_type(await store.read_frames(session.id, before=5, reverse=True), list[Frame])
     assert_type(await store.statistics(), StoreStatistics)
     assert_type(store.guarantees, Guarantees)
 

@@ -133,11 +133,21 @@ class AtomicSessionStore(SessionStore):
 
     @abstractmethod
     async def read_frames(
-        self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
+        self,
+        session_id: str,
+        /,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
+        newest: bool = False,
+        reverse: bool = False,
     ) -> list[Frame]:
         """Return at most `limit` frames with a number greater than `after`, in order.
 
-        With `newest`, the last ones instead of the first ones. The cost depends on what is
+        With `before`, only those with a smaller number than that. With `newest`, the last ones
+        instead of the first ones; with `reverse`, the last ones, from the newest to the oldest. So
+        `before=frames[-1].seq, reverse=True` reads on backwards. The cost depends on what is
         returned, not on the length of the log. Raises `SessionNotFound`, `ValueError`. Atomic.
         """
 

@@ -74,16 +74,18 @@ class ReadFrames(OneSession[tuple[int, Sequence[FrameRecord]]], frozen=True, gc=
     read_only: ClassVar[bool] = True
 
     after: int
+    before: int | None
     limit: int | None
     newest: bool
 
     def apply(self, tables: Tables, /) -> tuple[int, Sequence[FrameRecord]]:
         row = rules.require(tables, self.session_id)
         first = max(self.after, row.last_seq - row.frame_count) + 1
-        count = max(0, row.last_seq - first + 1)
+        last = row.last_seq if self.before is None else min(row.last_seq, self.before - 1)
+        count = max(0, last - first + 1)
         if self.limit is not None and self.limit < count:
             if self.newest:
-                first = row.last_seq - self.limit + 1
+                first = last - self.limit + 1
             count = self.limit
         return first, tables.read(row, first, count)
 
@@ -140,7 +142,9 @@ class ReadNewFrames(OneSession[RecordPage], frozen=True, gc=False):
         elif row is None or row.number != self.number:
             return RecordPage(self.number, self.after + 1, (), ended=True)
         # With the frame it comes after, where that is still there.
-        look = ReadFrames(self.session_id, max(self.after - 1, 0), self.limit + 1, newest=False)
+        look = ReadFrames(
+            self.session_id, max(self.after - 1, 0), None, self.limit + 1, newest=False
+        )
         first, records = look.apply(tables)
         before: Proof = None
         if 0 < self.after <= row.last_seq:

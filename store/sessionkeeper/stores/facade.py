@@ -153,17 +153,29 @@ class CommandStore(AtomicSessionStore):
 
     async def get_frames(self, session_id: str, /) -> list[MessageEnvelope]:
         session_id = checked_id(session_id)
-        _, records = await self._run(ReadFrames(session_id, 0, None, newest=False))
+        _, records = await self._run(ReadFrames(session_id, 0, None, None, newest=False))
         return [unpack(session_id, record) for record in records]
 
     async def read_frames(
-        self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
+        self,
+        session_id: str,
+        /,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
+        newest: bool = False,
+        reverse: bool = False,
     ) -> list[Frame]:
         session_id = checked_id(session_id)
         checked_count("after", after, minimum=0)
+        if before is not None:
+            checked_count("before", before, minimum=1)
         checked_count("limit", limit, minimum=1)
-        first, records = await self._run(ReadFrames(session_id, after, limit, newest))
-        return _frames(session_id, first, records)
+        command = ReadFrames(session_id, after, before, limit, newest or reverse)
+        first, records = await self._run(command)
+        frames = _frames(session_id, first, records)
+        return frames[::-1] if reverse else frames
 
     async def count_frames(self, session_id: str, /) -> int:
         return await self._run(CountFrames(checked_id(session_id)))

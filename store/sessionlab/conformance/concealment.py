@@ -85,6 +85,7 @@ PROBES: dict[str, Probe] = {
     "add_frames, elsewhere": lambda v, key, _: v.add_frames(key, [note(9, "mine-1")]),
     "read_frames": lambda v, key, _: v.read_frames(key),
     "read_frames, after": lambda v, key, _: v.read_frames(key, after=99, newest=True),
+    "read_frames, before": lambda v, key, _: v.read_frames(key, before=2, reverse=True),
     "trim_frames": lambda v, key, _: v.trim_frames(key, up_to=9),
     "watch_frames": lambda v, key, _: anext(v.watch_frames(key)),
     "watch_frames, after": lambda v, key, _: anext(v.watch_frames(key, after=99)),

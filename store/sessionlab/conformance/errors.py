@@ -90,6 +90,7 @@ MORE: dict[str, list[tuple[Call, list[Any]]]] = {
     "read_frames": [
         (lambda s, x: s.read_frames(x), IDS),
         (lambda s, x: s.read_frames("a", after=x), [None, *NUMBERS]),
+        (lambda s, x: s.read_frames("a", before=x), [0, *NUMBERS]),
         (lambda s, x: s.read_frames("a", limit=x), [None, 0, *NUMBERS]),
     ],
     "trim_frames": [

@@ -88,6 +88,13 @@ class Client:
                 key, notes, expected_last_seq=random.randrange(4)
             ),
             "read_frames": lambda: store.read_frames(key, after=random.randrange(4), limit=3),
+            "read_frames again": lambda: store.read_frames(
+                key,
+                before=random.choice((None, random.randrange(1, 6))),
+                limit=random.randrange(1, 4),
+                newest=random.random() < 0.5,
+                reverse=random.random() < 0.5,
+            ),
             "trim_frames": lambda: store.trim_frames(key, up_to=random.randrange(6)),
             "touch_session": lambda: store.touch_session(key),
             "archive_session": lambda: self.archive(key, state),

@@ -51,6 +51,38 @@ class ReadingConformance(StoreKit):
         assert seqs(await store.read_frames("a", limit=99, newest=True)) == [*range(1, 11)]
 
     @needs("read_frames")
+    async def test_frames_are_read_before_a_number(self, store: AtomicSessionStore) -> None:
+        """`before`: the frames with `after < seq < before`, the first or the newest of them."""
+        await filled(store, 10)
+        assert seqs(await store.read_frames("a", before=4)) == [1, 2, 3]
+        assert seqs(await store.read_frames("a", before=6, limit=2)) == [1, 2]
+        assert seqs(await store.read_frames("a", before=6, limit=2, newest=True)) == [4, 5]
+        assert seqs(await store.read_frames("a", after=2, before=6)) == [3, 4, 5]
+        assert seqs(await store.read_frames("a", after=8, before=1_000_000)) == [9, 10]
+        assert await store.read_frames("a", before=1) == []
+        assert await store.read_frames("a", after=3, before=4) == []
+        assert await store.read_frames("a", after=9, before=4, newest=True) == []
+        with pytest.raises(SessionNotFound):
+            await store.read_frames("nobody", before=4)
+
+    @needs("read_frames")
+    async def test_frames_are_read_backwards(self, store: AtomicSessionStore) -> None:
+        """`reverse`: the last frames, from the newest to the oldest; `before` reads on."""
+        await filled(store, 10)
+        assert seqs(await store.read_frames("a", limit=3, reverse=True)) == [10, 9, 8]
+        assert seqs(await store.read_frames("a", after=8, limit=3, reverse=True)) == [10, 9]
+        same = await store.read_frames("a", limit=3, newest=True, reverse=True)
+        assert seqs(same) == [10, 9, 8], "`newest` adds nothing to `reverse`"
+        walked: list[int] = []
+        page = seqs(await store.read_frames("a", limit=4, reverse=True))
+        while page:
+            walked += page
+            page = seqs(await store.read_frames("a", before=page[-1], limit=4, reverse=True))
+        assert walked == [*range(10, 0, -1)]
+        with pytest.raises(SessionNotFound):
+            await store.read_frames("nobody", reverse=True)
+
+    @needs("read_frames")
     async def test_a_thousand_frames_are_read_at_once(self, store: AtomicSessionStore) -> None:
         """`limit=1000`: reading on after the last number reads the whole log once."""
         await filled(store, 1_003)

@@ -53,6 +53,8 @@ fields when it returned the same session or raised; None when it never ran."""
 # purge_sessions         (ended_before, ended_for, limit)            int
 # watch_frames           (id, after)                                 (seq, frame), one a yield
 #
+# The argument of a read_frames with `before` or `reverse` goes on with both.
+#
 # A query is (states, statuses, transports, tags_any, tags_all, principal, created_from,
 # created_before, active_from, active_before). A refusal's result is (name of the error, ...): the
 # id it names where it names one, then its values in the order of the error's own attributes.

@@ -137,7 +137,7 @@ _KINDS: dict[str, tuple[type | UnionType, ...]] = {
     "touch_session": (str,),
     "archive_session": (Session, int),
     "add_frames": (str, tuple),
-    "read_frames": (str, int, int, bool),
+    "read_frames": (str, int, int, bool, int | None, bool),
     "trim_frames": (str, int),
     "find_sessions": (SessionQuery,),
     "purge_sessions": (datetime | None,),

@@ -253,11 +253,28 @@ class RecordingStore(AtomicSessionStore):
         return await self._run(call, reply)
 
     async def read_frames(
-        self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
+        self,
+        session_id: str,
+        /,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
+        newest: bool = False,
+        reverse: bool = False,
     ) -> list[Frame]:
         inner = self._atomic("read_frames")
-        call = self._begin("read_frames", session_id, after, limit, newest)
-        reply = inner.read_frames(session_id, after=after, limit=limit, newest=newest)
+        # Only calls that name them have them in their record: most histories are without.
+        bounds = () if before is None and not reverse else (before, reverse)
+        call = self._begin("read_frames", session_id, after, limit, newest, *bounds)
+        reply = inner.read_frames(
+            session_id,
+            after=after,
+            before=before,
+            limit=limit,
+            newest=newest,
+            reverse=reverse,
+        )
         return await self._run(call, reply)
 
     async def trim_frames(self, session_id: str, /, *, up_to: int) -> int:

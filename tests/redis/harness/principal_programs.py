@@ -481,9 +481,10 @@ def _store_call(dice: Random, name: str, on: str) -> tuple[str, Step]:
             envelopes = [_envelope(on if on in IDS else "a", each) for each in messages]
             return f"{text} {more}", lambda w: w.alice.add_frames(on, envelopes, **more)
         case "read_frames":
-            newest = dice.random() < 0.3
-            return f"{number} {limit}", lambda w: w.alice.read_frames(
-                on, after=number, limit=limit, newest=newest
+            newest, reverse = dice.random() < 0.3, dice.random() < 0.3
+            before = dice.choice((None, dice.randrange(1, 6)))
+            return f"{number} {before} {limit} {newest} {reverse}", lambda w: w.alice.read_frames(
+                on, after=number, before=before, limit=limit, newest=newest, reverse=reverse
             )
         case "trim_frames":
             return f"{number}", lambda w: w.alice.trim_frames(on, up_to=number)

@@ -435,6 +435,7 @@ _MAKERS: tuple[Any, ...] = (
     _call("get_sessions_batch", _ids_of_a_batch),
     _call("get_frames", _any_id),
     _call("read_frames", _any_id, after=_count(0), limit=_count(1), newest=st.booleans()),
+    _call("read_frames", _any_id, before=_count(1), limit=_count(1), reverse=st.booleans()),
     _call("count_frames", _any_id),
     _call("delete_frames", _any_id),
     _call("statistics"),

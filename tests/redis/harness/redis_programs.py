@@ -197,8 +197,9 @@ def _add_several(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, C
 
 def _read(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
     after, limit, newest = dice.randrange(8), dice.randrange(1, 5), dice.random() < 0.5
-    return (on, after, limit, newest), lambda store: store.read_frames(
-        on, after=after, limit=limit, newest=newest
+    before, reverse = dice.choice((None, dice.randrange(1, 9))), dice.random() < 0.3
+    return (on, after, before, limit, newest, reverse), lambda store: store.read_frames(
+        on, after=after, before=before, limit=limit, newest=newest, reverse=reverse
     )
 
 

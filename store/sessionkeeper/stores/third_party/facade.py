@@ -143,15 +143,27 @@ class AwaitedStore(AtomicSessionStore):
         return await self._do(operation)
 
     async def read_frames(
-        self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
+        self,
+        session_id: str,
+        /,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
+        newest: bool = False,
+        reverse: bool = False,
     ) -> list[Frame]:
         """Return frames as the interface says, but at the cost of reading the whole log."""
         session_id = checked_id(session_id)
         checked_count("after", after, minimum=0)
+        if before is not None:
+            checked_count("before", before, minimum=1)
         checked_count("limit", limit, minimum=1)
-        return await self._do(
-            lambda inner: operations.read(inner, session_id, after, limit, newest=newest)
+        last = newest or reverse
+        frames = await self._do(
+            lambda inner: operations.read(inner, session_id, after, limit, before, newest=last)
         )
+        return frames[::-1] if reverse else frames
 
     async def find_sessions(
         self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100

@@ -91,19 +91,26 @@ async def add_one(
 
 
 async def read(
-    store: SessionStore, session_id: str, after: int, limit: int, *, newest: bool = False
+    store: SessionStore,
+    session_id: str,
+    after: int,
+    limit: int,
+    before: int | None = None,
+    *,
+    newest: bool = False,
 ) -> list[Frame]:
     """Number the whole log and return a part of it."""
     for _ in range(_TRIES):
-        before = await store.get_session(session_id)
-        if before.last_seq <= after or not before.frame_count:
+        session = await store.get_session(session_id)
+        if session.last_seq <= after or not session.frame_count:
             return []
         envelopes = await store.get_frames(session_id)
-        first = _first(before)
+        first = _first(session)
         # Another process may append meanwhile; only if the front moved are the numbers unknown.
         if first == _first(await store.get_session(session_id)):
-            start = max(after - first + 1, len(envelopes) - limit if newest else 0, 0)
-            part = envelopes[start : start + limit]
+            end = len(envelopes) if before is None else min(len(envelopes), before - first)
+            start = max(after - first + 1, end - limit if newest else 0, 0)
+            part = envelopes[start : min(start + limit, max(end, 0))]
             return [Frame(seq=n, envelope=each) for n, each in enumerate(part, first + start)]
     raise StoreUnavailable("another process kept removing frames")
 

@@ -146,10 +146,25 @@ class ThreadSafeSessionStore:
         )
 
     def read_frames(
-        self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
+        self,
+        session_id: str,
+        /,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
+        newest: bool = False,
+        reverse: bool = False,
     ) -> list[Frame]:
         return self._do(
-            self._facade.read_frames(session_id, after=after, limit=limit, newest=newest)
+            self._facade.read_frames(
+                session_id,
+                after=after,
+                before=before,
+                limit=limit,
+                newest=newest,
+                reverse=reverse,
+            )
         )
 
     def trim_frames(self, session_id: str, /, *, up_to: int) -> int:

@@ -89,11 +89,17 @@ def _got_frames(operation: Operation) -> Iterator[Fact]:
 
 
 def _read_frames(operation: Operation) -> Iterator[Fact]:
-    session_id, _, limit, newest = cast("tuple[str, int, int, bool]", operation.argument)
+    session_id, _, limit, newest, *bounds = cast(
+        "tuple[str, int, int, bool, *tuple[object, ...]]", operation.argument
+    )
+    before, reverse = bounds or (None, False)
     numbered = cast("tuple[tuple[int, FrameData], ...]", operation.result)
     if numbered:
+        if reverse:
+            numbered = numbered[::-1]
         frames = tuple(frame for _, frame in numbered)
-        yield ReadFact(session_id, numbered[0][0], frames, newest or len(frames) < limit)
+        to_the_end = before is None and bool(newest or reverse or len(frames) < limit)
+        yield ReadFact(session_id, numbered[0][0], frames, to_the_end)
 
 
 def _watched(operation: Operation) -> Iterator[Fact]:
@@ -177,5 +183,6 @@ def _read_order_key(  # noqa: PLR0911 - a table of cases
     if name == "get_frames":
         return (len(cast("tuple[FrameData, ...]", result)), 0, 0, 1)
     if name == "read_frames" and result:
-        return (cast("tuple[tuple[int, FrameData], ...]", result)[-1][0], 0, 0, 1)
+        numbered = cast("tuple[tuple[int, FrameData], ...]", result)
+        return (max(numbered[0][0], numbered[-1][0]), 0, 0, 1)
     return None

@@ -105,14 +105,21 @@ class Frames:
         return (state,) if self._tree.ends_with(entry.log, frames) else ()
 
     def read(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-        """Return at most `limit` frames after a number, the first or the newest."""
-        session_id, after, limit, newest = cast("tuple[str, int, int, object]", argument)
+        """Return at most `limit` frames between two numbers, the first or the newest."""
+        session_id, after, limit, newest, *bounds = cast(
+            "tuple[str, int, int, object, *tuple[object, ...]]", argument
+        )
+        before, reverse = bounds or (None, None)
         entry = find(state, session_id)
         if entry is None:
             return ()
         numbered = cast("tuple[tuple[int, FrameData], ...]", result)
         first, last = max(after, entry.dropped) + 1, entry.last_seq
-        if newest == TRUE:
+        if before is not None:
+            last = min(last, cast("int", before) - 1)
+        if reverse == TRUE:
+            numbered = numbered[::-1]
+        if TRUE in (newest, reverse):
             first = max(first, last - limit + 1)
         else:
             last = min(last, first + limit - 1)

@@ -24,7 +24,7 @@ class _Session:
     """A snapshot: with or without the counts of odd frames and gaps at its end."""
 
 
-def _read_session(_: type, value: object) -> _Session:
+def _read_session(value: object) -> _Session:
     if not isinstance(value, tuple | list):
         raise ValueError("a snapshot is expected")
     parts = cast("Sequence[object]", value)
@@ -32,6 +32,24 @@ def _read_session(_: type, value: object) -> _Session:
     if len(parts) > 8:
         msgspec.convert(parts[8:], tuple[int, int])
     return _Session()
+
+
+class _Reading:
+    """The argument of `read_frames`: with or without the bounds at its end."""
+
+
+def _read_reading(value: object) -> _Reading:
+    if not isinstance(value, tuple | list):
+        raise ValueError("the arguments of a read are expected")
+    parts = cast("Sequence[object]", value)
+    msgspec.convert(parts[:4], tuple[str, int, int, bool])
+    if len(parts) > 4:
+        msgspec.convert(parts[4:], tuple[int | None, bool])
+    return _Reading()
+
+
+def _read_part(kind: type, value: object) -> _Session | _Reading:
+    return _read_reading(value) if kind is _Reading else _read_session(value)
 
 
 _Frame = tuple[str, str, str, str]
@@ -59,7 +77,7 @@ _SHAPES: dict[str, tuple[object, object]] = {
     "touch_session": (str, None),
     "archive_session": (tuple[str, _Session, int], _Session),
     "add_frames": (tuple[str, tuple[_Frame, ...], int | None, _Effect], tuple[int, int]),
-    "read_frames": (tuple[str, int, int, bool], tuple[_Numbered, ...]),
+    "read_frames": (_Reading, tuple[_Numbered, ...]),
     "trim_frames": (tuple[str, int], int),
     "find_sessions": (tuple[_Query, _Text, int], tuple[tuple[_Session, ...], _Text]),
     "expire_sessions": (tuple[_Time, _Time, int], tuple[_Session, ...]),
@@ -84,9 +102,9 @@ def check_shape(operation: Operation) -> None:
         raise ValueError(f"no operation of a session store: {operation.name[:40]}")
     result = operation.result
     try:
-        msgspec.convert(operation.argument, shapes[0], dec_hook=_read_session)
+        msgspec.convert(operation.argument, shapes[0], dec_hook=_read_part)
         if operation.outcome is Outcome.OK:
-            msgspec.convert(result, shapes[1], dec_hook=_read_session)
+            msgspec.convert(result, shapes[1], dec_hook=_read_part)
         elif operation.outcome is Outcome.FAILED:
             name = result[0] if isinstance(result, tuple) and result else None
             shape = _REFUSALS.get(name, tuple[str, ...]) if isinstance(name, str) else tuple[str]

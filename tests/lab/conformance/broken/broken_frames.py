@@ -102,25 +102,89 @@ class IgnoresChange(PlainSessionStore):
 
 class AfterIncluded(PlainSessionStore):
     async def read_frames(
-        self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
+        self,
+        session_id: str,
+        /,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
+        newest: bool = False,
+        reverse: bool = False,
     ) -> list[Frame]:
         after = max(0, after - 1)
-        return await super().read_frames(session_id, after=after, limit=limit, newest=newest)
+        return await super().read_frames(
+            session_id, after=after, before=before, limit=limit, newest=newest, reverse=reverse
+        )
 
 
 class HundredAtMost(PlainSessionStore):
     async def read_frames(
-        self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
+        self,
+        session_id: str,
+        /,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
+        newest: bool = False,
+        reverse: bool = False,
     ) -> list[Frame]:
         limit = min(limit, 100)
-        return await super().read_frames(session_id, after=after, limit=limit, newest=newest)
+        return await super().read_frames(
+            session_id, after=after, before=before, limit=limit, newest=newest, reverse=reverse
+        )
+
+
+class BeforeIncluded(PlainSessionStore):
+    async def read_frames(
+        self,
+        session_id: str,
+        /,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
+        newest: bool = False,
+        reverse: bool = False,
+    ) -> list[Frame]:
+        before = None if before is None else before + 1
+        return await super().read_frames(
+            session_id, after=after, before=before, limit=limit, newest=newest, reverse=reverse
+        )
+
+
+class ReversesTheFirst(PlainSessionStore):
+    async def read_frames(
+        self,
+        session_id: str,
+        /,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
+        newest: bool = False,
+        reverse: bool = False,
+    ) -> list[Frame]:
+        frames = await super().read_frames(
+            session_id, after=after, before=before, limit=limit, newest=newest
+        )
+        return frames[::-1] if reverse else frames
 
 
 class SharedFrames(PlainSessionStore):
     frames: list[Frame] | None = None
 
     async def read_frames(
-        self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
+        self,
+        session_id: str,
+        /,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
+        newest: bool = False,
+        reverse: bool = False,
     ) -> list[Frame]:
         if self.frames is None:
             self.frames = await super().read_frames(session_id)
@@ -178,6 +242,10 @@ TestIgnoresChange = breaking(IgnoresChange, "test_frames_and_change_are_one_step
 TestAfterIncluded = breaking(AfterIncluded, "test_frames_are_read_after_a_number")
 
 TestHundredAtMost = breaking(HundredAtMost, "test_a_thousand_frames_are_read_at_once")
+
+TestBeforeIncluded = breaking(BeforeIncluded, "test_frames_are_read_before_a_number")
+
+TestReversesTheFirst = breaking(ReversesTheFirst, "test_frames_are_read_backwards")
 
 TestSharedFrames = breaking(SharedFrames, "test_frames_cannot_be_changed")
 

@@ -191,9 +191,19 @@ class RefusesNothing(PlainSessionStore):
 
 class Renumbered(PlainSessionStore):
     async def read_frames(
-        self, session_id: str, /, *, after: int = 0, limit: int = 1000, newest: bool = False
+        self,
+        session_id: str,
+        /,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
+        newest: bool = False,
+        reverse: bool = False,
     ) -> list[Frame]:
-        frames = await super().read_frames(session_id, after=after, limit=limit, newest=newest)
+        frames = await super().read_frames(
+            session_id, after=after, before=before, limit=limit, newest=newest, reverse=reverse
+        )
         return [Frame(seq=n, envelope=frame.envelope) for n, frame in enumerate(frames, after + 1)]
 
 

@@ -56,10 +56,9 @@ def read_frames(
 ) -> Plan[tuple[int, Sequence[FrameRecord]]]:
     limit: Argument = "" if command.limit is None else bounded(command.limit)
     newest = "1" if command.newest else ""
-    request = read(
-        plan_context, READ, command.session_id, scope, bounded(command.after), limit, newest, "", ""
-    )
-    (answer,) = yield [request]
+    before: Argument = "" if command.before is None else bounded(command.before)
+    arguments: tuple[Argument, ...] = (scope, bounded(command.after), limit, newest, "", "", before)
+    (answer,) = yield [read(plan_context, READ, command.session_id, *arguments)]
     reply = read_reply(FramesReply, answer, command.session_id)
     return reply.first, decode_frames(reply.frames)
 
@@ -70,7 +69,7 @@ def read_new_frames(
     session: Argument = "" if command.number is None else _text(command.number)
     after = bounded(command.after)
     shown = command.proof if type(command.proof) is bytes else _NEVER
-    arguments: tuple[Argument, ...] = (scope, after, command.limit, "", session, shown)
+    arguments: tuple[Argument, ...] = (scope, after, command.limit, "", session, shown, "")
     (answer,) = yield [read(plan_context, READ, command.session_id, *arguments)]
     status, *_ = answer
     if status == b"REPLACED":

@@ -1,7 +1,8 @@
 --@use keys rows
 -- Read frames. ARGV: 1 principal, 2 after, 3 limit or '', 4 '1' for the newest, 5 the session or '': its
 -- number and its first time of creation, because a server that lost data uses numbers again; 6 for a watcher
--- the proof of frame `after` from the time it was read: its digest, '+' removed, '-' never there.
+-- the proof of frame `after` from the time it was read: its digest, '+' removed, '-' never there; 7 before
+-- or ''.
 local function proof_of(entry)
   local fields = entry[2]
   return redis.sha1hex(table.concat({ fields[2], fields[4], fields[6] }, '\0'))
@@ -29,15 +30,20 @@ if earlier ~= '' then
   end
 end
 local first = math.max(tonumber(ARGV[2]), row.last - row.count) + 1
-local count = math.max(0, row.last - first + 1)
+local last, bound = row.last, '+'
+if ARGV[7] ~= '' and tonumber(ARGV[7]) <= last then
+  last = tonumber(ARGV[7]) - 1
+  bound = string.format('%.0f-0', last) -- for a log of which a part was lost
+end
+local count = math.max(0, last - first + 1)
 local limit = tonumber(ARGV[3]) or count
 if limit < count then
-  if ARGV[4] == '1' then first = row.last - limit + 1 end
+  if ARGV[4] == '1' then first = last - limit + 1 end
   count = limit
 end
 local frames = {}
 if count > 0 then
-  frames = call('XRANGE', KEYS[10], string.format('%.0f-0', first), '+', 'COUNT', count)
+  frames = call('XRANGE', KEYS[10], string.format('%.0f-0', first), bound, 'COUNT', count)
   -- A part of this log was lost. The numbers stay right, and the loss is noted.
   local there = frames[1] and tonumber(string.match(frames[1][1], '^%d+'))
   if there ~= first then
