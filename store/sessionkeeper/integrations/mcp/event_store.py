@@ -1,0 +1,203 @@
+"""The events of one session in its log, replayed and then followed without a gap."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Self
+
+from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
+from mcp_types import (
+    INTERNAL_ERROR,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCResponse,
+)
+
+from sessionkeeper import (
+    AtomicSessionStore,
+    LimitExceeded,
+    MessageEnvelope,
+    Session,
+    SessionNotFound,
+    TransportType,
+)
+
+from .event_frames import (
+    EventId,
+    ends_stream,
+    event_envelope,
+    is_event,
+    marker_envelope,
+    message_of,
+    stream_of,
+)
+
+__all__ = ["Append", "Cursor", "Event", "SessionEventStore"]
+
+logger = logging.getLogger("sessionkeeper")
+
+Append = Callable[[MessageEnvelope], Awaitable[int]]
+"""Appends an envelope to the log of its session and returns its number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The place in a stream after which a client has seen nothing."""
+
+    stream_id: str
+    after: int
+    ended: bool = False
+    """Whether the event there is the last one of its stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event that was stored; without a message it only has an id."""
+
+    seq: int
+    message: JSONRPCMessage | None
+
+
+class SessionEventStore(EventStore):
+    """Keeps the events of one session in its log. One object serves one session.
+
+    An id names the incarnation of its session and the number of its frame. An id of another
+    session, of an earlier session with this id, of a frame that is gone or of no event is refused:
+    nothing is replayed.
+
+    A replay goes on with the events that come, whichever process stores them, until the answer of
+    the stream's request. So no event can fall between the two, and the SDK has nothing left to
+    register: `replay_events_after` always returns None.
+
+    The session is created when it is first needed. With `principal` it must be the principal's,
+    else nobody's; otherwise it is not found.
+    """
+
+    def __init__(
+        self, store: AtomicSessionStore, session_id: str, *, principal: str | None = None
+    ) -> None:
+        self._new = Session.new(
+            id=session_id,
+            transport_type=TransportType.STREAMABLE_HTTP,
+            principal=principal,
+        )
+        self._store = store if principal is None else store.for_principal(principal)
+        self._append: Append = self._store.add_frame
+        self._incarnation: str | None = None
+
+    @classmethod
+    def of_session(cls, store: AtomicSessionStore, session: Session, append: Append) -> Self:
+        """Make the one of a session that exists, whose frames are appended by `append`.
+
+        `store` is the one of the session's principal. The session is never created again.
+        """
+        events = cls(store, session.id)
+        events._append = append
+        events._incarnation = _incarnation_of(session)
+        return events
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} on {self._store!r}>"
+
+    @property
+    def session_id(self) -> str:
+        """The id of the session."""
+        return self._new.id
+
+    async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:
+        """Append an event and return its id. Atomic.
+
+        A message that exceeds a limit of the store is not kept: an answer becomes an error that
+        says so, anything else an event without content.
+
+        Raises `SessionNotFound`, `SessionClosed`, `StoreClosed`, `StoreUnavailable`, and
+        `LimitExceeded` if the log has no room even for that.
+        """
+        incarnation = await self._opened()
+        if message is None:
+            envelope = marker_envelope(self.session_id, stream_id)
+            return str(EventId(incarnation, await self._append(envelope)))
+        try:
+            seq = await self._append(event_envelope(self.session_id, stream_id, message))
+        except LimitExceeded as full:
+            logger.warning("an event was not kept: it exceeds %s", full.limit)
+            seq = await self._append(self._replacement(stream_id, message, full))
+        return str(EventId(incarnation, seq))
+
+    async def replay_events_after(
+        self, last_event_id: str, send_callback: EventCallback
+    ) -> str | None:
+        """Send the events of a stream after an id: those there are, then each new one.
+
+        It returns None: after the answer of the stream's request, at the end of the session, or at
+        once when it refuses the id. Raises what reading the store raises.
+        """
+        cursor = await self.find(last_event_id)
+        if cursor is None:
+            logger.info("no event of the session has the id that a client came back with")
+            return None
+        async with aclosing(self.follow(cursor)) as events:
+            async for event in events:
+                if event.message is not None:
+                    await send_callback(EventMessage(event.message, await self.name(event.seq)))
+        return None
+
+    async def name(self, seq: int) -> str:
+        """Return the id of the event with a number."""
+        return str(EventId(await self._opened(), seq))
+
+    async def find(self, event_id: str) -> Cursor | None:
+        """Return the place of an id that a client sent; None if it is refused."""
+        wanted = EventId.parse(event_id)
+        if wanted is None or wanted.incarnation != await self._opened():
+            return None
+        found = await self._store.read_frames(self.session_id, after=wanted.seq - 1, limit=1)
+        if not found or found[0].seq != wanted.seq or not is_event(found[0]):
+            return None
+        stream_id = stream_of(found[0])
+        return Cursor(stream_id, wanted.seq, ended=ends_stream(stream_id, message_of(found[0])))
+
+    async def follow(self, cursor: Cursor) -> AsyncGenerator[Event, None]:
+        """Yield the events after a place: those there are, then each new one.
+
+        It ends after the answer of the stream's request, and with the session. Between two steps it
+        holds no resource of the store. Raises what `watch_frames` raises.
+        """
+        if cursor.ended:
+            return
+        async with self._store.watch_frames(self.session_id, after=cursor.after) as frames:
+            async for frame in frames:
+                if not is_event(frame) or stream_of(frame) != cursor.stream_id:
+                    continue
+                message = message_of(frame)
+                yield Event(frame.seq, message)
+                if ends_stream(cursor.stream_id, message):
+                    return
+
+    async def _opened(self) -> str:
+        """Return the incarnation of the session, which is created if it is not there."""
+        if self._incarnation is None:
+            session, _ = await self._store.get_or_create_session(self._new)
+            if session.principal != self._new.principal:
+                raise SessionNotFound(session.id)
+            self._incarnation = _incarnation_of(session)
+        return self._incarnation
+
+    def _replacement(
+        self, stream_id: str, message: JSONRPCMessage, full: LimitExceeded
+    ) -> MessageEnvelope:
+        if not isinstance(message, JSONRPCResponse | JSONRPCError):
+            return marker_envelope(self.session_id, stream_id)
+        text = f"the answer exceeds a limit of the session store: {full.limit}"
+        error = JSONRPCError(
+            jsonrpc="2.0", id=message.id, error=ErrorData(code=INTERNAL_ERROR, message=text)
+        )
+        return event_envelope(self.session_id, stream_id, error)
+
+
+def _incarnation_of(session: Session) -> str:
+    return f"{int(session.created_at.timestamp() * 1e6):016x}"
