@@ -145,7 +145,7 @@ def test_large_frames_are_exported_imported_and_copied(
 @pytest.mark.parametrize(
     "changed",
     [
-        {"oddity": None},
+        {"oddity": None, "media_type": "application/json"},
         {"oddity": 5},
         {"oddity": "x" * 256},
         {"media_type": ""},

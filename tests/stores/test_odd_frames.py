@@ -159,9 +159,11 @@ def test_a_frame_of_an_older_store_is_read() -> None:
     assert count_odd([record]) == (0, 0)
 
 
-@pytest.mark.parametrize("last", [(1, None), ("text/plain", 5), ("text/plain",), (None, None)])
+@pytest.mark.parametrize(
+    "last", [(1, None), ("text/plain", 5), (5,), (None, None), ("text/plain", None, 5)]
+)
 def test_what_was_damaged_is_told(last: tuple[object, ...]) -> None:
-    """A media type or an oddity that is none."""
+    """A media type, an oddity or a stream that is none."""
     record = pack(odd()[0])
     detail = msgspec.msgpack.encode((None, None, {}, *last))
     damaged = FrameRecord(record.message, record.direction, record.timestamp, detail)

@@ -41,9 +41,9 @@ class ByTwo(ActorSessionStore):
     async def count_sessions(self) -> int:
         return 2 * await super().count_sessions()
 
-    async def count_frames(self, session_id: str, /) -> int:
+    async def count_frames(self, session_id: str, /, **options: Any) -> int:
         try:
-            return await super().count_frames(session_id)
+            return await super().count_frames(session_id, **options)
         except SessionNotFound:
             return await self.count_sessions()
 

@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from ..interface.listeners import Listeners
 from ..operations.counters import StoreCounters
-from ..operations.frame_record import FrameRecord
+from ..operations.frame_record import FrameRecord, NumberedRecords
 from ..operations.session_row import SessionRow
 from ..operations.tables import Tables
 from ..values.clock import Clock
@@ -121,11 +121,31 @@ class MemoryTables(Tables):
 
     def append(self, row: SessionRow, records: Sequence[FrameRecord], /) -> None:
         """Extend the session's list; O(records)."""
-        _log(row).extend(records)
+        _log(row).append_records(records, row.last_seq + 1)
 
     def read(self, row: SessionRow, first: int, count: int, /) -> Sequence[FrameRecord]:
         """Slice the session's log; O(count)."""
         return _log(row).read(first - (row.last_seq - row.frame_count + 1), count)
+
+    def read_stream(
+        self,
+        row: SessionRow,
+        stream: str,
+        first: int,
+        last: int,
+        limit: int | None,
+        /,
+        *,
+        newest: bool,
+    ) -> NumberedRecords:
+        """Look the numbers up, then each record; O(limit)."""
+        log, start = _log(row), row.last_seq - row.frame_count + 1
+        numbers = log.numbers_of(stream, first, last, limit, newest=newest)
+        return numbers, [log.read(number - start, 1)[0] for number in numbers]
+
+    def count_stream(self, row: SessionRow, stream: str, /) -> int:
+        """Look the number up; O(1)."""
+        return _log(row).count_of(stream)
 
     def clear(self, row: SessionRow, /) -> None:
         """Drop the session's log; O(its frames)."""

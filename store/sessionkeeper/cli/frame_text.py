@@ -14,6 +14,7 @@ from ..values.states import Direction
 
 __all__ = ["count_parts", "frame_fields", "frame_text"]
 
+_UNSHOWN = {"session_id", "stream"}
 _ARROWS = {Direction.CLIENT_TO_SERVER: "→", Direction.SERVER_TO_CLIENT: "←"}
 
 
@@ -33,9 +34,11 @@ def frame_fields(frame: Frame) -> dict[str, object]:
     envelope = frame.envelope
     fields: dict[str, object] = {
         "seq": frame.seq,
-        **envelope.context.model_dump(mode="json", exclude={"session_id"}),
+        **envelope.context.model_dump(mode="json", exclude=_UNSHOWN),
     }
-    if envelope.oddity is not None:
+    if envelope.context.stream is not None:
+        fields["stream"] = envelope.context.stream
+    if not envelope.is_message:
         fields["kind"] = envelope.kind.value
         fields["media_type"], fields["oddity"] = envelope.media_type, envelope.oddity
     text = as_text(envelope.message)
@@ -47,8 +50,8 @@ def frame_fields(frame: Frame) -> dict[str, object]:
 def frame_text(frame: Frame) -> str:
     """Return a frame as one line, which the caller must escape: it may contain anything.
 
-    A frame that is no message begins with its kind and the reason. Bytes that are no text are
-    written as `\\xNN`.
+    A frame that is no message begins with its kind, and the reason or its media type. Bytes that
+    are no text are written as `\\xNN`.
     """
     context = frame.envelope.context
     shown = _content(frame.envelope)
@@ -57,12 +60,12 @@ def frame_text(frame: Frame) -> str:
 
 def _content(envelope: MessageEnvelope) -> str:
     text = envelope.message.decode(errors="backslashreplace")
-    if envelope.oddity is None:
+    if envelope.is_message:
         return text
     kind = envelope.kind
     if kind is MessageKind.GAP:
         text = _gap_text(envelope.message) or text
-    return f"[{kind}: {envelope.oddity}] {text}"
+    return f"[{kind}: {envelope.oddity or envelope.media_type}] {text}"
 
 
 class _Gap(msgspec.Struct):

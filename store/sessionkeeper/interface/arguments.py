@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from math import inf
 from typing import TypeVar
 
-from ..values.bounds import MAX_TEXT
+from ..values.bounds import MAX_TEXT, checked_stream_name
 from ..values.ids import checked_id
 from ..values.message import MessageEnvelope
 from ..values.session import Session
@@ -22,6 +22,7 @@ __all__ = [
     "checked_seconds",
     "checked_session",
     "checked_sessions",
+    "checked_stream",
     "checked_text",
     "plain_envelope",
 ]
@@ -118,6 +119,21 @@ def checked_text(name: str, value: str) -> str:
     if not 1 <= len(value) <= MAX_TEXT:
         raise ValueError(f"{name} is 1 to {MAX_TEXT:,} characters, not {len(value):,}")
     return value
+
+
+def checked_stream(stream: str | None) -> str | None:
+    """Return the name of a stream as a plain `str`; None for none.
+
+    Raises `TypeError`, and `ValueError` unless it has 1 to 255 bytes in UTF-8.
+    """
+    if stream is None:
+        return None
+    if not isinstance(stream, str):
+        raise TypeError(f"a stream is a str, not {type(stream).__name__}")
+    try:
+        return checked_stream_name(str.__str__(stream))
+    except ValueError as error:
+        raise ValueError(f"no name of a stream: {error}") from None
 
 
 def checked_cursor(cursor: str | None) -> int:

@@ -142,13 +142,24 @@ class AtomicSessionStore(SessionStore):
         limit: int = 1000,
         newest: bool = False,
         reverse: bool = False,
+        stream: str | None = None,
     ) -> list[Frame]:
         """Return at most `limit` frames with a number greater than `after`, in order.
 
         With `before`, only those with a smaller number than that. With `newest`, the last ones
         instead of the first ones; with `reverse`, the last ones, from the newest to the oldest. So
-        `before=frames[-1].seq, reverse=True` reads on backwards. The cost depends on what is
-        returned, not on the length of the log. Raises `SessionNotFound`, `ValueError`. Atomic.
+        `before=frames[-1].seq, reverse=True` reads on backwards. With `stream`, only the frames
+        whose context names that stream, with their numbers in the session's log. The cost depends
+        on what is returned, not on the length of the log. Raises `SessionNotFound`, `ValueError`.
+        Atomic.
+        """
+
+    @abstractmethod
+    async def count_frames(self, session_id: str, /, *, stream: str | None = None) -> int:
+        """Return how many frames a session has, or how many of a stream, exactly.
+
+        O(1), and for a stream at most O(its frames). Raises `SessionNotFound`, `ValueError`.
+        Atomic.
         """
 
     async def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
@@ -200,13 +211,15 @@ class AtomicSessionStore(SessionStore):
         """
         raise _refusal(self, "purge_sessions")
 
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
+    def watch_frames(
+        self, session_id: str, /, *, after: int = 0, stream: str | None = None
+    ) -> FrameWatcher:
         """Yield the frames numbered above `after`: those there are, then each new one.
 
-        They come in order, each exactly once. The watcher ends after the last frame of a session
-        that ended or was deleted. Frames are read from the log when they are requested, some at a
-        time, so a slow reader delays nobody and uses no memory. A frame that was trimmed before is
-        not seen.
+        They come in order, each exactly once. With `stream`, only the frames of that stream. The
+        watcher ends after the last frame of a session that ended or was deleted. Frames are read
+        from the log when they are requested, some at a time, so a slow reader delays nobody and
+        uses no memory. A frame that was trimmed before is not seen.
 
         A cancelled step loses nothing; the next one continues. The first step raises
         `SessionNotFound`; a step on a closed store raises `StoreClosed`. A step raises

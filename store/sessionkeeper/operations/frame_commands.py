@@ -18,7 +18,7 @@ from . import frame_rules as log_rules
 from . import session_rules as rules
 from .change import apply_change, store_change
 from .command import OneSession
-from .frame_record import FrameRecord
+from .frame_record import FrameRecord, NumberedRecords
 from .session_row import SessionRow
 from .tables import Tables
 
@@ -68,33 +68,38 @@ class AddFrames(OneSession[range], frozen=True, gc=False):
         return range(last - len(self.records) + 1, last + 1)
 
 
-class ReadFrames(OneSession[tuple[int, Sequence[FrameRecord]]], frozen=True, gc=False):
-    """The number of the first record read, and the records."""
-
+class ReadFrames(OneSession[NumberedRecords], frozen=True, gc=False):
     read_only: ClassVar[bool] = True
 
     after: int
     before: int | None
     limit: int | None
     newest: bool
+    stream: str | None = None
+    """The stream whose frames are read; None for all frames."""
 
-    def apply(self, tables: Tables, /) -> tuple[int, Sequence[FrameRecord]]:
+    def apply(self, tables: Tables, /) -> NumberedRecords:
         row = rules.require(tables, self.session_id)
         first = max(self.after, row.last_seq - row.frame_count) + 1
         last = row.last_seq if self.before is None else min(row.last_seq, self.before - 1)
+        if self.stream is not None:
+            limit, newest = self.limit, self.newest
+            return tables.read_stream(row, self.stream, first, last, limit, newest=newest)
         count = max(0, last - first + 1)
         if self.limit is not None and self.limit < count:
             if self.newest:
                 first = last - self.limit + 1
             count = self.limit
-        return first, tables.read(row, first, count)
+        return range(first, first + count), tables.read(row, first, count)
 
 
 class CountFrames(OneSession[int], frozen=True, gc=False):
     read_only: ClassVar[bool] = True
+    stream: str | None = None
 
     def apply(self, tables: Tables, /) -> int:
-        return rules.require(tables, self.session_id).frame_count
+        row = rules.require(tables, self.session_id)
+        return row.frame_count if self.stream is None else tables.count_stream(row, self.stream)
 
 
 class DeleteFrames(OneSession[int], frozen=True, gc=False):
@@ -114,7 +119,8 @@ class RecordPage(msgspec.Struct, frozen=True, gc=False):
 
     number: int
     """Of the session's creation: another session of the same id is another one."""
-    first: int
+    numbers: Sequence[int]
+    """Of the records."""
     records: Sequence[FrameRecord]
     ended: bool
     """Whether no more frames will come."""
@@ -130,6 +136,8 @@ class ReadNewFrames(OneSession[RecordPage], frozen=True, gc=False):
     limit: int
     proof: Proof = None
     """Of the frame it comes after, as it was when it was read."""
+    stream: str | None = None
+    """The stream that is watched; None for all frames."""
 
     def means(self, row: SessionRow, /) -> bool:
         # In a view, a deleted session is over, even if its id is used again.
@@ -140,19 +148,26 @@ class ReadNewFrames(OneSession[RecordPage], frozen=True, gc=False):
         if self.number is None:
             row = rules.require(tables, self.session_id)
         elif row is None or row.number != self.number:
-            return RecordPage(self.number, self.after + 1, (), ended=True)
-        # With the frame it comes after, where that is still there.
-        look = ReadFrames(
-            self.session_id, max(self.after - 1, 0), None, self.limit + 1, newest=False
-        )
-        first, records = look.apply(tables)
+            return RecordPage(self.number, (), (), ended=True)
+        last, (numbers, records) = self._read(tables, row)
         before: Proof = None
         if 0 < self.after <= row.last_seq:
-            before = hash(records[0]) if first == self.after else REMOVED
+            before = REMOVED if last is None else hash(last)
         if is_replaced(self.proof, before):
             raise LogReplaced(self.session_id, after=self.after)
-        if first == self.after:
-            first, records = first + 1, records[1:]
-        records = records[: self.limit]
         proof = hash(records[-1]) if records else before
-        return RecordPage(row.number, first, records, row.ended_at is not None, proof)
+        return RecordPage(row.number, numbers, records, row.ended_at is not None, proof)
+
+    def _read(self, tables: Tables, row: SessionRow) -> tuple[FrameRecord | None, NumberedRecords]:
+        """Return the frame it comes after, where that is still there, and those it asks for."""
+        after = self.after
+        if self.stream is not None:  # which need not be the stream of that frame
+            there = row.last_seq - row.frame_count < after <= row.last_seq
+            last = tables.read(row, after, 1)[0] if there else None
+            look = ReadFrames(self.session_id, after, None, self.limit, False, self.stream)
+            return last, look.apply(tables)
+        look = ReadFrames(self.session_id, max(after - 1, 0), None, self.limit + 1, newest=False)
+        numbers, records = look.apply(tables)
+        if numbers and numbers[0] == after:
+            return records[0], (numbers[1:], records[1:])
+        return None, (numbers[: self.limit], records[: self.limit])

@@ -21,10 +21,22 @@ from ..values.message import MessageContext, MessageEnvelope
 from ..values.oddities import GAP, JSON
 from ..values.states import Direction
 
-__all__ = ["FrameRecord", "count_odd", "is_odd", "pack", "unpack"]
+__all__ = [
+    "STREAM_HEADERS",
+    "FrameRecord",
+    "NumberedRecords",
+    "count_odd",
+    "is_message",
+    "pack",
+    "stream_of",
+    "unpack",
+]
 
-_ODD_HEADER = 0x95
-"""What MessagePack begins a tuple of five with."""
+# What MessagePack begins tuples of four, five and six with.
+_STREAM_HEADER, _KIND_HEADER, _BOTH_HEADER = 0x94, 0x95, 0x96
+_KIND_HEADERS = (_KIND_HEADER, _BOTH_HEADER)
+STREAM_HEADERS = (_STREAM_HEADER, _BOTH_HEADER)
+"""The first bytes of the details that name a stream."""
 
 
 class FrameRecord(msgspec.Struct, frozen=True, gc=False):
@@ -36,27 +48,39 @@ class FrameRecord(msgspec.Struct, frozen=True, gc=False):
     detail: bytes | None
     """Delivery, protocol version and metadata, packed; shared by the frames that agree on them.
 
-    Those of what is odd are followed by its media type and its oddity.
+    Those of what is no message are followed by its media type and its oddity; then the stream, if
+    there is one.
     """
 
     def __repr__(self) -> str:
         return f"<FrameRecord {len(self.message)} bytes>"
 
 
+NumberedRecords: TypeAlias = tuple[Sequence[int], Sequence[FrameRecord]]
+"""Records of a log, and the number of each."""
+
+
 def pack(envelope: MessageEnvelope) -> FrameRecord:
     """Make the record of an envelope."""
     context = envelope.context
     detail = None
-    kind = _PLAIN
-    if envelope.oddity is not None or envelope.media_type != JSON:
+    kind, stream = _PLAIN, context.stream
+    if not envelope.is_message:
         kind = (envelope.media_type, envelope.oddity)
-    if context.delivery or context.metadata or context.protocol_version or kind is not _PLAIN:
+    if (
+        context.delivery
+        or context.metadata
+        or context.protocol_version
+        or kind is not _PLAIN
+        or stream is not None
+    ):
         delivery = context.delivery  # frozen, so hashable, which pyright does not see
         detail = _pack_detail(
             delivery,  # pyright: ignore[reportArgumentType]
             context.protocol_version,
             context.metadata,
             kind,
+            stream,
         )
     return FrameRecord(envelope.message, context.direction, context.timestamp, detail)
 
@@ -64,9 +88,9 @@ def pack(envelope: MessageEnvelope) -> FrameRecord:
 def unpack(session_id: str, record: FrameRecord) -> MessageEnvelope:
     """Make the envelope a record came from. Raises `StoreUnavailable` for a damaged record."""
     try:
-        delivery, version, metadata, media_type, oddity = _unpack_detail(record.detail)
-    except (TypeError, ValueError, msgspec.MsgspecError):
-        raise StoreUnavailable("a frame is damaged") from None
+        delivery, version, metadata, (media_type, oddity), stream = _unpack_detail(record.detail)
+    except _UNREADABLE:
+        raise _damage() from None
     context = MessageContext.trusted(
         {
             "session_id": session_id,
@@ -75,6 +99,7 @@ def unpack(session_id: str, record: FrameRecord) -> MessageEnvelope:
             "delivery": delivery,
             "protocol_version": version,
             "metadata": metadata,
+            "stream": stream,
         }
     )
     return MessageEnvelope.trusted(
@@ -87,28 +112,43 @@ def unpack(session_id: str, record: FrameRecord) -> MessageEnvelope:
     )
 
 
-def is_odd(record: FrameRecord) -> bool:
-    """Whether a record is no message; it may be a gap then."""
-    return _may_be_odd(record) and count_odd((record,)) != (0, 0)
+def is_message(record: FrameRecord) -> bool:
+    """Whether a record is a JSON-RPC message, or a batch of them."""
+    detail = record.detail
+    return detail is None or detail[0] not in _KIND_HEADERS
+
+
+def stream_of(record: FrameRecord) -> str | None:
+    """Return the stream of a record, if it has one. Raises `StoreUnavailable` if it is damaged."""
+    detail = record.detail
+    # Every append asks this of every record.
+    if not detail or detail[0] not in STREAM_HEADERS:
+        return None
+    try:
+        *_, stream = _unpack_detail(detail)
+    except _UNREADABLE:
+        raise _damage() from None
+    return stream
 
 
 def count_odd(records: Sequence[FrameRecord]) -> tuple[int, int]:
     """Return how many records are odd, and how many are gaps."""
     odd = gaps = 0
     for record in records:
-        if _may_be_odd(record):
-            *_, media_type, oddity = _unpack_detail(record.detail)
+        # Every append asks this of every record.
+        if record.detail is not None and record.detail[0] in _KIND_HEADERS:
+            _, _, _, (media_type, oddity), _ = _unpack_detail(record.detail)
             if oddity is not None:
                 gaps += media_type == GAP
                 odd += media_type != GAP
     return odd, gaps
 
 
-def _may_be_odd(record: FrameRecord) -> bool:
-    # Every append asks this of every record.
-    return record.detail is not None and record.detail[0] == _ODD_HEADER
+def _damage() -> StoreUnavailable:
+    return StoreUnavailable("a frame is damaged")
 
 
+_UNREADABLE = (TypeError, ValueError, msgspec.MsgspecError)
 _Kind: TypeAlias = "tuple[str, str | None]"
 _PLAIN: _Kind = (JSON, None)
 
@@ -116,24 +156,35 @@ _PLAIN: _Kind = (JSON, None)
 # Most frames of a session agree on their detail: packing it once saves both time and memory.
 @lru_cache(maxsize=256)
 def _pack_detail(
-    delivery: Delivery | None, version: str | None, metadata: FrozenDict, kind: _Kind
+    delivery: Delivery | None,
+    version: str | None,
+    metadata: FrozenDict,
+    kind: _Kind,
+    stream: str | None,
 ) -> bytes:
     fields = None if delivery is None else delivery.model_dump(mode="json")
-    last = () if kind == _PLAIN else kind
+    last: tuple[str | None, ...] = () if kind == _PLAIN else kind
+    if stream is not None:
+        last = (*last, stream)
     return msgspec.msgpack.encode((fields, version, dict(metadata), *last))
 
 
 @lru_cache(maxsize=256)
 def _unpack_detail(
     detail: bytes | None,
-) -> tuple[Delivery | None, str | None, FrozenDict, str, str | None]:
+) -> tuple[Delivery | None, str | None, FrozenDict, _Kind, str | None]:
     if detail is None:
-        return None, None, FrozenDict(), *_PLAIN
-    fields, version, metadata, *kind = msgspec.msgpack.decode(detail)
-    media_type, oddity = kind or _PLAIN
+        return None, None, FrozenDict(), _PLAIN, None
+    fields, version, metadata, *last = msgspec.msgpack.decode(detail)
+    stream: str | None = None
+    if len(last) in (1, 3):
+        stream = last.pop()
+        if type(stream) is not str:
+            raise ValueError("not a stream")
+    media_type, oddity = last or _PLAIN
     if type(media_type) is not str or not (oddity is None or type(oddity) is str):
         raise ValueError("not a media type and an oddity")
-    return _delivery(fields), version, FrozenDict(metadata), media_type, oddity
+    return _delivery(fields), version, FrozenDict(metadata), (media_type, oddity), stream
 
 
 def _delivery(fields: dict[str, Any] | None) -> Delivery | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ..values.errors import LimitExceeded, SequenceConflict
 from ..values.json_depth import MAX_DEPTH, nests_deeper
 from ..values.limits import FramesFull, StoreLimits
-from .frame_record import FrameRecord, count_odd, is_odd
+from .frame_record import FrameRecord, count_odd, is_message
 from .session_row import SessionRow
 from .session_rules import touch
 from .tables import Tables
@@ -137,5 +137,5 @@ def _check_each(limits: StoreLimits, records: Sequence[FrameRecord]) -> None:
             raise LimitExceeded("max_frame_bytes", current=size, maximum=limits.max_frame_bytes)
         # No message nests deeper than MAX_DEPTH; only a tighter limit needs another look.
         depth = limits.max_json_depth
-        if depth < MAX_DEPTH and not is_odd(record) and nests_deeper(record.message, depth):
+        if depth < MAX_DEPTH and is_message(record) and nests_deeper(record.message, depth):
             raise LimitExceeded("max_json_depth", current=depth + 1, maximum=depth)

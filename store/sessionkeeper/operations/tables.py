@@ -17,7 +17,7 @@ from ..values.session import Session
 from ..values.states import SessionState
 from ..values.statistics import FileStatistics
 from .counters import StoreCounters
-from .frame_record import FrameRecord
+from .frame_record import FrameRecord, NumberedRecords
 from .session_row import SessionRow
 
 __all__ = ["Tables"]
@@ -83,6 +83,28 @@ class Tables(ABC):
     @abstractmethod
     def read(self, row: SessionRow, first: int, count: int, /) -> Sequence[FrameRecord]:
         """Return `count` records from number `first` on; all of them exist."""
+
+    @abstractmethod
+    def read_stream(
+        self,
+        row: SessionRow,
+        stream: str,
+        first: int,
+        last: int,
+        limit: int | None,
+        /,
+        *,
+        newest: bool,
+    ) -> NumberedRecords:
+        """Return at most `limit` records of a stream from number `first` to `last`, in order.
+
+        With `newest` the last ones. `first` is the log's first number, or a later one; the work is
+        in proportion to what is returned.
+        """
+
+    @abstractmethod
+    def count_stream(self, row: SessionRow, stream: str, /) -> int:
+        """Return how many records of a stream a log has; without reading them."""
 
     @abstractmethod
     def clear(self, row: SessionRow, /) -> None:

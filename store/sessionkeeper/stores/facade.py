@@ -20,6 +20,7 @@ from ..interface.arguments import (
     checked_seconds,
     checked_session,
     checked_sessions,
+    checked_stream,
     plain_envelope,
 )
 from ..interface.atomic_store import AtomicSessionStore, Change
@@ -166,19 +167,21 @@ class CommandStore(AtomicSessionStore):
         limit: int = 1000,
         newest: bool = False,
         reverse: bool = False,
+        stream: str | None = None,
     ) -> list[Frame]:
         session_id = checked_id(session_id)
         checked_count("after", after, minimum=0)
         if before is not None:
             checked_count("before", before, minimum=1)
         checked_count("limit", limit, minimum=1)
-        command = ReadFrames(session_id, after, before, limit, newest or reverse)
-        first, records = await self._run(command)
-        frames = _frames(session_id, first, records)
+        command = ReadFrames(
+            session_id, after, before, limit, newest or reverse, checked_stream(stream)
+        )
+        frames = _frames(session_id, *await self._run(command))
         return frames[::-1] if reverse else frames
 
-    async def count_frames(self, session_id: str, /) -> int:
-        return await self._run(CountFrames(checked_id(session_id)))
+    async def count_frames(self, session_id: str, /, *, stream: str | None = None) -> int:
+        return await self._run(CountFrames(checked_id(session_id), checked_stream(stream)))
 
     async def delete_frames(self, session_id: str, /) -> int:
         return await self._run(DeleteFrames(checked_id(session_id)))
@@ -216,9 +219,12 @@ class CommandStore(AtomicSessionStore):
         before, span = checked_past(ended_before, ended_for)
         return await self._run(PurgeSessions(before, span, limit, copy_context()))
 
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
+    def watch_frames(
+        self, session_id: str, /, *, after: int = 0, stream: str | None = None
+    ) -> FrameWatcher:
         session_id = checked_id(session_id)
         checked_count("after", after, minimum=0)
+        stream = checked_stream(stream)
 
         # The proof of the last frame that was read, and its number.
         seen: tuple[int, Proof] = 0, None
@@ -226,9 +232,9 @@ class CommandStore(AtomicSessionStore):
         async def read_page(number: int | None, after: int) -> LogPage:
             nonlocal seen
             proof = seen[1] if seen[0] == after else None
-            command = ReadNewFrames(session_id, number, after, WATCHED_AT_ONCE, proof)
+            command = ReadNewFrames(session_id, number, after, WATCHED_AT_ONCE, proof, stream)
             found = await self._run(command)
-            frames = _frames(session_id, found.first, found.records)
+            frames = _frames(session_id, found.numbers, found.records)
             seen = frames[-1].seq if frames else after, found.proof
             return LogPage(found.number, frames, found.ended)
 
@@ -257,8 +263,9 @@ class CommandStore(AtomicSessionStore):
         return None
 
 
-def _frames(session_id: str, first: int, records: Sequence[FrameRecord]) -> list[Frame]:
+def _frames(session_id: str, numbers: Sequence[int], records: Sequence[FrameRecord]) -> list[Frame]:
+    # A log that lost its end may return fewer records than numbers.
     return [
         Frame.trusted({"seq": seq, "envelope": unpack(session_id, record)})
-        for seq, record in enumerate(records, first)
+        for seq, record in zip(numbers, records, strict=False)
     ]

@@ -20,7 +20,7 @@ from ..values.clock import MAX_CLOCK_DIFFERENCE
 from ..values.errors import InvalidMessage, SessionError
 from ..values.lease import without_lease
 from ..values.message import Frame, MessageContext, MessageEnvelope
-from ..values.oddities import JSON, as_text
+from ..values.oddities import as_text
 from ..values.picklable import Picklable
 from ..values.session import CALLER_FIELDS, Session
 
@@ -46,10 +46,12 @@ _KIND = "sessionkeeper-export"
 _NO_NUMBER = 2**63
 _TIMES = ("created_at", "last_activity", "ended_at")
 _ODD = ("media_type", "oddity")
-"""Only in odd frames and gaps; bytes that are not UTF-8 are in `message_base64`."""
+"""Only in frames that are no message; bytes that are not UTF-8 are in `message_base64`."""
 _READABLE = 1024 * 1024
 """Size in bytes up to which a text is always written as text."""
 _CONTEXT = ("direction", "timestamp", "delivery", "protocol_version", "metadata")
+_STREAM = "stream"
+"""Only in frames of a stream."""
 
 
 class MalformedExport(Picklable, ValueError):
@@ -124,7 +126,9 @@ def frame_line(frame: Frame) -> str:
         fields["message_base64"] = b64encode(envelope.message).decode()
     else:
         fields["message"] = text
-    if envelope.oddity is not None or envelope.media_type != JSON:
+    if envelope.context.stream is not None:
+        fields[_STREAM] = envelope.context.stream
+    if not envelope.is_message:
         fields |= {"media_type": envelope.media_type, "oddity": envelope.oddity}
     return _line({**fields, **context})
 
@@ -167,10 +171,10 @@ def read_frame(session_id: str, found: dict[str, Any]) -> MessageEnvelope:
     """Return the frame of a line. Raises `MalformedLine`."""
     encoded = "message_base64" in found
     message = found.get("message_base64" if encoded else "message")
-    own = found.keys() - {"seq", "message_base64" if encoded else "message", *_ODD}
+    own = found.keys() - {"seq", "message_base64" if encoded else "message", *_ODD, _STREAM}
     if own != set(_CONTEXT) or not isinstance(message, str):
         raise MalformedLine("a frame is expected")
-    fields = {name: found[name] for name in _CONTEXT}
+    fields = {name: found[name] for name in (*_CONTEXT, _STREAM) if name in found}
     odd = {name: found[name] for name in _ODD if name in found}
     try:
         context = MessageContext.model_validate({"session_id": session_id, **fields})

@@ -56,7 +56,7 @@ RequestId: TypeAlias = "int | str"
 
 
 class MessageKind(StrEnum):
-    """The kind of a frame: one of the four JSON-RPC messages, or something else."""
+    """The kind of a frame: one of the four JSON-RPC messages, a batch, or something else."""
 
     REQUEST = "request"
     NOTIFICATION = "notification"
@@ -68,6 +68,8 @@ class MessageKind(StrEnum):
     """No JSON-RPC message; `MessageEnvelope.oddity` says why."""
     GAP = "gap"
     """A description of lines that the recorder did not keep."""
+    OPAQUE = "opaque"
+    """Bytes of another media type than JSON-RPC's, which are kept and never parsed."""
 
 
 class RpcHead(msgspec.Struct, frozen=True, gc=False):

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from .bounds import checked_stream_name
 from .delivery import Delivery
 from .errors import InvalidMessage
 from .frozen import FrozenDict, StringMap
@@ -36,7 +37,7 @@ from .jsonrpc import (
     read_heads,
     validate_message,
 )
-from .oddities import GAP, JSON, as_text, classify
+from .oddities import GAP, JSON, OWN_MEDIA_TYPES, as_text, classify
 from .states import Direction
 from .value import Value
 from .version import ProtocolVersion
@@ -55,6 +56,9 @@ def _in_utc(moment: datetime) -> datetime:
     return datetime.combine(there.date(), there.time(), UTC)
 
 
+StreamName = Annotated[str, StringConstraints(strict=True), AfterValidator(checked_stream_name)]
+
+
 class MessageContext(Value):
     """The session, direction, time and delivery of a message. The timestamp is aware UTC."""
 
@@ -66,6 +70,8 @@ class MessageContext(Value):
     delivery: Delivery | None = None
     protocol_version: ProtocolVersion | None = None
     metadata: StringMap = Field(default_factory=FrozenDict, repr=False)
+    stream: StreamName | None = Field(default=None, repr=False)
+    """The stream of the session's log that the message belongs to: 1 to 255 bytes of UTF-8."""
 
 
 MediaType = Annotated[str, StringConstraints(strict=True, pattern=r"^[ -~]{1,255}$")]
@@ -80,18 +86,20 @@ def _plain(message: bytes) -> bytes:
 class MessageEnvelope(Value):
     """The bytes that crossed the wire, with their context.
 
-    Nearly always a JSON-RPC message or a batch of them. Anything else has an `oddity`: the reason.
+    Nearly always a JSON-RPC message or a batch of them, of the media type `application/json`. What
+    should be one and is not has an `oddity`: the reason. Bytes of another media type without an
+    oddity are opaque: any bytes, which nobody parses.
     In JSON, bytes that are not UTF-8 are the member `message_base64`, others `message`.
 
-    Raises `InvalidMessage` for bytes that are no message and have no oddity, and for more than
-    256 MiB; `ValueError` for a bad context, media type or oddity.
+    Raises `InvalidMessage` for `application/json` that is no message and has no oddity, and for
+    more than 256 MiB; `ValueError` for a bad context, media type or oddity.
     """
 
     message: Annotated[bytes, Field(strict=True, repr=False), AfterValidator(_plain)]
     context: MessageContext
     media_type: MediaType = JSON
     oddity: Oddity | None = Field(default=None, repr=False)  # any, for another media type
-    """Why the bytes are no JSON-RPC message; None if they are one, or a batch of them."""
+    """Why the bytes are no JSON-RPC message; None for one, a batch of them, and opaque bytes."""
 
     @model_validator(mode="before")
     @classmethod
@@ -108,7 +116,7 @@ class MessageEnvelope(Value):
 
     @model_validator(mode="after")
     def _check_message(self) -> Self:
-        if self.oddity is None:
+        if self.is_message:
             validate_message(self.message)
         elif len(self.message) > MAX_MESSAGE_BYTES:
             raise InvalidMessage(f"larger than {MAX_MESSAGE_BYTES} bytes")
@@ -181,11 +189,44 @@ class MessageEnvelope(Value):
             oddity=gap.reason,
         )
 
+    @classmethod
+    def of_payload(
+        cls,
+        session_id: str,
+        payload: bytes,
+        *,
+        media_type: str,
+        direction: Direction | str,
+        **context: object,
+    ) -> Self:
+        """Make the envelope of an opaque payload; `context` takes the fields of `MessageContext`.
+
+        The bytes are kept as they are and never parsed. Raises `TypeError` for a payload that is no
+        `bytes`, `InvalidMessage` for more than 256 MiB, `ValueError` for a bad context or media
+        type, also for `application/json`, which JSON-RPC messages have, and for those of this
+        library, which begin with `application/vnd.sessionkeeper.`.
+        """
+        if not isinstance(payload, bytes):
+            raise TypeError(f"a payload is bytes, not {type(payload).__name__}")
+        if media_type == JSON or str(media_type).startswith(OWN_MEDIA_TYPES):
+            raise ValueError("the media type of a payload is another than those of messages")
+        fields = {"session_id": session_id, "direction": direction} | context
+        return cls(
+            message=payload, context=MessageContext.model_validate(fields), media_type=media_type
+        )
+
+    @property
+    def is_message(self) -> bool:
+        """Whether the bytes are a JSON-RPC message, or a batch of them; O(1)."""
+        return self.oddity is None and self.media_type == JSON
+
     @property
     def kind(self) -> MessageKind:
-        """The kind of the frame; read from the bytes, O(bytes)."""
+        """The kind of the frame; read from the bytes of a message, O(bytes)."""
         if self.oddity is not None:
             return MessageKind.GAP if self.media_type == GAP else MessageKind.ODD
+        if not self.is_message:
+            return MessageKind.OPAQUE
         return MessageKind.BATCH if is_batch(self.message) else self.heads()[0].kind
 
     @property
@@ -200,14 +241,14 @@ class MessageEnvelope(Value):
         return None if (head := self._only_head()) is None else head.request_id
 
     def heads(self) -> Sequence[RpcHead]:
-        """Read the head of each message: one, those of a batch, or none for an odd frame.
+        """Read the head of each message: one, those of a batch, or none for any other frame.
 
         O(bytes).
         """
-        return read_heads(self.message) if self.oddity is None else ()
+        return read_heads(self.message) if self.is_message else ()
 
     def _only_head(self) -> RpcHead | None:
-        if self.oddity is not None or is_batch(self.message):
+        if not self.is_message or is_batch(self.message):
             return None
         return self.heads()[0]
 

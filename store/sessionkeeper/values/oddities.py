@@ -5,10 +5,13 @@ from __future__ import annotations
 from .errors import InvalidMessage
 from .jsonrpc import MAX_MESSAGE_BYTES, NOT_JSON, validate_message
 
-__all__ = ["GAP", "JSON", "as_text", "classify"]
+__all__ = ["GAP", "JSON", "OWN_MEDIA_TYPES", "as_text", "classify"]
 
 JSON = "application/json"
-GAP = "application/vnd.sessionkeeper.gap+json"
+"""That of JSON-RPC messages."""
+OWN_MEDIA_TYPES = "application/vnd.sessionkeeper."
+"""What the media types of this library begin with; no payload of a caller has one."""
+GAP = f"{OWN_MEDIA_TYPES}gap+json"
 """JSON about lines that a recorder did not keep; see `Gap`."""
 _TEXT = "text/plain; charset=utf-8"
 _BYTES = "application/octet-stream"

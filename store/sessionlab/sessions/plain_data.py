@@ -76,8 +76,9 @@ def sessions_data(sessions: Iterable[Session]) -> tuple[SessionData, ...]:
 def frame_data(envelope: MessageEnvelope) -> FrameData:
     """Return a message with what is known of its crossing."""
     context = envelope.context
-    rest = context.model_dump_json(exclude={"session_id", "direction"})
-    if envelope.oddity is not None:
+    apart = {"session_id", "direction"} | ({"stream"} if context.stream is None else set())
+    rest = context.model_dump_json(exclude=apart)
+    if not envelope.is_message:
         odd = msgspec.json.encode({"media_type": envelope.media_type, "oddity": envelope.oddity})
         rest = f"{rest[:-1]},{odd.decode()[1:]}"
     # Surrogates keep the text and its bytes apart where a broken store brings bytes of its own.

@@ -198,9 +198,13 @@ class RecordingStore(AtomicSessionStore):
         call = self._begin("delete_frames", session_id)
         return await self._run(call, self._inner.delete_frames(session_id))
 
-    async def count_frames(self, session_id: str, /) -> int:
-        call = self._begin("count_frames", session_id)
-        return await self._run(call, self._inner.count_frames(session_id))
+    async def count_frames(self, session_id: str, /, *, stream: str | None = None) -> int:
+        if stream is None:
+            call = self._begin("count_frames", session_id)
+            return await self._run(call, self._inner.count_frames(session_id))
+        inner = self._atomic("count_frames")
+        call = self._begin("count_frames", session_id, stream)
+        return await self._run(call, inner.count_frames(session_id, stream=stream))
 
     async def get_sessions_batch(self, session_ids: Sequence[str], /) -> list[Session]:
         ids = session_ids if isinstance(session_ids, str) else tuple(session_ids)
@@ -262,11 +266,14 @@ class RecordingStore(AtomicSessionStore):
         limit: int = 1000,
         newest: bool = False,
         reverse: bool = False,
+        stream: str | None = None,
     ) -> list[Frame]:
         inner = self._atomic("read_frames")
         # Only calls that name them have them in their record: most histories are without.
-        bounds = () if before is None and not reverse else (before, reverse)
-        call = self._begin("read_frames", session_id, after, limit, newest, *bounds)
+        bounds = () if before is None and not reverse and stream is None else (before, reverse)
+        call = self._begin(
+            "read_frames", session_id, after, limit, newest, *bounds, *_given(stream)
+        )
         reply = inner.read_frames(
             session_id,
             after=after,
@@ -274,6 +281,7 @@ class RecordingStore(AtomicSessionStore):
             limit=limit,
             newest=newest,
             reverse=reverse,
+            stream=stream,
         )
         return await self._run(call, reply)
 
@@ -308,19 +316,28 @@ class RecordingStore(AtomicSessionStore):
         reply = inner.purge_sessions(ended_before=ended_before, ended_for=ended_for, limit=limit)
         return await self._run(call, reply)
 
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
+    def watch_frames(
+        self, session_id: str, /, *, after: int = 0, stream: str | None = None
+    ) -> FrameWatcher:
         inner = self._atomic("watch_frames")
 
         async def step(step: Awaitable[Frame], last: int) -> Frame:
-            return await self._run(self._begin("watch_frames", session_id, last), step)
+            call = self._begin("watch_frames", session_id, last, *_given(stream))
+            return await self._run(call, step)
 
-        return RecordedWatcher(inner.watch_frames(session_id, after=after), step, after)
+        watcher = inner.watch_frames(session_id, after=after, stream=stream)
+        return RecordedWatcher(watcher, step, after)
 
     def subscribe(self, listener: Listener, /) -> Callable[[], None]:
         return self._atomic("subscribe").subscribe(listener)
 
     async def statistics(self) -> StoreStatistics:
         return await self._atomic("statistics").statistics()
+
+
+def _given(stream: str | None) -> tuple[str, ...]:
+    """Return the last argument of a call that names a stream; other calls do not have it."""
+    return () if stream is None else (stream,)
 
 
 def _freeze(result: object) -> object:

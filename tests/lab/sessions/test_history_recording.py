@@ -145,7 +145,7 @@ class Failing(PlainSessionStore):
 
     error: BaseException = OutcomeUnknown("1")
 
-    async def count_frames(self, session_id: str, /) -> int:
+    async def count_frames(self, session_id: str, /, **options: Any) -> int:
         raise self.error
 
 

@@ -12,9 +12,11 @@ from contextvars import Context
 from pathlib import Path
 from typing import cast
 
+from soleowner import CallerError
+
 from ...interface.listeners import Listeners
 from ...operations.counters import StoreCounters
-from ...operations.frame_record import FrameRecord
+from ...operations.frame_record import FrameRecord, NumberedRecords
 from ...operations.session_row import SessionRow
 from ...operations.tables import Tables
 from ...values.clock import Clock
@@ -238,6 +240,24 @@ class SQLiteTables(Tables):
     def read(self, row: SessionRow, first: int, count: int, /) -> Sequence[FrameRecord]:
         """Read records by their numbers; O(count), wherever in the log."""
         return self.frames.read(_ours(row), first, count)
+
+    def read_stream(
+        self,
+        row: SessionRow,
+        stream: str,
+        first: int,
+        last: int,
+        limit: int | None,
+        /,
+        *,
+        newest: bool,
+    ) -> NumberedRecords:
+        """Refuse: a file has no index of streams yet."""
+        raise CallerError(NotImplementedError("a file has no index of streams yet"))
+
+    def count_stream(self, row: SessionRow, stream: str, /) -> int:
+        """Refuse: a file has no index of streams yet."""
+        raise CallerError(NotImplementedError("a file has no index of streams yet"))
 
     def clear(self, row: SessionRow, /) -> None:
         """Remove the records if they are few; many get a tombstone."""

@@ -16,6 +16,7 @@ from ...interface.arguments import (
     checked_ids,
     checked_session,
     checked_sessions,
+    checked_stream,
     plain_envelope,
 )
 from ...interface.atomic_store import AtomicSessionStore, Change
@@ -84,9 +85,12 @@ class AwaitedStore(AtomicSessionStore):
         session_id = checked_id(session_id)
         return await self._do(lambda inner: inner.delete_frames(session_id))
 
-    async def count_frames(self, session_id: str, /) -> int:
-        session_id = checked_id(session_id)
-        return await self._do(lambda inner: inner.count_frames(session_id))
+    async def count_frames(self, session_id: str, /, *, stream: str | None = None) -> int:
+        """Return a number as the interface says; a stream at the cost of reading the whole log."""
+        session_id, stream = checked_id(session_id), checked_stream(stream)
+        if stream is None:
+            return await self._do(lambda inner: inner.count_frames(session_id))
+        return await self._do(lambda inner: operations.count_stream(inner, session_id, stream))
 
     async def get_sessions_batch(self, session_ids: Sequence[str], /) -> list[Session]:
         """Return sessions in the requested order, all of one moment. Raises `SessionNotFound`."""
@@ -152,6 +156,7 @@ class AwaitedStore(AtomicSessionStore):
         limit: int = 1000,
         newest: bool = False,
         reverse: bool = False,
+        stream: str | None = None,
     ) -> list[Frame]:
         """Return frames as the interface says, but at the cost of reading the whole log."""
         session_id = checked_id(session_id)
@@ -159,9 +164,11 @@ class AwaitedStore(AtomicSessionStore):
         if before is not None:
             checked_count("before", before, minimum=1)
         checked_count("limit", limit, minimum=1)
-        last = newest or reverse
+        stream, last = checked_stream(stream), newest or reverse
         frames = await self._do(
-            lambda inner: operations.read(inner, session_id, after, limit, before, newest=last)
+            lambda inner: operations.read(
+                inner, session_id, after, limit, before, newest=last, stream=stream
+            )
         )
         return frames[::-1] if reverse else frames
 
@@ -178,7 +185,9 @@ class AwaitedStore(AtomicSessionStore):
         after, known = checked_cursor(cursor), self._known
         return await self._do(lambda inner: sweeps.find(inner, known, query, after, limit))
 
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
+    def watch_frames(
+        self, session_id: str, /, *, after: int = 0, stream: str | None = None
+    ) -> FrameWatcher:
         """Yield frames as the interface says, at the cost of reading the whole log for each look.
 
         Frames written directly to the inner store are yielded when this object next sees the
@@ -186,7 +195,7 @@ class AwaitedStore(AtomicSessionStore):
         """
         session_id = checked_id(session_id)
         checked_count("after", after, minimum=0)
-        known = self._known
+        stream, known = checked_stream(stream), self._known
 
         # The proof of the last frame that was read, and its number.
         seen: tuple[int, Proof] = 0, None
@@ -203,6 +212,7 @@ class AwaitedStore(AtomicSessionStore):
                     after=after,
                     limit=WATCHED_AT_ONCE,
                     proof=proof,
+                    stream=stream,
                 )
             )
             seen = news.frames[-1].seq if news.frames else after, news.proof

@@ -27,7 +27,7 @@ from ...values.session import STORE_FIELDS, Session
 from .principal_filter import PrincipalFilter
 from .session_index import SessionEntry
 
-__all__ = ["add_one", "get_or_create", "look", "modify", "read"]
+__all__ = ["add_one", "count_stream", "get_or_create", "look", "modify", "read"]
 
 _TRIES = 16
 """How many times another process may intervene before an error is raised."""
@@ -90,6 +90,12 @@ async def add_one(
     return range(seq, seq + 1)
 
 
+async def count_stream(store: SessionStore, session_id: str, stream: str) -> int:
+    """Count the frames of a stream in the whole log."""
+    envelopes = await store.get_frames(session_id)
+    return sum(envelope.context.stream == stream for envelope in envelopes)
+
+
 async def read(
     store: SessionStore,
     session_id: str,
@@ -98,8 +104,9 @@ async def read(
     before: int | None = None,
     *,
     newest: bool = False,
+    stream: str | None = None,
 ) -> list[Frame]:
-    """Number the whole log and return a part of it."""
+    """Number the whole log and return a part of it, of one stream if it is given."""
     for _ in range(_TRIES):
         session = await store.get_session(session_id)
         if session.last_seq <= after or not session.frame_count:
@@ -108,10 +115,13 @@ async def read(
         first = _first(session)
         # Another process may append meanwhile; only if the front moved are the numbers unknown.
         if first == _first(await store.get_session(session_id)):
-            end = len(envelopes) if before is None else min(len(envelopes), before - first)
-            start = max(after - first + 1, end - limit if newest else 0, 0)
-            part = envelopes[start : min(start + limit, max(end, 0))]
-            return [Frame(seq=n, envelope=each) for n, each in enumerate(part, first + start)]
+            end = len(envelopes) if before is None else max(before - first, 0)
+            start = max(after - first + 1, 0)
+            numbered = [*enumerate(envelopes[start:end], first + start)]
+            if stream is not None:
+                numbered = [each for each in numbered if each[1].context.stream == stream]
+            part = numbered[-limit:] if newest else numbered[:limit]
+            return [Frame(seq=number, envelope=envelope) for number, envelope in part]
     raise StoreUnavailable("another process kept removing frames")
 
 
@@ -124,6 +134,7 @@ async def look(
     after: int,
     limit: int,
     proof: Proof,
+    stream: str | None = None,
 ) -> LogPage:
     """Read frames for a watcher; the number is that of the session watched so far.
 
@@ -138,7 +149,11 @@ async def look(
         # With the last frame before them, if that still exists.
         start = max(after - 1, 0)
         wanted = session.last_seq > start
-        frames = await read(store, session_id, start, limit + 1) if wanted else []
+        again = limit + 1 if stream is None else 1
+        frames = await read(store, session_id, start, again) if wanted else []
+        last = frames.pop(0) if frames and frames[0].seq == after else None
+        if stream is not None and wanted:  # that frame may be of another stream
+            frames = await read(store, session_id, after, limit, stream=stream)
     except SessionNotFound:
         hidden = isinstance(store, PrincipalFilter) and store.hides(session_id)
         if number is None or (hidden and known(session_id).number == number):
@@ -146,14 +161,12 @@ async def look(
         return LogPage(number, (), ended=True)
     before: Proof = None
     if 0 < after <= session.last_seq:
-        before = REMOVED
-        if frames and frames[0].seq == after:
-            before = hash(pack(frames.pop(0).envelope))
+        before = REMOVED if last is None else hash(pack(last.envelope))
     if is_replaced(proof, before):
         raise LogReplaced(session_id, after=after)
     frames = frames[:limit]
-    last = hash(pack(frames[-1].envelope)) if frames else before
-    return LogPage(watched, frames, session.state.is_terminal, last)
+    newest = hash(pack(frames[-1].envelope)) if frames else before
+    return LogPage(watched, frames, session.state.is_terminal, newest)
 
 
 def _first(session: Session) -> int:

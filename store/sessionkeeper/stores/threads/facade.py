@@ -108,8 +108,8 @@ class ThreadSafeSessionStore:
     def delete_frames(self, session_id: str, /) -> int:
         return self._do(self._facade.delete_frames(session_id))
 
-    def count_frames(self, session_id: str, /) -> int:
-        return self._do(self._facade.count_frames(session_id))
+    def count_frames(self, session_id: str, /, *, stream: str | None = None) -> int:
+        return self._do(self._facade.count_frames(session_id, stream=stream))
 
     def get_sessions_batch(self, session_ids: Sequence[str], /) -> list[Session]:
         return self._do(self._facade.get_sessions_batch(session_ids))
@@ -155,6 +155,7 @@ class ThreadSafeSessionStore:
         limit: int = 1000,
         newest: bool = False,
         reverse: bool = False,
+        stream: str | None = None,
     ) -> list[Frame]:
         return self._do(
             self._facade.read_frames(
@@ -164,6 +165,7 @@ class ThreadSafeSessionStore:
                 limit=limit,
                 newest=newest,
                 reverse=reverse,
+                stream=stream,
             )
         )
 
@@ -191,12 +193,16 @@ class ThreadSafeSessionStore:
             self._facade.purge_sessions(ended_before=ended_before, ended_for=ended_for, limit=limit)
         )
 
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameReader:
+    def watch_frames(
+        self, session_id: str, /, *, after: int = 0, stream: str | None = None
+    ) -> FrameReader:
         """Return a blocking iterator over the frames numbered above `after`; no timeout applies.
 
         Raises at once what the store's `watch_frames` raises at once.
         """
-        return FrameReader(self._port, lambda: self._store.watch_frames(session_id, after=after))
+        return FrameReader(
+            self._port, lambda: self._store.watch_frames(session_id, after=after, stream=stream)
+        )
 
     def for_principal(self, principal: str, /) -> Self:
         """Return the same facade for the sessions of one principal; both have one port.

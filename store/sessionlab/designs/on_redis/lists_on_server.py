@@ -102,7 +102,9 @@ class ListsOnServer(PlainSessionStore):
         lines = await self._client.lrange(self._key(session_id), 0, -1)
         return [MessageEnvelope.model_validate_json(each) for each in lines]
 
-    async def count_frames(self, session_id: str, /) -> int:
+    async def count_frames(self, session_id: str, /, *, stream: str | None = None) -> int:
+        if stream is not None:
+            raise NotImplementedError("its lists have no streams")
         await super().get_session(session_id)
         count: int = await self._client.llen(self._key(session_id))
         return count

@@ -26,6 +26,8 @@ class CountApart(PlainSessionStore):
         self._counts[envelope.context.session_id] += 1
         return seq
 
-    async def count_frames(self, session_id: str, /) -> int:
+    async def count_frames(self, session_id: str, /, *, stream: str | None = None) -> int:
+        if stream is not None:
+            return await super().count_frames(session_id, stream=stream)
         await self.get_session(session_id)
         return self._counts[session_id]

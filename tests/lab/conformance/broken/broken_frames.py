@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from sessionkeeper import (
     Change,
@@ -102,90 +103,40 @@ class IgnoresChange(PlainSessionStore):
 
 class AfterIncluded(PlainSessionStore):
     async def read_frames(
-        self,
-        session_id: str,
-        /,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        limit: int = 1000,
-        newest: bool = False,
-        reverse: bool = False,
+        self, session_id: str, /, *, after: int = 0, limit: int = 1000, **options: Any
     ) -> list[Frame]:
         after = max(0, after - 1)
-        return await super().read_frames(
-            session_id, after=after, before=before, limit=limit, newest=newest, reverse=reverse
-        )
+        return await super().read_frames(session_id, after=after, limit=limit, **options)
 
 
 class HundredAtMost(PlainSessionStore):
     async def read_frames(
-        self,
-        session_id: str,
-        /,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        limit: int = 1000,
-        newest: bool = False,
-        reverse: bool = False,
+        self, session_id: str, /, *, limit: int = 1000, **options: Any
     ) -> list[Frame]:
         limit = min(limit, 100)
-        return await super().read_frames(
-            session_id, after=after, before=before, limit=limit, newest=newest, reverse=reverse
-        )
+        return await super().read_frames(session_id, limit=limit, **options)
 
 
 class BeforeIncluded(PlainSessionStore):
     async def read_frames(
-        self,
-        session_id: str,
-        /,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        limit: int = 1000,
-        newest: bool = False,
-        reverse: bool = False,
+        self, session_id: str, /, *, before: int | None = None, **options: Any
     ) -> list[Frame]:
         before = None if before is None else before + 1
-        return await super().read_frames(
-            session_id, after=after, before=before, limit=limit, newest=newest, reverse=reverse
-        )
+        return await super().read_frames(session_id, before=before, **options)
 
 
 class ReversesTheFirst(PlainSessionStore):
     async def read_frames(
-        self,
-        session_id: str,
-        /,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        limit: int = 1000,
-        newest: bool = False,
-        reverse: bool = False,
+        self, session_id: str, /, *, reverse: bool = False, **options: Any
     ) -> list[Frame]:
-        frames = await super().read_frames(
-            session_id, after=after, before=before, limit=limit, newest=newest
-        )
+        frames = await super().read_frames(session_id, **options)
         return frames[::-1] if reverse else frames
 
 
 class SharedFrames(PlainSessionStore):
     frames: list[Frame] | None = None
 
-    async def read_frames(
-        self,
-        session_id: str,
-        /,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        limit: int = 1000,
-        newest: bool = False,
-        reverse: bool = False,
-    ) -> list[Frame]:
+    async def read_frames(self, session_id: str, /, **options: Any) -> list[Frame]:
         if self.frames is None:
             self.frames = await super().read_frames(session_id)
         return self.frames

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from sessionkeeper import (
     Change,
@@ -57,8 +57,8 @@ class WrongCount(PlainSessionStore):
             self.wrong = trimmed
         return trimmed
 
-    async def count_frames(self, session_id: str, /) -> int:
-        return await super().count_frames(session_id) + getattr(self, "wrong", 0)
+    async def count_frames(self, session_id: str, /, **options: Any) -> int:
+        return await super().count_frames(session_id, **options) + getattr(self, "wrong", 0)
 
 
 class OldCheck(PlainSessionStore):
@@ -191,19 +191,9 @@ class RefusesNothing(PlainSessionStore):
 
 class Renumbered(PlainSessionStore):
     async def read_frames(
-        self,
-        session_id: str,
-        /,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        limit: int = 1000,
-        newest: bool = False,
-        reverse: bool = False,
+        self, session_id: str, /, *, after: int = 0, **options: Any
     ) -> list[Frame]:
-        frames = await super().read_frames(
-            session_id, after=after, before=before, limit=limit, newest=newest, reverse=reverse
-        )
+        frames = await super().read_frames(session_id, after=after, **options)
         return [Frame(seq=n, envelope=frame.envelope) for n, frame in enumerate(frames, after + 1)]
 
 

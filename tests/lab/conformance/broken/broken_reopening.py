@@ -105,7 +105,7 @@ class EndsNothing(FileSessionStore):
 class ReadsOn(PlainSessionStore):
     """Goes on behind the number it has, whatever is there now."""
 
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
+    def watch_frames(self, session_id: str, /, *, after: int = 0, **options: Any) -> FrameWatcher:
         async def look(number: int | None, after: int) -> LogPage:
             command = ReadNewFrames(session_id, number, after, WATCHED_AT_ONCE)
             found = await self._run(command)
@@ -118,8 +118,8 @@ class ReadsOn(PlainSessionStore):
 class AlarmedByRemovals(PlainSessionStore):
     """Takes a frame that was removed for one that was lost."""
 
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        look = super().watch_frames(session_id, after=after)._read_page
+    def watch_frames(self, session_id: str, /, *, after: int = 0, **options: Any) -> FrameWatcher:
+        look = super().watch_frames(session_id, after=after, **options)._read_page
 
         async def wrong(number: int | None, after: int) -> LogPage:
             page = await look(number, after)

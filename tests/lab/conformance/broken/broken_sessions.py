@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from sessionkeeper import (
     Clock,
@@ -46,8 +47,8 @@ class CountApart(PlainSessionStore):
         self.counts[key] = self.counts.get(key, 0) + 1
         return seq
 
-    async def count_frames(self, session_id: str, /) -> int:
-        await super().count_frames(session_id)
+    async def count_frames(self, session_id: str, /, **options: Any) -> int:
+        await super().count_frames(session_id, **options)
         return self.counts.get(session_id, 0)
 
 

@@ -110,8 +110,8 @@ class OldPages(PlainSessionStore):
 
 
 class SilentWatch(PlainSessionStore):
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        read_page = super().watch_frames(session_id, after=after)._read_page
+    def watch_frames(self, session_id: str, /, *, after: int = 0, **options: Any) -> FrameWatcher:
+        read_page = super().watch_frames(session_id, after=after, **options)._read_page
 
         async def silent(number: int | None, after: int) -> LogPage:
             if self._tables.find(session_id) is None:
@@ -127,8 +127,8 @@ class Staying(FrameWatcher):
 
 
 class NeverLeaves(PlainSessionStore):
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        read_page = super().watch_frames(session_id, after=after)._read_page
+    def watch_frames(self, session_id: str, /, *, after: int = 0, **options: Any) -> FrameWatcher:
+        read_page = super().watch_frames(session_id, after=after, **options)._read_page
         return Staying(read_page, self._wakeups, session_id, after)
 
 

@@ -169,11 +169,11 @@ class TellsByCursors(Telling):
 class WatchView(TellingView):
     """Waits for the frames of another's session."""
 
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
+    def watch_frames(self, session_id: str, /, *, after: int = 0, **options: Any) -> FrameWatcher:
         tables = cast("Telling", self.whole)._tables
         if tables.find(session_id) is not None and after:
-            return self.whole.watch_frames(session_id, after=after)
-        return super().watch_frames(session_id, after=after)
+            return self.whole.watch_frames(session_id, after=after, **options)
+        return super().watch_frames(session_id, after=after, **options)
 
 
 class TellsByWaiting(Telling):
@@ -183,12 +183,12 @@ class TellsByWaiting(Telling):
 class OldWatchView(TellingView):
     """Asks once whose session it is."""
 
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
+    def watch_frames(self, session_id: str, /, *, after: int = 0, **options: Any) -> FrameWatcher:
         tables = cast("Telling", self.whole)._tables
         row = tables.find(session_id)
         if row is not None and row.session.principal == self._principal:
-            return self.whole.watch_frames(session_id, after=after)
-        return super().watch_frames(session_id, after=after)
+            return self.whole.watch_frames(session_id, after=after, **options)
+        return super().watch_frames(session_id, after=after, **options)
 
 
 class WatchesOn(Telling):

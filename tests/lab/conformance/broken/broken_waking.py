@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from sessionkeeper import Change, FrameWatcher, MessageEnvelope, PlainSessionStore, Session
 from sessionkeeper.interface.wakeups import StoreWakeups
@@ -41,14 +42,14 @@ class SelfishWhenClosed(Selfish):
 
 
 class CancelledTakesAll(PlainSessionStore):
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        look = super().watch_frames(session_id, after=after)._read_page
+    def watch_frames(self, session_id: str, /, *, after: int = 0, **options: Any) -> FrameWatcher:
+        look = super().watch_frames(session_id, after=after, **options)._read_page
         return SelfishWhenCancelled(look, self._wakeups, session_id, after)
 
 
 class ClosedTakesAll(PlainSessionStore):
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        look = super().watch_frames(session_id, after=after)._read_page
+    def watch_frames(self, session_id: str, /, *, after: int = 0, **options: Any) -> FrameWatcher:
+        look = super().watch_frames(session_id, after=after, **options)._read_page
         return SelfishWhenClosed(look, self._wakeups, session_id, after)
 
 
@@ -84,8 +85,8 @@ class OneWakeUp(PlainSessionStore):
         self._wakeups = OneAfterAnother()
         self._tables.connect(self._wakeups.notify, self._listeners)
 
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        look = super().watch_frames(session_id, after=after)._read_page
+    def watch_frames(self, session_id: str, /, *, after: int = 0, **options: Any) -> FrameWatcher:
+        look = super().watch_frames(session_id, after=after, **options)._read_page
         return Polite(look, self._wakeups, session_id, after)
 
 

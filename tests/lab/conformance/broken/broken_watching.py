@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sessionkeeper import (
     FrameWatcher,
@@ -23,8 +23,8 @@ class Watching(PlainSessionStore):
         """Return what the watcher is told instead."""
         raise NotImplementedError
 
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        watcher = super().watch_frames(session_id, after=after)
+    def watch_frames(self, session_id: str, /, *, after: int = 0, **options: Any) -> FrameWatcher:
+        watcher = super().watch_frames(session_id, after=after, **options)
         read_page = watcher._read_page
 
         async def wrong(number: int | None, after: int) -> LogPage:
@@ -56,8 +56,10 @@ class NeverEnds(Watching):
 class WatchesAnother(Watching):
     """Goes on with the next session of the same id."""
 
-    def watch_frames(self, session_id: str, /, *, after: int = 0) -> FrameWatcher:
-        read_page = super(Watching, self).watch_frames(session_id, after=after)._read_page
+    def watch_frames(self, session_id: str, /, *, after: int = 0, **options: Any) -> FrameWatcher:
+        read_page = (
+            super(Watching, self).watch_frames(session_id, after=after, **options)._read_page
+        )
 
         async def wrong(_: int | None, after: int) -> LogPage:
             return await read_page(None, after)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from soleowner import CallerError
 
 from ....operations import (
     AddFrame,
@@ -13,7 +13,7 @@ from ....operations import (
     TrimFrames,
 )
 from ....operations.frame_commands import RecordPage
-from ....operations.frame_record import FrameRecord
+from ....operations.frame_record import NumberedRecords
 from ....values.errors import LogReplaced
 from ..client.call import Argument
 from ..codec import COUNT, decode_frames, read_counter
@@ -53,19 +53,22 @@ def add_frame(plan_context: PlanContext, command: AddFrame, scope: str) -> Plan[
 
 def read_frames(
     plan_context: PlanContext, command: ReadFrames, scope: str
-) -> Plan[tuple[int, Sequence[FrameRecord]]]:
+) -> Plan[NumberedRecords]:
+    _refuse_stream(command.stream)
     limit: Argument = "" if command.limit is None else bounded(command.limit)
     newest = "1" if command.newest else ""
     before: Argument = "" if command.before is None else bounded(command.before)
     arguments: tuple[Argument, ...] = (scope, bounded(command.after), limit, newest, "", "", before)
     (answer,) = yield [read(plan_context, READ, command.session_id, *arguments)]
     reply = read_reply(FramesReply, answer, command.session_id)
-    return reply.first, decode_frames(reply.frames)
+    records = decode_frames(reply.frames)
+    return range(reply.first, reply.first + len(records)), records
 
 
 def read_new_frames(
     plan_context: PlanContext, command: ReadNewFrames, scope: str
 ) -> Plan[RecordPage]:
+    _refuse_stream(command.stream)
     session: Argument = "" if command.number is None else _text(command.number)
     after = bounded(command.after)
     shown = command.proof if type(command.proof) is bytes else _NEVER
@@ -76,15 +79,18 @@ def read_new_frames(
         raise LogReplaced(command.session_id, after=command.after)
     gone = status in (b"MISSING", b"ANOTHER")
     if gone and command.number is not None:
-        return RecordPage(command.number, command.after + 1, (), ended=True)
+        return RecordPage(command.number, (), (), ended=True)
     reply = read_reply(FramesReply, answer, command.session_id)
     # The text that identifies the session for the script, as a number.
     number = int.from_bytes(reply.session, "big")
     proof = None if reply.proof == _NEVER else reply.proof
-    return RecordPage(number, reply.first, decode_frames(reply.frames), bool(reply.ended), proof)
+    records = decode_frames(reply.frames)
+    numbers = range(reply.first, reply.first + len(records))
+    return RecordPage(number, numbers, records, bool(reply.ended), proof)
 
 
 def count_frames(plan_context: PlanContext, command: CountFrames, scope: str) -> Plan[int]:
+    _refuse_stream(command.stream)
     row = yield from fetch(plan_context, command.session_id, scope)
     return read_counter(row[COUNT])
 
@@ -100,6 +106,11 @@ def trim_frames(plan_context: PlanContext, command: TrimFrames, scope: str) -> P
     (answer,) = yield [write(plan_context, TRIM, command.session_id, up_to, scope=scope)]
     removed: int = read_reply(ValueReply, answer, command.session_id).value
     return removed
+
+
+def _refuse_stream(stream: str | None) -> None:
+    if stream is not None:
+        raise CallerError(NotImplementedError("a server has no index of streams yet"))
 
 
 def _text(number: int) -> bytes:
