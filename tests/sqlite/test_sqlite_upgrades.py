@@ -16,6 +16,7 @@ from tests.support.sessions import new_session, note
 IDS = ("a", "b", "c")
 
 DOWNGRADES = {
+    7: ("ALTER TABLE sessions DROP COLUMN incarnation",),
     6: (
         "ALTER TABLE logs DROP COLUMN odd_frames",
         "ALTER TABLE logs DROP COLUMN gap_frames",
@@ -66,7 +67,7 @@ def columns(file: Path) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 async def test_a_file_of_an_older_version_keeps_everything(file: Path, version: int) -> None:
     """Its frames can be read and removed, and its tables are those of a new file."""
     async with SQLiteSessionStore(file) as store:
@@ -76,18 +77,41 @@ async def test_a_file_of_an_older_version_keeps_everything(file: Path, version: 
             await store.add_frame(note(n, IDS[n % 3]))
         await store.trim_frames("b", up_to=3)
         before = [await store.read_frames(id_) for id_ in IDS]
-        sessions = await store.list_sessions()
+        # They were stored without an incarnation: it is that of their number.
+        sessions = [
+            each.model_copy(update={"incarnation": f"{number:016x}"})
+            for number, each in enumerate(await store.list_sessions(), 1)
+        ]
     new = columns(file)
     downgrade(file, version)
     assert columns(file) != new
     async with SQLiteSessionStore(file) as store:
         assert [await store.read_frames(id_) for id_ in IDS] == before
         assert await store.list_sessions() == sessions
+        for each in sessions:
+            own = await store.read_frames(each.id, incarnation=each.incarnation)
+            assert own == await store.read_frames(each.id)
         assert await store.add_frame(note(99)) == 15
         assert await store.trim_frames("b", up_to=5) == 2
         assert await store.delete_frames("c") == 13
         assert await store.check() == []
     assert columns(file) == new
+
+
+async def test_a_session_of_an_older_file_keeps_its_incarnation(file: Path) -> None:
+    """Through changes, and when the file is opened again; a new session has a random one."""
+    async with SQLiteSessionStore(file) as store:
+        await store.create_session(new_session())
+    downgrade(file, 6)
+    seen: list[str] = []
+    for _ in range(2):
+        async with SQLiteSessionStore(file) as store:
+            seen.append((await store.get_session("a")).incarnation)
+            seen.append((await store.update_session(await store.get_session("a"))).incarnation)
+    assert seen == [f"{1:016x}"] * 4
+    async with SQLiteSessionStore(file) as store:
+        await store.delete_session("a")
+        assert (await store.create_session(new_session())).incarnation != f"{2:016x}"
 
 
 @pytest.mark.parametrize("version", [1, 2, 3, 4])

@@ -18,7 +18,7 @@ from sessionkeeper import (
 )
 from sessionkeeper.transfer import CopyReport, copy_sessions
 
-NOT_KEPT = {"revision"}
+NOT_KEPT = {"revision", "incarnation"}
 STEPS = "add_frames get_or_create_session get_session archive_session read_frames trim_frames"
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
-from sessionkeeper import AtomicSessionStore, Frame, Session
+from sessionkeeper import AtomicSessionStore, Frame, Session, SessionPage
 from sessionlab.conformance.samples import FakeClock, become, note, numbers, turns
 from sessionlab.conformance.samples import new as new_session
 
@@ -18,6 +20,7 @@ __all__ = [
     "read_to_end",
     "settle",
     "turns",
+    "without_incarnations",
 ]
 
 
@@ -40,6 +43,20 @@ async def read_to_end(watcher: AsyncIterator[Frame]) -> list[int]:
         assert frame.envelope.message.endswith(b"[%d]}" % frame.seq)
         seen.append(frame.seq)
     return seen
+
+
+def without_incarnations(value: Any) -> Any:
+    """The same answer without what differs in two stores that do the same."""
+    match value:
+        case Session():
+            return value.model_copy(update={"incarnation": ""})
+        case SessionPage():
+            return replace(value, sessions=without_incarnations(value.sessions))
+        case list() | tuple():
+            values: list[Any] = [*value]
+            return type(value)(map(without_incarnations, values))
+        case _:
+            return value
 
 
 async def settle(store: AtomicSessionStore) -> None:

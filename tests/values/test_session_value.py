@@ -15,7 +15,7 @@ def test_the_fields_are_the_contracts() -> None:
     assert set(Session.model_fields) == CALLER_FIELDS | STORE_FIELDS
     assert {
         *("revision", "created_at", "last_activity", "ended_at"),
-        *("frame_count", "last_seq", "odd_frames", "gap_frames"),
+        *("frame_count", "last_seq", "odd_frames", "gap_frames", "incarnation"),
     } == STORE_FIELDS
     assert {
         *("id", "transport_type", "state", "failure", "principal", "client_info", "server_info"),

@@ -8,7 +8,7 @@ from math import inf
 from typing import TypeVar
 
 from ..values.bounds import MAX_TEXT, checked_stream_name
-from ..values.ids import checked_id
+from ..values.ids import checked_id, new_incarnation
 from ..values.message import MessageEnvelope
 from ..values.session import Session
 
@@ -18,6 +18,8 @@ __all__ = [
     "checked_cursor",
     "checked_envelopes",
     "checked_ids",
+    "checked_incarnation",
+    "checked_new",
     "checked_past",
     "checked_seconds",
     "checked_session",
@@ -31,6 +33,8 @@ __all__ = [
 T = TypeVar("T")
 
 _LONGEST_CURSOR = 18
+_INCARNATION_DIGITS = 16
+_HEX = frozenset("0123456789abcdef")
 _FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -46,6 +50,15 @@ def checked_session(session: Session) -> Session:
     if not isinstance(session, Session):
         raise TypeError(f"a Session is expected, not {type(session).__name__}")
     return Session.model_validate({name: getattr(session, name) for name in Session.model_fields})
+
+
+def checked_new(session: Session) -> Session:
+    """Return a session to be created, with an incarnation of its own. Raises `TypeError`.
+
+    It is made here, not by the store: a command that is sent again must create the same session.
+    """
+    fields = checked_session(session).__dict__
+    return Session.trusted(fields | {"incarnation": new_incarnation()})
 
 
 def checked_archive(session: Session) -> Session:
@@ -134,6 +147,18 @@ def checked_stream(stream: str | None) -> str | None:
         return checked_stream_name(str.__str__(stream))
     except ValueError as error:
         raise ValueError(f"no name of a stream: {error}") from None
+
+
+def checked_incarnation(incarnation: str | None) -> str | None:
+    """Return an incarnation that a session may have. Raises `TypeError`, `ValueError`."""
+    if incarnation is None:
+        return None
+    if not isinstance(incarnation, str):
+        raise TypeError(f"an incarnation is a str, not {type(incarnation).__name__}")
+    incarnation = str.__str__(incarnation)
+    if len(incarnation) != _INCARNATION_DIGITS or not set(incarnation) <= _HEX:
+        raise ValueError("not the incarnation of a session")
+    return incarnation
 
 
 def checked_cursor(cursor: str | None) -> int:

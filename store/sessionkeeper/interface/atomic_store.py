@@ -143,14 +143,16 @@ class AtomicSessionStore(SessionStore):
         newest: bool = False,
         reverse: bool = False,
         stream: str | None = None,
+        incarnation: str | None = None,
     ) -> list[Frame]:
         """Return at most `limit` frames with a number greater than `after`, in order.
 
         With `before`, only those with a smaller number than that. With `newest`, the last ones
         instead of the first ones; with `reverse`, the last ones, from the newest to the oldest. So
         `before=frames[-1].seq, reverse=True` reads on backwards. With `stream`, only the frames
-        whose context names that stream, with their numbers in the session's log. The cost depends
-        on what is returned, not on the length of the log. Raises `SessionNotFound`, `ValueError`.
+        whose context names that stream, with their numbers in the session's log. With
+        `incarnation`, a session of that id with another one does not exist. The cost depends on
+        what is returned, not on the length of the log. Raises `SessionNotFound`, `ValueError`.
         Atomic.
         """
 
@@ -212,14 +214,21 @@ class AtomicSessionStore(SessionStore):
         raise _refusal(self, "purge_sessions")
 
     def watch_frames(
-        self, session_id: str, /, *, after: int = 0, stream: str | None = None
+        self,
+        session_id: str,
+        /,
+        *,
+        after: int = 0,
+        stream: str | None = None,
+        incarnation: str | None = None,
     ) -> FrameWatcher:
         """Yield the frames numbered above `after`: those there are, then each new one.
 
-        They come in order, each exactly once. With `stream`, only the frames of that stream. The
-        watcher ends after the last frame of a session that ended or was deleted. Frames are read
-        from the log when they are requested, some at a time, so a slow reader delays nobody and
-        uses no memory. A frame that was trimmed before is not seen.
+        They come in order, each exactly once. With `stream`, only the frames of that stream; with
+        `incarnation`, a session of that id with another one does not exist. The watcher ends after
+        the last frame of a session that ended or was deleted. Frames are read from the log when
+        they are requested, some at a time, so a slow reader delays nobody and uses no memory. A
+        frame that was trimmed before is not seen.
 
         A cancelled step loses nothing; the next one continues. The first step raises
         `SessionNotFound`; a step on a closed store raises `StoreClosed`. A step raises

@@ -77,9 +77,12 @@ class ReadFrames(OneSession[NumberedRecords], frozen=True, gc=False):
     newest: bool
     stream: str | None = None
     """The stream whose frames are read; None for all frames."""
+    incarnation: str | None = None
+    """That the session must have; None for any."""
 
     def apply(self, tables: Tables, /) -> NumberedRecords:
         row = rules.require(tables, self.session_id)
+        rules.check_incarnation(row, self.incarnation)
         first = max(self.after, row.last_seq - row.frame_count) + 1
         last = row.last_seq if self.before is None else min(row.last_seq, self.before - 1)
         if self.stream is not None:
@@ -138,6 +141,8 @@ class ReadNewFrames(OneSession[RecordPage], frozen=True, gc=False):
     """Of the frame it comes after, as it was when it was read."""
     stream: str | None = None
     """The stream that is watched; None for all frames."""
+    incarnation: str | None = None
+    """That the session must have when watching begins; None for any."""
 
     def means(self, row: SessionRow, /) -> bool:
         # In a view, a deleted session is over, even if its id is used again.
@@ -147,6 +152,7 @@ class ReadNewFrames(OneSession[RecordPage], frozen=True, gc=False):
         row = tables.find(self.session_id)
         if self.number is None:
             row = rules.require(tables, self.session_id)
+            rules.check_incarnation(row, self.incarnation)
         elif row is None or row.number != self.number:
             return RecordPage(self.number, (), (), ended=True)
         last, (numbers, records) = self._read(tables, row)

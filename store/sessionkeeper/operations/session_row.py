@@ -26,6 +26,7 @@ class SessionRow:
         "frame_count",
         "gap_frames",
         "id",
+        "incarnation",
         "last_activity",
         "last_seq",
         "number",
@@ -44,6 +45,8 @@ class SessionRow:
         """Kept apart: looking into the session would cost a cache miss or three a frame."""
         self.session = session
         """Right in the caller's fields; the store's may be of an earlier moment."""
+        self.incarnation = session.incarnation
+        """Kept apart: a change of the session may bring another one."""
         self.number = number
         """Its place in the order of creation; never used again."""
         self.revision = revision
@@ -121,6 +124,7 @@ class SessionRow:
                 "last_seq": self.last_seq,
                 "odd_frames": self.odd_frames,
                 "gap_frames": self.gap_frames,
+                "incarnation": self.incarnation,
             }
         )
         self._snapshots += _OFTEN if again else 1

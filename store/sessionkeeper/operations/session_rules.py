@@ -30,6 +30,7 @@ from .tables import Tables
 __all__ = [
     "change_session",
     "check_change",
+    "check_incarnation",
     "check_revision",
     "create_session",
     "delete_session",
@@ -57,6 +58,12 @@ def require_live(tables: Tables, session_id: str) -> SessionRow:
     if row.ended_at is not None:
         raise SessionClosed(session_id, row.session.state)
     return row
+
+
+def check_incarnation(row: SessionRow, incarnation: str | None) -> None:
+    """Raise `SessionNotFound` when another session of that id is meant."""
+    if incarnation is not None and incarnation != row.incarnation:
+        raise SessionNotFound(row.id)
 
 
 def create_session(tables: Tables, session: Session, context: Context) -> SessionRow:

@@ -16,6 +16,8 @@ from ..interface.arguments import (
     checked_cursor,
     checked_envelopes,
     checked_ids,
+    checked_incarnation,
+    checked_new,
     checked_past,
     checked_seconds,
     checked_session,
@@ -89,7 +91,7 @@ class CommandStore(AtomicSessionStore):
     """The tables call them with each event."""
 
     async def create_session(self, session: Session, /) -> Session:
-        return await self._run(CreateSession(checked_session(session), copy_context()))
+        return await self._run(CreateSession(checked_new(session), copy_context()))
 
     async def get_session(self, session_id: str, /) -> Session:
         return await self._run(GetSession(checked_id(session_id)))
@@ -118,7 +120,7 @@ class CommandStore(AtomicSessionStore):
         return await self._run(ModifySession(checked_id(session_id), change, copy_context()))
 
     async def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
-        return await self._run(GetOrCreateSession(checked_session(session), copy_context()))
+        return await self._run(GetOrCreateSession(checked_new(session), copy_context()))
 
     async def touch_session(self, session_id: str, /) -> None:
         await self._run(TouchSession(checked_id(session_id)))
@@ -168,6 +170,7 @@ class CommandStore(AtomicSessionStore):
         newest: bool = False,
         reverse: bool = False,
         stream: str | None = None,
+        incarnation: str | None = None,
     ) -> list[Frame]:
         session_id = checked_id(session_id)
         checked_count("after", after, minimum=0)
@@ -175,7 +178,13 @@ class CommandStore(AtomicSessionStore):
             checked_count("before", before, minimum=1)
         checked_count("limit", limit, minimum=1)
         command = ReadFrames(
-            session_id, after, before, limit, newest or reverse, checked_stream(stream)
+            session_id,
+            after,
+            before,
+            limit,
+            newest or reverse,
+            checked_stream(stream),
+            checked_incarnation(incarnation),
         )
         frames = _frames(session_id, *await self._run(command))
         return frames[::-1] if reverse else frames
@@ -220,11 +229,17 @@ class CommandStore(AtomicSessionStore):
         return await self._run(PurgeSessions(before, span, limit, copy_context()))
 
     def watch_frames(
-        self, session_id: str, /, *, after: int = 0, stream: str | None = None
+        self,
+        session_id: str,
+        /,
+        *,
+        after: int = 0,
+        stream: str | None = None,
+        incarnation: str | None = None,
     ) -> FrameWatcher:
         session_id = checked_id(session_id)
         checked_count("after", after, minimum=0)
-        stream = checked_stream(stream)
+        stream, incarnation = checked_stream(stream), checked_incarnation(incarnation)
 
         # The proof of the last frame that was read, and its number.
         seen: tuple[int, Proof] = 0, None
@@ -232,7 +247,9 @@ class CommandStore(AtomicSessionStore):
         async def read_page(number: int | None, after: int) -> LogPage:
             nonlocal seen
             proof = seen[1] if seen[0] == after else None
-            command = ReadNewFrames(session_id, number, after, WATCHED_AT_ONCE, proof, stream)
+            command = ReadNewFrames(
+                session_id, number, after, WATCHED_AT_ONCE, proof, stream, incarnation
+            )
             found = await self._run(command)
             frames = _frames(session_id, found.numbers, found.records)
             seen = frames[-1].seq if frames else after, found.proof

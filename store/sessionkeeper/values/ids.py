@@ -14,10 +14,13 @@ from .bounds import MAX_ID
 from .errors import InvalidSessionId
 
 __all__ = [
+    "Incarnation",
     "SessionId",
     "checked_id",
+    "derived_incarnation",
     "encoded_id",
     "is_session_id",
+    "new_incarnation",
     "new_session_id",
     "session_id_for",
 ]
@@ -26,6 +29,11 @@ SessionId: TypeAlias = Annotated[
     str, StringConstraints(pattern=rf"^[!-~]{{1,{MAX_ID}}}$", strict=True)
 ]
 """1 to 128 visible ASCII characters (0x21-0x7E)."""
+
+Incarnation: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^([0-9a-f]{16})?$", strict=True)
+]
+"""16 lower-case hex digits, or empty for none."""
 
 
 def new_session_id() -> SessionId:
@@ -49,6 +57,16 @@ def session_id_for(*parts: str) -> SessionId:
         return spelled
     # An equals sign never occurs above, so a hash is never the spelling of other parts.
     return f"sha256={hashlib.sha256(spelled.encode()).hexdigest()}"
+
+
+def new_incarnation() -> Incarnation:
+    """Make the incarnation of a session that is about to be created: 64 random bits."""
+    return secrets.token_hex(8)
+
+
+def derived_incarnation(number: int) -> Incarnation:
+    """Make the incarnation of a session that was stored without one, from what tells it apart."""
+    return f"{number % 2**64:016x}"
 
 
 def is_session_id(value: object) -> bool:

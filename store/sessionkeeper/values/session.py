@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BeforeValidator, FailFast, Field, StringCons
 from .bounds import MAX_TAG, MAX_TEXT, at_most
 from .errors import InvalidTransition, short_id
 from .frozen import FrozenDict, JsonObject
-from .ids import SessionId, new_session_id
+from .ids import Incarnation, SessionId, new_session_id
 from .states import SessionState, SessionStatus, TransportType
 from .value import Value
 from .version import VersionState
@@ -61,6 +61,9 @@ class Session(Value):
     """Number of all frames it ever had that were no JSON-RPC message; it never decreases."""
     gap_frames: int = 0
     """Number of all gap frames it ever had, which stand for lines that were not kept."""
+    incarnation: Incarnation = ""
+    """Random 16 hex digits that tell it from any other session that ever had its id; empty in a
+    session that was not stored."""
 
     @classmethod
     def new(
@@ -97,7 +100,7 @@ class Session(Value):
 STORE_FIELDS = frozenset(
     {
         *("revision", "created_at", "last_activity", "ended_at"),
-        *("frame_count", "last_seq", "odd_frames", "gap_frames"),
+        *("frame_count", "last_seq", "odd_frames", "gap_frames", "incarnation"),
     }
 )
 CALLER_FIELDS = frozenset(Session.model_fields) - STORE_FIELDS

@@ -19,6 +19,7 @@ from .finding import FindingConformance
 from .frames import FramesConformance
 from .histories import AtomicHistoriesConformance, HistoriesConformance
 from .immutability import AtomicImmutabilityConformance, ImmutabilityConformance
+from .incarnations import IncarnationsConformance
 from .limits import LimitsConformance
 from .principals import PrincipalsConformance
 from .racing import RacingConformance
@@ -62,6 +63,7 @@ class AtomicSessionStoreConformance(
     AppendingConformance,
     ReadingConformance,
     RacingConformance,
+    IncarnationsConformance,
     AtomicHistoriesConformance,
     AtomicCancellationConformance,
     LimitsConformance,

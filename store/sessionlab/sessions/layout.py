@@ -18,7 +18,8 @@ transport version), tags, metadata, upstream_session_id); JSON objects as their 
 
 SessionData: TypeAlias = "tuple[str, CallerData, int, int, int, float, float, float | None]"
 """(id, caller's fields, revision, frame_count, last_seq, created_at, last_activity, ended_at);
-times in seconds since the epoch. Where there are any, odd_frames and gap_frames follow."""
+times in seconds since the epoch. Where there are any, odd_frames and gap_frames follow; then they
+and the incarnation, in what a store that has incarnations returned."""
 
 FrameData: TypeAlias = "tuple[str, str, str, str]"
 """(session id of the envelope, direction, message, the rest of the context as JSON); of what is no
@@ -46,14 +47,14 @@ fields when it returned the same session or raised; None when it never ran."""
 # touch_session          id                                          None
 # archive_session        (id, session, expected_last_seq)            session
 # add_frames             (id, frames, expected_last_seq, effect)     (first, end)
-# read_frames            (id, after, limit, newest)                  ((seq, frame), ...)
+# read_frames            (id, after, limit, newest, option, ...)     ((seq, frame), ...)
 # trim_frames            (id, up_to)                                 int
 # find_sessions          (query, cursor, limit)                      (sessions, next cursor)
 # expire_sessions        (idle, age, limit)                          sessions
 # purge_sessions         (ended_before, ended_for, limit)            int
 # watch_frames           (id, after)                                 (seq, frame), one a yield
 #
-# The argument of a read_frames with `before` or `reverse` goes on with both.
+# An option is (name, value): only those that were given, in the order of their names.
 #
 # A query is (states, statuses, transports, tags_any, tags_all, principal, created_from,
 # created_before, active_from, active_before). A refusal's result is (name of the error, ...): the

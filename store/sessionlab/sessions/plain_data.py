@@ -27,6 +27,7 @@ __all__ = [
     "frame_data",
     "frames_data",
     "numbered_data",
+    "options_data",
     "query_data",
     "refusal_data",
     "session_data",
@@ -54,7 +55,8 @@ def caller_data(session: Session) -> CallerData:
 def session_data(session: Session) -> SessionData:
     """Return a snapshot."""
     ended_at = session.ended_at
-    odd = (session.odd_frames, session.gap_frames)
+    counts = (session.odd_frames, session.gap_frames)
+    more = (*counts, session.incarnation) if session.incarnation else counts
     data: SessionData = (
         session.id,
         caller_data(session),
@@ -65,12 +67,17 @@ def session_data(session: Session) -> SessionData:
         session.last_activity.timestamp(),
         None if ended_at is None else ended_at.timestamp(),
     )
-    return cast("SessionData", (*data, *odd)) if any(odd) else data
+    return cast("SessionData", (*data, *more)) if any(more) else data
 
 
 def sessions_data(sessions: Iterable[Session]) -> tuple[SessionData, ...]:
     """Return snapshots."""
     return tuple(session_data(session) for session in sessions)
+
+
+def options_data(**options: str | int | None) -> tuple[tuple[str, str | int], ...]:
+    """Return the options that a call was given, by name, in the order of their names."""
+    return tuple((name, value) for name, value in sorted(options.items()) if value is not None)
 
 
 def frame_data(envelope: MessageEnvelope) -> FrameData:

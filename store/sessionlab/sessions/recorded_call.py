@@ -115,6 +115,9 @@ def _means_no_effect(error: BaseException) -> bool:
 
 
 def _is_well_formed(name: str, arguments: tuple[object, ...]) -> bool:
+    options = cast("tuple[tuple[str, object], ...]", arguments[4:])
+    if name == "read_frames" and not all(isinstance(value, str | int) for _, value in options):
+        return False
     return all(
         isinstance(argument, kind)
         for argument, kind in zip(arguments, _KINDS.get(name, ()), strict=False)

@@ -26,6 +26,7 @@ from sessionkeeper.values.session import Session
 from sessionkeeper.values.statistics import StoreStatistics
 
 from ..linearizability.history.operation import Header, History
+from .plain_data import options_data
 from .recorded_call import Effect, RecordedCall, as_operations
 from .recorded_watcher import RecordedWatcher
 from .split_calls import BATCH_CALLS, LISTING_CALLS
@@ -267,13 +268,13 @@ class RecordingStore(AtomicSessionStore):
         newest: bool = False,
         reverse: bool = False,
         stream: str | None = None,
+        incarnation: str | None = None,
     ) -> list[Frame]:
         inner = self._atomic("read_frames")
-        # Only calls that name them have them in their record: most histories are without.
-        bounds = () if before is None and not reverse and stream is None else (before, reverse)
-        call = self._begin(
-            "read_frames", session_id, after, limit, newest, *bounds, *_given(stream)
+        options = options_data(
+            before=before, reverse=reverse or None, stream=stream, incarnation=incarnation
         )
+        call = self._begin("read_frames", session_id, after, limit, newest, *options)
         reply = inner.read_frames(
             session_id,
             after=after,
@@ -282,6 +283,7 @@ class RecordingStore(AtomicSessionStore):
             newest=newest,
             reverse=reverse,
             stream=stream,
+            incarnation=incarnation,
         )
         return await self._run(call, reply)
 
@@ -317,7 +319,13 @@ class RecordingStore(AtomicSessionStore):
         return await self._run(call, reply)
 
     def watch_frames(
-        self, session_id: str, /, *, after: int = 0, stream: str | None = None
+        self,
+        session_id: str,
+        /,
+        *,
+        after: int = 0,
+        stream: str | None = None,
+        incarnation: str | None = None,
     ) -> FrameWatcher:
         inner = self._atomic("watch_frames")
 
@@ -325,7 +333,9 @@ class RecordingStore(AtomicSessionStore):
             call = self._begin("watch_frames", session_id, last, *_given(stream))
             return await self._run(call, step)
 
-        watcher = inner.watch_frames(session_id, after=after, stream=stream)
+        watcher = inner.watch_frames(
+            session_id, after=after, stream=stream, incarnation=incarnation
+        )
         return RecordedWatcher(watcher, step, after)
 
     def subscribe(self, listener: Listener, /) -> Callable[[], None]:

@@ -27,6 +27,16 @@ def snap(
     return (id, caller(**of), revision, frames, last, 1.0, 2.0, ended)
 
 
+def living(revision: int, incarnation: str = "f00d", **of: Any) -> Any:
+    """A snapshot that shows an incarnation."""
+    return (*snap(revision, **of), 0, 0, incarnation)
+
+
+def read_as(incarnation: str, result: Any, *outcome: Outcome) -> Any:
+    """A log is read of a session with that incarnation."""
+    return ("read_frames", ("a", 0, 9, False, ("incarnation", incarnation)), result, *outcome)
+
+
 def frame(n: int, id: str = "a") -> Any:
     """A message."""
     return (id, "client-to-server", f'{{"n":{n}}}', "{}")
@@ -62,6 +72,9 @@ def run_clients(lab: Any) -> Any:
 A = ("create_session", snap(0), snap(1))
 B = ("create_session", snap(0, id="b"), snap(2, id="b"))
 CLOSE = ("update_session", snap(1, state="closed"), snap(2, state="closed"))
+BORN = ("create_session", snap(0), living(1))
+GONE = ("delete_session", "a", None)
+NO_A = ("SessionNotFound", "a")
 ADD_1 = ("add_frame", frame(1), 1)
 ADD_2 = ("add_frame", frame(2), 2)
 ADD_ODD = ("add_frame", odd_frame(1), 1)
@@ -78,6 +91,14 @@ RIGHT: dict[str, tuple[Any, ...]] = {
     "odd frames are counted": (A, ADD_ODD, ADD_GAP, ("get_session", "a", (*snap(1, frames=2), 1, 1))),
     "odd frames are counted for good": (A, ADD_ODD, ("delete_frames", "a", 1), ("get_session", "a", (*snap(1, last=1), 1, 0))),
     "odd frames of several": (A, ("add_frames", ("a", (odd_frame(1), frame(2)), None, None), (1, 3)), ("list_sessions", None, ((*snap(1, frames=2), 1, 0),))),
+    "incarnation": (BORN, ("update_session", snap(1, n=1), living(2, n=1)), ("get_session", "a", living(2, n=1))),
+    "another incarnation": (BORN, GONE, ("create_session", snap(0), living(2, "cafe"))),
+    "incarnation seen later": (A, ("get_session", "a", living(1)), ("list_sessions", None, (living(1),))),
+    "incarnation not shown": (BORN, ("get_session", "a", snap(1))),
+    "read as it is": (BORN, ADD_1, read_as("f00d", NUMBERED[:1])),
+    "read shows which": (A, read_as("f00d", ()), ("get_session", "a", living(1))),
+    "not read as another": (BORN, read_as("cafe", NO_A, FAILED)),
+    "not read as a former": (BORN, GONE, ("create_session", snap(0), snap(2)), read_as("f00d", NO_A, FAILED)),
     "a message is not odd": (A, NAMED_ODD, ("get_session", "a", snap(1, frames=1))),
     "got": (A, ("get_or_create_session", snap(0, n=3), (snap(1), False))),
     "created": (("get_or_create_session", snap(0), (snap(7), True)),),
@@ -107,9 +128,9 @@ RIGHT: dict[str, tuple[Any, ...]] = {
     "read after": (A, ADD_1, ADD_2, ("read_frames", ("a", 1, 10, False), NUMBERED[1:])),
     "read some": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 1, False), NUMBERED[:1])),
     "read newest": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 1, True), NUMBERED[1:])),
-    "read before": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 9, False, 2, False), NUMBERED[:1])),
-    "read backwards": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 9, False, None, True), NUMBERED[::-1])),
-    "read one backwards": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 1, False, 9, True), NUMBERED[1:])),
+    "read before": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 9, False, ("before", 2)), NUMBERED[:1])),
+    "read backwards": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 9, False, ("reverse", True)), NUMBERED[::-1])),
+    "read one backwards": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 1, False, ("before", 9), ("reverse", True)), NUMBERED[1:])),
     "read beyond": (A, ADD_1, ("read_frames", ("a", 5, 1, False), ())),
     "trimmed": (A, ADD_1, ADD_2, ("trim_frames", ("a", 1), 1), ("read_frames", ("a", 0, 9, False), NUMBERED[1:]), ("get_session", "a", snap(1, frames=1, last=2))),
     "cleared": (A, ADD_1, ("delete_frames", "a", 1), ("get_frames", "a", ()), ADD_2),
@@ -155,6 +176,14 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "revision stays": (A, ("update_session", snap(1, n=1), snap(1, n=1))),
     "revision used again": (A, B, ("update_session", snap(1, n=1), snap(2, n=1))),
     "revision reset": (A, ("delete_session", "a", None), A),
+    "incarnation used again": (BORN, GONE, ("create_session", snap(0), living(2))),
+    "incarnation used after a purge": (("create_session", snap(0, state="closed"), living(1, state="closed")), ("purge_sessions", (None, 0.0, 9), 1), ("create_session", snap(0), living(2))),
+    "incarnation changed": (BORN, ("update_session", snap(1, n=1), living(2, "cafe", n=1))),
+    "incarnation changed later": (BORN, ("get_session", "a", living(1, "cafe"))),
+    "read as another": (BORN, read_as("cafe", ())),
+    "read as a former": (BORN, GONE, (*A[:2], snap(2)), read_as("f00d", ())),
+    "read showed another": (A, read_as("f00d", ()), ("get_session", "a", living(1, "cafe"))),
+    "not read as it is": (BORN, read_as("f00d", NO_A, FAILED)),
     "back from the end": (A, CLOSE, ("update_session", snap(2), snap(3))),
     "good step refused": (A, ("update_session", snap(1, state="closed"), ("InvalidTransition", "a", "active", "closed"), FAILED)),
     "another version": (*AGREED, ("update_session", snap(2, version=("1", "2", None)), snap(3, version=("1", "2", None)))),
@@ -192,9 +221,9 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "frames without change": (A, ("add_frames", ("a", (frame(1),), None, (snap(1), caller(n=1))), (1, 2)), ("get_session", "a", snap(1, frames=1))),
     "read too much": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 1, False), NUMBERED)),
     "read the oldest as newest": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 1, True), NUMBERED[:1])),
-    "read too far": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 9, False, 2, False), NUMBERED)),
-    "read not backwards": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 9, False, None, True), NUMBERED)),
-    "read the first backwards": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 1, False, None, True), NUMBERED[:1])),
+    "read too far": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 9, False, ("before", 2)), NUMBERED)),
+    "read not backwards": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 9, False, ("reverse", True)), NUMBERED)),
+    "read the first backwards": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 1, False, ("reverse", True)), NUMBERED[:1])),
     "read with other numbers": (A, ADD_1, ("read_frames", ("a", 0, 9, False), ((2, frame(1)),))),
     "read another message": (A, ADD_1, ("read_frames", ("a", 0, 9, False), ((1, frame(2)),))),
     "trimmed too many": (A, ADD_1, ("trim_frames", ("a", 5), 5)),

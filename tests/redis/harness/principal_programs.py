@@ -234,7 +234,8 @@ def _plain_error(error: BaseException | None, beside: Beside) -> object:
 def _plain(value: Any, beside: Beside) -> object:
     match value:
         case Session():
-            held = value.model_dump(mode="json") | {"tags": sorted(value.tags)}
+            held = value.model_dump(mode="json", exclude={"incarnation"})
+            held |= {"tags": sorted(value.tags)}
             return held | ({"revision": 0} if beside is Beside.ABSENT else {})
         case Frame():
             return value.seq, value.envelope.message
@@ -261,7 +262,8 @@ async def _picture(world: World, beside: Beside) -> tuple[object, ...]:
     others: list[object] = []
     for each in await world.store.list_sessions():
         if each.principal != "alice":
-            shown = each.model_dump(mode="json") | {"id": world.shown(each.id)}
+            shown = each.model_dump(mode="json", exclude={"incarnation"})
+            shown |= {"id": world.shown(each.id)}
             others.append((shown, _plain(await world.store.get_frames(each.id), beside)))
     now = await world.store.statistics()
     counted = (now.sessions, now.frames, now.bytes, now.counters, now.refusals)

@@ -9,7 +9,7 @@ from sessionkeeper import AtomicSessionStore, MessageEnvelope, Session, StorageF
 
 __all__ = ["filled", "held", "sent"]
 
-NOT_KEPT = {"revision"}
+NOT_KEPT = {"revision", "incarnation"}
 
 
 def sent(session_id: str, number: int) -> MessageEnvelope:

@@ -87,6 +87,20 @@ class Place:
         self.url, self.prefix, self.file = url, prefix, file
 
 
+class Lives:
+    """The incarnations that one store showed: two stores have others, and yet the same lives."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, list[str]] = {}
+
+    def number(self, session: Session) -> int:
+        """Which one of the sessions of its id it is, in the order in which they were shown."""
+        shown = self._shown.setdefault(session.id, [])
+        if session.incarnation not in shown:
+            shown.append(session.incarnation)
+        return shown.index(session.incarnation)
+
+
 class Subject:
     """One kind of store, with its initial or changed limits."""
 
@@ -95,6 +109,7 @@ class Subject:
         self.time = time
         self.snapshots: Snapshots = {}
         self.heard: list[object] = []
+        self.lives = Lives()
         self.store: AtomicSessionStore
 
     async def open(self, limits: StoreLimits, place: Place) -> None:
@@ -122,7 +137,7 @@ class Subject:
                 principal: Any = step.principal
                 view = view.for_principal(principal)
             assert step.call is not None
-            return plain(await step.call(view, self.snapshots))
+            return plain(await step.call(view, self.snapshots), self.lives)
         except (Exception, asyncio.CancelledError) as error:
             return Raised(type(error).__name__, sorted(vars(error).items()), str(error))
 
@@ -135,7 +150,7 @@ class Subject:
         sessions = await self.store.list_sessions()
         for each in sessions:
             self.snapshots.setdefault(each.id, []).append(each)
-        return plain(sessions)
+        return plain(sessions, self.lives)
 
     def same(self, answer: object, right: object) -> bool:
         """Whether it answered what memory did."""
@@ -148,13 +163,15 @@ class Subject:
     async def picture(self) -> object:
         """See all a store tells."""
         sessions = await self.store.list_sessions()
-        logs = [plain(await self.store.read_frames(each.id)) for each in sessions]
+        lives = self.lives
+        logs = [plain(await self.store.read_frames(each.id), lives) for each in sessions]
         own = [await self.store.for_principal(each).count_sessions() for each in ("alice", "bob")]
-        counts = plain(await self.store.statistics())
-        return plain(sessions), logs, own, counts, [*self.heard]
+        counts = plain(await self.store.statistics(), lives)
+        return plain(sessions, lives), logs, own, counts, [*self.heard]
 
     def _listen(self, event: SessionEvent, _: Context) -> None:
-        self.heard.append(Told(event.kind, event.session.id, plain(event.session), event.before))
+        shown = plain(event.session, self.lives)
+        self.heard.append(Told(event.kind, event.session.id, shown, event.before))
 
 
 class InMemory(Subject):
@@ -274,27 +291,28 @@ class Redis(Reopened):
         )
 
 
-def plain(value: Any) -> object:
+def plain(value: Any, lives: Lives) -> object:
     """Make values of an answer that can be compared and read."""
     match value:
         case Session():
             held = value.model_dump(mode="json", exclude_defaults=True)
             active = held.pop("last_activity", None)
             # As text: 1, 1.0 and True are not the same, nor is another order of keys.
-            return Shown(repr(held | {"tags": sorted(value.tags)}), value.state, active)
+            own = {"tags": sorted(value.tags), "incarnation": lives.number(value)}
+            return Shown(repr(held | own), value.state, active)
         case Frame():
             return value.seq, value.envelope.message
         case MessageEnvelope():
             return value.message
         case SessionPage():
-            return plain(value.sessions), value.cursor
+            return plain(value.sessions, lives), value.cursor
         case StoreStatistics():
             return Counts(
                 value.sessions, value.frames, value.bytes, value.counters, dict(value.refusals)
             )
         case list() | tuple():
             values: list[Any] = [*value]
-            return [plain(each) for each in values]
+            return [plain(each, lives) for each in values]
         case _:
             return value
 

@@ -74,7 +74,7 @@ def _plain(value: Any) -> object:
     """Make values of an answer that can be compared and read."""
     match value:
         case Session():
-            held = value.model_dump(mode="json", exclude_defaults=True)
+            held = value.model_dump(mode="json", exclude_defaults=True, exclude={"incarnation"})
             return held | {"tags": sorted(value.tags)}
         case Frame():
             return value.seq, value.envelope.message

@@ -14,6 +14,7 @@ import msgspec
 from ...operations.frame_record import FrameRecord
 from ...operations.session_size import tag_bytes
 from ...values.errors import short_id
+from ...values.ids import derived_incarnation
 from ...values.session import Session
 from ...values.states import Direction, SessionState
 from ..session_fields import dump_fields, dump_metadata, read_fields, to_json
@@ -43,17 +44,18 @@ __all__ = [
     "read_counter",
 ]
 
-ROW = ("n", "r", "c", "a", "e", "s", "p", "d", "x", "q", "k", "z", "t", "o", "u", "g")
+ROW = ("n", "r", "c", "a", "e", "s", "p", "d", "x", "q", "k", "z", "t", "o", "u", "g", "i")
 """The fields of a session's hash, in the order of `rows.lua`.
 
 n number in order of creation, r revision, c creation, a last activity, e end, s state, p principal,
 d the small fields as JSON, x metadata as JSON, q last sequence number, k frames in the log, z bytes
-in the log, t bytes ever appended, o negotiated protocol version. Times are microseconds.
+in the log, t bytes ever appended, o negotiated protocol version, u odd frames, g gaps,
+i incarnation. Times are microseconds.
 """
 NUMBER, REVISION, CREATED, ACTIVE, ENDED, STATE, PRINCIPAL, FIELDS, METADATA, LAST, COUNT = range(
     11
 )
-ODD, GAPS = 14, 15
+ODD, GAPS, INCARNATION = 14, 15, 16
 """The positions in a row of the fields that Python reads."""
 
 Stored = Sequence[Any]
@@ -164,6 +166,10 @@ def decode_session(session_id: str, row: Stored) -> Session:
         values["principal"] = None if principal is None else principal.decode()
         values["revision"] = int(row[REVISION])
         values["last_seq"], values["frame_count"] = int(row[LAST]), int(row[COUNT])
+        incarnation = row[INCARNATION]
+        values["incarnation"] = (
+            derived_incarnation(int(row[NUMBER])) if incarnation is None else incarnation.decode()
+        )
         values["odd_frames"], values["gap_frames"] = int(row[ODD] or 0), int(row[GAPS] or 0)
         values["created_at"] = _EPOCH + timedelta(microseconds=int(row[CREATED]))
         values["last_activity"] = _EPOCH + timedelta(microseconds=int(row[ACTIVE]))

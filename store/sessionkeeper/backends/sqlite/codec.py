@@ -11,6 +11,7 @@ import msgspec
 
 from ...operations.frame_record import FrameRecord
 from ...operations.session_row import SessionRow
+from ...values.ids import derived_incarnation
 from ...values.session import Session
 from ...values.states import Direction, SessionState
 from ..session_fields import dump_fields, dump_metadata, read_fields, to_json
@@ -31,7 +32,7 @@ Columns: TypeAlias = tuple[Any, ...]
 
 SESSION_COLUMNS = (
     "number, id, revision, created_at, steady_created_at, ended_at, steady_ended_at, state,"
-    " principal, fields"
+    " principal, fields, incarnation"
 )
 LOG_COLUMNS = (
     "session, ended, position, steady_active_at, last_activity, frame_count, last_seq, byte_count,"
@@ -81,6 +82,7 @@ class SQLiteRow(SessionRow):
             session.state.value,
             session.principal,
             _encode(session),
+            self.incarnation,
         )
 
     def log_columns(self) -> Columns:
@@ -117,14 +119,17 @@ def read_row(columns: Columns) -> SQLiteRow:
             state,
             principal,
             fields,
-        ) = columns[:10]
-        _, ended, position, steady_active_at, last_activity, *counts = columns[10:]
+            incarnation,
+        ) = columns[:11]
+        _, ended, position, steady_active_at, last_activity, *counts = columns[11:]
         frame_count, last_seq, byte_count, odd_frames, gap_frames = counts
         decode = _decode_small if len(fields) <= _CACHED else _decode
         held = decode(fields).copy()
         held["id"], held["state"], held["principal"] = id_, _STATES[state], principal
+        # A session of a file before version 7 has none.
+        held["incarnation"] = derived_incarnation(number) if incarnation is None else incarnation
         is_valid = (
-            type(id_) is str
+            type(id_) is type(held["incarnation"]) is str
             and (principal is None or type(principal) is str)
             # A text among them raises, and a float makes the sum a float.
             and type(number + revision + position + sum(counts)) is int

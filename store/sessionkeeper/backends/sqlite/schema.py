@@ -13,7 +13,7 @@ __all__ = ["APPLICATION_ID", "NAMES", "PAGE_BYTES", "TABLES", "VERSION"]
 APPLICATION_ID = 0x736B7072
 """`skpr` in the file's header: the file belongs to this library."""
 
-VERSION = 6
+VERSION = 7
 """The version of these tables; `upgrades` changes the tables of an older file."""
 
 # Three messages of 1 KB in a page of 4 KB leave a quarter of it empty, seven in 8 KB an eighth.
@@ -37,7 +37,8 @@ TABLES: tuple[str, ...] = (
         steady_ended_at REAL NOT NULL,
         state TEXT NOT NULL,
         principal TEXT,
-        fields TEXT NOT NULL
+        fields TEXT NOT NULL,
+        incarnation TEXT
     )""",
     "CREATE INDEX live ON sessions (number) WHERE ended_at IS NULL",
     # Not by `position`: an archive brings sessions that ended before others.

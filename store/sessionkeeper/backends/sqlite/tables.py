@@ -50,7 +50,7 @@ _BY_IDS = f"{_FROM} WHERE id IN ({', '.join('?' * _IDS_A_QUERY)})"
 _BY_NUMBER = f"{_FROM} WHERE number = ?"
 _AFTER = f"{_FROM} WHERE number > ? ORDER BY number LIMIT ?"
 _WRITE_SESSION = (
-    f"INSERT INTO sessions ({SESSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
+    f"INSERT INTO sessions ({SESSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
     " ON CONFLICT (number) DO UPDATE SET revision = excluded.revision,"
     " created_at = excluded.created_at,"
     " ended_at = excluded.ended_at, steady_ended_at = excluded.steady_ended_at,"

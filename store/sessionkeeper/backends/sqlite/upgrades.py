@@ -52,6 +52,8 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         f"ALTER TABLE logs ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0"
         for name in ("odd_frames", "gap_frames")
     ),
+    # NULL in the sessions there are: reading derives it from their number.
+    6: ("ALTER TABLE sessions ADD COLUMN incarnation TEXT",),
 }
 """The statements that lead from each older version to the next one."""
 

@@ -85,7 +85,7 @@ class Bookkeeping:
     def record_seen(self, session: Session) -> None:
         """Note the current session."""
         known = self.index.find(session.id)
-        if known is not None and known.created_at != session.created_at:
+        if known is not None and known.incarnation != session.incarnation:
             self._lose(session.id)
             known = None
         if known is None:

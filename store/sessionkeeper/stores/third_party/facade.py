@@ -14,6 +14,8 @@ from ...interface.arguments import (
     checked_cursor,
     checked_envelopes,
     checked_ids,
+    checked_incarnation,
+    checked_new,
     checked_session,
     checked_sessions,
     checked_stream,
@@ -52,7 +54,7 @@ class AwaitedStore(AtomicSessionStore):
         """Have the owner await an operation with nobody in between."""
 
     async def create_session(self, session: Session, /) -> Session:
-        session = checked_session(session)
+        session = checked_new(session)
         return await self._do(lambda inner: inner.create_session(session))
 
     async def get_session(self, session_id: str, /) -> Session:
@@ -108,7 +110,7 @@ class AwaitedStore(AtomicSessionStore):
         return await self._do(lambda inner: operations.modify(inner, session_id, apply))
 
     async def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
-        session = checked_session(session)
+        session = checked_new(session)
         return await self._do(lambda inner: operations.get_or_create(inner, session))
 
     async def touch_session(self, session_id: str, /) -> None:
@@ -157,6 +159,7 @@ class AwaitedStore(AtomicSessionStore):
         newest: bool = False,
         reverse: bool = False,
         stream: str | None = None,
+        incarnation: str | None = None,
     ) -> list[Frame]:
         """Return frames as the interface says, but at the cost of reading the whole log."""
         session_id = checked_id(session_id)
@@ -164,10 +167,18 @@ class AwaitedStore(AtomicSessionStore):
         if before is not None:
             checked_count("before", before, minimum=1)
         checked_count("limit", limit, minimum=1)
-        stream, last = checked_stream(stream), newest or reverse
+        stream, incarnation = checked_stream(stream), checked_incarnation(incarnation)
+        last = newest or reverse
         frames = await self._do(
             lambda inner: operations.read(
-                inner, session_id, after, limit, before, newest=last, stream=stream
+                inner,
+                session_id,
+                after,
+                limit,
+                before,
+                newest=last,
+                stream=stream,
+                incarnation=incarnation,
             )
         )
         return frames[::-1] if reverse else frames
@@ -186,7 +197,13 @@ class AwaitedStore(AtomicSessionStore):
         return await self._do(lambda inner: sweeps.find(inner, known, query, after, limit))
 
     def watch_frames(
-        self, session_id: str, /, *, after: int = 0, stream: str | None = None
+        self,
+        session_id: str,
+        /,
+        *,
+        after: int = 0,
+        stream: str | None = None,
+        incarnation: str | None = None,
     ) -> FrameWatcher:
         """Yield frames as the interface says, at the cost of reading the whole log for each look.
 
@@ -195,7 +212,8 @@ class AwaitedStore(AtomicSessionStore):
         """
         session_id = checked_id(session_id)
         checked_count("after", after, minimum=0)
-        stream, known = checked_stream(stream), self._known
+        stream, incarnation = checked_stream(stream), checked_incarnation(incarnation)
+        known = self._known
 
         # The proof of the last frame that was read, and its number.
         seen: tuple[int, Proof] = 0, None
@@ -213,6 +231,7 @@ class AwaitedStore(AtomicSessionStore):
                     limit=WATCHED_AT_ONCE,
                     proof=proof,
                     stream=stream,
+                    incarnation=incarnation,
                 )
             )
             seen = news.frames[-1].seq if news.frames else after, news.proof

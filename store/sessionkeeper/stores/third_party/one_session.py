@@ -105,16 +105,22 @@ async def read(
     *,
     newest: bool = False,
     stream: str | None = None,
+    incarnation: str | None = None,
 ) -> list[Frame]:
-    """Number the whole log and return a part of it, of one stream if it is given."""
+    """Number the whole log and return a part of it, of one stream if it is given.
+
+    Raises `SessionNotFound`; with an incarnation, also for another session of that id.
+    """
     for _ in range(_TRIES):
         session = await store.get_session(session_id)
+        if incarnation not in (None, session.incarnation):
+            raise SessionNotFound(session_id)
         if session.last_seq <= after or not session.frame_count:
             return []
         envelopes = await store.get_frames(session_id)
         first = _first(session)
         # Another process may append meanwhile; only if the front moved are the numbers unknown.
-        if first == _first(await store.get_session(session_id)):
+        if _log_start(await store.get_session(session_id)) == _log_start(session):
             end = len(envelopes) if before is None else max(before - first, 0)
             start = max(after - first + 1, 0)
             numbered = [*enumerate(envelopes[start:end], first + start)]
@@ -135,25 +141,30 @@ async def look(
     limit: int,
     proof: Proof,
     stream: str | None = None,
+    incarnation: str | None = None,
 ) -> LogPage:
     """Read frames for a watcher; the number is that of the session watched so far.
+
+    When watching begins, the session must have this incarnation, if there is one.
 
     The proof is that of the last frame before them, as it was read. Raises `LogReplaced`, and
     `SessionNotFound` if the session belongs to another principal by now.
     """
     try:
         session = await store.get_session(session_id)
+        if number is None and incarnation not in (None, session.incarnation):
+            raise SessionNotFound(session_id)
         watched = known(session_id).number
         if number is not None and number != watched:
             return LogPage(number, (), ended=True)
         # With the last frame before them, if that still exists.
         start = max(after - 1, 0)
         wanted = session.last_seq > start
-        again = limit + 1 if stream is None else 1
-        frames = await read(store, session_id, start, again) if wanted else []
+        again, own = limit + 1 if stream is None else 1, session.incarnation
+        frames = await read(store, session_id, start, again, incarnation=own) if wanted else []
         last = frames.pop(0) if frames and frames[0].seq == after else None
         if stream is not None and wanted:  # that frame may be of another stream
-            frames = await read(store, session_id, after, limit, stream=stream)
+            frames = await read(store, session_id, after, limit, stream=stream, incarnation=own)
     except SessionNotFound:
         hidden = isinstance(store, PrincipalFilter) and store.hides(session_id)
         if number is None or (hidden and known(session_id).number == number):
@@ -171,6 +182,10 @@ async def look(
 
 def _first(session: Session) -> int:
     return session.last_seq - session.frame_count + 1
+
+
+def _log_start(session: Session) -> tuple[str, int]:
+    return session.incarnation, _first(session)
 
 
 def _changed(session: Session, apply: Change) -> Session:

@@ -16,8 +16,8 @@ class SessionEntry:
     """One session as it was last seen, and since when by the steady clock."""
 
     __slots__ = (
-        "created_at",
         "frame_count",
+        "incarnation",
         "last_activity",
         "last_seq",
         "number",
@@ -35,7 +35,7 @@ class SessionEntry:
         """A number from its first sight: another session of the same id has another one."""
         self.place = 0
         """Its place in the order of creation, from the first listing with it; 0 before that."""
-        self.created_at = session.created_at
+        self.incarnation = session.incarnation
         self.principal = session.principal
         self.state: SessionState = session.state
         self.revision = session.revision

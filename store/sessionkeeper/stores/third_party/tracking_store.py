@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from contextvars import Context
 
 from ...interface.session_store import SessionStore
+from ...values.clock import micros
 from ...values.events import SessionEventKind
+from ...values.ids import derived_incarnation
 from ...values.message import MessageEnvelope
 from ...values.session import Session
 from .bookkeeping import Bookkeeping
@@ -23,19 +25,19 @@ class TrackingStore(SessionStore):
         self._context = context
 
     async def create_session(self, session: Session, /) -> Session:
-        created = await self._inner.create_session(session)
+        created = _identified(await self._inner.create_session(session))
         self._bookkeeping.record_created(created, self._context)
         return created
 
     async def get_session(self, session_id: str, /) -> Session:
-        session = await self._inner.get_session(session_id)
+        session = _identified(await self._inner.get_session(session_id))
         self._bookkeeping.record_seen(session)
         return session
 
     async def update_session(self, session: Session, /) -> Session:
         """Update as the inner store does, having seen what was there before."""
-        await self._look_before(session)
-        updated = await self._inner.update_session(session)
+        session = await self._look_before(session)
+        updated = _identified(await self._inner.update_session(session))
         self._bookkeeping.record_changed(updated, self._context)
         return updated
 
@@ -49,7 +51,7 @@ class TrackingStore(SessionStore):
         self._bookkeeping.record_removed(session, kind, self._context)
 
     async def list_sessions(self) -> list[Session]:
-        sessions = await self._inner.list_sessions()
+        sessions = [_identified(each) for each in await self._inner.list_sessions()]
         self._bookkeeping.record_listed(sessions)
         return sessions
 
@@ -74,7 +76,8 @@ class TrackingStore(SessionStore):
 
     async def get_sessions_batch(self, session_ids: Sequence[str], /) -> list[Session]:
         """Read with the inner store's own batch."""
-        sessions = await self._inner.get_sessions_batch(session_ids)
+        found = await self._inner.get_sessions_batch(session_ids)
+        sessions = [_identified(each) for each in found]
         for session in sessions:
             self._bookkeeping.record_seen(session)
         return sessions
@@ -84,15 +87,33 @@ class TrackingStore(SessionStore):
         if type(self._inner).update_sessions_batch is SessionStore.update_sessions_batch:
             # As the inner store would do, but the updates before an error are known.
             return await super().update_sessions_batch(sessions)
-        for session in sessions:
-            await self._look_before(session)
-        updated = await self._inner.update_sessions_batch(sessions)
+        sessions = [await self._look_before(session) for session in sessions]
+        replies = await self._inner.update_sessions_batch(sessions)
+        updated = [_identified(each) for each in replies]
         for session in updated:
             self._bookkeeping.record_changed(session, self._context)
         return updated
 
-    async def _look_before(self, session: Session) -> None:
+    async def _look_before(self, session: Session) -> Session:
+        """Return the session to be stored with the incarnation of what is there."""
         known = self._bookkeeping.index.find(session.id)
         # At this revision it is unchanged since it was seen; at another, the update will fail.
         if known is None or known.revision != session.revision:
-            await self.get_session(session.id)
+            incarnation = (await self.get_session(session.id)).incarnation
+        else:
+            incarnation = known.incarnation
+        return _with_incarnation(session, incarnation)
+
+
+def _identified(session: Session) -> Session:
+    """Return a session of the inner store with an incarnation, also if that store keeps none."""
+    if session.incarnation:
+        return session
+    created = int(micros(session.created_at.timestamp()))
+    return _with_incarnation(session, derived_incarnation(created))
+
+
+def _with_incarnation(session: Session, incarnation: str) -> Session:
+    if session.incarnation == incarnation:
+        return session
+    return Session.trusted(session.__dict__ | {"incarnation": incarnation})

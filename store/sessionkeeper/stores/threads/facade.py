@@ -156,6 +156,7 @@ class ThreadSafeSessionStore:
         newest: bool = False,
         reverse: bool = False,
         stream: str | None = None,
+        incarnation: str | None = None,
     ) -> list[Frame]:
         return self._do(
             self._facade.read_frames(
@@ -166,6 +167,7 @@ class ThreadSafeSessionStore:
                 newest=newest,
                 reverse=reverse,
                 stream=stream,
+                incarnation=incarnation,
             )
         )
 
@@ -194,14 +196,23 @@ class ThreadSafeSessionStore:
         )
 
     def watch_frames(
-        self, session_id: str, /, *, after: int = 0, stream: str | None = None
+        self,
+        session_id: str,
+        /,
+        *,
+        after: int = 0,
+        stream: str | None = None,
+        incarnation: str | None = None,
     ) -> FrameReader:
         """Return a blocking iterator over the frames numbered above `after`; no timeout applies.
 
         Raises at once what the store's `watch_frames` raises at once.
         """
         return FrameReader(
-            self._port, lambda: self._store.watch_frames(session_id, after=after, stream=stream)
+            self._port,
+            lambda: self._store.watch_frames(
+                session_id, after=after, stream=stream, incarnation=incarnation
+            ),
         )
 
     def for_principal(self, principal: str, /) -> Self:

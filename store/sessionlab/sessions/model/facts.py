@@ -18,6 +18,7 @@ from ...linearizability.models.facts import (
 )
 from ...linearizability.models.model import OrderKey
 from ..layout import FrameData, SessionData
+from .state import read_options
 
 __all__ = ["read_facts", "read_order_key"]
 
@@ -89,16 +90,16 @@ def _got_frames(operation: Operation) -> Iterator[Fact]:
 
 
 def _read_frames(operation: Operation) -> Iterator[Fact]:
-    session_id, _, limit, newest, *bounds = cast(
-        "tuple[str, int, int, bool, *tuple[object, ...]]", operation.argument
-    )
-    before, reverse = bounds or (None, False)
+    argument = cast("tuple[Plain, ...]", operation.argument)
+    session_id, _, limit, newest = cast("tuple[str, int, int, bool]", argument[:4])
+    options = read_options(argument[4:])
+    reverse = options.get("reverse")
     numbered = cast("tuple[tuple[int, FrameData], ...]", operation.result)
     if numbered:
         if reverse:
             numbered = numbered[::-1]
         frames = tuple(frame for _, frame in numbered)
-        to_the_end = before is None and bool(newest or reverse or len(frames) < limit)
+        to_the_end = "before" not in options and bool(newest or reverse or len(frames) < limit)
         yield ReadFact(session_id, numbered[0][0], frames, to_the_end)
 
 

@@ -13,7 +13,15 @@ from ...linearizability.history.operation import Plain
 from ..layout import EffectData, FrameData
 from .logs import LogTree
 from .sessions import States, apply_change
-from .state import LIVE, Entry, ModelState, find, replace_entry
+from .state import (
+    LIVE,
+    Entry,
+    ModelState,
+    find,
+    match_incarnation,
+    read_options,
+    replace_entry,
+)
 
 __all__ = ["Frames"]
 
@@ -39,14 +47,14 @@ class Frames:
         entry = find(state, frame[0])
         if entry is None:
             return ()
-        session_id, caller, revision, created, ended, log, last, dropped, place, below, odd = entry
+        id_, caller, revision, created, ended, log, last, dropped, place, below, odd, own = entry
         if caller[1] not in LIVE or (known and result != last + 1):
             return ()
         log = self._tree.append(log, last, frame)
         odd = _with_frame(odd, frame)
         new = _new_entry(
             (
-                session_id,
+                id_,
                 caller,
                 revision,
                 created,
@@ -57,6 +65,7 @@ class Frames:
                 place,
                 below,
                 odd,
+                own,
             )
         )
         return (replace_entry(state, entry, new),)
@@ -106,13 +115,19 @@ class Frames:
 
     def read(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
         """Return at most `limit` frames between two numbers, the first or the newest."""
-        session_id, after, limit, newest, *bounds = cast(
-            "tuple[str, int, int, object, *tuple[object, ...]]", argument
-        )
-        before, reverse = bounds or (None, None)
+        given = cast("tuple[Plain, ...]", argument)
+        session_id, after, limit, newest = cast("tuple[str, int, int, object]", given[:4])
+        options = read_options(given[4:])
+        before, reverse = options.get("before"), options.get("reverse")
         entry = find(state, session_id)
         if entry is None:
             return ()
+        wanted = options.get("incarnation")
+        if wanted is not None:
+            seen = match_incarnation(state, entry, cast("str", wanted))
+            if seen is None:
+                return ()
+            state, entry = seen
         numbered = cast("tuple[tuple[int, FrameData], ...]", result)
         first, last = max(after, entry.dropped) + 1, entry.last_seq
         if before is not None:

@@ -180,7 +180,7 @@ def _reply(operation: Operation) -> str:
         return str(cast("tuple[Plain, ...]", result)[0])
     if isinstance(result, tuple):
         report = result[0] if operation.name == "get_or_create_session" else result
-        if isinstance(report, tuple) and len(report) == 8 and isinstance(report[1], tuple):
+        if isinstance(report, tuple) and len(report) >= 8 and isinstance(report[1], tuple):
             return f"{report[1][1]} at revision {report[2]} with {report[3]} frames"
         if operation.name == "add_frames":
             return f"numbers {result[0]} to {cast('int', result[1]) - 1}"

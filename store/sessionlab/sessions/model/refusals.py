@@ -7,7 +7,17 @@ from typing import cast
 from ...linearizability.history.exact import exact
 from ...linearizability.history.operation import Operation, Plain
 from ..layout import EffectData
-from .state import LIVE, ModelState, admits, find, learn_revision, match_snapshot, may_follow
+from .state import (
+    LIVE,
+    Entry,
+    ModelState,
+    admits,
+    find,
+    learn_revision,
+    match_snapshot,
+    may_follow,
+    read_options,
+)
 
 __all__ = ["CHECKED", "refuse"]
 
@@ -33,7 +43,7 @@ def refuse(state: ModelState, operation: Operation) -> tuple[ModelState, ...]:
         return _raised(state, operation)
     entry = find(state, cast("str", values[0]))
     if name == "SessionNotFound":
-        return () if entry is not None else (state,)
+        return () if entry is not None and not _may_be_another(entry, operation) else (state,)
     if entry is None:
         return ()
     if name == "RevisionConflict":
@@ -54,6 +64,14 @@ def refuse(state: ModelState, operation: Operation) -> tuple[ModelState, ...]:
     else:
         true = name == "SessionExists"
     return (state,) if true else ()
+
+
+def _may_be_another(entry: Entry, operation: Operation) -> bool:
+    """Whether a call named an incarnation that is not, or may not be, the session's."""
+    if operation.name != "read_frames":
+        return False
+    wanted = read_options(cast("tuple[Plain, ...]", operation.argument)[4:]).get("incarnation")
+    return wanted is not None and wanted != entry.incarnation
 
 
 def _raised(state: ModelState, operation: Operation) -> tuple[ModelState, ...]:

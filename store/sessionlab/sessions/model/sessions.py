@@ -18,6 +18,7 @@ from .state import (
     match_snapshot,
     may_follow,
     with_open_revision,
+    without,
     write_fields,
 )
 
@@ -56,7 +57,7 @@ def _created(
     state: ModelState, session: SessionData, report: SessionData | None
 ) -> ModelState | None:
     entry = with_open_revision(state, Entry(session[0], session[1], 0, None, None, EMPTY, 0, 0))
-    after = ModelState(state.high, (*state.entries, entry))
+    after = state._replace(entries=(*state.entries, entry))
     return after if report is None else match_snapshot(after, entry, report)
 
 
@@ -178,9 +179,8 @@ def apply_change(
 
 def delete(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
     """Delete the session and its frames."""
-    session_id = cast("str", argument)
-    entries = tuple(entry for entry in state.entries if entry.id != session_id)
-    return () if len(entries) == len(state.entries) else (ModelState(state.high, entries),)
+    entry = find(state, cast("str", argument))
+    return () if entry is None else (without(state, [entry]),)
 
 
 def touch(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:

@@ -21,7 +21,7 @@ _SESSION = tuple[str, _Caller, int, int, int, float, float, float | None]
 
 
 class _Session:
-    """A snapshot: with or without the counts of odd frames and gaps at its end."""
+    """A snapshot; at its end there may be counts of odd frames and gaps, and the incarnation."""
 
 
 def _read_session(value: object) -> _Session:
@@ -30,22 +30,31 @@ def _read_session(value: object) -> _Session:
     parts = cast("Sequence[object]", value)
     msgspec.convert(parts[:8], _SESSION)
     if len(parts) > 8:
-        msgspec.convert(parts[8:], tuple[int, int])
+        msgspec.convert(parts[8:10], tuple[int, int])
+    if len(parts) > 10:
+        msgspec.convert(parts[10:], tuple[str])
     return _Session()
 
 
 class _Reading:
-    """The argument of `read_frames`: with or without the bounds at its end."""
+    """The argument of `read_frames`: four parts, then options."""
 
 
 def _read_reading(value: object) -> _Reading:
-    if not isinstance(value, tuple | list):
-        raise ValueError("the arguments of a read are expected")
-    parts = cast("Sequence[object]", value)
+    parts = msgspec.convert(value, tuple[object, ...])
     msgspec.convert(parts[:4], tuple[str, int, int, bool])
-    if len(parts) > 4:
-        msgspec.convert(parts[4:], tuple[int | None, bool])
+    options = msgspec.convert(parts[4:], tuple[tuple[str, object], ...])
+    msgspec.convert(dict(options), _ReadOptions)
+    if len(dict(options)) < len(options):
+        raise ValueError("an option is there twice")
     return _Reading()
+
+
+class _ReadOptions(msgspec.Struct, forbid_unknown_fields=True):
+    before: int | None = None
+    reverse: bool = False
+    stream: str | None = None
+    incarnation: str | None = None
 
 
 def _read_part(kind: type, value: object) -> _Session | _Reading:

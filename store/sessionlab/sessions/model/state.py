@@ -7,8 +7,10 @@ forms.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple, TypeAlias, cast
 
+from ...linearizability.history.operation import Plain
 from ..layout import CallerData, SessionData
 
 __all__ = [
@@ -22,6 +24,9 @@ __all__ = [
     "replace_entry",
     "match_snapshot",
     "learn_revision",
+    "match_incarnation",
+    "read_options",
+    "without",
     "write_fields",
 ]
 
@@ -57,6 +62,7 @@ class Entry(NamedTuple):
     """While the revision is not known: a number that was given later, 0 if none is known."""
     odd: tuple[int, int] = NONE_ODD
     """How many odd frames and how many gaps it ever had."""
+    incarnation: str | None = None
 
 
 Highs: TypeAlias = "int | tuple[tuple[str, int], ...]"
@@ -69,6 +75,8 @@ class ModelState(NamedTuple):
 
     high: Highs
     entries: tuple[Entry, ...]
+    former: frozenset[tuple[str, str]] = frozenset()
+    """Ids and incarnations of sessions that are gone: no other session may have one of them."""
 
 
 Report: TypeAlias = "SessionData | None"
@@ -107,8 +115,16 @@ def replace_entry(state: ModelState, old: Entry, new: Entry, high: int | None = 
     entries = state.entries
     known = raise_high(state, new.id, high)
     if len(entries) == 1:
-        return ModelState(known, (new,))
-    return ModelState(known, tuple(new if entry is old else entry for entry in entries))
+        return ModelState(known, (new,), state.former)
+    changed = tuple(new if entry is old else entry for entry in entries)
+    return ModelState(known, changed, state.former)
+
+
+def without(state: ModelState, gone: Collection[Entry]) -> ModelState:
+    """Return the state without these entries."""
+    left = tuple(entry for entry in state.entries if entry not in gone)
+    former = {(entry.id, entry.incarnation) for entry in gone if entry.incarnation is not None}
+    return ModelState(state.high, left, state.former.union(former))
 
 
 def unknown_above(high: int) -> int:
@@ -153,7 +169,7 @@ def learn_revision(state: ModelState, entry: Entry, revision: int) -> tuple[Mode
         else other
         for other in after.entries
     )
-    return ModelState(after.high, entries), known
+    return ModelState(after.high, entries, after.former), known
 
 
 def _bound_entry(entry: Entry, place: int, revision: int) -> Entry:
@@ -169,23 +185,55 @@ def match_snapshot(state: ModelState, entry: Entry, data: SessionData) -> ModelS
     The state changes only if the snapshot shows values that were open.
     """
     _, caller, revision, frame_count, last_seq, created_at, _, ended_at = data[:8]
+    odd = data[8:10] or NONE_ODD
+    incarnation = _read_incarnation(data) or entry.incarnation
     if (
         caller != entry.caller
         or last_seq != entry.last_seq
         or frame_count != last_seq - entry.dropped
-        or (data[8:] or NONE_ODD) != entry.odd
+        or odd != entry.odd
         or not admits(entry, revision)
         or (ended_at is None) != (caller[1] in LIVE)
         or entry.created_at not in (None, created_at)
         or entry.ended_at not in (None, ended_at)
+        or entry.incarnation not in (None, incarnation)
+        or (entry.id, incarnation) in state.former
     ):
         return None
-    if (revision, created_at, ended_at) == (entry.revision, entry.created_at, entry.ended_at):
+    shown = (created_at, ended_at, incarnation)
+    if revision == entry.revision and shown == _shown(entry):
         return state
     after, known = learn_revision(state, entry, revision)
-    if (created_at, ended_at) == (known.created_at, known.ended_at):
+    if shown == _shown(known):
         return after
-    return replace_entry(after, known, known._replace(created_at=created_at, ended_at=ended_at))
+    learned = known._replace(created_at=created_at, ended_at=ended_at, incarnation=incarnation)
+    return replace_entry(after, known, learned)
+
+
+def _read_incarnation(data: SessionData) -> str | None:
+    more = cast("tuple[str, ...]", data[10:])
+    return more[0] if more else None
+
+
+def match_incarnation(
+    state: ModelState, entry: Entry, incarnation: str
+) -> tuple[ModelState, Entry] | None:
+    """Return state and entry after a call that named the entry's incarnation; None for another."""
+    if entry.incarnation == incarnation:
+        return state, entry
+    if entry.incarnation is not None or (entry.id, incarnation) in state.former:
+        return None
+    known = entry._replace(incarnation=incarnation)
+    return replace_entry(state, entry, known), known
+
+
+def read_options(options: tuple[Plain, ...]) -> dict[str, object]:
+    """Return the options at the end of an argument by their names."""
+    return dict(cast("tuple[tuple[str, object], ...]", options))
+
+
+def _shown(entry: Entry) -> tuple[float | None, float | None, str | None]:
+    return entry.created_at, entry.ended_at, entry.incarnation
 
 
 def write_fields(

@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 from ...linearizability.history.operation import Plain
 from ..layout import CallerData, SessionData
 from .sessions import States
-from .state import LIVE, Entry, ModelState, find, match_snapshot, write_fields
+from .state import LIVE, Entry, ModelState, find, match_snapshot, without, write_fields
 
 __all__ = ["expire", "find_page", "purge"]
 
@@ -133,8 +133,7 @@ def purge(state: ModelState, argument: Plain, result: Plain, known: bool) -> Ite
         combinations(ended, wanted) if known else _subsets(ended, limit)
     )
     for gone in several:
-        left = tuple(entry for entry in state.entries if entry not in gone)
-        yield ModelState(state.high, left)
+        yield without(state, gone)
 
 
 def _may_go(entry: Entry, ended_before: float | None) -> bool:

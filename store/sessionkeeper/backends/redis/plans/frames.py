@@ -59,6 +59,7 @@ def read_frames(
     newest = "1" if command.newest else ""
     before: Argument = "" if command.before is None else bounded(command.before)
     arguments: tuple[Argument, ...] = (scope, bounded(command.after), limit, newest, "", "", before)
+    arguments += (command.incarnation or "",)
     (answer,) = yield [read(plan_context, READ, command.session_id, *arguments)]
     reply = read_reply(FramesReply, answer, command.session_id)
     records = decode_frames(reply.frames)
@@ -72,7 +73,9 @@ def read_new_frames(
     session: Argument = "" if command.number is None else _text(command.number)
     after = bounded(command.after)
     shown = command.proof if type(command.proof) is bytes else _NEVER
-    arguments: tuple[Argument, ...] = (scope, after, command.limit, "", session, shown, "")
+    # Once it is known by its number, it can be no other.
+    wanted = "" if command.number is not None else command.incarnation or ""
+    arguments: tuple[Argument, ...] = (scope, after, command.limit, "", session, shown, "", wanted)
     (answer,) = yield [read(plan_context, READ, command.session_id, *arguments)]
     status, *_ = answer
     if status == b"REPLACED":

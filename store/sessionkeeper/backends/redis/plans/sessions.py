@@ -123,6 +123,7 @@ def _create(
         *plan_context.session_bounds,
         plan_context.share(limits.max_sessions),
         limits.sessions_full.value,
+        new.incarnation,
         *encode_session(name, "", new),
         scope=scope,
     )

@@ -1,10 +1,10 @@
 --@use keys clock rows writer check_types counters changes change removal repair | ttl_index expire_ttl
 -- Create a session. ARGV: 4 time, 5 principal, 6 '1' to return an existing one, 7-8 what it may hold,
--- 9 maximum sessions, 10 the eviction policy, 11-23 the session.
+-- 9 maximum sessions, 10 the eviction policy, 11 the incarnation, 12-24 the session.
 if is_fenced() then return FENCED end
 if not is_applied(ARGV[#ARGV]) then return BEHIND end
 if expire_due() then return MORE end --@ttl
-local key, id = KEYS[9], ARGV[11]
+local key, id = KEYS[9], ARGV[12]
 if ARGV[6] == '1' then
   local there = find(key, '')
   if there and ARGV[5] ~= '' and there.principal ~= ARGV[5] then return { 'MISSING' } end
@@ -12,7 +12,7 @@ if ARGV[6] == '1' then
 elseif call('EXISTS', key) == 1 then
   return { 'EXISTS' }
 end
-local new = read_wanted(11)
+local new = read_wanted(12)
 local no = find_excess(nil, new, bounds_at(7))
 if no then return no end
 if new.agreed and new.transport ~= '' and new.transport ~= new.agreed then
@@ -57,7 +57,7 @@ end
 local number, revision = increment('number', 1), increment('revision', 1)
 -- Fields that an append uses come first: a small hash is searched from its beginning.
 call('HSET', key, 'q', 0, 'k', 0, 'z', 0, 't', 0, 'a', wall, 'r', revision, 's', new.state,
-  'n', number, 'c', wall, 'd', new.fields)
+  'n', number, 'c', wall, 'd', new.fields, 'i', ARGV[11])
 set_field(key, 'x', false, new.held)
 set_field(key, 'p', false, new.principal)
 set_field(key, 'o', false, new.agreed)

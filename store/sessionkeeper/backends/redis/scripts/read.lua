@@ -2,7 +2,7 @@
 -- Read frames. ARGV: 1 principal, 2 after, 3 limit or '', 4 '1' for the newest, 5 the session or '': its
 -- number and its first time of creation, because a server that lost data uses numbers again; 6 for a watcher
 -- the proof of frame `after` from the time it was read: its digest, '+' removed, '-' never there; 7 before
--- or ''.
+-- or ''; 8 the incarnation that the session must have, or ''.
 local function proof_of(entry)
   local fields = entry[2]
   return redis.sha1hex(table.concat({ fields[2], fields[4], fields[6] }, '\0'))
@@ -10,6 +10,7 @@ end
 
 local row = find(KEYS[9], '')
 if not row then return { 'MISSING' } end
+if ARGV[8] ~= '' and ARGV[8] ~= incarnation_of(row) then return { 'MISSING' } end
 local session = row.number .. '-'
 -- Only a watcher needs the rest. `b` is there if an archive gave it another time.
 if ARGV[6] ~= '' then session = session .. (call('HGET', KEYS[9], 'b') or row.raw[3] or '') end

@@ -1,5 +1,5 @@
 -- The fields of a session's hash. Missing fields are `false`.
-local FIELDS = { 'n', 'r', 'c', 'a', 'e', 's', 'p', 'd', 'x', 'q', 'k', 'z', 't', 'o', 'u', 'g' }
+local FIELDS = { 'n', 'r', 'c', 'a', 'e', 's', 'p', 'd', 'x', 'q', 'k', 'z', 't', 'o', 'u', 'g', 'i' }
 
 -- Return a whole session: `raw` for the client, the other fields for the rules. Returns nil if there is
 -- none, or if it belongs to another principal than `scope` ('' for any). The second result tells
@@ -13,6 +13,11 @@ local function find(key, scope)
     principal = raw[7], last = tonumber(raw[10]), count = tonumber(raw[11]),
     bytes = tonumber(raw[12]), total = tonumber(raw[13]), agreed = raw[14],
   }
+end
+
+-- Return the incarnation of a session; one that was stored without has it from its number.
+local function incarnation_of(row)
+  return row.raw[17] or string.format('%016x', tonumber(row.number))
 end
 
 -- Return the part of a session that an append needs.

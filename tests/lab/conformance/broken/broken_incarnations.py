@@ -1,0 +1,134 @@
+"""Stores that are wrong in what tells a session from an earlier one of its id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sessionkeeper import Frame, FrameWatcher, PlainSessionStore, Session
+from sessionkeeper.operations.frame_commands import ReadFrames
+from sessionkeeper.stores.facade import CommandStore
+from sessionkeeper.stores.principal import PrincipalStore
+
+from tests.lab.conformance.broken.breaking import breaking
+
+_KEPT = "00000000000000aa"
+
+
+def having(session: Session, incarnation: str) -> Session:
+    """The session with another incarnation."""
+    return session.model_copy(update={"incarnation": incarnation})
+
+
+class IncarnationOfTheId(PlainSessionStore):
+    """Keeps it over delete and create: it says which id it is, and not which session."""
+
+    async def create_session(self, session: Session, /) -> Session:
+        created = await super().create_session(session)
+        row = self._tables.find(session.id)
+        assert row is not None
+        row.incarnation = _KEPT
+        return having(created, _KEPT)
+
+
+class IncarnationOfTheRevision(PlainSessionStore):
+    """Makes a new one with every change."""
+
+    async def update_session(self, session: Session, /) -> Session:
+        updated = await super().update_session(session)
+        row = self._tables.find(session.id)
+        assert row is not None
+        row.incarnation = f"{updated.revision:016x}"
+        return having(updated, row.incarnation)
+
+
+class IncarnationOfTheCaller(PlainSessionStore):
+    """Takes it from the change, as if it were a field of the caller."""
+
+    async def modify_session(self, session_id: str, change: Any, /) -> Session:
+        changed = await super().modify_session(session_id, change)
+        row = self._tables.find(session_id)
+        assert row is not None
+        row.incarnation = row.session.incarnation
+        return having(changed, row.incarnation)
+
+
+class NewForTheOneThatIsThere(PlainSessionStore):
+    async def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
+        found, created = await super().get_or_create_session(session)
+        return having(found, f"{found.revision + found.last_seq + (not created):016x}"), created
+
+
+class ReadsAnyIncarnation(PlainSessionStore):
+    async def read_frames(
+        self, session_id: str, /, *, incarnation: str | None = None, **options: Any
+    ) -> list[Frame]:
+        return await super().read_frames(session_id, **options)
+
+
+class WatchesAnyIncarnation(PlainSessionStore):
+    def watch_frames(
+        self, session_id: str, /, *, incarnation: str | None = None, **options: Any
+    ) -> FrameWatcher:
+        return super().watch_frames(session_id, **options)
+
+
+class LooksAtAnything(PlainSessionStore):
+    async def read_frames(
+        self, session_id: str, /, *, incarnation: str | None = None, **options: Any
+    ) -> list[Frame]:
+        if incarnation is None:
+            return await super().read_frames(session_id, **options)
+        await self._run(ReadFrames(session_id, 0, None, 1, newest=False, incarnation=incarnation))
+        return await super().read_frames(session_id, **options)
+
+
+class ToldByIncarnationView(PrincipalStore):
+    """Answers the right incarnation of a foreign session with nothing instead of an error."""
+
+    def __init__(self, store: CommandStore, principal: str) -> None:
+        super().__init__(store, principal)
+        self.whole = store
+
+    async def read_frames(
+        self, session_id: str, /, *, incarnation: str | None = None, **options: Any
+    ) -> list[Frame]:
+        if incarnation == (await self.whole.get_session(session_id)).incarnation:
+            return []
+        return await super().read_frames(session_id, incarnation=incarnation, **options)
+
+
+class TellsByIncarnation(PlainSessionStore):
+    def for_principal(self, principal: str, /) -> PrincipalStore:
+        return ToldByIncarnationView(self, principal)
+
+
+TestIncarnationOfTheId = breaking(
+    IncarnationOfTheId, "test_each_session_of_an_id_has_its_own_incarnation"
+)
+
+TestIncarnationOfTheRevision = breaking(
+    IncarnationOfTheRevision, "test_an_incarnation_stays_while_its_session_exists"
+)
+
+TestIncarnationOfTheCaller = breaking(
+    IncarnationOfTheCaller, "test_a_change_cannot_set_an_incarnation"
+)
+
+TestNewForTheOneThatIsThere = breaking(
+    NewForTheOneThatIsThere, "test_a_session_that_was_there_keeps_its_incarnation"
+)
+
+TestReadsAnyIncarnation = breaking(ReadsAnyIncarnation, "test_another_incarnation_is_not_read")
+
+TestWatchesAnyIncarnation = breaking(
+    WatchesAnyIncarnation, "test_another_incarnation_is_not_watched"
+)
+
+TestLooksAtAnything = breaking(
+    LooksAtAnything, "test_what_is_no_incarnation_is_refused_at_the_call"
+)
+
+TestTellsByIncarnation = breaking(
+    TellsByIncarnation,
+    "test_an_incarnation_of_another_principals_session_reveals_nothing",
+)
