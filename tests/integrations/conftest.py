@@ -1,4 +1,4 @@
-"""The stores on which the integration with mcp is tested, by their URLs."""
+"""The stores on which integrations are tested, by their URLs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def shared_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedS
 def valkey_url(shared_servers: SharedServers) -> str:
     """Valkey 8, shared with other tests, with a prefix of its own."""
     server = shared_servers.server(find_engine("valkey").name)
-    return f"{server.url}?prefix=mcp-{next(_PREFIXES)}"
+    return f"{server.url}?prefix=test-{next(_PREFIXES)}"
 
 
 @pytest.fixture
