@@ -47,11 +47,12 @@ ROWS = {
     ),
     "frames": ("session", "seq", "direction", "sent_at", "detail", "message"),
     "new_frame_keys": ("session", "seq", "key"),
+    "new_stream_keys": ("session", "stream", "seq", "key"),
     "tombstones": ("up_to",),
     "principals": ("sessions",),
 }
 WHICH = {"sessions": "id = 'b'", "logs": "session = 2"} | dict.fromkeys(
-    ("frames", "new_frame_keys"), "session = 2 AND seq = 2"
+    ("frames", "new_frame_keys", "new_stream_keys"), "session = 2 AND seq = 2"
 )
 WHOLE = (
     "DELETE FROM meta",
@@ -67,6 +68,9 @@ WHOLE = (
     "UPDATE sessions SET fields = '[]' WHERE number = 2",
     'UPDATE sessions SET fields = \'{"transport_type":"none"}\' WHERE number = 2',
     "UPDATE frames SET detail = x'90' WHERE session = 2",
+    "UPDATE frames SET detail = x'94' WHERE session = 2",
+    "UPDATE frames SET detail = x'' WHERE session = 2",
+    "DELETE FROM new_stream_keys WHERE session = 2",
 )
 
 
@@ -78,6 +82,8 @@ async def made(file: Path) -> None:
             notes = [note(n, name) for n in range(3)]
             context = notes[0].context.model_copy(update={"delivery": StdioDelivery(pid=7)})
             notes[0] = notes[0].model_copy(update={"context": context})
+            streamed = notes[1].context.model_copy(update={"stream": "s"})
+            notes[1] = notes[1].model_copy(update={"context": streamed})
             await store.add_frames(name, notes)
         await store.modify_session("c", lambda s: s.model_copy(update={"state": "closed"}))
 
@@ -87,6 +93,8 @@ def operations() -> list[Operation]:
     return [
         lambda store: store.get_session("b"),
         lambda store: store.get_frames("b"),
+        lambda store: store.read_frames("b", stream="s"),
+        lambda store: store.count_frames("b", stream="s"),
         lambda store: store.list_sessions(),
         lambda store: store.find_sessions(SessionQuery()),
         lambda store: store.statistics(),

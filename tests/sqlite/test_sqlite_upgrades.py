@@ -16,7 +16,11 @@ from tests.support.sessions import new_session, note
 IDS = ("a", "b", "c")
 
 DOWNGRADES = {
-    7: ("ALTER TABLE sessions DROP COLUMN incarnation",),
+    7: (
+        "ALTER TABLE sessions DROP COLUMN incarnation",
+        "DROP TABLE stream_keys",
+        "DROP TABLE new_stream_keys",
+    ),
     6: (
         "ALTER TABLE logs DROP COLUMN odd_frames",
         "ALTER TABLE logs DROP COLUMN gap_frames",

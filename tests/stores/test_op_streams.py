@@ -18,13 +18,10 @@ from sessionkeeper import (
 )
 
 from tests.support.sessions import close_session, new_session, note, settle
-from tests.support.stores import Design
+from tests.support.stores import DESIGNS, Design
 
-TEN_METHODS_TOO = [*("actor", "plain", "locked"), "owned"]
-WHOLE = TEN_METHODS_TOO[:-1]
-owned_too = pytest.mark.parametrize("design", TEN_METHODS_TOO, indirect=True)
+owned_too = pytest.mark.parametrize("design", [*DESIGNS, "owned"], indirect=True)
 """With the owner around ten methods."""
-whole = pytest.mark.parametrize("design", WHOLE, indirect=True)
 
 NAMES = ["GET", "é" * 127, "a\0b", "a", "ab", "%", None]
 """Names of streams that a careless key would mix up, and none."""
@@ -93,7 +90,6 @@ async def test_every_part_of_a_stream_can_be_read(store: AtomicSessionStore) -> 
                 assert await read(store, reverse=True, **given) == these[-limit:][::-1]
 
 
-@whole
 async def test_a_batch_goes_to_several_streams(store: AtomicSessionStore) -> None:
     """In one step, with the contexts that the frames have."""
     await store.create_session(new_session())
@@ -104,7 +100,6 @@ async def test_a_batch_goes_to_several_streams(store: AtomicSessionStore) -> Non
         assert await read(store, stream=stream) == seqs_of(stream, 1, 50)
 
 
-@whole
 async def test_what_is_trimmed_is_in_no_stream(store: AtomicSessionStore) -> None:
     """Trimmed one by one, many at once, and all."""
     await store.create_session(new_session())
@@ -145,7 +140,6 @@ async def test_a_later_session_of_the_id_has_its_own_streams(store: AtomicSessio
     assert await store.count_frames("a", stream="other") == 20
 
 
-@whole
 async def test_dropping_the_oldest_takes_them_out_of_their_streams(design: Design) -> None:
     """One by one and several at once."""
     limits = StoreLimits(max_frames_per_session=10, frames_full=FramesFull.DROP_OLDEST)
@@ -160,7 +154,6 @@ async def test_dropping_the_oldest_takes_them_out_of_their_streams(design: Desig
             assert await read(store, stream=stream) == seqs_of(stream, 33, 35)
 
 
-@whole
 async def test_a_refused_frame_is_in_no_stream(design: Design) -> None:
     """A batch that is refused leaves none behind."""
     async with design(limits=StoreLimits(max_frames_per_session=5)) as store:
@@ -198,7 +191,10 @@ async def test_a_watcher_of_a_stream_gets_its_frames_only(store: AtomicSessionSt
 async def test_frames_of_other_streams_wake_a_watcher_for_one_read(
     store: AtomicSessionStore,
 ) -> None:
-    """It waits again after a page without a frame of its stream."""
+    """It waits again after a page without a frame of its stream.
+
+    A file may wake it twice for a change: as the writer's process, and as one that polls.
+    """
     await store.create_session(new_session())
     watcher = store.watch_frames("a", stream="a")
     reads: list[int] = []
@@ -211,11 +207,11 @@ async def test_frames_of_other_streams_wake_a_watcher_for_one_read(
     watcher._read_page = counted
     step = asyncio.ensure_future(anext(watcher))
     await settle(store)
-    assert reads == [0]
     for n in range(1, 4):
         await store.add_frame(of_stream(n, "b"))
         await settle(store)
-    assert reads == [0] * 4
+        assert {*reads} == {0}
+        assert n < len(reads) <= 2 * (n + 1)
     await store.add_frame(of_stream(4, "a"))
     assert (await step).seq == 4
     await watcher.aclose()
@@ -289,7 +285,6 @@ async def test_opaque_payloads_are_kept_and_not_counted_as_odd(store: AtomicSess
     assert (session.odd_frames, session.gap_frames) == (0, 0)
 
 
-@whole
 async def test_no_limit_of_json_is_for_opaque_payloads(design: Design) -> None:
     """Their depth is not looked at; their bytes count."""
     async with design(limits=StoreLimits(max_json_depth=3, max_frame_bytes=100)) as store:

@@ -32,7 +32,7 @@ class FrameLog(list[FrameRecord | None]):
         """Append records, numbered from `first` on; O(records)."""
         self.extend(records)
         for number, record in enumerate(records, first):
-            if record.detail is not None and (stream := stream_of(record)) is not None:
+            if record.detail is not None and (stream := stream_of(record.detail)) is not None:
                 if self._streams is None:
                     self._streams = {}
                 self._streams.setdefault(stream, _StreamNumbers()).append(number)
@@ -66,7 +66,7 @@ class FrameLog(list[FrameRecord | None]):
             if record is not None:
                 size += len(record.message)
                 if self._streams is not None:
-                    self._drop_number(self._streams, stream_of(record))
+                    self._drop_number(self._streams, stream_of(record.detail))
             self[index] = None
         self._dropped += count
         if self._dropped > _COMPACT_AT and self._dropped * 2 > len(self):

@@ -118,9 +118,11 @@ def is_message(record: FrameRecord) -> bool:
     return detail is None or detail[0] not in _KIND_HEADERS
 
 
-def stream_of(record: FrameRecord) -> str | None:
-    """Return the stream of a record, if it has one. Raises `StoreUnavailable` if it is damaged."""
-    detail = record.detail
+def stream_of(detail: bytes | None) -> str | None:
+    """Return the stream of a record's detail, if it has one.
+
+    Raises `StoreUnavailable` if it is damaged.
+    """
     # Every append asks this of every record.
     if not detail or detail[0] not in STREAM_HEADERS:
         return None

@@ -9,6 +9,7 @@ from typing import Any
 from .errors import corruption_error
 from .frame_index import has_wrong_entries
 from .store_counters import decode_counters, read_meta
+from .stream_index import has_wrong_streams
 
 __all__ = ["compare_newest_rows", "differences"]
 
@@ -60,6 +61,8 @@ def differences(connection: sqlite3.Connection) -> list[str]:
     connection.execute("BEGIN")
     try:
         found = ["frames are not listed as they are"] if has_wrong_entries(connection) else []
+        if has_wrong_streams(connection):
+            found.append("streams do not list their frames as they are")
         for what, query in _WRONG_ROWS.items():
             (count,) = connection.execute(query).fetchone()
             if count:

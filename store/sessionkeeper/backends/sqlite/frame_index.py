@@ -13,6 +13,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from .stream_index import StreamIndex
+
 __all__ = ["LEVELS", "FrameIndex", "has_wrong_entries"]
 
 FrameKey: TypeAlias = tuple[int, int, int]
@@ -59,11 +61,13 @@ class FrameIndex:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._execute, self._executemany = connection.execute, connection.executemany
+        self.streams = StreamIndex(connection)
         self.forget()
 
     def forget(self) -> None:
-        """Count the small table again: it was rolled back, or another process changed it."""
+        """Count the small tables again: they were rolled back, or another process changed them."""
         self._new_count: int | None = None
+        self.streams.forget()
 
     def add(self, keys: Sequence[FrameKey]) -> None:
         """Add entries of new frames; their numbers follow all other numbers of their sessions."""
@@ -95,6 +99,7 @@ class FrameIndex:
 
     def remove(self, session: int, first: int, last: int) -> None:
         """Remove these frames and their entries."""
+        self._remove_from_streams(session, first, last)
         for level in LEVELS:
             for statement in _REMOVE[level]:
                 self._execute(statement, {"session": session, "first": first, "last": last})
@@ -105,10 +110,17 @@ class FrameIndex:
         for level in LEVELS:
             some = (session, up_to, limit - removed)
             count, last = self._execute(_FIRST[level], some).fetchone()
+            if count:
+                self._remove_from_streams(session, 0, last)
             for statement in _REMOVE[level] if count else ():
                 self._execute(statement, {"session": session, "first": 0, "last": last})
             removed += count
         return removed
+
+    def _remove_from_streams(self, session: int, first: int, last: int) -> None:
+        # Nearly no session has streams, and then no frame is read.
+        if self.streams.has_session(session):
+            self.streams.remove(session, self.read("frames.seq, detail", session, first, last))
 
 
 def has_wrong_entries(connection: sqlite3.Connection) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from ...operations.frame_record import FrameRecord
+from ...operations.frame_record import FrameRecord, NumberedRecords, stream_of
 from .codec import FRAME_COLUMNS, Columns, SQLiteRow, frame_columns, read_frame
 from .errors import corruption_error
 from .frame_index import FrameIndex
+from .stream_index import read_stream_name
 
 __all__ = ["FrameTable"]
 
@@ -60,6 +61,13 @@ class FrameTable:
             keyed = [(key, *each) for key, each in enumerate(together, last + 1)]
             self._connection.executemany(_INSERT, keyed)
             self._index.add([(session, seq, key) for key, session, seq, *_ in keyed])
+            named = [
+                (session, stream, seq, key)
+                for key, session, seq, _, _, detail, _ in keyed
+                if detail is not None and (stream := stream_of(detail)) is not None
+            ]
+            if named:
+                self._index.streams.add(named)
             self.written += sum(len(each[-1]) for each in together)
             self._pending = {}
 
@@ -78,6 +86,37 @@ class FrameTable:
         if len(found) != count:
             raise corruption_error("a log with frames missing")
         return [read_frame(columns) for columns in found]
+
+    def read_stream(
+        self,
+        row: SQLiteRow,
+        stream: str,
+        first: int,
+        last: int,
+        limit: int | None,
+        *,
+        newest: bool,
+    ) -> NumberedRecords:
+        """Return at most `limit` records of a stream from number `first` to `last`, in order.
+
+        Raises `sqlite3.DatabaseError`.
+        """
+        if first > last:
+            return (), ()
+        self._flush_row(row)
+        found = self._index.streams.read(
+            FRAME_COLUMNS, row.number, stream, first, last, limit=limit, newest=newest
+        )
+        records = [read_frame(columns) for _, *columns in found]
+        if any(read_stream_name(record.detail) != stream for record in records):
+            raise corruption_error("a stream with a frame of another one")
+        return [seq for seq, *_ in found], records
+
+    def count_stream(self, row: SQLiteRow, stream: str) -> int:
+        """Count the entries of a stream whose frames are in the log; O(entries)."""
+        self._flush_row(row)
+        first = row.last_seq - row.frame_count + 1
+        return self._index.streams.count(row.number, stream, first, row.last_seq)
 
     def trim(self, row: SQLiteRow, count: int) -> int:
         """Remove the first `count` frames; return their bytes. O(count)."""

@@ -7,6 +7,7 @@ which change with every frame.
 from __future__ import annotations
 
 from .frame_index import LEVELS
+from .stream_index import STREAM_LEVELS
 
 __all__ = ["APPLICATION_ID", "NAMES", "PAGE_BYTES", "TABLES", "VERSION"]
 
@@ -79,6 +80,17 @@ TABLES: tuple[str, ...] = (
         ) WITHOUT ROWID"""
         for level in LEVELS
     ),
+    # The two levels of `stream_index`: only frames that name a stream have a row.
+    *(
+        f"""CREATE TABLE {level} (
+            session INTEGER NOT NULL,
+            stream TEXT NOT NULL,
+            seq INTEGER NOT NULL,
+            key INTEGER NOT NULL,
+            PRIMARY KEY (session, stream, seq)
+        ) WITHOUT ROWID"""
+        for level in STREAM_LEVELS
+    ),
     # Removed frames, up to this number of a session, that are still to be deleted.
     "CREATE TABLE tombstones (session INTEGER PRIMARY KEY, up_to INTEGER NOT NULL)",
     """CREATE TABLE principals (
@@ -99,7 +111,7 @@ TABLES: tuple[str, ...] = (
 NAMES = frozenset(
     {
         *("meta", "sessions", "live", "by_end", "logs", "by_position", "frames", *LEVELS),
-        *("tombstones", "principals", "origin"),
+        *(*STREAM_LEVELS, "tombstones", "principals", "origin"),
     }
 )
 """The tables and indexes of a file of this version; SQLite adds indexes of its own."""

@@ -12,8 +12,6 @@ from contextvars import Context
 from pathlib import Path
 from typing import cast
 
-from soleowner import CallerError
-
 from ...interface.listeners import Listeners
 from ...operations.counters import StoreCounters
 from ...operations.frame_record import FrameRecord, NumberedRecords
@@ -252,12 +250,12 @@ class SQLiteTables(Tables):
         *,
         newest: bool,
     ) -> NumberedRecords:
-        """Refuse: a file has no index of streams yet."""
-        raise CallerError(NotImplementedError("a file has no index of streams yet"))
+        """Read the records of a stream; O(what is returned)."""
+        return self.frames.read_stream(_ours(row), stream, first, last, limit, newest=newest)
 
     def count_stream(self, row: SessionRow, stream: str, /) -> int:
-        """Refuse: a file has no index of streams yet."""
-        raise CallerError(NotImplementedError("a file has no index of streams yet"))
+        """Count in the index; O(records of the stream)."""
+        return self.frames.count_stream(_ours(row), stream)
 
     def clear(self, row: SessionRow, /) -> None:
         """Remove the records if they are few; many get a tombstone."""

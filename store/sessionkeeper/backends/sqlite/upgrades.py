@@ -52,8 +52,20 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         f"ALTER TABLE logs ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0"
         for name in ("odd_frames", "gap_frames")
     ),
-    # NULL in the sessions there are: reading derives it from their number.
-    6: ("ALTER TABLE sessions ADD COLUMN incarnation TEXT",),
+    6: (
+        # NULL in the sessions there are: reading derives it from their number.
+        "ALTER TABLE sessions ADD COLUMN incarnation TEXT",
+        *(
+            f"""CREATE TABLE {level} (
+                session INTEGER NOT NULL,
+                stream TEXT NOT NULL,
+                seq INTEGER NOT NULL,
+                key INTEGER NOT NULL,
+                PRIMARY KEY (session, stream, seq)
+            ) WITHOUT ROWID"""
+            for level in ("stream_keys", "new_stream_keys")
+        ),
+    ),
 }
 """The statements that lead from each older version to the next one."""
 
