@@ -19,6 +19,7 @@ from .errors import (
     WouldBlock,
     WrongLoop,
 )
+from .loops import LoopPort
 from .mailbox import Mailbox
 from .observer import Observer
 from .pair import ActorPair
@@ -35,6 +36,7 @@ __all__ = [
     "ActorState",
     "ActorStatistics",
     "Command",
+    "LoopPort",
     "Mailbox",
     "Observer",
     "ThreadPort",

@@ -28,6 +28,7 @@ from .errors import (
     WrongLoop,
 )
 from .fork import forget_on_fork
+from .loops import LoopPort
 from .mailbox import Mailbox
 from .observer import Observer, run_observed
 from .runner import Runner
@@ -188,6 +189,18 @@ class Actor(Generic[S]):
             self._loop, check=self._check_foreign, accept=self._accept, lost=self._lost
         )
 
+    def loop_port(self) -> LoopPort[S]:
+        """Return a port for tasks of other event loops. Raises as `ask` does if not open."""
+        if self._refusal is not None:
+            raise self._refusal()
+        return LoopPort(
+            self._loop,
+            check=self._check_foreign,
+            ask_here=self._ask_here,
+            accept=self._accept,
+            lost=self._lost,
+        )
+
     async def aclose(self, *, timeout: float | None = None) -> None:
         """Refuse new commands, finish queued ones, stop the owner. Idempotent.
 
@@ -331,6 +344,11 @@ class Actor(Generic[S]):
             raise self._translate(Reentrant() if self._runner.applying else WouldBlock())
         if self._runner.inside():
             raise self._translate(Reentrant())
+
+    def _ask_here(self, command: Command[S, Any], /) -> asyncio.Future[Any]:
+        reply = self.ask(command)
+        self._runner.arrived(reply)
+        return reply
 
     def _accept(self, command: Command[S, object], reply: Reply, /) -> None:
         if self._refusal is not None:

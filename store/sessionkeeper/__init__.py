@@ -45,9 +45,11 @@ if TYPE_CHECKING:
         SQLiteSessionStore,
         StorageBackend,
         StorageFactory,
+        ThreadedSessionStore,
         ThreadSafeSessionStore,
         backend_from_url,
         restore_backup,
+        threaded,
     )
     from .values import (
         Atomicity,
@@ -138,6 +140,8 @@ __all__ = [
     "StoreLimits",
     "StoreStatistics",
     "ThreadSafeSessionStore",
+    "ThreadedSessionStore",
+    "threaded",
     # what they promise
     "Atomicity",
     "Durability",

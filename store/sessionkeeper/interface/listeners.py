@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextvars import Context
+from threading import Lock
 
 from ..values.events import Listener, SessionEvent
 
@@ -16,10 +17,11 @@ logger = logging.getLogger("sessionkeeper")
 class Listeners:
     """Listeners in the order they were added. If one raises, the others are still called."""
 
-    __slots__ = ("_listeners",)
+    __slots__ = ("_changing", "_listeners")
 
     def __init__(self) -> None:
         self._listeners: tuple[Listener, ...] = ()
+        self._changing = Lock()  # a store with a thread of its own is given them by any thread
 
     def __bool__(self) -> bool:
         return bool(self._listeners)
@@ -34,10 +36,12 @@ class Listeners:
 
         # A new tuple, because `tell` may be iterating over the old one. A function of its own, so
         # that a listener that was added twice can be removed once.
-        self._listeners = (*self._listeners, call)
+        with self._changing:
+            self._listeners = (*self._listeners, call)
 
         def remove() -> None:
-            self._listeners = tuple(each for each in self._listeners if each is not call)
+            with self._changing:
+                self._listeners = tuple(each for each in self._listeners if each is not call)
 
         return remove
 

@@ -7,7 +7,14 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-__all__ = ["StoreWakeups", "PrincipalWakeups", "Wakeups"]
+__all__ = ["StoreWakeups", "PrincipalWakeups", "Wakeup", "Wakeups"]
+
+
+class Wakeup(Protocol):
+    """Who is woken: the event of a watcher, or what passes the wake-up on."""
+
+    def set(self) -> None:
+        """Wake it. Never raises."""
 
 
 class Wakeups(Protocol):
@@ -32,7 +39,7 @@ class StoreWakeups:
     __slots__ = ("_wakeups",)
 
     def __init__(self) -> None:
-        self._wakeups: dict[str, set[asyncio.Event]] = {}
+        self._wakeups: dict[str, set[Wakeup]] = {}
 
     def __len__(self) -> int:
         return sum(len(wakeups) for wakeups in self._wakeups.values())
@@ -45,10 +52,16 @@ class StoreWakeups:
     def subscribe(self, session_id: str) -> Generator[asyncio.Event]:
         """Register for the wake-ups of a session while the block runs."""
         wakeup = asyncio.Event()
+        with self.register(session_id, wakeup):
+            yield wakeup
+
+    @contextmanager
+    def register(self, session_id: str, wakeup: Wakeup) -> Generator[None]:
+        """Have something woken by the wake-ups of a session while the block runs."""
         wakeups = self._wakeups.setdefault(session_id, set())
         wakeups.add(wakeup)
         try:
-            yield wakeup
+            yield
         finally:
             wakeups.discard(wakeup)
             if not wakeups and self._wakeups.get(session_id) is wakeups:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .third_party.store import OwnedSessionStore
     from .threads.facade import ThreadSafeSessionStore
     from .threads.frame_reader import FrameReader
+    from .threads.threaded_store import ThreadedSessionStore, threaded
     from .unqueued import LockedSessionStore, PlainSessionStore
 
 __all__ = [
@@ -34,6 +35,9 @@ __all__ = [
     # for threads
     "ThreadSafeSessionStore",
     "FrameReader",
+    # with a thread of its own
+    "ThreadedSessionStore",
+    "threaded",
     # backups
     "RestoreReport",
     "restore_backup",
@@ -61,6 +65,8 @@ _MODULES = {
     "OwnedSessionStore": "third_party.store",
     "ThreadSafeSessionStore": "threads.facade",
     "FrameReader": "threads.frame_reader",
+    "ThreadedSessionStore": "threads.threaded_store",
+    "threaded": "threads.threaded_store",
     "LockedSessionStore": "unqueued",
     "PlainSessionStore": "unqueued",
 }

@@ -15,6 +15,7 @@ from soleowner import (
     ActorError,
     ActorState,
     ActorStatistics,
+    LoopPort,
     LoopStopped,
     MailboxClosed,
     MailboxFull,
@@ -94,6 +95,10 @@ class OwnerBackedStore(OwnerLifecycle, CommandStore):
         facade = copy(self)
         facade._run = suspend_at
         return facade, self._actor.port()
+
+    def loop_port(self) -> LoopPort[Any]:
+        """Return the port for tasks of other event loops. Raises as an operation if not open."""
+        return self._actor.loop_port()
 
     def _refusals(self) -> Mapping[str, int]:
         return self._actor.statistics().refusals

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 
-from ...interface.wakeups import StoreWakeups
+from ...interface.wakeups import StoreWakeups, Wakeup
 from .client.call import Argument, Call
 from .client.servers import Servers
 from .delivery.writer_log import fixed_keys
@@ -43,17 +42,17 @@ class RemoteWakeups(StoreWakeups):
         self.notify_all()
 
     @contextmanager
-    def subscribe(self, session_id: str) -> Generator[asyncio.Event]:
-        """Subscribe to wake-ups of a session while the block runs."""
+    def register(self, session_id: str, wakeup: Wakeup) -> Generator[None]:
+        """Have something woken by the wake-ups of a session while the block runs."""
         reader = self._reader
-        with super().subscribe(session_id) as wakeup:
+        with super().register(session_id, wakeup):
             if reader is None:
-                yield wakeup
+                yield
                 return
             bucket = self._keys.find_bucket(session_id).number
             reader.watch(bucket)
             try:
-                yield wakeup
+                yield
             finally:
                 reader.release(bucket)
 
