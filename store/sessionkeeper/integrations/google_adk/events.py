@@ -25,7 +25,7 @@ Deltas = Mapping[Scope, FrozenDict]
 """The keys that change in each scope, without its prefix."""
 
 _PREFIXES = {Scope.APP: State.APP_PREFIX, Scope.USER: State.USER_PREFIX}
-_HEAD, _TAIL = b'{"jsonrpc":"2.0","method":"adk/event","params":', b"}"
+_MEDIA_TYPE = "application/vnd.google-adk.event+json"
 _LEVELS_ABOVE = 5
 """Of a document, around the state in it."""
 
@@ -42,7 +42,9 @@ class WrittenEvent:
     def envelope(self, record_id: str) -> MessageEnvelope:
         """Return the frame for the log of a record."""
         direction = "client-to-server" if self.author == "user" else "server-to-client"
-        return MessageEnvelope.of(record_id, self.payload, direction=direction)
+        return MessageEnvelope.of_payload(
+            record_id, self.payload, media_type=_MEDIA_TYPE, direction=direction
+        )
 
 
 def write_event(event: Event) -> WrittenEvent:
@@ -66,16 +68,15 @@ def write_event(event: Event) -> WrittenEvent:
         raise InputValidationError("an event that cannot be written as JSON") from None
     # What is stored as state is what the stored event says.
     delta: dict[str, Any] = msgspec.json.decode(text)["actions"]["state_delta"] if lasting else {}
-    return WrittenEvent(_HEAD + text + _TAIL, _split(delta), event.timestamp, event.author)
+    return WrittenEvent(text, _split(delta), event.timestamp, event.author)
 
 
 def read_event(frame: Frame) -> Event:
     """Read the event of a frame. Raises `ValueError` for a frame that is none."""
-    message = frame.envelope.message
-    if not message.startswith(_HEAD):
+    if frame.envelope.media_type != _MEDIA_TYPE:
         raise ValueError(f"frame {frame.seq} is no event of ADK")
     try:
-        return Event.model_validate_json(message[len(_HEAD) : -len(_TAIL)])
+        return Event.model_validate_json(frame.envelope.message)
     except ValidationError:
         raise ValueError(f"frame {frame.seq} is no event of ADK") from None
 

@@ -68,7 +68,7 @@ async def _events(
         return []
     # Without a time, the newest ones are known by their numbers, which have no gap.
     after = 0 if newest is None or since is not None else max(0, entry.last - newest)
-    frames = await records.frames(home.id, after=after, up_to=entry.last)
+    frames = await records.frames(home, after=after, up_to=entry.last)
     events = [read_event(frame) for frame in frames]
     if since is not None:
         events = [event for event in events if event.timestamp >= since]

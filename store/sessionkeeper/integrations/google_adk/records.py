@@ -113,13 +113,21 @@ class Records:
             if (cursor := page.cursor) is None:
                 return found
 
-    async def frames(self, record_id: str, *, after: int, up_to: int) -> list[Frame]:
-        """Return the frames with numbers in a range. Raises `SessionNotFound`."""
+    async def frames(self, record: Session, *, after: int, up_to: int) -> list[Frame]:
+        """Return the frames of a record with numbers in a range.
+
+        Raises `SessionNotFound`, also if the record was deleted and made again since it was read.
+        """
         found: list[Frame] = []
         while after < up_to:
-            limit = min(MOST_A_PAGE, up_to - after)
-            page = await self.store.read_frames(record_id, after=after, limit=limit)
-            found += (frame for frame in page if frame.seq <= up_to)
+            page = await self.store.read_frames(
+                record.id,
+                after=after,
+                before=up_to + 1,
+                limit=MOST_A_PAGE,
+                incarnation=record.incarnation,
+            )
+            found += page
             if not page:
                 break
             after = page[-1].seq

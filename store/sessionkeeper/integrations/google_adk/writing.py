@@ -86,10 +86,10 @@ class Appending:
             return await self._step(None, expected=None)
         try:
             return await self._step(seen, expected=seen.last)
-        except SequenceConflict as conflict:
+        except SequenceConflict:
             # Others have appended, or it was this very event: its caller was cancelled, or the
             # answer was lost, and it comes again.
-            if (last := await self._find(seen.last, conflict.current)) is not None:
+            if (last := await self._find(seen)) is not None:
                 return Seen(seen.log, last)
             if not self.merges:
                 raise StaleSessionError(_STALE) from None
@@ -119,26 +119,40 @@ class Appending:
             raise SessionNotFoundError(self._not_found) from None
         return Seen(log, numbers[-1])
 
-    async def _find(self, after: int, up_to: int) -> int | None:
-        frames = await self.records.frames(self._home, after=after, up_to=up_to)
+    async def _find(self, seen: Seen) -> int | None:
+        """Return the number of this event if it is stored after what a caller has seen."""
+        home, entry = await self._look_up()
+        if entry.log != seen.log:
+            return None
+        try:
+            frames = await self.records.frames(home, after=seen.last, up_to=entry.last)
+        except SessionNotFound:
+            return None
         same = (frame.seq for frame in frames if frame.envelope.message == self.event.payload)
         return next(same, None)
 
     async def _seen_by_events(self, held: AdkSession) -> Seen | None:
         """Recognise a session that no service of ours returned by the last event that it has."""
-        place = self.place
-        home = await self.records.find(Scope.SESSION, place.app, place.user, place.session)
-        entry = None if home is None else find_entry(home.metadata, place)
-        if home is None or entry is None:
-            raise SessionNotFoundError(self._not_found)
-        after = max(0, entry.last - 1)
-        frames = await self.records.frames(home.id, after=after, up_to=entry.last)
+        home, entry = await self._look_up()
+        try:
+            after = max(0, entry.last - 1)
+            frames = await self.records.frames(home, after=after, up_to=entry.last)
+        except SessionNotFound:
+            raise SessionNotFoundError(self._not_found) from None
         stored = [read_event(frame).id for frame in frames]
         if stored == [event.id for event in held.events[-1:]]:
             return Seen(entry.log, entry.last)
         if not self.merges:
             raise StaleSessionError(_STALE)
         return None
+
+    async def _look_up(self) -> tuple[Session, Entry]:
+        place = self.place
+        home = await self.records.find(Scope.SESSION, place.app, place.user, place.session)
+        entry = None if home is None else find_entry(home.metadata, place)
+        if home is None or entry is None:
+            raise SessionNotFoundError(self._not_found)
+        return home, entry
 
     @property
     def _home(self) -> str:
