@@ -123,6 +123,7 @@ async def one_thing(store: RecordingStore, dice: random.Random, text: str) -> No
         *[lambda: store.add_frame(note(text, key))] * 2,
         lambda: store.add_frames(key, [note(f"{text}-{n}", key) for n in range(2)]),
         lambda: store.get_frames(key),
+        lambda: store.remove_frames(key, [1]),
         lambda: store.trim_frames(key, up_to=dice.randrange(6)),
         lambda: store.delete_session(key),
         store.list_sessions,

@@ -100,6 +100,7 @@ def operations() -> list[Operation]:
         lambda store: store.statistics(),
         lambda store: store.add_frame(note(9, "b")),
         lambda store: store.trim_frames("b", up_to=1),
+        lambda store: store.remove_frames("b", [1]),
         lambda store: store.modify_session("b", lambda session: session),
         lambda store: store.expire_sessions(idle=1e9),
         lambda store: store.purge_sessions(ended_for=1e9),

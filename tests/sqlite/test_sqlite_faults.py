@@ -104,6 +104,7 @@ STEPS: list[Step] = [
     lambda store: store.add_frames("a", [note(n) for n in (2, 3, 4)]),
     lambda store: store.add_frame(note(5, "b")),
     lambda store: store.trim_frames("a", up_to=2),
+    lambda store: store.remove_frames("a", [3]),
     lambda store: store.read_frames("a", after=1),
     lambda store: store.expire_sessions(idle=0, limit=1),
     lambda store: store.delete_session("b"),

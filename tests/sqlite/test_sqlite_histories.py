@@ -54,6 +54,7 @@ async def eight_clients(file: Path) -> History:
             lambda: store.add_frames(key, [note(n, key)] * 3, change=counted),
             lambda: store.get_frames(key),
             lambda: store.trim_frames(key, up_to=dice.randrange(9)),
+            lambda: store.remove_frames(key, [1, 2]),
             lambda: store.delete_session(key),
             lambda: store.get_sessions_batch([key, "s0"]),
             store.list_sessions,

@@ -93,6 +93,11 @@ CALLS: dict[str, list[Call]] = {
         lambda store, text: store.trim_frames(text, up_to=1),
         lambda store, text: store.trim_frames("a", up_to=text),
     ],
+    "remove_frames": [
+        lambda store, text: store.remove_frames(text, [1]),
+        lambda store, text: store.remove_frames("a", text),
+        lambda store, text: store.remove_frames("a", [text]),
+    ],
     "find_sessions": [
         lambda store, text: store.find_sessions(text),
         lambda store, text: store.find_sessions(SessionQuery(), cursor=text),

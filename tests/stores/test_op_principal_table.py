@@ -58,6 +58,7 @@ ON_ONE: dict[str, Call] = {
     "count_frames": lambda s, _: s.count_frames("a"),
     "delete_frames": lambda s, _: s.delete_frames("a"),
     "trim_frames": lambda s, _: s.trim_frames("a", up_to=2),
+    "remove_frames": lambda s, _: s.remove_frames("a", [1, 3]),
     "watch_frames": lambda s, _: anext(s.watch_frames("a", after=1)),
 }
 ON_MANY: dict[str, Call] = {

@@ -20,6 +20,7 @@ from tests.support.stores import wakeups_of
 
 METHODS: dict[str, Callable[[AtomicSessionStore], Any]] = {
     "trim_frames": lambda store: store.trim_frames("a", up_to=1),
+    "remove_frames": lambda store: store.remove_frames("a", [1]),
     "find_sessions": lambda store: store.find_sessions(SessionQuery()),
     "expire_sessions": lambda store: store.expire_sessions(idle=1),
     "purge_sessions": lambda store: store.purge_sessions(ended_before=datetime.now(UTC)),

@@ -41,7 +41,7 @@ CALLS |= {name: [call for call, _ in cases] for name, cases in MORE.items()}
 
 CURSORS = ["x", "-1", "1.0", " 1", "1\n", "\u0661", "1" * 19, "1" * 1_000_000]
 
-REFUSED = ("touch_session", "archive_session", "trim_frames")
+REFUSED = ("touch_session", "archive_session", "trim_frames", "remove_frames")
 """What an owner around ten methods refuses, whatever it is given."""
 
 

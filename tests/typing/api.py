@@ -201,6 +201,7 @@ def every_method_of_a_store_from_a_thread(
         assert_type(store.add_frames(session.id, [envelope], change=close), range)
         assert_type(store.read_frames(session.id, after=5, newest=True), list[Frame])
         assert_type(store.trim_frames(session.id, up_to=3), int)
+        assert_type(store.remove_frames(session.id, {3}), int)
         assert_type(store.find_sessions(query, limit=5), SessionPage)
         assert_type(store.expire_sessions(idle=5.5), list[Session])
         assert_type(store.purge_sessions(ended_before=moment), int)

@@ -41,7 +41,7 @@ INTERNAL_NAMES = {
     *(
         "MAX_DEPTH",
         "MAX_MESSAGE_BYTES",
-        *("micros", "moment_micros", "moment_of", "in_utc"),
+        "micros",
         "is_replaced",
         "Proof",
         "REMOVED",

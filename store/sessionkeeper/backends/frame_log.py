@@ -58,6 +58,10 @@ class FrameLog(list[FrameRecord | None]):
         numbers = (self._streams or {}).get(stream)
         return 0 if numbers is None else numbers.left
 
+    def replace(self, index: int, record: FrameRecord) -> None:
+        """Put a record in the place of the `index`-th that is left; O(1)."""
+        self[self._dropped + index] = record
+
     def drop(self, count: int) -> int:
         """Drop the first `count` records; return their bytes. O(count), spread over calls."""
         size = 0

@@ -22,6 +22,7 @@ __all__ = [
     "checked_new",
     "checked_past",
     "checked_seconds",
+    "checked_seqs",
     "checked_session",
     "checked_sessions",
     "checked_stream",
@@ -122,6 +123,11 @@ def checked_count(name: str, value: int, *, minimum: int, maximum: int | None = 
     if maximum is not None and value > maximum:
         raise ValueError(f"{name} is at most {maximum}")
     return value
+
+
+def checked_seqs(seqs: Iterable[int]) -> list[int]:
+    """Return numbers of frames in order, each once. Raises `TypeError`, `ValueError` below 1."""
+    return sorted({checked_count("a number of a frame", seq, minimum=1) for seq in _several(seqs)})
 
 
 def checked_text(name: str, value: str) -> str:

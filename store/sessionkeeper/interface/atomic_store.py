@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar, Self, TypeAlias
 
@@ -171,6 +171,19 @@ class AtomicSessionStore(SessionStore):
         """
         raise _refusal(self, "trim_frames")
 
+    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+        """Remove the content of the frames with these numbers; return how many lost theirs.
+
+        The numbers stay: each is then a frame of the kind `MessageKind.REMOVED` without a message,
+        with the direction, the timestamp and the stream it had. It is still counted, its bytes are
+        not. As a trim this is no activity, gives no new revision, and an ended session allows it.
+        Frames that were trimmed or removed before are passed over.
+
+        Raises `SessionNotFound`, `LimitExceeded` for more than `max_frames_per_batch` numbers, and
+        `ValueError` for a number below 1 or above the last one. Atomic.
+        """
+        raise _refusal(self, "remove_frames")
+
     async def find_sessions(
         self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
     ) -> SessionPage:
@@ -189,13 +202,11 @@ class AtomicSessionStore(SessionStore):
     ) -> list[Session]:
         """End live sessions without activity for `idle` seconds, or created `age` seconds ago.
 
-        And always those whose `expires_at` has passed by the wall clock, whatever their activity;
-        without `idle` and `age` only those. They become `timed-out` in the same step as the check,
-        and are returned: at most `limit`, the longest idle first, then the oldest, then those that
-        expired first, and by id for equal times. The cost is proportional to the number of
-        expired sessions.
+        They become `timed-out` in the same step as the check, and are returned: at most `limit`,
+        the longest idle first, and by id for equal times. The cost is proportional to the number
+        of expired sessions.
 
-        Raises `TypeError`, `ValueError`. Atomic.
+        Raises `TypeError`, `ValueError` when neither is given. Atomic.
         """
         raise _refusal(self, "expire_sessions")
 
@@ -235,7 +246,8 @@ class AtomicSessionStore(SessionStore):
         A cancelled step loses nothing; the next one continues. The first step raises
         `SessionNotFound`; a step on a closed store raises `StoreClosed`. A step raises
         `LogReplaced` if the last frame it read is missing and was not removed: a server or a file
-        was restored without it.
+        was restored without it. A frame that lost its content before it is read comes as a removed
+        one.
         """
         raise _refusal(self, "watch_frames")
 

@@ -13,6 +13,7 @@ from .frame_commands import (
     DeleteFrames,
     ReadFrames,
     ReadNewFrames,
+    RemoveFrames,
     TrimFrames,
 )
 from .principal_commands import CountOwnSessions, ListOwnSessions, Scoped
@@ -56,6 +57,7 @@ __all__ = [
     "DeleteFrames",
     "ReadFrames",
     "ReadNewFrames",
+    "RemoveFrames",
     "TrimFrames",
     # a principal's
     "CountOwnSessions",

@@ -43,6 +43,7 @@ class CounterValues(msgspec.Struct, array_like=True, gc=False):
     bytes: int = 0
     odd: int = 0
     gaps: int = 0
+    contents_removed: int = 0
 
 
 class StoreCounters:
@@ -54,6 +55,7 @@ class StoreCounters:
 
     __slots__ = (
         "_added",
+        "_contents_removed",
         "_created",
         "_dropped",
         "_ended",
@@ -75,7 +77,7 @@ class StoreCounters:
         self._states: Counter[SessionState] = Counter()
         self._principals: MutableMapping[str, int] = {} if principals is None else principals
         self._added = self._removed = self._dropped = 0
-        self._odd = self._gaps = 0
+        self._odd = self._gaps = self._contents_removed = 0
         self.bytes = 0
         """Bytes of all messages held."""
 
@@ -138,6 +140,11 @@ class StoreCounters:
         self._removed += frames
         self.bytes -= size
 
+    def contents_removed(self, frames: int, size: int) -> None:
+        """Note frames that lost their content, and still exist."""
+        self._contents_removed += frames
+        self.bytes -= size
+
     def frames_dropped(self, frames: int, size: int) -> None:
         """Note frames that were dropped for newer ones."""
         self._dropped += frames
@@ -156,6 +163,7 @@ class StoreCounters:
             frames_dropped=self._dropped,
             odd_frames_added=self._odd,
             gap_frames_added=self._gaps,
+            contents_removed=self._contents_removed,
         )
 
     def values(self) -> CounterValues:
@@ -172,6 +180,7 @@ class StoreCounters:
             self.bytes,
             self._odd,
             self._gaps,
+            self._contents_removed,
         )
 
     def restore(self, values: CounterValues) -> None:
@@ -182,6 +191,7 @@ class StoreCounters:
         self._added, self._removed = values.added, values.removed
         self._dropped, self.bytes = values.dropped, values.bytes
         self._odd, self._gaps = values.odd, values.gaps
+        self._contents_removed = values.contents_removed
 
     def _enter(self, session: CountedSession, *, stayed: bool = False) -> None:
         self._states[session.state] += 1

@@ -18,14 +18,16 @@ from . import frame_rules as log_rules
 from . import session_rules as rules
 from .change import apply_change, store_change
 from .command import OneSession
-from .frame_record import FrameRecord, NumberedRecords
+from .frame_record import FrameRecord, NumberedRecords, is_removed
 from .session_row import SessionRow
 from .tables import Tables
 
 __all__ = [
     "RecordPage",
     "ReadNewFrames",
+    "RemoveFrames",
     "TrimFrames",
+    "proof_of",
     "AddFrame",
     "AddFrames",
     "CountFrames",
@@ -117,6 +119,14 @@ class TrimFrames(OneSession[int], frozen=True, gc=False):
         return log_rules.trim_frames(tables, rules.require(tables, self.session_id), self.up_to)
 
 
+class RemoveFrames(OneSession[int], frozen=True, gc=False):
+    seqs: Sequence[int]
+    """In order, each once."""
+
+    def apply(self, tables: Tables, /) -> int:
+        return log_rules.remove_frames(tables, rules.require(tables, self.session_id), self.seqs)
+
+
 class RecordPage(msgspec.Struct, frozen=True, gc=False):
     """What a watcher finds when it looks."""
 
@@ -129,6 +139,11 @@ class RecordPage(msgspec.Struct, frozen=True, gc=False):
     """Whether no more frames will come."""
     proof: Proof = None
     """Of the last of these records; without records, of the frame they would follow."""
+
+
+def proof_of(record: FrameRecord) -> Proof:
+    """Return what identifies a frame to a watcher that read it."""
+    return REMOVED if is_removed(record) else hash(record)
 
 
 class ReadNewFrames(OneSession[RecordPage], frozen=True, gc=False):
@@ -158,10 +173,10 @@ class ReadNewFrames(OneSession[RecordPage], frozen=True, gc=False):
         last, (numbers, records) = self._read(tables, row)
         before: Proof = None
         if 0 < self.after <= row.last_seq:
-            before = REMOVED if last is None else hash(last)
+            before = REMOVED if last is None else proof_of(last)
         if is_replaced(self.proof, before):
             raise LogReplaced(self.session_id, after=self.after)
-        proof = hash(records[-1]) if records else before
+        proof = proof_of(records[-1]) if records else before
         return RecordPage(row.number, numbers, records, row.ended_at is not None, proof)
 
     def _read(self, tables: Tables, row: SessionRow) -> tuple[FrameRecord | None, NumberedRecords]:

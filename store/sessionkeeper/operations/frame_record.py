@@ -18,7 +18,7 @@ from ..values.delivery import Delivery
 from ..values.errors import StoreUnavailable
 from ..values.frozen import FrozenDict
 from ..values.message import MessageContext, MessageEnvelope
-from ..values.oddities import GAP, JSON
+from ..values.oddities import GAP, JSON, REMOVED
 from ..values.states import Direction
 
 __all__ = [
@@ -27,9 +27,11 @@ __all__ = [
     "NumberedRecords",
     "count_odd",
     "is_message",
+    "is_removed",
     "pack",
     "stream_of",
     "unpack",
+    "without_content",
 ]
 
 # What MessagePack begins tuples of four, five and six with.
@@ -131,6 +133,23 @@ def stream_of(detail: bytes | None) -> str | None:
     except _UNREADABLE:
         raise _damage() from None
     return stream
+
+
+def is_removed(record: FrameRecord) -> bool:
+    """Whether a record has lost its content. Raises `StoreUnavailable` if it is damaged."""
+    if record.message or is_message(record):
+        return False
+    try:
+        _, _, _, (media_type, _), _ = _unpack_detail(record.detail)
+    except _UNREADABLE:
+        raise _damage() from None
+    return media_type == REMOVED
+
+
+def without_content(record: FrameRecord) -> FrameRecord:
+    """Return what is left of a record when its content is removed."""
+    detail = _pack_detail(None, None, FrozenDict(), (REMOVED, None), stream_of(record.detail))
+    return FrameRecord(b"", record.direction, record.timestamp, detail)
 
 
 def count_odd(records: Sequence[FrameRecord]) -> tuple[int, int]:

@@ -5,17 +5,28 @@ As in `rules.py`: check first, change last, never await.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from soleowner import CallerError
 
 from ..values.errors import LimitExceeded, SequenceConflict
 from ..values.json_depth import MAX_DEPTH, nests_deeper
 from ..values.limits import FramesFull, StoreLimits
-from .frame_record import FrameRecord, count_odd, is_message
+from .frame_record import FrameRecord, count_odd, is_message, is_removed, without_content
 from .session_row import SessionRow
 from .session_rules import touch
 from .tables import Tables
 
-__all__ = ["append_frames", "check_append", "check_records", "clear_frames", "trim_frames"]
+__all__ = [
+    "append_frames",
+    "check_append",
+    "check_numbers",
+    "check_records",
+    "clear_frames",
+    "remove_frames",
+    "trim_frames",
+    "unknown_number",
+]
 
 _LOOKED_AT = 64
 
@@ -115,6 +126,48 @@ def trim_frames(tables: Tables, row: SessionRow, up_to: int) -> int:
         row.shorten(count, freed)
         tables.counters.frames_removed(count, freed)
     return count
+
+
+def remove_frames(tables: Tables, row: SessionRow, seqs: Sequence[int]) -> int:
+    """Remove the content of these frames; return how many lost theirs. Their numbers stay."""
+    check_numbers(tables.limits, seqs)
+    if seqs and seqs[-1] > row.last_seq:
+        raise unknown_number()
+    first = row.last_seq - row.frame_count + 1
+    changed: dict[int, FrameRecord] = {}
+    freed = 0
+    for seq, record in _read_each(tables, row, [seq for seq in seqs if seq >= first]):
+        if not is_removed(record):
+            changed[seq] = without_content(record)
+            freed += len(record.message)
+    if changed:
+        tables.replace(row, changed)
+        row.byte_count -= freed
+        tables.counters.contents_removed(len(changed), freed)
+    return len(changed)
+
+
+def check_numbers(limits: StoreLimits, seqs: Sequence[int]) -> None:
+    """Raise `LimitExceeded` for more numbers than are removed at once."""
+    maximum = limits.max_frames_per_batch
+    if len(seqs) > maximum:
+        raise LimitExceeded("max_frames_per_batch", current=len(seqs), maximum=maximum)
+
+
+def unknown_number() -> CallerError:
+    """Return the error for a number that no frame had yet, as a command raises it."""
+    return CallerError(ValueError("the session has had no frame of such a number yet"))
+
+
+def _read_each(
+    tables: Tables, row: SessionRow, seqs: Sequence[int]
+) -> Iterator[tuple[int, FrameRecord]]:
+    """Read these frames, those with consecutive numbers together."""
+    start = 0
+    for end in range(1, len(seqs) + 1):
+        if end == len(seqs) or seqs[end] != seqs[end - 1] + 1 or end - start == _LOOKED_AT:
+            yield from zip(seqs[start:end], tables.read(row, seqs[start], end - start), strict=True)
+            start = end
 
 
 def _to_drop(tables: Tables, row: SessionRow, frames: int, size: int) -> int:

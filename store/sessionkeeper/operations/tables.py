@@ -7,7 +7,7 @@ decided in `rules.py`, once for every backend.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import Context
 
 from ..values.clock import Clock
@@ -50,13 +50,6 @@ class Tables(ABC):
         """Keep a row that was changed, in the place that it has among the others."""
 
     @abstractmethod
-    def note_expiry(self, row: SessionRow, /) -> None:
-        """Keep the order of `expires_at` of live sessions, after the row was changed and kept.
-
-        Called if the row has or had an `expires_at`; `insert` and `remove` see to it themselves.
-        """
-
-    @abstractmethod
     def remove(self, row: SessionRow, /) -> None:
         """Remove a session and its frames."""
 
@@ -78,10 +71,6 @@ class Tables(ABC):
     @abstractmethod
     def oldest_live(self) -> SessionRow | None:
         """The live session created first; no scan."""
-
-    @abstractmethod
-    def first_to_expire(self) -> SessionRow | None:
-        """The live session with the earliest `expires_at`; no scan."""
 
     @abstractmethod
     def oldest_ended(self) -> SessionRow | None:
@@ -116,6 +105,10 @@ class Tables(ABC):
     @abstractmethod
     def count_stream(self, row: SessionRow, stream: str, /) -> int:
         """Return how many records of a stream a log has; without reading them."""
+
+    @abstractmethod
+    def replace(self, row: SessionRow, records: Mapping[int, FrameRecord], /) -> None:
+        """Put records in the place of those with these numbers; all of them exist."""
 
     @abstractmethod
     def clear(self, row: SessionRow, /) -> None:

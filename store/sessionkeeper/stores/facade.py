@@ -5,7 +5,7 @@ The designs differ only in how a command is run, which each provides itself.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import copy_context
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -20,6 +20,7 @@ from ..interface.arguments import (
     checked_new,
     checked_past,
     checked_seconds,
+    checked_seqs,
     checked_session,
     checked_sessions,
     checked_stream,
@@ -49,6 +50,7 @@ from ..operations import (
     ReadFrames,
     ReadNewFrames,
     ReadStatistics,
+    RemoveFrames,
     TouchSession,
     TrimFrames,
     UpdateSession,
@@ -200,6 +202,9 @@ class CommandStore(AtomicSessionStore):
         checked_count("up_to", up_to, minimum=0)
         return await self._run(TrimFrames(session_id, up_to))
 
+    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+        return await self._run(RemoveFrames(checked_id(session_id), checked_seqs(seqs)))
+
     async def find_sessions(
         self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
     ) -> SessionPage:
@@ -213,6 +218,8 @@ class CommandStore(AtomicSessionStore):
     ) -> list[Session]:
         checked_count("limit", limit, minimum=1)
         idle, age = checked_seconds("idle", idle), checked_seconds("age", age)
+        if idle is None and age is None:
+            raise ValueError("idle or age is needed: how long a session may be")
         return await self._run(ExpireSessions(idle, age, limit, copy_context()))
 
     async def purge_sessions(

@@ -70,6 +70,8 @@ class MessageKind(StrEnum):
     """A description of lines that the recorder did not keep."""
     OPAQUE = "opaque"
     """Bytes of another media type than JSON-RPC's, which are kept and never parsed."""
+    REMOVED = "removed"
+    """A frame whose content was removed; its number stays."""
 
 
 class RpcHead(msgspec.Struct, frozen=True, gc=False):

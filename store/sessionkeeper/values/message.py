@@ -37,7 +37,7 @@ from .jsonrpc import (
     read_heads,
     validate_message,
 )
-from .oddities import GAP, JSON, OWN_MEDIA_TYPES, as_text, classify
+from .oddities import GAP, JSON, OWN_MEDIA_TYPES, REMOVED, as_text, classify
 from .states import Direction
 from .value import Value
 from .version import ProtocolVersion
@@ -116,7 +116,9 @@ class MessageEnvelope(Value):
 
     @model_validator(mode="after")
     def _check_message(self) -> Self:
-        if self.is_message:
+        if self.media_type == REMOVED:
+            self._check_removed()
+        elif self.is_message:
             validate_message(self.message)
         elif len(self.message) > MAX_MESSAGE_BYTES:
             raise InvalidMessage(f"larger than {MAX_MESSAGE_BYTES} bytes")
@@ -215,6 +217,21 @@ class MessageEnvelope(Value):
             message=payload, context=MessageContext.model_validate(fields), media_type=media_type
         )
 
+    def as_removed(self) -> Self:
+        """Return what is left of the frame when its content is removed.
+
+        It has no bytes, and of its context the session, the direction, the timestamp and the
+        stream. Its kind is `MessageKind.REMOVED`.
+        """
+        left = {name: getattr(self.context, name) for name in _LEFT}
+        return type(self)(message=b"", context=MessageContext(**left), media_type=REMOVED)
+
+    def _check_removed(self) -> None:
+        context = self.context
+        more = context.delivery or context.protocol_version or context.metadata
+        if self.message or self.oddity is not None or more:
+            raise ValueError("a removed frame has only a direction, a timestamp and a stream")
+
     @property
     def is_message(self) -> bool:
         """Whether the bytes are a JSON-RPC message, or a batch of them; O(1)."""
@@ -223,6 +240,8 @@ class MessageEnvelope(Value):
     @property
     def kind(self) -> MessageKind:
         """The kind of the frame; read from the bytes of a message, O(bytes)."""
+        if self.media_type == REMOVED:
+            return MessageKind.REMOVED
         if self.oddity is not None:
             return MessageKind.GAP if self.media_type == GAP else MessageKind.ODD
         if not self.is_message:
@@ -251,6 +270,10 @@ class MessageEnvelope(Value):
         if not self.is_message or is_batch(self.message):
             return None
         return self.heads()[0]
+
+
+_LEFT = ("session_id", "direction", "timestamp", "stream")
+"""The fields of a context that a removed frame keeps."""
 
 
 class Frame(Value):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .errors import InvalidMessage
 from .jsonrpc import MAX_MESSAGE_BYTES, NOT_JSON, validate_message
 
-__all__ = ["GAP", "JSON", "OWN_MEDIA_TYPES", "as_text", "classify"]
+__all__ = ["GAP", "JSON", "OWN_MEDIA_TYPES", "REMOVED", "as_text", "classify"]
 
 JSON = "application/json"
 """That of JSON-RPC messages."""
@@ -13,6 +13,8 @@ OWN_MEDIA_TYPES = "application/vnd.sessionkeeper."
 """What the media types of this library begin with; no payload of a caller has one."""
 GAP = f"{OWN_MEDIA_TYPES}gap+json"
 """JSON about lines that a recorder did not keep; see `Gap`."""
+REMOVED = "application/vnd.sessionkeeper.removed"
+"""What is left of a frame whose content was removed: no bytes."""
 _TEXT = "text/plain; charset=utf-8"
 _BYTES = "application/octet-stream"
 

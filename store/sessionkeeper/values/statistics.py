@@ -30,13 +30,15 @@ class Counters:
     """How many sessions ever reached each of the three terminal states."""
     frames_added: int
     frames_removed: int
-    """Deleted, trimmed, or removed with their session."""
+    """Deleted, trimmed, or removed with their session; they do not exist any more."""
     frames_dropped: int
     """Dropped to make room for newer ones."""
     odd_frames_added: int = 0
     """Of the added: those that were no JSON-RPC message."""
     gap_frames_added: int = 0
     """Of the added: gap frames, which stand for lines that were not kept."""
+    contents_removed: int = 0
+    """Frames that lost their content in `remove_frames`; they still exist, as removed frames."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ async def seen(store: SessionStore, key: str) -> object:
     """Everything that callers can see of a session, without times and revisions."""
     try:
         session = await store.get_session(key)
-        log = numbers(await store.get_frames(key))
+        frames = await store.get_frames(key)
+        log = [numbers([each])[0] if each.message else each.kind for each in frames]
         count = await store.count_frames(key)
     except SessionNotFound:
         return None
@@ -70,6 +71,7 @@ MORE: dict[str, Operation] = {
         x.id, [note(n, x.id) for n in (7, 8, 9)], change=become("closed")
     ),
     "trim_frames": lambda s, x: s.trim_frames(x.id, up_to=2),
+    "remove_frames": lambda s, x: s.remove_frames(x.id, [1, 3]),
     "expire_sessions": lambda s, _: s.expire_sessions(idle=0),
 }
 

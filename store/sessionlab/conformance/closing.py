@@ -39,6 +39,7 @@ def everything(store: AtomicSessionStore) -> dict[str, Callable[[], Coroutine[An
         "add_frames": lambda: store.add_frames("a", [note()]),
         "read_frames": lambda: store.read_frames("a"),
         "trim_frames": lambda: store.trim_frames("a", up_to=1),
+        "remove_frames": lambda: store.remove_frames("a", [1]),
         "expire_sessions": lambda: store.expire_sessions(idle=0),
         "purge_sessions": lambda: store.purge_sessions(ended_for=0),
         "statistics": store.statistics,

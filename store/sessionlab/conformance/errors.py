@@ -97,6 +97,11 @@ MORE: dict[str, list[tuple[Call, list[Any]]]] = {
         (lambda s, x: s.trim_frames(x, up_to=1), IDS),
         (lambda s, x: s.trim_frames("a", up_to=x), [None, *NUMBERS]),
     ],
+    "remove_frames": [
+        (lambda s, x: s.remove_frames(x, [1]), IDS),
+        (lambda s, x: s.remove_frames("a", x), [None, 5, "1", b"1", object()]),
+        (lambda s, x: s.remove_frames("a", [1, x]), [None, 0, *NUMBERS]),
+    ],
     "watch_frames": [
         (lambda s, x: anext(s.watch_frames(x)), IDS),
         (lambda s, x: anext(s.watch_frames("a", after=x)), [None, *NUMBERS]),
@@ -110,6 +115,7 @@ MORE: dict[str, list[tuple[Call, list[Any]]]] = {
     "expire_sessions": [
         (lambda s, x: s.expire_sessions(idle=x), SECONDS),
         (lambda s, x: s.expire_sessions(age=x), SECONDS),
+        (lambda s, x: s.expire_sessions(idle=x, age=x), [None]),
         (lambda s, x: s.expire_sessions(idle=0, limit=x), [None, 0, *NUMBERS]),
     ],
     "purge_sessions": [

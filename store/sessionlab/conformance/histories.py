@@ -96,6 +96,7 @@ class Client:
                 reverse=random.random() < 0.5,
             ),
             "trim_frames": lambda: store.trim_frames(key, up_to=random.randrange(6)),
+            "remove_frames": lambda: store.remove_frames(key, [random.randrange(1, 4)]),
             "touch_session": lambda: store.touch_session(key),
             "archive_session": lambda: self.archive(key, state),
             "find_sessions": lambda: store.find_sessions(live, limit=2),

@@ -41,6 +41,7 @@ REACHES: dict[str, Callable[[AtomicSessionStore, str, Session], Coroutine[Any, A
     "add_frames": lambda v, key, mine: v.add_frames(key, [note(9, key)]),
     "read_frames": lambda v, key, mine: v.read_frames(key),
     "trim_frames": lambda v, key, mine: v.trim_frames(key, up_to=9),
+    "remove_frames": lambda v, key, mine: v.remove_frames(key, [1]),
     "watch_frames": lambda v, key, mine: anext(v.watch_frames(key)),
 }
 """Every method that names a session, called with another principal's."""

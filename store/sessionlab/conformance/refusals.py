@@ -34,6 +34,7 @@ CALLS: dict[str, Callable[[AtomicSessionStore], Any]] = {
     SEVERAL: lambda s: s.add_frames("a", [note(1), note(2)]),
     "read_frames": lambda s: s.read_frames("a"),
     "trim_frames": lambda s: s.trim_frames("a", up_to=1),
+    "remove_frames": lambda s: s.remove_frames("a", [1]),
     "find_sessions": lambda s: s.find_sessions(SessionQuery()),
     "expire_sessions": lambda s: s.expire_sessions(idle=0),
     "purge_sessions": lambda s: s.purge_sessions(ended_for=0),

@@ -25,6 +25,7 @@ from .principals import PrincipalsConformance
 from .racing import RacingConformance
 from .reading import ReadingConformance
 from .refusals import RefusalsConformance
+from .removed_frames import RemovedFramesConformance
 from .removing import RemovingConformance, TrimmingConformance
 from .replaced_logs import ReplacedLogsConformance
 from .sessions import SessionsConformance
@@ -70,6 +71,7 @@ class AtomicSessionStoreConformance(
     ExpiryConformance,
     FindingConformance,
     TrimmingConformance,
+    RemovedFramesConformance,
     SweepingConformance,
     WatchingConformance,
     WakingConformance,

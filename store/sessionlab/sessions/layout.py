@@ -14,8 +14,7 @@ __all__ = ["CallerData", "EffectData", "FrameData", "SessionData"]
 
 CallerData: TypeAlias = "tuple[Plain, ...]"
 """(transport, state, failure, principal, client_info, server_info, (requested, negotiated,
-transport version), tags, metadata, upstream_session_id); JSON objects as their text. Where there is
-one, expires_at follows, in seconds since the epoch."""
+transport version), tags, metadata, upstream_session_id); JSON objects as their text."""
 
 SessionData: TypeAlias = "tuple[str, CallerData, int, int, int, float, float, float | None]"
 """(id, caller's fields, revision, frame_count, last_seq, created_at, last_activity, ended_at);
@@ -50,6 +49,7 @@ fields when it returned the same session or raised; None when it never ran."""
 # add_frames             (id, frames, expected_last_seq, effect)     (first, end)
 # read_frames            (id, after, limit, newest, option, ...)     ((seq, frame), ...)
 # trim_frames            (id, up_to)                                 int
+# remove_frames          (id, seqs)                                  int
 # find_sessions          (query, cursor, limit)                      (sessions, next cursor)
 # expire_sessions        (idle, age, limit)                          sessions
 # purge_sessions         (ended_before, ended_for, limit)            int

@@ -37,8 +37,7 @@ __all__ = [
 
 def caller_data(session: Session) -> CallerData:
     """Return the fields that a caller sets."""
-    versions, expires_at = session.version_state, session.expires_at
-    expiry = () if expires_at is None else (expires_at.timestamp(),)
+    versions = session.version_state
     return (
         session.transport_type.value,
         session.state.value,
@@ -50,7 +49,6 @@ def caller_data(session: Session) -> CallerData:
         tuple(sorted(session.tags)),
         _json(session.metadata),
         session.upstream_session_id,
-        *expiry,
     )
 
 

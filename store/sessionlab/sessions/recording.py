@@ -7,7 +7,7 @@ and turned into plain data by `history()`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
@@ -291,6 +291,12 @@ class RecordingStore(AtomicSessionStore):
         inner = self._atomic("trim_frames")
         call = self._begin("trim_frames", session_id, up_to)
         return await self._run(call, inner.trim_frames(session_id, up_to=up_to))
+
+    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+        inner = self._atomic("remove_frames")
+        several = seqs if isinstance(seqs, str | bytes) else tuple(seqs)
+        call = self._begin("remove_frames", session_id, several)
+        return await self._run(call, inner.remove_frames(session_id, several))
 
     async def find_sessions(
         self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100

@@ -48,7 +48,10 @@ class TestDict(DictStores, SessionStoreConformance):
 
 class TestOwned(DictStores, AtomicSessionStoreConformance):
     refuses = frozenset(
-        {"touch_session", "archive_session", "trim_frames", "add_frames of several", "limits"}
+        {
+            *("touch_session", "archive_session", "trim_frames", "remove_frames"),
+            *("add_frames of several", "limits"),
+        }
     )
 
     def make_store(

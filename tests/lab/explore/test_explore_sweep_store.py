@@ -96,6 +96,7 @@ CALLS: dict[str, Call] = {
     ),
     "read_frames": lambda store: store.read_frames("a", after=1),
     "trim_frames": lambda store: store.trim_frames("a", up_to=2),
+    "remove_frames": lambda store: store.remove_frames("a", [1, 3]),
     "find_sessions": lambda store: store.find_sessions(SessionQuery()),
     "expire_sessions": lambda store: store.expire_sessions(idle=0, limit=1),
     "purge_sessions": lambda store: store.purge_sessions(ended_before=LATER),

@@ -61,6 +61,25 @@ def test_a_suggested_order_that_fails_proves_nothing(lab: Any, opened: Any) -> N
     assert (result.verdict, result.layer) == (Verdict.OK, Layer.SEARCH)
 
 
+def test_a_removed_frame_is_no_frame_of_another_log(lab: Any, opened: Any) -> None:
+    """What is read where a frame was removed was never appended, and is right all the same."""
+    rest = (
+        '{"timestamp":null,"delivery":null,"protocol_version":null,"metadata":{},'
+        '"media_type":"application/vnd.sessionkeeper.removed","oddity":null}'
+    )
+    left = (*frame(1)[:2], "", rest)
+    history = [
+        opened,
+        lab.op("add_frame", frame(1), 1, at=(2, 3)),
+        lab.op("add_frame", frame(2), 2, at=(4, 5)),
+        lab.op("remove_frames", ("a", (1,)), 1, at=(6, 9), client=1),
+        lab.op("get_frames", "a", (left, frame(2)), at=(7, 8)),
+    ]
+    assert check(history, SessionStoreModel()).verdict is Verdict.OK
+    history[-1] = lab.op("get_frames", "a", (left, left), at=(7, 8))
+    assert check(history, SessionStoreModel()).verdict is Verdict.ILLEGAL
+
+
 def test_a_number_given_twice_is_found(lab: Any, opened: Any) -> None:
     """No duplicate."""
     first = lab.op("add_frame", frame(1), 1, at=(2, 9))

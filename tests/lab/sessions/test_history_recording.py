@@ -74,6 +74,7 @@ async def test_every_method_is_recorded_and_answers_as_before(store: RecordingSt
     assert [frame.seq for frame in await store.read_frames("a", after=1)] == [2, 3]
     assert await store.count_frames("a") == 3
     assert await store.trim_frames("a", up_to=1) == 1
+    assert await store.remove_frames("a", iter([1, 3])) == 1
     watching = store.watch_frames("a", after=1)
     assert (await anext(watching)).seq == 2
     await watching.aclose()

@@ -13,12 +13,9 @@ FAILED, UNKNOWN = Outcome.FAILED, Outcome.UNKNOWN
 NO_VERSION = (None, None, None)
 
 
-def caller(
-    state: str = "active", *, n: int = 0, version: Any = NO_VERSION, expires: float | None = None
-) -> Any:
+def caller(state: str = "active", *, n: int = 0, version: Any = NO_VERSION) -> Any:
     """The caller's fields."""
-    expiry = () if expires is None else (expires,)
-    return ("stdio", state, None, "me", None, None, version, ("t",), f'{{"n":{n}}}', None, *expiry)
+    return ("stdio", state, None, "me", None, None, version, ("t",), f'{{"n":{n}}}', None)
 
 
 def snap(
@@ -53,6 +50,18 @@ def odd_frame(n: int, media_type: str = "text/plain") -> Any:
     return ("a", "client-to-server", f"noise {n}", rest)
 
 
+def gone(of: Any, *, timestamp: str | None = None) -> Any:
+    """What is left of a frame whose content was removed."""
+    left: dict[str, Any] = {
+        "timestamp": timestamp,
+        "delivery": None,
+        "protocol_version": None,
+        "metadata": {},
+    }
+    kind = {"media_type": "application/vnd.sessionkeeper.removed", "oddity": None}
+    return (*of[:2], "", json.dumps(left | kind, separators=(",", ":")))
+
+
 @pytest.fixture
 def run_clients(lab: Any) -> Any:
     """Whether the model accepts operations one after the other; an operation is
@@ -74,14 +83,15 @@ def run_clients(lab: Any) -> Any:
 
 A = ("create_session", snap(0), snap(1))
 B = ("create_session", snap(0, id="b"), snap(2, id="b"))
-SOON = ("create_session", snap(0, expires=9.0), snap(1, expires=9.0))
-LATE = ("create_session", snap(0, expires=9.5), snap(1, expires=9.5))
 CLOSE = ("update_session", snap(1, state="closed"), snap(2, state="closed"))
 BORN = ("create_session", snap(0), living(1))
 GONE = ("delete_session", "a", None)
 NO_A = ("SessionNotFound", "a")
 ADD_1 = ("add_frame", frame(1), 1)
 ADD_2 = ("add_frame", frame(2), 2)
+CLOSE_1 = ("update_session", snap(1, state="closed"), snap(2, state="closed", frames=1))
+REMOVE_1 = ("remove_frames", ("a", (1,)), 1)
+LEFT_1 = gone(frame(1))
 ADD_ODD = ("add_frame", odd_frame(1), 1)
 ADD_GAP = ("add_frame", odd_frame(2, "application/vnd.sessionkeeper.gap+json"), 2)
 NAMED_ODD = ("add_frame", ("a", "client-to-server", "{}", '{"metadata":{"oddity":"x"}}'), 1)
@@ -138,11 +148,15 @@ RIGHT: dict[str, tuple[Any, ...]] = {
     "read one backwards": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 1, False, ("before", 9), ("reverse", True)), NUMBERED[1:])),
     "read beyond": (A, ADD_1, ("read_frames", ("a", 5, 1, False), ())),
     "trimmed": (A, ADD_1, ADD_2, ("trim_frames", ("a", 1), 1), ("read_frames", ("a", 0, 9, False), NUMBERED[1:]), ("get_session", "a", snap(1, frames=1, last=2))),
+    "removed": (A, ADD_1, ADD_2, REMOVE_1, ("read_frames", ("a", 0, 9, False), ((1, LEFT_1), NUMBERED[1])), ("get_session", "a", snap(1, frames=2))),
+    "removed once": (A, ADD_1, ADD_2, REMOVE_1, ("remove_frames", ("a", (1, 2)), 1), ("get_frames", "a", (LEFT_1, gone(frame(2))))),
+    "removed what was trimmed": (A, ADD_1, ADD_2, ("trim_frames", ("a", 1), 1), ("remove_frames", ("a", (1,)), 0), ("get_frames", "a", (frame(2),))),
+    "perhaps removed": (A, ADD_1, ("remove_frames", ("a", (1,)), None, UNKNOWN), ("get_frames", "a", (LEFT_1,))),
+    "removed of an ended": (A, ADD_1, CLOSE_1, REMOVE_1),
+    "removed, then added": (A, ADD_1, REMOVE_1, ADD_2, ("get_frames", "a", (LEFT_1, frame(2)))),
     "cleared": (A, ADD_1, ("delete_frames", "a", 1), ("get_frames", "a", ()), ADD_2),
     "again from 1": (A, ADD_1, ("delete_session", "a", None), ("create_session", snap(0), snap(5)), ADD_1),
     "expired": (A, ("expire_sessions", (1, None, 9), (snap(2, state="timed-out"),))),
-    "expired by itself": (SOON, ("expire_sessions", (None, None, 9), (snap(2, state="timed-out", expires=9.0),))),
-    "expired by age before that": (LATE, ("expire_sessions", (1, None, 9), (snap(2, state="timed-out", expires=9.5),))),
     "purged": (A, CLOSE, ("purge_sessions", (99.0, None, 9), 1), ("count_sessions", None, 0)),
     "purged too late": (A, CLOSE, ("purge_sessions", (5.0, None, 9), 0), ("count_sessions", None, 1)),
     "found": (A, B, ("find_sessions", (ALL, None, 9), ((snap(1), snap(2, id="b")), None))),
@@ -235,13 +249,19 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "read another message": (A, ADD_1, ("read_frames", ("a", 0, 9, False), ((1, frame(2)),))),
     "trimmed too many": (A, ADD_1, ("trim_frames", ("a", 5), 5)),
     "trimmed are there": (A, ADD_1, ("trim_frames", ("a", 1), 1), ("count_frames", "a", 1)),
+    "removed is there": (A, ADD_1, REMOVE_1, ("get_frames", "a", (frame(1),))),
+    "removed leaves no number": (A, ADD_1, ADD_2, REMOVE_1, ("get_frames", "a", (frame(2),))),
+    "removed is not counted": (A, ADD_1, REMOVE_1, ("count_frames", "a", 0)),
+    "removed another": (A, ADD_1, ADD_2, REMOVE_1, ("get_frames", "a", (LEFT_1, gone(frame(2))))),
+    "removed too many": (A, ADD_1, ("remove_frames", ("a", (1,)), 2)),
+    "removed twice": (A, ADD_1, REMOVE_1, REMOVE_1),
+    "removed what never was": (A, ADD_1, ("remove_frames", ("a", (2,)), 1)),
+    "removed of nobody": (("remove_frames", ("a", ()), 0),),
+    "removed as of another time": (A, ADD_1, REMOVE_1, ("get_frames", "a", (gone(frame(1), timestamp="2027-01-01T00:00:00Z"),))),
     "cleared others": (A, ADD_1, ("delete_frames", "a", 0)),
     "expired an ended": (A, CLOSE, ("expire_sessions", (1, None, 9), (snap(3, state="timed-out"),))),
     "expired too many": (A, ("expire_sessions", (1, None, 0), (snap(2, state="timed-out"),))),
     "expired otherwise": (A, ("expire_sessions", (1, None, 9), (snap(2, state="failed"),))),
-    "expired before its moment": (LATE, ("expire_sessions", (None, None, 9), (snap(2, state="timed-out", expires=9.5),))),
-    "expired without a moment": (A, ("expire_sessions", (None, None, 9), (snap(2, state="timed-out"),))),
-    "lost its moment": (SOON, ("get_session", "a", snap(1))),
     "purged a live one": (A, ("purge_sessions", (99.0, None, 9), 1)),
     "purged too soon": (A, CLOSE, ("purge_sessions", (5.0, None, 9), 1)),
     "purged too many": (A, CLOSE, ("purge_sessions", (99.0, None, 0), 1)),

@@ -43,6 +43,11 @@ _REMOVE = {
     )
     for level in LEVELS
 }
+_REPLACE = {
+    level: "UPDATE frames SET detail = ?, message = ? WHERE session = ? AND seq = ?"  # noqa: S608 - our tables
+    f" AND key = (SELECT key FROM {level} WHERE session = ? AND seq = ?)"
+    for level in LEVELS
+}
 _FIRST = {
     level: "SELECT count(*), max(seq) FROM"  # noqa: S608 - our tables
     f" (SELECT seq FROM {level} WHERE session = ? AND seq <= ? ORDER BY seq LIMIT ?)"
@@ -96,6 +101,11 @@ class FrameIndex:
         """Return the bytes of these frames' messages, and how many frames there are."""
         sizes = [self._execute(_SIZE[level], (session, first, last)).fetchone() for level in LEVELS]
         return sum(size or 0 for size, _ in sizes), sum(count for _, count in sizes)
+
+    def replace(self, session: int, frames: Sequence[tuple[int, bytes | None, bytes]]) -> int:
+        """Write another detail and message over frames; return how many were found."""
+        changes = [(detail, message, session, seq, session, seq) for seq, detail, message in frames]
+        return sum(self._executemany(_REPLACE[level], changes).rowcount for level in LEVELS)
 
     def remove(self, session: int, first: int, last: int) -> None:
         """Remove these frames and their entries."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ...operations.frame_record import FrameRecord, NumberedRecords, stream_of
 from .codec import FRAME_COLUMNS, Columns, SQLiteRow, frame_columns, read_frame
 from .errors import corruption_error
 from .frame_index import FrameIndex
+from .schema import PAGE_BYTES
 from .stream_index import read_stream_name
 
 __all__ = ["FrameTable"]
@@ -117,6 +118,25 @@ class FrameTable:
         self._flush_row(row)
         first = row.last_seq - row.frame_count + 1
         return self._index.streams.count(row.number, stream, first, row.last_seq)
+
+    def replace(self, row: SQLiteRow, records: Mapping[int, FrameRecord]) -> None:
+        """Write over these frames; what they held is overwritten in the file as well. O(records).
+
+        Raises `sqlite3.DatabaseError` if one is missing.
+        """
+        self._flush_row(row)
+        # Otherwise the pages of a large message are freed with the message still in them.
+        self._execute("PRAGMA secure_delete = ON").fetchall()
+        try:
+            changed = self._index.replace(
+                row.number,
+                [(seq, record.detail, record.message) for seq, record in records.items()],
+            )
+        finally:
+            self._execute("PRAGMA secure_delete = FAST").fetchall()
+        if changed != len(records):
+            raise corruption_error("a log with frames missing")
+        self.written += PAGE_BYTES * len(records)  # at most: each on a page of its own
 
     def trim(self, row: SQLiteRow, count: int) -> int:
         """Remove the first `count` frames; return their bytes. O(count)."""

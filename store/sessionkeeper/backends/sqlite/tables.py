@@ -7,7 +7,7 @@ another process may have written in between.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextvars import Context
 from pathlib import Path
 from typing import cast
@@ -25,7 +25,7 @@ from ...values.session import Session
 from ...values.states import SessionState
 from ...values.statistics import FileStatistics
 from .codec import LOG_COLUMNS, SESSION_COLUMNS, SQLiteRow, read_row
-from .first_sessions import BY_ACTIVITY, BY_AGE, BY_END, BY_EXPIRY, FirstSessions
+from .first_sessions import BY_ACTIVITY, BY_AGE, BY_END, FirstSessions
 from .frames import FrameTable
 from .schema import PAGE_BYTES
 from .sqlite_version import library_warnings
@@ -48,12 +48,11 @@ _BY_IDS = f"{_FROM} WHERE id IN ({', '.join('?' * _IDS_A_QUERY)})"
 _BY_NUMBER = f"{_FROM} WHERE number = ?"
 _AFTER = f"{_FROM} WHERE number > ? ORDER BY number LIMIT ?"
 _WRITE_SESSION = (
-    f"INSERT INTO sessions ({SESSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
+    f"INSERT INTO sessions ({SESSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
     " ON CONFLICT (number) DO UPDATE SET revision = excluded.revision,"
     " created_at = excluded.created_at,"
     " ended_at = excluded.ended_at, steady_ended_at = excluded.steady_ended_at,"
-    " state = excluded.state, principal = excluded.principal, fields = excluded.fields,"
-    " expires_at = excluded.expires_at"
+    " state = excluded.state, principal = excluded.principal, fields = excluded.fields"
 )
 _WRITE_LOG = (
     f"INSERT INTO logs ({LOG_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
@@ -191,9 +190,6 @@ class SQLiteTables(Tables):
         """Write the row at the end of the batch."""
         self._mark(_ours(row))
 
-    def note_expiry(self, row: SessionRow, /) -> None:
-        """Do nothing: an index of the file keeps the order."""
-
     def remove(self, row: SessionRow, /) -> None:
         """Remove the row, and its frames if they are few; many get a tombstone."""
         row = _ours(row)
@@ -230,10 +226,6 @@ class SQLiteTables(Tables):
         """The first in the order of creation that has not ended; an index knows it."""
         return self._first(BY_AGE)
 
-    def first_to_expire(self) -> SessionRow | None:
-        """The first in the order of `expires_at`; an index knows it."""
-        return self._first(BY_EXPIRY)
-
     def oldest_ended(self) -> SessionRow | None:
         """The first in the order of ends; an index knows it."""
         return self._first(BY_END)
@@ -264,6 +256,11 @@ class SQLiteTables(Tables):
     def count_stream(self, row: SessionRow, stream: str, /) -> int:
         """Count in the index; O(records of the stream)."""
         return self.frames.count_stream(_ours(row), stream)
+
+    def replace(self, row: SessionRow, records: Mapping[int, FrameRecord], /) -> None:
+        """Write over the rows of these records; O(records)."""
+        self.frames.replace(_ours(row), records)
+        self._mark(_ours(row))
 
     def clear(self, row: SessionRow, /) -> None:
         """Remove the records if they are few; many get a tombstone."""

@@ -6,7 +6,7 @@ The whole store and the view of one principal differ only in the store that they
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from ...interface.arguments import (
@@ -182,6 +182,10 @@ class AwaitedStore(AtomicSessionStore):
             )
         )
         return frames[::-1] if reverse else frames
+
+    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+        """Refused: none of the ten methods changes a frame."""
+        raise NotImplementedError("the inner store cannot remove the content of a frame")
 
     async def find_sessions(
         self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from ...interface.atomic_store import Change
 from ...interface.frame_watcher import REMOVED, LogPage, Proof, is_replaced
 from ...interface.session_store import SessionStore
+from ...operations.frame_commands import proof_of
 from ...operations.frame_record import pack
 from ...values.errors import (
     LogReplaced,
@@ -172,11 +173,11 @@ async def look(
         return LogPage(number, (), ended=True)
     before: Proof = None
     if 0 < after <= session.last_seq:
-        before = REMOVED if last is None else hash(pack(last.envelope))
+        before = REMOVED if last is None else proof_of(pack(last.envelope))
     if is_replaced(proof, before):
         raise LogReplaced(session_id, after=after)
     frames = frames[:limit]
-    newest = hash(pack(frames[-1].envelope)) if frames else before
+    newest = proof_of(pack(frames[-1].envelope)) if frames else before
     return LogPage(watched, frames, session.state.is_terminal, newest)
 
 

@@ -39,7 +39,8 @@ class OwnedSessionStore(OwnerLifecycle, AwaitedStore):
     """Makes every operation through it atomic within this process.
 
     It does not control other processes that use the same inner store. Refused with
-    `NotImplementedError`: `touch_session`, `trim_frames`, and `add_frames` of more than one frame.
+    `NotImplementedError`: `touch_session`, `trim_frames`, `remove_frames`, and `add_frames` of more
+    than one frame.
 
     For each session it saw, the owner notes what the inner store does not provide, without payload.
     Ages use the steady clock for operations through this object. For earlier and other changes, the
@@ -112,6 +113,8 @@ class OwnedSessionStore(OwnerLifecycle, AwaitedStore):
         """
         checked_count("limit", limit, minimum=1)
         idle, age = checked_seconds("idle", idle), checked_seconds("age", age)
+        if idle is None and age is None:
+            raise ValueError("idle or age is needed: how long a session may be")
         return await self._do(
             lambda inner: sweeps.expire(inner, self._bookkeeping, idle, age, limit)
         )

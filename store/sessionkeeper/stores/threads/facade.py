@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from copy import copy
 from datetime import datetime
 from typing import Any, Self, TypeVar
@@ -173,6 +173,9 @@ class ThreadSafeSessionStore:
 
     def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
         return self._do(self._facade.trim_frames(session_id, up_to=up_to))
+
+    def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+        return self._do(self._facade.remove_frames(session_id, seqs))
 
     def find_sessions(
         self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100

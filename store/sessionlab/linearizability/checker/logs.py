@@ -11,6 +11,7 @@ from ..history.operation import Operation, Plain
 from ..models.facts import (
     AppendFact,
     AttemptFact,
+    ChangeFact,
     CountFact,
     Fact,
     LastNumberFact,
@@ -46,6 +47,7 @@ class _Log:
     ends: list[_End] = field(default_factory=list[_End])
     counts: list[_End] = field(default_factory=list[_End])
     shortened: bool = False
+    changed: set[int] = field(default_factory=set[int])
 
 
 class Logs:
@@ -78,6 +80,8 @@ class Logs:
             log.counts.append((fact.items, operation))
         elif isinstance(fact, LastNumberFact):
             log.ends.append((fact.last, operation))
+        elif isinstance(fact, ChangeFact):
+            log.changed.update(fact.numbers)
         else:
             log.shortened = True
 
@@ -105,6 +109,8 @@ class Logs:
         for read in reads:
             self._limit.spend(len(read.items))
             for number, item in enumerate(read.items, read.first):
+                if number in log.changed:
+                    continue
                 known = written.get(number)
                 if known is None:
                     if item not in offered:
@@ -131,13 +137,15 @@ class Logs:
 
 
 def _has_number(
-    fact: AppendFact | AttemptFact | ReadFact | CountFact | LastNumberFact | TrimFact,
+    fact: AppendFact | AttemptFact | ReadFact | CountFact | LastNumberFact | TrimFact | ChangeFact,
 ) -> bool:
     """Whether the number of a fact is an integer."""
     if isinstance(fact, AppendFact | ReadFact):
         return type(fact.first) is int or (fact.first is None and isinstance(fact, ReadFact))
     if isinstance(fact, CountFact | LastNumberFact):
         return type(fact[1]) is int
+    if isinstance(fact, ChangeFact):
+        return all(type(number) is int for number in fact.numbers)
     return isinstance(fact, AttemptFact | TrimFact)
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "Fact",
     "ReadFact",
     "AttemptFact",
+    "ChangeFact",
     "RemovalFact",
     "TrimFact",
 ]
@@ -70,6 +71,13 @@ class TrimFact(NamedTuple):
     log: str
 
 
+class ChangeFact(NamedTuple):
+    """Items with these numbers may have become other items."""
+
+    log: str
+    numbers: tuple[int, ...]
+
+
 class RemovalFact(NamedTuple):
     """The log may have been removed, so that another one may have its name; None for any log."""
 
@@ -77,5 +85,12 @@ class RemovalFact(NamedTuple):
 
 
 Fact: TypeAlias = (
-    AppendFact | AttemptFact | ReadFact | CountFact | LastNumberFact | TrimFact | RemovalFact
+    AppendFact
+    | AttemptFact
+    | ReadFact
+    | CountFact
+    | LastNumberFact
+    | TrimFact
+    | ChangeFact
+    | RemovalFact
 )

@@ -9,6 +9,7 @@ from ...linearizability.history.operation import Operation, Outcome, Plain
 from ...linearizability.models.facts import (
     AppendFact,
     AttemptFact,
+    ChangeFact,
     CountFact,
     Fact,
     LastNumberFact,
@@ -118,6 +119,11 @@ def _shortened(operation: Operation) -> Iterator[Fact]:
     yield TrimFact(cast("str", argument[0] if isinstance(argument, tuple) else argument))
 
 
+def _changed(operation: Operation) -> Iterator[Fact]:
+    session_id, seqs = cast("tuple[str, tuple[int, ...]]", operation.argument)
+    yield ChangeFact(session_id, seqs)
+
+
 _UNKNOWN: dict[str, Tell] = {
     "add_frame": _offered,
     "add_frames": _offered_several,
@@ -125,6 +131,7 @@ _UNKNOWN: dict[str, Tell] = {
     "purge_sessions": _purged,
     "delete_frames": _shortened,
     "trim_frames": _shortened,
+    "remove_frames": _changed,
 }
 _KNOWN: dict[str, Tell] = {
     "create_session": _seen,
@@ -144,6 +151,7 @@ _KNOWN: dict[str, Tell] = {
     "add_frames": _added_several,
     "read_frames": _read_frames,
     "trim_frames": _shortened,
+    "remove_frames": _changed,
     "find_sessions": _page,
     "expire_sessions": _seen_all,
     "purge_sessions": _purged,

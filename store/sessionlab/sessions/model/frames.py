@@ -27,6 +27,7 @@ __all__ = ["Frames"]
 
 _ODDITY = '"oddity":'
 _GAP = "application/vnd.sessionkeeper.gap+json"
+_REMOVED = "application/vnd.sessionkeeper.removed"
 
 # Without the constructor of the named tuple, which would take as long as the rest of an append.
 _new_entry: Callable[[tuple[object, ...]], Entry] = partial(
@@ -158,6 +159,18 @@ class Frames:
         session_id, up_to = cast("tuple[str, int]", argument)
         return _without(state, find(state, session_id), up_to, result, known)
 
+    def remove(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
+        """Remove the content of frames; the frames stay, as removed ones, and are counted."""
+        session_id, seqs = cast("tuple[str, tuple[int, ...]]", argument)
+        entry = find(state, session_id)
+        if entry is None or not all(0 < seq <= entry.last_seq for seq in seqs):
+            return ()
+        there = {seq for seq in seqs if seq > entry.dropped}
+        log, removed = self._tree.with_changes(entry.log, entry.last_seq, there, _without_content)
+        if known and result != removed:
+            return ()
+        return (replace_entry(state, entry, entry._replace(log=log)),)
+
 
 def _with_frame(odd: tuple[int, int], frame: FrameData) -> tuple[int, int]:
     """Return how many odd frames and gaps there are with one frame more."""
@@ -174,6 +187,25 @@ def _kind_of(rest: str) -> str | None:
     except msgspec.MsgspecError:
         return None
     return None if fields.get("oddity") is None else str(fields.get("media_type"))
+
+
+def _without_content(frame: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what is left of a frame: its session, direction, time and stream."""
+    try:
+        before = msgspec.json.decode(frame[3], type=dict[str, object])
+    except msgspec.MsgspecError:
+        before = {}
+    stream = {"stream": before["stream"]} if "stream" in before else {}
+    after = {
+        "timestamp": before.get("timestamp"),
+        "delivery": None,
+        "protocol_version": None,
+        "metadata": {},
+        **stream,
+        "media_type": _REMOVED,
+        "oddity": None,
+    }
+    return (frame[0], frame[1], "", msgspec.json.encode(after).decode())
 
 
 def _without(

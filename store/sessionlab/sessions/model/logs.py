@@ -5,7 +5,7 @@ A model with tuples would copy a log for every append; here a state has one `int
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
 __all__ = ["EMPTY", "Item", "LogTree"]
@@ -51,6 +51,25 @@ class LogTree:
                 log = shorter[log]
                 length -= 1
         return log
+
+    def with_changes(
+        self, log: int, length: int, wanted: Collection[int], change: Callable[[Item], Item]
+    ) -> tuple[int, int]:
+        """Change the items with these numbers; return the log, and how many became other items.
+
+        Numbers begin at 1. O(items from the first of them to the end).
+        """
+        first = min(wanted, default=length + 1)
+        items: list[Item] = []
+        for _ in range(first, length + 1):
+            items.append(self._items[log])
+            log = self._shorter[log]
+        changed = 0
+        for number, item in enumerate(reversed(items), first):
+            new = change(item) if number in wanted else item
+            changed += new != item
+            log = self.append(log, number - 1, new)
+        return log, changed
 
     def ends_with(self, log: int, items: Sequence[Item]) -> bool:
         """Whether the last items are these. O(items)."""

@@ -70,6 +70,7 @@ class SessionStoreModel(Model[ModelState]):
             "add_frames": frames.add_several,
             "read_frames": frames.read,
             "trim_frames": frames.trim,
+            "remove_frames": frames.remove,
             "find_sessions": sweeps.find_page,
             "expire_sessions": sweeps.expire,
             "purge_sessions": sweeps.purge,

@@ -10,6 +10,7 @@ from ....operations import (
     DeleteFrames,
     ReadFrames,
     ReadNewFrames,
+    RemoveFrames,
     TrimFrames,
 )
 from ....operations.frame_commands import RecordPage
@@ -30,6 +31,7 @@ __all__ = [
     "delete_frames",
     "read_frames",
     "read_new_frames",
+    "remove_frames",
     "trim_frames",
 ]
 
@@ -102,6 +104,11 @@ def delete_frames(plan_context: PlanContext, command: DeleteFrames, scope: str) 
     (answer,) = yield [write(plan_context, CLEAR, command.session_id, scope=scope)]
     removed: int = read_reply(ValueReply, answer, command.session_id).value
     return removed
+
+
+def remove_frames(plan_context: PlanContext, command: RemoveFrames, scope: str) -> Plan[int]:
+    yield from fetch(plan_context, command.session_id, scope)
+    raise CallerError(NotImplementedError("no frames of a server are removed yet"))
 
 
 def trim_frames(plan_context: PlanContext, command: TrimFrames, scope: str) -> Plan[int]:
