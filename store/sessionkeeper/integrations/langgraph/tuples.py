@@ -1,0 +1,130 @@
+"""Makes LangGraph's tuples of what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
+from heapq import heappop, heappush
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import CheckpointMetadata, CheckpointTuple
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
+from sessionkeeper import Session, SessionNotFound
+
+from .config import Address, config_of, read_address
+from .records import CheckpointRecord
+from .threads import StoredCheckpoint, ThreadLogs, thread_session_id
+from .walk import Descending, Entry
+
+__all__ = ["get_tuple", "list_tuples"]
+
+
+async def get_tuple(
+    logs: ThreadLogs, serde: SerializerProtocol, address: Address
+) -> CheckpointTuple | None:
+    """Return one checkpoint, or the latest of a namespace, as of one moment."""
+    thread_id, namespace, checkpoint_id = address
+    try:
+        if checkpoint_id is not None:
+            session_id = thread_session_id(thread_id)
+            found = await logs.read_checkpoint(session_id, namespace, checkpoint_id)
+            record = found.record
+        else:
+            session = await logs.calls.get_session(thread_session_id(thread_id))
+            latest = await logs.read_latest(session, namespace)
+            found, record = latest or (StoredCheckpoint(), None)
+    except SessionNotFound:
+        return None
+    return None if record is None else _tuple(serde, thread_id, namespace, found, record)
+
+
+async def list_tuples(
+    logs: ThreadLogs,
+    serde: SerializerProtocol,
+    config: RunnableConfig | None,
+    wanted: Mapping[str, object],
+    below: str | None,
+) -> AsyncGenerator[CheckpointTuple]:
+    """Yield checkpoints from the highest id, those of one thread after those of another.
+
+    Those of a thread are what it held at one moment, without what is removed before its turn.
+    Raises `SessionNotFound` if the thread is deleted meanwhile.
+    """
+    if config is not None:
+        address = read_address(config)
+        in_namespace = (config.get("configurable") or {}).get("checkpoint_ns") is not None
+        namespace = address.namespace if in_namespace else None
+        only, threads = address.checkpoint_id, _one(address.thread_id)
+    else:
+        namespace, only, threads = None, None, logs.find_threads()
+    async with aclosing(threads):
+        async for thread_id in threads:
+            session = await logs.find(thread_id)
+            if session is None:
+                continue
+            names = [namespace] if namespace is not None else await logs.namespaces(session)
+            places = _merge(logs, session, names) if only is None else _places(names, only)
+            async with aclosing(places):
+                async for name, checkpoint_id in places:
+                    if below is not None and checkpoint_id >= below:
+                        continue
+                    found = await logs.read_checkpoint(session.id, name, checkpoint_id, at=session)
+                    if found.record is None:
+                        continue
+                    metadata = serde.loads_typed(found.record.metadata)
+                    if all(metadata.get(key) == wanted[key] for key in wanted):
+                        yield _tuple(serde, thread_id, name, found, found.record)
+
+
+async def _one(thread_id: str) -> AsyncGenerator[str]:
+    yield thread_id
+
+
+async def _places(namespaces: Sequence[str], checkpoint_id: str) -> AsyncGenerator[tuple[str, str]]:
+    for namespace in namespaces:
+        yield namespace, checkpoint_id
+
+
+async def _merge(
+    logs: ThreadLogs, session: Session, namespaces: Sequence[str]
+) -> AsyncGenerator[tuple[str, str]]:
+    """Yield namespaces with the ids of their checkpoints, from the highest id."""
+    async with AsyncExitStack() as stack:
+        waiting: list[tuple[Descending, int]] = []
+        walks: list[AsyncGenerator[Entry]] = []
+
+        async def advance(place: int) -> None:
+            entry = await anext(walks[place], None)
+            if entry is not None:
+                heappush(waiting, (Descending(entry.record.checkpoint_id), place))
+
+        for place, namespace in enumerate(namespaces):
+            walk = logs.walk(session, namespace)
+            walks.append(await stack.enter_async_context(aclosing(walk)))
+            await advance(place)
+        while waiting:
+            checkpoint_id, place = heappop(waiting)
+            yield namespaces[place], str(checkpoint_id)
+            await advance(place)
+
+
+def _tuple(
+    serde: SerializerProtocol,
+    thread_id: str,
+    namespace: str,
+    found: StoredCheckpoint,
+    record: CheckpointRecord,
+) -> CheckpointTuple:
+    metadata: CheckpointMetadata = serde.loads_typed(record.metadata)
+    parent = record.parent_id
+    return CheckpointTuple(
+        config=config_of(thread_id, namespace, record.checkpoint_id),
+        checkpoint=serde.loads_typed(record.checkpoint),
+        metadata=metadata,
+        parent_config=config_of(thread_id, namespace, parent) if parent else None,
+        pending_writes=[
+            (task_id, channel, serde.loads_typed((form, value)))
+            for _, task_id, _, channel, form, value in found.writes
+        ],
+    )
