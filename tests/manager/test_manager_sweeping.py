@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sessionkeeper import (
@@ -124,7 +125,7 @@ async def test_the_sweeper_times_requests_out_and_reports_it(time: Time, wire: W
         await time.pass_on()
         assert len(manager._services.requests) == 0
         await manager._services.dispatcher.flush()
-        assert (await manager.statistics()).sweeper.done == {"time-out": 1}
+        assert (await manager.statistics()).sweeper.done == {"expire": 0, "time-out": 1}
     assert told == ["a"]
 
 
@@ -197,12 +198,31 @@ async def test_a_store_that_is_closed_by_its_maker_stops_the_sweeper(time: Time)
 async def test_a_recording_is_never_touched(time: Time) -> None:
     """`ManagerConfig.recording()`: a user may sit idle as long as they like."""
     store = PlainSessionStore(clock=Clock(steady=time))
+    config = ManagerConfig.recording(sweep_interval=1e6)
     async with SessionManager.with_store(
-        store, ManagerConfig.recording(), clock=Clock(steady=time)
+        store, config, clock=Clock(steady=time), sleep=time.sleep
     ) as manager:
         await create(manager, "a")
         for n in range(1, 20):
             assert await manager.record(note("a", id=n)) == n
-            time.now += 1e6
-        assert (await manager.statistics()).sweeper.state == "off"
+            await time.pass_on(1e6)
+        assert (await manager.statistics()).sweeper.sweeps == 19
         assert await states(manager) == {"a": "initializing"}
+
+
+async def test_a_session_ends_after_its_own_moment_in_every_manager(time: Time) -> None:
+    """`expires_at`: without `idle` and `age`, and in a recorder, whatever the activity."""
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    clock = Clock(wall=lambda: begin.timestamp() + time.now, steady=time)
+    store = PlainSessionStore(clock=clock)
+    async with SessionManager.with_store(
+        store, ManagerConfig.recording(), clock=clock, sleep=time.sleep
+    ) as manager:
+        await create(manager, "a", "b")
+        moment = begin + timedelta(seconds=3)
+        await manager.modify_session("a", lambda s: s.model_copy(update={"expires_at": moment}))
+        await time.pass_on(2)
+        await manager.record(note("a", id=1))
+        assert await states(manager) == {"a": "initializing", "b": "initializing"}
+        await time.pass_on(1)
+        assert await states(manager) == {"a": "timed-out", "b": "initializing"}

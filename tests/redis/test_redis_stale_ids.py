@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from itertools import count
 
 import pytest
@@ -27,6 +28,10 @@ async def expire_old(store: RedisSessionStore) -> int:
     return len(await store.expire_sessions(age=0, limit=2))
 
 
+async def expire_at(store: RedisSessionStore) -> int:
+    return len(await store.expire_sessions(limit=2))
+
+
 async def expire_both(store: RedisSessionStore) -> int:
     return len(await store.expire_sessions(idle=0, age=0, limit=2))
 
@@ -35,13 +40,14 @@ async def purge(store: RedisSessionStore) -> int:
     return await store.purge_sessions(ended_for=0, limit=2)
 
 
-SWEEPS: list[Sweep] = [expire_idle, expire_old, expire_both, purge]
+SWEEPS: list[Sweep] = [expire_idle, expire_old, expire_at, expire_both, purge]
 
 
 async def fill(store: RedisSessionStore, sweep: Sweep, gone: Sequence[str]) -> None:
     """Sessions that are due, those in `gone` before the others."""
-    for ids in (gone, LIVE):
-        await asyncio.gather(*(store.create_session(session(each)) for each in ids))
+    for ids, year in ((gone, 2020), (LIVE, 2021)):
+        new = {} if sweep is not expire_at else {"expires_at": datetime(year, 1, 1, tzinfo=UTC)}
+        await asyncio.gather(*(store.create_session(session(each, **new)) for each in ids))
         await asyncio.gather(*(store.add_frame(note(1, each)) for each in ids))
         if sweep is purge:
             while await store.expire_sessions(age=0, limit=1_000):
@@ -76,7 +82,7 @@ async def test_a_sweep_passes_ids_whose_session_is_gone(
         server.say("DEL", *(f"{{{name}:0}}:s:{each}" for each in gone))
 
         def entries() -> set[bytes]:
-            indexes = ("order", "idle", "ages", "ended")
+            indexes = ("order", "idle", "ages", "ended", "expires")
             return {
                 id_
                 for index in indexes
@@ -105,7 +111,7 @@ async def test_a_sweep_of_a_cluster_passes_them_too(
             return {
                 id_
                 for bucket in range(4)
-                for index in ("order", "idle", "ages", "ended")
+                for index in ("order", "idle", "ages", "ended", "expires")
                 for id_ in raw(
                     cluster.primary_of(cluster.slot_of(f"{{{name}:{bucket}}}")),
                     "ZRANGE",
@@ -120,3 +126,29 @@ async def test_a_sweep_of_a_cluster_passes_them_too(
             pass
         assert entries().isdisjoint(each.encode() for each in gone)
         assert (await store.statistics()).counters.purged == 40 + (3 if sweep is purge else 0)
+
+
+async def test_what_an_older_library_leaves_in_the_order_of_expiry_ends_no_session(
+    server: RedisServer, key_prefix: str
+) -> None:
+    """It ended, moved or deleted sessions and did not know that order: the sessions decide."""
+    past, name = datetime(2020, 1, 1, tzinfo=UTC), f"{key_prefix[:-1]}-{next(_NUMBERS)}"
+    async with RedisSessionStore(server.url, prefix=name) as store:
+        for key in ("due", "later", "never", "ended", "deleted"):
+            moment = past if key == "due" else datetime(2200, 1, 1, tzinfo=UTC)
+            await store.create_session(session(key, expires_at=moment))
+        tag = f"{{{name}:0}}"
+        server.say("HDEL", f"{tag}:s:never", "w")
+        become_closed = session("x", state="closed").state
+        await store.modify_session(
+            "ended", lambda each: each.model_copy(update={"state": become_closed})
+        )
+        await store.delete_session("deleted")
+        stale = ("later", "never", "ended", "deleted")
+        server.say("ZADD", f"{tag}:expires", *(part for each in stale for part in ("1", each)))
+        assert [each.id for each in await store.expire_sessions()] == ["due"]
+        assert raw(server, "ZRANGE", f"{tag}:expires", 0, -1) == [b"later"]
+        assert await store.expire_sessions() == []
+        assert {each.id for each in await store.expire_sessions(idle=0)} == {"later", "never"}
+        assert raw(server, "ZRANGE", f"{tag}:expires", 0, -1) == []
+        await add_up(store)

@@ -17,6 +17,8 @@ IDS = ("a", "b", "c")
 
 DOWNGRADES = {
     7: (
+        "DROP INDEX by_expiry",
+        "ALTER TABLE sessions DROP COLUMN expires_at",
         "ALTER TABLE sessions DROP COLUMN incarnation",
         "DROP TABLE stream_keys",
         "DROP TABLE new_stream_keys",

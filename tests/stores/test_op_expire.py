@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from typing import Any, TypeAlias
 
 import pytest
 from sessionkeeper import (
     AtomicSessionStore,
+    Change,
     InvalidTransition,
     SessionClosed,
     SessionState,
@@ -16,10 +18,11 @@ from sessionkeeper import (
 )
 
 from tests.support.sessions import FakeClock, fill, new_session, note
-from tests.support.stores import Design, tables_of
+from tests.support.stores import DESIGNS, Design, tables_of
 
 owned_too = pytest.mark.parametrize("design", ["actor", "plain", "locked", "owned"], indirect=True)
 """With the owner around ten methods."""
+all_and_owned = pytest.mark.parametrize("design", [*DESIGNS, "owned"], indirect=True)
 
 Step: TypeAlias = Callable[[AtomicSessionStore], Awaitable[object]]
 
@@ -91,7 +94,7 @@ async def test_activity_does_not_reset_the_age(design: Design, step: str) -> Non
 
 
 async def test_idle_and_age_together(design: Design) -> None:
-    """Either suffices; a session that is both is ended once; one of them is needed."""
+    """Either suffices; a session that is both is ended once; without either, none of them ends."""
     clock = FakeClock()
     async with design(clock=clock.as_clock()) as store:
         for key in ("old", "both"):
@@ -102,11 +105,96 @@ async def test_idle_and_age_together(design: Design) -> None:
         clock.advance(20)
         for key in ("old", "fresh"):
             await store.touch_session(key)
-        with pytest.raises(ValueError, match="idle or age"):
-            await expired(store)
+        assert await expired(store) == []
         assert await expired(store, idle=20, age=70) == ["both", "idle", "old"]
         assert await expired(store, idle=20, age=70) == []
         assert (await store.get_session("fresh")).ended_at is None
+
+
+def expiring(seconds: float | None) -> Change:
+    """A change of `expires_at`, in seconds since the clock's beginning; None for none."""
+    begin = FakeClock().moment()
+    moment = None if seconds is None else begin + timedelta(seconds=seconds)
+    return lambda session: session.model_copy(update={"expires_at": moment})
+
+
+@all_and_owned
+async def test_a_session_ends_after_its_expires_at_whatever_its_activity(design: Design) -> None:
+    """Not before that moment, and live until a sweep; the others are left alone."""
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        for key in ("used", "far", "none"):
+            await store.create_session(new_session(key))
+        await store.modify_session("used", expiring(10))
+        await store.modify_session("far", expiring(1e6))
+        clock.advance(9.999_999)
+        await store.add_frame(note(0, "used"))
+        assert await expired(store) == []
+        clock.advance(0.000_001)
+        await store.add_frame(note(1, "used"))
+        assert (await store.get_session("used")).ended_at is None
+        (session,) = await store.expire_sessions()
+        assert session == await store.get_session("used")
+        assert (session.id, session.state) == ("used", TIMED_OUT)
+        assert session.expires_at == FakeClock().moment() + timedelta(seconds=10)
+        with pytest.raises(SessionClosed):
+            await store.add_frame(note(2, "used"))
+        clock.advance(1e5)
+        assert await expired(store) == []
+
+
+@all_and_owned
+async def test_expires_at_can_be_moved_and_removed(design: Design) -> None:
+    """The value of the moment of the sweep counts; an ended session is not revived by another."""
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        for key in ("later", "earlier", "never", "closed"):
+            await store.create_session(expiring(10)(new_session(key)))
+        await store.modify_session("later", expiring(30))
+        await store.modify_session("earlier", expiring(5))
+        await store.modify_session("never", expiring(None))
+        await store.modify_session("closed", lambda s: s.model_copy(update={"state": "closed"}))
+        clock.advance(5)
+        assert await expired(store) == ["earlier"]
+        clock.advance(20)
+        assert await expired(store) == []
+        for key in ("closed", "earlier"):
+            ended = await store.modify_session(key, expiring(1e9))
+            assert ended.ended_at is not None
+            await store.modify_session(key, expiring(0))
+        assert await expired(store) == []
+        clock.advance(5)
+        assert await expired(store) == ["later"]
+        clock.advance(1e9)
+        assert await expired(store) == []
+
+
+@all_and_owned
+async def test_those_that_expired_first_go_first(design: Design) -> None:
+    """After the idle and the old ones; at most `limit`; of one moment, by id."""
+    clock = FakeClock()
+    async with design(clock=clock.as_clock()) as store:
+        for key, seconds in (("d", 3), ("b", 2), ("c", 2), ("a", 1), ("idle", None)):
+            await store.create_session(expiring(seconds)(new_session(key)))
+        clock.advance(10)
+        for key in "abcd":
+            await store.modify_session(key, lambda s: s.model_copy(update={"tags": {"x"}}))
+        assert await expired(store, idle=10, limit=3) == ["idle", "a", "b"]
+        await store.delete_session("c")
+        await store.create_session(new_session("c"))
+        assert await expired(store, idle=10, limit=3) == ["d"]
+        assert await expired(store) == []
+
+
+async def test_a_change_in_another_zone_is_the_same_moment(design: Design) -> None:
+    """It is stored, and shown, in UTC."""
+    zone = timezone(timedelta(hours=5, minutes=30))
+    moment = datetime(2030, 1, 1, 5, 30, 0, 123_457, tzinfo=zone)
+    async with design() as store:
+        created = await store.create_session(new_session(expires_at=moment))
+        assert created.expires_at == moment
+        assert str(created.expires_at) == "2030-01-01 00:00:00.123457+00:00"
+        assert (await store.get_session("a")).model_dump_json() == created.model_dump_json()
 
 
 async def test_a_sweep_is_bounded_and_takes_the_longest_idle_first(design: Design) -> None:

@@ -41,7 +41,7 @@ INTERNAL_NAMES = {
     *(
         "MAX_DEPTH",
         "MAX_MESSAGE_BYTES",
-        "micros",
+        *("micros", "moment_micros", "moment_of", "in_utc"),
         "is_replaced",
         "Proof",
         "REMOVED",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ def test_the_fields_are_the_contracts() -> None:
     } == STORE_FIELDS
     assert {
         *("id", "transport_type", "state", "failure", "principal", "client_info", "server_info"),
-        *("version_state", "tags", "metadata", "upstream_session_id"),
+        *("version_state", "tags", "metadata", "upstream_session_id", "expires_at"),
     } == CALLER_FIELDS
 
 
@@ -50,6 +50,9 @@ def test_new_takes_no_field_that_is_not_the_callers(field: str) -> None:
             Session(id="a", transport_type="stdio", **{field: 1})  # type: ignore[arg-type]  # wrong
 
 
+EARLIEST = datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))
+LATEST = datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))
+
 WRONG: dict[str, list[Any]] = {
     "id": [5, "", "a b", b"a"],
     "transport_type": [None, "", "carrier-pigeon", 5, "STDIO"],
@@ -61,6 +64,7 @@ WRONG: dict[str, list[Any]] = {
     "server_info": [{"a": {1, 2}}, {"a": b"x"}, {"\ud800": 1}],
     "metadata": [None, 5, {"a": float("inf")}, {"a": "\ud800"}, {"a": 10**3000}, {"a": 1j}],
     "version_state": [None, 5, "2025-11-25", {"colour": 1}, {"negotiated": ""}],
+    "expires_at": ["soon", "2026-01-01T00:00:00", datetime(2026, 1, 1), [], EARLIEST, LATEST],
     "tags": [None, "abc", b"abc", 5, [""], ["x" * 129], [5], [["a"]], {"a": 1}],
 }
 

@@ -1,7 +1,7 @@
 """Sessions and frames in dicts and lists.
 
 Sessions are in order of creation in one dict and in order of last activity in another, so that
-the least recently active one is found without a scan.
+the least recently active one is found without a scan. Those with `expires_at` are in order of it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from ..operations.counters import StoreCounters
 from ..operations.frame_record import FrameRecord, NumberedRecords
 from ..operations.session_row import SessionRow
 from ..operations.tables import Tables
-from ..values.clock import Clock
+from ..values.clock import Clock, moment_micros
 from ..values.events import SessionEvent, SessionEventKind
+from ..values.ids import encoded_id
 from ..values.limits import StoreLimits
 from ..values.session import Session
 from ..values.states import SessionState
 from .creation_order import CreationOrder
 from .frame_log import FrameLog
+from .sorted_rows import SortedRows
 from .time_order import TimeOrder
 
 __all__ = ["MemoryTables"]
@@ -52,6 +54,8 @@ class MemoryTables(Tables):
         self._by_activity = TimeOrder(attrgetter("steady_active_at"))
         self._by_age = TimeOrder(attrgetter("steady_created_at"))
         self._ended = TimeOrder(attrgetter("steady_ended_at"))
+        # Live sessions that have one; kept right by `note_expiry`.
+        self._by_expiry = SortedRows()
         self._notify: Callable[[str], None] | None = None
         self._listeners = Listeners()
 
@@ -76,6 +80,8 @@ class MemoryTables(Tables):
             self._by_age.add(row)
         else:
             self._ended.add(row)
+        if session.expires_at is not None:
+            self.note_expiry(row)
         return row
 
     def put(self, row: SessionRow, /) -> None:
@@ -89,10 +95,19 @@ class MemoryTables(Tables):
     def keep(self, row: SessionRow, /) -> None:
         """Do nothing: the row is the stored object itself."""
 
+    def note_expiry(self, row: SessionRow, /) -> None:
+        """Move the row in the order of `expires_at`; O(log sessions in it)."""
+        expires_at = row.session.expires_at
+        if expires_at is None or row.ended_at is not None:
+            self._by_expiry.remove(row)
+        else:
+            self._by_expiry.put(row, moment_micros(expires_at), encoded_id(row.id))
+
     def remove(self, row: SessionRow, /) -> None:
         """Forget the row and its log; O(1), and freeing the log O(frames)."""
         del self._rows[row.id]
         self._created.remove(row)
+        self._by_expiry.remove(row)
         if row.ended_at is None:
             self._by_activity.remove(row)
             self._by_age.remove(row)
@@ -114,6 +129,10 @@ class MemoryTables(Tables):
     def oldest_live(self) -> SessionRow | None:
         """The first in the order of age; O(1)."""
         return self._by_age.first()
+
+    def first_to_expire(self) -> SessionRow | None:
+        """The first in the order of `expires_at`; O(1)."""
+        return self._by_expiry.first()
 
     def oldest_ended(self) -> SessionRow | None:
         """The first in the order of ends; O(1)."""

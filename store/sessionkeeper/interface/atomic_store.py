@@ -202,11 +202,13 @@ class AtomicSessionStore(SessionStore):
     ) -> list[Session]:
         """End live sessions without activity for `idle` seconds, or created `age` seconds ago.
 
-        They become `timed-out` in the same step as the check, and are returned: at most `limit`,
-        the longest idle first, and by id for equal times. The cost is proportional to the number
-        of expired sessions.
+        And always those whose `expires_at` has passed by the wall clock, whatever their activity;
+        without `idle` and `age` only those. They become `timed-out` in the same step as the check,
+        and are returned: at most `limit`, the longest idle first, then the oldest, then those that
+        expired first, and by id for equal times. The cost is proportional to the number of
+        expired sessions.
 
-        Raises `TypeError`, `ValueError` when neither is given. Atomic.
+        Raises `TypeError`, `ValueError`. Atomic.
         """
         raise _refusal(self, "expire_sessions")
 

@@ -75,8 +75,8 @@ class ManagerConfig(Value):
     def recording(cls, **fields: object) -> Self:
         """Make the configuration of a recorder: nothing is refused and nothing is removed.
 
-        Sessions never expire and are never purged, requests are not tracked and no rate is
-        limited, unless `fields` say otherwise. Raises `ValueError`.
+        Sessions expire only at an `expires_at` of their own and are never purged, requests are not
+        tracked and no rate is limited, unless `fields` say otherwise. Raises `ValueError`.
         """
         never = dict.fromkeys(("idle", "age", "retention", "rate_limit"))
         return cls.model_validate({**never, "track_requests": False, **fields})

@@ -164,8 +164,8 @@ class Services:
         async def forget_rates() -> int:
             return 0 if rates is None else rates.forget_full(config.sweep_batch)
 
-        if config.idle is not None or config.age is not None:
-            steps.append(SweepStep("expire", expire, batch=config.sweep_batch))
+        # Without idle and age, too: a session may have an `expires_at` of its own.
+        steps.append(SweepStep("expire", expire, batch=config.sweep_batch))
         if config.retention is not None:
             steps.append(SweepStep("purge", purge, batch=config.sweep_batch))
         if self.tracks and config.request_timeout is not None:

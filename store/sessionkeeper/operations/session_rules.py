@@ -162,6 +162,8 @@ def note_change(tables: Tables, row: SessionRow, before: Session, context: Conte
     """Count a change of a session, and tell of it; cannot fail."""
     after = row.session
     tables.counters.session_changed(before, after)
+    if before.expires_at is not None or after.expires_at is not None:
+        tables.note_expiry(row)
     ended = before.state is not after.state and row.ended_at is not None
     # Who watches as the former principal must not wait for frames it would not see.
     if ended or before.principal != after.principal:

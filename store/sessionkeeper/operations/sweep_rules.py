@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import Context
+from math import inf
 
-from ..values.clock import micros
+from ..values.clock import micros, moment_micros
 from ..values.events import SessionEventKind
 from ..values.query import SessionPage, SessionQuery
 from ..values.session import Session
@@ -39,8 +40,11 @@ def find_sessions(tables: Tables, query: SessionQuery, after: int, limit: int) -
 def expire_sessions(
     tables: Tables, idle: float | None, age: float | None, limit: int, context: Context
 ) -> list[Session]:
-    """End the live sessions that are idle for `idle` or old for `age` seconds, at most `limit`."""
-    now = micros(tables.clock.steady())
+    """End the live sessions that are idle for `idle` or old for `age` seconds, at most `limit`.
+
+    And those whose `expires_at` has passed.
+    """
+    now, wall = micros(tables.clock.steady()), micros(tables.clock.wall())
     ended: list[Session] = []
 
     def end_while(
@@ -55,7 +59,13 @@ def expire_sessions(
     if age is not None:
         max_age = micros(age)
         end_while(tables.oldest_live, lambda row: now - micros(row.steady_created_at) >= max_age)
+    end_while(tables.first_to_expire, lambda row: _expires(row) <= wall)
     return ended
+
+
+def _expires(row: SessionRow) -> float:
+    expires_at = row.session.expires_at
+    return inf if expires_at is None else moment_micros(expires_at)
 
 
 def purge_sessions(

@@ -50,6 +50,13 @@ class Tables(ABC):
         """Keep a row that was changed, in the place that it has among the others."""
 
     @abstractmethod
+    def note_expiry(self, row: SessionRow, /) -> None:
+        """Keep the order of `expires_at` of live sessions, after the row was changed and kept.
+
+        Called if the row has or had an `expires_at`; `insert` and `remove` see to it themselves.
+        """
+
+    @abstractmethod
     def remove(self, row: SessionRow, /) -> None:
         """Remove a session and its frames."""
 
@@ -71,6 +78,10 @@ class Tables(ABC):
     @abstractmethod
     def oldest_live(self) -> SessionRow | None:
         """The live session created first; no scan."""
+
+    @abstractmethod
+    def first_to_expire(self) -> SessionRow | None:
+        """The live session with the earliest `expires_at`; no scan."""
 
     @abstractmethod
     def oldest_ended(self) -> SessionRow | None:

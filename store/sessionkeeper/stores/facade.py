@@ -218,8 +218,6 @@ class CommandStore(AtomicSessionStore):
     ) -> list[Session]:
         checked_count("limit", limit, minimum=1)
         idle, age = checked_seconds("idle", idle), checked_seconds("age", age)
-        if idle is None and age is None:
-            raise ValueError("idle or age is needed: how long a session may be")
         return await self._run(ExpireSessions(idle, age, limit, copy_context()))
 
     async def purge_sessions(

@@ -21,9 +21,11 @@ from .used_numbers import FILLER, use_numbers
 
 __all__ = ["Differs", "SessionCopy", "begin"]
 
-_GIVEN_LAST = frozenset({"state", "failure", "tags", "created_at", "last_activity", "ended_at"})
+_GIVEN_LAST = frozenset(
+    {"state", "failure", "tags", "expires_at", "created_at", "last_activity", "ended_at"}
+)
 """Fields that an unfinished session does not have yet."""
-_MOVES_ON = frozenset({"state", "failure", "last_activity", "ended_at"})
+_MOVES_ON = frozenset({"state", "failure", "expires_at", "last_activity", "ended_at"})
 """Fields that may be newer at the source, if the copy has not ended."""
 
 

@@ -111,6 +111,10 @@ def session_line(session: Session, frames: int) -> str:
     """Return the line of a session with this many frames, without its lease."""
     fields = without_lease(session).model_dump(mode="json", include=set(CALLER_FIELDS))
     fields["tags"] = sorted(session.tags)
+    if session.expires_at is None:
+        del fields["expires_at"]  # an older library reads the export
+    else:
+        fields["expires_at"] = _moment(session.expires_at)
     times = {name: _moment(getattr(session, name)) for name in _TIMES}
     log = {"frames": frames, "trimmed": session.last_seq - frames}
     return _line({"session": fields, "times": times, **log})
@@ -160,6 +164,8 @@ def read_head(fields: dict[str, Any]) -> SessionHead:
     values = cast("dict[str, object]", fields["session"])
     if not isinstance(values.get("id"), str):  # without one it would get a new one
         raise MalformedLine("no session: bad id")
+    if not isinstance(values.get("expires_at"), str | None):  # a number has other spellings
+        raise MalformedLine("no session: bad expires_at")
     try:
         session = Session.new(**values)  # type: ignore[arg-type]  # it checks each
         return SessionHead(_with_times(session, fields.get("times")), count, trimmed)

@@ -66,6 +66,7 @@ def first_number(stored: StoredSession) -> int:
 def unfinished(session: Session, *tags: str) -> Session:
     """Return a session as it is created, before its frames and its own times follow."""
     begun = {"state": SessionState.INITIALIZING, "failure": None, "tags": {UNFINISHED, *tags}}
+    begun["expires_at"] = None  # or a sweep could end it before its frames are there
     return session.model_copy(update=begun)
 
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AwareDatetime, BeforeValidator, FailFast, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    FailFast,
+    Field,
+    StringConstraints,
+)
 
 from .bounds import MAX_TAG, MAX_TEXT, at_most
+from .clock import in_utc
 from .errors import InvalidTransition, short_id
 from .frozen import FrozenDict, JsonObject
 from .ids import Incarnation, SessionId, new_session_id
@@ -49,6 +57,9 @@ class Session(Value):
     tags: Annotated[frozenset[Tag], FailFast(), BeforeValidator(not_one_string)] = frozenset()
     metadata: JsonObject = Field(default_factory=FrozenDict, repr=False)
     upstream_session_id: Text | None = Field(default=None, repr=False)
+    expires_at: Annotated[AwareDatetime, AfterValidator(in_utc)] | None = None
+    """The moment, by the wall clock, from which on a sweep ends the session, whatever its activity.
+    Until that sweep it is live."""
 
     # The fields of the store: a caller reads them and never sets them.
     revision: int = 0

@@ -115,7 +115,6 @@ MORE: dict[str, list[tuple[Call, list[Any]]]] = {
     "expire_sessions": [
         (lambda s, x: s.expire_sessions(idle=x), SECONDS),
         (lambda s, x: s.expire_sessions(age=x), SECONDS),
-        (lambda s, x: s.expire_sessions(idle=x, age=x), [None]),
         (lambda s, x: s.expire_sessions(idle=0, limit=x), [None, 0, *NUMBERS]),
     ],
     "purge_sessions": [

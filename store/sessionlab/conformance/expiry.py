@@ -118,6 +118,46 @@ class ExpiryConformance(AtomicStoreKit):
             clock.steady += 10
             assert [each.id for each in await store.expire_sessions(idle=10)] == ["a"]
 
+    @needs("expire_sessions")
+    async def test_a_session_ends_after_its_own_moment(self, store: AtomicSessionStore) -> None:
+        """`expires_at`: a sweep ends it from then on, whatever its activity; no other one."""
+        created = await store.create_session(new("soon"))
+        past, future = created.created_at - FAR, created.created_at + FAR
+        far = await store.create_session(new("far", expires_at=future))
+        assert far.expires_at == future, "expires_at was not stored"
+        await store.update_session(created.model_copy(update={"expires_at": past}))
+        await store.create_session(new("ended", state="closed", expires_at=past))
+        await store.create_session(new("moved", expires_at=past))
+        moved = await store.get_session("moved")
+        await store.update_session(moved.model_copy(update={"expires_at": None}))
+        await store.add_frame(note(1, "soon"))
+        before = await store.get_session("ended")
+        (ended,) = await store.expire_sessions()
+        assert (ended.id, ended.state) == ("soon", SessionState.TIMED_OUT)
+        assert (ended.expires_at, ended.frame_count) == (past, 1)
+        assert await store.expire_sessions() == []
+        assert await store.get_session("ended") == before, "an ended session changed"
+        assert (await store.get_session("far")).ended_at is None
+        assert (await store.get_session("moved")).ended_at is None
+
+    @needs("expire_sessions", "clock")
+    async def test_its_own_moment_counts_by_the_wall_clock(self) -> None:
+        """`expires_at`: not a microsecond early; those that expired first go first."""
+        async with self.timed() as (store, clock):
+            for key, seconds in (("b", 20), ("a", 10), ("c", 30)):
+                moment = clock.moment() + timedelta(seconds=seconds)
+                await store.create_session(new(key, expires_at=moment))
+            clock.advance(9.999_999)
+            await store.add_frame(note(1, "a"))
+            assert await store.expire_sessions(idle=A_DAY, age=A_DAY) == []
+            clock.advance(0.000_001)
+            await store.add_frame(note(2, "a"))
+            assert [each.id for each in await store.expire_sessions()] == ["a"]
+            clock.advance(50)
+            assert [each.id for each in await store.expire_sessions(limit=1)] == ["b"]
+            assert [each.id for each in await store.expire_sessions(limit=1)] == ["c"]
+            assert await store.expire_sessions(limit=1) == []
+
     @needs("expire_sessions", "clock")
     async def test_a_sweep_races_active_use(self) -> None:
         """Check and change in one step: each session is used or ended, never both."""

@@ -55,6 +55,7 @@ def rich(id: str = "a") -> Session:
         tags={"x", "é"},
         metadata={"n": 1, "nested": {"list": [[1], {"": 2}, "\u2028\U0001f600"]}, "": None},
         upstream_session_id="up/1",
+        expires_at=LONG_AGO + timedelta(days=100_000),
     )
 
 

@@ -14,7 +14,8 @@ __all__ = ["CallerData", "EffectData", "FrameData", "SessionData"]
 
 CallerData: TypeAlias = "tuple[Plain, ...]"
 """(transport, state, failure, principal, client_info, server_info, (requested, negotiated,
-transport version), tags, metadata, upstream_session_id); JSON objects as their text."""
+transport version), tags, metadata, upstream_session_id); JSON objects as their text. Where there is
+one, expires_at follows, in seconds since the epoch."""
 
 SessionData: TypeAlias = "tuple[str, CallerData, int, int, int, float, float, float | None]"
 """(id, caller's fields, revision, frame_count, last_seq, created_at, last_activity, ended_at);

@@ -37,7 +37,8 @@ __all__ = [
 
 def caller_data(session: Session) -> CallerData:
     """Return the fields that a caller sets."""
-    versions = session.version_state
+    versions, expires_at = session.version_state, session.expires_at
+    expiry = () if expires_at is None else (expires_at.timestamp(),)
     return (
         session.transport_type.value,
         session.state.value,
@@ -49,6 +50,7 @@ def caller_data(session: Session) -> CallerData:
         tuple(sorted(session.tags)),
         _json(session.metadata),
         session.upstream_session_id,
+        *expiry,
     )
 
 

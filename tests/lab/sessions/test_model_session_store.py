@@ -13,9 +13,12 @@ FAILED, UNKNOWN = Outcome.FAILED, Outcome.UNKNOWN
 NO_VERSION = (None, None, None)
 
 
-def caller(state: str = "active", *, n: int = 0, version: Any = NO_VERSION) -> Any:
+def caller(
+    state: str = "active", *, n: int = 0, version: Any = NO_VERSION, expires: float | None = None
+) -> Any:
     """The caller's fields."""
-    return ("stdio", state, None, "me", None, None, version, ("t",), f'{{"n":{n}}}', None)
+    expiry = () if expires is None else (expires,)
+    return ("stdio", state, None, "me", None, None, version, ("t",), f'{{"n":{n}}}', None, *expiry)
 
 
 def snap(
@@ -83,6 +86,8 @@ def run_clients(lab: Any) -> Any:
 
 A = ("create_session", snap(0), snap(1))
 B = ("create_session", snap(0, id="b"), snap(2, id="b"))
+SOON = ("create_session", snap(0, expires=9.0), snap(1, expires=9.0))
+LATE = ("create_session", snap(0, expires=9.5), snap(1, expires=9.5))
 CLOSE = ("update_session", snap(1, state="closed"), snap(2, state="closed"))
 BORN = ("create_session", snap(0), living(1))
 GONE = ("delete_session", "a", None)
@@ -157,6 +162,8 @@ RIGHT: dict[str, tuple[Any, ...]] = {
     "cleared": (A, ADD_1, ("delete_frames", "a", 1), ("get_frames", "a", ()), ADD_2),
     "again from 1": (A, ADD_1, ("delete_session", "a", None), ("create_session", snap(0), snap(5)), ADD_1),
     "expired": (A, ("expire_sessions", (1, None, 9), (snap(2, state="timed-out"),))),
+    "expired by itself": (SOON, ("expire_sessions", (None, None, 9), (snap(2, state="timed-out", expires=9.0),))),
+    "expired by age before that": (LATE, ("expire_sessions", (1, None, 9), (snap(2, state="timed-out", expires=9.5),))),
     "purged": (A, CLOSE, ("purge_sessions", (99.0, None, 9), 1), ("count_sessions", None, 0)),
     "purged too late": (A, CLOSE, ("purge_sessions", (5.0, None, 9), 0), ("count_sessions", None, 1)),
     "found": (A, B, ("find_sessions", (ALL, None, 9), ((snap(1), snap(2, id="b")), None))),
@@ -262,6 +269,9 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "expired an ended": (A, CLOSE, ("expire_sessions", (1, None, 9), (snap(3, state="timed-out"),))),
     "expired too many": (A, ("expire_sessions", (1, None, 0), (snap(2, state="timed-out"),))),
     "expired otherwise": (A, ("expire_sessions", (1, None, 9), (snap(2, state="failed"),))),
+    "expired before its moment": (LATE, ("expire_sessions", (None, None, 9), (snap(2, state="timed-out", expires=9.5),))),
+    "expired without a moment": (A, ("expire_sessions", (None, None, 9), (snap(2, state="timed-out"),))),
+    "lost its moment": (SOON, ("get_session", "a", snap(1))),
     "purged a live one": (A, ("purge_sessions", (99.0, None, 9), 1)),
     "purged too soon": (A, CLOSE, ("purge_sessions", (5.0, None, 9), 1)),
     "purged too many": (A, CLOSE, ("purge_sessions", (99.0, None, 0), 1)),

@@ -34,6 +34,7 @@ STATES = tuple(SessionState)
 BAD_IDS = ("", "not an id!", "x" * 129, "é", 5, None)
 BAD_THINGS = (None, 5, "text")
 SPANS = (0, 0, 0, 0.001, 0.005, 0.06, 1)
+EXPIRIES = [datetime.fromtimestamp(BEGIN + each, UTC) for each in (-1, 0, 0.005, 0.0605, 1e6)]
 TICKS = (0, 0, 0.001, 0.005, 0.06)
 PRINCIPALS = ("alice", "bob")
 
@@ -151,6 +152,8 @@ def _fields(draw: Draw) -> dict[str, Any]:
         fields["version_state"] = {name: draw(versions) for name in names}
     if draw(st.integers(0, 3)) == 1:
         fields["failure"] = draw(st.sampled_from((None, "why")))
+    if draw(st.integers(0, 3)) == 1:
+        fields["expires_at"] = draw(st.sampled_from((None, *EXPIRIES)))
     return fields
 
 

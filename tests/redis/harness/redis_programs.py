@@ -77,6 +77,9 @@ def _fields(dice: Random) -> dict[str, Any]:
         fields["tags"] = {*dice.sample(TAGS, dice.randrange(3))}
     if dice.random() < 0.2:
         fields["client_info"] = dice.choice((None, {"name": "c"}))
+    if dice.random() < 0.15:
+        spans = (-1, 0, 20, 55.5, 10**6)
+        fields["expires_at"] = BEGIN + timedelta(milliseconds=dice.choice(spans))
     if dice.random() < 0.3:
         names = ("requested", "negotiated", "transport")
         fields["version_state"] = {name: dice.choice((None, "1", "2")) for name in names}
@@ -228,7 +231,6 @@ def _find(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
 
 def _expire(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
     idle, age = (dice.choice((None, *SPANS, 1e9)) for _ in range(2))
-    age = SPANS[0] if idle is None and age is None else age
     limit = dice.choice((1, 2, 100))
     return (idle, age, limit), lambda store: store.expire_sessions(idle=idle, age=age, limit=limit)
 

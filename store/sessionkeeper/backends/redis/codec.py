@@ -13,6 +13,7 @@ import msgspec
 
 from ...operations.frame_record import FrameRecord
 from ...operations.session_size import tag_bytes
+from ...values.clock import moment_micros, moment_of
 from ...values.errors import short_id
 from ...values.ids import derived_incarnation
 from ...values.session import Session
@@ -37,25 +38,24 @@ __all__ = [
     "digest_session",
     "encode_archived",
     "encode_frames",
-    "micros",
     "decode_frames",
     "decode_session",
     "encode_session",
     "read_counter",
 ]
 
-ROW = ("n", "r", "c", "a", "e", "s", "p", "d", "x", "q", "k", "z", "t", "o", "u", "g", "i")
+ROW = ("n", "r", "c", "a", "e", "s", "p", "d", "x", "q", "k", "z", "t", "o", "u", "g", "i", "w")
 """The fields of a session's hash, in the order of `rows.lua`.
 
 n number in order of creation, r revision, c creation, a last activity, e end, s state, p principal,
 d the small fields as JSON, x metadata as JSON, q last sequence number, k frames in the log, z bytes
 in the log, t bytes ever appended, o negotiated protocol version, u odd frames, g gaps,
-i incarnation. Times are microseconds.
+i incarnation, w when it expires. Times are microseconds.
 """
 NUMBER, REVISION, CREATED, ACTIVE, ENDED, STATE, PRINCIPAL, FIELDS, METADATA, LAST, COUNT = range(
     11
 )
-ODD, GAPS, INCARNATION = 14, 15, 16
+ODD, GAPS, INCARNATION, EXPIRES = 14, 15, 16, 17
 """The positions in a row of the fields that Python reads."""
 
 Stored = Sequence[Any]
@@ -69,7 +69,6 @@ class Unreadable(Exception):
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _DIRECTIONS = (Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT)
 _CACHED = 2048
 _ALLOWED_FROM = {
@@ -80,11 +79,6 @@ _ARCHIVED_FROM = {
     state: "".join([",", *(f"{each}," for each in SessionState if each.may_be_archived_as(state))])
     for state in SessionState
 }
-
-
-def micros(moment: datetime) -> int:
-    """Microseconds since the epoch, exactly."""
-    return (moment - _EPOCH) // _MICROSECOND
 
 
 class SessionArguments(NamedTuple):
@@ -106,6 +100,7 @@ class SessionArguments(NamedTuple):
     tag_bytes: int
     fields: bytes
     metadata: bytes
+    expires: str
 
     @property
     def size(self) -> int:
@@ -134,6 +129,7 @@ def encode_session(
         tag_bytes(session),
         to_json(dump_fields(session)),
         text,
+        "" if session.expires_at is None else str(moment_micros(session.expires_at)),
     )
 
 
@@ -146,13 +142,18 @@ def encode_archived(encoded_id: str, expected: str, session: Session) -> Session
 def digest_session(session: SessionArguments) -> str:
     """Digest the content of an encoded session, as `is_unchanged` in `rows.lua` does."""
     return _digest(
-        session.state.encode(), session.principal.encode(), session.fields, session.metadata
+        session.state.encode(),
+        session.principal.encode(),
+        session.fields,
+        session.metadata,
+        session.expires.encode(),
     )
 
 
 def digest_row(row: Stored) -> str:
     """Digest the content of the session of a row."""
-    return _digest(row[STATE], row[PRINCIPAL] or b"", row[FIELDS], row[METADATA] or b"")
+    principal, metadata, expires = (row[place] or b"" for place in (PRINCIPAL, METADATA, EXPIRES))
+    return _digest(row[STATE], principal, row[FIELDS], metadata, expires)
 
 
 def decode_session(session_id: str, row: Stored) -> Session:
@@ -173,6 +174,8 @@ def decode_session(session_id: str, row: Stored) -> Session:
         values["odd_frames"], values["gap_frames"] = int(row[ODD] or 0), int(row[GAPS] or 0)
         values["created_at"] = _EPOCH + timedelta(microseconds=int(row[CREATED]))
         values["last_activity"] = _EPOCH + timedelta(microseconds=int(row[ACTIVE]))
+        if (expires := row[EXPIRES]) is not None:
+            values["expires_at"] = moment_of(int(expires))
         values["ended_at"] = None if ended is None else _EPOCH + timedelta(microseconds=int(ended))
         return Session.trusted(values)
     except _DECODE_ERRORS:
@@ -185,7 +188,7 @@ def encode_frames(records: Iterable[FrameRecord]) -> list[bytes]:
     """Encode records: a header and a message for each."""
     arguments: list[bytes] = []
     for record in records:
-        sent = (record.timestamp - _EPOCH) // _MICROSECOND
+        sent = moment_micros(record.timestamp)
         direction = 0 if record.direction is Direction.CLIENT_TO_SERVER else 1
         arguments.append(_pack((direction, sent, record.detail)))
         arguments.append(record.message)

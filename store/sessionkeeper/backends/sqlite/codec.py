@@ -11,6 +11,7 @@ import msgspec
 
 from ...operations.frame_record import FrameRecord
 from ...operations.session_row import SessionRow
+from ...values.clock import moment_micros, moment_of
 from ...values.ids import derived_incarnation
 from ...values.session import Session
 from ...values.states import Direction, SessionState
@@ -32,7 +33,7 @@ Columns: TypeAlias = tuple[Any, ...]
 
 SESSION_COLUMNS = (
     "number, id, revision, created_at, steady_created_at, ended_at, steady_ended_at, state,"
-    " principal, fields, incarnation"
+    " principal, fields, incarnation, expires_at"
 )
 LOG_COLUMNS = (
     "session, ended, position, steady_active_at, last_activity, frame_count, last_seq, byte_count,"
@@ -83,6 +84,7 @@ class SQLiteRow(SessionRow):
             session.principal,
             _encode(session),
             self.incarnation,
+            None if session.expires_at is None else moment_micros(session.expires_at),
         )
 
     def log_columns(self) -> Columns:
@@ -120,19 +122,23 @@ def read_row(columns: Columns) -> SQLiteRow:
             principal,
             fields,
             incarnation,
-        ) = columns[:11]
-        _, ended, position, steady_active_at, last_activity, *counts = columns[11:]
+            expires_at,
+        ) = columns[:12]
+        _, ended, position, steady_active_at, last_activity, *counts = columns[12:]
         frame_count, last_seq, byte_count, odd_frames, gap_frames = counts
         decode = _decode_small if len(fields) <= _CACHED else _decode
         held = decode(fields).copy()
         held["id"], held["state"], held["principal"] = id_, _STATES[state], principal
         # A session of a file before version 7 has none.
         held["incarnation"] = derived_incarnation(number) if incarnation is None else incarnation
+        if expires_at is not None:
+            held["expires_at"] = moment_of(expires_at)
         is_valid = (
             type(id_) is type(held["incarnation"]) is str
             and (principal is None or type(principal) is str)
             # A text among them raises, and a float makes the sum a float.
             and type(number + revision + position + sum(counts)) is int
+            and (expires_at is None or type(expires_at) is int)
             and type(steady_created_at + steady_ended_at + steady_active_at) is float
             and 0 <= frame_count <= last_seq
             and 0 <= odd_frames <= last_seq - gap_frames <= last_seq

@@ -8,7 +8,7 @@ from ...values.clock import micros
 from ...values.ids import encoded_id
 from .errors import corruption_error
 
-__all__ = ["BY_ACTIVITY", "BY_AGE", "BY_END", "FirstSessions"]
+__all__ = ["BY_ACTIVITY", "BY_AGE", "BY_END", "BY_EXPIRY", "FirstSessions"]
 
 BY_ACTIVITY = (
     "SELECT steady_active_at, id, number FROM logs CROSS JOIN sessions ON number = session"
@@ -22,6 +22,10 @@ BY_END = (
 BY_AGE = (
     "SELECT steady_created_at, id, number FROM sessions WHERE ended_at IS NULL"
     " ORDER BY number LIMIT ?"
+)
+BY_EXPIRY = (
+    "SELECT expires_at, id, number FROM sessions"
+    " WHERE expires_at IS NOT NULL AND ended_at IS NULL ORDER BY expires_at LIMIT ?"
 )
 _MORE = 16
 

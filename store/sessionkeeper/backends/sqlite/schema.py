@@ -39,11 +39,15 @@ TABLES: tuple[str, ...] = (
         state TEXT NOT NULL,
         principal TEXT,
         fields TEXT NOT NULL,
-        incarnation TEXT
+        incarnation TEXT,
+        expires_at INTEGER
     )""",
     "CREATE INDEX live ON sessions (number) WHERE ended_at IS NULL",
     # Not by `position`: an archive brings sessions that ended before others.
     "CREATE INDEX by_end ON sessions (steady_ended_at) WHERE ended_at IS NOT NULL",
+    # In microseconds since the epoch. Few sessions have one, and ended ones need none.
+    "CREATE INDEX by_expiry ON sessions (expires_at)"
+    " WHERE expires_at IS NOT NULL AND ended_at IS NULL",
     # `position` is the order of last activity of live sessions, and the order in which ended ones
     # were ended here. A time would not do: a clock can show the same time twice.
     """CREATE TABLE logs (
@@ -110,8 +114,8 @@ TABLES: tuple[str, ...] = (
 
 NAMES = frozenset(
     {
-        *("meta", "sessions", "live", "by_end", "logs", "by_position", "frames", *LEVELS),
-        *(*STREAM_LEVELS, "tombstones", "principals", "origin"),
+        *("meta", "sessions", "live", "by_end", "by_expiry", "logs", "by_position"),
+        *("frames", *LEVELS, *STREAM_LEVELS, "tombstones", "principals", "origin"),
     }
 )
 """The tables and indexes of a file of this version; SQLite adds indexes of its own."""

@@ -25,7 +25,7 @@ from ...values.session import Session
 from ...values.states import SessionState
 from ...values.statistics import FileStatistics
 from .codec import LOG_COLUMNS, SESSION_COLUMNS, SQLiteRow, read_row
-from .first_sessions import BY_ACTIVITY, BY_AGE, BY_END, FirstSessions
+from .first_sessions import BY_ACTIVITY, BY_AGE, BY_END, BY_EXPIRY, FirstSessions
 from .frames import FrameTable
 from .schema import PAGE_BYTES
 from .sqlite_version import library_warnings
@@ -48,11 +48,12 @@ _BY_IDS = f"{_FROM} WHERE id IN ({', '.join('?' * _IDS_A_QUERY)})"
 _BY_NUMBER = f"{_FROM} WHERE number = ?"
 _AFTER = f"{_FROM} WHERE number > ? ORDER BY number LIMIT ?"
 _WRITE_SESSION = (
-    f"INSERT INTO sessions ({SESSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
+    f"INSERT INTO sessions ({SESSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
     " ON CONFLICT (number) DO UPDATE SET revision = excluded.revision,"
     " created_at = excluded.created_at,"
     " ended_at = excluded.ended_at, steady_ended_at = excluded.steady_ended_at,"
-    " state = excluded.state, principal = excluded.principal, fields = excluded.fields"
+    " state = excluded.state, principal = excluded.principal, fields = excluded.fields,"
+    " expires_at = excluded.expires_at"
 )
 _WRITE_LOG = (
     f"INSERT INTO logs ({LOG_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our columns
@@ -190,6 +191,9 @@ class SQLiteTables(Tables):
         """Write the row at the end of the batch."""
         self._mark(_ours(row))
 
+    def note_expiry(self, row: SessionRow, /) -> None:
+        """Do nothing: an index of the file keeps the order."""
+
     def remove(self, row: SessionRow, /) -> None:
         """Remove the row, and its frames if they are few; many get a tombstone."""
         row = _ours(row)
@@ -225,6 +229,10 @@ class SQLiteTables(Tables):
     def oldest_live(self) -> SessionRow | None:
         """The first in the order of creation that has not ended; an index knows it."""
         return self._first(BY_AGE)
+
+    def first_to_expire(self) -> SessionRow | None:
+        """The first in the order of `expires_at`; an index knows it."""
+        return self._first(BY_EXPIRY)
 
     def oldest_ended(self) -> SessionRow | None:
         """The first in the order of ends; an index knows it."""

@@ -65,6 +65,9 @@ UPGRADES: dict[int, tuple[str, ...]] = {
             ) WITHOUT ROWID"""
             for level in ("stream_keys", "new_stream_keys")
         ),
+        "ALTER TABLE sessions ADD COLUMN expires_at INTEGER",
+        "CREATE INDEX by_expiry ON sessions (expires_at)"
+        " WHERE expires_at IS NOT NULL AND ended_at IS NULL",
     ),
 }
 """The statements that lead from each older version to the next one."""

@@ -113,8 +113,6 @@ class OwnedSessionStore(OwnerLifecycle, AwaitedStore):
         """
         checked_count("limit", limit, minimum=1)
         idle, age = checked_seconds("idle", idle), checked_seconds("age", age)
-        if idle is None and age is None:
-            raise ValueError("idle or age is needed: how long a session may be")
         return await self._do(
             lambda inner: sweeps.expire(inner, self._bookkeeping, idle, age, limit)
         )

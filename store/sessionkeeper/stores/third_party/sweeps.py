@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from ...interface.session_store import SessionStore
 from ...operations.sweep_rules import LOOKS
-from ...values.clock import micros
+from ...values.clock import micros, moment_micros
 from ...values.errors import RevisionConflict, SessionNotFound
 from ...values.events import SessionEventKind
 from ...values.ids import encoded_id
@@ -62,26 +62,36 @@ async def expire(
     age: float | None,
     limit: int,
 ) -> list[Session]:
-    """End the live sessions that are idle for `idle` or old for `age` seconds, at most `limit`."""
+    """End the live sessions that are idle for `idle` or old for `age` seconds, at most `limit`.
+
+    And those whose `expires_at` has passed.
+    """
     now, index = micros(bookkeeping.clock.steady()), bookkeeping.index
+    wall = micros(bookkeeping.clock.wall())
     max_idle, max_age = inf if idle is None else micros(idle), inf if age is None else micros(age)
 
     def is_idle(known: SessionEntry) -> bool:
         return idle is not None and now - micros(known.steady_active_at) >= max_idle
 
+    def is_old(known: SessionEntry) -> bool:
+        return age is not None and now - micros(known.steady_created_at) >= max_age
+
     def is_due(session: Session) -> bool:
         known = index[session.id]
         if session.state.is_terminal:
             return False
-        return is_idle(known) or (
-            age is not None and now - micros(known.steady_created_at) >= max_age
-        )
+        expires_at = session.expires_at
+        has_expired = expires_at is not None and moment_micros(expires_at) <= wall
+        return is_idle(known) or is_old(known) or has_expired
 
-    def order(session: Session) -> tuple[bool, float, str]:
-        known = index[session.id]
+    def order(session: Session) -> tuple[int, float, str]:
+        known, expires_at = index[session.id], session.expires_at
         if is_idle(known):
-            return False, micros(known.steady_active_at), encoded_id(session.id)
-        return True, micros(known.steady_created_at), encoded_id(session.id)
+            return 0, micros(known.steady_active_at), encoded_id(session.id)
+        if is_old(known):
+            return 1, micros(known.steady_created_at), encoded_id(session.id)
+        expires = inf if expires_at is None else moment_micros(expires_at)
+        return 2, expires, encoded_id(session.id)
 
     async def end(session: Session) -> Session:
         timed_out = session.model_copy(update={"state": SessionState.TIMED_OUT})

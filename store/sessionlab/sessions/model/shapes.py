@@ -5,7 +5,7 @@ Positions are those of `sessions.layout`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import msgspec
@@ -16,24 +16,38 @@ __all__ = ["check_shape"]
 
 _Text = str | None
 _Versions = tuple[_Text, _Text, _Text]
-_Caller = tuple[str, str, _Text, _Text, _Text, _Text, _Versions, tuple[str, ...], _Text, _Text]
-_SESSION = tuple[str, _Caller, int, int, int, float, float, float | None]
+_CALLER = tuple[str, str, _Text, _Text, _Text, _Text, _Versions, tuple[str, ...], _Text, _Text]
 
 
 class _Session:
     """A snapshot; at its end there may be counts of odd frames and gaps, and the incarnation."""
 
 
+class _Caller:
+    """The caller's fields of a session; at its end there may be `expires_at`."""
+
+
+_SESSION = tuple[str, _Caller, int, int, int, float, float, float | None]
+
+
 def _read_session(value: object) -> _Session:
     if not isinstance(value, tuple | list):
         raise ValueError("a snapshot is expected")
     parts = cast("Sequence[object]", value)
-    msgspec.convert(parts[:8], _SESSION)
+    _convert(parts[:8], _SESSION)
     if len(parts) > 8:
-        msgspec.convert(parts[8:10], tuple[int, int])
+        _convert(parts[8:10], tuple[int, int])
     if len(parts) > 10:
-        msgspec.convert(parts[10:], tuple[str])
+        _convert(parts[10:], tuple[str])
     return _Session()
+
+
+def _read_caller(value: object) -> _Caller:
+    parts = msgspec.convert(value, tuple[object, ...])
+    _convert(parts[:10], _CALLER)
+    if len(parts) > 10:
+        _convert(parts[10:], tuple[float])
+    return _Caller()
 
 
 class _Reading:
@@ -57,8 +71,15 @@ class _ReadOptions(msgspec.Struct, forbid_unknown_fields=True):
     incarnation: str | None = None
 
 
-def _read_part(kind: type, value: object) -> _Session | _Reading:
-    return _read_reading(value) if kind is _Reading else _read_session(value)
+_READERS: dict[type, Callable[[object], object]] = {
+    _Session: _read_session,
+    _Caller: _read_caller,
+    _Reading: _read_reading,
+}
+
+
+def _convert(value: object, shape: object) -> None:
+    msgspec.convert(value, shape, dec_hook=lambda kind, part: _READERS[kind](part))
 
 
 _Frame = tuple[str, str, str, str]
@@ -112,12 +133,12 @@ def check_shape(operation: Operation) -> None:
         raise ValueError(f"no operation of a session store: {operation.name[:40]}")
     result = operation.result
     try:
-        msgspec.convert(operation.argument, shapes[0], dec_hook=_read_part)
+        _convert(operation.argument, shapes[0])
         if operation.outcome is Outcome.OK:
-            msgspec.convert(result, shapes[1], dec_hook=_read_part)
+            _convert(result, shapes[1])
         elif operation.outcome is Outcome.FAILED:
             name = result[0] if isinstance(result, tuple) and result else None
             shape = _REFUSALS.get(name, tuple[str, ...]) if isinstance(name, str) else tuple[str]
-            msgspec.convert(result, shape)
+            _convert(result, shape)
     except msgspec.ValidationError as error:
         raise ValueError(f"not the shape of {operation.name}: {error}") from None

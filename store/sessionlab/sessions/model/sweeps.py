@@ -1,6 +1,7 @@
 """Finding, expiring and purging. Each operation returns the states it may lead to.
 
-Which sessions have expired is not modelled: a reply is accepted if it is possible.
+Which sessions are idle or old is not modelled: a reply is accepted if it is possible. One that ends
+by its `expires_at` has that moment behind it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ _STATUS = {"closed": "completed", "failed": "failed", "timed-out": "timeout"}
 T = TypeVar("T")
 
 _TIMED_OUT = "timed-out"
+_EXPIRES = 10
+"""The position of `expires_at` among the caller's fields, where there is one."""
 
 
 def find_page(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
@@ -89,16 +92,23 @@ def _is_less(moment: float, other: float) -> bool:
 
 def expire(state: ModelState, argument: Plain, result: Plain, known: bool) -> Iterable[ModelState]:
     """End live sessions as timed out; check and change are one step."""
-    limit = cast("tuple[Plain, Plain, int]", argument)[2]
+    idle, age, limit = cast("tuple[Plain, Plain, int]", argument)
     if not known:
         return _any_expired(state, limit)
     reports = cast("tuple[SessionData, ...]", result)
     after: ModelState | None = state
+    if idle is None and age is None and not all(map(_has_expired, reports)):
+        return ()
     if len(reports) > limit or any(type(report[2]) is not int for report in reports):
         return ()
     for report in sorted(reports, key=lambda report: report[2]):
         after = None if after is None else _expired(after, report[0], report)
     return () if after is None else (after,)
+
+
+def _has_expired(report: SessionData) -> bool:
+    expires, ended = report[1][_EXPIRES:], report[7]
+    return bool(expires) and ended is not None and not _is_less(ended, cast("float", expires[0]))
 
 
 def _expired(state: ModelState, session_id: str, report: SessionData | None) -> ModelState | None:

@@ -73,6 +73,44 @@ class EndsAgain(PlainSessionStore):
         return [each for each in await self.list_sessions() if each.ended_at is not None]
 
 
+class EndsEarly(PlainSessionStore):
+    """Its own moment is rounded to a second: a sweep ends a session before it."""
+
+    async def update_session(self, session: Session, /) -> Session:
+        return await super().update_session(_rounded(session))
+
+    async def create_session(self, session: Session, /) -> Session:
+        return await super().create_session(_rounded(session))
+
+
+def _rounded(session: Session) -> Session:
+    moment = session.expires_at
+    if moment is None:
+        return session
+    return session.model_copy(update={"expires_at": moment - timedelta(microseconds=500_000)})
+
+
+class SparesTouched(PlainSessionStore):
+    """A session that was used lately is not ended, though its own moment has passed."""
+
+    async def expire_sessions(
+        self, *, idle: float | None = None, age: float | None = None, limit: int = 100
+    ) -> list[Session]:
+        if idle is None and age is None:
+            for row in [*self._tables.rows()]:
+                if row.frame_count:
+                    self._tables._by_expiry.remove(row)
+        return await super().expire_sessions(idle=idle, age=age, limit=limit)
+
+
+class ForgetsMoved(PlainSessionStore):
+    """An update leaves the order of `expires_at` as it was."""
+
+    def __init__(self, *, limits: StoreLimits | None = None, clock: Clock | None = None) -> None:
+        super().__init__(limits=limits, clock=clock)
+        setattr(self._tables, "note_expiry", lambda row: None)  # noqa: B010
+
+
 class FinerThanShown(PlainSessionStore):
     async def purge_sessions(
         self,
@@ -190,6 +228,21 @@ TestWallAges = breaking(
     WallAges, "test_a_jump_of_the_wall_clock_ends_no_session", "test_retention_counts_from_the_end"
 )
 TestEndsAgain = breaking(EndsAgain, "test_ended_sessions_never_expire")
+TestEndsEarly = breaking(
+    EndsEarly,
+    "test_a_session_ends_after_its_own_moment",
+    "test_its_own_moment_counts_by_the_wall_clock",
+)
+TestSparesTouched = breaking(
+    SparesTouched,
+    "test_a_session_ends_after_its_own_moment",
+    "test_its_own_moment_counts_by_the_wall_clock",
+)
+TestForgetsMoved = breaking(
+    ForgetsMoved,
+    "test_a_session_ends_after_its_own_moment",
+    "test_its_own_moment_counts_by_the_wall_clock",
+)
 TestFinerThanShown = breaking(FinerThanShown, "test_a_moment_is_as_it_is_shown")
 TestAnyCursor = breaking(AnyCursor, "test_a_cursor_is_the_stores_own")
 TestOldPages = breaking(OldPages, "test_it_finds_sessions_as_they_are")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ....operations import ArchiveSession
 from ....operations.archive_rules import future_time
-from ....values.clock import MAX_CLOCK_DIFFERENCE
+from ....values.clock import MAX_CLOCK_DIFFERENCE, moment_micros
 from ....values.errors import SequenceConflict
 from ....values.session import Session
 from ....values.states import SessionState
 from ..client.call import Argument
-from ..codec import decode_session, encode_archived, micros
+from ..codec import decode_session, encode_archived
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..scripts import script
@@ -32,9 +32,9 @@ def archive_session(
         plan_context.now,
         *plan_context.session_bounds,
         bounded(command.expected_last_seq),
-        micros(wanted.created_at),
-        micros(wanted.last_activity),
-        "" if ended is None else micros(ended),
+        moment_micros(wanted.created_at),
+        moment_micros(wanted.last_activity),
+        "" if ended is None else moment_micros(ended),
         round(MAX_CLOCK_DIFFERENCE * 1e6),
         *encode_archived(name, f"r:{bounded(wanted.revision)}", wanted),
     )

@@ -12,12 +12,13 @@ from ....operations import (
     ListSessions,
     PurgeSessions,
 )
+from ....values.clock import moment_micros
 from ....values.events import SessionEventKind
 from ....values.query import SessionPage, SessionQuery
 from ....values.session import Session
 from ....values.states import SessionState
 from ..client.call import Argument, Script
-from ..codec import decode_id, decode_session, micros
+from ..codec import decode_id, decode_session
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..keys import Bucket
@@ -157,7 +158,7 @@ def _filters(query: SessionQuery) -> list[Argument]:
         _listed(states),
         _listed(query.transport_types),
         query.principal or "",
-        *("" if time is None else micros(time) for time in times),
+        *("" if time is None else moment_micros(time) for time in times),
         len(any_),
         *any_,
         *all_,

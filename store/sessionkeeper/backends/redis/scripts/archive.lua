@@ -1,7 +1,7 @@
---@use keys clock rows writer check_types counters changes change | ttl_index
+--@use keys clock rows writer check_types expiry counters changes change | ttl_index
 -- Make a session what it is in an archive. ARGV: 4 time, 5-6 what it may hold, 7 the last number of its
 -- log, 8 the times of creation, 9 of activity and 10 of its end or '', 11 how far they may lie in the
--- future, all in microseconds, 12-24 the session.
+-- future, all in microseconds, from 12 the session.
 if is_fenced() then return FENCED end
 if not is_applied(ARGV[#ARGV]) then return BEHIND end
 local row = find(KEYS[9], '')
@@ -17,6 +17,7 @@ if math.max(created, active, ended or 0) > wall + tonumber(ARGV[11]) then return
 local no = find_refusal(row, new, bounds_at(5))
 if no then return no end
 check_types()
+check_expires(row.expires or new.expires)
 store_change(row, ARGV[12], new, wall, steady)
 -- A watcher knows the session by its first time of creation: this is no other session.
 call('HSETNX', row.key, 'b', row.raw[3])

@@ -1,6 +1,6 @@
---@use keys clock rows writer check_types counters changes change removal repair | ttl_index expire_ttl
+--@use keys clock rows writer check_types expiry counters changes change removal repair | ttl_index expire_ttl
 -- Create a session. ARGV: 4 time, 5 principal, 6 '1' to return an existing one, 7-8 what it may hold,
--- 9 maximum sessions, 10 the eviction policy, 11 the incarnation, 12-24 the session.
+-- 9 maximum sessions, 10 the eviction policy, 11 the incarnation, from 12 the session.
 if is_fenced() then return FENCED end
 if not is_applied(ARGV[#ARGV]) then return BEHIND end
 if expire_due() then return MORE end --@ttl
@@ -22,6 +22,7 @@ check_types()
 local wall, steady = read_clock(ARGV[4])
 
 -- Choose the sessions to evict; read them before anything is changed.
+local expires = new.expires
 local maximum, policy = tonumber(ARGV[9]), ARGV[10]
 local sessions, ended = call('ZCARD', ORDER), call('ZCARD', ENDED)
 local missing = sessions - maximum + 1
@@ -40,9 +41,11 @@ if missing > 0 then
     local row = find(key_of(each), '')
     if not row then is_gone(each) end -- fails if it is only on the other node of its slot
     chosen[i] = { id = each, row = row }
+    expires = expires or (row and row.expires)
     call('XLEN', log_of(each))
   end
 end
+check_expires(expires)
 local evicted = {}
 for _, each in ipairs(chosen) do
   if each.row then
@@ -61,6 +64,7 @@ call('HSET', key, 'q', 0, 'k', 0, 'z', 0, 't', 0, 'a', wall, 'r', revision, 's',
 set_field(key, 'x', false, new.held)
 set_field(key, 'p', false, new.principal)
 set_field(key, 'o', false, new.agreed)
+set_field(key, 'w', false, new.expires)
 if call('ZADD', ORDER, number, id) == 0 then -- a session of this id was lost: remove what it left
   remove_lost({ id }, wall)
   call('ZADD', ORDER, number, id)
@@ -74,6 +78,7 @@ if new.ends then
 else
   call('ZADD', IDLE, steady, id)
   call('ZADD', AGES, steady, id)
+  note_expiry(id, false, new.expires)
 end
 local made = call('HMGET', key, unpack(FIELDS))
 schedule_expiry(key, wall, new.state, new.principal, 0, 0) --@ttl

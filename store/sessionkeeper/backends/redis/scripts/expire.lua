@@ -1,26 +1,31 @@
---@use keys clock rows writer check_types counters changes repair | ttl_index expire_ttl
--- End idle and old sessions. ARGV: 4 time, 6 idle and 7 age in microseconds or '', 8 limit. It reads
--- all sessions before it changes one.
+--@use keys clock rows writer check_types expiry counters changes repair | ttl_index expire_ttl
+-- End idle and old sessions, and those whose `expires_at` has passed. ARGV: 4 time, 6 idle and 7 age in
+-- microseconds or '', 8 limit. It reads all sessions before it changes one.
 if is_fenced() then return FENCED end
 if not is_applied(ARGV[#ARGV]) then return BEHIND end
 if expire_due() then return MORE end --@ttl
 check_types()
+check_expires(true)
 local wall, steady = read_clock(ARGV[4])
 local limit = tonumber(ARGV[8])
-local due, lost, seen = {}, {}, {}
+local due, lost, seen, moved = {}, {}, {}, {}
 
 -- Page by page: an id that is due by the other index, or whose session is gone, takes no place.
-local function collect(index, bound)
+local function collect(index, bound, is_due)
   local from = 0
   while #due < limit do
     local ids = call('ZRANGEBYSCORE', index, '-inf', bound, 'LIMIT', from, limit)
     for _, id in ipairs(ids) do
-      if #due == limit or #lost == MAX_LOST then return end
+      if #due == limit or #lost + #moved == MAX_LOST then return end
       if not seen[id] then
         seen[id] = true
         local row = find(key_of(id), '')
-        if row then
+        if row and is_due(row) then
           due[#due + 1] = row
+        elseif row then
+          moved[#moved + 1] = { id, not row.ended and row.expires }
+        elseif is_gone(id) and index == DUE and call('ZREM', ORDER, id) == 0 then
+          moved[#moved + 1] = { id, false } -- it was deleted, not lost
         elseif is_gone(id) then
           lost[#lost + 1] = id
         end
@@ -33,16 +38,22 @@ end
 
 for i, index in ipairs({ IDLE, AGES }) do
   local span = ARGV[5 + i]
-  if span ~= '' then collect(index, steady - tonumber(span)) end
+  if span ~= '' then collect(index, steady - tonumber(span), function() return true end) end
 end
+-- The session decides: an older library, which does not know this order, changes or deletes sessions.
+collect(DUE, wall, function(row)
+  return not row.ended and row.expires and tonumber(row.expires) <= wall
+end)
+for _, each in ipairs(moved) do note_expiry(each[1], true, each[2]) end
 if #lost > 0 then remove_lost(lost, wall) end
-if #lost == MAX_LOST then return MORE end
+if #lost + #moved == MAX_LOST then return MORE end
 local answer = { 'OK' }
 for _, row in ipairs(due) do
   local id = id_of(row.key)
   -- First, as a server without memory refuses a script whose first write may need some.
   call('ZREM', IDLE, id)
   call('ZREM', AGES, id)
+  if row.expires then call('ZREM', DUE, id) end
   call('HSET', row.key, 'r', increment('revision', 1), 's', 'timed-out', 'e', wall)
   call('ZADD', ENDED, steady, id)
   -- In this order: while a slot moves, an emptied key cannot be written again.

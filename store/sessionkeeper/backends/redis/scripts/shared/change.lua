@@ -2,8 +2,8 @@
 -- `SessionArguments`: 1 id, 2 expected ('' for none, 'r:' a revision, 's:' what a function saw), 3 state,
 -- 4 '1' if that state is terminal, '-' if the change is no activity, 5 the states it may follow,
 -- 6 principal, 7 agreed version, 8 version of the transport, 9 bytes of the metadata, 10 number and
--- 11 bytes of the tags, 12 fields, 13 metadata.
-local WANTED_FIELDS = 13
+-- 11 bytes of the tags, 12 fields, 13 metadata, 14 when it expires, in microseconds, or ''.
+local WANTED_FIELDS = 14
 
 local function read_wanted(at)
   return {
@@ -14,6 +14,7 @@ local function read_wanted(at)
     transport = ARGV[at + 7], size = tonumber(ARGV[at + 8]), tags = tonumber(ARGV[at + 9]),
     tag_bytes = tonumber(ARGV[at + 10]), fields = ARGV[at + 11],
     held = ARGV[at + 12] ~= '' and ARGV[at + 12] or false,
+    expires = ARGV[at + 13] ~= '' and ARGV[at + 13] or false,
   }
 end
 
@@ -74,6 +75,8 @@ local function store_change(row, id, new, wall, steady)
   set_field(key, 'x', row.raw[9], new.held)
   set_field(key, 'p', row.principal, new.principal)
   set_field(key, 'o', row.agreed, new.agreed)
+  set_field(key, 'w', row.expires, new.expires)
+  if not row.ended then note_expiry(id, row.expires, not new.ends and new.expires) end
   if new.ends and not row.ended then
     call('HSET', key, 'e', wall)
     call('ZREM', IDLE, id)

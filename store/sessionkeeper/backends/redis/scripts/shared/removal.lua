@@ -6,6 +6,7 @@ local function remove_session(row, id, kind, wall)
   call('ZREM', IDLE, id)
   call('ZREM', AGES, id)
   call('ZREM', ENDED, id)
+  if row.expires then note_expiry(id, row.expires, false) end
   call('ZREM', EXPIRY, id) --@ttl
   call('HDEL', EXPIRY_RECORDS, id) --@ttl
   increment('gone:' .. kind, 1)

@@ -1,5 +1,5 @@
 -- The fields of a session's hash. Missing fields are `false`.
-local FIELDS = { 'n', 'r', 'c', 'a', 'e', 's', 'p', 'd', 'x', 'q', 'k', 'z', 't', 'o', 'u', 'g', 'i' }
+local FIELDS = { 'n', 'r', 'c', 'a', 'e', 's', 'p', 'd', 'x', 'q', 'k', 'z', 't', 'o', 'u', 'g', 'i', 'w' }
 
 -- Return a whole session: `raw` for the client, the other fields for the rules. Returns nil if there is
 -- none, or if it belongs to another principal than `scope` ('' for any). The second result tells
@@ -12,6 +12,7 @@ local function find(key, scope)
     raw = raw, key = key, number = raw[1], revision = raw[2], ended = raw[5], state = raw[6],
     principal = raw[7], last = tonumber(raw[10]), count = tonumber(raw[11]),
     bytes = tonumber(raw[12]), total = tonumber(raw[13]), agreed = raw[14],
+    expires = raw[18],
   }
 end
 
@@ -39,10 +40,10 @@ local function is_unchanged(row, mark)
   if revision ~= row.revision or tonumber(last) ~= row.last or tonumber(count) ~= row.count then
     return false
   end
-  local held = call('HMGET', row.key, 's', 'p', 'd', 'x', 'u', 'g')
+  local held = call('HMGET', row.key, 's', 'p', 'd', 'x', 'u', 'g', 'w')
   if tonumber(odd) ~= tonumber(held[5] or 0) or tonumber(gaps) ~= tonumber(held[6] or 0) then return false end
   if digest == '' then return true end
-  local text = table.concat({ held[1], held[2] or '', held[3], held[4] or '' }, '\0')
+  local text = table.concat({ held[1], held[2] or '', held[3], held[4] or '', held[7] or '' }, '\0')
   return digest == redis.sha1hex(text)
 end
 

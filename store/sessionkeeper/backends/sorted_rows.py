@@ -1,0 +1,65 @@
+"""Rows in order of a key, which may be put anywhere in it and taken out again."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from typing import TypeAlias
+
+from ..operations.session_row import SessionRow
+
+__all__ = ["SortedRows"]
+
+_SHELF = 512
+
+_Entry: TypeAlias = "tuple[float, str, SessionRow]"
+
+
+class SortedRows:
+    """Rows by a moment in microseconds, and with equal moments by their encoded ids.
+
+    They lie on shelves of at most 1,024, so that nothing here takes time in proportion to all rows.
+    """
+
+    __slots__ = ("_entries", "_shelves")
+
+    def __init__(self) -> None:
+        self._entries: dict[int, _Entry] = {}
+        """By the number of the row. A row may change; its entry is found as it was put in."""
+        self._shelves: list[list[_Entry]] = []
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def put(self, row: SessionRow, moment: float, encoded: str) -> None:
+        """Put a row at its place, or move it there; O(log rows)."""
+        self.remove(row)
+        entry = self._entries[row.number] = (moment, encoded, row)
+        place = min(self._find_shelf(entry), len(self._shelves) - 1)
+        if place < 0:
+            self._shelves.append([entry])
+            return
+        shelf = self._shelves[place]
+        insort(shelf, entry)
+        if len(shelf) > 2 * _SHELF:
+            self._shelves.insert(place + 1, shelf[_SHELF:])
+            del shelf[_SHELF:]
+
+    def remove(self, row: SessionRow) -> bool:
+        """Remove a row; return whether it was there. O(log rows)."""
+        entry = self._entries.pop(row.number, None)
+        if entry is None:
+            return False
+        place = self._find_shelf(entry)
+        shelf = self._shelves[place]
+        del shelf[bisect_left(shelf, entry)]
+        if not shelf:
+            del self._shelves[place]
+        return True
+
+    def first(self) -> SessionRow | None:
+        """Return the first row; O(1)."""
+        return self._shelves[0][0][2] if self._shelves else None
+
+    def _find_shelf(self, entry: _Entry) -> int:
+        """Return the first shelf that ends at this entry or after it."""
+        return bisect_left(self._shelves, entry, key=lambda shelf: shelf[-1])
