@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -25,16 +24,8 @@ from sessionkeeper.interface.listeners import Listeners
 from sessionkeeper.values.guarantees import Durability
 
 from tests.support.sessions import new_session, note
+from tests.support.stream_programs import IDS, framed, left_in_streams, step
 from tests.support.waiting import until
-
-IDS = ("a", "b")
-STREAMS = ("x", "y", "xy", None)
-
-
-def framed(n: int, stream: str | None, id: str = "a") -> MessageEnvelope:
-    """A numbered message of a stream."""
-    context = note(n, id).context.model_copy(update={"stream": stream})
-    return note(n, id).model_copy(update={"context": context})
 
 
 def entries(file: Path) -> int:
@@ -45,35 +36,6 @@ def entries(file: Path) -> int:
             for level in stream_index.STREAM_LEVELS
         )
         return sum(counts)
-
-
-async def step(store: AtomicSessionStore, seed: int) -> object:
-    """One step of a program that adds, reads and removes; the same for the same seed."""
-    chance = random.Random(seed)
-    id_, stream = chance.choice(IDS), chance.choice(STREAMS[:-1])
-    kind = chance.random()
-    if kind < 0.5:
-        frames = [
-            framed(seed * 100 + n, chance.choice(STREAMS), id_) for n in range(chance.randrange(9))
-        ]
-        return await store.add_frames(id_, frames)
-    if kind < 0.8:
-        found = await store.read_frames(
-            id_,
-            after=chance.randrange(60),
-            limit=chance.randrange(1, 20),
-            newest=chance.random() < 0.5,
-            stream=stream,
-        )
-        count = await store.count_frames(id_, stream=stream)
-        return count, [(each.seq, each.envelope.message) for each in found]
-    if kind < 0.93:
-        last = (await store.get_session(id_)).last_seq
-        return await store.trim_frames(id_, up_to=max(0, last - chance.randrange(30)))
-    if kind < 0.97:
-        return await store.delete_frames(id_)
-    await store.delete_session(id_)
-    return (await store.create_session(new_session(id_))).frame_count
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -90,10 +52,8 @@ async def test_both_levels_together_are_one_index(
             told = await step(model, seed * 1_000 + number)
             assert await step(store, seed * 1_000 + number) == told
         assert await store.check() == []
-        left = [await model.read_frames(id_) for id_ in IDS]
-    assert entries(file) == sum(
-        frame.envelope.context.stream is not None for frames in left for frame in frames
-    )
+        left = await left_in_streams(model)
+    assert entries(file) == left
 
 
 @pytest.mark.parametrize("removal", ["frames", "session", "trim"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from ..operations.frame_record import FrameRecord, stream_of
+from ..operations.frame_record import FrameRecord, names_stream, stream_of
 
 __all__ = ["FrameLog"]
 
@@ -32,7 +32,7 @@ class FrameLog(list[FrameRecord | None]):
         """Append records, numbered from `first` on; O(records)."""
         self.extend(records)
         for number, record in enumerate(records, first):
-            if record.detail is not None and (stream := stream_of(record.detail)) is not None:
+            if names_stream(record) and (stream := stream_of(record.detail)) is not None:
                 if self._streams is None:
                     self._streams = {}
                 self._streams.setdefault(stream, _StreamNumbers()).append(number)

@@ -28,6 +28,7 @@ __all__ = [
     "count_odd",
     "is_message",
     "is_removed",
+    "names_stream",
     "pack",
     "stream_of",
     "unpack",
@@ -120,12 +121,18 @@ def is_message(record: FrameRecord) -> bool:
     return detail is None or detail[0] not in _KIND_HEADERS
 
 
+def names_stream(record: FrameRecord) -> bool:
+    """Whether a record has a stream."""
+    detail = record.detail
+    # Every append asks this of every record.
+    return detail is not None and detail[0] in STREAM_HEADERS
+
+
 def stream_of(detail: bytes | None) -> str | None:
     """Return the stream of a record's detail, if it has one.
 
     Raises `StoreUnavailable` if it is damaged.
     """
-    # Every append asks this of every record.
     if not detail or detail[0] not in STREAM_HEADERS:
         return None
     try:

@@ -41,16 +41,20 @@ __all__ = [
     "decode_frames",
     "decode_session",
     "encode_session",
+    "frame_numbers",
     "read_counter",
 ]
 
-ROW = ("n", "r", "c", "a", "e", "s", "p", "d", "x", "q", "k", "z", "t", "o", "u", "g", "i", "w")
+ROW = (
+    *("n", "r", "c", "a", "e", "s", "p", "d", "x", "q", "k", "z", "t", "o", "u", "g"),
+    *("i", "w", "j"),
+)
 """The fields of a session's hash, in the order of `rows.lua`.
 
 n number in order of creation, r revision, c creation, a last activity, e end, s state, p principal,
 d the small fields as JSON, x metadata as JSON, q last sequence number, k frames in the log, z bytes
 in the log, t bytes ever appended, o negotiated protocol version, u odd frames, g gaps,
-i incarnation, w when it expires. Times are microseconds.
+i incarnation, w when it expires, j whether there is an index of streams. Times are microseconds.
 """
 NUMBER, REVISION, CREATED, ACTIVE, ENDED, STATE, PRINCIPAL, FIELDS, METADATA, LAST, COUNT = range(
     11
@@ -206,6 +210,14 @@ def decode_frames(entries: Iterable[Any]) -> list[FrameRecord]:
     except _DECODE_ERRORS:
         raise Unreadable("a session's log") from None
     return records
+
+
+def frame_numbers(entries: Iterable[Any]) -> list[int]:
+    """Return the numbers of the entries of a stream. Raises `Unreadable`."""
+    try:
+        return [int(entry_id.partition(b"-")[0]) for entry_id, _ in entries]
+    except _DECODE_ERRORS:
+        raise Unreadable("a session's log") from None
 
 
 def read_counter(value: Any) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from ....operations.frame_record import FrameRecord, count_odd
+from ....operations.frame_record import FrameRecord, count_odd, names_stream
 from ....operations.frame_rules import check_records
 from ....values.errors import LimitExceeded, SequenceConflict, SessionClosed
 from ....values.limits import FramesFull
@@ -125,4 +125,6 @@ class Append:
         """Make the arguments that tell `log.lua` what this append requires."""
         expected = "" if self.expected is None else bounded(self.expected)
         odd, gaps = self.odd
-        return expected, self.size, seen, f"{odd}:{gaps}" if odd or gaps else ""
+        streams = ":s" if any(map(names_stream, self.records)) else ""
+        counted = f"{odd}:{gaps}{streams}" if odd or gaps or streams else ""
+        return expected, self.size, seen, counted

@@ -14,10 +14,10 @@ from ....operations import (
     TrimFrames,
 )
 from ....operations.frame_commands import RecordPage
-from ....operations.frame_record import NumberedRecords
-from ....values.errors import LogReplaced
+from ....operations.frame_record import FrameRecord, NumberedRecords, stream_of
+from ....values.errors import LogReplaced, StoreUnavailable
 from ..client.call import Argument
-from ..codec import COUNT, decode_frames, read_counter
+from ..codec import COUNT, Unreadable, decode_frames, frame_numbers, read_counter
 from ..context import PlanContext
 from ..delivery.request import Plan
 from ..scripts import script
@@ -39,6 +39,7 @@ _NEVER = b"-"
 """For `read.lua`: there is and was no frame of that number."""
 
 CLEAR, TRIM, READ = script("clear"), script("trim"), script("read")
+COUNT_STREAM = script("count_stream")
 
 
 def add_frame(plan_context: PlanContext, command: AddFrame, scope: str) -> Plan[int]:
@@ -56,28 +57,26 @@ def add_frame(plan_context: PlanContext, command: AddFrame, scope: str) -> Plan[
 def read_frames(
     plan_context: PlanContext, command: ReadFrames, scope: str
 ) -> Plan[NumberedRecords]:
-    _refuse_stream(command.stream)
     limit: Argument = "" if command.limit is None else bounded(command.limit)
     newest = "1" if command.newest else ""
     before: Argument = "" if command.before is None else bounded(command.before)
     arguments: tuple[Argument, ...] = (scope, bounded(command.after), limit, newest, "", "", before)
-    arguments += (command.incarnation or "",)
+    arguments += (command.incarnation or "", *_named(command.stream))
     (answer,) = yield [read(plan_context, READ, command.session_id, *arguments)]
     reply = read_reply(FramesReply, answer, command.session_id)
-    records = decode_frames(reply.frames)
-    return range(reply.first, reply.first + len(records)), records
+    return _numbered(reply, command.stream)
 
 
 def read_new_frames(
     plan_context: PlanContext, command: ReadNewFrames, scope: str
 ) -> Plan[RecordPage]:
-    _refuse_stream(command.stream)
     session: Argument = "" if command.number is None else _text(command.number)
     after = bounded(command.after)
     shown = command.proof if type(command.proof) is bytes else _NEVER
     # Once it is known by its number, it can be no other.
     wanted = "" if command.number is not None else command.incarnation or ""
     arguments: tuple[Argument, ...] = (scope, after, command.limit, "", session, shown, "", wanted)
+    arguments += _named(command.stream)
     (answer,) = yield [read(plan_context, READ, command.session_id, *arguments)]
     status, *_ = answer
     if status == b"REPLACED":
@@ -89,13 +88,14 @@ def read_new_frames(
     # The text that identifies the session for the script, as a number.
     number = int.from_bytes(reply.session, "big")
     proof = None if reply.proof == _NEVER else reply.proof
-    records = decode_frames(reply.frames)
-    numbers = range(reply.first, reply.first + len(records))
-    return RecordPage(number, numbers, records, bool(reply.ended), proof)
+    return RecordPage(number, *_numbered(reply, command.stream), bool(reply.ended), proof)
 
 
 def count_frames(plan_context: PlanContext, command: CountFrames, scope: str) -> Plan[int]:
-    _refuse_stream(command.stream)
+    if command.stream is not None:
+        arguments: tuple[Argument, ...] = (scope, *_named(command.stream))
+        (answer,) = yield [read(plan_context, COUNT_STREAM, command.session_id, *arguments)]
+        return read_counter(read_reply(ValueReply, answer, command.session_id).value)
     row = yield from fetch(plan_context, command.session_id, scope)
     return read_counter(row[COUNT])
 
@@ -118,9 +118,28 @@ def trim_frames(plan_context: PlanContext, command: TrimFrames, scope: str) -> P
     return removed
 
 
-def _refuse_stream(stream: str | None) -> None:
-    if stream is not None:
-        raise CallerError(NotImplementedError("a server has no index of streams yet"))
+def _named(stream: str | None) -> tuple[bytes, ...]:
+    """Return the argument that names a stream: its length, then itself; none for all frames."""
+    if stream is None:
+        return ()
+    name = stream.encode()
+    return (bytes([len(name)]) + name,)
+
+
+def _numbered(reply: FramesReply, stream: str | None) -> NumberedRecords:
+    records = decode_frames(reply.frames)
+    if stream is None:
+        return range(reply.first, reply.first + len(records)), records
+    if any(_stream_of(record) != stream for record in records):
+        raise Unreadable("a session's index of streams")
+    return frame_numbers(reply.frames), records
+
+
+def _stream_of(record: FrameRecord) -> str | None:
+    try:
+        return stream_of(record.detail)
+    except StoreUnavailable:
+        raise Unreadable("a session's log") from None
 
 
 def _text(number: int) -> bytes:

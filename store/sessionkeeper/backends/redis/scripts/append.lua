@@ -1,4 +1,4 @@
---@use keys clock rows writer changes log | counters check_types repair ttl_index expire_ttl
+--@use keys clock rows writer changes streams log | counters check_types repair ttl_index expire_ttl
 -- Append to several logs; each append is an operation of its own. ARGV: 1 epoch, 2 time, 3-6 limits,
 -- then for each append: its number and place, predecessor, principal, count, requirements, frames.
 if is_fenced() then return FENCED end
@@ -21,11 +21,13 @@ local function append_one(pair, predecessor, scope, count, requirements, frames)
   if row.ended then return { 'CLOSED', row.state } end
   local drop, no = check_append(log, row, count, limits, requirements, held)
   if no then return no end
+  local plan = plan_index(log, row, drop, count, frames, ARGV[requirements + 3])
   if drop > 0 then
     dropped = dropped + drop
     held = held - drop_oldest(log, row, drop)
   end
   held = held + append_frames(log, row, count, frames, wall, steady, ARGV[requirements + 3])
+  if plan then change_index(row, plan) end
   added = added + count
   if count > 0 then touched[row.key] = row end --@ttl
   return { 'OK', row.last }
@@ -45,7 +47,7 @@ for pair = PAIRS + 1, #KEYS, 2 do
   answers[#answers + 1] = answer
   at = frames + 2 * count
 end
-for key, row in pairs(touched) do schedule_expiry(key, wall, row.state, row.principal, row.count, row.bytes) end --@ttl
+for key, row in pairs(touched) do schedule_expiry(key, wall, row.state, row.principal, row.count, row.bytes, row.indexed) end --@ttl
 if added > 0 then call('HINCRBY', META, 'added', added) end
 if dropped > 0 then call('HINCRBY', META, 'dropped', dropped) end
 if held ~= before then call('HSET', META, 'bytes', held) end

@@ -1,4 +1,4 @@
---@use keys clock rows writer check_types expiry counters changes log change | repair ttl_index expire_ttl
+--@use keys clock rows writer check_types expiry counters changes streams log change | repair ttl_index expire_ttl
 -- Append to a log and change its session. ARGV: 4 time, 5 principal, 6 count, 7-10 limits,
 -- 11-14 requirements, 15-16 what the session may hold, from 17 the change, then the frames.
 if is_fenced() then return FENCED end
@@ -16,12 +16,14 @@ no = find_refusal(row, new, bounds_at(15))
 if no then return no end
 check_types()
 check_expires(row.expires or new.expires)
+local plan = plan_index(KEYS[10], row, drop, count, 17 + WANTED_FIELDS, ARGV[14])
 local wall, steady = read_clock(ARGV[4])
 if drop > 0 then
   increment('dropped', drop)
   increment('bytes', -drop_oldest(KEYS[10], row, drop))
 end
 increment('bytes', append_frames(KEYS[10], row, count, 17 + WANTED_FIELDS, wall, steady, ARGV[14]))
+if plan then change_index(row, plan) end
 increment('added', count)
 store_change(row, ARGV[17], new, wall, steady)
 local changed = call('HMGET', KEYS[9], unpack(FIELDS))

@@ -1,13 +1,18 @@
---@use keys clock rows writer check_types counters | ttl_index
+--@use keys clock rows writer check_types counters streams | ttl_index
 -- Delete all frames of a session. ARGV: 4 time, 5 principal. Its numbers go on: the hash has the last.
 if is_fenced() then return FENCED end
 if not is_applied(ARGV[#ARGV]) then return BEHIND end
 local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end
 check_types()
+check_index(row, id_of(row.key))
 local wall, steady = read_clock(ARGV[4])
 if row.count > 0 then
   call('UNLINK', KEYS[10])
+  if row.indexed then
+    call('UNLINK', index_of(id_of(row.key)))
+    call('HDEL', row.key, 'j')
+  end
   increment('removed', row.count)
   increment('bytes', -row.bytes)
 end

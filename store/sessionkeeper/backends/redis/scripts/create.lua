@@ -1,4 +1,4 @@
---@use keys clock rows writer check_types expiry counters changes change removal repair | ttl_index expire_ttl
+--@use keys clock rows writer check_types expiry counters changes change streams removal repair | ttl_index expire_ttl
 -- Create a session. ARGV: 4 time, 5 principal, 6 '1' to return an existing one, 7-8 what it may hold,
 -- 9 maximum sessions, 10 the eviction policy, 11 the incarnation, from 12 the session.
 if is_fenced() then return FENCED end
@@ -43,6 +43,7 @@ if missing > 0 then
     chosen[i] = { id = each, row = row }
     expires = expires or (row and row.expires)
     call('XLEN', log_of(each))
+    if row then check_index(row, each) end
   end
 end
 check_expires(expires)

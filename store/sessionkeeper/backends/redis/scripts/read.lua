@@ -1,8 +1,9 @@
---@use keys rows
+--@use keys rows streams
 -- Read frames. ARGV: 1 principal, 2 after, 3 limit or '', 4 '1' for the newest, 5 the session or '': its
 -- number and its first time of creation, because a server that lost data uses numbers again; 6 for a watcher
 -- the proof of frame `after` from the time it was read: its digest, '+' removed, '-' never there; 7 before
--- or ''; 8 the incarnation that the session must have, or ''.
+-- or ''; 8 the incarnation that the session must have, or ''; 9 the stream, after its length, where
+-- only its frames are read.
 local function proof_of(entry)
   local fields = entry[2]
   return redis.sha1hex(table.concat({ fields[2], fields[4], fields[6] }, '\0'))
@@ -38,6 +39,15 @@ if ARGV[7] ~= '' and tonumber(ARGV[7]) <= last then
 end
 local count = math.max(0, last - first + 1)
 local limit = tonumber(ARGV[3]) or count
+if ARGV[9] then
+  local frames = {}
+  for _, seq in ipairs(stream_numbers(KEYS[10], row, ARGV[9], first, last, limit, ARGV[4] == '1')) do
+    local frame = call('XRANGE', KEYS[10], string.format('%.0f-0', seq), string.format('%.0f-0', seq))[1]
+    frames[#frames + 1] = frame -- if it was lost, nothing
+  end
+  if earlier ~= '' and #frames > 0 then proof = proof_of(frames[#frames]) end
+  return { 'OK', session, first, row.ended and 1 or 0, frames, proof }
+end
 if limit < count then
   if ARGV[4] == '1' then first = last - limit + 1 end
   count = limit

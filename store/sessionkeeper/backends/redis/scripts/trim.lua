@@ -1,4 +1,4 @@
---@use keys rows writer check_types counters log | clock ttl_index
+--@use keys rows writer check_types counters streams log | clock ttl_index
 -- Delete the oldest frames. ARGV: 5 principal, 6 the last number to delete.
 if is_fenced() then return FENCED end
 if not is_applied(ARGV[#ARGV]) then return BEHIND end
@@ -8,7 +8,9 @@ local before = row.last - row.count
 local count = math.min(math.max(0, tonumber(ARGV[6]) - before), row.count)
 if count > 0 then
   check_types()
+  local plan = plan_index(KEYS[10], row, count, 0, 0, '')
   local freed = drop_oldest(KEYS[10], row, count)
+  if plan then change_index(row, plan) end
   increment('removed', count)
   increment('bytes', -freed)
   call('HSET', row.key, 'k', row.count, 'z', row.bytes)

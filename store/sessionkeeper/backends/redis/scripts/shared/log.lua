@@ -2,7 +2,8 @@
 -- so the bytes that a trim frees are one subtraction. The limits are the same for all appends of a
 -- store: maximum frames and bytes of a log, maximum bytes of the bucket, '1' to drop the oldest frames.
 -- The requirements are those of one append: the expected last number ('' for any), its bytes, what a
--- function saw of the session ('' for none), and how many of its frames are odd and gaps ('' for none).
+-- function saw of the session ('' for none), and how many of its frames are odd and gaps, as `odd:gaps`,
+-- followed by `:s` if frames name streams ('' for none of all).
 local LIMIT_COUNT, REQUIREMENT_COUNT = 4, 4
 
 local function limits_at(at)
@@ -72,9 +73,9 @@ local function drop_oldest(log, row, count)
   return freed
 end
 
--- Count frames that are no message, given as `odd:gaps`, of all the session and the bucket ever had.
+-- Count frames that are no message, given as `odd:gaps…`, of all the session and the bucket ever had.
 local function count_odd(key, odd)
-  local frames, gaps = string.match(odd, '^(%d+):(%d+)$')
+  local frames, gaps = string.match(odd, '^(%d+):(%d+)')
   for field, number in pairs({ u = frames, g = gaps }) do
     if number ~= '0' then
       call('HINCRBY', key, field, number)

@@ -1,7 +1,8 @@
--- Remove a session with its log. `kind` is the reason, for the counters.
+-- Remove a session with its log; `check_index` came before. `kind` is the reason, for the counters.
 local function remove_session(row, id, kind, wall)
   call('DEL', row.key)
   call('UNLINK', log_of(id))
+  if row.indexed then call('UNLINK', index_of(id)) end
   call('ZREM', ORDER, id)
   call('ZREM', IDLE, id)
   call('ZREM', AGES, id)

@@ -31,8 +31,9 @@ local function remove_lost(ids, wall)
     local some, frames, size, lost = {}, 0, 0, 0
     for i = from, math.min(from + 999, #ids) do some[#some + 1] = ids[i] end
     local logs, states, principals = {}, {}, {}
+    local indexes = {}
     for i, entry in ipairs(call('HMGET', bucket_key('expiry-records'), unpack(some))) do
-      logs[i] = log_of(some[i])
+      logs[i], indexes[i] = log_of(some[i]), index_of(some[i])
       local count, bytes
       if entry then
         local state, principal
@@ -50,6 +51,7 @@ local function remove_lost(ids, wall)
     end
     call('HDEL', bucket_key('expiry-records'), unpack(some))
     call('UNLINK', unpack(logs))
+    call('UNLINK', unpack(indexes))
     increment('gone:purged', #some)
     if lost > 0 then increment('lost', lost) end
     for state, number in pairs(states) do increment('state:' .. state, -number) end
