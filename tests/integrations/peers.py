@@ -22,7 +22,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-__all__ = ["PeerOutcome", "fetch_source", "run_peer_tests"]
+__all__ = ["PeerOutcome", "fetch_source", "fetch_tools", "run_peer_tests"]
 
 HERE = Path(__file__).parent
 
@@ -54,9 +54,7 @@ def fetch_source(package: str, *, has: str) -> Path:
         source = Path(folder) / name
         if (source / has).exists():
             return source
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    source = cache / "sessionkeeper" / "peers" / name
-    source.parent.mkdir(parents=True, exist_ok=True)
+    source = _cache() / name
     with source.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several workers may want it
         if not source.exists():
@@ -64,6 +62,34 @@ def fetch_source(package: str, *, has: str) -> Path:
     if not (source / has).exists():
         pytest.skip(f"the tests of {package} are not in its source distribution: {has}")
     return source
+
+
+def fetch_tools(*requirements: str) -> Path:
+    """Return a folder with packages that only the tests of a peer import.
+
+    They are not in the environment, where their plug-ins of pytest would join every run. Skips the
+    test if they cannot be had.
+    """
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    folder = _cache() / f"tools-{python}-{'-'.join(sorted(requirements))}"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            pip = (sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check")
+            with TemporaryDirectory(dir=folder.parent) as scratch:
+                command = (*pip, "--target", f"{scratch}/tools", *requirements)
+                done = subprocess.run(command, capture_output=True, check=False)
+                if done.returncode:
+                    pytest.skip(f"packages cannot be had: {', '.join(requirements)}")
+                Path(scratch, "tools").rename(folder)
+    return folder
+
+
+def _cache() -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "sessionkeeper" / "peers"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _download(package: str, source: Path) -> None:
@@ -84,18 +110,25 @@ def run_peer_tests(
     tests: Sequence[str],
     *,
     plugin: str,
+    tools: Path | None = None,
     environment: Mapping[str, str] | None = None,
     timeout: float = 800,
 ) -> PeerOutcome:
     """Run tests of a peer with its own settings in a process of its own.
 
     `tests` are arguments for pytest. `plugin` names a module of this folder, such as
-    `mcp.event_store_plugin`, which puts our integration in the place of the peer's class.
+    `mcp.sdk_plugin`, which puts our integration in the place of the peer's class. `tools` is a
+    folder of packages for them.
     """
     folder, _, module = plugin.rpartition(".")
     with TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
-        path = os.pathsep.join((str(HERE / folder.replace(".", "/")), *sys.path[1:]))
+        folders = (
+            str(HERE / folder.replace(".", "/")),
+            *sys.path[1:],
+            *([str(tools)] * bool(tools)),
+        )
+        path = os.pathsep.join(folders)
         command = (sys.executable, "-m", "pytest", "-p", module, "-p", "no:cacheprovider")
         done = subprocess.run(
             (*command, f"--junitxml={report}", "--basetemp", f"{scratch}/tests", *tests),

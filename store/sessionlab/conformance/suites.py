@@ -22,7 +22,6 @@ from .immutability import AtomicImmutabilityConformance, ImmutabilityConformance
 from .incarnations import IncarnationsConformance
 from .limits import LimitsConformance
 from .principals import PrincipalsConformance
-from .putting import PuttingConformance
 from .racing import RacingConformance
 from .reading import ReadingConformance
 from .refusals import RefusalsConformance
@@ -66,7 +65,6 @@ class AtomicSessionStoreConformance(
     ReadingConformance,
     RacingConformance,
     IncarnationsConformance,
-    PuttingConformance,
     AtomicHistoriesConformance,
     AtomicCancellationConformance,
     LimitsConformance,

@@ -1,8 +1,9 @@
 """Resumable sessions of MCP's streamable HTTP transport, on any store.
 
-`SessionEventStore` is the SDK's `EventStore` for one session. Rule: what a client is sent is read
-from the log of its session, so nothing can be lost between what is replayed and what comes next.
-Read `event_frames`, then `event_store`.
+`StoredSessionManager` is the SDK's session manager, `SessionEventStore` its `EventStore` for one
+session. Rule: what a client is sent is read from the log of its session, so nothing can be lost
+between what is replayed and what comes next. Read `event_frames`, `event_store`, `stored_session`,
+`workers`, `transport`, then `session_manager`.
 """
 
 from __future__ import annotations
@@ -15,5 +16,6 @@ except ImportError as missing:
     ) from missing
 
 from .event_store import SessionEventStore
+from .session_manager import StoredSessionManager
 
-__all__ = ["SessionEventStore"]
+__all__ = ["SessionEventStore", "StoredSessionManager"]

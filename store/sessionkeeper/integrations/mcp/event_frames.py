@@ -7,13 +7,13 @@ request that is answered, or `_GET_stream`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mcp.server.streamable_http import GET_STREAM_KEY
-from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCResponse, jsonrpc_message_adapter
-from pydantic import ValidationError
+from mcp_types import JSONRPCMessage
 
-from sessionkeeper import Direction, Frame, MessageContext, MessageEnvelope
+from sessionkeeper import Direction, Frame, MessageContext, MessageEnvelope, MessageKind
 
 __all__ = [
     "EventId",
@@ -21,8 +21,9 @@ __all__ = [
     "event_envelope",
     "is_event",
     "marker_envelope",
-    "message_of",
+    "notes_of",
     "stream_of",
+    "text_of",
 ]
 
 _MARKER = "application/vnd.sessionkeeper.sse-marker"
@@ -47,15 +48,20 @@ class EventId:
         return None if found is None else cls(found[1], int(found[2]))
 
 
-def event_envelope(session_id: str, stream_id: str, message: JSONRPCMessage) -> MessageEnvelope:
+def event_envelope(
+    session_id: str, stream_id: str, message: JSONRPCMessage, notes: Mapping[str, str]
+) -> MessageEnvelope:
     """Make the frame of a message, with the bytes that the SDK sends."""
     text = message.model_dump_json(by_alias=True, exclude_unset=True)
     return MessageEnvelope.of(
-        session_id, text, direction=Direction.SERVER_TO_CLIENT, metadata={_STREAM: stream_id}
+        session_id,
+        text,
+        direction=Direction.SERVER_TO_CLIENT,
+        metadata={**notes, _STREAM: stream_id},
     )
 
 
-def marker_envelope(session_id: str, stream_id: str) -> MessageEnvelope:
+def marker_envelope(session_id: str, stream_id: str, notes: Mapping[str, str]) -> MessageEnvelope:
     """Make the frame of an event without content, which only has an id."""
     return MessageEnvelope(
         message=b"",
@@ -63,7 +69,7 @@ def marker_envelope(session_id: str, stream_id: str) -> MessageEnvelope:
             {
                 "session_id": session_id,
                 "direction": Direction.SERVER_TO_CLIENT,
-                "metadata": {_STREAM: stream_id},
+                "metadata": {**notes, _STREAM: stream_id},
             }
         ),
         media_type=_MARKER,
@@ -82,17 +88,18 @@ def stream_of(frame: Frame) -> str:
     return str(frame.envelope.context.metadata[_STREAM])
 
 
-def message_of(frame: Frame) -> JSONRPCMessage | None:
-    """Return the message of an event; None if it has no content, or none any more."""
-    if frame.envelope.oddity is not None:
-        return None
-    try:
-        return jsonrpc_message_adapter.validate_json(frame.envelope.message)
-    except ValidationError:
-        return None
+def notes_of(frame: Frame) -> Mapping[str, str]:
+    """Return what was noted with an event."""
+    return {name: str(text) for name, text in frame.envelope.context.metadata.items()}
 
 
-def ends_stream(stream_id: str, message: JSONRPCMessage | None) -> bool:
-    """Whether no event comes after this one: the answer ends the stream of its request."""
-    is_answer = isinstance(message, JSONRPCResponse | JSONRPCError)
-    return is_answer and stream_id != GET_STREAM_KEY
+def text_of(frame: Frame) -> str | None:
+    """Return the message of an event as it is sent; None without content, or none any more."""
+    envelope = frame.envelope
+    return None if envelope.oddity is not None else envelope.message.decode()
+
+
+def ends_stream(frame: Frame) -> bool:
+    """Whether no event comes after this one: an answer ends the stream of its request."""
+    is_answer = frame.envelope.kind in (MessageKind.RESULT, MessageKind.ERROR)
+    return is_answer and stream_of(frame) != GET_STREAM_KEY

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from typing import Self, TypeAlias
 
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp_types import (
@@ -15,6 +15,7 @@ from mcp_types import (
     JSONRPCError,
     JSONRPCMessage,
     JSONRPCResponse,
+    jsonrpc_message_adapter,
 )
 
 from sessionkeeper import (
@@ -32,15 +33,16 @@ from .event_frames import (
     event_envelope,
     is_event,
     marker_envelope,
-    message_of,
+    notes_of,
     stream_of,
+    text_of,
 )
 
 __all__ = ["Append", "Cursor", "Event", "SessionEventStore"]
 
 logger = logging.getLogger("sessionkeeper")
 
-Append = Callable[[MessageEnvelope], Awaitable[int]]
+Append: TypeAlias = Callable[[MessageEnvelope], Awaitable[int]]
 """Appends an envelope to the log of its session and returns its number."""
 
 
@@ -52,14 +54,17 @@ class Cursor:
     after: int
     ended: bool = False
     """Whether the event there is the last one of its stream."""
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What was noted with the event there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event that was stored; without a message it only has an id."""
+    """An event that was stored."""
 
     seq: int
-    message: JSONRPCMessage | None
+    text: str | None
+    """The message as it is sent; without one, the event only has an id."""
 
 
 class SessionEventStore(EventStore):
@@ -93,11 +98,11 @@ class SessionEventStore(EventStore):
     def of_session(cls, store: AtomicSessionStore, session: Session, append: Append) -> Self:
         """Make the one of a session that exists, whose frames are appended by `append`.
 
-        `store` is the one of the session's principal. The session is never created again.
+        `store` is the view of the session's principal. The session is never created again.
         """
         events = cls(store, session.id)
         events._append = append
-        events._incarnation = _incarnation_of(session)
+        events._incarnation = session.incarnation
         return events
 
     def __repr__(self) -> str:
@@ -108,8 +113,13 @@ class SessionEventStore(EventStore):
         """The id of the session."""
         return self._new.id
 
-    async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:
-        """Append an event and return its id. Atomic.
+    async def store_event(
+        self,
+        stream_id: str,
+        message: JSONRPCMessage | None,
+        notes: Mapping[str, str] | None = None,
+    ) -> str:
+        """Append an event, with notes of the caller, and return its id. Atomic.
 
         A message that exceeds a limit of the store is not kept: an answer becomes an error that
         says so, anything else an event without content.
@@ -117,15 +127,20 @@ class SessionEventStore(EventStore):
         Raises `SessionNotFound`, `SessionClosed`, `StoreClosed`, `StoreUnavailable`, and
         `LimitExceeded` if the log has no room even for that.
         """
-        incarnation = await self._opened()
+        incarnation, notes = await self._opened(), notes or {}
         if message is None:
-            envelope = marker_envelope(self.session_id, stream_id)
+            envelope = marker_envelope(self.session_id, stream_id, notes)
             return str(EventId(incarnation, await self._append(envelope)))
         try:
-            seq = await self._append(event_envelope(self.session_id, stream_id, message))
+            seq = await self._append(event_envelope(self.session_id, stream_id, message, notes))
         except LimitExceeded as full:
             logger.warning("an event was not kept: it exceeds %s", full.limit)
-            seq = await self._append(self._replacement(stream_id, message, full))
+            if isinstance(message, JSONRPCResponse | JSONRPCError):
+                error = _error_for(message, full)
+                envelope = event_envelope(self.session_id, stream_id, error, notes)
+            else:
+                envelope = marker_envelope(self.session_id, stream_id, notes)
+            seq = await self._append(envelope)
         return str(EventId(incarnation, seq))
 
     async def replay_events_after(
@@ -142,8 +157,9 @@ class SessionEventStore(EventStore):
             return None
         async with aclosing(self.follow(cursor)) as events:
             async for event in events:
-                if event.message is not None:
-                    await send_callback(EventMessage(event.message, await self.name(event.seq)))
+                if event.text is not None:
+                    message = jsonrpc_message_adapter.validate_json(event.text)
+                    await send_callback(EventMessage(message, await self.name(event.seq)))
         return None
 
     async def name(self, seq: int) -> str:
@@ -155,11 +171,17 @@ class SessionEventStore(EventStore):
         wanted = EventId.parse(event_id)
         if wanted is None or wanted.incarnation != await self._opened():
             return None
-        found = await self._store.read_frames(self.session_id, after=wanted.seq - 1, limit=1)
+        found = await self._store.read_frames(
+            self.session_id, after=wanted.seq - 1, limit=1, incarnation=wanted.incarnation
+        )
         if not found or found[0].seq != wanted.seq or not is_event(found[0]):
             return None
-        stream_id = stream_of(found[0])
-        return Cursor(stream_id, wanted.seq, ended=ends_stream(stream_id, message_of(found[0])))
+        return Cursor(
+            stream_of(found[0]),
+            wanted.seq,
+            ended=ends_stream(found[0]),
+            notes=notes_of(found[0]),
+        )
 
     async def follow(self, cursor: Cursor) -> AsyncGenerator[Event, None]:
         """Yield the events after a place: those there are, then each new one.
@@ -169,13 +191,15 @@ class SessionEventStore(EventStore):
         """
         if cursor.ended:
             return
-        async with self._store.watch_frames(self.session_id, after=cursor.after) as frames:
+        incarnation = await self._opened()
+        async with self._store.watch_frames(
+            self.session_id, after=cursor.after, incarnation=incarnation
+        ) as frames:
             async for frame in frames:
                 if not is_event(frame) or stream_of(frame) != cursor.stream_id:
                     continue
-                message = message_of(frame)
-                yield Event(frame.seq, message)
-                if ends_stream(cursor.stream_id, message):
+                yield Event(frame.seq, text_of(frame))
+                if ends_stream(frame):
                     return
 
     async def _opened(self) -> str:
@@ -184,20 +208,12 @@ class SessionEventStore(EventStore):
             session, _ = await self._store.get_or_create_session(self._new)
             if session.principal != self._new.principal:
                 raise SessionNotFound(session.id)
-            self._incarnation = _incarnation_of(session)
+            self._incarnation = session.incarnation
         return self._incarnation
 
-    def _replacement(
-        self, stream_id: str, message: JSONRPCMessage, full: LimitExceeded
-    ) -> MessageEnvelope:
-        if not isinstance(message, JSONRPCResponse | JSONRPCError):
-            return marker_envelope(self.session_id, stream_id)
-        text = f"the answer exceeds a limit of the session store: {full.limit}"
-        error = JSONRPCError(
-            jsonrpc="2.0", id=message.id, error=ErrorData(code=INTERNAL_ERROR, message=text)
-        )
-        return event_envelope(self.session_id, stream_id, error)
 
-
-def _incarnation_of(session: Session) -> str:
-    return f"{int(session.created_at.timestamp() * 1e6):016x}"
+def _error_for(answer: JSONRPCResponse | JSONRPCError, full: LimitExceeded) -> JSONRPCError:
+    text = f"the answer exceeds a limit of the session store: {full.limit}"
+    return JSONRPCError(
+        jsonrpc="2.0", id=answer.id, error=ErrorData(code=INTERNAL_ERROR, message=text)
+    )

@@ -1,0 +1,43 @@
+"""How a refusal of the store is answered on HTTP: a status, a JSON-RPC code and a fixed text."""
+
+from __future__ import annotations
+
+import math
+from http import HTTPStatus
+
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
+
+from sessionkeeper import (
+    InvalidMessage,
+    InvalidTransition,
+    LimitExceeded,
+    RateLimited,
+    SessionClosed,
+    SessionNotFound,
+)
+
+__all__ = ["Refusal", "refusal_of"]
+
+Refusal = tuple[HTTPStatus, int, str, dict[str, str]]
+"""Status, JSON-RPC code, text and headers."""
+
+_TOO_LARGE = frozenset({"max_frame_bytes", "max_json_depth", "max_metadata_bytes"})
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """Return the answer for an error of the store. It shows no id, payload or address."""
+    if isinstance(error, SessionNotFound | SessionClosed | InvalidTransition):
+        # What the SDK says: whether there is a session of another principal is not told.
+        return HTTPStatus.NOT_FOUND, INVALID_REQUEST, "Session not found", {}
+    if isinstance(error, RateLimited):
+        wait = {"Retry-After": str(math.ceil(error.retry_after))}
+        return HTTPStatus.TOO_MANY_REQUESTS, INTERNAL_ERROR, "Too many messages", wait
+    if isinstance(error, LimitExceeded):
+        text = f"The session store has a limit: {error.limit}"
+        large = error.limit in _TOO_LARGE
+        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if large else HTTPStatus.SERVICE_UNAVAILABLE
+        return status, INTERNAL_ERROR, text, {}
+    if isinstance(error, InvalidMessage | ValueError):
+        return HTTPStatus.BAD_REQUEST, INVALID_PARAMS, "The session store refuses the message", {}
+    text = "The session store is not available"
+    return HTTPStatus.SERVICE_UNAVAILABLE, INTERNAL_ERROR, text, {}
