@@ -86,12 +86,15 @@ PROBES: dict[str, Probe] = {
     "read_frames": lambda v, key, _: v.read_frames(key),
     "read_frames, after": lambda v, key, _: v.read_frames(key, after=99, newest=True),
     "read_frames, before": lambda v, key, _: v.read_frames(key, before=2, reverse=True),
+    "read_frames, stream": lambda v, key, _: v.read_frames(key, stream="x"),
+    "count_frames, stream": lambda v, key, _: v.count_frames(key, stream="x"),
     "trim_frames": lambda v, key, _: v.trim_frames(key, up_to=9),
     "remove_frames": lambda v, key, _: v.remove_frames(key, [1]),
     "remove_frames, none": lambda v, key, _: v.remove_frames(key, []),
     "remove_frames, beyond": lambda v, key, _: v.remove_frames(key, [77]),
     "remove_frames, many": lambda v, key, _: v.remove_frames(key, range(1, 20_000)),
     "watch_frames": lambda v, key, _: anext(v.watch_frames(key)),
+    "watch_frames, stream": lambda v, key, _: anext(v.watch_frames(key, stream="x")),
     "watch_frames, after": lambda v, key, _: anext(v.watch_frames(key, after=99)),
 }
 """By method and what is wrong with the call: a view, an id, and a snapshot under that id."""

@@ -9,11 +9,12 @@ import pytest
 from sessionkeeper.interface.session_store import SessionStore
 from sessionkeeper.values.delivery import HttpDelivery, SseDelivery, StdioDelivery
 from sessionkeeper.values.errors import SessionClosed
+from sessionkeeper.values.jsonrpc import MessageKind
 from sessionkeeper.values.message import MessageEnvelope
 from sessionkeeper.values.states import SessionState
 
 from .kit import StoreKit
-from .samples import become, gap, held, new, note, numbers, odd
+from .samples import become, gap, held, new, note, numbers, odd, opaque
 
 __all__ = ["FramesConformance"]
 
@@ -37,6 +38,8 @@ CONTEXTS: tuple[dict[str, Any], ...] = (
     {"protocol_version": "2025-11-25", "metadata": {"trace": "1", "": "é"}},
     {"protocol_version": "2025-11-25"},
     {"metadata": {"trace": "1"}},
+    {"stream": "GET é"},
+    {"stream": "x", "metadata": {"trace": "1"}},
     {"timestamp": datetime(1999, 12, 31, 23, 59, 59, 999_999, UTC)},
     {"timestamp": datetime(2026, 7, 28, 1, 2, 3, 4, EAST)},
 )
@@ -72,6 +75,18 @@ class FramesConformance(StoreKit):
             assert back.message == envelope.message
             assert (back.media_type, back.oddity) == (envelope.media_type, envelope.oddity)
             assert back == envelope
+
+    async def test_opaque_payloads_come_back_whole(self, store: SessionStore) -> None:
+        """An opaque payload: its bytes and its media type; it is not odd, and nobody parses it."""
+        await store.create_session(new())
+        sent = opaque()
+        for envelope in sent:
+            await store.add_frame(envelope)
+        for envelope, back in zip(sent, await store.get_frames("a"), strict=True):
+            assert back == envelope
+            assert (back.message, back.kind) == (envelope.message, MessageKind.OPAQUE)
+        session = await store.get_session("a")
+        assert (session.odd_frames, session.gap_frames) == (0, 0), "it was counted as odd"
 
     async def test_the_context_comes_back_whole(self, store: SessionStore) -> None:
         """`context`: session, direction, aware UTC time, delivery, version and metadata."""

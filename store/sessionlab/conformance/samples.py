@@ -27,6 +27,7 @@ __all__ = [
     "note",
     "numbers",
     "odd",
+    "opaque",
     "rich",
     "tagged",
     "turns",
@@ -75,6 +76,17 @@ def odd(id: str = "a") -> list[MessageEnvelope]:
         b"",
     )
     return [MessageEnvelope.of(id, line, direction="server-to-client") for line in lines]
+
+
+def opaque(id: str = "a") -> list[MessageEnvelope]:
+    """Payloads of another media type: any bytes, also those of a message."""
+    contents = (b"", b"\xff\0", b"[" * 200, note().message)
+    return [
+        MessageEnvelope.of_payload(
+            id, content, media_type="application/x-item", direction="client-to-server", stream="s"
+        )
+        for content in contents
+    ]
 
 
 def gap(id: str = "a") -> MessageEnvelope:

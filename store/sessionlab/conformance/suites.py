@@ -29,6 +29,7 @@ from .removed_frames import RemovedFramesConformance
 from .removing import RemovingConformance, TrimmingConformance
 from .replaced_logs import ReplacedLogsConformance
 from .sessions import SessionsConformance
+from .streams import StreamsConformance
 from .sweeping import SweepingConformance
 from .waking import WakingConformance
 from .watching import WatchingConformance
@@ -63,6 +64,7 @@ class AtomicSessionStoreConformance(
     ArchivingConformance,
     AppendingConformance,
     ReadingConformance,
+    StreamsConformance,
     RacingConformance,
     IncarnationsConformance,
     AtomicHistoriesConformance,
