@@ -45,6 +45,9 @@ from .version import ProtocolVersion
 __all__ = ["Frame", "MessageContext", "MessageEnvelope"]
 
 
+_NO_METADATA = FrozenDict()  # one for all: making it takes a fifth of the time of a context
+
+
 def _in_utc(moment: datetime) -> datetime:
     if type(moment) is datetime and moment.tzinfo is UTC:
         return moment
@@ -69,7 +72,7 @@ class MessageContext(Value):
     )
     delivery: Delivery | None = None
     protocol_version: ProtocolVersion | None = None
-    metadata: StringMap = Field(default_factory=FrozenDict, repr=False)
+    metadata: StringMap = Field(default_factory=lambda: _NO_METADATA, repr=False)
     stream: StreamName | None = Field(default=None, repr=False)
     """The stream of the session's log that the message belongs to: 1 to 255 bytes of UTF-8."""
 
@@ -213,9 +216,19 @@ class MessageEnvelope(Value):
         if media_type == JSON or str(media_type).startswith(OWN_MEDIA_TYPES):
             raise ValueError("the media type of a payload is another than those of messages")
         fields = {"session_id": session_id, "direction": direction} | context
-        return cls(
-            message=payload, context=MessageContext.model_validate(fields), media_type=media_type
-        )
+        known = {
+            "message": _plain(payload),
+            "context": MessageContext.model_validate(fields),
+            "media_type": media_type,
+            "oddity": None,
+        }
+        fits = type(media_type) is str and 0 < len(media_type) <= 255 and media_type.isascii()
+        if cls is MessageEnvelope and fits and media_type.isprintable():
+            if len(payload) > MAX_MESSAGE_BYTES:
+                raise InvalidMessage(f"larger than {MAX_MESSAGE_BYTES} bytes")
+            # Everything is checked, in half the time.
+            return cls.trusted(known)
+        return cls.model_validate(known)
 
     def as_removed(self) -> Self:
         """Return what is left of the frame when its content is removed.
