@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from sessionkeeper import (
     Frame,
@@ -41,6 +42,7 @@ __all__ = ["StoredCheckpoint", "StoredWrite", "ThreadLogs", "thread_session_id"]
 
 TAG = "langgraph"
 _PAGE = 1000
+_SHORT = 255
 
 StoredWrite = tuple[str, str, int, str, str, bytes]
 """Task path, task id, index, channel, form and bytes: sorted, they are in LangGraph's order."""
@@ -58,6 +60,12 @@ class StoredCheckpoint:
 
 def thread_session_id(thread_id: str) -> str:
     """Return the id of the session that holds a thread."""
+    # Each call needs it. What is kept is bounded: LangGraph's ids of threads are short.
+    return _short_id(thread_id) if len(thread_id) <= _SHORT else session_id_for(TAG, thread_id)
+
+
+@lru_cache(maxsize=4096)
+def _short_id(thread_id: str) -> str:
     return session_id_for(TAG, thread_id)
 
 
