@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Literal, Self, TypeVar
 
 from google.adk.events.event import Event
@@ -91,7 +91,7 @@ class StoreSessionService(BaseSessionService):
         self._max_shared_bytes = max_shared_bytes
         self._backend: StorageBackend | str | None = None
         self._records = None
-        self._running: set[asyncio.Task[Any]] = set()
+        self._running: dict[object, asyncio.Task[Any]] = {}
 
     async def __aenter__(self) -> Self:
         if self._records is None and self._backend is not None:
@@ -105,7 +105,7 @@ class StoreSessionService(BaseSessionService):
     async def aclose(self) -> None:
         """Finish what cancelled callers have begun, then close the store of a URL. Idempotent."""
         while self._running:
-            await asyncio.wait(self._running)
+            await asyncio.wait([*self._running.values()])
         if self._backend is not None and self._records is not None:
             await self._records.store.aclose()
 
@@ -126,8 +126,8 @@ class StoreSessionService(BaseSessionService):
         if not place.session:
             place = Place(place.app, place.user, platform_uuid.new_uuid())
         deltas = read_state(state or {})
-        creating = create_session(self._open, place, deltas, platform_time.get_time())
-        return await self._finish(creating)
+        records, now = self._open, platform_time.get_time()
+        return await self._finish(object(), lambda: create_session(records, place, deltas, now))
 
     async def get_session(
         self,
@@ -190,10 +190,12 @@ class StoreSessionService(BaseSessionService):
             checked_text("id", session.id),
         )
         written = write_event(event)
-        appending = Appending(self._open, place, written, self._merges).run(session)
+        appending = Appending(self._open, place, written, self._merges)
         # What takes one step is done or not, also for a caller that is cancelled.
-        several = sets_elsewhere(written.deltas)
-        seen = await (self._finish(appending) if several else appending)
+        if sets_elsewhere(written.deltas):
+            seen = await self._finish((place, written.payload), lambda: appending.run(session))
+        else:
+            seen = await appending.run(session)
         self._apply_temp_state(session, event)
         event = self._trim_temp_delta_state(event)
         session.last_update_time = event.timestamp
@@ -206,15 +208,19 @@ class StoreSessionService(BaseSessionService):
             raise RuntimeError("the service is not open: use it in `async with`")
         return self._records
 
-    async def _finish(self, work: Coroutine[Any, Any, R]) -> R:
-        """Run steps that belong together to the end, even if the caller is cancelled."""
-        task = asyncio.ensure_future(work)
-        self._running.add(task)
-        task.add_done_callback(self._finished)
+    async def _finish(self, key: object, work: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        """Run steps that belong together to the end, even if the caller is cancelled.
+
+        A caller who tries the same again meanwhile waits for them.
+        """
+        task: asyncio.Task[R] | None = self._running.get(key)
+        if task is None:
+            self._running[key] = task = asyncio.ensure_future(work())
+            task.add_done_callback(lambda done: self._finished(key, done))
         return await asyncio.shield(task)
 
-    def _finished(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
+    def _finished(self, key: object, task: asyncio.Task[Any]) -> None:
+        del self._running[key]
         if not task.cancelled():
             task.exception()  # seen: a caller that was cancelled does not ask for it
 
