@@ -41,7 +41,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         cores = len(os.sched_getaffinity(0)) if LINUX else os.cpu_count()
         config.option.numprocesses = 0 if alone else cores
     if config.getoption("dist", "") == "no":
-        config.option.dist = "loadgroup"
+        config.option.dist = "loadfile"  # a file needs its servers on one worker only
         config.option.loadscopereorder = False  # what takes long would come last: it has few tests
 
 
@@ -79,20 +79,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if not _depends_on_the_loop(item):
             item.add_marker(pytest.mark.any_loop)
-        if hasattr(config, "workerinput"):
-            item.add_marker(pytest.mark.xdist_group(_group(item)))
     if not config.getoption("--long"):
         long = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if not item.get_closest_marker("long")]
-
-
-def _group(item: pytest.Item) -> str:
-    """What runs on one worker: a file, or all that needs one costly thing."""
-    for costly in ("shared_clusters", "browser"):
-        if costly in getattr(item, "fixturenames", ()):
-            return costly
-    return item.nodeid.partition("::")[0]
 
 
 def _depends_on_the_loop(item: pytest.Item) -> bool:

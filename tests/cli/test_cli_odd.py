@@ -171,7 +171,15 @@ def test_a_wrong_odd_frame_is_reported_with_its_line(
 def test_the_recorder_says_what_was_odd(start: Start) -> None:
     """The summary and the session show them; `--max-message` bounds what is kept whole."""
     tap = start(
-        *("record", "--json", "--store", "sqlite:///tape.db", "--max-message", "64KiB"),
+        *(
+            "record",
+            "--require-store",
+            "--json",
+            "--store",
+            "sqlite:///tape.db",
+            "--max-message",
+            "64KiB",
+        ),
         *("--", sys.executable, "-I", "-S", "-c", SERVER),
     )
     out, err = tap.communicate(b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n')

@@ -33,7 +33,7 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 def recorder(start: Start, url: str) -> subprocess.Popen[bytes]:
     """A recorder that runs: it has passed one message on, and recorded it."""
-    process = start("record", "--store", url, "--", "cat")
+    process = start("record", "--require-store", "--store", url, "--", "cat")
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(PING)
@@ -112,12 +112,12 @@ def test_a_recorder_that_opens_a_store_ends_the_sessions_of_those_that_are_gone(
     recorder: subprocess.Popen[bytes], start: Start, url: str, capsys: Capture
 ) -> None:
     """It does not end the session of a recorder that exists but is stopped."""
-    stopped = start("record", "--store", url, "--", "cat")
+    stopped = start("record", "--require-store", "--store", url, "--", "cat")
     while len(listed(url, capsys)) < 2:
         pass
     stopped.send_signal(signal.SIGSTOP)
     kill(recorder)
-    third = start("record", "--store", url, "--", "cat")
+    third = start("record", "--require-store", "--store", url, "--", "cat")
     while (sessions := listed(url, capsys))[0]["state"] != "failed":
         pass
     assert [each["recorder"] for each in sessions[1:]] == ["running", "running"]
@@ -259,5 +259,5 @@ def test_a_recorder_that_ends_at_once_has_looked_for_those_that_are_gone(
 ) -> None:
     """Its server need not run for long."""
     kill(recorder)
-    start("record", "--store", url, "--", "true").communicate(b"")
+    start("record", "--require-store", "--store", url, "--", "true").communicate(b"")
     assert [each["state"] for each in listed(url, capsys)] == ["failed", "closed"]

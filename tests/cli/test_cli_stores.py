@@ -141,7 +141,9 @@ def test_tail_prints_the_last_frames_and_ends(url: str, capsys: pytest.CaptureFi
 def test_tail_follows_what_another_process_writes(start: Start, tmp_path: Path) -> None:
     """A tap records while `tail -f` looks on, and both end together."""
     url = f"sqlite:///{tmp_path}/tape.db"
-    tap = start("record", "--store", url, "--", sys.executable, "-I", "-S", "-c", ECHO)
+    tap = start(
+        "record", "--require-store", "--store", url, "--", sys.executable, "-I", "-S", "-c", ECHO
+    )
     assert tap.stdin is not None
     assert tap.stdout is not None
     tap.stdin.write(PING + b"\n")

@@ -54,7 +54,7 @@ def test_a_tap_records_whatever_descriptor_is_closed(
     """No other file takes the number: libuv ended the process over it, or it hung."""
     url = f"sqlite:///{tmp_path}/tape.db"
     command = ("--", sys.executable, "-I", "-S", "-c", ANSWERING)
-    tap = start("record", "--store", url, *command, closed=closed)
+    tap = start("record", "--require-store", "--store", url, *command, closed=closed)
     out, err = tap.communicate(PING)
     assert tap.returncode == 0
     assert out == (ANSWER if closed == 2 else b"")
@@ -84,7 +84,7 @@ def test_a_terminal_that_has_not_every_character_gets_it_escaped(
     """Ids that are cut, and the direction of a frame: not worth a traceback."""
     url = f"sqlite:///{tmp_path}/tape.db"
     command = ("--", sys.executable, "-I", "-S", "-c", ANSWERING)
-    start("record", "--store", url, *command).communicate(PING)
+    start("record", "--require-store", "--store", url, *command).communicate(PING)
     out, err = start("ls", url, encoding="ascii").communicate()
     assert err == b""
     found = out.split(b"\\u2026")[0].split()[-1].decode()  # how the one id begins

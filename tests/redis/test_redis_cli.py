@@ -104,7 +104,7 @@ def test_writes_of_other_processes_are_recorded_and_followed(stored: str) -> Non
     """`record --store` from one process, `tail -f` in another."""
     program = [sys.executable, "-m", "sessionkeeper"]
     message = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
-    record = [*program, "record", "--store", stored, "--json", "--", "cat"]
+    record = [*program, "record", "--require-store", "--store", stored, "--json", "--", "cat"]
     done = subprocess.run(record, input=message, capture_output=True, check=True, timeout=40)
     assert done.stdout == message
     recorded = json.loads(done.stderr)["session"]
