@@ -17,6 +17,7 @@ IDS = ("a", "b", "c")
 
 DOWNGRADES = {
     7: (
+        "DROP INDEX by_last_activity",
         "DROP INDEX by_expiry",
         "ALTER TABLE sessions DROP COLUMN expires_at",
         "ALTER TABLE sessions DROP COLUMN incarnation",

@@ -13,14 +13,16 @@ from operator import attrgetter
 from ..interface.listeners import Listeners
 from ..operations.counters import StoreCounters
 from ..operations.frame_record import FrameRecord, NumberedRecords
+from ..operations.newest_first import Place, newest_first
 from ..operations.session_row import SessionRow
 from ..operations.tables import Tables
-from ..values.clock import Clock, moment_micros
+from ..values.clock import Clock, micros, moment_micros
 from ..values.events import SessionEvent, SessionEventKind
 from ..values.ids import encoded_id
 from ..values.limits import StoreLimits
 from ..values.session import Session
 from ..values.states import SessionState
+from .activity_order import ActivityOrder, ActivityRow
 from .creation_order import CreationOrder
 from .frame_log import FrameLog
 from .sorted_rows import SortedRows
@@ -29,7 +31,7 @@ from .time_order import TimeOrder
 __all__ = ["MemoryTables"]
 
 
-class _MemoryRow(SessionRow):
+class _MemoryRow(ActivityRow):
     __slots__ = ("log",)
     log: FrameLog
 
@@ -51,9 +53,11 @@ class MemoryTables(Tables):
         self._rows: dict[str, SessionRow] = {}
         self._created = CreationOrder()
         # Every session is either in the first two or in the third.
-        self._by_activity = TimeOrder(attrgetter("steady_active_at"))
+        self._by_activity = ActivityOrder()
         self._by_age = TimeOrder(attrgetter("steady_created_at"))
         self._ended = TimeOrder(attrgetter("steady_ended_at"))
+        # Those again, by their last activity.
+        self._ended_by_activity = SortedRows()
         # Live sessions that have one; kept right by `note_expiry`.
         self._by_expiry = SortedRows()
         self._notify: Callable[[str], None] | None = None
@@ -72,7 +76,7 @@ class MemoryTables(Tables):
             wall=self.clock.wall(),
             steady=self.clock.steady(),
         )
-        row.log = FrameLog()
+        row.log, row.shelf = FrameLog(), None
         self._rows[session.id] = row
         self._created.add(row)
         if row.ended_at is None:
@@ -80,17 +84,20 @@ class MemoryTables(Tables):
             self._by_age.add(row)
         else:
             self._ended.add(row)
+            self._note_ended(row)
         if session.expires_at is not None:
             self.note_expiry(row)
         return row
 
     def put(self, row: SessionRow, /) -> None:
-        """Move the row to the end of the order it belongs in; O(1)."""
+        """Move the row to the end of the order it belongs in; O(1), O(log ended) for an ended."""
         if row.ended_at is None:
             self._by_activity.add(row)
-        elif self._by_activity.remove(row):
+            return
+        if self._by_activity.remove(row):
             self._by_age.remove(row)
             self._ended.insert(row)
+        self._note_ended(row)
 
     def keep(self, row: SessionRow, /) -> None:
         """Do nothing: the row is the stored object itself."""
@@ -113,6 +120,7 @@ class MemoryTables(Tables):
             self._by_age.remove(row)
         else:
             self._ended.remove(row)
+            self._ended_by_activity.remove(row)
 
     def rows(self) -> Iterable[SessionRow]:
         """All rows in order of creation."""
@@ -121,6 +129,12 @@ class MemoryTables(Tables):
     def rows_after(self, number: int, /) -> Iterator[SessionRow]:
         """Rows created after that number; the first one is found at once."""
         return self._created.after(number)
+
+    def rows_by_activity(self, after: Place | None, /) -> Iterator[SessionRow]:
+        """The orders of live and of ended rows, merged; the first one is found at once."""
+        until = None if after is None else after[0]
+        orders = self._by_activity.newest(until), self._ended_by_activity.newest(until)
+        return newest_first(after, *orders)
 
     def least_active(self) -> SessionRow | None:
         """The first in the order of activity; O(1)."""
@@ -179,6 +193,9 @@ class MemoryTables(Tables):
     def trim(self, row: SessionRow, count: int, /) -> int:
         """Drop the front of the session's log; O(count)."""
         return _log(row).drop(count)
+
+    def _note_ended(self, row: SessionRow) -> None:
+        self._ended_by_activity.put(row, micros(row.steady_active_at), row.number)
 
     def announce(self, session_id: str, /) -> None:
         """Notify at once: the watchers' reads are answered after this command."""

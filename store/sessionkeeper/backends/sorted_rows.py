@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from ..operations.session_row import SessionRow
@@ -11,11 +12,11 @@ __all__ = ["SortedRows"]
 
 _SHELF = 512
 
-_Entry: TypeAlias = "tuple[float, str, SessionRow]"
+_Entry: TypeAlias = "tuple[float, str | int, SessionRow]"
 
 
 class SortedRows:
-    """Rows by a moment in microseconds, and with equal moments by their encoded ids.
+    """Rows by a moment in microseconds, and with equal moments by a tie: encoded ids or numbers.
 
     They lie on shelves of at most 1,024, so that nothing here takes time in proportion to all rows.
     """
@@ -30,10 +31,10 @@ class SortedRows:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, row: SessionRow, moment: float, encoded: str) -> None:
+    def put(self, row: SessionRow, moment: float, tie: str | int) -> None:
         """Put a row at its place, or move it there; O(log rows)."""
         self.remove(row)
-        entry = self._entries[row.number] = (moment, encoded, row)
+        entry = self._entries[row.number] = (moment, tie, row)
         place = min(self._find_shelf(entry), len(self._shelves) - 1)
         if place < 0:
             self._shelves.append([entry])
@@ -59,6 +60,19 @@ class SortedRows:
     def first(self) -> SessionRow | None:
         """Return the first row; O(1)."""
         return self._shelves[0][0][2] if self._shelves else None
+
+    def newest(self, until: float | None) -> Iterator[tuple[float, SessionRow]]:
+        """All rows up to a moment, None for all, the last first; the first is found at once."""
+        shelves = self._shelves
+        place = len(shelves)
+        if until is not None:
+            # The first shelf that ends after it may begin before it.
+            place = min(place, bisect_right(shelves, until, key=lambda shelf: shelf[-1][0]) + 1)
+        while place > 0:
+            place -= 1
+            for moment, _, row in reversed(shelves[place]):
+                if until is None or moment <= until:
+                    yield moment, row
 
     def _find_shelf(self, entry: _Entry) -> int:
         """Return the first shelf that ends at this entry or after it."""

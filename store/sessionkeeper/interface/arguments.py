@@ -10,9 +10,11 @@ from typing import TypeVar
 from ..values.bounds import MAX_TEXT, checked_stream_name
 from ..values.ids import checked_id, new_incarnation
 from ..values.message import MessageEnvelope
+from ..values.query import SessionOrder
 from ..values.session import Session
 
 __all__ = [
+    "checked_activity",
     "checked_archive",
     "checked_count",
     "checked_cursor",
@@ -20,6 +22,7 @@ __all__ = [
     "checked_ids",
     "checked_incarnation",
     "checked_new",
+    "checked_order",
     "checked_past",
     "checked_seconds",
     "checked_seqs",
@@ -167,16 +170,47 @@ def checked_incarnation(incarnation: str | None) -> str | None:
     return incarnation
 
 
+def checked_order(order: str) -> SessionOrder:
+    """Return the order of sessions. Raises `TypeError`, `ValueError`."""
+    if not isinstance(order, str):
+        raise TypeError(f"an order is a SessionOrder, not {type(order).__name__}")
+    try:
+        return SessionOrder(str.__str__(order))
+    except ValueError:
+        raise ValueError(f"an order is one of {', '.join(SessionOrder)}") from None
+
+
 def checked_cursor(cursor: str | None) -> int:
-    """Return the number a page's cursor stands for. Raises `TypeError`, `ValueError`."""
+    """Return the number a page's cursor stands for, in order of creation.
+
+    Raises `TypeError`, `ValueError`.
+    """
+    return 0 if cursor is None else _number(_cursor_text(cursor))
+
+
+def checked_activity(cursor: str | None) -> tuple[int, int] | None:
+    """Return the moment and the number a page's cursor stands for, in order of last activity.
+
+    Raises `TypeError`, `ValueError`.
+    """
     if cursor is None:
-        return 0
+        return None
+    moment, _, number = _cursor_text(cursor).partition(":")
+    # The age of a store, and what an archive brings, may lie before the clock's beginning.
+    absolute = _number(moment.removeprefix("-"))
+    return -absolute if moment.startswith("-") else absolute, _number(number)
+
+
+def _cursor_text(cursor: str) -> str:
     if not isinstance(cursor, str):
         raise TypeError(f"a cursor is a str, not {type(cursor).__name__}")
-    cursor = str.__str__(cursor)  # nothing a subclass brings runs
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST_CURSOR):
-        raise ValueError("not a cursor of a page")
-    return int(cursor)
+    return str.__str__(cursor)  # nothing a subclass brings runs
+
+
+def _number(digits: str) -> int:
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _LONGEST_CURSOR):
+        raise ValueError("not a cursor of a page in this order")
+    return int(digits)
 
 
 def checked_seconds(name: str, value: float | None) -> float | None:

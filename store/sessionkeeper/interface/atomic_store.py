@@ -12,7 +12,7 @@ from soleowner import ActorStatistics, Observer
 from ..values.events import Listener
 from ..values.guarantees import Guarantees
 from ..values.message import Frame, MessageEnvelope
-from ..values.query import SessionPage, SessionQuery
+from ..values.query import SessionOrder, SessionPage, SessionQuery
 from ..values.session import Session
 from ..values.statistics import StoreStatistics
 from .frame_watcher import FrameWatcher
@@ -185,15 +185,28 @@ class AtomicSessionStore(SessionStore):
         raise _refusal(self, "remove_frames")
 
     async def find_sessions(
-        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
+        self,
+        query: SessionQuery,
+        /,
+        *,
+        order: str = SessionOrder.CREATED,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> SessionPage:
-        """Return a page of at most `limit` (1 to 1,000) matching sessions, in order of creation.
+        """Return a page of at most `limit` (1 to 1,000) matching sessions in a `SessionOrder`.
+
+        In order of creation, or by last activity with the newest first, live and ended alike. Last
+        activity is compared by the steady clock, in microseconds, and with equal ones by creation,
+        the newest first; an archived live session was active when it was archived.
 
         Each page shows one moment; the whole walk does not. A session that exists during the whole
-        walk is seen exactly once, one that is created or removed meanwhile at most once. A page
-        reads a bounded number of sessions, so it may be short, even empty, and have a `cursor`.
+        walk is seen exactly once, one that is created or removed meanwhile at most once. By last
+        activity, a session is seen exactly once if that does not change meanwhile, also if a sweep
+        ends it, and at most once if it is used, because it moves to the front. Only one that is
+        archived meanwhile, with a past of its own, may be seen twice. A page reads a bounded number
+        of sessions, so it may be short, even empty, and have a `cursor`.
 
-        Raises `TypeError`, `ValueError` for a cursor that no page returned. Atomic.
+        Raises `TypeError`, `ValueError` for a cursor that no page in this order returned. Atomic.
         """
         raise _refusal(self, "find_sessions")
 

@@ -33,6 +33,7 @@ from .sweep_commands import (
     CountSessions,
     ExpireSessions,
     FindSessions,
+    FindSessionsByActivity,
     ListSessions,
     PurgeSessions,
     ReadStatistics,
@@ -69,5 +70,6 @@ __all__ = [
     "ReadStatistics",
     "ExpireSessions",
     "FindSessions",
+    "FindSessionsByActivity",
     "PurgeSessions",
 ]

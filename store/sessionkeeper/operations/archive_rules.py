@@ -44,10 +44,14 @@ def archive_session(tables: Tables, row: SessionRow, session: Session, context: 
     row.archive(session, tables.counters.next_revision(), steady)
     if row.ended_at is not None:
         # In whole microseconds, as servers count: the same on every backend.
-        age = max(0, micros(wall) - micros(row.ended_at))
-        row.steady_ended_at = (micros(steady) - age) / 1e6
+        row.steady_ended_at = _ago(wall, row.ended_at, steady)
+        row.steady_active_at = _ago(wall, row.last_activity, steady)
     tables.put(row)
     note_change(tables, row, before, context)
+
+
+def _ago(wall: float, moment: float, steady: float) -> float:
+    return (micros(steady) - max(0, micros(wall) - micros(moment))) / 1e6
 
 
 def future_time() -> CallerError:

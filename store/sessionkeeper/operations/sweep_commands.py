@@ -11,11 +11,13 @@ from ..values.session import Session
 from ..values.statistics import TableStatistics
 from . import sweep_rules as sweeping
 from .command import StoreCommand
+from .newest_first import Place
 from .tables import Tables
 
 __all__ = [
     "CountSessions",
     "ExpireSessions",
+    "FindSessionsByActivity",
     "FindSessions",
     "ListSessions",
     "PurgeSessions",
@@ -63,6 +65,20 @@ class FindSessions(StoreCommand[SessionPage], frozen=True, gc=False):
 
     def apply(self, tables: Tables, /) -> SessionPage:
         return sweeping.find_sessions(tables, self.query, self.after, self.limit)
+
+
+class FindSessionsByActivity(StoreCommand[SessionPage], frozen=True, gc=False):
+    read_only: ClassVar[bool] = True
+    query: SessionQuery
+    after: Place | None
+    limit: int
+
+    @property
+    def touches(self) -> Sequence[str]:
+        return ()  # the query says whose
+
+    def apply(self, tables: Tables, /) -> SessionPage:
+        return sweeping.find_by_activity(tables, self.query, self.after, self.limit)
 
 
 class ExpireSessions(StoreCommand[list[Session]], frozen=True, gc=False):

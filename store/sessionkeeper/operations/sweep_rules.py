@@ -13,11 +13,12 @@ from ..values.clock import micros, moment_micros
 from ..values.events import SessionEventKind
 from ..values.query import SessionPage, SessionQuery
 from ..values.session import Session
+from .newest_first import Place
 from .session_row import SessionRow
 from .session_rules import delete_session, time_out
 from .tables import Tables
 
-__all__ = ["expire_sessions", "find_sessions", "purge_sessions"]
+__all__ = ["expire_sessions", "find_by_activity", "find_sessions", "purge_sessions"]
 
 LOOKS = 1_000
 """Maximum number of sessions that one page looks at beyond those it returns."""
@@ -31,6 +32,22 @@ def find_sessions(tables: Tables, query: SessionQuery, after: int, limit: int) -
         if len(found) == limit or looks == LOOKS + limit:
             return SessionPage(tuple(found), str(last))
         last = row.number
+        session = row.snapshot()
+        if query.matches(session):
+            found.append(session)
+    return SessionPage(tuple(found), None)
+
+
+def find_by_activity(
+    tables: Tables, query: SessionQuery, after: Place | None, limit: int
+) -> SessionPage:
+    """Return the first matching sessions after that place, at most `limit`, newest first."""
+    found: list[Session] = []
+    last: Place = (0, 0)
+    for looks, row in enumerate(tables.rows_by_activity(after)):
+        if len(found) == limit or looks == LOOKS + limit:
+            return SessionPage(tuple(found), f"{last[0]}:{last[1]}")
+        last = int(micros(row.steady_active_at)), row.number
         session = row.snapshot()
         if query.matches(session):
             found.append(session)

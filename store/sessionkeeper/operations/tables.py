@@ -18,6 +18,7 @@ from ..values.states import SessionState
 from ..values.statistics import FileStatistics
 from .counters import StoreCounters
 from .frame_record import FrameRecord, NumberedRecords
+from .newest_first import Place
 from .session_row import SessionRow
 
 __all__ = ["Tables"]
@@ -67,6 +68,14 @@ class Tables(ABC):
     @abstractmethod
     def rows_after(self, number: int, /) -> Iterator[SessionRow]:
         """Rows created after that number, in order; the work is in proportion to those taken."""
+
+    @abstractmethod
+    def rows_by_activity(self, after: Place | None, /) -> Iterator[SessionRow]:
+        """Rows after a place in the order of last activity, newest first, live and ended alike.
+
+        As `newest_first` orders them. The work is in proportion to those taken, and to those of
+        the same moment, in whole microseconds.
+        """
 
     @abstractmethod
     def least_active(self) -> SessionRow | None:

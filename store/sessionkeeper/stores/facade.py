@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from ..interface.arguments import (
+    checked_activity,
     checked_archive,
     checked_count,
     checked_cursor,
@@ -18,6 +19,7 @@ from ..interface.arguments import (
     checked_ids,
     checked_incarnation,
     checked_new,
+    checked_order,
     checked_past,
     checked_seconds,
     checked_seqs,
@@ -41,6 +43,7 @@ from ..operations import (
     DeleteSession,
     ExpireSessions,
     FindSessions,
+    FindSessionsByActivity,
     GetOrCreateSession,
     GetSession,
     GetSessionsBatch,
@@ -61,7 +64,7 @@ from ..operations.frame_record import FrameRecord, pack, unpack
 from ..values.events import Listener
 from ..values.ids import checked_id
 from ..values.message import Frame, MessageEnvelope
-from ..values.query import SessionPage, SessionQuery
+from ..values.query import SessionOrder, SessionPage, SessionQuery
 from ..values.session import Session
 from ..values.statistics import ServerStatistics, StoreStatistics
 
@@ -206,12 +209,20 @@ class CommandStore(AtomicSessionStore):
         return await self._run(RemoveFrames(checked_id(session_id), checked_seqs(seqs)))
 
     async def find_sessions(
-        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
+        self,
+        query: SessionQuery,
+        /,
+        *,
+        order: str = SessionOrder.CREATED,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> SessionPage:
         if type(query) is not SessionQuery:
             raise TypeError(f"a SessionQuery is expected, not {type(query).__name__}")
         checked_count("limit", limit, minimum=1, maximum=MOST_A_PAGE)
-        return await self._run(FindSessions(query, checked_cursor(cursor), limit))
+        if checked_order(order) is SessionOrder.CREATED:
+            return await self._run(FindSessions(query, checked_cursor(cursor), limit))
+        return await self._run(FindSessionsByActivity(query, checked_activity(cursor), limit))
 
     async def expire_sessions(
         self, *, idle: float | None = None, age: float | None = None, limit: int = 100

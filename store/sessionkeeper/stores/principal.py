@@ -9,7 +9,7 @@ from ..interface.wakeups import PrincipalWakeups
 from ..operations import CountOwnSessions, ListOwnSessions, Scoped
 from ..operations.command import StoreCommand
 from ..values.errors import LimitExceeded
-from ..values.query import SessionPage, SessionQuery
+from ..values.query import SessionOrder, SessionPage, SessionQuery
 from ..values.session import Session
 from .facade import CommandStore
 from .principal_methods import PrincipalMethods, PrincipalScope, hide_others
@@ -50,13 +50,19 @@ class PrincipalStore(PrincipalMethods, CommandStore):
         return await self._run(CountOwnSessions(self._principal))
 
     async def find_sessions(
-        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
+        self,
+        query: SessionQuery,
+        /,
+        *,
+        order: str = SessionOrder.CREATED,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> SessionPage:
         of = self._principal
         if type(query) is SessionQuery:
             of = query.principal or of
             query = query.model_copy(update={"principal": self._principal})
-        page = await super().find_sessions(query, cursor=cursor, limit=limit)
+        page = await super().find_sessions(query, order=order, cursor=cursor, limit=limit)
         # A query for the sessions of others returns what it would without them, and takes as
         # long as a query for the principal's own.
         return page if of == self._principal else SessionPage((), None)

@@ -37,7 +37,7 @@ from .jsonrpc import MessageKind, RequestId
 from .lease import Lease, lease_of
 from .limits import FramesFull, SessionsFull, StoreLimits
 from .message import Frame, MessageContext, MessageEnvelope
-from .query import SessionPage, SessionQuery
+from .query import SessionOrder, SessionPage, SessionQuery
 from .session import Session
 from .states import Direction, SessionState, SessionStatus, TransportType
 from .statistics import Counters, FileStatistics, ServerStatistics, StoreStatistics
@@ -57,6 +57,7 @@ __all__ = [
     "SessionStatus",
     "TransportType",
     "VersionState",
+    "SessionOrder",
     "SessionPage",
     "SessionQuery",
     # messages

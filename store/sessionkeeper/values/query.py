@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AwareDatetime, BeforeValidator, Field
@@ -11,7 +12,16 @@ from .session import Session, Tag, Text, not_one_string
 from .states import SessionState, SessionStatus, TransportType
 from .value import Value
 
-__all__ = ["SessionPage", "SessionQuery"]
+__all__ = ["SessionOrder", "SessionPage", "SessionQuery"]
+
+
+class SessionOrder(StrEnum):
+    """The order of the sessions that `find_sessions` finds."""
+
+    CREATED = "created"
+    """In order of creation, the oldest first."""
+    LAST_ACTIVITY = "last-activity"
+    """By last activity, the newest first, live and ended alike."""
 
 
 class SessionQuery(Value):
@@ -53,7 +63,7 @@ class SessionQuery(Value):
 
 @dataclass(frozen=True, slots=True)
 class SessionPage:
-    """Sessions in order of creation, all of one moment."""
+    """Sessions in the order that was asked for, all of one moment."""
 
     sessions: tuple[Session, ...]
     cursor: str | None

@@ -51,7 +51,7 @@ fields when it returned the same session or raised; None when it never ran."""
 # read_frames            (id, after, limit, newest, option, ...)     ((seq, frame), ...)
 # trim_frames            (id, up_to)                                 int
 # remove_frames          (id, seqs)                                  int
-# find_sessions          (query, cursor, limit)                      (sessions, next cursor)
+# find_sessions          (query, cursor, limit[, order])             (sessions, next cursor)
 # expire_sessions        (idle, age, limit)                          sessions
 # purge_sessions         (ended_before, ended_for, limit)            int
 # watch_frames           (id, after)                                 (seq, frame), one a yield

@@ -21,7 +21,7 @@ from sessionkeeper.interface.session_store import SessionStore
 from sessionkeeper.values.events import Listener
 from sessionkeeper.values.guarantees import Atomicity, Guarantees
 from sessionkeeper.values.message import Frame, MessageEnvelope
-from sessionkeeper.values.query import SessionPage, SessionQuery
+from sessionkeeper.values.query import SessionOrder, SessionPage, SessionQuery
 from sessionkeeper.values.session import Session
 from sessionkeeper.values.statistics import StoreStatistics
 
@@ -299,11 +299,19 @@ class RecordingStore(AtomicSessionStore):
         return await self._run(call, inner.remove_frames(session_id, several))
 
     async def find_sessions(
-        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
+        self,
+        query: SessionQuery,
+        /,
+        *,
+        order: str = SessionOrder.CREATED,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> SessionPage:
         inner = self._atomic("find_sessions")
-        call = self._begin("find_sessions", query, cursor, limit)
-        return await self._run(call, inner.find_sessions(query, cursor=cursor, limit=limit))
+        ordered = () if order == SessionOrder.CREATED else (order,)
+        call = self._begin("find_sessions", query, cursor, limit, *ordered)
+        reply = inner.find_sessions(query, order=order, cursor=cursor, limit=limit)
+        return await self._run(call, reply)
 
     async def expire_sessions(
         self, *, idle: float | None = None, age: float | None = None, limit: int = 100

@@ -389,6 +389,30 @@ def _find(draw: Draw, ten: bool) -> Step:
 
 
 @st.composite
+def _walk(draw: Draw, ten: bool) -> Step:
+    """All pages by last activity, with the number in each cursor; its moment is the store's own."""
+    limit = draw(st.integers(1, 4))
+    # A third party's store calls an expiry activity.
+    live = [each for each in STATES if each is not SessionState.TIMED_OUT]
+    query = SessionQuery(states=frozenset(live)) if ten else SessionQuery()
+
+    async def call(store: AtomicSessionStore, _: Snapshots) -> object:
+        pages: list[tuple[object, str | None]] = []
+        cursor = None
+        while not pages or cursor is not None:
+            page = await store.find_sessions(
+                query, order="last-activity", cursor=cursor, limit=limit
+            )
+            cursor = page.cursor
+            number = None if cursor is None or ten else cursor.partition(":")[2]
+            pages.append((page.sessions, number))
+        return pages
+
+    principal = draw(st.sampled_from((None, *PRINCIPALS)))
+    return Step(f"walk({limit})", call, principal, draw(st.sampled_from(TICKS)))
+
+
+@st.composite
 def _purge(draw: Draw, ten: bool) -> Step:
     moments = st.sampled_from(
         (
@@ -429,7 +453,7 @@ _ids_of_a_batch = st.one_of(
 _MAKERS: tuple[Any, ...] = (
     *(_create, _add_several) * 4,
     *(_add_one, _modify, _update_one) * 3,
-    *(_update_several, _find, _purge, _watch, _lower),
+    *(_update_several, _find, _walk, _purge, _watch, _lower),
     *(_purge, _call("expire_sessions", idle=_seconds(), age=_seconds(), limit=_count(1))) * 2,
     _call("get_session", _any_id),
     _call("delete_session", _any_id),

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from redis_twins import Call, Operation
 from sessionkeeper import (
+    AtomicSessionStore,
     FramesFull,
     MessageEnvelope,
     Session,
@@ -229,6 +230,26 @@ def _find(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
     )
 
 
+def _walk(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
+    """All pages by last activity, with the number in each cursor; its moment is the store's own."""
+    limit = dice.randrange(1, 4)
+    query = SessionQuery(principal=dice.choice((None, None, "alice")))
+
+    async def walk(store: AtomicSessionStore) -> object:
+        pages: list[object] = []
+        cursor = None
+        while not pages or cursor is not None:
+            page = await store.find_sessions(
+                query, order="last-activity", cursor=cursor, limit=limit
+            )
+            cursor = page.cursor
+            number = None if cursor is None else cursor.partition(":")[2]
+            pages.append((page.sessions, number))
+        return pages
+
+    return (query, limit), walk
+
+
 def _expire(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
     idle, age = (dice.choice((None, *SPANS, 1e9)) for _ in range(2))
     limit = dice.choice((1, 2, 100))
@@ -265,6 +286,7 @@ MAKERS: dict[str, Maker] = {
     "delete_frames": lambda _, on, __: (on, lambda store: store.delete_frames(on)),
     "trim_frames": _trim,
     "find_sessions": _find,
+    "walk": _walk,
     "expire_sessions": _expire,
     "purge_sessions": _purge,
 }

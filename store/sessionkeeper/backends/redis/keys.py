@@ -24,8 +24,10 @@ class Bucket:
         "ages",
         "changes",
         "ended",
+        "expires",
         "expiry_records",
         "idle",
+        "last_used",
         "log",
         "meta",
         "number",
@@ -50,6 +52,10 @@ class Bucket:
         """Sorted set of the live sessions by creation."""
         self.ended = f"{tag}:ended"
         """Sorted set of the ended sessions by their end."""
+        self.expires = f"{tag}:expires"
+        """Sorted set of the live sessions that have an `expires_at`, by it."""
+        self.last_used = f"{tag}:last-used"
+        """Sorted set of the ended sessions by last activity."""
         self.principals = f"{tag}:principals"
         """Hash: the number of sessions of each principal."""
         self.ttl = f"{tag}:ttl"

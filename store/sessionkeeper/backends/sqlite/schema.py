@@ -63,6 +63,8 @@ TABLES: tuple[str, ...] = (
         gap_frames INTEGER NOT NULL DEFAULT 0
     )""",
     "CREATE INDEX by_position ON logs (ended, position)",
+    # An ended session is seldom active again, and a live one has its position.
+    "CREATE INDEX by_last_activity ON logs (steady_active_at) WHERE ended = 1",
     # An integer key of its own: frames are written one after the other whatever session they
     # belong to. A table WITHOUT ROWID in order of session is four times slower.
     """CREATE TABLE frames (
@@ -115,7 +117,8 @@ TABLES: tuple[str, ...] = (
 NAMES = frozenset(
     {
         *("meta", "sessions", "live", "by_end", "by_expiry", "logs", "by_position"),
-        *("frames", *LEVELS, *STREAM_LEVELS, "tombstones", "principals", "origin"),
+        *("by_last_activity", "frames", *LEVELS, *STREAM_LEVELS),
+        *("tombstones", "principals", "origin"),
     }
 )
 """The tables and indexes of a file of this version; SQLite adds indexes of its own."""

@@ -15,6 +15,7 @@ from typing import cast
 from ...interface.listeners import Listeners
 from ...operations.counters import StoreCounters
 from ...operations.frame_record import FrameRecord, NumberedRecords
+from ...operations.newest_first import Place, newest_first
 from ...operations.session_row import SessionRow
 from ...operations.tables import Tables
 from ...values.clock import Clock
@@ -24,6 +25,7 @@ from ...values.limits import StoreLimits
 from ...values.session import Session
 from ...values.states import SessionState
 from ...values.statistics import FileStatistics
+from .activity import ActivityIndex, Dated
 from .codec import LOG_COLUMNS, SESSION_COLUMNS, SQLiteRow, read_row
 from .first_sessions import BY_ACTIVITY, BY_AGE, BY_END, BY_EXPIRY, FirstSessions
 from .frames import FrameTable
@@ -91,6 +93,7 @@ class SQLiteTables(Tables):
         self._path = path
         self.frames = FrameTable(connection)
         self._first_sessions = FirstSessions(connection)
+        self._activity = ActivityIndex(connection)
         self.counters = StoreCounters(PrincipalCounts(connection))
         self.forget()
 
@@ -222,6 +225,14 @@ class SQLiteTables(Tables):
             if len(found) < _ROWS_A_QUERY:
                 return
 
+    def rows_by_activity(self, after: Place | None, /) -> Iterator[SessionRow]:
+        """Both orders of the file, merged; the first row is found at once."""
+        self._write_rows()
+        until = None if after is None else after[0]
+        live = self._activity.live(until, self.stored_counters.last_position)
+        orders = live, self._activity.ended(until)
+        return newest_first(after, *map(self._dated_rows, orders))
+
     def least_active(self) -> SessionRow | None:
         """The first in the order of activity; an index knows it."""
         return self._first(BY_ACTIVITY)
@@ -322,6 +333,10 @@ class SQLiteTables(Tables):
     def _mark(self, row: SQLiteRow) -> None:
         self._dirty[row.number] = row
         self._changed = True
+
+    def _dated_rows(self, order: Iterator[Dated]) -> Iterator[tuple[float, SessionRow]]:
+        for moment, columns in order:
+            yield moment, self._by_number.get(columns[0]) or read_row(columns)
 
     def _cached(self, row: SQLiteRow) -> SQLiteRow:
         """Return the row of this batch, which may be newer than the file's."""

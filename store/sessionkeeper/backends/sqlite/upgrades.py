@@ -68,6 +68,12 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         "ALTER TABLE sessions ADD COLUMN expires_at INTEGER",
         "CREATE INDEX by_expiry ON sessions (expires_at)"
         " WHERE expires_at IS NOT NULL AND ended_at IS NULL",
+        # Archived sessions that had ended were active when they were archived.
+        "UPDATE logs SET steady_active_at = ("
+        "SELECT steady_ended_at + last_activity - ended_at FROM sessions"
+        " WHERE number = session AND ended_at IS NOT NULL) WHERE ended = 1 AND steady_active_at > ("
+        "SELECT steady_ended_at FROM sessions WHERE number = session AND ended_at IS NOT NULL)",
+        "CREATE INDEX by_last_activity ON logs (steady_active_at) WHERE ended = 1",
     ),
 }
 """The statements that lead from each older version to the next one."""

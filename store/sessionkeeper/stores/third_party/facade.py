@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from ...interface.arguments import (
+    checked_activity,
     checked_count,
     checked_cursor,
     checked_envelopes,
     checked_ids,
     checked_incarnation,
     checked_new,
+    checked_order,
     checked_session,
     checked_sessions,
     checked_stream,
@@ -27,7 +29,7 @@ from ...interface.session_store import SessionStore
 from ...interface.wakeups import StoreWakeups
 from ...values.ids import checked_id
 from ...values.message import Frame, MessageEnvelope
-from ...values.query import SessionPage, SessionQuery
+from ...values.query import SessionOrder, SessionPage, SessionQuery
 from ...values.session import Session
 from ..facade import MOST_A_PAGE, WATCHED_AT_ONCE
 from . import one_session as operations
@@ -188,17 +190,30 @@ class AwaitedStore(AtomicSessionStore):
         raise NotImplementedError("the inner store cannot remove the content of a frame")
 
     async def find_sessions(
-        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
+        self,
+        query: SessionQuery,
+        /,
+        *,
+        order: str = SessionOrder.CREATED,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> SessionPage:
         """Return a page as the interface says, at the cost of listing all sessions.
 
-        A cursor is valid only for this store object, whose owner numbers the sessions.
+        A cursor is valid only for this store object, whose owner numbers the sessions. Ending by a
+        sweep is an update of the inner store, and so it is activity.
         """
         if type(query) is not SessionQuery:
             raise TypeError(f"a SessionQuery is expected, not {type(query).__name__}")
         checked_count("limit", limit, minimum=1, maximum=MOST_A_PAGE)
-        after, known = checked_cursor(cursor), self._known
-        return await self._do(lambda inner: sweeps.find(inner, known, query, after, limit))
+        known = self._known
+        if checked_order(order) is SessionOrder.CREATED:
+            after = checked_cursor(cursor)
+            return await self._do(lambda inner: sweeps.find(inner, known, query, after, limit))
+        place = checked_activity(cursor)
+        return await self._do(
+            lambda inner: sweeps.find_by_activity(inner, known, query, place, limit)
+        )
 
     def watch_frames(
         self,

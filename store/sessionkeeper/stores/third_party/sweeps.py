@@ -10,9 +10,11 @@ import logging
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from math import inf
+from operator import itemgetter
 from typing import TypeVar
 
 from ...interface.session_store import SessionStore
+from ...operations.newest_first import Place
 from ...operations.sweep_rules import LOOKS
 from ...values.clock import micros, moment_micros
 from ...values.errors import RevisionConflict, SessionNotFound
@@ -26,7 +28,7 @@ from .bookkeeping import Bookkeeping
 from .session_index import SessionEntry
 from .tracking_store import TrackingStore
 
-__all__ = ["count_all", "expire", "find", "purge"]
+__all__ = ["count_all", "expire", "find", "find_by_activity", "purge"]
 
 T = TypeVar("T")
 
@@ -50,6 +52,32 @@ async def find(
         if len(found) == limit or looks == LOOKS + limit:
             return SessionPage(tuple(found), str(last))
         last = known(session.id).place
+        if query.matches(session):
+            found.append(session)
+    return SessionPage(tuple(found), None)
+
+
+async def find_by_activity(
+    store: SessionStore,
+    known: Callable[[str], SessionEntry],
+    query: SessionQuery,
+    after: Place | None,
+    limit: int,
+) -> SessionPage:
+    """Return the first matching sessions after that place, at most `limit`, newest first."""
+
+    def place(session: Session) -> Place:
+        entry = known(session.id)
+        return int(micros(entry.steady_active_at)), entry.place
+
+    sessions = await store.list_sessions()
+    rest = [(place(each), each) for each in sessions if after is None or place(each) < after]
+    rest.sort(key=itemgetter(0), reverse=True)
+    found: list[Session] = []
+    for looks, (_, session) in enumerate(rest):
+        if len(found) == limit or looks == LOOKS + limit:
+            moment, number = rest[looks - 1][0]
+            return SessionPage(tuple(found), f"{moment}:{number}")
         if query.matches(session):
             found.append(session)
     return SessionPage(tuple(found), None)

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 from ...interface.atomic_store import AtomicSessionStore, Change
 from ...values.guarantees import Guarantees
 from ...values.message import Frame, MessageEnvelope
-from ...values.query import SessionPage, SessionQuery
+from ...values.query import SessionOrder, SessionPage, SessionQuery
 from ...values.session import Session
 from ...values.statistics import StoreStatistics
 from .bridge import ThreadBridge, run_coroutine
@@ -178,9 +178,16 @@ class ThreadSafeSessionStore:
         return self._do(self._facade.remove_frames(session_id, seqs))
 
     def find_sessions(
-        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
+        self,
+        query: SessionQuery,
+        /,
+        *,
+        order: str = SessionOrder.CREATED,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> SessionPage:
-        return self._do(self._facade.find_sessions(query, cursor=cursor, limit=limit))
+        pages = self._facade.find_sessions(query, order=order, cursor=cursor, limit=limit)
+        return self._do(pages)
 
     def expire_sessions(
         self, *, idle: float | None = None, age: float | None = None, limit: int = 100

@@ -71,10 +71,23 @@ class _ReadOptions(msgspec.Struct, forbid_unknown_fields=True):
     incarnation: str | None = None
 
 
+class _Finding:
+    """The argument of `find_sessions`: three parts, then another order than `created`."""
+
+
+def _read_finding(value: object) -> _Finding:
+    parts = msgspec.convert(value, tuple[object, ...])
+    msgspec.convert(parts[:3], tuple[_Query, _Text, int])
+    if len(parts) > 3:
+        msgspec.convert(parts[3:], tuple[str])
+    return _Finding()
+
+
 _READERS: dict[type, Callable[[object], object]] = {
     _Session: _read_session,
     _Caller: _read_caller,
     _Reading: _read_reading,
+    _Finding: _read_finding,
 }
 
 
@@ -110,7 +123,7 @@ _SHAPES: dict[str, tuple[object, object]] = {
     "read_frames": (_Reading, tuple[_Numbered, ...]),
     "trim_frames": (tuple[str, int], int),
     "remove_frames": (tuple[str, tuple[int, ...]], int),
-    "find_sessions": (tuple[_Query, _Text, int], tuple[tuple[_Session, ...], _Text]),
+    "find_sessions": (_Finding, tuple[tuple[_Session, ...], _Text]),
     "expire_sessions": (tuple[_Time, _Time, int], tuple[_Session, ...]),
     "purge_sessions": (tuple[_Time, _Time, int], int),
     "watch_frames": (tuple[str, int], _Numbered),

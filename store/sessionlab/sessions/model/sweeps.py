@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, combinations
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from ...linearizability.history.operation import Plain
 from ..layout import CallerData, SessionData
@@ -26,12 +26,18 @@ _EXPIRES = 10
 
 
 def find_page(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-    """Return matching sessions of one moment, in order of creation, without a gap."""
-    query, cursor, limit = cast("tuple[tuple[Plain, ...], str | None, int]", argument)
+    """Return matching sessions of one moment, in order of creation, without a gap.
+
+    Last activity is not modelled: in that order each session is on a page at most once, and none is
+    missing on a page that has all.
+    """
+    query, cursor, limit, *order = cast("tuple[Any, ...]", argument)
     reports, following = cast("tuple[tuple[SessionData, ...], str | None]", result)
     ids = [report[0] for report in reports]
     shown = [index for index, entry in enumerate(state.entries) if entry.id in set(ids)]
-    if [state.entries[index].id for index in shown] != ids or len(ids) > limit:
+    if len(shown) < len(ids) or len(ids) > limit:
+        return ()
+    if not order and [state.entries[index].id for index in shown] != ids:
         return ()
     after: ModelState = state
     for report in reports:
@@ -42,9 +48,11 @@ def find_page(state: ModelState, argument: Plain, result: Plain, known: bool) ->
         after = seen
     # No match may be missing between the first and the last, before the first of the first page,
     # or after the last of the last page.
-    begin = 0 if cursor is None else min(shown, default=len(state.entries))
+    begin = 0 if cursor is None or order else min(shown, default=len(state.entries))
     end = len(state.entries) if following is None else max(shown, default=-1) + 1
     if following is None and cursor is not None and not shown:
+        end = 0
+    if order and not (cursor is None and following is None):
         end = 0
     for entry in state.entries[begin:end]:
         if entry.id not in ids and _matches(query, entry.caller, entry.created_at, None):

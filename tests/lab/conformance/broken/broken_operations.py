@@ -15,6 +15,7 @@ from sessionkeeper import (
     Listener,
     PlainSessionStore,
     Session,
+    SessionOrder,
     SessionPage,
     SessionQuery,
     SessionState,
@@ -96,19 +97,31 @@ class PurgesLive(PlainSessionStore):
 
 class CursorRepeats(PlainSessionStore):
     async def find_sessions(
-        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
+        self,
+        query: SessionQuery,
+        /,
+        *,
+        order: str = SessionOrder.CREATED,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> SessionPage:
-        page = await super().find_sessions(query, cursor=cursor, limit=limit)
+        page = await super().find_sessions(query, order=order, cursor=cursor, limit=limit)
         return replace(page, cursor=cursor) if cursor and page.cursor else page
 
 
 class IgnoresTags(PlainSessionStore):
     async def find_sessions(
-        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
+        self,
+        query: SessionQuery,
+        /,
+        *,
+        order: str = SessionOrder.CREATED,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> SessionPage:
         if isinstance(query, SessionQuery):
             query = query.model_copy(update={"tags_all": None})
-        return await super().find_sessions(query, cursor=cursor, limit=limit)
+        return await super().find_sessions(query, order=order, cursor=cursor, limit=limit)
 
 
 class LeakingView(PrincipalStore):

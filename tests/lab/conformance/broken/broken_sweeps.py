@@ -14,6 +14,7 @@ from sessionkeeper import (
     MessageEnvelope,
     PlainSessionStore,
     Session,
+    SessionOrder,
     SessionPage,
     SessionQuery,
     StoreLimits,
@@ -128,10 +129,18 @@ class FinerThanShown(PlainSessionStore):
 
 class AnyCursor(PlainSessionStore):
     async def find_sessions(
-        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
+        self,
+        query: SessionQuery,
+        /,
+        *,
+        order: str = SessionOrder.CREATED,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> SessionPage:
         known = cursor is not None and cursor.isdigit()
-        return await super().find_sessions(query, cursor=cursor if known else None, limit=limit)
+        return await super().find_sessions(
+            query, order=order, cursor=cursor if known else None, limit=limit
+        )
 
 
 class OldPages(PlainSessionStore):
@@ -140,9 +149,15 @@ class OldPages(PlainSessionStore):
         self.pages: dict[object, SessionPage] = {}
 
     async def find_sessions(
-        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
+        self,
+        query: SessionQuery,
+        /,
+        *,
+        order: str = SessionOrder.CREATED,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> SessionPage:
-        page = await super().find_sessions(query, cursor=cursor, limit=limit)
+        page = await super().find_sessions(query, order=order, cursor=cursor, limit=limit)
         shown = [each.model_copy(update={"frame_count": 0}) for each in page.sessions]
         return replace(page, sessions=tuple(shown))
 
@@ -183,9 +198,15 @@ class OpenView(PrincipalStore):
         return await self._store.modify_session(session_id, change)
 
     async def find_sessions(
-        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
+        self,
+        query: SessionQuery,
+        /,
+        *,
+        order: str = SessionOrder.CREATED,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> SessionPage:
-        return await self._store.find_sessions(query, cursor=cursor, limit=limit)
+        return await self._store.find_sessions(query, order=order, cursor=cursor, limit=limit)
 
     async def statistics(self) -> StoreStatistics:
         return await self._store.statistics()

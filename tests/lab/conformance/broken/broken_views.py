@@ -152,12 +152,10 @@ class TellsTheCount(Telling):
 
 
 class CursorView(TellingView):
-    async def find_sessions(
-        self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
-    ) -> SessionPage:
-        page = await super().find_sessions(query, cursor=cursor, limit=limit)
+    async def find_sessions(self, query: SessionQuery, /, **how: Any) -> SessionPage:
+        page = await super().find_sessions(query, **how)
         if query.principal not in (None, self._principal):
-            others = await self.whole.find_sessions(query, cursor=cursor, limit=limit)
+            others = await self.whole.find_sessions(query, **how)
             return SessionPage((), others.cursor)
         return page
 

@@ -17,14 +17,21 @@ from typing import Any, cast
 
 from soleowner import Reply
 
-from ....operations import CountOwnSessions, CreateSession, FindSessions, ListOwnSessions, Scoped
+from ....operations import (
+    CountOwnSessions,
+    CreateSession,
+    FindSessions,
+    FindSessionsByActivity,
+    ListOwnSessions,
+    Scoped,
+)
 from ....operations.command import StoreCommand
 from ..delivery.request import Plan, Request
 
 __all__ = ["Job", "Schedule", "named_sessions"]
 
 # These say that they touch no session, because they pass over those of others.
-_WHOLE_STORE = (FindSessions, ListOwnSessions, CountOwnSessions)
+_WHOLE_STORE = (FindSessions, FindSessionsByActivity, ListOwnSessions, CountOwnSessions)
 
 
 class Job:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from math import inf
+from operator import itemgetter
 from typing import Any
 
 from ....operations import (
     ExpireSessions,
     FindSessions,
+    FindSessionsByActivity,
     ListOwnSessions,
     ListSessions,
     PurgeSessions,
 )
+from ....operations.newest_first import Place
 from ....values.clock import moment_micros
 from ....values.events import SessionEventKind
 from ....values.query import SessionPage, SessionQuery
 from ....values.session import Session
 from ....values.states import SessionState
 from ..client.call import Argument, Script
-from ..codec import decode_id, decode_session
+from ..codec import NUMBER, decode_id, decode_session, read_counter
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..keys import Bucket
@@ -29,12 +32,14 @@ from .sessions import note_change
 
 __all__ = [
     "expire_sessions",
+    "find_by_activity",
     "find_sessions",
     "list_own_sessions",
     "list_sessions",
     "purge_sessions",
 ]
 
+FIND_BY_ACTIVITY = script("find_by_activity")
 LIST, FIND, EXPIRE, PURGE = script("list"), script("find"), script("expire"), script("purge")
 
 LOOKS = 300
@@ -42,6 +47,8 @@ LOOKS = 300
 _PLACE = 2**44
 """A cursor is the bucket's number times this, plus the number of a session's creation."""
 _ALL = float(2**53)
+_SPREAD = 4
+"""Sessions that a part of a page has in addition, as buckets differ."""
 
 
 def list_sessions(
@@ -74,6 +81,48 @@ def find_sessions(
             return SessionPage(sessions, cursor)
         after = 0
     return SessionPage((), None)
+
+
+def find_by_activity(
+    plan_context: PlanContext, command: FindSessionsByActivity, scope: str
+) -> Plan[SessionPage]:
+    """Read a part of the page in each bucket, and merge them as far as all of them have come.
+
+    A place is a moment and the number of `find_sessions`, so that later buckets come first.
+    """
+    buckets, limit, filters = plan_context.keys.buckets, command.limit, _filters(command.query)
+    count = len(buckets)
+    share = limit if count == 1 else min(limit, 2 * -(-limit // count) + _SPREAD)
+    bounds = (share, -(-LOOKS // count), *filters)
+    answers = yield [
+        Request(bucket, FIND_BY_ACTIVITY, (), (*_begin(command.after, bucket), *bounds))
+        for bucket in buckets
+    ]
+    found: list[tuple[Place, Session]] = []
+    reached: Place | None = None
+    for bucket, answer in zip(buckets, answers, strict=True):
+        first = bucket.number * _PLACE
+        more, moment, number, *rows = read_list(answer)
+        for id_, row, active in groups(rows, 3):
+            place = int(active), first + read_counter(row[NUMBER])
+            found.append((place, decode_session(decode_id(id_), row)))
+        if more:
+            end = int(moment), first + int(number)
+            reached = end if reached is None else max(reached, end)
+    found = [each for each in found if reached is None or each[0] >= reached]
+    found.sort(key=itemgetter(0), reverse=True)
+    if len(found) > limit:
+        found, reached = found[:limit], found[limit - 1][0]
+    cursor = None if reached is None else f"{reached[0]}:{reached[1]}"
+    return SessionPage(tuple(session for _, session in found), cursor)
+
+
+def _begin(after: Place | None, bucket: Bucket) -> tuple[Argument, Argument]:
+    """Return the place from which a bucket is read: what is later there was read before."""
+    if after is None:
+        return "", ""
+    moment, number = bounded(after[0]), after[1] - bucket.number * _PLACE
+    return moment, max(0, min(number, _PLACE))
 
 
 def expire_sessions(

@@ -1,4 +1,4 @@
---@use keys clock rows writer check_types expiry counters changes streams log change | repair ttl_index expire_ttl
+--@use keys clock rows writer check_types orders counters changes streams log change | repair ttl_index expire_ttl
 -- Append to a log and change its session. ARGV: 4 time, 5 principal, 6 count, 7-10 limits,
 -- 11-14 requirements, 15-16 what the session may hold, from 17 the change, then the frames.
 if is_fenced() then return FENCED end
@@ -15,7 +15,7 @@ local new = read_wanted(17)
 no = find_refusal(row, new, bounds_at(15))
 if no then return no end
 check_types()
-check_expires(row.expires or new.expires)
+check_orders(row.expires or new.expires or new.ends)
 local plan = plan_index(KEYS[10], row, drop, count, 17 + WANTED_FIELDS, ARGV[14])
 local wall, steady = read_clock(ARGV[4])
 if drop > 0 then

@@ -1,4 +1,4 @@
---@use keys clock rows writer check_types expiry counters changes change | ttl_index
+--@use keys clock rows writer check_types orders counters changes change | ttl_index
 -- Make a session what it is in an archive. ARGV: 4 time, 5-6 what it may hold, 7 the last number of its
 -- log, 8 the times of creation, 9 of activity and 10 of its end or '', 11 how far they may lie in the
 -- future, all in microseconds, from 12 the session.
@@ -17,7 +17,7 @@ if math.max(created, active, ended or 0) > wall + tonumber(ARGV[11]) then return
 local no = find_refusal(row, new, bounds_at(5))
 if no then return no end
 check_types()
-check_expires(row.expires or new.expires)
+check_orders(row.expires or new.expires or new.ends)
 store_change(row, ARGV[12], new, wall, steady)
 -- A watcher knows the session by its first time of creation: this is no other session.
 call('HSETNX', row.key, 'b', row.raw[3])
@@ -25,6 +25,7 @@ call('HSET', row.key, 'c', ARGV[8], 'a', ARGV[9])
 if ended then
   call('HSET', row.key, 'e', ARGV[10])
   call('ZADD', ENDED, steady - math.max(0, wall - ended), ARGV[12])
+  call('ZADD', USED, steady - math.max(0, wall - active), ARGV[12])
 end
 local changed = call('HMGET', row.key, unpack(FIELDS))
 schedule_expiry_of(row.key, wall) --@ttl

@@ -1,4 +1,4 @@
---@use keys clock rows writer check_types expiry counters changes change streams removal repair | ttl_index expire_ttl
+--@use keys clock rows writer check_types orders counters changes change streams removal repair | ttl_index expire_ttl
 -- Create a session. ARGV: 4 time, 5 principal, 6 '1' to return an existing one, 7-8 what it may hold,
 -- 9 maximum sessions, 10 the eviction policy, 11 the incarnation, from 12 the session.
 if is_fenced() then return FENCED end
@@ -22,7 +22,7 @@ check_types()
 local wall, steady = read_clock(ARGV[4])
 
 -- Choose the sessions to evict; read them before anything is changed.
-local expires = new.expires
+local in_orders = new.expires or new.ends
 local maximum, policy = tonumber(ARGV[9]), ARGV[10]
 local sessions, ended = call('ZCARD', ORDER), call('ZCARD', ENDED)
 local missing = sessions - maximum + 1
@@ -41,12 +41,12 @@ if missing > 0 then
     local row = find(key_of(each), '')
     if not row then is_gone(each) end -- fails if it is only on the other node of its slot
     chosen[i] = { id = each, row = row }
-    expires = expires or (row and row.expires)
+    in_orders = in_orders or (row and (row.expires or row.ended))
     call('XLEN', log_of(each))
     if row then check_index(row, each) end
   end
 end
-check_expires(expires)
+check_orders(in_orders)
 local evicted = {}
 for _, each in ipairs(chosen) do
   if each.row then
@@ -75,7 +75,7 @@ count_in(new.state, new.principal)
 if new.ends then
   call('HSET', key, 'e', wall)
   call('ZADD', ENDED, steady, id)
-  increment('ended:' .. new.state, 1)
+  note_end(id, new.state, steady)
 else
   call('ZADD', IDLE, steady, id)
   call('ZADD', AGES, steady, id)

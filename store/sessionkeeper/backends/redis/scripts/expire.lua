@@ -1,11 +1,11 @@
---@use keys clock rows writer check_types expiry counters changes repair | ttl_index expire_ttl
+--@use keys clock rows writer check_types orders counters changes repair | ttl_index expire_ttl
 -- End idle and old sessions, and those whose `expires_at` has passed. ARGV: 4 time, 6 idle and 7 age in
 -- microseconds or '', 8 limit. It reads all sessions before it changes one.
 if is_fenced() then return FENCED end
 if not is_applied(ARGV[#ARGV]) then return BEHIND end
 if expire_due() then return MORE end --@ttl
 check_types()
-check_expires(true)
+check_orders(true)
 local wall, steady = read_clock(ARGV[4])
 local limit = tonumber(ARGV[8])
 local due, lost, seen, moved = {}, {}, {}, {}
@@ -51,15 +51,17 @@ local answer = { 'OK' }
 for _, row in ipairs(due) do
   local id = id_of(row.key)
   -- First, as a server without memory refuses a script whose first write may need some.
-  call('ZREM', IDLE, id)
   call('ZREM', AGES, id)
+  -- Without a change it tells when the session was active last; a smaller user may not ask for a score.
+  local active = call('ZADD', IDLE, 'XX', 'INCR', 0, id)
+  call('ZREM', IDLE, id)
   if row.expires then call('ZREM', DUE, id) end
   call('HSET', row.key, 'r', increment('revision', 1), 's', 'timed-out', 'e', wall)
   call('ZADD', ENDED, steady, id)
   -- In this order: while a slot moves, an emptied key cannot be written again.
   count_in('timed-out', row.principal)
   count_out(row.state, row.principal)
-  increment('ended:timed-out', 1)
+  note_end(id, 'timed-out', active or steady)
   announce_change(id, wall)
   answer[#answer + 1] = id
   answer[#answer + 1] = row.state

@@ -1,11 +1,11 @@
---@use keys clock rows writer check_types expiry counters changes streams removal repair | ttl_index expire_ttl
+--@use keys clock rows writer check_types orders counters changes streams removal repair | ttl_index expire_ttl
 -- Remove ended sessions. ARGV: 4 time, 6 ended before and 7 ended for, in microseconds, 8 limit. It
 -- reads all sessions before it removes one.
 if is_fenced() then return FENCED end
 if not is_applied(ARGV[#ARGV]) then return BEHIND end
 if expire_due() then return MORE end --@ttl
 check_types()
-check_expires(true)
+check_orders(true)
 local wall, steady = read_clock(ARGV[4])
 local before, bound = tonumber(ARGV[6]), steady - tonumber(ARGV[7])
 local limit, due, lost = tonumber(ARGV[8]), {}, {}

@@ -82,14 +82,14 @@ local function store_change(row, id, new, wall, steady)
     call('ZREM', IDLE, id)
     call('ZREM', AGES, id)
     call('ZADD', ENDED, steady, id)
-  elseif not row.ended and not new.quiet then
-    call('ZADD', IDLE, steady, id)
+    note_end(id, new.state, steady)
+  elseif not new.quiet then
+    call('ZADD', row.ended and USED or IDLE, steady, id)
   end
   if row.state ~= new.state or row.principal ~= new.principal then
     -- In this order: while a slot moves, an emptied key cannot be written again.
     count_in(new.state, new.principal)
     count_out(row.state, row.principal)
-    if new.ends and not row.ended then increment('ended:' .. new.state, 1) end
     announce_change(id, wall)
   end
   return revision

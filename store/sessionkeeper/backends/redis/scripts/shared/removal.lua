@@ -7,7 +7,8 @@ local function remove_session(row, id, kind, wall)
   call('ZREM', IDLE, id)
   call('ZREM', AGES, id)
   call('ZREM', ENDED, id)
-  if row.expires then note_expiry(id, row.expires, false) end
+  if row.expires then call('ZREM', DUE, id) end
+  if row.ended then call('ZREM', USED, id) end
   call('ZREM', EXPIRY, id) --@ttl
   call('HDEL', EXPIRY_RECORDS, id) --@ttl
   increment('gone:' .. kind, 1)

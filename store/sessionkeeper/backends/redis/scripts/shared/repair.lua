@@ -26,7 +26,9 @@ end
 -- a record their state is not known: `lost` then tells that the bucket has to be counted again.
 local function remove_lost(ids, wall)
   check_types()
-  call('ZCARD', bucket_key('expires'))
+  local expires, used = bucket_key('expires'), bucket_key('last-used')
+  call('ZCARD', expires)
+  call('ZCARD', used)
   for from = 1, #ids, 1000 do
     local some, frames, size, lost = {}, 0, 0, 0
     for i = from, math.min(from + 999, #ids) do some[#some + 1] = ids[i] end
@@ -46,7 +48,7 @@ local function remove_lost(ids, wall)
       end
       frames, size = frames + count, size + bytes
     end
-    for _, index in ipairs({ bucket_key('ttl'), ORDER, IDLE, AGES, ENDED, bucket_key('expires') }) do
+    for _, index in ipairs({ bucket_key('ttl'), ORDER, IDLE, AGES, ENDED, expires, used }) do
       call('ZREM', index, unpack(some))
     end
     call('HDEL', bucket_key('expiry-records'), unpack(some))
