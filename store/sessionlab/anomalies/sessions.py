@@ -85,7 +85,7 @@ def _is_too_high(count: Operation, operations: Sequence[Operation]) -> bool:
     if count.name != "count_frames" or count.returned is None or not operations:
         return False
     begun = sum(
-        sum(frame[0] == count.argument for frame in _offered(each))
+        sum(frame[0] == _read_session_id(count) for frame in _offered(each))
         for each in operations
         if each.call < count.returned
     )

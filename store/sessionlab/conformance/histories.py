@@ -25,6 +25,7 @@ __all__ = ["AtomicHistoriesConformance", "HistoriesConformance"]
 SEEDS = range(8)
 CLIENTS, CALLS, KEYS = 6, 40, 2
 SECONDS = 15.0
+STREAMS = (None, "x", "y")
 
 Call: TypeAlias = Callable[[], Coroutine[Any, Any, object]]
 
@@ -77,7 +78,10 @@ class Client:
         state = random.choice([*SessionState])
         change = random.choice((None, self.marked))
         maximum = 1 if SEVERAL in self.left_out else 3
-        notes = [note(random.randrange(10**9), key) for _ in range(random.randint(0, maximum))]
+        notes = [
+            note(random.randrange(10**9), key, stream=random.choice(STREAMS))
+            for _ in range(random.randint(0, maximum))
+        ]
         live = SessionQuery(states=frozenset({SessionState.INITIALIZING, SessionState.ACTIVE}))
         return {
             "modify_session": lambda: store.modify_session(key, self.marked),
@@ -94,7 +98,9 @@ class Client:
                 limit=random.randrange(1, 4),
                 newest=random.random() < 0.5,
                 reverse=random.random() < 0.5,
+                stream=random.choice(STREAMS),
             ),
+            "count_frames": lambda: store.count_frames(key, stream=random.choice(STREAMS)),
             "trim_frames": lambda: store.trim_frames(key, up_to=random.randrange(6)),
             "remove_frames": lambda: store.remove_frames(key, [random.randrange(1, 4)]),
             "touch_session": lambda: store.touch_session(key),

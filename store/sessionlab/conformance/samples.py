@@ -60,10 +60,11 @@ def rich(id: str = "a") -> Session:
     )
 
 
-def note(n: int = 0, id: str = "a", *, size: int = 0) -> MessageEnvelope:
+def note(n: int = 0, id: str = "a", *, size: int = 0, stream: str | None = None) -> MessageEnvelope:
     """A numbered notification, padded to `size` bytes if that is given."""
     message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
-    return MessageEnvelope.of(id, message.ljust(size), direction="client-to-server")
+    direction = "client-to-server"
+    return MessageEnvelope.of(id, message.ljust(size), direction=direction, stream=stream)
 
 
 def odd(id: str = "a") -> list[MessageEnvelope]:

@@ -9,7 +9,7 @@ import pytest
 from sessionkeeper.interface.atomic_store import AtomicSessionStore
 from sessionkeeper.values.errors import LimitExceeded, SessionNotFound
 from sessionkeeper.values.limits import FramesFull, StoreLimits
-from sessionkeeper.values.message import Frame, MessageEnvelope
+from sessionkeeper.values.message import Frame
 
 from .kit import AtomicStoreKit
 from .promise import needs
@@ -22,15 +22,10 @@ NAMES: Sequence[str | None] = ("x", "xy", "é" * 127, "a\0b", "a", "%", None)
 MANY = 250
 
 
-def framed(n: int, stream: str | None, id: str = "a") -> MessageEnvelope:
-    """The notification of a number, in a stream."""
-    return MessageEnvelope.of(id, note(n).message, direction="client-to-server", stream=stream)
-
-
 async def grow(store: AtomicSessionStore, first: int, last: int) -> None:
     """Append frames of these numbers to the session `a`, to one stream after the other."""
     for n in range(first, last + 1):
-        assert await store.add_frame(framed(n, NAMES[n % len(NAMES)])) == n
+        assert await store.add_frame(note(n, stream=NAMES[n % len(NAMES)])) == n
 
 
 def expected(stream: str, first: int, last: int) -> list[int]:
@@ -130,7 +125,7 @@ class StreamsConformance(AtomicStoreKit, needs={"read_frames"}):
         await store.delete_session("a")
         await store.create_session(new())
         for n in range(1, 41):
-            await store.add_frame(framed(n, "other"))
+            await store.add_frame(note(n, stream="other"))
         assert await store.read_frames("a", stream="x") == []
         assert await store.count_frames("a", stream="x") == 0
 
@@ -152,9 +147,9 @@ class StreamsConformance(AtomicStoreKit, needs={"read_frames"}):
             if "add_frames of several" in self.refuses or "add_frames" in self.refuses:
                 return
             with pytest.raises(LimitExceeded):
-                await store.add_frames("a", [framed(n, "x") for n in range(36, 47)])
+                await store.add_frames("a", [note(n, stream="x") for n in range(36, 47)])
             assert await store.count_frames("a", stream="x") == len(expected("x", 26, 35))
-            await store.add_frames("a", [framed(n, "x") for n in range(36, 46)])
+            await store.add_frames("a", [note(n, stream="x") for n in range(36, 46)])
             assert seqs(await store.read_frames("a", stream="x"), "x") == [*range(36, 46)]
             assert await store.count_frames("a", stream="a") == 0
 
@@ -184,17 +179,17 @@ class StreamsConformance(AtomicStoreKit, needs={"read_frames"}):
     ) -> None:
         """However many frames of other streams come before the next one of its own."""
         await store.create_session(new())
-        await store.add_frame(framed(1, "x"))
+        await store.add_frame(note(1, stream="x"))
         for n in range(2, MANY):
-            await store.add_frame(framed(n, "other"))
+            await store.add_frame(note(n, stream="other"))
         watcher = store.watch_frames("a", stream="x")
         assert (await anext(watcher)).seq == 1
         step = asyncio.ensure_future(anext(watcher))
         await turns(20)
         assert not step.done(), "it ended, or gave a frame of another stream"
-        await store.add_frame(framed(MANY, "x"))
+        await store.add_frame(note(MANY, stream="x"))
         assert (await step).seq == MANY
-        await store.add_frame(framed(MANY + 1, None))
+        await store.add_frame(note(MANY + 1, stream=None))
         await end(store)
         assert await watch(watcher, "x") == []
 
@@ -208,7 +203,7 @@ class StreamsConformance(AtomicStoreKit, needs={"read_frames"}):
         await turns(20)
         await store.delete_session("a")
         await store.create_session(new())
-        await store.add_frame(framed(1, "x"))
+        await store.add_frame(note(1, stream="x"))
         assert await task == []
 
     async def test_no_stream_has_such_a_name(self, store: AtomicSessionStore) -> None:

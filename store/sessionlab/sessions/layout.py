@@ -24,7 +24,7 @@ and the incarnation, in what a store that has incarnations returned."""
 
 FrameData: TypeAlias = "tuple[str, str, str, str]"
 """(session id of the envelope, direction, message, the rest of the context as JSON); of what is no
-message that JSON has `media_type` and `oddity`, too."""
+message that JSON has `media_type` and `oddity`, too. It has `stream` where the frame names one."""
 
 EffectData: TypeAlias = "tuple[SessionData, CallerData | None] | None"
 """What a `change` was given and what it returned, the last time it ran: None for the caller's
@@ -40,7 +40,7 @@ fields when it returned the same session or raised; None when it never ran."""
 # add_frame              frame                                       seq
 # get_frames             id                                          frames
 # delete_frames          id                                          int
-# count_frames           id                                          int
+# count_frames           id, or (id, stream)                         int
 # get_sessions_batch     ids                                         sessions
 # update_sessions_batch  sessions                                    sessions
 # modify_session         (id, effect)                                session
@@ -54,7 +54,7 @@ fields when it returned the same session or raised; None when it never ran."""
 # find_sessions          (query, cursor, limit[, order])             (sessions, next cursor)
 # expire_sessions        (idle, age, limit)                          sessions
 # purge_sessions         (ended_before, ended_for, limit)            int
-# watch_frames           (id, after)                                 (seq, frame), one a yield
+# watch_frames           (id, after), or (id, after, stream)         (seq, frame), one a yield
 #
 # An option is (name, value): only those that were given, in the order of their names.
 #

@@ -132,7 +132,7 @@ _KINDS: dict[str, tuple[type | UnionType, ...]] = {
     "add_frame": (MessageEnvelope,),
     "get_frames": (str,),
     "delete_frames": (str,),
-    "count_frames": (str,),
+    "count_frames": (str, str),
     "get_sessions_batch": (tuple,),
     "update_sessions_batch": (tuple,),
     "modify_session": (str,),
@@ -145,7 +145,7 @@ _KINDS: dict[str, tuple[type | UnionType, ...]] = {
     "remove_frames": (str, tuple),
     "find_sessions": (SessionQuery,),
     "purge_sessions": (datetime | None,),
-    "watch_frames": (str, int),
+    "watch_frames": (str, int, str),
 }
 
 

@@ -73,12 +73,19 @@ async def test_every_method_is_recorded_and_answers_as_before(store: RecordingSt
     assert len(await store.get_frames("a")) == 3
     assert [frame.seq for frame in await store.read_frames("a", after=1)] == [2, 3]
     assert await store.count_frames("a") == 3
+    assert await store.read_frames("a", stream="x") == []
+    assert await store.count_frames("a", stream="x") == 0
+    assert last(store).argument == ("a", "x")
     assert await store.trim_frames("a", up_to=1) == 1
     assert await store.remove_frames("a", iter([1, 3])) == 1
     watching = store.watch_frames("a", after=1)
     assert (await anext(watching)).seq == 2
     await watching.aclose()
-    assert await store.delete_frames("a") == 2
+    context = note(4).context.model_copy(update={"stream": "x"})
+    assert await store.add_frame(note(4).model_copy(update={"context": context})) == 4
+    assert (await anext(store.watch_frames("a", stream="x"))).seq == 4
+    assert last(store).argument == ("a", 0, "x")
+    assert await store.delete_frames("a") == 3
     assert len((await store.find_sessions(SessionQuery())).sessions) == 1
     assert len(await store.expire_sessions(idle=0)) == 1
     assert [each.id for each in await store.list_sessions()] == ["a"]

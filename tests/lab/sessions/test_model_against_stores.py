@@ -45,7 +45,7 @@ STORES: dict[str, Callable[[], Any]] = {
 
 
 def note(id: str, n: int) -> MessageEnvelope:
-    """A numbered notification, or sometimes an odd frame or a gap."""
+    """A numbered notification of one of two streams or none, or an odd frame or a gap."""
     message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
     if n % 5 == 0:
         message = b"noise \xff %d" % n
@@ -54,7 +54,8 @@ def note(id: str, n: int) -> MessageEnvelope:
         return MessageEnvelope.of_gap(
             id, gap, direction="client-to-server", metadata={"oddity": ""}
         )
-    return MessageEnvelope.of(id, message, direction="client-to-server")
+    stream = ("x", "y", None)[n % 3]
+    return MessageEnvelope.of(id, message, direction="client-to-server", stream=stream)
 
 
 def calls(store: RecordingStore, random: Random, id: str, held: dict[str, Session]) -> Any:
@@ -79,7 +80,7 @@ def calls(store: RecordingStore, random: Random, id: str, held: dict[str, Sessio
         return await store.archive_session(session, expected_last_seq=session.last_seq)
 
     several = [note(id, random.randrange(10**9)) for _ in range(random.randrange(4))]
-    change = random.choice((None, marked))
+    change, backwards = random.choice((None, marked)), random.random() < 0.5
     table: list[Callable[[], Any]] = [
         lambda: store.create_session(Session.new(transport_type="stdio", id=id)),
         lambda: store.get_or_create_session(Session.new(transport_type="stdio", id=id)),
@@ -90,6 +91,13 @@ def calls(store: RecordingStore, random: Random, id: str, held: dict[str, Sessio
         *[lambda: store.get_frames(id)] * 2,
         lambda: store.read_frames(id, after=random.randrange(5), limit=random.randint(1, 5)),
         lambda: store.count_frames(id),
+        lambda: store.count_frames(id, stream=random.choice("xy")),
+        lambda: store.read_frames(
+            id,
+            limit=random.randint(1, 5),
+            reverse=backwards,
+            stream=random.choice("xy"),
+        ),
         lambda: store.modify_session(id, marked),
         lambda: store.modify_session(id, moved),
         lambda: archived(random.choice(list(SessionState))),

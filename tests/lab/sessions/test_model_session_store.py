@@ -45,6 +45,11 @@ def frame(n: int, id: str = "a") -> Any:
     return (id, "client-to-server", f'{{"n":{n}}}', "{}")
 
 
+def in_stream(n: int, stream: str) -> Any:
+    """A message of a stream."""
+    return (*frame(n)[:3], json.dumps({"metadata": {}, "stream": stream}, separators=(",", ":")))
+
+
 def odd_frame(n: int, media_type: str = "text/plain") -> Any:
     """Frames that are no message: odd frames, and gaps by their media type."""
     rest = json.dumps(
@@ -100,6 +105,8 @@ LEFT_1 = gone(frame(1))
 ADD_ODD = ("add_frame", odd_frame(1), 1)
 ADD_GAP = ("add_frame", odd_frame(2, "application/vnd.sessionkeeper.gap+json"), 2)
 NAMED_ODD = ("add_frame", ("a", "client-to-server", "{}", '{"metadata":{"oddity":"x"}}'), 1)
+X_1, Y_2, X_3 = in_stream(1, "x"), in_stream(2, "y"), in_stream(3, "x")
+STREAMS = (A, ("add_frames", ("a", (X_1, Y_2, X_3, frame(4)), None, None), (1, 5)))
 NUMBERED = ((1, frame(1)), (2, frame(2)))
 ALL = (None, None, None, None, None, None, None, None, None, None)
 ACTIVE = (("active",), *ALL[1:])
@@ -151,6 +158,12 @@ RIGHT: dict[str, tuple[Any, ...]] = {
     "read before": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 9, False, ("before", 2)), NUMBERED[:1])),
     "read backwards": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 9, False, ("reverse", True)), NUMBERED[::-1])),
     "read one backwards": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 1, False, ("before", 9), ("reverse", True)), NUMBERED[1:])),
+    "read a stream": (*STREAMS, ("read_frames", ("a", 0, 9, False, ("stream", "x")), ((1, X_1), (3, X_3)))),
+    "read a part of a stream": (*STREAMS, ("read_frames", ("a", 1, 9, False, ("stream", "x")), ((3, X_3),)), ("read_frames", ("a", 0, 1, True, ("stream", "x")), ((3, X_3),)), ("read_frames", ("a", 0, 9, False, ("before", 3), ("stream", "x")), ((1, X_1),))),
+    "read a stream backwards": (*STREAMS, ("read_frames", ("a", 0, 9, False, ("reverse", True), ("stream", "x")), ((3, X_3), (1, X_1)))),
+    "read no stream": (*STREAMS, ("read_frames", ("a", 0, 9, False, ("stream", "z")), ())),
+    "counted a stream": (*STREAMS, ("count_frames", ("a", "x"), 2), ("count_frames", ("a", "z"), 0), ("count_frames", "a", 4)),
+    "trimmed a stream": (*STREAMS, ("trim_frames", ("a", 2), 2), ("count_frames", ("a", "x"), 1), ("read_frames", ("a", 0, 9, False, ("stream", "x")), ((3, X_3),))),
     "read beyond": (A, ADD_1, ("read_frames", ("a", 5, 1, False), ())),
     "trimmed": (A, ADD_1, ADD_2, ("trim_frames", ("a", 1), 1), ("read_frames", ("a", 0, 9, False), NUMBERED[1:]), ("get_session", "a", snap(1, frames=1, last=2))),
     "removed": (A, ADD_1, ADD_2, REMOVE_1, ("read_frames", ("a", 0, 9, False), ((1, LEFT_1), NUMBERED[1])), ("get_session", "a", snap(1, frames=2))),
@@ -256,6 +269,15 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "read not backwards": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 9, False, ("reverse", True)), NUMBERED)),
     "read the first backwards": (A, ADD_1, ADD_2, ("read_frames", ("a", 0, 1, False, ("reverse", True)), NUMBERED[:1])),
     "read with other numbers": (A, ADD_1, ("read_frames", ("a", 0, 9, False), ((2, frame(1)),))),
+    "read another stream": (*STREAMS, ("read_frames", ("a", 0, 9, False, ("stream", "x")), ((2, Y_2),))),
+    "read less of a stream": (*STREAMS, ("read_frames", ("a", 0, 9, False, ("stream", "x")), ((1, X_1),))),
+    "read a stream with its own numbers": (*STREAMS, ("read_frames", ("a", 0, 9, False, ("stream", "x")), ((1, X_1), (2, X_3)))),
+    "read the first of a stream as newest": (*STREAMS, ("read_frames", ("a", 0, 1, True, ("stream", "x")), ((1, X_1),))),
+    "read a stream beyond": (*STREAMS, ("read_frames", ("a", 0, 9, False, ("before", 3), ("stream", "x")), ((1, X_1), (3, X_3)))),
+    "counted the log as a stream": (*STREAMS, ("count_frames", ("a", "x"), 4)),
+    "counted a stream before it was trimmed": (*STREAMS, ("trim_frames", ("a", 2), 2), ("count_frames", ("a", "x"), 2)),
+    "read a stream of a missing": (("read_frames", ("a", 0, 9, False, ("stream", "x")), ()),),
+    "counted a stream of a missing": (("count_frames", ("a", "x"), 0),),
     "read another message": (A, ADD_1, ("read_frames", ("a", 0, 9, False), ((1, frame(2)),))),
     "trimmed too many": (A, ADD_1, ("trim_frames", ("a", 5), 5)),
     "trimmed are there": (A, ADD_1, ("trim_frames", ("a", 1), 1), ("count_frames", "a", 1)),

@@ -330,7 +330,9 @@ def _message(dice: Random) -> dict[str, Any]:
 
 def _envelope(session_id: str, message: dict[str, Any]) -> MessageEnvelope:
     bare = {key: value for key, value in message.items() if key != "direction"}
-    return MessageEnvelope.of(session_id, bare, direction=message["direction"], timestamp=WHEN)
+    direction = message["direction"]
+    stream = "x" if direction == "client-to-server" else None
+    return MessageEnvelope.of(session_id, bare, direction=direction, timestamp=WHEN, stream=stream)
 
 
 def _fields(dice: Random) -> dict[str, Any]:
@@ -484,10 +486,20 @@ def _store_call(dice: Random, name: str, on: str) -> tuple[str, Step]:
             return f"{text} {more}", lambda w: w.alice.add_frames(on, envelopes, **more)
         case "read_frames":
             newest, reverse = dice.random() < 0.3, dice.random() < 0.3
-            before = dice.choice((None, dice.randrange(1, 6)))
-            return f"{number} {before} {limit} {newest} {reverse}", lambda w: w.alice.read_frames(
-                on, after=number, before=before, limit=limit, newest=newest, reverse=reverse
+            before, stream = dice.choice((None, dice.randrange(1, 6))), dice.choice((None, "x"))
+            told = f"{number} {before} {limit} {newest} {reverse} {stream}"
+            return told, lambda w: w.alice.read_frames(
+                on,
+                after=number,
+                before=before,
+                limit=limit,
+                newest=newest,
+                reverse=reverse,
+                stream=stream,
             )
+        case "count_frames":
+            stream = dice.choice((None, "x"))
+            return f"{stream}", lambda w: w.alice.count_frames(on, stream=stream)
         case "trim_frames":
             return f"{number}", lambda w: w.alice.trim_frames(on, up_to=number)
         case "find_sessions" | "walk":

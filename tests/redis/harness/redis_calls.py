@@ -112,15 +112,20 @@ def _limits(draw: Draw) -> StoreLimits:
     )
 
 
-def _note(session_id: str, number: int, size: int, deep: bool) -> MessageEnvelope:
+def _note(
+    session_id: str, number: int, size: int, deep: bool, stream: str | None
+) -> MessageEnvelope:
     inner: Any = [[[number]]] if deep else number
     message = {"jsonrpc": "2.0", "method": "n", "params": [inner, "x" * size]}
-    return MessageEnvelope.of(session_id, message, direction="client-to-server", timestamp=WHEN)
+    return MessageEnvelope.of(
+        session_id, message, direction="client-to-server", timestamp=WHEN, stream=stream
+    )
 
 
 _ids = st.sampled_from(IDS)
 _any_id = st.one_of(*(_ids,) * 9, st.sampled_from(BAD_IDS), st.sampled_from(IDS).map(Text))
 _small = st.integers(0, 5)
+_streams = st.sampled_from((*(None, "x", "x", "xy") * 3, "z", "", 5, "\ud800"))
 
 
 def _notes(session_id: Any) -> st.SearchStrategy[MessageEnvelope]:
@@ -131,6 +136,7 @@ def _notes(session_id: Any) -> st.SearchStrategy[MessageEnvelope]:
         st.integers(0, 9),
         st.sampled_from((0, 0, 9, 60)),
         st.sampled_from((*(False,) * 6, True)),
+        st.sampled_from((None, "x", "xy")),
     )
 
 
@@ -428,16 +434,19 @@ def _purge(draw: Draw, ten: bool) -> Step:
 @st.composite
 def _watch(draw: Draw, ten: bool) -> Step:
     """The existing frames that a watcher yields."""
-    on, after = draw(_any_id), draw(_count(0))
+    on, after, stream = draw(_any_id), draw(_count(0)), draw(_streams)
 
     async def call(store: AtomicSessionStore, _: Snapshots) -> object:
-        watcher = store.watch_frames(on, after=after)
+        watcher = store.watch_frames(on, after=after, stream=stream)
         session = await store.get_session(on)
         waiting = min(session.frame_count, session.last_seq - after)
+        if stream is not None:
+            frames = await store.read_frames(on, stream=stream)
+            waiting = sum(frame.seq > after for frame in frames)
         return [await anext(watcher) for _ in range(waiting)]
 
     principal = draw(st.sampled_from((None, *PRINCIPALS)))
-    return Step(f"watch_frames({on!r}, after={after!r})", call, principal)
+    return Step(f"watch_frames({on!r}, after={after!r}, stream={stream!r})", call, principal)
 
 
 @st.composite
@@ -463,7 +472,9 @@ _MAKERS: tuple[Any, ...] = (
     _call("get_frames", _any_id),
     _call("read_frames", _any_id, after=_count(0), limit=_count(1), newest=st.booleans()),
     _call("read_frames", _any_id, before=_count(1), limit=_count(1), reverse=st.booleans()),
-    _call("count_frames", _any_id),
+    _call("read_frames", _any_id, after=_count(0), limit=_count(1), stream=_streams),
+    _call("read_frames", _any_id, before=_count(1), reverse=st.booleans(), stream=_streams),
+    _call("count_frames", _any_id, stream=_streams),
     _call("delete_frames", _any_id),
     _call("statistics"),
 )

@@ -164,7 +164,11 @@ class Subject:
         """See all a store tells."""
         sessions = await self.store.list_sessions()
         lives = self.lives
-        logs = [plain(await self.store.read_frames(each.id), lives) for each in sessions]
+        logs: list[object] = []
+        for each in sessions:
+            frames = await self.store.read_frames(each.id)
+            streams = [await self.store.count_frames(each.id, stream=name) for name in ("x", "xy")]
+            logs.append((plain(frames, lives), streams))
         own = [await self.store.for_principal(each).count_sessions() for each in ("alice", "bob")]
         counts = plain(await self.store.statistics(), lives)
         return plain(sessions, lives), logs, own, counts, [*self.heard]

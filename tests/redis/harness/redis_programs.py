@@ -61,13 +61,22 @@ def random_operation(dice: Random, snapshots: Snapshots, *, hot: bool = False) -
     return Operation(f"{name}({about})", call, principal)
 
 
+STREAMS = (None, None, "x", "xy")
+
+
 def _note(dice: Random, session_id: str) -> MessageEnvelope:
     inner: Any = dice.randrange(10_000)
     if dice.random() < 0.1:
         inner = [[[inner]]]
     params = [inner, "x" * dice.choice((0, 0, 9, 60))]
     message = {"jsonrpc": "2.0", "method": "n", "params": params}
-    return MessageEnvelope.of(session_id, message, direction="client-to-server", timestamp=WHEN)
+    return MessageEnvelope.of(
+        session_id,
+        message,
+        direction="client-to-server",
+        timestamp=WHEN,
+        stream=dice.choice(STREAMS),
+    )
 
 
 def _fields(dice: Random) -> dict[str, Any]:
@@ -202,9 +211,21 @@ def _add_several(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, C
 def _read(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
     after, limit, newest = dice.randrange(8), dice.randrange(1, 5), dice.random() < 0.5
     before, reverse = dice.choice((None, dice.randrange(1, 9))), dice.random() < 0.3
-    return (on, after, before, limit, newest, reverse), lambda store: store.read_frames(
-        on, after=after, before=before, limit=limit, newest=newest, reverse=reverse
+    stream = dice.choice(STREAMS)
+    return (on, after, before, limit, newest, reverse, stream), lambda store: store.read_frames(
+        on,
+        after=after,
+        before=before,
+        limit=limit,
+        newest=newest,
+        reverse=reverse,
+        stream=stream,
     )
+
+
+def _count(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
+    stream = dice.choice(STREAMS)
+    return (on, stream), lambda store: store.count_frames(on, stream=stream)
 
 
 def _trim(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
@@ -282,7 +303,7 @@ MAKERS: dict[str, Maker] = {
     "add_frames": _add_several,
     "get_frames": lambda _, on, __: (on, lambda store: store.get_frames(on)),
     "read_frames": _read,
-    "count_frames": lambda _, on, __: (on, lambda store: store.count_frames(on)),
+    "count_frames": _count,
     "delete_frames": lambda _, on, __: (on, lambda store: store.delete_frames(on)),
     "trim_frames": _trim,
     "find_sessions": _find,

@@ -99,19 +99,24 @@ def _read_frames(operation: Operation) -> Iterator[Fact]:
     if numbered:
         if reverse:
             numbered = numbered[::-1]
+        if "stream" in options:  # what lies between them was not seen
+            for seq, frame in numbered:
+                yield ReadFact(session_id, seq, (frame,), to_the_end=False)
+            return
         frames = tuple(frame for _, frame in numbered)
         to_the_end = "before" not in options and bool(newest or reverse or len(frames) < limit)
         yield ReadFact(session_id, numbered[0][0], frames, to_the_end)
 
 
 def _watched(operation: Operation) -> Iterator[Fact]:
-    session_id, _ = cast("tuple[str, int]", operation.argument)
+    session_id = cast("tuple[str, int]", operation.argument)[0]
     seq, frame = cast("tuple[int, FrameData]", operation.result)
     yield ReadFact(session_id, seq, (frame,), to_the_end=False, at_once=False)
 
 
 def _counted(operation: Operation) -> Iterator[Fact]:
-    yield CountFact(cast("str", operation.argument), cast("int", operation.result))
+    if isinstance(operation.argument, str):  # otherwise it is of a stream
+        yield CountFact(operation.argument, cast("int", operation.result))
 
 
 def _shortened(operation: Operation) -> Iterator[Fact]:
@@ -169,6 +174,8 @@ def read_order_key(operation: Operation) -> OrderKey | None:
         return None
     if name == "add_frame":
         return (result, 0, 0, 0) if type(result) is int else None
+    if name == "count_frames" and not isinstance(operation.argument, str):
+        return None  # of a stream: it does not tell where the log ends
     key = _read_order_key(name, result)
     return None if key is None or any(type(each) is not int for each in key) else key
 

@@ -22,6 +22,7 @@ from .state import (
     read_options,
     replace_entry,
 )
+from .streams import Numbered, of_stream
 
 __all__ = ["Frames"]
 
@@ -135,6 +136,11 @@ class Frames:
             last = min(last, cast("int", before) - 1)
         if reverse == TRUE:
             numbered = numbered[::-1]
+        stream = options.get("stream")
+        if stream is not None:
+            these = [each for each in self._of_stream(entry, stream) if first <= each[0] <= last]
+            part = these[-limit:] if TRUE in (newest, reverse) else these[:limit]
+            return (state,) if tuple(part) == numbered else ()
         if TRUE in (newest, reverse):
             first = max(first, last - limit + 1)
         else:
@@ -145,9 +151,19 @@ class Frames:
         return (state,) if self._tree.ends_with(log, [frame for _, frame in numbered]) else ()
 
     def count(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
-        """Return the number of frames."""
+        """Return the number of frames, or of those of a stream."""
+        if isinstance(argument, tuple):
+            session_id, stream = cast("tuple[str, str]", argument)
+            entry = find(state, session_id)
+            return (state,) if entry and result == len(self._of_stream(entry, stream)) else ()
         entry = find(state, cast("str", argument))
         return (state,) if entry and result == entry.last_seq - entry.dropped else ()
+
+    def _of_stream(self, entry: Entry, stream: object) -> list[Numbered]:
+        first = entry.dropped + 1
+        frames = self._tree.items(entry.log, entry.last_seq, first)
+        numbered = cast("list[Numbered]", [*enumerate(frames, first)])
+        return of_stream(numbered, cast("str", stream))
 
     def delete(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
         """Delete all frames; the numbering continues."""

@@ -71,6 +71,14 @@ class LogTree:
             log = self.append(log, number - 1, new)
         return log, changed
 
+    def items(self, log: int, length: int, first: int) -> list[Item]:
+        """Return the items from number `first` on; numbers begin at 1. O(items)."""
+        found: list[Item] = []
+        for _ in range(first, length + 1):
+            found.append(self._items[log])
+            log = self._shorter[log]
+        return found[::-1]
+
     def ends_with(self, log: int, items: Sequence[Item]) -> bool:
         """Whether the last items are these. O(items)."""
         held, shorter = self._items, self._shorter

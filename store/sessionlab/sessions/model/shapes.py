@@ -83,11 +83,24 @@ def _read_finding(value: object) -> _Finding:
     return _Finding()
 
 
+class _Watching:
+    """The argument of `watch_frames`: an id and a number, then a stream if it is given."""
+
+
+def _read_watching(value: object) -> _Watching:
+    parts = msgspec.convert(value, tuple[object, ...])
+    msgspec.convert(parts[:2], tuple[str, int])
+    if len(parts) > 2:
+        msgspec.convert(parts[2:], tuple[str])
+    return _Watching()
+
+
 _READERS: dict[type, Callable[[object], object]] = {
     _Session: _read_session,
     _Caller: _read_caller,
     _Reading: _read_reading,
     _Finding: _read_finding,
+    _Watching: _read_watching,
 }
 
 
@@ -112,7 +125,7 @@ _SHAPES: dict[str, tuple[object, object]] = {
     "add_frame": (_Frame, int),
     "get_frames": (str, tuple[_Frame, ...]),
     "delete_frames": (str, int),
-    "count_frames": (str, int),
+    "count_frames": (str | tuple[str, str], int),
     "get_sessions_batch": (tuple[str, ...], tuple[_Session, ...]),
     "update_sessions_batch": (tuple[_Session, ...], tuple[_Session, ...]),
     "modify_session": (tuple[str, _Effect], _Session),
@@ -126,7 +139,7 @@ _SHAPES: dict[str, tuple[object, object]] = {
     "find_sessions": (_Finding, tuple[tuple[_Session, ...], _Text]),
     "expire_sessions": (tuple[_Time, _Time, int], tuple[_Session, ...]),
     "purge_sessions": (tuple[_Time, _Time, int], int),
-    "watch_frames": (tuple[str, int], _Numbered),
+    "watch_frames": (_Watching, _Numbered),
 }
 
 _REFUSALS: dict[str, object] = {
