@@ -71,6 +71,7 @@ METHODS: dict[str, Callable[[AtomicSessionStore], Operation]] = {
     "get_session": lambda s: lambda i: s.get_session(NAMES[i]),
     "get_session+update_session": lambda s: lambda i: get_and_update(s, i),
     "get_or_create_session": lambda s: lambda i: s.get_or_create_session(SESSIONS[i]),
+    "put_session": lambda s: lambda i: s.put_session(SESSIONS[i]),
     "modify_session": lambda s: lambda i: s.modify_session(NAMES[i], tagged),
     "touch_session": lambda s: lambda i: s.touch_session(NAMES[i]),
     "list_sessions": lambda s: lambda _: s.list_sessions(),

@@ -273,6 +273,9 @@ async def test_a_store_without_epochs_is_detected(
         "add_frames",
         "expire_sessions",
         "purge_sessions",
+        "put_session",
+        "put_session of a live one",
+        "put_session of an ended one",
     }
 
 

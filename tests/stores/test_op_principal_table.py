@@ -66,6 +66,7 @@ ON_MANY: dict[str, Call] = {
     "count_sessions": lambda s, _: s.count_sessions(),
     "find_sessions": lambda s, _: s.find_sessions(SessionQuery()),
     "create_session": lambda s, _: s.create_session(new_session("new", principal="alice")),
+    "put_session": lambda s, _: s.put_session(new_session("a", principal="alice")),
 }
 STORE_WIDE: dict[str, Call] = {
     "archive_session": lambda s, held: s.archive_session(held, expected_last_seq=3),

@@ -164,6 +164,7 @@ async def every_method_of_a_store(store: AtomicSessionStore, envelope: MessageEn
     assert_type(await store.update_sessions_batch([session]), list[Session])
     assert_type(await store.modify_session(session.id, lambda s: s), Session)
     assert_type(await store.get_or_create_session(session), tuple[Session, bool])
+    assert_type(await store.put_session(session), Session)
     await store.touch_session(session.id)
     assert_type(await store.archive_session(session, expected_last_seq=0), Session)
     assert_type(
@@ -196,6 +197,7 @@ def every_method_of_a_store_from_a_thread(
         assert_type(store.update_sessions_batch([session]), list[Session])
         assert_type(store.modify_session(session.id, close), Session)
         assert_type(store.get_or_create_session(session), tuple[Session, bool])
+        assert_type(store.put_session(session), Session)
         store.touch_session(session.id)
         assert_type(store.archive_session(session, expected_last_seq=0), Session)
         assert_type(store.add_frames(session.id, [envelope], change=close), range)

@@ -84,6 +84,18 @@ class AtomicSessionStore(SessionStore):
         Exactly one of many racing callers creates. Raises `LimitExceeded`. Atomic.
         """
 
+    async def put_session(self, session: Session, /) -> Session:
+        """Create a session, or put it in the place of the one of its id; return what is stored.
+
+        Without a session of this id it is created, as by `create_session`. A live one gets the
+        caller's fields of `session`, whatever its revision, as by `update_session`: it keeps its
+        log, its incarnation and its place in the order of creation. One that has ended is deleted
+        with its frames, and a new one is created: a late writer never revives it.
+
+        Raises `InvalidTransition`, `VersionConflict`, `LimitExceeded`. Atomic.
+        """
+        raise _refusal(self, "put_session")
+
     @abstractmethod
     async def touch_session(self, session_id: str, /) -> None:
         """Set the time of last activity to now, and nothing else.
@@ -286,8 +298,8 @@ class AtomicSessionStore(SessionStore):
         Every operation also checks, in the same step, that the session belongs to the principal;
         if not, it raises `SessionNotFound`. A session created through the view belongs to it, and
         none can be given away. `docs/guarantees.md` lists what a view can learn of others: that an
-        id is taken, that the store is full (`LimitExceeded.current` is None then), and how busy it
-        is (revisions, cursors).
+        id is taken (`create_session` and `put_session` raise `SessionExists`), that the store is
+        full (`LimitExceeded.current` is None then), and how busy it is (revisions, cursors).
         Operations on the whole store raise `NotImplementedError`: `archive_session`,
         `expire_sessions`, `purge_sessions`, `statistics`, `subscribe`.
 

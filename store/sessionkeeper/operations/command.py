@@ -9,6 +9,7 @@ from typing import ClassVar, TypeVar
 import msgspec
 from soleowner import Command
 
+from ..values.errors import SessionError, SessionNotFound
 from .session_row import SessionRow
 from .tables import Tables
 
@@ -47,6 +48,10 @@ class StoreCommand(
 
     def check_first(self, tables: Tables, count: int, /) -> None:
         """Raise what is wrong with the first `count` of several sessions it touches."""
+
+    def hide(self, session_id: str, /) -> SessionError:
+        """Return the error for a session it touches that belongs to another principal."""
+        return SessionNotFound(session_id)
 
     def means(self, row: SessionRow, /) -> bool:
         """Tell whether a row found by an id it touches is of the session it is about."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, TypeVar
 
-from ..values.errors import SessionNotFound
 from ..values.session import Session
 from .command import StoreCommand
 from .tables import Tables
@@ -40,7 +39,7 @@ class Scoped(StoreCommand[R], frozen=True, gc=False):
             if row.session.principal != self.principal:
                 # And before this one, what it says of those before one that is not there.
                 self.command.check_first(tables, place)
-                raise SessionNotFound(session_id)
+                raise self.command.hide(session_id)
         return self.command.apply(tables)
 
 

@@ -10,6 +10,7 @@ from contextvars import Context
 from typing import ClassVar
 
 from ..interface.atomic_store import Change
+from ..values.errors import SessionError, SessionExists
 from ..values.session import Session
 from . import archive_rules
 from . import session_rules as rules
@@ -26,6 +27,7 @@ __all__ = [
     "GetSession",
     "GetSessionsBatch",
     "ModifySession",
+    "PutSession",
     "TouchSession",
     "UpdateSession",
     "UpdateSessionsBatch",
@@ -60,6 +62,23 @@ class GetOrCreateSession(StoreCommand[tuple[Session, bool]], frozen=True, gc=Fal
         if row is not None:
             return row.snapshot(), False
         return rules.create_session(tables, self.session, self.context).snapshot(), True
+
+
+class PutSession(StoreCommand[Session], frozen=True, gc=False):
+    adds: ClassVar[bool] = True
+    session: Session
+    context: Context
+
+    @property
+    def touches(self) -> Sequence[str]:
+        return (self.session.id,)
+
+    def hide(self, session_id: str, /) -> SessionError:
+        # As for a new session: that an id is taken is all that a view learns.
+        return SessionExists(session_id)
+
+    def apply(self, tables: Tables, /) -> Session:
+        return rules.put_session(tables, self.session, self.context).snapshot()
 
 
 class GetSession(OneSession[Session], frozen=True, gc=False):

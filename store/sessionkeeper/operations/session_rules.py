@@ -35,6 +35,7 @@ __all__ = [
     "create_session",
     "delete_session",
     "note_change",
+    "put_session",
     "renew_lease",
     "require",
     "require_live",
@@ -70,9 +71,37 @@ def create_session(tables: Tables, session: Session, context: Context) -> Sessio
     """Add a new session. Raises `SessionExists`, `LimitExceeded`."""
     if tables.find(session.id) is not None:
         raise SessionExists(session.id)
+    _check_new(tables, session)
+    return _add_session(tables, session, context)
+
+
+def put_session(tables: Tables, session: Session, context: Context) -> SessionRow:
+    """Add a session, change the live one of its id, or replace the one that has ended.
+
+    Raises `InvalidTransition`, `VersionConflict`, `LimitExceeded`.
+    """
+    row = tables.find(session.id)
+    if row is not None and row.ended_at is None:
+        check_change(tables, row, session)
+        change_session(tables, row, session, context)
+        return row
+    _check_new(tables, session)
+    if row is not None:
+        _count_missing(tables, leaving=1)
+        delete_session(tables, row, context)
+    return _add_session(tables, session, context)
+
+
+def _check_new(tables: Tables, session: Session) -> None:
     check_size(tables.limits, None, session)
     session.version_state.check_follows(VersionState())
-    _make_room(tables, context)
+
+
+def _add_session(tables: Tables, session: Session, context: Context) -> SessionRow:
+    for _ in range(_count_missing(tables)):  # several only if the limit was lowered since they came
+        evicted = tables.oldest_ended() or tables.least_active()
+        if evicted is not None:
+            delete_session(tables, evicted, context, SessionEventKind.EVICTED)
     row = tables.insert(session, tables.counters.next_revision())
     tables.counters.session_added(session)
     tables.tell(SessionEventKind.CREATED, row, None, context)
@@ -140,22 +169,24 @@ def touch(tables: Tables, row: SessionRow) -> None:
     tables.put(row)
 
 
-def _make_room(tables: Tables, context: Context) -> None:
+def _count_missing(tables: Tables, *, leaving: int = 0) -> int:
+    """Return how many sessions to evict for a new one. Raises `LimitExceeded`.
+
+    `leaving` of those that have ended go anyway.
+    """
     maximum, policy, counters = (
         tables.limits.max_sessions,
         tables.limits.sessions_full,
         tables.counters,
     )
-    missing = counters.sessions - maximum + 1
+    missing = counters.sessions - leaving - maximum + 1
     if missing <= 0:
-        return
-    room = {SessionsFull.REJECT: 0, SessionsFull.EVICT_ENDED: counters.ended}
-    if room.get(policy, counters.sessions) < missing:
+        return 0
+    ended = counters.ended - leaving
+    room = {SessionsFull.REJECT: 0, SessionsFull.EVICT_ENDED: ended}
+    if room.get(policy, counters.sessions - leaving) < missing:
         raise LimitExceeded("max_sessions", current=counters.sessions, maximum=maximum)
-    for _ in range(missing):  # more than one only if the limit was lowered since they came
-        row = tables.oldest_ended() or tables.least_active()
-        if row is not None:
-            delete_session(tables, row, context, SessionEventKind.EVICTED)
+    return missing
 
 
 def note_change(tables: Tables, row: SessionRow, before: Session, context: Context) -> None:

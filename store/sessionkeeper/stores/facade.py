@@ -50,6 +50,7 @@ from ..operations import (
     ListSessions,
     ModifySession,
     PurgeSessions,
+    PutSession,
     ReadFrames,
     ReadNewFrames,
     ReadStatistics,
@@ -126,6 +127,9 @@ class CommandStore(AtomicSessionStore):
 
     async def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
         return await self._run(GetOrCreateSession(checked_new(session), copy_context()))
+
+    async def put_session(self, session: Session, /) -> Session:
+        return await self._run(PutSession(checked_new(session), copy_context()))
 
     async def touch_session(self, session_id: str, /) -> None:
         await self._run(TouchSession(checked_id(session_id)))

@@ -96,6 +96,9 @@ class PrincipalMethods(Facade):
     async def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
         return await super().get_or_create_session(self._scope.claim(checked_session(session)))
 
+    async def put_session(self, session: Session, /) -> Session:
+        return await super().put_session(self._scope.claim(checked_session(session)))
+
     async def update_session(self, session: Session, /) -> Session:
         return await super().update_session(self._scope.checked(checked_session(session)))
 

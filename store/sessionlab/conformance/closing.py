@@ -34,6 +34,7 @@ def everything(store: AtomicSessionStore) -> dict[str, Callable[[], Coroutine[An
         "update_sessions_batch": lambda: store.update_sessions_batch([]),
         "modify_session": lambda: store.modify_session("a", lambda s: s),
         "get_or_create_session": lambda: store.get_or_create_session(session),
+        "put_session": lambda: store.put_session(session),
         "touch_session": lambda: store.touch_session("a"),
         "archive_session": lambda: store.archive_session(session, expected_last_seq=0),
         "add_frames": lambda: store.add_frames("a", [note()]),

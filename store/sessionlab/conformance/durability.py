@@ -122,6 +122,11 @@ class AtomicDurabilityConformance(ReopeningKit):
             await store.update_sessions_batch([tagged(each, "batch") for each in both])
         if "get_or_create_session" not in refuses:
             await store.get_or_create_session(new("f"))
+        if "put_session" not in refuses:
+            for state in ("active", "closed", "initializing"):
+                await store.put_session(new("p", state=state, tags={state}))
+                if state == "active":
+                    await store.add_frame(note(1, "p"))
         if "purge_sessions" not in refuses:
             await store.update_session(become("failed")(await store.get_session("e")))
             await store.purge_sessions(ended_for=0, limit=1)

@@ -72,6 +72,7 @@ MORE: dict[str, list[tuple[Call, list[Any]]]] = {
     "get_sessions_batch": [(lambda s, x: s.get_sessions_batch(x), SEQUENCES)],
     "update_sessions_batch": [(lambda s, x: s.update_sessions_batch(x), SEQUENCES)],
     "get_or_create_session": [(lambda s, x: s.get_or_create_session(x), THINGS)],
+    "put_session": [(lambda s, x: s.put_session(x), THINGS)],
     "touch_session": [(lambda s, x: s.touch_session(x), IDS)],
     "archive_session": [
         (lambda s, x: s.archive_session(x, expected_last_seq=0), THINGS),

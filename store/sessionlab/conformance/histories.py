@@ -87,6 +87,7 @@ class Client:
             "modify_session": lambda: store.modify_session(key, self.marked),
             "modify_session again": lambda: store.modify_session(key, become(state)),
             "get_or_create_session": lambda: store.get_or_create_session(new(key)),
+            "put_session": lambda: store.put_session(new(key, state=state)),
             "add_frames": lambda: store.add_frames(key, notes, change=change),
             "add_frames again": lambda: store.add_frames(
                 key, notes, expected_last_seq=random.randrange(4)

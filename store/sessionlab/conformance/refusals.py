@@ -28,6 +28,7 @@ CALLS: dict[str, Callable[[AtomicSessionStore], Any]] = {
     "update_sessions_batch": lambda s: s.update_sessions_batch([]),
     "modify_session": lambda s: s.modify_session("a", lambda session: session),
     "get_or_create_session": lambda s: s.get_or_create_session(new()),
+    "put_session": lambda s: s.put_session(new()),
     "touch_session": lambda s: s.touch_session("a"),
     "archive_session": lambda s: s.archive_session(new(), expected_last_seq=0),
     "add_frames": lambda s: s.add_frames("a", [note()]),

@@ -22,6 +22,7 @@ from .immutability import AtomicImmutabilityConformance, ImmutabilityConformance
 from .incarnations import IncarnationsConformance
 from .limits import LimitsConformance
 from .principals import PrincipalsConformance
+from .putting import PuttingConformance
 from .racing import RacingConformance
 from .reading import ReadingConformance
 from .refusals import RefusalsConformance
@@ -67,6 +68,7 @@ class AtomicSessionStoreConformance(
     StreamsConformance,
     RacingConformance,
     IncarnationsConformance,
+    PuttingConformance,
     AtomicHistoriesConformance,
     AtomicCancellationConformance,
     LimitsConformance,

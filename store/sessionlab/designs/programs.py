@@ -91,6 +91,7 @@ _Call: TypeAlias = "Callable[[_Client, str], Awaitable[object]]"
 CALLS: Mapping[str, _Call] = {
     "create": lambda client, each: client.store.create_session(new(each)),
     "get or create": lambda client, each: client.store.get_or_create_session(new(each)),
+    "put": lambda client, each: client.store.put_session(new(each)),
     "get": _Client.get,
     "update": _Client.update,
     "update both": _Client.update_both,

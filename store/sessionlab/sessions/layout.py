@@ -45,6 +45,7 @@ fields when it returned the same session or raised; None when it never ran."""
 # update_sessions_batch  sessions                                    sessions
 # modify_session         (id, effect)                                session
 # get_or_create_session  session                                     (session, created)
+# put_session            session                                     session
 # touch_session          id                                          None
 # archive_session        (id, session, expected_last_seq)            session
 # add_frames             (id, frames, expected_last_seq, effect)     (first, end)

@@ -137,6 +137,7 @@ _KINDS: dict[str, tuple[type | UnionType, ...]] = {
     "update_sessions_batch": (tuple,),
     "modify_session": (str,),
     "get_or_create_session": (Session,),
+    "put_session": (Session,),
     "touch_session": (str,),
     "archive_session": (Session, int),
     "add_frames": (str, tuple),
@@ -152,7 +153,7 @@ _KINDS: dict[str, tuple[type | UnionType, ...]] = {
 def _argument(  # noqa: PLR0911 - a table of cases
     name: str, arguments: tuple[Any, ...], effect: Effect | None
 ) -> Plain:
-    if name in ("create_session", "update_session", "get_or_create_session"):
+    if name in ("create_session", "update_session", "get_or_create_session", "put_session"):
         return session_data(arguments[0])
     if name == "archive_session":
         session, expected = arguments
@@ -207,6 +208,7 @@ _RESULTS: dict[str, Callable[[Any], Plain]] = {
     "update_sessions_batch": sessions_data,
     "modify_session": session_data,
     "get_or_create_session": lambda reply: (session_data(reply[0]), reply[1]),
+    "put_session": session_data,
     "touch_session": lambda _: None,
     "archive_session": session_data,
     "add_frames": lambda numbers: (numbers.start, numbers.stop),

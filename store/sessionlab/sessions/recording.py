@@ -29,7 +29,7 @@ from ..linearizability.history.operation import Header, History
 from .plain_data import options_data
 from .recorded_call import Effect, RecordedCall, as_operations
 from .recorded_watcher import RecordedWatcher
-from .split_calls import BATCH_CALLS, LISTING_CALLS
+from .split_calls import BATCH_CALLS, CREATE_CALLS, LISTING_CALLS
 
 __all__ = ["RecordingStore"]
 
@@ -70,7 +70,7 @@ class RecordingStore(AtomicSessionStore):
     def history(self) -> History:
         """Return what was recorded so far; a call that has not ended has an unknown outcome."""
         apart, calls = self._non_atomic_calls(), self._calls
-        sessions = sum(call.name in ("create_session", "get_or_create_session") for call in calls)
+        sessions = sum(call.name in CREATE_CALLS for call in calls)
         operations = [each for call in calls for each in as_operations(call, apart, sessions)]
         guarantees = self._declared()
         return History(
@@ -227,6 +227,11 @@ class RecordingStore(AtomicSessionStore):
         inner = self._atomic("get_or_create_session")
         call = self._begin("get_or_create_session", session)
         return await self._run(call, inner.get_or_create_session(session))
+
+    async def put_session(self, session: Session, /) -> Session:
+        inner = self._atomic("put_session")
+        call = self._begin("put_session", session)
+        return await self._run(call, inner.put_session(session))
 
     async def touch_session(self, session_id: str, /) -> None:
         inner = self._atomic("touch_session")

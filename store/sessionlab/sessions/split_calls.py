@@ -10,11 +10,14 @@ import msgspec
 from ..linearizability.history.operation import Operation, Outcome, Plain
 from .layout import SessionData
 
-__all__ = ["BATCH_CALLS", "LISTING_CALLS", "split_call"]
+__all__ = ["BATCH_CALLS", "CREATE_CALLS", "LISTING_CALLS", "split_call"]
 
 _SINGLE = {"get_sessions_batch": "get_session", "update_sessions_batch": "update_session"}
 BATCH_CALLS = frozenset(_SINGLE)
 """Calls on several sessions by name, which `Guarantees.batch` speaks of."""
+
+CREATE_CALLS = frozenset({"create_session", "get_or_create_session", "put_session"})
+"""Calls that may create a session."""
 
 _SWEEPS = frozenset({"expire_sessions", "purge_sessions"})
 

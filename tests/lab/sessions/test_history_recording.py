@@ -92,6 +92,9 @@ async def test_every_method_is_recorded_and_answers_as_before(store: RecordingSt
     assert await store.purge_sessions(ended_before=datetime(2999, 1, 1, tzinfo=UTC)) == 1
     assert await store.count_sessions() == 0
     await store.create_session(new())
+    for state in ("active", "closed", "active"):
+        put = await store.put_session(new().model_copy(update={"state": state}))
+        assert await store.read_frames("a", incarnation=put.incarnation) == []
     await store.delete_session("a")
     assert (await store.statistics()).frames == 0
     history = store.history()

@@ -84,12 +84,18 @@ def calls(store: RecordingStore, random: Random, id: str, held: dict[str, Sessio
     table: list[Callable[[], Any]] = [
         lambda: store.create_session(Session.new(transport_type="stdio", id=id)),
         lambda: store.get_or_create_session(Session.new(transport_type="stdio", id=id)),
+        lambda: store.put_session(
+            Session.new(transport_type="stdio", id=id, state=random.choice(list(SessionState)))
+        ),
         *[keep] * 2,
         *[lambda: store.update_session(marked(held[id])) if id in held else keep()] * 2,
         *[lambda: store.add_frame(note(id, random.randrange(10**9)))] * 3,
         *[lambda: store.add_frames(id, several, change=change)] * 3,
         *[lambda: store.get_frames(id)] * 2,
         lambda: store.read_frames(id, after=random.randrange(5), limit=random.randint(1, 5)),
+        lambda: store.read_frames(
+            id, incarnation=held[id].incarnation if id in held else random.choice((None, "0" * 16))
+        ),
         lambda: store.count_frames(id),
         lambda: store.count_frames(id, stream=random.choice("xy")),
         lambda: store.read_frames(

@@ -95,6 +95,8 @@ SOON = ("create_session", snap(0, expires=9.0), snap(1, expires=9.0))
 LATE = ("create_session", snap(0, expires=9.5), snap(1, expires=9.5))
 CLOSE = ("update_session", snap(1, state="closed"), snap(2, state="closed"))
 BORN = ("create_session", snap(0), living(1))
+OVER = ("create_session", snap(0, state="closed"), living(1, state="closed"))
+CLOSE_1 = ("update_session", snap(1, state="closed"), living(2, frames=1, state="closed"))
 GONE = ("delete_session", "a", None)
 NO_A = ("SessionNotFound", "a")
 ADD_1 = ("add_frame", frame(1), 1)
@@ -126,6 +128,11 @@ RIGHT: dict[str, tuple[Any, ...]] = {
     "read shows which": (A, read_as("f00d", ()), ("get_session", "a", living(1))),
     "not read as another": (BORN, read_as("cafe", NO_A, FAILED)),
     "not read as a former": (BORN, GONE, ("create_session", snap(0), snap(2)), read_as("f00d", NO_A, FAILED)),
+    "put a new": (("put_session", snap(0), living(1)), ("list_sessions", None, (living(1),))),
+    "put on a live": (BORN, ADD_1, B, ("put_session", snap(0, n=2), living(3, n=2, frames=1)), ("list_sessions", None, (living(3, n=2, frames=1), snap(2, id="b")))),
+    "put on an ended": (OVER, B, ("put_session", snap(0), living(3, "cafe")), ("list_sessions", None, (snap(2, id="b"), living(3, "cafe")))),
+    "put refused": (BORN, ("put_session", snap(0, state="initializing"), ("InvalidTransition", "a", "active", "initializing"), FAILED), ("get_session", "a", living(1))),
+    "put, perhaps": (OVER, ("put_session", snap(0), None, UNKNOWN), ("get_session", "a", living(2, "cafe"))),
     "a message is not odd": (A, NAMED_ODD, ("get_session", "a", snap(1, frames=1))),
     "got": (A, ("get_or_create_session", snap(0, n=3), (snap(1), False))),
     "created": (("get_or_create_session", snap(0), (snap(7), True)),),
@@ -220,6 +227,14 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "revision stays": (A, ("update_session", snap(1, n=1), snap(1, n=1))),
     "revision used again": (A, B, ("update_session", snap(1, n=1), snap(2, n=1))),
     "revision reset": (A, ("delete_session", "a", None), A),
+    "put lost the log": (BORN, ADD_1, ("put_session", snap(0, n=2), living(2, n=2))),
+    "put gave another incarnation": (BORN, ("put_session", snap(0, n=2), living(2, "cafe", n=2))),
+    "put revived": (OVER, ("put_session", snap(0), living(2))),
+    "put kept the frames": (BORN, ADD_1, CLOSE_1, ("put_session", snap(0), living(3, "cafe", frames=1))),
+    "put kept the place": (OVER, B, ("put_session", snap(0), living(3, "cafe")), ("list_sessions", None, (living(3, "cafe"), snap(2, id="b")))),
+    "put went back": (BORN, ("put_session", snap(0, state="initializing"), living(2, state="initializing"))),
+    "put other fields": (BORN, ("put_session", snap(0, n=2), living(2, n=3))),
+    "put refused without reason": (OVER, ("put_session", snap(0), ("InvalidTransition", "a", "closed", "active"), FAILED)),
     "incarnation used again": (BORN, GONE, ("create_session", snap(0), living(2))),
     "incarnation used after a purge": (("create_session", snap(0, state="closed"), living(1, state="closed")), ("purge_sessions", (None, 0.0, 9), 1), ("create_session", snap(0), living(2))),
     "incarnation changed": (BORN, ("update_session", snap(1, n=1), living(2, "cafe", n=1))),

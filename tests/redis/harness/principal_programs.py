@@ -432,6 +432,7 @@ def _watch(on: str, after: int, *, anew: bool) -> Step:
 
 _STORE_METHODS = (
     *("create_session", "create_session", "create_session", "get_or_create_session"),
+    *("put_session", "put_session"),
     *("get_session", "get_sessions_batch", "get_sessions_batch"),
     *("update_session", "update_sessions_batch", "update_sessions_batch", "modify_session"),
     *("delete_session", "touch_session", "add_frame", "add_frame", "add_frames", "add_frames"),
@@ -445,7 +446,7 @@ def _store_step(dice: Random, ids: Ids, taken: set[str]) -> tuple[str, Step]:
     """Anything alice can call on a store."""
     name = dice.choice(_STORE_METHODS)
     on = dice.choice(ids) if dice.random() < 0.92 else dice.choice(MALFORMED)
-    if name in ("create_session", "get_or_create_session"):
+    if name in ("create_session", "get_or_create_session", "put_session"):
         free = [each for each in ids if each not in taken]
         if not free:
             return "nothing", lambda w: w.alice.count_sessions()
@@ -461,7 +462,7 @@ def _store_call(dice: Random, name: str, on: str) -> tuple[str, Step]:
     number, limit = dice.choice((0, 1, 2, 5)), dice.choice((0, 1, 2, 100))
     messages = [_message(dice) for _ in range(dice.choice((0, 1, 1, 2, 3)))]
     match name:
-        case "create_session" | "get_or_create_session":
+        case "create_session" | "get_or_create_session" | "put_session":
             new = Session.new(transport_type="stdio", id=on).model_copy(update=_fields(dice))
             return "", lambda w: getattr(w.alice, name)(new)
         case "get_sessions_batch":

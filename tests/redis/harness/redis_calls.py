@@ -305,7 +305,8 @@ def _made(value: Any, snapshots: Snapshots) -> Any:
 
 @st.composite
 def _create(draw: Draw, ten: bool) -> Step:
-    name = draw(st.sampled_from(("create_session", "get_or_create_session")))
+    names = ("create_session", "get_or_create_session", "put_session")
+    name = draw(st.sampled_from(names))
     return _step(draw, name, [draw(_new(draw(_ids)))], {})
 
 

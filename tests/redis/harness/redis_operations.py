@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
-_TIMES = {"created_at", "last_activity", "ended_at"}
+_OWN = {"created_at", "last_activity", "ended_at", "incarnation"}
 
 Write: TypeAlias = Callable[[AtomicSessionStore], Awaitable[object]]
 
@@ -93,6 +93,9 @@ WRITES: dict[str, Write] = {
     "update_sessions_batch": _update_batch,
     "modify_session": lambda s: s.modify_session("a", counted),
     "modify_session, three at once": _changes,
+    "put_session": lambda s: s.put_session(session("new")),
+    "put_session of a live one": lambda s: s.put_session(session("a", state="active")),
+    "put_session of an ended one": lambda s: s.put_session(session("ended")),
     "touch_session": lambda s: s.touch_session("a"),
     "archive_session": _archive,
     "delete_session": lambda s: s.delete_session("a"),
@@ -118,9 +121,9 @@ async def fill(store: AtomicSessionStore) -> None:
 
 
 def seen(value: Any) -> object:
-    """The answers without times."""
+    """The answers without what each run has of its own."""
     if isinstance(value, Session):
-        return value.model_dump(exclude=_TIMES)
+        return value.model_dump(exclude=_OWN)
     if isinstance(value, list | tuple):
         values: list[Any] = [*value]
         return [seen(each) for each in values]

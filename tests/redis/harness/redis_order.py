@@ -102,6 +102,7 @@ _WRITES: tuple[Callable[[str, str], Callable[[AtomicSessionStore], Any]], ...] =
     lambda key, n: lambda s: s.create_session(_new(key, n)),
     lambda key, n: lambda s: s.get_or_create_session(_new(key, n)),
     lambda key, n: lambda s: s.get_or_create_session(_new(key, n)),
+    lambda key, n: lambda s: s.put_session(_new(key, n)),
 )
 _WRITE_NAMES = (
     "add_frame",
@@ -124,6 +125,7 @@ _WRITE_NAMES = (
     "create_session",
     "get_or_create_session",
     "get_or_create_session",
+    "put_session",
 )
 _READS: tuple[tuple[str, Callable[[str], Callable[[AtomicSessionStore], Any]]], ...] = (
     ("get_session", lambda key: lambda s: s.get_session(key)),

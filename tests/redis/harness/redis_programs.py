@@ -156,6 +156,11 @@ def _get_or_create(dice: Random, on: str, snapshots: Snapshots) -> tuple[object,
     return new.__dict__, lambda store: store.get_or_create_session(new)
 
 
+def _put(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
+    new = _session(dice, on) if dice.random() < 0.5 else _snapshot(dice, on, snapshots)
+    return new.__dict__, lambda store: store.put_session(new)
+
+
 def _update(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
     new = _snapshot(dice, on, snapshots)
     return new.__dict__, lambda store: store.update_session(new)
@@ -288,6 +293,7 @@ def _purge(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
 MAKERS: dict[str, Maker] = {
     "create_session": _create,
     "get_or_create_session": _get_or_create,
+    "put_session": _put,
     "get_session": lambda _, on, __: (on, lambda store: store.get_session(on)),
     "update_session": _update,
     "update_sessions_batch": _update_batch,

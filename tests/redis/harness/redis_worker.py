@@ -47,6 +47,7 @@ async def one_thing(
     key = dice.choice(keys)
     calls: list[Callable[[], Awaitable[object]]] = [
         lambda: store.get_or_create_session(Session.new(transport_type="stdio", id=key)),
+        lambda: store.put_session(Session.new(transport_type="stdio", id=key)),
         lambda: store.get_session(key),
         *[lambda: store.modify_session(key, counted)] * 2,
         *[lambda: store.add_frame(note(text, key))] * 2,

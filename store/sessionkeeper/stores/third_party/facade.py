@@ -115,6 +115,15 @@ class AwaitedStore(AtomicSessionStore):
         session = checked_new(session)
         return await self._do(lambda inner: operations.get_or_create(inner, session))
 
+    async def put_session(self, session: Session, /) -> Session:
+        """Put a session as the interface says, with nobody in between.
+
+        One that has ended is deleted first: if the inner store then cannot create the new one,
+        that is `OutcomeUnknown`, and the id is free.
+        """
+        session = checked_new(session)
+        return await self._do(lambda inner: operations.put(inner, session))
+
     async def touch_session(self, session_id: str, /) -> None:
         """Refused: none of the ten methods sets the time of activity alone."""
         raise NotImplementedError("the inner store cannot touch a session")

@@ -7,6 +7,7 @@ atomic within the process.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from ...interface.atomic_store import Change
 from ...interface.frame_watcher import REMOVED, LogPage, Proof, is_replaced
@@ -25,10 +26,11 @@ from ...values.errors import (
 )
 from ...values.message import Frame, MessageEnvelope
 from ...values.session import STORE_FIELDS, Session
+from ...values.version import VersionState
 from .principal_filter import PrincipalFilter
 from .session_index import SessionEntry
 
-__all__ = ["add_one", "count_stream", "get_or_create", "look", "modify", "read"]
+__all__ = ["add_one", "count_stream", "get_or_create", "look", "modify", "put", "read"]
 
 _TRIES = 16
 """How many times another process may intervene before an error is raised."""
@@ -61,6 +63,45 @@ async def get_or_create(store: SessionStore, session: Session) -> tuple[Session,
     except SessionExists:  # another process was faster, or the session is not visible to the caller
         pass
     return await store.get_session(session.id), False
+
+
+async def put(store: SessionStore, session: Session) -> Session:
+    """Create a session, update the live one of its id, or replace the one that has ended."""
+    tries = 0
+    while True:
+        there = await _find(store, session.id)
+        if there is None and _hides(store, session.id):
+            raise SessionExists(session.id)
+        if there is None or there.state.is_terminal:
+            session.version_state.check_follows(VersionState())
+        try:
+            if there is None:
+                return await store.create_session(session)
+            if not there.state.is_terminal:
+                session.check_follows(there)
+                return await store.update_session(_with_store_fields(session, there))
+        except (RevisionConflict, SessionExists, SessionNotFound):
+            tries += 1  # another process intervened
+            if tries == _TRIES:
+                raise
+            continue
+        with suppress(SessionNotFound):  # another process was faster
+            await store.delete_session(session.id)
+        try:
+            return await store.create_session(session)
+        except Exception as error:
+            raise OutcomeUnknown from error
+
+
+async def _find(store: SessionStore, session_id: str) -> Session | None:
+    try:
+        return await store.get_session(session_id)
+    except SessionNotFound:
+        return None
+
+
+def _hides(store: SessionStore, session_id: str) -> bool:
+    return isinstance(store, PrincipalFilter) and store.hides(session_id)
 
 
 async def add_one(
@@ -167,8 +208,7 @@ async def look(
         if stream is not None and wanted:  # that frame may be of another stream
             frames = await read(store, session_id, after, limit, stream=stream, incarnation=own)
     except SessionNotFound:
-        hidden = isinstance(store, PrincipalFilter) and store.hides(session_id)
-        if number is None or (hidden and known(session_id).number == number):
+        if number is None or (_hides(store, session_id) and known(session_id).number == number):
             raise
         return LogPage(number, (), ended=True)
     before: Proof = None
@@ -199,4 +239,8 @@ def _changed(session: Session, apply: Change) -> Session:
         raise ValueError("change returned another session")
     changed.check_follows(session)
     # A change cannot set the store's fields; the inner store would see a stale snapshot.
-    return changed.model_copy(update={name: getattr(session, name) for name in STORE_FIELDS})
+    return _with_store_fields(changed, session)
+
+
+def _with_store_fields(session: Session, there: Session) -> Session:
+    return session.model_copy(update={name: getattr(there, name) for name in STORE_FIELDS})

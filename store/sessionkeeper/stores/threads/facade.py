@@ -124,6 +124,9 @@ class ThreadSafeSessionStore:
     def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
         return self._do(self._facade.get_or_create_session(session))
 
+    def put_session(self, session: Session, /) -> Session:
+        return self._do(self._facade.put_session(session))
+
     def touch_session(self, session_id: str, /) -> None:
         self._do(self._facade.touch_session(session_id))
 

@@ -33,7 +33,7 @@ def read_stamps(operation: Operation) -> tuple[int, ...]:
 _STAMPED = frozenset(
     {
         *("create_session", "get_or_create_session", "update_session", "modify_session"),
-        *("update_sessions_batch", "expire_sessions", "archive_session"),
+        *("update_sessions_batch", "expire_sessions", "archive_session", "put_session"),
     }
 )
 

@@ -57,6 +57,17 @@ def _got_or_created(operation: Operation) -> Iterator[Fact]:
     yield LastNumberFact(report[0], report[4])
 
 
+def _put(operation: Operation) -> Iterator[Fact]:
+    report = cast("SessionData", operation.result)
+    if not report[4]:  # perhaps in the place of another
+        yield RemovalFact(report[0])
+    yield LastNumberFact(report[0], report[4])
+
+
+def _offered_session(operation: Operation) -> Iterator[Fact]:
+    yield RemovalFact(cast("SessionData", operation.argument)[0])
+
+
 def _removed(operation: Operation) -> Iterator[Fact]:
     yield RemovalFact(cast("str", operation.argument))
 
@@ -134,6 +145,7 @@ _UNKNOWN: dict[str, Tell] = {
     "add_frames": _offered_several,
     "delete_session": _removed,
     "purge_sessions": _purged,
+    "put_session": _offered_session,
     "delete_frames": _shortened,
     "trim_frames": _shortened,
     "remove_frames": _changed,
@@ -153,6 +165,7 @@ _KNOWN: dict[str, Tell] = {
     "modify_session": _seen,
     "archive_session": _seen,
     "get_or_create_session": _got_or_created,
+    "put_session": _put,
     "add_frames": _added_several,
     "read_frames": _read_frames,
     "trim_frames": _shortened,
@@ -180,12 +193,20 @@ def read_order_key(operation: Operation) -> OrderKey | None:
     return None if key is None or any(type(each) is not int for each in key) else key
 
 
+_WRITES = frozenset(
+    {
+        *("create_session", "update_session", "modify_session"),
+        *("archive_session", "put_session"),
+    }
+)
+
+
 def _read_order_key(  # noqa: PLR0911 - a table of cases
     name: str, result: Plain
 ) -> OrderKey | None:
     if name == "add_frames":
         return (cast("tuple[int, int]", result)[1] - 1, 0, 0, 0)
-    if name in ("create_session", "update_session", "modify_session", "archive_session"):
+    if name in _WRITES:
         report = cast("SessionData", result)
         return (report[4], 1, report[2], 0)
     if name == "get_or_create_session":

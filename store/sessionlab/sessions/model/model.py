@@ -65,6 +65,7 @@ class SessionStoreModel(Model[ModelState]):
             "update_sessions_batch": sessions.update_batch,
             "modify_session": sessions.modify,
             "get_or_create_session": sessions.get_or_create,
+            "put_session": sessions.put,
             "touch_session": sessions.touch,
             "archive_session": archive,
             "add_frames": frames.add_several,

@@ -61,6 +61,8 @@ def refuse(state: ModelState, operation: Operation) -> tuple[ModelState, ...]:
         _, from_state, to_state = values
         after = (entry.caller[0], to_state, *entry.caller[2:])
         true = entry.caller[1] == from_state and not may_follow(entry.caller, after)
+        if operation.name == "put_session":  # it would replace an ended one
+            true = true and entry.caller[1] in LIVE
     else:
         true = name == "SessionExists"
     return (state,) if true else ()

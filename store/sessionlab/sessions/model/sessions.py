@@ -32,6 +32,7 @@ __all__ = [
     "get_or_create",
     "list_all",
     "modify",
+    "put",
     "touch",
     "update",
     "update_batch",
@@ -73,6 +74,20 @@ def get_or_create(state: ModelState, argument: Plain, result: Plain, known: bool
     if entry is None:
         return one(_created(state, session, report))
     return one(match_snapshot(state, entry, report))
+
+
+def put(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
+    """Create the session, change the live one, or replace the one that has ended."""
+    session = cast("SessionData", argument)
+    report = cast("SessionData", result) if known else None
+    entry = find(state, session[0])
+    if entry is None:
+        return one(_created(state, session, report))
+    if entry.caller[1] not in LIVE:
+        return one(_created(without(state, [entry]), session, report))
+    if not may_follow(entry.caller, session[1]):
+        return ()
+    return one(write_fields(state, entry, session[1], report))
 
 
 def get(state: ModelState, argument: Plain, result: Plain, known: bool) -> States:

@@ -130,6 +130,7 @@ _SHAPES: dict[str, tuple[object, object]] = {
     "update_sessions_batch": (tuple[_Session, ...], tuple[_Session, ...]),
     "modify_session": (tuple[str, _Effect], _Session),
     "get_or_create_session": (_Session, tuple[_Session, bool]),
+    "put_session": (_Session, _Session),
     "touch_session": (str, None),
     "archive_session": (tuple[str, _Session, int], _Session),
     "add_frames": (tuple[str, tuple[_Frame, ...], int | None, _Effect], tuple[int, int]),

@@ -28,6 +28,7 @@ __all__ = [
     "ChangedSessionReply",
     "CreatedReply",
     "FramesReply",
+    "PutReply",
     "ValueReply",
     "groups",
     "read_list",
@@ -70,6 +71,19 @@ class CreatedReply(NamedTuple):
 
     status: bytes
     row: Stored
+    evicted: Sequence[Any]
+    """Ids and rows in turns."""
+
+
+class PutReply(NamedTuple):
+    """What `put.lua` did."""
+
+    status: bytes
+    row: Stored
+    state_before: bytes
+    """Of the session that was changed; empty if a new one was created."""
+    replaced: Stored
+    """The ended session that made way; empty if there was none."""
     evicted: Sequence[Any]
     """Ids and rows in turns."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import Context
+from typing import Any
 
 from ....operations import (
     CreateSession,
@@ -11,6 +12,7 @@ from ....operations import (
     GetOrCreateSession,
     GetSession,
     GetSessionsBatch,
+    PutSession,
     TouchSession,
     UpdateSession,
     UpdateSessionsBatch,
@@ -27,6 +29,7 @@ from .across_buckets import in_one_bucket, read_rows
 from .replies import (
     OK,
     CreatedReply,
+    PutReply,
     ValueReply,
     groups,
     read_list,
@@ -42,13 +45,15 @@ __all__ = [
     "get_or_create_session",
     "get_session",
     "get_sessions_batch",
+    "put_session",
     "touch_session",
     "update_session",
     "update_sessions_batch",
 ]
 
-CREATE, UPDATE, TOUCH, DELETE = (
+CREATE, PUT, UPDATE, TOUCH, DELETE = (
     script("create"),
+    script("put"),
     script("update"),
     script("touch"),
     script("delete"),
@@ -65,6 +70,37 @@ def get_or_create_session(
     plan_context: PlanContext, command: GetOrCreateSession, scope: str
 ) -> Plan[tuple[Session, bool]]:
     return (yield from _create(plan_context, command, scope, return_existing=True))
+
+
+def put_session(plan_context: PlanContext, command: PutSession, scope: str) -> Plan[Session]:
+    new, limits, context = command.session, plan_context.limits, command.context
+    _, name = plan_context.locate(new.id)
+    request = write(
+        plan_context,
+        PUT,
+        new.id,
+        *plan_context.session_bounds,
+        plan_context.share(limits.max_sessions),
+        limits.sessions_full.value,
+        new.incarnation,
+        *encode_session(name, "", new),
+        scope=scope,
+    )
+    plan_context.predictions.next_revision(request.bucket)
+    (answer,) = yield [request]
+    reply = read_reply(PutReply, answer, new.id, new)
+    session = decode_session(new.id, reply.row)
+    plan_context.predictions.forget(new.id)
+    plan_context.predictions.note_assigned(request.bucket, session.revision)
+    if reply.state_before:
+        note_change(plan_context, session, SessionState(reply.state_before.decode()), context)
+        return session
+    if reply.replaced:
+        plan_context.wakeups.notify(new.id)
+        former = decode_session(new.id, reply.replaced)
+        plan_context.tell(SessionEventKind.DELETED, former, former.state, context)
+    _note_created(plan_context, session, reply.evicted, context)
+    return session
 
 
 def get_session(plan_context: PlanContext, command: GetSession, scope: str) -> Plan[Session]:
@@ -136,11 +172,18 @@ def _create(
     reply = read_reply(CreatedReply, answer, new.id, new)
     session = decode_session(new.id, reply.row)
     plan_context.predictions.note_assigned(request.bucket, session.revision)
-    for gone in read_sessions(reply.evicted):
-        plan_context.wakeups.notify(gone.id)
-        plan_context.tell(SessionEventKind.EVICTED, gone, gone.state, command.context)
-    plan_context.tell(SessionEventKind.CREATED, session, None, command.context)
+    _note_created(plan_context, session, reply.evicted, command.context)
     return session, True
+
+
+def _note_created(
+    plan_context: PlanContext, session: Session, evicted: Sequence[Any], context: Context
+) -> None:
+    """Wake the watchers of evicted sessions, and tell listeners of them and of a new one."""
+    for gone in read_sessions(evicted):
+        plan_context.wakeups.notify(gone.id)
+        plan_context.tell(SessionEventKind.EVICTED, gone, gone.state, context)
+    plan_context.tell(SessionEventKind.CREATED, session, None, context)
 
 
 def _update(
