@@ -30,7 +30,6 @@ async def is_same_life(store: AtomicSessionStore, session: Session) -> bool:
     If so, the frames read in between belong to it. Raises `SessionNotFound`.
     """
     now = await store.get_session(session.id)
-    if now.revision == session.revision:
-        return True
-    # Revisions only grow; a session that was created again has a later time or a shorter log.
-    return now.created_at == session.created_at and now.last_seq >= session.last_seq
+    # Its store may have lost frames that were read, and kept the session.
+    is_same = (now.incarnation, now.created_at) == (session.incarnation, session.created_at)
+    return is_same and now.last_seq >= session.last_seq
