@@ -1,8 +1,8 @@
 """LangGraph's checkpoints, on any store.
 
 `SessionSaver` is a `BaseCheckpointSaver`. Rule: a write is one step of the store that never
-conflicts, and no read depends on how long a thread is. Read `records`, `threads`, `walk`, then
-`tuples`, `upkeep`, `copying` and `saver`.
+conflicts, and no read depends on how long a thread is. Read `records`, `reading`,
+`walk`, `threads` and `latest`, then `tuples`, `upkeep`, `copying` and `saver`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sessionkeeper import Frame, MessageEnvelope
 
+from .reading import Moment
 from .records import (
     NAMESPACES,
     CheckpointRecord,
@@ -73,7 +74,7 @@ async def copy_thread(logs: ThreadLogs, source_id: str, target_id: str) -> None:
             waiting = []
     except BaseException:
         if added:
-            await logs.remove(target, added)
+            await logs.remove(Moment.of(target), added)
         raise
 
 

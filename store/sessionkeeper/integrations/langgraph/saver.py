@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Self
 
 from langchain_core.runnables import RunnableConfig
@@ -20,7 +20,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from sessionkeeper import AtomicSessionStore, ThreadSafeSessionStore
+from sessionkeeper import AtomicSessionStore, SessionNotFound, ThreadSafeSessionStore
 
 from .calls import BlockingCalls, run_blocking
 from .config import checked_text, config_of, read_address
@@ -257,7 +257,8 @@ class SessionSaver(BaseCheckpointSaver[str]):
             if strategy == "delete":
                 await logs.delete(str(thread_id))
             else:
-                await prune_thread(logs, self.serde, str(thread_id))
+                with suppress(SessionNotFound):  # deleted meanwhile
+                    await prune_thread(logs, self.serde, str(thread_id))
 
     def get_next_version(self, current: str | None, channel: None) -> str:
         number = 0 if current is None else int(str(current).partition(".")[0])
@@ -271,7 +272,8 @@ async def _delete_for_runs(logs: ThreadLogs, run_ids: Collection[str]) -> None:
         return
     async with aclosing(logs.find_threads()) as threads:
         async for thread_id in threads:
-            await remove_runs(logs, thread_id, chosen)
+            with suppress(SessionNotFound):  # deleted meanwhile
+                await remove_runs(logs, thread_id, chosen)
 
 
 async def _next(found: AsyncGenerator[CheckpointTuple]) -> CheckpointTuple | None:

@@ -9,27 +9,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
 from functools import lru_cache
 
-from sessionkeeper import (
-    Frame,
-    Session,
-    SessionNotFound,
-    SessionQuery,
-    TransportType,
-    session_id_for,
-)
+from sessionkeeper import Session, SessionNotFound, SessionQuery, TransportType, session_id_for
 
 from .calls import StoreCalls
 from .known import KnownIds
+from .reading import Moment, read_stream
 from .records import (
     NAMESPACES,
     CheckpointRecord,
     EntryRecord,
     HighestId,
     NamespacesRecord,
-    Record,
     WritesRecord,
     checkpoint_stream,
     entry_stream,
@@ -38,24 +30,11 @@ from .records import (
 )
 from .walk import Entry, newest_first
 
-__all__ = ["StoredCheckpoint", "StoredWrite", "ThreadLogs", "thread_session_id"]
+__all__ = ["ThreadLogs", "thread_session_id"]
 
 TAG = "langgraph"
 _PAGE = 1000
 _SHORT = 255
-
-StoredWrite = tuple[str, str, int, str, str, bytes]
-"""Task path, task id, index, channel, form and bytes: sorted, they are in LangGraph's order."""
-
-
-@dataclass(slots=True)
-class StoredCheckpoint:
-    """A checkpoint with its writes, and the numbers of their frames."""
-
-    record: CheckpointRecord | None = None
-    """None if only writes are there: LangGraph may store them first."""
-    writes: list[StoredWrite] = field(default_factory=list)
-    seqs: list[int] = field(default_factory=list)
 
 
 def thread_session_id(thread_id: str) -> str:
@@ -74,7 +53,7 @@ class ThreadLogs:
 
     def __init__(self, calls: StoreCalls, known: KnownIds) -> None:
         self.calls = calls
-        self._known = known
+        self.known = known
 
     async def find(self, thread_id: str) -> Session | None:
         """Return the session of a thread, if there is one."""
@@ -101,7 +80,7 @@ class ThreadLogs:
         """Store a checkpoint, in place of an earlier one of its id."""
         session_id, checkpoint_id = thread_session_id(thread_id), record.checkpoint_id
         entries = entry_stream(namespace)
-        fact = self._known.get(session_id, entries)
+        fact = self.known.get(session_id, entries)
         while True:
             is_new = False
             if fact is None:
@@ -117,10 +96,10 @@ class ThreadLogs:
             try:
                 numbers = await self.calls.add_frames(session_id, frames)
             except SessionNotFound:  # deleted since it was read
-                self._known.forget(session_id, entries)
+                self.known.forget(session_id, entries)
                 fact = None
             else:
-                return self._known.note_append(session_id, entries, numbers, checkpoint_id)
+                return self.known.note_append(session_id, entries, numbers, checkpoint_id)
 
     async def put_writes(
         self, thread_id: str, namespace: str, checkpoint_id: str, record: WritesRecord
@@ -135,7 +114,7 @@ class ThreadLogs:
                 await self.create(thread_id)
             else:
                 stream = entry_stream(namespace)
-                return self._known.note_append(session_id, stream, numbers, None)
+                return self.known.note_append(session_id, stream, numbers, None)
 
     async def create(self, thread_id: str) -> tuple[Session, bool]:
         """Return the session of a thread, and whether this call created it."""
@@ -153,116 +132,51 @@ class ThreadLogs:
         with suppress(SessionNotFound):
             await self.calls.delete_session(thread_session_id(thread_id))
 
-    async def read_checkpoint(
-        self, session_id: str, namespace: str, checkpoint_id: str, *, at: Session | None = None
-    ) -> StoredCheckpoint:
-        """Read what there is of a checkpoint now, or what there was when `at` was read."""
-        stream = checkpoint_stream(namespace, checkpoint_id)
-        found, writes = StoredCheckpoint(), dict[tuple[str, int], StoredWrite]()
-        for seq, record in await self.read_stream(session_id, stream, at=at):
-            found.seqs.append(seq)
-            if isinstance(record, CheckpointRecord):
-                found.record = record
-            elif isinstance(record, WritesRecord):
-                for index, channel, form, value in record.writes:
-                    key = (record.task_id, index)
-                    # What a task returned is stored once; errors and interrupts (below 0) change.
-                    if index < 0 or key not in writes:
-                        path = record.task_path
-                        writes[key] = (path, record.task_id, index, channel, form, value)
-        found.writes = sorted(writes.values())
-        return found
-
-    async def read_latest(
-        self, session: Session, namespace: str
-    ) -> tuple[StoredCheckpoint, CheckpointRecord] | None:
-        """Read the checkpoint with the highest id, as of one moment after the call began.
-
-        None if there is none. Raises `SessionNotFound`.
-        """
-        while True:
-            moved = False
-            async with aclosing(self.walk(session, namespace)) as entries:
-                async for entry in entries:
-                    found = await self.read_checkpoint(
-                        session.id, namespace, entry.record.checkpoint_id, at=session
-                    )
-                    if found.record is not None:
-                        return found, found.record
-                    # Removed since `session` was read? Then what is below it was never the latest.
-                    if moved := not await self._is_there(session, namespace, entry):
-                        break
-            if not moved:
-                return None
-            session = await self.calls.get_session(session.id)
-
-    async def walk(self, session: Session, namespace: str) -> AsyncGenerator[Entry]:
-        """Yield the entries of a namespace from the highest id, as of when `session` was read."""
+    async def walk(self, moment: Moment, namespace: str) -> AsyncGenerator[Entry]:
+        """Yield the entries that a namespace had at a moment, from the highest id."""
         stream = entry_stream(namespace)
-        known = self._known.get(session.id, stream)
-        if known is not None and known.incarnation != session.incarnation:
-            self._known.forget(session.id, stream)
+        known = self.known.get(moment.session_id, stream)
+        if known is not None and known.incarnation != moment.incarnation:
+            self.known.forget(moment.session_id, stream)
             known = None
         first = True
-        async with aclosing(newest_first(self.calls, session, stream, known)) as entries:
+        async with aclosing(newest_first(self.calls, moment, stream, known)) as entries:
             async for entry in entries:
-                # Of an entry whose writer took this log for another one nothing is learned: that
-                # writer has not named the namespace in it, and the next one must.
-                if first and _is_of(session, entry.record):
-                    self._known.learn(session.id, stream, _fact(session, entry.record))
+                if first:
+                    self.note_highest(moment, stream, entry.record)
                 first = False
                 yield entry
         if first:
-            self._known.learn(session.id, stream, _fact(session, None))
+            self.note_highest(moment, stream, None)
 
-    async def namespaces(self, session: Session) -> list[str]:
-        """Return the namespaces that a thread has, in order."""
+    def note_highest(self, moment: Moment, stream: str, record: EntryRecord | None) -> None:
+        """Keep in mind that a stream had no higher entry at a moment, or none at all."""
+        # Of an entry whose writer took this log for another one nothing is learned: that writer has
+        # not named the namespace in it, and the next one must.
+        if record is None or _is_of(moment, record):
+            self.known.learn(moment.session_id, stream, _fact(moment, record))
+
+    async def namespaces(self, moment: Moment) -> list[str]:
+        """Return the namespaces that a thread had, in order."""
         names = set[str]()
-        for _, record in await self.read_stream(session.id, NAMESPACES, at=session):
+        for _, record in await read_stream(self.calls, moment.session_id, NAMESPACES, at=moment):
             if isinstance(record, NamespacesRecord):
                 names.update(record.namespaces)
         return sorted(names)
 
-    async def read_stream(
-        self, session_id: str, stream: str | None, *, at: Session | None = None
-    ) -> list[tuple[int, Record]]:
-        """Read the records of a stream, or of the log; frames that were removed are left out."""
-        incarnation = None if at is None else at.incarnation
-        before = None if at is None else at.last_seq + 1
-        frames: list[Frame] = []
-        while True:
-            page = await self.calls.read_frames(
-                session_id,
-                after=frames[-1].seq if frames else 0,
-                before=before,
-                limit=_PAGE,
-                stream=stream,
-                incarnation=incarnation,
-            )
-            frames += page
-            if len(page) < _PAGE:
-                found = ((frame.seq, unpack(frame)) for frame in frames)
-                return [(seq, record) for seq, record in found if record is not None]
-            if incarnation is None:  # the next page must be of the same log
-                incarnation = (await self.calls.get_session(session_id)).incarnation
-                frames = []
+    async def remove(self, moment: Moment, seqs: Sequence[int]) -> None:
+        """Remove frames of a log. Raises `SessionNotFound` if that log is gone."""
+        current = await self.calls.get_session(moment.session_id)
+        if current.incarnation != moment.incarnation:
+            raise SessionNotFound(moment.session_id)
+        await self.calls.remove_frames(moment.session_id, seqs)
 
-    async def remove(self, session: Session, seqs: Sequence[int]) -> None:
-        """Remove frames of the log that `session` was read from.
-
-        Raises `SessionNotFound` if that log is gone.
-        """
-        current = await self.calls.get_session(session.id)
-        if current.incarnation != session.incarnation:
-            raise SessionNotFound(session.id)
-        await self.calls.remove_frames(session.id, seqs)
-
-    async def find_removed_beginning(self, session: Session) -> int:
+    async def find_removed_beginning(self, moment: Moment) -> int:
         """Return the number up to which all frames of a log have been removed; 0 if none."""
         up_to = 0
         while True:
             page = await self.calls.read_frames(
-                session.id, after=up_to, limit=_PAGE, incarnation=session.incarnation
+                moment.session_id, after=up_to, limit=_PAGE, incarnation=moment.incarnation
             )
             for frame in page:
                 if unpack(frame) is not None:
@@ -277,31 +191,22 @@ class ThreadLogs:
             session = await self.find(thread_id)
             if session is None:
                 session, _ = await self.create(thread_id)
+            moment = Moment.of(session)
             try:
-                async with aclosing(newest_first(self.calls, session, stream)) as entries:
+                async with aclosing(newest_first(self.calls, moment, stream)) as entries:
                     entry = await anext(entries, None)
             except SessionNotFound:
                 continue
             record = None if entry is None else entry.record
-            fact = _fact(session, record)
-            self._known.learn(session.id, stream, fact)
-            return fact, record is None or not _is_of(session, record)
-
-    async def _is_there(self, session: Session, namespace: str, entry: Entry) -> bool:
-        frames = await self.calls.read_frames(
-            session.id,
-            after=entry.seq - 1,
-            before=entry.seq + 1,
-            stream=entry_stream(namespace),
-            incarnation=session.incarnation,
-        )
-        return any(unpack(frame) is not None for frame in frames)
+            fact = _fact(moment, record)
+            self.known.learn(session.id, stream, fact)
+            return fact, record is None or not _is_of(moment, record)
 
 
-def _fact(session: Session, record: EntryRecord | None) -> HighestId:
+def _fact(moment: Moment, record: EntryRecord | None) -> HighestId:
     highest = None if record is None else record.checkpoint_id
-    return HighestId(session.incarnation, session.last_seq, highest)
+    return HighestId(moment.incarnation, moment.last_seq, highest)
 
 
-def _is_of(session: Session, record: EntryRecord) -> bool:
-    return record.known is not None and record.known.incarnation == session.incarnation
+def _is_of(moment: Moment, record: EntryRecord) -> bool:
+    return record.known is not None and record.known.incarnation == moment.incarnation

@@ -10,11 +10,13 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointMetadata, CheckpointTuple
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from sessionkeeper import Session, SessionNotFound
+from sessionkeeper import SessionNotFound
 
 from .config import Address, config_of, read_address
+from .latest import read_latest
+from .reading import Moment, StoredCheckpoint, read_checkpoint
 from .records import CheckpointRecord
-from .threads import StoredCheckpoint, ThreadLogs, thread_session_id
+from .threads import ThreadLogs, thread_session_id
 from .walk import Descending, Entry
 
 __all__ = ["get_tuple", "list_tuples"]
@@ -25,18 +27,18 @@ async def get_tuple(
 ) -> CheckpointTuple | None:
     """Return one checkpoint, or the latest of a namespace, as of one moment."""
     thread_id, namespace, checkpoint_id = address
+    session_id = thread_session_id(thread_id)
+    found: StoredCheckpoint | None
     try:
-        if checkpoint_id is not None:
-            session_id = thread_session_id(thread_id)
-            found = await logs.read_checkpoint(session_id, namespace, checkpoint_id)
-            record = found.record
+        if checkpoint_id is None:
+            found = await read_latest(logs, session_id, namespace)
         else:
-            session = await logs.calls.get_session(thread_session_id(thread_id))
-            latest = await logs.read_latest(session, namespace)
-            found, record = latest or (StoredCheckpoint(), None)
+            found = await read_checkpoint(logs.calls, session_id, namespace, checkpoint_id)
     except SessionNotFound:
         return None
-    return None if record is None else _tuple(serde, thread_id, namespace, found, record)
+    if found is None or found.record is None:
+        return None
+    return _tuple(serde, thread_id, namespace, found, found.record)
 
 
 async def list_tuples(
@@ -63,17 +65,17 @@ async def list_tuples(
             session = await logs.find(thread_id)
             if session is None:
                 continue
-            names = [namespace] if namespace is not None else await logs.namespaces(session)
-            places = _merge(logs, session, names) if only is None else _places(names, only)
+            moment = Moment.of(session)
+            names = [namespace] if namespace is not None else await logs.namespaces(moment)
+            places = _merge(logs, moment, names) if only is None else _places(names, only)
             async with aclosing(places):
                 async for name, checkpoint_id in places:
                     if below is not None and checkpoint_id >= below:
                         continue
-                    found = await logs.read_checkpoint(session.id, name, checkpoint_id, at=session)
-                    if found.record is None:
-                        continue
-                    metadata = serde.loads_typed(found.record.metadata)
-                    if all(metadata.get(key) == wanted[key] for key in wanted):
+                    found = await read_checkpoint(
+                        logs.calls, session.id, name, checkpoint_id, at=moment
+                    )
+                    if found.record is not None and _fits(serde, found.record, wanted):
                         yield _tuple(serde, thread_id, name, found, found.record)
 
 
@@ -87,7 +89,7 @@ async def _places(namespaces: Sequence[str], checkpoint_id: str) -> AsyncGenerat
 
 
 async def _merge(
-    logs: ThreadLogs, session: Session, namespaces: Sequence[str]
+    logs: ThreadLogs, moment: Moment, namespaces: Sequence[str]
 ) -> AsyncGenerator[tuple[str, str]]:
     """Yield namespaces with the ids of their checkpoints, from the highest id."""
     async with AsyncExitStack() as stack:
@@ -100,13 +102,22 @@ async def _merge(
                 heappush(waiting, (Descending(entry.record.checkpoint_id), place))
 
         for place, namespace in enumerate(namespaces):
-            walk = logs.walk(session, namespace)
+            walk = logs.walk(moment, namespace)
             walks.append(await stack.enter_async_context(aclosing(walk)))
             await advance(place)
         while waiting:
             checkpoint_id, place = heappop(waiting)
             yield namespaces[place], str(checkpoint_id)
             await advance(place)
+
+
+def _fits(
+    serde: SerializerProtocol, record: CheckpointRecord, wanted: Mapping[str, object]
+) -> bool:
+    if not wanted:
+        return True
+    metadata: Mapping[str, object] = serde.loads_typed(record.metadata)
+    return all(metadata.get(key) == wanted[key] for key in wanted)
 
 
 def _tuple(

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable
 from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from sessionkeeper import LimitExceeded, Session, SessionClosed
+from sessionkeeper import LimitExceeded, SessionClosed
 
+from .reading import Moment, read_checkpoint, read_stream
 from .records import (
     NAMESPACES,
     CheckpointRecord,
@@ -37,11 +38,12 @@ async def prune_thread(logs: ThreadLogs, serde: SerializerProtocol, thread_id: s
     session = await logs.find(thread_id)
     if session is None:
         return
-    for namespace in await logs.namespaces(session):
-        entries = await _entries(logs, session, namespace)
-        kept = await _needed(logs, serde, session, namespace, sorted(entries, reverse=True))
-        await _remove(logs, session, namespace, entries, entries.keys() - kept)
-    await _shorten(logs, session)
+    moment = Moment.of(session)
+    for namespace in await logs.namespaces(moment):
+        entries = await _entries(logs, moment, namespace)
+        kept = await _needed(logs, serde, moment, namespace, sorted(entries, reverse=True))
+        await _remove(logs, moment, namespace, entries, entries.keys() - kept)
+    await _shorten(logs, moment)
 
 
 async def remove_runs(logs: ThreadLogs, thread_id: str, run_ids: Collection[str]) -> None:
@@ -49,19 +51,22 @@ async def remove_runs(logs: ThreadLogs, thread_id: str, run_ids: Collection[str]
     session = await logs.find(thread_id)
     if session is None:
         return
+    moment = Moment.of(session)
     found = False
-    for namespace in await logs.namespaces(session):
-        entries = await _entries(logs, session, namespace)
+    for namespace in await logs.namespaces(moment):
+        entries = await _entries(logs, moment, namespace)
         chosen = {key for key, those in entries.items() if max(those)[1].run_id in run_ids}
-        await _remove(logs, session, namespace, entries, chosen)
+        await _remove(logs, moment, namespace, entries, chosen)
         found = found or bool(chosen)
     if found:
-        await _shorten(logs, session)
+        await _shorten(logs, moment)
 
 
-async def _entries(logs: ThreadLogs, session: Session, namespace: str) -> Entries:
+async def _entries(logs: ThreadLogs, moment: Moment, namespace: str) -> Entries:
     entries = Entries()
-    for seq, record in await logs.read_stream(session.id, entry_stream(namespace), at=session):
+    for seq, record in await read_stream(
+        logs.calls, moment.session_id, entry_stream(namespace), at=moment
+    ):
         if isinstance(record, EntryRecord):
             entries.setdefault(record.checkpoint_id, []).append((seq, record))
     return entries
@@ -70,7 +75,7 @@ async def _entries(logs: ThreadLogs, session: Session, namespace: str) -> Entrie
 async def _needed(
     logs: ThreadLogs,
     serde: SerializerProtocol,
-    session: Session,
+    moment: Moment,
     namespace: str,
     ids: Iterable[str],
 ) -> set[str]:
@@ -82,7 +87,9 @@ async def _needed(
     missing: set[str] | None = None
     parent: str | None = None
     for checkpoint_id in ids:
-        latest = await logs.read_checkpoint(session.id, namespace, checkpoint_id, at=session)
+        latest = await read_checkpoint(
+            logs.calls, moment.session_id, namespace, checkpoint_id, at=moment
+        )
         if latest.record is not None:
             kept.add(checkpoint_id)
             missing = _delta_channels(serde, latest.record) - _values(serde, latest.record)
@@ -90,7 +97,7 @@ async def _needed(
             break
     while missing and parent is not None and parent not in kept:
         kept.add(parent)
-        found = await logs.read_checkpoint(session.id, namespace, parent, at=session)
+        found = await read_checkpoint(logs.calls, moment.session_id, namespace, parent, at=moment)
         if found.record is None:
             break
         missing -= _values(serde, found.record)
@@ -109,45 +116,47 @@ def _values(serde: SerializerProtocol, record: CheckpointRecord) -> set[str]:
 
 
 async def _remove(
-    logs: ThreadLogs, session: Session, namespace: str, entries: Entries, chosen: Collection[str]
+    logs: ThreadLogs, moment: Moment, namespace: str, entries: Entries, chosen: Collection[str]
 ) -> None:
     """Remove checkpoints with their writes and entries, the oldest first."""
     group: list[int] = []
     for checkpoint_id in sorted(chosen):
-        found = await logs.read_checkpoint(session.id, namespace, checkpoint_id)
+        found = await read_checkpoint(
+            logs.calls, moment.session_id, namespace, checkpoint_id, incarnation=moment.incarnation
+        )
         seqs = [*found.seqs, *(seq for seq, _ in entries[checkpoint_id])]
         if group and len(group) + len(seqs) > _AT_ONCE:
-            await logs.remove(session, group)
+            await logs.remove(moment, group)
             group = []
         group += seqs
     if group:
-        await logs.remove(session, group)
+        await logs.remove(moment, group)
 
 
-async def _shorten(logs: ThreadLogs, session: Session) -> None:
+async def _shorten(logs: ThreadLogs, moment: Moment) -> None:
     """Trim what was removed at the beginning of a log, so that it does not only grow.
 
     The frames that name the namespaces stand there: they are written anew first.
     """
-    named = await logs.read_stream(session.id, NAMESPACES, at=session)
+    named = await read_stream(logs.calls, moment.session_id, NAMESPACES, at=moment)
     if not named:
         return
     names = {n for _, r in named if isinstance(r, NamespacesRecord) for n in r.namespaces}
-    anew = [pack(session.id, NAMESPACES, NamespacesRecord(sorted(names)))]
+    anew = [pack(moment.session_id, NAMESPACES, NamespacesRecord(sorted(names)))]
     try:
-        await logs.calls.add_frames(session.id, anew)
+        await logs.calls.add_frames(moment.session_id, anew)
     except SessionClosed:
         return  # it does not grow
     except LimitExceeded:  # the log is full: make room first
-        await logs.remove(session, [seq for seq, _ in named])
-        await _trim(logs, session)
-        await logs.calls.add_frames(session.id, anew)
+        await logs.remove(moment, [seq for seq, _ in named])
+        await _trim(logs, moment)
+        await logs.calls.add_frames(moment.session_id, anew)
     else:
-        await logs.remove(session, [seq for seq, _ in named])
-        await _trim(logs, session)
+        await logs.remove(moment, [seq for seq, _ in named])
+        await _trim(logs, moment)
 
 
-async def _trim(logs: ThreadLogs, session: Session) -> None:
-    up_to = await logs.find_removed_beginning(session)
+async def _trim(logs: ThreadLogs, moment: Moment) -> None:
+    up_to = await logs.find_removed_beginning(moment)
     if up_to:
-        await logs.calls.trim_frames(session.id, up_to=up_to)
+        await logs.calls.trim_frames(moment.session_id, up_to=up_to)

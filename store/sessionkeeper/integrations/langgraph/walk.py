@@ -12,14 +12,15 @@ from collections.abc import AsyncGenerator
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from sessionkeeper import Session
+from sessionkeeper import Frame
 
 from .calls import StoreCalls
+from .reading import Moment
 from .records import EntryRecord, HighestId, unpack
 
-__all__ = ["Descending", "Entry", "newest_first"]
+__all__ = ["FIRST_PAGE", "Descending", "Entry", "newest_first"]
 
-_FIRST_PAGE, _LARGEST_PAGE = 4, 1000
+FIRST_PAGE, _LARGEST_PAGE = 4, 1000
 
 
 class Entry(NamedTuple):
@@ -39,17 +40,21 @@ class Descending(str):
 
 
 async def newest_first(
-    calls: StoreCalls, session: Session, stream: str, known: HighestId | None = None
+    calls: StoreCalls,
+    moment: Moment,
+    stream: str,
+    known: HighestId | None = None,
+    first: list[Frame] | None = None,
 ) -> AsyncGenerator[Entry]:
-    """Yield the entries of a stream as of a session's `last_seq`, the highest id first.
+    """Yield the entries that a stream had at a moment, the highest id first.
 
-    An id that was stored again comes once. `known` is a fact of this log. Raises `SessionNotFound`
-    if the session is gone.
+    An id that was stored again comes once. `known` is a fact of this log; `first` are the newest
+    `FIRST_PAGE` frames, if they were read. Raises `SessionNotFound` if the session is gone.
     """
-    bounds = _Bounds(session.last_seq + 1, [] if known is None else [known])
+    bounds = _Bounds(moment.last_seq + 1, [] if known is None else [known])
     waiting: list[tuple[Descending, int, EntryRecord]] = []
     last: str | None = None
-    size = _FIRST_PAGE
+    size = FIRST_PAGE
     while True:
         while waiting and bounds.hold_below(waiting[0][0]):
             checkpoint_id, seq, entry = heappop(waiting)
@@ -58,21 +63,23 @@ async def newest_first(
                 yield Entry(-seq, entry)
         if bounds.are_complete:
             return
-        frames = await calls.read_frames(
-            session.id,
-            before=bounds.unread,
-            limit=size,
-            reverse=True,
-            stream=stream,
-            incarnation=session.incarnation,
-        )
+        frames, first = first, None
+        if frames is None:
+            frames = await calls.read_frames(
+                moment.session_id,
+                before=bounds.unread,
+                limit=size,
+                reverse=True,
+                stream=stream,
+                incarnation=moment.incarnation,
+            )
         facts: list[HighestId] = []
         for frame in frames:
             record = unpack(frame)
             if isinstance(record, EntryRecord):
                 # Of entries with one id the newest comes first.
                 heappush(waiting, (Descending(record.checkpoint_id), -frame.seq, record))
-                if record.known is not None and record.known.incarnation == session.incarnation:
+                if record.known is not None and record.known.incarnation == moment.incarnation:
                     facts.append(record.known)
         bounds.advance(frames[-1].seq if len(frames) == size else 1, facts)
         size = min(size * 4, _LARGEST_PAGE)
