@@ -113,6 +113,35 @@ def test_an_export_brings_odd_frames_back(path: Path, tmp_path: Path) -> None:
     assert lines[0] == lines[1]
 
 
+def test_removed_frames_say_so(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In `show`, `tail`, `stats` and as JSON; export, import and copy keep them."""
+
+    async def remove() -> None:
+        async with SQLiteSessionStore(path) as store:
+            assert await store.remove_frames("a", [2, 4]) == 2
+
+    asyncio.run(remove())
+    for command in "show", "tail":
+        assert run([command, f"sqlite:///{path}", "a"]) == 0
+        lines = capsys.readouterr().out.splitlines()[-6:]
+        shown = [line.partition(" ← ")[2] for line in lines]
+        assert [n for n, line in enumerate(shown, 1) if line == "[removed]"] == [2, 4]
+        assert not any("Starting" in line for line in shown)
+    assert run(["stats", f"sqlite:///{path}", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["contents_removed"] == 2
+    assert run(["show", f"sqlite:///{path}", "a", "--json"]) == 0
+    frame = json.loads(capsys.readouterr().out)["frames"][1]
+    assert (frame["seq"], frame["kind"], frame["message"]) == (2, "removed", "")
+    export, imported, copied = tmp_path / "a.jsonl", tmp_path / "i.db", tmp_path / "c.db"
+    assert run(["export", f"sqlite:///{path}", "-o", str(export)]) == 0
+    assert run(["import", f"sqlite:///{imported}", str(export)]) == 0
+    assert run(["copy", f"sqlite:///{path}", f"sqlite:///{copied}"]) == 0
+    for other in imported, copied:
+        assert asyncio.run(read(other)) == asyncio.run(read(path))
+
+
 def test_large_frames_are_exported_imported_and_copied(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -231,6 +231,61 @@ async def test_other_content_at_the_target_is_reported_and_stays(change: Any, re
         assert await held(target) == [*there, (await held(source))[-1]]
 
 
+async def test_removals_are_copied_the_next_time() -> None:
+    """What was removed at the source is removed at the target too, of an ended session as well."""
+    async with ActorSessionStore() as source, ActorSessionStore() as target:
+        await fill(source)
+        await source.remove_frames("closed", [2])
+        await copy_sessions(source, target)
+        assert await held(target) == await held(source)
+        await source.remove_frames("live", [1, 20])
+        await source.remove_frames("closed", range(3, 7))
+        await source.remove_frames("trimmed", [12, 13])
+        await source.add_frames("live", [sent("live", 20)])
+        report = await copy_sessions(source, target)
+        assert report.differences == []
+        assert await held(target) == await held(source)
+
+
+async def test_a_removal_is_brought_over_only_into_a_copy() -> None:
+    """Another session with the id loses nothing; a frame removed at the target is reported."""
+    async with ActorSessionStore() as source, ActorSessionStore() as target:
+        await fill(source)
+        await copy_sessions(source, target)
+        await target.delete_session("live")
+        [live] = [each for each in await source.list_sessions() if each.id == "live"]
+        await target.create_session(live)
+        await target.add_frames("live", [sent("live", 99 + number) for number in range(20)])
+        await target.remove_frames("closed", [3])
+        before = await held(target)
+        await source.remove_frames("live", [1])
+        report = await copy_sessions(source, target)
+        assert sorted(str(reason) for reason in report.differences)
+        assert len(report.differences) == 2
+        assert await held(target) == before
+
+
+async def test_a_copy_goes_on_past_a_removal_at_the_source() -> None:
+    """A frame that loses its content between two reads is still of the same log."""
+
+    class Removing(ActorSessionStore):
+        reads = 0
+
+        async def read_frames(self, session_id: str, /, **options: Any) -> Any:
+            frames = await super().read_frames(session_id, **options)
+            self.reads += 1
+            if frames and session_id == "live" and self.reads < 9:
+                await super().remove_frames(session_id, [frames[-1].seq])
+            return frames
+
+    async with Removing() as source, ActorSessionStore() as target:
+        await fill(source)
+        report = await copy_sessions(source, target)
+        assert (report.sessions, report.differences) == (5, [])
+        await copy_sessions(source, target)
+        assert await held(target) == await held(source)
+
+
 async def test_a_session_that_ended_at_the_target_with_another_log_is_reported() -> None:
     """Nothing can follow there, and that is the reason given."""
     async with ActorSessionStore() as source, ActorSessionStore() as target:

@@ -53,6 +53,22 @@ async def test_frames_of_another_log_do_not_follow() -> None:
         assert await next_frames(store, "a", None, 7, 9) == []
 
 
+async def test_a_removed_frame_is_of_the_same_log() -> None:
+    """The last frame lost its content after it was read: the next ones follow all the same."""
+    async with ActorSessionStore() as store:
+        await make(store, "alice", 1, 5)
+        first = await next_frames(store, "a", None, 0, 2)
+        await store.remove_frames("a", [2, 4])
+        rest = await next_frames(store, "a", first[-1], 2, 9)
+        assert [frame.seq for frame in rest] == [3, 4, 5]
+        after = await next_frames(store, "a", rest[1], 4, 9)
+        assert [frame.seq for frame in after] == [5], "a removed frame is like any other"
+        await store.delete_session("a")
+        await make(store, "mallory", 100, 5)
+        await store.remove_frames("a", [2])
+        assert await next_frames(store, "a", first[-1], 2, 9) == []
+
+
 async def test_a_session_made_anew_is_another_life() -> None:
     """An update and an append are not; what is not there is an error."""
     async with ActorSessionStore() as store:

@@ -50,8 +50,8 @@ def frame_fields(frame: Frame) -> dict[str, object]:
 def frame_text(frame: Frame) -> str:
     """Return a frame as one line, which the caller must escape: it may contain anything.
 
-    A frame that is no message begins with its kind, and the reason or its media type. Bytes that
-    are no text are written as `\\xNN`.
+    A frame that is no message begins with its kind, and the reason or its media type; a removed one
+    has only its kind. Bytes that are no text are written as `\\xNN`.
     """
     context = frame.envelope.context
     shown = _content(frame.envelope)
@@ -63,6 +63,8 @@ def _content(envelope: MessageEnvelope) -> str:
     if envelope.is_message:
         return text
     kind = envelope.kind
+    if kind is MessageKind.REMOVED:
+        return f"[{kind}]"
     if kind is MessageKind.GAP:
         text = _gap_text(envelope.message) or text
     return f"[{kind}: {envelope.oddity or envelope.media_type}] {text}"

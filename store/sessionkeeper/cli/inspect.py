@@ -182,6 +182,7 @@ async def _stats(url: str, *, as_json: bool) -> int:
         "frames": found.frames,
         "odd_frames_added": found.counters.odd_frames_added,
         "gap_frames_added": found.counters.gap_frames_added,
+        "contents_removed": found.counters.contents_removed,
         "bytes": found.bytes,
     }
     file = {} if found.file is None else dataclasses.asdict(found.file)

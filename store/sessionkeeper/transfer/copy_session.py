@@ -6,14 +6,15 @@ after a lost answer or a crash changes nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from ..interface.atomic_store import AtomicSessionStore
 from ..values.errors import OutcomeUnknown, RevisionConflict, SessionClosed
 from ..values.lease import without_lease
-from ..values.message import MessageEnvelope
+from ..values.message import Frame, MessageEnvelope
 from ..values.session import Session
 from .append_frames import TRIES, BatchSizes, append_frames
+from .bring_removals import as_at_source, remove_content
 from .copy_frames import Digest, Missing, slices
 from .import_session import UNFINISHED, unfinished
 from .same_session import difference, is_same
@@ -170,13 +171,30 @@ class SessionCopy:
                 raise Differs("its log at the target has frames the source has not")
 
     async def _both(self, last: int) -> tuple[Digest, Digest]:
-        """Compare the frames of both logs up to this number. Raises `Differs`."""
+        """Compare the frames of both logs up to this number, and bring removals over.
+
+        A frame whose content was removed at the source loses it at the target as well, if all
+        other frames agree. Raises `Differs`.
+        """
         ours, theirs = Digest(), Digest()
-        both = ((self._source, ours), (self._target, theirs))
-        for store, digest in both:
-            async for frames in slices(store, self.session.id, after=self._gone, last=last):
-                digest.add(frames)
+        key, removed = self.session.id, list[int]()
+        found = _each(slices(self._target, key, after=self._gone, last=last))
+        async for frames in slices(self._source, key, after=self._gone, last=last):
+            ours.add(frames)
+            for frame in frames:
+                there = await anext(found)
+                now = as_at_source(there, frame)
+                if now != there:
+                    removed.append(there.seq)
+                theirs.add([now])
         if ours.so_far() != theirs.so_far():
             raise Differs("a frame at the target is not the same")
+        await remove_content(self._target, key, removed, sizes=self._sizes)
         self.known = max(self.known, last)
         return ours, theirs
+
+
+async def _each(slices: AsyncIterator[list[Frame]]) -> AsyncIterator[Frame]:
+    async for frames in slices:
+        for frame in frames:
+            yield frame

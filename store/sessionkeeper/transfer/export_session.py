@@ -20,9 +20,9 @@ _TRIES = 16
 async def export_session(store: AtomicSessionStore, session_id: str, /) -> list[str]:
     """Return the lines of a session and of its frames up to now.
 
-    They are the log of one session at one moment. If the session is trimmed, or deleted and created
-    again, meanwhile, it is read again. Raises `SessionNotFound`, and `StoreUnavailable` if that
-    happens repeatedly.
+    They are the log of one session at one moment. A frame that loses its content meanwhile may have
+    it. If the session is trimmed, or deleted and created again, meanwhile, it is read again.
+    Raises `SessionNotFound`, and `StoreUnavailable` if that happens repeatedly.
     """
     for _ in range(_TRIES):
         session = await store.get_session(session_id)

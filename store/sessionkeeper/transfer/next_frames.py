@@ -14,13 +14,16 @@ async def next_frames(
 ) -> list[Frame]:
     """Return the frames after `before`, the frame of number `after`, in the same log.
 
-    Returns nothing if the first of them was removed, or if another frame has the number of `before`
-    by now: the session was created again, or its store lost the frames that were read.
+    Returns nothing if the first of them was trimmed, or if another frame has the number of `before`
+    by now: the session was created again, or its store lost the frames that were read. That the
+    content of `before` was removed meanwhile makes it no other frame.
     """
     again = 0 if before is None else 1
     frames = await store.read_frames(session_id, after=after - again, limit=limit + again)
-    if frames and frames[0].seq == after and frames.pop(0) != before:
-        return []
+    if before is not None and frames and frames[0].seq == after:
+        there = frames.pop(0).envelope
+        if there not in (before.envelope, before.envelope.as_removed()):
+            return []
     return frames[:limit] if frames and frames[0].seq == after + 1 else []
 
 
