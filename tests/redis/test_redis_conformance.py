@@ -29,8 +29,6 @@ _STORES = count(1)
 class RedisKit(AtomicSessionStoreConformance):
     """Every store has a prefix of its own."""
 
-    refuses = frozenset({"remove_frames"})
-
     url: str
     server: RedisServer
 
@@ -65,7 +63,7 @@ class TestValkeyStore(RedisKit):
 class TestClusterWithOneBucket(RedisKit):
     """On a cluster, where a store that is one bucket keeps the whole contract."""
 
-    refuses = frozenset({"backups", "remove_frames"})  # they are tried on one server
+    refuses = frozenset({"backups"})  # they are tried on one server
 
     @pytest.fixture(autouse=True)
     def _cluster(self, shared_clusters: SharedClusters) -> None:

@@ -25,7 +25,7 @@ LONG = 3600.0
 class TestRedisStoreWithTtl(AtomicSessionStoreConformance):
     """Where a test brings a clock the store has no ttl: there time is the server's."""
 
-    refuses = frozenset({"backups", "remove_frames"})  # they are tried without a ttl
+    refuses = frozenset({"backups"})  # they are tried without a ttl
 
     @pytest.fixture(autouse=True)
     def _server(self, server: RedisServer) -> None:

@@ -86,6 +86,8 @@ async def test_a_number_of_any_size_is_as_in_memory(
         lambda store: store.read_frames("a", after=number),
         lambda store: store.expire_sessions(age=1e9, limit=number),
         lambda store: store.purge_sessions(ended_for=1e9, limit=number),
+        lambda store: store.remove_frames("a", [1, number]),
+        lambda store: store.remove_frames("a", [1]),
         lambda store: store.trim_frames("a", up_to=number),
     ]
     limits, time = StoreLimits(), Time()

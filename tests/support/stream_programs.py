@@ -30,7 +30,12 @@ async def step(store: AtomicSessionStore, seed: int) -> object:
             framed(seed * 100 + n, chance.choice(STREAMS), id_) for n in range(chance.randrange(9))
         ]
         return await store.add_frames(id_, frames)
-    if kind < 0.8:
+    if kind < 0.6:
+        last = (await store.get_session(id_)).last_seq
+        return await store.remove_frames(
+            id_, [chance.randrange(last) + 1 for _ in range(min(last, 6))]
+        )
+    if kind < 0.83:
         found = await store.read_frames(
             id_,
             after=chance.randrange(60),

@@ -22,6 +22,7 @@ from ..values.oddities import GAP, JSON, REMOVED
 from ..values.states import Direction
 
 __all__ = [
+    "REMOVED_DETAIL",
     "STREAM_HEADERS",
     "FrameRecord",
     "NumberedRecords",
@@ -155,7 +156,8 @@ def is_removed(record: FrameRecord) -> bool:
 
 def without_content(record: FrameRecord) -> FrameRecord:
     """Return what is left of a record when its content is removed."""
-    detail = _pack_detail(None, None, FrozenDict(), (REMOVED, None), stream_of(record.detail))
+    stream = stream_of(record.detail)
+    detail = REMOVED_DETAIL if stream is None else _pack_removed(stream)
     return FrameRecord(b"", record.direction, record.timestamp, detail)
 
 
@@ -220,5 +222,12 @@ def _delivery(fields: dict[str, Any] | None) -> Delivery | None:
         return None
     return _deliveries.validate_python(fields)
 
+
+def _pack_removed(stream: str | None) -> bytes:
+    return _pack_detail(None, None, FrozenDict(), (REMOVED, None), stream)
+
+
+REMOVED_DETAIL = _pack_removed(None)
+"""The detail of a removed frame that is in no stream."""
 
 _deliveries: TypeAdapter[Delivery] = TypeAdapter(Delivery)

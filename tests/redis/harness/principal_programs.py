@@ -437,6 +437,7 @@ _STORE_METHODS = (
     *("update_session", "update_sessions_batch", "update_sessions_batch", "modify_session"),
     *("delete_session", "touch_session", "add_frame", "add_frame", "add_frames", "add_frames"),
     *("get_frames", "read_frames", "count_frames", "delete_frames", "trim_frames"),
+    "remove_frames",
     *("find_sessions", "walk", "list_sessions", "count_sessions"),
     *("watch", "watch", "watch", "watch", "watch", "watch and delete", "whole"),
 )
@@ -503,6 +504,8 @@ def _store_call(dice: Random, name: str, on: str) -> tuple[str, Step]:
             return f"{stream}", lambda w: w.alice.count_frames(on, stream=stream)
         case "trim_frames":
             return f"{number}", lambda w: w.alice.trim_frames(on, up_to=number)
+        case "remove_frames":
+            return f"{number}", lambda w: w.alice.remove_frames(on, {1, max(1, number)})
         case "find_sessions" | "walk":
             query, size, cursor = _query(dice), max(1, limit), dice.choice((None, "0", "2", "x"))
             if name == "walk":

@@ -482,5 +482,6 @@ _MAKERS: tuple[Any, ...] = (
 _NOT_OF_TEN: tuple[Any, ...] = (
     _call("touch_session", _any_id),
     _call("trim_frames", _any_id, up_to=_count(0)),
+    _call("remove_frames", _any_id, st.lists(st.integers(0, 5), max_size=4)),
     _update_several,
 )

@@ -19,13 +19,14 @@ def sent(session_id: str, number: int) -> MessageEnvelope:
 
 
 async def _fill(store: AtomicSessionStore, sessions: int = 3, frames: int = 5) -> None:
-    """Create sessions: the second has ended, the third has lost two frames."""
+    """Create sessions: the second has ended, the third has lost two frames and a content."""
     ids = [f"id-{number}" for number in range(sessions)]
     new = [Session.new(id=each, transport_type="stdio", state="active", tags={"a"}) for each in ids]
     await asyncio.gather(*map(store.create_session, new))
     batches = [[sent(each, number) for number in range(frames)] for each in ids]
     await asyncio.gather(*map(store.add_frames, ids, batches))
     await store.trim_frames("id-2", up_to=2)
+    await store.remove_frames("id-2", [1, 4])
     await store.modify_session(
         "id-1", lambda it: Session.model_validate(it.model_dump() | {"state": "closed"})
     )

@@ -105,6 +105,7 @@ WRITES: dict[str, Write] = {
     "add_frames with a change": lambda s: s.add_frames("a", [note(7), note(8)], change=counted),
     "delete_frames": lambda s: s.delete_frames("a"),
     "trim_frames": lambda s: s.trim_frames("a", up_to=2),
+    "remove_frames": lambda s: s.remove_frames("a", [1, 3]),
     "expire_sessions": lambda s: s.expire_sessions(idle=0, limit=1),
     "purge_sessions": lambda s: s.purge_sessions(ended_for=0, limit=1),
 }

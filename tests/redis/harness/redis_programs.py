@@ -233,6 +233,11 @@ def _count(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
     return (on, stream), lambda store: store.count_frames(on, stream=stream)
 
 
+def _remove(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
+    numbers = [dice.randrange(1, 7) for _ in range(dice.randrange(4))]
+    return (on, numbers), lambda store: store.remove_frames(on, numbers)
+
+
 def _trim(dice: Random, on: str, snapshots: Snapshots) -> tuple[object, Call]:
     up_to = dice.choice((0, dice.randrange(12), 10**9))
     return (on, up_to), lambda store: store.trim_frames(on, up_to=up_to)
@@ -312,10 +317,11 @@ MAKERS: dict[str, Maker] = {
     "count_frames": _count,
     "delete_frames": lambda _, on, __: (on, lambda store: store.delete_frames(on)),
     "trim_frames": _trim,
+    "remove_frames": _remove,
     "find_sessions": _find,
     "walk": _walk,
     "expire_sessions": _expire,
     "purge_sessions": _purge,
 }
 OFTEN = ("create_session", "get_or_create_session", "modify_session", "add_frames")
-NAMES: Sequence[str] = (*MAKERS, *OFTEN * 3, *("add_frame", "update_session") * 2)
+NAMES: Sequence[str] = (*MAKERS, *OFTEN * 3, *("add_frame", "update_session", "remove_frames") * 2)

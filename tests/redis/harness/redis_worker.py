@@ -54,6 +54,7 @@ async def one_thing(
         lambda: store.add_frames(key, [note(f"{text}-{n}", key) for n in range(2)]),
         lambda: store.add_frames(key, [note(f"{text}+", key)], change=counted),
         lambda: store.get_frames(key),
+        lambda: store.remove_frames(key, [1]),
         lambda: store.trim_frames(key, up_to=dice.randrange(6)),
         lambda: store.delete_session(key),
     ]

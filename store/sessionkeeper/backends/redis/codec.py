@@ -47,14 +47,15 @@ __all__ = [
 
 ROW = (
     *("n", "r", "c", "a", "e", "s", "p", "d", "x", "q", "k", "z", "t", "o", "u", "g"),
-    *("i", "w", "j"),
+    *("i", "w", "j", "v"),
 )
 """The fields of a session's hash, in the order of `rows.lua`.
 
 n number in order of creation, r revision, c creation, a last activity, e end, s state, p principal,
 d the small fields as JSON, x metadata as JSON, q last sequence number, k frames in the log, z bytes
 in the log, t bytes ever appended, o negotiated protocol version, u odd frames, g gaps,
-i incarnation, w when it expires, j whether there is an index of streams. Times are microseconds.
+i incarnation, w when it expires, j whether there is an index of streams, v bytes that
+removed frames of the log had, if there are such. Times are microseconds.
 """
 NUMBER, REVISION, CREATED, ACTIVE, ENDED, STATE, PRINCIPAL, FIELDS, METADATA, LAST, COUNT = range(
     11

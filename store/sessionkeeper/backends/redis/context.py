@@ -37,6 +37,8 @@ class PlanContext:
     ttl: int | None = None
     """Milliseconds from the last write to a session until the server frees it; None for never."""
     predictions: Predictions = field(default_factory=Predictions)
+    has_raised_layout: bool = False
+    """Whether the store has the version of those in which frames were removed."""
     applying: bool = False
     """Whether a caller's own code runs in the owner now."""
     bounds: tuple[Argument, ...] = field(init=False)

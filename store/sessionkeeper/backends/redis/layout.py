@@ -14,7 +14,12 @@ from .scripts import script
 
 __all__ = ["VERSION", "Layout", "agree"]
 
-VERSION = 1
+VERSION = 2
+"""The newest version that this library reads; of a store in which frames were removed.
+
+In such a store a library that knows only version 1 would show frames with wrong numbers.
+"""
+_FIRST_VERSION = 1
 LAYOUT = script("layout")
 
 
@@ -28,12 +33,13 @@ class Layout:
 
     def call(self, keys: Keys) -> Call:
         """Make the call that stores this layout, unless there is one. The answer is the layout."""
-        settings = (VERSION, self.buckets, "" if self.ttl is None else self.ttl)
+        settings = (_FIRST_VERSION, self.buckets, "" if self.ttl is None else self.ttl)
         return Call(0, ("EVALSHA", LAYOUT.digest, 1, keys.layout, *settings), LAYOUT)
 
     def matches(self, answer: Answer) -> bool:
         """Whether the answer to `call` is this layout."""
-        return _read(answer) == (VERSION, self.buckets, self.ttl)
+        version, *settings = _read(answer)
+        return version <= VERSION and settings == [self.buckets, self.ttl]
 
 
 async def agree(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from soleowner import CallerError
-
 from ....operations import (
     AddFrame,
     CountFrames,
@@ -14,15 +12,17 @@ from ....operations import (
     TrimFrames,
 )
 from ....operations.frame_commands import RecordPage
-from ....operations.frame_record import FrameRecord, NumberedRecords, stream_of
-from ....values.errors import LogReplaced, StoreUnavailable
+from ....operations.frame_record import REMOVED_DETAIL, FrameRecord, NumberedRecords, stream_of
+from ....operations.frame_rules import check_numbers, unknown_number
+from ....values.errors import LimitExceeded, LogReplaced, StoreUnavailable
 from ..client.call import Argument
 from ..codec import COUNT, Unreadable, decode_frames, frame_numbers, read_counter
 from ..context import PlanContext
-from ..delivery.request import Plan
+from ..delivery.request import Plan, Request
+from ..layout import VERSION
 from ..scripts import script
 from .append import Append
-from .replies import FramesReply, ValueReply, read_reply
+from .replies import FramesReply, ValueReply, read_list, read_reply
 from .requests import bounded, fetch, read, write
 
 __all__ = [
@@ -38,8 +38,12 @@ __all__ = [
 _NEVER = b"-"
 """For `read.lua`: there is and was no frame of that number."""
 
+_BY_ENTRY = -1
+"""From `read.lua`: each entry tells its number."""
+
 CLEAR, TRIM, READ = script("clear"), script("trim"), script("read")
-COUNT_STREAM = script("count_stream")
+COUNT_STREAM, REMOVE = script("count_stream"), script("remove")
+RAISE_LAYOUT = script("raise_layout")
 
 
 def add_frame(plan_context: PlanContext, command: AddFrame, scope: str) -> Plan[int]:
@@ -107,8 +111,21 @@ def delete_frames(plan_context: PlanContext, command: DeleteFrames, scope: str) 
 
 
 def remove_frames(plan_context: PlanContext, command: RemoveFrames, scope: str) -> Plan[int]:
-    yield from fetch(plan_context, command.session_id, scope)
-    raise CallerError(NotImplementedError("no frames of a server are removed yet"))
+    try:
+        check_numbers(plan_context.limits, command.seqs)
+    except LimitExceeded as error:
+        yield from fetch(plan_context, command.session_id, scope)  # it raises what comes first
+        raise error
+    if not plan_context.has_raised_layout:
+        (answer,) = yield [Request(plan_context.keys.buckets[0], RAISE_LAYOUT, (), (VERSION,))]
+        read_list(answer)
+        plan_context.has_raised_layout = True
+    arguments: list[Argument] = [REMOVED_DETAIL, *map(bounded, command.seqs)]
+    (answer,) = yield [write(plan_context, REMOVE, command.session_id, *arguments, scope=scope)]
+    if answer[0] == b"UNKNOWN":
+        raise unknown_number()
+    removed: int = read_reply(ValueReply, answer, command.session_id).value
+    return removed
 
 
 def trim_frames(plan_context: PlanContext, command: TrimFrames, scope: str) -> Plan[int]:
@@ -129,6 +146,8 @@ def _named(stream: str | None) -> tuple[bytes, ...]:
 def _numbered(reply: FramesReply, stream: str | None) -> NumberedRecords:
     records = decode_frames(reply.frames)
     if stream is None:
+        if reply.first == _BY_ENTRY:
+            return frame_numbers(reply.frames), records
         return range(reply.first, reply.first + len(records)), records
     if any(_stream_of(record) != stream for record in records):
         raise Unreadable("a session's index of streams")

@@ -78,6 +78,7 @@ def read_statistics(
             frames_dropped=sums["dropped"],
             odd_frames_added=sums["odd"],
             gap_frames_added=sums["gaps"],
+            contents_removed=sums["emptied"],
         ),
     )
 

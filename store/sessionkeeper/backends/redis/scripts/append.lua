@@ -1,4 +1,4 @@
---@use keys clock rows writer changes streams log | counters check_types repair ttl_index expire_ttl
+--@use keys clock rows writer changes headers removed streams log | counters check_types repair ttl_index expire_ttl
 -- Append to several logs; each append is an operation of its own. ARGV: 1 epoch, 2 time, 3-6 limits,
 -- then for each append: its number and place, predecessor, principal, count, requirements, frames.
 if is_fenced() then return FENCED end
@@ -47,7 +47,7 @@ for pair = PAIRS + 1, #KEYS, 2 do
   answers[#answers + 1] = answer
   at = frames + 2 * count
 end
-for key, row in pairs(touched) do schedule_expiry(key, wall, row.state, row.principal, row.count, row.bytes, row.indexed) end --@ttl
+for key, row in pairs(touched) do schedule_expiry(key, wall, row.state, row.principal, row.count, row.bytes, row.indexed, row.removed) end --@ttl
 if added > 0 then call('HINCRBY', META, 'added', added) end
 if dropped > 0 then call('HINCRBY', META, 'dropped', dropped) end
 if held ~= before then call('HSET', META, 'bytes', held) end

@@ -1,4 +1,4 @@
---@use keys clock rows writer check_types orders counters changes streams log change | repair ttl_index expire_ttl
+--@use keys clock rows writer check_types orders counters changes headers removed streams log change | repair ttl_index expire_ttl
 -- Append to a log and change its session. ARGV: 4 time, 5 principal, 6 count, 7-10 limits,
 -- 11-14 requirements, 15-16 what the session may hold, from 17 the change, then the frames.
 if is_fenced() then return FENCED end

@@ -1,4 +1,4 @@
---@use keys clock rows writer check_types orders counters streams | ttl_index
+--@use keys clock rows writer check_types orders counters headers removed streams | ttl_index
 -- Delete all frames of a session. ARGV: 4 time, 5 principal. Its numbers go on: the hash has the last.
 if is_fenced() then return FENCED end
 if not is_applied(ARGV[#ARGV]) then return BEHIND end
@@ -6,13 +6,17 @@ local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end
 check_types()
 check_orders(row.ended)
-check_index(row, id_of(row.key))
+check_beside(row, id_of(row.key))
 local wall, steady = read_clock(ARGV[4])
 if row.count > 0 then
   call('UNLINK', KEYS[10])
   if row.indexed then
     call('UNLINK', index_of(id_of(row.key)))
     call('HDEL', row.key, 'j')
+  end
+  if row.removed then
+    call('UNLINK', removed_of(id_of(row.key)))
+    call('HDEL', row.key, 'v')
   end
   increment('removed', row.count)
   increment('bytes', -row.bytes)

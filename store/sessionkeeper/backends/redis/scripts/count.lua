@@ -1,4 +1,4 @@
---@use keys rows changes counters check_types repair | ttl_index expire_ttl
+--@use keys rows changes counters check_types removed repair | ttl_index expire_ttl
 -- Count in a store with a `ttl`, where a plain command would count expired sessions. ARGV: 1 'sessions',
 -- 'own' or 'all', 2 the principal for 'own'.
 if expire_due() then return MORE end --@ttl

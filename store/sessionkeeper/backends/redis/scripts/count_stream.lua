@@ -1,4 +1,4 @@
---@use keys rows streams
+--@use keys rows headers removed streams
 -- Count the frames of a stream. ARGV: 1 principal, 2 the stream, after its length.
 local row = find(KEYS[9], ARGV[1])
 if not row then return { 'MISSING' } end

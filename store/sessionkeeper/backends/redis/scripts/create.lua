@@ -1,4 +1,4 @@
---@use keys clock rows writer check_types orders counters changes change streams removal repair creation | ttl_index expire_ttl
+--@use keys clock rows writer check_types orders counters changes change headers removed streams removal repair creation | ttl_index expire_ttl
 -- Create a session. ARGV: 4 time, 5 principal, 6 '1' to return an existing one, 7-8 what it may hold,
 -- 9 maximum sessions, 10 the eviction policy, 11 the incarnation, from 12 the session.
 if is_fenced() then return FENCED end

@@ -1,4 +1,4 @@
---@use keys clock | rows changes counters check_types repair ttl_index expire_ttl
+--@use keys clock | rows changes counters check_types removed repair ttl_index expire_ttl
 -- Enable the change feed. ARGV: 1 time, 2 microseconds. Answers 1 if it was not enabled any more.
 local wall = read_clock(ARGV[1])
 local before = call('HGET', META, 'watched')

@@ -1,4 +1,4 @@
---@use keys clock rows writer check_types orders counters changes repair | ttl_index expire_ttl
+--@use keys clock rows writer check_types orders counters changes removed repair | ttl_index expire_ttl
 -- End idle and old sessions, and those whose `expires_at` has passed. ARGV: 4 time, 6 idle and 7 age in
 -- microseconds or '', 8 limit. It reads all sessions before it changes one.
 if is_fenced() then return FENCED end

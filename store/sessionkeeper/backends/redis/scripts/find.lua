@@ -1,4 +1,4 @@
---@use keys clock rows changes counters check_types repair filter | ttl_index expire_ttl
+--@use keys clock rows changes counters check_types removed repair filter | ttl_index expire_ttl
 -- Find a page of sessions. ARGV: 1 the creation number to start after, 2 limit, 3 how many more may be
 -- read, then the query.
 if expire_due() then return MORE end --@ttl

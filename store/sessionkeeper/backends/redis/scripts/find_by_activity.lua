@@ -1,4 +1,4 @@
---@use keys clock rows changes counters check_types orders repair filter | ttl_index expire_ttl
+--@use keys clock rows changes counters check_types orders removed repair filter | ttl_index expire_ttl
 -- Find a page of sessions by last activity, newest first. ARGV: 1 the moment of the place to start after in
 -- microseconds or '', 2 the creation number of that place, 3 limit, 4 how many more may be read, then the
 -- query. Of one moment, those that were created last come first.

@@ -1,4 +1,4 @@
---@use keys clock rows changes counters check_types repair | ttl_index expire_ttl
+--@use keys clock rows changes counters check_types removed repair | ttl_index expire_ttl
 -- List all sessions of the bucket in order of creation. ARGV: 1 principal.
 if expire_due() then return MORE end --@ttl
 local answer, lost = { 'OK' }, {}

@@ -1,4 +1,4 @@
---@use keys clock rows changes log
+--@use keys clock rows changes removed log
 -- Read a session if an append to its log would be accepted now. ARGV: 1 principal, 2 count, 3-6 limits,
 -- 7-10 requirements.
 local row = find(KEYS[9], ARGV[1])

@@ -1,4 +1,4 @@
---@use keys clock rows writer check_types orders counters changes streams removal repair | ttl_index expire_ttl
+--@use keys clock rows writer check_types orders counters changes headers removed streams removal repair | ttl_index expire_ttl
 -- Remove ended sessions. ARGV: 4 time, 6 ended before and 7 ended for, in microseconds, 8 limit. It
 -- reads all sessions before it removes one.
 if is_fenced() then return FENCED end
@@ -21,7 +21,7 @@ local function collect()
       if row then
         if tonumber(row.ended) >= before then return end
         call('XLEN', log_of(id))
-        check_index(row, id)
+        check_beside(row, id)
         due[#due + 1] = { id = id, row = row }
       elseif is_gone(id) then
         lost[#lost + 1] = id

@@ -1,4 +1,4 @@
---@use keys clock rows writer check_types orders counters changes change streams removal repair creation | ttl_index expire_ttl
+--@use keys clock rows writer check_types orders counters changes change headers removed streams removal repair creation | ttl_index expire_ttl
 -- Create a session, change the live one of its id, or replace the one that has ended. ARGV: 4 time,
 -- 5 principal, 6-7 what it may hold, 8 maximum sessions, 9 the eviction policy, 10 the incarnation, from 11
 -- the session. Answers what is stored, the state of a changed session before or '', a replaced one or an
@@ -23,7 +23,7 @@ if live then
   return record({ 'OK', changed, row.state, {}, {} })
 end
 call('XLEN', log_of(id))
-if row then check_index(row, id) end
+if row then check_beside(row, id) end
 local chosen, full = choose_evicted(tonumber(ARGV[8]), ARGV[9], row or new.expires or new.ends, row and id)
 if full then return full end
 local evicted = evict(chosen, wall)

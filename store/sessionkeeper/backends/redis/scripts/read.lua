@@ -1,10 +1,11 @@
---@use keys rows streams
+--@use keys rows headers removed streams
 -- Read frames. ARGV: 1 principal, 2 after, 3 limit or '', 4 '1' for the newest, 5 the session or '': its
 -- number and its first time of creation, because a server that lost data uses numbers again; 6 for a watcher
 -- the proof of frame `after` from the time it was read: its digest, '+' removed, '-' never there; 7 before
 -- or ''; 8 the incarnation that the session must have, or ''; 9 the stream, after its length, where
 -- only its frames are read.
 local function proof_of(entry)
+  if entry.removed then return '+' end
   local fields = entry[2]
   return redis.sha1hex(table.concat({ fields[2], fields[4], fields[6] }, '\0'))
 end
@@ -42,8 +43,10 @@ local limit = tonumber(ARGV[3]) or count
 if ARGV[9] then
   local frames = {}
   for _, seq in ipairs(stream_numbers(KEYS[10], row, ARGV[9], first, last, limit, ARGV[4] == '1')) do
-    local frame = call('XRANGE', KEYS[10], string.format('%.0f-0', seq), string.format('%.0f-0', seq))[1]
-    frames[#frames + 1] = frame -- if it was lost, nothing
+    local id = string.format('%.0f-0', seq)
+    local found = call('XRANGE', KEYS[10], id, id)
+    if #found == 0 then found = with_removed(found, removed_frames(row, seq, seq)) end
+    frames[#frames + 1] = found[1] -- if it was lost, nothing
   end
   if earlier ~= '' and #frames > 0 then proof = proof_of(frames[#frames]) end
   return { 'OK', session, first, row.ended and 1 or 0, frames, proof }
@@ -55,12 +58,19 @@ end
 local frames = {}
 if count > 0 then
   frames = call('XRANGE', KEYS[10], string.format('%.0f-0', first), bound, 'COUNT', count)
+  if row.removed then
+    local up_to = #frames == count and number_of(frames[count]) or last
+    frames = with_removed(frames, removed_frames(row, first, up_to, count))
+    for i = #frames, count + 1, -1 do frames[i] = nil end
+  end
   -- A part of this log was lost. The numbers stay right, and the loss is noted.
-  local there = frames[1] and tonumber(string.match(frames[1][1], '^%d+'))
-  if there ~= first then
+  local there = frames[1] and number_of(frames[1])
+  local is_whole = not row.removed or (#frames == count and number_of(frames[count]) == first + count - 1)
+  if there ~= first or not is_whole then
     first = there or first
     redis.pcall('HINCRBY', META, 'lost', 1)
   end
 end
 if earlier ~= '' and #frames > 0 then proof = proof_of(frames[#frames]) end
-return { 'OK', session, first, row.ended and 1 or 0, frames, proof }
+-- Where frames were removed, each tells its number.
+return { 'OK', session, row.removed and -1 or first, row.ended and 1 or 0, frames, proof }

@@ -1,4 +1,4 @@
---@use keys rows writer check_types counters streams log | clock ttl_index
+--@use keys rows writer check_types counters headers removed streams log | clock ttl_index
 -- Delete the oldest frames. ARGV: 5 principal, 6 the last number to delete.
 if is_fenced() then return FENCED end
 if not is_applied(ARGV[#ARGV]) then return BEHIND end

@@ -1,5 +1,6 @@
 -- The counters of a bucket. They change in the same step as what they count.
-local function increment(field, amount) return call('HINCRBY', META, field, amount) end
+-- Minus nothing would be written as `-0`, which Redis 7.0 takes for no integer.
+local function increment(field, amount) return call('HINCRBY', META, field, amount + 0) end
 
 local function count_in(state, principal)
   increment('state:' .. state, 1)

@@ -35,7 +35,7 @@ local function choose_evicted(maximum, policy, in_orders, leaving)
     chosen[i] = { id = each, row = row }
     in_orders = in_orders or (row and (row.expires or row.ended))
     call('XLEN', log_of(each))
-    if row then check_index(row, each) end
+    if row then check_beside(row, each) end
   end
   check_orders(in_orders)
   return chosen
@@ -91,7 +91,7 @@ local function add_session(key, id, new, incarnation, wall, steady, row)
       call('ZREM', ENDED, id)
       call('ZREM', USED, id)
     end
-    call('HDEL', key, 'u', 'g', 'b', 'j')
+    call('HDEL', key, 'u', 'g', 'b', 'j', 'v')
     remove_log(row, id)
     increment('gone:deleted', 1)
     count_out(row.state, row.principal)

@@ -1,5 +1,5 @@
 -- The rules of an append, and its writes. `c` of a frame is the sum of all bytes of its log up to it,
--- so the bytes that a trim frees are one subtraction. The limits are the same for all appends of a
+-- so the bytes that a trim frees are one subtraction, less those of removed frames. The limits are the same for all appends of a
 -- store: maximum frames and bytes of a log, maximum bytes of the bucket, '1' to drop the oldest frames.
 -- The requirements are those of one append: the expected last number ('' for any), its bytes, what a
 -- function saw of the session ('' for none), and how many of its frames are odd and gaps, as `odd:gaps`,
@@ -14,20 +14,33 @@ end
 local function bytes_up_to(log, row, seq)
   local entry = call('XRANGE', log, seq .. '-0', seq .. '-0')[1]
   if entry then return tonumber(entry[2][2]) end
+  local removed = removed_frames(row, seq, seq)[1]
+  if removed then return removed.sum end
   -- It was lost with all frames before it. The next frame tells their sum.
   local after = call('XRANGE', log, seq .. '-0', '+', 'COUNT', 1)[1]
   return after and after[2][2] - #after[2][6] or row.total
 end
 
+-- Return the sum of all bytes before the first frame of a log.
+local function bytes_before(row) return row.total - row.bytes - (row.removed or 0) end
+
 -- Return how many of the oldest frames to drop to free `size` bytes, at least `minimum`.
 local function count_oldest(log, row, minimum, size)
-  local before, first = row.total - row.bytes, row.last - row.count + 1
+  local before, first = bytes_before(row), row.last - row.count + 1
   local drop = math.max(0, minimum)
-  if drop > 0 and bytes_up_to(log, row, first + drop - 1) - before >= size then return drop end
+  if drop > 0 then
+    before = before + bytes_of(removed_frames(row, first, first + drop - 1))
+    if bytes_up_to(log, row, first + drop - 1) - before >= size then return drop end
+  end
   if size <= 0 then return drop end
   while true do
     local found = call('XRANGE', log, (first + drop) .. '-0', '+', 'COUNT', 64)
+    local removed = #found > 0 and removed_frames(row, first + drop, number_of(found[#found])) or {}
+    local at = 1
     for _, entry in ipairs(found) do
+      while removed[at] and removed[at].seq < number_of(entry) do
+        before, drop, at = before + removed[at].size, drop + 1, at + 1
+      end
       drop = drop + 1
       if tonumber(entry[2][2]) - before >= size then return drop end
     end
@@ -63,11 +76,23 @@ local function check_append(log, row, count, limits, requirements, held)
   return drop
 end
 
+-- Forget the removed frames up to a number, of which there are `count` that had `size` bytes.
+local function drop_removed(row, last, count, size)
+  local key = removed_of(id_of(row.key))
+  local left = call_beside('ZCARD', key) - count
+  call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', last))
+  row.removed = left > 0 and row.removed - size or nil
+  if row.removed then call('HSET', row.key, 'v', row.removed) else call('HDEL', row.key, 'v') end
+end
+
 -- Drop the oldest `count` frames. Returns their bytes.
 local function drop_oldest(log, row, count)
   if count == 0 then return 0 end
   local last = row.last - row.count + count
-  local freed = bytes_up_to(log, row, last) - (row.total - row.bytes)
+  local gone = removed_frames(row, 0, last)
+  local size = bytes_of(gone)
+  local freed = bytes_up_to(log, row, last) - bytes_before(row) - size
+  if #gone > 0 then drop_removed(row, last, #gone, size) end
   call('XTRIM', log, 'MINID', '=', (last + 1) .. '-0')
   row.count, row.bytes = row.count - count, row.bytes - freed
   return freed

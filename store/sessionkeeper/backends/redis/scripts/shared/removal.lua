@@ -1,10 +1,11 @@
--- Remove what belongs to a session beside its hash and its place in the orders; `check_index` came before.
+-- Remove what belongs to a session beside its hash and its place in the orders; `check_beside` came before.
 local function remove_log(row, id)
   call('UNLINK', log_of(id))
   if row.indexed then call('UNLINK', index_of(id)) end
+  if row.removed then call('UNLINK', removed_of(id)) end
 end
 
--- Remove a session with its log; `check_index` came before. `kind` is the reason, for the counters.
+-- Remove a session with its log; `check_beside` came before. `kind` is the reason, for the counters.
 -- `add_session` in `creation.lua` replaces one that has ended, without this.
 local function remove_session(row, id, kind, wall)
   call('DEL', row.key)

@@ -13,13 +13,16 @@ local function is_gone(id)
   return there == 0
 end
 
--- Return the frames and bytes of a log.
-local function measure_log(log)
-  local count = call('XLEN', log)
-  if count == 0 then return 0, 0 end
-  local first = call('XRANGE', log, '-', '+', 'COUNT', 1)[1][2]
-  local last = call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1][2]
-  return count, last[2] - first[2] + #first[6]
+-- Return the frames and bytes of a log, and how many of the frames were removed.
+local function measure_log(id)
+  local log, row = log_of(id), { key = key_of(id), removed = true }
+  local count, removed = call('XLEN', log), call_beside('ZCARD', removed_of(id))
+  if count == 0 then return removed, 0, removed end
+  local first = call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  local last = call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+  local bytes = last[2][2] - first[2][2] + #first[2][6]
+  if removed > 0 then bytes = bytes - bytes_of(removed_frames(row, number_of(first), number_of(last))) end
+  return count + removed, bytes, removed
 end
 
 -- Remove these sessions from indexes and counters, by their expiry record or else by their log. Without
@@ -33,9 +36,11 @@ local function remove_lost(ids, wall)
     local some, frames, size, lost = {}, 0, 0, 0
     for i = from, math.min(from + 999, #ids) do some[#some + 1] = ids[i] end
     local logs, states, principals = {}, {}, {}
-    local indexes = {}
+    local sets = {}
     for i, entry in ipairs(call('HMGET', bucket_key('expiry-records'), unpack(some))) do
-      logs[i], indexes[i] = log_of(some[i]), index_of(some[i])
+      logs[i] = log_of(some[i])
+      sets[#sets + 1] = index_of(some[i])
+      sets[#sets + 1] = removed_of(some[i])
       local count, bytes
       if entry then
         local state, principal
@@ -43,7 +48,7 @@ local function remove_lost(ids, wall)
         states[state] = (states[state] or 0) + 1
         if principal then principals[principal] = (principals[principal] or 0) + 1 end
       else
-        count, bytes = measure_log(logs[i])
+        count, bytes = measure_log(some[i])
         lost = lost + 1
       end
       frames, size = frames + count, size + bytes
@@ -53,7 +58,7 @@ local function remove_lost(ids, wall)
     end
     call('HDEL', bucket_key('expiry-records'), unpack(some))
     call('UNLINK', unpack(logs))
-    call('UNLINK', unpack(indexes))
+    call('UNLINK', unpack(sets))
     increment('gone:purged', #some)
     if lost > 0 then increment('lost', lost) end
     for state, number in pairs(states) do increment('state:' .. state, -number) end

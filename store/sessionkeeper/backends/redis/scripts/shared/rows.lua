@@ -1,5 +1,5 @@
 -- The fields of a session's hash. Missing fields are `false`.
-local FIELDS = { 'n', 'r', 'c', 'a', 'e', 's', 'p', 'd', 'x', 'q', 'k', 'z', 't', 'o', 'u', 'g', 'i', 'w', 'j' }
+local FIELDS = { 'n', 'r', 'c', 'a', 'e', 's', 'p', 'd', 'x', 'q', 'k', 'z', 't', 'o', 'u', 'g', 'i', 'w', 'j', 'v' }
 
 -- Return a whole session: `raw` for the client, the other fields for the rules. Returns nil if there is
 -- none, or if it belongs to another principal than `scope` ('' for any). The second result tells
@@ -12,7 +12,7 @@ local function find(key, scope)
     raw = raw, key = key, number = raw[1], revision = raw[2], ended = raw[5], state = raw[6],
     principal = raw[7], last = tonumber(raw[10]), count = tonumber(raw[11]),
     bytes = tonumber(raw[12]), total = tonumber(raw[13]), agreed = raw[14],
-    expires = raw[18], indexed = raw[19],
+    expires = raw[18], indexed = raw[19], removed = raw[20] and tonumber(raw[20]),
   }
 end
 
@@ -23,11 +23,12 @@ end
 
 -- Return the part of a session that an append needs.
 local function find_log(key, scope)
-  local raw = call('HMGET', key, 'r', 'e', 's', 'p', 'q', 'k', 'z', 't', 'j')
+  local raw = call('HMGET', key, 'r', 'e', 's', 'p', 'q', 'k', 'z', 't', 'j', 'v')
   if not raw[1] or (scope ~= '' and raw[4] ~= scope) then return nil end
   return {
     key = key, revision = raw[1], ended = raw[2], state = raw[3], last = tonumber(raw[5]),
     count = tonumber(raw[6]), bytes = tonumber(raw[7]), total = tonumber(raw[8]), indexed = raw[9],
+    removed = raw[10] and tonumber(raw[10]),
     principal = raw[4], --@ttl
   }
 end
@@ -55,3 +56,5 @@ local function key_of(id) return string.match(META, '^{.-}') .. ':s:' .. id end
 local function log_of(id) return string.match(META, '^{.-}') .. ':l:' .. id end
 
 local function index_of(id) return string.match(META, '^{.-}') .. ':i:' .. id end
+
+local function removed_of(id) return string.match(META, '^{.-}') .. ':r:' .. id end

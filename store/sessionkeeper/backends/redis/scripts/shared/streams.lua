@@ -3,50 +3,35 @@
 -- one byte, the name, the frame's number in 16 digits. The field `j` of the session's hash tells that
 -- there is an index. For logs without streams no command is added.
 local SLICE = 100
--- How many parts a frame's detail has, by its first byte, if the last of them is a stream.
-local PARTS = { [0x94] = 4, [0x96] = 6 }
--- By the first byte, how many bytes of a number in MessagePack follow, and where the bytes of a `bin` begin.
-local NUMBERS = { [0xcc] = 1, [0xcd] = 2, [0xce] = 4, [0xcf] = 8, [0xd0] = 1, [0xd1] = 2, [0xd2] = 4, [0xd3] = 8 }
-local BINS = { [0xc4] = 2, [0xc5] = 3, [0xc6] = 5 }
 
 local function member_of(prefix, seq) return prefix .. string.format('%016.0f', seq) end
 
--- Return the stream in the header of a frame, after its length; nil if there is none. A header is a tuple
--- of a small number, a number, and the detail or nil. `cmsgpack` cannot read a `bin`, which the detail is.
+-- Return the stream in the header of a frame, after its length; nil if there is none.
 local function prefix_in(header)
-  local at = 4 + (NUMBERS[string.byte(header, 3)] or 0)
-  local bin = BINS[string.byte(header, at)]
-  local parts = bin and PARTS[string.byte(header, at + bin)]
-  local stream = parts and cmsgpack.unpack(string.sub(header, at + bin))[parts]
+  local _, detail = detail_in(header)
+  local stream = stream_in(detail)
   return stream and string.char(#stream) .. stream
 end
 
--- Return how many members an index has. It comes before the first write: a key of another type, or one
--- that may be on the other node of its moving slot, stops the script here.
-local function index_size(key)
-  local size = redis.pcall('ZCARD', key)
-  if type(size) ~= 'table' then return size end
-  if not string.find(size.err, 'non local key', 1, true) then error(size) end
-  error({ err = 'TRYAGAIN the slot is moving, in script: streams' })
-end
-
--- The same for scripts that remove a session with all that it has.
-local function check_index(row, id)
-  if row.indexed then index_size(index_of(id)) end
+-- Check the sorted sets beside a log, before a script removes them with it.
+local function check_beside(row, id)
+  if row.indexed then call_beside('ZCARD', index_of(id)) end
+  if row.removed then call_beside('ZCARD', removed_of(id)) end
 end
 
 -- Return the members for the frames of a log from one number to another, in their order.
-local function entries_of(log, first, last)
+local function entries_of(log, row, first, last)
   local entries, bound = {}, string.format('%.0f-0', last)
   while first <= last do
     local frames = call('XRANGE', log, string.format('%.0f-0', first), bound, 'COUNT', SLICE)
-    for _, frame in ipairs(frames) do
-      local seq = tonumber(string.match(frame[1], '^%d+'))
+    local ends = #frames < SLICE
+    local up_to = ends and last or number_of(frames[#frames])
+    for _, frame in ipairs(with_removed(frames, removed_frames(row, first, up_to))) do
       local prefix = prefix_in(frame[2][4])
-      if prefix then entries[#entries + 1] = member_of(prefix, seq) end
-      first = seq + 1
+      if prefix then entries[#entries + 1] = member_of(prefix, number_of(frame)) end
     end
-    if #frames < SLICE then break end
+    if ends then break end
+    first = up_to + 1
   end
   return entries
 end
@@ -73,15 +58,15 @@ local function plan_index(log, row, drop, count, at, odd)
   local adds = string.find(odd, ':s', 1, true)
   if not adds and not (row.indexed and drop > 0) then return nil end
   local plan = { key = index_of(id_of(row.key)), added = {}, gone = {} }
-  plan.size = index_size(plan.key)
+  plan.size = call_beside('ZCARD', plan.key)
   local first = row.last - row.count + 1
-  if row.indexed and drop > 0 then plan.gone = entries_of(log, first, first + drop - 1) end
+  if row.indexed and drop > 0 then plan.gone = entries_of(log, row, first, first + drop - 1) end
   for i = 1, adds and count or 0 do
     local prefix = prefix_in(ARGV[at + 2 * i - 2])
     if prefix then plan.added[#plan.added + 1] = member_of(prefix, row.last + i) end
   end
   if row.indexed and plan.size == 0 then
-    plan.size = add_entries(plan.key, entries_of(log, first, row.last))
+    plan.size = add_entries(plan.key, entries_of(log, row, first, row.last))
   elseif not row.indexed and plan.size > 0 then -- of a session that an older library removed
     plan.gone = call('ZRANGE', plan.key, 0, -1)
   end
@@ -112,9 +97,9 @@ end
 local function stream_numbers(log, row, prefix, first, last, limit, newest)
   if not row.indexed or first > last or limit < 1 then return {} end
   local key, found = index_of(id_of(row.key)), nil
-  if index_size(key) == 0 then
+  if call_beside('ZCARD', key) == 0 then
     local all = {}
-    for _, entry in ipairs(entries_of(log, first, last)) do
+    for _, entry in ipairs(entries_of(log, row, first, last)) do
       if string.sub(entry, 1, -17) == prefix then all[#all + 1] = entry end
     end
     local from = newest and math.max(1, #all - limit + 1) or 1
