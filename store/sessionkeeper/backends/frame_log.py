@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from ..operations.frame_record import FrameRecord, names_stream, stream_of
+from ..operations.frame_record import FrameRecord, stream_of
 
 __all__ = ["FrameLog"]
 
@@ -13,7 +13,7 @@ _COMPACT_AT = 64
 
 
 class FrameLog(list[FrameRecord | None]):
-    """A list whose front can be dropped in constant time a record.
+    """A list whose front can be dropped in constant time a record; `extend` appends.
 
     Dropped records leave holes, which are closed when they are the greater part; a deque would
     not need that, but reading near its middle takes longer. This is a list and does not contain
@@ -28,14 +28,14 @@ class FrameLog(list[FrameRecord | None]):
         # Made for the first record with a stream: most logs have none.
         self._streams: dict[str, _StreamNumbers] | None = None
 
-    def append_records(self, records: Sequence[FrameRecord], first: int) -> None:
-        """Append records, numbered from `first` on; O(records)."""
-        self.extend(records)
+    def index_streams(self, records: Sequence[FrameRecord], first: int) -> None:
+        """Note the streams of the last records, numbered from `first` on; O(records)."""
+        streams = self._streams
+        if streams is None:
+            streams = self._streams = {}
         for number, record in enumerate(records, first):
-            if names_stream(record) and (stream := stream_of(record.detail)) is not None:
-                if self._streams is None:
-                    self._streams = {}
-                self._streams.setdefault(stream, _StreamNumbers()).append(number)
+            if (stream := stream_of(record.detail)) is not None:
+                streams.setdefault(stream, _StreamNumbers()).append(number)
 
     def read(self, start: int, count: int) -> Sequence[FrameRecord]:
         """Return `count` records from the `start`-th that is left; O(count)."""

@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from ..interface.listeners import Listeners
 from ..operations.counters import StoreCounters
-from ..operations.frame_record import FrameRecord, NumberedRecords
+from ..operations.frame_record import STREAM_HEADERS, FrameRecord, NumberedRecords
 from ..operations.newest_first import Place, newest_first
 from ..operations.session_row import SessionRow
 from ..operations.tables import Tables
@@ -154,7 +154,13 @@ class MemoryTables(Tables):
 
     def append(self, row: SessionRow, records: Sequence[FrameRecord], /) -> None:
         """Extend the session's list; O(records)."""
-        _log(row).append_records(records, row.last_seq + 1)
+        log = _log(row)
+        log.extend(records)
+        for record in records:
+            # As `names_stream` does, without a call: nearly no record has a stream.
+            if record.detail is not None and record.detail[0] in STREAM_HEADERS:
+                log.index_streams(records, row.last_seq + 1)
+                break
 
     def read(self, row: SessionRow, first: int, count: int, /) -> Sequence[FrameRecord]:
         """Slice the session's log; O(count)."""

@@ -69,14 +69,15 @@ def pack(envelope: MessageEnvelope) -> FrameRecord:
     context = envelope.context
     detail = None
     kind, stream = _PLAIN, context.stream
-    if not envelope.is_message:
+    # As `is_message` does, without a call: every append makes a record.
+    if envelope.oddity is not None or envelope.media_type != JSON:
         kind = (envelope.media_type, envelope.oddity)
     if (
         context.delivery
         or context.metadata
         or context.protocol_version
+        or stream
         or kind is not _PLAIN
-        or stream is not None
     ):
         delivery = context.delivery  # frozen, so hashable, which pyright does not see
         detail = _pack_detail(
