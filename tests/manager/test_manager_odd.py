@@ -70,6 +70,20 @@ async def test_a_handshake_in_batches_is_a_handshake() -> None:
         assert (session.frame_count, session.odd_frames) == (3, 0)
 
 
+async def test_opaque_bytes_have_no_effect_even_if_they_could_be_read() -> None:
+    """Neither on the state nor on requests: their media type says that they are no message."""
+    async with SessionManager() as manager:
+        await manager.create_session(transport_type="stdio", id="a")
+        for each in (one(**INITIALIZE), one(DOWN, **INITIALIZED), one(**READY)):
+            payload = MessageEnvelope.of_payload(
+                "a", each.message, media_type="text/plain", direction=each.context.direction
+            )
+            await manager.record(payload)
+        session = await manager.get_session("a")
+        assert (session.state, session.version_state) == (SessionState.INITIALIZING, VersionState())
+        assert (session.frame_count, session.odd_frames) == (3, 0)
+
+
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("together", [False, True])
 async def test_a_client_that_does_not_wait_for_the_result(
