@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from google.adk.errors.input_validation_error import InputValidationError
@@ -15,7 +15,7 @@ from google.adk.sessions.state import State
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from sessionkeeper import Frame, FrozenDict, MessageEnvelope, freeze
+from sessionkeeper import Frame, FrozenDict, MessageEnvelope
 
 from .places import Scope, checked_text
 
@@ -26,8 +26,10 @@ Deltas = Mapping[Scope, FrozenDict]
 
 _PREFIXES = {Scope.APP: State.APP_PREFIX, Scope.USER: State.USER_PREFIX}
 _MEDIA_TYPE = "application/vnd.google-adk.event+json"
-_LEVELS_ABOVE = 5
-"""Of a document, around the state in it."""
+_MOST_LEVELS = 95
+"""Of state: a document nests at most 100, and has up to five around it."""
+
+_NOTHING = FrozenDict()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +105,12 @@ def _split(state: Mapping[str, Any]) -> Deltas:
 
 
 def _frozen(part: dict[str, Any]) -> FrozenDict:
-    # Wrapped as a document wraps it, so that the depth is checked here and not in the owner.
-    wrapped: Any = part
-    for _ in range(_LEVELS_ABOVE):
-        wrapped = [wrapped]
+    if not part:
+        return _NOTHING
     try:
-        frozen: Any = freeze(wrapped)
+        frozen = FrozenDict(part)
     except (TypeError, ValueError) as error:
         raise InputValidationError(f"state that cannot be kept: {error}") from None
-    for _ in range(_LEVELS_ABOVE):
-        frozen = frozen[0]
-    return cast("FrozenDict", frozen)
+    if frozen.levels > _MOST_LEVELS:  # checked here, and not in the owner
+        raise InputValidationError(f"state that is nested deeper than {_MOST_LEVELS}")
+    return frozen
