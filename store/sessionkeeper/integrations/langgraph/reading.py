@@ -37,8 +37,8 @@ class StoredCheckpoint:
 
     record: CheckpointRecord | None = None
     """None if only writes are there: LangGraph may store them first."""
-    writes: list[StoredWrite] = field(default_factory=list)
-    seqs: list[int] = field(default_factory=list)
+    writes: list[StoredWrite] = field(default_factory=list[StoredWrite])
+    seqs: list[int] = field(default_factory=list[int])
 
 
 async def read_checkpoint(

@@ -127,13 +127,15 @@ class SessionSaver(BaseCheckpointSaver[str]):
         limit: int | None = None,
     ) -> Iterator[CheckpointTuple]:
         found = self._list(self._logs(), config, filter, before)
-        while limit is None or limit > 0:
-            checkpoint = run_blocking(_next(found))
-            if checkpoint is None:
-                break
-            yield checkpoint
-            limit = None if limit is None else limit - 1
-        run_blocking(found.aclose())
+        try:
+            while limit is None or limit > 0:
+                checkpoint = run_blocking(_next(found))
+                if checkpoint is None:
+                    return
+                yield checkpoint
+                limit = None if limit is None else limit - 1
+        finally:
+            run_blocking(found.aclose())
 
     def _list(
         self,
