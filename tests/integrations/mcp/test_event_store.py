@@ -20,6 +20,7 @@ from sessionkeeper import (
     StoreLimits,
 )
 from sessionkeeper.integrations.mcp import SessionEventStore
+from sessionkeeper.integrations.mcp.event_frames import stream_name
 
 from .events import Replay, answer, progress, texts
 
@@ -173,7 +174,7 @@ async def test_what_exceeds_a_limit_is_answered_by_an_error() -> None:
         await replay.task
         assert texts(replay.sent) == [
             "fits",
-            "the answer exceeds a limit of the session store: max_frame_bytes",
+            "the answer was not kept: it exceeds a limit of the session store: max_frame_bytes",
         ]
         assert getattr(replay.sent[-1].message, "id", None) == 1
 
@@ -234,7 +235,8 @@ async def test_a_cancelled_replay_leaves_nothing_behind(store: AtomicSessionStor
 
 async def test_any_request_id_names_a_stream(store: AtomicSessionStore) -> None:
     events = SessionEventStore(store, "s")
-    ids = ["", " ", "\x00", "ä" * 200, "x" * 10_000, "1", "01", "_GET_stream "]
+    ids = ["", " ", "\x00", "ä" * 127, "ä" * 128, "x" * 10_000, "1", "01", "_GET_stream "]
+    ids.append(stream_name("x" * 10_000))
     primings = {each: await events.store_event(each, None) for each in ids}
     for each in ids:
         await events.store_event(each, JSONRPCResponse(jsonrpc="2.0", id=each, result={"text": ""}))
@@ -242,6 +244,43 @@ async def test_any_request_id_names_a_stream(store: AtomicSessionStore) -> None:
         replay = Replay(events, primings[each])
         await replay.task
         assert [getattr(event.message, "id", None) for event in replay.sent] == [each]
+
+
+async def test_an_answer_that_is_no_message_for_the_store_ends_its_stream_too(
+    store: AtomicSessionStore,
+) -> None:
+    nested: object = "deep"
+    for _ in range(150):
+        nested = [nested]
+    events = SessionEventStore(store, "s")
+    priming = await events.store_event("1", None)
+    deep = JSONRPCResponse(jsonrpc="2.0", id=1, result={"text": nested})
+    await events.store_event("1", deep)
+    assert (await store.get_session("s")).odd_frames == 1
+    replay = Replay(events, priming)
+    await replay.task
+    assert [each.message for each in replay.sent] == [deep]
+
+
+async def test_an_answer_that_cannot_be_encoded_becomes_an_error(
+    store: AtomicSessionStore,
+) -> None:
+    events = SessionEventStore(store, "s")
+    priming = await events.store_event("1", None)
+    await events.store_event("1", progress("\ud800"))
+    await events.store_event("1", answer(1, "\ud800"))
+    assert await replayed(events, priming) == ["the answer was not kept: it cannot be encoded"]
+
+
+async def test_an_event_whose_content_was_removed_is_not_replayed(
+    store: AtomicSessionStore,
+) -> None:
+    events = SessionEventStore(store, "s")
+    priming = await events.store_event("1", None)
+    await events.store_event("1", progress("secret"))
+    await events.store_event("1", answer(1, "done"))
+    await store.remove_frames("s", [1, 2])
+    assert await replayed(events, priming) == ["done"]
 
 
 def test_without_mcp_the_import_says_what_to_install() -> None:

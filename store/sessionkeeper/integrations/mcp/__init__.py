@@ -9,13 +9,11 @@ between what is replayed and what comes next. Read `event_frames`, `event_store`
 from __future__ import annotations
 
 try:
-    import mcp_types  # noqa: F401  # only mcp 2 has it
+    from .event_store import SessionEventStore
+    from .session_manager import StoredSessionManager
 except ImportError as missing:
     raise ImportError(
         "sessionkeeper.integrations.mcp needs mcp 2.3: pip install 'sessionkeeper[mcp]'"
     ) from missing
-
-from .event_store import SessionEventStore
-from .session_manager import StoredSessionManager
 
 __all__ = ["SessionEventStore", "StoredSessionManager"]

@@ -6,14 +6,17 @@ request that is answered, or `_GET_stream`.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mcp.server.streamable_http import GET_STREAM_KEY
-from mcp_types import JSONRPCMessage
+from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCResponse
 
-from sessionkeeper import Direction, Frame, MessageContext, MessageEnvelope, MessageKind
+from sessionkeeper import Direction, Frame, MessageEnvelope, MessageKind
+from sessionkeeper.values.bounds import MAX_STREAM_BYTES
 
 __all__ = [
     "EventId",
@@ -22,12 +25,15 @@ __all__ = [
     "is_event",
     "marker_envelope",
     "notes_of",
+    "stream_name",
     "stream_of",
     "text_of",
 ]
 
-_MARKER = "application/vnd.sessionkeeper.sse-marker"
+_MARKER = "text/event-stream"
+_ANSWER = "answer"
 _STREAM = "stream"
+_HASHED = "sha256="
 _EVENT_ID = re.compile(r"([0-9a-f]{16})-([1-9][0-9]{0,18})")
 
 
@@ -53,39 +59,36 @@ def event_envelope(
 ) -> MessageEnvelope:
     """Make the frame of a message, with the bytes that the SDK sends."""
     text = message.model_dump_json(by_alias=True, exclude_unset=True)
-    return MessageEnvelope.of(
-        session_id,
-        text,
-        direction=Direction.SERVER_TO_CLIENT,
-        metadata={**notes, _STREAM: stream_id},
-    )
+    if isinstance(message, JSONRPCResponse | JSONRPCError) and stream_id != GET_STREAM_KEY:
+        # Not read from the bytes: they may be odd, such as those of an answer that nests deeply.
+        notes = {**notes, _ANSWER: "1"}
+    return MessageEnvelope.of(session_id, text, **_context(stream_id, notes))
 
 
 def marker_envelope(session_id: str, stream_id: str, notes: Mapping[str, str]) -> MessageEnvelope:
     """Make the frame of an event without content, which only has an id."""
-    return MessageEnvelope(
-        message=b"",
-        context=MessageContext.model_validate(
-            {
-                "session_id": session_id,
-                "direction": Direction.SERVER_TO_CLIENT,
-                "metadata": {**notes, _STREAM: stream_id},
-            }
-        ),
-        media_type=_MARKER,
-        oddity="an event without content",
+    return MessageEnvelope.of_payload(
+        session_id, b"", media_type=_MARKER, **_context(stream_id, notes)
     )
+
+
+def stream_name(stream_id: str) -> str:
+    """Return the name in the log of a stream of the SDK, whose id may be any text."""
+    if 0 < len(stream_id.encode()) <= MAX_STREAM_BYTES and not stream_id.startswith(_HASHED):
+        return stream_id
+    return f"{_HASHED}{hashlib.sha256(stream_id.encode()).hexdigest()}"
 
 
 def is_event(frame: Frame) -> bool:
     """Whether a frame is an event, with content or without."""
     context = frame.envelope.context
-    return context.direction is Direction.SERVER_TO_CLIENT and _STREAM in context.metadata
+    return context.direction is Direction.SERVER_TO_CLIENT and context.stream is not None
 
 
 def stream_of(frame: Frame) -> str:
     """Return the SDK's id of the stream of an event."""
-    return str(frame.envelope.context.metadata[_STREAM])
+    context = frame.envelope.context
+    return str(context.metadata.get(_STREAM, context.stream))
 
 
 def notes_of(frame: Frame) -> Mapping[str, str]:
@@ -96,10 +99,17 @@ def notes_of(frame: Frame) -> Mapping[str, str]:
 def text_of(frame: Frame) -> str | None:
     """Return the message of an event as it is sent; None without content, or none any more."""
     envelope = frame.envelope
-    return None if envelope.oddity is not None else envelope.message.decode()
+    has_content = envelope.media_type != _MARKER and envelope.kind is not MessageKind.REMOVED
+    return envelope.message.decode() if has_content else None
 
 
 def ends_stream(frame: Frame) -> bool:
     """Whether no event comes after this one: an answer ends the stream of its request."""
-    is_answer = frame.envelope.kind in (MessageKind.RESULT, MessageKind.ERROR)
-    return is_answer and stream_of(frame) != GET_STREAM_KEY
+    return _ANSWER in frame.envelope.context.metadata
+
+
+def _context(stream_id: str, notes: Mapping[str, str]) -> dict[str, Any]:
+    name = stream_name(stream_id)
+    if name != stream_id:
+        notes = {**notes, _STREAM: stream_id}
+    return {"direction": Direction.SERVER_TO_CLIENT, "stream": name, "metadata": notes}

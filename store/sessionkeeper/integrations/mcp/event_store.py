@@ -20,6 +20,7 @@ from mcp_types import (
 
 from sessionkeeper import (
     AtomicSessionStore,
+    InvalidMessage,
     LimitExceeded,
     MessageEnvelope,
     Session,
@@ -34,6 +35,7 @@ from .event_frames import (
     is_event,
     marker_envelope,
     notes_of,
+    stream_name,
     stream_of,
     text_of,
 )
@@ -121,27 +123,32 @@ class SessionEventStore(EventStore):
     ) -> str:
         """Append an event, with notes of the caller, and return its id. Atomic.
 
-        A message that exceeds a limit of the store is not kept: an answer becomes an error that
-        says so, anything else an event without content.
+        A message that exceeds a limit of the store, or cannot be encoded, is not kept: an answer
+        becomes an error that says so, anything else an event without content.
 
         Raises `SessionNotFound`, `SessionClosed`, `StoreClosed`, `StoreUnavailable`, and
         `LimitExceeded` if the log has no room even for that.
         """
         incarnation, notes = await self._opened(), notes or {}
-        if message is None:
+        refused = ""
+        if message is not None:
+            try:
+                envelope = event_envelope(self.session_id, stream_id, message, notes)
+                return str(EventId(incarnation, await self._append(envelope)))
+            except LimitExceeded as full:
+                refused = f"it exceeds a limit of the session store: {full.limit}"
+            except (InvalidMessage, ValueError):
+                refused = "it cannot be encoded"
+            logger.warning("an event was not kept: %s", refused)
+        if isinstance(message, JSONRPCResponse | JSONRPCError):
+            text = f"the answer was not kept: {refused}"
+            error = JSONRPCError(
+                jsonrpc="2.0", id=message.id, error=ErrorData(code=INTERNAL_ERROR, message=text)
+            )
+            envelope = event_envelope(self.session_id, stream_id, error, notes)
+        else:
             envelope = marker_envelope(self.session_id, stream_id, notes)
-            return str(EventId(incarnation, await self._append(envelope)))
-        try:
-            seq = await self._append(event_envelope(self.session_id, stream_id, message, notes))
-        except LimitExceeded as full:
-            logger.warning("an event was not kept: it exceeds %s", full.limit)
-            if isinstance(message, JSONRPCResponse | JSONRPCError):
-                error = _error_for(message, full)
-                envelope = event_envelope(self.session_id, stream_id, error, notes)
-            else:
-                envelope = marker_envelope(self.session_id, stream_id, notes)
-            seq = await self._append(envelope)
-        return str(EventId(incarnation, seq))
+        return str(EventId(incarnation, await self._append(envelope)))
 
     async def replay_events_after(
         self, last_event_id: str, send_callback: EventCallback
@@ -193,11 +200,12 @@ class SessionEventStore(EventStore):
             return
         incarnation = await self._opened()
         async with self._store.watch_frames(
-            self.session_id, after=cursor.after, incarnation=incarnation
+            self.session_id,
+            after=cursor.after,
+            stream=stream_name(cursor.stream_id),
+            incarnation=incarnation,
         ) as frames:
             async for frame in frames:
-                if not is_event(frame) or stream_of(frame) != cursor.stream_id:
-                    continue
                 yield Event(frame.seq, text_of(frame))
                 if ends_stream(frame):
                     return
@@ -210,10 +218,3 @@ class SessionEventStore(EventStore):
                 raise SessionNotFound(session.id)
             self._incarnation = session.incarnation
         return self._incarnation
-
-
-def _error_for(answer: JSONRPCResponse | JSONRPCError, full: LimitExceeded) -> JSONRPCError:
-    text = f"the answer exceeds a limit of the session store: {full.limit}"
-    return JSONRPCError(
-        jsonrpc="2.0", id=answer.id, error=ErrorData(code=INTERNAL_ERROR, message=text)
-    )

@@ -9,6 +9,7 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
 
 from sessionkeeper import (
     InvalidMessage,
+    InvalidSessionId,
     InvalidTransition,
     LimitExceeded,
     RateLimited,
@@ -21,12 +22,13 @@ __all__ = ["Refusal", "refusal_of"]
 Refusal = tuple[HTTPStatus, int, str, dict[str, str]]
 """Status, JSON-RPC code, text and headers."""
 
+_NOT_FOUND = (SessionNotFound, SessionClosed, InvalidTransition, InvalidSessionId)
 _TOO_LARGE = frozenset({"max_frame_bytes", "max_json_depth", "max_metadata_bytes"})
 
 
 def refusal_of(error: Exception) -> Refusal:
     """Return the answer for an error of the store. It shows no id, payload or address."""
-    if isinstance(error, SessionNotFound | SessionClosed | InvalidTransition):
+    if isinstance(error, _NOT_FOUND):
         # What the SDK says: whether there is a session of another principal is not told.
         return HTTPStatus.NOT_FOUND, INVALID_REQUEST, "Session not found", {}
     if isinstance(error, RateLimited):

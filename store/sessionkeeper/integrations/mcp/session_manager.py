@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Self
@@ -49,7 +49,7 @@ from .answers import send_refusal
 from .principals import PrincipalOf, principal_of_token
 from .refusals import Refusal, refusal_of
 from .stateless import StatelessRecorder
-from .stored_session import SessionView, is_resumable, restore_handshake
+from .stored_session import Handshake, SessionView
 from .transport import StoredTransport
 from .workers import Workers
 
@@ -139,7 +139,7 @@ class StoredSessionManager(StreamableHTTPSessionManager):
         return self._sessions
 
     @asynccontextmanager
-    async def run(self) -> AsyncIterator[None]:
+    async def run(self) -> AsyncGenerator[None, None]:
         """Serve until the block ends; the sessions stay in the store. Once for each manager.
 
         Raises what opening the store raises, and `LimitExceeded` when it is full.
@@ -231,14 +231,15 @@ class StoredSessionManager(StreamableHTTPSessionManager):
         transport = self._transports.get(session_id)
         if transport is None:
             session = await self._view(principal).get_session(session_id)
-            if session.principal != principal or not is_resumable(session):
+            handshake = Handshake.of(session)
+            if session.principal != principal or handshake is None:
                 raise SessionNotFound(session_id)
             async with self._session_creation_lock:
                 transport = self._transports.get(session_id)
                 if transport is None:  # nobody else was faster
                     transport = self._admit(session_id, principal)
                     if transport is not None:
-                        await self._start(transport, session)
+                        await self._start(transport, session, handshake)
         if transport is not None and transport.principal != principal:
             raise SessionNotFound(session_id)
         return transport
@@ -256,7 +257,7 @@ class StoredSessionManager(StreamableHTTPSessionManager):
             await send(message)
 
         try:
-            await self._start(transport, None)
+            await self._start(transport)
             await transport.handle_request(scope, receive, note_status)
         except BaseException:
             status = 500
@@ -267,10 +268,15 @@ class StoredSessionManager(StreamableHTTPSessionManager):
                     await self._discard_session(transport.session_id, transport)
                     await transport.abandon()
 
-    async def _start(self, transport: StoredTransport, session: Session | None) -> None:
-        """Start the server's side of a transport, with the handshake of a stored session."""
+    async def _start(
+        self,
+        transport: StoredTransport,
+        session: Session | None = None,
+        handshake: Handshake | None = None,
+    ) -> None:
+        """Start the server's side of a transport, of a new session or of a stored one."""
         try:
-            await self._tasks.start(self._run_server, transport, session)
+            await self._tasks.start(self._run_server, transport, session, handshake)
         except BaseException:
             await self._discard_session(transport.session_id, transport)
             raise
@@ -279,6 +285,7 @@ class StoredSessionManager(StreamableHTTPSessionManager):
         self,
         transport: StoredTransport,
         session: Session | None,
+        handshake: Handshake | None,
         *,
         task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
@@ -288,10 +295,10 @@ class StoredSessionManager(StreamableHTTPSessionManager):
                 read, write, inline_methods=frozenset({"initialize"})
             )
             connection = Connection.for_loop(dispatcher, session_id=session_id)
+            if handshake is not None:
+                handshake.restore(connection)
+            task_status.started()
             try:
-                if session is not None:
-                    restore_handshake(connection, session)
-                task_status.started()
                 with transport.idle_scope or anyio.CancelScope():
                     await serve_connection(
                         self.app,

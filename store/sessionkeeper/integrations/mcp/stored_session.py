@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from mcp.server.connection import Connection
@@ -16,6 +17,7 @@ from mcp_types import (
     JSONRPCResponse,
 )
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION
+from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from sessionkeeper import (
@@ -33,7 +35,7 @@ from sessionkeeper import (
 
 from .event_store import Cursor, SessionEventStore
 
-__all__ = ["SessionView", "StoredSession", "is_resumable", "restore_handshake"]
+__all__ = ["Handshake", "SessionView", "StoredSession"]
 
 _HANDSHAKE = "mcp.initialize"
 _OWNER = "owner"
@@ -141,19 +143,33 @@ class StoredSession:
         await self.store_event(stream_id, error)
 
 
-def is_resumable(session: Session) -> bool:
-    """Whether a session is one of the transport's, and live."""
-    return _HANDSHAKE in session.metadata and not session.state.is_terminal
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What a client and its server agreed on when the session was opened, by any worker."""
 
+    params: InitializeRequestParams
+    version: str
+    is_complete: bool
 
-def restore_handshake(connection: Connection, session: Session) -> None:
-    """Give a connection what the client told the worker that it opened the session with."""
-    params = InitializeRequestParams.model_validate(
-        thaw(session.metadata[_HANDSHAKE]), by_name=False
-    )
-    asked = params.protocol_version
-    usual = asked if asked in HANDSHAKE_PROTOCOL_VERSIONS else LATEST_HANDSHAKE_VERSION
-    connection.client_params = params
-    connection.protocol_version = session.version_state.negotiated or usual
-    if session.state is not SessionState.INITIALIZING:
-        connection.initialized.set()
+    @classmethod
+    def of(cls, session: Session) -> Handshake | None:
+        """Read it from a live session; None if there is none, or it failed."""
+        if session.state.is_terminal:
+            return None
+        try:
+            params = InitializeRequestParams.model_validate(
+                thaw(session.metadata.get(_HANDSHAKE)), by_name=False
+            )
+        except ValidationError:
+            return None
+        asked = params.protocol_version
+        usual = asked if asked in HANDSHAKE_PROTOCOL_VERSIONS else LATEST_HANDSHAKE_VERSION
+        version = session.version_state.negotiated or usual
+        return cls(params, version, session.state is not SessionState.INITIALIZING)
+
+    def restore(self, connection: Connection) -> None:
+        """Give it to a connection that serves the session from now on."""
+        connection.client_params = self.params
+        connection.protocol_version = self.version
+        if self.is_complete:
+            connection.initialized.set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import count
@@ -92,7 +92,7 @@ class Workers:
             await self._store.delete_session(self._id)
 
     @contextmanager
-    def owner(self) -> Iterator[str]:
+    def owner(self) -> Generator[str, None, None]:
         """Return a new name for whoever runs calls here; it runs until the block ends."""
         name = f"{self._id}.{next(self._numbers)}"
         self._owners.add(name)
