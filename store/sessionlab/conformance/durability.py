@@ -117,6 +117,9 @@ class AtomicDurabilityConformance(ReopeningKit):
             await store.add_frames("b", [note(4, "b"), note(5, "b")], change=become("closed"))
         if "trim_frames" not in refuses:
             await store.trim_frames("c", up_to=2)
+        if "remove_frames" not in refuses:
+            await store.remove_frames("b", [1, 3])
+            await store.remove_frames("d", [2])
         if "update_sessions_batch" not in refuses:
             both = [await store.get_session(key) for key in "cd"]
             await store.update_sessions_batch([tagged(each, "batch") for each in both])
