@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from random import Random
 from typing import Any, TypeAlias
 
@@ -103,7 +104,7 @@ class Client:
             ),
             "count_frames": lambda: store.count_frames(key, stream=random.choice(STREAMS)),
             "trim_frames": lambda: store.trim_frames(key, up_to=random.randrange(6)),
-            "remove_frames": lambda: store.remove_frames(key, [random.randrange(1, 4)]),
+            "remove_frames": lambda: self.remove(key, random.randrange(1, 4)),
             "touch_session": lambda: store.touch_session(key),
             "archive_session": lambda: self.archive(key, state),
             "find_sessions": lambda: store.find_sessions(live, limit=2),
@@ -115,6 +116,11 @@ class Client:
         session = await self.store.get_session(key)
         session = archived(session, state=state, days=self.random.randrange(1, 1_000))
         return await self.store.archive_session(session, expected_last_seq=session.last_seq)
+
+    async def remove(self, key: str, number: int) -> None:
+        """Remove the content of a frame, if the log has had one of that number."""
+        with suppress(ValueError):
+            await self.store.remove_frames(key, [number])
 
     def marked(self, session: Session) -> Session:
         """A change that no other client makes."""
