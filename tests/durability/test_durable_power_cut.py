@@ -38,7 +38,10 @@ POINTS = int(os.environ.get("SESSIONKEEPER_POWER_CUTS", "200"))
 """Power cuts for each durability; 5,000 before a release."""
 TOGETHER = 250
 """Power cuts for each recording."""
-TABLES = ("meta", "sessions", "logs", "frames", "tombstones", "principals")
+TABLES = (
+    *("meta", "sessions", "logs", "frames", "tombstones", "principals"),
+    *("stream_keys", "new_stream_keys"),
+)
 LAST = "SELECT last_seq FROM logs JOIN sessions ON number = session WHERE id = 'acks'"
 
 BEYOND = "SELECT count(*) FROM frames JOIN logs USING (session) WHERE seq > last_seq"
@@ -58,7 +61,7 @@ def held(connection: Any) -> str:
 
 def part(id: str, n: int, number: int) -> MessageEnvelope:
     message = {"jsonrpc": "2.0", "method": "note", "params": ["part", n, number]}
-    return MessageEnvelope.of(id, message, direction="client-to-server")
+    return MessageEnvelope.of(id, message, direction="client-to-server", stream=f"s{number}")
 
 
 def torn(connection: Any) -> bool:

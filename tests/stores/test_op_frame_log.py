@@ -74,3 +74,67 @@ def test_dropped_frames_are_released(count: int) -> None:
     log.drop(count)
     assert all(hole is None for hole in log[: log._dropped])
     assert len(log) - log._dropped == 200 - count
+
+
+STREAMS = ("x", "y", None)
+STREAM_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("extend"), st.lists(st.sampled_from(STREAMS), max_size=60)),
+        st.tuples(st.just("drop"), st.integers(0, 200)),
+    ),
+    max_size=40,
+)
+
+
+def in_streams(first: int, streams: list[str | None]) -> list[FrameRecord]:
+    """Records of these streams."""
+    return [
+        pack(
+            MessageEnvelope.of_payload(
+                "a", b"%d" % n, media_type="x/y", direction="client-to-server", stream=stream
+            )
+        )
+        for n, stream in enumerate(streams, first)
+    ]
+
+
+@settings(max_examples=100, deadline=None)
+@given(STREAM_STEPS)
+def test_the_numbers_of_each_stream_follow_the_log(
+    steps: list[tuple[str, list[str | None] | int]],
+) -> None:
+    """What is there, in order, in any part; nothing of what was dropped, however much that was."""
+    log, there, last = FrameLog(), deque[tuple[int, str | None]](), 0
+    for _, given_ in steps:
+        if isinstance(given_, list):
+            new = in_streams(last + 1, given_)
+            log.extend(new)
+            log.index_streams(new, last + 1)
+            there.extend(enumerate(given_, last + 1))
+            last += len(given_)
+        else:
+            dropped = [there.popleft() for _ in range(min(given_, len(there)))]
+            log.drop(len(dropped))
+        first = there[0][0] if there else last + 1
+        for stream in ("x", "y", "z"):
+            numbers = [number for number, name in there if name == stream]
+            assert log.count_of(stream) == len(numbers)
+            assert [*log.numbers_of(stream, first, last, None, newest=False)] == numbers
+            middle = (first + last) // 2
+            part = [number for number in numbers if middle <= number < last]
+            assert [*log.numbers_of(stream, middle, last - 1, 2, newest=False)] == part[:2]
+            assert [*log.numbers_of(stream, middle, last - 1, 2, newest=True)] == part[-2:]
+
+
+def test_dropping_one_by_one_keeps_no_numbers_of_streams() -> None:
+    """The index of a stream has no more holes than the log."""
+    log = FrameLog()
+    for n in range(1, 2_001):
+        new = in_streams(n, ["x"])
+        log.extend(new)
+        log.index_streams(new, n)
+        if n > 10:
+            log.drop(1)
+        assert log._streams is not None
+        assert len(log._streams["x"]) <= 2 * (10 + 64)
+    assert [*log.numbers_of("x", 0, 5_000, None, newest=False)] == [*range(1_991, 2_001)]

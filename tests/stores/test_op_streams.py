@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -16,6 +16,8 @@ from sessionkeeper import (
     SessionNotFound,
     StoreLimits,
 )
+from sessionkeeper.backends.frame_log import FrameLog
+from sessionkeeper.operations.frame_record import FrameRecord
 
 from tests.support.sessions import close_session, new_session, note, settle
 from tests.support.stores import DESIGNS, Design
@@ -295,3 +297,31 @@ async def test_no_limit_of_json_is_for_opaque_payloads(design: Design) -> None:
         await store.add_frame(deep)
         with pytest.raises(LimitExceeded, match="max_frame_bytes"):
             await store.add_frame(deep.model_copy(update={"message": b"[" * 101}))
+
+
+@pytest.mark.parametrize("design", ["actor", "plain", "locked"], indirect=True)
+async def test_reading_a_stream_costs_what_it_holds(
+    design: Design, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of 8 in a log of 5,000 frames in memory: the records that are looked at are counted."""
+    async with design(limits=StoreLimits(max_frames_per_batch=5_000)) as store:
+        await store.create_session(new_session())
+        await store.add_frames("a", [of_stream(n, str(n % 8)) for n in range(5_000)])
+        looked_at = 0
+        read_records = FrameLog.read
+
+        def counted(log: FrameLog, start: int, count: int) -> Sequence[FrameRecord]:
+            nonlocal looked_at
+            looked_at += count
+            return read_records(log, start, count)
+
+        monkeypatch.setattr(FrameLog, "read", counted)
+        for limit in (1_000, 10):
+            looked_at = 0
+            found = await store.read_frames("a", stream="3", limit=limit)
+            assert len(found) == looked_at == min(limit, 625)
+        looked_at = 0
+        assert await store.count_frames("a", stream="3") == 625
+        watcher = store.watch_frames("a", stream="3", after=4_900)
+        assert (await anext(watcher)).seq == 4_908
+        assert looked_at == 1 + 12, "the frame it comes after, and those of its page"

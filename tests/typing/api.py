@@ -173,6 +173,8 @@ async def every_method_of_a_store(store: AtomicSessionStore, envelope: MessageEn
     )
     assert_type(await store.read_frames(session.id, after=5, limit=10, newest=True), list[Frame])
     assert_type(await store.read_frames(session.id, before=5, reverse=True), list[Frame])
+    assert_type(await store.read_frames(session.id, stream="x"), list[Frame])
+    assert_type(await store.count_frames(session.id, stream="x"), int)
     assert_type(await store.statistics(), StoreStatistics)
     assert_type(store.guarantees, Guarantees)
 
@@ -202,6 +204,7 @@ def every_method_of_a_store_from_a_thread(
         assert_type(store.archive_session(session, expected_last_seq=0), Session)
         assert_type(store.add_frames(session.id, [envelope], change=close), range)
         assert_type(store.read_frames(session.id, after=5, newest=True), list[Frame])
+        assert_type(store.count_frames(session.id, stream="x"), int)
         assert_type(store.trim_frames(session.id, up_to=3), int)
         assert_type(store.remove_frames(session.id, {3}), int)
         assert_type(store.find_sessions(query, limit=5), SessionPage)
