@@ -53,6 +53,31 @@ class ReplacedLogsConformance(AtomicStoreKit, needs={"watch_frames"}):
         assert numbers(await store.get_frames("a")) == [1, 2, *range(101, 101 + later)]
 
     @needs(BACKUPS)
+    @pytest.mark.parametrize("later", ["x", "other"])
+    async def test_a_watcher_of_a_stream_is_told_that_its_log_was_replaced(
+        self, store: AtomicSessionStore, later: str
+    ) -> None:
+        """`LogReplaced` where the frame read last is lost, whatever stream has its number now."""
+        self._skip_unless_replaceable(store)
+        await store.create_session(new())
+        await store.add_frame(note(1, stream="x"))
+        restore = await self.back_up(store)
+        for n in (2, 3):
+            await store.add_frame(note(n, stream="x"))
+        watcher = store.watch_frames("a", stream="x")
+        assert [(await anext(watcher)).seq for _ in range(3)] == [1, 2, 3]
+        await restore()
+        for n in (102, 103, 104):
+            await store.add_frame(note(n, stream=later))
+        for _ in range(2):
+            with pytest.raises(LogReplaced) as told:
+                await anext(watcher)
+            assert (told.value.session_id, told.value.after) == ("a", 3)
+        found = await store.read_frames("a", stream="x")
+        assert numbers([frame.envelope for frame in found])[0] == 1
+        assert len(found) == (4 if later == "x" else 1), "the index was not replaced with its log"
+
+    @needs(BACKUPS)
     async def test_a_watcher_goes_on_where_its_frames_are_there(
         self, store: AtomicSessionStore
     ) -> None:
