@@ -34,6 +34,7 @@ Walk = Callable[[RedisSessionStore], Awaitable[object]]
 WALKS: dict[str, Walk] = {
     "list_sessions": lambda s: s.list_sessions(),
     "find_sessions": lambda s: s.find_sessions(SessionQuery()),
+    "find_sessions, the newest": lambda s: s.find_sessions(SessionQuery(), order="last-activity"),
     "expire_sessions": lambda s: s.expire_sessions(idle=0),
     "purge_sessions": lambda s: s.purge_sessions(ended_for=0),
     "create_session, of that name": lambda s: asyncio.gather(
@@ -75,7 +76,7 @@ async def test_a_session_whose_hash_somebody_deleted_is_counted_as_purged(
         purged = 1 if walk == "purge_sessions" else 0  # "over" was due as well
         assert now.counters.purged == before.counters.purged + 2 + purged
         assert now.counters.frames_removed >= before.counters.frames_removed + 3
-        for index in ("order", "idle", "ages", "ended"):
+        for index in ("order", "idle", "ages", "ended", "last-used"):
             gone = {b"a", b"ended"} - {each.id.encode() for each in await store.list_sessions()}
             assert not gone & {*raw(server, "ZRANGE", f"{tag}:{index}", 0, -1)}
         there = await store.list_sessions()

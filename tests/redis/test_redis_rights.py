@@ -88,6 +88,7 @@ async def everything(url: str, prefix: str) -> None:
                 )
             await store.get_sessions_batch([f"x{n}", f"y{n}"])
             await store.find_sessions(SessionQuery())
+            await store.find_sessions(SessionQuery(), order="last-activity")
             await store.for_principal("bob").count_sessions()
             watcher = store.watch_frames(f"x{n}")
             await store.add_frame(note(1, f"x{n}"))

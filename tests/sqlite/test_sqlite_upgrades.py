@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sessionkeeper import SQLiteSessionStore, StoreUnavailable
-from sessionkeeper.backends.sqlite import opening, schema, upgrades, validation
+from sessionkeeper import SessionQuery, SQLiteSessionStore, StoreUnavailable
+from sessionkeeper.backends.sqlite import activity, opening, schema, upgrades, validation
 from sessionkeeper.values.guarantees import Durability
 
-from tests.support.sessions import new_session, note
+from tests.support.sessions import FakeClock, new_session, note
 
 IDS = ("a", "b", "c")
 
@@ -161,3 +162,54 @@ async def test_a_failed_upgrade_changes_nothing(
         with closing(sqlite3.connect(file)) as connection:
             assert connection.execute("PRAGMA user_version").fetchone() == (version,)
             assert connection.execute("SELECT version FROM meta").fetchone() == (version,)
+
+
+async def test_ended_sessions_of_an_older_file_are_in_their_place(file: Path) -> None:
+    """By their last activity; an archived one was dated by its import, and is not any more."""
+    clock = FakeClock()
+    async with SQLiteSessionStore(file, clock=clock.as_clock()) as store:
+        for key in ("closed", "archived", "swept", "cleared", "live"):
+            created = await store.create_session(new_session(key))
+            if key == "archived":
+                moment = created.created_at - timedelta(days=9)
+                times = {"created_at": moment, "last_activity": moment, "ended_at": moment}
+                await store.archive_session(
+                    created.model_copy(update={"state": "failed", **times}), expected_last_seq=0
+                )
+            clock.advance(10)
+        await store.modify_session("closed", lambda s: s.model_copy(update={"state": "closed"}))
+        await store.expire_sessions(age=25)
+        clock.advance(1)
+        await store.modify_session("cleared", lambda s: s.model_copy(update={"state": "closed"}))
+        clock.advance(1)
+        await store.delete_frames("cleared")
+        expected = await _newest(store)
+        assert expected == ["cleared", "closed", "live", "swept", "archived"]
+    downgrade(file, 6)
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        # As version 6 dated it.
+        connection.execute("UPDATE logs SET steady_active_at = 20.0 WHERE session = 2")
+    async with SQLiteSessionStore(file, clock=clock.as_clock()) as store:
+        assert await _newest(store) == expected
+        assert await store.check() == []
+
+
+async def _newest(store: SQLiteSessionStore) -> list[str]:
+    page = await store.find_sessions(SessionQuery(), order="last-activity")
+    return [each.id for each in page.sessions]
+
+
+async def test_a_page_by_last_activity_is_found_by_indexes(file: Path) -> None:
+    """No query of it reads, or sorts, more rows than it returns."""
+    async with SQLiteSessionStore(file) as store:
+        await store.create_session(new_session())
+    with closing(sqlite3.connect(file)) as connection:
+        for query, parameters in (
+            (activity._LIVE, (5, 5)),
+            (activity._ENDED, (1.0, 5, 5)),
+            (activity._LATEST_UP_TO, (5,)),
+        ):
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {query}", parameters).fetchall()
+            told = " ".join(each[-1] for each in plan)
+            assert "SCAN" not in told
+            assert "TEMP B-TREE" not in told

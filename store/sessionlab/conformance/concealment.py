@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import product
 from typing import TypeAlias
 
 import pytest
 from sessionkeeper.interface.atomic_store import AtomicSessionStore
 from sessionkeeper.values.errors import LimitExceeded, SessionNotFound
 from sessionkeeper.values.limits import StoreLimits
-from sessionkeeper.values.query import SessionQuery
+from sessionkeeper.values.query import SessionOrder, SessionQuery
 from sessionkeeper.values.session import Session
 
 from .kit import AtomicStoreKit
@@ -187,17 +188,19 @@ class ConcealmentConformance(AtomicStoreKit, needs={"for_principal"}):
         ann = store.for_principal("ann")
         for n in range(12):
             await store.create_session(new(f"s{n}", principal=("bob", "ann", None)[n % 3]))
-        for limit in (1, 2, 3, 100):
+        for limit, order in product((1, 2, 3, 100), SessionOrder):
             found: list[str] = []
             cursor: str | None = None
             while True:
-                page = await ann.find_sessions(SessionQuery(), cursor=cursor, limit=limit)
+                page = await ann.find_sessions(
+                    SessionQuery(), order=order, cursor=cursor, limit=limit
+                )
                 found += [each.id for each in page.sessions]
                 cursor = page.cursor
                 if cursor is None:
                     break
-            assert found == [f"s{n}" for n in range(1, 12, 3)]
-            page = await ann.find_sessions(SessionQuery(principal="bob"), limit=limit)
+            assert sorted(found) == sorted(f"s{n}" for n in range(1, 12, 3))
+            page = await ann.find_sessions(SessionQuery(principal="bob"), order=order, limit=limit)
             assert (page.sessions, page.cursor) == ((), None), "a query for another's tells"
 
     @needs("modify_session")

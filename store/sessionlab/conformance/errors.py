@@ -112,6 +112,7 @@ MORE: dict[str, list[tuple[Call, list[Any]]]] = {
         (lambda s, x: s.find_sessions(ALL, cursor=x), CURSORS),
         (lambda s, x: s.find_sessions(ALL, cursor=x), ["", "no cursor", "\ud800", "é" * 10_000]),
         (lambda s, x: s.find_sessions(ALL, limit=x), [None, 0, 1001, *NUMBERS]),
+        (lambda s, x: s.find_sessions(ALL, order=x), [None, 5, b"created", "", "CREATED"]),
     ],
     "expire_sessions": [
         (lambda s, x: s.expire_sessions(idle=x), SECONDS),

@@ -12,7 +12,7 @@ import pytest
 from sessionkeeper.interface.session_store import SessionStore
 from sessionkeeper.values.errors import SessionError
 from sessionkeeper.values.guarantees import Atomicity
-from sessionkeeper.values.query import SessionQuery
+from sessionkeeper.values.query import SessionOrder, SessionQuery
 from sessionkeeper.values.session import Session
 from sessionkeeper.values.states import SessionState
 
@@ -107,7 +107,9 @@ class Client:
             "remove_frames": lambda: self.remove(key, random.randrange(1, 4)),
             "touch_session": lambda: store.touch_session(key),
             "archive_session": lambda: self.archive(key, state),
-            "find_sessions": lambda: store.find_sessions(live, limit=2),
+            "find_sessions": lambda: store.find_sessions(
+                live, order=random.choice([*SessionOrder]), limit=2
+            ),
             "expire_sessions": lambda: store.expire_sessions(idle=0, limit=1),
         }
 
