@@ -1,8 +1,8 @@
-"""The service on each backend, refusing what is stale and merging it."""
+"""The service on each backend, refusing what is stale and merging it, with each home."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sessionkeeper import AtomicSessionStore
@@ -11,16 +11,29 @@ pytest.importorskip("google.adk", reason="google-adk is not installed", exc_type
 
 from sessionkeeper.integrations.google_adk import StoreSessionService
 
-MakeService = Callable[..., StoreSessionService]
+WAYS = (("refuse", "session"), ("merge", "session"), ("refuse", "user"), ("merge", "app"))
 
 
-@pytest.fixture(params=["refuse", "merge"])
-def stale(request: pytest.FixtureRequest) -> str:
-    """Both ways to treat a session that others have appended to."""
-    return str(request.param)
+@pytest.fixture(params=WAYS, ids="-".join)
+def way(request: pytest.FixtureRequest) -> tuple[Any, Any]:
+    """How stale sessions are treated, and what has a record of the store."""
+    way: tuple[Any, Any] = request.param
+    return way
 
 
 @pytest.fixture
-def service(store: AtomicSessionStore, stale: str) -> StoreSessionService:
-    """The service on each backend, in both ways."""
-    return StoreSessionService(store, stale=stale)  # type: ignore[arg-type]  # one of the two
+def stale(way: tuple[Any, Any]) -> Any:
+    """How stale sessions are treated."""
+    return way[0]
+
+
+@pytest.fixture
+def home(way: tuple[Any, Any]) -> Any:
+    """What has a record of the store."""
+    return way[1]
+
+
+@pytest.fixture
+def service(store: AtomicSessionStore, stale: Any, home: Any) -> StoreSessionService:
+    """The service on each backend, in each way."""
+    return StoreSessionService(store, stale=stale, home=home)

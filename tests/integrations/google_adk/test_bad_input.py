@@ -252,12 +252,12 @@ async def test_principals_see_nothing_of_each_other(store: AtomicSessionStore, s
 
 @pytest.mark.parametrize("delta", [{"own": 1}, {"own": 1, "user:u": 1, "app:a": 1}])
 async def test_a_cancelled_call_is_done_whole_or_not_at_all(
-    stale: Any, delta: dict[str, Any]
+    stale: Any, home: Any, delta: dict[str, Any]
 ) -> None:
     """Cancel the caller before each step of the store in turn, then let it try again."""
     for step in range(12):
         async with ActorSessionStore() as store:
-            service = StoreSessionService(store, stale=stale)
+            service = StoreSessionService(store, stale=stale, home=home)
             session = await service.create_session(**NAMES, session_id="s")
             sent = event({**delta, "temp:t": 1})
             task = asyncio.ensure_future(service.append_event(session, sent))
@@ -280,11 +280,11 @@ async def test_a_cancelled_call_is_done_whole_or_not_at_all(
             assert again.events == session.events == [sent]
 
 
-async def test_a_cancelled_creation_is_done_whole_or_not_at_all(stale: Any) -> None:
+async def test_a_cancelled_creation_is_done_whole_or_not_at_all(stale: Any, home: Any) -> None:
     state = {"own": 1, "user:u": 1, "app:a": 1}
     for step in range(12):
         async with ActorSessionStore() as store:
-            service = StoreSessionService(store, stale=stale)
+            service = StoreSessionService(store, stale=stale, home=home)
             creating = service.create_session(**NAMES, session_id="s", state=state)
             task = asyncio.ensure_future(creating)
             for _ in range(step):

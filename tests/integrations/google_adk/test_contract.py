@@ -13,8 +13,6 @@ from google.adk.events.event import Event
 from google.adk.events.event_actions import EventActions
 from google.adk.sessions.base_session_service import GetSessionConfig
 from google.adk.sessions.session import Session
-from sessionkeeper import AtomicSessionStore, Change, StoreUnavailable
-from sessionkeeper import Session as StoredSession
 from sessionkeeper.integrations.google_adk import StoreSessionService
 
 NAMES: Any = {"app_name": "an app", "user_id": "a user"}
@@ -243,35 +241,3 @@ async def test_an_id_is_taken_once(service: StoreSessionService) -> None:
     ids = {(await service.create_session(**NAMES, session_id=i)).id for i in (None, "", "  ")}
     assert len(ids) == 3
     assert all(ids)
-
-
-@pytest.mark.parametrize("completed", range(3))
-async def test_what_a_crash_leaves_is_completed_by_trying_again(
-    service: StoreSessionService, store: AtomicSessionStore, completed: int
-) -> None:
-    """The store is gone after some of the steps that set state elsewhere."""
-    session = await service.create_session(**NAMES)
-    await service.create_session(app_name="an app", user_id="other", state={"app:a": 0})
-    steps = iter(range(completed))
-    modify = store.modify_session
-
-    async def modify_or_fail(session_id: str, change: Change, /) -> StoredSession:
-        if next(steps, None) is None:
-            raise StoreUnavailable("gone")
-        return await modify(session_id, change)
-
-    store.modify_session = modify_or_fail  # type: ignore[method-assign]  # the store is gone
-    sent = event(own=1, user__u=1, app__a=1)
-    if completed < 2:
-        with pytest.raises(StoreUnavailable):
-            await service.append_event(session, sent)
-        assert session.events == []
-    store.modify_session = modify  # type: ignore[method-assign]
-    left = await got(service, session)
-    if completed < 2:
-        assert left.events == [sent]  # the event and its session's state are one step
-        assert left.state == {"app:a": 0, "own": 1} | ({"user:u": 1} if completed else {})
-    await service.append_event(session, sent)
-    again = await got(service, session)
-    assert again.events == session.events == [sent]
-    assert again.state == {"own": 1, "user:u": 1, "app:a": 1}

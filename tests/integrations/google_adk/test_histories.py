@@ -17,8 +17,10 @@ from .histories import Recorder, SessionOfEvents
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_a_history_is_linearizable(store: AtomicSessionStore, stale: Any, seed: int) -> None:
-    service = StoreSessionService(store, stale=stale)
+async def test_a_history_is_linearizable(
+    store: AtomicSessionStore, stale: Any, home: Any, seed: int
+) -> None:
+    service = StoreSessionService(store, stale=stale, home=home)
     operations = await Recorder(service, stale, Random(seed)).run(clients=6, calls=8)
     result = check(operations, SessionOfEvents())
     assert result.verdict is Verdict.OK, result.counterexample

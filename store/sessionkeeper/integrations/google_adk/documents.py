@@ -3,7 +3,8 @@
 Every record has the same form and those parts of it that live there:
 
     {"home": "session", "app": {key: value}, "users": {user: {"state": {key: value},
-     "sessions": {id: {"log": text, "last": number, "at": seconds, "state": {key: value}}}}}}
+     "sessions": {id: {"log": text, "last": number, "at": seconds, "state": {key: value}}}}},
+     "dropped": [text]}
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from .places import Place, Scope
 __all__ = [
     "Document",
     "Entry",
+    "drop_entry",
+    "dropped_logs",
     "entries",
     "find_entry",
+    "forget_dropped",
     "put_entry",
     "shared_state",
     "update_shared",
     "users",
-    "without_entry",
 ]
 
 Document = Mapping[str, Any]
@@ -38,7 +41,8 @@ class Entry:
     """A session of ADK in its home."""
 
     log: str
-    """A random text, made with the session: another session of the same names has another one."""
+    """A random text, made with the session: another session of the same names has another one.
+    In a home of several sessions, it is the stream of its events."""
     last: int
     """The number of its last event in the log of its home; 0 without one."""
     at: float
@@ -69,11 +73,22 @@ def put_entry(document: Document, place: Place, entry: Entry) -> dict[str, Any]:
     return _with_user(document, place.user, {"sessions": sessions})
 
 
-def without_entry(document: Document, place: Place) -> dict[str, Any]:
-    """Return the document without a session."""
+def drop_entry(document: Document, place: Place) -> dict[str, Any]:
+    """Return the document without a session whose events are still to be removed."""
     sessions = {**_sessions(document, place.user)}
-    sessions.pop(place.session, None)
-    return _with_user(document, place.user, {"sessions": sessions})
+    log = _entry(sessions.pop(place.session)).log
+    dropped = [*dropped_logs(document), log]
+    return {**_with_user(document, place.user, {"sessions": sessions}), "dropped": dropped}
+
+
+def dropped_logs(document: Document) -> list[str]:
+    """Return the logs of dropped sessions whose events are still to be removed."""
+    return [*document.get("dropped", ())]
+
+
+def forget_dropped(document: Document, log: str) -> dict[str, Any]:
+    """Return the document after the events of a dropped session were removed."""
+    return {**document, "dropped": [each for each in dropped_logs(document) if each != log]}
 
 
 def entries(document: Document) -> Iterator[tuple[str, str, Entry]]:

@@ -41,11 +41,11 @@ class WrittenEvent:
     at: float
     author: str
 
-    def envelope(self, record_id: str) -> MessageEnvelope:
-        """Return the frame for the log of a record."""
+    def envelope(self, record_id: str, stream: str | None) -> MessageEnvelope:
+        """Return the frame for the log of a record, or for a stream of it."""
         direction = "client-to-server" if self.author == "user" else "server-to-client"
         return MessageEnvelope.of_payload(
-            record_id, self.payload, media_type=_MEDIA_TYPE, direction=direction
+            record_id, self.payload, media_type=_MEDIA_TYPE, direction=direction, stream=stream
         )
 
 

@@ -61,6 +61,11 @@ class Places:
         """Whether the state of a scope is in the record that has the events."""
         return scope.depth >= self.home.depth
 
+    @property
+    def has_own_logs(self) -> bool:
+        """Whether each session has a record of its own, whose log has its events alone."""
+        return self.home is Scope.SESSION
+
     def tags(self, scope: Scope, *names: str) -> frozenset[str]:
         """Return the tags of the record of a scope: its application, and its user if it has one."""
         depth = min(scope.depth, self.home.depth)

@@ -14,7 +14,7 @@ from google.adk.sessions.base_session_service import GetSessionConfig
 from google.adk.sessions.session import Session as AdkSession
 from google.adk.sessions.state import State
 
-from sessionkeeper import Session, SessionNotFound, thaw
+from sessionkeeper import MessageKind, Session, SessionNotFound, thaw
 
 from .documents import Entry, entries, find_entry, shared_state, users
 from .events import read_event
@@ -55,7 +55,7 @@ async def read_session(
             events = await _events(records, home, entry, config)
         except SessionNotFound:
             continue  # it was deleted meanwhile, and may have been created again
-        shared = await records.shared(place.app, place.user)
+        shared = await records.shared(home, place.app, place.user)
         return to_adk(place, entry, events, shared)
 
 
@@ -66,10 +66,9 @@ async def _events(
     since = None if config is None else config.after_timestamp
     if newest == 0 or not entry.last:
         return []
-    # Without a time, the newest ones are known by their numbers, which have no gap.
-    after = 0 if newest is None or since is not None else max(0, entry.last - newest)
-    frames = await records.frames(home, after=after, up_to=entry.last)
-    events = [read_event(frame) for frame in frames]
+    # Only a time asks for all of them: the number of the newest ones is known.
+    frames = await records.frames(home, entry, newest=newest if since is None else None)
+    events = [read_event(each) for each in frames if each.envelope.kind is not MessageKind.REMOVED]
     if since is not None:
         events = [event for event in events if event.timestamp >= since]
     return events if newest is None else events[-newest:]

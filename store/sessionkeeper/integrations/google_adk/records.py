@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ from sessionkeeper import (
     thaw,
 )
 
-from .documents import shared_state, update_shared
+from .documents import Entry, dropped_logs, forget_dropped, shared_state, update_shared
 from .places import Places, Scope
 
 __all__ = ["Records", "with_document"]
@@ -92,15 +93,28 @@ class Records:
             else:
                 return
 
-    async def shared(self, app: str, user: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the state of an application and of a user, each of one moment."""
+    async def shared(
+        self, home: Session, app: str, user: str
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the state of an application and of a user.
+
+        Each is of one moment: what lives in the home, of the moment of that record.
+        """
         of_app, of_user = await asyncio.gather(
-            self.find(Scope.APP, app), self.find(Scope.USER, app, user)
+            *(
+                self._shared(home, scope, names)
+                for scope, names in ((Scope.APP, (app,)), (Scope.USER, (app, user)))
+            )
         )
-        return (
-            shared_state(None if of_app is None else of_app.metadata, Scope.APP),
-            shared_state(None if of_user is None else of_user.metadata, Scope.USER, user),
-        )
+        return shared_state(of_app, Scope.APP), shared_state(of_user, Scope.USER, user)
+
+    async def _shared(
+        self, home: Session, scope: Scope, names: tuple[str, ...]
+    ) -> Mapping[str, Any] | None:
+        if self.places.shares_home(scope):
+            return home.metadata
+        record = await self.find(scope, *names)
+        return None if record is None else record.metadata
 
     async def tagged(self, *names: str) -> list[Session]:
         """Return the records of an application or of a user; each page of them is of one moment."""
@@ -113,25 +127,45 @@ class Records:
             if (cursor := page.cursor) is None:
                 return found
 
-    async def frames(self, record: Session, *, after: int, up_to: int) -> list[Frame]:
-        """Return the frames of a record with numbers in a range.
+    async def frames(
+        self, home: Session, entry: Entry, *, after: int = 0, newest: int | None = None
+    ) -> list[Frame]:
+        """Return the frames of a session up to its last event, or the newest ones of them.
 
-        Raises `SessionNotFound`, also if the record was deleted and made again since it was read.
+        Raises `SessionNotFound`, also if the home was deleted and made again since it was read.
         """
+        read = partial(
+            self.store.read_frames,
+            home.id,
+            before=entry.last + 1,
+            stream=None if self.places.has_own_logs else entry.log,
+            incarnation=home.incarnation,
+        )
+        if newest is not None:
+            return await read(after=after, limit=newest, newest=True)
         found: list[Frame] = []
-        while after < up_to:
-            page = await self.store.read_frames(
-                record.id,
-                after=after,
-                before=up_to + 1,
-                limit=MOST_A_PAGE,
-                incarnation=record.incarnation,
-            )
+        while after < entry.last:
+            page = await read(after=after, limit=MOST_A_PAGE)
             found += page
-            if not page:
+            if len(page) < MOST_A_PAGE:
                 break
             after = page[-1].seq
         return found
+
+    async def clear_dropped(self, home: Session) -> None:
+        """Remove the events of the sessions that were dropped from a home, a part a step."""
+        for log in dropped_logs(home.metadata):
+            after = 0
+            while frames := await self.store.read_frames(
+                home.id, after=after, limit=MOST_A_PAGE, stream=log
+            ):
+                after = frames[-1].seq
+                await self.store.remove_frames(home.id, [frame.seq for frame in frames])
+
+            def change(record: Session, log: str = log) -> Session:
+                return with_document(record, forget_dropped(record.metadata, log))
+
+            await self.store.modify_session(home.id, change)
 
     def _checked(self, record: Session) -> Session:
         home = record.metadata.get("home")

@@ -44,10 +44,12 @@ class StoreSessionService(BaseSessionService):
     event and sets the keys of its state delta, whatever they were set to meanwhile: no event is
     refused or lost, and the last one to set a key wins, even one that has read an old value.
 
-    An event and the state of its session are one step. State of `app:` and `user:` has records of
-    its own, and is set in a step after it: first the user's, then the application's.
-    `docs/integrations/google_adk.md` says what a crash in between leaves. `max_shared_bytes` limits
-    the state of an application, and of a user, as JSON.
+    `home` says what has a record of the store. An event is one step with the state that lives in
+    the same record. With `session`, each session has one, and so have the state of each user and
+    of each application: those are set in steps of their own, after the event. With `user`, the
+    sessions of a user share one with the state of the user, and with `app`, all of an application
+    share one. `docs/integrations/google_adk.md` says what that costs, and what a crash between two
+    steps leaves. It cannot be changed later. `max_shared_bytes` limits a record of state alone.
     """
 
     _records: Records | None
@@ -58,10 +60,11 @@ class StoreSessionService(BaseSessionService):
         /,
         *,
         stale: Literal["refuse", "merge"] = "refuse",
+        home: Literal["session", "user", "app"] = "session",
         namespace: str = "google-adk",
         max_shared_bytes: int = 512 * 1024,
     ) -> None:
-        self._configure(stale, namespace, max_shared_bytes)
+        self._configure(stale, home, namespace, max_shared_bytes)
         self._records = Records(store, self._places, max_shared_bytes)
 
     @classmethod
@@ -71,6 +74,7 @@ class StoreSessionService(BaseSessionService):
         /,
         *,
         stale: Literal["refuse", "merge"] = "refuse",
+        home: Literal["session", "user", "app"] = "session",
         namespace: str = "google-adk",
         max_shared_bytes: int = 512 * 1024,
     ) -> Self:
@@ -79,15 +83,17 @@ class StoreSessionService(BaseSessionService):
         Raises `ValueError` for a wrong option. Entering raises as `StorageFactory.create`.
         """
         service = cls.__new__(cls)
-        service._configure(stale, namespace, max_shared_bytes)
+        service._configure(stale, home, namespace, max_shared_bytes)
         service._backend = url
         return service
 
-    def _configure(self, stale: str, namespace: str, max_shared_bytes: int) -> None:
+    def _configure(self, stale: str, home: str, namespace: str, max_shared_bytes: int) -> None:
         if stale not in ("refuse", "merge"):
             raise ValueError("stale is refuse or merge")
         self._merges = stale == "merge"
-        self._places = Places(checked_text("namespace", namespace), Scope.SESSION)
+        if home not in tuple(Scope):
+            raise ValueError("home is session, user or app")
+        self._places = Places(checked_text("namespace", namespace), Scope(home))
         self._max_shared_bytes = max_shared_bytes
         self._backend: StorageBackend | str | None = None
         self._records = None
@@ -160,7 +166,8 @@ class StoreSessionService(BaseSessionService):
 
         Raises as `get_session`.
         """
-        await delete_session(self._open, _place(app_name, user_id, session_id))
+        records, place = self._open, _place(app_name, user_id, session_id)
+        await self._finish(object(), lambda: delete_session(records, place))
 
     async def get_user_state(self, *, app_name: str, user_id: str) -> dict[str, Any]:
         """Return the state of a user in an application, without the prefix `user:`.
@@ -192,7 +199,7 @@ class StoreSessionService(BaseSessionService):
         written = write_event(event)
         appending = Appending(self._open, place, written, self._merges)
         # What takes one step is done or not, also for a caller that is cancelled.
-        if sets_elsewhere(written.deltas):
+        if sets_elsewhere(self._places, written.deltas):
             seen = await self._finish((place, written.payload), lambda: appending.run(session))
         else:
             seen = await appending.run(session)
