@@ -10,6 +10,7 @@ import pytest
 from langgraph.checkpoint.base import CheckpointTuple
 from sessionkeeper import AtomicSessionStore, Frame
 from sessionkeeper.integrations.langgraph import SessionSaver
+from sessionkeeper.integrations.langgraph.threads import thread_session_id
 
 from .checkpoints import at, ids, put, put_all
 
@@ -95,6 +96,19 @@ async def test_putting_reads_nothing_once_the_thread_is_known(counting: Any) -> 
     counting.frames = 0
     await put_all(saver, [f"{n:03}" for n in range(1, 200)])
     assert counting.frames == 0
+
+
+async def test_what_is_said_of_another_log_is_not_believed(store: AtomicSessionStore) -> None:
+    """A log that was exported and imported has its frames in another incarnation."""
+    saver = SessionSaver(store)
+    await put_all(saver, [f"1{n:02}" for n in range(20)])
+    await put(saver, "9", to=at("imported"))
+    target = thread_session_id("imported")
+    for frame in await store.read_frames(thread_session_id("t")):
+        context = frame.envelope.context.model_copy(update={"session_id": target})
+        await store.add_frame(frame.envelope.model_copy(update={"context": context}))
+    for each in (saver, SessionSaver(store)):
+        assert (await ids(each, at("imported")))[:2] == ["9", "119"]
 
 
 class Interrupting(Counting):

@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sessionkeeper import (
+    Change,
     Frame,
     MessageEnvelope,
     Session,
@@ -33,7 +34,12 @@ class StoreCalls(Protocol):
     async def delete_session(self, session_id: str, /) -> None: ...
 
     async def add_frames(
-        self, session_id: str, envelopes: Sequence[MessageEnvelope], /
+        self,
+        session_id: str,
+        envelopes: Sequence[MessageEnvelope],
+        /,
+        *,
+        change: Change | None = None,
     ) -> range: ...
 
     async def read_frames(
@@ -73,8 +79,15 @@ class BlockingCalls:
     async def delete_session(self, session_id: str, /) -> None:
         self._store.delete_session(session_id)
 
-    async def add_frames(self, session_id: str, envelopes: Sequence[MessageEnvelope], /) -> range:
-        return self._store.add_frames(session_id, envelopes)
+    async def add_frames(
+        self,
+        session_id: str,
+        envelopes: Sequence[MessageEnvelope],
+        /,
+        *,
+        change: Change | None = None,
+    ) -> range:
+        return self._store.add_frames(session_id, envelopes, change=change)
 
     async def read_frames(
         self,

@@ -65,12 +65,12 @@ async def copy_thread(logs: ThreadLogs, source_id: str, target_id: str) -> None:
                 break
             after = page[-1].seq
             if len(waiting) > _FRAMES or sum(len(e.message) for e in waiting) > _BYTES:
-                added += await logs.calls.add_frames(target.id, waiting)
+                added += await logs.append(target.id, target.incarnation, waiting)
                 waiting = []
         last.append(pack(target.id, NAMESPACES, NamespacesRecord(sorted(names))))
         for first in range(0, len(last), _ENTRIES):
             waiting += last[first : first + _ENTRIES]
-            added += await logs.calls.add_frames(target.id, waiting)
+            added += await logs.append(target.id, target.incarnation, waiting)
             waiting = []
     except BaseException:
         if added:

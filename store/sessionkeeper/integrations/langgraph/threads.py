@@ -11,7 +11,14 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from functools import lru_cache
 
-from sessionkeeper import Session, SessionNotFound, SessionQuery, TransportType, session_id_for
+from sessionkeeper import (
+    MessageEnvelope,
+    Session,
+    SessionNotFound,
+    SessionQuery,
+    TransportType,
+    session_id_for,
+)
 
 from .calls import StoreCalls
 from .known import KnownIds
@@ -82,24 +89,35 @@ class ThreadLogs:
         entries = entry_stream(namespace)
         fact = self.known.get(session_id, entries)
         while True:
-            is_new = False
             if fact is None:
-                fact, is_new = await self._learn(thread_id, entries)
+                fact = await self._learn(thread_id, entries)
             entry = EntryRecord(checkpoint_id, run_id, fact)
             frames = [
                 pack(session_id, checkpoint_stream(namespace, checkpoint_id), record),
                 pack(session_id, entries, entry),
             ]
-            if is_new or fact.highest is None:
+            if fact.highest is None:
                 named = NamespacesRecord([namespace])
                 frames.append(pack(session_id, NAMESPACES, named))
             try:
-                numbers = await self.calls.add_frames(session_id, frames)
-            except SessionNotFound:  # deleted since it was read
+                numbers = await self.append(session_id, fact.incarnation, frames)
+            except SessionNotFound:  # deleted, and perhaps made anew, since it was read
                 self.known.forget(session_id, entries)
                 fact = None
             else:
                 return self.known.note_append(session_id, entries, numbers, checkpoint_id)
+
+    async def append(
+        self, session_id: str, incarnation: str, frames: Sequence[MessageEnvelope]
+    ) -> range:
+        """Append to the log of an incarnation. Raises `SessionNotFound` if that log is gone."""
+
+        def check(session: Session) -> Session:
+            if session.incarnation != incarnation:
+                raise SessionNotFound(session_id)
+            return session
+
+        return await self.calls.add_frames(session_id, frames, change=check)
 
     async def put_writes(
         self, thread_id: str, namespace: str, checkpoint_id: str, record: WritesRecord
@@ -149,12 +167,12 @@ class ThreadLogs:
         if first:
             self.note_highest(moment, stream, None)
 
-    def note_highest(self, moment: Moment, stream: str, record: EntryRecord | None) -> None:
+    def note_highest(self, moment: Moment, stream: str, record: EntryRecord | None) -> HighestId:
         """Keep in mind that a stream had no higher entry at a moment, or none at all."""
-        # Of an entry whose writer took this log for another one nothing is learned: that writer has
-        # not named the namespace in it, and the next one must.
-        if record is None or _is_of(moment, record):
-            self.known.learn(moment.session_id, stream, _fact(moment, record))
+        highest = None if record is None else record.checkpoint_id
+        fact = HighestId(moment.incarnation, moment.last_seq, highest)
+        self.known.learn(moment.session_id, stream, fact)
+        return fact
 
     async def namespaces(self, moment: Moment) -> list[str]:
         """Return the namespaces that a thread had, in order."""
@@ -185,8 +203,8 @@ class ThreadLogs:
             if len(page) < _PAGE:
                 return up_to
 
-    async def _learn(self, thread_id: str, stream: str) -> tuple[HighestId, bool]:
-        """Find out what is true of a stream of entries, and whether to name it as a new one."""
+    async def _learn(self, thread_id: str, stream: str) -> HighestId:
+        """Find out what is true of a stream of entries; make the thread if it is not there."""
         while True:
             session = await self.find(thread_id)
             if session is None:
@@ -198,15 +216,4 @@ class ThreadLogs:
             except SessionNotFound:
                 continue
             record = None if entry is None else entry.record
-            fact = _fact(moment, record)
-            self.known.learn(session.id, stream, fact)
-            return fact, record is None or not _is_of(moment, record)
-
-
-def _fact(moment: Moment, record: EntryRecord | None) -> HighestId:
-    highest = None if record is None else record.checkpoint_id
-    return HighestId(moment.incarnation, moment.last_seq, highest)
-
-
-def _is_of(moment: Moment, record: EntryRecord) -> bool:
-    return record.known is not None and record.known.incarnation == moment.incarnation
+            return self.note_highest(moment, stream, record)

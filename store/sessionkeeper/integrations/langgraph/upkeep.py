@@ -144,13 +144,13 @@ async def _shorten(logs: ThreadLogs, moment: Moment) -> None:
     names = {n for _, r in named if isinstance(r, NamespacesRecord) for n in r.namespaces}
     anew = [pack(moment.session_id, NAMESPACES, NamespacesRecord(sorted(names)))]
     try:
-        await logs.calls.add_frames(moment.session_id, anew)
+        await logs.append(moment.session_id, moment.incarnation, anew)
     except SessionClosed:
         return  # it does not grow
     except LimitExceeded:  # the log is full: make room first
         await logs.remove(moment, [seq for seq, _ in named])
         await _trim(logs, moment)
-        await logs.calls.add_frames(moment.session_id, anew)
+        await logs.append(moment.session_id, moment.incarnation, anew)
     else:
         await logs.remove(moment, [seq for seq, _ in named])
         await _trim(logs, moment)
