@@ -40,7 +40,7 @@ class Call:
         view = store.for_principal(OWNER) if self.scoped else store
         try:
             return _plain(await self.make(view))
-        except SessionError as error:
+        except (SessionError, ValueError) as error:
             return type(error).__name__
 
 

@@ -60,7 +60,7 @@ async def one_thing(
     ]
     if listing:
         calls += [store.list_sessions, store.count_sessions]
-    with suppress(SessionError):  # the answer is in the history
+    with suppress(SessionError, ValueError):  # the answer is in the history
         await dice.choice(calls)()
 
 

@@ -129,7 +129,7 @@ class SessionStoreModel(Model[ModelState]):
             return False
         if operation.outcome is Outcome.FAILED:
             refusal = cast("tuple[Plain, ...]", operation.result)[0]
-            return refusal in CHECKED
+            return refusal in CHECKED or (name, refusal) == ("remove_frames", "ValueError")
         if operation.outcome is Outcome.UNKNOWN:
             # A change that never ran had no effect.
             return name != "modify_session" or _effect(operation) is not None

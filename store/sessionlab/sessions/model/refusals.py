@@ -36,11 +36,15 @@ CHECKED = frozenset(
 health."""
 
 
-def refuse(state: ModelState, operation: Operation) -> tuple[ModelState, ...]:
+def refuse(  # noqa: PLR0911 - a table of cases
+    state: ModelState, operation: Operation
+) -> tuple[ModelState, ...]:
     """Return the state if the refusal is true in it, with what the refusal showed."""
     name, *values = cast("tuple[Plain, ...]", exact(operation.result))
     if name == "ChangeRaised":
         return _raised(state, operation)
+    if name == "ValueError":
+        return _refuse_numbers(state, operation)
     entry = find(state, cast("str", values[0]))
     if name == "SessionNotFound":
         return () if entry is not None and not _may_be_another(entry, operation) else (state,)
@@ -74,6 +78,16 @@ def _may_be_another(entry: Entry, operation: Operation) -> bool:
         return False
     wanted = read_options(cast("tuple[Plain, ...]", operation.argument)[4:]).get("incarnation")
     return wanted is not None and wanted != entry.incarnation
+
+
+def _refuse_numbers(state: ModelState, operation: Operation) -> tuple[ModelState, ...]:
+    """Check that `remove_frames` named something that is no number of a frame yet."""
+    session_id, seqs = cast("tuple[str, tuple[Plain, ...]]", exact(operation.argument))
+    if any(type(seq) is not int or seq < 1 for seq in seqs):
+        return (state,)  # wrong use, of which the store does not look at the session
+    entry = find(state, session_id)
+    last = 0 if entry is None else entry.last_seq
+    return (state,) if entry is not None and any(cast("int", n) > last for n in seqs) else ()
 
 
 def _raised(state: ModelState, operation: Operation) -> tuple[ModelState, ...]:
