@@ -413,7 +413,8 @@ def _walk(draw: Draw, ten: bool) -> Step:
             cursor = page.cursor
             number = None if cursor is None or ten else cursor.partition(":")[2]
             pages.append((page.sessions, number))
-        return pages
+        # There, a view does not see the sessions of others after which a page may end.
+        return [each for page, _ in pages for each in page] if ten else pages
 
     principal = draw(st.sampled_from((None, *PRINCIPALS)))
     return Step(f"walk({limit})", call, principal, draw(st.sampled_from(TICKS)))
@@ -451,6 +452,33 @@ def _watch(draw: Draw, ten: bool) -> Step:
 
 
 @st.composite
+def _read_life(draw: Draw, ten: bool) -> Step:
+    """The log of a session as it was shown, by its incarnation; also where another has its id."""
+    on, age, watched = draw(_ids), draw(st.integers(0, 9)), draw(st.booleans())
+    other: Any = draw(st.sampled_from((*(None,) * 9, "0" * 16, "text", 5)))
+
+    async def call(store: AtomicSessionStore, snapshots: Snapshots) -> object:
+        incarnation = other
+        if other is None and (kept := snapshots.get(on)):
+            incarnation = kept[max(0, len(kept) - 1 - age)].incarnation
+        if not watched:
+            return await store.read_frames(on, limit=3, incarnation=incarnation)
+        watcher = store.watch_frames(on, incarnation=incarnation)
+        session = await store.get_session(on)
+        waits = incarnation in (None, session.incarnation) and not session.frame_count
+        return None if waits else await anext(watcher)
+
+    principal = draw(st.sampled_from((None, None, *PRINCIPALS)))
+    text = f"{'watch' if watched else 'read'} {on!r} of {age} before, {other!r}"
+    return Step(text, call, principal)
+
+
+@st.composite
+def _put(draw: Draw, ten: bool) -> Step:
+    return _step(draw, "put_session", [draw(_update(draw(_ids)))], {})
+
+
+@st.composite
 def _lower(draw: Draw, ten: bool) -> Step:
     limits: StoreLimits = draw(_limits())
     text = f"go on with {limits.model_dump(exclude_defaults=True, mode='json')}"
@@ -463,6 +491,7 @@ _ids_of_a_batch = st.one_of(
 _MAKERS: tuple[Any, ...] = (
     *(_create, _add_several) * 4,
     *(_add_one, _modify, _update_one) * 3,
+    *(_put, _read_life) * 2,
     *(_update_several, _find, _walk, _purge, _watch, _lower),
     *(_purge, _call("expire_sessions", idle=_seconds(), age=_seconds(), limit=_count(1))) * 2,
     _call("get_session", _any_id),
