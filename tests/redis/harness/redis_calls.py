@@ -404,7 +404,7 @@ def _walk(draw: Draw, ten: bool) -> Step:
     query = SessionQuery(states=frozenset(live)) if ten else SessionQuery()
 
     async def call(store: AtomicSessionStore, _: Snapshots) -> object:
-        pages: list[tuple[object, str | None]] = []
+        pages: list[tuple[tuple[Session, ...], str | None]] = []
         cursor = None
         while not pages or cursor is not None:
             page = await store.find_sessions(
