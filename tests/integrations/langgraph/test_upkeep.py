@@ -145,3 +145,16 @@ async def test_a_thread_that_has_ended_can_be_pruned(store: AtomicSessionStore) 
     )
     await saver.aprune(["t"])
     assert await ids(saver, EVERYTHING) == ["2"]
+
+
+async def test_more_frames_are_removed_than_one_step_can() -> None:
+    async with ActorSessionStore(limits=StoreLimits(max_frames_per_batch=10)) as store:
+        saver = SessionSaver(store)
+        place = await put(saver, "1")
+        for n in range(25):
+            await saver.aput_writes(place, [("a", n)], f"task-{n}")
+        await put(saver, "2")
+        await saver.aprune(["t"])
+        assert await ids(saver) == ["2"]
+        assert await saver.aget_tuple(place) is None
+        assert (await store.get_session(thread_session_id("t"))).frame_count == 3

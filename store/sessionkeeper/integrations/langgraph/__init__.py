@@ -2,7 +2,7 @@
 
 `SessionSaver` is a `BaseCheckpointSaver`. Rule: a write is one step of the store that never
 conflicts, and no read depends on how long a thread is. Read `records`, `reading`, `walk`, `threads`
-and `latest`, then `tuples`, `upkeep`, `copying` and `saver`.
+and `latest`, then `tuples`, `writing`, `upkeep`, `copying` and `saver`.
 """
 
 from __future__ import annotations

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from typing import Any, Self
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
-    WRITES_IDX_MAP,
     BaseCheckpointSaver,
     ChannelVersions,
     Checkpoint,
     CheckpointMetadata,
     CheckpointTuple,
     get_checkpoint_id,
-    get_checkpoint_metadata,
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from sessionkeeper import AtomicSessionStore, SessionNotFound, ThreadSafeSessionStore
+from sessionkeeper import AtomicSessionStore, ThreadSafeSessionStore
 
 from .calls import BlockingCalls, run_blocking
-from .config import checked_text, config_of, read_address
+from .config import checked_text, read_address
 from .copying import copy_thread
 from .known import KnownIds
 from .opened import OpenedSaver
-from .records import CheckpointRecord, WritesRecord
 from .serializers import without_pickle
 from .threads import ThreadLogs
 from .tuples import get_tuple, list_tuples
-from .upkeep import prune_thread, remove_runs
+from .upkeep import delete_for_runs, prune_threads
+from .writing import put_checkpoint, put_writes
 
 __all__ = ["SessionSaver"]
 
@@ -154,7 +152,7 @@ class SessionSaver(BaseCheckpointSaver[str]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        return await self._put(self._awaited, config, checkpoint, metadata)
+        return await put_checkpoint(self._awaited, self.serde, config, checkpoint, metadata)
 
     def put(
         self,
@@ -163,29 +161,7 @@ class SessionSaver(BaseCheckpointSaver[str]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        return run_blocking(self._put(self._logs(), config, checkpoint, metadata))
-
-    async def _put(
-        self,
-        logs: ThreadLogs,
-        config: RunnableConfig,
-        checkpoint: Checkpoint,
-        metadata: CheckpointMetadata,
-    ) -> RunnableConfig:
-        thread_id, namespace, parent_id = read_address(config)
-        checkpoint_id = checked_text("the id of a checkpoint", checkpoint["id"])
-        if not checkpoint_id:
-            raise ValueError("the id of a checkpoint is not empty")
-        about = get_checkpoint_metadata(config, metadata)
-        record = CheckpointRecord(
-            checkpoint_id,
-            parent_id,
-            self.serde.dumps_typed(checkpoint),
-            self.serde.dumps_typed(about),
-        )
-        run_id = about.get("run_id")
-        await logs.put(thread_id, namespace, record, None if run_id is None else str(run_id))
-        return config_of(thread_id, namespace, checkpoint_id)
+        return run_blocking(put_checkpoint(self._logs(), self.serde, config, checkpoint, metadata))
 
     async def aput_writes(
         self,
@@ -194,7 +170,9 @@ class SessionSaver(BaseCheckpointSaver[str]):
         task_id: str,
         task_path: str = "",
     ) -> None:
-        await self._put_writes(self._awaited, config, writes, task_id, task_path)
+        await put_writes(
+            self._awaited, self.serde, config, writes, task_id=task_id, task_path=task_path
+        )
 
     def put_writes(
         self,
@@ -203,30 +181,11 @@ class SessionSaver(BaseCheckpointSaver[str]):
         task_id: str,
         task_path: str = "",
     ) -> None:
-        run_blocking(self._put_writes(self._logs(), config, writes, task_id, task_path))
-
-    async def _put_writes(
-        self,
-        logs: ThreadLogs,
-        config: RunnableConfig,
-        writes: Sequence[tuple[str, Any]],
-        task_id: str,
-        task_path: str,
-    ) -> None:
-        thread_id, namespace, checkpoint_id = read_address(config)
-        if checkpoint_id is None:
-            raise ValueError("config['configurable'] has no checkpoint_id")
-        if not writes:
-            return
-        record = WritesRecord(
-            checked_text("task_id", task_id),
-            checked_text("task_path", task_path),
-            [
-                (WRITES_IDX_MAP.get(channel, place), channel, *self.serde.dumps_typed(value))
-                for place, (channel, value) in enumerate(writes)
-            ],
+        run_blocking(
+            put_writes(
+                self._logs(), self.serde, config, writes, task_id=task_id, task_path=task_path
+            )
         )
-        await logs.put_writes(thread_id, namespace, checkpoint_id, record)
 
     async def adelete_thread(self, thread_id: str) -> None:
         await self._awaited.delete(checked_text("thread_id", str(thread_id)))
@@ -235,10 +194,10 @@ class SessionSaver(BaseCheckpointSaver[str]):
         run_blocking(self._logs().delete(checked_text("thread_id", str(thread_id))))
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
-        await _delete_for_runs(self._awaited, run_ids)
+        await delete_for_runs(self._awaited, run_ids)
 
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
-        run_blocking(_delete_for_runs(self._logs(), run_ids))
+        run_blocking(delete_for_runs(self._logs(), run_ids))
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         await copy_thread(self._awaited, str(source_thread_id), str(target_thread_id))
@@ -247,35 +206,15 @@ class SessionSaver(BaseCheckpointSaver[str]):
         run_blocking(copy_thread(self._logs(), str(source_thread_id), str(target_thread_id)))
 
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
-        await self._prune(self._awaited, thread_ids, strategy)
+        await prune_threads(self._awaited, self.serde, thread_ids, strategy)
 
     def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
-        run_blocking(self._prune(self._logs(), thread_ids, strategy))
-
-    async def _prune(self, logs: ThreadLogs, thread_ids: Sequence[str], strategy: str) -> None:
-        if strategy not in ("keep_latest", "delete"):
-            raise ValueError("a strategy is 'keep_latest' or 'delete'")
-        for thread_id in thread_ids:
-            if strategy == "delete":
-                await logs.delete(str(thread_id))
-            else:
-                with suppress(SessionNotFound):  # deleted meanwhile
-                    await prune_thread(logs, self.serde, str(thread_id))
+        run_blocking(prune_threads(self._logs(), self.serde, thread_ids, strategy))
 
     def get_next_version(self, current: str | None, channel: None) -> str:
         number = 0 if current is None else int(str(current).partition(".")[0])
         # As LangGraph's own savers: two branches give a channel two versions.
         return f"{number + 1:032}.{random.random():016}"  # noqa: S311  # no secret
-
-
-async def _delete_for_runs(logs: ThreadLogs, run_ids: Collection[str]) -> None:
-    chosen = frozenset(str(run_id) for run_id in run_ids)
-    if not chosen:
-        return
-    async with aclosing(logs.find_threads()) as threads:
-        async for thread_id in threads:
-            with suppress(SessionNotFound):  # deleted meanwhile
-                await remove_runs(logs, thread_id, chosen)
 
 
 async def _next(found: AsyncGenerator[CheckpointTuple]) -> CheckpointTuple | None:

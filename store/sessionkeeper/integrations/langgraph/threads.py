@@ -12,6 +12,7 @@ from contextlib import aclosing, suppress
 from functools import lru_cache
 
 from sessionkeeper import (
+    LimitExceeded,
     MessageEnvelope,
     Session,
     SessionNotFound,
@@ -183,11 +184,19 @@ class ThreadLogs:
         return sorted(names)
 
     async def remove(self, moment: Moment, seqs: Sequence[int]) -> None:
-        """Remove frames of a log. Raises `SessionNotFound` if that log is gone."""
-        current = await self.calls.get_session(moment.session_id)
+        """Remove frames of a log, in one step if the store's limits allow it.
+
+        Raises `SessionNotFound` if that log is gone.
+        """
+        session_id = moment.session_id
+        current = await self.calls.get_session(session_id)
         if current.incarnation != moment.incarnation:
-            raise SessionNotFound(moment.session_id)
-        await self.calls.remove_frames(moment.session_id, seqs)
+            raise SessionNotFound(session_id)
+        try:
+            await self.calls.remove_frames(session_id, seqs)
+        except LimitExceeded as error:
+            for first in range(0, len(seqs), error.maximum):
+                await self.calls.remove_frames(session_id, seqs[first : first + error.maximum])
 
     async def find_removed_beginning(self, moment: Moment) -> int:
         """Return the number up to which all frames of a log have been removed; 0 if none."""

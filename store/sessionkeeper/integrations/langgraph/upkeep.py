@@ -6,12 +6,13 @@ not one step: a call that was cut short took out some, and may be repeated.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import aclosing, suppress
 
 from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from sessionkeeper import LimitExceeded, SessionClosed
+from sessionkeeper import LimitExceeded, SessionClosed, SessionNotFound
 
 from .reading import Moment, read_checkpoint, read_stream
 from .records import (
@@ -24,7 +25,7 @@ from .records import (
 )
 from .threads import ThreadLogs
 
-__all__ = ["prune_thread", "remove_runs"]
+__all__ = ["delete_for_runs", "prune_threads"]
 
 _AT_ONCE = 500
 """Frames that one step removes, if it is of more than one checkpoint."""
@@ -33,7 +34,32 @@ Entries = dict[str, list[tuple[int, EntryRecord]]]
 """The entries of a namespace by the id of their checkpoint, each with its number."""
 
 
-async def prune_thread(logs: ThreadLogs, serde: SerializerProtocol, thread_id: str) -> None:
+async def prune_threads(
+    logs: ThreadLogs, serde: SerializerProtocol, thread_ids: Sequence[str], strategy: str
+) -> None:
+    """Prune threads as LangGraph's strategy says. Raises `ValueError` for another one."""
+    if strategy not in ("keep_latest", "delete"):
+        raise ValueError("a strategy is 'keep_latest' or 'delete'")
+    for thread_id in thread_ids:
+        if strategy == "delete":
+            await logs.delete(str(thread_id))
+        else:
+            with suppress(SessionNotFound):  # deleted meanwhile
+                await _prune(logs, serde, str(thread_id))
+
+
+async def delete_for_runs(logs: ThreadLogs, run_ids: Sequence[str]) -> None:
+    """Remove from all threads what these runs made."""
+    chosen = frozenset(str(run_id) for run_id in run_ids)
+    if not chosen:
+        return
+    async with aclosing(logs.find_threads()) as threads:
+        async for thread_id in threads:
+            with suppress(SessionNotFound):  # deleted meanwhile
+                await _remove_runs(logs, thread_id, chosen)
+
+
+async def _prune(logs: ThreadLogs, serde: SerializerProtocol, thread_id: str) -> None:
     """Keep the latest checkpoint of each namespace, and those that its delta channels need."""
     session = await logs.find(thread_id)
     if session is None:
@@ -46,7 +72,7 @@ async def prune_thread(logs: ThreadLogs, serde: SerializerProtocol, thread_id: s
     await _shorten(logs, moment)
 
 
-async def remove_runs(logs: ThreadLogs, thread_id: str, run_ids: Collection[str]) -> None:
+async def _remove_runs(logs: ThreadLogs, thread_id: str, run_ids: Collection[str]) -> None:
     """Remove the checkpoints that these runs made from a thread."""
     session = await logs.find(thread_id)
     if session is None:
@@ -124,7 +150,8 @@ async def _remove(
         found = await read_checkpoint(
             logs.calls, moment.session_id, namespace, checkpoint_id, incarnation=moment.incarnation
         )
-        seqs = [*found.seqs, *(seq for seq, _ in entries[checkpoint_id])]
+        # First what shows it, for a store in which not all can go in one step.
+        seqs = [*(seq for seq, _ in entries[checkpoint_id]), *found.seqs]
         if group and len(group) + len(seqs) > _AT_ONCE:
             await logs.remove(moment, group)
             group = []
