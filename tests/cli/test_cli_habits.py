@@ -97,7 +97,7 @@ def test_a_shell_gets_a_script_that_completes(shell: str, start: Any) -> None:
     [
         ("sessionkeeper ", {"record", "ls", "check", "bench"}),
         ("sessionkeeper ex", {"export"}),
-        ("sessionkeeper ls --", {"--state", "--json", "--full"}),
+        ("sessionkeeper ls --", {"--state", "--json", "--full", "--newest"}),
         ("sessionkeeper compare --only-", {"--only-right", "--only-wrong"}),
     ],
 )

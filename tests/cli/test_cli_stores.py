@@ -61,6 +61,28 @@ def test_ls_shows_how_ids_begin(url: str, capsys: pytest.CaptureFixture[str]) ->
     assert json.loads(line)["frame_count"] == 3
 
 
+def test_ls_shows_the_newest_first(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--newest`: by last activity, live and ended alike; with `--state`, too."""
+
+    async def tag() -> None:
+        async with SQLiteSessionStore(url.removeprefix("sqlite:///")) as store:
+            await store.modify_session(
+                ID, lambda each: each.model_copy(update={"tags": {*each.tags, "late"}})
+            )
+
+    for order in ([LIVE, ID], [ID, LIVE]):
+        assert run(["ls", url, "--json", "--newest"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [json.loads(line)["id"] for line in lines] == order
+        asyncio.run(tag())
+    assert run(["ls", url, "--json"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [ID, LIVE]
+    assert run(["ls", url, "--json", "--newest", "--state", "closed"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["id"] == ID
+
+
 def test_nothing_strangers_wrote_commands_the_terminal(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

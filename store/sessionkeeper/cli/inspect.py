@@ -14,7 +14,7 @@ from ..printing import styled
 from ..values.errors import short_id
 from ..values.lease import lease_of, without_lease
 from ..values.message import Frame
-from ..values.query import SessionQuery
+from ..values.query import SessionOrder, SessionQuery
 from ..values.session import Session
 from ..values.states import SessionState
 from ..values.statistics import ServerStatistics
@@ -42,16 +42,20 @@ def ls(
         list[SessionState] | None,
         typer.Option(help="Only sessions in this state; may be repeated."),
     ] = None,
+    newest: Annotated[
+        bool, typer.Option("--newest", help="By last activity, the newest first.")
+    ] = False,
     full: Annotated[
         bool, typer.Option("--full", help="Show complete ids (they may be secrets).")
     ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """List the sessions of a store, in order of creation.
+    """List the sessions of a store, in order of creation, or the last used ones first.
 
     --json prints one line per session, with the complete id. Exit code 1 if there is no session.
     """
-    return run_command(_ls(store, state, full=full, as_json=as_json))
+    order = SessionOrder.LAST_ACTIVITY if newest else SessionOrder.CREATED
+    return run_command(_ls(store, state, order, full=full, as_json=as_json))
 
 
 def show(
@@ -94,7 +98,14 @@ def stats(store: StoreUrl, as_json: AsJson = False) -> int:
     return run_command(_stats(store, as_json=as_json))
 
 
-async def _ls(url: str, states: list[SessionState] | None, *, full: bool, as_json: bool) -> int:
+async def _ls(
+    url: str,
+    states: list[SessionState] | None,
+    order: SessionOrder,
+    *,
+    full: bool,
+    as_json: bool,
+) -> int:
     from rich.console import Console, Group
     from rich.table import Table
 
@@ -106,7 +117,7 @@ async def _ls(url: str, states: list[SessionState] | None, *, full: bool, as_jso
     found = 0
     async with open_store(url) as store:
         while True:
-            page = await store.find_sessions(query, cursor=cursor, limit=_PAGE)
+            page = await store.find_sessions(query, order=order, cursor=cursor, limit=_PAGE)
             for each in page.sessions:
                 found += 1
                 if as_json:
