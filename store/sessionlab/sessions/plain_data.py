@@ -85,7 +85,9 @@ def options_data(**options: str | int | None) -> tuple[tuple[str, str | int], ..
 def frame_data(envelope: MessageEnvelope) -> FrameData:
     """Return a message with what is known of its crossing."""
     context = envelope.context
-    apart = {"session_id", "direction"} | ({"stream"} if context.stream is None else set())
+    apart = {"session_id", "direction"}
+    if context.stream is None:
+        apart.add("stream")
     rest = context.model_dump_json(exclude=apart)
     if not envelope.is_message:
         odd = msgspec.json.encode({"media_type": envelope.media_type, "oddity": envelope.oddity})

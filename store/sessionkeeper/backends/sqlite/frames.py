@@ -108,7 +108,7 @@ class FrameTable:
         found = self._index.streams.read(
             FRAME_COLUMNS, row.number, stream, first, last, limit=limit, newest=newest
         )
-        records = [read_frame(columns) for _, *columns in found]
+        records = [read_frame(columns[1:]) for columns in found]
         if any(read_stream_name(record.detail) != stream for record in records):
             raise corruption_error("a stream with a frame of another one")
         return [seq for seq, *_ in found], records

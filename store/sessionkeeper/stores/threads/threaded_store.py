@@ -212,7 +212,8 @@ class ThreadedSessionStore(CommandStore, ThreadBridge):
         raise RuntimeError("not open: use 'with' or 'async with', or await open() first")
 
     def _refusals(self) -> Mapping[str, int]:
-        return self._opened_store()._refusals()
+        store = self._opened_store()
+        return store._refusals()  # pyright: ignore[reportPrivateUsage]  # of a facade, as this is
 
     def _server(self) -> ServerStatistics | None:
         return self._opened_store()._server()

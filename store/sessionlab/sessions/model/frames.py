@@ -212,7 +212,7 @@ def _without_content(frame: tuple[str, ...]) -> tuple[str, ...]:
     except msgspec.MsgspecError:
         before = {}
     stream = {"stream": before["stream"]} if "stream" in before else {}
-    after = {
+    after: dict[str, object] = {
         "timestamp": before.get("timestamp"),
         "delivery": None,
         "protocol_version": None,
