@@ -17,7 +17,7 @@ from sessionkeeper import (
 )
 
 PROGRAMS = 40
-REFUSED = {"owned": ("add_frames", "touch_session", "trim_frames")}
+REFUSED = {"owned": ("add_frames", "touch_session", "trim_frames", "remove_frames")}
 """What ten methods of a third party's store cannot do in one step."""
 
 
