@@ -39,6 +39,8 @@ COMMANDS = [
 
 SITE = ROOT / ".ci/mkdocs.yml"
 
+INTEGRATIONS = ROOT / "docs/api/integrations.md"
+
 DEADLINES = ROOT / "docs/deadlines.md"
 
 GUARANTEES = ROOT / "docs/guarantees.md"
@@ -130,8 +132,16 @@ def test_the_readme_gives_the_two_commands() -> None:
     assert [block.strip() for block in blocks] == COMMANDS
 
 
+@pytest.mark.parametrize("name", ["google_adk", "starlette"])
+def test_the_reference_has_every_public_name_of_an_integration(name: str) -> None:
+    module = pytest.importorskip(f"sessionkeeper.integrations.{name}", exc_type=ImportError)
+    shown = re.findall(rf"^::: {re.escape(module.__name__)}\.(\w+)$", _read(INTEGRATIONS), re.M)
+    assert sorted(shown) == sorted(module.__all__)
+
+
 def test_the_reference_has_every_public_name() -> None:
-    text = "".join(_read(page) for page in (ROOT / "docs/api").glob("*.md"))
+    pages = set((ROOT / "docs/api").glob("*.md")) - {INTEGRATIONS}
+    text = "".join(_read(page) for page in pages)
     shown = re.findall(r"^::: (\S+)$", text, re.M)
     public = (sessionkeeper, soleowner, sessionlab, explore, conformance, tap, leases, otel)
     assert sorted(shown) == sorted(

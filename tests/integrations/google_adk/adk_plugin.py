@@ -1,7 +1,8 @@
 """Puts our service in the place of ADK's own in ADK's tests of session services.
 
-`ADK_STORE` and `ADK_STALE` in the environment say on which store, and how stale sessions are
-treated. Only black box tests are kept: those that get a service from a helper or a fixture.
+`ADK_STORE`, `ADK_STALE` and `ADK_HOME` in the environment say on which store, how stale sessions
+are treated, and what has a record. Only black box tests are kept: those that get a service from a
+helper or a fixture.
 """
 
 from __future__ import annotations
@@ -31,10 +32,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[Any]) -> No
 def _with_our_service(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     @functools.wraps(test)
     async def run(**arguments: Any) -> None:
-        stale: Any = os.environ["ADK_STALE"]
-        made = StoreSessionService.from_url(
-            os.environ["ADK_STORE"], stale=stale, namespace=uuid.uuid4().hex
-        )
+        options: Any = {"stale": os.environ["ADK_STALE"], "home": os.environ["ADK_HOME"]}
+        url, namespace = os.environ["ADK_STORE"], uuid.uuid4().hex
+        made = StoreSessionService.from_url(url, namespace=namespace, **options)
         async with made as service:
             module = sys.modules[test.__module__]
             if hasattr(module, HELPER):

@@ -14,16 +14,16 @@ TESTS = "tests/unittests/sessions/test_session_service.py"
 
 
 @pytest.mark.any_loop
-def test_adks_own_tests_pass(store_url: str, stale: str) -> None:
+def test_adks_own_tests_pass(store_url: str, stale: str, home: str) -> None:
     source = fetch_source("google-adk", has=TESTS)
-    # Its conftest asks for each test twice, by a parameter that has nothing to do with sessions.
+    # The conftest above asks for settings of models, which have nothing to do with sessions.
     arguments = ("--confcutdir", "tests/unittests/sessions", "-o", "asyncio_mode=auto", TESTS)
     outcome = run_peer_tests(
         source,
         arguments,
         plugin="google_adk.adk_plugin",
-        environment={"ADK_STORE": store_url, "ADK_STALE": stale},
+        environment={"ADK_STORE": store_url, "ADK_STALE": stale, "ADK_HOME": home},
     )
-    print(f"{store_url.partition(':')[0]}, {stale}: {outcome}")
+    print(f"{store_url.partition(':')[0]}, {stale}, {home}: {outcome}")
     assert not outcome.failed, outcome.output
     assert len(outcome.passed) >= 16, outcome.output

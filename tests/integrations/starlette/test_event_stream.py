@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 from sessionkeeper import ActorSessionStore, AtomicSessionStore, MessageEnvelope
@@ -11,7 +12,7 @@ from sessionkeeper.integrations.starlette import RequestSessions
 from tests.support.stores import wakeups_of
 
 from .application import PING, application, user, watching
-from .conftest import Serve
+from .conftest import Serve, served
 
 ANN = {"x-user": "ann"}
 EVENTS = "/sessions/one/events"
@@ -51,6 +52,28 @@ async def test_frames_come_and_are_resumed_after_any_event(
     last = ids[0].replace("-1", "-4")
     async with watching(client, EVENTS, last=last) as (response, _):
         assert response.status_code == 204  # an EventSource does not come again
+
+
+async def test_a_stream_goes_on_at_another_server(shared_url: str) -> None:
+    async with served(application(RequestSessions.from_url(shared_url, principal=user))) as first:
+        await first.put("/sessions/one", headers=ANN)
+        for number in range(3):
+            await first.post("/sessions/one/messages", headers=ANN, content=numbered(number))
+        async with watching(first, EVENTS) as (_, events):
+            last = (await anext(events))["id"]
+    async with AsyncExitStack() as stack:
+        second, third = [
+            await stack.enter_async_context(
+                served(application(RequestSessions.from_url(shared_url, principal=user)))
+            )
+            for _ in range(2)
+        ]
+        async with watching(second, EVENTS, last=last) as (_, events):
+            assert [(await anext(events))["data"]["seq"] for _ in range(2)] == [2, 3]
+            await third.post("/sessions/one/messages", headers=ANN, content=numbered(3))
+            assert (await anext(events))["data"]["seq"] == 4
+            await third.post("/sessions/one/end", headers=ANN)
+            assert (await anext(events))["event"] == "end"
 
 
 async def test_an_id_of_an_earlier_session_and_a_forged_one_are_refused(

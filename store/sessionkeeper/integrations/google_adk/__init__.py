@@ -9,6 +9,8 @@ from __future__ import annotations
 try:
     from .service import StoreSessionService
 except ImportError as missing:
+    if (missing.name or "").partition(".")[0] != "google":
+        raise
     raise ImportError(
         "sessionkeeper.integrations.google_adk needs google-adk 2.13:"
         " pip install 'sessionkeeper[google-adk]'"

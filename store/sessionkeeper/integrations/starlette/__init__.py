@@ -10,6 +10,8 @@ try:
     from .problems import problem_handlers, problem_response, status_of
     from .sessions import RequestSessions, SessionsState
 except ImportError as missing:
+    if (missing.name or "").partition(".")[0] != "starlette":
+        raise
     raise ImportError(
         "sessionkeeper.integrations.starlette needs starlette 1:"
         " pip install 'sessionkeeper[starlette]'"
