@@ -6,10 +6,12 @@ import asyncio
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sessionkeeper import SQLiteSessionStore, StoreUnavailable, restore_backup
@@ -282,6 +284,32 @@ async def test_a_damaged_store_is_replaced(
     """That is what a backup is for."""
     await fill(file, backup)
     spoil(file)
+    await restore_backup(backup, file, replace=True)
+    assert await held(file) == {"a": 3}
+
+
+async def test_a_damaged_store_that_another_process_has_locked_is_refused(
+    file: Path, backup: Path
+) -> None:
+    """It does not wait for the lock: nobody knows how long that takes."""
+    await fill(file, backup)
+    text(file)
+    program = (
+        "import fcntl, sys\n"
+        "file = open(sys.argv[1], 'r+b')\n"
+        "fcntl.lockf(file, fcntl.LOCK_EX, 512, 0x4000_0000)\n"
+        "print(flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", program, file], **pipes) as other:
+        try:
+            assert other.stdout is not None
+            await asyncio.to_thread(other.stdout.readline)
+            with pytest.raises(StoreUnavailable, match="somebody has the store open"):
+                await restore_backup(backup, file, replace=True)
+        finally:
+            other.kill()
     await restore_backup(backup, file, replace=True)
     assert await held(file) == {"a": 3}
 

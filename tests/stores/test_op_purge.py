@@ -6,7 +6,7 @@ import asyncio
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from sessionkeeper import AtomicSessionStore, SessionNotFound
+from sessionkeeper import AtomicSessionStore, SessionNotFound, SessionState
 
 from tests.support.sessions import FakeClock, close_session, fill, new_session
 from tests.support.stores import Design
@@ -145,3 +145,17 @@ async def test_both_retention_conditions_must_hold(design: Design) -> None:
         assert await store.purge_sessions(ended_before=now, ended_for=3) == 1
         with pytest.raises(ValueError, match="ended_before or ended_for"):
             await store.purge_sessions()
+
+
+async def test_an_archived_session_has_its_age_to_the_microsecond(design: Design) -> None:
+    """However long the machine runs already."""
+    clock = FakeClock()
+    clock.steady = 5_000_000.0
+    async with design(clock=clock.as_clock()) as store:
+        live = await store.create_session(new_session("s"))
+        end = clock.moment() - timedelta(seconds=60)
+        times = {"created_at": end, "last_activity": end, "ended_at": end}
+        old = live.model_copy(update={"state": SessionState.CLOSED, **times})
+        await store.archive_session(old, expected_last_seq=0)
+        assert await store.purge_sessions(ended_for=60.001) == 0
+        assert await store.purge_sessions(ended_for=59.999) == 1

@@ -128,7 +128,7 @@ class StoreCounters:
         self._leave(session)
         self.frames_removed(frames, size)
 
-    def frames_added(self, frames: int, size: int, odd: int = 0, gaps: int = 0) -> None:
+    def frames_added(self, frames: int, size: int, odd: int, gaps: int) -> None:
         """Note appended frames of `size` bytes together, with how many are odd, and are gaps."""
         self._added += frames
         self.bytes += size

@@ -104,7 +104,7 @@ class Bookkeeping:
 
     def _enter(self, session: Session) -> SessionEntry:
         self.counters.session_added(session)
-        self.counters.frames_added(session.frame_count, 0)
+        self.counters.frames_added(session.frame_count, 0, 0, 0)
         return self.index.add(session)
 
     def _follow(self, known: SessionEntry, session: Session) -> None:
@@ -121,7 +121,7 @@ class Bookkeeping:
 
     def _add(self, known: SessionEntry, count: int) -> None:
         if count > 0:
-            self.counters.frames_added(count, 0)
+            self.counters.frames_added(count, 0, 0, 0)
             known.frame_count += count
             known.last_seq += count
 
