@@ -78,10 +78,12 @@ async def test_it_holds_where_many_write_at_once_and_out_of_order(counting: Any)
             await put(savers[task % 2], name)
 
     await asyncio.gather(*(one(task) for task in range(64)))
+    # One of them finds out what is above all, now and then; not each for itself.
+    assert counting.frames <= 10 * len(names)
     for saver in (savers[0], SessionSaver(counting)):
         counting.frames = 0
         assert (await read(saver)).checkpoint["id"] == "1279"
-        assert counting.frames <= 700
+        assert counting.frames <= 1_400
     assert await ids(savers[1]) == names[::-1]
     # Whoever puts next knows it, and says so.
     await put(savers[0], "1280")

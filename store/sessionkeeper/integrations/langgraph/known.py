@@ -12,7 +12,7 @@ from .records import HighestId
 
 __all__ = ["KnownIds"]
 
-_OLD = 64
+_OLD = 256
 """After so many frames a fact is learned anew: readers walk back as far as the facts are old."""
 _LONGEST = 255
 """Characters of an id that is worth keeping: LangGraph's have 36."""
@@ -24,7 +24,27 @@ class KnownIds:
     def __init__(self, capacity: int = 4096) -> None:
         self._capacity = capacity
         self._facts: OrderedDict[tuple[str, str], HighestId] = OrderedDict()
+        self._old = set[tuple[str, str]]()
+        self._asked = set[tuple[str, str]]()
         self._lock = Lock()  # the synchronous methods run in any threads
+
+    def for_put(self, session_id: str, stream: str) -> HighestId | None:
+        """Return what a put may say of the entries before it; None if it must find out first.
+
+        Of all that ask for an old fact one must find out, and then call `end_asking`. The others
+        may say the old one: it is still true.
+        """
+        key = (session_id, stream)
+        with self._lock:
+            if key in self._old and key not in self._asked:
+                self._asked.add(key)
+                return None
+            return self._facts.get(key)
+
+    def end_asking(self, session_id: str, stream: str) -> None:
+        """Let somebody else find out what is old: whoever was told to has done so, or failed."""
+        with self._lock:
+            self._asked.discard((session_id, stream))
 
     def get(self, session_id: str, stream: str) -> HighestId | None:
         """Return what is known; None if that is nothing."""
@@ -41,8 +61,10 @@ class KnownIds:
             if known is None or known.incarnation != fact.incarnation or known.up_to < fact.up_to:
                 self._facts[key] = fact
             self._facts.move_to_end(key)
+            self._old.discard(key)
             while len(self._facts) > self._capacity:
-                self._facts.popitem(last=False)
+                dropped, _ = self._facts.popitem(last=False)
+                self._old.discard(dropped)
 
     def note_append(
         self, session_id: str, stream: str, numbers: range, checkpoint_id: str | None
@@ -62,11 +84,11 @@ class KnownIds:
             if first == fact.up_to + 1 and len(highest or "") <= _LONGEST:
                 # Nobody wrote in between.
                 self._facts[key] = HighestId(fact.incarnation, last, highest)
-            elif first <= fact.up_to or last > fact.up_to + _OLD:
-                # Another log, or one that others write to as well.
-                del self._facts[key]
+            elif last > fact.up_to + _OLD:  # others write, too
+                self._old.add(key)
 
     def forget(self, session_id: str, stream: str) -> None:
         """Drop what is known of a stream."""
         with self._lock:
             self._facts.pop((session_id, stream), None)
+            self._old.discard((session_id, stream))

@@ -26,7 +26,7 @@ async def read_latest(logs: ThreadLogs, session_id: str, namespace: str) -> Stor
             return found
     while True:
         moment, moved = Moment.of(await logs.calls.get_session(session_id)), False
-        async with aclosing(logs.walk(moment, namespace)) as entries:
+        async with aclosing(logs.walk(moment, entry_stream(namespace))) as entries:
             async for entry in entries:
                 checkpoint_id = entry.record.checkpoint_id
                 found = await read_checkpoint(

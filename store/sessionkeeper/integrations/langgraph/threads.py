@@ -88,10 +88,13 @@ class ThreadLogs:
         """Store a checkpoint, in place of an earlier one of its id."""
         session_id, checkpoint_id = thread_session_id(thread_id), record.checkpoint_id
         entries = entry_stream(namespace)
-        fact = self.known.get(session_id, entries)
+        fact = self.known.for_put(session_id, entries)
         while True:
             if fact is None:
-                fact = await self._learn(thread_id, entries)
+                try:
+                    fact = await self._learn(thread_id, entries)
+                finally:
+                    self.known.end_asking(session_id, entries)
             entry = EntryRecord(checkpoint_id, run_id, fact)
             frames = [
                 pack(session_id, checkpoint_stream(namespace, checkpoint_id), record),
@@ -151,9 +154,8 @@ class ThreadLogs:
         with suppress(SessionNotFound):
             await self.calls.delete_session(thread_session_id(thread_id))
 
-    async def walk(self, moment: Moment, namespace: str) -> AsyncGenerator[Entry]:
-        """Yield the entries that a namespace had at a moment, from the highest id."""
-        stream = entry_stream(namespace)
+    async def walk(self, moment: Moment, stream: str) -> AsyncGenerator[Entry]:
+        """Yield the entries that a stream had at a moment, from the highest id."""
         known = self.known.get(moment.session_id, stream)
         if known is not None and known.incarnation != moment.incarnation:
             self.known.forget(moment.session_id, stream)
@@ -168,12 +170,9 @@ class ThreadLogs:
         if first:
             self.note_highest(moment, stream, None)
 
-    def note_highest(self, moment: Moment, stream: str, record: EntryRecord | None) -> HighestId:
+    def note_highest(self, moment: Moment, stream: str, highest: EntryRecord | None) -> None:
         """Keep in mind that a stream had no higher entry at a moment, or none at all."""
-        highest = None if record is None else record.checkpoint_id
-        fact = HighestId(moment.incarnation, moment.last_seq, highest)
-        self.known.learn(moment.session_id, stream, fact)
-        return fact
+        self.known.learn(moment.session_id, stream, _fact(moment, highest))
 
     async def namespaces(self, moment: Moment) -> list[str]:
         """Return the namespaces that a thread had, in order."""
@@ -220,9 +219,13 @@ class ThreadLogs:
                 session, _ = await self.create(thread_id)
             moment = Moment.of(session)
             try:
-                async with aclosing(newest_first(self.calls, moment, stream)) as entries:
+                async with aclosing(self.walk(moment, stream)) as entries:
                     entry = await anext(entries, None)
             except SessionNotFound:
                 continue
-            record = None if entry is None else entry.record
-            return self.note_highest(moment, stream, record)
+            return _fact(moment, None if entry is None else entry.record)
+
+
+def _fact(moment: Moment, highest: EntryRecord | None) -> HighestId:
+    checkpoint_id = None if highest is None else highest.checkpoint_id
+    return HighestId(moment.incarnation, moment.last_seq, checkpoint_id)

@@ -15,7 +15,7 @@ from sessionkeeper import SessionNotFound
 from .config import Address, config_of, read_address
 from .latest import read_latest
 from .reading import Moment, StoredCheckpoint, read_checkpoint
-from .records import CheckpointRecord
+from .records import CheckpointRecord, entry_stream
 from .threads import ThreadLogs, thread_session_id
 from .walk import Descending, Entry
 
@@ -102,7 +102,7 @@ async def _merge(
                 heappush(waiting, (Descending(entry.record.checkpoint_id), place))
 
         for place, namespace in enumerate(namespaces):
-            walk = logs.walk(moment, namespace)
+            walk = logs.walk(moment, entry_stream(namespace))
             walks.append(await stack.enter_async_context(aclosing(walk)))
             await advance(place)
         while waiting:
