@@ -29,7 +29,8 @@ from sessionkeeper import (
     StoreUnavailable,
     TransportType,
 )
-from sessionkeeper.leases import RecorderState, own_lease, recorder_state
+from sessionkeeper.leases import own_lease
+from sessionkeeper.leases.process import process_exists
 from sessionkeeper.values.lease import Lease, lease_of, with_lease
 
 __all__ = ["TAG", "Calls", "Workers"]
@@ -62,16 +63,22 @@ class Workers:
         self._store = store
         self.beat = _BEAT if idle is None else min(_BEAT, idle / 3)
         """Seconds between two signs."""
-        self._id = ""
-        self._lease: Lease | None = None
+        self._session = Session.new(
+            id=f"{TAG}-{secrets.token_hex(8)}",
+            transport_type=TransportType.IN_PROCESS,
+            state=SessionState.ACTIVE,
+            tags={TAG},
+        )
+        self._id = self._session.id
         self._numbers = count(1)
         self._owners: set[str] = set()
         self._unsettled: set[Calls] = set()
 
     async def start(self) -> None:
         """Tell others that this worker runs. Raises `LimitExceeded`, `StoreUnavailable`."""
-        self._lease = await asyncio.to_thread(own_lease)  # it reads files
-        await self._begin()
+        lease = await asyncio.to_thread(own_lease)  # it reads files
+        self._session = with_lease(self._session, lease)
+        await self._store.create_session(self._session)
 
     async def serve(self) -> None:
         """Renew the sign until it is cancelled."""
@@ -121,13 +128,13 @@ class Workers:
             other = await self._store.get_session(worker_id)
         except (SessionNotFound, ValueError):
             return False
-        if self._sees_process_of(other):
-            return recorder_state(other) is RecorderState.RUNNING
+        if (lease := self._visible_lease(other)) is not None:
+            return process_exists(lease.pid, lease.started)
         await self._renew()
         own = await self._store.get_session(self._id)
         # Both times come from the store; its clock need not be this worker's.
         silence = own.last_activity - other.last_activity
-        return not other.state.is_terminal and silence < timedelta(seconds=self.beat * _SILENCE)
+        return silence < timedelta(seconds=self.beat * _SILENCE)
 
     async def wait_until_gone(self, owner: str) -> None:
         """Wait while an owner of calls runs. Raises `StoreClosed`, `StoreUnavailable`."""
@@ -136,25 +143,16 @@ class Workers:
                 return
             await asyncio.sleep(self.beat)
 
-    def _sees_process_of(self, other: Session) -> bool:
-        """Whether the process of another worker can be looked up, live or not."""
-        own, found = self._lease, lease_of(other)
+    def _visible_lease(self, other: Session) -> Lease | None:
+        """Return the lease of another worker, if its process can be looked up, live or not."""
+        own, found = lease_of(self._session), lease_of(other)
         if own is None or found is None or None in (own.boot, own.namespace):
-            return False
-        return (own.boot, own.namespace) == (found.boot, found.namespace)
+            return None
+        is_visible = (own.boot, own.namespace) == (found.boot, found.namespace)
+        return found if is_visible else None
 
     async def _renew(self) -> None:
         try:
             await self._store.touch_session(self._id)
-        except (SessionNotFound, SessionClosed):
-            await self._begin()
-
-    async def _begin(self) -> None:
-        session = Session.new(
-            id=f"{TAG}-{secrets.token_hex(8)}",
-            transport_type=TransportType.IN_PROCESS,
-            state=SessionState.ACTIVE,
-            tags={TAG},
-        )
-        session = session if self._lease is None else with_lease(session, self._lease)
-        self._id = (await self._store.create_session(session)).id
+        except (SessionNotFound, SessionClosed):  # it was evicted, or ended by its age
+            await self._store.put_session(self._session)
