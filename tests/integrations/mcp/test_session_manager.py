@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from fastapi import FastAPI
@@ -459,3 +460,63 @@ async def test_a_manager_runs_once_and_its_store_is_closed() -> None:
     with pytest.raises(RuntimeError, match="once"):
         async with manager.run():
             raise AssertionError("it runs twice")
+
+
+async def test_a_transport_that_ends_does_not_forget_its_successor(
+    http: httpx2.AsyncClient,
+) -> None:
+    manager = StoredSessionManager.from_url(make_server(), "memory://")
+    async with serving(app_of(manager)) as url:
+        client, another = RawClient(http, url), RawClient(http, url)
+        await client.initialize()
+        await another.initialize()
+        earlier = manager._transports[another.session_id]
+        await manager._discard_session(client.session_id, earlier)
+        assert client.session_id in manager._transports
+        assert (await client.post("ping", {})).status_code == 200
+
+
+async def test_the_priming_event_of_a_client_that_came_back_names_the_calls_owner(
+    http: httpx2.AsyncClient, tmp_path: Path
+) -> None:
+    """So a client that comes back twice learns, too, that the worker of its call is gone."""
+    gate = tmp_path / "gate"
+    gate.write_text("0")
+    async with ActorSessionStore() as store:
+        one, other = (StoredSessionManager(make_server(), store) for _ in range(2))
+        async with serving(app_of(one)) as url, serving(app_of(other)) as other_url:
+            client = RawClient(http, url)
+            await client.initialize()
+            async with client.calling("steps", number=1, gate=str(gate)) as events:
+                first = await anext(events)
+            client.url = other_url
+            async with client.listening(after=first.id) as events:
+                second = await anext(events)
+            assert second.id != first.id
+            session = other._transports[client.session_id]._session
+            assert session is not None
+            owners = [await session.events.find(each.id) for each in (first, second)]
+            names = {session.owner_of(each) for each in owners if each is not None}
+            assert len(names) == 1
+            assert None not in names
+            gate.write_text("2")
+
+
+async def test_a_call_cannot_close_its_stream_before_the_priming_event_is_sent(
+    http: httpx2.AsyncClient,
+) -> None:
+    manager = StoredSessionManager.from_url(make_server(), "memory://")
+    async with serving(app_of(manager)) as url:
+        client = RawClient(http, url)
+        await client.initialize()
+        transport = manager._transports[client.session_id]
+        writer, reader = anyio.create_memory_object_stream[dict[str, Any]](1)
+        transport._sse_stream_writers["7"] = writer
+        await transport._mint_priming_event("7", "2025-11-25")
+        transport.close_sse_stream("7")
+        await writer.send({})
+        transport._unprimed.clear()  # as when it was sent
+        transport.close_sse_stream("7")
+        with pytest.raises(anyio.ClosedResourceError):
+            await writer.send({})
+        reader.close()
