@@ -35,6 +35,7 @@ from sessionkeeper import (
     SessionError,
     SessionEvent,
     SessionManager,
+    SessionOrder,
     SessionPage,
     SessionQuery,
     SessionsFull,
@@ -393,11 +394,13 @@ def _query(dice: Random) -> SessionQuery:
     return SessionQuery.model_validate(query)
 
 
-async def _walk(world: World, query: SessionQuery, limit: int) -> list[Session]:
+async def _walk(
+    world: World, query: SessionQuery, order: SessionOrder, limit: int
+) -> list[Session]:
     found: list[Session] = []
     cursor: str | None = None
     while True:
-        page = await world.alice.find_sessions(query, cursor=cursor, limit=limit)
+        page = await world.alice.find_sessions(query, order=order, cursor=cursor, limit=limit)
         found += page.sessions
         cursor = page.cursor
         if cursor is None:
@@ -509,7 +512,8 @@ def _store_call(dice: Random, name: str, on: str) -> tuple[str, Step]:
         case "find_sessions" | "walk":
             query, size, cursor = _query(dice), max(1, limit), dice.choice((None, "0", "2", "x"))
             if name == "walk":
-                return f"{query}", lambda w: _walk(w, query, size)
+                order = dice.choice([*SessionOrder])
+                return f"{query} {order}", lambda w: _walk(w, query, order, size)
             return f"{query} {cursor}", lambda w: w.alice.find_sessions(
                 query, cursor=cursor, limit=limit
             )
