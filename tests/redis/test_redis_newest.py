@@ -132,6 +132,43 @@ async def test_sessions_whose_hash_somebody_deleted_take_no_place(
         await add_up(store)
 
 
+async def test_an_ended_session_stays_in_its_place_until_it_is_used(
+    server: RedisServer, key_prefix: str
+) -> None:
+    """A sweep is no activity; a change, removed frames and an end are; by the steady clock."""
+    clock = FakeClock()
+    name = f"{key_prefix[:-1]}-{next(_NUMBERS)}"
+    async with RedisSessionStore(server.url, prefix=name, clock=clock.as_clock()) as store:
+
+        async def ids() -> str:
+            return "".join(each.id for each in await walk(store, limit=2))
+
+        for key in "abcdef":
+            moment = clock.moment() if key == "c" else None
+            await store.create_session(session(key, expires_at=moment))
+            clock.advance(10)
+        clock.wall -= 1e6
+        assert [each.id for each in await store.expire_sessions(idle=55)] == ["a"]
+        assert [each.id for each in await store.expire_sessions(age=45)] == ["b"]
+        clock.wall += 1e6
+        assert [each.id for each in await store.expire_sessions()] == ["c"]
+        assert await ids() == "fedcba"
+        await store.modify_session("d", close)
+        clock.advance(1)
+        await store.delete_frames("b")
+        clock.advance(1)
+        await store.add_frames("e", [note(1, "e")], change=close)
+        clock.advance(1)
+        await store.modify_session("a", lambda s: s.model_copy(update={"tags": {"x"}}))
+        assert await ids() == "aebdfc"
+        await store.delete_session("b")
+        await store.create_session(session("b", state="closed"))
+        assert await ids() == "baedfc"
+        assert await store.purge_sessions(ended_for=0) == 5
+        assert await ids() == "f"
+        assert raw(server, "EXISTS", f"{{{name}:0}}:last-used", f"{{{name}:0}}:expires") == 0
+
+
 @pytest.mark.parametrize("limit", [1, 4, 50])
 async def test_pages_of_several_buckets_are_in_one_order(
     limit: int, server: RedisServer, key_prefix: str

@@ -188,7 +188,7 @@ async def test_ended_sessions_of_an_older_file_are_in_their_place(file: Path) ->
     downgrade(file, 6)
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         # As version 6 dated it.
-        connection.execute("UPDATE logs SET steady_active_at = 20.0 WHERE session = 2")
+        connection.execute("UPDATE logs SET steady_active_at = 45.0 WHERE session = 2")
     async with SQLiteSessionStore(file, clock=clock.as_clock()) as store:
         assert await _newest(store) == expected
         assert await store.check() == []

@@ -23,6 +23,7 @@ from sessionkeeper import (
     SessionEvent,
     SessionEventKind,
     SessionPage,
+    SessionQuery,
     SessionState,
     SessionStore,
     SQLiteSessionStore,
@@ -57,6 +58,12 @@ class Told(NamedTuple):
     session_id: str
     session: object
     before: SessionState | None
+
+
+class Newest(NamedTuple):
+    """The sessions by last activity."""
+
+    sessions: list[tuple[str, SessionState]]
 
 
 class Counts(NamedTuple):
@@ -171,7 +178,9 @@ class Subject:
             logs.append((plain(frames, lives), streams))
         own = [await self.store.for_principal(each).count_sessions() for each in ("alice", "bob")]
         counts = plain(await self.store.statistics(), lives)
-        return plain(sessions, lives), logs, own, counts, [*self.heard]
+        newest = await self.store.find_sessions(SessionQuery(), order="last-activity", limit=1_000)
+        order = Newest([(each.id, each.state) for each in newest.sessions])
+        return plain(sessions, lives), logs, own, order, counts, [*self.heard]
 
     def _listen(self, event: SessionEvent, _: Context) -> None:
         shown = plain(event.session, self.lives)
@@ -231,6 +240,8 @@ def _known(value: Any) -> object:
             return value._replace(active=None) if value.state is SessionState.TIMED_OUT else value
         case Counts():
             return value.sessions, value.frames
+        case Newest():
+            return [each for each in value.sessions if each[1] is not SessionState.TIMED_OUT]
         case Told():
             return value.kind, value.session_id, value.before
         case list() | tuple():
