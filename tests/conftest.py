@@ -14,11 +14,21 @@ from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import Any, Protocol, TypeAlias
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sessionkeeper import SessionStore
 
 from tests.support.thread_group import ThreadGroup
 
 pytest_plugins = ["sessionlab.explore.pytest_plugin"]
+
+# How long an example takes says how busy the machine is. Nothing is left in the working folder.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("suite")
 
 LINUX = sys.platform == "linux"
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]

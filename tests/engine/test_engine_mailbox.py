@@ -177,7 +177,7 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150, database=None)
+@settings(max_examples=150, database=None)
 @given(capacity=st.integers(1, 4), capacity_bytes=st.integers(1, 10), plan=steps)
 async def test_commands_come_out_once_in_order_within_the_bounds(
     capacity: int, capacity_bytes: int, plan: list[Step]

@@ -32,7 +32,7 @@ _numbers = count()
 
 @pytest.mark.parametrize("engine", ["valkey"], indirect=True)
 @seed(SEED)
-@settings(max_examples=25, database=None, deadline=None, suppress_health_check=[*HealthCheck])
+@settings(max_examples=25, database=None, suppress_health_check=[*HealthCheck])
 @given(program=programs())
 async def test_every_store_answers_the_same(
     server: RedisServer,
@@ -49,7 +49,7 @@ async def test_every_store_answers_the_same(
 @pytest.mark.timeout(900 + PROGRAMS)
 @pytest.mark.parametrize("engine", ["valkey"], indirect=True)
 @seed(SEED)
-@settings(max_examples=PROGRAMS, database=None, deadline=None, suppress_health_check=[*HealthCheck])
+@settings(max_examples=PROGRAMS, database=None, suppress_health_check=[*HealthCheck])
 @given(program=programs())
 async def test_every_store_answers_the_same_in_many_programs(
     server: RedisServer,

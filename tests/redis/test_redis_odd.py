@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from itertools import count
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis_server import RedisServer
 from sessionkeeper import RedisSessionStore, Session
@@ -21,9 +21,7 @@ def store_on(server: RedisServer, **options: object) -> RedisSessionStore:
     return RedisSessionStore(server.url, prefix=f"odd-{next(_PREFIXES)}", **options)  # type: ignore[arg-type]  # its own
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25)
 @given(lines=st.lists(st.tuples(ANY_BYTES, CONTEXTS), max_size=9))
 def test_any_bytes_at_all_come_back_from_a_server(
     server: RedisServer, lines: list[tuple[bytes, dict[str, object]]]

@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis_server import RedisServer
 from sessionkeeper import (
@@ -113,9 +113,7 @@ async def odd_in(store: AtomicSessionStore, ids: set[str]) -> dict[str, tuple[in
     return {each.id: (each.odd_frames, each.gap_frames) for each in listed if each.id in ids}
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40)
 @given(st.lists(sessions(), max_size=3))
 def test_a_session_comes_back_as_it_was(
     tmp_path: Path, server: RedisServer, given: list[tuple[Session, list[Any], int]]

@@ -21,7 +21,7 @@ def row(number: int) -> ActivityRow:
     return made
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.tuples(st.sampled_from(("add", "add", "add", "remove", "first")), st.integers(0, 9)),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sessionkeeper import (
     ActorSessionStore,
@@ -81,7 +81,7 @@ async def keeps_all(store: AtomicSessionStore, frames: Sequence[MessageEnvelope]
     assert [added.odd_frames_added, added.gap_frames_added] == [2 * each for each in counts]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(lines=st.lists(st.tuples(ANY_BYTES, CONTEXTS), max_size=9))
 @example(lines=[(b"", {"direction": "client-to-server"}), (b"", {"direction": "client-to-server"})])
 @pytest.mark.parametrize("name", DESIGNS)
@@ -97,7 +97,7 @@ def test_any_bytes_at_all_come_back(
     asyncio.run(check())
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(lines=st.lists(st.tuples(ANY_BYTES, CONTEXTS), max_size=9))
 def test_any_bytes_at_all_come_back_from_a_third_partys_store(
     lines: list[tuple[bytes, dict[str, object]]],

@@ -114,13 +114,9 @@ def test_a_query_finds_the_same_as_a_full_scan(design: Design, loop_factory: Loo
 
         for name, values in FIELDS.items():
             alone = st.fixed_dictionaries({name: values})
-            settings(max_examples=12, deadline=None, database=None)(
-                given(alone, st.integers(1, 60))(check)
-            )()
+            settings(max_examples=12, database=None)(given(alone, st.integers(1, 60))(check))()
         together = st.fixed_dictionaries({}, optional=FIELDS)
-        settings(max_examples=80, deadline=None, database=None)(
-            given(together, st.integers(1, 60))(check)
-        )()
+        settings(max_examples=80, database=None)(given(together, st.integers(1, 60))(check))()
         runner.run(store.aclose())
 
 

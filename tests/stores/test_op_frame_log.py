@@ -35,7 +35,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(STEPS)
 def test_a_log_is_a_queue_that_can_be_read_anywhere(steps: list[tuple[str, int]]) -> None:
     """It behaves like a deque in any order of calls; it returns the dropped bytes."""
@@ -98,7 +98,7 @@ def in_streams(first: int, streams: list[str | None]) -> list[FrameRecord]:
     ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(STREAM_STEPS)
 def test_the_numbers_of_each_stream_follow_the_log(
     steps: list[tuple[str, list[str | None] | int]],

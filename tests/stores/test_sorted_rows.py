@@ -18,7 +18,7 @@ def row(number: int) -> SessionRow:
     return SessionRow(session, number=number, revision=number, wall=0.0, steady=0.0)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.tuples(st.sampled_from(("put", "put", "put", "remove")), st.integers(0, 9)),

@@ -20,7 +20,7 @@ def order() -> TimeOrder:
     return TimeOrder(lambda each: each.steady_created_at)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.tuples(st.sampled_from(("add", "insert", "remove first", "remove")), st.integers(0, 9)),

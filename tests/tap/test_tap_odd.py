@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sessionkeeper import ActorSessionStore, Frame, Gap, ManagerConfig, Session, StoreLimits
 from sessionkeeper.manager import SessionManager
@@ -155,7 +155,7 @@ async def test_a_message_the_store_refuses_is_recorded_as_a_gap(rig: Rig) -> Non
     assert (session.gap_frames, session.odd_frames) == (2, 2)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(
     st.lists(
         st.binary(max_size=30) | st.sampled_from([b"\n", b"\r\n", OK, b"{", b"\xff", b"\0"])

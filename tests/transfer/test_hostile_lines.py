@@ -207,7 +207,7 @@ def test_what_is_no_text_is_named(beginning: bytes, kind: str) -> None:
         list(read_lines(BytesIO(beginning + bytes(range(256)))))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.binary(max_size=60), max_size=6))
 def test_random_bytes_are_read_or_refused(lines: list[bytes]) -> None:
     """No other error, with and without salvage."""
@@ -221,7 +221,7 @@ def test_random_bytes_are_read_or_refused(lines: list[bytes]) -> None:
 _TEXTS = st.text(st.characters(codec="utf-8"), max_size=10)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.recursive(
         st.none()

@@ -6,11 +6,6 @@ import traceback
 from collections.abc import Callable
 
 import pytest
-from hypothesis import settings
-
-# No time limit on a shared machine, and nothing left behind in the working folder.
-settings.register_profile("sessionkeeper", deadline=None, database=None)
-settings.load_profile("sessionkeeper")
 
 CANARY = "c4n4ry-s3cr3t"
 

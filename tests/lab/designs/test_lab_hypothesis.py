@@ -29,7 +29,6 @@ def holds(design: Design, *, programs_tried: int) -> Callable[[], None]:
     @settings(
         max_examples=programs_tried,
         derandomize=True,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, Phase.shrink],
