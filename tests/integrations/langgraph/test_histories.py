@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -42,6 +43,8 @@ class TwoSteps(SessionSaver):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         found = await super().aget_tuple(config)
+        for _ in range(10):
+            await asyncio.sleep(0)
         return None if found is None else await super().aget_tuple(found.config)
 
 
