@@ -33,7 +33,7 @@ def url_for(path: str) -> str:
     """The store of a path: each of its own, as a file is."""
     if path == ":memory:":
         path = f"memory-{next(NUMBERS)}"
-    name = session_id_for(f"{os.getpid()} {path}").replace("%", "_").replace("=", "_")[-60:]
+    name = session_id_for(f"{os.getpid()} {path}").replace("%", "_").replace("=", "_")[-40:]
     if URL.startswith("sqlite:"):
         return f"sqlite:///{FOLDER}/{name}.db"
     return URL if URL.startswith("memory:") else f"{URL}-{name}"
