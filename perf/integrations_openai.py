@@ -100,10 +100,10 @@ async def measure(where: str, url: str, theirs: list[Callers]) -> float:
         for number in range(CALLERS):
             await mine.add(number)
         adds = await compare(
-            mine.add, fastest.add, callers=CALLERS, total=5 * CALLERS, ours_total=20 * CALLERS
+            mine.add, fastest.add, callers=CALLERS, total=10 * CALLERS, ours_total=40 * CALLERS
         )
         reads = await compare(
-            mine.read, fastest.read, callers=CALLERS, total=5 * CALLERS, ours_total=20 * CALLERS
+            mine.read, fastest.read, callers=CALLERS, total=10 * CALLERS, ours_total=40 * CALLERS
         )
     show(where, "add_items", fastest.name, adds)
     show(where, "get_items(10)", fastest.name, reads)

@@ -51,7 +51,7 @@ def is_item(envelope: MessageEnvelope) -> bool:
 
 def item_in(envelope: MessageEnvelope) -> TResponseInputItem:
     """Read an item."""
-    return cast("TResponseInputItem", json.loads(envelope.message))
+    return cast("TResponseInputItem", json.loads(envelope.message.decode()))
 
 
 async def append(
