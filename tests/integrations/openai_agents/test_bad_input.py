@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Coroutine
 from typing import Any
 
@@ -55,7 +57,7 @@ async def test_what_is_no_json_is_refused_whole(session: StoreSession) -> None:
     for arguments in ((5,), (None,), (b"a",)):
         wrong = arguments[0]
         with pytest.raises(TypeError, match="session id"):
-            StoreSession(wrong, session._store)
+            StoreSession(wrong, session._conversation.store)
     assert said(await session.get_items()) == ["before"]
 
 
@@ -83,9 +85,9 @@ async def test_limits_refuse_whole_batches(store_url: str) -> None:
 async def test_an_ended_session_can_be_read_and_cleared(session: StoreSession) -> None:
     """A sweeper may have ended it: adding raises `SessionClosed` and loses nothing silently."""
     await session.add_items(say(1, 2))
-    store = session._store
+    store = session._conversation.store
     await store.modify_session(
-        session._key, lambda each: each.model_copy(update={"state": "timed-out"})
+        session._conversation.key, lambda each: each.model_copy(update={"state": "timed-out"})
     )
     with pytest.raises(SessionClosed):
         await session.add_items(say(3))
@@ -104,7 +106,7 @@ async def test_cancellation_in_every_await_leaves_whole_calls(session: StoreSess
         await _cancelled_after(turns, session.get_items())
         await session.add_items(say("last"))
         await _cancelled_after(turns, session.pop_item())
-        await session._store.count_sessions()
+        await session._conversation.store.count_sessions()
         assert said(await session.get_items()) in (before, [*before, "last"])
         await _cancelled_after(turns, session.clear_session())
         assert len(await session.get_items()) in (0, len(before), len(before) + 1)
@@ -124,3 +126,15 @@ async def _in_a_turn(session: StoreSession, number: int) -> None:
     async with session.turn() as turn:
         await turn.add_items(say(number))
         await turn.add_items(say(number))
+
+
+def test_without_the_sdk_the_import_says_what_to_install() -> None:
+    """Any other error of importing is its own."""
+    program = (
+        "import sys; sys.modules['agents'] = None\nimport sessionkeeper.integrations.openai_agents"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    last = done.stderr.splitlines()[-1]
+    assert last.endswith("pip install 'sessionkeeper[openai-agents]'")

@@ -37,13 +37,13 @@ async def test_it_is_a_session_of_the_sdk(session: StoreSession) -> None:
     protocol: Session = session
     assert isinstance(protocol, Session)
     assert session.session_settings == SessionSettings()
-    other = StoreSession("ann", session._store, session_settings={"limit": 2})
+    other = StoreSession("ann", session._conversation.store, session_settings={"limit": 2})
     await other.add_items(say(1, 2, 3))
     assert said(await session.get_items()) == ["1", "2", "3"]
     assert said(await other.get_items()) == ["2", "3"]
     assert said(await other.get_items(limit=1)) == ["3"]
     with pytest.raises(TypeError, match="Unknown session settings"):
-        StoreSession("ann", session._store, session_settings={"limitt": 2})
+        StoreSession("ann", session._conversation.store, session_settings={"limitt": 2})
 
 
 async def test_items_come_back_as_they_were(session: StoreSession) -> None:
@@ -57,7 +57,7 @@ async def test_items_come_back_as_they_were(session: StoreSession) -> None:
     ]
     await session.add_items(items)
     assert await session.get_items() == items
-    frames = await session._store.get_frames(session._key)
+    frames = await session._conversation.store.get_frames(session._conversation.key)
     assert [str(each.context.direction) for each in frames] == [
         "client-to-server",
         "server-to-client",
@@ -91,9 +91,9 @@ async def test_clearing_empties_it_and_it_goes_on(session: StoreSession) -> None
     assert await session.get_items() == []
     await session.add_items(say("new"))
     assert said(await session.get_items()) == ["new"]
-    store = session._store
+    store = session._conversation.store
     await store.modify_session(
-        session._key, lambda each: each.model_copy(update={"state": "closed"})
+        session._conversation.key, lambda each: each.model_copy(update={"state": "closed"})
     )
     await session.clear_session()
     assert await session.get_items() == []
@@ -125,8 +125,8 @@ async def test_frames_of_other_programs_are_passed_over(session: StoreSession) -
     await session.add_items(say(1))
     for _ in range(40):
         message = {"jsonrpc": "2.0", "method": "note"}
-        await session._store.add_frame(
-            MessageEnvelope.of(session._key, message, direction="client-to-server")
+        await session._conversation.store.add_frame(
+            MessageEnvelope.of(session._conversation.key, message, direction="client-to-server")
         )
     assert said(await session.get_items(limit=1)) == ["1"]
     assert await session.pop_item() == say(1)[0]
@@ -204,7 +204,7 @@ async def test_a_url_is_opened_and_closed(store_url: str) -> None:
     async with StoreSession.from_url("ann", store_url, session_settings={"limit": 1}) as session:
         await session.add_items(say(1, 2))
         assert said(await session.get_items()) == ["2"]
-        store = session._store
+        store = session._conversation.store
     assert not store.is_open
     wrong: Any = 5
     for bad in (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from agents import Session
 from sessionkeeper import SequenceConflict, threaded
-from sessionkeeper.integrations.openai_agents import StoreSession, Turn
+from sessionkeeper.integrations.openai_agents import StoreSession
 
 from tests.integrations.openai_agents.items import said, say
 
@@ -130,7 +130,7 @@ async def test_a_turn_is_used_in_its_block(session: StoreSession) -> None:
                 await turn.__aenter__()
     wrong: Any = "overwrite"
     with pytest.raises(ValueError, match="'merge' or 'refuse'"):
-        Turn(session, stale=wrong)
+        session.turn(stale=wrong)
 
 
 def blocking_turn_that_raises(session: StoreSession) -> None:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import cast
 
 from agents import TResponseInputItem
 
 from sessionkeeper import (
-    AtomicSessionStore,
     Direction,
     MessageEnvelope,
     Session,
-    SessionNotFound,
     SessionState,
     StoreClosed,
     TransportType,
 )
 
-__all__ = ["ITEM", "TAG", "ClosedSession", "append", "envelopes", "is_item", "item_in"]
+__all__ = ["ITEM", "TAG", "ClosedSession", "envelopes", "is_item", "item_in", "record"]
 
 ITEM = "application/vnd.openai-agents.item+json"
 """The media type of the frames that are items."""
@@ -54,28 +52,8 @@ def item_in(envelope: MessageEnvelope) -> TResponseInputItem:
     return cast("TResponseInputItem", json.loads(envelope.message.decode()))
 
 
-async def append(
-    store: AtomicSessionStore,
-    key: str,
-    session_id: str,
-    frames: Sequence[MessageEnvelope],
-    *,
-    expected_last_seq: int | None = None,
-) -> None:
-    """Append frames in one step to the log of a conversation, which is made if it is not there.
-
-    Raises as `add_frames`, but for `SessionNotFound`.
-    """
-    while True:
-        try:
-            await store.add_frames(key, frames, expected_last_seq=expected_last_seq)
-        except SessionNotFound:  # a new one, or it was deleted a moment ago
-            await store.get_or_create_session(_record(key, session_id))
-        else:
-            return
-
-
-def _record(key: str, session_id: str) -> Session:
+def record(key: str, session_id: str) -> Session:
+    """Make the session of the store that keeps a conversation."""
     shown = len(session_id) <= _MAX_SHOWN and session_id.isprintable()
     return Session.new(
         id=key,

@@ -9,7 +9,10 @@ from agents import TResponseInputItem
 from agents.memory import SessionSettings
 from agents.memory.session_settings import resolve_session_limit
 
-from .items import append, envelopes, item_in
+from sessionkeeper import MessageEnvelope
+
+from .conversation import Conversation
+from .items import envelopes, item_in
 
 if TYPE_CHECKING:
     from .session import StoreSession
@@ -33,38 +36,36 @@ class Turn:
     session_id: str
     session_settings: SessionSettings | None
 
-    def __init__(self, session: StoreSession, *, stale: Literal["merge", "refuse"]) -> None:
+    def __init__(
+        self,
+        session: StoreSession,
+        conversation: Conversation,
+        *,
+        stale: Literal["merge", "refuse"],
+    ) -> None:
+        """Make one with `StoreSession.turn`."""
         if stale not in ("merge", "refuse"):
             raise ValueError("stale is 'merge' or 'refuse'")
         self.session_id = session.session_id
         self.session_settings = session.session_settings
-        self._session = session
+        self._conversation = conversation
         self._refuses = stale == "refuse"
-        self._added = envelopes(session._key, ())
+        self._added: list[MessageEnvelope] = []
         self._begun: int | None = None
         """The number of the last frame when the turn began; None before and after the turn."""
 
     async def __aenter__(self) -> Self:
         if self._begun is not None:
             raise RuntimeError("a turn is begun once")
-        self._begun = await self._session._open(self._session._last_number())
+        self._begun = await self._conversation.last_number()
         return self
 
     async def __aexit__(self, kind: object, *_: object) -> None:
         begun, self._begun = self._number(), None
         added, self._added = self._added, []
         if kind is None and added:
-            session = self._session
             expected = begun if self._refuses else None
-            await session._open(
-                append(
-                    session._store,
-                    session._key,
-                    session.session_id,
-                    added,
-                    expected_last_seq=expected,
-                )
-            )
+            await self._conversation.append(added, expected_last_seq=expected)
 
     def __enter__(self) -> Self:
         return asyncio.run(self.__aenter__())
@@ -80,13 +81,12 @@ class Turn:
         if limit is not None and limit <= len(own):
             return own[-limit:] if limit > 0 else []
         left = None if limit is None else limit - len(own)
-        session = self._session
-        return await session._open(session._read(left, before=begun + 1)) + own
+        return await self._conversation.read(left, before=begun + 1) + own
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Add items to the turn. Raises `TypeError` and `ValueError` for what is no JSON."""
         self._number()
-        self._added += envelopes(self._session._key, items)
+        self._added += envelopes(self._conversation.key, items)
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Take out the newest item of the turn; None if it has none of its own."""

@@ -1,0 +1,139 @@
+"""The log of one conversation: what a session and its turns do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from agents import TResponseInputItem
+
+from sessionkeeper import (
+    AtomicSessionStore,
+    MessageEnvelope,
+    SessionNotFound,
+    StoreClosed,
+)
+
+from .items import ClosedSession, is_item, item_in, record
+
+__all__ = ["Conversation"]
+
+R = TypeVar("R")
+
+_MORE = 64
+_LOOK_BACK = 16
+"""Number of frames in which `pop` looks for the newest item at once."""
+
+
+class Conversation:
+    """Where the items of a session are: a session of the store.
+
+    Every method raises `ClosedSession` when the store is closed.
+    """
+
+    __slots__ = ("_name", "_session_id", "key", "store")
+
+    def __init__(self, store: AtomicSessionStore, key: str, session_id: str, name: str) -> None:
+        self.store = store
+        self.key = key
+        self._session_id = session_id
+        self._name = name
+
+    def check_open(self) -> None:
+        """Raise `ClosedSession` if the store takes no operations now."""
+        if not self.store.is_open:
+            raise ClosedSession(self._name)
+
+    async def append(
+        self, frames: Sequence[MessageEnvelope], *, expected_last_seq: int | None = None
+    ) -> None:
+        """Append items in one step; the session of the store is made if it is not there.
+
+        Raises as `add_frames`, but for `SessionNotFound`.
+        """
+        while True:
+            try:
+                await self._open(
+                    self.store.add_frames(self.key, frames, expected_last_seq=expected_last_seq)
+                )
+            except SessionNotFound:  # a new one, or it was deleted a moment ago
+                made = record(self.key, self._session_id)
+                await self._open(self.store.get_or_create_session(made))
+            else:
+                return
+
+    async def read(
+        self, limit: int | None, *, before: int | None = None
+    ) -> list[TResponseInputItem]:
+        """Return the last items of those with a number below `before`, all of one moment."""
+        if limit is not None and limit < 1:
+            self.check_open()
+            return []
+        try:
+            found = await self._open(self._read(limit, before))
+        except SessionNotFound:
+            return []
+        return [item_in(each) for each in (found if limit is None else found[-limit:])]
+
+    async def last_number(self) -> int:
+        """Return the number of the last item, also of one that was taken out; 0 without one."""
+        try:
+            return (await self._open(self.store.get_session(self.key))).last_seq
+        except SessionNotFound:
+            return 0
+
+    async def pop(self) -> TResponseInputItem | None:
+        """Take out the newest item and return it; None if there is none."""
+        try:
+            return await self._open(self._pop())
+        except SessionNotFound:
+            return None
+
+    async def clear(self) -> None:
+        """Take out all items in one step; delete a session of the store that has ended."""
+        try:
+            session = await self._open(self.store.get_session(self.key))
+            if session.state.is_terminal:
+                await self._open(self.store.delete_session(self.key))
+            else:
+                await self._open(self.store.delete_frames(self.key))
+        except SessionNotFound:
+            pass
+
+    async def _read(self, limit: int | None, before: int | None) -> list[MessageEnvelope]:
+        if limit is not None:
+            # What was taken out has frames, too: as a rule none of the last, or not many. Each
+            # read begins anew, so that what is returned was there at one moment.
+            for most in (limit, 4 * limit + _MORE):
+                frames = await self.store.read_frames(
+                    self.key, before=before, limit=most, newest=True
+                )
+                found = [each.envelope for each in frames if is_item(each.envelope)]
+                if len(found) >= limit or len(frames) < most:
+                    return found
+        if before is None:
+            return [each for each in await self.store.get_frames(self.key) if is_item(each)]
+        frames = await self.store.read_frames(self.key, before=before, limit=max(1, before))
+        return [each.envelope for each in frames if is_item(each.envelope)]
+
+    async def _pop(self) -> TResponseInputItem | None:
+        before: int | None = None
+        while True:
+            frames = await self.store.read_frames(
+                self.key, before=before, limit=_LOOK_BACK, reverse=True
+            )
+            newest = next((each for each in frames if is_item(each.envelope)), None)
+            if newest is not None:
+                if await self.store.remove_frames(self.key, (newest.seq,)):
+                    return item_in(newest.envelope)
+                before = None  # another one was faster: look again
+            elif len(frames) < _LOOK_BACK:
+                return None
+            else:
+                before = frames[-1].seq
+
+    async def _open(self, call: Awaitable[R]) -> R:
+        try:
+            return await call
+        except StoreClosed as error:
+            raise ClosedSession(self._name) from error
