@@ -1,4 +1,4 @@
-"""Rows in order of their last activity, on shelves, walked backwards from any moment."""
+"""Rows in order of their last activity, in blocks, walked backwards from any moment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def row(number: int) -> ActivityRow:
     """A row that is in no order yet."""
     session = Session.new(transport_type="stdio", id=f"s{number}")
     made = ActivityRow(session, number=number, revision=number, wall=0.0, steady=0.0)
-    made.shelf = None
+    made.block = None
     return made
 
 
@@ -29,9 +29,9 @@ def row(number: int) -> ActivityRow:
     )
 )
 def test_rows_are_in_the_order_of_their_moments(steps: list[tuple[str, int]]) -> None:
-    """Moved to the end, removed and put in order, on shelves of two that come and go."""
+    """Moved to the end, removed and put in order, in blocks of two that come and go."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(activity_order, "_SHELF", 2)
+        patch.setattr(activity_order, "_BLOCK", 2)
         rows, ordered, there, now = [row(n) for n in range(10)], ActivityOrder(), set[int](), 5.0
         for turn, (step, n) in enumerate(steps):
             each = rows[n]
@@ -59,7 +59,7 @@ def test_rows_are_in_the_order_of_their_moments(steps: list[tuple[str, int]]) ->
                 assert sorted(one.number for _, one in walked) == sorted(wanted)
 
 
-def test_a_deep_page_looks_at_one_shelf_more_than_it_shows(
+def test_a_deep_page_looks_at_one_block_more_than_it_shows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """However many rows are later."""
@@ -78,20 +78,20 @@ def test_a_deep_page_looks_at_one_shelf_more_than_it_shows(
     monkeypatch.setattr(activity_order, "micros", counted)
     page = [*islice(ordered.newest(10_000e6 + 0.5), 100)]
     assert [each.number for _, each in page] == [*range(10_000, 9_900, -1)]
-    assert len(ordered._shelves) == -(-50_000 // 1_024)
+    assert len(ordered._blocks) == -(-50_000 // 1_024)
     assert looks <= 1_024 + 100
 
 
-def test_shelves_without_rows_are_dropped() -> None:
+def test_blocks_without_rows_are_dropped() -> None:
     """A few rows that are used again and again leave nothing behind."""
     ordered, rows = ActivityOrder(), [row(n) for n in range(3_000)]
     for turn in range(30_000):
         each = rows[turn * 7 % 3_000]
         each.steady_active_at = float(turn)
         ordered.add(each)
-    assert len(ordered._shelves) <= 5
+    assert len(ordered._blocks) <= 5
     for each in rows:
         assert ordered.remove(each)
     assert ordered.first() is None
     assert [*ordered.newest(None)] == []
-    assert len(ordered._shelves) == 1
+    assert len(ordered._blocks) == 1

@@ -270,15 +270,15 @@ class Counted(OrderedDict[str, Any]):
             yield row
 
 
-class CountedShelf(activity_order._Shelf):
-    """A shelf of the order of activity that counts them for all shelves."""
+class CountedBlock(activity_order._Block):
+    """A block of the order of activity that counts them for all blocks."""
 
     total = 0
 
     def values(self) -> Iterator[Any]:  # type: ignore[override]  # it is only iterated
         """Row by row."""
         for row in super().values():
-            CountedShelf.total += 1
+            CountedBlock.total += 1
             yield row
 
 
@@ -288,16 +288,16 @@ async def test_no_full_scan_to_find_the_expired(
 ) -> None:
     """Three looks for each that expires, and three more an order, however many live."""
     clock = FakeClock()
-    monkeypatch.setattr(activity_order, "_Shelf", CountedShelf)
+    monkeypatch.setattr(activity_order, "_Block", CountedBlock)
     async with design(clock=clock.as_clock()) as store:
         for n in range(2_000):
             await store.create_session(new_session(f"s{n}"))
             clock.advance(1)
         tables: Any = tables_of(store)
         old = tables._by_age._rows = Counted(tables._by_age._rows)
-        CountedShelf.total = 0
+        CountedBlock.total = 0
         tables.rows = tables.rows_after = None  # whoever goes through all crashes
         assert await expired(store, idle=2_000.5, age=2_000.5) == []
-        assert (CountedShelf.total, old.looks) == (3, 2)
+        assert (CountedBlock.total, old.looks) == (3, 2)
         assert len(await expired(store, idle=1_990, age=1_980, limit=50)) == 21
-        assert CountedShelf.total + old.looks <= 3 * (2 + 21 + 2)
+        assert CountedBlock.total + old.looks <= 3 * (2 + 21 + 2)

@@ -135,9 +135,9 @@ async def test_archived_sessions_are_in_the_place_of_their_own_time(design: Desi
 async def test_what_is_not_used_is_seen_exactly_once(
     design: Design, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Others at most once, on shelves that come and go; a sweep between two pages hides nobody."""
-    monkeypatch.setattr(activity_order, "_SHELF", 8)
-    monkeypatch.setattr(sorted_rows, "_SHELF", 4)
+    """Others at most once, in blocks that come and go; a sweep between two pages hides nobody."""
+    monkeypatch.setattr(activity_order, "_BLOCK", 8)
+    monkeypatch.setattr(sorted_rows, "_BLOCK", 4)
     random, clock = Random(seed), FakeClock()
     async with design(clock=clock.as_clock()) as store:
         keys = [f"s{n}" for n in range(120)]

@@ -166,5 +166,5 @@ async def test_no_list_is_kept_for_a_principal_without_sessions(store: AtomicSes
         if n:
             await store.delete_session(f"s{n - 1}")
     order = tables_of(store)._created
-    assert list(order._shelves) == order._indices == [3_000 // 1_024]
+    assert list(order._blocks) == order._indices == [3_000 // 1_024]
     assert ids(await pages(store, ALL, 1)) == ["s2999"]

@@ -9,7 +9,7 @@ from sessionkeeper.backends import sorted_rows
 from sessionkeeper.backends.sorted_rows import SortedRows
 from sessionkeeper.operations.session_row import SessionRow
 
-_SHELF = 2
+_BLOCK = 2
 
 
 def row(number: int) -> SessionRow:
@@ -26,8 +26,8 @@ def row(number: int) -> SessionRow:
     )
 )
 def test_the_first_row_is_the_one_of_the_first_key(steps: list[tuple[str, int]]) -> None:
-    """By moment and then by text, on shelves that are split and dropped."""
-    before, sorted_rows._SHELF = sorted_rows._SHELF, _SHELF  # pyright: ignore
+    """By moment and then by text, in blocks that are split and dropped."""
+    before, sorted_rows._BLOCK = sorted_rows._BLOCK, _BLOCK  # pyright: ignore
     try:
         rows = [row(number) for number in range(6)]
         ordered, there = SortedRows(), dict[int, tuple[float, str]]()
@@ -43,7 +43,7 @@ def test_the_first_row_is_the_one_of_the_first_key(steps: list[tuple[str, int]])
             assert (None if first is None else first.number) == expected
             assert len(ordered) == len(there)
     finally:
-        sorted_rows._SHELF = before  # pyright: ignore
+        sorted_rows._BLOCK = before  # pyright: ignore
 
 
 def test_removing_all_leaves_nothing() -> None:

@@ -11,74 +11,74 @@ from ..values.ids import encoded_id
 
 __all__ = ["ActivityOrder", "ActivityRow"]
 
-_SHELF = 1024
+_BLOCK = 1024
 
 
-# A plain dict: with many shelves it takes half the time of one that is ordered by links.
-class _Shelf(dict[str, SessionRow]):
+# A plain dict: with many blocks it takes half the time of one that is ordered by links.
+class _Block(dict[str, "ActivityRow"]):
     __slots__ = ("number", "since")
     number: int
     since: float
-    """The earliest moment that a row of it can have; all rows of earlier shelves are not later."""
+    """The earliest moment that a row of it can have; all rows of earlier blocks are not later."""
 
 
 class ActivityRow(SessionRow):
-    """A row that knows its shelf."""
+    """A row that knows its block."""
 
-    __slots__ = ("shelf",)
-    shelf: _Shelf | None
+    __slots__ = ("block",)
+    block: _Block | None
 
 
 class ActivityOrder:
-    """Rows by id, on shelves of 1,024; a row that is added or moved to the end is the latest.
+    """Rows by id, in blocks of 1,024; a row that is added or moved to the end is the latest.
 
     So the rows before a moment are found without a walk over all that are later. Moments are
     compared in microseconds. Rows of one moment are put in order of their ids once, when the first
     of them is asked for.
     """
 
-    __slots__ = ("_last", "_shelves", "_sorted")
+    __slots__ = ("_blocks", "_last", "_sorted")
 
     def __init__(self) -> None:
-        self._last = _Shelf()
+        self._last = _Block()
         self._last.number, self._last.since = 0, 0.0
-        self._shelves = [self._last]
-        """All with rows, and the last one."""
+        self._blocks = [self._last]
+        """Those with rows, and the last one."""
         self._sorted: float | None = None
         """The earliest moment, whose rows have been sorted."""
 
     def __len__(self) -> int:
-        return sum(map(len, self._shelves))
+        return sum(map(len, self._blocks))
 
-    def add(self, row: SessionRow) -> None:
+    def add(self, row: ActivityRow) -> None:
         """Move a row to the last place, or add it there; O(1)."""
-        shelf, last = row.shelf, self._last  # type: ignore[attr-defined]  # these rows have one
+        block, last = row.block, self._last
         id_ = row.id
-        if shelf is last:
+        if block is last:
             del last[id_]
             last[id_] = row
         else:
-            if shelf is not None:
-                self._take(row, shelf)
-            if not last or len(last) >= _SHELF:
-                last = self._begin_shelf(row)
+            if block is not None:
+                self._take(row, block)
+            if not last or len(last) >= _BLOCK:
+                last = self._begin_block(row)
             last[id_] = row
-            row.shelf = last  # type: ignore[attr-defined]
+            row.block = last
         self._sorted = None
 
-    def remove(self, row: SessionRow) -> bool:
+    def remove(self, row: ActivityRow) -> bool:
         """Remove a row; return whether it existed. O(1)."""
-        shelf: _Shelf | None = row.shelf  # type: ignore[attr-defined]
-        if shelf is None:
+        block = row.block
+        if block is None:
             return False
-        self._take(row, shelf)
-        row.shelf = None  # type: ignore[attr-defined]
+        self._take(row, block)
+        row.block = None
         return True
 
-    def first(self) -> SessionRow | None:
+    def first(self) -> ActivityRow | None:
         """Return the first row, with equal moments by id; O(1), plus sorting new equal ones."""
-        shelf = self._shelves[0]
-        row = next(iter(shelf.values()), None)
+        block = self._blocks[0]
+        row = next(iter(block.values()), None)
         if row is None:
             return None
         moment = micros(row.steady_active_at)
@@ -87,45 +87,45 @@ class ActivityOrder:
         tied = sorted(self._with_moment(moment), key=lambda each: encoded_id(each.id))
         if len(tied) > 1:
             for each in tied:
-                self._take(each, each.shelf)  # type: ignore[attr-defined]
-            later = [*shelf.values()]
-            shelf.clear()
+                self.remove(each)
+            later = [*block.values()]
+            block.clear()
             for each in (*tied, *later):
-                shelf[each.id], each.shelf = each, shelf  # type: ignore[attr-defined]
-            if shelf is not self._shelves[0]:  # it had no other rows
-                self._shelves.insert(0, shelf)
+                block[each.id], each.block = each, block
+            if block is not self._blocks[0]:  # it had no other rows
+                self._blocks.insert(0, block)
         self._sorted = moment
         return tied[0]
 
     def newest(self, until: float | None) -> Iterator[tuple[float, SessionRow]]:
         """All rows up to a moment, None for all, the latest first; the first is found at once."""
-        place = len(self._shelves)
+        place = len(self._blocks)
         if until is not None:
-            place = bisect_right(self._shelves, until, key=lambda shelf: shelf.since)
+            place = bisect_right(self._blocks, until, key=lambda block: block.since)
         while place > 0:
             place -= 1
-            for row in reversed(self._shelves[place].values()):
+            for row in reversed(self._blocks[place].values()):
                 moment = micros(row.steady_active_at)
                 if until is None or moment <= until:
                     yield moment, row
 
-    def _with_moment(self, moment: float) -> Iterator[SessionRow]:
-        for shelf in self._shelves:
-            for row in shelf.values():
+    def _with_moment(self, moment: float) -> Iterator[ActivityRow]:
+        for block in self._blocks:
+            for row in block.values():
                 if micros(row.steady_active_at) != moment:
                     return
                 yield row
 
-    def _begin_shelf(self, row: SessionRow) -> _Shelf:
+    def _begin_block(self, row: ActivityRow) -> _Block:
         if self._last:
             number = self._last.number + 1
-            self._last = _Shelf()
+            self._last = _Block()
             self._last.number = number
-            self._shelves.append(self._last)
+            self._blocks.append(self._last)
         self._last.since = micros(row.steady_active_at)
         return self._last
 
-    def _take(self, row: SessionRow, shelf: _Shelf) -> None:
-        del shelf[row.id]
-        if not shelf and shelf is not self._last:
-            del self._shelves[bisect_left(self._shelves, shelf.number, key=lambda s: s.number)]
+    def _take(self, row: ActivityRow, block: _Block) -> None:
+        del block[row.id]
+        if not block and block is not self._last:
+            del self._blocks[bisect_left(self._blocks, block.number, key=lambda s: s.number)]

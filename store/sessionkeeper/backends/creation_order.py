@@ -9,21 +9,21 @@ from ..operations.session_row import SessionRow
 
 __all__ = ["CreationOrder"]
 
-_SHELF = 1024
+_BLOCK = 1024
 
 
 class CreationOrder:
-    """Rows by their number of creation, on shelves of 1,024 numbers.
+    """Rows by their number of creation, in blocks of 1,024 numbers.
 
-    A number is found on its shelf at once and removed without moving another, so that nothing
+    A number is found in its block at once and removed without moving another, so that nothing
     here ever takes time in proportion to all rows; one dict could not be entered in its middle.
     """
 
-    __slots__ = ("_indices", "_last", "_shelves")
+    __slots__ = ("_blocks", "_indices", "_last")
 
     def __init__(self) -> None:
-        self._shelves: dict[int, dict[int, SessionRow]] = {}
-        # The existing shelves in order: a walk from any number visits no empty shelf.
+        self._blocks: dict[int, dict[int, SessionRow]] = {}
+        # The existing blocks in order: a walk from any number visits no empty block.
         self._indices: list[int] = []
         self._last = 0
 
@@ -34,34 +34,34 @@ class CreationOrder:
 
     def add(self, row: SessionRow) -> None:
         """Add a row at the end."""
-        index = row.number // _SHELF
-        shelf = self._shelves.get(index)
-        if shelf is None:
-            shelf = self._shelves[index] = {}
+        index = row.number // _BLOCK
+        block = self._blocks.get(index)
+        if block is None:
+            block = self._blocks[index] = {}
             self._indices.append(index)
-        shelf[row.number] = row
+        block[row.number] = row
 
     def remove(self, row: SessionRow) -> None:
         """Remove a row."""
-        index = row.number // _SHELF
-        shelf = self._shelves[index]
-        del shelf[row.number]
-        if not shelf:
-            del self._shelves[index]
+        index = row.number // _BLOCK
+        block = self._blocks[index]
+        del block[row.number]
+        if not block:
+            del self._blocks[index]
             del self._indices[bisect_left(self._indices, index)]
 
     def all(self) -> Iterator[SessionRow]:
         """All rows in order."""
-        for shelf in self._shelves.values():
-            yield from shelf.values()
+        for block in self._blocks.values():
+            yield from block.values()
 
     def after(self, number: int) -> Iterator[SessionRow]:
         """Rows with a greater number, in order; the first one is found without a walk."""
-        first = (number + 1) // _SHELF
+        first = (number + 1) // _BLOCK
         for place in range(bisect_left(self._indices, first), len(self._indices)):
             index = self._indices[place]
-            shelf = self._shelves[index]
+            block = self._blocks[index]
             if index > first:
-                yield from shelf.values()
+                yield from block.values()
             else:
-                yield from (row for each, row in shelf.items() if each > number)
+                yield from (row for each, row in block.items() if each > number)

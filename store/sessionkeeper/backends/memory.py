@@ -76,7 +76,7 @@ class MemoryTables(Tables):
             wall=self.clock.wall(),
             steady=self.clock.steady(),
         )
-        row.log, row.shelf = FrameLog(), None
+        row.log, row.block = FrameLog(), None
         self._rows[session.id] = row
         self._created.add(row)
         if row.ended_at is None:
@@ -92,9 +92,9 @@ class MemoryTables(Tables):
     def put(self, row: SessionRow, /) -> None:
         """Move the row to the end of the order it belongs in; O(1), O(log ended) for an ended."""
         if row.ended_at is None:
-            self._by_activity.add(row)
+            self._by_activity.add(row)  # type: ignore[arg-type]  # as in `_log`
             return
-        if self._by_activity.remove(row):
+        if self._by_activity.remove(row):  # type: ignore[arg-type]
             self._by_age.remove(row)
             self._ended.insert(row)
         self._note_ended(row)
@@ -116,7 +116,7 @@ class MemoryTables(Tables):
         self._created.remove(row)
         self._by_expiry.remove(row)
         if row.ended_at is None:
-            self._by_activity.remove(row)
+            self._by_activity.remove(row)  # type: ignore[arg-type]  # as in `_log`
             self._by_age.remove(row)
         else:
             self._ended.remove(row)
