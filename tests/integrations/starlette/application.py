@@ -76,6 +76,15 @@ async def watching(
         yield response, _events(response)
 
 
+async def refusal(client: httpx.AsyncClient, path: str, **headers: str) -> httpx.Response:
+    """Ask for a stream that is refused; one that begins would never end."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with client.stream("GET", path, headers=named) as response:
+        assert response.status_code >= 400
+        await response.aread()
+    return response
+
+
 async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
     event: dict[str, Any] = {}
     async for line in response.aiter_lines():

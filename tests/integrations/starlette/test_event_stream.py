@@ -11,7 +11,7 @@ from sessionkeeper.integrations.starlette import RequestSessions
 
 from tests.support.stores import wakeups_of
 
-from .application import PING, application, user, watching
+from .application import PING, application, refusal, user, watching
 from .conftest import Serve, served
 
 ANN = {"x-user": "ann"}
@@ -103,7 +103,7 @@ async def test_an_id_of_an_earlier_session_and_a_forged_one_are_refused(
         (400, "invalid-event-id"),
     )
     for last, (status, kind) in refused.items():
-        response = await client.get(EVENTS, headers={**ANN, "last-event-id": last})
+        response = await refusal(client, EVENTS, x_user="ann", last_event_id=last)
         problem = response.json()
         assert (response.status_code, problem["status"]) == (status, status), last
         assert problem["type"] == f"urn:sessionkeeper:problem:{kind}"
@@ -119,13 +119,13 @@ async def test_a_session_of_another_principal_does_not_exist(
     async with watching(client, EVENTS) as (_, events):
         last = (await anext(events))["id"]
     answers = [
-        await client.get(path, headers={"x-user": "mallory", **more})
+        await refusal(client, path, x_user="mallory", **more)
         for path in (EVENTS, "/sessions/none/events")
-        for more in ({}, {"last-event-id": last}, {"last-event-id": "forged"})
+        for more in ({}, {"last_event_id": last}, {"last_event_id": "forged"})
     ]
     assert {each.status_code for each in answers} == {404}
     assert len({each.text for each in answers}) == 1
-    assert (await client.get(EVENTS)).status_code == 401
+    assert (await refusal(client, EVENTS)).status_code == 401
 
 
 async def test_no_message_can_forge_an_event(serve: Serve, store: AtomicSessionStore) -> None:
