@@ -308,6 +308,20 @@ async def test_what_opens_no_session_leaves_none(
         assert not manager._server_instances
 
 
+async def test_a_session_that_could_not_be_opened_is_ended(http: httpx2.AsyncClient) -> None:
+    async with (
+        ActorSessionStore(limits=StoreLimits(max_frame_bytes=50)) as store,
+        serving(app_of(StoredSessionManager(make_server(), store))) as url,
+    ):
+        response = await RawClient(http, url).post("initialize", {})
+        assert response.status_code == 413
+        session = await only_session(store)
+        while not session.state.is_terminal:  # after the answer
+            session = await only_session(store)
+        assert session.state is SessionState.FAILED
+        assert session.failure == "its initialize was not answered"
+
+
 async def test_a_session_whose_handshake_failed_is_on_no_other_worker(
     store: AtomicSessionStore, http: httpx2.AsyncClient
 ) -> None:
