@@ -50,6 +50,7 @@ CALLS: dict[str, list[Call]] = {
     "create_session": [lambda store, text: store.create_session(text)],
     "get_session": [lambda store, text: store.get_session(text)],
     "update_session": [lambda store, text: store.update_session(text)],
+    "put_session": [lambda store, text: store.put_session(text)],
     "delete_session": [lambda store, text: store.delete_session(text)],
     "get_sessions_batch": [
         lambda store, text: store.get_sessions_batch([text]),
@@ -140,8 +141,8 @@ SILENT = {
     "settle",
 }
 """What takes nothing."""
-ELSEWHERE = {"backup", "aclose", "bridge"}
-"""A path, which is tested below; a time; what the facade for threads asks for."""
+ELSEWHERE = {"backup", "aclose", "bridge", "loop_port"}
+"""A path, which is tested below; a time; what the facade and the stores for threads ask for."""
 
 
 def test_no_method_is_left_out() -> None:
