@@ -132,7 +132,7 @@ def test_the_readme_gives_the_two_commands() -> None:
     assert [block.strip() for block in blocks] == COMMANDS
 
 
-@pytest.mark.parametrize("name", ["google_adk", "starlette"])
+@pytest.mark.parametrize("name", ["google_adk", "langgraph", "mcp", "openai_agents", "starlette"])
 def test_the_reference_has_every_public_name_of_an_integration(name: str) -> None:
     module = pytest.importorskip(f"sessionkeeper.integrations.{name}", exc_type=ImportError)
     shown = re.findall(rf"^::: {re.escape(module.__name__)}\.(\w+)$", _read(INTEGRATIONS), re.M)
