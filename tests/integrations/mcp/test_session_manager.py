@@ -534,3 +534,23 @@ async def test_a_call_cannot_close_its_stream_before_the_priming_event_is_sent(
         with pytest.raises(anyio.ClosedResourceError):
             await writer.send({})
         reader.close()
+
+
+async def test_a_call_whose_transport_ends_is_answered_while_its_worker_runs(
+    http: httpx2.AsyncClient, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    gate.write_text("0")
+    async with ActorSessionStore() as store:
+        one, other = (StoredSessionManager(make_server(), store) for _ in range(2))
+        async with serving(app_of(one)) as url, serving(app_of(other)) as other_url:
+            client = RawClient(http, url)
+            await client.initialize()
+            async with client.calling("steps", number=1, gate=str(gate)) as events:
+                priming = await anext(events)
+            client.url = other_url
+            async with client.listening(after=priming.id) as events:
+                await anext(events)
+                ended = one._transports[client.session_id]
+                await one._discard_session(client.session_id, ended)
+                assert said(await read_all(events)) == ["the server that ran the call is gone"]
