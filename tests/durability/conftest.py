@@ -231,10 +231,13 @@ class Connection:
             rows.rowcount = self._connection.changes()
         return rows
 
-    def executemany(self, statement: str, values: Sequence[Any]) -> None:
+    def executemany(self, statement: str, values: Sequence[Any]) -> Any:
         """As sqlite3 does, and raise what it raises."""
+        before = self._connection.total_changes()
         with _as_sqlite3():
-            self._connection.executemany(statement, values)
+            rows = _Rows(self._connection.executemany(statement, values).fetchall())
+        rows.rowcount = self._connection.total_changes() - before
+        return rows
 
 
 class _Rows(list[Any]):

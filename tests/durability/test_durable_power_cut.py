@@ -10,26 +10,21 @@ what stood after some commit: after the last acknowledged one or a later one.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sessionkeeper import (
-    MessageEnvelope,
-    Session,
-    SessionError,
-    SQLiteSessionStore,
-    StoreUnavailable,
-)
+from sessionkeeper import StoreUnavailable
 from sessionkeeper.backends.sqlite import frame_index, frames, opening, writer
 from sessionkeeper.values.guarantees import Durability
+
+from tests.durability.cut_workload import EARLY, answering_early, is_torn, kept, work
 
 if TYPE_CHECKING:
     from tests.durability.conftest import Power
@@ -42,73 +37,12 @@ TABLES = (
     *("meta", "sessions", "logs", "frames", "tombstones", "principals"),
     *("stream_keys", "new_stream_keys"),
 )
-LAST = "SELECT last_seq FROM logs JOIN sessions ON number = session WHERE id = 'acks'"
-
-BEYOND = "SELECT count(*) FROM frames JOIN logs USING (session) WHERE seq > last_seq"
-PARTS = "SELECT session, seq, message FROM frames WHERE CAST(message AS TEXT) LIKE '%[\"part\"%'"
-
-
-def note(id: str, n: int, size: int = 0) -> MessageEnvelope:
-    message = b'{"jsonrpc":"2.0","method":"note","params":[%d]}' % n
-    return MessageEnvelope.of(id, message.ljust(size), direction="client-to-server")
 
 
 def held(connection: Any) -> str:
     """Every row of every table, as a digest."""
     rows = [connection.execute(f"SELECT * FROM {each} ORDER BY 1").fetchall() for each in TABLES]
     return sha256(repr(rows).encode()).hexdigest()
-
-
-def part(id: str, n: int, number: int) -> MessageEnvelope:
-    message = {"jsonrpc": "2.0", "method": "note", "params": ["part", n, number]}
-    return MessageEnvelope.of(id, message, direction="client-to-server", stream=f"s{number}")
-
-
-def torn(connection: Any) -> bool:
-    """Whether a frame is not counted, or a batch of three is without its end."""
-    found = {
-        (session, seq): json.loads(message)["params"][1:]
-        for session, seq, message in connection.execute(PARTS).fetchall()
-    }
-    return connection.execute(BEYOND).fetchone() != (0,) or any(
-        number < 2 and found.get((session, seq + 1)) != [n, number + 1]
-        for (session, seq), (n, number) in found.items()
-    )
-
-
-def operation(store: SQLiteSessionStore, n: int, random: Random) -> Awaitable[object]:
-    """One that may fail: what there is to do depends on what was done."""
-    one = f"s{random.randrange(6)}"
-    kinds: list[Callable[[], Awaitable[object]]] = [
-        lambda: store.create_session(Session.new(transport_type="stdio", id=one, principal=one)),
-        lambda: store.create_session(Session.new(transport_type="stdio", id=one)),
-        lambda: store.add_frames(one, [part(one, n, each) for each in range(3)]),
-        lambda: store.add_frame(note(one, n, random.randrange(9_000))),
-        lambda: store.modify_session(one, lambda s: s.model_copy(update={"tags": {str(n)}})),
-        lambda: store.trim_frames(one, up_to=3),
-        lambda: store.delete_session(one),
-        lambda: store.modify_session(one, lambda s: s.model_copy(update={"state": "closed"})),
-        lambda: store.purge_sessions(ended_for=0),
-    ]
-    return random.choices(kinds, (3, 1, 4, 4, 2, 2, 1, 1, 1))[0]()
-
-
-async def work(path: Path, durability: str, events: list[Any], random: Random) -> None:
-    """Batches of several callers, checkpoints, sweeps, a vacuum, and closings in between."""
-    n = 0
-    for _ in range(3):
-        async with SQLiteSessionStore(path, durability=durability) as store:
-            await store.get_or_create_session(Session.new(transport_type="stdio", id="acks"))
-            for _ in range(12):
-                n += 1
-                some = [operation(store, n, random) for _ in range(random.randrange(6))]
-                asked = [asyncio.ensure_future(each) for each in some]
-                await store.add_frame(note("acks", n))
-                events.append(("ack", n))
-                for outcome in await asyncio.gather(*asked, return_exceptions=True):
-                    if isinstance(outcome, Exception) and not isinstance(outcome, SessionError):
-                        raise outcome
-            await store.vacuum()
 
 
 def record(power: Power, monkeypatch: pytest.MonkeyPatch, durability: str, seed: int) -> list[Any]:
@@ -156,11 +90,13 @@ def record(power: Power, monkeypatch: pytest.MonkeyPatch, durability: str, seed:
     return events
 
 
-def verdict(folder: Path, states: list[str], certain: int, begun: int, acked: int) -> str:
+def verdict(
+    folder: Path, states: list[str], certain: int, begun: int, acked: dict[str, int]
+) -> str:
     """Open the rebuilt file as the store does: whole, lost, or corrupt and why."""
     path = folder / "store.db"
     if not path.exists():
-        return "lost" if acked else "whole"
+        return "lost" if any(acked.values()) else "whole"
     try:
         connection = opening.open_file(str(path), Durability.OS)
     except StoreUnavailable as error:
@@ -168,16 +104,16 @@ def verdict(folder: Path, states: list[str], certain: int, begun: int, acked: in
     try:
         if connection.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
             return "corrupt: pages"
-        if torn(connection):
+        if is_torn(connection):
             return "corrupt: a batch is torn"
         state = held(connection)
-        last = connection.execute(LAST).fetchone()
+        found = kept(connection)
     except sqlite3.DatabaseError as error:
         return f"corrupt: {error}"
     finally:
         connection.close()
     if state in states[certain : begun + 1]:
-        return "whole" if (last[0] if last else 0) >= acked else "lost"
+        return "whole" if all(found[each] >= n for each, n in acked.items()) else "lost"
     return "lost" if state in states[:certain] else "corrupt: no state that was committed"
 
 
@@ -195,14 +131,15 @@ def cut(
         answers = [at + 1 for at, each in enumerate(events) if each[0] == "ack"]
         moments = [crash.randrange(len(events)) for _ in range(count - count // 4)]
         moments += crash.choices(answers, k=count // 4)
-        disk, commits, certain, acked, done = power.Disk(), 0, 0, 0, 0
+        disk, commits, certain, done = power.Disk(), 0, 0, 0
+        acked = dict.fromkeys(EARLY, 0)
         for moment in sorted(moments):
             for event in events[done:moment]:
                 disk.follow(event)
                 if event[0] == "commit":
                     commits += 1
                 elif event[0] == "ack":
-                    acked, certain = event[1], commits - 1
+                    acked[event[1]], certain = event[2], commits - 1
             done = max(done, moment)
             for each in folder.iterdir():
                 each.unlink()
@@ -290,3 +227,14 @@ def test_the_harness_finds_an_answer_given_before_its_commit(
     refused = {each for each in found if each.startswith("corrupt: the log ")}
     assert set(found) - refused == {"whole", "lost"}
     assert found["lost"] > 5
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("operation", EARLY)
+def test_the_harness_finds_each_answer_given_too_early(
+    power: Power, monkeypatch: pytest.MonkeyPatch, rebuilt: Path, operation: str
+) -> None:
+    """A store that answers one of its operations before it does it."""
+    with answering_early(operation):
+        found = cut(power, monkeypatch, rebuilt, "disk", 60)
+    assert set(found) == {"whole", "lost"}
