@@ -18,7 +18,7 @@ INFO = {"name": "client", "version": "1.0", "capabilities": {"roots": {"listChan
 SESSION = Session.new(
     transport_type="stdio", id="s", client_info=INFO, tags={"a", "b"}, metadata={"turn": 1}
 )
-ROW = SQLiteRow(SESSION, number=1, revision=1, wall=1e9, steady=1.0)
+ROW = SQLiteRow(SESSION, incarnation="", number=1, revision=1, wall=1e9, steady=1.0)
 ROW.stored_revision, ROW.ended, ROW.position = 1, False, 1
 COLUMNS = (*ROW.session_columns(), *ROW.log_columns()[:5], *ROW.log_columns()[5:])
 

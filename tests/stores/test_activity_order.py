@@ -16,7 +16,9 @@ from sessionkeeper.values.clock import micros
 def row(number: int) -> ActivityRow:
     """A row that is in no order yet."""
     session = Session.new(transport_type="stdio", id=f"s{number}")
-    made = ActivityRow(session, number=number, revision=number, wall=0.0, steady=0.0)
+    made = ActivityRow(
+        session, incarnation="", number=number, revision=number, wall=0.0, steady=0.0
+    )
     made.block = None
     return made
 

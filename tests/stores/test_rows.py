@@ -11,7 +11,7 @@ from sessionkeeper.operations.session_row import SessionRow
 def test_repeated_reads_return_the_same_object() -> None:
     """Until something changes; what is shown once is its caller's alone."""
     session = Session.new(transport_type="stdio", id="a")
-    row = SessionRow(session, number=1, revision=1, wall=0.0, steady=0.0)
+    row = SessionRow(session, incarnation="", number=1, revision=1, wall=0.0, steady=0.0)
     for seconds in (1.0, 2.0):
         row.touch(seconds, seconds)
         once, twice, again = row.snapshot(), row.snapshot(), row.snapshot()

@@ -15,7 +15,7 @@ _BLOCK = 2
 def row(number: int) -> SessionRow:
     """A row with a number."""
     session = Session.new(transport_type="stdio", id=f"s{number}")
-    return SessionRow(session, number=number, revision=number, wall=0.0, steady=0.0)
+    return SessionRow(session, incarnation="", number=number, revision=number, wall=0.0, steady=0.0)
 
 
 @settings(max_examples=200)

@@ -12,7 +12,9 @@ from sessionkeeper.operations.session_row import SessionRow
 def row(number: int, moment: float) -> SessionRow:
     """A row with a moment."""
     session = Session.new(transport_type="stdio", id=f"s{number}")
-    return SessionRow(session, number=number, revision=number, wall=0.0, steady=moment)
+    return SessionRow(
+        session, incarnation="", number=number, revision=number, wall=0.0, steady=moment
+    )
 
 
 def order() -> TimeOrder:

@@ -190,7 +190,7 @@ def test_what_travels_inside_shows_no_payload(canary: str) -> None:
         record,
         AddFrame("a", record, 5),
         AddFrames("a", [record], None, None, copy_context(), 5),
-        CreateSession(session, copy_context()),
+        CreateSession(session, "", copy_context()),
     ):
         assert canary not in repr(inside) + str(inside)
     assert repr(record) == f"<FrameRecord {len(note.message)} bytes>"

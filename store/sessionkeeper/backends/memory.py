@@ -67,10 +67,11 @@ class MemoryTables(Tables):
         """Look the row up; O(1)."""
         return self._rows.get(session_id)
 
-    def insert(self, session: Session, revision: int, /) -> SessionRow:
+    def insert(self, session: Session, incarnation: str, revision: int, /) -> SessionRow:
         """Add a row at the end of its orders; O(1)."""
         row = _MemoryRow(
             session,
+            incarnation=incarnation,
             number=self._created.next_number(),
             revision=revision,
             wall=self.clock.wall(),

@@ -37,6 +37,8 @@ __all__ = [
 class CreateSession(StoreCommand[Session], frozen=True, gc=False):
     adds: ClassVar[bool] = True
     session: Session
+    incarnation: str
+    """Of the session if one is created: a command that is sent again creates the same one."""
     context: Context
     """The context of the caller, for listeners; so in every command that has one."""
 
@@ -45,12 +47,13 @@ class CreateSession(StoreCommand[Session], frozen=True, gc=False):
         return ()  # none that is there already
 
     def apply(self, tables: Tables, /) -> Session:
-        return rules.create_session(tables, self.session, self.context).snapshot()
+        return _create(tables, self)
 
 
 class GetOrCreateSession(StoreCommand[tuple[Session, bool]], frozen=True, gc=False):
     adds: ClassVar[bool] = True
     session: Session
+    incarnation: str
     context: Context
 
     @property
@@ -61,12 +64,19 @@ class GetOrCreateSession(StoreCommand[tuple[Session, bool]], frozen=True, gc=Fal
         row = tables.find(self.session.id)
         if row is not None:
             return row.snapshot(), False
-        return rules.create_session(tables, self.session, self.context).snapshot(), True
+        return _create(tables, self), True
+
+
+def _create(tables: Tables, command: CreateSession | GetOrCreateSession) -> Session:
+    row = rules.create_session(tables, command.session, command.incarnation, command.context)
+    # Kept by the row: it takes less memory than what the caller made.
+    return row.snapshot(again=True)
 
 
 class PutSession(StoreCommand[Session], frozen=True, gc=False):
     adds: ClassVar[bool] = True
     session: Session
+    incarnation: str
     context: Context
 
     @property
@@ -78,7 +88,7 @@ class PutSession(StoreCommand[Session], frozen=True, gc=False):
         return SessionExists(session_id)
 
     def apply(self, tables: Tables, /) -> Session:
-        return rules.put_session(tables, self.session, self.context).snapshot()
+        return rules.put_session(tables, self.session, self.incarnation, self.context).snapshot()
 
 
 class GetSession(OneSession[Session], frozen=True, gc=False):

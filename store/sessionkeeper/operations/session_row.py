@@ -39,14 +39,21 @@ class SessionRow:
     )
 
     def __init__(
-        self, session: Session, *, number: int, revision: int, wall: float, steady: float
+        self,
+        session: Session,
+        *,
+        incarnation: str,
+        number: int,
+        revision: int,
+        wall: float,
+        steady: float,
     ) -> None:
         self.id = session.id
         """Kept apart: looking into the session would cost a cache miss or three a frame."""
         self.session = session
         """Right in the caller's fields; the store's may be of an earlier moment."""
-        self.incarnation = session.incarnation
-        """Kept apart: a change of the session may bring another one."""
+        self.incarnation = incarnation
+        """Kept apart: `session` is what the caller made, with another one or none."""
         self.number = number
         """Its place in the order of creation; never used again."""
         self.revision = revision

@@ -67,15 +67,17 @@ def check_incarnation(row: SessionRow, incarnation: str | None) -> None:
         raise SessionNotFound(row.id)
 
 
-def create_session(tables: Tables, session: Session, context: Context) -> SessionRow:
+def create_session(
+    tables: Tables, session: Session, incarnation: str, context: Context
+) -> SessionRow:
     """Add a new session. Raises `SessionExists`, `LimitExceeded`."""
     if tables.find(session.id) is not None:
         raise SessionExists(session.id)
     _check_new(tables, session)
-    return _add_session(tables, session, context)
+    return _add_session(tables, session, incarnation, context)
 
 
-def put_session(tables: Tables, session: Session, context: Context) -> SessionRow:
+def put_session(tables: Tables, session: Session, incarnation: str, context: Context) -> SessionRow:
     """Add a session, change the live one of its id, or replace the one that has ended.
 
     Raises `InvalidTransition`, `VersionConflict`, `LimitExceeded`.
@@ -89,7 +91,7 @@ def put_session(tables: Tables, session: Session, context: Context) -> SessionRo
     if row is not None:
         _count_missing(tables, leaving=1)
         delete_session(tables, row, context)
-    return _add_session(tables, session, context)
+    return _add_session(tables, session, incarnation, context)
 
 
 def _check_new(tables: Tables, session: Session) -> None:
@@ -97,12 +99,14 @@ def _check_new(tables: Tables, session: Session) -> None:
     session.version_state.check_follows(VersionState())
 
 
-def _add_session(tables: Tables, session: Session, context: Context) -> SessionRow:
+def _add_session(
+    tables: Tables, session: Session, incarnation: str, context: Context
+) -> SessionRow:
     for _ in range(_count_missing(tables)):  # several only if the limit was lowered since they came
         evicted = tables.oldest_ended() or tables.least_active()
         if evicted is not None:
             delete_session(tables, evicted, context, SessionEventKind.EVICTED)
-    row = tables.insert(session, tables.counters.next_revision())
+    row = tables.insert(session, incarnation, tables.counters.next_revision())
     tables.counters.session_added(session)
     tables.tell(SessionEventKind.CREATED, row, None, context)
     return row

@@ -61,7 +61,7 @@ def expire_sessions(
 
     And those whose `expires_at` has passed.
     """
-    now, wall = micros(tables.clock.steady()), micros(tables.clock.wall())
+    now = micros(tables.clock.steady())
     ended: list[Session] = []
 
     def end_while(
@@ -76,7 +76,7 @@ def expire_sessions(
     if age is not None:
         max_age = micros(age)
         end_while(tables.oldest_live, lambda row: now - micros(row.steady_created_at) >= max_age)
-    end_while(tables.first_to_expire, lambda row: _expires(row) <= wall)
+    end_while(tables.first_to_expire, lambda row: _expires(row) <= micros(tables.clock.wall()))
     return ended
 
 

@@ -36,7 +36,7 @@ class Tables(ABC):
         """Return the row of a session, which the rules may change and then `put`."""
 
     @abstractmethod
-    def insert(self, session: Session, revision: int, /) -> SessionRow:
+    def insert(self, session: Session, incarnation: str, revision: int, /) -> SessionRow:
         """Add the row of a new session, created and active now."""
 
     @abstractmethod

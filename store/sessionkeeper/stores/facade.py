@@ -18,7 +18,6 @@ from ..interface.arguments import (
     checked_envelopes,
     checked_ids,
     checked_incarnation,
-    checked_new,
     checked_order,
     checked_past,
     checked_seconds,
@@ -63,7 +62,7 @@ from ..operations import (
 from ..operations.command import StoreCommand
 from ..operations.frame_record import FrameRecord, pack, unpack
 from ..values.events import Listener
-from ..values.ids import checked_id
+from ..values.ids import checked_id, new_incarnation
 from ..values.message import Frame, MessageEnvelope
 from ..values.query import SessionOrder, SessionPage, SessionQuery
 from ..values.session import Session
@@ -97,7 +96,8 @@ class CommandStore(AtomicSessionStore):
     """The tables call them with each event."""
 
     async def create_session(self, session: Session, /) -> Session:
-        return await self._run(CreateSession(checked_new(session), copy_context()))
+        session = checked_session(session)
+        return await self._run(CreateSession(session, new_incarnation(), copy_context()))
 
     async def get_session(self, session_id: str, /) -> Session:
         return await self._run(GetSession(checked_id(session_id)))
@@ -126,10 +126,12 @@ class CommandStore(AtomicSessionStore):
         return await self._run(ModifySession(checked_id(session_id), change, copy_context()))
 
     async def get_or_create_session(self, session: Session, /) -> tuple[Session, bool]:
-        return await self._run(GetOrCreateSession(checked_new(session), copy_context()))
+        session = checked_session(session)
+        return await self._run(GetOrCreateSession(session, new_incarnation(), copy_context()))
 
     async def put_session(self, session: Session, /) -> Session:
-        return await self._run(PutSession(checked_new(session), copy_context()))
+        session = checked_session(session)
+        return await self._run(PutSession(session, new_incarnation(), copy_context()))
 
     async def touch_session(self, session_id: str, /) -> None:
         await self._run(TouchSession(checked_id(session_id)))

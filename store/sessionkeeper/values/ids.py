@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 from functools import lru_cache
 from typing import Annotated, TypeAlias
@@ -61,7 +62,7 @@ def session_id_for(*parts: str) -> SessionId:
 
 def new_incarnation() -> Incarnation:
     """Make the incarnation of a session that is about to be created: 64 random bits."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()  # `secrets` takes a quarter longer
 
 
 def derived_incarnation(number: int) -> Incarnation:

@@ -152,6 +152,7 @@ def read_row(columns: Columns) -> SQLiteRow:
         raise corruption_error("a session")
     row = SQLiteRow(
         Session.trusted(held),
+        incarnation=held["incarnation"],
         number=number,
         revision=revision,
         wall=created_at,

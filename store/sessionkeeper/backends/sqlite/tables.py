@@ -165,11 +165,12 @@ class SQLiteTables(Tables):
         self._rows[session_id] = row
         return row
 
-    def insert(self, session: Session, revision: int, /) -> SessionRow:
+    def insert(self, session: Session, incarnation: str, revision: int, /) -> SessionRow:
         """Add a row, in the file at the end of the batch."""
         self.stored_counters.last_number += 1
         row = SQLiteRow(
             session,
+            incarnation=incarnation,
             number=self.stored_counters.last_number,
             revision=revision,
             wall=self.clock.wall(),

@@ -82,7 +82,7 @@ def put_session(plan_context: PlanContext, command: PutSession, scope: str) -> P
         *plan_context.session_bounds,
         plan_context.share(limits.max_sessions),
         limits.sessions_full.value,
-        new.incarnation,
+        command.incarnation,
         *encode_session(name, "", new),
         scope=scope,
     )
@@ -159,7 +159,7 @@ def _create(
         *plan_context.session_bounds,
         plan_context.share(limits.max_sessions),
         limits.sessions_full.value,
-        new.incarnation,
+        command.incarnation,
         *encode_session(name, "", new),
         scope=scope,
     )
