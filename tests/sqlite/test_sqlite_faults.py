@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,6 +24,7 @@ from tests.support.waiting import until
 
 Step: TypeAlias = Callable[[AtomicSessionStore], Awaitable[object]]
 
+PASSED = datetime(2020, 1, 1, tzinfo=UTC)
 CONNECT = "sessionkeeper.backends.sqlite.opening.sqlite3.connect"
 
 
@@ -107,6 +109,9 @@ STEPS: list[Step] = [
     lambda store: store.remove_frames("a", [3]),
     lambda store: store.read_frames("a", after=1),
     lambda store: store.expire_sessions(idle=0, limit=1),
+    lambda store: store.put_session(new_session("a", expires_at=PASSED)),
+    lambda store: store.expire_sessions(),
+    lambda store: store.put_session(new_session("a", principal="you")),
     lambda store: store.delete_session("b"),
     tag("two"),
     lambda store: store.statistics(),
@@ -128,7 +133,7 @@ async def outcome(step: Step, store: AtomicSessionStore) -> type[Exception] | No
     """The type of the error that a caller gets, or None."""
     try:
         await step(store)
-    except SessionError as error:
+    except (SessionError, ValueError) as error:  # a number whose append was refused
         return type(error)
     return None
 
