@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import pytest
 from sessionkeeper import MessageEnvelope, Session, SessionError, SQLiteSessionStore
 
-__all__ = ["EARLY", "answering_early", "is_torn", "kept", "work"]
+__all__ = ["EARLY", "PASSED", "answering_early", "is_torn", "kept", "work"]
 
 Kept: TypeAlias = dict[str, int]
 """The last round of each operation whose effect a file holds."""

@@ -7,15 +7,19 @@ long as all the rest of a kill.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any
 
 from sessionkeeper import MessageEnvelope, Session, SQLiteSessionStore
 from sessionkeeper.backends.sqlite import frame_index
 from sessionkeeper.backends.sqlite.writer import SQLiteWriter
+
+from tests.durability.cut_workload import PASSED, answering_early
 
 PARTS = 12
 """Frames of a batch."""
@@ -23,9 +27,9 @@ STATUS = struct.Struct("<i")
 """The message of the spawner: a process id, or how that process ended."""
 
 
-def note(text: str) -> MessageEnvelope:
+def note(text: str, id: str = "a", stream: str | None = None) -> MessageEnvelope:
     message = {"jsonrpc": "2.0", "method": "note", "params": [text]}
-    return MessageEnvelope.of("a", message, direction="client-to-server")
+    return MessageEnvelope.of(id, message, direction="client-to-server", stream=stream)
 
 
 async def write(path: str, durability: str, name: str, say: Callable[[str], None]) -> None:
@@ -50,7 +54,34 @@ async def write(path: str, durability: str, name: str, say: Callable[[str], None
                 say("".join(f"{seq} {text}.\n" for seq, text in zip(seqs, texts, strict=True)))
                 n += 1
 
-        await asyncio.gather(singles(), batches(0), batches(1))
+        await asyncio.gather(singles(), batches(0), batches(1), change(store, say))
+
+
+async def change(store: SQLiteSessionStore, say: Callable[[str], None]) -> None:
+    """Append to streams of a session, remove, trim and put it, and have another one expire."""
+    kept, _ = await store.get_or_create_session(Session.new(transport_type="stdio", id="b"))
+
+    async def do(name: str, n: int, operation: Awaitable[object]) -> None:
+        await operation
+        say(f"{n} ~{name}.\n")
+
+    async def expire(n: int) -> None:
+        await store.put_session(session("due", n, expires_at=PASSED))
+        await store.expire_sessions()
+
+    for n in itertools.count(kept.last_seq // 3 + 1):
+        parts = [note(f"{n}-{part}", "b", f"s{part}") for part in range(3)]
+        await do("append", n, store.add_frames("b", parts))
+        await asyncio.gather(
+            do("remove", n, store.remove_frames("b", [3 * n - 1, 3 * n])),
+            do("put", n, store.put_session(session("b", n))),
+            do("trim", n, store.trim_frames("b", up_to=max(3 * (n - 5), 0))),
+            do("expire", n, expire(n)),
+        )
+
+
+def session(id: str, n: int, **fields: object) -> Session:
+    return Session.new(transport_type="stdio", id=id, metadata={"n": n}, **fields)
 
 
 def serve(link: socket.socket) -> None:
@@ -75,7 +106,8 @@ def be(asked: str, pipe: int) -> None:
     try:
         if flaw in FLAWS:
             SQLiteWriter.open = flawed(FLAWS[flaw])  # type: ignore[method-assign]  # on purpose
-        with asyncio.Runner(loop_factory=factory(loop)) as runner:
+        early = answering_early(flaw) if hasattr(SQLiteSessionStore, flaw) else nullcontext()
+        with early, asyncio.Runner(loop_factory=factory(loop)) as runner:
             # One write is one line, or several whole ones: less than a pipe takes at once.
             say: Callable[[str], None] = lambda text: void(os.write(pipe, text.encode()))  # noqa: E731
             runner.run(write(path, durability, name, say))
