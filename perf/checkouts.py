@@ -88,7 +88,7 @@ def main() -> None:
     found = measure(asked.other.resolve(), whats, asked.pairs, asked.turns)
     for what, (there, here) in found.items():
         ratios = [b / a for a, b in zip(there, here, strict=True)]
-        low, _, high = quantiles(ratios, n=4)
+        low, _, high = quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
         scale, unit = (1e6, " us") if what in TIMES else (1, "")
         print(
             f"{what:36} {median(there) * scale:9.2f}{unit} {median(here) * scale:9.2f}{unit}"
