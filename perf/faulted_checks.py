@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from sessionkeeper import Frame, MessageEnvelope
+from sessionkeeper import Frame, MessageEnvelope, MessageKind
 
 __all__ = ["Findings", "Operation", "Outcome", "SessionRecord", "label_of", "note", "read_count"]
 
@@ -24,7 +24,9 @@ def note(session_id: str, label: str) -> MessageEnvelope:
 
 
 def label_of(frame: Frame) -> str:
-    """The label of what a frame holds."""
+    """The label of what a frame holds; none if that was removed."""
+    if frame.envelope.kind is MessageKind.REMOVED:
+        return ""
     return str(json.loads(frame.envelope.message)["params"][0])
 
 
@@ -53,6 +55,8 @@ class Operation:
     seqs: tuple[int, ...] = ()
     """Of those frames, as it was answered."""
     operation_id: str = ""
+    removes: tuple[int, str] | None = None
+    """The number and the label of a frame whose content it removes: nobody else removes it."""
     resolved: bool | None = None
     """What `resolve` said of an unknown outcome; None: nobody can tell."""
 
@@ -113,6 +117,8 @@ class SessionRecord:
         if numbers != [*range(self.checked + 1, self.checked + 1 + len(frames))]:
             add("lost", f"{self.session_id} has a gap in its numbers after {self.checked}")
         labels = {frame.seq: label_of(frame) for frame in frames}
+        for operation in self._operations:
+            self._compare_removal(operation, labels)
         places: defaultdict[str, list[int]] = defaultdict(list)
         for seq, label in labels.items():
             places[label].append(seq)
@@ -126,6 +132,19 @@ class SessionRecord:
         self._compare_counts(count)
         self.checked = numbers[-1] if numbers else self.checked
         self._operations = []
+
+    def _compare_removal(self, operation: Operation, labels: dict[int, str]) -> None:
+        """Say what was removed as well, and have the frame have its label again."""
+        if operation.removes is None:
+            return
+        add, (seq, label) = self._findings.add, operation.removes
+        removed, what = labels.get(seq) == "", f"the removal of {label} at {seq}"
+        if operation.applied and not removed:
+            add("lost", f"{what}: answered as applied, and it is there")
+        if operation.applied is False and removed:
+            add("untrue", f"{what}: {operation.outcome.value}, not applied, and it is removed")
+        if removed:
+            labels[seq] = label
 
     def _compare(
         self, operation: Operation, labels: dict[int, str], places: dict[str, list[int]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
@@ -25,26 +25,39 @@ class Blind(WriterLog):
         return OPEN
 
 
-class Early(RedisSessionStore):
-    """What is not answered soon is acknowledged all the same."""
-
+class _Impatient(RedisSessionStore):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._asked: set[asyncio.Future[int]] = set()
         self._last = 0
 
-    async def add_frame(self, envelope: MessageEnvelope, /) -> int:
-        asked = asyncio.ensure_future(super().add_frame(envelope))
+    async def _soon(self, operation: Coroutine[Any, Any, int], other: int) -> int:
+        """Its answer, or another one if it has none soon."""
+        asked = asyncio.ensure_future(operation)
         self._asked.add(asked)
         asked.add_done_callback(self._forget)
         done, _ = await asyncio.wait({asked}, timeout=0.1)
-        self._last = asked.result() if done else self._last + 1
-        return self._last
+        return asked.result() if done else other
 
     def _forget(self, asked: asyncio.Future[int]) -> None:
         self._asked.discard(asked)
         if not asked.cancelled():
             asked.exception()
+
+
+class Early(_Impatient):
+    """What is not answered soon is acknowledged all the same."""
+
+    async def add_frame(self, envelope: MessageEnvelope, /) -> int:
+        self._last = await self._soon(super().add_frame(envelope), self._last + 1)
+        return self._last
+
+
+class Forgetful(_Impatient):
+    """A removal that is not answered soon is acknowledged all the same."""
+
+    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+        return await self._soon(super().remove_frames(session_id, seqs), 1)
 
 
 class Mute(RedisSessionStore):
@@ -83,6 +96,7 @@ def _mixed(own_answers: Callable[[Pipeline], list[Any]]) -> Callable[[Pipeline],
 FLAWS: dict[str, type[RedisSessionStore]] = {
     "blind": RedisSessionStore,
     "early": Early,
+    "forgetful": Forgetful,
     "mixed": RedisSessionStore,
     "mute": Mute,
     "liar": Liar,

@@ -95,6 +95,8 @@ class Caller:
         self._random = random
         self._keys: Sequence[str] = [*records]
         self._number = 0
+        self._removable: dict[str, tuple[int, str]] = {}
+        """Of each session, the frame that this caller appended last and did not yet remove."""
 
     async def run(self, goes_on: Callable[[], bool]) -> None:
         """Ask until that is no longer so; the last is answered as well."""
@@ -119,6 +121,13 @@ class Caller:
                 Operation(key, labels, counts=change is not None),
                 lambda: store.add_frames(key, notes, change=change),
             )
+        if dice < 0.84 and (removed := self._removable.pop(key, None)):
+            seq, _ = removed
+            if seq > self._records[key].checked:  # an earlier one is not compared any more
+                return await self._write(
+                    Operation(key, (), counts=False, removes=removed),
+                    lambda: store.remove_frames(key, [seq]),
+                )
         if dice < 0.88:
             return await self._write(
                 Operation(key, (), counts=True), lambda: store.modify_session(key, counted)
@@ -136,6 +145,10 @@ class Caller:
             got: Any = answer
             if operation.labels:
                 operation.seqs = (got,) if isinstance(got, int) else tuple(got)
+                self._removable[operation.session] = operation.seqs[-1], operation.labels[-1]
+            elif operation.removes is not None:
+                if got != 1:
+                    self._findings.add("doubled", f"{operation.removes} was removed {got} times")
             elif got.id != operation.session:
                 self._findings.add("crossed", f"{operation.session} was answered with {got.id}")
         self._records[operation.session].told(operation)
@@ -157,7 +170,7 @@ class Caller:
             what = f"{key} was read up to {frames_got[-1].seq}, {answered} was answered before"
             self._findings.add("stale", what)
         for frame in frames_got:
-            if not label_of(frame).startswith(f"{key}|"):
+            if not label_of(frame).startswith(f"{key}|") and label_of(frame):
                 self._findings.add("crossed", f"{key} was read and {label_of(frame)} answered")
         return outcome
 

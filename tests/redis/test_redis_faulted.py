@@ -47,6 +47,7 @@ def test_nothing_is_found_under_faults(kinds: str, capsys: pytest.CaptureFixture
     [
         ("blind", "cuts", {"doubled"}),
         ("early", "kills", {"lost", "crossed"}),
+        ("forgetful", "kills", {"lost"}),
         ("mixed", "pauses", {"crossed"}),
         ("mute", "kills", {"hung"}),
         ("liar", "kills", {"untrue", "lost"}),
@@ -85,7 +86,10 @@ def test_ctrl_c_ends_it_with_a_report() -> None:
 
 def frames(*labels: str, first: int = 1) -> list[Frame]:
     """The content of a session."""
-    return [Frame(seq=seq, envelope=note("s", label)) for seq, label in enumerate(labels, first)]
+    return [
+        Frame(seq=seq, envelope=note("s", label) if label else note("s", A).as_removed())
+        for seq, label in enumerate(labels, first)
+    ]
 
 
 def found(operations: Sequence[Operation], held: Sequence[Frame], count: int = 0) -> set[str]:
@@ -104,6 +108,11 @@ def applied(*labels: str, at: int, when: tuple[float, float] = (0, 9), counts: b
     return Operation("s", labels, counts, *when, Outcome.APPLIED, seqs)
 
 
+def removal(**outcome: Any) -> Operation:
+    """A removal of the first frame."""
+    return Operation("s", (), counts=False, removes=(1, A), **outcome)
+
+
 A, B = "s|a", "s|b"
 
 
@@ -115,6 +124,10 @@ def test_a_comparison_accepts_what_agrees() -> None:
     assert found([applied(A, at=1), unknown], frames(A), 0) == set()
     unknown = Operation("s", (B, "s|c"), counts=True)
     assert found([applied(A, at=1), unknown], frames(A, B, "s|c"), 1) == set()
+    for held in (A, ""):
+        assert found([applied(A, at=1), removal()], frames(held)) == set()
+    done = removal(outcome=Outcome.APPLIED)
+    assert found([*both, done], frames("", B)) == set()
 
 
 @pytest.mark.parametrize(
@@ -133,6 +146,10 @@ def test_a_comparison_accepts_what_agrees() -> None:
         ("crossed", [applied(A, at=2), applied(B, at=1)], frames(A, B), 0),
         ("untrue", [Operation("s", (A,), counts=False, resolved=False)], frames(A), 0),
         ("untrue", [Operation("s", (A,), False, outcome=Outcome.REFUSED)], frames(A), 0),
+        ("lost", [applied(A, at=1), removal(outcome=Outcome.APPLIED)], frames(A), 0),
+        ("lost", [applied(A, at=1)], frames(""), 0),
+        ("untrue", [applied(A, at=1), removal(outcome=Outcome.REFUSED)], frames(""), 0),
+        ("untrue", [applied(A, at=1), removal(resolved=False)], frames(""), 0),
         ("torn", [Operation("s", (A, B), counts=False)], frames(A), 0),
         ("misordered", [Operation("s", (A, B), counts=False)], frames(B, A), 0),
         (
