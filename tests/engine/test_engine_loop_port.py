@@ -133,13 +133,15 @@ async def test_an_interrupt_while_waking_hurts_nobody_else(
     class Loop:
         """The actor's loop, as the port sees it."""
 
+        call_soon = staticmethod(elsewhere.loop.call_soon)
         call_soon_threadsafe = staticmethod(interrupted)
 
     monkeypatch.setattr(elsewhere.port, "_loop", Loop())
     with pytest.raises(KeyboardInterrupt):
         note(elsewhere, "mine")
-    assert await asyncio.wait_for(others[0], 300) == 1
-    assert elsewhere.actors.state == ["other"]  # nobody awaits the other one
+    place = await asyncio.wait_for(others[0], 300)
+    # The owner may have begun with the one that was interrupted, or have dropped it.
+    assert elsewhere.actors.state[:place] in (["other"], ["mine", "other"])
 
 
 async def test_the_end_of_the_loop_answers_all(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import pytest
 
-from tests.integrations.peers import fetch_source, fetch_tools, run_peer_tests
+from tests.integrations.peers import PeerOutcome, fetch_source, fetch_tools, run_peer_tests
 
 INTERACTION = "tests/interaction/transports"
 FILES = (
@@ -14,6 +15,8 @@ FILES = (
     f"{INTERACTION}/test_client_transport_http.py",
     "tests/shared/test_streamable_http.py",
 )
+RACING = "test_standalone_get_stream_reconnection"
+"""Its client calls a tool while its stream is being opened; a busy machine opens it too late."""
 # Not the SDK's own settings: they ask for plug-ins that these files do not use.
 OPTIONS = ("-p", "no:asyncio", "-o", "addopts=-p anyio", "-o", "log_cli=false")
 RUNS = int(os.environ.get("SDK_RUNS", "2"))
@@ -21,17 +24,26 @@ RUNS = int(os.environ.get("SDK_RUNS", "2"))
 TOOLS = ("inline-snapshot", "dirty-equals", "blockbuster")
 
 
-def run_them(store_url: str) -> None:
-    """Run all of them once on one backend."""
-    outcome = run_peer_tests(
+def run_some(store_url: str, tests: Sequence[str]) -> PeerOutcome:
+    """Run some of them on one backend."""
+    return run_peer_tests(
         fetch_source("mcp", has="tests/shared/test_streamable_http.py"),
-        (*OPTIONS, *FILES),
+        (*OPTIONS, *tests),
         plugin="mcp.sdk_plugin",
         tools=fetch_tools(*TOOLS),
         environment={"SESSIONKEEPER_STORE": store_url},
     )
-    assert not outcome.failed, f"{outcome}\n{outcome.output}"
-    assert len(outcome.passed) >= 92, str(outcome)
+
+
+def run_them(store_url: str) -> None:
+    """Run all of them once on one backend."""
+    outcome = run_some(store_url, FILES)
+    failed = [name for name in outcome.failed if not name.endswith(RACING)]
+    assert not failed, f"{outcome}\n{outcome.output}"
+    assert len(outcome.passed) + len(outcome.failed) >= 92, str(outcome)
+    if outcome.failed:
+        runs = (run_some(store_url, [f"{FILES[-1]}::{RACING}"]) for _ in range(10))
+        assert any(len(each.passed) == 1 for each in runs)
 
 
 def test_all_of_them_pass(store_url: str) -> None:
