@@ -9,18 +9,30 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+from zlib import crc32
 
 from sessionkeeper import Frame, MessageEnvelope, MessageKind
 
-__all__ = ["Findings", "Operation", "Outcome", "SessionRecord", "label_of", "note", "read_count"]
+__all__ = [
+    "STREAMS",
+    "Findings",
+    "Operation",
+    "Outcome",
+    "SessionRecord",
+    "label_of",
+    "note",
+    "read_count",
+]
 
+STREAMS = ("left", "right")
 _SHOWN = 20
 
 
 def note(session_id: str, label: str) -> MessageEnvelope:
-    """A message that tells itself from all others by its label."""
+    """A message that tells itself from all others by its label; two of three are in a stream."""
     message = {"jsonrpc": "2.0", "method": "note", "params": [label]}
-    return MessageEnvelope.of(session_id, message, direction="client-to-server")
+    stream = (*STREAMS, None)[crc32(label.encode()) % 3]
+    return MessageEnvelope.of(session_id, message, direction="client-to-server", stream=stream)
 
 
 def label_of(frame: Frame) -> str:
@@ -109,6 +121,13 @@ class SessionRecord:
             for each in self._operations
             if each.outcome is Outcome.UNKNOWN and each.operation_id and each.resolved is None
         ]
+
+    def check_stream(self, stream: str, frames: Sequence[Frame], found: Sequence[Frame]) -> None:
+        """Compare what a stream has after `checked` with all the frames there."""
+        expected = [each for each in frames if each.envelope.context.stream == stream]
+        if [*found] != expected:
+            what = f"{stream} of {self.session_id} has {len(found)} frames, not {len(expected)}"
+            self._findings.add("lost", what)
 
     def check(self, frames: Sequence[Frame], count: int) -> None:
         """Compare with the frames after `checked`, and with the number in the metadata."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from sessionkeeper import MessageEnvelope, RedisSessionStore, SessionError
+from sessionkeeper import Frame, MessageEnvelope, RedisSessionStore, SessionError
 from sessionkeeper.backends.redis import opening
 from sessionkeeper.backends.redis.client.pipeline import Pipeline
 from sessionkeeper.backends.redis.delivery.request import OPEN
@@ -60,6 +60,14 @@ class Forgetful(_Impatient):
         return await self._soon(super().remove_frames(session_id, seqs), 1)
 
 
+class Streamless(RedisSessionStore):
+    """The last frame of a stream is not found in it."""
+
+    async def read_frames(self, session_id: str, /, **options: Any) -> list[Frame]:
+        found = await super().read_frames(session_id, **options)
+        return found[:-1] if options.get("stream") else found
+
+
 class Mute(RedisSessionStore):
     """A caller whose answer was lost never hears of it."""
 
@@ -97,6 +105,7 @@ FLAWS: dict[str, type[RedisSessionStore]] = {
     "blind": RedisSessionStore,
     "early": Early,
     "forgetful": Forgetful,
+    "streamless": Streamless,
     "mixed": RedisSessionStore,
     "mute": Mute,
     "liar": Liar,

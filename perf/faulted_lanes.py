@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from random import Random
 
-from faulted_checks import Findings, Operation, Outcome, SessionRecord, read_count
+from faulted_checks import STREAMS, Findings, Operation, Outcome, SessionRecord, read_count
 from faulted_load import GRACE, Caller, FaultLog
 from faulted_servers import PREFIX, Clusters, Cuts, Target
 from sessionkeeper import (
@@ -188,6 +188,9 @@ async def compare(store: AtomicSessionStore, record: SessionRecord) -> None:
     """Read what one session holds, compare it, and make room for more."""
     key = record.session_id
     frames = await store.read_frames(key, after=record.checked, limit=1_000_000)
+    for stream in STREAMS:
+        found = await store.read_frames(key, after=record.checked, limit=1_000_000, stream=stream)
+        record.check_stream(stream, frames, found)
     session = await store.get_session(key)
     record.check(frames, read_count(session.metadata))
     with suppress(OutcomeUnknown):

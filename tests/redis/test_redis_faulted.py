@@ -48,6 +48,7 @@ def test_nothing_is_found_under_faults(kinds: str, capsys: pytest.CaptureFixture
         ("blind", "cuts", {"doubled"}),
         ("early", "kills", {"lost", "crossed"}),
         ("forgetful", "kills", {"lost"}),
+        ("streamless", "cuts", {"lost"}),
         ("mixed", "pauses", {"crossed"}),
         ("mute", "kills", {"hung"}),
         ("liar", "kills", {"untrue", "lost"}),
