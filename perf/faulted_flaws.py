@@ -56,8 +56,8 @@ class Early(_Impatient):
 class Forgetful(_Impatient):
     """A removal that is not answered soon is acknowledged all the same."""
 
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
-        return await self._soon(super().remove_frames(session_id, seqs), 1)
+    async def remove_frames(self, session_id: str, seqs: Iterable[int], /, **options: Any) -> int:
+        return await self._soon(super().remove_frames(session_id, seqs, **options), 1)
 
 
 class Streamless(RedisSessionStore):

@@ -176,20 +176,26 @@ class AtomicSessionStore(SessionStore):
         Atomic.
         """
 
-    async def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
+    async def trim_frames(
+        self, session_id: str, /, *, up_to: int, incarnation: str | None = None
+    ) -> int:
         """Delete the frames numbered `up_to` or less and return how many.
 
-        Their numbers are not used again. Raises `SessionNotFound`, `ValueError`. Atomic.
+        Their numbers are not used again. With `incarnation`, a session of that id with another one
+        does not exist. Raises `SessionNotFound`, `ValueError`. Atomic.
         """
         raise _refusal(self, "trim_frames")
 
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+    async def remove_frames(
+        self, session_id: str, seqs: Iterable[int], /, *, incarnation: str | None = None
+    ) -> int:
         """Remove the content of the frames with these numbers; return how many lost theirs.
 
         The numbers stay: each is then a frame of the kind `MessageKind.REMOVED` without a message,
         with the direction, the timestamp and the stream it had. It is still counted, its bytes are
         not. As a trim this is no activity, gives no new revision, and an ended session allows it.
-        Frames that were trimmed or removed before are passed over.
+        Frames that were trimmed or removed before are passed over. With `incarnation`, a session of
+        that id with another one does not exist.
 
         Raises `SessionNotFound`, `LimitExceeded` for more than `max_frames_per_batch` numbers, and
         `ValueError` for a number below 1 or above the last one. Atomic.

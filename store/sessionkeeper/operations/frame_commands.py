@@ -114,17 +114,25 @@ class DeleteFrames(OneSession[int], frozen=True, gc=False):
 
 class TrimFrames(OneSession[int], frozen=True, gc=False):
     up_to: int
+    incarnation: str | None = None
+    """That the session must have; None for any."""
 
     def apply(self, tables: Tables, /) -> int:
-        return log_rules.trim_frames(tables, rules.require(tables, self.session_id), self.up_to)
+        row = rules.require(tables, self.session_id)
+        rules.check_incarnation(row, self.incarnation)
+        return log_rules.trim_frames(tables, row, self.up_to)
 
 
 class RemoveFrames(OneSession[int], frozen=True, gc=False):
     seqs: Sequence[int]
     """In order, each once."""
+    incarnation: str | None = None
+    """That the session must have; None for any."""
 
     def apply(self, tables: Tables, /) -> int:
-        return log_rules.remove_frames(tables, rules.require(tables, self.session_id), self.seqs)
+        row = rules.require(tables, self.session_id)
+        rules.check_incarnation(row, self.incarnation)
+        return log_rules.remove_frames(tables, row, self.seqs)
 
 
 class RecordPage(msgspec.Struct, frozen=True, gc=False):

@@ -206,13 +206,18 @@ class CommandStore(AtomicSessionStore):
     async def delete_frames(self, session_id: str, /) -> int:
         return await self._run(DeleteFrames(checked_id(session_id)))
 
-    async def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
+    async def trim_frames(
+        self, session_id: str, /, *, up_to: int, incarnation: str | None = None
+    ) -> int:
         session_id = checked_id(session_id)
         checked_count("up_to", up_to, minimum=0)
-        return await self._run(TrimFrames(session_id, up_to))
+        return await self._run(TrimFrames(session_id, up_to, checked_incarnation(incarnation)))
 
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
-        return await self._run(RemoveFrames(checked_id(session_id), checked_seqs(seqs)))
+    async def remove_frames(
+        self, session_id: str, seqs: Iterable[int], /, *, incarnation: str | None = None
+    ) -> int:
+        session_id, several = checked_id(session_id), checked_seqs(seqs)
+        return await self._run(RemoveFrames(session_id, several, checked_incarnation(incarnation)))
 
     async def find_sessions(
         self,

@@ -18,6 +18,8 @@ __all__ = ["IncarnationsConformance"]
 
 _FORM = re.compile(r"[0-9a-f]{16}")
 _OTHER = "0123456789abcdef"
+_WRONG = ((7, TypeError), ("", ValueError), ("A" * 16, ValueError))
+"""What is no incarnation, and the error that says so."""
 
 
 class IncarnationsConformance(AtomicStoreKit):
@@ -113,12 +115,43 @@ class IncarnationsConformance(AtomicStoreKit):
         frame = await anext(store.watch_frames("a", incarnation=now.incarnation))
         assert frame.envelope.message == note(2).message
 
+    @needs("trim_frames")
+    async def test_another_incarnation_is_not_trimmed(self, store: AtomicSessionStore) -> None:
+        """`trim_frames(…, incarnation=…)`: `SessionNotFound` if the session has another one."""
+        old, now = await _replaced(store)
+        for other in (old.incarnation, _OTHER):
+            for up_to in (0, 1, 9):
+                with pytest.raises(SessionNotFound) as refused:
+                    await store.trim_frames("a", up_to=up_to, incarnation=other)
+                assert refused.value.session_id == "a"
+        for wrong, error in _WRONG:
+            with pytest.raises(error):
+                await store.trim_frames("nobody", up_to=1, incarnation=wrong)  # type: ignore[arg-type]
+        assert await store.count_frames("a") == 2, "a frame of the later session is gone"
+        assert await store.trim_frames("a", up_to=1, incarnation=now.incarnation) == 1
+
+    @needs("remove_frames")
+    async def test_another_incarnation_keeps_its_content(self, store: AtomicSessionStore) -> None:
+        """`remove_frames(…, incarnation=…)`: `SessionNotFound` if the session has another one."""
+        old, now = await _replaced(store)
+        held = await store.get_frames("a")
+        for other in (old.incarnation, _OTHER):
+            for seqs in ([], [1], [1, 9], range(1, 20_000)):
+                with pytest.raises(SessionNotFound) as refused:
+                    await store.remove_frames("a", seqs, incarnation=other)
+                assert refused.value.session_id == "a"
+        for wrong, error in _WRONG:
+            with pytest.raises(error):
+                await store.remove_frames("nobody", [1], incarnation=wrong)  # type: ignore[arg-type]
+        assert await store.get_frames("a") == held, "the later session lost content"
+        assert await store.remove_frames("a", [1], incarnation=now.incarnation) == 1
+
     @needs("read_frames", "watch_frames")
     async def test_what_is_no_incarnation_is_refused_at_the_call(
         self, store: AtomicSessionStore
     ) -> None:
         """`TypeError`, `ValueError`: wrong use, before the store looks."""
-        for wrong, error in ((7, TypeError), ("", ValueError), ("A" * 16, ValueError)):
+        for wrong, error in _WRONG:
             with pytest.raises(error):
                 await store.read_frames("nobody", incarnation=wrong)  # type: ignore[arg-type]
             with pytest.raises(error):
@@ -137,3 +170,14 @@ class IncarnationsConformance(AtomicStoreKit):
                 await view.read_frames("a", incarnation=wanted)
             said.append((str(refused.value), vars(refused.value)))
         assert said[0] == said[1]
+
+
+async def _replaced(store: AtomicSessionStore) -> tuple[Session, Session]:
+    """Create a session with a frame, and then another one of its id with two."""
+    old = await store.create_session(new())
+    await store.add_frame(note(1))
+    await store.delete_session("a")
+    now = await store.create_session(new())
+    for n in (2, 3):
+        await store.add_frame(note(n))
+    return old, now

@@ -50,8 +50,8 @@ fields when it returned the same session or raised; None when it never ran."""
 # archive_session        (id, session, expected_last_seq)            session
 # add_frames             (id, frames, expected_last_seq, effect)     (first, end)
 # read_frames            (id, after, limit, newest, option, ...)     ((seq, frame), ...)
-# trim_frames            (id, up_to)                                 int
-# remove_frames          (id, seqs)                                  int
+# trim_frames            (id, up_to, option, ...)                    int
+# remove_frames          (id, seqs, option, ...)                     int
 # find_sessions          (query, cursor, limit[, order])             (sessions, next cursor)
 # expire_sessions        (idle, age, limit)                          sessions
 # purge_sessions         (ended_before, ended_for, limit)            int

@@ -115,14 +115,23 @@ def _means_no_effect(error: BaseException) -> bool:
 
 
 def _is_well_formed(name: str, arguments: tuple[object, ...]) -> bool:
-    options = cast("tuple[tuple[str, object], ...]", arguments[4:])
-    if name == "read_frames" and not all(isinstance(value, str | int) for _, value in options):
-        return False
+    if name in _OPTIONS:
+        start, kinds = _OPTIONS[name]
+        options = cast("tuple[tuple[str, object], ...]", arguments[start:])
+        if not all(isinstance(value, kinds) for _, value in options):
+            return False
     return all(
         isinstance(argument, kind)
         for argument, kind in zip(arguments, _KINDS.get(name, ()), strict=False)
     )
 
+
+_OPTIONS: dict[str, tuple[int, type | UnionType]] = {
+    "read_frames": (4, str | int),
+    "trim_frames": (2, str),
+    "remove_frames": (2, str),
+}
+"""Where the options of a call begin, and of what kind their values are."""
 
 _KINDS: dict[str, tuple[type | UnionType, ...]] = {
     "create_session": (Session,),

@@ -292,16 +292,24 @@ class RecordingStore(AtomicSessionStore):
         )
         return await self._run(call, reply)
 
-    async def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
+    async def trim_frames(
+        self, session_id: str, /, *, up_to: int, incarnation: str | None = None
+    ) -> int:
         inner = self._atomic("trim_frames")
-        call = self._begin("trim_frames", session_id, up_to)
-        return await self._run(call, inner.trim_frames(session_id, up_to=up_to))
+        call = self._begin("trim_frames", session_id, up_to, *options_data(incarnation=incarnation))
+        reply = inner.trim_frames(session_id, up_to=up_to, incarnation=incarnation)
+        return await self._run(call, reply)
 
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+    async def remove_frames(
+        self, session_id: str, seqs: Iterable[int], /, *, incarnation: str | None = None
+    ) -> int:
         inner = self._atomic("remove_frames")
         several = seqs if isinstance(seqs, str | bytes) else tuple(seqs)
-        call = self._begin("remove_frames", session_id, several)
-        return await self._run(call, inner.remove_frames(session_id, several))
+        call = self._begin(
+            "remove_frames", session_id, several, *options_data(incarnation=incarnation)
+        )
+        reply = inner.remove_frames(session_id, several, incarnation=incarnation)
+        return await self._run(call, reply)
 
     async def find_sessions(
         self,

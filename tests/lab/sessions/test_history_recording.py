@@ -95,6 +95,10 @@ async def test_every_method_is_recorded_and_answers_as_before(store: RecordingSt
     for state in ("active", "closed", "active"):
         put = await store.put_session(new().model_copy(update={"state": state}))
         assert await store.read_frames("a", incarnation=put.incarnation) == []
+        assert await store.trim_frames("a", up_to=1, incarnation=put.incarnation) == 0
+        assert last(store).argument == ("a", 1, ("incarnation", put.incarnation))
+        assert await store.remove_frames("a", [], incarnation=put.incarnation) == 0
+        assert last(store).argument == ("a", (), ("incarnation", put.incarnation))
     await store.delete_session("a")
     assert (await store.statistics()).frames == 0
     history = store.history()

@@ -70,6 +70,9 @@ def calls(store: RecordingStore, random: Random, id: str, held: dict[str, Sessio
     async def keep() -> None:
         held[id] = await store.get_session(id)
 
+    def life() -> str | None:
+        return held[id].incarnation if id in held else random.choice((None, "0" * 16))
+
     async def archived(state: SessionState) -> Session:
         session = await store.get_session(id)
         created = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=random.randrange(1_000))
@@ -93,9 +96,9 @@ def calls(store: RecordingStore, random: Random, id: str, held: dict[str, Sessio
         *[lambda: store.add_frames(id, several, change=change)] * 3,
         *[lambda: store.get_frames(id)] * 2,
         lambda: store.read_frames(id, after=random.randrange(5), limit=random.randint(1, 5)),
-        lambda: store.read_frames(
-            id, incarnation=held[id].incarnation if id in held else random.choice((None, "0" * 16))
-        ),
+        lambda: store.read_frames(id, incarnation=life()),
+        lambda: store.trim_frames(id, up_to=random.randrange(6), incarnation=life()),
+        lambda: store.remove_frames(id, [random.randrange(1, 4)], incarnation=life()),
         lambda: store.count_frames(id),
         lambda: store.count_frames(id, stream=random.choice("xy")),
         lambda: store.read_frames(

@@ -40,6 +40,16 @@ def read_as(incarnation: str, result: Any, *outcome: Outcome) -> Any:
     return ("read_frames", ("a", 0, 9, False, ("incarnation", incarnation)), result, *outcome)
 
 
+def trim_as(incarnation: str, result: Any, *outcome: Outcome) -> Any:
+    """The first frame of a session with that incarnation is trimmed."""
+    return ("trim_frames", ("a", 1, ("incarnation", incarnation)), result, *outcome)
+
+
+def remove_as(incarnation: str, seq: int, result: Any, *outcome: Outcome) -> Any:
+    """A frame of a session with that incarnation loses its content."""
+    return ("remove_frames", ("a", (seq,), ("incarnation", incarnation)), result, *outcome)
+
+
 def frame(n: int, id: str = "a") -> Any:
     """A message."""
     return (id, "client-to-server", f'{{"n":{n}}}', "{}")
@@ -95,6 +105,8 @@ SOON = ("create_session", snap(0, expires=9.0), snap(1, expires=9.0))
 LATE = ("create_session", snap(0, expires=9.5), snap(1, expires=9.5))
 CLOSE = ("update_session", snap(1, state="closed"), snap(2, state="closed"))
 BORN = ("create_session", snap(0), living(1))
+LIFE = "0123456789abcdef"
+LIVED = ("create_session", snap(0), living(1, LIFE))
 OVER = ("create_session", snap(0, state="closed"), living(1, state="closed"))
 CLOSE_1 = ("update_session", snap(1, state="closed"), living(2, frames=1, state="closed"))
 GONE = ("delete_session", "a", None)
@@ -128,6 +140,15 @@ RIGHT: dict[str, tuple[Any, ...]] = {
     "read shows which": (A, read_as("f00d", ()), ("get_session", "a", living(1))),
     "not read as another": (BORN, read_as("cafe", NO_A, FAILED)),
     "not read as a former": (BORN, GONE, ("create_session", snap(0), snap(2)), read_as("f00d", NO_A, FAILED)),
+    "trimmed as it is": (BORN, ADD_1, ADD_2, trim_as("f00d", 1), ("get_frames", "a", (frame(2),))),
+    "trimmed shows which": (A, ADD_1, trim_as("f00d", 1), ("get_session", "a", living(1, last=1))),
+    "not trimmed as another": (BORN, ADD_1, trim_as("cafe", NO_A, FAILED), ("get_frames", "a", (frame(1),))),
+    "perhaps trimmed": (BORN, ADD_1, trim_as("f00d", None, UNKNOWN), ("count_frames", "a", 0)),
+    "removed as it is": (BORN, ADD_1, remove_as("f00d", 1, 1), ("get_frames", "a", (LEFT_1,))),
+    "removed shows which": (A, ADD_1, remove_as("f00d", 1, 1), ("get_session", "a", living(1, frames=1))),
+    "not removed as another": (BORN, ADD_1, remove_as("cafe", 1, NO_A, FAILED), ("get_frames", "a", (frame(1),))),
+    "no number as it is": (LIVED, ADD_1, remove_as(LIFE, 2, ("ValueError",), FAILED)),
+    "no incarnation of anything": (BORN, ADD_1, remove_as("f00d", 1, ("ValueError",), FAILED)),
     "put a new": (("put_session", snap(0), living(1)), ("list_sessions", None, (living(1),))),
     "put on a live": (BORN, ADD_1, B, ("put_session", snap(0, n=2), living(3, n=2, frames=1)), ("list_sessions", None, (living(3, n=2, frames=1), snap(2, id="b")))),
     "put on an ended": (OVER, B, ("put_session", snap(0), living(3, "cafe")), ("list_sessions", None, (snap(2, id="b"), living(3, "cafe")))),
@@ -244,6 +265,17 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "read as another": (BORN, read_as("cafe", ())),
     "read as a former": (BORN, GONE, (*A[:2], snap(2)), read_as("f00d", ())),
     "read showed another": (A, read_as("f00d", ()), ("get_session", "a", living(1, "cafe"))),
+    "trimmed as another": (BORN, ADD_1, trim_as("cafe", 1)),
+    "trimmed as a former": (BORN, GONE, (*A[:2], snap(2)), ADD_1, trim_as("f00d", 1)),
+    "trimmed showed another": (A, ADD_1, trim_as("f00d", 1), ("get_session", "a", living(1, "cafe", last=1))),
+    "perhaps trimmed as another": (BORN, ADD_1, trim_as("cafe", None, UNKNOWN)),
+    "not trimmed as it is": (BORN, ADD_1, trim_as("f00d", NO_A, FAILED)),
+    "removed as another": (BORN, ADD_1, remove_as("cafe", 1, 1)),
+    "removed as a former": (BORN, GONE, (*A[:2], snap(2)), ADD_1, remove_as("f00d", 1, 1)),
+    "removed showed another": (A, ADD_1, remove_as("f00d", 1, 1), ("get_session", "a", living(1, "cafe", frames=1))),
+    "not removed as it is": (BORN, ADD_1, remove_as("f00d", 1, NO_A, FAILED)),
+    "no number as another": (LIVED, ADD_1, remove_as(LIFE[::-1], 2, ("ValueError",), FAILED)),
+    "no number that was": (LIVED, ADD_1, remove_as(LIFE, 1, ("ValueError",), FAILED)),
     "not read as it is": (BORN, read_as("f00d", NO_A, FAILED)),
     "back from the end": (A, CLOSE, ("update_session", snap(2), snap(3))),
     "good step refused": (A, ("update_session", snap(1, state="closed"), ("InvalidTransition", "a", "active", "closed"), FAILED)),

@@ -452,24 +452,32 @@ def _watch(draw: Draw, ten: bool) -> Step:
 
 
 @st.composite
-def _read_life(draw: Draw, ten: bool) -> Step:
-    """The log of a session as it was shown, by its incarnation; also where another has its id."""
-    on, age, watched = draw(_ids), draw(st.integers(0, 9)), draw(st.booleans())
+def _use_life(draw: Draw, ten: bool) -> Step:
+    """The log of a session as it was shown, by its incarnation; also where another has its id.
+
+    It is read or watched, or frames of it are trimmed or removed.
+    """
+    on, age = draw(_ids), draw(st.integers(0, 9))
+    kind = draw(st.sampled_from(("read", "watch", *(() if ten else ("trim", "remove")))))
     other: Any = draw(st.sampled_from((*(None,) * 9, "0" * 16, "text", 5)))
 
     async def call(store: AtomicSessionStore, snapshots: Snapshots) -> object:
         incarnation = other
         if other is None and (kept := snapshots.get(on)):
             incarnation = kept[max(0, len(kept) - 1 - age)].incarnation
-        if not watched:
+        if kind == "read":
             return await store.read_frames(on, limit=3, incarnation=incarnation)
+        if kind == "trim":
+            return await store.trim_frames(on, up_to=1, incarnation=incarnation)
+        if kind == "remove":
+            return await store.remove_frames(on, [1, 2], incarnation=incarnation)
         watcher = store.watch_frames(on, incarnation=incarnation)
         session = await store.get_session(on)
         waits = incarnation in (None, session.incarnation) and not session.frame_count
         return None if waits else await anext(watcher)
 
     principal = draw(st.sampled_from((None, None, *PRINCIPALS)))
-    text = f"{'watch' if watched else 'read'} {on!r} of {age} before, {other!r}"
+    text = f"{kind} {on!r} of {age} before, {other!r}"
     return Step(text, call, principal)
 
 
@@ -491,7 +499,7 @@ _ids_of_a_batch = st.one_of(
 _MAKERS: tuple[Any, ...] = (
     *(_create, _add_several) * 4,
     *(_add_one, _modify, _update_one) * 3,
-    *(_put, _read_life) * 2,
+    *(_put, _use_life) * 2,
     *(_update_several, _find, _walk, _purge, _watch, _lower),
     *(_purge, _call("expire_sessions", idle=_seconds(), age=_seconds(), limit=_count(1))) * 2,
     _call("get_session", _any_id),

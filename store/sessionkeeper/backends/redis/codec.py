@@ -43,6 +43,7 @@ __all__ = [
     "encode_session",
     "frame_numbers",
     "read_counter",
+    "read_incarnation",
 ]
 
 ROW = (
@@ -161,6 +162,12 @@ def digest_row(row: Stored) -> str:
     return _digest(row[STATE], principal, row[FIELDS], metadata, expires)
 
 
+def read_incarnation(row: Stored) -> str:
+    """Return the incarnation of the session of a row; one stored without has it from its number."""
+    held: bytes | None = row[INCARNATION]
+    return derived_incarnation(int(row[NUMBER])) if held is None else held.decode()
+
+
 def decode_session(session_id: str, row: Stored) -> Session:
     """Make a session of a row. Raises `Unreadable`."""
     try:
@@ -172,10 +179,7 @@ def decode_session(session_id: str, row: Stored) -> Session:
         values["principal"] = None if principal is None else principal.decode()
         values["revision"] = int(row[REVISION])
         values["last_seq"], values["frame_count"] = int(row[LAST]), int(row[COUNT])
-        incarnation = row[INCARNATION]
-        values["incarnation"] = (
-            derived_incarnation(int(row[NUMBER])) if incarnation is None else incarnation.decode()
-        )
+        values["incarnation"] = read_incarnation(row)
         values["odd_frames"], values["gap_frames"] = int(row[ODD] or 0), int(row[GAPS] or 0)
         values["created_at"] = _EPOCH + timedelta(microseconds=int(row[CREATED]))
         values["last_activity"] = _EPOCH + timedelta(microseconds=int(row[ACTIVE]))

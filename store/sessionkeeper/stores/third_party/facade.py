@@ -194,7 +194,9 @@ class AwaitedStore(AtomicSessionStore):
         )
         return frames[::-1] if reverse else frames
 
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+    async def remove_frames(
+        self, session_id: str, seqs: Iterable[int], /, *, incarnation: str | None = None
+    ) -> int:
         """Refused: none of the ten methods changes a frame."""
         raise NotImplementedError("the inner store cannot remove the content of a frame")
 

@@ -174,11 +174,13 @@ class ThreadSafeSessionStore:
             )
         )
 
-    def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
-        return self._do(self._facade.trim_frames(session_id, up_to=up_to))
+    def trim_frames(self, session_id: str, /, *, up_to: int, incarnation: str | None = None) -> int:
+        return self._do(self._facade.trim_frames(session_id, up_to=up_to, incarnation=incarnation))
 
-    def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
-        return self._do(self._facade.remove_frames(session_id, seqs))
+    def remove_frames(
+        self, session_id: str, seqs: Iterable[int], /, *, incarnation: str | None = None
+    ) -> int:
+        return self._do(self._facade.remove_frames(session_id, seqs, incarnation=incarnation))
 
     def find_sessions(
         self,

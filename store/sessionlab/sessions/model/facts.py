@@ -136,7 +136,7 @@ def _shortened(operation: Operation) -> Iterator[Fact]:
 
 
 def _changed(operation: Operation) -> Iterator[Fact]:
-    session_id, seqs = cast("tuple[str, tuple[int, ...]]", operation.argument)
+    session_id, seqs = cast("tuple[str, tuple[int, ...]]", operation.argument)[:2]
     yield ChangeFact(session_id, seqs)
 
 

@@ -121,15 +121,10 @@ class Frames:
         session_id, after, limit, newest = cast("tuple[str, int, int, object]", given[:4])
         options = read_options(given[4:])
         before, reverse = options.get("before"), options.get("reverse")
-        entry = find(state, session_id)
-        if entry is None:
+        found = _find_meant(state, session_id, options)
+        if found is None:
             return ()
-        wanted = options.get("incarnation")
-        if wanted is not None:
-            seen = match_incarnation(state, entry, cast("str", wanted))
-            if seen is None:
-                return ()
-            state, entry = seen
+        state, entry = found
         numbered = cast("tuple[tuple[int, FrameData], ...]", result)
         first, last = max(after, entry.dropped) + 1, entry.last_seq
         if before is not None:
@@ -172,20 +167,40 @@ class Frames:
 
     def trim(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
         """Delete the frames up to a number."""
-        session_id, up_to = cast("tuple[str, int]", argument)
-        return _without(state, find(state, session_id), up_to, result, known)
+        given = cast("tuple[Plain, ...]", argument)
+        session_id, up_to = cast("tuple[str, int]", given[:2])
+        found = _find_meant(state, session_id, read_options(given[2:]))
+        return () if found is None else _without(*found, up_to, result, known)
 
     def remove(self, state: ModelState, argument: Plain, result: Plain, known: bool) -> States:
         """Remove the content of frames; the frames stay, as removed ones, and are counted."""
-        session_id, seqs = cast("tuple[str, tuple[int, ...]]", argument)
-        entry = find(state, session_id)
-        if entry is None or not all(0 < seq <= entry.last_seq for seq in seqs):
+        given = cast("tuple[Plain, ...]", argument)
+        session_id, seqs = cast("tuple[str, tuple[int, ...]]", given[:2])
+        found = _find_meant(state, session_id, read_options(given[2:]))
+        if found is None:
+            return ()
+        state, entry = found
+        if not all(0 < seq <= entry.last_seq for seq in seqs):
             return ()
         there = {seq for seq in seqs if seq > entry.dropped}
         log, removed = self._tree.with_changes(entry.log, entry.last_seq, there, _without_content)
         if known and result != removed:
             return ()
         return (replace_entry(state, entry, entry._replace(log=log)),)
+
+
+def _find_meant(
+    state: ModelState, session_id: str, options: dict[str, object]
+) -> tuple[ModelState, Entry] | None:
+    """Return the session of an id, and the state that knows its incarnation if the call named it.
+
+    None if there is none, or one of another incarnation.
+    """
+    entry = find(state, session_id)
+    wanted = options.get("incarnation")
+    if entry is None or wanted is None:
+        return None if entry is None else (state, entry)
+    return match_incarnation(state, entry, cast("str", wanted))
 
 
 def _with_frame(odd: tuple[int, int], frame: FrameData) -> tuple[int, int]:

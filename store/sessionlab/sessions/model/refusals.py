@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 from ...linearizability.history.exact import exact
@@ -14,6 +15,7 @@ from .state import (
     admits,
     find,
     learn_revision,
+    match_incarnation,
     match_snapshot,
     may_follow,
     read_options,
@@ -34,6 +36,10 @@ CHECKED = frozenset(
 )
 """The refusals that the model checks. It trusts those about limits, versions and the store's
 health."""
+
+_OPTIONS_AT = {"read_frames": 4, "trim_frames": 2, "remove_frames": 2}
+"""Where the options begin in the argument of a call that may name an incarnation."""
+_INCARNATION = re.compile(r"[0-9a-f]{16}")
 
 
 def refuse(  # noqa: PLR0911 - a table of cases
@@ -74,20 +80,35 @@ def refuse(  # noqa: PLR0911 - a table of cases
 
 def _may_be_another(entry: Entry, operation: Operation) -> bool:
     """Whether a call named an incarnation that is not, or may not be, the session's."""
-    if operation.name != "read_frames":
-        return False
-    wanted = read_options(cast("tuple[Plain, ...]", operation.argument)[4:]).get("incarnation")
+    wanted = _wanted_incarnation(operation)
     return wanted is not None and wanted != entry.incarnation
+
+
+def _wanted_incarnation(operation: Operation) -> str | None:
+    start = _OPTIONS_AT.get(operation.name)
+    if start is None:
+        return None
+    options = read_options(cast("tuple[Plain, ...]", operation.argument)[start:])
+    return cast("str | None", options.get("incarnation"))
 
 
 def _refuse_numbers(state: ModelState, operation: Operation) -> tuple[ModelState, ...]:
     """Check that `remove_frames` named something that is no number of a frame yet."""
-    session_id, seqs = cast("tuple[str, tuple[Plain, ...]]", exact(operation.argument))
-    if any(type(seq) is not int or seq < 1 for seq in seqs):
+    argument = cast("tuple[Plain, ...]", exact(operation.argument))
+    session_id, seqs = cast("tuple[str, tuple[Plain, ...]]", argument[:2])
+    wanted = _wanted_incarnation(operation)
+    if any(type(seq) is not int or seq < 1 for seq in seqs) or not _may_name(wanted):
         return (state,)  # wrong use, of which the store does not look at the session
     entry = find(state, session_id)
-    last = 0 if entry is None else entry.last_seq
-    return (state,) if entry is not None and any(cast("int", n) > last for n in seqs) else ()
+    if entry is None or not any(cast("int", seq) > entry.last_seq for seq in seqs):
+        return ()
+    # The store looks first which session it is.
+    seen = (state, entry) if wanted is None else match_incarnation(state, entry, wanted)
+    return () if seen is None else (seen[0],)
+
+
+def _may_name(incarnation: str | None) -> bool:
+    return incarnation is None or _INCARNATION.fullmatch(incarnation) is not None
 
 
 def _raised(state: ModelState, operation: Operation) -> tuple[ModelState, ...]:

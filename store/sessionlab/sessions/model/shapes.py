@@ -57,17 +57,47 @@ class _Reading:
 def _read_reading(value: object) -> _Reading:
     parts = msgspec.convert(value, tuple[object, ...])
     msgspec.convert(parts[:4], tuple[str, int, int, bool])
-    options = msgspec.convert(parts[4:], tuple[tuple[str, object], ...])
-    msgspec.convert(dict(options), _ReadOptions)
+    _check_options(parts[4:], _ReadOptions)
+    return _Reading()
+
+
+def _check_options(parts: tuple[object, ...], shape: type[msgspec.Struct]) -> None:
+    options = msgspec.convert(parts, tuple[tuple[str, object], ...])
+    msgspec.convert(dict(options), shape)
     if len(dict(options)) < len(options):
         raise ValueError("an option is there twice")
-    return _Reading()
 
 
 class _ReadOptions(msgspec.Struct, forbid_unknown_fields=True):
     before: int | None = None
     reverse: bool = False
     stream: str | None = None
+    incarnation: str | None = None
+
+
+class _Trimming:
+    """The argument of `trim_frames`: two parts, then options."""
+
+
+def _read_trimming(value: object) -> _Trimming:
+    parts = msgspec.convert(value, tuple[object, ...])
+    msgspec.convert(parts[:2], tuple[str, int])
+    _check_options(parts[2:], _LifeOptions)
+    return _Trimming()
+
+
+class _Removing:
+    """The argument of `remove_frames`: two parts, then options."""
+
+
+def _read_removing(value: object) -> _Removing:
+    parts = msgspec.convert(value, tuple[object, ...])
+    msgspec.convert(parts[:2], tuple[str, tuple[int, ...]])
+    _check_options(parts[2:], _LifeOptions)
+    return _Removing()
+
+
+class _LifeOptions(msgspec.Struct, forbid_unknown_fields=True):
     incarnation: str | None = None
 
 
@@ -99,6 +129,8 @@ _READERS: dict[type, Callable[[object], object]] = {
     _Session: _read_session,
     _Caller: _read_caller,
     _Reading: _read_reading,
+    _Trimming: _read_trimming,
+    _Removing: _read_removing,
     _Finding: _read_finding,
     _Watching: _read_watching,
 }
@@ -135,8 +167,8 @@ _SHAPES: dict[str, tuple[object, object]] = {
     "archive_session": (tuple[str, _Session, int], _Session),
     "add_frames": (tuple[str, tuple[_Frame, ...], int | None, _Effect], tuple[int, int]),
     "read_frames": (_Reading, tuple[_Numbered, ...]),
-    "trim_frames": (tuple[str, int], int),
-    "remove_frames": (tuple[str, tuple[int, ...]], int),
+    "trim_frames": (_Trimming, int),
+    "remove_frames": (_Removing, int),
     "find_sessions": (_Finding, tuple[tuple[_Session, ...], _Text]),
     "expire_sessions": (tuple[_Time, _Time, int], tuple[_Session, ...]),
     "purge_sessions": (tuple[_Time, _Time, int], int),

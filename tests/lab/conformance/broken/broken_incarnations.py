@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sessionkeeper import Frame, FrameWatcher, PlainSessionStore, Session
-from sessionkeeper.operations.frame_commands import ReadFrames
+from sessionkeeper.interface.arguments import checked_incarnation
+from sessionkeeper.operations.frame_commands import ReadFrames, TrimFrames
 from sessionkeeper.stores.facade import CommandStore
 from sessionkeeper.stores.principal import PrincipalStore
 
@@ -72,6 +74,44 @@ class WatchesAnyIncarnation(PlainSessionStore):
         return super().watch_frames(session_id, **options)
 
 
+class TrimsAnyIncarnation(PlainSessionStore):
+    async def trim_frames(
+        self, session_id: str, /, *, up_to: int, incarnation: str | None = None
+    ) -> int:
+        checked_incarnation(incarnation)
+        return await super().trim_frames(session_id, up_to=up_to)
+
+
+class TrimsAnythingNamed(PlainSessionStore):
+    """Says what is missing before it says what is wrong."""
+
+    async def trim_frames(
+        self, session_id: str, /, *, up_to: int, incarnation: str | None = None
+    ) -> int:
+        return await self._run(TrimFrames(session_id, up_to, incarnation))
+
+
+class RemovesOfAnyIncarnation(PlainSessionStore):
+    async def remove_frames(
+        self, session_id: str, seqs: Iterable[int], /, *, incarnation: str | None = None
+    ) -> int:
+        checked_incarnation(incarnation)
+        return await super().remove_frames(session_id, seqs)
+
+
+class ChecksTheNumbersFirst(PlainSessionStore):
+    """Tells of numbers what it should not know: another session is meant."""
+
+    async def remove_frames(
+        self, session_id: str, seqs: Iterable[int], /, *, incarnation: str | None = None
+    ) -> int:
+        wanted = [*seqs]
+        session = await self.get_session(session_id)
+        if any(seq > session.last_seq for seq in wanted):
+            raise ValueError("no such number")
+        return await super().remove_frames(session_id, wanted, incarnation=incarnation)
+
+
 class LooksAtAnything(PlainSessionStore):
     async def read_frames(
         self, session_id: str, /, *, incarnation: str | None = None, **options: Any
@@ -122,6 +162,18 @@ TestReadsAnyIncarnation = breaking(ReadsAnyIncarnation, "test_another_incarnatio
 
 TestWatchesAnyIncarnation = breaking(
     WatchesAnyIncarnation, "test_another_incarnation_is_not_watched"
+)
+
+TestTrimsAnyIncarnation = breaking(TrimsAnyIncarnation, "test_another_incarnation_is_not_trimmed")
+
+TestTrimsAnythingNamed = breaking(TrimsAnythingNamed, "test_another_incarnation_is_not_trimmed")
+
+TestRemovesOfAnyIncarnation = breaking(
+    RemovesOfAnyIncarnation, "test_another_incarnation_keeps_its_content"
+)
+
+TestChecksTheNumbersFirst = breaking(
+    ChecksTheNumbersFirst, "test_another_incarnation_keeps_its_content"
 )
 
 TestLooksAtAnything = breaking(

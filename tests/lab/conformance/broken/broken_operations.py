@@ -51,8 +51,8 @@ class Deadlock(PlainSessionStore):
 
 
 class WrongCount(PlainSessionStore):
-    async def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
-        trimmed = await super().trim_frames(session_id, up_to=up_to)
+    async def trim_frames(self, session_id: str, /, *, up_to: int, **options: Any) -> int:
+        trimmed = await super().trim_frames(session_id, up_to=up_to, **options)
         row = self._tables.find(session_id)
         if row is not None and trimmed:
             self.wrong = trimmed
@@ -194,7 +194,7 @@ class ClaimsDisk(PlainSessionStore):
 
 
 class RefusesInSilence(PlainSessionStore):
-    async def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
+    async def trim_frames(self, session_id: str, /, *, up_to: int, **options: Any) -> int:
         raise NotImplementedError("no trimming here")
 
 

@@ -14,7 +14,7 @@ from tests.lab.conformance.broken.breaking import breaking
 
 
 class KeepsContent(PlainSessionStore):
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+    async def remove_frames(self, session_id: str, seqs: Iterable[int], /, **options: Any) -> int:
         await self.get_session(session_id)
         return len({*seqs})
 
@@ -38,39 +38,39 @@ def _turned(envelope: MessageEnvelope) -> MessageEnvelope:
 
 
 class CountsAgain(PlainSessionStore):
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+    async def remove_frames(self, session_id: str, seqs: Iterable[int], /, **options: Any) -> int:
         wanted = {*seqs}
-        await super().remove_frames(session_id, wanted)
+        await super().remove_frames(session_id, wanted, **options)
         return len(wanted)
 
 
 class RemovesWhatItFinds(PlainSessionStore):
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+    async def remove_frames(self, session_id: str, seqs: Iterable[int], /, **options: Any) -> int:
         last = (await self.get_session(session_id)).last_seq
         wanted = [*seqs]
         known = [seq for seq in wanted if 0 < seq <= last]
-        removed = await super().remove_frames(session_id, known)
+        removed = await super().remove_frames(session_id, known, **options)
         if known != wanted:
             raise ValueError("no such number")
         return removed
 
 
 class IsActivity(PlainSessionStore):
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
-        removed = await super().remove_frames(session_id, seqs)
+    async def remove_frames(self, session_id: str, seqs: Iterable[int], /, **options: Any) -> int:
+        removed = await super().remove_frames(session_id, seqs, **options)
         await self.touch_session(session_id)
         return removed
 
 
 class OnlyLive(PlainSessionStore):
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+    async def remove_frames(self, session_id: str, seqs: Iterable[int], /, **options: Any) -> int:
         live = not (await self.get_session(session_id)).state.is_terminal
         return await super().remove_frames(session_id, seqs) if live else 0
 
 
 class UncountsThem(PlainSessionStore):
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
-        removed = await super().remove_frames(session_id, seqs)
+    async def remove_frames(self, session_id: str, seqs: Iterable[int], /, **options: Any) -> int:
+        removed = await super().remove_frames(session_id, seqs, **options)
         row = self._tables.find(session_id)
         if row is not None:
             row.odd_frames = row.gap_frames = 0
@@ -79,16 +79,18 @@ class UncountsThem(PlainSessionStore):
 
 
 class EmptyIsRemoved(PlainSessionStore):
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+    async def remove_frames(self, session_id: str, seqs: Iterable[int], /, **options: Any) -> int:
         held = dict(enumerate(await self.get_frames(session_id), 1))
-        return await super().remove_frames(session_id, [seq for seq in seqs if held[seq].message])
+        return await super().remove_frames(
+            session_id, [seq for seq in seqs if held[seq].message], **options
+        )
 
 
 class KeepsBytes(PlainSessionStore):
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+    async def remove_frames(self, session_id: str, seqs: Iterable[int], /, **options: Any) -> int:
         row = self._tables.find(session_id)
         before = 0 if row is None else row.byte_count
-        removed = await super().remove_frames(session_id, seqs)
+        removed = await super().remove_frames(session_id, seqs, **options)
         if row is not None:
             self._tables.counters.bytes += before - row.byte_count
             row.byte_count = before
@@ -110,7 +112,7 @@ class DropsByNumber(PlainSessionStore):
 
 
 class Unlimited(PlainSessionStore):
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+    async def remove_frames(self, session_id: str, seqs: Iterable[int], /, **options: Any) -> int:
         return sum([await super(Unlimited, self).remove_frames(session_id, [n]) for n in {*seqs}])
 
 
@@ -132,12 +134,12 @@ class WatchersTakeFright(PlainSessionStore):
 
 
 class OneByOne(PlainSessionStore):
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
+    async def remove_frames(self, session_id: str, seqs: Iterable[int], /, **options: Any) -> int:
         wanted = {*seqs}
         held = dict(enumerate(await self.get_frames(session_id), 1))
         there = [seq for seq in wanted if held[seq].kind is not MessageKind.REMOVED]
         await asyncio.sleep(0)
-        await super().remove_frames(session_id, wanted)
+        await super().remove_frames(session_id, wanted, **options)
         return len(there)
 
 

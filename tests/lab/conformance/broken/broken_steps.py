@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sessionkeeper import PlainSessionStore, Session, SessionNotFound
 
@@ -15,35 +16,35 @@ from tests.lab.conformance.broken.broken_races import elsewhere
 class TrimsAll(PlainSessionStore):
     """Clears the log where nothing would be left, as it was before it waited."""
 
-    async def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
+    async def trim_frames(self, session_id: str, /, *, up_to: int, **options: Any) -> int:
         session = await self.get_session(session_id)
         await elsewhere()
         if session.frame_count and up_to >= session.last_seq:
             await super().delete_frames(session_id)
             return session.frame_count
-        return await super().trim_frames(session_id, up_to=up_to)
+        return await super().trim_frames(session_id, up_to=up_to, **options)
 
 
 class TrimsToTheEnd(PlainSessionStore):
     """Keeps as many frames as there were above the number, whatever came meanwhile."""
 
-    async def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
+    async def trim_frames(self, session_id: str, /, *, up_to: int, **options: Any) -> int:
         session = await self.get_session(session_id)
         kept = max(0, session.last_seq - up_to)
         await elsewhere()
         now = await self.get_session(session_id)
-        await super().trim_frames(session_id, up_to=max(0, now.last_seq - kept))
+        await super().trim_frames(session_id, up_to=max(0, now.last_seq - kept), **options)
         return min(session.frame_count, max(0, up_to - session.last_seq + session.frame_count))
 
 
 class TrimsBehind(PlainSessionStore):
     """Looks how much goes in one step, and drops it in another."""
 
-    async def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
+    async def trim_frames(self, session_id: str, /, *, up_to: int, **options: Any) -> int:
         session = await self.get_session(session_id)
         first = session.last_seq - session.frame_count
         await elsewhere()
-        await super().trim_frames(session_id, up_to=up_to)
+        await super().trim_frames(session_id, up_to=up_to, **options)
         return max(0, min(up_to, session.last_seq) - first)
 
 

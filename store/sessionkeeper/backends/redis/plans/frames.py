@@ -14,9 +14,9 @@ from ....operations import (
 from ....operations.frame_commands import RecordPage
 from ....operations.frame_record import REMOVED_DETAIL, FrameRecord, NumberedRecords, stream_of
 from ....operations.frame_rules import check_numbers, unknown_number
-from ....values.errors import LimitExceeded, LogReplaced, StoreUnavailable
+from ....values.errors import LimitExceeded, LogReplaced, SessionNotFound, StoreUnavailable
 from ..client.call import Argument
-from ..codec import COUNT, Unreadable, decode_frames, frame_numbers, read_counter
+from ..codec import COUNT, Unreadable, decode_frames, frame_numbers, read_counter, read_incarnation
 from ..context import PlanContext
 from ..delivery.request import Plan, Request
 from ..layout import VERSION
@@ -114,13 +114,18 @@ def remove_frames(plan_context: PlanContext, command: RemoveFrames, scope: str) 
     try:
         check_numbers(plan_context.limits, command.seqs)
     except LimitExceeded as error:
-        yield from fetch(plan_context, command.session_id, scope)  # it raises what comes first
+        row = yield from fetch(
+            plan_context, command.session_id, scope
+        )  # it raises what comes first
+        if command.incarnation not in (None, read_incarnation(row)):
+            raise SessionNotFound(command.session_id) from None
         raise error
     if not plan_context.has_raised_layout:
         (answer,) = yield [Request(plan_context.keys.buckets[0], RAISE_LAYOUT, (), (VERSION,))]
         read_list(answer)
         plan_context.has_raised_layout = True
-    arguments: list[Argument] = [REMOVED_DETAIL, *map(bounded, command.seqs)]
+    arguments: list[Argument] = [REMOVED_DETAIL, command.incarnation or ""]
+    arguments += map(bounded, command.seqs)
     (answer,) = yield [write(plan_context, REMOVE, command.session_id, *arguments, scope=scope)]
     if answer[0] == b"UNKNOWN":
         raise unknown_number()
@@ -129,8 +134,8 @@ def remove_frames(plan_context: PlanContext, command: RemoveFrames, scope: str) 
 
 
 def trim_frames(plan_context: PlanContext, command: TrimFrames, scope: str) -> Plan[int]:
-    up_to = bounded(command.up_to)
-    (answer,) = yield [write(plan_context, TRIM, command.session_id, up_to, scope=scope)]
+    arguments: tuple[Argument, ...] = (bounded(command.up_to), command.incarnation or "")
+    (answer,) = yield [write(plan_context, TRIM, command.session_id, *arguments, scope=scope)]
     removed: int = read_reply(ValueReply, answer, command.session_id).value
     return removed
 

@@ -1,12 +1,13 @@
 --@use keys rows writer check_types counters headers removed | clock ttl_index
--- Remove the content of frames. ARGV: 5 principal, 6 the detail of a removed frame without a stream, from
--- 7 the numbers, in order.
+-- Remove the content of frames. ARGV: 5 principal, 6 the detail of a removed frame without a stream, 7
+-- the incarnation that the session must have, or '', from 8 the numbers, in order.
 if is_fenced() then return FENCED end
 if not is_applied(ARGV[#ARGV]) then return BEHIND end
 local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end
+if ARGV[7] ~= '' and ARGV[7] ~= incarnation_of(row) then return { 'MISSING' } end
 local numbers = #ARGV - 1
-if numbers > 6 and tonumber(ARGV[numbers]) > row.last then return { 'UNKNOWN' } end
+if numbers > 7 and tonumber(ARGV[numbers]) > row.last then return { 'UNKNOWN' } end
 local log, key, first = KEYS[10], removed_of(id_of(row.key)), row.last - row.count + 1
 local media_type = cmsgpack.unpack(ARGV[6])[4]
 
@@ -26,7 +27,7 @@ local function header_left(header, at, detail)
 end
 
 local members, entries, freed = {}, {}, 0
-for i = 7, numbers do
+for i = 8, numbers do
   local seq = tonumber(ARGV[i])
   local id = string.format('%.0f-0', seq)
   local entry = seq >= first and call('XRANGE', log, id, id)[1]
