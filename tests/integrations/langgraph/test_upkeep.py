@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sessionkeeper import ActorSessionStore, AtomicSessionStore, LimitExceeded, StoreLimits
+from sessionkeeper import (
+    ActorSessionStore,
+    AtomicSessionStore,
+    LimitExceeded,
+    MessageKind,
+    StoreLimits,
+)
 from sessionkeeper.integrations.langgraph import SessionSaver
 from sessionkeeper.integrations.langgraph.threads import thread_session_id
 
@@ -45,6 +51,29 @@ async def test_a_thread_that_is_pruned_again_and_again_does_not_grow(
         counts.append((await store.get_session(thread_session_id("t"))).frame_count)
         assert await ids(SessionSaver(store), EVERYTHING) == [f"{turn}9"]
     assert len(set(counts[1:])) == 1
+
+
+@pytest.mark.parametrize("method", ["remove_frames", "trim_frames"])
+async def test_a_thread_that_is_made_anew_meanwhile_is_not_pruned(
+    store: AtomicSessionStore, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """It comes in directly before a step that would take frames out of it."""
+    saver, removing = SessionSaver(store), getattr(store, method)
+    await put_all(saver, ["1", "2", "3"])
+
+    async def come_late(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(store, method, removing)
+        await saver.adelete_thread("t")
+        await put_all(SessionSaver(store), ["4", "5", "6"])
+        return await removing(*arguments, **options)
+
+    monkeypatch.setattr(store, method, come_late)
+    await saver.aprune(["t"])
+    assert await ids(saver, EVERYTHING) == ["6", "5", "4"]
+    session = await store.get_session(thread_session_id("t"))
+    left = await store.get_frames(session.id)
+    assert len(left) == session.last_seq
+    assert {each.kind for each in left} == {MessageKind.OPAQUE}
 
 
 async def test_pruning_keeps_writes_that_wait_for_their_checkpoint(

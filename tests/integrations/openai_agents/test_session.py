@@ -142,6 +142,27 @@ async def test_many_items_are_read_in_one_step(session: StoreSession) -> None:
     assert len(await session.get_items(limit=1500)) == 1500
 
 
+@pytest.mark.parametrize("method", ["read_frames", "remove_frames"])
+async def test_a_conversation_that_is_made_anew_meanwhile_keeps_its_items(
+    session: StoreSession, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """`pop_item` takes nothing out of it: for a moment there was none."""
+    store, key = session._conversation.store, session._conversation.key
+    await session.add_items(say(1, 2))
+    calling = getattr(store, method)
+
+    async def come_late(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(store, method, calling)
+        await store.delete_session(key)
+        await session.add_items(say(3, 4))
+        return await calling(*arguments, **options)
+
+    monkeypatch.setattr(store, method, come_late)
+    assert await session.pop_item() is None
+    assert said(await session.get_items()) == ["3", "4"]
+    assert await session.pop_item() == say(4)[0]
+
+
 async def test_concurrent_pops_take_each_item_once(session: StoreSession) -> None:
     """And nothing that is added meanwhile is lost."""
     await session.add_items(say(*range(30)))

@@ -55,9 +55,13 @@ class StoreCalls(Protocol):
         incarnation: str | None = None,
     ) -> list[Frame]: ...
 
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int: ...
+    async def remove_frames(
+        self, session_id: str, seqs: Iterable[int], /, *, incarnation: str | None = None
+    ) -> int: ...
 
-    async def trim_frames(self, session_id: str, /, *, up_to: int) -> int: ...
+    async def trim_frames(
+        self, session_id: str, /, *, up_to: int, incarnation: str | None = None
+    ) -> int: ...
 
     async def find_sessions(
         self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100
@@ -111,11 +115,15 @@ class BlockingCalls:
             incarnation=incarnation,
         )
 
-    async def remove_frames(self, session_id: str, seqs: Iterable[int], /) -> int:
-        return self._store.remove_frames(session_id, seqs)
+    async def remove_frames(
+        self, session_id: str, seqs: Iterable[int], /, *, incarnation: str | None = None
+    ) -> int:
+        return self._store.remove_frames(session_id, seqs, incarnation=incarnation)
 
-    async def trim_frames(self, session_id: str, /, *, up_to: int) -> int:
-        return self._store.trim_frames(session_id, up_to=up_to)
+    async def trim_frames(
+        self, session_id: str, /, *, up_to: int, incarnation: str | None = None
+    ) -> int:
+        return self._store.trim_frames(session_id, up_to=up_to, incarnation=incarnation)
 
     async def find_sessions(
         self, query: SessionQuery, /, *, cursor: str | None = None, limit: int = 100

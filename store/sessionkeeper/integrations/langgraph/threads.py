@@ -187,15 +187,13 @@ class ThreadLogs:
 
         Raises `SessionNotFound` if that log is gone.
         """
-        session_id = moment.session_id
-        current = await self.calls.get_session(session_id)
-        if current.incarnation != moment.incarnation:
-            raise SessionNotFound(session_id)
+        session_id, incarnation = moment.session_id, moment.incarnation
         try:
-            await self.calls.remove_frames(session_id, seqs)
+            await self.calls.remove_frames(session_id, seqs, incarnation=incarnation)
         except LimitExceeded as error:
             for first in range(0, len(seqs), error.maximum):
-                await self.calls.remove_frames(session_id, seqs[first : first + error.maximum])
+                part = seqs[first : first + error.maximum]
+                await self.calls.remove_frames(session_id, part, incarnation=incarnation)
 
     async def find_removed_beginning(self, moment: Moment) -> int:
         """Return the number up to which all frames of a log have been removed; 0 if none."""

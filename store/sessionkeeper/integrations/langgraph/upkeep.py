@@ -186,4 +186,4 @@ async def _shorten(logs: ThreadLogs, moment: Moment) -> None:
 async def _trim(logs: ThreadLogs, moment: Moment) -> None:
     up_to = await logs.find_removed_beginning(moment)
     if up_to:
-        await logs.calls.trim_frames(moment.session_id, up_to=up_to)
+        await logs.calls.trim_frames(moment.session_id, up_to=up_to, incarnation=moment.incarnation)

@@ -117,14 +117,16 @@ class Conversation:
         return [each.envelope for each in frames if is_item(each.envelope)]
 
     async def _pop(self) -> TResponseInputItem | None:
+        # A conversation that is deleted and made anew meanwhile is another one, and was empty.
+        own = (await self.store.get_session(self.key)).incarnation
         before: int | None = None
         while True:
             frames = await self.store.read_frames(
-                self.key, before=before, limit=_LOOK_BACK, reverse=True
+                self.key, before=before, limit=_LOOK_BACK, reverse=True, incarnation=own
             )
             newest = next((each for each in frames if is_item(each.envelope)), None)
             if newest is not None:
-                if await self.store.remove_frames(self.key, (newest.seq,)):
+                if await self.store.remove_frames(self.key, (newest.seq,), incarnation=own):
                     return item_in(newest.envelope)
                 before = None  # another one was faster: look again
             elif len(frames) < _LOOK_BACK:
