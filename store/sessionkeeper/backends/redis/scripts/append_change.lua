@@ -15,7 +15,7 @@ local new = read_wanted(17)
 no = find_refusal(row, new, bounds_at(15))
 if no then return no end
 check_types()
-check_orders(row.expires or new.expires or new.ends)
+check_orders(row.expires or new.expires, new.ends)
 local plan = plan_index(KEYS[10], row, drop, count, 17 + WANTED_FIELDS, ARGV[14])
 local wall, steady = read_clock(ARGV[4])
 if drop > 0 then

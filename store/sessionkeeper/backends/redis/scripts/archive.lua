@@ -17,7 +17,7 @@ if math.max(created, active, ended or 0) > wall + tonumber(ARGV[11]) then return
 local no = find_refusal(row, new, bounds_at(5))
 if no then return no end
 check_types()
-check_orders(row.expires or new.expires or new.ends)
+check_orders(row.expires or new.expires, new.ends)
 store_change(row, ARGV[12], new, wall, steady)
 -- A watcher knows the session by its first time of creation: this is no other session.
 call('HSETNX', row.key, 'b', row.raw[3])

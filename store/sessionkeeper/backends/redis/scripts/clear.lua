@@ -5,7 +5,7 @@ if not is_applied(ARGV[#ARGV]) then return BEHIND end
 local row = find(KEYS[9], ARGV[5])
 if not row then return { 'MISSING' } end
 check_types()
-check_orders(row.ended)
+check_orders(false, row.ended)
 check_beside(row, id_of(row.key))
 local wall, steady = read_clock(ARGV[4])
 if row.count > 0 then

@@ -16,7 +16,7 @@ if no then return no end
 check_types()
 local wall, steady = read_clock(ARGV[4])
 if live then
-  check_orders(row.expires or new.expires or new.ends)
+  check_orders(row.expires or new.expires, new.ends)
   store_change(row, id, new, wall, steady)
   local changed = call('HMGET', key, unpack(FIELDS))
   schedule_expiry_of(key, wall) --@ttl

@@ -4,7 +4,7 @@
 if is_fenced() then return FENCED end
 if not is_applied(ARGV[#ARGV]) then return BEHIND end
 local bounds = bounds_at(6)
-local rows, wanted, check_all, in_orders = {}, {}, false, false
+local rows, wanted, check_all, in_orders, ends = {}, {}, false, false, false
 for i = 1, #KEYS - PAIRS do
   local at = 8 + (i - 1) * WANTED_FIELDS
   local row = find(KEYS[PAIRS + i], ARGV[5])
@@ -12,7 +12,8 @@ for i = 1, #KEYS - PAIRS do
   rows[i], wanted[i] = row, read_wanted(at)
   -- Otherwise only its hash, META and IDLE are written.
   check_all = check_all or row.state ~= wanted[i].state or row.principal ~= wanted[i].principal
-  in_orders = in_orders or row.expires or wanted[i].expires or wanted[i].ends
+  in_orders = in_orders or row.expires or wanted[i].expires
+  ends = ends or wanted[i].ends
   local no = find_refusal(row, wanted[i], bounds)
   if no then
     no[#no + 1] = i
@@ -20,7 +21,7 @@ for i = 1, #KEYS - PAIRS do
   end
 end
 if check_all then check_types() else call('ZCARD', IDLE) end
-check_orders(in_orders)
+check_orders(in_orders, ends)
 call('ZCARD', EXPIRY) --@ttl
 call('HLEN', EXPIRY_RECORDS) --@ttl
 local wall, steady = read_clock(ARGV[4])

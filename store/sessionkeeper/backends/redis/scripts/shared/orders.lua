@@ -1,15 +1,23 @@
 -- Two orders that only some sessions are in: DUE has the live ones with an `expires_at`, by it, and USED
 -- the ended ones by their last activity. A cluster does not check these keys before the script runs. So a
--- script that will write one calls `check_orders` before its first write: that fails while the slot moves,
--- which two keys that never exist tell, and for a key of another type.
+-- script that will write one calls `check_orders` before its first write: that fails for a key of another
+-- type, and while the slot moves, for a key that is not there may be at the other node.
 local DUE = string.match(META, '^{.-}') .. ':expires'
 local USED = string.match(META, '^{.-}') .. ':last-used'
 
-local function check_orders(is_needed)
-  if not is_needed then return end
-  local moving = redis.pcall('EXISTS', DUE .. ':none', USED .. ':none')
+-- `is_needed` says whether both will be written. What only adds to USED, as `adds` says, goes on while the
+-- slot moves if the key is here: nothing empties it. Two keys that never exist tell that the slot moves.
+local function check_orders(is_needed, adds)
+  local moving
+  if is_needed then
+    moving = redis.pcall('EXISTS', DUE .. ':none', USED .. ':none')
+  elseif adds then
+    moving = redis.pcall('EXISTS', USED)
+  else
+    return
+  end
   if type(moving) == 'table' then error({ err = 'TRYAGAIN the slot is moving, in script: orders' }) end
-  call('ZCARD', DUE)
+  if is_needed then call('ZCARD', DUE) end
   call('ZCARD', USED)
 end
 
