@@ -294,3 +294,43 @@ async def test_a_cancelled_creation_is_done_whole_or_not_at_all(stale: Any, home
             await service.aclose()
             stored = await service.get_session(**NAMES, session_id="s")
             assert stored is None or stored.state == state
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """A dictionary in a dictionary, as many as `levels`."""
+    outer: dict[str, Any] = {}
+    for _ in range(levels):
+        outer = {"a": outer}
+    return outer
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"custom_metadata": nested(210)},
+        {"actions": EventActions(agent_state=nested(210))},
+        {"content": Content(parts=[Part.from_function_call(name="f", args=nested(210))])},
+        {"custom_metadata": {"x": 10**5000}},
+        {"actions": EventActions(state_delta={"x": 10**5000})},
+    ],
+    ids=["metadata", "agent-state", "arguments", "integer", "integer-in-state"],
+)
+async def test_an_event_that_could_not_be_read_again_is_refused(
+    service: StoreSessionService, fields: dict[str, Any]
+) -> None:
+    session = await service.create_session(**NAMES, session_id="s")
+    with pytest.raises(InputValidationError):
+        await service.append_event(session, Event(author="a model", **fields))
+    await service.append_event(session, event({"a": 1}))
+    found = await service.get_session(**NAMES, session_id="s")
+    assert found is not None
+    assert len(found.events) == 1
+    assert found.state == {"a": 1}
+
+
+async def test_an_event_may_be_as_deep_as_can_be_read(service: StoreSessionService) -> None:
+    session = await service.create_session(**NAMES, session_id="s")
+    await service.append_event(session, Event(author="a model", custom_metadata=nested(190)))
+    found = await service.get_session(**NAMES, session_id="s")
+    assert found is not None
+    assert found.events[0].custom_metadata == nested(190)

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from google.adk.errors.input_validation_error import InputValidationError
 from google.adk.events.event import Event
 from google.adk.events.event_actions import EventActions
 from google.adk.sessions.state import State
 from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, from_json
 
 from sessionkeeper import Frame, FrozenDict, MessageEnvelope
 
@@ -68,8 +67,14 @@ def write_event(event: Event) -> WrittenEvent:
         text = event.model_dump_json(exclude_none=True).encode()
     except (PydanticSerializationError, UnicodeEncodeError, RecursionError):
         raise InputValidationError("an event that cannot be written as JSON") from None
+    try:
+        # What is written can be too deep, or have an integer too long, for whoever reads it: then
+        # one event would make its session unreadable.
+        written = from_json(text)
+    except ValueError:
+        raise InputValidationError("an event too deep, or with too long an integer") from None
     # What is stored as state is what the stored event says.
-    delta: dict[str, Any] = msgspec.json.decode(text)["actions"]["state_delta"] if lasting else {}
+    delta: dict[str, Any] = written["actions"]["state_delta"] if lasting else {}
     return WrittenEvent(text, _split(delta), event.timestamp, event.author)
 
 
