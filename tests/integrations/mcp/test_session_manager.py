@@ -334,6 +334,24 @@ async def test_a_session_whose_handshake_failed_is_on_no_other_worker(
         assert (await client.post("ping", {})).status_code == 404
 
 
+@pytest.mark.parametrize("user", ["", "x" * 2000], ids=["empty", "long"])
+async def test_what_is_no_principal_is_refused_and_opens_nothing(
+    http: httpx2.AsyncClient, user: str
+) -> None:
+    async with ActorSessionStore() as store:
+        manager = StoredSessionManager(make_server(), store, principal_of=user_of)
+        async with serving(app_of(manager)) as url:
+            alice = RawClient(http, url, **{"x-user": "alice"})
+            await alice.initialize()
+            nobody = RawClient(http, url, **{"x-user": user})
+            response = await nobody.post("initialize", {})
+            assert response.status_code == 400
+            assert response.json()["error"]["message"] == "The session store refuses the message"
+            nobody.session_id = alice.session_id
+            assert (await nobody.post("ping", {})).status_code == 404
+            assert len(manager._transports) == 1
+
+
 async def test_there_are_at_most_max_sessions(http: httpx2.AsyncClient) -> None:
     manager = StoredSessionManager.from_url(make_server(), "memory://", max_sessions=1)
     async with serving(app_of(manager)) as url:

@@ -33,7 +33,6 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from sessionkeeper import (
-    InvalidSessionId,
     ManagerConfig,
     Session,
     SessionClosed,
@@ -192,7 +191,7 @@ class StoredSessionManager(StreamableHTTPSessionManager):
                 transport = self._admit(uuid4().hex, principal)
             else:
                 transport = await self._find(session_id, principal)
-        except (SessionError, InvalidSessionId) as error:
+        except (SessionError, ValueError) as error:  # `ValueError`: of what is no principal
             await send_refusal(refusal_of(error), scope, receive, send)
             return
         if transport is None:
