@@ -72,6 +72,26 @@ async def test_a_turn_may_refuse_what_came_in_between(session: StoreSession) -> 
         await session.clear_session()
 
 
+async def test_a_turn_is_not_of_a_conversation_that_was_made_anew(session: StoreSession) -> None:
+    """Not even where its last number is the same: its items are not shown, nor is it added to."""
+    store, key = session._conversation.store, session._conversation.key
+    await session.add_items(say("old 1", "old 2"))
+    turn = session.turn(stale="refuse")
+    await turn.__aenter__()
+    await store.delete_session(key)
+    await session.add_items(say("new 1", "new 2"))
+    await turn.add_items(say("mine"))
+    for limit in (None, 2, 100):
+        assert said(await turn.get_items(limit)) == ["mine"]
+    with pytest.raises(SequenceConflict):
+        await turn.__aexit__(None)
+    assert said(await session.get_items()) == ["new 1", "new 2"]
+    async with session.turn() as merged:  # this one goes wherever the conversation is
+        await store.delete_session(key)
+        await merged.add_items(say("merged"))
+    assert said(await session.get_items()) == ["merged"]
+
+
 async def test_a_turn_that_fails_adds_nothing(session: StoreSession) -> None:
     """An error, a cancellation, and a wrong item in the middle."""
     with pytest.raises(KeyError):
