@@ -50,7 +50,14 @@ async def test_what_is_no_json_is_refused_whole(session: StoreSession) -> None:
     await session.add_items(say("before"))
     loop: dict[str, Any] = {}
     loop["self"] = loop
-    for bad, error in (({"a": object()}, TypeError), (loop, ValueError), ({1j: 2}, TypeError)):
+    for bad, error in (
+        ({"a": object()}, TypeError),
+        (loop, ValueError),
+        ({1j: 2}, TypeError),
+        ("text", TypeError),
+        (None, TypeError),
+        ([], TypeError),
+    ):
         wrong: Any = [*say("no"), bad, *say("no")]
         with pytest.raises(error):
             await session.add_items(wrong)

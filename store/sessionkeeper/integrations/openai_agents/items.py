@@ -65,6 +65,8 @@ def record(key: str, session_id: str) -> Session:
 
 
 def _encoded(item: TResponseInputItem) -> bytes:
+    if not isinstance(item, dict):
+        raise TypeError(f"an item is a dict, not {type(item).__name__}")
     text = json.dumps(item, ensure_ascii=False, separators=(",", ":"))
     try:
         return text.encode()
