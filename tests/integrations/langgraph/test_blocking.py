@@ -102,6 +102,23 @@ async def test_a_url_is_opened_on_the_running_loop_and_closed(shared_url: str) -
         assert await ids(saver) == ["1"]
 
 
+async def test_a_url_opens_one_store_at_a_time(shared_url: str) -> None:
+    """A second one would be closed in place of the first, which would stay open."""
+    opened = SessionSaver.from_url(shared_url)
+    for _ in range(2):
+        async with opened as saver:
+            with pytest.raises(RuntimeError, match="runs already"):
+                await opened.__aenter__()
+            with pytest.raises(RuntimeError, match="runs already"):
+                opened.__enter__()
+        with pytest.raises(StoreClosed):
+            await put(saver, "1")
+    with opened as saver, pytest.raises(RuntimeError, match="runs already"):
+        opened.__enter__()
+    with pytest.raises(StoreClosed):
+        await put(saver, "1")
+
+
 async def test_a_saver_that_cannot_be_made_leaves_no_store_open(sqlite_url: str) -> None:
     wrong: Any = JsonPlusSerializer(pickle_fallback=True)
     with pytest.raises(ValueError, match="pickle_fallback"):

@@ -241,6 +241,25 @@ async def test_a_url_is_opened_and_closed(store_url: str) -> None:
         pass
 
 
+async def test_a_url_opens_one_store_at_a_time(store_url: str) -> None:
+    """A second one would be closed in place of the first, which would stay open."""
+    opened = StoreSession.from_url("ann", store_url)
+    for _ in range(2):
+        async with opened as session:
+            with pytest.raises(RuntimeError, match="runs already"):
+                await opened.__aenter__()
+            with pytest.raises(RuntimeError, match="runs already"):
+                opened.__enter__()
+            store = session._conversation.store
+            assert store.is_open
+        assert not store.is_open
+    with opened as session:
+        store = session._conversation.store
+        with pytest.raises(RuntimeError, match="runs already"):
+            opened.__enter__()
+    assert not store.is_open
+
+
 async def test_any_loop_may_use_a_store_with_a_thread(store_url: str) -> None:
     """One conversation, from the loop of this test and from others."""
     async with threaded(store_url) as store:

@@ -16,33 +16,52 @@ __all__ = ["OpenedSession"]
 class OpenedSession:
     """Opens the store of a URL, makes a session on it, and closes it: `async with` or `with`.
 
-    For one block. Raises what opening the store raises.
+    For one block at a time: within it, another one raises `RuntimeError`. Raises what opening the
+    store raises.
     """
 
     def __init__(self, url: str, make: Callable[[AtomicSessionStore], StoreSession]) -> None:
         self._url = url
         self._make = make
+        self._is_entered = False
         self._store: AtomicSessionStore
         self._threaded: ThreadedSessionStore
 
     async def __aenter__(self) -> StoreSession:
-        self._store = await StorageFactory.create(self._url)
+        self._enter()
         try:
-            return self._make(self._store)
+            self._store = await StorageFactory.create(self._url)
+            try:
+                return self._make(self._store)
+            except BaseException:
+                await self._store.aclose()
+                raise
         except BaseException:
-            await self._store.aclose()
+            self._is_entered = False
             raise
 
     async def __aexit__(self, *_: object) -> None:
+        self._is_entered = False
         await self._store.aclose()
 
     def __enter__(self) -> StoreSession:
-        self._threaded = threaded(self._url).start()
+        self._enter()
         try:
-            return self._make(self._threaded)
+            self._threaded = threaded(self._url).start()
+            try:
+                return self._make(self._threaded)
+            except BaseException:
+                self._threaded.close()
+                raise
         except BaseException:
-            self._threaded.close()
+            self._is_entered = False
             raise
 
     def __exit__(self, *_: object) -> None:
+        self._is_entered = False
         self._threaded.close()
+
+    def _enter(self) -> None:
+        if self._is_entered:  # the store that is open would be forgotten, and stay open
+            raise RuntimeError("its block runs already: it opens one store at a time")
+        self._is_entered = True
