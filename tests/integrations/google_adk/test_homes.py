@@ -158,6 +158,31 @@ async def test_a_home_cannot_be_changed_later(store: AtomicSessionStore) -> None
         assert await got(service, session) == session
 
 
+@pytest.mark.parametrize("home", HOMES[1:])
+async def test_events_of_a_home_that_was_made_anew_are_kept(
+    store: AtomicSessionStore, home: Any
+) -> None:
+    """It has the id of the one that a deletion has read, and other events at the same numbers."""
+    service = StoreSessionService(store, home=home)
+    old = await service.create_session(**NAMES, session_id="old")
+    await service.append_event(old, event(own="old"))
+    (home_id,) = {r.id for r in await store.list_sessions() if await store.count_frames(r.id)}
+    remove, kept = store.remove_frames, Session(id="", app_name="", user_id="")
+
+    async def remove_later(*arguments: Any, **options: Any) -> int:
+        nonlocal kept
+        await store.delete_session(home_id)
+        kept = await service.create_session(**NAMES, session_id="new")
+        await service.append_event(kept, event(own="new"))
+        return await remove(*arguments, **options)
+
+    setattr(store, "remove_frames", remove_later)  # noqa: B010  # in the place of a method
+    await service.delete_session(**NAMES, session_id="old")
+    delattr(store, "remove_frames")
+    assert (await got(service, kept)).events == kept.events
+    assert len(kept.events) == 1
+
+
 @pytest.mark.parametrize("home", HOMES)
 async def test_of_many_creators_one_creates(store: AtomicSessionStore, home: Any) -> None:
     service = StoreSessionService(store, home=home)

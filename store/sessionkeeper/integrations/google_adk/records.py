@@ -155,17 +155,25 @@ class Records:
     async def clear_dropped(self, home: Session) -> None:
         """Remove the events of the sessions that were dropped from a home, a part a step."""
         for log in dropped_logs(home.metadata):
-            after = 0
-            while frames := await self.store.read_frames(
-                home.id, after=after, limit=MOST_A_PAGE, stream=log
-            ):
-                after = frames[-1].seq
-                await self.store.remove_frames(home.id, [frame.seq for frame in frames])
+            try:
+                await self._remove_log(home, log)
+            except SessionNotFound:
+                return  # the home was deleted meanwhile, with all that was in it
 
             def change(record: Session, log: str = log) -> Session:
                 return with_document(record, forget_dropped(record.metadata, log))
 
             await self.store.modify_session(home.id, change)
+
+    async def _remove_log(self, home: Session, log: str) -> None:
+        after = 0
+        # Of this home alone: another one with its id has other events at the same numbers.
+        while frames := await self.store.read_frames(
+            home.id, after=after, limit=MOST_A_PAGE, stream=log, incarnation=home.incarnation
+        ):
+            after = frames[-1].seq
+            seqs = [frame.seq for frame in frames]
+            await self.store.remove_frames(home.id, seqs, incarnation=home.incarnation)
 
     def _checked(self, record: Session) -> Session:
         home = record.metadata.get("home")
