@@ -122,5 +122,6 @@ async def test_fastapi_takes_the_same(serve: Serve) -> None:
 async def test_wrong_options_are_refused() -> None:
     with pytest.raises(ValueError, match="a store URL"):
         RequestSessions.from_url("nowhere", principal=user)
-    with pytest.raises(ValueError, match="heartbeat"):
-        RequestSessions.from_url("memory://", principal=user, heartbeat=0)
+    for heartbeat in (0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="heartbeat"):
+            RequestSessions.from_url("memory://", principal=user, heartbeat=heartbeat)

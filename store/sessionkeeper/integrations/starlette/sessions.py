@@ -83,7 +83,7 @@ class RequestSessions:
         config: ManagerConfig | None,
         heartbeat: float,
     ) -> None:
-        if heartbeat <= 0:
+        if not heartbeat > 0:  # also what is no number, NaN
             raise ValueError("heartbeat is a positive number of seconds")
         self._store = store
         self._principal = principal
