@@ -134,12 +134,19 @@ def checked_seqs(seqs: Iterable[int]) -> list[int]:
 
 
 def checked_text(name: str, value: str) -> str:
-    """Return 1 to 1,024 characters as a plain `str`. Raises `TypeError`, `ValueError`."""
+    """Return 1 to 1,024 characters as a plain `str`.
+
+    Raises `TypeError`, and `ValueError`, also for a lone surrogate, which no server can be sent.
+    """
     if not isinstance(value, str):
         raise TypeError(f"{name} is a str, not {type(value).__name__}")
     value = str.__str__(value)
     if not 1 <= len(value) <= MAX_TEXT:
         raise ValueError(f"{name} is 1 to {MAX_TEXT:,} characters, not {len(value):,}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} is text, which has no lone surrogate") from None
     return value
 
 
