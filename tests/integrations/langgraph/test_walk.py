@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 from langgraph.checkpoint.base import CheckpointTuple
-from sessionkeeper import AtomicSessionStore, Frame
+from sessionkeeper import AtomicSessionStore, Frame, SessionNotFound
 from sessionkeeper.integrations.langgraph import SessionSaver
 from sessionkeeper.integrations.langgraph.threads import thread_session_id
 
@@ -205,3 +206,31 @@ async def test_a_thread_that_is_replaced_meanwhile_is_not_mixed_with_the_new_one
     found = await interrupted(store, go_on, knows=knows)
     # There was no thread for a moment; then the latest was 2, then 3.
     assert found is None or found.checkpoint["id"] == "3"
+
+
+@pytest.mark.parametrize("all_threads", [True, False])
+async def test_of_all_threads_one_that_is_deleted_meanwhile_stops_no_list(
+    store: AtomicSessionStore, all_threads: bool
+) -> None:
+    """Where one thread is asked for, it is said that it is gone."""
+    saver = SessionSaver(store)
+    for thread_id in "tuv":
+        await put(saver, "1", to=at(thread_id))
+        await put(saver, "2", to=at(thread_id))
+    seen: list[str] = []
+
+    async def walk() -> None:
+        config = None if all_threads else at("u")
+        async with aclosing(SessionSaver(store).alist(config)) as found:
+            async for each in found:
+                seen.append(each.config["configurable"]["thread_id"])
+                if seen[-1] == "u":
+                    await saver.adelete_thread("u")
+
+    if all_threads:
+        await walk()
+        assert sorted(seen) == ["t", "t", "u", "v", "v"]
+    else:
+        with pytest.raises(SessionNotFound):
+            await walk()
+        assert seen == ["u"]

@@ -51,7 +51,8 @@ async def list_tuples(
     """Yield checkpoints from the highest id, those of one thread after those of another.
 
     Those of a thread are what it held at one moment, without what is removed before its turn.
-    Raises `SessionNotFound` if the thread is deleted meanwhile.
+    Raises `SessionNotFound` if the one thread that `config` names is deleted meanwhile; of all
+    threads, the rest of one that is deleted meanwhile is left out.
     """
     if config is not None:
         address = read_address(config)
@@ -65,18 +66,34 @@ async def list_tuples(
             session = await logs.find(thread_id)
             if session is None:
                 continue
+            names = None if namespace is None else [namespace]
             moment = Moment.of(session)
-            names = [namespace] if namespace is not None else await logs.namespaces(moment)
-            places = _merge(logs, moment, names) if only is None else _places(names, only)
-            async with aclosing(places):
-                async for name, checkpoint_id in places:
-                    if below is not None and checkpoint_id >= below:
-                        continue
-                    found = await read_checkpoint(
-                        logs.calls, session.id, name, checkpoint_id, at=moment
-                    )
-                    if found.record is not None and _fits(serde, found.record, wanted):
-                        yield _tuple(serde, thread_id, name, found, found.record)
+            try:
+                async with aclosing(_list_places(logs, moment, names, only)) as places:
+                    async for name, checkpoint_id in places:
+                        if below is not None and checkpoint_id >= below:
+                            continue
+                        found = await read_checkpoint(
+                            logs.calls, session.id, name, checkpoint_id, at=moment
+                        )
+                        if found.record is not None and _fits(serde, found.record, wanted):
+                            yield _tuple(serde, thread_id, name, found, found.record)
+            except SessionNotFound:
+                if config is not None:
+                    raise
+                # Of all threads one is gone: that says nothing of the others.
+
+
+async def _list_places(
+    logs: ThreadLogs, moment: Moment, names: Sequence[str] | None, only: str | None
+) -> AsyncGenerator[tuple[str, str]]:
+    """Yield namespaces, those that are named or all, with the ids of their checkpoints."""
+    if names is None:
+        names = await logs.namespaces(moment)
+    places = _merge(logs, moment, names) if only is None else _places(names, only)
+    async with aclosing(places):
+        async for place in places:
+            yield place
 
 
 async def _one(thread_id: str) -> AsyncGenerator[str]:
