@@ -242,7 +242,7 @@ async def test_a_view_of_a_closed_store_is_closed() -> None:
 
 @pytest.mark.parametrize("wrong", [None, 5, b"alice", ["alice"], "", "x" * 1025, "\ud800"])
 async def test_a_principal_must_be_a_string(store: CommandStore, wrong: Any) -> None:
-    """It has 1 to 1,024 characters, as in a session; a lone surrogate crashed the owner of Redis."""
+    """It has 1 to 1,024 characters, as in a session, and no lone surrogate."""
     with pytest.raises((TypeError, ValueError), match="principal"):
         store.for_principal(wrong)
     with pytest.raises((TypeError, ValueError), match="principal"):
