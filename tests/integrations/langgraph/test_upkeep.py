@@ -166,6 +166,33 @@ async def test_a_thread_that_is_full_can_be_pruned_and_goes_on() -> None:
             assert await ids(SessionSaver(store), EVERYTHING) == [last]
 
 
+@pytest.mark.parametrize("room", [6, 8], ids=["nothing-to-prune", "kept-at-the-beginning"])
+async def test_pruning_a_full_thread_loses_no_namespace(room: int) -> None:
+    """There is no room to name them anew, and what is kept at the beginning cannot be trimmed."""
+    async with ActorSessionStore(limits=StoreLimits(max_frames_per_session=room)) as store:
+        saver = SessionSaver(store)
+        await put(saver, "1", to=at(namespace="first"))
+        with pytest.raises(LimitExceeded, match="max_frames_per_session"):
+            await put_all(saver, [f"2{n:02}" for n in range(99)])
+        latest = (await ids(saver, EVERYTHING))[0]
+        for _ in range(2):
+            await saver.aprune(["t"])
+            assert await ids(SessionSaver(store), EVERYTHING) == [latest, "1"]
+
+
+async def test_a_thread_whose_names_come_first_makes_room() -> None:
+    async with ActorSessionStore(limits=StoreLimits(max_frames_per_session=11)) as store:
+        saver = SessionSaver(store)
+        await put(saver, "1", run_id="a run")
+        await saver.adelete_for_runs(["a run"])  # now the log has the names alone
+        for turn in range(2, 5):
+            with pytest.raises(LimitExceeded, match="max_frames_per_session"):
+                await put_all(saver, [f"{turn}{n:02}" for n in range(99)])
+            last = (await ids(saver))[0]
+            await saver.aprune(["t"])
+            assert await ids(SessionSaver(store), EVERYTHING) == [last]
+
+
 async def test_a_thread_that_has_ended_can_be_pruned(store: AtomicSessionStore) -> None:
     saver = SessionSaver(store)
     await put_all(saver, ["1", "2"])

@@ -7,7 +7,7 @@ read, so a write may be repeated.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing, suppress
 from functools import lru_cache
 
@@ -195,15 +195,18 @@ class ThreadLogs:
                 part = seqs[first : first + error.maximum]
                 await self.calls.remove_frames(session_id, part, incarnation=incarnation)
 
-    async def find_removed_beginning(self, moment: Moment) -> int:
-        """Return the number up to which all frames of a log have been removed; 0 if none."""
+    async def find_removed_beginning(self, moment: Moment, also: Collection[int] = ()) -> int:
+        """Return the number up to which all frames of a log have been removed; 0 if none.
+
+        Frames with a number of `also` count as removed.
+        """
         up_to = 0
         while True:
             page = await self.calls.read_frames(
                 moment.session_id, after=up_to, limit=_PAGE, incarnation=moment.incarnation
             )
             for frame in page:
-                if unpack(frame) is not None:
+                if frame.seq not in also and unpack(frame) is not None:
                     return up_to
                 up_to = frame.seq
             if len(page) < _PAGE:

@@ -174,16 +174,26 @@ async def _shorten(logs: ThreadLogs, moment: Moment) -> None:
         await logs.append(moment.session_id, moment.incarnation, anew)
     except SessionClosed:
         return  # it does not grow
-    except LimitExceeded:  # the log is full: make room first
-        await logs.remove(moment, [seq for seq, _ in named])
-        await _trim(logs, moment)
+    except LimitExceeded:  # the log is full
+        # Without room the names stay where they are: nothing else says them.
+        if not await _make_room(logs, moment, {seq for seq, _ in named}):
+            return
         await logs.append(moment.session_id, moment.incarnation, anew)
-    else:
-        await logs.remove(moment, [seq for seq, _ in named])
-        await _trim(logs, moment)
+    await logs.remove(moment, [seq for seq, _ in named])
+    await _trim(logs, moment, await logs.find_removed_beginning(moment))
 
 
-async def _trim(logs: ThreadLogs, moment: Moment) -> None:
+async def _make_room(logs: ThreadLogs, moment: Moment, named: set[int]) -> bool:
+    """Trim what was removed before the names, else with the names; tell whether there is room."""
     up_to = await logs.find_removed_beginning(moment)
+    if not up_to:
+        up_to = await logs.find_removed_beginning(moment, named)
+        if up_to < max(named):  # something that is kept stands before some of them
+            return False
+    await _trim(logs, moment, up_to)
+    return True
+
+
+async def _trim(logs: ThreadLogs, moment: Moment, up_to: int) -> None:
     if up_to:
         await logs.calls.trim_frames(moment.session_id, up_to=up_to, incarnation=moment.incarnation)
