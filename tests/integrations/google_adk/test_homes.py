@@ -14,6 +14,7 @@ from sessionkeeper import (
     AtomicSessionStore,
     Change,
     MessageKind,
+    StoreLimits,
     StoreUnavailable,
 )
 from sessionkeeper import Session as StoredSession
@@ -156,6 +157,20 @@ async def test_a_home_cannot_be_changed_later(store: AtomicSessionStore) -> None
             with pytest.raises(ValueError, match=f"has home='{home}', not '{other}'"):
                 await wrong.create_session(app_name=home, user_id="u", session_id="s")
         assert await got(service, session) == session
+
+
+@pytest.mark.parametrize("home", HOMES[1:])
+async def test_more_events_are_removed_than_one_step_can(home: Any) -> None:
+    async with ActorSessionStore(limits=StoreLimits(max_frames_per_batch=2)) as store:
+        service = StoreSessionService(store, home=home)
+        session = await service.create_session(**NAMES, session_id="one")
+        for _ in range(5):
+            await service.append_event(session, event(own="secret"))
+        await service.delete_session(**NAMES, session_id="one")
+        await service.create_session(**NAMES, session_id="two")
+        for record in await store.list_sessions():
+            frames = await store.read_frames(record.id)
+            assert {each.envelope.kind for each in frames} <= {MessageKind.REMOVED}
 
 
 @pytest.mark.parametrize("home", HOMES[1:])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -172,8 +172,16 @@ class Records:
             home.id, after=after, limit=MOST_A_PAGE, stream=log, incarnation=home.incarnation
         ):
             after = frames[-1].seq
-            seqs = [frame.seq for frame in frames]
+            await self._remove(home, [frame.seq for frame in frames])
+
+    async def _remove(self, home: Session, seqs: Sequence[int]) -> None:
+        """Remove frames, in one step if the store's limits allow it."""
+        try:
             await self.store.remove_frames(home.id, seqs, incarnation=home.incarnation)
+        except LimitExceeded as error:
+            for first in range(0, len(seqs), error.maximum):
+                part = seqs[first : first + error.maximum]
+                await self.store.remove_frames(home.id, part, incarnation=home.incarnation)
 
     def _checked(self, record: Session) -> Session:
         home = record.metadata.get("home")
