@@ -120,9 +120,10 @@ class FrameTable:
         return self._index.streams.count(row.number, stream, first, row.last_seq)
 
     def replace(self, row: SQLiteRow, records: Mapping[int, FrameRecord]) -> None:
-        """Write over these frames; what they held is overwritten in the file as well. O(records).
+        """Write over these frames, also in the pages that hold them. O(records).
 
-        Raises `sqlite3.DatabaseError` if one is missing.
+        Copies that earlier deletions of other frames left in unused pages stay. Raises
+        `sqlite3.DatabaseError` if one is missing.
         """
         self._flush_row(row)
         # Otherwise the pages of a large message are freed with the message still in them.
