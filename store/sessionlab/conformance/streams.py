@@ -199,7 +199,10 @@ class StreamsConformance(AtomicStoreKit, needs={"read_frames"}):
     ) -> None:
         """It never shows a frame of a later session of the id."""
         await store.create_session(new())
-        task = asyncio.ensure_future(watch(store.watch_frames("a", stream="x"), "x"))
+        await store.add_frame(note(0, stream="x"))
+        watcher = store.watch_frames("a", stream="x")
+        assert (await anext(watcher)).seq == 1  # it has begun
+        task = asyncio.ensure_future(watch(watcher, "x"))
         await turns(20)
         await store.delete_session("a")
         await store.create_session(new())
