@@ -92,7 +92,8 @@ class AtomicSessionStore(SessionStore):
         log, its incarnation and its place in the order of creation. One that has ended is deleted
         with its frames, and a new one is created: a late writer never revives it.
 
-        Raises `InvalidTransition`, `VersionConflict`, `LimitExceeded`. Atomic.
+        Raises `InvalidTransition`, `VersionConflict`, `LimitExceeded`; in the view of a principal
+        `SessionExists`, if the id belongs to another one. Atomic.
         """
         raise _refusal(self, "put_session")
 
