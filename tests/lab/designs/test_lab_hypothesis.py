@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sessionlab.designs import CALLS, DESIGNS, Design, DesignRun, Program, ProgramStep, Workload
 from sessionlab.explore import ExplorationFailed, explore
 
-BUDGET = 150
+BUDGET = 400
 """Programs a right design; the same ones each time."""
 
 steps = st.builds(ProgramStep, st.sampled_from(sorted(CALLS)), st.sampled_from("ab"))
