@@ -20,11 +20,11 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from sessionkeeper import AtomicSessionStore, ThreadSafeSessionStore
 
+from ..opened import Opened
 from .calls import BlockingCalls, run_blocking
 from .config import checked_text, read_address
 from .copying import copy_thread
 from .known import KnownIds
-from .opened import OpenedSaver
 from .serializers import without_pickle
 from .threads import ThreadLogs
 from .tuples import get_tuple, list_tuples
@@ -77,12 +77,12 @@ class SessionSaver(BaseCheckpointSaver[str]):
         *,
         serde: SerializerProtocol | None = None,
         principal: str | None = None,
-    ) -> OpenedSaver[Self]:
+    ) -> Opened[Self]:
         """Open a store while a block runs: `async with SessionSaver.from_url(url) as saver`.
 
         A plain `with` opens it in a thread of its own, for code without an event loop.
         """
-        return OpenedSaver(url, lambda store: cls(store, serde=serde, principal=principal))
+        return Opened(url, lambda store: cls(store, serde=serde, principal=principal))
 
     def _logs(self) -> ThreadLogs:
         """Return the logs for the synchronous methods."""

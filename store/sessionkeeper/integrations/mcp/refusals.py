@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 from http import HTTPStatus
 
-from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    ErrorData,
+    JSONRPCError,
+)
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from sessionkeeper import (
     InvalidMessage,
@@ -17,7 +25,7 @@ from sessionkeeper import (
     SessionNotFound,
 )
 
-__all__ = ["Refusal", "refusal_of"]
+__all__ = ["Refusal", "refusal_of", "send_refusal"]
 
 Refusal = tuple[HTTPStatus, int, str, dict[str, str]]
 """Status, JSON-RPC code, text and headers."""
@@ -43,3 +51,12 @@ def refusal_of(error: Exception) -> Refusal:
         return HTTPStatus.BAD_REQUEST, INVALID_PARAMS, "The session store refuses the message", {}
     text = "The session store is not available"
     return HTTPStatus.SERVICE_UNAVAILABLE, INTERNAL_ERROR, text, {}
+
+
+async def send_refusal(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request with an error, as the SDK's session manager does."""
+    status, code, text, headers = refusal
+    error = JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=code, message=text))
+    body = error.model_dump_json(by_alias=True, exclude_unset=True)
+    response = Response(body, status, headers, media_type="application/json")
+    await response(scope, receive, send)

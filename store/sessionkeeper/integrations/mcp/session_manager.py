@@ -44,9 +44,8 @@ from sessionkeeper import (
     backend_from_url,
 )
 
-from .answers import send_refusal
 from .principals import PrincipalOf, principal_of_token
-from .refusals import Refusal, refusal_of
+from .refusals import Refusal, refusal_of, send_refusal
 from .stateless import StatelessRecorder
 from .stored_session import Handshake, SessionView
 from .transport import StoredTransport

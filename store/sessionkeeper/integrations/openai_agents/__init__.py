@@ -1,7 +1,7 @@
 """The conversations of OpenAI's Agents SDK, on any store.
 
 `StoreSession` is a `Session` of that SDK. Rule: what it adds in one call is one step of the store,
-and what it reads is one moment. Read `items`, `conversation`, `session`, `turn`, then `opened`.
+and what it reads is one moment. Read `items`, `conversation`, `turn`, then `session`.
 """
 
 from __future__ import annotations

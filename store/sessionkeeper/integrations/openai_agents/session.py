@@ -10,9 +10,9 @@ from agents.memory.session_settings import coerce_session_settings, resolve_sess
 
 from sessionkeeper import AtomicSessionStore, session_id_for
 
+from ..opened import Opened
 from .conversation import Conversation
 from .items import TAG, envelopes
-from .opened import OpenedSession
 from .turn import Turn
 
 __all__ = ["StoreSession"]
@@ -63,7 +63,7 @@ class StoreSession:
         *,
         session_settings: SessionSettings | dict[str, Any] | None = None,
         principal: str | None = None,
-    ) -> OpenedSession:
+    ) -> Opened[StoreSession]:
         """Return a context manager that opens a store, gives a session, and closes the store.
 
         `async with` opens it on the running loop. `with` opens it in a thread of its own: then the
@@ -73,7 +73,7 @@ class StoreSession:
         def make(store: AtomicSessionStore) -> StoreSession:
             return cls(session_id, store, session_settings=session_settings, principal=principal)
 
-        return OpenedSession(url, make)
+        return Opened(url, make)
 
     def __repr__(self) -> str:
         return f"<StoreSession on {self._conversation.store!r}>"

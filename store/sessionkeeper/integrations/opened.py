@@ -1,4 +1,4 @@
-"""A saver with a store of its own."""
+"""A saver or a session with a store of its own."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Generic, TypeVar
 
 from sessionkeeper import AtomicSessionStore, StorageFactory, ThreadedSessionStore, threaded
 
-__all__ = ["OpenedSaver"]
+__all__ = ["Opened"]
 
 S = TypeVar("S")
 
 
-class OpenedSaver(Generic[S]):
-    """Opens the store of a URL, makes a saver of it, and closes it: `async with` or `with`.
+class Opened(Generic[S]):
+    """Opens the store of a URL, makes `S` on it, and closes it: `async with` or `with`.
 
-    A plain `with` opens the store in a thread of its own; then the saver's methods may also be
+    A plain `with` opens the store in a thread of its own; then the methods of `S` may also be
     awaited on any event loop. For one block at a time: within it, another one raises
     `RuntimeError`. Raises what opening the store raises.
     """
