@@ -76,7 +76,7 @@ async def test_a_stream_is_read_with_the_numbers_of_the_log(store: AtomicSession
 
 @owned_too
 async def test_every_part_of_a_stream_can_be_read(store: AtomicSessionStore) -> None:
-    """After, before, at most so many, the newest, and backwards, as with the whole log."""
+    """After, before, at most `limit`, the newest, and backwards, as with the whole log."""
     await store.create_session(new_session())
     await fill_streams(store, 60)
     all_ = seqs_of("a", 1, 60)

@@ -95,7 +95,7 @@ class MemoryTables(Tables):
         if row.ended_at is None:
             self._by_activity.add(row)  # type: ignore[arg-type]  # as in `_log`
             return
-        if self._by_activity.remove(row):  # type: ignore[arg-type]
+        if self._by_activity.remove(row):  # type: ignore[arg-type]  # as in `_log`
             self._by_age.remove(row)
             self._ended.insert(row)
         self._note_ended(row)

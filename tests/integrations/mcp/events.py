@@ -55,7 +55,7 @@ class Replay:
         self._arrived.set()
 
     async def until(self, number: int) -> None:
-        """Wait until so many events were sent."""
+        """Wait until this number of events was sent."""
         while len(self.sent) < number:
             self._arrived.clear()
             await self._arrived.wait()

@@ -65,7 +65,7 @@ async def test_a_worker_elsewhere_runs_while_it_gives_signs() -> None:
     now = datetime.now(UTC)
 
     class Elsewhere(ActorSessionStore):
-        """A store whose other worker was active so many seconds ago."""
+        """A store whose other worker was active that number of seconds ago."""
 
         ago = 0.0
 

@@ -121,7 +121,7 @@ async def test_cancellation_in_every_await_leaves_whole_calls(session: StoreSess
 
 
 async def _cancelled_after(turns: int, call: Coroutine[Any, Any, object]) -> None:
-    """Cancel a call after so many turns of the loop."""
+    """Cancel a call after a number of turns of the loop."""
     task = asyncio.ensure_future(call)
     for _ in range(turns):
         await asyncio.sleep(0)

@@ -13,7 +13,7 @@ from .records import HighestId
 __all__ = ["KnownIds"]
 
 _OLD = 256
-"""After so many frames a fact is learned anew: readers walk back as far as the facts are old."""
+"""Frames after which a fact is learned anew: readers walk back as far as facts are old."""
 _LONGEST = 255
 """Characters of an id that is worth keeping: LangGraph's have 36."""
 
