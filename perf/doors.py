@@ -16,9 +16,9 @@ from typing import Any
 from sessionkeeper import MessageContext, MessageEnvelope, Session, SessionError
 from sessionkeeper.backends.redis.client.address import RedisAddress
 from sessionkeeper.interface.arguments import checked_cursor
+from sessionkeeper.recording.pairing import read_heads
+from sessionkeeper.recording.stdio.lines import LineSplitter
 from sessionkeeper.stores.config import backend_from_url
-from sessionkeeper.tap.lines import LineSplitter
-from sessionkeeper.tap.pairing import read_heads
 from sessionkeeper.transfer import header_line, read_export
 from sessionkeeper.values.ids import checked_id
 from sessionlab.linearizability.history.jepsen import read_jepsen

@@ -171,7 +171,7 @@ def test_changed_traffic_is_named(setup: SessionSetup) -> None:
     """Direction, sizes, and where the difference begins."""
     (setup.folder / "client-received").write_bytes(ANSWER)
     assert check_session(setup, CLOSED, stored()).faults == (
-        "the tap changed the traffic to the client: 37 bytes were written, 36 read;"
+        "the proxy changed the traffic to the client: 37 bytes were written, 36 read;"
         " they differ at byte 36",
     )
 

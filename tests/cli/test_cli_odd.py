@@ -199,7 +199,7 @@ def test_a_wrong_odd_frame_is_reported_with_its_line(
 
 def test_the_recorder_says_what_was_odd(start: Start) -> None:
     """The summary and the session show them; `--max-message` bounds what is kept whole."""
-    tap = start(
+    proxy = start(
         *(
             "record",
             "--require-store",
@@ -211,8 +211,8 @@ def test_the_recorder_says_what_was_odd(start: Start) -> None:
         ),
         *("--", sys.executable, "-I", "-S", "-c", SERVER),
     )
-    out, err = tap.communicate(b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
-    assert (tap.returncode, len(out)) == (0, 70_045)
+    out, err = proxy.communicate(b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
+    assert (proxy.returncode, len(out)) == (0, 70_045)
     told, summary = err.decode().splitlines()
     assert "1 line not recorded: too large, each is a gap in the record" in told
     summary = json.loads(summary)
@@ -228,8 +228,8 @@ def test_the_recorder_says_what_was_odd(start: Start) -> None:
 def test_a_message_of_five_megabytes_is_recorded(start: Start) -> None:
     """The size of a screenshot; a store accepts four MiB by default."""
     message = b'{"jsonrpc":"2.0","method":"m","params":{"d":"' + b"x" * 5_000_000 + b'"}}\n'
-    tap = start("record", "--json", "--", "cat")
-    out, err = tap.communicate(message)
+    proxy = start("record", "--json", "--", "cat")
+    out, err = proxy.communicate(message)
     summary = json.loads(err)
     assert out == message
     assert (summary["frames"], summary["gap_frames"], summary["state"]) == (2, 0, "closed")

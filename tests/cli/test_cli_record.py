@@ -34,59 +34,59 @@ def server(script: str, *arguments: str) -> tuple[str, ...]:
 
 def test_traffic_is_recorded_and_summarised(start: Start) -> None:
     """Bytes pass unchanged, the exit code is the server's, the summary is on stderr."""
-    tap = start("record", "--json", *server(ANSWERING, "0"))
-    out, err = tap.communicate(PING)
+    proxy = start("record", "--json", *server(ANSWERING, "0"))
+    out, err = proxy.communicate(PING)
     summary = json.loads(err)
-    assert tap.returncode == 0
+    assert proxy.returncode == 0
     assert out == b'{"jsonrpc":"2.0","id":1,"result":{}}\n'
     assert summary["state"] == "closed"
     assert summary["frames"] == summary["report"]["recorded"] == 2
 
 
 def test_the_exit_code_is_the_servers_and_the_session_failed(start: Start) -> None:
-    """A server that ends with 3 makes the tap end with 3, and says so."""
-    tap = start("record", *server(ANSWERING, "3"))
-    _, err = tap.communicate(PING)
-    assert tap.returncode == 3
+    """A server that ends with 3 makes the proxy end with 3, and says so."""
+    proxy = start("record", *server(ANSWERING, "3"))
+    _, err = proxy.communicate(PING)
+    assert proxy.returncode == 3
     assert b"failed (server exited with status 3)" in err
 
 
 def test_quiet_says_nothing(start: Start) -> None:
     """With --quiet, stderr is the server's alone."""
-    tap = start("record", "--quiet", *server(ANSWERING, "0"))
-    _, err = tap.communicate(PING)
+    proxy = start("record", "--quiet", *server(ANSWERING, "0"))
+    _, err = proxy.communicate(PING)
     assert err == b""
 
 
 @pytest.mark.parametrize(("program", "code"), [("/no/such/program", 127), ("/etc/passwd", 126)])
 def test_a_server_that_cannot_start_is_one_line(start: Start, program: str, code: int) -> None:
     """127 when it is not there, 126 when it cannot be run, as a shell says it."""
-    tap = start("record", "--", program)
-    out, err = tap.communicate()
-    assert tap.returncode == code
+    proxy = start("record", "--", program)
+    out, err = proxy.communicate()
+    assert proxy.returncode == code
     assert out == b""
     assert err.count(b"\n") == 1
 
 
 def test_ctrl_c_ends_a_stubborn_server(start: Start) -> None:
-    """SIGINT to the tap ends a server that ignores it; the session is closed."""
-    tap = start("record", "--json", *server(STUBBORN))
-    assert tap.stdout is not None
-    assert tap.stdout.readline() == b"ready\n"
-    tap.send_signal(signal.SIGINT)
-    _, err = tap.communicate()
-    assert tap.returncode in (128 + signal.SIGTERM, 128 + signal.SIGKILL)
+    """SIGINT to the proxy ends a server that ignores it; the session is closed."""
+    proxy = start("record", "--json", *server(STUBBORN))
+    assert proxy.stdout is not None
+    assert proxy.stdout.readline() == b"ready\n"
+    proxy.send_signal(signal.SIGINT)
+    _, err = proxy.communicate()
+    assert proxy.returncode in (128 + signal.SIGTERM, 128 + signal.SIGKILL)
     assert json.loads(err.splitlines()[-1])["state"] == "closed"
 
 
 def test_a_closed_stderr_does_no_harm(start: Start) -> None:
-    """The tap's own troubles never reach the traffic: nobody reads its stderr."""
-    tap = start("record", *server(ANSWERING, "0"))
-    assert tap.stderr is not None
-    tap.stderr.close()
-    assert tap.stdin is not None
-    assert tap.stdout is not None
-    tap.stdin.write(b"no json\n" + PING)
-    tap.stdin.close()
-    assert tap.stdout.read().count(b"result") == 2
-    assert tap.wait() == 0
+    """The proxy's own troubles never reach the traffic: nobody reads its stderr."""
+    proxy = start("record", *server(ANSWERING, "0"))
+    assert proxy.stderr is not None
+    proxy.stderr.close()
+    assert proxy.stdin is not None
+    assert proxy.stdout is not None
+    proxy.stdin.write(b"no json\n" + PING)
+    proxy.stdin.close()
+    assert proxy.stdout.read().count(b"result") == 2
+    assert proxy.wait() == 0

@@ -47,10 +47,10 @@ def test_a_store_that_cannot_be_opened_is_told_and_the_server_runs(
     start: Start, path: Path
 ) -> None:
     """Bytes pass, the exit code is the server's, and the summary says how much is lost, and why."""
-    tap = start("record", "--store", f"sqlite:///{path}", "--json", *server(ANSWERING, "3"))
-    out, err = tap.communicate(PING)
+    proxy = start("record", "--store", f"sqlite:///{path}", "--json", *server(ANSWERING, "3"))
+    out, err = proxy.communicate(PING)
     told, *_, last = err.decode().splitlines()
-    assert (tap.returncode, out) == (3, ANSWER)
+    assert (proxy.returncode, out) == (3, ANSWER)
     assert told.startswith(f"sessionkeeper: cannot record yet: {path}: ")
     summary = json.loads(last)
     assert (summary["session"], summary["state"], summary["not_recorded"]) == (None, None, 2)
@@ -62,8 +62,8 @@ def test_a_store_that_cannot_be_opened_is_told_and_the_server_runs(
 def test_lost_frames_are_reported_in_words(start: Start, path: Path) -> None:
     """In the summary, and with --quiet at least that it happened."""
     for options in ([], ["--quiet"]):
-        tap = start("record", "--store", f"sqlite:///{path}", *options, *server(ANSWERING, "0"))
-        _, err = tap.communicate(PING)
+        proxy = start("record", "--store", f"sqlite:///{path}", *options, *server(ANSWERING, "0"))
+        _, err = proxy.communicate(PING)
         assert b"cannot record yet" in err
         assert b"2 lines not recorded" in err
         assert (b" frames recorded, 2 lines not recorded" in err) == (not options)
@@ -72,18 +72,18 @@ def test_lost_frames_are_reported_in_words(start: Start, path: Path) -> None:
 
 def test_a_store_that_opens_later_has_everything(start: Start, path: Path) -> None:
     """This includes messages from before it opened, with their own times."""
-    tap = start("record", "--store", f"sqlite:///{path}", "--json", *server(ANSWERING, "0"))
-    assert tap.stdin is not None
-    assert tap.stdout is not None
-    assert tap.stderr is not None
-    assert b"cannot record yet" in tap.stderr.readline()
-    tap.stdin.write(PING)
-    tap.stdin.flush()
-    assert tap.stdout.readline() == ANSWER
+    proxy = start("record", "--store", f"sqlite:///{path}", "--json", *server(ANSWERING, "0"))
+    assert proxy.stdin is not None
+    assert proxy.stdout is not None
+    assert proxy.stderr is not None
+    assert b"cannot record yet" in proxy.stderr.readline()
+    proxy.stdin.write(PING)
+    proxy.stdin.flush()
+    assert proxy.stdout.readline() == ANSWER
     path.unlink()
-    assert b"the store is open" in tap.stderr.readline()
-    out, err = tap.communicate(PING)
-    assert (tap.returncode, out) == (0, ANSWER)
+    assert b"the store is open" in proxy.stderr.readline()
+    out, err = proxy.communicate(PING)
+    assert (proxy.returncode, out) == (0, ANSWER)
     summary = json.loads(err)
     assert (summary["state"], summary["frames"], summary["not_recorded"]) == ("closed", 4, 0)
     session, frames = read(path)
@@ -97,15 +97,15 @@ def test_a_locked_store_does_not_hold_up_the_server(start: Start, tmp_path: Path
     asyncio.run(make(path))
     with closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        tap = start("record", "--store", f"sqlite:///{path}", *server(ANSWERING, "0"))
-        assert tap.stdin is not None
-        assert tap.stdout is not None
-        tap.stdin.write(PING)
-        tap.stdin.flush()
-        assert tap.stdout.readline() == ANSWER
+        proxy = start("record", "--store", f"sqlite:///{path}", *server(ANSWERING, "0"))
+        assert proxy.stdin is not None
+        assert proxy.stdout is not None
+        proxy.stdin.write(PING)
+        proxy.stdin.flush()
+        assert proxy.stdout.readline() == ANSWER
         other.rollback()
-    tap.communicate(b"")
-    assert tap.returncode == 0
+    proxy.communicate(b"")
+    assert proxy.returncode == 0
     _, frames = read(path)
     assert len(frames) == 2
 
@@ -121,9 +121,9 @@ def test_a_required_store_that_cannot_be_opened_starts_no_server(
     """One line that names the store and the option, and exit code 2."""
     started = tmp_path / "started"
     command = server("import sys; open(sys.argv[1], 'w')", str(started))
-    tap = start("record", "--store", f"sqlite:///{path}", "--require-store", *command)
-    out, err = tap.communicate()
-    assert (tap.returncode, out) == (2, b"")
+    proxy = start("record", "--store", f"sqlite:///{path}", "--require-store", *command)
+    out, err = proxy.communicate()
+    assert (proxy.returncode, out) == (2, b"")
     assert err.count(b"\n") == 1
     assert str(path).encode() in err
     assert b"the server was not started (--require-store)" in err
@@ -133,9 +133,9 @@ def test_a_required_store_that_cannot_be_opened_starts_no_server(
 def test_a_required_store_that_opens_changes_nothing(start: Start, tmp_path: Path) -> None:
     """The traffic is recorded as without the option."""
     url = f"sqlite:///{tmp_path}/new.db"
-    tap = start("record", "--store", url, "--require-store", "--json", *server(ANSWERING, "3"))
-    out, err = tap.communicate(PING)
-    assert (tap.returncode, out) == (3, ANSWER)
+    proxy = start("record", "--store", url, "--require-store", "--json", *server(ANSWERING, "3"))
+    out, err = proxy.communicate(PING)
+    assert (proxy.returncode, out) == (3, ANSWER)
     assert (json.loads(err)["frames"], json.loads(err)["not_recorded"]) == (2, 0)
 
 
@@ -149,9 +149,9 @@ def test_a_bad_url_is_wrong_use_in_either_case(
     """One line and exit code 2, before a server is started."""
     started = tmp_path / "started"
     command = server("import sys; open(sys.argv[1], 'w')", str(started))
-    tap = start("record", "--store", url, *options, *command)
-    _, err = tap.communicate()
-    assert tap.returncode == 2
+    proxy = start("record", "--store", url, *options, *command)
+    _, err = proxy.communicate()
+    assert proxy.returncode == 2
     assert err.count(b"\n") == 1
     assert b"--store" in err
     assert not started.exists()

@@ -161,29 +161,29 @@ def test_tail_prints_the_last_frames_and_ends(url: str, capsys: pytest.CaptureFi
 
 
 def test_tail_follows_what_another_process_writes(start: Start, tmp_path: Path) -> None:
-    """A tap records while `tail -f` looks on, and both end together."""
+    """A proxy records while `tail -f` looks on, and both end together."""
     url = f"sqlite:///{tmp_path}/tape.db"
-    tap = start(
+    proxy = start(
         "record", "--require-store", "--store", url, "--", sys.executable, "-I", "-S", "-c", ECHO
     )
-    assert tap.stdin is not None
-    assert tap.stdout is not None
-    tap.stdin.write(PING + b"\n")
-    tap.stdin.flush()
-    assert tap.stdout.readline() == PING + b"\n"  # the session is there now
+    assert proxy.stdin is not None
+    assert proxy.stdout is not None
+    proxy.stdin.write(PING + b"\n")
+    proxy.stdin.flush()
+    assert proxy.stdout.readline() == PING + b"\n"  # the session is there now
     listed, _ = start("ls", url, "--json").communicate()
     tail = start("tail", url, json.loads(listed)["id"], "-f", "--json")
     assert tail.stdout is not None
     assert json.loads(tail.stdout.readline())["seq"] == 1  # it looks on; what follows is new
     assert json.loads(tail.stdout.readline())["seq"] == 2
-    tap.stdin.write(PING + b"\n")
-    tap.stdin.flush()
+    proxy.stdin.write(PING + b"\n")
+    proxy.stdin.flush()
     assert json.loads(tail.stdout.readline())["seq"] == 3
-    tap.stdin.close()
+    proxy.stdin.close()
     rest = [json.loads(line)["seq"] for line in tail.stdout.read().splitlines()]
     assert rest == [4]
     assert tail.wait() == 0
-    assert tap.wait() == 0
+    assert proxy.wait() == 0
 
 
 def test_ctrl_c_ends_tail_cleanly(start: Start, url: str) -> None:

@@ -54,9 +54,9 @@ def test_a_tap_records_whatever_descriptor_is_closed(
     """No other file takes the number: libuv ended the process over it, or it hung."""
     url = f"sqlite:///{tmp_path}/tape.db"
     command = ("--", sys.executable, "-I", "-S", "-c", ANSWERING)
-    tap = start("record", "--require-store", "--store", url, *command, closed=closed)
-    out, err = tap.communicate(PING)
-    assert tap.returncode == 0
+    proxy = start("record", "--require-store", "--store", url, *command, closed=closed)
+    out, err = proxy.communicate(PING)
+    assert proxy.returncode == 0
     assert out == (ANSWER if closed == 2 else b"")
     assert (b"frames recorded" in err) == (closed != 2)
     assert run(["ls", url, "--json"]) == 0

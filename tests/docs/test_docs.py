@@ -19,7 +19,8 @@ import pytest
 import sessionkeeper
 import sessionlab
 import soleowner
-from sessionkeeper import leases, otel, tap
+from sessionkeeper import leases, otel, recording
+from sessionkeeper.recording import stdio
 from sessionlab import conformance, explore
 from sessionlab.conformance import AtomicSessionStoreConformance
 from sybil import Example, Sybil
@@ -41,6 +42,7 @@ SITE = ROOT / ".ci/mkdocs.yml"
 
 INTEGRATIONS = ROOT / "docs/api/integrations.md"
 
+_RECORDING = (recording, stdio)
 DEADLINES = ROOT / "docs/deadlines.md"
 
 GUARANTEES = ROOT / "docs/guarantees.md"
@@ -143,7 +145,16 @@ def test_the_reference_has_every_public_name() -> None:
     pages = set((ROOT / "docs/api").glob("*.md")) - {INTEGRATIONS}
     text = "".join(_read(page) for page in pages)
     shown = re.findall(r"^::: (\S+)$", text, re.M)
-    public = (sessionkeeper, soleowner, sessionlab, explore, conformance, tap, leases, otel)
+    public = (
+        sessionkeeper,
+        soleowner,
+        sessionlab,
+        explore,
+        conformance,
+        *_RECORDING,
+        leases,
+        otel,
+    )
     assert sorted(shown) == sorted(
         f"{module.__name__}.{name}" for module in public for name in module.__all__
     )
@@ -265,7 +276,9 @@ def test_every_deadline_names_its_test() -> None:
 
 
 def test_every_deadline_that_can_be_set_is_in_the_table() -> None:
-    found = {name for each in (sessionkeeper, soleowner, tap, otel) for name in _deadlines(each)}
+    found = {
+        name for each in (sessionkeeper, soleowner, *_RECORDING, otel) for name in _deadlines(each)
+    }
     assert {"close_timeout", "patience", "drain", "ttl", "interval", "grace"} <= found
     table = _read(DEADLINES)
     assert not [name for name in sorted(found) if not re.search(rf"\b{name}(=|\))", table)]

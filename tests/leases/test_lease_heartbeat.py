@@ -32,7 +32,7 @@ from sessionkeeper.leases import (
     own_lease,
     recorder_state,
 )
-from sessionkeeper.tap import SessionRecorder
+from sessionkeeper.recording import SessionRecorder
 from sessionkeeper.values.lease import with_lease
 
 from tests.support.sessions import FakeClock, new_session, note

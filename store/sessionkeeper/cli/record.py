@@ -15,17 +15,16 @@ import typer
 from ..interface.atomic_store import AtomicSessionStore
 from ..leases import end_gone_sessions
 from ..manager import ManagerConfig, SessionManager
-from ..stores.config import SQLiteBackend, StorageBackend, backend_from_url
-from ..stores.factory import StorageFactory
-from ..tap import (
+from ..recording import LateRecorder, SessionRecorder
+from ..recording.stdio import (
     CommandNotStarted,
-    LateRecorder,
-    SessionRecorder,
-    Tap,
-    TapReport,
+    StdioProxy,
+    StdioReport,
     exit_status,
     forwarding_signals,
 )
+from ..stores.config import SQLiteBackend, StorageBackend, backend_from_url
+from ..stores.factory import StorageFactory
 from ..values.errors import SessionError, StoreUnavailable
 from ..values.jsonrpc import MAX_MESSAGE_BYTES
 from ..values.session import Session
@@ -165,7 +164,7 @@ async def _record(recording: _Recording, *, must_open: bool, quiet: bool, as_jso
         else:
             recorder = late
             await late.start(within=_OPENING)
-        tap = Tap(
+        proxy = StdioProxy(
             recording.command,
             recorder,
             client_in=0,
@@ -174,8 +173,8 @@ async def _record(recording: _Recording, *, must_open: bool, quiet: bool, as_jso
             on_traffic_end=late.finish,
             max_line=recording.max_line,
         )
-        with forwarding_signals(tap):
-            report = await tap.run()
+        with forwarding_signals(proxy):
+            report = await proxy.run()
         if not quiet:
             _summarise(recording, await recording.session(), report, as_json=as_json)
     finally:
@@ -216,7 +215,7 @@ async def _finish(task: asyncio.Task[None]) -> None:
 
 
 def _summarise(
-    recording: _Recording, session: Session | None, report: TapReport, *, as_json: bool
+    recording: _Recording, session: Session | None, report: StdioReport, *, as_json: bool
 ) -> None:
     lost = report.not_json + report.refused + report.dropped + report.failed
     if as_json:

@@ -50,7 +50,7 @@ def check_session(
     to_client = stored[Direction.SERVER_TO_CLIENT]
     if setup.killed:
         # What a server writes after its client has gone reaches nobody, as it would without the
-        # tap. So of a killed client's session the record may end early, but not before what the
+        # proxy. So of a killed client's session the record may end early, but not before what the
         # client read. And the client does not read the last bytes that were sent to it.
         # Half a line at the end is part of one that the witness may have seen whole.
         to_client = [each for each in to_client if each[0] not in _unended(frames)]
@@ -120,10 +120,10 @@ def _compare_frames(
 
 
 def _compare_traffic(direction: Direction, written: bytes, read: bytes) -> Iterator[str]:
-    """Say where the tap changed what it forwarded."""
+    """Say where the proxy changed what it forwarded."""
     if written != read:
         yield (
-            f"the tap changed the traffic {_NAMES[direction]}: {len(written)} bytes were written,"
+            f"the proxy changed the traffic {_NAMES[direction]}: {len(written)} bytes were written,"
             f" {len(read)} read; they differ at byte {_first_difference(written, read)}"
         )
 

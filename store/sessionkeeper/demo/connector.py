@@ -1,4 +1,4 @@
-"""What a demo client starts as its "server": it connects the client's pipes to the tap's socket.
+"""What a demo client starts as its "server": it connects the client's pipes to the proxy's socket.
 
 Run as a script: `python -I -S connector.py HOW SOCKET SENT RECEIVED`. It copies in both directions
 and writes every byte to the files SENT and RECEIVED, as the witness at the client's pipes. It opens
@@ -6,7 +6,7 @@ a second connection to SOCKET, which ends with it. It uses only the standard lib
 them start quickly.
 
 HOW is `leave` for a client that leaves in order, and `vanish` for one that is killed. A client that
-leaves gives its server a few seconds to end, and the server behind the tap may need longer on a
+leaves gives its server a few seconds to end, and the server behind the proxy may need longer on a
 busy machine. So the process that the client waits for ends at once, and the copying goes on in a
 forked one. After a killed client, everything ends at once.
 """
@@ -27,10 +27,10 @@ CHUNK = 65536
 
 
 class Copying:
-    """Both directions between the client's pipes and the tap."""
+    """Both directions between the client's pipes and the proxy."""
 
-    def __init__(self, tap: socket.socket, sent: BinaryIO, received: BinaryIO) -> None:
-        self._tap = tap
+    def __init__(self, proxy: socket.socket, sent: BinaryIO, received: BinaryIO) -> None:
+        self._proxy = proxy
         self._sent = sent
         self._received = received
         self._left = threading.Event()
@@ -39,17 +39,17 @@ class Copying:
         """Copy what the client writes, until it leaves; then close the descriptor `waiting`."""
         while data := os.read(0, CHUNK):
             self._sent.write(data)
-            self._tap.sendall(data)
+            self._proxy.sendall(data)
         if waiting is None:
             os._exit(0)
         self._left.set()
-        self._tap.shutdown(socket.SHUT_WR)
+        self._proxy.shutdown(socket.SHUT_WR)
         os.close(waiting)
 
     def receive(self) -> None:
-        """Copy from the tap to the client, until the tap ends or the client has vanished."""
+        """Copy from the proxy to the client, until the proxy ends or the client has vanished."""
         poll = select.poll()
-        poll.register(self._tap, select.POLLIN)
+        poll.register(self._proxy, select.POLLIN)
         poll.register(1, 0)  # only errors, to notice that the reader has gone
         while True:
             ready = dict(poll.poll())
@@ -57,8 +57,8 @@ class Copying:
                 if not self._left.is_set():
                     return
                 poll.unregister(1)
-            if self._tap.fileno() in ready:
-                data = self._tap.recv(CHUNK)
+            if self._proxy.fileno() in ready:
+                data = self._proxy.recv(CHUNK)
                 if not data:
                     return
                 self._received.write(data)
@@ -67,7 +67,7 @@ class Copying:
 
 
 def main() -> None:
-    """Connect, and copy until the tap ends."""
+    """Connect, and copy until the proxy ends."""
     how, path, sent, received = sys.argv[1:]
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal; only the demo decides
@@ -80,15 +80,15 @@ def main() -> None:
             return
         os.close(until)
     with (
-        socket.socket(socket.AF_UNIX) as tap,
+        socket.socket(socket.AF_UNIX) as proxy,
         socket.socket(socket.AF_UNIX) as end,
         Path(sent).open("wb", buffering=0) as sent_log,
         Path(received).open("wb", buffering=0) as received_log,
-        suppress(OSError),  # the tap has gone
+        suppress(OSError),  # the proxy has gone
     ):
-        tap.connect(path)
+        proxy.connect(path)
         end.connect(path)
-        copying = Copying(tap, sent_log, received_log)
+        copying = Copying(proxy, sent_log, received_log)
         threading.Thread(target=copying.send, args=(waiting,), daemon=True).start()
         copying.receive()
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from ..manager import ManagerConfig, ManagerStatistics, SessionManager
-from ..tap import SessionRecorder, Tap
+from ..recording import SessionRecorder
+from ..recording.stdio import StdioProxy
 from ..values.message import Frame
 from ..values.session import Session
 from .check import SessionCheck, check_session
@@ -120,7 +121,7 @@ class _Recorder(SessionRecorder):
 
 
 async def _session(setup: SessionSetup, manager: SessionManager, stage: Stage) -> str:
-    """Run both sides of one session: the tap, and the client that starts the connector."""
+    """Run both sides of one session: the proxy, and the client that starts the connector."""
     with socket.socket(socket.AF_UNIX) as listener, setup.errors.open("w") as errlog:
         listener.bind(str(setup.socket))
         listener.listen(2)
@@ -155,7 +156,7 @@ async def _tap(
         metadata={"name": setup.name},
     )
     recorder.stage = stage
-    tap = Tap(
+    proxy = StdioProxy(
         setup.command,
         recorder,
         client_in=client,
@@ -165,7 +166,7 @@ async def _tap(
         patience=_PATIENCE,
     )
     try:
-        await tap.run()
+        await proxy.run()
     finally:
         stage.pids.discard(recorder.pid)
     end, _ = await loop.sock_accept(listener)

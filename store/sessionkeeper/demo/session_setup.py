@@ -50,8 +50,8 @@ class SessionSetup:
 
     @property
     def socket(self) -> Path:
-        """Where the tap of this session listens."""
-        return self.folder / "tap"
+        """Where the proxy of this session listens."""
+        return self.folder / "proxy"
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ class SessionSetup:
 
     @property
     def connector(self) -> tuple[str, ...]:
-        """What the client starts: the connector to the tap, a witness at the client's pipes."""
+        """What the client starts: the connector to the proxy, a witness at the client's pipes."""
         how = "vanish" if self.killed else "leave"
         connector = (sys.executable, "-I", "-S", str(_CONNECTOR), how, str(self.socket))
         return (*connector, *self.files("client-sent", "client-received"))

@@ -16,7 +16,7 @@ from secrets import token_hex
 from typing import Self
 
 import msgspec
-from sessionkeeper.tap.parent_death import kill_with_parent
+from sessionkeeper.recording.stdio.parent_death import kill_with_parent
 
 from .protocol import Ended, Importing, Message, Task
 

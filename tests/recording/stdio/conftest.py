@@ -1,4 +1,4 @@
-"""A rig for taps: real child processes behind, a client on real descriptors in front."""
+"""A rig for proxies: real child processes behind, a client on real descriptors in front."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sessionkeeper.tap import Recorder, Tap, TapReport
+from sessionkeeper.recording import Recorder
+from sessionkeeper.recording.stdio import StdioProxy, StdioReport
 from sessionkeeper.values.errors import InvalidMessage
 from sessionkeeper.values.gap import Gap
 from sessionkeeper.values.states import Direction
@@ -77,7 +78,7 @@ class Notes:
 
 
 class Rig:
-    """One tap, its recorder, and the client's two ends: `to_tap` and `from_tap`.
+    """One proxy, its recorder, and the client's two ends: `to_tap` and `from_tap`.
 
     A server is the source of a Python script with `say` and the usual modules at hand; one
     script is the whole life of one process.
@@ -102,7 +103,7 @@ class Rig:
         self.folder = folder
         self.to_tap = self.from_tap = -1
         self._read = b""
-        self._task: asyncio.Task[TapReport] | None = None
+        self._task: asyncio.Task[StdioReport] | None = None
 
     def use(self, recorder: Recorder) -> None:
         """Record into this, not into `notes`."""
@@ -114,7 +115,7 @@ class Rig:
         path.write_text(_PRELUDE + textwrap.dedent(source))
         return [sys.executable, "-I", "-S", str(path)]
 
-    def tap(
+    def proxy(
         self,
         server: str | list[str],
         *,
@@ -125,13 +126,13 @@ class Rig:
         stderr: int | None = subprocess.DEVNULL,
         cwd: Path | None = None,
         on_traffic_end: Callable[[], None] | None = None,
-    ) -> Tap:
-        """Make a tap on pipes, if the client brings no descriptors of its own."""
+    ) -> StdioProxy:
+        """Make a proxy on pipes, if the client brings no descriptors of its own."""
         if client is None:
             reads, self.to_tap = os.pipe()
             self.from_tap, writes = os.pipe()
             client = reads, writes
-        return Tap(
+        return StdioProxy(
             self.script(server) if isinstance(server, str) else server,
             self._recorder,
             client_in=client[0],
@@ -145,9 +146,9 @@ class Rig:
             on_traffic_end=on_traffic_end,
         )
 
-    def run(self, tap: Tap) -> asyncio.Task[TapReport]:
-        """Run a tap in the background; it is cancelled when the test ends first."""
-        self._task = asyncio.create_task(tap.run())
+    def run(self, proxy: StdioProxy) -> asyncio.Task[StdioReport]:
+        """Run a proxy in the background; it is cancelled when the test ends first."""
+        self._task = asyncio.create_task(proxy.run())
         return self._task
 
     def request(self, number: object, method: str = "ping", **params: object) -> bytes:
@@ -185,7 +186,7 @@ class Rig:
         self.from_tap = _closed(self.from_tap)
 
     async def aclose(self) -> None:
-        """Stop the tap and its client."""
+        """Stop the proxy and its client."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError, Exception):

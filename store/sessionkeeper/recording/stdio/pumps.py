@@ -1,4 +1,4 @@
-"""The two pumps of a tap, and the descriptors between the client and the server."""
+"""The two pumps of a proxy, and the descriptors between the client and the server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..values.states import Direction
+from ...values.states import Direction
 from .capture import LineCapture
 from .descriptors import Sink, Source
 from .pump import Pump, PumpEnd
@@ -16,7 +16,7 @@ from .pump import Pump, PumpEnd
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from .journal import Journal
+    from ..journal import Journal
     from .server import Server
 
 __all__ = ["PumpPair", "take_client"]
@@ -51,7 +51,7 @@ class PumpPair:
         self._outbound_ended = asyncio.Event()
         from_client, to_client = client
         self.inbound = Pump(
-            "sessionkeeper-tap-in",
+            "sessionkeeper-stdio-in",
             from_client,
             server.stdin,
             observer=LineCapture(Direction.CLIENT_TO_SERVER, journal, max_line=max_line),
@@ -59,7 +59,7 @@ class PumpPair:
         )
         stack.callback(self.inbound.shut)
         self.outbound = Pump(
-            "sessionkeeper-tap-out",
+            "sessionkeeper-stdio-out",
             server.stdout,
             to_client,
             observer=LineCapture(Direction.SERVER_TO_CLIENT, journal, max_line=max_line),

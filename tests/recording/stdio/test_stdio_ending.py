@@ -7,22 +7,22 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from sessionkeeper.tap import CommandNotStarted, Tap, exit_status
-from sessionkeeper.tap.pump import Pump
-from sessionkeeper.tap.report import Ending
+from sessionkeeper.recording.stdio import CommandNotStarted, StdioProxy, exit_status
+from sessionkeeper.recording.stdio.pump import Pump
+from sessionkeeper.recording.stdio.report import Ending
 from sessionkeeper.values.states import Direction
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.tap.conftest import Rig
+    from tests.recording.stdio.conftest import Rig
 
 C2S, S2C = Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT
 
 
 async def test_a_session_in_order_is_completed(rig: Rig) -> None:
     """The client leaves after its last answer, the server exits with 0."""
-    running = rig.run(rig.tap(rig.ANSWER))
+    running = rig.run(rig.proxy(rig.ANSWER))
     await rig.send(rig.request(1))
     await rig.line()
     rig.hang_up()
@@ -47,28 +47,28 @@ async def test_a_server_that_ends_by_itself_fails_the_session_unless_with_0(
     rig: Rig, server: str, returncode: int, failure: str | None
 ) -> None:
     """With the client still there."""
-    report = await rig.run(rig.tap(server))
+    report = await rig.run(rig.proxy(server))
     assert (report.returncode, report.failure) == (returncode, failure)
     assert rig.notes.endings == [failure]
 
 
 async def test_a_server_that_fails_after_the_client_left_fails_the_session(rig: Rig) -> None:
     """Its status counts, not the order of the ends."""
-    running = rig.run(rig.tap("sys.stdin.read(); sys.exit(1)"))
+    running = rig.run(rig.proxy("sys.stdin.read(); sys.exit(1)"))
     rig.hang_up()
     assert (await running).failure == "server exited with status 1"
 
 
 async def test_a_server_that_exits_with_requests_unanswered_fails_the_session(rig: Rig) -> None:
     """Status 0 or not, the client waits for something that will never come."""
-    running = rig.run(rig.tap("sys.stdin.readline(); sys.stdin.readline()"))
+    running = rig.run(rig.proxy("sys.stdin.readline(); sys.stdin.readline()"))
     await rig.send(rig.request(1) + rig.request("1"))
     assert (await running).failure == "server exited with 2 requests unanswered"
 
 
 async def test_a_client_that_leaves_with_a_request_unanswered_fails_the_session(rig: Rig) -> None:
     """The server was at its end and had not answered."""
-    running = rig.run(rig.tap("sys.stdin.read()"))
+    running = rig.run(rig.proxy("sys.stdin.read()"))
     await rig.send(rig.request(1))
     rig.hang_up()
     assert (await running).failure == "client left with 1 request unanswered"
@@ -77,7 +77,7 @@ async def test_a_client_that_leaves_with_a_request_unanswered_fails_the_session(
 async def test_a_request_answered_after_the_client_closed_its_side_is_answered(rig: Rig) -> None:
     """A client that pipes its requests in and reads all answers left in order."""
     running = rig.run(
-        rig.tap("""
+        rig.proxy("""
             lines = sys.stdin.buffer.read().splitlines()
             for line in lines:
                 say({"id": json.loads(line)["id"], "result": {}})
@@ -92,7 +92,7 @@ async def test_a_request_answered_after_the_client_closed_its_side_is_answered(r
 async def test_a_response_that_was_not_recorded_does_not_fail_the_session(rig: Rig) -> None:
     """It may have been the answer that is missing."""
     running = rig.run(
-        rig.tap("sys.stdin.readline(); say({'id': 1, 'result': 'x' * 1000})", max_line=100)
+        rig.proxy("sys.stdin.readline(); say({'id': 1, 'result': 'x' * 1000})", max_line=100)
     )
     await rig.send(rig.request(1))
     assert (await running).completed
@@ -100,9 +100,9 @@ async def test_a_response_that_was_not_recorded_does_not_fail_the_session(rig: R
 
 
 async def test_a_client_that_reads_no_more_has_vanished(rig: Rig) -> None:
-    """The server's writes fail, as they would without the tap, and its stdin stays open."""
+    """The server's writes fail, as they would without the proxy, and its stdin stays open."""
     running = rig.run(
-        rig.tap("""
+        rig.proxy("""
             try:
                 while True:
                     say({"number": 1})
@@ -123,7 +123,7 @@ async def test_a_client_that_reads_no_more_has_vanished(rig: Rig) -> None:
 
 async def test_a_client_killed_while_nothing_passes_has_vanished(rig: Rig) -> None:
     """Both its ends close at once; no write ever fails."""
-    running = rig.run(rig.tap("sys.stdin.read()"))
+    running = rig.run(rig.proxy("sys.stdin.read()"))
     rig.vanish()
     rig.hang_up()
     assert (await running).failure == "client vanished"
@@ -170,7 +170,7 @@ def test_an_exit_status_is_what_a_shell_would_report(returncode: int, status: in
 async def test_a_missing_command_is_reported_and_fails_the_session(rig: Rig) -> None:
     """127, one line, and the client's descriptors are given up as at any end."""
     with pytest.raises(CommandNotStarted, match="cannot start") as e:
-        await rig.run(rig.tap(["no-such-command", "--token", "secret"]))
+        await rig.run(rig.proxy(["no-such-command", "--token", "secret"]))
     assert e.value.exit_status == 127
     assert rig.notes.endings == ["cannot start 'no-such-command': not found"]
     assert await rig.rest() == b""
@@ -181,7 +181,7 @@ async def test_a_command_that_cannot_be_executed_is_reported(rig: Rig, tmp_path:
     file = tmp_path / "text"
     file.write_text("no program")
     with pytest.raises(CommandNotStarted, match="Permission denied") as denied:
-        await rig.run(rig.tap([str(file)]))
+        await rig.run(rig.proxy([str(file)]))
     assert denied.value.exit_status == 126
 
 
@@ -190,19 +190,19 @@ async def test_a_missing_folder_is_not_taken_for_a_missing_command(
 ) -> None:
     """The text names the folder."""
     with pytest.raises(CommandNotStarted, match=r"no such directory: .*/nowhere"):
-        await rig.run(rig.tap("pass", cwd=tmp_path / "nowhere"))
+        await rig.run(rig.proxy("pass", cwd=tmp_path / "nowhere"))
 
 
 async def test_a_tap_runs_once(rig: Rig) -> None:
     """A second run is a `RuntimeError`, an empty command a `ValueError`."""
-    tap = rig.tap("pass")
-    assert repr(tap) == "<Tap not started>"
-    report = await rig.run(tap)
-    assert repr(tap) == f"<Tap pid={report.pid} ended=0>"
+    proxy = rig.proxy("pass")
+    assert repr(proxy) == "<StdioProxy not started>"
+    report = await rig.run(proxy)
+    assert repr(proxy) == f"<StdioProxy pid={report.pid} ended=0>"
     with pytest.raises(RuntimeError, match="runs once"):
-        await tap.run()
+        await proxy.run()
     with pytest.raises(ValueError, match="empty"):
-        Tap([], rig.notes, client_in=0, client_out=1, on_trouble=print)
+        StdioProxy([], rig.notes, client_in=0, client_out=1, on_trouble=print)
 
 
 async def test_a_bad_descriptor_leaves_nothing_behind(rig: Rig) -> None:
@@ -210,7 +210,7 @@ async def test_a_bad_descriptor_leaves_nothing_behind(rig: Rig) -> None:
     reader, writer = os.pipe()
     os.close(writer)
     with pytest.raises(OSError, match="Bad file descriptor"):
-        await rig.run(rig.tap("pass", client=(reader, writer)))
+        await rig.run(rig.proxy("pass", client=(reader, writer)))
     assert rig.notes.pid is None
 
 
@@ -231,9 +231,9 @@ async def test_a_start_that_fails_half_way_leaves_nothing_behind(
     def fail(_: int, /) -> None:
         raise OSError(errno.EMFILE, "too many open files")
 
-    monkeypatch.setattr("sessionkeeper.tap.pumps.Pump", make_some)
+    monkeypatch.setattr("sessionkeeper.recording.stdio.pumps.Pump", make_some)
     if after == 2:
         monkeypatch.setattr(rig.notes, "started", fail)
     with pytest.raises(OSError, match="too many"):
-        await rig.run(rig.tap("time.sleep(100)"))
+        await rig.run(rig.proxy("time.sleep(100)"))
     assert rig.notes.endings == ["cannot start: OSError"]

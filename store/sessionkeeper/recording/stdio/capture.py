@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from .lines import LineSplitter
 
 if TYPE_CHECKING:
-    from ..values.states import Direction
-    from .journal import Journal
+    from ...values.states import Direction
+    from ..journal import Journal
 
 __all__ = ["LineCapture"]
 

@@ -1,4 +1,4 @@
-"""A tap over a session manager: what passed is in the store, and the session has ended."""
+"""A proxy over a session manager: what passed is in the store, and the session has ended."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper.manager import SessionManager
-from sessionkeeper.tap import CommandNotStarted, SessionRecorder
+from sessionkeeper.recording import SessionRecorder
+from sessionkeeper.recording.stdio import CommandNotStarted
 from sessionkeeper.values.delivery import StdioDelivery
 from sessionkeeper.values.jsonrpc import MessageKind
 from sessionkeeper.values.states import Direction, SessionState, SessionStatus, TransportType
@@ -16,10 +17,10 @@ from sessionkeeper.values.states import Direction, SessionState, SessionStatus, 
 NOW = datetime.now(UTC)
 
 if TYPE_CHECKING:
-    from tests.tap.conftest import Rig
+    from tests.recording.stdio.conftest import Rig
 
 
-async def test_a_tapped_session_is_in_the_store(rig: Rig) -> None:
+async def test_a_recorded_session_is_in_the_store(rig: Rig) -> None:
     """Every message with its direction, time, command and pid; the session is closed."""
     async with SessionManager() as manager:
         command = rig.script("""
@@ -29,7 +30,7 @@ async def test_a_tapped_session_is_in_the_store(rig: Rig) -> None:
             """)
         recorder = await SessionRecorder.open(manager, command, tags={"demo"})
         rig.use(recorder)
-        running = rig.run(rig.tap(command))
+        running = rig.run(rig.proxy(command))
         asked = rig.request(1)
         await rig.send(b"no json\n" + asked + b"[]\n" + b'{"no":"rpc"}\n')
         answered = await rig.line()
@@ -58,7 +59,7 @@ async def test_a_session_whose_server_cannot_start_has_failed(rig: Rig) -> None:
         recorder = await SessionRecorder.open(manager, ["no-such-command"])
         rig.use(recorder)
         with pytest.raises(CommandNotStarted):
-            await rig.run(rig.tap(["no-such-command" * 100]))
+            await rig.run(rig.proxy(["no-such-command" * 100]))
         session = await manager.get_session(recorder.session_id)
     assert session.status is SessionStatus.FAILED
     assert session.failure is not None

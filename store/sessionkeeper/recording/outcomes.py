@@ -1,4 +1,4 @@
-"""What becomes of the lines of a tap."""
+"""What becomes of the lines of a proxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real MCP server behind a tap notices nothing of it."""
+"""A real MCP server behind a proxy notices nothing of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sessionkeeper.values.states import Direction
 
 if TYPE_CHECKING:
-    from tests.tap.conftest import Rig
+    from tests.recording.stdio.conftest import Rig
 
 
 async def test_a_conversation_with_mcp_server_time_is_recorded_whole(rig: Rig) -> None:
@@ -25,7 +25,7 @@ async def test_a_conversation_with_mcp_server_time_is_recorded_whole(rig: Rig) -
         b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n',
         rig.request("a", "tools/call", name="get_current_time", arguments={"timezone": "UTC"}),
     ]
-    running = rig.run(rig.tap([sys.executable, "-m", "mcp_server_time"]))
+    running = rig.run(rig.proxy([sys.executable, "-m", "mcp_server_time"]))
     await rig.send(requests[0])
     initialized = await rig.line()
     await rig.send(requests[1] + requests[2])

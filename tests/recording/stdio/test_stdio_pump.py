@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 
 import pytest
-from sessionkeeper.tap.descriptors import Sink, Source, release
-from sessionkeeper.tap.pump import Pump, PumpEnd
+from sessionkeeper.recording.stdio.descriptors import Sink, Source, release
+from sessionkeeper.recording.stdio.pump import Pump, PumpEnd
 
 
 class RecordedBytes:

@@ -6,7 +6,7 @@ import random
 from hashlib import sha256
 
 import pytest
-from sessionkeeper.tap.lines import TOO_LARGE, LineSplitter
+from sessionkeeper.recording.stdio.lines import TOO_LARGE, LineSplitter
 from sessionkeeper.values.gap import Gap
 
 

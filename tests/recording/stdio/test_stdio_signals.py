@@ -11,10 +11,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from sessionkeeper.tap import forwarding_signals, signals
+from sessionkeeper.recording.stdio import forwarding_signals, signals
 
 if TYPE_CHECKING:
-    from tests.tap.conftest import Rig
+    from tests.recording.stdio.conftest import Rig
 
 # Says each signal it gets, and goes on until its stdin ends.
 TELLS_SIGNALS = """
@@ -25,10 +25,10 @@ TELLS_SIGNALS = """
         say(line.strip())
     """
 
-# A program that is nothing but a tap; a terminal named first becomes its controlling terminal.
+# A program that is nothing but a proxy; a terminal named first becomes its controlling terminal.
 PROGRAM = """
 import asyncio, os, sys
-from sessionkeeper.tap import Tap, exit_status, forwarding_signals
+from sessionkeeper.recording.stdio import StdioProxy, exit_status, forwarding_signals
 
 class Recorder:
     def started(self, pid): pass
@@ -40,9 +40,9 @@ async def main(terminal, *command):
     if terminal:
         os.open(terminal, os.O_RDWR)
     trouble = lambda text: None
-    tap = Tap(command, Recorder(), client_in=0, client_out=1, on_trouble=trouble)
-    with forwarding_signals(tap):
-        report = await tap.run()
+    proxy = StdioProxy(command, Recorder(), client_in=0, client_out=1, on_trouble=trouble)
+    with forwarding_signals(proxy):
+        report = await proxy.run()
     return exit_status(report.returncode)
 
 sys.exit(asyncio.run(main(*sys.argv[1:])))
@@ -53,11 +53,11 @@ sys.exit(asyncio.run(main(*sys.argv[1:])))
 async def test_a_signal_is_passed_on_once(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, signum: int
 ) -> None:
-    """HUP, QUIT, USR1, USR2 and TERM, sent to this very process; the tap goes on."""
+    """HUP, QUIT, USR1, USR2 and TERM, sent to this very process; the proxy goes on."""
     monkeypatch.setattr(signals, "_in_foreground", lambda: False)
-    tap = rig.tap(TELLS_SIGNALS)
-    with forwarding_signals(tap):
-        running = rig.run(tap)
+    proxy = rig.proxy(TELLS_SIGNALS)
+    with forwarding_signals(proxy):
+        running = rig.run(proxy)
         assert await rig.line() == b"ready\n"
         os.kill(os.getpid(), signum)
         assert await rig.line() == b"signal %d\n" % signum
@@ -72,9 +72,9 @@ async def test_sigint_is_passed_on_once_and_ends_the_tap(
 ) -> None:
     """After it, the server sees the end of its stdin."""
     monkeypatch.setattr(signals, "_in_foreground", lambda: False)
-    tap = rig.tap(TELLS_SIGNALS)
-    with forwarding_signals(tap):
-        running = rig.run(tap)
+    proxy = rig.proxy(TELLS_SIGNALS)
+    with forwarding_signals(proxy):
+        running = rig.run(proxy)
         assert await rig.line() == b"ready\n"
         os.kill(os.getpid(), signal.SIGINT)
         assert await rig.rest() == b"signal 2\n"
@@ -83,15 +83,15 @@ async def test_sigint_is_passed_on_once_and_ends_the_tap(
 
 async def test_handlers_are_put_back_and_ignored_signals_stay_ignored(rig: Rig) -> None:
     """nohup means it; and an inherited SIGCHLD handler must not swallow the exit code."""
-    tap = rig.tap("sys.exit(5)")
+    proxy = rig.proxy("sys.exit(5)")
     before = {signum: signal.getsignal(signum) for signum in signal.Signals}
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        with forwarding_signals(tap):
+        with forwarding_signals(proxy):
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
             assert signal.getsignal(signal.SIGTERM) is not before[signal.SIGTERM]
-            assert (await rig.run(tap)).returncode == 5
+            assert (await rig.run(proxy)).returncode == 5
         assert signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before[signal.SIGHUP])
@@ -101,14 +101,14 @@ async def test_handlers_are_put_back_and_ignored_signals_stay_ignored(rig: Rig) 
 
 @pytest.mark.parametrize("key", [b"\x03", b"\x1c"], ids=["ctrl-c", "ctrl-backslash"])
 async def test_a_signal_of_the_keyboard_reaches_the_server_once(rig: Rig, key: bytes) -> None:
-    """The terminal sends it to the whole group; the tap does not send it again."""
+    """The terminal sends it to the whole group; the proxy does not send it again."""
     keyboard, terminal = pty.openpty()
     program = start(os.ttyname(terminal), rig.script(TELLS_SIGNALS))
     assert await receive(program) == b"ready\n"
     os.write(keyboard, key)
     signum = b"signal 2\n" if key == b"\x03" else b"signal 3\n"
     assert await receive(program) == signum
-    # After ^C the tap is at its end; after ^\ it goes on.
+    # After ^C the proxy is at its end; after ^\ it goes on.
     ping = b"" if key == b"\x03" else b"ping\n"
     rest, errors = await asyncio.to_thread(program.communicate, ping)
     assert (rest, errors, program.returncode) == (ping, b"completed\n", 0)
@@ -117,7 +117,7 @@ async def test_a_signal_of_the_keyboard_reaches_the_server_once(rig: Rig, key: b
 
 
 async def test_a_sigint_that_is_not_of_the_keyboard_is_passed_on(rig: Rig) -> None:
-    """Without a terminal, nobody but the tap can have got it."""
+    """Without a terminal, nobody but the proxy can have got it."""
     program = start("", rig.script(TELLS_SIGNALS))
     assert await receive(program) == b"ready\n"
     program.send_signal(signal.SIGINT)
@@ -127,7 +127,7 @@ async def test_a_sigint_that_is_not_of_the_keyboard_is_passed_on(rig: Rig) -> No
 
 
 def start(terminal: str, command: list[str]) -> subprocess.Popen[bytes]:
-    """Run a tap as a program of its own, leader of a session of its own."""
+    """Run a proxy as a program of its own, leader of a session of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, terminal, *command],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from sessionkeeper.tap.pairing import Head, PendingRequests, read_heads
-from sessionkeeper.tap.report import Ending
+from sessionkeeper.recording.pairing import Head, PendingRequests, read_heads
+from sessionkeeper.recording.stdio.report import Ending
 from sessionkeeper.values.states import Direction
 
 DEEP = b"[" * 100_000 + b"]" * 100_000

@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sessionkeeper import ActorSessionStore, Frame, Gap, ManagerConfig, Session, StoreLimits
 from sessionkeeper.manager import SessionManager
-from sessionkeeper.tap import SessionRecorder, TapReport
-from sessionkeeper.tap.lines import LineSplitter
-from sessionkeeper.tap.pairing import count_possible_answers
+from sessionkeeper.recording import SessionRecorder
+from sessionkeeper.recording.pairing import count_possible_answers
+from sessionkeeper.recording.stdio import StdioReport
+from sessionkeeper.recording.stdio.lines import LineSplitter
 from sessionkeeper.values.states import Direction, SessionState
 
 if TYPE_CHECKING:
-    from tests.tap.conftest import Rig
+    from tests.recording.stdio.conftest import Rig
 
 OK = b'{"jsonrpc":"2.0","id":1,"result":{}}'
 ASKED = b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
@@ -69,7 +70,7 @@ def written(frames: list[Frame], side: Direction) -> bytes:
 
 async def answered_with(
     rig: Rig, stream: bytes, *, max_line: int = 1 << 24
-) -> tuple[TapReport, list[Frame], Session]:
+) -> tuple[StdioReport, list[Frame], Session]:
     """Send one request, then these bytes of the server; return the report and the record."""
     script = rig.folder / "stream"
     script.write_bytes(stream)
@@ -81,7 +82,7 @@ async def answered_with(
     async with SessionManager(ManagerConfig.recording()) as manager:
         recorder = await SessionRecorder.open(manager, command, id="a")
         rig.use(recorder)
-        running = rig.run(rig.tap(command, max_line=max_line))
+        running = rig.run(rig.proxy(command, max_line=max_line))
         await rig.send(ASKED)
         assert await rig.rest() == stream
         report = await running
@@ -138,7 +139,7 @@ async def test_a_message_the_store_refuses_is_recorded_as_a_gap(rig: Rig) -> Non
     ):
         recorder = await SessionRecorder.open(manager, rig.script(rig.ECHO), id="a")
         rig.use(recorder)
-        running = rig.run(rig.tap(rig.ECHO))
+        running = rig.run(rig.proxy(rig.ECHO))
         await rig.send(large + b"\nnoise\n")
         await rig.line()
         await rig.line()

@@ -1,4 +1,4 @@
-"""The report of a tap: how much passed, what was recorded, and how the session ended.
+"""The report of a proxy: how much passed, what was recorded, and how the session ended.
 
 These are pure functions; nothing here waits or reads.
 """
@@ -9,14 +9,14 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..values.states import Direction
-from .outcomes import LineOutcome
+from ...values.states import Direction
+from ..outcomes import LineOutcome
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping
 
-__all__ = ["Ending", "TapReport", "Traffic", "exit_status", "unrecorded"]
+__all__ = ["Ending", "StdioReport", "Traffic", "exit_status", "unrecorded"]
 
 _SIGNAL_STATUS = 128
 
@@ -45,8 +45,8 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
-class TapReport:
-    """What passed through a tap, and what was recorded of it.
+class StdioReport:
+    """What passed through a proxy, and what was recorded of it.
 
     Each line counts in exactly one of `recorded`, `not_json`, `refused`, `dropped`, `failed`. One
     that was too long or dropped was not parsed, and counts as a message of its direction.
@@ -92,7 +92,7 @@ class TapReport:
         outcomes: Mapping[Direction, Counter[LineOutcome]],
         passed: Mapping[Direction, int],
         gaps: int,
-    ) -> TapReport:
+    ) -> StdioReport:
         """Add up the outcomes of all lines."""
         sums = outcomes[Direction.CLIENT_TO_SERVER] + outcomes[Direction.SERVER_TO_CLIENT]
         traffic = {

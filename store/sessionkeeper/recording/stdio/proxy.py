@@ -1,4 +1,4 @@
-"""The tap: it starts a server, connects it to a client, and records the messages.
+"""The proxy: it starts a server, connects it to a client, and records the messages.
 
 Threads forward the bytes (`pump`), whatever happens to the loop, the recorder or the store. POSIX
 only.
@@ -12,21 +12,21 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-from ..values.errors import SessionError
-from ..values.jsonrpc import MAX_MESSAGE_BYTES
-from ..values.states import Direction
-from .journal import Journal
+from ...values.errors import SessionError
+from ...values.jsonrpc import MAX_MESSAGE_BYTES
+from ...values.states import Direction
+from ..journal import Journal
 from .pumps import PumpPair, take_client
-from .report import Ending, TapReport, unrecorded
+from .report import Ending, StdioReport, unrecorded
 from .server import CommandNotStarted, Server
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
 
-    from .recorder import Recorder
+    from ..recorder import Recorder
 
-__all__ = ["MAX_LINE", "MAX_PENDING", "Tap"]
+__all__ = ["MAX_LINE", "MAX_PENDING", "StdioProxy"]
 
 MAX_LINE = 64 * 1024 * 1024
 """Bytes of a line; of a longer one a gap frame is recorded."""
@@ -44,7 +44,7 @@ _INTERRUPTS = frozenset({signal.SIGINT, signal.SIGTERM})
 _ENDS = _INTERRUPTS | {signal.SIGHUP, signal.SIGQUIT}
 
 
-class Tap:
+class StdioProxy:
     """One run of a server's command between the two descriptors of a client.
 
     It takes over `client_in` and `client_out` and closes them (0, 1 and 2 are pointed at
@@ -53,7 +53,7 @@ class Tap:
     line of more than `max_line` bytes is recorded as a gap; `max_pending` bytes wait to be recorded
     at most, enough for two such lines unless it is given, and what comes then is dropped.
     `patience`: how many seconds a recorder may make no progress after all traffic has ended. Use a
-    tap on the thread of one loop.
+    proxy on the thread of one loop.
     """
 
     def __init__(
@@ -100,11 +100,13 @@ class Tap:
 
     def __repr__(self) -> str:
         if self._server is None:
-            return "<Tap not started>"
+            return "<StdioProxy not started>"
         code = self._server.returncode
-        return f"<Tap pid={self._server.pid} {'running' if code is None else f'ended={code}'}>"
+        return (
+            f"<StdioProxy pid={self._server.pid} {'running' if code is None else f'ended={code}'}>"
+        )
 
-    async def run(self) -> TapReport:
+    async def run(self) -> StdioReport:
         """Start the server, forward everything until it has ended, and return a report.
 
         Raises `CommandNotStarted`, or the `OSError` of a bad descriptor; then the session has
@@ -112,7 +114,7 @@ class Tap:
         session. It never leaves a process, a thread or a descriptor behind.
         """
         if self._begun:
-            raise RuntimeError("a tap runs once")
+            raise RuntimeError("a proxy runs once")
         self._begun = True
         with ExitStack() as stack:
             try:
@@ -185,7 +187,7 @@ class Tap:
             self._escalate(server, term_after=0.5, kill_after=0.8)
         return server
 
-    async def _finish(self, server: Server) -> TapReport:
+    async def _finish(self, server: Server) -> StdioReport:
         """Wait until everything has ended. Callable again after a cancellation."""
         await self._exited.wait()
         self._finish_pumps()
@@ -203,7 +205,7 @@ class Tap:
             self._end_task.cancel()
             self._complain("the end of the session was not recorded: it took too long")
         outcomes, passed = self._journal.outcomes, self._pumps.passed
-        return TapReport.of(server.pid, ending, outcomes, passed, self._journal.gaps)
+        return StdioReport.of(server.pid, ending, outcomes, passed, self._journal.gaps)
 
     def _ending(self, server: Server) -> Ending:
         return Ending(
@@ -267,7 +269,7 @@ class Tap:
             self._complain(f"the end of the session was not recorded: {kind}{reason}")
 
     def _complain(self, trouble: str) -> None:
-        with suppress(Exception):  # a closed stderr must not end the tap
+        with suppress(Exception):  # a closed stderr must not end the proxy
             self._on_trouble(trouble)
 
     def _note_exit(self) -> None:

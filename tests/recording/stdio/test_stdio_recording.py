@@ -7,22 +7,22 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from sessionkeeper.tap.lines import TOO_LARGE
+from sessionkeeper.recording.stdio.lines import TOO_LARGE
 from sessionkeeper.values.errors import SessionError
 from sessionkeeper.values.gap import Gap
 from sessionkeeper.values.states import Direction
 
 if TYPE_CHECKING:
-    from sessionkeeper.tap import TapReport
+    from sessionkeeper.recording.stdio import StdioReport
 
-    from tests.tap.conftest import Rig
+    from tests.recording.stdio.conftest import Rig
 
 C2S, S2C = Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT
 
 
-async def pass_through(rig: Rig, data: bytes, *, max_line: int = 1 << 20) -> TapReport:
+async def pass_through(rig: Rig, data: bytes, *, max_line: int = 1 << 20) -> StdioReport:
     """Send data through an echo; it must come back whole, whatever it is."""
-    running = rig.run(rig.tap(rig.ECHO, max_line=max_line))
+    running = rig.run(rig.proxy(rig.ECHO, max_line=max_line))
     sending = asyncio.create_task(rig.send(data))
     sending.add_done_callback(lambda _: rig.hang_up())
     assert await rig.rest() == data
@@ -41,7 +41,7 @@ async def test_a_message_is_the_exact_bytes_of_its_line(rig: Rig) -> None:
 
 async def test_a_request_is_recorded_before_its_response(rig: Rig) -> None:
     """It is queued before the server can see it, so the order of the log is the order of events."""
-    running = rig.run(rig.tap(rig.ANSWER))
+    running = rig.run(rig.proxy(rig.ANSWER))
     for number in range(200):
         await rig.send(rig.request(number))
         await rig.line()
@@ -55,7 +55,7 @@ async def test_timestamps_are_those_of_the_crossing(rig: Rig) -> None:
     released = asyncio.Event()
     rig.notes.hook = lambda _: released.wait()
     before = datetime.now(UTC)
-    running = rig.run(rig.tap(rig.ANSWER))
+    running = rig.run(rig.proxy(rig.ANSWER))
     await rig.send(rig.request(1))
     await rig.line()
     after = datetime.now(UTC)
@@ -71,7 +71,7 @@ async def test_the_recorder_learns_the_servers_pid_first(rig: Rig) -> None:
     """Before the first message."""
     pids: list[int | None] = []
     rig.notes.hook = lambda _: pids.append(rig.notes.pid)
-    running = rig.run(rig.tap("say({'pid': os.getpid()})"))
+    running = rig.run(rig.proxy("say({'pid': os.getpid()})"))
     line = await rig.rest()
     report = await running
     assert pids == [report.pid]
@@ -111,7 +111,7 @@ async def test_the_queue_is_bounded_and_drops_what_does_not_fit(rig: Rig) -> Non
     """Forwarding goes on, the user is warned immediately, and recording resumes when it can."""
     released = asyncio.Event()
     rig.notes.hook = lambda _: released.wait()
-    running = rig.run(rig.tap(rig.ECHO, max_pending=3_000))
+    running = rig.run(rig.proxy(rig.ECHO, max_pending=3_000))
     message = b'{"a":"' + b"x" * 864 + b'"}'  # three of them fit
     for _ in range(10):
         await rig.send(message + b"\n")
@@ -136,8 +136,8 @@ async def test_the_queue_is_bounded_and_drops_what_does_not_fit(rig: Rig) -> Non
 async def test_a_flood_of_empty_objects_is_bounded_too(rig: Rig) -> None:
     """A queued line costs more than its bytes."""
     rig.notes.hook = lambda _: asyncio.Event().wait()
-    tap = rig.tap(rig.ECHO, max_pending=30_000, patience=0.01)
-    running = rig.run(tap)
+    proxy = rig.proxy(rig.ECHO, max_pending=30_000, patience=0.01)
+    running = rig.run(proxy)
     data = b"{}\n" * 5_000
     await rig.send(data)
     rig.hang_up()
@@ -149,7 +149,7 @@ async def test_a_flood_of_empty_objects_is_bounded_too(rig: Rig) -> None:
 async def test_a_slow_recorder_is_waited_for_as_long_as_it_moves(rig: Rig) -> None:
     """`patience` ends only a recorder without progress: queued lines are recorded at the end."""
     rig.notes.hook = lambda _: asyncio.sleep(0.01)
-    running = rig.run(rig.tap(rig.ECHO, patience=0.1))
+    running = rig.run(rig.proxy(rig.ECHO, patience=0.1))
     await rig.send(b"{}\n" * 20)
     rig.hang_up()
     await rig.rest()
@@ -174,7 +174,7 @@ async def test_a_backlog_does_not_keep_the_loop(rig: Rig) -> None:
         return None if released.is_set() else asyncio.create_task(released.wait())
 
     rig.notes.hook = hook
-    running = rig.run(rig.tap(rig.ECHO))
+    running = rig.run(rig.proxy(rig.ECHO))
     for _ in range(50):
         await rig.send(b"{}\n")
         await rig.line()
@@ -240,7 +240,7 @@ class Deaf(list[str]):
 
 
 async def test_an_error_that_cannot_be_logged_is_ignored(rig: Rig) -> None:
-    """A closed stderr does not end the tap."""
+    """A closed stderr does not end the proxy."""
     rig.troubles = Deaf()
     assert (await pass_through(rig, b"no json\n")).not_json == 2
 
@@ -253,7 +253,7 @@ async def test_a_bug_while_splitting_harms_no_byte(
     def out_of_memory(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("sessionkeeper.tap.lines.LineSplitter.feed", out_of_memory)
+    monkeypatch.setattr("sessionkeeper.recording.stdio.lines.LineSplitter.feed", out_of_memory)
     report = await pass_through(rig, b"{}\n" * 1000)
     assert report.recorded == 0
     assert rig.troubles == ["recording failed: MemoryError"]
@@ -269,7 +269,7 @@ async def test_an_end_that_cannot_be_recorded_is_logged(rig: Rig, broken: str) -
         return asyncio.get_running_loop().create_future()
 
     rig.notes.at_end = end
-    running = rig.run(rig.tap("pass", patience=0.05))
+    running = rig.run(rig.proxy("pass", patience=0.05))
     assert (await running).failure is None
     reason = "ValueError" if broken == "raises" else "it took too long"
     assert rig.troubles == [f"the end of the session was not recorded: {reason}"]

@@ -1,4 +1,4 @@
-"""The server behind a tap: one child process, its pipes, its exit.
+"""The server behind a proxy: one child process, its pipes, its exit.
 
 POSIX only. The child stays in our process group and session, so that a client's `killpg` and
 signals from the keyboard reach both. On Linux, the child is killed when the thread that started it
@@ -14,7 +14,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..values.errors import SessionError
+from ...values.errors import SessionError
 from .descriptors import Sink, Source
 from .parent_death import kill_with_parent
 
@@ -70,7 +70,7 @@ class Server:
                 env=None if env is None else dict(env),
                 cwd=cwd,
                 close_fds=False,
-                # A client that kills the tap wants to kill the server, too.
+                # A client that kills the proxy wants to kill the server, too.
                 preexec_fn=kill_with_parent(),  # noqa: PLW1509 - it takes no lock
             )
         except BaseException as error:
@@ -84,7 +84,7 @@ class Server:
         self.pid = self._process.pid
         self._on_exit = on_exit
         self._thread = threading.Thread(
-            target=self._wait, name="sessionkeeper-tap-exit", daemon=True
+            target=self._wait, name="sessionkeeper-stdio-exit", daemon=True
         )
         self._thread.start()
 

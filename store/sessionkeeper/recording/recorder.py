@@ -1,4 +1,4 @@
-"""Where the messages of a tap go: the protocol of a recorder, and the one for a manager."""
+"""Where the messages of a proxy go: the protocol of a recorder, and the one for a manager."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NOT_ENDED = FrozenDict({"line_end": "none"})
 
 
 class Recorder(Protocol):
-    """Records the messages of a tap. The tap never calls it concurrently."""
+    """Records the messages of a proxy. The proxy never calls it concurrently."""
 
     def started(self, pid: int, /) -> None:
         """Receive the process id of the server; called once, before the first message."""

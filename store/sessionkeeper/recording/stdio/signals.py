@@ -1,4 +1,4 @@
-"""Forwards signals of a terminal or a client to the server behind a tap.
+"""Forwards signals of a terminal or a client to the server behind a proxy.
 
 Only for a program that does nothing else: it replaces the signal handlers of the process.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from .tap import Tap
+    from .proxy import StdioProxy
 
 __all__ = ["forwarding_signals"]
 
@@ -30,11 +30,11 @@ _FROM_KEYBOARD = frozenset({signal.SIGINT, signal.SIGQUIT})
 
 
 @contextmanager
-def forwarding_signals(tap: Tap) -> Generator[None, None, None]:
-    """Forward signals to the server while the block runs. SIGINT also ends the tap.
+def forwarding_signals(proxy: StdioProxy) -> Generator[None, None, None]:
+    """Forward signals to the server while the block runs. SIGINT also ends the proxy.
 
-    Enter it in the main thread, on the tap's loop, before the tap runs. Signals that are ignored
-    at that time (nohup) stay ignored.
+    Enter it in the main thread, on the proxy's loop, before the proxy runs. Signals that are
+    ignored at that time (nohup) stay ignored.
     """
     loop = asyncio.get_running_loop()
     before = {signum: signal.getsignal(signum) for signum in _FORWARDED}
@@ -44,7 +44,7 @@ def forwarding_signals(tap: Tap) -> Generator[None, None, None]:
         # Some launchers leave it ignored, and then the kernel discards the exit code.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for signum in taken:
-        loop.add_signal_handler(signum, _forward, tap, signum)
+        loop.add_signal_handler(signum, _forward, proxy, signum)
     try:
         yield
     finally:
@@ -54,10 +54,10 @@ def forwarding_signals(tap: Tap) -> Generator[None, None, None]:
         signal.signal(signal.SIGCHLD, children)
 
 
-def _forward(tap: Tap, signum: signal.Signals) -> None:
-    tap.send_signal(signum, has_it=signum in _FROM_KEYBOARD and _in_foreground())
+def _forward(proxy: StdioProxy, signum: signal.Signals) -> None:
+    proxy.send_signal(signum, has_it=signum in _FROM_KEYBOARD and _in_foreground())
     if signum == signal.SIGINT:
-        tap.interrupt()
+        proxy.interrupt()
 
 
 def _in_foreground() -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from ..values.gap import KEPT_BYTES, Gap
+from ...values.gap import KEPT_BYTES, Gap
 
 if TYPE_CHECKING:
     from typing import Protocol

@@ -85,7 +85,7 @@ class Journal:
         self._timers: list[asyncio.TimerHandle] = []
         self._arrived = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._task = self._loop.create_task(self._record_queued(), name="sessionkeeper-tap-journal")
+        self._task = self._loop.create_task(self._record_queued(), name="sessionkeeper-journal")
 
     def offer(
         self, direction: Direction, lines: Sequence[bytes | Gap], *, ended: bool = True

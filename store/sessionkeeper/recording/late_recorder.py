@@ -1,6 +1,6 @@
 """A recorder that opens beside the traffic, so that a server runs whether there is a store or not.
 
-Rule: what waits for the store is in the queue of the tap, which is bounded; nothing is kept here.
+Rule: what waits for the store is in the queue of the proxy, which is bounded; nothing is kept here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class LateRecorder:
 
     Messages wait meanwhile, and are recorded with the timestamps that they have. `report` is
     called with one line when the first attempt fails or takes long, and with one when a later one
-    succeeds. Call `finish` when all traffic has ended: `Tap(on_traffic_end=)`.
+    succeeds. Call `finish` when all traffic has ended: `StdioProxy(on_traffic_end=)`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A recorder that opens beside the traffic: waiting messages, reports, and the tap's end."""
+"""A recorder that opens beside the traffic: waiting messages, reports, and the proxy's end."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sessionkeeper import StoreUnavailable
-from sessionkeeper.tap import CommandNotStarted, LateRecorder, Recorder
+from sessionkeeper.recording import LateRecorder, Recorder
+from sessionkeeper.recording.stdio import CommandNotStarted
 from sessionkeeper.values.states import Direction
 
 if TYPE_CHECKING:
-    from tests.tap.conftest import Rig
+    from tests.recording.stdio.conftest import Rig
 
 ASKED = Direction.CLIENT_TO_SERVER
 
@@ -42,7 +43,7 @@ def door(rig: Rig) -> Door:
 
 
 def late(rig: Rig, door: Door) -> LateRecorder:
-    """A late recorder that the rig's tap records into."""
+    """A late recorder that the rig's proxy records into."""
     recorder = LateRecorder(door.open, report=rig.troubles.append, pause=0.0)
     rig.use(recorder)
     return recorder
@@ -53,7 +54,7 @@ async def test_a_store_that_opens_at_once_is_not_noticed(rig: Rig, door: Door) -
     door.may_open.set()
     recorder = late(rig, door)
     await recorder.start(within=60)
-    running = rig.run(rig.tap(rig.ANSWER, on_traffic_end=recorder.finish))
+    running = rig.run(rig.proxy(rig.ANSWER, on_traffic_end=recorder.finish))
     await rig.send(rig.request(1))
     await rig.line()
     rig.hang_up()
@@ -72,7 +73,7 @@ async def test_waiting_lines_are_recorded_when_the_store_opens(
         door.error = StoreUnavailable("away")
     recorder = late(rig, door)
     await recorder.start(within=0.0)
-    running = rig.run(rig.tap(rig.ANSWER, on_traffic_end=recorder.finish))
+    running = rig.run(rig.proxy(rig.ANSWER, on_traffic_end=recorder.finish))
     asked = [rig.request(n) for n in range(3)]
     for each in asked:
         await rig.send(each)
@@ -98,13 +99,13 @@ async def test_waiting_lines_are_recorded_when_the_store_opens(
 
 @pytest.mark.parametrize("how", ["fails", "waits"])
 async def test_a_store_that_never_opens_loses_what_passed(rig: Rig, door: Door, how: str) -> None:
-    """Each message counts; the tap ends without the patience for a slow recorder."""
+    """Each message counts; the proxy ends without the patience for a slow recorder."""
     if how == "fails":
         door.error = StoreUnavailable("away")
     recorder = late(rig, door)
     await recorder.start(within=0.0)
-    tap = rig.tap(rig.ANSWER, on_traffic_end=recorder.finish, patience=3600)
-    running = rig.run(tap)
+    proxy = rig.proxy(rig.ANSWER, on_traffic_end=recorder.finish, patience=3600)
+    running = rig.run(proxy)
     await rig.send(rig.request(1))
     await rig.line()
     rig.hang_up()
@@ -124,7 +125,7 @@ async def test_the_end_of_the_traffic_is_the_time_of_a_last_attempt(rig: Rig, do
     recorder = LateRecorder(door.open, report=rig.troubles.append, pause=3600)
     rig.use(recorder)
     await recorder.start(within=60)
-    running = rig.run(rig.tap(rig.ANSWER, on_traffic_end=recorder.finish))
+    running = rig.run(rig.proxy(rig.ANSWER, on_traffic_end=recorder.finish))
     await rig.send(rig.request(1))
     await rig.line()
     door.error = None
@@ -164,7 +165,7 @@ async def test_a_server_that_cannot_start_needs_no_store(rig: Rig, door: Door) -
     recorder = late(rig, door)
     await recorder.start(within=60)
     with pytest.raises(CommandNotStarted):
-        await rig.run(rig.tap(["no-such-command"], on_traffic_end=recorder.finish))
+        await rig.run(rig.proxy(["no-such-command"], on_traffic_end=recorder.finish))
     await recorder.aclose()
 
 
@@ -182,7 +183,7 @@ async def test_an_attempt_that_is_given_up_closes_what_is_half_open(rig: Rig) ->
     recorder = LateRecorder(open_half, report=rig.troubles.append)
     rig.use(recorder)
     await recorder.start(within=0.0)
-    running = rig.run(rig.tap(rig.ANSWER, on_traffic_end=recorder.finish, patience=3600))
+    running = rig.run(rig.proxy(rig.ANSWER, on_traffic_end=recorder.finish, patience=3600))
     await rig.send(rig.request(1))
     await rig.line()
     rig.hang_up()

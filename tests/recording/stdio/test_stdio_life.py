@@ -1,4 +1,4 @@
-"""With a tap in between, a server lives as long as it would without: both are run side by side."""
+"""With a proxy in between, a server lives as long as without: both are run side by side."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tap.test_tap_signals import PROGRAM
+from tests.recording.stdio.test_stdio_signals import PROGRAM
 
 # Tells its pid, and then that it lives, in a file; what it does meanwhile is `step`.
 BEATING = """
@@ -33,17 +33,17 @@ SIGPIPE = "signal.signal(signal.SIGPIPE, signal.SIG_DFL)"
 BEATS = 40
 
 Started = subprocess.Popen[bytes]
-TAP = (sys.executable, "-c", PROGRAM, "")
+PROXY = (sys.executable, "-c", PROGRAM, "")
 
 
 class Life:
-    """A server as its client started it, alone or behind a tap."""
+    """A server as its client started it, alone or behind a proxy."""
 
-    def __init__(self, folder: Path, tapped: bool, setting: str, step: str) -> None:
-        self.beats = folder / f"beats-{tapped}"
+    def __init__(self, folder: Path, proxied: bool, setting: str, step: str) -> None:
+        self.beats = folder / f"beats-{proxied}"
         script = BEATING.format(setting=setting, step=step)
         server = (sys.executable, "-I", "-S", "-c", script, str(self.beats))
-        self.command = [*TAP, *server] if tapped else list(server)
+        self.command = [*PROXY, *server] if proxied else list(server)
 
     def start(self) -> Started:
         """Start it as a client does, on two pipes."""
@@ -134,11 +134,11 @@ def kill(started: Started) -> None:
 
 @pytest.fixture
 def lives(tmp_path: Path) -> Iterator[Callable[[str, str], list[Life]]]:
-    """Makes a server without and with a tap; kills both at the end."""
+    """Makes a server without and with a proxy; kills both at the end."""
     made: list[Life] = []
 
     def make(setting: str, step: str) -> list[Life]:
-        made.extend(Life(tmp_path, tapped, setting, step) for tapped in (False, True))
+        made.extend(Life(tmp_path, proxied, setting, step) for proxied in (False, True))
         return made
 
     yield make
@@ -170,7 +170,7 @@ def test_a_server_ends_when_it_would_without_the_tap(
     act: Callable[[Started], None],
     ends: bool,
 ) -> None:
-    """It lives on as without a tap, whatever its client does to the process that it started."""
+    """It lives on as without a proxy, whatever its client does to the process that it started."""
     outcomes: list[bool] = []
     for life in lives(setting, step):
         with life.start() as started:
@@ -216,8 +216,8 @@ def test_the_exit_status_is_what_a_shell_would_report(
         with life.start() as started:
             Path(f"{life.beats}!").touch()
             statuses.append(started.wait())
-    alone, tapped = statuses
-    assert tapped == (alone if alone >= 0 else 128 - alone)
+    alone, proxied = statuses
+    assert proxied == (alone if alone >= 0 else 128 - alone)
 
 
 def test_a_client_learns_that_its_server_reads_no_more(

@@ -1,4 +1,4 @@
-"""Signals, interrupts and cancellations: the server ends with the tap, and nothing is left."""
+"""Signals, interrupts and cancellations: the server ends with the proxy, and nothing is left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from sessionkeeper.values.states import Direction
 
 if TYPE_CHECKING:
-    from tests.tap.conftest import Rig
+    from tests.recording.stdio.conftest import Rig
 
 C2S, S2C = Direction.CLIENT_TO_SERVER, Direction.SERVER_TO_CLIENT
 
@@ -32,15 +32,15 @@ ENDS_ON_SIGTERM = """
 
 async def test_a_signal_reaches_the_server_once(rig: Rig) -> None:
     """A server that ignores the signal keeps its client."""
-    tap = rig.tap("""
+    proxy = rig.proxy("""
         signal.signal(signal.SIGUSR1, lambda *_: say("signalled"))
         say("ready")
         while line := sys.stdin.readline():
             say(line.strip())
         """)
-    running = rig.run(tap)
+    running = rig.run(proxy)
     assert await rig.line() == b"ready\n"
-    tap.send_signal(signal.SIGUSR1)
+    proxy.send_signal(signal.SIGUSR1)
     assert await rig.line() == b"signalled\n"
     await rig.send(b"ping\n")
     rig.hang_up()
@@ -53,10 +53,10 @@ async def test_a_server_ended_by_a_signal_we_passed_on_completed_its_session(
     rig: Rig, signum: int
 ) -> None:
     """It ended on request."""
-    tap = rig.tap(ENDS_ON_SIGTERM)
-    running = rig.run(tap)
+    proxy = rig.proxy(ENDS_ON_SIGTERM)
+    running = rig.run(proxy)
     await rig.line()
-    tap.send_signal(signum)
+    proxy.send_signal(signum)
     report = await running
     assert report.returncode == -signum
     assert report.completed
@@ -64,9 +64,9 @@ async def test_a_server_ended_by_a_signal_we_passed_on_completed_its_session(
 
 async def test_a_signal_before_the_start_is_kept_for_the_server(rig: Rig) -> None:
     """It is not lost, and not passed on twice."""
-    tap = rig.tap(ENDS_ON_SIGTERM)
-    tap.send_signal(signal.SIGUSR1)
-    assert (await rig.run(tap)).returncode == -signal.SIGUSR1
+    proxy = rig.proxy(ENDS_ON_SIGTERM)
+    proxy.send_signal(signal.SIGUSR1)
+    assert (await rig.run(proxy)).returncode == -signal.SIGUSR1
 
 
 @pytest.mark.parametrize(
@@ -80,11 +80,11 @@ async def test_a_signal_before_the_start_is_kept_for_the_server(rig: Rig) -> Non
 )
 async def test_an_interrupt_ends_every_server(rig: Rig, server: str, returncode: int) -> None:
     """The end of its stdin, then SIGTERM, then SIGKILL; the session is completed."""
-    tap = rig.tap(server)
-    running = rig.run(tap)
+    proxy = rig.proxy(server)
+    running = rig.run(proxy)
     await rig.line()
-    tap.interrupt()
-    tap.interrupt()  # an impatient user changes nothing
+    proxy.interrupt()
+    proxy.interrupt()  # an impatient user changes nothing
     report = await running
     assert report.returncode == returncode
     assert rig.notes.endings == [None]
@@ -92,16 +92,16 @@ async def test_an_interrupt_ends_every_server(rig: Rig, server: str, returncode:
 
 async def test_an_interrupt_before_the_start_ends_the_server_too(rig: Rig) -> None:
     """It is not lost."""
-    tap = rig.tap("sys.stdin.read()")
-    tap.interrupt()
-    assert (await rig.run(tap)).returncode == 0
+    proxy = rig.proxy("sys.stdin.read()")
+    proxy.interrupt()
+    assert (await rig.run(proxy)).returncode == 0
 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
 @pytest.mark.parametrize("server", [ENDS_ON_SIGTERM, STUBBORN], ids=["deaf", "stubborn"])
 async def test_a_cancelled_tap_leaves_nothing_behind(rig: Rig, server: str, times: int) -> None:
-    """The fixture checks for leftovers; cancelled once, the tap completes the session first."""
-    running = rig.run(rig.tap(server))
+    """The fixture checks for leftovers; cancelled once, the proxy completes the session first."""
+    running = rig.run(rig.proxy(server))
     await rig.line()
     running.cancel()
     if times == 2:
@@ -125,7 +125,7 @@ async def test_a_cancelled_tap_does_not_wait_for_a_hanging_recorder(rig: Rig) ->
         return asyncio.get_running_loop().create_future()
 
     rig.notes.hook = rig.notes.at_end = hang
-    running = rig.run(rig.tap(rig.ECHO, patience=3600))
+    running = rig.run(rig.proxy(rig.ECHO, patience=3600))
     await rig.send(b"{}\n")
     await recording.wait()
     running.cancel()
@@ -143,7 +143,7 @@ async def test_a_tap_cancelled_while_it_records_the_end_records_it_once(rig: Rig
         await released.wait()
 
     rig.notes.at_end = wait
-    running = rig.run(rig.tap("pass"))
+    running = rig.run(rig.proxy("pass"))
     await ending.wait()
     running.cancel()
     await asyncio.sleep(0)
@@ -158,23 +158,23 @@ async def test_a_signal_ends_the_wait_for_a_client_that_never_reads(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     """Before or after the server's exit; what nobody wants to read is not waited for."""
-    monkeypatch.setattr("sessionkeeper.tap.tap._GRACE", 0.05)
+    monkeypatch.setattr("sessionkeeper.recording.stdio.proxy._GRACE", 0.05)
     alive, servers_end = os.pipe()
     wait = "time.sleep(100)" if when == "before" else ""
-    tap = rig.tap(f"os.write(1, b'x' * 150_000); os.write(2, b'!'); {wait}", stderr=servers_end)
-    running = rig.run(tap)
+    proxy = rig.proxy(f"os.write(1, b'x' * 150_000); os.write(2, b'!'); {wait}", stderr=servers_end)
+    running = rig.run(proxy)
     await asyncio.sleep(0)  # the server is started
     os.close(servers_end)
     assert await asyncio.to_thread(os.read, alive, 1) == b"!"
     if when == "after":
         assert await asyncio.to_thread(os.read, alive, 1) == b""
-        while not vars(tap)["_exited"].is_set():
+        while not vars(proxy)["_exited"].is_set():
             await asyncio.sleep(0)
         for _ in range(3):
-            await asyncio.sleep(0)  # the tap has seen it
-        assert repr(tap).endswith(" ended=0>")
+            await asyncio.sleep(0)  # the proxy has seen it
+        assert repr(proxy).endswith(" ended=0>")
     os.close(alive)
-    tap.send_signal(signal.SIGTERM)
+    proxy.send_signal(signal.SIGTERM)
     report = await running
     assert report.returncode == (-15 if when == "before" else 0)
     assert report.server_to_client.bytes < 150_000
@@ -193,23 +193,23 @@ async def test_a_backlog_is_dropped_when_the_tap_has_to_end(rig: Rig, how: str, 
 
     rig.notes.hook = lambda _: slowly()
     wait = "time.sleep(1000)" if when == "while it runs" else ""
-    tap = rig.tap(f"""
+    proxy = rig.proxy(f"""
         for _ in range(100):
             os.write(1, b"{{}}\\n" * 1000)
         {wait}
         """)
-    running = rig.run(tap)
+    running = rig.run(proxy)
     for _ in range(100_000):
         assert await rig.line() == b"{}\n"
     await recording.wait()
-    while when == "after its end" and not vars(tap)["_exited"].is_set():
+    while when == "after its end" and not vars(proxy)["_exited"].is_set():
         await asyncio.sleep(0.01)
     if how == "cancel":
         running.cancel()
     elif how == "SIGTERM":
-        tap.send_signal(signal.SIGTERM)
+        proxy.send_signal(signal.SIGTERM)
     else:
-        tap.interrupt()
+        proxy.interrupt()
     async with asyncio.timeout(300):
         await asyncio.wait({running})
     assert rig.notes.endings == [None]
