@@ -217,6 +217,20 @@ async def test_a_service_of_a_url_opens_and_closes_its_store(store_url: str) -> 
             assert await again.get_session(**NAMES, session_id="kept") is not None
 
 
+async def test_a_service_of_a_url_has_one_block_at_a_time(store_url: str) -> None:
+    """Two blocks at once would leave a store open; one after the other opens it again."""
+    service = StoreSessionService.from_url(store_url)
+    entered = await asyncio.gather(
+        service.__aenter__(), service.__aenter__(), return_exceptions=True
+    )
+    assert sum(isinstance(each, RuntimeError) for each in entered) == 1
+    await service.__aexit__(None, None, None)
+    async with service:
+        await service.create_session(**NAMES, session_id="again")
+    with pytest.raises(RuntimeError, match="not open"):
+        await service.create_session(**NAMES)
+
+
 async def test_wrong_options_are_refused(store: AtomicSessionStore) -> None:
     wrong: Any = "overwrite"
     wrong_name: Any = 7

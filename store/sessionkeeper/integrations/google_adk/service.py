@@ -80,7 +80,8 @@ class StoreSessionService(BaseSessionService):
     ) -> Self:
         """Make a service that opens the store of a URL in `async with`, and closes it.
 
-        Raises `ValueError` for a wrong option. Entering raises as `StorageFactory.create`.
+        For one block at a time: within it, another one raises `RuntimeError`. Raises `ValueError`
+        for a wrong option. Entering raises as `StorageFactory.create`.
         """
         service = cls.__new__(cls)
         service._configure(stale, home, namespace, max_shared_bytes)
@@ -97,16 +98,29 @@ class StoreSessionService(BaseSessionService):
         self._max_shared_bytes = max_shared_bytes
         self._backend: StorageBackend | str | None = None
         self._records = None
+        self._is_entered = False
         self._running: dict[object, asyncio.Task[Any]] = {}
 
     async def __aenter__(self) -> Self:
-        if self._records is None and self._backend is not None:
+        if self._backend is None:
+            return self
+        if self._is_entered:  # the store that is open would be forgotten, and stay open
+            raise RuntimeError("its block runs already: it opens one store at a time")
+        self._is_entered = True
+        try:
             store = await StorageFactory.create(self._backend)
-            self._records = Records(store, self._places, self._max_shared_bytes)
+        except BaseException:
+            self._is_entered = False
+            raise
+        self._records = Records(store, self._places, self._max_shared_bytes)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+        try:
+            await self.aclose()
+        finally:
+            if self._backend is not None:  # the next block opens it again
+                self._records, self._is_entered = None, False
 
     async def aclose(self) -> None:
         """Finish what cancelled callers have begun, then close the store of a URL. Idempotent."""
