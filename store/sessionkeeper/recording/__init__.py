@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .late_recorder import LateRecorder
+    from .origin import Origin
     from .recorder import Recorder, SessionRecorder
 
-__all__ = ["LateRecorder", "Recorder", "SessionRecorder"]
+__all__ = ["LateRecorder", "Origin", "Recorder", "SessionRecorder"]
 
-_HOMES = {"LateRecorder": "late_recorder", "Recorder": "recorder", "SessionRecorder": "recorder"}
+_HOMES = {
+    "LateRecorder": "late_recorder",
+    "Origin": "origin",
+    "Recorder": "recorder",
+    "SessionRecorder": "recorder",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -17,6 +17,7 @@ from ..values.errors import InvalidMessage, SessionError
 from ..values.gap import Gap
 from ..values.jsonrpc import MessageKind
 from ..values.states import Direction
+from .origin import DEFAULT_ORIGIN, Origin
 from .outcomes import LineOutcome
 from .pairing import PendingRequests, count_possible_answers, read_heads
 
@@ -34,16 +35,24 @@ _TURN = 64
 
 
 _TOO_SLOW = "recording was too slow"
+_NOTHING_MISSED = Gap(_TOO_SLOW, 0, lines=0)
+
+
+class _Missed(NamedTuple):
+    """Lines that were dropped."""
+
+    gap: Gap
+    origin: Origin
+    """That of all of them, if they have one."""
 
 
 class _Entry(NamedTuple):
     direction: Direction
     timestamp: datetime
     lines: list[bytes | Gap]
-    ended: bool
-    """Whether its lines have a newline each; else it is one line."""
-    missed: Gap | None
-    """The lines that were dropped before these."""
+    origin: Origin
+    missed: _Missed | None
+    """What was dropped before these lines."""
 
 
 _OUTCOMES: dict[MessageKind | None, LineOutcome] = {
@@ -77,7 +86,7 @@ class Journal:
         self._lock = threading.Lock()
         self._entries: deque[_Entry] = deque()
         self._waiting: Counter[Direction] = Counter()
-        self._missed: dict[Direction, Gap] = {}
+        self._missed: dict[Direction, _Missed] = {}
         self._gaps_of_missed = self._unread = 0
         self._pending = 0
         self._handled = 0
@@ -88,9 +97,12 @@ class Journal:
         self._task = self._loop.create_task(self._record_queued(), name="sessionkeeper-journal")
 
     def offer(
-        self, direction: Direction, lines: Sequence[bytes | Gap], *, ended: bool = True
+        self,
+        direction: Direction,
+        lines: Sequence[bytes | Gap],
+        origin: Origin = DEFAULT_ORIGIN,
     ) -> None:
-        """Queue the lines that fit; not `ended` is what follows the last newline, if anything does.
+        """Queue the lines that fit. At the end of a stream there may be none.
 
         Callable from any thread; never waits.
         """
@@ -101,16 +113,18 @@ class Journal:
             for line in lines:
                 if self._closed or self._pending + _cost(line) > self._max_pending:
                     dropped = True
-                    self._drop(direction, line)
+                    self._drop(direction, line, origin)
                     continue
                 missed = self._missed.pop(direction, None)
                 if missed is not None or not queued:
-                    queued.append(_Entry(direction, timestamp, [], ended, missed))
+                    queued.append(_Entry(direction, timestamp, [], origin, missed))
                 self._pending += _cost(line)
                 self._waiting[direction] += 1
                 queued[-1].lines.append(line)
-            if not ended and direction in self._missed:  # nothing will come that could tell it
-                queued.append(_Entry(direction, timestamp, [], ended, self._missed.pop(direction)))
+            if (
+                not origin.ended and direction in self._missed
+            ):  # nothing will come that could tell it
+                queued.append(_Entry(direction, timestamp, [], origin, self._missed.pop(direction)))
             self._entries.extend(queued)
         if queued:
             self._loop.call_soon_threadsafe(self._arrived.set)
@@ -192,27 +206,29 @@ class Journal:
             self._pending -= _cost(line)
             self.outcomes[direction][outcome] += 1
 
-    def _drop(self, direction: Direction, line: bytes | Gap) -> None:
+    def _drop(self, direction: Direction, line: bytes | Gap, origin: Origin) -> None:
         self.outcomes[direction][LineOutcome.DROPPED] += 1
         size = line.size if isinstance(line, Gap) else len(line)
-        before = self._missed.get(direction, Gap(_TOO_SLOW, 0, lines=0))
-        self._missed[direction] = Gap(_TOO_SLOW, before.size + size, lines=before.lines + 1)
+        before, its_origin = self._missed.get(direction, _Missed(_NOTHING_MISSED, origin))
+        gap = Gap(_TOO_SLOW, before.size + size, lines=before.lines + 1)
+        same = origin == its_origin
+        self._missed[direction] = _Missed(gap, origin if same else DEFAULT_ORIGIN)
 
-    async def _record_missed(self, entry: _Entry, missed: Gap) -> None:
-        outcome = await self._record(entry, missed)
+    async def _record_missed(self, entry: _Entry, missed: _Missed) -> None:
+        outcome = await self._record(entry._replace(origin=missed.origin), missed.gap)
         self._gaps_of_missed += outcome is LineOutcome.OVERSIZED
 
     async def _record_line(self, entry: _Entry, line: bytes | Gap) -> LineOutcome:
         from_server = entry.direction is Direction.SERVER_TO_CLIENT
-        if isinstance(line, Gap) and from_server:
+        if (isinstance(line, Gap) or entry.origin.oddity is not None) and from_server:
             self._unread += 1
-        elif isinstance(line, bytes):
+        elif isinstance(line, bytes) and entry.origin.is_message:
             heads = None
             with suppress(MemoryError):  # it takes several times its line
                 heads = read_heads(line)
             self.requests.note(entry.direction, heads or ())
             if heads is None and from_server:
-                self._unread += count_possible_answers(line, ended=entry.ended)
+                self._unread += count_possible_answers(line, ended=entry.origin.ended)
             if heads is None:
                 return await self._record(entry, line, refused=LineOutcome.NOT_JSON)
         return await self._record(entry, line)
@@ -223,12 +239,9 @@ class Journal:
         direction, timestamp, recorder = entry.direction, entry.timestamp, self._recorder
         try:
             if isinstance(line, Gap):
-                await recorder.record_gap(direction, line, timestamp)
+                await recorder.record_gap(direction, line, timestamp, origin=entry.origin)
                 return LineOutcome.OVERSIZED
-            if entry.ended:
-                kind = await recorder.record(direction, line, timestamp)
-            else:
-                kind = await recorder.record(direction, line, timestamp, ended=False)
+            kind = await recorder.record(direction, line, timestamp, origin=entry.origin)
         except InvalidMessage:
             return refused
         except asyncio.CancelledError:

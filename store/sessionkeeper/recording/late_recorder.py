@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..values.errors import SessionError, StoreUnavailable
+from .origin import DEFAULT_ORIGIN, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -95,18 +96,32 @@ class LateRecorder:
             self._recorder.started(pid)
 
     async def record(
-        self, direction: Direction, message: bytes, timestamp: datetime, /, *, ended: bool = True
+        self,
+        direction: Direction,
+        message: bytes,
+        timestamp: datetime,
+        /,
+        *,
+        origin: Origin = DEFAULT_ORIGIN,
     ) -> MessageKind | None:
         """Record as the recorder does, when it is open.
 
         Raises `StoreUnavailable` if it could not be opened until the end.
         """
         recorder = await self._opened()
-        return await recorder.record(direction, message, timestamp, ended=ended)
+        return await recorder.record(direction, message, timestamp, origin=origin)
 
-    async def record_gap(self, direction: Direction, gap: Gap, timestamp: datetime, /) -> None:
+    async def record_gap(
+        self,
+        direction: Direction,
+        gap: Gap,
+        timestamp: datetime,
+        /,
+        *,
+        origin: Origin = DEFAULT_ORIGIN,
+    ) -> None:
         """Record as the recorder does, when it is open. Raises as `record`."""
-        await (await self._opened()).record_gap(direction, gap, timestamp)
+        await (await self._opened()).record_gap(direction, gap, timestamp, origin=origin)
 
     async def complete(self) -> None:
         """End the session in order, if there is one."""

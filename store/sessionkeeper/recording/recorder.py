@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ..leases import Heartbeat, own_lease
 from ..values.delivery import StdioDelivery
@@ -12,8 +12,10 @@ from ..values.frozen import FrozenDict
 from ..values.gap import Gap
 from ..values.jsonrpc import MessageKind
 from ..values.lease import LEASE_KEY, without_lease
-from ..values.message import MessageEnvelope
+from ..values.message import MessageContext, MessageEnvelope
+from ..values.oddities import BYTES
 from ..values.states import SessionState, TransportType
+from .origin import DEFAULT_ORIGIN, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,18 +42,31 @@ class Recorder(Protocol):
         ...
 
     async def record(
-        self, direction: Direction, message: bytes, timestamp: datetime, /, *, ended: bool = True
+        self,
+        direction: Direction,
+        message: bytes,
+        timestamp: datetime,
+        /,
+        *,
+        origin: Origin = DEFAULT_ORIGIN,
     ) -> MessageKind | None:
-        """Record the exact bytes of one line, whatever they are, without its newline.
+        """Record the exact bytes of one message, whatever they are; of a line, without its newline.
 
-        `ended` is false for what follows the last newline of a stream. Returns `ODD` or `GAP` if
-        that is what was recorded. Raises `InvalidMessage` for what it does not record, or another
-        `SessionError`.
+        Returns `ODD` or `GAP` if that is what was recorded. Raises `InvalidMessage` for what it
+        does not record, or another `SessionError`.
         """
         ...
 
-    async def record_gap(self, direction: Direction, gap: Gap, timestamp: datetime, /) -> None:
-        """Record what is known of lines that were too large, or came too fast."""
+    async def record_gap(
+        self,
+        direction: Direction,
+        gap: Gap,
+        timestamp: datetime,
+        /,
+        *,
+        origin: Origin = DEFAULT_ORIGIN,
+    ) -> None:
+        """Record what is known of messages that were too large, or came too fast."""
         ...
 
     async def complete(self) -> None:
@@ -64,36 +79,42 @@ class Recorder(Protocol):
 
 
 class SessionRecorder:
-    """Records into one session of a manager, with the command and the pid of the server.
+    """Records into one session of a manager; on stdio with the command and the pid of the server.
 
     While it runs, the session holds its `Lease`, so that others can tell a session that is being
     recorded from one whose recorder is gone.
     """
 
-    def __init__(self, manager: SessionManager, session_id: str, command: Sequence[str]) -> None:
+    def __init__(
+        self, manager: SessionManager, session_id: str, command: Sequence[str] | None = None
+    ) -> None:
         self.session_id = session_id
         self._manager = manager
-        self._delivery = StdioDelivery(command=tuple(map(_as_text, command)))
+        self._delivery: StdioDelivery | None = None
+        """That of messages whose origin has none."""
+        if command is not None:
+            self._delivery = StdioDelivery(command=tuple(map(_as_text, command)))
         self._heartbeat: Heartbeat | None = None
 
     @classmethod
     async def open(
         cls,
         manager: SessionManager,
-        command: Sequence[str],
+        command: Sequence[str] | None = None,
         *,
         id: str | None = None,
+        transport_type: TransportType = TransportType.STDIO,
         **fields: object,
     ) -> Self:
-        """Create a stdio session to record into. Raises as `SessionManager.create_session`.
+        """Create a session to record into. Raises as `SessionManager.create_session`.
 
         The lease is in its metadata under `LEASE_KEY`. Metadata that leave no room for it, by
         `max_metadata_bytes`, are more important: then the session has none.
         """
 
         async def create(fields: dict[str, object]) -> str:
-            stdio = TransportType.STDIO
-            return (await manager.create_session(transport_type=stdio, id=id, **fields)).id
+            made = await manager.create_session(transport_type=transport_type, id=id, **fields)
+            return made.id
 
         lease = own_lease()
         try:
@@ -108,44 +129,53 @@ class SessionRecorder:
 
     def started(self, pid: int, /) -> None:
         """Add the process id to every message from now on."""
-        self._delivery = StdioDelivery(command=self._delivery.command, pid=pid)
+        if self._delivery is not None:
+            self._delivery = StdioDelivery(command=self._delivery.command, pid=pid)
 
     async def record(
-        self, direction: Direction, message: bytes, timestamp: datetime, /, *, ended: bool = True
+        self,
+        direction: Direction,
+        message: bytes,
+        timestamp: datetime,
+        /,
+        *,
+        origin: Origin = DEFAULT_ORIGIN,
     ) -> MessageKind | None:
-        """Append one line as a frame; a gap, if it is larger than the store's frames may be.
+        """Append one message as a frame; a gap, if it is larger than the store's frames may be.
 
         The newline is not part of a frame: each line has one, but for a frame whose metadata have
         `line_end` `none`. Raises what `SessionManager.record` raises.
         """
-        envelope = MessageEnvelope.of(
-            self.session_id,
-            message,
-            direction=direction,
-            timestamp=timestamp,
-            delivery=self._delivery,
-            metadata=_ENDED if ended else _NOT_ENDED,
-        )
+        envelope = self._envelope(direction, message, timestamp, origin)
         try:
             await self._manager.record(envelope)
         except LimitExceeded as full:
             if full.limit != "max_frame_bytes":
                 raise
-            await self.record_gap(direction, Gap.of(message, _TOO_LARGE), timestamp)
+            gap = Gap.of(message, _TOO_LARGE)
+            await self.record_gap(direction, gap, timestamp, origin=origin)
             return MessageKind.GAP
         return None if envelope.oddity is None else envelope.kind
 
-    async def record_gap(self, direction: Direction, gap: Gap, timestamp: datetime, /) -> None:
-        """Append a gap frame, without the ends of the line if the store takes no more.
+    async def record_gap(
+        self,
+        direction: Direction,
+        gap: Gap,
+        timestamp: datetime,
+        /,
+        *,
+        origin: Origin = DEFAULT_ORIGIN,
+    ) -> None:
+        """Append a gap frame, without the ends of the message if the store takes no more.
 
         Raises what `SessionManager.record` raises.
         """
         try:
-            await self._append_gap(direction, gap, timestamp)
+            await self._append_gap(direction, gap, timestamp, origin)
         except LimitExceeded as full:
             if full.limit != "max_frame_bytes":
                 raise
-            await self._append_gap(direction, gap.without_ends(), timestamp)
+            await self._append_gap(direction, gap.without_ends(), timestamp, origin)
 
     async def complete(self) -> None:
         """End the session in order."""
@@ -167,13 +197,40 @@ class SessionRecorder:
 
         await self._manager.modify_session(self.session_id, end)
 
-    async def _append_gap(self, direction: Direction, gap: Gap, timestamp: datetime) -> None:
+    def _envelope(
+        self, direction: Direction, message: bytes, timestamp: datetime, origin: Origin
+    ) -> MessageEnvelope:
+        context: dict[str, Any] = {
+            "timestamp": timestamp,
+            "delivery": origin.delivery or self._delivery,
+            "stream": origin.stream,
+            "metadata": _ENDED if origin.ended else _NOT_ENDED,
+        }
+        if origin.oddity is not None:
+            fields = {"session_id": self.session_id, "direction": direction, **context}
+            return MessageEnvelope(
+                message=message,
+                context=MessageContext.model_validate(fields),
+                media_type=origin.media_type or BYTES,
+                oddity=origin.oddity,
+            )
+        if origin.media_type is not None:
+            media_type = origin.media_type
+            return MessageEnvelope.of_payload(
+                self.session_id, message, media_type=media_type, direction=direction, **context
+            )
+        return MessageEnvelope.of(self.session_id, message, direction=direction, **context)
+
+    async def _append_gap(
+        self, direction: Direction, gap: Gap, timestamp: datetime, origin: Origin
+    ) -> None:
         envelope = MessageEnvelope.of_gap(
             self.session_id,
             gap,
             direction=direction,
             timestamp=timestamp,
-            delivery=self._delivery,
+            delivery=origin.delivery or self._delivery,
+            stream=origin.stream,
         )
         await self._manager.record(envelope)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .errors import InvalidMessage
 from .jsonrpc import MAX_MESSAGE_BYTES, NOT_JSON, validate_message
 
-__all__ = ["GAP", "JSON", "OWN_MEDIA_TYPES", "REMOVED", "as_text", "classify"]
+__all__ = ["BYTES", "GAP", "JSON", "OWN_MEDIA_TYPES", "REMOVED", "as_text", "classify"]
 
 JSON = "application/json"
 """That of JSON-RPC messages."""
@@ -16,7 +16,8 @@ GAP = f"{OWN_MEDIA_TYPES}gap+json"
 REMOVED = "application/vnd.sessionkeeper.removed"
 """What is left of a frame whose content was removed: no bytes."""
 _TEXT = "text/plain; charset=utf-8"
-_BYTES = "application/octet-stream"
+BYTES = "application/octet-stream"
+"""That of bytes that are no text."""
 
 
 def classify(message: bytes) -> tuple[str, str | None]:
@@ -30,7 +31,7 @@ def classify(message: bytes) -> tuple[str, str | None]:
         validate_message(message)
     except InvalidMessage as invalid:
         if as_text(message) is None:
-            return _BYTES, invalid.reason
+            return BYTES, invalid.reason
         return (_TEXT if invalid.reason == NOT_JSON else JSON), invalid.reason
     return JSON, None
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from sessionkeeper.recording import Recorder
+from sessionkeeper.recording.origin import DEFAULT_ORIGIN, Origin
 from sessionkeeper.recording.stdio import StdioProxy, StdioReport
 from sessionkeeper.values.errors import InvalidMessage
 from sessionkeeper.values.gap import Gap
@@ -45,7 +46,13 @@ class Notes:
         self.pid = pid
 
     async def record(
-        self, direction: Direction, message: bytes, timestamp: datetime, /, *, ended: bool = True
+        self,
+        direction: Direction,
+        message: bytes,
+        timestamp: datetime,
+        /,
+        *,
+        origin: Origin = DEFAULT_ORIGIN,
     ) -> None:
         if (waiting := self.hook(message)) is not None:
             await waiting
@@ -58,7 +65,15 @@ class Notes:
         self.messages.append((direction, message))
         self.timestamps.append(timestamp)
 
-    async def record_gap(self, direction: Direction, gap: Gap, timestamp: datetime, /) -> None:
+    async def record_gap(
+        self,
+        direction: Direction,
+        gap: Gap,
+        timestamp: datetime,
+        /,
+        *,
+        origin: Origin = DEFAULT_ORIGIN,
+    ) -> None:
         self.gaps.append((direction, gap))
 
     async def complete(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ..origin import Origin
 from .lines import LineSplitter
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ class LineCapture:
         """Queue what follows the last newline. Never raises."""
         try:
             last = self._splitter.finish()
-            self._journal.offer(self._direction, [] if last is None else [last], ended=False)
+            self._journal.offer(
+                self._direction, [] if last is None else [last], Origin(ended=False)
+            )
         except Exception as error:
             self._complain(error)
 
