@@ -24,17 +24,15 @@ from ..stores.config import (
 from ..stores.factory import StorageFactory
 from ..values.errors import (
     BackendNotImplemented,
-    InvalidSessionId,
     OutcomeUnknown,
     SessionError,
     SessionNotFound,
     StoreUnavailable,
 )
 from ..values.jsonrpc import MAX_MESSAGE_BYTES
-from ..values.query import SessionQuery
-from ..values.session import Session
 from .console import INTERRUPTED, complain, run_on_loop
 from .file_kinds import FileKind, refuse_other_file
+from .find_session import find_session
 
 __all__ = [
     "BAD_INPUT",
@@ -55,7 +53,6 @@ __all__ = [
 ]
 
 NOTHING, BAD_INPUT = 1, 2
-_PAGE = 1_000
 _CLOSE_TIMEOUT = 0.5
 """Seconds."""
 STORES = (
@@ -69,7 +66,8 @@ StoreUrl: TypeAlias = Annotated[
 SessionId: TypeAlias = Annotated[
     str,
     typer.Argument(
-        help='Session id or unique prefix; put -- before an id that starts with "-".',
+        help="Session id or unique prefix; last for the newest, last~2 for the third newest;"
+        ' put -- before an id that starts with "-".',
         show_default=False,
     ),
 ]
@@ -171,33 +169,6 @@ def _is_missing(path: str) -> bool:
     except OSError:
         return False  # opening it reports the reason
     return False
-
-
-async def find_session(store: AtomicSessionStore, asked: str) -> Session:
-    """Return the session with this id, or the only one whose id starts with it.
-
-    Raises `SessionNotFound`, `typer.BadParameter` if several ids start with it.
-    """
-    asked = asked.removesuffix("…")
-    try:
-        return await store.get_session(asked)
-    except (SessionNotFound, InvalidSessionId):
-        pass
-    found: list[Session] = []
-    cursor: str | None = None
-    while asked:
-        page = await store.find_sessions(SessionQuery(), cursor=cursor, limit=_PAGE)
-        found += [each for each in page.sessions if each.id.startswith(asked)]
-        cursor = page.cursor
-        if cursor is None:
-            break
-    if not found:
-        raise SessionNotFound(asked)
-    if len(found) > 1:
-        raise typer.BadParameter(
-            f"{len(found)} ids start with it; give more characters", param_hint="the id"
-        )
-    return found[0]
 
 
 def run_command(main: Coroutine[Any, Any, int]) -> int:
