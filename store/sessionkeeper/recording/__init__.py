@@ -1,7 +1,8 @@
 """Records what passes between MCP clients and servers, and reads recordings.
 
 Rule: forwarding never waits for recording, and everything heavy is imported when it is used.
-Read `stdio`, then `journal`, `recorder` and `late_recorder`, which all proxies share.
+Read `stdio`, then `journal`, `recorder` and `late_recorder`, which all proxies share, or
+`analysis`, which reads what they wrote.
 """
 
 from __future__ import annotations
@@ -10,17 +11,53 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .analysis import (
+        Call,
+        CallFilter,
+        CallOutcome,
+        CallTally,
+        CallTracker,
+        OddityKind,
+        PairingOddity,
+        calls,
+        tally,
+    )
     from .late_recorder import LateRecorder
     from .origin import Origin
     from .recorder import Recorder, SessionRecorder
 
-__all__ = ["LateRecorder", "Origin", "Recorder", "SessionRecorder"]
+__all__ = [
+    # writing
+    "LateRecorder",
+    "Origin",
+    "Recorder",
+    "SessionRecorder",
+    # reading
+    "Call",
+    "CallFilter",
+    "CallOutcome",
+    "CallTally",
+    "CallTracker",
+    "OddityKind",
+    "PairingOddity",
+    "calls",
+    "tally",
+]
 
 _HOMES = {
     "LateRecorder": "late_recorder",
     "Origin": "origin",
     "Recorder": "recorder",
     "SessionRecorder": "recorder",
+    "Call": "analysis",
+    "CallFilter": "analysis",
+    "CallOutcome": "analysis",
+    "CallTally": "analysis",
+    "CallTracker": "analysis",
+    "OddityKind": "analysis",
+    "PairingOddity": "analysis",
+    "calls": "analysis",
+    "tally": "analysis",
 }
 
 

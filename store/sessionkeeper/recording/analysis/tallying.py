@@ -1,0 +1,78 @@
+"""How many calls and errors a session has, without reading its whole log."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ...interface.atomic_store import AtomicSessionStore
+from ...values.message import Frame
+from ...values.session import Session
+from .facts import read_facts
+
+__all__ = ["TALLY_KEY", "CallTally", "tally"]
+
+TALLY_KEY = "sessionkeeper.calls"
+"""The key of the tally in a session's metadata."""
+
+_PAGE = 1_000
+_MOST = 10_000
+"""Frames that are read at most."""
+
+
+class CallTally(msgspec.Struct, frozen=True, gc=False):
+    """The number of calls of a session, in both directions, and of those answered with an error."""
+
+    calls: int
+    errors: int
+    exact: bool = True
+    """Whether every frame was counted; if not, these are the numbers of a part of the log."""
+
+
+class _Kept(msgspec.Struct):
+    calls: int
+    errors: int
+    last_seq: int
+
+
+async def tally(store: AtomicSessionStore, session: Session, /) -> CallTally:
+    """Count the calls of a session: what its recorder counted, and the frames after that.
+
+    At most 10,000 frames are read. Raises `SessionNotFound`, `StoreUnavailable`, `StoreClosed`.
+    """
+    kept = _kept(session)
+    calls, errors, after = kept.calls, kept.errors, kept.last_seq
+    # Trimmed frames that nobody counted.
+    exact = session.last_seq - session.frame_count <= after
+    last = min(session.last_seq, after + _MOST)
+    while after < last:
+        frames = await store.read_frames(
+            session.id,
+            after=after,
+            before=last + 1,
+            limit=_PAGE,
+            incarnation=session.incarnation,
+        )
+        if not frames:
+            break
+        for frame in frames:
+            more, failed = _count(frame)
+            calls, errors = calls + more, errors + failed
+        after = frames[-1].seq
+    return CallTally(calls, errors, exact and last == session.last_seq)
+
+
+def _kept(session: Session) -> _Kept:
+    try:
+        kept = msgspec.convert(session.metadata.get(TALLY_KEY), _Kept)
+    except msgspec.ValidationError:
+        return _Kept(0, 0, 0)
+    fits = kept.calls >= 0 <= kept.errors and 0 <= kept.last_seq <= session.last_seq
+    return kept if fits else _Kept(0, 0, 0)
+
+
+def _count(frame: Frame) -> tuple[int, int]:
+    calls = errors = 0
+    for facts in read_facts(frame.envelope) or ():
+        calls += facts.method is not None and facts.id is not None
+        errors += facts.is_error or facts.is_tool_error
+    return calls, errors
