@@ -22,6 +22,13 @@ if TYPE_CHECKING:
         calls,
         tally,
     )
+    from .analysis.context_cost import ContextCost, ToolCost
+    from .analysis.measuring import Measurements, context_cost, measure
+    from .analysis.problem import Problem, ProblemKind, Severity
+    from .analysis.problems import problems
+    from .analysis.runs import Run, runs
+    from .analysis.search import SearchMatch, SearchPattern, search
+    from .analysis.statistics import MethodStatistics, statistics
     from .late_recorder import LateRecorder
     from .origin import Origin
     from .recorder import Recorder, SessionRecorder
@@ -42,6 +49,23 @@ __all__ = [
     "PairingOddity",
     "calls",
     "tally",
+    # what is worth a look
+    "ContextCost",
+    "Measurements",
+    "MethodStatistics",
+    "Problem",
+    "ProblemKind",
+    "Run",
+    "SearchMatch",
+    "SearchPattern",
+    "Severity",
+    "ToolCost",
+    "context_cost",
+    "measure",
+    "problems",
+    "runs",
+    "search",
+    "statistics",
 ]
 
 _HOMES = {
@@ -58,6 +82,22 @@ _HOMES = {
     "PairingOddity": "analysis",
     "calls": "analysis",
     "tally": "analysis",
+    "ContextCost": "analysis.context_cost",
+    "Measurements": "analysis.measuring",
+    "MethodStatistics": "analysis.statistics",
+    "Problem": "analysis.problem",
+    "ProblemKind": "analysis.problem",
+    "Run": "analysis.runs",
+    "SearchMatch": "analysis.search",
+    "SearchPattern": "analysis.search",
+    "Severity": "analysis.problem",
+    "ToolCost": "analysis.context_cost",
+    "context_cost": "analysis.measuring",
+    "measure": "analysis.measuring",
+    "problems": "analysis.problems",
+    "runs": "analysis.runs",
+    "search": "analysis.search",
+    "statistics": "analysis.statistics",
 }
 
 

@@ -1,7 +1,8 @@
-"""Reads recordings: calls, and what became of them.
+"""Reads recordings: calls, what became of them, and what is worth a look.
 
-Rule: nothing here writes, and no file but `reading` and `tallying` asks a store. Read `call`,
-`facts`, `pairing`, `tracker`, `reading`, `tallying`.
+Rule: nothing here writes. Read `call`, `facts`, `pairing`, `tracker`, `reading` and `tallying`.
+Then `walking`, which reads a log once for all that follows: `problem` and `problems`, `statistics`,
+`context_cost` and `context_meter`, `runs`, and `search`. These are imported when they are used.
 """
 
 from __future__ import annotations

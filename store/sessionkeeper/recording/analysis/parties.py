@@ -1,0 +1,61 @@
+"""The names of the two sides of a session, as far as its recorder knows them."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from ...values.session import Session
+
+__all__ = ["CLIENT_KEY", "SERVER_KEY", "client_name", "client_process", "client_version"]
+__all__ += ["server_name"]
+
+CLIENT_KEY = "sessionkeeper.client"
+"""The name in `Session.metadata` of the process that started the recorder."""
+SERVER_KEY = "sessionkeeper.server"
+"""The name in `Session.metadata` of the server's command or URL."""
+
+
+def client_name(session: Session) -> str | None:
+    """Return the name that the client gave itself; None if it gave none."""
+    return _text(session.client_info, "name")
+
+
+def client_version(session: Session) -> str | None:
+    """Return the version that the client gave itself; None if it gave none."""
+    return _text(session.client_info, "version")
+
+
+def client_process(session: Session) -> tuple[str, int] | None:
+    """Return host and pid of the process that started the recorder; None if unknown."""
+    held = _mapping(session.metadata.get(CLIENT_KEY))
+    host, pid = held.get("host"), held.get("pid")
+    return (host, pid) if isinstance(host, str) and isinstance(pid, int) else None
+
+
+def server_name(session: Session) -> str | None:
+    """Return the name that the server gave itself, else its URL or the name of its program.
+
+    None if a session that was not recorded by a proxy names no server.
+    """
+    name = _text(session.server_info, "name")
+    if name is not None:
+        return name
+    held = _mapping(session.metadata.get(SERVER_KEY))
+    url, command = held.get("url"), held.get("command")
+    if isinstance(url, str):
+        return url
+    if isinstance(command, Sequence) and command and isinstance(command[0], str):
+        return posixpath.basename(command[0]) or command[0]
+    return None
+
+
+def _text(held: object, name: str) -> str | None:
+    found = _mapping(held).get(name)
+    return found if isinstance(found, str) and found else None
+
+
+def _mapping(held: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", held) if isinstance(held, Mapping) else {}

@@ -1,0 +1,69 @@
+"""Reads a session's log once, for all who want its frames and its calls together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from .pairing import OpenCall, Pairing, PairingOddity
+
+if TYPE_CHECKING:
+    from ...interface.atomic_store import AtomicSessionStore
+    from ...values.message import Frame
+    from ...values.session import Session
+
+__all__ = ["Step", "read_log", "walk"]
+
+_FIRST_PAGE, _LARGEST_PAGE = 4, 1_000
+"""Frames."""
+_PAGE_BYTES = 4 * 1024 * 1024
+
+
+class Step(NamedTuple):
+    """One frame of a log, and the calls that it began, changed or ended."""
+
+    frame: Frame | None
+    """None for the last step, with the calls that have no answer."""
+    calls: list[OpenCall]
+
+
+async def read_log(
+    store: AtomicSessionStore, session: Session, *, containing: Sequence[bytes] | None = None
+) -> AsyncIterator[list[Frame]]:
+    """Yield the frames of a session in pages: fewer at a time, the larger they are.
+
+    With `containing`, only those with at least one of these byte strings, or more than those.
+    Raises `SessionNotFound`, also for another session that has its id by now.
+    """
+    after, limit = 0, _FIRST_PAGE
+    while True:
+        frames = await store.read_frames(
+            session.id, after=after, limit=limit, incarnation=session.incarnation
+        )
+        if frames:
+            yield frames
+        if len(frames) < limit:
+            return
+        after = frames[-1].seq
+        size = sum(len(each.envelope.message) for each in frames)
+        limit = max(1, min(_LARGEST_PAGE, 2 * limit, limit * _PAGE_BYTES // max(size, 1)))
+
+
+async def walk(
+    store: AtomicSessionStore,
+    session: Session,
+    *,
+    on_oddity: Callable[[PairingOddity], object] | None = None,
+    on_frames: Callable[[int], object] = lambda count: None,
+) -> AsyncIterator[Step]:
+    """Yield every frame of a session with its calls, and last those without an answer.
+
+    Those are over, too, but for the `OPEN` ones of a live session. `on_oddity` is called before the
+    step of its frame, `on_frames` with the number of frames of each page. Raises as `read_log`.
+    """
+    pairing = Pairing(session.id, on_oddity=on_oddity)
+    async for frames in read_log(store, session):
+        on_frames(len(frames))
+        for frame in frames:
+            yield Step(frame, pairing.feed(frame))
+    yield Step(None, pairing.finish(ended=session.state.is_terminal))
